@@ -1,0 +1,20 @@
+"""Cross-lingual speech emotion recognition with self-supervised encoders and adapters.
+
+Importing this package imports neither torch nor lightning; the public names load what they need on first use.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "load"]
+
+if TYPE_CHECKING:
+    from sercl.tasks.predictor import load
+
+
+def __getattr__(name: str) -> Any:
+    if name == "load":
+        from sercl.tasks.predictor import load
+
+        return load
+    raise AttributeError(f"module 'sercl' has no attribute {name!r}")

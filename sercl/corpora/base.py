@@ -1,0 +1,128 @@
+"""What every corpus reader returns: utterances, and the problems met on the way. No torch here."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of one emotion inside an utterance; `start` and `end` in seconds from the utterance's start."""
+
+    start: float
+    end: float
+    emotion: str
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One labelled stretch of speech.
+
+    Attributes:
+        id: Unique within its corpus; by convention the file's stem.
+        path: Absolute path of the audio file that holds it.
+        emotion: A name of `sercl.corpora.labels.EMOTIONS`; never a corpus's own code.
+        corpus: Registered corpus name, or the manifest's stem.
+        language: ISO 639-1 code, "und" where unknown.
+        speaker: Unique within the corpus, None where unknown.
+        gender: "female", "male", another word, or None where unknown.
+        start: Seconds into the file where it begins, None for the file's start.
+        end: Seconds into the file where it ends, None for the file's end.
+        text: Transcript, None where unknown.
+        dialect: Free text ("tianjin"), None where unknown or standard.
+        session: Recording session, where the corpus has sessions.
+        split: Official split "train", "validation" or "test", where the corpus has one.
+        segments: Emotion events inside the utterance (diarization corpora), relative to its start.
+        extra: Anything else the corpus says (style, intensity, sentence), as text.
+    """
+
+    id: str
+    path: Path
+    emotion: str
+    corpus: str
+    language: str = "und"
+    speaker: str | None = None
+    gender: str | None = None
+    start: float | None = None
+    end: float | None = None
+    text: str | None = None
+    dialect: str | None = None
+    session: str | None = None
+    split: str | None = None
+    segments: tuple[Segment, ...] = ()
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A file or label line that could not be used: never dropped without one of these.
+
+    Attributes:
+        path: The audio or label file.
+        reason: What is wrong, and what it costs, in a few words.
+        line: 1-based line in a label file, None elsewhere.
+        kind: "missing", "unreadable", "empty", "short", "silent", "nan", "label", "transcript" or "name".
+    """
+
+    path: Path
+    reason: str
+    line: int | None = None
+    kind: str = "label"
+
+    def __str__(self) -> str:
+        place = f"{self.path}:{self.line}" if self.line is not None else str(self.path)
+        return f"{place}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a reader found in a corpus folder.
+
+    Attributes:
+        utterances: In a stable order (sorted by id), independent of the file system.
+        problems: What is listed but cannot be used, or costs something (a transcript).
+    """
+
+    utterances: tuple[Utterance, ...]
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True)
+class CorpusInfo:
+    """Facts about a corpus, shown by `sercl corpus list`.
+
+    Attributes:
+        name: The name used on the command line; also the name of its DataModule.
+        title: Full name.
+        languages: ISO 639-1 codes.
+        speakers: Number of speakers, None where open.
+        emotions: Names of `sercl.corpora.labels.EMOTIONS` it can hold.
+        license: Licence of the data in a few words.
+        access: How a user gets it.
+        layout: The file-name shape below the root folder, one line.
+        notes: Traps worth a line each (confounds, silent files, speaker dependence).
+    """
+
+    name: str
+    title: str
+    languages: tuple[str, ...]
+    speakers: int | None
+    emotions: tuple[str, ...]
+    license: str
+    access: str
+    layout: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A registered corpus: its facts and its reader.
+
+    Attributes:
+        info: The facts.
+        read: Folder in, listing out. Raises `CorpusNotFoundError` for a root that is not this corpus.
+            Readers with options of their own take them as keyword arguments with defaults.
+    """
+
+    info: CorpusInfo
+    read: Callable[..., Listing]

@@ -1,0 +1,139 @@
+"""Emotion names and label schemes: one class order for every corpus."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from sercl.corpora.base import Utterance
+from sercl.errors import ManifestError, UnknownNameError, UsageError
+
+EMOTIONS = (
+    "angry",
+    "happy",
+    "neutral",
+    "sad",
+    "fearful",
+    "disgusted",
+    "surprised",
+    "calm",
+    "bored",
+    "excited",
+    "frustrated",
+    "amused",
+    "sleepy",
+    "anxious",
+    "apologetic",
+    "assertive",
+    "concerned",
+    "encouraging",
+    "poker",
+    "other",
+    "unknown",
+)
+"""Every emotion a reader may give to an utterance. The first seven are the classes of the 7-class scheme."""
+
+_MERGED = {"excited": "happy"}
+_SIZES = {"4": 4, "6": 6, "7": 7}
+
+
+@dataclass(frozen=True)
+class LabelScheme:
+    """The classes of a study, in order, and which emotions go into each.
+
+    Attributes:
+        name: "4", "6", "7" or "custom".
+        classes: Class names; their position is the class index.
+        members: Class name -> the emotions that count as it.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    members: Mapping[str, tuple[str, ...]]
+
+    def __post_init__(self) -> None:
+        owners = Counter(emotion for emotions in self.members.values() for emotion in emotions)
+        twice = sorted(emotion for emotion, count in owners.items() if count > 1)
+        if twice:
+            raise UsageError(
+                f"label scheme: {', '.join(twice)} stands in two classes; each emotion may stand in one."
+            )
+        if len(self.classes) < 2:
+            raise UsageError(f"label scheme: {len(self.classes)} class(es); at least two are needed.")
+
+    def index(self, emotion: str) -> int | None:
+        """Return the class index of an emotion, or None where the scheme drops it."""
+        for index, name in enumerate(self.classes):
+            if emotion in self.members[name]:
+                return index
+        return None
+
+    def split(self, utterances: Iterable[Utterance]) -> tuple[list[Utterance], Counter[str]]:
+        """Return the utterances that have a class, and how many of each other emotion were dropped."""
+        kept: list[Utterance] = []
+        dropped: Counter[str] = Counter()
+        for utterance in utterances:
+            if self.index(utterance.emotion) is None:
+                dropped[utterance.emotion] += 1
+            else:
+                kept.append(utterance)
+        return kept, dropped
+
+    def to_dict(self) -> dict[str, list[str]]:
+        """Return class -> emotions in class order, as plain data for a checkpoint or a YAML file."""
+        return {name: list(self.members[name]) for name in self.classes}
+
+
+def label_scheme(spec: "str | Path | Mapping[str, str | Sequence[str]] | LabelScheme" = "4") -> LabelScheme:
+    """Build a label scheme.
+
+    Args:
+        spec: "4" (angry, happy, neutral, sad), "6" (and fearful, disgusted), "7" (and surprised); or a map
+            from class to the emotions that count as it, in class order; or a YAML file with such a map.
+
+    Raises:
+        UnknownNameError: For a scheme or emotion that does not exist.
+        UsageError: For a map with fewer than two classes or with one emotion in two classes.
+    """
+    if isinstance(spec, LabelScheme):
+        return spec
+    if isinstance(spec, Mapping):
+        return _custom(spec)
+    if str(spec) in _SIZES:
+        return _standard(str(spec))
+    if str(spec).endswith((".yaml", ".yml")):
+        return _custom(_read_map(Path(spec)))
+    raise UnknownNameError("label scheme", str(spec), _SIZES, "Or give a YAML file: class: [emotion, ...].")
+
+
+def _standard(name: str) -> LabelScheme:
+    classes = EMOTIONS[: _SIZES[name]]
+    members = {
+        label: (label, *(other for other, into in _MERGED.items() if into == label)) for label in classes
+    }
+    return LabelScheme(name, classes, members)
+
+
+def _custom(spec: Mapping[str, str | Sequence[str]]) -> LabelScheme:
+    members = {
+        str(name): (emotions,) if isinstance(emotions, str) else tuple(emotions)
+        for name, emotions in spec.items()
+    }
+    for emotion in (emotion for emotions in members.values() for emotion in emotions):
+        if emotion not in EMOTIONS:
+            raise UnknownNameError("emotion", emotion, EMOTIONS)
+    return LabelScheme("custom", tuple(members), members)
+
+
+def _read_map(path: Path) -> Mapping[str, str | Sequence[str]]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"{path}: no such label file.") from None
+    except yaml.YAMLError as error:
+        raise ManifestError(path, None, f"not readable as YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise ManifestError(path, None, "expected a map `class: [emotion, ...]`.")
+    return content

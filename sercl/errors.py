@@ -1,0 +1,117 @@
+"""Errors a user can cause. Each names the offending value, what is legal, and the next step.
+
+The command line prints such an error as one message: exit code 2 for `UsageError`, 1 for the others.
+"""
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class SerclError(Exception):
+    """Base of every error that a user can cause; its text is the whole message."""
+
+    exit_code = 1
+
+
+class UsageError(SerclError, ValueError):
+    """A wrong option, name or combination: nothing has been done yet."""
+
+    exit_code = 2
+
+
+class UnknownNameError(UsageError):
+    """A name that is not in a closed list, answered with the near ones.
+
+    Args:
+        kind: What the name stands for, in the singular ("corpus", "adapter").
+        name: What the user gave.
+        legal: Every legal name.
+        hint: Next step, a sentence.
+    """
+
+    def __init__(self, kind: str, name: object, legal: Iterable[object], hint: str = "") -> None:
+        self.kind, self.name, self.legal = kind, name, [str(item) for item in legal]
+        near = near_names(str(name), self.legal)
+        guess = f" Did you mean {' or '.join(repr(item) for item in near)}?" if near else ""
+        tail = f" {hint}" if hint else ""
+        super().__init__(f"unknown {kind} {name!r}.{guess} Legal: {', '.join(self.legal)}.{tail}")
+
+
+class CorpusError(SerclError, ValueError):
+    """A corpus folder or label file that does not hold what its format says."""
+
+
+class CorpusNotFoundError(CorpusError, FileNotFoundError):
+    """The root folder, or what makes it this corpus, is not there."""
+
+
+class ManifestError(CorpusError):
+    """A manifest, label list or fold list with a bad row.
+
+    Args:
+        path: The file.
+        line: 1-based line (or row) number, or None for the file as a whole.
+        message: What is wrong, what is legal, what to do.
+    """
+
+    def __init__(self, path: Path | str, line: int | None, message: str) -> None:
+        self.path, self.line = Path(path), line
+        place = f"{path}:{line}" if line is not None else str(path)
+        super().__init__(f"{place}: {message}")
+
+
+class FoldError(SerclError, ValueError):
+    """Folds that cannot be built from these utterances (too few speakers, an absent class, ...)."""
+
+
+class SpeakerOverlapError(FoldError):
+    """Speakers stand in both training and test, and that was not allowed by name."""
+
+
+class AudioError(SerclError, ValueError):
+    """A file that cannot be decoded, or whose samples are unusable."""
+
+    def __init__(self, path: Path | str, message: str) -> None:
+        self.path = Path(path)
+        super().__init__(f"{path}: {message}")
+
+
+class AudioNotFoundError(AudioError, FileNotFoundError):
+    """An audio file that is listed but not on disk."""
+
+
+class EncoderError(SerclError, ValueError):
+    """An encoder that cannot be loaded or does not fit the request."""
+
+
+class CheckpointError(SerclError, ValueError):
+    """A checkpoint of another version, task or encoder, or a file that is none."""
+
+
+class OutputError(SerclError, OSError):
+    """An output place that cannot be written or already holds something."""
+
+
+class MissingExtraError(SerclError, ImportError):
+    """An optional dependency that this job needs is not installed.
+
+    Args:
+        package: The import name.
+        extra: The extra of sercl that brings it.
+        job: What needs it.
+    """
+
+    def __init__(self, package: str, extra: str, job: str) -> None:
+        super().__init__(f"{job} needs the package {package!r}. Install it with: pip install 'sercl[{extra}]'")
+
+
+def near_names(name: str, legal: Iterable[str], count: int = 3) -> list[str]:
+    """Return up to `count` legal names that look like `name`, nearest first, ignoring case and punctuation."""
+    by_key = {_squash(item): item for item in legal}
+    keys = difflib.get_close_matches(_squash(name), by_key, n=count, cutoff=0.6)
+    return [by_key[key] for key in keys]
+
+
+def _squash(name: str) -> str:
+    return "".join(char for char in name.lower() if char.isalnum())
