@@ -1,0 +1,69 @@
+"""Writing files whole or not at all: a reader never meets half a file, a crash leaves the old one."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sercl.errors import OutputError
+
+
+@contextmanager
+def atomic_path(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; it takes the place of `path` when the block ends without error.
+
+    The temporary file keeps the suffix of `path`, since many writers choose their format by it. Missing
+    parent folders are made. If the block raises, the temporary file is removed and `path` stays as it was.
+
+    Args:
+        path: The file to be written.
+
+    Raises:
+        OutputError: Where the folder cannot be made or written, or `path` is a folder.
+    """
+    target = Path(path)
+    temporary = _temporary_beside(target)
+    try:
+        yield temporary
+        _take_place(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path | str, text: str) -> None:
+    r"""Write `text` to `path` as UTF-8 with "\n" line ends, whole or not at all.
+
+    Raises:
+        OutputError: Where the place cannot be written.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _temporary_beside(target: Path) -> Path:
+    if target.is_dir():
+        raise OutputError(f"{target}: is a folder; give the path of a file.")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}-", suffix=target.suffix)
+    except OSError as error:
+        raise _unwritable(target, error) from error
+    os.close(handle)
+    return Path(name)
+
+
+def _take_place(temporary: Path, target: Path) -> None:
+    # mkstemp makes files that only their owner can read; results are shared like any other file.
+    umask = os.umask(0)
+    os.umask(umask)
+    try:
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(target)
+    except OSError as error:
+        raise _unwritable(target, error) from error
+
+
+def _unwritable(target: Path, error: OSError) -> OutputError:
+    reason = error.strerror or str(error)
+    return OutputError(f"{target}: cannot be written ({reason}). Choose another place or free this one.")
