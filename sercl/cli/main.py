@@ -1,0 +1,84 @@
+"""The dispatcher: a table of commands. It imports the standard library and rich, so that help is instant."""
+
+import importlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sercl import __version__
+from sercl.cli.commands import COMMANDS, EXAMPLES
+from sercl.cli.failure import report
+from sercl.errors import UnknownNameError
+
+_HELP = {"-h", "--help", "help"}
+_SUMMARY = "Speech emotion recognition across languages: train, judge and use emotion classifiers."
+_FOOTER = "\nsercl COMMAND --help: its options.  --debug: the trace of an error.  --version: the version."
+_VERSION = {"-V", "--version", "version"}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 done, 2 wrong usage, 1 any other failure, 130 Ctrl-C.
+
+    Args:
+        argv: Words after "sercl"; those of the process by default.
+    """
+    words, debug = _take_debug(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _dispatch(words)
+        sys.stdout.flush()
+    except BaseException as error:
+        return report(error, debug)
+    return code
+
+
+def _dispatch(words: list[str]) -> int:
+    if not words or words[0] in _HELP:
+        _print_front_page()
+        return 0
+    if words[0] in _VERSION:
+        print(f"sercl {__version__}")
+        return 0
+    return _run(words[0], words[1:])
+
+
+def _run(name: str, words: list[str]) -> int:
+    if name not in COMMANDS:
+        raise UnknownNameError("command", name, COMMANDS, "`sercl --help` shows what each does.")
+    module, function = COMMANDS[name].target.split(":")
+    with _command_line([f"sercl {name}", *words]):
+        return getattr(importlib.import_module(module), function)() or 0
+
+
+@contextmanager
+def _command_line(argv: list[str]) -> Iterator[None]:
+    """Parsers of commands and LightningCLI read `sys.argv`; the first word is what they call themselves."""
+    before = sys.argv
+    sys.argv = argv
+    try:
+        yield
+    finally:
+        sys.argv = before
+
+
+def _take_debug(argv: list[str]) -> tuple[list[str], bool]:
+    """Return the words without `--debug`, which is legal anywhere before a bare `--`, and whether it was there."""
+    end = argv.index("--") if "--" in argv else len(argv)
+    words = [word for word in argv[:end] if word != "--debug"]
+    return words + argv[end:], len(words) < end
+
+
+def _print_front_page() -> None:
+    from rich.text import Text
+
+    from sercl.cli.console import stdout
+    from sercl.cli.help import examples, section
+
+    stdout.print(Text.assemble(("sercl ", "bold cyan"), (__version__, "dim")))
+    stdout.print(Text(_SUMMARY))
+    stdout.print(Text.assemble(("\nUsage: ", "bold"), "sercl COMMAND [OPTIONS]"))
+    width = max(map(len, COMMANDS))
+    for group in dict.fromkeys(command.group for command in COMMANDS.values()):
+        rows = [(name, command.help) for name, command in COMMANDS.items() if command.group == group]
+        stdout.print(*section(group, rows, width), sep="\n")
+    stdout.print(*examples(EXAMPLES), sep="\n")
+    stdout.print(Text(_FOOTER, style="dim"))
