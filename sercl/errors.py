@@ -70,15 +70,24 @@ class SpeakerOverlapError(FoldError):
 
 
 class AudioError(SerclError, ValueError):
-    """A file that cannot be decoded, or whose samples are unusable."""
+    """A file that cannot be decoded, or whose samples are unusable.
 
-    def __init__(self, path: Path | str, message: str) -> None:
-        self.path = Path(path)
-        super().__init__(f"{path}: {message}")
+    Args:
+        path: The file.
+        reason: What is wrong, what to do; without the path.
+        kind: "missing", "unreadable", "empty", "short", "long", "silent" or "nan".
+    """
+
+    def __init__(self, path: Path | str, reason: str, kind: str = "unreadable") -> None:
+        self.path, self.reason, self.kind = Path(path), reason, kind
+        super().__init__(f"{path}: {reason}")
 
 
 class AudioNotFoundError(AudioError, FileNotFoundError):
     """An audio file that is listed but not on disk."""
+
+    def __init__(self, path: Path | str) -> None:
+        super().__init__(path, "no such audio file; check the corpus root and the listing", "missing")
 
 
 class EncoderError(SerclError, ValueError):
