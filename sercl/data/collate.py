@@ -1,0 +1,22 @@
+from collections.abc import Sequence
+
+import torch
+
+from sercl.batch import AudioBatch, FeatureBatch
+from sercl.data.dataset import FeatureItem, Item
+
+
+def collate_audio(items: Sequence[Item]) -> AudioBatch:
+    """Pad clips on the right into one batch."""
+    return AudioBatch.from_clips(
+        [item.waveform for item in items], [item.label for item in items], [item.id for item in items]
+    )
+
+
+def collate_features(items: Sequence[FeatureItem]) -> FeatureBatch:
+    """Stack pooled hidden states into one batch."""
+    return FeatureBatch(
+        features=torch.stack([item.features for item in items]),
+        labels=torch.tensor([item.label for item in items], dtype=torch.int64),
+        ids=tuple(item.id for item in items),
+    )

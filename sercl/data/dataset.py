@@ -1,0 +1,106 @@
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from sercl.audio.augment import Augment
+from sercl.audio.resample import load
+from sercl.corpora.base import Utterance
+from sercl.data.sampler import Key
+from sercl.errors import UsageError
+
+
+class Item(NamedTuple):
+    """One clip: `waveform` `[samples]` float32, 16 kHz, mono; its class index; its utterance's id."""
+
+    waveform: Tensor
+    label: int
+    id: str
+
+
+class FeatureItem(NamedTuple):
+    """One clip's pooled hidden states `[states, dim]`; its class index; its utterance's id."""
+
+    features: Tensor
+    label: int
+    id: str
+
+
+class UtteranceDataset(Dataset[Item]):
+    """Decoded utterances, addressed by `(epoch, index)`.
+
+    Args:
+        utterances: What is read.
+        labels: Class index of each, `len(utterances)` long.
+        augment: Applied to every clip; None for clips as they are.
+        seed: The augmentation of a clip depends on `(seed, epoch, index)` alone: not on workers, and not on
+            what was read before.
+    """
+
+    def __init__(
+        self,
+        utterances: Sequence[Utterance],
+        labels: Sequence[int],
+        augment: Augment | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.utterances, self.labels = list(utterances), list(labels)
+        self._augment, self._seed = augment, seed
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+    def __getitem__(self, key: Key) -> Item:
+        """Decode one utterance.
+
+        Raises:
+            AudioError: If the file has become unreadable since it was scanned.
+        """
+        epoch, index = key
+        utterance = self.utterances[index]
+        waveform = load(utterance.path, utterance.start, utterance.end)
+        if self._augment is not None:
+            waveform = self._augment(waveform, _generator(self._seed, epoch, index))
+        return Item(waveform, self.labels[index], utterance.id)
+
+
+class FeatureDataset(Dataset[FeatureItem]):
+    """Pooled hidden states in place of audio, addressed by `(epoch, index)` like `UtteranceDataset`.
+
+    Args:
+        features: Utterance id -> `[states, dim]`.
+        utterances: What is read.
+        labels: Class index of each, `len(utterances)` long.
+
+    Raises:
+        UsageError: If an utterance has no features.
+    """
+
+    def __init__(
+        self, features: Mapping[str, Tensor], utterances: Sequence[Utterance], labels: Sequence[int]
+    ) -> None:
+        self.utterances, self.labels = list(utterances), list(labels)
+        absent = [utterance.id for utterance in utterances if utterance.id not in features]
+        if absent:
+            raise UsageError(
+                f"{len(absent)} of {len(self.utterances)} utterances have no features, first {absent[0]!r}. "
+                "Extract them for every utterance in use."
+            )
+        self._features = features
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+    def __getitem__(self, key: Key) -> FeatureItem:
+        _, index = key
+        id = self.utterances[index].id
+        return FeatureItem(self._features[id], self.labels[index], id)
+
+
+def _generator(seed: int, epoch: int, index: int) -> torch.Generator:
+    # SeedSequence spreads neighbouring triples over the whole range; their sum would repeat itself.
+    state = np.random.SeedSequence((seed, epoch, index)).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(state >> np.uint64(1)))
