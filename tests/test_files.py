@@ -16,14 +16,19 @@ def test_new_file_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
     assert [item.name for item in target.parent.iterdir()] == ["table.csv"]
 
 
-def test_an_error_keeps_the_old_file_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    target = tmp_path / "table.csv"
-    write_text(target, "old\n")
-    with pytest.raises(RuntimeError, match="half"), atomic_path(target) as temporary:
+def write_half(target: Path) -> None:
+    with atomic_path(target) as temporary:
         assert temporary.suffix == ".csv"
         assert temporary.parent == target.parent
         temporary.write_text("ne")
         raise RuntimeError("half")
+
+
+def test_an_error_keeps_the_old_file_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    target = tmp_path / "table.csv"
+    write_text(target, "old\n")
+    with pytest.raises(RuntimeError, match="half"):
+        write_half(target)
     assert target.read_text() == "old\n"
     assert [item.name for item in tmp_path.iterdir()] == ["table.csv"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of one emotion inside an utterance; `start` and `end` in seconds from the utterance's start."""
+    """A stretch of one emotion in an utterance; `start` and `end` in seconds from the utterance's start."""
 
     start: float
     end: float
@@ -61,13 +61,19 @@ class Problem:
         path: The audio or label file.
         reason: What is wrong, and what it costs, in a few words.
         line: 1-based line in a label file, None elsewhere.
-        kind: "missing", "unreadable", "empty", "short", "silent", "nan", "label", "transcript" or "name".
+        kind: "missing", "unreadable", "empty", "short", "silent", "nan", "label", "transcript", "name" or
+            "duplicate" (a second file with the id of another).
     """
 
     path: Path
     reason: str
     line: int | None = None
     kind: str = "label"
+
+    @property
+    def costs_only_text(self) -> bool:
+        """Whether the utterance and its label are sound and only its transcript was lost."""
+        return self.kind == "transcript"
 
     def __str__(self) -> str:
         place = f"{self.path}:{self.line}" if self.line is not None else str(self.path)
