@@ -1,0 +1,74 @@
+"""The options of a fold, shared by every command that trains or tests."""
+
+from dataclasses import dataclass
+
+from sercl.errors import UnknownNameError, UsageError
+
+SCHEMES = ("speaker", "loso", "official", "paper", "csv")
+LEAVE_OUT = ("speaker", "session")
+
+
+@dataclass(frozen=True)
+class FoldConfig:
+    """How a corpus is cut into training, validation and test.
+
+    Args:
+        scheme: `speaker` (k folds with disjoint speakers), `loso` (leave one speaker or session out),
+            `official` (the corpus's own split), `paper` (the scheme of arXiv 2409.16920, for ESD, IEMOCAP and
+            PAVOQUE), `csv` (lists of `file,answer`).
+        index: Which fold to use, from 0.
+        count: Number of folds of the scheme `speaker`; each speaker is tested in exactly one of them.
+        lists: Folder with the lists of the scheme `csv`: `train.csv`, `validation.csv` and `test.csv` as
+            saved with each run, or `train/`, `eval/` and `test/`, each with `metadata_fold<index>.csv`.
+        leave_out: What `loso` leaves out per fold: `speaker` or `session`.
+        validation: Share of the remaining speakers (or sessions) that is held out for validation, above 0 and
+            below 1, rounded up to whole speakers. For `speaker`, `loso`, and an `official` split without
+            validation part.
+        allow_speaker_overlap: Accept speakers that stand in both training and test (or cannot be told apart).
+            The overlap is then printed with every result.
+        balance: Draw the same number of training utterances for each class: as many as the rarest has.
+        per_emotion: Draw exactly this many training utterances for each class; implies `balance`.
+        seed: Seed of every draw; the same seed gives the same folds whatever the order of the files.
+
+    Raises:
+        UnknownNameError: For a scheme or a `leave_out` that does not exist.
+        UsageError: For a number out of its range, or `lists` without the scheme `csv` and the reverse.
+    """
+
+    scheme: str = "speaker"
+    index: int = 0
+    count: int = 5
+    lists: str | None = None
+    leave_out: str = "speaker"
+    validation: float = 0.15
+    allow_speaker_overlap: bool = False
+    balance: bool = False
+    per_emotion: int | None = None
+    seed: int = 42
+
+    def __post_init__(self) -> None:
+        self._check_names()
+        self._check_numbers()
+        if self.scheme == "csv" and self.lists is None:
+            raise UsageError("folds: the scheme 'csv' needs its lists. Give --data.folds.lists FOLDER.")
+        if self.scheme != "csv" and self.lists is not None:
+            raise UsageError(
+                f"folds: lists {self.lists!r} are read by the scheme 'csv' only, not by {self.scheme!r}. "
+                "Give --data.folds.scheme csv."
+            )
+
+    def _check_names(self) -> None:
+        if self.scheme not in SCHEMES:
+            raise UnknownNameError("fold scheme", self.scheme, SCHEMES)
+        if self.leave_out not in LEAVE_OUT:
+            raise UnknownNameError("leave_out", self.leave_out, LEAVE_OUT)
+
+    def _check_numbers(self) -> None:
+        if self.index < 0:
+            raise UsageError(f"folds: index {self.index} is below 0, the first fold.")
+        if self.count < 2:
+            raise UsageError(f"folds: count {self.count} is too small; at least 2 folds are needed.")
+        if not 0 < self.validation < 1:
+            raise UsageError(f"folds: validation {self.validation} is not a share above 0 and below 1.")
+        if self.per_emotion is not None and self.per_emotion < 1:
+            raise UsageError(f"folds: per_emotion {self.per_emotion} is below 1.")

@@ -1,0 +1,126 @@
+"""A fold: three lists of utterances, and what a reader of its results must know."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sercl.corpora.base import Utterance
+from sercl.corpora.folds.draw import by_class, listed
+from sercl.corpora.labels import LabelScheme
+
+TINY = 10
+"""Below this many utterances of a class, one error moves its recall by more than ten points."""
+
+SKEW = 2.0
+"""Training counts as unbalanced where the largest class is at least this many times the smallest."""
+
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One cut of a corpus into training, validation and test.
+
+    Attributes:
+        scheme: Name of the fold scheme.
+        index: Number of this fold, from 0.
+        count: Number of folds of the scheme.
+        labels: The label scheme; every utterance of the fold has a class in it.
+        train: Training utterances.
+        validation: Utterances on which checkpoints, layers and settings are selected.
+        test: Utterances that are used for nothing but the final figures.
+        remarks: What the scheme itself has to say about how it was cut.
+    """
+
+    scheme: str
+    index: int
+    count: int
+    labels: LabelScheme
+    train: tuple[Utterance, ...]
+    validation: tuple[Utterance, ...]
+    test: tuple[Utterance, ...]
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The fold in words: "speaker fold 1 of 5" (counted from 0)."""
+        return f"{self.scheme} fold {self.index} of {self.count}"
+
+    @property
+    def parts(self) -> dict[str, tuple[Utterance, ...]]:
+        """The three lists by name, in the order train, validation, test."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
+
+    @property
+    def shared_speakers(self) -> tuple[str, ...]:
+        """Speakers that stand in both training and test, sorted."""
+        return tuple(sorted(speakers(self.train) & speakers(self.test)))
+
+    @property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Part -> class -> number of utterances, every class in the order of the scheme."""
+        return {
+            part: {name: len(group) for name, group in by_class(utterances, self.labels).items()}
+            for part, utterances in self.parts.items()
+        }
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences to print with every result of this fold; empty for a clean one."""
+        return (*_speaker_notes(self), *self.remarks, *_class_notes(self.counts))
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the fold without its lists, as plain data for a results file."""
+        return {
+            "scheme": self.scheme,
+            "index": self.index,
+            "count": self.count,
+            "utterances": self.counts,
+            "speakers": {part: sorted(speakers(utterances)) for part, utterances in self.parts.items()},
+            "shared_speakers": list(self.shared_speakers),
+            "notes": list(self.notes),
+        }
+
+
+def speakers(utterances: Iterable[Utterance]) -> set[str]:
+    """Return the known speakers of some utterances."""
+    return {utterance.speaker for utterance in utterances if utterance.speaker is not None}
+
+
+def named(names: Iterable[str], most: int = 5) -> str:
+    """Return sorted names as text, cut after `most`: "a, b and 3 more"."""
+    names = sorted(names)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def _speaker_notes(fold: Fold) -> list[str]:
+    notes = []
+    if fold.shared_speakers:
+        notes.append(f"speaker-dependent: {named(fold.shared_speakers)} in both training and test")
+    unknown = Counter(utterance.speaker for part in fold.parts.values() for utterance in part)[None]
+    if unknown:
+        notes.append(
+            f"speakers unknown for {unknown} utterances: training and test may share them, so take the "
+            "figures as speaker-dependent"
+        )
+    for other, utterances in (("test", fold.test), ("training", fold.train)):
+        common = speakers(fold.validation) & speakers(utterances)
+        if common:
+            notes.append(f"validation and {other} share speakers: {named(common)}")
+    return notes
+
+
+def _class_notes(counts: dict[str, dict[str, int]]) -> list[str]:
+    notes = []
+    for part, sizes in counts.items():
+        absent = [name for name, size in sizes.items() if size == 0]
+        tiny = {name: size for name, size in sizes.items() if 0 < size < TINY}
+        if absent:
+            notes.append(f"absent from {part}: {', '.join(absent)}")
+        if tiny:
+            notes.append(f"few utterances in {part}: {listed(tiny)}")
+    smallest, largest = min(counts["train"].values()), max(counts["train"].values())
+    if smallest and largest / smallest >= SKEW:
+        notes.append(f"training is unbalanced: {listed(counts['train'])}")
+    return notes

@@ -1,0 +1,223 @@
+"""`csv`: lists of `file,answer`, one file per part; read here, and saved with each run.
+
+Source of the format: the fold lists of arXiv 2409.16920 (`0003_001041.wav,Happy`).
+"""
+
+import csv
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sercl.corpora.base import Utterance
+from sercl.corpora.folds.config import FoldConfig
+from sercl.corpora.folds.draft import Draft
+from sercl.corpora.folds.fold import PARTS, Fold
+from sercl.corpora.labels import EMOTIONS, LabelScheme
+from sercl.errors import FoldError, ManifestError
+from sercl.files import atomic_path
+
+COLUMNS = ("file", "answer")
+STUDY_FOLDERS = {"train": "train", "validation": "eval", "test": "test"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a list.
+
+    Attributes:
+        line: 1-based line in the file.
+        file: Name of the audio file, as written.
+        answer: Name of the class or emotion, as written.
+    """
+
+    line: int
+    file: str
+    answer: str
+
+
+def csv_folds(utterances: Sequence[Utterance], labels: LabelScheme, config: FoldConfig) -> list[Draft]:
+    """Read the folds listed in the folder `config.lists`.
+
+    Raises:
+        FoldError: If the folder has neither of the two layouts.
+        ManifestError: For a bad row, a file without utterance, or an answer that contradicts the corpus.
+    """
+    index = UtteranceIndex(utterances)
+    folds = list_files(Path(str(config.lists)))
+    return [Draft(**{part: _resolve(path, index, labels) for part, path in files.items()}) for files in folds]
+
+
+def list_files(folder: Path) -> list[dict[str, Path]]:
+    """Return, for each fold of a folder, part -> list file.
+
+    Raises:
+        FoldError: If the folder holds neither `train.csv`, `validation.csv`, `test.csv`, nor
+            `{train,eval,test}/metadata_fold<k>.csv` for every k from 0.
+    """
+    flat = {part: folder / f"{part}.csv" for part in PARTS}
+    count = len(list((folder / "train").glob("metadata_fold*.csv")))
+    nested = [
+        {part: folder / STUDY_FOLDERS[part] / f"metadata_fold{k}.csv" for part in PARTS} for k in range(count)
+    ]
+    folds = nested or [flat]
+    for path in (path for files in folds for path in files.values()):
+        if not path.is_file():
+            raise FoldError(
+                f"{path}: no such fold list. The folder of --data.folds.lists holds train.csv, "
+                "validation.csv and test.csv, or train/, eval/ and test/, each with metadata_fold0.csv and so on."
+            )
+    return folds
+
+
+def save_fold(fold: Fold, folder: Path) -> list[Path]:
+    """Write the exact lists of a fold, to be read back with the scheme `csv`.
+
+    Args:
+        fold: The fold.
+        folder: Created where absent; gets `train.csv`, `validation.csv` and `test.csv`.
+
+    Returns:
+        The three files.
+
+    Raises:
+        OutputError: If the folder cannot be written.
+    """
+    paths = {part: folder / f"{part}.csv" for part in PARTS}
+    for part, path in paths.items():
+        rows = ((list_name(utterance), _answer(utterance, fold.labels)) for utterance in fold.parts[part])
+        with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(COLUMNS)
+            writer.writerows(rows)
+    return list(paths.values())
+
+
+def _answer(utterance: Utterance, labels: LabelScheme) -> str:
+    return next(name for name in labels.classes if utterance.emotion in labels.members[name])
+
+
+def list_name(utterance: Utterance) -> str:
+    """Return the name of an utterance in a list: its id with the suffix of its file."""
+    return utterance.id + (utterance.path.suffix or ".wav")
+
+
+class UtteranceIndex:
+    """Finds an utterance by its name in a list: id, file name or stem, with or without folders.
+
+    Args:
+        utterances: What can be found. A file that holds several utterances is found by their ids only.
+    """
+
+    def __init__(self, utterances: Sequence[Utterance]) -> None:
+        self._ids = {utterance.id: utterance for utterance in utterances}
+        names = Counter(key for utterance in utterances for key in _path_keys(utterance))
+        self._paths = {
+            key: utterance for utterance in utterances for key in _path_keys(utterance) if names[key] == 1
+        }
+
+    def find(self, name: str) -> Utterance | None:
+        """Return the utterance of that name, or None."""
+        base = name.replace("\\", "/").rpartition("/")[2]
+        # An id may itself hold a dot or a slash: the longest reading is tried first.
+        ids = (_without_suffix(name), name, _without_suffix(base), base)
+        found = (self._ids.get(key) for key in ids)
+        paths = (self._paths.get(key) for key in (base, _without_suffix(base)))
+        return next((utterance for utterance in (*found, *paths) if utterance is not None), None)
+
+
+def _path_keys(utterance: Utterance) -> set[str]:
+    return {utterance.path.name, utterance.path.stem}
+
+
+def _without_suffix(name: str) -> str:
+    stem, dot, _ = name.rpartition(".")
+    return stem if dot else name
+
+
+def _resolve(path: Path, index: UtteranceIndex, labels: LabelScheme) -> list[Utterance]:
+    """Return the utterances of one list, in its order."""
+    answers = _answers(labels)
+    found: dict[str, Utterance] = {}
+    missing: list[Row] = []
+    total = 0
+    for row in read_rows(path):
+        total += 1
+        utterance = index.find(row.file)
+        if utterance is None:
+            missing.append(row)
+            continue
+        _check_answer(path, row, utterance, answers, labels)
+        if utterance.id in found:
+            raise ManifestError(path, row.line, f"{row.file!r} stands twice in this list; remove one line.")
+        found[utterance.id] = utterance
+    if missing:
+        raise ManifestError(path, missing[0].line, _missing(missing, total))
+    return list(found.values())
+
+
+def _missing(missing: Sequence[Row], total: int) -> str:
+    return (
+        f"{missing[0].file!r} matches no utterance of the corpus by id, file name or stem; "
+        f"{len(missing)} of {total} files of this list are missing. Is the corpus folder complete, and the "
+        "right one?"
+    )
+
+
+def read_rows(path: Path) -> Iterator[Row]:
+    """Yield the rows of a `file,answer` list; other columns are ignored.
+
+    Raises:
+        ManifestError: For a file that is not UTF-8, lacks a column, or has an empty field.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            _check_header(path, reader.fieldnames or ())
+            for record in reader:
+                yield _row(path, reader.line_num, record)
+    except UnicodeDecodeError as error:
+        raise ManifestError(path, None, f"not UTF-8 text ({error}); save it as UTF-8.") from None
+    except csv.Error as error:
+        raise ManifestError(path, None, f"not readable as CSV: {error}.") from None
+
+
+def _check_header(path: Path, columns: Sequence[str]) -> None:
+    lacking = [name for name in COLUMNS if name not in columns]
+    if lacking:
+        raise ManifestError(
+            path, 1, f"no column {' and '.join(lacking)}; the first line must be `{','.join(COLUMNS)}`."
+        )
+
+
+def _row(path: Path, line: int, record: Mapping[str, str | None]) -> Row:
+    file, answer = (record[name] or "" for name in COLUMNS)
+    if not file or not answer.strip():
+        raise ManifestError(path, line, "empty file or answer; expected `0001_000351.wav,Angry`.")
+    return Row(line, file, answer.strip())
+
+
+def _answers(labels: LabelScheme) -> dict[str, int]:
+    """Return lower-case class and emotion names -> class index; class names win."""
+    emotions = {name: index for name in EMOTIONS if (index := labels.index(name)) is not None}
+    return emotions | {name.lower(): index for index, name in enumerate(labels.classes)}
+
+
+def _check_answer(
+    path: Path, row: Row, utterance: Utterance, answers: Mapping[str, int], labels: LabelScheme
+) -> None:
+    answer = answers.get(row.answer.lower())
+    if answer is None:
+        raise ManifestError(
+            path,
+            row.line,
+            f"answer {row.answer!r} is none of the classes {', '.join(labels.classes)}. Choose the labels of "
+            "this list with --data.labels, or remove the row.",
+        )
+    if answer != labels.index(utterance.emotion):
+        raise ManifestError(
+            path,
+            row.line,
+            f"{row.file!r} is {row.answer!r} in this list but {utterance.emotion!r} in the corpus. "
+            "Correct the list.",
+        )
