@@ -152,27 +152,31 @@ def _jobs(clips: Sequence[Clip]) -> Iterator[list[tuple[int, Clip]]]:
 
 
 def _scan_job(job: list[tuple[int, Clip]], limits: Limits) -> list[_Found]:
-    """Scan clips of one file."""
+    """Scan clips of one file, opening it anew after each one that fails: a decoder does not recover."""
+    found: list[_Found] = []
+    while len(found) < len(job):
+        found += _scan_until_failure(job[len(found) :], limits)
+    return found
+
+
+def _scan_until_failure(job: list[tuple[int, Clip]], limits: Limits) -> list[_Found]:
+    found: list[_Found] = []
     try:
         with opened(job[0][1].path) as file:
-            return [_scan_clip(file, index, clip, limits) for index, clip in job]
+            for index, clip in job:
+                found.append(_scan_clip(file, index, clip, limits))
     except AudioError as error:
-        return [_failed(index, error) for index, _ in job]
+        index = job[len(found)][0]
+        found.append((index, _Measures(), Fault(index, error.kind, error.reason)))
+    return found
 
 
 def _scan_clip(file: soundfile.SoundFile, index: int, clip: Clip, limits: Limits) -> _Found:
-    try:
-        samples = read_opened(file, clip.start, clip.end)
-    except AudioError as error:
-        return _failed(index, error)
+    samples = read_opened(file, clip.start, clip.end)
     seconds, peak = len(samples) / file.samplerate, _dbfs(float(np.abs(samples).max()))
     digest = hashlib.blake2b(samples.tobytes(), digest_size=16).hexdigest()
     measures = _Measures(seconds, file.samplerate, file.channels, peak, digest)
     return index, measures, _fault(index, seconds, peak, limits)
-
-
-def _failed(index: int, error: AudioError) -> _Found:
-    return index, _Measures(), Fault(index, error.kind, error.reason)
 
 
 def _fault(index: int, seconds: float, peak: float, limits: Limits) -> Fault | None:

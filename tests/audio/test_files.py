@@ -1,0 +1,153 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sercl.audio.files import AudioInfo, info, read
+from sercl.errors import AudioError, AudioNotFoundError
+
+RATE = 8000
+FORMATS = ["wav", "flac", "ogg", "mp3"]
+
+
+def ramp(seconds: float = 1.0) -> np.ndarray:
+    """A signal in which every sample tells its place."""
+    count = round(seconds * RATE)
+    return (np.arange(count) / 32768).astype(np.float32)
+
+
+@pytest.fixture
+def wav(tmp_path: Path) -> Path:
+    soundfile.write(tmp_path / "ramp.wav", ramp(), RATE)
+    return tmp_path / "ramp.wav"
+
+
+def cut(path: Path, share: float) -> Path:
+    content = path.read_bytes()
+    path.write_bytes(content[: round(share * len(content))])
+    return path
+
+
+def test_info_reads_the_header(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.flac", np.zeros((4000, 2)), RATE)
+    assert info(tmp_path / "a.flac") == AudioInfo(seconds=0.5, rate=RATE, channels=2)
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_every_format_gives_mono_float_samples_at_its_own_rate(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"tone.{suffix}"
+    tone = np.sin(2 * np.pi * 440 * np.arange(2 * RATE) / RATE) * 0.5
+    soundfile.write(path, np.stack([tone, tone], axis=1), RATE)
+    samples, rate = read(path)
+    assert rate == RATE
+    assert samples.dtype == np.float32
+    assert samples.shape == (2 * RATE,)
+    np.testing.assert_allclose(samples, tone, atol=0.1)
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_stretch_equals_the_same_samples_of_the_whole_file(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"noise.{suffix}"
+    soundfile.write(path, np.random.default_rng(0).normal(0, 0.1, 3 * RATE), RATE)
+    whole, _ = read(path)
+    stretch, _ = read(path, 1.25, 2.5)
+    np.testing.assert_allclose(stretch, whole[10_000:20_000], atol=1e-6)
+
+
+def test_channels_are_averaged(tmp_path: Path) -> None:
+    left, right = ramp(), np.zeros(RATE, np.float32)
+    soundfile.write(tmp_path / "a.wav", np.stack([left, right], axis=1), RATE, subtype="FLOAT")
+    np.testing.assert_array_equal(read(tmp_path / "a.wav")[0], left / 2)
+
+
+@given(first=st.integers(0, RATE - 1), last=st.integers(1, RATE))
+def test_bounds_are_exact_to_the_sample(
+    tmp_path_factory: pytest.TempPathFactory, first: int, last: int
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "bounds.wav"
+    if not path.exists():
+        soundfile.write(path, ramp(), RATE)
+    if first < last:
+        np.testing.assert_array_equal(read(path, first / RATE, last / RATE)[0], ramp()[first:last])
+    else:
+        with pytest.raises(AudioError, match="holds no samples"):
+            read(path, first / RATE, last / RATE)
+
+
+def test_one_bound_alone_leaves_the_other_end_of_the_file(wav: Path) -> None:
+    np.testing.assert_array_equal(read(wav, start=0.75)[0], ramp()[6000:])
+    np.testing.assert_array_equal(read(wav, end=0.25)[0], ramp()[:2000])
+
+
+def test_an_end_just_beyond_the_file_is_clipped(wav: Path) -> None:
+    np.testing.assert_array_equal(read(wav, 0.5, 1.049)[0], ramp()[4000:])
+
+
+@pytest.mark.parametrize(("start", "end"), [(0.5, 1.06), (1.0, 1.02), (2.0, 3.0), (-0.1, 0.5)])
+def test_a_stretch_outside_of_the_file_is_an_error(wav: Path, start: float, end: float) -> None:
+    with pytest.raises(AudioError, match=r"lies outside of the file, which is 1\.000 s long"):
+        read(wav, start, end)
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(AudioNotFoundError, match=r"gone\.wav: no such audio file") as caught:
+        read(tmp_path / "gone.wav")
+    assert isinstance(caught.value, FileNotFoundError)
+    assert caught.value.kind == "missing"
+
+
+@pytest.mark.parametrize("read_or_info", [read, info])
+def test_file_of_zero_bytes(tmp_path: Path, read_or_info) -> None:
+    (tmp_path / "a.wav").touch()
+    with pytest.raises(AudioError, match="0 bytes") as caught:
+        read_or_info(tmp_path / "a.wav")
+    assert caught.value.kind == "empty"
+
+
+def test_header_without_samples(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros(0), RATE)
+    with pytest.raises(AudioError, match="0 frames") as caught:
+        read(tmp_path / "a.wav")
+    assert caught.value.kind == "empty"
+
+
+def test_a_file_that_is_no_audio(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(b"<html>not found</html>" * 50)
+    with pytest.raises(AudioError, match=r"a\.wav: cannot be decoded: Format not recognised") as caught:
+        read(tmp_path / "a.wav")
+    assert caught.value.kind == "unreadable"
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_file_cut_in_half_is_an_error(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"noise.{suffix}"
+    soundfile.write(path, np.random.default_rng(0).normal(0, 0.1, 3 * RATE), RATE)
+    with pytest.raises(AudioError, match=r"cut short|lost sync"):
+        read(cut(path, 0.5))
+
+
+def test_a_wav_of_unknown_size_from_a_pipe_is_read_whole(wav: Path) -> None:
+    content = bytearray(wav.read_bytes())
+    place = content.index(b"data")
+    content[4:8] = content[place + 4 : place + 8] = b"\xff\xff\xff\xff"
+    wav.write_bytes(content)
+    np.testing.assert_array_equal(read(wav)[0], ramp())
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_samples_that_are_no_numbers(tmp_path: Path, bad: float) -> None:
+    soundfile.write(tmp_path / "a.wav", np.array([0, bad, 0.1, bad]), RATE, subtype="FLOAT")
+    with pytest.raises(AudioError, match="2 of 4 samples are NaN or infinite") as caught:
+        read(tmp_path / "a.wav")
+    assert caught.value.kind == "nan"
+
+
+@pytest.mark.shared
+def test_real_recordings(shared: Path) -> None:
+    path = min((shared / "data" / "ravdess").rglob("*.wav"))
+    samples, rate = read(path)
+    assert rate == 48_000
+    assert len(samples) / rate == pytest.approx(info(path).seconds)
