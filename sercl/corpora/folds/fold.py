@@ -11,7 +11,7 @@ from sercl.corpora.labels import LabelScheme
 TINY = 10
 """Below this many utterances of a class, one error moves its recall by more than ten points."""
 
-SKEW = 2.0
+SKEW = 3.0
 """Training counts as unbalanced where the largest class is at least this many times the smallest."""
 
 PARTS = ("train", "validation", "test")

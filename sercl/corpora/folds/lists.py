@@ -44,8 +44,14 @@ def csv_folds(utterances: Sequence[Utterance], labels: LabelScheme, config: Fold
         ManifestError: For a bad row, a file without utterance, or an answer that contradicts the corpus.
     """
     index = UtteranceIndex(utterances)
-    folds = list_files(Path(str(config.lists)))
-    return [Draft(**{part: _resolve(path, index, labels) for part, path in files.items()}) for files in folds]
+    return [
+        Draft(
+            train=_resolve(files["train"], index, labels),
+            validation=_resolve(files["validation"], index, labels),
+            test=_resolve(files["test"], index, labels),
+        )
+        for files in list_files(Path(str(config.lists)))
+    ]
 
 
 def list_files(folder: Path) -> list[dict[str, Path]]:
@@ -65,7 +71,7 @@ def list_files(folder: Path) -> list[dict[str, Path]]:
         if not path.is_file():
             raise FoldError(
                 f"{path}: no such fold list. The folder of --data.folds.lists holds train.csv, "
-                "validation.csv and test.csv, or train/, eval/ and test/, each with metadata_fold0.csv and so on."
+                "validation.csv and test.csv, or train/, eval/ and test/ with metadata_fold0.csv and so on."
             )
     return folds
 
