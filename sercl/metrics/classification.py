@@ -1,0 +1,34 @@
+"""Scores of a classifier as torchmetrics classes, summed over steps and ranks."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+from torchmetrics.classification import MulticlassConfusionMatrix
+
+from sercl.metrics.functional.classification import scores
+
+
+class EmotionMetrics(MulticlassConfusionMatrix):
+    """UAR, WA, macro-F1, and recall and precision of each class.
+
+    torchmetrics' own averages count a class that is absent from the truth as recall 0; here it is left out
+    (see `sercl.metrics.functional.classification`). `update(predicted, truth)` takes class scores
+    `[batch, classes]` or indices `[batch]`, and truth `[batch]`.
+
+    Args:
+        classes: Class names; their position is the class index.
+    """
+
+    def __init__(self, classes: Sequence[str]) -> None:
+        super().__init__(num_classes=len(classes))
+        self.classes = tuple(classes)
+
+    def compute(self) -> dict[str, Tensor]:
+        """Return every score by name, as `functional.classification.scores` does."""
+        return scores(super().compute(), self.classes)
+
+    def confusion(self) -> Tensor:
+        """Return the confusion matrix over all ranks, `[classes, classes]` int64, rows the truth."""
+        with self.sync_context():
+            confusion: Tensor = self.confmat.clone()
+        return confusion

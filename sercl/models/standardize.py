@@ -1,0 +1,125 @@
+"""Standardisation of features: fitted on training data, stored with the model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Self
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from sercl.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Count, mean and sum of squared deviations of a set of vectors: enough to merge two sets exactly.
+
+    Attributes:
+        count: Number of vectors.
+        mean: `[*shape]` float64.
+        squares: `[*shape]` float64, sum over the vectors of (x - mean)^2.
+    """
+
+    count: int
+    mean: Tensor
+    squares: Tensor
+
+    @classmethod
+    def of(cls, x: Tensor) -> Self:
+        """Return the moments of `x`, `[n, *shape]`, n at least 1."""
+        values = x.detach().double()
+        mean = values.mean(dim=0)
+        return cls(len(values), mean, (values - mean).square().sum(dim=0))
+
+    def merge(self, other: "Moments") -> "Moments":
+        """Return the moments of both sets together (Chan, Golub and LeVeque 1983, eq. 2.1)."""
+        count = self.count + other.count
+        delta = other.mean - self.mean
+        mean = self.mean + delta * (other.count / count)
+        squares = self.squares + other.squares + delta.square() * (self.count * other.count / count)
+        return Moments(count, mean, squares)
+
+    def std(self) -> Tensor:
+        """Return the population standard deviation, `[*shape]` float64; 1 for a constant feature."""
+        std = (self.squares / self.count).sqrt()
+        # A spread below float32's resolution of the values is rounding, not information.
+        constant = std <= self.mean.abs() * torch.finfo(torch.float32).eps
+        return std.masked_fill(constant, 1.0)
+
+
+class Standardizer(nn.Module):
+    """`(x - mean) / std` per feature, with statistics of the training data.
+
+    Feed the training data through `update` in any number of pieces, then call `finish`. The statistics are
+    buffers, so a checkpoint holds them.
+
+    Args:
+        shape: Shape of one vector: `dim` or `(states, dim)`.
+    """
+
+    mean: Tensor
+    std: Tensor
+    fitted: Tensor
+
+    def __init__(self, shape: int | Sequence[int]) -> None:
+        super().__init__()
+        size = (shape,) if isinstance(shape, int) else tuple(shape)
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("std", torch.ones(size))
+        self.register_buffer("fitted", torch.tensor(False))
+        self._moments: Moments | None = None
+        # A copy of `fitted` on the host: reading the buffer would make every step wait for the GPU.
+        self._ready = False
+        self.register_load_state_dict_post_hook(_note_fitted)  # type: ignore[no-untyped-call]
+
+    def update(self, x: Tensor) -> None:
+        """Take in training features `[n, *shape]`; without effect on `forward` until `finish`."""
+        moments = Moments.of(x)
+        self._moments = moments if self._moments is None else self._moments.merge(moments)
+
+    def finish(self) -> None:
+        """Set the statistics from everything taken in, on every rank where `torch.distributed` runs.
+
+        Raises:
+            UsageError: Where nothing was taken in.
+        """
+        moments = merge_ranks(self._moments)
+        if moments is None:
+            raise UsageError("standardiser: there is no training feature to fit it on.")
+        self.mean.copy_(moments.mean)
+        self.std.copy_(moments.std())
+        self.fitted.fill_(True)
+        self._moments, self._ready = None, True
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Standardise `[..., *shape]`.
+
+        Raises:
+            UsageError: Where the statistics were neither fitted nor loaded.
+        """
+        if not self._ready:
+            raise UsageError("standardiser: not fitted; call update() and finish() on training features.")
+        return (x - self.mean) / self.std
+
+
+def merge_ranks(moments: Moments | None) -> Moments | None:
+    """Merge the moments of all ranks of a distributed run; elsewhere return them as they are.
+
+    Where every rank has seen the same data the statistics are the same as of one rank.
+    """
+    if not (dist.is_available() and dist.is_initialized()):
+        return moments
+    parts: list[Moments | None] = [None] * dist.get_world_size()
+    dist.all_gather_object(parts, None if moments is None else _on_cpu(moments))
+    seen = [part for part in parts if part is not None]
+    return reduce(Moments.merge, seen) if seen else None
+
+
+def _on_cpu(moments: Moments) -> Moments:
+    return Moments(moments.count, moments.mean.cpu(), moments.squares.cpu())
+
+
+def _note_fitted(module: Standardizer, _incompatible: object) -> None:
+    module._ready = bool(module.fitted)

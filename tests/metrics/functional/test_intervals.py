@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from scipy import stats
+
+from sercl.errors import UsageError
+from sercl.metrics.functional.classification import confusion_matrix, recall, uar, wa
+from sercl.metrics.functional.intervals import bootstrap_interval, cluster_confusions, clustered_interval
+
+
+def speakers_confusions(count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """8 utterances of each of 4 classes per speaker; speakers differ in how well they are recognised."""
+    ability = 1.2 + 0.5 * rng.normal(size=(count, 1)) + 0.3 * rng.normal(size=(count, 4))
+    hits = rng.binomial(8, 1 / (1 + np.exp(-ability)))
+    confusions = np.zeros((count, 4, 4), dtype=np.int64)
+    diagonal = np.arange(4)
+    confusions[:, diagonal, diagonal] = hits
+    confusions[:, diagonal, (diagonal + 1) % 4] = 8 - hits
+    return confusions
+
+
+def test_coverage_is_near_its_level() -> None:
+    rng = np.random.default_rng(0)
+    truth = uar(torch.from_numpy(speakers_confusions(50_000, rng).sum(0))).item()
+    intervals = [bootstrap_interval(speakers_confusions(10, rng), resamples=400) for _ in range(400)]
+    covered = np.mean([interval.low <= truth <= interval.high for interval in intervals])
+    assert 0.91 <= covered <= 0.98
+
+
+def test_many_clusters_agree_with_scipy() -> None:
+    rng = np.random.default_rng(1)
+    confusions = speakers_confusions(200, rng)
+
+    def statistic(index: NDArray[np.int64], axis: int = -1) -> NDArray[np.float64]:
+        return uar(torch.from_numpy(confusions[index].sum(axis=-3))).numpy()
+
+    theirs = stats.bootstrap(
+        (np.arange(200),), statistic, vectorized=True, n_resamples=4000, method="percentile", rng=rng
+    ).confidence_interval
+    ours = bootstrap_interval(confusions, resamples=4000)
+    assert ours.low == pytest.approx(theirs.low, abs=3e-3)
+    assert ours.high == pytest.approx(theirs.high, abs=3e-3)
+
+
+def test_speakers_are_resampled_from_five_on() -> None:
+    truth, predicted = np.random.default_rng(0).integers(0, 4, (2, 60)).tolist()
+    five = clustered_interval(truth, predicted, [f"s{i % 5}" for i in range(60)], 4)
+    four = clustered_interval(truth, predicted, [f"s{i % 4}" for i in range(60)], 4)
+    unknown = clustered_interval(truth, predicted, [None, *(f"s{i}" for i in range(59))], 4)
+    assert (five.unit, five.count) == ("speakers", 5)
+    assert (four.unit, four.count) == ("utterances", 60)
+    assert unknown.unit == "utterances"
+
+
+def test_speakers_that_differ_widen_the_interval() -> None:
+    speakers = [f"s{i // 20}" for i in range(120)]
+    truth = torch.arange(120) % 4
+    predicted = torch.where(
+        torch.arange(120) < 60, truth, (truth + 1) % 4
+    )  # three speakers all right, three wrong
+    by_speaker = clustered_interval(truth, predicted, speakers, 4)
+    by_utterance = clustered_interval(truth, predicted, [None] * 120, 4)
+    assert by_speaker.high - by_speaker.low > 2 * (by_utterance.high - by_utterance.low)
+
+
+def test_clusters_sum_to_the_whole() -> None:
+    truth, predicted = torch.randint(0, 3, (2, 30))
+    confusions = cluster_confusions(truth, predicted, [f"s{i % 7}" for i in range(30)], 3)
+    assert confusions.shape == (7, 3, 3)
+    assert confusions.sum(0).tolist() == confusion_matrix(truth, predicted, 3).tolist()
+    first = slice(0, None, 7)
+    assert confusions[0].tolist() == confusion_matrix(truth[first], predicted[first], 3).tolist()
+
+
+def test_another_statistic_and_the_seed() -> None:
+    confusions = speakers_confusions(12, np.random.default_rng(2))
+    assert bootstrap_interval(confusions, wa) == bootstrap_interval(confusions, wa)
+    assert bootstrap_interval(confusions, wa) != bootstrap_interval(confusions, wa, seed=1)
+    one = bootstrap_interval(confusions, lambda matrices: recall(matrices)[..., 0])
+    inside = recall(torch.from_numpy(confusions.sum(0)))[0]
+    assert one.low < inside < one.high
+    narrow = bootstrap_interval(confusions, wa, level=0.5)
+    wide = bootstrap_interval(confusions, wa, level=0.99)
+    assert wide.low < narrow.low < narrow.high < wide.high
+
+
+def test_no_error_gives_one_point_and_one_utterance_gives_none() -> None:
+    perfect = clustered_interval([0, 1, 2, 3], [0, 1, 2, 3], [None] * 4, 4)
+    assert (perfect.low, perfect.high) == (1.0, 1.0)
+    single = clustered_interval([0], [0], ["a"], 4)
+    assert np.isnan([single.low, single.high]).all()
+    absent = bootstrap_interval(
+        np.eye(4, dtype=np.int64)[None, :, :].repeat(5, 0) * [1, 1, 1, 0], lambda m: recall(m)[..., 3]
+    )
+    assert np.isnan([absent.low, absent.high]).all()
+
+
+def test_wrong_input_is_refused() -> None:
+    with pytest.raises(UsageError, match="2 truths, 1 predictions"):
+        clustered_interval([0, 1], [0], ["a", "b"], 4)
+    with pytest.raises(UsageError, match=r"level 95"):
+        clustered_interval([0, 1], [0, 1], ["a", "b"], 4, level=95)
