@@ -20,9 +20,9 @@ class LengthBucketBatchSampler(Sampler[list[Key]]):
     """Batches of clips of similar duration, bounded by their padded total.
 
     With `shuffle`, the clips, sorted by duration, are cut into buckets of `BATCHES_PER_BUCKET` batches each;
-    clips are drawn at random within their bucket, and the batches of all buckets come in random order. Without,
-    they are cut straight into batches and the longest come first, so that a batch too large for the memory fails
-    at once. The number of batches is the same in every epoch.
+    clips are drawn at random within their bucket, and the batches of all buckets come in random order. If
+    not, they are cut straight into batches and the longest come first, so that a batch too large for the
+    memory fails at once. The number of batches is the same in every epoch.
 
     Where `torch.distributed` runs, the batches are dealt out to the processes: the largest ones are halved
     until every process gets the same number, and no clip is repeated or left out, neither in training nor in

@@ -1,0 +1,11 @@
+"""DataModules by name: every registered corpus, a manifest, Hugging Face datasets, and pairs of them."""
+
+from sercl.data.datamodules.base import EmotionDataModule
+from sercl.data.datamodules.corpus import CorpusDataModule
+from sercl.data.datamodules.ravdess import RAVDESS
+from sercl.data.datamodules.registered import plain_datamodules
+
+# Importable by name, so that `--data EmoDB` and a stored class path find them.
+globals().update(plain_datamodules(__name__))
+
+__all__ = ["RAVDESS", "CorpusDataModule", "EmotionDataModule"]

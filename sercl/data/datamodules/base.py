@@ -1,0 +1,141 @@
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+
+from lightning.pytorch import LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from sercl.corpora.base import Utterance
+from sercl.corpora.folds import Fold
+from sercl.data.dataset import FeatureItem, Item
+from sercl.data.problems import Progress
+from sercl.data.report import DataReport
+from sercl.data.split import Split
+from sercl.errors import UsageError
+
+Loader = DataLoader[Item] | DataLoader[FeatureItem]
+
+
+class EmotionDataModule(LightningDataModule, ABC):
+    """What training and testing need to know of their data: one corpus, or a pair of them.
+
+    `classes` and `stages` are there at once, all else after `setup`.
+
+    Attributes:
+        on_progress: Told how far the check of the audio has come; None for silence.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.on_progress: Progress | None = None
+        self._features: Mapping[str, Tensor] | None = None
+
+    @property
+    @abstractmethod
+    def classes(self) -> list[str]:
+        """Class names; their position is the class index."""
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Names of the training stages, in order: one, except for two-stage training."""
+        return ("train",)
+
+    def set_stage(self, stage: str) -> None:
+        """Choose the training stage whose data come next; raises `UsageError` for one not in `stages`."""
+        if stage not in self.stages:
+            raise UsageError(f"there is no training stage {stage!r}; legal: {', '.join(self.stages)}.")
+
+    @property
+    @abstractmethod
+    def splits(self) -> Mapping[str, Split]:
+        """The parts "train", "validation" and "test" of the present stage."""
+
+    @property
+    @abstractmethod
+    def folds_in_use(self) -> Mapping[str, Fold]:
+        """The checked folds that the data come from, by corpus name, or "source" and "target"."""
+
+    @property
+    @abstractmethod
+    def report(self) -> DataReport:
+        """What is used, what is left out, and the notes that belong beside every result."""
+
+    @property
+    def all_splits(self) -> tuple[Split, ...]:
+        """The parts of every stage, in the order in which they come into use."""
+        return tuple(self.splits.values())
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """ISO 639-1 codes of the utterances in use, sorted."""
+        return tuple(sorted({utterance.language for utterance in self.utterances_in_use}))
+
+    @property
+    def train_labels(self) -> list[int]:
+        """Class index of every training utterance of the present stage."""
+        return list(self.splits["train"].labels)
+
+    @property
+    def utterances_in_use(self) -> list[Utterance]:
+        """Every utterance of every part and stage, each once."""
+        used = {id: split.utterances[index] for id, (split, index) in self._places().items()}
+        return list(used.values())
+
+    @property
+    def augments(self) -> bool:
+        """Whether training clips are changed at random."""
+        return any(split.augment is not None for split in self.all_splits)
+
+    def use_features(self, features: Mapping[str, Tensor] | None) -> None:
+        """Load pooled hidden states in place of audio from now on; None for audio again.
+
+        Args:
+            features: Utterance id -> `[states, dim]` float32, for all of `utterances_in_use`.
+
+        Raises:
+            UsageError: If training clips are to be augmented, which features computed once would ignore.
+        """
+        if features is not None and self.augments:
+            raise UsageError("augmentation changes audio, so it cannot be used with pooled hidden states.")
+        self._features = features
+
+    def audio_dataloader(self, utterances: Sequence[Utterance]) -> DataLoader[Item]:
+        """Return un-augmented `AudioBatch`es of some of `utterances_in_use`, the longest first."""
+        places = self._places()
+        picked = [places[utterance.id] for utterance in utterances]
+        config = picked[0][0].config if picked else self.all_splits[0].config
+        return Split(
+            utterances=tuple(utterances),
+            labels=tuple(split.labels[index] for split, index in picked),
+            seconds=tuple(split.seconds[index] for split, index in picked),
+            config=config,
+        ).audio_loader(training=False)
+
+    def train_dataloader(self) -> Loader:
+        """Return shuffled and, where set, augmented batches of the training part."""
+        return self._loader("train", training=True)
+
+    def val_dataloader(self) -> Loader:
+        """Return the batches on which is selected."""
+        return self._loader("validation")
+
+    def test_dataloader(self) -> Loader:
+        """Return the test batches."""
+        return self._loader("test")
+
+    def predict_dataloader(self) -> Loader:
+        """Return the test batches, for `trainer.predict`."""
+        return self._loader("test")
+
+    def _loader(self, part: str, training: bool = False) -> Loader:
+        split = self.splits[part]
+        if self._features is None:
+            return split.audio_loader(training)
+        return split.feature_loader(self._features, training)
+
+    def _places(self) -> dict[str, tuple[Split, int]]:
+        return {
+            utterance.id: (split, index)
+            for split in self.all_splits
+            for index, utterance in enumerate(split.utterances)
+        }

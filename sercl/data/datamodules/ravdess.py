@@ -1,0 +1,41 @@
+from pathlib import Path
+
+from sercl.audio.augment import AugmentConfig
+from sercl.corpora.base import Listing
+from sercl.corpora.folds import FoldConfig
+from sercl.corpora.registry import read_corpus
+from sercl.data.config import LoaderConfig
+from sercl.data.datamodules.corpus import CorpusDataModule, Labels
+
+
+class RAVDESS(CorpusDataModule):
+    """RAVDESS: English, 24 actors, two statements, speech and song.
+
+    Args:
+        root: Folder of the corpus.
+        channel: "speech", "song", or null for both.
+        labels: As for every corpus.
+        on_error: As for every corpus.
+        folds: As for every corpus.
+        loader: As for every corpus.
+        augment: As for every corpus.
+    """
+
+    corpus = "RAVDESS"
+
+    def __init__(
+        self,
+        root: Path | str,
+        channel: str | None = "speech",
+        labels: Labels = "4",
+        on_error: str = "raise",
+        folds: FoldConfig = FoldConfig(),
+        loader: LoaderConfig = LoaderConfig(),
+        augment: AugmentConfig = AugmentConfig(),
+    ) -> None:
+        super().__init__(root, labels, on_error, folds, loader, augment)
+        self.channel = channel
+
+    def read(self) -> Listing:
+        """List the corpus, of one channel."""
+        return read_corpus(self.corpus, self.root, channel=self.channel)

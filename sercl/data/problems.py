@@ -1,0 +1,98 @@
+"""What is wrong with a corpus: raised with the first few, or counted; never dropped quietly."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from sercl.audio.scan import Clip, Limits, scan
+from sercl.corpora.base import Problem, Utterance
+from sercl.errors import CorpusError, UnknownNameError
+
+ON_ERROR = ("raise", "skip")
+SHOWN = 5
+"""Problems that an error message spells out."""
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how many clips are done, and how many there are."""
+
+
+class Scanned(NamedTuple):
+    """Utterances fit for use, their durations in s, hashes of their samples; the problems of the others."""
+
+    utterances: tuple[Utterance, ...]
+    seconds: tuple[float, ...]
+    digests: tuple[str, ...]
+    problems: tuple[Problem, ...]
+
+
+def check_policy(on_error: str) -> None:
+    """Raise `UnknownNameError` unless `on_error` is "raise" or "skip"."""
+    if on_error not in ON_ERROR:
+        raise UnknownNameError("on_error", on_error, ON_ERROR)
+
+
+def enforce(problems: Sequence[Problem], on_error: str, corpus: str) -> None:
+    """Raise over the problems that cost an utterance, unless they are to be skipped.
+
+    Raises:
+        CorpusError: With the number of problems of each kind and the first `SHOWN`.
+    """
+    costly = [problem for problem in problems if problem.kind != "transcript"]
+    if costly and on_error == "raise":
+        raise CorpusError(_message(costly, corpus))
+
+
+def kinds(problems: Sequence[Problem]) -> dict[str, int]:
+    """Return the number of problems of each kind, most frequent first."""
+    return dict(Counter(problem.kind for problem in problems).most_common())
+
+
+def listed_kinds(problems: Sequence[Problem]) -> str:
+    """Return the number of problems of each kind as text: "2 missing, 1 silent"."""
+    return ", ".join(f"{count} {kind}" for kind, count in kinds(problems).items())
+
+
+def scan_utterances(
+    utterances: Sequence[Utterance], limits: Limits, what: str, on_progress: Progress | None = None
+) -> Scanned:
+    """Decode every utterance once and keep those that are fit for use.
+
+    Args:
+        utterances: What is scanned.
+        limits: What is fit.
+        what: Name of the job for `on_progress`.
+        on_progress: Told about every few clips.
+    """
+    clips = [Clip(utterance.path, utterance.start, utterance.end) for utterance in utterances]
+    report = scan(clips, limits, on_progress=_counter(what, len(clips), on_progress))
+    faults = {fault.clip_index: fault for fault in report.faults}
+    problems = [Problem(utterances[i].path, fault.reason, kind=fault.kind) for i, fault in faults.items()]
+    kept = [index for index in range(len(clips)) if index not in faults]
+    return Scanned(
+        utterances=tuple(utterances[index] for index in kept),
+        seconds=tuple(report.seconds[index] or 0.0 for index in kept),
+        digests=tuple(report.digests[index] or "" for index in kept),
+        problems=tuple(problems),
+    )
+
+
+def _counter(what: str, total: int, on_progress: Progress | None) -> Callable[[int], None] | None:
+    if on_progress is None:
+        return None
+    done = 0
+
+    def count(more: int) -> None:
+        nonlocal done
+        done += more
+        on_progress(what, done, total)
+
+    return count
+
+
+def _message(problems: Sequence[Problem], corpus: str) -> str:
+    lines = [f"{corpus}: {len(problems)} problem(s) ({listed_kinds(problems)})"]
+    lines += [f"  {problem}" for problem in problems[:SHOWN]]
+    if len(problems) > SHOWN:
+        lines.append(f"  and {len(problems) - SHOWN} more")
+    lines.append("Restore these files or labels, or leave them out, counted, with --data.on_error skip.")
+    return "\n".join(lines)

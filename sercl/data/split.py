@@ -1,0 +1,81 @@
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from sercl.audio.augment import Augment
+from sercl.corpora.base import Utterance
+from sercl.data.collate import collate_audio, collate_features
+from sercl.data.config import LoaderConfig
+from sercl.data.dataset import FeatureDataset, FeatureItem, Item, UtteranceDataset
+from sercl.data.sampler import LengthBucketBatchSampler
+
+
+@dataclass(frozen=True)
+class Split:
+    """The clips of one part of a corpus, and how they are loaded.
+
+    Attributes:
+        utterances: The clips, checked.
+        labels: Class index of each.
+        seconds: Duration of each in s.
+        config: How they are batched.
+        augment: Applied to training clips only; None for none.
+    """
+
+    utterances: tuple[Utterance, ...]
+    labels: tuple[int, ...]
+    seconds: tuple[float, ...]
+    config: LoaderConfig
+    augment: Augment | None = None
+
+    def audio_loader(self, training: bool) -> DataLoader[Item]:
+        """Return batches of type `AudioBatch`.
+
+        Args:
+            training: Whether clips are shuffled and augmented; if not, the longest come first.
+        """
+        augment = self.augment if training else None
+        dataset = UtteranceDataset(self.utterances, self.labels, augment, self.config.seed)
+        sampler = self._sampler(self.config.batch_seconds, training)
+        return _loader(dataset, sampler, collate_audio, self.config.workers)
+
+    def feature_loader(self, features: Mapping[str, Tensor], training: bool) -> DataLoader[FeatureItem]:
+        """Return batches of type `FeatureBatch`, without regard to duration where `batch_size` bounds them.
+
+        Args:
+            features: Utterance id -> `[states, dim]`.
+            training: Whether clips are shuffled.
+        """
+        dataset = FeatureDataset(features, self.utterances, self.labels)
+        bound = self.config.batch_seconds if self.config.batch_size is None else None
+        return _loader(dataset, self._sampler(bound, training), collate_features, workers=0)
+
+    def _sampler(self, batch_seconds: float | None, training: bool) -> LengthBucketBatchSampler:
+        config, seconds = self.config, self.seconds
+        if training and self.augment is not None and self.augment.config.speed is not None:
+            # Slowed down, a clip is longer: the bound must hold for the slowest.
+            seconds = tuple(value / min(1.0, self.augment.config.speed[0]) for value in seconds)
+        return LengthBucketBatchSampler(seconds, batch_seconds, config.batch_size, training, config.seed)
+
+
+def _loader(
+    dataset: Dataset[Any],
+    sampler: LengthBucketBatchSampler,
+    collate: Callable[[Sequence[Any]], object],
+    workers: int,
+) -> DataLoader[Any]:
+    return DataLoader(
+        dataset,
+        batch_sampler=sampler,
+        collate_fn=collate,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=torch.cuda.is_available(),
+        # Without one of its own, each new iterator would draw from the global generator, and dropout after an
+        # extra validation run or a resume would differ.
+        generator=torch.Generator(),
+    )
