@@ -1,0 +1,197 @@
+"""The one wrapper around every speech encoder, and what it returns."""
+
+import functools
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from sercl.errors import EncoderError, UsageError
+from sercl.models.encoders.masking import frame_mask
+from sercl.models.encoders.states import collect_states
+
+SAMPLE_RATE = 16_000
+
+
+@dataclass(frozen=True)
+class EncoderOutput:
+    """Hidden states of a batch of clips.
+
+    Attributes:
+        hidden_states: N + 1 tensors `[batch, frames, dim]` for N blocks: 0 is the input of block 1, k the output
+            of block k. Where the encoder ends in a norm (stable-layer-norm models and Whisper), the last one
+            has passed it. Frames beyond a row's length hold nothing of use.
+        lengths: `[batch]` int64, valid frames per row.
+    """
+
+    hidden_states: tuple[Tensor, ...]
+    lengths: Tensor
+
+    @property
+    def mask(self) -> Tensor:
+        """`[batch, frames]` bool, true where a frame is valid."""
+        return frame_mask(self.lengths, self.hidden_states[0].shape[1])
+
+
+@dataclass(frozen=True)
+class FamilyTraits:
+    """Where the parts that adapters and freezing need stand in one family. All names are dotted and relative.
+
+    Attributes:
+        block_linears: The attention projections and feed-forward matrices of a block, the targets of LoRA.
+        feed_forward: The module of a block whose output is the feed-forward output.
+        raw_weight_linears: Those of `block_linears` that attention reads through `.weight` without calling the
+            module, so that wrapping or hooking the module has no effect.
+        front_end: The convolutional front end, relative to the model.
+        fixed: Parameters, relative to the model, that no setting trains.
+        final_norm: The norm after the last block, relative to the model; None where there is none.
+    """
+
+    block_linears: tuple[str, ...]
+    feed_forward: str
+    raw_weight_linears: tuple[str, ...] = ()
+    front_end: tuple[str, ...] = ()
+    fixed: tuple[str, ...] = ()
+    final_norm: str | None = None
+
+
+class Encoder(nn.Module, ABC):
+    """A pre-trained speech encoder whose padded batches give what each clip alone gives.
+
+    Made by `load_encoder`. SpecAugment and LayerDrop are off; the checkpoint's dropouts act in training mode.
+
+    Args:
+        model: The transformers model, without decoder or heads.
+        name: What the user asked for: short name, hub id or folder.
+        family: The checkpoint's `model_type`.
+        traits: Where the parts of this family stand.
+        preprocessing: How waveforms become the model's input, as plain data for checkpoints.
+
+    Attributes:
+        blocks: The transformer blocks that were kept.
+        hidden_size: Width of the hidden states.
+        frames_per_second: Frames of hidden states per second of audio.
+        min_samples: Samples of the shortest clip that gives a frame.
+        max_samples: Samples of the longest clip, or None where any length goes.
+        fingerprint: SHA-256 of the weights as loaded, set by `load_encoder`.
+    """
+
+    hidden_size: int
+    frames_per_second: float
+    min_samples: int
+    max_samples: int | None = None
+    fingerprint: str = ""
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        name: str,
+        family: str,
+        traits: FamilyTraits,
+        preprocessing: dict[str, Any],
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.name, self.family = name, family
+        self.traits, self.preprocessing = traits, preprocessing
+
+    @property
+    @abstractmethod
+    def blocks(self) -> nn.ModuleList:
+        """The transformer blocks that were kept."""
+
+    @property
+    def num_states(self) -> int:
+        """Number of hidden states: one more than blocks."""
+        return len(self.blocks) + 1
+
+    @abstractmethod
+    def frame_lengths(self, samples: Tensor) -> Tensor:
+        """Return the valid frames, int64, of clips of `samples` samples (any shape)."""
+
+    @abstractmethod
+    def encode(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
+        """Run the model and return the last hidden state `[batch, frames, dim]`.
+
+        Args:
+            waveforms: `[batch, samples]` float32, zero beyond each row's length.
+            lengths: `[batch]` int64 on the device of `waveforms`.
+        """
+
+    def forward(self, waveforms: Tensor, lengths: Tensor) -> EncoderOutput:
+        """Encode a padded batch.
+
+        Args:
+            waveforms: `[batch, samples]` float, 16 kHz mono; what stands beyond a row's length is ignored.
+            lengths: `[batch]` integers, valid samples per row.
+
+        Raises:
+            EncoderError: A clip is shorter than `min_samples` or longer than `max_samples`.
+        """
+        self._check_lengths(lengths.tolist())
+        lengths = lengths.to(waveforms.device, torch.int64)
+        waveforms = waveforms.float().masked_fill(~frame_mask(lengths, waveforms.shape[1]), 0.0)
+        with collect_states(self.blocks) as states:
+            last = self.encode(waveforms, lengths)
+        return EncoderOutput((*states[:-1], last), self.frame_lengths(lengths))
+
+    def _check_lengths(self, samples: Sequence[int]) -> None:
+        if min(samples) < self.min_samples:
+            raise EncoderError(
+                f"encoder {self.name!r}: a clip of {_milliseconds(min(samples))} is too short for one frame. "
+                f"It needs at least {_milliseconds(self.min_samples)} ({self.min_samples} samples at 16 kHz). "
+                "Leave shorter clips out or pad them with silence."
+            )
+        if self.max_samples is not None and max(samples) > self.max_samples:
+            raise EncoderError(
+                f"encoder {self.name!r}: a clip of {max(samples) / SAMPLE_RATE:.2f} s is too long. It takes at "
+                f"most {self.max_samples / SAMPLE_RATE:g} s. Set a duration limit or cut the clip into segments."
+            )
+
+    def trainable(self, parts: str) -> None:
+        """Choose which parameters are trained; the rest is frozen.
+
+        Args:
+            parts: "none"; "all"; "blocks" (all but the convolutional front end); or "top:K" (the last K blocks
+                and the final norm). Whisper's sinusoidal positions stay frozen in every case.
+
+        Raises:
+            UsageError: `parts` is none of these, or K is not between 1 and the number of blocks.
+        """
+        chosen = self._chosen_modules(parts)
+        self.requires_grad_(False)
+        for module in chosen:
+            module.requires_grad_(True)
+        frozen = (*self.traits.fixed, *(self.traits.front_end if parts == "blocks" else ()))
+        for path in frozen:
+            self.model.get_submodule(path).requires_grad_(False)
+
+    def _chosen_modules(self, parts: str) -> list[nn.Module]:
+        if parts == "none":
+            return []
+        if parts in ("all", "blocks"):
+            return [self.model]
+        prefix, _, count = parts.partition(":")
+        if prefix != "top" or not count.isdecimal() or not 1 <= int(count) <= len(self.blocks):
+            raise UsageError(
+                f"unknown encoder part {parts!r}. Legal: 'none', 'all', 'blocks', 'top:K' with K from 1 to "
+                f"{len(self.blocks)}, the number of blocks of {self.name!r}."
+            )
+        norm = self.traits.final_norm
+        top: list[nn.Module] = list(self.blocks)[-int(count) :]
+        return top if norm is None else [*top, self.model.get_submodule(norm)]
+
+    def checkpoint_gradients(self) -> None:
+        """Recompute the blocks in the backward pass: less memory, about a third more time. Numbers stay."""
+        recompute = functools.partial(torch.utils.checkpoint.checkpoint, use_reentrant=False)
+        for block in self.blocks:
+            block.gradient_checkpointing = True
+            block._gradient_checkpointing_func = recompute
+
+
+def _milliseconds(samples: int) -> str:
+    return f"{1000 * samples / SAMPLE_RATE:g} ms"

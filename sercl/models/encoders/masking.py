@@ -1,0 +1,77 @@
+"""What makes a padded batch give what each clip alone gives."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def frame_mask(lengths: Tensor, frames: int) -> Tensor:
+    """Return `[batch, frames]` bool, true at positions below each row's length.
+
+    Args:
+        lengths: `[batch]` integers.
+        frames: Padded length.
+    """
+    return torch.arange(frames, device=lengths.device)[None, :] < lengths[:, None]
+
+
+class MaskedGroupNorm(nn.GroupNorm):
+    """A group norm whose statistics run over each row's valid frames only.
+
+    It has the parameters and the state-dict keys of the `nn.GroupNorm` it replaces. Frames beyond a row's
+    length come out as zero.
+    """
+
+    _lengths: list[int] | None = None
+
+    @classmethod
+    def replacing(cls, norm: nn.GroupNorm) -> Self:
+        """Return a masked norm that shares the parameters of `norm`."""
+        masked = cls(norm.num_groups, norm.num_channels, norm.eps, norm.affine, device="meta")
+        masked.weight, masked.bias = norm.weight, norm.bias
+        return masked.train(norm.training)
+
+    @contextmanager
+    def over(self, lengths: list[int]) -> Iterator[None]:
+        """Normalise the forward pass inside over `lengths` (valid frames per row, each at least 1)."""
+        self._lengths = lengths
+        try:
+            yield
+        finally:
+            self._lengths = None
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalise `[batch, channels, frames]`, over all frames outside of `over`."""
+        if self._lengths is None or min(self._lengths) == input.shape[-1]:
+            return super().forward(input)
+        # Row by row: the same kernel on the same numbers as for the clip alone.
+        rows = [self._row(row, length) for row, length in zip(input.split(1), self._lengths, strict=True)]
+        return torch.cat(rows)
+
+    def _row(self, row: Tensor, length: int) -> Tensor:
+        return F.pad(super().forward(row[..., :length]), (0, row.shape[-1] - length))
+
+
+@contextmanager
+def masked_inputs(convolutions: Iterable[nn.Module], mask: Tensor) -> Iterator[None]:
+    """Zero the frames beyond each row's length in the input of every convolution in `convolutions`.
+
+    A convolution zero-pads a clip's end; without this, layers that come before it (a norm, a bias, another
+    convolution) would have put something else there.
+
+    Args:
+        convolutions: Modules whose first input is `[batch, channels, frames]`.
+        mask: `[batch, frames]` bool.
+    """
+
+    def zero(module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return (args[0].masked_fill(~mask[:, None, :], 0.0), *args[1:])
+
+    with ExitStack() as hooks:
+        for convolution in convolutions:
+            hooks.enter_context(convolution.register_forward_pre_hook(zero))
+        yield

@@ -1,0 +1,122 @@
+"""From a name to a folder with a checkpoint: short name, hub id or path."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from sercl.errors import EncoderError, UnknownNameError
+from sercl.models.encoders.presets import PRESETS
+
+_CONFIG_FILES = ["config.json", "preprocessor_config.json", "processor_config.json"]
+_SAFE_WEIGHTS = ["model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors"]
+_PICKLED_WEIGHTS = ["pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-*-of-*.bin"]
+
+
+def checkpoint_folder(name: str, revision: str | None) -> Path:
+    """Return the folder that holds the checkpoint `name`, fetching it from the hub where necessary.
+
+    Args:
+        name: A short name of `PRESETS`, a folder, or a hub id ("organisation/model").
+        revision: Branch, tag or commit on the hub; None for the newest. Has no meaning for a folder.
+
+    Raises:
+        UnknownNameError: A word that is neither a short name nor a folder.
+        EncoderError: A path without a folder, or a hub id that cannot be fetched.
+    """
+    if name in PRESETS:
+        return _from_hub(PRESETS[name].hub_id, revision)
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return path
+    if path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
+        raise EncoderError(f"encoder folder {name!r} does not exist. Give a folder that holds config.json.")
+    if "/" not in name:
+        hint = "Or give a hub id ('organisation/model') or a folder."
+        raise UnknownNameError("encoder", name, PRESETS, hint)
+    return _from_hub(name, revision)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        EncoderError: The file is not there or holds something else.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise EncoderError(
+            f"{path.parent}: no {path.name}. An encoder folder holds config.json and model.safetensors, as "
+            "save_pretrained of transformers writes them."
+        ) from error
+    except ValueError as error:
+        raise EncoderError(f"{path}: not valid JSON ({error}). Fetch the checkpoint again.") from error
+    if not isinstance(content, dict):
+        raise EncoderError(f"{path}: holds a JSON {type(content).__name__}, not an object.")
+    return content
+
+
+def read_preprocessor(folder: Path) -> dict[str, Any] | None:
+    """Read the feature extractor's settings, or None where the checkpoint has none.
+
+    Raises:
+        EncoderError: The file holds no JSON object.
+    """
+    path = folder / "preprocessor_config.json"
+    if path.is_file():
+        return read_json(path)
+    # Processors of transformers 5 (feature extractor and tokenizer) write one file for both.
+    path = folder / "processor_config.json"
+    return read_json(path).get("feature_extractor") if path.is_file() else None
+
+
+def has_weights(folder: Path) -> bool:
+    """Say whether a checkpoint folder holds weights in a layout of the hub."""
+    return _holds(folder, _SAFE_WEIGHTS) or _holds(folder, _PICKLED_WEIGHTS)
+
+
+def _holds(folder: Path, patterns: list[str]) -> bool:
+    return any(next(folder.glob(pattern), None) is not None for pattern in patterns)
+
+
+def _from_hub(hub_id: str, revision: str | None) -> Path:
+    folder = _fetch(hub_id, revision, _CONFIG_FILES + _SAFE_WEIGHTS)
+    if _holds(folder, _SAFE_WEIGHTS):
+        return folder
+    # Many older checkpoints exist as a pickle only; transformers reads it with weights_only=True.
+    return _fetch(hub_id, revision, _CONFIG_FILES + _PICKLED_WEIGHTS)
+
+
+def _fetch(hub_id: str, revision: str | None, patterns: list[str]) -> Path:
+    try:
+        return Path(snapshot_download(hub_id, revision=revision, allow_patterns=patterns))
+    except LocalEntryNotFoundError as error:
+        raise EncoderError(
+            f"encoder {hub_id!r}: there is no network (or HF_HUB_OFFLINE is set) and the model is not in the "
+            f"local cache. On a machine with network run: hf download {hub_id} --local-dir FOLDER; copy FOLDER "
+            "here and give it as the encoder: --model.encoder FOLDER."
+        ) from error
+    except RevisionNotFoundError as error:
+        raise EncoderError(f"encoder {hub_id!r} has no revision {revision!r} on the hub.") from error
+    except GatedRepoError as error:
+        raise EncoderError(
+            f"encoder {hub_id!r} is gated: accept its terms on https://huggingface.co/{hub_id}, then run: "
+            "hf auth login"
+        ) from error
+    except (RepositoryNotFoundError, HFValidationError) as error:
+        raise EncoderError(
+            f"encoder {hub_id!r} is neither a folder here nor a model on the hub. Short names: "
+            f"{', '.join(PRESETS)}."
+        ) from error
+    except HfHubHTTPError as error:
+        raise EncoderError(f"encoder {hub_id!r}: the hub answered: {error}. Try again later.") from error

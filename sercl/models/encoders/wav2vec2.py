@@ -1,0 +1,125 @@
+"""wav2vec 2.0 (XLS-R, MMS), HuBERT, WavLM and data2vec-audio: a convolutional front end on the waveform."""
+
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from sercl.models.encoders.base import SAMPLE_RATE, Encoder, FamilyTraits
+from sercl.models.encoders.masking import MaskedGroupNorm, frame_mask, masked_inputs
+
+_ATTENTION = tuple(f"attention.{name}_proj" for name in ("q", "k", "v", "out"))
+_FEED_FORWARD = ("feed_forward.intermediate_dense", "feed_forward.output_dense")
+_NORM_EPSILON = 1e-7  # of transformers' Wav2Vec2FeatureExtractor
+
+
+class Wav2Vec2Encoder(Encoder):
+    """An encoder of the wav2vec 2.0 kind: 49 or 50 frames of 20 ms a second, from 25 ms on.
+
+    The group norm of base-sized models runs over each row's true length, the attention mask is always passed,
+    and the positional convolutions see zeros beyond each row's end. Whether a waveform is brought to zero mean
+    and unit variance first follows the checkpoint.
+    """
+
+    def __init__(
+        self, model: PreTrainedModel, name: str, family: str, normalize: bool, final_norm: bool
+    ) -> None:
+        stable = bool(getattr(model.config, "do_stable_layer_norm", False))
+        if stable and not final_norm:
+            model.encoder.layer_norm = nn.Identity()
+        traits = _traits(family, stable)
+        super().__init__(model, name, family, traits, {"sample_rate": SAMPLE_RATE, "normalize": normalize})
+        self.hidden_size = model.config.hidden_size
+        self._kernels, self._strides = tuple(model.config.conv_kernel), tuple(model.config.conv_stride)
+        self.min_samples, hop = _receptive_field(self._kernels, self._strides)
+        self.frames_per_second = SAMPLE_RATE / hop
+        self._group_norm = _mask_group_norm(model)
+        # Set by transformers for re-entrant checkpointing; it would build a graph through a frozen front end.
+        model.feature_extractor._requires_grad = False
+
+    @property
+    def blocks(self) -> nn.ModuleList:
+        blocks: nn.ModuleList = self.model.encoder.layers
+        return blocks
+
+    def frame_lengths(self, samples: Tensor) -> Tensor:
+        return self._after_convolutions(samples, len(self._kernels))
+
+    def _after_convolutions(self, samples: Tensor, count: int) -> Tensor:
+        frames = samples
+        for kernel, stride in zip(self._kernels[:count], self._strides[:count], strict=True):
+            frames = (frames - kernel).div(stride, rounding_mode="floor") + 1
+        return frames
+
+    def encode(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
+        if self.preprocessing["normalize"]:
+            waveforms = standardize_waveforms(waveforms, lengths)
+        sample_mask = frame_mask(lengths, waveforms.shape[1])
+        frames = int(self.frame_lengths(torch.tensor(waveforms.shape[1])))
+        positional = [m for m in self.model.encoder.pos_conv_embed.modules() if isinstance(m, nn.Conv1d)]
+        with ExitStack() as exact:
+            exact.enter_context(masked_inputs(positional, frame_mask(self.frame_lengths(lengths), frames)))
+            if self._group_norm is not None:
+                exact.enter_context(self._group_norm.over(self._after_convolutions(lengths, 1).tolist()))
+            last: Tensor = self.model(
+                waveforms.to(self.model.dtype), attention_mask=sample_mask.long()
+            ).last_hidden_state
+        return last
+
+
+def standardize_waveforms(waveforms: Tensor, lengths: Tensor) -> Tensor:
+    """Bring each row to zero mean and unit variance over its valid samples, as Wav2Vec2FeatureExtractor does.
+
+    Args:
+        waveforms: `[batch, samples]` float32, zero beyond each row's length.
+        lengths: `[batch]` integers.
+
+    Returns:
+        `[batch, samples]`, zero beyond each row's length.
+    """
+    valid = frame_mask(lengths, waveforms.shape[1])
+    mean = waveforms.sum(1) / lengths
+    centred = (waveforms - mean[:, None]).masked_fill(~valid, 0.0)
+    variance = centred.square().sum(1) / lengths
+    return centred / (variance + _NORM_EPSILON).sqrt()[:, None]
+
+
+def wants_normalization(config: Any, preprocessor: dict[str, Any] | None) -> bool:
+    """Say whether a checkpoint wants waveforms at zero mean and unit variance.
+
+    The checkpoint's preprocessor config decides. Without one, models with layer norm in the front end do
+    (as their pre-training did) and models with group norm do not.
+    """
+    if preprocessor is None:
+        return bool(getattr(config, "feat_extract_norm", "layer") == "layer")
+    return bool(preprocessor.get("do_normalize", True))
+
+
+def _traits(family: str, stable: bool) -> FamilyTraits:
+    return FamilyTraits(
+        block_linears=_ATTENTION + _FEED_FORWARD,
+        feed_forward="feed_forward",
+        raw_weight_linears=_ATTENTION if family == "wavlm" else (),
+        front_end=("feature_extractor",),
+        final_norm="encoder.layer_norm" if stable else None,
+    )
+
+
+def _receptive_field(kernels: tuple[int, ...], strides: tuple[int, ...]) -> tuple[int, int]:
+    """Return the samples that one frame sees and the samples from one frame to the next."""
+    field, hop = 1, 1
+    for kernel, stride in zip(kernels, strides, strict=True):
+        field += (kernel - 1) * hop
+        hop *= stride
+    return field, hop
+
+
+def _mask_group_norm(model: PreTrainedModel) -> MaskedGroupNorm | None:
+    first = model.feature_extractor.conv_layers[0]
+    norm = getattr(first, "layer_norm", None)
+    if not isinstance(norm, nn.GroupNorm):
+        return None
+    first.layer_norm = MaskedGroupNorm.replacing(norm)
+    return first.layer_norm

@@ -1,0 +1,107 @@
+"""From a checkpoint folder to a transformers model that holds the encoder alone, cut, in float32."""
+
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
+from transformers.models.whisper.modeling_whisper import WhisperEncoder
+from transformers.utils import logging
+
+from sercl.errors import EncoderError, UsageError
+from sercl.models.encoders.source import has_weights
+
+# Of a checkpoint with a decoder; an encoder saved alone has keys without a prefix.
+_WHISPER_PREFIX = {r"^(model\.)?encoder\.": ""}
+_BROKEN_FILE = (OSError, ValueError, RuntimeError, EOFError, SafetensorError, pickle.UnpicklingError)
+
+
+def read_config(folder: Path, last_block: int | None) -> PretrainedConfig:
+    """Read the model's config, cut after `last_block`, with SpecAugment, LayerDrop and convolutional adapters off.
+
+    Raises:
+        UsageError: The model has no block `last_block`.
+    """
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    depth = "encoder_layers" if config.model_type == "whisper" else "num_hidden_layers"
+    if last_block is not None:
+        _check_block(folder, last_block, getattr(config, depth))
+        setattr(config, depth, last_block + 1)
+    off: dict[str, float | bool] = {
+        "layerdrop": 0.0,
+        "encoder_layerdrop": 0.0,
+        "mask_time_prob": 0.0,
+        "mask_feature_prob": 0.0,
+        "apply_spec_augment": False,
+        # These stand behind the last block and would change the last hidden state.
+        "add_adapter": False,
+        "use_intermediate_ffn_before_adapter": False,
+        "output_hidden_states": False,
+        "output_attentions": False,
+    }
+    for key, value in off.items():
+        if hasattr(config, key):
+            setattr(config, key, value)
+    return config
+
+
+def read_model(folder: Path, config: PretrainedConfig) -> PreTrainedModel:
+    """Read the encoder's weights as float32; heads, decoders and upper blocks are left out.
+
+    Raises:
+        EncoderError: There are no weights, the file is broken, or weights of the encoder are missing in it.
+    """
+    if not has_weights(folder):
+        raise EncoderError(
+            f"{folder}: no model.safetensors (or pytorch_model.bin, or their sharded forms) beside config.json. "
+            "Copy the weights there, or fetch the checkpoint again."
+        )
+    whisper = config.model_type == "whisper"
+    with _quiet():
+        try:
+            model, report = (WhisperEncoder if whisper else AutoModel).from_pretrained(
+                folder,
+                config=config,
+                dtype=torch.float32,
+                key_mapping=_WHISPER_PREFIX if whisper else None,
+                output_loading_info=True,
+                local_files_only=True,
+            )
+        except _BROKEN_FILE as error:
+            raise EncoderError(f"{folder}: the weights cannot be read: {error}") from error
+    _check_complete(folder, sorted(report["missing_keys"]))
+    return model
+
+
+def _check_block(folder: Path, last_block: int, blocks: int) -> None:
+    if not 0 <= last_block < blocks:
+        raise UsageError(
+            f"no block {last_block} in the encoder {folder}: it has {blocks}. Legal last blocks: 0 to "
+            f"{blocks - 1}, or none to keep all."
+        )
+
+
+def _check_complete(folder: Path, missing: list[str]) -> None:
+    if missing:
+        raise EncoderError(
+            f"{folder}: {len(missing)} weights of the encoder are not in the checkpoint, among them "
+            f"{', '.join(missing[:3])}. config.json and the weights do not belong together, or the file holds "
+            "another part of the model. Fetch the checkpoint again."
+        )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence transformers' report of unused weights: a head or a decoder is left out on purpose."""
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()

@@ -1,0 +1,114 @@
+"""The Whisper encoder, padded to 30 s as trained or cut to the clips."""
+
+from enum import StrEnum
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import PreTrainedModel, WhisperFeatureExtractor
+from transformers.masking_utils import create_bidirectional_mask
+
+from sercl.models.encoders.base import SAMPLE_RATE, Encoder, FamilyTraits
+from sercl.models.encoders.logmel import LogMel
+from sercl.models.encoders.masking import frame_mask
+
+_MEL_PER_FRAME = 2  # stride of the second convolution
+
+_TRAITS = FamilyTraits(
+    block_linears=(*(f"self_attn.{name}_proj" for name in ("q", "k", "v", "out")), "fc1", "fc2"),
+    feed_forward="fc2",
+    front_end=("conv1", "conv2"),
+    fixed=("embed_positions",),
+    final_norm="layer_norm",
+)
+
+
+class WhisperForm(StrEnum):
+    """How Whisper sees a clip.
+
+    Attributes:
+        PADDED: Padded with silence to 30 s, all 1500 positions, no attention mask: as it was trained.
+        SHORT: Only the clip's own positions, padding masked. Faster, but other numbers than the padded form.
+    """
+
+    PADDED = "padded"
+    SHORT = "short"
+
+
+class WhisperEncoder(Encoder):
+    """The encoder half of Whisper: 50 frames a second, clips of up to 30 s.
+
+    A clip of n samples has ceil(n / 320) valid frames; those of the silence after it are not valid.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        name: str,
+        extractor: WhisperFeatureExtractor,
+        form: WhisperForm,
+        final_norm: bool,
+    ) -> None:
+        if not final_norm:
+            model.layer_norm = nn.Identity()
+        super().__init__(model, name, "whisper", _TRAITS, _preprocessing(extractor, form))
+        self._form, self._log_mel = form, LogMel.of(extractor)
+        self.hidden_size = model.config.d_model
+        self._hop = _MEL_PER_FRAME * extractor.hop_length
+        self.frames_per_second = SAMPLE_RATE / self._hop
+        self.min_samples = extractor.n_fft
+        self._positions = model.config.max_source_positions
+        self.max_samples = self._positions * self._hop
+
+    @property
+    def blocks(self) -> nn.ModuleList:
+        blocks: nn.ModuleList = self.model.layers
+        return blocks
+
+    def frame_lengths(self, samples: Tensor) -> Tensor:
+        return (samples + self._hop - 1).div(self._hop, rounding_mode="floor")
+
+    def encode(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
+        if self._form is WhisperForm.PADDED:
+            features = self._log_mel(waveforms, self._positions * _MEL_PER_FRAME)
+            return self._run(features.to(self.model.dtype), None)
+        frames = self.frame_lengths(lengths)
+        count = int(frames.max())
+        mel_mask = frame_mask(frames * _MEL_PER_FRAME, count * _MEL_PER_FRAME)
+        features = self._log_mel(waveforms, count * _MEL_PER_FRAME, mel_mask)
+        return self._run(features.to(self.model.dtype), mel_mask)
+
+    def _run(self, features: Tensor, mel_mask: Tensor | None) -> Tensor:
+        # WhisperEncoder.forward of transformers, which refuses any length but 30 s and takes no mask.
+        model = self.model
+        hidden = F.gelu(model.conv1(features))
+        if mel_mask is not None:
+            hidden = hidden.masked_fill(~mel_mask[:, None, :], 0.0)
+        hidden = F.gelu(model.conv2(hidden)).transpose(1, 2)
+        hidden = hidden + model.embed_positions.weight[: hidden.shape[1]]
+        hidden = F.dropout(hidden, p=model.dropout, training=self.training)
+        attention_mask = self._attention_mask(hidden, mel_mask)
+        for block in self.blocks:
+            output = block(hidden, attention_mask)
+            hidden = output[0] if isinstance(output, tuple) else output
+        last: Tensor = model.layer_norm(hidden)
+        return last
+
+    def _attention_mask(self, hidden: Tensor, mel_mask: Tensor | None) -> Tensor | None:
+        if mel_mask is None:
+            return None
+        mask: Tensor | None = create_bidirectional_mask(
+            config=self.model.config, inputs_embeds=hidden, attention_mask=mel_mask[:, ::_MEL_PER_FRAME]
+        )
+        return mask
+
+
+def _preprocessing(extractor: WhisperFeatureExtractor, form: WhisperForm) -> dict[str, Any]:
+    return {
+        "sample_rate": SAMPLE_RATE,
+        "mel_bins": extractor.feature_size,
+        "n_fft": extractor.n_fft,
+        "hop_length": extractor.hop_length,
+        "whisper_form": str(form),
+    }
