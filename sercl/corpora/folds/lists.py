@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sercl.corpora.base import Utterance
+from sercl.corpora.emotion_names import to_emotion
 from sercl.corpora.folds.config import FoldConfig
 from sercl.corpora.folds.draft import Draft
 from sercl.corpora.folds.fold import PARTS, Fold
-from sercl.corpora.labels import EMOTIONS, LabelScheme
-from sercl.errors import FoldError, ManifestError
+from sercl.corpora.labels import LabelScheme
+from sercl.errors import FoldError, ManifestError, UnknownNameError
 from sercl.files import atomic_path
 
 COLUMNS = ("file", "answer")
@@ -143,7 +144,6 @@ def _without_suffix(name: str) -> str:
 
 def _resolve(path: Path, index: UtteranceIndex, labels: LabelScheme) -> list[Utterance]:
     """Return the utterances of one list, in its order."""
-    answers = _answers(labels)
     found: dict[str, Utterance] = {}
     missing: list[Row] = []
     total = 0
@@ -153,7 +153,7 @@ def _resolve(path: Path, index: UtteranceIndex, labels: LabelScheme) -> list[Utt
         if utterance is None:
             missing.append(row)
             continue
-        _check_answer(path, row, utterance, answers, labels)
+        _check_answer(path, row, utterance, labels)
         if utterance.id in found:
             raise ManifestError(path, row.line, f"{row.file!r} stands twice in this list; remove one line.")
         found[utterance.id] = utterance
@@ -203,16 +203,19 @@ def _row(path: Path, line: int, record: Mapping[str, str | None]) -> Row:
     return Row(line, file, answer.strip())
 
 
-def _answers(labels: LabelScheme) -> dict[str, int]:
-    """Return lower-case class and emotion names -> class index; class names win."""
-    emotions = {name: index for name in EMOTIONS if (index := labels.index(name)) is not None}
-    return emotions | {name.lower(): index for index, name in enumerate(labels.classes)}
+def _class_index(answer: str, labels: LabelScheme) -> int | None:
+    """Return the class of an answer: a class name, else a word for an emotion; None where it is neither."""
+    classes = [name.lower() for name in labels.classes]
+    if answer.lower() in classes:
+        return classes.index(answer.lower())
+    try:
+        return labels.index(to_emotion(answer))
+    except UnknownNameError:
+        return None
 
 
-def _check_answer(
-    path: Path, row: Row, utterance: Utterance, answers: Mapping[str, int], labels: LabelScheme
-) -> None:
-    answer = answers.get(row.answer.lower())
+def _check_answer(path: Path, row: Row, utterance: Utterance, labels: LabelScheme) -> None:
+    answer = _class_index(row.answer, labels)
     if answer is None:
         raise ManifestError(
             path,

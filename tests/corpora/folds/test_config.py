@@ -1,0 +1,32 @@
+import pytest
+
+from sercl.corpora.folds import FoldConfig
+from sercl.errors import UnknownNameError, UsageError
+
+
+def test_a_misspelt_scheme_is_answered_with_the_near_one() -> None:
+    with pytest.raises(UnknownNameError, match=r"'speakr'.*Did you mean 'speaker'"):
+        FoldConfig(scheme="speakr")
+
+
+def test_loso_leaves_out_speakers_or_sessions_only() -> None:
+    with pytest.raises(UnknownNameError, match="Legal: speaker, session"):
+        FoldConfig(scheme="loso", leave_out="sentence")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"index": -1}, {"count": 1}, {"validation": 0.0}, {"validation": 1.0}, {"per_emotion": 0}],
+    ids=str,
+)
+def test_numbers_out_of_range_are_refused_by_name_and_value(options: dict[str, float]) -> None:
+    ((name, value),) = options.items()
+    with pytest.raises(UsageError, match=f"{name} {value}"):
+        FoldConfig(**options)  # type: ignore[arg-type]
+
+
+def test_csv_needs_lists_and_lists_need_csv() -> None:
+    with pytest.raises(UsageError, match=r"--data\.folds\.lists"):
+        FoldConfig(scheme="csv")
+    with pytest.raises(UsageError, match=r"--data\.folds\.scheme csv"):
+        FoldConfig(scheme="speaker", lists="lists")

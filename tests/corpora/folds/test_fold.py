@@ -1,0 +1,48 @@
+import json
+from dataclasses import replace
+
+from sercl.corpora.base import Utterance
+from sercl.corpora.folds import Fold
+from sercl.corpora.labels import label_scheme
+from tests.corpora.folds.samples import corpus, even
+
+
+def _fold(train: list[Utterance], validation: list[Utterance], test: list[Utterance]) -> Fold:
+    return Fold("csv", 0, 1, label_scheme("4"), tuple(train), tuple(validation), tuple(test), ("a remark",))
+
+
+def test_a_clean_fold_has_only_the_remarks_of_its_scheme() -> None:
+    fold = _fold(even("a", 10), even("b", 10), even("c", 10))
+    assert fold.notes == ("a remark",)
+    assert fold.shared_speakers == ()
+
+
+def test_notes_name_what_a_reader_of_the_results_must_know() -> None:
+    train = corpus({"a": {"angry": 36, "happy": 12, "neutral": 12, "sad": 12}})
+    test = corpus({"a": {"angry": 10, "happy": 9}})
+    nameless = [replace(item, speaker=None) for item in even("x", 10)]
+    notes = _fold(train, [*even("a", 10), *nameless], test).notes
+    assert notes == (
+        "speaker-dependent: a in both training and test",
+        "speakers unknown for 40 utterances: training and test may share them, so take the figures as "
+        "speaker-dependent",
+        "validation and test share speakers: a",
+        "validation and training share speakers: a",
+        "a remark",
+        "absent from test: neutral, sad",
+        "few utterances in test: happy 9",
+        "training is unbalanced: angry 36, happy 12, neutral 12, sad 12",
+    )
+
+
+def test_many_shared_speakers_are_shortened() -> None:
+    fold = _fold(even("abcdefg", 10), even("x", 10), even("abcdefg", 10))
+    assert fold.notes[0] == "speaker-dependent: a, b, c, d, e and 2 more in both training and test"
+
+
+def test_plain_data_of_a_fold_survives_json() -> None:
+    fold = _fold(even("a", 10), even("b", 10), even("c", 3))
+    data = json.loads(json.dumps(fold.to_dict()))
+    assert data["utterances"]["test"] == {"angry": 3, "happy": 3, "neutral": 3, "sad": 3}
+    assert data["speakers"] == {"train": ["a"], "validation": ["b"], "test": ["c"]}
+    assert data["notes"] == list(fold.notes)

@@ -1,0 +1,75 @@
+import pytest
+
+from sercl.corpora.folds import FoldConfig, make_fold, make_folds
+from sercl.corpora.labels import label_scheme
+from sercl.errors import FoldError, UsageError
+from tests.corpora.folds.samples import FOUR, corpus, even, ids, utterance
+
+LABELS = label_scheme("4")
+
+
+def test_one_fold_is_that_of_all_folds() -> None:
+    utterances = even("abcdef", 3)
+    folds = make_folds(utterances, LABELS, FoldConfig(count=3))
+    assert [make_fold(utterances, LABELS, FoldConfig(count=3, index=index)) for index in range(3)] == folds
+
+
+def test_an_index_beyond_the_last_fold() -> None:
+    with pytest.raises(UsageError, match=r"no fold 5; the scheme 'speaker' has 5 here, 0 to 4"):
+        make_fold(even("abcde", 3), LABELS, FoldConfig(index=5))
+
+
+def test_a_fold_can_be_used_where_another_cannot() -> None:
+    utterances = corpus(
+        {"a": dict.fromkeys(FOUR, 3), **{name: {"angry": 3, "happy": 3, "sad": 3} for name in "bcd"}}
+    )
+    with pytest.raises(FoldError, match="no training utterance of neutral"):
+        make_fold(utterances, LABELS, FoldConfig(scheme="loso", index=0))
+    fold = make_fold(utterances, LABELS, FoldConfig(scheme="loso", index=1))
+    assert "absent from validation: neutral" in fold.notes
+    assert "absent from test: neutral" in fold.notes
+
+
+def test_utterances_without_a_class_are_left_out() -> None:
+    utterances = [*even("abcde", 3), utterance("x", "bored", "a")]
+    for fold in make_folds(utterances, LABELS, FoldConfig()):
+        assert all(item.emotion in FOUR for part in fold.parts.values() for item in part)
+
+
+def test_no_utterance_of_any_class() -> None:
+    with pytest.raises(FoldError, match="there is bored 1"):
+        make_folds([utterance("x", "bored", "a")], LABELS, FoldConfig())
+    with pytest.raises(FoldError, match="no utterance at all"):
+        make_folds([], LABELS, FoldConfig())
+
+
+def test_ids_must_be_unique() -> None:
+    with pytest.raises(FoldError, match=r"2 utterances have the id 'a_sad_000'"):
+        make_folds([*even("abcde", 3), utterance("a_sad_000", "sad", "b")], LABELS, FoldConfig())
+
+
+def test_balance_draws_training_only_down_to_the_rarest_class() -> None:
+    uneven = corpus({name: {"angry": 9, "happy": 4, "neutral": 6, "sad": 5} for name in "abcde"})
+    plain = make_fold(uneven, LABELS, FoldConfig())
+    fold = make_fold(uneven, LABELS, FoldConfig(balance=True))
+    assert fold.counts["train"] == dict.fromkeys(FOUR, 12)
+    assert set(ids(fold.train)) < set(ids(plain.train))
+    assert (fold.validation, fold.test) == (plain.validation, plain.test)
+
+
+def test_per_emotion_draws_that_many_by_the_seed() -> None:
+    drawn = [
+        make_fold(even("abcde", 9), LABELS, FoldConfig(per_emotion=7, seed=seed)).counts["train"]
+        for seed in (1, 2)
+    ]
+    assert drawn == [dict.fromkeys(FOUR, 7)] * 2
+    lists = [
+        {item.id for item in make_fold(even("abcde", 9), LABELS, FoldConfig(per_emotion=7, index=i)).train}
+        for i in (0, 1)
+    ]
+    assert lists[0] != lists[1]
+
+
+def test_per_emotion_beyond_what_there_is() -> None:
+    with pytest.raises(FoldError, match=r"99 training utterances per class.*angry 27, happy 27"):
+        make_fold(even("abcde", 9), LABELS, FoldConfig(per_emotion=99))

@@ -1,0 +1,141 @@
+import csv
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sercl.corpora.base import Utterance
+from sercl.corpora.folds import Fold, FoldConfig, make_folds
+from sercl.corpora.labels import label_scheme
+from sercl.errors import FoldError, SpeakerOverlapError
+from tests.corpora.folds.samples import FOUR, esd, even, iemocap, pavoque, utterance
+
+LABELS = label_scheme("4")
+CONFIG = FoldConfig(scheme="paper")
+CELL = dict.fromkeys(FOUR, 50)
+
+Speaker = Callable[[str], str]
+Structure = list[dict[str, Counter[tuple[str, str]]]]
+
+
+def _structure(folds: list[Fold]) -> Structure:
+    """Per fold and part: how many of each speaker and emotion."""
+    return [
+        {
+            part: Counter((str(item.speaker), item.emotion) for item in items)
+            for part, items in fold.parts.items()
+        }
+        for fold in folds
+    ]
+
+
+def _reference(folder: Path, speaker: Speaker) -> Structure:
+    """The same, read from the study's own lists with nothing but the csv module."""
+    folds: Structure = []
+    for fold in range(5):
+        parts = {}
+        for part, name in {"train": "train", "validation": "eval", "test": "test"}.items():
+            with (folder / name / f"metadata_fold{fold}.csv").open(newline="") as file:
+                rows = list(csv.DictReader(file))
+            parts[part] = Counter((speaker(row["file"]), row["answer"].lower()) for row in rows)
+        folds.append(parts)
+    return folds
+
+
+def _iemocap_speaker(name: str) -> str:
+    return name[:5] + Path(name).stem.split("_")[-1][0]
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(
+    ("folder", "corpus", "speaker"),
+    [
+        ("CN_ESD", esd, lambda name: name[:4]),
+        ("EN_IEMOCAP", iemocap, _iemocap_speaker),
+        ("DE_PAVOQUE", pavoque, lambda name: "spike"),
+    ],
+)
+def test_structure_is_that_of_the_study_s_own_lists(
+    shared: Path, folder: str, corpus: Callable[[], list[Utterance]], speaker: Speaker
+) -> None:
+    config = FoldConfig(scheme="paper", allow_speaker_overlap=True)
+    ours = _structure(make_folds(corpus(), LABELS, config))
+    assert ours == _reference(shared / "data" / "reference_splits" / folder, speaker)
+
+
+@pytest.mark.parametrize("corpus", [esd, iemocap])
+def test_the_same_2000_utterances_serve_all_folds(corpus: Callable[[], list[Utterance]]) -> None:
+    folds = make_folds(corpus(), LABELS, CONFIG)
+    sets = [{item.id for part in fold.parts.values() for item in part} for fold in folds]
+    assert len(sets[0]) == 2000
+    assert all(ids == sets[0] for ids in sets)
+
+
+def test_esd_holds_out_two_speakers_and_parts_are_drawn_at_random() -> None:
+    folds = make_folds(esd(), LABELS, CONFIG)
+    assert [sorted({item.speaker for item in fold.test}) for fold in folds][1] == ["0003", "0004"]
+    drawn = sorted(item.id for item in folds[0].test if item.id.startswith("0001_angry"))
+    assert drawn != [f"0001_angry_{number:03}" for number in range(25)]
+    other = make_folds(esd(), LABELS, FoldConfig(scheme="paper", seed=1))
+    assert {item.id for item in other[0].test} != {item.id for item in folds[0].test}
+
+
+def test_esd_english_speakers_are_left_out_with_a_remark() -> None:
+    english = [replace(item, language="en", speaker="0011", id=f"en{item.id}") for item in esd(1)]
+    fold = make_folds([*esd(), *english], LABELS, CONFIG)[0]
+    assert {item.language for item in fold.train} == {"zh"}
+    assert "Mandarin only: 40 utterances of other languages are left out" in fold.notes
+
+
+def test_iemocap_holds_out_its_sessions_in_the_order_of_the_study() -> None:
+    folds = make_folds(iemocap(), LABELS, CONFIG)
+    assert [{item.session for item in fold.test} for fold in folds] == [
+        {f"Session{number}"} for number in (2, 4, 3, 1, 5)
+    ]
+
+
+def test_iemocap_counts_excited_as_happy() -> None:
+    utterances = [
+        replace(item, emotion="excited") if item.emotion == "happy" and int(item.id[-3:]) % 2 else item
+        for item in iemocap()
+    ]
+    fold = make_folds(utterances, LABELS, CONFIG)[0]
+    assert fold.counts["test"] == CELL
+    assert {"happy", "excited"} <= {item.emotion for item in fold.test}
+
+
+def test_pavoque_draws_anew_for_each_fold() -> None:
+    folds = make_folds(pavoque(), LABELS, FoldConfig(scheme="paper", allow_speaker_overlap=True))
+    tests = [{item.id for item in fold.test} for fold in folds]
+    assert len(set(map(frozenset, tests))) == 5
+    assert folds[0].notes[0] == "speaker-dependent: spike in both training and test"
+
+
+def test_pavoque_must_be_allowed_by_name() -> None:
+    with pytest.raises(SpeakerOverlapError, match=r"\(spike\).*--data\.folds\.allow_speaker_overlap true"):
+        make_folds(pavoque(), LABELS, CONFIG)
+
+
+def test_too_few_utterances_are_counted() -> None:
+    short = [item for item in esd() if not item.id.startswith("0003_sad_01")]
+    short = [item for item in short if not item.id.startswith("0003_sad_02")]
+    with pytest.raises(FoldError, match=r"50 utterances per speaker and class.*only: 0003 sad 40"):
+        make_folds(short, LABELS, CONFIG)
+    with pytest.raises(FoldError, match=r"500 utterances per class.*angry 499"):
+        make_folds(pavoque(499), LABELS, CONFIG)
+
+
+def test_missing_speakers_and_sessions_are_counted() -> None:
+    with pytest.raises(FoldError, match=r"10 Mandarin speakers; there are 9"):
+        make_folds([item for item in esd() if item.speaker != "0005"], LABELS, CONFIG)
+    with pytest.raises(FoldError, match=r"5 sessions; there are 4"):
+        make_folds([item for item in iemocap() if item.session != "Session3"], LABELS, CONFIG)
+
+
+def test_another_corpus_has_no_paper_scheme() -> None:
+    with pytest.raises(FoldError, match="ESD, IEMOCAP, PAVOQUE, not for Toy"):
+        make_folds(even("abc", 3), LABELS, CONFIG)
+    with pytest.raises(FoldError, match="not for ESD, Toy"):
+        make_folds([*esd(1), utterance("x", "sad", "y")], LABELS, CONFIG)
