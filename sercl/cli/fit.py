@@ -1,0 +1,104 @@
+"""`sercl fit`: train, judge on the test part, and leave a folder that says how it came about."""
+
+import json
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sercl.cli.console import progress, stdout
+from sercl.cli.data_progress import stage_progress
+from sercl.cli.fit_page import PAGE
+from sercl.cli.help import render
+
+if TYPE_CHECKING:
+    from sercl.cli.lightning import Cli
+    from sercl.data.datamodules.base import EmotionDataModule
+    from sercl.studies.results import RunResults
+    from sercl.tasks.classification import EmotionClassifier
+
+
+def main() -> int:
+    """Run `sercl fit` with the words of the process."""
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        stdout.print(render(PAGE))
+        return 0
+    sys.argv[1:] = ["--help" if word == "--help-all" else word for word in sys.argv[1:]]
+    from sercl.cli.lightning import Cli
+
+    run(Cli("fit"))
+    return 0
+
+
+def run(cli: "Cli") -> "RunResults":
+    """Train and judge what a parsed command line asks for, and show the results."""
+    from sercl.cli.run_folder import claim, default_folder
+    from sercl.studies.results import save, summarise
+    from sercl.studies.training import score, train
+
+    config, begin = cli.config, time.perf_counter()
+    folder = claim(Path(config["out"] or default_folder(config)), config["resume"], config["overwrite"])
+    prepare(cli, folder)
+    stages = train(
+        cli.task,
+        cli.data,
+        lambda stage, place: cli.build_trainer(place, cli.data.epoch_limit(stage)),
+        folder,
+        config["resume"],
+    )
+    scored = score(cli.task, cli.data, cli.build_trainer())
+    seconds = time.perf_counter() - begin
+    results = summarise(cli.task, cli.data, scored, "test", stages, config["seed_everything"], seconds)
+    save(results, scored, cli.data, folder)
+    show(results, folder, as_json=config["json"])
+    return results
+
+
+def prepare(cli: "Cli", folder: Path) -> None:
+    """Check the data, say what is trained on what, and keep the configuration and the exact lists."""
+    from sercl.reports.data import data_table
+    from sercl.reports.training import model_lines
+    from sercl.studies.results import describe_model
+
+    set_up(cli.data)
+    if not cli.config["json"]:
+        stdout.print(data_table(cli.data.report), model_lines(describe_model(cli.task)), sep="\n")
+    cli.save_config(folder / "config.yaml")
+    cli.data.save_folds(folder / "folds")
+    pool_features(cli.task, cli)
+
+
+def set_up(data: "EmotionDataModule") -> None:
+    """List the corpora and check their audio, with a progress bar."""
+    with stage_progress() as on_progress:
+        data.on_progress = on_progress
+        data.setup()
+    data.on_progress = None
+
+
+def pool_features(task: "EmotionClassifier", cli: "Cli") -> None:
+    """Run a frozen encoder once over all that is used, where nothing needs the audio again."""
+    from sercl.studies.training import extract_features
+
+    total = len(cli.data.utterances_in_use)
+    with progress("hidden states of the frozen encoder", total) as advance:
+        extract_features(task, cli.data, cli.build_trainer().strategy.root_device, advance)
+
+
+def show(results: "RunResults", folder: Path, as_json: bool) -> None:
+    """Print the results, draw the confusion matrix, and say how to use what was trained."""
+    from sercl.reports.confusion import confusion_figure, confusion_text
+    from sercl.reports.results import results_table
+    from sercl.reports.training import stages_table
+
+    scores = results.scores
+    confusion_figure(scores.confusion, scores.classes, folder / "confusion.png", f"{results.data['name']}, test")
+    if as_json:
+        print(json.dumps(results.to_dict(), ensure_ascii=False))
+        return
+    stdout.print(stages_table(results.stages))
+    stdout.print(results_table(scores, f"Results: {results.data['name']}, test part", results.notes))
+    stdout.print(confusion_text(scores.confusion, scores.classes))
+    stdout.print(f"\nEverything is in {folder}. Predict with:", soft_wrap=True)
+    stdout.print(f"  sercl predict {shlex.quote(results.stages[-1].checkpoint)} FILE_OR_FOLDER", soft_wrap=True)

@@ -1,0 +1,126 @@
+"""`sercl test` and `sercl validate`: score a checkpoint on a part of a corpus, its own or another."""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sercl.cli.console import stdout
+from sercl.cli.help import ShortPage, render
+from sercl.errors import UsageError
+
+if TYPE_CHECKING:
+    from sercl.cli.lightning import Cli
+    from sercl.studies.results import RunResults
+
+PAGE = ShortPage(
+    usage="sercl {name} --ckpt FILE [--data CORPUS --data.root DIR] [OPTIONS]",
+    summary=(
+        "Score a checkpoint on the {part} part. Without --data and --config the data of the run that wrote the "
+        "checkpoint are used (its config.yaml)."
+    ),
+    options=(
+        ("--ckpt FILE", "Checkpoint that `sercl fit` wrote; it brings the model"),
+        ("-c, --config FILE", "YAML with data and trainer options, such as a run's config.yaml"),
+        ("--data NAME", "Corpus (`sercl corpus list`), Manifest, HuggingFace, or LanguagePair"),
+        ("--data.root DIR", "Where the corpus lies"),
+        ("--data.folds.scheme NAME", "speaker, loso, official, paper or csv; --data.folds.index N picks one"),
+        ("--out DIR", "Folder for results.json, predictions.csv and confusion.png"),
+        ("--json", "Print the results as JSON"),
+    ),
+    examples=(
+        ("The run's own {part} part", "sercl {name} --ckpt checkpoints/RUN/best.ckpt"),
+        ("Another corpus", "sercl {name} --ckpt checkpoints/RUN/best.ckpt --data RAVDESS --data.root ravdess"),
+    ),
+    more="--help-all lists every option.",
+)
+PARTS = {"test": "test", "validate": "validation"}
+
+
+def test() -> int:
+    """Run `sercl test` with the words of the process."""
+    return _main("test")
+
+
+def validate() -> int:
+    """Run `sercl validate` with the words of the process."""
+    return _main("validate")
+
+
+def page(name: str) -> ShortPage:
+    """Return the short help page of "test" or "validate"."""
+    fill = {"name": name, "part": PARTS[name]}
+    return ShortPage(
+        usage=PAGE.usage.format(**fill),
+        summary=PAGE.summary.format(**fill),
+        options=PAGE.options,
+        examples=[(purpose.format(**fill), command.format(**fill)) for purpose, command in PAGE.examples],
+        more=PAGE.more,
+    )
+
+
+def _main(name: str) -> int:
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        stdout.print(render(page(name)))
+        return 0
+    sys.argv[1:] = ["--help" if word == "--help-all" else word for word in with_own_config(sys.argv[1:])]
+    from sercl.cli.lightning import Cli
+
+    _judge(Cli(name, with_training=False), PARTS[name])
+    return 0
+
+
+def with_own_config(words: list[str]) -> list[str]:
+    """Add the configuration that lies beside the checkpoint, unless the words say what the data are."""
+    starts = [word.partition("=")[0] for word in words]
+    if {"-c", "--config", "--data", "--help-all"} & set(starts) or "--ckpt" not in starts:
+        return words
+    place = starts.index("--ckpt")
+    joined = words[place].partition("=")[2]
+    path = Path(joined or (words[place + 1] if place + 1 < len(words) else ""))
+    for folder in (path.parent, path.parent.parent):  # a stage of two-stage training lies one level deeper
+        if (folder / "config.yaml").is_file():
+            return ["--config", str(folder / "config.yaml"), *words]
+    raise UsageError(f"{path}: no config.yaml beside it, so say what to judge it on: --data NAME --data.root DIR.")
+
+
+def _judge(cli: "Cli", part: str) -> None:
+    from sercl.cli.fit import pool_features, set_up
+    from sercl.reports.data import data_table
+    from sercl.studies.results import save, summarise
+    from sercl.studies.training import score
+    from sercl.tasks.classification import EmotionClassifier
+
+    if cli.config["ckpt"] is None:
+        raise UsageError("--ckpt is missing: the checkpoint to score, such as checkpoints/RUN/best.ckpt.")
+    begin = time.perf_counter()
+    task = EmotionClassifier.restore(cli.config["ckpt"])
+    if list(cli.data.classes) != task.classes:
+        raise UsageError(f"the checkpoint's classes are {task.classes}, the data's {cli.data.classes}: set --data.labels.")
+    set_up(cli.data)
+    if not cli.config["json"]:
+        stdout.print(data_table(cli.data.report))
+    pool_features(task, cli)
+    scored = score(task, cli.data, cli.build_trainer(), part)
+    results = summarise(
+        task, cli.data, scored, part, seed=cli.config["seed_everything"], seconds=time.perf_counter() - begin
+    )
+    folder = Path(cli.config["out"]) if cli.config["out"] else None
+    if folder is not None:
+        save(results, scored, cli.data, folder)
+    _show(results, folder, cli.config["json"])
+
+
+def _show(results: "RunResults", folder: Path | None, as_json: bool) -> None:
+    from sercl.reports.confusion import confusion_figure, confusion_text
+    from sercl.reports.results import results_table
+
+    scores, title = results.scores, f"{results.data['name']}, {results.part}"
+    if folder is not None:
+        confusion_figure(scores.confusion, scores.classes, folder / "confusion.png", title)
+    if as_json:
+        print(json.dumps(results.to_dict(), ensure_ascii=False))
+        return
+    stdout.print(results_table(scores, f"Results: {title} part", results.notes))
+    stdout.print(confusion_text(scores.confusion, scores.classes))

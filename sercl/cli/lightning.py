@@ -1,0 +1,193 @@
+"""One parser for every command that trains or judges: groups data, model, trainer, and sercl's own options."""
+
+import copy
+import logging
+import warnings
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as L
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+
+from sercl.cli.fit_progress import FitProgress
+from sercl.cli.parser import SerclParser, restrict_imports
+from sercl.data import datamodules  # noqa: F401 - short names (--data EmoDB) resolve for imported classes alone
+from sercl.data.datamodules.base import EmotionDataModule
+from sercl.files import atomic_path
+from sercl.tasks.callbacks import RandomState
+from sercl.tasks.classification import EmotionClassifier
+
+TRAINER_DEFAULTS: dict[str, Any] = {
+    "max_epochs": 100,
+    "num_sanity_val_steps": 0,  # the data are checked at set-up, and a layer is chosen on the whole validation part
+    "enable_model_summary": False,
+    "use_distributed_sampler": False,  # our batch sampler deals batches out to processes itself
+    "log_every_n_steps": 1,
+}
+
+STOPPING_DEFAULTS: dict[str, Any] = {"monitor": "val/loss", "patience": 10, "check_on_train_epoch_end": True}
+
+CHECKPOINT_DEFAULTS: dict[str, Any] = {
+    "monitor": "val/loss",
+    "filename": "best",
+    "save_last": True,
+    "save_on_train_epoch_end": True,
+    "auto_insert_metric_name": False,
+    "enable_version_counter": False,
+}
+
+
+class Parser(SerclParser, LightningArgumentParser):
+    """LightningCLI's parser with sercl's one-message errors."""
+
+
+class Cli(LightningCLI):
+    """Parse the shared groups and build data, model and trainers; it runs nothing by itself.
+
+    Args:
+        command: Name of the command, for `--help` and messages.
+        with_training: Whether the command has the options of training.
+    """
+
+    def __init__(self, command: str, with_training: bool = True) -> None:
+        self.command, self.with_training = command, with_training
+        _quieten()
+        restrict_imports()
+        super().__init__(
+            model_class=EmotionClassifier,
+            datamodule_class=EmotionDataModule,
+            subclass_mode_data=True,
+            save_config_callback=None,
+            trainer_defaults=TRAINER_DEFAULTS,
+            seed_everything_default=42,
+            parser_class=Parser,
+            parser_kwargs={"prog": f"sercl {command}", "description": _DESCRIPTIONS.get(command, "")},
+            run=False,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+        )
+
+    def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add trainer, model and data; where nothing is trained, the checkpoint brings the model."""
+        if self.with_training:
+            super().add_core_arguments_to_parser(parser)
+            return
+        parser.add_lightning_class_args(L.Trainer, "trainer")
+        parser.set_defaults({f"trainer.{name}": value for name, value in TRAINER_DEFAULTS.items()})
+        parser.add_lightning_class_args(EmotionDataModule, "data", subclass_mode=True)
+        for key in ("model", "early_stopping", "checkpoint"):
+            parser.add_argument(f"--{key}", type=dict | None, default=None, help="Not used: see --ckpt.")
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add sercl's own options, and let the data set the model's classes."""
+        add_run_options(parser, self.with_training)
+        if not self.with_training:
+            return
+        parser.add_lightning_class_args(EarlyStopping, "early_stopping")
+        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
+        parser.set_defaults({f"early_stopping.{name}": value for name, value in STOPPING_DEFAULTS.items()})
+        parser.set_defaults({f"checkpoint.{name}": value for name, value in CHECKPOINT_DEFAULTS.items()})
+        parser.link_arguments("data.label_map", "model.labels", apply_on="instantiate")
+
+    def instantiate_classes(self) -> None:
+        """Leave everything to `built`: where a run goes is settled first."""
+
+    @cached_property
+    def built(self) -> Any:
+        """Everything the configuration describes, built at first use."""
+        return self.parser.instantiate_classes(self.config)
+
+    @property
+    def data(self) -> EmotionDataModule:
+        """The data module of the configuration."""
+        module: EmotionDataModule = self.built["data"]
+        return module
+
+    @property
+    def task(self) -> EmotionClassifier:
+        """The model of the configuration; only for commands with training."""
+        module: EmotionClassifier = self.built["model"]
+        return module
+
+    def build_trainer(self, folder: Path | None = None, max_epochs: int | None = None) -> L.Trainer:
+        """Build a trainer whose checkpoints and logs go to `folder`; without one it writes nothing.
+
+        Args:
+            folder: Where checkpoints and logs go.
+            max_epochs: In place of `--trainer.max_epochs`, where it is lower.
+        """
+        # Copies: in two-stage training each stage has callbacks and patience of its own.
+        config = copy.deepcopy(dict(self.built["trainer"]))
+        config["callbacks"] = [*_as_list(config.get("callbacks")), RandomState()]
+        if folder is None:
+            return L.Trainer(**{**config, "logger": False, "enable_checkpointing": False})
+        stopper = EarlyStopping(**self.config["early_stopping"].as_dict())
+        saver = ModelCheckpoint(**{**self.config["checkpoint"].as_dict(), "dirpath": str(folder)})
+        config["callbacks"] += [stopper, saver, FitProgress(stopper)]
+        config |= {"default_root_dir": folder, "logger": _loggers(config.get("logger"), folder)}
+        config["enable_progress_bar"] = False  # FitProgress is the bar
+        if max_epochs is not None:
+            config["max_epochs"] = min(max_epochs, config["max_epochs"] or max_epochs)
+        return L.Trainer(**config)
+
+    def save_config(self, path: Path) -> None:
+        """Write the whole configuration, defaults included, as the YAML that `--config` takes."""
+        config = self.config.clone()
+        for key in ("config", *RUN_KEYS):
+            config.pop(key, None)
+        with atomic_path(path) as temporary:
+            text = self.parser.dump(config, skip_none=False, skip_validation=True, format="yaml")
+            temporary.write_text(text, encoding="utf-8")
+
+
+RUN_KEYS = ("out", "resume", "overwrite", "json", "ckpt")
+"""Options of one call, not of the experiment: they are left out of what `save_config` writes."""
+
+_DESCRIPTIONS = {
+    "fit": "Train an emotion classifier and judge it on the test part.",
+    "validate": "Score a checkpoint on the validation part of a corpus.",
+    "test": "Score a checkpoint on the test part of a corpus.",
+}
+
+
+def add_run_options(parser: LightningArgumentParser, with_training: bool) -> None:
+    """Add the options that say where results go and what to start from."""
+    parser.add_argument("--out", type=str | None, default=None, help="Folder for everything the run writes.")
+    parser.add_argument("--json", action="store_true", help="Print the results as JSON on standard output.")
+    if with_training:
+        parser.add_argument(
+            "--resume", action="store_true", help="Continue the run in --out where it stopped."
+        )
+        parser.add_argument("--overwrite", action="store_true", help="Replace the run in --out.")
+    else:
+        parser.add_argument(
+            "--ckpt", type=str | None, default=None, help="Checkpoint that `sercl fit` wrote."
+        )
+
+
+def _as_list(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list) else [value]
+
+
+def _loggers(chosen: Any, folder: Path) -> list[Logger] | Any:
+    """Return CSV and TensorBoard logs below the run's folder unless the user chose otherwise."""
+    if chosen not in (None, True):
+        return chosen
+    return [
+        # Versioned, since a resumed run would overwrite the log of the first.
+        CSVLogger(save_dir=folder / "logs", name="csv"),
+        TensorBoardLogger(save_dir=folder / "logs", name="tensorboard", version="", default_hp_metric=False),
+    ]
+
+
+def _quieten() -> None:
+    """Silence what Lightning says about devices and workers: sercl says what matters itself."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"lightning\..*")
+    warnings.filterwarnings("ignore", message=r".*does not have many workers.*")

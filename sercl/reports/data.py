@@ -1,0 +1,41 @@
+"""What a run trains, selects and tests on, as tables."""
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from sercl.data.report import DataReport
+from sercl.reports.style import table
+
+_MANY = 12
+"""Speakers that are named one by one; beyond that only their number is shown."""
+
+
+def data_table(report: DataReport) -> RenderableType:
+    """Return utterances per part and class, speakers, what was left out and why, and the notes."""
+    numbers = (*report.classes, "Total", "Minutes")
+    grid = table("Part", "Corpus", *numbers, "Speakers", title=f"Data: {report.name}", numbers=numbers)
+    for part, split in report.splits.items():
+        counts = [str(split.classes[name]) for name in report.classes]
+        row = [part, f"{split.corpus} ({', '.join(split.languages)})", *counts]
+        grid.add_row(*row, str(split.utterances), f"{split.seconds / 60:.1f}", _speakers(list(split.speakers)))
+    return Group(grid, *(Text(line, style="yellow") for line in left_out(report)))
+
+
+def left_out(report: DataReport) -> list[str]:
+    """Return a line for everything that is on disk but not in use, and the notes."""
+    lines = [
+        f"Dropped, no class in the label scheme: {', '.join(f'{n} {emotion}' for emotion, n in counts.items())} "
+        f"({corpus})"
+        for corpus, counts in report.dropped.items()
+        if counts
+    ]
+    lines += [
+        f"{part}: left out {', '.join(f'{n} {kind}' for kind, n in split.skipped.items())}"
+        for part, split in report.splits.items()
+        if split.skipped
+    ]
+    return [*lines, *(f"Note: {note}" for note in report.notes)]
+
+
+def _speakers(names: list[str]) -> str:
+    return f"{len(names)}: {', '.join(names)}" if len(names) <= _MANY else str(len(names))

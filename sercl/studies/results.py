@@ -1,0 +1,140 @@
+"""What a run leaves behind: scores with intervals, how they came about, and every prediction."""
+
+import csv
+import json
+import platform
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import sercl
+from sercl.data.datamodules.base import EmotionDataModule
+from sercl.files import atomic_path, write_text
+from sercl.studies.evaluation import Evaluation, evaluate
+from sercl.studies.training import StageResult
+from sercl.tasks.classification import EmotionClassifier, Scored
+
+_PACKAGES = ("torch", "torchaudio", "lightning", "transformers", "peft", "torchmetrics", "numpy", "scipy")
+
+
+@dataclass(frozen=True)
+class RunResults:
+    """Everything said about one run; plain data, saved as `results.json`.
+
+    Attributes:
+        part: Part the scores are of: "test" or "validation".
+        scores: The evaluation.
+        data: The data report: counts, what was dropped, notes that belong beside the scores.
+        model: Encoder, adapter, layer, and how much was trained.
+        stages: How each stage of training went; empty for a checkpoint that was only tested.
+        environment: Versions, command line, seed.
+        seconds: Wall-clock time of the whole run.
+    """
+
+    part: str
+    scores: Evaluation
+    data: Mapping[str, Any]
+    model: Mapping[str, Any]
+    stages: tuple[StageResult, ...]
+    environment: Mapping[str, Any]
+    seconds: float
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Warnings that belong beside every score: of the data, and of training that was cut short."""
+        cut = [
+            f"stage {stage.stage!r} ended at its epoch limit ({stage.epochs}), not by early stopping: "
+            "more epochs may score higher"
+            for stage in self.stages
+            if not stage.stopped_early
+        ]
+        return (*self.data.get("notes", ()), *cut)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return {
+            "part": self.part,
+            "scores": self.scores.to_dict(),
+            "notes": list(self.notes),
+            "data": dict(self.data),
+            "model": dict(self.model),
+            "stages": [asdict(stage) for stage in self.stages],
+            "environment": dict(self.environment),
+            "seconds": round(self.seconds, 2),
+        }
+
+
+def summarise(
+    task: EmotionClassifier,
+    data: EmotionDataModule,
+    scored: Sequence[Scored],
+    part: str,
+    stages: Sequence[StageResult] = (),
+    seed: object = None,
+    seconds: float = 0.0,
+) -> RunResults:
+    """Score predictions, with intervals over speakers, and gather what a reader needs to judge them."""
+    speakers = {utterance.id: utterance.speaker for utterance in data.utterances_in_use}
+    return RunResults(
+        part=part,
+        scores=evaluate(
+            truth=[row.truth for row in scored],
+            predicted=[predicted(row) for row in scored],
+            speakers=[speakers[row.id] for row in scored],
+            classes=task.classes,
+        ),
+        data=data.report.to_dict(),
+        model=describe_model(task),
+        stages=tuple(stages),
+        environment=environment(seed),
+        seconds=seconds,
+    )
+
+
+def describe_model(task: EmotionClassifier) -> dict[str, Any]:
+    """Return what the model is, as plain data."""
+    return {
+        "encoder": task.encoder.name,
+        "family": task.encoder.family,
+        "fingerprint": task.encoder.fingerprint,
+        "blocks": len(task.encoder.blocks),
+        "adapter": task.adapter,
+        "layer": task.readout.layer,
+        "chosen_state": task.readout.chosen_state,
+        "trainable": task.trainable_counts(),
+        "hyper_parameters": dict(task.hparams),
+    }
+
+
+def environment(seed: object) -> dict[str, Any]:
+    """Return versions, seed and the command line: what someone needs to run this again."""
+    return {
+        "sercl": sercl.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: version(name) for name in _PACKAGES},
+        "seed": seed,
+        "command": shlex.join(["sercl", *sys.argv[0].split()[1:], *sys.argv[1:]]),
+    }
+
+
+def predicted(row: Scored) -> int:
+    """Return the index of the most probable class."""
+    return max(range(len(row.probabilities)), key=row.probabilities.__getitem__)
+
+
+def save(results: RunResults, scored: Sequence[Scored], data: EmotionDataModule, folder: Path) -> None:
+    """Write `results.json` and `predictions.csv` into a run's folder, each whole or not at all."""
+    write_text(folder / "results.json", json.dumps(results.to_dict(), indent=2, ensure_ascii=False) + "\n")
+    with atomic_path(folder / "predictions.csv") as path, path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        classes = results.scores.classes
+        writer.writerow(["id", "speaker", "truth", "predicted", *classes])
+        speakers = {utterance.id: utterance.speaker for utterance in data.utterances_in_use}
+        for row in scored:
+            names = [classes[row.truth], classes[predicted(row)]]
+            writer.writerow([row.id, speakers[row.id], *names, *(f"{p:.6f}" for p in row.probabilities)])

@@ -1,0 +1,152 @@
+"""Train a classifier stage by stage, then judge it on the test part; returns data and prints nothing."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as L
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+
+from sercl.data.datamodules.base import EmotionDataModule
+from sercl.errors import CheckpointError, OutputError
+from sercl.features.frozen import pooled_features
+from sercl.files import write_text
+from sercl.tasks import checkpoint as checkpoints
+from sercl.tasks.classification import EmotionClassifier, Scored
+
+TrainerFactory = Callable[[str, Path], L.Trainer]
+"""Builds a trainer for a stage; its checkpoints go to the folder."""
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """How one stage of training went.
+
+    Attributes:
+        stage: "train", or "source" and "target" in two-stage training.
+        checkpoint: The best checkpoint by the monitored value.
+        monitor: Name of the monitored value.
+        score: Its best value.
+        epoch: Epoch (0-based) of the best checkpoint.
+        epochs: Epochs run.
+        stopped_early: False where the epoch limit ended the stage, so that more epochs might have helped.
+        chosen_state: Hidden state that is read; None for a weighted sum.
+        seconds: Wall-clock time of the stage, without feature extraction.
+    """
+
+    stage: str
+    checkpoint: str
+    monitor: str
+    score: float
+    epoch: int
+    epochs: int
+    stopped_early: bool
+    chosen_state: int | None
+    seconds: float
+
+
+def stage_folder(folder: Path, stage: str, stages: tuple[str, ...]) -> Path:
+    """Return where a stage puts its checkpoints: the run's folder itself if there is only one."""
+    return folder if len(stages) == 1 else folder / stage
+
+
+def extract_features(task: EmotionClassifier, data: EmotionDataModule, device: Any, progress: Progress) -> bool:
+    """Let a frozen encoder see each utterance once, if nothing in the set-up needs it again.
+
+    Returns:
+        Whether the data module now serves features instead of audio.
+    """
+    if not (task.can_use_features and data.can_use_features):
+        return False
+    task.to(device)
+    data.use_features(pooled_features(task, data.audio_dataloader(), device, progress))
+    return True
+
+
+def train(
+    task: EmotionClassifier, data: EmotionDataModule, trainer_for: TrainerFactory, folder: Path, resume: bool
+) -> list[StageResult]:
+    """Train every stage of the data module, leaving the task with the weights of the last stage's best epoch.
+
+    Each stage has a trainer and an optimiser of its own; a finished stage is not run again on resume.
+
+    Raises:
+        CheckpointError: Where `resume` finds a checkpoint of something else.
+    """
+    results = []
+    for stage in data.stages:
+        data.set_stage(stage)
+        place = stage_folder(folder, stage, data.stages)
+        result = (_finished(place) if resume else None) or _run_stage(task, data, trainer_for, stage, place, resume)
+        load_weights(task, Path(result.checkpoint))
+        results.append(replace(result, chosen_state=task.readout.chosen_state))
+        write_text(place / "stage.json", json.dumps(asdict(results[-1]), indent=2))
+    return results
+
+
+def load_weights(task: EmotionClassifier, path: Path) -> None:
+    """Load a checkpoint's weights into a task that was built the same way."""
+    stored = checkpoints.read(path)
+    task.on_load_checkpoint(stored)
+    task.load_state_dict(stored["state_dict"])
+
+
+def score(task: EmotionClassifier, data: EmotionDataModule, trainer: L.Trainer, part: str = "test") -> list[Scored]:
+    """Return truth and probabilities of every utterance of a part ("test" or "validation"), ordered by id."""
+    data.setup(part if part == "test" else "validate")
+    loader = data.test_dataloader() if part == "test" else data.val_dataloader()
+    trainer.test(task, dataloaders=loader, verbose=False)
+    return task.scored
+
+
+def _run_stage(
+    task: EmotionClassifier,
+    data: EmotionDataModule,
+    trainer_for: TrainerFactory,
+    stage: str,
+    place: Path,
+    resume: bool,
+) -> StageResult:
+    place.mkdir(parents=True, exist_ok=True)
+    trainer = trainer_for(stage, place)
+    last = place / "last.ckpt"
+    begin = time.perf_counter()
+    trainer.fit(task, datamodule=data, ckpt_path=last if resume and last.is_file() else None, weights_only=True)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    return _summary(trainer, stage, time.perf_counter() - begin)
+
+
+def _summary(trainer: L.Trainer, stage: str, seconds: float) -> StageResult:
+    saver = trainer.checkpoint_callback
+    if not isinstance(saver, ModelCheckpoint) or not saver.best_model_path:
+        raise OutputError(f"stage {stage!r} ended without a checkpoint: was it given any epoch to train?")
+    best = checkpoints.read(saver.best_model_path)
+    stopper = next((c for c in trainer.callbacks if isinstance(c, EarlyStopping)), None)  # type: ignore[attr-defined]
+    return StageResult(
+        stage=stage,
+        checkpoint=saver.best_model_path,
+        monitor=str(saver.monitor),
+        score=float(saver.best_model_score) if saver.best_model_score is not None else float("nan"),
+        epoch=int(best["epoch"]),
+        epochs=trainer.current_epoch,
+        stopped_early=bool(stopper and stopper.stopped_epoch),
+        chosen_state=None,
+        seconds=seconds,
+    )
+
+
+def _finished(place: Path) -> StageResult | None:
+    """Return the stored result of a stage that has run to its end."""
+    record = place / "stage.json"
+    if not record.is_file():
+        return None
+    result = StageResult(**json.loads(record.read_text(encoding="utf-8")))
+    if not Path(result.checkpoint).is_file():
+        raise CheckpointError(f"{record}: names {result.checkpoint}, which is not there. Train again with --overwrite.")
+    return result

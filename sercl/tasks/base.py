@@ -1,0 +1,122 @@
+"""What every task on a speech encoder shares: the adapted encoder, its optimiser, and slim checkpoints."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, Self
+
+import lightning.pytorch as L
+import torch
+from torch import nn
+
+from sercl.batch import AudioBatch
+from sercl.models.adapters import AdapterOptions, attach
+from sercl.models.encoders import Encoder, EncoderOutput
+from sercl.tasks.checkpoint import describe, verify, verify_state
+from sercl.tasks.optim import OptimizerConfig, build_optimizer, build_schedule
+
+
+class EncoderTask(L.LightningModule):
+    """An encoder with adapters; subclasses add a readout, a loss and metrics.
+
+    Args:
+        encoder: The loaded encoder, already cut.
+        adapter: Adapter names joined by "+", or "none" or "full".
+        adapters: Options of each adapter.
+        adapter_blocks: 0-based blocks that get adapters, None for all.
+        optimizer: Learning rates and schedule.
+        save_full: Whether checkpoints hold the frozen encoder too.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        adapter: str,
+        adapters: AdapterOptions,
+        adapter_blocks: list[int] | None,
+        optimizer: OptimizerConfig,
+        save_full: bool,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.adapter = adapter
+        self.adapters = attach(encoder, adapter, adapters, adapter_blocks)
+        self.optimizer_config = optimizer
+        self.save_full = save_full
+        self.strict_loading = False  # a slim checkpoint lacks the frozen encoder; `load_state_dict` checks the rest
+
+    @property
+    @abstractmethod
+    def description(self) -> dict[str, Any]:
+        """What a checkpoint says about the task besides weights, as plain data."""
+
+    @property
+    def encoder_is_frozen(self) -> bool:
+        """Whether hidden states are the same for an utterance at every step of training."""
+        return not any(p.requires_grad for part in (self.encoder, self.adapters) for p in part.parameters())
+
+    def encode(self, batch: AudioBatch) -> EncoderOutput:
+        """Run the adapted encoder over a batch."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.encoder_is_frozen):
+            output: EncoderOutput = self.encoder(batch.waveforms, batch.lengths)
+        return output
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training mode; a frozen encoder stays in evaluation mode, so that its dropout never fires."""
+        super().train(mode)
+        if self.encoder_is_frozen:
+            self.encoder.eval()
+        return self
+
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        """Return trainable parameters as "head", "adapter" and "encoder", each parameter in one group."""
+        inner = [*self.encoder.parameters(), *self.adapters.parameters()]
+        inside = {id(p): p for p in inner if p.requires_grad}
+        head = [p for p in self.parameters() if p.requires_grad and id(p) not in inside]
+        name = "encoder" if self.adapter == "full" else "adapter"
+        return {"head": head, name: list(inside.values())}
+
+    def trainable_counts(self) -> dict[str, int]:
+        """Return the number of trained values per group, and of all values as "total"."""
+        counts = {name: sum(p.numel() for p in group) for name, group in self.parameter_groups().items()}
+        return {**counts, "total": sum(p.numel() for p in self.parameters())}
+
+    def configure_optimizers(self) -> Any:
+        """Return AdamW with its groups and step-wise schedule (called by Lightning)."""
+        optimizer = build_optimizer(self.parameter_groups(), self.optimizer_config)
+        schedule = build_schedule(optimizer, self.optimizer_config, self.trainer.estimated_stepping_batches)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Drop the frozen encoder from the weights and describe what the rest belongs to."""
+        checkpoint["sercl"] = describe(self.encoder, self.description, full=self.save_full)
+        if self.save_full:
+            checkpoint["hyper_parameters"]["encoder_config"] = self.encoder.rebuild_config()
+            return
+        frozen = self._frozen_encoder_keys()
+        state = checkpoint["state_dict"]
+        checkpoint["state_dict"] = {name: value for name, value in state.items() if name not in frozen}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse a checkpoint of another format, task or encoder."""
+        verify(checkpoint, self.encoder, self.description)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Load weights; only the frozen encoder may be absent, and nothing may be left over."""
+        result = super().load_state_dict(state_dict, strict=False, assign=assign)
+        allowed = self._frozen_encoder_keys()
+        verify_state([key for key in result.missing_keys if key not in allowed], result.unexpected_keys)
+        return result
+
+    def _frozen_encoder_keys(self) -> set[str]:
+        trained = {name for name, p in self.named_parameters(remove_duplicate=False) if p.requires_grad}
+        return {f"encoder.{name}" for name in self.encoder.state_dict()} - trained
+
+    def _all_gather_rows(self, rows: list[Any]) -> list[Any]:
+        """Return the rows of every process, in rank order."""
+        if self.trainer.world_size == 1:
+            return rows
+        gathered: list[list[Any]] = [[] for _ in range(self.trainer.world_size)]
+        torch.distributed.all_gather_object(gathered, rows)
+        return [row for part in gathered for row in part]
+
+

@@ -1,0 +1,44 @@
+"""Callbacks that make a resumed run end where an uninterrupted one would."""
+
+import random
+from typing import Any
+
+import lightning.pytorch as L
+import numpy as np
+import torch
+
+
+class RandomState(L.Callback):
+    """Store the state of every random generator in checkpoints, and set it again on resume.
+
+    Lightning stores none of them; without it, dropout after a resume differs from the uninterrupted run.
+    """
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the generators' states as plain data and tensors."""
+        _, keys, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002
+        version, internal, gauss = random.getstate()
+        return {
+            "torch": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            "numpy": [torch.from_numpy(np.asarray(keys).astype(np.int64)), position, has_gauss, cached],
+            "python": [version, list(internal), gauss],
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Keep the states; they are set when training starts, after everything that draws at set-up."""
+        self._pending = state_dict
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Set the generators to where the checkpoint left them."""
+        state = getattr(self, "_pending", None)
+        if state is None:
+            return
+        torch.set_rng_state(state["torch"].cpu())
+        if state["cuda"] and len(state["cuda"]) == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all(state["cuda"])
+        keys, position, has_gauss, cached = state["numpy"]
+        np.random.set_state(("MT19937", keys.numpy().astype(np.uint32), position, has_gauss, cached))  # noqa: NPY002
+        version, internal, gauss = state["python"]
+        random.setstate((version, tuple(internal), gauss))
+        self._pending = None

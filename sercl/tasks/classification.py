@@ -1,0 +1,278 @@
+"""Emotion of a whole utterance: encoder, adapters, pooling, layer choice and head in one LightningModule."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, is_dataclass
+from pathlib import Path
+from typing import Any, Self, TypeVar, cast
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from sercl.batch import AudioBatch, FeatureBatch
+from sercl.errors import CheckpointError, UnknownNameError, UsageError
+from sercl.metrics.classification import EmotionMetrics
+from sercl.models.adapters import AdapterOptions
+from sercl.models.encoders import load_encoder, rebuild_encoder
+from sercl.models.pooling import build_pooling
+from sercl.models.readout import Readout, check_layer
+from sercl.tasks import checkpoint as checkpoints
+from sercl.tasks.base import EncoderTask
+from sercl.tasks.optim import OptimizerConfig
+
+CLASS_WEIGHTS = ("none", "balanced")
+
+Config = TypeVar("Config")
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One utterance with its truth and the model's probabilities per class."""
+
+    id: str
+    truth: int
+    probabilities: list[float]
+
+
+class EmotionClassifier(EncoderTask):
+    """A speech encoder that tells the emotion of an utterance.
+
+    Args:
+        encoder: Speech encoder: a preset (whisper-base, wavlm-large, ...), a hub id or a folder.
+        adapter: none (frozen encoder), full (train the encoder), or lora, bottleneck, gating joined by "+".
+        layer: Hidden state to read: a number from 0 (input of block 1) to N, last, weighted (learned sum of all) or
+            auto (one head per hidden state; validation chooses). Null: auto with a frozen encoder, else last.
+        last_block: Cut the encoder after this block (0-based); null keeps all.
+        pooling: mean, mean+std or attentive, over valid frames.
+        head: linear, or paper (the MLP of arXiv 2409.16920).
+        dropout: Dropout in front of the head.
+        standardize: Standardise features by statistics of the training set, stored in the checkpoint.
+        class_weights: none, or balanced (inverse to the class's share of the training set).
+        optimizer: Learning rates and schedule.
+        adapters: Options of each adapter.
+        adapter_blocks: Blocks (0-based) that get adapters; null for all kept blocks.
+        whisper_form: padded (30 s, as Whisper was trained) or short (cut to the clip, 9 times cheaper).
+        revision: Revision of the encoder on the hub.
+        gradient_checkpointing: Recompute activations in the backward pass: less memory, more time.
+        save_full: Store the frozen encoder in checkpoints too, so that they need nothing else.
+        labels: Class -> emotions that count as it, in class order; the data set it.
+        encoder_config: Written by a checkpoint stored in full; leave it alone.
+    """
+
+    def __init__(
+        self,
+        encoder: str = "whisper-base",
+        adapter: str = "none",
+        layer: int | str | None = None,
+        last_block: int | None = None,
+        pooling: str = "mean",
+        head: str = "linear",
+        dropout: float = 0.0,
+        standardize: bool = True,
+        class_weights: str = "none",
+        optimizer: OptimizerConfig = OptimizerConfig(),
+        adapters: AdapterOptions = AdapterOptions(),
+        adapter_blocks: list[int] | None = None,
+        whisper_form: str = "padded",
+        revision: str | None = None,
+        gradient_checkpointing: bool = False,
+        save_full: bool = False,
+        labels: dict[str, list[str]] | None = None,
+        encoder_config: dict[str, Any] | None = None,
+    ) -> None:
+        hparams = {name: _plain(value) for name, value in locals().items() if name not in ("self", "__class__")}
+        if class_weights not in CLASS_WEIGHTS:
+            raise UnknownNameError("class_weights", class_weights, CLASS_WEIGHTS)
+        layer = _default_layer(adapter) if layer is None else layer
+        cut, final_norm = _cut(layer, last_block)
+        loaded = (
+            load_encoder(
+                encoder, revision=revision, last_block=cut, final_norm=final_norm, whisper_form=whisper_form
+            )
+            if encoder_config is None
+            else rebuild_encoder(encoder, encoder_config)
+        )
+        super().__init__(
+            encoder=loaded,
+            adapter=adapter,
+            adapters=_revive(AdapterOptions, adapters),
+            adapter_blocks=adapter_blocks,
+            optimizer=_revive(OptimizerConfig, optimizer),
+            save_full=save_full,
+        )
+        self.save_hyperparameters(hparams)
+        self.labels = labels or {name: [name] for name in ("angry", "happy", "neutral", "sad")}
+        self.classes = list(self.labels)
+        self.class_weights = class_weights
+        self._build_readout(layer, pooling, head, dropout, standardize)
+        self.loss_weights: Tensor | None = None
+        self.scored: list[Scored] = []
+
+    @classmethod
+    def restore(cls, path: str | Path, encoder: str | None = None) -> Self:
+        """Build the classifier that a checkpoint holds.
+
+        Args:
+            path: The checkpoint.
+            encoder: Where its encoder is now, if that has moved since training; its weights must be the same.
+
+        Raises:
+            CheckpointError: For a file that is no checkpoint of sercl, or another encoder than it was trained on.
+            EncoderError: Where the encoder cannot be loaded.
+        """
+        stored = checkpoints.read(path)
+        if stored["sercl"]["task"] != "classification":
+            raise CheckpointError(f"{path}: holds a model for {stored['sercl']['task']}, not for classification.")
+        moved = {} if encoder is None else {"encoder": encoder}
+        task = cls(**{**stored["hyper_parameters"], **moved})
+        task.on_load_checkpoint(stored)
+        task.load_state_dict(stored["state_dict"])
+        return task
+
+    def _build_readout(
+        self, layer: int | str, pooling: str, head: str, dropout: float, standardize: bool
+    ) -> None:
+        states, count = self.encoder.num_states, len(self.classes)
+        self.pooling = build_pooling(pooling, self.encoder.hidden_size)
+        self.readout = Readout(
+            check_layer(layer, states), states, self.pooling.out_dim, count, head, dropout, standardize
+        )
+        heads = len(self.readout.heads)
+        self.val_metrics = torch.nn.ModuleList(EmotionMetrics(self.classes) for _ in range(heads))
+        self.register_buffer("val_loss", torch.zeros(heads), persistent=False)
+        self.register_buffer("val_count", torch.zeros(()), persistent=False)
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """Task, classes and what each class means, as plain data."""
+        return {"task": "classification", "classes": self.classes, "labels": self.labels}
+
+    @property
+    def can_use_features(self) -> bool:
+        """Whether pooled hidden states may be computed once per utterance and used in place of audio."""
+        return self.encoder_is_frozen and self.pooling.frozen
+
+    def pool(self, batch: AudioBatch) -> Tensor:
+        """Return pooled hidden states of the layers that are read, `[batch, states, dim]` float32."""
+        output = self.encode(batch)
+        states = [output.hidden_states[i] for i in self.readout.states]
+        return torch.stack([self.pooling(state, output.lengths) for state in states], dim=1).float()
+
+    def scores(self, batch: AudioBatch | FeatureBatch) -> Tensor:
+        """Return logits of every candidate layer, `[batch, heads, classes]`."""
+        return cast(
+            Tensor, self.readout(batch.features if isinstance(batch, FeatureBatch) else self.pool(batch))
+        )
+
+    def forward(self, batch: AudioBatch | FeatureBatch) -> Tensor:
+        """Return class probabilities `[batch, classes]`, from the chosen layer."""
+        return self.readout.choose(self.scores(batch)).softmax(dim=-1)
+
+    def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the cross-entropy of each head, `[heads]`, from logits `[batch, heads, classes]`."""
+        return torch.stack(
+            [F.cross_entropy(logits[:, i], labels, weight=self.loss_weights) for i in range(logits.shape[1])]
+        )
+
+    def set_training_labels(self, labels: Sequence[int]) -> None:
+        """Set class weights from the labels of the training set.
+
+        Raises:
+            UsageError: Where balanced weights are asked for and a class is absent.
+        """
+        if self.class_weights == "none":
+            return
+        counts = torch.bincount(torch.tensor(labels), minlength=len(self.classes)).float()
+        if (counts == 0).any():
+            absent = [name for name, count in zip(self.classes, counts, strict=True) if count == 0]
+            raise UsageError(f"balanced class weights: no training utterance is {', '.join(absent)}.")
+        self.loss_weights = (counts.sum() / (len(self.classes) * counts)).to(self.device)
+
+    def on_fit_start(self) -> None:
+        """Fit the standardiser on the training set, unless a resumed run brings it."""
+        data = cast(Any, self.trainer).datamodule
+        if data is None:
+            return
+        self.set_training_labels(data.train_labels)
+        standardizer = self.readout.standardizer
+        if standardizer is not None and not bool(standardizer.fitted):
+            self._fit_standardizer(data.standardizer_dataloader())
+
+    @torch.no_grad()
+    def _fit_standardizer(self, batches: Any) -> None:
+        self.eval()
+        for batch in batches:
+            moved = batch.to(self.device)
+            features = moved.features if isinstance(moved, FeatureBatch) else self.pool(moved)
+            cast(Any, self.readout.standardizer).update(features)
+        cast(Any, self.readout.standardizer).finish()
+        self.train()
+
+    def training_step(self, batch: AudioBatch | FeatureBatch, batch_index: int) -> Tensor:
+        """Return the loss of a batch; heads of different layers share nothing, so their losses add up."""
+        losses = self.losses(self.scores(batch), cast(Tensor, batch.labels))
+        self.log("train/loss", losses.mean(), on_step=False, on_epoch=True, batch_size=len(batch), sync_dist=True)
+        return losses.sum()
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the last epoch."""
+        self.val_loss.zero_()
+        self.val_count.zero_()
+        for metrics in self.val_metrics:
+            metrics.reset()
+
+    def validation_step(self, batch: AudioBatch | FeatureBatch, batch_index: int) -> None:
+        """Collect losses and confusions of every candidate layer."""
+        logits, labels = self.scores(batch), cast(Tensor, batch.labels)
+        self.val_loss += self.losses(logits, labels) * len(batch)
+        self.val_count += len(batch)
+        for i, metrics in enumerate(self.val_metrics):
+            metrics.update(logits[:, i].argmax(dim=-1), labels)
+
+    def on_validation_epoch_end(self) -> None:
+        """Choose the layer with the lowest validation loss and log its scores."""
+        totals = self.trainer.strategy.reduce(torch.cat([self.val_loss, self.val_count[None]]), reduce_op="sum")
+        losses = totals[:-1] / totals[-1]
+        best = int(losses.argmin())
+        self.readout.chosen.fill_(best)
+        self.log("val/loss", losses[best], prog_bar=True)
+        for name, value in self.val_metrics[best].compute().items():
+            self.log(f"val/{name}", value, prog_bar=name == "uar")
+
+    def on_test_epoch_start(self) -> None:
+        """Forget earlier scores."""
+        self.scored = []
+
+    def test_step(self, batch: AudioBatch | FeatureBatch, batch_index: int) -> None:
+        """Keep truth and probabilities of every utterance: all test scores derive from them."""
+        probabilities = self(batch).float().cpu().tolist()
+        truths = cast(Tensor, batch.labels).tolist()
+        self.scored += [Scored(*row) for row in zip(batch.ids, truths, probabilities, strict=True)]
+
+    def on_test_epoch_end(self) -> None:
+        """Gather the scores of every process, in the order of ids."""
+        self.scored = sorted(self._all_gather_rows(self.scored), key=lambda row: row.id)
+        correct = [row.truth == max(range(len(self.classes)), key=row.probabilities.__getitem__) for row in self.scored]
+        self.log("test/wa", sum(correct) / max(1, len(correct)))
+
+
+def _plain(value: Any) -> Any:
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+
+
+def _revive(kind: type[Config], value: Config | Mapping[str, Any]) -> Config:
+    """Build a config from what a checkpoint stores; nested configs validate plain mappings themselves."""
+    return kind(**value) if isinstance(value, Mapping) else value
+
+
+def _default_layer(adapter: str) -> str:
+    return "auto" if adapter == "none" else "last"
+
+
+def _cut(layer: int | str, last_block: int | None) -> tuple[int | None, bool]:
+    """Return the last block that is needed, and whether the final norm stands behind it."""
+    if last_block is not None or not isinstance(layer, int) or layer < 1:
+        return last_block, True
+    # Blocks above the layer that is read are never run; hidden state k is then un-normed as in the whole model.
+    return layer - 1, False
+

@@ -1,0 +1,185 @@
+"""Predict emotions with a trained checkpoint, on files or on samples in memory."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sercl.audio.files import read
+from sercl.audio.resample import SAMPLE_RATE, to_rate
+from sercl.batch import AudioBatch
+from sercl.errors import AudioError, SerclError, UsageError
+from sercl.tasks.classification import EmotionClassifier
+
+Source: TypeAlias = str | Path | tuple[np.ndarray | Tensor, int]
+"""A file, or a waveform (`[samples]`, or `[channels, samples]`) with its rate in Hz."""
+
+_WINDOW = 64
+"""Inputs that are decoded together and sorted by length: bounds memory on endless streams."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model says of one input.
+
+    Attributes:
+        source: The file as given, or "input N" for a waveform (0-based).
+        emotion: The most probable class.
+        probabilities: Class -> probability, in class order; they sum to 1.
+        seconds: Duration of the input in s.
+    """
+
+    source: str
+    emotion: str
+    probabilities: dict[str, float]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An input that could not be used, and why."""
+
+    source: str
+    error: str
+
+
+def load(checkpoint: str | Path, device: str = "auto", encoder: str | None = None) -> "Predictor":
+    """Load a trained classifier for prediction.
+
+    Args:
+        checkpoint: A file that `sercl fit` wrote (`best.ckpt`).
+        device: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1", "mps".
+        encoder: Where the encoder is now, if it has moved since training; its weights must be the same.
+
+    Raises:
+        CheckpointError: For a file that is no checkpoint of sercl, or an encoder whose weights have changed.
+        EncoderError: Where the encoder cannot be loaded.
+        UsageError: For a device that is not there.
+    """
+    task = EmotionClassifier.restore(checkpoint, encoder)
+    return Predictor(task, _device(device))
+
+
+class Predictor:
+    """A trained classifier with what is needed to feed it.
+
+    Args:
+        task: The classifier.
+        device: Where it runs.
+
+    Attributes:
+        classes: Class names, in class order.
+    """
+
+    def __init__(self, task: EmotionClassifier, device: torch.device) -> None:
+        self._task = task.to(device).eval()
+        self._device = device
+        self.classes = tuple(task.classes)
+
+    def predict(self, inputs: Iterable[Source] | Source) -> list[Prediction]:
+        """Predict every input, in order.
+
+        Args:
+            inputs: Files, or waveforms with their rate; a single one is taken as a list of one.
+
+        Raises:
+            AudioError: For the first input that cannot be used.
+        """
+        if isinstance(inputs, str | Path) or _is_waveform(inputs):
+            inputs = [inputs]  # type: ignore[list-item]
+        results = list(self.stream(inputs))  # type: ignore[arg-type]
+        for result in results:
+            if isinstance(result, Failure):
+                raise AudioError(result.source, result.error)
+        return [result for result in results if isinstance(result, Prediction)]
+
+    def stream(self, inputs: Iterable[Source], batch_seconds: float = 60.0) -> Iterator[Prediction | Failure]:
+        """Predict inputs one after the other in constant memory; a bad input gives a `Failure` in its place.
+
+        Args:
+            inputs: Files, or waveforms with their rate.
+            batch_seconds: Most audio in one batch, in s (padded length).
+        """
+        numbered = enumerate(inputs)
+        while window := list(islice(numbered, _WINDOW)):
+            yield from self._predict_window(window, batch_seconds)
+
+    def _predict_window(
+        self, window: Sequence[tuple[int, Source]], batch_seconds: float
+    ) -> list[Prediction | Failure]:
+        results: dict[int, Prediction | Failure] = {}
+        clips: list[tuple[int, str, Tensor]] = []
+        for number, source in window:
+            name = f"input {number}" if isinstance(source, tuple) else str(source)
+            try:
+                clips.append((number, name, self._waveform(source)))
+            except SerclError as error:
+                results[number] = Failure(name, _reason(error, name))
+        clips.sort(key=lambda clip: len(clip[2]))
+        for batch in _batches(clips, batch_seconds):
+            results.update(self._predict_batch(batch))
+        return [results[number] for number, _ in window]
+
+    @torch.inference_mode()
+    def _predict_batch(self, clips: Sequence[tuple[int, str, Tensor]]) -> dict[int, Prediction | Failure]:
+        try:
+            probabilities = self._task(AudioBatch.from_clips([clip for _, _, clip in clips]).to(self._device))
+        except SerclError as error:  # the encoder's limits on length: the fault of one clip, not of its batch
+            if len(clips) == 1:
+                return {clips[0][0]: Failure(clips[0][1], str(error))}
+            return {number: row for clip in clips for number, row in self._predict_batch([clip]).items()}
+        return {
+            number: self._prediction(name, row, len(clip) / SAMPLE_RATE)
+            for (number, name, clip), row in zip(clips, probabilities.float().cpu().tolist(), strict=True)
+        }
+
+    def _prediction(self, name: str, row: list[float], seconds: float) -> Prediction:
+        probabilities = dict(zip(self.classes, row, strict=True))
+        return Prediction(name, max(probabilities, key=probabilities.__getitem__), probabilities, seconds)
+
+    def _waveform(self, source: Source) -> Tensor:
+        if not isinstance(source, tuple):
+            return to_rate(*read(Path(source)))
+        samples, rate = source
+        array = np.asarray(samples, dtype=np.float32)
+        mono = array.mean(axis=0) if array.ndim == 2 else array
+        if mono.ndim != 1 or mono.size == 0 or not np.isfinite(mono).all():
+            raise UsageError("a waveform must be [samples] or [channels, samples], not empty, without NaN.")
+        return to_rate(mono, rate)
+
+
+def _batches(
+    clips: Sequence[tuple[int, str, Tensor]], batch_seconds: float
+) -> Iterator[list[tuple[int, str, Tensor]]]:
+    batch: list[tuple[int, str, Tensor]] = []
+    for clip in clips:  # sorted by length, so the newest is the longest
+        if batch and (len(batch) + 1) * len(clip[2]) > batch_seconds * SAMPLE_RATE:
+            yield batch
+            batch = []
+        batch.append(clip)
+    if batch:
+        yield batch
+
+
+def _is_waveform(value: object) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], int)
+
+
+def _reason(error: SerclError, name: str) -> str:
+    return str(error).removeprefix(f"{name}: ")
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(f"device {name!r} is not usable here: {str(error).splitlines()[0]}") from error
+    return device
