@@ -38,6 +38,23 @@ class UnknownNameError(UsageError):
         super().__init__(f"unknown {kind} {name!r}.{guess} Legal: {', '.join(self.legal)}.{tail}")
 
 
+class UnknownOptionError(UsageError):
+    """An option that a command does not have, answered with the near ones.
+
+    Args:
+        option: What the user gave, such as "--data.rooot".
+        legal: Every option of the command; those that are near are named.
+        hint: Next step, a sentence.
+    """
+
+    def __init__(self, option: str, legal: Iterable[str], hint: str) -> None:
+        names = list(legal)
+        self.option = option
+        self.near = near_names(option, names) or near_names(option.split(".")[0], names)
+        guess = f" Did you mean {' or '.join(self.near)}?" if self.near else ""
+        super().__init__(f"unknown option {option}.{guess} {hint}")
+
+
 class CorpusError(SerclError, ValueError):
     """A corpus folder or label file that does not hold what its format says."""
 

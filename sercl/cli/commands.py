@@ -1,4 +1,4 @@
-"""The commands of sercl: one row each. A row names its module, and the module is imported when it is called."""
+"""The commands of sercl: one row each. A row names a module that is imported when it is called."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from sercl.errors import UnknownNameError, UsageError
+from sercl.errors import UnknownOptionError, UsageError
+
+_NONSENSE = "nonsense"
 
 Rows = Sequence[tuple[str, str]]
 
@@ -38,6 +40,10 @@ class ShortPage:
         """The long flags on the page."""
         words = (flag.replace(",", " ").split() for flag, _ in self.options)
         return tuple(next(word for word in line if word.startswith("--")) for line in words)
+
+    def print(self, console: Console) -> None:
+        """Show the page."""
+        console.print(render(self))
 
 
 def render(page: ShortPage) -> RenderableType:
@@ -95,9 +101,9 @@ def unknown_flags(flags: Iterable[str], parse: Callable[[list[str]], object]) ->
 
 def _is_known(flag: str, parse: Callable[[list[str]], object]) -> bool:
     try:
-        parse([f"{flag}=?"])
-    except UnknownNameError as error:
-        return error.kind != "option"
+        parse([f"{flag}={_NONSENSE}"])
+    except UnknownOptionError:
+        return False
     except (UsageError, SystemExit):
-        return True  # the value "?" was refused, or a page was printed: the flag exists
+        return True  # the value was refused, or a page was printed: the flag exists
     return True

@@ -61,7 +61,7 @@ def _command_line(argv: list[str]) -> Iterator[None]:
 
 
 def _take_debug(argv: list[str]) -> tuple[list[str], bool]:
-    """Return the words without `--debug`, which is legal anywhere before a bare `--`, and whether it was there."""
+    """Return the words without `--debug`, legal anywhere before a bare `--`, and whether it was there."""
     end = argv.index("--") if "--" in argv else len(argv)
     words = [word for word in argv[:end] if word != "--debug"]
     return words + argv[end:], len(words) < end

@@ -1,0 +1,224 @@
+"""Turn what jsonargparse says into one message: the option, the value, what is legal, the next step.
+
+jsonargparse reports a bad value as a tree: `Parser key "data":` ... `Problem with given class_path ...` ...
+`Parser key "n":` ... `Expected a <class 'int'>`. The option is the keys joined by dots, and the leaf says
+what is wrong.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from sercl.cli.option_names import class_names, option_names
+from sercl.errors import UnknownNameError, UnknownOptionError, UsageError
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser
+
+_TYPES = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "a text",
+    "NoneType": "null",
+    "Path": "a path",
+    "dict": "a map",
+    "list": "a list",
+}
+_NOISE = re.compile(
+    r"^\s*(-\s*)?(Parser key .*|Does not validate .*|Subtypes: .*|Errors:|Given value( type)?: .*"
+    r"|Problem with given class_path .*|Expected a path but .*|Expected a <class 'NoneType'>)?$"
+)
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """What jsonargparse says, and where.
+
+    Attributes:
+        text: Its message.
+        parser: Who says it.
+        key: Option without dashes, "" where none is named.
+        class_path: The class that was chosen for the option, "" for none.
+    """
+
+    text: str
+    parser: "ArgumentParser"
+    key: str
+    class_path: str
+
+    @property
+    def hint(self) -> str:
+        """The next step: where the options are listed."""
+        return f"`{self.parser.prog} --help` shows the options."
+
+    @property
+    def value(self) -> str:
+        """The value that was refused, "" where the message does not hold it."""
+        found = re.search(r"Got value: (.*)|NestedArg\(.*?val='(.*?)'\)|Given value: (.*)", self.text)
+        return next((part for part in found.groups() if part is not None), "") if found else ""
+
+    def option(self, name: str = "") -> str:
+        """Return the option, or one below it, as it is written on the command line."""
+        path = ".".join(part for part in (self.key, name.lstrip("-")) if part)
+        return "--" + path.replace(".init_args.", ".").replace(".class_path", "")
+
+
+def usage_error(message: str, parser: "ArgumentParser") -> UsageError:
+    """Return the error that a person should see for a message of jsonargparse or argparse."""
+    keys = re.findall(r'Parser key "([^"]+)"', message)
+    classes = re.findall(r"Problem with given class_path '([^']+)'", message)
+    complaint = Complaint(message, parser, ".".join(keys), classes[-1] if classes else "")
+    for pattern, answer in _ANSWERS:
+        if found := re.search(pattern, message, flags=re.MULTILINE):
+            return answer(complaint, found)
+    return UsageError(f"{_prefix(complaint)}{_without_noise(message)}")
+
+
+def _unknown_option(complaint: Complaint, found: re.Match[str]) -> UsageError:
+    option = complaint.option(".".join(found.groups()))
+    legal = option_names(complaint.parser, complaint.key, complaint.class_path)
+    return UnknownOptionError(option, legal, complaint.hint)
+
+
+def _unrecognized(complaint: Complaint, found: re.Match[str]) -> UsageError:
+    word = found[1].split("=")[0]
+    if not word.startswith("-"):
+        return UsageError(f"unexpected argument {word!r}. {complaint.hint}")
+    option = complaint.option(word) if word.startswith("--") else word
+    legal = option_names(complaint.parser, complaint.key, complaint.class_path)
+    return UnknownOptionError(option, legal, complaint.hint)
+
+
+def _missing(complaint: Complaint, found: re.Match[str]) -> UsageError:
+    positionals = {action.dest for action in complaint.parser._actions if not action.option_strings}
+    names = [name.strip() for name in found[1].split(",")]
+    shown = [name.upper() if name in positionals else complaint.option(name) for name in names]
+    return UsageError(f"missing: {', '.join(shown)}. {complaint.hint}")
+
+
+def _bad_class(complaint: Complaint, found: re.Match[str]) -> UsageError:
+    legal = class_names(complaint.parser, complaint.key)
+    name = found.groupdict().get("name") or complaint.value
+    return UnknownNameError(f"{complaint.option()} class", name, legal, complaint.hint)
+
+
+def _denied(complaint: Complaint, found: re.Match[str]) -> UsageError:
+    package, program = found[1].split(".")[0], complaint.parser.prog
+    return UsageError(
+        f"{complaint.option()}: {found[1]!r} may not be imported; values may name classes of sercl, "
+        f"Lightning and torch. If it is yours and you trust it: SERCL_ALLOW_IMPORTS={package} {program} ..."
+    )
+
+
+def _no_module(complaint: Complaint, found: re.Match[str]) -> UsageError:
+    return UsageError(f"{complaint.option()}: there is no module {found[1]!r}. {complaint.hint}")
+
+
+def _no_file(complaint: Complaint, found: re.Match[str]) -> UsageError:
+    return UsageError(
+        f"{_prefix(complaint)}no such file: {found[1]}. Check the path; it starts at {Path.cwd()}."
+    )
+
+
+def _bad_yaml(complaint: Complaint, found: re.Match[str]) -> UsageError:
+    path = next((path for path in config_files(complaint.parser) if not _is_yaml(path)), "--config")
+    reason = " ".join(line.strip() for line in found[1].splitlines() if "unicode string" not in line)
+    lines = re.findall(r"line (\d+), column (\d+)", found[1])
+    place = f" line {lines[-1][0]}, column {lines[-1][1]}:" if lines else ""
+    return UsageError(f"{path}:{place} not readable as YAML: {reason}.")
+
+
+def _no_map(complaint: Complaint, found: re.Match[str]) -> UsageError:
+    files = " or ".join(map(str, config_files(complaint.parser))) or "--config"
+    return UsageError(f"{files}: expected a map of options (`data: ...`), found {found[1].strip()!r} first.")
+
+
+def _bad_choice(complaint: Complaint, found: re.Match[str]) -> UsageError:
+    legal = [choice.strip(" '\"") for choice in found["choices"].split(",")]
+    return UnknownNameError(f"{found['option'].split('/')[-1]}", found["value"], legal)
+
+
+def _no_value(complaint: Complaint, found: re.Match[str]) -> UsageError:
+    return UsageError(f"{found[1].split('/')[-1]} needs a value. {complaint.hint}")
+
+
+def _bad_value(complaint: Complaint, found: re.Match[str]) -> UsageError:
+    kinds = re.findall(
+        r"Expected an? (?!path but )(.+?)(?=\. Got value|$)", complaint.text, flags=re.MULTILINE
+    )
+    if complaint.class_path:  # the first leaf stands in the class; the others are its alternatives
+        kinds = kinds[:1] if kinds else kinds
+    legal = " or ".join(dict.fromkeys(_plain_type(kind) for kind in kinds))
+    where = _where(complaint)
+    return UsageError(f"{complaint.option()}: {complaint.value!r} is not legal{where}. Legal: {legal}.")
+
+
+_ANSWERS: Sequence[tuple[str, Callable[[Complaint, re.Match[str]], UsageError]]] = (
+    (r"Importing '([^']+)' is not allowed", _denied),
+    (r"Option '([^']+)' is not accepted", _unknown_option),
+    (r"Group '([^']+)' does not accept option '([^']+)'", _unknown_option),
+    (r"unrecognized arguments: (\S+)", _unrecognized),
+    (r"the following arguments are required: (.*)", _missing),
+    (r"Expected a dot import path string: (?P<name>\S+)", _bad_class),
+    (r"Import path does not correspond to a subclass", _bad_class),
+    (r"No module named '([^']+)'", _no_module),
+    (r"File does not exist: '([^']+)'", _no_file),
+    (r"Problems parsing config: ((?s:.*))", _bad_yaml),
+    (r"Unexpected config: (.*)", _no_map),
+    (
+        r"argument (?P<option>\S+): invalid choice: '(?P<value>.*)' \(choose from (?P<choices>.*)\)",
+        _bad_choice,
+    ),
+    (r"argument (\S+): expected (?:one|at least one) argument", _no_value),
+    (r"Expected an? (?!path but )", _bad_value),
+)
+
+
+def config_files(parser: "ArgumentParser") -> list[Path]:
+    """Return the configuration files that the command line names."""
+    words = list(parser.args)
+    pairs = zip(words, [*words[1:], ""], strict=True)
+    named = [after if "=" not in word else word.split("=", 1)[1] for word, after in pairs if _is_config(word)]
+    return [Path(name) for name in named]
+
+
+def _is_config(word: str) -> bool:
+    return word.split("=")[0] in {"-c", "--config"}
+
+
+def _is_yaml(path: Path) -> bool:
+    try:
+        yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return False
+    return True
+
+
+def _where(complaint: Complaint) -> str:
+    """Name the configuration files where the option does not stand on the command line itself."""
+    option, files = complaint.option(), config_files(complaint.parser)
+    on_line = any(word.split("=")[0].replace(".init_args.", ".") == option for word in complaint.parser.args)
+    return "" if on_line or not files else f" (set in {' or '.join(map(str, files))})"
+
+
+def _prefix(complaint: Complaint) -> str:
+    return f"{complaint.option()}: " if complaint.key else ""
+
+
+def _plain_type(text: str) -> str:
+    """Say a type in words: `<class 'int'>` is "a whole number", `typing.Literal['a', 'b']` "'a' or 'b'"."""
+    text = text.removeprefix("typing.").removeprefix("<class '").removesuffix("'>")
+    if text.startswith("Literal["):
+        return text[len("Literal[") : -1].replace(", ", " or ")
+    name = text.rsplit(".", maxsplit=1)[-1]
+    return _TYPES.get(name, text)
+
+
+def _without_noise(message: str) -> str:
+    lines = (line.strip().removeprefix("- ") for line in message.splitlines() if not _NOISE.match(line))
+    return " ".join(line for line in lines if line)

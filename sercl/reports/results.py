@@ -1,0 +1,73 @@
+"""Tables of results for the terminal."""
+
+import math
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from sercl.reports.style import table
+from sercl.studies.evaluation import Evaluation, Score
+
+
+def results_table(result: Evaluation, title: str | None = None, notes: Sequence[str] = ()) -> RenderableType:
+    """Return the scores with their intervals, the scores per class, and the notes that belong to them.
+
+    Args:
+        result: The numbers.
+        title: A line above the table.
+        notes: What a reader must know beside the numbers (shared speakers, how the epoch was chosen), a
+            sentence each.
+    """
+    parts: list[RenderableType] = [_averages(result, title), _per_class(result)]
+    parts += [Text(f"Note: {note}", style="yellow") for note in (*_own_notes(result), *notes)]
+    return Group(*parts)
+
+
+def percent(value: float) -> str:
+    """Return a share as a percentage with one decimal, "-" for NaN."""
+    return "-" if math.isnan(value) else f"{100 * value:.1f}"
+
+
+def _averages(result: Evaluation, title: str | None) -> RenderableType:
+    grid = table("Score", "%", "95 % interval", title=title, numbers=("%", "95 % interval"))
+    grid.add_row(
+        Text("UAR", style="bold"), Text(percent(result.uar.value), style="bold"), _interval(result.uar)
+    )
+    grid.add_row("WA", percent(result.wa.value), _interval(result.wa))
+    grid.add_row("Macro-F1", percent(result.macro_f1.value), _interval(result.macro_f1))
+    return grid
+
+
+def _per_class(result: Evaluation) -> RenderableType:
+    numbers = ("Recall", "Precision", "F1", "Utterances")
+    grid = table("Class", *numbers, numbers=numbers)
+    for row in result.per_class:
+        grid.add_row(row.name, percent(row.recall), percent(row.precision), percent(row.f1), str(row.support))
+    return grid
+
+
+def _interval(score: Score) -> str:
+    return "-" if math.isnan(score.low) else f"{percent(score.low)} to {percent(score.high)}"
+
+
+def _own_notes(result: Evaluation) -> list[str]:
+    """Return what the numbers themselves oblige us to say."""
+    notes = [_unit(result.uar, result.n)]
+    absent = [row.name for row in result.per_class if row.support == 0]
+    if absent:
+        notes.append(f"no utterance of {', '.join(absent)}: UAR is the mean over the other classes.")
+    present = [row.support for row in result.per_class if row.support]
+    if max(present) > 2 * min(present):
+        notes.append(
+            f"the classes are unbalanced ({min(present)} to {max(present)} utterances): read UAR, not WA."
+        )
+    return notes
+
+
+def _unit(score: Score, n: int) -> str:
+    if math.isnan(score.low):
+        return f"{n} utterances; no interval, since a single one cannot be resampled."
+    if score.unit == "speakers":
+        return f"{n} utterances; intervals resample the {score.count} speakers."
+    return f"{n} utterances; intervals resample utterances, not speakers, and are therefore too narrow."

@@ -1,0 +1,149 @@
+"""All numbers of one evaluation, as plain data that tables, figures and JSON files are made from."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import torch
+
+from sercl.errors import UsageError
+from sercl.metrics.functional.classification import (
+    confusion_matrix,
+    f1,
+    macro_f1,
+    precision,
+    recall,
+    uar,
+    wa,
+)
+from sercl.metrics.functional.intervals import Statistic, clustered_interval
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score with its 95 % interval.
+
+    Attributes:
+        value: 0 to 1, NaN where the data cannot tell.
+        low: Lower end of the interval, NaN where there is none.
+        high: Upper end.
+        unit: What was resampled: "speakers" or "utterances".
+        count: How many of them there are.
+    """
+
+    value: float
+    low: float
+    high: float
+    unit: str
+    count: int
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """Scores of one class.
+
+    Attributes:
+        name: The class.
+        recall: Share of the class that was found, NaN for an absent class.
+        precision: Share of its predictions that were right, NaN where it was never predicted.
+        f1: Harmonic mean of the two, NaN where it is neither present nor predicted.
+        support: Utterances of the class.
+    """
+
+    name: str
+    recall: float
+    precision: float
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of one classifier on one list of utterances.
+
+    Attributes:
+        n: Number of utterances.
+        uar: Unweighted average recall over the classes present.
+        wa: Weighted accuracy.
+        macro_f1: Mean F1 of the classes present or predicted.
+        per_class: One row per class, in class order.
+        confusion: `[classes][classes]` counts, rows the truth.
+    """
+
+    n: int
+    uar: Score
+    wa: Score
+    macro_f1: Score
+    per_class: tuple[ClassScore, ...]
+    confusion: tuple[tuple[int, ...], ...]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names in class order."""
+        return tuple(row.name for row in self.per_class)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the numbers as what JSON and YAML hold; NaN becomes None."""
+        return {key: _without_nan(value) for key, value in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Rebuild what `to_dict` gave."""
+        return cls(
+            n=content["n"],
+            uar=Score(**_with_nan(content["uar"])),
+            wa=Score(**_with_nan(content["wa"])),
+            macro_f1=Score(**_with_nan(content["macro_f1"])),
+            per_class=tuple(ClassScore(**_with_nan(row)) for row in content["per_class"]),
+            confusion=tuple(tuple(row) for row in content["confusion"]),
+        )
+
+
+def evaluate(
+    truth: Sequence[int], predicted: Sequence[int], speakers: Sequence[str | None], classes: Sequence[str]
+) -> Evaluation:
+    """Score predictions.
+
+    Args:
+        truth: `n` class indices.
+        predicted: `n` class indices.
+        speakers: `n` speaker names, None where unknown; intervals resample them where there are enough.
+        classes: Class names in class order.
+
+    Raises:
+        UsageError: For inputs of different lengths, or none at all.
+    """
+    if not truth:
+        raise UsageError("evaluation: no utterances to judge; at least one is needed.")
+    if not len(truth) == len(predicted) == len(speakers):
+        sizes = f"{len(truth)} truths, {len(predicted)} predictions, {len(speakers)} speakers"
+        raise UsageError(f"evaluation: {sizes}; one of each is needed per utterance.")
+    confusion = confusion_matrix(torch.tensor(truth), torch.tensor(predicted), len(classes))
+
+    def score(statistic: Statistic) -> Score:
+        interval = clustered_interval(truth, predicted, speakers, len(classes), statistic)
+        return Score(float(statistic(confusion)), interval.low, interval.high, interval.unit, interval.count)
+
+    columns = (recall(confusion), precision(confusion), f1(confusion), confusion.sum(dim=1))
+    rows = zip(classes, *(column.tolist() for column in columns), strict=True)
+    return Evaluation(
+        n=len(truth),
+        uar=score(uar),
+        wa=score(wa),
+        macro_f1=score(macro_f1),
+        per_class=tuple(ClassScore(*row) for row in rows),
+        confusion=tuple(tuple(row) for row in confusion.tolist()),
+    )
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _with_nan(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: math.nan if value is None else value for key, value in row.items()}
