@@ -2,12 +2,13 @@
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
 from sercl.errors import EncoderError, UsageError
@@ -22,9 +23,9 @@ class EncoderOutput:
     """Hidden states of a batch of clips.
 
     Attributes:
-        hidden_states: N + 1 tensors `[batch, frames, dim]` for N blocks: 0 is the input of block 1, k the output
-            of block k. Where the encoder ends in a norm (stable-layer-norm models and Whisper), the last one
-            has passed it. Frames beyond a row's length hold nothing of use.
+        hidden_states: N + 1 tensors `[batch, frames, dim]` for N blocks: 0 is the input of block 1, k the
+            output of block k. Where the encoder ends in a norm (stable-layer-norm models and Whisper), the
+            last one has passed it. Frames beyond a row's length hold nothing of use.
         lengths: `[batch]` int64, valid frames per row.
     """
 
@@ -44,8 +45,8 @@ class FamilyTraits:
     Attributes:
         block_linears: The attention projections and feed-forward matrices of a block, the targets of LoRA.
         feed_forward: The module of a block whose output is the feed-forward output.
-        raw_weight_linears: Those of `block_linears` that attention reads through `.weight` without calling the
-            module, so that wrapping or hooking the module has no effect.
+        raw_weight_linears: Those of `block_linears` that attention reads through `.weight` without calling
+            the module, so that wrapping or hooking the module has no effect.
         front_end: The convolutional front end, relative to the model.
         fixed: Parameters, relative to the model, that no setting trains.
         final_norm: The norm after the last block, relative to the model; None where there is none.
@@ -77,14 +78,16 @@ class Encoder(nn.Module, ABC):
         frames_per_second: Frames of hidden states per second of audio.
         min_samples: Samples of the shortest clip that gives a frame.
         max_samples: Samples of the longest clip, or None where any length goes.
-        fingerprint: SHA-256 of the weights as loaded, set by `load_encoder`.
+        fingerprint: SHA-256 of the weights as loaded, before adapters and training.
+        config: Plain data from which `rebuild_encoder` makes the same encoder without weights.
     """
 
     hidden_size: int
     frames_per_second: float
     min_samples: int
     max_samples: int | None = None
-    fingerprint: str = ""
+    fingerprint: str
+    config: dict[str, Any]
 
     def __init__(
         self,
@@ -142,22 +145,22 @@ class Encoder(nn.Module, ABC):
     def _check_lengths(self, samples: Sequence[int]) -> None:
         if min(samples) < self.min_samples:
             raise EncoderError(
-                f"encoder {self.name!r}: a clip of {_milliseconds(min(samples))} is too short for one frame. "
-                f"It needs at least {_milliseconds(self.min_samples)} ({self.min_samples} samples at 16 kHz). "
+                f"encoder {self.name!r}: a clip of {_milliseconds(min(samples))} is too short for one frame, "
+                f"which takes {_milliseconds(self.min_samples)} ({self.min_samples} samples at 16 kHz). "
                 "Leave shorter clips out or pad them with silence."
             )
         if self.max_samples is not None and max(samples) > self.max_samples:
             raise EncoderError(
-                f"encoder {self.name!r}: a clip of {max(samples) / SAMPLE_RATE:.2f} s is too long. It takes at "
-                f"most {self.max_samples / SAMPLE_RATE:g} s. Set a duration limit or cut the clip into segments."
+                f"encoder {self.name!r}: a clip of {max(samples) / SAMPLE_RATE:.2f} s is too long, the limit "
+                f"is {self.max_samples / SAMPLE_RATE:g} s. Set a duration limit or cut the clip into segments."
             )
 
     def trainable(self, parts: str) -> None:
         """Choose which parameters are trained; the rest is frozen.
 
         Args:
-            parts: "none"; "all"; "blocks" (all but the convolutional front end); or "top:K" (the last K blocks
-                and the final norm). Whisper's sinusoidal positions stay frozen in every case.
+            parts: "none"; "all"; "blocks" (all but the convolutional front end); or "top:K" (the last K
+                blocks and the final norm). Whisper's sinusoidal positions stay frozen in every case.
 
         Raises:
             UsageError: `parts` is none of these, or K is not between 1 and the number of blocks.
@@ -187,10 +190,16 @@ class Encoder(nn.Module, ABC):
 
     def checkpoint_gradients(self) -> None:
         """Recompute the blocks in the backward pass: less memory, about a third more time. Numbers stay."""
-        recompute = functools.partial(torch.utils.checkpoint.checkpoint, use_reentrant=False)
+        # Not through transformers' own switch, which does nothing in evaluation mode: that is where a frozen
+        # encoder with adapters is.
         for block in self.blocks:
-            block.gradient_checkpointing = True
-            block._gradient_checkpointing_func = recompute
+            setattr(block, "forward", functools.partial(_recomputed, block.forward))  # noqa: B010
+
+
+def _recomputed(forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    if not torch.is_grad_enabled():
+        return forward(*args, **kwargs)
+    return checkpoint(forward, *args, use_reentrant=False, **kwargs)
 
 
 def _milliseconds(samples: int) -> str:

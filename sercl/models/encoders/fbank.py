@@ -44,7 +44,7 @@ class Fbank:
         return WINDOW + (self.stride - 1) * HOP
 
     def lengths(self, samples: Tensor) -> Tensor:
-        """Return the joined frames, int64, of clips of `samples` samples; an incomplete one does not count."""
+        """Return the joined frames, int64, of clips of `samples` samples; incomplete ones do not count."""
         return _frames(samples).div(self.stride, rounding_mode="floor")
 
     def __call__(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
@@ -57,8 +57,7 @@ class Fbank:
         with torch.autocast(waveforms.device.type, enabled=False):
             normalized = _normalize(self._log_mel(waveforms), _frames(lengths))
         whole = normalized.shape[1] // self.stride * self.stride
-        joined: Tensor = normalized[:, :whole].unflatten(1, (-1, self.stride)).flatten(2)
-        return joined
+        return normalized[:, :whole].reshape(len(normalized), whole // self.stride, -1)
 
     def _log_mel(self, waveforms: Tensor) -> Tensor:
         frames = (waveforms * _FULL_SCALE).unfold(-1, WINDOW, HOP)
@@ -66,11 +65,12 @@ class Fbank:
         previous = F.pad(frames, (1, 0), mode="replicate")[..., :-1]
         emphasized = (frames - _PREEMPHASIS * previous) * self.window.to(frames.device)
         power = torch.fft.rfft(emphasized, _FFT).abs().square()
-        return (power @ self.filters.to(power.device)).clamp(min=_FLOOR).log()
+        mel = torch.matmul(power, self.filters.to(power.device))
+        return mel.clamp(min=_FLOOR).log()
 
 
 def _frames(samples: Tensor) -> Tensor:
-    return (samples - WINDOW).div(HOP, rounding_mode="floor") + 1
+    return torch.div(samples - WINDOW, HOP, rounding_mode="floor") + 1
 
 
 def _normalize(features: Tensor, frames: Tensor) -> Tensor:

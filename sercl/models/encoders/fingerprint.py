@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 def fingerprint(model: nn.Module) -> str:
-    """Return the SHA-256, in hex, of the model's state dict, independent of file, precision of storage or device.
+    """Return the SHA-256, in hex, of the model's state dict, whatever file, precision or device it is in.
 
     Two models agree when their tensors have the same names, shapes and (as float32) values.
     """
@@ -21,4 +21,4 @@ def fingerprint(model: nn.Module) -> str:
 def _digest(tensor: Tensor) -> bytes:
     values = tensor.float() if tensor.is_floating_point() else tensor
     data = values.detach().cpu().contiguous().flatten().view(torch.uint8)
-    return hashlib.sha256(data.numpy()).digest()
+    return hashlib.sha256(data.numpy().data).digest()

@@ -1,11 +1,12 @@
-"""Loading an encoder by name."""
+"""Loading an encoder by name, and rebuilding it from a checkpoint of sercl."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from transformers import PretrainedConfig, SeamlessM4TFeatureExtractor, WhisperFeatureExtractor
+from transformers import PreTrainedModel, SeamlessM4TFeatureExtractor, WhisperFeatureExtractor
 
 from sercl.errors import EncoderError, UsageError
 from sercl.models.encoders.base import SAMPLE_RATE, Encoder
@@ -13,7 +14,7 @@ from sercl.models.encoders.fingerprint import fingerprint
 from sercl.models.encoders.source import checkpoint_folder, read_json, read_preprocessor
 from sercl.models.encoders.w2v_bert import W2vBertEncoder
 from sercl.models.encoders.wav2vec2 import Wav2Vec2Encoder, wants_normalization
-from sercl.models.encoders.weights import read_config, read_model
+from sercl.models.encoders.weights import empty_model, read_config, read_model
 from sercl.models.encoders.whisper import WhisperEncoder, WhisperForm
 
 
@@ -29,15 +30,15 @@ def load_encoder(
     """Load a pre-trained encoder in float32, cut, with every parameter trainable, in evaluation mode.
 
     Args:
-        name: A short name ("wavlm-large"; see `PRESETS`), a hub id or a folder with a checkpoint of wav2vec 2.0,
-            XLS-R, MMS, HuBERT, WavLM, data2vec-audio, w2v-BERT 2.0 or Whisper. Checkpoints with a head
-            or a decoder will do: only the encoder is loaded.
+        name: A short name ("wavlm-large"; see `PRESETS`), a hub id, or a folder with a checkpoint of
+            wav2vec 2.0, XLS-R, MMS, HuBERT, WavLM, data2vec-audio, w2v-BERT 2.0 or Whisper. Checkpoints with
+            a head or a decoder will do: only the encoder is loaded.
         revision: Branch, tag or commit on the hub.
         last_block: Last transformer block to keep, counted from 0; None keeps all. Upper blocks are not read.
         whisper_form: "padded" (to 30 s, as Whisper was trained) or "short" (only the clips' own positions,
             faster, other numbers). Other families take no notice of it.
-        final_norm: Whether the last hidden state passes the norm that stable-layer-norm models and Whisper end
-            in. Without it, a cut encoder gives the hidden state of the uncut one.
+        final_norm: Whether the last hidden state passes the norm that stable-layer-norm models and Whisper
+            end in. Without it, a cut encoder gives the hidden state of the uncut one.
         gradient_checkpointing: Recompute blocks in the backward pass to save memory.
 
     Raises:
@@ -47,49 +48,81 @@ def load_encoder(
     """
     form = _whisper_form(whisper_form)
     folder = checkpoint_folder(name, revision)
-    build = _builder(folder)
-    config = read_config(folder, last_block)
-    encoder = build(_Checkpoint(name, folder, config, _preprocessor(folder)), form, final_norm)
+    _check_family(folder)
+    parts = _Parts(
+        read_model(folder, read_config(folder, last_block)), _preprocessor(folder), form, final_norm
+    )
+    encoder = parts.wrap(name)
     encoder.fingerprint = fingerprint(encoder.model)
+    encoder.config = parts.config(encoder.fingerprint)
+    if gradient_checkpointing:
+        encoder.checkpoint_gradients()
+    return encoder.eval()
+
+
+def rebuild_encoder(name: str, config: dict[str, Any], *, gradient_checkpointing: bool = False) -> Encoder:
+    """Build an encoder without its checkpoint; its weights are arbitrary until a state dict is loaded.
+
+    Args:
+        name: The name it was loaded by.
+        config: `Encoder.config` of the encoder to rebuild; the fingerprint is taken from there.
+        gradient_checkpointing: As for `load_encoder`.
+    """
+    form = WhisperForm(config["whisper_form"])
+    parts = _Parts(empty_model(config["model"]), config["preprocessor"], form, config["final_norm"])
+    encoder = parts.wrap(name)
+    encoder.fingerprint, encoder.config = config["fingerprint"], config
     if gradient_checkpointing:
         encoder.checkpoint_gradients()
     return encoder.eval()
 
 
 @dataclass(frozen=True)
-class _Checkpoint:
-    name: str
-    folder: Path
-    config: PretrainedConfig
+class _Parts:
+    """What an encoder is made of."""
+
+    model: PreTrainedModel
     preprocessor: dict[str, Any] | None
+    form: WhisperForm
+    final_norm: bool
+
+    def wrap(self, name: str) -> Encoder:
+        return _FAMILIES[self.model.config.model_type](name, self)
+
+    def config(self, fingerprint: str) -> dict[str, Any]:
+        return {
+            "model": json.loads(self.model.config.to_json_string()),
+            "preprocessor": self.preprocessor,
+            "whisper_form": str(self.form),
+            "final_norm": self.final_norm,
+            "fingerprint": fingerprint,
+        }
 
 
-def _wav2vec2(checkpoint: _Checkpoint, form: WhisperForm, final_norm: bool) -> Encoder:
-    config = checkpoint.config
-    normalize = wants_normalization(config, checkpoint.preprocessor)
-    model = read_model(checkpoint.folder, config)
-    return Wav2Vec2Encoder(model, checkpoint.name, config.model_type, normalize, final_norm)
+def _wav2vec2(name: str, parts: _Parts) -> Encoder:
+    config = parts.model.config
+    normalize = wants_normalization(config, parts.preprocessor)
+    return Wav2Vec2Encoder(parts.model, name, config.model_type, normalize, parts.final_norm)
 
 
-def _w2v_bert(checkpoint: _Checkpoint, form: WhisperForm, final_norm: bool) -> Encoder:
-    stride = (checkpoint.preprocessor or {}).get("stride", 2)
-    bins = checkpoint.config.feature_projection_input_dim // stride
+def _w2v_bert(name: str, parts: _Parts) -> Encoder:
+    stride = (parts.preprocessor or {}).get("stride", 2)
+    bins = parts.model.config.feature_projection_input_dim // stride
     extractor = SeamlessM4TFeatureExtractor(feature_size=bins, num_mel_bins=bins, stride=stride)
-    return W2vBertEncoder(read_model(checkpoint.folder, checkpoint.config), checkpoint.name, extractor)
+    return W2vBertEncoder(parts.model, name, extractor)
 
 
-def _whisper(checkpoint: _Checkpoint, form: WhisperForm, final_norm: bool) -> Encoder:
-    preprocessor = checkpoint.preprocessor or {}
+def _whisper(name: str, parts: _Parts) -> Encoder:
+    preprocessor = parts.preprocessor or {}
     extractor = WhisperFeatureExtractor(
-        feature_size=checkpoint.config.num_mel_bins,
+        feature_size=parts.model.config.num_mel_bins,
         hop_length=preprocessor.get("hop_length", 160),
         n_fft=preprocessor.get("n_fft", 400),
     )
-    model = read_model(checkpoint.folder, checkpoint.config)
-    return WhisperEncoder(model, checkpoint.name, extractor, form, final_norm)
+    return WhisperEncoder(parts.model, name, extractor, parts.form, parts.final_norm)
 
 
-_BUILDERS: dict[str, Callable[[_Checkpoint, WhisperForm, bool], Encoder]] = {
+_FAMILIES: dict[str, Callable[[str, _Parts], Encoder]] = {
     "wav2vec2": _wav2vec2,
     "hubert": _wav2vec2,
     "wavlm": _wav2vec2,
@@ -99,14 +132,13 @@ _BUILDERS: dict[str, Callable[[_Checkpoint, WhisperForm, bool], Encoder]] = {
 }
 
 
-def _builder(folder: Path) -> Callable[[_Checkpoint, WhisperForm, bool], Encoder]:
+def _check_family(folder: Path) -> None:
     family = read_json(folder / "config.json").get("model_type")
-    if family not in _BUILDERS:
+    if family not in _FAMILIES:
         raise EncoderError(
             f"{folder}: model_type {family!r} in config.json is no encoder that can be used here. Legal: "
-            f"{', '.join(_BUILDERS)}."
+            f"{', '.join(_FAMILIES)}."
         )
-    return _BUILDERS[family]
 
 
 def _whisper_form(form: str) -> WhisperForm:

@@ -49,7 +49,7 @@ class MaskedGroupNorm(nn.GroupNorm):
         if self._lengths is None or min(self._lengths) == input.shape[-1]:
             return super().forward(input)
         # Row by row: the same kernel on the same numbers as for the clip alone.
-        rows = [self._row(row, length) for row, length in zip(input.split(1), self._lengths, strict=True)]
+        rows = [self._row(row[None], length) for row, length in zip(input, self._lengths, strict=True)]
         return torch.cat(rows)
 
     def _row(self, row: Tensor, length: int) -> Tensor:

@@ -35,10 +35,8 @@ PRESETS: Mapping[str, Preset] = {
     "wavlm-large": Preset("microsoft/wavlm-large", "English", 24, 1024),
     "data2vec-audio-base": Preset("facebook/data2vec-audio-base", "English", 12, 768),
     "w2v-bert-2.0": Preset("facebook/w2v-bert-2.0", "143 languages", 24, 1024),
-    "whisper-tiny": Preset("openai/whisper-tiny", "99 languages, recognition and translation", 4, 384),
-    "whisper-base": Preset("openai/whisper-base", "99 languages, recognition and translation", 6, 512),
-    "whisper-small": Preset("openai/whisper-small", "99 languages, recognition and translation", 12, 768),
-    "whisper-large-v3": Preset(
-        "openai/whisper-large-v3", "99 languages, recognition and translation", 32, 1280
-    ),
+    "whisper-tiny": Preset("openai/whisper-tiny", "99 languages, recognition", 4, 384),
+    "whisper-base": Preset("openai/whisper-base", "99 languages, recognition", 6, 512),
+    "whisper-small": Preset("openai/whisper-small", "99 languages, recognition", 12, 768),
+    "whisper-large-v3": Preset("openai/whisper-large-v3", "99 languages, recognition", 32, 1280),
 }

@@ -103,8 +103,8 @@ def _fetch(hub_id: str, revision: str | None, patterns: list[str]) -> Path:
     except LocalEntryNotFoundError as error:
         raise EncoderError(
             f"encoder {hub_id!r}: there is no network (or HF_HUB_OFFLINE is set) and the model is not in the "
-            f"local cache. On a machine with network run: hf download {hub_id} --local-dir FOLDER; copy FOLDER "
-            "here and give it as the encoder: --model.encoder FOLDER."
+            f"local cache. On a machine with network run: hf download {hub_id} --local-dir FOLDER; copy "
+            "FOLDER here and give it as the encoder: --model.encoder FOLDER."
         ) from error
     except RevisionNotFoundError as error:
         raise EncoderError(f"encoder {hub_id!r} has no revision {revision!r} on the hub.") from error

@@ -36,13 +36,16 @@ class W2vBertEncoder(Encoder):
 
     @property
     def blocks(self) -> nn.ModuleList:
+        """The transformer blocks that were kept."""
         blocks: nn.ModuleList = self.model.encoder.layers
         return blocks
 
     def frame_lengths(self, samples: Tensor) -> Tensor:
+        """Return the valid frames, int64: pairs of whole 10 ms filter-bank frames."""
         return self._fbank.lengths(samples)
 
     def encode(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
+        """Run the model and return the last hidden state `[batch, frames, dim]`."""
         features = self._fbank(waveforms, lengths).to(self.model.dtype)
         mask = frame_mask(self.frame_lengths(lengths), features.shape[1])
         last: Tensor = self.model(features, attention_mask=mask.long()).last_hidden_state

@@ -1,5 +1,6 @@
 """wav2vec 2.0 (XLS-R, MMS), HuBERT, WavLM and data2vec-audio: a convolutional front end on the waveform."""
 
+import warnings
 from contextlib import ExitStack
 from typing import Any
 
@@ -14,13 +15,16 @@ _ATTENTION = tuple(f"attention.{name}_proj" for name in ("q", "k", "v", "out"))
 _FEED_FORWARD = ("feed_forward.intermediate_dense", "feed_forward.output_dense")
 _NORM_EPSILON = 1e-7  # of transformers' Wav2Vec2FeatureExtractor
 
+# transformers gives torch WavLM's padding mask as bool and its position bias as float; torch adds them up.
+warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask and attn_mask", UserWarning)
+
 
 class Wav2Vec2Encoder(Encoder):
     """An encoder of the wav2vec 2.0 kind: 49 or 50 frames of 20 ms a second, from 25 ms on.
 
-    The group norm of base-sized models runs over each row's true length, the attention mask is always passed,
-    and the positional convolutions see zeros beyond each row's end. Whether a waveform is brought to zero mean
-    and unit variance first follows the checkpoint.
+    The group norm of base-sized models runs over each row's true length, the attention mask is always
+    passed, and the positional convolutions see zeros beyond each row's end. Whether a waveform is brought to
+    zero mean and unit variance first follows the checkpoint.
     """
 
     def __init__(
@@ -41,10 +45,12 @@ class Wav2Vec2Encoder(Encoder):
 
     @property
     def blocks(self) -> nn.ModuleList:
+        """The transformer blocks that were kept."""
         blocks: nn.ModuleList = self.model.encoder.layers
         return blocks
 
     def frame_lengths(self, samples: Tensor) -> Tensor:
+        """Return the valid frames, int64: what the convolutions make of the samples."""
         return self._after_convolutions(samples, len(self._kernels))
 
     def _after_convolutions(self, samples: Tensor, count: int) -> Tensor:
@@ -54,6 +60,7 @@ class Wav2Vec2Encoder(Encoder):
         return frames
 
     def encode(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
+        """Run the model and return the last hidden state `[batch, frames, dim]`."""
         if self.preprocessing["normalize"]:
             waveforms = standardize_waveforms(waveforms, lengths)
         sample_mask = frame_mask(lengths, waveforms.shape[1])
@@ -121,5 +128,6 @@ def _mask_group_norm(model: PreTrainedModel) -> MaskedGroupNorm | None:
     norm = getattr(first, "layer_norm", None)
     if not isinstance(norm, nn.GroupNorm):
         return None
-    first.layer_norm = MaskedGroupNorm.replacing(norm)
-    return first.layer_norm
+    masked = MaskedGroupNorm.replacing(norm)
+    first.layer_norm = masked
+    return masked

@@ -4,10 +4,11 @@ import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
+from transformers import CONFIG_MAPPING, AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 from transformers.utils import logging
 
@@ -20,7 +21,7 @@ _BROKEN_FILE = (OSError, ValueError, RuntimeError, EOFError, SafetensorError, pi
 
 
 def read_config(folder: Path, last_block: int | None) -> PretrainedConfig:
-    """Read the model's config, cut after `last_block`, with SpecAugment, LayerDrop and convolutional adapters off.
+    """Read the model's config, cut after `last_block`, without SpecAugment, LayerDrop and output adapters.
 
     Raises:
         UsageError: The model has no block `last_block`.
@@ -56,8 +57,8 @@ def read_model(folder: Path, config: PretrainedConfig) -> PreTrainedModel:
     """
     if not has_weights(folder):
         raise EncoderError(
-            f"{folder}: no model.safetensors (or pytorch_model.bin, or their sharded forms) beside config.json. "
-            "Copy the weights there, or fetch the checkpoint again."
+            f"{folder}: no model.safetensors (or pytorch_model.bin, or their sharded forms) beside "
+            "config.json. Copy the weights there, or fetch the checkpoint again."
         )
     whisper = config.model_type == "whisper"
     with _quiet():
@@ -76,6 +77,14 @@ def read_model(folder: Path, config: PretrainedConfig) -> PreTrainedModel:
     return model
 
 
+def empty_model(config: dict[str, Any]) -> PreTrainedModel:
+    """Build the encoder of a config (the JSON of a transformers config) with arbitrary weights."""
+    restored = CONFIG_MAPPING[config["model_type"]].from_dict(config)
+    if restored.model_type == "whisper":
+        return WhisperEncoder(restored)
+    return AutoModel.from_config(restored)
+
+
 def _check_block(folder: Path, last_block: int, blocks: int) -> None:
     if not 0 <= last_block < blocks:
         raise UsageError(
@@ -88,8 +97,8 @@ def _check_complete(folder: Path, missing: list[str]) -> None:
     if missing:
         raise EncoderError(
             f"{folder}: {len(missing)} weights of the encoder are not in the checkpoint, among them "
-            f"{', '.join(missing[:3])}. config.json and the weights do not belong together, or the file holds "
-            "another part of the model. Fetch the checkpoint again."
+            f"{', '.join(missing[:3])}. config.json and the weights do not belong together, or the file "
+            "holds another part of the model. Fetch the checkpoint again."
         )
 
 

@@ -63,13 +63,16 @@ class WhisperEncoder(Encoder):
 
     @property
     def blocks(self) -> nn.ModuleList:
+        """The transformer blocks that were kept."""
         blocks: nn.ModuleList = self.model.layers
         return blocks
 
     def frame_lengths(self, samples: Tensor) -> Tensor:
-        return (samples + self._hop - 1).div(self._hop, rounding_mode="floor")
+        """Return the valid frames, int64: ceil(samples / 320)."""
+        return torch.div(samples + self._hop - 1, self._hop, rounding_mode="floor")
 
     def encode(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
+        """Run the model and return the last hidden state `[batch, frames, dim]`."""
         if self._form is WhisperForm.PADDED:
             features = self._log_mel(waveforms, self._positions * _MEL_PER_FRAME)
             return self._run(features.to(self.model.dtype), None)
