@@ -1,0 +1,226 @@
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sercl.corpora.base import Segment, Utterance
+from sercl.corpora.labels import EMOTIONS
+from sercl.corpora.manifest import COLUMNS, read_manifest, write_manifest
+from sercl.errors import CorpusNotFoundError, ManifestError, OutputError, UnknownNameError
+
+FORMATS = ("csv", "tsv", "jsonl", "parquet")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "wav").mkdir()
+    for name in ("a", "b", "c"):
+        (tmp_path / "wav" / f"{name}.wav").touch()
+    return tmp_path
+
+
+def write(folder: Path, text: str, name: str = "mine.csv") -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_two_columns_are_enough(folder: Path) -> None:
+    listing = read_manifest(write(folder, "path,emotion\nwav/b.wav,anger\nwav/a.wav,Joy\n"))
+    assert listing.problems == ()
+    assert listing.utterances == (
+        Utterance("a", folder / "wav/a.wav", "happy", "mine"),
+        Utterance("b", folder / "wav/b.wav", "angry", "mine"),
+    )
+
+
+def test_every_column_is_read(folder: Path) -> None:
+    text = (
+        "\ufeffPath\temotion\tid\tstart\tend\tspeaker\tgender\tlanguage\tdialect\ttext\tsplit\tsegments\troom\n"
+        "wav/a.wav\tsad\tu1\t1\t2.5\tS7\tfemale\tzh\ttianjin\t你好\tdev\t"
+        '"[{""emotion"": ""sadness"", ""start"": 0, ""end"": 0.5}]"\tkitchen\n'
+    )
+    (utterance,) = read_manifest(write(folder, text, "tjd.tsv"), corpus="TJD").utterances
+    assert utterance == Utterance(
+        "u1",
+        folder / "wav/a.wav",
+        "sad",
+        "TJD",
+        language="zh",
+        speaker="S7",
+        gender="female",
+        start=1.0,
+        end=2.5,
+        text="你好",
+        dialect="tianjin",
+        split="validation",
+        segments=(Segment(0.0, 0.5, "sad"),),
+        extra={"room": "kitchen"},
+    )
+
+
+def test_json_lines_keep_lists_and_numbers(folder: Path) -> None:
+    row = {"path": "wav/a.wav", "emotion": "sad", "speaker": 7, "start": 0.25, "dialect": None}
+    row["segments"] = [{"emotion": "sad", "start": 0, "end": 1}]
+    (utterance,) = read_manifest(write(folder, "\n" + json.dumps(row) + "\n", "m.jsonl")).utterances
+    assert (utterance.speaker, utterance.start, utterance.dialect) == ("7", 0.25, None)
+    assert utterance.segments == (Segment(0.0, 1.0, "sad"),)
+
+
+def test_the_language_is_a_default_only(folder: Path) -> None:
+    text = "path,emotion,language\nwav/a.wav,sad,de\nwav/b.wav,sad,\n"
+    assert [item.language for item in read_manifest(write(folder, text), language="fr").utterances] == [
+        "de",
+        "fr",
+    ]
+
+
+def test_repeated_stems_get_their_path_as_id(folder: Path) -> None:
+    (folder / "b").mkdir()
+    (folder / "b" / "a.wav").touch()
+    text = "path,emotion\nwav/a.wav,sad\nb/a.wav,sad\nwav/c.wav,sad\n"
+    assert [item.id for item in read_manifest(write(folder, text)).utterances] == ["b/a", "c", "wav/a"]
+
+
+def test_a_missing_file_is_a_problem_and_not_a_gap(folder: Path) -> None:
+    listing = read_manifest(write(folder, "path,emotion\nwav/a.wav,sad\nwav/z.wav,sad\n"))
+    assert [item.id for item in listing.utterances] == ["a"]
+    (problem,) = listing.problems
+    assert (problem.kind, problem.path) == ("missing", folder / "wav/z.wav")
+    assert "mine.csv:3" in problem.reason
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("path,emotion\nwav/a.wav,angri\n", 2, r"unknown emotion 'angri'. Did you mean 'angry'"),
+        ("path,emotion\nwav/b.wav,sad\n\nwav/a.wav,\n", 4, r"cell 'emotion' is empty"),
+        ("path,emotion,start\nwav/a.wav,sad,soon\n", 2, r"start 'soon' is not a time. Give seconds"),
+        ("path,emotion,start\nwav/a.wav,sad,-1\n", 2, r"start '-1' is not a time"),
+        ("path,emotion,end\nwav/a.wav,sad,inf\n", 2, r"end 'inf' is not a time"),
+        ("path,emotion,start,end\nwav/a.wav,sad,2,2\n", 2, r"end 2.0 s is not after start 2.0 s"),
+        ("path,emotion,split\nwav/a.wav,sad,tset\n", 2, r"unknown split 'tset'. Did you mean 'test'"),
+        ("path,emotion,segments\nwav/a.wav,sad,x\n", 2, r"segments 'x' is not JSON"),
+        ("path,emotion,segments\nwav/a.wav,sad,3\n", 2, r"segments '3' is not a list"),
+        ("path,emotion,segments\nwav/a.wav,sad,[3]\n", 2, r"segment 3 needs exactly emotion, start and end"),
+        ("path,emotion\nwav/a.wav,sad\nwav/b.wav\n", 3, r"1 cells, but the header has 2 columns"),
+        ("path,emotion,id\nwav/a.wav,sad,x\nwav/b.wav,sad,x\n", 3, r"id 'x' stands in line 2 too"),
+        ("path,emotion,path\nwav/a.wav,sad,x\n", 1, r"column 'path' stands twice"),
+        ("path,emotion,\nwav/a.wav,sad,x\n", 1, r"a column has no name"),
+        ('path,emotion,text\nwav/a.wav,sad,"one\ntwo"\nwav/b.wav,x,y\n', 4, r"unknown emotion 'x'"),
+        (
+            'path,emotion,text\nwav/a.wav,sad,"never closed\nwav/b.wav,sad,y\n',
+            2,
+            r"Check the quotation marks",
+        ),
+        ("file,emotion\nwav/a.wav,sad\n", None, r"no column .* 'path'; found: emotion, file"),
+        ("path,emotion\n", None, r"holds no row"),
+    ],
+)
+def test_a_bad_row_names_file_line_and_cure(folder: Path, text: str, line: int | None, message: str) -> None:
+    path = write(folder, text)
+    with pytest.raises(ManifestError, match=message) as caught:
+        read_manifest(path)
+    assert caught.value.line == line
+    assert str(caught.value).startswith(f"{path}:{line}: " if line else f"{path}: ")
+
+
+def test_bad_json_lines(folder: Path) -> None:
+    good = '{"path": "wav/a.wav", "emotion": "sad"}\n'
+    with pytest.raises(ManifestError, match=r"m\.jsonl:2: not JSON"):
+        read_manifest(write(folder, good + "{\n", "m.jsonl"))
+    with pytest.raises(ManifestError, match=r"m\.jsonl:1: '\[1\]' is no JSON object"):
+        read_manifest(write(folder, "[1]\n", "m.jsonl"))
+    event = '{"path": "wav/a.wav", "emotion": "sad", "segments": [{"emotion": "sad", "start": 2, "end": 1}]}'
+    with pytest.raises(ManifestError, match=r"end 1.0 s is not after start 2.0 s"):
+        read_manifest(write(folder, event, "m.jsonl"))
+
+
+def test_files_that_are_no_manifest(folder: Path) -> None:
+    with pytest.raises(CorpusNotFoundError, match="no such file"):
+        read_manifest(folder / "absent.csv")
+    with pytest.raises(UnknownNameError, match=r"unknown table format '.xlsx'.*\.parquet"):
+        read_manifest(folder / "table.xlsx")
+    (folder / "latin.csv").write_bytes("path,emotion\nä.wav,sad\n".encode("latin-1"))
+    with pytest.raises(ManifestError, match="not UTF-8"):
+        read_manifest(folder / "latin.csv")
+    (folder / "no.parquet").write_bytes(b"path,emotion\n")
+    with pytest.raises(ManifestError, match="not readable as Parquet"):
+        read_manifest(folder / "no.parquet")
+
+
+words = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8)
+seconds = st.floats(0, 100, allow_subnormal=False)
+events = st.builds(
+    lambda start, length, emotion: Segment(start, start + length, emotion),
+    seconds,
+    st.floats(0.01, 10),
+    st.sampled_from(EMOTIONS),
+)
+extras = st.dictionaries(
+    words.filter(lambda word: word == word.strip() and word.lower() not in COLUMNS), words, max_size=2
+)
+
+
+@st.composite
+def utterances(draw: st.DrawFn, folder: Path) -> list[Utterance]:
+    ids = draw(st.lists(words, unique=True, min_size=1, max_size=3))
+    return [draw(utterance(name, folder)) for name in sorted(ids)]
+
+
+def utterance(name: str, folder: Path) -> st.SearchStrategy[Utterance]:
+    word = st.none() | words
+    return st.builds(
+        Utterance,
+        id=st.just(name),
+        path=st.sampled_from([folder / "wav" / "a.wav", Path(__file__).absolute()]),
+        emotion=st.sampled_from(EMOTIONS),
+        corpus=words,
+        language=st.sampled_from(["und", "de"]),
+        speaker=word,
+        gender=word,
+        start=st.none() | seconds,
+        end=st.none() | st.floats(101, 1000),
+        text=word,
+        dialect=word,
+        session=word,
+        split=st.sampled_from([None, "train", "validation", "test"]),
+        segments=st.lists(events, max_size=2).map(tuple),
+        extra=extras,
+    )
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_written_manifest_reads_back_unchanged(folder: Path, suffix: str, data: st.DataObject) -> None:
+    items = data.draw(utterances(folder))
+    write_manifest(items, folder / f"out.{suffix}")
+    listing = read_manifest(folder / f"out.{suffix}")
+    assert listing.utterances == tuple(items)
+    assert listing.problems == ()
+
+
+def test_paths_below_the_folder_are_written_relative_to_it(folder: Path) -> None:
+    item = Utterance("a", folder / "wav" / "a.wav", "sad", "mine")
+    write_manifest([item], folder / "out.csv")
+    assert (folder / "out.csv").read_text() == "id,path,emotion,corpus,language\na,wav/a.wav,sad,mine,und\n"
+
+
+def test_what_could_not_be_read_back_is_refused(folder: Path) -> None:
+    item = Utterance("a", folder / "wav" / "a.wav", "sad", "mine", extra={"Speaker": "x"})
+    with pytest.raises(ManifestError, match="extra 'Speaker' cannot be a column name"):
+        write_manifest([item], folder / "out.csv")
+    with pytest.raises(ManifestError, match="two utterances have the id 'a'"):
+        write_manifest([item, item], folder / "out.csv")
+    with pytest.raises(UnknownNameError, match="unknown table format"):
+        write_manifest([], folder / "out.txt")
+    assert not (folder / "out.csv").exists()
+
+
+def test_an_unwritable_place_is_an_output_error(folder: Path) -> None:
+    (folder / "file").touch()
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_manifest([Utterance("a", folder / "a.wav", "sad", "mine")], folder / "file" / "out.csv")
