@@ -2,10 +2,11 @@
 
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.data.datamodules.corpus import CorpusDataModule
+from sercl.data.datamodules.pair import LanguagePair
 from sercl.data.datamodules.ravdess import RAVDESS
 from sercl.data.datamodules.registered import plain_datamodules
 
 # Importable by name, so that `--data EmoDB` and a stored class path find them.
 globals().update(plain_datamodules(__name__))
 
-__all__ = ["RAVDESS", "CorpusDataModule", "EmotionDataModule"]
+__all__ = ["RAVDESS", "CorpusDataModule", "EmotionDataModule", "LanguagePair"]

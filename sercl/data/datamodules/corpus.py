@@ -1,15 +1,14 @@
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import ClassVar
 
 from sercl.audio.augment import Augment, AugmentConfig
 from sercl.audio.scan import Limits
 from sercl.corpora.base import Listing, Problem
 from sercl.corpora.folds import Fold, FoldConfig, check_fold, make_fold
 from sercl.corpora.labels import LabelScheme, label_scheme
-from sercl.corpora.registry import read_corpus
 from sercl.data.config import LoaderConfig
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.data.problems import Scanned, check_policy, enforce, listed_kinds, scan_utterances
@@ -39,8 +38,8 @@ class CorpusDataModule(EmotionDataModule):
         UsageError: For an option that does not exist or is out of its range.
     """
 
-    corpus: ClassVar[str]
-    """Name of the corpus in the registry."""
+    corpus: str
+    """Name of the corpus in reports and messages."""
 
     def __init__(
         self,
@@ -60,18 +59,13 @@ class CorpusDataModule(EmotionDataModule):
         self._scanned: dict[str, Scanned] = {}
 
     @property
-    def title(self) -> str:
-        """Name of the corpus in reports and messages."""
-        return self.corpus
-
-    @property
     def classes(self) -> list[str]:
         """Class names; their position is the class index."""
         return list(self.scheme.classes)
 
+    @abstractmethod
     def read(self) -> Listing:
-        """List the corpus; subclasses with options of their own hand them to their reader."""
-        return read_corpus(self.corpus, self.root)
+        """List the corpus."""
 
     def setup(self, stage: str | None = None) -> None:
         """List the corpus, cut the fold and check its audio; a second call does nothing.
@@ -89,7 +83,7 @@ class CorpusDataModule(EmotionDataModule):
         """Do the work of `setup` for some parts; the audio of the others is not read."""
         if self._listing is None or self._fold is None:
             self._listing = self.read()
-            enforce(self._listing.problems, self.on_error, self.title)
+            enforce(self._listing.problems, self.on_error, self.corpus)
             self._fold = make_fold(self._listing.utterances, self.scheme, self.fold_config)
         if new := [part for part in parts if part not in self._scanned]:
             self._scan(new)
@@ -98,13 +92,13 @@ class CorpusDataModule(EmotionDataModule):
     def fold(self) -> Fold:
         """The fold, without the utterances that were left out for their audio."""
         if self._fold is None:
-            raise UsageError(f"{self.title}: the data are not there yet; call setup() first.")
+            raise UsageError(f"{self.corpus}: the data are not there yet; call setup() first.")
         return self._fold
 
     @property
     def folds_in_use(self) -> Mapping[str, Fold]:
         """The fold, by the name of the corpus."""
-        return {self.title: self.fold}
+        return {self.corpus: self.fold}
 
     @property
     def splits(self) -> Mapping[str, Split]:
@@ -117,14 +111,14 @@ class CorpusDataModule(EmotionDataModule):
         """What is used, what is left out, and the notes that belong beside every result."""
         _, dropped = self.scheme.split(self._listing.utterances if self._listing else ())
         return DataReport(
-            name=self.title,
+            name=self.corpus,
             classes=self.scheme.classes,
             splits={
-                part: report_split(split, self.title, self.classes, self._scanned[part].problems)
+                part: report_split(split, self.corpus, self.classes, self._scanned[part].problems)
                 for part, split in self.splits.items()
             },
-            dropped={self.title: dict(dropped.most_common())},
-            problems={self.title: self._problems()},
+            dropped={self.corpus: dict(dropped.most_common())},
+            problems={self.corpus: self._problems()},
             notes=(*self.fold.notes, *self._skip_notes(), *self._duplicate_notes()),
         )
 
@@ -132,9 +126,9 @@ class CorpusDataModule(EmotionDataModule):
         limits = Limits(self.loader_config.min_seconds, self.loader_config.max_seconds)
         found = {}
         for part in parts:
-            what = f"{self.title}: checking {part} audio"
+            what = f"{self.corpus}: checking {part} audio"
             found[part] = scan_utterances(self.fold.parts[part], limits, what, self.on_progress)
-        enforce([problem for part in found.values() for problem in part.problems], self.on_error, self.title)
+        enforce([problem for part in found.values() for problem in part.problems], self.on_error, self.corpus)
         kept = self.fold.parts | {part: scanned.utterances for part, scanned in found.items()}
         fold = replace(self.fold, train=kept["train"], validation=kept["validation"], test=kept["test"])
         check_fold(fold, self.fold_config.allow_speaker_overlap)

@@ -3,9 +3,11 @@ from pathlib import Path
 from sercl.audio.augment import AugmentConfig
 from sercl.corpora.base import Listing
 from sercl.corpora.folds import FoldConfig
+from sercl.corpora.ravdess import CHANNELS
 from sercl.corpora.registry import read_corpus
 from sercl.data.config import LoaderConfig
 from sercl.data.datamodules.corpus import CorpusDataModule, Labels
+from sercl.errors import UnknownNameError
 
 
 class RAVDESS(CorpusDataModule):
@@ -13,7 +15,7 @@ class RAVDESS(CorpusDataModule):
 
     Args:
         root: Folder of the corpus.
-        channel: "speech", "song", or null for both.
+        channel: "speech", "song", or "all" for both.
         labels: As for every corpus.
         on_error: As for every corpus.
         folds: As for every corpus.
@@ -26,7 +28,7 @@ class RAVDESS(CorpusDataModule):
     def __init__(
         self,
         root: Path | str,
-        channel: str | None = "speech",
+        channel: str = "speech",
         labels: Labels = "4",
         on_error: str = "raise",
         folds: FoldConfig = FoldConfig(),
@@ -34,7 +36,9 @@ class RAVDESS(CorpusDataModule):
         augment: AugmentConfig = AugmentConfig(),
     ) -> None:
         super().__init__(root, labels, on_error, folds, loader, augment)
-        self.channel = channel
+        if channel not in (*CHANNELS, "all"):
+            raise UnknownNameError("channel", channel, (*CHANNELS, "all"))
+        self.channel = None if channel == "all" else channel
 
     def read(self) -> Listing:
         """List the corpus, of one channel."""

@@ -1,7 +1,7 @@
 """A DataModule for every corpus whose reader has no options: made from the registry, not written."""
 
-from sercl.corpora.base import CorpusInfo
-from sercl.corpora.registry import CORPORA, reader_options
+from sercl.corpora.base import CorpusInfo, Listing
+from sercl.corpora.registry import CORPORA, read_corpus, reader_options
 from sercl.data.datamodules.corpus import CorpusDataModule
 
 
@@ -18,4 +18,10 @@ def plain_datamodules(module: str) -> dict[str, type[CorpusDataModule]]:
 
 def _datamodule(info: CorpusInfo, module: str) -> type[CorpusDataModule]:
     doc = f"{info.title} ({', '.join(info.languages)}); {info.license}. Files: {info.layout}"
-    return type(info.name, (CorpusDataModule,), {"__doc__": doc, "__module__": module, "corpus": info.name})
+    body = {"__doc__": doc, "__module__": module, "corpus": info.name, "read": _read}
+    return type(info.name, (CorpusDataModule,), body)
+
+
+def _read(self: CorpusDataModule) -> Listing:
+    """List the corpus."""
+    return read_corpus(self.corpus, self.root)

@@ -1,0 +1,59 @@
+"""What two corpora must not share."""
+
+from collections.abc import Sequence
+
+from sercl.corpora.base import Utterance
+from sercl.errors import FoldError, SpeakerOverlapError
+
+Clip = tuple[str, float | None, float | None]
+
+
+def check_clips(source: Sequence[Utterance], held_out: Sequence[Utterance]) -> None:
+    """Raise if a clip is used of the source and also held out of the target.
+
+    Args:
+        source: What is used of the source.
+        held_out: Validation and test utterances of the target.
+
+    Raises:
+        FoldError: If they share a clip, or one id stands for two clips.
+    """
+    clips = {utterance.id: _clip(utterance) for utterance in source}
+    known = set(clips.values())
+    shared = [utterance.id for utterance in held_out if _clip(utterance) in known]
+    if shared:
+        raise FoldError(
+            f"{len(shared)} clips of the source are held out in the target too, first {shared[0]!r}: the two "
+            "overlap. Choose another corpus, language or fold for one of them."
+        )
+
+
+def check_ids(source: Sequence[Utterance], target: Sequence[Utterance]) -> None:
+    """Raise `FoldError` if an id stands for one clip in the source and another in the target."""
+    clips = {utterance.id: _clip(utterance) for utterance in source}
+    twice = [item.id for item in target if item.id in clips and clips[item.id] != _clip(item)]
+    if twice:
+        raise FoldError(
+            f"{len(twice)} ids stand for different clips in source and target, first {twice[0]!r}: their "
+            "results could not be told apart. Give the manifests a column 'id'."
+        )
+
+
+def check_speakers(source: Sequence[Utterance], test: Sequence[Utterance]) -> None:
+    """Raise if speakers of the source are tested; only corpora of the same name can share speakers.
+
+    Raises:
+        SpeakerOverlapError: If they do.
+    """
+    heard = {(item.corpus, item.speaker) for item in source if item.speaker is not None}
+    shared = sorted({item.speaker for item in test if (item.corpus, item.speaker) in heard and item.speaker})
+    if shared:
+        raise SpeakerOverlapError(
+            f"source and target are both {test[0].corpus}, and {len(shared)} speaker(s) of the source are "
+            f"tested: {', '.join(shared[:5])}. Choose another fold, or allow it with "
+            "--data.target.folds.allow_speaker_overlap true."
+        )
+
+
+def _clip(utterance: Utterance) -> Clip:
+    return str(utterance.path.resolve()), utterance.start, utterance.end

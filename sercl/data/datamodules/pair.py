@@ -1,0 +1,137 @@
+from collections.abc import Mapping, Sequence
+
+from sercl.corpora.base import Utterance
+from sercl.corpora.folds import Fold
+from sercl.data.datamodules.base import EmotionDataModule
+from sercl.data.datamodules.corpus import PARTS, CorpusDataModule
+from sercl.data.datamodules.overlap import check_clips, check_ids, check_speakers
+from sercl.data.datamodules.pair_report import report_pair
+from sercl.data.datamodules.settings import ROLES, Plan, plans_for
+from sercl.data.report import DataReport
+from sercl.data.split import Split
+from sercl.errors import UsageError
+
+
+class LanguagePair(EmotionDataModule):
+    """Two corpora, usually of two languages: trained on one, tested on the other.
+
+    Loader and augmentation options of the source hold for its clips, those of the target for the target's.
+    Only the parts that the setting uses are read.
+
+    Args:
+        source: Corpus of language A.
+        target: Corpus of language B, with the same classes.
+        setting: `monolingual` (train and test on the source), `zero-shot` (train on the source, test on the
+            target), `transfer` (train and test on the target, with an encoder of the source's language),
+            `two-stage` (train on the source, then on the target, test on the target).
+        select_on: Whose validation part selects checkpoints in the setting `zero-shot`: `source`, or `target`
+            as in arXiv 2409.16920, which is then no longer blind to the target. In the other settings each
+            stage selects on the corpus that it trains on.
+
+    Raises:
+        UsageError: If the classes differ, or a setting or choice does not exist.
+    """
+
+    def __init__(
+        self,
+        source: CorpusDataModule,
+        target: CorpusDataModule,
+        setting: str = "zero-shot",
+        select_on: str = "source",
+    ) -> None:
+        super().__init__()
+        _check_classes(source, target)
+        self.source, self.target, self.setting = source, target, setting
+        self._plans = plans_for(setting, select_on)
+        self._stage = self.stages[0]
+        self._ready = False
+
+    @property
+    def classes(self) -> list[str]:
+        """Class names, of both corpora; their position is the class index."""
+        return self.source.classes
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """`("source", "target")` for two-stage training, else `("train",)`."""
+        return tuple(self._plans)
+
+    def set_stage(self, stage: str) -> None:
+        """Choose the training stage whose data come next; raises `UsageError` for one not in `stages`."""
+        super().set_stage(stage)
+        self._stage = stage
+
+    def setup(self, stage: str | None = None) -> None:
+        """Prepare the parts that the setting uses; a second call does nothing.
+
+        Args:
+            stage: Lightning's; all parts are always made, since they must be compared.
+
+        Raises:
+            CorpusError: As `CorpusDataModule.setup`.
+            FoldError: As `CorpusDataModule.setup`, or if clips or speakers of the source are tested.
+        """
+        if self._ready:
+            return
+        for role, corpus in self.corpora_in_use.items():
+            corpus.on_progress = self.on_progress
+            corpus.prepare([part for part in PARTS if self._uses(role, part)])
+        if len(self.corpora_in_use) == len(ROLES):
+            self._check_overlap()
+        self._ready = True
+
+    @property
+    def corpora_in_use(self) -> dict[str, CorpusDataModule]:
+        """Role -> corpus, "source" and "target", of those that the setting uses."""
+        corpora = {"source": self.source, "target": self.target}
+        used = {role for plan in self._plans.values() for role in plan}
+        return {role: corpora[role] for role in ROLES if role in used}
+
+    @property
+    def folds_in_use(self) -> Mapping[str, Fold]:
+        """The folds by role, "source" and "target", of the corpora that the setting uses."""
+        return {role: corpus.fold for role, corpus in self.corpora_in_use.items()}
+
+    @property
+    def splits(self) -> Mapping[str, Split]:
+        """The parts "train", "validation" and "test" of the present stage."""
+        return self._splits(self._plans[self._stage])
+
+    @property
+    def all_splits(self) -> tuple[Split, ...]:
+        """The parts of every stage, in the order in which they come into use."""
+        return tuple(split for plan in self._plans.values() for split in self._splits(plan).values())
+
+    @property
+    def report(self) -> DataReport:
+        """What is used of both corpora, what is left out, and the notes that belong beside every result."""
+        return report_pair(
+            self.setting, self._plans, {role: item.report for role, item in self.corpora_in_use.items()}
+        )
+
+    def _splits(self, plan: Plan) -> dict[str, Split]:
+        corpora = self.corpora_in_use
+        return {part: corpora[role].splits[part] for part, role in plan._asdict().items()}
+
+    def _uses(self, role: str, part: str) -> bool:
+        return any(getattr(plan, part) == role for plan in self._plans.values())
+
+    def _check_overlap(self) -> None:
+        source, target = self._used("source", PARTS), self._used("target", PARTS)
+        check_ids(source, target)
+        check_clips(source, self._used("target", ("validation", "test")))
+        if not self.target.fold_config.allow_speaker_overlap:
+            check_speakers(source, self._used("target", ("test",)))
+
+    def _used(self, role: str, parts: Sequence[str]) -> list[Utterance]:
+        splits = self.corpora_in_use[role].splits
+        return [utterance for part in parts if part in splits for utterance in splits[part].utterances]
+
+
+def _check_classes(source: CorpusDataModule, target: CorpusDataModule) -> None:
+    if source.classes != target.classes:
+        raise UsageError(
+            f"the classes of the source {source.corpus} are {', '.join(source.classes)}, those of the target "
+            f"{target.corpus} are {', '.join(target.classes)}. Give both the same with --data.source.labels "
+            "and --data.target.labels."
+        )

@@ -1,0 +1,47 @@
+from collections.abc import Mapping
+
+from sercl.data.datamodules.settings import Plan
+from sercl.data.report import DataReport, SplitReport
+
+
+def report_pair(setting: str, plans: Mapping[str, Plan], reports: Mapping[str, DataReport]) -> DataReport:
+    """Merge the reports of two corpora into the one of their pair.
+
+    Args:
+        setting: Its setting.
+        plans: Training stage -> which role gives which part.
+        reports: Role -> report, of the corpora in use.
+    """
+    names = _names(reports)
+    chosen = list(plans.values())[-1].validation
+    named = {names[role]: report for role, report in reports.items()}
+    notes = [f"{name}: {note}" for name, report in named.items() for note in report.notes]
+    return DataReport(
+        name=" -> ".join(named),
+        classes=next(iter(reports.values())).classes,
+        splits=_splits(plans, reports),
+        dropped={name: counts for name, report in named.items() for counts in report.dropped.values()},
+        problems={name: found for name, report in named.items() for found in report.problems.values()},
+        notes=(f"selected on {chosen}: the validation part of {names[chosen]}", *notes),
+        setting=setting,
+        select_on=chosen,
+    )
+
+
+def _names(reports: Mapping[str, DataReport]) -> dict[str, str]:
+    """Return role -> name; two corpora of the same name are told apart by their role."""
+    names = {role: report.name for role, report in reports.items()}
+    if len(set(names.values())) < len(names):
+        return {role: f"{name} ({role})" for role, name in names.items()}
+    return names
+
+
+def _splits(plans: Mapping[str, Plan], reports: Mapping[str, DataReport]) -> dict[str, SplitReport]:
+    splits = {}
+    for stage, plan in plans.items():
+        for part, role in plan._asdict().items():
+            name = part if len(plans) == 1 or part == "test" else f"{stage} {part}"
+            splits[name] = reports[role].splits[part]
+    # The test part stands last, as in a single stage.
+    splits["test"] = splits.pop("test")
+    return splits
