@@ -51,15 +51,16 @@ class Split:
             training: Whether clips are shuffled.
         """
         dataset = FeatureDataset(features, self.utterances, self.labels)
-        bound = self.config.batch_seconds if self.config.batch_size is None else None
+        bound = 0.0 if self.config.batch_size else self.config.batch_seconds
         return _loader(dataset, self._sampler(bound, training), collate_features, workers=0)
 
-    def _sampler(self, batch_seconds: float | None, training: bool) -> LengthBucketBatchSampler:
+    def _sampler(self, batch_seconds: float, training: bool) -> LengthBucketBatchSampler:
         config, seconds = self.config, self.seconds
         if training and self.augment is not None and self.augment.config.speed is not None:
             # Slowed down, a clip is longer: the bound must hold for the slowest.
             seconds = tuple(value / min(1.0, self.augment.config.speed[0]) for value in seconds)
-        return LengthBucketBatchSampler(seconds, batch_seconds, config.batch_size, training, config.seed)
+        bounds = (batch_seconds or None, config.batch_size or None)
+        return LengthBucketBatchSampler(seconds, *bounds, shuffle=training, seed=config.seed)
 
 
 def _loader(

@@ -2,6 +2,7 @@
 
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.data.datamodules.corpus import CorpusDataModule
+from sercl.data.datamodules.manifest import Manifest
 from sercl.data.datamodules.pair import LanguagePair
 from sercl.data.datamodules.ravdess import RAVDESS
 from sercl.data.datamodules.registered import plain_datamodules
@@ -9,4 +10,4 @@ from sercl.data.datamodules.registered import plain_datamodules
 # Importable by name, so that `--data EmoDB` and a stored class path find them.
 globals().update(plain_datamodules(__name__))
 
-__all__ = ["RAVDESS", "CorpusDataModule", "EmotionDataModule", "LanguagePair"]
+__all__ = ["RAVDESS", "CorpusDataModule", "EmotionDataModule", "LanguagePair", "Manifest"]

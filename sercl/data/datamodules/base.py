@@ -1,12 +1,13 @@
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from pathlib import Path
 
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from sercl.corpora.base import Utterance
-from sercl.corpora.folds import Fold
+from sercl.corpora.folds import Fold, save_fold
 from sercl.data.dataset import FeatureItem, Item
 from sercl.data.problems import Progress
 from sercl.data.report import DataReport
@@ -36,6 +37,16 @@ class EmotionDataModule(LightningDataModule, ABC):
         """Class names; their position is the class index."""
 
     @property
+    @abstractmethod
+    def label_map(self) -> dict[str, list[str]]:
+        """Class -> the emotions that count as it, in class order."""
+
+    @property
+    @abstractmethod
+    def can_use_features(self) -> bool:
+        """Whether every clip is the same in every epoch, so that its hidden states may be kept."""
+
+    @property
     def stages(self) -> tuple[str, ...]:
         """Names of the training stages, in order: one, except for two-stage training."""
         return ("train",)
@@ -44,6 +55,10 @@ class EmotionDataModule(LightningDataModule, ABC):
         """Choose the training stage whose data come next; raises `UsageError` for one not in `stages`."""
         if stage not in self.stages:
             raise UsageError(f"there is no training stage {stage!r}; legal: {', '.join(self.stages)}.")
+
+    def epoch_limit(self, stage: str) -> int | None:
+        """Most epochs of a stage, beside the trainer's own limit; None for no other."""
+        return None
 
     @property
     @abstractmethod
@@ -86,6 +101,11 @@ class EmotionDataModule(LightningDataModule, ABC):
         """Whether training clips are changed at random."""
         return any(split.augment is not None for split in self.all_splits)
 
+    def save_folds(self, folder: Path) -> None:
+        """Write the exact lists of every part: `folder/train.csv` and so on, in a sub-folder each for a pair."""
+        for name, fold in self.folds_in_use.items():
+            save_fold(fold, folder if len(self.folds_in_use) == 1 else folder / name)
+
     def use_features(self, features: Mapping[str, Tensor] | None) -> None:
         """Load pooled hidden states in place of audio from now on; None for audio again.
 
@@ -99,17 +119,20 @@ class EmotionDataModule(LightningDataModule, ABC):
             raise UsageError("augmentation changes audio, so it cannot be used with pooled hidden states.")
         self._features = features
 
-    def audio_dataloader(self, utterances: Sequence[Utterance]) -> DataLoader[Item]:
-        """Return un-augmented `AudioBatch`es of some of `utterances_in_use`, the longest first."""
-        places = self._places()
-        picked = [places[utterance.id] for utterance in utterances]
-        config = picked[0][0].config if picked else self.all_splits[0].config
+    def audio_dataloader(self) -> Loader:
+        """Return un-augmented `AudioBatch`es of all of `utterances_in_use`, the longest first."""
+        places = self._places().values()
+        used, config = [split.utterances[index] for split, index in places], self.all_splits[0].config
         return Split(
-            utterances=tuple(utterances),
-            labels=tuple(split.labels[index] for split, index in picked),
-            seconds=tuple(split.seconds[index] for split, index in picked),
+            utterances=tuple(used),
+            labels=tuple(split.labels[index] for split, index in places),
+            seconds=tuple(split.seconds[index] for split, index in places),
             config=config,
         ).audio_loader(training=False)
+
+    def plain_train_dataloader(self) -> Loader:
+        """Return the training part once, in a fixed order and un-augmented, to fit a standardiser on."""
+        return self._loader("train")
 
     def train_dataloader(self) -> Loader:
         """Return shuffled and, where set, augmented batches of the training part."""

@@ -64,6 +64,16 @@ class CorpusDataModule(EmotionDataModule):
         return list(self.scheme.classes)
 
     @abstractmethod
+    @property
+    def label_map(self) -> dict[str, list[str]]:
+        """Class -> the emotions that count as it, in class order."""
+        return self.scheme.to_dict()
+
+    @property
+    def can_use_features(self) -> bool:
+        """Whether no training clip is augmented."""
+        return not self.augment_config.enabled
+
     def read(self) -> Listing:
         """List the corpus."""
 
@@ -123,7 +133,7 @@ class CorpusDataModule(EmotionDataModule):
         )
 
     def _scan(self, parts: Sequence[str]) -> None:
-        limits = Limits(self.loader_config.min_seconds, self.loader_config.max_seconds)
+        limits = Limits(self.loader_config.min_seconds, self.loader_config.max_seconds or None)
         found = {}
         for part in parts:
             what = f"{self.corpus}: checking {part} audio"

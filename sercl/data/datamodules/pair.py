@@ -38,6 +38,7 @@ class LanguagePair(EmotionDataModule):
         target: CorpusDataModule,
         setting: str = "zero-shot",
         select_on: str = "source",
+        switch_epoch: int = 50,
     ) -> None:
         super().__init__()
         _check_classes(source, target)
@@ -50,6 +51,20 @@ class LanguagePair(EmotionDataModule):
     def classes(self) -> list[str]:
         """Class names, of both corpora; their position is the class index."""
         return self.source.classes
+
+    @property
+    def label_map(self) -> dict[str, list[str]]:
+        """Class -> the emotions that count as it, in class order; the same for both corpora."""
+        return self._roles["source"].label_map
+
+    @property
+    def can_use_features(self) -> bool:
+        """Whether no training clip of either corpus is augmented."""
+        return all(data.can_use_features for data in self._roles.values())
+
+    def epoch_limit(self, stage: str) -> int | None:
+        """Most epochs of the first of two stages; None for every other stage."""
+        return self.switch_epoch if stage == "source" else None
 
     @property
     def stages(self) -> tuple[str, ...]:

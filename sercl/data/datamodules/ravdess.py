@@ -11,16 +11,11 @@ from sercl.errors import UnknownNameError
 
 
 class RAVDESS(CorpusDataModule):
-    """RAVDESS: English, 24 actors, two statements, speech and song.
+    """RAVDESS: English, 24 actors, two statements, speech and song; also the options of every corpus.
 
     Args:
         root: Folder of the corpus.
         channel: "speech", "song", or "all" for both.
-        labels: As for every corpus.
-        on_error: As for every corpus.
-        folds: As for every corpus.
-        loader: As for every corpus.
-        augment: As for every corpus.
     """
 
     corpus = "RAVDESS"
