@@ -28,20 +28,17 @@ stderr = Console(stderr=True, highlight=False, emoji=False, width=_width(sys.std
 
 
 @contextmanager
-def progress(
-    description: str, total: int | None = None, console: Console | None = None
-) -> Iterator[Callable[[int], None]]:
-    """Show a progress bar while the block runs; nothing is shown where the console is no terminal.
+def progress(description: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """Show a progress bar on `stderr` while the block runs; nothing is shown where that is no terminal.
 
     Args:
         description: What is going on, in a few words.
         total: Number of steps, or None where it is not known.
-        console: Where it is shown; `stderr` by default. Give `stdout` when the block prints there, too.
 
     Yields:
         A function that is told how many more steps are done.
     """
-    with _bar(console or stderr) as bar:
+    with _bar(stderr) as bar:
         task = bar.add_task(description, total=total)
         yield lambda steps: bar.advance(task, steps)
 

@@ -1,9 +1,10 @@
 """Help pages a person can read: what it is, the options people use, examples."""
 
+import importlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -22,7 +23,8 @@ class ShortPage:
     Attributes:
         usage: The command line in short, without "usage:".
         summary: One or two sentences.
-        options: (flag with its placeholder, what it does); the flag is the first word.
+        options: (flags and placeholder, what it does), such as "-c, --config FILE" or "--format csv|json".
+            Completion reads them, too: FILE and DIR stand for paths, words joined by | for the legal values.
         examples: (what it does, command line).
         arguments: (positional argument, what it is).
         more: A last line, such as where the rest of the options is shown.
@@ -41,9 +43,14 @@ class ShortPage:
         words = (flag.replace(",", " ").split() for flag, _ in self.options)
         return tuple(next(word for word in line if word.startswith("--")) for line in words)
 
-    def print(self, console: Console) -> None:
-        """Show the page."""
-        console.print(render(self))
+
+def load_page(target: str) -> ShortPage:
+    """Return the page that "module:NAME" stands for."""
+    module, name = target.split(":")
+    page = getattr(importlib.import_module(module), name)
+    if not isinstance(page, ShortPage):
+        raise TypeError(f"{target} is a {type(page).__name__}, not a ShortPage")
+    return page
 
 
 def render(page: ShortPage) -> RenderableType:

@@ -38,7 +38,7 @@ def _flat(hint: Any) -> Iterator[Any]:
         yield from _flat(argument)
 
 
-def _concrete(base: type) -> Iterator[str]:
+def _concrete(base: Any) -> Iterator[str]:
     if base in (type(None), str, int, float, bool):
         return
     if not inspect.isabstract(base) and not base.__name__.startswith("_"):

@@ -175,7 +175,8 @@ _ANSWERS: Sequence[tuple[str, Callable[[Complaint, re.Match[str]], UsageError]]]
         _bad_choice,
     ),
     (r"argument (\S+): expected (?:one|at least one) argument", _no_value),
-    (r"Expected an? (?!path but )", _bad_value),
+    (r"module '[^']+' has no attribute '(?P<name>[^']+)'", _bad_class),
+    (r"Expected an? (?!path but |<class 'NoneType'>)", _bad_value),
 )
 
 

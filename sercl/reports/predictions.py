@@ -1,0 +1,79 @@
+"""Predictions as lines of text, one after the other, so that endless lists need no memory."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from sercl.tasks.predictor import Prediction
+
+Lines: TypeAlias = "Callable[[Iterable[Prediction], Sequence[str]], Iterator[str | Text]]"
+"""(predictions, class names) -> lines without line ends."""
+
+
+def table_lines(predictions: "Iterable[Prediction]", classes: Sequence[str]) -> Iterator[Text]:
+    """Yield a heading and a row per prediction; the file stands last, since its name is of any length."""
+    widths = [max(len(name), 5) for name in classes]
+    first = max(len("emotion"), *(len(name) for name in classes))
+    heading = "  ".join(f"{name:>{width}}" for name, width in zip(classes, widths, strict=True))
+    yield Text(f"{'emotion':<{first}}  {heading}  {'seconds':>7}  file", style="bold")
+    for prediction in predictions:
+        row = Text(f"{prediction.emotion:<{first}}", style="cyan")
+        for name, width in zip(classes, widths, strict=True):
+            style = "bold" if name == prediction.emotion else "dim"
+            row.append(f"  {prediction.probabilities[name]:>{width}.2f}", style=style)
+        yield row.append(f"  {prediction.seconds:>7.2f}  {prediction.source}", style="default")
+
+
+def csv_lines(predictions: "Iterable[Prediction]", classes: Sequence[str]) -> Iterator[str]:
+    """Yield CSV: file, emotion, seconds, and a column of probabilities per class."""
+    yield _csv_row(["file", "emotion", "seconds", *classes])
+    for prediction in predictions:
+        shares = (f"{prediction.probabilities[name]:.6f}" for name in classes)
+        yield _csv_row([prediction.source, prediction.emotion, f"{prediction.seconds:.3f}", *shares])
+
+
+def jsonl_lines(predictions: "Iterable[Prediction]", classes: Sequence[str]) -> Iterator[str]:
+    """Yield one JSON object per line: file, emotion, seconds, probabilities."""
+    for prediction in predictions:
+        yield json.dumps(_as_dict(prediction, classes), ensure_ascii=False)
+
+
+def json_lines(predictions: "Iterable[Prediction]", classes: Sequence[str]) -> Iterator[str]:
+    """Yield one JSON list of the objects of `jsonl_lines`."""
+    yield "["
+    before = None
+    for row in jsonl_lines(predictions, classes):
+        if before is not None:
+            yield f"{before},"
+        before = row
+    if before is not None:
+        yield before
+    yield "]"
+
+
+FORMATS: Mapping[str, Lines] = {
+    "table": table_lines,
+    "csv": csv_lines,
+    "json": json_lines,
+    "jsonl": jsonl_lines,
+}
+
+
+def _csv_row(cells: Sequence[str]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="").writerow(cells)
+    return buffer.getvalue()
+
+
+def _as_dict(prediction: "Prediction", classes: Sequence[str]) -> dict[str, object]:
+    return {
+        "file": prediction.source,
+        "emotion": prediction.emotion,
+        "seconds": round(prediction.seconds, 3),
+        "probabilities": {name: round(prediction.probabilities[name], 6) for name in classes},
+    }
