@@ -1,0 +1,187 @@
+"""`sercl corpus list | inspect | manifest`."""
+
+import json as json_format
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from sercl.cli.console import progress, stderr, stdout
+from sercl.cli.parser import SerclParser
+from sercl.errors import CorpusError, UnknownNameError
+
+if TYPE_CHECKING:
+    from sercl.corpora.base import Listing
+
+MANIFEST = "Manifest"
+SHOWN = 5
+"""Problems that an error message spells out."""
+
+_NAME_HELP = "Corpus name, as in `sercl corpus list`; or Manifest, with --root FILE."
+_JSON_HELP = "Print JSON instead of tables."
+_EXAMPLES = """examples:
+  sercl corpus list
+  sercl corpus inspect EmoDB --root data/emodb --out inspection
+  sercl corpus inspect PAVOQUE --root data/pavoque --options '{outtakes: true}'
+  sercl corpus manifest EmoDB --root data/emodb --out emodb.csv"""
+
+Option = str | bool | int | float | None
+
+
+def main() -> int:
+    """Run the words of `sys.argv` after the program's name."""
+    words = sys.argv[1:] or ["--help"]
+    choice = _parser().parse_args(words)
+    action = str(choice.action)
+    options = vars(choice[action].clone())
+    options.pop("config", None)
+    _ACTIONS[action](**options)
+    return 0
+
+
+def list_corpora(json: bool = False) -> None:
+    """List the corpora that sercl reads by name."""
+    from dataclasses import asdict
+
+    from sercl.corpora.registry import CORPORA
+    from sercl.reports.corpus import corpora_table
+
+    infos = [corpus.info for corpus in CORPORA.values()]
+    if json:
+        print(_dumps([asdict(info) for info in infos]))
+        return
+    stdout.print(corpora_table(infos))
+    stdout.print(
+        f"Any other corpus: {MANIFEST}, a CSV, TSV, JSONL or Parquet file with `path` and `emotion`."
+    )
+
+
+def inspect_corpus(
+    name: str,
+    root: Path,
+    options: dict[str, Option] | None = None,
+    figure: Path | None = None,
+    out: Path | None = None,
+    json: bool = False,
+) -> None:
+    """Look at a corpus: counts, durations, bad and duplicate files, confounds, what label schemes keep.
+
+    Args:
+        name: Corpus name, or Manifest.
+        root: Folder of the corpus; for Manifest, the file.
+        options: Options of the corpus's reader, such as `{outtakes: true}` for PAVOQUE.
+        figure: File for the picture (.png, .pdf, .svg).
+        out: Folder for `inspection.png` and `inspection.json`.
+        json: Print JSON instead of tables.
+    """
+    from sercl.files import write_text
+    from sercl.reports.corpus import inspection_report
+    from sercl.reports.corpus_figure import inspection_figure
+    from sercl.studies.corpus_inspection import inspect
+
+    title, listing = read_listing(name, root, options or {})
+    with progress(f"Decoding {title}", len(listing.utterances)) as advance:
+        inspection = inspect(listing, title, on_progress=advance)
+    if json:
+        print(_dumps(inspection.to_dict()))
+    else:
+        stdout.print(inspection_report(inspection))
+    if out is not None:
+        write_text(out / "inspection.json", _dumps(inspection.to_dict()) + "\n")
+    for path in filter(None, (figure, out and out / "inspection.png")):
+        inspection_figure(inspection, path)
+        stderr.print(f"Picture: {path}", soft_wrap=True)
+
+
+def write_corpus_manifest(
+    name: str,
+    root: Path,
+    out: Path,
+    options: dict[str, Option] | None = None,
+    on_error: Literal["raise", "skip"] = "raise",
+) -> None:
+    """Write the utterances of a corpus as a manifest, to be changed by hand or read by other tools.
+
+    Args:
+        name: Corpus name, or Manifest.
+        root: Folder of the corpus; for Manifest, the file.
+        out: The manifest; its suffix is its format: .csv, .tsv, .jsonl or .parquet.
+        options: Options of the corpus's reader, such as `{outtakes: true}` for PAVOQUE.
+        on_error: What to do about missing files and bad labels: `raise`, or `skip` and count them.
+
+    Raises:
+        CorpusError: If there are problems and they are not to be skipped.
+    """
+    from sercl.corpora.manifest import write_manifest
+
+    title, listing = read_listing(name, root, options or {})
+    costly = [problem for problem in listing.problems if problem.kind != "transcript"]
+    if costly and on_error == "raise":
+        raise CorpusError(_problem_message(title, listing))
+    write_manifest(listing.utterances, out)
+    skipped = f", {len(costly)} problems skipped" if costly else ""
+    stdout.print(f"{out}: {len(listing.utterances)} utterances of {title}{skipped}", soft_wrap=True)
+
+
+def read_listing(name: str, root: Path, options: Mapping[str, Option]) -> "tuple[str, Listing]":
+    """Return the name to show and the listing of a corpus or manifest.
+
+    Raises:
+        UnknownNameError: For a corpus that is not registered, or an option that its reader does not have.
+        CorpusError: Where the corpus cannot be read.
+    """
+    from sercl.corpora.manifest import read_manifest
+    from sercl.corpora.registry import get_corpus, read_corpus
+
+    if name.lower() != MANIFEST.lower():
+        return get_corpus(name).info.name, read_corpus(name, root, **options)
+    legal = ("corpus", "language")
+    for option in options:
+        if option not in legal:
+            raise UnknownNameError(f"option of {MANIFEST}", option, legal)
+    texts = {option: str(value) for option, value in options.items()}
+    listing = read_manifest(root, corpus=texts.get("corpus"), language=texts.get("language", "und"))
+    return texts.get("corpus", root.stem), listing
+
+
+_ACTIONS: Mapping[str, Callable[..., None]] = {
+    "list": list_corpora,
+    "inspect": inspect_corpus,
+    "manifest": write_corpus_manifest,
+}
+
+
+def _parser() -> SerclParser:
+    parser = SerclParser(
+        prog="sercl corpus", description="List the known corpora, inspect one on disk, write its manifest."
+    )
+    parser.epilog = _EXAMPLES
+    actions = parser.add_subcommands(dest="action", required=True)
+    for name, function in _ACTIONS.items():
+        summary = str(function.__doc__).partition("\n")[0]
+        actions.add_subcommand(name, _action_parser(name, function, summary), help=summary)
+    return parser
+
+
+def _action_parser(name: str, function: Callable[..., None], summary: str) -> SerclParser:
+    parser = SerclParser(prog=f"sercl corpus {name}", description=summary)
+    if function is not list_corpora:
+        parser.add_argument("name", help=_NAME_HELP)
+    parser.add_function_arguments(function, skip={"name", "json"})
+    if function is not write_corpus_manifest:
+        # A switch: jsonargparse would ask for `--json true`.
+        parser.add_argument("--json", action="store_true", help=_JSON_HELP)
+    return parser
+
+
+def _problem_message(title: str, listing: "Listing") -> str:
+    lines = [f"{title}: {len(listing.problems)} problems"]
+    lines += [f"  {problem}" for problem in listing.problems[:SHOWN]]
+    if len(listing.problems) > SHOWN:
+        lines.append(f"  and {len(listing.problems) - SHOWN} more")
+    lines.append("Restore these files or labels, or leave them out, counted, with --on_error skip.")
+    return "\n".join(lines)
+
+
+def _dumps(data: object) -> str:
+    return json_format.dumps(data, indent=2, ensure_ascii=False)

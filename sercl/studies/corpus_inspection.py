@@ -1,0 +1,250 @@
+"""Look at a corpus before training on it: counts, durations, faults, duplicates, confounds."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from statistics import median
+
+from sercl.audio.scan import Clip, Limits, ScanReport, scan
+from sercl.corpora.base import Listing, Problem, Utterance
+from sercl.corpora.emotion_names import to_emotion
+from sercl.corpora.labels import EMOTIONS, label_scheme
+from sercl.errors import UnknownNameError
+from sercl.studies.confounds import Confound, find_confounds
+
+SCHEMES = ("4", "6", "7")
+UNKNOWN = "unknown"
+
+# Ratings of the emotion itself: that they go with it is no confound.
+_RATINGS = {"valence", "activation", "arousal", "dominance"}
+
+Counts = Mapping[str, int]
+Table = Mapping[str, Counts]
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    """Utterances that hold the same samples.
+
+    Attributes:
+        ids: Their ids.
+        emotions: Their emotions, in the same order.
+        speakers: Their speakers, in the same order.
+    """
+
+    ids: tuple[str, ...]
+    emotions: tuple[str, ...]
+    speakers: tuple[str | None, ...]
+
+    @property
+    def contradicts(self) -> bool:
+        """Whether the same samples have two emotions or two speakers."""
+        return len(set(self.emotions)) > 1 or len(set(self.speakers)) > 1
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What a label scheme makes of a corpus.
+
+    Attributes:
+        scheme: Name of the label scheme.
+        classes: Class -> utterances, every class in its order.
+        dropped: Emotion without a class -> utterances.
+    """
+
+    scheme: str
+    classes: Counts
+    dropped: Counts
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What an inspection found.
+
+    Attributes:
+        corpus: Name of the corpus.
+        utterances: Number of utterances listed.
+        files: Number of audio files that hold them.
+        emotions: Emotion -> utterances, in the order of `labels.EMOTIONS`.
+        languages: Language -> utterances.
+        genders: Gender -> emotion -> utterances; "unknown" where not given.
+        speakers: Speaker -> emotion -> utterances; "unknown" where not given.
+        seconds: Emotion -> duration in s of each utterance that could be decoded.
+        rates: Sampling rate in Hz -> utterances.
+        channels: Number of channels -> utterances.
+        problems: What the reader and the scan cannot use.
+        duplicates: Groups of utterances with the same samples.
+        confounds: What else tells the emotions apart.
+        coverage: What each label scheme keeps and drops.
+    """
+
+    corpus: str
+    utterances: int
+    files: int
+    emotions: Counts
+    languages: Counts
+    genders: Table
+    speakers: Table
+    seconds: Mapping[str, tuple[float, ...]]
+    rates: Mapping[int, int]
+    channels: Mapping[int, int]
+    problems: tuple[Problem, ...]
+    duplicates: tuple[Duplicate, ...]
+    confounds: tuple[Confound, ...]
+    coverage: tuple[Coverage, ...]
+
+    @property
+    def total_seconds(self) -> float:
+        """Duration in s of everything that could be decoded."""
+        return sum(map(sum, self.seconds.values()))
+
+    @property
+    def known_speakers(self) -> int:
+        """Number of speakers, without the unknown."""
+        return len(self.speakers.keys() - {UNKNOWN})
+
+    @property
+    def problem_kinds(self) -> Counts:
+        """Kind of problem -> how many, the most frequent first."""
+        return dict(Counter(problem.kind for problem in self.problems).most_common())
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain data for JSON, with durations summed up per emotion."""
+        return {
+            "corpus": self.corpus,
+            "utterances": self.utterances,
+            "files": self.files,
+            "total_seconds": round(self.total_seconds, 3),
+            "emotions": dict(self.emotions),
+            "languages": dict(self.languages),
+            "genders": {name: dict(counts) for name, counts in self.genders.items()},
+            "speakers": {name: dict(counts) for name, counts in self.speakers.items()},
+            "seconds": {name: spread(values) for name, values in self.seconds.items() if values},
+            "rates": {str(rate): count for rate, count in self.rates.items()},
+            "channels": {str(number): count for number, count in self.channels.items()},
+            "problems": [{**asdict(problem), "path": str(problem.path)} for problem in self.problems],
+            "duplicates": [asdict(duplicate) for duplicate in self.duplicates],
+            "confounds": [asdict(confound) for confound in self.confounds],
+            "coverage": [asdict(coverage) for coverage in self.coverage],
+        }
+
+
+def inspect(
+    listing: Listing,
+    corpus: str,
+    limits: Limits = Limits(),
+    on_progress: Callable[[int], None] | None = None,
+) -> Inspection:
+    """Decode every utterance of a corpus once, and say what it holds.
+
+    Args:
+        listing: What the reader found.
+        corpus: Name to show.
+        limits: Which clips count as faulty.
+        on_progress: Told the number of clips decoded since the last call.
+    """
+    utterances = listing.utterances
+    clips = [Clip(item.path, item.start, item.end) for item in utterances]
+    report = scan(clips, limits, on_progress=on_progress)
+    return Inspection(
+        corpus=corpus,
+        utterances=len(utterances),
+        files=len({item.path for item in utterances}),
+        emotions=_emotion_counts(utterances),
+        languages=_sorted_counts([item.language for item in utterances]),
+        genders=_by_emotion(utterances, [item.gender for item in utterances]),
+        speakers=_by_emotion(utterances, [item.speaker for item in utterances]),
+        seconds=_seconds(utterances, report),
+        rates=_numbers(report.rates),
+        channels=_numbers(report.channels),
+        problems=(*listing.problems, *_faults(utterances, report)),
+        duplicates=tuple(_duplicate([utterances[i] for i in group]) for group in report.duplicates()),
+        confounds=find_confounds([item.emotion for item in utterances], _attributes(utterances, report)),
+        coverage=tuple(_coverage(name, utterances) for name in SCHEMES),
+    )
+
+
+def spread(seconds: Sequence[float]) -> dict[str, float]:
+    """Return count, total, shortest, median and longest of some durations in s."""
+    return {
+        "count": len(seconds),
+        "total": round(sum(seconds), 3),
+        "min": round(min(seconds), 3),
+        "median": round(median(seconds), 3),
+        "max": round(max(seconds), 3),
+    }
+
+
+def _emotion_counts(utterances: Sequence[Utterance]) -> dict[str, int]:
+    counts = Counter(item.emotion for item in utterances)
+    return {emotion: counts[emotion] for emotion in EMOTIONS if counts[emotion]}
+
+
+def _sorted_counts(names: Sequence[str]) -> dict[str, int]:
+    return dict(sorted(Counter(names).items()))
+
+
+def _by_emotion(utterances: Sequence[Utterance], names: Sequence[str | None]) -> dict[str, dict[str, int]]:
+    groups: dict[str, list[Utterance]] = {}
+    for name, utterance in zip(names, utterances, strict=True):
+        groups.setdefault(UNKNOWN if name is None else name, []).append(utterance)
+    return {name: _emotion_counts(groups[name]) for name in sorted(groups)}
+
+
+def _seconds(utterances: Sequence[Utterance], report: ScanReport) -> dict[str, tuple[float, ...]]:
+    values: dict[str, list[float]] = {emotion: [] for emotion in _emotion_counts(utterances)}
+    for utterance, seconds in zip(utterances, report.seconds, strict=True):
+        if seconds is not None:
+            values[utterance.emotion].append(seconds)
+    return {emotion: tuple(seconds) for emotion, seconds in values.items()}
+
+
+def _numbers(values: Sequence[int | None]) -> dict[int, int]:
+    return dict(sorted(Counter(value for value in values if value is not None).items()))
+
+
+def _faults(utterances: Sequence[Utterance], report: ScanReport) -> list[Problem]:
+    return [
+        Problem(utterances[fault.clip_index].path, fault.reason, kind=fault.kind) for fault in report.faults
+    ]
+
+
+def _duplicate(utterances: Sequence[Utterance]) -> Duplicate:
+    return Duplicate(
+        ids=tuple(item.id for item in utterances),
+        emotions=tuple(item.emotion for item in utterances),
+        speakers=tuple(item.speaker for item in utterances),
+    )
+
+
+def _coverage(name: str, utterances: Sequence[Utterance]) -> Coverage:
+    scheme = label_scheme(name)
+    kept, dropped = scheme.split(utterances)
+    counts = Counter(scheme.index(item.emotion) for item in kept)
+    return Coverage(
+        scheme=name,
+        classes={label: counts[index] for index, label in enumerate(scheme.classes)},
+        dropped={emotion: dropped[emotion] for emotion in EMOTIONS if dropped[emotion]},
+    )
+
+
+def _attributes(utterances: Sequence[Utterance], report: ScanReport) -> dict[str, list[str | None]]:
+    """Return what may give an emotion away, but nothing that only repeats the label in other words."""
+    fields = ("speaker", "gender", "text", "language", "dialect", "session")
+    attributes: dict[str, list[str | None]] = {
+        name: [getattr(item, name) for item in utterances] for name in fields
+    }
+    for name in sorted({key for item in utterances for key in item.extra} - _RATINGS):
+        values = [item.extra.get(name) for item in utterances]
+        if not all(map(_restates, values, utterances)):
+            attributes[name] = values
+    attributes["sampling rate"] = [None if rate is None else str(rate) for rate in report.rates]
+    attributes["number of channels"] = [None if number is None else str(number) for number in report.channels]
+    return attributes
+
+
+def _restates(value: str | None, utterance: Utterance) -> bool:
+    try:
+        return value is None or to_emotion(value) == utterance.emotion
+    except UnknownNameError:
+        return False
