@@ -123,7 +123,7 @@ class Cli(LightningCLI):
         config = copy.deepcopy(dict(self.built["trainer"]))
         config["callbacks"] = [*_as_list(config.get("callbacks")), RandomState()]
         if folder is None:
-            return L.Trainer(**{**config, "logger": False, "enable_checkpointing": False})
+            return L.Trainer(**config | {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False})
         stopper = EarlyStopping(**self.config["early_stopping"].as_dict())
         saver = ModelCheckpoint(**{**self.config["checkpoint"].as_dict(), "dirpath": str(folder)})
         config["callbacks"] += [stopper, saver, FitProgress(stopper)]

@@ -90,7 +90,7 @@ class EncoderTask(L.LightningModule):
         """Drop the frozen encoder from the weights and describe what the rest belongs to."""
         checkpoint["sercl"] = describe(self.encoder, self.description, full=self.save_full)
         if self.save_full:
-            checkpoint["hyper_parameters"]["encoder_config"] = self.encoder.rebuild_config()
+            checkpoint["hyper_parameters"]["encoder_config"] = self.encoder.config
             return
         frozen = self._frozen_encoder_keys()
         state = checkpoint["state_dict"]
@@ -105,7 +105,7 @@ class EncoderTask(L.LightningModule):
         result = super().load_state_dict(state_dict, strict=False, assign=assign)
         allowed = self._frozen_encoder_keys()
         verify_state([key for key in result.missing_keys if key not in allowed], result.unexpected_keys)
-        return result
+        return type(result)([], [])  # else Lightning warns of every frozen weight that is absent on purpose
 
     def _frozen_encoder_keys(self) -> set[str]:
         trained = {name for name, p in self.named_parameters(remove_duplicate=False) if p.requires_grad}

@@ -13,7 +13,7 @@ from sercl.batch import AudioBatch, FeatureBatch
 from sercl.errors import CheckpointError, UnknownNameError, UsageError
 from sercl.metrics.classification import EmotionMetrics
 from sercl.models.adapters import AdapterOptions
-from sercl.models.encoders import load_encoder, rebuild_encoder
+from sercl.models.encoders import Encoder, load_encoder, rebuild_encoder
 from sercl.models.pooling import build_pooling
 from sercl.models.readout import Readout, check_layer
 from sercl.tasks import checkpoint as checkpoints
@@ -84,13 +84,10 @@ class EmotionClassifier(EncoderTask):
         if class_weights not in CLASS_WEIGHTS:
             raise UnknownNameError("class_weights", class_weights, CLASS_WEIGHTS)
         layer = _default_layer(adapter) if layer is None else layer
-        cut, final_norm = _cut(layer, last_block)
         loaded = (
-            load_encoder(
-                encoder, revision=revision, last_block=cut, final_norm=final_norm, whisper_form=whisper_form
-            )
+            _load(encoder, layer, last_block, revision, whisper_form, gradient_checkpointing)
             if encoder_config is None
-            else rebuild_encoder(encoder, encoder_config)
+            else rebuild_encoder(encoder, encoder_config, gradient_checkpointing=gradient_checkpointing)
         )
         super().__init__(
             encoder=loaded,
@@ -196,7 +193,7 @@ class EmotionClassifier(EncoderTask):
         self.set_training_labels(data.train_labels)
         standardizer = self.readout.standardizer
         if standardizer is not None and not bool(standardizer.fitted):
-            self._fit_standardizer(data.standardizer_dataloader())
+            self._fit_standardizer(data.plain_train_dataloader())
 
     @torch.no_grad()
     def _fit_standardizer(self, batches: Any) -> None:
@@ -269,10 +266,30 @@ def _default_layer(adapter: str) -> str:
     return "auto" if adapter == "none" else "last"
 
 
-def _cut(layer: int | str, last_block: int | None) -> tuple[int | None, bool]:
-    """Return the last block that is needed, and whether the final norm stands behind it."""
-    if last_block is not None or not isinstance(layer, int) or layer < 1:
-        return last_block, True
-    # Blocks above the layer that is read are never run; hidden state k is then un-normed as in the whole model.
-    return layer - 1, False
+def _load(
+    name: str,
+    layer: int | str,
+    last_block: int | None,
+    revision: str | None,
+    whisper_form: str,
+    gradient_checkpointing: bool,
+) -> Encoder:
+    """Load the encoder with the blocks that are needed.
 
+    Blocks above a numbered layer would run for nothing. Without them hidden state k is the last, and no norm
+    stands behind it, as in the whole model.
+    """
+    by_layer = isinstance(layer, int) and layer > 0 and last_block is None
+    try:
+        return load_encoder(
+            name,
+            revision=revision,
+            last_block=layer - 1 if by_layer and isinstance(layer, int) else last_block,
+            final_norm=not by_layer,
+            whisper_form=whisper_form,
+            gradient_checkpointing=gradient_checkpointing,
+        )
+    except UsageError as error:
+        if not by_layer:
+            raise
+        raise UsageError(f"layer {layer} is the output of block {int(layer) - 1} (0-based): {error}") from error

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sercl.audio.files import read
 from sercl.audio.resample import SAMPLE_RATE, to_rate
+from sercl.audio.scan import SILENCE_DBFS
 from sercl.batch import AudioBatch
 from sercl.errors import AudioError, SerclError, UsageError
 from sercl.tasks.classification import EmotionClassifier
@@ -117,7 +118,7 @@ class Predictor:
         for number, source in window:
             name = f"input {number}" if isinstance(source, tuple) else str(source)
             try:
-                clips.append((number, name, self._waveform(source)))
+                clips.append((number, name, _waveform(source)))
             except SerclError as error:
                 results[number] = Failure(name, _reason(error, name))
         clips.sort(key=lambda clip: len(clip[2]))
@@ -142,15 +143,22 @@ class Predictor:
         probabilities = dict(zip(self.classes, row, strict=True))
         return Prediction(name, max(probabilities, key=probabilities.__getitem__), probabilities, seconds)
 
-    def _waveform(self, source: Source) -> Tensor:
-        if not isinstance(source, tuple):
-            return to_rate(*read(Path(source)))
-        samples, rate = source
-        array = np.asarray(samples, dtype=np.float32)
-        mono = array.mean(axis=0) if array.ndim == 2 else array
-        if mono.ndim != 1 or mono.size == 0 or not np.isfinite(mono).all():
-            raise UsageError("a waveform must be [samples] or [channels, samples], not empty, without NaN.")
-        return to_rate(mono, rate)
+
+
+def _waveform(source: Source) -> Tensor:
+    samples, rate = _mono(*source) if isinstance(source, tuple) else read(Path(source))
+    peak = float(np.abs(samples).max(initial=0.0))
+    if peak < 10 ** (SILENCE_DBFS / 20):
+        raise UsageError(f"silent (its peak is under {SILENCE_DBFS:g} dBFS): there is no speech to judge.")
+    return to_rate(samples, rate)
+
+
+def _mono(samples: np.ndarray | Tensor, rate: int) -> tuple[np.ndarray, int]:
+    array = np.asarray(samples, dtype=np.float32)
+    mono = array.mean(axis=0) if array.ndim == 2 else array
+    if mono.ndim != 1 or mono.size == 0 or not np.isfinite(mono).all():
+        raise UsageError("a waveform must be [samples] or [channels, samples], not empty, without NaN.")
+    return mono, rate
 
 
 def _batches(

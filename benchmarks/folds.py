@@ -1,0 +1,76 @@
+"""Run `sercl fit` on every fold and score all test utterances together.
+
+Everything behind `--` goes to `sercl fit`; what is already in the output folder is not run again:
+
+    python benchmarks/folds.py --out runs/emodb -- --data EmoDB --data.root emodb --model.encoder whisper-base
+"""
+
+import argparse
+import csv
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from sercl.reports.confusion import confusion_text
+from sercl.reports.results import results_table
+from sercl.reports.style import table
+from sercl.studies.evaluation import evaluate
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--key", default="--data.folds.index", help="option that picks the fold; more joined by ,")
+    parser.add_argument("fit", nargs="*", help="options of sercl fit, behind --")
+    options = parser.parse_args()
+    begin = time.perf_counter()
+    runs = [run_fold(options, index) for index in range(options.folds)]
+    show(runs, options.out, time.perf_counter() - begin)
+
+
+def run_fold(options: argparse.Namespace, index: int) -> dict:
+    folder = options.out / f"fold{index}"
+    if not (folder / "results.json").is_file():
+        keys = [word for key in options.key.split(",") for word in (key, str(index))]
+        command = [sys.executable, "-m", "sercl", "fit", *options.fit, *keys, "--out", str(folder), "--overwrite"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return json.loads((folder / "results.json").read_text())
+
+
+def show(runs: list[dict], out: Path, seconds: float) -> None:
+    console = Console(width=110)
+    columns = ("Fold", "UAR %", "WA %", "Hidden state", "Epochs", "Seconds")
+    grid = table(*columns, numbers=columns)
+    for index, run in enumerate(runs):
+        scores = [f"{100 * run['scores'][name]['value']:.1f}" for name in ("uar", "wa")]
+        stage = run["stages"][-1]
+        grid.add_row(str(index), *scores, str(stage["chosen_state"]), str(stage["epochs"]), f"{run['seconds']:.0f}")
+    console.print(grid)
+    mean = sum(run["scores"]["uar"]["value"] for run in runs) / len(runs)
+    rows = [row for index in range(len(runs)) for row in read(out / f"fold{index}" / "predictions.csv")]
+    classes = [row["name"] for row in runs[0]["scores"]["per_class"]]
+    result = evaluate(
+        [classes.index(row["truth"]) for row in rows],
+        [classes.index(row["predicted"]) for row in rows],
+        [row["speaker"] or None for row in rows],
+        classes,
+    )
+    console.print(f"Mean UAR of the folds: {100 * mean:.1f} %")
+    console.print(results_table(result, "All folds together", runs[0]["notes"]))
+    console.print(confusion_text(result.confusion, classes))
+    console.print(f"{seconds:.0f} s in this call")
+    (out / "summary.json").write_text(json.dumps({"mean_uar": mean, **result.to_dict()}, indent=2))
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+if __name__ == "__main__":
+    main()

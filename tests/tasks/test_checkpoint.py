@@ -1,0 +1,111 @@
+import json
+from pathlib import Path
+
+import lightning.pytorch as L
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from sercl.errors import CheckpointError
+from sercl.tasks import checkpoint as checkpoints
+from sercl.tasks.classification import EmotionClassifier
+from sercl.testing.encoders import tiny_encoder
+
+
+def save(task, path):
+    trainer = L.Trainer(logger=False, accelerator="cpu", enable_checkpointing=False, enable_progress_bar=False)
+    trainer.strategy.connect(task)
+    trainer.save_checkpoint(path)
+    return path
+
+
+@pytest.fixture(params=["none", "lora+bottleneck+gating", "full"])
+def trained(request, build, batch, fit_standardizer):
+    """A classifier whose every trained value differs from its start."""
+    task = fit_standardizer(build(adapter=request.param, layer="last"), batch)
+    with torch.no_grad():
+        for p in task.parameters():
+            if p.requires_grad:
+                p.add_(0.02 * torch.randn(p.shape))
+    return task
+
+
+def test_what_was_trained_comes_back(trained, batch, tmp_path):
+    path = save(trained, tmp_path / "a.ckpt")
+    for restored in (EmotionClassifier.restore(path), EmotionClassifier.load_from_checkpoint(path)):
+        assert torch.equal(restored.eval()(batch), trained(batch))
+
+
+def test_a_frozen_encoder_is_not_in_the_file(build, batch, fit_standardizer, tmp_path):
+    task = fit_standardizer(build(adapter="lora", layer="last"), batch)
+    stored = torch.load(save(task, tmp_path / "a.ckpt"), weights_only=True)
+    names = [name for name in stored["state_dict"] if name.startswith("encoder.")]
+    assert names
+    assert all("lora" in name for name in names)
+    assert any(name.startswith("readout.heads") for name in stored["state_dict"])
+
+
+def test_it_says_what_it_is_as_plain_data(build, batch, fit_standardizer, tmp_path):
+    about = checkpoints.read(save(fit_standardizer(build(), batch), tmp_path / "a.ckpt"))["sercl"]
+    assert json.loads(json.dumps(about)) == about
+    assert about["classes"] == ["angry", "happy", "neutral", "sad"]
+    assert len(about["encoder"]["fingerprint"]) == 64
+
+
+def test_saved_in_full_it_needs_no_encoder(build, batch, fit_standardizer, tmp_path):
+    encoder = tiny_encoder("whisper", tmp_path / "encoder")
+    task = fit_standardizer(build(encoder=str(encoder), adapter="lora", save_full=True), batch)
+    expected = task(batch)
+    path = save(task, tmp_path / "a.ckpt")
+    for file in sorted(encoder.rglob("*"), reverse=True):
+        file.unlink()
+    assert torch.allclose(EmotionClassifier.restore(path).eval()(batch), expected, atol=1e-6)
+
+
+def test_a_changed_encoder_is_refused_and_a_moved_one_accepted(build, batch, fit_standardizer, tmp_path):
+    encoder = tiny_encoder("whisper", tmp_path / "encoder")
+    path = save(fit_standardizer(build(encoder=str(encoder)), batch), tmp_path / "a.ckpt")
+    moved = encoder.rename(tmp_path / "moved")
+    EmotionClassifier.restore(path, encoder=str(moved))
+    weights = load_file(moved / "model.safetensors")
+    name = next(name for name in weights if "fc1.weight" in name)
+    save_file({**weights, name: weights[name] + 0.1}, moved / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(CheckpointError, match="fingerprint"):
+        EmotionClassifier.restore(path, encoder=str(moved))
+
+
+def rewritten(path: Path, change) -> Path:
+    stored = torch.load(path, weights_only=True)
+    change(stored)
+    torch.save(stored, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda c: c["sercl"].update(format=99, version="9.9"), "format 99 of sercl 9.9"),
+        (lambda c: c.pop("sercl"), "not one of sercl"),
+        (lambda c: c["sercl"].update(task="diarization"), "diarization"),
+        (lambda c: c["state_dict"].pop("readout.heads.0.1.weight"), "lacks weights"),
+        (lambda c: c["state_dict"].update(extra=torch.zeros(1)), "holds unknown weights"),
+    ],
+)
+def test_a_checkpoint_that_does_not_fit_is_refused(build, batch, fit_standardizer, tmp_path, change, said):
+    path = save(fit_standardizer(build(layer="last"), batch), tmp_path / "a.ckpt")
+    with pytest.raises(CheckpointError, match=said):
+        EmotionClassifier.restore(rewritten(path, change))
+
+
+def test_other_files_are_no_checkpoints(tmp_path):
+    text = tmp_path / "a.ckpt"
+    text.write_text("hello")
+    for path, said in [(text, "not a checkpoint"), (tmp_path, "is a folder"), (tmp_path / "b", "does not exist")]:
+        with pytest.raises(CheckpointError, match=said):
+            checkpoints.read(path)
+
+
+def test_a_pickled_object_is_refused(tmp_path):
+    torch.save({"sercl": torch.nn.Linear(1, 1)}, tmp_path / "a.ckpt")
+    with pytest.raises(CheckpointError, match="loads safely"):
+        checkpoints.read(tmp_path / "a.ckpt")

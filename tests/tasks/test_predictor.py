@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+import sercl
+from sercl.errors import AudioError, UsageError
+from sercl.tasks.predictor import Failure, Prediction, Predictor
+
+
+@pytest.fixture
+def predictor(build, batch, fit_standardizer):
+    return Predictor(fit_standardizer(build(), batch), torch.device("cpu"))
+
+
+@pytest.fixture
+def wav(tmp_path):
+    def write(name, seconds=0.5, rate=16000, channels=1, seed=0):
+        samples = 0.1 * np.random.default_rng(seed).standard_normal((int(seconds * rate), channels))
+        soundfile.write(tmp_path / name, samples, rate)
+        return tmp_path / name
+
+    return write
+
+
+def test_a_file_and_its_samples_give_the_same(predictor, wav):
+    path = wav("a.wav")
+    samples, rate = soundfile.read(path, dtype="float32")
+    by_path, by_array, by_tensor = predictor.predict([path, (samples, rate), (torch.from_numpy(samples), rate)])
+    assert by_path.probabilities == pytest.approx(by_array.probabilities, abs=1e-5)
+    assert by_path.probabilities == pytest.approx(by_tensor.probabilities, abs=1e-5)
+    assert sum(by_path.probabilities.values()) == pytest.approx(1, abs=1e-5)
+    assert by_path.emotion == max(by_path.probabilities, key=by_path.probabilities.get)
+    assert by_path.seconds == pytest.approx(0.5)
+    assert by_array.source == "input 1"
+
+
+def test_order_is_kept_and_batches_change_nothing(predictor, wav):
+    paths = [wav(f"{i}.wav", seconds=0.2 + 0.1 * ((7 * i) % 5), seed=i) for i in range(10)]
+    together = predictor.predict(paths)
+    alone = [predictor.predict(path)[0] for path in paths]
+    assert [row.source for row in together] == [str(path) for path in paths]
+    for a, b in zip(together, alone, strict=True):
+        assert a.probabilities == pytest.approx(b.probabilities, abs=1e-4)
+
+
+def test_other_rates_and_channels_are_understood(predictor, wav):
+    rows = predictor.predict([wav("a.wav", rate=48000, channels=2), wav("b.flac", rate=8000)])
+    assert [row.seconds for row in rows] == pytest.approx([0.5, 0.5], abs=1e-3)
+
+
+def test_a_bad_file_fails_in_its_place(predictor, wav, tmp_path):
+    bad = tmp_path / "bad.wav"
+    bad.write_bytes(b"RIFF nothing")
+    inputs = [wav("a.wav"), bad, tmp_path / "absent.wav", wav("short.wav", seconds=0.01), wav("b.wav")]
+    rows = list(predictor.stream(inputs))
+    assert [type(row) for row in rows] == [Prediction, Failure, Failure, Failure, Prediction]
+    assert rows[1].source == str(bad)
+    assert "too short" in rows[3].error
+    with pytest.raises(AudioError, match=r"bad\.wav"):
+        predictor.predict(inputs)
+
+
+def test_silence_is_no_emotion(predictor):
+    row = next(predictor.stream([(np.zeros(8000, dtype=np.float32), 16000)]))
+    assert isinstance(row, Failure)
+    assert "silent" in row.error
+
+
+@pytest.mark.parametrize("samples", [np.zeros(0), np.full(8000, np.nan), np.zeros((2, 2, 8000))])
+def test_unusable_samples_are_named(predictor, samples):
+    with pytest.raises(AudioError, match="waveform"):
+        predictor.predict([(samples, 16000)])
+
+
+def test_a_stream_is_read_as_it_is_consumed(predictor, wav):
+    path, taken = wav("a.wav"), []
+
+    def endless():
+        while True:
+            taken.append(1)
+            yield path
+
+    stream = predictor.stream(endless())
+    for _ in range(3):
+        next(stream)
+    assert len(taken) <= 64
+
+
+def test_an_unknown_device_is_an_error_of_use(tmp_path, build, batch, fit_standardizer):
+    from tests.tasks.test_checkpoint import save
+
+    path = save(fit_standardizer(build(), batch), tmp_path / "a.ckpt")
+    with pytest.raises(UsageError, match="cuda:99"):
+        sercl.load(path, device="cuda:99")
+    assert sercl.load(path, device="cpu").classes == ("angry", "happy", "neutral", "sad")
