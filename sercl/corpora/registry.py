@@ -7,17 +7,18 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
-from sercl.corpora import ravdess
+from sercl.corpora import cremad, esd, iemocap, pavoque, ravdess, zed
 from sercl.corpora.base import Corpus, Listing
+from sercl.corpora.labelled import LABELLED
 from sercl.corpora.patterned import read_pattern
 from sercl.corpora.patterns import PATTERNS
 from sercl.errors import UnknownNameError
 
-_READERS = (Corpus(ravdess.INFO, ravdess.read),)
+_READERS = tuple(Corpus(module.INFO, module.read) for module in (esd, pavoque, iemocap, zed, ravdess, cremad))
 _PATTERNED = tuple(Corpus(pattern.info, partial(read_pattern, pattern)) for pattern in PATTERNS)
 
 CORPORA: Mapping[str, Corpus] = MappingProxyType(
-    {corpus.info.name: corpus for corpus in (*_READERS, *_PATTERNED)}
+    {corpus.info.name: corpus for corpus in (*_READERS, *_PATTERNED, *LABELLED)}
 )
 """Registered corpora by their names."""
 

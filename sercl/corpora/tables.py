@@ -159,9 +159,14 @@ def _delimited(columns: Sequence[str], rows: Sequence[Mapping[str, object]], del
     table = [columns, *([row.get(column, "") for column in columns] for row in rows)]
     # The csv module of Python before 3.13 leaves a lone carriage return unquoted.
     returns = any("\r" in str(cell) for cells in table for cell in cells)
-    quoting = csv.QUOTE_ALL if returns else csv.QUOTE_MINIMAL
     text = io.StringIO(newline="")
-    csv.writer(text, delimiter=delimiter, lineterminator="\n", quoting=quoting).writerows(table)
+    writer = csv.writer(
+        text,
+        delimiter=delimiter,
+        lineterminator="\n",
+        quoting=csv.QUOTE_ALL if returns else csv.QUOTE_MINIMAL,
+    )
+    writer.writerows(table)
     return text.getvalue()
 
 

@@ -1,0 +1,98 @@
+"""CREMA-D: 91 American actors, twelve sentences; age and sex stand in a table beside the audio."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from sercl.corpora.base import CorpusInfo, Listing, Utterance
+from sercl.corpora.folders import existing_folder
+from sercl.corpora.patterned import SEXES, Pattern, read_pattern
+from sercl.corpora.tables import read_rows
+from sercl.errors import ManifestError
+
+TABLE = "VideoDemographics.csv"
+
+INFO = CorpusInfo(
+    name="CREMAD",
+    title="Crowd-sourced Emotional Multimodal Actors Dataset (CREMA-D)",
+    languages=("en",),
+    speakers=91,
+    emotions=("angry", "disgusted", "fearful", "happy", "neutral", "sad"),
+    license="ODbL 1.0",
+    access="free download",
+    layout="AudioWAV/1001_DFA_ANG_XX.wav",
+    notes=(
+        "1076_MTI_SAD_XX is silent",
+        "twelve sentences only; the level (LO, MD, HI) is unspecified (XX) for most",
+        f"age and sex need {TABLE} beside AudioWAV",
+    ),
+)
+
+PATTERN = Pattern(
+    info=INFO,
+    regex=r"/(?P<speaker>\d{4})_(?P<sentence>[a-z]{3})_(?P<emotion>[a-z]{3})_(?P<level>[a-z]{1,2})\.wav$",
+    emotions={
+        "ang": "angry",
+        "dis": "disgusted",
+        "fea": "fearful",
+        "hap": "happy",
+        "neu": "neutral",
+        "sad": "sad",
+    },
+    values={"level": {"lo": "low", "md": "medium", "hi": "high", "x": "unspecified", "xx": "unspecified"}},
+    texts={
+        "dfa": "Don't forget a jacket.",
+        "ieo": "It's eleven o'clock.",
+        "iom": "I'm on my way to the meeting.",
+        "ith": "I think I have a doctor's appointment.",
+        "its": "I think I've seen this before.",
+        "iwl": "I would like a new alarm clock.",
+        "iww": "I wonder what this is about.",
+        "mti": "Maybe tomorrow it will be cold.",
+        "tai": "The airplane is almost full.",
+        "tie": "That is exactly what happened.",
+        "tsi": "The surface is slick.",
+        "wsi": "We'll stop in a couple of minutes.",
+    },
+)
+
+
+def read(root: Path) -> Listing:
+    """List CREMA-D; where `VideoDemographics.csv` is there, with gender, and age in `extra`.
+
+    Args:
+        root: Folder that holds `AudioWAV`, or that folder itself.
+
+    Raises:
+        CorpusNotFoundError: Where no file below `root` has a CREMA-D name.
+        ManifestError: Where the table is there but lacks a column.
+    """
+    listing = read_pattern(PATTERN, root)
+    table = _find_table(existing_folder(root, INFO.name))
+    if table is None:
+        return listing
+    actors = _read_actors(table)
+    return replace(listing, utterances=tuple(_described(item, actors) for item in listing.utterances))
+
+
+def _find_table(folder: Path) -> Path | None:
+    places = (folder / TABLE, folder.parent / TABLE, *sorted(folder.glob(f"*/{TABLE}")))
+    return next((place for place in places if place.is_file()), None)
+
+
+def _read_actors(table: Path) -> dict[str, tuple[str, str]]:
+    rows = read_rows(table)
+    for column in ("ActorID", "Age", "Sex"):
+        if column not in rows[0].cells:
+            raise ManifestError(table, 1, f"no column {column!r}. Take the table of the CREMA-D release.")
+    return {
+        str(row.cells.get("ActorID")): (str(row.cells.get("Age", "")), str(row.cells.get("Sex", "")))
+        for row in rows
+    }
+
+
+def _described(utterance: Utterance, actors: Mapping[str, tuple[str, str]]) -> Utterance:
+    age, sex = actors.get(utterance.speaker or "", ("", ""))
+    if not age:
+        return utterance
+    return replace(utterance, gender=SEXES.get(sex.lower()), extra={**utterance.extra, "age": age})

@@ -1,0 +1,169 @@
+"""Corpora whose labels stand in one table beside the audio: described as data, read by one reader."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from sercl.corpora.base import Corpus, CorpusInfo, Listing, Problem, Utterance
+from sercl.corpora.folders import files_below, find_root
+from sercl.corpora.patterned import SEXES, unique_listing
+from sercl.corpora.tables import Row, read_rows
+from sercl.errors import ManifestError
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """Where a corpus keeps its labels, and what its columns are called.
+
+    Attributes:
+        info: Facts about the corpus.
+        table: Path of the table below the corpus folder.
+        audio: Folder of the audio below the corpus folder.
+        columns: Field of `Utterance` ("path", "emotion", "speaker", "text", "gender") -> column.
+        emotions: Emotion code -> emotion name.
+        extras: Columns that go to `Utterance.extra` where they are there.
+    """
+
+    info: CorpusInfo
+    table: str
+    audio: str
+    columns: Mapping[str, str]
+    emotions: Mapping[str, str]
+    extras: tuple[str, ...] = ()
+
+
+EMOZIONALMENTE = LabelTable(
+    info=CorpusInfo(
+        name="Emozionalmente",
+        title="Emozionalmente, crowd-sourced Italian emotional speech",
+        languages=("it",),
+        speakers=431,
+        emotions=("angry", "disgusted", "fearful", "happy", "neutral", "sad", "surprised"),
+        license="CC BY 4.0",
+        access="free download",
+        layout="audio/*.wav, labels in metadata/samples.csv",
+        notes=("18 sentences, recorded by amateurs with their own devices",),
+    ),
+    table="metadata/samples.csv",
+    audio="audio",
+    columns={"path": "file_name", "emotion": "emotion_expressed", "speaker": "actor", "text": "sentence"},
+    emotions={
+        "anger": "angry",
+        "disgust": "disgusted",
+        "fear": "fearful",
+        "joy": "happy",
+        "neutrality": "neutral",
+        "sadness": "sad",
+        "surprise": "surprised",
+    },
+)
+
+NEMO = LabelTable(
+    info=CorpusInfo(
+        name="nEMO",
+        title="nEMO, Polish emotional speech",
+        languages=("pl",),
+        speakers=9,
+        emotions=("angry", "fearful", "happy", "neutral", "sad", "surprised"),
+        license="CC BY-NC-SA 4.0",
+        access="free download",
+        layout="samples/EB0_anger_1.wav, labels in data.tsv",
+    ),
+    table="data.tsv",
+    audio="samples",
+    columns={
+        "path": "file_id",
+        "emotion": "emotion",
+        "speaker": "speaker_id",
+        "text": "raw_text",
+        "gender": "gender",
+    },
+    emotions={
+        "anger": "angry",
+        "fear": "fearful",
+        "happiness": "happy",
+        "neutral": "neutral",
+        "sadness": "sad",
+        "surprised": "surprised",
+        "surprise": "surprised",
+    },
+    extras=("age",),
+)
+
+
+def read_labelled(layout: LabelTable, root: Path) -> Listing:
+    """List a corpus by its label table.
+
+    Args:
+        layout: How its table reads.
+        root: The corpus folder, its parent, or a folder inside it.
+
+    Raises:
+        CorpusNotFoundError: Where the table is not there.
+        ManifestError: Where the table lacks a column or cannot be read.
+    """
+    folder = find_root(
+        root, layout.info.name, lambda place: (place / layout.table).is_file(), layout.table, upwards=True
+    )
+    rows = read_rows(folder / layout.table)
+    _check_columns(layout, folder / layout.table, rows)
+    found = [_read_row(layout, folder, row) for row in rows]
+    problems = [item for item in found if isinstance(item, Problem)]
+    listed = {_audio_path(layout, folder, row) for row in rows}
+    problems += _unlisted(folder / layout.audio, listed, layout.table)
+    return unique_listing((item for item in found if isinstance(item, Utterance)), problems)
+
+
+def _check_columns(layout: LabelTable, table: Path, rows: Sequence[Row]) -> None:
+    present = {name for row in rows for name in row.cells}
+    for field in ("path", "emotion", "speaker"):
+        column = layout.columns[field]
+        if column not in present:
+            found = ", ".join(sorted(present))
+            raise ManifestError(
+                table, 1, f"no column {column!r}; found: {found}. Is this {layout.info.name}?"
+            )
+
+
+def _audio_path(layout: LabelTable, folder: Path, row: Row) -> Path:
+    path = folder / layout.audio / str(row.cells.get(layout.columns["path"], "")).strip()
+    return path if path.suffix else path.with_suffix(".wav")
+
+
+def _read_row(layout: LabelTable, folder: Path, row: Row) -> Utterance | Problem:
+    path, code = _audio_path(layout, folder, row), str(row.cells.get(layout.columns["emotion"], ""))
+    emotion = layout.emotions.get(code.strip().lower())
+    if emotion is None:
+        reason = f"unknown emotion {code!r} of {path.name}; legal: {', '.join(layout.emotions)}"
+        return Problem(folder / layout.table, reason, line=row.line)
+    if not path.is_file():
+        return Problem(path, f"listed in {layout.table}:{row.line} but not on disk", kind="missing")
+    return _utterance(layout, path, emotion, row)
+
+
+def _utterance(layout: LabelTable, path: Path, emotion: str, row: Row) -> Utterance:
+    words = {field: str(row.cells.get(column, "")).strip() for field, column in layout.columns.items()}
+    return Utterance(
+        id=path.stem,
+        path=path,
+        emotion=emotion,
+        corpus=layout.info.name,
+        language=layout.info.languages[0],
+        speaker=words["speaker"] or None,
+        gender=SEXES.get(words.get("gender", "").lower()),
+        text=words["text"] or None,
+        extra={name: str(row.cells[name]).strip() for name in layout.extras if name in row.cells},
+    )
+
+
+def _unlisted(audio: Path, listed: set[Path], table: str) -> Iterator[Problem]:
+    for path in files_below(audio, (".wav",)):
+        if path not in listed:
+            yield Problem(path, f"not listed in {table}, so it has no label")
+
+
+LABELLED: tuple[Corpus, ...] = tuple(
+    Corpus(layout.info, partial(read_labelled, layout)) for layout in (EMOZIONALMENTE, NEMO)
+)
+"""Every corpus that is read by its label table."""

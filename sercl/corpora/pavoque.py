@@ -1,0 +1,136 @@
+"""PAVOQUE: one German actor in five styles, long FLAC files with cutting lists, or cut wavs."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from sercl.corpora.base import CorpusInfo, Listing, Problem, Utterance
+from sercl.corpora.folders import files_below, find_root, visible
+from sercl.corpora.patterned import unique_listing
+from sercl.corpora.pavoque_lists import Entry, read_list
+
+STYLES = ("angry", "happy", "neutral", "poker", "sad")
+OUTTAKES = "outtakes"
+
+INFO = CorpusInfo(
+    name="PAVOQUE",
+    title="PAVOQUE corpus of expressive German speech",
+    languages=("de",),
+    speakers=1,
+    emotions=(*STYLES, "unknown"),
+    license="CC BY-NC-SA 4.0",
+    access="free download",
+    layout="pavoque-angry.flac and pavoque-angry.yaml, or cut: spike0001-angry.wav",
+    notes=(
+        "one speaker: every figure is speaker-dependent",
+        "neutral uses other sentences than the rest: text and style are confounded",
+        "poker is none of the standard classes",
+        "outtakes are left out unless asked for; their emotion is unknown",
+    ),
+)
+
+_LIST = re.compile(r"pavoque-(?P<style>\w+)\.yaml")
+_CUT = re.compile(rf"(?P<prompt>.+)-(?P<style>{'|'.join((*STYLES, OUTTAKES))})")
+
+
+def read(root: Path, outtakes: bool = False) -> Listing:
+    """List PAVOQUE from its cutting lists and FLAC files, and from cut wavs where a FLAC file is not there.
+
+    `extra` holds `style`, `prompt`, and `series`, the prompt's name without its number ("spike"). An id that
+    stands twice, as among the outtakes, gets a number at its end from the second on.
+
+    Args:
+        root: Folder that holds the files, or its parent.
+        outtakes: Whether to list the outtakes too: repeated prompts, of unknown emotion.
+
+    Raises:
+        CorpusNotFoundError: Where there is neither a cutting list nor a cut wav.
+        CorpusError: Where a cutting list is not a YAML list.
+    """
+    folder = find_root(root, INFO.name, _is_root, "pavoque-<style>.yaml or <prompt>-<style>.wav")
+    cut = {path.stem: path for path in files_below(folder, (".wav",))}
+    found: list[Utterance | Problem] = []
+    listed: set[str] = set()
+    for path in _lists(folder, outtakes):
+        entries, problems = read_list(path)
+        found += [*problems, *_read_entries(path, entries, cut)]
+        listed.update(entry.name for entry in entries)
+    found += _read_cut((path for name, path in sorted(cut.items()) if name not in listed), outtakes)
+    utterances = _numbered(item for item in found if isinstance(item, Utterance))
+    return unique_listing(utterances, (item for item in found if isinstance(item, Problem)))
+
+
+def _is_root(folder: Path) -> bool:
+    if _has_list(folder):
+        return True
+    below = [child for child in visible(folder) if child.is_dir()]
+    cut = (path.stem for path in files_below(folder, (".wav",)))
+    return not any(map(_has_list, below)) and any(map(_CUT.fullmatch, cut))
+
+
+def _has_list(folder: Path) -> bool:
+    return any(_LIST.fullmatch(path.name) for path in visible(folder))
+
+
+def _lists(folder: Path, outtakes: bool) -> list[Path]:
+    lists = [path for path in visible(folder) if _LIST.fullmatch(path.name)]
+    takes = [path for path in lists if path.stem != f"pavoque-{OUTTAKES}"]
+    return [*takes, *(path for path in lists if outtakes and path not in takes)]
+
+
+def _read_entries(
+    path: Path, entries: Sequence[Entry], cut: Mapping[str, Path]
+) -> Iterator[Utterance | Problem]:
+    flac = path.with_suffix(".flac")
+    if flac.is_file():
+        yield from (_utterance(flac, entry, is_cut=False) for entry in entries)
+    elif any(entry.name in cut for entry in entries):
+        yield from (_read_cut_entry(path, entry, cut) for entry in entries)
+    elif entries:
+        reason = f"not on disk; holds the {len(entries)} utterances that {path.name} lists"
+        yield Problem(flac, reason, kind="missing")
+
+
+def _read_cut_entry(path: Path, entry: Entry, cut: Mapping[str, Path]) -> Utterance | Problem:
+    if entry.name in cut:
+        return _utterance(cut[entry.name], entry, is_cut=True)
+    wav = path.parent / f"{entry.name}.wav"
+    return Problem(wav, f"listed in {path.name} but not on disk", kind="missing")
+
+
+def _read_cut(paths: Iterable[Path], outtakes: bool) -> Iterator[Utterance | Problem]:
+    for path in paths:
+        match = _CUT.fullmatch(path.stem)
+        if match is None:
+            reason = f"not a file name of PAVOQUE (<prompt>-<style>.wav; styles: {', '.join(STYLES)})"
+            yield Problem(path, reason, kind="name")
+        elif outtakes or match["style"] != OUTTAKES:
+            yield _utterance(path, Entry(match["prompt"], match["style"], 0.0, 0.0, None), is_cut=True)
+
+
+def _utterance(path: Path, entry: Entry, *, is_cut: bool) -> Utterance:
+    series = re.split(r"\d", entry.prompt, maxsplit=1)[0]
+    is_outtake = OUTTAKES in (entry.style, path.stem.removeprefix("pavoque-"))
+    return Utterance(
+        id=entry.name,
+        path=path,
+        emotion=entry.style if entry.style in STYLES and not is_outtake else "unknown",
+        corpus=INFO.name,
+        language="de",
+        speaker="pavoque",
+        gender="male",
+        start=None if is_cut else entry.start,
+        end=None if is_cut else entry.end,
+        text=entry.text,
+        extra={"style": entry.style, "series": series, "prompt": entry.prompt},
+    )
+
+
+def _numbered(utterances: Iterable[Utterance]) -> Iterator[Utterance]:
+    seen: Counter[str] = Counter()
+    for utterance in utterances:
+        seen[utterance.id] += 1
+        count = seen[utterance.id]
+        yield utterance if count == 1 else replace(utterance, id=f"{utterance.id}-{count}")
