@@ -152,7 +152,7 @@ class Encoder(nn.Module, ABC):
         if self.max_samples is not None and max(samples) > self.max_samples:
             raise EncoderError(
                 f"encoder {self.name!r}: a clip of {max(samples) / SAMPLE_RATE:.2f} s is too long, the limit "
-                f"is {self.max_samples / SAMPLE_RATE:g} s. Set a duration limit or cut the clip into segments."
+                f"is {self.max_samples / SAMPLE_RATE:g} s. Set a duration limit or cut the clip up."
             )
 
     def trainable(self, parts: str) -> None:

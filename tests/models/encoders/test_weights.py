@@ -1,0 +1,73 @@
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoModel, Wav2Vec2Config
+
+from sercl.errors import EncoderError
+from sercl.models.encoders import load_encoder
+from sercl.models.encoders.weights import empty_model, read_config, read_model
+
+
+@pytest.fixture
+def folder(tiny, tmp_path):
+    return shutil.copytree(tiny["wav2vec2"], tmp_path / "checkpoint")
+
+
+def test_a_folder_without_weights_is_refused(folder):
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(EncoderError, match=r"no model\.safetensors"):
+        load_encoder(str(folder))
+
+
+@pytest.mark.parametrize("content", [b"", b"not safetensors at all"])
+def test_a_broken_file_is_refused(content, folder):
+    (folder / "model.safetensors").write_bytes(content)
+    with pytest.raises(EncoderError, match="weights cannot be read"):
+        load_encoder(str(folder))
+
+
+def test_missing_weights_of_the_encoder_are_named(folder):
+    weights = load_file(folder / "model.safetensors")
+    del weights["encoder.layers.1.attention.q_proj.weight"]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(EncoderError, match=r"1 weights.*encoder\.layers\.1\.attention\.q_proj\.weight"):
+        load_encoder(str(folder))
+    assert len(load_encoder(str(folder), last_block=0).blocks) == 1
+
+
+def test_a_pickle_of_tensors_is_read_and_one_of_code_is_refused(folder):
+    weights = load_file(folder / "model.safetensors")
+    before = load_encoder(str(folder)).fingerprint
+    (folder / "model.safetensors").unlink()
+    torch.save(weights, folder / "pytorch_model.bin")
+    assert load_encoder(str(folder)).fingerprint == before
+    torch.save(weights | {"evil": print}, folder / "pytorch_model.bin")
+    with pytest.raises(EncoderError, match="weights cannot be read"):
+        load_encoder(str(folder))
+
+
+def test_spec_augment_leaves_no_parameter_behind(folder):
+    model = read_model(folder, read_config(folder, None))
+    assert "masked_spec_embed" in load_file(folder / "model.safetensors")
+    assert "masked_spec_embed" not in dict(model.named_parameters())
+
+
+def test_a_cut_model_has_no_upper_blocks_and_says_so_in_its_config(tiny):
+    for family, folder in tiny.items():
+        model = read_model(folder, read_config(folder, 0))
+        again = empty_model(model.config.to_dict())
+        assert {n: p.shape for n, p in again.named_parameters()} == {
+            n: p.shape for n, p in model.named_parameters()
+        }, family
+
+
+def test_blocks_of_an_adapted_mms_checkpoint_keep_their_language_adapter(tmp_path):
+    config = Wav2Vec2Config(
+        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, conv_dim=[16] * 7,
+        feat_extract_norm="layer", do_stable_layer_norm=True, num_conv_pos_embeddings=16,
+        num_conv_pos_embedding_groups=2, adapter_attn_dim=4,
+    )  # fmt: skip
+    AutoModel.from_config(config).save_pretrained(tmp_path)
+    assert load_encoder(str(tmp_path)).blocks[0].adapter_layer is not None
