@@ -1,0 +1,185 @@
+"""A corpus of SYNTHETIC emotional speech in Mandarin, German and English, for the demo and for tests.
+
+Nobody speaks here, and nobody feels: espeak-ng, a formant synthesiser, reads everyday sentences, and an
+emotion is a shift of tempo, pitch, pitch range, loudness and spectral tilt (`sercl.audio.prosody`), with random
+variation between speakers, between utterances and in strength. The corpus shows that a pipeline works from the
+wav file to the result, and that a model learns. Scores on it say nothing about any model on human speech: never
+report them as emotion recognition.
+
+All that is random depends on the seed and the names of the clips: the same call writes the same bytes.
+"""
+
+import csv
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+import soundfile
+from scipy.signal import resample_poly
+
+from sercl.audio.espeak import Synthesizer
+from sercl.audio.files import Samples
+from sercl.audio.prosody import BETWEEN_SPEAKERS, EMOTION_PROSODY, Prosody, color, draw, express
+from sercl.audio.sentences import SENTENCES
+from sercl.errors import UnknownNameError, UsageError
+from sercl.files import atomic_path
+
+RATE = 16_000
+"""Sampling rate of the corpus, Hz."""
+
+VOICES = {"zh": "cmn", "de": "de", "en": "en-us"}
+"""ISO 639-1 code -> espeak-ng's name of the language."""
+
+COLUMNS = ("id", "path", "emotion", "speaker", "gender", "language", "text")
+"""Columns of the manifests."""
+
+# Female and male in turn. None of them breathes: breath comes from the C library's random numbers, which
+# other code of the process draws from too.
+_VARIANTS = ("f1", "m3", "f4", "m1", "steph", "m7", "linda", "m4", "belinda", "m2", "Andrea", "m6")
+_GENDERS = ("female", "male")
+_GAIN_DB = (-4.0, 4.0)
+_NOISE_DBFS = (-75.0, -55.0)
+
+
+@dataclass(frozen=True)
+class DemoSpeaker:
+    """A voice with habits.
+
+    Attributes:
+        id: Unique in the corpus: "zh-01".
+        language: A key of `VOICES`.
+        gender: "female" or "male".
+        voice: espeak-ng's name of the voice.
+        habits: How the speaker differs from the plain voice in every utterance.
+    """
+
+    id: str
+    language: str
+    gender: str
+    voice: str
+    habits: Prosody
+
+
+@dataclass(frozen=True)
+class DemoUtterance:
+    """One row of a manifest; `path` is relative to it."""
+
+    id: str
+    path: str
+    emotion: str
+    speaker: str
+    gender: str
+    language: str
+    text: str
+
+
+def build_demo_corpus(
+    root: Path | str,
+    *,
+    languages: Sequence[str] = tuple(VOICES),
+    speakers: int = 6,
+    sentences: int = 10,
+    seed: int = 0,
+    on_progress: Callable[[int], None] | None = None,
+) -> Path:
+    """Write synthetic emotional speech: every speaker says every sentence in every emotion once.
+
+    The clips are `root/<language>/<speaker>/<id>.wav` (16 kHz, 16 bit, mono), listed in one manifest for each
+    language, `root/<language>.csv`, which is written last.
+
+    Args:
+        root: Folder; made where it is missing. Files of the same names are replaced.
+        languages: Of "zh", "de" and "en".
+        speakers: Per language, 1..12, female and male in turn.
+        sentences: Per speaker and emotion, 1..10.
+        seed: Of all that is random.
+        on_progress: Called with the number of clips written since the last call.
+
+    Returns:
+        The folder.
+
+    Raises:
+        MissingExtraError: The package espeakng-loader is not installed.
+        UnknownNameError: A language that is not spoken here.
+        UsageError: Too many or too few speakers or sentences.
+        OutputError: The folder cannot be written.
+    """
+    _check(languages, speakers, sentences)
+    for language in languages:
+        rows: list[DemoUtterance] = []
+        for speaker in _speakers(language, speakers, seed):
+            rows += _record(Path(root), speaker, sentences, seed)
+            if on_progress is not None:
+                on_progress(sentences * len(EMOTION_PROSODY))
+        _write_manifest(Path(root) / f"{language}.csv", rows)
+    return Path(root)
+
+
+def render(
+    synthesizer: Synthesizer, text: str, emotion: str, habits: Prosody, generator: np.random.Generator
+) -> Samples:
+    """Say a text with an emotion, as one take of a recording: with a gain and some noise, both random.
+
+    Args:
+        synthesizer: The voice.
+        text: In the voice's language.
+        emotion: A key of `EMOTION_PROSODY`.
+        habits: The speaker's.
+        generator: Source of all variation.
+
+    Returns:
+        Samples `[n]`, float32 in -1..1, at `RATE`.
+    """
+    prosody = express(emotion, habits, generator)
+    spoken = synthesizer.speak(
+        text, tempo=np.exp(prosody.tempo), semitones=prosody.semitones, span=np.exp(prosody.span)
+    )
+    clean = color(resample_poly(spoken, RATE, synthesizer.rate), RATE, prosody)
+    noise = generator.standard_normal(len(clean)) * 10 ** (generator.uniform(*_NOISE_DBFS) / 20)
+    gain = 10 ** (generator.uniform(*_GAIN_DB) / 20)
+    return np.asarray(np.clip((clean + noise) * gain, -1, 1), dtype=np.float32)
+
+
+def _check(languages: Sequence[str], speakers: int, sentences: int) -> None:
+    for language in languages:
+        if language not in VOICES:
+            raise UnknownNameError("demo language", language, VOICES)
+    if not 1 <= speakers <= len(_VARIANTS):
+        raise UsageError(f"speakers must be within 1..{len(_VARIANTS)} per language, not {speakers}")
+    most = len(SENTENCES["en"])
+    if not 1 <= sentences <= most:
+        raise UsageError(f"sentences must be within 1..{most} per speaker and emotion, not {sentences}")
+
+
+def _speakers(language: str, count: int, seed: int) -> Iterator[DemoSpeaker]:
+    for index, variant in enumerate(_VARIANTS[:count]):
+        name = f"{language}-{index + 1:02d}"
+        habits = draw(BETWEEN_SPEAKERS, _generator(seed, name))
+        voice = f"{VOICES[language]}+{variant}"
+        yield DemoSpeaker(name, language, _GENDERS[index % len(_GENDERS)], voice, habits)
+
+
+def _record(root: Path, speaker: DemoSpeaker, sentences: int, seed: int) -> Iterator[DemoUtterance]:
+    """Write the clips of a speaker, and tell of each."""
+    synthesizer = Synthesizer(speaker.voice)
+    for number, text in enumerate(SENTENCES[speaker.language][:sentences], start=1):
+        for emotion in EMOTION_PROSODY:
+            name = f"{speaker.id}-{number:02d}-{emotion}"
+            path = f"{speaker.language}/{speaker.id}/{name}.wav"
+            samples = render(synthesizer, text, emotion, speaker.habits, _generator(seed, name))
+            with atomic_path(root / path) as temporary:
+                soundfile.write(temporary, samples, RATE, subtype="PCM_16")
+            yield DemoUtterance(name, path, emotion, speaker.id, speaker.gender, speaker.language, text)
+
+
+def _write_manifest(path: Path, rows: Sequence[DemoUtterance]) -> None:
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows([getattr(row, column) for column in COLUMNS] for row in rows)
+
+
+def _generator(seed: int, name: str) -> np.random.Generator:
+    return np.random.default_rng([seed, crc32(name.encode())])
