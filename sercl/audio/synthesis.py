@@ -1,10 +1,10 @@
 """A corpus of SYNTHETIC emotional speech in Mandarin, German and English, for the demo and for tests.
 
 Nobody speaks here, and nobody feels: espeak-ng, a formant synthesiser, reads everyday sentences, and an
-emotion is a shift of tempo, pitch, pitch range, loudness and spectral tilt (`sercl.audio.prosody`), with random
-variation between speakers, between utterances and in strength. The corpus shows that a pipeline works from the
-wav file to the result, and that a model learns. Scores on it say nothing about any model on human speech: never
-report them as emotion recognition.
+emotion is a shift of tempo, pitch, pitch range, loudness and spectral tilt (`sercl.audio.prosody`), with
+random variation between speakers, between utterances and in strength. The corpus shows that a pipeline
+works from the wav file to the result, and that a model learns. Scores on it say nothing about any model on
+human speech: never report them as emotion recognition.
 
 All that is random depends on the seed and the names of the clips: the same call writes the same bytes.
 """
