@@ -74,6 +74,7 @@ def inspect_corpus(
         out: Folder for `inspection.png` and `inspection.json`.
         json: Print JSON instead of tables.
     """
+    from sercl.corpora.registry import CORPORA
     from sercl.files import write_text
     from sercl.reports.corpus import inspection_report
     from sercl.reports.corpus_figure import inspection_figure
@@ -85,7 +86,7 @@ def inspect_corpus(
     if json:
         print(_dumps(inspection.to_dict()))
     else:
-        stdout.print(inspection_report(inspection))
+        stdout.print(inspection_report(inspection, CORPORA[title].info.notes if title in CORPORA else ()))
     if out is not None:
         write_text(out / "inspection.json", _dumps(inspection.to_dict()) + "\n")
     for path in filter(None, (figure, out and out / "inspection.png")):

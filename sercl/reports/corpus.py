@@ -19,25 +19,30 @@ MOST_ROWS = 10
 
 def corpora_table(infos: Iterable[CorpusInfo]) -> RenderableType:
     """Return one row per registered corpus."""
-    grid = table("Name", "Language", "Speakers", "Emotions", "Licence", "Files", numbers=("Speakers",))
+    grid = table("Name", "Language", "Speakers", "Emotions, and a file", "Licence", numbers=("Speakers",))
     for info in sorted(infos, key=lambda info: info.name.lower()):
         grid.add_row(
             Text(info.name, style="bold"),
             ", ".join(info.languages),
             "any" if info.speakers is None else str(info.speakers),
-            Text(" ".join(info.emotions)),
+            Text.assemble(", ".join(info.emotions), "\n", (info.layout, "dim")),
             info.license,
-            Text(info.layout),
         )
     return grid
 
 
-def inspection_report(inspection: Inspection) -> RenderableType:
-    """Return everything that an inspection found, the counts first and the warnings last."""
+def inspection_report(inspection: Inspection, known: Sequence[str] = ()) -> RenderableType:
+    """Return everything that an inspection found, the counts first and the warnings last.
+
+    Args:
+        inspection: What was found.
+        known: What is known about this corpus (`CorpusInfo.notes`).
+    """
     parts: list[RenderableType] = [Text(headline(inspection), style="bold"), Text(audio_line(inspection))]
     if inspection.utterances:
         parts += [_emotions(inspection), _speakers(inspection), _coverage(inspection.coverage)]
     parts += [*_problems(inspection), *_duplicates(inspection.duplicates), *_confounds(inspection.confounds)]
+    parts += [Text(f"Known: {note}") for note in known]
     return Group(*parts)
 
 

@@ -6,7 +6,6 @@ from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sercl.corpora.labels import EMOTIONS
 from sercl.files import atomic_path
 from sercl.reports.corpus import audio_line, confound_sentence, headline, problems_sentence
 from sercl.studies.corpus_inspection import UNKNOWN, Inspection
@@ -26,14 +25,28 @@ _COLOURS: Mapping[str, str] = {
     "surprised": "#e28bb0",
     "calm": "#67b7b0",
     "bored": "#a5805c",
+    "excited": "#ef8a2f",
+    "frustrated": "#8f3b4f",
+    "amused": "#c3c44a",
+    "sleepy": "#5b6f8f",
+    "anxious": "#b48ad0",
+    "apologetic": "#d98e73",
+    "assertive": "#4b5a52",
+    "concerned": "#9fc5d8",
+    "encouraging": "#8fce9b",
+    "poker": "#4d9de0",
+    "other": "#b9bec4",
+    "unknown": "#d5d9dd",
 }
-_REST = ("#4d9de0", "#b8c480", "#d98e73", "#59656f", "#9fc5d8", "#c9a0dc")
 _INK, _PALE, _DROPPED = "#2b2f33", "#6d757d", "#e6e9ec"
 _SHADES = (1.0, 0.62, 0.35)
 """Opacity of the parts of a bar: one gender each."""
 
 _MOST_NUMBERS = 24
 """A speaker panel with more columns than this has shades only."""
+
+_MOST_TICKS, _MOST_LETTERS = 40, 110
+"""Names below the speaker panel, and letters in them that fit side by side."""
 
 _MOST_NOTES = 4
 
@@ -51,40 +64,38 @@ def inspection_figure(inspection: Inspection, path: Path | str) -> None:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    style = {"font.size": 9.5, "axes.edgecolor": _PALE, "text.color": _INK, "axes.labelcolor": _PALE}
-    with rc_context(style | {"xtick.color": _PALE, "ytick.color": _INK}):
-        notes = _notes(inspection)
-        rows = max(len(inspection.emotions), 1)
-        heights = [0.5, 0.75 + 0.3 * rows, 0.85 + 0.27 * rows, 1.35, 0.1 + 0.2 * len(notes)]
-        figure = Figure(figsize=(11, sum(heights)), layout="constrained")
-        _draw(figure, inspection, notes, heights)
+    with rc_context({"font.size": 9.5, "text.color": _INK, "xtick.color": _PALE, "ytick.color": _INK}):
+        figure = Figure()
+        _draw(figure, inspection)
         with atomic_path(path) as temporary:
             figure.savefig(temporary, dpi=150, facecolor="white")
 
 
-def emotion_colour(emotion: str) -> str:
-    """Return the colour of an emotion, the same in every picture."""
-    return _COLOURS.get(emotion) or _REST[EMOTIONS.index(emotion) % len(_REST)]
-
-
-def _draw(figure: "Figure", inspection: Inspection, notes: Sequence[str], heights: Sequence[float]) -> None:
+def _draw(figure: "Figure", inspection: Inspection) -> None:
+    notes, rows = _notes(inspection), len(inspection.emotions)
+    heights = [0.5, 0.75 + 0.3 * rows, 0.85 + 0.27 * rows, 1.35, 0.1 + 0.2 * len(notes)]
+    figure.set_size_inches(11, sum(heights))
+    figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.09, wspace=0.02, hspace=0.02)
     grid = figure.add_gridspec(len(heights), 2, height_ratios=heights)
-    figure.get_layout_engine().set(hspace=0.04, wspace=0.04)  # type: ignore[union-attr]
     _header(figure.add_subplot(grid[0, :]), inspection)
     if inspection.utterances:
         _counts(figure.add_subplot(grid[1, 0]), inspection)
         _durations(figure.add_subplot(grid[1, 1]), inspection)
         _speakers(figure.add_subplot(grid[2, :]), inspection)
         _coverage(figure.add_subplot(grid[3, :]), inspection)
-    footer = figure.add_subplot(grid[4, :])
-    footer.axis("off")
-    footer.text(0, 1, "\n".join(notes), va="top", linespacing=1.5, color=_INK)
+    _footer(figure.add_subplot(grid[4, :]), notes)
+
+
+def _footer(axes: "Axes", notes: Sequence[str]) -> None:
+    axes.axis("off")
+    axes.text(0, 1, "\n".join(notes), va="top", linespacing=1.5)
 
 
 def _header(axes: "Axes", inspection: Inspection) -> None:
     axes.axis("off")
-    axes.text(0, 0.95, headline(inspection), va="top", fontsize=14, fontweight="bold")
-    axes.text(0, 0.05, f"{audio_line(inspection)}, {problems_sentence(inspection)}", va="bottom", color=_PALE)
+    axes.annotate(headline(inspection), (0, 1), va="top", fontsize=14, fontweight="bold")
+    facts = f"{audio_line(inspection)}, {problems_sentence(inspection)}"
+    axes.annotate(facts, (0, 1), (0, -22), textcoords="offset points", va="top", color=_PALE)
 
 
 def _notes(inspection: Inspection) -> list[str]:
@@ -97,7 +108,7 @@ def _notes(inspection: Inspection) -> list[str]:
 
 def _counts(axes: "Axes", inspection: Inspection) -> None:
     emotions = list(inspection.emotions)
-    colours = [emotion_colour(emotion) for emotion in emotions]
+    colours = [_COLOURS[emotion] for emotion in emotions]
     left = [0] * len(emotions)
     for gender, shade in _shades(inspection).items():
         widths = [inspection.genders[gender].get(emotion, 0) for emotion in emotions]
@@ -106,6 +117,7 @@ def _counts(axes: "Axes", inspection: Inspection) -> None:
     for row, count in enumerate(left):
         axes.text(count, row, f" {count:,}", va="center")
     axes.set_xlim(0, max(left) * 1.14)
+    axes.locator_params("x", integer=True, nbins=7)
     _finish(axes, "Utterances", emotions)
     if list(inspection.genders) != [UNKNOWN]:
         _gender_legend(axes, _shades(inspection))
@@ -147,8 +159,9 @@ def _durations(axes: "Axes", inspection: Inspection) -> None:
         capprops={"color": _PALE},
     )
     for box, (_, name) in zip(boxes["boxes"], heard, strict=True):
-        box.set(facecolor=emotion_colour(name), alpha=0.75, edgecolor=_PALE)
+        box.set(facecolor=_COLOURS[name], alpha=0.75, edgecolor=_PALE)
     axes.set_xlim(left=0)
+    axes.locator_params("x", nbins=7)
     _finish(axes, "Duration in s (box: quartiles, line: median)", [""] * len(emotions))
     axes.grid(axis="x", color=_DROPPED)
     axes.set_axisbelow(True)
@@ -158,17 +171,27 @@ def _speakers(axes: "Axes", inspection: Inspection) -> None:
     names, emotions = list(inspection.speakers), list(inspection.emotions)
     table = [[inspection.speakers[name].get(emotion, 0) for name in names] for emotion in emotions]
     highest = max(map(max, table))
-    axes.imshow(table, aspect="auto", cmap="Blues", vmin=0, vmax=highest * 1.25)
-    if len(names) <= _MOST_NUMBERS:
-        for row, counts in enumerate(table):
-            for column, count in enumerate(counts):
-                ink = "white" if count > 0.75 * highest else _INK
-                axes.text(column, row, str(count or "-"), ha="center", va="center", color=ink, fontsize=8.5)
-    step = -(-len(names) // 40)
-    turned = max(map(len, names)) * min(len(names), 40) > 110
-    axes.set_xticks(range(0, len(names), step), names[::step], rotation=90 if turned else 0, fontsize=8)
-    scale = "" if len(names) <= _MOST_NUMBERS else f" (white 0, darkest {highest})"
-    _finish(axes, f"Utterances per speaker{scale}", emotions)
+    few = len(names) <= _MOST_NUMBERS
+    axes.pcolormesh(
+        table, cmap="Blues", vmin=0, vmax=highest * 1.25, edgecolors="white", linewidth=1.2 if few else 0.3
+    )
+    if few:
+        _write_counts(axes, table, highest)
+    step = -(-len(names) // _MOST_TICKS)
+    turned = max(map(len, names)) * min(len(names), _MOST_TICKS) > _MOST_LETTERS
+    ticks = [column + 0.5 for column in range(0, len(names), step)]
+    axes.set_xticks(ticks, names[::step], rotation=90 if turned else 0, fontsize=8)
+    scale = "" if few else f" (white 0, darkest {highest})"
+    _finish(axes, f"Utterances per speaker{scale}", emotions, centre=0.5)
+
+
+def _write_counts(axes: "Axes", table: Sequence[Sequence[int]], highest: int) -> None:
+    for row, counts in enumerate(table):
+        for column, count in enumerate(counts):
+            ink = "white" if count > 0.75 * highest else _INK
+            axes.text(
+                column + 0.5, row + 0.5, str(count or "-"), ha="center", va="center", color=ink, fontsize=8.5
+            )
 
 
 def _coverage(axes: "Axes", inspection: Inspection) -> None:
@@ -176,7 +199,7 @@ def _coverage(axes: "Axes", inspection: Inspection) -> None:
     for row, item in enumerate(inspection.coverage):
         left = 0
         for name, count in item.classes.items():
-            _segment(axes, row, left, count, inspection.utterances, name, emotion_colour(name))
+            _segment(axes, row, left, count, inspection.utterances, name, _COLOURS[name])
             left += count
         dropped = inspection.utterances - left
         _segment(axes, row, left, dropped, inspection.utterances, "dropped", _DROPPED)
@@ -188,15 +211,22 @@ def _coverage(axes: "Axes", inspection: Inspection) -> None:
 def _segment(axes: "Axes", row: int, left: int, count: int, total: int, name: str, colour: str) -> None:
     axes.barh(row, count, left=left, color=colour, alpha=0.85, height=0.72, edgecolor="white", linewidth=1.2)
     text = f"{name} {count:,}"
-    if count / total > 0.0095 * len(text):  # it fits
+    if count / total > 0.0078 * len(text):  # it fits
         ink = _INK if name in {"dropped", "happy", "surprised", "calm"} else "white"
         axes.text(left + count / 2, row, text, ha="center", va="center", color=ink, fontsize=8.5)
 
 
-def _finish(axes: "Axes", title: str, labels: Sequence[str]) -> None:
-    """Put the first label on top, the title on the left, and take away what carries no information."""
-    axes.set_yticks(range(len(labels)), labels)
-    axes.set_ylim(len(labels) - 0.5, -0.5)
+def _finish(axes: "Axes", title: str, labels: Sequence[str], centre: float = 0.0) -> None:
+    """Name the rows from the top, put the title on the left, and take away what carries no information.
+
+    Args:
+        axes: The panel.
+        title: Its title.
+        labels: Names of its rows.
+        centre: Height of the middle of row 0, which is 1 high.
+    """
+    axes.set_yticks([row + centre for row in range(len(labels))], labels)
+    axes.set_ylim(len(labels) - 0.5 + centre, centre - 0.5)
     axes.set_title(title, loc="left", fontsize=10.5, fontweight="bold", color=_INK, pad=8)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
