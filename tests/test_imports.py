@@ -17,9 +17,9 @@ AUDIO = {*BOTTOM, "audio"}
 METRICS = {*BOTTOM, "metrics"}
 DATA = {*CORPORA, *AUDIO, *METRICS, "data"}
 MODELS = {*AUDIO, *METRICS, "models"}
-FEATURES = {*DATA, *MODELS, "features"}
+FEATURES = {*CORPORA, *MODELS, "features"}
 TASKS = {*CORPORA, *MODELS, "tasks"}
-TOP = {*FEATURES, *TASKS, "studies", "reports"}
+TOP = {*DATA, *FEATURES, *TASKS, "studies", "reports"}
 
 # Package or module directly below sercl -> what it may import; "sercl" itself is the version.
 LAYERS: dict[str, set[str]] = {

@@ -1,9 +1,11 @@
 """The dispatcher: a table of commands. It imports the standard library and rich, so that help is instant."""
 
 import importlib
+import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 from sercl import __version__
 from sercl.cli.commands import COMMANDS, EXAMPLES
@@ -23,6 +25,7 @@ def main(argv: list[str] | None = None) -> int:
         argv: Words after "sercl"; those of the process by default.
     """
     words, debug = _take_debug(sys.argv[1:] if argv is None else argv)
+    _let_odd_names_through(sys.stdout)
     try:
         code = _dispatch(words)
         sys.stdout.flush()
@@ -65,6 +68,13 @@ def _take_debug(argv: list[str]) -> tuple[list[str], bool]:
     end = argv.index("--") if "--" in argv else len(argv)
     words = [word for word in argv[:end] if word != "--debug"]
     return words + argv[end:], len(words) < end
+
+
+def _let_odd_names_through(stream: TextIO) -> None:
+    """Print file names that are no legal text instead of failing at them."""
+    if isinstance(stream, io.TextIOWrapper):
+        is_unicode = stream.encoding.lower().replace("-", "") == "utf8"
+        stream.reconfigure(errors="surrogateescape" if is_unicode else "backslashreplace")
 
 
 def _print_front_page() -> None:

@@ -120,9 +120,7 @@ def _no_module(complaint: Complaint, found: re.Match[str]) -> UsageError:
 
 
 def _no_file(complaint: Complaint, found: re.Match[str]) -> UsageError:
-    return UsageError(
-        f"{_prefix(complaint)}no such file: {found[1]}. Check the path; it starts at {Path.cwd()}."
-    )
+    return UsageError(f"{_prefix(complaint)}no such file: {found[1]}. Check the path.")
 
 
 def _bad_yaml(complaint: Complaint, found: re.Match[str]) -> UsageError:
@@ -148,12 +146,12 @@ def _no_value(complaint: Complaint, found: re.Match[str]) -> UsageError:
 
 
 def _bad_value(complaint: Complaint, found: re.Match[str]) -> UsageError:
-    kinds = re.findall(
-        r"Expected an? (?!path but )(.+?)(?=\. Got value|$)", complaint.text, flags=re.MULTILINE
-    )
-    if complaint.class_path:  # the first leaf stands in the class; the others are its alternatives
-        kinds = kinds[:1] if kinds else kinds
-    legal = " or ".join(dict.fromkeys(_plain_type(kind) for kind in kinds))
+    leaves = re.findall(r"^( *-? ?)Expected an? (.+?)(?=\. Got value|$)", complaint.text, flags=re.MULTILINE)
+    depth = max(
+        len(indent) for indent, _ in leaves
+    )  # what stands further out are alternatives to a whole class
+    kinds = [_plain_type(kind) for indent, kind in leaves if len(indent) == depth]
+    legal = " or ".join(dict.fromkeys(kinds))
     where = _where(complaint)
     return UsageError(f"{complaint.option()}: {complaint.value!r} is not legal{where}. Legal: {legal}.")
 
@@ -176,7 +174,7 @@ _ANSWERS: Sequence[tuple[str, Callable[[Complaint, re.Match[str]], UsageError]]]
     ),
     (r"argument (\S+): expected (?:one|at least one) argument", _no_value),
     (r"module '[^']+' has no attribute '(?P<name>[^']+)'", _bad_class),
-    (r"Expected an? (?!path but |<class 'NoneType'>)", _bad_value),
+    (r"^ *-? ?Expected an? (?!path but |<class 'NoneType'>)", _bad_value),
 )
 
 

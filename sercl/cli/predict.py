@@ -3,7 +3,8 @@
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO, TypeAlias
 
 from rich.text import Text
 
@@ -114,11 +115,14 @@ def _output(path: str | None) -> Iterator[Callable[[Line], None]]:
     if path is None:
         yield _print_line
         return
-    # File names may hold bytes that are no UTF-8; they are to come out as they are.
-    encoding = {"encoding": "utf-8", "errors": "surrogateescape", "newline": "\n"}
-    with atomic_path(path) as temporary, temporary.open("w", **encoding) as file:
+    with atomic_path(path) as temporary, _open_text(temporary) as file:
         yield lambda line: print(line, file=file)
     stderr.print(f"Written to {path}", soft_wrap=True, markup=False)
+
+
+def _open_text(path: Path) -> TextIO:
+    # File names may hold bytes that are no UTF-8; they are to come out as they are.
+    return path.open("w", encoding="utf-8", errors="surrogateescape", newline="\n")
 
 
 def _print_line(line: Line) -> None:

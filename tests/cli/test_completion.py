@@ -1,0 +1,81 @@
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from sercl.cli.commands import COMMANDS
+from sercl.cli.completion import SHELLS, script
+from sercl.cli.help import load_page
+from sercl.cli.main import main
+
+ASK = """
+source {script}
+COMP_WORDS=({words})
+COMP_CWORD={last}
+COMP_LINE="${{COMP_WORDS[*]}}"
+_shtab_sercl
+printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+
+
+@pytest.fixture(scope="module")
+def bash_script(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("completion") / "sercl.bash"
+    path.write_text(script("bash"), encoding="utf-8")
+    return path
+
+
+def complete(path: Path, *words: str, folder: Path | None = None) -> set[str]:
+    """Return what bash offers for the last of the words after "sercl"."""
+    quoted = " ".join(f"'{word}'" for word in ("sercl", *words))
+    ask = ASK.format(script=path, words=quoted, last=len(words))
+    answer = subprocess.run(
+        ["bash", "-c", ask], capture_output=True, text=True, check=True, timeout=20, cwd=folder or path.parent
+    )
+    return set(answer.stdout.split())
+
+
+def test_bash_offers_every_command(bash_script: Path) -> None:
+    assert set(COMMANDS) <= complete(bash_script, "")
+    assert complete(bash_script, "pre") == {"predict"}
+
+
+@pytest.mark.parametrize("name", [name for name, command in COMMANDS.items() if command.page])
+def test_bash_offers_the_options_of_the_short_page(name: str, bash_script: Path) -> None:
+    assert set(load_page(COMMANDS[name].page).flags) <= complete(bash_script, name, "--")
+
+
+def test_bash_offers_words_values_and_files(bash_script: Path, tmp_path: Path) -> None:
+    (tmp_path / "talk.wav").touch()
+    assert set(COMMANDS["corpus"].words) <= complete(bash_script, "corpus", "")
+    assert complete(bash_script, "predict", "--format", "js") == {"json", "jsonl"}
+    assert "talk.wav" in complete(bash_script, "predict", "best.ckpt", "ta", folder=tmp_path)
+    assert "talk.wav" in complete(bash_script, "predict", "--out", "ta", folder=tmp_path)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_every_shell_has_a_script_that_it_can_read(shell: str, tmp_path: Path) -> None:
+    text = script(shell)
+    assert all(name in text for name in COMMANDS)
+    path = tmp_path / f"sercl.{shell}"
+    path.write_text(text, encoding="utf-8")
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed: its script is not run")
+    subprocess.run([shell, "-n", str(path)], check=True, timeout=20)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [(["tcsch"], 2, "unknown shell 'tcsch'"), ([], 2, "bash, zsh, fish"), (["bash", "zsh"], 2, "one shell")],
+)
+def test_wrong_shell(words: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", *words]) == code
+    assert message in capsys.readouterr().err
+
+
+def test_the_command_prints_the_script(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", "bash"]) == 0
+    assert capsys.readouterr().out == script("bash") + "\n"
+    assert main(["completion", "--help"]) == 0
+    assert "bash, zsh or fish" in capsys.readouterr().out

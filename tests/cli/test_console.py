@@ -1,0 +1,43 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from sercl.cli import console
+from sercl.cli.console import progress, stdout, table
+
+
+def test_results_and_remarks_go_to_different_streams(capsys: pytest.CaptureFixture[str]) -> None:
+    console.stdout.print("result")
+    console.stderr.print("remark")
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("result\n", "remark\n")
+
+
+def test_a_table_is_not_cut_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    grid = table("name", "n", numbers=("n",))
+    grid.add_row("x" * 100, "12345")
+    stdout.print(grid)
+    output = capsys.readouterr().out
+    assert "x" * 100 in output
+    assert "12345" in output
+
+
+def test_progress_is_silent_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress("reading", total=2) as advance:
+        advance(2)
+    captured = capsys.readouterr()
+    assert captured.out + captured.err == ""
+
+
+def test_progress_on_a_terminal_leaves_stdout_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    terminal = io.StringIO()
+    monkeypatch.setattr(console, "stderr", Console(file=terminal, force_terminal=True, width=80))
+    with progress("reading", total=2) as advance:
+        advance(1)
+        print("result")
+    assert capsys.readouterr().out == "result\n"
+    assert "reading" in terminal.getvalue()
+    assert "result" not in terminal.getvalue()

@@ -1,0 +1,55 @@
+import math
+
+import pytest
+from rich.console import Console, RenderableType
+
+from sercl.reports.results import percent, results_table
+from sercl.studies.evaluation import evaluate
+
+CLASSES = ("angry", "happy", "neutral", "sad")
+
+
+def shown(content: RenderableType) -> str:
+    console = Console(width=100, record=True, file=None, force_terminal=False)
+    with console.capture() as capture:
+        console.print(content)
+    return capture.get()
+
+
+def line_of(text: str, start: str) -> list[str]:
+    return next(line for line in text.splitlines() if line.split()[:1] == [start]).split()
+
+
+def test_scores_stand_with_their_intervals_and_classes() -> None:
+    truth = [0, 0, 1, 1, 2, 2, 3, 3] * 5
+    predicted = [0, 1, 1, 1, 2, 2, 3, 0] * 5
+    speakers = [f"s{index // 8}" for index in range(40)]
+    text = shown(results_table(evaluate(truth, predicted, speakers, CLASSES), "Test on X", ["mind the gap."]))
+    assert text.startswith("Test on X")
+    # recalls are 1/2, 1, 1, 1/2; every speaker is alike, so the interval is a point
+    assert line_of(text, "UAR") == ["UAR", "75.0", "75.0", "to", "75.0"]
+    assert line_of(text, "angry") == ["angry", "50.0", "50.0", "50.0", "10"]
+    assert line_of(text, "happy") == ["happy", "100.0", "66.7", "80.0", "10"]
+    assert "Note: 40 utterances; intervals resample the 5 speakers." in text
+    assert "Note: mind the gap." in text
+    assert "unbalanced" not in text
+
+
+def test_what_the_numbers_hide_is_said() -> None:
+    truth, predicted = [0] * 9 + [1] * 3, [0] * 12
+    text = shown(results_table(evaluate(truth, predicted, [None] * 12, CLASSES)))
+    assert "no utterance of neutral, sad" in text
+    assert "the classes are unbalanced (3 to 9 utterances)" in text
+    assert "resample utterances, not speakers, and are therefore too narrow" in text
+    assert line_of(text, "sad") == ["sad", "-", "-", "-", "0"]
+
+
+def test_one_utterance_has_no_interval() -> None:
+    text = shown(results_table(evaluate([0], [0], ["s"], CLASSES)))
+    assert line_of(text, "UAR") == ["UAR", "100.0", "-"]
+    assert "no interval" in text
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.5, "50.0"), (1, "100.0"), (0.12345, "12.3"), (math.nan, "-")])
+def test_percent(value: float, text: str) -> None:
+    assert percent(value) == text
