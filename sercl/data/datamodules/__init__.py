@@ -2,12 +2,14 @@
 
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.data.datamodules.corpus import CorpusDataModule
+from sercl.data.datamodules.esd import ESD
 from sercl.data.datamodules.manifest import Manifest
 from sercl.data.datamodules.pair import LanguagePair
+from sercl.data.datamodules.pavoque import PAVOQUE
 from sercl.data.datamodules.ravdess import RAVDESS
 from sercl.data.datamodules.registered import plain_datamodules
 
 # Importable by name, so that `--data EmoDB` and a stored class path find them.
 globals().update(plain_datamodules(__name__))
 
-__all__ = ["RAVDESS", "CorpusDataModule", "EmotionDataModule", "LanguagePair", "Manifest"]
+__all__ = ["ESD", "PAVOQUE", "RAVDESS", "CorpusDataModule", "EmotionDataModule", "LanguagePair", "Manifest"]

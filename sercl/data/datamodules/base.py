@@ -68,7 +68,7 @@ class EmotionDataModule(LightningDataModule, ABC):
     @property
     @abstractmethod
     def folds_in_use(self) -> Mapping[str, Fold]:
-        """The checked folds that the data come from, by corpus name, or "source" and "target"."""
+        """The checked folds that the data come from, by corpus name; by "source" and "target" for a pair."""
 
     @property
     @abstractmethod
@@ -96,13 +96,8 @@ class EmotionDataModule(LightningDataModule, ABC):
         used = {id: split.utterances[index] for id, (split, index) in self._places().items()}
         return list(used.values())
 
-    @property
-    def augments(self) -> bool:
-        """Whether training clips are changed at random."""
-        return any(split.augment is not None for split in self.all_splits)
-
     def save_folds(self, folder: Path) -> None:
-        """Write the exact lists of every part: `folder/train.csv` and so on, in a sub-folder each for a pair."""
+        """Write the exact lists: `folder/train.csv` and so on, below `source` and `target` for a pair."""
         for name, fold in self.folds_in_use.items():
             save_fold(fold, folder if len(self.folds_in_use) == 1 else folder / name)
 
@@ -115,19 +110,18 @@ class EmotionDataModule(LightningDataModule, ABC):
         Raises:
             UsageError: If training clips are to be augmented, which features computed once would ignore.
         """
-        if features is not None and self.augments:
+        if features is not None and not self.can_use_features:
             raise UsageError("augmentation changes audio, so it cannot be used with pooled hidden states.")
         self._features = features
 
     def audio_dataloader(self) -> Loader:
         """Return un-augmented `AudioBatch`es of all of `utterances_in_use`, the longest first."""
         places = self._places().values()
-        used, config = [split.utterances[index] for split, index in places], self.all_splits[0].config
         return Split(
-            utterances=tuple(used),
+            utterances=tuple(split.utterances[index] for split, index in places),
             labels=tuple(split.labels[index] for split, index in places),
             seconds=tuple(split.seconds[index] for split, index in places),
-            config=config,
+            config=self.all_splits[0].config,
         ).audio_loader(training=False)
 
     def plain_train_dataloader(self) -> Loader:

@@ -63,7 +63,6 @@ class CorpusDataModule(EmotionDataModule):
         """Class names; their position is the class index."""
         return list(self.scheme.classes)
 
-    @abstractmethod
     @property
     def label_map(self) -> dict[str, list[str]]:
         """Class -> the emotions that count as it, in class order."""
@@ -74,6 +73,7 @@ class CorpusDataModule(EmotionDataModule):
         """Whether no training clip is augmented."""
         return not self.augment_config.enabled
 
+    @abstractmethod
     def read(self) -> Listing:
         """List the corpus."""
 

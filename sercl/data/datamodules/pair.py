@@ -20,16 +20,17 @@ class LanguagePair(EmotionDataModule):
 
     Args:
         source: Corpus of language A.
-        target: Corpus of language B, with the same classes.
+        target: Corpus of language B, with the same labels.
         setting: `monolingual` (train and test on the source), `zero-shot` (train on the source, test on the
             target), `transfer` (train and test on the target, with an encoder of the source's language),
             `two-stage` (train on the source, then on the target, test on the target).
         select_on: Whose validation part selects checkpoints in the setting `zero-shot`: `source`, or `target`
             as in arXiv 2409.16920, which is then no longer blind to the target. In the other settings each
             stage selects on the corpus that it trains on.
+        switch_epoch: Most epochs of the first of two stages; early stopping may end it before.
 
     Raises:
-        UsageError: If the classes differ, or a setting or choice does not exist.
+        UsageError: If the labels differ, or a setting or choice does not exist.
     """
 
     def __init__(
@@ -41,8 +42,10 @@ class LanguagePair(EmotionDataModule):
         switch_epoch: int = 50,
     ) -> None:
         super().__init__()
-        _check_classes(source, target)
-        self.source, self.target, self.setting = source, target, setting
+        _check_labels(source, target)
+        if switch_epoch < 1:
+            raise UsageError(f"switch_epoch is {switch_epoch}; it must be 1 or more.")
+        self.source, self.target, self.setting, self.switch_epoch = source, target, setting, switch_epoch
         self._plans = plans_for(setting, select_on)
         self._stage = self.stages[0]
         self._ready = False
@@ -55,12 +58,13 @@ class LanguagePair(EmotionDataModule):
     @property
     def label_map(self) -> dict[str, list[str]]:
         """Class -> the emotions that count as it, in class order; the same for both corpora."""
-        return self._roles["source"].label_map
+        return self.source.label_map
 
     @property
     def can_use_features(self) -> bool:
-        """Whether no training clip of either corpus is augmented."""
-        return all(data.can_use_features for data in self._roles.values())
+        """Whether no training clip of a stage is augmented."""
+        corpora = self.corpora_in_use
+        return all(corpora[plan.train].can_use_features for plan in self._plans.values())
 
     def epoch_limit(self, stage: str) -> int | None:
         """Most epochs of the first of two stages; None for every other stage."""
@@ -143,10 +147,11 @@ class LanguagePair(EmotionDataModule):
         return [utterance for part in parts if part in splits for utterance in splits[part].utterances]
 
 
-def _check_classes(source: CorpusDataModule, target: CorpusDataModule) -> None:
-    if source.classes != target.classes:
+def _check_labels(source: CorpusDataModule, target: CorpusDataModule) -> None:
+    # The order of the classes counts too, which the comparison of dicts alone would overlook.
+    if list(source.label_map.items()) != list(target.label_map.items()):
         raise UsageError(
-            f"the classes of the source {source.corpus} are {', '.join(source.classes)}, those of the target "
-            f"{target.corpus} are {', '.join(target.classes)}. Give both the same with --data.source.labels "
-            "and --data.target.labels."
+            f"the labels of the source {source.corpus} are {source.label_map}, those of the target "
+            f"{target.corpus} are {target.label_map}. Give both the same with --data.source.labels and "
+            "--data.target.labels."
         )

@@ -1,0 +1,20 @@
+import torch
+
+from sercl.data.collate import collate_audio, collate_features
+from sercl.data.dataset import FeatureItem, Item
+
+
+def test_clips_are_padded_with_zeros_and_keep_their_lengths():
+    batch = collate_audio([Item(torch.ones(3), 1, "a"), Item(torch.full((5,), 2.0), 0, "b")])
+    assert batch.waveforms.tolist() == [[1, 1, 1, 0, 0], [2, 2, 2, 2, 2]]
+    assert batch.lengths.tolist() == [3, 5]
+    assert batch.labels.tolist() == [1, 0]
+    assert batch.ids == ("a", "b")
+
+
+def test_features_are_stacked():
+    batch = collate_features([FeatureItem(torch.full((2, 3), float(i)), i, str(i)) for i in range(4)])
+    assert batch.features.shape == (4, 2, 3)
+    assert batch.features[:, 0, 0].tolist() == batch.labels.tolist() == [0, 1, 2, 3]
+    assert batch.labels.dtype == torch.int64
+    assert batch.ids == ("0", "1", "2", "3")
