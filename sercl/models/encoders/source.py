@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import (
+from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError stems from its HTTP client
     GatedRepoError,
-    HfHubHTTPError,
     HFValidationError,
+    HTTPError,
     LocalEntryNotFoundError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
@@ -118,5 +118,5 @@ def _fetch(hub_id: str, revision: str | None, patterns: list[str]) -> Path:
             f"encoder {hub_id!r} is neither a folder here nor a model on the hub. Short names: "
             f"{', '.join(PRESETS)}."
         ) from error
-    except HfHubHTTPError as error:
-        raise EncoderError(f"encoder {hub_id!r}: the hub answered: {error}. Try again later.") from error
+    except HTTPError as error:
+        raise EncoderError(f"encoder {hub_id!r} cannot be fetched from the hub: {error}") from error

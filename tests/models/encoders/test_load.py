@@ -42,7 +42,7 @@ def test_rebuilt_from_its_config_and_state_it_gives_the_same(encoder, clips):
 
 @pytest.mark.parametrize("last_block", [-1, 3])
 def test_a_block_that_is_not_there_is_refused(last_block, tiny):
-    with pytest.raises(UsageError, match="it has 3. Legal last blocks: 0 to 2"):
+    with pytest.raises(UsageError, match=r"it has 3\. Legal last blocks: 0 to 2"):
         load_encoder(str(tiny["wav2vec2"]), last_block=last_block)
 
 

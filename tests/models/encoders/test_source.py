@@ -1,4 +1,5 @@
 import json
+from unittest.mock import Mock
 
 import pytest
 from huggingface_hub import errors
@@ -12,7 +13,7 @@ from sercl.models.encoders.presets import PRESETS
 
 @pytest.fixture
 def hub(monkeypatch, tmp_path):
-    """A stand-in for the hub: a dict of files per fetch, or an error to raise; it records what was asked for."""
+    """A stand-in for the hub: the files of each fetch, or an error to raise; it records what is asked."""
     asked = []
 
     def install(*answers):
@@ -106,3 +107,16 @@ def test_the_preprocessor_is_read_from_either_file_or_absent(tmp_path):
 
 def test_presets_are_hub_ids_under_short_names():
     assert all(preset.hub_id.count("/") == 1 and "/" not in name for name, preset in PRESETS.items())
+
+
+@pytest.mark.parametrize("kind", [errors.RevisionNotFoundError, errors.RepositoryNotFoundError])
+def test_what_the_hub_refuses_is_one_message(kind, hub):
+    hub(kind("gone", response=Mock(spec=errors.Response, headers={}, status_code=404)))
+    with pytest.raises(EncoderError, match="facebook/x"):
+        source.checkpoint_folder("facebook/x", "v9")
+
+
+def test_a_failing_connection_is_one_message(hub):
+    hub(errors.HTTPError("proxy says no"))
+    with pytest.raises(EncoderError, match="cannot be fetched from the hub: proxy says no"):
+        source.checkpoint_folder("facebook/x", None)

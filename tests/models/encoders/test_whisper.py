@@ -34,7 +34,7 @@ def test_the_padded_form_has_every_position_and_the_short_form_the_clips_own(tin
 
 
 def test_an_unknown_form_is_refused(tiny):
-    with pytest.raises(UsageError, match="'cut'.*padded, short"):
+    with pytest.raises(UsageError, match=r"'cut'.*padded, short"):
         load_encoder(str(tiny["whisper"]), whisper_form="cut")
 
 
