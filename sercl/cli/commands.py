@@ -69,6 +69,7 @@ COMMANDS: Mapping[str, Command] = {
         target="sercl.cli.corpus:main",
         help="List the known corpora, inspect one on disk, write its manifest",
         group=DATA,
+        page="sercl.cli.corpus:PAGE",
         words=("list", "inspect", "manifest"),
     ),
 }

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from sercl.cli.console import progress, stderr, stdout
+from sercl.cli.help import ShortPage, render
 from sercl.cli.parser import SerclParser
 from sercl.errors import CorpusError, UnknownNameError
 
@@ -19,23 +20,43 @@ SHOWN = 5
 
 _NAME_HELP = "Corpus name, as in `sercl corpus list`; or Manifest, with --root FILE."
 _JSON_HELP = "Print JSON instead of tables."
-_EXAMPLES = """examples:
-  sercl corpus list
-  sercl corpus inspect EmoDB --root data/emodb --out inspection
-  sercl corpus inspect PAVOQUE --root data/pavoque --options '{outtakes: true}'
-  sercl corpus manifest EmoDB --root data/emodb --out emodb.csv"""
+PAGE = ShortPage(
+    usage="sercl corpus list | inspect NAME --root DIR | manifest NAME --root DIR --out FILE",
+    summary="List the known corpora, inspect one on disk, write its manifest.",
+    arguments=(
+        ("list", "The corpora that sercl reads by name"),
+        ("inspect", "Counts, durations, bad and duplicate files, confounds, what label schemes keep"),
+        ("manifest", "A table of the utterances, to edit or to bring back as the corpus Manifest"),
+    ),
+    options=(
+        ("--root DIR", "Folder of the corpus; for Manifest, the file"),
+        ("--options MAP", "Options of its reader, such as '{outtakes: true}' for PAVOQUE"),
+        ("--figure FILE", "inspect: a picture (.png, .pdf, .svg)"),
+        ("--out FILE", "inspect: folder for picture and JSON; manifest: .csv, .tsv, .jsonl or .parquet"),
+        ("--json", "list, inspect: JSON instead of tables"),
+        ("--on_error raise|skip", "manifest: what to do about missing files and bad labels"),
+        ("-h, --help", "This page; after list, inspect or manifest, all about that one"),
+    ),
+    examples=(
+        ("What sercl reads by name", "sercl corpus list"),
+        ("Tables, and a picture in a folder", "sercl corpus inspect EmoDB --root emodb --out inspection"),
+        ("Reader options", "sercl corpus inspect PAVOQUE --root pavoque --options '{outtakes: true}'"),
+        ("A table to edit", "sercl corpus manifest EmoDB --root emodb --out emodb.csv"),
+    ),
+)
 
 Option = str | bool | int | float | None
 
 
 def main() -> int:
-    """Run the words of `sys.argv` after the program's name."""
-    words = sys.argv[1:] or ["--help"]
-    choice = _parser().parse_args(words)
-    action = str(choice.action)
-    options = vars(choice[action].clone())
-    options.pop("config", None)
-    _ACTIONS[action](**options)
+    """Run the action named by the first word of `sys.argv` after the program's name."""
+    words = sys.argv[1:]
+    if not words or words[0] in {"-h", "--help", "help"}:
+        stdout.print(render(PAGE))
+        return 0
+    if words[0] not in _ACTIONS:
+        raise UnknownNameError("corpus action", words[0], _ACTIONS, "`sercl corpus --help` says more.")
+    _ACTIONS[words[0]](**build_parser(words[0]).parse_args(words[1:]).as_dict())
     return 0
 
 
@@ -73,13 +94,21 @@ def inspect_corpus(
         figure: File for the picture (.png, .pdf, .svg).
         out: Folder for `inspection.png` and `inspection.json`.
         json: Print JSON instead of tables.
+
+    Raises:
+        UnknownNameError: For an unknown corpus, reader option or picture format.
+        CorpusError: Where the corpus cannot be read.
+        OutputError: Where a file cannot be written.
     """
     from sercl.corpora.registry import CORPORA
     from sercl.files import write_text
     from sercl.reports.corpus import inspection_report
-    from sercl.reports.corpus_figure import inspection_figure
+    from sercl.reports.corpus_figure import check_format, inspection_figure
     from sercl.studies.corpus_inspection import inspect
 
+    pictures = [path for path in (figure, out and out / "inspection.png") if path is not None]
+    for path in pictures:
+        check_format(path)  # before the corpus is decoded, which may take minutes
     title, listing = read_listing(name, root, options or {})
     with progress(f"Decoding {title}", len(listing.utterances)) as advance:
         inspection = inspect(listing, title, on_progress=advance)
@@ -89,7 +118,7 @@ def inspect_corpus(
         stdout.print(inspection_report(inspection, CORPORA[title].info.notes if title in CORPORA else ()))
     if out is not None:
         write_text(out / "inspection.json", _dumps(inspection.to_dict()) + "\n")
-    for path in filter(None, (figure, out and out / "inspection.png")):
+    for path in pictures:
         inspection_figure(inspection, path)
         stderr.print(f"Picture: {path}", soft_wrap=True)
 
@@ -152,25 +181,16 @@ _ACTIONS: Mapping[str, Callable[..., None]] = {
 }
 
 
-def _parser() -> SerclParser:
-    parser = SerclParser(
-        prog="sercl corpus", description="List the known corpora, inspect one on disk, write its manifest."
-    )
-    parser.epilog = _EXAMPLES
-    actions = parser.add_subcommands(dest="action", required=True)
-    for name, function in _ACTIONS.items():
-        summary = str(function.__doc__).partition("\n")[0]
-        actions.add_subcommand(name, _action_parser(name, function, summary), help=summary)
-    return parser
-
-
-def _action_parser(name: str, function: Callable[..., None], summary: str) -> SerclParser:
+def build_parser(name: str) -> SerclParser:
+    """Return the parser of "list", "inspect" or "manifest"."""
+    function = _ACTIONS[name]
+    summary = str(function.__doc__).partition("\n")[0]
     parser = SerclParser(prog=f"sercl corpus {name}", description=summary)
-    if function is not list_corpora:
+    if name != "list":
         parser.add_argument("name", help=_NAME_HELP)
-    parser.add_function_arguments(function, skip={"name", "json"})
-    if function is not write_corpus_manifest:
-        # A switch: jsonargparse would ask for `--json true`.
+    parser.add_function_arguments(function, as_group=False, skip={"name", "json"})
+    if name != "manifest":
+        # A switch: as a parameter of the function it would have to be `--json true`.
         parser.add_argument("--json", action="store_true", help=_JSON_HELP)
     return parser
 

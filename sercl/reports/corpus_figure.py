@@ -6,6 +6,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sercl.errors import UnknownNameError
 from sercl.files import atomic_path
 from sercl.reports.corpus import audio_line, confound_sentence, headline, problems_sentence
 from sercl.studies.corpus_inspection import UNKNOWN, Inspection
@@ -50,6 +51,14 @@ _MOST_TICKS, _MOST_LETTERS = 40, 110
 
 _MOST_NOTES = 4
 
+FORMATS = (".png", ".pdf", ".svg")
+
+
+def check_format(path: Path) -> None:
+    """Raise `UnknownNameError` unless the suffix of a picture's file is one of `FORMATS`."""
+    if path.suffix.lower() not in FORMATS:
+        raise UnknownNameError("picture format", path.suffix, FORMATS, "The suffix decides.")
+
 
 def inspection_figure(inspection: Inspection, path: Path | str) -> None:
     """Draw an inspection.
@@ -59,11 +68,13 @@ def inspection_figure(inspection: Inspection, path: Path | str) -> None:
         path: The file; its suffix (.png, .pdf, .svg) is the format.
 
     Raises:
+        UnknownNameError: For another suffix.
         OutputError: Where the file cannot be written.
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
+    check_format(Path(path))
     with rc_context({"font.size": 9.5, "text.color": _INK, "xtick.color": _PALE, "ytick.color": _INK}):
         figure = Figure()
         _draw(figure, inspection)
