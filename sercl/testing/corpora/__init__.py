@@ -9,7 +9,7 @@ from sercl.corpora.registry import get_corpus
 from sercl.testing.corpora.clips import Clips, FakeSize, tone
 from sercl.testing.corpora.esd import fake_esd
 from sercl.testing.corpora.iemocap import fake_iemocap
-from sercl.testing.corpora.patterned import FAKE_NAMES
+from sercl.testing.corpora.names import FAKE_NAMES
 from sercl.testing.corpora.pavoque import fake_pavoque
 from sercl.testing.corpora.tables import fake_cremad, fake_emozionalmente, fake_nemo, fake_zed
 

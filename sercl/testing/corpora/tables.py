@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from sercl.testing.corpora.clips import Clips, FakeSize
-from sercl.testing.corpora.patterned import FAKE_NAMES
+from sercl.testing.corpora.names import FAKE_NAMES
 
 _ITALIAN = {
     "angry": "anger",
