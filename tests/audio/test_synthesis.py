@@ -1,5 +1,7 @@
 import csv
 import hashlib
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -82,6 +84,14 @@ def test_same_seed_same_bytes_other_seed_other_bytes(tmp_path: Path) -> None:
     other = hashes(build_demo_corpus(tmp_path / "c", seed=1, **options))
     assert all(other[name] != first[name] for name in first if name.endswith(".wav"))
     assert len(first) == 2 * (2 * 4 + 1)
+
+
+def test_another_process_writes_the_same_bytes(tmp_path: Path) -> None:
+    call = "build_demo_corpus({!r}, languages=['de'], speakers=1, sentences=1)".format(str(tmp_path / "a"))
+    code = f"from sercl.audio.synthesis import build_demo_corpus; {call}"
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONHASHSEED": "7"})
+    build_demo_corpus(tmp_path / "b", languages=["de"], speakers=1, sentences=1)
+    assert hashes(tmp_path / "a") == hashes(tmp_path / "b")
 
 
 @pytest.mark.parametrize(
