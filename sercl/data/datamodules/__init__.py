@@ -3,6 +3,7 @@
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.data.datamodules.corpus import CorpusDataModule
 from sercl.data.datamodules.esd import ESD
+from sercl.data.datamodules.hub import HuggingFace
 from sercl.data.datamodules.manifest import Manifest
 from sercl.data.datamodules.pair import LanguagePair
 from sercl.data.datamodules.pavoque import PAVOQUE
@@ -12,4 +13,13 @@ from sercl.data.datamodules.registered import plain_datamodules
 # Importable by name, so that `--data EmoDB` and a stored class path find them.
 globals().update(plain_datamodules(__name__))
 
-__all__ = ["ESD", "PAVOQUE", "RAVDESS", "CorpusDataModule", "EmotionDataModule", "LanguagePair", "Manifest"]
+__all__ = [
+    "ESD",
+    "PAVOQUE",
+    "RAVDESS",
+    "CorpusDataModule",
+    "EmotionDataModule",
+    "HuggingFace",
+    "LanguagePair",
+    "Manifest",
+]

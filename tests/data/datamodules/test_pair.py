@@ -1,0 +1,224 @@
+import json
+import shutil
+
+import pytest
+import torch
+
+from sercl.audio.augment import AugmentConfig
+from sercl.corpora.folds import FoldConfig
+from sercl.data import datamodules
+from sercl.data.config import LoaderConfig
+from sercl.data.datamodules import LanguagePair, Manifest
+from sercl.data.datamodules.settings import SETTINGS
+from sercl.errors import CorpusError, FoldError, SpeakerOverlapError, UnknownNameError, UsageError
+from tests.data.corpora import write_manifest
+
+
+@pytest.fixture
+def pair(emodb, manifest):
+    def make(setting="zero-shot", select_on="source", **target_options):
+        source = datamodules.EmoDB(emodb)
+        target = Manifest(manifest, name="Own", language="it", **target_options)
+        return LanguagePair(source, target, setting, select_on)
+
+    return make
+
+
+def corpora(module):
+    """Where each part of the present stage comes from."""
+    return tuple({item.corpus for item in split.utterances}.pop() for split in module.splits.values())
+
+
+EXPECTED = {
+    "monolingual": {"train": ("EmoDB", "EmoDB", "EmoDB")},
+    "zero-shot": {"train": ("EmoDB", "EmoDB", "Own")},
+    "transfer": {"train": ("Own", "Own", "Own")},
+    "two-stage": {"source": ("EmoDB", "EmoDB", "Own"), "target": ("Own", "Own", "Own")},
+}
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_each_setting_takes_its_parts_from_the_right_corpus(pair, setting):
+    module = pair(setting)
+    module.setup("fit")
+    assert module.stages == tuple(EXPECTED[setting])
+    for stage, expected in EXPECTED[setting].items():
+        module.set_stage(stage)
+        assert corpora(module) == expected
+        loaders = (module.train_dataloader(), module.val_dataloader(), module.test_dataloader())
+        for loader, split in zip(loaders, module.splits.values(), strict=True):
+            ids = sorted(id for batch in loader for id in batch.ids)
+            assert ids == sorted(item.id for item in split.utterances)
+        assert len(module.train_labels) == 24
+    used = {item.corpus for item in module.utterances_in_use}
+    assert used == {name for stage in EXPECTED[setting].values() for name in stage}
+    assert len(module.folds_in_use) == len(used)
+
+
+def test_zero_shot_can_select_on_the_target_and_says_so(pair):
+    module = pair(select_on="target")
+    module.setup("fit")
+    assert corpora(module) == ("EmoDB", "Own", "Own")
+    assert module.report.select_on == "target"
+    assert "selected on target: the validation part of Own" in module.report.notes
+    by_source = pair()
+    by_source.setup("fit")
+    assert "selected on source: the validation part of EmoDB" in by_source.report.notes
+
+
+def test_the_report_of_two_stages_names_every_part(pair):
+    module = pair("two-stage")
+    module.setup("fit")
+    report = module.report.to_dict()
+    assert report["name"] == "EmoDB -> Own"
+    assert report["setting"] == "two-stage"
+    assert {part: split["corpus"] for part, split in report["splits"].items()} == {
+        "source train": "EmoDB",
+        "source validation": "EmoDB",
+        "target train": "Own",
+        "target validation": "Own",
+        "test": "Own",
+    }
+    assert list(report["splits"])[-1] == "test"
+    assert json.loads(json.dumps(report)) == report
+    assert module.languages == ("de", "it")
+
+
+def test_parts_that_a_setting_does_not_use_are_not_read(pair, manifest):
+    target = Manifest(manifest)
+    target.prepare(())
+    for utterance in target.fold.train:
+        utterance.path.write_bytes(b"")
+    pair().setup("fit")
+    with pytest.raises(CorpusError, match="24 empty"):
+        pair("transfer").setup("fit")
+    shutil.rmtree(manifest.parent)
+    pair("monolingual").setup("fit")
+
+
+def test_the_policy_of_each_corpus_holds_for_its_own_clips(pair, manifest):
+    first = pair("transfer")
+    first.setup("fit")
+    first.splits["test"].utterances[0].path.write_bytes(b"")
+    with pytest.raises(CorpusError, match="1 empty"):
+        pair("transfer").setup("fit")
+    module = pair("transfer", on_error="skip")
+    module.setup("fit")
+    assert module.report.splits["test"].skipped == {"empty": 1}
+
+
+def test_augmentation_of_the_target_leaves_the_source_alone(pair):
+    augment = AugmentConfig(gain_db=(6.0, 6.0), probability=1.0)
+    plain, module = pair("two-stage"), pair("two-stage", augment=augment)
+    for each in (plain, module):
+        each.setup("fit")
+    for stage, equal in (("source", True), ("target", False)):
+        for each in (plain, module):
+            each.set_stage(stage)
+        pairs = zip(plain.train_dataloader(), module.train_dataloader(), strict=True)
+        assert all(torch.equal(a.waveforms, b.waveforms) for a, b in pairs) is equal
+    assert not module.can_use_features
+    assert plain.can_use_features
+    assert pair("zero-shot", augment=augment).can_use_features
+
+
+def test_each_corpus_keeps_its_loader_options(pair):
+    module = pair("two-stage", loader=LoaderConfig(batch_size=5))
+    module.setup("fit")
+    sizes = []
+    for stage in module.stages:
+        module.set_stage(stage)
+        sizes.append(max(len(batch) for batch in module.train_dataloader()))
+    assert sizes == [24, 5]
+
+
+def test_features_serve_both_stages(pair):
+    module = pair("two-stage")
+    module.setup("fit")
+    ids = [id for batch in module.audio_dataloader() for id in batch.ids]
+    assert len(ids) == len(set(ids)) == len(module.utterances_in_use)
+    module.use_features({id: torch.zeros(2, 3) for id in ids})
+    for stage in module.stages:
+        module.set_stage(stage)
+        assert sum(len(batch) for batch in module.train_dataloader()) == 24
+
+
+def test_a_second_setup_does_no_work(pair, monkeypatch):
+    module = pair()
+    module.setup("fit")
+    monkeypatch.setattr(module.source, "prepare", lambda parts: pytest.fail("prepared again"))
+    module.setup("test")
+
+
+def test_different_labels_are_refused_with_both_named(emodb, manifest):
+    with pytest.raises(UsageError, match=r"source EmoDB are .*'fearful'.*target list are"):
+        LanguagePair(datamodules.EmoDB(emodb, labels="6"), Manifest(manifest))
+    forth = {"angry": ["angry"], "sad": ["sad"]}
+    back = dict(reversed(forth.items()))
+    with pytest.raises(UsageError, match="Give both the same"):
+        LanguagePair(datamodules.EmoDB(emodb, labels=forth), Manifest(manifest, labels=back))
+
+
+def test_the_same_clips_on_both_sides_are_refused(emodb):
+    source = datamodules.EmoDB(emodb, folds=FoldConfig(index=0))
+    target = datamodules.EmoDB(emodb, folds=FoldConfig(index=1))
+    with pytest.raises(FoldError, match="clips of the source are held out in the target too"):
+        LanguagePair(source, target).setup("fit")
+
+
+def test_a_copied_corpus_still_shares_its_speakers(tmp_path):
+    source = write_manifest(tmp_path / "a", per_emotion=1, prefix="s")
+    copy = write_manifest(tmp_path / "b", per_emotion=2, prefix="s")
+    text = copy.read_text().replace("path,", "id,path,").splitlines()
+    rows = [text[0], *(f"copy{number},{row}" for number, row in enumerate(text[1:]))]
+    copy.write_text("\n".join(rows))
+
+    def pair_of(**folds):
+        one = Manifest(source, name="same")
+        return LanguagePair(one, Manifest(copy, name="same", folds=FoldConfig(index=1, **folds)))
+
+    with pytest.raises(SpeakerOverlapError, match=r"both same, and 1 speaker\(s\) of the source are tested"):
+        pair_of().setup("fit")
+    pair_of(allow_speaker_overlap=True).setup("fit")
+    LanguagePair(Manifest(source, name="one"), Manifest(copy, name="other")).setup("fit")
+
+
+def test_ids_that_stand_for_two_clips_are_refused(tmp_path):
+    source = Manifest(write_manifest(tmp_path / "a"), name="one")
+    target = Manifest(write_manifest(tmp_path / "b"), name="other")
+    with pytest.raises(FoldError, match=r"\d+ ids stand for different clips"):
+        LanguagePair(source, target, "two-stage").setup("fit")
+
+
+def test_settings_must_exist(pair):
+    with pytest.raises(UnknownNameError, match="Did you mean 'zero-shot'"):
+        pair("zeroshot")
+    with pytest.raises(UnknownNameError, match="select_on 'both'"):
+        pair(select_on="both")
+    with pytest.raises(UsageError, match="does not use the target"):
+        pair("monolingual", select_on="target")
+
+
+def test_the_first_of_two_stages_has_an_epoch_limit(emodb, manifest):
+    source, target = datamodules.EmoDB(emodb), Manifest(manifest)
+    module = LanguagePair(source, target, "two-stage", switch_epoch=7)
+    assert [module.epoch_limit(stage) for stage in module.stages] == [7, None]
+    with pytest.raises(UsageError, match="switch_epoch is 0"):
+        LanguagePair(source, target, "two-stage", switch_epoch=0)
+
+
+def test_equal_names_are_told_apart_in_the_report(tmp_path):
+    source = Manifest(write_manifest(tmp_path / "a", prefix="a"))
+    target = Manifest(write_manifest(tmp_path / "b", prefix="b"))
+    module = LanguagePair(source, target)
+    module.setup("fit")
+    assert list(module.report.problems) == ["list (source)", "list (target)"]
+
+
+@pytest.mark.shared
+def test_real_recordings_of_two_languages(shared):
+    source = datamodules.EmoDB(shared / "data" / "emodb")
+    module = LanguagePair(source, datamodules.RAVDESS(shared / "data" / "ravdess"))
+    module.setup("fit")
+    assert module.languages == ("de", "en")
+    assert corpora(module) == ("EmoDB", "EmoDB", "RAVDESS")
