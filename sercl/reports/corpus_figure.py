@@ -157,7 +157,12 @@ def _gender_legend(axes: "Axes", shades: Mapping[str, float]) -> None:
 
 def _durations(axes: "Axes", inspection: Inspection) -> None:
     emotions = list(inspection.emotions)
+    _finish(axes, "Duration in s (box: quartiles, line: median)", [""] * len(emotions))
     heard = [(row, name) for row, name in enumerate(emotions) if inspection.seconds[name]]
+    if not heard:
+        axes.set_xticks([])
+        axes.text(0, 0, "no utterance could be decoded", va="center", color=_PALE)
+        return
     boxes = axes.boxplot(
         [inspection.seconds[name] for _, name in heard],
         positions=[row for row, _ in heard],
@@ -168,12 +173,12 @@ def _durations(axes: "Axes", inspection: Inspection) -> None:
         flierprops={"marker": "o", "markersize": 2.5, "markerfacecolor": _PALE, "markeredgewidth": 0},
         whiskerprops={"color": _PALE},
         capprops={"color": _PALE},
+        manage_ticks=False,
     )
     for box, (_, name) in zip(boxes["boxes"], heard, strict=True):
         box.set(facecolor=_COLOURS[name], alpha=0.75, edgecolor=_PALE)
     axes.set_xlim(left=0)
     axes.locator_params("x", nbins=7)
-    _finish(axes, "Duration in s (box: quartiles, line: median)", [""] * len(emotions))
     axes.grid(axis="x", color=_DROPPED)
     axes.set_axisbelow(True)
 

@@ -104,11 +104,15 @@ def _speaker_notes(fold: Fold) -> list[str]:
             f"speakers unknown for {unknown} utterances: training and test may share them, so take the "
             "figures as speaker-dependent"
         )
-    for other, utterances in (("test", fold.test), ("training", fold.train)):
-        common = speakers(fold.validation) & speakers(utterances)
-        if common:
-            notes.append(f"validation and {other} share speakers: {named(common)}")
-    return notes
+    return notes if fold.shared_speakers else notes + _validation_notes(fold)
+
+
+def _validation_notes(fold: Fold) -> list[str]:
+    held = speakers(fold.validation)
+    shared = {"test": held & speakers(fold.test), "training": held & speakers(fold.train)}
+    return [
+        f"validation and {part} share speakers: {named(names)}" for part, names in shared.items() if names
+    ]
 
 
 def _class_notes(counts: dict[str, dict[str, int]]) -> list[str]:

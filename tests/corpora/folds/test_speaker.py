@@ -2,7 +2,7 @@ import random
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sercl.corpora.folds import FoldConfig, make_fold, make_folds
@@ -19,6 +19,7 @@ counts = st.dictionaries(
 )
 
 
+@settings(max_examples=40, deadline=None)
 @given(counts, st.integers(2, 4), st.integers(0, 3), st.floats(0.01, 0.6))
 def test_every_speaker_is_tested_once_and_stands_in_one_part_of_a_fold(
     counts: dict[str, dict[str, int]], count: int, seed: int, validation: float
@@ -34,6 +35,7 @@ def test_every_speaker_is_tested_once_and_stands_in_one_part_of_a_fold(
         assert sum(map(len, fold.parts.values())) == len(utterances)
 
 
+@settings(max_examples=40, deadline=None)
 @given(counts, st.randoms(use_true_random=False))
 def test_folds_do_not_depend_on_the_order_of_the_files(
     counts: dict[str, dict[str, int]], shuffle: random.Random

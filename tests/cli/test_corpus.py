@@ -1,0 +1,157 @@
+import csv
+import json
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from sercl.cli.corpus import PAGE, build_parser
+from sercl.cli.help import unknown_flags
+from sercl.cli.main import main
+from sercl.corpora.registry import CORPORA
+from sercl.testing.corpora import fake_corpus
+
+# What each action must be given at least.
+GIVEN = {
+    "list": [],
+    "inspect": ["EmoDB", "--root", "."],
+    "manifest": ["EmoDB", "--root", ".", "--out", "a.csv"],
+}
+
+
+@pytest.fixture
+def emodb(tmp_path: Path) -> Path:
+    return fake_corpus("EmoDB", tmp_path / "emodb", speakers=2, per_emotion=2)
+
+
+def _run(*words: object) -> int:
+    return main(["corpus", *map(str, words)])
+
+
+def test_list_names_every_corpus(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run("list", "--json") == 0
+    infos = json.loads(capsys.readouterr().out)
+    assert [info["name"] for info in infos] == list(CORPORA)
+    assert _run("list") == 0
+    page = capsys.readouterr().out
+    assert all(name in page for name in CORPORA)
+
+
+def test_list_loads_no_torch() -> None:
+    code = (
+        "import sys; from sercl.cli.main import main; main(['corpus', 'list']); "
+        "sys.exit('torch' in sys.modules or 'matplotlib' in sys.modules)"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL, check=False).returncode == 0
+    )
+
+
+def test_inspect_prints_what_it_finds(emodb: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    damaged = sorted(emodb.rglob("*.wav"))[0]
+    damaged.write_bytes(b"RIFF")
+    assert _run("inspect", "emo-db", "--root", emodb) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("EmoDB: 28 utterances, 2 speakers, de, ")
+    assert "Problems: 1 unreadable" in text
+    assert damaged.name in text
+    assert "Known: ten sentences, each spoken in every emotion" in text
+
+
+def test_inspect_prints_json_and_nothing_else(emodb: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run("inspect", "EmoDB", "--root", emodb, "--json") == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["speakers"].keys() == {"03", "08"}
+    assert printed.err == ""
+
+
+def test_inspect_writes_its_picture_and_data(emodb: Path, tmp_path: Path) -> None:
+    picture, folder = tmp_path / "emodb.svg", tmp_path / "inspection"
+    assert _run("inspect", "EmoDB", "--root", emodb, "--figure", picture, "--out", folder) == 0
+    assert picture.read_text().startswith("<?xml")
+    assert sorted(path.name for path in folder.iterdir()) == ["inspection.json", "inspection.png"]
+    assert json.loads((folder / "inspection.json").read_text())["utterances"] == 28
+
+
+def test_a_picture_format_is_refused_before_the_corpus_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run("inspect", "EmoDB", "--root", tmp_path / "none", "--figure", "a.xyz") == 2
+    assert "unknown picture format '.xyz'" in capsys.readouterr().err
+
+
+def test_a_manifest_is_written_and_inspected(
+    emodb: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = tmp_path / "emodb.csv"
+    assert _run("manifest", "EmoDB", "--root", emodb, "--out", manifest) == 0
+    assert capsys.readouterr().out == f"{manifest}: 28 utterances of EmoDB\n"
+    with manifest.open(newline="", encoding="utf-8") as file:
+        assert {row["speaker"] for row in csv.DictReader(file)} == {"03", "08"}
+    assert _run("inspect", "manifest", "--root", manifest, "--options", "{corpus: Mine}", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["corpus"], found["utterances"]) == ("Mine", 28)
+
+
+def test_a_manifest_leaves_nothing_out_unless_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "rows.csv"
+    soundfile.write(tmp_path / "a.wav", [0.1] * 800, 8000)
+    table.write_text("path,emotion\na.wav,sad\nb.wav,sad\n")
+    out = tmp_path / "out.jsonl"
+    assert _run("manifest", "Manifest", "--root", table, "--out", out) == 1
+    message = capsys.readouterr().err
+    assert "rows: 1 problems" in message
+    assert "b.wav" in message
+    assert "--on_error skip" in message
+    assert not out.exists()
+    assert _run("manifest", "Manifest", "--root", table, "--out", out, "--on_error", "skip") == 0
+    assert "1 utterances of rows, 1 problems skipped" in capsys.readouterr().out
+    assert len(out.read_text().splitlines()) == 1
+
+
+def test_reader_options_reach_the_reader(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = fake_corpus("ESD", tmp_path, speakers=["0001", "0011"])
+    assert _run("inspect", "ESD", "--root", root, "--options", "{language: en}", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["languages"].keys() == {"en"}
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["lst"], 2, "unknown corpus action 'lst'. Did you mean 'list'?"),
+        (["inspect"], 2, "missing: NAME, --root"),
+        (["inspect", "EmoBD", "--root", "."], 2, "Did you mean 'EmoDB'"),
+        (["inspect", "EmoDB", "--root", "nowhere"], 1, "no such folder"),
+        (["inspect", "EmoDB", "--root", ".", "--options", "{language: en}"], 2, "unknown option of EmoDB"),
+        (["inspect", "Manifest", "--root", "a.csv", "--options", "{lang: en}"], 2, "Did you mean 'language'"),
+        (["inspect", "EmoDB", "--root", ".", "--jsn"], 2, "Did you mean --json"),
+        (["manifest", "EmoDB", "--root", "."], 2, "missing: --out"),
+        (["manifest", "EmoDB", "--root", ".", "--out", "a", "--on_error", "ignore"], 2, "'raise' or 'skip'"),
+    ],
+)
+def test_wrong_usage_is_one_message(
+    words: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run(*words) == code
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+
+
+def test_the_page_tells_every_option(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run() == 0
+    page = capsys.readouterr().out
+    assert all(flag in page for flag in PAGE.flags)
+    unknown = set(PAGE.flags)
+    for name, given in GIVEN.items():
+        unknown &= set(unknown_flags(PAGE.flags, partial(_parse, name, given)))
+    assert unknown == set()
+
+
+def _parse(name: str, given: list[str], words: list[str]) -> object:
+    return build_parser(name).parse_args([*given, *words])
