@@ -82,5 +82,8 @@ def test_real_weights_give_exact_batches(form, shared, clips):
     together = run(encoder, [clips[0], clips[3]])
     alone = run(encoder, clips[3:])
     frames = int(alone.lengths[0])
+    # Upper states hold single values of several hundred, whose rounding alone exceeds 1e-4.
     for state, theirs in zip(together.hidden_states, alone.hidden_states, strict=True):
-        assert (state[1, :frames] - theirs[0, :frames]).abs().max() < 1e-4 * theirs.abs().max().clamp(min=1)
+        difference, scale = state[1, :frames] - theirs[0, :frames], theirs.abs().max().clamp(min=1)
+        assert difference.abs().max() < 1e-4 * scale
+        assert difference.mean(0).abs().max() < 1e-4
