@@ -1,0 +1,176 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+from sercl.corpora.base import Utterance
+from sercl.corpora.hub import HubColumns, read_hub
+from sercl.corpora.registry import read_corpus
+from sercl.errors import CorpusError, MissingExtraError, OutputError, UnknownNameError, UsageError
+from sercl.testing.corpora import fake_corpus
+
+datasets = pytest.importorskip("datasets", reason="the extra `hub` is not installed")
+
+COLUMNS = HubColumns(emotion="label", speaker="who", text="said", id="name")
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> None:
+    datasets.disable_progress_bars()
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> tuple[Utterance, ...]:
+    root = fake_corpus("EmoDB", tmp_path / "emodb", speakers=1, per_emotion=1, seconds=0.02)
+    return read_corpus("EmoDB", root).utterances
+
+
+def table(clips: tuple[Utterance, ...]) -> dict[str, list[object]]:
+    return {
+        "audio": [str(item.path) for item in clips],
+        "label": [item.emotion for item in clips],
+        "who": [item.speaker for item in clips],
+        "said": [item.text for item in clips],
+        "name": [item.id for item in clips],
+    }
+
+
+def saved(folder: Path, columns: dict[str, list[object]], *, embedded: bool = True) -> str:
+    """A dataset as `save_to_disk` leaves it, with the audio in it (embedded) or only named by path."""
+    dataset = datasets.Dataset.from_dict(columns)
+    if embedded:
+        dataset = dataset.cast_column("audio", datasets.Audio(decode=False))
+    dataset.save_to_disk(str(folder))
+    return str(folder)
+
+
+def test_embedded_audio_is_written_to_the_cache_once(tmp_path: Path, clips: tuple[Utterance, ...]) -> None:
+    source, cache = saved(tmp_path / "mine", table(clips)), tmp_path / "cache"
+    listing = read_hub(source, cache=cache, columns=COLUMNS, language="de")
+    assert listing.problems == ()
+    assert [item.path.read_bytes() for item in listing.utterances] == [
+        item.path.read_bytes() for item in clips
+    ]
+    assert {item.path.parent for item in listing.utterances} == {cache}
+    times = {path: path.stat().st_mtime_ns for path in cache.iterdir()}
+    assert len(times) == len(clips)
+    assert read_hub(source, cache=cache, columns=COLUMNS, language="de") == listing
+    assert {path: path.stat().st_mtime_ns for path in cache.iterdir()} == times
+
+
+def test_audio_named_by_path_is_used_where_it_lies(tmp_path: Path, clips: tuple[Utterance, ...]) -> None:
+    source = saved(tmp_path / "mine", table(clips), embedded=False)
+    listing = read_hub(source, cache=tmp_path / "cache", columns=COLUMNS, corpus="X", language="de")
+    assert [
+        (item.id, item.path, item.emotion, item.speaker, item.text, item.language, item.corpus)
+        for item in listing.utterances
+    ] == [(item.id, item.path, item.emotion, item.speaker, item.text, "de", "X") for item in clips]
+    assert not (tmp_path / "cache").exists()
+
+
+def test_class_labels_are_read_by_their_names(tmp_path: Path, clips: tuple[Utterance, ...]) -> None:
+    names = ["wut", "boredom", "Ekel", "fear", "joy", "neutrality", "sadness"]
+    codes = dict(
+        zip(("angry", "bored", "disgusted", "fearful", "happy", "neutral", "sad"), range(7), strict=True)
+    )
+    columns = table(clips) | {"label": [codes[item.emotion] for item in clips]}
+    dataset = datasets.Dataset.from_dict(columns).cast_column("label", datasets.ClassLabel(names=names))
+    dataset.save_to_disk(str(tmp_path / "mine"))
+    listing = read_hub(str(tmp_path / "mine"), cache=tmp_path / "cache", columns=COLUMNS)
+    assert [item.emotion for item in listing.utterances] == [item.emotion for item in clips]
+
+
+def test_words_of_the_users_own(tmp_path: Path, clips: tuple[Utterance, ...]) -> None:
+    source = saved(tmp_path / "mine", table(clips[:2]) | {"label": ["E7", "sad"]}, embedded=False)
+    listing = read_hub(source, cache=tmp_path / "cache", columns=COLUMNS, emotions={"E7": "bored"})
+    assert [item.emotion for item in listing.utterances] == ["bored", "sad"]
+
+
+def test_rows_that_cannot_be_used_are_problems(tmp_path: Path, clips: tuple[Utterance, ...]) -> None:
+    columns = table(clips[:4]) | {"label": ["sad", "envy", "sad", "sad"]}
+    columns["audio"][2] = str(tmp_path / "gone.wav")
+    columns["audio"][3] = None
+    listing = read_hub(saved(tmp_path / "mine", columns, embedded=False), cache=tmp_path, columns=COLUMNS)
+    assert [item.id for item in listing.utterances] == [clips[0].id]
+    assert [(item.kind, item.path.name) for item in listing.problems] == [
+        ("label", clips[1].path.name),
+        ("missing", "gone.wav"),
+        ("missing", "mine"),
+    ]
+    assert "row 2" in listing.problems[0].reason
+    assert "unknown emotion 'envy'" in listing.problems[0].reason
+
+
+def test_a_row_without_class_label_is_a_problem(tmp_path: Path, clips: tuple[Utterance, ...]) -> None:
+    columns = table(clips[:2]) | {"label": [0, -1]}
+    dataset = datasets.Dataset.from_dict(columns)
+    dataset = dataset.cast_column("label", datasets.ClassLabel(names=["sad", "happy"]))
+    dataset.save_to_disk(str(tmp_path / "mine"))
+    listing = read_hub(str(tmp_path / "mine"), cache=tmp_path, columns=COLUMNS)
+    assert [item.emotion for item in listing.utterances] == ["sad"]
+    assert [item.kind for item in listing.problems] == ["label"]
+
+
+def test_splits(tmp_path: Path, clips: tuple[Utterance, ...]) -> None:
+    parts = {"train": clips[:3], "test": clips[3:5], "extra": clips[5:]}
+    tables = {name: datasets.Dataset.from_dict(table(part)) for name, part in parts.items()}
+    datasets.DatasetDict(tables).save_to_disk(str(tmp_path / "mine"))
+
+    def read(split: str | None) -> list[tuple[str, str | None]]:
+        listing = read_hub(str(tmp_path / "mine"), cache=tmp_path, columns=COLUMNS, split=split)
+        return [(item.id, item.split) for item in listing.utterances]
+
+    assert read("test") == [(item.id, "test") for item in clips[3:5]]
+    splits = ["train"] * 3 + ["test"] * 2 + [None] * 2
+    assert read(None) == [(item.id, split) for item, split in zip(clips, splits, strict=True)]
+    with pytest.raises(UnknownNameError, match=r"unknown split of .*mine 'tset'\. Did you mean 'test'"):
+        read("tset")
+
+
+def test_without_ids_the_files_stem_serves(tmp_path: Path, clips: tuple[Utterance, ...]) -> None:
+    source = saved(tmp_path / "mine", table(clips))
+    listing = read_hub(source, cache=tmp_path / "cache", columns=HubColumns(emotion="label"))
+    assert [item.id for item in listing.utterances] == [item.path.stem for item in clips]
+
+
+def test_bytes_without_a_name_get_their_row_as_id(tmp_path: Path, clips: tuple[Utterance, ...]) -> None:
+    columns = table(clips[:1]) | {"audio": [{"bytes": clips[0].path.read_bytes(), "path": None}]}
+    listing = read_hub(
+        saved(tmp_path / "mine", columns), cache=tmp_path / "cache", columns=HubColumns(emotion="label")
+    )
+    assert [(item.id, item.path.suffix) for item in listing.utterances] == [("all-000001", ".wav")]
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "message"),
+    [
+        ("nobody/nothing", CorpusError, r"nobody/nothing: cannot be loaded .*needs the network"),
+        (".", CorpusError, r"cannot be loaded .*Give a folder written by save_to_disk"),
+    ],
+)
+def test_a_source_that_cannot_be_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, error: type[Exception], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(error, match=message):
+        read_hub(source, cache=tmp_path)
+
+
+def test_a_column_that_is_not_there(tmp_path: Path, clips: tuple[Utterance, ...]) -> None:
+    source = saved(tmp_path / "mine", table(clips), embedded=False)
+    with pytest.raises(UnknownNameError, match=r"emotion column of .* 'lable'\. Did you mean 'label'"):
+        read_hub(source, cache=tmp_path, columns=HubColumns(emotion="lable"))
+    with pytest.raises(UsageError, match="'audio' and 'emotion' need a column"):
+        HubColumns(audio="")
+
+
+def test_an_unwritable_cache_is_an_output_error(tmp_path: Path, clips: tuple[Utterance, ...]) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot be written"):
+        read_hub(saved(tmp_path / "mine", table(clips)), cache=tmp_path / "file", columns=COLUMNS)
+
+
+def test_without_the_package_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'sercl\[hub\]'"):
+        read_hub(str(tmp_path), cache=tmp_path)
