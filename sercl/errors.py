@@ -50,7 +50,7 @@ class UnknownOptionError(UsageError):
     def __init__(self, option: str, legal: Iterable[str], hint: str) -> None:
         names = list(legal)
         self.option = option
-        self.near = near_names(option, names) or near_names(option.split(".")[0], names)
+        self.near = near_names(option, names, cutoff=0.75) or near_names(option.split(".")[0], names)
         guess = f" Did you mean {' or '.join(self.near)}?" if self.near else ""
         super().__init__(f"unknown option {option}.{guess} {hint}")
 
@@ -129,13 +129,22 @@ class MissingExtraError(SerclError, ImportError):
     """
 
     def __init__(self, package: str, extra: str, job: str) -> None:
-        super().__init__(f"{job} needs the package {package!r}. Install it with: pip install 'sercl[{extra}]'")
+        super().__init__(
+            f"{job} needs the package {package!r}. Install it with: pip install 'sercl[{extra}]'"
+        )
 
 
-def near_names(name: str, legal: Iterable[str], count: int = 3) -> list[str]:
-    """Return up to `count` legal names that look like `name`, nearest first, ignoring case and punctuation."""
+def near_names(name: str, legal: Iterable[str], count: int = 3, cutoff: float = 0.6) -> list[str]:
+    """Return up to `count` legal names that look like `name`, nearest first.
+
+    Args:
+        name: What the user gave; case and punctuation do not matter.
+        legal: Every legal name.
+        count: Most names returned.
+        cutoff: Least similarity, 0 to 1 (as of `difflib.get_close_matches`).
+    """
     by_key = {_squash(item): item for item in legal}
-    keys = difflib.get_close_matches(_squash(name), by_key, n=count, cutoff=0.6)
+    keys = difflib.get_close_matches(_squash(name), by_key, n=count, cutoff=cutoff)
     return [by_key[key] for key in keys]
 
 

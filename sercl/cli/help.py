@@ -1,6 +1,7 @@
 """Help pages a person can read: what it is, the options people use, examples."""
 
 import importlib
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from rich.text import Text
 
 from sercl.errors import UnknownOptionError, UsageError
 
+_COMMAND_WIDTH = 70
 _NONSENSE = "nonsense"
 
 Rows = Sequence[tuple[str, str]]
@@ -92,8 +94,18 @@ def examples(rows: Rows) -> list[RenderableType]:
         return []
     lines: list[RenderableType] = [Text(""), Text("Examples", style="bold")]
     for purpose, command in rows:
-        lines += [Text(f"  # {purpose}", style="dim"), Text(f"  {command}", overflow="fold")]
+        lines += [Text(f"  # {purpose}", style="dim"), Text(f"  {_continued(command)}")]
     return lines
+
+
+def _continued(command: str) -> str:
+    """Break a long command before its options, so that it can be copied whole."""
+    lines = [""]
+    for part in re.split(r" (?=--)", command):
+        if lines[-1] and len(lines[-1]) + len(part) > _COMMAND_WIDTH:
+            lines.append("")
+        lines[-1] += f" {part}" if lines[-1] else part
+    return " \\\n      ".join(lines)
 
 
 def unknown_flags(flags: Iterable[str], parse: Callable[[list[str]], object]) -> list[str]:

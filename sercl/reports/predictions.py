@@ -22,11 +22,11 @@ def table_lines(predictions: "Iterable[Prediction]", classes: Sequence[str]) -> 
     heading = "  ".join(f"{name:>{width}}" for name, width in zip(classes, widths, strict=True))
     yield Text(f"{'emotion':<{first}}  {heading}  {'seconds':>7}  file", style="bold")
     for prediction in predictions:
-        row = Text(f"{prediction.emotion:<{first}}", style="cyan")
+        row = Text.assemble((f"{prediction.emotion:<{first}}", "cyan"))
         for name, width in zip(classes, widths, strict=True):
             style = "bold" if name == prediction.emotion else "dim"
             row.append(f"  {prediction.probabilities[name]:>{width}.2f}", style=style)
-        yield row.append(f"  {prediction.seconds:>7.2f}  {prediction.source}", style="default")
+        yield row.append(f"  {prediction.seconds:>7.2f}  {prediction.source}")
 
 
 def csv_lines(predictions: "Iterable[Prediction]", classes: Sequence[str]) -> Iterator[str]:
