@@ -85,10 +85,9 @@ class WhisperEncoder(Encoder):
     def _run(self, features: Tensor, mel_mask: Tensor | None) -> Tensor:
         # WhisperEncoder.forward of transformers, which refuses any length but 30 s and takes no mask.
         model = self.model
-        hidden = F.gelu(model.conv1(features))
-        if mel_mask is not None:
-            hidden = hidden.masked_fill(~mel_mask[:, None, :], 0.0)
-        hidden = F.gelu(model.conv2(hidden)).transpose(1, 2)
+        # Valid frames see nothing of the padding here: it is zero in the features, and the second convolution
+        # reaches from mel frame 2k - 1 to 2k + 1 only, while each row has twice as many mel frames as frames.
+        hidden = F.gelu(model.conv2(F.gelu(model.conv1(features)))).transpose(1, 2)
         hidden = hidden + model.embed_positions.weight[: hidden.shape[1]]
         hidden = F.dropout(hidden, p=model.dropout, training=self.training)
         attention_mask = self._attention_mask(hidden, mel_mask)
