@@ -82,7 +82,7 @@ def _finish(drafts: Sequence[Draft], index: int, labels: LabelScheme, config: Fo
     draft = drafts[index]
     train = draft.train
     if config.balance or config.per_emotion is not None:
-        train = balanced(train, labels, config.per_emotion, config.seed, index)
+        train = balanced(train, labels, config.per_emotion, config.seed)
     fold = Fold(
         scheme=config.scheme,
         index=index,

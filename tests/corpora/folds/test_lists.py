@@ -3,7 +3,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sercl.corpora.base import Utterance
@@ -166,6 +166,7 @@ def test_a_file_name_that_fits_two_utterances_fits_none() -> None:
     assert index.find("wang_angry_201.wav") == twins[1]
 
 
+@example({"a", "a.flac", "a.flac.flac", "x/a"})
 @given(
     st.sets(
         st.text(min_size=1, alphabet=st.characters(exclude_categories=["Cs", "Cc"])), min_size=1, max_size=5

@@ -58,16 +58,13 @@ def test_balance_draws_training_only_down_to_the_rarest_class() -> None:
 
 
 def test_per_emotion_draws_that_many_by_the_seed() -> None:
-    drawn = [
-        make_fold(even("abcde", 9), LABELS, FoldConfig(per_emotion=7, seed=seed)).counts["train"]
-        for seed in (1, 2)
-    ]
-    assert drawn == [dict.fromkeys(FOUR, 7)] * 2
-    lists = [
-        {item.id for item in make_fold(even("abcde", 9), LABELS, FoldConfig(per_emotion=7, index=i)).train}
-        for i in (0, 1)
-    ]
-    assert lists[0] != lists[1]
+    first, again, other = (
+        make_fold(even("abcde", 9), LABELS, FoldConfig(scheme="loso", per_emotion=7, seed=seed))
+        for seed in (1, 1, 2)
+    )
+    assert first.counts["train"] == other.counts["train"] == dict.fromkeys(FOUR, 7)
+    assert set(ids(first.train)) == set(ids(again.train))
+    assert set(ids(first.train)) != set(ids(other.train))
 
 
 def test_per_emotion_beyond_what_there_is() -> None:

@@ -9,7 +9,9 @@ import pytest
 from sercl.corpora.base import Utterance
 from sercl.corpora.folds import Fold, FoldConfig, make_folds
 from sercl.corpora.labels import label_scheme
+from sercl.corpora.registry import read_corpus
 from sercl.errors import FoldError, SpeakerOverlapError
+from sercl.testing.corpora import fake_corpus
 from tests.corpora.folds.samples import FOUR, esd, even, iemocap, pavoque, utterance
 
 LABELS = label_scheme("4")
@@ -71,6 +73,14 @@ def test_the_same_2000_utterances_serve_all_folds(corpus: Callable[[], list[Utte
     sets = [{item.id for part in fold.parts.values() for item in part} for fold in folds]
     assert len(sets[0]) == 2000
     assert all(ids == sets[0] for ids in sets)
+
+
+@pytest.mark.parametrize("name", ["ESD", "IEMOCAP"])
+def test_what_the_readers_give_fits_the_scheme(name: str, tmp_path: Path) -> None:
+    root = fake_corpus(name, tmp_path, speakers=10, per_emotion=50, seconds=0.02, same_audio=True)
+    folds = make_folds(read_corpus(name, root).utterances, LABELS, CONFIG)
+    assert [fold.counts["test"] for fold in folds] == [CELL] * 5
+    assert not any(fold.shared_speakers for fold in folds)
 
 
 def test_esd_holds_out_two_speakers_and_parts_are_drawn_at_random() -> None:

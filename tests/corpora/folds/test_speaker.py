@@ -87,12 +87,24 @@ def test_validation_leaves_the_only_speaker_of_a_class_in_training() -> None:
     assert all(fold.counts["train"]["excited"] == 5 for fold in folds)
 
 
+def test_a_class_with_one_utterance_stays_in_training() -> None:
+    rare = corpus({name: {"angry": 8, "happy": 8, "neutral": 8, "sad": 1} for name in "ab"})
+    fold = make_fold(rare, LABELS, FoldConfig(count=2, validation=0.5))
+    assert (fold.counts["train"]["sad"], fold.counts["validation"]["sad"]) == (1, 0)
+
+
 def test_with_two_speakers_validation_is_cut_from_training_and_says_so() -> None:
     fold = make_fold(even(["a", "b"], 20), LABELS, FoldConfig(count=2))
     assert fold.counts["validation"] == dict.fromkeys(FOUR, 3)
     assert any("no second speaker" in note for note in fold.notes)
     assert any(note.startswith("validation and training share speakers") for note in fold.notes)
     assert not fold.shared_speakers
+
+
+def test_folds_validate_on_different_speakers() -> None:
+    folds = make_folds(even([f"s{i}" for i in range(10)], 2), LABELS, FoldConfig())
+    held = [item.speaker for fold in folds for item in fold.validation]
+    assert len(set(held)) == 10
 
 
 def test_too_few_speakers_for_the_folds() -> None:
