@@ -178,6 +178,16 @@ def test_errors_of_constructors_come_out_as_they_were_raised(
     assert str(caught.value) == message
 
 
+def test_an_error_of_a_value_check_comes_out_as_it_was_raised(parser: SerclParser) -> None:
+    def level(text: str) -> int:
+        raise UsageError(f"level {text}: legal are 1 to 3.")
+
+    parser.add_argument("--level", type=level)
+    with pytest.raises(UsageError) as caught:
+        parser.parse_args([*EMO, "--level", "9"])
+    assert str(caught.value) == "level 9: legal are 1 to 3."
+
+
 def test_unknown_flags_of_a_class_are_found(parser: SerclParser) -> None:
     flags = ["--rate", "--data.root", "--data.n", "--data.loader.batch_seconds", "--data.m", "--rato"]
     assert unknown_flags(flags, lambda words: parser.parse_args([*EMO, *words])) == ["--data.m", "--rato"]
