@@ -64,6 +64,13 @@ def test_outtakes_come_only_when_asked_for_and_get_numbers(tmp_path: Path) -> No
     assert extra[0].start != extra[1].start
 
 
+def test_cut_outtakes_come_only_when_asked_for(tmp_path: Path) -> None:
+    for name in ("m0001-angry", "m0001-outtakes"):
+        (tmp_path / f"{name}.wav").touch()
+    assert [item.id for item in read(tmp_path).utterances] == ["m0001-angry"]
+    assert [item.emotion for item in read(tmp_path, outtakes=True).utterances] == ["angry", "unknown"]
+
+
 def test_outtakes_that_name_a_style_are_not_taken_for_it(tmp_path: Path) -> None:
     write_list(tmp_path, "angry", entry("m0001"))
     write_list(tmp_path, "outtakes", entry("m0001"))
