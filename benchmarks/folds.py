@@ -22,10 +22,14 @@ from sercl.studies.evaluation import evaluate
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--key", default="--data.folds.index", help="option that picks the fold; more joined by ,")
+    parser.add_argument(
+        "--key", default="--data.folds.index", help="option that picks the fold; more joined by ,"
+    )
     parser.add_argument("fit", nargs="*", help="options of sercl fit, behind --")
     options = parser.parse_args()
     begin = time.perf_counter()
@@ -37,7 +41,17 @@ def run_fold(options: argparse.Namespace, index: int) -> dict:
     folder = options.out / f"fold{index}"
     if not (folder / "results.json").is_file():
         keys = [word for key in options.key.split(",") for word in (key, str(index))]
-        command = [sys.executable, "-m", "sercl", "fit", *options.fit, *keys, "--out", str(folder), "--overwrite"]
+        command = [
+            sys.executable,
+            "-m",
+            "sercl",
+            "fit",
+            *options.fit,
+            *keys,
+            "--out",
+            str(folder),
+            "--overwrite",
+        ]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return json.loads((folder / "results.json").read_text())
 
@@ -49,7 +63,9 @@ def show(runs: list[dict], out: Path, seconds: float) -> None:
     for index, run in enumerate(runs):
         scores = [f"{100 * run['scores'][name]['value']:.1f}" for name in ("uar", "wa")]
         stage = run["stages"][-1]
-        grid.add_row(str(index), *scores, str(stage["chosen_state"]), str(stage["epochs"]), f"{run['seconds']:.0f}")
+        grid.add_row(
+            str(index), *scores, str(stage["chosen_state"]), str(stage["epochs"]), f"{run['seconds']:.0f}"
+        )
     console.print(grid)
     mean = sum(run["scores"]["uar"]["value"] for run in runs) / len(runs)
     rows = [row for index in range(len(runs)) for row in read(out / f"fold{index}" / "predictions.csv")]

@@ -3,6 +3,8 @@ from pathlib import Path
 
 import pytest
 
+# Output is read back at the width of a pipe, whatever terminal the tests were started from.
+os.environ.pop("COLUMNS", None)
 # Two or more xdist workers on a small machine must not each take every core.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")

@@ -5,7 +5,7 @@ import shlex
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sercl.cli.console import progress, stdout
 from sercl.cli.data_progress import stage_progress
@@ -93,7 +93,9 @@ def show(results: "RunResults", folder: Path, as_json: bool) -> None:
     from sercl.reports.training import stages_table
 
     scores = results.scores
-    confusion_figure(scores.confusion, scores.classes, folder / "confusion.png", f"{results.data['name']}, test")
+    confusion_figure(
+        scores.confusion, scores.classes, folder / "confusion.png", f"{results.data['name']}, test"
+    )
     if as_json:
         print(json.dumps(results.to_dict(), ensure_ascii=False))
         return
@@ -101,4 +103,6 @@ def show(results: "RunResults", folder: Path, as_json: bool) -> None:
     stdout.print(results_table(scores, f"Results: {results.data['name']}, test part", results.notes))
     stdout.print(confusion_text(scores.confusion, scores.classes))
     stdout.print(f"\nEverything is in {folder}. Predict with:", soft_wrap=True)
-    stdout.print(f"  sercl predict {shlex.quote(results.stages[-1].checkpoint)} FILE_OR_FOLDER", soft_wrap=True)
+    stdout.print(
+        f"  sercl predict {shlex.quote(results.stages[-1].checkpoint)} FILE_OR_FOLDER", soft_wrap=True
+    )

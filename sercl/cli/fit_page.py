@@ -12,7 +12,10 @@ PAGE = ShortPage(
         ("-c, --config FILE", "YAML with any of the options; several compose, later ones win"),
         ("--data NAME", "Corpus (`sercl corpus list`), Manifest, HuggingFace, or LanguagePair"),
         ("--data.root DIR", "Where the corpus lies"),
-        ("--data.folds.scheme NAME", "speaker (default), loso, official, paper or csv; --data.folds.index N picks one"),
+        (
+            "--data.folds.scheme NAME",
+            "speaker (default), loso, official, paper or csv; --data.folds.index N picks one",
+        ),
         ("--model.encoder NAME", "Preset (whisper-base, wavlm-large, ...), hub id, or folder"),
         ("--model.adapter NAME", "none (frozen, default), full, or lora, bottleneck, gating joined by +"),
         ("--model.layer LAYER", "Hidden state 0..N, last, weighted, or auto: validation chooses"),
@@ -21,16 +24,22 @@ PAGE = ShortPage(
         ("--out DIR", "The run's folder; --resume continues it, --overwrite replaces it"),
     ),
     examples=(
-        ("Frozen encoder, layer chosen on validation, speaker-disjoint", "sercl fit --data EmoDB --data.root emodb"),
+        (
+            "Frozen encoder, layer chosen on validation, speaker-disjoint",
+            "sercl fit --data EmoDB --data.root emodb",
+        ),
         (
             "Adapters on the first eight blocks",
-            "sercl fit --data ESD --data.root ESD --model.adapter lora+bottleneck+gating --model.last_block 7",
+            "sercl fit --data ESD --data.root ESD --model.adapter lora+bottleneck+gating "
+            "--model.last_block 7",
         ),
         (
             "German to English without a single English label",
-            "sercl fit --data LanguagePair --data.setting zero-shot --data.source EmoDB --data.source.root emodb "
-            "--data.target RAVDESS --data.target.root ravdess",
+            "sercl fit --data LanguagePair --data.setting zero-shot --data.source EmoDB "
+            "--data.source.root emodb --data.target RAVDESS --data.target.root ravdess",
         ),
     ),
-    more="--help-all lists every option; --data.help NAME those of one corpus; --print_config the whole YAML.",
+    more=(
+        "--help-all lists every option; --data.help NAME those of one corpus; --print_config the whole YAML."
+    ),
 )

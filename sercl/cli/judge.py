@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 PAGE = ShortPage(
     usage="sercl {name} --ckpt FILE [--data CORPUS --data.root DIR] [OPTIONS]",
     summary=(
-        "Score a checkpoint on the {part} part. Without --data and --config the data of the run that wrote the "
-        "checkpoint are used (its config.yaml)."
+        "Score a checkpoint on the {part} part. Without --data and --config the data of the run that wrote "
+        "the checkpoint are used (its config.yaml)."
     ),
     options=(
         ("--ckpt FILE", "Checkpoint that `sercl fit` wrote; it brings the model"),
@@ -31,7 +31,10 @@ PAGE = ShortPage(
     ),
     examples=(
         ("The run's own {part} part", "sercl {name} --ckpt checkpoints/RUN/best.ckpt"),
-        ("Another corpus", "sercl {name} --ckpt checkpoints/RUN/best.ckpt --data RAVDESS --data.root ravdess"),
+        (
+            "Another corpus",
+            "sercl {name} --ckpt checkpoints/RUN/best.ckpt --data RAVDESS --data.root ravdess",
+        ),
     ),
     more="--help-all lists every option.",
 )
@@ -82,7 +85,9 @@ def with_own_config(words: list[str]) -> list[str]:
     for folder in (path.parent, path.parent.parent):  # a stage of two-stage training lies one level deeper
         if (folder / "config.yaml").is_file():
             return ["--config", str(folder / "config.yaml"), *words]
-    raise UsageError(f"{path}: no config.yaml beside it, so say what to judge it on: --data NAME --data.root DIR.")
+    raise UsageError(
+        f"{path}: no config.yaml beside it, so say what to judge it on: --data NAME --data.root DIR."
+    )
 
 
 def _judge(cli: "Cli", part: str) -> None:
@@ -97,7 +102,9 @@ def _judge(cli: "Cli", part: str) -> None:
     begin = time.perf_counter()
     task = EmotionClassifier.restore(cli.config["ckpt"])
     if list(cli.data.classes) != task.classes:
-        raise UsageError(f"the checkpoint's classes are {task.classes}, the data's {cli.data.classes}: set --data.labels.")
+        raise UsageError(
+            f"the checkpoint's classes are {task.classes}, the data's {cli.data.classes}: set --data.labels."
+        )
     set_up(cli.data)
     if not cli.config["json"]:
         stdout.print(data_table(cli.data.report))

@@ -1,4 +1,4 @@
-"""One parser for every command that trains or judges: groups data, model, trainer, and sercl's own options."""
+"""One parser for every command that trains or judges: groups data, model, trainer, and sercl's own."""
 
 import copy
 import logging
@@ -22,7 +22,8 @@ from sercl.tasks.classification import EmotionClassifier
 
 TRAINER_DEFAULTS: dict[str, Any] = {
     "max_epochs": 100,
-    "num_sanity_val_steps": 0,  # the data are checked at set-up, and a layer is chosen on the whole validation part
+    # The data are checked at set-up, and a layer is chosen on the whole validation part.
+    "num_sanity_val_steps": 0,
     "enable_model_summary": False,
     "use_distributed_sampler": False,  # our batch sampler deals batches out to processes itself
     "log_every_n_steps": 1,
@@ -123,7 +124,9 @@ class Cli(LightningCLI):
         config = copy.deepcopy(dict(self.built["trainer"]))
         config["callbacks"] = [*_as_list(config.get("callbacks")), RandomState()]
         if folder is None:
-            return L.Trainer(**config | {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False})
+            return L.Trainer(
+                **config | {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+            )
         stopper = EarlyStopping(**self.config["early_stopping"].as_dict())
         saver = ModelCheckpoint(**{**self.config["checkpoint"].as_dict(), "dirpath": str(folder)})
         config["callbacks"] += [stopper, saver, FitProgress(stopper)]
@@ -139,7 +142,7 @@ class Cli(LightningCLI):
         for key in ("config", *RUN_KEYS):
             config.pop(key, None)
         with atomic_path(path) as temporary:
-            text = self.parser.dump(config, skip_none=False, skip_validation=True, format="yaml")
+            text = self.parser.dump(config, skip_unset=False, skip_validation=True, format="yaml")
             temporary.write_text(text, encoding="utf-8")
 
 

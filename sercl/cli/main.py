@@ -27,14 +27,15 @@ def main(argv: list[str] | None = None) -> int:
     words, debug = _take_debug(sys.argv[1:] if argv is None else argv)
     _let_odd_names_through(sys.stdout)
     try:
-        code = _dispatch(words)
+        code = dispatch(words)
         sys.stdout.flush()
     except BaseException as error:
         return report(error, debug)
     return code
 
 
-def _dispatch(words: list[str]) -> int:
+def dispatch(words: list[str]) -> int:
+    """Run one command and return its exit code; errors pass through, unlike in `main`."""
     if not words or words[0] in _HELP:
         _print_front_page()
         return 0

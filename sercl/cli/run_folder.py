@@ -40,8 +40,8 @@ def claim(folder: Path, resume: bool, overwrite: bool) -> Path:
         raise UsageError(f"{folder}: holds no run to resume (no config.yaml). Leave --resume out.")
     if held and not (resume or overwrite):
         raise UsageError(
-            f"{folder}: already holds {', '.join(held)}. Continue it with --resume, replace it with --overwrite, "
-            "or choose another --out."
+            f"{folder}: already holds {', '.join(held)}. Continue it with --resume, replace it with "
+            "--overwrite, or choose another --out."
         )
     _make(folder, fresh=overwrite and any((folder / name).exists() for name in _MARKS))
     return folder

@@ -17,8 +17,8 @@ def check_layer(layer: int | str, num_states: int) -> int | str:
     """Return the layer choice with "last" resolved to its number.
 
     Args:
-        layer: Hidden state 0..N (0 = input of block 1, k = output of block k), "last", "weighted" (learned sum of
-            all) or "auto" (one head per hidden state, the best on validation data is used).
+        layer: Hidden state 0..N (0 = input of block 1, k = output of block k), "last", "weighted" (learned
+            sum of all) or "auto" (one head per hidden state, the best on validation data is used).
         num_states: N + 1.
 
     Raises:
@@ -73,7 +73,7 @@ class Readout(nn.Module):
         self.register_buffer("chosen", torch.tensor(0, dtype=torch.int64))
 
     def select(self, features: Tensor) -> Tensor:
-        """Return the hidden states that are read: `[batch, states, dim]` -> `[batch, len(self.states), dim]`."""
+        """Return what is read: `[batch, states, dim]` -> `[batch, len(self.states), dim]`."""
         return features if len(self.states) == features.shape[1] else features[:, self.states]
 
     def forward(self, features: Tensor) -> Tensor:

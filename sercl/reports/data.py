@@ -17,15 +17,17 @@ def data_table(report: DataReport) -> RenderableType:
     for part, split in report.splits.items():
         counts = [str(split.classes[name]) for name in report.classes]
         row = [part, f"{split.corpus} ({', '.join(split.languages)})", *counts]
-        grid.add_row(*row, str(split.utterances), f"{split.seconds / 60:.1f}", _speakers(list(split.speakers)))
+        grid.add_row(
+            *row, str(split.utterances), f"{split.seconds / 60:.1f}", _speakers(list(split.speakers))
+        )
     return Group(grid, *(Text(line, style="yellow") for line in left_out(report)))
 
 
 def left_out(report: DataReport) -> list[str]:
     """Return a line for everything that is on disk but not in use, and the notes."""
     lines = [
-        f"Dropped, no class in the label scheme: {', '.join(f'{n} {emotion}' for emotion, n in counts.items())} "
-        f"({corpus})"
+        f"Dropped, no class in the label scheme: "
+        f"{', '.join(f'{n} {emotion}' for emotion, n in counts.items())} ({corpus})"
         for corpus, counts in report.dropped.items()
         if counts
     ]

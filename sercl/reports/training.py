@@ -28,7 +28,9 @@ def model_lines(model: Mapping[str, Any]) -> RenderableType:
 def stages_table(stages: Sequence[StageResult]) -> RenderableType:
     """Return a row per stage of training."""
     numbers = ("Best epoch", "Epochs", "Value", "Seconds")
-    grid = table("Stage", "Selected by", *numbers, "Hidden state", "Ended by", title="Training", numbers=numbers)
+    grid = table(
+        "Stage", "Selected by", *numbers, "Hidden state", "Ended by", title="Training", numbers=numbers
+    )
     for stage in stages:
         grid.add_row(
             stage.stage,

@@ -83,7 +83,7 @@ def summarise(
         part=part,
         scores=evaluate(
             truth=[row.truth for row in scored],
-            predicted=[predicted(row) for row in scored],
+            predicted=[row.predicted for row in scored],
             speakers=[speakers[row.id] for row in scored],
             classes=task.classes,
         ),
@@ -122,19 +122,17 @@ def environment(seed: object) -> dict[str, Any]:
     }
 
 
-def predicted(row: Scored) -> int:
-    """Return the index of the most probable class."""
-    return max(range(len(row.probabilities)), key=row.probabilities.__getitem__)
-
-
 def save(results: RunResults, scored: Sequence[Scored], data: EmotionDataModule, folder: Path) -> None:
     """Write `results.json` and `predictions.csv` into a run's folder, each whole or not at all."""
     write_text(folder / "results.json", json.dumps(results.to_dict(), indent=2, ensure_ascii=False) + "\n")
-    with atomic_path(folder / "predictions.csv") as path, path.open("w", newline="", encoding="utf-8") as file:
+    with (
+        atomic_path(folder / "predictions.csv") as path,
+        path.open("w", newline="", encoding="utf-8") as file,
+    ):
         writer = csv.writer(file)
         classes = results.scores.classes
         writer.writerow(["id", "speaker", "truth", "predicted", *classes])
         speakers = {utterance.id: utterance.speaker for utterance in data.utterances_in_use}
         for row in scored:
-            names = [classes[row.truth], classes[predicted(row)]]
+            names = [classes[row.truth], classes[row.predicted]]
             writer.writerow([row.id, speakers[row.id], *names, *(f"{p:.6f}" for p in row.probabilities)])

@@ -55,7 +55,9 @@ def stage_folder(folder: Path, stage: str, stages: tuple[str, ...]) -> Path:
     return folder if len(stages) == 1 else folder / stage
 
 
-def extract_features(task: EmotionClassifier, data: EmotionDataModule, device: Any, progress: Progress) -> bool:
+def extract_features(
+    task: EmotionClassifier, data: EmotionDataModule, device: Any, progress: Progress
+) -> bool:
     """Let a frozen encoder see each utterance once, if nothing in the set-up needs it again.
 
     Returns:
@@ -82,7 +84,9 @@ def train(
     for stage in data.stages:
         data.set_stage(stage)
         place = stage_folder(folder, stage, data.stages)
-        result = (_finished(place) if resume else None) or _run_stage(task, data, trainer_for, stage, place, resume)
+        result = (_finished(place) if resume else None) or _run_stage(
+            task, data, trainer_for, stage, place, resume
+        )
         load_weights(task, Path(result.checkpoint))
         results.append(replace(result, chosen_state=task.readout.chosen_state))
         write_text(place / "stage.json", json.dumps(asdict(results[-1]), indent=2))
@@ -96,7 +100,9 @@ def load_weights(task: EmotionClassifier, path: Path) -> None:
     task.load_state_dict(stored["state_dict"])
 
 
-def score(task: EmotionClassifier, data: EmotionDataModule, trainer: L.Trainer, part: str = "test") -> list[Scored]:
+def score(
+    task: EmotionClassifier, data: EmotionDataModule, trainer: L.Trainer, part: str = "test"
+) -> list[Scored]:
     """Return truth and probabilities of every utterance of a part ("test" or "validation"), ordered by id."""
     data.setup(part if part == "test" else "validate")
     loader = data.test_dataloader() if part == "test" else data.val_dataloader()
@@ -116,7 +122,9 @@ def _run_stage(
     trainer = trainer_for(stage, place)
     last = place / "last.ckpt"
     begin = time.perf_counter()
-    trainer.fit(task, datamodule=data, ckpt_path=last if resume and last.is_file() else None, weights_only=True)
+    trainer.fit(
+        task, datamodule=data, ckpt_path=last if resume and last.is_file() else None, weights_only=True
+    )
     if trainer.interrupted:
         raise KeyboardInterrupt
     return _summary(trainer, stage, time.perf_counter() - begin)
@@ -148,5 +156,7 @@ def _finished(place: Path) -> StageResult | None:
         return None
     result = StageResult(**json.loads(record.read_text(encoding="utf-8")))
     if not Path(result.checkpoint).is_file():
-        raise CheckpointError(f"{record}: names {result.checkpoint}, which is not there. Train again with --overwrite.")
+        raise CheckpointError(
+            f"{record}: names {result.checkpoint}, which is not there. Train again with --overwrite."
+        )
     return result

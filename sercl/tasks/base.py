@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import lightning.pytorch as L
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sercl.batch import AudioBatch
 from sercl.models.adapters import AdapterOptions, attach
@@ -42,7 +42,9 @@ class EncoderTask(L.LightningModule):
         self.adapters = attach(encoder, adapter, adapters, adapter_blocks)
         self.optimizer_config = optimizer
         self.save_full = save_full
-        self.strict_loading = False  # a slim checkpoint lacks the frozen encoder; `load_state_dict` checks the rest
+        self.strict_loading = (
+            False  # a slim checkpoint lacks the frozen encoder; `load_state_dict` checks the rest
+        )
 
     @property
     @abstractmethod
@@ -100,7 +102,9 @@ class EncoderTask(L.LightningModule):
         """Refuse a checkpoint of another format, task or encoder."""
         verify(checkpoint, self.encoder, self.description)
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
         """Load weights; only the frozen encoder may be absent, and nothing may be left over."""
         result = super().load_state_dict(state_dict, strict=False, assign=assign)
         allowed = self._frozen_encoder_keys()
@@ -111,6 +115,10 @@ class EncoderTask(L.LightningModule):
         trained = {name for name, p in self.named_parameters(remove_duplicate=False) if p.requires_grad}
         return {f"encoder.{name}" for name in self.encoder.state_dict()} - trained
 
+    def _sum_over_processes(self, values: Tensor) -> Tensor:
+        total: Tensor = self.trainer.strategy.reduce(values, reduce_op="sum")
+        return total
+
     def _all_gather_rows(self, rows: list[Any]) -> list[Any]:
         """Return the rows of every process, in rank order."""
         if self.trainer.world_size == 1:
@@ -118,5 +126,3 @@ class EncoderTask(L.LightningModule):
         gathered: list[list[Any]] = [[] for _ in range(self.trainer.world_size)]
         torch.distributed.all_gather_object(gathered, rows)
         return [row for part in gathered for row in part]
-
-

@@ -14,9 +14,12 @@ class RandomState(L.Callback):
     Lightning stores none of them; without it, dropout after a resume differs from the uninterrupted run.
     """
 
+    def __init__(self) -> None:
+        self._pending: dict[str, Any] | None = None
+
     def state_dict(self) -> dict[str, Any]:
         """Return the generators' states as plain data and tensors."""
-        _, keys, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002
+        _, keys, position, has_gauss, cached = np.random.get_state()
         version, internal, gauss = random.getstate()
         return {
             "torch": torch.get_rng_state(),
@@ -31,14 +34,14 @@ class RandomState(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Set the generators to where the checkpoint left them."""
-        state = getattr(self, "_pending", None)
+        state = self._pending
         if state is None:
             return
         torch.set_rng_state(state["torch"].cpu())
         if state["cuda"] and len(state["cuda"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all(state["cuda"])
         keys, position, has_gauss, cached = state["numpy"]
-        np.random.set_state(("MT19937", keys.numpy().astype(np.uint32), position, has_gauss, cached))  # noqa: NPY002
+        np.random.set_state(("MT19937", keys.numpy().astype(np.uint32), position, has_gauss, cached))
         version, internal, gauss = state["python"]
         random.setstate((version, tuple(internal), gauss))
         self._pending = None

@@ -72,7 +72,9 @@ def verify(checkpoint: dict[str, Any], encoder: Encoder, description: dict[str, 
     check_format(about)
     for key in ("task", "classes"):
         if about[key] != description[key]:
-            raise CheckpointError(f"the checkpoint's {key} is {about[key]!r}, the model's is {description[key]!r}.")
+            raise CheckpointError(
+                f"the checkpoint's {key} is {about[key]!r}, the model's is {description[key]!r}."
+            )
     saved = about["encoder"]
     if not about["full"] and saved["fingerprint"] != encoder.fingerprint:
         raise CheckpointError(
@@ -86,4 +88,6 @@ def verify_state(missing: Sequence[str], unexpected: Sequence[str]) -> None:
     """Raise `CheckpointError` for weights that are absent or left over."""
     for what, keys in (("lacks", missing), ("holds unknown", unexpected)):
         if keys:
-            raise CheckpointError(f"the checkpoint {what} weights: {', '.join(keys[:3])} ({len(keys)} in all).")
+            raise CheckpointError(
+                f"the checkpoint {what} weights: {', '.join(keys[:3])} ({len(keys)} in all)."
+            )

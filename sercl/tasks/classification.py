@@ -1,9 +1,9 @@
 """Emotion of a whole utterance: encoder, adapters, pooling, layer choice and head in one LightningModule."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, is_dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, cast
 
 import torch
 from torch import Tensor
@@ -11,18 +11,19 @@ from torch.nn import functional as F
 
 from sercl.batch import AudioBatch, FeatureBatch
 from sercl.errors import CheckpointError, UnknownNameError, UsageError
-from sercl.metrics.classification import EmotionMetrics
 from sercl.models.adapters import AdapterOptions
-from sercl.models.encoders import Encoder, load_encoder, rebuild_encoder
+from sercl.models.encoders import rebuild_encoder
 from sercl.models.pooling import build_pooling
 from sercl.models.readout import Readout, check_layer
+from sercl.models.standardize import Standardizer
 from sercl.tasks import checkpoint as checkpoints
 from sercl.tasks.base import EncoderTask
+from sercl.tasks.candidates import CandidateScores
+from sercl.tasks.hparams import plain, revive
+from sercl.tasks.layers import default_layer, load_for_layer
 from sercl.tasks.optim import OptimizerConfig
 
 CLASS_WEIGHTS = ("none", "balanced")
-
-Config = TypeVar("Config")
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ class Scored:
     truth: int
     probabilities: list[float]
 
+    @property
+    def predicted(self) -> int:
+        """Index of the most probable class."""
+        return max(range(len(self.probabilities)), key=self.probabilities.__getitem__)
+
 
 class EmotionClassifier(EncoderTask):
     """A speech encoder that tells the emotion of an utterance.
@@ -40,8 +46,9 @@ class EmotionClassifier(EncoderTask):
     Args:
         encoder: Speech encoder: a preset (whisper-base, wavlm-large, ...), a hub id or a folder.
         adapter: none (frozen encoder), full (train the encoder), or lora, bottleneck, gating joined by "+".
-        layer: Hidden state to read: a number from 0 (input of block 1) to N, last, weighted (learned sum of all) or
-            auto (one head per hidden state; validation chooses). Null: auto with a frozen encoder, else last.
+        layer: Hidden state to read: a number from 0 (input of block 1) to N, last, weighted (learned sum of
+            all) or auto (one head per hidden state; validation chooses). Null: auto with a frozen encoder,
+            else last.
         last_block: Cut the encoder after this block (0-based); null keeps all.
         pooling: mean, mean+std or attentive, over valid frames.
         head: linear, or paper (the MLP of arXiv 2409.16920).
@@ -80,21 +87,21 @@ class EmotionClassifier(EncoderTask):
         labels: dict[str, list[str]] | None = None,
         encoder_config: dict[str, Any] | None = None,
     ) -> None:
-        hparams = {name: _plain(value) for name, value in locals().items() if name not in ("self", "__class__")}
+        hparams = plain(locals())
         if class_weights not in CLASS_WEIGHTS:
             raise UnknownNameError("class_weights", class_weights, CLASS_WEIGHTS)
-        layer = _default_layer(adapter) if layer is None else layer
+        layer = default_layer(adapter) if layer is None else layer
         loaded = (
-            _load(encoder, layer, last_block, revision, whisper_form, gradient_checkpointing)
+            load_for_layer(encoder, layer, last_block, revision, whisper_form, gradient_checkpointing)
             if encoder_config is None
             else rebuild_encoder(encoder, encoder_config, gradient_checkpointing=gradient_checkpointing)
         )
         super().__init__(
             encoder=loaded,
             adapter=adapter,
-            adapters=_revive(AdapterOptions, adapters),
+            adapters=revive(AdapterOptions, adapters),
             adapter_blocks=adapter_blocks,
-            optimizer=_revive(OptimizerConfig, optimizer),
+            optimizer=revive(OptimizerConfig, optimizer),
             save_full=save_full,
         )
         self.save_hyperparameters(hparams)
@@ -114,12 +121,14 @@ class EmotionClassifier(EncoderTask):
             encoder: Where its encoder is now, if that has moved since training; its weights must be the same.
 
         Raises:
-            CheckpointError: For a file that is no checkpoint of sercl, or another encoder than it was trained on.
+            CheckpointError: For a file that is no checkpoint of sercl, or an encoder with other weights.
             EncoderError: Where the encoder cannot be loaded.
         """
         stored = checkpoints.read(path)
         if stored["sercl"]["task"] != "classification":
-            raise CheckpointError(f"{path}: holds a model for {stored['sercl']['task']}, not for classification.")
+            raise CheckpointError(
+                f"{path}: holds a model for {stored['sercl']['task']}, not for classification."
+            )
         moved = {} if encoder is None else {"encoder": encoder}
         task = cls(**{**stored["hyper_parameters"], **moved})
         task.on_load_checkpoint(stored)
@@ -134,10 +143,7 @@ class EmotionClassifier(EncoderTask):
         self.readout = Readout(
             check_layer(layer, states), states, self.pooling.out_dim, count, head, dropout, standardize
         )
-        heads = len(self.readout.heads)
-        self.val_metrics = torch.nn.ModuleList(EmotionMetrics(self.classes) for _ in range(heads))
-        self.register_buffer("val_loss", torch.zeros(heads), persistent=False)
-        self.register_buffer("val_count", torch.zeros(()), persistent=False)
+        self.candidates = CandidateScores(len(self.readout.heads), self.classes)
 
     @property
     def description(self) -> dict[str, Any]:
@@ -157,9 +163,8 @@ class EmotionClassifier(EncoderTask):
 
     def scores(self, batch: AudioBatch | FeatureBatch) -> Tensor:
         """Return logits of every candidate layer, `[batch, heads, classes]`."""
-        return cast(
-            Tensor, self.readout(batch.features if isinstance(batch, FeatureBatch) else self.pool(batch))
-        )
+        features = batch.features if isinstance(batch, FeatureBatch) else self.pool(batch)
+        return cast(Tensor, self.readout(features))
 
     def forward(self, batch: AudioBatch | FeatureBatch) -> Tensor:
         """Return class probabilities `[batch, classes]`, from the chosen layer."""
@@ -187,53 +192,45 @@ class EmotionClassifier(EncoderTask):
 
     def on_fit_start(self) -> None:
         """Fit the standardiser on the training set, unless a resumed run brings it."""
-        data = cast(Any, self.trainer).datamodule
-        if data is None:
+        if (data := cast(Any, self.trainer).datamodule) is None:
             return
         self.set_training_labels(data.train_labels)
         standardizer = self.readout.standardizer
         if standardizer is not None and not bool(standardizer.fitted):
-            self._fit_standardizer(data.plain_train_dataloader())
+            self._fit_standardizer(standardizer, data.plain_train_dataloader())
 
     @torch.no_grad()
-    def _fit_standardizer(self, batches: Any) -> None:
+    def _fit_standardizer(self, standardizer: Standardizer, batches: Iterable[Any]) -> None:
         self.eval()
         for batch in batches:
             moved = batch.to(self.device)
-            features = moved.features if isinstance(moved, FeatureBatch) else self.pool(moved)
-            cast(Any, self.readout.standardizer).update(features)
-        cast(Any, self.readout.standardizer).finish()
+            standardizer.update(moved.features if isinstance(moved, FeatureBatch) else self.pool(moved))
+        standardizer.finish()
         self.train()
 
     def training_step(self, batch: AudioBatch | FeatureBatch, batch_index: int) -> Tensor:
         """Return the loss of a batch; heads of different layers share nothing, so their losses add up."""
         losses = self.losses(self.scores(batch), cast(Tensor, batch.labels))
-        self.log("train/loss", losses.mean(), on_step=False, on_epoch=True, batch_size=len(batch), sync_dist=True)
+        self.log(
+            "train/loss", losses.mean(), on_step=False, on_epoch=True, batch_size=len(batch), sync_dist=True
+        )
         return losses.sum()
 
     def on_validation_epoch_start(self) -> None:
         """Forget the last epoch."""
-        self.val_loss.zero_()
-        self.val_count.zero_()
-        for metrics in self.val_metrics:
-            metrics.reset()
+        self.candidates.reset()
 
     def validation_step(self, batch: AudioBatch | FeatureBatch, batch_index: int) -> None:
         """Collect losses and confusions of every candidate layer."""
         logits, labels = self.scores(batch), cast(Tensor, batch.labels)
-        self.val_loss += self.losses(logits, labels) * len(batch)
-        self.val_count += len(batch)
-        for i, metrics in enumerate(self.val_metrics):
-            metrics.update(logits[:, i].argmax(dim=-1), labels)
+        self.candidates.update(logits, self.losses(logits, labels), labels)
 
     def on_validation_epoch_end(self) -> None:
         """Choose the layer with the lowest validation loss and log its scores."""
-        totals = self.trainer.strategy.reduce(torch.cat([self.val_loss, self.val_count[None]]), reduce_op="sum")
-        losses = totals[:-1] / totals[-1]
-        best = int(losses.argmin())
+        best, loss, scores = self.candidates.best(self._sum_over_processes)
         self.readout.chosen.fill_(best)
-        self.log("val/loss", losses[best], prog_bar=True)
-        for name, value in self.val_metrics[best].compute().items():
+        self.log("val/loss", loss, prog_bar=True)
+        for name, value in scores.items():
             self.log(f"val/{name}", value, prog_bar=name == "uar")
 
     def on_test_epoch_start(self) -> None:
@@ -249,47 +246,5 @@ class EmotionClassifier(EncoderTask):
     def on_test_epoch_end(self) -> None:
         """Gather the scores of every process, in the order of ids."""
         self.scored = sorted(self._all_gather_rows(self.scored), key=lambda row: row.id)
-        correct = [row.truth == max(range(len(self.classes)), key=row.probabilities.__getitem__) for row in self.scored]
+        correct = [row.truth == row.predicted for row in self.scored]
         self.log("test/wa", sum(correct) / max(1, len(correct)))
-
-
-def _plain(value: Any) -> Any:
-    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
-
-
-def _revive(kind: type[Config], value: Config | Mapping[str, Any]) -> Config:
-    """Build a config from what a checkpoint stores; nested configs validate plain mappings themselves."""
-    return kind(**value) if isinstance(value, Mapping) else value
-
-
-def _default_layer(adapter: str) -> str:
-    return "auto" if adapter == "none" else "last"
-
-
-def _load(
-    name: str,
-    layer: int | str,
-    last_block: int | None,
-    revision: str | None,
-    whisper_form: str,
-    gradient_checkpointing: bool,
-) -> Encoder:
-    """Load the encoder with the blocks that are needed.
-
-    Blocks above a numbered layer would run for nothing. Without them hidden state k is the last, and no norm
-    stands behind it, as in the whole model.
-    """
-    by_layer = isinstance(layer, int) and layer > 0 and last_block is None
-    try:
-        return load_encoder(
-            name,
-            revision=revision,
-            last_block=layer - 1 if by_layer and isinstance(layer, int) else last_block,
-            final_norm=not by_layer,
-            whisper_form=whisper_form,
-            gradient_checkpointing=gradient_checkpointing,
-        )
-    except UsageError as error:
-        if not by_layer:
-            raise
-        raise UsageError(f"layer {layer} is the output of block {int(layer) - 1} (0-based): {error}") from error

@@ -144,7 +144,6 @@ class Predictor:
         return Prediction(name, max(probabilities, key=probabilities.__getitem__), probabilities, seconds)
 
 
-
 def _waveform(source: Source) -> Tensor:
     samples, rate = _mono(*source) if isinstance(source, tuple) else read(Path(source))
     peak = float(np.abs(samples).max(initial=0.0))

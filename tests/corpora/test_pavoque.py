@@ -139,7 +139,10 @@ def test_a_list_that_is_none_is_an_error(tmp_path: Path, content: str) -> None:
         st.fixed_dictionaries(
             {
                 "prompt": st.from_regex(r"[a-z_]{1,5}\d{4}", fullmatch=True),
-                "text": st.text(st.characters(min_codepoint=33, max_codepoint=0x2FF), min_size=1),
+                "text": st.text(
+                    st.characters(min_codepoint=33, max_codepoint=0x2FF, exclude_categories=("Cc", "Zs")),
+                    min_size=1,
+                ),
                 "style": st.sampled_from(["angry", "sad"]),
                 "start": st.floats(0, 100),
                 "end": st.floats(101, 200),

@@ -13,7 +13,9 @@ from sercl.testing.encoders import tiny_encoder
 
 
 def save(task, path):
-    trainer = L.Trainer(logger=False, accelerator="cpu", enable_checkpointing=False, enable_progress_bar=False)
+    trainer = L.Trainer(
+        logger=False, accelerator="cpu", enable_checkpointing=False, enable_progress_bar=False
+    )
     trainer.strategy.connect(task)
     trainer.save_checkpoint(path)
     return path
@@ -100,7 +102,11 @@ def test_a_checkpoint_that_does_not_fit_is_refused(build, batch, fit_standardize
 def test_other_files_are_no_checkpoints(tmp_path):
     text = tmp_path / "a.ckpt"
     text.write_text("hello")
-    for path, said in [(text, "not a checkpoint"), (tmp_path, "is a folder"), (tmp_path / "b", "does not exist")]:
+    for path, said in [
+        (text, "not a checkpoint"),
+        (tmp_path, "is a folder"),
+        (tmp_path / "b", "does not exist"),
+    ]:
         with pytest.raises(CheckpointError, match=said):
             checkpoints.read(path)
 

@@ -24,7 +24,12 @@ def test_features_of_a_frozen_encoder_stand_in_for_audio(build, batch, fit_stand
 
 @pytest.mark.parametrize(
     ("options", "cached"),
-    [({}, True), ({"adapter": "gating"}, False), ({"adapter": "full"}, False), ({"pooling": "attentive"}, False)],
+    [
+        ({}, True),
+        ({"adapter": "gating"}, False),
+        ({"adapter": "full"}, False),
+        ({"pooling": "attentive"}, False),
+    ],
 )
 def test_features_are_kept_only_where_nothing_below_them_is_trained(build, options, cached):
     assert build(**options).can_use_features is cached
@@ -122,4 +127,6 @@ def test_hyper_parameters_are_plain_data(build):
     assert task.hparams["optimizer"]["head_lr"] == 0.5
     rebuilt = EmotionClassifier(**dict(task.hparams))
     assert rebuilt.optimizer_config == task.optimizer_config
-    assert {n: p.shape for n, p in rebuilt.named_parameters()} == {n: p.shape for n, p in task.named_parameters()}
+    assert {n: p.shape for n, p in rebuilt.named_parameters()} == {
+        n: p.shape for n, p in task.named_parameters()
+    }

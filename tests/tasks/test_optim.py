@@ -17,7 +17,10 @@ def parameter():
 def test_every_group_gets_its_own_rate_and_empty_groups_none():
     config = OptimizerConfig(head_lr=0.1, adapter_lr=0.01, encoder_lr=0.001, weight_decay=0.5, eps=1e-6)
     optimizer = build_optimizer({"head": [parameter()], "adapter": [], "encoder": [parameter()]}, config)
-    assert [(group["name"], group["lr"]) for group in optimizer.param_groups] == [("head", 0.1), ("encoder", 0.001)]
+    assert [(group["name"], group["lr"]) for group in optimizer.param_groups] == [
+        ("head", 0.1),
+        ("encoder", 0.001),
+    ]
     assert optimizer.param_groups[0]["weight_decay"] == 0.5
     assert optimizer.param_groups[0]["eps"] == 1e-6
 

@@ -26,7 +26,9 @@ def wav(tmp_path):
 def test_a_file_and_its_samples_give_the_same(predictor, wav):
     path = wav("a.wav")
     samples, rate = soundfile.read(path, dtype="float32")
-    by_path, by_array, by_tensor = predictor.predict([path, (samples, rate), (torch.from_numpy(samples), rate)])
+    by_path, by_array, by_tensor = predictor.predict(
+        [path, (samples, rate), (torch.from_numpy(samples), rate)]
+    )
     assert by_path.probabilities == pytest.approx(by_array.probabilities, abs=1e-5)
     assert by_path.probabilities == pytest.approx(by_tensor.probabilities, abs=1e-5)
     assert sum(by_path.probabilities.values()) == pytest.approx(1, abs=1e-5)

@@ -31,6 +31,10 @@ class EmotionDataModule(LightningDataModule, ABC):
         self.on_progress: Progress | None = None
         self._features: Mapping[str, Tensor] | None = None
 
+    @abstractmethod
+    def setup(self, stage: str | None = None) -> None:
+        """Make every part ready; a second call does nothing."""
+
     @property
     @abstractmethod
     def classes(self) -> list[str]:

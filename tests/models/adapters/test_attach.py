@@ -50,7 +50,8 @@ def test_identity_start_leaves_the_output_unchanged(load: Load, clips: Clips, fa
     before = last(load(family), clips)
     encoder = load(family)
     attach(encoder, spec, OPTIONS)
-    assert (last(encoder.eval(), clips) - before).abs().max() < 1e-6
+    # Rounding alone: the same model run twice differs by 1e-6 where its tensors lie elsewhere in memory.
+    torch.testing.assert_close(last(encoder.eval(), clips), before, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("spec", ["bottleneck", "gating"])
@@ -158,7 +159,7 @@ def test_only_the_named_blocks_get_adapters(load: Load, clips: Clips) -> None:
     adapters = attach(encoder, ALL, OPTIONS, blocks=[2, 1])
     perturb(encoder, adapters)
     after = encoder.eval()(*clips).hidden_states
-    assert torch.equal(after[1], states[1])
+    torch.testing.assert_close(after[1], states[1], rtol=1e-5, atol=1e-5)
     assert not torch.allclose(after[2], states[2])
     assert {name.split(".")[1] for name in adapters.state_dict()} == {"1", "2"}
     assert "gating.1.gate" in adapters.state_dict()

@@ -34,3 +34,12 @@ def test_autocast_does_not_touch_it(clips):
     with torch.autocast("cpu", torch.bfloat16):
         cast = log_mel(clips[0][None], 100)
     assert torch.equal(cast, log_mel(clips[0][None], 100))
+
+
+def test_masked_frames_do_not_count_as_loudest():
+    click = torch.randn(1600, generator=torch.Generator().manual_seed(0)) * 1e-4
+    click[-5:] = 1.0  # loudest in the frame that begins where the clip ends
+    log_mel, mask = LogMel.of(WhisperFeatureExtractor()), frame_mask(torch.tensor([10]), 20)
+    alone = log_mel(click[None], 10, mask[:, :10])
+    padded = log_mel(torch.nn.functional.pad(click, (0, 1600))[None], 20, mask)
+    torch.testing.assert_close(padded[..., :10], alone)

@@ -1,0 +1,40 @@
+"""The encoder with as many blocks as the chosen layer needs."""
+
+from sercl.errors import UsageError
+from sercl.models.encoders import Encoder, load_encoder
+
+
+def default_layer(adapter: str) -> str:
+    """Return the layer choice of a model that was given none."""
+    return "auto" if adapter == "none" else "last"
+
+
+def load_for_layer(
+    name: str,
+    layer: int | str,
+    last_block: int | None,
+    revision: str | None,
+    whisper_form: str,
+    gradient_checkpointing: bool,
+) -> Encoder:
+    """Load the encoder with the blocks that are needed.
+
+    Blocks above a numbered layer would run for nothing. Without them hidden state k is the last, and no norm
+    stands behind it, as in the whole model.
+    """
+    by_layer = isinstance(layer, int) and layer > 0 and last_block is None
+    try:
+        return load_encoder(
+            name,
+            revision=revision,
+            last_block=layer - 1 if by_layer and isinstance(layer, int) else last_block,
+            final_norm=not by_layer,
+            whisper_form=whisper_form,
+            gradient_checkpointing=gradient_checkpointing,
+        )
+    except UsageError as error:
+        if not by_layer:
+            raise
+        raise UsageError(
+            f"layer {layer} is the output of block {int(layer) - 1} (0-based): {error}"
+        ) from error

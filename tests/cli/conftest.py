@@ -1,0 +1,35 @@
+import pytest
+
+from sercl.cli.parser import restrict_imports
+from sercl.testing.corpora import fake_corpus
+from sercl.testing.encoders import tiny_encoder
+
+# Commands restrict imports for the whole process, and the parser tests name modules of their own, one of which does not exist.
+restrict_imports(["tests", "no"])
+
+
+@pytest.fixture(scope="session")
+def encoder(tmp_path_factory):
+    """Folder of a tiny random Whisper encoder with three blocks."""
+    return str(tiny_encoder("whisper", tmp_path_factory.mktemp("encoder")))
+
+
+@pytest.fixture(scope="session")
+def emodb(tmp_path_factory):
+    """A fake EMO-DB: ten speakers, three clips per speaker and emotion."""
+    return str(fake_corpus("EmoDB", tmp_path_factory.mktemp("emodb"), speakers=10, per_emotion=2))
+
+
+@pytest.fixture(scope="session")
+def ravdess(tmp_path_factory):
+    """A fake RAVDESS: eight actors."""
+    return str(fake_corpus("RAVDESS", tmp_path_factory.mktemp("ravdess"), speakers=8))
+
+
+@pytest.fixture(scope="session")
+def fit_words(encoder, emodb):
+    """The command line of a small fit, without `--out`."""
+    return [
+        "fit", "--data", "EmoDB", "--data.root", emodb, "--model.encoder", encoder,
+        "--model.whisper_form", "short", "--trainer.max_epochs", "3", "--trainer.accelerator", "cpu",
+    ]  # fmt: skip

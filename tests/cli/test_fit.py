@@ -1,0 +1,251 @@
+import csv
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+import sercl
+from sercl.cli.main import main
+
+
+@pytest.fixture(scope="module")
+def run(fit_words, tmp_path_factory):
+    """The folder of a finished run with a frozen encoder."""
+    folder = tmp_path_factory.mktemp("run") / "run"
+    assert main([*fit_words, "--out", str(folder)]) == 0
+    return folder
+
+
+def results(folder):
+    return json.loads((folder / "results.json").read_text())
+
+
+def rows(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_run_leaves_everything_that_is_needed_to_judge_it(run):
+    for name in ("best.ckpt", "last.ckpt", "config.yaml", "results.json", "predictions.csv", "confusion.png"):
+        assert (run / name).stat().st_size > 0, name
+    found = results(run)
+    assert found["environment"]["seed"] == 42
+    assert found["model"]["fingerprint"]
+    assert [row["name"] for row in found["scores"]["per_class"]] == ["angry", "happy", "neutral", "sad"]
+    assert 0 <= found["scores"]["uar"]["low"] <= found["scores"]["uar"]["high"] <= 1
+    assert found["stages"][0]["stopped_early"] is False
+    assert any("epoch limit" in note for note in found["notes"])
+
+
+def test_the_exact_lists_are_kept_and_disjoint(run):
+    parts = {
+        part: {row["file"] for row in rows(run / "folds" / f"{part}.csv")}
+        for part in ("train", "validation", "test")
+    }
+    assert all(parts.values())
+    assert sum(map(len, parts.values())) == len(set().union(*parts.values()))
+    assert len(rows(run / "predictions.csv")) == len(parts["test"])
+
+
+def test_scores_derive_from_the_predictions(run):
+    predictions = rows(run / "predictions.csv")
+    correct = sum(row["truth"] == row["predicted"] for row in predictions) / len(predictions)
+    assert results(run)["scores"]["wa"]["value"] == pytest.approx(correct)
+
+
+def test_the_configuration_runs_again_to_the_same_scores(run, tmp_path):
+    assert main(["fit", "--config", str(run / "config.yaml"), "--out", str(tmp_path / "again")]) == 0
+    assert rows(tmp_path / "again" / "predictions.csv") == rows(run / "predictions.csv")
+
+
+def test_the_saved_lists_run_again_as_csv_folds(run, fit_words, tmp_path):
+    words = [
+        "--data.folds.scheme",
+        "csv",
+        "--data.folds.lists",
+        str(run / "folds"),
+        "--out",
+        str(tmp_path / "again"),
+    ]
+    assert main([*fit_words, *words]) == 0
+    assert rows(tmp_path / "again" / "predictions.csv") == rows(run / "predictions.csv")
+
+
+def test_the_checkpoint_predicts_what_the_test_part_was_given(run, emodb, capsys):
+    predictor = sercl.load(run / "best.ckpt", device="cpu")
+    row = rows(run / "predictions.csv")[0]
+    path = next(Path(emodb).rglob(f"{row['id']}.wav"))
+    assert predictor.predict(path)[0].probabilities["angry"] == pytest.approx(float(row["angry"]), abs=1e-3)
+    assert main(["predict", str(run / "best.ckpt"), str(path), "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["emotion"] == row["predicted"]
+
+
+def test_test_and_validate_take_the_runs_own_data(run, capsys, tmp_path):
+    assert main(["test", "--ckpt", str(run / "best.ckpt"), "--json", "--out", str(tmp_path)]) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert again["scores"] == results(run)["scores"]
+    assert rows(tmp_path / "predictions.csv") == rows(run / "predictions.csv")
+    assert main(["validate", "--ckpt", str(run / "best.ckpt"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["part"] == "validation"
+
+
+def test_test_takes_another_corpus(run, ravdess, capsys):
+    words = ["--data", "RAVDESS", "--data.root", ravdess, "--json"]
+    assert main(["test", "--ckpt", str(run / "best.ckpt"), *words]) == 0
+    assert json.loads(capsys.readouterr().out)["data"]["name"] == "RAVDESS"
+
+
+def test_a_run_is_not_replaced_by_accident(run, fit_words, capsys):
+    before = (run / "results.json").read_bytes()
+    assert main([*fit_words, "--out", str(run)]) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert main([*fit_words, "--out", str(run), "--resume", "--overwrite"]) == 2
+    assert (run / "results.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "said"),
+    [
+        (["--data.root", "/nowhere"], 1, "/nowhere"),
+        (["--data", "EmoBD"], 2, "EmoDB"),
+        (["--data.rooot", "x"], 2, "--data.root"),
+        (["--model.adapter", "lorra"], 2, "lora"),
+        (["--model.encoder", "whisper-bas"], 2, "whisper-base"),
+        (["--model.encoder", "openai/whisper-base"], 1, "no network"),
+        (["--model.layer", "17"], 2, "17"),
+        (["--data.folds.index", "9"], 2, "9"),
+        (["--data.folds.count", "40"], 1, "speakers"),
+        (["--trainer.max_epochs", "many"], 2, "max_epochs"),
+        (["--config", "absent.yaml"], 2, "absent.yaml"),
+    ],
+)
+def test_wrong_input_gives_one_message(fit_words, tmp_path, capsys, change, code, said):
+    assert main([*fit_words, "--out", str(tmp_path / "run"), *change]) == code
+    error = capsys.readouterr().err
+    assert said in error
+    assert "Traceback" not in error
+
+
+def test_an_unwritable_output_is_named(fit_words, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert main([*fit_words, "--out", str(tmp_path / "file" / "run")]) == 1
+    assert "--out" in capsys.readouterr().err
+
+
+def test_two_stages_train_one_after_the_other(encoder, emodb, ravdess, tmp_path):
+    words = [
+        "fit", "--data", "LanguagePair", "--data.setting", "two-stage", "--data.switch_epoch", "1",
+        "--data.source", "EmoDB", "--data.source.root", emodb, "--data.target", "RAVDESS",
+        "--data.target.root", ravdess, "--model.encoder", encoder, "--model.whisper_form", "short",
+        "--model.adapter", "gating", "--trainer.max_epochs", "2", "--out", str(tmp_path / "run"),
+    ]  # fmt: skip
+    assert main(words) == 0
+    stages = results(tmp_path / "run")["stages"]
+    assert [(stage["stage"], stage["epochs"]) for stage in stages] == [("source", 1), ("target", 2)]
+    first, second = (torch.load(stage["checkpoint"], weights_only=True) for stage in stages)
+    changed = {
+        name
+        for name, value in second["state_dict"].items()
+        if not torch.equal(value, first["state_dict"][name])
+    }
+    assert any(name.startswith("readout.heads") for name in changed)
+    assert any("gating" in name for name in changed)
+    # The second optimiser has seen the steps of the second stage alone.
+    steps = {int(state["step"]) for state in second["optimizer_states"][0]["state"].values()}
+    assert steps == {second["global_step"]}
+
+
+def test_selecting_on_the_target_is_said_with_the_result(encoder, emodb, ravdess, tmp_path, capsys):
+    words = [
+        "fit", "--data", "LanguagePair", "--data.select_on", "target", "--data.source", "EmoDB",
+        "--data.source.root", emodb, "--data.target", "RAVDESS", "--data.target.root", ravdess,
+        "--model.encoder", encoder, "--model.whisper_form", "short", "--trainer.max_epochs", "1",
+        "--out", str(tmp_path / "run"),
+    ]  # fmt: skip
+    assert main(words) == 0
+    assert "target" in " ".join(results(tmp_path / "run")["notes"])
+    assert results(tmp_path / "run")["data"]["select_on"] == "target"
+
+
+KILLED = """
+import os, signal, sys
+from sercl.tasks.classification import EmotionClassifier
+step = EmotionClassifier.training_step
+def killed(self, batch, index):
+    if self.current_epoch == 1 and index == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(self, batch, index)
+EmotionClassifier.training_step = killed
+from sercl.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.slow
+def test_a_run_killed_in_mid_epoch_resumes_to_the_same_weights(fit_words, tmp_path):
+    # With dropout in encoder adapters and head, every random draw must be the same again.
+    words = [
+        *fit_words,
+        "--model.adapter",
+        "lora+gating",
+        "--model.dropout",
+        "0.2",
+        "--data.loader.batch_size",
+        "8",
+    ]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    killed = tmp_path / "killed"
+    ended = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(KILLED), *words, "--out", str(killed)],
+        env=environment, capture_output=True, check=False,
+    )  # fmt: skip
+    assert ended.returncode == -9
+    for extra in (["--out", str(killed), "--resume"], ["--out", str(tmp_path / "whole")]):
+        subprocess.run(
+            [sys.executable, "-m", "sercl", *words, *extra], env=environment, check=True, capture_output=True
+        )
+    resumed, whole = (
+        torch.load(folder / "last.ckpt", weights_only=True) for folder in (killed, tmp_path / "whole")
+    )
+    assert resumed["global_step"] == whole["global_step"]
+    for name, value in whole["state_dict"].items():
+        assert torch.equal(resumed["state_dict"][name], value), name
+    assert rows(killed / "predictions.csv") == rows(tmp_path / "whole" / "predictions.csv")
+
+
+def test_every_flag_of_the_short_page_exists(fit_words):
+    from sercl.cli.fit_page import PAGE
+    from sercl.cli.help import unknown_flags
+
+    assert not unknown_flags(PAGE.flags, parse_with(fit_words))
+
+
+def parse_with(words):
+    """Return a function that parses a command line with `words` before it, and runs nothing."""
+    from sercl.cli.lightning import Cli
+
+    def parse(more):
+        sys.argv[1:] = [*words[1:], *more]
+        return Cli("fit")
+
+    return parse
+
+
+def test_print_config_is_a_configuration(fit_words, capsys):
+    assert main([*fit_words, "--print_config"]) == 0
+    assert yaml.safe_load(capsys.readouterr().out)["model"]["adapter"] == "none"
+
+
+@pytest.mark.shared
+@pytest.mark.slow
+def test_real_recordings_and_a_real_encoder(shared, tmp_path):
+    words = ["fit", "--data", "EmoDB", "--data.root", str(shared / "data" / "emodb"), "--model.encoder"]
+    words += [str(shared / "models" / "whisper-tiny.en-encoder"), "--model.whisper_form", "short"]
+    assert main([*words, "--out", str(tmp_path / "run")]) == 0
+    assert results(tmp_path / "run")["scores"]["uar"]["value"] > 0.75
