@@ -4,7 +4,7 @@ from sercl.cli.parser import restrict_imports
 from sercl.testing.corpora import fake_corpus
 from sercl.testing.encoders import tiny_encoder
 
-# Commands restrict imports for the whole process; the parser tests name modules of their own, one of them absent.
+# Commands restrict imports for the whole process; the parser tests name modules of their own, one absent.
 restrict_imports(["tests", "no"])
 
 
