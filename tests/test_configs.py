@@ -1,0 +1,135 @@
+"""Every YAML in configs/ runs through the real command line, on fakes and without network."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sercl.cli.main import main
+from sercl.models.encoders import source
+from sercl.models.encoders.presets import PRESETS
+from sercl.testing.corpora import fake_corpus
+from sercl.testing.encoders import tiny_encoder
+
+CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+EMODB = CONFIGS / "data" / "emodb.yaml"
+SHORT = ["--trainer.max_epochs", "1", "--trainer.limit_train_batches", "2", "--trainer.accelerator", "cpu"]
+# The study's fold scheme draws from every speaker it names; PAVOQUE's one speaker gives all utterances.
+SIZES = {
+    "EmoDB": {"speakers": 10, "per_emotion": 1},
+    "ESD": {"speakers": 20, "per_emotion": 1},
+    "IEMOCAP": {"speakers": 10, "per_emotion": 1},
+    "RAVDESS": {"speakers": 8, "per_emotion": 1},
+}
+PAPER_SIZES = {
+    "ESD": {"speakers": 10, "per_emotion": 50},
+    "IEMOCAP": {"speakers": 10, "per_emotion": 50},
+    "PAVOQUE": {"per_emotion": 500},
+}
+
+Corpus = Callable[[str, bool], str]
+
+
+@pytest.fixture(scope="module")
+def whisper(tmp_path_factory) -> str:
+    return str(tiny_encoder("whisper", tmp_path_factory.mktemp("whisper")))
+
+
+@pytest.fixture(scope="module")
+def wav2vec2(tmp_path_factory) -> Path:
+    """As many blocks as the study's encoders have, so that its cuts are real cuts."""
+    return tiny_encoder("wav2vec2", tmp_path_factory.mktemp("wav2vec2"), blocks=12)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> Corpus:
+    made: dict[tuple[str, bool], str] = {}
+
+    def build(name: str, for_paper: bool = False) -> str:
+        if (name, for_paper) not in made:
+            size = (PAPER_SIZES if for_paper or name == "PAVOQUE" else SIZES)[name]
+            root = tmp_path_factory.mktemp(name)
+            made[name, for_paper] = str(fake_corpus(name, root, seconds=0.1, same_audio=True, **size))
+        return made[name, for_paper]
+
+    return build
+
+
+def configs(*folders: str) -> list[Path]:
+    return [path for folder in folders for path in sorted((CONFIGS / folder).glob("*.yaml"))]
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(CONFIGS))
+
+
+def roots(path: Path, corpus: Corpus, for_paper: bool = False) -> list[str]:
+    """The flags that fill in the folders a configuration leaves open."""
+    data = yaml.safe_load(path.read_text())["data"]
+    if data["class_path"] != "LanguagePair":
+        return ["--data.root", corpus(data["class_path"], for_paper)]
+    return [
+        word
+        for side in ("source", "target")
+        for word in (f"--data.{side}.root", corpus(data["init_args"][side]["class_path"], for_paper))
+    ]
+
+
+def run(words: list[str], out: Path) -> dict:
+    assert main(["fit", *words, *SHORT, "--out", str(out)]) == 0
+    return json.loads((out / "results.json").read_text())
+
+
+def test_every_file_is_covered_by_a_test() -> None:
+    covered = configs("data", "encoder", "adapter", "trainer", "experiment", "paper")
+    assert sorted(CONFIGS.rglob("*.yaml")) == sorted(covered)
+
+
+@pytest.mark.parametrize("path", configs("experiment", "data"), ids=name_of)
+def test_data_and_experiments(path: Path, corpus: Corpus, whisper: str, tmp_path: Path) -> None:
+    if path.stem == "manifest":
+        table = tmp_path / "manifest.csv"
+        assert (
+            main(["corpus", "manifest", "EmoDB", "--root", corpus("EmoDB", False), "--out", str(table)]) == 0
+        )
+        words = ["--data.root", str(table)]
+    else:
+        words = roots(path, corpus)
+    result = run(["-c", str(path), *words, "--model.encoder", whisper], tmp_path / "run")
+    assert result["scores"]["n"] > 0
+
+
+@pytest.mark.parametrize("path", configs("adapter", "trainer"), ids=name_of)
+def test_adapters_and_trainers(path: Path, corpus: Corpus, whisper: str, tmp_path: Path) -> None:
+    words = ["-c", str(EMODB), "-c", str(path), *roots(EMODB, corpus), "--model.encoder", whisper]
+    # The machine a trainer file describes is not here, but everything else in it holds.
+    words += ["--model.whisper_form", "short", "--trainer.devices", "1", "--trainer.strategy", "auto"]
+    result = run(words, tmp_path / "run")
+    settings = yaml.safe_load(path.read_text()).get("model", {})
+    assert result["model"]["adapter"] == settings.get("adapter", "none")
+
+
+@pytest.mark.parametrize("path", configs("encoder"), ids=name_of)
+def test_encoders(path: Path, corpus: Corpus, whisper: str, tmp_path: Path, monkeypatch) -> None:
+    asked = []
+    monkeypatch.setattr(source, "_from_hub", lambda hub_id, revision: asked.append(hub_id) or Path(whisper))
+    result = run(["-c", str(EMODB), "-c", str(path), *roots(EMODB, corpus)], tmp_path / "run")
+    name = yaml.safe_load(path.read_text())["model"]["encoder"]
+    assert result["model"]["encoder"] == name
+    assert asked == [PRESETS[name].hub_id]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", configs("paper"), ids=name_of)
+def test_the_study(path: Path, corpus: Corpus, wav2vec2: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(source, "_from_hub", lambda hub_id, revision: wav2vec2)
+    result = run(["-c", str(path), *roots(path, corpus, for_paper=True)], tmp_path / "run")
+    splits = {name.split()[-1]: split for name, split in result["data"]["splits"].items()}
+    assert set(splits["train"]["classes"].values()) == {400}
+    assert splits["validation"]["utterances"] == splits["test"]["utterances"] == 200
+    assert result["model"]["hyper_parameters"]["head"] == "paper"
+    assert result["model"]["hyper_parameters"]["encoder"].startswith("wav2vec2-")
+    if "PAVOQUE" in result["data"]["name"]:
+        assert any("speaker" in note for note in result["notes"])
