@@ -10,6 +10,7 @@ from rich.text import Text
 
 from sercl.cli.console import progress, stdout
 from sercl.cli.help import ShortPage, render
+from sercl.errors import SerclError
 from sercl.reports.style import table
 
 PAGE = ShortPage(
@@ -99,7 +100,8 @@ def call(words: list[str]) -> None:
     from sercl.cli.main import dispatch
 
     stdout.print(Text(f"\n$ {shlex.join(['sercl', *words])}", style="bold cyan"), soft_wrap=True)
-    dispatch(words)
+    if code := dispatch(words):
+        raise SerclError(f"`sercl {words[0]}` ended with exit code {code}.")
 
 
 def read_uar(folder: Path) -> float:
@@ -107,14 +109,13 @@ def read_uar(folder: Path) -> float:
     return float(json.loads((folder / "results.json").read_text(encoding="utf-8"))["scores"]["uar"]["value"])
 
 
-def some_files(folder: Path, corpus: Path, count: int = 8) -> list[str]:
-    """Return clips of the test part, evenly spread over it."""
+def some_files(folder: Path, corpus: Path) -> list[str]:
+    """Return one clip of the test part for each speaker and emotion."""
     import csv
 
-    with (folder / "folds" / "test.csv").open(newline="", encoding="utf-8") as file:
-        names = [row["file"] for row in csv.DictReader(file)]
-    found = {path.name: path for path in corpus.rglob("*.wav")}
-    return [str(found[Path(name).name]) for name in names[:: max(1, len(names) // count)]][:count]
+    with (folder / "predictions.csv").open(newline="", encoding="utf-8") as file:
+        chosen = {(row["speaker"], row["truth"]): row["id"] for row in csv.DictReader(file)}
+    return [str(next(corpus.rglob(f"{name}.wav"))) for _, name in sorted(chosen.items())]
 
 
 def show(uar: dict[str, float], out: Path, seconds: float) -> None:

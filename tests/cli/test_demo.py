@@ -1,0 +1,73 @@
+import csv
+import random
+
+import pytest
+
+from sercl.cli import demo
+from sercl.cli.main import main
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    """The demo's corpus and encoder, at the demo's own size."""
+    pytest.importorskip("espeakng_loader", reason="the extra `demo` is not installed")
+    return demo.make_inputs(tmp_path_factory.mktemp("demo"), speakers=8, sentences=6)
+
+
+def uar_of(manifest, encoder, out):
+    assert main(demo.fit_words(manifest, encoder, out)) == 0
+    return demo.read_uar(out)
+
+
+def shuffled(manifest, seed):
+    """The same clips with the emotions of each speaker dealt out anew."""
+    with manifest.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for speaker in {row["speaker"] for row in rows}:
+        own = [row for row in rows if row["speaker"] == speaker]
+        emotions = [row["emotion"] for row in own]
+        random.Random(f"{seed}{speaker}").shuffle(emotions)
+        for row, emotion in zip(own, emotions, strict=True):
+            row["emotion"] = emotion
+    path = manifest.with_name(f"shuffled{seed}.csv")
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+@pytest.mark.slow
+def test_unheard_speakers_are_judged_far_above_chance_and_shuffled_labels_are_not(inputs, tmp_path):
+    corpus, encoder = inputs
+    assert uar_of(corpus / "de.csv", encoder, tmp_path / "true") > 0.55
+    # 48 test clips: chance is 0.25 with a standard error of 0.06, so the mean of three stays below 0.37.
+    by_chance = [
+        uar_of(shuffled(corpus / "de.csv", seed), encoder, tmp_path / f"shuffled{seed}") for seed in range(3)
+    ]
+    assert sum(by_chance) / 3 < 0.4
+
+
+@pytest.mark.slow
+def test_the_demo_says_what_is_synthetic_and_shows_every_step(tmp_path, capsys):
+    pytest.importorskip("espeakng_loader", reason="the extra `demo` is not installed")
+    assert main(["demo", "--out", str(tmp_path / "demo"), "--speakers", "5", "--sentences", "2"]) == 0
+    said = capsys.readouterr().out
+    assert said.count("SYNTHETIC") == 2
+    for command in ("$ sercl fit", "$ sercl test", "$ sercl predict"):
+        assert command in said
+    for language in ("German", "Mandarin, zero-shot", "English, zero-shot"):
+        assert language in said
+    assert (tmp_path / "demo" / "run" / "confusion.png").stat().st_size > 0
+
+
+@pytest.mark.parametrize(("flag", "value", "said"), [("--speakers", "40", "12"), ("--sentences", "0", "10")])
+def test_wrong_sizes_are_refused(tmp_path, capsys, flag, value, said):
+    assert main(["demo", "--out", str(tmp_path / "demo"), flag, value]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_an_unwritable_place_is_one_message(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert main(["demo", "--out", str(tmp_path / "file" / "demo")]) == 1
+    assert "cannot be written" in capsys.readouterr().err
