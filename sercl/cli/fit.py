@@ -33,39 +33,46 @@ def main() -> int:
 
 def run(cli: "Cli") -> "RunResults":
     """Train and judge what a parsed command line asks for, and show the results."""
+    from sercl.cli.processes import is_first, restartable
     from sercl.cli.run_folder import claim, default_folder
     from sercl.studies.results import save, summarise
     from sercl.studies.training import score, train
 
     config, begin = cli.config, time.perf_counter()
-    folder = claim(Path(config["out"] or default_folder(config)), config["resume"], config["overwrite"])
+    folder = Path(config["out"] or default_folder(config))
+    if is_first():
+        claim(folder, config["resume"], config["overwrite"])
     prepare(cli, folder)
-    stages = train(
-        cli.task,
-        cli.data,
-        lambda stage, place: cli.build_trainer(place, cli.data.epoch_limit(stage)),
-        folder,
-        config["resume"],
-    )
-    scored = score(cli.task, cli.data, cli.build_trainer())
+    with restartable(cli.command):
+        stages = train(
+            cli.task,
+            cli.data,
+            lambda stage, place: cli.build_trainer(place, cli.data.epoch_limit(stage)),
+            folder,
+            config["resume"],
+        )
+        scored = score(cli.task, cli.data, cli.build_trainer())
     seconds = time.perf_counter() - begin
     results = summarise(cli.task, cli.data, scored, "test", stages, config["seed_everything"], seconds)
-    save(results, scored, cli.data, folder)
-    show(results, folder, as_json=config["json"])
+    if is_first():
+        save(results, scored, cli.data, folder)
+        show(results, folder, as_json=config["json"])
     return results
 
 
 def prepare(cli: "Cli", folder: Path) -> None:
     """Check the data, say what is trained on what, and keep the configuration and the exact lists."""
+    from sercl.cli.processes import is_first
     from sercl.reports.data import data_table
     from sercl.reports.training import model_lines
     from sercl.studies.results import describe_model
 
     set_up(cli.data)
-    if not cli.config["json"]:
-        stdout.print(data_table(cli.data.report), model_lines(describe_model(cli.task)), sep="\n")
-    cli.save_config(folder / "config.yaml")
-    cli.data.save_folds(folder / "folds")
+    if is_first():
+        if not cli.config["json"]:
+            stdout.print(data_table(cli.data.report), model_lines(describe_model(cli.task)), sep="\n")
+        cli.save_config(folder / "config.yaml")
+        cli.data.save_folds(folder / "folds")
     pool_features(cli.task, cli)
 
 

@@ -92,6 +92,7 @@ def with_own_config(words: list[str]) -> list[str]:
 
 def _judge(cli: "Cli", part: str) -> None:
     from sercl.cli.fit import pool_features, set_up
+    from sercl.cli.processes import is_first, restartable
     from sercl.reports.data import data_table
     from sercl.studies.results import save, summarise
     from sercl.studies.training import score
@@ -106,10 +107,13 @@ def _judge(cli: "Cli", part: str) -> None:
             f"the checkpoint's classes are {task.classes}, the data's {cli.data.classes}: set --data.labels."
         )
     set_up(cli.data)
-    if not cli.config["json"]:
+    if is_first() and not cli.config["json"]:
         stdout.print(data_table(cli.data.report))
     pool_features(task, cli)
-    scored = score(task, cli.data, cli.build_trainer(), part)
+    with restartable(cli.command):
+        scored = score(task, cli.data, cli.build_trainer(), part)
+    if not is_first():
+        return
     results = summarise(
         task, cli.data, scored, part, seed=cli.config["seed_everything"], seconds=time.perf_counter() - begin
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 import lightning.pytorch as L
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.utilities import rank_zero_only
 
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.errors import CheckpointError, OutputError
@@ -89,7 +90,7 @@ def train(
         )
         load_weights(task, Path(result.checkpoint))
         results.append(replace(result, chosen_state=task.readout.chosen_state))
-        write_text(place / "stage.json", json.dumps(asdict(results[-1]), indent=2))
+        _keep(results[-1], place)
     return results
 
 
@@ -147,6 +148,11 @@ def _summary(trainer: L.Trainer, stage: str, seconds: float) -> StageResult:
         chosen_state=None,
         seconds=seconds,
     )
+
+
+@rank_zero_only
+def _keep(result: StageResult, place: Path) -> None:
+    write_text(place / "stage.json", json.dumps(asdict(result), indent=2))
 
 
 def _finished(place: Path) -> StageResult | None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 from transformers import WhisperConfig, WhisperFeatureExtractor
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
+from transformers.utils.logging import disable_progress_bar
 
 from sercl.errors import OutputError
 
@@ -39,6 +40,7 @@ def write_random_encoder(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = WhisperEncoder(config)
+    disable_progress_bar()  # one for a single small file says nothing
     try:
         model.save_pretrained(folder)
         WhisperFeatureExtractor(chunk_length=SECONDS).save_pretrained(folder)
