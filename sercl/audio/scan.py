@@ -4,11 +4,11 @@ import hashlib
 import math
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import soundfile
@@ -80,7 +80,7 @@ class ScanReport:
         rates: Sampling rate of the file, Hz.
         channels: Number of channels of the file.
         peaks: Highest absolute sample of the mono mix, dB relative to full scale; -inf for digital silence.
-        digests: Hash of the decoded samples: equal for clips that hold the same audio.
+        digests: Hash of the decoded samples and their rate: equal for clips that hold the same audio.
         faults: At most one per clip, in the order of the clips.
     """
 
@@ -100,15 +100,34 @@ class ScanReport:
         return [group for group in groups.values() if len(group) > 1]
 
 
-class _Measures(NamedTuple):
-    seconds: float | None = None
-    rate: int | None = None
-    channels: int | None = None
-    peak: float | None = None
-    digest: str | None = None
+class Measures(NamedTuple):
+    """What one clip measures: s, Hz, channels, dB relative to full scale, hash of samples and rate."""
+
+    seconds: float
+    rate: int
+    channels: int
+    peak: float
+    digest: str
 
 
-_Found = tuple[int, _Measures, Fault | None]
+Identity = tuple[str | float, ...]
+"""What tells a stretch of a file in its present state from any other."""
+
+
+class Memory(Protocol):
+    """Remembers the measures of clips whose files have not changed since; see `sercl.audio.scan_cache`."""
+
+    def identify(self, clips: Sequence[Clip]) -> dict[int, Identity]:
+        """Return the identity of those clips whose file is there, by their position."""
+
+    def recall(self, identities: Mapping[int, Identity]) -> dict[int, Measures]:
+        """Return the measures of those clips that are known."""
+
+    def remember(self, rows: Iterable[tuple[Identity, Measures]]) -> None:
+        """Keep the measures of clips."""
+
+
+_Found = dict[int, Measures | Fault]
 
 
 def scan(
@@ -117,6 +136,7 @@ def scan(
     *,
     on_progress: Callable[[int], None] | None = None,
     workers: int | None = None,
+    memory: Memory | None = None,
 ) -> ScanReport:
     """Decode every clip once, in threads (libsndfile works outside of the interpreter lock).
 
@@ -125,58 +145,74 @@ def scan(
         limits: Which clips are fit for use.
         on_progress: Called in the caller's thread with the number of clips finished since the last call.
         workers: Threads; None for one per core.
+        memory: Clips that it knows are not decoded again; it is told of the others.
 
     Returns:
         Measures per clip, and the faults. Nothing is raised for bad audio.
     """
-    found: dict[int, _Found] = {}
+    # Taken before decoding: a file that changes meanwhile is then not known by its new identity.
+    identities = memory.identify(clips) if memory is not None else {}
+    known = memory.recall(identities) if memory is not None else {}
+    if known and on_progress is not None:
+        on_progress(len(known))
+    new = _decode([item for item in enumerate(clips) if item[0] not in known], on_progress, workers)
+    if memory is not None:
+        memory.remember(
+            (identities[i], item) for i, item in new.items() if i in identities and isinstance(item, Measures)
+        )
+    found: _Found = {**known, **new}
+    return _report([found[index] for index in range(len(clips))], limits)
+
+
+def _decode(
+    clips: Sequence[tuple[int, Clip]], on_progress: Callable[[int], None] | None, workers: int | None
+) -> _Found:
+    found: _Found = {}
     pool = ThreadPoolExecutor(workers or os.cpu_count())
     try:
-        for future in as_completed([pool.submit(_scan_job, job, limits) for job in _jobs(clips)]):
-            results = future.result()
-            found.update((result[0], result) for result in results)
+        for future in as_completed([pool.submit(_decode_job, job) for job in _jobs(clips)]):
+            found.update(results := future.result())
             if on_progress is not None:
                 on_progress(len(results))
     finally:
         pool.shutdown(cancel_futures=True)
-    return _report([found[index] for index in range(len(clips))])
+    return found
 
 
-def _jobs(clips: Sequence[Clip]) -> Iterator[list[tuple[int, Clip]]]:
+def _jobs(clips: Iterable[tuple[int, Clip]]) -> Iterator[list[tuple[int, Clip]]]:
     by_path: dict[Path, list[tuple[int, Clip]]] = defaultdict(list)
-    for index, clip in enumerate(clips):
+    for index, clip in clips:
         by_path[clip.path].append((index, clip))
     for stretches in by_path.values():
         for first in range(0, len(stretches), _CLIPS_PER_JOB):
             yield stretches[first : first + _CLIPS_PER_JOB]
 
 
-def _scan_job(job: list[tuple[int, Clip]], limits: Limits) -> list[_Found]:
-    """Scan clips of one file, opening it anew after each one that fails: a decoder does not recover."""
-    found: list[_Found] = []
+def _decode_job(job: list[tuple[int, Clip]]) -> _Found:
+    """Decode clips of one file, opening it anew after each one that fails: a decoder does not recover."""
+    found: _Found = {}
     while len(found) < len(job):
-        found += _scan_until_failure(job[len(found) :], limits)
+        found.update(_decode_until_failure(job[len(found) :]))
     return found
 
 
-def _scan_until_failure(job: list[tuple[int, Clip]], limits: Limits) -> list[_Found]:
-    found: list[_Found] = []
+def _decode_until_failure(job: list[tuple[int, Clip]]) -> _Found:
+    found: _Found = {}
     try:
         with opened(job[0][1].path) as file:
             for index, clip in job:
-                found.append(_scan_clip(file, index, clip, limits))
+                found[index] = _measure(file, clip)
     except AudioError as error:
         index = job[len(found)][0]
-        found.append((index, _Measures(), Fault(index, error.kind, error.reason)))
+        found[index] = Fault(index, error.kind, error.reason)
     return found
 
 
-def _scan_clip(file: soundfile.SoundFile, index: int, clip: Clip, limits: Limits) -> _Found:
+def _measure(file: soundfile.SoundFile, clip: Clip) -> Measures:
     samples = read_opened(file, clip.start, clip.end)
-    seconds, peak = len(samples) / file.samplerate, _dbfs(float(np.abs(samples).max()))
-    digest = hashlib.blake2b(samples.tobytes(), digest_size=16).hexdigest()
-    measures = _Measures(seconds, file.samplerate, file.channels, peak, digest)
-    return index, measures, _fault(index, seconds, peak, limits)
+    peak = _dbfs(float(np.abs(samples).max()))
+    digest = hashlib.blake2b(samples.tobytes(), digest_size=16, salt=file.samplerate.to_bytes(4)).hexdigest()
+    return Measures(len(samples) / file.samplerate, file.samplerate, file.channels, peak, digest)
 
 
 def _fault(index: int, seconds: float, peak: float, limits: Limits) -> Fault | None:
@@ -193,13 +229,17 @@ def _dbfs(amplitude: float) -> float:
     return 20 * math.log10(amplitude) if amplitude > 0 else -math.inf
 
 
-def _report(found: Sequence[_Found]) -> ScanReport:
-    measures = [measured for _, measured, _ in found]
+def _report(found: Sequence[Measures | Fault], limits: Limits) -> ScanReport:
+    measures = [None if isinstance(item, Fault) else item for item in found]
+    faults = [
+        item if isinstance(item, Fault) else _fault(index, item.seconds, item.peak, limits)
+        for index, item in enumerate(found)
+    ]
     return ScanReport(
-        seconds=[measured.seconds for measured in measures],
-        rates=[measured.rate for measured in measures],
-        channels=[measured.channels for measured in measures],
-        peaks=[measured.peak for measured in measures],
-        digests=[measured.digest for measured in measures],
-        faults=[fault for _, _, fault in found if fault is not None],
+        seconds=[item and item.seconds for item in measures],
+        rates=[item and item.rate for item in measures],
+        channels=[item and item.channels for item in measures],
+        peaks=[item and item.peak for item in measures],
+        digests=[item and item.digest for item in measures],
+        faults=[fault for fault in faults if fault is not None],
     )

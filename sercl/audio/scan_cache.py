@@ -1,0 +1,94 @@
+"""What is known of audio files that have not changed since they were decoded. No torch here."""
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import soundfile
+
+from sercl.audio.scan import Clip, Identity, Measures
+from sercl.errors import OutputError
+
+_SCHEMA = """
+create table if not exists clips (
+    path text, start real, stop real, size integer, mtime integer, ctime integer, inode integer,
+    seconds real, rate integer, channels integer, peak real, digest text,
+    primary key (path, start, stop)
+) without rowid
+"""
+_RECALL = """
+select seconds, rate, channels, peak, digest from clips
+where path = ? and start = ? and stop = ? and size = ? and mtime = ? and ctime = ? and inode = ?
+"""
+_WHOLE = -1.0
+"""Stands for the file's own start or end: no stretch begins or ends there, and null is no key."""
+
+_WAIT_SECONDS = 60
+
+
+class ScanCache:
+    """A small database of scans, so that an unchanged corpus is not decoded again.
+
+    A clip is known by its path and stretch together with the file's size, times of change and inode: the
+    time of the last status change cannot be set back, so a file that was written to is always decoded again.
+    Measures of another libsndfile are not taken, since decoders of lossy formats differ.
+
+    Args:
+        folder: Where the database lies; made where it is missing.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / f"scans-1-{soundfile.__libsndfile_version__}.sqlite"
+
+    def identify(self, clips: Sequence[Clip]) -> dict[int, Identity]:
+        """Return the identity of those clips whose file is there, by their position."""
+        found = ((index, _identity(clip)) for index, clip in enumerate(clips))
+        return {index: identity for index, identity in found if identity is not None}
+
+    def recall(self, identities: Mapping[int, Identity]) -> dict[int, Measures]:
+        """Return the measures of those clips that are known.
+
+        Raises:
+            OutputError: Where the database cannot be opened or is damaged.
+        """
+        if not self.path.is_file():
+            return {}
+        with self._open() as connection:
+            rows = ((i, connection.execute(_RECALL, key).fetchone()) for i, key in identities.items())
+            return {index: Measures(*row) for index, row in rows if row is not None}
+
+    def remember(self, rows: Iterable[tuple[Identity, Measures]]) -> None:
+        """Keep the measures of clips, in place of what was known of the same stretches.
+
+        Raises:
+            OutputError: Where the database cannot be written.
+        """
+        values = [(*identity, *measures) for identity, measures in rows]
+        if not values:
+            return
+        with self._open() as connection, connection:
+            connection.executemany(f"insert or replace into clips values ({','.join('?' * 12)})", values)
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with closing(sqlite3.connect(self.path, timeout=_WAIT_SECONDS)) as connection:
+                connection.execute(_SCHEMA)
+                yield connection
+        except (sqlite3.Error, OSError) as error:
+            raise OutputError(
+                f"{self.path}: the memory of audio checks cannot be used ({error}). Delete the file if it is "
+                "damaged, choose another folder with --features.dir, or go without: --no-cache."
+            ) from error
+
+
+def _identity(clip: Clip) -> Identity | None:
+    try:
+        found = os.stat(clip.path)  # noqa: PTH116 - Path.stat costs a third more, a million times
+    except OSError:
+        return None
+    start, end = (_WHOLE if bound is None else bound for bound in (clip.start, clip.end))
+    return str(clip.path), start, end, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
