@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from sercl.audio.scan import Clip, Limits, scan
+from sercl.audio.scan import Clip, Limits, Memory, scan
 from sercl.corpora.base import Problem, Utterance
 from sercl.errors import CorpusError, UnknownNameError
 
@@ -16,13 +16,19 @@ Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many clips are done, and how many there are."""
 
 
-class Scanned(NamedTuple):
-    """Utterances fit for use, their durations in s, hashes of their samples; the problems of the others."""
+class Checked(NamedTuple):
+    """An utterance fit for use, its duration in s, and the hash of its samples and their rate."""
 
-    utterances: tuple[Utterance, ...]
-    seconds: tuple[float, ...]
-    digests: tuple[str, ...]
-    problems: tuple[Problem, ...]
+    utterance: Utterance
+    seconds: float
+    audio_key: str
+
+
+class Scanned(NamedTuple):
+    """What a scan found, by utterance id: those fit for use, and the problems of the others."""
+
+    checked: dict[str, Checked]
+    faults: dict[str, Problem]
 
 
 def check_policy(on_error: str) -> None:
@@ -53,7 +59,11 @@ def listed_kinds(problems: Sequence[Problem]) -> str:
 
 
 def scan_utterances(
-    utterances: Sequence[Utterance], limits: Limits, what: str, on_progress: Progress | None = None
+    utterances: Sequence[Utterance],
+    limits: Limits,
+    what: str,
+    on_progress: Progress | None = None,
+    memory: Memory | None = None,
 ) -> Scanned:
     """Decode every utterance once and keep those that are fit for use.
 
@@ -62,18 +72,19 @@ def scan_utterances(
         limits: What is fit.
         what: Name of the job for `on_progress`.
         on_progress: Told about every few clips.
+        memory: Knows clips that need no decoding.
     """
     clips = [Clip(utterance.path, utterance.start, utterance.end) for utterance in utterances]
-    report = scan(clips, limits, on_progress=_counter(what, len(clips), on_progress))
+    report = scan(clips, limits, on_progress=_counter(what, len(clips), on_progress), memory=memory)
     faults = {fault.clip_index: fault for fault in report.faults}
-    problems = [Problem(utterances[i].path, fault.reason, kind=fault.kind) for i, fault in faults.items()]
-    kept = [index for index in range(len(clips)) if index not in faults]
-    return Scanned(
-        utterances=tuple(utterances[index] for index in kept),
-        seconds=tuple(report.seconds[index] or 0.0 for index in kept),
-        digests=tuple(report.digests[index] or "" for index in kept),
-        problems=tuple(problems),
-    )
+    scanned = Scanned({}, {})
+    for index, utterance in enumerate(utterances):
+        if fault := faults.get(index):
+            scanned.faults[utterance.id] = Problem(utterance.path, fault.reason, kind=fault.kind)
+        else:
+            seconds, digest = report.seconds[index] or 0.0, report.digests[index] or ""
+            scanned.checked[utterance.id] = Checked(utterance, seconds, digest)
+    return scanned
 
 
 def _counter(what: str, total: int, on_progress: Progress | None) -> Callable[[int], None] | None:

@@ -1,5 +1,5 @@
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -22,6 +22,7 @@ class Split:
         utterances: The clips, checked.
         labels: Class index of each.
         seconds: Duration of each in s.
+        audio_keys: Hash of each one's samples and their rate: equal where the audio is the same.
         config: How they are batched.
         augment: Applied to training clips only; None for none.
     """
@@ -29,8 +30,20 @@ class Split:
     utterances: tuple[Utterance, ...]
     labels: tuple[int, ...]
     seconds: tuple[float, ...]
+    audio_keys: tuple[str, ...]
     config: LoaderConfig
     augment: Augment | None = None
+
+    def joined(self, others: Iterable["Split"]) -> "Split":
+        """Return the clips of this split and then those of others, loaded as these are."""
+        splits = (self, *others)
+        return replace(
+            self,
+            utterances=tuple(item for split in splits for item in split.utterances),
+            labels=tuple(item for split in splits for item in split.labels),
+            seconds=tuple(item for split in splits for item in split.seconds),
+            audio_keys=tuple(item for split in splits for item in split.audio_keys),
+        )
 
     def audio_loader(self, training: bool) -> DataLoader[Item]:
         """Return batches of type `AudioBatch`.

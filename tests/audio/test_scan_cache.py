@@ -24,7 +24,9 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The paths of the clips that were decoded."""
     seen: list[Path] = []
     measure = scanning._measure
-    monkeypatch.setattr(scanning, "_measure", lambda file, clip: seen.append(clip.path) or measure(file, clip))
+    monkeypatch.setattr(
+        scanning, "_measure", lambda file, clip: seen.append(clip.path) or measure(file, clip)
+    )
     return seen
 
 

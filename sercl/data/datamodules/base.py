@@ -1,15 +1,16 @@
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from sercl.audio.scan import Memory
 from sercl.corpora.base import Utterance
 from sercl.corpora.folds import Fold, save_fold
 from sercl.data.dataset import FeatureItem, Item
-from sercl.data.problems import Progress
+from sercl.data.problems import Checked, Progress
 from sercl.data.report import DataReport
 from sercl.data.split import Split
 from sercl.errors import UsageError
@@ -24,11 +25,13 @@ class EmotionDataModule(LightningDataModule, ABC):
 
     Attributes:
         on_progress: Told how far the check of the audio has come; None for silence.
+        scan_memory: Knows audio that has been checked before; None to decode everything.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.on_progress: Progress | None = None
+        self.scan_memory: Memory | None = None
         self._features: Mapping[str, Tensor] | None = None
 
     @abstractmethod
@@ -66,6 +69,28 @@ class EmotionDataModule(LightningDataModule, ABC):
 
     @property
     @abstractmethod
+    def fold_count(self) -> int:
+        """Number of folds of the scheme."""
+
+    @abstractmethod
+    def set_fold(self, index: int) -> None:
+        """Cut another fold without listing or checking again what is known.
+
+        Args:
+            index: From 0 to `fold_count - 1`.
+
+        Raises:
+            UsageError: If there is no such fold.
+            FoldError: As `setup`.
+        """
+
+    @property
+    @abstractmethod
+    def checked(self) -> Mapping[str, Checked]:
+        """Every utterance of every fold so far that is fit for use, by its id."""
+
+    @property
+    @abstractmethod
     def splits(self) -> Mapping[str, Split]:
         """The parts "train", "validation" and "test" of the present stage."""
 
@@ -95,6 +120,11 @@ class EmotionDataModule(LightningDataModule, ABC):
         return list(self.splits["train"].labels)
 
     @property
+    def audio_keys(self) -> dict[str, str]:
+        """Utterance id -> hash of its samples and their rate, of all that is `checked`."""
+        return {id: item.audio_key for id, item in self.checked.items()}
+
+    @property
     def utterances_in_use(self) -> list[Utterance]:
         """Every utterance of every part and stage, each once."""
         used = {id: split.utterances[index] for id, (split, index) in self._places().items()}
@@ -118,15 +148,17 @@ class EmotionDataModule(LightningDataModule, ABC):
             raise UsageError("augmentation changes audio, so it cannot be used with pooled hidden states.")
         self._features = features
 
-    def audio_dataloader(self) -> Loader:
-        """Return un-augmented `AudioBatch`es of all of `utterances_in_use`, the longest first."""
-        places = self._places().values()
-        return Split(
-            utterances=tuple(split.utterances[index] for split, index in places),
-            labels=tuple(split.labels[index] for split, index in places),
-            seconds=tuple(split.seconds[index] for split, index in places),
-            config=self.all_splits[0].config,
-        ).audio_loader(training=False)
+    @abstractmethod
+    def split_of(self, ids: Sequence[str]) -> Split:
+        """Return `checked` utterances as a split of their own."""
+
+    def audio_dataloader(self, ids: Sequence[str] | None = None) -> Loader:
+        """Return un-augmented `AudioBatch`es, the longest first.
+
+        Args:
+            ids: Of `checked` utterances; by default all of `utterances_in_use`.
+        """
+        return self.split_of(list(self._places()) if ids is None else ids).audio_loader(training=False)
 
     def plain_train_dataloader(self) -> Loader:
         """Return the training part once, in a fixed order and un-augmented, to fit a standardiser on."""

@@ -6,12 +6,12 @@ from types import MappingProxyType
 
 from sercl.audio.augment import Augment, AugmentConfig
 from sercl.audio.scan import Limits
-from sercl.corpora.base import Listing, Problem
+from sercl.corpora.base import Listing, Problem, Utterance
 from sercl.corpora.folds import Fold, FoldConfig, check_fold, make_fold
 from sercl.corpora.labels import LabelScheme, label_scheme
 from sercl.data.config import LoaderConfig
 from sercl.data.datamodules.base import EmotionDataModule
-from sercl.data.problems import Scanned, check_policy, enforce, listed_kinds, scan_utterances
+from sercl.data.problems import Checked, Scanned, check_policy, enforce, listed_kinds, scan_utterances
 from sercl.data.report import DataReport, report_split
 from sercl.data.split import Split
 from sercl.errors import UsageError
@@ -56,7 +56,8 @@ class CorpusDataModule(EmotionDataModule):
         self.fold_config, self.loader_config, self.augment_config = folds, loader, augment
         self._listing: Listing | None = None
         self._fold: Fold | None = None
-        self._scanned: dict[str, Scanned] = {}
+        self._scanned = Scanned({}, {})
+        self._parts: dict[str, tuple[Utterance, ...]] = {}
 
     @property
     def classes(self) -> list[str]:
@@ -91,12 +92,33 @@ class CorpusDataModule(EmotionDataModule):
 
     def prepare(self, parts: Sequence[str]) -> None:
         """Do the work of `setup` for some parts; the audio of the others is not read."""
-        if self._listing is None or self._fold is None:
+        if self._listing is None:
             self._listing = self.read()
             enforce(self._listing.problems, self.on_error, self.corpus)
+        if self._fold is None:
             self._fold = make_fold(self._listing.utterances, self.scheme, self.fold_config)
-        if new := [part for part in parts if part not in self._scanned]:
+            self._parts = {}
+        if new := [part for part in parts if part not in self._parts]:
             self._scan(new)
+
+    @property
+    def fold_count(self) -> int:
+        """Number of folds of the scheme."""
+        return self.fold.count
+
+    def set_fold(self, index: int) -> None:
+        """Cut another fold of the same listing; what has been checked is not checked again.
+
+        Args:
+            index: From 0 to `fold_count - 1`.
+
+        Raises:
+            UsageError: If the scheme has no such fold.
+            FoldError: As `setup`.
+        """
+        parts = list(self._parts)
+        self.fold_config, self._fold = replace(self.fold_config, index=index), None
+        self.prepare(parts)
 
     @property
     def fold(self) -> Fold:
@@ -111,10 +133,19 @@ class CorpusDataModule(EmotionDataModule):
         return {self.corpus: self.fold}
 
     @property
+    def checked(self) -> Mapping[str, Checked]:
+        """Every utterance of every fold so far that is fit for use, by its id."""
+        return MappingProxyType(self._scanned.checked)
+
+    @property
     def splits(self) -> Mapping[str, Split]:
         """The parts whose audio has been checked."""
         parts = self.fold.parts
-        return MappingProxyType({part: self._split(part) for part in parts if part in self._scanned})
+        return MappingProxyType({part: self._split(parts[part]) for part in parts if part in self._parts})
+
+    def split_of(self, ids: Sequence[str]) -> Split:
+        """Return checked utterances as a split of their own."""
+        return self._split([self._scanned.checked[id].utterance for id in ids])
 
     @property
     def report(self) -> DataReport:
@@ -124,7 +155,7 @@ class CorpusDataModule(EmotionDataModule):
             name=self.corpus,
             classes=self.scheme.classes,
             splits={
-                part: report_split(split, self.corpus, self.classes, self._scanned[part].problems)
+                part: report_split(split, self.corpus, self.classes, self._faults(self._parts[part]))
                 for part, split in self.splits.items()
             },
             dropped={self.corpus: dict(dropped.most_common())},
@@ -134,46 +165,64 @@ class CorpusDataModule(EmotionDataModule):
 
     def _scan(self, parts: Sequence[str]) -> None:
         limits = Limits(self.loader_config.min_seconds, self.loader_config.max_seconds or None)
-        found = {}
+        whole = self.fold.parts
         for part in parts:
+            new = [item for item in whole[part] if not self._is_scanned(item)]
             what = f"{self.corpus}: checking {part} audio"
-            found[part] = scan_utterances(self.fold.parts[part], limits, what, self.on_progress)
-        enforce([problem for part in found.values() for problem in part.problems], self.on_error, self.corpus)
-        kept = self.fold.parts | {part: scanned.utterances for part, scanned in found.items()}
-        fold = replace(self.fold, train=kept["train"], validation=kept["validation"], test=kept["test"])
+            scanned = (
+                scan_utterances(new, limits, what, self.on_progress, self.scan_memory)
+                if new
+                else Scanned({}, {})
+            )
+            self._scanned.checked.update(scanned.checked)
+            self._scanned.faults.update(scanned.faults)
+        enforce([fault for part in parts for fault in self._faults(whole[part])], self.on_error, self.corpus)
+        fold = self.fold
+        for part in {*self._parts, *parts}:
+            fit = tuple(item for item in whole[part] if item.id not in self._scanned.faults)
+            fold = replace(fold, **{part: fit})  # type: ignore[arg-type]
         check_fold(fold, self.fold_config.allow_speaker_overlap)
         self._fold = fold
-        self._scanned |= found
+        self._parts |= {part: whole[part] for part in parts}
 
-    def _split(self, part: str) -> Split:
-        scanned = self._scanned[part]
-        indices = (self.scheme.index(utterance.emotion) for utterance in scanned.utterances)
+    def _is_scanned(self, utterance: Utterance) -> bool:
+        return utterance.id in self._scanned.checked or utterance.id in self._scanned.faults
+
+    def _faults(self, utterances: Sequence[Utterance]) -> list[Problem]:
+        """Return the problems of those utterances that cannot be used."""
+        found = (self._scanned.faults.get(utterance.id) for utterance in utterances)
+        return [fault for fault in found if fault is not None]
+
+    def _split(self, utterances: Sequence[Utterance]) -> Split:
+        checked = [self._scanned.checked[utterance.id] for utterance in utterances]
+        indices = (self.scheme.index(utterance.emotion) for utterance in utterances)
         return Split(
-            utterances=scanned.utterances,
+            utterances=tuple(utterances),
             labels=tuple(index for index in indices if index is not None),
-            seconds=scanned.seconds,
+            seconds=tuple(item.seconds for item in checked),
+            audio_keys=tuple(item.audio_key for item in checked),
             config=self.loader_config,
             augment=Augment(self.augment_config) if self.augment_config.enabled else None,
         )
 
     def _problems(self) -> tuple[Problem, ...]:
         listed = self._listing.problems if self._listing else ()
-        return (*listed, *(problem for part in self._scanned.values() for problem in part.problems))
+        return (*listed, *(fault for part in self._parts.values() for fault in self._faults(part)))
 
     def _skip_notes(self) -> list[str]:
         notes = []
-        for part, (utterances, _, _, problems) in self._scanned.items():
-            if problems:
-                total = len(utterances) + len(problems)
-                kinds = listed_kinds(problems)
-                notes.append(f"{part}: {len(problems)} of {total} utterances left out ({kinds})")
+        for part, utterances in self._parts.items():
+            if faults := self._faults(utterances):
+                kinds = listed_kinds(faults)
+                notes.append(f"{part}: {len(faults)} of {len(utterances)} utterances left out ({kinds})")
         return notes
 
     def _duplicate_notes(self) -> list[str]:
-        if not {"train", "test"} <= self._scanned.keys():
+        splits = self.splits
+        if not {"train", "test"} <= splits.keys():
             return []
-        train = set(self._scanned["train"].digests)
-        count = sum(digest in train for digest in self._scanned["test"].digests)
+        train = set(splits["train"].audio_keys)
+        count = sum(key in train for key in splits["test"].audio_keys)
         return [f"{count} test utterances hold the same samples as training utterances"] if count else []
 
 

@@ -1,12 +1,15 @@
+from collections import ChainMap
 from collections.abc import Mapping, Sequence
 
 from sercl.corpora.base import Utterance
 from sercl.corpora.folds import Fold
+from sercl.corpora.folds.draw import listed
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.data.datamodules.corpus import PARTS, CorpusDataModule
 from sercl.data.datamodules.overlap import check_clips, check_ids, check_speakers
 from sercl.data.datamodules.pair_report import report_pair
 from sercl.data.datamodules.settings import ROLES, Plan, plans_for
+from sercl.data.problems import Checked
 from sercl.data.report import DataReport
 from sercl.data.split import Split
 from sercl.errors import UsageError
@@ -93,10 +96,9 @@ class LanguagePair(EmotionDataModule):
         if self._ready:
             return
         for role, corpus in self.corpora_in_use.items():
-            corpus.on_progress = self.on_progress
+            corpus.on_progress, corpus.scan_memory = self.on_progress, self.scan_memory
             corpus.prepare([part for part in PARTS if self._uses(role, part)])
-        if len(self.corpora_in_use) == len(ROLES):
-            self._check_overlap()
+        self._check_overlap()
         self._ready = True
 
     @property
@@ -105,6 +107,51 @@ class LanguagePair(EmotionDataModule):
         corpora = {"source": self.source, "target": self.target}
         used = {role for plan in self._plans.values() for role in plan}
         return {role: corpora[role] for role in ROLES if role in used}
+
+    @property
+    def fold_count(self) -> int:
+        """Number of folds; a corpus with a single one keeps it.
+
+        Raises:
+            UsageError: If both corpora have several, and not equally many.
+        """
+        counts = {corpus.corpus: corpus.fold_count for corpus in self.corpora_in_use.values()}
+        several = {count for count in counts.values() if count > 1}
+        if len(several) > 1:
+            raise UsageError(
+                f"folds of a pair go together, but there are {listed(counts)}. Give both the same number "
+                "(--data.source.folds.count, --data.target.folds.count)."
+            )
+        return max(counts.values())
+
+    def set_fold(self, index: int) -> None:
+        """Cut another fold of both corpora; one with a single fold keeps it.
+
+        Args:
+            index: From 0 to `fold_count - 1`.
+
+        Raises:
+            UsageError: If there is no such fold.
+            FoldError: As `setup`.
+        """
+        if not 0 <= index < self.fold_count:
+            raise UsageError(f"there is no fold {index}; legal are 0 to {self.fold_count - 1}.")
+        for corpus in self.corpora_in_use.values():
+            corpus.set_fold(min(index, corpus.fold_count - 1))
+        self._check_overlap()
+
+    @property
+    def checked(self) -> Mapping[str, Checked]:
+        """Every utterance of every fold so far that is fit for use, by its id."""
+        return ChainMap(*(dict(corpus.checked) for corpus in self.corpora_in_use.values()))
+
+    def split_of(self, ids: Sequence[str]) -> Split:
+        """Return checked utterances as a split of their own, batched as the training corpus is."""
+        parts = [
+            corpus.split_of([id for id in ids if id in corpus.checked])
+            for corpus in self.corpora_in_use.values()
+        ]
+        return parts[0].joined(parts[1:])
 
     @property
     def folds_in_use(self) -> Mapping[str, Fold]:
@@ -136,6 +183,8 @@ class LanguagePair(EmotionDataModule):
         return any(getattr(plan, part) == role for plan in self._plans.values())
 
     def _check_overlap(self) -> None:
+        if len(self.corpora_in_use) < len(ROLES):
+            return
         source, target = self._used("source", PARTS), self._used("target", PARTS)
         check_ids(source, target)
         check_clips(source, self._used("target", ("validation", "test")))
