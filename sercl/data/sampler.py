@@ -36,6 +36,8 @@ class LengthBucketBatchSampler(Sampler[list[Key]]):
         batch_size: Most clips in a batch; None for no bound.
         shuffle: Whether the order changes with the epoch.
         seed: The order depends on `(seed, epoch)` alone.
+        even: Whether every process gets the same number of batches, as training and metrics need it. If not,
+            the batches are those of a single process, and one may get none.
 
     Raises:
         UsageError: If both bounds are None, or one is not positive.
@@ -48,11 +50,13 @@ class LengthBucketBatchSampler(Sampler[list[Key]]):
         batch_size: int | None,
         shuffle: bool,
         seed: int,
+        even: bool = True,
     ) -> None:
         _check_bounds(batch_seconds, batch_size)
         self._seconds = np.asarray(seconds, dtype=np.float64)
         self._batch_seconds, self._batch_size = batch_seconds, batch_size
         self._shuffle, self._seed, self._epoch = shuffle, seed, 0
+        self._even = even
         self._buckets = self._cut_into_buckets()
 
     @property
@@ -103,7 +107,9 @@ class LengthBucketBatchSampler(Sampler[list[Key]]):
         return batches
 
     def _deal(self, batches: list[Indices], rank: int, world: int) -> list[Indices]:
-        """Return the batches of one process: as many as every other process gets, and no clip twice."""
+        """Return the batches of one process; no clip stands in those of two."""
+        if not self._even:
+            return batches[rank::world]
         if batches and len(self._seconds) < world:
             raise UsageError(
                 f"{len(self._seconds)} utterance(s) cannot be spread over {world} processes. "

@@ -45,15 +45,16 @@ class Split:
             audio_keys=tuple(item for split in splits for item in split.audio_keys),
         )
 
-    def audio_loader(self, training: bool) -> DataLoader[Item]:
+    def audio_loader(self, training: bool, even: bool = True) -> DataLoader[Item]:
         """Return batches of type `AudioBatch`.
 
         Args:
             training: Whether clips are shuffled and augmented; if not, the longest come first.
+            even: Whether every process gets the same number of batches.
         """
         augment = self.augment if training else None
         dataset = UtteranceDataset(self.utterances, self.labels, augment, self.config.seed)
-        sampler = self._sampler(self.config.batch_seconds, training)
+        sampler = self._sampler(self.config.batch_seconds, training, even)
         return _loader(dataset, sampler, collate_audio, self.config.workers)
 
     def feature_loader(self, features: Mapping[str, Tensor], training: bool) -> DataLoader[FeatureItem]:
@@ -67,13 +68,13 @@ class Split:
         bound = 0.0 if self.config.batch_size else self.config.batch_seconds
         return _loader(dataset, self._sampler(bound, training), collate_features, workers=0)
 
-    def _sampler(self, batch_seconds: float, training: bool) -> LengthBucketBatchSampler:
+    def _sampler(self, batch_seconds: float, training: bool, even: bool = True) -> LengthBucketBatchSampler:
         config, seconds = self.config, self.seconds
         if training and self.augment is not None and self.augment.config.speed is not None:
             # Slowed down, a clip is longer: the bound must hold for the slowest.
             seconds = tuple(value / min(1.0, self.augment.config.speed[0]) for value in seconds)
         bounds = (batch_seconds or None, config.batch_size or None)
-        return LengthBucketBatchSampler(seconds, *bounds, shuffle=training, seed=config.seed)
+        return LengthBucketBatchSampler(seconds, *bounds, shuffle=training, seed=config.seed, even=even)
 
 
 def _loader(

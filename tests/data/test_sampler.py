@@ -12,8 +12,8 @@ durations = st.lists(st.floats(0.1, 30.0), max_size=80)
 bounds = st.tuples(st.none() | st.floats(0.5, 200), st.none() | st.integers(1, 40)).filter(any)
 
 
-def make(seconds, batch_seconds=20.0, batch_size=4, shuffle=True, seed=1):
-    return LengthBucketBatchSampler(seconds, batch_seconds, batch_size, shuffle, seed)
+def make(seconds, batch_seconds=20.0, batch_size=4, shuffle=True, seed=1, even=True):
+    return LengthBucketBatchSampler(seconds, batch_seconds, batch_size, shuffle, seed, even)
 
 
 def indices(batches):
@@ -54,6 +54,13 @@ def test_processes_share_the_clips_without_repeats_in_equally_many_batches(secon
 def test_fewer_clips_than_processes_is_refused():
     with pytest.raises(UsageError, match=r"2 utterance\(s\) cannot be spread over 3"):
         dealt(make([1.0, 2.0]), 3)
+
+
+@given(durations, bounds, st.integers(1, 5))
+def test_uneven_processes_share_the_batches_of_a_single_one(seconds, limits, world):
+    parts = dealt(make(seconds, *limits, shuffle=False, even=False), world)
+    alone = list(make(seconds, *limits, shuffle=False))
+    assert sorted(batch for part in parts for batch in part) == sorted(alone)
 
 
 def test_order_depends_on_seed_and_epoch_alone():

@@ -1,5 +1,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from lightning.pytorch import LightningDataModule
@@ -152,13 +153,19 @@ class EmotionDataModule(LightningDataModule, ABC):
     def split_of(self, ids: Sequence[str]) -> Split:
         """Return `checked` utterances as a split of their own."""
 
-    def audio_dataloader(self, ids: Sequence[str] | None = None) -> Loader:
-        """Return un-augmented `AudioBatch`es, the longest first.
+    def audio_dataloader(
+        self, ids: Sequence[str] | None = None, *, batch_seconds: float = 60.0, workers: int = 0
+    ) -> Loader:
+        """Return un-augmented `AudioBatch`es, the longest first; several processes may get unequal numbers.
 
         Args:
             ids: Of `checked` utterances; by default all of `utterances_in_use`.
+            batch_seconds: Upper bound of a batch in s of padded audio.
+            workers: Processes that decode ahead.
         """
-        return self.split_of(list(self._places()) if ids is None else ids).audio_loader(training=False)
+        split = self.split_of(list(self._places()) if ids is None else ids)
+        config = replace(split.config, batch_size=0, batch_seconds=batch_seconds, workers=workers)
+        return replace(split, config=config).audio_loader(training=False, even=False)
 
     def plain_train_dataloader(self) -> Loader:
         """Return the training part once, in a fixed order and un-augmented, to fit a standardiser on."""
