@@ -111,6 +111,26 @@ class EncoderError(SerclError, ValueError):
     """An encoder that cannot be loaded or does not fit the request."""
 
 
+class FeatureError(SerclError, ValueError):
+    """Hidden states that cannot be computed, or a store of them that cannot be used."""
+
+
+class DamagedStoreError(FeatureError):
+    """A file of a feature store that does not hold what was written.
+
+    Args:
+        path: The file.
+        reason: What is wrong with it.
+    """
+
+    def __init__(self, path: Path | str, reason: str) -> None:
+        self.path, self.reason = Path(path), reason
+        super().__init__(
+            f"{path}: damaged ({reason}). The rest of the feature store is intact. Remove what is damaged, "
+            f"to be computed again: sercl features prune --damaged --dir {self.path.parent.parent}"
+        )
+
+
 class CheckpointError(SerclError, ValueError):
     """A checkpoint of another version, task or encoder, or a file that is none."""
 

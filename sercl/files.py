@@ -1,7 +1,6 @@
 """Writing files whole or not at all: a reader never meets half a file, a crash leaves the old one."""
 
-import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,19 +45,16 @@ def _temporary_beside(target: Path) -> Path:
         raise OutputError(f"{target}: is a folder; give the path of a file.")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}-", suffix=target.suffix)
+        # Not tempfile's: its files can be read by their owner alone, and results are shared like any other.
+        temporary = target.with_name(f".{target.stem}-{secrets.token_hex(8)}{target.suffix}")
+        temporary.touch(exist_ok=False)
     except OSError as error:
         raise _unwritable(target, error) from error
-    os.close(handle)
-    return Path(name)
+    return temporary
 
 
 def _take_place(temporary: Path, target: Path) -> None:
-    # mkstemp makes files that only their owner can read; results are shared like any other file.
-    umask = os.umask(0)
-    os.umask(umask)
     try:
-        temporary.chmod(0o666 & ~umask)
         temporary.replace(target)
     except OSError as error:
         raise _unwritable(target, error) from error

@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
 from sercl.errors import EncoderError, UsageError
+from sercl.models.encoders.fingerprint import state_fingerprints
 from sercl.models.encoders.masking import frame_mask
 from sercl.models.encoders.states import collect_states
 
@@ -111,6 +112,14 @@ class Encoder(nn.Module, ABC):
     def num_states(self) -> int:
         """Number of hidden states: one more than blocks."""
         return len(self.blocks) + 1
+
+    def state_fingerprints(self) -> tuple[str, ...]:
+        """Return a SHA-256 per hidden state, `num_states` long, of the settings and weights behind it.
+
+        Weights count as they are now, not as they were loaded; waveform preprocessing and hooks do not. A cut
+        encoder has the fingerprints of the whole one, but for a final norm on another block.
+        """
+        return state_fingerprints(self.model, self.blocks, self.traits.final_norm)
 
     @abstractmethod
     def frame_lengths(self, samples: Tensor) -> Tensor:

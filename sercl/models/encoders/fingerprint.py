@@ -1,9 +1,25 @@
-"""A short name for the weights of an encoder."""
+"""Short names for the weights of an encoder, and for all that one of its hidden states depends on."""
 
 import hashlib
+import json
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+# Where a model comes from, how it was stored, its depth (a matter of the blocks), what heads would name.
+_NO_MATTER = (
+    "_name_or_path",
+    "architectures",
+    "dtype",
+    "encoder_layers",
+    "id2label",
+    "label2id",
+    "num_hidden_layers",
+    "torch_dtype",
+    "transformers_version",
+)
 
 
 def fingerprint(model: nn.Module) -> str:
@@ -12,10 +28,67 @@ def fingerprint(model: nn.Module) -> str:
     Two models agree when their tensors have the same names, shapes and (as float32) values.
     """
     total = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        total.update(f"{name} {tuple(tensor.shape)} ".encode())
-        total.update(_digest(tensor))
+    for line in _lines(model).values():
+        total.update(line)
     return total.hexdigest()
+
+
+def state_fingerprints(
+    model: PreTrainedModel, blocks: nn.ModuleList, final_norm: str | None
+) -> tuple[str, ...]:
+    """Return the SHA-256, in hex, of all that each hidden state of a model depends on.
+
+    That is the model's settings, the weights in front of the blocks and those of the blocks up to the state;
+    for the last state also the final norm. So the states of a cut model are those of the whole one.
+
+    Args:
+        model: The model, as it is now.
+        blocks: Its N transformer blocks.
+        final_norm: The norm behind the last block, relative to the model; None where there is none.
+
+    Returns:
+        N + 1 fingerprints, in the order of the hidden states.
+    """
+    lines = _lines(model)
+    inside, norm = _prefix(model, blocks), f"{final_norm}."
+    before = [line for name, line in lines.items() if not name.startswith((inside, norm))]
+    total = hashlib.sha256(_settings(model))
+    found = []
+    for part in (before, *(_below(lines, f"{inside}{index}.") for index in range(len(blocks)))):
+        for line in part:
+            total.update(line)
+        found.append(total.hexdigest())
+    for line in _below(lines, norm):
+        total.update(line)
+    return (*found[:-1], total.hexdigest())
+
+
+def _settings(model: PreTrainedModel) -> bytes:
+    """Return what the weights do not say: heads, activations, strides; and the precision they compute in."""
+    config = json.loads(model.config.to_json_string(use_diff=False))
+    kept = {key: value for key, value in config.items() if key not in _NO_MATTER}
+    precisions = sorted({str(tensor.dtype) for tensor in model.state_dict().values()})
+    return json.dumps([kept, precisions], sort_keys=True).encode()
+
+
+def _below(lines: dict[str, bytes], prefix: str) -> list[bytes]:
+    return [line for name, line in lines.items() if name.startswith(prefix)]
+
+
+def _prefix(model: nn.Module, blocks: nn.ModuleList) -> str:
+    return next(f"{name}." for name, module in model.named_modules() if module is blocks)
+
+
+def _lines(model: nn.Module) -> dict[str, bytes]:
+    """Return name, shape and digest of each tensor, as bytes, by name in sorted order."""
+    state = dict(sorted(model.state_dict().items()))
+    # hashlib works outside of the interpreter lock: threads share the work.
+    with ThreadPoolExecutor() as pool:
+        digests = pool.map(_digest, state.values())
+        return {
+            name: f"{name} {tuple(tensor.shape)} ".encode() + digest
+            for (name, tensor), digest in zip(state.items(), digests, strict=True)
+        }
 
 
 def _digest(tensor: Tensor) -> bytes:

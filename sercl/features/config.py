@@ -1,0 +1,51 @@
+"""What the command line may say about the feature store. No torch here."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from sercl.errors import UnknownNameError, UsageError
+
+PRECISIONS = ("fp32", "bf16", "fp16")
+
+
+def default_folder() -> Path:
+    """Return where hidden states are kept if nothing else is said: `sercl/features` in the user's cache."""
+    cache = os.environ.get("XDG_CACHE_HOME", "")
+    # A relative path is to be ignored, says the XDG base directory specification.
+    home = Path(cache) if Path(cache).is_absolute() else Path("~/.cache").expanduser()
+    return home / "sercl" / "features"
+
+
+@dataclass(frozen=True)
+class FeatureConfig:
+    """How hidden states of a frozen encoder are computed, and where they are kept.
+
+    Args:
+        dir: Folder of the feature store; null for sercl/features in the user's cache ($XDG_CACHE_HOME, or
+            ~/.cache). Several machines may share one on a common disk.
+        precision: fp32, bf16 or fp16: of the encoder's forward pass. Each has hidden states of its own.
+        batch_seconds: Upper bound of a batch in s of padded audio (clips x longest clip). 0 suits the device.
+        workers: Processes that decode audio ahead; 0 decodes in the main process.
+
+    Raises:
+        UnknownNameError: For another precision.
+        UsageError: For a number out of its range.
+    """
+
+    dir: str | None = None
+    precision: str = "fp32"
+    batch_seconds: float = 0.0
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise UnknownNameError("features.precision", self.precision, PRECISIONS)
+        for name in ("batch_seconds", "workers"):
+            if not getattr(self, name) >= 0:
+                raise UsageError(f"features.{name} is {getattr(self, name)}; it must be 0 or more.")
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the store."""
+        return default_folder() if self.dir is None else Path(self.dir).expanduser()

@@ -1,0 +1,163 @@
+"""One pass of a frozen encoder over audio; devices and processes are the matter of Lightning's trainer."""
+
+import copy
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from typing import NamedTuple, Protocol
+
+import lightning.pytorch as L
+import torch
+from torch import Tensor
+
+from sercl.batch import AudioBatch
+from sercl.features.config import FeatureConfig
+from sercl.features.store import FeatureStore
+from sercl.features.stored import StoredFeatures
+from sercl.features.wanted import FRAMES, Wanted
+from sercl.features.writer import RowWriter
+from sercl.models.encoders import Encoder, EncoderOutput
+from sercl.models.pooling import build_pooling
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how many utterances are done, and how many there are."""
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class HasAudio(Protocol):
+    """What gives audio by utterance: a data module."""
+
+    @property
+    def audio_keys(self) -> Mapping[str, str]:
+        """Utterance id -> a key that says what its audio holds."""
+
+    def audio_dataloader(
+        self, ids: Sequence[str] | None = None, *, batch_seconds: float, workers: int
+    ) -> Iterable[AudioBatch]:
+        """Return un-augmented batches of some utterances; in several processes those of this one."""
+
+
+class NotFinite(NamedTuple):
+    """An utterance with NaN or infinite values, and the hidden states that have them."""
+
+    id: str
+    states: tuple[int, ...]
+
+
+class Extraction(L.LightningModule):
+    """Runs an encoder over the utterances that a store lacks, and stores what comes out.
+
+    Args:
+        encoder: The encoder; with another precision than fp32, a copy of it is used.
+        wanted: What is stored of it.
+        features: What is to be filled; in several processes, the store of the first is taken by all.
+        data: The audio.
+        config: Precision, batches, workers.
+        on_progress: Told how far it has come.
+
+    Attributes:
+        features: What has been filled, to be looked up anew.
+        precision: Of the forward pass.
+        not_finite: Utterances of this process that were not stored.
+    """
+
+    allow_zero_length_dataloader_with_multiple_devices = True
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        wanted: Wanted,
+        features: StoredFeatures,
+        data: HasAudio,
+        config: FeatureConfig,
+        on_progress: Progress | None = None,
+    ) -> None:
+        super().__init__()
+        dtype = _DTYPES[config.precision]
+        self.encoder = encoder if dtype == torch.float32 else copy.deepcopy(encoder).to(dtype)
+        pooling = wanted.space.pooling
+        self.pooling = None if pooling == FRAMES else build_pooling(pooling, encoder.hidden_size)
+        self.features, self.precision = features, config.precision
+        self.not_finite: list[NotFinite] = []
+        self._wanted, self._data = wanted, data
+        self._config, self._on_progress = config, on_progress
+        self._opened = ExitStack()
+        self._writer: RowWriter | None = None
+        self._done = self._total = 0
+
+    def predict_dataloader(self) -> Iterable[AudioBatch]:
+        """Agree with the other processes on what is to be done; return the batches of this one."""
+        # The first decides: another run may be filling the store, and each process would see another state.
+        store = self.features.store
+        root, ids = self.trainer.strategy.broadcast((store.root, self.features.lacking()))
+        if root != store.root:
+            self.features = self.features.moved(FeatureStore(root))
+        if not ids:
+            return ()
+        rows = self.features.store.open(self._wanted.space)
+        self._writer, self._total = self._opened.enter_context(rows.writer()), len(ids)
+        seconds = self._config.batch_seconds or default_batch_seconds(self.trainer.strategy.root_device)
+        return _Plain(self._data.audio_dataloader(ids, batch_seconds=seconds, workers=self._config.workers))
+
+    def predict_step(self, batch: AudioBatch, batch_index: int) -> int:
+        """Run the encoder over a batch and store what comes out; return the number of utterances."""
+        # The precision is that of the weights: an autocast of the trainer must not change it.
+        with torch.autocast(self.device.type, enabled=False):
+            rows = self._rows(self.encoder(batch.waveforms, batch.lengths))
+        for id, row in zip(batch.ids, rows, strict=True):
+            self._keep(id, row)
+        self._report(len(batch))
+        return len(batch)
+
+    def close(self) -> None:
+        """Store what has been computed, also after an error; raises `OutputError` where that fails."""
+        self._opened.close()
+
+    def _rows(self, output: EncoderOutput) -> list[Tensor]:
+        """Return a tensor per utterance on the CPU: `[states, width]`, or `[states, frames, width]`."""
+        chosen = [output.hidden_states[state] for state in self._wanted.computed]
+        if self.pooling is not None:
+            pooled = torch.stack([self.pooling(state, output.lengths) for state in chosen], dim=1)
+            return list(pooled.float().cpu())
+        lengths = output.lengths.tolist()
+        return [
+            torch.stack([state[row, :length] for state in chosen]).float().cpu()
+            for row, length in enumerate(lengths)
+        ]
+
+    def _keep(self, id: str, row: Tensor) -> None:
+        finite = row.isfinite().flatten(1).all(1).tolist()
+        bad = [state for state, fine in zip(self._wanted.computed, finite, strict=True) if not fine]
+        if bad:
+            self.not_finite.append(NotFinite(id, tuple(bad)))
+        elif self._writer is not None:
+            self._writer.add(self.features.audio_keys[id], row.numpy())
+
+    def _report(self, count: int) -> None:
+        self._done += count
+        if self._on_progress is not None:
+            # Of the other processes it is known that they do about as much.
+            done = min(self._done * self.trainer.world_size, self._total)
+            self._on_progress("hidden states of the frozen encoder", done, self._total)
+
+
+def default_batch_seconds(device: torch.device) -> float:
+    """Return the padded seconds of a batch that keep a device busy."""
+    return _CPU_SECONDS if device.type == "cpu" else _GPU_SECONDS
+
+
+_CPU_SECONDS = 16.0
+_GPU_SECONDS = 240.0
+
+
+class _Plain:
+    """Batches of a loader that Lightning leaves alone: it takes a `DataLoader` apart to predict with it."""
+
+    def __init__(self, batches: Iterable[AudioBatch]) -> None:
+        self._batches = batches
+
+    def __iter__(self) -> Iterator[AudioBatch]:
+        return iter(self._batches)
+
+    def __len__(self) -> int:
+        return len(self._batches)  # type: ignore[arg-type]

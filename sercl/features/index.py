@@ -1,0 +1,200 @@
+"""Where each row stands: a database of what the shards of a folder say. It may be deleted at any time."""
+
+import os
+import sqlite3
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from sercl.errors import DamagedStoreError
+from sercl.features.shard import SUFFIX, Shard
+
+NAME = "index.sqlite"
+MOST_KEYS = 500
+"""Keys of one look-up: sqlite before 3.32 takes no more than 999 variables."""
+
+_VERSION = 1
+_TABLES = (
+    "drop table if exists rows",
+    "drop table if exists shards",
+    "create table shards (id integer primary key, name text not null unique, size integer not null)",
+    "create table rows (key text primary key, shard integer not null, row integer not null) without rowid",
+    f"pragma user_version = {_VERSION}",
+)
+_WAIT_SECONDS = 60
+_CACHE_KIB = 16_384
+
+Result = TypeVar("Result")
+
+
+class Place(NamedTuple):
+    """A row: the file name of its shard, and its number there."""
+
+    shard: str
+    row: int
+
+
+class Index:
+    """The rows of a folder by their keys.
+
+    It is brought up to date by `refresh`, and built anew where it is damaged. Where it cannot be written (a
+    read-only folder, a full disk, a file system without locks) a private one takes its place, which goes with
+    the process. Several processes may use one folder at once.
+
+    Args:
+        folder: Folder of the shards.
+        space: Name of the space they must be of.
+    """
+
+    def __init__(self, folder: Path, space: str) -> None:
+        self._folder, self._space = folder, space
+        self._path = folder / NAME
+        self._private = not folder.is_dir()
+        self._connect()
+
+    def refresh(self) -> None:
+        """Take in the shards that have come or gone.
+
+        Raises:
+            DamagedStoreError: For a shard that is not whole; the rows of the others are kept.
+        """
+        self._mended(self._refresh)
+
+    def find(self, keys: Sequence[str]) -> dict[str, Place]:
+        """Return the places of those keys that there are rows of, by shard.
+
+        Args:
+            keys: At most `MOST_KEYS`.
+        """
+        return self._mended(lambda: self._find(keys))
+
+    def rebuild(self) -> None:
+        """Forget everything and read all shards again."""
+        self._mended(self._forget)
+        self.refresh()
+
+    def _find(self, keys: Sequence[str]) -> dict[str, Place]:
+        marks = ",".join("?" * len(keys))
+        query = (
+            f"select key, name, row from rows join shards on shard = id where key in ({marks}) "
+            "order by shard, row"
+        )
+        return {key: Place(name, row) for key, name, row in self._connection.execute(query, keys)}
+
+    def _refresh(self) -> None:
+        if self._present() == self._known():
+            return
+        with self._transaction():
+            present = self._present()  # again: nobody else indexes from here on
+            if not self._known().keys() <= present.keys():
+                self._empty()  # a key of a shard that has gone may stand in another one, too
+            known = self._known()
+            for name, size in sorted(present.items()):
+                if name not in known:
+                    self._add(name, size)
+                elif known[name] != size:
+                    raise DamagedStoreError(self._folder / name, f"{size:,} bytes, was {known[name]:,}")
+
+    def _add(self, name: str, size: int) -> None:
+        try:
+            shard = Shard(self._folder / name, self._space)
+        except FileNotFoundError:
+            return  # pruned just now
+        insert = "insert into shards (name, size) values (?, ?)"
+        number = self._connection.execute(insert, (name, size)).lastrowid
+        # In the order of the tree, which is faster than the order of the rows. The first of two equals stays.
+        rows = sorted((key, number, row) for row, key in enumerate(shard.keys))
+        self._connection.executemany("insert or ignore into rows values (?, ?, ?)", rows)
+
+    def _present(self) -> dict[str, int]:
+        """Return the size of each shard in the folder, by file name."""
+        if not self._folder.is_dir():
+            return {}
+        with os.scandir(self._folder) as entries:
+            return {entry.name: entry.stat().st_size for entry in entries if is_shard(entry.name)}
+
+    def _known(self) -> dict[str, int]:
+        return dict(self._connection.execute("select name, size from shards"))
+
+    def _forget(self) -> None:
+        with self._transaction():
+            self._empty()
+
+    def _empty(self) -> None:
+        self._connection.execute("delete from rows")
+        self._connection.execute("delete from shards")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Hold the only pen; a damaged shard does not undo what was written of the others."""
+        self._connection.execute("begin immediate")
+        try:
+            yield
+        except DamagedStoreError:
+            self._connection.execute("commit")
+            raise
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("rollback")
+            raise
+        self._connection.execute("commit")
+
+    def _mended(self, work: Callable[[], Result]) -> Result:
+        """Do some work; where the database fails, do it once more on a new one."""
+        try:
+            if self._process != os.getpid():
+                self._connect()  # a connection must not be carried across a fork
+                self._refresh()
+            return work()
+        except sqlite3.OperationalError:
+            self._private = True
+        except sqlite3.DatabaseError:
+            self._delete()
+        self._connect()
+        self._refresh()
+        return work()
+
+    def _connect(self) -> None:
+        # An empty name is a database in a temporary file of sqlite's own.
+        place = "" if self._private else self._path
+        self._connection = sqlite3.connect(place, timeout=_WAIT_SECONDS, isolation_level=None)
+        self._process = os.getpid()
+        weakref.finalize(self, self._connection.close)
+        try:
+            self._prepare()
+        except sqlite3.OperationalError:
+            if self._private:
+                raise
+            self._private = True
+            self._connect()
+        except sqlite3.DatabaseError:
+            self._delete()
+            self._connect()
+
+    def _prepare(self) -> None:
+        self._connection.execute(f"pragma cache_size = -{_CACHE_KIB}")
+        if self._is_ready():
+            return
+        with self._transaction():
+            if not self._is_ready():
+                for statement in _TABLES:
+                    self._connection.execute(statement)
+
+    def _is_ready(self) -> bool:
+        version: int = self._connection.execute("pragma user_version").fetchone()[0]
+        return version == _VERSION
+
+    def _delete(self) -> None:
+        """Remove a damaged database; where that cannot be done, go on with a private one."""
+        self._connection.close()
+        try:
+            self._path.unlink(missing_ok=True)
+        except OSError:
+            self._private = True
+
+
+def is_shard(name: str) -> bool:
+    """Whether a file name is that of a finished shard."""
+    return name.endswith(SUFFIX) and not name.startswith(".")

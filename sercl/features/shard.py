@@ -1,0 +1,186 @@
+"""A shard: an Arrow file of rows, written once, whole or not at all, and read through a memory map."""
+
+import hashlib
+import os
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from sercl.errors import DamagedStoreError, OutputError
+from sercl.files import atomic_path
+
+SUFFIX = ".arrow"
+
+Values = npt.NDArray[np.float32]
+
+_SCHEMA = pa.schema(
+    [
+        pa.field("key", pa.string(), nullable=False),
+        pa.field("values", pa.list_(pa.field("item", pa.float32(), nullable=False)), nullable=False),
+        # The disk may lie: a checksum of a row costs less than reading it twice.
+        pa.field("check", pa.uint32(), nullable=False),
+    ]
+)
+_SPACE = b"space"
+
+
+class Row(NamedTuple):
+    """The key of an utterance's audio, and its numbers, `[...]` float32 in C order."""
+
+    key: str
+    values: Values
+
+
+def write_shard(folder: Path, space: str, rows: Sequence[Row]) -> Path:
+    """Write rows as one file that appears in the folder complete and on the disk.
+
+    Args:
+        folder: Where to; made where it is missing.
+        space: Name of the space, kept in the file.
+        rows: At least one.
+
+    Returns:
+        The file, named by what is in it: writing the same rows again changes nothing.
+
+    Raises:
+        OutputError: Where it cannot be written; no part of it is left behind then.
+    """
+    batch = _batch(rows)
+    path = folder / f"{_digest(space, batch)}{SUFFIX}"
+    try:
+        with atomic_path(path) as temporary:
+            _write(temporary, batch, space)
+        _to_disk(folder)
+    except OutputError:
+        raise
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: hidden states cannot be written ({error.strerror or error}). All that was stored so "
+            "far is intact. Free some space or choose another --features.dir; a second run goes on from there."
+        ) from error
+    return path
+
+
+class Shard:
+    """An open shard.
+
+    Args:
+        path: The file.
+        space: Name of the space that it must be of.
+
+    Raises:
+        DamagedStoreError: If the file is not a whole shard of the space.
+        FileNotFoundError: If it is not there.
+    """
+
+    def __init__(self, path: Path, space: str) -> None:
+        self.path = path
+        self._space = space
+        try:
+            reader = pa.ipc.open_file(pa.memory_map(str(path)))
+            self._check_schema(reader)
+            batch = reader.get_batch(0)
+            batch.validate(full=True)  # offsets within bounds; does not touch the numbers
+        except FileNotFoundError:
+            raise
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise DamagedStoreError(path, _first_line(error)) from error
+        self._batch = batch
+        lists = batch.column("values")
+        self._keys, self._checks = batch.column("key"), batch.column("check").to_numpy()
+        self._offsets, self._values = lists.offsets.to_numpy(), lists.values.to_numpy()
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys, in the order of the rows."""
+        keys: list[str] = self._keys.to_pylist()
+        return keys
+
+    def read(self, row: int, key: str) -> Values:
+        """Return the numbers of a row, flat and read-only, straight from the map.
+
+        Args:
+            row: Its number.
+            key: Its key.
+
+        Raises:
+            LookupError: If that is not the key of the row.
+            DamagedStoreError: If the numbers are not those that were written.
+        """
+        if row >= len(self) or self._keys[row].as_py() != key:
+            raise LookupError(f"{self.path}: row {row} is not that of {key}")
+        values: Values = self._values[self._offsets[row] : self._offsets[row + 1]]
+        if _check(key, values) != self._checks[row]:
+            raise DamagedStoreError(self.path, f"the checksum of row {row} does not match")
+        return values
+
+    def verify(self) -> None:
+        """Read every row.
+
+        Raises:
+            DamagedStoreError: If anything is not as it was written.
+        """
+        for row, key in enumerate(self.keys):
+            self.read(row, key)
+        if _digest(self._space, self._batch) != self.path.stem:
+            raise DamagedStoreError(self.path, "its name does not belong to its content")
+
+    def _check_schema(self, reader: pa.ipc.RecordBatchFileReader) -> None:
+        schema = reader.schema
+        if not schema.equals(_SCHEMA) or reader.num_record_batches != 1:
+            raise ValueError("not a shard")
+        if (schema.metadata or {}).get(_SPACE) != self._space.encode():
+            raise ValueError("a shard of another space")
+
+
+def _batch(rows: Sequence[Row]) -> pa.RecordBatch:
+    flat = [row.values.reshape(-1) for row in rows]
+    offsets = np.cumsum([0, *(len(values) for values in flat)], dtype=np.int32)
+    checks = [_check(row.key, values) for row, values in zip(rows, flat, strict=True)]
+    columns = [
+        pa.array([row.key for row in rows], pa.string()),
+        pa.ListArray.from_arrays(offsets, np.concatenate(flat), type=_SCHEMA.field("values").type),
+        pa.array(checks, pa.uint32()),
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=_SCHEMA)
+
+
+def _check(key: str, values: Values) -> int:
+    return zlib.crc32(values.data, zlib.crc32(key.encode()))
+
+
+def _digest(space: str, batch: pa.RecordBatch) -> str:
+    """Return a hash of keys and checksums, which stand for the numbers."""
+    total = hashlib.sha256(space.encode())
+    for key in batch.column("key").to_pylist():
+        total.update(f"\n{key}".encode())
+    total.update(batch.column("check").to_numpy().tobytes())
+    return total.hexdigest()[:32]
+
+
+def _write(path: Path, batch: pa.RecordBatch, space: str) -> None:
+    schema = batch.schema.with_metadata({_SPACE: space.encode()})
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+        writer.write_batch(batch.replace_schema_metadata(schema.metadata))
+    _to_disk(path)
+
+
+def _to_disk(path: Path) -> None:
+    """Wait until a file, or the list of files of a folder, is on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

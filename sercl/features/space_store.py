@@ -1,0 +1,100 @@
+"""The rows of one space: which there are, reading them, adding to them."""
+
+import json
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+from sercl.errors import FeatureError, OutputError
+from sercl.features.index import MOST_KEYS, Index, Place
+from sercl.features.shard import Row, Shard, Values
+from sercl.features.space import FeatureSpace
+from sercl.features.writer import RowWriter
+from sercl.files import write_text
+
+FORMAT = 1
+"""Version of the layout of folders and shards."""
+
+DESCRIPTION = "space.json"
+MOST_OPEN = 4
+"""Shards that are open at once."""
+
+
+class SpaceStore:
+    """The folder of one space.
+
+    Args:
+        folder: The folder; it need not be there yet.
+        space: Its space.
+
+    Raises:
+        DamagedStoreError: If it holds a shard that is not whole.
+    """
+
+    def __init__(self, folder: Path, space: FeatureSpace) -> None:
+        self.folder, self.space = folder, space
+        self._index = Index(folder, space.name)
+        self._open: OrderedDict[str, Shard] = OrderedDict()
+        self._index.refresh()
+
+    def __contains__(self, key: str) -> bool:
+        return bool(self._index.find([key]))
+
+    def missing(self, keys: Iterable[str]) -> Iterator[str]:
+        """Yield the keys that there is no row of, in the order given."""
+        for chunk in _chunks(keys):
+            found = self._index.find(chunk)
+            yield from (key for key in chunk if key not in found)
+
+    def read(self, keys: Iterable[str]) -> Iterator[Row]:
+        """Yield the rows there are of some keys, in the order of the disk.
+
+        The numbers of a row are flat, read-only, and stand in a memory map.
+
+        Raises:
+            DamagedStoreError: If a row is not what was written.
+        """
+        for chunk in _chunks(keys):
+            for key, place in self._index.find(chunk).items():
+                yield Row(key, self._row(key, place))
+
+    def writer(self) -> RowWriter:
+        """Return a writer, after making sure that the folder can be written.
+
+        Raises:
+            OutputError: If it cannot.
+        """
+        try:
+            content = {"format": FORMAT, "space": self.space.to_dict()}
+            write_text(self.folder / DESCRIPTION, json.dumps(content, indent=2) + "\n")
+        except OutputError as error:
+            raise OutputError(
+                f"{error} Hidden states of {self.space.encoder!r} are missing there and cannot be added: "
+                "--features.dir names another folder, --no-cache goes without."
+            ) from error
+        return RowWriter(self.folder, self.space.name)
+
+    def _row(self, key: str, place: Place) -> Values:
+        try:
+            return self._opened(place.shard).read(place.row, key)
+        except (FileNotFoundError, LookupError):
+            # Another process has pruned the shard, or the index has been tampered with.
+            self._index.rebuild()
+        if (again := self._index.find([key]).get(key)) is None:
+            raise FeatureError(f"{self.folder}: rows were removed while they were in use. Run again.")
+        return self._opened(again.shard).read(again.row, key)
+
+    def _opened(self, name: str) -> Shard:
+        if name not in self._open:
+            self._open[name] = Shard(self.folder / name, self.space.name)
+            if len(self._open) > MOST_OPEN:
+                self._open.popitem(last=False)
+        self._open.move_to_end(name)
+        return self._open[name]
+
+
+def _chunks(keys: Iterable[str]) -> Iterator[Sequence[str]]:
+    rest = iter(keys)
+    while chunk := list(islice(rest, MOST_KEYS)):
+        yield chunk

@@ -1,0 +1,104 @@
+"""The feature store: a folder with one folder per space. No torch here."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple, Self
+
+from sercl.errors import DamagedStoreError, FeatureError
+from sercl.features.space import FeatureSpace
+from sercl.features.space_store import DESCRIPTION, FORMAT, SpaceStore
+
+
+class Source(NamedTuple):
+    """A place where rows of a space may stand, and where its hidden states stand in each of them."""
+
+    rows: SpaceStore
+    positions: tuple[int, ...]
+
+
+class FeatureStore:
+    """Hidden states of frozen encoders by space and audio.
+
+    Args:
+        root: Folder of the store; made when something is first written.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._temporary: TemporaryDirectory[str] | None = None
+
+    @classmethod
+    def temporary(cls) -> Self:
+        """Return a store that goes with the object."""
+        folder = TemporaryDirectory(prefix="sercl-features-")
+        store = cls(Path(folder.name))
+        store._temporary = folder
+        return store
+
+    def open(self, space: FeatureSpace) -> SpaceStore:
+        """Return the rows of exactly this space, to be read and added to.
+
+        Raises:
+            DamagedStoreError: If one of its files is not whole.
+        """
+        return SpaceStore(self.root / space.name, space)
+
+    def sources(self, wanted: FeatureSpace) -> list[Source]:
+        """Return every place where rows with the states of a space may stand: its own, and those with more.
+
+        Raises:
+            DamagedStoreError: If a file is not whole.
+            FeatureError: If the store is of another version.
+        """
+        found = []
+        for folder in space_folders(self.root):
+            space = read_space(folder)
+            if (positions := wanted.positions_in(space)) is not None:
+                found.append(Source(SpaceStore(folder, space), positions))
+                with suppress(OSError):  # read-only: only the age that `sercl features info` shows is lost
+                    os.utime(folder / DESCRIPTION)
+        return found
+
+
+def space_folders(root: Path) -> Iterator[Path]:
+    """Yield the folders of the spaces below a store's folder."""
+    if root.is_dir():
+        yield from (path.parent for path in sorted(root.glob(f"*/{DESCRIPTION}")))
+
+
+def read_space(folder: Path) -> FeatureSpace:
+    """Return the space that a folder is of.
+
+    Raises:
+        FeatureError: If it is of another version of the store.
+        DamagedStoreError: If its description cannot be read or belongs to another folder.
+    """
+    path = folder / DESCRIPTION
+    content = _read_description(path)
+    if content["format"] != FORMAT:
+        raise FeatureError(
+            f"{folder}: hidden states of another version of sercl (format {content['format']}; this version "
+            f"reads {FORMAT}). Choose another --features.dir, or empty this one: "
+            f"sercl features prune --all --dir {folder.parent}"
+        )
+    try:
+        space = FeatureSpace.from_dict(content["space"])
+    except (KeyError, TypeError) as error:
+        raise DamagedStoreError(path, f"no description of hidden states: {error}") from error
+    if space.name != folder.name:
+        raise DamagedStoreError(path, "does not describe this folder")
+    return space
+
+
+def _read_description(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DamagedStoreError(path, f"unreadable: {error}") from error
+    if not isinstance(content, dict) or "format" not in content:
+        raise DamagedStoreError(path, "no description of hidden states")
+    return content

@@ -1,0 +1,107 @@
+"""Hidden states by utterance, read when they are asked for."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from sercl.errors import FeatureError
+from sercl.features.shard import Values
+from sercl.features.space import FeatureSpace
+from sercl.features.store import FeatureStore, Source
+
+HELD_BYTES = 512 * 2**20
+"""Pooled hidden states that take no more than this are read once, at first use, and held in memory."""
+
+
+class StoredFeatures(Mapping[str, Tensor]):
+    """Utterance id -> float32 hidden states on the CPU, `[states, width]`, or `[states, frames, width]`.
+
+    Few are held in memory, many are read from the disk one by one each time: memory does not grow with their
+    number.
+
+    Args:
+        store: Where they are kept.
+        space: The hidden states that are asked for.
+        audio_keys: Utterance id -> key of its audio.
+
+    Raises:
+        FeatureError: If the store is damaged or of another version.
+    """
+
+    def __init__(self, store: FeatureStore, space: FeatureSpace, audio_keys: Mapping[str, str]) -> None:
+        self.store, self.space, self.audio_keys = store, space, audio_keys
+        self._sources = store.sources(space)
+        row_bytes = len(space.states) * space.width * torch.float32.itemsize
+        self._hold = space.pooling != "frames" and len(audio_keys) * row_bytes <= HELD_BYTES
+
+    def __getitem__(self, id: str) -> Tensor:
+        key = self.audio_keys[id]
+        if self._hold:
+            rows, places = self._held
+            return rows[places[key]]
+        return next(self._read([key]))[1]
+
+    def __contains__(self, id: object) -> bool:
+        return id in self.audio_keys
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.audio_keys)
+
+    def __len__(self) -> int:
+        return len(self.audio_keys)
+
+    def moved(self, store: FeatureStore) -> "StoredFeatures":
+        """Return the same of another store, or of the same one as it is now."""
+        return StoredFeatures(store, self.space, self.audio_keys)
+
+    def lacking(self) -> list[str]:
+        """Return the ids of the utterances that are not stored; of several with equal audio the first."""
+        left: Iterable[str] = self.audio_keys.values()
+        for source in self._sources:
+            left = source.rows.missing(left)
+        absent = set(left)
+        ids = []
+        for id, key in self.audio_keys.items() if absent else ():
+            if key in absent:
+                absent.remove(key)
+                ids.append(id)
+        return ids
+
+    def stack(self, ids: Iterable[str]) -> Tensor:
+        """Return pooled hidden states of some utterances, `[len(ids), states, width]`, read in one go."""
+        return self._stack([self.audio_keys[id] for id in ids])
+
+    @cached_property
+    def _held(self) -> tuple[Tensor, dict[str, int]]:
+        """Every row, and the place of each key."""
+        places = {key: place for place, key in enumerate(dict.fromkeys(self.audio_keys.values()))}
+        return self._stack(list(places)), places
+
+    def _stack(self, keys: Sequence[str]) -> Tensor:
+        places = defaultdict(list)
+        for place, key in enumerate(keys):
+            places[key].append(place)
+        rows = torch.empty(len(keys), len(self.space.states), self.space.width)
+        for key, row in self._read(places):
+            rows[places[key]] = row
+        return rows
+
+    def _read(self, keys: Iterable[str]) -> Iterator[tuple[str, Tensor]]:
+        left = dict.fromkeys(keys)
+        for source in self._sources:
+            if not left:
+                return
+            for key, values in source.rows.read(list(left)):
+                del left[key]
+                yield key, self._chosen(source, values)
+        if left:
+            raise FeatureError(f"{self.store.root}: {len(left)} utterances are not stored there. Run again.")
+
+    def _chosen(self, source: Source, values: Values) -> Tensor:
+        states = len(source.rows.space.states)
+        shape = (states, -1, self.space.width) if self.space.pooling == "frames" else (states, -1)
+        # A list of positions makes numpy copy: the map is read-only, and closes at some time.
+        return torch.from_numpy(values.reshape(shape)[list(source.positions)])

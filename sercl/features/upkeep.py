@@ -1,0 +1,174 @@
+"""Looking at a feature store and clearing it up. No torch here."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sercl.errors import DamagedStoreError, FeatureError, OutputError
+from sercl.features.index import is_shard
+from sercl.features.shard import Shard
+from sercl.features.space import FeatureSpace
+from sercl.features.space_store import DESCRIPTION
+from sercl.features.store import read_space, space_folders
+
+_DAY = 86_400.0
+_LEFTOVER_SECONDS = 3600.0
+"""A temporary file this old is of a writer that was killed: one is written within seconds."""
+
+
+@dataclass(frozen=True)
+class SpaceInfo:
+    """What a folder of a store holds.
+
+    Attributes:
+        folder: The folder.
+        space: What it holds; None where its description is damaged or of another version.
+        shards: Number of files with rows.
+        rows: Number of rows in those that can be opened.
+        bytes: What the folder takes on the disk.
+        used: When it was last read or written, in s since 1970.
+        damaged: What is wrong with its files, a message each.
+    """
+
+    folder: Path
+    space: FeatureSpace | None
+    shards: int
+    rows: int
+    bytes: int
+    used: float
+    damaged: tuple[str, ...]
+
+    @property
+    def days_unused(self) -> float:
+        """Days since it was last read or written."""
+        return max(0.0, time.time() - self.used) / _DAY
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return {**asdict(self), "folder": str(self.folder), "days_unused": round(self.days_unused, 2)}
+
+
+@dataclass(frozen=True)
+class Removal:
+    """A folder or file to be removed, and why; its size in bytes."""
+
+    path: Path
+    reason: str
+    bytes: int
+
+
+def inspect_store(root: Path, verify: bool = False) -> list[SpaceInfo]:
+    """Return what each folder of a store holds, the largest first; damage is told, not raised.
+
+    Args:
+        root: Folder of the store.
+        verify: Whether every row is read and compared with its checksum.
+    """
+    found = [_inspect(folder, verify) for folder in space_folders(root)]
+    return sorted(found, key=lambda info: -info.bytes)
+
+
+def find_unwanted(
+    root: Path, older_than: float | None = None, encoder: str | None = None, everything: bool = False
+) -> list[Removal]:
+    """Return the folders of a store that are not wanted.
+
+    Args:
+        root: Folder of the store.
+        older_than: Only those that have not been used for this many days.
+        encoder: Only those of an encoder of this name.
+        everything: All folders, of whatever version.
+    """
+    found = []
+    for info in inspect_store(root):
+        name = info.space.encoder if info.space else None
+        if everything:
+            found.append(Removal(info.folder, "all", info.bytes))
+        elif (encoder is None or name == encoder) and info.days_unused >= (older_than or 0.0):
+            age = f"unused for {info.days_unused:.0f} days"
+            found.append(Removal(info.folder, age if encoder is None else f"of {encoder}, {age}", info.bytes))
+    return found
+
+
+def find_damaged(root: Path) -> list[Removal]:
+    """Return what is damaged: files that do not hold what was written, and leftovers of killed writers."""
+    return [removal for folder in space_folders(root) for removal in _damaged(folder)]
+
+
+def remove(removals: list[Removal]) -> None:
+    """Remove folders and files.
+
+    Raises:
+        OutputError: For the first that cannot be removed.
+    """
+    for removal in removals:
+        try:
+            if removal.path.is_dir():
+                _remove_folder(removal.path)
+            else:
+                removal.path.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(f"{removal.path}: cannot be removed ({error.strerror or error}).") from error
+
+
+def _remove_folder(folder: Path) -> None:
+    # Renamed first: nobody then meets half a folder.
+    gone = folder.with_name(f".{folder.name}-removed")
+    shutil.rmtree(gone, ignore_errors=True)  # left behind by a removal that was interrupted
+    folder.rename(gone)
+    shutil.rmtree(gone)
+
+
+def _inspect(folder: Path, verify: bool) -> SpaceInfo:
+    damaged: list[str] = []
+    space = None
+    try:
+        space = read_space(folder)
+    except FeatureError as error:
+        damaged.append(str(error))
+    shards = _shards(folder)
+    rows = 0
+    for path in shards:
+        try:
+            rows += _rows(path, folder.name, verify)
+        except DamagedStoreError as error:
+            damaged.append(str(error))
+    used = (folder / DESCRIPTION).stat().st_mtime
+    return SpaceInfo(folder, space, len(shards), rows, _size(folder), used, tuple(damaged))
+
+
+def _rows(path: Path, space: str, verify: bool) -> int:
+    shard = Shard(path, space)
+    if verify:
+        shard.verify()
+    return len(shard)
+
+
+def _damaged(folder: Path) -> Iterator[Removal]:
+    try:
+        read_space(folder)
+    except DamagedStoreError as error:
+        yield Removal(folder, error.reason, _size(folder))
+        return
+    for path in _shards(folder):
+        try:
+            _rows(path, folder.name, verify=True)
+        except DamagedStoreError as error:
+            yield Removal(path, error.reason, _size(path))
+    for path in folder.glob(".*"):
+        with suppress(FileNotFoundError):  # its writer has just finished it
+            if time.time() - path.stat().st_mtime > _LEFTOVER_SECONDS:
+                yield Removal(path, "left by a process that was killed", _size(path))
+
+
+def _shards(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if is_shard(path.name))
+
+
+def _size(path: Path) -> int:
+    files = path.iterdir() if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files)

@@ -1,0 +1,95 @@
+"""Which hidden states of an encoder are asked for, and which are stored with them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sercl.errors import UnknownNameError, UsageError
+from sercl.features.config import PRECISIONS
+from sercl.features.space import FeatureSpace
+from sercl.models.encoders import Encoder
+from sercl.models.pooling import POOLINGS, build_pooling
+
+FRAMES = "frames"
+"""In place of the name of a pooling: every valid frame is kept."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Hidden states of an encoder.
+
+    Attributes:
+        space: What is computed and stored where something is lacking.
+        computed: The hidden states of `space`, as numbers of the encoder's.
+        view: Those that are asked for, as positions in `computed`.
+    """
+
+    space: FeatureSpace
+    computed: tuple[int, ...]
+    view: tuple[int, ...]
+
+    @property
+    def asked(self) -> FeatureSpace:
+        """The space of what is asked for alone."""
+        return self.space.only(self.view)
+
+
+def wanted_of(
+    encoder: Encoder, pooling: str = "mean", states: Sequence[int] | None = None, precision: str = "fp32"
+) -> Wanted:
+    """Return what is to be stored of an encoder.
+
+    Pooled hidden states come all from one pass and are small, so all are stored, whichever are asked for;
+    of frames only those that are asked for.
+
+    Args:
+        encoder: The encoder.
+        pooling: A pooling without parameters, or `FRAMES`.
+        states: Numbers of the hidden states that are asked for; None for all.
+        precision: Of the forward pass: fp32, bf16 or fp16.
+
+    Raises:
+        UnknownNameError: For another pooling or precision.
+        UsageError: For a hidden state that the encoder does not have, or one with adapters.
+    """
+    if precision not in PRECISIONS:
+        raise UnknownNameError("precision", precision, PRECISIONS)
+    _check_plain(encoder)
+    asked = tuple(range(encoder.num_states) if states is None else states)
+    _check_states(asked, encoder.num_states)
+    computed = tuple(sorted(asked)) if pooling == FRAMES else tuple(range(encoder.num_states))
+    fingerprints = encoder.state_fingerprints()
+    space = FeatureSpace(
+        states=tuple(fingerprints[state] for state in computed),
+        preprocessing=encoder.preprocessing,
+        pooling=pooling,
+        precision=precision,
+        width=_width(pooling, encoder.hidden_size),
+        encoder=encoder.name,
+    )
+    return Wanted(space, computed, tuple(computed.index(state) for state in asked))
+
+
+def _width(pooling: str, hidden_size: int) -> int:
+    if pooling == FRAMES:
+        return hidden_size
+    frozen = [name for name in POOLINGS if build_pooling(name, hidden_size).frozen]
+    if pooling not in frozen:
+        raise UnknownNameError("pooling of stored hidden states", pooling, [*frozen, FRAMES])
+    return build_pooling(pooling, hidden_size).out_dim
+
+
+def _check_states(states: tuple[int, ...], count: int) -> None:
+    wrong = [state for state in states if not 0 <= state < count]
+    if wrong or not states or len(set(states)) < len(states):
+        named = f"hidden state {wrong[0]}" if wrong else f"hidden states {list(states)}"
+        raise UsageError(f"{named}: legal are 0 to {count - 1}, each once, at least one.")
+
+
+def _check_plain(encoder: Encoder) -> None:
+    """Refuse an encoder whose hidden states its weights and settings do not decide."""
+    # What torch calls at each forward pass. It has no public way to ask for it.
+    kinds = ("_forward_hooks", "_forward_pre_hooks")
+    if any(getattr(module, kind) for module in encoder.modules() for kind in kinds):
+        raise UsageError(
+            f"encoder {encoder.name!r} has adapters or hooks; hidden states are stored of an encoder alone."
+        )
