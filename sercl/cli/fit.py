@@ -7,14 +7,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sercl.cli.console import progress, stdout
+from sercl.cli.console import stdout
 from sercl.cli.data_progress import stage_progress
 from sercl.cli.fit_page import PAGE
 from sercl.cli.help import render
 
 if TYPE_CHECKING:
     from sercl.cli.lightning import Cli
-    from sercl.data.datamodules.base import EmotionDataModule
     from sercl.studies.results import RunResults
     from sercl.tasks.classification import EmotionClassifier
 
@@ -42,8 +41,8 @@ def run(cli: "Cli") -> "RunResults":
     folder = Path(config["out"] or default_folder(config))
     if is_first():
         claim(folder, config["resume"], config["overwrite"])
-    prepare(cli, folder)
     with restartable(cli.command):
+        prepare(cli, folder)
         stages = train(
             cli.task,
             cli.data,
@@ -67,7 +66,7 @@ def prepare(cli: "Cli", folder: Path) -> None:
     from sercl.reports.training import model_lines
     from sercl.studies.results import describe_model
 
-    set_up(cli.data)
+    set_up(cli)
     if is_first():
         if not cli.config["json"]:
             stdout.print(data_table(cli.data.report), model_lines(describe_model(cli.task)), sep="\n")
@@ -76,8 +75,12 @@ def prepare(cli: "Cli", folder: Path) -> None:
     pool_features(cli.task, cli)
 
 
-def set_up(data: "EmotionDataModule") -> None:
-    """List the corpora and check their audio, with a progress bar."""
+def set_up(cli: "Cli") -> None:
+    """List the corpora and check their audio, with a progress bar; unchanged files are not decoded again."""
+    from sercl.audio.scan_cache import ScanCache
+
+    data = cli.data
+    data.scan_memory = ScanCache(cli.features.folder) if cli.cache else None
     with stage_progress() as on_progress:
         data.on_progress = on_progress
         data.setup()
@@ -88,9 +91,8 @@ def pool_features(task: "EmotionClassifier", cli: "Cli") -> None:
     """Run a frozen encoder once over all that is used, where nothing needs the audio again."""
     from sercl.studies.training import extract_features
 
-    total = len(cli.data.utterances_in_use)
-    with progress("hidden states of the frozen encoder", total) as advance:
-        extract_features(task, cli.data, cli.build_trainer().strategy.root_device, advance)
+    with stage_progress() as on_progress:
+        extract_features(task, cli.data, cli.build_trainer(), cli.features, cli.cache, on_progress)
 
 
 def show(results: "RunResults", folder: Path, as_json: bool) -> None:

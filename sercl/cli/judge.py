@@ -106,11 +106,11 @@ def _judge(cli: "Cli", part: str) -> None:
         raise UsageError(
             f"the checkpoint's classes are {task.classes}, the data's {cli.data.classes}: set --data.labels."
         )
-    set_up(cli.data)
+    set_up(cli)
     if is_first() and not cli.config["json"]:
         stdout.print(data_table(cli.data.report))
-    pool_features(task, cli)
     with restartable(cli.command):
+        pool_features(task, cli)
         scored = score(task, cli.data, cli.build_trainer(), part)
     if not is_first():
         return

@@ -16,6 +16,7 @@ from sercl.cli.fit_progress import FitProgress
 from sercl.cli.parser import SerclParser, restrict_imports
 from sercl.data import datamodules  # noqa: F401 - short names (--data EmoDB) resolve for imported classes alone
 from sercl.data.datamodules.base import EmotionDataModule
+from sercl.features.config import FeatureConfig
 from sercl.files import atomic_path
 from sercl.tasks.callbacks import RandomState
 from sercl.tasks.classification import EmotionClassifier
@@ -85,6 +86,7 @@ class Cli(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add sercl's own options, and let the data set the model's classes."""
         add_run_options(parser, self.with_training)
+        parser.add_class_arguments(FeatureConfig, "features")
         if not self.with_training:
             return
         parser.add_lightning_class_args(EarlyStopping, "early_stopping")
@@ -106,6 +108,17 @@ class Cli(LightningCLI):
         """The data module of the configuration."""
         module: EmotionDataModule = self.built["data"]
         return module
+
+    @property
+    def features(self) -> FeatureConfig:
+        """How hidden states of a frozen encoder are computed, and where they are kept."""
+        config: FeatureConfig = self.built["features"]
+        return config
+
+    @property
+    def cache(self) -> bool:
+        """Whether what an earlier run has checked and computed is used, and kept for later ones."""
+        return not self.config["no_cache"]
 
     @property
     def task(self) -> EmotionClassifier:
@@ -146,7 +159,7 @@ class Cli(LightningCLI):
             temporary.write_text(text, encoding="utf-8")
 
 
-RUN_KEYS = ("out", "resume", "overwrite", "json", "ckpt")
+RUN_KEYS = ("out", "resume", "overwrite", "json", "ckpt", "no_cache")
 """Options of one call, not of the experiment: they are left out of what `save_config` writes."""
 
 _DESCRIPTIONS = {
@@ -160,6 +173,9 @@ def add_run_options(parser: LightningArgumentParser, with_training: bool) -> Non
     """Add the options that say where results go and what to start from."""
     parser.add_argument("--out", type=str | None, default=None, help="Folder for everything the run writes.")
     parser.add_argument("--json", action="store_true", help="Print the results as JSON on standard output.")
+    parser.add_argument(
+        "--no-cache", action="store_true", help="Check and compute everything anew, and keep nothing of it."
+    )
     if with_training:
         parser.add_argument(
             "--resume", action="store_true", help="Continue the run in --out where it stopped."

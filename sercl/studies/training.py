@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import lightning.pytorch as L
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
@@ -13,15 +12,15 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.errors import CheckpointError, OutputError
-from sercl.features.frozen import pooled_features
+from sercl.features.compute import features_of
+from sercl.features.config import FeatureConfig
+from sercl.features.extraction import Progress
 from sercl.files import write_text
 from sercl.tasks import checkpoint as checkpoints
 from sercl.tasks.classification import EmotionClassifier, Scored
 
 TrainerFactory = Callable[[str, Path], L.Trainer]
 """Builds a trainer for a stage; its checkpoints go to the folder."""
-
-Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -57,17 +56,41 @@ def stage_folder(folder: Path, stage: str, stages: tuple[str, ...]) -> Path:
 
 
 def extract_features(
-    task: EmotionClassifier, data: EmotionDataModule, device: Any, progress: Progress
+    task: EmotionClassifier,
+    data: EmotionDataModule,
+    trainer: L.Trainer,
+    config: FeatureConfig,
+    cache: bool = True,
+    on_progress: Progress | None = None,
 ) -> bool:
-    """Let a frozen encoder see each utterance once, if nothing in the set-up needs it again.
+    """Let a frozen encoder see each utterance once, if nothing in the set-up needs the audio again.
+
+    Args:
+        task: The model.
+        data: Its data, set up.
+        trainer: Says on which devices the encoder runs.
+        config: How hidden states are computed, and where they are kept.
+        cache: Whether the feature store is used.
+        on_progress: Told what is done, how many utterances are, and how many there are.
 
     Returns:
         Whether the data module now serves features instead of audio.
     """
     if not (task.can_use_features and data.can_use_features):
         return False
-    task.to(device)
-    data.use_features(pooled_features(task, data.audio_dataloader(), device, progress))
+    pooling, states = str(task.hparams["pooling"]), task.readout.states
+    data.use_features(
+        features_of(
+            task.encoder,
+            data,
+            trainer,
+            pooling=pooling,
+            states=states,
+            config=config,
+            cache=cache,
+            on_progress=on_progress,
+        )
+    )
     return True
 
 
