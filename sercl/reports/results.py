@@ -19,7 +19,9 @@ def results_table(result: Evaluation, title: str | None = None, notes: Sequence[
         notes: What a reader must know beside the numbers (shared speakers, how the epoch was chosen), a
             sentence each.
     """
-    parts: list[RenderableType] = [_averages(result, title), _per_class(result)]
+    # Not as the table's own title, which would be broken at the width of this narrow table.
+    parts: list[RenderableType] = [Text(title, style="bold")] if title else []
+    parts += [_averages(result), _per_class(result)]
     parts += [Text(f"Note: {note}", style="yellow") for note in (*_own_notes(result), *notes)]
     return Group(*parts)
 
@@ -29,8 +31,8 @@ def percent(value: float) -> str:
     return "-" if math.isnan(value) else f"{100 * value:.1f}"
 
 
-def _averages(result: Evaluation, title: str | None) -> RenderableType:
-    grid = table("Score", "%", "95 % interval", title=title, numbers=("%", "95 % interval"))
+def _averages(result: Evaluation) -> RenderableType:
+    grid = table("Score", "%", "95 % interval", numbers=("%", "95 % interval"))
     grid.add_row(
         Text("UAR", style="bold"), Text(percent(result.uar.value), style="bold"), _interval(result.uar)
     )
@@ -61,6 +63,11 @@ def _own_notes(result: Evaluation) -> list[str]:
     if max(present) > 2 * min(present):
         notes.append(
             f"the classes are unbalanced ({min(present)} to {max(present)} utterances): read UAR, not WA."
+        )
+    named = [name for i, name in enumerate(result.classes) if any(row[i] for row in result.confusion)]
+    if len(named) == 1 and result.n > 1:
+        notes.append(
+            f"every utterance was called {named[0]}: UAR is that of guessing, and its interval says nothing."
         )
     return notes
 

@@ -33,6 +33,12 @@ def test_scores_stand_with_their_intervals_and_classes() -> None:
     assert "Note: 40 utterances; intervals resample the 5 speakers." in text
     assert "Note: mind the gap." in text
     assert "unbalanced" not in text
+    assert "every utterance was called" not in text
+
+
+def test_a_long_title_is_not_broken() -> None:
+    title = "Results: RAVDESS (source) -> RAVDESS (target), test part"
+    assert shown(results_table(evaluate([0, 1], [0, 1], ["a", "b"], CLASSES), title)).splitlines()[0] == title
 
 
 def test_what_the_numbers_hide_is_said() -> None:
@@ -41,6 +47,7 @@ def test_what_the_numbers_hide_is_said() -> None:
     assert "no utterance of neutral, sad" in text
     assert "the classes are unbalanced (3 to 9 utterances)" in text
     assert "resample utterances, not speakers, and are therefore too narrow" in text
+    assert "every utterance was called angry" in text
     assert line_of(text, "sad") == ["sad", "-", "-", "-", "0"]
 
 
