@@ -112,6 +112,10 @@ def show(results: "RunResults", folder: Path, as_json: bool) -> None:
     stdout.print(results_table(scores, f"Results: {results.data['name']}, test part", results.notes))
     stdout.print(confusion_text(scores.confusion, scores.classes))
     stdout.print(f"\nEverything is in {folder}. Predict with:", soft_wrap=True)
-    stdout.print(
-        f"  sercl predict {shlex.quote(results.stages[-1].checkpoint)} FILE_OR_FOLDER", soft_wrap=True
-    )
+    checkpoint = from_here(Path(results.stages[-1].checkpoint))
+    stdout.print(f"  sercl predict {shlex.quote(str(checkpoint))} FILE_OR_FOLDER", soft_wrap=True)
+
+
+def from_here(path: Path) -> Path:
+    """Return a path as a person would write it: relative to the working directory where it lies below."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
