@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from sercl.errors import UsageError
 
 if TYPE_CHECKING:
     from sercl.cli.lightning import Cli
+    from sercl.data.report import DataReport
     from sercl.studies.results import RunResults
 
 PAGE = ShortPage(
@@ -106,9 +108,10 @@ def _judge(cli: "Cli", part: str) -> None:
         raise UsageError(
             f"the checkpoint's classes are {task.classes}, the data's {cli.data.classes}: set --data.labels."
         )
+    cli.data.set_stage(cli.data.stages[-1])  # of two stages, the last selected the checkpoint
     set_up(cli)
     if is_first() and not cli.config["json"]:
-        stdout.print(data_table(cli.data.report))
+        stdout.print(data_table(_judged(cli.data.report, part)))
     with restartable(cli.command):
         pool_features(task, cli)
         scored = score(task, cli.data, cli.build_trainer(), part)
@@ -121,6 +124,12 @@ def _judge(cli: "Cli", part: str) -> None:
     if folder is not None:
         save(results, scored, cli.data, folder)
     _show(results, folder, cli.config["json"])
+
+
+def _judged(report: "DataReport", part: str) -> "DataReport":
+    """Return the report of what is judged alone: beside it, a training part would look as if it were used."""
+    name = [name for name in report.splits if name.split()[-1] == part][-1]
+    return replace(report, splits={name: report.splits[name]})
 
 
 def _show(results: "RunResults", folder: Path | None, as_json: bool) -> None:

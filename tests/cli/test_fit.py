@@ -11,6 +11,7 @@ import torch
 import yaml
 
 import sercl
+from sercl.cli.fit import from_here
 from sercl.cli.main import main
 
 
@@ -101,6 +102,18 @@ def test_test_takes_another_corpus(run, ravdess, capsys):
     assert json.loads(capsys.readouterr().out)["data"]["name"] == "RAVDESS"
 
 
+def test_what_is_not_judged_is_not_shown_as_used(run, ravdess, capsys):
+    assert main(["test", "--ckpt", str(run / "best.ckpt"), "--data", "RAVDESS", "--data.root", ravdess]) == 0
+    parts = {line.split()[0] for line in capsys.readouterr().out.splitlines() if "RAVDESS (en)" in line}
+    assert parts == {"test"}
+
+
+def test_a_checkpoint_is_named_as_seen_from_here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert from_here(tmp_path / "runs" / "best.ckpt") == Path("runs/best.ckpt")
+    assert from_here(tmp_path.parent / "best.ckpt") == tmp_path.parent / "best.ckpt"
+
+
 def test_a_run_is_not_replaced_by_accident(run, fit_words, capsys):
     before = (run / "results.json").read_bytes()
     assert main([*fit_words, "--out", str(run)]) == 2
@@ -159,6 +172,10 @@ def test_two_stages_train_one_after_the_other(encoder, emodb, ravdess, tmp_path)
     # The second optimiser has seen the steps of the second stage alone.
     steps = {int(state["step"]) for state in second["optimizer_states"][0]["state"].values()}
     assert steps == {second["global_step"]}
+    judged = tmp_path / "judged"
+    assert main(["validate", "--ckpt", stages[1]["checkpoint"], "--out", str(judged)]) == 0
+    listed = {row["file"] for row in rows(tmp_path / "run" / "folds" / "target" / "validation.csv")}
+    assert {f"{row['id']}.wav" for row in rows(judged / "predictions.csv")} == listed
 
 
 def test_selecting_on_the_target_is_said_with_the_result(encoder, emodb, ravdess, tmp_path, capsys):
