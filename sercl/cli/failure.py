@@ -10,6 +10,8 @@ from sercl.errors import SerclError
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C (128 + SIGINT)."""
+TERMINATED = 143
+"""Exit code after the system or a job scheduler asked for the end (128 + SIGTERM)."""
 BROKEN_PIPE = 141
 """Exit code when the reader of our output has gone (128 + SIGPIPE)."""
 
@@ -34,7 +36,7 @@ def report(error: BaseException, debug: bool = False) -> int:
         error: What ended the command.
         debug: Print the trace before the message.
     """
-    if isinstance(error, SystemExit):
+    if isinstance(error, SystemExit) and _stop(error) is None:
         return _system_exit(error)
     if isinstance(error, BrokenPipeError):
         return _broken_pipe()
@@ -47,11 +49,23 @@ def report(error: BaseException, debug: bool = False) -> int:
 
 def describe(error: BaseException) -> tuple[str, int]:
     """Return the message for a person and the exit code."""
-    if isinstance(error, KeyboardInterrupt):
-        return "stopped by Ctrl-C.", INTERRUPTED
+    if stop := _stop(error):
+        return stop
     if isinstance(error, SerclError):
         return _from_worker(error) or str(error), error.exit_code
     return _from_worker(error) or _outside(error) or _defect(error), 1
+
+
+def _stop(error: BaseException) -> tuple[str, int] | None:
+    """Return message and exit code where a person or the system stopped the command, else None."""
+    # Lightning turns Ctrl-C into `sys.exit(1)`, and SIGTERM into a SystemExit without a code: a success.
+    if isinstance(error, KeyboardInterrupt) or (
+        isinstance(error, SystemExit) and isinstance(error.__context__, KeyboardInterrupt)
+    ):
+        return "stopped by Ctrl-C.", INTERRUPTED
+    if type(error).__name__ == "SIGTERMException":
+        return "stopped by SIGTERM, as the system or a job scheduler sends it.", TERMINATED
+    return None
 
 
 def _outside(error: BaseException) -> str | None:

@@ -149,8 +149,6 @@ def _run_stage(
     trainer.fit(
         task, datamodule=data, ckpt_path=last if resume and last.is_file() else None, weights_only=True
     )
-    if trainer.interrupted:
-        raise KeyboardInterrupt
     return _summary(trainer, stage, time.perf_counter() - begin)
 
 

@@ -1,0 +1,104 @@
+import errno
+import io
+import os
+import signal
+import sys
+
+import pytest
+from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
+from rich.console import Console
+
+from sercl.cli import console
+from sercl.cli.failure import BROKEN_PIPE, describe, report
+from sercl.cli.main import main
+from sercl.errors import CorpusError, UsageError
+from sercl.tasks.classification import EmotionClassifier
+
+
+def in_worker(kind, text):
+    """What torch makes of an error in a loader process."""
+    trace = f'Original Traceback (most recent call last):\n  File "x.py"\n{text}\n'
+    return kind(f"Caught {kind.__name__} in DataLoader worker process 3.\n{trace}")
+
+
+@pytest.mark.parametrize(
+    ("stop", "code", "said"),
+    [
+        (KeyboardInterrupt, 130, "error: stopped by Ctrl-C.\n"),
+        (SIGTERMException, 143, "error: stopped by SIGTERM, as the system or a job scheduler sends it.\n"),
+    ],
+)
+def test_training_that_is_stopped_says_so_and_does_not_look_done(
+    fit_words, tmp_path, capsys, monkeypatch, stop, code, said
+):
+    def stopped(task, batch, index):
+        raise stop
+
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(EmotionClassifier, "training_step", stopped)
+    try:
+        assert main([*fit_words, "--out", str(tmp_path / "run")]) == code
+    finally:
+        signal.signal(signal.SIGINT, before)  # Lightning switches Ctrl-C off once it was pressed
+    assert capsys.readouterr().err == said
+    assert not (tmp_path / "run" / "results.json").exists()
+
+
+def test_an_exit_that_has_nothing_to_do_with_ctrl_c_keeps_its_code():
+    assert report(SystemExit(1)) == 1
+    assert report(SystemExit(0)) == 0
+
+
+@pytest.mark.parametrize("kind", [errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EMFILE])
+def test_what_the_machine_refuses_is_no_defect(kind):
+    message, code = describe(OSError(kind, os.strerror(kind), "/data/x"))
+    assert message.startswith(f"/data/x: {os.strerror(kind)}. ")
+    assert code == 1
+    assert "defect" not in message
+
+
+def test_other_system_errors_are_told_as_defects():
+    message, code = describe(OSError(errno.EBADF, os.strerror(errno.EBADF)))
+    assert "defect" in message
+    assert code == 1
+
+
+def test_wrong_use_of_lightning_comes_in_its_own_words():
+    assert describe(MisconfigurationException("No supported gpu backend found!")) == (
+        "No supported gpu backend found!",
+        1,
+    )
+
+
+def test_memory_that_runs_out_is_named():
+    assert describe(MemoryError())[0].startswith("out of memory.")
+
+
+def test_an_error_of_a_loader_process_keeps_its_text_over_several_lines():
+    error = in_worker(CorpusError, "sercl.errors.CorpusError: EmoDB: 2 problem(s)\n  a.wav: empty")
+    assert describe(error) == ("EmoDB: 2 problem(s)\n  a.wav: empty", 1)
+    # Only the type that torch could rebuild decides on the code.
+    assert describe(in_worker(UsageError, "sercl.errors.UsageError: no such layer")) == ("no such layer", 2)
+
+
+def test_a_defect_in_a_loader_process_is_told_as_one():
+    assert "defect" in describe(in_worker(ZeroDivisionError, "ZeroDivisionError: division by zero"))[0]
+
+
+def test_a_reader_that_has_gone_is_no_error(capfd):
+    kept = os.dup(sys.stdout.fileno())
+    try:
+        assert report(BrokenPipeError()) == BROKEN_PIPE
+    finally:
+        os.dup2(kept, sys.stdout.fileno())
+    assert capfd.readouterr().err == ""
+
+
+def test_on_a_terminal_the_message_stands_in_a_frame(monkeypatch):
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(console, "stderr", Console(file=terminal, width=60, no_color=True))
+    assert report(UsageError("layer [9]: legal are 0 to 3.")) == 2
+    assert "layer [9]: legal are 0 to 3." in terminal.getvalue()
+    assert "─ error" in terminal.getvalue()
