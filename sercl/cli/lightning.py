@@ -16,6 +16,7 @@ from sercl.cli.fit_progress import FitProgress
 from sercl.cli.parser import SerclParser, restrict_imports
 from sercl.data import datamodules  # noqa: F401 - short names (--data EmoDB) resolve for imported classes alone
 from sercl.data.datamodules.base import EmotionDataModule
+from sercl.errors import UnknownNameError
 from sercl.features.config import FeatureConfig
 from sercl.files import atomic_path
 from sercl.tasks.callbacks import RandomState
@@ -29,6 +30,9 @@ TRAINER_DEFAULTS: dict[str, Any] = {
     "use_distributed_sampler": False,  # our batch sampler deals batches out to processes itself
     "log_every_n_steps": 1,
 }
+
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+_SHORT_PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
 STOPPING_DEFAULTS: dict[str, Any] = {"monitor": "val/loss", "patience": 10, "check_on_train_epoch_end": True}
 
@@ -71,6 +75,7 @@ class Cli(LightningCLI):
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
         )
+        check_precision(self.config["trainer"]["precision"])
 
     def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add trainer, model and data; where nothing is trained, the checkpoint brings the model."""
@@ -185,6 +190,15 @@ def add_run_options(parser: LightningArgumentParser, with_training: bool) -> Non
         parser.add_argument(
             "--ckpt", type=str | None, default=None, help="Checkpoint that `sercl fit` wrote."
         )
+
+
+def check_precision(chosen: str | int | None) -> None:
+    """Raise `UnknownNameError` for a precision that is not in `PRECISIONS` (None: Lightning's default)."""
+    name = "32-true" if chosen is None else _SHORT_PRECISIONS.get(str(chosen), str(chosen))
+    if name not in PRECISIONS:
+        # With weights of half the bits, steps of usual learning rates are lost in rounding.
+        hint = "Weights stay in float32; mixed precision rounds only what is computed from them."
+        raise UnknownNameError("--trainer.precision", chosen, PRECISIONS, hint)
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -1,0 +1,93 @@
+import csv
+import sys
+
+import pytest
+
+from sercl.cli.lightning import Cli, check_precision
+from sercl.cli.main import main
+from sercl.errors import UnknownNameError
+
+
+@pytest.fixture
+def cli(fit_words, monkeypatch):
+    """Parse a small fit with further words, and run nothing."""
+
+    def parse(*words):
+        monkeypatch.setattr(sys, "argv", ["sercl fit", *fit_words[1:], *words])
+        return Cli("fit")
+
+    return parse
+
+
+def probabilities(folder):
+    with (folder / "predictions.csv").open(newline="") as file:
+        return {row["id"]: [float(row[name]) for name in ("angry", "sad")] for row in csv.DictReader(file)}
+
+
+def test_every_stage_has_callbacks_of_its_own(cli, tmp_path):
+    built = cli()
+    first, second = (built.build_trainer(tmp_path / name) for name in ("a", "b"))
+    assert not {id(callback) for callback in first.callbacks} & {
+        id(callback) for callback in second.callbacks
+    }
+    assert first.checkpoint_callback.dirpath == str(tmp_path / "a")
+    assert first.early_stopping_callback.patience == 10
+
+
+def test_options_reach_early_stopping_and_checkpoints(cli, tmp_path):
+    words = ["--early_stopping.patience", "3", "--checkpoint.monitor", "val/uar", "--checkpoint.mode", "max"]
+    trainer = cli(*words).build_trainer(tmp_path)
+    assert trainer.early_stopping_callback.patience == 3
+    assert (trainer.checkpoint_callback.monitor, trainer.checkpoint_callback.mode) == ("val/uar", "max")
+
+
+@pytest.mark.parametrize(("own", "of_stage", "limit"), [("3", None, 3), ("3", 2, 2), ("3", 7, 3)])
+def test_the_lower_epoch_limit_holds(cli, tmp_path, own, of_stage, limit):
+    assert cli("--trainer.max_epochs", own).build_trainer(tmp_path, of_stage).max_epochs == limit
+
+
+def test_a_trainer_without_a_folder_writes_nothing(cli, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    trainer = cli().build_trainer()
+    assert (trainer.loggers, trainer.checkpoint_callback) == ([], None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_logger_of_the_users_choice_replaces_ours(cli, tmp_path):
+    assert {type(logger).__name__ for logger in cli().build_trainer(tmp_path).loggers} == {
+        "CSVLogger",
+        "TensorBoardLogger",
+    }
+    assert cli("--trainer.logger", "false").build_trainer(tmp_path).loggers == []
+
+
+def test_what_belongs_to_one_call_is_not_saved(cli, tmp_path):
+    cli("--out", str(tmp_path), "--overwrite", "--json").save_config(tmp_path / "config.yaml")
+    text = (tmp_path / "config.yaml").read_text()
+    assert "class_path: sercl.data.datamodules.EmoDB" in text
+    assert not {line.split(":")[0] for line in text.splitlines()} & {"out", "overwrite", "json", "resume"}
+
+
+@pytest.mark.parametrize("name", [None, 32, "32", "32-true", 16, "bf16", "16-mixed", "bf16-mixed"])
+def test_precisions_that_keep_the_weights_are_legal(name):
+    check_precision(name)
+
+
+@pytest.mark.parametrize("name", ["bf16-true", "16-true", 64, "transformer-engine"])
+def test_other_precisions_are_refused_before_anything_is_done(name, fit_words, tmp_path, capsys):
+    with pytest.raises(UnknownNameError, match="Legal: 32-true, bf16-mixed, 16-mixed"):
+        check_precision(name)
+    assert main([*fit_words, "--trainer.precision", str(name), "--out", str(tmp_path / "run")]) == 2
+    assert "unknown --trainer.precision" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("adapter", ["none", "lora+bottleneck+gating"])
+def test_mixed_precision_runs_and_is_near_to_full(adapter, fit_words, tmp_path):
+    words = [*fit_words, "--model.adapter", adapter, "--model.layer", "2", "--trainer.max_epochs", "1"]
+    assert main([*words, "--out", str(tmp_path / "full")]) == 0
+    assert main([*words, "--trainer.precision", "bf16-mixed", "--out", str(tmp_path / "mixed")]) == 0
+    full, mixed = probabilities(tmp_path / "full"), probabilities(tmp_path / "mixed")
+    assert full != mixed
+    for name, values in full.items():
+        assert mixed[name] == pytest.approx(values, abs=0.02)
