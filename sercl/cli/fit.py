@@ -66,6 +66,7 @@ def prepare(cli: "Cli", folder: Path) -> None:
     from sercl.reports.training import model_lines
     from sercl.studies.results import describe_model
 
+    cli.check_monitors()
     set_up(cli)
     if is_first():
         if not cli.config["json"]:

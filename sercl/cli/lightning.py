@@ -16,10 +16,10 @@ from sercl.cli.fit_progress import FitProgress
 from sercl.cli.parser import SerclParser, restrict_imports
 from sercl.data import datamodules  # noqa: F401 - short names (--data EmoDB) resolve for imported classes alone
 from sercl.data.datamodules.base import EmotionDataModule
-from sercl.errors import UnknownNameError
+from sercl.errors import UnknownNameError, UsageError
 from sercl.features.config import FeatureConfig
 from sercl.files import atomic_path
-from sercl.tasks.callbacks import RandomState
+from sercl.tasks.callbacks import LastEpoch, RandomState
 from sercl.tasks.classification import EmotionClassifier
 
 TRAINER_DEFAULTS: dict[str, Any] = {
@@ -131,6 +131,18 @@ class Cli(LightningCLI):
         module: EmotionClassifier = self.built["model"]
         return module
 
+    def check_monitors(self) -> None:
+        """Raise `UsageError` where training would be stopped or selected by a number that is not logged."""
+        scores = [f"val/{name}" for name in self.task.candidates.names]
+        for key, others in (("early_stopping", ()), ("checkpoint", (None, "epoch", "step"))):
+            name, mode = self.config[key]["monitor"], self.config[key]["mode"]
+            if name not in ("val/loss", "train/loss", *scores, *others):
+                raise UnknownNameError(f"--{key}.monitor", name, ["val/loss", "train/loss", *scores])
+            if name in scores and mode == "min":
+                raise UsageError(
+                    f"--{key}.monitor {name}: the lowest value would win. Give --{key}.mode max, too."
+                )
+
     def build_trainer(self, folder: Path | None = None, max_epochs: int | None = None) -> L.Trainer:
         """Build a trainer whose checkpoints and logs go to `folder`; without one it writes nothing.
 
@@ -146,8 +158,10 @@ class Cli(LightningCLI):
                 **config | {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
             )
         stopper = EarlyStopping(**self.config["early_stopping"].as_dict())
-        saver = ModelCheckpoint(**{**self.config["checkpoint"].as_dict(), "dirpath": str(folder)})
-        config["callbacks"] += [stopper, saver, FitProgress(stopper)]
+        best = self.config["checkpoint"].as_dict()
+        saver = ModelCheckpoint(**best | {"dirpath": str(folder), "save_last": False})
+        last = [LastEpoch(folder)] if best["save_last"] else []
+        config["callbacks"] += [stopper, saver, *last, FitProgress(stopper)]
         config |= {"default_root_dir": folder, "logger": _loggers(config.get("logger"), folder)}
         config["enable_progress_bar"] = False  # FitProgress is the bar
         if max_epochs is not None:

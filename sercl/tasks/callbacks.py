@@ -1,11 +1,34 @@
 """Callbacks that make a resumed run end where an uninterrupted one would."""
 
 import random
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as L
 import numpy as np
 import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+
+class LastEpoch(ModelCheckpoint):
+    """Keep the newest epoch as `last.ckpt`, from which a run is resumed.
+
+    Lightning's `save_last` writes only when an epoch is the best so far, so that a resume would repeat the
+    others. It must come after the callback that keeps the best epoch, to store where that one is.
+
+    Args:
+        folder: Where the checkpoint goes.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            dirpath=folder, filename="last", enable_version_counter=False, save_on_train_epoch_end=True
+        )
+
+    @property
+    def state_key(self) -> str:
+        """A name of its own among the states in a checkpoint."""
+        return type(self).__qualname__
 
 
 class RandomState(L.Callback):

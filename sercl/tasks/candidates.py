@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sercl.metrics.classification import EmotionMetrics
+from sercl.metrics.functional.classification import scores
 
 
 class CandidateScores(nn.Module):
@@ -25,6 +26,12 @@ class CandidateScores(nn.Module):
         self.metrics = nn.ModuleList(EmotionMetrics(classes) for _ in range(heads))
         self.register_buffer("loss", torch.zeros(heads), persistent=False)
         self.register_buffer("count", torch.zeros(()), persistent=False)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the scores, as in `sercl.metrics.functional.classification.scores`."""
+        metrics = cast(EmotionMetrics, self.metrics[0])
+        return tuple(scores(torch.zeros_like(metrics.confmat), metrics.classes))
 
     def reset(self) -> None:
         """Forget everything."""

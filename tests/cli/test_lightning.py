@@ -2,10 +2,13 @@ import csv
 import sys
 
 import pytest
+import torch
 
 from sercl.cli.lightning import Cli, check_precision
 from sercl.cli.main import main
 from sercl.errors import UnknownNameError
+from sercl.tasks.callbacks import LastEpoch
+from sercl.tasks.classification import EmotionClassifier
 
 
 @pytest.fixture
@@ -25,13 +28,16 @@ def probabilities(folder):
 
 
 def test_every_stage_has_callbacks_of_its_own(cli, tmp_path):
-    built = cli()
+    built = cli("--trainer.callbacks+=LearningRateMonitor")
     first, second = (built.build_trainer(tmp_path / name) for name in ("a", "b"))
     assert not {id(callback) for callback in first.callbacks} & {
         id(callback) for callback in second.callbacks
     }
     assert first.checkpoint_callback.dirpath == str(tmp_path / "a")
     assert first.early_stopping_callback.patience == 10
+    assert {"LearningRateMonitor", "RandomState", "LastEpoch"} <= {
+        type(item).__name__ for item in first.callbacks
+    }
 
 
 def test_options_reach_early_stopping_and_checkpoints(cli, tmp_path):
@@ -66,6 +72,48 @@ def test_what_belongs_to_one_call_is_not_saved(cli, tmp_path):
     text = (tmp_path / "config.yaml").read_text()
     assert "class_path: sercl.data.datamodules.EmoDB" in text
     assert not {line.split(":")[0] for line in text.splitlines()} & {"out", "overwrite", "json", "resume"}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--early_stopping.monitor", "val/lss"], "unknown --early_stopping.monitor 'val/lss'. Did you mean"),
+        (["--checkpoint.monitor", "val/uarr", "--checkpoint.mode", "max"], "Did you mean 'val/uar'"),
+        (["--checkpoint.monitor", "val/uar"], "Give --checkpoint.mode max"),
+        (["--early_stopping.monitor", "val/recall/sad"], "Give --early_stopping.mode max"),
+    ],
+)
+def test_a_monitor_that_cannot_select_is_refused_before_anything_is_done(
+    words, said, fit_words, tmp_path, capsys
+):
+    assert main([*fit_words, *words, "--out", str(tmp_path / "run")]) == 2
+    assert said in capsys.readouterr().err
+    assert not list((tmp_path / "run").iterdir())
+
+
+def test_a_run_is_resumed_from_its_newest_epoch_not_from_its_best(fit_words, tmp_path, monkeypatch):
+    # By this choice the first epoch is the best and stays so.
+    words = [*fit_words, "--checkpoint.monitor", "epoch", "--model.layer", "1", "--out", str(tmp_path)]
+    assert main([*words, "--trainer.max_epochs", "3"]) == 0
+    best, last = (torch.load(tmp_path / f"{name}.ckpt", weights_only=True) for name in ("best", "last"))
+    assert (best["epoch"], last["epoch"]) == (0, 2)
+    (tmp_path / "stage.json").unlink()
+    epochs, step = [], EmotionClassifier.training_step
+
+    def counted(task, batch, index):
+        epochs.append(task.current_epoch)
+        return step(task, batch, index)
+
+    monkeypatch.setattr(EmotionClassifier, "training_step", counted)
+    assert main([*words, "--trainer.max_epochs", "4", "--resume"]) == 0
+    assert set(epochs) == {3}
+    # The best epoch is remembered over the resume.
+    assert torch.load(tmp_path / "best.ckpt", weights_only=True)["epoch"] == 0
+
+
+def test_the_newest_epoch_is_kept_on_request_only(cli, tmp_path):
+    trainer = cli("--checkpoint.save_last", "false").build_trainer(tmp_path)
+    assert not any(isinstance(callback, LastEpoch) for callback in trainer.callbacks)
 
 
 @pytest.mark.parametrize("name", [None, 32, "32", "32-true", 16, "bf16", "16-mixed", "bf16-mixed"])

@@ -75,5 +75,11 @@ def test_a_new_epoch_starts_from_nothing():
     )
 
 
+def test_names_are_those_of_the_scores():
+    candidates = filled(batch(3, seed=6))
+    assert candidates.names == tuple(candidates.best(alone)[2])
+    assert {"uar", "recall/sad"} <= set(candidates.names)
+
+
 def test_nothing_of_it_is_stored_in_checkpoints():
     assert not filled(batch(3, seed=5)).state_dict()
