@@ -37,7 +37,7 @@ def stages_table(stages: Sequence[StageResult]) -> RenderableType:
             stage.monitor,
             str(stage.epoch + 1),
             str(stage.epochs),
-            f"{stage.score:.4f}",
+            "-" if stage.score is None else f"{stage.score:.4f}",
             f"{stage.seconds:.0f}",
             "weighted" if stage.chosen_state is None else str(stage.chosen_state),
             "early stopping" if stage.stopped_early else "epoch limit",

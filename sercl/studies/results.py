@@ -45,14 +45,19 @@ class RunResults:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Warnings that belong beside every score: of the data, and of training that was cut short."""
+        """Warnings beside every score: of the data, and of training that was cut short or diverged."""
         cut = [
             f"stage {stage.stage!r} ended at its epoch limit ({stage.epochs}), not by early stopping: "
             "more epochs may score higher"
             for stage in self.stages
             if not stage.stopped_early
         ]
-        return (*self.data.get("notes", ()), *cut)
+        lost = [
+            f"stage {stage.stage!r} diverged: {stage.monitor} was never a number; lower the learning rates"
+            for stage in self.stages
+            if stage.score is None and stage.monitor != "None"
+        ]
+        return (*self.data.get("notes", ()), *cut, *lost)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""

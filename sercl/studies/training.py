@@ -8,7 +8,9 @@ from pathlib import Path
 
 import lightning.pytorch as L
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 from lightning.pytorch.utilities import rank_zero_only
+from torch import Tensor
 
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.errors import CheckpointError, OutputError
@@ -31,7 +33,7 @@ class StageResult:
         stage: "train", or "source" and "target" in two-stage training.
         checkpoint: The best checkpoint by the monitored value.
         monitor: Name of the monitored value.
-        score: Its best value.
+        score: Its best value; None where nothing is monitored, or the value was never a finite number.
         epoch: Epoch (0-based) of the best checkpoint.
         epochs: Epochs run.
         stopped_early: False where the epoch limit ended the stage, so that more epochs might have helped.
@@ -42,7 +44,7 @@ class StageResult:
     stage: str
     checkpoint: str
     monitor: str
-    score: float
+    score: float | None
     epoch: int
     epochs: int
     stopped_early: bool
@@ -155,20 +157,27 @@ def _run_stage(
 def _summary(trainer: L.Trainer, stage: str, seconds: float) -> StageResult:
     saver = trainer.checkpoint_callback
     if not isinstance(saver, ModelCheckpoint) or not saver.best_model_path:
-        raise OutputError(f"stage {stage!r} ended without a checkpoint: was it given any epoch to train?")
+        raise OutputError(
+            f"stage {stage!r} ended without a checkpoint. It needs an epoch (--trainer.max_epochs), one to "
+            "keep (--checkpoint.save_top_k), and no --trainer.fast_dev_run."
+        )
     best = checkpoints.read(saver.best_model_path)
     stopper = next((c for c in trainer.callbacks if isinstance(c, EarlyStopping)), None)  # type: ignore[attr-defined]
     return StageResult(
         stage=stage,
         checkpoint=saver.best_model_path,
         monitor=str(saver.monitor),
-        score=float(saver.best_model_score) if saver.best_model_score is not None else float("nan"),
+        score=_finite(saver.best_model_score),
         epoch=int(best["epoch"]),
         epochs=trainer.current_epoch,
-        stopped_early=bool(stopper and stopper.stopped_epoch),
+        stopped_early=stopper is not None and stopper.stopping_reason != EarlyStoppingReason.NOT_STOPPED,
         chosen_state=None,
         seconds=seconds,
     )
+
+
+def _finite(value: Tensor | None) -> float | None:
+    return float(value) if value is not None and value.isfinite() else None
 
 
 @rank_zero_only

@@ -1,0 +1,195 @@
+import json
+
+import lightning.pytorch as L
+import pytest
+import torch
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+
+from sercl.audio.augment import AugmentConfig
+from sercl.batch import AudioBatch, FeatureBatch
+from sercl.data.datamodules import LanguagePair, Manifest
+from sercl.errors import CheckpointError, OutputError
+from sercl.studies.training import extract_features, load_weights, score, stage_folder, train
+from sercl.tasks.callbacks import LastEpoch
+from sercl.tasks.classification import EmotionClassifier
+from sercl.testing.encoders import tiny_encoder
+from tests.data.corpora import write_manifest
+
+QUIET = {"logger": False, "accelerator": "cpu", "enable_progress_bar": False, "enable_model_summary": False}
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    return str(tiny_encoder("whisper", tmp_path_factory.mktemp("encoder")))
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    root = tmp_path_factory.mktemp("tables")
+    return [write_manifest(root / name, per_emotion=1, prefix=name) for name in ("a", "b")]
+
+
+@pytest.fixture
+def task(encoder):
+    torch.manual_seed(0)
+    return EmotionClassifier(encoder, layer=1, whisper_form="short")
+
+
+@pytest.fixture
+def data(tables):
+    return Manifest(tables[0])
+
+
+@pytest.fixture
+def pair(tables):
+    return LanguagePair(Manifest(tables[0]), Manifest(tables[1]), setting="two-stage")
+
+
+def trainers(epochs=3, **checkpoint):
+    """Build trainers, and remember for which stage and folder."""
+
+    def build(stage, place):
+        build.asked.append((stage, place))
+        saver = ModelCheckpoint(
+            place, filename="best", enable_version_counter=False, **{"monitor": "val/loss", **checkpoint}
+        )
+        callbacks = [EarlyStopping("val/loss", patience=50), saver, LastEpoch(place)]
+        return L.Trainer(max_epochs=epochs, callbacks=callbacks, num_sanity_val_steps=0, **QUIET)
+
+    build.asked = []
+    return build
+
+
+def weights(path):
+    return torch.load(path, weights_only=True)["state_dict"]
+
+
+def test_one_stage_takes_the_folder_itself_and_two_a_folder_each(tmp_path):
+    assert stage_folder(tmp_path, "train", ("train",)) == tmp_path
+    assert stage_folder(tmp_path, "target", ("source", "target")) == tmp_path / "target"
+
+
+def test_the_task_ends_with_the_weights_of_the_best_epoch(task, data, tmp_path):
+    # By this choice the first epoch is the best.
+    (result,) = train(task, data, trainers(monitor="epoch", mode="min"), tmp_path, resume=False)
+    assert (result.stage, result.epoch, result.epochs, result.stopped_early) == ("train", 0, 3, False)
+    assert (result.monitor, result.score, result.chosen_state) == ("epoch", 0.0, 1)
+    best, last = weights(tmp_path / "best.ckpt"), weights(tmp_path / "last.ckpt")
+    name = "readout.heads.0.1.weight"
+    assert not torch.equal(best[name], last[name])
+    assert torch.equal(task.state_dict()[name], best[name])
+    assert json.loads((tmp_path / "stage.json").read_text())["checkpoint"] == str(tmp_path / "best.ckpt")
+
+
+def test_stages_follow_each_other_from_the_best_weights_of_the_one_before(task, pair, tmp_path):
+    pair.setup()
+    seen, build = [], trainers(epochs=1)
+
+    def watched(stage, place):
+        speakers = {utterance.speaker[0] for utterance in pair.splits["train"].utterances}
+        seen.append((stage, speakers, task.readout.heads[0][1].weight.detach().clone()))
+        return build(stage, place)
+
+    results = train(task, pair, watched, tmp_path, resume=False)
+    assert build.asked == [("source", tmp_path / "source"), ("target", tmp_path / "target")]
+    assert [result.stage for result in results] == ["source", "target"]
+    assert [speakers for _, speakers, _ in seen] == [{"a"}, {"b"}]
+    assert torch.equal(seen[1][2], weights(results[0].checkpoint)["readout.heads.0.1.weight"])
+
+
+def test_a_finished_stage_is_not_run_again(task, data, tmp_path):
+    first = train(task, data, trainers(epochs=1), tmp_path, resume=False)
+    trained = {name: value.clone() for name, value in task.state_dict().items()}
+    with torch.no_grad():
+        task.readout.heads[0][1].weight.zero_()
+    again = trainers()
+    assert train(task, data, again, tmp_path, resume=True) == first
+    assert again.asked == []
+    assert all(torch.equal(value, trained[name]) for name, value in task.state_dict().items())
+
+
+def test_without_resume_a_finished_stage_is_run_again(task, data, tmp_path):
+    train(task, data, trainers(epochs=1), tmp_path, resume=False)
+    again = trainers(epochs=1)
+    train(task, data, again, tmp_path, resume=False)
+    assert len(again.asked) == 1
+
+
+def test_an_unfinished_stage_goes_on_where_it_stopped(task, data, tmp_path, monkeypatch):
+    train(task, data, trainers(epochs=1), tmp_path, resume=False)
+    (tmp_path / "stage.json").unlink()
+    epochs, step = [], EmotionClassifier.training_step
+
+    def counted(self, batch, index):
+        epochs.append(self.current_epoch)
+        return step(self, batch, index)
+
+    monkeypatch.setattr(EmotionClassifier, "training_step", counted)
+    (result,) = train(task, data, trainers(epochs=3), tmp_path, resume=True)
+    assert (result.epochs, epochs) == (3, [1, 2])
+
+
+def test_a_record_whose_checkpoint_has_gone_says_what_to_do(task, data, tmp_path):
+    train(task, data, trainers(epochs=1), tmp_path, resume=False)
+    (tmp_path / "best.ckpt").unlink()
+    with pytest.raises(CheckpointError, match=r"stage\.json: names .*best\.ckpt.*--overwrite"):
+        train(task, data, trainers(), tmp_path, resume=True)
+
+
+def test_a_stage_without_an_epoch_is_an_error(task, data, tmp_path):
+    with pytest.raises(OutputError, match="'train' ended without a checkpoint"):
+        train(task, data, trainers(epochs=0), tmp_path, resume=False)
+
+
+def test_a_stage_that_monitors_nothing_has_no_score(task, data, tmp_path):
+    (result,) = train(task, data, trainers(monitor=None), tmp_path, resume=False)
+    assert (result.score, result.monitor, result.epoch) == (None, "None", 2)
+
+
+def test_a_stage_that_diverges_stops_and_has_no_score(task, data, tmp_path, monkeypatch):
+    monkeypatch.setattr(task, "losses", lambda logits, labels: logits.mean(dim=(0, 2)) * torch.nan)
+    (result,) = train(task, data, trainers(), tmp_path, resume=False)
+    assert (result.score, result.epochs, result.stopped_early) == (None, 1, True)
+    json.loads((tmp_path / "stage.json").read_text(), parse_constant=pytest.fail)
+
+
+def test_weights_of_another_task_are_refused(task, data, encoder, tmp_path):
+    train(task, data, trainers(epochs=1), tmp_path, resume=False)
+    other = EmotionClassifier(
+        encoder, layer=1, whisper_form="short", labels={"angry": ["angry"], "sad": ["sad"]}
+    )
+    with pytest.raises(CheckpointError, match="classes"):
+        load_weights(other, tmp_path / "best.ckpt")
+
+
+@pytest.mark.parametrize("part", ["test", "validation"])
+def test_every_utterance_of_a_part_is_scored_once_in_the_order_of_ids(task, data, tmp_path, part):
+    train(task, data, trainers(epochs=1), tmp_path, resume=False)
+    scored = score(task, data, L.Trainer(enable_checkpointing=False, **QUIET), part)
+    utterances = {item.id: item.emotion for item in data.splits[part].utterances}
+    assert [row.id for row in scored] == sorted(utterances)
+    assert [task.classes[row.truth] for row in scored] == [utterances[row.id] for row in scored]
+    assert all(sum(row.probabilities) == pytest.approx(1, abs=1e-5) for row in scored)
+
+
+def first_batch(data):
+    return next(iter(data.train_dataloader()))
+
+
+def test_a_frozen_encoder_sees_every_utterance_once(task, data):
+    data.setup()
+    done = []
+    assert extract_features(task, data, "cpu", done.append)
+    assert sum(done) == len(data.utterances_in_use)
+    assert isinstance(first_batch(data), FeatureBatch)
+    assert first_batch(data).features.shape[1:] == (1, 16)
+
+
+def test_audio_stays_where_the_encoder_or_the_clips_change(encoder, tables):
+    augmented = Manifest(tables[0], augment=AugmentConfig(gain_db=(-3.0, 3.0)))
+    adapted = EmotionClassifier(encoder, adapter="gating", whisper_form="short")
+    frozen = EmotionClassifier(encoder, layer=1, whisper_form="short")
+    for task, data in ((adapted, Manifest(tables[0])), (frozen, augmented)):
+        data.setup()
+        assert not extract_features(task, data, "cpu", pytest.fail)
+        assert isinstance(first_batch(data), AudioBatch)
