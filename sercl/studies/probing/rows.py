@@ -1,0 +1,102 @@
+"""Features as probes read them: one block of rows per fold and layer, standardised once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from sercl.errors import FeatureError, UsageError
+from sercl.models.standardize import Moments
+
+CHUNK_BYTES = 1 << 25
+"""Rows are gathered in pieces of about this size where gradients are not needed."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Blocks of features over the same utterances.
+
+    Attributes:
+        values: `[blocks, utterances, *shape]` float32; a probe reads one block.
+        labels: `[utterances]` int64 class indices.
+    """
+
+    values: Tensor
+    labels: Tensor
+
+    @classmethod
+    def of(
+        cls,
+        features: Tensor,
+        labels: Tensor,
+        blocks: Sequence[tuple[int | None, tuple[int, ...]]],
+        device: torch.device,
+    ) -> Self:
+        """Copy, and standardise where asked, what some probes need.
+
+        Args:
+            features: `[utterances, states, dim]`.
+            labels: `[utterances]` class indices.
+            blocks: For each block its layer, None for all states of every utterance, and the rows by whose
+                statistics it is standardised, none of them for features as they are.
+            device: Where the probes are trained.
+        """
+        shape = features.shape if blocks[0][0] is None else (len(features), features.shape[2])
+        values = torch.empty(len(blocks), *shape, device=device)
+        for block, (layer, train) in zip(values, blocks, strict=True):
+            _fill(block, features if layer is None else features[:, layer], train)
+        return cls(values, labels.to(device))
+
+    def gather(self, blocks: Tensor, index: Tensor) -> Tensor:
+        """Return `[models, rows, *shape]` of utterances `index` `[models, rows]` in `blocks` `[models]`."""
+        flat = blocks.unsqueeze(1) * self.values.shape[1] + index
+        picked = self.values.flatten(0, 1).index_select(0, flat.flatten())
+        return picked.view(*index.shape, *picked.shape[1:])
+
+    def chunk(self, models: int) -> int:
+        """Return how many rows of each of `models` models may be gathered at once."""
+        row = self.values[0, 0].numel() * self.values.element_size()
+        return max(1, CHUNK_BYTES // (models * row))
+
+
+def _fill(block: Tensor, features: Tensor, train: tuple[int, ...]) -> None:
+    block.copy_(features)
+    if train:
+        moments = Moments.of(block[torch.tensor(train, device=block.device)])
+        block.sub_(moments.mean.float()).div_(moments.std().float())
+
+
+def check_features(features: Tensor, ids: Sequence[str], layers: Sequence[int]) -> None:
+    """Raise unless there is one finite row of features per utterance.
+
+    Args:
+        features: `[utterances, states, dim]`.
+        ids: Utterance ids.
+        layers: Hidden states in use; only these are looked at.
+
+    Raises:
+        UsageError: For another shape, or a layer that the features do not have.
+        FeatureError: For NaN or infinite values, naming the first utterance and layer.
+    """
+    if features.ndim != 3 or len(features) != len(ids):
+        raise UsageError(
+            f"probe: features of shape {list(features.shape)} for {len(ids)} utterances; expected "
+            "[utterances, states, dim]."
+        )
+    states = features.shape[1]
+    wrong = [layer for layer in layers if not 0 <= layer < states]
+    if wrong or not layers or len(set(layers)) < len(layers):
+        raise UsageError(
+            f"probe: layers {', '.join(map(str, layers)) or 'none'}; legal are different hidden states from "
+            f"0 to {states - 1}."
+        )
+    for layer in layers:
+        broken = (~torch.isfinite(features[:, layer]).all(dim=-1)).nonzero().flatten()
+        if len(broken):
+            raise FeatureError(
+                f"hidden state {layer} of utterance {ids[int(broken[0])]!r} holds NaN or infinite values "
+                f"({len(broken)} such utterance(s) in this layer). Check the audio file and the precision of "
+                "the encoder, and extract the features again."
+            )
