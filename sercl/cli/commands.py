@@ -58,6 +58,12 @@ COMMANDS: Mapping[str, Command] = {
         group=TRAIN,
         page="sercl.cli.judge:PAGE",
     ),
+    "layer-probe": Command(
+        target="sercl.cli.layer_probe:main",
+        help="Find the layer of a frozen encoder that carries emotion",
+        group=TRAIN,
+        page="sercl.cli.layer_probe_page:PAGE",
+    ),
     "predict": Command(
         target="sercl.cli.predict:main",
         help="Name the emotion of recordings with a checkpoint",

@@ -56,10 +56,13 @@ class Cli(LightningCLI):
     Args:
         command: Name of the command, for `--help` and messages.
         with_training: Whether the command has the options of training.
+        options: Name and dataclass of a group of the command's own.
     """
 
-    def __init__(self, command: str, with_training: bool = True) -> None:
-        self.command, self.with_training = command, with_training
+    def __init__(
+        self, command: str, with_training: bool = True, options: tuple[str, type[Any]] | None = None
+    ) -> None:
+        self.command, self.with_training, self.own_options = command, with_training, options
         _quieten()
         restrict_imports()
         super().__init__(
@@ -92,6 +95,9 @@ class Cli(LightningCLI):
         """Add sercl's own options, and let the data set the model's classes."""
         add_run_options(parser, self.with_training)
         parser.add_class_arguments(FeatureConfig, "features")
+        if self.own_options is not None:
+            name, options = self.own_options
+            parser.add_class_arguments(options, name)
         if not self.with_training:
             return
         parser.add_lightning_class_args(EarlyStopping, "early_stopping")
@@ -185,6 +191,7 @@ _DESCRIPTIONS = {
     "fit": "Train an emotion classifier and judge it on the test part.",
     "validate": "Score a checkpoint on the validation part of a corpus.",
     "test": "Score a checkpoint on the test part of a corpus.",
+    "layer-probe": "Find the layer of a frozen encoder that tells emotion best.",
 }
 
 

@@ -22,7 +22,14 @@ def default_folder(config: Any) -> Path:
         "frozen" if model["adapter"] == "none" else model["adapter"],
         f"seed{config['seed_everything']}",
     ]
-    return HOME / "-".join(re.sub(r"[^\w.+-]", "_", part) for part in parts)
+    return _below_home(parts)
+
+
+def probe_folder(config: Any) -> Path:
+    """Return the folder of a layer probe that was given no `--out`: data and encoder."""
+    # A probe runs over all folds, so the number of one says nothing.
+    data = [re.sub(r"(?<=[a-z])\d+$", "", part) for part in _data_parts(config["data"])]
+    return _below_home(["probe", *data, Path(config["model"]["encoder"]).name])
 
 
 def claim(folder: Path, resume: bool, overwrite: bool) -> Path:
@@ -64,6 +71,10 @@ def _other_content(folder: Path) -> list[str]:
     if not folder.is_dir():
         return []
     return sorted(path.name for path in folder.iterdir())[:3]
+
+
+def _below_home(parts: list[str]) -> Path:
+    return HOME / "-".join(re.sub(r"[^\w.+-]", "_", part) for part in parts)
 
 
 def _data_parts(data: Any) -> list[str]:

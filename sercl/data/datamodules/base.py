@@ -64,6 +64,9 @@ class EmotionDataModule(LightningDataModule, ABC):
         if stage not in self.stages:
             raise UsageError(f"there is no training stage {stage!r}; legal: {', '.join(self.stages)}.")
 
+    def use_every_part(self) -> None:
+        """Make all parts of all corpora ready at `setup`, also those that the setting does not use."""
+
     def epoch_limit(self, stage: str) -> int | None:
         """Most epochs of a stage, beside the trainer's own limit; None for no other."""
         return None

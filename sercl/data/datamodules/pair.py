@@ -51,7 +51,7 @@ class LanguagePair(EmotionDataModule):
         self.source, self.target, self.setting, self.switch_epoch = source, target, setting, switch_epoch
         self._plans = plans_for(setting, select_on)
         self._stage = self.stages[0]
-        self._ready = False
+        self._ready = self._every_part = False
 
     @property
     def classes(self) -> list[str]:
@@ -83,6 +83,10 @@ class LanguagePair(EmotionDataModule):
         super().set_stage(stage)
         self._stage = stage
 
+    def use_every_part(self) -> None:
+        """Make all parts of both corpora ready at `setup`, also those that the setting does not use."""
+        self._every_part = True
+
     def setup(self, stage: str | None = None) -> None:
         """Prepare the parts that the setting uses; a second call does nothing.
 
@@ -105,7 +109,9 @@ class LanguagePair(EmotionDataModule):
     def corpora_in_use(self) -> dict[str, CorpusDataModule]:
         """Role -> corpus, "source" and "target", of those that the setting uses."""
         corpora = {"source": self.source, "target": self.target}
-        used = {role for plan in self._plans.values() for role in plan}
+        used = {
+            role for role in ROLES if self._every_part or any(role in plan for plan in self._plans.values())
+        }
         return {role: corpora[role] for role in ROLES if role in used}
 
     @property
@@ -180,7 +186,7 @@ class LanguagePair(EmotionDataModule):
         return {part: corpora[role].splits[part] for part, role in plan._asdict().items()}
 
     def _uses(self, role: str, part: str) -> bool:
-        return any(getattr(plan, part) == role for plan in self._plans.values())
+        return self._every_part or any(getattr(plan, part) == role for plan in self._plans.values())
 
     def _check_overlap(self) -> None:
         if len(self.corpora_in_use) < len(ROLES):

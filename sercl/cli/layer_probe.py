@@ -1,0 +1,193 @@
+"""`sercl layer-probe`: which layer of a frozen encoder carries emotion."""
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sercl.cli.console import progress, stdout
+from sercl.cli.help import render
+from sercl.cli.layer_probe_page import PAGE
+from sercl.errors import UsageError
+
+if TYPE_CHECKING:
+    from sercl.cli.lightning import Cli
+    from sercl.features.stored import StoredFeatures
+    from sercl.studies.layer_probe import LayerProbe, LayerProbeOptions
+    from sercl.studies.probing.results import ProbeResults
+    from sercl.studies.probing.task import ProbeTask
+
+SHORT_FORMS = {"--encoder": "--model.encoder", "--probe": "--probe.preset"}
+POOLINGS = ("mean", "mean+std")
+
+
+def main() -> int:
+    """Run `sercl layer-probe` with the words of the process."""
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        stdout.print(render(PAGE))
+        return 0
+    sys.argv[1:] = spelled_out(sys.argv[1:])
+    from sercl.cli.lightning import Cli
+    from sercl.studies.layer_probe import LayerProbeOptions
+
+    run(Cli("layer-probe", options=("probe", LayerProbeOptions)))
+    return 0
+
+
+def spelled_out(words: Sequence[str]) -> list[str]:
+    """Return the words with short forms of options in their long ones."""
+    forms = {**SHORT_FORMS, "--help-all": "--help"}
+    return [
+        forms.get(name, name) + sign + value for name, sign, value in (word.partition("=") for word in words)
+    ]
+
+
+def run(cli: "Cli") -> "LayerProbe | None":
+    """Probe what a parsed command line asks for, and show the results; only the first process does."""
+    from sercl.cli.processes import is_first, restartable
+    from sercl.studies.layer_probe import LayerProbe, describe_folds, save
+    from sercl.studies.results import environment
+
+    begin = time.perf_counter()
+    check(cli)
+    folder = _claim(cli)
+    with restartable(cli.command):
+        tasks, folds, features = prepare(cli, folder)
+    if not is_first():
+        return None
+    results = tuple(train(cli, task, features) for task in tasks)
+    probe = LayerProbe(
+        name=cli.data.report.name,
+        results=results,
+        encoder=_describe_encoder(cli),
+        data=describe_folds(folds, cli.data),
+        environment=environment(cli.config["seed_everything"]),
+        seconds=time.perf_counter() - begin,
+    )
+    save(probe, folder)
+    show(probe, folder, cli.config["json"])
+    return probe
+
+
+def check(cli: "Cli") -> None:
+    """Refuse a model that a probe cannot read, and let it keep every hidden state."""
+    model = cli.config["model"]
+    if model["adapter"] != "none":
+        raise UsageError(
+            f"--model.adapter {model['adapter']}: layers are probed in the encoder as it was pre-trained. "
+            "Leave it out, or set it to none."
+        )
+    if model["pooling"] not in POOLINGS:
+        raise UsageError(f"--model.pooling {model['pooling']}: probes read {' or '.join(POOLINGS)}.")
+    model["layer"] = "auto"  # a YAML of `sercl fit` may name one, which would cut the others off
+
+
+def _claim(cli: "Cli") -> Path:
+    from sercl.cli.processes import is_first
+    from sercl.cli.run_folder import claim, probe_folder
+
+    config = cli.config
+    folder = Path(config["out"] or probe_folder(config))
+    if is_first():
+        claim(folder, config["resume"], config["overwrite"])
+    return folder
+
+
+def prepare(cli: "Cli", folder: Path) -> "tuple[list[ProbeTask], list[Any], StoredFeatures]":
+    """Check the data, cut every fold, keep configuration and lists, and get the hidden states."""
+    from sercl.cli.data_progress import stage_progress
+    from sercl.cli.fit import set_up
+    from sercl.cli.processes import is_first
+    from sercl.features.compute import features_of
+    from sercl.studies.layer_probe import cut_folds, probe_tasks
+
+    cli.data.use_every_part()
+    set_up(cli)
+    folds = cut_folds(cli.data)
+    tasks = probe_tasks(cli.data, folds, probe_options(cli))
+    if is_first():
+        _keep(cli, folds, folder)
+    with stage_progress() as on_progress:
+        features = features_of(
+            cli.task.encoder,
+            cli.data,
+            cli.build_trainer(),
+            pooling=cli.config["model"]["pooling"],
+            config=cli.features,
+            cache=cli.cache,
+            on_progress=on_progress,
+        )
+    return tasks, folds, features
+
+
+def probe_options(cli: "Cli") -> "LayerProbeOptions":
+    """Return the options of the group `--probe`."""
+    options: LayerProbeOptions = cli.built["probe"]
+    return options
+
+
+def _keep(cli: "Cli", folds: list[Any], folder: Path) -> None:
+    from sercl.corpora.folds import save_fold
+    from sercl.reports.probes import folds_lines
+    from sercl.studies.layer_probe import describe_folds
+
+    cli.save_config(folder / "config.yaml")
+    for index, fold in enumerate(folds):
+        place = folder / "folds" / f"fold{index}"
+        for name, own in fold.items():
+            save_fold(own, place if len(fold) == 1 else place / name)
+    if not cli.config["json"]:
+        stdout.print(folds_lines(describe_folds(folds, cli.data), _describe_encoder(cli)))
+
+
+def train(cli: "Cli", task: "ProbeTask", features: "StoredFeatures") -> "ProbeResults":
+    """Train the probes of one question, with a progress bar."""
+    from sercl.studies.probing.study import epochs_of, probe_study
+
+    options = probe_options(cli)
+    config, layers = options.config(), options.layers
+    count = len(layers) if layers is not None else len(features.space.states)
+    total = epochs_of(task, config, count, options.control, options.weighted)
+    with progress(f"probes: {task.target}, {task.setting}", total) as advance:
+        return probe_study(
+            features.stack(task.ids),
+            task,
+            config,
+            layers=layers,
+            control=options.control,
+            weighted=options.weighted,
+            device=cli.build_trainer().strategy.root_device,
+            on_epochs=advance,
+        )
+
+
+def _describe_encoder(cli: "Cli") -> dict[str, Any]:
+    encoder = cli.task.encoder
+    return {
+        "name": encoder.name,
+        "family": encoder.family,
+        "fingerprint": encoder.fingerprint,
+        "blocks": len(encoder.blocks),
+        "preprocessing": dict(encoder.preprocessing),
+        "pooling": cli.config["model"]["pooling"],
+        "precision": cli.features.precision,
+    }
+
+
+def show(probe: "LayerProbe", folder: Path, as_json: bool) -> None:
+    """Draw the figure, print the tables, and say how to use the best layer."""
+    from sercl.reports.probes import probe_figure, probe_table
+
+    for suffix in ("png", "svg"):
+        probe_figure(probe.results, folder / f"layers.{suffix}", f"{probe.name}, {probe.encoder['name']}")
+    if as_json:
+        print(json.dumps(probe.to_dict(), ensure_ascii=False))
+        return
+    for result in probe.results:
+        stdout.print(probe_table(result))
+    stdout.print(f"\nFigure and tables are in {folder}. Use the best layer with:", soft_wrap=True)
+    stdout.print(
+        f"  {probe.results[0].fit_option}    # in YAML, or: --model.layer {probe.results[0].best_layer}"
+    )

@@ -1,0 +1,150 @@
+import csv
+import json
+
+import pytest
+import yaml
+
+from sercl.cli.layer_probe import spelled_out
+from sercl.cli.main import main
+
+
+@pytest.fixture(scope="module")
+def words(encoder, emodb, tmp_path_factory):
+    """The command line of a small probe, without `--out`; its store is shared by the tests of this file."""
+    return [
+        "layer-probe", "--encoder", encoder, "--data", "EmoDB", "--data.root", emodb,
+        "--model.whisper_form", "short", "--probe.seeds", "[0,1]", "--probe.max_epochs", "4",
+        "--trainer.accelerator", "cpu", "--features.dir", str(tmp_path_factory.mktemp("store")),
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run(words, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("probe") / "run"
+    assert main([*words, "--probe.targets", "emotion,speaker", "--out", str(folder)]) == 0
+    return folder
+
+
+def results(folder):
+    return json.loads((folder / "results.json").read_text())
+
+
+def rows(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_layer_is_scored_for_every_target(run):
+    emotion, speaker = results(run)["results"]
+    assert [layer["layer"] for layer in emotion["layers"]] == [0, 1, 2, 3]
+    assert all(layer["probes"] == 5 * 2 for layer in emotion["layers"])
+    assert emotion["classes"] == ["angry", "happy", "neutral", "sad"]
+    assert emotion["splits"] == "speaker-disjoint"
+    assert len(speaker["classes"]) == 10
+    assert speaker["splits"] == "within-speaker"
+    assert any("within-speaker" in note for note in speaker["notes"])
+    for layer in emotion["layers"]:
+        assert 0 <= layer["uar"]["low"] <= layer["uar"]["value"] <= layer["uar"]["high"] <= 1
+        assert layer["selectivity"]["value"] == pytest.approx(
+            layer["uar"]["value"] - layer["control"]["value"]
+        )
+
+
+def test_the_folder_holds_tables_figures_lists_and_configuration(run):
+    for name in ("layers.csv", "probes.csv", "layers.png", "layers.svg", "config.yaml"):
+        assert (run / name).stat().st_size > 0, name
+    assert len(rows(run / "layers.csv")) == 2 * (4 + 2)  # per target the layers, the chosen one, the sum
+    tested = [row["file"] for k in range(5) for row in rows(run / "folds" / f"fold{k}" / "test.csv")]
+    assert len(tested) == len(set(tested)) == results(run)["results"][0]["utterances"]
+
+
+def test_the_configuration_runs_again_from_the_store_to_the_same_scores(run, tmp_path, monkeypatch):
+    from sercl.models.encoders import Encoder
+
+    def deaf(*_):
+        raise AssertionError("the encoder ran")
+
+    monkeypatch.setattr(Encoder, "forward", deaf)
+    assert main(["layer-probe", "-c", str(run / "config.yaml"), "--out", str(tmp_path / "again")]) == 0
+    for first, again in zip(results(run)["results"], results(tmp_path / "again")["results"], strict=True):
+        assert {**first, "seconds": 0} == {**again, "seconds": 0}
+
+
+def test_the_yaml_line_makes_fit_use_the_best_layer(run, fit_words, words, tmp_path, capsys):
+    (tmp_path / "layer.yaml").write_text(results(run)["results"][0]["fit_option"])
+    store = words[words.index("--features.dir") + 1]
+    again = [*fit_words, "-c", str(tmp_path / "layer.yaml"), "--features.dir", store]
+    assert main([*again, "--out", str(tmp_path / "run"), "--json"]) == 0
+    model = json.loads(capsys.readouterr().out)["model"]
+    assert model["layer"] == results(run)["results"][0]["best_layer"]
+
+
+def test_a_pair_is_probed_in_every_setting_and_for_language(words, emodb, ravdess, tmp_path, capsys):
+    pair = [
+        *words[:3], *words[7:], "--data", "LanguagePair", "--data.source", "EmoDB",
+        "--data.source.root", emodb,
+        "--data.target", "RAVDESS", "--data.target.root", ravdess, "--probe.targets", "emotion,language",
+        "--probe.settings", "monolingual,zero-shot,transfer", "--probe.control", "false",
+    ]  # fmt: skip
+    assert main([*pair, "--out", str(tmp_path / "run"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["results"]
+    assert [(result["target"], result["setting"]) for result in found] == [
+        ("emotion", "monolingual"), ("emotion", "zero-shot"), ("emotion", "transfer"), ("language", "joint"),
+    ]  # fmt: skip
+    assert found[3]["classes"] == ["de", "en"]
+    assert found[0]["layers"][0]["control"] is None
+    assert (tmp_path / "run" / "folds" / "fold0" / "target" / "test.csv").is_file()
+
+
+def test_the_recipe_of_the_study_is_a_preset(words, tmp_path):
+    assert main([*words, "--probe", "paper", "--probe.max_epochs", "2", "--out", str(tmp_path / "run")]) == 0
+    probe = results(tmp_path / "run")["results"][0]["probe"]
+    assert (probe["head"], probe["lr"], probe["standardize"]) == ("paper", 1e-4, False)
+    assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["probe"]["preset"] == "paper"
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "said"),
+    [
+        (["--probe.layers", "[0,9]"], 2, "9"),
+        (["--probe", "mpl"], 2, "mlp"),
+        (["--probe.targets", "mood"], 2, "mood"),
+        (["--probe.settings", "zero-shot"], 2, "LanguagePair"),
+        (["--model.adapter", "lora"], 2, "adapter"),
+        (["--model.pooling", "attentive"], 2, "mean+std"),
+        (["--features.precision", "fp8"], 2, "bf16"),
+        (["--data.folds.count", "40"], 1, "speakers"),
+        (["--probe.lr", "-1"], 2, "lr"),
+    ],
+)
+def test_wrong_input_gives_one_message(words, tmp_path, capsys, change, code, said):
+    assert main([*words, "--out", str(tmp_path / "run"), *change]) == code
+    error = capsys.readouterr().err
+    assert said in error
+    assert "Traceback" not in error
+
+
+def test_a_result_is_not_replaced_by_accident(run, words, capsys):
+    assert main([*words, "--out", str(run)]) == 2
+    assert "--overwrite" in capsys.readouterr().err
+
+
+def test_short_forms_are_spelled_out():
+    assert spelled_out(["--encoder=x", "--probe", "linear", "--probe.lr", "1"]) == [
+        "--model.encoder=x", "--probe.preset", "linear", "--probe.lr", "1",
+    ]  # fmt: skip
+
+
+def test_every_flag_of_the_short_page_exists(words):
+    import sys
+
+    from sercl.cli.help import unknown_flags
+    from sercl.cli.layer_probe_page import PAGE
+    from sercl.cli.lightning import Cli
+    from sercl.studies.layer_probe import LayerProbeOptions
+
+    def parse(more):
+        sys.argv[1:] = spelled_out([*words[1:], *more])
+        return Cli("layer-probe", options=("probe", LayerProbeOptions))
+
+    assert not unknown_flags(PAGE.flags, parse)
