@@ -5,6 +5,7 @@ import shlex
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
@@ -12,6 +13,9 @@ from sercl.cli.console import progress, stdout
 from sercl.cli.help import ShortPage, render
 from sercl.errors import SerclError
 from sercl.reports.style import table
+
+if TYPE_CHECKING:
+    from sercl.cli.parser import SerclParser
 
 PAGE = ShortPage(
     usage="sercl demo [OPTIONS]",
@@ -41,15 +45,20 @@ def main() -> int:
     if {"-h", "--help"} & set(sys.argv[1:]):
         stdout.print(render(PAGE))
         return 0
+    options = build_parser().parse_args()
+    run(Path(options.out), options.speakers, options.sentences)
+    return 0
+
+
+def build_parser() -> "SerclParser":
+    """Return the parser of the command."""
     from sercl.cli.parser import SerclParser
 
     parser = SerclParser(prog="sercl demo")
     parser.add_argument("--out", type=str, default="demo-run")
     parser.add_argument("--speakers", type=int, default=8)
     parser.add_argument("--sentences", type=int, default=6)
-    options = parser.parse_args()
-    run(Path(options.out), options.speakers, options.sentences)
-    return 0
+    return parser
 
 
 def run(out: Path, speakers: int = 8, sentences: int = 6) -> dict[str, float]:
