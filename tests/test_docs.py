@@ -1,0 +1,148 @@
+"""What the documents say is so: their command lines parse, their links lead somewhere."""
+
+import re
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import chdir, suppress
+from pathlib import Path
+
+import pytest
+
+from sercl import __version__
+from sercl.cli import completion, corpus, demo, predict
+from sercl.cli.commands import COMMANDS
+from sercl.errors import UsageError
+
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "README.md"
+FOLDERS = ("", "docs", "configs", "checkpoints", "benchmarks")
+PAGES = [path for folder in FOLDERS for path in sorted((ROOT / folder).glob("*.md"))]
+
+Parse = Callable[[list[str]], object]
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def code_lines(page: Path) -> Iterator[str]:
+    """Yield the lines of fenced and indented code, those that end in a backslash joined with the next."""
+    fenced = False
+    for line in page.read_text(encoding="utf-8").replace("\\\n", " ").splitlines():
+        if line.startswith("```"):
+            fenced = not fenced
+        elif fenced or line.startswith("    "):
+            yield line.strip()
+
+
+def command_lines(page: Path) -> list[str]:
+    """Return the command lines of sercl on a page, without prompt, comment, and what they are piped to."""
+    lines = (line.removeprefix("$ ") for line in code_lines(page))
+    return [re.split(r" +[|>#] ", line)[0] for line in lines if line.startswith("sercl ")]
+
+
+def training(name: str) -> Parse:
+    """Return what parses the words of `fit`, `test` or `validate`, and builds nothing."""
+
+    def parse(words: list[str]) -> object:
+        from sercl.cli.lightning import Cli
+
+        has_data = {"--data", "-c", "--config"} & set(words)
+        # Without data, `test` and `validate` take the configuration of the run.
+        more = [] if has_data or name == "fit" else ["--data", "EmoDB", "--data.root", "x"]
+        sys.argv[1:] = ["--help" if word == "--help-all" else word for word in [*words, *more]]
+        return Cli(name, with_training=name == "fit").config
+
+    return parse
+
+
+def shell(words: list[str]) -> None:
+    if words[0] not in completion.SHELLS:
+        raise UsageError(f"no shell {words[0]}")
+
+
+PARSERS: Mapping[str, Parse] = {
+    "completion": shell,
+    "corpus": lambda words: corpus.build_parser(words[0]).parse_args(words[1:]),
+    "demo": lambda words: demo.build_parser().parse_args(words),
+    "fit": training("fit"),
+    "predict": lambda words: predict.build_parser().parse_args(words),
+    "test": training("test"),
+    "validate": training("validate"),
+}
+
+
+@pytest.fixture(autouse=True)
+def words_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parsers read `sys.argv`; it comes back after each test."""
+    monkeypatch.setattr(sys, "argv", ["sercl"])
+
+
+@pytest.mark.parametrize(
+    ("page", "line"), [(name_of(page), line) for page in PAGES for line in dict.fromkeys(command_lines(page))]
+)
+def test_every_command_line_is_legal(page: str, line: str) -> None:
+    name, *words = shlex.split(line)[1:]
+    if name in {"--help", "--version"}:
+        return
+    assert name in COMMANDS
+    assert name in PARSERS, f"say in PARSERS how the words of `sercl {name}` are parsed"
+    # A parser that prints a page or a configuration exits; what it refuses it raises.
+    with chdir(ROOT), suppress(SystemExit):
+        PARSERS[name](words)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "fit --data EmoDB --data.rooot x",
+        "fit --data EmoDB --data.root x --model.adapters.lora.ranc 4",
+        "test --ckpt a.ckpt --data.fold.index 1",
+        "predict a.ckpt a.wav --formt csv",
+        "corpus list --jsn",
+        "demo --speaker 4",
+        "completion tcsh",
+    ],
+)
+def test_the_check_of_command_lines_would_notice(line: str) -> None:
+    name, *words = shlex.split(line)
+    with pytest.raises(UsageError):
+        PARSERS[name](words)
+
+
+def test_command_lines_are_found() -> None:
+    lines = command_lines(README)
+    assert any("--data.target.root ravdess --model.encoder" in line for line in lines)
+    assert {line.split()[1] for line in lines} >= {"corpus", "fit", "predict"}
+
+
+def test_the_first_screen_of_the_readme_shows_the_two_commands() -> None:
+    first_screen = README.read_text(encoding="utf-8").splitlines()[:30]
+    assert any(line.startswith("make demo") for line in first_screen)
+    assert any(line.startswith("make test") for line in first_screen)
+
+
+def test_the_readme_stays_short() -> None:
+    assert len(README.read_text(encoding="utf-8").splitlines()) <= 300
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_relative_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        file, _, anchor = target.partition("#")
+        place = (page.parent / file).resolve() if file else page
+        if re.match(r"[a-z]+:", target):
+            continue
+        assert place.exists(), target
+        assert not anchor or anchor in anchors(place), target
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that the headings of a page get when it is shown."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_changelog_knows_this_version() -> None:
+    assert f"## [{__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
