@@ -23,7 +23,7 @@ $(STAMP): pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[dev]'
 	@touch $@
 
-demo: $(STAMP)  ## Train, judge and predict on synthetic speech; nothing to download
+demo: $(STAMP)  ## Train, judge and predict on synthetic speech; no data needed
 	$(BIN)/sercl demo
 
 test: $(STAMP)  ## Run the tests
