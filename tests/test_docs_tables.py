@@ -43,7 +43,7 @@ def documented() -> dict[str, dict[str, str]]:
     sections = re.split(r"^#+ ", (DOCS / "settings.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
     return {
         section.splitlines()[0].strip("`"): {
-            row[0].strip("`-"): row[1].strip("`'") for row in rows(section) if row[0].startswith("`--")
+            row[0].strip("`-").replace("-", "_"): row[1].strip("`'") for row in rows(section) if row[0].startswith("`--")
         }
         for section in sections[1:]
     }
