@@ -19,7 +19,7 @@ from sercl.errors import UsageError
 from sercl.metrics.functional.classification import uar
 
 Statistic = Callable[[Tensor], Tensor]
-"""A score of confusion matrices: `[..., classes, classes]` -> `[...]`."""
+"""A score of confusion matrices (or of other counts): `[..., classes, classes]` -> `[...]`."""
 
 MIN_SPEAKERS = 5
 """With fewer speakers than this, `clustered_interval` resamples utterances."""
@@ -73,12 +73,17 @@ def clustered_interval(
     if not len(truth) == len(predicted) == len(speakers):
         sizes = f"{len(truth)} truths, {len(predicted)} predictions, {len(speakers)} speakers"
         raise UsageError(f"interval: {sizes}; one of each is needed per utterance.")
-    names = set(speakers)
-    by_speaker = None not in names and len(names) >= MIN_SPEAKERS
-    clusters = [str(name) for name in speakers] if by_speaker else range(len(truth))
+    clusters, unit = resampling_units(speakers)
     confusions = cluster_confusions(truth, predicted, clusters, num_classes)
-    unit = "speakers" if by_speaker else "utterances"
     return bootstrap_interval(confusions, statistic, level, resamples, seed, unit)
+
+
+def resampling_units(speakers: Sequence[str | None]) -> tuple[Sequence[str] | Sequence[int], str]:
+    """Return the cluster of each utterance, and what the clusters are: "speakers" or "utterances"."""
+    names = set(speakers)
+    if None in names or len(names) < MIN_SPEAKERS:
+        return range(len(speakers)), "utterances"
+    return [str(name) for name in speakers], "speakers"
 
 
 def cluster_confusions(
@@ -94,6 +99,37 @@ def cluster_confusions(
     return confusions
 
 
+def cluster_hits(
+    truth: NDArray[np.int64],
+    predicted: NDArray[np.int64],
+    clusters: Sequence[str] | Sequence[int],
+    num_classes: int,
+) -> NDArray[np.int64]:
+    """Return what `hits_uar` needs of each cluster: of many classes far less than a confusion matrix holds.
+
+    Args:
+        truth: `[n]` class indices.
+        predicted: `[repeats, n]` class indices: what several classifiers say of the same utterances.
+        clusters: `n` names of clusters.
+        num_classes: Number of classes.
+
+    Returns:
+        `[clusters, repeats, num_classes, 2]`: how many utterances of a class were told right, and how many
+        there are.
+    """
+    _, cluster = np.unique(np.asarray(clusters), return_inverse=True)
+    counts = np.zeros((int(cluster.max(initial=-1)) + 1, len(predicted), num_classes, 2), dtype=np.int64)
+    for repeat, row in enumerate(predicted):
+        np.add.at(counts[:, repeat, :, 0], (cluster, truth), row == truth)
+        np.add.at(counts[:, repeat, :, 1], (cluster, truth), 1)
+    return counts
+
+
+def hits_uar(counts: Tensor) -> Tensor:
+    """Return the unweighted average recall, `[...]`, of counts `[..., classes, 2]` as of `cluster_hits`."""
+    return (counts[..., 0] / counts[..., 1]).nanmean(dim=-1)
+
+
 def bootstrap_interval(
     confusions: NDArray[np.int64],
     statistic: Statistic = uar,
@@ -104,8 +140,12 @@ def bootstrap_interval(
 ) -> Interval:
     """Return the interval of a score of the summed confusion matrix, resampling clusters.
 
+    Repeats judge the same clusters again (with another seed, say). The score of a resample is the mean over
+    them: more repeats make it steadier, but are no more data, and do not narrow the interval as such.
+
     Args:
-        confusions: `[clusters, classes, classes]`, rows the truth.
+        confusions: `[clusters, *repeats, classes, classes]`, rows the truth; or other counts that sum up over
+            clusters, if the statistic takes them.
         statistic: The score.
         level: Coverage, between 0 and 1.
         resamples: Number of bootstrap samples.
@@ -121,6 +161,7 @@ def bootstrap_interval(
     if count < 2:
         return Interval(float("nan"), float("nan"), unit, count)
     draws = statistic(torch.from_numpy(_resample(confusions, resamples, seed))).numpy()
+    draws = draws.reshape(resamples, -1).mean(axis=1)
     known = draws[~np.isnan(draws)]
     tail = _widened_tail(level, count)
     low, high = np.quantile(known, [tail, 1 - tail]) if known.size else (np.nan, np.nan)
@@ -129,10 +170,10 @@ def bootstrap_interval(
 
 def _resample(confusions: NDArray[np.int64], resamples: int, seed: int) -> NDArray[np.int64]:
     # Equal clusters are interchangeable, so drawing kinds of clusters is the same and cheap for utterances.
-    count, classes, _ = confusions.shape
+    count = len(confusions)
     kinds, sizes = np.unique(confusions.reshape(count, -1), axis=0, return_counts=True)
     draws = np.random.default_rng(seed).multinomial(count, sizes / count, size=resamples)
-    return (draws @ kinds).reshape(resamples, classes, classes)
+    return (draws @ kinds).reshape(resamples, *confusions.shape[1:])
 
 
 def _widened_tail(level: float, count: int) -> float:

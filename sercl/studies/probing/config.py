@@ -42,7 +42,7 @@ class ProbeConfig:
     head: str = "paper"
     standardize: bool = True
     lr: float = 1e-3
-    mix_lr: float = 1e-2
+    mix_lr: float = 3e-2
     weight_decay: float = 1e-5
     eps: float = 1e-8
     batch_size: int = 32
@@ -74,7 +74,7 @@ PRESETS: Mapping[str, ProbeConfig] = MappingProxyType(
     {
         "mlp": ProbeConfig(),
         # The study trains at 1e-4 on features as they are: on small corpora it ends far from trained.
-        "paper": ProbeConfig(standardize=False, lr=1e-4, mix_lr=1e-4, select="accuracy", seeds=(42,)),
+        "paper": ProbeConfig(standardize=False, lr=1e-4, mix_lr=3e-3, select="accuracy", seeds=(42,)),
         "linear": ProbeConfig(head="linear", lr=3e-3),
     }
 )

@@ -10,7 +10,7 @@ import torch
 from sercl.studies.probing.config import ProbeConfig
 from sercl.studies.probing.parts import Parts
 
-CPU_PROBES = 13
+CPU_PROBES = 20
 """Most probes per stack on a processor: with more, weights and moments of AdamW fall out of the caches."""
 
 BLOCK_BYTES = 1 << 30

@@ -68,30 +68,26 @@ def _fill(block: Tensor, features: Tensor, train: tuple[int, ...]) -> None:
         block.sub_(moments.mean.float()).div_(moments.std().float())
 
 
-def check_features(features: Tensor, ids: Sequence[str], layers: Sequence[int]) -> None:
-    """Raise unless there is one finite row of features per utterance.
-
-    Args:
-        features: `[utterances, states, dim]`.
-        ids: Utterance ids.
-        layers: Hidden states in use; only these are looked at.
-
-    Raises:
-        UsageError: For another shape, or a layer that the features do not have.
-        FeatureError: For NaN or infinite values, naming the first utterance and layer.
-    """
+def check_shape(features: Tensor, ids: Sequence[str]) -> None:
+    """Raise `UsageError` unless the features are `[utterances, states, dim]`, one row for each of `ids`."""
     if features.ndim != 3 or len(features) != len(ids):
         raise UsageError(
             f"probe: features of shape {list(features.shape)} for {len(ids)} utterances; expected "
             "[utterances, states, dim]."
         )
-    states = features.shape[1]
-    wrong = [layer for layer in layers if not 0 <= layer < states]
-    if wrong or not layers or len(set(layers)) < len(layers):
+
+
+def check_layers(layers: Sequence[int], states: int) -> None:
+    """Raise `UsageError` unless `layers` are different hidden states from 0 to `states` - 1."""
+    if not layers or min(layers) < 0 or max(layers) >= states or len(set(layers)) < len(layers):
         raise UsageError(
-            f"probe: layers {', '.join(map(str, layers)) or 'none'}; legal are different hidden states from "
-            f"0 to {states - 1}."
+            f"probe layers {', '.join(map(str, layers)) or 'none'}: legal are hidden states from 0 to "
+            f"{states - 1}, each once."
         )
+
+
+def check_finite(features: Tensor, ids: Sequence[str], layers: Sequence[int]) -> None:
+    """Raise `FeatureError` for NaN or infinite values in a layer, naming the first utterance."""
     for layer in layers:
         broken = (~torch.isfinite(features[:, layer]).all(dim=-1)).nonzero().flatten()
         if len(broken):

@@ -46,15 +46,10 @@ def target_of(
         UnknownNameError: For a property that no utterance has.
         UsageError: If no utterance has a value, or all have the same.
     """
-    if name == "emotion":
-        scheme = labels or label_scheme("4")
-        return _checked(
-            Target(name, scheme.classes, tuple(scheme.index(item.emotion) for item in utterances))
-        )
-    values = _values(utterances, name)
-    classes = tuple(sorted({value for value in values if value is not None}))
-    index = {value: position for position, value in enumerate(classes)}
-    return _checked(Target(name, classes, tuple(None if v is None else index[v] for v in values)))
+    emotion = name == "emotion"
+    target = _emotion(utterances, labels or label_scheme("4")) if emotion else _read(utterances, name)
+    _check(target, utterances)
+    return target
 
 
 def columns_of(utterances: Sequence[Utterance]) -> list[str]:
@@ -63,11 +58,18 @@ def columns_of(utterances: Sequence[Utterance]) -> list[str]:
     return [name for name in names if len({_value(item, name) for item in utterances} - {None}) > 1]
 
 
-def _values(utterances: Sequence[Utterance], name: str) -> list[str | None]:
+def _emotion(utterances: Sequence[Utterance], scheme: LabelScheme) -> Target:
+    return Target("emotion", scheme.classes, tuple(scheme.index(item.emotion) for item in utterances))
+
+
+def _read(utterances: Sequence[Utterance], name: str) -> Target:
     extra = {key for item in utterances for key in item.extra}
     if name not in FIELDS and name not in extra:
         raise UnknownNameError("target", name, [*FIELDS, *sorted(extra - set(FIELDS))])
-    return [_value(item, name) for item in utterances]
+    values = [_value(item, name) for item in utterances]
+    classes = tuple(sorted({value for value in values if value is not None}))
+    index = {value: position for position, value in enumerate(classes)}
+    return Target(name, classes, tuple(None if value is None else index[value] for value in values))
 
 
 def _value(utterance: Utterance, name: str) -> str | None:
@@ -75,15 +77,13 @@ def _value(utterance: Utterance, name: str) -> str | None:
     return value or None  # an empty cell of a manifest is no value
 
 
-def _checked(target: Target) -> Target:
+def _check(target: Target, utterances: Sequence[Utterance]) -> None:
     counts = Counter(target.classes[label] for label in target.labels if label is not None)
-    if not counts:
-        total = len(target.labels)
-        raise UsageError(f"target {target.name!r}: none of the {total} utterances has a value to be told.")
-    if len(counts) == 1:
-        ((value, count),) = counts.items()
-        raise UsageError(
-            f"target {target.name!r}: all {count} utterances that have a value are {value!r}; a probe needs "
-            "at least two values to tell apart. Choose another target or more data."
-        )
-    return target
+    if len(counts) > 1:
+        return
+    found = " and ".join(f"{count} utterances are {value!r}" for value, count in counts.items())
+    raise UsageError(
+        f"target {target.name!r}: a probe needs at least two values to tell apart, but "
+        f"{found or 'no utterance has a value'} ({target.missing} of {len(utterances)} have none). "
+        f"These utterances differ in: {', '.join(columns_of(utterances)) or 'nothing'}."
+    )

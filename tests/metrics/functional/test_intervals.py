@@ -6,7 +6,13 @@ from scipy import stats
 
 from sercl.errors import UsageError
 from sercl.metrics.functional.classification import confusion_matrix, recall, uar, wa
-from sercl.metrics.functional.intervals import bootstrap_interval, cluster_confusions, clustered_interval
+from sercl.metrics.functional.intervals import (
+    bootstrap_interval,
+    cluster_confusions,
+    cluster_hits,
+    clustered_interval,
+    hits_uar,
+)
 
 
 def speakers_confusions(count: int, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -101,3 +107,29 @@ def test_wrong_input_is_refused() -> None:
         clustered_interval([0, 1], [0], ["a", "b"], 4)
     with pytest.raises(UsageError, match=r"level 95"):
         clustered_interval([0, 1], [0, 1], ["a", "b"], 4, level=95)
+
+
+def test_repeats_are_averaged_and_are_not_more_data() -> None:
+    confusions = speakers_confusions(12, np.random.default_rng(3))
+    once = bootstrap_interval(confusions)
+    thrice = bootstrap_interval(np.repeat(confusions[:, None], 3, axis=1))
+    assert (thrice.low, thrice.high) == pytest.approx((once.low, once.high))
+    other = speakers_confusions(12, np.random.default_rng(4))
+    both = bootstrap_interval(np.stack([confusions, other], axis=1))
+    assert both.low == pytest.approx(once.low, abs=0.1)
+    assert both.count == 12
+
+
+def test_hits_give_the_uar_of_the_confusion_matrix() -> None:
+    rng = np.random.default_rng(5)
+    truth, first, second = rng.integers(0, 4, (3, 90))
+    speakers = [f"s{i % 9}" for i in range(90)]
+    counts = cluster_hits(truth, np.stack([first, second]), speakers, 5)
+    assert counts.shape == (9, 2, 5, 2)
+    for repeat, predicted in enumerate((first, second)):
+        confusions = cluster_confusions(truth.tolist(), predicted.tolist(), speakers, 5)
+        expected = uar(torch.from_numpy(confusions))
+        torch.testing.assert_close(hits_uar(torch.from_numpy(counts[:, repeat])), expected)
+        ours = bootstrap_interval(counts[:, repeat : repeat + 1], hits_uar, resamples=8000)
+        theirs = bootstrap_interval(confusions, uar, resamples=8000)
+        assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=0.01)

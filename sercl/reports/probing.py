@@ -1,0 +1,105 @@
+"""Layer probes as tables for the terminal."""
+
+import math
+from collections.abc import Sequence
+
+from rich.bar import Bar
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from sercl.reports.results import percent
+from sercl.reports.style import table
+from sercl.studies.evaluation import Score
+from sercl.studies.probing.results import ChosenLayer, LayerResult, ProbeResults, WeightedResult
+
+_WIDEST_BAR = 40
+"""Width of a full bar in characters, where the terminal has room for it."""
+
+_MOST_RECALLS = 12
+"""Classes whose recall is spelt out; of more, only the worst are."""
+
+
+def probe_table(results: ProbeResults, title: str | None = None) -> RenderableType:
+    """Return a row with a bar per layer, what validation chooses, the weighted sum, and the notes.
+
+    Args:
+        results: One study.
+        title: A line above the table; None for the target and the setting.
+    """
+    title = title or f"Probe: {results.target}, {results.setting}"
+    grid = _grid(results, f"{title} (all in %, chance {percent(results.chance)})")
+    for entry in results.layers:
+        grid.add_row(*_cells(entry, results))
+    parts: list[RenderableType] = [grid, *(Text(line) for line in summary_lines(results))]
+    parts += [Text(f"Note: {note}", style="yellow") for note in (*results.notes, _unit(results))]
+    return Group(*parts)
+
+
+def summary_lines(results: ProbeResults) -> list[str]:
+    """Return what to take home: the best layer, the score of the choice, its recalls, the weighted sum."""
+    use = f" For sercl fit: {results.fit_option}" if results.target == "emotion" else ""
+    lines = [
+        f"Best on validation: hidden state {results.best_layer}.{use}",
+        _chosen_line(results.chosen),
+        f"Recall of these: {_recalls(results.classes, results.chosen.recalls)}",
+    ]
+    return lines if results.weighted is None else [*lines, _weighted_line(results.weighted)]
+
+
+def _grid(results: ProbeResults, title: str) -> Table:
+    numbers = ["Layer", "UAR", "95 %", "Validation"]
+    numbers += ["Selectivity"] if results.layers[0].selectivity is not None else []
+    numbers += ["Weight"] if results.weighted is not None else []
+    grid = table(*numbers[:3], "chance to 100", *numbers[3:], title=title, numbers=numbers)
+    grid.columns[3].max_width = _WIDEST_BAR
+    return grid
+
+
+def _cells(entry: LayerResult, results: ProbeResults) -> list[RenderableType]:
+    best = entry.layer == results.best_layer
+    texts = [f"{'* ' if best else ''}{entry.layer}", percent(entry.uar.value), interval(entry.uar)]
+    cells: list[RenderableType] = [Text(text, style="bold" if best else "") for text in texts]
+    # What a guess would score has no bar.
+    above = (entry.uar.value - results.chance) / (1 - results.chance)
+    cells.append(Bar(1, 0, max(0.0, above), color="cyan" if best else "blue"))
+    cells.append(percent(entry.validation_uar))
+    if entry.selectivity is not None:
+        cells.append(percent(entry.selectivity.value))
+    if results.weighted is not None:
+        cells.append(percent(results.weighted.weights[entry.layer]))
+    return cells
+
+
+def interval(score: Score) -> str:
+    """Return the ends of an interval, "-" where there is none."""
+    return "-" if math.isnan(score.low) else f"{percent(score.low)} to {percent(score.high)}"
+
+
+def _chosen_line(chosen: ChosenLayer) -> str:
+    return (
+        f"Layer chosen on each fold's validation part ({', '.join(map(str, chosen.layers))}): "
+        f"test UAR {percent(chosen.uar.value)} % ({interval(chosen.uar)})"
+    )
+
+
+def _weighted_line(weighted: WeightedResult) -> str:
+    score = f"test UAR {percent(weighted.uar.value)} % ({interval(weighted.uar)})"
+    return f"Weighted sum of all hidden states, learned with the probe: {score}"
+
+
+def _recalls(classes: Sequence[str], recalls: Sequence[float]) -> str:
+    pairs = list(zip(classes, recalls, strict=True))
+    shown = pairs
+    if len(pairs) > _MOST_RECALLS:
+        shown = sorted((pair for pair in pairs if not math.isnan(pair[1])), key=lambda pair: pair[1])[:5]
+    words = ", ".join(f"{name} {percent(recall)}" for name, recall in shown)
+    return words if shown is pairs else f"{words} (the lowest of {len(pairs)})"
+
+
+def _unit(results: ProbeResults) -> str:
+    score = results.chosen.uar
+    probes = f"{len(results.folds)} fold(s), {len(results.probe['seeds'])} seed(s)"
+    if score.unit == "speakers":
+        return f"{probes}; intervals resample the {score.count} speakers."
+    return f"{probes}; intervals resample utterances, not speakers."

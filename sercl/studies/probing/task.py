@@ -1,0 +1,148 @@
+"""What a probe study asks, of which utterances, cut into which folds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+
+import numpy as np
+
+from sercl.corpora.base import Utterance
+from sercl.corpora.labels import LabelScheme
+from sercl.errors import FoldError
+from sercl.studies.probing.parts import Parts, parts_of, within_speaker_folds
+from sercl.studies.probing.targets import Target, target_of
+
+SPEAKER_DISJOINT = "speaker-disjoint"
+SPEAKER_DEPENDENT = "speaker-dependent"
+WITHIN_SPEAKER = "within-speaker"
+
+Utterances = Sequence[Utterance]
+FoldParts = Mapping[str, Utterances]
+"""The parts "train", "validation" and "test" of a fold, as `Fold.parts`."""
+
+
+@dataclass(frozen=True)
+class ProbeTask:
+    """A question, and the folds on which it is put.
+
+    Attributes:
+        target: Name of the property that probes tell.
+        classes: Its values; their position is the class index.
+        ids: Id of each utterance; features have a row for each, in this order.
+        labels: Class index of each utterance.
+        speakers: Speaker of each utterance, None where unknown.
+        folds: Rows to train, validate and test on. From which corpus they come makes the setting.
+        setting: "monolingual", "zero-shot" or "transfer", or other words for the reader.
+        splits: How the folds treat speakers: "speaker-disjoint", "speaker-dependent" (training and test share
+            some, or they are unknown) or "within-speaker" (they share all of them, by design).
+        missing: Utterances of the folds that have no value, and are left out.
+    """
+
+    target: str
+    classes: tuple[str, ...]
+    ids: tuple[str, ...]
+    labels: tuple[int, ...]
+    speakers: tuple[str | None, ...]
+    folds: tuple[Parts, ...]
+    setting: str = "monolingual"
+    splits: str = SPEAKER_DISJOINT
+    missing: int = 0
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences to print with every result."""
+        return tuple(note for note in (_SPLIT_NOTES[self.splits], self._missing_note()) if note)
+
+    def _missing_note(self) -> str:
+        return f"{self.missing} utterances have no {self.target} and are left out" if self.missing else ""
+
+    def shuffled(self, seed: int) -> "ProbeTask":
+        """Return the control task: every class as often as before, but given to utterances at random.
+
+        What a probe scores here, it owes to chance and to its capacity, not to the hidden states (Hewitt and
+        Liang 2019, "Designing and Interpreting Probes with Control Tasks").
+        """
+        labels = np.random.default_rng(seed).permutation(self.labels)
+        return replace(self, labels=tuple(labels.tolist()))
+
+
+_SPLIT_NOTES = {
+    SPEAKER_DISJOINT: "",
+    SPEAKER_DEPENDENT: "speaker-dependent: training and test share speakers, or their speakers are unknown",
+    WITHIN_SPEAKER: "within-speaker folds: training and test share all speakers by design, since who speaks "
+    "can only be asked about voices that were heard",
+}
+
+
+def probe_task(
+    folds: Sequence[FoldParts],
+    target: str = "emotion",
+    labels: LabelScheme | None = None,
+    setting: str = "monolingual",
+    seed: int = 42,
+) -> ProbeTask:
+    """Put a question to the utterances of some folds.
+
+    Where each value belongs to one speaker (the target `speaker`, first of all), no probe could tell the
+    values of unseen speakers: the same utterances are then cut into folds within speakers.
+
+    Args:
+        folds: The folds, as `Fold.parts`; utterances that occur in several are taken once.
+        target: Property of an utterance, see `targets.target_of`.
+        labels: Classes of the target "emotion".
+        setting: Words for the reader, see `ProbeTask`.
+        seed: Seed of the folds within speakers.
+
+    Raises:
+        UnknownNameError: For a property that no utterance has.
+        UsageError: If no utterance has a value, or all have the same.
+        FoldError: If there is no fold, or a speaker has too few utterances for folds within speakers.
+    """
+    if not folds:
+        raise FoldError("probe: there is no fold to train on; at least one is needed.")
+    listed = _listed(folds)
+    answer = target_of(listed, target, labels)
+    known = [item for item, label in zip(listed, answer.labels, strict=True) if label is not None]
+    within = _one_speaker_each(listed, answer)
+    cut = within_speaker_folds(known, len(folds), seed) if within else folds
+    parts = parts_of(cut, {(item.corpus, item.id): row for row, item in enumerate(known)})
+    speakers = tuple(_speaker(item) for item in known)
+    return ProbeTask(
+        target=target,
+        classes=answer.classes,
+        ids=tuple(item.id for item in known),
+        labels=tuple(label for label in answer.labels if label is not None),
+        speakers=speakers,
+        folds=parts,
+        setting=setting,
+        splits=WITHIN_SPEAKER if within else _kind(parts, speakers),
+        missing=answer.missing,
+    )
+
+
+def _listed(folds: Sequence[FoldParts]) -> list[Utterance]:
+    every = chain.from_iterable(chain.from_iterable(fold.values()) for fold in folds)
+    unique = {(item.corpus, item.id): item for item in every}
+    return [unique[key] for key in sorted(unique)]
+
+
+def _speaker(utterance: Utterance) -> str | None:
+    # Two corpora may both have a speaker "01".
+    return None if utterance.speaker is None else f"{utterance.corpus} {utterance.speaker}"
+
+
+def _one_speaker_each(utterances: Utterances, target: Target) -> bool:
+    speakers: dict[int, set[str | None]] = {}
+    for utterance, label in zip(utterances, target.labels, strict=True):
+        if label is not None:
+            speakers.setdefault(label, set()).add(_speaker(utterance))
+    return all(len(names) == 1 and None not in names for names in speakers.values())
+
+
+def _kind(folds: Sequence[Parts], speakers: Sequence[str | None]) -> str:
+    for fold in folds:
+        trained = {speakers[row] for row in fold.train}
+        tested = {speakers[row] for row in fold.test}
+        if None in trained | tested or trained & tested:
+            return SPEAKER_DEPENDENT
+    return SPEAKER_DISJOINT
