@@ -130,7 +130,7 @@ def probe_options(cli: "Cli") -> "LayerProbeOptions":
 
 def _keep(cli: "Cli", folds: list[Any], folder: Path) -> None:
     from sercl.corpora.folds import save_fold
-    from sercl.reports.probes import folds_lines
+    from sercl.reports.data import folds_lines
     from sercl.studies.layer_probe import describe_folds
 
     cli.save_config(folder / "config.yaml")
@@ -139,7 +139,9 @@ def _keep(cli: "Cli", folds: list[Any], folder: Path) -> None:
         for name, own in fold.items():
             save_fold(own, place if len(fold) == 1 else place / name)
     if not cli.config["json"]:
-        stdout.print(folds_lines(describe_folds(folds, cli.data), _describe_encoder(cli)))
+        encoder = cli.task.encoder
+        stdout.print(folds_lines(describe_folds(folds, cli.data)))
+        stdout.print(f"Encoder: {encoder.name} ({encoder.family}, {encoder.num_states} hidden states)")
 
 
 def train(cli: "Cli", task: "ProbeTask", features: "StoredFeatures") -> "ProbeResults":
@@ -178,15 +180,17 @@ def _describe_encoder(cli: "Cli") -> dict[str, Any]:
 
 def show(probe: "LayerProbe", folder: Path, as_json: bool) -> None:
     """Draw the figure, print the tables, and say how to use the best layer."""
-    from sercl.reports.probes import probe_figure, probe_table
+    from sercl.reports.probing import probe_table
+    from sercl.reports.probing_figure import probe_figure
 
+    title = f"{probe.name}, {Path(probe.encoder['name']).name}"
     for suffix in ("png", "svg"):
-        probe_figure(probe.results, folder / f"layers.{suffix}", f"{probe.name}, {probe.encoder['name']}")
+        probe_figure(probe.results, folder / f"layers.{suffix}", title)
     if as_json:
         print(json.dumps(probe.to_dict(), ensure_ascii=False))
         return
     for result in probe.results:
-        stdout.print(probe_table(result))
+        stdout.print("", probe_table(result))
     stdout.print(f"\nFigure and tables are in {folder}. Use the best layer with:", soft_wrap=True)
     stdout.print(
         f"  {probe.results[0].fit_option}    # in YAML, or: --model.layer {probe.results[0].best_layer}"

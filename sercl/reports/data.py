@@ -1,5 +1,8 @@
 """What a run trains, selects and tests on, as tables."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from rich.console import Group, RenderableType
 from rich.text import Text
 
@@ -21,6 +24,22 @@ def data_table(report: DataReport) -> RenderableType:
             *row, str(split.utterances), f"{split.seconds / 60:.1f}", _speakers(list(split.speakers))
         )
     return Group(grid, *(Text(line, style="yellow") for line in left_out(report)))
+
+
+def folds_lines(folds: Mapping[str, Mapping[str, Any]]) -> RenderableType:
+    """Return what all folds of each corpus hold; `folds` as `studies.layer_probe.describe_folds` gives it."""
+    lines = []
+    for name, own in folds.items():
+        corpus = own["corpus"] if name == own["corpus"] else f"{name} {own['corpus']}"
+        counts = ", ".join(f"{emotion} {count}" for emotion, count in own["classes"].items())
+        lines.append(
+            Text(
+                f"Data: {corpus} ({', '.join(own['languages'])}), {own['utterances']} utterances ({counts}), "
+                f"{len(own['speakers'])} speakers, {own['folds']} folds ({own['scheme']})"
+            )
+        )
+        lines += [Text(f"Note: {note}", style="yellow") for note in own["notes"]]
+    return Group(*lines)
 
 
 def left_out(report: DataReport) -> list[str]:
