@@ -78,6 +78,13 @@ COMMANDS: Mapping[str, Command] = {
         page="sercl.cli.corpus:PAGE",
         words=("list", "inspect", "manifest"),
     ),
+    "features": Command(
+        target="sercl.cli.features:main",
+        help="Show or clear up the stored hidden states of frozen encoders",
+        group=DATA,
+        page="sercl.cli.features:PAGE",
+        words=("info", "prune"),
+    ),
 }
 
 EXAMPLES = (

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sercl.errors import DamagedStoreError, FeatureError, OutputError
+from sercl.errors import DamagedStoreError, FeatureError, OutputError, UnknownNameError
 from sercl.features.index import is_shard
 from sercl.features.shard import Shard
 from sercl.features.space import FeatureSpace
@@ -17,7 +17,7 @@ from sercl.features.store import read_space, space_folders
 
 _DAY = 86_400.0
 _LEFTOVER_SECONDS = 3600.0
-"""A temporary file this old is of a writer that was killed: one is written within seconds."""
+"""What is half made for this long is of a writer that was killed: files are written within seconds."""
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,16 @@ def find_unwanted(
         older_than: Only those that have not been used for this many days.
         encoder: Only those of an encoder of this name.
         everything: All folders, of whatever version.
+
+    Raises:
+        UnknownNameError: For an encoder that the store has nothing of.
     """
+    infos = inspect_store(root)
+    names = {info.space.encoder for info in infos if info.space}
+    if names and encoder is not None and encoder not in names:
+        raise UnknownNameError("encoder in the feature store", encoder, sorted(names))
     found = []
-    for info in inspect_store(root):
+    for info in infos:
         name = info.space.encoder if info.space else None
         if everything:
             found.append(Removal(info.folder, "all", info.bytes))
@@ -137,8 +144,7 @@ def _inspect(folder: Path, verify: bool) -> SpaceInfo:
             rows += _rows(path, folder.name, verify)
         except DamagedStoreError as error:
             damaged.append(str(error))
-    used = (folder / DESCRIPTION).stat().st_mtime
-    return SpaceInfo(folder, space, len(shards), rows, _size(folder), used, tuple(damaged))
+    return SpaceInfo(folder, space, len(shards), rows, _size(folder), _used(folder), tuple(damaged))
 
 
 def _rows(path: Path, space: str, verify: bool) -> int:
@@ -152,23 +158,39 @@ def _damaged(folder: Path) -> Iterator[Removal]:
     try:
         read_space(folder)
     except DamagedStoreError as error:
-        yield Removal(folder, error.reason, _size(folder))
+        if (folder / DESCRIPTION).exists() or _is_leftover(folder):
+            yield Removal(folder, error.reason, _size(folder))
         return
+    except FeatureError:
+        return  # of another version: nothing is known of its files
     for path in _shards(folder):
         try:
             _rows(path, folder.name, verify=True)
         except DamagedStoreError as error:
             yield Removal(path, error.reason, _size(path))
     for path in folder.glob(".*"):
-        with suppress(FileNotFoundError):  # its writer has just finished it
-            if time.time() - path.stat().st_mtime > _LEFTOVER_SECONDS:
-                yield Removal(path, "left by a process that was killed", _size(path))
+        if _is_leftover(path):
+            yield Removal(path, "left by a process that was killed", _size(path))
 
 
 def _shards(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if is_shard(path.name))
 
 
+def _used(folder: Path) -> float:
+    description = folder / DESCRIPTION
+    return (description if description.exists() else folder).stat().st_mtime
+
+
+def _is_leftover(path: Path) -> bool:
+    with suppress(FileNotFoundError):  # finished just now
+        return time.time() - path.stat().st_mtime > _LEFTOVER_SECONDS
+    return False
+
+
 def _size(path: Path) -> int:
-    files = path.iterdir() if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files)
+    total = 0
+    for file in path.iterdir() if path.is_dir() else [path]:
+        with suppress(FileNotFoundError):  # a temporary file that has just got its name
+            total += file.stat().st_size
+    return total

@@ -1,0 +1,145 @@
+"""`sercl features info | prune`: what the store of hidden states holds, and clearing it up."""
+
+import json as json_format
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+
+from sercl.cli.console import stdout
+from sercl.cli.help import ShortPage, render
+from sercl.cli.parser import SerclParser
+from sercl.errors import UnknownNameError, UsageError
+
+PAGE = ShortPage(
+    usage="sercl features info | prune [OPTIONS]",
+    summary=(
+        "Hidden states of frozen encoders are computed once and kept on disk. Show what is kept, or remove "
+        "some of it; what is removed is computed again when it is needed."
+    ),
+    arguments=(
+        ("info", "Encoders, utterances, size, last use, damaged files"),
+        ("prune", "Remove what the options name"),
+    ),
+    options=(
+        ("--dir DIR", "The store (--features.dir of other commands); by default in the user's cache"),
+        ("--verify", "info: read everything and compare it with its checksums"),
+        ("--older-than DAYS", "prune: what has not been used for so long"),
+        ("--encoder NAME", "prune: what is of this encoder; with --older-than, what is both"),
+        ("--damaged", "prune: damaged files, and leftovers of processes that were killed"),
+        ("--all", "prune: everything"),
+        ("--dry-run", "prune: only say what would be removed"),
+        ("--json", "JSON instead of tables"),
+        ("-h, --help", "This page"),
+    ),
+    examples=(
+        ("What is there", "sercl features info"),
+        ("Is all of it as it was written?", "sercl features info --verify"),
+        ("What a month has not needed", "sercl features prune --older-than 30 --dry-run"),
+    ),
+)
+
+
+def main() -> int:
+    """Run the action named by the first word of `sys.argv` after the program's name."""
+    words = sys.argv[1:]
+    if not words or {"-h", "--help", "help"} & set(words):
+        stdout.print(render(PAGE))
+        return 0
+    if words[0] not in _ACTIONS:
+        raise UnknownNameError("features action", words[0], _ACTIONS, "`sercl features --help` says more.")
+    _ACTIONS[words[0]](**build_parser(words[0]).parse_args(words[1:]).as_dict())
+    return 0
+
+
+def show(dir: str | None = None, verify: bool = False, json: bool = False) -> None:
+    """Show what the store holds.
+
+    Args:
+        dir: The store; None for the default one.
+        verify: Read everything and compare it with its checksums.
+        json: Print JSON instead of a table.
+    """
+    from sercl.features.config import FeatureConfig
+    from sercl.features.upkeep import inspect_store
+    from sercl.reports.features import store_report
+
+    root = FeatureConfig(dir).folder
+    infos = inspect_store(root, verify)
+    if json:
+        print(json_format.dumps([info.to_dict() for info in infos], indent=2))
+    else:
+        stdout.print(store_report(root, infos), soft_wrap=not infos)
+
+
+def prune(
+    dir: str | None = None,
+    older_than: float | None = None,
+    encoder: str | None = None,
+    damaged: bool = False,
+    all: bool = False,
+    dry_run: bool = False,
+    json: bool = False,
+) -> None:
+    """Remove what is not wanted any more.
+
+    Args:
+        dir: The store; None for the default one.
+        older_than: Remove what has not been used for so many days.
+        encoder: Remove what is of this encoder; with `older_than`, what is both.
+        damaged: Remove damaged files and leftovers of killed processes.
+        all: Remove everything.
+        dry_run: Only say what would be removed.
+        json: Print JSON instead of lines.
+
+    Raises:
+        UsageError: If nothing says what is to be removed.
+        UnknownNameError: For an encoder that the store has nothing of.
+        OutputError: Where something cannot be removed.
+    """
+    from sercl.features.config import FeatureConfig
+    from sercl.features.upkeep import find_damaged, find_unwanted, remove
+    from sercl.reports.features import removal_report
+
+    by_kind = older_than is not None or encoder is not None
+    _check_choice(by_kind, damaged, all)
+    if older_than is not None and not older_than >= 0:
+        raise UsageError(f"--older-than is {older_than}; it must be 0 or more days.")
+    root = FeatureConfig(dir).folder
+    removals = find_damaged(root) if damaged else []
+    removals += find_unwanted(root, older_than, encoder, everything=all) if by_kind or all else []
+    if not dry_run:
+        remove(removals)
+    if json:
+        rows = [{**asdict(removal), "path": str(removal.path)} for removal in removals]
+        print(json_format.dumps({"removed": not dry_run, "items": rows}, indent=2))
+    else:
+        stdout.print(removal_report(removals, done=not dry_run), soft_wrap=True)
+
+
+_ACTIONS: Mapping[str, Callable[..., None]] = {"info": show, "prune": prune}
+
+
+def build_parser(name: str) -> SerclParser:
+    """Return the parser of "info" or "prune"."""
+    summary = str(_ACTIONS[name].__doc__).partition("\n")[0]
+    parser = SerclParser(prog=f"sercl features {name}", description=summary)
+    parser.add_argument("--dir", type=str | None, default=None)
+    parser.add_argument("--json", action="store_true")
+    if name == "info":
+        parser.add_argument("--verify", action="store_true")
+        return parser
+    parser.add_argument("--older-than", "--older_than", type=float | None, default=None)
+    parser.add_argument("--encoder", type=str | None, default=None)
+    for flags in (("--damaged",), ("--all",), ("--dry-run", "--dry_run")):
+        parser.add_argument(*flags, action="store_true")
+    return parser
+
+
+def _check_choice(by_kind: bool, damaged: bool, all: bool) -> None:
+    if by_kind and all:
+        raise UsageError("--all removes everything: leave it out, or leave out --older-than and --encoder.")
+    if not (by_kind or damaged or all):
+        raise UsageError(
+            "say what to remove: --older-than DAYS, --encoder NAME, --damaged, or --all. "
+            "`sercl features info` shows what there is."
+        )
