@@ -157,13 +157,8 @@ class Index:
         return work()
 
     def _connect(self) -> None:
-        # An empty name is a database in a temporary file of sqlite's own.
-        place = "" if self._private else self._path
-        self._connection = sqlite3.connect(place, timeout=_WAIT_SECONDS, isolation_level=None)
-        self._process = os.getpid()
-        weakref.finalize(self, self._connection.close)
         try:
-            self._prepare()
+            self._open()
         except sqlite3.OperationalError:
             if self._private:
                 raise
@@ -172,6 +167,17 @@ class Index:
         except sqlite3.DatabaseError:
             self._delete()
             self._connect()
+
+    def _open(self) -> None:
+        # An empty name is a database in a temporary file of sqlite's own.
+        place = "" if self._private else self._path
+        # Whichever thread happens to collect garbage closes it.
+        self._connection = sqlite3.connect(
+            place, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        self._process = os.getpid()
+        weakref.finalize(self, self._connection.close)
+        self._prepare()
 
     def _prepare(self) -> None:
         self._connection.execute(f"pragma cache_size = -{_CACHE_KIB}")

@@ -3,9 +3,9 @@
 import hashlib
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -61,7 +61,7 @@ def write_shard(folder: Path, space: str, rows: Sequence[Row]) -> Path:
     except OSError as error:
         raise OutputError(
             f"{folder}: hidden states cannot be written ({error.strerror or error}). All that was stored so "
-            "far is intact. Free some space or choose another --features.dir; a second run goes on from there."
+            "far is intact. Free some space or choose another --features.dir; a second run goes on there."
         ) from error
     return path
 
@@ -84,16 +84,15 @@ class Shard:
         try:
             reader = pa.ipc.open_file(pa.memory_map(str(path)))
             self._check_schema(reader)
-            batch = reader.get_batch(0)
-            batch.validate(full=True)  # offsets within bounds; does not touch the numbers
+            self._batch = reader.get_batch(0)
+            self._batch.validate(full=True)  # offsets within bounds; does not touch the numbers
+            self._keys, lists, checks = self._batch.columns
+            self._checks = _view(checks, np.uint32)
+            self._offsets, self._values = _view(lists.offsets, np.int32), _view(lists.values, np.float32)
         except FileNotFoundError:
             raise
-        except (pa.ArrowException, OSError, ValueError) as error:
+        except (pa.ArrowException, OSError, ValueError, TypeError) as error:
             raise DamagedStoreError(path, _first_line(error)) from error
-        self._batch = batch
-        lists = batch.column("values")
-        self._keys, self._checks = batch.column("key"), batch.column("check").to_numpy()
-        self._offsets, self._values = lists.offsets.to_numpy(), lists.values.to_numpy()
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -143,14 +142,28 @@ class Shard:
 
 def _batch(rows: Sequence[Row]) -> pa.RecordBatch:
     flat = [row.values.reshape(-1) for row in rows]
-    offsets = np.cumsum([0, *(len(values) for values in flat)], dtype=np.int32)
+    keys = [row.key.encode() for row in rows]
     checks = [_check(row.key, values) for row, values in zip(rows, flat, strict=True)]
+    numbers = _column(np.concatenate(flat), pa.float32())
     columns = [
-        pa.array([row.key for row in rows], pa.string()),
-        pa.ListArray.from_arrays(offsets, np.concatenate(flat), type=_SCHEMA.field("values").type),
-        pa.array(checks, pa.uint32()),
+        pa.StringArray.from_buffers(len(keys), pa.py_buffer(_offsets(keys)), pa.py_buffer(b"".join(keys))),
+        pa.ListArray.from_arrays(_column(_offsets(flat), pa.int32()), numbers, _SCHEMA.field("values").type),
+        _column(np.array(checks, np.uint32), pa.uint32()),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=_SCHEMA)
+
+
+def _offsets(parts: Sequence[Sized]) -> npt.NDArray[np.int32]:
+    return np.cumsum([0, *map(len, parts)], dtype=np.int32)
+
+
+# Through buffers: `pyarrow.array` and `to_numpy` would import pandas, which takes a second.
+def _column(values: npt.NDArray[Any], kind: pa.DataType) -> pa.Array:
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(values)])
+
+
+def _view(column: pa.Array, dtype: type[np.generic]) -> npt.NDArray[Any]:
+    return np.frombuffer(column.buffers()[1], dtype, count=len(column))
 
 
 def _check(key: str, values: Values) -> int:
@@ -162,7 +175,7 @@ def _digest(space: str, batch: pa.RecordBatch) -> str:
     total = hashlib.sha256(space.encode())
     for key in batch.column("key").to_pylist():
         total.update(f"\n{key}".encode())
-    total.update(batch.column("check").to_numpy().tobytes())
+    total.update(_view(batch.column("check"), np.uint32).tobytes())
     return total.hexdigest()[:32]
 
 

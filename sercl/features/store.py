@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+import re
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,6 +11,8 @@ from typing import Any, NamedTuple, Self
 from sercl.errors import DamagedStoreError, FeatureError
 from sercl.features.space import FeatureSpace
 from sercl.features.space_store import DESCRIPTION, FORMAT, SpaceStore
+
+_NAME = re.compile("[0-9a-f]{32}")
 
 
 class Source(NamedTuple):
@@ -56,6 +58,8 @@ class FeatureStore:
         """
         found = []
         for folder in space_folders(self.root):
+            if not (folder / DESCRIPTION).exists():
+                continue  # another process is just making it
             space = read_space(folder)
             if (positions := wanted.positions_in(space)) is not None:
                 found.append(Source(SpaceStore(folder, space), positions))
@@ -64,10 +68,11 @@ class FeatureStore:
         return found
 
 
-def space_folders(root: Path) -> Iterator[Path]:
-    """Yield the folders of the spaces below a store's folder."""
-    if root.is_dir():
-        yield from (path.parent for path in sorted(root.glob(f"*/{DESCRIPTION}")))
+def space_folders(root: Path) -> list[Path]:
+    """Return the folders below a store's folder that have the name of a space."""
+    if not root.is_dir():
+        return []
+    return sorted(path for path in root.iterdir() if _NAME.fullmatch(path.name) and path.is_dir())
 
 
 def read_space(folder: Path) -> FeatureSpace:

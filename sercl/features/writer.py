@@ -10,6 +10,9 @@ from sercl.features.shard import Row, Values, write_shard
 SHARD_BYTES = 32 * 2**20
 """A shard is written when its numbers take this much: opened shards are what reading costs in memory."""
 
+SHARD_ROWS = 8192
+"""A shard is written when it has so many rows, however small: each takes memory of its own."""
+
 SHARD_SECONDS = 20.0
 """A shard is written at the latest this long after the last one: a kill loses no more than that."""
 
@@ -54,7 +57,8 @@ class RowWriter:
         """
         self._rows.append(Row(key, values))
         self._bytes += values.nbytes
-        if self._bytes >= SHARD_BYTES or time.monotonic() - self._since >= SHARD_SECONDS:
+        late = time.monotonic() - self._since >= SHARD_SECONDS
+        if late or self._bytes >= SHARD_BYTES or len(self._rows) >= SHARD_ROWS:
             self._flush()
 
     def _flush(self) -> None:
