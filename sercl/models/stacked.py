@@ -1,6 +1,6 @@
 """Many small models of one shape as one module, so that one matrix product serves them all."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import cast
 
 import torch
@@ -92,8 +92,14 @@ class StackedProbe(nn.Module):
 
     def keep(self, models: Tensor) -> None:
         """Drop every model but those at the indices `models`, `[kept]`."""
-        for parameter in self.parameters():
-            parameter.data, parameter.grad = parameter.data[models], None
+        self.put([parameter.detach()[models] for parameter in self.parameters()])
+
+    def put(self, weights: Iterable[Tensor]) -> None:
+        """Give the models new weights, of as many models as there are to be, in the order of `parameters`."""
+        values = iter(weights)
+        for module in self.modules():
+            for name, _ in list(module.named_parameters(recurse=False)):
+                setattr(module, name, nn.Parameter(next(values)))
 
 
 def _stacked(modules: tuple[nn.Module, ...]) -> nn.Module:

@@ -96,8 +96,7 @@ class Stopping:
 
     def restore(self, probe: StackedProbe) -> None:
         """Give all probes of the stack the weights of their best epochs."""
-        for parameter, best in zip(probe.parameters(), self.weights, strict=True):
-            parameter.data = best
+        probe.put(self.weights)
 
     def _keep_best(
         self, judged: Validation, probe: StackedProbe, models: Tensor, better: Tensor, epoch: int

@@ -121,9 +121,9 @@ class _Learner:
 
     def __init__(self, probe: StackedProbe, config: ProbeConfig) -> None:
         self.probe, self.config = probe, config
-        self.groups = [_Moments(list(probe.head.parameters()), config.lr)]
+        self.groups = [_Moments(probe.head, config.lr)]
         if probe.mix is not None:
-            self.groups.append(_Moments(list(probe.mix.parameters()), config.mix_lr))
+            self.groups.append(_Moments(probe.mix, config.mix_lr))
 
     def step(self, features: Tensor, truth: Tensor, weights: Tensor) -> None:
         """Take one step; `truth` and `weights` are `[models, batch]`, the weights of a model sum to 1."""
@@ -144,18 +144,19 @@ class _Learner:
 
 
 class _Moments:
-    """What AdamW remembers of some parameters, whose first dimension are the probes."""
+    """What AdamW remembers of a module's parameters, whose first dimension are the probes."""
 
-    def __init__(self, parameters: list[nn.Parameter], rate: float) -> None:
-        self.parameters, self.rate = parameters, rate
-        self.means = [torch.zeros_like(p) for p in parameters]
-        self.squares = [torch.zeros_like(p) for p in parameters]
-        self.counts = [torch.zeros((), device=p.device) for p in parameters]
+    def __init__(self, module: nn.Module, rate: float) -> None:
+        self.module, self.rate = module, rate
+        self.parameters: list[Tensor] = list(module.parameters())
+        self.means = [torch.zeros_like(p) for p in self.parameters]
+        self.squares = [torch.zeros_like(p) for p in self.parameters]
+        self.counts = [torch.zeros((), device=p.device) for p in self.parameters]
 
     @torch.no_grad()
     def step(self, gradients: list[Tensor], config: ProbeConfig) -> None:
         adamw(
-            list(self.parameters),
+            self.parameters,
             gradients,
             self.means,
             self.squares,
@@ -172,5 +173,6 @@ class _Moments:
         )
 
     def keep(self, models: Tensor) -> None:
+        self.parameters = list(self.module.parameters())
         self.means = [values[models] for values in self.means]
         self.squares = [values[models] for values in self.squares]
