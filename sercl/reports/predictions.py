@@ -66,8 +66,9 @@ FORMATS: Mapping[str, Lines] = {
 
 def _csv_row(cells: Sequence[str]) -> str:
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="").writerow(cells)
-    return buffer.getvalue()
+    # The writer quotes what holds a character of its line end; a name may hold a lone carriage return.
+    csv.writer(buffer, lineterminator="\r\n").writerow(cells)
+    return buffer.getvalue().removesuffix("\r\n")
 
 
 def _as_dict(prediction: "Prediction", classes: Sequence[str]) -> dict[str, object]:
