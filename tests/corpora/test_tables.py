@@ -1,0 +1,104 @@
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sercl.corpora.tables import SUFFIXES, Row, delimited_rows, read_rows, table_suffix, write_rows
+from sercl.errors import CorpusNotFoundError, ManifestError, OutputError, UnknownNameError
+
+words = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=8)
+# A byte order mark at the start of a file is none of its first column.
+names = words.filter(lambda word: word == word.strip() and not word.startswith("\ufeff"))
+
+
+def rows_of(path: Path, content: str) -> list[Row]:
+    path.write_bytes(content.encode())
+    return read_rows(path)
+
+
+@pytest.mark.parametrize("name", ["a.CSV", "a.b.tsv", "x.jsonl", "dir.csv/y.Parquet"])
+def test_the_suffix_decides_in_any_case(name: str) -> None:
+    assert table_suffix(Path(name)) == Path(name).suffix.lower()
+
+
+@pytest.mark.parametrize("name", ["a.xlsx", "table", ".csv"])
+def test_another_suffix_is_refused(name: str) -> None:
+    with pytest.raises(UnknownNameError, match=r"table format .*Legal: \.csv, \.tsv, \.jsonl, \.parquet"):
+        table_suffix(Path(name))
+
+
+def test_lines_are_counted_over_blank_lines_and_line_breaks_in_cells(tmp_path: Path) -> None:
+    found = rows_of(tmp_path / "a.csv", 'id,text\r\n\r\na,"one\ntwo"\r\n  ,  \r\nb,x\r\n')
+    assert found == [Row(3, {"id": "a", "text": "one\ntwo"}), Row(6, {"id": "b", "text": "x"})]
+
+
+def test_empty_cells_are_left_out_and_names_are_stripped(tmp_path: Path) -> None:
+    assert rows_of(tmp_path / "a.tsv", "\ufeff id \tx\nu\t\n") == [Row(2, {"id": "u"})]
+    assert rows_of(tmp_path / "a.jsonl", '{"id": "u", "x": null, "y": "", "z": NaN}') == [Row(1, {"id": "u"})]
+
+
+def test_rows_of_text_alone_need_no_file() -> None:
+    found = list(delimited_rows(Path("shown.txt"), "a|b\n1|2\n", "|"))
+    assert found == [Row(2, {"a": "1", "b": "2"})]
+    with pytest.raises(ManifestError, match=r"^shown\.txt:2: 1 cells, but the header has 2 columns"):
+        list(delimited_rows(Path("shown.txt"), "a|b\n1\n", "|"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.csv", "", "holds no row"),
+        ("a.csv", "a,b\n", "holds no row"),
+        ("a.jsonl", "\n\n", "holds no row"),
+        ("a.csv", "a,a\n1,2\n", r":1: column 'a' stands twice"),
+        ("a.csv", "a,\n1,2\n", r":1: a column has no name"),
+        ("a.csv", "a,b\n1,2,3\n", r":2: 3 cells"),
+        ("a.csv", 'a,b\n1,"2\n', r":2: not readable .*quotation marks"),
+        ("a.jsonl", '{"a": 1}\n{"a"\n', r":2: not JSON"),
+        ("a.jsonl", "3\n", r":1: '3' is no JSON object"),
+        ("a.parquet", "PAR1", "not readable as Parquet"),
+    ],
+)
+def test_a_bad_table_is_named_with_its_line(tmp_path: Path, name: str, content: str, said: str) -> None:
+    with pytest.raises(ManifestError, match=said):
+        rows_of(tmp_path / name, content)
+
+
+def test_text_of_another_encoding_and_absent_files(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes("ä\n".encode("utf-16"))
+    with pytest.raises(ManifestError, match=r"not UTF-8 \(byte 0\)"):
+        read_rows(tmp_path / "a.csv")
+    with pytest.raises(CorpusNotFoundError, match="no such file"):
+        read_rows(tmp_path / "b.csv")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    columns=st.lists(names, min_size=1, max_size=3, unique=True),
+    cells=st.lists(st.lists(words, min_size=3, max_size=3), min_size=1, max_size=4),
+)
+def test_what_is_written_is_read_back(
+    tmp_path: Path, suffix: str, columns: list[str], cells: list[list[str]]
+) -> None:
+    rows = [dict(zip(columns, row, strict=False)) for row in cells]
+    rows.append({columns[0]: "last"})  # the others stay empty
+    if suffix in (".csv", ".tsv") and any(not any(cell.strip() for cell in row.values()) for row in rows):
+        return  # a row of blanks alone reads as a blank line
+    write_rows(tmp_path / f"a{suffix}", columns, rows)
+    assert [dict(row.cells) for row in read_rows(tmp_path / f"a{suffix}")] == rows
+
+
+def test_json_lines_keep_numbers_and_scripts(tmp_path: Path) -> None:
+    write_rows(tmp_path / "a.jsonl", ["n", "t"], [{"n": 1.5, "t": "你好"}])
+    assert (tmp_path / "a.jsonl").read_text(encoding="utf-8") == '{"n": 1.5, "t": "你好"}\n'
+    assert json.loads((tmp_path / "a.jsonl").read_text(encoding="utf-8"))["n"] == 1.5
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_place_that_cannot_be_written_is_an_output_error(tmp_path: Path, suffix: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError):
+        write_rows(tmp_path / "file" / f"a{suffix}", ["a"], [{"a": "1"}])
