@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,16 +19,7 @@ from sercl.models.encoders.presets import PRESETS
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 README = DOCS.parent / "README.md"
 OWN = ("ESD", "PAVOQUE", "RAVDESS", "Manifest", "HuggingFace", "LanguagePair")
-PAIR = [
-    "--data.source",
-    "EmoDB",
-    "--data.source.root",
-    "x",
-    "--data.target",
-    "ESD",
-    "--data.target.root",
-    "x",
-]
+PAIR = shlex.split("--data.source EmoDB --data.source.root x --data.target ESD --data.target.root x")
 LIGHTNING = ("trainer.", "early_stopping.", "checkpoint.")
 REQUIRED = {"data.root", "data.source", "data.target"}
 
@@ -43,7 +35,9 @@ def documented() -> dict[str, dict[str, str]]:
     sections = re.split(r"^#+ ", (DOCS / "settings.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
     return {
         section.splitlines()[0].strip("`"): {
-            row[0].strip("`-").replace("-", "_"): row[1].strip("`'") for row in rows(section) if row[0].startswith("`--")
+            row[0].strip("`-").replace("-", "_"): row[1].strip("`'")
+            for row in rows(section)
+            if row[0].startswith("`--")
         }
         for section in sections[1:]
     }
