@@ -57,6 +57,15 @@ def training(name: str) -> Parse:
     return parse
 
 
+def probe(words: list[str]) -> object:
+    from sercl.cli.layer_probe import spelled_out
+    from sercl.cli.lightning import Cli
+    from sercl.studies.layer_probe import LayerProbeOptions
+
+    sys.argv[1:] = spelled_out(words)
+    return Cli("layer-probe", options=("probe", LayerProbeOptions)).config
+
+
 def shell(words: list[str]) -> None:
     if words[0] not in completion.SHELLS:
         raise UsageError(f"no shell {words[0]}")
@@ -67,6 +76,7 @@ PARSERS: Mapping[str, Parse] = {
     "corpus": lambda words: corpus.build_parser(words[0]).parse_args(words[1:]),
     "demo": lambda words: demo.build_parser().parse_args(words),
     "fit": training("fit"),
+    "layer-probe": probe,
     "predict": lambda words: predict.build_parser().parse_args(words),
     "test": training("test"),
     "validate": training("validate"),
@@ -99,6 +109,7 @@ def test_every_command_line_is_legal(page: str, line: str) -> None:
         "fit --data EmoDB --data.rooot x",
         "fit --data EmoDB --data.root x --model.adapters.lora.ranc 4",
         "test --ckpt a.ckpt --data.fold.index 1",
+        "layer-probe --encoder x --data EmoDB --data.root x --probe.target emotion",
         "predict a.ckpt a.wav --formt csv",
         "corpus list --jsn",
         "demo --speaker 4",

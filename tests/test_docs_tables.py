@@ -1,9 +1,11 @@
 """The tables of the documents agree with the code: options and defaults, corpora, columns, encoders."""
 
+import importlib
 import inspect
 import re
 import shlex
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,9 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 README = DOCS.parent / "README.md"
 OWN = ("ESD", "PAVOQUE", "RAVDESS", "Manifest", "HuggingFace", "LanguagePair")
 PAIR = shlex.split("--data.source EmoDB --data.source.root x --data.target ESD --data.target.root x")
+GROUPS = {"Layer probe": ("probe", "sercl.studies.layer_probe:LayerProbeOptions")}
+"""Heading -> name and class of the options that a command has beside those of `sercl fit`."""
+
 LIGHTNING = ("trainer.", "early_stopping.", "checkpoint.")
 REQUIRED = {"data.root", "data.source", "data.target"}
 
@@ -65,7 +70,7 @@ SETTINGS = documented()
 COMMON = {
     option: value
     for heading, table in SETTINGS.items()
-    if heading not in OWN
+    if heading not in (*OWN, *GROUPS)
     for option, value in table.items()
 }
 COMMON.pop("ckpt")  # of `sercl test`
@@ -102,6 +107,17 @@ def test_options_of_one_data_module(name: str, monkeypatch: pytest.MonkeyPatch) 
         option: real[option] for option in table.keys() - REQUIRED if not same(table[option], real[option])
     }
     assert wrong == {}
+
+
+@pytest.mark.parametrize("heading", GROUPS)
+def test_options_of_other_commands(heading: str) -> None:
+    name, target = GROUPS[heading]
+    module, _, options_name = target.partition(":")
+    options = getattr(importlib.import_module(module), options_name)
+    real = {f"{name}.{field.name}": field.default for field in fields(options)}
+    table = SETTINGS[heading]
+    assert table.keys() == real.keys()
+    assert {option: real[option] for option in real if not same(table[option], real[option])} == {}
 
 
 def test_every_corpus_is_described_as_it_is_registered() -> None:
