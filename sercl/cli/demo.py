@@ -21,7 +21,8 @@ PAGE = ShortPage(
     usage="sercl demo [OPTIONS]",
     summary=(
         "Speak a small corpus in three languages with espeak-ng, train a classifier on German, judge it on "
-        "speakers it has not heard and, zero-shot, on Mandarin and English, and predict some files."
+        "speakers it has not heard and, zero-shot, on Mandarin and English, predict some files, and probe "
+        "every layer of the encoder."
     ),
     options=(
         ("--out DIR", "Folder for corpus, encoder and run (demo-run); replaced at each call"),
@@ -74,6 +75,7 @@ def run(out: Path, speakers: int = 8, sentences: int = 6) -> dict[str, float]:
         call([*words, "--data.root", str(corpus / f"{language}.csv"), "--out", str(out / f"test-{language}")])
         uar[language] = read_uar(out / f"test-{language}")
     call(["predict", str(checkpoint), *some_files(out / "run", corpus)])
+    call(probe_words(corpus / f"{SOURCE}.csv", encoder, out))
     show(uar, out, time.perf_counter() - begin)
     return uar
 
@@ -93,14 +95,27 @@ def make_inputs(out: Path, speakers: int, sentences: int) -> tuple[Path, Path]:
     return corpus, write_random_encoder(out / "encoder")
 
 
-def fit_words(manifest: Path, encoder: Path, out: Path) -> list[str]:
-    """Return the command line that trains on one language: whole speakers are held out for the test."""
+def shared_words(manifest: Path, encoder: Path, store: Path) -> list[str]:
+    """Return the options that training and probing share; whole speakers are held out in each fold."""
     return [
-        "fit",
         *("--data", "Manifest", "--data.root", str(manifest), "--data.folds.count", "4"),
         *("--model.encoder", str(encoder), "--model.whisper_form", "short", "--model.pooling", "mean+std"),
-        *("--model.optimizer.head_lr", "5e-3", "--trainer.accelerator", "cpu"),
-        *("--out", str(out), "--overwrite"),
+        *("--features.dir", str(store), "--trainer.accelerator", "cpu", "--overwrite"),
+    ]
+
+
+def fit_words(manifest: Path, encoder: Path, out: Path) -> list[str]:
+    """Return the command line that trains on one language."""
+    shared = shared_words(manifest, encoder, out.parent / "features")
+    return ["fit", *shared, "--model.optimizer.head_lr", "5e-3", "--out", str(out)]
+
+
+def probe_words(manifest: Path, encoder: Path, out: Path) -> list[str]:
+    """Return the command line that probes every layer, from the hidden states that training has left."""
+    return [
+        "layer-probe",
+        *shared_words(manifest, encoder, out / "features"),
+        *("--probe.targets", "emotion,speaker", "--out", str(out / "layers")),
     ]
 
 
@@ -135,5 +150,6 @@ def show(uar: dict[str, float], out: Path, seconds: float) -> None:
         grid.add_row(NAMES[SOURCE], f"{NAMES[language]}, {how}", f"{100 * value:.1f}")
     stdout.print(Text(""), grid)
     stdout.print(Text(WHAT_IT_IS, style="yellow"))
-    stdout.print(f"\nPictures and files: {out}/run/confusion.png, {out}/run/results.json", soft_wrap=True)
+    pictures = ", ".join(f"{out}/{name}" for name in ("run/confusion.png", "layers/layers.png"))
+    stdout.print(f"\nPictures: {pictures}. Numbers: {out}/run/results.json", soft_wrap=True)
     stdout.print(f"Done in {seconds:.0f} s. Next: sercl fit --help")

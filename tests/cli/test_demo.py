@@ -54,11 +54,12 @@ def test_the_demo_says_what_is_synthetic_and_shows_every_step(tmp_path, capsys):
     assert main(["demo", "--out", str(tmp_path / "demo"), "--speakers", "5", "--sentences", "2"]) == 0
     said = capsys.readouterr().out
     assert said.count("SYNTHETIC") == 2
-    for command in ("$ sercl fit", "$ sercl test", "$ sercl predict"):
+    for command in ("$ sercl fit", "$ sercl test", "$ sercl predict", "$ sercl layer-probe"):
         assert command in said
     for language in ("German", "Mandarin, zero-shot", "English, zero-shot"):
         assert language in said
-    assert (tmp_path / "demo" / "run" / "confusion.png").stat().st_size > 0
+    for picture in ("run/confusion.png", "layers/layers.png"):
+        assert (tmp_path / "demo" / picture).stat().st_size > 0
 
 
 @pytest.mark.parametrize(("flag", "value", "said"), [("--speakers", "40", "12"), ("--sentences", "0", "10")])
