@@ -52,6 +52,7 @@ def on_every_fold(corpus: str, place: str) -> Benchmark:
 
 BENCHMARKS = (
     Benchmark("startup.py", "seconds until a help page is there"),
+    Benchmark("feature_store.py", "memory and time of the feature store, 10 thousand and 1 million rows"),
     on_every_fold("EmoDB", "emodb"),
     on_every_fold("RAVDESS", "ravdess"),
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sercl import __version__
-from sercl.cli import completion, corpus, demo, predict
+from sercl.cli import completion, corpus, demo, features, predict
 from sercl.cli.commands import COMMANDS
 from sercl.errors import UsageError
 
@@ -75,6 +75,7 @@ PARSERS: Mapping[str, Parse] = {
     "completion": shell,
     "corpus": lambda words: corpus.build_parser(words[0]).parse_args(words[1:]),
     "demo": lambda words: demo.build_parser().parse_args(words),
+    "features": lambda words: features.build_parser(words[0]).parse_args(words[1:]),
     "fit": training("fit"),
     "layer-probe": probe,
     "predict": lambda words: predict.build_parser().parse_args(words),
@@ -112,6 +113,7 @@ def test_every_command_line_is_legal(page: str, line: str) -> None:
         "layer-probe --encoder x --data EmoDB --data.root x --probe.target emotion",
         "predict a.ckpt a.wav --formt csv",
         "corpus list --jsn",
+        "features prune --older 30",
         "demo --speaker 4",
         "completion tcsh",
     ],
