@@ -20,7 +20,7 @@ def problems(*names):
 
 def split():
     clips = (utterance("a", "s2"), utterance("b", "s1", "zh"), utterance("c", None), utterance("d", "s2"))
-    return Split(clips, (2, 0, 2, 2), (1.0, 0.5, 0.25, 0.1251), LoaderConfig())
+    return Split(clips, (2, 0, 2, 2), (1.0, 0.5, 0.25, 0.1251), tuple("abcd"), LoaderConfig())
 
 
 def test_a_part_is_counted_by_class_speaker_and_language():

@@ -25,7 +25,7 @@ def split(tmp_path):
             Utterance(str(place), Path(tmp_path / f"{place}.wav"), "sad", "Toy") for place in range(4)
         )
         options = LoaderConfig(**{"batch_size": 2, "batch_seconds": 0, **config})
-        return Split(utterances, (0, 1, 2, 3), SECONDS, options, augment and Augment(augment))
+        return Split(utterances, (0, 1, 2, 3), SECONDS, tuple("abcd"), options, augment and Augment(augment))
 
     return make
 
@@ -71,6 +71,15 @@ def test_the_bound_counts_slowed_clips_at_their_length(split, training, sizes):
     slow = AugmentConfig(speed=(0.5, 1.0), probability=1.0)
     loader = split(slow, batch_seconds=0.8).audio_loader(training)
     assert {len(batch) for batch in loader.batch_sampler if (0, 3) in batch} == sizes
+
+
+def test_joined_splits_are_loaded_as_the_first(split):
+    first, second = split(batch_size=3), split(batch_size=1)
+    both = first.joined([second])
+    assert both.config.batch_size == 3
+    assert both.seconds == SECONDS * 2
+    assert (both.labels, both.audio_keys) == ((0, 1, 2, 3) * 2, tuple("abcd") * 2)
+    assert sum(len(batch) for batch in both.audio_loader(training=False).batch_sampler) == 8
 
 
 def test_reading_leaves_the_global_generator_alone(split):

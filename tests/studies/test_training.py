@@ -9,6 +9,7 @@ from sercl.audio.augment import AugmentConfig
 from sercl.batch import AudioBatch, FeatureBatch
 from sercl.data.datamodules import LanguagePair, Manifest
 from sercl.errors import CheckpointError, OutputError
+from sercl.features.config import FeatureConfig
 from sercl.studies.training import extract_features, load_weights, score, stage_folder, train
 from sercl.tasks.callbacks import LastEpoch
 from sercl.tasks.classification import EmotionClassifier
@@ -176,20 +177,26 @@ def first_batch(data):
     return next(iter(data.train_dataloader()))
 
 
-def test_a_frozen_encoder_sees_every_utterance_once(task, data):
+def extract(task, data, folder, on_progress=None):
+    trainer = L.Trainer(enable_checkpointing=False, **QUIET)
+    config = FeatureConfig(dir=str(folder), workers=0)
+    return extract_features(task, data, trainer, config, on_progress=on_progress)
+
+
+def test_a_frozen_encoder_sees_every_utterance_once(task, data, tmp_path):
     data.setup()
     done = []
-    assert extract_features(task, data, "cpu", done.append)
-    assert sum(done) == len(data.utterances_in_use)
+    assert extract(task, data, tmp_path, lambda what, now, total: done.append((now, total)))
+    assert done[-1] == (len(data.utterances_in_use),) * 2
     assert isinstance(first_batch(data), FeatureBatch)
     assert first_batch(data).features.shape[1:] == (1, 16)
 
 
-def test_audio_stays_where_the_encoder_or_the_clips_change(encoder, tables):
+def test_audio_stays_where_the_encoder_or_the_clips_change(encoder, tables, tmp_path):
     augmented = Manifest(tables[0], augment=AugmentConfig(gain_db=(-3.0, 3.0)))
     adapted = EmotionClassifier(encoder, adapter="gating", whisper_form="short")
     frozen = EmotionClassifier(encoder, layer=1, whisper_form="short")
     for task, data in ((adapted, Manifest(tables[0])), (frozen, augmented)):
         data.setup()
-        assert not extract_features(task, data, "cpu", pytest.fail)
+        assert not extract(task, data, tmp_path, pytest.fail)
         assert isinstance(first_batch(data), AudioBatch)
