@@ -96,7 +96,7 @@ def _judge(cli: "Cli", part: str) -> None:
     from sercl.cli.fit import pool_features, set_up
     from sercl.cli.processes import is_first, restartable
     from sercl.reports.data import data_table
-    from sercl.studies.results import save, summarise
+    from sercl.studies.results import heard_before, save, summarise
     from sercl.studies.training import score
     from sercl.tasks.classification import EmotionClassifier
 
@@ -110,6 +110,7 @@ def _judge(cli: "Cli", part: str) -> None:
         )
     cli.data.set_stage(cli.data.stages[-1])  # of two stages, the last selected the checkpoint
     set_up(cli)
+    remarks = heard_before(task, cli.data, part)
     if is_first() and not cli.config["json"]:
         stdout.print(data_table(_judged(cli.data.report, part)))
     with restartable(cli.command):
@@ -118,7 +119,13 @@ def _judge(cli: "Cli", part: str) -> None:
     if not is_first():
         return
     results = summarise(
-        task, cli.data, scored, part, seed=cli.config["seed_everything"], seconds=time.perf_counter() - begin
+        task,
+        cli.data,
+        scored,
+        part,
+        seed=cli.config["seed_everything"],
+        seconds=time.perf_counter() - begin,
+        remarks=remarks,
     )
     folder = Path(cli.config["out"]) if cli.config["out"] else None
     if folder is not None:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import sercl
-from sercl.data.datamodules.base import EmotionDataModule
+from sercl.data.datamodules.base import EmotionDataModule, speakers_of
+from sercl.errors import SpeakerOverlapError
 from sercl.files import atomic_path, write_text
 from sercl.studies.evaluation import Evaluation, evaluate
 from sercl.studies.training import StageResult
@@ -33,6 +34,7 @@ class RunResults:
         stages: How each stage of training went; empty for a checkpoint that was only tested.
         environment: Versions, command line, seed.
         seconds: Wall-clock time of the whole run.
+        remarks: Further notes that belong beside the scores.
     """
 
     part: str
@@ -42,6 +44,7 @@ class RunResults:
     stages: tuple[StageResult, ...]
     environment: Mapping[str, Any]
     seconds: float
+    remarks: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -57,7 +60,7 @@ class RunResults:
             for stage in self.stages
             if stage.score is None and stage.monitor != "None"
         ]
-        return (*self.data.get("notes", ()), *cut, *lost)
+        return (*self.remarks, *self.data.get("notes", ()), *cut, *lost)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -81,6 +84,7 @@ def summarise(
     stages: Sequence[StageResult] = (),
     seed: object = None,
     seconds: float = 0.0,
+    remarks: Sequence[str] = (),
 ) -> RunResults:
     """Score predictions, with intervals over speakers, and gather what a reader needs to judge them."""
     speakers = {utterance.id: utterance.speaker for utterance in data.utterances_in_use}
@@ -97,7 +101,27 @@ def summarise(
         stages=tuple(stages),
         environment=environment(seed),
         seconds=seconds,
+        remarks=tuple(remarks),
     )
+
+
+def heard_before(task: EmotionClassifier, data: EmotionDataModule, part: str) -> list[str]:
+    """Return a note on speakers of a part whom the model has heard in training, or nothing.
+
+    Raises:
+        SpeakerOverlapError: If there are any and the data do not allow it.
+    """
+    tested = speakers_of(data.splits[part].utterances)
+    known = sorted(set(task.heard) & set(tested))
+    if not known:
+        return []
+    what = f"{len(known)} of {len(tested)} speakers in {part} were heard in training ({', '.join(known[:5])})"
+    if not data.allows_speaker_overlap:
+        raise SpeakerOverlapError(
+            f"{what}, so the scores would be speaker-dependent. Judge on the fold that the checkpoint was "
+            "trained without, or allow it with --data.folds.allow_speaker_overlap true."
+        )
+    return [f"speaker-dependent: {what}"]
 
 
 def describe_model(task: EmotionClassifier) -> dict[str, Any]:

@@ -25,6 +25,9 @@ class EncoderTask(L.LightningModule):
         adapter_blocks: 0-based blocks that get adapters, None for all.
         optimizer: Learning rates and schedule.
         save_full: Whether checkpoints hold the frozen encoder too.
+
+    Attributes:
+        heard: "corpus speaker" of every known speaker of its training data, of all stages; checkpoints keep it.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class EncoderTask(L.LightningModule):
         self.adapters = attach(encoder, adapter, adapters, adapter_blocks)
         self.optimizer_config = optimizer
         self.save_full = save_full
+        self.heard: list[str] = []
         self.strict_loading = (
             False  # a slim checkpoint lacks the frozen encoder; `load_state_dict` checks the rest
         )
@@ -88,9 +92,15 @@ class EncoderTask(L.LightningModule):
         schedule = build_schedule(optimizer, self.optimizer_config, self.trainer.estimated_stepping_batches)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
+    def on_train_start(self) -> None:
+        """Note who is heard in training, so that no later test passes off a known voice as a new one."""
+        if (data := getattr(self.trainer, "datamodule", None)) is not None:
+            self.heard = sorted({*self.heard, *data.train_speakers})
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Drop the frozen encoder from the weights and describe what the rest belongs to."""
         checkpoint["sercl"] = describe(self.encoder, self.description, full=self.save_full)
+        checkpoint["sercl"]["heard"] = self.heard
         if self.save_full:
             checkpoint["hyper_parameters"]["encoder_config"] = self.encoder.config
             return
@@ -101,6 +111,7 @@ class EncoderTask(L.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of another format, task or encoder."""
         verify(checkpoint, self.encoder, self.description)
+        self.heard = list(checkpoint["sercl"]["heard"])
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False

@@ -10,7 +10,7 @@ import sercl
 from sercl.errors import CheckpointError
 from sercl.models.encoders import Encoder
 
-FORMAT = 1
+FORMAT = 2
 """Raised when a checkpoint of an older sercl could no longer be read as it was meant."""
 
 

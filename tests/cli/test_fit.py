@@ -114,6 +114,16 @@ def test_a_checkpoint_is_named_as_seen_from_here(tmp_path, monkeypatch):
     assert from_here(tmp_path.parent / "best.ckpt") == tmp_path.parent / "best.ckpt"
 
 
+def test_known_voices_are_not_tested_as_new_ones(run, emodb, capsys, tmp_path):
+    # The checkpoint is of fold 0; the speakers of fold 1's test part were heard in training.
+    words = ["test", "--ckpt", str(run / "best.ckpt"), "--data", "EmoDB", "--data.root", emodb]
+    words += ["--data.folds.index", "1"]
+    assert main(words) == 1
+    assert "heard in training" in capsys.readouterr().err
+    assert main([*words, "--data.folds.allow_speaker_overlap", "true", "--json"]) == 0
+    assert any("speaker-dependent" in note for note in json.loads(capsys.readouterr().out)["notes"])
+
+
 def test_a_run_is_not_replaced_by_accident(run, fit_words, capsys):
     before = (run / "results.json").read_bytes()
     assert main([*fit_words, "--out", str(run)]) == 2

@@ -1,5 +1,5 @@
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +17,11 @@ from sercl.data.split import Split
 from sercl.errors import UsageError
 
 Loader = DataLoader[Item] | DataLoader[FeatureItem]
+
+
+def speakers_of(utterances: Iterable[Utterance]) -> list[str]:
+    """Return the known speakers as "corpus speaker", sorted: two corpora may both have a speaker "01"."""
+    return sorted({f"{item.corpus} {item.speaker}" for item in utterances if item.speaker is not None})
 
 
 class EmotionDataModule(LightningDataModule, ABC):
@@ -122,6 +127,16 @@ class EmotionDataModule(LightningDataModule, ABC):
     def train_labels(self) -> list[int]:
         """Class index of every training utterance of the present stage."""
         return list(self.splits["train"].labels)
+
+    @property
+    def train_speakers(self) -> list[str]:
+        """The known speakers of the training part of the present stage, as "corpus speaker", sorted."""
+        return speakers_of(self.splits["train"].utterances)
+
+    @property
+    @abstractmethod
+    def allows_speaker_overlap(self) -> bool:
+        """Whether speakers may stand in both training and test."""
 
     @property
     def audio_keys(self) -> dict[str, str]:

@@ -102,6 +102,11 @@ class CorpusDataModule(EmotionDataModule):
             self._scan(new)
 
     @property
+    def allows_speaker_overlap(self) -> bool:
+        """Whether speakers may stand in both training and test."""
+        return self.fold_config.allow_speaker_overlap
+
+    @property
     def fold_count(self) -> int:
         """Number of folds of the scheme."""
         return self.fold.count

@@ -115,6 +115,11 @@ class LanguagePair(EmotionDataModule):
         return {role: corpora[role] for role in ROLES if role in used}
 
     @property
+    def allows_speaker_overlap(self) -> bool:
+        """Whether speakers of the target may stand in both training and test."""
+        return self.target.allows_speaker_overlap
+
+    @property
     def fold_count(self) -> int:
         """Number of folds; a corpus with a single one keeps it.
 
