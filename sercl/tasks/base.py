@@ -27,7 +27,7 @@ class EncoderTask(L.LightningModule):
         save_full: Whether checkpoints hold the frozen encoder too.
 
     Attributes:
-        heard: "corpus speaker" of every known speaker of its training data, of all stages; checkpoints keep it.
+        heard: "corpus speaker" of each known speaker in training, of all stages; checkpoints keep it.
     """
 
     def __init__(
