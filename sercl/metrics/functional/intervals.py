@@ -6,8 +6,9 @@ Bootstrap": in a simulation with 10 speakers a 95 % interval then covers 94 % in
 90 % instead of 82 %.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +24,8 @@ Statistic = Callable[[Tensor], Tensor]
 
 MIN_SPEAKERS = 5
 """With fewer speakers than this, `clustered_interval` resamples utterances."""
+
+_MOST_DRAWS = 8_000_000
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,40 @@ def clustered_interval(
     return bootstrap_interval(confusions, statistic, level, resamples, seed, unit)
 
 
+def clustered_mean_interval(
+    values: Sequence[float] | Tensor,
+    speakers: Sequence[str | None],
+    weights: Sequence[float] | Tensor | None = None,
+    level: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Interval:
+    """Return the interval of a mean over utterances (or files), resampling speakers where that can be done.
+
+    Args:
+        values: One value per utterance; NaN for one that has none, which then does not count.
+        speakers: A speaker name each, None where unknown.
+        weights: The weight of each in the mean, such as its duration in s; None for equal ones.
+        level: Coverage, between 0 and 1.
+        resamples: Number of bootstrap samples.
+        seed: Makes the result repeatable.
+
+    Raises:
+        UsageError: As `clustered_interval`.
+    """
+    weights = [1.0] * len(values) if weights is None else weights
+    if not len(values) == len(weights) == len(speakers):
+        sizes = f"{len(values)} values, {len(weights)} weights, {len(speakers)} speakers"
+        raise UsageError(f"interval: {sizes}; one of each is needed per utterance.")
+    clusters, unit = resampling_units(speakers)
+    _, cluster = np.unique(np.asarray(clusters), return_inverse=True)
+    each, share = np.asarray(values, dtype=np.float64), np.asarray(weights, dtype=np.float64)
+    known = ~np.isnan(each)
+    sums = np.zeros((int(cluster.max(initial=-1)) + 1, 2))
+    np.add.at(sums, cluster[known], np.stack([each * share, share], axis=1)[known])
+    return bootstrap_interval(sums, lambda rows: rows[..., 0] / rows[..., 1], level, resamples, seed, unit)
+
+
 def resampling_units(speakers: Sequence[str | None]) -> tuple[Sequence[str] | Sequence[int], str]:
     """Return the cluster of each utterance, and what the clusters are: "speakers" or "utterances"."""
     names = set(speakers)
@@ -131,21 +168,21 @@ def hits_uar(counts: Tensor) -> Tensor:
 
 
 def bootstrap_interval(
-    confusions: NDArray[np.int64],
+    sums: NDArray[Any],
     statistic: Statistic = uar,
     level: float = 0.95,
     resamples: int = 2000,
     seed: int = 0,
     unit: str = "speakers",
 ) -> Interval:
-    """Return the interval of a score of the summed confusion matrix, resampling clusters.
+    """Return the interval of a score of something that adds up over clusters, resampling these.
 
     Repeats judge the same clusters again (with another seed, say). The score of a resample is the mean over
     them: more repeats make it steadier, but are no more data, and do not narrow the interval as such.
 
     Args:
-        confusions: `[clusters, *repeats, classes, classes]`, rows the truth; or other counts that sum up over
-            clusters, if the statistic takes them.
+        sums: `[clusters, *repeats, classes, classes]` confusion matrices, rows the truth; or other counts and
+            sums that add up over clusters, if the statistic takes them.
         statistic: The score.
         level: Coverage, between 0 and 1.
         resamples: Number of bootstrap samples.
@@ -157,10 +194,11 @@ def bootstrap_interval(
     """
     if not 0 < level < 1 or resamples < 1:
         raise UsageError(f"interval: level {level}, {resamples} resamples; legal are 0 < level < 1 and >= 1.")
-    count = len(confusions)
+    count = len(sums)
     if count < 2:
         return Interval(float("nan"), float("nan"), unit, count)
-    draws = statistic(torch.from_numpy(_resample(confusions, resamples, seed))).numpy()
+    parts = (statistic(torch.from_numpy(part)) for part in _resample(sums, resamples, seed))
+    draws = np.concatenate([part.numpy() for part in parts])
     draws = draws.reshape(resamples, -1).mean(axis=1)
     known = draws[~np.isnan(draws)]
     tail = _widened_tail(level, count)
@@ -168,12 +206,17 @@ def bootstrap_interval(
     return Interval(float(low), float(high), unit, count)
 
 
-def _resample(confusions: NDArray[np.int64], resamples: int, seed: int) -> NDArray[np.int64]:
+def _resample(sums: NDArray[Any], resamples: int, seed: int) -> Iterator[NDArray[Any]]:
+    """Yield `[some resamples, ...]` until there are `resamples`, in parts that bound the memory."""
     # Equal clusters are interchangeable, so drawing kinds of clusters is the same and cheap for utterances.
-    count = len(confusions)
-    kinds, sizes = np.unique(confusions.reshape(count, -1), axis=0, return_counts=True)
-    draws = np.random.default_rng(seed).multinomial(count, sizes / count, size=resamples)
-    return (draws @ kinds).reshape(resamples, *confusions.shape[1:])
+    count = len(sums)
+    kinds, sizes = np.unique(sums.reshape(count, -1), axis=0, return_counts=True)
+    generator = np.random.default_rng(seed)
+    at_once = max(1, _MOST_DRAWS // len(kinds))
+    for first in range(0, resamples, at_once):
+        size = min(at_once, resamples - first)
+        draws = generator.multinomial(count, sizes / count, size=size)
+        yield (draws @ kinds).reshape(size, *sums.shape[1:])
 
 
 def _widened_tail(level: float, count: int) -> float:

@@ -11,6 +11,7 @@ from sercl.metrics.functional.intervals import (
     cluster_confusions,
     cluster_hits,
     clustered_interval,
+    clustered_mean_interval,
     hits_uar,
 )
 
@@ -133,3 +134,41 @@ def test_hits_give_the_uar_of_the_confusion_matrix() -> None:
         ours = bootstrap_interval(counts[:, repeat : repeat + 1], hits_uar, resamples=8000)
         theirs = bootstrap_interval(confusions, uar, resamples=8000)
         assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=0.01)
+
+
+def test_the_interval_of_a_mean_covers_it_and_agrees_with_scipy() -> None:
+    rng = np.random.default_rng(3)
+    values = rng.beta(2, 5, 300)
+    theirs = stats.bootstrap(
+        (values,), np.mean, n_resamples=4000, method="percentile", rng=rng
+    ).confidence_interval
+    ours = clustered_mean_interval(values.tolist(), [None] * 300, resamples=4000)
+    assert (ours.unit, ours.count) == ("utterances", 300)
+    assert ours.low == pytest.approx(theirs.low, abs=3e-3)
+    assert ours.high == pytest.approx(theirs.high, abs=3e-3)
+
+
+def test_speakers_that_differ_widen_the_interval_of_a_mean() -> None:
+    values = [0.2 if i < 60 else 0.6 for i in range(120)]
+    by_speaker = clustered_mean_interval(values, [f"s{i // 20}" for i in range(120)])
+    by_utterance = clustered_mean_interval(values, [None] * 120)
+    assert (by_speaker.unit, by_speaker.count) == ("speakers", 6)
+    assert by_speaker.high - by_speaker.low > 2 * (by_utterance.high - by_utterance.low)
+
+
+def test_weights_and_absent_values_of_a_mean() -> None:
+    values = [0.0, 1.0] * 20
+    heavy = clustered_mean_interval(values, [None] * 40, weights=[9.0, 1.0] * 20)
+    assert heavy.low < 0.1 < heavy.high < 0.25
+    known = clustered_mean_interval([0.5, np.nan] * 20, [f"s{i}" for i in range(40)])
+    assert (known.low, known.high) == (0.5, 0.5)
+    assert np.isnan(clustered_mean_interval([np.nan] * 9, [None] * 9).low)
+    with pytest.raises(UsageError, match="2 values, 2 weights, 1 speakers"):
+        clustered_mean_interval([0.1, 0.2], ["a"])
+
+
+def test_many_different_clusters_are_drawn_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(4).random(50).tolist()
+    whole = clustered_mean_interval(values, [None] * 50)
+    monkeypatch.setattr("sercl.metrics.functional.intervals._MOST_DRAWS", 500)
+    assert clustered_mean_interval(values, [None] * 50) == whole
