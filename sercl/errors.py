@@ -86,6 +86,29 @@ class SpeakerOverlapError(FoldError):
     """Speakers stand in both training and test, and that was not allowed by name."""
 
 
+class SegmentError(SerclError, ValueError):
+    """Segments that cannot be: reversed, negative, overlapping, beyond the audio, or of no known emotion.
+
+    Args:
+        message: What is wrong, what is legal, what to do; without the place.
+        index: Position of the segment in the list that was given, None for the list as a whole.
+        path: The segment file, None for segments in memory.
+        line: 1-based line in the file, None where it has no lines or none is to blame.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        index: int | None = None,
+        path: Path | str | None = None,
+        line: int | None = None,
+    ) -> None:
+        self.message, self.index, self.line = message, index, line
+        self.path = None if path is None else Path(path)
+        place = "" if path is None else f"{path}: " if line is None else f"{path}:{line}: "
+        super().__init__(f"{place}{message}")
+
+
 class AudioError(SerclError, ValueError):
     """A file that cannot be decoded, or whose samples are unusable.
 

@@ -15,10 +15,11 @@ BOTTOM = {"errors", "files", "batch"}
 CORPORA = {*BOTTOM, "corpora"}
 AUDIO = {*BOTTOM, "audio"}
 METRICS = {*BOTTOM, "metrics"}
-DATA = {*CORPORA, *AUDIO, *METRICS, "data"}
+DIARIZATION = {*CORPORA, *METRICS, "diarization"}
+DATA = {*CORPORA, *AUDIO, *METRICS, *DIARIZATION, "data"}
 MODELS = {*AUDIO, *METRICS, "models"}
 FEATURES = {*CORPORA, *MODELS, "features"}
-TASKS = {*CORPORA, *MODELS, "tasks"}
+TASKS = {*CORPORA, *MODELS, *DIARIZATION, "tasks"}
 TOP = {*DATA, *FEATURES, *TASKS, "studies", "reports"}
 
 # Package or module directly below sercl -> what it may import; "sercl" itself is the version.
@@ -29,6 +30,7 @@ LAYERS: dict[str, set[str]] = {
     "corpora": CORPORA,
     "audio": AUDIO,
     "metrics": METRICS,
+    "diarization": DIARIZATION,
     "data": DATA,
     "models": MODELS,
     "features": FEATURES,

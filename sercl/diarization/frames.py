@@ -1,0 +1,91 @@
+"""From labels of frames to segments in time, and back. No torch here."""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby, pairwise
+from typing import TypeVar
+
+from sercl.corpora.base import Segment
+
+Label = TypeVar("Label")
+
+
+def runs(labels: Iterable[Label]) -> list[tuple[int, int, Label]]:
+    """Return `(first, last + 1, label)` of every run of equal labels."""
+    found: list[tuple[int, int, Label]] = []
+    for label, run in groupby(labels):
+        first = found[-1][1] if found else 0
+        found.append((first, first + sum(1 for _ in run), label))
+    return found
+
+
+def frames_to_segments(
+    labels: Sequence[str], window: float, stride: float, duration: float | None = None
+) -> list[Segment]:
+    """Turn one label per frame into segments, as SpeechBrain's EDER does.
+
+    Frame i covers `i * stride` to `i * stride + window`. Equal neighbours merge, and the overlap of unequal
+    ones is split in half. Neutral segments are spelt out.
+
+    Args:
+        labels: Emotion of each frame.
+        window: Length of a frame in s.
+        stride: Seconds from one frame to the next. Where it exceeds `window`, the gaps stay open.
+        duration: Length of the recording in s: the last segment then reaches to its end. None leaves the tail
+            that no frame covers open.
+
+    Returns:
+        Segments in order, without overlap; none for no frame.
+    """
+    open_gaps = window < stride - 1e-9
+    edges = _separate(labels, window, stride) if open_gaps else _joined(labels, window, stride)
+    segments = [Segment(start, end, emotion) for start, end, emotion in edges]
+    if duration is None or not segments:
+        return segments
+    kept = [segment for segment in segments if segment.start < duration]
+    *before, last = kept
+    return [*before, Segment(last.start, duration, last.emotion)]
+
+
+def segments_to_frames(
+    segments: Iterable[Segment], count: int, stride: float, blank: str = "neutral"
+) -> list[str]:
+    """Return the emotion at the middle of each frame: of the stretch `i * stride` to `(i + 1) * stride`.
+
+    Args:
+        segments: Without overlap, in s.
+        count: Number of frames.
+        stride: Seconds from one frame to the next.
+        blank: Emotion of frames that no segment covers.
+    """
+    labels = [blank] * count
+    for segment in segments:
+        # Middle i is at (i + 0.5) * stride; a middle on a boundary belongs to what begins there.
+        first = max(0, _first_middle(segment.start, stride))
+        for index in range(first, min(count, _first_middle(segment.end, stride))):
+            labels[index] = segment.emotion
+    return labels
+
+
+def _joined(labels: Sequence[str], window: float, stride: float) -> Iterator[tuple[float, float, str]]:
+    found = runs(labels)
+    if not found:
+        return
+    middle_of_overlap = (window - stride) / 2
+    changes = [first * stride + middle_of_overlap for first, _, _ in found[1:]]
+    bounds = [0.0, *changes, (found[-1][1] - 1) * stride + window]
+    for (start, end), (_, _, emotion) in zip(pairwise(bounds), found, strict=True):
+        yield start, end, emotion
+
+
+def _separate(labels: Sequence[str], window: float, stride: float) -> Iterator[tuple[float, float, str]]:
+    for index, emotion in enumerate(labels):
+        yield index * stride, index * stride + window, emotion
+
+
+def _first_middle(time: float, stride: float) -> int:
+    """Return the first frame whose middle is at `time` (s) or later."""
+    position = time / stride - 0.5
+    whole = round(position)
+    # 0.29 / 0.02 is a little less than 14.5, whose middle it is.
+    return whole if abs(position - whole) < 1e-6 else math.ceil(position)

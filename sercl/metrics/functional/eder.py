@@ -1,0 +1,238 @@
+"""Emotion diarization error rate (EDER), its parts, and what belongs beside it.
+
+All of it follows from how long each emotion of the reference was called which emotion: a time confusion
+`[..., classes, classes + 1]` in seconds, rows the reference, columns the hypothesis. The last column is time
+for which the hypothesis says nothing, and is zero unless that is asked to count as an error. Matrices of
+several recordings add up.
+
+EDER = (missed emotion + false alarm + confusion) / duration, without a collar (Wang et al. 2023, "Speech
+Emotion Diarization"). What no event covers is neutral, in the reference and in the hypothesis: a file without
+events, an empty prediction and a tail that no frame reaches are all neutral.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from sercl.errors import SegmentError, UnknownNameError, UsageError
+from sercl.metrics.functional.classification import recall, uar
+from sercl.metrics.functional.timeline import Labelled, Stretch, cut, events, timeline
+
+NEUTRAL = "neutral"
+UNCOVERED = ("neutral", "error")
+
+
+class ErrorParts(NamedTuple):
+    """Shares of the duration, `[...]` each, 0 to 1: their sum is the EDER.
+
+    Attributes:
+        missed: Emotion of the reference that was called neutral.
+        false_alarm: Neutral of the reference that was called an emotion.
+        confusion: Emotion that was called another emotion.
+    """
+
+    missed: Tensor
+    false_alarm: Tensor
+    confusion: Tensor
+
+
+def time_confusion(
+    reference: Iterable[Labelled],
+    hypothesis: Iterable[Labelled],
+    duration: float,
+    classes: Sequence[str],
+    uncovered: str = "neutral",
+) -> Tensor:
+    """Measure how long each class of the reference was called which class.
+
+    Args:
+        reference: True segments of one recording, without overlap; neutral ones may be left out.
+        hypothesis: Segments to be judged, without overlap; what lies beyond the recording is cut.
+        duration: Length of the recording in s.
+        classes: Class names, "neutral" among them.
+        uncovered: What time without any hypothesis segment counts as: "neutral", or "error", which then
+            needs neutral segments to be spelt out. SpeechBrain's EDER counts the tail that no frame covers
+            as an error.
+
+    Returns:
+        `[classes, classes + 1]` float64 seconds, see the module; its sum is `duration`.
+
+    Raises:
+        SegmentError: For a duration of 0 or less, or segments that overlap or lie outside the recording.
+        UnknownNameError: For an emotion that is not in `classes`, or `uncovered` of another value.
+    """
+    if uncovered not in UNCOVERED:
+        raise UnknownNameError("uncovered", uncovered, UNCOVERED)
+    if not duration > 0:
+        raise SegmentError(f"a recording of {duration:g} s has no time to be judged.")
+    truth = timeline(reference, duration)
+    guess = cut(timeline(hypothesis), duration)
+    edges = np.unique([0.0, duration, *(edge for s in (*truth, *guess) for edge in (s.start, s.end))])
+    middles, lengths = (edges[1:] + edges[:-1]) / 2, np.diff(edges)
+    neutral = _neutral(classes)
+    rows = _labels_at(middles, truth, classes, neutral)
+    columns = _labels_at(middles, guess, classes, neutral if uncovered == "neutral" else len(classes))
+    confusion = np.zeros((len(classes), len(classes) + 1))
+    np.add.at(confusion, (rows, columns), lengths)
+    return torch.from_numpy(confusion)
+
+
+def error_parts(confusion: Tensor, neutral: int) -> ErrorParts:
+    """Return the three parts of the EDER of time confusions `[..., classes, classes + 1]`, as shares of time.
+
+    Args:
+        confusion: See the module.
+        neutral: Index of the neutral class. Uncovered time, where it counts, is missed emotion or a false
+            alarm.
+    """
+    total = confusion.sum(dim=(-2, -1))
+    uncovered = confusion[..., -1]
+    emotional = torch.arange(confusion.shape[-2], device=confusion.device) != neutral
+    missed = (confusion[..., neutral] + uncovered)[..., emotional].sum(dim=-1)
+    false_alarm = confusion[..., neutral, :-1][..., emotional].sum(dim=-1) + uncovered[..., neutral]
+    inner = confusion[..., :-1][..., emotional, :][..., emotional]
+    confused = inner.sum(dim=(-2, -1)) - inner.diagonal(dim1=-2, dim2=-1).sum(dim=-1)
+    return ErrorParts(missed / total, false_alarm / total, confused.clamp(min=0) / total)
+
+
+def eder(confusion: Tensor, neutral: int) -> Tensor:
+    """Return the EDER `[...]`, 0 to 1, of time confusions `[..., classes, classes + 1]`.
+
+    Of the matrices of single recordings it is the EDER of each, whose mean is the figure usually published;
+    of their sum it is the time-weighted EDER.
+    """
+    return sum(error_parts(confusion, neutral), start=torch.zeros(())).clamp(max=1.0)
+
+
+def eder_by_emotion(confusions: Tensor, classes: Sequence[str]) -> dict[str, Tensor]:
+    """Return the mean EDER of the recordings that hold each emotion, in class order.
+
+    A recording with several emotions counts for each of them; "neutral" stands for recordings without event.
+    NaN where there is no such recording.
+
+    Args:
+        confusions: `[recordings, classes, classes + 1]`.
+        classes: Class names.
+    """
+    neutral = _neutral(classes)
+    each = eder(confusions, neutral)
+    holds = confusions.sum(dim=-1) > 0
+    emotional = torch.arange(len(classes)) != neutral
+    holds[:, neutral] = ~holds[:, emotional].any(dim=1)
+    return {name: each[holds[:, index]].mean() for index, name in enumerate(classes)}
+
+
+class Boundaries(NamedTuple):
+    """How well events are placed in one recording.
+
+    Attributes:
+        errors: Distances in s between the boundaries of found events and those of their counterparts.
+        events: Events in the reference.
+        found: Of these, how many have a counterpart: an event of the same emotion that overlaps them.
+    """
+
+    errors: tuple[float, ...]
+    events: int
+    found: int
+
+
+def boundaries(reference: Iterable[Labelled], hypothesis: Iterable[Labelled], duration: float) -> Boundaries:
+    """Measure how far the boundaries of the hypothesis are from those of the reference.
+
+    Events of one emotion are paired one to one so that they overlap the longest. Starts at 0 and ends at
+    `duration` in the reference are edges of the recording, not boundaries, and are not measured.
+
+    Args:
+        reference: True segments of one recording.
+        hypothesis: Segments to be judged.
+        duration: Length of the recording in s.
+
+    Raises:
+        SegmentError: As `time_confusion`.
+    """
+    truth = events(timeline(reference, duration))
+    guess = events(cut(timeline(hypothesis), duration))
+    overlaps = np.array([[_overlap(one, other) for other in guess] for one in truth])
+    if not overlaps.size:
+        return Boundaries((), len(truth), 0)
+    pairs = [(i, j) for i, j in zip(*linear_sum_assignment(-overlaps), strict=True) if overlaps[i, j] > 0]
+    errors = [
+        abs(there - here)
+        for i, j in pairs
+        for here, there in ((truth[i].start, guess[j].start), (truth[i].end, guess[j].end))
+        if 0 < here < duration
+    ]
+    return Boundaries(tuple(errors), len(truth), len(pairs))
+
+
+def scores(confusions: Tensor, placed: Tensor, classes: Sequence[str]) -> dict[str, Tensor]:
+    """Return every score by name.
+
+    Args:
+        confusions: `[recordings, classes, classes + 1]` time confusions.
+        placed: `[recordings, 4]`: sum of the boundary errors in s, their number, events, events found (see
+            `boundaries`).
+        classes: Class names, "neutral" among them.
+
+    Returns:
+        Scalars, NaN where the data cannot tell: "eder" (mean over recordings) and its parts "missed",
+        "false_alarm" and "confusion"; "eder_time" (weighted by time); "eder/<class>"; "uar" and
+        "recall/<class>" over all time, the limit of the frame-level recall for short frames;
+        "boundary_error" in s; "events_found", the share of events with a counterpart.
+    """
+    if not len(confusions):
+        raise UsageError("diarization scores: there is no recording to judge.")
+    neutral = _neutral(classes)
+    summed, sums = confusions.sum(dim=0), placed.sum(dim=0)
+    parts = {name: part.mean() for name, part in error_parts(confusions, neutral)._asdict().items()}
+    each = {f"eder/{name}": value for name, value in eder_by_emotion(confusions, classes).items()}
+    recalls = {f"recall/{name}": value for name, value in zip(classes, recall(summed), strict=True)}
+    return {
+        "eder": eder(confusions, neutral).mean(),
+        **parts,
+        "eder_time": eder(summed, neutral),
+        **each,
+        "uar": uar(summed),
+        **recalls,
+        "boundary_error": sums[0] / sums[1],
+        "events_found": sums[3] / sums[2],
+    }
+
+
+def _neutral(classes: Sequence[str]) -> int:
+    if NEUTRAL not in classes:
+        raise UsageError(
+            f"diarization needs the class {NEUTRAL!r}: what is no event is neutral. The classes are "
+            f"{', '.join(classes)}; choose labels that hold it."
+        )
+    return list(classes).index(NEUTRAL)
+
+
+def _labels_at(
+    times: NDArray[np.float64], stretches: Sequence[Stretch], classes: Sequence[str], blank: int
+) -> NDArray[np.int64]:
+    """Return the class index at each time (s), `blank` where no stretch covers it."""
+    codes = np.array([*(_index(stretch.emotion, classes) for stretch in stretches), blank])
+    starts = np.array([stretch.start for stretch in stretches])
+    ends = np.array([*(stretch.end for stretch in stretches), -np.inf])
+    # Before the first start the place is -1: the last entry, which covers nothing.
+    place = np.searchsorted(starts, times, side="right") - 1
+    labels: NDArray[np.int64] = np.where(times < ends[place], codes[place], blank)
+    return labels
+
+
+def _index(emotion: str, classes: Sequence[str]) -> int:
+    if emotion not in classes:
+        raise UnknownNameError("emotion", emotion, classes, "Choose labels that hold every event's emotion.")
+    return list(classes).index(emotion)
+
+
+def _overlap(one: Stretch, other: Stretch) -> float:
+    if one.emotion != other.emotion:
+        return 0.0
+    return max(0.0, min(one.end, other.end) - max(one.start, other.start))

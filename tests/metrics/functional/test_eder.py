@@ -1,0 +1,199 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sercl.corpora.base import Segment
+from sercl.errors import SegmentError, UnknownNameError, UsageError
+from sercl.metrics.functional.eder import (
+    boundaries,
+    eder,
+    eder_by_emotion,
+    error_parts,
+    scores,
+    time_confusion,
+)
+
+CLASSES = ("angry", "happy", "neutral", "sad", "surprised")
+NEUTRAL = 2
+DURATION = 10.0
+
+
+@st.composite
+def segment_lists(draw):
+    """Segments without overlap within 10 s, some of them neutral, with gaps."""
+    edges = sorted(draw(st.sets(st.integers(0, 1000), max_size=12)))
+    return [
+        Segment(start / 100, end / 100, draw(st.sampled_from(CLASSES)))
+        for start, end in zip(edges[::2], edges[1::2], strict=False)
+    ]
+
+
+def judged(reference, hypothesis, duration=DURATION, **options):
+    return time_confusion(reference, hypothesis, duration, CLASSES, **options)
+
+
+def rate(reference, hypothesis, duration=DURATION):
+    return eder(judged(reference, hypothesis, duration), NEUTRAL).item()
+
+
+def by_milliseconds(reference, hypothesis):
+    """An independent count: which label holds in the middle of every millisecond."""
+    times = (np.arange(10_000) + 0.5) / 1000
+    rows = np.full((2, len(times)), "neutral", dtype=object)
+    for row, segments in zip(rows, (reference, hypothesis), strict=True):
+        for segment in segments:
+            row[(times > segment.start) & (times < segment.end)] = segment.emotion
+    truth, guess = rows
+    missed = np.mean((truth != "neutral") & (guess == "neutral"))
+    false_alarm = np.mean((truth == "neutral") & (guess != "neutral"))
+    confused = np.mean((truth != guess) & (truth != "neutral") & (guess != "neutral"))
+    return missed, false_alarm, confused
+
+
+@given(segment_lists(), segment_lists())
+def test_parts_agree_with_a_count_of_milliseconds(reference, hypothesis):
+    parts = error_parts(judged(reference, hypothesis), NEUTRAL)
+    assert [part.item() for part in parts] == pytest.approx(by_milliseconds(reference, hypothesis), abs=1e-9)
+    assert rate(reference, hypothesis) == pytest.approx(sum(part.item() for part in parts))
+
+
+@given(segment_lists(), segment_lists())
+def test_it_lies_between_0_and_1_and_is_0_for_itself(reference, hypothesis):
+    assert 0 <= rate(reference, hypothesis) <= 1
+    assert rate(reference, reference) == 0
+    assert judged(reference, hypothesis).sum().item() == pytest.approx(DURATION)
+
+
+@given(segment_lists(), segment_lists())
+def test_swapping_turns_missed_emotion_into_false_alarm(one, other):
+    there, back = (error_parts(judged(*pair), NEUTRAL) for pair in ((one, other), (other, one)))
+    assert there.missed.item() == pytest.approx(back.false_alarm.item())
+    assert there.false_alarm.item() == pytest.approx(back.missed.item())
+    assert there.confusion.item() == pytest.approx(back.confusion.item())
+
+
+@given(segment_lists(), segment_lists(), st.floats(0.1, 0.9))
+def test_splitting_segments_changes_nothing(reference, hypothesis, share):
+    def split(segments):
+        for segment in segments:
+            middle = segment.start + share * (segment.end - segment.start)
+            yield Segment(segment.start, middle, segment.emotion)
+            yield Segment(middle, segment.end, segment.emotion)
+
+    pieces = list(split(reference)), list(split(hypothesis))
+    assert rate(*pieces) == pytest.approx(rate(reference, hypothesis))
+    ours, theirs = boundaries(*pieces, DURATION), boundaries(reference, hypothesis, DURATION)
+    assert (ours.events, ours.found) == (theirs.events, theirs.found)
+
+
+@given(segment_lists(), segment_lists())
+def test_neutral_may_be_spelt_out_or_left_out(reference, hypothesis):
+    def without_neutral(segments):
+        return [segment for segment in segments if segment.emotion != "neutral"]
+
+    bare = rate(without_neutral(reference), without_neutral(hypothesis))
+    assert rate(reference, hypothesis) == pytest.approx(bare)
+
+
+SAD, ALL_SAD = [Segment(2, 6, "sad")], [Segment(0, 10, "sad")]
+
+
+@pytest.mark.parametrize(
+    ("reference", "hypothesis", "parts"),
+    [
+        (SAD, [], (0.4, 0, 0)),
+        ([], SAD, (0, 0.4, 0)),
+        ([], [], (0, 0, 0)),
+        (ALL_SAD, [], (1, 0, 0)),
+        (ALL_SAD, [Segment(0, 10, "angry")], (0, 0, 1)),
+        (SAD, ALL_SAD, (0, 0.6, 0)),
+        ([*SAD, Segment(7, 8, "happy")], [Segment(3, 7.5, "sad")], (0.15, 0.1, 0.05)),
+    ],
+)
+def test_what_other_implementations_leave_undefined(reference, hypothesis, parts):
+    found = error_parts(judged(reference, hypothesis), NEUTRAL)
+    assert [part.item() for part in found] == pytest.approx(parts)
+
+
+def test_labels_match_by_their_full_names():
+    assert rate([Segment(0, 10, "surprised")], [Segment(0, 10, "sad")]) == 1
+
+
+def test_a_tail_without_segment_is_neutral_unless_it_counts_as_an_error():
+    hypothesis = [Segment(0, 2, "neutral"), Segment(2, 6, "sad"), Segment(6, 9, "neutral")]
+    assert rate(SAD, hypothesis) == 0
+    strict = error_parts(judged(SAD, hypothesis, uncovered="error"), NEUTRAL)
+    assert [part.item() for part in strict] == pytest.approx([0, 0.1, 0])
+    emotional = error_parts(judged([Segment(8, 10, "sad")], hypothesis[:1], uncovered="error"), NEUTRAL)
+    assert [part.item() for part in emotional] == pytest.approx([0.2, 0.6, 0])
+    with pytest.raises(UnknownNameError, match=r"uncovered 'wrong'.*neutral, error"):
+        judged(SAD, hypothesis, uncovered="wrong")
+
+
+def test_what_lies_beyond_the_recording_is_cut_in_the_hypothesis_and_refused_in_the_reference():
+    assert rate(SAD, [*SAD, Segment(9, 12, "neutral"), Segment(12, 13, "sad")]) == 0
+    with pytest.raises(SegmentError, match="overruns the recording, which is 5 s long"):
+        judged(SAD, [], 5.0)
+    with pytest.raises(SegmentError, match="0 s"):
+        judged([], [], 0.0)
+
+
+def test_emotions_and_classes_must_be_known():
+    with pytest.raises(UnknownNameError, match=r"emotion 'bored'.*angry, happy"):
+        judged([Segment(0, 1, "bored")], [])
+    with pytest.raises(UnknownNameError, match="emotion 'bored'"):
+        judged([], [Segment(0, 1, "bored")])
+    with pytest.raises(UsageError, match="needs the class 'neutral'"):
+        time_confusion([], [], 1.0, ["angry", "sad"])
+
+
+def test_mean_and_time_weighted_rates_differ():
+    confusions = torch.stack([judged(SAD, [], 10.0), judged([], [], 30.0)])
+    assert eder(confusions, NEUTRAL).tolist() == pytest.approx([0.4, 0])
+    assert eder(confusions.sum(0), NEUTRAL).item() == pytest.approx(0.1)
+
+
+def test_the_rate_of_each_emotion_is_that_of_the_recordings_that_hold_it():
+    both = [Segment(0, 1, "angry"), Segment(2, 4, "sad")]
+    confusions = torch.stack([judged(SAD, []), judged(both, []), judged([], [Segment(0, 1, "sad")])])
+    rates = {name: value.item() for name, value in eder_by_emotion(confusions, CLASSES).items()}
+    assert rates["sad"] == pytest.approx(0.35)
+    assert rates["angry"] == pytest.approx(0.3)
+    assert rates["neutral"] == pytest.approx(0.1)
+    assert math.isnan(rates["happy"])
+
+
+def test_boundaries_of_paired_events():
+    reference = [Segment(1, 2, "sad"), Segment(3, 5, "sad"), Segment(6, 7, "angry")]
+    hypothesis = [Segment(1.1, 1.9, "sad"), Segment(1.95, 5.2, "sad"), Segment(6, 7, "happy")]
+    placed = boundaries(reference, hypothesis, DURATION)
+    assert (placed.events, placed.found) == (3, 2)
+    assert sorted(placed.errors) == pytest.approx([0.1, 0.1, 0.2, 1.05])
+
+
+def test_edges_of_the_recording_are_no_boundaries():
+    assert boundaries(ALL_SAD, ALL_SAD, DURATION) == ((), 1, 1)
+    placed = boundaries([Segment(0, 4, "sad")], [Segment(0.5, 4.25, "sad")], DURATION)
+    assert placed.errors == pytest.approx((0.25,))
+    assert boundaries(SAD, [], DURATION) == ((), 1, 0)
+    assert boundaries([], SAD, DURATION) == ((), 0, 0)
+
+
+def test_scores_by_name():
+    confusions = torch.stack([judged(SAD, [Segment(2.5, 6, "sad")]), judged([Segment(0, 5, "angry")], [])])
+    placed = torch.tensor([[0.5, 2, 1, 1], [0.0, 0, 1, 0]])
+    found = {name: value.item() for name, value in scores(confusions, placed, CLASSES).items()}
+    assert found["eder"] == pytest.approx(0.275)
+    assert found["missed"] + found["false_alarm"] + found["confusion"] == pytest.approx(found["eder"])
+    assert found["eder_time"] == pytest.approx(0.275)
+    assert found["eder/angry"] == pytest.approx(0.5)
+    assert found["recall/sad"] == pytest.approx(3.5 / 4)
+    assert found["uar"] == pytest.approx((3.5 / 4 + 0 + 1) / 3)
+    assert found["boundary_error"] == pytest.approx(0.25)
+    assert found["events_found"] == pytest.approx(0.5)
+    with pytest.raises(UsageError, match="no recording"):
+        scores(confusions[:0], placed[:0], CLASSES)

@@ -1,0 +1,55 @@
+import pytest
+import torch
+
+from sercl.corpora.base import Segment
+from sercl.errors import UsageError
+from sercl.metrics.eder import DiarizationMetrics
+from sercl.metrics.functional import eder as functional
+
+CLASSES = ("angry", "happy", "neutral", "sad")
+RECORDINGS = [
+    ([Segment(1, 2, "sad")], [Segment(1.2, 2.5, "sad")], 4.0),
+    ([], [Segment(0, 1, "angry")], 3.0),
+    ([Segment(0, 2, "happy"), Segment(3, 4, "angry")], [], 8.0),
+]
+
+
+def test_it_holds_what_the_functions_compute():
+    metrics = DiarizationMetrics(CLASSES)
+    for recording in RECORDINGS:
+        metrics.update(*recording)
+    confusions = torch.stack([functional.time_confusion(*recording, CLASSES) for recording in RECORDINGS])
+    placed = []
+    for recording in RECORDINGS:
+        errors, events, found = functional.boundaries(*recording)
+        placed.append([sum(errors), len(errors), events, found])
+    expected = functional.scores(confusions, torch.tensor(placed), CLASSES)
+    found = metrics.compute()
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name].double(), value.double(), equal_nan=True, rtol=1e-6, atol=1e-6)
+
+
+def test_processes_are_joined_recording_by_recording():
+    whole, one, other = (DiarizationMetrics(CLASSES) for _ in range(3))
+    for number, recording in enumerate(RECORDINGS):
+        whole.update(*recording)
+        (one if number % 2 else other).update(*recording)
+    one.confusions += other.confusions
+    one.placed += other.placed
+    assert one.compute()["eder"] == pytest.approx(whole.compute()["eder"].item())
+
+
+def test_the_tail_can_count():
+    strict = DiarizationMetrics(CLASSES, uncovered="error")
+    strict.update([], [Segment(0, 1, "neutral")], 2.0)
+    assert strict.compute()["eder"].item() == pytest.approx(0.5)
+
+
+@pytest.mark.filterwarnings("ignore:The ``compute`` method:UserWarning")
+def test_nothing_seen_is_an_error_and_reset_forgets():
+    metrics = DiarizationMetrics(CLASSES)
+    metrics.update(*RECORDINGS[0])
+    metrics.reset()
+    with pytest.raises(UsageError, match="no recording"):
+        metrics.compute()
