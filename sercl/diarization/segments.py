@@ -1,0 +1,80 @@
+"""What is said of one recording: its segments. No torch here."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from sercl.corpora.base import Segment
+from sercl.corpora.labels import LabelScheme
+from sercl.errors import SegmentError, UnknownNameError
+
+NEUTRAL = "neutral"
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredSegment(Segment):
+    """A segment with the confidence, 0 to 1, that it is of its emotion; None where nobody said."""
+
+    confidence: float | None = None
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """The segments of one recording.
+
+    Attributes:
+        id: Name of the recording; by convention its file's stem.
+        segments: In order of time, without overlap, in s. Neutral ones may be spelt out or left out.
+        duration: Length of the recording in s, None where unknown.
+    """
+
+    id: str
+    segments: tuple[Segment, ...]
+    duration: float | None = None
+
+    @property
+    def events(self) -> tuple[Segment, ...]:
+        """The segments that are not neutral."""
+        return tuple(segment for segment in self.segments if segment.emotion != NEUTRAL)
+
+    @property
+    def end(self) -> float:
+        """The duration, or where that is unknown the end of the last segment, in s."""
+        return self.duration or max((segment.end for segment in self.segments), default=0.0)
+
+
+def filled(segments: Iterable[Segment], duration: float) -> tuple[Segment, ...]:
+    """Return the segments of a recording with neutral ones, without confidence, in every gap.
+
+    Args:
+        segments: In order, without overlap, in s.
+        duration: Length of the recording in s.
+    """
+    whole: list[Segment] = []
+    time = 0.0
+    for segment in segments:
+        if segment.start > time:
+            whole.append(ScoredSegment(time, segment.start, NEUTRAL))
+        whole.append(segment)
+        time = segment.end
+    if time < duration:
+        whole.append(ScoredSegment(time, duration, NEUTRAL))
+    return tuple(whole)
+
+
+def in_classes(segments: Iterable[Segment], scheme: LabelScheme) -> tuple[Segment, ...]:
+    """Return the segments with the names of their classes in place of their emotions.
+
+    Raises:
+        SegmentError: For an emotion that the scheme has no class for; nothing is dropped.
+    """
+    renamed = []
+    for index, segment in enumerate(segments):
+        found = scheme.index(segment.emotion)
+        if found is None:
+            legal = [emotion for name in scheme.classes for emotion in scheme.members[name]]
+            error = UnknownNameError(
+                "emotion", segment.emotion, legal, "Choose labels with a class for it, or mend the segment."
+            )
+            raise SegmentError(f"{segment.start:g} s to {segment.end:g} s: {error}", index) from error
+        renamed.append(replace(segment, emotion=scheme.classes[found]))
+    return tuple(renamed)
