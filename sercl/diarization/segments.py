@@ -9,6 +9,8 @@ from sercl.errors import SegmentError, UnknownNameError
 
 NEUTRAL = "neutral"
 
+_ROUNDING = 1e-6  # s
+
 
 @dataclass(frozen=True, slots=True)
 class ScoredSegment(Segment):
@@ -52,11 +54,11 @@ def filled(segments: Iterable[Segment], duration: float) -> tuple[Segment, ...]:
     whole: list[Segment] = []
     time = 0.0
     for segment in segments:
-        if segment.start > time:
+        if segment.start - time > _ROUNDING:
             whole.append(ScoredSegment(time, segment.start, NEUTRAL))
         whole.append(segment)
         time = segment.end
-    if time < duration:
+    if duration - time > _ROUNDING:
         whole.append(ScoredSegment(time, duration, NEUTRAL))
     return tuple(whole)
 

@@ -1,0 +1,44 @@
+"""Audacity's label track: `start TAB end TAB emotion`, one segment a line; one recording a file."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from sercl.diarization.formats.rows import NO_NAMES, Names, Row, annotations
+from sercl.diarization.formats.text import read_text
+from sercl.diarization.segments import Annotation
+from sercl.errors import SegmentError
+from sercl.files import write_text
+
+_FREQUENCIES = "\\"  # a second line of a label, with the frequencies that were selected
+
+
+def read(path: Path, names: Names = NO_NAMES) -> list[Annotation]:
+    """Read a label track; the recording is called as the file. It holds no duration and no confidence.
+
+    Raises:
+        SegmentError: With file and line.
+    """
+    found = annotations(path, _rows(path), {}, names)
+    return found or [Annotation(path.stem, ())]
+
+
+def write(item: Annotation, path: Path) -> None:
+    """Write the annotation of one recording.
+
+    Raises:
+        OutputError: Where the place cannot be written.
+    """
+    lines = (f"{segment.start:.6f}\t{segment.end:.6f}\t{segment.emotion}\n" for segment in item.segments)
+    write_text(path, "".join(lines))
+
+
+def _rows(path: Path) -> Iterator[Row]:
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
+        if not line.strip() or line.startswith(_FREQUENCIES):
+            continue
+        fields = line.split("\t")
+        if len(fields) != 3:
+            raise SegmentError(
+                f"{len(fields)} fields; a line is 'start TAB end TAB emotion'.", path=path, line=number
+            )
+        yield Row(path.stem, fields[0], fields[1], fields[2].strip(), None, number)

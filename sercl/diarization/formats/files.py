@@ -1,0 +1,126 @@
+"""Which formats of segment files there are, and which one a file is of."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from sercl.diarization.formats import audacity, csvfile, jsonfile, rttm, textgrid
+from sercl.diarization.formats.rows import NO_NAMES, Names
+from sercl.diarization.segments import Annotation
+from sercl.errors import SegmentError, UnknownNameError
+
+Read = Callable[[Path, Names], list[Annotation]]
+Write = Callable[[Sequence[Annotation], Path], list[Path]]
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format of segment files.
+
+    Attributes:
+        suffix: What its files end in.
+        read: File, names of labels -> annotations.
+        write: Annotations, path -> files written.
+    """
+
+    suffix: str
+    read: Read
+    write: Write
+
+
+def _together(write: Callable[[Sequence[Annotation], Path], None]) -> Write:
+    """Return a writer of formats whose files hold several recordings."""
+
+    def write_all(items: Sequence[Annotation], path: Path) -> list[Path]:
+        write(items, path)
+        return [path]
+
+    return write_all
+
+
+def _one_by_one(write: Callable[[Annotation, Path], None], suffix: str) -> Write:
+    """Return a writer of formats whose files hold one recording: a folder is filled where there are more."""
+
+    def write_each(items: Sequence[Annotation], path: Path) -> list[Path]:
+        alone = len(items) == 1 and path.suffix.lower() == suffix.lower()
+        files = [path] if alone else [path / f"{item.id}{suffix}" for item in items]
+        for item, file in zip(items, files, strict=True):
+            write(item, file)
+        return files
+
+    return write_each
+
+
+FORMATS: Mapping[str, Format] = MappingProxyType(
+    {
+        "json": Format(".json", jsonfile.read, _together(jsonfile.write)),
+        "rttm": Format(".rttm", rttm.read, _together(rttm.write)),
+        "textgrid": Format(".TextGrid", textgrid.read, _one_by_one(textgrid.write, ".TextGrid")),
+        "audacity": Format(".txt", audacity.read, _one_by_one(audacity.write, ".txt")),
+        "csv": Format(".csv", csvfile.read, _together(csvfile.write)),
+    }
+)
+"""Every format by its name."""
+
+
+def read_segments(path: Path | str, format: str | None = None, names: Names = NO_NAMES) -> list[Annotation]:
+    """Read the segments of one recording or of several.
+
+    Args:
+        path: A file, or a folder whose files of known suffix are read, in order of their names.
+        format: A name of `FORMATS`; None goes by the suffix.
+        names: A tool's own labels -> emotions, for labels that are no common word for one.
+
+    Raises:
+        SegmentError: With file and line, for what cannot be read or cannot be; also for a folder without
+            segment files, and for a recording that stands in two files.
+        UnknownNameError: For a format or suffix that is not known.
+    """
+    place = Path(path)
+    if not place.is_dir():
+        return _format(place, format).read(place, names)
+    suffixes = {kind.suffix.lower() for name, kind in FORMATS.items() if format in (None, name)}
+    files = sorted(file for file in place.iterdir() if file.suffix.lower() in suffixes)
+    if not files:
+        raise SegmentError(f"holds no segment file ({', '.join(sorted(suffixes))}).", path=place)
+    found: dict[str, Path] = {}
+    items = []
+    for file in files:
+        for item in _format(file, format).read(file, names):
+            if found.setdefault(item.id, file) != file:
+                raise SegmentError(f"recording {item.id!r} stands in {found[item.id].name} too.", path=file)
+            items.append(item)
+    return items
+
+
+def write_segments(items: Sequence[Annotation], path: Path | str, format: str | None = None) -> list[Path]:
+    """Write the segments of one recording or of several.
+
+    Args:
+        items: What is written.
+        path: The file. Where a format's files hold one recording, `path` is a folder, whose files are called
+            as the recordings, unless there is one recording and `path` ends in the format's suffix.
+        format: A name of `FORMATS`; None goes by the suffix.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        UnknownNameError: For a format or suffix that is not known.
+        SegmentError: For something that the format cannot hold.
+        OutputError: Where the place cannot be written.
+    """
+    return _format(Path(path), format).write(items, Path(path))
+
+
+def _format(path: Path, name: str | None) -> Format:
+    if name is not None:
+        if name not in FORMATS:
+            raise UnknownNameError("segment format", name, FORMATS)
+        return FORMATS[name]
+    for kind in FORMATS.values():
+        if path.suffix.lower() == kind.suffix.lower():
+            return kind
+    legal = [f"{kind.suffix} ({name})" for name, kind in FORMATS.items()]
+    raise UnknownNameError("segment file", path.name, legal, "Or name the format.")

@@ -1,0 +1,125 @@
+"""What every reader of segment files shares: rows of a file -> checked annotations."""
+
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
+from sercl.corpora.emotion_names import to_emotion
+from sercl.diarization.segments import Annotation, ScoredSegment
+from sercl.errors import SegmentError, UnknownNameError
+from sercl.metrics.functional.timeline import timeline
+
+Names = Mapping[str, str]
+"""A tool's own label -> emotion, for labels that are no common word for one ("n" -> "neutral")."""
+
+NO_NAMES: Names = MappingProxyType({})
+
+_MICROSECONDS = 6
+
+
+class Row(NamedTuple):
+    """One segment as a file states it.
+
+    Attributes:
+        id: Recording.
+        start: As written, in s.
+        end: As written, in s.
+        label: As written.
+        confidence: As written, None or "" for none.
+        line: 1-based, None in formats without lines.
+    """
+
+    id: str
+    start: object
+    end: object
+    label: str
+    confidence: object = None
+    line: int | None = None
+
+
+def annotations(
+    path: Path, rows: Iterable[Row], durations: Mapping[str, float], names: Names = NO_NAMES
+) -> list[Annotation]:
+    """Check the rows of a file and gather them by recording, in the order in which they come up.
+
+    Args:
+        path: The file, for messages.
+        rows: Its segments, in any order.
+        durations: Recording -> length in s, where the file says; recordings without segments stand here only.
+        names: A tool's own labels.
+
+    Raises:
+        SegmentError: With file and line, for a bad number or label, and for segments that cannot be.
+    """
+    by_id: dict[str, list[Row]] = {id: [] for id in durations}
+    for row in rows:
+        by_id.setdefault(row.id, []).append(row)
+    return [_annotation(path, id, rows, durations.get(id), names) for id, rows in by_id.items()]
+
+
+def seconds(value: object, what: str) -> float:
+    """Return a time in s, rounded to microseconds.
+
+    Raises:
+        SegmentError: For anything but a finite number.
+    """
+    number = _number(value)
+    if not math.isfinite(number):
+        raise SegmentError(f"{what} {value!r} is not a time. Give seconds, such as 1.25.")
+    return round(number, _MICROSECONDS)
+
+
+def written(time: float) -> str:
+    """Return a time in s as text, to the microsecond and without needless zeros."""
+    return f"{time:.{_MICROSECONDS}f}".rstrip("0").rstrip(".")
+
+
+def confidence_of(segment: object) -> float | None:
+    """Return the confidence of a segment, None for one that has none."""
+    return getattr(segment, "confidence", None)
+
+
+def _annotation(path: Path, id: str, rows: list[Row], duration: float | None, names: Names) -> Annotation:
+    segments = []
+    for row in rows:
+        try:
+            segments.append(_segment(row, names))
+        except SegmentError as error:
+            raise SegmentError(_named(row, error.message), path=path, line=row.line) from error
+    try:
+        timeline(segments, duration)
+    except SegmentError as error:
+        row = rows[error.index or 0]
+        raise SegmentError(_named(row, error.message), path=path, line=row.line) from error
+    return Annotation(id, tuple(sorted(segments, key=lambda segment: segment.start)), duration)
+
+
+def _segment(row: Row, names: Names) -> ScoredSegment:
+    try:
+        emotion = to_emotion(names.get(row.label, row.label))
+    except UnknownNameError as error:
+        raise SegmentError(str(error)) from error
+    start, end = seconds(row.start, "start"), seconds(row.end, "end")
+    return ScoredSegment(start, end, emotion, _confidence(row.confidence))
+
+
+def _confidence(value: object) -> float | None:
+    if value in (None, ""):
+        return None
+    number = _number(value)
+    if not 0 <= number <= 1:
+        raise SegmentError(f"confidence {value!r} is not a probability, 0 to 1.")
+    return number
+
+
+def _number(value: object) -> float:
+    try:
+        return float(str(value))
+    except ValueError:
+        return math.nan
+
+
+def _named(row: Row, message: str) -> str:
+    return message if row.line is not None else f"recording {row.id!r}: {message}"
