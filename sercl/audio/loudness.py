@@ -1,0 +1,74 @@
+"""Loudness of short pieces: K-weighted level, as in ITU-R BS.1770 but without its gate.
+
+The gate works on blocks of 0.4 s, which the pieces of a diarization clip need not have, and leaves out
+silence, which voice activity detection has taken off already.
+"""
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import sosfilt
+from torch import Tensor
+
+from sercl.audio.resample import SAMPLE_RATE
+
+# The analogue prototypes of the K filter, from which the table of BS.1770 for 48 kHz follows (De Man 2014,
+# "Evaluation of implementations of the EBU R128 loudness measurement").
+_SHELF_HZ, _SHELF_DB, _SHELF_Q, _SHELF_SLOPE = (
+    1681.9744509555319,
+    3.99984385397,
+    0.7071752369554193,
+    0.499666774155,
+)
+_HIGH_PASS_HZ, _HIGH_PASS_Q = 38.13547087613982, 0.5003270373253953
+_OFFSET = -0.691
+
+_SILENT = -100.0
+_MOST_GAIN = 30.0
+
+
+def loudness(waveform: Tensor) -> float:
+    """Return the K-weighted level of a clip in LUFS, at least -100.
+
+    Args:
+        waveform: `[n]` float32 at 16 kHz, n at least 1; of any length.
+    """
+    weighted = sosfilt(k_weighting(SAMPLE_RATE), waveform.numpy())
+    power = float(np.square(weighted).mean())
+    return max(_SILENT, _OFFSET + 10 * math.log10(power)) if power > 0 else _SILENT
+
+
+def matched(pieces: Sequence[Tensor]) -> list[Tensor]:
+    """Bring pieces to their mean loudness.
+
+    Args:
+        pieces: `[n]` float32 at 16 kHz each. Silent ones stay as they are; none is amplified or attenuated
+            by more than 30 dB.
+    """
+    levels = [loudness(piece) for piece in pieces]
+    audible = [level for level in levels if level > _SILENT]
+    if not audible:
+        return list(pieces)
+    target = sum(audible) / len(audible)
+    gains = [target - level if level > _SILENT else 0.0 for level in levels]
+    limited = [max(-_MOST_GAIN, min(_MOST_GAIN, gain)) for gain in gains]
+    return [piece * 10 ** (gain / 20) for piece, gain in zip(pieces, limited, strict=True)]
+
+
+@lru_cache
+def k_weighting(rate: int) -> NDArray[np.float64]:
+    """Return the K filter at a rate in Hz as two second-order sections, `[2, 6]`: shelf, then high pass."""
+    k, gain = math.tan(math.pi * _SHELF_HZ / rate), 10 ** (_SHELF_DB / 20)
+    middle, damping = gain**_SHELF_SLOPE * k / _SHELF_Q, k / _SHELF_Q
+    shelf = [gain + middle + k * k, 2 * (k * k - gain), gain - middle + k * k, *_poles(k, damping)]
+    k = math.tan(math.pi * _HIGH_PASS_HZ / rate)
+    # BS.1770 leaves the zeros of the high pass unscaled.
+    poles = np.array(_poles(k, k / _HIGH_PASS_Q))
+    return np.stack([np.array(shelf) / shelf[3], np.concatenate([[1.0, -2.0, 1.0], poles / poles[0]])])
+
+
+def _poles(k: float, damping: float) -> list[float]:
+    return [1 + damping + k * k, 2 * (k * k - 1), 1 - damping + k * k]

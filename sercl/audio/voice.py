@@ -1,0 +1,140 @@
+"""Where speech is: the Silero voice activity detector, whose model comes with its package."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from sercl.audio.resample import SAMPLE_RATE
+from sercl.errors import UsageError
+
+CHUNK = 512
+"""Samples that the detector judges at a time: 32 ms."""
+
+_BATCH_SECONDS = 480.0
+
+
+class Speech(NamedTuple):
+    """A stretch of speech, in s from the clip's start."""
+
+    start: float
+    end: float
+
+
+@dataclass(frozen=True)
+class VoiceConfig:
+    """What counts as speech.
+
+    Args:
+        threshold: Probability of speech, above 0 and below 1, over which a stretch of speech begins; it ends
+            0.15 lower.
+        min_speech: Shorter stretches are not speech, in s.
+        min_silence: Shorter pauses belong to the speech around them, in s.
+        pad: Added on both sides of every stretch, in s.
+
+    Raises:
+        UsageError: For a number out of its range.
+    """
+
+    threshold: float = 0.5
+    min_speech: float = 0.1
+    min_silence: float = 0.1
+    pad: float = 0.03
+
+    def __post_init__(self) -> None:
+        if not 0 < self.threshold < 1:
+            raise UsageError(f"voice.threshold is {self.threshold}; it must be above 0 and below 1.")
+        for name in ("min_speech", "min_silence", "pad"):
+            if not getattr(self, name) >= 0:
+                raise UsageError(f"voice.{name} is {getattr(self, name)}; it must be 0 or more (s).")
+
+
+class VoiceDetector:
+    """Finds speech in clips, several at a time; each clip's result is that of the clip alone.
+
+    Args:
+        config: What counts as speech.
+    """
+
+    def __init__(self, config: VoiceConfig = VoiceConfig()) -> None:
+        self.config = config
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The model is a compiled module that cannot be sent to a worker; it is loaded there anew.
+        return {"config": self.config}
+
+    @cached_property
+    def _model(self) -> Any:
+        threads = torch.get_num_threads()
+        try:
+            with warnings.catch_warnings():
+                # Its loader goes through two deprecated functions, of importlib and of torch.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                from silero_vad import load_silero_vad
+
+                return load_silero_vad()
+        finally:
+            torch.set_num_threads(threads)  # the package sets it to 1 for the whole process
+
+    @torch.inference_mode()
+    def probabilities(self, waveforms: Tensor) -> Tensor:
+        """Return the probability of speech in every chunk.
+
+        Args:
+            waveforms: `[batch, samples]` float32 at 16 kHz, on the CPU.
+
+        Returns:
+            `[batch, ceil(samples / CHUNK)]` float32; the last chunk is filled up with silence.
+        """
+        padded = torch.nn.functional.pad(waveforms, (0, -waveforms.shape[1] % CHUNK))
+        self._model.reset_states()
+        chunks = [self._model(chunk, SAMPLE_RATE) for chunk in torch.split(padded, CHUNK, dim=1)]
+        return torch.cat(chunks, dim=1) if chunks else padded
+
+    def speech(self, clips: Sequence[Tensor]) -> list[tuple[Speech, ...]]:
+        """Return the stretches of speech of every clip, in order.
+
+        Args:
+            clips: `[samples]` float32 at 16 kHz each.
+        """
+        found: dict[int, tuple[Speech, ...]] = {}
+        for batch in _batches(clips):
+            waveforms = torch.nn.utils.rnn.pad_sequence([clips[i] for i in batch], batch_first=True)
+            for index, row in zip(batch, self.probabilities(waveforms), strict=True):
+                found[index] = self._stretches(row, len(clips[index]))
+        return [found[index] for index in range(len(clips))]
+
+    def _stretches(self, probabilities: Tensor, samples: int) -> tuple[Speech, ...]:
+        from silero_vad import get_speech_timestamps_from_probs
+
+        count = -(-samples // CHUNK)
+        stretches = get_speech_timestamps_from_probs(
+            probabilities[:count].tolist(),
+            threshold=self.config.threshold,
+            min_speech_duration_ms=round(1000 * self.config.min_speech),
+            min_silence_duration_ms=round(1000 * self.config.min_silence),
+            speech_pad_ms=round(1000 * self.config.pad),
+            audio_length_samples=samples,
+        )
+        return tuple(Speech(item["start"] / SAMPLE_RATE, item["end"] / SAMPLE_RATE) for item in stretches)
+
+
+def span(stretches: Sequence[Speech]) -> Speech | None:
+    """Return the time from the first to the last speech, pauses included; None where there is none."""
+    return Speech(stretches[0].start, stretches[-1].end) if stretches else None
+
+
+def _batches(clips: Sequence[Tensor]) -> list[list[int]]:
+    """Return clip indices, similar lengths together, at most `_BATCH_SECONDS` of padded audio each."""
+    batches: list[list[int]] = []
+    for index in sorted(range(len(clips)), key=lambda index: len(clips[index])):
+        size = len(batches[-1]) + 1 if batches else 1
+        if batches and size * len(clips[index]) <= _BATCH_SECONDS * SAMPLE_RATE:
+            batches[-1].append(index)
+        else:
+            batches.append([index])
+    return batches

@@ -1,0 +1,53 @@
+import pytest
+import torch
+import torchaudio.functional as AF
+
+from sercl.audio.loudness import k_weighting, loudness, matched
+
+
+def noise(seconds, level, seed=0):
+    return level * torch.randn(round(seconds * 16_000), generator=torch.Generator().manual_seed(seed))
+
+
+def tone(hz, seconds=2.0, level=0.5):
+    return level * torch.sin(2 * torch.pi * hz * torch.arange(round(seconds * 16_000)) / 16_000)
+
+
+def test_the_filter_is_that_of_bs_1770():
+    shelf, high_pass = k_weighting(48_000).tolist()
+    assert shelf == pytest.approx(
+        [1.53512485958697, -2.69169618940638, 1.19839281085285, 1, -1.69065929318241, 0.73248077421585]
+    )
+    assert high_pass == pytest.approx([1, -2, 1, 1, -1.99004745483398, 0.99007225036621])
+
+
+@pytest.mark.parametrize("clip", [noise(3, 0.1), tone(300), tone(997), tone(3000)])
+def test_a_steady_sound_is_as_loud_as_torchaudio_finds_it(clip):
+    # Its shelf is not quite that of BS.1770.
+    assert loudness(clip) == pytest.approx(AF.loudness(clip[None], 16_000).item(), abs=0.4)
+
+
+def test_a_full_scale_tone_is_at_minus_three():
+    # BS.1770: a 997 Hz sine at 0 dBFS in one channel reads -3.01 LKFS.
+    assert loudness(tone(997, level=1.0)) == pytest.approx(-3.01, abs=0.1)
+
+
+def test_the_shortest_pieces_have_a_loudness():
+    assert loudness(noise(0.05, 0.1)) == pytest.approx(loudness(noise(3, 0.1)), abs=1.5)
+    assert loudness(torch.zeros(100)) == -100
+
+
+def test_pieces_are_brought_to_their_mean():
+    pieces = [noise(1, 0.02), noise(0.3, 0.2, seed=1), torch.zeros(50)]
+    quiet, loud, silent = matched(pieces)
+    assert loudness(quiet) == pytest.approx(loudness(loud), abs=1e-3)
+    assert loudness(quiet) == pytest.approx((loudness(pieces[0]) + loudness(pieces[1])) / 2, abs=1e-3)
+    assert torch.equal(silent, torch.zeros(50))
+    assert torch.equal(matched([torch.zeros(5)])[0], torch.zeros(5))
+
+
+def test_a_single_piece_stays_and_gains_are_limited():
+    piece = noise(1, 0.1)
+    assert torch.allclose(matched([piece])[0], piece)
+    quiet = matched([noise(1, 1e-4), noise(1, 1.0)])[0]
+    assert loudness(quiet) - loudness(noise(1, 1e-4)) == pytest.approx(30, abs=1e-2)
