@@ -83,3 +83,77 @@ class FeatureBatch:
         """Return the batch in page-locked memory (called by the DataLoader)."""
         labels = None if self.labels is None else self.labels.pin_memory()
         return replace(self, features=self.features.pin_memory(), labels=labels)
+
+
+LABEL_HOP = 64
+"""Samples from one label of a `FrameBatch` to the next, 4 ms: five of them make the 20 ms of an encoder's
+frame, whose middle is then the middle of a label."""
+
+NO_LABEL = -100
+"""Label beyond a clip's end; torch's losses pass over it."""
+
+
+@dataclass(frozen=True)
+class FrameBatch:
+    """A padded batch of clips in which the class changes over time.
+
+    Attributes:
+        waveforms: `[batch, samples]` float32, mono, zero beyond each row's length.
+        lengths: `[batch]` int64, valid samples per row.
+        labels: `[batch, steps]` int64 class indices, one for every `LABEL_HOP` samples, `NO_LABEL` beyond
+            each row's end.
+        ids: Clip ids, `batch` long.
+    """
+
+    waveforms: Tensor
+    lengths: Tensor
+    labels: Tensor
+    ids: tuple[str, ...]
+
+    @classmethod
+    def from_clips(
+        cls, clips: Sequence[Tensor], labels: Sequence[Tensor], ids: Sequence[str] | None = None
+    ) -> "FrameBatch":
+        """Pad mono clips (each `[samples]`) and their labels (each `[steps]`) on the right into one batch."""
+        audio = AudioBatch.from_clips(clips, ids=ids)
+        padded = torch.nn.utils.rnn.pad_sequence(list(labels), batch_first=True, padding_value=NO_LABEL)
+        return cls(audio.waveforms, audio.lengths, padded, audio.ids)
+
+    @property
+    def audio(self) -> AudioBatch:
+        """The clips without their labels."""
+        return AudioBatch(self.waveforms, self.lengths, None, self.ids)
+
+    def labels_of_frames(self, frames: int, hop: float) -> Tensor:
+        """Return the label at the middle of each frame, `[batch, frames]`.
+
+        Args:
+            frames: Number of frames; those beyond a row's labels get `NO_LABEL`.
+            hop: Samples from one frame to the next; frame i stands for samples `i * hop` to `(i + 1) * hop`.
+        """
+        middles = (torch.arange(frames, device=self.labels.device, dtype=torch.float64) + 0.5) * hop
+        steps = (middles / LABEL_HOP).long()
+        inside = steps < self.labels.shape[1]
+        labels = self.labels[:, steps.clamp(max=self.labels.shape[1] - 1)]
+        return labels.masked_fill(~inside, NO_LABEL)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
+        """Return the batch with its tensors on `device`."""
+        return replace(
+            self,
+            waveforms=self.waveforms.to(device, non_blocking=non_blocking),
+            lengths=self.lengths.to(device, non_blocking=non_blocking),
+            labels=self.labels.to(device, non_blocking=non_blocking),
+        )
+
+    def pin_memory(self) -> Self:
+        """Return the batch in page-locked memory (called by the DataLoader)."""
+        return replace(
+            self,
+            waveforms=self.waveforms.pin_memory(),
+            lengths=self.lengths.pin_memory(),
+            labels=self.labels.pin_memory(),
+        )

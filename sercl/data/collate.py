@@ -2,7 +2,8 @@ from collections.abc import Sequence
 
 import torch
 
-from sercl.batch import AudioBatch, FeatureBatch
+from sercl.batch import AudioBatch, FeatureBatch, FrameBatch
+from sercl.data.clips.dataset import FrameItem
 from sercl.data.dataset import FeatureItem, Item
 
 
@@ -19,4 +20,11 @@ def collate_features(items: Sequence[FeatureItem]) -> FeatureBatch:
         features=torch.stack([item.features for item in items]),
         labels=torch.tensor([item.label for item in items], dtype=torch.int64),
         ids=tuple(item.id for item in items),
+    )
+
+
+def collate_frames(items: Sequence[FrameItem]) -> FrameBatch:
+    """Pad clips and their labels on the right into one batch."""
+    return FrameBatch.from_clips(
+        [item.waveform for item in items], [item.labels for item in items], [item.id for item in items]
     )

@@ -63,7 +63,7 @@ class UtteranceDataset(Dataset[Item]):
         utterance = self.utterances[index]
         waveform = load(utterance.path, utterance.start, utterance.end)
         if self._augment is not None:
-            waveform = self._augment(waveform, _generator(self._seed, epoch, index))
+            waveform = self._augment(waveform, item_generator(self._seed, epoch, index))
         return Item(waveform, self.labels[index], utterance.id)
 
 
@@ -100,7 +100,8 @@ class FeatureDataset(Dataset[FeatureItem]):
         return FeatureItem(self._features[id], self.labels[index], id)
 
 
-def _generator(seed: int, epoch: int, index: int) -> torch.Generator:
+def item_generator(seed: int, epoch: int, index: int) -> torch.Generator:
+    """Return the generator for all that is random about one item of one epoch."""
     # SeedSequence spreads neighbouring triples over the whole range; their sum would repeat itself.
     state = np.random.SeedSequence((seed, epoch, index)).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(state >> np.uint64(1)))

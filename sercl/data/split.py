@@ -55,7 +55,7 @@ class Split:
         augment = self.augment if training else None
         dataset = UtteranceDataset(self.utterances, self.labels, augment, self.config.seed)
         sampler = self._sampler(self.config.batch_seconds, training, even)
-        return _loader(dataset, sampler, collate_audio, self.config.workers)
+        return batches(dataset, sampler, collate_audio, self.config.workers)
 
     def feature_loader(self, features: Mapping[str, Tensor], training: bool) -> DataLoader[FeatureItem]:
         """Return batches of type `FeatureBatch`, without regard to duration where `batch_size` bounds them.
@@ -66,7 +66,7 @@ class Split:
         """
         dataset = FeatureDataset(features, self.utterances, self.labels)
         bound = 0.0 if self.config.batch_size else self.config.batch_seconds
-        return _loader(dataset, self._sampler(bound, training), collate_features, workers=0)
+        return batches(dataset, self._sampler(bound, training), collate_features, workers=0)
 
     def _sampler(self, batch_seconds: float, training: bool, even: bool = True) -> LengthBucketBatchSampler:
         config, seconds = self.config, self.seconds
@@ -77,12 +77,13 @@ class Split:
         return LengthBucketBatchSampler(seconds, *bounds, shuffle=training, seed=config.seed, even=even)
 
 
-def _loader(
+def batches(
     dataset: Dataset[Any],
     sampler: LengthBucketBatchSampler,
     collate: Callable[[Sequence[Any]], object],
     workers: int,
 ) -> DataLoader[Any]:
+    """Return the batches of a dataset as a sampler puts them together."""
     return DataLoader(
         dataset,
         batch_sampler=sampler,

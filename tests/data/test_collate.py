@@ -1,6 +1,7 @@
 import torch
 
-from sercl.data.collate import collate_audio, collate_features
+from sercl.data.clips.dataset import FrameItem
+from sercl.data.collate import collate_audio, collate_features, collate_frames
 from sercl.data.dataset import FeatureItem, Item
 
 
@@ -18,3 +19,15 @@ def test_features_are_stacked():
     assert batch.features[:, 0, 0].tolist() == batch.labels.tolist() == [0, 1, 2, 3]
     assert batch.labels.dtype == torch.int64
     assert batch.ids == ("0", "1", "2", "3")
+
+
+def test_clips_with_labels_are_padded_apart():
+    items = [
+        FrameItem(torch.ones(128), torch.tensor([2, 3]), "a"),
+        FrameItem(torch.ones(60), torch.tensor([1]), "b"),
+    ]
+    batch = collate_frames(items)
+    assert batch.waveforms.shape == (2, 128)
+    assert batch.lengths.tolist() == [128, 60]
+    assert batch.labels.tolist() == [[2, 3], [1, -100]]
+    assert batch.ids == ("a", "b")

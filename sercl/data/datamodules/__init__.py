@@ -2,6 +2,7 @@
 
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.data.datamodules.corpus import CorpusDataModule
+from sercl.data.datamodules.diarization import Diarization
 from sercl.data.datamodules.esd import ESD
 from sercl.data.datamodules.hub import HuggingFace
 from sercl.data.datamodules.manifest import Manifest
@@ -18,6 +19,7 @@ __all__ = [
     "PAVOQUE",
     "RAVDESS",
     "CorpusDataModule",
+    "Diarization",
     "EmotionDataModule",
     "HuggingFace",
     "LanguagePair",

@@ -10,13 +10,14 @@ from torch.utils.data import DataLoader
 from sercl.audio.scan import Memory
 from sercl.corpora.base import Utterance
 from sercl.corpora.folds import Fold, save_fold
+from sercl.data.clips.dataset import FrameItem
 from sercl.data.dataset import FeatureItem, Item
 from sercl.data.problems import Checked, Progress
 from sercl.data.report import DataReport
 from sercl.data.split import Split
 from sercl.errors import UsageError
 
-Loader = DataLoader[Item] | DataLoader[FeatureItem]
+Loader = DataLoader[Item] | DataLoader[FeatureItem] | DataLoader[FrameItem]
 
 
 def speakers_of(utterances: Iterable[Utterance]) -> list[str]:

@@ -1,6 +1,6 @@
 """What two corpora must not share."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from sercl.corpora.base import Utterance
 from sercl.errors import FoldError, SpeakerOverlapError
@@ -53,6 +53,40 @@ def check_speakers(source: Sequence[Utterance], test: Sequence[Utterance]) -> No
             f"tested: {', '.join(shared[:5])}. Choose another fold, or allow it with "
             "--data.target.folds.allow_speaker_overlap true."
         )
+
+
+def check_apart(corpora: Mapping[str, Mapping[str, Sequence[Utterance]]]) -> None:
+    """Raise if corpora that are used together share an id, or a clip that stands in different parts.
+
+    Args:
+        corpora: Name -> part -> utterances.
+
+    Raises:
+        FoldError: If they do.
+    """
+    owners: dict[str, str] = {}
+    places: dict[Clip, tuple[str, str]] = {}
+    for corpus, part, utterance in _places(corpora):
+        owner = owners.setdefault(utterance.id, corpus)
+        if owner != corpus:
+            raise FoldError(
+                f"the id {utterance.id!r} stands in {owner} and in {corpus}. Give the manifests a column "
+                "'id'."
+            )
+        other, elsewhere = places.setdefault(_clip(utterance), (corpus, part))
+        if other != corpus and elsewhere != part:
+            raise FoldError(
+                f"{utterance.path} is for {elsewhere} in {other} but for {part} in {corpus}: the two corpora "
+                "overlap. Leave one of them out."
+            )
+
+
+def _places(
+    corpora: Mapping[str, Mapping[str, Sequence[Utterance]]],
+) -> Iterator[tuple[str, str, Utterance]]:
+    for corpus, parts in corpora.items():
+        for part, utterances in parts.items():
+            yield from ((corpus, part, utterance) for utterance in utterances)
 
 
 def _clip(utterance: Utterance) -> Clip:

@@ -1,0 +1,70 @@
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from sercl.audio.voice import VoiceConfig
+from sercl.errors import UnknownNameError, UsageError
+
+EMOTION, NEUTRAL = "E", "N"
+STUDY_PATTERNS: Mapping[str, float] = MappingProxyType({"NE": 0.25, "EN": 0.25, "NEN": 0.25, "E": 0.25})
+"""What the clips of the ZED recipe are made of, and how often."""
+
+VOICE = ("silero", "none")
+LOUDNESS = ("match", "keep")
+
+
+@dataclass(frozen=True)
+class ClipConfig:
+    """How diarization clips are built from utterances of one speaker.
+
+    Args:
+        patterns: Pattern -> its probability. A pattern is a word of N (a neutral piece) and E (a piece of an
+            emotion, each E drawn by itself): `{"NE": 0.25, "EN": 0.25, "NEN": 0.25, "E": 0.25}` unless given.
+            `NENEN` makes two events. The probabilities are scaled to a sum of 1.
+        voice: `silero` cuts each utterance to its speech, `none` takes it whole.
+        detector: What counts as speech.
+        min_piece: Shorter pieces are left out, in s.
+        loudness: `match` brings the pieces of a clip to one loudness, `keep` leaves them as they are.
+        crossfade: Length of the cross-fade between pieces, in s.
+        max_seconds: Longer clips are cut to a random stretch of this length, in s; 0 keeps them whole.
+        per_epoch: Training clips in an epoch; 0 for as many as there are pieces of an emotion.
+        held_out: Clips for validation, and for test; 0 for as many as there are pieces of an emotion.
+        lists: Folder with fixed clips, as a run saves them (`train.jsonl`, `validation.jsonl`,
+            `test.jsonl`), in place of clips drawn anew for each epoch; parts without a file are drawn.
+
+    Raises:
+        UnknownNameError: For another `voice` or `loudness`.
+        UsageError: For a pattern that is none, or a number out of its range.
+    """
+
+    patterns: dict[str, float] = field(default_factory=lambda: dict(STUDY_PATTERNS))
+    voice: str = "silero"
+    detector: VoiceConfig = field(default_factory=VoiceConfig)
+    min_piece: float = 0.2
+    loudness: str = "match"
+    crossfade: float = 0.02
+    max_seconds: float = 20.0
+    per_epoch: int = 0
+    held_out: int = 0
+    lists: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.voice not in VOICE:
+            raise UnknownNameError("clips.voice", self.voice, VOICE)
+        if self.loudness not in LOUDNESS:
+            raise UnknownNameError("clips.loudness", self.loudness, LOUDNESS)
+        for name in ("min_piece", "crossfade", "max_seconds", "per_epoch", "held_out"):
+            if not getattr(self, name) >= 0:
+                raise UsageError(f"clips.{name} is {getattr(self, name)}; it must be 0 or more.")
+        if not self.min_piece > 0:
+            raise UsageError("clips.min_piece is 0; a piece must have some length (s).")
+        self._check_patterns()
+
+    def _check_patterns(self) -> None:
+        for pattern, share in self.patterns.items():
+            if not pattern or set(pattern) - {EMOTION, NEUTRAL}:
+                raise UsageError(f"clips.patterns: {pattern!r} is no word of E (emotion) and N (neutral).")
+            if not 0 <= share < float("inf"):
+                raise UsageError(f"clips.patterns: {pattern} has probability {share}; it must be 0 or more.")
+        if not sum(self.patterns.values()) > 0:
+            raise UsageError("clips.patterns: no pattern has a probability above 0.")

@@ -1,0 +1,232 @@
+from collections import ChainMap
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+
+from sercl.audio.augment import Augment, AugmentConfig
+from sercl.corpora.folds import Fold
+from sercl.corpora.folds.draw import listed
+from sercl.data.clips.config import ClipConfig
+from sercl.data.clips.dataset import ClipDataset, ClipSource
+from sercl.data.clips.lists import load_clips, save_clips
+from sercl.data.clips.pieces import cut_pieces
+from sercl.data.clips.plan import NEUTRAL_CLASS, Piece, Planner, class_seconds
+from sercl.data.clips.sampler import ClipBatchSampler
+from sercl.data.collate import collate_frames
+from sercl.data.config import LoaderConfig
+from sercl.data.datamodules.base import EmotionDataModule, Loader
+from sercl.data.datamodules.clip_report import clip_notes, merged_report
+from sercl.data.datamodules.corpus import PARTS, CorpusDataModule
+from sercl.data.datamodules.overlap import check_apart
+from sercl.data.problems import Checked
+from sercl.data.report import DataReport
+from sercl.data.sampler import LengthBucketBatchSampler
+from sercl.data.split import Split, batches
+from sercl.errors import UsageError
+
+
+class Diarization(EmotionDataModule):
+    """Clips in which the emotion changes, built from the utterances of any corpora, speaker by speaker.
+
+    The speakers of training, validation and test are those of each corpus's fold, so they are disjoint.
+    Training clips are drawn anew for each epoch, those for validation and test once.
+
+    Args:
+        corpora: Where utterances come from; labels, folds and checks are theirs.
+        clips: How clips are built.
+        loader: Batches and workers of the clips, and the seed of what is drawn.
+        augment: Changes made to training clips; none unless asked for.
+
+    Raises:
+        UsageError: For no corpus, two of one name, other labels in one than in another, or labels without
+            neutral.
+    """
+
+    def __init__(
+        self,
+        corpora: list[CorpusDataModule],
+        clips: ClipConfig = ClipConfig(),
+        loader: LoaderConfig = LoaderConfig(),
+        augment: AugmentConfig = AugmentConfig(),
+    ) -> None:
+        super().__init__()
+        _check(corpora)
+        self.corpora, self.clip_config = list(corpora), clips
+        self.loader_config, self.augment_config = loader, augment
+        self._pieces: dict[str, tuple[Piece, ...]] = {}
+        self._sources: dict[str, ClipSource] = {}
+
+    @property
+    def classes(self) -> list[str]:
+        """Class names; their position is the class index."""
+        return self.corpora[0].classes
+
+    @property
+    def label_map(self) -> dict[str, list[str]]:
+        """Class -> the emotions that count as it, in class order."""
+        return self.corpora[0].label_map
+
+    @property
+    def can_use_features(self) -> bool:
+        """Never: a class is wanted for every frame, and clips change with the epoch."""
+        return False
+
+    def setup(self, stage: str | None = None) -> None:
+        """List and check the corpora, find their speech and plan the clips; a second call does nothing.
+
+        Args:
+            stage: Lightning's; all parts are always made.
+
+        Raises:
+            CorpusError: As `CorpusDataModule.setup`.
+            FoldError: As `CorpusDataModule.setup`, or if two corpora share an id or a clip.
+            ManifestError: For a bad list of clips.
+            UsageError: If no clip can be built.
+        """
+        if self._sources:
+            return
+        for corpus in self.corpora:
+            corpus.on_progress, corpus.scan_memory = self.on_progress, self.scan_memory
+            corpus.setup(stage)
+        self._build_sources()
+
+    @property
+    def fold_count(self) -> int:
+        """Number of folds; a corpus with a single one keeps it.
+
+        Raises:
+            UsageError: If several corpora have several, and not equally many.
+        """
+        counts = {corpus.corpus: corpus.fold_count for corpus in self.corpora}
+        if len({count for count in counts.values() if count > 1}) > 1:
+            raise UsageError(f"folds go together, but there are {listed(counts)}. Give all the same number.")
+        return max(counts.values())
+
+    def set_fold(self, index: int) -> None:
+        """Cut another fold of every corpus and plan its clips; speech found before is not searched again.
+
+        Args:
+            index: From 0 to `fold_count - 1`.
+
+        Raises:
+            UsageError: If there is no such fold.
+            FoldError: As `setup`.
+        """
+        if not 0 <= index < self.fold_count:
+            raise UsageError(f"there is no fold {index}; legal are 0 to {self.fold_count - 1}.")
+        for corpus in self.corpora:
+            corpus.set_fold(min(index, corpus.fold_count - 1))
+        self._build_sources()
+
+    @property
+    def checked(self) -> Mapping[str, Checked]:
+        """Every utterance of every fold so far that is fit for use, by its id."""
+        return ChainMap(*(dict(corpus.checked) for corpus in self.corpora))
+
+    def split_of(self, ids: Sequence[str]) -> Split:
+        """Return checked utterances as a split of their own."""
+        parts = [corpus.split_of([id for id in ids if id in corpus.checked]) for corpus in self.corpora]
+        return parts[0].joined(parts[1:])
+
+    def source(self, part: str) -> ClipSource:
+        """Return the clips of a part, "train", "validation" or "test"."""
+        if part not in self._sources:
+            raise UsageError("diarization clips: the data are not there yet; call setup() first.")
+        return self._sources[part]
+
+    @property
+    def train_class_seconds(self) -> dict[str, float]:
+        """Class -> seconds of it in the clips of the first epoch, in class order."""
+        return class_seconds(self.source("train").epoch(0), self.classes)
+
+    @property
+    def splits(self) -> Mapping[str, Split]:
+        """The utterances of all corpora that the clips of each part are made of."""
+        return MappingProxyType({part: self._split(part) for part in PARTS})
+
+    @property
+    def folds_in_use(self) -> Mapping[str, Fold]:
+        """The fold of each corpus, by its name."""
+        return {corpus.corpus: corpus.fold for corpus in self.corpora}
+
+    @property
+    def report(self) -> DataReport:
+        """What the clips are made of, what is left out, and the notes that belong beside every result."""
+        without = {part: sum(not own for own in self._pieces_of(part)) for part in PARTS}
+        notes = clip_notes(self.clip_config, self._sources, without)
+        return merged_report([corpus.report for corpus in self.corpora], notes)
+
+    def save_folds(self, folder: Path) -> None:
+        """Write the exact lists of utterances, and the clips: those of the first epoch for training."""
+        super().save_folds(folder)
+        for part in PARTS:
+            save_clips(self.source(part).epoch(0), folder / "clips" / f"{part}.jsonl")
+
+    def _loader(self, part: str, training: bool = False) -> Loader:
+        source, config = self.source(part), self.loader_config
+        augment = Augment(self.augment_config) if training and self.augment_config.enabled else None
+        dataset = ClipDataset(source, self.classes, augment, config.seed)
+        if training:
+            slowest = 1 / min(1.0, *(self.augment_config.speed or (1.0,))) if augment else 1.0
+            sampler: LengthBucketBatchSampler = ClipBatchSampler(source, config, slowest)
+        else:
+            bounds = (config.batch_seconds or None, config.batch_size or None)
+            sampler = LengthBucketBatchSampler(source.seconds(0), *bounds, shuffle=False, seed=config.seed)
+        return batches(dataset, sampler, collate_frames, config.workers)
+
+    def _split(self, part: str) -> Split:
+        splits = [corpus.splits[part] for corpus in self.corpora]
+        return splits[0].joined(splits[1:])
+
+    def _build_sources(self) -> None:
+        check_apart({corpus.corpus: corpus.fold.parts for corpus in self.corpora})
+        for part in PARTS:
+            self._cut(part)
+        self._sources = {part: self._source(part) for part in PARTS}
+
+    def _cut(self, part: str) -> None:
+        split = self._split(part)
+        if nameless := [item.id for item in split.utterances if item.speaker is None]:
+            raise UsageError(
+                f"clips are built speaker by speaker, but {len(nameless)} utterances in {part} have no "
+                f"speaker (the first is {nameless[0]!r}). Fill the column 'speaker' of the manifest."
+            )
+        pairs = zip(split.utterances, split.seconds, strict=True)
+        new = [(utterance, seconds) for utterance, seconds in pairs if utterance.id not in self._pieces]
+        told = None if self.on_progress is None else partial(self.on_progress, f"finding speech: {part}")
+        self._pieces |= cut_pieces(new, self.corpora[0].scheme, self.clip_config, told)
+
+    def _pieces_of(self, part: str) -> list[tuple[Piece, ...]]:
+        return [self._pieces[utterance.id] for utterance in self._split(part).utterances]
+
+    def _source(self, part: str) -> ClipSource:
+        config = self.clip_config
+        stored = None if config.lists is None else Path(config.lists) / f"{part}.jsonl"
+        if stored is not None and stored.is_file():
+            return ClipSource(load_clips(stored, self._split(part).utterances, self.classes), 0, config)
+        pieces = [piece for own in self._pieces_of(part) for piece in own]
+        planner = Planner(pieces, config, self.loader_config.seed, part)
+        if part == "train":
+            return ClipSource(planner, config.per_epoch or planner.round, config)
+        count = config.held_out or planner.round
+        return ClipSource([planner.plan(index) for index in range(count)], count, config)
+
+
+def _check(corpora: Sequence[CorpusDataModule]) -> None:
+    if not corpora:
+        raise UsageError("no corpus to build clips from. Give --data.corpora.")
+    first, names = corpora[0], [corpus.corpus for corpus in corpora]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UsageError(f"two corpora are called {twice[0]}; give each a name of its own.")
+    for other in corpora[1:]:
+        # The order of the classes counts too, which the comparison of dicts alone would overlook.
+        if list(other.label_map.items()) != list(first.label_map.items()):
+            raise UsageError(
+                f"the labels of {first.corpus} are {first.label_map}, those of {other.corpus} are "
+                f"{other.label_map}. Give all corpora the same labels."
+            )
+    if NEUTRAL_CLASS not in first.classes:
+        raise UsageError(
+            f"diarization needs the class {NEUTRAL_CLASS!r}; the classes are {', '.join(first.classes)}."
+        )
