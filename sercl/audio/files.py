@@ -95,6 +95,25 @@ def read_opened(file: soundfile.SoundFile, start: float | None = None, end: floa
         file.seek(first)
         samples = file.read(last - first, dtype="float32", always_2d=True)
     _check_samples(file, samples, last - first)
+    return _mono(samples)
+
+
+def read_block(file: soundfile.SoundFile, size: int) -> Samples:
+    """Decode the next `size` samples of an opened file to mono, fewer at its end.
+
+    Raises:
+        AudioError: The file is corrupt or cut short, or a sample is NaN or infinite.
+    """
+    announced = min(size, file.frames - file.tell())
+    with _decoding(file.name):
+        samples = file.read(announced, dtype="float32", always_2d=True)
+    # The header of a lossy file may promise a few samples more than there are.
+    if len(samples) or announced > TOLERANCE * file.samplerate:
+        _check_samples(file, samples, announced)
+    return _mono(samples)
+
+
+def _mono(samples: Samples) -> Samples:
     mono: Samples = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
     return mono
 

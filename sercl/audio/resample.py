@@ -20,7 +20,8 @@ _ROLLOFF = 0.9475937167399596
 _BETA = 14.769656459379492
 
 # The kernel holds one filter per phase: gigabytes for 44101 Hz. Such odd rates go through an FFT instead.
-_MOST_PHASES = 2000
+MOST_PHASES = 2000
+"""Phases of the largest kernel that is built."""
 
 
 def load(path: Path | str, start: float | None = None, end: float | None = None) -> Tensor:
@@ -55,15 +56,15 @@ def to_rate(samples: Samples | Tensor, rate: int, target: int = SAMPLE_RATE) -> 
     waveform = torch.as_tensor(samples, dtype=torch.float32)
     if rate == target:
         return waveform
-    if target // math.gcd(rate, target) > _MOST_PHASES:
+    if target // math.gcd(rate, target) > MOST_PHASES:
         length = math.ceil(len(waveform) * target / rate)
         return torch.from_numpy(scipy.signal.resample(waveform.numpy(), length)).float()
-    resampled: Tensor = _resampler(rate, target)(waveform)
+    resampled: Tensor = resampler(rate, target)(waveform)
     return resampled
 
 
 @lru_cache(maxsize=16)
-def _resampler(rate: int, target: int) -> Resample:
+def resampler(rate: int, target: int) -> Resample:
     """Return the resampler of a pair of rates; its kernel costs more than a short clip."""
     return Resample(
         rate,
