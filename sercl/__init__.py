@@ -6,9 +6,10 @@ Importing this package imports neither torch nor lightning; the public names loa
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load"]
+__all__ = ["__version__", "diarize", "load"]
 
 if TYPE_CHECKING:
+    from sercl.tasks.diarizer import diarize
     from sercl.tasks.predictor import load
 
 
@@ -17,4 +18,8 @@ def __getattr__(name: str) -> Any:
         from sercl.tasks.predictor import load
 
         return load
+    if name == "diarize":
+        from sercl.tasks.diarizer import diarize
+
+        return diarize
     raise AttributeError(f"module 'sercl' has no attribute {name!r}")

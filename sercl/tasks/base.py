@@ -2,15 +2,18 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, Self
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 import lightning.pytorch as L
 import torch
 from torch import Tensor, nn
 
 from sercl.batch import AudioBatch
+from sercl.errors import UsageError
 from sercl.models.adapters import AdapterOptions, attach
 from sercl.models.encoders import Encoder, EncoderOutput
+from sercl.tasks import checkpoint as checkpoints
 from sercl.tasks.checkpoint import describe, verify, verify_state
 from sercl.tasks.optim import OptimizerConfig, build_optimizer, build_schedule
 
@@ -28,7 +31,10 @@ class EncoderTask(L.LightningModule):
 
     Attributes:
         heard: "corpus speaker" of each known speaker in training, of all stages; checkpoints keep it.
+        task_name: What checkpoints call the task.
     """
+
+    task_name: ClassVar[str]
 
     def __init__(
         self,
@@ -49,6 +55,27 @@ class EncoderTask(L.LightningModule):
         self.strict_loading = (
             False  # a slim checkpoint lacks the frozen encoder; `load_state_dict` checks the rest
         )
+
+    @classmethod
+    def restore(cls, path: str | Path, encoder: str | None = None) -> Self:
+        """Build the model that a checkpoint holds.
+
+        Args:
+            path: The checkpoint.
+            encoder: Where its encoder is now, if that has moved since training; its weights must be the same.
+
+        Raises:
+            CheckpointError: For a file that is no checkpoint of sercl, one of another task, or an encoder
+                with other weights.
+            EncoderError: Where the encoder cannot be loaded.
+        """
+        stored = checkpoints.read(path)
+        checkpoints.check_task(stored["sercl"], cls.task_name, path)
+        moved = {} if encoder is None else {"encoder": encoder}
+        task = cls(**{**stored["hyper_parameters"], **moved})
+        task.on_load_checkpoint(stored)
+        task.load_state_dict(stored["state_dict"])
+        return task
 
     @property
     @abstractmethod
@@ -72,6 +99,20 @@ class EncoderTask(L.LightningModule):
         if self.encoder_is_frozen:
             self.encoder.eval()
         return self
+
+    def setup(self, stage: str) -> None:
+        """Refuse data that are made for another task (called by Lightning).
+
+        Raises:
+            UsageError: If they are.
+        """
+        data = getattr(self.trainer, "datamodule", None)
+        made_for = getattr(data, "task_name", self.task_name)
+        if made_for != self.task_name:
+            raise UsageError(
+                f"the data {type(data).__name__} are for {made_for}, the model {type(self).__name__} is for "
+                f"{self.task_name}. Choose other data, or the model for {made_for}."
+            )
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         """Return trainable parameters as "head", "adapter" and "encoder", each parameter in one group."""

@@ -13,6 +13,9 @@ from sercl.models.encoders import Encoder
 FORMAT = 2
 """Raised when a checkpoint of an older sercl could no longer be read as it was meant."""
 
+COMMANDS = {"classification": "predict", "diarization": "diarize"}
+"""Task -> the command that asks its checkpoints."""
+
 
 def describe(encoder: Encoder, description: dict[str, Any], full: bool) -> dict[str, Any]:
     """Return the part of a checkpoint under the key "sercl", as plain data."""
@@ -62,6 +65,14 @@ def check_format(about: dict[str, Any], where: str = "checkpoint") -> None:
         f"{where}: format {about.get('format')} of sercl {about.get('version')}; this sercl "
         f"{sercl.__version__} reads format {FORMAT}. Use sercl {about.get('version')}, or train again."
     )
+
+
+def check_task(about: dict[str, Any], wanted: str, where: str | Path) -> None:
+    """Raise `CheckpointError` unless a checkpoint is of the task `wanted`; the message names its command."""
+    task = about["task"]
+    if task != wanted:
+        use = f" Ask it with `sercl {COMMANDS[task]}`." if task in COMMANDS else ""
+        raise CheckpointError(f"{where}: holds a model for {task}, not for {wanted}.{use}")
 
 
 def verify(checkpoint: dict[str, Any], encoder: Encoder, description: dict[str, Any]) -> None:

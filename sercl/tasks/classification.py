@@ -2,21 +2,19 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from sercl.batch import AudioBatch, FeatureBatch
-from sercl.errors import CheckpointError, UnknownNameError, UsageError
+from sercl.errors import UnknownNameError, UsageError
 from sercl.models.adapters import AdapterOptions
 from sercl.models.encoders import rebuild_encoder
 from sercl.models.pooling import build_pooling
 from sercl.models.readout import Readout, check_layer
 from sercl.models.standardize import Standardizer
-from sercl.tasks import checkpoint as checkpoints
 from sercl.tasks.base import EncoderTask
 from sercl.tasks.candidates import CandidateScores
 from sercl.tasks.hparams import plain, revive
@@ -66,6 +64,8 @@ class EmotionClassifier(EncoderTask):
         encoder_config: Written by a checkpoint stored in full; leave it alone.
     """
 
+    task_name = "classification"
+
     def __init__(
         self,
         encoder: str = "whisper-base",
@@ -112,29 +112,6 @@ class EmotionClassifier(EncoderTask):
         self.loss_weights: Tensor | None = None
         self.scored: list[Scored] = []
 
-    @classmethod
-    def restore(cls, path: str | Path, encoder: str | None = None) -> Self:
-        """Build the classifier that a checkpoint holds.
-
-        Args:
-            path: The checkpoint.
-            encoder: Where its encoder is now, if that has moved since training; its weights must be the same.
-
-        Raises:
-            CheckpointError: For a file that is no checkpoint of sercl, or an encoder with other weights.
-            EncoderError: Where the encoder cannot be loaded.
-        """
-        stored = checkpoints.read(path)
-        if stored["sercl"]["task"] != "classification":
-            raise CheckpointError(
-                f"{path}: holds a model for {stored['sercl']['task']}, not for classification."
-            )
-        moved = {} if encoder is None else {"encoder": encoder}
-        task = cls(**{**stored["hyper_parameters"], **moved})
-        task.on_load_checkpoint(stored)
-        task.load_state_dict(stored["state_dict"])
-        return task
-
     def _build_readout(
         self, layer: int | str, pooling: str, head: str, dropout: float, standardize: bool
     ) -> None:
@@ -148,7 +125,7 @@ class EmotionClassifier(EncoderTask):
     @property
     def description(self) -> dict[str, Any]:
         """Task, classes and what each class means, as plain data."""
-        return {"task": "classification", "classes": self.classes, "labels": self.labels}
+        return {"task": self.task_name, "classes": self.classes, "labels": self.labels}
 
     @property
     def can_use_features(self) -> bool:

@@ -16,6 +16,7 @@ from sercl.audio.scan import SILENCE_DBFS
 from sercl.batch import AudioBatch
 from sercl.errors import AudioError, SerclError, UsageError
 from sercl.tasks.classification import EmotionClassifier
+from sercl.tasks.devices import find_device
 
 Source: TypeAlias = str | Path | tuple[np.ndarray | Tensor, int]
 """A file, or a waveform (`[samples]`, or `[channels, samples]`) with its rate in Hz."""
@@ -63,7 +64,7 @@ def load(checkpoint: str | Path, device: str = "auto", encoder: str | None = Non
         UsageError: For a device that is not there.
     """
     task = EmotionClassifier.restore(checkpoint, encoder)
-    return Predictor(task, _device(device))
+    return Predictor(task, find_device(device))
 
 
 class Predictor:
@@ -91,7 +92,7 @@ class Predictor:
         Raises:
             AudioError: For the first input that cannot be used.
         """
-        if isinstance(inputs, str | Path) or _is_waveform(inputs):
+        if isinstance(inputs, str | Path) or is_waveform(inputs):
             inputs = [inputs]  # type: ignore[list-item]
         results = list(self.stream(inputs))  # type: ignore[arg-type]
         for result in results:
@@ -120,7 +121,7 @@ class Predictor:
             try:
                 clips.append((number, name, _waveform(source)))
             except SerclError as error:
-                results[number] = Failure(name, _reason(error, name))
+                results[number] = Failure(name, reason_of(error, name))
         clips.sort(key=lambda clip: len(clip[2]))
         for batch in _batches(clips, batch_seconds):
             results.update(self._predict_batch(batch))
@@ -145,14 +146,19 @@ class Predictor:
 
 
 def _waveform(source: Source) -> Tensor:
-    samples, rate = _mono(*source) if isinstance(source, tuple) else read(Path(source))
+    samples, rate = as_mono(*source) if isinstance(source, tuple) else read(Path(source))
     peak = float(np.abs(samples).max(initial=0.0))
     if peak < 10 ** (SILENCE_DBFS / 20):
         raise UsageError(f"silent (its peak is under {SILENCE_DBFS:g} dBFS): there is no speech to judge.")
     return to_rate(samples, rate)
 
 
-def _mono(samples: np.ndarray | Tensor, rate: int) -> tuple[np.ndarray, int]:
+def as_mono(samples: np.ndarray | Tensor, rate: int) -> tuple[np.ndarray, int]:
+    """Return samples in memory (`[n]`, or `[channels, n]`) as mono `[n]` float32, with their rate in Hz.
+
+    Raises:
+        UsageError: For another shape, no samples, or one that is NaN or infinite.
+    """
     array = np.asarray(samples, dtype=np.float32)
     mono = array.mean(axis=0) if array.ndim == 2 else array
     if mono.ndim != 1 or mono.size == 0 or not np.isfinite(mono).all():
@@ -173,20 +179,11 @@ def _batches(
         yield batch
 
 
-def _is_waveform(value: object) -> bool:
+def is_waveform(value: object) -> bool:
+    """Say whether an input is a waveform with its rate, not a file."""
     return isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], int)
 
 
-def _reason(error: SerclError, name: str) -> str:
+def reason_of(error: SerclError, name: str) -> str:
+    """Return an error's text without the name of the input in front."""
     return str(error).removeprefix(f"{name}: ")
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UsageError(f"device {name!r} is not usable here: {str(error).splitlines()[0]}") from error
-    return device

@@ -104,6 +104,7 @@ def test_lengths_are_whole_frames():
         WindowPlan(context=-1.0)
 
 
+@pytest.mark.slow
 def test_two_hours_stream_in_flat_memory(tmp_path):
     path = tmp_path / "long.wav"
     with soundfile.SoundFile(path, "w", samplerate=8_000, channels=1, subtype="ULAW") as file:

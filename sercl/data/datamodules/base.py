@@ -33,7 +33,10 @@ class EmotionDataModule(LightningDataModule, ABC):
     Attributes:
         on_progress: Told how far the check of the audio has come; None for silence.
         scan_memory: Knows audio that has been checked before; None to decode everything.
+        task_name: What the batches are for: "classification" or "diarization".
     """
+
+    task_name = "classification"
 
     def __init__(self) -> None:
         super().__init__()

@@ -43,6 +43,8 @@ class Diarization(EmotionDataModule):
             neutral.
     """
 
+    task_name = "diarization"
+
     def __init__(
         self,
         corpora: list[CorpusDataModule],

@@ -1,0 +1,228 @@
+"""Emotion of every frame: encoder, adapters and frame classifier in one LightningModule."""
+
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from sercl.audio.resample import SAMPLE_RATE
+from sercl.batch import NO_LABEL, AudioBatch, FrameBatch
+from sercl.diarization.postprocess import PostConfig
+from sercl.diarization.segments import NEUTRAL
+from sercl.errors import UnknownNameError, UsageError
+from sercl.metrics.eder import DiarizationMetrics
+from sercl.models.adapters import AdapterOptions
+from sercl.models.encoders import rebuild_encoder
+from sercl.models.frame_readout import FrameReadout
+from sercl.models.pooling import frame_mask
+from sercl.models.standardize import Standardizer
+from sercl.tasks.base import EncoderTask
+from sercl.tasks.classification import CLASS_WEIGHTS
+from sercl.tasks.hparams import plain, revive
+from sercl.tasks.judged import JudgedClip, judge
+from sercl.tasks.layers import load_for_layer
+from sercl.tasks.optim import OptimizerConfig
+
+_STANDARDIZER_BATCHES = 50
+_STANDARDIZER_STRIDE = 4  # neighbouring frames say nearly the same
+
+
+class EmotionDiarizer(EncoderTask):
+    """A speech encoder that tells the emotion of every frame.
+
+    Args:
+        encoder: Speech encoder: a preset (whisper-base, wavlm-large, ...), a hub id or a folder.
+        adapter: none (frozen encoder), full (train the encoder), or lora, bottleneck, gating joined by "+".
+        layer: Hidden state to read: a number from 0 (input of block 1) to N, last, or weighted (learned sum
+            of all). Null: weighted with a frozen encoder, else last.
+        last_block: Cut the encoder after this block (0-based); null keeps all.
+        context: Layer between encoder and classifier: none, conv (sees 0.8 s on each side) or gru.
+        dropout: Dropout in front of the classifier.
+        bias: Whether the classifier has a bias; the ZED recipe's has none.
+        standardize: Standardise frames by statistics of training clips, stored in the checkpoint.
+        class_weights: none, or balanced (inverse to the class's share of the time in training clips).
+        post: How frame probabilities become segments, in validation and test.
+        optimizer: Learning rates and schedule.
+        adapters: Options of each adapter.
+        adapter_blocks: Blocks (0-based) that get adapters; null for all kept blocks.
+        whisper_form: padded (30 s, as Whisper was trained) or short (cut to the clip).
+        revision: Revision of the encoder on the hub.
+        gradient_checkpointing: Recompute activations in the backward pass: less memory, more time.
+        save_full: Store the frozen encoder in checkpoints too, so that they need nothing else.
+        labels: Class -> emotions that count as it, in class order; the data set it.
+        encoder_config: Written by a checkpoint stored in full; leave it alone.
+    """
+
+    task_name = "diarization"
+
+    def __init__(
+        self,
+        encoder: str = "whisper-base",
+        adapter: str = "none",
+        layer: int | str | None = None,
+        last_block: int | None = None,
+        context: str = "none",
+        dropout: float = 0.0,
+        bias: bool = True,
+        standardize: bool = True,
+        class_weights: str = "none",
+        post: PostConfig = PostConfig(),
+        optimizer: OptimizerConfig = OptimizerConfig(),
+        adapters: AdapterOptions = AdapterOptions(),
+        adapter_blocks: list[int] | None = None,
+        whisper_form: str = "padded",
+        revision: str | None = None,
+        gradient_checkpointing: bool = False,
+        save_full: bool = False,
+        labels: dict[str, list[str]] | None = None,
+        encoder_config: dict[str, Any] | None = None,
+    ) -> None:
+        hparams = plain(locals())
+        if class_weights not in CLASS_WEIGHTS:
+            raise UnknownNameError("class_weights", class_weights, CLASS_WEIGHTS)
+        layer = default_frame_layer(adapter) if layer is None else layer
+        loaded = (
+            load_for_layer(encoder, layer, last_block, revision, whisper_form, gradient_checkpointing)
+            if encoder_config is None
+            else rebuild_encoder(encoder, encoder_config, gradient_checkpointing=gradient_checkpointing)
+        )
+        super().__init__(
+            encoder=loaded,
+            adapter=adapter,
+            adapters=revive(AdapterOptions, adapters),
+            adapter_blocks=adapter_blocks,
+            optimizer=revive(OptimizerConfig, optimizer),
+            save_full=save_full,
+        )
+        self.save_hyperparameters(hparams)
+        self.labels = labels or {name: [name] for name in ("angry", "happy", NEUTRAL, "sad")}
+        self.classes = list(self.labels)
+        if NEUTRAL not in self.classes:
+            raise UsageError(f"diarization needs the class {NEUTRAL!r}; there are {', '.join(self.classes)}.")
+        self.class_weights, self.post = class_weights, revive(PostConfig, post)
+        states, width, count = self.encoder.num_states, self.encoder.hidden_size, len(self.classes)
+        self.readout = FrameReadout(layer, states, width, count, context, dropout, bias, standardize)
+        self.metrics = DiarizationMetrics(self.classes)
+        self.loss_weights: Tensor | None = None
+        self.judged: list[JudgedClip] = []
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """Task, classes and what each class means, as plain data."""
+        return {"task": self.task_name, "classes": self.classes, "labels": self.labels}
+
+    @property
+    def hop(self) -> float:
+        """Samples from one frame to the next."""
+        return SAMPLE_RATE / self.encoder.frames_per_second
+
+    @property
+    def stride(self) -> float:
+        """Seconds from one frame to the next; frame i stands for `i * stride` to `(i + 1) * stride`."""
+        return 1 / self.encoder.frames_per_second
+
+    def features(self, batch: AudioBatch) -> tuple[Tensor, Tensor]:
+        """Return what is read, `[batch, frames, states, dim]`, and valid frames `[batch]`."""
+        output = self.encode(batch)
+        return self.readout.select(output.hidden_states, int(output.lengths.max())), output.lengths
+
+    def logits(self, batch: AudioBatch) -> tuple[Tensor, Tensor]:
+        """Return logits `[batch, frames, classes]` and valid frames `[batch]`."""
+        features, lengths = self.features(batch)
+        return self.readout(features, lengths), lengths
+
+    def forward(self, batch: AudioBatch) -> tuple[Tensor, Tensor]:
+        """Return class probabilities `[batch, frames, classes]` and valid frames `[batch]`."""
+        logits, lengths = self.logits(batch)
+        return logits.softmax(dim=-1), lengths
+
+    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the mean negative log likelihood of the labelled frames.
+
+        Args:
+            logits: `[batch, frames, classes]`.
+            labels: `[batch, frames]` class indices, `NO_LABEL` where there is none.
+        """
+        return F.cross_entropy(
+            logits.flatten(0, 1), labels.flatten(), weight=self.loss_weights, ignore_index=NO_LABEL
+        )
+
+    def set_class_seconds(self, seconds: Mapping[str, float]) -> None:
+        """Set class weights from the time that each class has in training clips.
+
+        Raises:
+            UsageError: Where balanced weights are asked for and a class is absent.
+        """
+        if self.class_weights == "none":
+            return
+        if absent := [name for name in self.classes if not seconds.get(name)]:
+            raise UsageError(f"balanced class weights: no training clip holds {', '.join(absent)}.")
+        time = torch.tensor([seconds[name] for name in self.classes])
+        self.loss_weights = (time.sum() / (len(time) * time)).to(self.device)
+
+    def on_fit_start(self) -> None:
+        """Fit the standardiser on training clips, unless a resumed run brings it."""
+        if (data := cast(Any, self.trainer).datamodule) is None:
+            return
+        self.set_class_seconds(data.train_class_seconds)
+        standardizer = self.readout.standardizer
+        if standardizer is not None and not bool(standardizer.fitted):
+            self.fit_standardizer(standardizer, islice(data.train_dataloader(), _STANDARDIZER_BATCHES))
+
+    @torch.no_grad()
+    def fit_standardizer(self, standardizer: Standardizer, batches: Iterable[FrameBatch]) -> None:
+        """Fit the standardiser on the frames of some batches."""
+        self.eval()
+        for batch in batches:
+            features, lengths = self.features(batch.to(self.device).audio)
+            valid = features[frame_mask(features, lengths)]
+            standardizer.update(valid[::_STANDARDIZER_STRIDE])
+        standardizer.finish()
+        self.train()
+
+    def training_step(self, batch: FrameBatch, batch_index: int) -> Tensor:
+        """Return the loss of a batch."""
+        logits, _ = self.logits(batch.audio)
+        loss = self.loss(logits, batch.labels_of_frames(logits.shape[1], self.hop))
+        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch), sync_dist=True)
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the last epoch."""
+        self.metrics.reset()
+
+    def validation_step(self, batch: FrameBatch, batch_index: int) -> None:
+        """Collect loss and scores of a batch."""
+        logits, lengths = self.logits(batch.audio)
+        loss = self.loss(logits, batch.labels_of_frames(logits.shape[1], self.hop))
+        self.log("val/loss", loss, prog_bar=True, batch_size=int(lengths.sum()), sync_dist=True)
+        for clip in self._judge(batch, logits.softmax(dim=-1), lengths):
+            self.metrics.update(clip.reference, clip.hypothesis, clip.duration)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log EDER, its parts and the other scores."""
+        for name, value in self.metrics.compute().items():
+            self.log(f"val/{name}", value.to(self.device), prog_bar=name == "eder")
+
+    def on_test_epoch_start(self) -> None:
+        """Forget earlier clips."""
+        self.judged = []
+
+    def test_step(self, batch: FrameBatch, batch_index: int) -> None:
+        """Keep truth and segments of every clip: all test scores derive from them."""
+        self.judged += self._judge(batch, *self(batch.audio))
+
+    def on_test_epoch_end(self) -> None:
+        """Gather the clips of every process, in the order of ids."""
+        self.judged = sorted(self._all_gather_rows(self.judged), key=lambda clip: clip.id)
+
+    def _judge(self, batch: FrameBatch, probabilities: Tensor, lengths: Tensor) -> list[JudgedClip]:
+        return judge(batch, probabilities, lengths, self.classes, self.stride, self.post)
+
+
+def default_frame_layer(adapter: str) -> str:
+    """Return the layer choice of a diarizer that was given none."""
+    return "weighted" if adapter == "none" else "last"

@@ -1,0 +1,219 @@
+"""Find emotions in recordings of any length with a trained checkpoint."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sercl.audio.resample import SAMPLE_RATE
+from sercl.audio.stream import Window, WindowPlan, blocks_of, in_blocks, resampled, windows
+from sercl.audio.voice import VoiceDetector
+from sercl.batch import AudioBatch
+from sercl.diarization.postprocess import PostConfig, to_segments
+from sercl.diarization.segments import NEUTRAL, Annotation
+from sercl.diarization.stitching import Stitch, stitched
+from sercl.errors import AudioError, SerclError, UsageError
+from sercl.tasks.devices import find_device
+from sercl.tasks.diarization import EmotionDiarizer
+from sercl.tasks.non_speech import quiet_frames, voiceless_frames
+from sercl.tasks.predictor import Failure, Source, as_mono, is_waveform, reason_of
+
+_SECONDS, _CONTEXT = 30.0, 1.0
+
+
+@dataclass(frozen=True)
+class FrameScores:
+    """Class probabilities of a recording, frame by frame.
+
+    Attributes:
+        probabilities: `[frames, classes]` float32.
+        stride: Seconds from one frame to the next; frame i stands for `i * stride` to `(i + 1) * stride`, the
+            last one for all that remains.
+        duration: Length of the recording in s.
+    """
+
+    probabilities: NDArray[np.float32]
+    stride: float
+    duration: float
+
+
+def diarize(
+    checkpoint: str | Path,
+    device: str = "auto",
+    encoder: str | None = None,
+    post: PostConfig | None = None,
+    vad: bool = False,
+    window: float | None = None,
+    context: float = _CONTEXT,
+) -> "Diarizer":
+    """Load a trained diarizer.
+
+    Args:
+        checkpoint: A file that training wrote (`best.ckpt`).
+        device: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1", "mps".
+        encoder: Where the encoder is now, if it has moved since training; its weights must be the same.
+        post: How frame probabilities become segments; None for what the checkpoint was validated with.
+        vad: Whether what is no speech (Silero) is neutral. Silence always is.
+        window: Length in s of the windows in which long recordings are encoded; None for 30, or less where
+            the encoder takes less.
+        context: Outer part of a window, in s, on each side, whose frames are not used.
+
+    Raises:
+        CheckpointError: For a file that is no checkpoint of sercl, one of another task, or an encoder whose
+            weights have changed.
+        EncoderError: Where the encoder cannot be loaded.
+        UsageError: For a device that is not there, or windows that cannot be.
+    """
+    task = EmotionDiarizer.restore(checkpoint, encoder)
+    return Diarizer(task, find_device(device), post, vad, window, context)
+
+
+class Diarizer:
+    """A trained diarizer with what is needed to feed it.
+
+    Args:
+        task: The model.
+        device: Where it runs.
+        post: As for `diarize`; so are the others.
+        vad: As for `diarize`.
+        window: As for `diarize`.
+        context: As for `diarize`.
+
+    Attributes:
+        classes: Class names, in class order.
+        stride: Seconds from one frame to the next.
+        post: How frame probabilities become segments.
+    """
+
+    def __init__(
+        self,
+        task: EmotionDiarizer,
+        device: torch.device,
+        post: PostConfig | None = None,
+        vad: bool = False,
+        window: float | None = None,
+        context: float = _CONTEXT,
+    ) -> None:
+        self._task, self._device = task.to(device).eval(), device
+        self.classes, self.stride = tuple(task.classes), task.stride
+        self.post = task.post if post is None else post
+        self._plan = _plan(task, window, context)
+        self._detector = VoiceDetector() if vad else None
+        # One window at a time is fastest on a CPU, whose caches a batch does not fit.
+        self._at_once = 1 if device.type == "cpu" else 8
+
+    def diarize(self, source: Source) -> Annotation:
+        """Return the segments of a recording, neutral ones spelt out.
+
+        Args:
+            source: A file, or a waveform (`[samples]` or `[channels, samples]`) with its rate in Hz.
+
+        Raises:
+            AudioError: If it cannot be read or is too short for one frame.
+        """
+        scores = self.frames(source)
+        segments = to_segments(scores.probabilities, self.classes, self.stride, scores.duration, self.post)
+        return Annotation(_name(source), segments, scores.duration)
+
+    def stream(self, sources: Iterable[Source]) -> Iterator[Annotation | Failure]:
+        """Diarize recordings one after the other; a bad one gives a `Failure` in its place.
+
+        Args:
+            sources: Files, or waveforms with their rate.
+        """
+        for number, source in enumerate(sources):
+            name = f"input {number}" if is_waveform(source) else str(source)
+            try:
+                yield self.diarize(source)
+            except SerclError as error:
+                yield Failure(name, reason_of(error, name))
+
+    def frames(self, source: Source) -> FrameScores:
+        """Return the class probabilities of a recording, frame by frame, read window by window.
+
+        Args:
+            source: As for `diarize`.
+
+        Raises:
+            AudioError: If it cannot be read or is too short for one frame.
+        """
+        samples = 0
+
+        def counted() -> Iterator[Window]:
+            nonlocal samples
+            for window in windows(_blocks(source), self._plan):
+                samples = window.start + len(window.waveform)
+                yield window
+
+        hop = self._plan.hop
+        stitch = Stitch(self._plan.step // hop, self._plan.outer // hop)
+        parts = list(stitched(self._scored(counted()), stitch))
+        if not parts:
+            shortest = self._task.encoder.min_samples
+            raise AudioError(
+                "input" if isinstance(source, tuple) else source,
+                f"{1000 * samples / SAMPLE_RATE:g} ms long, too short for one frame, which takes "
+                f"{1000 * shortest / SAMPLE_RATE:g} ms",
+                "short",
+            )
+        return FrameScores(np.concatenate(parts), self.stride, samples / SAMPLE_RATE)
+
+    def _scored(self, stream: Iterator[Window]) -> Iterator[tuple[int, bool, NDArray[np.float32]]]:
+        shortest = self._task.encoder.min_samples
+        usable = (window for window in stream if len(window.waveform) >= shortest)
+        while batch := list(islice(usable, self._at_once)):
+            for window, frames in zip(batch, self._probabilities(batch), strict=True):
+                yield window.index, window.last, frames
+
+    @torch.inference_mode()
+    def _probabilities(self, batch: list[Window]) -> list[NDArray[np.float32]]:
+        audio = AudioBatch.from_clips([window.waveform for window in batch])
+        probabilities, lengths = self._task(audio.to(self._device))
+        rows = probabilities.float().cpu().numpy()
+        return [
+            self._with_neutral_pauses(row[:count], window)
+            for row, count, window in zip(rows, lengths.tolist(), batch, strict=True)
+        ]
+
+    def _with_neutral_pauses(self, frames: NDArray[np.float32], window: Window) -> NDArray[np.float32]:
+        hop = self._plan.hop
+        pauses = quiet_frames(window.waveform, len(frames), hop)
+        if self._detector is not None:
+            pauses |= voiceless_frames(self._detector, window.waveform, len(frames), hop)
+        certain = np.zeros(len(self.classes), dtype=np.float32)
+        certain[self.classes.index(NEUTRAL)] = 1.0
+        marked: NDArray[np.float32] = np.where(pauses[:, None], certain, frames)
+        return marked
+
+
+def _plan(task: EmotionDiarizer, window: float | None, context: float) -> WindowPlan:
+    most = task.encoder.max_samples
+    longest = None if most is None else most / SAMPLE_RATE
+    if window is not None and longest is not None and window > longest:
+        raise UsageError(
+            f"windows of {window:g} s are longer than the encoder {task.encoder.name!r} takes: at most "
+            f"{longest:g} s."
+        )
+    seconds = window if window is not None else min(_SECONDS, longest or _SECONDS)
+    plan = WindowPlan(seconds, context, round(task.hop))
+    if plan.outer < plan.hop:
+        raise UsageError(
+            f"context {context:g} s: at least one frame ({task.stride:g} s), since an encoder may leave the "
+            "last frame of a window out."
+        )
+    return plan
+
+
+def _blocks(source: Source) -> Iterator[torch.Tensor]:
+    if isinstance(source, tuple):
+        samples, rate = as_mono(*source)
+        return resampled(in_blocks(samples), rate)
+    return blocks_of(source)
+
+
+def _name(source: Source) -> str:
+    return "input" if isinstance(source, tuple) else Path(source).stem
