@@ -1,7 +1,8 @@
 """Where speech is: the Silero voice activity detector, whose model comes with its package."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -69,16 +70,12 @@ class VoiceDetector:
 
     @cached_property
     def _model(self) -> Any:
-        threads = torch.get_num_threads()
-        try:
-            with warnings.catch_warnings():
-                # Its loader goes through two deprecated functions, of importlib and of torch.
-                warnings.simplefilter("ignore", DeprecationWarning)
-                from silero_vad import load_silero_vad
+        with warnings.catch_warnings():
+            # Its loader goes through two deprecated functions, of importlib and of torch.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            from silero_vad import load_silero_vad
 
-                return load_silero_vad()
-        finally:
-            torch.set_num_threads(threads)  # the package sets it to 1 for the whole process
+            return load_silero_vad()
 
     @torch.inference_mode()
     def probabilities(self, waveforms: Tensor) -> Tensor:
@@ -91,8 +88,9 @@ class VoiceDetector:
             `[batch, ceil(samples / CHUNK)]` float32; the last chunk is filled up with silence.
         """
         padded = torch.nn.functional.pad(waveforms, (0, -waveforms.shape[1] % CHUNK))
-        self._model.reset_states()
-        chunks = [self._model(chunk, SAMPLE_RATE) for chunk in torch.split(padded, CHUNK, dim=1)]
+        with _one_thread():
+            self._model.reset_states()
+            chunks = [self._model(chunk, SAMPLE_RATE) for chunk in torch.split(padded, CHUNK, dim=1)]
         return torch.cat(chunks, dim=1) if chunks else padded
 
     def speech(self, clips: Sequence[Tensor]) -> list[tuple[Speech, ...]]:
@@ -121,6 +119,20 @@ class VoiceDetector:
             audio_length_samples=samples,
         )
         return tuple(Speech(item["start"] / SAMPLE_RATE, item["end"] / SAMPLE_RATE) for item in stretches)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep torch to one thread: the model is so small that threads cost more than they bring.
+
+    Importing the package sets one thread for the whole process; here the number is set back.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def span(stretches: Sequence[Speech]) -> Speech | None:
