@@ -14,7 +14,7 @@ from sercl.errors import UsageError
 from sercl.models.adapters import AdapterOptions, attach
 from sercl.models.encoders import Encoder, EncoderOutput
 from sercl.tasks import checkpoint as checkpoints
-from sercl.tasks.checkpoint import describe, verify, verify_state
+from sercl.tasks.checkpoint import describe, verify, verify_shapes, verify_state
 from sercl.tasks.optim import OptimizerConfig, build_optimizer, build_schedule
 
 
@@ -69,8 +69,7 @@ class EncoderTask(L.LightningModule):
                 with other weights.
             EncoderError: Where the encoder cannot be loaded.
         """
-        stored = checkpoints.read(path)
-        checkpoints.check_task(stored["sercl"], cls.task_name, path)
+        stored = checkpoints.read_for(cls.task_name, cls, path)
         moved = {} if encoder is None else {"encoder": encoder}
         task = cls(**{**stored["hyper_parameters"], **moved})
         task.on_load_checkpoint(stored)
@@ -158,6 +157,7 @@ class EncoderTask(L.LightningModule):
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
     ) -> Any:
         """Load weights; only the frozen encoder may be absent, and nothing may be left over."""
+        verify_shapes(state_dict, self.state_dict())
         result = super().load_state_dict(state_dict, strict=False, assign=assign)
         allowed = self._frozen_encoder_keys()
         verify_state([key for key in result.missing_keys if key not in allowed], result.unexpected_keys)

@@ -1,10 +1,12 @@
 """What a checkpoint says about itself, and why one is refused."""
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 import sercl
 from sercl.errors import CheckpointError
@@ -51,9 +53,32 @@ def read(path: str | Path) -> dict[str, Any]:
         raise CheckpointError(
             f"{path}: not a checkpoint that loads safely ({reason}). It may be truncated or not from sercl."
         ) from error
-    if not isinstance(checkpoint, dict) or "sercl" not in checkpoint:
+    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("sercl"), dict):
         raise CheckpointError(f"{path}: a checkpoint, but not one of sercl (it has no 'sercl' entry).")
     check_format(checkpoint["sercl"], str(path))
+    for key in ("state_dict", "hyper_parameters"):
+        if not isinstance(checkpoint.get(key), dict):
+            raise CheckpointError(
+                f"{path}: has no {key!r}, without which no model can be built. Train again."
+            )
+    return checkpoint
+
+
+def read_for(task: str, build: Callable[..., object], path: str | Path) -> dict[str, Any]:
+    """Read a checkpoint of one task, whose hyper-parameters are arguments of `build`.
+
+    Raises:
+        CheckpointError: As `read`; also for another task, or hyper-parameters of another version of sercl.
+    """
+    checkpoint = read(path)
+    about = checkpoint["sercl"]
+    check_task(about, task, path)
+    unknown = sorted(checkpoint["hyper_parameters"].keys() - inspect.signature(build).parameters.keys())
+    if unknown:
+        raise CheckpointError(
+            f"{path}: written by sercl {about.get('version')}, with options that this sercl "
+            f"{sercl.__version__} does not have: {', '.join(unknown)}. Use that version, or train again."
+        )
     return checkpoint
 
 
@@ -69,7 +94,7 @@ def check_format(about: dict[str, Any], where: str = "checkpoint") -> None:
 
 def check_task(about: dict[str, Any], wanted: str, where: str | Path) -> None:
     """Raise `CheckpointError` unless a checkpoint is of the task `wanted`; the message names its command."""
-    task = about["task"]
+    task = about.get("task")
     if task != wanted:
         use = f" Ask it with `sercl {COMMANDS[task]}`." if task in COMMANDS else ""
         raise CheckpointError(f"{where}: holds a model for {task}, not for {wanted}.{use}")
@@ -102,3 +127,14 @@ def verify_state(missing: Sequence[str], unexpected: Sequence[str]) -> None:
             raise CheckpointError(
                 f"the checkpoint {what} weights: {', '.join(keys[:3])} ({len(keys)} in all)."
             )
+
+
+def verify_shapes(stored: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
+    """Raise `CheckpointError` for weights of another shape than the model's."""
+    wrong = [name for name, value in stored.items() if name in own and value.shape != own[name].shape]
+    if wrong:
+        was, now = list(stored[wrong[0]].shape), list(own[wrong[0]].shape)
+        raise CheckpointError(
+            f"the checkpoint's {wrong[0]} has the shape {was}, the model's {now} ({len(wrong)} such in all): "
+            "the model was built with other options."
+        )

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from typing import Any, TypeVar
 
+from sercl.errors import CheckpointError
+
 Config = TypeVar("Config")
 
 
@@ -13,8 +15,20 @@ def plain(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def revive(kind: type[Config], value: Config | Mapping[str, Any]) -> Config:
-    """Build a config from what a checkpoint stores; nested configs validate plain mappings themselves."""
-    return kind(**value) if isinstance(value, Mapping) else value
+    """Build a config from what a checkpoint stores; nested configs validate plain mappings themselves.
+
+    Raises:
+        CheckpointError: For an option that the config does not have.
+    """
+    if not isinstance(value, Mapping):
+        return value
+    try:
+        return kind(**value)
+    except TypeError as error:
+        raise CheckpointError(
+            f"the checkpoint has an option that this sercl does not have ({error}). Use the version of sercl "
+            "that wrote it, or train again."
+        ) from error
 
 
 def _plain(value: Any) -> Any:

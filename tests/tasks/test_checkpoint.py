@@ -88,6 +88,14 @@ def rewritten(path: Path, change) -> Path:
     [
         (lambda c: c["sercl"].update(format=99, version="9.9"), "format 99 of sercl 9.9"),
         (lambda c: c.pop("sercl"), "not one of sercl"),
+        (lambda c: c.update(sercl=3), "not one of sercl"),
+        (lambda c: c.pop("hyper_parameters"), "no 'hyper_parameters'"),
+        (lambda c: c.pop("state_dict"), "no 'state_dict'"),
+        (lambda c: c["hyper_parameters"].update(prompt="x"), "with options .* does not have: prompt"),
+        (
+            lambda c: c["state_dict"].update({"readout.heads.0.1.bias": torch.zeros(9)}),
+            r"readout\.heads\.0\.1\.bias has the shape \[9\], the model's \[4\]",
+        ),
         (lambda c: c["sercl"].update(task="diarization"), "diarization"),
         (lambda c: c["state_dict"].pop("readout.heads.0.1.weight"), "lacks weights"),
         (lambda c: c["state_dict"].update(extra=torch.zeros(1)), "holds unknown weights"),

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from sercl.errors import UsageError
+from sercl.errors import CheckpointError, UsageError
 from sercl.models.adapters import AdapterOptions
 from sercl.models.adapters.gating.config import GatingConfig
 from sercl.tasks.hparams import plain, revive
@@ -37,6 +37,19 @@ def test_a_config_comes_back_as_it_was(config):
 def test_what_a_checkpoint_holds_is_checked_like_any_option():
     with pytest.raises(UsageError, match="warmup"):
         revive(OptimizerConfig, {"warmup": 2.0})
+
+
+@pytest.mark.parametrize(
+    ("kind", "stored"),
+    [
+        (OptimizerConfig, {"momentum": 0.9}),
+        (AdapterOptions, {"ia3": {}}),
+        (AdapterOptions, {"lora": {"x": 1}}),
+    ],
+)
+def test_an_option_of_another_version_is_told_as_such(kind, stored):
+    with pytest.raises(CheckpointError, match=r"option that this sercl does not have .*(momentum|ia3|'x')"):
+        revive(kind, stored)
 
 
 def test_a_class_is_no_config():
