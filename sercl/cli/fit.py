@@ -33,6 +33,7 @@ def main() -> int:
 def run(cli: "Cli") -> "RunResults":
     """Train and judge what a parsed command line asks for, and show the results."""
     from sercl.cli.processes import is_first, restartable
+    from sercl.cli.run_checks import check_resumed
     from sercl.cli.run_folder import claim, default_folder
     from sercl.studies.results import save, summarise
     from sercl.studies.training import score, train
@@ -41,6 +42,8 @@ def run(cli: "Cli") -> "RunResults":
     folder = Path(config["out"] or default_folder(config))
     if is_first():
         claim(folder, config["resume"], config["overwrite"])
+        if config["resume"]:
+            check_resumed(folder / "config.yaml", cli.config_text())
     with restartable(cli.command):
         prepare(cli, folder)
         stages = train(
@@ -62,11 +65,12 @@ def run(cli: "Cli") -> "RunResults":
 def prepare(cli: "Cli", folder: Path) -> None:
     """Check the data, say what is trained on what, and keep the configuration and the exact lists."""
     from sercl.cli.processes import is_first
+    from sercl.cli.run_checks import check_monitors
     from sercl.reports.data import data_table
     from sercl.reports.training import model_lines
     from sercl.studies.results import describe_model
 
-    cli.check_monitors()
+    check_monitors(cli.config, cli.task.candidates.names)
     set_up(cli)
     if is_first():
         if not cli.config["json"]:

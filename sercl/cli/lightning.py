@@ -14,11 +14,11 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from sercl.cli.fit_progress import FitProgress
 from sercl.cli.parser import SerclParser, restrict_imports
+from sercl.cli.run_checks import check_precision
 from sercl.data import datamodules  # noqa: F401 - short names (--data EmoDB) resolve for imported classes alone
 from sercl.data.datamodules.base import EmotionDataModule
-from sercl.errors import UnknownNameError, UsageError
 from sercl.features.config import FeatureConfig
-from sercl.files import atomic_path
+from sercl.files import write_text
 from sercl.tasks.callbacks import LastEpoch, RandomState
 from sercl.tasks.classification import EmotionClassifier
 
@@ -30,9 +30,6 @@ TRAINER_DEFAULTS: dict[str, Any] = {
     "use_distributed_sampler": False,  # our batch sampler deals batches out to processes itself
     "log_every_n_steps": 1,
 }
-
-PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
-_SHORT_PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
 STOPPING_DEFAULTS: dict[str, Any] = {"monitor": "val/loss", "patience": 10, "check_on_train_epoch_end": True}
 
@@ -137,18 +134,6 @@ class Cli(LightningCLI):
         module: EmotionClassifier = self.built["model"]
         return module
 
-    def check_monitors(self) -> None:
-        """Raise `UsageError` where training would be stopped or selected by a number that is not logged."""
-        scores = [f"val/{name}" for name in self.task.candidates.names]
-        for key, others in (("early_stopping", ()), ("checkpoint", (None, "epoch", "step"))):
-            name, mode = self.config[key]["monitor"], self.config[key]["mode"]
-            if name not in ("val/loss", "train/loss", *scores, *others):
-                raise UnknownNameError(f"--{key}.monitor", name, ["val/loss", "train/loss", *scores])
-            if name in scores and mode == "min":
-                raise UsageError(
-                    f"--{key}.monitor {name}: the lowest value would win. Give --{key}.mode max, too."
-                )
-
     def build_trainer(self, folder: Path | None = None, max_epochs: int | None = None) -> L.Trainer:
         """Build a trainer whose checkpoints and logs go to `folder`; without one it writes nothing.
 
@@ -175,16 +160,19 @@ class Cli(LightningCLI):
         return L.Trainer(**config)
 
     def save_config(self, path: Path) -> None:
-        """Write the whole configuration, defaults included, as the YAML that `--config` takes."""
+        """Write `config_text` to a file, whole or not at all."""
+        write_text(path, self.config_text())
+
+    def config_text(self) -> str:
+        """Return the whole configuration, defaults included, as the YAML that `--config` takes."""
         config = self.config.clone()
         for key in ("config", *RUN_KEYS):
             config.pop(key, None)
-        with atomic_path(path) as temporary:
-            text = self.parser.dump(config, skip_unset=False, skip_validation=True, format="yaml")
-            temporary.write_text(text, encoding="utf-8")
+        text: str = self.parser.dump(config, skip_unset=False, skip_validation=True, format="yaml")
+        return text
 
 
-RUN_KEYS = ("out", "resume", "overwrite", "json", "ckpt", "no_cache")
+RUN_KEYS = ("out", "resume", "overwrite", "json", "ckpt", "encoder", "no_cache")
 """Options of one call, not of the experiment: they are left out of what `save_config` writes."""
 
 _DESCRIPTIONS = {
@@ -211,15 +199,9 @@ def add_run_options(parser: LightningArgumentParser, with_training: bool) -> Non
         parser.add_argument(
             "--ckpt", type=str | None, default=None, help="Checkpoint that `sercl fit` wrote."
         )
-
-
-def check_precision(chosen: str | int | None) -> None:
-    """Raise `UnknownNameError` for a precision that is not in `PRECISIONS` (None: Lightning's default)."""
-    name = "32-true" if chosen is None else _SHORT_PRECISIONS.get(str(chosen), str(chosen))
-    if name not in PRECISIONS:
-        # With weights of half the bits, steps of usual learning rates are lost in rounding.
-        hint = "Weights stay in float32; mixed precision rounds only what is computed from them."
-        raise UnknownNameError("--trainer.precision", chosen, PRECISIONS, hint)
+        parser.add_argument(
+            "--encoder", type=str | None, default=None, help="Where its encoder is now, if that has moved."
+        )
 
 
 def _as_list(value: Any) -> list[Any]:

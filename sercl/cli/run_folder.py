@@ -50,11 +50,20 @@ def claim(folder: Path, resume: bool, overwrite: bool) -> Path:
             f"{folder}: already holds {', '.join(held)}. Continue it with --resume, replace it with "
             "--overwrite, or choose another --out."
         )
-    _make(folder, fresh=overwrite and any((folder / name).exists() for name in _MARKS))
+    make_folder(folder, fresh=overwrite and any((folder / name).exists() for name in _MARKS))
     return folder
 
 
-def _make(folder: Path, fresh: bool) -> None:
+def make_folder(folder: Path, fresh: bool = False) -> None:
+    """Make a folder and see that it can be written: hours of work should not end at one that cannot.
+
+    Args:
+        folder: The folder.
+        fresh: Whether what is in it is removed first.
+
+    Raises:
+        OutputError: Where it cannot be made or written.
+    """
     try:
         if fresh:
             shutil.rmtree(folder)

@@ -4,9 +4,8 @@ import sys
 import pytest
 import torch
 
-from sercl.cli.lightning import Cli, check_precision
+from sercl.cli.lightning import Cli
 from sercl.cli.main import main
-from sercl.errors import UnknownNameError
 from sercl.tasks.callbacks import LastEpoch
 from sercl.tasks.classification import EmotionClassifier
 
@@ -74,23 +73,6 @@ def test_what_belongs_to_one_call_is_not_saved(cli, tmp_path):
     assert not {line.split(":")[0] for line in text.splitlines()} & {"out", "overwrite", "json", "resume"}
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["--early_stopping.monitor", "val/lss"], "unknown --early_stopping.monitor 'val/lss'. Did you mean"),
-        (["--checkpoint.monitor", "val/uarr", "--checkpoint.mode", "max"], "Did you mean 'val/uar'"),
-        (["--checkpoint.monitor", "val/uar"], "Give --checkpoint.mode max"),
-        (["--early_stopping.monitor", "val/recall/sad"], "Give --early_stopping.mode max"),
-    ],
-)
-def test_a_monitor_that_cannot_select_is_refused_before_anything_is_done(
-    words, said, fit_words, tmp_path, capsys
-):
-    assert main([*fit_words, *words, "--out", str(tmp_path / "run")]) == 2
-    assert said in capsys.readouterr().err
-    assert not list((tmp_path / "run").iterdir())
-
-
 def test_a_run_is_resumed_from_its_newest_epoch_not_from_its_best(fit_words, tmp_path, monkeypatch):
     # By this choice the first epoch is the best and stays so.
     words = [*fit_words, "--checkpoint.monitor", "epoch", "--model.layer", "1", "--out", str(tmp_path)]
@@ -114,20 +96,6 @@ def test_a_run_is_resumed_from_its_newest_epoch_not_from_its_best(fit_words, tmp
 def test_the_newest_epoch_is_kept_on_request_only(cli, tmp_path):
     trainer = cli("--checkpoint.save_last", "false").build_trainer(tmp_path)
     assert not any(isinstance(callback, LastEpoch) for callback in trainer.callbacks)
-
-
-@pytest.mark.parametrize("name", [None, 32, "32", "32-true", 16, "bf16", "16-mixed", "bf16-mixed"])
-def test_precisions_that_keep_the_weights_are_legal(name):
-    check_precision(name)
-
-
-@pytest.mark.parametrize("name", ["bf16-true", "16-true", 64, "transformer-engine"])
-def test_other_precisions_are_refused_before_anything_is_done(name, fit_words, tmp_path, capsys):
-    with pytest.raises(UnknownNameError, match="Legal: 32-true, bf16-mixed, 16-mixed"):
-        check_precision(name)
-    assert main([*fit_words, "--trainer.precision", str(name), "--out", str(tmp_path / "run")]) == 2
-    assert "unknown --trainer.precision" in capsys.readouterr().err
-    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("adapter", ["none", "lora+bottleneck+gating"])

@@ -1,0 +1,123 @@
+import json
+
+import pytest
+import yaml
+
+from sercl.cli.main import main
+from sercl.cli.run_checks import check_monitors, check_precision, check_resumed
+from sercl.errors import UnknownNameError, UsageError
+
+
+@pytest.mark.parametrize("name", [None, 32, "32", "32-true", 16, "bf16", "16-mixed", "bf16-mixed"])
+def test_precisions_that_keep_the_weights_are_legal(name):
+    check_precision(name)
+
+
+@pytest.mark.parametrize("name", ["bf16-true", "16-true", 64, "transformer-engine"])
+def test_other_precisions_are_refused_before_anything_is_done(name, fit_words, tmp_path, capsys):
+    with pytest.raises(UnknownNameError, match="Legal: 32-true, bf16-mixed, 16-mixed"):
+        check_precision(name)
+    assert main([*fit_words, "--trainer.precision", str(name), "--out", str(tmp_path / "run")]) == 2
+    assert "unknown --trainer.precision" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--early_stopping.monitor", "val/lss"], "unknown --early_stopping.monitor 'val/lss'. Did you mean"),
+        (["--checkpoint.monitor", "val/uarr", "--checkpoint.mode", "max"], "Did you mean 'val/uar'"),
+        (["--checkpoint.monitor", "val/uar"], "Give --checkpoint.mode max"),
+        (["--early_stopping.monitor", "val/recall/sad"], "Give --early_stopping.mode max"),
+    ],
+)
+def test_a_monitor_that_cannot_select_is_refused_before_anything_is_done(
+    words, said, fit_words, tmp_path, capsys
+):
+    assert main([*fit_words, *words, "--out", str(tmp_path / "run")]) == 2
+    assert said in capsys.readouterr().err
+    assert not list((tmp_path / "run").iterdir())
+
+
+def monitored(name, mode):
+    return {
+        "early_stopping": {"monitor": "val/loss", "mode": "min"},
+        "checkpoint": {"monitor": name, "mode": mode},
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [("val/loss", "min"), ("val/uar", "max"), (None, "min"), ("epoch", "min"), ("step", "max")],
+)
+def test_numbers_that_can_select_are_legal(name, mode):
+    check_monitors(monitored(name, mode), ["uar", "wa"])
+
+
+CONFIG = {
+    "seed_everything": 42,
+    "data": {
+        "class_path": "sercl.data.datamodules.EmoDB",
+        "init_args": {"root": "/a", "labels": {"up": ["angry"], "down": ["sad"]}, "folds": {"index": 0}},
+    },
+    "model": {"adapter": "lora", "encoder": "/models/a", "optimizer": {"head_lr": 0.001}},
+    "trainer": {"max_epochs": 3},
+}
+
+
+def changed(**changes):
+    """The configuration with some of its values replaced; names are paths with double underscores."""
+    config = json.loads(json.dumps(CONFIG))
+    for path, value in changes.items():
+        *parents, last = path.split("__")
+        place = config
+        for name in parents:
+            place = place[name]
+        place[last] = value
+    return yaml.safe_dump(config)
+
+
+@pytest.fixture
+def stored(tmp_path):
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(CONFIG))
+    return tmp_path / "config.yaml"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"trainer__max_epochs": 9},
+        {"data__init_args__root": "/b"},
+        {"model__encoder": "/models/b"},
+        {"model__new_option": 1},
+    ],
+)
+def test_a_run_goes_on_for_longer_and_with_its_files_elsewhere(stored, changes):
+    check_resumed(stored, changed(**changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"data__init_args__folds__index": 1}, "--data.folds.index is 1, was 0"),
+        ({"data__class_path": "sercl.data.datamodules.ESD"}, "--data is sercl.data.datamodules.ESD, was"),
+        ({"data__init_args__labels": "4"}, r"--data.labels.up is not set, was \['angry'\]"),
+        ({"model__adapter": "gating"}, "--model.adapter is gating, was lora"),
+        ({"model__optimizer__head_lr": 0.1}, "--model.optimizer.head_lr is 0.1, was 0.001"),
+        ({"seed_everything": 1}, "--seed_everything is 1, was 42"),
+    ],
+)
+def test_a_run_does_not_go_on_as_another(stored, changes, said):
+    with pytest.raises(UsageError, match=said):
+        check_resumed(stored, changed(**changes))
+
+
+def test_a_run_on_one_fold_is_not_resumed_on_another(fit_words, tmp_path, capsys):
+    words = [*fit_words, "--model.layer", "1", "--trainer.max_epochs", "1", "--out", str(tmp_path)]
+    assert main(words) == 0
+    before = (tmp_path / "config.yaml").read_bytes()
+    assert main([*words, "--resume", "--data.folds.index", "1"]) == 2
+    assert "--data.folds.index is 1, was 0" in capsys.readouterr().err
+    assert (tmp_path / "config.yaml").read_bytes() == before
+    assert main([*words, "--resume", "--trainer.max_epochs", "2"]) == 0
