@@ -73,7 +73,8 @@ COMMON = {
     if heading not in (*OWN, *GROUPS)
     for option, value in table.items()
 }
-COMMON.pop("ckpt")  # of `sercl test`
+for _judging in ("ckpt", "encoder"):  # of `sercl test`
+    COMMON.pop(_judging)
 
 
 def test_every_option_of_every_run_is_described(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,6 +100,7 @@ def inspect_corpus(
         CorpusError: Where the corpus cannot be read.
         OutputError: Where a file cannot be written.
     """
+    from sercl.cli.run_folder import make_folder
     from sercl.corpora.registry import CORPORA
     from sercl.files import write_text
     from sercl.reports.corpus import inspection_report
@@ -109,6 +110,7 @@ def inspect_corpus(
     pictures = [path for path in (figure, out and out / "inspection.png") if path is not None]
     for path in pictures:
         check_format(path)  # before the corpus is decoded, which may take minutes
+        make_folder(path.parent)
     title, listing = read_listing(name, root, options or {})
     with progress(f"Decoding {title}", len(listing.utterances)) as advance:
         inspection = inspect(listing, title, on_progress=advance)

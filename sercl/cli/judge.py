@@ -28,6 +28,7 @@ PAGE = ShortPage(
         ("--data NAME", "Corpus (`sercl corpus list`), Manifest, HuggingFace, or LanguagePair"),
         ("--data.root DIR", "Where the corpus lies"),
         ("--data.folds.scheme NAME", "speaker, loso, official, paper or csv; --data.folds.index N picks one"),
+        ("--encoder NAME", "Where the encoder is now, if it has moved since training"),
         ("--out DIR", "Folder for results.json, predictions.csv and confusion.png"),
         ("--json", "Print the results as JSON"),
     ),
@@ -95,6 +96,7 @@ def with_own_config(words: list[str]) -> list[str]:
 def _judge(cli: "Cli", part: str) -> None:
     from sercl.cli.fit import pool_features, set_up
     from sercl.cli.processes import is_first, restartable
+    from sercl.cli.run_folder import make_folder
     from sercl.reports.data import data_table
     from sercl.studies.results import heard_before, save, summarise
     from sercl.studies.training import score
@@ -103,7 +105,10 @@ def _judge(cli: "Cli", part: str) -> None:
     if cli.config["ckpt"] is None:
         raise UsageError("--ckpt is missing: the checkpoint to score, such as checkpoints/RUN/best.ckpt.")
     begin = time.perf_counter()
-    task = EmotionClassifier.restore(cli.config["ckpt"])
+    folder = Path(cli.config["out"]) if cli.config["out"] else None
+    if folder is not None:
+        make_folder(folder)
+    task = EmotionClassifier.restore(cli.config["ckpt"], cli.config["encoder"])
     if list(cli.data.classes) != task.classes:
         raise UsageError(
             f"the checkpoint's classes are {task.classes}, the data's {cli.data.classes}: set --data.labels."
@@ -127,7 +132,6 @@ def _judge(cli: "Cli", part: str) -> None:
         seconds=time.perf_counter() - begin,
         remarks=remarks,
     )
-    folder = Path(cli.config["out"]) if cli.config["out"] else None
     if folder is not None:
         save(results, scored, cli.data, folder)
     _show(results, folder, cli.config["json"])

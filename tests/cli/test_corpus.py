@@ -83,6 +83,15 @@ def test_a_picture_format_is_refused_before_the_corpus_is_read(
     assert "unknown picture format '.xyz'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("flag", "name"), [("--out", "inspection"), ("--figure", "picture.png")])
+def test_a_place_that_cannot_be_written_is_said_before_the_corpus_is_read(
+    flag: str, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert _run("inspect", "EmoDB", "--root", tmp_path / "none", flag, tmp_path / "file" / name) == 1
+    assert "cannot be written" in capsys.readouterr().err
+
+
 def test_a_manifest_is_written_and_inspected(
     emodb: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from sercl.cli.help import unknown_flags
 from sercl.cli.judge import PAGE, page, with_own_config
 from sercl.cli.main import main
 from sercl.errors import UsageError
+from sercl.tasks.classification import EmotionClassifier
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +86,26 @@ def test_nothing_is_written_where_no_place_is_given(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["test", "--ckpt", str(run / "best.ckpt")]) == 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_encoder_that_has_moved_is_named(run, encoder, tmp_path, capsys):
+    moved, checkpoint = tmp_path / "moved", tmp_path / "other.ckpt"
+    shutil.copytree(encoder, moved)
+    stored = torch.load(run / "best.ckpt", weights_only=True)
+    stored["hyper_parameters"]["encoder"] = str(tmp_path / "gone")
+    torch.save(stored, checkpoint)
+    words = ["test", "--ckpt", str(checkpoint), "--config", str(run / "config.yaml"), "--json"]
+    assert main(words) == 1
+    assert "--encoder FOLDER" in capsys.readouterr().err
+    assert main([*words, "--encoder", str(moved)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["scores"] == json.loads((run / "results.json").read_text())["scores"]
+
+
+def test_a_place_that_cannot_be_written_is_said_before_the_work(run, monkeypatch, capsys):
+    monkeypatch.setattr(EmotionClassifier, "restore", lambda *_: pytest.fail("the checkpoint was read"))
+    assert main(["test", "--ckpt", str(run / "best.ckpt"), "--out", str(run / "config.yaml" / "x")]) == 1
+    assert "cannot be written" in capsys.readouterr().err
 
 
 def rewritten(run, tmp_path, **changes):

@@ -39,7 +39,10 @@ def checkpoint_folder(name: str, revision: str | None) -> Path:
     if path.is_dir():
         return path
     if path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
-        raise EncoderError(f"encoder folder {name!r} does not exist. Give a folder that holds config.json.")
+        raise EncoderError(
+            f"encoder folder {name!r} does not exist. Give a folder that holds config.json: --model.encoder "
+            "FOLDER, or --encoder FOLDER with a checkpoint whose encoder has moved."
+        )
     if "/" not in name:
         hint = "Or give a hub id ('organisation/model') or a folder."
         raise UnknownNameError("encoder", name, PRESETS, hint)
@@ -104,7 +107,8 @@ def _fetch(hub_id: str, revision: str | None, patterns: list[str]) -> Path:
         raise EncoderError(
             f"encoder {hub_id!r}: there is no network (or HF_HUB_OFFLINE is set) and the model is not in the "
             f"local cache. On a machine with network run: hf download {hub_id} --local-dir FOLDER; copy "
-            "FOLDER here and give it as the encoder: --model.encoder FOLDER."
+            "FOLDER here and give it as the encoder: --model.encoder FOLDER, or with a checkpoint --encoder "
+            "FOLDER."
         ) from error
     except RevisionNotFoundError as error:
         raise EncoderError(f"encoder {hub_id!r} has no revision {revision!r} on the hub.") from error
