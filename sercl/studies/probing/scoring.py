@@ -7,12 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sercl.metrics.functional.intervals import (
-    bootstrap_interval,
-    cluster_hits,
-    hits_uar,
-    resampling_units,
-)
+from sercl.metrics.functional.bootstrap import bootstrap_interval
+from sercl.metrics.functional.intervals import cluster_hits, hits_uar, resampling_units
 from sercl.studies.evaluation import Score
 from sercl.studies.probing.running import Outcome
 from sercl.studies.probing.task import WITHIN_SPEAKER, ProbeTask
@@ -63,7 +59,7 @@ class Scorer:
 
     def difference(self, hits: Hits, others: Hits) -> Score:
         """Return how much higher the UAR is than that of other probes on the same utterances."""
-        return self._score(np.stack([hits, others], axis=1), _uar_difference)
+        return self._score(np.stack([hits, others], axis=1), _uar_difference, bounded=False)
 
     def seed_uars(self, hits: Hits) -> list[float]:
         """Return the UAR of each seed."""
@@ -81,9 +77,9 @@ class Scorer:
         hits = cluster_hits(truth, outcome.predicted[None].numpy(), [0] * len(truth), len(self.task.classes))
         return float(hits_uar(torch.from_numpy(hits[0, 0])))
 
-    def _score(self, counts: Hits, statistic: Callable[[Tensor], Tensor]) -> Score:
+    def _score(self, counts: Hits, statistic: Callable[[Tensor], Tensor], bounded: bool = True) -> Score:
         value = statistic(torch.from_numpy(counts.sum(axis=0))).mean()
-        interval = bootstrap_interval(counts, statistic, unit=self.unit)
+        interval = bootstrap_interval(counts, statistic, unit=self.unit, bounded=bounded)
         return Score(float(value), interval.low, interval.high, interval.unit, interval.count)
 
 
