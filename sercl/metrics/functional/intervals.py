@@ -1,28 +1,36 @@
 """Bootstrap confidence intervals of scores, resampling speakers rather than utterances where it can.
 
 Utterances of one speaker succeed and fail together, so an interval over utterances is too narrow. The
-percentile interval is widened for few clusters as in Hesterberg (2015), "What Teachers Should Know About the
-Bootstrap": in a simulation with 10 speakers a 95 % interval then covers 94 % instead of 90 %, with 5 speakers
-90 % instead of 82 %.
+interval is the score plus and minus t standard errors on the scale of log-odds, where a score near 100 % has
+room above it: the standard error is that of the bootstrap, corrected by n / (n - 1), and t has n - 1 degrees
+of freedom for n clusters (Hesterberg 2015, "What Teachers Should Know About the Bootstrap"). In simulations
+with 5, 10 and 40 speakers that differ, a 95 % interval covers 92 to 97 %; a percentile interval, even a
+widened one, covers as little as 85 % with 5, since it never leaves the range of the speakers drawn.
+
+Several runs on the same utterances (seeds, draws of training data) are no further utterances: a cluster is
+drawn with its confusion matrices of every repeat, and the score is the mean over repeats.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special, stats
 from torch import Tensor
 
 from sercl.errors import UsageError
 from sercl.metrics.functional.classification import uar
 
 Statistic = Callable[[Tensor], Tensor]
-"""A score of confusion matrices: `[..., classes, classes]` -> `[...]`."""
+"""A score of confusion matrices, 0 to 1 or NaN: `[..., classes, classes]` -> `[...]`."""
+
+Confusions = NDArray[np.int64] | NDArray[np.float64]
+"""`[clusters, classes, classes]`, or `[clusters, repeats, classes, classes]`; rows the truth."""
 
 MIN_SPEAKERS = 5
-"""With fewer speakers than this, `clustered_interval` resamples utterances."""
+"""With fewer speakers than this, utterances are resampled, or swapped in a test, instead."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +81,17 @@ def clustered_interval(
     if not len(truth) == len(predicted) == len(speakers):
         sizes = f"{len(truth)} truths, {len(predicted)} predictions, {len(speakers)} speakers"
         raise UsageError(f"interval: {sizes}; one of each is needed per utterance.")
-    names = set(speakers)
-    by_speaker = None not in names and len(names) >= MIN_SPEAKERS
+    by_speaker = can_cluster(speakers)
     clusters = [str(name) for name in speakers] if by_speaker else range(len(truth))
     confusions = cluster_confusions(truth, predicted, clusters, num_classes)
     unit = "speakers" if by_speaker else "utterances"
     return bootstrap_interval(confusions, statistic, level, resamples, seed, unit)
+
+
+def can_cluster(speakers: Sequence[str | None]) -> bool:
+    """Return whether every utterance has a speaker and there are at least `MIN_SPEAKERS` of them."""
+    names = set(speakers)
+    return None not in names and len(names) >= MIN_SPEAKERS
 
 
 def cluster_confusions(
@@ -95,18 +108,31 @@ def cluster_confusions(
 
 
 def bootstrap_interval(
-    confusions: NDArray[np.int64],
+    confusions: Confusions,
     statistic: Statistic = uar,
     level: float = 0.95,
     resamples: int = 2000,
     seed: int = 0,
     unit: str = "speakers",
 ) -> Interval:
-    """Return the interval of a score of the summed confusion matrix, resampling clusters.
+    """Return the interval of one score; see `bootstrap_intervals`."""
+    return bootstrap_intervals(confusions, {"score": statistic}, level, resamples, seed, unit)["score"]
+
+
+def bootstrap_intervals(
+    confusions: Confusions,
+    statistics: Mapping[str, Statistic],
+    level: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+    unit: str = "speakers",
+) -> dict[str, Interval]:
+    """Return the intervals of scores of the summed confusion matrix, resampling clusters once for all.
 
     Args:
-        confusions: `[clusters, classes, classes]`, rows the truth.
-        statistic: The score.
+        confusions: `[clusters, (repeats,) classes, classes]`, rows the truth; the score is the mean over
+            repeats.
+        statistics: Name -> score.
         level: Coverage, between 0 and 1.
         resamples: Number of bootstrap samples.
         seed: Makes the result repeatable.
@@ -119,22 +145,85 @@ def bootstrap_interval(
         raise UsageError(f"interval: level {level}, {resamples} resamples; legal are 0 < level < 1 and >= 1.")
     count = len(confusions)
     if count < 2:
+        return {name: Interval(float("nan"), float("nan"), unit, count) for name in statistics}
+    whole, draws = pooled(confusions), _resampled(confusions, resamples, seed)
+    ends = {
+        name: _log_odds_interval(
+            float(mean_score(whole, statistic)), _half_width(mean_score(draws, statistic), level, count)
+        )
+        for name, statistic in statistics.items()
+    }
+    return {name: Interval(low, high, unit, count) for name, (low, high) in ends.items()}
+
+
+def difference_interval(
+    first: Confusions,
+    second: Confusions,
+    statistic: Statistic = uar,
+    level: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+    unit: str = "speakers",
+) -> Interval:
+    """Return the interval of a difference, first minus second, resampling the clusters of both together.
+
+    Args:
+        first: `[clusters, (repeats,) classes, classes]` of one system, rows the truth.
+        second: The same of another; its clusters are those of `first` in the same order, its repeats its own.
+        statistic: The score.
+        level: Coverage, between 0 and 1.
+        resamples: Number of bootstrap samples.
+        seed: Makes the result repeatable.
+        unit: What a cluster is, for the result.
+    """
+    count = len(first)
+    if count < 2:
         return Interval(float("nan"), float("nan"), unit, count)
-    draws = statistic(torch.from_numpy(_resample(confusions, resamples, seed))).numpy()
-    known = draws[~np.isnan(draws)]
-    tail = _widened_tail(level, count)
-    low, high = np.quantile(known, [tail, 1 - tail]) if known.size else (np.nan, np.nan)
-    return Interval(float(low), float(high), unit, count)
+    value = float(mean_score(pooled(first), statistic) - mean_score(pooled(second), statistic))
+    both = np.concatenate([_with_repeats(first), _with_repeats(second)], axis=1)
+    draws = _resampled(both, resamples, seed)
+    own = _with_repeats(first).shape[1]
+    differences = mean_score(draws[:, :own], statistic) - mean_score(draws[:, own:], statistic)
+    half = _half_width(differences, level, count)
+    return Interval(max(value - half, -1.0), min(value + half, 1.0), unit, count)
 
 
-def _resample(confusions: NDArray[np.int64], resamples: int, seed: int) -> NDArray[np.int64]:
+def pooled(confusions: Confusions) -> Tensor:
+    """Return the sum over clusters, `[repeats, classes, classes]` in double precision."""
+    return torch.from_numpy(_with_repeats(confusions).sum(axis=0)).double()
+
+
+def mean_score(confusions: Tensor, statistic: Statistic) -> Tensor:
+    """Return the mean of a score over repeats, `[..., repeats, classes, classes]` -> `[...]`."""
+    return statistic(confusions).nanmean(dim=-1)
+
+
+def _with_repeats(confusions: Confusions) -> Confusions:
+    return confusions if confusions.ndim == 4 else confusions[:, None]
+
+
+def _resampled(confusions: Confusions, resamples: int, seed: int) -> Tensor:
+    """Return `[resamples, repeats, classes, classes]`, sums over as many clusters as there are."""
     # Equal clusters are interchangeable, so drawing kinds of clusters is the same and cheap for utterances.
-    count, classes, _ = confusions.shape
+    count, *shape = _with_repeats(confusions).shape
     kinds, sizes = np.unique(confusions.reshape(count, -1), axis=0, return_counts=True)
     draws = np.random.default_rng(seed).multinomial(count, sizes / count, size=resamples)
-    return (draws @ kinds).reshape(resamples, classes, classes)
+    return torch.from_numpy((draws.astype(np.float64) @ kinds).reshape(resamples, *shape))
 
 
-def _widened_tail(level: float, count: int) -> float:
-    quantile = stats.t.ppf((1 - level) / 2, count - 1)
-    return float(stats.norm.cdf(np.sqrt(count / (count - 1)) * quantile))
+def _half_width(draws: Tensor, level: float, count: int) -> float:
+    """Return t standard errors; NaN where no draw has the score."""
+    known = draws[~draws.isnan()].numpy()
+    if not known.size:
+        return float("nan")
+    error = known.std() * np.sqrt(count / (count - 1))
+    return float(stats.t.ppf((1 + level) / 2, count - 1) * error)
+
+
+def _log_odds_interval(value: float, half: float) -> tuple[float, float]:
+    """Return the ends of `value` +- `half` on the scale of log-odds; a score of 0 or 1 has no width."""
+    if np.isnan(value) or half == 0 or not 0 < value < 1:
+        return (value, value) if not np.isnan(half) else (half, half)
+    centre, width = np.log(value / (1 - value)), half / (value * (1 - value))
+    low, high = special.expit([centre - width, centre + width])
+    return float(low), float(high)

@@ -6,26 +6,70 @@ from scipy import stats
 
 from sercl.errors import UsageError
 from sercl.metrics.functional.classification import confusion_matrix, recall, uar, wa
-from sercl.metrics.functional.intervals import bootstrap_interval, cluster_confusions, clustered_interval
+from sercl.metrics.functional.intervals import (
+    bootstrap_interval,
+    bootstrap_intervals,
+    cluster_confusions,
+    clustered_interval,
+    difference_interval,
+)
 
 
-def speakers_confusions(count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+def speakers_confusions(
+    count: int, rng: np.random.Generator, ease: float = 1.2, repeats: int = 1
+) -> NDArray[np.int64]:
     """8 utterances of each of 4 classes per speaker; speakers differ in how well they are recognised."""
-    ability = 1.2 + 0.5 * rng.normal(size=(count, 1)) + 0.3 * rng.normal(size=(count, 4))
-    hits = rng.binomial(8, 1 / (1 + np.exp(-ability)))
-    confusions = np.zeros((count, 4, 4), dtype=np.int64)
+    ability = ease + 0.5 * rng.normal(size=(count, 1)) + 0.3 * rng.normal(size=(count, 4))
+    hits = rng.binomial(8, 1 / (1 + np.exp(-ability))[:, None], size=(count, repeats, 4))
+    confusions = np.zeros((count, repeats, 4, 4), dtype=np.int64)
     diagonal = np.arange(4)
-    confusions[:, diagonal, diagonal] = hits
-    confusions[:, diagonal, (diagonal + 1) % 4] = 8 - hits
-    return confusions
+    confusions[..., diagonal, diagonal] = hits
+    confusions[..., diagonal, (diagonal + 1) % 4] = 8 - hits
+    return confusions if repeats > 1 else confusions[:, 0]
 
 
-def test_coverage_is_near_its_level() -> None:
-    rng = np.random.default_rng(0)
-    truth = uar(torch.from_numpy(speakers_confusions(50_000, rng).sum(0))).item()
-    intervals = [bootstrap_interval(speakers_confusions(10, rng), resamples=400) for _ in range(400)]
+@pytest.mark.parametrize("speakers", [5, 10, 40])
+@pytest.mark.parametrize("ease", [1.2, 3.0], ids=["UAR 75 %", "UAR 93 %"])
+def test_coverage_is_near_its_level(speakers: int, ease: float) -> None:
+    rng = np.random.default_rng(speakers)
+    truth = uar(torch.from_numpy(speakers_confusions(50_000, rng, ease).sum(0))).item()
+    intervals = [
+        bootstrap_interval(speakers_confusions(speakers, rng, ease), resamples=300) for _ in range(500)
+    ]
     covered = np.mean([interval.low <= truth <= interval.high for interval in intervals])
-    assert 0.91 <= covered <= 0.98
+    assert 0.92 <= covered <= 0.98
+
+
+def test_coverage_with_repeats_and_of_a_difference() -> None:
+    rng = np.random.default_rng(3)
+    truth = uar(torch.from_numpy(speakers_confusions(50_000, rng).sum(0))).item()
+    covered = np.zeros((300, 2))
+    for row in covered:
+        runs = speakers_confusions(10, rng, repeats=4)
+        interval = bootstrap_interval(runs, resamples=300)
+        row[0] = interval.low <= truth <= interval.high
+        difference = difference_interval(runs[:, :3], runs[:, 3], resamples=300)
+        row[1] = difference.low <= 0 <= difference.high
+    assert (covered.mean(axis=0) >= 0.91).all()
+    assert (covered.mean(axis=0) <= 0.99).all()
+
+
+def test_equal_repeats_add_nothing() -> None:
+    confusions = speakers_confusions(8, np.random.default_rng(4))
+    once, thrice = bootstrap_interval(confusions), bootstrap_interval(confusions[:, None].repeat(3, axis=1))
+    assert (thrice.low, thrice.high) == pytest.approx((once.low, once.high))
+    other = confusions[::-1]
+    turned = difference_interval(other, confusions[:, None].repeat(2, axis=1))
+    straight = difference_interval(confusions, other)
+    assert (turned.low, turned.high) == pytest.approx((-straight.high, -straight.low))
+    assert difference_interval(confusions, confusions).low == 0
+
+
+def test_several_scores_share_their_resamples() -> None:
+    confusions = speakers_confusions(8, np.random.default_rng(5))
+    both = bootstrap_intervals(confusions, {"uar": uar, "wa": wa})
+    assert both["uar"] == bootstrap_interval(confusions, uar)
+    assert both["wa"] == bootstrap_interval(confusions, wa)
 
 
 def test_many_clusters_agree_with_scipy() -> None:
