@@ -115,6 +115,19 @@ class CheckpointError(SerclError, ValueError):
     """A checkpoint of another version, task or encoder, or a file that is none."""
 
 
+class ResultsError(SerclError, ValueError):
+    """A results file that is missing, broken, of another version, or contradicts another one.
+
+    Args:
+        path: The file or folder.
+        message: What is wrong, and what to do.
+    """
+
+    def __init__(self, path: Path | str, message: str) -> None:
+        self.path = Path(path)
+        super().__init__(f"{path}: {message}")
+
+
 class OutputError(SerclError, OSError):
     """An output place that cannot be written or already holds something."""
 

@@ -1,0 +1,202 @@
+"""What a reader must know before trusting the scores of a study."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from sercl.studies.cross_eval.cells import CellRecord, Condition, Study
+from sercl.studies.cross_eval.comparisons import Family
+from sercl.studies.cross_eval.scores import ConditionScores
+
+FEW_UTTERANCES = 20
+"""A class with fewer test utterances is called tiny: one of them is then 5 points of its recall."""
+
+UNBALANCED = 2.0
+"""Classes are called unbalanced from this ratio between the largest and the smallest on."""
+
+SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True)
+class Caution:
+    """A warning.
+
+    Attributes:
+        kind: "incomplete", "speakers", "selection", "adaptation", "size", "balance", "training", "repeats",
+            "test" or "note".
+        text: One or two sentences.
+        details: What it concerns, an entry each, where that is worth naming.
+    """
+
+    kind: str
+    text: str
+    details: tuple[str, ...] = ()
+
+
+def cautions(
+    study: Study,
+    scores: Mapping[Condition, ConditionScores],
+    families: Iterable[Family],
+    left_out: Mapping[Condition, int],
+) -> tuple[Caution, ...]:
+    """Return the warnings of a study, the most serious first.
+
+    Args:
+        study: The study.
+        scores: What `score_conditions` gave.
+        families: What `compare_conditions` gave.
+        left_out: Condition -> number of its repeats that lack utterances and are not averaged.
+    """
+    found = [
+        *_incomplete(study.records),
+        *_shared_speakers(study.records),
+        *_selection(study),
+        *_adaptation(study),
+        *_left_out(left_out),
+        *_sizes(scores, study.classes),
+        *_epoch_limit(study.records),
+        *_single_seed(scores),
+        *_powerless(families),
+        *_notes(study),
+    ]
+    return tuple(found)
+
+
+def _incomplete(records: Iterable[CellRecord]) -> Iterator[Caution]:
+    all_records = list(records)
+    states = Counter(record.status for record in all_records)
+    failed = tuple(_failure(record) for record in all_records if record.status == "failed")
+    if failed:
+        text = f"{len(failed)} of {len(all_records)} cells failed; scores are of the others."
+        yield Caution("incomplete", text, failed)
+    if states["missing"]:
+        yield Caution(
+            "incomplete",
+            f"{states['missing']} of {len(all_records)} cells have not been run; the same command continues.",
+        )
+
+
+def _failure(record: CellRecord) -> str:
+    reason = (record.error or "no message").splitlines()[0]
+    cell = record.cell
+    return f"{cell.condition.label}, fold {cell.fold}, seed {cell.seed} ({record.address}): {reason}"
+
+
+def _shared_speakers(records: Iterable[CellRecord]) -> Iterator[Caution]:
+    shared: dict[str, set[str]] = {}
+    for record in records:
+        if record.status == "done" and record.shared_speakers:
+            shared.setdefault(record.cell.condition.target, set()).update(record.shared_speakers)
+    for corpus, names in shared.items():
+        yield Caution(
+            "speakers",
+            f"{corpus}: {len(names)} of the tested speakers are heard in training, too. These scores are "
+            "speaker-dependent and say nothing about new speakers.",
+        )
+
+
+def _selection(study: Study) -> Iterator[Caution]:
+    affected = [
+        item for item in study.conditions if item.setting == "zero-shot" and item.select_on == "target"
+    ]
+    if affected:
+        yield Caution(
+            "selection",
+            f"{_count(len(affected), 'zero-shot condition')} selected epochs and layers on labelled "
+            "validation data of the target. They are marked, and are no true zero-shot.",
+        )
+
+
+def _adaptation(study: Study) -> Iterator[Caution]:
+    names = sorted({item.adaptation for item in study.conditions} - {"none"})
+    if names:
+        yield Caution(
+            "adaptation",
+            f"Adaptation used audio of the target, without its labels ({', '.join(names)}). These conditions "
+            "are marked; they presuppose recordings of the target when the model is built or used.",
+        )
+
+
+def _left_out(left_out: Mapping[Condition, int]) -> Iterator[Caution]:
+    affected = {condition: number for condition, number in left_out.items() if number}
+    if affected:
+        yield Caution(
+            "incomplete",
+            f"{_count(len(affected), 'condition')} with fewer repeats than were run: those that lack a fold "
+            "are left out, so that all repeats stand on the same utterances.",
+            tuple(f"{condition.label}: {number} left out" for condition, number in affected.items()),
+        )
+
+
+def _sizes(scores: Mapping[Condition, ConditionScores], classes: tuple[str, ...]) -> Iterator[Caution]:
+    targets: dict[str, ConditionScores] = {}
+    for own in scores.values():
+        known = targets.setdefault(own.condition.target, own)
+        if sum(own.support) > sum(known.support):
+            targets[own.condition.target] = own
+    for target, own in targets.items():
+        yield from _size(target, own, classes)
+
+
+def _size(target: str, own: ConditionScores, classes: tuple[str, ...]) -> Iterator[Caution]:
+    present = {name: count for name, count in zip(classes, own.support, strict=True) if count}
+    absent = [name for name in classes if name not in present]
+    if absent:
+        text = f"{target}: no test utterance of {', '.join(absent)}; UAR is the mean over the other classes."
+        yield Caution("balance", text)
+    tiny = [f"{name} {count}" for name, count in present.items() if count < FEW_UTTERANCES]
+    if tiny:
+        yield Caution("size", f"{target}: tiny test set ({', '.join(tiny)} utterances). Read the intervals.")
+    if max(present.values()) >= UNBALANCED * min(present.values()):
+        spread = f"{min(present.values())} to {max(present.values())} utterances per class"
+        yield Caution("balance", f"{target}: unbalanced test set ({spread}). Read UAR, not WA.")
+    if own.uar.unit == "utterances":
+        who = "speakers are unknown" if own.speakers is None else _count(own.speakers, "speaker")
+        yield Caution(
+            "speakers",
+            f"{target}: {who}, so intervals and tests resample utterances: they are too narrow for new "
+            "speakers.",
+        )
+
+
+def _epoch_limit(records: Iterable[CellRecord]) -> Iterator[Caution]:
+    trained = [record for record in records if record.status == "done" and record.early_stopped is not None]
+    cut = [record for record in trained if not record.early_stopped]
+    if cut:
+        conditions = Counter(record.cell.condition.label for record in cut)
+        yield Caution(
+            "training",
+            f"{len(cut)} of {len(trained)} trainings ended at their epoch limit, not by early stopping: more "
+            "epochs may score higher.",
+            tuple(f"{name}: {count}" for name, count in conditions.items()),
+        )
+
+
+def _single_seed(scores: Mapping[Condition, ConditionScores]) -> Iterator[Caution]:
+    single = sorted({own.condition.adapter for own in scores.values() if len(own.runs) == 1})
+    if single:
+        yield Caution(
+            "repeats",
+            f"One seed only for adapter {', '.join(single)}: how much its scores vary by chance of training "
+            "is not known, and intervals do not contain it.",
+        )
+
+
+def _powerless(families: Iterable[Family]) -> Iterator[Caution]:
+    tests = [item.paired.test for family in families for item in family.comparisons if item.paired.test]
+    blunt = {(test.count, test.unit): test.smallest for test in tests if test.smallest > SIGNIFICANT}
+    for (count, unit), smallest in sorted(blunt.items()):
+        yield Caution(
+            "test",
+            f"With {count} {unit} no paired test can give p below {smallest:.3f}, however clear the "
+            "difference: the tests are silent there, the intervals are not.",
+        )
+
+
+def _notes(study: Study) -> Iterator[Caution]:
+    notes = Counter(note for record in study.records for note in record.notes)
+    yield from (Caution("note", text) for text in (*study.warnings, *notes))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")

@@ -1,0 +1,192 @@
+"""What a cross-lingual study is made of: cells, each one training and one test, and conditions of cells."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+SETTINGS = ("monolingual", "zero-shot", "transfer", "two-stage", "few-shot")
+"""Settings in the order in which they are shown."""
+
+STATUSES = ("done", "failed", "missing")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """All cells that differ only in fold, seed and draw: what one row of a report is about.
+
+    Attributes:
+        encoder: Name of the encoder in the study.
+        adapter: "none", "full", or adapter methods joined by "+".
+        setting: One of `SETTINGS`.
+        source: Corpus that trains (language A); the target itself in the setting `monolingual`.
+        target: Corpus that is tested.
+        select_on: Whose validation part selects: "source" or "target".
+        adaptation: Label-free use of the target: "none", "corpus", "speaker", "coral" or "adversarial".
+        shots: Labelled target utterances per emotion in the setting `few-shot`, None elsewhere.
+    """
+
+    encoder: str
+    adapter: str
+    setting: str
+    source: str
+    target: str
+    select_on: str = "source"
+    adaptation: str = "none"
+    shots: int | None = None
+
+    @property
+    def pair(self) -> str:
+        """Training and test corpus: "EmoDB -> RAVDESS", or the one corpus of the setting `monolingual`."""
+        return self.target if self.source == self.target else f"{self.source} -> {self.target}"
+
+    @property
+    def label(self) -> str:
+        """All of it in words: "whisper, lora, zero-shot EmoDB -> RAVDESS, coral"."""
+        return ", ".join([self.encoder, self.adapter, f"{self.setting} {self.pair}", *self.marks])
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What sets it apart from the plain setting: shots, adaptation, selection on the target."""
+        marks = [f"{self.shots} shots"] if self.shots is not None else []
+        marks += [self.adaptation] if self.adaptation != "none" else []
+        return (*marks, "selected on target") if self.select_on == "target" else tuple(marks)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training and one test.
+
+    Attributes:
+        condition: What it belongs to.
+        draw: Which draw of the few labelled utterances, from 0; 0 where nothing is drawn.
+        fold: Index of the fold, of both corpora.
+        seed: Seed of initial weights and order of batches.
+    """
+
+    condition: Condition
+    draw: int
+    fold: int
+    seed: int
+
+    @property
+    def run(self) -> tuple[int, int]:
+        """The repeat that the cell belongs to: (draw, seed). Repeats test the same utterances."""
+        return self.draw, self.seed
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields of condition and cell side by side, in the order of `CELL_FIELDS`."""
+        own = {"draw": self.draw, "fold": self.fold, "seed": self.seed}
+        return {name: getattr(self.condition, name) for name in CONDITION_FIELDS} | own
+
+
+CONDITION_FIELDS = tuple(item.name for item in fields(Condition))
+CELL_FIELDS = (*CONDITION_FIELDS, "draw", "fold", "seed")
+
+
+@dataclass(frozen=True)
+class CellRecord:
+    """What came of a cell.
+
+    Attributes:
+        cell: The cell.
+        address: Hash of everything that decides its result; cells of one address share one computation.
+        status: "done"; "failed", with `error`; or "missing", where the study was stopped before it.
+        error: The message of a failed cell.
+        layer: Hidden state that is read; None for a weighted sum, or where nothing was computed.
+        epochs: Epochs run, of all stages.
+        early_stopped: Whether early stopping ended training, rather than the epoch limit; None where
+            training has no such end.
+        seconds: Wall-clock time.
+        parts: Part ("train", "validation", "test", with two stages "source train", ...) -> utterances.
+        shared_speakers: Speakers of the test part that stand in a training part, too.
+        notes: Sentences that belong beside its result.
+    """
+
+    cell: Cell
+    address: str
+    status: str = "done"
+    error: str | None = None
+    layer: int | None = None
+    epochs: int | None = None
+    early_stopped: bool | None = None
+    seconds: float | None = None
+    parts: Mapping[str, int] = field(default_factory=dict)
+    shared_speakers: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON, the fields of the cell first."""
+        own = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "cell"}
+        own["parts"], own["shared_speakers"] = dict(self.parts), list(self.shared_speakers)
+        return {**self.cell.to_dict(), **own, "notes": list(self.notes)}
+
+
+@dataclass(frozen=True)
+class StudyCorpus:
+    """A corpus of a study.
+
+    Attributes:
+        corpus: Registered name, or the manifest's.
+        languages: ISO 639-1 codes.
+        folds: Scheme of its folds ("speaker", "loso", "official", "paper", "csv").
+        fold_count: How many folds it has.
+    """
+
+    corpus: str
+    languages: tuple[str, ...]
+    folds: str
+    fold_count: int
+
+
+@dataclass(frozen=True)
+class StudyEncoder:
+    """An encoder of a study.
+
+    Attributes:
+        source: Hub id or folder it was loaded from.
+        family: Its architecture ("wav2vec2", "whisper", ...).
+        fingerprint: Hash of its weights.
+        language: ISO 639-1 code of the one language it was pre-trained on, None for several or unknown.
+    """
+
+    source: str
+    family: str
+    fingerprint: str
+    language: str | None = None
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study as its `study.json` tells it.
+
+    Attributes:
+        classes: Class names in class order.
+        label_map: Class -> emotions that count as it.
+        corpora: Name in the study -> corpus.
+        encoders: Name in the study -> encoder.
+        created: When the study was last run, ISO 8601 with time zone.
+        seconds: Wall-clock time of all runs into its folder.
+        environment: "sercl", "python", "platform", "packages" (name -> version), "command".
+        warnings: Sentences about the study as a whole.
+        records: Every cell of the grid, done or not.
+    """
+
+    classes: tuple[str, ...]
+    label_map: Mapping[str, tuple[str, ...]]
+    corpora: Mapping[str, StudyCorpus]
+    encoders: Mapping[str, StudyEncoder]
+    created: str
+    seconds: float
+    environment: Mapping[str, Any]
+    warnings: tuple[str, ...]
+    records: tuple[CellRecord, ...]
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """Every condition, in the order of the grid."""
+        return distinct(record.cell.condition for record in self.records)
+
+
+def distinct(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
+    """Return each condition once, in order of first appearance."""
+    return tuple(dict.fromkeys(conditions))

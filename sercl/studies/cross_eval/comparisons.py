@@ -1,0 +1,158 @@
+"""Which conditions of a study are compared, and what comes of it: families of paired tests."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+from sercl.studies.answers import Answers
+from sercl.studies.cross_eval.cells import Condition, Study
+from sercl.studies.cross_eval.published import encoder_language
+from sercl.studies.paired import Paired, compare, correct, count_votes
+
+Pair = tuple[Condition, Condition]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two conditions on the same test utterances; a positive difference is in favour of the first."""
+
+    first: Condition
+    second: Condition
+    paired: Paired
+
+
+@dataclass(frozen=True)
+class Family:
+    """Comparisons that answer one question; their p-values are corrected together.
+
+    Attributes:
+        name: "adapters", "zero-shot", "adaptation" or "source".
+        title: Heading.
+        question: What it answers, a sentence.
+        comparisons: The pairs that the study can compare; none where it has no such pair.
+    """
+
+    name: str
+    title: str
+    question: str
+    comparisons: tuple[Comparison, ...]
+
+
+def compare_conditions(
+    answers: Mapping[Condition, Answers], study: Study, families: Sequence[str] | None = None
+) -> tuple[Family, ...]:
+    """Run every paired test of a study; families without a pair are left out.
+
+    Two conditions that are one computation shown twice (of the same cells by address) are not compared, and
+    a pair that stands for the same two computations as another one is tested once.
+
+    Args:
+        answers: What `read_answers` gave, complete repeats only.
+        study: The study.
+        families: Names of those to test; None for all.
+    """
+    computation = _computations(study)
+    votes = {condition: count_votes(item, len(study.classes)) for condition, item in answers.items()}
+    chosen = [row for row in _FAMILIES if families is None or row[0] in families]
+    tested = []
+    for name, title, question, find in chosen:
+        pairs = _distinct(find(tuple(answers), study), computation)
+        results = correct([compare(votes[first], votes[second]) for first, second in pairs])
+        comparisons = tuple(Comparison(*pair, result) for pair, result in zip(pairs, results, strict=True))
+        tested.append(Family(name, title, question, comparisons))
+    return tuple(family for family in tested if family.comparisons)
+
+
+def adapter_pairs(conditions: Sequence[Condition], _: Study) -> list[Pair]:
+    """Return every two adapters in the same condition; the later one of the grid stands first."""
+    alike: dict[Condition, list[Condition]] = {}
+    for condition in conditions:
+        alike.setdefault(replace(condition, adapter=""), []).append(condition)
+    return [(second, first) for group in alike.values() for first, second in combinations(group, 2)]
+
+
+def zero_shot_pairs(conditions: Sequence[Condition], study: Study) -> list[Pair]:
+    """Return each zero-shot condition with the monolingual one of its target.
+
+    The encoder is the same where there is such a condition; else it is one of the target's language, as in
+    a study with an encoder per language.
+    """
+    pairs = []
+    for condition in conditions:
+        if condition.setting == "zero-shot":
+            reference = monolingual_of(condition, conditions, study)
+            pairs += [(condition, reference)] if reference else []
+    return pairs
+
+
+def monolingual_of(condition: Condition, conditions: Iterable[Condition], study: Study) -> Condition | None:
+    """Return the monolingual condition of a condition's target and adapter, None where there is none."""
+    fitting = [
+        item
+        for item in conditions
+        if item.setting == "monolingual"
+        and (item.target, item.adapter) == (condition.target, condition.adapter)
+        and item.adaptation == "none"
+    ]
+    same = [item for item in fitting if item.encoder == condition.encoder]
+    languages = study.corpora[condition.target].languages
+    native = [item for item in fitting if encoder_language(item.encoder, study) in languages]
+    return next(iter([*same, *native]), None)
+
+
+def adaptation_pairs(conditions: Sequence[Condition], _: Study) -> list[Pair]:
+    """Return each adapted condition with the one that differs only in not being adapted."""
+    plain = {condition for condition in conditions if condition.adaptation == "none"}
+    pairs = [(condition, replace(condition, adaptation="none")) for condition in conditions]
+    return [(first, second) for first, second in pairs if first != second and second in plain]
+
+
+def source_pairs(conditions: Sequence[Condition], _: Study) -> list[Pair]:
+    """Return each two-stage condition with the one that never heard the source."""
+    known = set(conditions)
+    pairs = [(item, replace(item, setting="transfer")) for item in conditions if item.setting == "two-stage"]
+    return [(first, second) for first, second in pairs if second in known]
+
+
+def _computations(study: Study) -> dict[Condition, frozenset[str]]:
+    addresses: dict[Condition, set[str]] = {}
+    for record in study.records:
+        addresses.setdefault(record.cell.condition, set()).add(record.address)
+    return {condition: frozenset(own) for condition, own in addresses.items()}
+
+
+def _distinct(pairs: Sequence[Pair], computation: Mapping[Condition, frozenset[str]]) -> list[Pair]:
+    known: dict[tuple[frozenset[str], frozenset[str]], Pair] = {}
+    for first, second in pairs:
+        one, two = computation[first], computation[second]
+        if one != two:
+            known.setdefault((one, two), (first, second))
+    return list(known.values())
+
+
+_FAMILIES: tuple[tuple[str, str, str, Callable[[Sequence[Condition], Study], list[Pair]]], ...] = (
+    (
+        "adapters",
+        "Adapters",
+        "What does an adapter gain over another, or over a frozen encoder, in the same condition?",
+        adapter_pairs,
+    ),
+    (
+        "zero-shot",
+        "Zero-shot against monolingual",
+        "What does it cost to have no labels of the target language?",
+        zero_shot_pairs,
+    ),
+    (
+        "adaptation",
+        "Adaptation without labels",
+        "What does it gain to adapt to the target's audio, compared with not looking at it?",
+        adaptation_pairs,
+    ),
+    (
+        "source",
+        "Two-stage against transfer",
+        "What does it gain to train on the source before the target?",
+        source_pairs,
+    ),
+)

@@ -1,0 +1,147 @@
+"""The figures that arXiv 2409.16920 reached, to stand beside a user's own where the conditions match.
+
+They are 5-fold mean accuracies, recomputed from the study's public logs. Its test lists are balanced, so that
+accuracy is UAR there. Its cross-lingual runs were stopped and selected on the target's validation part.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sercl.studies.cross_eval.cells import Condition, Study
+from sercl.studies.cross_eval.scores import ConditionScores
+
+SOURCE = "arXiv 2409.16920"
+FOLDS = 5
+
+ENCODER_LANGUAGES: Mapping[str, str] = {
+    "TencentGameMate/chinese-wav2vec2-base": "zh",
+    "facebook/wav2vec2-base-de-voxpopuli-v2": "de",
+    "facebook/wav2vec2-base-960h": "en",
+}
+"""Encoder -> the language it was pre-trained on, of the three encoders of the study."""
+
+CORPORA: Mapping[str, str] = {"zh": "ESD", "de": "PAVOQUE", "en": "IEMOCAP"}
+"""Language -> the corpus of the study."""
+
+LORA, ALL = "lora", "lora+bottleneck+gating"
+
+Language = Literal["zh", "de", "en"]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One published number.
+
+    Attributes:
+        setting: "monolingual", "zero-shot" or "transfer".
+        encoder: Language of the encoder.
+        target: Language of the test.
+        adapter: Adapter as sercl names it.
+        accuracy: 0 to 1.
+        recalls: Class -> recall where it was published, too.
+    """
+
+    setting: str
+    encoder: Language
+    target: Language
+    adapter: str
+    accuracy: float
+    recalls: Mapping[str, float] = field(default_factory=dict)
+
+
+FIGURES = (
+    Figure("monolingual", "de", "de", LORA, 0.978),
+    Figure("monolingual", "zh", "zh", LORA, 0.870),
+    Figure("monolingual", "en", "en", LORA, 0.643),
+    Figure("monolingual", "de", "de", ALL, 0.979),
+    Figure("monolingual", "zh", "zh", ALL, 0.939),
+    Figure("monolingual", "en", "en", ALL, 0.646),
+    Figure("zero-shot", "de", "zh", LORA, 0.585),
+    Figure("zero-shot", "zh", "de", LORA, 0.653),
+    Figure("zero-shot", "de", "zh", ALL, 0.560),
+    Figure("zero-shot", "zh", "de", ALL, 0.707, {"happy": 0.14}),
+    Figure("transfer", "de", "zh", LORA, 0.836),
+    Figure("transfer", "zh", "de", LORA, 0.988),
+    Figure("transfer", "de", "zh", ALL, 0.875),
+    Figure("transfer", "zh", "de", ALL, 0.988),
+    Figure("transfer", "zh", "en", LORA, 0.663),
+    Figure("transfer", "de", "en", LORA, 0.650),
+    Figure("transfer", "zh", "en", ALL, 0.677),
+    Figure("transfer", "de", "en", ALL, 0.660),
+)
+
+
+@dataclass(frozen=True)
+class Match:
+    """A published figure and a user's own.
+
+    Attributes:
+        figure: What was published.
+        own: What the user's study reached; its accuracy (`wa`) is the comparable one.
+        differences: What was done otherwise, in a few words each.
+    """
+
+    figure: Figure
+    own: ConditionScores
+    differences: tuple[str, ...]
+
+
+def matches(scores: Mapping[Condition, ConditionScores], study: Study) -> tuple[Match, ...]:
+    """Return each published figure with the conditions of a study that match it.
+
+    A condition matches if it has the setting, the adapter, an encoder of the same language, the same test
+    corpus (ESD in Mandarin, PAVOQUE, IEMOCAP), no adaptation, and in the settings `monolingual` and
+    `zero-shot` the corpus of the encoder's language as its source.
+
+    Args:
+        scores: What `score_conditions` gave.
+        study: The study.
+    """
+    return tuple(
+        Match(figure, own, _differences(figure, own, study))
+        for figure in FIGURES
+        for condition, own in scores.items()
+        if _fits(figure, condition, study)
+    )
+
+
+def encoder_language(name: str, study: Study) -> str | None:
+    """Return the language of a study's encoder, as the study says or as it is known; None where unknown."""
+    encoder = study.encoders[name]
+    return encoder.language or ENCODER_LANGUAGES.get(encoder.source)
+
+
+def _fits(figure: Figure, condition: Condition, study: Study) -> bool:
+    return (
+        figure.setting == condition.setting
+        and figure.encoder == encoder_language(condition.encoder, study)
+        and _methods(figure.adapter) == _methods(condition.adapter)
+        and condition.adaptation == "none"
+        and _is(condition.target, figure.target, study)
+        # Transfer trains on the target alone: there the encoder stands for the source language.
+        and (figure.setting == "transfer" or _is(condition.source, figure.encoder, study))
+    )
+
+
+def _methods(adapter: str) -> set[str]:
+    return set(adapter.split("+"))
+
+
+def _is(name: str, language: str, study: Study) -> bool:
+    corpus = study.corpora[name]
+    return corpus.corpus == CORPORA[language] and corpus.languages == (language,)
+
+
+def _differences(figure: Figure, own: ConditionScores, study: Study) -> tuple[str, ...]:
+    corpus, encoder = study.corpora[own.condition.target], study.encoders[own.condition.encoder]
+    found = []
+    if ENCODER_LANGUAGES.get(encoder.source) != figure.encoder:
+        found.append(f"encoder {encoder.source}")
+    if figure.setting == "zero-shot" and own.condition.select_on == "source":
+        found.append("selected on the source; the study selected on the target")
+    if corpus.folds != "paper":
+        found.append(f"folds {corpus.folds!r}, not the study's")
+    if len(own.folds) != FOLDS:
+        found.append(f"{len(own.folds)} of {FOLDS} folds")
+    return tuple(found)

@@ -1,0 +1,128 @@
+"""The scores of each condition of a study, with intervals."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sercl.metrics.functional.calibration import expected_calibration_error
+from sercl.metrics.functional.classification import macro_f1, recall, uar, wa
+from sercl.metrics.functional.intervals import Statistic, bootstrap_intervals, mean_score, pooled
+from sercl.studies.answers import Answers, Run, confusions
+from sercl.studies.cross_eval.cells import Condition
+from sercl.studies.evaluation import Score
+
+
+@dataclass(frozen=True)
+class ConditionScores:
+    """What one condition reached: test utterances of all folds pooled, repeats averaged.
+
+    Attributes:
+        condition: What was tested.
+        utterances: Different utterances that were tested.
+        speakers: Their speakers, None where one is unknown.
+        folds: Indices of the folds.
+        runs: Repeats that are averaged, as (draw, seed).
+        uar: Unweighted average recall.
+        wa: Weighted accuracy.
+        macro_f1: Mean F1 of the classes.
+        recalls: Recall of each class, in class order.
+        confusion: `[classes][classes]` counts, rows the truth; the mean over repeats.
+        support: Test utterances of each class, of all folds.
+        ece: Expected calibration error, the mean over repeats.
+        run_uar: UAR of each repeat.
+        fold_wa: Weighted accuracy of each fold, the mean over repeats.
+    """
+
+    condition: Condition
+    utterances: int
+    speakers: int | None
+    folds: tuple[int, ...]
+    runs: tuple[Run, ...]
+    uar: Score
+    wa: Score
+    macro_f1: Score
+    recalls: tuple[Score, ...]
+    confusion: tuple[tuple[float, ...], ...]
+    support: tuple[int, ...]
+    ece: float
+    run_uar: tuple[float, ...]
+    fold_wa: tuple[float, ...]
+
+
+def score_conditions(
+    answers: Mapping[Condition, Answers], classes: Sequence[str]
+) -> dict[Condition, ConditionScores]:
+    """Score every condition.
+
+    Args:
+        answers: What `read_answers` gave, complete repeats only.
+        classes: Class names in class order.
+    """
+    return {condition: score_condition(condition, item, classes) for condition, item in answers.items()}
+
+
+def score_condition(condition: Condition, answers: Answers, classes: Sequence[str]) -> ConditionScores:
+    """Score one condition; see `ConditionScores`."""
+    counts = confusions(answers, len(classes))
+    scores = _scores(counts, classes, answers.unit_name)
+    mean = counts.sum(axis=0).mean(axis=0)
+    speakers = set(answers.speaker)
+    return ConditionScores(
+        condition=condition,
+        utterances=len(set(answers.utterance)),
+        speakers=None if None in speakers else len(speakers),
+        folds=tuple(np.unique(answers.fold).tolist()),
+        runs=answers.runs,
+        uar=scores["uar"],
+        wa=scores["wa"],
+        macro_f1=scores["macro_f1"],
+        recalls=tuple(scores[name] for name in classes),
+        confusion=tuple(tuple(row) for row in mean.tolist()),
+        support=tuple(np.rint(mean.sum(axis=1)).astype(int).tolist()),
+        ece=_ece(answers),
+        run_uar=tuple(uar(pooled(counts)).tolist()),
+        fold_wa=_fold_accuracies(answers),
+    )
+
+
+def _scores(counts: NDArray[np.int64], classes: Sequence[str], unit: str) -> dict[str, Score]:
+    recalls = {name: _recall_of(index) for index, name in enumerate(classes)}
+    statistics: dict[str, Statistic] = {"uar": uar, "wa": wa, "macro_f1": macro_f1, **recalls}
+    intervals = bootstrap_intervals(counts, statistics, unit=unit)
+    whole = pooled(counts)
+    return {
+        name: Score(
+            float(mean_score(whole, statistic)),
+            intervals[name].low,
+            intervals[name].high,
+            unit,
+            intervals[name].count,
+        )
+        for name, statistic in statistics.items()
+    }
+
+
+def _recall_of(index: int) -> Statistic:
+    def statistic(confusion: Tensor) -> Tensor:
+        return recall(confusion)[..., index]
+
+    return statistic
+
+
+def _ece(answers: Answers) -> float:
+    errors = []
+    for index in range(len(answers.runs)):
+        own = answers.run == index
+        shares, truth = torch.from_numpy(answers.probabilities[own]), torch.from_numpy(answers.truth[own])
+        errors.append(float(expected_calibration_error(shares, truth)))
+    return float(np.mean(errors))
+
+
+def _fold_accuracies(answers: Answers) -> tuple[float, ...]:
+    """Return the accuracy of each fold; a repeat counts as much as it has utterances there."""
+    right = answers.truth == answers.predicted
+    return tuple(float(right[answers.fold == fold].mean()) for fold in np.unique(answers.fold))

@@ -1,0 +1,135 @@
+"""A cross-lingual study that was never run: predictions drawn from confusion matrices of one's choice."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sercl.files import write_text
+from sercl.studies.cross_eval.cells import Cell, CellRecord, Study
+from sercl.studies.cross_eval.predictions import NAME, write_predictions
+from sercl.studies.cross_eval.study_file import write_study
+from sercl.testing.studies.grid import CLASSES, CORPORA, ENCODERS, Grid
+from sercl.testing.studies.voices import Confusion, Voices, typical_confusion
+
+__all__ = ["CLASSES", "CORPORA", "ENCODERS", "Confusion", "Grid", "fake_study", "typical_confusion"]
+
+
+def fake_study(
+    folder: Path,
+    grid: Grid | None = None,
+    *,
+    confusion: Confusion | None = None,
+    speakers: int | Mapping[str, int] = 10,
+    per_class: int = 4,
+    speaker_effect: float = 0.6,
+    failed: int = 0,
+    missing: int = 0,
+) -> Study:
+    """Write a study's folder: `study.json`, `predictions.parquet`, some fold lists, logs of failed cells.
+
+    Speakers are easy or hard for every condition alike, and most utterances that one condition gets wrong
+    another gets wrong, too: as in reality, conditions are paired.
+
+    Args:
+        folder: Where to write.
+        grid: What the study crosses; by default two encoders, two adapters and all settings on `CORPORA`.
+        confusion: What each condition should get wrong; by default `typical_confusion`.
+        speakers: Speakers of every corpus, or of each; 0 for unknown ones. Folds hold out speakers.
+        per_class: Utterances of each speaker and class.
+        speaker_effect: Standard deviation of the log-odds by which speakers differ.
+        failed: Number of cells, from the middle of the grid, that failed.
+        missing: Number of cells, from its end, that were not run.
+
+    Returns:
+        What `read_study` reads.
+    """
+    grid = grid or Grid(CORPORA, ENCODERS)
+    counts = speakers if isinstance(speakers, Mapping) else dict.fromkeys(grid.corpora, speakers)
+    voices = {
+        name: Voices(name, counts[name], per_class, grid.folds, speaker_effect) for name in grid.corpora
+    }
+    records = [_record(cell) for condition in grid.conditions() for cell in grid.cells(condition)]
+    records = _with_gaps(records, failed, missing)
+    study = _study(grid, records)
+    draw = confusion or typical_confusion
+    tables = (
+        voices[record.cell.condition.target].answer(record.cell, record.address, draw)
+        for record in records
+        if record.status == "done"
+    )
+    write_predictions(tables, CLASSES, folder / NAME)
+    write_study(study, folder)
+    _write_cell_files(records, folder)
+    return study
+
+
+def _record(cell: Cell) -> CellRecord:
+    is_trained = cell.condition.adapter != "none"
+    return CellRecord(
+        cell=cell,
+        address=_address(cell),
+        layer=6 if is_trained else 4 + cell.fold % 2,
+        epochs=24,
+        early_stopped=True,
+        seconds=88.0 if is_trained else 0.7,
+        parts={"train": 320, "validation": 80, "test": 80},
+    )
+
+
+def _address(cell: Cell) -> str:
+    """Return a hash of what decides the result: transfer ignores the source, and 0 shots are zero-shot."""
+    fields = cell.to_dict()
+    if cell.condition.setting in ("monolingual", "transfer"):
+        fields |= {"setting": "one corpus", "source": cell.condition.target}
+    if cell.condition.setting == "few-shot" and cell.condition.shots == 0:
+        fields |= {"setting": "zero-shot", "shots": None}
+    return hashlib.sha256(json.dumps(fields).encode()).hexdigest()[:16]
+
+
+def _with_gaps(records: list[CellRecord], failed: int, missing: int) -> list[CellRecord]:
+    nothing: dict[str, Any] = {
+        "layer": None,
+        "epochs": None,
+        "early_stopped": None,
+        "seconds": None,
+        "parts": {},
+    }
+    middle = len(records) // 2
+    for place in range(middle, middle + failed):
+        error = "out of GPU memory. Use smaller batches, a smaller encoder, or fewer of its blocks."
+        records[place] = replace(records[place], status="failed", error=error, **nothing)
+    for place in range(len(records) - missing, len(records)):
+        records[place] = replace(records[place], status="missing", **nothing)
+    return records
+
+
+def _study(grid: Grid, records: Sequence[CellRecord]) -> Study:
+    return Study(
+        classes=CLASSES,
+        label_map={name: (name,) for name in CLASSES},
+        corpora=grid.corpora,
+        encoders=grid.encoders,
+        created="2026-03-14T15:09:26+00:00",
+        seconds=5025.0,
+        environment={
+            "sercl": "0.0",
+            "python": "3.12.1",
+            "platform": "Linux",
+            "packages": {"torch": "2.11.0", "transformers": "5.17.0"},
+            "command": "sercl cross-eval --config study.yaml --out study",
+        },
+        warnings=(),
+        records=tuple(records),
+    )
+
+
+def _write_cell_files(records: Sequence[CellRecord], folder: Path) -> None:
+    for record in records:
+        place = folder / "cells" / record.address
+        if record.status == "failed":
+            write_text(place / "log.txt", f"{record.error}\n")
+        elif record.cell.condition.setting == "monolingual" and record.cell.seed == 1:
+            write_text(place / "folds" / "test.csv", "file,answer\n")

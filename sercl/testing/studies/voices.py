@@ -1,0 +1,87 @@
+"""Utterances of a corpus that does not exist, and how a classifier that does not exist answers them."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from itertools import product
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from sercl.studies.cross_eval.cells import Cell, Condition
+from sercl.studies.cross_eval.predictions import cell_table
+from sercl.testing.studies.grid import CLASSES
+
+Confusion = Callable[[Condition], Sequence[Sequence[float]]]
+"""Condition -> `[classes][classes]`, each row the shares of what is predicted for a true class."""
+
+
+def typical_confusion(condition: Condition) -> list[list[float]]:
+    """Return what a condition might get wrong: zero-shot is worst, adapters help, happy passes for angry."""
+    recall = _typical_recall(condition)
+    rows = []
+    for truth in range(len(CLASSES)):
+        own = float(np.clip(recall + (0.08, -0.14, 0.04, 0.02)[truth], 0.05, 0.97))
+        near = (1, 0, 3, 2)[truth]
+        row = [(1 - own) * 0.2] * len(CLASSES)
+        row[near], row[truth] = (1 - own) * 0.6, own
+        rows.append(row)
+    return rows
+
+
+def _typical_recall(condition: Condition) -> float:
+    low, high = 0.46, 0.8
+    gained = {"monolingual": 1.0, "transfer": 1.0, "two-stage": 1.06, "zero-shot": 0.0}
+    share = gained.get(condition.setting, 1 - float(np.exp(-(condition.shots or 0) / 12)))
+    adaptation = {"corpus": 0.05, "speaker": 0.08, "coral": 0.03, "adversarial": 0.02}
+    return (
+        low
+        + share * (high - low)
+        + (0.05 if condition.adapter != "none" else 0)
+        + (0.03 if condition.encoder == "whisper-base" else 0)
+        + (0.04 if condition.select_on == "target" else 0)
+        + adaptation.get(condition.adaptation, 0.0)
+    )
+
+
+class Voices:
+    """The utterances of a corpus, and how they are answered."""
+
+    def __init__(self, name: str, speakers: int, per_class: int, folds: int, effect: float) -> None:
+        rng = np.random.default_rng(_number(name))
+        places = list(product(range(max(speakers, folds)), range(len(CLASSES)), range(per_class)))
+        self.fold = np.array([speaker % folds for speaker, _, _ in places])
+        self.truth = np.array([truth for _, truth, _ in places])
+        self.speaker = [f"{name}-{place[0]:02d}" if speakers else None for place in places]
+        self.utterance = [f"{name}-{who:02d}-{CLASSES[truth]}-{index}" for who, truth, index in places]
+        self._ease = effect * rng.normal(size=max(speakers, folds))[[place[0] for place in places]]
+        self._luck = rng.gumbel(size=(len(places), len(CLASSES)))
+
+    def answer(self, cell: Cell, address: str, confusion: Confusion) -> pa.Table:
+        """Return the rows of a cell."""
+        rng = np.random.default_rng(_number(address))
+        own = np.flatnonzero(self.fold == cell.fold)
+        truth = self.truth[own]
+        utility = np.log(np.maximum(np.asarray(confusion(cell.condition))[truth], 1e-12))
+        utility[np.arange(len(own)), truth] += self._ease[own]
+        # The largest of log-shares plus Gumbel noise is drawn by those shares.
+        fresh = rng.gumbel(size=utility.shape)
+        utility += np.where(rng.random((len(own), 1)) < 0.7, self._luck[own], fresh)
+        return cell_table(
+            cell,
+            address,
+            [self.utterance[index] for index in own],
+            [self.speaker[index] for index in own],
+            truth.tolist(),
+            _softmax(utility).tolist(),
+            CLASSES,
+        )
+
+
+def _softmax(utility: NDArray[np.float64]) -> NDArray[np.float64]:
+    shares = np.exp(utility - utility.max(axis=1, keepdims=True))
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+
+
+def _number(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
