@@ -8,6 +8,7 @@ from typing import Any, Self
 import torch
 
 from sercl.errors import UsageError
+from sercl.metrics.functional.bootstrap import Statistic
 from sercl.metrics.functional.classification import (
     confusion_matrix,
     f1,
@@ -17,7 +18,7 @@ from sercl.metrics.functional.classification import (
     uar,
     wa,
 )
-from sercl.metrics.functional.intervals import Statistic, clustered_interval
+from sercl.metrics.functional.intervals import clustered_interval
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from sercl.errors import UsageError
+from sercl.metrics.functional.bootstrap import Confusions, Statistic
 from sercl.metrics.functional.classification import uar
-from sercl.metrics.functional.intervals import Confusions, Statistic
 
 Key = TypeVar("Key")
 

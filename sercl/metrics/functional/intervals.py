@@ -11,23 +11,26 @@ Several runs on the same utterances (seeds, draws of training data) are no furth
 drawn with its confusion matrices of every repeat, and the score is the mean over repeats.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
 from torch import Tensor
 
 from sercl.errors import UsageError
+from sercl.metrics.functional.bootstrap import (
+    Confusions,
+    Statistic,
+    half_width,
+    mean_score,
+    pooled,
+    resampled,
+    with_repeats,
+)
 from sercl.metrics.functional.classification import uar
-
-Statistic = Callable[[Tensor], Tensor]
-"""A score of confusion matrices, 0 to 1 or NaN: `[..., classes, classes]` -> `[...]`."""
-
-Confusions = NDArray[np.int64] | NDArray[np.float64]
-"""`[clusters, classes, classes]`, or `[clusters, repeats, classes, classes]`; rows the truth."""
 
 MIN_SPEAKERS = 5
 """With fewer speakers than this, utterances are resampled, or swapped in a test, instead."""
@@ -146,10 +149,10 @@ def bootstrap_intervals(
     count = len(confusions)
     if count < 2:
         return {name: Interval(float("nan"), float("nan"), unit, count) for name in statistics}
-    whole, draws = pooled(confusions), _resampled(confusions, resamples, seed)
+    whole, draws = pooled(confusions), resampled(confusions, resamples, seed)
     ends = {
         name: _log_odds_interval(
-            float(mean_score(whole, statistic)), _half_width(mean_score(draws, statistic), level, count)
+            float(mean_score(whole, statistic)), half_width(mean_score(draws, statistic), level, count)
         )
         for name, statistic in statistics.items()
     }
@@ -164,6 +167,7 @@ def difference_interval(
     resamples: int = 2000,
     seed: int = 0,
     unit: str = "speakers",
+    strata: Sequence[int] | NDArray[np.int64] | None = None,
 ) -> Interval:
     """Return the interval of a difference, first minus second, resampling the clusters of both together.
 
@@ -175,49 +179,20 @@ def difference_interval(
         resamples: Number of bootstrap samples.
         seed: Makes the result repeatable.
         unit: What a cluster is, for the result.
+        strata: `[clusters]` the group of each, such as its corpus; groups keep their size in every sample.
     """
-    count = len(first)
-    if count < 2:
+    count, groups = len(first), np.zeros(len(first), dtype=int) if strata is None else np.asarray(strata)
+    kinds = len(np.unique(groups))
+    if count <= kinds:
         return Interval(float("nan"), float("nan"), unit, count)
     value = float(mean_score(pooled(first), statistic) - mean_score(pooled(second), statistic))
-    both = np.concatenate([_with_repeats(first), _with_repeats(second)], axis=1)
-    draws = _resampled(both, resamples, seed)
-    own = _with_repeats(first).shape[1]
+    both = np.concatenate([with_repeats(first), with_repeats(second)], axis=1)
+    parts = [resampled(both[groups == group], resamples, seed + int(group)) for group in np.unique(groups)]
+    draws = torch.stack(parts).sum(dim=0)
+    own = with_repeats(first).shape[1]
     differences = mean_score(draws[:, :own], statistic) - mean_score(draws[:, own:], statistic)
-    half = _half_width(differences, level, count)
+    half = half_width(differences, level, count, kinds)
     return Interval(max(value - half, -1.0), min(value + half, 1.0), unit, count)
-
-
-def pooled(confusions: Confusions) -> Tensor:
-    """Return the sum over clusters, `[repeats, classes, classes]` in double precision."""
-    return torch.from_numpy(_with_repeats(confusions).sum(axis=0)).double()
-
-
-def mean_score(confusions: Tensor, statistic: Statistic) -> Tensor:
-    """Return the mean of a score over repeats, `[..., repeats, classes, classes]` -> `[...]`."""
-    return statistic(confusions).nanmean(dim=-1)
-
-
-def _with_repeats(confusions: Confusions) -> Confusions:
-    return confusions if confusions.ndim == 4 else confusions[:, None]
-
-
-def _resampled(confusions: Confusions, resamples: int, seed: int) -> Tensor:
-    """Return `[resamples, repeats, classes, classes]`, sums over as many clusters as there are."""
-    # Equal clusters are interchangeable, so drawing kinds of clusters is the same and cheap for utterances.
-    count, *shape = _with_repeats(confusions).shape
-    kinds, sizes = np.unique(confusions.reshape(count, -1), axis=0, return_counts=True)
-    draws = np.random.default_rng(seed).multinomial(count, sizes / count, size=resamples)
-    return torch.from_numpy((draws.astype(np.float64) @ kinds).reshape(resamples, *shape))
-
-
-def _half_width(draws: Tensor, level: float, count: int) -> float:
-    """Return t standard errors; NaN where no draw has the score."""
-    known = draws[~draws.isnan()].numpy()
-    if not known.size:
-        return float("nan")
-    error = known.std() * np.sqrt(count / (count - 1))
-    return float(stats.t.ppf((1 + level) / 2, count - 1) * error)
 
 
 def _log_odds_interval(value: float, half: float) -> tuple[float, float]:

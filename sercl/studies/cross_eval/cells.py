@@ -47,7 +47,7 @@ class Condition:
     @property
     def marks(self) -> tuple[str, ...]:
         """What sets it apart from the plain setting: shots, adaptation, selection on the target."""
-        marks = [f"{self.shots} shots"] if self.shots is not None else []
+        marks = [f"{self.shots} shot{'' if self.shots == 1 else 's'}"] if self.shots is not None else []
         marks += [self.adaptation] if self.adaptation != "none" else []
         return (*marks, "selected on target") if self.select_on == "target" else tuple(marks)
 

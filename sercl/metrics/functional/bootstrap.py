@@ -1,0 +1,64 @@
+"""Resampling confusion matrices of clusters, such as speakers; see `intervals`."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import stats
+from torch import Tensor
+
+Statistic = Callable[[Tensor], Tensor]
+"""A score of confusion matrices, 0 to 1 or NaN: `[..., classes, classes]` -> `[...]`."""
+
+Confusions = NDArray[np.int64] | NDArray[np.float64]
+"""`[clusters, classes, classes]`, or `[clusters, repeats, classes, classes]`; rows the truth."""
+
+
+def pooled(confusions: Confusions) -> Tensor:
+    """Return the sum over clusters, `[repeats, classes, classes]` in double precision."""
+    return torch.from_numpy(with_repeats(confusions).sum(axis=0)).double()
+
+
+def mean_score(confusions: Tensor, statistic: Statistic) -> Tensor:
+    """Return the mean of a score over repeats, `[..., repeats, classes, classes]` -> `[...]`."""
+    return statistic(confusions).nanmean(dim=-1)
+
+
+def with_repeats(confusions: Confusions) -> Confusions:
+    """Return `[clusters, repeats, classes, classes]`, with one repeat where there was no such dimension."""
+    return confusions if confusions.ndim == 4 else confusions[:, None]
+
+
+def resampled(confusions: Confusions, resamples: int, seed: int) -> Tensor:
+    """Return sums over clusters drawn with replacement, as many as there are.
+
+    Args:
+        confusions: The clusters.
+        resamples: Number of draws.
+        seed: Makes the result repeatable.
+
+    Returns:
+        `[resamples, repeats, classes, classes]`.
+    """
+    # Equal clusters are interchangeable, so drawing kinds of clusters is the same and cheap for utterances.
+    count, *shape = with_repeats(confusions).shape
+    kinds, sizes = np.unique(confusions.reshape(count, -1), axis=0, return_counts=True)
+    draws = np.random.default_rng(seed).multinomial(count, sizes / count, size=resamples)
+    return torch.from_numpy((draws.astype(np.float64) @ kinds).reshape(resamples, *shape))
+
+
+def half_width(draws: Tensor, level: float, count: int, groups: int = 1) -> float:
+    """Return how far an interval reaches from its score: t standard errors; NaN where no draw has the score.
+
+    Args:
+        draws: `[resamples]` bootstrap scores.
+        level: Coverage, between 0 and 1.
+        count: Number of clusters.
+        groups: Number of groups that were resampled apart.
+    """
+    known = draws[~draws.isnan()].numpy()
+    if not known.size:
+        return float("nan")
+    error = known.std() * np.sqrt(count / (count - groups))
+    return float(stats.t.ppf((1 + level) / 2, count - groups) * error)
