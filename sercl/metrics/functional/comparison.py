@@ -3,6 +3,7 @@
 scipy and statsmodels do the statistics; here the data are brought into their shape.
 """
 
+import gc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -109,7 +110,14 @@ def holm(p_values: Mapping[Key, float]) -> dict[Key, float]:
         p_values: What is tested -> p-value, the whole family that a reader is shown.
     """
     known = {key: p for key, p in p_values.items() if not np.isnan(p)}
-    corrected = multipletests(list(known.values()), method="holm")[1].tolist() if known else []
+    if not known:
+        return dict(p_values)
+    # multipletests collects garbage at every call, which takes a second in a process full of objects.
+    gc.freeze()
+    try:
+        corrected = multipletests(list(known.values()), method="holm")[1].tolist()
+    finally:
+        gc.unfreeze()
     return dict(p_values) | dict(zip(known, corrected, strict=True))
 
 

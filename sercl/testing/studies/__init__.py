@@ -51,7 +51,8 @@ def fake_study(
     voices = {
         name: Voices(name, counts[name], per_class, grid.folds, speaker_effect) for name in grid.corpora
     }
-    records = [_record(cell) for condition in grid.conditions() for cell in grid.cells(condition)]
+    cells = [cell for condition in grid.conditions() for cell in grid.cells(condition)]
+    records = [_record(cell, voices[cell.condition.target].size(cell.fold)) for cell in cells]
     records = _with_gaps(records, failed, missing)
     study = _study(grid, records)
     draw = confusion or typical_confusion
@@ -66,7 +67,7 @@ def fake_study(
     return study
 
 
-def _record(cell: Cell) -> CellRecord:
+def _record(cell: Cell, tested: int) -> CellRecord:
     is_trained = cell.condition.adapter != "none"
     return CellRecord(
         cell=cell,
@@ -75,7 +76,7 @@ def _record(cell: Cell) -> CellRecord:
         epochs=24,
         early_stopped=True,
         seconds=88.0 if is_trained else 0.7,
-        parts={"train": 320, "validation": 80, "test": 80},
+        parts={"train": 4 * tested, "validation": tested, "test": tested},
     )
 
 
@@ -101,7 +102,7 @@ def _with_gaps(records: list[CellRecord], failed: int, missing: int) -> list[Cel
     for place in range(middle, middle + failed):
         error = "out of GPU memory. Use smaller batches, a smaller encoder, or fewer of its blocks."
         records[place] = replace(records[place], status="failed", error=error, **nothing)
-    for place in range(len(records) - missing, len(records)):
+    for place in range(max(0, len(records) - missing), len(records)):
         records[place] = replace(records[place], status="missing", **nothing)
     return records
 

@@ -57,6 +57,10 @@ class Voices:
         self._ease = effect * rng.normal(size=max(speakers, folds))[[place[0] for place in places]]
         self._luck = rng.gumbel(size=(len(places), len(CLASSES)))
 
+    def size(self, fold: int) -> int:
+        """Return the number of utterances that a fold tests."""
+        return int((self.fold == fold).sum())
+
     def answer(self, cell: Cell, address: str, confusion: Confusion) -> pa.Table:
         """Return the rows of a cell."""
         rng = np.random.default_rng(_number(address))

@@ -65,6 +65,18 @@ def test_equal_repeats_add_nothing() -> None:
     assert difference_interval(confusions, confusions).low == 0
 
 
+def test_strata_keep_their_size() -> None:
+    rng = np.random.default_rng(6)
+    # Two corpora of very different ease: drawn together, their mix alone would vary the score.
+    first = np.concatenate([speakers_confusions(8, rng, ease=4.0), speakers_confusions(8, rng, ease=-1.0)])
+    second = np.zeros_like(first)
+    second[:, range(4), [1, 2, 3, 0]] = 8
+    apart = difference_interval(first, second, strata=[0] * 8 + [1] * 8)
+    mixed = difference_interval(first, second)
+    assert apart.high - apart.low < 0.6 * (mixed.high - mixed.low)
+    assert np.isnan(difference_interval(first[:2], second[:2], strata=[0, 1]).low)
+
+
 def test_several_scores_share_their_resamples() -> None:
     confusions = speakers_confusions(8, np.random.default_rng(5))
     both = bootstrap_intervals(confusions, {"uar": uar, "wa": wa})
