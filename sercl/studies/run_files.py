@@ -107,7 +107,9 @@ def _answers(rows: Sequence[Sequence[str]], classes: Sequence[str]) -> Answers:
         speaker=names,
         truth=np.array([_index(name, classes) for name in columns[2]]),
         predicted=np.array([_index(name, classes) for name in columns[3]]),
-        probabilities=np.array([row[len(_FIRST_COLUMNS) :] for row in rows], dtype=np.float64),
+        probabilities=np.array(columns[len(_FIRST_COLUMNS) :], dtype=np.float64).T.reshape(
+            count, len(classes)
+        ),
     )
 
 
