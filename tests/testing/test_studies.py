@@ -62,3 +62,10 @@ def test_equal_addresses_have_equal_predictions(tmp_path: Path) -> None:
     addresses = [{r.address for r in study.records if r.cell.condition == c} for c in (mono, transfer)]
     assert addresses[0] == addresses[1]
     assert answers[mono].predicted.tolist() == answers[transfer].predicted.tolist()
+
+
+def test_one_speaker_is_tested_in_every_fold(tmp_path: Path) -> None:
+    study = fake_study(tmp_path, ONE, speakers=1, per_class=10)
+    (own,) = read_answers(tmp_path, study).values()
+    assert set(own.speaker) == {"EmoDB-00"}
+    assert [int((own.fold == fold).sum()) for fold in range(5)] == [24] * 5  # 8 utterances, 3 seeds

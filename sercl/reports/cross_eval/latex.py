@@ -35,7 +35,7 @@ _SPECIAL = {
     "→": r"$\rightarrow$",
     "–": "--",
 }
-WIDE = 85
+WIDE = 60
 """Tables with more characters in a line than this are scaled to the width of the line."""
 
 
@@ -78,12 +78,19 @@ def escaped(text: str) -> str:
 
 
 def _row(cells: Iterable[str]) -> str:
-    return f"{' & '.join(map(escaped, cells))} \\\\"
+    return f"{' & '.join(map(_cell, cells))} \\\\"
+
+
+def _cell(text: str) -> str:
+    lines = [escaped(line) for line in text.split("\n")]
+    stacked = r" \\ ".join(lines)
+    return stacked if len(lines) == 1 else rf"\shortstack[r]{{{stacked}}}"
 
 
 def _width(table: Table) -> int:
     """Return the characters of a line of the table, without the space between columns."""
-    return sum(max(map(len, cells)) for cells in zip(table.columns, *table.rows, strict=True))
+    columns = zip(table.columns, *table.rows, strict=True)
+    return sum(max(len(line) for cell in cells for line in cell.split("\n")) for cells in columns)
 
 
 def _labels(tables: Iterable[Table]) -> list[str]:

@@ -62,4 +62,4 @@ def _sections(analysis: Analysis) -> dict[str, list[Table]]:
 
 
 def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|")
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", "<br>")

@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sercl.studies.cross_eval.analysis import Analysis
-from sercl.studies.cross_eval.cells import Condition
-from sercl.studies.cross_eval.comparisons import computations
+from sercl.studies.cross_eval.cells import Condition, computations
 from sercl.studies.cross_eval.scores import ConditionScores
 
 Cells = tuple[tuple[ConditionScores | None, ...], ...]

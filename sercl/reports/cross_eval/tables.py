@@ -30,7 +30,7 @@ class Table:
     Attributes:
         name: Short name for labels, letters and hyphens.
         caption: What it shows, a sentence without its full stop.
-        columns: Headings.
+        columns: Headings; a line break is where a narrow format breaks them.
         rows: Cells, as many in a row as there are columns.
         texts: How many columns from the left hold text; the others hold numbers.
     """
@@ -52,7 +52,8 @@ def overview_table(analysis: Analysis) -> Table:
         )
         for row in own.rows
     ]
-    columns = ("Setting", *(f"{encoder}, {adapter_name(adapter)}" for encoder, adapter in own.columns))
+    names = [f"{encoder}\n{adapter_name(adapter)}".replace(" + ", "\n+ ") for encoder, adapter in own.columns]
+    columns = ("Setting", *names)
     return Table("overview", "Mean UAR (%) over all pairs of corpora", columns, tuple(rows))
 
 
@@ -114,7 +115,7 @@ def published_table(analysis: Analysis) -> Table | None:
         (
             setting_name(match.figure.setting),
             f"{match.own.condition.encoder} ({match.figure.encoder})",
-            pair_name(match.own.condition),
+            match.corpora.replace("->", "→"),
             _with_marks(adapter_name(match.figure.adapter), match.own.condition.marks),
             "; ".join(match.differences) or "nothing known",
             percent(match.figure.accuracy),

@@ -22,7 +22,7 @@ def _overview(analysis: Analysis) -> Table:
     grid = Table(box=box.SIMPLE_HEAD, title=own.caption, title_justify="left", title_style="bold")
     grid.add_column(own.columns[0], no_wrap=True)
     for name in own.columns[1:]:
-        grid.add_column(name.replace(", ", "\n").replace(" + ", "\n+ "), justify="right", vertical="bottom")
+        grid.add_column(name, justify="right", vertical="bottom")
     for row in own.rows:
         grid.add_row(*row)
     return grid

@@ -91,7 +91,7 @@ def _shared_speakers(records: Iterable[CellRecord]) -> Iterator[Caution]:
     for corpus, names in shared.items():
         yield Caution(
             "speakers",
-            f"{corpus}: {len(names)} of the tested speakers are heard in training, too. These scores are "
+            f"{corpus}: {_count(len(names), 'tested speaker')} also heard in training. These scores are "
             "speaker-dependent and say nothing about new speakers.",
         )
 

@@ -190,3 +190,11 @@ class Study:
 def distinct(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
     """Return each condition once, in order of first appearance."""
     return tuple(dict.fromkeys(conditions))
+
+
+def computations(study: Study) -> dict[Condition, frozenset[str]]:
+    """Return the addresses of each condition's cells: conditions that share them are one computation."""
+    addresses: dict[Condition, set[str]] = {}
+    for record in study.records:
+        addresses.setdefault(record.cell.condition, set()).add(record.address)
+    return {condition: frozenset(own) for condition, own in addresses.items()}

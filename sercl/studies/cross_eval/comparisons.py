@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from sercl.studies.answers import Answers
-from sercl.studies.cross_eval.cells import Condition, Study
+from sercl.studies.cross_eval.cells import Condition, Study, computations
 from sercl.studies.cross_eval.published import encoder_language
 from sercl.studies.paired import Paired, compare_pooled, correct
 from sercl.studies.votes import Votes, count_votes
@@ -154,14 +154,6 @@ def source_pairs(conditions: Sequence[Condition], _: Study) -> list[Pair]:
     known = set(conditions)
     pairs = [(item, replace(item, setting="transfer")) for item in conditions if item.setting == "two-stage"]
     return [(first, second) for first, second in pairs if second in known]
-
-
-def computations(study: Study) -> dict[Condition, frozenset[str]]:
-    """Return the addresses of each condition's cells: conditions that share them are one computation."""
-    addresses: dict[Condition, set[str]] = {}
-    for record in study.records:
-        addresses.setdefault(record.cell.condition, set()).add(record.address)
-    return {condition: frozenset(own) for condition, own in addresses.items()}
 
 
 def _distinct(pairs: Sequence[Pair], computed: Mapping[Condition, frozenset[str]]) -> list[Pair]:

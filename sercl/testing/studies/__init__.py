@@ -37,7 +37,8 @@ def fake_study(
         folder: Where to write.
         grid: What the study crosses; by default two encoders, two adapters and all settings on `CORPORA`.
         confusion: What each condition should get wrong; by default `typical_confusion`.
-        speakers: Speakers of every corpus, or of each; 0 for unknown ones. Folds hold out speakers.
+        speakers: Speakers of every corpus, or of each; 0 for unknown ones. Folds hold out speakers where
+            there are enough, else utterances.
         per_class: Utterances of each speaker and class.
         speaker_effect: Standard deviation of the log-odds by which speakers differ.
         failed: Number of cells, from the middle of the grid, that failed.

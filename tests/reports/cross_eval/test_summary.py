@@ -27,6 +27,17 @@ def test_conditions_that_peeked_do_not_count(wide: Analysis) -> None:
     assert names == {"none"}
 
 
+def test_a_study_that_only_peeked_says_so(wide: Analysis) -> None:
+    scores = {}
+    for condition, own in wide.scores.items():
+        if condition.setting == "zero-shot":
+            condition = replace(condition, select_on="target")
+        scores[condition] = replace(own, condition=condition)
+    text = " ".join(summary(replace(wide, scores=scores)))
+    assert "zero-shot, selected on labelled target data, it is" in text
+    assert "without target labels" not in text
+
+
 def test_a_loss_is_called_a_loss(wide: Analysis) -> None:
     turned = [
         replace(

@@ -49,7 +49,7 @@ def test_shared_speakers(tmp_path: Path) -> None:
     study = fake_study(tmp_path, PLAIN)
     with_records(tmp_path, study, lambda record: replace(record, shared_speakers=("spike",)))
     (caution,) = cautions(tmp_path)["speakers"]
-    assert caution.text.startswith("EmoDB: 1 of the tested speakers are heard in training")
+    assert caution.text.startswith("EmoDB: 1 tested speaker also heard in training")
     assert "speaker-dependent" in caution.text
 
 
