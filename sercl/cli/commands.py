@@ -64,6 +64,13 @@ COMMANDS: Mapping[str, Command] = {
         group=TRAIN,
         page="sercl.cli.layer_probe_page:PAGE",
     ),
+    "compare": Command(
+        target="sercl.cli.compare:main",
+        help="Say what two runs set otherwise, and test whether it made a difference",
+        group=TRAIN,
+        page="sercl.cli.compare:PAGE",
+        files=True,
+    ),
     "predict": Command(
         target="sercl.cli.predict:main",
         help="Name the emotion of recordings with a checkpoint",

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sercl.metrics.functional.intervals import can_cluster
+from sercl.metrics.functional.clusters import can_cluster
 
 Run = tuple[int, int]
 """A repeat on the same utterances: (draw of the training data, seed)."""

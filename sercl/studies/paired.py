@@ -2,19 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import chain
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
+from torch import Tensor
 
+from sercl.metrics.functional.bootstrap import Statistic
 from sercl.metrics.functional.classification import uar
+from sercl.metrics.functional.clusters import can_cluster
 from sercl.metrics.functional.comparison import PermutationTest, holm, mcnemar, permutation_test
-from sercl.metrics.functional.intervals import Statistic, can_cluster, difference_interval
-from sercl.studies.answers import Answers
+from sercl.metrics.functional.intervals import difference_interval
 from sercl.studies.evaluation import Score
-
-_NOISE = 1e-9
+from sercl.studies.votes import NOISE, SharedVotes, Votes, share
 
 
 @dataclass(frozen=True)
@@ -41,55 +41,48 @@ class Paired:
     p_holm: float = float("nan")
 
 
-class Votes:
-    """What a system answered on each utterance, repeats averaged so that they do not count as more data.
-
-    Attributes:
-        index: Utterance ids.
-        truth: Utterance -> class index.
-        speaker: Utterance -> speaker, None where unknown.
-        counts: `[n, classes]` how often each class was predicted, the mean over repeats.
-    """
-
-    def __init__(
-        self, truth: "pd.Series[int]", speaker: "pd.Series[str]", counts: NDArray[np.float64]
-    ) -> None:
-        self.index, self.truth, self.speaker, self.counts = truth.index, truth, speaker, counts
-
-    def of(self, utterances: "pd.Index[str]") -> "Votes":
-        """Return those of some utterances, in their order."""
-        places = self.index.get_indexer(utterances)
-        return Votes(self.truth[utterances], self.speaker[utterances], self.counts[places])
-
-
-def count_votes(answers: Answers, num_classes: int) -> Votes:
-    """Count how often each utterance was given each class; see `Votes`."""
-    place, names = pd.factorize(answers.utterance)
-    _, first = np.unique(place, return_index=True)
-    counts = np.zeros((len(names), num_classes))
-    np.add.at(counts, (place, answers.predicted), 1 / len(answers.runs))
-    index = pd.Index(names)
-    truth = pd.Series(answers.truth[first], index=index)
-    return Votes(truth, pd.Series(answers.speaker[first], index=index, dtype=object), counts)
-
-
 def compare(first: Votes, second: Votes, statistic: Statistic = uar) -> Paired:
     """Compare two systems on the utterances that both judged.
-
-    An utterance that several folds test weighs as often, unless the other system tested it in fewer.
 
     Args:
         first: What `count_votes` gave for one system.
         second: The same for the other.
         statistic: The score that is compared.
     """
-    both = first.index.intersection(second.index)
-    alike = both[(first.truth[both] == second.truth[both]).to_numpy()]
-    contradicting = len(both) - len(alike)
-    if not len(alike):
+    return compare_pooled([(first, second)], [""], statistic)
+
+
+def compare_pooled(
+    pairs: Sequence[tuple[Votes, Votes]], corpora: Sequence[str], statistic: Statistic = uar
+) -> Paired:
+    """Compare two systems on several test sets at once: the mean difference of their scores.
+
+    A speaker who is tested in several pairs (after training on different sources, say) is one unit: its
+    answers in all of them are exchanged, or drawn, together.
+
+    Args:
+        pairs: (first, second) of each test set; utterances that one of them lacks are left out.
+        corpora: The test corpus of each pair; names of utterances and speakers are those of their corpus.
+        statistic: The score that is compared.
+    """
+    shared = [share(first, second) for first, second in pairs]
+    contradicting = sum(pair.contradicting for pair in shared)
+    utterances = sum(len(pair.first.index) for pair in shared)
+    if not utterances:
         nothing = Score(float("nan"), float("nan"), float("nan"), "utterances", 0)
         return Paired(0, 0, contradicting, nothing, None, None)
-    return _compared(first.of(alike), second.of(alike), contradicting, statistic)
+    units = _Units(shared, corpora)
+    first, second, mean = units.first, units.second, _mean_over(len(pairs), statistic)
+    interval = difference_interval(first, second, mean, unit=units.name, strata=units.strata)
+    test = permutation_test(first, second, mean, unit=units.name)
+    return Paired(
+        utterances=utterances,
+        differ=sum(pair.differ for pair in shared),
+        contradicting=contradicting,
+        difference=Score(test.difference, interval.low, interval.high, units.name, test.count),
+        test=test,
+        mcnemar=_mcnemar(shared[0]) if len(pairs) == 1 and units.name == "utterances" else None,
+    )
 
 
 def correct(family: Sequence[Paired]) -> list[Paired]:
@@ -99,49 +92,62 @@ def correct(family: Sequence[Paired]) -> list[Paired]:
     return [replace(item, p_holm=corrected.get(index, float("nan"))) for index, item in enumerate(family)]
 
 
-def _compared(one: Votes, two: Votes, contradicting: int, statistic: Statistic) -> Paired:
-    truth, speakers = one.truth.to_numpy(), one.speaker.tolist()
-    by_speaker = can_cluster(speakers)
-    unit = "speakers" if by_speaker else "utterances"
-    names = np.asarray(speakers, dtype=object) if by_speaker else np.asarray(one.index, dtype=object)
-    counts = _same_weight(one.counts, two.counts)
-    first, second = (_per_unit(item, pd.factorize(names)[0], truth) for item in counts)
-    interval = difference_interval(first, second, statistic, unit=unit)
-    test = permutation_test(first, second, statistic, unit=unit)
-    return Paired(
-        utterances=len(truth),
-        differ=int((np.abs(counts[0] - counts[1]) > _NOISE).any(axis=1).sum()),
-        contradicting=contradicting,
-        difference=Score(test.difference, interval.low, interval.high, unit, test.count),
-        test=test,
-        mcnemar=None if by_speaker else _mcnemar(counts, truth),
-    )
+def _mean_over(pairs: int, statistic: Statistic) -> Statistic:
+    """Return the mean score of several pairs, their matrices stacked to `[..., pairs * classes, classes]`."""
+
+    def mean(stacked: Tensor) -> Tensor:
+        classes = stacked.shape[-1]
+        return statistic(stacked.reshape(*stacked.shape[:-2], pairs, classes, classes)).nanmean(dim=-1)
+
+    return mean
 
 
-def _same_weight(
-    first: NDArray[np.float64], second: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    weights = first.sum(axis=1, keepdims=True), second.sum(axis=1, keepdims=True)
-    least = np.minimum(*weights)
-    return first * (least / weights[0]), second * (least / weights[1])
+class _Units:
+    """What is exchanged and drawn: the speakers of each corpus, or its utterances where they are unknown.
+
+    Attributes:
+        name: What they are: "speakers", "utterances" or "speakers and utterances".
+        strata: `[units]` number of the corpus.
+        first: `[units, pairs * classes, classes]` confusion matrices of the first system.
+        second: Those of the second.
+    """
+
+    def __init__(self, pairs: Sequence[SharedVotes], corpora: Sequence[str]) -> None:
+        by_speaker = {corpus: _by_speaker(pairs, corpora, corpus) for corpus in corpora}
+        names = [
+            [(corpus, name) for name in (pair.first.speaker if by_speaker[corpus] else pair.first.index)]
+            for pair, corpus in zip(pairs, corpora, strict=True)
+        ]
+        places = {unit: place for place, unit in enumerate(dict.fromkeys(chain.from_iterable(names)))}
+        kinds = ["speakers" if flag else "utterances" for flag in by_speaker.values()]
+        self.name = " and ".join(dict.fromkeys(kinds))
+        numbers = {corpus: number for number, corpus in enumerate(by_speaker)}
+        self.strata = np.array([numbers[corpus] for corpus, _ in places], dtype=np.int64)
+        rows = [np.array([places[unit] for unit in own], dtype=np.int64) for own in names]
+        self.first = _stacked([pair.first for pair in pairs], rows, len(places))
+        self.second = _stacked([pair.second for pair in pairs], rows, len(places))
 
 
-def _per_unit(
-    counts: NDArray[np.float64], places: NDArray[np.int64], truth: NDArray[Any]
-) -> NDArray[np.float64]:
-    """Return `[units, classes, classes]`, rows the truth."""
-    classes = counts.shape[1]
-    confusions = np.zeros((places.max() + 1, classes, classes))
-    np.add.at(confusions, (places, truth), counts)
-    return confusions
+def _by_speaker(pairs: Sequence[SharedVotes], corpora: Sequence[str], corpus: str) -> bool:
+    own = [pair.first.speaker for pair, name in zip(pairs, corpora, strict=True) if name == corpus]
+    return can_cluster(list(chain.from_iterable(own)))
 
 
-def _mcnemar(counts: Sequence[NDArray[np.float64]], truth: NDArray[Any]) -> float | None:
+def _stacked(votes: Sequence[Votes], rows: Sequence[NDArray[np.int64]], units: int) -> NDArray[np.float64]:
+    """Return `[units, pairs * classes, classes]`, rows the truth."""
+    classes = votes[0].counts.shape[1]
+    confusions = np.zeros((units, len(votes), classes, classes))
+    for pair, (own, places) in enumerate(zip(votes, rows, strict=True)):
+        np.add.at(confusions[:, pair], (places, own.truth), own.counts)
+    return confusions.reshape(units, -1, classes)
+
+
+def _mcnemar(pair: SharedVotes) -> float | None:
     """Return McNemar's p-value if each system answered each utterance exactly once."""
-    if any(
-        (np.abs(item.max(axis=1) - 1) > _NOISE).any() or (item.sum(axis=1) > 1 + _NOISE).any()
-        for item in counts
-    ):
+    sides = pair.first, pair.second
+    if any((np.abs(side.counts.max(axis=1) - 1) > NOISE).any() for side in sides):
         return None
-    first, second = ((item.argmax(axis=1) == truth).tolist() for item in counts)
+    if any((side.counts.sum(axis=1) > 1 + NOISE).any() for side in sides):
+        return None
+    first, second = ((side.counts.argmax(axis=1) == side.truth).tolist() for side in sides)
     return mcnemar(first, second)

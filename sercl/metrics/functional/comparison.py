@@ -3,6 +3,7 @@
 scipy and statsmodels do the statistics; here the data are brought into their shape.
 """
 
+import gc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -15,7 +16,7 @@ from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from sercl.errors import UsageError
-from sercl.metrics.functional.bootstrap import Statistic, Sums
+from sercl.metrics.functional.bootstrap import Confusions, Statistic
 from sercl.metrics.functional.classification import uar
 
 Key = TypeVar("Key")
@@ -47,8 +48,8 @@ class PermutationTest:
 
 
 def permutation_test(
-    first: Sums,
-    second: Sums,
+    first: Confusions,
+    second: Confusions,
     statistic: Statistic = uar,
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -109,7 +110,14 @@ def holm(p_values: Mapping[Key, float]) -> dict[Key, float]:
         p_values: What is tested -> p-value, the whole family that a reader is shown.
     """
     known = {key: p for key, p in p_values.items() if not np.isnan(p)}
-    corrected = multipletests(list(known.values()), method="holm")[1].tolist() if known else []
+    if not known:
+        return dict(p_values)
+    # multipletests collects garbage at every call, which takes a second in a process full of objects.
+    gc.freeze()
+    try:
+        corrected = multipletests(list(known.values()), method="holm")[1].tolist()
+    finally:
+        gc.unfreeze()
     return dict(p_values) | dict(zip(known, corrected, strict=True))
 
 
@@ -156,6 +164,6 @@ def _p_value(swapping: _Swapping, resamples: int, seed: int) -> float:
     return float(result.pvalue)
 
 
-def _averaged(confusions: Sums) -> NDArray[np.float64]:
+def _averaged(confusions: Confusions) -> NDArray[np.float64]:
     """Return `[clusters, classes, classes]`, the mean over repeats."""
     return confusions.mean(axis=1) if confusions.ndim == 4 else confusions.astype(np.float64)

@@ -1,17 +1,56 @@
-"""Confidence intervals over speakers where that can be done, else over utterances; see `bootstrap`."""
+"""Bootstrap confidence intervals of scores, resampling speakers rather than utterances where it can.
 
-from collections.abc import Sequence
+Utterances of one speaker succeed and fail together, so an interval over utterances is too narrow. The
+interval is the score plus and minus t standard errors on the scale of log-odds, where a score near 100 % has
+room above it: the standard error is that of the bootstrap, corrected by n / (n - 1), and t has n - 1 degrees
+of freedom for n clusters (Hesterberg 2015, "What Teachers Should Know About the Bootstrap"). In simulations
+with 5, 10 and 40 speakers that differ, a 95 % interval covers 92 to 97 %; a percentile interval, even a
+widened one, covers as little as 85 % with 5, since it never leaves the range of the speakers drawn.
+
+Several runs on the same utterances (seeds, draws of training data) are no further utterances: a cluster is
+drawn with its confusion matrices of every repeat, and the score is the mean over repeats.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from scipy import special
 from torch import Tensor
 
 from sercl.errors import UsageError
-from sercl.metrics.functional.bootstrap import Interval, Statistic, bootstrap_interval
+from sercl.metrics.functional.bootstrap import (
+    Confusions,
+    Statistic,
+    draw_scores,
+    half_width,
+    mean_of_repeats,
+    mean_score,
+    pooled,
+    resampled,
+    with_repeats,
+)
 from sercl.metrics.functional.classification import uar
+from sercl.metrics.functional.clusters import cluster_confusions, resampling_units
 
-MIN_SPEAKERS = 5
-"""With fewer speakers than this, utterances are resampled, or swapped in a test, instead."""
+
+@dataclass(frozen=True)
+class Interval:
+    """A confidence interval of a score.
+
+    Attributes:
+        low: Lower end; NaN, like `high`, where there is only one unit or none has the score.
+        high: Upper end.
+        unit: What was resampled, "speakers" or "utterances".
+        count: How many of them there are.
+    """
+
+    low: float
+    high: float
+    unit: str
+    count: int
 
 
 def clustered_interval(
@@ -90,58 +129,103 @@ def _mean_of_sums(sums: Tensor) -> Tensor:
     return sums[..., 0] / sums[..., 1]
 
 
-def resampling_units(speakers: Sequence[str | None]) -> tuple[Sequence[str] | Sequence[int], str]:
-    """Return the cluster of each utterance, and what the clusters are: "speakers" or "utterances"."""
-    if can_cluster(speakers):
-        return [str(name) for name in speakers], "speakers"
-    return range(len(speakers)), "utterances"
+def bootstrap_interval(
+    sums: Confusions,
+    statistic: Statistic = uar,
+    level: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+    unit: str = "speakers",
+    bounded: bool = True,
+) -> Interval:
+    """Return the interval of one score; see `bootstrap_intervals`."""
+    statistics = {"score": statistic}
+    return bootstrap_intervals(sums, statistics, level, resamples, seed, unit, bounded)["score"]
 
 
-def can_cluster(speakers: Sequence[str | None]) -> bool:
-    """Return whether every utterance has a speaker and there are at least `MIN_SPEAKERS` of them."""
-    names = set(speakers)
-    return None not in names and len(names) >= MIN_SPEAKERS
-
-
-def cluster_confusions(
-    truth: Sequence[int] | Tensor,
-    predicted: Sequence[int] | Tensor,
-    clusters: Sequence[str] | Sequence[int],
-    num_classes: int,
-) -> NDArray[np.int64]:
-    """Return one confusion matrix per cluster, `[clusters, num_classes, num_classes]`, rows the truth."""
-    _, cluster = np.unique(np.asarray(clusters), return_inverse=True)
-    confusions = np.zeros((int(cluster.max(initial=-1)) + 1, num_classes, num_classes), dtype=np.int64)
-    np.add.at(confusions, (cluster, np.asarray(truth), np.asarray(predicted)), 1)
-    return confusions
-
-
-def cluster_hits(
-    truth: NDArray[np.int64],
-    predicted: NDArray[np.int64],
-    clusters: Sequence[str] | Sequence[int],
-    num_classes: int,
-) -> NDArray[np.int64]:
-    """Return what `hits_uar` needs of each cluster: of many classes far less than a confusion matrix holds.
+def bootstrap_intervals(
+    sums: Confusions,
+    statistics: Mapping[str, Statistic],
+    level: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+    unit: str = "speakers",
+    bounded: bool = True,
+) -> dict[str, Interval]:
+    """Return the intervals of scores of something that adds up, resampling clusters once for all.
 
     Args:
-        truth: `[n]` class indices.
-        predicted: `[repeats, n]` class indices: what several classifiers say of the same utterances.
-        clusters: `n` names of clusters.
-        num_classes: Number of classes.
+        sums: `[clusters, (repeats,) classes, classes]` confusion matrices, the score being the mean over
+            repeats; or other counts and sums, if the statistic takes them.
+        statistics: Name -> score.
+        level: Coverage, between 0 and 1.
+        resamples: Number of bootstrap samples.
+        seed: Makes the result repeatable.
+        unit: What a cluster is, for the result.
+        bounded: Whether the scores lie between 0 and 1; if not, intervals are symmetric.
 
-    Returns:
-        `[clusters, repeats, num_classes, 2]`: how many utterances of a class were told right, and how many
-        there are.
+    Raises:
+        UsageError: For a level outside 0 to 1, or fewer than 1 resample.
     """
-    _, cluster = np.unique(np.asarray(clusters), return_inverse=True)
-    counts = np.zeros((int(cluster.max(initial=-1)) + 1, len(predicted), num_classes, 2), dtype=np.int64)
-    for repeat, row in enumerate(predicted):
-        np.add.at(counts[:, repeat, :, 0], (cluster, truth), row == truth)
-        np.add.at(counts[:, repeat, :, 1], (cluster, truth), 1)
-    return counts
+    if not 0 < level < 1 or resamples < 1:
+        raise UsageError(f"interval: level {level}, {resamples} resamples; legal are 0 < level < 1 and >= 1.")
+    count = len(sums)
+    if count < 2:
+        return {name: Interval(float("nan"), float("nan"), unit, count) for name in statistics}
+    scores = draw_scores(sums, statistics, resamples, seed)
+    whole = torch.from_numpy(sums.sum(axis=0, keepdims=True)).double()
+    ends = _log_odds_ends if bounded else _symmetric_ends
+    intervals = {}
+    for name, statistic in statistics.items():
+        value = float(mean_of_repeats(whole, statistic))
+        intervals[name] = Interval(*ends(value, half_width(scores[name], level, count)), unit, count)
+    return intervals
 
 
-def hits_uar(counts: Tensor) -> Tensor:
-    """Return the unweighted average recall, `[...]`, of counts `[..., classes, 2]` as of `cluster_hits`."""
-    return (counts[..., 0] / counts[..., 1]).nanmean(dim=-1)
+def difference_interval(
+    first: Confusions,
+    second: Confusions,
+    statistic: Statistic = uar,
+    level: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+    unit: str = "speakers",
+    strata: Sequence[int] | NDArray[np.int64] | None = None,
+) -> Interval:
+    """Return the interval of a difference, first minus second, resampling the clusters of both together.
+
+    Args:
+        first: `[clusters, (repeats,) classes, classes]` of one system, rows the truth.
+        second: The same of another; its clusters are those of `first` in the same order, its repeats its own.
+        statistic: The score.
+        level: Coverage, between 0 and 1.
+        resamples: Number of bootstrap samples.
+        seed: Makes the result repeatable.
+        unit: What a cluster is, for the result.
+        strata: `[clusters]` the group of each, such as its corpus; groups keep their size in every sample.
+    """
+    count, groups = len(first), np.zeros(len(first), dtype=int) if strata is None else np.asarray(strata)
+    kinds = len(np.unique(groups))
+    if count <= kinds:
+        return Interval(float("nan"), float("nan"), unit, count)
+    value = float(mean_score(pooled(first), statistic) - mean_score(pooled(second), statistic))
+    both = np.concatenate([with_repeats(first), with_repeats(second)], axis=1)
+    parts = [resampled(both[groups == group], resamples, seed + int(group)) for group in np.unique(groups)]
+    draws = torch.stack(parts).sum(dim=0)
+    own = with_repeats(first).shape[1]
+    differences = mean_score(draws[:, :own], statistic) - mean_score(draws[:, own:], statistic)
+    half = half_width(differences, level, count, kinds)
+    return Interval(max(value - half, -1.0), min(value + half, 1.0), unit, count)
+
+
+def _symmetric_ends(value: float, half: float) -> tuple[float, float]:
+    return value - half, value + half
+
+
+def _log_odds_ends(value: float, half: float) -> tuple[float, float]:
+    """Return the ends of `value` +- `half` on the scale of log-odds; a score of 0 or 1 has no width."""
+    if np.isnan(value) or half == 0 or not 0 < value < 1:
+        return (value, value) if not np.isnan(half) else (half, half)
+    centre, width = np.log(value / (1 - value)), half / (value * (1 - value))
+    low, high = special.expit([centre - width, centre + width])
+    return float(low), float(high)

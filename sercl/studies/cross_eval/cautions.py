@@ -67,12 +67,13 @@ def _incomplete(records: Iterable[CellRecord]) -> Iterator[Caution]:
     states = Counter(record.status for record in all_records)
     failed = tuple(_failure(record) for record in all_records if record.status == "failed")
     if failed:
-        text = f"{len(failed)} of {len(all_records)} cells failed; scores are of the others."
+        text = f"{len(failed):,} of {len(all_records):,} cells failed; scores are of the others."
         yield Caution("incomplete", text, failed)
     if states["missing"]:
         yield Caution(
             "incomplete",
-            f"{states['missing']} of {len(all_records)} cells have not been run; the same command continues.",
+            f"{states['missing']:,} of {len(all_records):,} cells have not been run; the same command "
+            "continues with them.",
         )
 
 
@@ -90,7 +91,7 @@ def _shared_speakers(records: Iterable[CellRecord]) -> Iterator[Caution]:
     for corpus, names in shared.items():
         yield Caution(
             "speakers",
-            f"{corpus}: {len(names)} of the tested speakers are heard in training, too. These scores are "
+            f"{corpus}: {_count(len(names), 'tested speaker')} also heard in training. These scores are "
             "speaker-dependent and say nothing about new speakers.",
         )
 
@@ -166,14 +167,17 @@ def _epoch_limit(records: Iterable[CellRecord]) -> Iterator[Caution]:
         conditions = Counter(record.cell.condition.label for record in cut)
         yield Caution(
             "training",
-            f"{len(cut)} of {len(trained)} trainings ended at their epoch limit, not by early stopping: more "
-            "epochs may score higher.",
+            f"{len(cut):,} of {len(trained):,} trainings ended at their epoch limit, not by early stopping: "
+            "more epochs may score higher.",
             tuple(f"{name}: {count}" for name, count in conditions.items()),
         )
 
 
 def _single_seed(scores: Mapping[Condition, ConditionScores]) -> Iterator[Caution]:
-    single = sorted({own.condition.adapter for own in scores.values() if len(own.runs) == 1})
+    repeats: dict[str, int] = {}
+    for condition, own in scores.items():
+        repeats[condition.adapter] = max(repeats.get(condition.adapter, 0), len(own.runs))
+    single = [adapter for adapter, number in repeats.items() if number == 1]
     if single:
         yield Caution(
             "repeats",

@@ -47,7 +47,7 @@ class Condition:
     @property
     def marks(self) -> tuple[str, ...]:
         """What sets it apart from the plain setting: shots, adaptation, selection on the target."""
-        marks = [f"{self.shots} shots"] if self.shots is not None else []
+        marks = [f"{self.shots} shot{'' if self.shots == 1 else 's'}"] if self.shots is not None else []
         marks += [self.adaptation] if self.adaptation != "none" else []
         return (*marks, "selected on target") if self.select_on == "target" else tuple(marks)
 
@@ -190,3 +190,11 @@ class Study:
 def distinct(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
     """Return each condition once, in order of first appearance."""
     return tuple(dict.fromkeys(conditions))
+
+
+def computations(study: Study) -> dict[Condition, frozenset[str]]:
+    """Return the addresses of each condition's cells: conditions that share them are one computation."""
+    addresses: dict[Condition, set[str]] = {}
+    for record in study.records:
+        addresses.setdefault(record.cell.condition, set()).add(record.address)
+    return {condition: frozenset(own) for condition, own in addresses.items()}

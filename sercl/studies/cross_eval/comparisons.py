@@ -5,42 +5,60 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from sercl.studies.answers import Answers
-from sercl.studies.cross_eval.cells import Condition, Study
+from sercl.studies.cross_eval.cells import Condition, Study, computations
 from sercl.studies.cross_eval.published import encoder_language
-from sercl.studies.paired import Paired, compare, correct, count_votes
+from sercl.studies.paired import Paired, compare_pooled, correct
+from sercl.studies.votes import Votes, count_votes
 
 Pair = tuple[Condition, Condition]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two conditions on the same test utterances; a positive difference is in favour of the first."""
+    """Two conditions, or one comparison of them over several pairs of corpora.
 
-    first: Condition
-    second: Condition
+    A positive difference is in favour of the first.
+
+    Attributes:
+        members: The pairs of conditions that are compared: one, or one per pair of corpora.
+        paired: The difference; over several members, the mean difference.
+    """
+
+    members: tuple[Pair, ...]
     paired: Paired
+
+    @property
+    def first(self) -> Condition:
+        """The first condition of the first member."""
+        return self.members[0][0]
+
+    @property
+    def second(self) -> Condition:
+        """The second condition of the first member."""
+        return self.members[0][1]
 
 
 @dataclass(frozen=True)
 class Family:
-    """Comparisons that answer one question; their p-values are corrected together.
+    """Comparisons that answer one question.
 
     Attributes:
         name: "adapters", "zero-shot", "adaptation" or "source".
         title: Heading.
         question: What it answers, a sentence.
-        comparisons: The pairs that the study can compare; none where it has no such pair.
+        overall: Over all pairs of corpora, one per encoder, setting and what is compared; their p-values are
+            corrected together.
+        comparisons: Each pair of conditions; p-values are corrected within a setting.
     """
 
     name: str
     title: str
     question: str
+    overall: tuple[Comparison, ...]
     comparisons: tuple[Comparison, ...]
 
 
-def compare_conditions(
-    answers: Mapping[Condition, Answers], study: Study, families: Sequence[str] | None = None
-) -> tuple[Family, ...]:
+def compare_conditions(answers: Mapping[Condition, Answers], study: Study) -> tuple[Family, ...]:
     """Run every paired test of a study; families without a pair are left out.
 
     Two conditions that are one computation shown twice (of the same cells by address) are not compared, and
@@ -49,18 +67,42 @@ def compare_conditions(
     Args:
         answers: What `read_answers` gave, complete repeats only.
         study: The study.
-        families: Names of those to test; None for all.
     """
-    computation = _computations(study)
+    computed = computations(study)
     votes = {condition: count_votes(item, len(study.classes)) for condition, item in answers.items()}
-    chosen = [row for row in _FAMILIES if families is None or row[0] in families]
-    tested = []
-    for name, title, question, find in chosen:
-        pairs = _distinct(find(tuple(answers), study), computation)
-        results = correct([compare(votes[first], votes[second]) for first, second in pairs])
-        comparisons = tuple(Comparison(*pair, result) for pair, result in zip(pairs, results, strict=True))
-        tested.append(Family(name, title, question, comparisons))
-    return tuple(family for family in tested if family.comparisons)
+    families = []
+    for name, title, question, find in _FAMILIES:
+        pairs = _distinct(find(tuple(answers), study), computed)
+        overall = _test(_groups(pairs, _over_corpora), votes)
+        settings = _groups(pairs, lambda pair: pair[0].setting)
+        apart = [item for own in settings for item in _test([(pair,) for pair in own], votes)]
+        families.append(Family(name, title, question, tuple(overall), tuple(apart)))
+    return tuple(family for family in families if family.comparisons)
+
+
+def _test(groups: Sequence[tuple[Pair, ...]], votes: Mapping[Condition, Votes]) -> list[Comparison]:
+    """Test every group of pairs, and correct for their number."""
+    results = [
+        compare_pooled(
+            [(votes[first], votes[second]) for first, second in members],
+            [first.target for first, _ in members],
+        )
+        for members in groups
+    ]
+    return [Comparison(members, own) for members, own in zip(groups, correct(results), strict=True)]
+
+
+def _groups(pairs: Sequence[Pair], key: Callable[[Pair], object]) -> list[tuple[Pair, ...]]:
+    groups: dict[object, list[Pair]] = {}
+    for pair in pairs:
+        groups.setdefault(key(pair), []).append(pair)
+    return [tuple(members) for members in groups.values()]
+
+
+def _over_corpora(pair: Pair) -> object:
+    """Return what pairs have in common that differ in their corpora, and in the encoder of a reference."""
+    first, second = (replace(condition, source="", target="") for condition in pair)
+    return first, replace(second, encoder="")
 
 
 def adapter_pairs(conditions: Sequence[Condition], _: Study) -> list[Pair]:
@@ -114,17 +156,10 @@ def source_pairs(conditions: Sequence[Condition], _: Study) -> list[Pair]:
     return [(first, second) for first, second in pairs if second in known]
 
 
-def _computations(study: Study) -> dict[Condition, frozenset[str]]:
-    addresses: dict[Condition, set[str]] = {}
-    for record in study.records:
-        addresses.setdefault(record.cell.condition, set()).add(record.address)
-    return {condition: frozenset(own) for condition, own in addresses.items()}
-
-
-def _distinct(pairs: Sequence[Pair], computation: Mapping[Condition, frozenset[str]]) -> list[Pair]:
+def _distinct(pairs: Sequence[Pair], computed: Mapping[Condition, frozenset[str]]) -> list[Pair]:
     known: dict[tuple[frozenset[str], frozenset[str]], Pair] = {}
     for first, second in pairs:
-        one, two = computation[first], computation[second]
+        one, two = computed[first], computed[second]
         if one != two:
             known.setdefault((one, two), (first, second))
     return list(known.values())

@@ -101,7 +101,10 @@ def read_table(path: Path, classes: Sequence[str]) -> pa.Table:
     except (OSError, pa.ArrowException) as error:
         raise ResultsError(path, f"is no complete Parquet file ({error}). {ADVICE}") from error
     _check_columns(table, classes, path)
-    return table.select(schema(classes).names)
+    try:
+        return table.select(schema(classes).names).cast(schema(classes))
+    except pa.ArrowException as error:
+        raise ResultsError(path, f"has columns of another type ({error}). {ADVICE}") from error
 
 
 def _groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:

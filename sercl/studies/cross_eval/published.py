@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sercl.studies.cross_eval.cells import Condition, Study
+from sercl.studies.cross_eval.cells import Condition, Study, computations
 from sercl.studies.cross_eval.scores import ConditionScores
 
 SOURCE = "arXiv 2409.16920"
@@ -86,24 +86,31 @@ class Match:
     own: ConditionScores
     differences: tuple[str, ...]
 
+    @property
+    def corpora(self) -> str:
+        """The corpora that enter: in transfer only the target, since the encoder stands for the source."""
+        return self.own.condition.target if self.figure.setting == "transfer" else self.own.condition.pair
+
 
 def matches(scores: Mapping[Condition, ConditionScores], study: Study) -> tuple[Match, ...]:
     """Return each published figure with the conditions of a study that match it.
 
     A condition matches if it has the setting, the adapter, an encoder of the same language, the same test
     corpus (ESD in Mandarin, PAVOQUE, IEMOCAP), no adaptation, and in the settings `monolingual` and
-    `zero-shot` the corpus of the encoder's language as its source.
+    `zero-shot` the corpus of the encoder's language as its source. What is one computation matches once.
 
     Args:
         scores: What `score_conditions` gave.
         study: The study.
     """
-    return tuple(
-        Match(figure, own, _differences(figure, own, study))
-        for figure in FIGURES
-        for condition, own in scores.items()
-        if _fits(figure, condition, study)
-    )
+    computed = computations(study)
+    found: dict[tuple[int, frozenset[str]], Match] = {}
+    for place, figure in enumerate(FIGURES):
+        for condition, own in scores.items():
+            if _fits(figure, condition, study):
+                match = Match(figure, own, _differences(figure, own, study))
+                found.setdefault((place, computed[condition]), match)
+    return tuple(found.values())
 
 
 def encoder_language(name: str, study: Study) -> str | None:

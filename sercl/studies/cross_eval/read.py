@@ -1,5 +1,6 @@
 """A study's folder as data: the grid, and the predictions of each of its conditions."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -66,15 +67,22 @@ def _condition(key: tuple[Any, ...]) -> Condition:
 def _check_cells(frame: pd.DataFrame, study: Study, path: Path) -> None:
     """Compare with `study.json`: a report on other cells than it names would be wrong unnoticed."""
     fields = list(CELL_FIELDS)
-    rows = frame[fields].drop_duplicates().astype(object)
-    cells = set(rows.where(rows.notna(), None).itertuples(index=False, name=None))
-    done = {tuple(record.cell.to_dict().values()) for record in study.records if record.status == "done"}
-    if cells != done:
-        absent, foreign = len(done - cells), len(cells - done)
+    rows = frame[fields].astype(object)
+    sizes = Counter(rows.where(rows.notna(), None).itertuples(index=False, name=None))
+    done = {
+        tuple(record.cell.to_dict().values()): record for record in study.records if record.status == "done"
+    }
+    if sizes.keys() != done.keys():
+        absent, foreign = len(done.keys() - sizes.keys()), len(sizes.keys() - done.keys())
         raise ResultsError(
             path,
-            f"lacks {absent} cells that study.json calls done and has {foreign} that it does not. {ADVICE}",
+            f"does not fit study.json: {absent} of the cells that it calls done are not there, and {foreign} "
+            f"are that it does not. {ADVICE}",
         )
+    for key, record in done.items():
+        if record.parts.get("test", sizes[key]) != sizes[key]:
+            expected = f"{sizes[key]} predictions for {record.parts['test']} test utterances"
+            raise ResultsError(path, f"has {expected} of cell {record.address}. {ADVICE}")
     twice = frame.duplicated([*fields, "utterance"])
     if twice.any():
         name = frame.loc[twice, "utterance"].iloc[0]

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
+from sercl.metrics.functional.bootstrap import pooled
 from sercl.metrics.functional.calibration import expected_calibration_error
-from sercl.metrics.functional.classification import macro_f1, recall, uar, wa
-from sercl.metrics.functional.intervals import Statistic, bootstrap_intervals, mean_score, pooled
+from sercl.metrics.functional.classification import uar
+from sercl.studies.answer_scores import score_confusions
 from sercl.studies.answers import Answers, Run, confusions
 from sercl.studies.cross_eval.cells import Condition
 from sercl.studies.evaluation import Score
@@ -68,7 +67,7 @@ def score_conditions(
 def score_condition(condition: Condition, answers: Answers, classes: Sequence[str]) -> ConditionScores:
     """Score one condition; see `ConditionScores`."""
     counts = confusions(answers, len(classes))
-    scores = _scores(counts, classes, answers.unit_name)
+    scores = score_confusions(counts, classes, answers.unit_name)
     mean = counts.sum(axis=0).mean(axis=0)
     speakers = set(answers.speaker)
     return ConditionScores(
@@ -80,37 +79,13 @@ def score_condition(condition: Condition, answers: Answers, classes: Sequence[st
         uar=scores["uar"],
         wa=scores["wa"],
         macro_f1=scores["macro_f1"],
-        recalls=tuple(scores[name] for name in classes),
+        recalls=tuple(scores[f"recall/{name}"] for name in classes),
         confusion=tuple(tuple(row) for row in mean.tolist()),
         support=tuple(np.rint(mean.sum(axis=1)).astype(int).tolist()),
         ece=_ece(answers),
         run_uar=tuple(uar(pooled(counts)).tolist()),
         fold_wa=_fold_accuracies(answers),
     )
-
-
-def _scores(counts: NDArray[np.int64], classes: Sequence[str], unit: str) -> dict[str, Score]:
-    recalls = {name: _recall_of(index) for index, name in enumerate(classes)}
-    statistics: dict[str, Statistic] = {"uar": uar, "wa": wa, "macro_f1": macro_f1, **recalls}
-    intervals = bootstrap_intervals(counts, statistics, unit=unit)
-    whole = pooled(counts)
-    return {
-        name: Score(
-            float(mean_score(whole, statistic)),
-            intervals[name].low,
-            intervals[name].high,
-            unit,
-            intervals[name].count,
-        )
-        for name, statistic in statistics.items()
-    }
-
-
-def _recall_of(index: int) -> Statistic:
-    def statistic(confusion: Tensor) -> Tensor:
-        return recall(confusion)[..., index]
-
-    return statistic
 
 
 def _ece(answers: Answers) -> float:

@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sercl.metrics.functional.bootstrap import bootstrap_interval
-from sercl.metrics.functional.intervals import cluster_hits, hits_uar, resampling_units
+from sercl.metrics.functional.clusters import cluster_hits, hits_uar, resampling_units
+from sercl.metrics.functional.intervals import bootstrap_interval
 from sercl.studies.evaluation import Score
 from sercl.studies.probing.running import Outcome
 from sercl.studies.probing.task import WITHIN_SPEAKER, ProbeTask

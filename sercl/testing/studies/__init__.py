@@ -37,7 +37,8 @@ def fake_study(
         folder: Where to write.
         grid: What the study crosses; by default two encoders, two adapters and all settings on `CORPORA`.
         confusion: What each condition should get wrong; by default `typical_confusion`.
-        speakers: Speakers of every corpus, or of each; 0 for unknown ones. Folds hold out speakers.
+        speakers: Speakers of every corpus, or of each; 0 for unknown ones. Folds hold out speakers where
+            there are enough, else utterances.
         per_class: Utterances of each speaker and class.
         speaker_effect: Standard deviation of the log-odds by which speakers differ.
         failed: Number of cells, from the middle of the grid, that failed.
@@ -51,7 +52,8 @@ def fake_study(
     voices = {
         name: Voices(name, counts[name], per_class, grid.folds, speaker_effect) for name in grid.corpora
     }
-    records = [_record(cell) for condition in grid.conditions() for cell in grid.cells(condition)]
+    cells = [cell for condition in grid.conditions() for cell in grid.cells(condition)]
+    records = [_record(cell, voices[cell.condition.target].size(cell.fold)) for cell in cells]
     records = _with_gaps(records, failed, missing)
     study = _study(grid, records)
     draw = confusion or typical_confusion
@@ -66,7 +68,7 @@ def fake_study(
     return study
 
 
-def _record(cell: Cell) -> CellRecord:
+def _record(cell: Cell, tested: int) -> CellRecord:
     is_trained = cell.condition.adapter != "none"
     return CellRecord(
         cell=cell,
@@ -75,7 +77,7 @@ def _record(cell: Cell) -> CellRecord:
         epochs=24,
         early_stopped=True,
         seconds=88.0 if is_trained else 0.7,
-        parts={"train": 320, "validation": 80, "test": 80},
+        parts={"train": 4 * tested, "validation": tested, "test": tested},
     )
 
 
@@ -101,7 +103,7 @@ def _with_gaps(records: list[CellRecord], failed: int, missing: int) -> list[Cel
     for place in range(middle, middle + failed):
         error = "out of GPU memory. Use smaller batches, a smaller encoder, or fewer of its blocks."
         records[place] = replace(records[place], status="failed", error=error, **nothing)
-    for place in range(len(records) - missing, len(records)):
+    for place in range(max(0, len(records) - missing), len(records)):
         records[place] = replace(records[place], status="missing", **nothing)
     return records
 

@@ -49,13 +49,19 @@ class Voices:
 
     def __init__(self, name: str, speakers: int, per_class: int, folds: int, effect: float) -> None:
         rng = np.random.default_rng(_number(name))
-        places = list(product(range(max(speakers, folds)), range(len(CLASSES)), range(per_class)))
-        self.fold = np.array([speaker % folds for speaker, _, _ in places])
+        voices = speakers or folds  # unknown speakers are there all the same
+        places = list(product(range(voices), range(len(CLASSES)), range(per_class)))
+        who = np.array([place[0] for place in places])
+        self.fold = (who if voices >= folds else np.arange(len(places))) % folds
         self.truth = np.array([truth for _, truth, _ in places])
         self.speaker = [f"{name}-{place[0]:02d}" if speakers else None for place in places]
-        self.utterance = [f"{name}-{who:02d}-{CLASSES[truth]}-{index}" for who, truth, index in places]
-        self._ease = effect * rng.normal(size=max(speakers, folds))[[place[0] for place in places]]
+        self.utterance = [f"{name}-{place[0]:02d}-{CLASSES[place[1]]}-{place[2]}" for place in places]
+        self._ease = effect * rng.normal(size=voices)[who]
         self._luck = rng.gumbel(size=(len(places), len(CLASSES)))
+
+    def size(self, fold: int) -> int:
+        """Return the number of utterances that a fold tests."""
+        return int((self.fold == fold).sum())
 
     def answer(self, cell: Cell, address: str, confusion: Confusion) -> pa.Table:
         """Return the rows of a cell."""

@@ -178,7 +178,7 @@ def test_mcnemar_agrees_with_its_definition() -> None:
     assert mcnemar([True, False], [True, False]) == 1.0
 
 
-@settings(deadline=None, max_examples=20)  # statsmodels collects garbage at every call
+@settings(deadline=None)
 @given(st.dictionaries(st.integers(), st.one_of(st.floats(0, 1), st.just(float("nan"))), max_size=12))
 def test_holm(p_values: dict[int, float]) -> None:
     corrected = holm(p_values)

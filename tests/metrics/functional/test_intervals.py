@@ -5,14 +5,14 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from sercl.errors import UsageError
-from sercl.metrics.functional.bootstrap import bootstrap_interval, bootstrap_intervals, difference_interval
 from sercl.metrics.functional.classification import confusion_matrix, recall, uar, wa
+from sercl.metrics.functional.clusters import cluster_confusions, cluster_hits, hits_uar
 from sercl.metrics.functional.intervals import (
-    cluster_confusions,
-    cluster_hits,
+    bootstrap_interval,
+    bootstrap_intervals,
     clustered_interval,
     clustered_mean_interval,
-    hits_uar,
+    difference_interval,
 )
 
 
@@ -64,6 +64,18 @@ def test_equal_repeats_add_nothing() -> None:
     straight = difference_interval(confusions, other)
     assert (turned.low, turned.high) == pytest.approx((-straight.high, -straight.low))
     assert difference_interval(confusions, confusions).low == 0
+
+
+def test_strata_keep_their_size() -> None:
+    rng = np.random.default_rng(6)
+    # Two corpora of very different ease: drawn together, their mix alone would vary the score.
+    first = np.concatenate([speakers_confusions(8, rng, ease=4.0), speakers_confusions(8, rng, ease=-1.0)])
+    second = np.zeros_like(first)
+    second[:, range(4), [1, 2, 3, 0]] = 8
+    apart = difference_interval(first, second, strata=[0] * 8 + [1] * 8)
+    mixed = difference_interval(first, second)
+    assert apart.high - apart.low < 0.6 * (mixed.high - mixed.low)
+    assert np.isnan(difference_interval(first[:2], second[:2], strata=[0, 1]).low)
 
 
 def test_several_scores_share_their_resamples() -> None:

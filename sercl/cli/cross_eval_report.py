@@ -1,0 +1,83 @@
+"""`sercl cross-eval report`: write the report of a study again from what its folder holds."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sercl.cli.console import stdout
+from sercl.cli.help import ShortPage, render
+from sercl.errors import UsageError
+
+if TYPE_CHECKING:
+    from sercl.cli.parser import SerclParser
+
+PAGE = ShortPage(
+    usage="sercl cross-eval report DIR [--format NAME ...] [OPTIONS]",
+    summary=(
+        "Work out the scores, intervals and paired tests of a study from study.json and predictions.parquet "
+        "in its folder, and write the report there."
+    ),
+    arguments=(("DIR", "Folder of the study: the --out of `sercl cross-eval`"),),
+    options=(
+        ("--format NAME ...", "html, md, tex, csv; several, separated by spaces (all)"),
+        ("--quiet", "Write the files, print only their names"),
+        ("-h, --help", "This page"),
+    ),
+    examples=(
+        ("All formats", "sercl cross-eval report study"),
+        ("Tables for a paper", "sercl cross-eval report study --format tex csv"),
+    ),
+)
+
+
+def main(words: list[str]) -> int:
+    """Run `sercl cross-eval report`.
+
+    Args:
+        words: Those after "report".
+    """
+    if {"-h", "--help"} & set(words):
+        stdout.print(render(PAGE))
+        return 0
+    options = build_parser().parse_args(words)
+    report(Path(options.folder), list(options.format), options.quiet)
+    return 0
+
+
+def build_parser() -> "SerclParser":
+    """Return the parser of the command."""
+    from sercl.cli.parser import SerclParser
+    from sercl.reports.cross_eval.formats import FORMATS
+
+    parser = SerclParser(prog="sercl cross-eval report", description=PAGE.summary)
+    parser.add_argument("folder", help="Folder of the study.")
+    parser.add_argument("--format", nargs="+", default=list(FORMATS), help="Formats: html, md, tex, csv.")
+    parser.add_argument("--quiet", action="store_true", help="Print only the names of the files.")
+    return parser
+
+
+def report(folder: Path, formats: list[str], quiet: bool = False) -> None:
+    """Write the report of a study and say what it says.
+
+    Args:
+        folder: The study's folder.
+        formats: Names of `sercl.reports.cross_eval.formats.FORMATS`.
+        quiet: Print only the names of the files.
+
+    Raises:
+        UsageError: Where there is no such folder, or for an unknown format.
+        ResultsError: Where its files are missing or broken.
+        OutputError: Where a file cannot be written.
+    """
+    from sercl.reports.cross_eval.formats import check_formats, write_report
+    from sercl.reports.cross_eval.terminal import terminal_report
+    from sercl.studies.cross_eval.analysis import analyse
+
+    chosen = check_formats(formats)  # before the numbers are worked out, which may take a while
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder. Give the --out of a `sercl cross-eval`.")
+    analysis = analyse(folder)
+    files = write_report(analysis, folder, chosen)
+    if not quiet:
+        stdout.print(terminal_report(analysis))
+    for file in files:
+        stdout.print(f"Report: {file}", soft_wrap=True)

@@ -1,0 +1,39 @@
+"""What a study is: its title, its size, and the versions that it ran with."""
+
+from sercl.reports.corpus import clock
+from sercl.reports.cross_eval.wording import listed
+from sercl.studies.cross_eval.analysis import Analysis
+from sercl.studies.cross_eval.cells import Study
+
+
+def title(study: Study) -> str:
+    """Return the heading of a study's report."""
+    return f"Cross-lingual study: {listed(list(study.corpora))}"
+
+
+def facts(analysis: Analysis) -> list[tuple[str, str]]:
+    """Return when a study ran, how large it is, and how it was repeated, as (name, value)."""
+    study = analysis.study
+    cells = [record.cell for record in study.records]
+    done = sum(record.status == "done" for record in study.records)
+    rows = [
+        ("Run", study.created.replace("T", " ")[:16]),
+        ("Runtime", clock(study.seconds)),
+        ("Cells", f"{done:,} of {len(cells):,} done"),
+        ("Conditions", f"{len(study.conditions):,}"),
+        ("Classes", ", ".join(study.classes)),
+        ("Folds", str(len({cell.fold for cell in cells}))),
+        ("Seeds", ", ".join(map(str, sorted({cell.seed for cell in cells})))),
+        ("Draws of few shots", str(len({cell.draw for cell in cells})) if analysis.curves else ""),
+        ("sercl", str(study.environment.get("sercl", ""))),
+    ]
+    return [(name, value) for name, value in rows if value]
+
+
+def versions(study: Study) -> list[tuple[str, str]]:
+    """Return the versions that a study ran with, as (name, version)."""
+    environment = study.environment
+    named = [
+        (name, str(environment[name])) for name in ("sercl", "python", "platform") if name in environment
+    ]
+    return [*named, *((name, str(own)) for name, own in dict(environment.get("packages", {})).items())]

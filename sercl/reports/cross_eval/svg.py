@@ -1,0 +1,87 @@
+"""Small SVG pictures: elements with attributes, and the shapes that tell series apart without colour.
+
+Colours are CSS classes, so that the page's light and dark scheme reach them.
+"""
+
+from collections.abc import Callable
+from xml.etree.ElementTree import Element, SubElement, tostring
+
+Shape = Callable[[float, float, float], str]
+"""(x, y, radius) -> the data of a path."""
+
+
+def picture(width: float, height: float, label: str) -> Element:
+    """Return an empty picture that scales with its place.
+
+    Args:
+        width: Units across.
+        height: Units down.
+        label: What it shows, for readers who cannot see it.
+    """
+    size = f"0 0 {number(width)} {number(height)}"
+    svg = Element("svg", {"viewBox": size, "role": "img", "aria-label": label})
+    return svg
+
+
+def line(parent: Element, start: tuple[float, float], end: tuple[float, float], style: str) -> Element:
+    """Add a line of the CSS class `style`."""
+    places = zip(("x1", "y1", "x2", "y2"), (*start, *end), strict=True)
+    return SubElement(parent, "line", {**{name: number(at) for name, at in places}, "class": style})
+
+
+def text(parent: Element, at: tuple[float, float], content: str, style: str) -> Element:
+    """Add a text of the CSS class `style`."""
+    element = SubElement(parent, "text", {"x": number(at[0]), "y": number(at[1]), "class": style})
+    element.text = content
+    return element
+
+
+def path(parent: Element, data: str, style: str, tip: str = "") -> Element:
+    """Add a path; `tip` is shown where a pointer rests on it."""
+    element = SubElement(parent, "path", {"d": data, "class": style})
+    if tip:
+        SubElement(element, "title").text = tip
+    return element
+
+
+def polyline(points: list[tuple[float, float]]) -> str:
+    """Return the data of a path through points."""
+    return "M" + "L".join(f"{number(x)} {number(y)}" for x, y in points)
+
+
+def marker(series: int, x: float, y: float, radius: float = 4.0) -> str:
+    """Return the data of a series' marker, centred on a point."""
+    return SHAPES[series % len(SHAPES)](x, y, radius)
+
+
+def render(svg: Element) -> str:
+    """Return the picture as text."""
+    return tostring(svg, encoding="unicode")
+
+
+def number(value: float) -> str:
+    """Return a coordinate with at most two decimals."""
+    return f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def _polygon(*corners: tuple[float, float]) -> Shape:
+    def shape(x: float, y: float, radius: float) -> str:
+        return polyline([(x + radius * dx, y + radius * dy) for dx, dy in corners]) + "Z"
+
+    return shape
+
+
+def _circle(x: float, y: float, radius: float) -> str:
+    left, right, size = number(x - radius), number(x + radius), number(radius)
+    arc = f"A{size} {size} 0 1 0"
+    return f"M{left} {number(y)}{arc} {right} {number(y)}{arc} {left} {number(y)}Z"
+
+
+SHAPES: tuple[Shape, ...] = (
+    _circle,
+    _polygon((-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)),
+    _polygon((0, -1.15), (1.1, 0.85), (-1.1, 0.85)),
+    _polygon((0, -1.25), (1.25, 0), (0, 1.25), (-1.25, 0)),
+    _polygon((0, 1.15), (1.1, -0.85), (-1.1, -0.85)),
+    _polygon((-1.2, -0.4), (-0.4, -0.4), (-0.4, -1.2), (0.4, -1.2), (0.4, -0.4), (1.2, -0.4)),
+)

@@ -1,0 +1,176 @@
+"""The tables of a study's report as text, for the formats that are read as text."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sercl.reports.cross_eval.comparison_rows import ComparisonRow, comparison_row
+from sercl.reports.cross_eval.matrices import Matrix, MatrixGroup, matrix_groups
+from sercl.reports.cross_eval.overview import overview
+from sercl.reports.cross_eval.wording import (
+    adapter_name,
+    p_value,
+    pair_name,
+    points,
+    points_interval,
+    score_text,
+    setting_name,
+)
+from sercl.reports.results import percent
+from sercl.studies.cross_eval.analysis import Analysis
+from sercl.studies.cross_eval.cells import SETTINGS
+from sercl.studies.cross_eval.scores import ConditionScores
+
+NONE = "-"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text.
+
+    Attributes:
+        name: Short name for labels, letters and hyphens.
+        caption: What it shows, a sentence without its full stop.
+        columns: Headings; a line break is where a narrow format breaks them.
+        rows: Cells, as many in a row as there are columns.
+        texts: How many columns from the left hold text; the others hold numbers.
+    """
+
+    name: str
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    texts: int = 1
+
+
+def overview_table(analysis: Analysis) -> Table:
+    """Return the mean UAR of each setting."""
+    own = overview(analysis)
+    rows = [
+        (
+            _with_marks(setting_name(row.setting), row.marks),
+            *(percent(row.means[column]) if column in row.means else NONE for column in own.columns),
+        )
+        for row in own.rows
+    ]
+    names = [f"{encoder}\n{adapter_name(adapter)}".replace(" + ", "\n+ ") for encoder, adapter in own.columns]
+    columns = ("Setting", *names)
+    return Table("overview", "Mean UAR (%) over all pairs of corpora", columns, tuple(rows))
+
+
+def matrix_tables(analysis: Analysis) -> list[Table]:
+    """Return the train-by-test matrices."""
+    return [_matrix_table(group, matrix) for group in matrix_groups(analysis) for matrix in group.matrices]
+
+
+def comparison_tables(analysis: Analysis) -> list[Table]:
+    """Return the paired tests over all corpora, a table per family."""
+    columns = ("Encoder", "Setting", "First", "Second", "UAR", "Difference", "95 % interval", "p", "p, Holm")
+    return [
+        Table(
+            f"tests-{family.name}",
+            f"{family.title}: difference of UAR (points) over all corpora, paired permutation test",
+            columns,
+            tuple(_test_row(comparison_row(item, family, analysis.scores)) for item in family.overall),
+            texts=4,
+        )
+        for family in analysis.families
+    ]
+
+
+def few_shot_table(analysis: Analysis) -> Table | None:
+    """Return the few-shot curves, or None where there are none."""
+    shots = sorted({number for curve in analysis.curves for number in curve.points})
+    rows = []
+    for curve in analysis.curves:
+        own = curve.condition
+        names = (own.encoder, _with_marks(adapter_name(own.adapter), own.marks), pair_name(own))
+        scores = (score_text(curve.points[n].uar) if n in curve.points else NONE for n in shots)
+        rows.append((*names, *scores, percent(curve.ceiling.uar.value) if curve.ceiling else NONE))
+    if not rows:
+        return None
+    columns = ("Encoder", "Adapter", "Corpora", *map(str, shots), "Monolingual")
+    caption = "UAR (%) by labelled target utterances per emotion"
+    return Table("few-shot", caption, columns, tuple(rows), texts=3)
+
+
+def score_tables(analysis: Analysis) -> list[Table]:
+    """Return the scores and recalls of every condition, a table per setting."""
+    classes = analysis.study.classes
+    columns = ("Encoder", "Adapter", "Corpora", "UAR", "WA", "Macro-F1", *classes)
+    tables = []
+    for setting in SETTINGS:
+        rows = tuple(_score_row(own) for own in _of(analysis, setting))
+        if rows:
+            caption = f"{setting_name(setting)}: UAR with its 95 % interval, WA, macro-F1, and recalls (%)"
+            tables.append(Table(f"scores-{setting}", caption, columns, rows, texts=3))
+    return tables
+
+
+def published_table(analysis: Analysis) -> Table | None:
+    """Return the published figures beside the study's own, or None where none match."""
+    if not analysis.published:
+        return None
+    columns = ("Setting", "Encoder", "Corpora", "Adapter", "What differs", "Published", "Here")
+    rows = [
+        (
+            setting_name(match.figure.setting),
+            f"{match.own.condition.encoder} ({match.figure.encoder})",
+            match.corpora.replace("->", "→"),
+            _with_marks(adapter_name(match.figure.adapter), match.own.condition.marks),
+            "; ".join(match.differences) or "nothing known",
+            percent(match.figure.accuracy),
+            score_text(match.own.wa),
+        )
+        for match in analysis.published
+    ]
+    return Table("published", "Accuracy (%) of arXiv 2409.16920 and of this study", columns, tuple(rows), 5)
+
+
+def _matrix_table(group: MatrixGroup, matrix: Matrix) -> Table:
+    rows = tuple(
+        (row, *(score_text(own.uar) if own else NONE for own in cells))
+        for row, cells in zip(matrix.rows, matrix.cells, strict=True)
+    )
+    title = _with_marks(setting_name(matrix.title), matrix.marks)
+    return Table(
+        f"matrix-{matrix.title}",
+        f"{group.encoder}, {adapter_name(group.adapter)}, {title}: UAR (%) by training and test corpus",
+        ("Trained on \\ tested on", *matrix.columns),
+        rows,
+    )
+
+
+def _test_row(row: ComparisonRow) -> tuple[str, ...]:
+    difference = row.paired.difference
+    return (
+        ", ".join(filter(None, (row.encoder, row.adapter))),
+        _with_marks(row.setting and setting_name(row.setting), (*row.marks, row.corpora)),
+        row.first,
+        row.second,
+        f"{percent(row.first_uar)} / {percent(row.second_uar)}",
+        points(difference.value),
+        points_interval(difference) or NONE,
+        p_value(row.paired.test.p) if row.paired.test else NONE,
+        p_value(row.paired.p_holm),
+    )
+
+
+def _score_row(own: ConditionScores) -> tuple[str, ...]:
+    condition = own.condition
+    return (
+        condition.encoder,
+        adapter_name(condition.adapter),
+        _with_marks(pair_name(condition), condition.marks),
+        score_text(own.uar),
+        percent(own.wa.value),
+        percent(own.macro_f1.value),
+        *(percent(recall.value) for recall in own.recalls),
+    )
+
+
+def _of(analysis: Analysis, setting: str) -> Iterator[ConditionScores]:
+    return (own for condition, own in analysis.scores.items() if condition.setting == setting)
+
+
+def _with_marks(name: str, marks: tuple[str, ...]) -> str:
+    return ", ".join([name, *marks])

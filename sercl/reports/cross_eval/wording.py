@@ -1,0 +1,80 @@
+"""How the numbers and names of a study are written, the same in every format."""
+
+import math
+
+from sercl.reports.results import percent
+from sercl.studies.cross_eval.cells import Condition
+from sercl.studies.evaluation import Score
+
+SIGNIFICANT = 0.05
+
+
+def percent_interval(score: Score, digits: int = 1) -> str:
+    """Return the ends of an interval: "57.2 to 68.9", or "" where there is none."""
+    if math.isnan(score.low):
+        return ""
+    return f"{100 * score.low:.{digits}f} to {100 * score.high:.{digits}f}"
+
+
+def short_interval(score: Score) -> str:
+    """Return the ends of an interval in whole percent for a narrow place: "57–69", or ""."""
+    return percent_interval(score, digits=0).replace(" to ", "–")
+
+
+def score_text(score: Score) -> str:
+    """Return a score in percent with its interval: "63.0 (57.2 to 68.9)"."""
+    ends = percent_interval(score)
+    return f"{percent(score.value)} ({ends})" if ends else percent(score.value)
+
+
+def points(value: float) -> str:
+    """Return a difference in percentage points with its sign: "+3.2", "−0.4", "0.0"; "-" for NaN."""
+    if math.isnan(value):
+        return "-"
+    text = f"{100 * value:+.1f}".replace("-", "−")
+    return text[1:] if float(text[1:]) == 0 else text
+
+
+def points_interval(score: Score) -> str:
+    """Return the ends of the interval of a difference: "−1.0 to +4.2", or ""."""
+    return "" if math.isnan(score.low) else f"{points(score.low)} to {points(score.high)}"
+
+
+def p_value(p: float) -> str:
+    """Return a p-value: "< 0.001", "0.034", "1"; "-" for NaN."""
+    if math.isnan(p):
+        return "-"
+    if p < 0.001:
+        return "< 0.001"
+    return "1" if p >= 0.9995 else f"{p:.3f}"
+
+
+def adapter_name(adapter: str) -> str:
+    """Return how an adapter is shown: "none" is a frozen encoder."""
+    return {"none": "frozen", "full": "full fine-tuning"}.get(adapter, adapter.replace("+", " + "))
+
+
+def setting_name(setting: str) -> str:
+    """Return a setting as a heading or an entry of a table."""
+    return setting.capitalize()
+
+
+def pair_name(condition: Condition) -> str:
+    """Return training and test corpus with an arrow."""
+    return condition.pair.replace("->", "→")
+
+
+def condition_name(condition: Condition) -> str:
+    """Return a condition in words, for a place where nothing else says a part of it."""
+    words = [condition.encoder, adapter_name(condition.adapter)]
+    return ", ".join([*words, f"{condition.setting} {pair_name(condition)}", *condition.marks])
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """Return a number with its noun: "1 seed", "2,000 utterances"."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def listed(names: list[str]) -> str:
+    """Return names as a sentence lists them: "a", "a and b", "a, b and c"."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

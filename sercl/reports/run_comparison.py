@@ -1,0 +1,159 @@
+"""Two runs or studies side by side, for the terminal and as plain data."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from sercl.reports.cross_eval.wording import (
+    SIGNIFICANT,
+    condition_name,
+    count,
+    p_value,
+    points,
+    points_interval,
+    score_text,
+)
+from sercl.reports.style import table
+from sercl.studies.paired import Paired
+from sercl.studies.run_comparison import Compared, RunComparison
+
+_AVERAGES = {"uar": "UAR", "wa": "WA", "macro_f1": "Macro-F1"}
+
+
+def comparison_report(comparison: RunComparison) -> RenderableType:
+    """Return what changed, the scores side by side, and what the paired test says."""
+    names = [f"A: {comparison.folders[0]}", f"B: {comparison.folders[1]}"]
+    parts: list[RenderableType] = [Text("\n".join(names)), _changes(comparison)]
+    if comparison.rows[0].condition is None:
+        row = comparison.rows[0]
+        parts += [_scores(row), Text(_sentence(row.paired)), *_left_out(row)]
+    else:
+        parts += [_conditions(comparison.rows), *_alone(comparison)]
+    return Group(*parts)
+
+
+def comparison_to_dict(comparison: RunComparison) -> dict[str, Any]:
+    """Return everything as plain data for JSON; NaN becomes None."""
+    content = {
+        "first": str(comparison.folders[0]),
+        "second": str(comparison.folders[1]),
+        "classes": list(comparison.classes),
+        "changes": {change.option: [change.first, change.second] for change in comparison.changes},
+        "results": [_row_to_dict(row) for row in comparison.rows],
+        "only_first": [asdict(condition) for condition in comparison.only_first],
+        "only_second": [asdict(condition) for condition in comparison.only_second],
+    }
+    return {name: _without_nan(value) for name, value in content.items()}
+
+
+def _changes(comparison: RunComparison) -> RenderableType:
+    if comparison.settings_file is None:
+        return Text(
+            "The settings cannot be compared: A and B do not both have their configuration.", "yellow"
+        )
+    if not comparison.changes:
+        return Text(f"The settings are the same ({comparison.settings_file}).")
+    grid = table("What changed", "A", "B")
+    for change in comparison.changes:
+        grid.add_row(change.option, Text(_value(change.first)), Text(_value(change.second)))
+    return grid
+
+
+def _value(value: Any) -> str:
+    return "null" if value is None else str(value)
+
+
+def _scores(row: Compared) -> RenderableType:
+    grid = table("Score, % (95 %)", "A", "B", numbers=("A", "B"))
+    for name, first in row.first.items():
+        title = _AVERAGES.get(name) or f"Recall of {name.removeprefix('recall/')}"
+        style = "bold" if name == "uar" else ""
+        grid.add_row(
+            Text(title, style), Text(score_text(first), style), Text(score_text(row.second[name]), style)
+        )
+    return grid
+
+
+def _sentence(paired: Paired) -> str:
+    score, test = paired.difference, paired.test
+    shared = count(paired.utterances, "utterance")
+    lines = [
+        f"Both tested {shared}, and answer {paired.differ:,} of them differently.",
+        f"B - A: UAR {points(score.value)} points{_in_brackets(points_interval(score))}.",
+    ]
+    if test is not None:
+        kind = "every exchange" if test.exact else "random exchanges"
+        who = f"{test.count} {test.unit}"
+        lines.append(f"Permutation test, {kind} of the answers of {who}: p = {p_value(test.p)}.")
+        if test.smallest > SIGNIFICANT:
+            lines.append(f"With {who} no difference can have p below {test.smallest:.3f}.")
+    if paired.mcnemar is not None:
+        p = p_value(paired.mcnemar)
+        lines.append(f"McNemar's test of accuracy, utterances taken as independent: p = {p}.")
+    return "\n".join(lines)
+
+
+def _in_brackets(text: str) -> str:
+    return f" ({text})" if text else ""
+
+
+def _left_out(row: Compared) -> list[Text]:
+    notes = []
+    if row.only_first or row.only_second:
+        notes.append(
+            f"A tested {count(row.only_first, 'utterance')} that B did not, B {row.only_second:,} that A did "
+            "not; the scores above are of all that each tested, the test is of those shared."
+        )
+    if row.paired.contradicting:
+        notes.append(
+            f"{count(row.paired.contradicting, 'utterance')} with another true class in A than in B left out "
+            "of the test."
+        )
+    return [Text(f"Note: {note}", "yellow") for note in notes]
+
+
+def _conditions(rows: Sequence[Compared]) -> RenderableType:
+    numbers = ("UAR of A", "UAR of B", "B - A", "p, Holm", "Differ")
+    grid = table("Condition", *numbers, numbers=numbers)
+    for row in rows:
+        paired = row.paired
+        grid.add_row(
+            condition_name(row.condition) if row.condition else "",
+            score_text(row.first["uar"]),
+            score_text(row.second["uar"]),
+            f"{points(paired.difference.value)}{_in_brackets(points_interval(paired.difference))}",
+            p_value(paired.p_holm),
+            f"{paired.differ:,} of {paired.utterances:,}",
+        )
+    return grid
+
+
+def _alone(comparison: RunComparison) -> list[Text]:
+    lines = []
+    for side, conditions in (("A", comparison.only_first), ("B", comparison.only_second)):
+        if conditions:
+            lines.append(Text(f"Only in {side}: {'; '.join(map(condition_name, conditions))}", "yellow"))
+    return lines
+
+
+def _row_to_dict(row: Compared) -> dict[str, Any]:
+    return {
+        "condition": asdict(row.condition) if row.condition else None,
+        "first": {name: asdict(score) for name, score in row.first.items()},
+        "second": {name: asdict(score) for name, score in row.second.items()},
+        "paired": asdict(row.paired),
+        "only_first": row.only_first,
+        "only_second": row.only_second,
+    }
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

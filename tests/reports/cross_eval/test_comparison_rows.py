@@ -1,0 +1,43 @@
+from statistics import mean
+
+import pytest
+
+from sercl.reports.cross_eval.comparison_rows import ComparisonRow, comparison_row
+from sercl.studies.cross_eval.analysis import Analysis
+
+
+def rows(wide: Analysis, name: str, overall: bool) -> list[ComparisonRow]:
+    family = next(item for item in wide.families if item.name == name)
+    items = family.overall if overall else family.comparisons
+    return [comparison_row(item, family, wide.scores) for item in items]
+
+
+def test_each_family_says_what_it_compares(wide: Analysis) -> None:
+    names = {
+        family.name: {(row.first, row.second) for row in rows(wide, family.name, True)}
+        for family in wide.families
+    }
+    assert names == {
+        "adapters": {("lora + bottleneck + gating", "frozen")},
+        "zero-shot": {("Zero-shot", "Monolingual")},
+        "adaptation": {("coral", "none")},
+        "source": {("Two-stage", "Transfer")},
+    }
+    assert {row.adapter for row in rows(wide, "adapters", True)} == {""}
+    assert {row.adapter for row in rows(wide, "source", True)} == {"frozen", "lora + bottleneck + gating"}
+    assert {row.marks for row in rows(wide, "adaptation", True)} == {()}
+    assert ("coral",) in {row.marks for row in rows(wide, "zero-shot", True)}
+
+
+def test_corpora_are_named_or_counted(wide: Analysis) -> None:
+    overall = {row.setting: row.corpora for row in rows(wide, "adapters", True)}
+    assert (overall["monolingual"], overall["zero-shot"]) == ("3 corpora", "6 pairs")
+    assert rows(wide, "zero-shot", False)[0].corpora == "ESD → EmoDB"
+
+
+def test_scores_are_means_over_members(wide: Analysis) -> None:
+    family = next(item for item in wide.families if item.name == "source")
+    row = comparison_row(family.overall[0], family, wide.scores)
+    members = family.overall[0].members
+    assert row.first_uar == pytest.approx(mean(wide.scores[first].uar.value for first, _ in members))
+    assert row.first_uar - row.second_uar == pytest.approx(row.paired.difference.value)

@@ -1,0 +1,32 @@
+from sercl.reports.cross_eval.markdown import markdown_report, markdown_table
+from sercl.reports.cross_eval.tables import Table
+from sercl.studies.cross_eval.analysis import Analysis
+
+
+def test_the_report_has_all_its_parts(wide: Analysis) -> None:
+    text = markdown_report(wide)
+    headings = [line.removeprefix("## ") for line in text.splitlines() if line.startswith("## ")]
+    assert headings == [
+        "Read this first", "Overview", "Train by test", "Paired tests", "Few-shot", "Scores and emotions",
+        "Published figures", "Reproduce", "Cite",
+    ]  # fmt: skip
+    assert text.startswith("# Cross-lingual study: ESD, EmoDB and RAVDESS\n")
+    assert "* Seeds: 1, 2, 3" in text
+    assert "sercl cross-eval --config study.yaml --out study" in text
+    assert "2409.16920" in text
+
+
+def test_every_row_of_a_table_has_its_cells(wide: Analysis) -> None:
+    lines = [line for line in markdown_report(wide).splitlines() if line.startswith("|")]
+    assert len(lines) > len(wide.scores)
+    assert all(line.endswith(" |") for line in lines)
+
+
+def test_bars_in_names_do_not_end_a_cell() -> None:
+    table = Table("x", "a|b", ("name", "value"), (("one | two", "1"),))
+    assert markdown_table(table) == "**a\\|b**\n\n| name | value |\n| --- | ---: |\n| one \\| two | 1 |\n"
+
+
+def test_little_and_nothing(bare: Analysis, unfinished: Analysis) -> None:
+    assert "## Paired tests" not in markdown_report(bare)
+    assert "cells have not been run" in markdown_report(unfinished)

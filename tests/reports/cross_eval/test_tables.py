@@ -1,0 +1,58 @@
+from sercl.reports.cross_eval.tables import (
+    comparison_tables,
+    few_shot_table,
+    matrix_tables,
+    overview_table,
+    published_table,
+    score_tables,
+)
+from sercl.reports.cross_eval.wording import score_text
+from sercl.studies.cross_eval.analysis import Analysis
+from sercl.studies.cross_eval.cells import Condition
+
+
+def test_rows_are_as_wide_as_their_headings(wide: Analysis, bare: Analysis) -> None:
+    for analysis in (wide, bare):
+        optional = [item for item in (few_shot_table(analysis), published_table(analysis)) if item]
+        tables = [overview_table(analysis), *matrix_tables(analysis), *comparison_tables(analysis)]
+        for table in [*tables, *score_tables(analysis), *optional]:
+            assert table.rows
+            assert {len(row) for row in table.rows} == {len(table.columns)}
+
+
+def test_the_overview_is_the_mean_over_pairs(wide: Analysis) -> None:
+    table = overview_table(wide)
+    rows = {row[0]: row[1:] for row in table.rows}
+    assert list(rows)[:3] == ["Monolingual", "Zero-shot", "Zero-shot, coral"]
+    own = [
+        scores.uar.value
+        for condition, scores in wide.scores.items()
+        if (condition.encoder, condition.adapter) == ("whisper-base", "none")
+        and condition.setting == "zero-shot"
+        and condition.adaptation == "none"
+    ]
+    assert len(own) == 6
+    assert rows["Zero-shot"][0] == f"{100 * sum(own) / 6:.1f}"
+
+
+def test_every_condition_has_its_scores(wide: Analysis) -> None:
+    tables = {table.name: table for table in score_tables(wide)}
+    assert list(tables) == [
+        f"scores-{name}" for name in ("monolingual", "zero-shot", "transfer", "two-stage", "few-shot")
+    ]
+    assert sum(len(table.rows) for table in tables.values()) == len(wide.scores)
+    condition = Condition("whisper-base", "none", "zero-shot", "ESD", "EmoDB", adaptation="coral")
+    row = next(row for row in tables["scores-zero-shot"].rows if row[2] == "ESD → EmoDB, coral")
+    assert row[3] == score_text(wide.scores[condition].uar)
+
+
+def test_few_shot_and_published(wide: Analysis, bare: Analysis) -> None:
+    table = few_shot_table(wide)
+    assert table is not None
+    assert table.columns == ("Encoder", "Adapter", "Corpora", "0", "1", "4", "16", "Monolingual")
+    assert few_shot_table(bare) is None
+    found = published_table(wide)
+    assert found is not None
+    assert found.rows[0][:4] == ("Monolingual", "wav2vec2-zh (zh)", "ESD", "lora + bottleneck + gating")
+    assert found.rows[0][5] == "93.9"
+    assert published_table(bare) is None

@@ -1,0 +1,18 @@
+import io
+
+from rich.console import Console
+
+from sercl.reports.cross_eval.terminal import terminal_report
+from sercl.studies.cross_eval.analysis import Analysis
+
+
+def test_the_overview_fits_a_terminal(wide: Analysis, unfinished: Analysis) -> None:
+    buffer = io.StringIO()
+    Console(file=buffer, width=120).print(terminal_report(wide))
+    lines = buffer.getvalue().splitlines()
+    assert max(map(len, lines)) <= 120
+    row = next(line for line in lines if line.strip().startswith("Two-stage"))
+    assert len(row.split()) == 5
+    assert any(line.startswith("Warning: 1 of ") for line in lines)
+    Console(file=buffer, width=120).print(terminal_report(unfinished))
+    assert "have not been run" in buffer.getvalue()

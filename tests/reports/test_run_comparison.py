@@ -1,0 +1,79 @@
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from sercl.reports.run_comparison import comparison_report, comparison_to_dict
+from sercl.studies.run_comparison import RunComparison, compare_folders
+from sercl.testing.studies import CORPORA, ENCODERS, Grid, fake_study
+from tests.studies.runs import fake_run
+
+
+def shown(comparison: RunComparison) -> str:
+    buffer = io.StringIO()
+    Console(file=buffer, width=120).print(comparison_report(comparison))
+    return buffer.getvalue()
+
+
+def test_two_runs(tmp_path: Path) -> None:
+    first = fake_run(tmp_path / "a", 0.5, {"model": {"adapter": None}})
+    second = fake_run(tmp_path / "b", 0.9, {"model": {"adapter": "lora"}}, seed=1)
+    comparison = compare_folders(first, second)
+    text = shown(comparison)
+    assert f"A: {first}" in text.replace("\n", "")
+    assert " model.adapter   null   lora" in text
+    row = comparison.rows[0]
+    assert f"{100 * row.first['uar'].value:.1f} (" in text
+    assert "Recall of happy" in text
+    assert f"Both tested 96 utterances, and answer {row.paired.differ} of them differently." in text
+    assert f"B - A: UAR +{100 * row.paired.difference.value:.1f} points (" in text
+    assert "every exchange of the answers of 8 speakers: p = " in text
+    assert "McNemar" not in text
+    assert "Note" not in text
+
+
+def test_what_a_test_cannot_say_is_said(tmp_path: Path) -> None:
+    first = fake_run(tmp_path / "a", 0.5, speakers=5, results=False)
+    second = fake_run(tmp_path / "b", 0.9, speakers=5, seed=1, utterances=[f"u{k}" for k in range(4, 64)])
+    text = shown(compare_folders(first, second))
+    assert "With 5 speakers no difference can have p below 0.062." in text
+    assert "Note: A tested 4 utterances that B did not, B 4 that A did not" in text
+    assert "The settings cannot be compared" in text
+
+
+def test_contradicting_labels_and_unknown_speakers(tmp_path: Path) -> None:
+    first = fake_run(tmp_path / "a", 0.5, speakers=0)
+    second = fake_run(tmp_path / "b", 0.9, speakers=0, seed=1)
+    lines = (second / "predictions.csv").read_text().splitlines()
+    lines[1] = lines[1].replace("angry", "sad", 1)
+    (second / "predictions.csv").write_text("\n".join(lines))
+    text = shown(compare_folders(first, second))
+    assert "1 utterance with another true class" in text
+    assert "McNemar's test of accuracy" in text
+
+
+def test_two_studies(tmp_path: Path) -> None:
+    grid = Grid(
+        {"EmoDB": CORPORA["EmoDB"]}, {"w": ENCODERS["whisper-base"]}, ("none", "lora"), ("monolingual",)
+    )
+    for name in "ab":
+        fake_study(tmp_path / name, grid if name == "a" else replace(grid, adapters=("none",), seeds=(7, 8)))
+        (tmp_path / name / "study.yaml").write_text("study: {draws: 3}")
+    text = shown(compare_folders(tmp_path / "a", tmp_path / "b"))
+    assert "The settings are the same (study.yaml)." in text
+    assert "w, frozen, monolingual" in text
+    paired = compare_folders(tmp_path / "a", tmp_path / "b").rows[0].paired
+    assert f"{paired.differ} of 160" in text
+    assert "Only in A: w, lora, monolingual EmoDB" in text
+
+
+def test_plain_data_is_json(tmp_path: Path) -> None:
+    comparison = compare_folders(fake_run(tmp_path / "a", 0.5), fake_run(tmp_path / "b", 0.9, seed=1))
+    content = json.loads(json.dumps(comparison_to_dict(comparison), allow_nan=False))
+    assert content["changes"] == {"seed_everything": [0, 1]}
+    (result,) = content["results"]
+    assert result["condition"] is None
+    assert result["paired"]["test"]["unit"] == "speakers"
+    assert result["first"]["uar"]["value"] == comparison.rows[0].first["uar"].value

@@ -1,0 +1,57 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sercl.studies.cross_eval.cells import Study
+from sercl.studies.cross_eval.few_shot import Curve, few_shot_curves
+from sercl.studies.cross_eval.read import read_answers
+from sercl.studies.cross_eval.scores import ConditionScores, score_conditions
+from sercl.studies.cross_eval.study_file import read_study
+from sercl.studies.evaluation import Score
+
+
+@pytest.fixture(scope="module")
+def scored(folder: Path) -> tuple[Study, dict]:
+    study = read_study(folder)
+    return study, score_conditions(read_answers(folder, study), study.classes)
+
+
+def test_a_curve_per_adapter_and_pair(scored) -> None:
+    study, scores = scored
+    curves = few_shot_curves(scores, study)
+    assert len(curves) == 4
+    for curve in curves:
+        assert list(curve.points) == [0, 4]
+        assert curve.condition.shots is None
+        assert curve.points[4].condition == replace(curve.condition, shots=4)
+        assert curve.ceiling is not None
+        assert curve.ceiling.condition.setting == "monolingual"
+        assert curve.ceiling.condition.target == curve.condition.target
+        assert curve.ceiling.condition.adapter == curve.condition.adapter
+
+
+def test_zero_shot_is_where_a_curve_begins_unless_it_was_run_itself(scored) -> None:
+    study, scores = scored
+    without = {condition: own for condition, own in scores.items() if condition.shots != 0}
+    curve = few_shot_curves(without, study)[0]
+    assert curve.points[0].condition.setting == "zero-shot"
+    assert few_shot_curves(scores, study)[0].points[0].condition.setting == "few-shot"
+    unstarted = {item: own for item, own in without.items() if item.setting == "few-shot"}
+    bare = few_shot_curves(unstarted, study)[0]
+    assert (list(bare.points), bare.ceiling, bare.closed(4)) == ([4], None, None)
+
+
+def at(own: ConditionScores, uar: float) -> ConditionScores:
+    return replace(own, uar=Score(uar, uar, uar, "speakers", 6))
+
+
+def test_how_much_of_the_gap_is_closed(scored) -> None:
+    study, scores = scored
+    curve = few_shot_curves(scores, study)[0]
+    own = curve.points[0]
+    points = {shots: at(own, uar) for shots, uar in ((0, 0.4), (1, 0.45), (4, 0.6), (16, 0.75))}
+    made = Curve(curve.condition, points, at(own, 0.8))
+    assert [made.closed(shots) for shots in points] == pytest.approx([0, 0.125, 0.5, 0.875])
+    assert (made.enough(0.4), made.enough(0.8), made.enough(0.9)) == (4, 16, None)
+    assert Curve(curve.condition, points, at(own, 0.3)).closed(4) is None

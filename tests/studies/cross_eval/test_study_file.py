@@ -1,0 +1,74 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sercl.errors import ResultsError
+from sercl.studies.cross_eval.study_file import NAME, read_study, write_study
+from sercl.testing.studies import Grid, fake_study
+
+
+def test_a_study_comes_back_as_it_was(folder: Path, grid: Grid, tmp_path: Path) -> None:
+    study = read_study(folder)
+    assert len(study.records) == sum(1 for item in grid.conditions() for _ in grid.cells(item))
+    assert study.conditions == tuple(grid.conditions())
+    first = replace(
+        study.records[0], notes=("mind this",), shared_speakers=("03",), early_stopped=None, layer=None
+    )
+    changed = replace(study, records=(first, *study.records[1:]), warnings=("über alles",), seconds=1.5)
+    write_study(changed, tmp_path)
+    assert read_study(tmp_path) == changed
+
+
+def test_failed_and_missing_cells_are_told_apart(grid: Grid, tmp_path: Path) -> None:
+    fake_study(tmp_path, grid, failed=1, missing=2)
+    states = [record.status for record in read_study(tmp_path).records]
+    assert (states.count("failed"), states.count("missing")) == (1, 2)
+
+
+def broken(folder: Path, tmp_path: Path, change: Any) -> Path:
+    content = json.loads((folder / NAME).read_text())
+    change(content)
+    (tmp_path / NAME).write_text(json.dumps(content))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c.pop("classes"), "classes is missing"),
+        (lambda c: c.update(classes=["angry", 3]), r'classes is \["angry", 3\]; legal: a list of texts'),
+        (lambda c: c.update(format=99), "has format 99; this sercl reads 1"),
+        (lambda c: c.update(seconds="long"), 'seconds is "long"; legal: a number'),
+        (lambda c: c.update(cells={}), "cells is {}; legal: a list"),
+        (lambda c: c["cells"].append("x"), r'cells\[\d+\] is "x", not an object'),
+        (lambda c: c["cells"][3].pop("fold"), r"cells\[3\].fold is missing"),
+        (lambda c: c["cells"][3].update(fold=True), r"cells\[3\].fold is true; legal: a whole number"),
+        (lambda c: c["cells"][3].update(status="done?"), "legal: done, failed, missing"),
+        (lambda c: c["cells"][3].update(setting="mono"), "legal: monolingual, zero-shot"),
+        (lambda c: c["cells"][3].update(early_stopped=1), "legal: true, false or null"),
+        (lambda c: c["cells"].append(c["cells"][0]), "is a cell that stands there before"),
+        (lambda c: c["corpora"]["EmoDB"].pop("languages"), "corpora.EmoDB.languages is missing"),
+        (lambda c: c.update(label_map=[]), r"label_map is \[\], not an object"),
+    ],
+)
+def test_what_is_broken_is_named_with_file_and_advice(
+    folder: Path, tmp_path: Path, change: Any, message: str
+) -> None:
+    with pytest.raises(ResultsError, match=message) as caught:
+        read_study(broken(folder, tmp_path, change))
+    assert str(caught.value).startswith(str(tmp_path / NAME))
+    assert "Run `sercl cross-eval` into this folder again" in str(caught.value)
+
+
+def test_no_file_half_a_file_and_another_file(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ResultsError, match="no such file"):
+        read_study(tmp_path)
+    (tmp_path / NAME).write_text((folder / NAME).read_text()[:500])
+    with pytest.raises(ResultsError, match="is no complete JSON"):
+        read_study(tmp_path)
+    (tmp_path / NAME).write_text("[1, 2]")
+    with pytest.raises(ResultsError, match=r"the file is \[1, 2\], not an object"):
+        read_study(tmp_path)
