@@ -94,6 +94,11 @@ class Diarization(EmotionDataModule):
         self._build_sources()
 
     @property
+    def allows_speaker_overlap(self) -> bool:
+        """Whether speakers of any corpus may stand in both training and test."""
+        return any(corpus.allows_speaker_overlap for corpus in self.corpora)
+
+    @property
     def fold_count(self) -> int:
         """Number of folds; a corpus with a single one keeps it.
 

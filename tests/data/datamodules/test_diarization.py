@@ -142,6 +142,12 @@ def test_folds_change_together_and_speech_is_not_searched_twice(emodb, manifest,
         uneven.set_fold(1)
 
 
+def test_one_corpus_whose_speakers_overlap_makes_the_whole_overlap(emodb, manifest):
+    loose = Manifest(manifest, folds=FoldConfig(allow_speaker_overlap=True))
+    assert Diarization([datamodules.EmoDB(emodb)]).allows_speaker_overlap is False
+    assert Diarization([datamodules.EmoDB(emodb), loose]).allows_speaker_overlap is True
+
+
 def test_utterances_of_all_corpora_are_known_by_id(emodb, manifest):
     module = ready(datamodules.EmoDB(emodb), Manifest(manifest, name="own"))
     ids = [utterance.id for utterance in module.utterances_in_use]
