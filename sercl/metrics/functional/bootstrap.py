@@ -54,7 +54,7 @@ def resampled(confusions: Confusions, resamples: int, seed: int) -> Tensor:
 def draw_scores(
     sums: Confusions, statistics: Mapping[str, Statistic], resamples: int, seed: int
 ) -> dict[str, Tensor]:
-    """Return name -> `[resamples]` scores of sums `[clusters, ...]` over drawn clusters, in bounded memory."""
+    """Return name -> `[resamples]` scores of sums `[clusters, ...]` of drawn clusters, in bounded memory."""
     scores: dict[str, list[Tensor]] = {name: [] for name in statistics}
     for part in _in_parts(sums, resamples, seed):
         for name, statistic in statistics.items():
