@@ -97,7 +97,10 @@ class Extraction(L.LightningModule):
         rows = self.features.store.open(self._wanted.space)
         self._writer, self._total = self._opened.enter_context(rows.writer()), len(ids)
         seconds = self._config.batch_seconds or default_batch_seconds(self.trainer.strategy.root_device)
-        return _Plain(self._data.audio_dataloader(ids, batch_seconds=seconds, workers=self._config.workers))
+        loader = self._data.audio_dataloader(ids, batch_seconds=seconds, workers=self._config.workers)
+        batches = _Plain(loader)
+        self._opened.callback(batches.close)
+        return batches
 
     def predict_step(self, batch: AudioBatch, batch_index: int) -> int:
         """Run the encoder over a batch and store what comes out; return the number of utterances."""
@@ -142,12 +145,14 @@ class Extraction(L.LightningModule):
 
 
 def default_batch_seconds(device: torch.device) -> float:
-    """Return the padded seconds of a batch that keep a device busy."""
+    """Return the padded seconds of a batch that suit a device."""
     return _CPU_SECONDS if device.type == "cpu" else _GPU_SECONDS
 
 
-_CPU_SECONDS = 16.0
-_GPU_SECONDS = 240.0
+_CPU_SECONDS = 8.0
+"""Larger ones outgrow the cache: wav2vec2-base takes 6 % more time at 16 s, 27 % more at 32."""
+
+_GPU_SECONDS = 120.0
 
 
 class _Plain:
@@ -155,6 +160,10 @@ class _Plain:
 
     def __init__(self, batches: Iterable[AudioBatch]) -> None:
         self._batches = batches
+
+    def close(self) -> None:
+        """Let go of the loader, and so of its processes; the trainer would keep it."""
+        self._batches = ()
 
     def __iter__(self) -> Iterator[AudioBatch]:
         return iter(self._batches)

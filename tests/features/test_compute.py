@@ -1,6 +1,8 @@
 import errno
 import gc
 import os
+import weakref
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -196,6 +198,25 @@ def test_batches_suit_the_device_if_nothing_is_said(encoder: Encoder, config: Fe
     features_of(encoder, data, trainer(), config=config)
     assert data.options is not None
     assert 0 < data.options[0] < 60
+
+
+def test_the_loader_is_let_go(encoder: Encoder, config: FeatureConfig) -> None:
+    # With it go the processes that decode, although the trainer lives on.
+    class Loader(list[AudioBatch]):
+        pass
+
+    data, run = some_audio(4), trainer()
+    loaders: list[weakref.ref[Loader]] = []
+
+    def audio_dataloader(ids: Sequence[str], *, batch_seconds: float, workers: int) -> Loader:
+        loader = Loader([AudioBatch.from_clips([data.clips[id] for id in ids], ids=ids)])
+        loaders.append(weakref.ref(loader))
+        return loader
+
+    data.audio_dataloader = audio_dataloader
+    assert len(features_of(encoder, data, run, config=config)) == 4
+    gc.collect()
+    assert [loader() for loader in loaders] == [None]
 
 
 def test_the_encoder_comes_back_ready_to_train(encoder: Encoder, config: FeatureConfig) -> None:
