@@ -61,8 +61,6 @@ class Extraction(L.LightningModule):
         not_finite: Utterances of this process that were not stored.
     """
 
-    allow_zero_length_dataloader_with_multiple_devices = True
-
     def __init__(
         self,
         encoder: Encoder,
@@ -73,6 +71,8 @@ class Extraction(L.LightningModule):
         on_progress: Progress | None = None,
     ) -> None:
         super().__init__()
+        # There may be fewer utterances than processes.
+        self.allow_zero_length_dataloader_with_multiple_devices = True
         dtype = _DTYPES[config.precision]
         self.encoder = encoder if dtype == torch.float32 else copy.deepcopy(encoder).to(dtype)
         pooling = wanted.space.pooling
