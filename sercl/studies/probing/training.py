@@ -117,7 +117,10 @@ def _run_epoch(stack: Stack, learner: "_Learner", alive: Tensor, epoch: int) -> 
 
 
 class _Learner:
-    """AdamW over stacked weights that can be dropped on the way, which torch's optimiser object cannot do."""
+    """AdamW over stacked weights that can be dropped on the way.
+
+    torch's optimiser object cannot do that, and imports the compiler at its first use, which takes seconds.
+    """
 
     def __init__(self, probe: StackedProbe, config: ProbeConfig) -> None:
         self.probe, self.config = probe, config

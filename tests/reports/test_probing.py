@@ -1,0 +1,70 @@
+from dataclasses import replace
+
+from rich.console import Console
+
+from sercl.reports.probing import probe_table
+from sercl.studies.probing.results import ProbeResults
+from tests.studies.probing.samples import results, score
+
+
+def shown(found: ProbeResults, width: int = 100, title: str | None = None) -> str:
+    console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
+    console.print(probe_table(found, title))
+    return console.export_text()
+
+
+def test_a_row_with_a_bar_per_layer() -> None:
+    text = shown(results())
+    rows = {line.split()[0]: line for line in text.splitlines() if "█" in line}
+    assert set(rows) == {"0", "1", "*", "3"}
+    assert "* 2   90.0   85.0 to 95.0" in rows["*"]
+    lengths = [rows[name].count("█") for name in ("0", "3", "1", "*")]
+    assert lengths == sorted(lengths)
+    # From chance, not from zero: 50 % is a third of the way from 25 to 100 %.
+    assert abs(rows["0"].count("█") - lengths[-1] * (25 / 65)) <= 1
+
+
+def test_what_is_chosen_and_what_must_be_said() -> None:
+    text = shown(results(), title="EMO-DB")
+    assert text.startswith("EMO-DB (all in %, chance 25.0)")
+    assert "Best on validation: hidden state 2. For sercl fit: model: {layer: 2}" in text
+    assert "validation part (2): test UAR 90.0 % (85.0 to 95.0)" in text
+    assert "Recall of these: angry 91.0, happy 92.0, neutral -, sad 93.0" in text
+    assert "Weighted sum of all hidden states, learned with the probe: test UAR 88.0 %" in text
+    assert "Note: 2 of 9 probes ended at the epoch limit" in text
+    assert "Note: 1 fold(s), 3 seed(s); intervals resample the 10 speakers." in text
+
+
+def test_columns_of_what_was_not_asked_for_are_left_out() -> None:
+    text = shown(results(control=False, weighted=False))
+    assert "Selectivity" not in text
+    assert "Weight" not in text
+    assert "Selectivity   Weight" in shown(results())
+
+
+def test_other_targets_have_no_line_for_fit() -> None:
+    assert "sercl fit" not in shown(results(target="speaker"))
+
+
+def test_it_fits_eighty_columns() -> None:
+    text = shown(results(), 80)
+    assert "…" not in text
+    assert "* 2   90.0   85.0 to 95.0" in text
+    assert "█" in text
+
+
+def test_below_chance_there_is_no_bar() -> None:
+    text = shown(results(uars=(0.2, 0.9)))
+    assert [line.count("█") for line in text.splitlines() if "to 25.0" in line] == [0]
+
+
+def test_of_many_classes_the_worst_are_named() -> None:
+    many = tuple(f"s{i:02}" for i in range(20))
+    found = results(target="speaker")
+    recalls = tuple(0.5 + 0.02 * i for i in range(20))
+    found = replace(
+        found, classes=many, chosen=replace(found.chosen, recalls=recalls, uar=score(0.7, unit="utterances"))
+    )
+    text = shown(found)
+    assert "s00 50.0, s01 52.0, s02 54.0, s03 56.0, s04 58.0 (the lowest of 20)" in text
+    assert "intervals resample utterances, not speakers" in text
