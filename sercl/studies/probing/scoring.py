@@ -30,14 +30,13 @@ class Scorer:
 
     def __init__(self, task: ProbeTask, seeds: Sequence[int]) -> None:
         self.task, self.seeds = task, seeds
-        # One row per test of an utterance: in zero-shot folds the same one is tested several times, and
-        # those tests stay in one cluster.
-        self.rows = np.array([row for fold in task.folds for row in fold.test])
-        self.truth = np.array(task.labels)[self.rows]
+        rows = [row for fold in task.folds for row in fold.test]
+        self.truth = np.array(task.labels)[rows]
         # Within speakers, to draw speakers anew would be to draw classes anew.
-        speakers = [None] * len(task.ids) if task.splits == WITHIN_SPEAKER else list(task.speakers)
+        speakers = [None if task.splits == WITHIN_SPEAKER else task.speakers[row] for row in rows]
         clusters, self.unit = resampling_units(speakers)
-        self.clusters = np.array(clusters)[self.rows].tolist()
+        # In zero-shot folds the same utterance is tested several times: those tests stay in one cluster.
+        self.clusters = clusters if self.unit == "speakers" else rows
 
     @property
     def chance(self) -> float:

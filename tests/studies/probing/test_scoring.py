@@ -76,6 +76,13 @@ def test_repeated_tests_of_an_utterance_are_no_more_data() -> None:
     assert (found.low, found.high) == pytest.approx((alone.low, alone.high), abs=1e-6)
 
 
+def test_only_speakers_that_are_tested_count() -> None:
+    # As in zero-shot: many speakers in training, too few of them in test.
+    few = Parts((0,), (1,), tuple(row for row in range(60) if SPEAKERS[row] in ("s0", "s1")))
+    scorer = Scorer(replace(TASK, folds=(few,)), (0,))
+    assert (scorer.unit, len(set(scorer.clusters))) == ("utterances", 20)
+
+
 def test_within_speakers_utterances_are_resampled() -> None:
     scorer = Scorer(replace(TASK, splits=WITHIN_SPEAKER), (0, 1))
     assert scorer.uar(scorer.hits(probes(0.7))).unit == "utterances"
