@@ -1,0 +1,85 @@
+"""A run that was killed goes on to the same end; the single-stage case stands in test_fit.py."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from sercl.cli.main import main
+from sercl.tasks.classification import EmotionClassifier
+
+# Dies in the middle of an epoch, as by `kill -9`, once the second stage has finished its first.
+KILLED = """
+import os, signal, sys
+from sercl.tasks.classification import EmotionClassifier
+step = EmotionClassifier.training_step
+def killed(self, batch, index):
+    if self.trainer.default_root_dir.endswith("target") and self.current_epoch == 1 and index == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(self, batch, index)
+EmotionClassifier.training_step = killed
+from sercl.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture
+def words(encoder, emodb, ravdess):
+    """Two stages with dropout in adapters and head, so that every random draw must be the same again."""
+    return [
+        "fit", "--data", "LanguagePair", "--data.setting", "two-stage", "--data.switch_epoch", "2",
+        "--data.source", "EmoDB", "--data.source.root", emodb, "--data.source.loader.batch_size", "16",
+        "--data.target", "RAVDESS", "--data.target.root", ravdess, "--data.target.loader.batch_size", "8",
+        "--data.target.augment.noise_snr_db", "[5,20]", "--model.encoder", encoder,
+        "--model.whisper_form", "short", "--model.adapter", "lora+gating", "--model.dropout", "0.2",
+        "--trainer.max_epochs", "3", "--trainer.accelerator", "cpu",
+    ]  # fmt: skip
+
+
+def predictions(folder):
+    with (folder / "predictions.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.slow
+def test_a_run_killed_in_its_second_stage_resumes_to_the_same_end(words, tmp_path, monkeypatch):
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    ended = subprocess.run(
+        [sys.executable, "-c", KILLED, *words, "--out", str(killed)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, check=False,
+    )  # fmt: skip
+    assert ended.returncode == -9, ended.stderr
+    assert (killed / "source" / "stage.json").exists()
+    assert not (killed / "target" / "stage.json").exists()
+    source = (killed / "source" / "best.ckpt").stat().st_mtime_ns
+    assert main([*words, "--out", str(whole)]) == 0
+
+    steps, step = [], EmotionClassifier.training_step
+
+    def counted(task, batch, index):
+        steps.append((task.trainer.default_root_dir, task.current_epoch))
+        return step(task, batch, index)
+
+    monkeypatch.setattr(EmotionClassifier, "training_step", counted)
+    assert main([*words, "--out", str(killed), "--resume"]) == 0
+    # The first stage is not run again, and of the second only what was not finished.
+    assert {epoch for _, epoch in steps} == {1, 2}
+    assert {root for root, _ in steps} == {str(killed / "target")}
+    assert (killed / "source" / "best.ckpt").stat().st_mtime_ns == source
+
+    resumed, straight = (
+        torch.load(folder / "target" / "last.ckpt", weights_only=True) for folder in (killed, whole)
+    )
+    assert resumed["global_step"] == straight["global_step"]
+    for name, value in straight["state_dict"].items():
+        assert torch.equal(resumed["state_dict"][name], value), name
+    assert predictions(killed) == predictions(whole)
+    stages = [json.loads((folder / "results.json").read_text())["stages"] for folder in (killed, whole)]
+    for after, before in zip(*stages, strict=True):
+        assert (after["epoch"], after["epochs"], after["score"]) == (
+            before["epoch"], before["epochs"], before["score"],
+        )  # fmt: skip
