@@ -1,7 +1,19 @@
 """Pre-trained speech encoders in one wrapper: `load_encoder(name)` gives an `Encoder`."""
 
-from sercl.models.encoders.base import Encoder, EncoderOutput, FamilyTraits
+from sercl.models.encoders.base import Encoder, FamilyTraits
+from sercl.models.encoders.inference import PRECISIONS, inference
 from sercl.models.encoders.load import load_encoder, rebuild_encoder
+from sercl.models.encoders.output import EncoderOutput
 from sercl.models.encoders.presets import PRESETS, Preset
 
-__all__ = ["PRESETS", "Encoder", "EncoderOutput", "FamilyTraits", "Preset", "load_encoder", "rebuild_encoder"]
+__all__ = [
+    "PRECISIONS",
+    "PRESETS",
+    "Encoder",
+    "EncoderOutput",
+    "FamilyTraits",
+    "Preset",
+    "inference",
+    "load_encoder",
+    "rebuild_encoder",
+]

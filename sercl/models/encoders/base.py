@@ -14,29 +14,13 @@ from transformers import PreTrainedModel
 from sercl.errors import EncoderError, UsageError
 from sercl.models.encoders.fingerprint import state_fingerprints
 from sercl.models.encoders.masking import frame_mask
+from sercl.models.encoders.output import EncoderOutput
 from sercl.models.encoders.states import collect_states
 
 SAMPLE_RATE = 16_000
 
-
-@dataclass(frozen=True)
-class EncoderOutput:
-    """Hidden states of a batch of clips.
-
-    Attributes:
-        hidden_states: N + 1 tensors `[batch, frames, dim]` for N blocks: 0 is the input of block 1, k the
-            output of block k. Where the encoder ends in a norm (stable-layer-norm models and Whisper), the
-            last one has passed it. Frames beyond a row's length hold nothing of use.
-        lengths: `[batch]` int64, valid frames per row.
-    """
-
-    hidden_states: tuple[Tensor, ...]
-    lengths: Tensor
-
-    @property
-    def mask(self) -> Tensor:
-        """`[batch, frames]` bool, true where a frame is valid."""
-        return frame_mask(self.lengths, self.hidden_states[0].shape[1])
+States = Callable[[Tensor, Tensor], Sequence[Tensor]]
+"""Maps waveforms `[batch, samples]` and their int64 lengths to hidden states `[batch, frames, dim]`."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +73,7 @@ class Encoder(nn.Module, ABC):
     max_samples: int | None = None
     fingerprint: str
     config: dict[str, Any]
+    _inference: States | None = None  # set by `inference` for its duration
 
     def __init__(
         self,
@@ -147,9 +132,30 @@ class Encoder(nn.Module, ABC):
         self._check_lengths(lengths.tolist())
         lengths = lengths.to(waveforms.device, torch.int64)
         waveforms = waveforms.float().masked_fill(~frame_mask(lengths, waveforms.shape[1]), 0.0)
+        if self._inference is None or torch.is_grad_enabled():
+            states: Sequence[Tensor] = self.states(waveforms, lengths)
+        else:
+            with torch.autocast(waveforms.device.type, enabled=False):
+                states = self._inference(waveforms, lengths)
+        return EncoderOutput(states, self.frame_lengths(lengths))
+
+    def states(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
+        """Return the hidden states of waveforms as `encode` takes them."""
         with collect_states(self.blocks) as states:
             last = self.encode(waveforms, lengths)
-        return EncoderOutput((*states[:-1], last), self.frame_lengths(lengths))
+        return (*states[:-1], last)
+
+    def fast_states(self, dtype: torch.dtype) -> States | None:
+        """Build what computes the same hidden states faster on the CPU, without gradients; see `inference`.
+
+        Args:
+            dtype: Precision of the products: float32 or bfloat16.
+
+        Returns:
+            A function of prepared waveforms and lengths with a copy of the weights in it, or None where this
+            family has none or a part of the model is not as expected.
+        """
+        return None
 
     def _check_lengths(self, samples: Sequence[int]) -> None:
         if min(samples) < self.min_samples:

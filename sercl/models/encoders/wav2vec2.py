@@ -1,6 +1,7 @@
 """wav2vec 2.0 (XLS-R, MMS), HuBERT, WavLM and data2vec-audio: a convolutional front end on the waveform."""
 
 import warnings
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -8,7 +9,9 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from sercl.models.encoders.base import SAMPLE_RATE, Encoder, FamilyTraits
+from sercl.models.encoders.base import SAMPLE_RATE, Encoder, FamilyTraits, States
+from sercl.models.encoders.fast.rows import JoinedStates
+from sercl.models.encoders.fast.wav2vec2 import FastWav2Vec2, fits
 from sercl.models.encoders.masking import MaskedGroupNorm, frame_mask, masked_inputs
 
 _ATTENTION = tuple(f"attention.{name}_proj" for name in ("q", "k", "v", "out"))
@@ -61,8 +64,7 @@ class Wav2Vec2Encoder(Encoder):
 
     def encode(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
         """Run the model and return the last hidden state `[batch, frames, dim]`."""
-        if self.preprocessing["normalize"]:
-            waveforms = standardize_waveforms(waveforms, lengths)
+        waveforms = self._normalize(waveforms, lengths)
         sample_mask = frame_mask(lengths, waveforms.shape[1])
         frames = int(self.frame_lengths(torch.tensor(waveforms.shape[1])))
         positional = [m for m in self.model.encoder.pos_conv_embed.modules() if isinstance(m, nn.Conv1d)]
@@ -74,6 +76,22 @@ class Wav2Vec2Encoder(Encoder):
                 waveforms.to(self.model.dtype), attention_mask=sample_mask.long()
             ).last_hidden_state
         return last
+
+    def fast_states(self, dtype: torch.dtype) -> States | None:
+        """Build what computes the same hidden states faster on the CPU; see `Encoder.fast_states`."""
+        if not fits(self.model):
+            return None
+        model = FastWav2Vec2(self.model, dtype)
+
+        def states(waveforms: Tensor, lengths: Tensor) -> Sequence[Tensor]:
+            normalized = self._normalize(waveforms, lengths)
+            clips = [row[:length] for row, length in zip(normalized, lengths.tolist(), strict=True)]
+            return JoinedStates(*model(clips))
+
+        return states
+
+    def _normalize(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
+        return standardize_waveforms(waveforms, lengths) if self.preprocessing["normalize"] else waveforms
 
 
 def standardize_waveforms(waveforms: Tensor, lengths: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """The Whisper encoder, padded to 30 s as trained or cut to the clips."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -9,7 +10,9 @@ from torch.nn import functional as F
 from transformers import PreTrainedModel, WhisperFeatureExtractor
 from transformers.masking_utils import create_bidirectional_mask
 
-from sercl.models.encoders.base import SAMPLE_RATE, Encoder, FamilyTraits
+from sercl.models.encoders.base import SAMPLE_RATE, Encoder, FamilyTraits, States
+from sercl.models.encoders.fast.rows import JoinedStates
+from sercl.models.encoders.fast.whisper import FastWhisper, fits
 from sercl.models.encoders.logmel import LogMel
 from sercl.models.encoders.masking import frame_mask
 
@@ -73,14 +76,31 @@ class WhisperEncoder(Encoder):
 
     def encode(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
         """Run the model and return the last hidden state `[batch, frames, dim]`."""
+        features, mel_mask = self._features(waveforms, lengths)
+        return self._run(features.to(self.model.dtype), mel_mask)
+
+    def fast_states(self, dtype: torch.dtype) -> States | None:
+        """Build what computes the same hidden states faster on the CPU; see `Encoder.fast_states`."""
+        if not fits(self.model):
+            return None
+        model = FastWhisper(self.model, dtype)
+
+        def states(waveforms: Tensor, lengths: Tensor) -> Sequence[Tensor]:
+            features, mel_mask = self._features(waveforms, lengths)
+            counts = [features.shape[-1]] * len(features) if mel_mask is None else mel_mask.sum(1).tolist()
+            clips = [row[:, :count] for row, count in zip(features, counts, strict=True)]
+            return JoinedStates(*model(clips))
+
+        return states
+
+    def _features(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return log-mel features `[batch, bins, frames]` and, in the short form, which of them are valid."""
         if self._form is WhisperForm.PADDED:
-            features = self._log_mel(waveforms, self._positions * _MEL_PER_FRAME)
-            return self._run(features.to(self.model.dtype), None)
+            return self._log_mel(waveforms, self._positions * _MEL_PER_FRAME), None
         frames = self.frame_lengths(lengths)
         count = int(frames.max())
         mel_mask = frame_mask(frames * _MEL_PER_FRAME, count * _MEL_PER_FRAME)
-        features = self._log_mel(waveforms, count * _MEL_PER_FRAME, mel_mask)
-        return self._run(features.to(self.model.dtype), mel_mask)
+        return self._log_mel(waveforms, count * _MEL_PER_FRAME, mel_mask), mel_mask
 
     def _run(self, features: Tensor, mel_mask: Tensor | None) -> Tensor:
         # WhisperEncoder.forward of transformers, which refuses any length but 30 s and takes no mask.

@@ -16,6 +16,19 @@ def tiny(tmp_path_factory):
     return {family: tiny_encoder(family, root / family) for family in FAMILIES}
 
 
+@pytest.fixture(scope="session")
+def wide(tmp_path_factory):
+    """Loads tiny encoders with grouped convolutions wide enough for bfloat16."""
+    root = tmp_path_factory.mktemp("wide")
+
+    def load(family: str) -> Encoder:
+        if not (root / family).exists():
+            tiny_encoder(family, root / family, hidden=64)
+        return load_encoder(str(root / family))
+
+    return load
+
+
 @pytest.fixture(params=VARIANTS, ids=lambda variant: "-".join(variant))
 def variant(request) -> tuple[str, str]:
     return request.param

@@ -1,0 +1,82 @@
+"""Self-attention over the frames of several clips that stand one below the other, without gradients."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sercl.models.encoders.fast.packed import PackedLinear
+
+
+class SelfAttention:
+    """Queries, keys and values in one product; then each clip attends to itself alone, without a mask.
+
+    Args:
+        attention: A module of transformers with `q_proj`, `k_proj`, `v_proj`, `out_proj` and `num_heads`.
+        dtype: Precision of all products.
+    """
+
+    def __init__(self, attention: Any, dtype: torch.dtype) -> None:
+        projections = (attention.q_proj, attention.k_proj, attention.v_proj)
+        weight = torch.cat([projection.weight for projection in projections])
+        self._project = PackedLinear(weight, torch.cat([_bias(each) for each in projections]), dtype)
+        self._out = PackedLinear(attention.out_proj.weight, attention.out_proj.bias, dtype)
+        self._heads = attention.num_heads
+
+    def __call__(self, rows: Tensor, lengths: Sequence[int], positions: Sequence[Tensor]) -> Tensor:
+        """Map `[total frames, dim]` to the same shape.
+
+        Args:
+            rows: The clips' frames.
+            lengths: Frames of each clip.
+            positions: For `GatedAttention`.
+        """
+        clips = self._project(rows).split_with_sizes(list(lengths))
+        biases = self._biases(rows, lengths, positions)
+        return self._out(torch.cat([self._attend(*pair) for pair in zip(clips, biases, strict=True)]))
+
+    def _biases(
+        self, rows: Tensor, lengths: Sequence[int], positions: Sequence[Tensor]
+    ) -> Sequence[Tensor | None]:
+        return [None] * len(lengths)
+
+    def _attend(self, clip: Tensor, bias: Tensor | None) -> Tensor:
+        frames = len(clip)
+        query, key, value = clip.view(1, frames, 3, self._heads, -1).permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        return mixed.transpose(1, 2).reshape(frames, -1)
+
+
+class GatedAttention(SelfAttention):
+    """WavLM's: a relative position bias, scaled for each frame and head by a gate, is added to the scores.
+
+    `positions` holds `[heads, frames, frames]` for each clip, from `position_bias`.
+    """
+
+    def __init__(self, attention: Any, dtype: torch.dtype) -> None:
+        super().__init__(attention, dtype)
+        gate = attention.gru_rel_pos_linear  # 8 outputs, of which each four are added up
+        self._gate_weight = gate.weight.view(2, 4, -1).sum(1)
+        self._gate_bias = gate.bias.view(2, 4).sum(1)
+        self._constant = attention.gru_rel_pos_const.view(-1)
+
+    def _biases(self, rows: Tensor, lengths: Sequence[int], positions: Sequence[Tensor]) -> Sequence[Tensor]:
+        heads = rows.float().view(len(rows), self._heads, -1)
+        first, second = F.linear(heads, self._gate_weight, self._gate_bias).sigmoid().unbind(-1)
+        gates = first * (second * self._constant - 1.0) + 2.0
+        return [
+            (gate.T[..., None] * bias)[None].to(rows.dtype)
+            for gate, bias in zip(gates.split_with_sizes(list(lengths)), positions, strict=True)
+        ]
+
+
+def position_bias(attention: Any, lengths: Sequence[int]) -> list[Tensor]:
+    """Return WavLM's position bias `[heads, frames, frames]` for each of `lengths`, from the first block."""
+    once = {frames: attention.compute_bias(frames, frames) for frames in set(lengths)}
+    return [once[frames] for frames in lengths]
+
+
+def _bias(projection: nn.Linear) -> Tensor:
+    return projection.weight.new_zeros(len(projection.weight)) if projection.bias is None else projection.bias

@@ -1,0 +1,117 @@
+"""Linear layers and convolutions whose weights are laid out once for oneDNN, with GELU inside.
+
+The plain modules rearrange their weights, and often their input, on every call, and write their output to
+memory once more for the activation. torch's own compiler emits the operators used here; there is no public
+name for them, so `supported` looks whether this build of torch has them.
+"""
+
+import platform
+
+import torch
+from torch import Tensor
+
+_OPERATORS = (
+    "_linear_pointwise",
+    "_reorder_linear_weight",
+    "_convolution_pointwise",
+    "_reorder_convolution_weight",
+)
+_TYPICAL_ROWS = 256  # oneDNN asks for a size to choose a layout; any other size runs as well
+
+
+def supported(dtype: torch.dtype) -> bool:
+    """Say whether this machine and this build of torch have the operators, for float32 or bfloat16."""
+    onednn = torch.backends.mkldnn.enabled and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    if not onednn or platform.machine().lower() not in ("x86_64", "amd64"):
+        return False
+    if not all(hasattr(torch.ops.mkldnn, name) for name in _OPERATORS):
+        return False
+    return dtype == torch.float32 or (dtype == torch.bfloat16 and _fast_bfloat16())
+
+
+def _fast_bfloat16() -> bool:
+    # Without its own instructions for it, a processor is slower in bfloat16 than in float32.
+    return torch.ops.mkldnn._is_mkldnn_bf16_supported() and torch.cpu._is_avx512_bf16_supported()
+
+
+class PackedLinear:
+    """`gelu(x W^T + b)`, the GELU if asked for.
+
+    Args:
+        weight: `[out, in]`.
+        bias: `[out]` or None.
+        dtype: Precision of weights, input and output.
+        gelu: Whether a GELU (the exact one) follows.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype, gelu: bool = False) -> None:
+        self._weight = torch.ops.mkldnn._reorder_linear_weight(weight.to(dtype), _TYPICAL_ROWS)
+        self._bias = None if bias is None else bias.to(dtype)
+        self._then, self._form = _activation(gelu)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Map `[rows, in]` to `[rows, out]`."""
+        mapped: Tensor = torch.ops.mkldnn._linear_pointwise(
+            x, self._weight, self._bias, self._then, [], self._form
+        )
+        return mapped
+
+
+class PackedConv:
+    """A convolution over time, frames first and channels last, and perhaps a GELU.
+
+    Args:
+        weight: `[out, in / groups, kernel]`.
+        bias: `[out]` or None.
+        dtype: Precision of weights, input and output.
+        stride: Frames from one output frame to the next.
+        padding: Zero frames before and after the input.
+        groups: Groups of channels.
+        gelu: Whether a GELU (the exact one) follows.
+        frames: Frames of a typical input. With groups the layout depends on it: give all inputs this length.
+    """
+
+    def __init__(
+        self,
+        weight: Tensor,
+        bias: Tensor | None,
+        dtype: torch.dtype,
+        *,
+        stride: int = 1,
+        padding: int = 0,
+        groups: int = 1,
+        gelu: bool = False,
+        frames: int,
+    ) -> None:
+        input_size = [1, weight.shape[1] * groups, 1, frames]
+        self._padding, self._stride, self._groups = [0, padding], [1, stride], groups
+        self._weight = torch.ops.mkldnn._reorder_convolution_weight(
+            weight.to(dtype).unsqueeze(2),
+            self._padding,
+            self._stride,
+            [1, 1],
+            groups,
+            input_size,
+        )
+        self._bias = None if bias is None else bias.to(dtype)
+        self._then, self._form = _activation(gelu)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Map `[batch, frames, in]` to `[batch, output frames, out]`."""
+        mapped: Tensor = torch.ops.mkldnn._convolution_pointwise(
+            x.transpose(1, 2).unsqueeze(2),
+            self._weight,
+            self._bias,
+            self._padding,
+            self._stride,
+            [1, 1],
+            self._groups,
+            self._then,
+            [],
+            self._form,
+        )
+        return mapped.squeeze(2).transpose(1, 2)
+
+
+def _activation(gelu: bool) -> tuple[str, str]:
+    return ("gelu", "none") if gelu else ("none", "")

@@ -1,0 +1,68 @@
+"""The Whisper encoder on the CPU without gradients: log-mel features -> hidden states."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from sercl.models.encoders.fast.attention import SelfAttention
+from sercl.models.encoders.fast.blocks import Block, NormFirstBlock, run_blocks
+from sercl.models.encoders.fast.packed import PackedConv
+
+
+def fits(model: PreTrainedModel) -> bool:
+    """Say whether every part of the model is such as `FastWhisper` computes."""
+    known = all(type(block).__name__ == "WhisperEncoderLayer" for block in model.layers)
+    return known and model.config.activation_function == "gelu"
+
+
+class FastWhisper:
+    """Whisper without padding beyond that of its features.
+
+    Each clip is convolved and attended to alone; the linear layers see all clips at once.
+
+    Args:
+        model: The encoder; `fits` must hold. Its large weights are copied.
+        dtype: Precision of products and convolutions; what is added up from block to block is float32.
+    """
+
+    def __init__(self, model: PreTrainedModel, dtype: torch.dtype) -> None:
+        self._dtype, self._positions, self._norm = dtype, model.embed_positions.weight, model.layer_norm
+        self._convolutions = [_conv(model.conv1, dtype), _conv(model.conv2, dtype)]
+        self._blocks = [_block(block, dtype) for block in model.layers]
+
+    def __call__(self, features: Sequence[Tensor]) -> tuple[list[Tensor], list[int]]:
+        """Encode clips.
+
+        Args:
+            features: `[mel bins, mel frames]` float32 each.
+
+        Returns:
+            One tensor `[total frames, dim]` float32 per hidden state, and the frames of each clip.
+        """
+        frames = [self._embed(clip) for clip in features]
+        lengths = [len(clip) for clip in frames]
+        states = run_blocks(self._blocks, torch.cat(frames), lengths)
+        states[-1] = self._norm(states[-1])
+        return states, lengths
+
+    def _embed(self, features: Tensor) -> Tensor:
+        hidden = features.T[None].to(self._dtype)
+        for convolution in self._convolutions:
+            hidden = convolution(hidden)
+        embedded: Tensor = hidden[0] + self._positions[: hidden.shape[1]]
+        return embedded
+
+
+def _conv(conv: Any, dtype: torch.dtype) -> PackedConv:
+    stride, padding = conv.stride[0], conv.padding[0]
+    return PackedConv(
+        conv.weight, conv.bias, dtype, stride=stride, padding=padding, gelu=True, frames=3000 // stride
+    )
+
+
+def _block(block: Any, dtype: torch.dtype) -> Block:
+    norms = (block.self_attn_layer_norm, block.final_layer_norm)
+    return NormFirstBlock(SelfAttention(block.self_attn, dtype), norms, (block.fc1, block.fc2), dtype)

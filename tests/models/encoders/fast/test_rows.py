@@ -1,0 +1,27 @@
+import pytest
+import torch
+
+from sercl.models.encoders.fast.rows import JoinedStates
+
+
+@pytest.fixture
+def states():
+    return JoinedStates([torch.arange(10.0).view(5, 2), torch.ones(5, 2)], [2, 3])
+
+
+def test_a_state_is_padded_with_zeros(states):
+    assert states[0].tolist() == [[[0, 1], [2, 3], [0, 0]], [[4, 5], [6, 7], [8, 9]]]
+    assert torch.equal(states[-1], states[1])
+
+
+def test_it_is_a_sequence(states):
+    assert len(states) == 2
+    assert [state.shape for state in states] == [(2, 3, 2)] * 2
+    assert [len(part) for part in (states[:1], states[1:], states[:])] == [1, 1, 2]
+    with pytest.raises(IndexError):
+        states[2]
+
+
+def test_clips_are_views_of_the_rows(states):
+    clips = states.clips(0)
+    assert [clip.tolist() for clip in clips] == [[[0, 1], [2, 3]], [[4, 5], [6, 7], [8, 9]]]
