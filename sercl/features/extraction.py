@@ -1,6 +1,5 @@
 """One pass of a frozen encoder over audio; devices and processes are the matter of Lightning's trainer."""
 
-import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import NamedTuple, Protocol
@@ -15,13 +14,11 @@ from sercl.features.store import FeatureStore
 from sercl.features.stored import StoredFeatures
 from sercl.features.wanted import FRAMES, Wanted
 from sercl.features.writer import RowWriter
-from sercl.models.encoders import Encoder, EncoderOutput
+from sercl.models.encoders import Encoder, EncoderOutput, inference
 from sercl.models.pooling import build_pooling
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many utterances are done, and how many there are."""
-
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class HasAudio(Protocol):
@@ -48,7 +45,7 @@ class Extraction(L.LightningModule):
     """Runs an encoder over the utterances that a store lacks, and stores what comes out.
 
     Args:
-        encoder: The encoder; with another precision than fp32, a copy of it is used.
+        encoder: The encoder.
         wanted: What is stored of it.
         features: What is to be filled; in several processes, the store of the first is taken by all.
         data: The audio.
@@ -73,8 +70,7 @@ class Extraction(L.LightningModule):
         super().__init__()
         # There may be fewer utterances than processes.
         self.allow_zero_length_dataloader_with_multiple_devices = True
-        dtype = _DTYPES[config.precision]
-        self.encoder = encoder if dtype == torch.float32 else copy.deepcopy(encoder).to(dtype)
+        self.encoder = encoder
         pooling = wanted.space.pooling
         self.pooling = None if pooling == FRAMES else build_pooling(pooling, encoder.hidden_size)
         self.features, self.precision = features, config.precision
@@ -102,11 +98,13 @@ class Extraction(L.LightningModule):
         self._opened.callback(batches.close)
         return batches
 
+    def on_predict_start(self) -> None:
+        """Prepare the encoder, which is on its device and in evaluation mode by now (called by Lightning)."""
+        self._opened.enter_context(inference(self.encoder, self.precision))
+
     def predict_step(self, batch: AudioBatch, batch_index: int) -> int:
         """Run the encoder over a batch and store what comes out; return the number of utterances."""
-        # The precision is that of the weights: an autocast of the trainer must not change it.
-        with torch.autocast(self.device.type, enabled=False):
-            rows = self._rows(self.encoder(batch.waveforms, batch.lengths))
+        rows = self._rows(self.encoder(batch.waveforms, batch.lengths))
         for id, row in zip(batch.ids, rows, strict=True):
             self._keep(id, row)
         self._report(len(batch))
@@ -118,15 +116,13 @@ class Extraction(L.LightningModule):
 
     def _rows(self, output: EncoderOutput) -> list[Tensor]:
         """Return a tensor per utterance on the CPU: `[states, width]`, or `[states, frames, width]`."""
-        chosen = [output.hidden_states[state] for state in self._wanted.computed]
-        if self.pooling is not None:
-            pooled = torch.stack([self.pooling(state, output.lengths) for state in chosen], dim=1)
-            return list(pooled.float().cpu())
-        lengths = output.lengths.tolist()
-        return [
-            torch.stack([state[row, :length] for state in chosen]).float().cpu()
-            for row, length in enumerate(lengths)
-        ]
+        computed = self._wanted.computed
+        if self.pooling is not None and self.device.type != "cpu":  # few large kernels
+            states = [self.pooling(output.hidden_states[state], output.lengths) for state in computed]
+            return list(torch.stack(states, dim=1).float().cpu())
+        pool = self.pooling.clip if self.pooling is not None else Tensor.float
+        by_state = [[pool(clip) for clip in output.clips(state)] for state in computed]
+        return [torch.stack(states).cpu() for states in zip(*by_state, strict=True)]
 
     def _keep(self, id: str, row: Tensor) -> None:
         finite = row.isfinite().flatten(1).all(1).tolist()

@@ -74,6 +74,11 @@ class Pooling(nn.Module):
         """Whether there is nothing to train, so that pooled vectors can be computed once and stored."""
         return next(self.parameters(), None) is None
 
+    def clip(self, frames: Tensor) -> Tensor:
+        """Pool one clip without padding, `[frames, dim]` to `[out_dim]`: as `forward`, in less time."""
+        pooled: Tensor = self(frames[None], torch.tensor([len(frames)]))
+        return pooled[0]
+
 
 class MeanPooling(Pooling):
     """`masked_mean` as a module."""
@@ -85,6 +90,10 @@ class MeanPooling(Pooling):
         """Pool `[batch, frames, dim]` to `[batch, dim]`."""
         return masked_mean(hidden, lengths)
 
+    def clip(self, frames: Tensor) -> Tensor:
+        """Pool `[frames, dim]` to `[dim]`."""
+        return _at_least_float32(frames).mean(0)
+
 
 class MeanStdPooling(Pooling):
     """`masked_mean_std` as a module."""
@@ -95,6 +104,13 @@ class MeanStdPooling(Pooling):
     def forward(self, hidden: Tensor, lengths: Tensor) -> Tensor:
         """Pool `[batch, frames, dim]` to `[batch, 2 * dim]`."""
         return masked_mean_std(hidden, lengths)
+
+    def clip(self, frames: Tensor) -> Tensor:
+        """Pool `[frames, dim]` to `[2 * dim]`."""
+        frames = _at_least_float32(frames)
+        mean = frames.mean(0)
+        variance = (frames - mean).square().mean(0)
+        return torch.cat([mean, variance.clamp(min=_VARIANCE_FLOOR).sqrt()])
 
 
 class AttentivePooling(Pooling):

@@ -239,6 +239,7 @@ def spoil(encoder: Encoder, monkeypatch: pytest.MonkeyPatch, samples: dict[int, 
         return last
 
     monkeypatch.setattr(type(encoder), "encode", encode)
+    monkeypatch.setattr(type(encoder), "fast_states", lambda self, dtype: None)  # it does not call `encode`
 
 
 def test_values_that_are_not_finite_are_refused_by_name_and_all_others_kept(

@@ -56,6 +56,16 @@ def test_gradient_is_finite_without_variance_and_zero_on_padding(name: str) -> N
     assert (hidden.grad[:, 0] != 0).all()
 
 
+@pytest.mark.parametrize("name", POOLINGS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_clip_is_pooled_as_in_a_batch(name: str, dtype: torch.dtype) -> None:
+    pooling, frames = trained_attention(name), torch.randn(7, 3).to(dtype)
+    pooling = pooling.to(dtype)
+    expected = pooling(frames[None], torch.tensor([7]))[0]
+    assert pooling.clip(frames).dtype == expected.dtype == torch.float32
+    torch.testing.assert_close(pooling.clip(frames), expected)
+
+
 def test_half_precision_is_summed_in_float32() -> None:
     hidden = torch.full((1, 4096, 1), 1.001, dtype=torch.bfloat16)
     assert masked_mean(hidden, torch.tensor([4096])).dtype == torch.float32
