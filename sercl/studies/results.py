@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import sercl
-from sercl.data.datamodules.base import EmotionDataModule, speakers_of
+from sercl.data.datamodules.base import EmotionDataModule
 from sercl.errors import SpeakerOverlapError
 from sercl.files import atomic_path, write_text
 from sercl.studies.evaluation import Evaluation, evaluate
@@ -106,13 +106,15 @@ def summarise(
 
 
 def heard_before(task: EmotionClassifier, data: EmotionDataModule, part: str) -> list[str]:
-    """Return a note on speakers of a part whom the model has heard in training, or nothing.
+    """Return a note on speakers of a part that the model was trained or selected on, or nothing.
 
     Raises:
         SpeakerOverlapError: If there are any and the data do not allow it.
     """
-    tested = speakers_of(data.splits[part].utterances)
-    known = sorted(set(task.heard) & set(tested))
+    # The validation part is there to select on; of the test part nobody may have had a say.
+    parts = ("train",) if part == "validation" else ("train", "validation")
+    tested = data.speakers_in(part)
+    known = sorted({name for own in parts for name in task.heard[own]} & set(tested))
     if not known:
         return []
     what = f"{len(known)} of {len(tested)} speakers in {part} were heard in training ({', '.join(known[:5])})"

@@ -30,7 +30,8 @@ class EncoderTask(L.LightningModule):
         save_full: Whether checkpoints hold the frozen encoder too.
 
     Attributes:
-        heard: "corpus speaker" of each known speaker in training, of all stages; checkpoints keep it.
+        heard: Part -> "corpus speaker" of each known speaker of "train" and "validation" in all stages;
+            checkpoints keep it.
         task_name: What checkpoints call the task.
     """
 
@@ -51,7 +52,7 @@ class EncoderTask(L.LightningModule):
         self.adapters = attach(encoder, adapter, adapters, adapter_blocks)
         self.optimizer_config = optimizer
         self.save_full = save_full
-        self.heard: list[str] = []
+        self.heard: dict[str, list[str]] = {"train": [], "validation": []}
         self.strict_loading = (
             False  # a slim checkpoint lacks the frozen encoder; `load_state_dict` checks the rest
         )
@@ -133,9 +134,11 @@ class EncoderTask(L.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_train_start(self) -> None:
-        """Note who is heard in training, so that no later test passes off a known voice as a new one."""
+        """Note who is trained and selected on, so that no later test takes a known voice for a new one."""
         if (data := getattr(self.trainer, "datamodule", None)) is not None:
-            self.heard = sorted({*self.heard, *data.train_speakers})
+            self.heard = {
+                part: sorted({*known, *data.speakers_in(part)}) for part, known in self.heard.items()
+            }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Drop the frozen encoder from the weights and describe what the rest belongs to."""
@@ -151,7 +154,7 @@ class EncoderTask(L.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of another format, task or encoder."""
         verify(checkpoint, self.encoder, self.description)
-        self.heard = list(checkpoint["sercl"]["heard"])
+        self.heard = {part: list(names) for part, names in checkpoint["sercl"]["heard"].items()}
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False

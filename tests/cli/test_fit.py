@@ -115,7 +115,7 @@ def test_a_checkpoint_is_named_as_seen_from_here(tmp_path, monkeypatch):
 
 
 def test_known_voices_are_not_tested_as_new_ones(run, emodb, capsys, tmp_path):
-    # The checkpoint is of fold 0; the speakers of fold 1's test part were heard in training.
+    # The checkpoint is of fold 0; it was selected on the speakers whom fold 1 tests.
     words = ["test", "--ckpt", str(run / "best.ckpt"), "--data", "EmoDB", "--data.root", emodb]
     words += ["--data.folds.index", "1"]
     assert main(words) == 1

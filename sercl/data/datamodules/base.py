@@ -132,10 +132,9 @@ class EmotionDataModule(LightningDataModule, ABC):
         """Class index of every training utterance of the present stage."""
         return list(self.splits["train"].labels)
 
-    @property
-    def train_speakers(self) -> list[str]:
-        """The known speakers of the training part of the present stage, as "corpus speaker", sorted."""
-        return speakers_of(self.splits["train"].utterances)
+    def speakers_in(self, part: str) -> list[str]:
+        """Return the known speakers of a part of the present stage, as "corpus speaker", sorted."""
+        return speakers_of(self.splits[part].utterances)
 
     @property
     @abstractmethod
