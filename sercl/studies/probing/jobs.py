@@ -10,8 +10,11 @@ import torch
 from sercl.studies.probing.config import ProbeConfig
 from sercl.studies.probing.parts import Parts
 
-CPU_PROBES = 20
-"""Most probes per stack on a processor: with more, weights and moments of AdamW fall out of the caches."""
+STACK_BYTES = 32 * 2**20
+"""Weights, gradients and moments of AdamW in a stack, in bytes, on a processor.
+
+More would fall out of the caches; fewer would share the fixed costs of a step among fewer probes.
+"""
 
 BLOCK_BYTES = 1 << 30
 """Features that a stack may copy, in bytes, on a processor; on a GPU half of the free memory is used."""
@@ -87,7 +90,7 @@ def most_probes(block_bytes: int, weight_bytes: int, device: torch.device) -> in
         device: Where they are trained.
     """
     if device.type != "cuda":
-        return max(1, min(CPU_PROBES, BLOCK_BYTES // block_bytes))
+        return max(1, min(STACK_BYTES // (4 * weight_bytes), BLOCK_BYTES // block_bytes))
     free, _ = torch.cuda.mem_get_info(device)
     # Weights, gradients, two moments, the best weights; and the batch is small beside the block.
     return max(1, int(free // 2 // (block_bytes + 6 * weight_bytes)))

@@ -1,6 +1,6 @@
 """Train all probes of a study: which are stacked, and where and by how many threads they are trained."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -83,14 +83,15 @@ def train_probes(
     single = [job for job in jobs if job.layer != WEIGHTED]
     mixed = [job for job in jobs if job.layer == WEIGHTED]
     workers = torch.get_num_threads() if device.type == "cpu" else 1
+    heads = initial_heads(data, config)
     cohorts = [
         cohort
         for group in (single, mixed)
         if group
-        for cohort in cohorts_for(group, data.folds, config, _most(data, group[0], config, device), workers)
+        for cohort in cohorts_for(group, data.folds, config, _most(data, group[0], heads, device), workers)
     ]
     outcomes = side_by_side(
-        lambda cohort, report: _train(build_stack(data, cohort, config, device), config, report),
+        lambda cohort, report: _train(build_stack(data, cohort, config, heads, device), config, report),
         cohorts,
         workers,
         on_epochs,
@@ -106,10 +107,20 @@ def initial_head(config: ProbeConfig, dim: int, classes: int, seed: int) -> nn.S
         return build_head(config.head, dim, classes)
 
 
-def build_stack(data: ProbeData, jobs: Sequence[Job], config: ProbeConfig, device: torch.device) -> Stack:
-    """Put probes side by side, and copy what they read."""
-    states, dim = data.features.shape[1:]
-    heads = {seed: initial_head(config, dim, data.classes, seed) for seed in {job.seed for job in jobs}}
+def initial_heads(data: ProbeData, config: ProbeConfig) -> dict[int, nn.Sequential]:
+    """Return the head of each seed; not to be called by several threads, which share a random generator."""
+    return {seed: initial_head(config, data.features.shape[2], data.classes, seed) for seed in config.seeds}
+
+
+def build_stack(
+    data: ProbeData,
+    jobs: Sequence[Job],
+    config: ProbeConfig,
+    heads: Mapping[int, nn.Sequential],
+    device: torch.device,
+) -> Stack:
+    """Put probes side by side, each with the head of its seed, and copy what they read."""
+    states = data.features.shape[1]
     mix = states if jobs[0].layer == WEIGHTED else None
     keys = [_block_key(job, config) for job in jobs]
     blocks = list(dict.fromkeys(keys))
@@ -130,10 +141,9 @@ def _block_key(job: Job, config: ProbeConfig) -> tuple[int | None, int]:
     return (job.fold if config.standardize else None, job.layer)
 
 
-def _most(data: ProbeData, job: Job, config: ProbeConfig, device: torch.device) -> int:
+def _most(data: ProbeData, job: Job, heads: Mapping[int, nn.Sequential], device: torch.device) -> int:
     rows, states, dim = data.features.shape
-    head = initial_head(config, dim, data.classes, job.seed)
-    weights = sum(parameter.numel() for parameter in head.parameters())
+    weights = sum(parameter.numel() for parameter in heads[job.seed].parameters())
     block = rows * dim * (states if job.layer == WEIGHTED else 1)
     return most_probes(4 * block, 4 * weights, device)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sercl.studies.probing.config import ProbeConfig
 from sercl.studies.probing.jobs import (
     BLOCK_BYTES,
-    CPU_PROBES,
+    STACK_BYTES,
     Job,
     cohorts_for,
     jobs_for,
@@ -62,7 +62,8 @@ def test_workers_get_equal_shares() -> None:
 
 def test_a_stack_on_a_processor_fits_the_caches_and_the_memory() -> None:
     cpu = torch.device("cpu")
-    assert most_probes(1000, 1000, cpu) == CPU_PROBES
+    assert most_probes(1000, STACK_BYTES // 80, cpu) == 20
+    assert most_probes(1000, STACK_BYTES, cpu) == 1
     assert most_probes(BLOCK_BYTES // 3, 1000, cpu) == 3
     assert most_probes(BLOCK_BYTES * 2, 1000, cpu) == 1
 

@@ -1,12 +1,15 @@
+import threading
 from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
+from sercl.studies.probing import running
 from sercl.studies.probing.config import PRESETS, ProbeConfig
 from sercl.studies.probing.jobs import WEIGHTED, Job, jobs_for
 from sercl.studies.probing.parts import Parts
-from sercl.studies.probing.running import ProbeData, build_stack, train_probes
+from sercl.studies.probing.running import ProbeData, build_stack, initial_heads, train_probes
 from sercl.studies.probing.training import train_stack
 from tests.studies.probing.reference import train_alone
 
@@ -34,7 +37,7 @@ def data(states: int = 3, dim: int = 24, seed: int = 0) -> ProbeData:
 
 def check_against_reference(source: ProbeData, jobs: list[Job], config: ProbeConfig) -> set[tuple[int, bool]]:
     """Train jobs as one stack, and each alone; return their epochs, and whether they ran into the limit."""
-    stack = build_stack(source, jobs, config, CPU)
+    stack = build_stack(source, jobs, config, initial_heads(source, config), CPU)
     record = train_stack(stack, config)
     for place, job in enumerate(jobs):
         features = source.features if job.layer == WEIGHTED else source.features[:, job.layer]
@@ -78,3 +81,34 @@ def test_folds_of_any_size_go_through_the_whole_study() -> None:
         assert (outcome.best_epoch, outcome.epochs) == (alone.best_epoch, alone.epochs)
         assert outcome.at_limit is alone.at_limit
         torch.testing.assert_close(outcome.predicted, alone.predicted)
+
+
+def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    source, config = data(), replace(FAST, max_epochs=6)
+    jobs = jobs_for(3, range(3), config.seeds)
+    threads: list[int] = []
+    build = running.build_head
+
+    def noted(*args: object) -> nn.Sequential:
+        threads.append(threading.get_ident())
+        return build(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(running, "build_head", noted)
+    found = []
+    for workers in (1, 3):
+        monkeypatch.setattr(torch, "get_num_threads", lambda workers=workers: workers)
+        found.append(train_probes(source, jobs, config, CPU))
+    for one, three in zip(*found, strict=True):
+        assert (one.job, one.best_epoch, one.epochs) == (three.job, three.best_epoch, three.epochs)
+        assert one.validation_loss == pytest.approx(three.validation_loss, abs=1e-5)
+        torch.testing.assert_close(one.predicted, three.predicted)
+    # Heads are drawn from the process's random generator, which threads would spoil for each other.
+    assert set(threads) == {threading.get_ident()}
+
+
+def test_the_process_keeps_its_random_numbers() -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    initial_heads(data(), FAST)
+    torch.testing.assert_close(torch.rand(2), expected)
