@@ -53,6 +53,7 @@ def on_every_fold(corpus: str, place: str) -> Benchmark:
 BENCHMARKS = (
     Benchmark("startup.py", "seconds until a help page is there"),
     Benchmark("feature_store.py", "memory and time of the feature store, 10 thousand and 1 million rows"),
+    Benchmark("probe_training.py", "seconds to train the probes of a study, stacked and one after the other"),
     on_every_fold("EmoDB", "emodb"),
     on_every_fold("RAVDESS", "ravdess"),
 )
