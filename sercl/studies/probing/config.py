@@ -72,6 +72,9 @@ class ProbeConfig:
 
 PRESETS: Mapping[str, ProbeConfig] = MappingProxyType(
     {
+        # Learning rates by validation loss on EMO-DB with Whisper base, five folds: of 1e-4 to 3e-2 the MLP
+        # did best at 1e-3, in a third of the epochs that 1e-4 takes, and the linear probe at 3e-3. Epochs
+        # kept for their loss also test a point better than those kept for their accuracy.
         "mlp": ProbeConfig(),
         # The study trains at 1e-4 on features as they are: on small corpora it ends far from trained.
         "paper": ProbeConfig(standardize=False, lr=1e-4, mix_lr=3e-3, select="accuracy", seeds=(42,)),

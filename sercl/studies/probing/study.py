@@ -41,7 +41,7 @@ def probe_study(
         layers: Hidden states to probe, None for all.
         control: Whether the probes are also trained on shuffled labels.
         weighted: Whether a learned weighted sum of all hidden states is probed too.
-        device: Where the probes are trained.
+        device: Where the probes are trained; in place of "mps" it is the processor.
         on_epochs: Told how many more of `epochs_of` are done, from the threads that train, one at a time.
 
     Raises:
@@ -52,7 +52,7 @@ def probe_study(
     begin = time.perf_counter()
     numbers = _checked_layers(features, task, layers, weighted)
     check_parts(task.folds, task.labels, task.classes)
-    place = torch.device(device)
+    place = _place(device)
     wanted = [*numbers, *([WEIGHTED] if weighted else [])]
     real = _train(features, task, wanted, config, place, on_epochs)
     shuffled = task.shuffled(CONTROL_SEED)
@@ -66,6 +66,12 @@ def epochs_of(
     """Return how many epochs of single probes a study has at most, for a progress bar."""
     probes = len(task.folds) * len(config.seeds) * (layers * (1 + control) + weighted)
     return probes * config.max_epochs
+
+
+def _place(device: torch.device | str) -> torch.device:
+    # Apple's GPUs have no double precision, in which losses and statistics are summed up.
+    wanted = torch.device(device)
+    return torch.device("cpu") if wanted.type == "mps" else wanted
 
 
 def _checked_layers(

@@ -96,6 +96,12 @@ def test_the_same_call_gives_the_same_numbers() -> None:
     assert replace(one, seconds=0) == replace(two, seconds=0)
 
 
+def test_where_there_is_no_double_precision_the_processor_trains() -> None:
+    task, config = toy_task(), replace(QUICK, max_epochs=1)
+    found = probe_study(features_for(task), task, config, layers=[0], weighted=False, device="mps")
+    assert len(found.runs) == 12
+
+
 def test_bad_input_is_refused() -> None:
     task = toy_task()
     features = features_for(task)
