@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from sercl.errors import OutputError
 
@@ -30,14 +31,30 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_text(path: Path | str, text: str) -> None:
-    r"""Write `text` to `path` as UTF-8 with "\n" line ends, whole or not at all.
+@contextmanager
+def open_text(path: Path | str) -> Iterator[TextIO]:
+    r"""Yield a text file, UTF-8 with line ends as they are written; it takes the place of `path` as a whole.
+
+    What is no text, a byte of a file name that is not UTF-8, becomes an escape such as "\udce9".
 
     Raises:
         OutputError: Where the place cannot be written.
     """
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+    with (
+        atomic_path(path) as temporary,
+        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+    ):
+        yield file
+
+
+def write_text(path: Path | str, text: str) -> None:
+    r"""Write `text` to `path` as `open_text` does, whole or not at all.
+
+    Raises:
+        OutputError: Where the place cannot be written.
+    """
+    with open_text(path) as file:
+        file.write(text)
 
 
 def _temporary_beside(target: Path) -> Path:

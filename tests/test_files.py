@@ -1,3 +1,4 @@
+import json
 import os
 import stat
 from pathlib import Path
@@ -31,6 +32,18 @@ def test_an_error_keeps_the_old_file_and_leaves_nothing_behind(tmp_path: Path) -
         write_half(target)
     assert target.read_text() == "old\n"
     assert [item.name for item in tmp_path.iterdir()] == ["table.csv"]
+
+
+def test_bytes_of_names_that_are_no_text_become_escapes(tmp_path: Path) -> None:
+    name = "caf\udce9 ä"  # as Python has a name in latin-1
+    write_text(tmp_path / "a.json", json.dumps([name], ensure_ascii=False))
+    assert (tmp_path / "a.json").read_bytes() == b'["caf\\udce9 \xc3\xa4"]'
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == [name]
+
+
+def test_line_ends_are_kept(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.txt", "one\r\ntwo\nthree\r")
+    assert (tmp_path / "a.txt").read_bytes() == b"one\r\ntwo\nthree\r"
 
 
 def test_the_file_is_readable_as_the_umask_says(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Audio files: facts and samples, through libsndfile (wav, flac, ogg, mp3 and others). No torch here."""
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -82,7 +83,7 @@ def opened(path: Path | str) -> Iterator[soundfile.SoundFile]:
     if Path(path).stat().st_size == 0:
         raise AudioError(path, "the file is empty (0 bytes); restore it from the corpus archive", "empty")
     with _decoding(path):
-        file = soundfile.SoundFile(path)
+        file = soundfile.SoundFile(_native(path))
     with file:
         _check_header(file)
         yield file
@@ -91,7 +92,7 @@ def opened(path: Path | str) -> Iterator[soundfile.SoundFile]:
 def read_opened(file: soundfile.SoundFile, start: float | None = None, end: float | None = None) -> Samples:
     """Decode a stretch of an opened file to mono; arguments, result and errors as in `read`."""
     first, last = _bounds(file, start, end)
-    with _decoding(file.name):
+    with _decoding(_path(file)):
         file.seek(first)
         samples = file.read(last - first, dtype="float32", always_2d=True)
     _check_samples(file, samples, last - first)
@@ -105,7 +106,7 @@ def read_block(file: soundfile.SoundFile, size: int) -> Samples:
         AudioError: The file is corrupt or cut short, or a sample is NaN or infinite.
     """
     announced = min(size, file.frames - file.tell())
-    with _decoding(file.name):
+    with _decoding(_path(file)):
         samples = file.read(announced, dtype="float32", always_2d=True)
     # The header of a lossy file may promise a few samples more than there are.
     if len(samples) or announced > TOLERANCE * file.samplerate:
@@ -116,6 +117,20 @@ def read_block(file: soundfile.SoundFile, size: int) -> Samples:
 def _mono(samples: Samples) -> Samples:
     mono: Samples = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
     return mono
+
+
+def _native(path: Path | str) -> str | bytes:
+    """Return a path as soundfile takes it: as bytes where it is no text, as out of an old archive."""
+    name = str(path)
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(name)
+    return name
+
+
+def _path(file: soundfile.SoundFile) -> str:
+    return os.fsdecode(file.name)
 
 
 @contextmanager
@@ -129,22 +144,24 @@ def _decoding(path: Path | str) -> Iterator[None]:
 
 def _check_header(file: soundfile.SoundFile) -> None:
     if file.frames == 0:
-        raise AudioError(file.name, "holds no samples (0 frames); it is empty or cut short", "empty")
+        raise AudioError(_path(file), "holds no samples (0 frames); it is empty or cut short", "empty")
     # libsndfile shortens a wav that was cut off without an error; only its log keeps the announced size.
     if found := _SHORTENED_DATA.search(file.extra_info):
         announced, present = int(found[1]), int(found[2])
         missing = file.frames * (announced / present - 1) / file.samplerate
         if announced < _LARGEST_DECLARED and missing > TOLERANCE:
-            raise AudioError(file.name, f"cut short: {missing:.2f} s of audio are missing; restore the file")
+            raise AudioError(
+                _path(file), f"cut short: {missing:.2f} s of audio are missing; restore the file"
+            )
 
 
 def _check_samples(file: soundfile.SoundFile, samples: Samples, announced: int) -> None:
     if len(samples) == 0 or len(samples) < announced - TOLERANCE * file.samplerate:
         message = f"cut short: {announced} samples announced, {len(samples)} decoded; restore the file"
-        raise AudioError(file.name, message)
+        raise AudioError(_path(file), message)
     if not np.isfinite(samples).all():
         count = int(np.sum(~np.isfinite(samples).all(axis=1)))
-        raise AudioError(file.name, f"{count} of {len(samples)} samples are NaN or infinite", "nan")
+        raise AudioError(_path(file), f"{count} of {len(samples)} samples are NaN or infinite", "nan")
 
 
 def _bounds(file: soundfile.SoundFile, start: float | None, end: float | None) -> tuple[int, int]:
@@ -152,8 +169,8 @@ def _bounds(file: soundfile.SoundFile, start: float | None, end: float | None) -
     begin, stop = 0.0 if start is None else start, seconds if end is None else end
     if not (0 <= begin < seconds and stop <= seconds + TOLERANCE):
         stretch = f"the stretch from {begin:g} s to {stop:g} s"
-        raise AudioError(file.name, f"{stretch} lies outside of the file, which is {seconds:.3f} s long")
+        raise AudioError(_path(file), f"{stretch} lies outside of the file, which is {seconds:.3f} s long")
     first, last = round(begin * rate), min(round(stop * rate), file.frames)
     if first >= last:
-        raise AudioError(file.name, f"the stretch from {begin:g} s to {stop:g} s holds no samples", "empty")
+        raise AudioError(_path(file), f"the stretch from {begin:g} s to {stop:g} s holds no samples", "empty")
     return first, last

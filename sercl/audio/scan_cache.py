@@ -91,4 +91,6 @@ def _identity(clip: Clip) -> Identity | None:
     except OSError:
         return None
     start, end = (_WHOLE if bound is None else bound for bound in (clip.start, clip.end))
-    return str(clip.path), start, end, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+    # The database takes text alone, and a name may hold bytes that are none.
+    name = str(clip.path).encode("utf-8", "backslashreplace").decode()
+    return name, start, end, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino

@@ -24,7 +24,7 @@ from sercl.audio.files import Samples
 from sercl.audio.prosody import BETWEEN_SPEAKERS, EMOTION_PROSODY, Prosody, color, draw, express
 from sercl.audio.sentences import SENTENCES
 from sercl.errors import UnknownNameError, UsageError
-from sercl.files import atomic_path
+from sercl.files import atomic_path, open_text
 
 RATE = 16_000
 """Sampling rate of the corpus, Hz."""
@@ -175,7 +175,7 @@ def _record(root: Path, speaker: DemoSpeaker, sentences: int, seed: int) -> Iter
 
 
 def _write_manifest(path: Path, rows: Sequence[DemoUtterance]) -> None:
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+    with open_text(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         writer.writerows([getattr(row, column) for column in COLUMNS] for row in rows)

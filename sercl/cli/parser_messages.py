@@ -145,6 +145,13 @@ def _no_value(complaint: Complaint, found: re.Match[str]) -> UsageError:
     return UsageError(f"{found[1].split('/')[-1]} needs a value. {complaint.hint}")
 
 
+def _no_text(complaint: Complaint, found: re.Match[str]) -> UsageError:
+    return UsageError(
+        f"{_prefix(complaint)}a name holds bytes that are no UTF-8 text, which options cannot take. Rename "
+        "the file or folder, or give one above it."
+    )
+
+
 def _bad_value(complaint: Complaint, found: re.Match[str]) -> UsageError:
     leaves = re.findall(r"^( *-? ?)Expected an? (.+?)(?=\. Got value|$)", complaint.text, flags=re.MULTILINE)
     depth = max(
@@ -158,6 +165,7 @@ def _bad_value(complaint: Complaint, found: re.Match[str]) -> UsageError:
 
 _ANSWERS: Sequence[tuple[str, Callable[[Complaint, re.Match[str]], UsageError]]] = (
     (r"Importing '([^']+)' is not allowed", _denied),
+    (r"codec can't encode character '\\udc\w\w'.*surrogates not allowed", _no_text),
     (r"Option '([^']+)' is not accepted", _unknown_option),
     (r"Group '([^']+)' does not accept option '([^']+)'", _unknown_option),
     (r"unrecognized arguments: (\S+)", _unrecognized),

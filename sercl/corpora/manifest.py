@@ -61,7 +61,8 @@ def write_manifest(utterances: Iterable[Utterance], path: Path | str) -> None:
         path: CSV, TSV, JSONL or Parquet file, told by its suffix.
 
     Raises:
-        ManifestError: For an id that stands twice, or an extra that has the name of a column.
+        ManifestError: For an id that stands twice, an extra that has the name of a column, or a file name
+            that is no UTF-8 text.
         OutputError: Where the place cannot be written.
         UnknownNameError: For a suffix that is not known.
     """
@@ -152,9 +153,25 @@ def _check_writable(path: Path, utterances: Sequence[Utterance], extras: Sequenc
     twice = [name for name, count in Counter(item.id for item in utterances).items() if count > 1]
     if twice:
         raise ManifestError(path, None, f"two utterances have the id {twice[0]!r}. Ids must not repeat.")
+    odd = [item.path for item in utterances if not _is_text(str(item.path))]
+    if odd:
+        raise ManifestError(
+            path,
+            None,
+            f"{len(odd)} file names are no UTF-8 text, which a manifest cannot hold; the first is "
+            f"{str(odd[0])!a}. Rename them: convmv -r -f latin1 -t utf8 --notest FOLDER.",
+        )
     for name in extras:
         if name.lower() in COLUMNS or name != name.strip() or not name:
             raise ManifestError(path, None, f"the extra {name!r} cannot be a column name. Rename it.")
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _cells(utterance: Utterance, folder: Path, *, segments_as_text: bool) -> dict[str, object]:

@@ -15,7 +15,7 @@ from sercl.corpora.labels import label_scheme
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.data.datamodules.settings import ROLES, SETTINGS, plans_for
 from sercl.errors import UnknownNameError, UsageError
-from sercl.files import atomic_path, write_text
+from sercl.files import open_text, write_text
 from sercl.studies.probing.config import ProbeOptions
 from sercl.studies.probing.results import ProbeResults, Row
 from sercl.studies.probing.task import ProbeTask, probe_task
@@ -191,7 +191,7 @@ def _names(text: str) -> list[str]:
 
 def _write_rows(path: Path, rows: Sequence[Row]) -> None:
     columns = list(dict.fromkeys(column for row in rows for column in row))
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with open_text(path) as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)

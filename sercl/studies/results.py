@@ -14,7 +14,7 @@ from typing import Any
 import sercl
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.errors import SpeakerOverlapError
-from sercl.files import atomic_path, write_text
+from sercl.files import open_text, write_text
 from sercl.studies.evaluation import Evaluation, evaluate
 from sercl.studies.training import StageResult
 from sercl.tasks.classification import EmotionClassifier, Scored
@@ -156,10 +156,7 @@ def environment(seed: object) -> dict[str, Any]:
 def save(results: RunResults, scored: Sequence[Scored], data: EmotionDataModule, folder: Path) -> None:
     """Write `results.json` and `predictions.csv` into a run's folder, each whole or not at all."""
     write_text(folder / "results.json", json.dumps(results.to_dict(), indent=2, ensure_ascii=False) + "\n")
-    with (
-        atomic_path(folder / "predictions.csv") as path,
-        path.open("w", newline="", encoding="utf-8") as file,
-    ):
+    with open_text(folder / "predictions.csv") as file:
         writer = csv.writer(file)
         classes = results.scores.classes
         writer.writerow(["id", "speaker", "truth", "predicted", *classes])

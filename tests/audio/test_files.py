@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -143,6 +144,32 @@ def test_samples_that_are_no_numbers(tmp_path: Path, bad: float) -> None:
     with pytest.raises(AudioError, match="2 of 4 samples are NaN or infinite") as caught:
         read(tmp_path / "a.wav")
     assert caught.value.kind == "nan"
+
+
+@pytest.fixture
+def odd(wav: Path) -> Path:
+    """A wav in a folder whose name is latin-1, as out of an old archive."""
+    folder = Path(os.fsdecode(os.fsencode(wav.parent) + b"/Col\xe8re"))
+    try:
+        folder.mkdir()
+    except OSError:
+        pytest.skip("this system refuses such names")
+    return wav.rename(folder / wav.name)
+
+
+def test_a_name_that_is_no_text_is_read_like_any_other(odd: Path) -> None:
+    np.testing.assert_array_equal(read(odd)[0], ramp())
+    assert info(odd).rate == RATE
+
+
+def test_errors_name_a_file_whose_name_is_no_text(odd: Path) -> None:
+    with pytest.raises(AudioError, match="lies outside") as caught:
+        read(odd, 99, 100)
+    assert caught.value.path == odd
+    cut(odd, 0.5)
+    with pytest.raises(AudioError, match="cut short") as caught:
+        read(odd)
+    assert caught.value.path == odd
 
 
 @pytest.mark.shared

@@ -112,3 +112,15 @@ def test_the_rate_is_part_of_the_digest(tmp_path):
         soundfile.write(tmp_path / f"{rate}.wav", samples, rate, subtype="FLOAT")
     report = scan([Clip(tmp_path / f"{rate}.wav") for rate in (8000, 16000)])
     assert report.digests[0] != report.digests[1]
+
+
+def test_a_name_that_is_no_text_is_remembered_like_any_other(tmp_path, cache, decoded):
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.wav"))
+    try:
+        path.touch()
+    except OSError:
+        pytest.skip("this system refuses such names")
+    clips = [write(tmp_path / "a.wav")]
+    clips.append(Clip(clips[0].path.rename(path)))
+    assert scan(clips[1:], memory=cache).seconds == scan(clips[1:], memory=cache).seconds == [1.0]
+    assert decoded == [path]

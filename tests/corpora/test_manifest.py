@@ -220,6 +220,13 @@ def test_what_could_not_be_read_back_is_refused(folder: Path) -> None:
     assert not (folder / "out.csv").exists()
 
 
+def test_a_file_name_that_is_no_text_is_refused(folder: Path) -> None:
+    item = Utterance("a", folder / "caf\udce9.wav", "sad", "mine")
+    with pytest.raises(ManifestError, match=r"1 file names are no UTF-8 text.*caf\\udce9\.wav'\. Rename"):
+        write_manifest([item], folder / "out.csv")
+    assert not (folder / "out.csv").exists()
+
+
 def test_an_unwritable_place_is_an_output_error(folder: Path) -> None:
     (folder / "file").touch()
     with pytest.raises(OutputError, match="cannot be written"):

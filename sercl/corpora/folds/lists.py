@@ -16,7 +16,7 @@ from sercl.corpora.folds.draft import Draft
 from sercl.corpora.folds.fold import PARTS, Fold
 from sercl.corpora.labels import LabelScheme
 from sercl.errors import FoldError, ManifestError, UnknownNameError
-from sercl.files import atomic_path
+from sercl.files import open_text
 
 COLUMNS = ("file", "answer")
 STUDY_FOLDERS = {"train": "train", "validation": "eval", "test": "test"}
@@ -93,7 +93,7 @@ def save_fold(fold: Fold, folder: Path) -> list[Path]:
     paths = {part: folder / f"{part}.csv" for part in PARTS}
     for part, path in paths.items():
         rows = ((list_name(utterance), _answer(utterance, fold.labels)) for utterance in fold.parts[part])
-        with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        with open_text(path) as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(COLUMNS)
             writer.writerows(rows)
