@@ -262,7 +262,7 @@ def test_an_encoder_of_the_hub_without_network(name, emodb, fit, checkpoint, tmp
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda stored: stored["sercl"].update(format=2, version="9.9"), "format 2 of sercl 9.9"),
+        (lambda stored: stored["sercl"].update(format=99, version="9.9"), "format 99 of sercl 9.9"),
         (lambda stored: stored["hyper_parameters"].update(prompt="x"), "written by sercl"),
         (lambda stored: stored["hyper_parameters"]["adapters"].update(ia3={}), "option that this sercl does"),
         (lambda stored: stored["sercl"].update(task="diarization"), "holds a model for diarization"),
