@@ -119,14 +119,13 @@ def _mono(samples: Samples) -> Samples:
     return mono
 
 
-def _native(path: Path | str) -> str | bytes:
+def _native(path: Path | str) -> Path | str | bytes:
     """Return a path as soundfile takes it: as bytes where it is no text, as out of an old archive."""
-    name = str(path)
     try:
-        name.encode()
+        str(path).encode()
     except UnicodeEncodeError:
-        return os.fsencode(name)
-    return name
+        return os.fsencode(path)
+    return path
 
 
 def _path(file: soundfile.SoundFile) -> str:
