@@ -92,10 +92,11 @@ class ScanReport:
     faults: list[Fault]
 
     def duplicates(self) -> list[list[int]]:
-        """Return the groups (of two and more) of clip indices that hold the same samples."""
+        """Return the groups (of two and more) of clip indices that hold the same samples, silence aside."""
+        silent = {fault.clip_index for fault in self.faults if fault.kind == "silent"}
         groups: dict[str, list[int]] = defaultdict(list)
         for index, digest in enumerate(self.digests):
-            if digest is not None:
+            if digest is not None and index not in silent:
                 groups[digest].append(index)
         return [group for group in groups.values() if len(group) > 1]
 

@@ -91,6 +91,11 @@ def test_duplicates_are_found_by_their_samples(tmp_path: Path) -> None:
     assert scan(clips).duplicates() == [[0, 2]]
 
 
+def test_silence_is_no_duplicate_of_silence(tmp_path: Path) -> None:
+    clips = [write(tmp_path / f"{i}.wav", np.zeros(RATE)) for i in range(2)]
+    assert scan(clips).duplicates() == []
+
+
 def test_progress_adds_up_to_the_number_of_clips(tmp_path: Path) -> None:
     clips = [write(tmp_path / f"{i}.wav", noise(0.2)) for i in range(5)] + [Clip(tmp_path / "gone.wav")]
     steps: list[int] = []
