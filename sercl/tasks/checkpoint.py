@@ -15,8 +15,8 @@ from sercl.models.encoders import Encoder
 FORMAT = 2
 """Raised when a checkpoint of an older sercl could no longer be read as it was meant."""
 
-COMMANDS = {"classification": "predict", "diarization": "diarize"}
-"""Task -> the command that asks its checkpoints."""
+USES = {"classification": "`sercl predict`", "diarization": "`sercl.diarize(checkpoint)` in Python"}
+"""Task -> what asks its checkpoints."""
 
 
 def describe(encoder: Encoder, description: dict[str, Any], full: bool) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def check_task(about: dict[str, Any], wanted: str, where: str | Path) -> None:
     """Raise `CheckpointError` unless a checkpoint is of the task `wanted`; the message names its command."""
     task = about.get("task")
     if task != wanted:
-        use = f" Ask it with `sercl {COMMANDS[task]}`." if task in COMMANDS else ""
+        use = f" Ask it with {USES[task]}." if task in USES else ""
         raise CheckpointError(f"{where}: holds a model for {task}, not for {wanted}.{use}")
 
 
