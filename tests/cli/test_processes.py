@@ -2,6 +2,7 @@ import csv
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -36,5 +37,10 @@ def test_two_processes_train_one_model_on_the_same_data(fit_words, tmp_path, ada
         torch.testing.assert_close(double[name], value, rtol=1e-4, atol=1e-5, msg=name)
     tables = [list(csv.DictReader((folder / "predictions.csv").open())) for folder in (one, two)]
     assert [row["id"] for row in tables[0]] == [row["id"] for row in tables[1]]
+    # Every test utterance is there once, though each process has judged a part of them.
+    with (two / "folds" / "test.csv").open() as listed:
+        expected = sorted(Path(row["file"]).stem for row in csv.DictReader(listed))
+    assert [row["id"] for row in tables[1]] == expected
+    assert list(two.rglob("results.json")) == [two / "results.json"]
     command = json.loads((two / "results.json").read_text())["environment"]["command"]
     assert command.startswith("sercl fit --data EmoDB")
