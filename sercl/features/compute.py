@@ -69,8 +69,8 @@ def _run(extraction: Extraction, trainer: L.Trainer) -> None:
     try:
         with closing(extraction):
             trainer.predict(extraction, return_predictions=False)
-    except SystemExit:
-        if trainer.interrupted:  # what Lightning makes of Ctrl-C
+    except SystemExit as stop:
+        if isinstance(stop.__context__, KeyboardInterrupt):  # what Lightning makes of Ctrl-C, unlike SIGTERM
             raise KeyboardInterrupt from None
         raise
     found = _gathered(extraction.not_finite)  # also: wait until the others have stored theirs

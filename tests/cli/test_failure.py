@@ -12,6 +12,7 @@ from sercl.cli import console
 from sercl.cli.failure import BROKEN_PIPE, describe, report
 from sercl.cli.main import main
 from sercl.errors import CorpusError, UsageError
+from sercl.features.extraction import Extraction
 from sercl.tasks.classification import EmotionClassifier
 
 
@@ -28,14 +29,18 @@ def in_worker(kind, text):
         (SIGTERMException, 143, "error: stopped by SIGTERM, as the system or a job scheduler sends it.\n"),
     ],
 )
-def test_training_that_is_stopped_says_so_and_does_not_look_done(
-    fit_words, tmp_path, capsys, monkeypatch, stop, code, said
+@pytest.mark.parametrize(
+    ("place", "step"), [(EmotionClassifier, "training_step"), (Extraction, "predict_step")]
+)
+def test_work_that_is_stopped_says_so_and_does_not_look_done(
+    fit_words, tmp_path, capsys, monkeypatch, stop, code, said, place, step
 ):
     def stopped(task, batch, index):
         raise stop
 
     before = signal.getsignal(signal.SIGINT)
-    monkeypatch.setattr(EmotionClassifier, "training_step", stopped)
+    monkeypatch.setattr(place, step, stopped)
+    fit_words = [*fit_words, "--features.dir", str(tmp_path / "features")]
     try:
         assert main([*fit_words, "--out", str(tmp_path / "run")]) == code
     finally:
