@@ -1,4 +1,4 @@
-"""Progress of the check of the audio: one bar per part of the data."""
+"""Progress of the check of the audio and of the encoder's pass over it: one bar per job."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager

@@ -179,7 +179,7 @@ def _describe_encoder(cli: "Cli") -> dict[str, Any]:
 
 
 def show(probe: "LayerProbe", folder: Path, as_json: bool) -> None:
-    """Draw the figure, print the tables, and say how to use the best layer."""
+    """Draw the figure and print the tables, which say how to use the best layer for emotion."""
     from sercl.reports.probing import probe_table
     from sercl.reports.probing_figure import probe_figure
 
@@ -191,7 +191,4 @@ def show(probe: "LayerProbe", folder: Path, as_json: bool) -> None:
         return
     for result in probe.results:
         stdout.print("", probe_table(result))
-    stdout.print(f"\nFigure and tables are in {folder}. Use the best layer with:", soft_wrap=True)
-    stdout.print(
-        f"  {probe.results[0].fit_option}    # in YAML, or: --model.layer {probe.results[0].best_layer}"
-    )
+    stdout.print(f"\nFigure and tables are in {folder}: layers.png, layers.csv", soft_wrap=True)
