@@ -6,7 +6,6 @@ from types import MappingProxyType
 
 from sercl.audio.augment import Augment, AugmentConfig
 from sercl.corpora.folds import Fold
-from sercl.corpora.folds.draw import listed
 from sercl.data.clips.config import ClipConfig
 from sercl.data.clips.dataset import ClipDataset, ClipSource
 from sercl.data.clips.lists import load_clips, save_clips
@@ -18,6 +17,7 @@ from sercl.data.config import LoaderConfig
 from sercl.data.datamodules.base import EmotionDataModule, Loader
 from sercl.data.datamodules.clip_report import clip_notes, merged_report
 from sercl.data.datamodules.corpus import PARTS, CorpusDataModule
+from sercl.data.datamodules.joint_folds import joint_fold_count, set_joint_fold
 from sercl.data.datamodules.overlap import check_apart
 from sercl.data.problems import Checked
 from sercl.data.report import DataReport
@@ -105,10 +105,7 @@ class Diarization(EmotionDataModule):
         Raises:
             UsageError: If several corpora have several, and not equally many.
         """
-        counts = {corpus.corpus: corpus.fold_count for corpus in self.corpora}
-        if len({count for count in counts.values() if count > 1}) > 1:
-            raise UsageError(f"folds go together, but there are {listed(counts)}. Give all the same number.")
-        return max(counts.values())
+        return joint_fold_count(self.corpora, "folds", "Give all the same number.")
 
     def set_fold(self, index: int) -> None:
         """Cut another fold of every corpus and plan its clips; speech found before is not searched again.
@@ -120,10 +117,7 @@ class Diarization(EmotionDataModule):
             UsageError: If there is no such fold.
             FoldError: As `setup`.
         """
-        if not 0 <= index < self.fold_count:
-            raise UsageError(f"there is no fold {index}; legal are 0 to {self.fold_count - 1}.")
-        for corpus in self.corpora:
-            corpus.set_fold(min(index, corpus.fold_count - 1))
+        set_joint_fold(self.corpora, index, self.fold_count)
         self._build_sources()
 
     @property

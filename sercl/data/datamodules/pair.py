@@ -3,9 +3,9 @@ from collections.abc import Mapping, Sequence
 
 from sercl.corpora.base import Utterance
 from sercl.corpora.folds import Fold
-from sercl.corpora.folds.draw import listed
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.data.datamodules.corpus import PARTS, CorpusDataModule
+from sercl.data.datamodules.joint_folds import joint_fold_count, set_joint_fold
 from sercl.data.datamodules.overlap import check_clips, check_ids, check_speakers
 from sercl.data.datamodules.pair_report import report_pair
 from sercl.data.datamodules.settings import ROLES, Plan, plans_for
@@ -126,14 +126,8 @@ class LanguagePair(EmotionDataModule):
         Raises:
             UsageError: If both corpora have several, and not equally many.
         """
-        counts = {corpus.corpus: corpus.fold_count for corpus in self.corpora_in_use.values()}
-        several = {count for count in counts.values() if count > 1}
-        if len(several) > 1:
-            raise UsageError(
-                f"folds of a pair go together, but there are {listed(counts)}. Give both the same number "
-                "(--data.source.folds.count, --data.target.folds.count)."
-            )
-        return max(counts.values())
+        advice = "Give both the same number (--data.source.folds.count, --data.target.folds.count)."
+        return joint_fold_count(self.corpora_in_use.values(), "folds of a pair", advice)
 
     def set_fold(self, index: int) -> None:
         """Cut another fold of both corpora; one with a single fold keeps it.
@@ -145,10 +139,7 @@ class LanguagePair(EmotionDataModule):
             UsageError: If there is no such fold.
             FoldError: As `setup`.
         """
-        if not 0 <= index < self.fold_count:
-            raise UsageError(f"there is no fold {index}; legal are 0 to {self.fold_count - 1}.")
-        for corpus in self.corpora_in_use.values():
-            corpus.set_fold(min(index, corpus.fold_count - 1))
+        set_joint_fold(self.corpora_in_use.values(), index, self.fold_count)
         self._check_overlap()
 
     @property
