@@ -11,14 +11,13 @@ from torch.nn import functional as F
 from sercl.batch import AudioBatch, FeatureBatch
 from sercl.errors import UnknownNameError, UsageError
 from sercl.models.adapters import AdapterOptions
-from sercl.models.encoders import rebuild_encoder
 from sercl.models.pooling import build_pooling
 from sercl.models.readout import Readout, check_layer
 from sercl.models.standardize import Standardizer
 from sercl.tasks.base import EncoderTask
 from sercl.tasks.candidates import CandidateScores
 from sercl.tasks.hparams import plain, revive
-from sercl.tasks.layers import default_layer, load_for_layer
+from sercl.tasks.layers import default_layer, encoder_for_layer
 from sercl.tasks.optim import OptimizerConfig
 
 CLASS_WEIGHTS = ("none", "balanced")
@@ -91,10 +90,8 @@ class EmotionClassifier(EncoderTask):
         if class_weights not in CLASS_WEIGHTS:
             raise UnknownNameError("class_weights", class_weights, CLASS_WEIGHTS)
         layer = default_layer(adapter) if layer is None else layer
-        loaded = (
-            load_for_layer(encoder, layer, last_block, revision, whisper_form, gradient_checkpointing)
-            if encoder_config is None
-            else rebuild_encoder(encoder, encoder_config, gradient_checkpointing=gradient_checkpointing)
+        loaded = encoder_for_layer(
+            encoder, layer, last_block, revision, whisper_form, gradient_checkpointing, encoder_config
         )
         super().__init__(
             encoder=loaded,

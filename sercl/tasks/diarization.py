@@ -15,7 +15,6 @@ from sercl.diarization.segments import NEUTRAL
 from sercl.errors import UnknownNameError, UsageError
 from sercl.metrics.eder import DiarizationMetrics
 from sercl.models.adapters import AdapterOptions
-from sercl.models.encoders import rebuild_encoder
 from sercl.models.frame_readout import FrameReadout
 from sercl.models.pooling import frame_mask
 from sercl.models.standardize import Standardizer
@@ -23,7 +22,7 @@ from sercl.tasks.base import EncoderTask
 from sercl.tasks.classification import CLASS_WEIGHTS
 from sercl.tasks.hparams import plain, revive
 from sercl.tasks.judged import JudgedClip, judge
-from sercl.tasks.layers import load_for_layer
+from sercl.tasks.layers import encoder_for_layer
 from sercl.tasks.optim import OptimizerConfig
 
 _STANDARDIZER_BATCHES = 50
@@ -84,10 +83,8 @@ class EmotionDiarizer(EncoderTask):
         if class_weights not in CLASS_WEIGHTS:
             raise UnknownNameError("class_weights", class_weights, CLASS_WEIGHTS)
         layer = default_frame_layer(adapter) if layer is None else layer
-        loaded = (
-            load_for_layer(encoder, layer, last_block, revision, whisper_form, gradient_checkpointing)
-            if encoder_config is None
-            else rebuild_encoder(encoder, encoder_config, gradient_checkpointing=gradient_checkpointing)
+        loaded = encoder_for_layer(
+            encoder, layer, last_block, revision, whisper_form, gradient_checkpointing, encoder_config
         )
         super().__init__(
             encoder=loaded,
