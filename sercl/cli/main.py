@@ -25,10 +25,10 @@ def main(argv: list[str] | None = None) -> int:
         argv: Words after "sercl"; those of the process by default.
     """
     words, debug = _take_debug(sys.argv[1:] if argv is None else argv)
-    _let_odd_names_through(sys.stdout)
     try:
-        code = dispatch(words)
-        sys.stdout.flush()
+        with _letting_odd_names_through(sys.stdout):
+            code = dispatch(words)
+            sys.stdout.flush()
     except BaseException as error:
         return report(error, debug)
     return code
@@ -71,11 +71,19 @@ def _take_debug(argv: list[str]) -> tuple[list[str], bool]:
     return words + argv[end:], len(words) < end
 
 
-def _let_odd_names_through(stream: TextIO) -> None:
-    """Print file names that are no legal text instead of failing at them."""
-    if isinstance(stream, io.TextIOWrapper):
-        is_unicode = stream.encoding.lower().replace("-", "") == "utf8"
-        stream.reconfigure(errors="surrogateescape" if is_unicode else "backslashreplace")
+@contextmanager
+def _letting_odd_names_through(stream: TextIO) -> Iterator[None]:
+    """Print file names that are no legal text instead of failing at them; the stream is given back as it was."""
+    if not isinstance(stream, io.TextIOWrapper):
+        yield
+        return
+    before = stream.errors
+    is_unicode = stream.encoding.lower().replace("-", "") == "utf8"
+    stream.reconfigure(errors="surrogateescape" if is_unicode else "backslashreplace")
+    try:
+        yield
+    finally:
+        stream.reconfigure(errors=before)
 
 
 def _print_front_page() -> None:

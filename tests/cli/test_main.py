@@ -153,3 +153,21 @@ def test_every_command_has_its_function() -> None:
         tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
         functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
         assert function in functions, f"{name}: {command.target} is missing"
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_standard_output_is_given_back_as_it_was(
+    fails: bool, install: Install, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    inside = []
+
+    def command() -> None:
+        inside.append(sys.stdout.errors)
+        if fails:
+            raise UsageError("no")
+
+    install(command)
+    with (tmp_path / "out").open("w", encoding="utf-8", errors="strict") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert main(["probe"]) == (2 if fails else 0)
+        assert (inside, stream.errors) == (["surrogateescape"], "strict")

@@ -13,14 +13,10 @@ import soundfile
 from sercl.cli.main import main
 from sercl.testing.corpora import tone
 
+# Bytes that are no text go to the terminal as they are, which only a binary capture can take.
+pytestmark = pytest.mark.usefixtures("capfdbinary")
+
 ODD = ["two words.wav", "'quoted', \"twice\".wav", "声音 ä.wav", "-dash.wav", "take[1].wav", "[red]x.wav"]
-
-
-@pytest.fixture(autouse=True)
-def taken_as_bytes(capfdbinary):
-    """Bytes that are no text go to the terminal as they are: no report of a test could hold them."""
-    yield
-    capfdbinary.readouterr()
 
 
 @pytest.fixture
