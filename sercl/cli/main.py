@@ -73,7 +73,7 @@ def _take_debug(argv: list[str]) -> tuple[list[str], bool]:
 
 @contextmanager
 def _letting_odd_names_through(stream: TextIO) -> Iterator[None]:
-    """Print file names that are no legal text instead of failing at them; the stream is given back as it was."""
+    """Print file names that are no legal text instead of failing at them, while the block runs."""
     if not isinstance(stream, io.TextIOWrapper):
         yield
         return
