@@ -1,4 +1,4 @@
-"""Train a classifier stage by stage, then judge it on the test part; returns data and prints nothing."""
+"""Train a task stage by stage, then judge it on the test part; returns data and prints nothing."""
 
 import json
 import time
@@ -19,6 +19,7 @@ from sercl.features.config import FeatureConfig
 from sercl.features.extraction import Progress
 from sercl.files import write_text
 from sercl.tasks import checkpoint as checkpoints
+from sercl.tasks.base import EncoderTask
 from sercl.tasks.classification import EmotionClassifier, Scored
 
 TrainerFactory = Callable[[str, Path], L.Trainer]
@@ -97,7 +98,7 @@ def extract_features(
 
 
 def train(
-    task: EmotionClassifier, data: EmotionDataModule, trainer_for: TrainerFactory, folder: Path, resume: bool
+    task: EncoderTask, data: EmotionDataModule, trainer_for: TrainerFactory, folder: Path, resume: bool
 ) -> list[StageResult]:
     """Train every stage of the data module, leaving the task with the weights of the last stage's best epoch.
 
@@ -119,7 +120,7 @@ def train(
     return results
 
 
-def load_weights(task: EmotionClassifier, path: Path) -> None:
+def load_weights(task: EncoderTask, path: Path) -> None:
     """Load a checkpoint's weights into a task that was built the same way."""
     stored = checkpoints.read(path)
     task.on_load_checkpoint(stored)
@@ -137,7 +138,7 @@ def score(
 
 
 def _run_stage(
-    task: EmotionClassifier,
+    task: EncoderTask,
     data: EmotionDataModule,
     trainer_for: TrainerFactory,
     stage: str,
