@@ -99,7 +99,7 @@ def _draw_recording(axes: "Axes", item: Picture) -> None:
         _draw_track(axes, segments, height, item)
     for start, end in item.pauses:
         axes.axvspan(start, end, ymin=0, ymax=1, facecolor="none", edgecolor=_GRID, hatch="////", linewidth=0)
-    axes.set_title(item.name, loc="left", fontsize=9.5, fontweight="semibold", pad=4)
+    axes.set_title(item.name, loc="left", fontsize=9.5, fontweight="bold", pad=4)
     axes.set_xlim(0, item.duration)
     axes.set_ylim(-1.3 - 0.5 * len(item.tracks), 1.05)
     _tidy(axes, ticks if len(ticks) > 1 else [])

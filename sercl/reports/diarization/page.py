@@ -148,5 +148,6 @@ def _ticks(duration: float) -> list[tuple[float, str]]:
     """Return (place in %, label) of at most a dozen round times."""
     steps = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
     step = next((step for step in steps if duration / step <= 10), steps[-1])
-    times = [index * step for index in range(int(duration / step + 1e-9) + 1)]
+    # The last label would be cut off at the edge.
+    times = [index * step for index in range(int(0.97 * duration / step + 1e-9) + 1)]
     return [(100 * time / duration, clock(time, 1 if step < 1 else 0)) for time in times]

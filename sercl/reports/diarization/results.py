@@ -1,7 +1,7 @@
 """Tables of diarization results for the terminal."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -11,6 +11,7 @@ from sercl.reports.results import percent
 from sercl.reports.style import table
 from sercl.studies.diarization.evaluation import DiarizationScores
 from sercl.studies.diarization.results import DiarizationResults, SystemScores
+from sercl.studies.diarization.tuning import Tuning
 from sercl.studies.evaluation import Score
 
 
@@ -41,6 +42,23 @@ def systems_table(systems: Sequence[SystemScores]) -> RenderableType:
         row += [Text(points(system.difference))] if compared else []
         grid.add_row(*row)
     return grid
+
+
+def parts_table(scores: DiarizationScores) -> RenderableType:
+    """Return the EDER of one system and its parts."""
+    numbers = ("EDER %", "95 % interval", "Missed", "False alarm", "Confusion", "Time-weighted")
+    grid = table(*numbers, numbers=numbers)
+    grid.add_row(percent(scores.eder.value), percent_interval(scores.eder), *_parts(scores))
+    return grid
+
+
+def tuning_lines(tuning: Mapping[str, Tuning]) -> list[str]:
+    """Return a line per system on what was chosen on validation data, and what it changed there."""
+    return [
+        f"Chosen for {name} on {own.recordings} validation clips, of {own.tried} settings: "
+        f"{post_text(own.post)} (EDER {percent(own.before)} to {percent(own.eder)} % there)"
+        for name, own in tuning.items()
+    ]
 
 
 def averages_table(scores: DiarizationScores) -> RenderableType:

@@ -80,11 +80,12 @@ def cell_names(item: Annotation, start: float, end: float, cells: int) -> Iterat
 def scale(duration: float, cells: int) -> str:
     """Return a line with times at the places of a row of `cells` that stand for `duration` s."""
     step = next(step for step in _steps() if duration / step * 8 <= max(cells, 8))
-    line = [" "] * (cells + 8)
+    line = [" "] * cells
     for index in range(int(duration / step + 1e-9) + 1):
         mark = f"{index * step:g} s" if index * step < 60 else clock(index * step)
-        place = round(index * step / (duration or 1.0) * cells)
-        line[place : place + len(mark)] = mark
+        place = min(round(index * step / (duration or 1.0) * cells), cells - len(mark))
+        if place >= 0 and not "".join(line[max(0, place - 1) : place + len(mark)]).strip():
+            line[place : place + len(mark)] = mark
     return "".join(line).rstrip()
 
 

@@ -84,9 +84,11 @@ def clips_of(data: Diarization, part: str) -> Judging:
     return Judging(name, tuple(people), seconds, make, len(clips), notes=report.notes)
 
 
-def has_segments(data: CorpusDataModule) -> bool:
-    """Whether the corpus says where in its recordings an emotion is."""
-    return any(utterance.segments for utterance in data.read().utterances)
+def is_judged_whole(data: CorpusDataModule) -> bool:
+    """Whether a corpus says where in its recordings an emotion is, or is there for tests alone."""
+    utterances = data.read().utterances
+    test_only = bool(utterances) and all(utterance.split == "test" for utterance in utterances)
+    return test_only or any(utterance.segments for utterance in utterances)
 
 
 def recordings_of(
