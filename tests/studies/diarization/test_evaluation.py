@@ -64,7 +64,7 @@ def test_scores_are_those_of_the_metric(rows):
         metrics.update(item.reference, item.hypothesis, item.duration)
     expected, found = metrics.compute(), evaluate(items, CLASSES)
     for name in ("eder", "missed", "false_alarm", "confusion", "eder_time", "uar", "boundary_error"):
-        value = torch.tensor(getattr(found, name).value)
+        value = torch.tensor(getattr(found, name).value, dtype=torch.float64)
         assert torch.allclose(value, expected[name].double(), atol=1e-4, equal_nan=True), name
     for row in found.by_emotion:
         own = torch.tensor(row.eder.value)
