@@ -67,7 +67,7 @@ def test_scores_are_those_of_the_metric(rows):
         value = torch.tensor(getattr(found, name).value, dtype=torch.float64)
         assert torch.allclose(value, expected[name].double(), atol=1e-4, equal_nan=True), name
     for row in found.by_emotion:
-        own = torch.tensor(row.eder.value)
+        own = torch.tensor(row.eder.value, dtype=torch.float64)
         assert torch.allclose(own, expected[f"eder/{row.name}"].double(), atol=1e-4, equal_nan=True)
 
 
