@@ -54,6 +54,13 @@ BENCHMARKS = (
     Benchmark("startup.py", "seconds until a help page is there"),
     Benchmark("feature_store.py", "memory and time of the feature store, 10 thousand and 1 million rows"),
     Benchmark("probe_training.py", "seconds to train the probes of a study, stacked and one after the other"),
+    Benchmark("extraction.py", "rate of extraction, from files to the feature store"),
+    Benchmark(
+        "probe_study.py",
+        "seconds of a layer probe on 72 clips, cold and once more",
+        needs=("emodb",),
+        words=("--emodb", "{emodb}"),
+    ),
     on_every_fold("EmoDB", "emodb"),
     on_every_fold("RAVDESS", "ravdess"),
 )
