@@ -55,12 +55,10 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=["fp32", "bf16"])
     parser.add_argument("--compile", action="store_true", help="compile blocks and convolutions")
     parser.add_argument("--threads", type=int, default=0, help="processor threads; 0 leaves that to torch")
-    parser.add_argument("--workers", type=int, default=1, help="processes that decode audio")
-    parser.add_argument(
-        "--batches", type=float, nargs="+", default=[4, 8, 16, 32], help="s of audio in a batch"
-    )
-    parser.add_argument("--clips", type=int, default=24, help="clips of 1 to 8 s in one pass")
-    parser.add_argument("--repeats", type=int, default=5, help="passes of each kind")
+    parser.add_argument("--workers", type=int, help="processes that decode audio; what suits the device")
+    parser.add_argument("--batches", type=float, nargs="+", default=[8, 16], help="s of audio in a batch")
+    parser.add_argument("--clips", type=int, default=48, help="clips of 1 to 8 s in one pass")
+    parser.add_argument("--repeats", type=int, default=3, help="passes of each kind")
     parser.add_argument("--peak", type=float, help="TFLOP/s to compare with, in place of a matrix product")
     parser.add_argument("--forward-only", action="store_true", help="leave the store out")
     parser.add_argument("--out", type=Path, help="JSON file to write")

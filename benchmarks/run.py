@@ -60,6 +60,13 @@ BENCHMARKS = (
         needs=("encoder",),
         words=("--encoder", "{encoder}"),
     ),
+    Benchmark("extraction.py", "rate of extraction, from files to the feature store"),
+    Benchmark(
+        "probe_study.py",
+        "seconds of a layer probe on 72 clips, cold and once more",
+        needs=("emodb",),
+        words=("--emodb", "{emodb}"),
+    ),
     on_every_fold("EmoDB", "emodb"),
     on_every_fold("RAVDESS", "ravdess"),
 )

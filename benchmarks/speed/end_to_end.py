@@ -117,7 +117,13 @@ class TimedForward:
 
 
 def measure_end_to_end(
-    encoder: Encoder, precision: str, *, clips: int, batch_seconds: float, workers: int, peak: float | None
+    encoder: Encoder,
+    precision: str,
+    *,
+    clips: int,
+    batch_seconds: float,
+    workers: int | None,
+    peak: float | None,
 ) -> EndToEnd:
     """Extract clips of 1 to 8 s into an empty store.
 
@@ -126,7 +132,7 @@ def measure_end_to_end(
         precision: A name in `PRECISIONS`.
         clips: How many.
         batch_seconds: Upper bound of a batch in padded s; 0 for the default.
-        workers: Processes that decode.
+        workers: Processes that decode; None for the default.
         peak: Operations per second to compare with, in place of the matrix product's.
     """
     device = next(encoder.parameters()).device.type

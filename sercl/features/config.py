@@ -26,7 +26,7 @@ class FeatureConfig:
             ~/.cache). Several machines may share one on a common disk.
         precision: fp32, bf16 or fp16: of the encoder's forward pass. Each has hidden states of its own.
         batch_seconds: Upper bound of a batch in s of padded audio (clips x longest clip). 0 suits the device.
-        workers: Processes that decode audio ahead; 0 decodes in the main process.
+        workers: Processes that decode audio ahead; 0 decodes in the main process, null suits the device.
 
     Raises:
         UnknownNameError: For another precision.
@@ -36,13 +36,13 @@ class FeatureConfig:
     dir: str | None = None
     precision: str = "fp32"
     batch_seconds: float = 0.0
-    workers: int = 1
+    workers: int | None = None
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
             raise UnknownNameError("features.precision", self.precision, PRECISIONS)
         for name in ("batch_seconds", "workers"):
-            if not getattr(self, name) >= 0:
+            if getattr(self, name) is not None and not getattr(self, name) >= 0:
                 raise UsageError(f"features.{name} is {getattr(self, name)}; it must be 0 or more.")
 
     @property

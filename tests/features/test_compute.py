@@ -13,6 +13,7 @@ from sercl.errors import DamagedStoreError, FeatureError, OutputError, UsageErro
 from sercl.features import writer
 from sercl.features.compute import features_of
 from sercl.features.config import FeatureConfig
+from sercl.features.extraction import default_workers
 from sercl.features.stored import StoredFeatures
 from sercl.models.encoders import Encoder, load_encoder
 from sercl.models.pooling import masked_mean, masked_mean_std
@@ -197,7 +198,10 @@ def test_batches_suit_the_device_if_nothing_is_said(encoder: Encoder, config: Fe
     data = some_audio(1)
     features_of(encoder, data, trainer(), config=config)
     assert data.options is not None
-    assert 0 < data.options[0] < 60
+    seconds, workers = data.options
+    assert 0 < seconds < 60
+    assert workers == default_workers(torch.device("cpu")) == 0
+    assert 1 <= default_workers(torch.device("cuda")) <= 4
 
 
 def test_the_loader_is_let_go(encoder: Encoder, config: FeatureConfig) -> None:
