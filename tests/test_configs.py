@@ -127,15 +127,20 @@ DIARIZE = CONFIGS / "paper" / "diarize_zed.yaml"
 def test_diarization_of_zed(tmp_path: Path, monkeypatch, capsys) -> None:
     wavlm = tiny_encoder("wavlm-stable", tmp_path / "wavlm")
     monkeypatch.setattr(source, "_from_hub", lambda hub_id, revision: wavlm)
-    ravdess = fake_corpus("RAVDESS", tmp_path / "ravdess", speakers=8, per_emotion=1)
-    text = DIARIZE.read_text().replace("root: RAVDESS", f"root: {ravdess}")
+    text = DIARIZE.read_text()
+    sizes = {"RAVDESS": 8, "ESD": 20, "IEMOCAP": 10, "JLCorpus": None}
+    for name, speakers in sizes.items():
+        root = fake_corpus(name, tmp_path / name, speakers=speakers, per_emotion=1)
+        text = text.replace(f"root: {name}", f"root: {root}")
     (tmp_path / "zed.yaml").write_text(text)
     # Tones are no speech, and shorter than a piece must be.
     tones = ["--data.clips.voice", "none", "--data.clips.min_piece", "0.05"]
     words = ["diarize", "fit", "-c", str(tmp_path / "zed.yaml"), *tones, *SHORT]
     assert main([*words, "--out", str(tmp_path / "run")]) == 0
-    hparams = json.loads((tmp_path / "run" / "results.json").read_text())["model"]["hyper_parameters"]
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    hparams = results["model"]["hyper_parameters"]
     assert (hparams["encoder"], hparams["bias"], hparams["adapter"]) == ("wavlm-large", False, "full")
+    assert all(name in results["data"]["name"] for name in sizes)
     capsys.readouterr()
     zed = fake_corpus("ZED", tmp_path / "zed", speakers=5, per_emotion=1)
     words = ["diarize", "evaluate", str(tmp_path / "run" / "best.ckpt"), "--data", "ZED"]
