@@ -128,16 +128,10 @@ def diarize_words(manifest: Path, encoder: Path, out: Path) -> list[str]:
     """Return the command line that trains what tells the emotion of every frame, on the same folds."""
     return [
         *("diarize", "fit", "--data", "Manifest", "--data.root", str(manifest), "--data.folds.count", "4"),
-        *("--model.encoder", str(encoder), "--model.whisper_form", "short", "--model.context", "conv"),
-        *(
-            "--model.optimizer.head_lr",
-            "2e-3",
-            "--data.loader.batch_size",
-            "8",
-            "--data.clips.max_seconds",
-            "9",
-        ),
-        *("--trainer.max_epochs", "6", "--trainer.accelerator", "cpu", "--overwrite", "--out", str(out)),
+        *("--model.encoder", str(encoder), "--model.whisper_form", "short", "--model.context", "gru"),
+        *("--model.class_weights", "balanced", "--model.optimizer.head_lr", "3e-3"),
+        *("--data.loader.batch_size", "8", "--data.clips.max_seconds", "9", "--trainer.max_epochs", "16"),
+        *("--trainer.accelerator", "cpu", "--overwrite", "--out", str(out)),
     ]
 
 

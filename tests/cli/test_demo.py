@@ -54,8 +54,16 @@ def test_the_demo_says_what_is_synthetic_and_shows_every_step(tmp_path, capsys):
     assert main(["demo", "--out", str(tmp_path / "demo"), "--speakers", "5", "--sentences", "2"]) == 0
     said = capsys.readouterr().out
     assert said.count("SYNTHETIC") == 2
-    for command in ("$ sercl fit", "$ sercl test", "$ sercl predict", "$ sercl layer-probe"):
+    for command in (
+        "$ sercl fit",
+        "$ sercl test",
+        "$ sercl predict",
+        "$ sercl layer-probe",
+        "$ sercl diarize",
+    ):
         assert command in said
+    assert "neutral from 0.0 s, angry from" in said
+    assert (tmp_path / "demo" / "talk.html").stat().st_size > 50_000
     for language in ("German", "Mandarin, zero-shot", "English, zero-shot"):
         assert language in said
     for picture in ("run/confusion.png", "layers/layers.png"):
