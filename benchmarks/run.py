@@ -54,6 +54,12 @@ BENCHMARKS = (
     Benchmark("startup.py", "seconds until a help page is there"),
     Benchmark("feature_store.py", "memory and time of the feature store, 10 thousand and 1 million rows"),
     Benchmark("probe_training.py", "seconds to train the probes of a study, stacked and one after the other"),
+    Benchmark(
+        "long_recording.py",
+        "memory and time of diarization, 2 minutes and 2 hours",
+        needs=("encoder",),
+        words=("--encoder", "{encoder}"),
+    ),
     Benchmark("extraction.py", "rate of extraction, from files to the feature store"),
     Benchmark(
         "probe_study.py",

@@ -50,6 +50,7 @@ def test_places_come_from_options_and_environment(run, called, monkeypatch):
     monkeypatch.setenv("SERCL_BENCH_EMODB", "corpora/emodb")
     assert run.main(["--encoder", "whisper-base", "--out", "here"]) == 0
     assert len(called) == sum("ravdess" not in item.needs for item in run.BENCHMARKS)
+    assert [str(FOLDER / "long_recording.py"), "--encoder", "whisper-base"] in called
     fit = ["--data", "EmoDB", "--data.root", "corpora/emodb", "--model.encoder", "whisper-base"]
     assert called[-1] == [str(FOLDER / "folds.py"), "--out", "here/emodb-frozen", "--", *fit]
 

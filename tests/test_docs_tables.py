@@ -121,6 +121,20 @@ def test_options_of_other_commands(heading: str) -> None:
     assert {option: real[option] for option in real if not same(table[option], real[option])} == {}
 
 
+def test_options_of_diarizers(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sercl.cli.diarize.fit import parse
+
+    monkeypatch.setattr(sys, "argv", ["sercl diarize fit", "--data", "EmoDB", "--data.root", "x"])
+    flat = vars(parse().config.as_flat())
+    real = {key.replace(".init_args.", "."): value for key, value in flat.items()}
+    text = (DOCS / "diarize.md").read_text(encoding="utf-8")
+    table = {row[0].strip("`-"): row[1].strip("`") for row in rows(text) if row[0].startswith("`--")}
+    table.pop("data.clips.patterns")  # a map: its default is said in words
+    own = {name for name in real if name.startswith(("data.clips.", "model."))} - COMMON.keys()
+    assert {name for name in own if not name.startswith("data.clips.patterns")} - table.keys() == set()
+    assert {name: real[name] for name in table if not same(table[name], real[name])} == {}
+
+
 def test_every_corpus_is_described_as_it_is_registered() -> None:
     table = {row[0]: row[1:] for row in rows((DOCS / "corpora.md").read_text(encoding="utf-8"))}
     assert {name: table.get(name) for name in CORPORA} == {

@@ -78,6 +78,14 @@ COMMANDS: Mapping[str, Command] = {
         page="sercl.cli.predict:PAGE",
         files=True,
     ),
+    "diarize": Command(
+        target="sercl.cli.diarize:main",
+        help="Say where in a recording which emotion is; also train and judge what does",
+        group=USE,
+        page="sercl.cli.diarize.pages:PAGE",
+        words=("fit", "evaluate", "score"),
+        files=True,
+    ),
     "corpus": Command(
         target="sercl.cli.corpus:main",
         help="List the known corpora, inspect one on disk, write its manifest",

@@ -21,8 +21,8 @@ PAGE = ShortPage(
     usage="sercl demo [OPTIONS]",
     summary=(
         "Speak a small corpus in three languages with espeak-ng, train a classifier on German, judge it on "
-        "speakers it has not heard and, zero-shot, on Mandarin and English, predict some files, and probe "
-        "every layer of the encoder."
+        "speakers it has not heard and, zero-shot, on Mandarin and English, predict some files, probe every "
+        "layer of the encoder, and find where in a recording the emotion is."
     ),
     options=(
         ("--out DIR", "Folder for corpus, encoder and run (demo-run); replaced at each call"),
@@ -38,6 +38,7 @@ WHAT_IT_IS = (
     "pipeline works and learns. Its scores say nothing about people's speech."
 )
 SOURCE, TARGETS = "de", ("zh", "en")
+TALK = ("neutral", "angry", "neutral", "sad")
 NAMES = {"de": "German", "zh": "Mandarin", "en": "English"}
 
 
@@ -76,6 +77,10 @@ def run(out: Path, speakers: int = 8, sentences: int = 6) -> dict[str, float]:
         uar[language] = read_uar(out / f"test-{language}")
     call(["predict", str(checkpoint), *some_files(out / "run", corpus)])
     call(probe_words(corpus / f"{SOURCE}.csv", encoder, out))
+    call(diarize_words(corpus / f"{SOURCE}.csv", encoder, out / "diarizer"))
+    talk, truth = record_talk(out, corpus)
+    call(["diarize", str(out / "diarizer" / "best.ckpt"), str(talk), "--html", str(out / "talk.html")])
+    stdout.print(f"What is in {talk}: {truth}", soft_wrap=True)
     show(uar, out, time.perf_counter() - begin)
     return uar
 
@@ -119,6 +124,23 @@ def probe_words(manifest: Path, encoder: Path, out: Path) -> list[str]:
     ]
 
 
+def diarize_words(manifest: Path, encoder: Path, out: Path) -> list[str]:
+    """Return the command line that trains what tells the emotion of every frame, on the same folds."""
+    return [
+        *("diarize", "fit", "--data", "Manifest", "--data.root", str(manifest), "--data.folds.count", "4"),
+        *("--model.encoder", str(encoder), "--model.whisper_form", "short", "--model.context", "conv"),
+        *(
+            "--model.optimizer.head_lr",
+            "2e-3",
+            "--data.loader.batch_size",
+            "8",
+            "--data.clips.max_seconds",
+            "9",
+        ),
+        *("--trainer.max_epochs", "6", "--trainer.accelerator", "cpu", "--overwrite", "--out", str(out)),
+    ]
+
+
 def call(words: list[str]) -> None:
     """Show a command line and run it as a user would."""
     from sercl.cli.main import dispatch
@@ -142,6 +164,25 @@ def some_files(folder: Path, corpus: Path) -> list[str]:
     return [str(next(corpus.rglob(f"{name}.wav"))) for _, name in sorted(chosen.items())]
 
 
+def record_talk(out: Path, corpus: Path) -> tuple[Path, str]:
+    """Join clips of a test speaker to one recording of several emotions; return it and what it holds."""
+    import soundfile
+
+    from sercl.audio.joining import join
+    from sercl.audio.loudness import matched
+    from sercl.audio.resample import SAMPLE_RATE, load
+
+    files = {path.stem.rpartition("-")[2]: Path(path) for path in map(Path, some_files(out / "run", corpus))}
+    pieces = matched([load(files[emotion]) for emotion in TALK])
+    waveform, joints = join(pieces, SAMPLE_RATE // 50)
+    path = out / "talk.wav"
+    soundfile.write(path, waveform.clamp(-1, 1).numpy(), SAMPLE_RATE)
+    starts = [0, *joints]
+    return path, ", ".join(
+        f"{name} from {at / SAMPLE_RATE:.1f} s" for name, at in zip(TALK, starts, strict=True)
+    )
+
+
 def show(uar: dict[str, float], out: Path, seconds: float) -> None:
     """Print what came out, and what to look at."""
     grid = table("Trained on", "Tested on", "UAR %", title="In short (chance is 25 %)", numbers=("UAR %",))
@@ -151,5 +192,6 @@ def show(uar: dict[str, float], out: Path, seconds: float) -> None:
     stdout.print(Text(""), grid)
     stdout.print(Text(WHAT_IT_IS, style="yellow"))
     pictures = ", ".join(f"{out}/{name}" for name in ("run/confusion.png", "layers/layers.png"))
+    pictures += f"; to listen: {out}/talk.html"
     stdout.print(f"\nPictures: {pictures}. Numbers: {out}/run/results.json", soft_wrap=True)
     stdout.print(f"Done in {seconds:.0f} s. Next: sercl fit --help")

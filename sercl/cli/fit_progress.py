@@ -15,6 +15,8 @@ from rich.progress import (
 
 from sercl.cli.console import stderr
 
+_SHOWN = ("val/loss", "val/uar", "val/eder")
+
 
 class FitProgress(L.Callback):
     """Show epochs and, in long epochs, batches; nothing is drawn where standard error is no terminal.
@@ -56,7 +58,7 @@ class FitProgress(L.Callback):
         if self._progress is None:
             return
         shown = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        scores = "  ".join(f"{name} {shown[name]:.3f}" for name in ("val/loss", "val/uar") if name in shown)
+        scores = "  ".join(f"{name} {shown[name]:.3f}" for name in _SHOWN if name in shown)
         patience = f"{self._stopper.wait_count}/{self._stopper.patience} without improvement"
         self._progress.update(self._epochs, advance=1, description=f"epochs  {scores}  {patience}")
         self._progress.reset(self._batches, total=_whole(trainer.num_training_batches))

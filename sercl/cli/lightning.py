@@ -19,6 +19,7 @@ from sercl.data import datamodules  # noqa: F401 - short names (--data EmoDB) re
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.features.config import FeatureConfig
 from sercl.files import write_text
+from sercl.tasks.base import EncoderTask
 from sercl.tasks.callbacks import LastEpoch, RandomState
 from sercl.tasks.classification import EmotionClassifier
 
@@ -54,16 +55,24 @@ class Cli(LightningCLI):
         command: Name of the command, for `--help` and messages.
         with_training: Whether the command has the options of training.
         options: Name and dataclass of a group of the command's own.
+        model_class: What is trained.
+        monitor: The number, the lower the better, that ends training and chooses the epoch.
     """
 
     def __init__(
-        self, command: str, with_training: bool = True, options: tuple[str, type[Any]] | None = None
+        self,
+        command: str,
+        with_training: bool = True,
+        options: tuple[str, type[Any]] | None = None,
+        model_class: type[EncoderTask] = EmotionClassifier,
+        monitor: str = "val/loss",
     ) -> None:
         self.command, self.with_training, self.own_options = command, with_training, options
+        self.monitor = monitor
         _quieten()
         restrict_imports()
         super().__init__(
-            model_class=EmotionClassifier,
+            model_class=model_class,
             datamodule_class=EmotionDataModule,
             subclass_mode_data=True,
             save_config_callback=None,
@@ -101,6 +110,7 @@ class Cli(LightningCLI):
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
         parser.set_defaults({f"early_stopping.{name}": value for name, value in STOPPING_DEFAULTS.items()})
         parser.set_defaults({f"checkpoint.{name}": value for name, value in CHECKPOINT_DEFAULTS.items()})
+        parser.set_defaults({f"{key}.monitor": self.monitor for key in ("early_stopping", "checkpoint")})
         parser.link_arguments("data.label_map", "model.labels", apply_on="instantiate")
 
     def instantiate_classes(self) -> None:
@@ -129,10 +139,9 @@ class Cli(LightningCLI):
         return not self.config["no_cache"]
 
     @property
-    def task(self) -> EmotionClassifier:
-        """The model of the configuration; only for commands with training."""
-        module: EmotionClassifier = self.built["model"]
-        return module
+    def task(self) -> Any:
+        """The model of the configuration, of the class the command trains; only with training."""
+        return self.built["model"]
 
     def build_trainer(self, folder: Path | None = None, max_epochs: int | None = None) -> L.Trainer:
         """Build a trainer whose checkpoints and logs go to `folder`; without one it writes nothing.
@@ -176,6 +185,7 @@ RUN_KEYS = ("out", "resume", "overwrite", "json", "ckpt", "encoder", "no_cache")
 """Options of one call, not of the experiment: they are left out of what `save_config` writes."""
 
 _DESCRIPTIONS = {
+    "diarize fit": "Train a diarizer, which tells the emotion of every frame, and judge it on the test part.",
     "fit": "Train an emotion classifier and judge it on the test part.",
     "validate": "Score a checkpoint on the validation part of a corpus.",
     "test": "Score a checkpoint on the test part of a corpus.",

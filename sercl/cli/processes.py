@@ -17,11 +17,11 @@ def restartable(command: str) -> Iterator[None]:
     """Let `sys.argv` be the whole command line while the block runs, as Lightning's launcher needs it.
 
     Args:
-        command: Name of the command, which the dispatcher has taken off `sys.argv`.
+        command: Name of the command ("fit", "diarize fit"), which the dispatcher has taken off `sys.argv`.
     """
     before = sys.argv
     script = getattr(sys.modules["__main__"], "__file__", None) or before[0]
-    sys.argv = [script, command, *before[1:]]
+    sys.argv = [script, *command.split(), *before[1:]]
     try:
         yield
     finally:

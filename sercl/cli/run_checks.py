@@ -26,22 +26,27 @@ def check_precision(chosen: str | int | None) -> None:
         raise UnknownNameError("--trainer.precision", chosen, PRECISIONS, hint)
 
 
-def check_monitors(config: Any, scores: Iterable[str]) -> None:
+def check_monitors(config: Any, scores: Iterable[str], errors: Iterable[str] = ()) -> None:
     """Raise where training would be stopped or selected by a number that is not logged, or by its worst.
 
     Args:
         config: The configuration of the command line.
-        scores: Names of the validation scores.
+        scores: Names of the validation scores of which the highest value is the best.
+        errors: Names of those of which the lowest is.
 
     Raises:
         UnknownNameError: For a number that is not logged.
-        UsageError: For a score of which the lowest value would win.
+        UsageError: For a score of which the lowest value would win, or an error of which the highest would.
     """
-    names = [f"val/{name}" for name in scores]
+    names, low = [f"val/{name}" for name in scores], [f"val/{name}" for name in errors]
     for key, others in (("early_stopping", ()), ("checkpoint", (None, "epoch", "step"))):
         name, mode = config[key]["monitor"], config[key]["mode"]
-        if name not in ("val/loss", "train/loss", *names, *others):
-            raise UnknownNameError(f"--{key}.monitor", name, ["val/loss", "train/loss", *names])
+        if name not in ("val/loss", "train/loss", *low, *names, *others):
+            raise UnknownNameError(f"--{key}.monitor", name, ["val/loss", "train/loss", *low, *names])
+        if name in low and mode == "max":
+            raise UsageError(
+                f"--{key}.monitor {name}: the highest value would win. Give --{key}.mode min, too."
+            )
         if name in names and mode == "min":
             raise UsageError(
                 f"--{key}.monitor {name}: the lowest value would win. Give --{key}.mode max, too."

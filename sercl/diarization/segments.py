@@ -27,11 +27,14 @@ class Annotation:
         id: Name of the recording; by convention its file's stem.
         segments: In order of time, without overlap, in s. Neutral ones may be spelt out or left out.
         duration: Length of the recording in s, None where unknown.
+        pauses: `(start, end)` in s of stretches in which nobody speaks, where someone looked for them; they
+            are neutral.
     """
 
     id: str
     segments: tuple[Segment, ...]
     duration: float | None = None
+    pauses: tuple[tuple[float, float], ...] = ()
 
     @property
     def events(self) -> tuple[Segment, ...]:

@@ -29,6 +29,7 @@ class FrameReadout(nn.Module):
         UsageError: For a layer that does not exist, "auto", or a dropout out of its range.
 
     Attributes:
+        layer: The layer choice, with "last" resolved to its number.
         states: The hidden states that are read.
     """
 
@@ -44,7 +45,7 @@ class FrameReadout(nn.Module):
         standardize: bool = True,
     ) -> None:
         super().__init__()
-        chosen = _frame_layer(layer, num_states)
+        self.layer = chosen = _frame_layer(layer, num_states)
         if not 0 <= dropout < 1:
             raise UsageError(f"dropout {dropout}: legal are 0 <= dropout < 1.")
         self.states = list(range(num_states)) if isinstance(chosen, str) else [chosen]
@@ -53,6 +54,11 @@ class FrameReadout(nn.Module):
         self.context = build_context(context, dim)
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(self.context.out_dim, classes, bias=bias)
+
+    @property
+    def chosen_state(self) -> int | None:
+        """Hidden state that is read; None for a weighted sum of all."""
+        return None if self.mix is not None else self.states[0]
 
     def select(self, hidden_states: Sequence[Tensor], frames: int) -> Tensor:
         """Return what is read of the hidden states, `[batch, frames, len(states), dim]` float32.

@@ -86,7 +86,7 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the numbers as what JSON and YAML hold; NaN becomes None."""
-        return {key: _without_nan(value) for key, value in asdict(self).items()}
+        return {key: without_nan(value) for key, value in asdict(self).items()}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
@@ -138,11 +138,12 @@ def evaluate(
     )
 
 
-def _without_nan(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
+    """Return plain data with None in place of every NaN."""
     if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
+        return {key: without_nan(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
+        return [without_nan(item) for item in value]
     return None if isinstance(value, float) and math.isnan(value) else value
 
 

@@ -17,6 +17,7 @@ from sercl.errors import SpeakerOverlapError
 from sercl.files import open_text, write_text
 from sercl.studies.evaluation import Evaluation, evaluate
 from sercl.studies.training import StageResult
+from sercl.tasks.base import EncoderTask
 from sercl.tasks.classification import EmotionClassifier, Scored
 
 _PACKAGES = ("torch", "torchaudio", "lightning", "transformers", "peft", "torchmetrics", "numpy", "scipy")
@@ -49,18 +50,7 @@ class RunResults:
     @property
     def notes(self) -> tuple[str, ...]:
         """Warnings beside every score: of the data, and of training that was cut short or diverged."""
-        cut = [
-            f"stage {stage.stage!r} ended at its epoch limit ({stage.epochs}), not by early stopping: "
-            "more epochs may score higher"
-            for stage in self.stages
-            if not stage.stopped_early
-        ]
-        lost = [
-            f"stage {stage.stage!r} diverged: {stage.monitor} was never a number; lower the learning rates"
-            for stage in self.stages
-            if stage.score is None and stage.monitor != "None"
-        ]
-        return (*self.remarks, *self.data.get("notes", ()), *cut, *lost)
+        return (*self.remarks, *self.data.get("notes", ()), *stage_notes(self.stages))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -74,6 +64,22 @@ class RunResults:
             "environment": dict(self.environment),
             "seconds": round(self.seconds, 2),
         }
+
+
+def stage_notes(stages: Sequence[StageResult]) -> list[str]:
+    """Return a note on each stage of training that was cut short or diverged."""
+    cut = [
+        f"stage {stage.stage!r} ended at its epoch limit ({stage.epochs}), not by early stopping: "
+        "more epochs may score higher"
+        for stage in stages
+        if not stage.stopped_early
+    ]
+    lost = [
+        f"stage {stage.stage!r} diverged: {stage.monitor} was never a number; lower the learning rates"
+        for stage in stages
+        if stage.score is None and stage.monitor != "None"
+    ]
+    return [*cut, *lost]
 
 
 def summarise(
@@ -105,20 +111,34 @@ def summarise(
     )
 
 
-def heard_before(task: EmotionClassifier, data: EmotionDataModule, part: str) -> list[str]:
+def heard_before(task: EncoderTask, data: EmotionDataModule, part: str) -> list[str]:
     """Return a note on speakers of a part that the model was trained or selected on, or nothing.
 
     Raises:
         SpeakerOverlapError: If there are any and the data do not allow it.
     """
+    return known_voices(task, data.speakers_in(part), part, data.allows_speaker_overlap)
+
+
+def known_voices(task: EncoderTask, tested: Sequence[str], part: str, allowed: bool) -> list[str]:
+    """Return a note on speakers that the model was trained or selected on, or nothing.
+
+    Args:
+        task: The model.
+        tested: "corpus speaker" of everyone who is judged.
+        part: "validation", or anything else for a test.
+        allowed: Whether there may be any.
+
+    Raises:
+        SpeakerOverlapError: If there are any and that is not allowed.
+    """
     # The validation part is there to select on; of the test part nobody may have had a say.
     parts = ("train",) if part == "validation" else ("train", "validation")
-    tested = data.speakers_in(part)
     known = sorted({name for own in parts for name in task.heard[own]} & set(tested))
     if not known:
         return []
     what = f"{len(known)} of {len(tested)} speakers in {part} were heard in training ({', '.join(known[:5])})"
-    if not data.allows_speaker_overlap:
+    if not allowed:
         raise SpeakerOverlapError(
             f"{what}, so the scores would be speaker-dependent. Judge on the fold that the checkpoint was "
             "trained without, or allow it with --data.folds.allow_speaker_overlap true."
@@ -126,7 +146,7 @@ def heard_before(task: EmotionClassifier, data: EmotionDataModule, part: str) ->
     return [f"speaker-dependent: {what}"]
 
 
-def describe_model(task: EmotionClassifier) -> dict[str, Any]:
+def describe_model(task: EncoderTask) -> dict[str, Any]:
     """Return what the model is, as plain data."""
     return {
         "encoder": task.encoder.name,

@@ -1,4 +1,4 @@
-"""Train a classifier stage by stage, then judge it on the test part; returns data and prints nothing."""
+"""Train a task stage by stage, then judge it on the test part; returns data and prints nothing."""
 
 import json
 import time
@@ -19,6 +19,7 @@ from sercl.features.config import FeatureConfig
 from sercl.features.extraction import Progress
 from sercl.files import write_text
 from sercl.tasks import checkpoint as checkpoints
+from sercl.tasks.base import EncoderTask
 from sercl.tasks.classification import EmotionClassifier, Scored
 
 HEAD = "head"
@@ -103,12 +104,12 @@ def extract_features(
 
 
 def train(
-    task: EmotionClassifier,
+    task: EncoderTask,
     data: EmotionDataModule,
     trainer_for: TrainerFactory,
     folder: Path,
     resume: bool,
-    pool: Pool,
+    pool: Pool | None = None,
 ) -> list[StageResult]:
     """Train every stage of the data module, leaving the task with the weights of the last stage's best epoch.
 
@@ -120,12 +121,15 @@ def train(
         trainer_for: Builds the trainer of a stage.
         folder: Where checkpoints go.
         resume: Whether an interrupted training goes on.
-        pool: Called with the model of a head that is trained first, see `extract_features`.
+        pool: Called with the model of a head that is trained first, see `extract_features`; None to train it
+            on audio.
 
     Raises:
         CheckpointError: Where `resume` finds a checkpoint of something else.
     """
-    results = [_train_head(task, data, trainer_for, folder, resume, pool)] if task.trains_head_first else []
+    results = []
+    if isinstance(task, EmotionClassifier) and task.trains_head_first:
+        results.append(_train_head(task, data, trainer_for, folder, resume, pool))
     for stage in data.stages:
         data.set_stage(stage)
         place = stage_folder(folder, stage, data.stages)
@@ -138,7 +142,7 @@ def train(
     return results
 
 
-def load_weights(task: EmotionClassifier, path: Path) -> None:
+def load_weights(task: EncoderTask, path: Path) -> None:
     """Load a checkpoint's weights into a task that was built the same way."""
     stored = checkpoints.read(path)
     task.on_load_checkpoint(stored)
@@ -161,14 +165,15 @@ def _train_head(
     trainer_for: TrainerFactory,
     folder: Path,
     resume: bool,
-    pool: Pool,
+    pool: Pool | None,
 ) -> StageResult:
     """Train the readout on the encoder without adapters, on the data of the first stage."""
     twin, place = task.frozen_twin(), folder / HEAD
     data.set_stage(data.stages[0])
     result = _finished(place) if resume else None
     if result is None:
-        pool(twin)
+        if pool is not None:
+            pool(twin)
         result = _run_stage(twin, data, trainer_for, HEAD, place, resume)
         data.use_features(None)
     load_weights(twin, Path(result.checkpoint))
@@ -179,7 +184,7 @@ def _train_head(
 
 
 def _run_stage(
-    task: EmotionClassifier,
+    task: EncoderTask,
     data: EmotionDataModule,
     trainer_for: TrainerFactory,
     stage: str,

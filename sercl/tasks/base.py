@@ -13,6 +13,8 @@ from sercl.batch import AudioBatch
 from sercl.errors import UsageError
 from sercl.models.adapters import AdapterOptions, attach
 from sercl.models.encoders import Encoder, EncoderOutput
+from sercl.models.frame_readout import FrameReadout
+from sercl.models.readout import Readout
 from sercl.tasks import checkpoint as checkpoints
 from sercl.tasks.checkpoint import describe, verify, verify_shapes, verify_state
 from sercl.tasks.optim import OptimizerConfig, build_optimizer, build_schedule
@@ -32,10 +34,12 @@ class EncoderTask(L.LightningModule):
     Attributes:
         heard: Part -> "corpus speaker" of each known speaker of "train" and "validation" in all stages;
             checkpoints keep it.
+        readout: From hidden states to class scores.
         task_name: What checkpoints call the task.
     """
 
     task_name: ClassVar[str]
+    readout: Readout | FrameReadout
 
     def __init__(
         self,

@@ -15,7 +15,7 @@ from sercl.models.encoders import Encoder
 FORMAT = 2
 """Raised when a checkpoint of an older sercl could no longer be read as it was meant."""
 
-USES = {"classification": "`sercl predict`", "diarization": "`sercl.diarize(checkpoint)` in Python"}
+USES = {"classification": "`sercl predict`", "diarization": "`sercl diarize`"}
 """Task -> what asks its checkpoints."""
 
 

@@ -66,6 +66,7 @@ class EmotionClassifier(EncoderTask):
     """
 
     task_name = "classification"
+    readout: Readout
 
     def __init__(
         self,

@@ -14,6 +14,7 @@ from sercl.diarization.postprocess import PostConfig
 from sercl.diarization.segments import NEUTRAL
 from sercl.errors import UnknownNameError, UsageError
 from sercl.metrics.eder import DiarizationMetrics
+from sercl.metrics.functional.eder import scores
 from sercl.models.adapters import AdapterOptions
 from sercl.models.frame_readout import FrameReadout
 from sercl.models.pooling import frame_mask
@@ -56,6 +57,7 @@ class EmotionDiarizer(EncoderTask):
     """
 
     task_name = "diarization"
+    readout: FrameReadout
 
     def __init__(
         self,
@@ -110,6 +112,14 @@ class EmotionDiarizer(EncoderTask):
     def description(self) -> dict[str, Any]:
         """Task, classes and what each class means, as plain data."""
         return {"task": self.task_name, "classes": self.classes, "labels": self.labels}
+
+    @property
+    def monitored(self) -> tuple[list[str], list[str]]:
+        """Names of the validation scores: those of which more is better, and those of which less is."""
+        count = len(self.classes)
+        names = list(scores(torch.zeros(1, count, count + 1), torch.zeros(1, 4), self.classes))
+        better = [name for name in names if name.startswith(("uar", "recall/", "events_found"))]
+        return better, [name for name in names if name not in better]
 
     @property
     def hop(self) -> float:

@@ -13,6 +13,7 @@ from sercl.audio.resample import SAMPLE_RATE
 from sercl.audio.stream import Window, WindowPlan, blocks_of, in_blocks, resampled, windows
 from sercl.audio.voice import VoiceDetector
 from sercl.batch import AudioBatch
+from sercl.diarization.frames import runs
 from sercl.diarization.postprocess import PostConfig, to_segments
 from sercl.diarization.segments import NEUTRAL, Annotation
 from sercl.diarization.stitching import Stitch, stitched
@@ -34,11 +35,13 @@ class FrameScores:
         stride: Seconds from one frame to the next; frame i stands for `i * stride` to `(i + 1) * stride`, the
             last one for all that remains.
         duration: Length of the recording in s.
+        pauses: `(start, end)` in s of stretches without speech, where voice activity was asked for.
     """
 
     probabilities: NDArray[np.float32]
     stride: float
     duration: float
+    pauses: tuple[tuple[float, float], ...] = ()
 
 
 def diarize(
@@ -57,7 +60,7 @@ def diarize(
         device: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1", "mps".
         encoder: Where the encoder is now, if it has moved since training; its weights must be the same.
         post: How frame probabilities become segments; None for what the checkpoint was validated with.
-        vad: Whether what is no speech (Silero) is neutral. Silence always is.
+        vad: Whether stretches without speech (Silero) are neutral and marked. Silence is always neutral.
         window: Length in s of the windows in which long recordings are encoded; None for 30, or less where
             the encoder takes less.
         context: Outer part of a window, in s, on each side, whose frames are not used.
@@ -117,7 +120,7 @@ class Diarizer:
         """
         scores = self.frames(source)
         segments = to_segments(scores.probabilities, self.classes, self.stride, scores.duration, self.post)
-        return Annotation(_name(source), segments, scores.duration)
+        return Annotation(_name(source), segments, scores.duration, scores.pauses)
 
     def stream(self, sources: Iterable[Source]) -> Iterator[Annotation | Failure]:
         """Diarize recordings one after the other; a bad one gives a `Failure` in its place.
@@ -160,7 +163,9 @@ class Diarizer:
                 f"{1000 * shortest / SAMPLE_RATE:g} ms",
                 "short",
             )
-        return FrameScores(np.concatenate(parts), self.stride, samples / SAMPLE_RATE)
+        whole, duration = np.concatenate(parts), samples / SAMPLE_RATE
+        pauses = () if self._detector is None else _stretches(whole[:, -1] > 0, self.stride, duration)
+        return FrameScores(whole[:, :-1], self.stride, duration, pauses)
 
     def _scored(self, stream: Iterator[Window]) -> Iterator[tuple[int, bool, NDArray[np.float32]]]:
         shortest = self._task.encoder.min_samples
@@ -180,14 +185,15 @@ class Diarizer:
         ]
 
     def _with_neutral_pauses(self, frames: NDArray[np.float32], window: Window) -> NDArray[np.float32]:
+        """Return `[frames, classes + 1]`: probabilities, and whether nobody speaks."""
         hop = self._plan.hop
         pauses = quiet_frames(window.waveform, len(frames), hop)
         if self._detector is not None:
             pauses |= voiceless_frames(self._detector, window.waveform, len(frames), hop)
         certain = np.zeros(len(self.classes), dtype=np.float32)
         certain[self.classes.index(NEUTRAL)] = 1.0
-        marked: NDArray[np.float32] = np.where(pauses[:, None], certain, frames)
-        return marked
+        neutral = np.where(pauses[:, None], certain, frames)
+        return np.concatenate([neutral, pauses[:, None].astype(np.float32)], axis=1)
 
 
 def _plan(task: EmotionDiarizer, window: float | None, context: float) -> WindowPlan:
@@ -206,6 +212,15 @@ def _plan(task: EmotionDiarizer, window: float | None, context: float) -> Window
             "last frame of a window out."
         )
     return plan
+
+
+def _stretches(mask: NDArray[np.bool_], stride: float, duration: float) -> tuple[tuple[float, float], ...]:
+    """Return start and end in s of every run of true frames; the last frame reaches to the end."""
+    return tuple(
+        (first * stride, duration if last == len(mask) else last * stride)
+        for first, last, there in runs(mask.tolist())
+        if there
+    )
 
 
 def _blocks(source: Source) -> Iterator[torch.Tensor]:

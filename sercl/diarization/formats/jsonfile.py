@@ -1,4 +1,7 @@
-"""JSON: `{"recordings": [{"id", "duration", "segments": [{"start", "end", "emotion", "confidence"}]}]}`."""
+"""JSON: `{"recordings": [{"id", "duration", "segments": [{"start", "end", "emotion", "confidence"}]}]}`.
+
+A recording may have `pauses`, a list of `[start, end]` where nobody speaks; reading passes over it.
+"""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -49,7 +52,9 @@ def write(items: Sequence[Annotation], path: Path) -> None:
 def to_dict(item: Annotation) -> dict[str, Any]:
     """Return an annotation as plain data: times in s, to the microsecond."""
     duration = {} if item.duration is None else {"duration": round(item.duration, 6)}
-    return {"id": item.id, **duration, "segments": [_segment_to_dict(segment) for segment in item.segments]}
+    pauses = {"pauses": [[round(time, 6) for time in pause] for pause in item.pauses]} if item.pauses else {}
+    segments = [_segment_to_dict(segment) for segment in item.segments]
+    return {"id": item.id, **duration, "segments": segments, **pauses}
 
 
 def _segment_to_dict(segment: Any) -> dict[str, Any]:

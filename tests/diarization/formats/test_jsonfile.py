@@ -1,3 +1,6 @@
+import json
+from dataclasses import replace
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 
@@ -69,3 +72,10 @@ def test_bad_files_are_named(tmp_path, text, said):
     with pytest.raises(SegmentError, match=said) as caught:
         jsonfile.read(path)
     assert str(path) in str(caught.value)
+
+
+def test_pauses_are_written_and_passed_over(tmp_path):
+    item = Annotation("a", (ScoredSegment(0.0, 1.0, "neutral", 1.0),), 1.0, ((0.0, 0.5),))
+    jsonfile.write([item], tmp_path / "a.json")
+    assert json.loads((tmp_path / "a.json").read_text())["recordings"][0]["pauses"] == [[0.0, 0.5]]
+    assert jsonfile.read(tmp_path / "a.json") == [replace(item, pauses=())]

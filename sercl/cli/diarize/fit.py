@@ -1,0 +1,146 @@
+"""`sercl diarize fit`: train a diarizer on clips built from corpora, and judge it on unheard speakers."""
+
+import json
+import shlex
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sercl.cli.console import progress, stdout
+from sercl.errors import UsageError
+
+if TYPE_CHECKING:
+    from sercl.cli.lightning import Cli
+    from sercl.studies.diarization.judged import Judged
+    from sercl.studies.diarization.results import DiarizationResults
+    from sercl.studies.training import StageResult
+
+
+def main() -> int:
+    """Run `sercl diarize fit` with the words of the process."""
+    run(parse())
+    return 0
+
+
+def parse() -> "Cli":
+    """Return the parsed command line of the process."""
+    from sercl.cli.diarize.words import with_clips
+    from sercl.cli.lightning import Cli
+    from sercl.tasks.diarization import EmotionDiarizer
+
+    words = ["--help" if word == "--help-all" else word for word in sys.argv[1:]]
+    sys.argv[1:] = with_clips(words)
+    return Cli("diarize fit", model_class=EmotionDiarizer, monitor="val/eder")
+
+
+def run(cli: "Cli") -> "DiarizationResults | None":
+    """Train and judge what a parsed command line asks for, and show the results; None on other processes."""
+    from sercl.cli.processes import is_first, restartable
+    from sercl.cli.run_checks import check_resumed
+    from sercl.cli.run_folder import claim, default_folder
+    from sercl.studies.training import train
+
+    check_data(cli)
+    config, begin = cli.config, time.perf_counter()
+    folder = Path(config["out"] or default_folder(config))
+    if is_first():
+        claim(folder, config["resume"], config["overwrite"])
+        if config["resume"]:
+            check_resumed(folder / "config.yaml", cli.config_text())
+    with restartable(cli.command):
+        prepare(cli, folder)
+        stages = train(
+            cli.task, cli.data, lambda _, place: cli.build_trainer(place), folder, config["resume"]
+        )
+    if not is_first():
+        return None
+    results, judged = judge(cli, stages, begin)
+    keep(results, judged, folder)
+    show(results, folder, config["json"])
+    return results
+
+
+def check_data(cli: "Cli") -> None:
+    """Raise `UsageError` for data of whole utterances, as a YAML of `sercl fit` has them."""
+    name = type(cli.data).__name__
+    if cli.data.task_name != "diarization":
+        raise UsageError(
+            f"the data {name} are for classification; a diarizer learns from clips that are built of them. "
+            f"Name the corpus on the command line (--data {name} --data.root DIR), or let the YAML have the "
+            "class Diarization with `corpora`."
+        )
+
+
+def prepare(cli: "Cli", folder: Path) -> None:
+    """Check the data, say what is trained on what, and keep the configuration and the exact lists."""
+    from sercl.cli.fit import set_up
+    from sercl.cli.processes import is_first
+    from sercl.cli.run_checks import check_monitors
+    from sercl.reports.data import data_table
+    from sercl.reports.training import model_lines
+    from sercl.studies.results import describe_model
+
+    check_monitors(cli.config, *cli.task.monitored)
+    set_up(cli)
+    if is_first():
+        if not cli.config["json"]:
+            stdout.print(data_table(cli.data.report), model_lines(describe_model(cli.task)), sep="\n")
+        cli.save_config(folder / "config.yaml")
+        cli.data.save_folds(folder / "folds")
+
+
+def judge(
+    cli: "Cli", stages: "Sequence[StageResult]", begin: float
+) -> "tuple[DiarizationResults, Mapping[str, Sequence[Judged]]]":
+    """Judge the trained model on the test clips, as `sercl diarize` would hear them."""
+    from sercl.studies.diarization.judged import found, hear, nothing_found
+    from sercl.studies.diarization.recordings import clips_of
+    from sercl.studies.diarization.results import ALL_NEUTRAL, DIARIZER, DiarizationResults, score_systems
+    from sercl.studies.results import describe_model, environment
+    from sercl.tasks.diarizer import Diarizer
+
+    task: Any = cli.task
+    judging = clips_of(cli.data, "test")  # type: ignore[arg-type]
+    diarizer = Diarizer(task, cli.build_trainer().strategy.root_device)
+    with progress("test clips", len(judging)) as advance:
+        heard = hear(judging, {DIARIZER: diarizer}, advance)
+    judged = {
+        DIARIZER: found(heard, DIARIZER, task.classes, task.post),
+        ALL_NEUTRAL: nothing_found(heard),
+    }
+    results = DiarizationResults(
+        systems=score_systems(judged, {DIARIZER: task.post}, task.classes),
+        data={**cli.data.report.to_dict(), **judging.to_dict()},
+        model=describe_model(task),
+        environment=environment(cli.config["seed_everything"]),
+        seconds=time.perf_counter() - begin,
+        stages=tuple(stages),
+    )
+    return results, judged
+
+
+def keep(results: "DiarizationResults", judged: "Mapping[str, Sequence[Judged]]", folder: Path) -> None:
+    """Write results and segments into a folder."""
+    from sercl.studies.diarization.results import save
+
+    save(results, judged, folder)
+
+
+def show(results: "DiarizationResults", folder: Path, as_json: bool) -> None:
+    """Print the results, and say how to use what was trained."""
+    from sercl.cli.fit import from_here
+    from sercl.reports.diarization.results import diarization_table
+    from sercl.reports.training import stages_table
+
+    if as_json:
+        print(json.dumps(results.to_dict(), ensure_ascii=False))
+        return
+    stdout.print(stages_table(results.stages))
+    stdout.print(diarization_table(results))
+    checkpoint = shlex.quote(str(from_here(Path(results.stages[-1].checkpoint))))
+    stdout.print(f"\nEverything is in {folder}. Where in a recording the emotion is:", soft_wrap=True)
+    stdout.print(f"  sercl diarize {checkpoint} FILE_OR_FOLDER", soft_wrap=True)
+    stdout.print("Post-processing chosen on validation clips, and other test data:", soft_wrap=True)
+    stdout.print(f"  sercl diarize evaluate {checkpoint} --tune", soft_wrap=True)

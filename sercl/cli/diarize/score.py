@@ -1,0 +1,84 @@
+"""`sercl diarize score`: EDER of segment files of any tool."""
+
+import csv
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from sercl.cli.console import stdout
+from sercl.corpora.labels import label_scheme
+from sercl.diarization.formats import read_segments
+from sercl.errors import ManifestError, UsageError
+
+if TYPE_CHECKING:
+    from sercl.cli.parser import SerclParser
+    from sercl.studies.diarization.scoring import Comparison
+
+COLUMNS = ["id", "seconds"]
+
+
+def main() -> int:
+    """Run `sercl diarize score` with the words of the process."""
+    options = build_parser().parse_args(sys.argv[1:])
+    for name in ("reference", "hypothesis"):
+        if options[name] is None:
+            raise UsageError(f"--{name} is missing: a segment file, or a folder of them.")
+    # What can be wrong with the files comes first: scoring imports torch, which takes seconds.
+    scheme = None if options.labels is None else label_scheme(options.labels)
+    reference, hypothesis = read_segments(options.reference), read_segments(options.hypothesis)
+    durations = {} if options.durations is None else read_durations(Path(options.durations))
+    from sercl.studies.diarization.scoring import compare
+
+    show(compare(reference, hypothesis, durations, scheme), options.json)
+    return 0
+
+
+def build_parser() -> "SerclParser":
+    """Return the parser of the command."""
+    from sercl.cli.parser import SerclParser
+
+    parser = SerclParser(prog="sercl diarize score")
+    for name in ("reference", "hypothesis", "durations", "labels"):
+        parser.add_argument(f"--{name}", type=str, default=None)
+    parser.add_argument("--json", action="store_true")
+    return parser
+
+
+def read_durations(path: Path) -> Mapping[str, float]:
+    """Read the length of recordings from a CSV `id,seconds`.
+
+    Raises:
+        ManifestError: With the line, for another header, a bad number, or a file that cannot be read.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ManifestError(path, None, f"cannot be read ({error}).") from error
+    durations = {}
+    reader = csv.DictReader(text.splitlines())
+    if not set(COLUMNS) <= set(reader.fieldnames or ()):
+        raise ManifestError(path, 1, f"the header is {reader.fieldnames}; `{','.join(COLUMNS)}` is needed.")
+    for row in reader:
+        try:
+            durations[row["id"]] = float(row["seconds"])
+        except (TypeError, ValueError):
+            message = f"seconds {row['seconds']!r} is no number."
+            raise ManifestError(path, reader.line_num, message) from None
+    return durations
+
+
+def show(found: "Comparison", as_json: bool) -> None:
+    """Print the scores."""
+    from sercl.reports.diarization.results import averages_table, emotions_table, parts_table, score_notes
+
+    if as_json:
+        content = {"scores": found.scores.to_dict(), "classes": found.classes, "notes": found.notes}
+        print(json.dumps(content, ensure_ascii=False))
+        return
+    stdout.print(parts_table(found.scores), averages_table(found.scores), emotions_table(found.scores))
+    for note in (*score_notes(found.scores), *found.notes):
+        stdout.print(Text(f"Note: {note}", style="yellow"))

@@ -1,0 +1,50 @@
+"""The words of `sercl diarize fit` and `evaluate` in the form that the parsers take."""
+
+from collections.abc import Iterator, Sequence
+
+from sercl.errors import UsageError
+
+_OF_CLIPS = ("clips", "loader", "augment")
+"""Options of the clips themselves; all others after `--data` are of a corpus."""
+
+_DATA, _CORPORA = "--data", "--data.corpora"
+
+
+def with_clips(words: Sequence[str]) -> list[str]:
+    """Let `--data NAME` name a corpus that clips are built from; each further `--data NAME` adds one.
+
+    `--data EmoDB --data.root emodb` becomes `--data Diarization --data.corpora+=EmoDB --data.corpora.root
+    emodb`. Words that name `Diarization` themselves stay as they are.
+
+    Args:
+        words: Words of the command line.
+
+    Raises:
+        UsageError: For `--data` without a name.
+    """
+    chosen = [value for name, value in _options(words) if name == _DATA]
+    if not chosen or "Diarization" in {value.rpartition(".")[2] for value in chosen}:
+        return list(words)
+    return [_DATA, "Diarization", *_rewritten(words)]
+
+
+def _rewritten(words: Sequence[str]) -> Iterator[str]:
+    following = iter(words)
+    for word in following:
+        name, sign, value = word.partition("=")
+        if name == _DATA:
+            yield f"{_CORPORA}+={value if sign else next(following)}"
+        elif name.startswith(f"{_DATA}.") and name.split(".")[1] not in (*_OF_CLIPS, "corpora", "help"):
+            yield f"{_CORPORA}{name.removeprefix(_DATA)}{sign}{value}"
+        else:
+            yield word
+
+
+def _options(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for index, word in enumerate(words):
+        name, sign, value = word.partition("=")
+        if name == _DATA and not sign:
+            if index + 1 == len(words):
+                raise UsageError("--data needs the name of a corpus, such as --data EmoDB.")
+            value = words[index + 1]
+        yield name, value

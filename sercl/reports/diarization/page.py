@@ -1,0 +1,153 @@
+"""Recordings with waveform, segments and playback as one HTML page that needs nothing from outside it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+import sercl
+from sercl.audio.envelope import envelope
+from sercl.audio.files import Samples
+from sercl.diarization.formats.rows import confidence_of
+from sercl.diarization.segments import NEUTRAL, Annotation
+from sercl.reports.diarization.colours import colour
+from sercl.reports.diarization.playback import Playback, playback
+from sercl.reports.diarization.timeline import clock, summary
+
+_STRETCHES_A_SECOND, _FEWEST, _MOST = 25, 900, 12_000
+_HEIGHT = 100
+"""Height of a waveform in its own units; it is stretched to its place."""
+
+
+@dataclass(frozen=True)
+class Listened:
+    """A recording of the page: file, what was found, outline, and how it is played."""
+
+    source: Path
+    item: Annotation
+    outline: Samples
+    play: Playback
+
+
+def listened(source: Path, item: Annotation, folder: Path, audio: str | None = None) -> Listened:
+    """Read what the page needs of a recording.
+
+    Args:
+        source: The audio file.
+        item: What was found in it.
+        folder: Where the page will lie; audio that is not embedded is named from there.
+        audio: "embed", "link", or None to embed small files.
+
+    Raises:
+        AudioError: If the file cannot be read any more.
+    """
+    most = round(min(max(item.end * _STRETCHES_A_SECOND, _FEWEST), _MOST))
+    return Listened(source, item, envelope(source, most), playback(source, folder, audio))
+
+
+def html_page(items: Sequence[Listened], checkpoint: Path) -> str:
+    """Return the page.
+
+    Args:
+        items: The recordings.
+        checkpoint: What found the segments; it is named on the page.
+    """
+    environment = Environment(
+        loader=PackageLoader("sercl.reports.diarization"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {"colour": colour, "clock": clock}
+    return environment.get_template("page.html").render(
+        title=_title(items),
+        checkpoint=str(checkpoint),
+        version=sercl.__version__,
+        today=date.today().isoformat(),
+        totals=totals(item.item for item in items),
+        duration=clock(sum(item.item.end for item in items)),
+        events=sum(len(item.item.events) for item in items),
+        recordings=[_recording(item) for item in items],
+    )
+
+
+def totals(items: Any) -> dict[str, float]:
+    """Return emotion -> seconds of it in all annotations, neutral last."""
+    seconds: dict[str, float] = {}
+    for item in items:
+        for segment in item.segments:
+            seconds[segment.emotion] = seconds.get(segment.emotion, 0.0) + segment.end - segment.start
+    return dict(sorted(seconds.items(), key=lambda pair: (pair[0] == NEUTRAL, pair[0])))
+
+
+def outline_path(outline: Samples, first: int, last: int) -> str:
+    """Return the SVG path of stretches `first` to `last` of a mirrored outline, scaled to its loudest."""
+    loudest = max(float(outline.max()), 1e-9)
+    middle = _HEIGHT / 2
+    heights = [max(0.6, 0.47 * _HEIGHT * float(value) / loudest) for value in outline[first:last]]
+    if not heights:
+        return ""
+    upper = " ".join(
+        f"{x} {middle - h:.1f} {x + 1} {middle - h:.1f}" for x, h in enumerate(heights, start=first)
+    )
+    lower = " ".join(
+        f"{x + 1} {middle + h:.1f} {x} {middle + h:.1f}"
+        for x, h in reversed(list(enumerate(heights, start=first)))
+    )
+    return f"M{upper} {lower}Z"
+
+
+def _title(items: Sequence[Listened]) -> str:
+    return (
+        f"Emotions in {items[0].source.name}" if len(items) == 1 else f"Emotions in {len(items)} recordings"
+    )
+
+
+def _recording(listened: Listened) -> Mapping[str, Any]:
+    item, count = listened.item, len(listened.outline)
+    duration = item.end or 1.0
+    segments = []
+    for segment in item.segments:
+        first, last = (round(time / duration * count) for time in (segment.start, segment.end))
+        segments.append(
+            {
+                "start": round(segment.start, 3),
+                "end": round(segment.end, 3),
+                "left": 100 * segment.start / duration,
+                "width": 100 * (segment.end - segment.start) / duration,
+                "emotion": segment.emotion,
+                "neutral": segment.emotion == NEUTRAL,
+                "confidence": confidence_of(segment),
+                "path": outline_path(listened.outline, first, max(last, first + 1)),
+            }
+        )
+    shares = totals([item])
+    return {
+        "name": listened.source.name,
+        "place": str(listened.source.parent),
+        "duration": duration,
+        "summary": summary(item),
+        "shares": [(name, 100 * seconds / duration) for name, seconds in shares.items()],
+        "segments": segments,
+        "pauses": [
+            {"left": 100 * start / duration, "width": 100 * (end - start) / duration}
+            for start, end in item.pauses
+        ],
+        "stretches": count,
+        "ticks": list(_ticks(duration)),
+        "play": listened.play,
+        "zoom": max(1, round(duration / 60)),
+    }
+
+
+def _ticks(duration: float) -> list[tuple[float, str]]:
+    """Return (place in %, label) of at most a dozen round times."""
+    steps = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
+    step = next((step for step in steps if duration / step <= 10), steps[-1])
+    # The last label would be cut off at the edge.
+    times = [index * step for index in range(int(0.97 * duration / step + 1e-9) + 1)]
+    return [(100 * time / duration, clock(time, 1 if step < 1 else 0)) for time in times]

@@ -1,0 +1,136 @@
+"""Tables of diarization results for the terminal."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from sercl.diarization.postprocess import PostConfig
+from sercl.reports.results import percent
+from sercl.reports.style import table
+from sercl.studies.diarization.evaluation import DiarizationScores
+from sercl.studies.diarization.results import DiarizationResults, SystemScores
+from sercl.studies.diarization.tuning import Tuning
+from sercl.studies.evaluation import Score
+
+
+def diarization_table(results: DiarizationResults) -> RenderableType:
+    """Return the scores of every system, the emotions of the first, and the notes."""
+    first = results.systems[0]
+    title = f"Results: {results.data['name']}"
+    parts: list[RenderableType] = [Text(title, style="bold"), systems_table(results.systems)]
+    parts += [averages_table(first.scores), emotions_table(first.scores)]
+    if first.post is not None:
+        tuned = ", chosen on validation" if results.tuning else ""
+        parts.append(Text(f"Post-processing: {post_text(first.post)}{tuned}", style="dim"))
+    notes = (*score_notes(first.scores), *results.notes)
+    return Group(*parts, *(Text(f"Note: {note}", style="yellow") for note in notes))
+
+
+def systems_table(systems: Sequence[SystemScores]) -> RenderableType:
+    """Return a row per system: EDER in %, its interval, its parts, and the distance from the first system."""
+    numbers = ["EDER %", "95 % interval", "Missed", "False alarm", "Confusion", "Time-weighted"]
+    compared = len(systems) > 1
+    numbers += [f"Above {systems[0].name}"] if compared else []
+    grid = table("System", *numbers, numbers=numbers)
+    for number, system in enumerate(systems):
+        scores = system.scores
+        style = "bold" if number == 0 else ""
+        row = [Text(system.name, style=style), Text(percent(scores.eder.value), style=style)]
+        row += [Text(cell) for cell in (percent_interval(scores.eder), *_parts(scores))]
+        row += [Text(points(system.difference))] if compared else []
+        grid.add_row(*row)
+    return grid
+
+
+def parts_table(scores: DiarizationScores) -> RenderableType:
+    """Return the EDER of one system and its parts."""
+    numbers = ("EDER %", "95 % interval", "Missed", "False alarm", "Confusion", "Time-weighted")
+    grid = table(*numbers, numbers=numbers)
+    grid.add_row(percent(scores.eder.value), percent_interval(scores.eder), *_parts(scores))
+    return grid
+
+
+def tuning_lines(tuning: Mapping[str, Tuning]) -> list[str]:
+    """Return a line per system on what was chosen on validation data, and what it changed there."""
+    return [
+        f"Chosen for {name} on {own.recordings} validation clips, of {own.tried} settings: "
+        f"{post_text(own.post)} (EDER {percent(own.before)} to {percent(own.eder)} % there)"
+        for name, own in tuning.items()
+    ]
+
+
+def averages_table(scores: DiarizationScores) -> RenderableType:
+    """Return what stands beside the EDER: UAR over time, boundary error, events found."""
+    grid = table("Score", "Value", "95 % interval", numbers=("Value", "95 % interval"))
+    grid.add_row(
+        "EDER, time-weighted", f"{percent(scores.eder_time.value)} %", percent_interval(scores.eder_time)
+    )
+    grid.add_row("UAR of frames", f"{percent(scores.uar.value)} %", percent_interval(scores.uar))
+    error = scores.boundary_error
+    shown = "-" if math.isnan(error.value) else f"{error.value:.2f} s"
+    grid.add_row("Boundary error", shown, seconds_interval(error))
+    grid.add_row("Events found", f"{scores.events_found} of {scores.events}", "")
+    return grid
+
+
+def emotions_table(scores: DiarizationScores) -> RenderableType:
+    """Return a row per class: EDER of the recordings that hold it, recall over time."""
+    numbers = ("EDER %", "95 % interval", "Recall %", "Recordings", "Seconds")
+    grid = table("Emotion", *numbers, numbers=numbers)
+    for row in scores.by_emotion:
+        grid.add_row(
+            row.name,
+            percent(row.eder.value),
+            percent_interval(row.eder),
+            percent(row.recall),
+            str(row.recordings),
+            f"{row.seconds:.1f}",
+        )
+    return grid
+
+
+def post_text(post: PostConfig) -> str:
+    """Return how frames become segments, in words."""
+    smoothing = {
+        "none": "no smoothing",
+        "median": f"median over {post.median_seconds:g} s",
+        "viterbi": f"Viterbi with penalty {post.switch_penalty:g}",
+    }[post.smoothing]
+    return f"{smoothing}, at least {post.min_seconds:g} s, threshold {post.threshold:g}"
+
+
+def percent_interval(score: Score) -> str:
+    """Return an interval of a share in %, "-" for none."""
+    return "-" if math.isnan(score.low) else f"{percent(score.low)} to {percent(score.high)}"
+
+
+def seconds_interval(score: Score) -> str:
+    """Return an interval in s, "-" for none; no distance is below 0."""
+    return "-" if math.isnan(score.low) else f"{max(0.0, score.low):.2f} to {score.high:.2f}"
+
+
+def points(difference: Score | None) -> str:
+    """Return a difference in percentage points with its interval, "" for none."""
+    if difference is None:
+        return ""
+    value = f"{100 * difference.value:+.1f}"
+    if math.isnan(difference.low):
+        return value
+    return f"{value} ({100 * difference.low:+.1f} to {100 * difference.high:+.1f})"
+
+
+def score_notes(scores: DiarizationScores) -> list[str]:
+    """Return what the numbers themselves oblige us to say."""
+    total = f"{scores.recordings} recordings, {scores.seconds / 60:.1f} min"
+    if math.isnan(scores.eder.low):
+        return [f"{total}; no interval, since a single one cannot be resampled."]
+    if scores.eder.unit == "speakers":
+        return [f"{total}; intervals resample the {scores.eder.count} speakers."]
+    return [f"{total}; intervals resample recordings, not speakers, and are therefore too narrow."]
+
+
+def _parts(scores: DiarizationScores) -> list[str]:
+    values = (scores.missed, scores.false_alarm, scores.confusion, scores.eder_time)
+    return [percent(score.value) for score in values]

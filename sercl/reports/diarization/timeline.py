@@ -1,0 +1,144 @@
+"""A recording's emotions over time as lines of text: colours on a terminal, words without them."""
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from sercl.diarization.formats.rows import confidence_of
+from sercl.diarization.segments import NEUTRAL, Annotation
+from sercl.reports.diarization.colours import colour
+from sercl.reports.style import table
+
+_MOST_ROWS = 8
+_ROW_SECONDS = (60, 120, 300, 600, 900, 1800, 3600, 7200)
+_FULL, _LINE, _PAUSE = "█", "─", " "
+_LONGEST_WHOLE = 60.0
+"""Recordings up to this long, in s, are a single row."""
+
+
+def recording_text(item: Annotation, name: str, width: int = 100) -> RenderableType:
+    """Return heading, timeline and table of segments of one recording.
+
+    Args:
+        item: What was found, neutral segments spelt out.
+        name: The file.
+        width: Columns of the timeline.
+    """
+    found = summary(item)
+    heading = Text.assemble((name, "bold"), f"  {clock(item.end)}  ", (found, "dim"))
+    return Group(heading, timeline_text(item, width), segments_table(item))
+
+
+def summary(item: Annotation) -> str:
+    """Return how much of each emotion there is, such as "angry 1.2 s, sad 3.0 s", or that there is none."""
+    seconds: dict[str, float] = {}
+    for segment in item.events:
+        seconds[segment.emotion] = seconds.get(segment.emotion, 0.0) + segment.end - segment.start
+    return ", ".join(f"{emotion} {time:.1f} s" for emotion, time in seconds.items()) or "neutral throughout"
+
+
+def timeline_text(item: Annotation, width: int = 100) -> Text:
+    """Return rows of equal time, each with the time at which it begins, and a scale below a single row."""
+    duration = item.end
+    seconds = row_seconds(duration)
+    lead = len(clock(duration)) + 2
+    cells = max(10, width - lead)
+    lines = []
+    for index in range(max(1, math.ceil(duration / seconds - 1e-9))):
+        start = index * seconds
+        share = min(1.0, (duration - start) / seconds)
+        names = list(cell_names(item, start, start + share * seconds, max(1, round(share * cells))))
+        lines.append(Text.assemble((f"{clock(start):>{lead - 2}}  ", "dim"), _row(names)))
+    if len(lines) == 1:
+        lines.append(Text(" " * lead + scale(duration, cells), style="dim"))
+    return Text("\n").join(lines)
+
+
+def row_seconds(duration: float) -> float:
+    """Return the time of a row: all of a short recording, else a round number that gives few rows."""
+    if duration <= _LONGEST_WHOLE:
+        return duration or 1.0
+    return next((row for row in _ROW_SECONDS if duration / row <= _MOST_ROWS), _ROW_SECONDS[-1])
+
+
+def cell_names(item: Annotation, start: float, end: float, cells: int) -> Iterator[str]:
+    """Yield what has the most time in each of equal cells: an emotion, or "" for a stretch without speech."""
+    step = (end - start) / cells
+    for cell in range(cells):
+        first, last = start + cell * step, start + (cell + 1) * step
+        times = {segment.emotion: 0.0 for segment in item.segments}
+        for segment in item.segments:
+            times[segment.emotion] += _overlap(segment.start, segment.end, first, last)
+        silent = sum(_overlap(*pause, first, last) for pause in item.pauses)
+        name = max(times, key=times.__getitem__, default=NEUTRAL)
+        yield "" if name == NEUTRAL and silent > (last - first) / 2 else name
+
+
+def scale(duration: float, cells: int) -> str:
+    """Return a line with times at the places of a row of `cells` that stand for `duration` s."""
+    step = next(step for step in _steps() if duration / step * 8 <= max(cells, 8))
+    line = [" "] * cells
+    for index in range(int(duration / step + 1e-9) + 1):
+        mark = f"{index * step:g} s" if index * step < 60 else clock(index * step)
+        place = min(round(index * step / (duration or 1.0) * cells), cells - len(mark))
+        if place >= 0 and not "".join(line[max(0, place - 1) : place + len(mark)]).strip():
+            line[place : place + len(mark)] = mark
+    return "".join(line).rstrip()
+
+
+def segments_table(item: Annotation) -> RenderableType:
+    """Return a row per segment, neutral ones dim."""
+    numbers = ("Start", "End", "Seconds", "Confidence")
+    grid = table("Start", "End", "Seconds", "Emotion", "Confidence", numbers=numbers)
+    for segment in item.segments:
+        confidence = confidence_of(segment)
+        style = "dim" if segment.emotion == NEUTRAL else ""
+        grid.add_row(
+            clock(segment.start, 2),
+            clock(segment.end, 2),
+            f"{segment.end - segment.start:.2f}",
+            Text(segment.emotion, style=style or f"bold {colour(segment.emotion)}"),
+            "-" if confidence is None else f"{confidence:.2f}",
+            style=style,
+        )
+    return grid
+
+
+def clock(seconds: float, decimals: int = 0) -> str:
+    """Return a time as "0:05", "12:05.25" or "1:02:05"."""
+    rounded = round(seconds, decimals)
+    minutes, rest = divmod(rounded, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    tail = f"{rest:0{3 + decimals if decimals else 2}.{decimals}f}"
+    return f"{hours}:{minutes:02}:{tail}" if hours else f"{minutes}:{tail}"
+
+
+def _row(names: Sequence[str]) -> Text:
+    row = Text()
+    for name, run in groupby(names):
+        length = sum(1 for _ in run)
+        if name in ("", NEUTRAL):
+            row.append((_LINE if name else _PAUSE) * length, style="dim")
+        else:
+            row.append(_labelled(name, length), style=colour(name))
+    return row
+
+
+def _labelled(name: str, length: int) -> str:
+    """Return an event of `length` cells, its name inside where that fits."""
+    if length < len(name) + 4:
+        return _FULL * length
+    return f" {name} ".center(length, _FULL)
+
+
+def _overlap(start: float, end: float, first: float, last: float) -> float:
+    return max(0.0, min(end, last) - max(start, first))
+
+
+def _steps() -> Iterator[float]:
+    for power in range(-2, 6):
+        for base in (1, 2, 5):
+            yield base * 10.0**power

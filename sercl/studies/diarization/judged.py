@@ -1,0 +1,118 @@
+"""Recordings of which the truth is known, and what a system finds in them."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from sercl.corpora.base import Segment
+from sercl.diarization.postprocess import PostConfig, to_segments
+from sercl.tasks.diarizer import FrameScores
+from sercl.tasks.predictor import Source
+
+
+class System(Protocol):
+    """What gives class probabilities for the frames of a recording."""
+
+    classes: tuple[str, ...]
+
+    def frames(self, source: Source) -> FrameScores:
+        """Return the class probabilities of a recording."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A recording to be judged.
+
+    Attributes:
+        id: Unique within what is judged.
+        speaker: "corpus speaker", None where unknown.
+        reference: True segments, named by class, neutral ones spelt out.
+        duration: Length in s.
+        source: The file, or a waveform with its rate.
+    """
+
+    id: str
+    speaker: str | None
+    reference: tuple[Segment, ...]
+    duration: float
+    source: Source
+
+
+class Recordings(Protocol):
+    """Recordings that are made one after the other: together they need not fit into memory."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def __iter__(self) -> Iterator[Recording]:
+        """Make them, in order."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A recording without its audio, and the frames of every system.
+
+    Attributes:
+        id: As of the recording; so are the next three.
+        speaker: "corpus speaker", None where unknown.
+        reference: True segments.
+        duration: Length in s.
+        frames: System -> class probabilities.
+    """
+
+    id: str
+    speaker: str | None
+    reference: tuple[Segment, ...]
+    duration: float
+    frames: Mapping[str, FrameScores]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A recording: its truth, what was found, and its length in s."""
+
+    id: str
+    speaker: str | None
+    reference: tuple[Segment, ...]
+    hypothesis: tuple[Segment, ...]
+    duration: float
+
+
+def hear(
+    recordings: Recordings, systems: Mapping[str, System], on_progress: Callable[[int], None] | None = None
+) -> list[Heard]:
+    """Let every system hear every recording once.
+
+    Args:
+        recordings: The recordings.
+        systems: Name -> system.
+        on_progress: Told how many more recordings are done.
+
+    Raises:
+        AudioError: For a recording that cannot be read or is too short for one frame.
+    """
+    heard = []
+    for item in recordings:
+        frames = {name: system.frames(item.source) for name, system in systems.items()}
+        heard.append(Heard(item.id, item.speaker, item.reference, item.duration, frames))
+        if on_progress is not None:
+            on_progress(1)
+    return heard
+
+
+def found(heard: Sequence[Heard], system: str, classes: Sequence[str], post: PostConfig) -> list[Judged]:
+    """Return what a system finds in each recording, its frames brought to segments by `post`."""
+    return [
+        Judged(item.id, item.speaker, item.reference, _segments(item, system, classes, post), item.duration)
+        for item in heard
+    ]
+
+
+def nothing_found(heard: Sequence[Heard]) -> list[Judged]:
+    """Return what a system finds that calls everything neutral."""
+    return [Judged(item.id, item.speaker, item.reference, (), item.duration) for item in heard]
+
+
+def _segments(item: Heard, system: str, classes: Sequence[str], post: PostConfig) -> tuple[Segment, ...]:
+    scores = item.frames[system]
+    return to_segments(scores.probabilities, classes, scores.stride, scores.duration, post)

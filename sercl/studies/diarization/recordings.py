@@ -1,0 +1,180 @@
+"""What a diarizer is judged on: clips built from utterances, or every recording of a corpus with segments."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sercl.audio.resample import SAMPLE_RATE, load
+from sercl.audio.scan import Limits, Memory
+from sercl.corpora.base import Problem, Segment, Utterance
+from sercl.corpora.labels import LabelScheme
+from sercl.data.clips.plan import clip_seconds
+from sercl.data.clips.render import render
+from sercl.data.datamodules.base import speakers_of
+from sercl.data.datamodules.corpus import CorpusDataModule
+from sercl.data.datamodules.diarization import Diarization
+from sercl.data.problems import Progress, enforce, kinds, scan_utterances
+from sercl.diarization.segments import filled, in_classes
+from sercl.errors import CorpusError, SegmentError
+from sercl.metrics.functional.timeline import timeline
+from sercl.studies.diarization.judged import Recording
+from sercl.tasks.predictor import Source
+
+
+@dataclass(frozen=True)
+class Judging:
+    """What is judged, and what a reader must know of it.
+
+    Attributes:
+        name: Corpus and part.
+        speakers: "corpus speaker" of everyone in it.
+        seconds: Duration of all of it in s.
+        make: Makes the recordings, one after the other.
+        count: How many there are.
+        dropped: Emotion without a class -> recordings left out for it.
+        problems: Kind of problem -> recordings left out for it.
+        notes: Sentences that belong beside every score.
+    """
+
+    name: str
+    speakers: tuple[str, ...]
+    seconds: float
+    make: Callable[[], Iterator[Recording]]
+    count: int
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    problems: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[Recording]:
+        return self.make()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for a results file."""
+        return {
+            "name": self.name,
+            "recordings": self.count,
+            "speakers": list(self.speakers),
+            "seconds": round(self.seconds, 3),
+            "dropped": dict(self.dropped),
+            "problems": dict(self.problems),
+            "notes": list(self.notes),
+        }
+
+
+def clips_of(data: Diarization, part: str) -> Judging:
+    """Return the clips of a part ("validation" or "test") of data that are set up."""
+    source = data.source(part)
+    clips = source.epoch(0)
+
+    def make() -> Iterator[Recording]:
+        for clip in clips:
+            waveform, segments = render(clip, source.config)
+            owner = clip.pieces[0].utterance
+            name = next(iter(speakers_of([owner])), None)
+            source_of = (waveform, SAMPLE_RATE)
+            yield Recording(clip.id, name, tuple(segments), len(waveform) / SAMPLE_RATE, source_of)
+
+    people = sorted({name for clip in clips for name in speakers_of([clip.pieces[0].utterance])})
+    seconds = sum(clip_seconds(clip, source.config) for clip in clips)
+    report = data.report
+    name = f"{report.name}, {part} clips"
+    return Judging(name, tuple(people), seconds, make, len(clips), notes=report.notes)
+
+
+def is_judged_whole(data: CorpusDataModule) -> bool:
+    """Whether a corpus says where in its recordings an emotion is, or is there for tests alone."""
+    utterances = data.read().utterances
+    test_only = bool(utterances) and all(utterance.split == "test" for utterance in utterances)
+    return test_only or any(utterance.segments for utterance in utterances)
+
+
+def recordings_of(
+    data: CorpusDataModule, on_progress: Progress | None = None, memory: Memory | None = None
+) -> Judging:
+    """Return every recording of a corpus, without folds, its audio and its segments checked.
+
+    A recording without segments is of one emotion from end to end.
+
+    Args:
+        data: The corpus, with the labels of the model and its policy on problems.
+        on_progress: Told how far the check of the audio has come.
+        memory: Knows audio that has been checked before.
+
+    Raises:
+        CorpusError: For a corpus that cannot be read, one with problems where `on_error` is "raise", or one
+            of which nothing is left.
+    """
+    listing = data.read()
+    kept, dropped = _in_scheme(listing.utterances, data.scheme)
+    limits = Limits(data.loader_config.min_seconds, None)
+    what = f"{data.corpus}: checking recordings"
+    scanned = scan_utterances(kept, limits, what, on_progress, memory)
+    problems = [*listing.problems, *scanned.faults.values()]
+    usable: list[tuple[Utterance, float, tuple[Segment, ...]]] = []
+    for utterance, seconds, _ in scanned.checked.values():
+        found = _reference(utterance, seconds, data.scheme)
+        if isinstance(found, Problem):
+            problems.append(found)
+        else:
+            usable.append((utterance, seconds, found))
+    enforce(problems, data.on_error, data.corpus)
+    if not usable:
+        raise CorpusError(
+            f"{data.corpus}: no recording is left to judge. Check --data.labels and the corpus."
+        )
+    return _judging(data.corpus, usable, dropped, kinds(problems))
+
+
+def _judging(
+    corpus: str,
+    usable: Sequence[tuple[Utterance, float, tuple[Segment, ...]]],
+    dropped: Mapping[str, int],
+    problems: Mapping[str, int],
+) -> Judging:
+    def make() -> Iterator[Recording]:
+        for utterance, seconds, segments in usable:
+            name = next(iter(speakers_of([utterance])), None)
+            yield Recording(utterance.id, name, segments, seconds, _source(utterance))
+
+    lost = [f"{count} recordings left out: {kind}" for kind, count in problems.items()]
+    lost += [f"{count} recordings left out: {emotion} has no class" for emotion, count in dropped.items()]
+    return Judging(
+        name=f"{corpus}, all recordings",
+        speakers=tuple(speakers_of([utterance for utterance, _, _ in usable])),
+        seconds=sum(seconds for _, seconds, _ in usable),
+        make=make,
+        count=len(usable),
+        dropped=dropped,
+        problems=problems,
+        notes=tuple(lost),
+    )
+
+
+def _in_scheme(
+    utterances: Sequence[Utterance], scheme: LabelScheme
+) -> tuple[list[Utterance], dict[str, int]]:
+    """Return the utterances with segments or with a class, and how many of each other emotion there are."""
+    whole = [utterance for utterance in utterances if not utterance.segments]
+    known, dropped = scheme.split(whole)
+    ids = {utterance.id for utterance in known}
+    kept = [utterance for utterance in utterances if utterance.segments or utterance.id in ids]
+    return kept, dict(dropped.most_common())
+
+
+def _reference(utterance: Utterance, seconds: float, scheme: LabelScheme) -> tuple[Segment, ...] | Problem:
+    """Return the true segments, named by class, that fill a recording; or what is wrong with them."""
+    given = utterance.segments or (Segment(0.0, seconds, utterance.emotion),)
+    try:
+        segments = [Segment(*stretch) for stretch in timeline(given, seconds)]
+        return in_classes(filled(segments, seconds), scheme)
+    except SegmentError as error:
+        return Problem(utterance.path, f"{utterance.id}: {error.message}")
+
+
+def _source(utterance: Utterance) -> Source:
+    if utterance.start is None and utterance.end is None:
+        return utterance.path
+    return load(utterance.path, utterance.start, utterance.end), SAMPLE_RATE

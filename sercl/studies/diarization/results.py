@@ -1,0 +1,123 @@
+"""What a trained or evaluated diarizer leaves behind: scores beside baselines, and every segment."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sercl.diarization.formats import write_segments
+from sercl.diarization.postprocess import PostConfig
+from sercl.diarization.segments import Annotation
+from sercl.files import write_text
+from sercl.studies.diarization.evaluation import DiarizationScores, eder_difference, evaluate
+from sercl.studies.diarization.judged import Judged
+from sercl.studies.diarization.tuning import Tuning
+from sercl.studies.evaluation import Score, without_nan
+from sercl.studies.results import stage_notes
+from sercl.studies.training import StageResult
+
+DIARIZER, ALL_NEUTRAL, SLIDING = "diarizer", "all neutral", "classifier"
+
+
+@dataclass(frozen=True)
+class SystemScores:
+    """Scores of one system.
+
+    Attributes:
+        name: "diarizer", "all neutral" or "classifier".
+        scores: Its scores.
+        post: How its frames became segments; None where it has none.
+        difference: By how much its mean EDER is above the diarizer's; None for the diarizer.
+    """
+
+    name: str
+    scores: DiarizationScores
+    post: PostConfig | None
+    difference: Score | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return {
+            "name": self.name,
+            "scores": self.scores.to_dict(),
+            "post": None if self.post is None else asdict(self.post),
+            "difference": None if self.difference is None else without_nan(asdict(self.difference)),
+        }
+
+
+@dataclass(frozen=True)
+class DiarizationResults:
+    """Everything said about one evaluation of a diarizer; plain data, saved as `results.json`.
+
+    Attributes:
+        systems: The diarizer first, then the baselines.
+        data: What it was judged on.
+        model: Encoder, adapter, layer, and how much was trained.
+        stages: How training went; empty for a checkpoint that was only evaluated.
+        tuning: System -> how its post-processing was chosen on validation data; empty where it was not.
+        environment: Versions, command line, seed.
+        seconds: Wall-clock time.
+        remarks: Further notes that belong beside the scores.
+    """
+
+    systems: tuple[SystemScores, ...]
+    data: Mapping[str, Any]
+    model: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    seconds: float
+    stages: tuple[StageResult, ...] = ()
+    tuning: Mapping[str, Tuning] | None = None
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Warnings beside every score."""
+        return (*self.remarks, *self.data.get("notes", ()), *stage_notes(self.stages))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return {
+            "task": "diarization",
+            "systems": [system.to_dict() for system in self.systems],
+            "notes": list(self.notes),
+            "data": dict(self.data),
+            "model": dict(self.model),
+            "stages": [asdict(stage) for stage in self.stages],
+            "tuning": {name: asdict(tuning) for name, tuning in (self.tuning or {}).items()},
+            "environment": dict(self.environment),
+            "seconds": round(self.seconds, 2),
+        }
+
+
+def score_systems(
+    judged: Mapping[str, Sequence[Judged]], posts: Mapping[str, PostConfig], classes: Sequence[str]
+) -> tuple[SystemScores, ...]:
+    """Score every system; the first is the one that the others are compared with.
+
+    Args:
+        judged: System -> what it found.
+        posts: System -> how its frames became segments, where it has frames.
+        classes: Class names.
+    """
+    first = next(iter(judged.values()))
+    return tuple(
+        SystemScores(
+            name,
+            evaluate(own, classes),
+            posts.get(name),
+            None if own is first else eder_difference(first, own, classes),
+        )
+        for name, own in judged.items()
+    )
+
+
+def save(results: DiarizationResults, judged: Mapping[str, Sequence[Judged]], folder: Path) -> None:
+    """Write `results.json`, and below `segments` the truth and what each system found, as JSON."""
+    write_text(folder / "results.json", json.dumps(results.to_dict(), indent=2, ensure_ascii=False) + "\n")
+    first = next(iter(judged.values()))
+    truth = [Annotation(item.id, item.reference, item.duration) for item in first]
+    write_segments(truth, folder / "segments" / "reference.json")
+    for name, own in judged.items():
+        found = [Annotation(item.id, item.hypothesis, item.duration) for item in own]
+        write_segments(found, folder / "segments" / f"{name.replace(' ', '-')}.json")

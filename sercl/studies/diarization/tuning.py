@@ -1,0 +1,88 @@
+"""Post-processing chosen on validation recordings, by their mean EDER."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from sercl.diarization.postprocess import PostConfig
+from sercl.errors import UsageError
+from sercl.metrics.functional.eder import NEUTRAL, eder, time_confusion
+from sercl.studies.diarization.judged import Heard, found
+
+MEDIANS = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
+PENALTIES = (1.0, 2.0, 5.0, 10.0, 20.0, 40.0)
+SHORTEST = (0.0, 0.1, 0.2, 0.4)
+THRESHOLDS = (0.0, 0.4, 0.5, 0.6, 0.7)
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What was chosen, and how it compares.
+
+    Attributes:
+        post: The choice.
+        eder: Its mean EDER on the validation recordings.
+        before: That of the post-processing that was there before.
+        recordings: How many recordings it was chosen on.
+        tried: How many settings were compared.
+    """
+
+    post: PostConfig
+    eder: float
+    before: float
+    recordings: int
+    tried: int
+
+
+def candidates() -> Iterator[PostConfig]:
+    """Yield every setting that is compared, the plainest first."""
+    smoothings = [
+        {"smoothing": "none"},
+        *({"smoothing": "median", "median_seconds": seconds} for seconds in MEDIANS),
+        *({"smoothing": "viterbi", "switch_penalty": penalty} for penalty in PENALTIES),
+    ]
+    for smoothing in smoothings:
+        for shortest in SHORTEST:
+            for threshold in THRESHOLDS:
+                yield PostConfig(**smoothing, min_seconds=shortest, threshold=threshold)  # type: ignore[arg-type]
+
+
+def tune(
+    heard: Sequence[Heard],
+    system: str,
+    classes: Sequence[str],
+    before: PostConfig,
+    on_progress: Callable[[int], None] | None = None,
+) -> Tuning:
+    """Choose the post-processing with the lowest mean EDER; of equals, the plainest.
+
+    Args:
+        heard: Validation recordings, never those of a test.
+        system: Whose frames are brought to segments.
+        classes: Class names.
+        before: What is used so far; it wins a tie.
+        on_progress: Told how many more settings have been tried.
+
+    Raises:
+        UsageError: For no recording.
+    """
+    if not heard:
+        raise UsageError("tuning: no validation recordings.")
+    own = mean_eder(heard, system, classes, before)
+    best, lowest, tried = before, own, 1
+    for post in candidates():
+        error = mean_eder(heard, system, classes, post)
+        tried += 1
+        if error < lowest - 1e-9:
+            best, lowest = post, error
+        if on_progress is not None:
+            on_progress(1)
+    return Tuning(best, lowest, own, len(heard), tried)
+
+
+def mean_eder(heard: Sequence[Heard], system: str, classes: Sequence[str], post: PostConfig) -> float:
+    """Return the mean EDER of a system over recordings."""
+    judged = found(heard, system, classes, post)
+    confusions = [time_confusion(item.reference, item.hypothesis, item.duration, classes) for item in judged]
+    return float(eder(torch.stack(confusions), list(classes).index(NEUTRAL)).mean())

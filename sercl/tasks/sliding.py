@@ -1,0 +1,81 @@
+"""A classifier of whole utterances slid over a recording: what a diarizer has to beat."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sercl.audio.resample import SAMPLE_RATE, load, to_rate
+from sercl.batch import AudioBatch
+from sercl.errors import AudioError, UsageError
+from sercl.tasks.classification import EmotionClassifier
+from sercl.tasks.diarizer import FrameScores
+from sercl.tasks.predictor import Source, as_mono
+
+
+class SlidingClassifier:
+    """Gives every stretch of `hop` seconds the mean probabilities of the windows that hold it.
+
+    Args:
+        task: The classifier.
+        device: Where it runs.
+        window: Length of a window in s.
+        hop: Seconds from one window to the next.
+
+    Raises:
+        UsageError: For a hop that is not above 0 or longer than the window.
+
+    Attributes:
+        classes: Class names, in class order.
+    """
+
+    def __init__(
+        self, task: EmotionClassifier, device: torch.device, window: float = 1.0, hop: float = 0.1
+    ) -> None:
+        if not 0 < hop <= window:
+            raise UsageError(
+                f"windows of {window:g} s every {hop:g} s: the hop must be above 0, at most that."
+            )
+        self._task, self._device = task.to(device).eval(), device
+        self.classes = tuple(task.classes)
+        self._hop = round(hop * SAMPLE_RATE)
+        self._hops = max(1, round(window / hop))
+
+    def frames(self, source: Source) -> FrameScores:
+        """Return the class probabilities of a recording, one row for every `hop` seconds.
+
+        Args:
+            source: A file, or a waveform (`[samples]` or `[channels, samples]`) with its rate in Hz.
+
+        Raises:
+            AudioError: If it cannot be read or is too short for the encoder.
+        """
+        waveform = _waveform(source)
+        cells = max(1, -(-len(waveform) // self._hop))
+        sums, counts = np.zeros((cells, len(self.classes))), np.zeros((cells, 1))
+        for first, last in self._windows(cells):
+            clip = waveform[first * self._hop : last * self._hop]
+            sums[first:last] += self._probabilities(clip, source)
+            counts[first:last] += 1
+        means = (sums / counts).astype(np.float32)
+        return FrameScores(means, self._hop / SAMPLE_RATE, len(waveform) / SAMPLE_RATE)
+
+    def _windows(self, cells: int) -> Iterator[tuple[int, int]]:
+        """Yield first and last + 1 cell of each window; a recording shorter than one is a single window."""
+        for first in range(max(1, cells - self._hops + 1)):
+            yield first, min(cells, first + self._hops)
+
+    @torch.inference_mode()
+    def _probabilities(self, clip: torch.Tensor, source: Source) -> NDArray[np.float64]:
+        shortest = self._task.encoder.min_samples
+        if len(clip) < shortest:
+            reason = f"{1000 * len(clip) / SAMPLE_RATE:g} ms long, too short for one frame"
+            raise AudioError("input" if isinstance(source, tuple) else source, reason, "short")
+        row = self._task(AudioBatch.from_clips([clip]).to(self._device))[0]
+        probabilities: NDArray[np.float64] = row.double().cpu().numpy()
+        return probabilities
+
+
+def _waveform(source: Source) -> torch.Tensor:
+    return to_rate(*as_mono(*source)) if isinstance(source, tuple) else load(source)

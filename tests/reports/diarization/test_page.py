@@ -1,0 +1,120 @@
+"""The page in a real browser: nothing fails, nothing overflows, everything plays."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sercl.reports.diarization.page import html_page, listened, outline_path, totals
+from tests.browser import Browser, chromium
+from tests.reports.diarization.samples import ITEM, NOTHING, write_tone
+
+CHECKPOINT = Path("checkpoints/run/best.ckpt")
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("page")
+    sources = [write_tone(folder / "a <talk>.wav"), write_tone(folder / "quiet.wav", 2.0)]
+    items = [listened(path, item, folder) for path, item in zip(sources, (ITEM, NOTHING), strict=True)]
+    path = folder / "page.html"
+    path.write_text(html_page(items, CHECKPOINT), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as found:
+        yield found
+
+
+def test_the_page_needs_nothing_from_outside(page: Path) -> None:
+    text = page.read_text()
+    assert set(re.findall(r'(?:src|href)="(\w+:)', text)) == {"data:"}
+    assert "https://" not in text
+
+
+def test_the_page_says_what_was_found_in_what(page: Path) -> None:
+    text = page.read_text()
+    for part in (
+        "Emotions in 2 recordings",
+        "a &lt;talk&gt;.wav",
+        "angry 2.0 s",
+        str(CHECKPOINT),
+        "confidence 0.80",
+    ):
+        assert part in text, part
+
+
+def test_an_outline_reaches_its_height_at_the_loudest() -> None:
+    path = outline_path(np.float32([0.5, 1.0]), 1, 2)
+    assert path == "M1 3.0 2 3.0 2 97.0 1 97.0Z"
+    assert outline_path(np.zeros(3, np.float32), 3, 3) == ""
+
+
+def test_totals_add_up_with_neutral_last() -> None:
+    assert totals([ITEM, NOTHING]) == {"angry": 2.0, "neutral": 4.0}
+    assert list(totals([ITEM])) == ["angry", "neutral"]
+
+
+def test_a_single_recording_gives_the_page_its_name(tmp_path: Path) -> None:
+    item = listened(write_tone(tmp_path / "a.wav"), replace(ITEM, pauses=()), tmp_path, "link")
+    text = html_page([item], CHECKPOINT)
+    assert "<title>Emotions in a.wav</title>" in text
+    assert 'src="a.wav"' in text
+    assert "no speech" not in text
+
+
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (320, "dark")]
+)
+def test_it_opens_without_trouble(page: Path, browser: Browser, width: int, scheme: str) -> None:
+    with browser.page(page, width, scheme) as (shown, troubles):
+        shown.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
+        assert shown.evaluate("document.documentElement.scrollWidth") <= width
+        assert shown.locator(".recording").count() == 2
+        assert troubles == []
+
+
+def test_a_segment_plays_from_its_start(page: Path, browser: Browser) -> None:
+    with browser.page(page) as (shown, troubles):
+        shown.locator(".segment").nth(1).click()
+        shown.wait_for_function("document.querySelector('audio').currentTime > 1.05")
+        assert shown.evaluate("document.querySelector('audio').currentTime") < 3
+        assert shown.locator(".recording.playing").count() == 1
+        assert shown.locator(".segment.now").get_attribute("title").startswith("angry, 0:01.00 to 0:03.00")
+        assert troubles == []
+
+
+def test_only_one_recording_plays_at_a_time(page: Path, browser: Browser) -> None:
+    with browser.page(page) as (shown, _):
+        shown.locator(".play").first.click()
+        shown.wait_for_selector(".recording.playing")
+        shown.locator(".play").last.click()
+        shown.wait_for_function("!document.querySelectorAll('.recording')[0].classList.contains('playing')")
+        assert shown.locator(".recording.playing").count() == 1
+
+
+def test_the_place_can_be_chosen_by_mouse_and_keyboard(page: Path, browser: Browser) -> None:
+    with browser.page(page) as (shown, _):
+        lane = shown.locator(".lane").first
+        box = lane.bounding_box()
+        lane.click(position={"x": box["width"] / 2, "y": 20})
+        shown.wait_for_function("Math.abs(document.querySelector('audio').currentTime - 2) < 0.05")
+        lane.press("ArrowRight")
+        shown.wait_for_function("Math.abs(document.querySelector('audio').currentTime - 3) < 0.05")
+        assert lane.get_attribute("aria-valuenow") == "3.0"
+        assert shown.locator(".time b").first.text_content() == "0:03.0"
+
+
+def test_audio_that_is_not_there_is_said_so(tmp_path: Path, browser: Browser) -> None:
+    source = write_tone(tmp_path / "a.wav")
+    path = tmp_path / "page.html"
+    path.write_text(html_page([listened(source, ITEM, tmp_path, "link")], CHECKPOINT), encoding="utf-8")
+    source.unlink()
+    with browser.page(path) as (shown, _):
+        shown.wait_for_selector(".trouble:visible")
+        assert "it is looked for at a.wav" in shown.locator(".trouble").text_content()

@@ -1,0 +1,74 @@
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from sercl.diarization.segments import Annotation, ScoredSegment
+from sercl.reports.diarization.timeline import (
+    cell_names,
+    clock,
+    recording_text,
+    row_seconds,
+    scale,
+    summary,
+    timeline_text,
+)
+from tests.reports.diarization.samples import ITEM, NOTHING
+
+
+def shown(item, width=80, **options):
+    console = Console(file=io.StringIO(), width=width, **options)
+    console.print(recording_text(item, f"{item.id}.wav", width))
+    return console.file.getvalue()
+
+
+def test_a_row_shows_each_emotion_where_it_is():
+    row, marks = timeline_text(ITEM, 46).plain.splitlines()
+    assert row == "0:00  " + "─" * 10 + "██████ angry ███████" + "─" * 5 + " " * 5
+    assert marks.startswith("      0 s")
+
+
+def test_a_recording_shows_name_events_and_confidence():
+    text = shown(ITEM)
+    assert "talk.wav  0:04  angry 2.0 s" in text
+    assert "0:01.00   0:03.00      2.00   angry           0.80" in text
+    assert "neutral throughout" in shown(NOTHING)
+
+
+def test_colours_are_for_terminals_only():
+    assert "\x1b[" not in shown(ITEM)
+    assert "38;2;209;67;47" in shown(ITEM, force_terminal=True, color_system="truecolor")
+
+
+def test_a_long_recording_has_rows_of_equal_time():
+    long = Annotation("long", (ScoredSegment(0.0, 7200.0, "sad"),), 7200.0)
+    rows = timeline_text(long, 60).plain.splitlines()
+    assert [row.split()[0] for row in rows][:2] == ["0:00", "15:00"]
+    assert len(rows) == 8
+
+
+@pytest.mark.parametrize(
+    ("duration", "row"), [(4.0, 4.0), (61.0, 60), (3600.0, 600), (7200.0, 900), (0.0, 1.0)]
+)
+def test_the_time_of_a_row(duration, row):
+    assert row_seconds(duration) == row
+
+
+@given(st.floats(0.03, 20_000), st.integers(8, 200))
+def test_a_scale_never_leaves_its_row(duration, cells):
+    assert len(scale(duration, cells)) <= cells
+
+
+@given(st.integers(1, 50))
+def test_every_cell_has_a_name(cells):
+    names = list(cell_names(ITEM, 0.0, 4.0, cells))
+    assert len(names) == cells
+    assert set(names) <= {"neutral", "angry", ""}
+
+
+def test_times():
+    assert [clock(5), clock(725.25, 2), clock(3725)] == ["0:05", "12:05.25", "1:02:05"]
+    assert clock(59.999, 2) == "1:00.00"
+    assert summary(NOTHING) == "neutral throughout"

@@ -1,0 +1,104 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sercl.corpora.base import Segment
+from sercl.errors import SegmentError, UnknownNameError, UsageError
+from sercl.metrics.eder import DiarizationMetrics
+from sercl.studies.diarization.evaluation import eder_difference, evaluate
+from sercl.studies.diarization.judged import Judged
+
+CLASSES = ("angry", "happy", "neutral", "sad")
+
+
+def judged(id, reference, hypothesis, duration=10.0, speaker=None):
+    spell = lambda rows: tuple(Segment(*row) for row in rows)  # noqa: E731
+    return Judged(id, speaker, spell(reference), spell(hypothesis), duration)
+
+
+ONE = judged("a", [(2, 6, "sad")], [(3, 7, "sad")])
+TWO = judged("b", [(0, 5, "angry")], [(0, 2, "happy")], 5.0)
+
+
+def test_parts_add_up_and_means_are_over_recordings():
+    found = evaluate([ONE, TWO], CLASSES)
+    assert found.eder.value == pytest.approx((0.2 + 1.0) / 2)
+    assert found.missed.value == pytest.approx((0.1 + 0.6) / 2)
+    assert found.false_alarm.value == pytest.approx(0.1 / 2)
+    assert found.confusion.value == pytest.approx(0.4 / 2)
+    assert found.eder_time.value == pytest.approx((2 + 5) / 15)
+
+
+def test_boundaries_and_events():
+    found = evaluate([ONE, TWO], CLASSES)
+    assert (found.events, found.events_found, found.boundaries) == (2, 1, 2)
+    assert found.boundary_error.value == pytest.approx(1.0)
+
+
+def test_emotions_have_rows():
+    rows = {row.name: row for row in evaluate([ONE, TWO], CLASSES).by_emotion}
+    assert rows["sad"].eder.value == pytest.approx(0.2)
+    assert rows["sad"].recall == pytest.approx(0.75)
+    assert (rows["sad"].recordings, rows["sad"].seconds) == (1, 4.0)
+    assert (rows["neutral"].recordings, rows["neutral"].seconds) == (0, 6.0)
+    assert math.isnan(rows["happy"].eder.value)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(CLASSES), st.sampled_from(CLASSES), st.floats(0.5, 9), st.floats(0.5, 9)),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_scores_are_those_of_the_metric(rows):
+    items = [
+        judged(str(i), [(0, 0.9 * a, one)], [(0.1, b, other)], max(a, 1.0))
+        for i, (one, other, a, b) in enumerate(rows)
+    ]
+    metrics = DiarizationMetrics(CLASSES)
+    for item in items:
+        metrics.update(item.reference, item.hypothesis, item.duration)
+    expected, found = metrics.compute(), evaluate(items, CLASSES)
+    for name in ("eder", "missed", "false_alarm", "confusion", "eder_time", "uar", "boundary_error"):
+        value = torch.tensor(getattr(found, name).value, dtype=torch.float64)
+        assert torch.allclose(value, expected[name].double(), atol=1e-4, equal_nan=True), name
+    for row in found.by_emotion:
+        own = torch.tensor(row.eder.value, dtype=torch.float64)
+        assert torch.allclose(own, expected[f"eder/{row.name}"].double(), atol=1e-4, equal_nan=True)
+
+
+def test_intervals_resample_speakers_where_there_are_enough():
+    items = [
+        judged(str(i), [(2, 6, "sad")], [(2 + i % 3, 6, "sad")], speaker=f"ZED spk{i % 6}") for i in range(12)
+    ]
+    score = evaluate(items, CLASSES).eder
+    assert (score.unit, score.count) == ("speakers", 6)
+    assert score.low < score.value < score.high
+    assert evaluate([ONE, TWO], CLASSES).eder.unit == "recordings"
+    assert math.isnan(evaluate([ONE], CLASSES).eder.low)
+
+
+def test_a_difference_is_paired():
+    worse = [judged("a", [(2, 6, "sad")], []), judged("b", [(0, 5, "angry")], [], 5.0)]
+    found = eder_difference([ONE, TWO], worse, CLASSES)
+    assert found.value == pytest.approx((0.4 - 0.2 + 1.0 - 1.0) / 2)
+    assert eder_difference(worse, worse, CLASSES).value == 0
+
+
+def test_nothing_is_nan_in_plain_data():
+    plain = evaluate([judged("a", [], [])], CLASSES).to_dict()
+    assert plain["eder"] == {"value": 0.0, "low": None, "high": None, "unit": "recordings", "count": 1}
+    assert plain["boundary_error"]["value"] is None
+
+
+def test_what_cannot_be_judged_is_refused():
+    with pytest.raises(UsageError, match="no recordings"):
+        evaluate([], CLASSES)
+    with pytest.raises(SegmentError, match="recording 'a': sad from 0 s to 12 s overruns"):
+        evaluate([judged("a", [(0, 12, "sad")], [])], CLASSES)
+    with pytest.raises(UnknownNameError, match="bored"):
+        evaluate([judged("a", [(0, 2, "bored")], [])], CLASSES)
