@@ -77,6 +77,18 @@ class Split:
         return LengthBucketBatchSampler(seconds, *bounds, shuffle=training, seed=config.seed, even=even)
 
 
+def picked(split: Split, keep: Sequence[bool]) -> Split:
+    """Return the utterances of a split that are to be kept."""
+    places = [place for place, wanted in enumerate(keep) if wanted]
+    return replace(
+        split,
+        utterances=tuple(split.utterances[place] for place in places),
+        labels=tuple(split.labels[place] for place in places),
+        seconds=tuple(split.seconds[place] for place in places),
+        audio_keys=tuple(split.audio_keys[place] for place in places),
+    )
+
+
 def batches(
     dataset: Dataset[Any],
     sampler: LengthBucketBatchSampler,

@@ -1,0 +1,101 @@
+"""Parts that were put together elsewhere, as data to train and test on."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sercl.corpora.folds import Fold
+from sercl.data.datamodules.base import EmotionDataModule
+from sercl.data.problems import Checked
+from sercl.data.report import DataReport
+from sercl.data.split import Split, picked
+from sercl.errors import UsageError
+
+PARTS = ("train", "validation", "test")
+
+
+class Listed(EmotionDataModule):
+    """Checked utterances of any corpora, in parts that were chosen elsewhere; made in Python only.
+
+    Args:
+        label_map: Class -> the emotions that count as it, in class order.
+        parts: "train", "validation" and "test" -> utterances; those of training may stand there several times.
+
+    Raises:
+        UsageError: For a part of another name.
+    """
+
+    def __init__(self, label_map: Mapping[str, Sequence[str]], parts: Mapping[str, Split]) -> None:
+        super().__init__()
+        if wrong := sorted(set(parts) - set(PARTS)):
+            raise UsageError(f"there is no part {wrong[0]!r}; legal: {', '.join(PARTS)}.")
+        self._label_map = {name: list(emotions) for name, emotions in label_map.items()}
+        self._parts = dict(parts)
+
+    @property
+    def classes(self) -> list[str]:
+        """Class names; their position is the class index."""
+        return list(self._label_map)
+
+    @property
+    def label_map(self) -> dict[str, list[str]]:
+        """Class -> the emotions that count as it, in class order."""
+        return self._label_map
+
+    @property
+    def can_use_features(self) -> bool:
+        """Whether no training clip is augmented."""
+        return "train" not in self._parts or self._parts["train"].augment is None
+
+    def setup(self, stage: str | None = None) -> None:
+        """Do nothing: everything is there."""
+
+    @property
+    def fold_count(self) -> int:
+        """One: the lists are what they are."""
+        return 1
+
+    def set_fold(self, index: int) -> None:
+        """Raise `UsageError` for another fold than the one there is."""
+        if index != 0:
+            raise UsageError(f"there is no fold {index}; lists have one, 0.")
+
+    @property
+    def checked(self) -> Mapping[str, Checked]:
+        """Every utterance by its id."""
+        return {
+            item.id: Checked(item, seconds, key)
+            for split in self._parts.values()
+            for item, seconds, key in zip(split.utterances, split.seconds, split.audio_keys, strict=True)
+        }
+
+    @property
+    def splits(self) -> Mapping[str, Split]:
+        """The parts."""
+        return self._parts
+
+    @property
+    def folds_in_use(self) -> Mapping[str, Fold]:
+        """None: the lists come from folds of several corpora."""
+        return {}
+
+    @property
+    def report(self) -> DataReport:
+        """The name and the classes; what is listed is reported where it was listed."""
+        return DataReport(name="lists", classes=tuple(self.classes), splits={})
+
+    @property
+    def allows_speaker_overlap(self) -> bool:
+        """Whether speakers may stand in both training and test: that was settled when the lists were made."""
+        return True
+
+    def split_of(self, ids: Sequence[str]) -> Split:
+        """Return some utterances as a split of their own."""
+        wanted = set(ids)
+        splits = []
+        for split in self._parts.values():
+            splits.append(picked(split, [item.id in wanted for item in split.utterances]))
+            wanted -= {item.id for item in splits[-1].utterances}
+        return splits[0].joined(splits[1:])
+
+    def save_folds(self, folder: Path) -> None:
+        """Write nothing: who made the lists keeps them."""

@@ -1,0 +1,102 @@
+"""A training with adapters, and its tests, as one piece of work."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import lightning.pytorch as L
+
+from sercl.data.datamodules.listed import Listed
+from sercl.studies.grid.results import TestResult, write_result
+from sercl.studies.grid.shares import Share, joined
+from sercl.studies.grid.trainings import Training
+from sercl.studies.trainers import TrainerOptions
+from sercl.studies.training import StageResult, finished, load_weights, score, train
+from sercl.tasks.classification import EmotionClassifier
+
+TRAININGS = "trainings"
+
+
+@dataclass(frozen=True)
+class AdaptedWork:
+    """One training with adapters.
+
+    Attributes:
+        folder: Folder of the study.
+        label_map: Class -> emotions that count as it.
+        trainer: How trainers are built.
+        training: The training; one that it starts from is finished.
+        tests: Address -> what is to be tested.
+    """
+
+    folder: Path
+    label_map: Mapping[str, list[str]]
+    trainer: TrainerOptions
+    training: Training
+    tests: Mapping[str, Share]
+
+
+def training_folder(folder: Path, training: Training) -> Path:
+    """Return where checkpoints and logs of a training lie in the folder of a study."""
+    return folder / TRAININGS / training.address
+
+
+def is_trained(folder: Path, training: Training) -> bool:
+    """Say whether a training with adapters has run to its end."""
+    return finished(training_folder(folder, training)) is not None
+
+
+def run_adapted(work: AdaptedWork) -> None:
+    """Train, or continue where a killed run stopped, then test and keep every result.
+
+    Raises:
+        CheckpointError: Where a checkpoint is of something else, or missing.
+        OutputError: Where results cannot be kept.
+    """
+    training, place = work.training, training_folder(work.folder, work.training)
+    L.seed_everything(training.seed, verbose=False)
+    task = EmotionClassifier(**training.recipe.model)
+    if training.start is not None and finished(place) is None:
+        load_weights(task, _checkpoint(work.folder, training.start))
+    data = _data(work)
+    (result,) = train(
+        task,
+        data,
+        lambda stage, folder: work.trainer.build(folder, training.max_epochs),
+        place,
+        resume=True,
+    )
+    (place / "last.ckpt").unlink(missing_ok=True)  # what a killed run would go on from
+    for address, test in work.tests.items():
+        _test(work, task, result, address, test)
+
+
+def _checkpoint(folder: Path, training: Training) -> Path:
+    result = finished(training_folder(folder, training))
+    if result is None:
+        raise FileNotFoundError(training_folder(folder, training))
+    return Path(result.checkpoint)
+
+
+def _data(work: AdaptedWork) -> Listed:
+    training = work.training
+    parts = {"train": joined(training.train), "validation": training.validation.split}
+    return Listed(work.label_map, {name: seeded(split, training.seed) for name, split in parts.items()})
+
+
+def _test(
+    work: AdaptedWork, task: EmotionClassifier, result: StageResult, address: str, test: Share
+) -> None:
+    scored = score(task, Listed(work.label_map, {"test": test.split}), work.trainer.build())
+    shares = {row.id: row.probabilities for row in scored}
+    record = TestResult(
+        training=work.training.address,
+        layer=result.chosen_state,
+        epochs=result.epochs,
+        early_stopped=result.stopped_early,
+        seconds=result.seconds,
+        trained=work.training.size,
+    )
+    write_result(
+        work.folder, address, test, [shares[item.id] for item in test.split.utterances], record
+    )
