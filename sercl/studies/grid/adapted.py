@@ -8,7 +8,7 @@ import lightning.pytorch as L
 
 from sercl.data.datamodules.listed import Listed
 from sercl.studies.grid.results import TestResult, write_result
-from sercl.studies.grid.shares import Share, joined
+from sercl.studies.grid.shares import Share, joined, seeded
 from sercl.studies.grid.trainings import Training
 from sercl.studies.trainers import TrainerOptions
 from sercl.studies.training import StageResult, finished, load_weights, score, train

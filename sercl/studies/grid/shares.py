@@ -98,3 +98,8 @@ def joined(shares: Iterable[Share]) -> Split:
     """Return the utterances of some shares, repeated as they say, loaded as those of the first."""
     splits = [share.split for share in shares for _ in range(share.repeat)]
     return splits[0].joined(splits[1:])
+
+
+def seeded(split: Split, seed: int) -> Split:
+    """Return a split whose batches and augmentation depend on a seed."""
+    return replace(split, config=replace(split.config, seed=seed))

@@ -99,6 +99,11 @@ class Training:
         return self.recipe.probe is not None
 
     @property
+    def size(self) -> int:
+        """Utterances of an epoch."""
+        return sum(len(share) * share.repeat for share in self.train)
+
+    @property
     def chain(self) -> tuple["Training", ...]:
         """The trainings that it goes through, itself the last."""
         return (*(() if self.start is None else self.start.chain), self)
