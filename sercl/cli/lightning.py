@@ -58,7 +58,7 @@ class Cli(LightningCLI):
         self, command: str, with_training: bool = True, options: tuple[str, type[Any]] | None = None
     ) -> None:
         self.command, self.with_training, self.own_options = command, with_training, options
-        _quieten()
+        quieten()
         restrict_imports()
         super().__init__(
             model_class=EmotionClassifier,
@@ -190,7 +190,7 @@ def add_run_options(parser: LightningArgumentParser, with_training: bool) -> Non
         )
 
 
-def _quieten() -> None:
+def quieten() -> None:
     """Silence what Lightning says about devices and workers: sercl says what matters itself."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     logging.getLogger("lightning.fabric").setLevel(logging.ERROR)

@@ -1,7 +1,7 @@
 """Lightning trainers as runs need them: what stops them, what they keep, what they write."""
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ Watch = Callable[[EarlyStopping], L.Callback]
 _SAME_RESULT = {
     "accelerator", "strategy", "devices", "num_nodes", "logger", "callbacks", "log_every_n_steps",
     "enable_checkpointing", "enable_progress_bar", "enable_model_summary", "profiler", "detect_anomaly",
-    "benchmark", "plugins", "default_root_dir", "barebones", "num_sanity_val_steps", "use_distributed_sampler",
-    "model_registry", "enable_autolog_hparams",
+    "benchmark", "plugins", "default_root_dir", "barebones", "num_sanity_val_steps",
+    "use_distributed_sampler", "model_registry", "enable_autolog_hparams",
 }  # fmt: skip
 """Options of the trainer that say where and how it runs, not what comes out."""
 
@@ -70,14 +70,17 @@ class TrainerOptions:
     def deciding(self) -> dict[str, Any]:
         """What of it decides the result of training, plain data."""
         return {
-            "trainer": {name: _plain(value) for name, value in self.trainer.items() if name not in _SAME_RESULT},
-            "stopping": {name: _plain(value) for name, value in self.stopping.items() if name not in _SAME_STOP},
-            "saving": {name: _plain(self.saving[name]) for name in _DECIDING_CHECKPOINT},
+            "trainer": _plain(self.trainer, set(self.trainer) - _SAME_RESULT),
+            "stopping": _plain(self.stopping, set(self.stopping) - _SAME_STOP),
+            "saving": _plain(self.saving, _DECIDING_CHECKPOINT),
         }
 
 
-def _plain(value: Any) -> Any:
-    return value if isinstance(value, bool | int | float | str | None) else repr(value)
+def _plain(options: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    plain = (bool, int, float, str, type(None))
+    return {
+        name: options[name] if isinstance(options[name], plain) else repr(options[name]) for name in names
+    }
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -18,7 +18,7 @@ class Listed(EmotionDataModule):
 
     Args:
         label_map: Class -> the emotions that count as it, in class order.
-        parts: "train", "validation" and "test" -> utterances; those of training may stand there several times.
+        parts: "train", "validation" and "test" -> utterances; training may have some several times.
 
     Raises:
         UsageError: For a part of another name.
@@ -81,7 +81,9 @@ class Listed(EmotionDataModule):
     @property
     def report(self) -> DataReport:
         """The name and the classes; what is listed is reported where it was listed."""
-        return DataReport(name="lists", classes=tuple(self.classes), splits={})
+        return DataReport(
+            name="lists", classes=tuple(self.classes), splits={}, dropped={}, problems={}, notes=()
+        )
 
     @property
     def allows_speaker_overlap(self) -> bool:

@@ -84,9 +84,7 @@ def _data(work: AdaptedWork) -> Listed:
     return Listed(work.label_map, {name: seeded(split, training.seed) for name, split in parts.items()})
 
 
-def _test(
-    work: AdaptedWork, task: EmotionClassifier, result: StageResult, address: str, test: Share
-) -> None:
+def _test(work: AdaptedWork, task: EmotionClassifier, result: StageResult, address: str, test: Share) -> None:
     scored = score(task, Listed(work.label_map, {"test": test.split}), work.trainer.build())
     shares = {row.id: row.probabilities for row in scored}
     record = TestResult(
@@ -97,6 +95,4 @@ def _test(
         seconds=result.seconds,
         trained=work.training.size,
     )
-    write_result(
-        work.folder, address, test, [shares[item.id] for item in test.split.utterances], record
-    )
+    write_result(work.folder, address, test, [shares[item.id] for item in test.split.utterances], record)

@@ -68,11 +68,9 @@ def cut_corpora(
         memory: Knows audio that has been checked before.
 
     Raises:
-        UsageError: If their labels differ.
         CorpusError: If one is not there, or has problems and does not skip them.
         FoldError: If a fold cannot be cut, or lacks training, validation or test data.
     """
-    check_labels(corpora)
     return {name: _cut(name, data, on_progress, memory) for name, data in corpora.items()}
 
 

@@ -7,9 +7,9 @@ from typing import Any
 from sercl.features.space import FeatureSpace
 from sercl.features.wanted import wanted_of
 from sercl.models.encoders import Encoder, load_encoder
+from sercl.models.encoders.presets import PRESETS
 from sercl.studies.cross_eval.cells import StudyEncoder
 from sercl.studies.cross_eval.published import ENCODER_LANGUAGES
-from sercl.models.encoders.presets import PRESETS
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ import torch
 from sercl.features.space import FeatureSpace
 from sercl.features.store import FeatureStore
 from sercl.features.stored import StoredFeatures
-from sercl.studies.frozen import FrozenResult, FrozenRows, FrozenTraining, train_frozen
+from sercl.studies.frozen.running import train_frozen
+from sercl.studies.frozen.trainings import FrozenResult, FrozenRows, FrozenTraining
 from sercl.studies.grid.results import TestResult, write_result
 from sercl.studies.grid.shares import Share
 from sercl.studies.grid.trainings import Training

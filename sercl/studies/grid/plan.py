@@ -103,9 +103,7 @@ class _LeftOutError(Exception):
 
 
 class _Planner:
-    def __init__(
-        self, options: StudyOptions, corpora: Mapping[str, CutCorpus], recipe_of: RecipeOf
-    ) -> None:
+    def __init__(self, options: StudyOptions, corpora: Mapping[str, CutCorpus], recipe_of: RecipeOf) -> None:
         self.options, self.corpora, self.recipe_of = options, corpora, recipe_of
         self._checked: dict[tuple[str, str], tuple[str, ...]] = {}
         self._known: dict[str, Training] = {}
@@ -115,7 +113,11 @@ class _Planner:
         source, target = self.corpora[condition.source], self.corpora[condition.target]
         self._check_speakers_known(condition, source, target)
         folds = fold_indices(source, target, self.options.folds)
-        return [self._cell(Cell(condition, draw, fold, seed)) for draw, seed in self._runs(condition) for fold in folds]
+        return [
+            self._cell(Cell(condition, draw, fold, seed))
+            for draw, seed in self._runs(condition)
+            for fold in folds
+        ]
 
     def _runs(self, condition: Condition) -> list[tuple[int, int]]:
         seeds = self.options.seeds_of(condition.adapter)
@@ -153,7 +155,10 @@ class _Planner:
         if condition.setting == "two-stage":
             first = replace(self._plain(cell, source), max_epochs=self._first_limit(condition))
             second = replace(self._plain(cell, target), start=first)
-            return second, {**{f"source {part}": count for part, count in _sizes(source).items()}, **_sizes(target)}
+            return second, {
+                **{f"source {part}": count for part, count in _sizes(source).items()},
+                **_sizes(target),
+            }
         validation = target if condition.select_on == "target" else source
         training = replace(self._plain(cell, source), validation=validation["validation"])
         parts = {"train": len(source["train"]), "validation": len(training.validation)}
@@ -207,8 +212,8 @@ class _Planner:
         if heard and not target.allows_speaker_overlap:
             raise SpeakerOverlapError(
                 f"{condition.label}: {len(heard)} speaker(s) of {condition.source} are tested in "
-                f"{condition.target}: {', '.join(sorted(heard)[:5])}. Exclude the pair, choose other folds, or "
-                "allow it with folds.allow_speaker_overlap of the target."
+                f"{condition.target}: {', '.join(sorted(heard)[:5])}. Exclude the pair, choose other folds, "
+                "or allow it with folds.allow_speaker_overlap of the target."
             )
 
 
@@ -224,7 +229,10 @@ def _notes(training: Training, test: Share) -> Iterator[str]:
 def grid_notes(corpora: Mapping[str, CutCorpus]) -> list[str]:
     """Return what the folds of the corpora themselves have to say, each once."""
     found = [
-        f"{corpus.name}: {remark}" for corpus in corpora.values() for fold in corpus.folds for remark in fold.remarks
+        f"{corpus.name}: {remark}"
+        for corpus in corpora.values()
+        for fold in corpus.folds
+        for remark in fold.remarks
     ]
     return list(dict.fromkeys(found))
 

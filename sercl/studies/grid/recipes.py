@@ -6,13 +6,14 @@ from dataclasses import asdict, fields, replace
 from typing import Any
 
 from sercl.errors import UnknownOptionError, UsageError
+from sercl.models.adapters.registry import parse_adapter
 from sercl.studies.cross_eval.cells import Condition
-from sercl.studies.grid.conditions import matches
+from sercl.studies.grid.conditions import conditions_of, matches
 from sercl.studies.grid.encoders import Encoders, EncoderSpec
 from sercl.studies.grid.options import StudyOptions
-from sercl.studies.trainers import TrainerOptions
 from sercl.studies.grid.trainings import Recipe
 from sercl.studies.probing.config import ProbeOptions
+from sercl.studies.trainers import TrainerOptions
 
 Options = dict[str, Any]
 Resolve = Callable[[Options], Options]
@@ -22,7 +23,7 @@ POOLINGS = ("mean", "mean+std")
 """Poolings without weights, those of stored hidden states."""
 
 _SAME_RESULT = ("encoder", "revision", "labels", "encoder_config", "gradient_checkpointing", "save_full")
-"""Options of the model that say where things lie or how fast they come; the fingerprint says which encoder."""
+"""Options that say where things lie or how fast they come; of the encoder, the fingerprint decides."""
 
 _PROBE_FIELDS = [item.name for item in fields(ProbeOptions) if item.name != "seeds"]
 
@@ -73,6 +74,19 @@ class Recipes:
             self._known[key] = self._frozen(model, probe) if frozen else self._adapted(model)
         return self._known[key]
 
+    def check(self) -> None:
+        """Build every recipe of the study, so that what is wrong is said before anything is read or run.
+
+        Raises:
+            UsageError: As `__call__`, or where nothing is left of the grid.
+            EncoderError: Where an encoder cannot be loaded.
+        """
+        conditions, _ = conditions_of(self._options)
+        if not conditions:
+            raise UsageError("study: its lists and what it excludes leave no condition to run.")
+        for condition in conditions:
+            self(condition)
+
     def model_options(self, condition: Condition) -> Options:
         """Return every option of the model of a condition."""
         options = merged(self._model, self._options.encoder_options[condition.encoder])
@@ -118,11 +132,18 @@ class Recipes:
             "kind": "adapted",
             "encoder": facts.fingerprint,
             "preprocessing": dict(facts.preprocessing),
-            "model": {name: value for name, value in model.items() if name not in _SAME_RESULT},
+            "model": _deciding(model),
             "training": self._trainer.deciding,
             "classes": list(self._label_map.items()),
         }
         return Recipe(model, decides)
+
+
+def _deciding(model: Options) -> Options:
+    own = {name: value for name, value in model.items() if name not in _SAME_RESULT}
+    methods = parse_adapter(model["adapter"])
+    own["adapters"] = {name: value for name, value in model["adapters"].items() if name in methods}
+    return own
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> Options:
@@ -143,8 +164,8 @@ def _layers(layer: Any, states: int) -> tuple[int, ...] | None:
     if isinstance(layer, int) and 0 <= layer < states:
         return (layer,)
     raise UsageError(
-        f"model.layer {layer}: with a frozen encoder a study reads a hidden state from 0 to {states - 1}, last, "
-        "or auto (validation chooses)."
+        f"model.layer {layer}: with a frozen encoder a study reads a hidden state from 0 to {states - 1}, "
+        "last, or auto (validation chooses)."
     )
 
 

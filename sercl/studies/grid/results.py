@@ -55,7 +55,7 @@ def write_result(
     folder: Path,
     address: str,
     test: Share,
-    probabilities: NDArray[np.float32] | Sequence[Sequence[float]],
+    probabilities: NDArray[np.float64] | Sequence[Sequence[float]],
     result: TestResult,
 ) -> None:
     """Keep a test's predictions; they count once the record stands beside them.

@@ -1,14 +1,14 @@
 """Running what a study lacks, and telling what came of it."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sercl.files import write_text
 from sercl.launchers import Launcher, Outcome
 from sercl.studies.grid.results import LOG, cell_folder
-from sercl.studies.grid.works import Pending, Task, Workshop
+from sercl.studies.grid.works import Task
 
 Report = Callable[[Task, Outcome], None]
 """Told what has ended."""
@@ -28,13 +28,16 @@ class Failures:
 
 
 def run_pending(
-    missing: Pending, workshop: Workshop, launcher: Launcher, on_end: Report = lambda task, outcome: None
+    waves: Iterable[Sequence[Task]],
+    folder: Path,
+    launcher: Launcher,
+    on_end: Report = lambda task, outcome: None,
 ) -> Failures:
     """Run every piece of work that a study lacks; one that fails takes only those down that need it.
 
     Args:
-        missing: What is lacking.
-        workshop: Makes pieces of work.
+        waves: The pieces of work; those of a wave need only what those before have done.
+        folder: Folder of the study.
         launcher: Runs them.
         on_end: Told what has ended.
 
@@ -42,16 +45,16 @@ def run_pending(
         What failed.
     """
     failures = Failures()
-    for wave in workshop.waves(missing):
+    for wave in waves:
         ready = [task for task in wave if not task.needs & failures.trainings.keys()]
         for task in wave:
             if task not in ready:
-                _give_up(task, failures, workshop.folder, on_end)
+                _give_up(task, failures, folder, on_end)
         by_name = {task.work.name: task for task in ready}
         for outcome in launcher.run([task.work for task in ready]):
             task = by_name[outcome.name]
             if outcome.error is not None:
-                _note(task, outcome.error, failures, workshop.folder)
+                _note(task, outcome.error, failures, folder)
             on_end(task, outcome)
     return failures
 
@@ -75,4 +78,3 @@ def _note(task: Task, error: str, failures: Failures, folder: Path) -> None:
         place.mkdir(parents=True, exist_ok=True)
         if task.work.log.is_file():
             shutil.copyfile(task.work.log, place / LOG)
-

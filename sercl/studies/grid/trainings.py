@@ -123,7 +123,9 @@ def check_leak(training: Training, test: Share) -> None:
     """Raise `FoldError` if a test utterance was trained, selected or adapted on, under whatever name."""
     heard = {key for share in training.known for key in share.keys}
     clips = {clip for share in training.known for clip in share.clips}
-    leaked = [key[1] for key, clip in zip(test.keys, test.clips, strict=True) if key in heard or clip in clips]
+    leaked = [
+        key[1] for key, clip in zip(test.keys, test.clips, strict=True) if key in heard or clip in clips
+    ]
     if leaked:
         raise FoldError(
             f"{len(leaked)} test utterances of {test.corpus} stand in training or validation, too, first "
@@ -135,4 +137,3 @@ def duplicates(training: Training, test: Share) -> int:
     """Return how many test utterances hold the same samples as one that was trained or selected on."""
     heard = {key for share in training.known for key in share.split.audio_keys}
     return sum(key in heard for key in test.split.audio_keys)
-

@@ -89,7 +89,7 @@ class Workshop:
         label_map: Class -> emotions that count as it.
         trainer: How trainers are built.
         encoders: The encoders of the study.
-        store_of: Puts the hidden states of a space that some training lacks into a store, and returns its folder.
+        store_of: Puts the hidden states that some trainings read into a store, and returns its folder.
         device: Where heads on hidden states are trained.
     """
 
