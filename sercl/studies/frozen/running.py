@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sercl.studies.frozen.adaptation.choice import adaptation_notes
 from sercl.studies.frozen.checks import check_trainings, checked_layers
 from sercl.studies.frozen.trainings import FrozenResult, FrozenRows, FrozenTraining
 from sercl.studies.frozen.views import views_of
@@ -150,6 +151,7 @@ class _Study:
             seconds=seconds,
             validation=getattr(chosen, f"validation_{self.config.select}"),
             probabilities=_probabilities(self.trainings[position], chosen),
+            notes=adaptation_notes(self.trainings[position], self.rows),
         )
 
     def _heads(self, position: int, trained: Trained) -> list[Outcome]:

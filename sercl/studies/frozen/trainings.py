@@ -41,8 +41,8 @@ class FrozenTraining:
         start: Position, in the same list, of an earlier training that this one goes on from: the second
             stage of two. None for a training that begins with fresh weights.
         adaptation: A name of `sercl.studies.frozen.adaptation.choice.ADAPTATIONS`.
-        unlabelled: Rows of the target's training part; their features are used by an adaptation, their labels
-            are not.
+        unlabelled: Rows of the target's training part, the labelled ones of `train` may be among them; their
+            features are used by an adaptation, their labels are not.
     """
 
     train: tuple[int, ...]
@@ -67,6 +67,7 @@ class FrozenResult:
         validation: Validation score of the epoch kept, by which it was: the loss, the accuracy or the UAR, as
             `ProbeConfig.select` says.
         probabilities: Name of a test -> `[rows, classes]` float64, in the order of its rows.
+        notes: What must be said beside it: an adaptation, and where it could not be done in full.
     """
 
     layer: int
@@ -76,3 +77,4 @@ class FrozenResult:
     seconds: float
     validation: float
     probabilities: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()

@@ -29,12 +29,12 @@ def two_corpora() -> FrozenRows:
 
 
 def features(shift: float = 0.0, scale: float = 1.0) -> Tensor:
-    """`[144, STATES, DIM]`; what stands in corpus B is moved by `shift` and stretched by `scale`."""
+    """`[144, STATES, DIM]`; corpus B is stretched by `scale` and moved by `shift` towards class 0."""
     generator = torch.Generator().manual_seed(1)
     made = torch.randn(2 * SIZE, STATES, DIM, generator=generator)
     centres = 2 * torch.randn(CLASSES, DIM, generator=generator)
     made[:, TELLING] += centres[torch.tensor(two_corpora().labels)]
-    made[SIZE:] = made[SIZE:] * scale + shift
+    made[SIZE:] = made[SIZE:] * scale + shift * centres[0]
     return made * 3 + 20
 
 
