@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
-from sercl.launchers.output import empty, own_process_output_to
-from sercl.launchers.work import Outcome, Work, carry_out, describe
+from sercl.launchers.output import own_process_output_to
+from sercl.launchers.work import Outcome, Work, describe, serve
 
 _GRACE = 10.0
 """Time in s to end after SIGTERM, as Lightning does at the next step."""
@@ -104,9 +104,8 @@ def _serve(packed: bytes, log: Path, told: "Connection[object, object]") -> None
     threading.Thread(target=_end_with_parent, daemon=True).start()
     begin = time.perf_counter()
     try:
-        empty(log)
-        own_process_output_to(log)
-        outcome = carry_out(pickle.loads(packed))
+        own_process_output_to(log)  # so that what fails at loading is heard
+        outcome = serve(pickle.loads(packed))
         error, seconds = outcome.error, outcome.seconds
     except BaseException as failure:
         told.send((describe(failure), time.perf_counter() - begin))

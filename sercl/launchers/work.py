@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from sercl.launchers.output import output_to
+from sercl.launchers.output import empty, output_to, own_process_output_to
 
 _LONGEST = 4000
 """Most characters of an error that an outcome carries; the log has all of it."""
@@ -70,6 +70,16 @@ def carry_out(work: Work) -> Outcome:
             traceback.print_exception(failure, file=log)
             error = describe(failure)
     return Outcome(work.name, error, time.perf_counter() - begin)
+
+
+def serve(work: Work) -> Outcome:
+    """Do the one piece of work that this process is there for.
+
+    All of the process's output goes to the log from now on, also that of libraries in C and of children.
+    """
+    empty(work.log)
+    own_process_output_to(work.log)
+    return carry_out(work)
 
 
 def describe(failure: BaseException) -> str:

@@ -11,7 +11,9 @@ import warnings
 from functools import partial
 from pathlib import Path
 
-from sercl.launchers import Work
+from sercl.launchers import Outcome, Work
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def write(path: Path, text: str) -> None:
@@ -80,10 +82,31 @@ def sleep(pid_file: Path) -> None:
     time.sleep(60)
 
 
+def alone(path: Path, folder: Path) -> None:
+    """Fail where another piece of work of the same kind runs at the same time."""
+    if any(other.read_text(encoding="utf-8") == "at work" for other in folder.glob("?")):
+        raise RuntimeError("not alone")
+    write(path, "at work")
+    time.sleep(0.5)
+    write(path, "done")
+
+
 def works(folder: Path, **calls: object) -> list[Work]:
     """Return one piece of work per call; a call is a function, or a tuple of one and its arguments."""
     pairs = {name: call if isinstance(call, tuple) else (call,) for name, call in calls.items()}
     return [Work(name, partial(*call), folder / "logs" / f"{name}.txt") for name, call in pairs.items()]
+
+
+def by_name(outcomes: list[Outcome]) -> dict[str, Outcome]:
+    return {outcome.name: outcome for outcome in outcomes}
+
+
+def pids_in(path: Path) -> list[int]:
+    """Return the processes that `sleep` names, once it does."""
+    wait_for(path)
+    while len(pids := path.read_text(encoding="utf-8").split()) < 2:
+        time.sleep(0.01)
+    return [int(pid) for pid in pids]
 
 
 def is_alive(pid: int) -> bool:

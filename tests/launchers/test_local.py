@@ -6,16 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from sercl.launchers import LaunchConfig, Outcome, get_launcher
+from sercl.launchers import LaunchConfig, get_launcher
 from sercl.launchers.local import InProcess, Processes
 from tests.launchers import samples
-from tests.launchers.samples import ends, works
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def by_name(outcomes: list[Outcome]) -> dict[str, Outcome]:
-    return {outcome.name: outcome for outcome in outcomes}
+from tests.launchers.samples import ROOT, by_name, ends, works
 
 
 @pytest.mark.parametrize("launcher", [InProcess(), Processes(2)], ids=["in process", "processes"])
@@ -121,7 +115,7 @@ def test_leaving_the_run_stops_what_is_running(tmp_path: Path) -> None:
     outcomes = Processes(2).run(calls)
     assert next(outcomes).name == "short"
     outcomes.close()  # type: ignore[attr-defined]
-    assert [pid for pid in pids.read_text(encoding="utf-8").split() if not ends(int(pid))] == []
+    assert [pid for pid in samples.pids_in(pids) if not ends(pid)] == []
 
 
 SCRIPT = """
@@ -143,15 +137,10 @@ def test_nothing_goes_on_when_the_run_is_ended(number: signal.Signals, tmp_path:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, str(tmp_path / "script.py"), str(tmp_path)]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as run:
-        for name in "ab":
-            samples.wait_for(tmp_path / name)
-            while not (tmp_path / name).read_text(encoding="utf-8"):
-                pass
+        pids = [pid for name in "ab" for pid in samples.pids_in(tmp_path / name)]
         run.send_signal(number)
         run.communicate(timeout=30)
     assert run.returncode in (-number, 128 + number)
-    pids = [int(pid) for name in "ab" for pid in (tmp_path / name).read_text(encoding="utf-8").split()]
-    assert len(pids) == 4
     assert [pid for pid in pids if not ends(pid)] == []
 
 
