@@ -125,7 +125,15 @@ def _show(cli: "StudyCli", session: "Session", study: "Study", is_new: bool) -> 
 
 
 def _dry_run(cli: "StudyCli", folder: Path) -> int:
-    raise NotImplementedError
+    """Show the cells, what of them is there and how long the rest will take; run and write nothing."""
+    from sercl.reports.grid import grid_report
+    from sercl.studies.grid.estimate import of_pending
+
+    session = prepare(cli, folder, cli.features)
+    missing = session.pending()
+    time_left = of_pending(missing, session.plan, folder, max(1, cli.launch.jobs))
+    stdout.print(grid_report(session.plan, missing, time_left))
+    return 0
 
 
 def _folder(cli: "StudyCli") -> Path:

@@ -7,6 +7,7 @@ from pathlib import Path
 import lightning.pytorch as L
 
 from sercl.data.datamodules.listed import Listed
+from sercl.errors import CheckpointError
 from sercl.studies.grid.results import TestResult, write_result
 from sercl.studies.grid.shares import Share, joined, seeded
 from sercl.studies.grid.trainings import Training
@@ -49,6 +50,8 @@ def is_trained(folder: Path, training: Training) -> bool:
 def run_adapted(work: AdaptedWork) -> None:
     """Train, or continue where a killed run stopped, then test and keep every result.
 
+    A second stage begins with the best weights of the first, and with an optimiser of its own.
+
     Raises:
         CheckpointError: Where a checkpoint is of something else, or missing.
         OutputError: Where results cannot be kept.
@@ -57,7 +60,7 @@ def run_adapted(work: AdaptedWork) -> None:
     L.seed_everything(training.seed, verbose=False)
     task = EmotionClassifier(**training.recipe.model)
     if training.start is not None and finished(place) is None:
-        load_weights(task, _checkpoint(work.folder, training.start))
+        load_weights(task, Path(_finished(work.folder, training.start).checkpoint))
     data = _data(work)
     (result,) = train(
         task,
@@ -71,11 +74,11 @@ def run_adapted(work: AdaptedWork) -> None:
         _test(work, task, result, address, test)
 
 
-def _checkpoint(folder: Path, training: Training) -> Path:
-    result = finished(training_folder(folder, training))
-    if result is None:
-        raise FileNotFoundError(training_folder(folder, training))
-    return Path(result.checkpoint)
+def _finished(folder: Path, training: Training) -> StageResult:
+    place = training_folder(folder, training)
+    if (result := finished(place)) is None:
+        raise CheckpointError(f"{place}: the training that is to be continued has not come to its end.")
+    return result
 
 
 def _data(work: AdaptedWork) -> Listed:
@@ -86,11 +89,12 @@ def _data(work: AdaptedWork) -> Listed:
 
 def _test(work: AdaptedWork, task: EmotionClassifier, result: StageResult, address: str, test: Share) -> None:
     scored = score(task, Listed(work.label_map, {"test": test.split}), work.trainer.build())
+    earlier = (_finished(work.folder, step) for step in work.training.chain[:-1])
     shares = {row.id: row.probabilities for row in scored}
     record = TestResult(
         training=work.training.address,
         layer=result.chosen_state,
-        epochs=result.epochs,
+        epochs=result.epochs + sum(stage.epochs for stage in earlier),
         early_stopped=result.stopped_early,
         seconds=result.seconds,
         trained=work.training.size,

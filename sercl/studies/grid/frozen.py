@@ -10,7 +10,7 @@ from sercl.features.space import FeatureSpace
 from sercl.features.store import FeatureStore
 from sercl.features.stored import StoredFeatures
 from sercl.studies.frozen.running import train_frozen
-from sercl.studies.frozen.trainings import FrozenResult, FrozenRows, FrozenTraining
+from sercl.studies.frozen.trainings import FrozenRows, FrozenTraining
 from sercl.studies.grid.results import TestResult, write_result
 from sercl.studies.grid.shares import Share
 from sercl.studies.grid.trainings import Training
@@ -71,9 +71,20 @@ def run_frozen(batch: FrozenBatch) -> None:
         layers=batch.layers,
         device=torch.device(batch.device),
     )
+    epochs = {
+        training.address: result.epochs for training, result in zip(batch.trainings, results, strict=True)
+    }
     for training, tests, result in zip(batch.trainings, batch.tests, results, strict=True):
+        record = TestResult(
+            training=training.address,
+            layer=result.layer,
+            epochs=sum(epochs[step.address] for step in training.chain),
+            early_stopped=result.early_stopped,
+            seconds=result.seconds,
+            trained=training.size,
+        )
         for address, test in tests.items():
-            _keep(batch.folder, training, address, test, result)
+            write_result(batch.folder, address, test, result.probabilities[address], record)
 
 
 def _shares(training: Training, tests: Tests) -> list[Share]:
@@ -111,20 +122,3 @@ def _frozen_trainings(batch: FrozenBatch, rows: Mapping[Row, int]) -> list[Froze
         )
         for training, tests in zip(batch.trainings, batch.tests, strict=True)
     ]
-
-
-def _keep(folder: Path, training: Training, address: str, test: Share, result: FrozenResult) -> None:
-    write_result(
-        folder,
-        address,
-        test,
-        result.probabilities[address],
-        TestResult(
-            training=training.address,
-            layer=result.layer,
-            epochs=result.epochs,
-            early_stopped=result.early_stopped,
-            seconds=result.seconds,
-            trained=training.size,
-        ),
-    )
