@@ -120,8 +120,26 @@ def _show(cli: "StudyCli", session: "Session", study: "Study", is_new: bool) -> 
 
         print(json.dumps(study_to_dict(study), ensure_ascii=False))
         return
-    if any(record.status == "done" for record in study.records):
+    page = session.folder / "report.html"
+    if not is_new and page.is_file():
+        stdout.print(f"Nothing to do: all {len(study.records)} cells are there, as of {study.created}.")
+        stdout.print(f"Report: {page}", soft_wrap=True)
+    elif any(record.status == "done" for record in study.records):
         report(session.folder, ["html", "md", "tex", "csv"])
+    for line in failure_lines(study, session.folder):
+        stdout.print(line, soft_wrap=True, style="red")
+
+
+def failure_lines(study: "Study", folder: Path) -> list[str]:
+    """Return a line for each computation that failed, with where its log is."""
+    from sercl.studies.grid.results import LOG, cell_folder
+
+    failed = {record.address: record for record in study.records if record.status == "failed"}
+    return [
+        f"Failed: {record.cell.condition.label}, fold {record.cell.fold}, seed {record.cell.seed}: "
+        f"{record.error} Log: {cell_folder(folder, address) / LOG}"
+        for address, record in failed.items()
+    ]
 
 
 def _dry_run(cli: "StudyCli", folder: Path) -> int:

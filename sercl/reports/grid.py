@@ -32,8 +32,8 @@ def totals(plan: Plan, missing: Pending) -> str:
     left = computed & missing.cells
     return (
         f"{len(plan.cells)} cells of {len(plan.conditions)} conditions are {len(computed)} tests of "
-        f"{len(plan.trainings)} trainings; {len(computed) - len(left)} tests are there, {len(left)} are to be "
-        f"done with {len(missing.trainings)} trainings."
+        f"{len(plan.trainings)} trainings; {len(computed) - len(left)} tests are there, {len(left)} are to "
+        f"be done with {len(missing.trainings)} trainings."
     )
 
 

@@ -19,17 +19,23 @@ class Listed(EmotionDataModule):
     Args:
         label_map: Class -> the emotions that count as it, in class order.
         parts: "train", "validation" and "test" -> utterances; training may have some several times.
+        unlabelled: Utterances of the target that training hears without their labels; None for none.
 
     Raises:
         UsageError: For a part of another name.
     """
 
-    def __init__(self, label_map: Mapping[str, Sequence[str]], parts: Mapping[str, Split]) -> None:
+    def __init__(
+        self,
+        label_map: Mapping[str, Sequence[str]],
+        parts: Mapping[str, Split],
+        unlabelled: Split | None = None,
+    ) -> None:
         super().__init__()
         if wrong := sorted(set(parts) - set(PARTS)):
             raise UsageError(f"there is no part {wrong[0]!r}; legal: {', '.join(PARTS)}.")
         self._label_map = {name: list(emotions) for name, emotions in label_map.items()}
-        self._parts = dict(parts)
+        self._parts, self._unlabelled = dict(parts), unlabelled
 
     @property
     def classes(self) -> list[str]:
@@ -45,6 +51,11 @@ class Listed(EmotionDataModule):
     def can_use_features(self) -> bool:
         """Whether no training clip is augmented."""
         return "train" not in self._parts or self._parts["train"].augment is None
+
+    @property
+    def unlabelled(self) -> Split | None:
+        """Utterances of the target that training hears without their labels; None where it does not."""
+        return self._unlabelled
 
     def setup(self, stage: str | None = None) -> None:
         """Do nothing: everything is there."""

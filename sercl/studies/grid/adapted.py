@@ -84,7 +84,10 @@ def _finished(folder: Path, training: Training) -> StageResult:
 def _data(work: AdaptedWork) -> Listed:
     training = work.training
     parts = {"train": joined(training.train), "validation": training.validation.split}
-    return Listed(work.label_map, {name: seeded(split, training.seed) for name, split in parts.items()})
+    others = None if training.unlabelled is None else seeded(training.unlabelled.split, training.seed)
+    return Listed(
+        work.label_map, {name: seeded(split, training.seed) for name, split in parts.items()}, others
+    )
 
 
 def _test(work: AdaptedWork, task: EmotionClassifier, result: StageResult, address: str, test: Share) -> None:
