@@ -11,9 +11,11 @@ from torch.nn import functional as F
 from sercl.batch import AudioBatch, FeatureBatch
 from sercl.errors import UnknownNameError, UsageError
 from sercl.models.adapters import AdapterOptions
+from sercl.models.adversary import AdversarialConfig
 from sercl.models.pooling import build_pooling
 from sercl.models.readout import Readout, check_layer
 from sercl.models.standardize import Standardizer
+from sercl.tasks.adversarial import adversarial_step, build_adversary
 from sercl.tasks.base import EncoderTask
 from sercl.tasks.candidates import CandidateScores
 from sercl.tasks.hparams import plain, revive
@@ -55,6 +57,7 @@ class EmotionClassifier(EncoderTask):
         optimizer: Learning rates and schedule.
         adapters: Options of each adapter.
         adapter_blocks: Blocks (0-based) that get adapters; null for all kept blocks.
+        adversarial: Domain-adversarial training on the target's audio without labels; off by default.
         whisper_form: padded (30 s, as Whisper was trained) or short (cut to the clip, 9 times cheaper).
         revision: Revision of the encoder on the hub.
         gradient_checkpointing: Recompute activations in the backward pass: less memory, more time.
@@ -79,6 +82,7 @@ class EmotionClassifier(EncoderTask):
         optimizer: OptimizerConfig = OptimizerConfig(),
         adapters: AdapterOptions = AdapterOptions(),
         adapter_blocks: list[int] | None = None,
+        adversarial: AdversarialConfig = AdversarialConfig(),
         whisper_form: str = "padded",
         revision: str | None = None,
         gradient_checkpointing: bool = False,
@@ -106,6 +110,11 @@ class EmotionClassifier(EncoderTask):
         self.classes = list(self.labels)
         self.class_weights = class_weights
         self._build_readout(layer, pooling, head, dropout, standardize)
+        self.adversarial = revive(AdversarialConfig, adversarial)
+        # Built last, so that all else starts from the same weights without it.
+        self.adversary = build_adversary(
+            self.adversarial, len(self.readout.heads), self.pooling.out_dim, self.encoder_is_frozen
+        )
         self.loss_weights: Tensor | None = None
         self.scored: list[Scored] = []
 
@@ -164,6 +173,17 @@ class EmotionClassifier(EncoderTask):
             raise UsageError(f"balanced class weights: no training utterance is {', '.join(absent)}.")
         self.loss_weights = (counts.sum() / (len(self.classes) * counts)).to(self.device)
 
+    def setup(self, stage: str) -> None:
+        """Ask the data for what training needs of them (called by Lightning).
+
+        Raises:
+            UsageError: For data of another task, or adversarial training without a target.
+        """
+        super().setup(stage)
+        data = getattr(self.trainer, "datamodule", None)
+        if stage == "fit" and self.adversary is not None and data is not None:
+            data.use_unlabelled()
+
     def on_fit_start(self) -> None:
         """Fit the standardiser on the training set, unless a resumed run brings it."""
         if (data := cast(Any, self.trainer).datamodule) is None:
@@ -184,11 +204,15 @@ class EmotionClassifier(EncoderTask):
 
     def training_step(self, batch: AudioBatch | FeatureBatch, batch_index: int) -> Tensor:
         """Return the loss of a batch; heads of different layers share nothing, so their losses add up."""
+        if self.adversary is not None and isinstance(batch, AudioBatch):
+            return adversarial_step(self, self.adversary, batch)
         losses = self.losses(self.scores(batch), cast(Tensor, batch.labels))
-        self.log(
-            "train/loss", losses.mean(), on_step=False, on_epoch=True, batch_size=len(batch), sync_dist=True
-        )
+        self.log_training("loss", losses.mean(), len(batch))
         return losses.sum()
+
+    def log_training(self, name: str, value: Tensor, batch_size: int) -> None:
+        """Log the mean of a value over an epoch as "train/name"."""
+        self.log(f"train/{name}", value, on_step=False, on_epoch=True, batch_size=batch_size, sync_dist=True)
 
     def on_validation_epoch_start(self) -> None:
         """Forget the last epoch."""
