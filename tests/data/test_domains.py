@@ -78,9 +78,7 @@ def test_the_order_depends_on_the_epoch_alone(source, target):
     orders = [[batch.ids for batch in listed(first, epoch)] for epoch in range(3)]
     assert [batch.ids for batch in listed(second, 2)] == orders[2]
     assert orders[0] != orders[1]
-    of_target = [
-        [id for ids in order for id in ids if id.startswith("target") or "/target" in id] for order in orders
-    ]
+    of_target = [[id for ids in order for id in ids if id.startswith("target")] for order in orders]
     assert of_target[0] != of_target[1]
 
 
@@ -112,8 +110,8 @@ def test_an_utterance_of_the_target_that_has_its_label_keeps_both(source, target
 
 
 def test_each_half_keeps_to_half_of_the_bounds_of_its_corpus(split):
-    source = split("bounded", 4, batch_size=0, batch_seconds=2.0)
-    target = split("other", 4, batch_size=0, batch_seconds=1.0)
+    source = split("bounded", 5, batch_size=0, batch_seconds=2.0)
+    target = split("other", 5, batch_size=0, batch_seconds=1.0)
     for batch in listed(domain_loader(source, target)):
         counts = Counter(batch.domains.tolist())
         assert counts[SOURCE] * 0.2 <= 1.0 + 1e-6

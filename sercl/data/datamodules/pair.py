@@ -104,7 +104,7 @@ class LanguagePair(EmotionDataModule):
         if self.setting != "zero-shot":
             raise UsageError(
                 f"adversarial training hears the target without its labels, for which the setting "
-                f"{self.setting!r} has no use. Give --data.setting zero-shot, or --model.adversarial.weight 0."
+                f"{self.setting!r} has no use. Use --data.setting zero-shot or --model.adversarial.weight 0."
             )
         if self._hears_target:
             return
