@@ -129,6 +129,8 @@ class EmotionDataModule(LightningDataModule, ABC):
         Raises:
             UsageError: Where there is no target.
         """
+        if self.unlabelled is not None:
+            return
         raise UsageError(
             f"adversarial training hears a second corpus without its labels; {type(self).__name__} has none. "
             "Use --data LanguagePair --data.setting zero-shot, or --model.adversarial.weight 0."
