@@ -52,6 +52,7 @@ def run(cli: "Cli") -> "RunResults":
             lambda stage, place: cli.build_trainer(place, cli.data.epoch_limit(stage)),
             folder,
             config["resume"],
+            lambda task: pool_features(task, cli),
         )
         scored = score(cli.task, cli.data, cli.build_trainer())
     seconds = time.perf_counter() - begin

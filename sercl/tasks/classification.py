@@ -60,6 +60,8 @@ class EmotionClassifier(EncoderTask):
         adversarial: Domain-adversarial training on the target's audio without labels; off by default.
         whisper_form: padded (30 s, as Whisper was trained) or short (cut to the clip, 9 times cheaper).
         revision: Revision of the encoder on the hub.
+        head_first: Before the adapters, train the head alone, as with a frozen encoder (LP-FT, Kumar et al.
+            2022): few utterances then change the encoder less.
         gradient_checkpointing: Recompute activations in the backward pass: less memory, more time.
         save_full: Store the frozen encoder in checkpoints too, so that they need nothing else.
         labels: Class -> emotions that count as it, in class order; the data set it.
@@ -85,6 +87,7 @@ class EmotionClassifier(EncoderTask):
         adversarial: AdversarialConfig = AdversarialConfig(),
         whisper_form: str = "padded",
         revision: str | None = None,
+        head_first: bool = False,
         gradient_checkpointing: bool = False,
         save_full: bool = False,
         labels: dict[str, list[str]] | None = None,
@@ -93,6 +96,8 @@ class EmotionClassifier(EncoderTask):
         hparams = plain(locals())
         if class_weights not in CLASS_WEIGHTS:
             raise UnknownNameError("class_weights", class_weights, CLASS_WEIGHTS)
+        if head_first and adapter == "none":
+            raise UsageError("head_first is for adapters: with adapter none, only the head is trained.")
         layer = default_layer(adapter) if layer is None else layer
         loaded = encoder_for_layer(
             encoder, layer, last_block, revision, whisper_form, gradient_checkpointing, encoder_config
@@ -132,6 +137,17 @@ class EmotionClassifier(EncoderTask):
     def description(self) -> dict[str, Any]:
         """Task, classes and what each class means, as plain data."""
         return {"task": self.task_name, "classes": self.classes, "labels": self.labels}
+
+    @property
+    def trains_head_first(self) -> bool:
+        """Whether the head is to be trained alone before anything else."""
+        return bool(self.hparams["head_first"])
+
+    def frozen_twin(self) -> "EmotionClassifier":
+        """Return the same model, newly made, around the encoder as it was pre-trained, without adapters."""
+        own = dict(self.hparams)
+        layer = default_layer(self.adapter) if own["layer"] is None else own["layer"]
+        return EmotionClassifier(**{**own, "adapter": "none", "layer": layer, "head_first": False})
 
     @property
     def can_use_features(self) -> bool:
