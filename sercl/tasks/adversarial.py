@@ -1,6 +1,6 @@
 """What a batch of two corpora teaches: the classes of one, and to hide which of the two is which."""
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -47,6 +47,18 @@ def build_adversary(config: AdversarialConfig, heads: int, dim: int, frozen: boo
             "Choose an adapter (--model.adapter lora), or --model.adversarial.weight 0."
         )
     return Adversary(heads, dim, config.hidden)
+
+
+def ask_for_target(adversary: Adversary | None, data: Any) -> None:
+    """Let a data module serve the target's audio where there is an adversary, and only there.
+
+    Raises:
+        UsageError: For data without a target.
+    """
+    if adversary is not None and data is not None:
+        data.use_unlabelled()
+    elif getattr(data, "unlabelled", None) is not None:
+        data.use_unlabelled(False)  # of a model that is trained before the one with the adversary
 
 
 def adversarial_step(task: "EmotionClassifier", adversary: Adversary, batch: AudioBatch) -> Tensor:

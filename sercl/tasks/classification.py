@@ -1,7 +1,6 @@
 """Emotion of a whole utterance: encoder, adapters, pooling, layer choice and head in one LightningModule."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -15,28 +14,15 @@ from sercl.models.adversary import AdversarialConfig
 from sercl.models.pooling import build_pooling
 from sercl.models.readout import Readout, check_layer
 from sercl.models.standardize import Standardizer
-from sercl.tasks.adversarial import adversarial_step, build_adversary
+from sercl.tasks.adversarial import adversarial_step, ask_for_target, build_adversary
 from sercl.tasks.base import EncoderTask
 from sercl.tasks.candidates import CandidateScores
 from sercl.tasks.hparams import plain, revive
 from sercl.tasks.layers import default_layer, encoder_for_layer
 from sercl.tasks.optim import OptimizerConfig
+from sercl.tasks.scored import Scored as Scored
 
 CLASS_WEIGHTS = ("none", "balanced")
-
-
-@dataclass(frozen=True)
-class Scored:
-    """One utterance with its truth and the model's probabilities per class."""
-
-    id: str
-    truth: int
-    probabilities: list[float]
-
-    @property
-    def predicted(self) -> int:
-        """Index of the most probable class."""
-        return max(range(len(self.probabilities)), key=self.probabilities.__getitem__)
 
 
 class EmotionClassifier(EncoderTask):
@@ -147,7 +133,8 @@ class EmotionClassifier(EncoderTask):
         """Return the same model, newly made, around the encoder as it was pre-trained, without adapters."""
         own = dict(self.hparams)
         layer = default_layer(self.adapter) if own["layer"] is None else own["layer"]
-        return EmotionClassifier(**{**own, "adapter": "none", "layer": layer, "head_first": False})
+        options = {"adapter": "none", "layer": layer, "head_first": False, "adversarial": AdversarialConfig()}
+        return EmotionClassifier(**{**own, **options})
 
     @property
     def can_use_features(self) -> bool:
@@ -190,15 +177,10 @@ class EmotionClassifier(EncoderTask):
         self.loss_weights = (counts.sum() / (len(self.classes) * counts)).to(self.device)
 
     def setup(self, stage: str) -> None:
-        """Ask the data for what training needs of them (called by Lightning).
-
-        Raises:
-            UsageError: For data of another task, or adversarial training without a target.
-        """
+        """Ask the data for what training needs of them (called by Lightning); raises `UsageError`."""
         super().setup(stage)
-        data = getattr(self.trainer, "datamodule", None)
-        if stage == "fit" and self.adversary is not None and data is not None:
-            data.use_unlabelled()
+        if stage == "fit":
+            ask_for_target(self.adversary, getattr(self.trainer, "datamodule", None))
 
     def on_fit_start(self) -> None:
         """Fit the standardiser on the training set, unless a resumed run brings it."""

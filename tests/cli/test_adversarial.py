@@ -119,3 +119,15 @@ def test_two_processes_hear_both_domains(words, tmp_path):
     said = fit([*words, "--trainer.devices", "2", "--trainer.strategy", "ddp"], run)
     assert said.count("Results: EmoDB -> RAVDESS") == 1
     assert all(float(row["train/domain_loss"]) > 0 for row in logged(run))
+
+
+def test_a_head_that_is_trained_first_hears_the_source_alone(words, tmp_path):
+    run = tmp_path / "run"
+    assert main([*words, "--model.head_first", "true", "--out", str(run)]) == 0
+    results = json.loads((run / "results.json").read_text())
+    assert [stage["stage"] for stage in results["stages"]] == ["head", "train"]
+    assert any("without labels" in note for note in results["notes"])
+    assert all(float(row["train/domain_loss"]) > 0 for row in logged(run))
+    assert all("train/domain_loss" not in row for row in logged(run / "head"))
+    saved = torch.load(run / "head" / "best.ckpt", weights_only=True)
+    assert not any("RAVDESS" in name for name in saved["sercl"]["heard"]["train"])

@@ -44,6 +44,7 @@ class EmotionDataModule(LightningDataModule, ABC):
         self.on_progress: Progress | None = None
         self.scan_memory: Memory | None = None
         self._features: Mapping[str, Tensor] | None = None
+        self._hears_target = False
 
     @abstractmethod
     def setup(self, stage: str | None = None) -> None:
@@ -120,21 +121,21 @@ class EmotionDataModule(LightningDataModule, ABC):
 
     @property
     def unlabelled(self) -> Split | None:
-        """Utterances of the target that training hears without their labels; None where it does not."""
+        """Utterances of the target that training may hear without their labels; None where there are none."""
         return None
 
-    def use_unlabelled(self) -> None:
-        """Let training batches hold utterances of the target without their labels, too.
+    def use_unlabelled(self, wanted: bool = True) -> None:
+        """Let training batches hold utterances of the target without their labels, too, or no longer.
 
         Raises:
             UsageError: Where there is no target.
         """
-        if self.unlabelled is not None:
-            return
-        raise UsageError(
-            f"adversarial training hears a second corpus without its labels; {type(self).__name__} has none. "
-            "Use --data LanguagePair --data.setting zero-shot, or --model.adversarial.weight 0."
-        )
+        if wanted and self.unlabelled is None:
+            raise UsageError(
+                f"adversarial training hears a second corpus without labels; {type(self).__name__} has none. "
+                "Use --data LanguagePair --data.setting zero-shot, or --model.adversarial.weight 0."
+            )
+        self._hears_target = wanted
 
     @property
     def all_splits(self) -> tuple[Split, ...]:
@@ -156,9 +157,8 @@ class EmotionDataModule(LightningDataModule, ABC):
 
         Those who are heard in training without labels count as its speakers, too.
         """
-        unlabelled = self.unlabelled
-        others = unlabelled.utterances if unlabelled is not None and part == "train" else ()
-        return speakers_of((*self.splits[part].utterances, *others))
+        others = self.unlabelled if self._hears_target and part == "train" else None
+        return speakers_of((*self.splits[part].utterances, *(others.utterances if others else ())))
 
     @property
     @abstractmethod
@@ -218,7 +218,7 @@ class EmotionDataModule(LightningDataModule, ABC):
 
     def train_dataloader(self) -> Loader:
         """Return shuffled and, where set, augmented batches of the training part."""
-        if (unlabelled := self.unlabelled) is not None:
+        if self._hears_target and (unlabelled := self.unlabelled) is not None:
             return domain_loader(self.splits["train"], unlabelled)
         return self._loader("train", training=True)
 

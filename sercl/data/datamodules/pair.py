@@ -51,7 +51,7 @@ class LanguagePair(EmotionDataModule):
         self.source, self.target, self.setting, self.switch_epoch = source, target, setting, switch_epoch
         self._plans = plans_for(setting, select_on)
         self._stage = self.stages[0]
-        self._ready = self._every_part = self._hears_target = False
+        self._ready = self._every_part = self._target_train = False
 
     @property
     def classes(self) -> list[str]:
@@ -65,11 +65,9 @@ class LanguagePair(EmotionDataModule):
 
     @property
     def can_use_features(self) -> bool:
-        """Whether no training clip of a stage is augmented, and none is there for its domain alone."""
+        """Whether no training clip of a stage is augmented."""
         corpora = self.corpora_in_use
-        return not self._hears_target and all(
-            corpora[plan.train].can_use_features for plan in self._plans.values()
-        )
+        return all(corpora[plan.train].can_use_features for plan in self._plans.values())
 
     def epoch_limit(self, stage: str) -> int | None:
         """Most epochs of the first of two stages; None for every other stage."""
@@ -91,27 +89,27 @@ class LanguagePair(EmotionDataModule):
 
     @property
     def unlabelled(self) -> Split | None:
-        """The target's training part, where training hears it without labels."""
-        return self.target.splits["train"] if self._hears_target else None
+        """The target's training part, once `use_unlabelled` has asked for it."""
+        return self.target.splits["train"] if self._target_train and self._ready else None
 
-    def use_unlabelled(self) -> None:
-        """Let training batches hold the target's training part without its labels, too.
+    def use_unlabelled(self, wanted: bool = True) -> None:
+        """Let training batches hold the target's training part without its labels, too, or no longer.
 
         Raises:
             UsageError: In a setting other than `zero-shot`.
             CorpusError: As `setup`, where that is done already.
         """
-        if self.setting != "zero-shot":
+        if wanted and self.setting != "zero-shot":
             raise UsageError(
                 f"adversarial training hears the target without its labels, for which the setting "
                 f"{self.setting!r} has no use. Use --data.setting zero-shot or --model.adversarial.weight 0."
             )
-        if self._hears_target:
-            return
-        self._hears_target = True
-        if self._ready:
-            self._ready = False
-            self.setup()
+        if wanted and not self._target_train:
+            self._target_train = True
+            if self._ready:
+                self._ready = False
+                self.setup()
+        self._hears_target = wanted
 
     def setup(self, stage: str | None = None) -> None:
         """Prepare the parts that the setting uses; a second call does nothing.
@@ -207,7 +205,7 @@ class LanguagePair(EmotionDataModule):
         return {part: corpora[role].splits[part] for part, role in plan._asdict().items()}
 
     def _uses(self, role: str, part: str) -> bool:
-        heard = self._hears_target and (role, part) == ("target", "train")
+        heard = self._target_train and (role, part) == ("target", "train")
         planned = any(getattr(plan, part) == role for plan in self._plans.values())
         return self._every_part or heard or planned
 

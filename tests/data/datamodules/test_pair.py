@@ -265,7 +265,10 @@ def test_the_target_can_still_be_asked_for_after_setup(pair):
     module.use_unlabelled()
     module.use_unlabelled()
     assert len(module.unlabelled.utterances) == 24
-    assert not module.can_use_features
+    module.use_unlabelled(False)
+    assert all(batch.domains is None for batch in module.train_dataloader())
+    module.use_unlabelled()
+    assert all(batch.domains is not None for batch in module.train_dataloader())
 
 
 def test_labels_of_the_target_do_not_matter_where_it_is_heard_without(pair):
