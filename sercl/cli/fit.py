@@ -52,6 +52,7 @@ def run(cli: "Cli") -> "RunResults":
             lambda stage, place: cli.build_trainer(place, cli.data.epoch_limit(stage)),
             folder,
             config["resume"],
+            lambda task: pool_features(task, cli),
         )
         scored = score(cli.task, cli.data, cli.build_trainer())
     seconds = time.perf_counter() - begin
@@ -71,6 +72,8 @@ def prepare(cli: "Cli", folder: Path) -> None:
     from sercl.studies.results import describe_model
 
     check_monitors(cli.config, cli.task.candidates.names)
+    if cli.task.adversary is not None:
+        cli.data.use_unlabelled()
     set_up(cli)
     if is_first():
         if not cli.config["json"]:

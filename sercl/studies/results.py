@@ -126,6 +126,14 @@ def heard_before(task: EmotionClassifier, data: EmotionDataModule, part: str) ->
     return [f"speaker-dependent: {what}"]
 
 
+def heard_unlabelled(task: EmotionClassifier) -> list[str]:
+    """Return a note on adversarial training of a model that is loaded, or nothing.
+
+    The target may be what it is judged on: its scores are then not those of a model that never heard it.
+    """
+    return ["target audio without labels was used in training (adversarial)"] if task.adversary else []
+
+
 def describe_model(task: EmotionClassifier) -> dict[str, Any]:
     """Return what the model is, as plain data."""
     return {

@@ -21,6 +21,12 @@ from sercl.files import write_text
 from sercl.tasks import checkpoint as checkpoints
 from sercl.tasks.classification import EmotionClassifier, Scored
 
+HEAD = "head"
+"""Name of the stage that trains a head alone before the adapters."""
+
+Pool = Callable[[EmotionClassifier], object]
+"""Lets the data serve hidden states of a frozen model in place of audio, where that is possible."""
+
 TrainerFactory = Callable[[str, Path], L.Trainer]
 """Builds a trainer for a stage; its checkpoints go to the folder."""
 
@@ -30,7 +36,7 @@ class StageResult:
     """How one stage of training went.
 
     Attributes:
-        stage: "train", or "source" and "target" in two-stage training.
+        stage: "train", or "source" and "target" in two-stage training; "head" before them.
         checkpoint: The best checkpoint by the monitored value.
         monitor: Name of the monitored value.
         score: Its best value; None where nothing is monitored, or the value was never a finite number.
@@ -97,16 +103,29 @@ def extract_features(
 
 
 def train(
-    task: EmotionClassifier, data: EmotionDataModule, trainer_for: TrainerFactory, folder: Path, resume: bool
+    task: EmotionClassifier,
+    data: EmotionDataModule,
+    trainer_for: TrainerFactory,
+    folder: Path,
+    resume: bool,
+    pool: Pool,
 ) -> list[StageResult]:
     """Train every stage of the data module, leaving the task with the weights of the last stage's best epoch.
 
     Each stage has a trainer and an optimiser of its own; a finished stage is not run again on resume.
 
+    Args:
+        task: The model.
+        data: Its data, set up.
+        trainer_for: Builds the trainer of a stage.
+        folder: Where checkpoints go.
+        resume: Whether an interrupted training goes on.
+        pool: Called with the model of a head that is trained first, see `extract_features`.
+
     Raises:
         CheckpointError: Where `resume` finds a checkpoint of something else.
     """
-    results = []
+    results = [_train_head(task, data, trainer_for, folder, resume, pool)] if task.trains_head_first else []
     for stage in data.stages:
         data.set_stage(stage)
         place = stage_folder(folder, stage, data.stages)
@@ -134,6 +153,29 @@ def score(
     loader = data.test_dataloader() if part == "test" else data.val_dataloader()
     trainer.test(task, dataloaders=loader, verbose=False)
     return task.scored
+
+
+def _train_head(
+    task: EmotionClassifier,
+    data: EmotionDataModule,
+    trainer_for: TrainerFactory,
+    folder: Path,
+    resume: bool,
+    pool: Pool,
+) -> StageResult:
+    """Train the readout on the encoder without adapters, on the data of the first stage."""
+    twin, place = task.frozen_twin(), folder / HEAD
+    data.set_stage(data.stages[0])
+    result = _finished(place) if resume else None
+    if result is None:
+        pool(twin)
+        result = _run_stage(twin, data, trainer_for, HEAD, place, resume)
+        data.use_features(None)
+    load_weights(twin, Path(result.checkpoint))
+    task.readout.load_state_dict(twin.readout.state_dict())
+    result = replace(result, chosen_state=twin.readout.chosen_state)
+    _keep(result, place)
+    return result
 
 
 def _run_stage(

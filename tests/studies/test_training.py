@@ -8,7 +8,7 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from sercl.audio.augment import AugmentConfig
 from sercl.batch import AudioBatch, FeatureBatch
 from sercl.data.datamodules import LanguagePair, Manifest
-from sercl.errors import CheckpointError, OutputError
+from sercl.errors import CheckpointError, OutputError, UsageError
 from sercl.features.config import FeatureConfig
 from sercl.studies.training import extract_features, load_weights, score, stage_folder, train
 from sercl.tasks.callbacks import LastEpoch
@@ -61,6 +61,10 @@ def trainers(epochs=3, **checkpoint):
     return build
 
 
+def no_pool(task):
+    raise AssertionError("no head is trained first here")
+
+
 def weights(path):
     return torch.load(path, weights_only=True)["state_dict"]
 
@@ -72,7 +76,7 @@ def test_one_stage_takes_the_folder_itself_and_two_a_folder_each(tmp_path):
 
 def test_the_task_ends_with_the_weights_of_the_best_epoch(task, data, tmp_path):
     # By this choice the first epoch is the best.
-    (result,) = train(task, data, trainers(monitor="epoch", mode="min"), tmp_path, resume=False)
+    (result,) = train(task, data, trainers(monitor="epoch", mode="min"), tmp_path, resume=False, pool=no_pool)
     assert (result.stage, result.epoch, result.epochs, result.stopped_early) == ("train", 0, 3, False)
     assert (result.monitor, result.score, result.chosen_state) == ("epoch", 0.0, 1)
     best, last = weights(tmp_path / "best.ckpt"), weights(tmp_path / "last.ckpt")
@@ -91,33 +95,93 @@ def test_stages_follow_each_other_from_the_best_weights_of_the_one_before(task, 
         seen.append((stage, speakers, task.readout.heads[0][1].weight.detach().clone()))
         return build(stage, place)
 
-    results = train(task, pair, watched, tmp_path, resume=False)
+    results = train(task, pair, watched, tmp_path, resume=False, pool=no_pool)
     assert build.asked == [("source", tmp_path / "source"), ("target", tmp_path / "target")]
     assert [result.stage for result in results] == ["source", "target"]
     assert [speakers for _, speakers, _ in seen] == [{"a"}, {"b"}]
     assert torch.equal(seen[1][2], weights(results[0].checkpoint)["readout.heads.0.1.weight"])
 
 
+def adapted(encoder, **options):
+    torch.manual_seed(0)
+    return EmotionClassifier(
+        encoder, "gating", layer=1, whisper_form="short", **{"head_first": True, **options}
+    )
+
+
+@pytest.mark.parametrize("source", ["data", "pair"])
+def test_a_head_that_comes_first_is_the_one_of_the_frozen_encoder(encoder, source, request, tmp_path):
+    data, pooled, build = request.getfixturevalue(source), [], trainers(epochs=2)
+    data.setup()
+    task, seen = adapted(encoder), {}
+
+    def watched(stage, place):
+        seen[stage] = {name: value.clone() for name, value in task.readout.state_dict().items()}
+        return build(stage, place)
+
+    results = train(task, data, watched, tmp_path, resume=False, pool=pooled.append)
+    assert [result.stage for result in results] == ["head", *data.stages]
+    assert build.asked[0] == ("head", tmp_path / "head")
+    (twin,) = pooled
+    assert (twin.adapter, twin.can_use_features) == ("none", True)
+    start = {f"readout.{name}": value for name, value in seen[data.stages[0]].items()}
+    head = weights(tmp_path / "head" / "best.ckpt")
+    assert start.keys() == head.keys()
+    assert all(torch.equal(start[name], head[name]) for name in head)
+
+
+def test_adapters_are_trained_on_audio_after_a_head_on_features(encoder, data, tmp_path, monkeypatch):
+    data.setup()
+    kinds, step = [], EmotionClassifier.training_step
+
+    def noted(self, batch, index):
+        kinds.append((self.adapter, type(batch)))
+        return step(self, batch, index)
+
+    def pool(task):
+        trainer = L.Trainer(**QUIET)
+        extract_features(task, data, trainer, FeatureConfig(str(tmp_path / "store")))
+
+    monkeypatch.setattr(EmotionClassifier, "training_step", noted)
+    train(adapted(encoder), data, trainers(epochs=1), tmp_path, resume=False, pool=pool)
+    assert list(dict.fromkeys(kinds)) == [("none", FeatureBatch), ("gating", AudioBatch)]
+
+
+def test_a_head_that_is_done_is_not_trained_again(encoder, data, tmp_path):
+    data.setup()
+    first = train(adapted(encoder), data, trainers(epochs=1), tmp_path, resume=False, pool=lambda _: None)
+    (tmp_path / "stage.json").unlink()
+    again = trainers(epochs=2)
+    second = train(adapted(encoder), data, again, tmp_path, resume=True, pool=no_pool)
+    assert [stage for stage, _ in again.asked] == ["train"]
+    assert second[0] == first[0]
+
+
+def test_a_head_comes_first_only_where_more_follows(encoder):
+    with pytest.raises(UsageError, match="adapter none"):
+        EmotionClassifier(encoder, layer=1, head_first=True)
+
+
 def test_a_finished_stage_is_not_run_again(task, data, tmp_path):
-    first = train(task, data, trainers(epochs=1), tmp_path, resume=False)
+    first = train(task, data, trainers(epochs=1), tmp_path, resume=False, pool=no_pool)
     trained = {name: value.clone() for name, value in task.state_dict().items()}
     with torch.no_grad():
         task.readout.heads[0][1].weight.zero_()
     again = trainers()
-    assert train(task, data, again, tmp_path, resume=True) == first
+    assert train(task, data, again, tmp_path, resume=True, pool=no_pool) == first
     assert again.asked == []
     assert all(torch.equal(value, trained[name]) for name, value in task.state_dict().items())
 
 
 def test_without_resume_a_finished_stage_is_run_again(task, data, tmp_path):
-    train(task, data, trainers(epochs=1), tmp_path, resume=False)
+    train(task, data, trainers(epochs=1), tmp_path, resume=False, pool=no_pool)
     again = trainers(epochs=1)
-    train(task, data, again, tmp_path, resume=False)
+    train(task, data, again, tmp_path, resume=False, pool=no_pool)
     assert len(again.asked) == 1
 
 
 def test_an_unfinished_stage_goes_on_where_it_stopped(task, data, tmp_path, monkeypatch):
-    train(task, data, trainers(epochs=1), tmp_path, resume=False)
+    train(task, data, trainers(epochs=1), tmp_path, resume=False, pool=no_pool)
     (tmp_path / "stage.json").unlink()
     epochs, step = [], EmotionClassifier.training_step
 
@@ -126,36 +190,36 @@ def test_an_unfinished_stage_goes_on_where_it_stopped(task, data, tmp_path, monk
         return step(self, batch, index)
 
     monkeypatch.setattr(EmotionClassifier, "training_step", counted)
-    (result,) = train(task, data, trainers(epochs=3), tmp_path, resume=True)
+    (result,) = train(task, data, trainers(epochs=3), tmp_path, resume=True, pool=no_pool)
     assert (result.epochs, epochs) == (3, [1, 2])
 
 
 def test_a_record_whose_checkpoint_has_gone_says_what_to_do(task, data, tmp_path):
-    train(task, data, trainers(epochs=1), tmp_path, resume=False)
+    train(task, data, trainers(epochs=1), tmp_path, resume=False, pool=no_pool)
     (tmp_path / "best.ckpt").unlink()
     with pytest.raises(CheckpointError, match=r"stage\.json: names .*best\.ckpt.*--overwrite"):
-        train(task, data, trainers(), tmp_path, resume=True)
+        train(task, data, trainers(), tmp_path, resume=True, pool=no_pool)
 
 
 def test_a_stage_without_an_epoch_is_an_error(task, data, tmp_path):
     with pytest.raises(OutputError, match="'train' ended without a checkpoint"):
-        train(task, data, trainers(epochs=0), tmp_path, resume=False)
+        train(task, data, trainers(epochs=0), tmp_path, resume=False, pool=no_pool)
 
 
 def test_a_stage_that_monitors_nothing_has_no_score(task, data, tmp_path):
-    (result,) = train(task, data, trainers(monitor=None), tmp_path, resume=False)
+    (result,) = train(task, data, trainers(monitor=None), tmp_path, resume=False, pool=no_pool)
     assert (result.score, result.monitor, result.epoch) == (None, "None", 2)
 
 
 def test_a_stage_that_diverges_stops_and_has_no_score(task, data, tmp_path, monkeypatch):
     monkeypatch.setattr(task, "losses", lambda logits, labels: logits.mean(dim=(0, 2)) * torch.nan)
-    (result,) = train(task, data, trainers(), tmp_path, resume=False)
+    (result,) = train(task, data, trainers(), tmp_path, resume=False, pool=no_pool)
     assert (result.score, result.epochs, result.stopped_early) == (None, 1, True)
     json.loads((tmp_path / "stage.json").read_text(), parse_constant=pytest.fail)
 
 
 def test_weights_of_another_task_are_refused(task, data, encoder, tmp_path):
-    train(task, data, trainers(epochs=1), tmp_path, resume=False)
+    train(task, data, trainers(epochs=1), tmp_path, resume=False, pool=no_pool)
     other = EmotionClassifier(
         encoder, layer=1, whisper_form="short", labels={"angry": ["angry"], "sad": ["sad"]}
     )
@@ -165,7 +229,7 @@ def test_weights_of_another_task_are_refused(task, data, encoder, tmp_path):
 
 @pytest.mark.parametrize("part", ["test", "validation"])
 def test_every_utterance_of_a_part_is_scored_once_in_the_order_of_ids(task, data, tmp_path, part):
-    train(task, data, trainers(epochs=1), tmp_path, resume=False)
+    train(task, data, trainers(epochs=1), tmp_path, resume=False, pool=no_pool)
     scored = score(task, data, L.Trainer(enable_checkpointing=False, **QUIET), part)
     utterances = {item.id: item.emotion for item in data.splits[part].utterances}
     assert [row.id for row in scored] == sorted(utterances)
