@@ -166,7 +166,7 @@ def _train_head(
     """Train the readout on the encoder without adapters, on the data of the first stage."""
     twin, place = task.frozen_twin(), folder / HEAD
     data.set_stage(data.stages[0])
-    result = _finished(place) if resume else None
+    result = finished(place) if resume else None
     if result is None:
         pool(twin)
         result = _run_stage(twin, data, trainer_for, HEAD, place, resume)

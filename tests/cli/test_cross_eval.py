@@ -192,6 +192,33 @@ def test_adapters_run_in_every_setting_and_share_their_trainings(study_file, tmp
     assert len({item.address for item in few}) == 4
 
 
+def test_adaptations_go_where_they_apply_and_are_marked(study_file, tmp_path, capsys):
+    path = study_file(
+        adapters=["none", "lora"],
+        settings=["zero-shot"],
+        adaptation=["none", "corpus", "speaker", "coral", "adversarial"],
+        seeds=[5],
+        folds=[0],
+        test=["RAVDESS"],
+    )
+    assert run(path, tmp_path / "out") == 0
+    study = read_study(tmp_path / "out")
+    assert {record.status for record in study.records} == {"done"}
+    assert [(item.cell.condition.adapter, item.cell.condition.adaptation) for item in study.records] == [
+        ("none", "none"), ("none", "corpus"), ("none", "speaker"), ("none", "coral"),
+        ("lora", "none"), ("lora", "adversarial"),
+    ]  # fmt: skip
+    assert len({record.address for record in study.records}) == 6
+    assert sum("left out of the grid" in warning for warning in study.warnings) == 4
+
+
+def test_a_head_is_trained_first_where_asked(content, study_file, tmp_path):
+    path = study_file(adapters=["lora"], settings=["monolingual"], seeds=[5], folds=[0], test=["EmoDB"])
+    assert run(path, tmp_path / "out", "--model.head_first", "true") == 0
+    (record,) = read_study(tmp_path / "out").records
+    assert (record.status, record.epochs) == ("done", 4)
+
+
 def test_a_failed_training_takes_no_other_down(study_file, tmp_path, monkeypatch, capsys):
     from sercl.studies.grid import adapted
 

@@ -103,12 +103,11 @@ class Listed(EmotionDataModule):
 
     def split_of(self, ids: Sequence[str]) -> Split:
         """Return some utterances as a split of their own."""
-        wanted = set(ids)
-        splits = []
-        for split in self._parts.values():
-            splits.append(picked(split, [item.id in wanted for item in split.utterances]))
-            wanted -= {item.id for item in splits[-1].utterances}
-        return splits[0].joined(splits[1:])
+        every, (first, *others) = set(ids), self._parts.values()
+        whole = first.joined(others)
+        places = {item.id: place for place, item in enumerate(whole.utterances) if item.id in every}
+        chosen = set(places.values())  # one that stands there several times is taken once
+        return picked(whole, [place in chosen for place in range(len(whole.utterances))])
 
     def save_folds(self, folder: Path) -> None:
         """Write nothing: who made the lists keeps them."""

@@ -1,18 +1,19 @@
 """A training with adapters, and its tests, as one piece of work."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import lightning.pytorch as L
 
 from sercl.data.datamodules.listed import Listed
 from sercl.errors import CheckpointError
+from sercl.features.config import FeatureConfig
 from sercl.studies.grid.results import TestResult, write_result
 from sercl.studies.grid.shares import Share, joined, seeded
 from sercl.studies.grid.trainings import Training
 from sercl.studies.trainers import TrainerOptions
-from sercl.studies.training import StageResult, finished, load_weights, score, train
+from sercl.studies.training import StageResult, extract_features, finished, load_weights, score, train
 from sercl.tasks.classification import EmotionClassifier
 
 TRAININGS = "trainings"
@@ -28,6 +29,7 @@ class AdaptedWork:
         trainer: How trainers are built.
         training: The training; one that it starts from is finished.
         tests: Address -> what is to be tested.
+        features: Where hidden states are kept, for a head that is trained before the adapters.
     """
 
     folder: Path
@@ -35,6 +37,7 @@ class AdaptedWork:
     trainer: TrainerOptions
     training: Training
     tests: Mapping[str, Share]
+    features: FeatureConfig = field(default_factory=FeatureConfig)
 
 
 def training_folder(folder: Path, training: Training) -> Path:
@@ -58,20 +61,28 @@ def run_adapted(work: AdaptedWork) -> None:
     """
     training, place = work.training, training_folder(work.folder, work.training)
     L.seed_everything(training.seed, verbose=False)
-    task = EmotionClassifier(**training.recipe.model)
+    task = _task(training)
     if training.start is not None and finished(place) is None:
         load_weights(task, Path(_finished(work.folder, training.start).checkpoint))
     data = _data(work)
-    (result,) = train(
+    stages = train(
         task,
         data,
         lambda stage, folder: work.trainer.build(folder, training.max_epochs),
         place,
         resume=True,
+        pool=lambda frozen: extract_features(frozen, data, work.trainer.build(), work.features),
     )
+    result = replace(stages[-1], epochs=sum(stage.epochs for stage in stages))
     (place / "last.ckpt").unlink(missing_ok=True)  # what a killed run would go on from
     for address, test in work.tests.items():
         _test(work, task, result, address, test)
+
+
+def _task(training: Training) -> EmotionClassifier:
+    """Build the model; a second stage has a head already."""
+    later = {"head_first": False} if training.start is not None else {}
+    return EmotionClassifier(**{**training.recipe.model, **later})
 
 
 def _finished(folder: Path, training: Training) -> StageResult:

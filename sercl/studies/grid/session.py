@@ -96,7 +96,7 @@ class Session:
         runner = trainer.build()
         states = HiddenStates(self.corpora, self.encoders, runner, features, on_progress)
         device = str(runner.strategy.root_device)
-        return Workshop(self.folder, self.label_map, trainer, self.encoders, states, device)
+        return Workshop(self.folder, self.label_map, trainer, self.encoders, states, device, features)
 
     def collected(self) -> Study | None:
         """Return the study as it stands in the folder, None where that is not what is planned now."""

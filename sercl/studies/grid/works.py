@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from sercl.features.config import FeatureConfig
 from sercl.features.space import FeatureSpace
 from sercl.launchers import Work
 from sercl.studies.grid.adapted import AdaptedWork, is_trained, run_adapted, training_folder
@@ -91,6 +92,7 @@ class Workshop:
         encoders: The encoders of the study.
         store_of: Puts the hidden states that some trainings read into a store, and returns its folder.
         device: Where heads on hidden states are trained.
+        features: Where hidden states are kept.
     """
 
     folder: Path
@@ -99,6 +101,7 @@ class Workshop:
     encoders: Encoders
     store_of: "StoreOf"
     device: str = "cpu"
+    features: FeatureConfig = field(default_factory=FeatureConfig)
 
     def waves(self, missing: Pending) -> Iterator[list[Task]]:
         """Yield the pieces of work; those of a wave need only what those before have done."""
@@ -111,7 +114,7 @@ class Workshop:
 
     def _adapted(self, training: Training, missing: Pending) -> Task:
         tests = missing.tests.get(training.address, {})
-        work = AdaptedWork(self.folder, self.label_map, self.trainer, training, tests)
+        work = AdaptedWork(self.folder, self.label_map, self.trainer, training, tests, self.features)
         log = training_folder(self.folder, training) / LOG
         needs = frozenset() if training.start is None else frozenset({training.start.address})
         return Task(
