@@ -1,11 +1,17 @@
 """The batches that data hands to models: the one thing the two share."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
 from torch import Tensor
+
+UNLABELLED = -1
+"""Label of an utterance whose class is not to be learnt: the loss of the classes passes over it."""
+
+SOURCE, TARGET = 0, 1
+"""Domains in adversarial training: the corpus whose labels are learnt, and the one that it shall suit."""
 
 
 @dataclass(frozen=True)
@@ -15,14 +21,16 @@ class AudioBatch:
     Attributes:
         waveforms: `[batch, samples]` float32 in -1..1, mono, zero beyond each row's length.
         lengths: `[batch]` int64, valid samples per row.
-        labels: `[batch]` int64 class indices, or None where there is no truth (prediction).
+        labels: `[batch]` int64 class indices or `UNLABELLED`, or None where there is no truth (prediction).
         ids: Utterance ids, `batch` long.
+        domains: `[batch]` int64 `SOURCE` or `TARGET` in adversarial training, else None.
     """
 
     waveforms: Tensor
     lengths: Tensor
     labels: Tensor | None
     ids: tuple[str, ...]
+    domains: Tensor | None = None
 
     @classmethod
     def from_clips(
@@ -39,21 +47,37 @@ class AudioBatch:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
-        """Return the batch with its tensors on `device`."""
-        labels = None if self.labels is None else self.labels.to(device, non_blocking=non_blocking)
+    def rows(self, wanted: Tensor) -> Self:
+        """Return some clips as a batch of their own, no longer than the longest of them.
+
+        Args:
+            wanted: `[batch]` bool, with at least one True.
+        """
+        lengths = self.lengths[wanted]
         return replace(
             self,
-            waveforms=self.waveforms.to(device, non_blocking=non_blocking),
-            lengths=self.lengths.to(device, non_blocking=non_blocking),
-            labels=labels,
+            waveforms=self.waveforms[wanted, : int(lengths.max())],
+            lengths=lengths,
+            labels=None if self.labels is None else self.labels[wanted],
+            ids=tuple(id for id, kept in zip(self.ids, wanted.tolist(), strict=True) if kept),
+            domains=None if self.domains is None else self.domains[wanted],
         )
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
+        """Return the batch with its tensors on `device`."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> Self:
         """Return the batch in page-locked memory (called by the DataLoader)."""
-        labels = None if self.labels is None else self.labels.pin_memory()
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
         return replace(
-            self, waveforms=self.waveforms.pin_memory(), lengths=self.lengths.pin_memory(), labels=labels
+            self,
+            waveforms=change(self.waveforms),
+            lengths=change(self.lengths),
+            labels=None if self.labels is None else change(self.labels),
+            domains=None if self.domains is None else change(self.domains),
         )
 
 

@@ -134,6 +134,20 @@ class EncoderError(SerclError, ValueError):
     """An encoder that cannot be loaded or does not fit the request."""
 
 
+class ClipLengthError(EncoderError):
+    """A clip that is too short or too long for an encoder.
+
+    Args:
+        row: Its place in the batch.
+        reason: What is wrong, what to do.
+        id: Its utterance; None where only the batch is known.
+    """
+
+    def __init__(self, row: int, reason: str, id: str | None = None) -> None:
+        self.row, self.reason = row, reason
+        super().__init__(reason if id is None else f"utterance {id!r}: {reason}")
+
+
 class FeatureError(SerclError, ValueError):
     """Hidden states that cannot be computed, or a store of them that cannot be used."""
 

@@ -10,11 +10,14 @@ import yaml
 from sercl.cli.main import main
 from sercl.models.encoders import source
 from sercl.models.encoders.presets import PRESETS
+from sercl.studies.cross_eval.analysis import analyse
+from sercl.studies.cross_eval.study_file import read_study
 from sercl.testing.corpora import fake_corpus
 from sercl.testing.encoders import tiny_encoder
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 EMODB = CONFIGS / "data" / "emodb.yaml"
+STUDY = CONFIGS / "paper" / "study.yaml"
 SHORT = ["--trainer.max_epochs", "1", "--trainer.limit_train_batches", "2", "--trainer.accelerator", "cpu"]
 # The study's fold scheme draws from every speaker it names; PAVOQUE's one speaker gives all utterances.
 SIZES = {
@@ -151,7 +154,9 @@ def test_diarization_of_zed(tmp_path: Path, monkeypatch, capsys) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", [path for path in configs("paper") if path != DIARIZE], ids=name_of)
+@pytest.mark.parametrize(
+    "path", [path for path in configs("paper") if path not in (DIARIZE, STUDY)], ids=name_of
+)
 def test_the_study(path: Path, corpus: Corpus, wav2vec2: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(source, "_from_hub", lambda hub_id, revision: wav2vec2)
     result = run(["-c", str(path), *roots(path, corpus, for_paper=True)], tmp_path / "run")
@@ -162,3 +167,30 @@ def test_the_study(path: Path, corpus: Corpus, wav2vec2: Path, tmp_path: Path, m
     assert result["model"]["hyper_parameters"]["encoder"].startswith("wav2vec2-")
     if "PAVOQUE" in result["data"]["name"]:
         assert any("speaker" in note for note in result["notes"])
+
+
+@pytest.mark.slow
+def test_the_whole_study_from_one_file(corpus: Corpus, wav2vec2: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(source, "_from_hub", lambda hub_id, revision: wav2vec2)
+    content = yaml.safe_load(STUDY.read_text())
+    for name, module in content["study"]["corpora"].items():
+        module["init_args"]["root"] = corpus(name, True)
+        module["init_args"]["loader"]["batch_size"] = 32
+    filled = tmp_path / "study.yaml"
+    filled.write_text(yaml.safe_dump(content))
+    out = tmp_path / "study"
+    words = ["cross-eval", "-c", str(filled), "--out", str(out), "--study.folds", "[0]"]
+    assert main([*words, *SHORT, "--trainer.limit_val_batches", "1"]) == 0
+    study = read_study(out)
+    shown = {(item.cell.condition.setting, item.cell.condition.pair) for item in study.records}
+    assert shown == {
+        ("monolingual", "ESD"), ("monolingual", "PAVOQUE"), ("monolingual", "IEMOCAP"),
+        ("zero-shot", "ESD -> PAVOQUE"), ("zero-shot", "PAVOQUE -> ESD"),
+        ("transfer", "ESD -> PAVOQUE"), ("transfer", "PAVOQUE -> ESD"),
+        ("transfer", "ESD -> IEMOCAP"), ("transfer", "PAVOQUE -> IEMOCAP"),
+        ("two-stage", "ESD -> PAVOQUE"), ("two-stage", "PAVOQUE -> ESD"),
+    }  # fmt: skip
+    assert {record.status for record in study.records} == {"done"}
+    assert {record.parts["test"] for record in study.records} == {200}
+    assert len(analyse(out).published) > 0
+    assert (out / "report.html").is_file()

@@ -85,7 +85,19 @@ def shell(words: list[str]) -> None:
         raise UsageError(f"no shell {words[0]}")
 
 
+def study(words: list[str]) -> object:
+    from sercl.cli import cross_eval_report
+    from sercl.cli.cross_eval_parser import StudyCli
+
+    if words[0] == "report":
+        return cross_eval_report.build_parser().parse_args(words[1:])
+    # The file of an example is not there; that it is asked for is enough.
+    known = [word if word != "study.yaml" else "configs/paper/study.yaml" for word in words]
+    return StudyCli(known).config
+
+
 PARSERS: Mapping[str, Parse] = {
+    "cross-eval": study,
     "completion": shell,
     "corpus": lambda words: corpus.build_parser(words[0]).parse_args(words[1:]),
     "demo": lambda words: demo.build_parser().parse_args(words),
@@ -125,6 +137,7 @@ def test_every_command_line_is_legal(page: str, line: str) -> None:
         "fit --data EmoDB --data.rooot x",
         "fit --data EmoDB --data.root x --model.adapters.lora.ranc 4",
         "test --ckpt a.ckpt --data.fold.index 1",
+        "cross-eval -c study.yaml --out study --jbos 2",
         "layer-probe --encoder x --data EmoDB --data.root x --probe.target emotion",
         "diarize fit --data EmoDB --data.root x --data.clip.per_epoch 4",
         "diarize a.ckpt a.wav --htm a.html",

@@ -5,7 +5,8 @@ import inspect
 import re
 import shlex
 import sys
-from dataclasses import fields
+from collections.abc import Iterator
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,11 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 README = DOCS.parent / "README.md"
 OWN = ("ESD", "PAVOQUE", "RAVDESS", "Manifest", "HuggingFace", "LanguagePair")
 PAIR = shlex.split("--data.source EmoDB --data.source.root x --data.target ESD --data.target.root x")
-GROUPS = {"Layer probe": ("probe", "sercl.studies.layer_probe:LayerProbeOptions")}
+GROUPS = {
+    "Layer probe": ("probe", "sercl.studies.layer_probe:LayerProbeOptions"),
+    "Cross-evaluation: the study": ("study", "sercl.studies.grid.options:StudyOptions"),
+    "Cross-evaluation: where trainings run": ("launch", "sercl.launchers:LaunchConfig"),
+}
 """Heading -> name and class of the options that a command has beside those of `sercl fit`."""
 
 LIGHTNING = ("trainer.", "early_stopping.", "checkpoint.")
@@ -110,12 +115,23 @@ def test_options_of_one_data_module(name: str, monkeypatch: pytest.MonkeyPatch) 
     assert wrong == {}
 
 
+def defaults(options: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """Yield option and default of a dataclass and of those in it."""
+    for field in fields(options):
+        factory, option = field.default_factory, f"{name}.{field.name}"
+        default = field.default if factory is MISSING else factory()
+        if is_dataclass(default) and not isinstance(default, type):
+            yield from defaults(default, option)
+        else:
+            yield option, "required" if default is MISSING else default
+
+
 @pytest.mark.parametrize("heading", GROUPS)
 def test_options_of_other_commands(heading: str) -> None:
     name, target = GROUPS[heading]
     module, _, options_name = target.partition(":")
     options = getattr(importlib.import_module(module), options_name)
-    real = {f"{name}.{field.name}": field.default for field in fields(options)}
+    real = dict(defaults(options, name))
     table = SETTINGS[heading]
     assert table.keys() == real.keys()
     assert {option: real[option] for option in real if not same(table[option], real[option])} == {}

@@ -20,13 +20,14 @@ DATA = {*CORPORA, *AUDIO, *METRICS, *DIARIZATION, "data"}
 MODELS = {*AUDIO, *METRICS, "models"}
 FEATURES = {*CORPORA, *MODELS, "features"}
 TASKS = {*CORPORA, *MODELS, *DIARIZATION, "tasks"}
-TOP = {*DATA, *FEATURES, *TASKS, "studies", "reports"}
+TOP = {*DATA, *FEATURES, *TASKS, "launchers", "studies", "reports"}
 
 # Package or module directly below sercl -> what it may import; "sercl" itself is the version.
 LAYERS: dict[str, set[str]] = {
     "errors": set(),
     "files": {"errors"},
     "batch": {"errors"},
+    "launchers": {"errors", "files"},
     "corpora": CORPORA,
     "audio": AUDIO,
     "metrics": METRICS,

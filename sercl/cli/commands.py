@@ -64,6 +64,13 @@ COMMANDS: Mapping[str, Command] = {
         group=TRAIN,
         page="sercl.cli.layer_probe_page:PAGE",
     ),
+    "cross-eval": Command(
+        target="sercl.cli.cross_eval:main",
+        help="Run a whole cross-lingual study from one file, with a report",
+        group=TRAIN,
+        page="sercl.cli.cross_eval_page:PAGE",
+        words=("report",),
+    ),
     "compare": Command(
         target="sercl.cli.compare:main",
         help="Say what two runs set otherwise, and test whether it made a difference",

@@ -28,17 +28,20 @@ stderr = Console(stderr=True, highlight=False, emoji=False, width=_width(sys.std
 
 
 @contextmanager
-def progress(description: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+def progress(
+    description: str, total: int | None = None, console: Console | None = None
+) -> Iterator[Callable[[int], None]]:
     """Show a progress bar on `stderr` while the block runs; nothing is shown where that is no terminal.
 
     Args:
         description: What is going on, in a few words.
         total: Number of steps, or None where it is not known.
+        console: Where to draw in place of `stderr`, which follows `sys.stderr` wherever that is sent.
 
     Yields:
         A function that is told how many more steps are done.
     """
-    with _bar(stderr) as bar:
+    with _bar(console or stderr) as bar:
         task = bar.add_task(description, total=total)
         yield lambda steps: bar.advance(task, steps)
 

@@ -72,6 +72,8 @@ def prepare(cli: "Cli", folder: Path) -> None:
     from sercl.studies.results import describe_model
 
     check_monitors(cli.config, cli.task.candidates.names)
+    if cli.task.adversary is not None:
+        cli.data.use_unlabelled()
     set_up(cli)
     if is_first():
         if not cli.config["json"]:

@@ -98,7 +98,7 @@ def _judge(cli: "Cli", part: str) -> None:
     from sercl.cli.processes import is_first, restartable
     from sercl.cli.run_folder import make_folder
     from sercl.reports.data import data_table
-    from sercl.studies.results import heard_before, save, summarise
+    from sercl.studies.results import heard_before, heard_unlabelled, save, summarise
     from sercl.studies.training import score
     from sercl.tasks.classification import EmotionClassifier
 
@@ -115,7 +115,7 @@ def _judge(cli: "Cli", part: str) -> None:
         )
     cli.data.set_stage(cli.data.stages[-1])  # of two stages, the last selected the checkpoint
     set_up(cli)
-    remarks = heard_before(task, cli.data, part)
+    remarks = [*heard_before(task, cli.data, part), *heard_unlabelled(task)]
     if is_first() and not cli.config["json"]:
         stdout.print(data_table(_judged(cli.data.report, part)))
     with restartable(cli.command):

@@ -1,6 +1,5 @@
 """One parser for every command that trains or judges: groups data, model, trainer, and sercl's own."""
 
-import copy
 import logging
 import warnings
 from functools import cached_property
@@ -10,7 +9,6 @@ from typing import Any
 import lightning.pytorch as L
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from sercl.cli.fit_progress import FitProgress
 from sercl.cli.parser import SerclParser, restrict_imports
@@ -19,8 +17,8 @@ from sercl.data import datamodules  # noqa: F401 - short names (--data EmoDB) re
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.features.config import FeatureConfig
 from sercl.files import write_text
+from sercl.studies.trainers import TrainerOptions
 from sercl.tasks.base import EncoderTask
-from sercl.tasks.callbacks import LastEpoch, RandomState
 from sercl.tasks.classification import EmotionClassifier
 
 TRAINER_DEFAULTS: dict[str, Any] = {
@@ -69,7 +67,7 @@ class Cli(LightningCLI):
     ) -> None:
         self.command, self.with_training, self.own_options = command, with_training, options
         self.monitor = monitor
-        _quieten()
+        quieten()
         restrict_imports()
         super().__init__(
             model_class=model_class,
@@ -150,23 +148,11 @@ class Cli(LightningCLI):
             folder: Where checkpoints and logs go.
             max_epochs: In place of `--trainer.max_epochs`, where it is lower.
         """
-        # Copies: in two-stage training each stage has callbacks and patience of its own.
-        config = copy.deepcopy(dict(self.built["trainer"]))
-        config["callbacks"] = [*_as_list(config.get("callbacks")), RandomState()]
-        if folder is None:
-            return L.Trainer(
-                **config | {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
-            )
-        stopper = EarlyStopping(**self.config["early_stopping"].as_dict())
-        best = self.config["checkpoint"].as_dict()
-        saver = ModelCheckpoint(**best | {"dirpath": str(folder), "save_last": False})
-        last = [LastEpoch(folder)] if best["save_last"] else []
-        config["callbacks"] += [stopper, saver, *last, FitProgress(stopper)]
-        config |= {"default_root_dir": folder, "logger": _loggers(config.get("logger"), folder)}
-        config["enable_progress_bar"] = False  # FitProgress is the bar
-        if max_epochs is not None:
-            config["max_epochs"] = min(max_epochs, config["max_epochs"] or max_epochs)
-        return L.Trainer(**config)
+        groups = (self.config[key] for key in ("early_stopping", "checkpoint"))
+        stopping, saving = (group.as_dict() if group else {} for group in groups)
+        return TrainerOptions(dict(self.built["trainer"]), stopping, saving).build(
+            folder, max_epochs, FitProgress
+        )
 
     def save_config(self, path: Path) -> None:
         """Write `config_text` to a file, whole or not at all."""
@@ -214,24 +200,7 @@ def add_run_options(parser: LightningArgumentParser, with_training: bool) -> Non
         )
 
 
-def _as_list(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    return list(value) if isinstance(value, list) else [value]
-
-
-def _loggers(chosen: Any, folder: Path) -> list[Logger] | Any:
-    """Return CSV and TensorBoard logs below the run's folder unless the user chose otherwise."""
-    if chosen not in (None, True):
-        return chosen
-    return [
-        # Versioned, since a resumed run would overwrite the log of the first.
-        CSVLogger(save_dir=folder / "logs", name="csv"),
-        TensorBoardLogger(save_dir=folder / "logs", name="tensorboard", version="", default_hp_metric=False),
-    ]
-
-
-def _quieten() -> None:
+def quieten() -> None:
     """Silence what Lightning says about devices and workers: sercl says what matters itself."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     logging.getLogger("lightning.fabric").setLevel(logging.ERROR)

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
@@ -9,9 +10,11 @@ from sercl.data.dataset import FeatureItem, Item
 
 def collate_audio(items: Sequence[Item]) -> AudioBatch:
     """Pad clips on the right into one batch."""
-    return AudioBatch.from_clips(
+    batch = AudioBatch.from_clips(
         [item.waveform for item in items], [item.label for item in items], [item.id for item in items]
     )
+    domains = [item.domain for item in items if item.domain is not None]
+    return replace(batch, domains=torch.tensor(domains, dtype=torch.int64)) if domains else batch
 
 
 def collate_features(items: Sequence[FeatureItem]) -> FeatureBatch:

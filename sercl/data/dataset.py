@@ -14,11 +14,15 @@ from sercl.errors import UsageError
 
 
 class Item(NamedTuple):
-    """One clip: `waveform` `[samples]` float32, 16 kHz, mono; its class index; its utterance's id."""
+    """One clip: `waveform` `[samples]` float32, 16 kHz, mono; its class index; its utterance's id.
+
+    The domain, `SOURCE` or `TARGET`, is there in adversarial training alone.
+    """
 
     waveform: Tensor
     label: int
     id: str
+    domain: int | None = None
 
 
 class FeatureItem(NamedTuple):

@@ -4,14 +4,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from sercl.audio.augment import Augment
 from sercl.corpora.base import Utterance
 from sercl.data.collate import collate_audio, collate_features
 from sercl.data.config import LoaderConfig
 from sercl.data.dataset import FeatureDataset, FeatureItem, Item, UtteranceDataset
-from sercl.data.sampler import LengthBucketBatchSampler
+from sercl.data.sampler import Key, LengthBucketBatchSampler
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Split:
         """
         augment = self.augment if training else None
         dataset = UtteranceDataset(self.utterances, self.labels, augment, self.config.seed)
-        sampler = self._sampler(self.config.batch_seconds, training, even)
+        sampler = self.sampler(self.config.batch_seconds, training, even)
         return batches(dataset, sampler, collate_audio, self.config.workers)
 
     def feature_loader(self, features: Mapping[str, Tensor], training: bool) -> DataLoader[FeatureItem]:
@@ -66,9 +66,16 @@ class Split:
         """
         dataset = FeatureDataset(features, self.utterances, self.labels)
         bound = 0.0 if self.config.batch_size else self.config.batch_seconds
-        return batches(dataset, self._sampler(bound, training), collate_features, workers=0)
+        return batches(dataset, self.sampler(bound, training), collate_features, workers=0)
 
-    def _sampler(self, batch_seconds: float, training: bool, even: bool = True) -> LengthBucketBatchSampler:
+    def sampler(self, batch_seconds: float, training: bool, even: bool = True) -> LengthBucketBatchSampler:
+        """Return what puts the clips into batches.
+
+        Args:
+            batch_seconds: Upper bound of a batch in s of padded audio; 0 for none.
+            training: As in `audio_loader`, like `even`.
+            even: Whether every process gets the same number of batches.
+        """
         config, seconds = self.config, self.seconds
         if training and self.augment is not None and self.augment.config.speed is not None:
             # Slowed down, a clip is longer: the bound must hold for the slowest.
@@ -77,9 +84,21 @@ class Split:
         return LengthBucketBatchSampler(seconds, *bounds, shuffle=training, seed=config.seed, even=even)
 
 
+def picked(split: Split, keep: Sequence[bool]) -> Split:
+    """Return the utterances of a split that are to be kept."""
+    places = [place for place, wanted in enumerate(keep) if wanted]
+    return replace(
+        split,
+        utterances=tuple(split.utterances[place] for place in places),
+        labels=tuple(split.labels[place] for place in places),
+        seconds=tuple(split.seconds[place] for place in places),
+        audio_keys=tuple(split.audio_keys[place] for place in places),
+    )
+
+
 def batches(
     dataset: Dataset[Any],
-    sampler: LengthBucketBatchSampler,
+    sampler: Sampler[list[Key]],
     collate: Callable[[Sequence[Any]], object],
     workers: int,
 ) -> DataLoader[Any]:

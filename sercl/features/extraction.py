@@ -109,7 +109,7 @@ class Extraction(L.LightningModule):
 
     def predict_step(self, batch: AudioBatch, batch_index: int) -> int:
         """Run the encoder over a batch and store what comes out; return the number of utterances."""
-        rows = self._rows(self.encoder(batch.waveforms, batch.lengths))
+        rows = self._rows(self.encoder.encode_batch(batch))
         for id, row in zip(batch.ids, rows, strict=True):
             self._keep(id, row)
         self._report(len(batch))

@@ -85,11 +85,19 @@ class Readout(nn.Module):
         Returns:
             Logits `[batch, heads, classes]`; one head, or one for each hidden state in "auto".
         """
+        return self.score(self.prepare(features))
+
+    def prepare(self, features: Tensor) -> Tensor:
+        """Return what the heads read, `[batch, heads, dim]`: pooled hidden states, standardised and mixed."""
         if self.standardizer is not None:
             features = self.standardizer(features)
         if self.mix is not None:
             features = self.mix(features.unbind(dim=1)).unsqueeze(1)
-        return torch.stack([head(features[:, i]) for i, head in enumerate(self.heads)], dim=1)
+        return features
+
+    def score(self, prepared: Tensor) -> Tensor:
+        """Return logits `[batch, heads, classes]` from what `prepare` returns."""
+        return torch.stack([head(prepared[:, i]) for i, head in enumerate(self.heads)], dim=1)
 
     def choose(self, logits: Tensor) -> Tensor:
         """Return the logits of the chosen layer: `[batch, heads, classes]` -> `[batch, classes]`."""

@@ -43,10 +43,15 @@ class Moments:
 
     def std(self) -> Tensor:
         """Return the population standard deviation, `[*shape]` float64; 1 for a constant feature."""
-        std = (self.squares / self.count).sqrt()
+        return self._spread().masked_fill(self.constant(), 1.0)
+
+    def constant(self) -> Tensor:
+        """Return which features are constant, `[*shape]` bool."""
         # A spread below float32's resolution of the values is rounding, not information.
-        constant = std <= self.mean.abs() * torch.finfo(torch.float32).eps
-        return std.masked_fill(constant, 1.0)
+        return self._spread() <= self.mean.abs() * torch.finfo(torch.float32).eps
+
+    def _spread(self) -> Tensor:
+        return (self.squares / self.count).sqrt()
 
 
 class Standardizer(nn.Module):

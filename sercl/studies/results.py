@@ -146,6 +146,18 @@ def known_voices(task: EncoderTask, tested: Sequence[str], part: str, allowed: b
     return [f"speaker-dependent: {what}"]
 
 
+def heard_unlabelled(task: EmotionClassifier) -> list[str]:
+    """Return a note on adversarial training of a model that is loaded, or nothing.
+
+    The target may be what it is judged on: its scores are then not those of a model that never heard it.
+    """
+    return (
+        ["target audio without labels was used in training (adversarial)"]
+        if getattr(task, "adversary", None)
+        else []
+    )
+
+
 def describe_model(task: EncoderTask) -> dict[str, Any]:
     """Return what the model is, as plain data."""
     return {

@@ -133,7 +133,7 @@ def train(
     for stage in data.stages:
         data.set_stage(stage)
         place = stage_folder(folder, stage, data.stages)
-        result = (_finished(place) if resume else None) or _run_stage(
+        result = (finished(place) if resume else None) or _run_stage(
             task, data, trainer_for, stage, place, resume
         )
         load_weights(task, Path(result.checkpoint))
@@ -170,7 +170,7 @@ def _train_head(
     """Train the readout on the encoder without adapters, on the data of the first stage."""
     twin, place = task.frozen_twin(), folder / HEAD
     data.set_stage(data.stages[0])
-    result = _finished(place) if resume else None
+    result = finished(place) if resume else None
     if result is None:
         if pool is not None:
             pool(twin)
@@ -232,8 +232,12 @@ def _keep(result: StageResult, place: Path) -> None:
     write_text(place / "stage.json", json.dumps(asdict(result), indent=2))
 
 
-def _finished(place: Path) -> StageResult | None:
-    """Return the stored result of a stage that has run to its end."""
+def finished(place: Path) -> StageResult | None:
+    """Return the stored result of a stage that has run to its end, None where it has not.
+
+    Raises:
+        CheckpointError: Where its checkpoint is not there.
+    """
     record = place / "stage.json"
     if not record.is_file():
         return None

@@ -94,8 +94,7 @@ class EncoderTask(L.LightningModule):
     def encode(self, batch: AudioBatch) -> EncoderOutput:
         """Run the adapted encoder over a batch."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.encoder_is_frozen):
-            output: EncoderOutput = self.encoder(batch.waveforms, batch.lengths)
-        return output
+            return self.encoder.encode_batch(batch)
 
     def train(self, mode: bool = True) -> Self:
         """Set training mode; a frozen encoder stays in evaluation mode, so that its dropout never fires."""

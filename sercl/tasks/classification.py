@@ -1,7 +1,6 @@
 """Emotion of a whole utterance: encoder, adapters, pooling, layer choice and head in one LightningModule."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -11,30 +10,19 @@ from torch.nn import functional as F
 from sercl.batch import AudioBatch, FeatureBatch
 from sercl.errors import UnknownNameError, UsageError
 from sercl.models.adapters import AdapterOptions
+from sercl.models.adversary import AdversarialConfig
 from sercl.models.pooling import build_pooling
 from sercl.models.readout import Readout, check_layer
 from sercl.models.standardize import Standardizer
+from sercl.tasks.adversarial import adversarial_step, ask_for_target, build_adversary
 from sercl.tasks.base import EncoderTask
 from sercl.tasks.candidates import CandidateScores
 from sercl.tasks.hparams import plain, revive
 from sercl.tasks.layers import default_layer, encoder_for_layer
 from sercl.tasks.optim import OptimizerConfig
+from sercl.tasks.scored import Scored as Scored
 
 CLASS_WEIGHTS = ("none", "balanced")
-
-
-@dataclass(frozen=True)
-class Scored:
-    """One utterance with its truth and the model's probabilities per class."""
-
-    id: str
-    truth: int
-    probabilities: list[float]
-
-    @property
-    def predicted(self) -> int:
-        """Index of the most probable class."""
-        return max(range(len(self.probabilities)), key=self.probabilities.__getitem__)
 
 
 class EmotionClassifier(EncoderTask):
@@ -55,6 +43,7 @@ class EmotionClassifier(EncoderTask):
         optimizer: Learning rates and schedule.
         adapters: Options of each adapter.
         adapter_blocks: Blocks (0-based) that get adapters; null for all kept blocks.
+        adversarial: Domain-adversarial training on the target's audio without labels; off by default.
         whisper_form: padded (30 s, as Whisper was trained) or short (cut to the clip, 9 times cheaper).
         revision: Revision of the encoder on the hub.
         head_first: Before the adapters, train the head alone, as with a frozen encoder (LP-FT, Kumar et al.
@@ -82,6 +71,7 @@ class EmotionClassifier(EncoderTask):
         optimizer: OptimizerConfig = OptimizerConfig(),
         adapters: AdapterOptions = AdapterOptions(),
         adapter_blocks: list[int] | None = None,
+        adversarial: AdversarialConfig = AdversarialConfig(),
         whisper_form: str = "padded",
         revision: str | None = None,
         head_first: bool = False,
@@ -112,6 +102,11 @@ class EmotionClassifier(EncoderTask):
         self.classes = list(self.labels)
         self.class_weights = class_weights
         self._build_readout(layer, pooling, head, dropout, standardize)
+        self.adversarial = revive(AdversarialConfig, adversarial)
+        # Built last, so that all else starts from the same weights without it.
+        self.adversary = build_adversary(
+            self.adversarial, len(self.readout.heads), self.pooling.out_dim, self.encoder_is_frozen
+        )
         self.loss_weights: Tensor | None = None
         self.scored: list[Scored] = []
 
@@ -139,7 +134,8 @@ class EmotionClassifier(EncoderTask):
         """Return the same model, newly made, around the encoder as it was pre-trained, without adapters."""
         own = dict(self.hparams)
         layer = default_layer(self.adapter) if own["layer"] is None else own["layer"]
-        return EmotionClassifier(**{**own, "adapter": "none", "layer": layer, "head_first": False})
+        options = {"adapter": "none", "layer": layer, "head_first": False, "adversarial": AdversarialConfig()}
+        return EmotionClassifier(**{**own, **options})
 
     @property
     def can_use_features(self) -> bool:
@@ -181,6 +177,12 @@ class EmotionClassifier(EncoderTask):
             raise UsageError(f"balanced class weights: no training utterance is {', '.join(absent)}.")
         self.loss_weights = (counts.sum() / (len(self.classes) * counts)).to(self.device)
 
+    def setup(self, stage: str) -> None:
+        """Ask the data for what training needs of them (called by Lightning); raises `UsageError`."""
+        super().setup(stage)
+        if stage == "fit":
+            ask_for_target(self.adversary, getattr(self.trainer, "datamodule", None))
+
     def on_fit_start(self) -> None:
         """Fit the standardiser on the training set, unless a resumed run brings it."""
         if (data := cast(Any, self.trainer).datamodule) is None:
@@ -201,11 +203,15 @@ class EmotionClassifier(EncoderTask):
 
     def training_step(self, batch: AudioBatch | FeatureBatch, batch_index: int) -> Tensor:
         """Return the loss of a batch; heads of different layers share nothing, so their losses add up."""
+        if self.adversary is not None and isinstance(batch, AudioBatch):
+            return adversarial_step(self, self.adversary, batch)
         losses = self.losses(self.scores(batch), cast(Tensor, batch.labels))
-        self.log(
-            "train/loss", losses.mean(), on_step=False, on_epoch=True, batch_size=len(batch), sync_dist=True
-        )
+        self.log_training("loss", losses.mean(), len(batch))
         return losses.sum()
+
+    def log_training(self, name: str, value: Tensor, batch_size: int) -> None:
+        """Log the mean of a value over an epoch as "train/name"."""
+        self.log(f"train/{name}", value, on_step=False, on_epoch=True, batch_size=batch_size, sync_dist=True)
 
     def on_validation_epoch_start(self) -> None:
         """Forget the last epoch."""

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from sercl.batch import AudioBatch
-from sercl.errors import DamagedStoreError, FeatureError, OutputError, UsageError
+from sercl.errors import ClipLengthError, DamagedStoreError, FeatureError, OutputError, UsageError
 from sercl.features import writer
 from sercl.features.compute import features_of
 from sercl.features.config import FeatureConfig
@@ -67,6 +67,20 @@ def test_an_utterance_is_encoded_once_ever(encoder: Encoder, config: FeatureConf
     second = features_of(encoder, data, trainer(), config=config)
     assert extracted(data) == []
     assert all(torch.equal(first[id], second[id]) for id in data.clips)
+
+
+def test_a_clip_that_is_too_short_is_named_and_the_others_stay(
+    encoder: Encoder, config: FeatureConfig
+) -> None:
+    data = some_audio()
+    data.clips["a stub"] = torch.zeros(encoder.min_samples - 1)
+    data.keys["a stub"] = "key of a stub"
+    with pytest.raises(ClipLengthError, match=r"^utterance 'a stub': encoder .* too short for one frame"):
+        features_of(encoder, data, trainer(), config=config)
+    extracted(data)
+    with pytest.raises(ClipLengthError, match="utterance 'a stub'"):
+        features_of(encoder, data, trainer(), config=config)
+    assert len(extracted(data)) < len(data.clips), "what was computed before the error is stored"
 
 
 def test_changed_audio_is_encoded_again_and_nothing_else(encoder: Encoder, config: FeatureConfig) -> None:

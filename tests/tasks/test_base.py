@@ -3,7 +3,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from sercl.errors import CheckpointError
+from sercl.batch import AudioBatch
+from sercl.errors import CheckpointError, ClipLengthError
 from sercl.models.adapters import AdapterOptions
 from sercl.models.adapters.full.config import FullConfig
 from sercl.tasks.optim import OptimizerConfig
@@ -69,6 +70,13 @@ def test_only_the_frozen_encoder_may_be_absent(build):
     trained = next(name for name, p in task.named_parameters() if p.requires_grad and "encoder" in name)
     with pytest.raises(CheckpointError, match=f"lacks weights: {trained}"):
         task.load_state_dict({name: value for name, value in state.items() if name != trained})
+
+
+def test_a_clip_that_is_too_short_is_named(build):
+    task = build()
+    clips = [torch.randn(4000), torch.randn(task.encoder.min_samples - 1)]
+    with pytest.raises(ClipLengthError, match=r"^utterance 'stub': encoder .* too short"):
+        task.encode(AudioBatch.from_clips(clips, ids=["fine", "stub"]))
 
 
 def test_rows_of_all_processes_come_in_the_order_of_ranks(build, monkeypatch):

@@ -12,6 +12,7 @@ from sercl.corpora.base import Utterance
 from sercl.corpora.folds import Fold, save_fold
 from sercl.data.clips.dataset import FrameItem
 from sercl.data.dataset import FeatureItem, Item
+from sercl.data.domains import domain_loader
 from sercl.data.problems import Checked, Progress
 from sercl.data.report import DataReport
 from sercl.data.split import Split
@@ -43,6 +44,7 @@ class EmotionDataModule(LightningDataModule, ABC):
         self.on_progress: Progress | None = None
         self.scan_memory: Memory | None = None
         self._features: Mapping[str, Tensor] | None = None
+        self._hears_target = False
 
     @abstractmethod
     def setup(self, stage: str | None = None) -> None:
@@ -118,6 +120,24 @@ class EmotionDataModule(LightningDataModule, ABC):
         """What is used, what is left out, and the notes that belong beside every result."""
 
     @property
+    def unlabelled(self) -> Split | None:
+        """Utterances of the target that training may hear without their labels; None where there are none."""
+        return None
+
+    def use_unlabelled(self, wanted: bool = True) -> None:
+        """Let training batches hold utterances of the target without their labels, too, or no longer.
+
+        Raises:
+            UsageError: Where there is no target.
+        """
+        if wanted and self.unlabelled is None:
+            raise UsageError(
+                f"adversarial training hears a second corpus without labels; {type(self).__name__} has none. "
+                "Use --data LanguagePair --data.setting zero-shot, or --model.adversarial.weight 0."
+            )
+        self._hears_target = wanted
+
+    @property
     def all_splits(self) -> tuple[Split, ...]:
         """The parts of every stage, in the order in which they come into use."""
         return tuple(self.splits.values())
@@ -133,8 +153,12 @@ class EmotionDataModule(LightningDataModule, ABC):
         return list(self.splits["train"].labels)
 
     def speakers_in(self, part: str) -> list[str]:
-        """Return the known speakers of a part of the present stage, as "corpus speaker", sorted."""
-        return speakers_of(self.splits[part].utterances)
+        """Return the known speakers of a part of the present stage, as "corpus speaker", sorted.
+
+        Those who are heard in training without labels count as its speakers, too.
+        """
+        others = self.unlabelled if self._hears_target and part == "train" else None
+        return speakers_of((*self.splits[part].utterances, *(others.utterances if others else ())))
 
     @property
     @abstractmethod
@@ -194,6 +218,8 @@ class EmotionDataModule(LightningDataModule, ABC):
 
     def train_dataloader(self) -> Loader:
         """Return shuffled and, where set, augmented batches of the training part."""
+        if self._hears_target and (unlabelled := self.unlabelled) is not None:
+            return domain_loader(self.splits["train"], unlabelled)
         return self._loader("train", training=True)
 
     def val_dataloader(self) -> Loader:

@@ -51,7 +51,7 @@ class LanguagePair(EmotionDataModule):
         self.source, self.target, self.setting, self.switch_epoch = source, target, setting, switch_epoch
         self._plans = plans_for(setting, select_on)
         self._stage = self.stages[0]
-        self._ready = self._every_part = False
+        self._ready = self._every_part = self._target_train = False
 
     @property
     def classes(self) -> list[str]:
@@ -86,6 +86,30 @@ class LanguagePair(EmotionDataModule):
     def use_every_part(self) -> None:
         """Make all parts of both corpora ready at `setup`, also those that the setting does not use."""
         self._every_part = True
+
+    @property
+    def unlabelled(self) -> Split | None:
+        """The target's training part, once `use_unlabelled` has asked for it."""
+        return self.target.splits["train"] if self._target_train and self._ready else None
+
+    def use_unlabelled(self, wanted: bool = True) -> None:
+        """Let training batches hold the target's training part without its labels, too, or no longer.
+
+        Raises:
+            UsageError: In a setting other than `zero-shot`.
+            CorpusError: As `setup`, where that is done already.
+        """
+        if wanted and self.setting != "zero-shot":
+            raise UsageError(
+                f"adversarial training hears the target without its labels, for which the setting "
+                f"{self.setting!r} has no use. Use --data.setting zero-shot or --model.adversarial.weight 0."
+            )
+        if wanted and not self._target_train:
+            self._target_train = True
+            if self._ready:
+                self._ready = False
+                self.setup()
+        self._hears_target = wanted
 
     def setup(self, stage: str | None = None) -> None:
         """Prepare the parts that the setting uses; a second call does nothing.
@@ -173,16 +197,17 @@ class LanguagePair(EmotionDataModule):
     @property
     def report(self) -> DataReport:
         """What is used of both corpora, what is left out, and the notes that belong beside every result."""
-        return report_pair(
-            self.setting, self._plans, {role: item.report for role, item in self.corpora_in_use.items()}
-        )
+        reports = {role: item.report for role, item in self.corpora_in_use.items()}
+        return report_pair(self.setting, self._plans, reports, self.unlabelled)
 
     def _splits(self, plan: Plan) -> dict[str, Split]:
         corpora = self.corpora_in_use
         return {part: corpora[role].splits[part] for part, role in plan._asdict().items()}
 
     def _uses(self, role: str, part: str) -> bool:
-        return self._every_part or any(getattr(plan, part) == role for plan in self._plans.values())
+        heard = self._target_train and (role, part) == ("target", "train")
+        planned = any(getattr(plan, part) == role for plan in self._plans.values())
+        return self._every_part or heard or planned
 
     def _check_overlap(self) -> None:
         if len(self.corpora_in_use) < len(ROLES):

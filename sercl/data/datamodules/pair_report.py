@@ -2,15 +2,22 @@ from collections.abc import Mapping
 
 from sercl.data.datamodules.settings import Plan
 from sercl.data.report import DataReport, SplitReport
+from sercl.data.split import Split
 
 
-def report_pair(setting: str, plans: Mapping[str, Plan], reports: Mapping[str, DataReport]) -> DataReport:
+def report_pair(
+    setting: str,
+    plans: Mapping[str, Plan],
+    reports: Mapping[str, DataReport],
+    unlabelled: Split | None = None,
+) -> DataReport:
     """Merge the reports of two corpora into the one of their pair.
 
     Args:
         setting: Its setting.
         plans: Training stage -> which role gives which part.
         reports: Role -> report, of the corpora in use.
+        unlabelled: Utterances of the target that training hears without their labels.
     """
     names = _names(reports)
     chosen = list(plans.values())[-1].validation
@@ -22,10 +29,19 @@ def report_pair(setting: str, plans: Mapping[str, Plan], reports: Mapping[str, D
         splits=_splits(plans, reports),
         dropped={name: counts for name, report in named.items() for counts in report.dropped.values()},
         problems={name: found for name, report in named.items() for found in report.problems.values()},
-        notes=(f"selected on {chosen}: the validation part of {names[chosen]}", *notes),
+        notes=(
+            f"selected on {chosen}: the validation part of {names[chosen]}",
+            *([] if unlabelled is None else [_heard(unlabelled, names["target"])]),
+            *notes,
+        ),
         setting=setting,
         select_on=chosen,
     )
+
+
+def _heard(unlabelled: Split, name: str) -> str:
+    count = len(unlabelled.utterances)
+    return f"target audio without labels was used: {count} utterances of the train part of {name}"
 
 
 def _names(reports: Mapping[str, DataReport]) -> dict[str, str]:

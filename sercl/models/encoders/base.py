@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
-from sercl.errors import EncoderError, UsageError
+from sercl.batch import AudioBatch
+from sercl.errors import ClipLengthError, UsageError
 from sercl.models.encoders.fingerprint import state_fingerprints
 from sercl.models.encoders.masking import frame_mask
 from sercl.models.encoders.output import EncoderOutput
@@ -119,6 +120,14 @@ class Encoder(nn.Module, ABC):
             lengths: `[batch]` int64 on the device of `waveforms`.
         """
 
+    def encode_batch(self, batch: AudioBatch) -> EncoderOutput:
+        """Encode a batch as `forward` does; a `ClipLengthError` names the utterance."""
+        try:
+            output: EncoderOutput = self(batch.waveforms, batch.lengths)
+        except ClipLengthError as error:
+            raise ClipLengthError(error.row, error.reason, batch.ids[error.row]) from error
+        return output
+
     def forward(self, waveforms: Tensor, lengths: Tensor) -> EncoderOutput:
         """Encode a padded batch.
 
@@ -127,7 +136,7 @@ class Encoder(nn.Module, ABC):
             lengths: `[batch]` integers, valid samples per row.
 
         Raises:
-            EncoderError: A clip is shorter than `min_samples` or longer than `max_samples`.
+            ClipLengthError: A clip is shorter than `min_samples` or longer than `max_samples`.
         """
         self._check_lengths(lengths.tolist())
         lengths = lengths.to(waveforms.device, torch.int64)
@@ -159,15 +168,17 @@ class Encoder(nn.Module, ABC):
 
     def _check_lengths(self, samples: Sequence[int]) -> None:
         if min(samples) < self.min_samples:
-            raise EncoderError(
+            raise ClipLengthError(
+                samples.index(min(samples)),
                 f"encoder {self.name!r}: a clip of {_milliseconds(min(samples))} is too short for one frame, "
                 f"which takes {_milliseconds(self.min_samples)} ({self.min_samples} samples at 16 kHz). "
-                "Leave shorter clips out or pad them with silence."
+                "Leave shorter clips out or pad them with silence.",
             )
         if self.max_samples is not None and max(samples) > self.max_samples:
-            raise EncoderError(
+            raise ClipLengthError(
+                samples.index(max(samples)),
                 f"encoder {self.name!r}: a clip of {max(samples) / SAMPLE_RATE:.2f} s is too long, the limit "
-                f"is {self.max_samples / SAMPLE_RATE:g} s. Set a duration limit or cut the clip up."
+                f"is {self.max_samples / SAMPLE_RATE:g} s. Set a duration limit or cut the clip up.",
             )
 
     def trainable(self, parts: str) -> None:

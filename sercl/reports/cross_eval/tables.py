@@ -57,9 +57,19 @@ def overview_table(analysis: Analysis) -> Table:
     return Table("overview", "Mean UAR (%) over all pairs of corpora", columns, tuple(rows))
 
 
-def matrix_tables(analysis: Analysis) -> list[Table]:
-    """Return the train-by-test matrices."""
-    return [_matrix_table(group, matrix) for group in matrix_groups(analysis) for matrix in group.matrices]
+def matrix_tables(analysis: Analysis, plain: bool = False) -> list[Table]:
+    """Return the train-by-test matrices.
+
+    Args:
+        analysis: The study.
+        plain: Only those of settings without adaptation and selection on the target.
+    """
+    return [
+        _matrix_table(group, matrix)
+        for group in matrix_groups(analysis)
+        for matrix in group.matrices
+        if not (plain and matrix.marks)
+    ]
 
 
 def comparison_tables(analysis: Analysis) -> list[Table]:

@@ -1,4 +1,4 @@
-"""A study in the terminal: what the numbers say, the mean of each setting, and the warnings."""
+"""A study in the terminal: what the numbers say, the means, the train-by-test matrices, the warnings."""
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -6,19 +6,22 @@ from rich.table import Table
 from rich.text import Text
 
 from sercl.reports.cross_eval.summary import summary
-from sercl.reports.cross_eval.tables import overview_table
+from sercl.reports.cross_eval.tables import Table as TextTable
+from sercl.reports.cross_eval.tables import matrix_tables, overview_table
 from sercl.studies.cross_eval.analysis import Analysis
 
 
 def terminal_report(analysis: Analysis) -> RenderableType:
-    """Return the summary, the overview and the warnings."""
+    """Return the summary, the overview, the matrices of plain settings, and the warnings."""
     notes = (Text(f"Warning: {caution.text}", "yellow") for caution in analysis.cautions)
-    return Group(Text(" ".join(summary(analysis))), Text(""), _overview(analysis), *notes)
+    matrices = [_drawn(own) for own in matrix_tables(analysis, plain=True)]
+    return Group(
+        Text(" ".join(summary(analysis))), Text(""), _drawn(overview_table(analysis)), *matrices, *notes
+    )
 
 
-def _overview(analysis: Analysis) -> Table:
-    """Return the overview; its headings are names of encoders and adapters, and are broken into lines."""
-    own = overview_table(analysis)
+def _drawn(own: TextTable) -> Table:
+    """Draw a table; headings such as those of the overview are broken into lines."""
     grid = Table(box=box.SIMPLE_HEAD, title=own.caption, title_justify="left", title_style="bold")
     grid.add_column(own.columns[0], no_wrap=True)
     for name in own.columns[1:]:

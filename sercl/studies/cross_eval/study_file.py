@@ -35,7 +35,7 @@ def write_study(study: Study, folder: Path) -> None:
     Raises:
         OutputError: Where it cannot be written.
     """
-    write_text(folder / NAME, json.dumps(_to_dict(study), indent=1, ensure_ascii=False) + "\n")
+    write_text(folder / NAME, json.dumps(study_to_dict(study), indent=1, ensure_ascii=False) + "\n")
 
 
 def read_study(folder: Path) -> Study:
@@ -62,7 +62,8 @@ def read_study(folder: Path) -> Study:
     )
 
 
-def _to_dict(study: Study) -> dict[str, Any]:
+def study_to_dict(study: Study) -> dict[str, Any]:
+    """Return what the file holds."""
     return {
         "format": FORMAT,
         "classes": list(study.classes),

@@ -105,22 +105,34 @@ def check_parts(folds: Sequence[Parts], labels: Sequence[int], classes: Sequence
     if not folds:
         raise FoldError("probe: there is no fold to train on; at least one is needed.")
     for number, fold in enumerate(folds):
-        for name, rows in fold.items():
-            if not rows:
-                raise FoldError(f"probe, fold {number}: no utterance in {name}. Choose other folds.")
-        _check_disjoint(number, fold)
-        counts = Counter(labels[row] for row in fold.train)
-        absent = [name for index, name in enumerate(classes) if not counts[index]]
-        if absent:
-            found = ", ".join(f"{name} {counts[index]}" for index, name in enumerate(classes))
-            raise FoldError(
-                f"probe, fold {number}: no training utterance of {', '.join(absent)} (training has {found}). "
-                "Choose classes that every fold can learn, or other folds."
-            )
+        where = f"probe, fold {number}"
+        check_filled(where, dict(fold.items()))
+        check_apart(where, dict(fold.items()))
+        check_classes(where, fold.train, labels, classes)
 
 
-def _check_disjoint(number: int, fold: Parts) -> None:
-    for (first, ours), (second, theirs) in combinations(fold.items(), 2):
+def check_filled(where: str, parts: Mapping[str, Sequence[int]]) -> None:
+    """Raise `FoldError` for an empty part; `where` stands before the message, here and below."""
+    for name, rows in parts.items():
+        if not rows:
+            raise FoldError(f"{where}: no utterance in {name}. Choose other folds.")
+
+
+def check_apart(where: str, parts: Mapping[str, Sequence[int]]) -> None:
+    """Raise `FoldError` for parts that share rows."""
+    for (first, ours), (second, theirs) in combinations(parts.items(), 2):
         shared = len(set(ours) & set(theirs))
         if shared:
-            raise FoldError(f"probe, fold {number}: {shared} utterances in both {first} and {second}.")
+            raise FoldError(f"{where}: {shared} utterances in both {first} and {second}.")
+
+
+def check_classes(where: str, train: Sequence[int], labels: Sequence[int], classes: Sequence[str]) -> None:
+    """Raise `FoldError` for a class that is absent from training."""
+    counts = Counter(labels[row] for row in train)
+    absent = [name for index, name in enumerate(classes) if not counts[index]]
+    if absent:
+        found = ", ".join(f"{name} {counts[index]}" for index, name in enumerate(classes))
+        raise FoldError(
+            f"{where}: no training utterance of {', '.join(absent)} (training has {found}). "
+            "Choose classes that every fold can learn, or other folds."
+        )

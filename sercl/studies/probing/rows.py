@@ -1,6 +1,6 @@
 """Features as probes read them: one block of rows per fold and layer, standardised once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -12,6 +12,24 @@ from sercl.models.standardize import Moments
 
 CHUNK_BYTES = 1 << 25
 """Rows are gathered in pieces of about this size where gradients are not needed."""
+
+
+Adapt = Callable[[Tensor], Tensor]
+"""Maps float32 features `[utterances, dim]` of one hidden state to other ones, in the same order."""
+
+
+@dataclass(frozen=True)
+class View:
+    """How probes see features; views that are equal share a copy.
+
+    Attributes:
+        reference: Rows by whose statistics features are standardised; one that is repeated counts as often.
+            None of them for features as they are.
+        adapt: What is done to features before that; None for nothing. It must be hashable.
+    """
+
+    reference: tuple[int, ...] = ()
+    adapt: Adapt | None = None
 
 
 @dataclass(frozen=True)
@@ -31,7 +49,7 @@ class Rows:
         cls,
         features: Tensor,
         labels: Tensor,
-        blocks: Sequence[tuple[int | None, tuple[int, ...]]],
+        blocks: Sequence[tuple[int | None, View]],
         device: torch.device,
     ) -> Self:
         """Copy, and standardise where asked, what some probes need.
@@ -39,14 +57,13 @@ class Rows:
         Args:
             features: `[utterances, states, dim]`.
             labels: `[utterances]` class indices.
-            blocks: For each block its layer, None for all states of every utterance, and the rows by whose
-                statistics it is standardised, none of them for features as they are.
+            blocks: For each block its layer, None for all states of every utterance, and how it is seen.
             device: Where the probes are trained.
         """
         shape = features.shape if blocks[0][0] is None else (len(features), features.shape[2])
         values = torch.empty(len(blocks), *shape, device=device)
-        for block, (layer, train) in zip(values, blocks, strict=True):
-            _fill(block, features if layer is None else features[:, layer], train)
+        for block, (layer, view) in zip(values, blocks, strict=True):
+            _fill(block, features if layer is None else features[:, layer], view)
         return cls(values, labels.to(device))
 
     def gather(self, blocks: Tensor, index: Tensor) -> Tensor:
@@ -61,10 +78,10 @@ class Rows:
         return max(1, CHUNK_BYTES // (models * row))
 
 
-def _fill(block: Tensor, features: Tensor, train: tuple[int, ...]) -> None:
-    block.copy_(features)
-    if train:
-        moments = Moments.of(block[torch.tensor(train, device=block.device)])
+def _fill(block: Tensor, features: Tensor, view: View) -> None:
+    block.copy_(features if view.adapt is None else view.adapt(features))
+    if view.reference:
+        moments = Moments.of(block[torch.tensor(view.reference, device=block.device)])
         block.sub_(moments.mean.float()).div_(moments.std().float())
 
 

@@ -1,47 +1,23 @@
 """Train all probes of a study: which are stacked, and where and by how many threads they are trained."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from sercl.models.heads import build_head
 from sercl.models.stacked import StackedProbe
-from sercl.studies.probing.batches import padded
 from sercl.studies.probing.config import ProbeConfig
 from sercl.studies.probing.jobs import WEIGHTED, Job, cohorts_for, most_probes
+from sercl.studies.probing.outcomes import Keep, Outcome, outcomes_of
 from sercl.studies.probing.parts import Parts
-from sercl.studies.probing.rows import Rows
+from sercl.studies.probing.rows import Rows, View
 from sercl.studies.probing.threads import side_by_side
-from sercl.studies.probing.training import OnEpochs, Stack, logits_of, train_stack
+from sercl.studies.probing.training import OnEpochs, Stack, train_stack
 
-
-@dataclass(frozen=True)
-class Outcome:
-    """One trained probe.
-
-    Attributes:
-        job: What was trained.
-        best_epoch: The epoch whose weights were kept, from 0.
-        epochs: Epochs run.
-        at_limit: Whether the epoch limit ended training before patience ran out: more might have helped.
-        validation_loss: Mean cross-entropy on the validation part at the best epoch.
-        validation_accuracy: Accuracy there.
-        validation_uar: Unweighted average recall there.
-        predicted: `[test utterances]` int64 predicted classes, in the order of the fold's test part.
-        layer_weights: Weight of each hidden state; empty where one was read.
-    """
-
-    job: Job
-    best_epoch: int
-    epochs: int
-    at_limit: bool
-    validation_loss: float
-    validation_accuracy: float
-    validation_uar: float
-    predicted: Tensor
-    layer_weights: tuple[float, ...] = ()
+Heads = Mapping[Job, nn.Sequential]
+"""The head from which the training of each probe starts."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +29,19 @@ class ProbeData:
         labels: `[utterances]` int64 class indices; what stands in no fold does not matter.
         classes: Number of classes.
         folds: The folds.
+        views: How probes of some folds see the features; of any other fold, they are standardised by the
+            training part where the configuration says so.
     """
 
     features: Tensor
     labels: Tensor
     classes: int
     folds: Sequence[Parts]
+    views: Mapping[int, View] = field(default_factory=dict)
+
+    def view(self, fold: int, standardize: bool) -> View:
+        """Return how the probes of a fold see the features."""
+        return self.views.get(fold) or View(self.folds[fold].train if standardize else ())
 
 
 def train_probes(
@@ -67,6 +50,8 @@ def train_probes(
     config: ProbeConfig,
     device: torch.device,
     on_epochs: OnEpochs = lambda _: None,
+    start: Heads | None = None,
+    keep: Keep = Keep(),
 ) -> list[Outcome]:
     """Train probes, many at a time, and let each predict its fold's test part.
 
@@ -76,22 +61,17 @@ def train_probes(
         config: How.
         device: Where. On a processor, stacks are trained side by side, one thread each.
         on_epochs: Called from the threads that train.
+        start: Heads that training goes on from; the others start from the head of their seed.
+        keep: What is kept of probes besides their predictions.
 
     Returns:
         One outcome per job, in their order.
     """
-    single = [job for job in jobs if job.layer != WEIGHTED]
-    mixed = [job for job in jobs if job.layer == WEIGHTED]
     workers = torch.get_num_threads() if device.type == "cpu" else 1
-    heads = initial_heads(data, config)
-    cohorts = [
-        cohort
-        for group in (single, mixed)
-        if group
-        for cohort in cohorts_for(group, data.folds, config, _most(data, group[0], heads, device), workers)
-    ]
+    heads = {**initial_heads(data, jobs, config), **(start or {})}
+    cohorts = _cohorts(data, jobs, config, heads, device, workers)
     outcomes = side_by_side(
-        lambda cohort, report: _train(build_stack(data, cohort, config, heads, device), config, report),
+        lambda cohort, report: _train(build_stack(data, cohort, config, heads, device), config, keep, report),
         cohorts,
         workers,
         on_epochs,
@@ -107,65 +87,61 @@ def initial_head(config: ProbeConfig, dim: int, classes: int, seed: int) -> nn.S
         return build_head(config.head, dim, classes)
 
 
-def initial_heads(data: ProbeData, config: ProbeConfig) -> dict[int, nn.Sequential]:
-    """Return the head of each seed; not to be called by several threads, which share a random generator."""
-    return {seed: initial_head(config, data.features.shape[2], data.classes, seed) for seed in config.seeds}
+def initial_heads(data: ProbeData, jobs: Iterable[Job], config: ProbeConfig) -> dict[Job, nn.Sequential]:
+    """Return the head of each probe's seed; not to be called by several threads, which share a generator."""
+    dim, listed = data.features.shape[2], list(jobs)
+    heads = {
+        seed: initial_head(config, dim, data.classes, seed) for seed in sorted({job.seed for job in listed})
+    }
+    return {job: heads[job.seed] for job in listed}
 
 
 def build_stack(
     data: ProbeData,
     jobs: Sequence[Job],
     config: ProbeConfig,
-    heads: Mapping[int, nn.Sequential],
+    heads: Heads,
     device: torch.device,
 ) -> Stack:
-    """Put probes side by side, each with the head of its seed, and copy what they read."""
+    """Put probes side by side, each with the head that it starts from, and copy what they read."""
     states = data.features.shape[1]
     mix = states if jobs[0].layer == WEIGHTED else None
-    keys = [_block_key(job, config) for job in jobs]
+    views = {fold: data.view(fold, config.standardize) for fold in {job.fold for job in jobs}}
+    keys = [(None if mix else job.layer, views[job.fold]) for job in jobs]
     blocks = list(dict.fromkeys(keys))
-    sources = [
-        (None if layer == WEIGHTED else layer, () if fold is None else data.folds[fold].train)
-        for fold, layer in blocks
-    ]
     return Stack(
         jobs=jobs,
-        probe=StackedProbe([heads[job.seed] for job in jobs], mix).to(device),
-        rows=Rows.of(data.features, data.labels, sources, device),
+        probe=StackedProbe([heads[job] for job in jobs], mix).to(device),
+        rows=Rows.of(data.features, data.labels, blocks, device),
         blocks=torch.tensor([blocks.index(key) for key in keys], device=device),
         folds=data.folds,
     )
 
 
-def _block_key(job: Job, config: ProbeConfig) -> tuple[int | None, int]:
-    return (job.fold if config.standardize else None, job.layer)
+def _cohorts(
+    data: ProbeData,
+    jobs: Sequence[Job],
+    config: ProbeConfig,
+    heads: Heads,
+    device: torch.device,
+    workers: int,
+) -> list[list[Job]]:
+    single = [job for job in jobs if job.layer != WEIGHTED]
+    mixed = [job for job in jobs if job.layer == WEIGHTED]
+    cohorts = []
+    for group in (single, mixed):
+        if group:
+            most = _most(data, group[0], heads[group[0]], device)
+            cohorts += cohorts_for(group, data.folds, config, most, workers)
+    return cohorts
 
 
-def _most(data: ProbeData, job: Job, heads: Mapping[int, nn.Sequential], device: torch.device) -> int:
+def _most(data: ProbeData, job: Job, head: nn.Sequential, device: torch.device) -> int:
     rows, states, dim = data.features.shape
-    weights = sum(parameter.numel() for parameter in heads[job.seed].parameters())
+    weights = sum(parameter.numel() for parameter in head.parameters())
     block = rows * dim * (states if job.layer == WEIGHTED else 1)
     return most_probes(4 * block, 4 * weights, device)
 
 
-def _train(stack: Stack, config: ProbeConfig, on_epochs: OnEpochs) -> list[Outcome]:
-    record = train_stack(stack, config, on_epochs)
-    index, valid = padded([stack.folds[job.fold].test for job in stack.jobs], stack.blocks.device)
-    models = torch.arange(len(stack.jobs), device=stack.blocks.device)
-    predicted = logits_of(stack, models, index).argmax(dim=-1)
-    mix = None if stack.probe.mix is None else stack.probe.mix.weights.tolist()
-    best = record.best
-    return [
-        Outcome(
-            job=job,
-            best_epoch=int(record.best_epoch[place]),
-            epochs=int(record.epochs[place]),
-            at_limit=not record.exhausted[place],
-            validation_loss=float(best.loss[place]),
-            validation_accuracy=float(best.accuracy[place]),
-            validation_uar=float(best.uar[place]),
-            predicted=predicted[place][valid[place]].cpu(),
-            layer_weights=() if mix is None else tuple(mix[place]),
-        )
-        for place, job in enumerate(stack.jobs)
-    ]
+def _train(stack: Stack, config: ProbeConfig, keep: Keep, on_epochs: OnEpochs) -> list[Outcome]:
+    return outcomes_of(stack, train_stack(stack, config, on_epochs), keep)

@@ -10,7 +10,7 @@ from torch import Tensor
 from sercl.metrics.functional.clusters import cluster_hits, hits_uar, resampling_units
 from sercl.metrics.functional.intervals import bootstrap_interval
 from sercl.studies.evaluation import Score
-from sercl.studies.probing.running import Outcome
+from sercl.studies.probing.outcomes import Outcome
 from sercl.studies.probing.task import WITHIN_SPEAKER, ProbeTask
 
 Outcomes = Mapping[tuple[int, int], Outcome]

@@ -8,10 +8,11 @@ from torch import Tensor
 
 from sercl.studies.probing.config import ProbeConfig
 from sercl.studies.probing.jobs import WEIGHTED, jobs_for
+from sercl.studies.probing.outcomes import Outcome
 from sercl.studies.probing.parts import check_parts
 from sercl.studies.probing.results import ProbeResults
 from sercl.studies.probing.rows import check_finite, check_layers, check_shape
-from sercl.studies.probing.running import Outcome, ProbeData, train_probes
+from sercl.studies.probing.running import ProbeData, train_probes
 from sercl.studies.probing.summary import Trained, summarise
 from sercl.studies.probing.task import ProbeTask
 from sercl.studies.probing.training import OnEpochs
@@ -52,7 +53,7 @@ def probe_study(
     begin = time.perf_counter()
     numbers = _checked_layers(features, task, layers, weighted)
     check_parts(task.folds, task.labels, task.classes)
-    place = _place(device)
+    place = placed(device)
     wanted = [*numbers, *([WEIGHTED] if weighted else [])]
     real = _train(features, task, wanted, config, place, on_epochs)
     shuffled = task.shuffled(CONTROL_SEED)
@@ -68,8 +69,8 @@ def epochs_of(
     return probes * config.max_epochs
 
 
-def _place(device: torch.device | str) -> torch.device:
-    # Apple's GPUs have no double precision, in which losses and statistics are summed up.
+def placed(device: torch.device | str) -> torch.device:
+    """Return where probes are trained: Apple's GPUs lack the double precision of losses and statistics."""
     wanted = torch.device(device)
     return torch.device("cpu") if wanted.type == "mps" else wanted
 

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from statistics import fmean, stdev
 
+from sercl.studies.probing.choosing import best_layer
 from sercl.studies.probing.config import ProbeConfig
 from sercl.studies.probing.jobs import WEIGHTED
+from sercl.studies.probing.outcomes import Outcome
 from sercl.studies.probing.results import ChosenLayer, LayerResult, ProbeResults, ProbeRun, WeightedResult
-from sercl.studies.probing.running import Outcome
 from sercl.studies.probing.scoring import Outcomes, Scorer
 from sercl.studies.probing.task import ProbeTask
 
@@ -106,18 +107,9 @@ def _chosen(trained: Trained, scorer: Scorer, config: ProbeConfig) -> ChosenLaye
 
 
 def _best(trained: Trained, folds: Sequence[int], config: ProbeConfig) -> int:
-    """Return the layer that validation prefers in some folds; of equals the lowest."""
-
-    def preference(layer: int) -> tuple[float, ...]:
-        own = [trained[layer][fold, seed] for fold in folds for seed in config.seeds]
-        loss = fmean(outcome.validation_loss for outcome in own)
-        # Scores of small validation parts are coarse: the loss decides between equals.
-        lower = -math.inf if math.isnan(loss) else -loss
-        if config.select == "loss":
-            return (lower,)
-        return fmean(getattr(outcome, f"validation_{config.select}") for outcome in own), lower
-
-    return max(sorted(trained), key=preference)
+    """Return the layer that validation prefers in some folds."""
+    pairs = [(fold, seed) for fold in folds for seed in config.seeds]
+    return best_layer({layer: [own[pair] for pair in pairs] for layer, own in trained.items()}, config)
 
 
 def _run(outcome: Outcome, scorer: Scorer, control: bool = False) -> ProbeRun:

@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -222,3 +223,79 @@ def test_real_recordings_of_two_languages(shared):
     module.setup("fit")
     assert module.languages == ("de", "en")
     assert corpora(module) == ("EmoDB", "EmoDB", "RAVDESS")
+
+
+def test_the_target_is_heard_without_labels_where_that_is_asked_for(pair):
+    plain, module = pair(), pair()
+    module.use_unlabelled()
+    for each in (plain, module):
+        each.setup("fit")
+    assert plain.unlabelled is None
+    assert {item.corpus for item in module.unlabelled.utterances} == {"Own"}
+    assert module.unlabelled.utterances == module.target.splits["train"].utterances
+    batches = list(module.train_dataloader())
+    assert all(set(batch.domains.tolist()) == {0, 1} for batch in batches)
+    assert all(batch.domains is None for batch in plain.train_dataloader())
+    for each in ("val_dataloader", "test_dataloader", "plain_train_dataloader"):
+        one, other = (list(getattr(item, each)()) for item in (plain, module))
+        assert [batch.ids for batch in one] == [batch.ids for batch in other]
+        assert all(batch.domains is None for batch in other)
+    assert module.train_labels == plain.train_labels
+
+
+def test_it_is_said_that_the_target_was_heard(pair):
+    module = pair()
+    module.use_unlabelled()
+    module.setup("fit")
+    note = "target audio without labels was used: 24 utterances of the train part of Own"
+    assert note in module.report.notes
+    assert module.report.splits.keys() == {"train", "validation", "test"}
+    heard = {f"Own {item.speaker}" for item in module.unlabelled.utterances}
+    assert heard <= set(module.speakers_in("train"))
+    assert not heard & set(module.speakers_in("test"))
+    plain = pair()
+    plain.setup("fit")
+    assert not [note for note in plain.report.notes if "without labels" in note]
+    assert not heard & set(plain.speakers_in("train"))
+
+
+def test_the_target_can_still_be_asked_for_after_setup(pair):
+    module = pair()
+    module.setup("fit")
+    module.use_unlabelled()
+    module.use_unlabelled()
+    assert len(module.unlabelled.utterances) == 24
+    module.use_unlabelled(False)
+    assert all(batch.domains is None for batch in module.train_dataloader())
+    module.use_unlabelled()
+    assert all(batch.domains is not None for batch in module.train_dataloader())
+
+
+def test_labels_of_the_target_do_not_matter_where_it_is_heard_without(pair):
+    batches = []
+    for turn in (False, True):
+        module = pair()
+        module.use_unlabelled()
+        module.setup("fit")
+        if turn:
+            classes = {"angry": "sad", "happy": "angry", "neutral": "happy", "sad": "neutral"}
+            fold = module.target.fold
+            train = tuple(replace(item, emotion=classes[item.emotion]) for item in fold.train)
+            module.target._fold = replace(fold, train=train)
+            assert set(module.unlabelled.labels) == {0, 1, 2, 3}
+        batches.append(list(module.train_dataloader()))
+    for one, other in zip(*batches, strict=True):
+        assert one.ids == other.ids
+        assert torch.equal(one.labels, other.labels)
+        assert torch.equal(one.waveforms, other.waveforms)
+
+
+@pytest.mark.parametrize("setting", sorted(SETTINGS.keys() - {"zero-shot"}))
+def test_no_other_setting_hears_the_target_without_labels(pair, setting):
+    with pytest.raises(UsageError, match=f"'{setting}' has no use"):
+        pair(setting).use_unlabelled()
+
+
+def test_one_corpus_has_no_target_to_hear(emodb):
+    with pytest.raises(UsageError, match="EmoDB has none"):
+        datamodules.EmoDB(emodb).use_unlabelled()

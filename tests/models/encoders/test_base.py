@@ -6,7 +6,7 @@ from transformers import AutoFeatureExtractor, AutoModel, Wav2Vec2FeatureExtract
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from sercl.batch import AudioBatch
-from sercl.errors import EncoderError, UsageError
+from sercl.errors import ClipLengthError, EncoderError, UsageError
 from sercl.models.encoders import load_encoder
 from sercl.testing.encoders import WHISPER_SECONDS
 
@@ -88,6 +88,17 @@ def test_a_clip_beyond_the_positions_of_whisper_is_an_error(tiny):
     encode(encoder, [torch.randn(WHISPER_SECONDS * 16_000)])
     with pytest.raises(EncoderError, match=rf"11\.00 s is too long, the limit is {WHISPER_SECONDS} s"):
         encode(encoder, [torch.randn(11 * 16_000)])
+
+
+@pytest.mark.parametrize("samples", [11 * 16_000, 160])
+def test_a_batch_names_the_utterance_that_is_too_long_or_too_short(tiny, samples):
+    encoder = load_encoder(str(tiny["whisper"]))
+    clips = [torch.randn(16_000), torch.randn(samples), torch.randn(8_000)]
+    with pytest.raises(ClipLengthError, match=r"^utterance 'b': encoder .* is too (long|short)") as caught:
+        encoder.encode_batch(AudioBatch.from_clips(clips, ids=["a", "b", "c"]))
+    assert caught.value.row == 1
+    fine = AudioBatch.from_clips(clips[::2], ids=["a", "c"])
+    assert torch.equal(encoder.encode_batch(fine).lengths, encoder.frame_lengths(fine.lengths))
 
 
 def test_a_cut_encoder_without_final_norm_gives_the_uncut_hidden_state(variant, encoder, tiny, clips):

@@ -36,7 +36,13 @@ class Mixed(nn.Module):
 
 
 def train_alone(
-    features: Tensor, labels: Tensor, fold: Parts, config: ProbeConfig, classes: int, seed: int
+    features: Tensor,
+    labels: Tensor,
+    fold: Parts,
+    config: ProbeConfig,
+    classes: int,
+    seed: int,
+    start: dict[str, Tensor] | None = None,
 ) -> Alone:
     """Train on features `[utterances, dim]`, or `[utterances, states, dim]` with a weighted sum."""
     train, validation, test = (torch.tensor(rows) for _, rows in fold.items())
@@ -45,6 +51,8 @@ def train_alone(
         features = (features - known.mean(0).float()) / known.std(0, correction=0).float()
     torch.manual_seed(seed)
     model: nn.Module = build_head(config.head, features.shape[-1], classes)
+    if start is not None:
+        model.load_state_dict(start)
     groups = [{"params": list(model.parameters()), "lr": config.lr}]
     if features.ndim == 3:
         model = Mixed(features.shape[1], model)

@@ -8,8 +8,8 @@ from torch import Tensor
 from sercl.metrics.functional.classification import confusion_matrix, recall, uar
 from sercl.metrics.functional.intervals import clustered_interval
 from sercl.studies.probing.jobs import Job
+from sercl.studies.probing.outcomes import Outcome
 from sercl.studies.probing.parts import Parts
-from sercl.studies.probing.running import Outcome
 from sercl.studies.probing.scoring import Scorer
 from sercl.studies.probing.task import WITHIN_SPEAKER, ProbeTask
 

@@ -37,7 +37,7 @@ def data(states: int = 3, dim: int = 24, seed: int = 0) -> ProbeData:
 
 def check_against_reference(source: ProbeData, jobs: list[Job], config: ProbeConfig) -> set[tuple[int, bool]]:
     """Train jobs as one stack, and each alone; return their epochs, and whether they ran into the limit."""
-    stack = build_stack(source, jobs, config, initial_heads(source, config), CPU)
+    stack = build_stack(source, jobs, config, initial_heads(source, jobs, config), CPU)
     record = train_stack(stack, config)
     for place, job in enumerate(jobs):
         features = source.features if job.layer == WEIGHTED else source.features[:, job.layer]
@@ -110,5 +110,5 @@ def test_the_process_keeps_its_random_numbers() -> None:
     torch.manual_seed(3)
     expected = torch.rand(2)
     torch.manual_seed(3)
-    initial_heads(data(), FAST)
+    initial_heads(data(), jobs_for(1, [0], FAST.seeds), FAST)
     torch.testing.assert_close(torch.rand(2), expected)

@@ -1,0 +1,184 @@
+"""`sercl cross-eval`: a whole cross-lingual study from one file, continued where it was stopped."""
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sercl.cli.console import progress, stdout
+from sercl.cli.cross_eval_page import PAGE
+from sercl.cli.help import render
+from sercl.errors import UsageError
+
+if TYPE_CHECKING:
+    from sercl.cli.cross_eval_parser import StudyCli
+    from sercl.features.config import FeatureConfig
+    from sercl.studies.cross_eval.cells import Study
+    from sercl.studies.grid.run import Failures
+    from sercl.studies.grid.session import Session
+    from sercl.studies.grid.works import Pending
+
+CONFIG = "study.yaml"
+
+
+def main() -> int:
+    """Run `sercl cross-eval` with the words of the process."""
+    if sys.argv[1:2] == ["report"]:
+        from sercl.cli import cross_eval_report
+
+        return cross_eval_report.main(sys.argv[2:])
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        stdout.print(render(PAGE))
+        return 0
+    from sercl.cli.cross_eval_parser import parsed
+
+    return run(parsed())
+
+
+def run(cli: "StudyCli") -> int:
+    """Run, or show, what a parsed command line asks for; return 1 where a training failed."""
+    from sercl.studies.grid.lock import locked
+
+    begin = time.perf_counter()
+    folder = _folder(cli)
+    if cli.config["dry_run"]:
+        return _dry_run(cli, folder)
+    _claim(folder)
+    with locked(folder), ExitStack() as stack:
+        features = stack.enter_context(_features(cli))
+        session = prepare(cli, folder, features)
+        cli.save(folder / CONFIG)
+        missing = session.pending()
+        failures = _train(cli, session, missing, features)
+        return _finish(cli, session, missing, failures, begin)
+
+
+def prepare(cli: "StudyCli", folder: Path, features: "FeatureConfig") -> "Session":
+    """Check everything that the study names, cut its corpora, and plan its cells."""
+    from sercl.audio.scan_cache import ScanCache
+    from sercl.cli.data_progress import stage_progress
+    from sercl.studies.grid.session import Session
+
+    memory = None if cli.config["no_cache"] else ScanCache(cli.features.folder)
+    with stage_progress() as on_progress:
+        return Session.open(
+            cli.study,
+            model=cli.model_options,
+            probe=cli.probe,
+            trainer=cli.trainer_options,
+            precision=features.precision,
+            resolve=cli.resolve,
+            folder=folder,
+            memory=memory,
+            on_progress=on_progress,
+        )
+
+
+def _train(cli: "StudyCli", session: "Session", missing: "Pending", features: "FeatureConfig") -> "Failures":
+    from rich.console import Console
+
+    from sercl.cli.data_progress import stage_progress
+    from sercl.launchers import get_launcher
+    from sercl.studies.grid.run import Failures, run_pending
+
+    if not missing.cells:
+        return Failures()
+    # Work in this process has its output sent to a log: the bar keeps to the terminal.
+    console = Console(file=sys.stderr, highlight=False, emoji=False)
+    launcher = get_launcher(cli.launch)
+    with stage_progress() as on_progress:
+        workshop = session.workshop(features, cli.trainer_options, on_progress)
+        waves = list(workshop.waves(missing))
+    total = sum(task.steps for wave in waves for task in wave)
+    with progress("trainings", total, console) as advance:
+        return run_pending(waves, session.folder, launcher, lambda task, _: advance(task.steps))
+
+
+def _finish(
+    cli: "StudyCli", session: "Session", missing: "Pending", failures: "Failures", begin: float
+) -> int:
+    """Write what the report is made of, and the report, where anything is new; say what came out."""
+    from sercl.studies.results import environment
+
+    study = session.collected() if not missing.cells else None
+    if study is None:
+        study = session.collect(failures.cells, environment(None), time.perf_counter() - begin)
+    _show(cli, session, study, bool(missing.cells))
+    return 1 if any(record.status == "failed" for record in study.records) else 0
+
+
+def _show(cli: "StudyCli", session: "Session", study: "Study", is_new: bool) -> None:
+    from sercl.cli.cross_eval_report import report
+
+    if cli.config["json"]:
+        from sercl.studies.cross_eval.study_file import study_to_dict
+
+        print(json.dumps(study_to_dict(study), ensure_ascii=False))
+        return
+    page = session.folder / "report.html"
+    if not is_new and page.is_file():
+        stdout.print(f"Nothing to do: all {len(study.records)} cells are there, as of {study.created}.")
+        stdout.print(f"Report: {page}", soft_wrap=True)
+    elif any(record.status == "done" for record in study.records):
+        report(session.folder, ["html", "md", "tex", "csv"])
+    for line in failure_lines(study, session.folder):
+        stdout.print(line, soft_wrap=True, style="red")
+
+
+def failure_lines(study: "Study", folder: Path) -> list[str]:
+    """Return a line for each computation that failed, with where its log is."""
+    from sercl.studies.grid.results import LOG, cell_folder
+
+    failed = {record.address: record for record in study.records if record.status == "failed"}
+    return [
+        f"Failed: {record.cell.condition.label}, fold {record.cell.fold}, seed {record.cell.seed}: "
+        f"{record.error} Log: {cell_folder(folder, address) / LOG}"
+        for address, record in failed.items()
+    ]
+
+
+def _dry_run(cli: "StudyCli", folder: Path) -> int:
+    """Show the cells, what of them is there and how long the rest will take; run and write nothing."""
+    from sercl.reports.grid import grid_report
+    from sercl.studies.grid.estimate import of_pending
+
+    session = prepare(cli, folder, cli.features)
+    missing = session.pending()
+    time_left = of_pending(missing, session.plan, folder, max(1, cli.launch.jobs))
+    stdout.print(grid_report(session.plan, missing, time_left))
+    return 0
+
+
+def _folder(cli: "StudyCli") -> Path:
+    from sercl.studies.grid.corpora import study_root
+
+    if cli.config["out"] is None:
+        raise UsageError("missing: --out. Give the folder of the study; what is finished there stays.")
+    return study_root(Path(cli.config["out"]))
+
+
+def _claim(folder: Path) -> None:
+    """Make the folder ready; one that holds something else than a study is refused."""
+    from sercl.cli.run_folder import make_folder
+
+    held = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    if held and CONFIG not in held and held != [".lock"]:
+        raise UsageError(
+            f"{folder}: holds {', '.join(held[:3])}, but no study ({CONFIG}). Choose another --out."
+        )
+    make_folder(folder)
+
+
+@contextmanager
+def _features(cli: "StudyCli") -> Iterator["FeatureConfig"]:
+    """Yield where hidden states are kept; with `--no-cache` in a folder that goes when the block ends."""
+    if not cli.config["no_cache"]:
+        yield cli.features
+        return
+    with tempfile.TemporaryDirectory(prefix="sercl-features-") as folder:
+        yield replace(cli.features, dir=folder)

@@ -1,0 +1,113 @@
+"""Parts that were put together elsewhere, as data to train and test on."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sercl.corpora.folds import Fold
+from sercl.data.datamodules.base import EmotionDataModule
+from sercl.data.problems import Checked
+from sercl.data.report import DataReport
+from sercl.data.split import Split, picked
+from sercl.errors import UsageError
+
+PARTS = ("train", "validation", "test")
+
+
+class Listed(EmotionDataModule):
+    """Checked utterances of any corpora, in parts that were chosen elsewhere; made in Python only.
+
+    Args:
+        label_map: Class -> the emotions that count as it, in class order.
+        parts: "train", "validation" and "test" -> utterances; training may have some several times.
+        unlabelled: Utterances of the target that training hears without their labels; None for none.
+
+    Raises:
+        UsageError: For a part of another name.
+    """
+
+    def __init__(
+        self,
+        label_map: Mapping[str, Sequence[str]],
+        parts: Mapping[str, Split],
+        unlabelled: Split | None = None,
+    ) -> None:
+        super().__init__()
+        if wrong := sorted(set(parts) - set(PARTS)):
+            raise UsageError(f"there is no part {wrong[0]!r}; legal: {', '.join(PARTS)}.")
+        self._label_map = {name: list(emotions) for name, emotions in label_map.items()}
+        self._parts, self._unlabelled = dict(parts), unlabelled
+
+    @property
+    def classes(self) -> list[str]:
+        """Class names; their position is the class index."""
+        return list(self._label_map)
+
+    @property
+    def label_map(self) -> dict[str, list[str]]:
+        """Class -> the emotions that count as it, in class order."""
+        return self._label_map
+
+    @property
+    def can_use_features(self) -> bool:
+        """Whether no training clip is augmented."""
+        return "train" not in self._parts or self._parts["train"].augment is None
+
+    @property
+    def unlabelled(self) -> Split | None:
+        """Utterances of the target that training hears without their labels; None where it does not."""
+        return self._unlabelled
+
+    def setup(self, stage: str | None = None) -> None:
+        """Do nothing: everything is there."""
+
+    @property
+    def fold_count(self) -> int:
+        """One: the lists are what they are."""
+        return 1
+
+    def set_fold(self, index: int) -> None:
+        """Raise `UsageError` for another fold than the one there is."""
+        if index != 0:
+            raise UsageError(f"there is no fold {index}; lists have one, 0.")
+
+    @property
+    def checked(self) -> Mapping[str, Checked]:
+        """Every utterance by its id."""
+        return {
+            item.id: Checked(item, seconds, key)
+            for split in self._parts.values()
+            for item, seconds, key in zip(split.utterances, split.seconds, split.audio_keys, strict=True)
+        }
+
+    @property
+    def splits(self) -> Mapping[str, Split]:
+        """The parts."""
+        return self._parts
+
+    @property
+    def folds_in_use(self) -> Mapping[str, Fold]:
+        """None: the lists come from folds of several corpora."""
+        return {}
+
+    @property
+    def report(self) -> DataReport:
+        """The name and the classes; what is listed is reported where it was listed."""
+        return DataReport(
+            name="lists", classes=tuple(self.classes), splits={}, dropped={}, problems={}, notes=()
+        )
+
+    @property
+    def allows_speaker_overlap(self) -> bool:
+        """Whether speakers may stand in both training and test: that was settled when the lists were made."""
+        return True
+
+    def split_of(self, ids: Sequence[str]) -> Split:
+        """Return some utterances as a split of their own."""
+        every, (first, *others) = set(ids), self._parts.values()
+        whole = first.joined(others)
+        places = {item.id: place for place, item in enumerate(whole.utterances) if item.id in every}
+        chosen = set(places.values())  # one that stands there several times is taken once
+        return picked(whole, [place in chosen for place in range(len(whole.utterances))])
+
+    def save_folds(self, folder: Path) -> None:
+        """Write nothing: who made the lists keeps them."""

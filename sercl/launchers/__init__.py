@@ -1,0 +1,7 @@
+"""Running pieces of work that need no other: here, in several processes, on a SLURM or a Ray cluster."""
+
+from sercl.launchers.choose import get_launcher
+from sercl.launchers.config import LaunchConfig, RayConfig, SlurmConfig
+from sercl.launchers.work import Launcher, Outcome, Work
+
+__all__ = ["LaunchConfig", "Launcher", "Outcome", "RayConfig", "SlurmConfig", "Work", "get_launcher"]

@@ -1,0 +1,18 @@
+from sercl.launchers.config import LaunchConfig
+from sercl.launchers.local import InProcess, Processes
+from sercl.launchers.ray_cluster import RayCluster
+from sercl.launchers.slurm import Slurm
+from sercl.launchers.work import Launcher
+
+
+def get_launcher(config: LaunchConfig) -> Launcher:
+    """Return what runs pieces of work as a configuration says.
+
+    Raises:
+        MissingExtraError: Where submitit or Ray is asked for and not installed.
+    """
+    if config.launcher == "slurm":
+        return Slurm(config.slurm, config.jobs)
+    if config.launcher == "ray":
+        return RayCluster(config.ray, config.jobs)
+    return Processes(config.jobs) if config.jobs > 1 else InProcess()

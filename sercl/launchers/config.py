@@ -1,0 +1,102 @@
+from dataclasses import dataclass, field
+
+from sercl.errors import UnknownNameError, UsageError
+
+LAUNCHERS = ("local", "slurm", "ray")
+EXECUTORS = ("slurm", "local")
+
+
+def _check(name: str, value: float, least: int) -> None:
+    if not value >= least:
+        raise UsageError(f"{name} is {value}; it must be {least} or more.")
+
+
+@dataclass(frozen=True)
+class SlurmConfig:
+    """What a job asks a SLURM cluster for; one job per piece of work.
+
+    Args:
+        partition: Partition; empty for the cluster's default.
+        account: Account that is charged; empty for the user's default.
+        qos: Quality of service; empty for the cluster's default.
+        constraint: Features that a node must have, such as "a100"; empty for none.
+        minutes: Time limit of a job.
+        cpus: Cores of a job.
+        memory: Main memory of a job in GB; 0 for the cluster's default.
+        gpus: GPUs of a job.
+        setup: Shell commands before the job's Python starts, such as "module load cuda".
+        executor: slurm, or local: the same road on this machine, without SLURM.
+
+    Raises:
+        UnknownNameError: For another executor.
+        UsageError: For a number out of range.
+    """
+
+    partition: str = ""
+    account: str = ""
+    qos: str = ""
+    constraint: str = ""
+    minutes: int = 240
+    cpus: int = 4
+    memory: float = 0.0
+    gpus: int = 0
+    setup: list[str] = field(default_factory=list)
+    executor: str = "slurm"
+
+    def __post_init__(self) -> None:
+        if self.executor not in EXECUTORS:
+            raise UnknownNameError("executor of slurm", self.executor, EXECUTORS)
+        _check("slurm.minutes", self.minutes, 1)
+        _check("slurm.cpus", self.cpus, 1)
+        _check("slurm.memory", self.memory, 0)
+        _check("slurm.gpus", self.gpus, 0)
+
+
+@dataclass(frozen=True)
+class RayConfig:
+    """The Ray cluster, and what a piece of work takes of it.
+
+    Args:
+        address: Of the cluster: "auto" for the one that this machine belongs to, or "host:port"; empty starts
+            Ray on this machine alone.
+        cpus: Cores that a piece of work takes.
+        gpus: GPUs that a piece of work takes; a part of one (0.5) is shared.
+
+    Raises:
+        UsageError: For a number out of range.
+    """
+
+    address: str = ""
+    cpus: int = 1
+    gpus: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check("ray.cpus", self.cpus, 1)
+        _check("ray.gpus", self.gpus, 0)
+
+
+@dataclass(frozen=True)
+class LaunchConfig:
+    """Where pieces of work run, and how many at a time.
+
+    Args:
+        launcher: local (this machine), slurm (a SLURM cluster, through submitit) or ray (a Ray cluster).
+        jobs: Most that run at a time; 0 for one on this machine, and for as many as a cluster gives. Several
+            on this machine run in processes of their own, which share its cores and take its GPUs in turn.
+        slurm: What a job asks SLURM for.
+        ray: The Ray cluster.
+
+    Raises:
+        UnknownNameError: For another launcher.
+        UsageError: For a negative number of jobs.
+    """
+
+    launcher: str = "local"
+    jobs: int = 0
+    slurm: SlurmConfig = SlurmConfig()
+    ray: RayConfig = RayConfig()
+
+    def __post_init__(self) -> None:
+        if self.launcher not in LAUNCHERS:
+            raise UnknownNameError("launcher", self.launcher, LAUNCHERS)
+        _check("jobs", self.jobs, 0)

@@ -1,0 +1,93 @@
+"""Work on this machine: one piece after the other in this process, or several in processes of their own."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from sercl.launchers.output import empty
+from sercl.launchers.process import OwnProcess, first_ended, stop
+from sercl.launchers.work import Outcome, Work, carry_out
+
+_THREADS = "OMP_NUM_THREADS"
+_GPUS = "CUDA_VISIBLE_DEVICES"
+
+
+class InProcess:
+    """Runs pieces of work one after the other, here."""
+
+    def run(self, works: Sequence[Work]) -> Iterator[Outcome]:
+        """Yield each outcome; what is no `Exception`, such as Ctrl-C, ends the run."""
+        for work in works:
+            empty(work.log)
+            yield carry_out(work)
+
+
+class Processes:
+    """Runs each piece of work in a new process, several at a time.
+
+    A process serves one piece of work only. Pools that reuse theirs break as a whole where one dies
+    (`concurrent.futures`, loky), and what a training leaves behind, from seeds to GPU memory, would reach the
+    next one.
+
+    Args:
+        jobs: How many at a time. Each gets its share of the cores, where OMP_NUM_THREADS does not say
+            otherwise, and one of the visible GPUs in turn.
+    """
+
+    def __init__(self, jobs: int) -> None:
+        self.jobs = jobs
+
+    def run(self, works: Sequence[Work]) -> Iterator[Outcome]:
+        """Yield outcomes in order of completion; processes that still run are stopped where this is left."""
+        waiting, places = list(reversed(works)), _places(self.jobs)
+        running: list[tuple[OwnProcess, Mapping[str, str]]] = []
+        try:
+            while waiting or running:
+                while waiting and places:
+                    place = places.pop(0)
+                    with _environment(place):
+                        running.append((OwnProcess(waiting.pop()), place))
+                ended = first_ended([process for process, _ in running])
+                places += [place for process, place in running if process in ended]
+                running = [item for item in running if item[0] not in ended]
+                yield from (process.outcome() for process in ended)
+        finally:
+            stop([process for process, _ in running])
+
+
+def _places(jobs: int) -> list[Mapping[str, str]]:
+    """Return what the environment of each simultaneous process has of its own."""
+    threads = os.environ.get(_THREADS) or str(max(1, _cores() // jobs))
+    gpus = _visible_gpus()
+    dealt = [{_GPUS: gpus[place % len(gpus)]} if gpus else {} for place in range(jobs)]
+    return [{_THREADS: threads, **own} for own in dealt]
+
+
+def _cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _visible_gpus() -> list[str]:
+    """Return what CUDA calls each GPU that this process may use."""
+    named = os.environ.get(_GPUS)
+    if named is not None:
+        return [name.strip() for name in named.split(",") if name.strip()]
+    import torch  # seconds, which no other launcher has to wait for
+
+    return [str(index) for index in range(torch.cuda.device_count())]
+
+
+@contextmanager
+def _environment(own: Mapping[str, str]) -> Iterator[None]:
+    """Let processes that are started in the block see other variables, which libraries read as they load."""
+    before = {name: os.environ.get(name) for name in own}
+    os.environ.update(own)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

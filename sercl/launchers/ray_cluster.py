@@ -1,0 +1,107 @@
+"""Work as tasks of a Ray cluster."""
+
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from sercl.errors import MissingExtraError, SerclError
+from sercl.launchers.config import RayConfig
+from sercl.launchers.work import Outcome, Work, serve
+
+if TYPE_CHECKING:
+    from ray import ObjectRef
+
+_REACH = 10.0
+"""Time in s within which a cluster must take a connection."""
+
+
+class RayCluster:
+    """One task, in a process of its own, per piece of work; tasks are stopped where the run is left.
+
+    Every node must see the same files, and this environment, at the same paths.
+
+    Args:
+        config: The cluster, and what a task takes of it.
+        jobs: Most tasks at a time; 0 for as many as the cluster has room for.
+
+    Raises:
+        MissingExtraError: Where Ray is not installed.
+    """
+
+    def __init__(self, config: RayConfig, jobs: int) -> None:
+        self._ray = _ray()
+        self.config, self.jobs = config, jobs
+
+    def run(self, works: Sequence[Work]) -> Iterator[Outcome]:
+        """Yield outcomes in order of completion.
+
+        Raises:
+            SerclError: Where the cluster cannot be reached or has no room for a single task.
+        """
+        if not works:
+            return
+        waiting = list(works)
+        running: dict[ObjectRef[Outcome], Work] = {}
+        with _connected(self._ray, self.config):
+            try:
+                while waiting or running:
+                    free = (self.jobs or len(works)) - len(running)
+                    sent, waiting = waiting[:free], waiting[free:]
+                    running.update({self._start(work): work for work in sent})
+                    [ended], _ = self._ray.wait(list(running))
+                    yield self._outcome(running.pop(ended), ended)
+            finally:
+                for task in running:
+                    self._ray.cancel(task, force=True)
+
+    def _start(self, work: Work) -> "ObjectRef[Outcome]":
+        # A worker is not used again: seeds, threads and GPU memory of one training never reach the next.
+        task = self._ray.remote(max_calls=1, max_retries=0)(serve)
+        options = {"name": work.name, "num_cpus": self.config.cpus, "num_gpus": self.config.gpus}
+        return task.options(**options).remote(work)  # type: ignore[no-any-return]
+
+    def _outcome(self, work: Work, task: "ObjectRef[Outcome]") -> Outcome:
+        try:
+            return self._ray.get(task)  # type: ignore[no-any-return]
+        except self._ray.exceptions.RayError as error:
+            first = str(error).strip().splitlines()[0]
+            return Outcome(work.name, f"its process died ({type(error).__name__}: {first})", 0.0)
+
+
+def _ray() -> Any:
+    try:
+        import ray
+    except ImportError as error:
+        raise MissingExtraError("ray", "ray", "the launcher ray") from error
+    return ray
+
+
+@contextmanager
+def _connected(ray: Any, config: RayConfig) -> Iterator[None]:
+    """Be connected to the cluster while the block runs; a connection that is there is used and kept."""
+    if ray.is_initialized():
+        yield
+        return
+    # Ray reports on its use to its makers where nobody says otherwise.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        _check_reachable(config.address)
+        ray.init(address=config.address or "local", log_to_driver=False, configure_logging=False)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise SerclError(
+            f"no Ray cluster at {config.address!r}: {error}. Start one with `ray start --head`, or leave the "
+            "address empty to start Ray on this machine alone."
+        ) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Raise `OSError` where nobody listens at "host:port": Ray itself tries again for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=_REACH).close()

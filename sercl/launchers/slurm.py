@@ -1,0 +1,153 @@
+"""Work as jobs of a SLURM cluster, through submitit; or as submitit's local jobs, where there is no SLURM."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from sercl.errors import MissingExtraError, SerclError
+from sercl.launchers.config import SlurmConfig
+from sercl.launchers.work import Outcome, Work, describe, serve
+
+if TYPE_CHECKING:
+    from submitit import AutoExecutor, Job
+
+_LARGEST_ARRAY = 1000
+"""Most jobs that are sent at a time: SLURM's MaxArraySize is 1001 where nobody has changed it."""
+_LOOK = 0.5
+"""Time in s between two looks at the jobs."""
+_TERMINATED = 128 + signal.SIGTERM
+
+
+class Slurm:
+    """One job per piece of work; jobs are cancelled where the run is left.
+
+    The cluster must see the same files, and this environment, at the same paths. What submitit needs goes to
+    a folder `.submitit` above the logs of the works.
+
+    Args:
+        config: What a job asks for.
+        jobs: Most that wait and run at a time; 0 for all, or one at a time in the executor "local".
+
+    Raises:
+        MissingExtraError: Where submitit is not installed.
+    """
+
+    def __init__(self, config: SlurmConfig, jobs: int) -> None:
+        self._submitit = _submitit()
+        self.config = config
+        self.jobs = min(jobs or (_LARGEST_ARRAY if config.executor == "slurm" else 1), _LARGEST_ARRAY)
+
+    def run(self, works: Sequence[Work]) -> Iterator[Outcome]:
+        """Yield outcomes in order of completion.
+
+        Raises:
+            SerclError: Where SLURM does not take the jobs.
+        """
+        if not works:
+            return
+        executor = self._executor(_common_folder(works))
+        waiting = list(works)
+        running: list[tuple[Work, Job[Outcome]]] = []
+        with _sigterm_as_exit():
+            try:
+                while waiting or running:
+                    free = self.jobs - len(running)
+                    sent, waiting = waiting[:free], waiting[free:]
+                    running += zip(sent, _submit(executor, sent), strict=True)
+                    ended = _first_ended(running)
+                    running = [pair for pair in running if pair not in ended]
+                    yield from (_outcome(work, job) for work, job in ended)
+            finally:
+                for _, job in running:
+                    job.cancel(check=False)
+
+    def _executor(self, folder: Path) -> "AutoExecutor":
+        try:
+            executor: AutoExecutor = self._submitit.AutoExecutor(
+                folder / ".submitit", cluster=self.config.executor
+            )
+        except RuntimeError as error:
+            raise SerclError(
+                f"the launcher slurm: {error} Run it where `sbatch` and `srun` are, or choose another one."
+            ) from error
+        executor.update_parameters(**_parameters(self.config))
+        return executor
+
+
+def _submitit() -> Any:
+    try:
+        import submitit
+    except ImportError as error:
+        raise MissingExtraError("submitit", "slurm", "the launcher slurm") from error
+    return submitit
+
+
+def _parameters(config: SlurmConfig) -> dict[str, Any]:
+    """Return what submitit calls the options; those that are not set are left to the cluster."""
+    wanted = {
+        "name": "sercl",
+        "timeout_min": config.minutes,
+        "cpus_per_task": config.cpus,
+        "gpus_per_node": config.gpus,
+        "mem_gb": config.memory,
+        "stderr_to_stdout": True,
+        "slurm_partition": config.partition,
+        "slurm_account": config.account,
+        "slurm_qos": config.qos,
+        "slurm_constraint": config.constraint,
+        f"{config.executor}_setup": config.setup,
+    }
+    return {name: value for name, value in wanted.items() if value}
+
+
+def _common_folder(works: Sequence[Work]) -> Path:
+    return Path(os.path.commonpath([work.log.absolute().parent for work in works]))
+
+
+def _submit(executor: "AutoExecutor", works: Sequence[Work]) -> "list[Job[Outcome]]":
+    if not works:
+        return []
+    try:
+        return executor.map_array(serve, works)
+    except (RuntimeError, OSError) as error:
+        raise SerclError(f"SLURM did not take the jobs. {describe(error)}") from error
+
+
+def _first_ended(running: "Sequence[tuple[Work, Job[Outcome]]]") -> "list[tuple[Work, Job[Outcome]]]":
+    while not (ended := [pair for pair in running if pair[1].done()]):
+        time.sleep(_LOOK)
+    return ended
+
+
+def _outcome(work: Work, job: "Job[Outcome]") -> Outcome:
+    try:
+        return job.result()
+    except Exception:  # submitit's own, or what the job's Python met before the work began
+        error = f"its job {job.job_id} ended without an answer (state {job.state}); see {job.paths.stdout}"
+        return Outcome(work.name, error, 0.0)
+
+
+@contextmanager
+def _sigterm_as_exit() -> Iterator[None]:
+    """Leave the block in order on SIGTERM, which would else end the process and leave its jobs behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    if before == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _exit)
+    try:
+        yield
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _exit(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(_TERMINATED)

@@ -1,0 +1,121 @@
+"""Domain-adversarial training (Ganin et al. 2016, "Domain-Adversarial Training of Neural Networks").
+
+A classifier learns to tell from which of two corpora an utterance comes; its gradient reaches the features
+reversed, so that they come to hold as little of that as they can.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sercl.batch import SOURCE, TARGET
+from sercl.errors import UsageError
+
+
+@dataclass(frozen=True)
+class AdversarialConfig:
+    """How strongly a classifier of domains works against the features that it reads.
+
+    Args:
+        weight: Strength at the end of the ramp, relative to the loss of the classes; 0 for no adversarial
+            training, 1 as Ganin et al. have it.
+        gamma: Steepness of the ramp from 0, weight x (2 / (1 + exp(-gamma p)) - 1) when a share p of all
+            steps is done; 10 in the paper.
+        hidden: Width of the hidden layer of the classifier.
+
+    Raises:
+        UsageError: For a number out of its range.
+    """
+
+    weight: float = 0.0
+    gamma: float = 10.0
+    hidden: int = 100
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.weight < math.inf:
+            raise UsageError(f"adversarial.weight is {self.weight}; it must be 0 or more.")
+        if not 0 < self.gamma < math.inf:
+            raise UsageError(f"adversarial.gamma is {self.gamma}; it must be above 0.")
+        if self.hidden < 1:
+            raise UsageError(f"adversarial.hidden is {self.hidden}; it must be 1 or more.")
+
+    def strength(self, step: int, total_steps: float) -> float:
+        """Return the factor of the reversed gradient at a step (0-based).
+
+        Args:
+            step: Optimiser steps done.
+            total_steps: Of the whole training; infinite where that has no set end: the ramp is then over.
+        """
+        progress = min(1.0, step / total_steps) if 0 < total_steps < math.inf else 1.0
+        return self.weight * (2 / (1 + math.exp(-self.gamma * progress)) - 1)
+
+
+class _Reversal(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, strength: float) -> Tensor:
+        ctx.strength = strength
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor, None]:
+        return -ctx.strength * gradients[0], None
+
+
+def reverse_gradient(x: Tensor, strength: float) -> Tensor:
+    """Return `x` as it is; its gradient comes back multiplied by `-strength`."""
+    return _Reversal.apply(x, strength)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class Adversary(nn.Module):
+    """One classifier of domains per head, which reads what that head reads.
+
+    Args:
+        heads: Number of heads.
+        dim: Size of what a head reads.
+        hidden: Width of the hidden layer.
+    """
+
+    def __init__(self, heads: int, dim: int, hidden: int) -> None:
+        super().__init__()
+        self.classifiers = nn.ModuleList(
+            nn.Sequential(nn.Linear(dim, hidden), nn.ReLU(), nn.Linear(hidden, 1)) for _ in range(heads)
+        )
+
+    def forward(self, features: Tensor, strength: float) -> Tensor:
+        """Return logits of being of the target, `[batch, heads]`, from features `[batch, heads, dim]`.
+
+        Args:
+            features: What the heads read.
+            strength: Factor of the gradient that goes back into them, reversed.
+        """
+        reversed_features = reverse_gradient(features, strength)
+        each = [classifier(reversed_features[:, i]) for i, classifier in enumerate(self.classifiers)]
+        return torch.cat(each, dim=1)
+
+
+def domain_losses(logits: Tensor, domains: Tensor) -> Tensor:
+    """Return the binary cross-entropy of each head, `[heads]`, in which both domains count alike.
+
+    Args:
+        logits: Of being of the target, `[batch, heads]`.
+        domains: `SOURCE` or `TARGET` for each utterance, `[batch]`.
+    """
+    truth = domains.to(logits.dtype).unsqueeze(1).expand_as(logits)
+    each = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+    present = _present(domains)
+    return torch.stack([each[domains == domain].mean(dim=0) for domain in present]).mean(dim=0)
+
+
+def domain_accuracy(logits: Tensor, domains: Tensor) -> Tensor:
+    """Return the balanced accuracy over domains, averaged over heads; 0.5 is a guess. Arguments as above."""
+    right = ((logits > 0) == (domains == TARGET).unsqueeze(1)).float()
+    return torch.stack([right[domains == domain].mean() for domain in _present(domains)]).mean()
+
+
+def _present(domains: Tensor) -> Sequence[int]:
+    return [domain for domain in (SOURCE, TARGET) if bool((domains == domain).any())]

@@ -1,0 +1,80 @@
+"""The cells of a study before they are run, and the means of a study that has been run, as tables."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from sercl.reports.style import table
+from sercl.studies.cross_eval.cells import Condition
+from sercl.studies.grid.estimate import Estimate
+from sercl.studies.grid.plan import Plan, PlannedCell
+from sercl.studies.grid.works import Pending
+
+
+def grid_report(plan: Plan, missing: Pending, time: Estimate) -> RenderableType:
+    """Return the cells condition by condition, what of them is there, and how long the rest will take.
+
+    Args:
+        plan: All cells.
+        missing: What is lacking.
+        time: How long that will take.
+    """
+    lines = [Text(remark, "yellow") for remark in plan.remarks]
+    return Group(_cells(plan, missing), *lines, Text(totals(plan, missing)), Text(in_words(time)))
+
+
+def totals(plan: Plan, missing: Pending) -> str:
+    """Return the number of cells, computations and trainings in a sentence."""
+    computed = {item.address for item in plan.cells}
+    left = computed & missing.cells
+    return (
+        f"{len(plan.cells)} cells of {len(plan.conditions)} conditions are {len(computed)} tests of "
+        f"{len(plan.trainings)} trainings; {len(computed) - len(left)} tests are there, {len(left)} are to "
+        f"be done with {len(missing.trainings)} trainings."
+    )
+
+
+def in_words(time: Estimate) -> str:
+    """Return how long it will take in a sentence."""
+    if not time.known and not time.unknown:
+        return "Nothing is left to be trained."
+    if not time.known:
+        return "How long they will take is not known: no training like them is done."
+    rest = f", and {time.unknown} trainings of which none is done yet" if time.unknown else ""
+    return f"About {duration(time.seconds)} for {time.known} trainings, as those that are done took{rest}."
+
+
+def duration(seconds: float) -> str:
+    """Return a time as a person says it: "40 s", "12 min", "3.5 h"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _cells(plan: Plan, missing: Pending) -> Table:
+    columns = ("Encoder", "Adapter", "Setting", "Corpora", "Marks", "Folds", "Repeats", "Cells", "There")
+    grid = table(*columns, title="Cells", numbers=("Folds", "Repeats", "Cells", "There"))
+    by_condition: dict[Condition, list[PlannedCell]] = {}
+    for item in plan.cells:
+        by_condition.setdefault(item.cell.condition, []).append(item)
+    for condition, items in by_condition.items():
+        grid.add_row(
+            condition.encoder,
+            condition.adapter,
+            condition.setting,
+            condition.pair,
+            ", ".join(condition.marks),
+            *_counts(items, missing),
+        )
+    return grid
+
+
+def _counts(items: Iterable[PlannedCell], missing: Pending) -> list[str]:
+    cells = list(items)
+    folds = Counter(item.cell.fold for item in cells)
+    runs = Counter(item.cell.run for item in cells)
+    there = sum(item.address not in missing.cells for item in cells)
+    return [str(len(folds)), str(len(runs)), str(len(cells)), str(there)]

@@ -1,0 +1,193 @@
+"""Train heads on a frozen encoder, many at a time, as `probing` trains probes of layers."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from sercl.studies.frozen.adaptation.choice import adaptation_notes
+from sercl.studies.frozen.checks import check_trainings, checked_layers
+from sercl.studies.frozen.trainings import FrozenResult, FrozenRows, FrozenTraining
+from sercl.studies.frozen.views import views_of
+from sercl.studies.probing.choosing import best_layer
+from sercl.studies.probing.config import ProbeConfig
+from sercl.studies.probing.jobs import Job
+from sercl.studies.probing.outcomes import Keep, Outcome
+from sercl.studies.probing.parts import Parts
+from sercl.studies.probing.rows import View
+from sercl.studies.probing.running import ProbeData, initial_head, train_probes
+from sercl.studies.probing.study import placed
+from sercl.studies.probing.training import OnEpochs
+
+Jobs = Mapping[tuple[int, int], Job]
+"""Position of a training, hidden state -> what is trained."""
+
+Trained = Mapping[tuple[int, int], Outcome]
+"""Position of a training, hidden state -> the head that was trained."""
+
+
+def train_frozen(
+    features: Tensor,
+    rows: FrozenRows,
+    trainings: Sequence[FrozenTraining],
+    config: ProbeConfig = ProbeConfig(),
+    *,
+    layers: Sequence[int] | None = None,
+    device: torch.device | str = "cpu",
+    on_epochs: OnEpochs = lambda _: None,
+) -> list[FrozenResult]:
+    """Train a head on every hidden state, choose one of them by validation alone, and test that.
+
+    A training without start and adaptation is what `probe_study` makes of the same fold with this one seed.
+    What else is trained in the same call makes no difference but in the last digits.
+
+    The second stage of two goes on as in `sercl fit`: from the best weights of the first, one head for each
+    hidden state, which are chosen from anew; with a new optimiser; on features that are standardised by the
+    training part of the first.
+
+    Args:
+        features: `[utterances, states, dim]` pooled hidden states in the order of `rows.ids`.
+        rows: What is known of the utterances.
+        trainings: What is trained.
+        config: Head, optimiser and schedule; its seeds do not matter.
+        layers: Hidden states to choose from, None for all.
+        device: Where heads are trained; in place of "mps" it is the processor.
+        on_epochs: Told how many more of `epochs_of` are done, from the threads that train, one at a time.
+
+    Returns:
+        One result per training, in their order.
+
+    Raises:
+        UsageError: For features of another shape, or a training that asks for what there is not.
+        UnknownNameError: For an adaptation that does not exist.
+        FeatureError: For NaN or infinite features.
+        FoldError: For a training that cannot be trained or tested.
+    """
+    numbers = checked_layers(features, rows, layers)
+    check_trainings(rows, trainings)
+    views = views_of(rows, trainings, config.standardize)
+    study = _Study(features, rows, trainings, views, numbers, config, placed(device), on_epochs)
+    trained: dict[tuple[int, int], Outcome] = {}
+    seconds: dict[int, float] = {}
+    for wave in _waves(trainings):
+        begin = time.perf_counter()
+        trained |= study.train(wave, trained)
+        seconds |= study.shares(wave, trained, time.perf_counter() - begin)
+    return [study.result(position, trained, seconds[position]) for position in range(len(trainings))]
+
+
+def epochs_of(trainings: Sequence[FrozenTraining], config: ProbeConfig, layers: int) -> int:
+    """Return how many epochs of single heads there are at most, for a progress bar."""
+    return len(trainings) * layers * config.max_epochs
+
+
+def _waves(trainings: Sequence[FrozenTraining]) -> Iterator[list[int]]:
+    """Yield positions of trainings that need not wait for each other, those on the same rows side by side."""
+    depths: list[int] = []
+    first: dict[tuple[int, ...], int] = {}
+    for position, training in enumerate(trainings):
+        depths.append(0 if training.start is None else depths[training.start] + 1)
+        first.setdefault(training.train, position)
+    for depth in sorted(set(depths)):
+        wave = [position for position, own in enumerate(depths) if own == depth]
+        yield sorted(wave, key=lambda position: (first[trainings[position].train], position))
+
+
+@dataclass(frozen=True)
+class _Study:
+    """Everything that one call trains, checked; the attributes are as of `train_frozen`."""
+
+    features: Tensor
+    rows: FrozenRows
+    trainings: Sequence[FrozenTraining]
+    views: Sequence[View]
+    layers: Sequence[int]
+    config: ProbeConfig
+    device: torch.device
+    on_epochs: OnEpochs
+
+    def train(self, wave: Sequence[int], trained: Trained) -> Trained:
+        """Train the trainings at the positions `wave`; those that they go on from are in `trained`."""
+        jobs = {
+            (position, layer): Job(fold, layer, self.trainings[position].seed)
+            for fold, position in enumerate(wave)
+            for layer in self.layers
+        }
+        needed = {training.start for training in self.trainings}
+        outcomes = train_probes(
+            self._data(wave),
+            list(jobs.values()),
+            self.config,
+            self.device,
+            self.on_epochs,
+            start=self._starts(jobs, trained),
+            keep=Keep(logits=True, heads={job for (position, _), job in jobs.items() if position in needed}),
+        )
+        return dict(zip(jobs, outcomes, strict=True))
+
+    def shares(self, wave: Sequence[int], trained: Trained, seconds: float) -> dict[int, float]:
+        """Deal out the time of a wave, by the utterances that were trained on."""
+        work = {
+            position: len(self.trainings[position].train)
+            * sum(own.epochs for own in self._heads(position, trained))
+            for position in wave
+        }
+        return {position: seconds * own / sum(work.values()) for position, own in work.items()}
+
+    def result(self, position: int, trained: Trained, seconds: float) -> FrozenResult:
+        """Choose the layer of a training, and test it."""
+        by_layer = {layer: [trained[position, layer]] for layer in self.layers}
+        layer = best_layer(by_layer, self.config)
+        chosen = trained[position, layer]
+        return FrozenResult(
+            layer=layer,
+            epoch=chosen.best_epoch,
+            epochs=chosen.epochs,
+            early_stopped=not chosen.at_limit,
+            seconds=seconds,
+            validation=getattr(chosen, f"validation_{self.config.select}"),
+            probabilities=_probabilities(self.trainings[position], chosen),
+            notes=adaptation_notes(self.trainings[position], self.rows),
+        )
+
+    def _heads(self, position: int, trained: Trained) -> list[Outcome]:
+        return [trained[position, layer] for layer in self.layers]
+
+    def _data(self, wave: Sequence[int]) -> ProbeData:
+        labels = torch.tensor(self.rows.labels)
+        folds = tuple(_parts(self.trainings[position]) for position in wave)
+        views = {fold: self.views[position] for fold, position in enumerate(wave)}
+        return ProbeData(self.features, labels, len(self.rows.classes), folds, views)
+
+    def _starts(self, jobs: Jobs, trained: Trained) -> dict[Job, nn.Sequential]:
+        """Return the heads of first stages, from which the second ones go on."""
+        heads = {}
+        for (position, layer), job in jobs.items():
+            start = self.trainings[position].start
+            weights = None if start is None else trained[start, layer].head
+            if weights is not None:
+                size, classes = self.features.shape[2], len(self.rows.classes)
+                heads[job] = initial_head(self.config, size, classes, job.seed)
+                heads[job].load_state_dict(weights)
+        return heads
+
+
+def _parts(training: FrozenTraining) -> Parts:
+    return Parts(training.train, training.validation, tuple(_tested(training)))
+
+
+def _tested(training: FrozenTraining) -> list[int]:
+    """Return every row that is tested once, whatever the number of tests that it stands in."""
+    return sorted({row for rows in training.tests.values() for row in rows})
+
+
+def _probabilities(training: FrozenTraining, outcome: Outcome) -> dict[str, NDArray[np.float64]]:
+    if outcome.logits is None:
+        return {}
+    places = {row: place for place, row in enumerate(_tested(training))}
+    every = outcome.logits.double().softmax(dim=-1).numpy()
+    return {name: every[[places[row] for row in rows]] for name, rows in training.tests.items()}

@@ -1,0 +1,116 @@
+"""A training with adapters, and its tests, as one piece of work."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import lightning.pytorch as L
+
+from sercl.data.datamodules.listed import Listed
+from sercl.errors import CheckpointError
+from sercl.features.config import FeatureConfig
+from sercl.studies.grid.results import TestResult, write_result
+from sercl.studies.grid.shares import Share, joined, seeded
+from sercl.studies.grid.trainings import Training
+from sercl.studies.trainers import TrainerOptions
+from sercl.studies.training import StageResult, extract_features, finished, load_weights, score, train
+from sercl.tasks.classification import EmotionClassifier
+
+TRAININGS = "trainings"
+
+
+@dataclass(frozen=True)
+class AdaptedWork:
+    """One training with adapters.
+
+    Attributes:
+        folder: Folder of the study.
+        label_map: Class -> emotions that count as it.
+        trainer: How trainers are built.
+        training: The training; one that it starts from is finished.
+        tests: Address -> what is to be tested.
+        features: Where hidden states are kept, for a head that is trained before the adapters.
+    """
+
+    folder: Path
+    label_map: Mapping[str, list[str]]
+    trainer: TrainerOptions
+    training: Training
+    tests: Mapping[str, Share]
+    features: FeatureConfig = field(default_factory=FeatureConfig)
+
+
+def training_folder(folder: Path, training: Training) -> Path:
+    """Return where checkpoints and logs of a training lie in the folder of a study."""
+    return folder / TRAININGS / training.address
+
+
+def is_trained(folder: Path, training: Training) -> bool:
+    """Say whether a training with adapters has run to its end."""
+    return finished(training_folder(folder, training)) is not None
+
+
+def run_adapted(work: AdaptedWork) -> None:
+    """Train, or continue where a killed run stopped, then test and keep every result.
+
+    A second stage begins with the best weights of the first, and with an optimiser of its own.
+
+    Raises:
+        CheckpointError: Where a checkpoint is of something else, or missing.
+        OutputError: Where results cannot be kept.
+    """
+    training, place = work.training, training_folder(work.folder, work.training)
+    L.seed_everything(training.seed, verbose=False)
+    task = _task(training)
+    if training.start is not None and finished(place) is None:
+        load_weights(task, Path(_finished(work.folder, training.start).checkpoint))
+    data = _data(work)
+    stages = train(
+        task,
+        data,
+        lambda stage, folder: work.trainer.build(folder, training.max_epochs),
+        place,
+        resume=True,
+        pool=lambda frozen: extract_features(frozen, data, work.trainer.build(), work.features),
+    )
+    result = replace(stages[-1], epochs=sum(stage.epochs for stage in stages))
+    (place / "last.ckpt").unlink(missing_ok=True)  # what a killed run would go on from
+    for address, test in work.tests.items():
+        _test(work, task, result, address, test)
+
+
+def _task(training: Training) -> EmotionClassifier:
+    """Build the model; a second stage has a head already."""
+    later = {"head_first": False} if training.start is not None else {}
+    return EmotionClassifier(**{**training.recipe.model, **later})
+
+
+def _finished(folder: Path, training: Training) -> StageResult:
+    place = training_folder(folder, training)
+    if (result := finished(place)) is None:
+        raise CheckpointError(f"{place}: the training that is to be continued has not come to its end.")
+    return result
+
+
+def _data(work: AdaptedWork) -> Listed:
+    training = work.training
+    parts = {"train": joined(training.train), "validation": training.validation.split}
+    others = None if training.unlabelled is None else seeded(training.unlabelled.split, training.seed)
+    return Listed(
+        work.label_map, {name: seeded(split, training.seed) for name, split in parts.items()}, others
+    )
+
+
+def _test(work: AdaptedWork, task: EmotionClassifier, result: StageResult, address: str, test: Share) -> None:
+    scored = score(task, Listed(work.label_map, {"test": test.split}), work.trainer.build())
+    earlier = (_finished(work.folder, step) for step in work.training.chain[:-1])
+    shares = {row.id: row.probabilities for row in scored}
+    record = TestResult(
+        training=work.training.address,
+        layer=result.chosen_state,
+        epochs=result.epochs + sum(stage.epochs for stage in earlier),
+        early_stopped=result.stopped_early,
+        seconds=result.seconds,
+        trained=work.training.size,
+    )
+    write_result(work.folder, address, test, [shares[item.id] for item in test.split.utterances], record)

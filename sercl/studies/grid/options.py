@@ -1,0 +1,181 @@
+"""What a cross-lingual study crosses, as its file says it."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sercl.data.datamodules.corpus import CorpusDataModule
+from sercl.data.datamodules.settings import ROLES
+from sercl.errors import UnknownNameError, UsageError
+from sercl.models.adapters.registry import parse_adapter
+from sercl.studies.cross_eval.cells import CONDITION_FIELDS, SETTINGS
+
+ADAPTATIONS = ("none", "corpus", "speaker", "coral", "adversarial")
+"""Ways to use the target without its labels."""
+
+ANY = "*"
+"""In place of an adapter's name: every other one."""
+
+
+@dataclass(frozen=True)
+class Override:
+    """Options that hold for some conditions.
+
+    Args:
+        when: Field of a condition (encoder, adapter, setting, source, target, select_on, adaptation, shots)
+            -> its value, or a list of values; all must hold.
+        model: Options of the group model.
+        probe: Options of the group probe.
+    """
+
+    when: dict[str, Any]
+    model: dict[str, Any] = field(default_factory=dict)
+    probe: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Exclude:
+    """Conditions that are left out.
+
+    Args:
+        when: As for overrides.
+    """
+
+    when: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class StudyOptions:
+    """What the study crosses; every list is one side of the grid.
+
+    Args:
+        encoders: Names as --model.encoder takes them; or own name -> such a name, or options of the model.
+        corpora: Own name -> data module, as --data takes it.
+        settings: monolingual, zero-shot, transfer, two-stage, few-shot.
+        adapters: As --model.adapter takes them.
+        adaptation: Label-free use of the target in zero-shot and few-shot: none; corpus, speaker or coral
+            for a frozen encoder; adversarial for adapters.
+        select_on: Whose validation part selects in zero-shot: source, or target as in arXiv 2409.16920.
+        shots: Labelled target utterances per emotion in few-shot.
+        draws: How often the few utterances are drawn anew; a draw trains with one seed, in turn.
+        seeds: Seeds, each a repeat; or adapter -> seeds, with "*" for all others.
+        folds: all, or a list of folds, counted from 0.
+        train: Corpora that are trained on; null for all.
+        test: Corpora that are tested; null for all.
+        switch_epoch: Most epochs of the first of two stages with an adapter; null for those of any training,
+            which is then trained once for all settings.
+        overrides: Options of model and probe for some conditions; later ones win.
+        exclude: Conditions that are left out.
+
+    Raises:
+        UnknownNameError: For a name that does not exist, or that the study does not have.
+        UsageError: For an empty list, a number out of its range, or something named twice.
+    """
+
+    encoders: list[str] | dict[str, str | dict[str, Any]]
+    corpora: dict[str, CorpusDataModule]
+    settings: list[str] = field(default_factory=lambda: ["monolingual", "zero-shot"])
+    adapters: list[str] = field(default_factory=lambda: ["none"])
+    adaptation: list[str] = field(default_factory=lambda: ["none"])
+    select_on: list[str] = field(default_factory=lambda: ["source"])
+    shots: list[int] = field(default_factory=lambda: [1, 4, 16, 64])
+    draws: int = 3
+    seeds: list[int] | dict[str, list[int]] = field(default_factory=lambda: [1, 2, 3])
+    folds: str | list[int] = "all"
+    train: list[str] | None = None
+    test: list[str] | None = None
+    switch_epoch: int | None = None
+    overrides: list[Override] = field(default_factory=list)
+    exclude: list[Exclude] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for name in ("encoders", "corpora", "settings", "adapters", "adaptation", "select_on"):
+            if not getattr(self, name):
+                raise UsageError(f"study.{name} is empty; name at least one.")
+        for adapter in self.adapters:
+            parse_adapter(adapter)
+        _check_names("study.settings", self.settings, SETTINGS)
+        _check_names("study.adaptation", self.adaptation, ADAPTATIONS)
+        _check_names("study.select_on", self.select_on, ROLES)
+        _check_names("study.train", self.train or (), self.corpora)
+        _check_names("study.test", self.test or (), self.corpora)
+        for name in ("adapters", "encoders", "settings", "adaptation", "select_on", "shots"):
+            _check_once(f"study.{name}", getattr(self, name))
+        self._check_numbers()
+        for number, item in enumerate(self.overrides):
+            self._check_when(f"study.overrides[{number}].when", item.when)
+        for number, left_out in enumerate(self.exclude):
+            self._check_when(f"study.exclude[{number}].when", left_out.when)
+
+    @property
+    def encoder_options(self) -> dict[str, dict[str, Any]]:
+        """Name in the study -> options of the model."""
+        if not isinstance(self.encoders, Mapping):
+            return {name: {"encoder": name} for name in self.encoders}
+        return {
+            name: {"encoder": value} if isinstance(value, str) else {"encoder": name} | value
+            for name, value in self.encoders.items()
+        }
+
+    def seeds_of(self, adapter: str) -> list[int]:
+        """Return the seeds of an adapter's trainings.
+
+        Raises:
+            UsageError: If none are given for it.
+        """
+        if not isinstance(self.seeds, Mapping):
+            return self.seeds
+        seeds = self.seeds.get(adapter, self.seeds.get(ANY))
+        if not seeds:
+            raise UsageError(f"study.seeds has none for the adapter {adapter!r}. Give it some, or '*'.")
+        return seeds
+
+    def _check_numbers(self) -> None:
+        if self.draws < 1:
+            raise UsageError(f"study.draws is {self.draws}; it must be 1 or more.")
+        if self.shots and min(self.shots) < 0:
+            raise UsageError(f"study.shots has {min(self.shots)}; legal are whole numbers from 0 up.")
+        if self.switch_epoch is not None and self.switch_epoch < 1:
+            raise UsageError(f"study.switch_epoch is {self.switch_epoch}; it must be 1 or more, or null.")
+        if isinstance(self.folds, str) and self.folds != "all":
+            raise UsageError(f"study.folds is {self.folds!r}; legal: all, or a list such as [0, 1].")
+        if isinstance(self.seeds, Mapping):
+            _check_names("adapter in study.seeds", self.seeds, [*self.adapters, ANY])
+        for adapter in self.adapters:
+            seeds = self.seeds_of(adapter)
+            if not seeds or min(seeds) < 0:
+                raise UsageError(f"study.seeds of {adapter!r}: {seeds}; legal are whole numbers from 0 up.")
+            _check_once("study.seeds", seeds)
+
+    def _check_when(self, where: str, when: Mapping[str, Any]) -> None:
+        legal: dict[str, Collection[object]] = {
+            "encoder": self.encoder_options,
+            "adapter": self.adapters,
+            "setting": SETTINGS,
+            "source": self.corpora,
+            "target": self.corpora,
+            "select_on": ROLES,
+            "adaptation": ADAPTATIONS,
+            "shots": self.shots,
+        }
+        _check_names(f"field in {where}", when, CONDITION_FIELDS)
+        for name, value in when.items():
+            _check_names(f"{name} in {where}", as_list(value), legal[name])
+
+
+def as_list(value: Any) -> list[Any]:
+    """Return a value as a list of one, and a list as it is."""
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _check_names(kind: str, names: Collection[object], legal: Collection[object]) -> None:
+    for name in names:
+        if name not in legal:
+            raise UnknownNameError(kind, name, legal)
+
+
+def _check_once(kind: str, names: Collection[object] | Sequence[object]) -> None:
+    listed = list(names)
+    twice = [name for name in listed if listed.count(name) > 1]
+    if twice:
+        raise UsageError(f"{kind} has {twice[0]!r} twice; name each once.")

@@ -1,0 +1,128 @@
+"""A study that is being run: its plan, and what it takes to carry it out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sercl.audio.scan import Memory
+from sercl.data.problems import Progress
+from sercl.errors import ResultsError
+from sercl.features.config import FeatureConfig
+from sercl.studies.cross_eval.cells import Study
+from sercl.studies.cross_eval.predictions import NAME
+from sercl.studies.cross_eval.study_file import read_study
+from sercl.studies.grid.collect import collect
+from sercl.studies.grid.corpora import CutCorpus, check_labels, cut_corpora
+from sercl.studies.grid.encoders import Encoders, EncoderSpec
+from sercl.studies.grid.hidden_states import HiddenStates
+from sercl.studies.grid.options import StudyOptions
+from sercl.studies.grid.plan import Plan, make_plan
+from sercl.studies.grid.recipes import Recipes, Resolve
+from sercl.studies.grid.works import Pending, Workshop, pending
+from sercl.studies.probing.config import ProbeOptions
+from sercl.studies.trainers import TrainerOptions
+
+
+@dataclass(frozen=True)
+class Session:
+    """A study, planned.
+
+    Attributes:
+        folder: Its folder, absolute.
+        options: What it crosses.
+        corpora: Its corpora, cut.
+        encoders: Its encoders.
+        plan: Its cells.
+    """
+
+    folder: Path
+    options: StudyOptions
+    corpora: Mapping[str, CutCorpus]
+    encoders: Encoders
+    plan: Plan
+
+    @classmethod
+    def open(
+        cls,
+        options: StudyOptions,
+        *,
+        model: dict[str, Any],
+        probe: ProbeOptions,
+        trainer: TrainerOptions,
+        precision: str,
+        resolve: Resolve,
+        folder: Path,
+        memory: Memory | None = None,
+        on_progress: Progress | None = None,
+    ) -> "Session":
+        """Check and plan a study; nothing is trained.
+
+        Args:
+            options: What it crosses.
+            model: Options of the model that hold for all.
+            probe: Options of heads on a frozen encoder.
+            trainer: How trainers are built.
+            precision: Of stored hidden states.
+            resolve: Fills in and checks options of the model.
+            folder: Its folder.
+            memory: Knows audio that has been checked before.
+            on_progress: Told how far the check of the audio has come.
+
+        Raises:
+            SerclError: Whatever is wrong with the options, the encoders or the corpora.
+        """
+        check_labels(options.corpora)
+        encoders = Encoders(precision)
+        label_map = next(iter(options.corpora.values())).label_map
+        recipes = Recipes(options, model, probe, trainer, label_map, encoders, resolve)
+        recipes.check()
+        corpora = cut_corpora(options.corpora, on_progress, memory)
+        return cls(folder, options, corpora, encoders, make_plan(options, corpora, recipes))
+
+    @property
+    def label_map(self) -> dict[str, list[str]]:
+        """Class -> emotions that count as it."""
+        return next(iter(self.options.corpora.values())).label_map
+
+    def pending(self) -> Pending:
+        """Return what is lacking in the folder."""
+        return pending(self.plan, self.folder)
+
+    def workshop(
+        self, features: FeatureConfig, trainer: TrainerOptions, on_progress: Progress | None = None
+    ) -> Workshop:
+        """Return what makes the pieces of work; hidden states are computed as it does."""
+        runner = trainer.build()
+        states = HiddenStates(self.corpora, self.encoders, runner, features, on_progress)
+        device = str(runner.strategy.root_device)
+        return Workshop(self.folder, self.label_map, trainer, self.encoders, states, device, features)
+
+    def collected(self) -> Study | None:
+        """Return the study as it stands in the folder, None where that is not what is planned now."""
+        try:
+            study = read_study(self.folder)
+        except ResultsError:
+            return None
+        stored = {record.cell: (record.address, record.status) for record in study.records}
+        planned = {item.cell: (item.address, "done") for item in self.plan.cells}
+        is_whole = (self.folder / NAME).is_file() and study.warnings == self.plan.remarks
+        return study if is_whole and stored == planned else None
+
+    def collect(self, failures: Mapping[str, str], environment: Mapping[str, Any], seconds: float) -> Study:
+        """Write the files of the study and return it; see `collect.collect`."""
+        described = {name: self.encoders.described(self._spec(name)) for name in self.options.encoder_options}
+        return collect(
+            self.plan,
+            self.folder,
+            failures,
+            {name: corpus.facts for name, corpus in self.corpora.items()},
+            described,
+            self.label_map,
+            environment,
+            seconds,
+        )
+
+    def _spec(self, encoder: str) -> EncoderSpec:
+        used = next(item for item in self.plan.cells if item.cell.condition.encoder == encoder)
+        return EncoderSpec.of(used.training.recipe.model)

@@ -1,0 +1,100 @@
+"""Lightning trainers as runs need them: what stops them, what they keep, what they write."""
+
+import copy
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as L
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+
+from sercl.tasks.callbacks import LastEpoch, RandomState
+
+Watch = Callable[[EarlyStopping], L.Callback]
+"""Makes a callback that shows progress and how long patience lasts."""
+
+_SAME_RESULT = {
+    "accelerator", "strategy", "devices", "num_nodes", "logger", "callbacks", "log_every_n_steps",
+    "enable_checkpointing", "enable_progress_bar", "enable_model_summary", "profiler", "detect_anomaly",
+    "benchmark", "plugins", "default_root_dir", "barebones", "num_sanity_val_steps",
+    "use_distributed_sampler", "model_registry", "enable_autolog_hparams",
+}  # fmt: skip
+"""Options of the trainer that say where and how it runs, not what comes out."""
+
+_SAME_STOP = {"verbose", "log_rank_zero_only", "strict"}
+_DECIDING_CHECKPOINT = ("monitor", "mode", "save_top_k", "every_n_epochs", "save_on_train_epoch_end")
+
+
+@dataclass(frozen=True)
+class TrainerOptions:
+    """What trainers are built from, again and again.
+
+    Attributes:
+        trainer: Arguments of Lightning's trainer.
+        stopping: Arguments of early stopping.
+        saving: Arguments of the callback that keeps the best epoch; `save_last` keeps the newest, too.
+    """
+
+    trainer: Mapping[str, Any]
+    stopping: Mapping[str, Any]
+    saving: Mapping[str, Any]
+
+    def build(
+        self, folder: Path | None = None, max_epochs: int | None = None, watch: Watch | None = None
+    ) -> L.Trainer:
+        """Build a trainer whose checkpoints and logs go to `folder`; without one it writes nothing.
+
+        Args:
+            folder: Where checkpoints and logs go.
+            max_epochs: In place of the option of that name, where it is lower.
+            watch: Makes a callback that shows progress.
+        """
+        # Copies: in two-stage training each stage has callbacks and patience of its own.
+        config = copy.deepcopy(dict(self.trainer))
+        config["callbacks"] = [*_as_list(config.get("callbacks")), RandomState()]
+        config["enable_progress_bar"] = False  # Lightning's own; `watch` makes ours
+        if folder is None:
+            return L.Trainer(**config | {"logger": False, "enable_checkpointing": False})
+        stopper = EarlyStopping(**self.stopping)
+        saver = ModelCheckpoint(**{**self.saving, "dirpath": str(folder), "save_last": False})
+        last = [LastEpoch(folder)] if self.saving["save_last"] else []
+        config["callbacks"] += [stopper, saver, *last, *([watch(stopper)] if watch else [])]
+        config |= {"default_root_dir": folder, "logger": _loggers(config.get("logger"), folder)}
+        if max_epochs is not None:
+            config["max_epochs"] = min(max_epochs, config["max_epochs"] or max_epochs)
+        return L.Trainer(**config)
+
+    @property
+    def deciding(self) -> dict[str, Any]:
+        """What of it decides the result of training, plain data."""
+        return {
+            "trainer": _plain(self.trainer, set(self.trainer) - _SAME_RESULT),
+            "stopping": _plain(self.stopping, set(self.stopping) - _SAME_STOP),
+            "saving": _plain(self.saving, _DECIDING_CHECKPOINT),
+        }
+
+
+def _plain(options: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    plain = (bool, int, float, str, type(None))
+    return {
+        name: options[name] if isinstance(options[name], plain) else repr(options[name]) for name in names
+    }
+
+
+def _as_list(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list) else [value]
+
+
+def _loggers(chosen: Any, folder: Path) -> list[Logger] | Any:
+    """Return CSV and TensorBoard logs below the run's folder unless the user chose otherwise."""
+    if chosen not in (None, True):
+        return chosen
+    return [
+        # Versioned, since a resumed run would overwrite the log of the first.
+        CSVLogger(save_dir=folder / "logs", name="csv"),
+        TensorBoardLogger(save_dir=folder / "logs", name="tensorboard", version="", default_hp_metric=False),
+    ]

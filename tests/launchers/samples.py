@@ -1,0 +1,128 @@
+"""Pieces of work of every kind, as other processes can load them."""
+
+import ctypes
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from functools import partial
+from pathlib import Path
+
+from sercl.launchers import Outcome, Work
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def speak() -> None:
+    print("said")
+    print("complained", file=sys.stderr)
+    warnings.warn("warned", stacklevel=1)
+    logging.getLogger("some.library").warning("logged")
+
+
+def speak_beneath() -> None:
+    """Write as libraries in C do, and as child processes do."""
+    ctypes.CDLL(None).puts(b"from C")
+    ctypes.CDLL(None).fflush(None)
+    subprocess.run(["echo", "from a child"], check=True)
+
+
+def fail() -> None:
+    raise ValueError("no such thing")
+
+
+def leave() -> None:
+    sys.exit(3)
+
+
+def die(number: int = signal.SIGKILL) -> None:
+    os.kill(os.getpid(), number)
+
+
+def crash() -> None:
+    ctypes.string_at(0)
+
+
+def die_with_child(pid_file: Path) -> None:
+    child = subprocess.Popen(["sleep", "60"])
+    write(pid_file, str(child.pid))
+    die()
+
+
+def wait_for(path: Path, seconds: float = 30) -> None:
+    """End when another piece of work has written a file: the two must run at the same time."""
+    deadline = time.monotonic() + seconds
+    while not path.exists():
+        if time.monotonic() > deadline:
+            raise TimeoutError(path)
+        time.sleep(0.01)
+
+
+def meet(own: Path, other: Path) -> None:
+    write(own, "")
+    wait_for(other)
+
+
+def note_place(path: Path) -> None:
+    names = ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
+    write(path, " ".join(os.environ.get(name, "-") for name in names))
+
+
+def sleep(pid_file: Path) -> None:
+    """Start a child as a loader of data would, and take long."""
+    child = subprocess.Popen(["sleep", "60"])
+    write(pid_file, f"{os.getpid()} {child.pid}")
+    time.sleep(60)
+
+
+def alone(path: Path, folder: Path) -> None:
+    """Fail where another piece of work of the same kind runs at the same time."""
+    if any(other.read_text(encoding="utf-8") == "at work" for other in folder.glob("?")):
+        raise RuntimeError("not alone")
+    write(path, "at work")
+    time.sleep(0.5)
+    write(path, "done")
+
+
+def works(folder: Path, **calls: object) -> list[Work]:
+    """Return one piece of work per call; a call is a function, or a tuple of one and its arguments."""
+    pairs = {name: call if isinstance(call, tuple) else (call,) for name, call in calls.items()}
+    return [Work(name, partial(*call), folder / "logs" / f"{name}.txt") for name, call in pairs.items()]
+
+
+def by_name(outcomes: list[Outcome]) -> dict[str, Outcome]:
+    return {outcome.name: outcome for outcome in outcomes}
+
+
+def pids_in(path: Path) -> list[int]:
+    """Return the processes that `sleep` names, once it does."""
+    wait_for(path)
+    while len(pids := path.read_text(encoding="utf-8").split()) < 2:
+        time.sleep(0.01)
+    return [int(pid) for pid in pids]
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+def ends(pid: int, seconds: float = 15) -> bool:
+    """Whether a process is gone within some time."""
+    deadline = time.monotonic() + seconds
+    while is_alive(pid):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True

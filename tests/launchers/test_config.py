@@ -1,0 +1,28 @@
+import pytest
+
+from sercl.errors import UnknownNameError, UsageError
+from sercl.launchers import LaunchConfig, RayConfig, SlurmConfig
+
+
+def test_an_unknown_launcher_or_executor_is_named() -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown launcher 'slrum'\. Did you mean 'slurm'"):
+        LaunchConfig(launcher="slrum")
+    with pytest.raises(UnknownNameError, match="unknown executor of slurm 'debug'"):
+        SlurmConfig(executor="debug")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: LaunchConfig(jobs=-1), "jobs is -1; it must be 0 or more"),
+        (lambda: SlurmConfig(minutes=0), "slurm.minutes is 0; it must be 1 or more"),
+        (lambda: SlurmConfig(cpus=0), "slurm.cpus is 0; it must be 1 or more"),
+        (lambda: SlurmConfig(gpus=-1), "slurm.gpus is -1; it must be 0 or more"),
+        (lambda: SlurmConfig(memory=float("nan")), "slurm.memory is nan; it must be 0 or more"),
+        (lambda: RayConfig(cpus=0), "ray.cpus is 0; it must be 1 or more"),
+        (lambda: RayConfig(gpus=-0.5), "ray.gpus is -0.5; it must be 0 or more"),
+    ],
+)
+def test_a_number_out_of_range_is_named(make: object, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        make()  # type: ignore[operator]
