@@ -50,8 +50,8 @@ def build_parser() -> "SerclParser":
     parser.add_subclass_arguments(EmotionDataModule, "data", required=False)
     for name in ("baseline", "encoder", "out"):
         parser.add_argument(f"--{name}", type=str | None, default=None)
-    parser.add_argument("--baseline_window", type=float, default=1.0)
-    parser.add_argument("--baseline_hop", type=float, default=0.25)
+    parser.add_argument("--baseline_window", type=float, default=2.0)
+    parser.add_argument("--baseline_hop", type=float, default=0.5)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--tune", action="store_true")
     parser.add_argument("--json", action="store_true")

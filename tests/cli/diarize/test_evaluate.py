@@ -186,7 +186,7 @@ def test_what_cannot_be_evaluated_is_refused(diarizer, classifier, zed, tmp_path
     shutil.copy(diarizer / "best.ckpt", tmp_path / "alone.ckpt")
     assert "no config.yaml beside it" in said(capsys, 2, tmp_path / "alone.ckpt")
     assert "no config.yaml beside it" in said(capsys, 2, tmp_path / "alone.ckpt", *data, "--tune")
-    hop = ["--baseline", classifier / "best.ckpt", "--baseline_hop", "2"]
+    hop = ["--baseline", classifier / "best.ckpt", "--baseline_hop", "3"]
     assert "the hop must be above 0" in said(capsys, 2, diarizer / "best.ckpt", *data, *hop)
 
 
