@@ -37,6 +37,34 @@ def mean_of_repeats(sums: Tensor, statistic: Statistic) -> Tensor:
     return statistic(sums).reshape(len(sums), -1).nanmean(dim=-1)
 
 
+def clusters_behind(sums: Tensor, statistic: Statistic) -> int:
+    """Return how many clusters a score stands on: no more than have it, nor than its rarest class allows.
+
+    A score that weighs classes alike gives each cluster of a rare one the weight of many: it stands on the
+    number of its classes times the clusters of the rarest.
+
+    Args:
+        sums: `[clusters, ..., classes, columns]`, or `[clusters, columns]` of what has no classes.
+        statistic: The score.
+    """
+    whole = _having(sums, statistic)
+    if sums.ndim == 2:
+        return whole
+    each = [_having(_only_class(sums, truth), statistic) for truth in range(sums.shape[-2])]
+    present = [having for having in each if having]
+    return min(whole, len(present) * min(present)) if present else whole
+
+
+def _having(sums: Tensor, statistic: Statistic) -> int:
+    return int((~mean_of_repeats(sums, statistic).isnan()).sum())
+
+
+def _only_class(sums: Tensor, truth: int) -> Tensor:
+    only = torch.zeros_like(sums)
+    only[..., truth, :] = sums[..., truth, :]
+    return only
+
+
 def resampled(confusions: Confusions, resamples: int, seed: int) -> Tensor:
     """Return sums over clusters drawn with replacement, as many as there are.
 

@@ -7,6 +7,10 @@ of freedom for n clusters (Hesterberg 2015, "What Teachers Should Know About the
 with 5, 10 and 40 speakers that differ, a 95 % interval covers 92 to 97 %; a percentile interval, even a
 widened one, covers as little as 85 % with 5, since it never leaves the range of the speakers drawn.
 
+A score of exactly 0 or 1 leaves nothing to resample. Its interval is that of Clopper and Pearson (1934) for a
+share of the clusters that it stands on (`clusters_behind`), as if all utterances of a speaker failed
+together: how much they do cannot be seen where none fails, and this is the widest that it can be.
+
 Several runs on the same utterances (seeds, draws of training data) are no further utterances: a cluster is
 drawn with its confusion matrices of every repeat, and the score is the mean over repeats.
 """
@@ -17,13 +21,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import special
+from scipy import special, stats
 from torch import Tensor
 
 from sercl.errors import UsageError
 from sercl.metrics.functional.bootstrap import (
     Confusions,
     Statistic,
+    clusters_behind,
     draw_scores,
     half_width,
     mean_of_repeats,
@@ -162,7 +167,8 @@ def bootstrap_intervals(
         resamples: Number of bootstrap samples.
         seed: Makes the result repeatable.
         unit: What a cluster is, for the result.
-        bounded: Whether the scores lie between 0 and 1; if not, intervals are symmetric.
+        bounded: Whether the scores lie between 0 and 1; if not, intervals are symmetric. Bounded scores of
+            exactly 0 or 1 get the exact binomial interval.
 
     Raises:
         UsageError: For a level outside 0 to 1, or fewer than 1 resample.
@@ -178,7 +184,11 @@ def bootstrap_intervals(
     intervals = {}
     for name, statistic in statistics.items():
         value = float(mean_of_repeats(whole, statistic))
-        intervals[name] = Interval(*ends(value, half_width(scores[name], level, count)), unit, count)
+        if bounded and value in (0.0, 1.0):
+            found = _exact_ends(value, clusters_behind(torch.from_numpy(sums).double(), statistic), level)
+        else:
+            found = ends(value, half_width(scores[name], level, count))
+        intervals[name] = Interval(*found, unit, count)
     return intervals
 
 
@@ -223,9 +233,14 @@ def _symmetric_ends(value: float, half: float) -> tuple[float, float]:
 
 
 def _log_odds_ends(value: float, half: float) -> tuple[float, float]:
-    """Return the ends of `value` +- `half` on the scale of log-odds; a score of 0 or 1 has no width."""
+    """Return the ends of `value` +- `half` on the scale of log-odds, where 0 and 1 have none."""
     if np.isnan(value) or half == 0 or not 0 < value < 1:
         return (value, value) if not np.isnan(half) else (half, half)
     centre, width = np.log(value / (1 - value)), half / (value * (1 - value))
     low, high = special.expit([centre - width, centre + width])
     return float(low), float(high)
+
+
+def _exact_ends(value: float, clusters: int, level: float) -> tuple[float, float]:
+    exact = stats.binomtest(round(value) * clusters, clusters).proportion_ci(level, method="exact")
+    return float(exact.low), float(exact.high)

@@ -3,8 +3,16 @@ import pytest
 import torch
 from scipy import stats
 
-from sercl.metrics.functional.bootstrap import half_width, mean_score, pooled, resampled, with_repeats
-from sercl.metrics.functional.classification import uar, wa
+from sercl.metrics.functional.bootstrap import (
+    clusters_behind,
+    half_width,
+    mean_score,
+    pooled,
+    resampled,
+    with_repeats,
+)
+from sercl.metrics.functional.classification import recall, uar, wa
+from sercl.metrics.functional.clusters import hits_uar
 
 
 def confusions(clusters: int, *repeats: int) -> np.ndarray:
@@ -52,3 +60,21 @@ def test_half_widths_are_t_standard_errors() -> None:
     apart = np.std([0.4, 0.5, 0.6]) * np.sqrt(10 / 8)
     assert half_width(draws, 0.9, 10, groups=2) == pytest.approx(stats.t.ppf(0.95, 8) * apart)
     assert np.isnan(half_width(torch.full((3,), float("nan")), 0.95, 10))
+
+
+def test_a_score_stands_on_the_clusters_that_have_it() -> None:
+    # Six clusters, of which all have class 0, three class 1 and one class 2.
+    counts = torch.tensor([[2, 1, 1], [2, 1, 0], [2, 1, 0], [2, 0, 0], [2, 0, 0], [2, 0, 0]]).double()
+    perfect = torch.diag_embed(counts)
+    assert clusters_behind(perfect, lambda matrices: recall(matrices)[..., 0]) == 6
+    assert clusters_behind(perfect, lambda matrices: recall(matrices)[..., 1]) == 3
+    assert clusters_behind(perfect, lambda matrices: recall(matrices)[..., 2]) == 1
+    assert clusters_behind(perfect, uar) == 3
+    assert clusters_behind(perfect[:3], uar) == 3
+    assert clusters_behind(perfect[:, None].repeat(1, 4, 1, 1), uar) == 3
+    assert clusters_behind(torch.stack([counts, counts], dim=-1), hits_uar) == 3
+
+
+def test_a_score_of_what_has_no_classes_stands_on_the_clusters_that_count() -> None:
+    sums = torch.tensor([[1.0, 1.0], [3.0, 3.0], [0.0, 0.0]], dtype=torch.float64)
+    assert clusters_behind(sums, lambda each: each[..., 0] / each[..., 1]) == 2

@@ -142,9 +142,35 @@ def test_another_statistic_and_the_seed() -> None:
     assert wide.low < narrow.low < narrow.high < wide.high
 
 
-def test_no_error_gives_one_point_and_one_utterance_gives_none() -> None:
-    perfect = clustered_interval([0, 1, 2, 3], [0, 1, 2, 3], [None] * 4, 4)
-    assert (perfect.low, perfect.high) == (1.0, 1.0)
+@pytest.mark.parametrize("speakers", [5, 10, 40])
+def test_no_error_and_no_hit_have_the_exact_interval_of_the_speakers(speakers: int) -> None:
+    truth, names = [i // 2 % 4 for i in range(8 * speakers)], [f"s{i // 8}" for i in range(8 * speakers)]
+    exact = stats.binomtest(speakers, speakers).proportion_ci(method="exact")
+    perfect = clustered_interval(truth, truth, names, 4)
+    assert (perfect.low, perfect.high) == pytest.approx((exact.low, 1))
+    assert (perfect.unit, perfect.count) == ("speakers", speakers)
+    missed = clustered_interval(truth, [(label + 1) % 4 for label in truth], names, 4, wa)
+    assert (missed.low, missed.high) == pytest.approx((0, 1 - exact.low))
+
+
+def test_equal_utterances_without_speakers_have_the_exact_interval() -> None:
+    truth = [i % 4 for i in range(40)]
+    perfect = clustered_interval(truth, truth, [None] * 40, 4, level=0.9)
+    exact = stats.binomtest(40, 40).proportion_ci(0.9, method="exact")
+    assert (perfect.low, perfect.high) == pytest.approx((exact.low, 1))
+
+
+def test_hits_repeats_and_means_have_the_exact_interval_too() -> None:
+    truth, names = np.arange(48) % 4, [f"s{i // 8}" for i in range(48)]
+    exact = stats.binomtest(6, 6).proportion_ci(method="exact").low
+    counts = cluster_hits(truth, np.stack([truth] * 3), names, 4)
+    assert bootstrap_interval(counts, hits_uar).low == pytest.approx(exact)
+    assert clustered_mean_interval([0.0] * 48, names).high == pytest.approx(1 - exact)
+    unbounded = clustered_mean_interval([0.0] * 48, names, bounded=False)
+    assert (unbounded.low, unbounded.high) == (0, 0)
+
+
+def test_one_utterance_or_no_score_gives_none() -> None:
     single = clustered_interval([0], [0], ["a"], 4)
     assert np.isnan([single.low, single.high]).all()
     absent = bootstrap_interval(
