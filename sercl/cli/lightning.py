@@ -148,11 +148,11 @@ class Cli(LightningCLI):
             folder: Where checkpoints and logs go.
             max_epochs: In place of `--trainer.max_epochs`, where it is lower.
         """
-        groups = (self.config[key] for key in ("early_stopping", "checkpoint"))
-        stopping, saving = (group.as_dict() if group else {} for group in groups)
-        return TrainerOptions(dict(self.built["trainer"]), stopping, saving).build(
-            folder, max_epochs, FitProgress
-        )
+        keys = ("early_stopping", "checkpoint")
+        # Where nothing is trained they stand as they were read, and nothing is built from them.
+        stopping, saving = (self.config[key].as_dict() if self.with_training else {} for key in keys)
+        options = TrainerOptions(dict(self.built["trainer"]), stopping, saving)
+        return options.build(folder, max_epochs, FitProgress)
 
     def save_config(self, path: Path) -> None:
         """Write `config_text` to a file, whole or not at all."""

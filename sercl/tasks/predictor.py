@@ -14,7 +14,7 @@ from sercl.audio.files import read
 from sercl.audio.resample import SAMPLE_RATE, to_rate
 from sercl.audio.scan import SILENCE_DBFS
 from sercl.batch import AudioBatch
-from sercl.errors import AudioError, SerclError, UsageError
+from sercl.errors import AudioError, ClipLengthError, SerclError, UsageError
 from sercl.tasks.classification import EmotionClassifier
 from sercl.tasks.devices import find_device
 
@@ -133,7 +133,8 @@ class Predictor:
             probabilities = self._task(AudioBatch.from_clips([clip for _, _, clip in clips]).to(self._device))
         except SerclError as error:  # the encoder's limits on length: the fault of one clip, not of its batch
             if len(clips) == 1:
-                return {clips[0][0]: Failure(clips[0][1], str(error))}
+                reason = error.reason if isinstance(error, ClipLengthError) else str(error)
+                return {clips[0][0]: Failure(clips[0][1], reason)}
             return {number: row for clip in clips for number, row in self._predict_batch([clip]).items()}
         return {
             number: self._prediction(name, row, len(clip) / SAMPLE_RATE)

@@ -14,8 +14,11 @@ REFERENCE = (*range(30), *range(40, 62))
 
 
 def mixed(rows: int, seed: int, dim: int = DIM) -> np.ndarray:
+    """Correlated values whose covariance can be inverted with many digits."""
     generator = np.random.default_rng(seed)
-    return generator.normal(size=(rows, dim)) @ generator.normal(size=(dim, dim)) + generator.normal(size=dim)
+    directions = np.linalg.qr(generator.normal(size=(dim, dim)))[0]
+    spread = generator.uniform(0.5, 2, size=(dim, 1))
+    return generator.normal(size=(rows, dim)) @ (spread * directions) + generator.normal(size=dim)
 
 
 @settings(deadline=None)
