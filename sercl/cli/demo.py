@@ -22,7 +22,7 @@ PAGE = ShortPage(
     summary=(
         "Speak a small corpus in three languages with espeak-ng, train a classifier on German, judge it on "
         "speakers it has not heard and, zero-shot, on Mandarin and English, predict some files, probe every "
-        "layer of the encoder, and find where in a recording the emotion is."
+        "layer of the encoder, find where in a recording the emotion is, and cross all three languages."
     ),
     options=(
         ("--out DIR", "Folder for corpus, encoder and run (demo-run); replaced at each call"),
@@ -81,6 +81,7 @@ def run(out: Path, speakers: int = 8, sentences: int = 6) -> dict[str, float]:
     talk, truth = record_talk(out, corpus)
     call(["diarize", str(out / "diarizer" / "best.ckpt"), str(talk), "--html", str(out / "talk.html")])
     stdout.print(f"What is in {talk}: {truth}", soft_wrap=True)
+    call(study_words(corpus, encoder, out))
     show(uar, out, time.perf_counter() - begin)
     return uar
 
@@ -135,6 +136,36 @@ def diarize_words(manifest: Path, encoder: Path, out: Path) -> list[str]:
     ]
 
 
+def study_words(corpus: Path, encoder: Path, out: Path) -> list[str]:
+    """Write the file of a study of all three languages; return the command line that runs it anew."""
+    import shutil
+
+    import yaml
+
+    from sercl.files import write_text
+
+    model = {"encoder": str(encoder), "whisper_form": "short", "pooling": "mean+std"}
+    study = {
+        "encoders": {"random": model},
+        "corpora": {
+            name: {
+                "class_path": "Manifest",
+                "init_args": {"root": str(corpus / f"{language}.csv"), "folds": {"count": 4}},
+            }
+            for language, name in NAMES.items()
+        },
+        "settings": ["monolingual", "zero-shot"],
+        "adaptation": ["none", "speaker"],
+    }
+    text = yaml.safe_dump({"study": study}, sort_keys=False)
+    write_text(
+        out / "study.yaml", "# Which language helps which: frozen, without a label of the other.\n" + text
+    )
+    shutil.rmtree(out / "study", ignore_errors=True)
+    store = ("--features.dir", str(out / "features"))
+    return ["cross-eval", "-c", str(out / "study.yaml"), "--out", str(out / "study"), *store]
+
+
 def call(words: list[str]) -> None:
     """Show a command line and run it as a user would."""
     from sercl.cli.main import dispatch
@@ -186,6 +217,6 @@ def show(uar: dict[str, float], out: Path, seconds: float) -> None:
     stdout.print(Text(""), grid)
     stdout.print(Text(WHAT_IT_IS, style="yellow"))
     pictures = ", ".join(f"{out}/{name}" for name in ("run/confusion.png", "layers/layers.png"))
-    pictures += f"; to listen: {out}/talk.html"
+    pictures += f"; to listen: {out}/talk.html; the languages crossed: {out}/study/report.html"
     stdout.print(f"\nPictures: {pictures}. Numbers: {out}/run/results.json", soft_wrap=True)
     stdout.print(f"Done in {seconds:.0f} s. Next: sercl fit --help")

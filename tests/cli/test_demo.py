@@ -60,12 +60,15 @@ def test_the_demo_says_what_is_synthetic_and_shows_every_step(tmp_path, capsys):
         "$ sercl predict",
         "$ sercl layer-probe",
         "$ sercl diarize",
+        "$ sercl cross-eval",
     ):
         assert command in said
     assert "neutral from 0.0 s, angry from" in said
     assert (tmp_path / "demo" / "talk.html").stat().st_size > 50_000
     for language in ("German", "Mandarin, zero-shot", "English, zero-shot"):
         assert language in said
+    assert "UAR (%) by training and test corpus" in said
+    assert "German" in (tmp_path / "demo" / "study" / "report.html").read_text(encoding="utf-8")
     for picture in ("run/confusion.png", "layers/layers.png"):
         assert (tmp_path / "demo" / picture).stat().st_size > 0
 
