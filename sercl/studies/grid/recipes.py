@@ -136,6 +136,8 @@ class Recipes:
             "training": self._trainer.deciding,
             "classes": list(self._label_map.items()),
         }
+        if model["head_first"]:  # its head reads stored hidden states
+            decides["precision"] = self._encoders.precision
         return Recipe(model, decides)
 
 
