@@ -210,6 +210,9 @@ def test_adaptations_go_where_they_apply_and_are_marked(study_file, tmp_path, ca
     ]  # fmt: skip
     assert len({record.address for record in study.records}) == 6
     assert sum("left out of the grid" in warning for warning in study.warnings) == 4
+    notes = {item.cell.condition.adaptation: item.notes for item in study.records if item.notes}
+    assert notes.keys() >= {"corpus", "speaker", "coral"}
+    assert "RAVDESS RAVDESS" not in " ".join(notes["speaker"])
 
 
 def test_a_head_is_trained_first_where_asked(content, study_file, tmp_path):
@@ -217,6 +220,15 @@ def test_a_head_is_trained_first_where_asked(content, study_file, tmp_path):
     assert run(path, tmp_path / "out", "--model.head_first", "true") == 0
     (record,) = read_study(tmp_path / "out").records
     assert (record.status, record.epochs) == ("done", 4)
+
+
+def test_epochs_of_two_stages_hold_those_of_a_head_that_came_first(study_file, tmp_path):
+    options = {"adapters": ["lora"], "seeds": [5], "folds": [0], "train": ["EmoDB"], "test": ["RAVDESS"]}
+    path, out = study_file(settings=["two-stage"], **options), tmp_path / "out"
+    assert run(path, out, "--model.head_first", "true") == 0
+    (record,) = read_study(out).records
+    assert (record.status, record.epochs) == ("done", 6)
+    assert not list(out.rglob("last.ckpt"))
 
 
 def test_a_failed_training_takes_no_other_down(study_file, tmp_path, monkeypatch, capsys):

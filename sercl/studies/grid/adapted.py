@@ -1,7 +1,7 @@
 """A training with adapters, and its tests, as one piece of work."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import lightning.pytorch as L
@@ -13,7 +13,7 @@ from sercl.studies.grid.results import TestResult, write_result
 from sercl.studies.grid.shares import Share, joined, seeded
 from sercl.studies.grid.trainings import Training
 from sercl.studies.trainers import TrainerOptions
-from sercl.studies.training import StageResult, extract_features, finished, load_weights, score, train
+from sercl.studies.training import HEAD, StageResult, extract_features, finished, load_weights, score, train
 from sercl.tasks.classification import EmotionClassifier
 
 TRAININGS = "trainings"
@@ -50,6 +50,12 @@ def is_trained(folder: Path, training: Training) -> bool:
     return finished(training_folder(folder, training)) is not None
 
 
+def epochs_of(folder: Path, training: Training) -> int:
+    """Return the epochs of a finished training without those it started from; a head's own count."""
+    place = training_folder(folder, training)
+    return sum(stage.epochs for each in (place, place / HEAD) if (stage := finished(each)) is not None)
+
+
 def run_adapted(work: AdaptedWork) -> None:
     """Train, or continue where a killed run stopped, then test and keep every result.
 
@@ -73,10 +79,10 @@ def run_adapted(work: AdaptedWork) -> None:
         resume=True,
         pool=lambda frozen: extract_features(frozen, data, work.trainer.build(), work.features),
     )
-    result = replace(stages[-1], epochs=sum(stage.epochs for stage in stages))
-    (place / "last.ckpt").unlink(missing_ok=True)  # what a killed run would go on from
+    for each in (place, place / HEAD):
+        (each / "last.ckpt").unlink(missing_ok=True)  # what a killed run would go on from
     for address, test in work.tests.items():
-        _test(work, task, result, address, test)
+        _test(work, task, stages[-1], address, test)
 
 
 def _task(training: Training) -> EmotionClassifier:
@@ -103,12 +109,11 @@ def _data(work: AdaptedWork) -> Listed:
 
 def _test(work: AdaptedWork, task: EmotionClassifier, result: StageResult, address: str, test: Share) -> None:
     scored = score(task, Listed(work.label_map, {"test": test.split}), work.trainer.build())
-    earlier = (_finished(work.folder, step) for step in work.training.chain[:-1])
     shares = {row.id: row.probabilities for row in scored}
     record = TestResult(
         training=work.training.address,
         layer=result.chosen_state,
-        epochs=result.epochs + sum(stage.epochs for stage in earlier),
+        epochs=sum(epochs_of(work.folder, step) for step in work.training.chain),
         early_stopped=result.stopped_early,
         seconds=result.seconds,
         trained=work.training.size,

@@ -92,7 +92,7 @@ def _record(item: PlannedCell, folder: Path, failures: Mapping[str, str]) -> Cel
         seconds=round(result.seconds, 3),
         parts=item.parts,
         shared_speakers=item.shared_speakers,
-        notes=item.notes,
+        notes=(*item.notes, *result.notes),
     )
 
 

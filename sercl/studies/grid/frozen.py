@@ -82,6 +82,7 @@ def run_frozen(batch: FrozenBatch) -> None:
             early_stopped=result.early_stopped,
             seconds=result.seconds,
             trained=training.size,
+            notes=result.notes,
         )
         for address, test in tests.items():
             write_result(batch.folder, address, test, result.probabilities[address], record)
@@ -101,7 +102,7 @@ def _described(rows: Mapping[Row, int], shares: Sequence[Share], classes: Sequen
         labels=tuple(labels[row] for row in rows),
         classes=tuple(classes),
         corpora=tuple(corpus for corpus, _ in rows),
-        speakers=tuple(None if speakers[row] is None else f"{row[0]} {speakers[row]}" for row in rows),
+        speakers=tuple(speakers[row] for row in rows),
     )
 
 

@@ -1,7 +1,7 @@
 """From conditions to cells and the trainings behind them."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -224,22 +224,3 @@ def _sizes(parts: Mapping[str, Share]) -> dict[str, int]:
 def _notes(training: Training, test: Share) -> Iterator[str]:
     if count := duplicates(training, test):
         yield f"{test.corpus}: {count} test utterances hold the same samples as training utterances"
-
-
-def grid_notes(corpora: Mapping[str, CutCorpus]) -> list[str]:
-    """Return what the folds of the corpora themselves have to say, each once."""
-    found = [
-        f"{corpus.name}: {remark}"
-        for corpus in corpora.values()
-        for fold in corpus.folds
-        for remark in fold.remarks
-    ]
-    return list(dict.fromkeys(found))
-
-
-def in_waves(trainings: Sequence[Training]) -> list[list[Training]]:
-    """Return trainings so that what others start from comes in an earlier wave."""
-    waves: dict[int, list[Training]] = {}
-    for training in trainings:
-        waves.setdefault(len(training.chain), []).append(training)
-    return [waves[depth] for depth in sorted(waves)]

@@ -15,7 +15,7 @@ from sercl.files import atomic_path, write_text
 from sercl.studies.cross_eval.json_content import JsonContent
 from sercl.studies.grid.shares import Share
 
-FORMAT = 1
+FORMAT = 2
 """Version of the files' shape; results of another one are computed again."""
 
 CELLS = "cells"
@@ -36,6 +36,7 @@ class TestResult:
         early_stopped: Whether early stopping ended training; with two stages, the last.
         seconds: Time of the training, its part where many ran at once.
         trained: Utterances of an epoch.
+        notes: Sentences that must stand beside the result.
     """
 
     training: str
@@ -44,6 +45,7 @@ class TestResult:
     early_stopped: bool
     seconds: float
     trained: int
+    notes: tuple[str, ...] = ()
 
 
 def cell_folder(folder: Path, address: str) -> Path:
@@ -106,6 +108,7 @@ def read_result(folder: Path, address: str) -> TestResult:
         early_stopped=bool(content.optional_flag("early_stopped")),
         seconds=content.number("seconds"),
         trained=content.integer("trained"),
+        notes=content.texts("notes"),
     )
 
 
