@@ -40,6 +40,8 @@ WHAT_IT_IS = (
 SOURCE, TARGETS = "de", ("zh", "en")
 TALK = ("neutral", "angry", "neutral", "sad")
 NAMES = {"de": "German", "zh": "Mandarin", "en": "English"}
+STUDY = "demo-study"
+"""Folder and file of the study: removed at each call, so not a name that a study of one's own may have."""
 
 
 def main() -> int:
@@ -138,10 +140,9 @@ def diarize_words(manifest: Path, encoder: Path, out: Path) -> list[str]:
 
 def study_words(corpus: Path, encoder: Path, out: Path) -> list[str]:
     """Write the file of a study of all three languages; return the command line that runs it anew."""
-    import shutil
-
     import yaml
 
+    from sercl.cli.run_folder import make_folder
     from sercl.files import write_text
 
     model = {"encoder": str(encoder), "whisper_form": "short", "pooling": "mean+std"}
@@ -158,12 +159,11 @@ def study_words(corpus: Path, encoder: Path, out: Path) -> list[str]:
         "adaptation": ["none", "speaker"],
     }
     text = yaml.safe_dump({"study": study}, sort_keys=False)
-    write_text(
-        out / "study.yaml", "# Which language helps which: frozen, without a label of the other.\n" + text
-    )
-    shutil.rmtree(out / "study", ignore_errors=True)
+    file, folder = out / f"{STUDY}.yaml", out / STUDY
+    write_text(file, "# Which language helps which: frozen, without a label of the other.\n" + text)
+    make_folder(folder, fresh=(folder / "study.yaml").is_file())
     store = ("--features.dir", str(out / "features"))
-    return ["cross-eval", "-c", str(out / "study.yaml"), "--out", str(out / "study"), *store]
+    return ["cross-eval", "-c", str(file), "--out", str(folder), *store]
 
 
 def call(words: list[str]) -> None:
@@ -217,6 +217,6 @@ def show(uar: dict[str, float], out: Path, seconds: float) -> None:
     stdout.print(Text(""), grid)
     stdout.print(Text(WHAT_IT_IS, style="yellow"))
     pictures = ", ".join(f"{out}/{name}" for name in ("run/confusion.png", "layers/layers.png"))
-    pictures += f"; to listen: {out}/talk.html; the languages crossed: {out}/study/report.html"
+    pictures += f"; to listen: {out}/talk.html; the languages crossed: {out}/{STUDY}/report.html"
     stdout.print(f"\nPictures: {pictures}. Numbers: {out}/run/results.json", soft_wrap=True)
     stdout.print(f"Done in {seconds:.0f} s. Next: sercl fit --help")

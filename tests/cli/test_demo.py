@@ -3,7 +3,7 @@ import random
 
 import pytest
 
-from sercl.cli import demo
+from sercl.cli import cross_eval_parser, demo
 from sercl.cli.main import main
 
 
@@ -68,7 +68,7 @@ def test_the_demo_says_what_is_synthetic_and_shows_every_step(tmp_path, capsys):
     for language in ("German", "Mandarin, zero-shot", "English, zero-shot"):
         assert language in said
     assert "UAR (%) by training and test corpus" in said
-    assert "German" in (tmp_path / "demo" / "study" / "report.html").read_text(encoding="utf-8")
+    assert "German" in (tmp_path / "demo" / demo.STUDY / "report.html").read_text(encoding="utf-8")
     for picture in ("run/confusion.png", "layers/layers.png"):
         assert (tmp_path / "demo" / picture).stat().st_size > 0
 
@@ -83,3 +83,15 @@ def test_an_unwritable_place_is_one_message(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert main(["demo", "--out", str(tmp_path / "file" / "demo")]) == 1
     assert "cannot be written" in capsys.readouterr().err
+
+
+def test_a_new_call_replaces_the_study_of_the_demo_and_leaves_one_of_your_own(tmp_path):
+    old = tmp_path / demo.STUDY / "study.yaml"
+    own = (tmp_path / "study" / "study.yaml", tmp_path / "study.yaml")
+    for path in (old, *own):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
+    words = demo.study_words(tmp_path / "corpus", tmp_path / "encoder", tmp_path)
+    assert not old.exists()
+    assert [path.read_text() for path in own] == ["mine", "mine"]
+    assert cross_eval_parser.build_parser().parse_args(words[1:])
