@@ -1,10 +1,13 @@
-"""Files, folders and patterns of a command line -> audio files."""
+"""Files, folders and patterns of a command line -> audio files, and what is said of those that fail."""
 
 import glob
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.text import Text
+
+from sercl.cli.console import stderr
 from sercl.errors import UsageError
 
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au", ".w64", ".sph"})
@@ -46,6 +49,20 @@ def find_inputs(words: Iterable[str], recursive: bool = False) -> Inputs:
         reasons = "\n".join(f"{word}: {reason}" for word, reason in unmatched)
         raise UsageError(f"nothing to predict.\n{reasons}")
     return Inputs(tuple(files), tuple(unmatched))
+
+
+def report_failure(source: str, reason: str) -> str:
+    """Print why an input could not be used, and return it."""
+    stderr.print(Text.assemble(("error: ", "red"), f"{source}: {reason}"), soft_wrap=True)
+    return source
+
+
+def conclude(failed: int, total: int) -> int:
+    """Say how many inputs were left out, and return the exit code."""
+    if not failed:
+        return 0
+    stderr.print(f"{failed} of {total} inputs could not be used; see above.")
+    return 1
 
 
 def _expand(word: str, recursive: bool) -> list[Path] | str:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from sercl.cli.console import progress, stderr, stdout
 from sercl.cli.help import ShortPage, render
-from sercl.cli.inputs import find_inputs
+from sercl.cli.inputs import conclude, find_inputs, report_failure
 from sercl.errors import UsageError
 from sercl.files import atomic_path
 from sercl.reports.predictions import FORMATS
@@ -87,12 +87,12 @@ def _predict(options: "Namespace") -> int:
 
         with stderr.status("loading the checkpoint"):
             predictor = load(options.checkpoint, options.device, options.encoder)
-        failures = [_report_failure(word, reason) for word, reason in inputs.unmatched]
+        failures = [report_failure(word, reason) for word, reason in inputs.unmatched]
         with progress("recordings", len(inputs.files)) as advance:
             results = predictor.stream(inputs.files, options.batch_seconds)
             for line in FORMATS[options.format](_usable(results, failures, advance), predictor.classes):
                 write(line)
-    return _conclude(len(failures), len(inputs.files) + len(inputs.unmatched))
+    return conclude(len(failures), len(inputs.files) + len(inputs.unmatched))
 
 
 def _usable(
@@ -104,7 +104,7 @@ def _usable(
     for result in results:
         advance(1)
         if isinstance(result, Failure):
-            failures.append(_report_failure(result.source, result.error))
+            failures.append(report_failure(result.source, result.error))
         else:
             yield result
 
@@ -132,15 +132,3 @@ def _print_line(line: Line) -> None:
     # Where the progress bar stands on the same terminal, only its own console can print above it.
     console = stderr if stderr.is_terminal else stdout
     console.print(line, soft_wrap=True, markup=False)
-
-
-def _report_failure(source: str, reason: str) -> str:
-    stderr.print(Text.assemble(("error: ", "red"), f"{source}: {reason}"), soft_wrap=True)
-    return source
-
-
-def _conclude(failed: int, total: int) -> int:
-    if not failed:
-        return 0
-    stderr.print(f"{failed} of {total} inputs could not be used; see above.")
-    return 1

@@ -7,10 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.text import Text
-
 from sercl.cli.console import progress, stderr, stdout
-from sercl.cli.inputs import find_inputs
+from sercl.cli.inputs import conclude, find_inputs, report_failure
 from sercl.diarization.formats import FORMATS
 from sercl.diarization.segments import Annotation
 
@@ -120,17 +118,3 @@ def show(item: Annotation, name: str) -> None:
 
     console = stderr if stdout.is_terminal and stderr.is_terminal else stdout
     console.print(recording_text(item, name, min(console.width, 120)), "")
-
-
-def report_failure(source: str, reason: str) -> str:
-    """Print why an input could not be used, and return it."""
-    stderr.print(Text.assemble(("error: ", "red"), f"{source}: {reason}"), soft_wrap=True)
-    return source
-
-
-def conclude(failed: int, total: int) -> int:
-    """Say how many inputs were left out, and return the exit code."""
-    if not failed:
-        return 0
-    stderr.print(f"{failed} of {total} inputs could not be used; see above.")
-    return 1
