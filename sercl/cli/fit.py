@@ -33,17 +33,11 @@ def main() -> int:
 def run(cli: "Cli") -> "RunResults":
     """Train and judge what a parsed command line asks for, and show the results."""
     from sercl.cli.processes import is_first, restartable
-    from sercl.cli.run_checks import check_resumed
-    from sercl.cli.run_folder import claim, default_folder
     from sercl.studies.results import save, summarise
     from sercl.studies.training import score, train
 
     config, begin = cli.config, time.perf_counter()
-    folder = Path(config["out"] or default_folder(config))
-    if is_first():
-        claim(folder, config["resume"], config["overwrite"])
-        if config["resume"]:
-            check_resumed(folder / "config.yaml", cli.config_text())
+    folder = claimed(cli)
     with restartable(cli.command):
         prepare(cli, folder)
         stages = train(
@@ -63,24 +57,46 @@ def run(cli: "Cli") -> "RunResults":
     return results
 
 
-def prepare(cli: "Cli", folder: Path) -> None:
-    """Check the data, say what is trained on what, and keep the configuration and the exact lists."""
+def claimed(cli: "Cli") -> Path:
+    """Return the folder of a training run, ready; raises as `claim`, or where another run is resumed."""
     from sercl.cli.processes import is_first
+    from sercl.cli.run_checks import check_resumed
+    from sercl.cli.run_folder import claim, default_folder
+
+    config = cli.config
+    folder = Path(config["out"] or default_folder(config))
+    if is_first():
+        claim(folder, config["resume"], config["overwrite"])
+        if config["resume"]:
+            check_resumed(folder / "config.yaml", cli.config_text())
+    return folder
+
+
+def prepare(cli: "Cli", folder: Path) -> None:
+    """Check the data, keep what is trained on what, and get the hidden states of a frozen encoder."""
     from sercl.cli.run_checks import check_monitors
-    from sercl.reports.data import data_table
-    from sercl.reports.training import model_lines
-    from sercl.studies.results import describe_model
 
     check_monitors(cli.config, cli.task.candidates.names)
     if cli.task.adversary is not None:
         cli.data.use_unlabelled()
     set_up(cli)
-    if is_first():
-        if not cli.config["json"]:
-            stdout.print(data_table(cli.data.report), model_lines(describe_model(cli.task)), sep="\n")
-        cli.save_config(folder / "config.yaml")
-        cli.data.save_folds(folder / "folds")
+    announce(cli, folder)
     pool_features(cli.task, cli)
+
+
+def announce(cli: "Cli", folder: Path) -> None:
+    """Say what is trained on what, and keep the configuration and the exact lists."""
+    from sercl.cli.processes import is_first
+    from sercl.reports.data import data_table
+    from sercl.reports.training import model_lines
+    from sercl.studies.results import describe_model
+
+    if not is_first():
+        return
+    if not cli.config["json"]:
+        stdout.print(data_table(cli.data.report), model_lines(describe_model(cli.task)), sep="\n")
+    cli.save_config(folder / "config.yaml")
+    cli.data.save_folds(folder / "folds")
 
 
 def set_up(cli: "Cli") -> None:

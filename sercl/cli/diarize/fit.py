@@ -37,18 +37,14 @@ def parse() -> "Cli":
 
 def run(cli: "Cli") -> "DiarizationResults | None":
     """Train and judge what a parsed command line asks for, and show the results; None on other processes."""
+    from sercl.cli.fit import claimed
     from sercl.cli.processes import is_first, restartable
-    from sercl.cli.run_checks import check_resumed
-    from sercl.cli.run_folder import claim, default_folder
+    from sercl.studies.diarization.results import save
     from sercl.studies.training import train
 
     check_data(cli)
     config, begin = cli.config, time.perf_counter()
-    folder = Path(config["out"] or default_folder(config))
-    if is_first():
-        claim(folder, config["resume"], config["overwrite"])
-        if config["resume"]:
-            check_resumed(folder / "config.yaml", cli.config_text())
+    folder = claimed(cli)
     with restartable(cli.command):
         prepare(cli, folder)
         stages = train(
@@ -57,7 +53,7 @@ def run(cli: "Cli") -> "DiarizationResults | None":
     if not is_first():
         return None
     results, judged = judge(cli, stages, begin)
-    keep(results, judged, folder)
+    save(results, judged, folder)
     show(results, folder, config["json"])
     return results
 
@@ -74,21 +70,13 @@ def check_data(cli: "Cli") -> None:
 
 
 def prepare(cli: "Cli", folder: Path) -> None:
-    """Check the data, say what is trained on what, and keep the configuration and the exact lists."""
-    from sercl.cli.fit import set_up
-    from sercl.cli.processes import is_first
+    """Check the data, and keep what is trained on what."""
+    from sercl.cli.fit import announce, set_up
     from sercl.cli.run_checks import check_monitors
-    from sercl.reports.data import data_table
-    from sercl.reports.training import model_lines
-    from sercl.studies.results import describe_model
 
     check_monitors(cli.config, *cli.task.monitored)
     set_up(cli)
-    if is_first():
-        if not cli.config["json"]:
-            stdout.print(data_table(cli.data.report), model_lines(describe_model(cli.task)), sep="\n")
-        cli.save_config(folder / "config.yaml")
-        cli.data.save_folds(folder / "folds")
+    announce(cli, folder)
 
 
 def judge(
@@ -119,13 +107,6 @@ def judge(
         stages=tuple(stages),
     )
     return results, judged
-
-
-def keep(results: "DiarizationResults", judged: "Mapping[str, Sequence[Judged]]", folder: Path) -> None:
-    """Write results and segments into a folder."""
-    from sercl.studies.diarization.results import save
-
-    save(results, judged, folder)
 
 
 def show(results: "DiarizationResults", folder: Path, as_json: bool) -> None:
