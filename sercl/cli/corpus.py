@@ -104,7 +104,8 @@ def inspect_corpus(
     from sercl.corpora.registry import CORPORA
     from sercl.files import write_text
     from sercl.reports.corpus import inspection_report
-    from sercl.reports.corpus_figure import check_format, inspection_figure
+    from sercl.reports.corpus_figure import inspection_figure
+    from sercl.reports.picture_file import check_format
     from sercl.studies.corpus_inspection import inspect
 
     pictures = [path for path in (figure, out and out / "inspection.png") if path is not None]

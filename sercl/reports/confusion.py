@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.console import RenderableType
 from rich.text import Text
 
-from sercl.files import atomic_path
+from sercl.reports.picture_file import picture_file
 from sercl.reports.style import table
 
 if TYPE_CHECKING:
@@ -48,18 +48,17 @@ def confusion_figure(matrix: Matrix, classes: Sequence[str], path: Path | str, t
         title: A line above the picture.
 
     Raises:
+        UnknownNameError: For another suffix.
         OutputError: Where the file cannot be written.
     """
-    from matplotlib.figure import Figure  # half a second that a table alone should not cost
-
     side = 1.6 + 0.85 * len(classes)
-    figure = Figure(figsize=(side, side), layout="constrained")
-    axes = figure.add_subplot()
-    axes.imshow(row_shares(matrix), cmap="Blues", vmin=0, vmax=1)
-    _label(axes, classes, title)
-    _write_cells(axes, matrix)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=160)
+    with picture_file(path, {}) as figure:
+        figure.set_size_inches(side, side)
+        figure.set_layout_engine("constrained")
+        axes = figure.add_subplot()
+        axes.imshow(row_shares(matrix), cmap="Blues", vmin=0, vmax=1)
+        _label(axes, classes, title)
+        _write_cells(axes, matrix)
 
 
 def _shade(share: float) -> str:

@@ -6,9 +6,8 @@ from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sercl.errors import UnknownNameError
-from sercl.files import atomic_path
 from sercl.reports.corpus import audio_line, confound_sentence, headline, problems_sentence
+from sercl.reports.picture_file import picture_file
 from sercl.studies.corpus_inspection import UNKNOWN, Inspection
 
 if TYPE_CHECKING:
@@ -40,6 +39,7 @@ _COLOURS: Mapping[str, str] = {
     "unknown": "#d5d9dd",
 }
 _INK, _PALE, _DROPPED = "#2b2f33", "#6d757d", "#e6e9ec"
+_STYLE = {"font.size": 9.5, "text.color": _INK, "xtick.color": _PALE, "ytick.color": _INK}
 _SHADES = (1.0, 0.62, 0.35)
 """Opacity of the parts of a bar: one gender each."""
 
@@ -50,14 +50,6 @@ _MOST_TICKS, _MOST_LETTERS = 40, 110
 """Names below the speaker panel, and letters in them that fit side by side."""
 
 _MOST_NOTES = 4
-
-FORMATS = (".png", ".pdf", ".svg")
-
-
-def check_format(path: Path) -> None:
-    """Raise `UnknownNameError` unless the suffix of a picture's file is one of `FORMATS`."""
-    if path.suffix.lower() not in FORMATS:
-        raise UnknownNameError("picture format", path.suffix, FORMATS, "The suffix decides.")
 
 
 def inspection_figure(inspection: Inspection, path: Path | str) -> None:
@@ -71,15 +63,8 @@ def inspection_figure(inspection: Inspection, path: Path | str) -> None:
         UnknownNameError: For another suffix.
         OutputError: Where the file cannot be written.
     """
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    check_format(Path(path))
-    with rc_context({"font.size": 9.5, "text.color": _INK, "xtick.color": _PALE, "ytick.color": _INK}):
-        figure = Figure()
+    with picture_file(path, _STYLE, dpi=150) as figure:
         _draw(figure, inspection)
-        with atomic_path(path) as temporary:
-            figure.savefig(temporary, dpi=150, facecolor="white")
 
 
 def _draw(figure: "Figure", inspection: Inspection) -> None:

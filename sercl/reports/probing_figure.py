@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sercl.errors import UsageError
-from sercl.files import atomic_path
-from sercl.reports.corpus_figure import check_format
+from sercl.reports.picture_file import check_format, picture_file
 from sercl.studies.probing.results import ProbeResults
 from sercl.studies.probing.task import SPEAKER_DISJOINT
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _INK, _PALE, _GRID = "#2b2f33", "#6d757d", "#e6e9ec"
+_STYLE = {"font.size": 10, "text.color": _INK, "axes.labelcolor": _INK, "svg.fonttype": "none"}
 
 MOST_CURVES = len(_COLOURS)
 _MOST_SIDE_BY_SIDE = 3
@@ -46,17 +46,11 @@ def probe_figure(
         UsageError: For no study, or too many.
         OutputError: Where the file cannot be written.
     """
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
     check_format(Path(path))
     if not 1 <= len(results) <= MOST_CURVES:
         raise UsageError(f"{len(results)} layer curves in a picture: legal are 1 to {MOST_CURVES}.")
-    with rc_context({"font.size": 10, "text.color": _INK, "axes.labelcolor": _INK, "svg.fonttype": "none"}):
-        figure = Figure()
+    with picture_file(path, _STYLE) as figure:
         _draw(figure, results, names or curve_names(results), title)
-        with atomic_path(path) as temporary:
-            figure.savefig(temporary, dpi=160, facecolor="white")
 
 
 def curve_names(results: Sequence[ProbeResults]) -> list[str]:

@@ -11,15 +11,15 @@ from sercl.audio.files import Samples
 from sercl.corpora.base import Segment
 from sercl.diarization.segments import NEUTRAL
 from sercl.errors import UsageError
-from sercl.files import atomic_path
-from sercl.reports.corpus_figure import check_format
 from sercl.reports.diarization.colours import colour
+from sercl.reports.picture_file import check_format, picture_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _INK, _PALE, _GRID = "#2b2f33", "#6d757d", "#e6e9ec"
+_STYLE = {"font.size": 9, "text.color": _INK, "axes.labelcolor": _INK, "svg.fonttype": "none"}
 MOST = 40
 """Recordings in a picture; more would be too small to see."""
 
@@ -55,17 +55,11 @@ def timeline_figure(pictures: Sequence[Picture], path: Path | str) -> None:
         UsageError: For no recording, or too many.
         OutputError: Where the file cannot be written.
     """
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
     check_format(Path(path))
     if not 1 <= len(pictures) <= MOST:
         raise UsageError(f"{len(pictures)} timelines in a picture: legal are 1 to {MOST}.")
-    with rc_context({"font.size": 9, "text.color": _INK, "axes.labelcolor": _INK, "svg.fonttype": "none"}):
-        figure = Figure()
+    with picture_file(path, _STYLE) as figure:
         _draw(figure, pictures)
-        with atomic_path(path) as temporary:
-            figure.savefig(temporary, dpi=160, facecolor="white")
 
 
 def _draw(figure: "Figure", pictures: Sequence[Picture]) -> None:
