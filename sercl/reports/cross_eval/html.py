@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from sercl.reports.confusion import row_shares
@@ -19,6 +19,7 @@ from sercl.reports.cross_eval.matrices import matrix_groups
 from sercl.reports.cross_eval.overview import Column, overview
 from sercl.reports.cross_eval.summary import ENOUGH, significant, summary
 from sercl.reports.cross_eval.svg import marker
+from sercl.reports.pages import page_environment
 from sercl.reports.results import percent
 from sercl.studies.cross_eval.analysis import Analysis
 from sercl.studies.cross_eval.cells import SETTINGS, Condition
@@ -100,13 +101,7 @@ def _test_table(
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("sercl.reports.cross_eval"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment("sercl.reports.cross_eval")
     named = (
         percent,
         wording.percent_interval,

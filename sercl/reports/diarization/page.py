@@ -6,8 +6,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 import sercl
 from sercl.audio.envelope import envelope
 from sercl.audio.files import Samples
@@ -16,6 +14,7 @@ from sercl.diarization.segments import NEUTRAL, Annotation
 from sercl.reports.diarization.colours import colour
 from sercl.reports.diarization.playback import Playback, playback
 from sercl.reports.diarization.timeline import clock, summary
+from sercl.reports.pages import page_environment
 
 _STRETCHES_A_SECOND, _FEWEST, _MOST = 25, 900, 12_000
 _HEIGHT = 100
@@ -55,13 +54,7 @@ def html_page(items: Sequence[Listened], checkpoint: Path) -> str:
         items: The recordings.
         checkpoint: What found the segments; it is named on the page.
     """
-    environment = Environment(
-        loader=PackageLoader("sercl.reports.diarization"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment("sercl.reports.diarization")
     environment.globals |= {"colour": colour, "clock": clock}
     return environment.get_template("page.html").render(
         title=_title(items),

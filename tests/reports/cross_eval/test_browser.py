@@ -1,13 +1,12 @@
 """The report in a real browser: nothing fails, nothing overflows, everything can be read."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from sercl.reports.cross_eval.html import html_report
 from sercl.studies.cross_eval.analysis import Analysis
-from tests.browser import Browser, chromium
+from tests.browser import Browser
 
 CONTRAST = """() => {
   const paint = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
@@ -31,12 +30,6 @@ def report(wide: Analysis, wide_folder: Path) -> Path:
     path = wide_folder / "report.html"
     path.write_text(html_report(wide, wide_folder), encoding="utf-8")
     return path
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """The page in a real browser: nothing fails, nothing overflows, everything plays."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 
 from sercl.reports.diarization.page import html_page, listened, outline_path, totals
-from tests.browser import Browser, chromium
+from tests.browser import Browser
 from tests.reports.diarization.samples import ITEM, NOTHING, write_tone
 
 CHECKPOINT = Path("checkpoints/run/best.ckpt")
@@ -23,12 +22,6 @@ def page(tmp_path_factory) -> Path:
     path = folder / "page.html"
     path.write_text(html_page(items, CHECKPOINT), encoding="utf-8")
     return path
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
 
 
 def test_the_page_needs_nothing_from_outside(page: Path) -> None:
