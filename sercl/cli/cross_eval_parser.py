@@ -8,9 +8,15 @@ from typing import Any
 
 import jsonargparse
 import lightning.pytorch as L
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 
-from sercl.cli.lightning import CHECKPOINT_DEFAULTS, STOPPING_DEFAULTS, TRAINER_DEFAULTS, Parser, quieten
+from sercl.cli.lightning import (
+    TRAINER_DEFAULTS,
+    Parser,
+    add_group,
+    add_stopping_groups,
+    quieten,
+    yaml_text,
+)
 from sercl.cli.parser import restrict_imports
 from sercl.cli.run_checks import check_precision
 from sercl.errors import UsageError
@@ -100,11 +106,7 @@ class StudyCli:
 
     def text(self) -> str:
         """Return the whole study, defaults included, as the YAML that `--config` takes."""
-        config = self.config.clone()
-        for key in CALL_KEYS:
-            config.pop(key, None)
-        text: str = self.parser.dump(config, skip_unset=False, skip_validation=True, format="yaml")
-        return text
+        return yaml_text(self.parser, self.config, CALL_KEYS)
 
 
 def build_parser() -> Parser:
@@ -125,15 +127,8 @@ def build_parser() -> Parser:
     parser.add_class_arguments(ProbeOptions, "probe")
     parser.add_class_arguments(FeatureConfig, "features")
     parser.add_class_arguments(LaunchConfig, "launch")
-    parser.add_lightning_class_args(L.Trainer, "trainer")
-    parser.add_lightning_class_args(EarlyStopping, "early_stopping")
-    parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
-    for group, defaults in (
-        ("trainer", TRAINER_DEFAULTS),
-        ("early_stopping", STOPPING_DEFAULTS),
-        ("checkpoint", CHECKPOINT_DEFAULTS),
-    ):
-        parser.set_defaults({f"{group}.{name}": value for name, value in defaults.items()})
+    add_group(parser, "trainer", L.Trainer, TRAINER_DEFAULTS)
+    add_stopping_groups(parser)
     return parser
 
 

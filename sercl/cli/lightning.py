@@ -2,11 +2,13 @@
 
 import logging
 import warnings
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as L
+from jsonargparse import Namespace
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
@@ -89,8 +91,7 @@ class Cli(LightningCLI):
         if self.with_training:
             super().add_core_arguments_to_parser(parser)
             return
-        parser.add_lightning_class_args(L.Trainer, "trainer")
-        parser.set_defaults({f"trainer.{name}": value for name, value in TRAINER_DEFAULTS.items()})
+        add_group(parser, "trainer", L.Trainer, TRAINER_DEFAULTS)
         parser.add_lightning_class_args(EmotionDataModule, "data", subclass_mode=True)
         for key in ("model", "early_stopping", "checkpoint"):
             parser.add_argument(f"--{key}", type=dict | None, default=None, help="Not used: see --ckpt.")
@@ -104,10 +105,7 @@ class Cli(LightningCLI):
             parser.add_class_arguments(options, name)
         if not self.with_training:
             return
-        parser.add_lightning_class_args(EarlyStopping, "early_stopping")
-        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
-        parser.set_defaults({f"early_stopping.{name}": value for name, value in STOPPING_DEFAULTS.items()})
-        parser.set_defaults({f"checkpoint.{name}": value for name, value in CHECKPOINT_DEFAULTS.items()})
+        add_stopping_groups(parser)
         parser.set_defaults({f"{key}.monitor": self.monitor for key in ("early_stopping", "checkpoint")})
         parser.link_arguments("data.label_map", "model.labels", apply_on="instantiate")
 
@@ -160,11 +158,7 @@ class Cli(LightningCLI):
 
     def config_text(self) -> str:
         """Return the whole configuration, defaults included, as the YAML that `--config` takes."""
-        config = self.config.clone()
-        for key in ("config", *RUN_KEYS):
-            config.pop(key, None)
-        text: str = self.parser.dump(config, skip_unset=False, skip_validation=True, format="yaml")
-        return text
+        return yaml_text(self.parser, self.config, ("config", *RUN_KEYS))
 
 
 RUN_KEYS = ("out", "resume", "overwrite", "json", "ckpt", "encoder", "no_cache")
@@ -177,6 +171,27 @@ _DESCRIPTIONS = {
     "test": "Score a checkpoint on the test part of a corpus.",
     "layer-probe": "Find the layer of a frozen encoder that tells emotion best.",
 }
+
+
+def add_group(parser: LightningArgumentParser, name: str, kind: type, defaults: Mapping[str, Any]) -> None:
+    """Add the options of one of Lightning's classes, with sercl's defaults."""
+    parser.add_lightning_class_args(kind, name)
+    parser.set_defaults({f"{name}.{key}": value for key, value in defaults.items()})
+
+
+def add_stopping_groups(parser: LightningArgumentParser) -> None:
+    """Add the options that say when training ends, and which epoch is kept."""
+    add_group(parser, "early_stopping", EarlyStopping, STOPPING_DEFAULTS)
+    add_group(parser, "checkpoint", ModelCheckpoint, CHECKPOINT_DEFAULTS)
+
+
+def yaml_text(parser: LightningArgumentParser, config: Namespace, without: Iterable[str]) -> str:
+    """Return a configuration, defaults included, as the YAML that `--config` takes, without some options."""
+    kept = config.clone()
+    for key in without:
+        kept.pop(key, None)
+    text: str = parser.dump(kept, skip_unset=False, skip_validation=True, format="yaml")
+    return text
 
 
 def add_run_options(parser: LightningArgumentParser, with_training: bool) -> None:
