@@ -94,6 +94,7 @@ def _train(cli: "StudyCli", session: "Session", missing: "Pending", features: "F
     with stage_progress() as on_progress:
         workshop = session.workshop(features, cli.trainer_options, on_progress)
         waves = list(workshop.waves(missing))
+    session.encoders.release()  # each fit loads its own
     total = sum(task.steps for wave in waves for task in wave)
     with progress("trainings", total, console) as advance:
         return run_pending(waves, session.folder, launcher, lambda task, _: advance(task.steps))
