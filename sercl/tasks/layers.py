@@ -18,9 +18,12 @@ def encoder_for_layer(
     revision: str | None,
     whisper_form: str,
     gradient_checkpointing: bool,
-    config: dict[str, Any] | None,
+    config: dict[str, Any] | None = None,
 ) -> Encoder:
     """Load the encoder with the blocks that are needed, or rebuild it from what a full checkpoint says of it.
+
+    Blocks above a numbered layer would run for nothing. Without them hidden state k is the last, and no norm
+    stands behind it, as in the whole model.
 
     Args:
         name: As for `load_encoder`, like the others but `layer` and `config`.
@@ -33,22 +36,6 @@ def encoder_for_layer(
     """
     if config is not None:
         return rebuild_encoder(name, config, gradient_checkpointing=gradient_checkpointing)
-    return load_for_layer(name, layer, last_block, revision, whisper_form, gradient_checkpointing)
-
-
-def load_for_layer(
-    name: str,
-    layer: int | str,
-    last_block: int | None,
-    revision: str | None,
-    whisper_form: str,
-    gradient_checkpointing: bool,
-) -> Encoder:
-    """Load the encoder with the blocks that are needed.
-
-    Blocks above a numbered layer would run for nothing. Without them hidden state k is the last, and no norm
-    stands behind it, as in the whole model.
-    """
     by_layer = isinstance(layer, int) and layer > 0 and last_block is None
     try:
         return load_encoder(

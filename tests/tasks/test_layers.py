@@ -3,12 +3,12 @@ import torch
 
 from sercl.errors import UsageError
 from sercl.models.encoders import load_encoder
-from sercl.tasks.layers import default_layer, load_for_layer
+from sercl.tasks.layers import default_layer, encoder_for_layer
 from sercl.testing.encoders import tiny_encoder
 
 
 def load(name, layer, last_block=None, form="short"):
-    return load_for_layer(str(name), layer, last_block, None, form, gradient_checkpointing=False).eval()
+    return encoder_for_layer(str(name), layer, last_block, None, form, gradient_checkpointing=False).eval()
 
 
 def states(encoder):
