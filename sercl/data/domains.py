@@ -81,8 +81,8 @@ class DomainBatchSampler(Sampler[list[Key]]):
             yield [*batch, *taken]
 
     def _without_labels(self) -> Iterator[list[Key]]:
-        for round in count(self._epoch * self._rounds):
-            self._unlabelled.set_epoch(round)
+        for number in count(self._epoch * self._rounds):
+            self._unlabelled.set_epoch(number)
             for batch in self._unlabelled:
                 yield [(epoch, self._offset + index) for epoch, index in batch]
 

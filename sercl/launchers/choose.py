@@ -1,3 +1,5 @@
+"""From a configuration to a launcher."""
+
 from sercl.launchers.config import LaunchConfig
 from sercl.launchers.local import InProcess, Processes
 from sercl.launchers.ray_cluster import RayCluster

@@ -1,3 +1,5 @@
+"""What may be said of where pieces of work run."""
+
 from dataclasses import dataclass, field
 
 from sercl.errors import UnknownNameError, UsageError

@@ -151,11 +151,7 @@ def heard_unlabelled(task: EmotionClassifier) -> list[str]:
 
     The target may be what it is judged on: its scores are then not those of a model that never heard it.
     """
-    return (
-        ["target audio without labels was used in training (adversarial)"]
-        if getattr(task, "adversary", None)
-        else []
-    )
+    return ["target audio without labels was used in training (adversarial)"] if task.adversary else []
 
 
 def describe_model(task: EncoderTask) -> dict[str, Any]:

@@ -1,3 +1,5 @@
+"""A prediction beside its truth."""
+
 from dataclasses import dataclass
 
 

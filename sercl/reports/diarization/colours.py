@@ -1,4 +1,4 @@
-"""One colour per emotion, the same in the terminal, in figures and on pages."""
+"""One colour per emotion, the same in timelines of the terminal, of pictures and of pages."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
