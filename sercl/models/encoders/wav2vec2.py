@@ -13,6 +13,7 @@ from sercl.models.encoders.base import SAMPLE_RATE, Encoder, FamilyTraits, State
 from sercl.models.encoders.fast.rows import JoinedStates
 from sercl.models.encoders.fast.wav2vec2 import FastWav2Vec2, fits
 from sercl.models.encoders.masking import MaskedGroupNorm, frame_mask, masked_inputs
+from sercl.models.encoders.receptive_field import receptive_field
 
 _ATTENTION = tuple(f"attention.{name}_proj" for name in ("q", "k", "v", "out"))
 _FEED_FORWARD = ("feed_forward.intermediate_dense", "feed_forward.output_dense")
@@ -40,7 +41,7 @@ class Wav2Vec2Encoder(Encoder):
         super().__init__(model, name, family, traits, {"sample_rate": SAMPLE_RATE, "normalize": normalize})
         self.hidden_size = model.config.hidden_size
         self._kernels, self._strides = tuple(model.config.conv_kernel), tuple(model.config.conv_stride)
-        self.min_samples, hop = _receptive_field(self._kernels, self._strides)
+        self.min_samples, hop = receptive_field(self._kernels, self._strides)
         self.frames_per_second = SAMPLE_RATE / hop
         self._group_norm = _mask_group_norm(model)
         # Set by transformers for re-entrant checkpointing; it would build a graph through a frozen front end.
@@ -130,15 +131,6 @@ def _traits(family: str, stable: bool) -> FamilyTraits:
         front_end=("feature_extractor",),
         final_norm="encoder.layer_norm" if stable else None,
     )
-
-
-def _receptive_field(kernels: tuple[int, ...], strides: tuple[int, ...]) -> tuple[int, int]:
-    """Return the samples that one frame sees and the samples from one frame to the next."""
-    field, hop = 1, 1
-    for kernel, stride in zip(kernels, strides, strict=True):
-        field += (kernel - 1) * hop
-        hop *= stride
-    return field, hop
 
 
 def _mask_group_norm(model: PreTrainedModel) -> MaskedGroupNorm | None:

@@ -9,6 +9,9 @@ from torch.nn import functional as F
 
 from sercl.models.encoders.fast.packed import PackedLinear
 
+_KEYS = 16
+"""torch 2.11 takes up to twice the time for bfloat16 attention over frames that are no multiple of this."""
+
 
 class SelfAttention:
     """Queries, keys and values in one product; then each clip attends to itself alone, without a mask.
@@ -26,16 +29,19 @@ class SelfAttention:
         self._heads = attention.num_heads
 
     def __call__(self, rows: Tensor, lengths: Sequence[int], positions: Sequence[Tensor]) -> Tensor:
-        """Map `[total frames, dim]` to the same shape.
+        """Map `[rows, dim]` to the same shape.
 
         Args:
-            rows: The clips' frames.
+            rows: The clips' frames, and perhaps rows after them that belong to no clip.
             lengths: Frames of each clip.
             positions: For `GatedAttention`.
         """
-        clips = self._project(rows).split_with_sizes(list(lengths))
-        biases = self._biases(rows, lengths, positions)
-        return self._out(torch.cat([self._attend(*pair) for pair in zip(clips, biases, strict=True)]))
+        projected, total = self._project(rows), sum(lengths)
+        clips = projected[:total].split_with_sizes(list(lengths))
+        biases = self._biases(rows[:total], lengths, positions)
+        attended = [self._attend(*pair) for pair in zip(clips, biases, strict=True)]
+        unused = projected[total:, : attended[0].shape[1]]  # any numbers will do
+        return self._out(torch.cat([*attended, unused]))
 
     def _biases(
         self, rows: Tensor, lengths: Sequence[int], positions: Sequence[Tensor]
@@ -44,9 +50,13 @@ class SelfAttention:
 
     def _attend(self, clip: Tensor, bias: Tensor | None) -> Tensor:
         frames = len(clip)
-        query, key, value = clip.view(1, frames, 3, self._heads, -1).permute(2, 0, 3, 1, 4)
+        if bias is None and clip.dtype == torch.bfloat16 and frames % _KEYS:
+            clip = F.pad(clip, (0, 0, 0, -frames % _KEYS))
+            bias = clip.new_zeros(1, 1, 1, len(clip))
+            bias[..., frames:] = -torch.inf
+        query, key, value = clip.view(1, len(clip), 3, self._heads, -1).permute(2, 0, 3, 1, 4)
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
-        return mixed.transpose(1, 2).reshape(frames, -1)
+        return mixed.transpose(1, 2).flatten(2)[0, :frames]
 
 
 class GatedAttention(SelfAttention):

@@ -1,4 +1,8 @@
-"""The convolutional front end of wav2vec 2.0 on one clip, without gradients: waveform -> frames."""
+"""The convolutional front end of wav2vec 2.0 on one clip, without gradients: waveform -> frames.
+
+A clip passes all layers piece by piece, and pieces come in few lengths: oneDNN writes code for every length
+that it sees, and in bfloat16 that takes as long as to run it.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,9 +11,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sercl.models.encoders.fast.packed import PackedConv
+from sercl.models.encoders.fast.packed import PackedConv, PackedLinear
+from sercl.models.encoders.receptive_field import receptive_field
 
-_TYPICAL_FRAMES = 3_200
+Layer = Callable[[Tensor], Tensor]
+"""Maps a piece `[1, frames, channels]`, for the first layer `[samples]`, to `[1, frames, channels]`."""
+
+_PIECE = 200
+"""Frames of a piece: few enough to stay in the cache from layer to layer, enough to fill the cores."""
+
+_STEP = 8
+"""The last piece of a clip is computed up to a multiple of this."""
+
 _ROWS_IN_CACHE = 512  # frames of 512 channels that stay in a core's cache between norm and GELU
 
 
@@ -44,31 +57,43 @@ class FrontEnd:
     """
 
     def __init__(self, layers: Any, dtype: torch.dtype) -> None:
-        self._dtype = dtype
         grouped = isinstance(layers[0].layer_norm, nn.GroupNorm)
         self._first = _group_normed(layers[0], dtype) if grouped else _layer_normed_first(layers[0], dtype)
+        self._field, self._hop = receptive_field(
+            [layer.conv.kernel_size[0] for layer in layers], [layer.conv.stride[0] for layer in layers]
+        )
         self._others = [_following(layer, dtype) for layer in list(layers)[1:]]
 
     def __call__(self, waveform: Tensor) -> Tensor:
         """Map `[samples]` float32 to `[frames, channels]`."""
-        hidden = self._first(waveform)
+        frames = (len(waveform) - self._field) // self._hop + 1
+        waveform, first = self._first(waveform)
+        pieces = [self._piece(waveform, first, start, frames) for start in range(0, frames, _PIECE)]
+        return torch.cat(pieces)
+
+    def _piece(self, waveform: Tensor, first: Layer, start: int, frames: int) -> Tensor:
+        count = min(_PIECE, frames - start)
+        computed = -(-count // _STEP) * _STEP
+        samples = (computed - 1) * self._hop + self._field
+        piece = waveform[start * self._hop :][:samples]
+        hidden = first(F.pad(piece, (0, samples - len(piece))))
         for layer in self._others:
             hidden = layer(hidden)
-        return hidden[0]
+        return hidden[0, :count]
 
 
-def _group_normed(layer: Any, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+def _group_normed(layer: Any, dtype: torch.dtype) -> Callable[[Tensor], tuple[Tensor, Layer]]:
     conv, norm = layer.conv, layer.layer_norm
     kernel, stride = conv.kernel_size[0], conv.stride[0]
     weight = conv.weight.squeeze(1)
 
-    def run(waveform: Tensor) -> Tensor:
+    def fit(waveform: Tensor) -> tuple[Tensor, Layer]:
         waveform = waveform - waveform.mean()  # the norm takes an offset away, but rounding would not
         scaled, shift = fold_group_norm(weight, norm, waveform.unfold(0, kernel, stride))
-        folded = PackedConv(_in_steps(scaled, stride), shift, dtype, gelu=True, frames=_TYPICAL_FRAMES)
-        return folded(_step_view(waveform, kernel, stride).to(dtype))
+        folded = PackedConv(_in_steps(scaled, stride), shift, dtype, gelu=True, frames=_PIECE)
+        return waveform, lambda piece: folded(_step_view(piece, kernel, stride).to(dtype))
 
-    return run
+    return fit
 
 
 def fold_group_norm(weight: Tensor, norm: nn.GroupNorm, windows: Tensor) -> tuple[Tensor, Tensor]:
@@ -90,24 +115,40 @@ def fold_group_norm(weight: Tensor, norm: nn.GroupNorm, windows: Tensor) -> tupl
     return scaled.float(), (norm.bias - scaled @ mean).float()
 
 
-def _layer_normed_first(layer: Any, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+def _layer_normed_first(layer: Any, dtype: torch.dtype) -> Callable[[Tensor], tuple[Tensor, Layer]]:
     conv = layer.conv
     kernel, stride = conv.kernel_size[0], conv.stride[0]
     steps = _in_steps(conv.weight.squeeze(1), stride)
-    packed = PackedConv(steps, conv.bias, dtype, frames=_TYPICAL_FRAMES)
+    packed = PackedConv(steps, conv.bias, dtype, frames=_PIECE)
     finish = _NormGelu(layer.layer_norm, dtype)
-    return lambda waveform: finish(packed(_step_view(waveform, kernel, stride).to(dtype)))
+
+    def run(piece: Tensor) -> Tensor:
+        return finish(packed(_step_view(piece, kernel, stride).to(dtype)))
+
+    return lambda waveform: (waveform, run)
 
 
 def _following(layer: Any, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
     conv, norm = layer.conv, getattr(layer, "layer_norm", None)
-    packed = PackedConv(
-        conv.weight, conv.bias, dtype, stride=conv.stride[0], gelu=norm is None, frames=_TYPICAL_FRAMES
-    )
+    packed = _strided(conv, dtype, norm is None)
     if norm is None:
         return packed
     finish = _NormGelu(norm, dtype)
     return lambda hidden: finish(packed(hidden))
+
+
+def _strided(conv: Any, dtype: torch.dtype, gelu: bool) -> Layer:
+    kernel, stride = conv.kernel_size[0], conv.stride[0]
+    if dtype == torch.float32 and kernel != stride:
+        return PackedConv(conv.weight, conv.bias, dtype, stride=stride, gelu=gelu, frames=_PIECE)
+    # A matrix product over windows: windows that overlap are copied for it, which pays in bfloat16 alone.
+    linear = PackedLinear(conv.weight.transpose(1, 2).flatten(1), conv.bias, dtype, gelu=gelu)
+
+    def run(hidden: Tensor) -> Tensor:
+        channels = hidden.shape[2]
+        return linear(hidden.view(-1).unfold(0, kernel * channels, stride * channels))[None]
+
+    return run
 
 
 class _NormGelu:

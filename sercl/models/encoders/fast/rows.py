@@ -3,8 +3,20 @@
 from collections.abc import Sequence
 from typing import overload
 
+import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
+
+_STEP = 32
+
+
+def join(clips: Sequence[Tensor]) -> Tensor:
+    """Put clips `[frames, dim]` below each other, and zeros below them up to a multiple of 32 rows.
+
+    oneDNN writes code for each number of rows that it sees, which in bfloat16 takes as long as to run it.
+    """
+    rows = sum(map(len, clips))
+    return torch.cat([*clips, clips[0].new_zeros(-rows % _STEP, clips[0].shape[1])])
 
 
 class JoinedStates(Sequence[Tensor]):

@@ -12,6 +12,7 @@ from sercl.models.encoders.fast.blocks import Block, NormFirstBlock, NormLastBlo
 from sercl.models.encoders.fast.front_end import FrontEnd, front_end_fits
 from sercl.models.encoders.fast.packed import PackedLinear
 from sercl.models.encoders.fast.positions import build_positions
+from sercl.models.encoders.fast.rows import join
 
 _NORM_LAST = ("Wav2Vec2EncoderLayer", "HubertEncoderLayer", "WavLMEncoderLayer", "Data2VecAudioEncoderLayer")
 _NORM_FIRST = tuple(f"{kind}EncoderLayerStableLayerNorm" for kind in ("Wav2Vec2", "Hubert", "WavLM"))
@@ -65,17 +66,17 @@ class FastWav2Vec2:
             One tensor `[total frames, dim]` float32 per hidden state, and the frames of each clip.
         """
         frames = [self._front_end(waveform) for waveform in waveforms]
-        lengths = [len(clip) for clip in frames]
-        normed = self._projection_norm(torch.cat(frames).float())
+        lengths, total = [len(clip) for clip in frames], sum(map(len, frames))
+        normed = self._projection_norm(join(frames).float())
         rows = self._projection(normed.to(self._dtype)).float()
-        rows = rows + self._positions(rows, lengths)
+        rows[:total] += self._positions(rows[:total], lengths)
         if not self._norm_first:
             rows = self._norm(rows)
         biases = [] if self._relative is None else position_bias(self._relative, lengths)
         states = run_blocks(self._blocks, rows, lengths, biases)
         if self._norm_first:
             states[-1] = self._norm(states[-1])
-        return states, lengths
+        return [state[:total] for state in states], lengths
 
 
 def _block(block: Any, dtype: torch.dtype) -> Block:

@@ -5,11 +5,15 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from transformers import PreTrainedModel
 
 from sercl.models.encoders.fast.attention import SelfAttention
 from sercl.models.encoders.fast.blocks import Block, NormFirstBlock, run_blocks
 from sercl.models.encoders.fast.packed import PackedConv
+from sercl.models.encoders.fast.rows import join
+
+_STEP = 16  # mel frames
 
 
 def fits(model: PreTrainedModel) -> bool:
@@ -30,7 +34,7 @@ class FastWhisper:
 
     def __init__(self, model: PreTrainedModel, dtype: torch.dtype) -> None:
         self._dtype, self._positions, self._norm = dtype, model.embed_positions.weight, model.layer_norm
-        self._convolutions = [_conv(model.conv1, dtype), _conv(model.conv2, dtype)]
+        self._first, self._second = _conv(model.conv1, dtype), _conv(model.conv2, dtype)
         self._blocks = [_block(block, dtype) for block in model.layers]
 
     def __call__(self, features: Sequence[Tensor]) -> tuple[list[Tensor], list[int]]:
@@ -44,15 +48,17 @@ class FastWhisper:
         """
         frames = [self._embed(clip) for clip in features]
         lengths = [len(clip) for clip in frames]
-        states = run_blocks(self._blocks, torch.cat(frames), lengths)
+        states = run_blocks(self._blocks, join(frames), lengths)
         states[-1] = self._norm(states[-1])
-        return states, lengths
+        return [state[: sum(lengths)] for state in states], lengths
 
     def _embed(self, features: Tensor) -> Tensor:
-        hidden = features.T[None].to(self._dtype)
-        for convolution in self._convolutions:
-            hidden = convolution(hidden)
-        embedded: Tensor = hidden[0] + self._positions[: hidden.shape[1]]
+        mel_frames = features.shape[1]
+        padded = F.pad(features, (0, -mel_frames % _STEP))  # few lengths, as in `front_end`
+        hidden = self._first(padded.T[None].to(self._dtype))
+        hidden[:, mel_frames:] = 0  # what the second convolution sees beyond the end
+        frames = (mel_frames + 1) // 2
+        embedded: Tensor = self._second(hidden)[0, :frames] + self._positions[:frames]
         return embedded
 
 

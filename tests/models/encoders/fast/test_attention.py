@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from sercl.models.encoders.fast.attention import GatedAttention, SelfAttention, position_bias
+from sercl.models.encoders.fast.packed import supported
 
 LENGTHS = (30, 7, 30, 1)
 
@@ -19,6 +20,27 @@ def test_each_clip_attends_to_itself_alone(family, path, wide):
     ours = SelfAttention(module, torch.float32)(frames, LENGTHS, ())
     expected = torch.cat([module(clip[None])[0][0] for clip in frames.split(LENGTHS)])
     torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_rows_that_belong_to_no_clip_change_nothing(dtype, wide):
+    if not supported(dtype):
+        pytest.skip(f"this processor has no fast {dtype}")
+    attention = SelfAttention(wide("wav2vec2").model.get_submodule("encoder.layers.0.attention"), dtype)
+    frames = rows().to(dtype)
+    padded = attention(torch.cat([frames, torch.full((5, 64), 1e3, dtype=dtype)]), LENGTHS, ())
+    assert padded.shape == (sum(LENGTHS) + 5, 64)
+    torch.testing.assert_close(padded[:-5], attention(frames, LENGTHS, ()), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("frames", [1, 15, 16, 17, 100])
+def test_bfloat16_attention_over_any_number_of_frames(frames, wide):
+    if not supported(torch.bfloat16):
+        pytest.skip("this processor has no fast bfloat16")
+    module = wide("wav2vec2").model.get_submodule("encoder.layers.0.attention")
+    clip = torch.randn(frames, 64)
+    ours = SelfAttention(module, torch.bfloat16)(clip.bfloat16(), (frames,), ())
+    torch.testing.assert_close(ours.float(), module(clip[None])[0][0], atol=2e-2, rtol=2e-2)
 
 
 @pytest.mark.parametrize("family", ["wavlm", "wavlm-stable"])

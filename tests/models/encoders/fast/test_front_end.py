@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from sercl.models.encoders.fast.front_end import FrontEnd, fold_group_norm, front_end_fits
+from sercl.models.encoders.fast.packed import supported
 
 GROUP, LAYER = "wav2vec2", "wav2vec2-layer"
 
@@ -40,6 +41,38 @@ def test_frames_are_those_of_the_feature_extractor(family, samples, wide):
     ours = FrontEnd(extractor.conv_layers, torch.float32)(waveform)
     assert ours.shape == expected.shape
     close(ours, expected)
+
+
+@pytest.mark.parametrize("family", [GROUP, LAYER])
+@pytest.mark.parametrize("frames", [7, 8, 9, 16, 17, 31])
+def test_a_clip_may_pass_in_several_pieces(family, frames, wide, monkeypatch):
+    monkeypatch.setattr("sercl.models.encoders.fast.front_end._PIECE", 8)
+    extractor = wide(family).model.feature_extractor
+    waveform = torch.randn(400 + 320 * (frames - 1) + 100)
+    ours = FrontEnd(extractor.conv_layers, torch.float32)(waveform)
+    assert len(ours) == frames
+    close(ours, extractor(waveform[None])[0].T)
+
+
+@pytest.mark.parametrize("family", [GROUP, LAYER])
+def test_bfloat16_up_to_rounding(family, wide):
+    if not supported(torch.bfloat16):
+        pytest.skip("this processor has no fast bfloat16")
+    extractor = wide(family).model.feature_extractor
+    waveform = torch.randn(5_000)
+    ours = FrontEnd(extractor.conv_layers, torch.bfloat16)(waveform).float()
+    expected = extractor(waveform[None])[0].T
+    assert (ours - expected).norm() < 0.02 * expected.norm()
+
+
+def test_clips_of_many_lengths_pass_in_few(wide, monkeypatch):
+    lengths = set()
+    front_end = FrontEnd(wide(GROUP).model.feature_extractor.conv_layers, torch.float32)
+    following = front_end._others[0]
+    front_end._others[0] = lambda hidden: lengths.add(hidden.shape[1]) or following(hidden)
+    for samples in range(16_000, 18_560, 40):
+        front_end(torch.randn(samples))
+    assert len(lengths) == 2
 
 
 def test_many_frames_pass_norm_and_gelu_in_several_parts(wide, monkeypatch):

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from sercl.models.encoders.fast.rows import JoinedStates
+from sercl.models.encoders.fast.rows import JoinedStates, join
 
 
 @pytest.fixture
@@ -25,3 +25,12 @@ def test_it_is_a_sequence(states):
 def test_clips_are_views_of_the_rows(states):
     clips = states.clips(0)
     assert [clip.tolist() for clip in clips] == [[[0, 1], [2, 3]], [[4, 5], [6, 7], [8, 9]]]
+
+
+@pytest.mark.parametrize(("lengths", "rows"), [((1,), 32), ((32,), 32), ((30, 3), 64)])
+def test_clips_are_joined_to_few_numbers_of_rows(lengths, rows):
+    clips = [torch.randn(length, 2) for length in lengths]
+    joined = join(clips)
+    assert len(joined) == rows
+    assert torch.equal(joined[: sum(lengths)], torch.cat(clips))
+    assert not joined[sum(lengths) :].any()
