@@ -168,13 +168,15 @@ def test_adapters_run_in_every_setting_and_share_their_trainings(study_file, tmp
         adapters=["none", "lora"],
         settings=["monolingual", "zero-shot", "transfer", "two-stage", "few-shot"],
         shots=[0, 1, 99],
-        draws=2,
+        draws={"none": 1, "*": 2},
         seeds=[5],
         folds=[0],
     )
     assert run(path, out) == 0
     study = read_study(out)
     assert {record.status for record in study.records} == {"done"}
+    frozen = [record.cell for record in study.records if record.cell.condition.adapter == "none"]
+    assert {cell.draw for cell in frozen} == {0}
     by_setting = {}
     for record in study.records:
         if record.cell.condition.adapter == "lora":
@@ -323,7 +325,12 @@ def test_a_folder_that_holds_something_else_is_left_alone(study_file, tmp_path, 
         ({"seeds": [1, 1]}, "twice"),
         ({"folds": [7]}, "7"),
         ({"folds": "some"}, "all"),
-        ({"draws": 0}, "draws"),
+        ({"draws": 0}, "study.draws of 'none' is 0"),
+        ({"draws": {"lora": 1}}, "Did you mean"),
+        (
+            {"draws": {"lora": 1}, "adapters": ["none", "lora"]},
+            "study.draws has nothing for the adapter 'none'",
+        ),
         ({"shots": [-1]}, "shots"),
         ({"encoders": {"tiny": {"encoder": "x", "hed": "paper"}}}, "hed"),
         ({"overrides": [{"when": {"setting": "zero-shot"}, "probe": {"lrr": 1}}]}, "probe.lr"),

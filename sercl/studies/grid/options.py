@@ -57,7 +57,8 @@ class StudyOptions:
             for a frozen encoder; adversarial for adapters.
         select_on: Whose validation part selects in zero-shot: source, or target as in arXiv 2409.16920.
         shots: Labelled target utterances per emotion in few-shot.
-        draws: How often the few utterances are drawn anew; a draw trains with one seed, in turn.
+        draws: How often the few utterances are drawn anew; a draw trains with one seed, in turn. Or
+            adapter -> how often, with "*" for all others.
         seeds: Seeds, each a repeat; or adapter -> seeds, with "*" for all others.
         folds: all, or a list of folds, counted from 0.
         train: Corpora that are trained on; null for all.
@@ -79,7 +80,7 @@ class StudyOptions:
     adaptation: list[str] = field(default_factory=lambda: ["none"])
     select_on: list[str] = field(default_factory=lambda: ["source"])
     shots: list[int] = field(default_factory=lambda: [1, 4, 16, 64])
-    draws: int = 3
+    draws: int | dict[str, int] = 3
     seeds: list[int] | dict[str, list[int]] = field(default_factory=lambda: [1, 2, 3])
     folds: str | list[int] = "all"
     train: list[str] | None = None
@@ -102,6 +103,7 @@ class StudyOptions:
         for name in ("adapters", "encoders", "settings", "adaptation", "select_on", "shots"):
             _check_once(f"study.{name}", getattr(self, name))
         self._check_numbers()
+        self._check_repeats()
         for number, item in enumerate(self.overrides):
             self._check_when(f"study.overrides[{number}].when", item.when)
         for number, left_out in enumerate(self.exclude):
@@ -123,25 +125,42 @@ class StudyOptions:
         Raises:
             UsageError: If none are given for it.
         """
-        if not isinstance(self.seeds, Mapping):
-            return self.seeds
-        seeds = self.seeds.get(adapter, self.seeds.get(ANY))
-        if not seeds:
-            raise UsageError(f"study.seeds has none for the adapter {adapter!r}. Give it some, or '*'.")
+        seeds: list[int] = self._of_adapter("seeds", adapter)
         return seeds
 
+    def draws_of(self, adapter: str) -> int:
+        """Return how often few utterances are drawn for an adapter's trainings.
+
+        Raises:
+            UsageError: If it is not said for it.
+        """
+        draws: int = self._of_adapter("draws", adapter)
+        return draws
+
+    def _of_adapter(self, name: str, adapter: str) -> Any:
+        given = getattr(self, name)
+        if not isinstance(given, Mapping):
+            return given
+        for key in (adapter, ANY):
+            if key in given:
+                return given[key]
+        raise UsageError(f"study.{name} has nothing for the adapter {adapter!r}. Give it some, or '*'.")
+
     def _check_numbers(self) -> None:
-        if self.draws < 1:
-            raise UsageError(f"study.draws is {self.draws}; it must be 1 or more.")
         if self.shots and min(self.shots) < 0:
             raise UsageError(f"study.shots has {min(self.shots)}; legal are whole numbers from 0 up.")
         if self.switch_epoch is not None and self.switch_epoch < 1:
             raise UsageError(f"study.switch_epoch is {self.switch_epoch}; it must be 1 or more, or null.")
         if isinstance(self.folds, str) and self.folds != "all":
             raise UsageError(f"study.folds is {self.folds!r}; legal: all, or a list such as [0, 1].")
-        if isinstance(self.seeds, Mapping):
-            _check_names("adapter in study.seeds", self.seeds, [*self.adapters, ANY])
+
+    def _check_repeats(self) -> None:
+        for name in ("draws", "seeds"):
+            if isinstance(given := getattr(self, name), Mapping):
+                _check_names(f"adapter in study.{name}", given, [*self.adapters, ANY])
         for adapter in self.adapters:
+            if (draws := self.draws_of(adapter)) < 1:
+                raise UsageError(f"study.draws of {adapter!r} is {draws}; it must be 1 or more.")
             seeds = self.seeds_of(adapter)
             if not seeds or min(seeds) < 0:
                 raise UsageError(f"study.seeds of {adapter!r}: {seeds}; legal are whole numbers from 0 up.")

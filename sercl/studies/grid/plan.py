@@ -123,7 +123,8 @@ class _Planner:
         seeds = self.options.seeds_of(condition.adapter)
         if not condition.shots:
             return [(0, seed) for seed in seeds]
-        return [(draw, seeds[draw % len(seeds)]) for draw in range(self.options.draws)]
+        draws = self.options.draws_of(condition.adapter)
+        return [(draw, seeds[draw % len(seeds)]) for draw in range(draws)]
 
     def _check_speakers_known(self, condition: Condition, source: CutCorpus, target: CutCorpus) -> None:
         if condition.adaptation != "speaker":
