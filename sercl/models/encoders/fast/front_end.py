@@ -17,7 +17,7 @@ from sercl.models.encoders.receptive_field import receptive_field
 Layer = Callable[[Tensor], Tensor]
 """Maps a piece `[1, frames, channels]`, for the first layer `[samples]`, to `[1, frames, channels]`."""
 
-_PIECE = 200
+_PIECE = 128
 """Frames of a piece: few enough to stay in the cache from layer to layer, enough to fill the cores."""
 
 _STEP = 8
