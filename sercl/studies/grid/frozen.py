@@ -11,7 +11,7 @@ from sercl.features.store import FeatureStore
 from sercl.features.stored import StoredFeatures
 from sercl.studies.frozen.running import train_frozen
 from sercl.studies.frozen.trainings import FrozenResult, FrozenRows, FrozenTraining
-from sercl.studies.grid.results import TestResult, write_result
+from sercl.studies.grid.results import CellResult, write_result
 from sercl.studies.grid.shares import Share
 from sercl.studies.grid.trainings import Training
 from sercl.studies.probing.config import ProbeConfig
@@ -84,7 +84,7 @@ class _Keeper:
         """Write every test of the training at a position."""
         training = self._batch.trainings[position]
         self._epochs[training.address] = result.epochs
-        record = TestResult(
+        record = CellResult(
             training=training.address,
             layer=result.layer,
             epochs=sum(self._epochs[step.address] for step in training.chain),
