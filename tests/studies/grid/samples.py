@@ -28,7 +28,8 @@ SPACE = FeatureSpace(("a", "b"), {"rate": 16_000}, "mean", "fp32", 6, "an encode
 PROBE = ProbeConfig(max_epochs=2, seeds=(0,))
 EmoDB = datamodules.EmoDB  # type: ignore[attr-defined]
 ADAPTED = Recipe(model={}, decides={"rank": 8})
-FROZEN = Recipe(model={}, decides={"lr": 1e-3}, probe=PROBE)
+MODEL = {"encoder": "e", "revision": None, "whisper_form": "short", "last_block": None, "pooling": "mean"}
+FROZEN = Recipe(model=MODEL, decides={"lr": 1e-3}, probe=PROBE)
 
 
 def share(corpus: str, names: Sequence[str], folder: str = "/audio") -> Share:

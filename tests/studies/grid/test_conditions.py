@@ -1,7 +1,7 @@
 from itertools import product
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sercl.studies.cross_eval.cells import SETTINGS
@@ -45,12 +45,14 @@ def expected(grid: StudyOptions) -> int:
     return count * len(grid.encoder_options)
 
 
+@settings(deadline=None, max_examples=50)
 @given(GRIDS)
 def test_the_grid_is_the_product_of_what_applies(grid: StudyOptions) -> None:
     conditions, _ = conditions_of(grid)
     assert len(conditions) == len(set(conditions)) == expected(grid)
 
 
+@settings(deadline=None, max_examples=50)
 @given(GRIDS, st.data())
 def test_what_is_excluded_is_left_out_and_nothing_else(grid: StudyOptions, data: st.DataObject) -> None:
     when = {

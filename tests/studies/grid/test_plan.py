@@ -2,7 +2,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sercl.errors import FoldError, SpeakerOverlapError, UsageError
@@ -12,6 +12,7 @@ from tests.studies.grid.samples import by_condition, cut, plan_of
 A, B = cut("A"), cut("B")
 
 
+@settings(deadline=None, max_examples=50)
 @given(
     st.lists(st.integers(0, 99), min_size=1, max_size=3, unique=True),
     st.integers(1, 3),

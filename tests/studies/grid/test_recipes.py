@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sercl.errors import UnknownOptionError, UsageError
@@ -124,6 +124,7 @@ def deciding(model: Mapping[str, Any]) -> dict[str, Any]:
     return kept | {"rank": whole["adapters"]["lora"]["rank"]}
 
 
+@settings(deadline=None, max_examples=50)
 @given(MODELS, MODELS)
 def test_fingerprints_differ_where_deciding_options_do(one: dict[str, Any], other: dict[str, Any]) -> None:
     same = recipes(model=one)(LORA).fingerprint == recipes(model=other)(LORA).fingerprint
