@@ -26,13 +26,16 @@ from sercl.audio.sentences import SENTENCES
 from sercl.errors import UnknownNameError, UsageError
 from sercl.files import atomic_path, open_text
 
+SYNTHESIZER = "espeak-ng"
+"""What the manifests name as the voice, so that every result says that nobody has spoken."""
+
 RATE = 16_000
 """Sampling rate of the corpus, Hz."""
 
 VOICES = {"zh": "cmn", "de": "de", "en": "en-us"}
 """ISO 639-1 code -> espeak-ng's name of the language."""
 
-COLUMNS = ("id", "path", "emotion", "speaker", "gender", "language", "text")
+COLUMNS = ("id", "path", "emotion", "speaker", "gender", "language", "text", "synthetic")
 """Columns of the manifests."""
 
 # Female and male in turn. None of them breathes: breath comes from the C library's random numbers, which
@@ -73,6 +76,7 @@ class DemoUtterance:
     gender: str
     language: str
     text: str
+    synthetic: str = SYNTHESIZER
 
 
 def build_demo_corpus(

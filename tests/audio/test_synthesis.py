@@ -61,6 +61,7 @@ def test_manifest_lists_every_speaker_sentence_and_emotion_once(german: Path) ->
     assert len({(row["speaker"], row["text"], row["emotion"]) for row in listed}) == len(listed)
     assert len({row["id"] for row in listed}) == len(listed)
     assert sorted({row["emotion"] for row in listed}) == EMOTIONS
+    assert {row["synthetic"] for row in listed} == {"espeak-ng"}
     assert {(row["speaker"], row["gender"]) for row in listed} == {
         (f"de-{index:02d}", "female" if index % 2 else "male") for index in range(1, 7)
     }

@@ -217,6 +217,20 @@ def test_adaptations_go_where_they_apply_and_are_marked(study_file, tmp_path, ca
     assert "RAVDESS RAVDESS" not in " ".join(notes["speaker"])
 
 
+def test_a_weight_of_adversarial_training_leaves_the_other_conditions_alone(study_file, tmp_path, capsys):
+    adaptation, weight = ["none", "adversarial"], ("--model.adversarial.weight", "0.5")
+    options = {"adapters": ["lora"], "seeds": [5], "folds": [0], "train": ["EmoDB"], "test": ["RAVDESS"]}
+    path, out = study_file(settings=["zero-shot"], adaptation=adaptation, **options), tmp_path / "out"
+    assert run(path, out) == 0
+    before = times(out)
+    assert run(path, out, *weight) == 0
+    assert {record.status for record in read_study(out).records} == {"done"}
+    assert len(times(out)) == len(before) + 1
+    path = study_file(settings=["zero-shot"], **options)
+    assert run(path, tmp_path / "without", *weight) == 2
+    assert "study.adaptation does not have 'adversarial'" in capsys.readouterr().err
+
+
 def test_a_head_is_trained_first_where_asked(content, study_file, tmp_path):
     path = study_file(adapters=["lora"], settings=["monolingual"], seeds=[5], folds=[0], test=["EmoDB"])
     assert run(path, tmp_path / "out", "--model.head_first", "true") == 0

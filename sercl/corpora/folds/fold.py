@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sercl.corpora.base import Utterance
 from sercl.corpora.folds.draw import by_class, listed
 from sercl.corpora.labels import LabelScheme
+from sercl.corpora.synthetic import synthetic_notes
 
 TINY = 10
 """Below this many utterances of a class, one error moves its recall by more than ten points."""
@@ -67,7 +68,13 @@ class Fold:
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences to print with every result of this fold; empty for a clean one."""
-        return (*_speaker_notes(self), *self.remarks, *_class_notes(self.counts))
+        every = [utterance for part in self.parts.values() for utterance in part]
+        return (
+            *synthetic_notes(every),
+            *_speaker_notes(self),
+            *self.remarks,
+            *_class_notes(self.counts),
+        )
 
     def to_dict(self) -> dict[str, object]:
         """Return the fold without its lists, as plain data for a results file."""

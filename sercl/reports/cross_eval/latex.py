@@ -68,7 +68,8 @@ def latex_table(table: Table, label: str) -> str:
     )
     if _width(table) > WIDE:
         tabular = f"\\resizebox{{\\linewidth}}{{!}}{{%\n{tabular}}}"
-    caption = f"\\caption{{{escaped(table.caption)}.}}\n\\label{{tab:{label}}}"
+    text = f"{table.caption}. {table.note}".rstrip()
+    caption = f"\\caption{{{escaped(text)}}}\n\\label{{tab:{label}}}"
     return f"\\begin{{table}}[t]\n\\centering\n{caption}\n{tabular}\n\\end{{table}}\n"
 
 

@@ -23,11 +23,12 @@ def markdown_report(analysis: Analysis) -> str:
 
 
 def markdown_table(table: Table) -> str:
-    """Return one table, its caption above it in bold."""
+    """Return one table, its caption above it in bold, its note below it."""
     rules = ["---"] * table.texts + ["---:"] * (len(table.columns) - table.texts)
     rows = [list(table.columns), rules, *map(list, table.rows)]
     body = "\n".join(f"| {' | '.join(map(_escaped, row))} |" for row in rows)
-    return f"**{_escaped(table.caption)}**\n\n{body}\n"
+    note = f"\n{_escaped(table.note)}\n" if table.note else ""
+    return f"**{_escaped(table.caption)}**\n\n{body}\n{note}"
 
 
 def _lines(analysis: Analysis) -> Iterator[str]:

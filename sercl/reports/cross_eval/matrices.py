@@ -12,6 +12,9 @@ Cells = tuple[tuple[ConditionScores | None, ...], ...]
 ANY_SOURCE = "any"
 """Row of a matrix whose rows are all one computation."""
 
+UNADAPTED = "The diagonal is monolingual, without adaptation: there is no other corpus to adapt to."
+"""Note below the matrix of an adaptation."""
+
 
 @dataclass(frozen=True)
 class Matrix:
@@ -81,7 +84,8 @@ def _matrix(
     rows = tuple(name for name in order if any(item.source == name for item in shown))
     by_place = {(item.source, item.target): analysis.scores[item] for item in shown}
     cells = tuple(tuple(by_place.get((row, column)) for column in columns) for row in rows)
-    return Matrix(kind[0], members[0].marks if members else (), rows, columns, cells)
+    note = UNADAPTED if kind[2] != "none" and own & shown else ""
+    return Matrix(kind[0], members[0].marks if members else (), rows, columns, cells, note)
 
 
 def _same_for_all_sources(members: Sequence[Condition], analysis: Analysis) -> bool:

@@ -33,6 +33,7 @@ class Table:
         columns: Headings; a line break is where a narrow format breaks them.
         rows: Cells, as many in a row as there are columns.
         texts: How many columns from the left hold text; the others hold numbers.
+        note: A sentence that belongs below it, or "".
     """
 
     name: str
@@ -40,6 +41,7 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     texts: int = 1
+    note: str = ""
 
 
 def overview_table(analysis: Analysis) -> Table:
@@ -147,6 +149,7 @@ def _matrix_table(group: MatrixGroup, matrix: Matrix) -> Table:
         f"{group.encoder}, {adapter_name(group.adapter)}, {title}: UAR (%) by training and test corpus",
         ("Trained on \\ tested on", *matrix.columns),
         rows,
+        note=matrix.note,
     )
 
 

@@ -23,6 +23,8 @@ def terminal_report(analysis: Analysis) -> RenderableType:
 def _drawn(own: TextTable) -> Table:
     """Draw a table; headings such as those of the overview are broken into lines."""
     grid = Table(box=box.SIMPLE_HEAD, title=own.caption, title_justify="left", title_style="bold")
+    if own.note:
+        grid.caption, grid.caption_justify = own.note, "left"
     grid.add_column(own.columns[0], no_wrap=True)
     for name in own.columns[1:]:
         grid.add_column(name, justify="right", vertical="bottom")

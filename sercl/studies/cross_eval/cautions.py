@@ -22,8 +22,8 @@ class Caution:
     """A warning.
 
     Attributes:
-        kind: "incomplete", "speakers", "selection", "adaptation", "size", "balance", "training", "repeats",
-            "test" or "note".
+        kind: "incomplete", "data", "speakers", "selection", "adaptation", "size", "balance", "training",
+            "repeats", "test" or "note".
         text: One or two sentences.
         details: What it concerns, an entry each, where that is worth naming.
     """
@@ -49,11 +49,13 @@ def cautions(
     """
     found = [
         *_incomplete(study.records),
+        *_corpora(study),
         *_shared_speakers(study.records),
         *_selection(study),
         *_adaptation(study),
         *_left_out(left_out),
         *_sizes(scores, study.classes),
+        *_exact_by_utterance(scores, study.classes),
         *_epoch_limit(study.records),
         *_single_seed(scores),
         *_powerless(families),
@@ -81,6 +83,14 @@ def _failure(record: CellRecord) -> str:
     reason = (record.error or "no message").splitlines()[0]
     cell = record.cell
     return f"{cell.condition.label}, fold {cell.fold}, seed {cell.seed} ({record.address}): {reason}"
+
+
+def _corpora(study: Study) -> Iterator[Caution]:
+    noted: dict[str, list[str]] = {}
+    for name, corpus in study.corpora.items():
+        for note in corpus.notes:
+            noted.setdefault(note, []).append(name)
+    yield from (Caution("data", f"{', '.join(names)}: {note}.") for note, names in noted.items())
 
 
 def _shared_speakers(records: Iterable[CellRecord]) -> Iterator[Caution]:
@@ -158,6 +168,30 @@ def _size(target: str, own: ConditionScores, classes: tuple[str, ...]) -> Iterat
             f"{target}: {who}, so intervals and tests resample utterances: they are too narrow for new "
             "speakers.",
         )
+
+
+def _exact_by_utterance(
+    scores: Mapping[Condition, ConditionScores], classes: tuple[str, ...]
+) -> Iterator[Caution]:
+    """Where nobody knows who speaks, the exact interval of 0 or 100 % takes utterances for speakers."""
+    affected = {
+        condition.label: names
+        for condition, own in scores.items()
+        if own.uar.unit == "utterances" and (names := _at_an_end(own, classes))
+    }
+    if affected:
+        yield Caution(
+            "speakers",
+            f"{_count(len(affected), 'condition')} with a score of exactly 0 or 100 %, whose exact interval "
+            "counts utterances as if each were another speaker's: for new speakers it is far too narrow.",
+            tuple(f"{label}: {', '.join(names)}" for label, names in affected.items()),
+        )
+
+
+def _at_an_end(own: ConditionScores, classes: tuple[str, ...]) -> list[str]:
+    recalls = {f"recall of {name}": recall for name, recall in zip(classes, own.recalls, strict=True)}
+    every = {"UAR": own.uar, "WA": own.wa, "macro-F1": own.macro_f1, **recalls}
+    return [name for name, score in every.items() if score.value in (0.0, 1.0)]
 
 
 def _epoch_limit(records: Iterable[CellRecord]) -> Iterator[Caution]:

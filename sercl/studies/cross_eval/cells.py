@@ -130,12 +130,14 @@ class StudyCorpus:
         languages: ISO 639-1 codes.
         folds: Scheme of its folds ("speaker", "loso", "official", "paper", "csv").
         fold_count: How many folds it has.
+        notes: What must be known of every result on it, sentences without their full stop.
     """
 
     corpus: str
     languages: tuple[str, ...]
     folds: str
     fold_count: int
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

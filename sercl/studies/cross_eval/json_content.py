@@ -88,6 +88,10 @@ class JsonContent:
             raise self._wrong(key, value, "a list of texts")
         return tuple(value)
 
+    def optional_texts(self, key: str) -> tuple[str, ...]:
+        """Return a list of strings, which may be left out."""
+        return self.texts(key) if key in self.values else ()
+
     def mapping(self, key: str) -> dict[str, Any]:
         """Return an object as it stands."""
         return dict(self.child(key).values)

@@ -94,6 +94,7 @@ def _corpus(content: JsonContent) -> StudyCorpus:
         languages=content.texts("languages"),
         folds=content.text("folds"),
         fold_count=content.integer("fold_count"),
+        notes=content.optional_texts("notes"),
     )
 
 

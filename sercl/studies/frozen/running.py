@@ -1,7 +1,6 @@
 """Train heads on a frozen encoder, many at a time, as `probing` trains probes of layers."""
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 
 from sercl.studies.frozen.adaptation.choice import adaptation_notes
 from sercl.studies.frozen.checks import check_trainings, checked_layers
+from sercl.studies.frozen.gathering import Gathering, OnTraining
 from sercl.studies.frozen.trainings import FrozenResult, FrozenRows, FrozenTraining
 from sercl.studies.frozen.views import views_of
 from sercl.studies.probing.choosing import best_layer
@@ -22,6 +22,9 @@ from sercl.studies.probing.rows import View
 from sercl.studies.probing.running import ProbeData, initial_head, train_probes
 from sercl.studies.probing.study import placed
 from sercl.studies.probing.training import OnEpochs
+
+OnResult = Callable[[int, FrozenResult], None]
+"""Told the position of a training that has ended, and what it came to."""
 
 Jobs = Mapping[tuple[int, int], Job]
 """Position of a training, hidden state -> what is trained."""
@@ -39,6 +42,7 @@ def train_frozen(
     layers: Sequence[int] | None = None,
     device: torch.device | str = "cpu",
     on_epochs: OnEpochs = lambda _: None,
+    on_result: OnResult = lambda position, result: None,
 ) -> list[FrozenResult]:
     """Train a head on every hidden state, choose one of them by validation alone, and test that.
 
@@ -57,6 +61,8 @@ def train_frozen(
         layers: Hidden states to choose from, None for all.
         device: Where heads are trained; in place of "mps" it is the processor.
         on_epochs: Told how many more of `epochs_of` are done, from the threads that train, one at a time.
+        on_result: Told each result as soon as it is there, from these threads, one at a time; what others
+            start from comes before them.
 
     Returns:
         One result per training, in their order.
@@ -71,13 +77,16 @@ def train_frozen(
     check_trainings(rows, trainings)
     views = views_of(rows, trainings, config.standardize)
     study = _Study(features, rows, trainings, views, numbers, config, placed(device), on_epochs)
-    trained: dict[tuple[int, int], Outcome] = {}
-    seconds: dict[int, float] = {}
+    results: dict[int, FrozenResult] = {}
+
+    def keep(position: int, heads: Mapping[int, Outcome], seconds: float) -> None:
+        results[position] = study.result(position, heads, seconds)
+        on_result(position, results[position])
+
+    trained: Trained = {}
     for wave in _waves(trainings):
-        begin = time.perf_counter()
-        trained |= study.train(wave, trained)
-        seconds |= study.shares(wave, trained, time.perf_counter() - begin)
-    return [study.result(position, trained, seconds[position]) for position in range(len(trainings))]
+        trained = {**trained, **study.train(wave, trained, keep)}
+    return [results[position] for position in range(len(trainings))]
 
 
 def epochs_of(trainings: Sequence[FrozenTraining], config: ProbeConfig, layers: int) -> int:
@@ -110,7 +119,7 @@ class _Study:
     device: torch.device
     on_epochs: OnEpochs
 
-    def train(self, wave: Sequence[int], trained: Trained) -> Trained:
+    def train(self, wave: Sequence[int], trained: Trained, on_training: OnTraining) -> Trained:
         """Train the trainings at the positions `wave`; those that they go on from are in `trained`."""
         jobs = {
             (position, layer): Job(fold, layer, self.trainings[position].seed)
@@ -118,6 +127,7 @@ class _Study:
             for layer in self.layers
         }
         needed = {training.start for training in self.trainings}
+        sizes = {position: len(self.trainings[position].train) for position in wave}
         outcomes = train_probes(
             self._data(wave),
             list(jobs.values()),
@@ -126,23 +136,14 @@ class _Study:
             self.on_epochs,
             start=self._starts(jobs, trained),
             keep=Keep(logits=True, heads={job for (position, _), job in jobs.items() if position in needed}),
+            on_stack=Gathering(jobs, sizes, on_training).add,
         )
         return dict(zip(jobs, outcomes, strict=True))
 
-    def shares(self, wave: Sequence[int], trained: Trained, seconds: float) -> dict[int, float]:
-        """Deal out the time of a wave, by the utterances that were trained on."""
-        work = {
-            position: len(self.trainings[position].train)
-            * sum(own.epochs for own in self._heads(position, trained))
-            for position in wave
-        }
-        return {position: seconds * own / sum(work.values()) for position, own in work.items()}
-
-    def result(self, position: int, trained: Trained, seconds: float) -> FrozenResult:
+    def result(self, position: int, heads: Mapping[int, Outcome], seconds: float) -> FrozenResult:
         """Choose the layer of a training, and test it."""
-        by_layer = {layer: [trained[position, layer]] for layer in self.layers}
-        layer = best_layer(by_layer, self.config)
-        chosen = trained[position, layer]
+        layer = best_layer({layer: [heads[layer]] for layer in self.layers}, self.config)
+        chosen = heads[layer]
         return FrozenResult(
             layer=layer,
             epoch=chosen.best_epoch,
@@ -153,9 +154,6 @@ class _Study:
             probabilities=_probabilities(self.trainings[position], chosen),
             notes=adaptation_notes(self.trainings[position], self.rows),
         )
-
-    def _heads(self, position: int, trained: Trained) -> list[Outcome]:
-        return [trained[position, layer] for layer in self.layers]
 
     def _data(self, wave: Sequence[int]) -> ProbeData:
         labels = torch.tensor(self.rows.labels)

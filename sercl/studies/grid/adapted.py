@@ -9,7 +9,7 @@ import lightning.pytorch as L
 from sercl.data.datamodules.listed import Listed
 from sercl.errors import CheckpointError
 from sercl.features.config import FeatureConfig
-from sercl.studies.grid.results import TestResult, write_result
+from sercl.studies.grid.results import CellResult, write_result
 from sercl.studies.grid.shares import Share, joined, seeded
 from sercl.studies.grid.trainings import Training
 from sercl.studies.trainers import TrainerOptions
@@ -110,7 +110,7 @@ def _data(work: AdaptedWork) -> Listed:
 def _test(work: AdaptedWork, task: EmotionClassifier, result: StageResult, address: str, test: Share) -> None:
     scored = score(task, Listed(work.label_map, {"test": test.split}), work.trainer.build())
     shares = {row.id: row.probabilities for row in scored}
-    record = TestResult(
+    record = CellResult(
         training=work.training.address,
         layer=result.chosen_state,
         epochs=sum(epochs_of(work.folder, step) for step in work.training.chain),

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from sercl.audio.scan import Memory
 from sercl.corpora.folds import Fold
+from sercl.corpora.synthetic import synthetic_notes
 from sercl.data.datamodules.corpus import CorpusDataModule
-from sercl.data.problems import Progress
+from sercl.data.problems import Progress, listed_kinds
 from sercl.errors import FoldError, UsageError
 from sercl.studies.cross_eval.cells import StudyCorpus
 from sercl.studies.grid.shares import Share
@@ -38,6 +39,7 @@ class CutCorpus:
             languages=tuple(sorted({item.language for item in utterances})),
             folds=self.folds[0].scheme,
             fold_count=len(self.folds),
+            notes=self._notes,
         )
 
     @property
@@ -49,6 +51,19 @@ class CutCorpus:
             for part in parts.values()
             for item in part.split.utterances
         )
+
+    @property
+    def _notes(self) -> tuple[str, ...]:
+        """What holds for the corpus in whatever fold, and is not told by the results."""
+        utterances = [item for part in self.parts[0].values() for item in part.split.utterances]
+        remarks = (remark for fold in self.folds for remark in fold.remarks)
+        return tuple(dict.fromkeys((*synthetic_notes(utterances), *remarks, *self._left_out)))
+
+    @property
+    def _left_out(self) -> tuple[str, ...]:
+        problems = [item for own in self.data.report.problems.values() for item in own]
+        costly = [problem for problem in problems if not problem.costs_only_text]
+        return (f"{len(costly)} utterances left out ({listed_kinds(costly)})",) if costly else ()
 
     def fold(self, index: int) -> Mapping[str, Share]:
         """Return the parts of a fold; a corpus with a single one has it for every index."""

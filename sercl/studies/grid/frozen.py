@@ -10,8 +10,8 @@ from sercl.features.space import FeatureSpace
 from sercl.features.store import FeatureStore
 from sercl.features.stored import StoredFeatures
 from sercl.studies.frozen.running import train_frozen
-from sercl.studies.frozen.trainings import FrozenRows, FrozenTraining
-from sercl.studies.grid.results import TestResult, write_result
+from sercl.studies.frozen.trainings import FrozenResult, FrozenRows, FrozenTraining
+from sercl.studies.grid.results import CellResult, write_result
 from sercl.studies.grid.shares import Share
 from sercl.studies.grid.trainings import Training
 from sercl.studies.probing.config import ProbeConfig
@@ -51,7 +51,7 @@ class FrozenBatch:
 
 
 def run_frozen(batch: FrozenBatch) -> None:
-    """Train, test, and keep every result.
+    """Train, test, and keep every result as soon as it is there: a killed run loses what is under way.
 
     Raises:
         FeatureError: Where hidden states are lacking or not finite.
@@ -63,29 +63,38 @@ def run_frozen(batch: FrozenBatch) -> None:
     features = StoredFeatures(
         FeatureStore(batch.store), batch.space, {str(place): keys[row] for row, place in rows.items()}
     )
-    results = train_frozen(
+    train_frozen(
         features.stack([str(place) for place in rows.values()]),
         _described(rows, shares, batch.classes),
         _frozen_trainings(batch, rows),
         batch.config,
         layers=batch.layers,
         device=torch.device(batch.device),
+        on_result=_Keeper(batch).keep,
     )
-    epochs = {
-        training.address: result.epochs for training, result in zip(batch.trainings, results, strict=True)
-    }
-    for training, tests, result in zip(batch.trainings, batch.tests, results, strict=True):
-        record = TestResult(
+
+
+class _Keeper:
+    """Writes the results of a batch, each with the epochs of all its stages."""
+
+    def __init__(self, batch: FrozenBatch) -> None:
+        self._batch, self._epochs = batch, dict[str, int]()
+
+    def keep(self, position: int, result: FrozenResult) -> None:
+        """Write every test of the training at a position."""
+        training = self._batch.trainings[position]
+        self._epochs[training.address] = result.epochs
+        record = CellResult(
             training=training.address,
             layer=result.layer,
-            epochs=sum(epochs[step.address] for step in training.chain),
+            epochs=sum(self._epochs[step.address] for step in training.chain),
             early_stopped=result.early_stopped,
             seconds=result.seconds,
             trained=training.size,
             notes=result.notes,
         )
-        for address, test in tests.items():
-            write_result(batch.folder, address, test, result.probabilities[address], record)
+        for address, test in self._batch.tests[position].items():
+            write_result(self._batch.folder, address, test, result.probabilities[address], record)
 
 
 def _shares(training: Training, tests: Tests) -> list[Share]:

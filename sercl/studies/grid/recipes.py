@@ -81,6 +81,12 @@ class Recipes:
             UsageError: As `__call__`, or where nothing is left of the grid.
             EncoderError: Where an encoder cannot be loaded.
         """
+        weight = (self._model.get("adversarial") or {}).get("weight")
+        if weight and "adversarial" not in self._options.adaptation:
+            raise UsageError(
+                f"model.adversarial.weight is {weight}, but study.adaptation does not have 'adversarial', "
+                "which switches it on where there is a target to hear. Name it there, or give no weight."
+            )
         conditions, _ = conditions_of(self._options)
         if not conditions:
             raise UsageError("study: its lists and what it excludes leave no condition to run.")
@@ -94,8 +100,7 @@ class Recipes:
             if matches(override.when, condition):
                 options = merged(options, override.model)
         options |= {"adapter": condition.adapter, "labels": self._label_map}
-        if condition.adaptation == "adversarial":
-            options = _adversarial(options)
+        options["adversarial"] = _adversarial(options, condition)
         key = json.dumps(options, sort_keys=True, default=str)
         if key not in self._resolved:
             self._resolved[key] = self._resolve(options)
@@ -171,10 +176,12 @@ def _layers(layer: Any, states: int) -> tuple[int, ...] | None:
     )
 
 
-def _adversarial(options: Options) -> Options:
+def _adversarial(options: Options, condition: Condition) -> Options:
+    """Return the group of that name: its defaults, which are off, for conditions without this adaptation."""
+    if condition.adaptation != "adversarial":
+        return {}
     given = options.get("adversarial") or {}
-    weight = given.get("weight") or DEFAULT_WEIGHT
-    return options | {"adversarial": {**given, "weight": weight}}
+    return {**given, "weight": given.get("weight") or DEFAULT_WEIGHT}
 
 
 DEFAULT_WEIGHT = 1.0

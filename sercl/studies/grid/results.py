@@ -26,7 +26,7 @@ _ADVICE = "Remove this folder and run `sercl cross-eval` again: it is computed a
 
 
 @dataclass(frozen=True)
-class TestResult:
+class CellResult:
     """How one test came about.
 
     Attributes:
@@ -58,7 +58,7 @@ def write_result(
     address: str,
     test: Share,
     probabilities: NDArray[np.float64] | Sequence[Sequence[float]],
-    result: TestResult,
+    result: CellResult,
 ) -> None:
     """Keep a test's predictions; they count once the record stands beside them.
 
@@ -94,14 +94,14 @@ def is_done(folder: Path, address: str) -> bool:
     return JsonContent.read(place / RECORD, _ADVICE).integer("format") == FORMAT
 
 
-def read_result(folder: Path, address: str) -> TestResult:
+def read_result(folder: Path, address: str) -> CellResult:
     """Read how a test came about.
 
     Raises:
         ResultsError: Where its record is missing or broken.
     """
     content = JsonContent.read(cell_folder(folder, address) / RECORD, _ADVICE)
-    return TestResult(
+    return CellResult(
         training=content.text("training"),
         layer=content.optional_integer("layer"),
         epochs=content.integer("epochs"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sercl.files import write_text
 from sercl.launchers import Launcher, Outcome
-from sercl.studies.grid.results import LOG, cell_folder
+from sercl.studies.grid.results import LOG, cell_folder, is_done
 from sercl.studies.grid.works import Task
 
 Report = Callable[[Task, Outcome], None]
@@ -72,8 +72,9 @@ def _note(task: Task, error: str, failures: Failures, folder: Path) -> None:
     for address in task.trainings:
         failures.trainings[address] = error
     for address in task.cells:
+        if is_done(folder, address):  # by a batch, which keeps its results one by one, before it failed
+            continue
         place = cell_folder(folder, address)
-        # A batch keeps its results one by one: what was kept before the failure stays.
         failures.cells[address] = error
         place.mkdir(parents=True, exist_ok=True)
         if task.work.log.is_file():

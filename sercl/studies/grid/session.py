@@ -106,8 +106,9 @@ class Session:
             return None
         stored = {record.cell: (record.address, record.status) for record in study.records}
         planned = {item.cell: (item.address, "done") for item in self.plan.cells}
+        described = {name: corpus.facts for name, corpus in self.corpora.items()}
         is_whole = (self.folder / NAME).is_file() and study.warnings == self.plan.remarks
-        return study if is_whole and stored == planned else None
+        return study if is_whole and stored == planned and study.corpora == described else None
 
     def collect(self, failures: Mapping[str, str], environment: Mapping[str, Any], seconds: float) -> Study:
         """Write the files of the study and return it; see `collect.collect`."""

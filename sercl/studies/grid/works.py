@@ -18,7 +18,7 @@ from sercl.studies.grid.trainings import Training
 from sercl.studies.trainers import TrainerOptions
 
 BATCH = 60
-"""Trainings on stored hidden states that are run and kept together: a killed run loses no more."""
+"""Trainings on stored hidden states that one process runs; each result is kept as soon as it is there."""
 
 LOGS = "logs"
 

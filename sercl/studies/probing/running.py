@@ -1,6 +1,8 @@
 """Train all probes of a study: which are stacked, and where and by how many threads they are trained."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -18,6 +20,9 @@ from sercl.studies.probing.training import OnEpochs, Stack, train_stack
 
 Heads = Mapping[Job, nn.Sequential]
 """The head from which the training of each probe starts."""
+
+OnStack = Callable[[Sequence[Outcome], float], None]
+"""Told the outcomes of a stack that has ended, and its share of the wall-clock time in s."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,7 @@ def train_probes(
     on_epochs: OnEpochs = lambda _: None,
     start: Heads | None = None,
     keep: Keep = Keep(),
+    on_stack: OnStack = lambda outcomes, seconds: None,
 ) -> list[Outcome]:
     """Train probes, many at a time, and let each predict its fold's test part.
 
@@ -63,6 +69,7 @@ def train_probes(
         on_epochs: Called from the threads that train.
         start: Heads that training goes on from; the others start from the head of their seed.
         keep: What is kept of probes besides their predictions.
+        on_stack: Called from the threads that train, one at a time, long before the last stack ends.
 
     Returns:
         One outcome per job, in their order.
@@ -70,12 +77,16 @@ def train_probes(
     workers = torch.get_num_threads() if device.type == "cpu" else 1
     heads = {**initial_heads(data, jobs, config), **(start or {})}
     cohorts = _cohorts(data, jobs, config, heads, device, workers)
-    outcomes = side_by_side(
-        lambda cohort, report: _train(build_stack(data, cohort, config, heads, device), config, keep, report),
-        cohorts,
-        workers,
-        on_epochs,
-    )
+    at_once, lock = min(workers, len(cohorts)), threading.Lock()
+
+    def train(cohort: Sequence[Job], report: OnEpochs) -> list[Outcome]:
+        begin = time.perf_counter()
+        found = _train(build_stack(data, cohort, config, heads, device), config, keep, report)
+        with lock:
+            on_stack(found, (time.perf_counter() - begin) / at_once)
+        return found
+
+    outcomes = side_by_side(train, cohorts, workers, on_epochs)
     by_job = {outcome.job: outcome for group in outcomes for outcome in group}
     return [by_job[job] for job in jobs]
 

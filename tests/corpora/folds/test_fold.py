@@ -47,6 +47,13 @@ def test_many_shared_speakers_are_shortened() -> None:
     assert fold.notes[0] == "speaker-dependent: a, b, c, d, e and 2 more in both training and test"
 
 
+def test_synthetic_speech_is_named_first() -> None:
+    spoken = [replace(item, extra={"synthetic": "espeak-ng"}) for item in even("a", 10)]
+    note, *others = _fold(spoken, even("b", 10), even("c", 10)).notes
+    assert note.startswith("40 of 120 utterances are synthetic speech (espeak-ng)")
+    assert others == ["a remark"]
+
+
 def test_plain_data_of_a_fold_survives_json() -> None:
     fold = _fold(even("a", 10), even("b", 10), even("c", 3))
     data = json.loads(json.dumps(fold.to_dict()))

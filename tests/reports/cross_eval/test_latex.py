@@ -31,6 +31,11 @@ def test_a_table_by_hand() -> None:
     )
 
 
+def test_a_note_goes_into_the_caption() -> None:
+    table = Table("x", "scores", ("a",), (("1",),), note="All of 100 %.")
+    assert r"\caption{scores. All of 100 \%.}" in latex_table(table, "w")
+
+
 def test_wide_tables_are_scaled() -> None:
     wide = Table("x", "c", ("a" * 60, "b" * 60), (("1", "2"),))
     assert r"\resizebox{\linewidth}{!}{%" in latex_table(wide, "w")

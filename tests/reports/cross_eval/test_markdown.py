@@ -1,4 +1,5 @@
 from sercl.reports.cross_eval.markdown import markdown_report, markdown_table
+from sercl.reports.cross_eval.matrices import UNADAPTED
 from sercl.reports.cross_eval.tables import Table
 from sercl.studies.cross_eval.analysis import Analysis
 
@@ -25,6 +26,16 @@ def test_every_row_of_a_table_has_its_cells(wide: Analysis) -> None:
 def test_bars_in_names_do_not_end_a_cell() -> None:
     table = Table("x", "a|b", ("name", "value"), (("one | two", "1"),))
     assert markdown_table(table) == "**a\\|b**\n\n| name | value |\n| --- | ---: |\n| one \\| two | 1 |\n"
+
+
+def test_a_note_stands_below_its_table() -> None:
+    table = Table("x", "c", ("name", "value"), (("one", "1"),), note="Mind a|b.")
+    assert markdown_table(table).endswith("| one | 1 |\n\nMind a\\|b.\n")
+
+
+def test_an_adapted_diagonal_is_explained(wide: Analysis) -> None:
+    _, _, after = markdown_report(wide).partition("Zero-shot, coral: UAR (%) by training and test corpus**")
+    assert after.split("\n\n")[2].strip() == UNADAPTED
 
 
 def test_little_and_nothing(bare: Analysis, unfinished: Analysis) -> None:

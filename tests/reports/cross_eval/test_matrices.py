@@ -1,4 +1,4 @@
-from sercl.reports.cross_eval.matrices import ANY_SOURCE, Matrix, matrix_groups
+from sercl.reports.cross_eval.matrices import ANY_SOURCE, UNADAPTED, Matrix, matrix_groups
 from sercl.studies.cross_eval.analysis import Analysis
 
 CORPORA = ("ESD", "EmoDB", "RAVDESS")
@@ -36,6 +36,16 @@ def test_the_diagonal_of_two_stage_is_empty(wide: Analysis) -> None:
     assert [[own is None for own in row] for row in cells] == [
         [row == column for column in range(3)] for row in range(3)
     ]
+
+
+def test_an_adapted_matrix_says_that_its_diagonal_is_not(wide: Analysis) -> None:
+    matrices = by_title(wide, "whisper-base")
+    adapted = matrices["zero-shot", "coral"]
+    own = adapted.cells[0][0]
+    assert own is not None
+    assert (own.condition.setting, own.condition.adaptation) == ("monolingual", "none")
+    assert adapted.note == UNADAPTED
+    assert matrices["zero-shot",].note == ""
 
 
 def test_transfer_that_does_not_see_the_source_is_one_row(wide: Analysis) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from sercl.studies.cross_eval.analysis import analyse
 from sercl.studies.cross_eval.cautions import Caution
-from sercl.studies.cross_eval.cells import CellRecord, Study
+from sercl.studies.cross_eval.cells import CellRecord, Condition, Study
 from sercl.studies.cross_eval.study_file import write_study
 from sercl.testing.studies import CORPORA, ENCODERS, Grid, fake_study
 
@@ -43,6 +43,37 @@ def test_a_repeat_that_lacks_a_fold(tmp_path: Path) -> None:
     _, left_out = cautions(tmp_path)["incomplete"]
     assert "1 condition with fewer repeats than were run" in left_out.text
     assert left_out.details == ("w, none, monolingual EmoDB: 1 left out",)
+
+
+def test_what_is_known_of_corpora_is_said_first_and_once(tmp_path: Path) -> None:
+    study = fake_study(tmp_path, replace(PLAIN, corpora=CORPORA))
+    noted = {
+        name: replace(corpus, notes=("nobody speaks", f"{name} is small"))
+        for name, corpus in study.corpora.items()
+    }
+    write_study(replace(study, corpora=noted), tmp_path)
+    found = [caution for caution in analyse(tmp_path).cautions if caution.kind == "data"]
+    names = list(CORPORA)
+    assert [caution.text for caution in found] == [
+        f"{', '.join(names)}: nobody speaks.",
+        *(f"{name}: {name} is small." for name in names),
+    ]
+    assert analyse(tmp_path).cautions[0] == found[0]
+
+
+def perfect(condition: Condition) -> list[list[float]]:
+    return [[float(truth == said) for said in range(4)] for truth in range(4)]
+
+
+def test_an_exact_interval_over_utterances_is_named(tmp_path: Path) -> None:
+    fake_study(tmp_path / "unknown", PLAIN, speakers=0, per_class=15, confusion=perfect)
+    _, exact = cautions(tmp_path / "unknown")["speakers"]
+    assert exact.text.startswith("1 condition with a score of exactly 0 or 100 %")
+    assert "counts utterances as if each were another speaker's" in exact.text
+    (detail,) = exact.details
+    assert detail.startswith("w, none, monolingual EmoDB: UAR, WA, macro-F1, recall of angry, ")
+    fake_study(tmp_path / "known", PLAIN, confusion=perfect)
+    assert "speakers" not in cautions(tmp_path / "known")
 
 
 def test_shared_speakers(tmp_path: Path) -> None:

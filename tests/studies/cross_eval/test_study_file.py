@@ -17,7 +17,10 @@ def test_a_study_comes_back_as_it_was(folder: Path, grid: Grid, tmp_path: Path) 
     first = replace(
         study.records[0], notes=("mind this",), shared_speakers=("03",), early_stopped=None, layer=None
     )
-    changed = replace(study, records=(first, *study.records[1:]), warnings=("über alles",), seconds=1.5)
+    corpora = {name: replace(own, notes=(f"about {name}",)) for name, own in study.corpora.items()}
+    changed = replace(
+        study, corpora=corpora, records=(first, *study.records[1:]), warnings=("über alles",), seconds=1.5
+    )
     write_study(changed, tmp_path)
     assert read_study(tmp_path) == changed
 
@@ -26,6 +29,14 @@ def test_failed_and_missing_cells_are_told_apart(grid: Grid, tmp_path: Path) -> 
     fake_study(tmp_path, grid, failed=1, missing=2)
     states = [record.status for record in read_study(tmp_path).records]
     assert (states.count("failed"), states.count("missing")) == (1, 2)
+
+
+def test_notes_of_corpora_may_be_left_out(folder: Path, tmp_path: Path) -> None:
+    content = json.loads((folder / NAME).read_text())
+    for corpus in content["corpora"].values():
+        del corpus["notes"]
+    (tmp_path / NAME).write_text(json.dumps(content))
+    assert read_study(tmp_path) == read_study(folder)
 
 
 def broken(folder: Path, tmp_path: Path, change: Any) -> Path:

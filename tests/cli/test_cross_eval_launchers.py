@@ -1,0 +1,68 @@
+"""The same study, wherever its trainings run."""
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from sercl.cli.main import main
+from sercl.studies.cross_eval.study_file import read_study
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def study(encoder, emodb, ravdess, tmp_path_factory):
+    """The file of a study of a frozen encoder and of an adapter: three pieces of work."""
+    folder = tmp_path_factory.mktemp("study")
+    content = {
+        "study": {
+            "encoders": {"tiny": {"encoder": encoder, "whisper_form": "short"}},
+            "corpora": {
+                "EmoDB": {"class_path": "EmoDB", "init_args": {"root": emodb}},
+                "RAVDESS": {"class_path": "RAVDESS", "init_args": {"root": ravdess}},
+            },
+            "settings": ["monolingual", "zero-shot"],
+            "adapters": ["none", "lora"],
+            "seeds": {"none": [1, 2], "*": [5]},
+            "folds": [0],
+        },
+        "probe": {"max_epochs": 4},
+        "trainer": {"max_epochs": 1, "accelerator": "cpu"},
+        "features": {"dir": str(folder / "store")},
+    }
+    (folder / "study.yaml").write_text(yaml.safe_dump(content))
+    return folder / "study.yaml"
+
+
+@pytest.fixture(scope="module")
+def alone(study):
+    """The folder of the study, run in this process."""
+    out = study.parent / "alone"
+    assert main(["cross-eval", "-c", str(study), "--out", str(out)]) == 0
+    return out
+
+
+def table(out):
+    return pq.read_table(out / "predictions.parquet")
+
+
+LAUNCHERS = {
+    "local": ["--jobs", "2"],
+    "slurm": ["--launcher", "slurm", "--jobs", "2", "--launch.slurm.executor", "local"],
+    "ray": ["--launcher", "ray", "--jobs", "2"],
+}
+EXTRAS = {"local": "torch", "slurm": "submitit", "ray": "ray"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LAUNCHERS)
+def test_the_table_is_that_of_one_process(study, alone, name, tmp_path, monkeypatch):
+    pytest.importorskip(EXTRAS[name], reason=f"the extra `{name}` is not installed")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    out = tmp_path / "out"
+    assert main(["cross-eval", "-c", str(study), "--out", str(out), *LAUNCHERS[name]]) == 0
+    assert {record.status for record in read_study(out).records} == {"done"}
+    assert table(out).equals(table(alone))
+    assert (out / "scores.csv").read_text() == (alone / "scores.csv").read_text()

@@ -1,0 +1,74 @@
+import io
+import re
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from sercl.reports.grid import duration, grid_report, in_words, totals
+from sercl.studies.grid.estimate import Estimate
+from sercl.studies.grid.results import CellResult, write_result
+from sercl.studies.grid.works import pending
+from tests.studies.grid.samples import by_condition, cut, plan_of
+
+PLAN = plan_of(
+    [cut("A"), cut("B")], settings=["monolingual", "zero-shot"], adaptation=["none", "coral"],
+    adapters=["none", "lora"], seeds=[1, 2, 3],
+)  # fmt: skip
+
+
+def shown(folder: Path) -> str:
+    buffer = io.StringIO()
+    Console(file=buffer, width=120).print(grid_report(PLAN, pending(PLAN, folder), Estimate(unknown=12)))
+    return buffer.getvalue()
+
+
+def finish(folder: Path) -> None:
+    for item in by_condition(PLAN, setting="monolingual", target="A", adapter="none"):
+        record = CellResult(item.training.address, 0, 1, True, 1.0, 1)
+        write_result(folder, item.address, item.test, [[0.25] * 4] * len(item.test), record)
+
+
+def rows(text: str) -> list[list[str]]:
+    return [line.split() for line in text.splitlines() if line.split()[:2] == ["an", "encoder"]]
+
+
+def test_every_condition_has_a_row_with_what_of_it_is_there(tmp_path: Path) -> None:
+    finish(tmp_path)
+    found = rows(shown(tmp_path))
+    assert len(found) == len(PLAN.conditions) == 4 + 4 + 2
+    there = {tuple(row[2:-4]): row[-4:] for row in found}
+    assert there["none", "monolingual", "A"] == ["2", "3", "6", "6"]
+    assert there["lora", "monolingual", "A"] == ["2", "3", "6", "0"]
+    assert there["none", "zero-shot", "A", "->", "B", "coral"] == ["2", "3", "6", "0"]
+
+
+def test_what_is_left_out_is_said(tmp_path: Path) -> None:
+    assert "left out of the grid: adaptation 'coral' changes hidden states" in shown(tmp_path)
+
+
+def test_totals_count_cells_tests_and_trainings(tmp_path: Path) -> None:
+    whole = totals(PLAN, pending(PLAN, tmp_path))
+    assert "60 cells of 10 conditions are 60 tests of 36 trainings; 0 tests are there" in whole
+    finish(tmp_path)
+    assert "6 tests are there, 54 are to be done with 36 trainings" in totals(PLAN, pending(PLAN, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("time", "said"),
+    [
+        (Estimate(), "Nothing is left to be trained."),
+        (Estimate(unknown=3), "not known: no training like them"),
+        (Estimate(40.2, known=2), "About 40 s for 2 trainings, as those that are done took."),
+        (Estimate(600, known=2, unknown=3), "About 10 min for 2 trainings, .* and 3 trainings of which none"),
+    ],
+)
+def test_the_estimate_in_words(time: Estimate, said: str) -> None:
+    assert re.search(said, in_words(time))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.4, "0 s"), (89, "89 s"), (90, "2 min"), (5399, "90 min"), (12_600, "3.5 h")]
+)
+def test_durations(seconds: float, said: str) -> None:
+    assert duration(seconds) == said

@@ -1,0 +1,109 @@
+from itertools import product
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sercl.studies.cross_eval.cells import SETTINGS
+from sercl.studies.grid.conditions import conditions_of, matches
+from sercl.studies.grid.options import ADAPTATIONS, Exclude, StudyOptions
+from tests.studies.grid.samples import options
+
+
+def some(values: Any) -> st.SearchStrategy[list[Any]]:
+    return st.lists(st.sampled_from(values), min_size=1, unique=True)
+
+
+GRIDS = st.builds(
+    options,
+    some(["A", "B", "C"]),
+    encoders=some(["one", "two"]),
+    settings=some(SETTINGS),
+    adapters=some(["none", "lora", "gating"]),
+    adaptation=some(ADAPTATIONS),
+    select_on=some(["source", "target"]),
+    shots=some([0, 1, 4]),
+    seeds=st.just([1]),
+)
+
+
+SIDES = ("encoders", "settings", "adapters", "adaptation", "select_on", "shots", "seeds")
+
+
+def expected(grid: StudyOptions) -> int:
+    """The product, worked out without making it."""
+    corpora = len(grid.corpora)
+    pairs, count = corpora * (corpora - 1), 0
+    for adapter, setting in product(grid.adapters, grid.settings):
+        legal = {"none", "corpus", "speaker", "coral"} if adapter == "none" else {"none", "adversarial"}
+        adaptations = len(legal & set(grid.adaptation))
+        count += {
+            "monolingual": corpora,
+            "zero-shot": pairs * len(grid.select_on) * adaptations,
+            "few-shot": pairs * len(grid.shots) * adaptations,
+        }.get(setting, pairs)
+    return count * len(grid.encoder_options)
+
+
+@settings(deadline=None, max_examples=50)
+@given(GRIDS)
+def test_the_grid_is_the_product_of_what_applies(grid: StudyOptions) -> None:
+    conditions, _ = conditions_of(grid)
+    assert len(conditions) == len(set(conditions)) == expected(grid)
+
+
+@settings(deadline=None, max_examples=50)
+@given(GRIDS, st.data())
+def test_what_is_excluded_is_left_out_and_nothing_else(grid: StudyOptions, data: st.DataObject) -> None:
+    when = {
+        "setting": data.draw(some(grid.settings)),
+        "adapter": data.draw(st.sampled_from(grid.adapters)),
+        "target": data.draw(some(sorted(grid.corpora))),
+    }
+    whole, _ = conditions_of(grid)
+    less = options(
+        list(grid.corpora), **{name: getattr(grid, name) for name in SIDES}, exclude=[Exclude(when)]
+    )
+    assert conditions_of(less)[0] == tuple(item for item in whole if not matches(when, item))
+
+
+def test_train_and_test_corpora_bound_the_pairs() -> None:
+    found, _ = conditions_of(options("ABC", train=["A", "B"], test=["C", "B"]))
+    assert [(item.setting, item.source, item.target) for item in found] == [
+        ("monolingual", "B", "B"),
+        ("zero-shot", "A", "C"),
+        ("zero-shot", "A", "B"),
+        ("zero-shot", "B", "C"),
+    ]
+
+
+def test_what_does_not_apply_is_said_once() -> None:
+    grid = options(
+        adapters=["none", "lora"], settings=["zero-shot"], adaptation=["none", "coral", "adversarial"]
+    )
+    conditions, remarks = conditions_of(grid)
+    assert {(item.adapter, item.adaptation) for item in conditions} == {
+        ("none", "none"),
+        ("none", "coral"),
+        ("lora", "none"),
+        ("lora", "adversarial"),
+    }
+    assert [text.split(" trains ")[0].split(" changes ")[0] for text in remarks] == [
+        "left out of the grid: adaptation 'adversarial'",
+        "left out of the grid: adaptation 'coral'",
+    ]
+
+
+def test_an_excluded_combination_is_not_called_inapplicable() -> None:
+    grid = options(
+        adapters=["lora"],
+        settings=["zero-shot"],
+        adaptation=["none", "coral"],
+        exclude=[Exclude({"adaptation": "coral"})],
+    )
+    assert conditions_of(grid)[1] == ()
+
+
+def test_few_shot_selects_on_the_source_alone() -> None:
+    found, _ = conditions_of(options(settings=["few-shot"], shots=[1], select_on=["target"]))
+    assert {item.select_on for item in found} == {"source"}

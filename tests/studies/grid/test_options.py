@@ -1,0 +1,74 @@
+from typing import Any
+
+import pytest
+
+from sercl.errors import UnknownNameError, UsageError
+from sercl.studies.grid.options import Exclude, Override, as_list
+from tests.studies.grid.samples import options
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"adapters": ["lora+gatin"]}, "'gating'"),
+        ({"settings": ["few-shots"]}, "'few-shot'"),
+        ({"adaptation": ["speakers"]}, "'speaker'"),
+        ({"select_on": ["targets"]}, "'target'"),
+        ({"train": ["C"]}, "study.train 'C'"),
+        ({"test": ["C"]}, "study.test 'C'"),
+        ({"seeds": {"lora": [1], "*": [2]}}, "'lora'"),
+        ({"overrides": [Override({"stting": "few-shot"})]}, r"overrides\[0\].when 'stting'.*'setting'"),
+        ({"overrides": [Override({"encoder": ["an encoder", "none"]})]}, r"overrides\[0\].when 'none'"),
+        ({"exclude": [Exclude({"shots": 3})]}, r"exclude\[0\].when 3.*Legal: 1, 4, 16, 64"),
+    ],
+)
+def test_a_name_that_the_study_does_not_have_is_answered(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(UnknownNameError, match=said):
+        options(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"settings": []}, "study.settings is empty"),
+        ({"corpora": ()}, "study.corpora is empty"),
+        ({"draws": 0}, "study.draws is 0"),
+        ({"shots": [1, -4]}, "study.shots has -4"),
+        ({"switch_epoch": 0}, "study.switch_epoch is 0"),
+        ({"folds": "first"}, "study.folds is 'first'; legal: all, or a list"),
+        ({"seeds": []}, "study.seeds"),
+        ({"seeds": [1, -1]}, "study.seeds of 'none'"),
+        ({"seeds": [3, 3]}, "3 twice"),
+        ({"seeds": {"none": []}}, "none for the adapter 'none'"),
+        ({"adapters": ["none", "lora"], "seeds": {"none": [1]}}, "none for the adapter 'lora'"),
+        ({"encoders": ["a", "a"]}, "'a' twice"),
+        ({"shots": [4, 4]}, "4 twice"),
+    ],
+)
+def test_a_study_that_cannot_be_is_refused(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        options(**changes)
+
+
+def test_an_encoder_is_a_name_or_a_name_of_ones_own_with_options() -> None:
+    assert options(encoders=["w"]).encoder_options == {"w": {"encoder": "w"}}
+    own = options(
+        encoders={"small": "whisper-base", "whisper-small": {"last_block": 3}, "x": {"encoder": "y"}}
+    )
+    assert own.encoder_options == {
+        "small": {"encoder": "whisper-base"},
+        "whisper-small": {"encoder": "whisper-small", "last_block": 3},
+        "x": {"encoder": "y"},
+    }
+
+
+def test_seeds_are_those_of_the_adapter_or_of_all_others() -> None:
+    own = options(adapters=["none", "lora", "gating"], seeds={"none": [1, 2], "*": [7]})
+    assert [own.seeds_of(adapter) for adapter in own.adapters] == [[1, 2], [7], [7]]
+    assert options(seeds=[4]).seeds_of("none") == [4]
+
+
+def test_a_value_is_a_list_of_one() -> None:
+    assert as_list("coral") == ["coral"]
+    assert as_list(("a", "b")) == ["a", "b"]
+    assert as_list(None) == [None]
