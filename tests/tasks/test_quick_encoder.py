@@ -60,7 +60,7 @@ def test_the_loss_and_its_gradients_are_the_same_within_rounding(diarizer, batch
     [
         ({"adapter": "full"}, {}, True),
         ({"adapter": "lora"}, {}, True),
-        ({}, {"precision": "bf16-mixed"}, True),
+        ({"adapter": "lora"}, {"precision": "bf16-mixed"}, True),
         ({}, {}, False),
     ],
 )
@@ -69,6 +69,25 @@ def test_all_else_runs_as_ever(whisper, batch, model, training, on_audio):
     with quick_encoder(task, trainer(**training), on_audio):
         assert task.encoder._inference is None
         assert not is_quick(task, batch)
+
+
+@pytest.mark.skipif(not supported(torch.bfloat16), reason="needs a processor with bfloat16")
+def test_mixed_precision_is_that_of_the_encoder_too(diarizer, batch):
+    with torch.no_grad():
+        reference, lengths = diarizer.features(batch)
+        with quick_encoder(diarizer, trainer(precision="bf16-mixed")):
+            assert is_quick(diarizer, batch)
+            ours, _ = diarizer.features(batch)
+    valid = frame_mask(reference, lengths)
+    error = ((ours - reference)[valid].norm() / reference[valid].norm()).item()
+    assert ours.dtype == torch.float32
+    assert 0 < error < 0.02
+
+
+def test_without_bfloat16_mixed_precision_runs_as_ever(diarizer, batch, monkeypatch):
+    monkeypatch.setattr("sercl.tasks.quick_encoder.supported", lambda dtype: dtype == torch.float32)
+    with quick_encoder(diarizer, trainer(precision="bf16-mixed")):
+        assert diarizer.encoder._inference is None
 
 
 @needs_onednn
