@@ -1,6 +1,5 @@
 """The checkpoints of `sercl diarize evaluate`: one run, or those of one setting on several folds."""
 
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -102,7 +101,7 @@ def _trained(task: type[EncoderTask], path: Path) -> Trained:
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """Return the folder of each checkpoint, so far up that all are different.
+    """Return the name of each checkpoint's folder, with a number behind it where not all are different.
 
     Raises:
         UsageError: For two checkpoints in one folder.
@@ -115,5 +114,4 @@ def _names(paths: Sequence[Path]) -> list[str]:
         )
     if len({folder.name for folder in folders}) == len(folders):
         return [folder.name for folder in folders]
-    common = Path(os.path.commonpath(folders))
-    return ["-".join(folder.relative_to(common).parts) or folder.name for folder in folders]
+    return [f"{folder.name}-{number}" for number, folder in enumerate(folders, 1)]
