@@ -32,25 +32,25 @@ def main() -> int:
 def parse(words: Sequence[str]) -> "Namespace":
     """Return the parsed words; data are those of the run where none are given.
 
-    Checkpoints come first. Behind options there is a single one, and `--baseline` takes one word, too.
+    Checkpoints come first. Where they stand behind options, `--baseline` takes one word, not what follows it.
     """
     clips = any(word.startswith("--data.clips") for word in words)
-    parser = build_parser(several=bool(words) and not words[0].startswith("-"))
+    parser = build_parser(baselines=1 if words and words[0].startswith("-") else "+")
     return parser.parse_args(with_clips(words) if clips else list(words))
 
 
-def build_parser(several: bool = True) -> "SerclParser":
-    """Return the parser of the command, for several checkpoints or for one."""
+def build_parser(baselines: int | str = "+") -> "SerclParser":
+    """Return the parser of the command; `baselines` is how many words may follow `--baseline`."""
     from sercl.cli.parser import SerclParser, restrict_imports
     from sercl.data import datamodules  # noqa: F401 - short names resolve for imported classes alone
     from sercl.data.datamodules.base import EmotionDataModule
 
     restrict_imports()
     parser = SerclParser(prog="sercl diarize evaluate")
-    parser.add_argument("ckpt", nargs="+" if several else 1)
+    parser.add_argument("ckpt", nargs="+")
     parser.add_argument("-c", "--config", action="config")
     parser.add_subclass_arguments(EmotionDataModule, "data", required=False)
-    parser.add_argument("--baseline", nargs="+" if several else 1, default=None)
+    parser.add_argument("--baseline", nargs=baselines, default=None)
     for name in ("encoder", "out"):
         parser.add_argument(f"--{name}", type=str | None, default=None)
     parser.add_argument("--baseline_window", type=float, default=2.0)

@@ -6,6 +6,7 @@ import shutil
 import pytest
 import torch
 
+from sercl.cli.diarize.evaluate import parse
 from sercl.cli.main import main
 from sercl.diarization.formats import read_segments
 from sercl.tasks import checkpoint as checkpoints
@@ -99,7 +100,12 @@ def test_one_baseline_serves_all_where_it_heard_none_of_their_speakers(
     assert {run["baseline"] for run in found["runs"]} == {str(tmp_path / "other" / "best.ckpt")}
 
 
-def test_a_single_checkpoint_may_stand_behind_the_options(folds, capsys):
+def test_checkpoints_may_stand_behind_the_options(folds, capsys):
+    first, second, _ = checkpoints_of(folds)
+    assert parse(["--tune", "--baseline", "c.ckpt", str(first), str(second)]).ckpt == [
+        str(first),
+        str(second),
+    ]
     words = ["--baseline", checkpoints_of(folds, "classifier")[0], checkpoints_of(folds)[0], *SMALL]
     assert evaluated(capsys, *words)["systems"] == alone(folds, 0, capsys)["systems"]
 
