@@ -81,7 +81,7 @@ def run(options: "Namespace") -> "DiarizationResults":
     if options.out is not None:
         judged = judged_together(parts)
         save(results, judged, Path(options.out))
-        draw(together([part.judging for part in parts]), judged, Path(options.out))
+        draw(together(parts), judged, Path(options.out))
     show(results, options)
     return results
 
@@ -95,7 +95,7 @@ def summed_up(
     from sercl.studies.results import environment
 
     first, several = parts[0], len(parts) > 1
-    judging = pooling.together([part.judging for part in parts]) if several else first.judging
+    judging = pooling.together(parts) if several else first.judging
     return DiarizationResults(
         systems=score_systems(pooling.judged_together(parts), pooling.common_posts(parts), classes),
         data=judging.to_dict(),

@@ -74,8 +74,9 @@ def check_apart(tested: Mapping[str, Sequence[str]]) -> None:
         owner |= dict.fromkeys(ids, run)
 
 
-def together(judgings: Sequence[Judging]) -> Judging:
+def together(runs: Sequence[RunJudged]) -> Judging:
     """Return the recordings of several runs as one list, in order."""
+    judgings = [run.judging for run in runs]
     names = dict.fromkeys(judging.name for judging in judgings)
     return Judging(
         name=f"{' and '.join(names)}, of {len(judgings)} runs",
@@ -85,8 +86,16 @@ def together(judgings: Sequence[Judging]) -> Judging:
         count=sum(map(len, judgings)),
         dropped=_added(judging.dropped for judging in judgings),
         problems=_added(judging.problems for judging in judgings),
-        notes=tuple(dict.fromkeys(note for judging in judgings for note in judging.notes)),
+        notes=tuple(_notes(runs)),
     )
+
+
+def _notes(runs: Sequence[RunJudged]) -> Iterator[str]:
+    """Yield the notes of all runs, then those of single ones with their name."""
+    common = [note for note in runs[0].judging.notes if all(note in run.judging.notes for run in runs)]
+    yield from common
+    for run in runs:
+        yield from (f"{run.name}: {note}" for note in run.judging.notes if note not in common)
 
 
 def judged_together(runs: Sequence[RunJudged]) -> dict[str, list[Judged]]:

@@ -40,11 +40,15 @@ def judged_run(name, post=PostConfig(), **hyper_parameters):
 def test_recordings_of_several_runs_are_one_list_that_can_be_made_again():
     first = judging("a", 2, notes=("few",), problems={"label": 1})
     second = judging("b", 3, notes=("few", "short"), problems={"label": 2, "silent": 1})
-    pooled = together([named(first, "fold0"), named(second, "fold1")])
+    runs = [
+        replace(judged_run(name), judging=named(own, name))
+        for name, own in (("fold0", first), ("fold1", second))
+    ]
+    pooled = together(runs)
     ids = ["fold0-test-0", "fold0-test-1", "fold1-test-0", "fold1-test-1", "fold1-test-2"]
     assert [item.id for item in pooled] == [item.id for item in pooled] == ids
     assert (len(pooled), pooled.seconds, pooled.speakers) == (5, 5.0, ("a", "b"))
-    assert pooled.notes == ("few", "short")
+    assert pooled.notes == ("few", "fold1: short")
     assert pooled.problems == {"label": 3, "silent": 1}
     assert pooled.name == "Corpus, test clips, of 2 runs"
 
