@@ -1,8 +1,13 @@
-"""Run `sercl fit` on every fold and score all test utterances together.
+"""Run `sercl fit` on every fold and score all test utterances together; or train a diarizer on every fold.
 
 Everything behind `--` goes to `sercl fit`; what is already in the output folder is not run again:
 
     python benchmarks/folds.py --out runs/emodb -- --data EmoDB --data.root emodb --model.encoder whisper-base
+
+With `--command "diarize fit"` it goes there, and all folds are judged together by `sercl diarize evaluate`:
+
+    python benchmarks/folds.py --command "diarize fit" --out runs/diarizer -- --data EmoDB --data.root emodb
+    sercl diarize evaluate runs/diarizer/fold*/best.ckpt --tune --baseline runs/emodb/fold*/best.ckpt
 """
 
 import argparse
@@ -30,11 +35,13 @@ def main() -> None:
     parser.add_argument(
         "--key", default="--data.folds.index", help="option that picks the fold; more joined by ,"
     )
-    parser.add_argument("fit", nargs="*", help="options of sercl fit, behind --")
+    parser.add_argument("--command", choices=list(COMMANDS), default="fit", help="what trains (fit)")
+    parser.add_argument("fit", nargs="*", help="options of the command, behind --")
     options = parser.parse_args()
     begin = time.perf_counter()
     runs = [run_fold(options, index) for index in range(options.folds)]
-    show(runs, options.out, time.perf_counter() - begin)
+    COMMANDS[options.command](runs, options.out)
+    Console(width=110).print(f"{time.perf_counter() - begin:.0f} s in this call")
 
 
 def run_fold(options: argparse.Namespace, index: int) -> dict:
@@ -45,7 +52,7 @@ def run_fold(options: argparse.Namespace, index: int) -> dict:
             sys.executable,
             "-m",
             "sercl",
-            "fit",
+            *options.command.split(),
             *options.fit,
             *keys,
             "--out",
@@ -56,7 +63,7 @@ def run_fold(options: argparse.Namespace, index: int) -> dict:
     return json.loads((folder / "results.json").read_text())
 
 
-def show(runs: list[dict], out: Path, seconds: float) -> None:
+def show_scores(runs: list[dict], out: Path) -> None:
     console = Console(width=110)
     columns = ("Fold", "UAR %", "WA %", "Hidden state", "Epochs", "Seconds")
     grid = table(*columns, numbers=columns)
@@ -79,8 +86,24 @@ def show(runs: list[dict], out: Path, seconds: float) -> None:
     console.print(f"Mean UAR of the folds: {100 * mean:.1f} %")
     console.print(results_table(result, "All folds together", runs[0]["notes"]))
     console.print(confusion_text(result.confusion, classes))
-    console.print(f"{seconds:.0f} s in this call")
     (out / "summary.json").write_text(json.dumps({"mean_uar": mean, **result.to_dict()}, indent=2))
+
+
+def show_diarizers(runs: list[dict], out: Path) -> None:
+    console = Console(width=110)
+    columns = ("Fold", "EDER %", "Validation EDER %", "Best epoch", "Epochs", "Seconds")
+    grid = table(*columns, numbers=columns)
+    for index, run in enumerate(runs):
+        stage, scores = run["stages"][-1], run["systems"][0]["scores"]
+        errors = [f"{100 * value:.1f}" for value in (scores["eder"]["value"], stage["score"])]
+        epochs = str(stage["epoch"] + 1), str(stage["epochs"])
+        grid.add_row(str(index), *errors, *epochs, f"{run['seconds']:.0f}")
+    console.print(grid)
+    console.print(f"All folds together: sercl diarize evaluate {out}/fold*/best.ckpt", soft_wrap=True)
+
+
+COMMANDS = {"fit": show_scores, "diarize fit": show_diarizers}
+"""What trains -> what shows its folds."""
 
 
 def read(path: Path) -> list[dict[str, str]]:

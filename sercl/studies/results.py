@@ -117,14 +117,16 @@ def heard_before(task: EncoderTask, data: EmotionDataModule, part: str) -> list[
     Raises:
         SpeakerOverlapError: If there are any and the data do not allow it.
     """
-    return known_voices(task, data.speakers_in(part), part, data.allows_speaker_overlap)
+    return known_voices(task.heard, data.speakers_in(part), part, data.allows_speaker_overlap)
 
 
-def known_voices(task: EncoderTask, tested: Sequence[str], part: str, allowed: bool) -> list[str]:
-    """Return a note on speakers that the model was trained or selected on, or nothing.
+def known_voices(
+    heard: Mapping[str, Sequence[str]], tested: Sequence[str], part: str, allowed: bool
+) -> list[str]:
+    """Return a note on speakers that a model was trained or selected on, or nothing.
 
     Args:
-        task: The model.
+        heard: "train" and "validation" -> "corpus speaker" of everyone whom the model knows from there.
         tested: "corpus speaker" of everyone who is judged.
         part: "validation", or anything else for a test.
         allowed: Whether there may be any.
@@ -134,7 +136,7 @@ def known_voices(task: EncoderTask, tested: Sequence[str], part: str, allowed: b
     """
     # The validation part is there to select on; of the test part nobody may have had a say.
     parts = ("train",) if part == "validation" else ("train", "validation")
-    known = sorted({name for own in parts for name in task.heard[own]} & set(tested))
+    known = sorted({name for own in parts for name in heard[own]} & set(tested))
     if not known:
         return []
     what = f"{len(known)} of {len(tested)} speakers in {part} were heard in training ({', '.join(known[:5])})"

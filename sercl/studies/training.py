@@ -21,6 +21,7 @@ from sercl.files import write_text
 from sercl.tasks import checkpoint as checkpoints
 from sercl.tasks.base import EncoderTask
 from sercl.tasks.classification import EmotionClassifier, Scored
+from sercl.tasks.quick_encoder import quick_encoder
 
 HEAD = "head"
 """Name of the stage that trains a head alone before the adapters."""
@@ -195,9 +196,9 @@ def _run_stage(
     trainer = trainer_for(stage, place)
     last = place / "last.ckpt"
     begin = time.perf_counter()
-    trainer.fit(
-        task, datamodule=data, ckpt_path=last if resume and last.is_file() else None, weights_only=True
-    )
+    begun = last if resume and last.is_file() else None
+    with quick_encoder(task, trainer, on_audio=not data.serves_features):
+        trainer.fit(task, datamodule=data, ckpt_path=begun, weights_only=True)
     return _summary(trainer, stage, time.perf_counter() - begin)
 
 

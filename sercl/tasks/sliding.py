@@ -1,6 +1,7 @@
 """A classifier of whole utterances slid over a recording: what a diarizer has to beat."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from sercl.audio.resample import SAMPLE_RATE, load, to_rate
 from sercl.batch import AudioBatch
 from sercl.errors import AudioError, UsageError
+from sercl.models.encoders import inference
 from sercl.tasks.classification import EmotionClassifier
 from sercl.tasks.diarizer import FrameScores
 from sercl.tasks.predictor import Source, as_mono
@@ -38,6 +40,8 @@ class SlidingClassifier:
                 f"windows of {window:g} s every {hop:g} s: the hop must be above 0, at most that."
             )
         self._task, self._device = task.to(device).eval(), device
+        self._quick = ExitStack()
+        self._quick.enter_context(inference(task.encoder))
         self.classes = tuple(task.classes)
         self._hop = round(hop * SAMPLE_RATE)
         self._hops = max(1, round(window / hop))

@@ -10,6 +10,7 @@ from sercl.batch import AudioBatch, FeatureBatch
 from sercl.data.datamodules import LanguagePair, Manifest
 from sercl.errors import CheckpointError, OutputError, UsageError
 from sercl.features.config import FeatureConfig
+from sercl.models.encoders.fast.packed import supported
 from sercl.studies.training import extract_features, load_weights, score, stage_folder, train
 from sercl.tasks.callbacks import LastEpoch
 from sercl.tasks.classification import EmotionClassifier
@@ -264,3 +265,22 @@ def test_audio_stays_where_the_encoder_or_the_clips_change(encoder, tables, tmp_
         data.setup()
         assert not extract(task, data, tmp_path, pytest.fail)
         assert isinstance(first_batch(data), AudioBatch)
+
+
+@pytest.mark.skipif(not supported(torch.float32), reason="needs oneDNN on x86-64")
+@pytest.mark.parametrize("on_audio", [True, False])
+def test_a_frozen_encoder_is_prepared_only_where_it_hears_audio(task, data, tmp_path, monkeypatch, on_audio):
+    prepared = []
+    step = EmotionClassifier.training_step
+
+    def noted(self, batch, index):
+        prepared.append(self.encoder._inference is not None)
+        return step(self, batch, index)
+
+    monkeypatch.setattr(EmotionClassifier, "training_step", noted)
+    data.setup()
+    if not on_audio:
+        extract(task, data, tmp_path / "store")
+    train(task, data, trainers(epochs=1), tmp_path / "run", resume=False, pool=no_pool)
+    assert set(prepared) == {on_audio}
+    assert task.encoder._inference is None

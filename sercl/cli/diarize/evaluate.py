@@ -7,18 +7,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sercl.cli.console import progress, stderr, stdout
+from sercl.cli.console import stdout
 from sercl.cli.diarize.words import with_clips
 
 if TYPE_CHECKING:
     from jsonargparse import Namespace
 
     from sercl.cli.parser import SerclParser
-    from sercl.studies.diarization.judged import Judged, System
-    from sercl.studies.diarization.recordings import Judging
+    from sercl.studies.diarization.judged import Judged, Recordings
+    from sercl.studies.diarization.pooling import RunJudged
     from sercl.studies.diarization.results import DiarizationResults
-    from sercl.studies.diarization.tuning import Tuning
-    from sercl.tasks.diarization import EmotionDiarizer
 
 OTHERS = ("seed_everything", "model", "trainer", "early_stopping", "checkpoint", "features")
 """What a run's config.yaml holds beside its data; not used here."""
@@ -32,23 +30,28 @@ def main() -> int:
 
 
 def parse(words: Sequence[str]) -> "Namespace":
-    """Return the parsed words; data are those of the run where none are given."""
+    """Return the parsed words; data are those of the run where none are given.
+
+    Checkpoints come first. Where they stand behind options, `--baseline` takes one word, not what follows it.
+    """
     clips = any(word.startswith("--data.clips") for word in words)
-    return build_parser().parse_args(with_clips(words) if clips else list(words))
+    parser = build_parser(baselines=1 if words and words[0].startswith("-") else "+")
+    return parser.parse_args(with_clips(words) if clips else list(words))
 
 
-def build_parser() -> "SerclParser":
-    """Return the parser of the command."""
+def build_parser(baselines: int | str = "+") -> "SerclParser":
+    """Return the parser of the command; `baselines` is how many words may follow `--baseline`."""
     from sercl.cli.parser import SerclParser, restrict_imports
     from sercl.data import datamodules  # noqa: F401 - short names resolve for imported classes alone
     from sercl.data.datamodules.base import EmotionDataModule
 
     restrict_imports()
     parser = SerclParser(prog="sercl diarize evaluate")
-    parser.add_argument("ckpt")
+    parser.add_argument("ckpt", nargs="+")
     parser.add_argument("-c", "--config", action="config")
     parser.add_subclass_arguments(EmotionDataModule, "data", required=False)
-    for name in ("baseline", "encoder", "out"):
+    parser.add_argument("--baseline", nargs=baselines, default=None)
+    for name in ("encoder", "out"):
         parser.add_argument(f"--{name}", type=str | None, default=None)
     parser.add_argument("--baseline_window", type=float, default=2.0)
     parser.add_argument("--baseline_hop", type=float, default=0.5)
@@ -62,84 +65,55 @@ def build_parser() -> "SerclParser":
 
 def run(options: "Namespace") -> "DiarizationResults":
     """Evaluate what a parsed command line asks for, and show the results."""
-    from sercl.cli.diarize.judging import Sources, load_systems
+    from sercl.cli.diarize.hearing import judge_run, prepare
+    from sercl.cli.diarize.runs import runs_of
     from sercl.cli.run_folder import make_folder
-    from sercl.studies.diarization.results import DiarizationResults, save, score_systems
-    from sercl.studies.results import describe_model, environment
+    from sercl.studies.diarization.pooling import judged_together, together
+    from sercl.studies.diarization.results import save
 
     begin = time.perf_counter()
     if options.out is not None:
         make_folder(Path(options.out))
-    task, systems, others = load_systems(options)
-    sources = Sources(options, task)
-    judging = sources.judged()
-    remarks = [note for each in (task, *others) for note in sources.heard_before(each, judging)]
-    tuning = tune(task, systems, sources.validation()) if options.tune else {}
-    judged, posts = judge(task, systems, judging, tuning)
-    results = DiarizationResults(
-        systems=score_systems(judged, posts, task.classes),
-        data=judging.to_dict(),
-        model=describe_model(task),
-        environment=environment(None),
-        seconds=time.perf_counter() - begin,
-        tuning=tuning,
-        remarks=tuple(remarks),
-    )
+    runs = runs_of(options)
+    prepared = prepare(runs, options)
+    parts = [judge_run(run, own, options) for run, own in zip(runs, prepared.each, strict=True)]
+    results = summed_up(parts, list(runs[0].diarizer.labels), prepared.remarks, begin)
     if options.out is not None:
+        judged = judged_together(parts)
         save(results, judged, Path(options.out))
-        draw(judging, judged, Path(options.out))
-    keep(options, tuning, sources.run_name if tuning else "")
+        draw(together(parts), judged, Path(options.out))
     show(results, options)
     return results
 
 
-def tune(
-    task: "EmotionDiarizer", systems: "Mapping[str, System]", validation: "Judging"
-) -> "dict[str, Tuning]":
-    """Choose the post-processing of every system on validation recordings."""
-    from sercl.studies.diarization.judged import hear
-    from sercl.studies.diarization.tuning import candidates, tune
+def summed_up(
+    parts: "Sequence[RunJudged]", classes: Sequence[str], remarks: Sequence[str], begin: float
+) -> "DiarizationResults":
+    """Score what all runs have found, and each of several by itself."""
+    from sercl.studies.diarization import pooling
+    from sercl.studies.diarization.results import DiarizationResults, score_systems
+    from sercl.studies.results import environment
 
-    with progress("validation clips", len(validation)) as advance:
-        heard = hear(validation, systems, advance)
-    with progress("post-processing", len(systems) * sum(1 for _ in candidates())) as advance:
-        return {name: tune(heard, name, task.classes, task.post, advance) for name in systems}
-
-
-def judge(
-    task: "EmotionDiarizer",
-    systems: "Mapping[str, System]",
-    judging: "Judging",
-    tuning: "Mapping[str, Tuning]",
-) -> "tuple[dict[str, list[Judged]], dict[str, Any]]":
-    """Return what each system finds, and how its frames became segments."""
-    from sercl.studies.diarization.judged import found, hear, nothing_found
-    from sercl.studies.diarization.results import ALL_NEUTRAL
-
-    posts = {name: tuning[name].post if name in tuning else task.post for name in systems}
-    with progress("recordings", len(judging)) as advance:
-        heard = hear(judging, systems, advance)
-    judged = {name: found(heard, name, task.classes, post) for name, post in posts.items()}
-    judged[ALL_NEUTRAL] = nothing_found(heard)
-    return judged, posts
+    first, several = parts[0], len(parts) > 1
+    judging = pooling.together(parts) if several else first.judging
+    return DiarizationResults(
+        systems=score_systems(pooling.judged_together(parts), pooling.common_posts(parts), classes),
+        data=judging.to_dict(),
+        model=first.model,
+        environment=environment(None),
+        seconds=time.perf_counter() - begin,
+        tuning={} if several else first.tuning,
+        remarks=(*remarks, *pooling.differences(parts)),
+        runs=tuple(part.scores(classes) for part in parts) if several else (),
+    )
 
 
-def draw(judging: "Judging", judged: "Mapping[str, Sequence[Judged]]", folder: Path) -> None:
+def draw(judging: "Recordings", judged: "Mapping[str, Sequence[Judged]]", folder: Path) -> None:
     """Draw the timelines of three recordings: one that went well, one in the middle, one that went badly."""
     from sercl.reports.diarization.figure import timeline_figure
     from sercl.reports.diarization.pictures import pictures
 
     timeline_figure(pictures(judging, judged), folder / "timelines.png")
-
-
-def keep(options: "Namespace", tuning: "Mapping[str, Tuning]", data: str) -> None:
-    """Write the chosen post-processing of the diarizer into its checkpoint."""
-    from sercl.studies.diarization.keeping import keep_tuning
-    from sercl.studies.diarization.results import DIARIZER
-
-    if DIARIZER in tuning:
-        keep_tuning(Path(options.ckpt), tuning[DIARIZER], data)
-        stderr.print(f"The post-processing is kept in {options.ckpt}", soft_wrap=True, markup=False)
 
 
 def show(results: "DiarizationResults", options: "Namespace") -> None:
@@ -150,7 +124,7 @@ def show(results: "DiarizationResults", options: "Namespace") -> None:
         print(json.dumps(results.to_dict(), ensure_ascii=False))
         return
     stdout.print(diarization_table(results))
-    for line in tuning_lines(results.tuning or {}):
+    for line in tuning_lines(results):
         stdout.print(line, markup=False)
     if options.out is not None:
         stdout.print(f"\nResults, segments and timelines.png are in {options.out}", soft_wrap=True)

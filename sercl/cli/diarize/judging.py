@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 from sercl.cli.console import stderr
 from sercl.cli.data_progress import stage_progress
+from sercl.cli.diarize.runs import Run, Trained
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.data.datamodules.corpus import CorpusDataModule
 from sercl.data.datamodules.diarization import Diarization
-from sercl.errors import UsageError
+from sercl.errors import SpeakerOverlapError, UsageError
 from sercl.studies.diarization.judged import System
 from sercl.studies.diarization.recordings import Judging, clips_of, is_judged_whole, recordings_of
 from sercl.studies.diarization.results import DIARIZER, SLIDING
 from sercl.studies.results import known_voices
-from sercl.tasks.base import EncoderTask
 from sercl.tasks.classification import EmotionClassifier
 from sercl.tasks.devices import find_device
 from sercl.tasks.diarization import EmotionDiarizer
@@ -24,26 +24,23 @@ if TYPE_CHECKING:
     from jsonargparse import Namespace
 
 
-def load_systems(options: "Namespace") -> tuple[EmotionDiarizer, dict[str, System], list[EncoderTask]]:
-    """Return the diarizer, all systems that hear recordings, and the other trained models among them.
+def load_systems(run: Run, options: "Namespace") -> tuple[EmotionDiarizer, dict[str, System]]:
+    """Return the diarizer of a run, and all its systems that hear recordings.
 
     Raises:
-        CheckpointError: For a checkpoint of another task, or none at all.
-        UsageError: For a baseline of other classes.
+        CheckpointError: For a checkpoint whose encoder has changed.
+        EncoderError: Where an encoder cannot be loaded.
+        UsageError: For a device that is not there, or windows that cannot be.
     """
     device = find_device(options.device)
     with stderr.status("loading the checkpoint"):
-        task = EmotionDiarizer.restore(options.ckpt, options.encoder)
+        task = EmotionDiarizer.restore(run.diarizer.path, options.encoder)
         systems: dict[str, System] = {DIARIZER: Diarizer(task, device)}
-        if options.baseline is None:
-            return task, systems, []
-        other = EmotionClassifier.restore(options.baseline)
-    if other.classes != task.classes:
-        raise UsageError(
-            f"--baseline {options.baseline}: its classes are {other.classes}, the diarizer's {task.classes}."
-        )
-    systems[SLIDING] = SlidingClassifier(other, device, options.baseline_window, options.baseline_hop)
-    return task, systems, [other]
+        if run.baseline is not None:
+            other = EmotionClassifier.restore(run.baseline.path)
+            bounds = options.baseline_window, options.baseline_hop
+            systems[SLIDING] = SlidingClassifier(other, device, *bounds)
+    return task, systems
 
 
 class Sources:
@@ -51,19 +48,23 @@ class Sources:
 
     Args:
         options: The command line.
-        task: The diarizer.
+        run: The run.
     """
 
-    def __init__(self, options: "Namespace", task: EmotionDiarizer) -> None:
-        self._options, self._task = options, task
-        self._checkpoint = Path(options.ckpt)
-        self._run: Diarization | None = None
+    def __init__(self, options: "Namespace", run: Run) -> None:
+        self._options, self._run = options, run
+        self._data: Diarization | None = None
         self._allows_overlap = False
 
     @property
     def run_name(self) -> str:
         """Name of the run's data."""
         return self._own().report.name
+
+    @property
+    def tested(self) -> list[str]:
+        """Ids of the utterances that the run's own test clips are built of."""
+        return [f"{item.corpus} {item.id}" for item in self._own().splits["test"].utterances]
 
     def judged(self) -> Judging:
         """Return what is judged: a corpus with segments whole, else clips of the test part.
@@ -92,14 +93,22 @@ class Sources:
         """
         return clips_of(self._own(), "validation")
 
-    def heard_before(self, task: EncoderTask, judging: Judging) -> list[str]:
+    def heard_before(self, judging: Judging) -> list[str]:
         """Return a note on speakers that a model was trained or selected on, or nothing.
 
         Raises:
             SpeakerOverlapError: If there are any and the data do not allow it.
         """
-        notes = known_voices(task, judging.speakers, "test", self._allows_overlap)
-        return notes if task is self._task else [f"the baseline is {note}" for note in notes]
+        run = self._run
+        notes = self._known(run.diarizer, judging)
+        others = [] if run.baseline is None else self._known(run.baseline, judging)
+        return [*notes, *(f"the baseline is {note}" for note in others)]
+
+    def _known(self, model: Trained, judging: Judging) -> list[str]:
+        try:
+            return known_voices(model.heard, judging.speakers, "test", self._allows_overlap)
+        except SpeakerOverlapError as error:
+            raise SpeakerOverlapError(f"{model.path}: {error}") from error
 
     def _given(self) -> EmotionDataModule | None:
         if self._options.data is None:
@@ -108,15 +117,15 @@ class Sources:
         return module
 
     def _own(self) -> Diarization:
-        if self._run is None:
-            self._run = _ready(_run_data(self._checkpoint))
-            self._check_classes(self._run)
-        return self._run
+        if self._data is None:
+            self._data = _ready(_run_data(self._run.diarizer.path))
+            self._check_classes(self._data)
+        return self._data
 
     def _check_classes(self, data: EmotionDataModule) -> None:
-        if list(data.label_map.items()) != list(self._task.labels.items()):
+        if list(data.label_map.items()) != list(self._run.diarizer.labels.items()):
             raise UsageError(
-                f"the checkpoint's classes are {self._task.labels}, the data's {data.label_map}: set "
+                f"the checkpoint's classes are {self._run.diarizer.labels}, the data's {data.label_map}: set "
                 "--data.labels."
             )
 

@@ -68,20 +68,24 @@ FIT_PAGE = ShortPage(
 )
 
 EVALUATE_PAGE = ShortPage(
-    usage="sercl diarize evaluate CHECKPOINT [--data CORPUS --data.root DIR] [OPTIONS]",
+    usage="sercl diarize evaluate CHECKPOINT... [--data CORPUS --data.root DIR] [OPTIONS]",
     summary=(
         "Score a diarizer: EDER with its parts and intervals over speakers, beside a system that finds "
         "nothing. A corpus with segments (ZED, or a manifest with the column `segments`) is taken whole; of "
         "another, clips of its test part are built. Without --data, those of the run that wrote the "
-        "checkpoint."
+        "checkpoint. Several checkpoints (the folds of one setting) are each judged on their own test clips, "
+        "and all their recordings together give one table."
     ),
-    arguments=(("CHECKPOINT", "A file that `sercl diarize fit` wrote"),),
+    arguments=(("CHECKPOINT", "Files that `sercl diarize fit` wrote"),),
     options=(
         ("--data NAME", "Corpus or Manifest"),
         ("--data.root DIR", "Where it lies"),
         ("-c, --config FILE", "YAML with data, such as a run's config.yaml"),
         ("--tune", "First choose the post-processing on the run's validation clips; the checkpoint keeps it"),
-        ("--baseline FILE", "Checkpoint of `sercl fit`, slid over every recording for comparison"),
+        (
+            "--baseline FILE...",
+            "Checkpoint of `sercl fit`, slid over the recordings; one, or one per CHECKPOINT",
+        ),
         ("--baseline_window S", "Length of its windows, in s (2)"),
         ("--baseline_hop S", "Seconds from one of its windows to the next (0.5)"),
         ("--device NAME", "auto (a GPU where there is one), cpu, cuda, cuda:1, mps"),
@@ -96,6 +100,10 @@ EVALUATE_PAGE = ShortPage(
         (
             "Tuned on validation, beside a classifier",
             "sercl diarize evaluate checkpoints/RUN/best.ckpt --tune --baseline checkpoints/OTHER/best.ckpt",
+        ),
+        (
+            "All folds of one setting",
+            "sercl diarize evaluate runs/fold*/best.ckpt --tune --baseline classifier/fold*/best.ckpt",
         ),
     ),
 )

@@ -194,6 +194,11 @@ class EmotionDataModule(LightningDataModule, ABC):
             raise UsageError("augmentation changes audio, so it cannot be used with pooled hidden states.")
         self._features = features
 
+    @property
+    def serves_features(self) -> bool:
+        """Whether batches hold pooled hidden states, so that no encoder runs."""
+        return self._features is not None
+
     @abstractmethod
     def split_of(self, ids: Sequence[str]) -> Split:
         """Return `checked` utterances as a split of their own."""
@@ -241,8 +246,4 @@ class EmotionDataModule(LightningDataModule, ABC):
         return split.feature_loader(self._features, training)
 
     def _places(self) -> dict[str, tuple[Split, int]]:
-        return {
-            utterance.id: (split, index)
-            for split in self.all_splits
-            for index, utterance in enumerate(split.utterances)
-        }
+        return {u.id: (split, index) for split in self.all_splits for index, u in enumerate(split.utterances)}

@@ -1,7 +1,7 @@
 """Tables of diarization results for the terminal."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -10,8 +10,7 @@ from sercl.diarization.postprocess import PostConfig
 from sercl.reports.results import percent
 from sercl.reports.style import table
 from sercl.studies.diarization.evaluation import DiarizationScores
-from sercl.studies.diarization.results import DiarizationResults, SystemScores
-from sercl.studies.diarization.tuning import Tuning
+from sercl.studies.diarization.results import DiarizationResults, RunScores, SystemScores
 from sercl.studies.evaluation import Score
 
 
@@ -21,8 +20,10 @@ def diarization_table(results: DiarizationResults) -> RenderableType:
     title = f"Results: {results.data['name']}"
     parts: list[RenderableType] = [Text(title, style="bold"), systems_table(results.systems)]
     parts += [averages_table(first.scores), emotions_table(first.scores)]
+    if results.runs:
+        parts.append(runs_table(results.runs))
     if first.post is not None:
-        tuned = ", chosen on validation" if results.tuning else ""
+        tuned = ", chosen on validation" if tuning_lines(results) else ""
         parts.append(Text(f"Post-processing: {post_text(first.post)}{tuned}", style="dim"))
     notes = (*score_notes(first.scores), *results.notes)
     return Group(*parts, *(Text(f"Note: {note}", style="yellow") for note in notes))
@@ -44,6 +45,17 @@ def systems_table(systems: Sequence[SystemScores]) -> RenderableType:
     return grid
 
 
+def runs_table(runs: Sequence[RunScores]) -> RenderableType:
+    """Return a row per run: whom it was judged on, and the EDER of every system in %."""
+    systems = [f"{system.name}, EDER %" for system in runs[0].systems]
+    grid = table("Run", "Test speakers", "Recordings", *systems, numbers=("Recordings", *systems))
+    for run in runs:
+        errors = [percent(system.scores.eder.value) for system in run.systems]
+        speakers = ", ".join(run.data["speakers"])
+        grid.add_row(run.name, speakers, str(run.data["recordings"]), *errors)
+    return grid
+
+
 def parts_table(scores: DiarizationScores) -> RenderableType:
     """Return the EDER of one system and its parts."""
     numbers = ("EDER %", "95 % interval", "Missed", "False alarm", "Confusion", "Time-weighted")
@@ -52,12 +64,15 @@ def parts_table(scores: DiarizationScores) -> RenderableType:
     return grid
 
 
-def tuning_lines(tuning: Mapping[str, Tuning]) -> list[str]:
-    """Return a line per system on what was chosen on validation data, and what it changed there."""
+def tuning_lines(results: DiarizationResults) -> list[str]:
+    """Return a line per system, of each run, on what was chosen on validation data and what it changed."""
+    chosen = dict(results.tuning or {})
+    for run in results.runs:
+        chosen |= {f"{name} of {run.name}": own for name, own in run.tuning.items()}
     return [
         f"Chosen for {name} on {own.recordings} validation clips, of {own.tried} settings: "
         f"{post_text(own.post)} (EDER {percent(own.before)} to {percent(own.eder)} % there)"
-        for name, own in tuning.items()
+        for name, own in chosen.items()
     ]
 
 

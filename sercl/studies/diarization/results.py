@@ -47,6 +47,41 @@ class SystemScores:
 
 
 @dataclass(frozen=True)
+class RunScores:
+    """Scores of one of several runs that are judged together.
+
+    Attributes:
+        name: Unique among the runs.
+        checkpoint: The diarizer's.
+        baseline: The classifier's, None for none.
+        systems: The diarizer first, then the baselines.
+        data: What it was judged on.
+        tuning: System -> how its post-processing was chosen; empty where it was not.
+        model: What the diarizer is.
+    """
+
+    name: str
+    checkpoint: str
+    baseline: str | None
+    systems: tuple[SystemScores, ...]
+    data: Mapping[str, Any]
+    tuning: Mapping[str, Tuning]
+    model: Mapping[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return {
+            "name": self.name,
+            "checkpoint": self.checkpoint,
+            "baseline": self.baseline,
+            "systems": [system.to_dict() for system in self.systems],
+            "data": dict(self.data),
+            "tuning": _plain(self.tuning),
+            "model": dict(self.model),
+        }
+
+
+@dataclass(frozen=True)
 class DiarizationResults:
     """Everything said about one evaluation of a diarizer; plain data, saved as `results.json`.
 
@@ -59,6 +94,7 @@ class DiarizationResults:
         environment: Versions, command line, seed.
         seconds: Wall-clock time.
         remarks: Further notes that belong beside the scores.
+        runs: Each run by itself, where several are judged together; model and tuning are then theirs.
     """
 
     systems: tuple[SystemScores, ...]
@@ -69,6 +105,7 @@ class DiarizationResults:
     stages: tuple[StageResult, ...] = ()
     tuning: Mapping[str, Tuning] | None = None
     remarks: tuple[str, ...] = ()
+    runs: tuple[RunScores, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -84,10 +121,15 @@ class DiarizationResults:
             "data": dict(self.data),
             "model": dict(self.model),
             "stages": [asdict(stage) for stage in self.stages],
-            "tuning": {name: asdict(tuning) for name, tuning in (self.tuning or {}).items()},
+            "tuning": _plain(self.tuning or {}),
+            "runs": [run.to_dict() for run in self.runs],
             "environment": dict(self.environment),
             "seconds": round(self.seconds, 2),
         }
+
+
+def _plain(tuning: Mapping[str, Tuning]) -> dict[str, Any]:
+    return {name: asdict(own) for name, own in tuning.items()}
 
 
 def score_systems(

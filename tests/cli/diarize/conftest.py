@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,21 @@ def classifier(fit_words, tmp_path_factory):
     folder = tmp_path_factory.mktemp("classifier") / "run"
     assert main([*fit_words, "--trainer.max_epochs", "1", "--out", str(folder)]) == 0
     return folder
+
+
+@pytest.fixture(scope="session")
+def folds(diarizer, classifier, diarize_words, fit_words, tmp_path_factory):
+    """Folders `diarizer` and `classifier` with `fold0` to `fold2`; tests that change them must copy them."""
+    root = tmp_path_factory.mktemp("folds")
+    for name, first, words in (
+        ("diarizer", diarizer, diarize_words),
+        ("classifier", classifier, fit_words),
+    ):
+        shutil.copytree(first, root / name / "fold0")
+        for index in (1, 2):
+            more = ["--data.folds.index", str(index), "--trainer.max_epochs", "1"]
+            assert main([*words, *more, "--out", str(root / name / f"fold{index}")]) == 0
+    return root
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,79 @@
+from dataclasses import replace
+
+import pytest
+
+from sercl.corpora.base import Segment
+from sercl.diarization.postprocess import PostConfig
+from sercl.errors import UsageError
+from sercl.studies.diarization.judged import Judged, Recording
+from sercl.studies.diarization.pooling import (
+    RunJudged,
+    check_apart,
+    common_posts,
+    differences,
+    judged_together,
+    named,
+    together,
+)
+from sercl.studies.diarization.recordings import Judging
+
+SEGMENTS = (Segment(0.0, 1.0, "sad"),)
+
+
+def judging(speaker, count=2, **more):
+    """Recordings `test-0`, `test-1` and so on of one speaker, a second each."""
+
+    def make():
+        for index in range(count):
+            yield Recording(f"test-{index}", speaker, SEGMENTS, 1.0, "none.wav")
+
+    return Judging("Corpus, test clips", (speaker,), float(count), make, count, **more)
+
+
+def judged_run(name, post=PostConfig(), **hyper_parameters):
+    found = [Judged(f"{name}-0", name, SEGMENTS, SEGMENTS, 1.0)]
+    model = {"fingerprint": "f", "hyper_parameters": {"lr": 1, "post": name, **hyper_parameters}}
+    systems = {"diarizer": found, "all neutral": [replace(found[0], hypothesis=())]}
+    return RunJudged(name, f"{name}/best.ckpt", None, judging(name), systems, {"diarizer": post}, {}, model)
+
+
+def test_recordings_of_several_runs_are_one_list_that_can_be_made_again():
+    first = judging("a", 2, notes=("few",), problems={"label": 1})
+    second = judging("b", 3, notes=("few", "short"), problems={"label": 2, "silent": 1})
+    runs = [
+        replace(judged_run(name), judging=named(own, name))
+        for name, own in (("fold0", first), ("fold1", second))
+    ]
+    pooled = together(runs)
+    ids = ["fold0-test-0", "fold0-test-1", "fold1-test-0", "fold1-test-1", "fold1-test-2"]
+    assert [item.id for item in pooled] == [item.id for item in pooled] == ids
+    assert (len(pooled), pooled.seconds, pooled.speakers) == (5, 5.0, ("a", "b"))
+    assert pooled.notes == ("few", "fold1: short")
+    assert pooled.problems == {"label": 3, "silent": 1}
+    assert pooled.name == "Corpus, test clips, of 2 runs"
+
+
+def test_systems_keep_the_order_of_the_runs():
+    pooled = judged_together([judged_run("a"), judged_run("b")])
+    assert {name: [item.id for item in own] for name, own in pooled.items()} == {
+        "diarizer": ["a-0", "b-0"],
+        "all neutral": ["a-0", "b-0"],
+    }
+
+
+def test_only_what_all_runs_share_is_their_post_processing():
+    other = PostConfig(min_seconds=0.4)
+    assert common_posts([judged_run("a"), judged_run("b")]) == {"diarizer": PostConfig()}
+    assert common_posts([judged_run("a"), judged_run("b", other)]) == {}
+
+
+def test_a_shared_test_utterance_is_refused_with_both_runs():
+    check_apart({"fold0": ["a", "b"], "fold1": ["c"]})
+    with pytest.raises(UsageError, match=r"1 test utterances of fold2 are those of fold1, too.*'c'"):
+        check_apart({"fold0": ["a", "b"], "fold1": ["c"], "fold2": ["d", "c"]})
+
+
+def test_options_that_differ_are_named_and_post_processing_may():
+    assert differences([judged_run("a"), judged_run("b")]) == []
+    (note,) = differences([judged_run("a"), judged_run("b", lr=2, context="gru"), judged_run("c", lr=3)])
+    assert note.endswith("they differ in context, lr")
