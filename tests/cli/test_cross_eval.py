@@ -340,7 +340,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(study_file, tmp_path, 
         ({"folds": [7]}, "7"),
         ({"folds": "some"}, "all"),
         ({"draws": 0}, "study.draws of 'none' is 0"),
-        ({"draws": {"lora": 1}}, "Did you mean"),
+        ({"draws": {"lora": 1}}, "adapter in study.draws"),
         (
             {"draws": {"lora": 1}, "adapters": ["none", "lora"]},
             "study.draws has nothing for the adapter 'none'",
