@@ -27,6 +27,19 @@ def ravdess(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def crossed(encoder, emodb, ravdess):
+    """What a small study crosses: one encoder, two corpora, two settings."""
+    return {
+        "encoders": {"tiny": {"encoder": encoder, "whisper_form": "short"}},
+        "corpora": {
+            "EmoDB": {"class_path": "EmoDB", "init_args": {"root": emodb}},
+            "RAVDESS": {"class_path": "RAVDESS", "init_args": {"root": ravdess}},
+        },
+        "settings": ["monolingual", "zero-shot"],
+    }
+
+
+@pytest.fixture(scope="session")
 def fit_words(encoder, emodb):
     """The command line of a small fit, without `--out`."""
     return [

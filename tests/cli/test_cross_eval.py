@@ -17,16 +17,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def content(encoder, emodb, ravdess, tmp_path_factory):
+def content(crossed, tmp_path_factory):
     """A small study of a frozen encoder; its store is shared by the tests of this file."""
     return {
         "study": {
-            "encoders": {"tiny": {"encoder": encoder, "whisper_form": "short"}},
-            "corpora": {
-                "EmoDB": {"class_path": "EmoDB", "init_args": {"root": emodb}},
-                "RAVDESS": {"class_path": "RAVDESS", "init_args": {"root": ravdess}},
-            },
-            "settings": ["monolingual", "zero-shot"],
+            **crossed,
             "seeds": [1, 2],
             "folds": [0, 1],
         },

@@ -13,17 +13,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def study(encoder, emodb, ravdess, tmp_path_factory):
+def study(crossed, tmp_path_factory):
     """The file of a study of a frozen encoder and of an adapter: three pieces of work."""
     folder = tmp_path_factory.mktemp("study")
     content = {
         "study": {
-            "encoders": {"tiny": {"encoder": encoder, "whisper_form": "short"}},
-            "corpora": {
-                "EmoDB": {"class_path": "EmoDB", "init_args": {"root": emodb}},
-                "RAVDESS": {"class_path": "RAVDESS", "init_args": {"root": ravdess}},
-            },
-            "settings": ["monolingual", "zero-shot"],
+            **crossed,
             "adapters": ["none", "lora"],
             "seeds": {"none": [1, 2], "*": [5]},
             "folds": [0],
