@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from sercl.reports.style import table
-from sercl.studies.training import StageResult
+from sercl.studies.stages import StageResult
 
 
 def model_lines(model: Mapping[str, Any]) -> RenderableType:

@@ -16,7 +16,7 @@ from sercl.data.datamodules.base import EmotionDataModule
 from sercl.errors import SpeakerOverlapError
 from sercl.files import open_text, write_text
 from sercl.studies.evaluation import Evaluation, evaluate
-from sercl.studies.training import StageResult
+from sercl.studies.stages import StageResult
 from sercl.tasks.base import EncoderTask
 from sercl.tasks.classification import EmotionClassifier, Scored
 

@@ -1,68 +1,31 @@
 """Train a task stage by stage, then judge it on the test part; returns data and prints nothing."""
 
-import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import lightning.pytorch as L
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
-from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 from sercl.data.datamodules.base import EmotionDataModule
-from sercl.errors import CheckpointError, OutputError
+from sercl.errors import OutputError
 from sercl.features.compute import features_of
 from sercl.features.config import FeatureConfig
 from sercl.features.extraction import Progress
-from sercl.files import write_text
+from sercl.studies.stages import HEAD, StageResult, finished, keep, stage_folder
 from sercl.tasks import checkpoint as checkpoints
 from sercl.tasks.base import EncoderTask
 from sercl.tasks.classification import EmotionClassifier, Scored
 from sercl.tasks.quick_encoder import quick_encoder
-
-HEAD = "head"
-"""Name of the stage that trains a head alone before the adapters."""
 
 Pool = Callable[[EmotionClassifier], object]
 """Lets the data serve hidden states of a frozen model in place of audio, where that is possible."""
 
 TrainerFactory = Callable[[str, Path], L.Trainer]
 """Builds a trainer for a stage; its checkpoints go to the folder."""
-
-
-@dataclass(frozen=True)
-class StageResult:
-    """How one stage of training went.
-
-    Attributes:
-        stage: "train", or "source" and "target" in two-stage training; "head" before them.
-        checkpoint: The best checkpoint by the monitored value.
-        monitor: Name of the monitored value.
-        score: Its best value; None where nothing is monitored, or the value was never a finite number.
-        epoch: Epoch (0-based) of the best checkpoint.
-        epochs: Epochs run.
-        stopped_early: False where the epoch limit ended the stage, so that more epochs might have helped.
-        chosen_state: Hidden state that is read; None for a weighted sum.
-        seconds: Wall-clock time of the stage, without feature extraction.
-    """
-
-    stage: str
-    checkpoint: str
-    monitor: str
-    score: float | None
-    epoch: int
-    epochs: int
-    stopped_early: bool
-    chosen_state: int | None
-    seconds: float
-
-
-def stage_folder(folder: Path, stage: str, stages: tuple[str, ...]) -> Path:
-    """Return where a stage puts its checkpoints: the run's folder itself if there is only one."""
-    return folder if len(stages) == 1 else folder / stage
 
 
 def extract_features(
@@ -139,7 +102,7 @@ def train(
         )
         load_weights(task, Path(result.checkpoint))
         results.append(replace(result, chosen_state=task.readout.chosen_state))
-        _keep(results[-1], place)
+        keep(results[-1], place)
     return results
 
 
@@ -180,7 +143,7 @@ def _train_head(
     load_weights(twin, Path(result.checkpoint))
     task.readout.load_state_dict(twin.readout.state_dict())
     result = replace(result, chosen_state=twin.readout.chosen_state)
-    _keep(result, place)
+    keep(result, place)
     return result
 
 
@@ -226,25 +189,3 @@ def _summary(trainer: L.Trainer, stage: str, seconds: float) -> StageResult:
 
 def _finite(value: Tensor | None) -> float | None:
     return float(value) if value is not None and value.isfinite() else None
-
-
-@rank_zero_only
-def _keep(result: StageResult, place: Path) -> None:
-    write_text(place / "stage.json", json.dumps(asdict(result), indent=2))
-
-
-def finished(place: Path) -> StageResult | None:
-    """Return the stored result of a stage that has run to its end, None where it has not.
-
-    Raises:
-        CheckpointError: Where its checkpoint is not there.
-    """
-    record = place / "stage.json"
-    if not record.is_file():
-        return None
-    result = StageResult(**json.loads(record.read_text(encoding="utf-8")))
-    if not Path(result.checkpoint).is_file():
-        raise CheckpointError(
-            f"{record}: names {result.checkpoint}, which is not there. Train again with --overwrite."
-        )
-    return result

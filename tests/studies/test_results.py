@@ -10,7 +10,7 @@ import sercl
 from sercl.data.datamodules import Manifest
 from sercl.errors import OutputError
 from sercl.studies.results import environment, save, summarise
-from sercl.studies.training import StageResult
+from sercl.studies.stages import StageResult
 from sercl.tasks.classification import EmotionClassifier, Scored
 from sercl.testing.encoders import tiny_encoder
 from tests.data.corpora import write_manifest

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sercl.cli.lightning import Cli
     from sercl.studies.diarization.judged import Judged
     from sercl.studies.diarization.results import DiarizationResults
-    from sercl.studies.training import StageResult
+    from sercl.studies.stages import StageResult
 
 
 def main() -> int:

@@ -15,7 +15,7 @@ from sercl.studies.diarization.judged import Judged
 from sercl.studies.diarization.tuning import Tuning
 from sercl.studies.evaluation import Score, without_nan
 from sercl.studies.results import stage_notes
-from sercl.studies.training import StageResult
+from sercl.studies.stages import StageResult
 
 DIARIZER, ALL_NEUTRAL, SLIDING = "diarizer", "all neutral", "classifier"
 

@@ -11,8 +11,8 @@ from sercl.studies.grid.adapted import training_folder
 from sercl.studies.grid.plan import Plan
 from sercl.studies.grid.results import CellResult, write_result
 from sercl.studies.grid.works import Pending, Task, Workshop, _batches, pending
+from sercl.studies.stages import StageResult
 from sercl.studies.trainers import TrainerOptions
-from sercl.studies.training import StageResult
 from tests.studies.grid.samples import SPACE, by_condition, cut, frozen_training, plan_of
 
 
