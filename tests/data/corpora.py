@@ -30,15 +30,17 @@ def write_emodb(root: Path, speakers: Sequence[str] = EMODB_SPEAKERS, emotions=E
     return root
 
 
-def write_manifest(root: Path, speakers: int = 5, per_emotion: int = 2, prefix: str = "") -> Path:
-    """Write a corpus of tones and its manifest; ids, speakers and files begin with `prefix`."""
+def write_manifest(
+    root: Path, speakers: int = 5, per_emotion: int = 2, prefix: str = "", lowest: float = 150.0
+) -> Path:
+    """Write tones, from `lowest` Hz on, and their manifest; ids, speakers and files begin with `prefix`."""
     root.mkdir(parents=True, exist_ok=True)
     rows = []
     for speaker in range(speakers):
         for emotion in EMOTIONS:
             for take in range(per_emotion):
                 path = root / f"{prefix}{speaker}_{emotion}_{take}.wav"
-                soundfile.write(path, tone(0.2, hz=150 + 31 * len(rows)), 16_000)
+                soundfile.write(path, tone(0.2, hz=lowest + 31 * len(rows)), 16_000)
                 rows.append((path.name, emotion, f"{prefix}{speaker}"))
     return write_rows(root / "list.csv", rows)
 
