@@ -6,6 +6,7 @@ from sercl.corpora.base import Utterance
 from sercl.errors import FoldError, SpeakerOverlapError
 
 Clip = tuple[str, float | None, float | None]
+"""Which stretch of which file."""
 
 
 def check_clips(source: Sequence[Utterance], held_out: Sequence[Utterance]) -> None:
@@ -18,9 +19,9 @@ def check_clips(source: Sequence[Utterance], held_out: Sequence[Utterance]) -> N
     Raises:
         FoldError: If they share a clip, or one id stands for two clips.
     """
-    clips = {utterance.id: _clip(utterance) for utterance in source}
+    clips = {utterance.id: clip_of(utterance) for utterance in source}
     known = set(clips.values())
-    shared = [utterance.id for utterance in held_out if _clip(utterance) in known]
+    shared = [utterance.id for utterance in held_out if clip_of(utterance) in known]
     if shared:
         raise FoldError(
             f"{len(shared)} clips of the source are held out in the target too, first {shared[0]!r}: the two "
@@ -30,8 +31,9 @@ def check_clips(source: Sequence[Utterance], held_out: Sequence[Utterance]) -> N
 
 def check_ids(source: Sequence[Utterance], target: Sequence[Utterance]) -> None:
     """Raise `FoldError` if an id stands for one clip in the source and another in the target."""
-    clips = {utterance.id: _clip(utterance) for utterance in source}
-    twice = [item.id for item in target if item.id in clips and clips[item.id] != _clip(item)]
+    named = {utterance.id: utterance for utterance in source}
+    same = ((named[item.id], item) for item in target if item.id in named)
+    twice = [item.id for other, item in same if clip_of(other) != clip_of(item)]
     if twice:
         raise FoldError(
             f"{len(twice)} ids stand for different clips in source and target, first {twice[0]!r}: their "
@@ -73,7 +75,7 @@ def check_apart(corpora: Mapping[str, Mapping[str, Sequence[Utterance]]]) -> Non
                 f"the id {utterance.id!r} stands in {owner} and in {corpus}. Give the manifests a column "
                 "'id'."
             )
-        other, elsewhere = places.setdefault(_clip(utterance), (corpus, part))
+        other, elsewhere = places.setdefault(clip_of(utterance), (corpus, part))
         if other != corpus and elsewhere != part:
             raise FoldError(
                 f"{utterance.path} is for {elsewhere} in {other} but for {part} in {corpus}: the two corpora "
@@ -89,5 +91,6 @@ def _places(
             yield from ((corpus, part, utterance) for utterance in utterances)
 
 
-def _clip(utterance: Utterance) -> Clip:
+def clip_of(utterance: Utterance) -> Clip:
+    """Return file, begin and end of an utterance, whatever it is called; symbolic links are followed."""
     return str(utterance.path.resolve()), utterance.start, utterance.end

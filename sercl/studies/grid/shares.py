@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from sercl.corpora.folds.draw import shuffled_utterances
+from sercl.data.datamodules.overlap import Clip, clip_of
 from sercl.data.split import Split, picked
-
-Clip = tuple[str, float | None, float | None]
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Share:
     @cached_property
     def clips(self) -> list[Clip]:
         """File, begin and end of each utterance, whatever it is called."""
-        return [(str(item.path.resolve()), item.start, item.end) for item in self.split.utterances]
+        return [clip_of(item) for item in self.split.utterances]
 
     @cached_property
     def speakers(self) -> set[str]:
