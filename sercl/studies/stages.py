@@ -3,17 +3,18 @@
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_only
 
 from sercl.errors import CheckpointError
 from sercl.files import write_text
+from sercl.studies.cross_eval.json_content import JsonContent
 
 HEAD = "head"
 """Name of the stage that trains a head alone before the adapters."""
 
 _RECORD = "stage.json"
+_ADVICE = "Delete it, and the stage is trained again."
 
 
 @dataclass(frozen=True)
@@ -62,34 +63,26 @@ def finished(place: Path) -> StageResult | None:
     """Return the stored result of a stage that has run to its end, None where it has not.
 
     Raises:
-        CheckpointError: Where the record is broken, or its checkpoint is not there.
+        CheckpointError: Where its checkpoint is not there.
+        ResultsError: Where the record is broken.
     """
     record = place / _RECORD
     if not record.is_file():
         return None
-    content = _read(record)
-    try:
-        result = StageResult(**content)
-        checkpoint = place / result.checkpoint
-    except TypeError as error:
-        raise CheckpointError(
-            f"{record}: not the record of a stage of training ({error}). {_ADVICE}"
-        ) from error
+    content = JsonContent.read(record, _ADVICE)
+    checkpoint = place / content.text("checkpoint")
     if not checkpoint.is_file():
         raise CheckpointError(
             f"{record}: {checkpoint} is not there. Delete {place}, and all in it is trained again."
         )
-    return replace(result, checkpoint=str(checkpoint))
-
-
-def _read(record: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(record.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CheckpointError(f"{record}: not valid JSON ({error}). {_ADVICE}") from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{record}: holds a JSON {type(content).__name__}, not an object. {_ADVICE}")
-    return content
-
-
-_ADVICE = "Delete it, and the stage is trained again."
+    return StageResult(
+        stage=content.text("stage"),
+        checkpoint=str(checkpoint),
+        monitor=content.text("monitor"),
+        score=content.optional_number("score"),
+        epoch=content.integer("epoch"),
+        epochs=content.integer("epochs"),
+        stopped_early=bool(content.optional_flag("stopped_early")),
+        chosen_state=content.optional_integer("chosen_state"),
+        seconds=content.number("seconds"),
+    )

@@ -89,7 +89,8 @@ def train(
             on audio.
 
     Raises:
-        CheckpointError: Where `resume` finds a checkpoint of something else.
+        CheckpointError: Where `resume` finds a checkpoint of something else, or misses one.
+        ResultsError: Where `resume` finds a broken record of a finished stage.
     """
     results = []
     if isinstance(task, EmotionClassifier) and task.trains_head_first:

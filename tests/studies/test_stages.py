@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from sercl.errors import CheckpointError
+from sercl.errors import CheckpointError, ResultsError
 from sercl.studies.stages import StageResult, finished, keep, stage_folder
 
 RESULT = StageResult("target", "best.ckpt", "val/loss", 0.5, 2, 3, False, 1, 1.0)
@@ -56,20 +56,25 @@ def test_a_missing_checkpoint_is_named_with_what_to_do(place: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('{"stage": "tar', "not valid JSON"),
-        ("[]", "holds a JSON list"),
-        ('{"stage": "target"}', "missing 8 required"),
-        ('{"colour": 1}', "unexpected keyword"),
+        ('{"stage": "tar', "is no complete JSON"),
+        ("[]", "not an object"),
+        ('{"stage": "target"}', "checkpoint is missing"),
+        ('{"checkpoint": "best.ckpt"}', "stage is missing"),
     ],
 )
 def test_a_broken_record_is_named_with_what_to_do(place: Path, text: str, said: str) -> None:
     (place / "stage.json").write_text(text)
-    with pytest.raises(CheckpointError, match=rf"stage\.json: .*{said}.*Delete it, and the stage is trained"):
+    with pytest.raises(ResultsError, match=rf"stage\.json: .*{said}.*Delete it, and the stage is trained"):
         finished(place)
 
 
-def test_a_record_of_wrong_types_is_not_one(place: Path) -> None:
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [('"best.ckpt"', "5"), ('"epochs": 3', '"epochs": "3"'), ('"seconds": 1.0', '"seconds": null')],
+)
+def test_a_record_of_wrong_types_is_not_one(place: Path, right: str, wrong: str) -> None:
     text = (place / "stage.json").read_text()
-    (place / "stage.json").write_text(text.replace('"best.ckpt"', "5"))
-    with pytest.raises(CheckpointError, match="not the record of a stage"):
+    assert right in text
+    (place / "stage.json").write_text(text.replace(right, wrong))
+    with pytest.raises(ResultsError, match=r"stage\.json: .*legal: a .*Delete it, and the stage is trained"):
         finished(place)

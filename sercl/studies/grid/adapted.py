@@ -64,6 +64,7 @@ def run_adapted(work: AdaptedWork) -> None:
 
     Raises:
         CheckpointError: Where a checkpoint is of something else, or missing.
+        ResultsError: Where the record of a finished training is broken.
         OutputError: Where results cannot be kept.
     """
     training, place = work.training, training_folder(work.folder, work.training)
