@@ -137,7 +137,14 @@ class EncoderTask(L.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_train_start(self) -> None:
-        """Note who is trained and selected on, so that no later test takes a known voice for a new one."""
+        """Set the training mode, and note who is trained and selected on.
+
+        Lightning takes a model in the mode that it finds it in: evaluation, after a standardiser was fitted,
+        after another model was trained first, or where a checkpoint is resumed. So the mode is set here,
+        where every training starts, and nowhere else. Speakers are noted so that no later test takes a known
+        voice for a new one.
+        """
+        self.train()
         if (data := getattr(self.trainer, "datamodule", None)) is not None:
             self.heard = {
                 part: sorted({*known, *data.speakers_in(part)}) for part, known in self.heard.items()

@@ -199,7 +199,6 @@ class EmotionClassifier(EncoderTask):
             moved = batch.to(self.device)
             standardizer.update(moved.features if isinstance(moved, FeatureBatch) else self.pool(moved))
         standardizer.finish()
-        self.train()
 
     def training_step(self, batch: AudioBatch | FeatureBatch, batch_index: int) -> Tensor:
         """Return the loss of a batch; heads of different layers share nothing, so their losses add up."""

@@ -188,7 +188,6 @@ class EmotionDiarizer(EncoderTask):
             valid = features[frame_mask(features, lengths)]
             standardizer.update(valid[::_STANDARDIZER_STRIDE])
         standardizer.finish()
-        self.train()
 
     def training_step(self, batch: FrameBatch, batch_index: int) -> Tensor:
         """Return the loss of a batch."""
