@@ -11,6 +11,9 @@ from sercl.errors import UsageError
 from sercl.metrics.functional.eder import boundaries, scores, time_confusion
 from sercl.metrics.functional.timeline import Labelled
 
+_PLACED = 4
+"""Numbers of a recording beside its time confusion, see `sercl.metrics.functional.eder.scores`."""
+
 
 class DiarizationMetrics(Metric):
     """EDER with its parts, EDER by emotion, recall over time and boundary error.
@@ -23,14 +26,13 @@ class DiarizationMetrics(Metric):
     """
 
     full_state_update = False
-    confusions: list[Tensor]
-    placed: list[Tensor]
+    rows: list[Tensor]
 
     def __init__(self, classes: Sequence[str], uncovered: str = "neutral") -> None:
         super().__init__()
         self.classes, self.uncovered = tuple(classes), uncovered
-        self.add_state("confusions", default=[], dist_reduce_fx="cat")
-        self.add_state("placed", default=[], dist_reduce_fx="cat")
+        # Flat, so that a process that has seen no recording can join: torchmetrics lets it send `[0]` values.
+        self.add_state("rows", default=[], dist_reduce_fx="cat")
 
     def update(self, reference: Iterable[Labelled], hypothesis: Iterable[Labelled], duration: float) -> None:
         """Take in one recording.
@@ -43,13 +45,17 @@ class DiarizationMetrics(Metric):
         reference, hypothesis = list(reference), list(hypothesis)
         confusion = time_confusion(reference, hypothesis, duration, self.classes, self.uncovered)
         errors, events, found = boundaries(reference, hypothesis, duration)
-        row = [sum(errors), len(errors), events, found]
+        placed = confusion.new_tensor([sum(errors), len(errors), events, found])
         # float32, since not every device has float64; it costs less than a millisecond in two hours.
-        self.confusions.append(confusion[None].float().to(self.device))
-        self.placed.append(torch.tensor([row], dtype=torch.float32, device=self.device))
+        self.rows.append(torch.cat([confusion.flatten(), placed]).float().to(self.device))
 
     def compute(self) -> dict[str, Tensor]:
-        """Return every score by name, as `functional.eder.scores` does."""
-        if not self.confusions:
+        """Return every score by name, as `functional.eder.scores` does; float32 on the CPU."""
+        if not len(self.rows):  # a list, or one tensor while the states of several processes are joined
             raise UsageError("diarization scores: there is no recording to judge.")
-        return scores(dim_zero_cat(self.confusions), dim_zero_cat(self.placed), self.classes)
+        count = len(self.classes)
+        # In float64, the order in which processes and batches bring recordings does not change a score.
+        rows = dim_zero_cat(self.rows).double().cpu().reshape(-1, count * (count + 1) + _PLACED)
+        confusions = rows[:, :-_PLACED].reshape(-1, count, count + 1)
+        named = scores(confusions, rows[:, -_PLACED:], self.classes)
+        return {name: value.float() for name, value in named.items()}

@@ -5,6 +5,7 @@ from sercl.corpora.base import Segment
 from sercl.errors import UsageError
 from sercl.metrics.eder import DiarizationMetrics
 from sercl.metrics.functional import eder as functional
+from tests.processes import gathered
 
 CLASSES = ("angry", "happy", "neutral", "sad")
 RECORDINGS = [
@@ -30,14 +31,23 @@ def test_it_holds_what_the_functions_compute():
         torch.testing.assert_close(found[name].double(), value.double(), equal_nan=True, rtol=1e-6, atol=1e-6)
 
 
-def test_processes_are_joined_recording_by_recording():
-    whole, one, other = (DiarizationMetrics(CLASSES) for _ in range(3))
-    for number, recording in enumerate(RECORDINGS):
+@pytest.mark.parametrize("parts", [[[0], [1, 2]], [[2, 0, 1], []], [[1], [0], [2]]])
+def test_processes_are_joined_recording_by_recording(parts, tmp_path):
+    def part(rank):
+        metrics = DiarizationMetrics(CLASSES)
+        for number in parts[rank]:
+            metrics.update(*RECORDINGS[number])
+        found = {name: value.item() for name, value in metrics.compute().items()}
+        return found, len(metrics.rows)  # the process's own again, not those of all
+
+    whole = DiarizationMetrics(CLASSES)
+    for recording in RECORDINGS:
         whole.update(*recording)
-        (one if number % 2 else other).update(*recording)
-    one.confusions += other.confusions
-    one.placed += other.placed
-    assert one.compute()["eder"] == pytest.approx(whole.compute()["eder"].item())
+    expected = {name: value.item() for name, value in whole.compute().items()}
+    found = gathered(part, tmp_path, len(parts))
+    assert [own for _, own in found] == [len(own) for own in parts]
+    for scores, _ in found:
+        assert scores == pytest.approx(expected, abs=0, rel=0, nan_ok=True)  # whoever has seen which
 
 
 def test_the_tail_can_count():
