@@ -2,10 +2,12 @@
 
 import os
 import re
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +20,9 @@ TOLERANCE = 0.05
 
 # A writer that cannot seek back (a pipe) leaves the largest size in the header: nothing is missing then.
 _LARGEST_DECLARED = 0x7FFF0000
+_HEADERLESS = frozenset({".raw", ".pcm", ".ul", ".ulaw", ".al", ".alaw", ".sln"})
+_SKIPPED = 1 << 16
+"""Samples decoded at once on the way to a place in a file that only goes forward."""
 _SHORTENED_DATA = re.compile(r"^data : (\d+) \(should be (\d+)\)", re.MULTILINE)
 
 Samples = npt.NDArray[np.float32]
@@ -82,11 +87,53 @@ def opened(path: Path | str) -> Iterator[soundfile.SoundFile]:
         raise AudioNotFoundError(path)
     if Path(path).stat().st_size == 0:
         raise AudioError(path, "the file is empty (0 bytes); restore it from the corpus archive", "empty")
+    if Path(path).suffix.lower() == ".raw":  # soundfile asks for its rate before it looks into the file
+        raise AudioError(path, f"cannot be decoded: {_what_else(Path(path))}")
     with _decoding(path):
         file = soundfile.SoundFile(_native(path))
+        if not file.seekable() or file.format == "MP3":
+            file.close()
+            file = _ForwardFile(_native(path))
     with file:
         _check_header(file)
         yield file
+
+
+class _ForwardFile(soundfile.SoundFile):
+    """A file that is decoded without the seek that soundfile adds to every read.
+
+    Decoders such as GSM 6.10 cannot seek at all: to go back, the file is reopened. That of MP3 can, but then
+    needs two frames to settle, so that blocks read one after the other would not be the whole.
+    """
+
+    _position = 0
+
+    def seekable(self) -> bool:
+        """Return False: no read may seek."""
+        return False
+
+    def tell(self) -> int:
+        """Return the number of the next sample."""
+        return self._position
+
+    def seek(self, frames: int, whence: int = soundfile.SEEK_SET) -> int:
+        """Go to a sample, counted from the start; where the decoder cannot jump, by decoding up to there."""
+        if frames != self._position and super().seekable():
+            self._position = super().seek(frames, whence)
+        elif frames < self._position:
+            name = self.name
+            self.close()
+            self.__init__(name)  # type: ignore[misc]
+            self._position = 0
+        while self._position < frames and len(self.read(min(_SKIPPED, frames - self._position))):
+            pass
+        return self._position
+
+    def read(self, frames: int = -1, *args: Any, **options: Any) -> Any:
+        """Decode the next samples."""
+        samples = super().read(frames, *args, **options)
+        self._position += len(samples)
+        return samples
 
 
 def read_opened(file: soundfile.SoundFile, start: float | None = None, end: float | None = None) -> Samples:
@@ -138,7 +185,44 @@ def _decoding(path: Path | str) -> Iterator[None]:
         yield
     except soundfile.LibsndfileError as error:
         reason = error.error_string.rstrip(".")
-        raise AudioError(path, f"cannot be decoded: {reason}; it is corrupt or not an audio file") from error
+        raise AudioError(path, f"cannot be decoded: {reason}; {_what_else(Path(path))}") from error
+
+
+_FOREIGN = {
+    "MPEG-4 audio (m4a)": re.compile(rb"....ftyp", re.DOTALL),
+    "Windows Media": re.compile(rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11"),
+    "AMR": re.compile(rb"#!AMR"),
+    "Matroska or WebM": re.compile(rb"\x1a\x45\xdf\xa3"),
+    "AAC": re.compile(rb"\xff[\xf0\xf1\xf8\xf9]|ADIF"),
+    "Monkey's Audio": re.compile(rb"MAC "),
+    "WavPack": re.compile(rb"wvpk"),
+    "True Audio": re.compile(rb"TTA1"),
+    "Flash video": re.compile(rb"FLV\x01"),
+    "a DSD recording": re.compile(rb"DSD |FRM8"),
+}
+"""Formats that libsndfile does not read, by their first bytes."""
+
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+
+
+def _what_else(path: Path) -> str:
+    """Return what a file that libsndfile does not read is instead, and what to do."""
+    with path.open("rb") as file:
+        start = file.read(64)
+    if start.startswith(_LFS_POINTER):
+        return "it is a Git LFS pointer in place of the audio. Run in its repository: git lfs pull"
+    convert = f"Convert it: ffmpeg -i {shlex.quote(path.name)} {shlex.quote(path.stem + '.wav')}"
+    for name, mark in _FOREIGN.items():
+        if mark.match(start):
+            return (
+                f"it is {name}, which libsndfile {soundfile.__libsndfile_version__} does not read. {convert}"
+            )
+    if path.suffix.lower() in _HEADERLESS:
+        return (
+            "it has no header that says rate and encoding. Convert it with both named: "
+            f"ffmpeg -f s16le -ar 16000 -ac 1 {convert.removeprefix('Convert it: ffmpeg ')}"
+        )
+    return f"it is corrupt, not an audio file, or in a format that libsndfile does not read. {convert}"
 
 
 def _check_header(file: soundfile.SoundFile) -> None:

@@ -6,8 +6,9 @@ import pytest
 import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
+from soundfile import available_subtypes
 
-from sercl.audio.files import AudioInfo, info, read
+from sercl.audio.files import AudioInfo, info, opened, read, read_block, read_opened
 from sercl.errors import AudioError, AudioNotFoundError
 
 RATE = 8000
@@ -178,3 +179,55 @@ def test_real_recordings(shared: Path) -> None:
     samples, rate = read(path)
     assert rate == 48_000
     assert len(samples) / rate == pytest.approx(info(path).seconds)
+
+
+def encodings() -> list[tuple[str, str]]:
+    """Every format and encoding that libsndfile both writes and finds out from the file alone."""
+    never = {("MP3", "MPEG_LAYER_I"), ("MP3", "MPEG_LAYER_II"), ("WAV", "MPEG_LAYER_III")}
+    every = ((name, code) for name in soundfile.available_formats() for code in available_subtypes(name))
+    return [(n, c) for n, c in every if n != "RAW" and not c.startswith("DWVW") and (n, c) not in never]
+
+
+@pytest.mark.parametrize(("container", "encoding"), encodings())
+def test_whatever_libsndfile_decodes_is_read_whole_and_in_parts(
+    tmp_path: Path, container: str, encoding: str
+) -> None:
+    path = tmp_path / "tone.audio"
+    rate = {"XI": 44_100}.get(container, 16_000 if encoding in ("G722", "OPUS") else RATE)
+    soundfile.write(path, 0.3 * np.sin(np.arange(rate) / 5), rate, format=container, subtype=encoding)
+    whole, own_rate = soundfile.read(path, dtype="float32")
+    samples, found_rate = read(path)
+    assert found_rate == own_rate
+    np.testing.assert_allclose(samples, whole, atol=1e-6)
+    settled = 600 if container == "MP3" else 0  # its decoder needs two frames to settle after a jump
+    with opened(path) as file:  # forwards and back again
+        for start, end in ((0.25, 0.5), (0.5, 0.75), (0.0, 0.25)):
+            expected = whole[round(start * own_rate) : round(end * own_rate)]
+            found = read_opened(file, start, end)
+            np.testing.assert_allclose(found[settled:], expected[settled:], atol=0.02)
+    with opened(path) as file:
+        blocks = [read_block(file, 3000) for _ in range(0, file.frames, 3000)]
+    np.testing.assert_allclose(np.concatenate(blocks)[: len(whole)], whole, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "said"),
+    [
+        ("a b.m4a", b"\0\0\0\x20ftypM4A ", "MPEG-4 audio (m4a), which libsndfile"),
+        ("a.wma", bytes.fromhex("3026b2758e66cf11"), "Windows Media"),
+        ("a.amr", b"#!AMR\n", "AMR"),
+        ("a.webm", b"\x1a\x45\xdf\xa3", "Matroska or WebM"),
+        ("a.raw", b"\xd0" * 20, "no header"),
+        ("a.pcm", b"\xd0" * 20, "no header"),
+        ("a.wav", b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\n", "git lfs pull"),
+        ("a.wav", b"no audio", "corrupt, not an audio file"),
+    ],
+)
+def test_what_cannot_be_decoded_is_named_with_a_next_step(
+    tmp_path: Path, name: str, start: bytes, said: str
+) -> None:
+    (tmp_path / name).write_bytes(start + bytes(100))
+    with pytest.raises(AudioError) as caught:
+        read(tmp_path / name)
+    assert said in str(caught.value)
+    assert any(step in str(caught.value) for step in ("ffmpeg", "git lfs pull"))
