@@ -29,7 +29,7 @@ SIZES = {
 PAPER_SIZES = {
     "ESD": {"speakers": 10, "per_emotion": 50},
     "IEMOCAP": {"speakers": 10, "per_emotion": 50},
-    "PAVOQUE": {"per_emotion": 500},
+    "PAVOQUE": {"per_emotion": 600},
 }
 
 Corpus = Callable[[str, bool], str]

@@ -2,11 +2,17 @@
 
 ESD (Mandarin) and IEMOCAP: 50 utterances per speaker and class, the same in all five folds. A fold holds two
 speakers out (IEMOCAP: the two of a session); 25 of each speaker and class go to validation and 25 to test.
-PAVOQUE: one speaker, so 400 + 50 + 50 utterances per class are drawn anew for each fold.
+PAVOQUE: one speaker, so each fold draws 400 + 50 + 50 utterances per class from the study's pool of 2,146
+cuts. As in its lists, a test part holds 10 cuts of the style's own series and 40 of the long one per class,
+and two test parts share 49 to 57 of their 200 cuts: they are built around 12 cuts per class (in the study
+those of its listening test), of which each fold leaves one out. None of them is trained or selected on as
+long as the pool is whole (in the lists, a few are trained on).
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from itertools import accumulate
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, count
 from types import MappingProxyType
 
 from sercl.corpora.base import Utterance
@@ -23,6 +29,31 @@ PER_SPEAKER = 50
 
 SIZES = (400, 50, 50)
 """Utterances per class in training, validation and test (PAVOQUE)."""
+
+POOL: Mapping[str, Mapping[str, int]] = MappingProxyType(
+    {
+        "angry": {"m": 400, "spike": 151},
+        "happy": {"m": 400, "poppy": 159},
+        "neutral": {"a": 400, "prudence": 112},
+        "sad": {"m": 400, "obadiah": 124},
+    }
+)
+"""Class -> series -> number of its last cut: the 2,146 cuts of PAVOQUE that the study draws from.
+
+The long series comes first, the style's own second.
+"""
+
+OWN = (90, 11, 10)
+"""How many of `SIZES` are of the style's own series; the study's lists have 87 to 91, 10 to 14, and 10."""
+
+LISTENING = 12
+"""Cuts per class that every test part is built around (PAVOQUE)."""
+
+SHARED_TESTS = range(49, 58)
+"""How many cuts two test parts share in the study's lists (PAVOQUE)."""
+
+MOST_DRAWS = 1000
+"""After so many draws of a test part the last one is taken, whatever it shares with the others."""
 
 SESSION_ORDER = (2, 4, 3, 1, 5)
 """The IEMOCAP session that each fold holds out, from 1."""
@@ -65,24 +96,114 @@ def _iemocap(utterances: Sequence[Utterance], labels: LabelScheme, seed: int) ->
 
 
 def _pavoque(utterances: Sequence[Utterance], labels: LabelScheme, seed: int) -> list[Draft]:
+    series = _pavoque_series(utterances, labels, seed)
+    tests = _pavoque_tests(series, seed)
+    found, whole = sum(map(len, series)), sum(sum(cuts.values()) for cuts in POOL.values())
+    remark = () if found == whole else (f"drawn from {found} of the {whole} cuts of the study's pool",)
+    return [_pavoque_draft(series, test, (seed, "fold", fold), remark) for fold, test in enumerate(tests)]
+
+
+@dataclass(frozen=True)
+class _Series:
+    """The cuts of one class: the long series, the style's own, and the ids of those that are only tested."""
+
+    long: Sequence[Utterance]
+    own: Sequence[Utterance]
+    listening: frozenset[str]
+
+    def __len__(self) -> int:
+        return len(self.long) + len(self.own)
+
+    def quota(self) -> tuple[int, int, int]:
+        """How many cuts of the own series each part gets: `OWN`, or what the two series allow."""
+        least = sum(SIZES) - len(self.long)
+        train = min(max(OWN[0], least - sum(OWN[1:])), len(self.own) - sum(OWN[1:]))
+        return (train, *OWN[1:])
+
+
+def _pavoque_series(utterances: Sequence[Utterance], labels: LabelScheme, seed: int) -> list[_Series]:
+    """Return the pool by class; a class that the study does not have has no cuts in it."""
     groups = by_class(utterances, labels)
-    short = {name: len(group) for name, group in groups.items() if len(group) < sum(SIZES)}
+    pools = {name: _of_pool(group, POOL.get(name, {"m": 0, "": 0})) for name, group in groups.items()}
+    short = {
+        name: len(long) + len(own)
+        for name, (long, own) in pools.items()
+        if len(long) + len(own) < sum(SIZES) or len(own) < sum(OWN)
+    }
     if short:
         raise FoldError(
-            f"the scheme 'paper' draws {sum(SIZES)} utterances per class from PAVOQUE, but there are only "
-            f"{listed(short)}. Is the folder complete?"
+            f"the scheme 'paper' draws {sum(SIZES)} utterances per class from the study's pool of PAVOQUE "
+            f"({_pool_text()}), but of that there are only {listed(short)}. Is the folder complete?"
         )
-    return [_random_draw(groups, (seed, "fold", fold)) for fold in range(FOLDS)]
+    return [
+        _Series(
+            long, own, frozenset(item.id for item in shuffled_utterances(long, seed, "listening")[:LISTENING])
+        )
+        for long, own in pools.values()
+    ]
 
 
-def _random_draw(groups: Mapping[str, Sequence[Utterance]], salt: tuple[object, ...]) -> Draft:
-    orders = [shuffled_utterances(group, *salt) for group in groups.values()]
-    first, second, third = accumulate(SIZES)
-    return Draft(
-        [utterance for order in orders for utterance in order[:first]],
-        [utterance for order in orders for utterance in order[first:second]],
-        [utterance for order in orders for utterance in order[second:third]],
+def _of_pool(group: Iterable[Utterance], cuts: Mapping[str, int]) -> tuple[list[Utterance], list[Utterance]]:
+    """Return the cuts of the long series and of the own one that belong to the study's pool."""
+    found: dict[str, list[Utterance]] = {name: [] for name in cuts}
+    for utterance in group:
+        match = _PROMPT.match(str(utterance.extra.get("prompt", utterance.id)))
+        if match and int(match["number"]) <= cuts.get(match["series"], 0):
+            found[match["series"]].append(utterance)
+    long, own = found.values()
+    return long, own
+
+
+_PROMPT = re.compile(r"(?P<series>[a-z]+)(?P<number>\d+)(-|$)")
+
+
+def _pool_text() -> str:
+    series = (
+        f"{name} {' and '.join(f'{key}0001 to {key}{last:04}' for key, last in cuts.items())}"
+        for name, cuts in POOL.items()
     )
+    return "; ".join(series)
+
+
+def _pavoque_tests(series: Sequence[_Series], seed: int) -> list[list[Utterance]]:
+    """Draw the test parts in turn, each until it shares as much with the others as the study's do."""
+    tests: list[list[Utterance]] = []
+    for fold in range(FOLDS):
+        for attempt in count():
+            drawn = [item for cuts in series for item in _pavoque_test(cuts, (seed, "test", fold, attempt))]
+            ids = {item.id for item in drawn}
+            shared = (len(ids & {item.id for item in test}) for test in tests)
+            if attempt == MOST_DRAWS or all(number in SHARED_TESTS for number in shared):
+                break
+        tests.append(drawn)
+    return tests
+
+
+def _pavoque_test(cuts: _Series, salt: tuple[object, ...]) -> list[Utterance]:
+    """Draw the test cuts of one class: all but one of the listening cuts among them."""
+    order = shuffled_utterances(cuts.long, *salt)
+    listening = [item for item in order if item.id in cuts.listening][: LISTENING - 1]
+    others = [item for item in order if item.id not in cuts.listening]
+    own = shuffled_utterances(cuts.own, *salt)[: OWN[2]]
+    return [*own, *others[: SIZES[2] - OWN[2] - len(listening)], *listening]
+
+
+def _pavoque_draft(
+    series: Sequence[_Series], test: Sequence[Utterance], salt: tuple[object, ...], remarks: tuple[str, ...]
+) -> Draft:
+    tested = {item.id for item in test}
+    train: list[Utterance] = []
+    validation: list[Utterance] = []
+    for cuts in series:
+        own = cuts.quota()
+        rest = tuple(size - number for size, number in zip(SIZES, own, strict=True))
+        for group, sizes in ((cuts.own, own), (cuts.long, rest)):
+            free = shuffled_utterances((item for item in group if item.id not in tested), *salt)
+            order = sorted(free, key=lambda item: item.id in cuts.listening)  # in use where all are needed
+            first, second = accumulate(sizes[:2])
+            train += order[:first]
+            validation += order[first:second]
+    return Draft(train, validation, test, remarks)
 
 
 def _draw(utterances: Sequence[Utterance], labels: LabelScheme, seed: int) -> list[Utterance]:

@@ -12,13 +12,15 @@ from sercl.testing.corpora.clips import Clips, FakeSize, tone
 LAYOUTS = ("flac", "cut")
 RATE = 44_100
 
-_OWN_SERIES = {
-    "angry": "spike",
-    "happy": "poppy",
-    "sad": "obadiah",
-    "poker": "poker_p",
-    "neutral": "prudence",
+_SERIES = {
+    "angry": (("spike", 151), ("m", 400), ("poker_a", 9999)),
+    "happy": (("poppy", 159), ("m", 400), ("poker_h", 9999)),
+    "sad": (("obadiah", 124), ("m", 400), ("poker_d", 9999)),
+    "poker": (("poker_p", 9999), ("m", 400)),
+    "neutral": (("prudence", 112), ("a", 9999)),
 }
+"""Style -> its series and the number of their last cut: its own, the long one, one for whatever is left."""
+
 _OUTTAKES = 2
 
 
@@ -27,7 +29,8 @@ def fake_pavoque(root: Path, size: FakeSize, layout: str = "flac") -> Path:
 
     Args:
         root: The corpus folder.
-        size: How large; the corpus has one speaker, and each style `per_emotion` utterances.
+        size: How large; the corpus has one speaker, and each style `per_emotion` utterances. With 600
+            it holds the whole pool of the fold scheme `paper`, and cuts that do not belong to it.
         layout: "flac" with cutting lists and outtakes, or "cut" for one wav per utterance and no lists.
 
     Raises:
@@ -39,7 +42,7 @@ def fake_pavoque(root: Path, size: FakeSize, layout: str = "flac") -> Path:
     size.choose(("pavoque",))
     root.mkdir(parents=True, exist_ok=True)
     clips = Clips(size, RATE)
-    for style in _OWN_SERIES:
+    for style in _SERIES:
         prompts = _prompts(style, size.per_emotion)
         if layout == "flac":
             _write_style(root, style, prompts, size.seconds)
@@ -52,10 +55,15 @@ def fake_pavoque(root: Path, size: FakeSize, layout: str = "flac") -> Path:
 
 
 def _prompts(style: str, count: int) -> list[str]:
-    shared = "a" if style == "neutral" else "m"
-    own = (count + 1) // 2
-    series = [f"{_OWN_SERIES[style]}{number:04d}" for number in range(1, own + 1)]
-    return series + [f"{shared}{number:04d}" for number in range(1, count - own + 1)]
+    (_, own), (_, shared) = _SERIES[style][:2]
+    first = min((count + 1) // 2, own)
+    second = min(count - first, shared)
+    sizes = (first, second, count - first - second)
+    return [
+        f"{series}{number:04d}"
+        for (series, _), size in zip(_SERIES[style], sizes, strict=False)
+        for number in range(1, size + 1)
+    ]
 
 
 def _write_style(root: Path, style: str, prompts: Sequence[str], seconds: float) -> None:

@@ -1,6 +1,6 @@
 """Utterances that need no file: folds look at labels and speakers only."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,8 +41,20 @@ def iemocap(each: int = 60) -> list[Utterance]:
     ]
 
 
-def pavoque(each: int = 520) -> list[Utterance]:
-    return even(["spike"], each, "PAVOQUE")
+def pavoque(lacking: Collection[str] = ()) -> list[Utterance]:
+    """The study's pool of PAVOQUE and some cuts outside it, but for those with the ids in `lacking`."""
+    cuts = {
+        f"{series}{number:04}-{style}": style for style, series, last in CUTS for number in range(1, last + 1)
+    }
+    return [utterance(id, emotion, "spike", "PAVOQUE") for id, emotion in cuts.items() if id not in lacking]
+
+
+CUTS = [
+    ("angry", "m", 400), ("angry", "spike", 151), ("angry", "poker_a", 50),
+    ("happy", "m", 400), ("happy", "poppy", 159),
+    ("sad", "m", 400), ("sad", "obadiah", 124), ("sad", "poker_d", 32),
+    ("neutral", "a", 600), ("neutral", "prudence", 112), ("neutral", "n", 300),
+]  # fmt: skip
 
 
 def ids(utterances: Iterable[Utterance]) -> list[str]:
