@@ -60,6 +60,7 @@ BENCHMARKS = (
         needs=("encoder",),
         words=("--encoder", "{encoder}"),
     ),
+    Benchmark("study_plan.py", "seconds to plan and show a study of 9,600 cells"),
     Benchmark("extraction.py", "rate of extraction, from files to the feature store"),
     Benchmark(
         "probe_study.py",

@@ -107,6 +107,7 @@ class _Planner:
         self.options, self.corpora, self.recipe_of = options, corpora, recipe_of
         self._checked: dict[tuple[str, str], tuple[str, ...]] = {}
         self._known: dict[str, Training] = {}
+        self._drawn: dict[tuple[str, str, int, int, int], Share] = {}
 
     def cells(self, condition: Condition) -> list[PlannedCell]:
         """Return the cells of a condition."""
@@ -185,6 +186,14 @@ class _Planner:
         return None if condition.adapter == "none" else self.options.switch_epoch
 
     def _shots(self, cell: Cell, source: Share, target: Share) -> Share:
+        """Return the few utterances of a cell, drawn once for all encoders, adapters and seeds."""
+        condition = cell.condition
+        key = (condition.source, condition.target, condition.shots or 0, cell.draw, cell.fold)
+        if key not in self._drawn:
+            self._drawn[key] = self._draw(cell, source, target)
+        return self._drawn[key]
+
+    def _draw(self, cell: Cell, source: Share, target: Share) -> Share:
         shots = few(target, cell.condition.shots or 0, cell.draw, cell.fold)
         if shots is None:
             sizes = Counter(target.split.labels)

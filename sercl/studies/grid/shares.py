@@ -40,6 +40,21 @@ class Share:
         return [clip_of(item) for item in self.split.utterances]
 
     @cached_property
+    def key_set(self) -> frozenset[tuple[str, str]]:
+        """`keys`, to be looked up."""
+        return frozenset(self.keys)
+
+    @cached_property
+    def clip_set(self) -> frozenset[Clip]:
+        """`clips`, to be looked up."""
+        return frozenset(self.clips)
+
+    @cached_property
+    def audio_set(self) -> frozenset[str]:
+        """The hashes of the samples, to be looked up."""
+        return frozenset(self.split.audio_keys)
+
+    @cached_property
     def speakers(self) -> set[str]:
         """The known speakers as "corpus speaker", by the corpus's registered name."""
         items = self.split.utterances

@@ -121,12 +121,12 @@ class Training:
 
 def check_leak(training: Training, test: Share) -> None:
     """Raise `FoldError` if a test utterance was trained, selected or adapted on, under whatever name."""
-    heard = {key for share in training.known for key in share.keys}
-    clips = {clip for share in training.known for clip in share.clips}
-    leaked = [
-        key[1] for key, clip in zip(test.keys, test.clips, strict=True) if key in heard or clip in clips
-    ]
-    if leaked:
+    known = training.known
+    keys = {key for share in known for key in share.key_set & test.key_set}
+    clips = {clip for share in known for clip in share.clip_set & test.clip_set}
+    if keys or clips:
+        both = zip(test.keys, test.clips, strict=True)
+        leaked = [key[1] for key, clip in both if key in keys or clip in clips]
         raise FoldError(
             f"{len(leaked)} test utterances of {test.corpus} stand in training or validation, too, first "
             f"{leaked[0]!r}. Test data must not reach training or selection: choose other folds or corpora."
@@ -135,5 +135,5 @@ def check_leak(training: Training, test: Share) -> None:
 
 def duplicates(training: Training, test: Share) -> int:
     """Return how many test utterances hold the same samples as one that was trained or selected on."""
-    heard = {key for share in training.known for key in share.split.audio_keys}
-    return sum(key in heard for key in test.split.audio_keys)
+    same = {key for share in training.known for key in share.audio_set & test.audio_set}
+    return sum(key in same for key in test.split.audio_keys)

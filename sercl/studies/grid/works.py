@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from sercl.features.config import FeatureConfig
@@ -58,7 +58,7 @@ class Pending:
     tests: Mapping[str, Mapping[str, Share]] = field(default_factory=dict)
     trainings: Mapping[str, Training] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def cells(self) -> frozenset[str]:
         """Addresses of all tests."""
         return frozenset(address for tests in self.tests.values() for address in tests)

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from sercl.errors import FoldError, SpeakerOverlapError, UsageError
 from sercl.studies.cross_eval.cells import SETTINGS
+from sercl.studies.grid import plan as planning
+from sercl.studies.grid.shares import Share, few
 from tests.studies.grid.samples import by_condition, cut, plan_of
 
 A, B = cut("A"), cut("B")
@@ -178,3 +180,19 @@ def test_folds_must_go_together() -> None:
         ("A", 1),
         ("C", 0),
     }
+
+
+def test_the_few_are_drawn_once_for_all_encoders_and_adapters(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = Counter[tuple[str, int, int, int]]()
+
+    def counted(share: Share, shots: int, draw: int, fold: int) -> Share | None:
+        drawn[share.corpus, shots, draw, fold] += 1
+        return few(share, shots, draw, fold)
+
+    monkeypatch.setattr(planning, "few", counted)
+    plan = plan_of(
+        [A, B], settings=["few-shot"], adapters=["none", "lora"], encoders=["e", "f"], shots=[1, 2]
+    )
+    assert len(plan.cells) == 2 * 2 * 2 * 2 * 2 * 3  # encoders, adapters, pairs, shots, folds, draws
+    assert set(drawn.values()) == {1}
+    assert len(drawn) == 2 * 2 * 2 * 3

@@ -103,3 +103,8 @@ def test_batches_hold_every_training_once_and_what_it_starts_from_before_it(
         place = {item.address: index for index, item in enumerate(batch)}
         for item in batch:
             assert item.start is None or place[item.start.address] < place[item.address]
+
+
+def test_what_is_lacking_is_counted_once(tmp_path: Path) -> None:
+    missing = pending(plan(), tmp_path)
+    assert missing.cells is missing.cells, "tables ask once per cell"
