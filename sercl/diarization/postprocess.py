@@ -60,16 +60,17 @@ def to_segments(
     stride: float,
     duration: float,
     config: PostConfig = PostConfig(),
+    to_end: bool = True,
 ) -> tuple[ScoredSegment, ...]:
     """Turn frame probabilities into segments that fill the recording, neutral ones spelt out.
 
     Args:
         probabilities: `[frames, classes]`.
         classes: Class names, "neutral" among them.
-        stride: Seconds from one frame to the next, and what a frame stands for. The last frame stands for
-            all that remains of the recording.
+        stride: Seconds from one frame to the next, and what a frame stands for.
         duration: Length of the recording in s.
         config: Smoothing, threshold and minimum duration.
+        to_end: Whether the last frame stands for all that remains of the recording; else that stays open.
 
     Returns:
         Segments whose confidence is the mean probability of their class, before smoothing.
@@ -78,7 +79,7 @@ def to_segments(
     labels = without_weak_events(labels, probabilities, list(classes).index(NEUTRAL), config.threshold)
     labels = without_short_runs(labels, probabilities, frames_in(config.min_seconds, stride))
     names = [classes[label] for label in labels]
-    segments = frames_to_segments(names, stride, stride, duration)
+    segments = frames_to_segments(names, stride, stride, duration if to_end else None)
     means = run_means(labels, probabilities)
     return tuple(
         ScoredSegment(segment.start, segment.end, segment.emotion, mean)

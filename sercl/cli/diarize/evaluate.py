@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sercl.cli.console import stdout
-from sercl.cli.diarize.words import with_clips
+from sercl.cli.diarize.words import add_uncovered, with_clips
 
 if TYPE_CHECKING:
     from jsonargparse import Namespace
@@ -55,6 +55,7 @@ def build_parser(baselines: int | str = "+") -> "SerclParser":
         parser.add_argument(f"--{name}", type=str | None, default=None)
     parser.add_argument("--baseline_window", type=float, default=2.0)
     parser.add_argument("--baseline_hop", type=float, default=0.5)
+    add_uncovered(parser)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--tune", action="store_true")
     parser.add_argument("--json", action="store_true")

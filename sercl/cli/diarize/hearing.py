@@ -57,20 +57,22 @@ def judge_run(run: Run, data: tuple[Sources, Judging], options: "Namespace") -> 
     """Let the systems of a run hear its recordings, and keep the post-processing that is chosen for it."""
     sources, judging = data
     task, systems = load_systems(run, options)
-    tuning = tune(task, systems, sources.validation()) if options.tune else {}
-    judged, posts = judge(task, systems, judging, tuning)
+    tuning = tune(task, systems, sources.validation(), options.uncovered) if options.tune else {}
+    judged, posts = judge(task, systems, judging, tuning, options.uncovered)
     keep(run, tuning, sources)
     baseline = None if run.baseline is None else str(run.baseline.path)
     model = describe_model(task)
     return RunJudged(run.name, str(run.diarizer.path), baseline, judging, judged, posts, tuning, model)
 
 
-def tune(task: EmotionDiarizer, systems: Mapping[str, System], validation: Judging) -> dict[str, Tuning]:
+def tune(
+    task: EmotionDiarizer, systems: Mapping[str, System], validation: Judging, uncovered: str
+) -> dict[str, Tuning]:
     """Choose the post-processing of every system on validation recordings."""
     with progress("validation clips", len(validation)) as advance:
         heard = hear(validation, systems, advance)
     with progress("post-processing", len(systems) * sum(1 for _ in candidates())) as advance:
-        return {name: chosen(heard, name, task.classes, task.post, advance) for name in systems}
+        return {name: chosen(heard, name, task.classes, task.post, advance, uncovered) for name in systems}
 
 
 def judge(
@@ -78,12 +80,13 @@ def judge(
     systems: Mapping[str, System],
     judging: Judging,
     tuning: Mapping[str, Tuning],
+    uncovered: str,
 ) -> tuple[dict[str, list[Judged]], dict[str, PostConfig]]:
     """Return what each system finds, and how its frames became segments."""
     posts = {name: tuning[name].post if name in tuning else task.post for name in systems}
     with progress("recordings", len(judging)) as advance:
         heard = hear(judging, systems, advance)
-    judged = {name: found(heard, name, task.classes, post) for name, post in posts.items()}
+    judged = {name: found(heard, name, task.classes, post, uncovered) for name, post in posts.items()}
     judged[ALL_NEUTRAL] = nothing_found(heard)
     return judged, posts
 

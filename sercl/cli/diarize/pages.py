@@ -88,6 +88,10 @@ EVALUATE_PAGE = ShortPage(
         ),
         ("--baseline_window S", "Length of its windows, in s (2)"),
         ("--baseline_hop S", "Seconds from one of its windows to the next (0.5)"),
+        (
+            "--uncovered neutral|error",
+            "A tail that no frame covers goes to the last frame (neutral), or is an error as in SpeechBrain",
+        ),
         ("--device NAME", "auto (a GPU where there is one), cpu, cuda, cuda:1, mps"),
         ("--encoder NAME", "Where the encoder is now, if it has moved since training"),
         ("--out DIR", "Folder for results.json and the segments of every system"),
@@ -119,6 +123,10 @@ SCORE_PAGE = ShortPage(
         ("--hypothesis FILE", "Segments to be judged"),
         ("--durations FILE", "CSV `id,seconds`; else those in the files, or the end of the last segment"),
         ("--labels NAME", "Classes: 4, 6, 7 or a YAML file (every emotion that comes up)"),
+        (
+            "--uncovered neutral|error",
+            "What time without a hypothesis segment counts as (neutral); error as in SpeechBrain",
+        ),
         ("--json", "Print the results as JSON"),
         ("-h, --help", "This page"),
     ),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from sercl.cli.console import stdout
+from sercl.cli.diarize.words import add_uncovered
 from sercl.corpora.labels import label_scheme
 from sercl.diarization.formats import read_segments
 from sercl.errors import ManifestError, UsageError
@@ -33,7 +34,7 @@ def main() -> int:
     durations = {} if options.durations is None else read_durations(Path(options.durations))
     from sercl.studies.diarization.scoring import compare
 
-    show(compare(reference, hypothesis, durations, scheme), options.json)
+    show(compare(reference, hypothesis, durations, scheme, options.uncovered), options.json)
     return 0
 
 
@@ -44,6 +45,7 @@ def build_parser() -> "SerclParser":
     parser = SerclParser(prog="sercl diarize score")
     for name in ("reference", "hypothesis", "durations", "labels"):
         parser.add_argument(f"--{name}", type=str, default=None)
+    add_uncovered(parser)
     parser.add_argument("--json", action="store_true")
     return parser
 

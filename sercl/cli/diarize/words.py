@@ -1,11 +1,18 @@
 """The words of `sercl diarize fit` and `evaluate` in the form that the parsers take."""
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from sercl.errors import UsageError
 
+if TYPE_CHECKING:
+    from sercl.cli.parser import SerclParser
+
 _OF_CLIPS = ("clips", "loader", "augment")
 """Options of the clips themselves; all others after `--data` are of a corpus."""
+
+UNCOVERED = ("neutral", "error")
+"""As in `metrics.functional.eder`, which imports torch."""
 
 _DATA, _CORPORA = "--data", "--data.corpora"
 
@@ -26,6 +33,11 @@ def with_clips(words: Sequence[str]) -> list[str]:
     if not chosen or "Diarization" in {value.rpartition(".")[2] for value in chosen}:
         return list(words)
     return [_DATA, "Diarization", *_rewritten(words)]
+
+
+def add_uncovered(parser: "SerclParser") -> None:
+    """Add the option that says what time without any segment of the hypothesis counts as."""
+    parser.add_argument("--uncovered", choices=UNCOVERED, default=UNCOVERED[0])
 
 
 def _rewritten(words: Sequence[str]) -> Iterator[str]:

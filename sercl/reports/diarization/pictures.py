@@ -44,7 +44,7 @@ def error(item: Judged) -> float:
     """Return the EDER of one recording."""
     names = {segment.emotion for segment in (*item.reference, *item.hypothesis)} | {NEUTRAL}
     classes = sorted(names)
-    confusion = time_confusion(item.reference, item.hypothesis, item.duration, classes)
+    confusion = time_confusion(item.reference, item.hypothesis, item.duration, classes, item.uncovered)
     return float(eder(confusion, classes.index(NEUTRAL)))
 
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from sercl.diarization.postprocess import PostConfig
@@ -35,6 +36,7 @@ def systems_table(systems: Sequence[SystemScores]) -> RenderableType:
     compared = len(systems) > 1
     numbers += [f"Above {systems[0].name}"] if compared else []
     grid = table("System", *numbers, numbers=numbers)
+    caption(grid, systems[0].scores)
     for number, system in enumerate(systems):
         scores = system.scores
         style = "bold" if number == 0 else ""
@@ -60,8 +62,18 @@ def parts_table(scores: DiarizationScores) -> RenderableType:
     """Return the EDER of one system and its parts."""
     numbers = ("EDER %", "95 % interval", "Missed", "False alarm", "Confusion", "Time-weighted")
     grid = table(*numbers, numbers=numbers)
+    caption(grid, scores)
     grid.add_row(percent(scores.eder.value), percent_interval(scores.eder), *_parts(scores))
     return grid
+
+
+def caption(grid: Table, scores: DiarizationScores) -> None:
+    """Write below a table of EDER what time counts as for which no segment was found."""
+    rule = {
+        "neutral": "as neutral",
+        "error": f"as an error, as SpeechBrain does: {scores.uncovered_seconds:.2f} s",
+    }[scores.uncovered]
+    grid.caption, grid.caption_justify = f"EDER counts time that no segment covers {rule}", "left"
 
 
 def tuning_lines(results: DiarizationResults) -> list[str]:

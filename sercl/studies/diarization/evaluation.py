@@ -55,6 +55,8 @@ class DiarizationScores:
         events_found: Of these, how many overlap a found event of the same emotion, paired one to one.
         by_emotion: One row per class, in class order.
         time_confusion: `[classes][classes]` seconds, rows the truth.
+        uncovered: What time counts as for which there is no segment of the hypothesis: "neutral" or "error".
+        uncovered_seconds: That time, where it counts as an error, else 0; `time_confusion` lacks it.
     """
 
     recordings: int
@@ -71,6 +73,8 @@ class DiarizationScores:
     events_found: int
     by_emotion: tuple[EmotionScore, ...]
     time_confusion: tuple[tuple[float, ...], ...]
+    uncovered: str
+    uncovered_seconds: float
 
     def to_dict(self) -> dict[str, Any]:
         """Return the numbers as what JSON holds; NaN becomes None."""
@@ -113,6 +117,8 @@ def evaluate(judged: Sequence[Judged], classes: Sequence[str]) -> DiarizationSco
         events_found=sum(item.found for item in placed),
         by_emotion=_by_emotion(confusions, each, speakers, classes),
         time_confusion=tuple(map(tuple, confusions.sum(dim=0)[:, :-1].tolist())),
+        uncovered=judged[0].uncovered,
+        uncovered_seconds=float(confusions[..., -1].sum()),
     )
 
 
@@ -128,7 +134,7 @@ def eder_difference(first: Sequence[Judged], second: Sequence[Judged], classes: 
 
 def _confusion(item: Judged, classes: Sequence[str]) -> Tensor:
     try:
-        return time_confusion(item.reference, item.hypothesis, item.duration, classes)
+        return time_confusion(item.reference, item.hypothesis, item.duration, classes, item.uncovered)
     except SegmentError as error:
         raise SegmentError(f"recording {item.id!r}: {error.message}", error.index) from error
 

@@ -69,13 +69,23 @@ class Heard:
 
 @dataclass(frozen=True)
 class Judged:
-    """A recording: its truth, what was found, and its length in s."""
+    """A recording: its truth and what was found.
+
+    Attributes:
+        id: As of the recording; so are the next two.
+        speaker: "corpus speaker", None where unknown.
+        reference: True segments.
+        hypothesis: What was found.
+        duration: Length in s.
+        uncovered: What time without any segment of the hypothesis counts as, see `metrics.functional.eder`.
+    """
 
     id: str
     speaker: str | None
     reference: tuple[Segment, ...]
     hypothesis: tuple[Segment, ...]
     duration: float
+    uncovered: str = "neutral"
 
 
 def hear(
@@ -100,19 +110,43 @@ def hear(
     return heard
 
 
-def found(heard: Sequence[Heard], system: str, classes: Sequence[str], post: PostConfig) -> list[Judged]:
-    """Return what a system finds in each recording, its frames brought to segments by `post`."""
+def found(
+    heard: Sequence[Heard],
+    system: str,
+    classes: Sequence[str],
+    post: PostConfig,
+    uncovered: str = "neutral",
+) -> list[Judged]:
+    """Return what a system finds in each recording.
+
+    Args:
+        heard: The recordings with the frames of every system.
+        system: Whose frames.
+        classes: Class names.
+        post: How they become segments.
+        uncovered: "neutral", and the last frame stands for all that remains of the recording; or "error", and
+            what remains stays without a segment, which counts as an error.
+    """
     return [
-        Judged(item.id, item.speaker, item.reference, _segments(item, system, classes, post), item.duration)
+        Judged(
+            item.id,
+            item.speaker,
+            item.reference,
+            _segments(item, system, classes, post, to_end=uncovered == "neutral"),
+            item.duration,
+            uncovered,
+        )
         for item in heard
     ]
 
 
 def nothing_found(heard: Sequence[Heard]) -> list[Judged]:
-    """Return what a system finds that calls everything neutral."""
+    """Return what a system finds that calls everything neutral, to the end of each recording."""
     return [Judged(item.id, item.speaker, item.reference, (), item.duration) for item in heard]
 
 
-def _segments(item: Heard, system: str, classes: Sequence[str], post: PostConfig) -> tuple[Segment, ...]:
+def _segments(
+    item: Heard, system: str, classes: Sequence[str], post: PostConfig, *, to_end: bool
+) -> tuple[Segment, ...]:
     scores = item.frames[system]
-    return to_segments(scores.probabilities, classes, scores.stride, scores.duration, post)
+    return to_segments(scores.probabilities, classes, scores.stride, scores.duration, post, to_end)

@@ -1,12 +1,13 @@
 """Segment files of any tool against the truth, recording by recording."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sercl.corpora.base import Segment
 from sercl.corpora.labels import EMOTIONS, LabelScheme
 from sercl.diarization.segments import NEUTRAL, Annotation, in_classes
-from sercl.errors import SegmentError, UsageError
+from sercl.errors import SegmentError, UnknownNameError, UsageError
+from sercl.metrics.functional.eder import UNCOVERED
 from sercl.metrics.functional.timeline import timeline
 from sercl.studies.diarization.evaluation import DiarizationScores, evaluate
 from sercl.studies.diarization.judged import Judged
@@ -26,27 +27,38 @@ def compare(
     hypothesis: Sequence[Annotation],
     durations: Mapping[str, float] | None = None,
     scheme: LabelScheme | None = None,
+    uncovered: str = "neutral",
 ) -> Comparison:
     """Score segments.
 
     Args:
         reference: True segments, by recording.
-        hypothesis: Segments to be judged; a recording without any is neutral throughout.
+        hypothesis: Segments to be judged, neutral ones spelt out where `uncovered` is "error".
         durations: Recording -> length in s, which goes before what the annotations say.
         scheme: Emotion -> class; None for a class per emotion that comes up.
+        uncovered: What time without any segment of the hypothesis counts as: "neutral", or "error" as in
+            SpeechBrain's EDER.
 
     Raises:
+        UnknownNameError: For `uncovered` of another value.
         UsageError: For no recording, or recordings of the hypothesis that the reference does not have.
         SegmentError: For segments that cannot be, or an emotion without a class.
     """
+    if uncovered not in UNCOVERED:
+        raise UnknownNameError("uncovered", uncovered, UNCOVERED)
     found = {item.id: item for item in hypothesis}
     if strange := sorted(found.keys() - {item.id for item in reference}):
         raise UsageError(
             f"{len(strange)} recordings of the hypothesis are not in the reference (the first is "
             f"{strange[0]!r}). Recordings are matched by name: rename or remove them."
         )
-    notes = _notes(reference, found, durations or {})
-    judged = [_judged(item, found.get(item.id), (durations or {}).get(item.id), scheme) for item in reference]
+    notes = _notes(reference, found, durations or {}, uncovered)
+    judged = [
+        replace(
+            _judged(item, found.get(item.id), (durations or {}).get(item.id), scheme), uncovered=uncovered
+        )
+        for item in reference
+    ]
     classes = scheme.classes if scheme is not None else _classes([*reference, *hypothesis])
     return Comparison(evaluate(judged, classes), tuple(classes), tuple(notes))
 
@@ -74,14 +86,28 @@ def _classes(items: Iterable[Annotation]) -> list[str]:
     return [emotion for emotion in EMOTIONS if emotion in present]
 
 
+_THROUGHOUT = {"neutral": "neutral throughout", "error": "wrong throughout"}
+
+
 def _notes(
-    reference: Sequence[Annotation], found: Mapping[str, Annotation], durations: Mapping[str, float]
+    reference: Sequence[Annotation],
+    found: Mapping[str, Annotation],
+    durations: Mapping[str, float],
+    uncovered: str,
 ) -> list[str]:
     notes = []
     if absent := [item.id for item in reference if item.id not in found]:
         notes.append(
             f"{len(absent)} of {len(reference)} recordings have no hypothesis (the first is {absent[0]!r}): "
-            "they count as neutral throughout"
+            f"they count as {_THROUGHOUT[uncovered]}"
+        )
+    events_alone = [
+        item.id for item in found.values() if item.segments and len(item.events) == len(item.segments)
+    ]
+    if uncovered == "error" and events_alone:
+        notes.append(
+            f"{len(events_alone)} recordings of the hypothesis have events alone (the first is "
+            f"{events_alone[0]!r}): where neutral segments were left out, that time counts as an error"
         )
     open_ended = [
         item.id

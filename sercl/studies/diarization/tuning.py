@@ -54,6 +54,7 @@ def tune(
     classes: Sequence[str],
     before: PostConfig,
     on_progress: Callable[[int], None] | None = None,
+    uncovered: str = "neutral",
 ) -> Tuning:
     """Choose the post-processing with the lowest mean EDER; of equals, the plainest.
 
@@ -63,16 +64,17 @@ def tune(
         classes: Class names.
         before: What is used so far; it wins a tie.
         on_progress: Told how many more settings have been tried.
+        uncovered: What time that no frame covers counts as, as in `found`.
 
     Raises:
         UsageError: For no recording.
     """
     if not heard:
         raise UsageError("tuning: no validation recordings.")
-    own = mean_eder(heard, system, classes, before)
+    own = mean_eder(heard, system, classes, before, uncovered)
     best, lowest, tried = before, own, 1
     for post in candidates():
-        error = mean_eder(heard, system, classes, post)
+        error = mean_eder(heard, system, classes, post, uncovered)
         tried += 1
         if error < lowest - 1e-9:
             best, lowest = post, error
@@ -81,8 +83,16 @@ def tune(
     return Tuning(best, lowest, own, len(heard), tried)
 
 
-def mean_eder(heard: Sequence[Heard], system: str, classes: Sequence[str], post: PostConfig) -> float:
+def mean_eder(
+    heard: Sequence[Heard],
+    system: str,
+    classes: Sequence[str],
+    post: PostConfig,
+    uncovered: str = "neutral",
+) -> float:
     """Return the mean EDER of a system over recordings."""
-    judged = found(heard, system, classes, post)
-    confusions = [time_confusion(item.reference, item.hypothesis, item.duration, classes) for item in judged]
+    judged = found(heard, system, classes, post, uncovered)
+    confusions = [
+        time_confusion(item.reference, item.hypothesis, item.duration, classes, uncovered) for item in judged
+    ]
     return float(eder(torch.stack(confusions), list(classes).index(NEUTRAL)).mean())

@@ -1,6 +1,7 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from sercl.cli.main import main
 from sercl.diarization.formats import read_segments
 from sercl.tasks import checkpoint as checkpoints
 from sercl.tasks.diarization import EmotionDiarizer
+from sercl.tasks.diarizer import Diarizer
 
 
 @pytest.fixture
@@ -50,12 +52,41 @@ def test_zed_is_taken_whole_from_its_true_layout(diarizer, zed, tmp_path, capsys
     assert (tmp_path / "out" / "timelines.png").stat().st_size > 5000
 
 
+def test_the_tail_that_no_frame_covers_may_be_an_error(diarizer, zed, tmp_path, capsys, monkeypatch):
+    whole = Diarizer.frames
+
+    def without_the_last(self, source):
+        frames = whole(self, source)
+        return replace(frames, probabilities=frames.probabilities[:-3])
+
+    monkeypatch.setattr(Diarizer, "frames", without_the_last)
+    words = ["--data", "ZED", "--data.root", zed]
+    lenient = evaluated(capsys, diarizer / "best.ckpt", *words)["systems"][0]["scores"]
+    strict = evaluated(
+        capsys, diarizer / "best.ckpt", *words, "--uncovered", "error", "--out", tmp_path / "out"
+    )["systems"]
+    scores = strict[0]["scores"]
+    assert (lenient["uncovered"], scores["uncovered"]) == ("neutral", "error")
+    assert lenient["uncovered_seconds"] == 0 < scores["uncovered_seconds"]
+    # Every recording is of one length, and an error in the tail was one before or is one now.
+    share = scores["uncovered_seconds"] / scores["seconds"]
+    assert lenient["eder"]["value"] <= scores["eder"]["value"] <= lenient["eder"]["value"] + share + 1e-9
+    assert strict[1]["name"] == "all neutral"
+    assert strict[1]["scores"]["missed"]["value"] == pytest.approx(0.4)
+    folder = tmp_path / "out" / "segments"
+    compared = ["--reference", folder / "reference.json", "--hypothesis", folder / "diarizer.json"]
+    assert main(["diarize", "score", "--json", *map(str, compared), "--uncovered", "error"]) == 0
+    again = json.loads(capsys.readouterr().out)["scores"]
+    assert again["eder"]["value"] == pytest.approx(scores["eder"]["value"], abs=1e-6)
+
+
 def test_the_output_is_a_table_with_notes(diarizer, zed, capsys):
     words = ["--data", "ZED", "--data.root", str(zed)]
     assert main(["diarize", "evaluate", str(diarizer / "best.ckpt"), *words]) == 0
     output = capsys.readouterr().out
     for part in ("all neutral", "Above diarizer", "Boundary error", "intervals resample the 6 speakers"):
         assert part in output, part
+    assert "EDER counts time that no segment covers as neutral" in " ".join(output.split())
 
 
 def test_a_corpus_without_segments_gives_clips_of_its_test_part(diarizer, ravdess, capsys):

@@ -1,3 +1,4 @@
+import csv
 import json
 import subprocess
 import sys
@@ -6,10 +7,23 @@ import pytest
 
 from sercl.cli.diarize.pages import SCORE_PAGE
 from sercl.cli.diarize.score import build_parser
+from sercl.cli.diarize.words import UNCOVERED as OFFERED
 from sercl.cli.help import unknown_flags
 from sercl.cli.main import main
 from sercl.diarization.formats import write_segments
 from sercl.diarization.segments import Annotation, ScoredSegment
+from sercl.metrics.functional.eder import UNCOVERED
+
+
+def frame_segments(case):
+    """The segments of a golden case, without sercl: frame i covers i * stride to i * stride + window."""
+    rows, first = [], 0
+    for label, count in case["frame_labels_rle"]:
+        last = first + count
+        rows.append((first * case["stride"], (last - 1) * case["stride"] + case["window"], label))
+        first = last
+    return rows
+
 
 TRUTH = (Annotation("a", (ScoredSegment(0.39, 1.1, "angry"),), 1.22), Annotation("b", (), 2.0))
 
@@ -137,3 +151,82 @@ def test_a_bad_file_is_found_without_torch(tmp_path):
 def test_every_flag_of_the_short_page_exists():
     flags = [flag for flag in SCORE_PAGE.flags if flag != "--help"]
     assert not unknown_flags(flags, lambda words: build_parser().parse_args(words))
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_the_rule_of_speechbrain_gives_its_golden_values(shared, tmp_path, capsys, form):
+    cases = json.loads((shared / "golden" / "eder.json").read_text())
+    for number, case in enumerate(cases):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        truth, found = folder / f"truth.{form}", folder / f"found.{form}"
+        events = [(item["start"], item["end"], item["emotion"]) for item in case["reference"]]
+        write_rows(truth, events, case["duration"])
+        write_rows(found, frame_segments(case), None)
+        (folder / "durations.csv").write_text(f"id,seconds\nclip,{case['duration']}\n")
+        words = ["--reference", truth, "--hypothesis", found, "--durations", folder / "durations.csv"]
+        result = scored(capsys, *words, "--uncovered", "error")["scores"]
+        assert result["eder"]["value"] == pytest.approx(case["eder"], abs=1e-6)
+        assert result["uncovered"] == "error"
+        covered = (sum(count for _, count in case["frame_labels_rle"]) - 1) * case["stride"] + case["window"]
+        assert result["uncovered_seconds"] == pytest.approx(max(0, case["duration"] - covered), abs=1e-6)
+    all_cases = {f"clip{number}": case for number, case in enumerate(cases)}
+    write_segments(
+        [annotation(id, case, case["reference"]) for id, case in all_cases.items()], tmp_path / "t.json"
+    )
+    guesses = {
+        id: [dict(zip(("start", "end", "emotion"), row, strict=True)) for row in frame_segments(case)]
+        for id, case in all_cases.items()
+    }
+    write_segments([annotation(id, case, guesses[id]) for id, case in all_cases.items()], tmp_path / "f.json")
+    words = ["--reference", tmp_path / "t.json", "--hypothesis", tmp_path / "f.json", "--uncovered", "error"]
+    mean = sum(case["eder"] for case in cases) / len(cases)
+    assert scored(capsys, *words)["scores"]["eder"]["value"] == pytest.approx(mean, abs=1e-6)
+
+
+def annotation(id, case, segments):
+    own = tuple(ScoredSegment(item["start"], item["end"], item["emotion"]) for item in segments)
+    return Annotation(id, own, case["duration"])
+
+
+def write_rows(path, rows, duration):
+    if path.suffix == ".csv":
+        with path.open("w", newline="") as file:
+            csv.writer(file).writerows([["id", "start", "end", "emotion"], *(["clip", *row] for row in rows)])
+        return
+    segments = [dict(zip(("start", "end", "emotion"), row, strict=True)) for row in rows]
+    recording = {"id": "clip", "segments": segments} | ({} if duration is None else {"duration": duration})
+    path.write_text(json.dumps({"recordings": [recording]}))
+
+
+def test_the_table_says_what_time_without_a_segment_counts_as(tmp_path, capsys):
+    (tmp_path / "truth.txt").write_text("0.39\t1.10\tangry\n")
+    (tmp_path / "hypothesis").mkdir()
+    (tmp_path / "hypothesis" / "truth.txt").write_text("0\t0.6\tneutral\n0.6\t1.2\tangry\n")
+    (tmp_path / "durations.csv").write_text("id,seconds\ntruth,1.22\n")
+    words = ["--reference", tmp_path / "truth.txt", "--hypothesis", tmp_path / "hypothesis"]
+    words += ["--durations", tmp_path / "durations.csv"]
+    strict = scored(capsys, *words, "--uncovered", "error")["scores"]["eder"]["value"]
+    lenient = scored(capsys, *words)["scores"]["eder"]["value"]
+    assert (strict, strict - lenient) == (pytest.approx(0.2704918032786885), pytest.approx(0.02 / 1.22))
+    for rule, said in (
+        ("neutral", "covers as neutral"),
+        ("error", "covers as an error, as SpeechBrain does: 0.02 s"),
+    ):
+        assert main(["diarize", "score", *map(str, words), "--uncovered", rule]) == 0
+        assert said in " ".join(capsys.readouterr().out.split())
+
+
+def test_missing_recordings_and_events_alone_are_named_under_the_strict_rule(truth, tmp_path, capsys):
+    write_segments([Annotation("a", (ScoredSegment(0.5, 1.22, "sad"),))], tmp_path / "found.rttm")
+    words = ["--reference", truth, "--hypothesis", tmp_path / "found.rttm", "--uncovered", "error"]
+    notes = scored(capsys, *words)["notes"]
+    assert any(
+        "1 of 2 recordings have no hypothesis" in note and "wrong throughout" in note for note in notes
+    )
+    assert any("1 recordings of the hypothesis have events alone" in note for note in notes)
+
+
+def test_the_option_knows_the_rules_of_the_metric():
+    assert OFFERED == UNCOVERED
