@@ -9,7 +9,6 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from sercl.reports.cross_eval.wording import (
-    SIGNIFICANT,
     condition_name,
     count,
     p_value,
@@ -18,7 +17,7 @@ from sercl.reports.cross_eval.wording import (
     score_text,
 )
 from sercl.reports.style import table
-from sercl.studies.paired import Paired
+from sercl.studies.paired import SIGNIFICANT, Paired
 from sercl.studies.run_comparison import Compared, RunComparison
 
 _AVERAGES = {"uar": "UAR", "wa": "WA", "macro_f1": "Macro-F1"}
@@ -88,9 +87,15 @@ def _sentence(paired: Paired) -> str:
     if test is not None:
         kind = "every exchange" if test.exact else "random exchanges"
         who = f"{test.count} {test.unit}"
-        lines.append(f"Permutation test, {kind} of the answers of {who}: p = {p_value(test.p)}.")
+        lines.append(
+            f"Permutation test, {kind} of the predictions of {who}: p = {p_value(test.p)}. The interval is "
+            "of the same test."
+        )
         if test.smallest > SIGNIFICANT:
-            lines.append(f"With {who} no difference can have p below {test.smallest:.3f}.")
+            lines.append(
+                f"With {who} no difference can have p below {test.smallest:.3f}, and there is no 95 % "
+                "interval."
+            )
     if paired.mcnemar is not None:
         p = p_value(paired.mcnemar)
         lines.append(f"McNemar's test of accuracy, utterances taken as independent: p = {p}.")

@@ -6,15 +6,14 @@ from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
-from sercl.metrics.functional.bootstrap import Statistic
-from sercl.metrics.functional.classification import uar
 from sercl.metrics.functional.clusters import can_cluster
 from sercl.metrics.functional.comparison import PermutationTest, holm, mcnemar, permutation_test
-from sercl.metrics.functional.intervals import difference_interval
 from sercl.studies.evaluation import Score
 from sercl.studies.votes import NOISE, SharedVotes, Votes, share
+
+SIGNIFICANT = 0.05
+"""A difference is called significant where its p-value, corrected for its family, is below this."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +24,11 @@ class Paired:
         utterances: Utterances that both judged.
         differ: Those on which they do not answer alike (in every repeat).
         contradicting: Utterances that both judged, left out because their true class is not the same.
-        difference: Score of the first minus that of the second, with its 95 % interval; NaN where they share
-            no utterance.
+        difference: UAR of the first minus that of the second, with the 95 % interval of `test`, which
+            excludes 0 exactly where `test.p` is below 0.05; NaN where they share no utterance.
         test: The permutation test; None where they share no utterance.
         mcnemar: p-value of McNemar's test; None unless utterances are the units and each system ran once.
-        p_holm: p-value of `test`, corrected for the family that it is shown with.
+        p_holm: p-value of `test`, corrected for the family that it is shown with. The interval is not.
     """
 
     utterances: int
@@ -40,22 +39,24 @@ class Paired:
     mcnemar: float | None
     p_holm: float = float("nan")
 
+    @property
+    def is_significant(self) -> bool:
+        """Whether it is significant after Holm's correction; the interval then excludes 0, too."""
+        return self.p_holm < SIGNIFICANT
 
-def compare(first: Votes, second: Votes, statistic: Statistic = uar) -> Paired:
+
+def compare(first: Votes, second: Votes) -> Paired:
     """Compare two systems on the utterances that both judged.
 
     Args:
         first: What `count_votes` gave for one system.
         second: The same for the other.
-        statistic: The score that is compared.
     """
-    return compare_pooled([(first, second)], [""], statistic)
+    return compare_pooled([(first, second)], [""])
 
 
-def compare_pooled(
-    pairs: Sequence[tuple[Votes, Votes]], corpora: Sequence[str], statistic: Statistic = uar
-) -> Paired:
-    """Compare two systems on several test sets at once: the mean difference of their scores.
+def compare_pooled(pairs: Sequence[tuple[Votes, Votes]], corpora: Sequence[str]) -> Paired:
+    """Compare two systems on several test sets at once: the mean difference of their UAR.
 
     A speaker who is tested in several pairs (after training on different sources, say) is one unit: its
     answers in all of them are exchanged, or drawn, together.
@@ -63,7 +64,6 @@ def compare_pooled(
     Args:
         pairs: (first, second) of each test set; utterances that one of them lacks are left out.
         corpora: The test corpus of each pair; names of utterances and speakers are those of their corpus.
-        statistic: The score that is compared.
     """
     shared = [share(first, second) for first, second in pairs]
     contradicting = sum(pair.contradicting for pair in shared)
@@ -72,14 +72,12 @@ def compare_pooled(
         nothing = Score(float("nan"), float("nan"), float("nan"), "utterances", 0)
         return Paired(0, 0, contradicting, nothing, None, None)
     units = _Units(shared, corpora)
-    first, second, mean = units.first, units.second, _mean_over(len(pairs), statistic)
-    interval = difference_interval(first, second, mean, unit=units.name, strata=units.strata)
-    test = permutation_test(first, second, mean, unit=units.name)
+    test = permutation_test(units.first, units.second, groups=len(pairs), unit=units.name)
     return Paired(
         utterances=utterances,
         differ=sum(pair.differ for pair in shared),
         contradicting=contradicting,
-        difference=Score(test.difference, interval.low, interval.high, units.name, test.count),
+        difference=Score(test.difference, test.low, test.high, units.name, test.count),
         test=test,
         mcnemar=_mcnemar(shared[0]) if len(pairs) == 1 and units.name == "utterances" else None,
     )
@@ -92,22 +90,11 @@ def correct(family: Sequence[Paired]) -> list[Paired]:
     return [replace(item, p_holm=corrected.get(index, float("nan"))) for index, item in enumerate(family)]
 
 
-def _mean_over(pairs: int, statistic: Statistic) -> Statistic:
-    """Return the mean score of several pairs, their matrices stacked to `[..., pairs * classes, classes]`."""
-
-    def mean(stacked: Tensor) -> Tensor:
-        classes = stacked.shape[-1]
-        return statistic(stacked.reshape(*stacked.shape[:-2], pairs, classes, classes)).nanmean(dim=-1)
-
-    return mean
-
-
 class _Units:
     """What is exchanged and drawn: the speakers of each corpus, or its utterances where they are unknown.
 
     Attributes:
         name: What they are: "speakers", "utterances" or "speakers and utterances".
-        strata: `[units]` number of the corpus.
         first: `[units, pairs * classes, classes]` confusion matrices of the first system.
         second: Those of the second.
     """
@@ -121,8 +108,6 @@ class _Units:
         places = {unit: place for place, unit in enumerate(dict.fromkeys(chain.from_iterable(names)))}
         kinds = ["speakers" if flag else "utterances" for flag in by_speaker.values()]
         self.name = " and ".join(dict.fromkeys(kinds))
-        numbers = {corpus: number for number, corpus in enumerate(by_speaker)}
-        self.strata = np.array([numbers[corpus] for corpus, _ in places], dtype=np.int64)
         rows = [np.array([places[unit] for unit in own], dtype=np.int64) for own in names]
         self.first = _stacked([pair.first for pair in pairs], rows, len(places))
         self.second = _stacked([pair.second for pair in pairs], rows, len(places))

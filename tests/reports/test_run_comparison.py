@@ -29,7 +29,7 @@ def test_two_runs(tmp_path: Path) -> None:
     assert "Recall of happy" in text
     assert f"Both tested 96 utterances, and answer {row.paired.differ} of them differently." in text
     assert f"B - A: UAR +{100 * row.paired.difference.value:.1f} points (" in text
-    assert "every exchange of the answers of 8 speakers: p = " in text
+    assert "every exchange of the predictions of 8 speakers: p = " in text
     assert "McNemar" not in text
     assert "Note" not in text
 
@@ -38,7 +38,7 @@ def test_what_a_test_cannot_say_is_said(tmp_path: Path) -> None:
     first = fake_run(tmp_path / "a", 0.5, speakers=5, results=False)
     second = fake_run(tmp_path / "b", 0.9, speakers=5, seed=1, utterances=[f"u{k}" for k in range(4, 64)])
     text = shown(compare_folders(first, second))
-    assert "With 5 speakers no difference can have p below 0.062." in text
+    assert "With 5 speakers no difference can have p below 0.062, and there is no 95 % interval." in text
     assert "Note: A tested 4 utterances that B did not, B 4 that A did not" in text
     assert "The settings cannot be compared" in text
 

@@ -1,46 +1,65 @@
-"""Paired tests: do two systems that judged the same utterances differ by more than chance?
+"""Paired tests: do two systems that labelled the same utterances differ by more than chance?
 
-scipy and statsmodels do the statistics; here the data are brought into their shape.
+Both p and interval come from one test, so that they never disagree: p is below 0.05 exactly where the 95 %
+interval excludes 0. The test exchanges the predictions of the two systems speaker by speaker. If they are
+equally good, it does not matter which of them labelled a speaker, so the difference is compared with those
+after exchanging some speakers: all ways up to 13 speakers, which is exact, else random ones (Fisher 1935;
+Phipson and Smyth 2010 for the p-value of random ones). A difference in UAR is a sum over speakers, and an
+exchange turns the sign of a speaker's term. The interval holds every difference that the same test does not
+reject: with the difference taken off every speaker's term, in proportion to the speaker's weight in the
+score (Hartigan 1969, "Using Subsample Values as Typical Values"; Garthwaite 1996, "Confidence Intervals
+from Randomization Tests"). Its ends are differences within subsets of the speakers.
+
+What is assumed is that speakers are independent and that their terms lie symmetrically around the
+difference; neither normality nor a standard error is. In simulations with 6 to 40 speakers that differ, a
+95 % interval covers 94 to 97 %, and equal systems get p < 0.05 in 2 to 5 % of the cases. With fewer than 6
+speakers p cannot fall below 0.05, whatever the systems do, and there is no 95 % interval.
+
+statsmodels does McNemar's test and Holm's correction.
 """
 
 import gc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from sercl.errors import UsageError
-from sercl.metrics.functional.bootstrap import Confusions, Statistic
-from sercl.metrics.functional.classification import uar
+from sercl.metrics.functional.bootstrap import Confusions
 
 Key = TypeVar("Key")
+Floats = NDArray[np.float64]
 
 RESAMPLES = 9999
-"""Random swaps of a permutation test; up to 13 clusters all 2^13 swaps are fewer, and the test is exact."""
-_BATCH = 2000
+"""Random exchanges of a permutation test; up to 13 clusters all 2^13 are fewer, and the test is exact."""
+
+_NOISE = 1e-12
+"""Sums of terms that are smaller than this are 0: terms are ratios of counts."""
 
 
 @dataclass(frozen=True)
 class PermutationTest:
-    """A paired test of the difference of a score.
+    """A paired test of the difference of a score, and the interval of differences that it does not reject.
 
     Attributes:
         difference: Score of the first system minus that of the second.
         p: Two-sided p-value; NaN where a system has no score.
+        low: Lower end of the interval; NaN, like `high`, where there are too few clusters for one.
+        high: Upper end.
         smallest: The p-value that this number of clusters cannot go below, whatever the systems do.
-        exact: Whether every swap was counted rather than a sample of them.
-        unit: What was swapped: "speakers" or "utterances".
+        exact: Whether every exchange was counted rather than a sample of them.
+        unit: What was exchanged: "speakers" or "utterances".
         count: How many of them there are.
     """
 
     difference: float
     p: float
+    low: float
+    high: float
     smallest: float
     exact: bool
     unit: str
@@ -50,42 +69,170 @@ class PermutationTest:
 def permutation_test(
     first: Confusions,
     second: Confusions,
-    statistic: Statistic = uar,
+    groups: int = 1,
+    level: float = 0.95,
     resamples: int = RESAMPLES,
     seed: int = 0,
     unit: str = "speakers",
 ) -> PermutationTest:
-    """Test whether a score of two systems differs, swapping the systems' predictions cluster by cluster.
+    """Test whether the UAR of two systems differs, exchanging their predictions cluster by cluster.
 
-    If the systems are equally good, it does not matter which of them judged a speaker; so the difference is
-    compared with those after exchanging all predictions of some speakers. Repeats (seeds, draws) are averaged
-    within a cluster before, so that they do not count as more data.
+    Repeats (seeds, draws) are averaged within a cluster before, so that they do not count as more data.
 
     Args:
-        first: `[clusters, (repeats,) classes, classes]` of one system, rows the truth.
-        second: The same of the other, with the same clusters in the same order.
-        statistic: The score.
-        resamples: Most swaps tried; all of them are, where that are fewer.
+        first: `[clusters, (repeats,) groups * classes, classes]` of one system, rows the truth.
+        second: The same of the other, of the same utterances, with the same clusters in the same order.
+        groups: Number of test sets whose UAR is averaged; the rows of a set stand together.
+        level: Coverage of the interval, between 0 and 1.
+        resamples: Most exchanges tried; all of them are, where that are fewer.
         seed: Makes the result repeatable.
         unit: What a cluster is, for the result.
 
     Raises:
-        UsageError: If the systems have different numbers of clusters, or none.
+        UsageError: If the systems have different clusters or utterances, or none.
     """
     if len(first) != len(second) or not len(first):
         sizes = f"{len(first)} and {len(second)} {unit}"
         raise UsageError(f"paired test: {sizes}; both systems need the same ones, and at least one.")
-    one, two = _averaged(first), _averaged(second)
-    swapping = _Swapping(one, two, statistic)
-    difference = float(swapping.difference(np.zeros(swapping.count)))
-    return PermutationTest(
-        difference=difference,
-        p=float("nan") if np.isnan(difference) else _p_value(swapping, resamples, seed),
-        smallest=min(1.0, max(2.0 ** (1 - len(one)), 2 / (resamples + 1))),
-        exact=2.0**swapping.count <= resamples,
-        unit=unit,
-        count=len(one),
+    one, two = _right_and_all(first, groups), _right_and_all(second, groups)
+    return paired_uar_test(one[0], two[0], one[1], two[1], level, resamples, seed, unit)
+
+
+def paired_uar_test(
+    first: Floats,
+    second: Floats,
+    totals: Floats,
+    other_totals: Floats | None = None,
+    level: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    unit: str = "speakers",
+) -> PermutationTest:
+    """Test whether the UAR of two systems differs, from counts.
+
+    Args:
+        first: `[clusters, groups, classes]` utterances that one system labels right.
+        second: The same of the other.
+        totals: How many there are.
+        other_totals: How many there are of the second, None for as many.
+        level: As for `permutation_test`.
+        resamples: As for `permutation_test`.
+        seed: As for `permutation_test`.
+        unit: As for `permutation_test`.
+
+    Raises:
+        UsageError: If the systems did not label the same utterances.
+    """
+    if other_totals is not None and not np.allclose(totals, other_totals):
+        raise UsageError("paired test: the systems did not label the same utterances of each class.")
+    return sign_flip_test(
+        _shares(first - second, totals), _shares(totals, totals), level, resamples, seed, unit
     )
+
+
+def sign_flip_test(
+    terms: Floats,
+    weights: Floats,
+    level: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    unit: str = "speakers",
+) -> PermutationTest:
+    """Test whether a sum of the terms of clusters differs from 0, turning signs; see the module.
+
+    Args:
+        terms: `[clusters]` what each adds to the difference.
+        weights: `[clusters]` what each would add if the difference were 1 everywhere; they sum to 1.
+        level: As for `permutation_test`.
+        resamples: As for `permutation_test`.
+        seed: As for `permutation_test`.
+        unit: As for `permutation_test`.
+
+    Raises:
+        UsageError: For a level outside 0 to 1, or fewer than 1 resample.
+    """
+    if not 0 < level < 1 or resamples < 1:
+        raise UsageError(f"paired test: level {level}, {resamples} resamples; valid: 0 < level < 1, from 1.")
+    count, difference = len(terms), float(terms.sum())
+    exact = 2.0**count <= resamples
+    smallest = min(1.0, max(2.0 ** (1 - count), 1 / (resamples + 1)))
+    if np.isnan(difference):
+        nan = float("nan")
+        return PermutationTest(nan, nan, nan, nan, smallest, exact, unit, count)
+    difference = 0.0 if abs(difference) < _NOISE else difference
+    means = _subset_means(terms, weights, exact, resamples, seed)
+    pairs = len(means) // 2 + 1  # with the exchange of none and of all
+    low, high = _ends(means, (1 - level) * pairs)
+    return PermutationTest(
+        difference, _p_value(difference, means, pairs), low, high, smallest, exact, unit, count
+    )
+
+
+def _p_value(difference: float, means: Floats, pairs: int) -> float:
+    if difference == 0:
+        return 1.0
+    beyond = np.sum(means <= 0 if difference > 0 else means >= 0)
+    return min(1.0, float((1 + beyond) / pairs))
+
+
+def _ends(means: Floats, rejected: float) -> tuple[float, float]:
+    """Return the smallest and the largest difference for which at least `rejected` exchanges go beyond it."""
+    place = int(np.ceil(rejected - 1e-9)) - 1
+    if place < 1:
+        return float("nan"), float("nan")
+    ordered = np.sort(means)
+    return max(float(ordered[place - 1]), -1.0), min(float(ordered[-place]), 1.0)
+
+
+def _subset_means(terms: Floats, weights: Floats, exact: bool, resamples: int, seed: int) -> Floats:
+    """Return the difference within each subset of clusters that is exchanged, and within what it leaves.
+
+    An exchange goes beyond a difference of the whole if the difference within its subset does. To exchange
+    none or all always does, whatever the difference: they stand for -inf and inf.
+    """
+    values = np.stack([terms, weights, np.ones(len(terms))], axis=1)
+    sums, sizes, counts = _subset_sums(values, exact, resamples, seed).T
+    sums, sizes = (
+        np.stack([own, whole - own]) for own, whole in ((sums, terms.sum()), (sizes, weights.sum()))
+    )
+    proper = (counts > 0) & (counts < len(terms))
+    means = np.where(np.abs(sums) < _NOISE, 0.0, sums) / np.where(proper, sizes, 1.0)
+    return np.where(proper, means, [[-np.inf], [np.inf]]).reshape(-1)
+
+
+def _subset_sums(values: Floats, exact: bool, resamples: int, seed: int) -> Floats:
+    """Return the sums of `values` `[clusters, columns]` in subsets of clusters, `[subsets, columns]`.
+
+    Exact are all subsets, one of each two that are complements; else they are random.
+    """
+    count = len(values)
+    if exact:
+        numbers = np.arange(1, 2 ** (count - 1))  # those without the last cluster
+        return np.asarray((numbers[:, None] >> np.arange(count) & 1) @ values)
+    # Equal clusters are interchangeable, so drawing how many of a kind is the same, and cheap for utterances.
+    kinds, sizes = np.unique(values, axis=0, return_counts=True)
+    chosen = np.random.default_rng(seed).binomial(sizes, 0.5, size=(resamples, len(kinds)))
+    return np.asarray(chosen.astype(np.float64) @ kinds)
+
+
+def _shares(counts: Floats, totals: Floats) -> Floats:
+    """Return what counts of clusters add to the mean over groups of the mean over classes, `[clusters]`."""
+    whole = totals.sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratios = np.where(whole > 0, counts / whole, np.nan)
+    classes = (whole > 0).sum(axis=-1)
+    known = classes > 0
+    if not known.any():
+        return np.full(len(counts), np.nan)
+    return np.asarray((np.nansum(ratios, axis=-1)[:, known] / classes[known]).mean(axis=-1))
+
+
+def _right_and_all(confusions: Confusions, groups: int) -> tuple[Floats, Floats]:
+    """Return utterances that are labelled right, and all, `[clusters, groups, classes]`; repeats averaged."""
+    mean = confusions.mean(axis=1) if confusions.ndim == 4 else confusions.astype(np.float64)
+    classes = mean.shape[-1]
+    apart = mean.reshape(len(mean), groups, classes, classes)
+    return np.diagonal(apart, axis1=-2, axis2=-1), apart.sum(axis=-1)
 
 
 def mcnemar(first_right: Sequence[bool], second_right: Sequence[bool]) -> float:
@@ -119,51 +266,3 @@ def holm(p_values: Mapping[Key, float]) -> dict[Key, float]:
     finally:
         gc.unfreeze()
     return dict(p_values) | dict(zip(known, corrected, strict=True))
-
-
-class _Swapping:
-    """The difference of a score after exchanging the predictions of some clusters.
-
-    Only clusters that differ take part: exchanging equal ones changes nothing, and there may be thousands.
-    """
-
-    def __init__(self, first: NDArray[np.float64], second: NDArray[np.float64], statistic: Statistic) -> None:
-        self._totals = first.sum(axis=0), second.sum(axis=0)
-        self._moves = (second - first)[(first != second).any(axis=(1, 2))]
-        self._statistic = statistic
-        self.count = len(self._moves)
-
-    def difference(self, swapped: NDArray[Any]) -> NDArray[np.float64]:
-        """Return first minus second; `swapped` `[..., count]` is 1 for an exchanged cluster, else 0."""
-        moved = np.tensordot(swapped.astype(np.float64), self._moves, axes=1)
-        first, second = (
-            torch.from_numpy(total) for total in (self._totals[0] + moved, self._totals[1] - moved)
-        )
-        return np.asarray(self._statistic(first) - self._statistic(second))
-
-
-def _p_value(swapping: _Swapping, resamples: int, seed: int) -> float:
-    count = swapping.count
-    if count < 2:  # scipy needs two; a single swap only turns the sign of the difference
-        return 1.0
-
-    def statistic(place: NDArray[np.int64], _: NDArray[np.int64], axis: int) -> NDArray[np.float64]:
-        # scipy exchanges the numbers k and count + k; where the larger one comes first, k has been swapped.
-        return swapping.difference(place >= count)
-
-    result = stats.permutation_test(
-        (np.arange(count), np.arange(count, 2 * count)),
-        statistic,
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=resamples,
-        batch=_BATCH,
-        axis=-1,
-        rng=np.random.default_rng(seed),
-    )
-    return float(result.pvalue)
-
-
-def _averaged(confusions: Confusions) -> NDArray[np.float64]:
-    """Return `[clusters, classes, classes]`, the mean over repeats."""
-    return confusions.mean(axis=1) if confusions.ndim == 4 else confusions.astype(np.float64)

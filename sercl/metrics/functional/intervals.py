@@ -20,7 +20,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy import special, stats
 from torch import Tensor
 
@@ -32,10 +31,6 @@ from sercl.metrics.functional.bootstrap import (
     draw_scores,
     half_width,
     mean_of_repeats,
-    mean_score,
-    pooled,
-    resampled,
-    with_repeats,
 )
 from sercl.metrics.functional.classification import uar
 from sercl.metrics.functional.clusters import cluster_confusions, resampling_units
@@ -190,42 +185,6 @@ def bootstrap_intervals(
             found = ends(value, half_width(scores[name], level, count))
         intervals[name] = Interval(*found, unit, count)
     return intervals
-
-
-def difference_interval(
-    first: Confusions,
-    second: Confusions,
-    statistic: Statistic = uar,
-    level: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
-    unit: str = "speakers",
-    strata: Sequence[int] | NDArray[np.int64] | None = None,
-) -> Interval:
-    """Return the interval of a difference, first minus second, resampling the clusters of both together.
-
-    Args:
-        first: `[clusters, (repeats,) classes, classes]` of one system, rows the truth.
-        second: The same of another; its clusters are those of `first` in the same order, its repeats its own.
-        statistic: The score.
-        level: Coverage, between 0 and 1.
-        resamples: Number of bootstrap samples.
-        seed: Makes the result repeatable.
-        unit: What a cluster is, for the result.
-        strata: `[clusters]` the group of each, such as its corpus; groups keep their size in every sample.
-    """
-    count, groups = len(first), np.zeros(len(first), dtype=int) if strata is None else np.asarray(strata)
-    kinds = len(np.unique(groups))
-    if count <= kinds:
-        return Interval(float("nan"), float("nan"), unit, count)
-    value = float(mean_score(pooled(first), statistic) - mean_score(pooled(second), statistic))
-    both = np.concatenate([with_repeats(first), with_repeats(second)], axis=1)
-    parts = [resampled(both[groups == group], resamples, seed + int(group)) for group in np.unique(groups)]
-    draws = torch.stack(parts).sum(dim=0)
-    own = with_repeats(first).shape[1]
-    differences = mean_score(draws[:, :own], statistic) - mean_score(draws[:, own:], statistic)
-    half = half_width(differences, level, count, kinds)
-    return Interval(max(value - half, -1.0), min(value + half, 1.0), unit, count)
 
 
 def _symmetric_ends(value: float, half: float) -> tuple[float, float]:

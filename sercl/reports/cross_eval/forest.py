@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 
 from sercl.reports.cross_eval.svg import line, marker, path, picture, render
-from sercl.reports.cross_eval.wording import SIGNIFICANT, points
+from sercl.reports.cross_eval.wording import points
 from sercl.studies.cross_eval.comparisons import Comparison
 
 WIDTH, HEIGHT, MARGIN = 150.0, 18.0, 6.0
@@ -37,6 +37,6 @@ def forest(comparison: Comparison, reach: float) -> str:
     if not math.isnan(score.low):
         line(svg, (x(score.low), middle), (x(score.high), middle), "whisker")
     if not math.isnan(score.value):
-        is_clear = comparison.paired.p_holm < SIGNIFICANT
+        is_clear = comparison.paired.is_significant
         path(svg, marker(0, x(score.value), middle, 3.6), "dot clear" if is_clear else "dot")
     return render(svg)

@@ -120,7 +120,6 @@ def _environment() -> Environment:
     environment.filters |= {function.__name__: function for function in named}
     environment.globals |= {
         "heat": heat,
-        "is_significant": lambda p: p < wording.SIGNIFICANT,
         "swatch": lambda series: marker(series, 12, 6, 4),
         "series_class": lambda series: f"s{series % MOST_SERIES}",
         "svg": Markup,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from statistics import mean, median
 
-from sercl.reports.cross_eval.wording import SIGNIFICANT, adapter_name, condition_name, count, listed, points
+from sercl.reports.cross_eval.wording import adapter_name, condition_name, count, listed, points
 from sercl.reports.results import percent
 from sercl.studies.cross_eval.analysis import Analysis
 from sercl.studies.cross_eval.comparisons import Comparison
@@ -137,4 +137,4 @@ def mean_uar(scores: Iterable[ConditionScores]) -> float:
 
 def significant(items: Iterable[Comparison]) -> int:
     """Return how many comparisons stay significant after Holm's correction."""
-    return sum(item.paired.p_holm < SIGNIFICANT for item in items)
+    return sum(item.paired.is_significant for item in items)

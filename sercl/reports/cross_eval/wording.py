@@ -6,8 +6,6 @@ from sercl.reports.results import percent
 from sercl.studies.cross_eval.cells import Condition
 from sercl.studies.evaluation import Score
 
-SIGNIFICANT = 0.05
-
 
 def percent_interval(score: Score, digits: int = 1) -> str:
     """Return the ends of an interval: "57.2 to 68.9", or "" where there is none."""

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from sercl.studies.cross_eval.cells import CellRecord, Condition, Study
 from sercl.studies.cross_eval.comparisons import Family
 from sercl.studies.cross_eval.scores import ConditionScores
+from sercl.studies.paired import SIGNIFICANT
 
 FEW_UTTERANCES = 20
 """A class with fewer test utterances is called tiny: one of them is then 5 points of its recall."""
 
 UNBALANCED = 2.0
 """Classes are called unbalanced from this ratio between the largest and the smallest on."""
-
-SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True)
@@ -227,7 +226,7 @@ def _powerless(families: Iterable[Family]) -> Iterator[Caution]:
         yield Caution(
             "test",
             f"With {count} {unit} no paired test can give p below {smallest:.3f}, however clear the "
-            "difference: the tests are silent there, the intervals are not.",
+            "difference: nothing can be significant there, and the difference has no 95 % interval.",
         )
 
 

@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import astuple
 
 import numpy as np
 import pytest
@@ -10,8 +11,14 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 
 from sercl.errors import UsageError
-from sercl.metrics.functional.classification import macro_f1, uar, wa
-from sercl.metrics.functional.comparison import holm, mcnemar, permutation_test
+from sercl.metrics.functional.classification import uar
+from sercl.metrics.functional.comparison import (
+    PermutationTest,
+    holm,
+    mcnemar,
+    permutation_test,
+    sign_flip_test,
+)
 
 CLASSES = 4
 
@@ -75,12 +82,12 @@ def test_a_real_difference_is_found() -> None:
 def test_all_swaps_by_hand() -> None:
     rng = np.random.default_rng(2)
     first, second = systems(6, rng)
-    result = permutation_test(first, second, macro_f1)
+    result = permutation_test(first, second)
 
     def difference(swap: tuple[bool, ...]) -> float:
         chosen = np.array(swap)[:, None, None]
         one, two = np.where(chosen, second, first), np.where(chosen, first, second)
-        return _f1(one.sum(axis=0)) - _f1(two.sum(axis=0))
+        return _uar(one.sum(axis=0)) - _uar(two.sum(axis=0))
 
     values = np.array([difference(swap) for swap in itertools.product([False, True], repeat=6)])
     assert result.difference == pytest.approx(values[0])
@@ -88,9 +95,8 @@ def test_all_swaps_by_hand() -> None:
     assert (result.exact, result.count, result.unit) == (True, 6, "speakers")
 
 
-def _f1(confusion: NDArray[np.int64]) -> float:
-    hits = np.diag(confusion)
-    return float(np.mean(2 * hits / (confusion.sum(axis=0) + confusion.sum(axis=1))))
+def _uar(confusion: NDArray[np.int64]) -> float:
+    return float(np.mean(np.diag(confusion) / confusion.sum(axis=1)))
 
 
 def test_it_agrees_with_scipy_on_speakers_of_equal_size() -> None:
@@ -100,7 +106,7 @@ def test_it_agrees_with_scipy_on_speakers_of_equal_size() -> None:
     reference = stats.permutation_test(
         scores, lambda a, b, axis: np.mean(a - b, axis=axis), permutation_type="samples", vectorized=True
     )
-    assert permutation_test(first, second, wa).p == pytest.approx(reference.pvalue)
+    assert permutation_test(first, second).p == pytest.approx(reference.pvalue)
 
 
 def test_how_small_p_can_become_is_said() -> None:
@@ -112,7 +118,7 @@ def test_how_small_p_can_become_is_said() -> None:
     assert permutation_test(first[:1], second[:1]).smallest == 1.0
     many = [system.repeat(8, axis=0) for system in (first, second)]
     result = permutation_test(many[0], many[1], resamples=199)
-    assert (result.exact, result.p, result.smallest) == (False, 2 / 200, 2 / 200)
+    assert (result.exact, result.p, result.smallest) == (False, 1 / 200, 1 / 200)
 
 
 def test_equal_systems_give_one() -> None:
@@ -137,7 +143,7 @@ def test_repeats_are_averaged_and_do_not_count_as_more_data() -> None:
     first, second = systems(9, np.random.default_rng(8))
     once = permutation_test(first, second)
     thrice = permutation_test(first[:, None].repeat(3, axis=1), second)
-    assert thrice == once
+    assert astuple(thrice) == pytest.approx(astuple(once))
 
 
 def test_a_score_that_does_not_exist_has_no_p_value() -> None:
@@ -165,6 +171,79 @@ def test_order_of_systems_and_clusters_does_not_matter(speakers: int, seed: int)
     turned = permutation_test(second[order], first[order])
     assert turned.p == pytest.approx(result.p)
     assert turned.difference == pytest.approx(-result.difference)
+
+
+@pytest.mark.parametrize("speakers", [6, 10, 20])
+@pytest.mark.parametrize("gain", [0.0, 0.8])
+def test_intervals_cover_the_difference_and_equal_systems_are_rarely_told_apart(
+    speakers: int, gain: float
+) -> None:
+    rng = np.random.default_rng(speakers)
+    truth = float(np.subtract(*(_uar(own.sum(axis=0)) for own in systems(100_000, rng, gain))))
+    results = [permutation_test(*systems(speakers, rng, gain), resamples=1999) for _ in range(400)]
+    covered = np.mean([result.low <= truth <= result.high for result in results])
+    assert 0.92 <= covered <= 0.99
+    if gain == 0:
+        assert np.mean([result.p < 0.05 for result in results]) <= 0.08
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.integers(1, 25), st.integers(0, 2**32 - 1), st.sampled_from([0.5, 0.8, 0.9, 0.95, 0.99]))
+def test_p_is_below_the_level_exactly_where_the_interval_excludes_zero(
+    speakers: int, seed: int, level: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    first, second = systems(
+        speakers, rng, gain=rng.choice([0.0, 0.5, 1.5]), per_class=int(rng.integers(1, 9))
+    )
+    result = permutation_test(first, second, level=level, resamples=9999 if speakers < 11 else 299)
+    assert (result.p < round(1 - level, 9)) == _excludes_zero(result)
+    assert np.isnan(result.low) or result.low <= result.difference <= result.high
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.integers(-3, 3), min_size=1, max_size=40), st.integers(0, 9))
+def test_ties_do_not_part_p_and_interval(gains: list[int], seed: int) -> None:
+    terms = np.array(gains) / (7 * len(gains))
+    weights = np.full(len(gains), 1 / len(gains))
+    result = sign_flip_test(terms, weights, resamples=999, seed=seed)
+    assert (result.p < 0.05) == _excludes_zero(result)
+
+
+def _excludes_zero(result: PermutationTest) -> bool:
+    return result.low > 0 or result.high < 0
+
+
+def test_the_ends_are_differences_that_the_same_test_does_not_reject() -> None:
+    rng = np.random.default_rng(11)
+    terms, weights = rng.normal(0.02, 0.03, size=9), np.full(9, 1 / 9)
+    result = sign_flip_test(terms, weights)
+    for end in (result.low, result.high):
+        outside = end + np.sign(end - result.difference) * 1e-6
+        inside = end - np.sign(end - result.difference) * 1e-6
+        assert sign_flip_test(terms - outside * weights, weights).p < 0.05
+        assert sign_flip_test(terms - inside * weights, weights).p >= 0.05
+
+
+def test_with_few_speakers_there_is_no_interval() -> None:
+    assert np.isnan(permutation_test(*systems(5, np.random.default_rng(0))).low)
+    assert not np.isnan(permutation_test(*systems(6, np.random.default_rng(0))).low)
+    assert not np.isnan(permutation_test(*systems(5, np.random.default_rng(0)), level=0.9).low)
+
+
+def test_several_test_sets_are_averaged() -> None:
+    rng = np.random.default_rng(12)
+    pairs = [systems(7, rng) for _ in range(2)]
+    stacked = [np.concatenate([pair[side] for pair in pairs], axis=1) for side in (0, 1)]
+    result = permutation_test(stacked[0], stacked[1], groups=2)
+    differences = [_uar(first.sum(axis=0)) - _uar(second.sum(axis=0)) for first, second in pairs]
+    assert result.difference == pytest.approx(np.mean(differences))
+
+
+def test_systems_on_other_utterances_are_refused() -> None:
+    first, second = systems(6, np.random.default_rng(0))
+    with pytest.raises(UsageError, match="same utterances"):
+        permutation_test(first, 2 * second)
 
 
 def test_mcnemar_agrees_with_its_definition() -> None:

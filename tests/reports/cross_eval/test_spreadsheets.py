@@ -43,3 +43,15 @@ def test_tests_say_what_they_compare(wide: Analysis) -> None:
 
 def test_no_scores_are_a_heading(unfinished: Analysis) -> None:
     assert rows(scores_csv(unfinished)) == rows(comparisons_csv(unfinished)) == []
+
+
+def test_what_is_significant_has_an_interval_without_zero(wide: Analysis) -> None:
+    found = [row for row in rows(comparisons_csv(wide)) if row["p"]]
+    apart = [float(row["low"]) > 0 or float(row["high"]) < 0 for row in found]
+    assert apart == [float(row["p"]) < 0.05 for row in found]
+    significant = [item.paired.is_significant for family in wide.families for item in family.overall]
+    significant += [item.paired.is_significant for family in wide.families for item in family.comparisons]
+    assert any(significant)
+    corrected = [float(row["p_holm"]) < 0.05 for row in found]
+    assert sum(corrected) == sum(significant)
+    assert all(has_interval for has_interval, is_clear in zip(apart, corrected, strict=True) if is_clear)
