@@ -11,6 +11,7 @@ from sercl.batch import AudioBatch, FeatureBatch
 from sercl.errors import UnknownNameError, UsageError
 from sercl.models.adapters import AdapterOptions
 from sercl.models.adversary import AdversarialConfig
+from sercl.models.encoders import Regularization
 from sercl.models.pooling import build_pooling
 from sercl.models.readout import Readout, check_layer
 from sercl.models.standardize import Standardizer
@@ -43,6 +44,7 @@ class EmotionClassifier(EncoderTask):
         optimizer: Learning rates and schedule.
         adapters: Options of each adapter.
         adapter_blocks: Blocks (0-based) that get adapters; null for all kept blocks.
+        regularization: Dropout, SpecAugment and LayerDrop of the encoder in training, unless it is frozen.
         adversarial: Domain-adversarial training on the target's audio without labels; off by default.
         whisper_form: padded (30 s, as Whisper was trained) or short (cut to the clip, 9 times cheaper).
         revision: Revision of the encoder on the hub.
@@ -71,6 +73,7 @@ class EmotionClassifier(EncoderTask):
         optimizer: OptimizerConfig = OptimizerConfig(),
         adapters: AdapterOptions = AdapterOptions(),
         adapter_blocks: list[int] | None = None,
+        regularization: Regularization = Regularization(),
         adversarial: AdversarialConfig = AdversarialConfig(),
         whisper_form: str = "padded",
         revision: str | None = None,
@@ -89,6 +92,7 @@ class EmotionClassifier(EncoderTask):
         loaded = encoder_for_layer(
             encoder, layer, last_block, revision, whisper_form, gradient_checkpointing, encoder_config
         )
+        loaded.regularize(revive(Regularization, regularization), trains_encoder=adapter == "full")
         super().__init__(
             encoder=loaded,
             adapter=adapter,

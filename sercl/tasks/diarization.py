@@ -16,6 +16,7 @@ from sercl.errors import UnknownNameError, UsageError
 from sercl.metrics.eder import DiarizationMetrics
 from sercl.metrics.functional.eder import scores
 from sercl.models.adapters import AdapterOptions
+from sercl.models.encoders import Regularization
 from sercl.models.frame_readout import FrameReadout
 from sercl.models.pooling import frame_mask
 from sercl.models.standardize import Standardizer
@@ -48,6 +49,7 @@ class EmotionDiarizer(EncoderTask):
         optimizer: Learning rates and schedule.
         adapters: Options of each adapter.
         adapter_blocks: Blocks (0-based) that get adapters; null for all kept blocks.
+        regularization: Dropout, SpecAugment and LayerDrop of the encoder in training, unless it is frozen.
         whisper_form: padded (30 s, as Whisper was trained) or short (cut to the clip).
         revision: Revision of the encoder on the hub.
         gradient_checkpointing: Recompute activations in the backward pass: less memory, more time.
@@ -74,6 +76,7 @@ class EmotionDiarizer(EncoderTask):
         optimizer: OptimizerConfig = OptimizerConfig(),
         adapters: AdapterOptions = AdapterOptions(),
         adapter_blocks: list[int] | None = None,
+        regularization: Regularization = Regularization(),
         whisper_form: str = "padded",
         revision: str | None = None,
         gradient_checkpointing: bool = False,
@@ -88,6 +91,7 @@ class EmotionDiarizer(EncoderTask):
         loaded = encoder_for_layer(
             encoder, layer, last_block, revision, whisper_form, gradient_checkpointing, encoder_config
         )
+        loaded.regularize(revive(Regularization, regularization), trains_encoder=adapter == "full")
         super().__init__(
             encoder=loaded,
             adapter=adapter,

@@ -5,6 +5,7 @@ from sercl.models.encoders.inference import PRECISIONS, inference
 from sercl.models.encoders.load import load_encoder, rebuild_encoder
 from sercl.models.encoders.output import EncoderOutput
 from sercl.models.encoders.presets import PRESETS, Preset
+from sercl.models.encoders.regularization import Regularization
 
 __all__ = [
     "PRECISIONS",
@@ -13,6 +14,7 @@ __all__ = [
     "EncoderOutput",
     "FamilyTraits",
     "Preset",
+    "Regularization",
     "inference",
     "load_encoder",
     "rebuild_encoder",

@@ -3,8 +3,8 @@
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,8 @@ from sercl.errors import ClipLengthError, UsageError
 from sercl.models.encoders.fingerprint import state_fingerprints
 from sercl.models.encoders.masking import frame_mask
 from sercl.models.encoders.output import EncoderOutput
+from sercl.models.encoders.regularization import CHECKPOINT, PublishedRates, Regularization, set_dropout
+from sercl.models.encoders.spec_augment import NO_MASKS, SpanMasks, spec_augment
 from sercl.models.encoders.states import collect_states
 
 SAMPLE_RATE = 16_000
@@ -36,6 +38,7 @@ class FamilyTraits:
         front_end: The convolutional front end, relative to the model.
         fixed: Parameters, relative to the model, that no setting trains.
         final_norm: The norm after the last block, relative to the model; None where there is none.
+        first_droppable: The first block that LayerDrop may skip.
     """
 
     block_linears: tuple[str, ...]
@@ -44,12 +47,13 @@ class FamilyTraits:
     front_end: tuple[str, ...] = ()
     fixed: tuple[str, ...] = ()
     final_norm: str | None = None
+    first_droppable: int = 0
 
 
 class Encoder(nn.Module, ABC):
     """A pre-trained speech encoder whose padded batches give what each clip alone gives.
 
-    Made by `load_encoder`. SpecAugment and LayerDrop are off; the checkpoint's dropouts act in training mode.
+    Made by `load_encoder`. In training mode the checkpoint's dropouts act, and what `regularize` switches on.
 
     Args:
         model: The transformers model, without decoder or heads.
@@ -66,6 +70,7 @@ class Encoder(nn.Module, ABC):
         max_samples: Samples of the longest clip, or None where any length goes.
         fingerprint: SHA-256 of the weights as loaded, before adapters and training.
         config: Plain data from which `rebuild_encoder` makes the same encoder without weights.
+        published: SpecAugment and LayerDrop as the checkpoint was published with.
     """
 
     hidden_size: int
@@ -74,7 +79,10 @@ class Encoder(nn.Module, ABC):
     max_samples: int | None = None
     fingerprint: str
     config: dict[str, Any]
+    published: PublishedRates = PublishedRates()
     _inference: States | None = None  # set by `inference` for its duration
+    _masks: tuple[SpanMasks, SpanMasks] = (NO_MASKS, NO_MASKS)
+    _layer_drop: float = 0.0
 
     def __init__(
         self,
@@ -88,6 +96,8 @@ class Encoder(nn.Module, ABC):
         self.model = model
         self.name, self.family = name, family
         self.traits, self.preprocessing = traits, preprocessing
+        if not hasattr(model, "mask_filling"):  # of Whisper, and without a checkpoint
+            model.register_buffer("mask_filling", torch.zeros(()), persistent=False)
 
     @property
     @abstractmethod
@@ -98,6 +108,17 @@ class Encoder(nn.Module, ABC):
     def num_states(self) -> int:
         """Number of hidden states: one more than blocks."""
         return len(self.blocks) + 1
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training mode; batch norms (one kind of HuBERT has one) keep the statistics of the checkpoint.
+
+        Those of a batch depend on its padding and on what else is in it, and no checkpoint would hold them.
+        """
+        super().train(mode)
+        for module in self.model.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
+        return self
 
     def state_fingerprints(self) -> tuple[str, ...]:
         """Return a SHA-256 per hidden state, `num_states` long, of the settings and weights behind it.
@@ -150,9 +171,41 @@ class Encoder(nn.Module, ABC):
 
     def states(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
         """Return the hidden states of waveforms as `encode` takes them."""
-        with collect_states(self.blocks) as states:
+        with collect_states(self.blocks, self._skipped()) as states:
             last = self.encode(waveforms, lengths)
         return (*states[:-1], last)
+
+    def regularize(self, options: Regularization, trains_encoder: bool = False) -> None:
+        """Choose what acts at random in training mode; to be called before adapters are attached.
+
+        Args:
+            options: Dropout, SpecAugment and LayerDrop.
+            trains_encoder: Whether the encoder's own weights are trained; dropout has another default then.
+        """
+        dropout, masks, drop = (
+            options.chosen(part, trains_encoder) for part in ("dropout", "spec_augment", "layer_drop")
+        )
+        if dropout != CHECKPOINT:
+            set_dropout(self.model, _number(dropout))
+        own = self.published
+        if masks == CHECKPOINT:
+            self._masks = (own.time, own.features)
+        else:
+            self._masks = (replace(own.time, share=_number(masks)), NO_MASKS)
+        self._layer_drop = own.layer_drop if drop == CHECKPOINT else _number(drop)
+
+    def _skipped(self) -> set[int]:
+        """Draw which blocks LayerDrop skips in this pass."""
+        if not (self.training and self._layer_drop):
+            return set()
+        draws = torch.rand(len(self.blocks)) < self._layer_drop
+        return {place for place in draws.nonzero().flatten().tolist() if place >= self.traits.first_droppable}
+
+    def _augmented(self, hidden: Tensor, lengths: Tensor) -> Tensor:
+        """Mask `[batch, frames, dim]` in training, where SpecAugment is on; `lengths` are valid frames."""
+        if not self.training or not any(masks.share for masks in self._masks):
+            return hidden
+        return spec_augment(hidden, lengths.tolist(), *self._masks, self.model.mask_filling)
 
     def fast_states(self, dtype: torch.dtype) -> States | None:
         """Build what computes the same hidden states faster on the CPU, without gradients; see `inference`.
@@ -226,6 +279,10 @@ def _recomputed(forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     if not torch.is_grad_enabled():
         return forward(*args, **kwargs)
     return checkpoint(forward, *args, use_reentrant=False, **kwargs)
+
+
+def _number(choice: float | str) -> float:
+    return 0.0 if isinstance(choice, str) else choice
 
 
 def _milliseconds(samples: int) -> str:

@@ -14,7 +14,12 @@ from sercl.models.encoders.fingerprint import fingerprint
 from sercl.models.encoders.source import checkpoint_folder, read_json, read_preprocessor
 from sercl.models.encoders.w2v_bert import W2vBertEncoder
 from sercl.models.encoders.wav2vec2 import Wav2Vec2Encoder, wants_normalization
-from sercl.models.encoders.weights import empty_model, read_config, read_model
+from sercl.models.encoders.weights import (
+    empty_model,
+    published_rates,
+    read_config,
+    read_model,
+)
 from sercl.models.encoders.whisper import WhisperEncoder, WhisperForm
 
 
@@ -53,6 +58,7 @@ def load_encoder(
         read_model(folder, read_config(folder, last_block)), _preprocessor(folder), form, final_norm
     )
     encoder = parts.wrap(name)
+    encoder.published = published_rates(folder)
     encoder.fingerprint = fingerprint(encoder.model)
     encoder.config = parts.config(encoder.fingerprint)
     if gradient_checkpointing:

@@ -6,6 +6,7 @@ from transformers import PreTrainedModel, SeamlessM4TFeatureExtractor
 from sercl.models.encoders.base import SAMPLE_RATE, Encoder, FamilyTraits
 from sercl.models.encoders.fbank import HOP, Fbank
 from sercl.models.encoders.masking import frame_mask
+from sercl.models.encoders.spec_augment import changed_output
 
 _TRAITS = FamilyTraits(
     block_linears=(
@@ -47,6 +48,8 @@ class W2vBertEncoder(Encoder):
     def encode(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
         """Run the model and return the last hidden state `[batch, frames, dim]`."""
         features = self._fbank(waveforms, lengths).to(self.model.dtype)
-        mask = frame_mask(self.frame_lengths(lengths), features.shape[1])
-        last: Tensor = self.model(features, attention_mask=mask.long()).last_hidden_state
+        valid = self.frame_lengths(lengths)
+        mask = frame_mask(valid, features.shape[1])
+        with changed_output(self.model.feature_projection, lambda hidden: self._augmented(hidden, valid)):
+            last: Tensor = self.model(features, attention_mask=mask.long()).last_hidden_state
         return last

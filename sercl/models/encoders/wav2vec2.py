@@ -14,6 +14,7 @@ from sercl.models.encoders.fast.rows import JoinedStates
 from sercl.models.encoders.fast.wav2vec2 import FastWav2Vec2, fits
 from sercl.models.encoders.masking import MaskedGroupNorm, frame_mask, masked_inputs
 from sercl.models.encoders.receptive_field import receptive_field
+from sercl.models.encoders.spec_augment import changed_output
 
 _ATTENTION = tuple(f"attention.{name}_proj" for name in ("q", "k", "v", "out"))
 _FEED_FORWARD = ("feed_forward.intermediate_dense", "feed_forward.output_dense")
@@ -69,8 +70,12 @@ class Wav2Vec2Encoder(Encoder):
         sample_mask = frame_mask(lengths, waveforms.shape[1])
         frames = int(self.frame_lengths(torch.tensor(waveforms.shape[1])))
         positional = [m for m in self.model.encoder.pos_conv_embed.modules() if isinstance(m, nn.Conv1d)]
+        valid = self.frame_lengths(lengths)
         with ExitStack() as exact:
-            exact.enter_context(masked_inputs(positional, frame_mask(self.frame_lengths(lengths), frames)))
+            exact.enter_context(
+                changed_output(self.model.feature_projection, lambda hidden: self._augmented(hidden, valid))
+            )
+            exact.enter_context(masked_inputs(positional, frame_mask(valid, frames)))
             if self._group_norm is not None:
                 exact.enter_context(self._group_norm.over(self._after_convolutions(lengths, 1).tolist()))
             last: Tensor = self.model(
@@ -130,6 +135,7 @@ def _traits(family: str, stable: bool) -> FamilyTraits:
         raw_weight_linears=_ATTENTION if family == "wavlm" else (),
         front_end=("feature_extractor",),
         final_norm="encoder.layer_norm" if stable else None,
+        first_droppable=1 if family == "wavlm" else 0,  # as in transformers: it holds the relative positions
     )
 
 

@@ -13,15 +13,20 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 from transformers.utils import logging
 
 from sercl.errors import EncoderError, UsageError
+from sercl.models.encoders.regularization import PublishedRates
 from sercl.models.encoders.source import has_weights
 
 # Of a checkpoint with a decoder; an encoder saved alone has keys without a prefix.
 _WHISPER_PREFIX = {r"^(model\.)?encoder\.": ""}
+_MASK = "masked_spec_embed"
 _BROKEN_FILE = (OSError, ValueError, RuntimeError, EOFError, SafetensorError, pickle.UnpicklingError)
 
 
 def read_config(folder: Path, last_block: int | None) -> PretrainedConfig:
     """Read the model's config, cut after `last_block`, without SpecAugment, LayerDrop and output adapters.
+
+    The encoder's wrapper does the two itself (`Encoder.regularize`): transformers raises where a clip is
+    shorter than a mask, and where LayerDrop skips a block, processes would wait for its gradients.
 
     Raises:
         UsageError: The model has no block `last_block`.
@@ -49,8 +54,16 @@ def read_config(folder: Path, last_block: int | None) -> PretrainedConfig:
     return config
 
 
+def published_rates(folder: Path) -> PublishedRates:
+    """Return SpecAugment and LayerDrop as the checkpoint was published with."""
+    return PublishedRates.of(AutoConfig.from_pretrained(folder, local_files_only=True))
+
+
 def read_model(folder: Path, config: PretrainedConfig) -> PreTrainedModel:
     """Read the encoder's weights as float32; heads, decoders and upper blocks are left out.
+
+    What SpecAugment puts into masked frames becomes the buffer `mask_filling` (`[dim]`, not of Whisper): it
+    counts neither among the weights that tell encoders apart nor among the trained ones.
 
     Raises:
         EncoderError: There are no weights, the file is broken, or weights of the encoder are missing in it.
@@ -61,6 +74,8 @@ def read_model(folder: Path, config: PretrainedConfig) -> PreTrainedModel:
             "config.json. Copy the weights there, or fetch the checkpoint again."
         )
     whisper = config.model_type == "whisper"
+    if not whisper:
+        config.mask_time_prob = 1.0  # with 0, the embedding of masked frames would not be read
     with _quiet():
         try:
             model, report = (WhisperEncoder if whisper else AutoModel).from_pretrained(
@@ -73,7 +88,10 @@ def read_model(folder: Path, config: PretrainedConfig) -> PreTrainedModel:
             )
         except _BROKEN_FILE as error:
             raise EncoderError(f"{folder}: the weights cannot be read: {error}") from error
-    _check_complete(folder, sorted(report["missing_keys"]))
+    missing = set(report["missing_keys"])
+    if not whisper:
+        _keep_mask_filling(model, known=_MASK not in missing)
+    _check_complete(folder, sorted(missing - {_MASK}))
     return model
 
 
@@ -83,6 +101,14 @@ def empty_model(config: dict[str, Any]) -> PreTrainedModel:
     if restored.model_type == "whisper":
         return WhisperEncoder(restored)
     return AutoModel.from_config(restored)
+
+
+def _keep_mask_filling(model: PreTrainedModel, known: bool) -> None:
+    filling = getattr(model, _MASK).detach()
+    delattr(model, _MASK)
+    model.config.mask_time_prob = 0.0
+    # A checkpoint that was never trained with masks has none: zeros then.
+    model.register_buffer("mask_filling", filling if known else torch.zeros_like(filling), persistent=False)
 
 
 def _check_block(folder: Path, last_block: int, blocks: int) -> None:

@@ -77,6 +77,8 @@ class WhisperEncoder(Encoder):
     def encode(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
         """Run the model and return the last hidden state `[batch, frames, dim]`."""
         features, mel_mask = self._features(waveforms, lengths)
+        valid = self.frame_lengths(lengths) * _MEL_PER_FRAME
+        features = self._augmented(features.transpose(1, 2), valid).transpose(1, 2)
         return self._run(features.to(self.model.dtype), mel_mask)
 
     def fast_states(self, dtype: torch.dtype) -> States | None:
