@@ -8,10 +8,18 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from sercl.reports.cross_eval.wording import p_value, points, points_interval
 from sercl.reports.results import percent
 from sercl.reports.style import table
 from sercl.studies.evaluation import Score
-from sercl.studies.probing.results import ChosenLayer, LayerResult, ProbeResults, WeightedResult
+from sercl.studies.paired import SIGNIFICANT
+from sercl.studies.probing.results import (
+    ChosenLayer,
+    LayerDifference,
+    LayerResult,
+    ProbeResults,
+    WeightedResult,
+)
 
 _WIDEST_BAR = 40
 """Width of a full bar in characters, where the terminal has room for it."""
@@ -41,10 +49,34 @@ def summary_lines(results: ProbeResults) -> list[str]:
     use = f" For sercl fit: {results.fit_option}" if results.target == "emotion" else ""
     lines = [
         f"Best on validation: hidden state {results.best_layer}.{use}",
+        *against_the_others(results),
         _chosen_line(results.chosen),
         f"Recall of these: {_recalls(results.classes, results.chosen.recalls)}",
     ]
     return lines if results.weighted is None else [*lines, _weighted_line(results.weighted)]
+
+
+def against_the_others(results: ProbeResults) -> list[str]:
+    """Return how the best layer does in test against the second best, and which it is not better than."""
+    if not results.differences:
+        return []
+    second, alike = results.differences[0], [item for item in results.differences if not is_clear(item)]
+    score = second.difference
+    ends = points_interval(score)
+    who = f"paired over {score.count} {score.unit}"
+    line = (
+        f"Second on validation: hidden state {second.layer}; the test UAR of the best less that of the "
+        f"second is {points(score.value)} points ({f'{ends}; ' if ends else ''}{who}, p {p_value(second.p)})."
+    )
+    names = ", ".join(str(item.layer) for item in sorted(alike, key=lambda item: item.layer))
+    if not alike:
+        return [line, "Every other layer differs from the best (p < 0.05 after Holm's correction)."]
+    return [line, f"Not told apart from the best in test (p from 0.05 after Holm's correction): {names}."]
+
+
+def is_clear(item: LayerDifference) -> bool:
+    """Say whether a layer differs from the best one after Holm's correction."""
+    return item.p_holm < SIGNIFICANT
 
 
 def _grid(results: ProbeResults, title: str) -> Table:

@@ -35,6 +35,19 @@ def test_what_is_chosen_and_what_must_be_said() -> None:
     assert "Note: 1 fold(s), 3 seed(s); intervals resample the 10 speakers." in text
 
 
+def test_the_best_layer_is_set_beside_the_second_best() -> None:
+    text = shown(results(), 200)
+    assert (
+        "Second on validation: hidden state 1; the test UAR of the best less that of the second is "
+        "+15.0 points (+10.0 to +20.0; "
+        "paired over 10 speakers, p 0.014)." in text
+    )
+    assert "Not told apart from the best in test (p from 0.05 after Holm's correction): 3." in text
+    clear = replace(results(), differences=results().differences[::2])
+    assert "Every other layer differs from the best" in shown(clear, 200)
+    assert "Second on validation" not in shown(replace(results(), differences=()), 200)
+
+
 def test_columns_of_what_was_not_asked_for_are_left_out() -> None:
     text = shown(results(control=False, weighted=False))
     assert "Selectivity" not in text

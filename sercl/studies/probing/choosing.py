@@ -15,7 +15,13 @@ def best_layer(by_layer: Mapping[int, Sequence[Outcome]], config: ProbeConfig) -
         by_layer: Layer -> its probes.
         config: Says by which score, which also chooses the epoch.
     """
-    return max(sorted(by_layer), key=lambda layer: _preference(by_layer[layer], config.select))
+    return ranked(by_layer, config)[0]
+
+
+def ranked(by_layer: Mapping[int, Sequence[Outcome]], config: ProbeConfig) -> list[int]:
+    """Return the layers by mean validation score, the best first; of equals the lowest."""
+    order = {layer: _preference(outcomes, config.select) for layer, outcomes in by_layer.items()}
+    return sorted(sorted(by_layer), key=order.__getitem__, reverse=True)
 
 
 def _preference(outcomes: Sequence[Outcome], select: str) -> tuple[float, ...]:

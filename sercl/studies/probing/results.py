@@ -46,6 +46,24 @@ class LayerResult:
 
 
 @dataclass(frozen=True)
+class LayerDifference:
+    """The best layer by validation against another one, on the test parts.
+
+    Attributes:
+        layer: The other layer.
+        difference: Test UAR of the best layer less that of this one, with the 95 % interval of the paired
+            permutation test over speakers.
+        p: p-value of that test.
+        p_holm: The same, corrected for all other layers (Holm).
+    """
+
+    layer: int
+    difference: Score
+    p: float
+    p_holm: float
+
+
+@dataclass(frozen=True)
 class ChosenLayer:
     """The layer that validation data alone choose in each fold, and what it scores in test.
 
@@ -139,6 +157,8 @@ class ProbeResults:
         runs: Every probe.
         notes: What must be said beside the numbers.
         seconds: Wall-clock time of training.
+        differences: The best layer against every other one, in the order of validation: the first is the
+            second best.
     """
 
     target: str
@@ -156,6 +176,7 @@ class ProbeResults:
     runs: tuple[ProbeRun, ...]
     notes: tuple[str, ...]
     seconds: float
+    differences: tuple[LayerDifference, ...] = ()
 
     def layer(self, number: int) -> LayerResult:
         """Return the entry of a hidden state that was probed."""
@@ -172,7 +193,11 @@ class ProbeResults:
 
     def layer_rows(self) -> list[Row]:
         """Return a row of a CSV file per layer, and one each for the chosen layer and the weighted sum."""
-        rows = [self._row(str(entry.layer), asdict(entry)) for entry in self.layers]
+        others = {item.layer: item for item in self.differences}
+        rows = [
+            self._row(str(entry.layer), asdict(entry) | _below(others.get(entry.layer)))
+            for entry in self.layers
+        ]
         rows.append(self._row("chosen", asdict(self.chosen)))
         if self.weighted is not None:
             rows.append(self._row("weighted", asdict(self.weighted)))
@@ -189,7 +214,7 @@ class ProbeResults:
 
     def _row(self, name: str, entry: Mapping[str, Any]) -> Row:
         row: Row = {"target": self.target, "setting": self.setting, "layer": name}
-        for score in ("uar", "control", "selectivity"):
+        for score in ("uar", "control", "selectivity", "below_best"):
             values = entry.get(score) or dict.fromkeys(("value", "low", "high"))
             row |= {score: values["value"], f"{score}_low": values["low"], f"{score}_high": values["high"]}
         for column in _COLUMNS:
@@ -206,7 +231,14 @@ _COLUMNS = (
     "fold_std",
     "at_limit",
     "probes",
+    "p",
+    "p_holm",
 )
+
+
+def _below(item: LayerDifference | None) -> dict[str, Any]:
+    """Return what a layer's row says of its distance from the best one."""
+    return {} if item is None else {"below_best": asdict(item.difference), "p": item.p, "p_holm": item.p_holm}
 
 
 def _plain(value: Any) -> Any:

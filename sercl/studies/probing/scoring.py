@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sercl.metrics.functional.clusters import cluster_hits, hits_uar, resampling_units
+from sercl.metrics.functional.comparison import PermutationTest, paired_uar_test
 from sercl.metrics.functional.intervals import bootstrap_interval
 from sercl.studies.evaluation import Score
 from sercl.studies.probing.outcomes import Outcome
@@ -59,6 +60,11 @@ class Scorer:
     def difference(self, hits: Hits, others: Hits) -> Score:
         """Return how much higher the UAR is than that of other probes on the same utterances."""
         return self._score(np.stack([hits, others], axis=1), _uar_difference, bounded=False)
+
+    def paired(self, hits: Hits, others: Hits) -> PermutationTest:
+        """Test whether the UAR differs from that of other probes on the same utterances; seeds averaged."""
+        one, two = (counts.mean(axis=1, keepdims=True) for counts in (hits, others))
+        return paired_uar_test(one[..., 0], two[..., 0], one[..., 1], two[..., 1], unit=self.unit)
 
     def seed_uars(self, hits: Hits) -> list[float]:
         """Return the UAR of each seed."""

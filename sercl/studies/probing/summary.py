@@ -5,11 +5,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from statistics import fmean, stdev
 
-from sercl.studies.probing.choosing import best_layer
+from sercl.metrics.functional.comparison import holm
+from sercl.studies.evaluation import Score
+from sercl.studies.probing.choosing import best_layer, ranked
 from sercl.studies.probing.config import ProbeConfig
 from sercl.studies.probing.jobs import WEIGHTED
 from sercl.studies.probing.outcomes import Outcome
-from sercl.studies.probing.results import ChosenLayer, LayerResult, ProbeResults, ProbeRun, WeightedResult
+from sercl.studies.probing.results import (
+    ChosenLayer,
+    LayerDifference,
+    LayerResult,
+    ProbeResults,
+    ProbeRun,
+    WeightedResult,
+)
 from sercl.studies.probing.scoring import Outcomes, Scorer
 from sercl.studies.probing.task import ProbeTask
 
@@ -58,6 +67,7 @@ def summarise(
         runs=tuple(runs),
         notes=(*task.notes, *_limit_notes(runs, config)),
         seconds=round(seconds, 3),
+        differences=_differences(single, scorer, config),
     )
 
 
@@ -104,6 +114,23 @@ def _chosen(trained: Trained, scorer: Scorer, config: ProbeConfig) -> ChosenLaye
     }
     hits = scorer.hits(picked)
     return ChosenLayer(tuple(layers), scorer.uar(hits), scorer.recalls(hits))
+
+
+def _differences(trained: Trained, scorer: Scorer, config: ProbeConfig) -> tuple[LayerDifference, ...]:
+    """Return the paired tests of the layer that validation prefers against every other one."""
+    best, *others = ranked({layer: list(own.values()) for layer, own in trained.items()}, config)
+    hits = scorer.hits(trained[best])
+    tests = {layer: scorer.paired(hits, scorer.hits(trained[layer])) for layer in others}
+    corrected = holm({layer: test.p for layer, test in tests.items()})
+    return tuple(
+        LayerDifference(
+            layer,
+            Score(test.difference, test.low, test.high, test.unit, test.count),
+            test.p,
+            corrected[layer],
+        )
+        for layer, test in tests.items()
+    )
 
 
 def _best(trained: Trained, folds: Sequence[int], config: ProbeConfig) -> int:

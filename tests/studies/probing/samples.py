@@ -9,7 +9,14 @@ from sercl.corpora.folds import FoldConfig, make_folds
 from sercl.corpora.labels import label_scheme
 from sercl.studies.evaluation import Score
 from sercl.studies.probing.config import ProbeConfig
-from sercl.studies.probing.results import ChosenLayer, LayerResult, ProbeResults, ProbeRun, WeightedResult
+from sercl.studies.probing.results import (
+    ChosenLayer,
+    LayerDifference,
+    LayerResult,
+    ProbeResults,
+    ProbeRun,
+    WeightedResult,
+)
 from sercl.studies.probing.task import ProbeTask, probe_task
 from tests.corpora.folds.samples import even
 
@@ -90,4 +97,11 @@ def results(
         runs=(run, mixed),
         notes=("2 of 9 probes ended at the epoch limit",),
         seconds=1.5,
+        differences=tuple(
+            LayerDifference(
+                layer, score(uars[best] - uars[layer]), 0.004 * layer + 0.01, 0.012 * layer + 0.03
+            )
+            for layer in (1, 3, 0)
+            if layer < len(uars) and layer != best
+        ),
     )

@@ -26,6 +26,7 @@ def test_a_row_per_layer_and_for_what_is_made_of_them() -> None:
     assert len({tuple(row) for row in rows}) == 1
     assert (rows[2]["uar"], rows[2]["uar_low"], rows[2]["selectivity"]) == (0.9, 0.85, 0.65)
     assert (rows[4]["recall_happy"], rows[4]["control"], rows[4]["at_limit"]) == (0.92, None, None)
+    assert (rows[3]["below_best"], rows[3]["p"], rows[2]["below_best"]) == (0.9 - 0.6, 0.022, None)
     bare = results(control=False, weighted=False).layer_rows()
     assert [row["layer"] for row in bare][-1] == "chosen"
     assert bare[0]["control_low"] is None

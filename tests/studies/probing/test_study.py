@@ -31,6 +31,22 @@ def test_the_layer_that_tells_is_found() -> None:
     assert (best.probes, len(found.runs)) == (6, 6 * (2 * STATES + 1))
 
 
+def test_the_best_layer_is_tested_against_every_other_one() -> None:
+    task = toy_task()
+    found = probe_study(features_for(task), task, QUICK, control=False, weighted=False)
+    assert sorted(item.layer for item in found.differences) == [
+        layer for layer in range(STATES) if layer != TELLING
+    ]
+    order = [found.layer(item.layer).validation_uar for item in found.differences]
+    assert order[0] == max(order)
+    best = found.layer(TELLING).uar
+    for item in found.differences:
+        assert item.difference.value == pytest.approx(best.value - found.layer(item.layer).uar.value)
+        assert (item.p < 0.05) == (item.difference.low > 0 or item.difference.high < 0)
+        assert item.p <= item.p_holm <= 1
+        assert (item.difference.unit, item.difference.count) == (best.unit, best.count)
+
+
 def test_shuffled_labels_cannot_be_told() -> None:
     task = toy_task()
     best = probe_study(features_for(task), task, QUICK, layers=[TELLING], weighted=False).layer(TELLING)
