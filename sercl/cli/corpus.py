@@ -148,7 +148,7 @@ def write_corpus_manifest(
     from sercl.corpora.manifest import write_manifest
 
     title, listing = read_listing(name, root, options or {})
-    costly = [problem for problem in listing.problems if problem.kind != "transcript"]
+    costly = [problem for problem in listing.problems if problem.costs_an_utterance]
     if costly and on_error == "raise":
         raise CorpusError(_problem_message(title, listing))
     write_manifest(listing.utterances, out)

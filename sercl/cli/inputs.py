@@ -1,17 +1,18 @@
 """Files, folders and patterns of a command line -> audio files, and what is said of those that fail."""
 
 import glob
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.text import Text
 
 from sercl.cli.console import stderr
+from sercl.corpora.folders import AUDIO_SUFFIXES, has_audio_below, walk
 from sercl.errors import UsageError
 
-AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au", ".w64", ".sph"})
-"""What counts as audio in a folder; a file that is named itself may have any suffix."""
+_SHOWN = 5
+_DEEPER = "audio in folders below is left out: add --recursive"
 
 
 @dataclass(frozen=True)
@@ -20,15 +21,21 @@ class Inputs:
 
     Attributes:
         files: Files to read, each once, in the order of the words, sorted within a word.
-        unmatched: (word, reason) for every word that stands for no file.
+        unmatched: (word or path, reason) for every word that stands for no file, link to nothing, and folder
+            that cannot be opened.
+        left_out: (word, reason) for what a folder holds beside its audio.
     """
 
     files: tuple[Path, ...]
     unmatched: tuple[tuple[str, str], ...]
+    left_out: tuple[tuple[str, str], ...] = ()
 
 
 def find_inputs(words: Iterable[str], recursive: bool = False) -> Inputs:
     """Return the audio files that words stand for.
+
+    In a folder, audio is told by its suffix; a file that is named itself may have any. Links are followed;
+    hidden files are left out, as `sercl.corpora.folders.walk` says.
 
     Args:
         words: Files, folders, and patterns with `*`, `?`, `[...]` or `**` that the shell has not expanded.
@@ -37,18 +44,20 @@ def find_inputs(words: Iterable[str], recursive: bool = False) -> Inputs:
     Raises:
         UsageError: Where no word stands for any file.
     """
-    files: dict[Path, None] = {}
-    unmatched: list[tuple[str, str]] = []
-    for word in words:
-        found = _expand(word, recursive)
-        if isinstance(found, str):
-            unmatched.append((word, found))
-        else:
-            files.update(dict.fromkeys(found))
+    found = [_expand(word, recursive) for word in words]
+    files = dict.fromkeys(file for item in found for file in item.files)
+    failed = [pair for item in found for pair in item.failed]
+    left_out = [pair for item in found for pair in item.left_out]
     if not files:
-        reasons = "\n".join(f"{word}: {reason}" for word, reason in unmatched)
+        reasons = "\n".join(f"{word}: {reason}" for word, reason in failed)
         raise UsageError(f"nothing to predict.\n{reasons}")
-    return Inputs(tuple(files), tuple(unmatched))
+    return Inputs(tuple(files), tuple(failed), tuple(left_out))
+
+
+def report_left_out(inputs: Inputs) -> None:
+    """Print what the folders hold beside their audio, which is no failure."""
+    for word, reason in inputs.left_out:
+        stderr.print(Text(f"{word}: {reason}", style="yellow"), soft_wrap=True)
 
 
 def report_failure(source: str, reason: str) -> str:
@@ -65,27 +74,55 @@ def conclude(failed: int, total: int) -> int:
     return 1
 
 
-def _expand(word: str, recursive: bool) -> list[Path] | str:
-    """Return the files of one word, or why there are none."""
+@dataclass(frozen=True)
+class _Found:
+    """What one word stands for: files, what was left out in it, and what failed."""
+
+    files: Sequence[Path] = ()
+    left_out: Sequence[tuple[str, str]] = ()
+    failed: Sequence[tuple[str, str]] = ()
+
+
+def _expand(word: str, recursive: bool) -> _Found:
     path = Path(word)
     if path.is_dir():
-        return sorted(_audio_below(path, recursive)) or _empty_folder(path, recursive)
+        return _in_folder(word, path, recursive)
     if path.exists():
-        return [path]
+        return _Found([path])
+    if path.is_symlink():
+        return _Found(failed=[(word, f"a link to {path.readlink()}, which is not there.")])
     if not glob.has_magic(word):
-        return f"no such file or folder. Paths start at {Path.cwd()}."
+        return _Found(failed=[(word, f"no such file or folder. Paths start at {Path.cwd()}.")])
     matches = map(Path, glob.iglob(word, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
-    return sorted(match for match in matches if match.is_file()) or "no file matches this pattern."
+    found = sorted((match for match in matches if match.is_file()), key=lambda path: (len(path.parts), path))
+    # A loop of links would bring each file dozens of times.
+    files = sorted({path.resolve(): path for path in reversed(found)}.values())
+    return _Found(files) if files else _Found(failed=[(word, "no file matches this pattern.")])
 
 
-def _empty_folder(folder: Path, recursive: bool) -> str:
-    if not recursive and any(_audio_below(folder, recursive=True)):
+def _in_folder(word: str, folder: Path, recursive: bool) -> _Found:
+    found = walk(folder, recursive)
+    deeper = not recursive and has_audio_below(folder)
+    failed = [(str(problem.path), problem.reason) for problem in found.problems]
+    if not found.audio and not failed:
+        return _Found(failed=[(word, _nothing(deeper, found.others))])
+    left_out = [(word, reason) for reason in (_others(found.others), _DEEPER if deeper else "") if reason]
+    return _Found(found.audio, left_out, failed)
+
+
+def _nothing(deeper: bool, others: Mapping[str, int]) -> str:
+    if deeper:
         return "no audio directly in this folder, but in folders below: add --recursive."
-    return f"no audio in this folder ({', '.join(sorted(AUDIO_SUFFIXES))})."
+    there = f"; {_others(others)}" if others else ""
+    return f"no audio in this folder{there}. Audio is what ends in {', '.join(sorted(AUDIO_SUFFIXES))}."
 
 
-def _audio_below(folder: Path, recursive: bool) -> Iterator[Path]:
-    for path in folder.rglob("*") if recursive else folder.iterdir():
-        # macOS leaves "._name.wav" files beside the real ones.
-        if path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".") and path.is_file():
-            yield path
+def _others(others: Mapping[str, int]) -> str:
+    """Return in words which files are no audio by their suffix: "3 files are not audio (.txt 2, .json 1)"."""
+    if not others:
+        return ""
+    shown = sorted(others.items(), key=lambda item: (-item[1], item[0]))
+    names = ", ".join(f"{suffix or 'no suffix'} {count}" for suffix, count in shown[:_SHOWN])
+    more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
+    total = sum(others.values())
+    return f"{total} file{'s are' if total > 1 else ' is'} not audio by suffix ({names}{more})"

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from sercl.cli.console import progress, stderr, stdout
 from sercl.cli.help import ShortPage, render
-from sercl.cli.inputs import conclude, find_inputs, report_failure
+from sercl.cli.inputs import conclude, find_inputs, report_failure, report_left_out
 from sercl.errors import UsageError
 from sercl.files import atomic_path
 from sercl.reports.predictions import FORMATS
@@ -87,6 +87,7 @@ def _predict(options: "Namespace") -> int:
 
         with stderr.status("loading the checkpoint"):
             predictor = load(options.checkpoint, options.device, options.encoder)
+        report_left_out(inputs)
         failures = [report_failure(word, reason) for word, reason in inputs.unmatched]
         with progress("recordings", len(inputs.files)) as advance:
             results = predictor.stream(inputs.files, options.batch_seconds)

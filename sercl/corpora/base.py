@@ -53,16 +53,21 @@ class Utterance:
     extra: Mapping[str, str] = field(default_factory=dict)
 
 
+HARMLESS = ("transcript", "copy", "excluded")
+"""Kinds of problems that cost no utterance: they are counted and shown, and stop nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A file or label line that could not be used: never dropped without one of these.
+    """A file or label line that is not used: never left out without one of these.
 
     Attributes:
         path: The audio or label file.
         reason: What is wrong, and what it costs, in a few words.
         line: 1-based line in a label file, None elsewhere.
-        kind: "missing", "unreadable", "empty", "short", "silent", "nan", "label", "transcript", "name" or
-            "duplicate" (a second file with the id of another).
+        kind: "missing", "unreadable", "empty", "short", "silent", "nan", "label", "transcript", "name",
+            "duplicate" (a second file with the id of another), "copy" (an utterance in another format, too),
+            or "excluded" (audio that the reader's options or the corpus's rules leave out).
     """
 
     path: Path
@@ -75,6 +80,16 @@ class Problem:
         """Whether the utterance and its label are sound and only its transcript was lost."""
         return self.kind == "transcript"
 
+    @property
+    def is_left_out(self) -> bool:
+        """Whether nothing is lost: the file holds what is used already, or what is not asked for."""
+        return self.kind in ("copy", "excluded")
+
+    @property
+    def costs_an_utterance(self) -> bool:
+        """Whether something that is meant to be used cannot be: neither text alone, nor what is left out."""
+        return self.kind not in HARMLESS
+
     def __str__(self) -> str:
         place = f"{self.path}:{self.line}" if self.line is not None else str(self.path)
         return f"{place}: {self.reason}"
@@ -86,7 +101,7 @@ class Listing:
 
     Attributes:
         utterances: In a stable order (sorted by id), independent of the file system.
-        problems: What is listed but cannot be used, or costs something (a transcript).
+        problems: What is listed or on disk but not used, or costs something (a transcript).
     """
 
     utterances: tuple[Utterance, ...]

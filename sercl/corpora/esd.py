@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sercl.corpora.base import CorpusInfo, Listing, Problem, Utterance
 from sercl.corpora.emotion_names import to_emotion
-from sercl.corpora.folders import files_below, find_root, visible
+from sercl.corpora.folders import AudioFolder, find_root, visible
 from sercl.corpora.patterned import unique_listing
 from sercl.corpora.transcripts import read_text
 from sercl.errors import UnknownNameError
@@ -65,14 +65,22 @@ def read(root: Path, language: str | None = None) -> Listing:
     if language is not None and language not in LANGUAGES:
         raise UnknownNameError("language of ESD", language, LANGUAGES, "Or none, for both.")
     folder = find_root(root, INFO.name, _is_root, "speaker folders such as 0001/Angry")
-    utterances: list[Utterance] = []
-    problems: list[Problem] = []
-    for speaker in _speaker_folders(folder):
+    audio = AudioFolder(folder)
+    by_speaker: dict[Path, list[Path]] = {speaker: [] for speaker in _speaker_folders(folder)}
+    found: list[Utterance | Problem] = list(audio.problems)
+    for path in audio.files:
+        speaker = folder / path.relative_to(folder).parts[0]
+        if speaker in by_speaker:
+            by_speaker[speaker].append(path)
+        else:
+            found.append(Problem(path, "not in the folder of a speaker (0001 to 0020)", kind="name"))
+    for speaker, files in by_speaker.items():
         if language in (None, _language(speaker.name)):
-            listing = _read_speaker(speaker)
-            utterances += listing.utterances
-            problems += listing.problems
-    return unique_listing(utterances, problems)
+            found += _read_speaker(speaker, files)
+        else:
+            why = f"{_language(speaker.name)}, and the option `language` is {language!r}"
+            found += [Problem(path, why, kind="excluded") for path in files]
+    return unique_listing(found)
 
 
 def _is_root(folder: Path) -> bool:
@@ -93,18 +101,12 @@ def _language(speaker: str) -> str:
     return "zh" if int(speaker) <= 10 else "en"
 
 
-def _read_speaker(folder: Path) -> Listing:
+def _read_speaker(folder: Path, files: Iterable[Path]) -> list[Utterance | Problem]:
     texts, problems = _read_transcript(folder)
-    utterances: list[Utterance] = []
-    for path in files_below(folder, (".wav",)):
-        found = _read_file(path, folder, texts)
-        if isinstance(found, Utterance):
-            utterances.append(found)
-            problems += _check_number(found)
-        else:
-            problems.append(found)
-    problems += _missing(folder, texts, {item.path.stem for item in utterances})
-    return Listing(tuple(utterances), tuple(problems))
+    items = [_read_file(path, folder, texts) for path in files]
+    contradictions = (_check_number(item) for item in items if isinstance(item, Utterance))
+    missing = _missing(folder, texts, {item.path.stem for item in items})
+    return [*items, *problems, *(problem for own in contradictions for problem in own), *missing]
 
 
 def _read_file(path: Path, speaker: Path, texts: Mapping[str, str | None]) -> Utterance | Problem:

@@ -1,10 +1,33 @@
 """Finding a corpus below the folder a user gives, and listing its files in a stable order."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 
+from sercl.corpora.base import Problem, Utterance
 from sercl.errors import CorpusNotFoundError
+
+# fmt: off
+DECODED_SUFFIXES = frozenset((
+    ".8svx", ".aif", ".aifc", ".aiff", ".au", ".avr", ".bwf", ".caf", ".fap", ".flac", ".gsm",
+    ".htk", ".iff", ".ircam", ".mp2", ".mp3", ".mpc", ".nist", ".oga", ".ogg", ".opus", ".paf",
+    ".pvf", ".rf64", ".sd2", ".sds", ".sf", ".snd", ".sph", ".svx", ".voc", ".vox", ".w64", ".wav",
+    ".wave", ".wavex", ".wve", ".xi",
+))
+"""Suffixes of what libsndfile decodes, without `.mat`: data of MATLAB are nearly never speech."""
+
+FOREIGN_SUFFIXES = frozenset((
+    ".aac", ".ac3", ".adts", ".al", ".alaw", ".amr", ".ape", ".awb", ".dff", ".dsf", ".dss", ".m4a",
+    ".m4b", ".mka", ".pcm", ".ra", ".raw", ".shn", ".sln", ".spx", ".tta", ".ul", ".ulaw", ".weba",
+    ".webm", ".wma", ".wv",
+))
+# fmt: on
+"""Suffixes of audio that libsndfile does not decode: listed, so that it is not missed, then refused."""
+
+AUDIO_SUFFIXES = DECODED_SUFFIXES | FOREIGN_SUFFIXES
 
 
 def existing_folder(root: Path | str, corpus: str) -> Path:
@@ -57,19 +80,219 @@ def visible(folder: Path) -> list[Path]:
     return sorted(child for child in folder.iterdir() if _is_visible(child.name))
 
 
-def files_below(folder: Path, suffixes: Iterable[str]) -> list[Path]:
-    """Return every visible file below `folder` with one of `suffixes` (lower case, with dot), sorted."""
-    endings, found = tuple(suffixes), []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if _is_visible(name)]
-        found += [
-            Path(parent, name) for name in names if _is_visible(name) and name.lower().endswith(endings)
-        ]
-    return sorted(found)
+@dataclass(frozen=True)
+class Walk:
+    """What lies below a folder; see `walk`.
+
+    Attributes:
+        audio: Audio files, sorted.
+        problems: Links to nothing, and folders that cannot be opened.
+        others: Suffix ("" for none) -> number of other files.
+    """
+
+    audio: tuple[Path, ...]
+    problems: tuple[Problem, ...]
+    others: Mapping[str, int]
+
+
+def walk(folder: Path, recursive: bool = True) -> Walk:
+    """Find all audio below a folder, told by its suffix (`AUDIO_SUFFIXES`, in any case).
+
+    Links are followed, each folder is entered once, and a link to a file that is found itself adds nothing;
+    so no loop of links is without an end. Hidden are names that begin with a dot (also the `._*` files of
+    macOS), `__MACOSX` and `@eaDir`.
+
+    Args:
+        folder: Where to look.
+        recursive: Whether to enter the folders below, too.
+    """
+    audio, problems, others = [], [], Counter[str]()
+    for path, trouble in _Walker(folder, recursive).entries():
+        if trouble is not None:
+            problems.append(trouble)
+        elif path.suffix.lower() in AUDIO_SUFFIXES:
+            audio.append(path)
+        else:
+            others[path.suffix.lower()] += 1
+    return Walk(tuple(sorted(audio)), tuple(sorted(problems, key=lambda item: item.path)), others)
+
+
+def has_audio_below(folder: Path) -> bool:
+    """Say whether there is audio in the folders below a folder; looks no further than to the first."""
+    entries = _Walker(folder, recursive=True).entries()
+    return any(
+        trouble is None and path.parent != folder and path.suffix.lower() in AUDIO_SUFFIXES
+        for path, trouble in entries
+    )
+
+
+class AudioFolder:
+    """The audio of a corpus, of which a reader accounts for every file.
+
+    Args:
+        folder: The corpus folder.
+
+    Attributes:
+        files: Every audio file below it, sorted.
+        problems: What could not be looked into.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        found = walk(folder)
+        self.files, self.problems = found.audio, found.problems
+        self._known = set(found.audio)
+        self._claimed: set[Path] = set()
+
+    def find(self, path: Path) -> Path | None:
+        """Return the file that a corpus calls `path`, also where it has another suffix; None for none.
+
+        The file counts as accounted for.
+        """
+        found = path if path in self._known else self._similar(path)
+        if found is not None:
+            self._claimed.add(found)
+        return found
+
+    def rest(self, why: Callable[[Path], Utterance | Problem]) -> list[Utterance | Problem]:
+        """Return what the files are that nobody has asked for with `find`.
+
+        Args:
+            why: Called with each, except for those that hold in another format what is used already.
+        """
+        left = [path for path in self.files if path not in self._claimed]
+        used = {self._key(path): path for path in self._claimed}
+        found: list[Utterance | Problem] = []
+        for path in sorted(left, key=lambda path: (*format_rank(path), path)):
+            first = used.setdefault(self._key(path), path)
+            found.append(why(path) if first is path else another_format(path, first))
+        return found
+
+    def _similar(self, path: Path) -> Path | None:
+        same = self._by_name.get(self._key(path), [])
+        exact = [known for known in same if known.name == path.name]
+        if not same and path.is_file():  # a link to a file that is listed itself
+            return self._by_target.get(path.resolve())
+        return next(iter((*exact, *same)), None)
+
+    def _key(self, path: Path) -> tuple[Path, str]:
+        """Return what files of one name in one folder share, whichever way leads there."""
+        return self._resolved(path.parent), path.stem
+
+    @cached_property
+    def _resolved(self) -> Callable[[Path], Path]:
+        return cache(Path.resolve)
+
+    @cached_property
+    def _by_name(self) -> dict[tuple[Path, str], list[Path]]:
+        groups: dict[tuple[Path, str], list[Path]] = {}
+        for path in sorted(self.files, key=lambda path: (*format_rank(path), path)):
+            groups.setdefault(self._key(path), []).append(path)
+        return groups
+
+    @cached_property
+    def _by_target(self) -> dict[Path, Path]:
+        return {path.resolve(): path for path in self.files}
+
+
+def another_format(path: Path, used: Path) -> Problem:
+    """Return the problem that a file holds in another format what `used` holds; it costs nothing."""
+    return Problem(path, f"{used.stem} in another format; {used} is used", kind="copy")
+
+
+def format_rank(path: Path) -> tuple[bool, bool]:
+    """Return what orders several formats of one recording: wav, then what libsndfile reads, then the rest."""
+    suffix = path.suffix.lower()
+    return suffix != ".wav", suffix not in DECODED_SUFFIXES
+
+
+class _Walker:
+    """Goes through real folders first, then through links to folders, then through links to files."""
+
+    def __init__(self, root: Path, recursive: bool) -> None:
+        self._root, self._recursive = root, recursive
+        self._entered: set[tuple[int, int]] = set()
+        self._links_to_folders: list[Path] = []
+        self._links_to_files: list[Path] = []
+
+    def entries(self) -> Iterator[tuple[Path, Problem | None]]:
+        """Yield every visible file, with the problem if it cannot be reached."""
+        yield from self._enter(self._root)
+        while self._links_to_folders:
+            # Of several links to one folder, the one of its name comes first: names tell who speaks.
+            link = min(self._links_to_folders, key=lambda link: (link.name != link.resolve().name, link))
+            self._links_to_folders.remove(link)
+            if not self._is_loop(link):
+                yield from self._enter(link)
+        seen: set[tuple[Path, str]] = set()
+        for link in sorted(self._links_to_files):
+            target = link.resolve()
+            if not self._is_found_itself(target) and (target, link.name) not in seen:
+                seen.add((target, link.name))
+                yield link, None
+
+    def _enter(self, folder: Path) -> Iterator[tuple[Path, Problem | None]]:
+        waiting = [folder]
+        while waiting:
+            place = waiting.pop()
+            try:
+                if (identity := _identity(place)) in self._entered:
+                    continue
+                self._entered.add(identity)
+                with os.scandir(place) as entries:
+                    here = sorted((entry for entry in entries if _is_visible(entry.name)), key=_name_of)
+            except OSError as error:
+                yield place, Problem(place, f"cannot be opened ({error.strerror})", kind="unreadable")
+                continue
+            for entry in here:
+                yield from self._take(entry, place / entry.name, waiting)
+
+    def _take(
+        self, entry: os.DirEntry[str], path: Path, waiting: list[Path]
+    ) -> Iterator[tuple[Path, Problem | None]]:
+        if entry.is_symlink():
+            yield from self._take_link(entry, path)
+        elif entry.is_dir():
+            waiting += [path] * self._recursive
+        elif entry.is_file():
+            yield path, None
+        elif path.suffix.lower() in AUDIO_SUFFIXES:
+            yield path, Problem(path, "not a regular file", kind="unreadable")
+
+    def _take_link(self, entry: os.DirEntry[str], path: Path) -> Iterator[tuple[Path, Problem | None]]:
+        if _leads_to(entry.is_dir):
+            self._links_to_folders += [path] * self._recursive
+        elif _leads_to(entry.is_file):
+            self._links_to_files.append(path)
+        elif path.suffix.lower() in AUDIO_SUFFIXES or not path.suffix[1:].isalpha():  # or perhaps a folder
+            reason = f"a link to {os.readlink(path)}, which is not there"  # noqa: PTH115 - as it is written
+            yield path, Problem(path, reason, kind="missing")
+
+    def _is_loop(self, link: Path) -> bool:
+        target = link.resolve()
+        return any(place.resolve().is_relative_to(target) for place in (self._root, link.parent))
+
+    def _is_found_itself(self, target: Path) -> bool:
+        return _is_visible(target.name) and _identity(target.parent) in self._entered
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    found = folder.stat()
+    return found.st_dev, found.st_ino
+
+
+def _name_of(entry: os.DirEntry[str]) -> str:
+    return entry.name
+
+
+def _leads_to(kind: Callable[[], bool]) -> bool:
+    try:
+        return kind()
+    except OSError:  # a link to itself
+        return False
 
 
 def _is_visible(name: str) -> bool:
-    return not name.startswith(".") and name != "__MACOSX"
+    return not name.startswith(".") and name not in ("__MACOSX", "@eaDir")
 
 
 def _not_found(folder: Path, corpus: str, wanted: str, instead: list[Path]) -> CorpusNotFoundError:

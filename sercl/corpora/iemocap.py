@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from sercl.corpora.base import CorpusInfo, Listing, Problem, Utterance
-from sercl.corpora.folders import find_root, visible
+from sercl.corpora.folders import AudioFolder, find_root, visible
 from sercl.corpora.patterned import SEXES, unique_listing
 from sercl.corpora.transcripts import read_text
 
@@ -64,15 +65,10 @@ def read(root: Path) -> Listing:
         CorpusNotFoundError: Where there is no session folder with labels.
     """
     folder = find_root(root, INFO.name, _is_root, "Session1/dialog/EmoEvaluation")
-    utterances: list[Utterance] = []
-    problems: list[Problem] = []
-    for session in _sessions(folder):
-        for found in (*_read_session(session), *_unlabelled(session)):
-            if isinstance(found, Utterance):
-                utterances.append(found)
-            else:
-                problems.append(found)
-    return unique_listing(utterances, problems)
+    audio = AudioFolder(folder)
+    found = [item for session in _sessions(folder) for item in _read_session(session, audio)]
+    unlabelled = audio.rest(lambda path: _unlabelled(folder, path))
+    return unique_listing((*found, *unlabelled), audio.problems)
 
 
 def _is_root(folder: Path) -> bool:
@@ -90,31 +86,46 @@ def _label_files(session: Path) -> list[Path]:
     return [path for path in visible(folder) if path.suffix == ".txt" and path.is_file()]
 
 
-def _read_session(session: Path) -> Iterator[Utterance | Problem]:
+def _read_session(session: Path, audio: AudioFolder) -> Iterator[Utterance | Problem]:
     for labels in _label_files(session):
         transcript = session / "dialog" / "transcriptions" / labels.name
         texts, problems = _read_transcript(transcript)
         yield from problems
         for number, line in enumerate(read_text(labels).splitlines(), start=1):
             if line.startswith("["):
-                yield _read_label(session, labels, number, line, texts)
+                yield _read_label(_Place(labels, number), line, texts, audio)
+
+
+@dataclass(frozen=True)
+class _Place:
+    labels: Path
+    line: int
+
+    def find(self, name: str, audio: AudioFolder) -> tuple[Path, Path | None]:
+        """Return where the recording of an utterance is to be, and where it is."""
+        session = self.labels.parents[2]
+        path = session / "sentences" / "wav" / self.labels.stem / f"{name}.wav"
+        return path, audio.find(path)
 
 
 def _read_label(
-    session: Path, labels: Path, number: int, line: str, texts: Mapping[str, str]
+    place: _Place, line: str, texts: Mapping[str, str], audio: AudioFolder
 ) -> Utterance | Problem:
+    labels, number = place.labels, place.line
     match = _LABEL.fullmatch(line)
     parts = _ID.fullmatch(match["id"]) if match else None
     if match is None or parts is None:
+        if name := _ID.search(line):
+            place.find(name[0], audio)  # this line is why it is not used
         return Problem(labels, f"not a label line: {line[:60]!r}; costs the utterance", line=number)
-    path = session / "sentences" / "wav" / labels.stem / f"{match['id']}.wav"
+    path, on_disk = place.find(match["id"], audio)
     emotion = EMOTIONS.get(match["emotion"])
     if emotion is None:
         reason = f"unknown label {match['emotion']!r} of {match['id']}; legal: {', '.join(EMOTIONS)}"
         return Problem(labels, reason, line=number)
-    if not path.is_file():
+    if on_disk is None:
         return Problem(path, f"listed in {labels.name}:{number} but not on disk", kind="missing")
-    return _utterance(path, emotion, match, parts, texts)
+    return _utterance(on_disk, emotion, match, parts, texts)
 
 
 def _utterance(
@@ -150,10 +161,14 @@ def _read_transcript(path: Path) -> tuple[dict[str, str], list[Problem]]:
     return texts, problems
 
 
-def _unlabelled(session: Path) -> Iterator[Problem]:
-    labelled = {path.stem for path in _label_files(session)}
-    wav = session / "sentences" / "wav"
-    for dialog in visible(wav) if wav.is_dir() else []:
-        if dialog.is_dir() and dialog.name not in labelled:
-            path = session / "dialog" / "EmoEvaluation" / f"{dialog.name}.txt"
-            yield Problem(path, f"no labels for the recordings of {dialog.name}", kind="missing")
+def _unlabelled(folder: Path, path: Path) -> Problem:
+    """Say why a recording that no label line names is not used."""
+    parts = path.relative_to(folder).parts
+    if _SESSION.fullmatch(parts[0]) and parts[1:3] == ("dialog", "wav"):
+        return Problem(path, "a whole dialog; its sentences are read", kind="excluded")
+    if not (_SESSION.fullmatch(parts[0]) and parts[1:3] == ("sentences", "wav") and len(parts) == 5):
+        return Problem(path, f"not where IEMOCAP keeps its sentences ({INFO.layout})", kind="name")
+    labels = folder / parts[0] / "dialog" / "EmoEvaluation" / f"{parts[3]}.txt"
+    if not labels.is_file():
+        return Problem(path, f"no label: {labels} is not on disk")
+    return Problem(path, f"no label: {labels} has no line for it. Is that file whole?")

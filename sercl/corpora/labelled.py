@@ -1,12 +1,12 @@
 """Corpora whose labels stand in one table beside the audio: described as data, read by one reader."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from sercl.corpora.base import Corpus, CorpusInfo, Listing, Problem, Utterance
-from sercl.corpora.folders import files_below, find_root
+from sercl.corpora.folders import AudioFolder, find_root
 from sercl.corpora.patterned import SEXES, unique_listing
 from sercl.corpora.tables import Row, read_rows
 from sercl.errors import ManifestError
@@ -108,11 +108,10 @@ def read_labelled(layout: LabelTable, root: Path) -> Listing:
     )
     rows = read_rows(folder / layout.table)
     _check_columns(layout, folder / layout.table, rows)
-    found = [_read_row(layout, folder, row) for row in rows]
-    problems = [item for item in found if isinstance(item, Problem)]
-    listed = {_audio_path(layout, folder, row) for row in rows}
-    problems += _unlisted(folder / layout.audio, listed, layout.table)
-    return unique_listing((item for item in found if isinstance(item, Utterance)), problems)
+    audio = AudioFolder(folder)
+    found = [_read_row(layout, folder, row, audio) for row in rows]
+    unlisted = audio.rest(lambda path: Problem(path, f"not listed in {layout.table}, so it has no label"))
+    return unique_listing((*found, *unlisted), audio.problems)
 
 
 def _check_columns(layout: LabelTable, table: Path, rows: Sequence[Row]) -> None:
@@ -131,15 +130,16 @@ def _audio_path(layout: LabelTable, folder: Path, row: Row) -> Path:
     return path if path.suffix else path.with_suffix(".wav")
 
 
-def _read_row(layout: LabelTable, folder: Path, row: Row) -> Utterance | Problem:
+def _read_row(layout: LabelTable, folder: Path, row: Row, audio: AudioFolder) -> Utterance | Problem:
     path, code = _audio_path(layout, folder, row), str(row.cells.get(layout.columns["emotion"], ""))
+    on_disk = audio.find(path)
     emotion = layout.emotions.get(code.strip().lower())
     if emotion is None:
         reason = f"unknown emotion {code!r} of {path.name}; legal: {', '.join(layout.emotions)}"
         return Problem(folder / layout.table, reason, line=row.line)
-    if not path.is_file():
+    if on_disk is None:
         return Problem(path, f"listed in {layout.table}:{row.line} but not on disk", kind="missing")
-    return _utterance(layout, path, emotion, row)
+    return _utterance(layout, on_disk, emotion, row)
 
 
 def _utterance(layout: LabelTable, path: Path, emotion: str, row: Row) -> Utterance:
@@ -155,12 +155,6 @@ def _utterance(layout: LabelTable, path: Path, emotion: str, row: Row) -> Uttera
         text=words["text"] or None,
         extra={name: str(row.cells[name]).strip() for name in layout.extras if name in row.cells},
     )
-
-
-def _unlisted(audio: Path, listed: set[Path], table: str) -> Iterator[Problem]:
-    for path in files_below(audio, (".wav",)):
-        if path not in listed:
-            yield Problem(path, f"not listed in {table}, so it has no label")
 
 
 LABELLED: tuple[Corpus, ...] = tuple(

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from sercl.corpora.base import CorpusInfo, Listing, Problem, Utterance
-from sercl.corpora.folders import existing_folder, files_below, not_found
+from sercl.corpora.folders import AudioFolder, another_format, existing_folder, format_rank, not_found
 
 SEXES: Mapping[str, str] = {"f": "female", "m": "male", "female": "female", "male": "male"}
 
@@ -19,8 +19,9 @@ class Pattern:
 
     Attributes:
         info: Facts about the corpus.
-        regex: Searched, ignoring case, in the absolute path with forward slashes; ends in `$`. The groups
-            `emotion`, `speaker` and `gender` mean what they say, any other group goes to `extra`.
+        regex: Searched, ignoring case, in the absolute path with forward slashes and the suffix `.wav`,
+            whatever the file's own; ends in `$`. The groups `emotion`, `speaker` and `gender` mean what they
+            say, any other group goes to `extra`.
         emotions: Emotion code -> emotion name.
         genders: Code of the group `gender`, or speaker where there is no such group -> gender.
         id: Format of the utterance's id, from the groups and `stem`.
@@ -45,7 +46,7 @@ class Pattern:
 
     def groups(self, path: Path) -> dict[str, str] | None:
         """Return the groups that are set in a path, or None where its name has another shape."""
-        match = self.compiled.search(path.as_posix())
+        match = self.compiled.search(path.with_suffix(".wav").as_posix())
         return {name: text for name, text in match.groupdict().items() if text} if match else None
 
     def utterance(self, path: Path, groups: Mapping[str, str]) -> Utterance | None:
@@ -85,29 +86,39 @@ def read_pattern(pattern: Pattern, root: Path) -> Listing:
         CorpusNotFoundError: Where no file below `root` has a name of this corpus.
     """
     folder = existing_folder(root, pattern.info.name)
-    utterances, problems = [], []
-    for path in files_below(folder, (".wav",)):
-        found = _read_name(pattern, path)
-        if isinstance(found, Utterance):
-            utterances.append(found)
-        else:
-            problems.append(found)
-    if not utterances:
+    audio = AudioFolder(folder)
+    found = [_read_name(pattern, path) for path in audio.files]
+    if not any(isinstance(item, Utterance) for item in found):
         raise not_found(folder, pattern.info.name, f"files such as {pattern.info.layout}")
-    return unique_listing(utterances, problems)
+    return unique_listing(found, audio.problems)
 
 
-def unique_listing(utterances: Iterable[Utterance], problems: Iterable[Problem]) -> Listing:
-    """Return a listing sorted by id; of several files with one id, the one of the shortest path is kept."""
-    ranked = sorted(utterances, key=lambda item: (item.id, len(item.path.parts), str(item.path)))
+def unique_listing(found: Iterable[Utterance | Problem], more: Iterable[Problem] = ()) -> Listing:
+    """Return a listing sorted by id.
+
+    Of several files with one id, one is kept: a wav before other formats, and else that of the shortest path.
+    """
+    items = [*found, *more]
+    problems = [item for item in items if isinstance(item, Problem)]
+    utterances = [item for item in items if isinstance(item, Utterance)]
     kept: dict[str, Utterance] = {}
-    copies = []
-    for utterance in ranked:
+    for utterance in sorted(utterances, key=_rank):
         first = kept.setdefault(utterance.id, utterance)
         if first is not utterance:
-            reason = f"a second file for utterance {utterance.id}; {first.path} is used"
-            copies.append(Problem(utterance.path, reason, kind="duplicate"))
-    return Listing(tuple(kept.values()), (*problems, *copies))
+            problems.append(_copy(utterance.path, first))
+    return Listing(tuple(kept.values()), tuple(problems))
+
+
+def _rank(utterance: Utterance) -> tuple[object, ...]:
+    path = utterance.path
+    return utterance.id, *format_rank(path), len(path.parts), str(path)
+
+
+def _copy(path: Path, used: Utterance) -> Problem:
+    if path.suffix.lower() != used.path.suffix.lower():
+        return another_format(path, used.path)
+    reason = f"a second file for utterance {used.id}; {used.path} is used"
+    return Problem(path, reason, kind="duplicate")
 
 
 def _read_name(pattern: Pattern, path: Path) -> Utterance | Problem:

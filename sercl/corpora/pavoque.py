@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sercl.corpora.base import CorpusInfo, Listing, Problem, Utterance
-from sercl.corpora.folders import files_below, find_root, visible
+from sercl.corpora.folders import AudioFolder, find_root, visible, walk
 from sercl.corpora.patterned import unique_listing
 from sercl.corpora.pavoque_lists import Entry, read_list
 
@@ -32,6 +32,7 @@ INFO = CorpusInfo(
 )
 
 _LIST = re.compile(r"pavoque-(?P<style>\w+)\.yaml")
+_LONG = re.compile(r"pavoque-(?P<style>\w+)")
 _CUT = re.compile(rf"(?P<prompt>.+)-(?P<style>{'|'.join((*STYLES, OUTTAKES))})")
 
 
@@ -50,24 +51,21 @@ def read(root: Path, outtakes: bool = False) -> Listing:
         CorpusError: Where a cutting list is not a YAML list.
     """
     folder = find_root(root, INFO.name, _is_root, "pavoque-<style>.yaml or <prompt>-<style>.wav")
-    cut = {path.stem: path for path in files_below(folder, (".wav",))}
-    found: list[Utterance | Problem] = []
-    listed: set[str] = set()
+    audio = AudioFolder(folder)
+    cut = {path.stem: path for path in audio.files if not _LONG.fullmatch(path.stem)}
+    found: list[Utterance | Problem] = list(audio.problems)
     for path in _lists(folder, outtakes):
         entries, problems = read_list(path)
-        found += [*problems, *_read_entries(path, entries, cut)]
-        listed.update(entry.name for entry in entries)
-    found += _read_cut((path for name, path in sorted(cut.items()) if name not in listed), outtakes)
-    utterances = _numbered(item for item in found if isinstance(item, Utterance))
-    return unique_listing(utterances, (item for item in found if isinstance(item, Problem)))
+        found += [*problems, *_read_entries(path, entries, cut, audio)]
+    found += audio.rest(lambda path: _read_unlisted(path, outtakes))
+    return unique_listing(_numbered(found))
 
 
 def _is_root(folder: Path) -> bool:
     if _has_list(folder):
         return True
     below = [child for child in visible(folder) if child.is_dir()]
-    cut = (path.stem for path in files_below(folder, (".wav",)))
-    return not any(map(_has_list, below)) and any(map(_CUT.fullmatch, cut))
+    return not any(map(_has_list, below)) and any(_CUT.fullmatch(path.stem) for path in walk(folder).audio)
 
 
 def _has_list(folder: Path) -> bool:
@@ -81,16 +79,28 @@ def _lists(folder: Path, outtakes: bool) -> list[Path]:
 
 
 def _read_entries(
-    path: Path, entries: Sequence[Entry], cut: Mapping[str, Path]
+    path: Path, entries: Sequence[Entry], cut: Mapping[str, Path], audio: AudioFolder
 ) -> Iterator[Utterance | Problem]:
-    flac = path.with_suffix(".flac")
-    if flac.is_file():
-        yield from (_utterance(flac, entry, is_cut=False) for entry in entries)
-    elif any(entry.name in cut for entry in entries):
-        yield from (_read_cut_entry(path, entry, cut) for entry in entries)
+    long = audio.find(path.with_suffix(".flac"))
+    whole = [entry for entry in entries if entry.style in (*STYLES, OUTTAKES)]
+    for entry in entries:
+        if entry not in whole:
+            legal = ", ".join((*STYLES, OUTTAKES))
+            reason = f"unknown style {entry.style!r} of {entry.prompt}; valid: {legal}; costs the utterance"
+            yield Problem(path, reason, line=entry.line)
+    pieces = {entry.name: cut[entry.name] for entry in entries if entry.name in cut}
+    for piece in pieces.values():
+        audio.find(piece)
+    if long is not None:
+        yield from (_utterance(long, entry, is_cut=False) for entry in whole)
+        used = {entry.name for entry in whole}
+        copies = {piece for name, piece in pieces.items() if name in used}
+        yield from (Problem(p, f"cut out of {long.name}, which is used", kind="copy") for p in sorted(copies))
+    elif pieces:
+        yield from (_read_cut_entry(path, entry, pieces) for entry in whole)
     elif entries:
         reason = f"not on disk; holds the {len(entries)} utterances that {path.name} lists"
-        yield Problem(flac, reason, kind="missing")
+        yield Problem(path.with_suffix(".flac"), reason, kind="missing")
 
 
 def _read_cut_entry(path: Path, entry: Entry, cut: Mapping[str, Path]) -> Utterance | Problem:
@@ -100,14 +110,18 @@ def _read_cut_entry(path: Path, entry: Entry, cut: Mapping[str, Path]) -> Uttera
     return Problem(wav, f"listed in {path.name} but not on disk", kind="missing")
 
 
-def _read_cut(paths: Iterable[Path], outtakes: bool) -> Iterator[Utterance | Problem]:
-    for path in paths:
-        match = _CUT.fullmatch(path.stem)
-        if match is None:
-            reason = f"not a file name of PAVOQUE (<prompt>-<style>.wav; styles: {', '.join(STYLES)})"
-            yield Problem(path, reason, kind="name")
-        elif outtakes or match["style"] != OUTTAKES:
-            yield _utterance(path, Entry(match["prompt"], match["style"], 0.0, 0.0, None), is_cut=True)
+def _read_unlisted(path: Path, outtakes: bool) -> Utterance | Problem:
+    """Read a file that no cutting list names."""
+    cut, long = _CUT.fullmatch(path.stem), _LONG.fullmatch(path.stem)
+    match = long or cut
+    if match is None:
+        reason = f"not a file name of PAVOQUE (<prompt>-<style>.wav; styles: {', '.join(STYLES)})"
+        return Problem(path, reason, kind="name")
+    if match["style"] == OUTTAKES and not outtakes:
+        return Problem(path, "outtakes, and the option `outtakes` is false", kind="excluded")
+    if long is not None:
+        return Problem(path, f"no cutting list {path.stem}.yaml beside it, so it has no labels")
+    return _utterance(path, Entry(match["prompt"], match["style"], 0.0, 0.0, None), is_cut=True)
 
 
 def _utterance(path: Path, entry: Entry, *, is_cut: bool) -> Utterance:
@@ -128,9 +142,12 @@ def _utterance(path: Path, entry: Entry, *, is_cut: bool) -> Utterance:
     )
 
 
-def _numbered(utterances: Iterable[Utterance]) -> Iterator[Utterance]:
+def _numbered(found: Iterable[Utterance | Problem]) -> Iterator[Utterance | Problem]:
     seen: Counter[str] = Counter()
-    for utterance in utterances:
-        seen[utterance.id] += 1
-        count = seen[utterance.id]
-        yield utterance if count == 1 else replace(utterance, id=f"{utterance.id}-{count}")
+    for item in found:
+        if isinstance(item, Utterance):
+            seen[item.id] += 1
+            count = seen[item.id]
+            yield item if count == 1 else replace(item, id=f"{item.id}-{count}")
+        else:
+            yield item

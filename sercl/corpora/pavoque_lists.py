@@ -1,7 +1,7 @@
 """The cutting lists of PAVOQUE: which stretch of a long recording is which prompt."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
@@ -21,6 +21,7 @@ class Entry:
     start: float
     end: float
     text: str | None
+    line: int | None = field(default=None, compare=False)
 
     @property
     def name(self) -> str:
@@ -41,21 +42,21 @@ def read_list(path: Path) -> tuple[list[Entry], list[Problem]]:
     problems = []
     for line, fields in _raw_entries(path):
         try:
-            entries.append(_entry(fields))
+            entries.append(_entry(fields, line))
         except (KeyError, ValueError) as error:
             reason = f"bad entry ({error}); needs {', '.join(_FIELDS)}; costs the utterance"
             problems.append(Problem(path, reason, line=line))
     return entries, problems
 
 
-def _entry(fields: dict[str, str]) -> Entry:
+def _entry(fields: dict[str, str], line: int) -> Entry:
     for name in _FIELDS:
         if not fields.get(name):
             raise KeyError(name)
     start, end = float(fields["start"]), float(fields["end"])
     if not 0 <= start < end < float("inf"):
         raise ValueError(f"{start} s to {end} s is no stretch of time")
-    return Entry(fields["prompt"], fields["style"], start, end, fields.get("text") or None)
+    return Entry(fields["prompt"], fields["style"], start, end, fields.get("text") or None, line)
 
 
 def _raw_entries(path: Path) -> Iterator[tuple[int, dict[str, str]]]:

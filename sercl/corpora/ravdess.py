@@ -1,9 +1,8 @@
 """RAVDESS: 24 North American actors, two statements, speech and song."""
 
-from dataclasses import replace
 from pathlib import Path
 
-from sercl.corpora.base import CorpusInfo, Listing, Utterance
+from sercl.corpora.base import CorpusInfo, Listing, Problem, Utterance
 from sercl.corpora.patterned import Pattern, read_pattern
 from sercl.errors import CorpusNotFoundError, UnknownNameError
 
@@ -51,7 +50,8 @@ _PATTERN = Pattern(
 def read(root: Path, channel: str | None = "speech") -> Listing:
     """List RAVDESS.
 
-    Sound tracks cut from the videos (modality 01) repeat the audio-only files (03) and are left out.
+    Sound tracks cut from the videos (modality 01) repeat the audio-only files (03): they are left out, and so
+    are files of another channel; each is a problem of the kind "excluded".
 
     Args:
         root: Folder that holds `Actor_01` and so on.
@@ -64,11 +64,18 @@ def read(root: Path, channel: str | None = "speech") -> Listing:
     if channel is not None and channel not in CHANNELS:
         raise UnknownNameError("channel", channel, CHANNELS, "Or none, for both.")
     listing = read_pattern(_PATTERN, root)
-    kept = tuple(item for item in listing.utterances if _is_wanted(item, channel))
+    reasons = [_why_not(item, channel) for item in listing.utterances]
+    pairs = list(zip(listing.utterances, reasons, strict=True))
+    kept = tuple(item for item, reason in pairs if reason is None)
     if not kept:
         raise CorpusNotFoundError(f"RAVDESS: {root}: no audio-only {channel or 'speech or song'} file.")
-    return replace(listing, utterances=kept)
+    left = [Problem(item.path, reason, kind="excluded") for item, reason in pairs if reason is not None]
+    return Listing(kept, (*listing.problems, *left))
 
 
-def _is_wanted(utterance: Utterance, channel: str | None) -> bool:
-    return utterance.extra["modality"] == "audio" and channel in (None, utterance.extra["channel"])
+def _why_not(utterance: Utterance, channel: str | None) -> str | None:
+    if utterance.extra["modality"] != "audio":
+        return "the sound track of a video; only audio-only files (03-...) are read"
+    if channel not in (None, utterance.extra["channel"]):
+        return f"{utterance.extra['channel']}, and the option `channel` is {channel!r}"
+    return None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sercl.corpora.base import CorpusInfo, Listing, Problem, Segment, Utterance
 from sercl.corpora.emotion_names import to_emotion
-from sercl.corpora.folders import find_root
+from sercl.corpora.folders import AudioFolder, find_root
 from sercl.corpora.patterned import unique_listing
 from sercl.errors import CorpusError, UnknownNameError
 
@@ -40,15 +40,10 @@ def read(root: Path) -> Listing:
         CorpusError: Where it is not a JSON map.
     """
     folder = find_root(root, INFO.name, lambda place: (place / TABLE).is_file(), TABLE, upwards=True)
-    utterances: list[Utterance] = []
-    problems: list[Problem] = []
-    for name, entry in _read_table(folder / TABLE).items():
-        found = _read_entry(folder, name, entry)
-        if isinstance(found, Utterance):
-            utterances.append(found)
-        else:
-            problems.append(found)
-    return unique_listing(utterances, problems)
+    audio = AudioFolder(folder)
+    found = [_read_entry(folder, name, entry, audio) for name, entry in _read_table(folder / TABLE).items()]
+    unlisted = audio.rest(lambda path: Problem(path, f"not listed in {TABLE}, so it has no label"))
+    return unique_listing((*found, *unlisted), audio.problems)
 
 
 def _read_table(path: Path) -> Mapping[str, object]:
@@ -61,17 +56,18 @@ def _read_table(path: Path) -> Mapping[str, object]:
     return table
 
 
-def _read_entry(folder: Path, name: str, entry: object) -> Utterance | Problem:
+def _read_entry(folder: Path, name: str, entry: object, audio: AudioFolder) -> Utterance | Problem:
     if not isinstance(entry, dict) or not isinstance(entry.get("wav"), str):
         return Problem(folder / TABLE, f"{name}: no path `wav`; costs the utterance")
+    path = folder / entry["wav"].removeprefix("datafolder").lstrip("/")
+    on_disk = audio.find(path)
     try:
         events = _read_events(entry.get("emotion"))
     except (ValueError, TypeError, KeyError) as error:
         return Problem(folder / TABLE, f"{name}: bad emotion events ({error}); costs the utterance")
-    path = folder / entry["wav"].removeprefix("datafolder").lstrip("/")
-    if not path.is_file():
+    if on_disk is None:
         return Problem(path, f"listed in {TABLE} as {name} but not on disk", kind="missing")
-    return _utterance(name, path, events, entry)
+    return _utterance(name, on_disk, events, entry)
 
 
 def _utterance(name: str, path: Path, events: tuple[Segment, ...], entry: Mapping[str, object]) -> Utterance:

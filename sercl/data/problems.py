@@ -43,7 +43,7 @@ def enforce(problems: Sequence[Problem], on_error: str, corpus: str) -> None:
     Raises:
         CorpusError: With the number of problems of each kind and the first `SHOWN`.
     """
-    costly = [problem for problem in problems if problem.kind != "transcript"]
+    costly = [problem for problem in problems if problem.costs_an_utterance]
     if costly and on_error == "raise":
         raise CorpusError(_message(costly, corpus))
 

@@ -1,11 +1,12 @@
 """Tables about corpora for the terminal."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from sercl.corpora.base import CorpusInfo
+from sercl.corpora.base import CorpusInfo, Problem
 from sercl.reports.style import table
 from sercl.studies.confounds import Confound
 from sercl.studies.corpus_inspection import Coverage, Duplicate, Inspection, spread
@@ -90,7 +91,12 @@ def confound_sentence(confound: Confound) -> str:
 
 def problems_sentence(inspection: Inspection) -> str:
     """Return the number of problems of each kind: "no problems", "2 missing, 1 silent"."""
-    return ", ".join(f"{count} {kind}" for kind, count in inspection.problem_kinds.items()) or "no problems"
+    return _kinds([item for item in inspection.problems if not item.is_left_out]) or "no problems"
+
+
+def _kinds(problems: Sequence[Problem]) -> str:
+    counts = Counter(problem.kind for problem in problems)
+    return ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
 
 
 def _emotions(inspection: Inspection) -> RenderableType:
@@ -154,12 +160,18 @@ def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in counts.items())
 
 
-def _problems(inspection: Inspection) -> list[RenderableType]:
-    if not inspection.problems:
-        return [Text("Problems: none", style="green")]
-    lines = [Text(f"Problems: {problems_sentence(inspection)}", style="red")]
-    lines += [Text(f"  {problem}") for problem in inspection.problems[:MOST_ROWS]]
-    return [*lines, *_more(len(inspection.problems))]
+def _problems(inspection: Inspection) -> list[Text]:
+    lost = [problem for problem in inspection.problems if not problem.is_left_out]
+    left = [problem for problem in inspection.problems if problem.is_left_out]
+    lines = [Text("Problems: none", style="green")]
+    if lost:
+        lines = [Text(f"Problems: {_kinds(lost)}", style="red")]
+        lines += [*(Text(f"  {problem}") for problem in lost[:MOST_ROWS]), *_more(len(lost))]
+    if left:
+        first = {problem.kind: problem for problem in reversed(left)}
+        lines.append(Text(f"Left out, nothing lost: {_kinds(left)}"))
+        lines += [Text(f"  {problem}", style="dim") for problem in first.values()]
+    return lines
 
 
 def _duplicates(duplicates: Sequence[Duplicate]) -> list[RenderableType]:
@@ -190,7 +202,7 @@ def _confounds(confounds: Sequence[Confound]) -> list[RenderableType]:
     return [*lines, *(Text(f"  {confound_sentence(item)}") for item in confounds)]
 
 
-def _more(count: int) -> list[RenderableType]:
+def _more(count: int) -> list[Text]:
     return [Text(f"  and {count - MOST_ROWS} more", style="dim")] if count > MOST_ROWS else []
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from sercl.data.problems import listed_kinds
 from sercl.data.report import DataReport
 from sercl.reports.style import table
 
@@ -54,6 +55,11 @@ def left_out(report: DataReport) -> list[str]:
         f"{part}: left out {', '.join(f'{n} {kind}' for kind, n in split.skipped.items())}"
         for part, split in report.splits.items()
         if split.skipped
+    ]
+    lines += [
+        f"Left out, nothing lost: {kinds} ({corpus})"
+        for corpus, problems in report.problems.items()
+        if (kinds := listed_kinds([problem for problem in problems if problem.is_left_out]))
     ]
     return [*lines, *(f"Note: {note}" for note in report.notes)]
 

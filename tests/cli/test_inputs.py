@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from sercl.cli.inputs import AUDIO_SUFFIXES, find_inputs
+from sercl.cli.inputs import find_inputs
+from sercl.corpora.folders import AUDIO_SUFFIXES
 from sercl.errors import UsageError
 
 
@@ -74,3 +75,33 @@ def test_a_folder_with_audio_further_down_says_how_to_take_it(talks):
 def test_no_file_at_all_is_wrong_use(talks):
     with pytest.raises(UsageError, match=r"nothing to predict\.\nx: no such.*\n\*\.wav: no file matches"):
         find_inputs(["x", "*.wav"])
+
+
+def test_everything_in_a_folder_is_read_or_told(talks):
+    for name in ("b.caf", "c.OGA", "d.wave", "e.m4a", "data.json"):
+        (talks / name).touch()
+    (talks / "f.wav").symlink_to("/nonexistent/f.wav")
+    inputs = find_inputs(["talks"])
+    assert [path.name for path in inputs.files] == ["a.FLAC", "b.caf", "b.wav", "c.OGA", "d.wave", "e.m4a"]
+    assert inputs.unmatched == (("talks/f.wav", "a link to /nonexistent/f.wav, which is not there"),)
+    assert inputs.left_out == (
+        ("talks", "2 files are not audio by suffix (.json 1, .txt 1)"),
+        ("talks", "audio in folders below is left out: add --recursive"),
+    )
+
+
+def test_links_are_followed_and_loops_broken(talks, tmp_path):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "x.wav").touch()
+    (talks / "store").symlink_to(tmp_path / "store")
+    (talks / "loop").symlink_to(talks)
+    assert names("talks", recursive=True) == [
+        "talks/a.FLAC", "talks/b.wav", "talks/deep/c.mp3", "talks/deep/er/d.ogg", "talks/store/x.wav",
+    ]  # fmt: skip
+    assert names("talks/**/*.wav") == ["talks/b.wav", "talks/store/x.wav"]
+
+
+def test_a_link_to_nothing_says_where_it_leads(talks):
+    (talks / "f.wav").symlink_to("/nonexistent/f.wav")
+    with pytest.raises(UsageError, match=r"f\.wav: a link to /nonexistent/f\.wav, which is not there"):
+        find_inputs(["talks/f.wav"])

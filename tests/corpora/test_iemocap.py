@@ -99,13 +99,33 @@ def test_a_bad_transcript_line_costs_only_its_text(tmp_path: Path) -> None:
 def test_a_dialog_without_labels_or_transcript_is_reported(tmp_path: Path) -> None:
     root = build(tmp_path, GOOD)
     (root / "Session1" / "dialog" / "transcriptions" / f"{DIALOG}.txt").unlink()
-    (root / "Session1" / "sentences" / "wav" / "Ses01M_impro02").mkdir()
+    new = root / "Session1" / "sentences" / "wav" / "Ses01M_impro02"
+    new.mkdir()
+    (new / "Ses01M_impro02_F000.wav").touch()
     listing = read(root)
     assert len(listing.utterances) == 1
     assert sorted((item.kind, item.path.name) for item in listing.problems) == [
-        ("missing", "Ses01M_impro02.txt"),
+        ("label", "Ses01M_impro02_F000.wav"),
         ("transcript", "Ses01F_impro01.txt"),
     ]
+
+
+def test_a_label_file_cut_short_loses_no_recording_in_silence(tmp_path: Path) -> None:
+    root = build(tmp_path, GOOD + "[8.3 - 9.1]\tSes01F_impro01_F0")
+    wav = root / "Session1" / "sentences" / "wav" / DIALOG
+    for name in ("F000", "M001"):
+        (wav / f"{DIALOG}_{name}.wav").touch()
+    whole = root / "Session1" / "dialog" / "wav" / f"{DIALOG}.wav"
+    whole.parent.mkdir()
+    whole.touch()
+    listing = read(root)
+    assert len(listing.utterances) == 1
+    assert [(item.kind, item.path.name) for item in listing.problems if item.path.suffix == ".wav"] == [
+        ("excluded", f"{DIALOG}.wav"),
+        ("label", f"{DIALOG}_F000.wav"),
+        ("label", f"{DIALOG}_M001.wav"),
+    ]
+    assert "has no line for it. Is that file whole?" in listing.problems[-1].reason
 
 
 def test_evaluators_files_and_strays_are_not_read(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What holds for every registered corpus, seen on a fake in its true layout."""
 
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -33,7 +34,8 @@ def read(fakes: dict[str, Path], name: str) -> Listing:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_whole_corpus_is_read_without_a_problem(fakes: dict[str, Path], name: str) -> None:
     listing, info = read(fakes, name), CORPORA[name].info
-    assert listing.problems == ()
+    assert not [item for item in listing.problems if item.costs_an_utterance]
+    assert {item.kind for item in listing.problems} == ({"excluded"} if name == "PAVOQUE" else set())
     assert {item.corpus for item in listing.utterances} == {name}
     assert {item.language for item in listing.utterances} == set(info.languages)
     found, possible = {item.emotion for item in listing.utterances}, set(info.emotions)
@@ -88,8 +90,9 @@ def test_half_a_listed_corpus_reports_every_missing_file(name: str, tmp_path: Pa
     for path in gone:
         path.unlink()
     half = read_corpus(name, root)
-    assert sorted(problem.path for problem in half.problems) == gone
-    assert {problem.kind for problem in half.problems} == {"missing"}
+    costly = [problem for problem in half.problems if problem.costs_an_utterance]
+    assert sorted(problem.path for problem in costly) == gone
+    assert {problem.kind for problem in costly} == {"missing"}
     assert half.utterances == tuple(item for item in whole if item.path not in gone)
 
 
@@ -102,3 +105,52 @@ def test_hidden_files_of_macos_are_skipped(name: str, tmp_path: Path) -> None:
     (root / "__MACOSX").mkdir()
     (root / "__MACOSX" / "x.wav").touch()
     assert read_corpus(name, root) == before
+
+
+def mess_up(root: Path, store: Path, listing: Listing) -> None:
+    """Do to a corpus what happens to corpora: strays, other formats, links, loops, odd suffixes."""
+    first, second, third = sorted({item.path for item in listing.utterances})[:3]
+    for stray in (root / "holiday.wav", first.parent / "talk.m4a", root / "new" / "music.Opus"):
+        stray.parent.mkdir(exist_ok=True)
+        stray.write_bytes(b"x")
+    twin = first.with_suffix(".flac" if first.suffix == ".wav" else ".ogg")
+    twin.write_bytes(first.read_bytes())
+    second.rename(second.with_name(f"{second.stem}{second.suffix.upper()}"))
+    third.rename(third.with_suffix(".aiff"))
+    folder = max(child for child in root.iterdir() if child.is_dir())
+    folder.rename(store / folder.name)
+    folder.symlink_to(store / folder.name)
+    (root / "again").symlink_to(store / folder.name)
+    (store / folder.name / "loop").symlink_to(root)
+    (root / "gone.wav").symlink_to("/nonexistent/gone.wav")
+
+
+def audio_on_disk(root: Path) -> set[Path]:
+    suffixes = {".wav", ".flac", ".ogg", ".m4a", ".opus", ".aiff"}
+    found, entered = set(), set()
+    for parent, folders, names in os.walk(root, followlinks=True):
+        folders[:] = [name for name in folders if Path(parent, name).resolve() not in entered]
+        entered |= {Path(parent, name).resolve() for name in folders} | {root}
+        found |= {Path(parent, name).resolve() for name in names if Path(name).suffix.lower() in suffixes}
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_audio_file_on_disk_is_accounted_for(name: str, tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    root = fake_corpus(
+        name, tmp_path / "root" / "x", seconds=0.02, same_audio=True, speakers=SPEAKERS.get(name)
+    )
+    before = read_corpus(name, root)
+    mess_up(root, tmp_path / "store", before)
+    after = read_corpus(name, root)
+    used = {item.path.resolve() for item in after.utterances}
+    reported = [item.path.resolve() for item in after.problems]
+    assert used | set(reported) == audio_on_disk(root)
+    assert not used & set(reported)
+    assert len(reported) == len(set(reported))
+    # Nothing is lost: neither by a link, nor by another suffix.
+    assert {item.id for item in after.utterances} == {item.id for item in before.utterances}
+    kinds = Counter(item.kind for item in after.problems)
+    assert (kinds["copy"], kinds["missing"]) == (1, 1)
+    assert sum(kinds.values()) - kinds["excluded"] == 5  # and three strays

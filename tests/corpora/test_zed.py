@@ -61,7 +61,8 @@ def test_no_event_is_neutral(tmp_path: Path) -> None:
 def test_a_bad_entry_is_a_problem_and_costs_itself(tmp_path: Path, bad: object, reason: str) -> None:
     listing = read(build(tmp_path, a=entry("a", ANGRY), b=bad))
     assert [item.id for item in listing.utterances] == ["a"]
-    (problem,) = listing.problems
+    problem, *unlisted = listing.problems
+    assert [item.path.name for item in unlisted] == (["b.wav"] if "no path" in reason else [])
     assert reason in problem.reason
     assert problem.reason.startswith("b: ")
 

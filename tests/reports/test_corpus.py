@@ -48,6 +48,18 @@ def test_every_registered_corpus_stands_in_the_list() -> None:
     assert _row(text, "EmoDB")[:3] == ["EmoDB", "de", "10"]
 
 
+def test_what_is_left_out_without_loss_is_no_problem() -> None:
+    left = (
+        Problem(Path("a.flac"), "why", kind="copy"),
+        *[Problem(Path("s.wav"), "song", kind="excluded")] * 3,
+    )
+    text = _text(inspection_report(replace(TOY, problems=left)))
+    assert "Problems: none" in text
+    assert "Left out, nothing lost: 3 excluded, 1 copy" in text
+    assert "a.flac: why" in text
+    assert text.count("s.wav: song") == 1
+
+
 def test_a_clean_corpus_says_so() -> None:
     text = _text(inspection_report(TOY))
     assert text.splitlines()[:2] == [

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sercl.cli.console import progress, stderr, stdout
-from sercl.cli.inputs import conclude, find_inputs, report_failure
+from sercl.cli.inputs import conclude, find_inputs, report_failure, report_left_out
 from sercl.diarization.formats import FORMATS
 from sercl.diarization.segments import Annotation
 
@@ -60,6 +60,7 @@ def run(options: "Namespace") -> int:
     # The places of the results come first: an hour of work should not end at one that cannot be written.
     check_outputs(options, names)
     diarizer = load(options)
+    report_left_out(inputs)
     failures = [report_failure(word, reason) for word, reason in inputs.unmatched]
     found: list[Found] = []
     with progress("recordings", len(inputs.files)) as advance:

@@ -165,7 +165,12 @@ class CorpusDataModule(EmotionDataModule):
             },
             dropped={self.corpus: dict(dropped.most_common())},
             problems={self.corpus: self._problems()},
-            notes=(*self.fold.notes, *self._skip_notes(), *self._duplicate_notes()),
+            notes=(
+                *self.fold.notes,
+                *self._listing_notes(),
+                *self._skip_notes(),
+                *self._duplicate_notes(),
+            ),
         )
 
     def _scan(self, parts: Sequence[str]) -> None:
@@ -213,6 +218,13 @@ class CorpusDataModule(EmotionDataModule):
     def _problems(self) -> tuple[Problem, ...]:
         listed = self._listing.problems if self._listing else ()
         return (*listed, *(fault for part in self._parts.values() for fault in self._faults(part)))
+
+    def _listing_notes(self) -> list[str]:
+        listed = self._listing.problems if self._listing else ()
+        costly = [problem for problem in listed if problem.costs_an_utterance]
+        if not costly:
+            return []
+        return [f"{len(costly)} files or labels of {self.corpus} cannot be used ({listed_kinds(costly)})"]
 
     def _skip_notes(self) -> list[str]:
         notes = []

@@ -62,7 +62,7 @@ class CutCorpus:
     @property
     def _left_out(self) -> tuple[str, ...]:
         problems = [item for own in self.data.report.problems.values() for item in own]
-        costly = [problem for problem in problems if not problem.costs_only_text]
+        costly = [problem for problem in problems if problem.costs_an_utterance]
         return (f"{len(costly)} utterances left out ({listed_kinds(costly)})",) if costly else ()
 
     def fold(self, index: int) -> Mapping[str, Share]:

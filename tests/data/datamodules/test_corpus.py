@@ -12,6 +12,7 @@ from sercl.data import datamodules
 from sercl.data.config import LoaderConfig
 from sercl.data.datamodules import RAVDESS, Manifest
 from sercl.errors import CorpusError, CorpusNotFoundError, FoldError, UnknownNameError, UsageError
+from sercl.reports.data import left_out
 from tests.data.corpora import EMOTIONS, tone, write_emodb, write_manifest, write_rows
 
 
@@ -130,6 +131,22 @@ def test_a_listed_file_that_is_missing_is_counted(tmp_path):
         ready(Manifest(table))
     report = ready(Manifest(table, on_error="skip")).report
     assert report.to_dict()["problems"]["list"]["kinds"] == {"missing": 1}
+    assert "1 files or labels of list cannot be used (1 missing)" in report.notes
+
+
+def test_another_format_of_a_clip_stops_nothing_and_is_counted(emodb):
+    first = min((emodb / "wav").iterdir())
+    first.with_suffix(".mp3").write_bytes(b"x")
+    report = ready(emodb_module(emodb)).report
+    assert [problem.kind for problem in report.problems["EmoDB"]] == ["copy"]
+    assert "Left out, nothing lost: 1 copy (EmoDB)" in left_out(report)
+    assert not [note for note in report.notes if "cannot be used" in note]
+
+
+def test_audio_of_another_name_stops_the_run(emodb):
+    (emodb / "wav" / "holiday.flac").write_bytes(b"x")
+    with pytest.raises(CorpusError, match=r"holiday\.flac: not a file name of EmoDB"):
+        ready(emodb_module(emodb))
 
 
 def test_the_wrong_root_is_named(tmp_path):
