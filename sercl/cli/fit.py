@@ -74,9 +74,10 @@ def claimed(cli: "Cli") -> Path:
 
 def prepare(cli: "Cli", folder: Path) -> None:
     """Check the data, keep what is trained on what, and get the hidden states of a frozen encoder."""
-    from sercl.cli.run_checks import check_monitors
+    from sercl.cli.run_checks import check_continuation, check_monitors
 
     check_monitors(cli.config, cli.task.candidates.names)
+    check_continuation(cli.data.goes_on_from, cli.config)
     if cli.task.adversary is not None:
         cli.data.use_unlabelled()
     set_up(cli)

@@ -53,6 +53,15 @@ def check_monitors(config: Any, scores: Iterable[str], errors: Iterable[str] = (
             )
 
 
+def check_continuation(weights: str, config: Any) -> None:
+    """Raise `UsageError` where a stage is to go on from last weights that are not kept."""
+    if weights == "last" and not config["checkpoint"]["save_last"]:
+        raise UsageError(
+            "--data.continue_from last: the second stage goes on from the last weights of the first, which "
+            "--checkpoint.save_last false does not keep. Give --checkpoint.save_last true."
+        )
+
+
 def check_resumed(path: Path, text: str) -> None:
     """Raise `UsageError` where a run would go on with other data, another model or another seed.
 

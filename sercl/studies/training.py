@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 from torch import Tensor
 
 from sercl.data.datamodules.base import EmotionDataModule
-from sercl.errors import OutputError
+from sercl.errors import CheckpointError, OutputError
 from sercl.features.compute import features_of
 from sercl.features.config import FeatureConfig
 from sercl.features.extraction import Progress
@@ -20,6 +20,9 @@ from sercl.tasks import checkpoint as checkpoints
 from sercl.tasks.base import EncoderTask
 from sercl.tasks.classification import EmotionClassifier, Scored
 from sercl.tasks.quick_encoder import quick_encoder
+
+LAST = "last.ckpt"
+"""Checkpoint of a stage's newest epoch, from which it is resumed."""
 
 Pool = Callable[[EmotionClassifier], object]
 """Lets the data serve hidden states of a frozen model in place of audio, where that is possible."""
@@ -74,6 +77,7 @@ def train(
     folder: Path,
     resume: bool,
     pool: Pool | None = None,
+    spent: int = 0,
 ) -> list[StageResult]:
     """Train every stage of the data module, leaving the task with the weights of the last stage's best epoch.
 
@@ -87,6 +91,7 @@ def train(
         resume: Whether an interrupted training goes on.
         pool: Called with the model of a head that is trained first, see `extract_features`; None to train it
             on audio.
+        spent: Epochs that an earlier training has used of a budget that it shares with this one.
 
     Raises:
         CheckpointError: Where `resume` finds a checkpoint of something else, or misses one.
@@ -99,12 +104,30 @@ def train(
         data.set_stage(stage)
         place = stage_folder(folder, stage, data.stages)
         result = (finished(place) if resume else None) or _run_stage(
-            task, data, trainer_for, stage, place, resume
+            task, data, trainer_for, stage, place, resume, spent
         )
         load_weights(task, Path(result.checkpoint))
         results.append(replace(result, chosen_state=task.readout.chosen_state))
         keep(results[-1], place)
+        spent += result.epochs if data.shares_epochs else 0
+        if data.goes_on_from == "last" and stage != data.stages[-1]:
+            load_weights(task, last_weights(place))
     return results
+
+
+def last_weights(place: Path) -> Path:
+    """Return the checkpoint of the last epoch of a finished stage.
+
+    Raises:
+        CheckpointError: Where it was not kept.
+    """
+    path = place / LAST
+    if not path.is_file():
+        raise CheckpointError(
+            f"{path}: not there, but the next stage is to go on from the last weights. Keep it with "
+            f"--checkpoint.save_last true, or delete {place}, and all in it is trained again."
+        )
+    return path
 
 
 def load_weights(task: EncoderTask, path: Path) -> None:
@@ -155,10 +178,13 @@ def _run_stage(
     stage: str,
     place: Path,
     resume: bool,
+    spent: int = 0,
 ) -> StageResult:
     place.mkdir(parents=True, exist_ok=True)
     trainer = trainer_for(stage, place)
-    last = place / "last.ckpt"
+    if spent and trainer.max_epochs is not None and trainer.max_epochs > 0:
+        trainer.fit_loop.max_epochs = max(1, trainer.max_epochs - spent)
+    last = place / LAST
     begin = time.perf_counter()
     begun = last if resume and last.is_file() else None
     with quick_encoder(task, trainer, on_audio=not data.serves_features):

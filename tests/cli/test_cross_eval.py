@@ -242,6 +242,36 @@ def test_epochs_of_two_stages_hold_those_of_a_head_that_came_first(study_file, t
     assert not list(out.rglob("last.ckpt"))
 
 
+def test_two_stages_as_in_the_study(study_file, content, tmp_path):
+    options = {"adapters": ["lora"], "seeds": [5], "folds": [0], "train": ["EmoDB"], "test": ["RAVDESS"]}
+    options |= {"settings": ["two-stage"], "select_on": ["target"], "switch_epoch": 1}
+    path, out = study_file(**options, continue_from="last", epoch_budget="shared"), tmp_path / "out"
+    assert run(path, out, "--trainer.max_epochs", "3") == 0
+    study = read_study(out)
+    (record,) = study.records
+    assert record.cell.condition.select_on == "target"
+    assert record.epochs == 3  # one, and what it left of three
+    assert record.parts["source validation"] == record.parts["validation"]
+    assert len([text for text in study.warnings if text.startswith("two-stage: with adapters")]) == 2
+    assert "selected on target" in (out / "report.md").read_text()
+    # Of the first stage the last weights are kept, of the second the best alone.
+    assert len(list(out.glob("trainings/*/last.ckpt"))) == 1
+    careful = study_file(**options)
+    assert run(careful, out, "--trainer.max_epochs", "3", "--study.switch_epoch", "3") == 0
+    (record,) = read_study(out).records
+    assert 3 < record.epochs <= 6
+
+
+def test_last_weights_must_be_kept(study_file, tmp_path, capsys):
+    options = {"adapters": ["lora"], "settings": ["two-stage"], "continue_from": "last"}
+    words = ["--checkpoint.save_last", "false"]
+    assert run(study_file(**options), tmp_path / "out", *words) == 2
+    assert "Give checkpoint.save_last true" in " ".join(capsys.readouterr().err.split())
+    options |= {"adapters": ["none"]}
+    assert run(study_file(**options), tmp_path / "out") == 2
+    assert "setting two-stage with an adapter" in " ".join(capsys.readouterr().err.split())
+
+
 def test_a_failed_training_takes_no_other_down(study_file, tmp_path, monkeypatch, capsys):
     from sercl.studies.grid import adapted
 

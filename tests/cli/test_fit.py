@@ -13,6 +13,7 @@ import yaml
 import sercl
 from sercl.cli.fit import from_here
 from sercl.cli.main import main
+from sercl.tasks.classification import EmotionClassifier
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +187,69 @@ def test_two_stages_train_one_after_the_other(encoder, emodb, ravdess, tmp_path)
     assert main(["validate", "--ckpt", stages[1]["checkpoint"], "--out", str(judged)]) == 0
     listed = {row["file"] for row in rows(tmp_path / "run" / "folds" / "target" / "validation.csv")}
     assert {f"{row['id']}.wav" for row in rows(judged / "predictions.csv")} == listed
+
+
+@pytest.fixture
+def two_stages(encoder, emodb, ravdess):
+    return [
+        "fit", "--data", "LanguagePair", "--data.setting", "two-stage", "--data.switch_epoch", "2",
+        "--data.source", "EmoDB", "--data.source.root", emodb, "--data.target", "RAVDESS",
+        "--data.target.root", ravdess, "--model.encoder", encoder, "--model.whisper_form", "short",
+        "--model.adapter", "gating", "--trainer.max_epochs", "3",
+        "--checkpoint.monitor", "epoch", "--checkpoint.mode", "min",  # the first epoch is the best
+    ]  # fmt: skip
+
+
+def test_two_stages_can_go_together_as_in_the_study(two_stages, tmp_path, monkeypatch, capsys):
+    begun, start = [], EmotionClassifier.on_train_start
+
+    def noted(task):
+        begun.append({name: value.clone() for name, value in task.readout.state_dict().items()})
+        start(task)
+
+    monkeypatch.setattr(EmotionClassifier, "on_train_start", noted)
+    words = ["--data.select_on", "target", "--data.continue_from", "last", "--data.epoch_budget", "shared"]
+    assert main([*two_stages, *words, "--out", str(tmp_path / "run")]) == 0
+    found = results(tmp_path / "run")
+    assert [(stage["stage"], stage["epochs"]) for stage in found["stages"]] == [("source", 2), ("target", 1)]
+    source = tmp_path / "run" / "source"
+    best, last = (
+        torch.load(source / name, weights_only=True)["state_dict"] for name in ("best.ckpt", "last.ckpt")
+    )
+    for name, value in begun[1].items():
+        assert torch.equal(value, last[f"readout.{name}"]), name
+    assert any(not torch.equal(value, best[f"readout.{name}"]) for name, value in begun[1].items())
+    notes = [
+        "selected on target: the validation part of RAVDESS",
+        "the first stage was selected on target, too: the validation part of RAVDESS",
+        "the second stage went on from the last weights of the first; both share one budget of epochs",
+    ]
+    assert found["notes"][:3] == notes
+    assert found["data"]["select_on"] == "target"
+    assert found["data"]["splits"]["source validation"]["corpus"] == "RAVDESS"
+    shown = " ".join(capsys.readouterr().out.split())
+    assert all(note in shown for note in notes)
+
+
+def test_two_stages_go_on_from_the_best_unless_told_otherwise(two_stages, tmp_path):
+    assert main([*two_stages, "--out", str(tmp_path / "run")]) == 0
+    found = results(tmp_path / "run")
+    assert [stage["epochs"] for stage in found["stages"]] == [2, 3]
+    assert "the first stage was selected on source: the validation part of EmoDB" in found["notes"]
+    assert any("best weights of the first; each has a budget" in note for note in found["notes"])
+
+
+def test_last_weights_must_be_kept_for_a_stage_to_go_on_from(two_stages, tmp_path, capsys):
+    words = [
+        "--data.continue_from",
+        "last",
+        "--checkpoint.save_last",
+        "false",
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    assert main([*two_stages, *words]) == 2
+    assert "Give --checkpoint.save_last true" in " ".join(capsys.readouterr().err.split())
 
 
 def test_selecting_on_the_target_is_said_with_the_result(encoder, emodb, ravdess, tmp_path, capsys):

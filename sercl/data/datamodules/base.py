@@ -83,6 +83,16 @@ class EmotionDataModule(LightningDataModule, ABC):
         return None
 
     @property
+    def shares_epochs(self) -> bool:
+        """Whether all stages together have the trainer's epochs, rather than each of them."""
+        return False
+
+    @property
+    def goes_on_from(self) -> str:
+        """The weights of a stage from which the next one goes on: "best" or "last"."""
+        return "best"
+
+    @property
     @abstractmethod
     def fold_count(self) -> int:
         """Number of folds of the scheme."""

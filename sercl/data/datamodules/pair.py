@@ -8,11 +8,11 @@ from sercl.data.datamodules.corpus import PARTS, CorpusDataModule
 from sercl.data.datamodules.joint_folds import joint_fold_count, set_joint_fold
 from sercl.data.datamodules.overlap import check_clips, check_ids, check_speakers
 from sercl.data.datamodules.pair_report import report_pair
-from sercl.data.datamodules.settings import ROLES, Plan, plans_for
+from sercl.data.datamodules.settings import BUDGETS, ROLES, WEIGHTS, Plan, plans_for
 from sercl.data.problems import Checked
 from sercl.data.report import DataReport
 from sercl.data.split import Split
-from sercl.errors import UsageError
+from sercl.errors import UnknownNameError, UsageError
 
 
 class LanguagePair(EmotionDataModule):
@@ -27,13 +27,18 @@ class LanguagePair(EmotionDataModule):
         setting: `monolingual` (train and test on the source), `zero-shot` (train on the source, test on the
             target), `transfer` (train and test on the target, with an encoder of the source's language),
             `two-stage` (train on the source, then on the target, test on the target).
-        select_on: Whose validation part selects checkpoints in the setting `zero-shot`: `source`, or `target`
-            as in arXiv 2409.16920, which is then no longer blind to the target. In the other settings each
-            stage selects on the corpus that it trains on.
+        select_on: Whose validation part selects checkpoints in the setting `zero-shot`, and in the first of
+            two stages: `source`, or `target` as in arXiv 2409.16920. Zero-shot is then no longer blind to the
+            target. The second stage, and the other settings, select on the corpus that they train on.
         switch_epoch: Most epochs of the first of two stages; early stopping may end it before.
+        continue_from: Weights of the first stage from which the second goes on: `best`, or `last` as in arXiv
+            2409.16920.
+        epoch_budget: Whether each of two stages has the epochs of the trainer (`each`), or both together have
+            them (`shared`, as in arXiv 2409.16920; the second gets what the first has left, at least one).
 
     Raises:
-        UsageError: If the labels differ, or a setting or choice does not exist.
+        UnknownNameError: If a setting or choice does not exist.
+        UsageError: If the labels differ, or an option has no effect in the setting.
     """
 
     def __init__(
@@ -43,12 +48,16 @@ class LanguagePair(EmotionDataModule):
         setting: str = "zero-shot",
         select_on: str = "source",
         switch_epoch: int = 50,
+        continue_from: str = "best",
+        epoch_budget: str = "each",
     ) -> None:
         super().__init__()
         _check_labels(source, target)
+        _check_stages(setting, continue_from, epoch_budget)
         if switch_epoch < 1:
             raise UsageError(f"switch_epoch is {switch_epoch}; it must be 1 or more.")
         self.source, self.target, self.setting, self.switch_epoch = source, target, setting, switch_epoch
+        self._continue_from, self._epoch_budget = continue_from, epoch_budget
         self._plans = plans_for(setting, select_on)
         self._stage = self.stages[0]
         self._ready = self._every_part = self._target_train = False
@@ -72,6 +81,16 @@ class LanguagePair(EmotionDataModule):
     def epoch_limit(self, stage: str) -> int | None:
         """Most epochs of the first of two stages; None for every other stage."""
         return self.switch_epoch if stage == "source" else None
+
+    @property
+    def shares_epochs(self) -> bool:
+        """Whether both stages together have the trainer's epochs, rather than each of them."""
+        return self._epoch_budget == "shared"
+
+    @property
+    def goes_on_from(self) -> str:
+        """The weights of the first stage from which the second one goes on: "best" or "last"."""
+        return self._continue_from
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -198,7 +217,9 @@ class LanguagePair(EmotionDataModule):
     def report(self) -> DataReport:
         """What is used of both corpora, what is left out, and the notes that belong beside every result."""
         reports = {role: item.report for role, item in self.corpora_in_use.items()}
-        return report_pair(self.setting, self._plans, reports, self.unlabelled)
+        return report_pair(
+            self.setting, self._plans, reports, self.unlabelled, (self.goes_on_from, self.shares_epochs)
+        )
 
     def _splits(self, plan: Plan) -> dict[str, Split]:
         corpora = self.corpora_in_use
@@ -221,6 +242,20 @@ class LanguagePair(EmotionDataModule):
     def _used(self, role: str, parts: Sequence[str]) -> list[Utterance]:
         splits = self.corpora_in_use[role].splits
         return [utterance for part in parts if part in splits for utterance in splits[part].utterances]
+
+
+def _check_stages(setting: str, continue_from: str, epoch_budget: str) -> None:
+    for name, value, valid in (
+        ("continue_from", continue_from, WEIGHTS),
+        ("epoch_budget", epoch_budget, BUDGETS),
+    ):
+        if value not in valid:
+            raise UnknownNameError(name, value, valid)
+        if value != valid[0] and setting != "two-stage":
+            raise UsageError(
+                f"{name} {value!r} is of the setting 'two-stage' and has no effect in {setting!r}; leave it "
+                "out."
+            )
 
 
 def _check_labels(source: CorpusDataModule, target: CorpusDataModule) -> None:

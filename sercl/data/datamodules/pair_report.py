@@ -10,6 +10,7 @@ def report_pair(
     plans: Mapping[str, Plan],
     reports: Mapping[str, DataReport],
     unlabelled: Split | None = None,
+    going_on: tuple[str, bool] = ("best", False),
 ) -> DataReport:
     """Merge the reports of two corpora into the one of their pair.
 
@@ -18,6 +19,7 @@ def report_pair(
         plans: Training stage -> which role gives which part.
         reports: Role -> report, of the corpora in use.
         unlabelled: Utterances of the target that training hears without their labels.
+        going_on: The weights from which the second of two stages goes on, and whether they share epochs.
     """
     names = _names(reports)
     chosen = list(plans.values())[-1].validation
@@ -31,12 +33,30 @@ def report_pair(
         problems={name: found for name, report in named.items() for found in report.problems.values()},
         notes=(
             f"selected on {chosen}: the validation part of {names[chosen]}",
+            *_first_stage(plans, names, going_on),
             *([] if unlabelled is None else [_heard(unlabelled, names["target"])]),
             *notes,
         ),
         setting=setting,
         select_on=chosen,
     )
+
+
+def _first_stage(
+    plans: Mapping[str, Plan], names: Mapping[str, str], going_on: tuple[str, bool]
+) -> list[str]:
+    """Return what must be known of the first of two stages: it too was selected on something."""
+    if len(plans) == 1:
+        return []
+    role = next(iter(plans.values())).validation
+    weights, shared = going_on
+    epochs = "both share one budget of epochs" if shared else "each has a budget of epochs of its own"
+    return [
+        f"the first stage was selected on {role}, too: the validation part of {names[role]}"
+        if role == "target"
+        else f"the first stage was selected on {role}: the validation part of {names[role]}",
+        f"the second stage went on from the {weights} weights of the first; {epochs}",
+    ]
 
 
 def _heard(unlabelled: Split, name: str) -> str:

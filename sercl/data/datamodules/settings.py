@@ -8,6 +8,12 @@ from sercl.errors import UnknownNameError, UsageError
 
 ROLES = ("source", "target")
 
+WEIGHTS = ("best", "last")
+"""Weights of the first of two stages from which the second may go on."""
+
+BUDGETS = ("each", "shared")
+"""Whether each of two stages has the trainer's epochs, or both together have them."""
+
 
 class Plan(NamedTuple):
     """The role, "source" or "target", of the corpus that gives each part of one training stage."""
@@ -36,7 +42,8 @@ def plans_for(setting: str, select_on: str) -> dict[str, Plan]:
 
     Args:
         setting: A name of `SETTINGS`.
-        select_on: "source", or "target", which moves the validation part of `zero-shot`.
+        select_on: "source", or "target", which moves the validation part of `zero-shot` and of the first of
+            two stages.
 
     Raises:
         UnknownNameError: For another setting or role.
@@ -49,6 +56,7 @@ def plans_for(setting: str, select_on: str) -> dict[str, Plan]:
     if setting == "monolingual" and select_on == "target":
         raise UsageError("select_on is 'target', but the setting 'monolingual' does not use the target.")
     plans = dict(SETTINGS[setting])
-    if setting == "zero-shot":
-        plans["train"] = plans["train"]._replace(validation=select_on)
+    first = next(iter(plans))
+    if setting in ("zero-shot", "two-stage"):
+        plans[first] = plans[first]._replace(validation=select_on)
     return plans

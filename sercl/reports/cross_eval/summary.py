@@ -51,7 +51,9 @@ def _crossed(analysis: Analysis) -> list[ConditionScores]:
 
 def _with_target_labels(analysis: Analysis) -> Iterator[str]:
     means = {
-        name: mean_uar(scores) for name in ("transfer", "two-stage") if (scores := plain(analysis, name))
+        name: mean_uar(scores)
+        for name in ("transfer", "two-stage")
+        if (scores := plain(analysis, name) or plain(analysis, name, select_on="target"))
     }
     if means:
         parts = [f"{name} reaches {percent(value)} %" for name, value in means.items()]

@@ -14,7 +14,7 @@ from sercl.studies.grid.shares import Share, joined, seeded
 from sercl.studies.grid.trainings import Training
 from sercl.studies.stages import HEAD, StageResult, finished
 from sercl.studies.trainers import TrainerOptions
-from sercl.studies.training import extract_features, load_weights, score, train
+from sercl.studies.training import LAST, extract_features, last_weights, load_weights, score, train
 from sercl.tasks.classification import EmotionClassifier
 
 TRAININGS = "trainings"
@@ -60,7 +60,7 @@ def epochs_of(folder: Path, training: Training) -> int:
 def run_adapted(work: AdaptedWork) -> None:
     """Train, or continue where a killed run stopped, then test and keep every result.
 
-    A second stage begins with the best weights of the first, and with an optimiser of its own.
+    A second stage begins with the best or the last weights of the first, and with an optimiser of its own.
 
     Raises:
         CheckpointError: Where a checkpoint is of something else, or missing.
@@ -71,7 +71,7 @@ def run_adapted(work: AdaptedWork) -> None:
     L.seed_everything(training.seed, verbose=False)
     task = _task(training)
     if training.start is not None and finished(place) is None:
-        load_weights(task, Path(_finished(work.folder, training.start).checkpoint))
+        load_weights(task, _first_weights(work.folder, training.start, training.continue_from))
     data = _data(work)
     stages = train(
         task,
@@ -80,9 +80,10 @@ def run_adapted(work: AdaptedWork) -> None:
         place,
         resume=True,
         pool=lambda frozen: extract_features(frozen, data, work.trainer.build(), work.features),
+        spent=_spent(work.folder, training),
     )
-    for each in (place, place / HEAD):
-        (each / "last.ckpt").unlink(missing_ok=True)  # what a killed run would go on from
+    for each in (place / HEAD, *(() if training.keeps_last else (place,))):
+        (each / LAST).unlink(missing_ok=True)  # what a killed run would go on from
     for address, test in work.tests.items():
         _test(work, task, stages[-1], address, test)
 
@@ -91,6 +92,18 @@ def _task(training: Training) -> EmotionClassifier:
     """Build the model; a second stage has a head already."""
     later = {"head_first": False} if training.start is not None else {}
     return EmotionClassifier(**{**training.recipe.model, **later})
+
+
+def _first_weights(folder: Path, training: Training, which: str) -> Path:
+    result = _finished(folder, training)
+    return last_weights(training_folder(folder, training)) if which == "last" else Path(result.checkpoint)
+
+
+def _spent(folder: Path, training: Training) -> int:
+    """Return the epochs that the first stage has used of a budget that it shares with this one."""
+    if training.start is None or not training.shares_epochs:
+        return 0
+    return _finished(folder, training.start).epochs
 
 
 def _finished(folder: Path, training: Training) -> StageResult:

@@ -11,6 +11,9 @@ from sercl.studies.grid.options import StudyOptions, as_list
 ADAPTABLE = ("zero-shot", "few-shot")
 """Settings in which audio of the target may be used without its labels."""
 
+SELECTABLE = ("zero-shot", "two-stage")
+"""Settings in which source or target may select; in `two-stage`, in the first of the stages."""
+
 FROZEN_ADAPTATIONS = ("corpus", "speaker", "coral")
 
 
@@ -43,13 +46,11 @@ def _product(options: StudyOptions) -> Iterator[Condition]:
 
 
 def _variants(plain: Condition, options: StudyOptions) -> Iterator[Condition]:
-    if plain.setting not in ADAPTABLE:
-        yield plain
-        return
     shots = options.shots if plain.setting == "few-shot" else [None]
     # Few-shot selects on the source: labelled data of the target to select on would be shots, too.
-    selections = options.select_on if plain.setting == "zero-shot" else ["source"]
-    for count, select_on, adaptation in product(shots, selections, options.adaptation):
+    selections = options.select_on if plain.setting in SELECTABLE else ["source"]
+    adaptations = options.adaptation if plain.setting in ADAPTABLE else ["none"]
+    for count, select_on, adaptation in product(shots, selections, adaptations):
         yield replace(plain, shots=count, select_on=select_on, adaptation=adaptation)
 
 

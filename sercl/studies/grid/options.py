@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sercl.data.datamodules.corpus import CorpusDataModule
-from sercl.data.datamodules.settings import ROLES
+from sercl.data.datamodules.settings import BUDGETS, ROLES, WEIGHTS
 from sercl.errors import UnknownNameError, UsageError
 from sercl.models.adapters.registry import parse_adapter
 from sercl.studies.cross_eval.cells import CONDITION_FIELDS, SETTINGS
@@ -55,7 +55,8 @@ class StudyOptions:
         adapters: As --model.adapter takes them.
         adaptation: Label-free use of the target in zero-shot and few-shot: none; corpus, speaker or coral
             for a frozen encoder; adversarial for adapters.
-        select_on: Whose validation part selects in zero-shot: source, or target as in arXiv 2409.16920.
+        select_on: Whose validation part selects in zero-shot, and in the first of two stages: source, or
+            target as in arXiv 2409.16920.
         shots: Labelled target utterances per emotion in few-shot.
         draws: How often the few utterances are drawn anew; a draw trains with one seed, in turn. Or
             adapter -> how often, with "*" for all others.
@@ -65,6 +66,10 @@ class StudyOptions:
         test: Corpora that are tested; null for all.
         switch_epoch: Most epochs of the first of two stages with an adapter; null for those of any training,
             which is then trained once for all settings.
+        continue_from: Weights of the first of two stages with an adapter from which the second goes on: best,
+            or last as in arXiv 2409.16920.
+        epoch_budget: Whether each of two stages with an adapter has the epochs of the trainer (each), or both
+            together have them (shared, as in arXiv 2409.16920).
         overrides: Options of model and probe for some conditions; later ones win.
         exclude: Conditions that are left out.
 
@@ -86,6 +91,8 @@ class StudyOptions:
     train: list[str] | None = None
     test: list[str] | None = None
     switch_epoch: int | None = None
+    continue_from: str = "best"
+    epoch_budget: str = "each"
     overrides: list[Override] = field(default_factory=list)
     exclude: list[Exclude] = field(default_factory=list)
 
@@ -98,6 +105,7 @@ class StudyOptions:
         _check_names("study.settings", self.settings, SETTINGS)
         _check_names("study.adaptation", self.adaptation, ADAPTATIONS)
         _check_names("study.select_on", self.select_on, ROLES)
+        self._check_stages()
         _check_names("study.train", self.train or (), self.corpora)
         _check_names("study.test", self.test or (), self.corpora)
         for name in ("adapters", "encoders", "settings", "adaptation", "select_on", "shots"):
@@ -153,6 +161,17 @@ class StudyOptions:
             raise UsageError(f"study.switch_epoch is {self.switch_epoch}; it must be 1 or more, or null.")
         if isinstance(self.folds, str) and self.folds != "all":
             raise UsageError(f"study.folds is {self.folds!r}; legal: all, or a list such as [0, 1].")
+
+    def _check_stages(self) -> None:
+        _check_names("study.continue_from", [self.continue_from], WEIGHTS)
+        _check_names("study.epoch_budget", [self.epoch_budget], BUDGETS)
+        is_careful = (self.continue_from, self.epoch_budget) == (WEIGHTS[0], BUDGETS[0])
+        if not is_careful and ("two-stage" not in self.settings or set(self.adapters) == {"none"}):
+            raise UsageError(
+                "study.continue_from and study.epoch_budget are of the setting two-stage with an adapter, "
+                "which this study does not have. Name it in study.settings and study.adapters, or leave "
+                "these out."
+            )
 
     def _check_repeats(self) -> None:
         for name in ("draws", "seeds"):

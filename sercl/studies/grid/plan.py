@@ -1,7 +1,7 @@
 """From conditions to cells and the trainings behind them."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -95,7 +95,17 @@ def make_plan(options: StudyOptions, corpora: Mapping[str, CutCorpus], recipe_of
             cells += planner.cells(condition)
         except _LeftOutError as reason:
             more[f"left out: {reason}"] = None
-    return Plan(tuple(cells), (*remarks, *more))
+    return Plan(tuple(cells), (*remarks, *more, *_stage_remarks(options, conditions)))
+
+
+def _stage_remarks(options: StudyOptions, conditions: Iterable[Condition]) -> Iterator[str]:
+    """Yield how two stages go together, where that is not sercl's own way."""
+    if not any(item.setting == "two-stage" and item.adapter != "none" for item in conditions):
+        return
+    if options.continue_from == "last":
+        yield "two-stage: with adapters, the second stage goes on from the last weights of the first"
+    if options.epoch_budget == "shared":
+        yield "two-stage: with adapters, both stages share one budget of epochs"
 
 
 class _LeftOutError(Exception):
@@ -155,12 +165,12 @@ class _Planner:
         if condition.setting in ("monolingual", "transfer"):
             return self._plain(cell, target), _sizes(target)
         if condition.setting == "two-stage":
-            first = replace(self._plain(cell, source), max_epochs=self._first_limit(condition))
-            second = replace(self._plain(cell, target), start=first)
-            return second, {
-                **{f"source {part}": count for part, count in _sizes(source).items()},
-                **_sizes(target),
+            training = self._two_stages(cell, source, target)
+            sizes = {
+                "source train": len(source["train"]),
+                "source validation": len(training.chain[0].validation),
             }
+            return training, {**sizes, **_sizes(target)}
         validation = target if condition.select_on == "target" else source
         training = replace(self._plain(cell, source), validation=validation["validation"])
         parts = {"train": len(source["train"]), "validation": len(training.validation)}
@@ -170,6 +180,23 @@ class _Planner:
             return training, parts
         shots = self._shots(cell, source["train"], target["train"])
         return replace(training, train=(*training.train, shots)), {**parts, "target train": len(shots)}
+
+    def _two_stages(self, cell: Cell, source: Mapping[str, Share], target: Mapping[str, Share]) -> Training:
+        """Return the second of two trainings; heads on a frozen encoder go on from the best weights."""
+        condition, options = cell.condition, self.options
+        selects = target if condition.select_on == "target" else source
+        first = replace(self._plain(cell, source), validation=selects["validation"])
+        second = self._plain(cell, target)
+        if condition.adapter == "none":
+            return replace(second, start=first)
+        last = options.continue_from == "last"
+        first = replace(first, max_epochs=options.switch_epoch, keeps_last=last)
+        return replace(
+            second,
+            start=first,
+            continue_from=options.continue_from,
+            shares_epochs=options.epoch_budget == "shared",
+        )
 
     def _plain(self, cell: Cell, parts: Mapping[str, Share]) -> Training:
         condition = cell.condition
@@ -181,9 +208,6 @@ class _Planner:
             validation=parts["validation"],
             seed=cell.seed,
         )
-
-    def _first_limit(self, condition: Condition) -> int | None:
-        return None if condition.adapter == "none" else self.options.switch_epoch
 
     def _shots(self, cell: Cell, source: Share, target: Share) -> Share:
         """Return the few utterances of a cell, drawn once for all encoders, adapters and seeds."""

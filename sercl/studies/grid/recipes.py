@@ -87,6 +87,11 @@ class Recipes:
                 f"model.adversarial.weight is {weight}, but study.adaptation does not have 'adversarial', "
                 "which switches it on where there is a target to hear. Name it there, or give no weight."
             )
+        if self._options.continue_from == "last" and not self._trainer.saving.get("save_last"):
+            raise UsageError(
+                "study.continue_from last: second stages go on from the last weights of the first, which "
+                "checkpoint.save_last false does not keep. Give checkpoint.save_last true."
+            )
         conditions, _ = conditions_of(self._options)
         if not conditions:
             raise UsageError("study: its lists and what it excludes leave no condition to run.")

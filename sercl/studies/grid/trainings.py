@@ -53,6 +53,9 @@ class Training:
         adaptation: Label-free use of a target.
         unlabelled: The target's utterances that are used without their labels.
         max_epochs: Most epochs, where that is below those of the recipe.
+        continue_from: The weights of `start`: "best" or "last".
+        shares_epochs: Whether `start` and this one together have the epochs of the recipe.
+        keeps_last: Whether the last weights are kept beside the best, for another to go on from.
     """
 
     encoder: str
@@ -65,10 +68,13 @@ class Training:
     adaptation: str = "none"
     unlabelled: Share | None = None
     max_epochs: int | None = None
+    continue_from: str = "best"
+    shares_epochs: bool = False
+    keeps_last: bool = False
 
     @cached_property
     def address(self) -> str:
-        """The name of the training: a hash of everything that decides its weights."""
+        """The name of the training: a hash of everything that decides its weights, and which are kept."""
         return digest(
             {
                 "format": RESULT_FORMAT,
@@ -81,8 +87,15 @@ class Training:
                 "adaptation": self.adaptation,
                 "unlabelled": None if self.unlabelled is None else self.unlabelled.fingerprint,
                 "max_epochs": self.max_epochs,
+                **self._unlike_the_defaults,
             }
         )[:ADDRESS_DIGITS]
+
+    @property
+    def _unlike_the_defaults(self) -> dict[str, object]:
+        """What came later: only what is set otherwise is hashed, so that earlier results keep their names."""
+        later = {name: getattr(self, name) for name in ("continue_from", "shares_epochs", "keeps_last")}
+        return {name: value for name, value in later.items() if value not in ("best", False)}
 
     @property
     def _loading(self) -> list[object]:

@@ -53,5 +53,7 @@ class Grid:
         elif plain.setting == "zero-shot":
             for select_on, adaptation in product(self.select_on, self.adaptations):
                 yield replace(plain, select_on=select_on, adaptation=adaptation)
+        elif plain.setting == "two-stage":
+            yield from (replace(plain, select_on=select_on) for select_on in self.select_on)
         else:
             yield plain

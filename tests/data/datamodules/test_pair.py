@@ -200,6 +200,25 @@ def test_settings_must_exist(pair):
         pair("monolingual", select_on="target")
 
 
+def test_the_first_of_two_stages_can_select_on_the_target(pair):
+    module = pair("two-stage", "target")
+    module.setup("fit")
+    assert corpora(module) == ("EmoDB", "Own", "Own")
+    module.set_stage("target")
+    assert corpora(module) == ("Own", "Own", "Own")
+    assert "validation" not in module.source.splits
+
+
+@pytest.mark.parametrize(("name", "value"), [("continue_from", "last"), ("epoch_budget", "shared")])
+def test_options_of_two_stages_are_refused_elsewhere(emodb, manifest, name, value):
+    source, target = datamodules.EmoDB(emodb), Manifest(manifest)
+    assert LanguagePair(source, target, "two-stage", **{name: value}).goes_on_from in ("best", "last")
+    with pytest.raises(UsageError, match=f"{name} '{value}' is of the setting 'two-stage'"):
+        LanguagePair(source, target, "zero-shot", **{name: value})
+    with pytest.raises(UnknownNameError, match=f"{name} 'all'"):
+        LanguagePair(source, target, "two-stage", **{name: "all"})
+
+
 def test_the_first_of_two_stages_has_an_epoch_limit(emodb, manifest):
     source, target = datamodules.EmoDB(emodb), Manifest(manifest)
     module = LanguagePair(source, target, "two-stage", switch_epoch=7)

@@ -37,6 +37,17 @@ def test_notes_name_their_corpus_and_begin_with_the_selection():
     )
 
 
+def test_of_two_stages_each_says_what_it_was_selected_on():
+    assert merged("two-stage").notes[:3] == (
+        "selected on target: the validation part of B",
+        "the first stage was selected on source: the validation part of A",
+        "the second stage went on from the best weights of the first; each has a budget of epochs of its own",
+    )
+    found = merged("two-stage", "target")
+    assert found.notes[1] == "the first stage was selected on target, too: the validation part of B"
+    assert found.splits["source validation"].corpus == "B"
+
+
 def test_two_stages_have_parts_of_their_own_and_one_test():
     found = merged("two-stage")
     assert list(found.splits) == [

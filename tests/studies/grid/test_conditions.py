@@ -40,6 +40,7 @@ def expected(grid: StudyOptions) -> int:
         count += {
             "monolingual": corpora,
             "zero-shot": pairs * len(grid.select_on) * adaptations,
+            "two-stage": pairs * len(grid.select_on),
             "few-shot": pairs * len(grid.shots) * adaptations,
         }.get(setting, pairs)
     return count * len(grid.encoder_options)

@@ -102,6 +102,48 @@ def test_an_epoch_limit_of_the_first_stage_makes_a_training_of_its_own_for_adapt
     assert len(plan.trainings) == len(plan_of([A, B], **both).trainings) + 2
 
 
+def test_the_first_of_two_stages_selects_on_the_target_where_that_is_asked_for() -> None:
+    plan = plan_of([A, B], settings=["two-stage"], select_on=["source", "target"], seeds=[1], folds=[0])
+    for item in by_condition(plan, source="A"):
+        first = item.training.start
+        assert first is not None
+        expected = B if item.cell.condition.select_on == "target" else A
+        assert first.validation == expected.parts[0]["validation"]
+        assert item.parts["source validation"] == len(first.validation)
+        assert item.training.validation == B.parts[0]["validation"]
+        assert ("selected on target" in item.cell.condition.label) == (expected is B)
+
+
+def test_two_stages_as_in_the_study_are_for_adapters_and_change_no_other_address() -> None:
+    options = {
+        "settings": ["zero-shot", "two-stage"],
+        "adapters": ["none", "lora"],
+        "seeds": [1],
+        "folds": [0],
+    }
+    careful = plan_of([A, B], **options)
+    study = plan_of([A, B], continue_from="last", epoch_budget="shared", **options)
+    for before, after in zip(careful.cells, study.cells, strict=True):
+        changes = before.cell.condition.setting == "two-stage" and before.cell.condition.adapter == "lora"
+        assert (before.address != after.address) == changes, before.cell
+    (item,) = by_condition(study, setting="two-stage", adapter="lora", source="A")
+    assert (item.training.continue_from, item.training.shares_epochs) == ("last", True)
+    assert item.training.start is not None
+    assert item.training.start.keeps_last
+    assert len([text for text in study.remarks if text.startswith("two-stage: with adapters")]) == 2
+    assert not careful.remarks
+
+
+def test_addresses_of_default_settings_stay_what_they_were() -> None:
+    """Results of a study are found by them: a change would train every study anew."""
+    plan = plan_of(
+        [A, B], settings=["two-stage"], adapters=["none", "lora"], seeds=[1], folds=[0], switch_epoch=5
+    )
+    assert [item.address for item in plan.cells] == [
+        "e816171309a46069", "a38f78215ff56ec4", "2bcc8f2e93cd4be6", "fb9651cefba65d36",
+    ]  # fmt: skip
+
+
 def test_a_draw_trains_with_one_seed_in_turn() -> None:
     plan = plan_of([A, B], settings=["few-shot"], shots=[1], seeds=[7, 8], draws=3, folds=[0])
     runs = [item.cell.run for item in by_condition(plan, source="A")]
