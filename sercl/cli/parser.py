@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 
 import jsonargparse
 
+from sercl.cli.number_types import int_first
 from sercl.cli.parser_messages import usage_error
 from sercl.errors import SerclError, UsageError
 
@@ -24,6 +25,15 @@ class SerclParser(jsonargparse.ArgumentParser):
 
     def __init__(self, *args: Any, allow_abbrev: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, allow_abbrev=allow_abbrev, **kwargs)
+
+    # jsonargparse gives argument groups this method, too.
+    def add_argument(self, *args: Any, **kwargs: Any) -> Any:
+        """Add an argument; where int or float goes, a whole number is an int: `1` batch, `1.0` of all."""
+        if "type" in kwargs:
+            kwargs["type"] = int_first(kwargs["type"])
+        if hasattr(kwargs.get("action"), "_typehint"):  # of a parameter of a class
+            kwargs["action"]._typehint = int_first(kwargs["action"]._typehint)
+        return super().add_argument(*args, **kwargs)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise a `UsageError` with one message that names the option, what is legal and the next step."""
