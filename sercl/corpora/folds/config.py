@@ -20,6 +20,8 @@ class FoldConfig:
         count: Number of folds of the scheme `speaker`; each speaker is tested in exactly one of them.
         lists: Folder with the lists of the scheme `csv`: `train.csv`, `validation.csv` and `test.csv` as
             saved with each run, or `train/`, `eval/` and `test/`, each with `metadata_fold<index>.csv`.
+        test_list: List of `file,answer` that is tested in place of the scheme's test part, in every fold: the
+            items of a listening test, for instance. They are taken out of training and validation.
         leave_out: What `loso` leaves out per fold: `speaker` or `session`.
         validation: Share of the remaining speakers (or sessions) that is held out for validation, above 0 and
             below 1, rounded up to whole speakers. For `speaker`, `loso`, and an `official` split without
@@ -39,6 +41,7 @@ class FoldConfig:
     index: int = 0
     count: int = 5
     lists: str | None = None
+    test_list: str | None = None
     leave_out: str = "speaker"
     validation: float = 0.15
     allow_speaker_overlap: bool = False

@@ -55,6 +55,32 @@ def csv_folds(utterances: Sequence[Utterance], labels: LabelScheme, config: Fold
     ]
 
 
+def with_test_list(draft: Draft, path: Path, utterances: Sequence[Utterance], labels: LabelScheme) -> Draft:
+    """Return a fold that tests the utterances of a list, which neither train nor validate.
+
+    Args:
+        draft: The fold as its scheme cut it.
+        path: The list.
+        utterances: The corpus.
+        labels: The label scheme.
+
+    Raises:
+        FoldError: If there is no such file.
+        ManifestError: As `csv_folds`.
+    """
+    if not path.is_file():
+        raise FoldError(f"{path}: no such list of --data.folds.test_list; it has the columns file,answer.")
+    tested = _resolve(path, UtteranceIndex(utterances), labels)
+    ids = {utterance.id for utterance in tested}
+    parts = {name: [item for item in getattr(draft, name) if item.id not in ids] for name in PARTS[:2]}
+    out = {name: len(getattr(draft, name)) - len(kept) for name, kept in parts.items()}
+    remark = (
+        f"tested on the {len(tested)} utterances of {path.name} in place of the scheme's test part; "
+        f"{out['train']} of them were taken out of training, {out['validation']} out of validation"
+    )
+    return Draft(parts["train"], parts["validation"], tested, (*draft.remarks, remark))
+
+
 def list_files(folder: Path) -> list[dict[str, Path]]:
     """Return, for each fold of a folder, part -> list file.
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
+from pathlib import Path
 from types import MappingProxyType
 
 from sercl.corpora.base import Utterance
@@ -10,7 +11,7 @@ from sercl.corpora.folds.config import FoldConfig
 from sercl.corpora.folds.draft import Draft
 from sercl.corpora.folds.draw import balanced, listed
 from sercl.corpora.folds.fold import Fold, named
-from sercl.corpora.folds.lists import csv_folds
+from sercl.corpora.folds.lists import csv_folds, with_test_list
 from sercl.corpora.folds.loso import loso_folds
 from sercl.corpora.folds.official import official_folds
 from sercl.corpora.folds.paper import paper_folds
@@ -29,6 +30,9 @@ FOLD_SCHEMES: Mapping[str, Scheme] = MappingProxyType(
         "csv": csv_folds,
     }
 )
+LISTED = "+list"
+"""After the name of a scheme whose test part was replaced by a list."""
+
 ALLOW = "--data.folds.allow_speaker_overlap true"
 
 
@@ -75,7 +79,10 @@ def _drafts(utterances: Sequence[Utterance], labels: LabelScheme, config: FoldCo
     if count > 1:
         raise FoldError(f"{count} utterances have the id {identifier!r}; ids must be unique within a corpus.")
     # A list may name an utterance that has no class: that is a contradiction to report, not a missing file.
-    return FOLD_SCHEMES[config.scheme](ordered if config.scheme == "csv" else kept, labels, config)
+    drafts = FOLD_SCHEMES[config.scheme](ordered if config.scheme == "csv" else kept, labels, config)
+    if config.test_list is None:
+        return drafts
+    return [with_test_list(draft, Path(config.test_list), ordered, labels) for draft in drafts]
 
 
 def _finish(drafts: Sequence[Draft], index: int, labels: LabelScheme, config: FoldConfig) -> Fold:
@@ -84,7 +91,7 @@ def _finish(drafts: Sequence[Draft], index: int, labels: LabelScheme, config: Fo
     if config.balance or config.per_emotion is not None:
         train = balanced(train, labels, config.per_emotion, config.seed)
     fold = Fold(
-        scheme=config.scheme,
+        scheme=config.scheme if config.test_list is None else f"{config.scheme}{LISTED}",
         index=index,
         count=len(drafts),
         labels=labels,

@@ -125,7 +125,7 @@ def published_table(analysis: Analysis) -> Table | None:
     columns = ("Setting", "Encoder", "Corpora", "Adapter", "What differs", "Published", "Here")
     rows = [
         (
-            setting_name(match.figure.setting),
+            _with_marks(setting_name(match.figure.setting), match.marks),
             f"{match.own.condition.encoder} ({match.figure.encoder})",
             match.corpora.replace("->", "→"),
             _with_marks(adapter_name(match.figure.adapter), match.own.condition.marks),

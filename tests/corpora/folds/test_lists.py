@@ -10,7 +10,7 @@ from sercl.corpora.base import Utterance
 from sercl.corpora.folds import Fold, FoldConfig, make_fold, make_folds, save_fold
 from sercl.corpora.folds.lists import UtteranceIndex, list_name
 from sercl.corpora.labels import label_scheme
-from sercl.errors import FoldError, ManifestError, OutputError
+from sercl.errors import FoldError, ManifestError, OutputError, SpeakerOverlapError
 from tests.corpora.folds.samples import even, ids, utterance
 
 LABELS = label_scheme("4")
@@ -178,3 +178,30 @@ def test_every_utterance_is_found_by_the_name_it_is_saved_under(names: set[str])
     ]
     index = UtteranceIndex(utterances)
     assert [index.find(list_name(item)) for item in utterances] == utterances
+
+
+def test_a_list_can_be_tested_in_place_of_the_scheme_s_test_part(tmp_path: Path) -> None:
+    utterances = even("abcdef", 6)
+    plain = make_folds(utterances, LABELS, FoldConfig(count=3))
+    items = [plain[0].train[0], plain[0].validation[0], plain[0].test[0]]
+    path = tmp_path / "listening.csv"
+    path.write_text("file,answer\n" + "".join(f"{item.id}.wav,{item.emotion}\n" for item in items))
+    config = FoldConfig(count=3, test_list=str(path), allow_speaker_overlap=True)
+    folds = make_folds(utterances, LABELS, config)
+    assert [fold.name for fold in folds] == [f"speaker+list fold {index} of 3" for index in range(3)]
+    for fold, before in zip(folds, plain, strict=True):
+        assert ids(fold.test) == ids(items)
+        for part in ("train", "validation"):
+            kept = [name for name in ids(before.parts[part]) if name not in ids(items)]
+            assert ids(fold.parts[part]) == kept
+    said = "1 of them were taken out of training, 1 out of validation"
+    assert any(
+        "tested on the 3 utterances of listening.csv" in note and said in note for note in folds[0].notes
+    )
+    with pytest.raises(SpeakerOverlapError):
+        make_folds(utterances, LABELS, replace(config, allow_speaker_overlap=False))
+    path.write_text("file,answer\nnobody.wav,Happy\n")
+    with pytest.raises(ManifestError, match=r"nobody\.wav"):
+        make_folds(utterances, LABELS, config)
+    with pytest.raises(FoldError, match=r"no such list of --data\.folds\.test_list"):
+        make_folds(utterances, LABELS, replace(config, test_list=str(tmp_path / "none.csv")))
