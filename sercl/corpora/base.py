@@ -24,7 +24,8 @@ class Utterance:
         emotion: A name of `sercl.corpora.labels.EMOTIONS`; never a corpus's own code.
         corpus: Registered corpus name, or the manifest's stem.
         language: ISO 639-1 code, "und" where unknown.
-        speaker: Unique within the corpus, None where unknown.
+        speaker: Unique within the listing, None where unknown: where a listing holds several corpora, the
+            corpus leads ("EmoDB 03"), since speaker 03 of one is not speaker 03 of another.
         gender: "female", "male", another word, or None where unknown.
         start: Seconds into the file where it begins, None for the file's start.
         end: Seconds into the file where it ends, None for the file's end.
@@ -52,6 +53,13 @@ class Utterance:
     segments: tuple[Segment, ...] = ()
     extra: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def person(self) -> str | None:
+        """The speaker as "corpus speaker", which is unique across listings; None where unknown."""
+        if self.speaker is None or self.speaker.startswith(f"{self.corpus} "):
+            return self.speaker
+        return f"{self.corpus} {self.speaker}"
+
 
 HARMLESS = ("transcript", "copy", "excluded")
 """Kinds of problems that cost no utterance: they are counted and shown, and stop nothing."""
@@ -65,9 +73,10 @@ class Problem:
         path: The audio or label file.
         reason: What is wrong, and what it costs, in a few words.
         line: 1-based line in a label file, None elsewhere.
-        kind: "missing", "unreadable", "empty", "short", "silent", "nan", "label", "transcript", "name",
-            "duplicate" (a second file with the id of another), "copy" (an utterance in another format, too),
-            or "excluded" (audio that the reader's options or the corpus's rules leave out).
+        kind: "missing", "unreadable", "empty", "short", "silent", "nan", "label", "row" (of a table, with a
+            cell that cannot be read), "transcript", "name", "duplicate" (a second file with the id of
+            another), "copy" (an utterance in another format, too), or "excluded" (audio that the reader's
+            options or the corpus's rules leave out).
     """
 
     path: Path
@@ -102,10 +111,14 @@ class Listing:
     Attributes:
         utterances: In a stable order (sorted by id), independent of the file system.
         problems: What is listed or on disk but not used, or costs something (a transcript).
+        notes: What the reader took for one or kept apart, a sentence each.
+        dropped: Label -> utterances that were left out because the user said so.
     """
 
     utterances: tuple[Utterance, ...]
     problems: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
+    dropped: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from sercl.corpora.base import CorpusInfo, Listing, Utterance
+from sercl.corpora.cells import word_of
 from sercl.corpora.folders import existing_folder
-from sercl.corpora.patterned import SEXES, Pattern, read_pattern
+from sercl.corpora.genders import to_gender
+from sercl.corpora.patterned import Pattern, read_pattern
 from sercl.corpora.tables import read_rows
 from sercl.errors import ManifestError
 
 TABLE = "VideoDemographics.csv"
+COLUMNS = ("ActorID", "Age", "Sex")
 
 INFO = CorpusInfo(
     name="CREMAD",
@@ -81,12 +84,15 @@ def _find_table(folder: Path) -> Path | None:
 
 
 def _read_actors(table: Path) -> dict[str, tuple[str, str]]:
-    rows = read_rows(table)
-    for column in ("ActorID", "Age", "Sex"):
+    rows = read_rows(table, COLUMNS)
+    for column in COLUMNS:
         if column not in rows[0].cells:
             raise ManifestError(table, 1, f"no column {column!r}. Take the table of the CREMA-D release.")
     return {
-        str(row.cells.get("ActorID")): (str(row.cells.get("Age", "")), str(row.cells.get("Sex", "")))
+        str(word_of(row.cells.get("ActorID"))): (
+            word_of(row.cells.get("Age")) or "",
+            str(row.cells.get("Sex", "")),
+        )
         for row in rows
     }
 
@@ -95,4 +101,4 @@ def _described(utterance: Utterance, actors: Mapping[str, tuple[str, str]]) -> U
     age, sex = actors.get(utterance.speaker or "", ("", ""))
     if not age:
         return utterance
-    return replace(utterance, gender=SEXES.get(sex.lower()), extra={**utterance.extra, "age": age})
+    return replace(utterance, gender=to_gender(sex), extra={**utterance.extra, "age": age})

@@ -8,6 +8,7 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from sercl.corpora.base import Problem, Utterance
+from sercl.corpora.cells import clean
 from sercl.errors import CorpusNotFoundError
 
 # fmt: off
@@ -176,7 +177,7 @@ class AudioFolder:
 
     def _key(self, path: Path) -> tuple[Path, str]:
         """Return what files of one name in one folder share, whichever way leads there."""
-        return self._resolved(path.parent), path.stem
+        return self._resolved(path.parent), clean(path.stem)
 
     @cached_property
     def _resolved(self) -> Callable[[Path], Path]:

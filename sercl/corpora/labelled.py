@@ -6,8 +6,10 @@ from functools import partial
 from pathlib import Path
 
 from sercl.corpora.base import Corpus, CorpusInfo, Listing, Problem, Utterance
+from sercl.corpora.cells import clean, key_of, text_of
+from sercl.corpora.disk_names import file_named
 from sercl.corpora.folders import AudioFolder, find_root
-from sercl.corpora.patterned import SEXES, unique_listing
+from sercl.corpora.patterned import unique_listing
 from sercl.corpora.tables import Row, read_rows
 from sercl.errors import ManifestError
 
@@ -106,7 +108,7 @@ def read_labelled(layout: LabelTable, root: Path) -> Listing:
     folder = find_root(
         root, layout.info.name, lambda place: (place / layout.table).is_file(), layout.table, upwards=True
     )
-    rows = read_rows(folder / layout.table)
+    rows = read_rows(folder / layout.table, tuple(layout.columns.values()))
     _check_columns(layout, folder / layout.table, rows)
     audio = AudioFolder(folder)
     found = [_read_row(layout, folder, row, audio) for row in rows]
@@ -126,14 +128,15 @@ def _check_columns(layout: LabelTable, table: Path, rows: Sequence[Row]) -> None
 
 
 def _audio_path(layout: LabelTable, folder: Path, row: Row) -> Path:
-    path = folder / layout.audio / str(row.cells.get(layout.columns["path"], "")).strip()
-    return path if path.suffix else path.with_suffix(".wav")
+    name = clean(text_of(row.cells.get(layout.columns["path"], "")))
+    return file_named(folder / layout.audio, name if Path(name).suffix else f"{name}.wav")
 
 
 def _read_row(layout: LabelTable, folder: Path, row: Row, audio: AudioFolder) -> Utterance | Problem:
-    path, code = _audio_path(layout, folder, row), str(row.cells.get(layout.columns["emotion"], ""))
+    path = _audio_path(layout, folder, row)
+    code = clean(text_of(row.cells.get(layout.columns["emotion"], "")))
     on_disk = audio.find(path)
-    emotion = layout.emotions.get(code.strip().lower())
+    emotion = layout.emotions.get(key_of(code))
     if emotion is None:
         reason = f"unknown emotion {code!r} of {path.name}; legal: {', '.join(layout.emotions)}"
         return Problem(folder / layout.table, reason, line=row.line)
@@ -143,17 +146,17 @@ def _read_row(layout: LabelTable, folder: Path, row: Row, audio: AudioFolder) ->
 
 
 def _utterance(layout: LabelTable, path: Path, emotion: str, row: Row) -> Utterance:
-    words = {field: str(row.cells.get(column, "")).strip() for field, column in layout.columns.items()}
+    words = {field: text_of(row.cells.get(column, "")) for field, column in layout.columns.items()}
     return Utterance(
         id=path.stem,
         path=path,
         emotion=emotion,
         corpus=layout.info.name,
         language=layout.info.languages[0],
-        speaker=words["speaker"] or None,
-        gender=SEXES.get(words.get("gender", "").lower()),
-        text=words["text"] or None,
-        extra={name: str(row.cells[name]).strip() for name in layout.extras if name in row.cells},
+        speaker=words["speaker"],
+        gender=words.get("gender"),
+        text=words["text"],
+        extra={name: text_of(row.cells[name]) for name in layout.extras if name in row.cells},
     )
 
 

@@ -3,14 +3,21 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sercl.corpora.base import Listing, Problem, Segment, Utterance
-from sercl.corpora.emotion_names import to_emotion
-from sercl.corpora.manifest_cells import BadCellError, interval, segments, split_name, text
-from sercl.corpora.tables import Row, read_rows, write_rows
-from sercl.errors import ManifestError, UnknownNameError
+from sercl.corpora.cells import clean, key_of, text_of, word_of
+from sercl.corpora.disk_names import file_named
+from sercl.corpora.emotion_names import EmotionWords, UnknownLabelError
+from sercl.corpora.ids import made_ids
+from sercl.corpora.languages import UNKNOWN as UNKNOWN_LANGUAGE
+from sercl.corpora.languages import to_language
+from sercl.corpora.manifest_cells import BadCellError, interval, segments, split_name
+from sercl.corpora.normal_form import unified
+from sercl.corpora.several import apart
+from sercl.corpora.tables import NO_ROW, Row, Table, read_table, write_rows
+from sercl.errors import ManifestError, UnknownNameError, UsageError
 
 REQUIRED = ("path", "emotion")
 _WORDS = ("speaker", "gender", "text", "dialect", "session")
@@ -18,37 +25,93 @@ COLUMNS = ("id", *REQUIRED, "corpus", "language", *_WORDS, "start", "end", "spli
 """The columns with a meaning; any other goes to `Utterance.extra`."""
 
 
-def read_manifest(path: Path | str, *, corpus: str | None = None, language: str = "und") -> Listing:
+@dataclass(frozen=True)
+class ManifestColumns:
+    """What the columns of a manifest are called, where they are not called what they are.
+
+    Args:
+        path: Column of the audio file's path.
+        emotion: Column of the emotion.
+        id: Column of the utterance's id.
+        corpus: Column of the corpus's name.
+        language: Column of the language.
+        speaker: Column of the speaker.
+        gender: Column of the gender.
+        text: Column of the transcript.
+        dialect: Column of the dialect.
+        session: Column of the recording session.
+        start: Column of the begin in s.
+        end: Column of the end in s.
+        split: Column of the official split.
+        segments: Column of the emotion events.
+    """
+
+    path: str | None = None
+    emotion: str | None = None
+    id: str | None = None
+    corpus: str | None = None
+    language: str | None = None
+    speaker: str | None = None
+    gender: str | None = None
+    text: str | None = None
+    dialect: str | None = None
+    session: str | None = None
+    start: str | None = None
+    end: str | None = None
+    split: str | None = None
+    segments: str | None = None
+
+    @property
+    def named(self) -> dict[str, str]:
+        """Field -> column, for the columns that are named."""
+        return {field: column for field, column in vars(self).items() if column}
+
+
+def read_manifest(
+    path: Path | str,
+    *,
+    corpus: str | None = None,
+    language: str = UNKNOWN_LANGUAGE,
+    columns: ManifestColumns = ManifestColumns(),
+    emotions: Mapping[str, str] | None = None,
+) -> Listing:
     """List the utterances of a manifest.
 
-    The columns `path` and `emotion` are required, the others of `COLUMNS` optional; an empty cell counts as
-    not given. `emotion` takes the names of `labels.EMOTIONS` and common other words for them. `segments` is
-    JSON: `[{"emotion": "sad", "start": 0.5, "end": 1.2}]`. Where there is no `id`, it is the file's stem, or
-    the path without suffix where stems repeat.
+    The columns `path` and `emotion` are required, the others of `COLUMNS` optional; an empty cell, or one
+    that says "nan", "None", "unknown" and the like, counts as not given. `emotion` takes the names of
+    `labels.EMOTIONS` and common other words for them. `segments` is JSON: `[{"emotion": "sad", "start": 0.5,
+    "end": 1.2}]`. Without an `id`, or where an id repeats, it is made of path, start and end
+    (`ids.made_ids`). Every cell is brought into one normal form (`cells`), languages and genders into one
+    word each.
 
     Args:
         path: CSV, TSV, JSONL or Parquet file, told by its suffix. Relative paths in it start at its folder.
         corpus: Corpus name; by default the column `corpus`, else the file's stem.
-        language: ISO 639-1 code for rows that name none.
+        language: Language of rows that name none: a code, tag or name.
+        columns: What its columns are called, where they have other names.
+        emotions: Label -> emotion name, or "drop", for labels that are no common word for one.
 
     Returns:
-        Utterances sorted by id; a listed file that is not on disk is a problem of kind "missing".
+        Utterances sorted by id. A row that cannot be used is a problem: "missing" where the file is not on
+        disk, "label" for the emotion, "row" for another cell, "duplicate" for an interval of a file that has
+        another row.
 
     Raises:
         CorpusNotFoundError: Where there is no such file.
-        ManifestError: For a missing column, or a bad cell, with its line and what is legal there.
-        UnknownNameError: For a suffix that is not known.
+        ManifestError: For a missing column, or a table that cannot be read, with its line and what is legal
+            there.
+        UnknownNameError: For a suffix that is not known, a column that is not there, or an emotion in
+            `emotions`.
+        UnknownLanguageError: Where `language` is none.
     """
-    source = _Source(Path(path).absolute(), corpus, language, tuple(read_rows(Path(path))))
-    found = [source.utterance(row) for row in source.checked_rows()]
-    problems = [
-        Problem(item.path, f"listed in {source.path.name}:{row.line} but not on disk", kind="missing")
-        for row, item in zip(source.rows, found, strict=True)
-        if not item.path.is_file()
-    ]
-    gone = {problem.path for problem in problems}
-    kept = sorted((item for item in found if item.path not in gone), key=lambda item: item.id)
-    return Listing(tuple(kept), tuple(problems))
+    place, words = Path(path).absolute(), EmotionWords(emotions or {})
+    named = columns.named
+    table = read_table(Path(path), [named.get(name, name) for name in REQUIRED])
+    rows, notes = _with_fields(place, table, named)
+    if not rows:
+        raise ManifestError(place, None, NO_ROW)
+    source = _Source(place, corpus, to_language(language), words, table.delimiter not in (None, ","))
+    return _listing(source, [source.read(row) for row in rows], notes)
 
 
 def write_manifest(utterances: Iterable[Utterance], path: Path | str) -> None:
@@ -76,77 +139,153 @@ def write_manifest(utterances: Iterable[Utterance], path: Path | str) -> None:
 
 
 @dataclass(frozen=True)
+class _Dropped:
+    """A row that the user wants to be left out, by its label."""
+
+    label: str
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A row that could be read.
+
+    Attributes:
+        line: Its line.
+        name: The id that it has in the table, None without one.
+        utterance: With an empty id.
+        is_there: Whether its file is on disk.
+    """
+
+    line: int
+    name: str | None
+    utterance: Utterance
+    is_there: bool
+
+
+@dataclass(frozen=True)
 class _Source:
     path: Path
     corpus: str | None
     language: str
-    rows: tuple[Row, ...]
+    emotions: EmotionWords
+    decimal_comma: bool
 
-    def checked_rows(self) -> Sequence[Row]:
-        """Return the rows with known columns in lower case and an id each, after checking both."""
-        rows = [Row(row.line, _named(row.cells)) for row in self.rows]
-        columns = sorted({name for row in rows for name in row.cells})
-        missing = [name for name in REQUIRED if name not in columns]
-        if missing:
-            raise ManifestError(
-                self.path,
-                None,
-                f"no column (or only empty cells) {' and '.join(map(repr, missing))}; "
-                f"found: {', '.join(columns)}. The columns 'path' and 'emotion' are required.",
-            )
-        return self._with_ids(rows)
-
-    def utterance(self, row: Row) -> Utterance:
-        """Return the utterance of a row that has an id."""
+    def read(self, row: Row) -> _Read | Problem | _Dropped:
+        """Return what a row holds."""
         try:
-            return self._utterance(row.cells)
-        except (BadCellError, UnknownNameError) as error:
-            raise ManifestError(self.path, row.line, str(error)) from None
+            emotion = self.emotions.read(_text(row.cells.get("emotion")))
+        except UnknownLabelError as error:
+            return Problem(self.path, str(error), line=row.line)
+        if emotion is None:
+            return _Dropped(str(_text(row.cells["emotion"])))
+        try:
+            utterance = self._utterance(row.cells, emotion)
+        except (BadCellError, UsageError) as error:
+            return Problem(self.path, str(error), line=row.line, kind="row")
+        return _Read(row.line, word_of(row.cells.get("id")), utterance, utterance.path.is_file())
 
-    def _utterance(self, cells: Mapping[str, object]) -> Utterance:
-        start, end = interval(cells)
-        words = {name: text(cells[name]) if name in cells else None for name in _WORDS}
+    def _utterance(self, cells: Mapping[str, object], emotion: str) -> Utterance:
+        if "path" not in cells:
+            raise BadCellError("the cell 'path' is empty. Fill it.")
+        start, end = interval(cells, decimal_comma=self.decimal_comma)
+        words = {name: text_of(cells[name]) if name in cells else None for name in _WORDS}
         return Utterance(
-            id=text(cells["id"]),
-            path=self.path.parent / text(cells["path"]),
-            emotion=to_emotion(text(cells["emotion"])),
-            corpus=self.corpus or text(cells.get("corpus", self.path.stem)),
-            language=text(cells.get("language", self.language)),
+            id="",
+            path=file_named(self.path.parent, text_of(cells["path"])),
+            emotion=emotion,
+            corpus=word_of(cells.get("corpus")) or self.corpus or self.path.stem,
+            language=to_language(cells.get("language"), self.language),
             start=start,
             end=end,
             split=split_name(cells.get("split")),
             segments=segments(cells.get("segments")),
-            extra={name: text(cell) for name, cell in cells.items() if name not in COLUMNS},
+            extra={name: text_of(cell) for name, cell in cells.items() if name not in COLUMNS},
             **words,
         )
 
-    def _with_ids(self, rows: Sequence[Row]) -> list[Row]:
-        for row in rows:
-            for name in REQUIRED:
-                if name not in row.cells:
-                    raise ManifestError(self.path, row.line, f"the cell {name!r} is empty. Fill it.")
-        stems = Counter(Path(text(row.cells["path"])).stem for row in rows)
-        named = [Row(row.line, {"id": _default_id(row, stems), **row.cells}) for row in rows]
-        self._refuse_repeated(named)
-        return named
 
-    def _refuse_repeated(self, rows: Sequence[Row]) -> None:
-        first: dict[str, int] = {}
-        for row in rows:
-            name = text(row.cells["id"])
-            if name in first:
-                message = f"id {name!r} stands in line {first[name]} too. Give each row an id of its own."
-                raise ManifestError(self.path, row.line, message)
-            first[name] = row.line
+def _text(cell: object) -> str | None:
+    return None if cell is None else clean(text_of(cell))
 
 
-def _named(cells: Mapping[str, object]) -> dict[str, object]:
-    return {name.lower() if name.lower() in COLUMNS else name: cell for name, cell in cells.items()}
+def _with_fields(path: Path, table: Table, named: Mapping[str, str]) -> tuple[list[Row], tuple[str, ...]]:
+    """Return the rows with the fields that `COLUMNS` names as keys, and notes on columns not read."""
+    fields = _fields(path, table.columns, named)
+    ignored = sorted(set(table.columns) - fields.keys())
+    notes = [f"column {name!r} of {path.name} is not read: another one was named for it" for name in ignored]
+    rows = [
+        Row(row.line, {fields[name]: cell for name, cell in row.cells.items() if name in fields})
+        for row in table.rows
+    ]
+    return rows, tuple(notes)
 
 
-def _default_id(row: Row, stems: Mapping[str, int]) -> str:
-    path = Path(text(row.cells["path"]))
-    return path.stem if stems[path.stem] == 1 else path.with_suffix("").as_posix()
+def _fields(path: Path, columns: Sequence[str], named: Mapping[str, str]) -> dict[str, str]:
+    """Return column -> field (or the column's own name, for an extra) of those that are read."""
+    by_key = {key_of(name): name for name in columns}
+    for field, column in named.items():
+        if key_of(column) not in by_key:
+            raise UnknownNameError(f"{field} column of {path.name}", column, columns)
+    fields = {name: key_of(name) if key_of(name) in COLUMNS else name for name in columns}
+    chosen = {by_key[key_of(column)]: field for field, column in named.items()}
+    kept = {name: field for name, field in fields.items() if field not in named}
+    missing = [name for name in REQUIRED if name not in {*(kept | chosen).values()}]
+    if missing:
+        raise ManifestError(
+            path,
+            None,
+            f"no column {' and '.join(map(repr, missing))}; found: "
+            f"{', '.join(sorted(columns))}. The columns 'path' and 'emotion' are required; if one has "
+            f"another name, say so: --data.columns.{missing[0]} NAME (in `sercl corpus`: "
+            f"--columns.{missing[0]} NAME).",
+        )
+    return kept | chosen
+
+
+def _listing(source: _Source, found: Sequence[_Read | Problem | _Dropped], notes: tuple[str, ...]) -> Listing:
+    rows = [item for item in found if isinstance(item, _Read)]
+    utterances, spelling_notes = unified([row.utterance for row in rows])
+    ids = made_ids(utterances, source.path.parent, [row.name for row in rows])
+    named = [replace(item, id=id) for item, id in zip(utterances, ids, strict=True)]
+    settled = apart(named, source.path.parent)
+    corpus = source.corpus
+    problems = [item for item in found if isinstance(item, Problem)]
+    kept: dict[str, Utterance] = {}
+    for row, item in zip(rows, settled.utterances, strict=True):
+        item = item if corpus is None else replace(item, corpus=corpus)
+        if not row.is_there:
+            reason = f"listed in {source.path.name}:{row.line} but not on disk"
+            problems.append(Problem(item.path, reason, kind="missing"))
+        elif item.id in kept:
+            problems.append(_second(source, row, item, kept[item.id]))
+        else:
+            kept[item.id] = item
+    dropped = Counter(item.label for item in found if isinstance(item, _Dropped))
+    return Listing(
+        tuple(kept[id] for id in sorted(kept)),
+        tuple(problems),
+        (*notes, *spelling_notes, *_id_notes(rows, ids), *settled.notes),
+        dict(dropped.most_common()),
+    )
+
+
+def _second(source: _Source, row: _Read, item: Utterance, first: Utterance) -> Problem:
+    """Return the problem of a row whose interval of whose file has been listed before."""
+    if item.emotion == first.emotion:
+        reason = f"a second row for {first.id}, which is left out"
+        return Problem(source.path, reason, line=row.line, kind="duplicate")
+    reason = f"{first.id} is {item.emotion!r} here but {first.emotion!r} further up: the first is taken"
+    return Problem(source.path, reason, line=row.line)
+
+
+def _id_notes(rows: Sequence[_Read], ids: Sequence[str]) -> list[str]:
+    changed = [row.name for row, id in zip(rows, ids, strict=True) if row.name is not None and row.name != id]
+    if not changed:
+        return []
+    return [
+        f"{len(changed)} rows share their id with another, such as {changed[0]!r}: they go by the "
+        "names of their files"
+    ]
 
 
 def _check_writable(path: Path, utterances: Sequence[Utterance], extras: Sequence[str]) -> None:
@@ -161,8 +300,9 @@ def _check_writable(path: Path, utterances: Sequence[Utterance], extras: Sequenc
             f"{len(odd)} file names are no UTF-8 text, which a manifest cannot hold; the first is "
             f"{str(odd[0])!a}. Rename them: convmv -r -f latin1 -t utf8 --notest FOLDER.",
         )
+    keys = Counter(map(key_of, extras))
     for name in extras:
-        if name.lower() in COLUMNS or name != name.strip() or not name:
+        if key_of(name) in COLUMNS or name != clean(name) or not name or keys[key_of(name)] > 1:
             raise ManifestError(path, None, f"the extra {name!r} cannot be a column name. Rename it.")
 
 

@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping
 
 from sercl.corpora.base import Segment
+from sercl.corpora.cells import is_missing, key_of, text_of, word_of
 from sercl.corpora.emotion_names import to_emotion
 from sercl.errors import CorpusError, UnknownNameError
 
@@ -27,21 +28,29 @@ class BadCellError(CorpusError):
     """A cell that does not hold what its column says; the text names the legal values."""
 
 
-def text(cell: object) -> str:
-    """Return a cell as text: numbers and lists, which JSON and Parquet know, as JSON writes them."""
-    return cell if isinstance(cell, str) else json.dumps(cell, ensure_ascii=False, default=str)
-
-
-def interval(cells: Mapping[str, object]) -> tuple[float | None, float | None]:
+def interval(
+    cells: Mapping[str, object], *, decimal_comma: bool = False
+) -> tuple[float | None, float | None]:
     """Return `start` and `end` in seconds, None where not given.
+
+    Args:
+        cells: Cells by column.
+        decimal_comma: Whether "1,5" is 1.5: where commas do not separate cells.
 
     Raises:
         BadCellError: For no number, a negative or infinite one, or an end that is not after the start.
     """
-    start, end = (seconds(cells[name], name) if name in cells else None for name in ("start", "end"))
+    start, end = (_time(cells.get(name), name, decimal_comma) for name in ("start", "end"))
     if end is not None and end <= (start or 0.0):
         raise BadCellError(f"end {end} s is not after start {start or 0.0} s. Mend one of them.")
     return start, end
+
+
+def _time(cell: object, name: str, decimal_comma: bool) -> float | None:
+    word = word_of(cell)
+    if word is None:
+        return None
+    return seconds(word.replace(",", ".") if decimal_comma else word, name)
 
 
 def seconds(cell: object, name: str) -> float:
@@ -51,11 +60,11 @@ def seconds(cell: object, name: str) -> float:
         BadCellError: For anything but a finite number of at least 0.
     """
     try:
-        number = float(text(cell))
+        number = float(text_of(cell).replace("_", "?"))  # Python reads "1_5" as 15
     except ValueError:
         number = math.nan
     if not math.isfinite(number) or number < 0:
-        raise BadCellError(f"{name} {text(cell)!r} is not a time. Give seconds, 0 or more, such as 1.25.")
+        raise BadCellError(f"{name} {text_of(cell)!r} is not a time. Give seconds, 0 or more, such as 1.25.")
     return number
 
 
@@ -65,11 +74,12 @@ def split_name(cell: object) -> str | None:
     Raises:
         UnknownNameError: For another word.
     """
-    if cell is None:
+    word = word_of(cell)
+    if word is None:
         return None
-    name = text(cell).strip().lower()
+    name = key_of(word)
     if name not in _SPLITS:
-        raise UnknownNameError("split", text(cell), ("train", "validation", "test"))
+        raise UnknownNameError("split", text_of(cell), ("train", "validation", "test"))
     return _SPLITS[name]
 
 
@@ -80,11 +90,11 @@ def segments(cell: object) -> tuple[Segment, ...]:
         BadCellError: For another shape, a bad time, or an end that is not after its start.
         UnknownNameError: For an emotion that is none.
     """
-    if cell is None:
+    if cell is None or (isinstance(cell, str) and is_missing(cell)):
         return ()
     events = _parsed(cell) if isinstance(cell, str) else cell
     if not isinstance(events, list):
-        raise BadCellError(f"segments {text(cell)!r} is not a list of events. Write {_SHAPE}.")
+        raise BadCellError(f"segments {text_of(cell)!r} is not a list of events. Write {_SHAPE}.")
     return tuple(_segment(event) for event in events)
 
 
@@ -97,8 +107,7 @@ def _parsed(cell: str) -> object:
 
 def _segment(event: object) -> Segment:
     if not isinstance(event, dict) or set(event) != {"emotion", "start", "end"}:
-        raise BadCellError(f"segment {text(event)} needs exactly emotion, start and end. Write {_SHAPE}.")
-    start, end = interval(event)
-    if start is None or end is None:
-        raise BadCellError(f"segment {text(event)} needs a start and an end. Write {_SHAPE}.")
-    return Segment(start, end, to_emotion(text(event["emotion"])))
+        raise BadCellError(f"segment {text_of(event)} needs exactly emotion, start and end. Write {_SHAPE}.")
+    start, end = seconds(event["start"], "start"), seconds(event["end"], "end")
+    interval(event)
+    return Segment(start, end, to_emotion(text_of(event["emotion"])))

@@ -8,7 +8,9 @@ from functools import cached_property
 from pathlib import Path
 
 from sercl.corpora.base import CorpusInfo, Listing, Problem, Utterance
+from sercl.corpora.cells import clean
 from sercl.corpora.folders import AudioFolder, another_format, existing_folder, format_rank, not_found
+from sercl.corpora.normal_form import unified
 
 SEXES: Mapping[str, str] = {"f": "female", "m": "male", "female": "female", "male": "male"}
 
@@ -46,7 +48,7 @@ class Pattern:
 
     def groups(self, path: Path) -> dict[str, str] | None:
         """Return the groups that are set in a path, or None where its name has another shape."""
-        match = self.compiled.search(path.with_suffix(".wav").as_posix())
+        match = self.compiled.search(clean(path.with_suffix(".wav").as_posix()))
         return {name: text for name, text in match.groupdict().items() if text} if match else None
 
     def utterance(self, path: Path, groups: Mapping[str, str]) -> Utterance | None:
@@ -94,19 +96,19 @@ def read_pattern(pattern: Pattern, root: Path) -> Listing:
 
 
 def unique_listing(found: Iterable[Utterance | Problem], more: Iterable[Problem] = ()) -> Listing:
-    """Return a listing sorted by id.
+    """Return a listing in normal form, sorted by id.
 
     Of several files with one id, one is kept: a wav before other formats, and else that of the shortest path.
     """
     items = [*found, *more]
     problems = [item for item in items if isinstance(item, Problem)]
-    utterances = [item for item in items if isinstance(item, Utterance)]
+    utterances, notes = unified([item for item in items if isinstance(item, Utterance)])
     kept: dict[str, Utterance] = {}
     for utterance in sorted(utterances, key=_rank):
         first = kept.setdefault(utterance.id, utterance)
         if first is not utterance:
             problems.append(_copy(utterance.path, first))
-    return Listing(tuple(kept.values()), tuple(problems))
+    return Listing(tuple(kept.values()), tuple(problems), notes)
 
 
 def _rank(utterance: Utterance) -> tuple[object, ...]:

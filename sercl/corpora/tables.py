@@ -4,16 +4,24 @@ import csv
 import io
 import json
 import math
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sercl.corpora.cells import clean, key_of
+from sercl.corpora.text_files import UnknownEncodingError, decode
 from sercl.errors import CorpusNotFoundError, ManifestError, UnknownNameError
 from sercl.files import atomic_path, write_text
 
 DELIMITERS: Mapping[str, str] = {".csv": ",", ".tsv": "\t"}
 SUFFIXES = (*DELIMITERS, ".jsonl", ".parquet")
+
+NO_ROW = "holds no row."
+
+_DELIMITERS = (",", ";", "\t", "|")
+_DECLARED = re.compile(r"sep=([,;\t|])", re.IGNORECASE)
+_INDEX = re.compile(r"(?:unnamed: \d+|__index_level_\d+__)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -22,6 +30,21 @@ class Row:
 
     line: int
     cells: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as read.
+
+    Attributes:
+        rows: Its rows.
+        columns: Its column names in order, also of columns without any cell.
+        delimiter: What separates the cells; None in formats that have no delimiter.
+    """
+
+    rows: tuple[Row, ...]
+    columns: tuple[str, ...]
+    delimiter: str | None = None
 
 
 def table_suffix(path: Path) -> str:
@@ -36,27 +59,47 @@ def table_suffix(path: Path) -> str:
     return suffix
 
 
-def read_rows(path: Path) -> list[Row]:
-    """Read a table; blank lines are skipped, column names are stripped.
+def read_rows(path: Path, wanted: Collection[str] = ()) -> list[Row]:
+    """Return the rows of a table; see `read_table`.
+
+    Raises:
+        ManifestError: Also for a table without rows.
+    """
+    rows = read_table(path, wanted).rows
+    if not rows:
+        raise ManifestError(path, None, NO_ROW)
+    return list(rows)
+
+
+def read_table(path: Path, wanted: Collection[str] = ()) -> Table:
+    """Read a table; blank lines are skipped, column names are in their normal form (`cells.clean`).
+
+    Text may be in any encoding that `text_files.decode` can tell. The delimiter of CSV and TSV (comma,
+    semicolon, tab, vertical bar) is told from the header. A first column without a name (an index of pandas)
+    is left out, and so are empty columns without a name.
+
+    Args:
+        path: The file; its suffix says the format.
+        wanted: Columns that the header must have, which tell the delimiter.
 
     Raises:
         CorpusNotFoundError: Where there is no such file.
         ManifestError: For a row with too few or too many cells, a column that stands twice, bad quoting,
-            text that is not UTF-8, or no row at all.
+            or text in an encoding that cannot be told.
         UnknownNameError: For another suffix than `SUFFIXES`.
     """
     suffix = table_suffix(path)
     if not path.is_file():
         raise CorpusNotFoundError(f"{path}: no such file. Check the path.")
-    if suffix == ".parquet":
-        rows = list(_parquet_rows(path))
-    elif suffix == ".jsonl":
-        rows = list(_json_rows(path, _decode(path)))
-    else:
-        rows = list(delimited_rows(path, _decode(path), DELIMITERS[suffix]))
-    if not rows:
-        raise ManifestError(path, None, "holds no row.")
-    return rows
+    if suffix in DELIMITERS:
+        text = _decode(path)
+        delimiter = find_delimiter(text, DELIMITERS[suffix], wanted)
+        header = _header(text, delimiter)
+        return Table(
+            tuple(delimited_rows(path, text, delimiter)), tuple(filter(_is_named, header)), delimiter
+        )
+    rows = tuple(_parquet_rows(path) if suffix == ".parquet" else _json_rows(path, _decode(path)))
+    return Table(rows, tuple(dict.fromkeys(name for row in rows for name in row.cells)))
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
@@ -75,22 +118,62 @@ def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, o
         write_text(path, _delimited(columns, rows, DELIMITERS[suffix]))
 
 
+def find_delimiter(text: str, usual: str, wanted: Collection[str] = ()) -> str:
+    """Return the delimiter of CSV or TSV text: what a line `sep=` says, else what the header speaks for.
+
+    Args:
+        text: The text.
+        usual: What is taken where nothing speaks for another.
+        wanted: Columns that the header must have; else the delimiter that gives most columns is taken.
+    """
+    first = text.lstrip("\r\n").partition("\n")[0].strip()
+    if declared := _DECLARED.fullmatch(first):
+        return declared[1]
+    keys = {key_of(name) for name in wanted}
+    return max(
+        (usual, *(other for other in _DELIMITERS if other != usual)),
+        key=lambda delimiter: _fit(text, delimiter, keys),
+    )
+
+
+def _fit(text: str, delimiter: str, wanted: Collection[str]) -> tuple[int, int]:
+    header = _header(text, delimiter)
+    return len({key_of(name) for name in header} & set(wanted)), len(header)
+
+
+def _header(text: str, delimiter: str) -> list[str]:
+    """Return the names in the first row that is neither blank nor a line `sep=`."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        rows = (cells for cells in reader if any(cell.strip() for cell in cells))
+        return next(([clean(cell) for cell in row] for row in rows if not _declares(delimiter.join(row))), [])
+    except csv.Error:
+        return []
+
+
+def _declares(line: str) -> bool:
+    return _DECLARED.fullmatch(line.strip()) is not None
+
+
 def delimited_rows(path: Path, text: str, delimiter: str) -> Iterator[Row]:
     """Yield the rows of CSV or TSV text whose first line is the header; `path` is for messages only.
 
     Raises:
-        ManifestError: As for `read_rows`.
+        ManifestError: As for `read_table`.
     """
     header: list[str] | None = None
     for line, cells in _split(path, text, delimiter):
         if header is None:
-            header = _checked_header(path, line, cells)
-        elif len(cells) != len(header):
+            if not _declares(delimiter.join(cells)):
+                header = [clean(cell) for cell in cells]
+                _check_header(path, line, header)
+            continue
+        extra = cells[len(header) :]
+        if len(cells) < len(header) or any(map(str.strip, extra)):
             raise ManifestError(
                 path, line, f"{len(cells)} cells, but the header has {len(header)} columns. Mend this row."
             )
-        else:
-            yield Row(line, _given(dict(zip(header, cells, strict=True))))
+        yield Row(line, _given(_named(path, line, zip(header, cells, strict=False))))
 
 
 def _split(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
@@ -105,13 +188,32 @@ def _split(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[st
         raise ManifestError(path, line, f"not readable ({error}). Check the quotation marks.") from None
 
 
-def _checked_header(path: Path, line: int, cells: Sequence[str]) -> list[str]:
-    header = [cell.strip() for cell in cells]
-    twice = [name for name, count in Counter(header).items() if count > 1]
-    if "" in header or twice:
-        what = f"column {twice[0]!r} stands twice" if twice and twice[0] else "a column has no name"
-        raise ManifestError(path, line, f"{what}. Give every column a name of its own.")
-    return header
+def _check_header(path: Path, line: int, names: Sequence[str]) -> None:
+    first: dict[str, str] = {}
+    for name in names:
+        key = key_of(name)
+        if key and key in first:
+            other = first[key]
+            what = f"column {name!r} stands twice" + (f" (as {other!r}, too)" if other != name else "")
+            raise ManifestError(path, line, f"{what}. Give every column a name of its own.")
+        first[key] = name
+
+
+def _named(path: Path, line: int, cells: Iterable[tuple[str, object]]) -> dict[str, object]:
+    """Return the cells by column, without an index and empty columns that have no name."""
+    named: dict[str, object] = {}
+    for place, (name, cell) in enumerate(cells):
+        if _is_named(name):
+            named[name] = cell
+        elif place > 0 and not name and not _is_empty(cell):
+            raise ManifestError(
+                path, line, f"column {place + 1} has no name. Give every column one of its own."
+            )
+    return named
+
+
+def _is_named(name: str) -> bool:
+    return bool(name) and not _INDEX.fullmatch(name)
 
 
 def _json_rows(path: Path, text: str) -> Iterator[Row]:
@@ -119,12 +221,25 @@ def _json_rows(path: Path, text: str) -> Iterator[Row]:
         if not content.strip():
             continue
         try:
-            cells = json.loads(content)
-        except json.JSONDecodeError as error:
-            raise ManifestError(path, line, f"not JSON ({error.msg}). One object per line.") from None
-        if not isinstance(cells, dict):
+            pairs = json.loads(content, object_pairs_hook=_Pairs)
+        except (json.JSONDecodeError, RecursionError) as error:
+            reason = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
+            raise ManifestError(path, line, f"not JSON ({reason}). One object per line.") from None
+        if not isinstance(pairs, _Pairs):
             raise ManifestError(path, line, f"{content.strip()[:40]!r} is no JSON object. One per line.")
-        yield Row(line, _given(cells))
+        cells = [(clean(name), _plain(cell)) for name, cell in pairs]
+        _check_header(path, line, [name for name, _ in cells])
+        yield Row(line, _given(_named(path, line, cells)))
+
+
+class _Pairs(list[tuple[str, object]]):
+    """A JSON object with every pair it has: a dict would keep the last of two with one name."""
+
+
+def _plain(cell: object) -> object:
+    if isinstance(cell, _Pairs):
+        return {name: _plain(value) for name, value in cell}
+    return [_plain(item) for item in cell] if isinstance(cell, list) else cell
 
 
 def _parquet_rows(path: Path) -> Iterator[Row]:
@@ -135,8 +250,10 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
         rows = pq.read_table(path).to_pylist()
     except (pa.ArrowInvalid, OSError) as error:
         raise ManifestError(path, None, f"not readable as Parquet ({error}).") from None
+    names = {name: clean(name) for name in (rows[0] if rows else ())}
+    _check_header(path, 1, list(names.values()))
     for number, cells in enumerate(rows, start=1):
-        yield Row(number, _given(cells))
+        yield Row(number, _given(_named(path, number, ((names[name], cell) for name, cell in cells.items()))))
 
 
 def _given(cells: Mapping[str, object]) -> dict[str, object]:
@@ -144,27 +261,31 @@ def _given(cells: Mapping[str, object]) -> dict[str, object]:
 
 
 def _is_empty(cell: object) -> bool:
-    return cell is None or cell == "" or (isinstance(cell, float) and math.isnan(cell))
+    if isinstance(cell, str):
+        return not cell or not clean(cell)
+    return cell is None or (isinstance(cell, float) and math.isnan(cell))
 
 
 def _decode(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        message = f"not UTF-8 (byte {error.start}). Save it as UTF-8."
-        raise ManifestError(path, None, message) from None
+        return decode(path.read_bytes())
+    except UnknownEncodingError as error:
+        raise ManifestError(path, None, f"{error}.") from None
 
 
 def _delimited(columns: Sequence[str], rows: Sequence[Mapping[str, object]], delimiter: str) -> str:
     table = [columns, *([row.get(column, "") for column in columns] for row in rows)]
-    # The csv module of Python before 3.13 leaves a lone carriage return unquoted.
-    returns = any("\r" in str(cell) for cells in table for cell in cells)
+    # The csv module of Python before 3.13 leaves a lone carriage return unquoted; and a header with another
+    # delimiter in a name must not be taken for that of another dialect.
+    quoted = any("\r" in str(cell) for cells in table for cell in cells) or any(
+        mark in name for name in columns for mark in _DELIMITERS
+    )
     text = io.StringIO(newline="")
     writer = csv.writer(
         text,
         delimiter=delimiter,
         lineterminator="\n",
-        quoting=csv.QUOTE_ALL if returns else csv.QUOTE_MINIMAL,
+        quoting=csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL,
     )
     writer.writerows(table)
     return text.getvalue()

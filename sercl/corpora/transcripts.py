@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from sercl.corpora.text_files import marked_encoding
+
 
 def read_text(path: Path, *fallbacks: str) -> str:
     """Return the text of a file, in the first encoding that fits its bytes.
@@ -15,20 +17,10 @@ def read_text(path: Path, *fallbacks: str) -> str:
         *fallbacks: Names of encodings to try after UTF-8, the likely one first.
     """
     data = path.read_bytes()
-    for encoding in (*_marked(data), "utf-8", *fallbacks):
+    marked = marked_encoding(data)
+    for encoding in (*([marked] if marked else []), "utf-8", *fallbacks):
         try:
-            return data.decode(encoding)
+            return data.decode(encoding).removeprefix("\ufeff")
         except UnicodeDecodeError:
             continue
     return data.decode("latin-1")
-
-
-def _marked(data: bytes) -> tuple[str, ...]:
-    if data.startswith(b"\xef\xbb\xbf"):
-        return ("utf-8-sig",)
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return ("utf-16",)
-    zeros = data[:200:2].count(0), data[1:200:2].count(0)
-    if max(zeros) == 0:
-        return ()
-    return ("utf-16-be",) if zeros[0] > zeros[1] else ("utf-16-le",)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sercl.corpora.base import CorpusInfo, Listing, Problem, Segment, Utterance
+from sercl.corpora.disk_names import file_named
 from sercl.corpora.emotion_names import to_emotion
 from sercl.corpora.folders import AudioFolder, find_root
 from sercl.corpora.patterned import unique_listing
@@ -59,7 +60,7 @@ def _read_table(path: Path) -> Mapping[str, object]:
 def _read_entry(folder: Path, name: str, entry: object, audio: AudioFolder) -> Utterance | Problem:
     if not isinstance(entry, dict) or not isinstance(entry.get("wav"), str):
         return Problem(folder / TABLE, f"{name}: no path `wav`; costs the utterance")
-    path = folder / entry["wav"].removeprefix("datafolder").lstrip("/")
+    path = file_named(folder, entry["wav"].removeprefix("datafolder").lstrip("/\\"))
     on_disk = audio.find(path)
     try:
         events = _read_events(entry.get("emotion"))

@@ -181,17 +181,18 @@ def test_damaged_clips_do_not_stop_a_prediction(damaged, checkpoint, tmp_path, c
 # Labels, classes and speakers.
 
 
-def test_an_unknown_label_of_a_manifest(corpus, fit, fails, tmp_path):
+def test_an_unknown_label_of_a_manifest(corpus, fit, fails, tmp_path, capsys):
     table = tmp_path / "own.csv"
     rows = [f"{path},{'sad' if place else 'angrry'},s" for place, path in enumerate(clips(corpus))]
     table.write_text("path,emotion,speaker\n" + "\n".join(rows))
     for words in (
         [*fit, *on(table, "Manifest")],
-        ["corpus", "inspect", "Manifest", "--root", table],
         ["corpus", "manifest", "Manifest", "--root", table, "--out", tmp_path / "b.csv"],
     ):
         error = fails(1, *words)
         assert f"{table}:2: unknown emotion 'angrry'. Did you mean 'angry'" in error
+    assert main(["corpus", "inspect", "Manifest", "--root", str(table)]) == 0
+    assert "unknown emotion 'angrry'" in capsys.readouterr().out
 
 
 def test_an_unknown_label_of_a_file_name(corpus, fit, fails, tmp_path):

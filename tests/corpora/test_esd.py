@@ -110,7 +110,7 @@ def test_english_transcripts_are_not_taken_for_chinese(tmp_path: Path, text: str
 
 def test_bytes_of_no_encoding_fall_back_to_latin_1(tmp_path: Path) -> None:
     line = b"0011_000351\tcaf\xe9 \x81\tAngry\n"
-    assert only(read(build(tmp_path, "0011/Angry/0011_000351.wav", transcript=line))).text == "café \x81"
+    assert only(read(build(tmp_path, "0011/Angry/0011_000351.wav", transcript=line))).text == "café"
 
 
 def test_a_line_without_tabs_keeps_its_text(tmp_path: Path) -> None:

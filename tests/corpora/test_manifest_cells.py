@@ -6,16 +6,8 @@ from hypothesis import strategies as st
 
 from sercl.corpora.base import Segment
 from sercl.corpora.labels import EMOTIONS
-from sercl.corpora.manifest_cells import BadCellError, interval, seconds, segments, split_name, text
+from sercl.corpora.manifest_cells import BadCellError, interval, seconds, segments, split_name
 from sercl.errors import CorpusError, UnknownNameError
-
-
-@pytest.mark.parametrize(
-    ("cell", "shown"),
-    [("a b", "a b"), (7, "7"), (1.5, "1.5"), (["ü"], '["ü"]'), (True, "true"), (b"x", "\"b'x'\"")],
-)
-def test_a_cell_of_any_kind_has_a_text(cell: object, shown: str) -> None:
-    assert text(cell) == shown
 
 
 @given(st.floats(0, 1e6, allow_subnormal=False))
@@ -23,7 +15,9 @@ def test_a_time_is_read_from_text_and_from_a_number(value: float) -> None:
     assert seconds(repr(value), "start") == seconds(value, "start") == value
 
 
-@pytest.mark.parametrize("cell", ["soon", "", "-0.1", "nan", "inf", float("nan"), -1, [1], "1,5", "0:30"])
+@pytest.mark.parametrize(
+    "cell", ["soon", "", "-0.1", "nan", "inf", float("nan"), -1, [1], "1,5", "0:30", "1_5"]
+)
 def test_what_is_no_time_is_named_with_its_column(cell: object) -> None:
     with pytest.raises(BadCellError, match=r"^end .* is not a time\. Give seconds, 0 or more, such as 1\.25"):
         seconds(cell, "end")
@@ -40,6 +34,8 @@ def test_a_bad_cell_is_an_error_of_the_corpus() -> None:
         ({"start": "0.5"}, (0.5, None)),
         ({"end": 2}, (None, 2.0)),
         ({"start": 0, "end": "0.25"}, (0.0, 0.25)),
+        ({"start": "nan", "end": " 0.25\u00a0"}, (None, 0.25)),
+        ({"start": "-", "end": "None"}, (None, None)),
     ],
 )
 def test_a_stretch_may_be_open_at_both_ends(
@@ -56,10 +52,24 @@ def test_an_end_must_come_after_its_start(cells: dict[str, object]) -> None:
 
 @pytest.mark.parametrize(
     ("cell", "name"),
-    [(None, None), ("train", "train"), (" Dev ", "validation"), ("EVAL", "validation"), ("testing", "test")],
+    [
+        (None, None),
+        ("train", "train"),
+        (" Dev ", "validation"),
+        ("nan", None),
+        ("EVAL", "validation"),
+        ("testing", "test"),
+    ],
 )
 def test_splits_go_by_many_names(cell: object, name: str | None) -> None:
     assert split_name(cell) == name
+
+
+def test_a_decimal_comma_is_read_only_where_asked_for() -> None:
+    assert interval({"start": "0,5", "end": "1.25"}, decimal_comma=True) == (0.5, 1.25)
+    for cell in ("0,5", "1.000,5"):
+        with pytest.raises(BadCellError, match="is not a time"):
+            interval({"start": cell}, decimal_comma=cell != "0,5")
 
 
 def test_another_split_is_refused() -> None:

@@ -5,12 +5,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sercl.corpora.tables import SUFFIXES, Row, delimited_rows, read_rows, table_suffix, write_rows
+from sercl.corpora.cells import clean, key_of
+from sercl.corpora.tables import (
+    SUFFIXES,
+    Row,
+    delimited_rows,
+    read_rows,
+    read_table,
+    table_suffix,
+    write_rows,
+)
 from sercl.errors import CorpusNotFoundError, ManifestError, OutputError, UnknownNameError
 
-words = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=8)
-# A byte order mark at the start of a file is none of its first column.
-names = words.filter(lambda word: word == word.strip() and not word.startswith("\ufeff"))
+words = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=8).filter(clean)
+names = words.map(clean).filter(lambda word: not word.lower().startswith(("sep=", "unnamed", "__index")))
 
 
 def rows_of(path: Path, content: str) -> list[Row]:
@@ -53,7 +61,11 @@ def test_rows_of_text_alone_need_no_file() -> None:
         ("a.csv", "a,b\n", "holds no row"),
         ("a.jsonl", "\n\n", "holds no row"),
         ("a.csv", "a,a\n1,2\n", r":1: column 'a' stands twice"),
-        ("a.csv", "a,\n1,2\n", r":1: a column has no name"),
+        ("a.csv", "a,A \n1,2\n", r":1: column 'A' stands twice \(as 'a', too\)"),
+        ("a.csv", "a,\u00e9,e\u0301\n1,2,3\n", r":1: column .* stands twice"),
+        ("a.jsonl", '{"a": 1, "a": 2}\n', r":1: column 'a' stands twice"),
+        ("a.jsonl", '{"a": 1, "A": 2}\n', r":1: column 'A' stands twice"),
+        ("a.csv", "a,\n1,2\n", r":2: column 2 has no name"),
         ("a.csv", "a,b\n1,2,3\n", r":2: 3 cells"),
         ("a.csv", 'a,b\n1,"2\n', r":2: not readable .*quotation marks"),
         ("a.jsonl", '{"a": 1}\n{"a"\n', r":2: not JSON"),
@@ -66,18 +78,50 @@ def test_a_bad_table_is_named_with_its_line(tmp_path: Path, name: str, content: 
         rows_of(tmp_path / name, content)
 
 
-def test_text_of_another_encoding_and_absent_files(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_bytes("ä\n".encode("utf-16"))
-    with pytest.raises(ManifestError, match=r"not UTF-8 \(byte 0\)"):
+def test_text_whose_encoding_cannot_be_told_and_absent_files(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes("a,b\n\u0437\u043b\u043e\u0439,1\n".encode("cp1251"))
+    with pytest.raises(ManifestError, match=r"a\.csv: not UTF-8 \(byte 4\).*iconv"):
         read_rows(tmp_path / "a.csv")
     with pytest.raises(CorpusNotFoundError, match="no such file"):
         read_rows(tmp_path / "b.csv")
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "a,b\n1,x;y\n",
+        "a;b\n1;x;\n",
+        "a\tb\r\n1\tx\r\n",
+        "a|b\n1|x\n",
+        "sep=;\na;b\n1;x\n",
+        ",a,b\n0,1,x\n",
+        "Unnamed: 0,a,b,,\n0,1,x,,\n",
+        "a,b\n1,x,,\n",
+    ],
+)
+def test_dialects_of_spreadsheets_are_read(tmp_path: Path, content: str) -> None:
+    (row,) = rows_of(tmp_path / "a.csv", content)
+    assert row.cells["a"] == "1"
+    assert str(row.cells["b"]).startswith("x")
+    assert set(row.cells) == {"a", "b"}
+
+
+def test_the_wanted_columns_tell_the_delimiter(tmp_path: Path) -> None:
+    text = "path;emotion\tx\ty\n1;sad\t0\t0\n"
+    (tmp_path / "a.csv").write_text(text)
+    assert read_table(tmp_path / "a.csv").delimiter == "\t"
+    assert read_table(tmp_path / "a.csv", ("path",)).delimiter == ";"
+
+
+def test_the_index_of_a_parquet_file_is_left_out(tmp_path: Path) -> None:
+    write_rows(tmp_path / "a.parquet", ["a", "__index_level_0__"], [{"a": "1", "__index_level_0__": 7}])
+    assert read_rows(tmp_path / "a.parquet") == [Row(1, {"a": "1"})]
+
+
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    columns=st.lists(names, min_size=1, max_size=3, unique=True),
+    columns=st.lists(names, min_size=1, max_size=3, unique_by=key_of),
     cells=st.lists(st.lists(words, min_size=3, max_size=3), min_size=1, max_size=4),
 )
 def test_what_is_written_is_read_back(

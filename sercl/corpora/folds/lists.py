@@ -5,16 +5,18 @@ Source of the format: the fold lists of arXiv 2409.16920 (`0003_001041.wav,Happy
 
 import csv
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sercl.corpora.base import Utterance
+from sercl.corpora.cells import clean, key_of, text_of
 from sercl.corpora.emotion_names import to_emotion
 from sercl.corpora.folds.config import FoldConfig
 from sercl.corpora.folds.draft import Draft
 from sercl.corpora.folds.fold import PARTS, Fold
 from sercl.corpora.labels import LabelScheme
+from sercl.corpora.tables import read_table
 from sercl.errors import FoldError, ManifestError, UnknownNameError
 from sercl.files import open_text
 
@@ -143,7 +145,7 @@ class UtteranceIndex:
     """
 
     def __init__(self, utterances: Sequence[Utterance]) -> None:
-        self._ids = {utterance.id: utterance for utterance in utterances}
+        self._ids = {clean(utterance.id): utterance for utterance in utterances}
         names = Counter(key for utterance in utterances for key in _path_keys(utterance))
         self._paths = {
             key: utterance for utterance in utterances for key in _path_keys(utterance) if names[key] == 1
@@ -151,6 +153,7 @@ class UtteranceIndex:
 
     def find(self, name: str) -> Utterance | None:
         """Return the utterance of that name, or None."""
+        name = clean(name)
         base = name.replace("\\", "/").rpartition("/")[2]
         # An id may itself hold a dot or a slash: the longest reading is tried first.
         ids = (_without_suffix(name), name, _without_suffix(base), base)
@@ -160,7 +163,7 @@ class UtteranceIndex:
 
 
 def _path_keys(utterance: Utterance) -> set[str]:
-    return {utterance.path.name, utterance.path.stem}
+    return {clean(utterance.path.name), clean(utterance.path.stem)}
 
 
 def _without_suffix(name: str) -> str:
@@ -197,43 +200,30 @@ def _missing(missing: Sequence[Row], total: int) -> str:
 
 
 def read_rows(path: Path) -> Iterator[Row]:
-    """Yield the rows of a `file,answer` list; other columns are ignored.
+    """Yield the rows of a `file,answer` list in any dialect; other columns are ignored.
 
     Raises:
-        ManifestError: For a file that is not UTF-8, lacks a column, or has an empty field.
+        ManifestError: For a file that cannot be read, lacks a column, or has an empty field.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            _check_header(path, reader.fieldnames or ())
-            for record in reader:
-                yield _row(path, reader.line_num, record)
-    except UnicodeDecodeError as error:
-        raise ManifestError(path, None, f"not UTF-8 text ({error}); save it as UTF-8.") from None
-    except csv.Error as error:
-        raise ManifestError(path, None, f"not readable as CSV: {error}.") from None
-
-
-def _check_header(path: Path, columns: Sequence[str]) -> None:
+    table = read_table(path, COLUMNS)
+    columns = {key_of(name): name for name in table.columns}
     lacking = [name for name in COLUMNS if name not in columns]
     if lacking:
         raise ManifestError(
             path, 1, f"no column {' and '.join(lacking)}; the first line must be `{','.join(COLUMNS)}`."
         )
-
-
-def _row(path: Path, line: int, record: Mapping[str, str | None]) -> Row:
-    file, answer = (record[name] or "" for name in COLUMNS)
-    if not file or not answer.strip():
-        raise ManifestError(path, line, "empty file or answer; expected `0001_000351.wav,Angry`.")
-    return Row(line, file, answer.strip())
+    for row in table.rows:
+        file, answer = (clean(text_of(row.cells.get(columns[name], ""))) for name in COLUMNS)
+        if not file or not answer:
+            raise ManifestError(path, row.line, "empty file or answer; expected `0001_000351.wav,Angry`.")
+        yield Row(row.line, file, answer)
 
 
 def _class_index(answer: str, labels: LabelScheme) -> int | None:
     """Return the class of an answer: a class name, else a word for an emotion; None where it is neither."""
-    classes = [name.lower() for name in labels.classes]
-    if answer.lower() in classes:
-        return classes.index(answer.lower())
+    classes = [key_of(name) for name in labels.classes]
+    if key_of(answer) in classes:
+        return classes.index(key_of(answer))
     try:
         return labels.index(to_emotion(answer))
     except UnknownNameError:

@@ -1,0 +1,72 @@
+"""Finding the file that a table names, where table and disk write one name in two forms."""
+
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+
+from sercl.corpora.cells import clean
+
+
+def file_named(folder: Path, name: str) -> Path:
+    r"""Return the path of a file that a table names, whether it is there or not.
+
+    As written, if there is such a file. Else in another form of the same name: without white space around it,
+    with `/` for the `\` of Windows, in another Unicode form (macOS writes "é" as two characters), or with
+    other invisible characters.
+
+    Args:
+        folder: What a relative name starts at.
+        name: As written in the table.
+    """
+    written = folder / name
+    if "\0" in name or _is_file(written):
+        return written
+    for text in (name.strip(), _slashed(name)):
+        if _is_file(folder / text):
+            return folder / text
+    return _alike(folder, PurePosixPath(_slashed(name))) or folder / _slashed(name)
+
+
+def _slashed(name: str) -> str:
+    return name.strip().strip("\ufeff\u200b").replace("\\", "/")
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that no file can have, such as one of a thousand characters
+        return False
+
+
+def _alike(folder: Path, name: PurePosixPath) -> Path | None:
+    """Return the only file whose parts have the normal form of the name's, None without one."""
+    place, parts = folder, name.parts
+    if name.is_absolute():
+        place, parts = Path(parts[0]), parts[1:]
+    for part in parts:
+        if part == "..":
+            place = place.parent
+            continue
+        found = _entries(place).get(clean(part), ())
+        if (place / part).name in found:
+            place = place / part
+        elif len(found) == 1:
+            place = place / found[0]
+        else:
+            return None
+    return place if _is_file(place) else None
+
+
+@lru_cache(maxsize=1024)
+def _listed(folder: str, changed: int) -> dict[str, tuple[str, ...]]:
+    """Return the names in a folder by their normal form; `changed` makes an answer grow old."""
+    names: dict[str, tuple[str, ...]] = {}
+    for name in sorted(child.name for child in Path(folder).iterdir()):
+        names[clean(name)] = (*names.get(clean(name), ()), name)
+    return names
+
+
+def _entries(folder: Path) -> dict[str, tuple[str, ...]]:
+    try:
+        return _listed(str(folder), folder.stat().st_mtime_ns)
+    except (OSError, ValueError):
+        return {}

@@ -1,0 +1,91 @@
+"""Utterances in their normal form: every reader ends here, so that a name is written in one way."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from sercl.corpora.base import Utterance
+from sercl.corpora.cells import clean, key_of, prose_of, word_of
+from sercl.corpora.genders import to_gender
+
+_NAMES = ("speaker", "session", "dialect")
+_MOST = 5
+
+Spellings = Mapping[tuple[str, str], str]
+"""Corpus and name -> the spelling that is used for it."""
+
+
+def normal_form(utterance: Utterance) -> Utterance:
+    """Return an utterance with every text in its normal form; its path and emotion stay as they are."""
+    extra = {clean(name): prose for name, cell in utterance.extra.items() if (prose := prose_of(cell))}
+    found = {
+        "id": clean(utterance.id) or utterance.id,
+        "corpus": clean(utterance.corpus) or utterance.corpus,
+        "gender": to_gender(utterance.gender),
+        "text": prose_of(utterance.text),
+        **{name: word_of(getattr(utterance, name)) for name in _NAMES},
+        "extra": extra,
+    }
+    changed = {name: value for name, value in found.items() if value != getattr(utterance, name)}
+    return replace(utterance, **changed) if changed else utterance  # type: ignore[arg-type]
+
+
+def unified(utterances: Sequence[Utterance]) -> tuple[list[Utterance], tuple[str, ...]]:
+    """Return utterances in their normal form, each name spelt in one way, and what is to be said.
+
+    Spellings that differ in case or width alone are one name, that of most utterances. Numbers that differ in
+    leading zeros ("3", "03") are kept apart, and a note says so.
+    """
+    items = [normal_form(item) for item in utterances]
+    notes: list[str] = []
+    for name in _NAMES:
+        spellings = _spellings(items, name)
+        items = [_respelt(item, name, spellings) for item in items]
+        notes += _spelling_notes(name, spellings)
+    return items, (*notes, *_number_notes(items))
+
+
+def _spellings(utterances: Sequence[Utterance], name: str) -> Spellings:
+    """Return the spellings that are given up for another."""
+    counts = Counter((item.corpus, getattr(item, name)) for item in utterances)
+    groups: dict[tuple[str, str], list[str]] = {}
+    for corpus, word in counts:
+        if word is not None:
+            groups.setdefault((corpus, key_of(word)), []).append(word)
+    chosen: dict[tuple[str, str], str] = {}
+    for (corpus, _), words in groups.items():
+        best = min(words, key=lambda word: (-counts[corpus, word], word))
+        chosen |= {(corpus, word): best for word in words if word != best}
+    return chosen
+
+
+def _respelt(utterance: Utterance, name: str, spellings: Spellings) -> Utterance:
+    place = utterance.corpus, getattr(utterance, name)
+    return replace(utterance, **{name: spellings[place]}) if place in spellings else utterance  # type: ignore[arg-type]
+
+
+def _spelling_notes(name: str, spellings: Spellings) -> list[str]:
+    if not spellings:
+        return []
+    shown = [f"{word!r} is taken for {best!r}" for (_, word), best in sorted(spellings.items())]
+    return [f"{len(shown)} {name} name(s) differ from another in case or width alone: {_first(shown)}"]
+
+
+def _number_notes(utterances: Sequence[Utterance]) -> list[str]:
+    numbers: dict[tuple[str, int], set[str]] = {}
+    for item in utterances:
+        if item.speaker and re.fullmatch(r"[0-9]{1,18}", item.speaker):
+            numbers.setdefault((item.corpus, int(item.speaker)), set()).add(item.speaker)
+    shown = [" and ".join(map(repr, sorted(words))) for _, words in sorted(numbers.items()) if len(words) > 1]
+    if not shown:
+        return []
+    return [
+        f"{len(shown)} speaker number(s) are written with and without leading zeros: {_first(shown)}. They "
+        "count as different people; write them alike if they are not"
+    ]
+
+
+def _first(shown: Sequence[str]) -> str:
+    more = f" and {len(shown) - _MOST} more" if len(shown) > _MOST else ""
+    return ", ".join(shown[:_MOST]) + more

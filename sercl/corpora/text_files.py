@@ -1,0 +1,100 @@
+"""The encoding of a text file that does not say it, told from its bytes or refused where they fit two."""
+
+import codecs
+import re
+import unicodedata
+
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_HIGH = re.compile(rb"[\x80-\xff]+")
+_WESTERN = frozenset("ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝàáâãäåæçèéêëìíîïñòóôõöøùúûüýÿßŒœªº€«»°´¿¡§·\xa0–—‘’“”„…")
+
+
+class UnknownEncodingError(ValueError):
+    """Bytes that are no text, or text in an encoding that cannot be told for certain.
+
+    Args:
+        byte: Position of the first byte that is not UTF-8.
+    """
+
+    def __init__(self, byte: int) -> None:
+        self.byte = byte
+        super().__init__(
+            f"not UTF-8 (byte {byte}), and its encoding cannot be told for certain. Save it as UTF-8 (in "
+            "Excel: `CSV UTF-8`), or convert it: iconv -f ENCODING -t UTF-8 FILE > NEW"
+        )
+
+
+def decode(data: bytes) -> str:
+    """Return the text in some bytes.
+
+    A byte-order mark decides; without one, regular zero bytes mean UTF-16; then UTF-8 is tried. Of older
+    encodings, Windows-1252 (with Latin-1) and GB 18030 are told apart by what their texts look like.
+
+    Raises:
+        UnknownEncodingError: Where none of them fits, or two do.
+    """
+    marked = marked_encoding(data)
+    try:
+        text = data.decode(marked or "utf-8")
+    except UnicodeDecodeError as error:
+        fitting = [text for text in (_western(data), _chinese(data)) if text is not None]
+        if marked or len(fitting) != 1:
+            raise UnknownEncodingError(error.start) from None
+        text = fitting[0]
+    if "\0" in text:
+        raise UnknownEncodingError(data.find(b"\0"))
+    return text.removeprefix("\ufeff")
+
+
+def marked_encoding(data: bytes) -> str | None:
+    """Return the encoding that a byte-order mark or the zero bytes of UTF-16 name, None without either."""
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            return encoding
+    zeros = data[:200:2].count(0), data[1:200:2].count(0)
+    if max(zeros) == 0:
+        return None
+    return "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
+
+
+def _western(data: bytes) -> str | None:
+    """Return Windows-1252 text, if its letters are those of Western languages and stand alone or in pairs."""
+    try:
+        text = data.decode("cp1252")
+    except UnicodeDecodeError:
+        return None
+    letters = re.findall(r"[^\x00-\x7f]+", text)
+    fits = all(set(run) <= _WESTERN and sum(map(str.isalpha, run)) <= 2 for run in letters)
+    return text if fits and not any(map(_is_shouting, letters)) else None
+
+
+def _is_shouting(run: str) -> bool:
+    """Whether accents stand side by side as they do in no Western word: "ÄÐ", which is 男."""
+    return len(run) == 2 and run.isalpha() and run[0] not in "ßœæ" and (run[1].isupper() or run[0].isupper())
+
+
+def _chinese(data: bytes) -> str | None:
+    """Return GB 18030 text, if it is made of the common characters of GB 2312 and cannot be Korean."""
+    runs = _HIGH.findall(data)
+    pairs = [run[i : i + 2] for run in runs for i in range(0, len(run), 2)]
+    if any(len(pair) != 2 or min(pair) < 0xA1 for pair in pairs):
+        return None
+    common = sum(pair[0] <= 0xD7 for pair in pairs)
+    if common < 0.8 * len(pairs) or all(0xB0 <= pair[0] <= 0xC8 for pair in pairs):
+        return None  # all of them could be Korean syllables
+    try:
+        text = data.decode("gb18030")
+    except UnicodeDecodeError:
+        return None
+    return text if all(map(_is_chinese, text)) else None
+
+
+def _is_chinese(char: str) -> bool:
+    is_kana = "\u3040" <= char <= "\u30ff"  # the rows that GB 2312 shares with Japanese
+    return char.isascii() or (unicodedata.east_asian_width(char) in "WFA" and not is_kana)
