@@ -189,6 +189,19 @@ class OutputError(SerclError, OSError):
     """An output place that cannot be written or already holds something."""
 
 
+class ProcessFailedError(SerclError, RuntimeError):
+    """Another process of the same run has failed, and with it the run.
+
+    Args:
+        message: Which process, how it failed, what to do.
+        exit_code: What it ended with.
+    """
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        self.exit_code = exit_code
+        super().__init__(message)
+
+
 class MissingExtraError(SerclError, ImportError):
     """An optional dependency that this job needs is not installed.
 

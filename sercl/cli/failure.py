@@ -5,7 +5,9 @@ import os
 import re
 import sys
 import traceback
+from collections.abc import Iterator
 
+from sercl.cli import siblings
 from sercl.errors import SerclError
 
 INTERRUPTED = 130
@@ -22,11 +24,37 @@ _OS_ADVICE = {
     errno.EPERM: "Choose a place that you may read and write.",
     errno.EROFS: "Choose a place that can be written.",
     errno.EMFILE: "Raise the limit with `ulimit -n 4096`, or use fewer workers.",
+    errno.EAGAIN: "The system allows no more processes: use fewer workers, or raise the limit (`ulimit -u`).",
 }
+_MEMORY_ADVICE = (
+    "Use smaller batches (--data.loader.batch_seconds), a smaller encoder, or fewer of its blocks; for the "
+    "main memory also fewer workers (--data.loader.workers)."
+)
+_FEWER_WORKERS = (
+    "Use fewer workers (--data.loader.workers, --features.workers), 0 for none, or smaller batches."
+)
 # By name: naming the types would import torch and lightning for every message.
-_MEMORY = {"MemoryError", "OutOfMemoryError"}
+_GPU_MEMORY = re.compile(
+    r"^(CUDA|HIP|MPS backend|XPU) (error: )?out of memory|CUBLAS_STATUS_ALLOC_FAILED", re.MULTILINE
+)
+_MEMORY = re.compile(
+    r"DefaultCPUAllocator: (can't allocate|not enough) memory|Cannot allocate memory|std::bad_alloc"
+    r"|could not create a (memory object|primitive).*(memory|alloc)"
+)
+_SHARED_MEMORY = re.compile(
+    r"out of shared memory|unable to (write to file|allocate shared memory\(shm\) for file) </torch_"
+)
+_OPEN_FILES = re.compile(r"Too many open files|received \d+ items of ancdata")
+_THREADS = re.compile(r"can't start new thread")
+_DEAD_WORKER = re.compile(r"DataLoader worker \(pid[^)]*\)*.* exited unexpectedly|Pin memory thread exited")
+_KILLED_WORKER = re.compile(r"DataLoader worker \(pid [\d, ]+\) is killed by signal: ([^.]+)\.")
+_LOST = re.compile(
+    r"gloo/|NCCL|Connection (closed|reset) by peer|Broken pipe|[Ss]ocket [Tt]imeout|connection was closed"
+)
+_LOST_TYPES = {"DistBackendError", "DistNetworkError", "DistStoreError"}
 _LIBRARY_USAGE = {"MisconfigurationException"}
 _WORKER = re.compile(r"Caught (\w+) in DataLoader worker process \d+\.")
+_ERRNO = re.compile(r"^\w*Error: \[Errno (\d+)\] (.*)$", re.MULTILINE)
 
 
 def report(error: BaseException, debug: bool = False) -> int:
@@ -43,7 +71,10 @@ def report(error: BaseException, debug: bool = False) -> int:
     if debug:
         traceback.print_exception(error, file=sys.stderr)
     message, code = describe(error)
-    _show(message)
+    if siblings.is_started_by_another():
+        siblings.leave(siblings.Failure(message, code, is_lost_connection(error)))
+    else:
+        _show(message)
     return code
 
 
@@ -68,25 +99,94 @@ def _stop(error: BaseException) -> tuple[str, int] | None:
     return None
 
 
+def is_lost_connection(error: BaseException) -> bool:
+    """Whether a process could not go on because another one of the run has ended or cannot be reached."""
+    if isinstance(error, SerclError) or not isinstance(error, RuntimeError):
+        return False
+    return type(error).__name__ in _LOST_TYPES or _LOST.search(str(error)) is not None
+
+
 def _outside(error: BaseException) -> str | None:
     """Return a message for what the machine or the user caused, None for what looks like a defect."""
-    name = type(error).__name__
-    if name in _MEMORY:
-        where = "GPU memory" if name == "OutOfMemoryError" else "memory"
-        return f"out of {where}. Use smaller batches, a smaller encoder, or fewer of its blocks."
+    if memory := _memory(error):
+        return f"out of {memory}. {_MEMORY_ADVICE}"
     if isinstance(error, OSError) and error.errno in _OS_ADVICE:
-        place = f"{error.filename}: " if error.filename else ""
-        return f"{place}{error.strerror}. {_OS_ADVICE[error.errno]}"
-    return str(error) if name in _LIBRARY_USAGE else None
+        return _refused(error.errno, error.strerror, error.filename)
+    if isinstance(error, RuntimeError):
+        return _of_libraries(error)
+    return str(error) if type(error).__name__ in _LIBRARY_USAGE else None
+
+
+def _of_libraries(error: RuntimeError) -> str | None:
+    """Return a message for what the system refused to torch, which says so in words alone."""
+    text = str(error)
+    for words, number in ((_OPEN_FILES, errno.EMFILE), (_THREADS, errno.EAGAIN)):
+        if words.search(text):
+            return _refused(number, os.strerror(number))
+    if not is_lost_connection(error):
+        return None
+    return (
+        "the connection to another process of this run was lost: it has ended, or the network has failed. "
+        f"See its own message. Training continues with --resume. ({text.strip().splitlines()[0]})"
+    )
+
+
+def _memory(error: BaseException) -> str | None:
+    """Return which memory has run out, None where none has."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    if worker := _WORKER.match(str(error)):
+        names.add(worker[1])
+    text = str(error) if isinstance(error, RuntimeError | OSError | MemoryError) else ""
+    if "OutOfMemoryError" in names or _GPU_MEMORY.search(text):
+        return "GPU memory"
+    no_memory = isinstance(error, OSError) and error.errno == errno.ENOMEM
+    if no_memory or any(name.endswith("MemoryError") for name in names) or _MEMORY.search(text):
+        return "memory"
+    return None
+
+
+def _refused(number: int | None, reason: str | None, place: object = None) -> str | None:
+    """Return the message of a refusal of the system that has advice."""
+    if number not in _OS_ADVICE:
+        return None
+    return f"{f'{place}: ' if place else ''}{reason}. {_OS_ADVICE[number]}"
 
 
 def _from_worker(error: BaseException) -> str | None:
-    """Return the message of one of our errors that a loader process raised: torch wraps it in its trace."""
+    """Return the message about a loader process: an error that torch wrapped in its trace, or its death."""
     text = str(error)
     if _WORKER.match(text) is None:
-        return None
+        return _dead_worker(error)
     last = re.findall(r"^sercl\.errors\.\w+: (.*)", text, flags=re.DOTALL | re.MULTILINE)
-    return last[-1].strip() if last else None
+    if last:
+        return str(last[-1]).strip()
+    numbered = _ERRNO.findall(text)
+    return _refused(int(numbered[-1][0]), numbered[-1][1]) if numbered else None
+
+
+def _dead_worker(error: BaseException) -> str | None:
+    """Return the message about a loader process that was killed, None where none was."""
+    if not isinstance(error, RuntimeError):
+        return None
+    text = "\n".join(map(str, _chain(error)))
+    if _SHARED_MEMORY.search(text):
+        return (
+            "the shared memory of the processes that load audio is full (/dev/shm). Enlarge it (docker run "
+            f"--shm-size=8g). {_FEWER_WORKERS}"
+        )
+    if killed := _KILLED_WORKER.search(text):
+        cause = ", as the system does when memory runs out" if killed[1] == "Killed" else ""
+        return f"a process that loads audio was killed (signal: {killed[1]}){cause}. {_FEWER_WORKERS}"
+    if _DEAD_WORKER.search(text):
+        return f"a process that loads audio has died, as it does when memory runs out. {_FEWER_WORKERS}"
+    return None
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error, and those that it was raised from."""
+    while error is not None:
+        yield error
+        error = error.__cause__  # type: ignore[assignment]
 
 
 def _defect(error: BaseException) -> str:

@@ -14,6 +14,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from sercl.cli.fit_progress import FitProgress
 from sercl.cli.parser import SerclParser, restrict_imports
+from sercl.cli.processes import supervise
 from sercl.cli.run_checks import check_precision
 from sercl.data import datamodules  # noqa: F401 - short names (--data EmoDB) resolve for imported classes alone
 from sercl.data.datamodules.base import EmotionDataModule
@@ -150,7 +151,7 @@ class Cli(LightningCLI):
         # Where nothing is trained they stand as they were read, and nothing is built from them.
         stopping, saving = (self.config[key].as_dict() if self.with_training else {} for key in keys)
         options = TrainerOptions(dict(self.built["trainer"]), stopping, saving)
-        return options.build(folder, max_epochs, FitProgress)
+        return supervise(options.build(folder, max_epochs, FitProgress))
 
     def save_config(self, path: Path) -> None:
         """Write `config_text` to a file, whole or not at all."""

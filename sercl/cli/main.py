@@ -10,6 +10,7 @@ from typing import TextIO
 from sercl import __version__
 from sercl.cli.commands import COMMANDS, EXAMPLES
 from sercl.cli.failure import report
+from sercl.cli.siblings import end_with_parent
 from sercl.errors import UnknownNameError
 
 _HELP = {"-h", "--help", "help"}
@@ -25,6 +26,7 @@ def main(argv: list[str] | None = None) -> int:
         argv: Words after "sercl"; those of the process by default.
     """
     words, debug = _take_debug(sys.argv[1:] if argv is None else argv)
+    end_with_parent()
     try:
         with _letting_odd_names_through(sys.stdout):
             code = dispatch(words)

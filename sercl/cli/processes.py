@@ -1,10 +1,41 @@
 """Several processes of one command: Lightning starts the others by running the command line again."""
 
+import os
+import shutil
+import signal
+import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
 
+import lightning.pytorch as L
+from lightning.fabric.utilities.distributed import _set_num_threads_if_needed
+from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+from sercl.cli import failure as failures
+from sercl.cli.siblings import Failure, announced, left
+from sercl.errors import ProcessFailedError
+
+_LOOK = 0.2
+"""Time in s after which the other processes are looked at again."""
+_CAUSE = 3.0
+"""Time in s within which a process that died is noticed, once its connections are closed."""
+_NOTICE = 2.0
+"""Time in s within which the main thread notices a failure, unless it waits for the dead process."""
+_TIDY = 30.0
+"""Time in s that the main thread may take to end what it has begun."""
+_ASKED = 2.0
+"""Time in s in which the other processes may end by themselves once they are asked to."""
+
+_others: "Others | None" = None
 
 
 def is_first() -> bool:
@@ -12,17 +43,168 @@ def is_first() -> bool:
     return int(getattr(rank_zero_only, "rank", 0) or 0) == 0
 
 
+def supervise(trainer: L.Trainer) -> L.Trainer:
+    """Return a trainer that ends the run with one message when a process that it has started fails."""
+    launcher = trainer.strategy.launcher
+    if type(launcher) is _SubprocessScriptLauncher and hasattr(signal, "pthread_kill"):
+        own = Launcher(launcher.cluster_environment, launcher.num_processes, launcher.num_nodes)
+        trainer.strategy._launcher = own
+    return trainer
+
+
 @contextmanager
 def restartable(command: str) -> Iterator[None]:
     """Let `sys.argv` be the whole command line while the block runs, as Lightning's launcher needs it.
 
+    Where the block fails, the processes that it has started are ended.
+
     Args:
         command: Name of the command ("fit", "diarize fit"), which the dispatcher has taken off `sys.argv`.
+
+    Raises:
+        ProcessFailedError: Where another process has failed, and this one therefore.
     """
     before = sys.argv
     script = getattr(sys.modules["__main__"], "__file__", None) or before[0]
     sys.argv = [script, *command.split(), *before[1:]]
     try:
         yield
+    except BaseException as error:
+        if _others is None:
+            raise
+        cause = _others.cause_of(error)
+        _others.end()
+        if cause is error:
+            raise
+        raise cause from error
+    else:
+        if _others is not None:
+            _others.let_go()
     finally:
         sys.argv = before
+
+
+class Launcher(_SubprocessScriptLauncher):
+    """Starts the other processes as Lightning does, but watches them as `Others` does.
+
+    Lightning would kill this process without a word where one of them fails.
+    """
+
+    def launch(
+        self, function: Callable[..., Any], *args: Any, trainer: L.Trainer | None = None, **kwargs: Any
+    ) -> Any:
+        """Start the other processes, unless they are there already, and call a function."""
+        global _others
+        self.cluster_environment.validate_settings(num_devices=self.num_processes, num_nodes=self.num_nodes)
+        if not self.cluster_environment.creates_processes_externally:
+            folder = Path(tempfile.mkdtemp(prefix="sercl-processes-"))
+            with announced(folder):
+                self._call_children_scripts()
+            _others = Others(self.procs, folder, self.cluster_environment.node_rank() * self.num_processes)
+        _set_num_threads_if_needed(num_processes=self.num_processes)
+        return function(*args, **kwargs)
+
+    def kill(self, signum: int) -> None:
+        """End this process where it was asked to end; `restartable` then ends the others.
+
+        Lightning would next send them a message, which a process in the middle of another does not expect.
+        """
+        if signum == signal.SIGTERM:
+            raise SIGTERMException
+
+
+class Others:
+    """The processes that this one has started, under watch.
+
+    A failure of one of them is raised in the main thread. Where that cannot be reached, because it waits for
+    the dead process in a collective operation, this process ends with the message.
+
+    Args:
+        processes: From local rank 1 on.
+        folder: Where they leave their failures.
+        first: Rank of this process.
+    """
+
+    def __init__(self, processes: Sequence["subprocess.Popen[Any]"], folder: Path, first: int) -> None:
+        self._processes, self._folder, self._first = processes, folder, first
+        self._failed, self._noticed, self._over = (threading.Event() for _ in range(3))
+        self._failure = Failure("", 1)
+        signal.signal(signal.SIGUSR2, self._raise)
+        threading.Thread(target=self._watch, daemon=True, name="other-processes").start()
+
+    def cause_of(self, error: BaseException) -> BaseException:
+        """Return what ended this process: an error, or the failure of another one that it follows from."""
+        if isinstance(error, ProcessFailedError) or not failures.is_lost_connection(error):
+            self._noticed.set()
+            return error
+        self._failed.wait(_CAUSE + 2 * _LOOK)
+        self._noticed.set()
+        return self._error() if self._failed.is_set() else error
+
+    def end(self) -> None:
+        """End the processes: asked first, so that they store what they have computed, then killed."""
+        self._over.set()
+        for process in self._processes:
+            # Not SIGTERM: Lightning's answer to that is a message to this process.
+            process.send_signal(signal.SIGINT)
+        deadline = time.monotonic() + _ASKED
+        for process in self._processes:
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Watch no longer: what all of them had to do together is done."""
+        self._over.set()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _watch(self) -> None:
+        first_seen: float | None = None
+        while not self._over.wait(_LOOK):
+            seen = [found for index in range(len(self._processes)) if (found := self._look(index))]
+            if seen and first_seen is None:
+                first_seen = time.monotonic()
+            causes = [found for found in seen if not found.lost]
+            if causes or (first_seen is not None and time.monotonic() - first_seen > _CAUSE):
+                self._tell((causes or seen)[0])
+                return
+
+    def _look(self, index: int) -> Failure | None:
+        """Return how a process has failed, None where it has not."""
+        rank, code = self._first + index + 1, self._processes[index].poll()
+        if (found := left(self._folder, index + 1)) is not None:
+            return Failure(f"rank {rank}: {found.message}", found.code, found.lost)
+        return Failure(f"rank {rank}: {_death(code)}", 1) if code else None
+
+    def _tell(self, failure: Failure) -> None:
+        """Raise a failure in the main thread; where that does not get through, end this process."""
+        self._failure = failure
+        self._failed.set()
+        if not self._noticed.wait(_LOOK) and not self._over.is_set():
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR2)
+        if not (self._noticed.wait(_NOTICE) and self._over.wait(_TIDY)):
+            code = failures.report(self._error())
+            self.end()
+            os._exit(code)
+
+    def _raise(self, number: int, frame: FrameType | None) -> None:
+        if not (self._noticed.is_set() or self._over.is_set()):
+            self._noticed.set()
+            raise self._error()
+
+    def _error(self) -> ProcessFailedError:
+        return ProcessFailedError(self._failure.message, self._failure.code)
+
+
+def _death(code: int) -> str:
+    if code > 0:
+        return f"its process ended with exit code {code} and without a message. See what it printed above."
+    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+    cause = ", as the system does when memory runs out" if name == "SIGKILL" else ""
+    return (
+        f"its process was killed by {name}{cause}. Use smaller batches (--data.loader.batch_seconds) or "
+        "fewer processes (--trainer.devices, --data.loader.workers). Training continues with --resume."
+    )

@@ -9,7 +9,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException, SI
 from rich.console import Console
 
 from sercl.cli import console
-from sercl.cli.failure import BROKEN_PIPE, describe, report
+from sercl.cli.failure import BROKEN_PIPE, describe, is_lost_connection, report
 from sercl.cli.main import main
 from sercl.errors import CorpusError, UsageError
 from sercl.features.extraction import Extraction
@@ -75,8 +75,111 @@ def test_wrong_use_of_lightning_comes_in_its_own_words():
     )
 
 
-def test_memory_that_runs_out_is_named():
-    assert describe(MemoryError())[0].startswith("out of memory.")
+ALLOCATOR = (
+    "[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to "
+    "allocate 4000000000000000 bytes. Error code 12 (Cannot allocate memory)"
+)
+
+
+class _ArrayMemoryError(MemoryError):
+    """Named as numpy's."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        MemoryError("std::bad_alloc"),
+        _ArrayMemoryError("Unable to allocate 7.11 PiB for an array with shape (1000000000000000,)"),
+        RuntimeError(ALLOCATOR),
+        RuntimeError("unable to mmap 4096 bytes from file </torch_1_2>: Cannot allocate memory (12)"),
+        OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)),  # no process can be forked
+        in_worker(MemoryError, "MemoryError"),
+        in_worker(RuntimeError, f"RuntimeError: {ALLOCATOR}"),
+        in_worker(OSError, "OSError: [Errno 12] Cannot allocate memory"),
+        # What torch makes of an error that it cannot build from a text.
+        RuntimeError(str(in_worker(_ArrayMemoryError, "numpy._core._exceptions._ArrayMemoryError: ..."))),
+    ],
+)
+def test_memory_that_runs_out_is_named(error):
+    message, code = describe(error)
+    assert message.startswith("out of memory. Use smaller batches (--data.loader.batch_seconds)")
+    assert code == 1
+
+
+@pytest.mark.parametrize("text", ["CUDA out of memory. Tried to allocate 2 GiB", "CUDA error: out of memory"])
+def test_memory_of_a_gpu_that_runs_out_is_named(text):
+    assert describe(RuntimeError(text))[0].startswith("out of GPU memory.")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "DataLoader worker (pid 12) is killed by signal: Killed. ",
+            "was killed (signal: Killed), as the system",
+        ),
+        (
+            "DataLoader worker (pid 12) is killed by signal: Aborted. ",
+            "was killed (signal: Aborted). Use fewer",
+        ),
+        (
+            "DataLoader worker (pid(s) 12, 13) exited unexpectedly",
+            "has died, as it does when memory runs out.",
+        ),
+        ("DataLoader worker (pid 12) exited unexpectedly with exit code 1. Details are lost", "has died"),
+        ("Pin memory thread exited unexpectedly", "has died"),
+        (
+            "DataLoader worker (pid 12) is killed by signal: Bus error. It is possible that dataloader's "
+            "workers are out of shared memory. Please try to raise your shared memory limit.",
+            "/dev/shm",
+        ),
+        ("unable to write to file </torch_1_2_3>: No space left on device (28)", "/dev/shm"),
+    ],
+)
+def test_the_death_of_a_loader_process_says_what_to_do(text, said):
+    message, code = describe(RuntimeError(text))
+    assert "process" in message
+    assert said in message
+    assert "--data.loader.workers" in message
+    assert code == 1
+
+
+def test_how_a_loader_process_was_killed_stands_in_the_cause():
+    error = RuntimeError("DataLoader worker (pid(s) 12) exited unexpectedly")
+    error.__cause__ = RuntimeError("DataLoader worker (pid 12) is killed by signal: Killed. ")
+    assert "(signal: Killed)" in describe(error)[0]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (in_worker(OSError, "OSError: [Errno 24] Too many open files: 'a.wav'"), "ulimit -n"),
+        (RuntimeError("received 0 items of ancdata"), "ulimit -n"),
+        (RuntimeError("can't start new thread"), "ulimit -u"),
+        (BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN)), "ulimit -u"),
+    ],
+)
+def test_limits_of_the_system_are_named(error, said):
+    message, code = describe(error)
+    assert said in message
+    assert "defect" not in message
+    assert code == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:30",
+        "NCCL error in: /pytorch/torch/csrc/distributed/c10d/NCCLUtils.hpp:268, remote process exited",
+    ],
+)
+def test_a_lost_connection_is_no_defect(text):
+    message, code = describe(RuntimeError(text))
+    assert message.startswith("the connection to another process of this run was lost")
+    assert code == 1
+    assert is_lost_connection(RuntimeError(text))
+    assert not is_lost_connection(BrokenPipeError())
 
 
 def test_an_error_of_a_loader_process_keeps_its_text_over_several_lines():

@@ -1,0 +1,105 @@
+"""A process of several that fails ends the run: soon, with one message, with nothing left running."""
+
+import multiprocessing
+import os
+import signal
+
+import pytest
+import torch
+
+from sercl.cli.main import main
+from sercl.data.datamodules.corpus import CorpusDataModule
+from sercl.errors import UsageError
+from sercl.features.extraction import Extraction
+from sercl.tasks.classification import EmotionClassifier
+from tests.processes import launched, left_running, rank_of_process
+
+
+def killed(number):
+    def kill():
+        os.kill(os.getpid(), number)
+
+    return kill
+
+
+def refused():
+    raise UsageError("no such folder")
+
+
+def out_of_memory():
+    torch.empty(10**15)
+
+
+def broken():
+    raise ZeroDivisionError("division by zero")
+
+
+def failing(kind, method, rank, fail):
+    """Return what makes one process fail at the second call of a method, or at the first of `setup`."""
+
+    def prepare():
+        before, calls = getattr(kind, method), []
+
+        def patched(self, *args, **kwargs):
+            calls.append(None)
+            if rank_of_process() == rank and len(calls) >= (1 if method == "setup" else 2):
+                fail()
+            return before(self, *args, **kwargs)
+
+        setattr(kind, method, patched)
+
+    return prepare
+
+
+KILLED = "its process was killed by SIGKILL, as the system does when memory runs out"
+FIRST_KILLED = "the first process of this run was killed"
+TASK = EmotionClassifier
+CASES = {
+    "killed": (TASK, "training_step", 1, killed(signal.SIGKILL), 1, f"rank 1: {KILLED}"),
+    "out of memory": (TASK, "training_step", 1, out_of_memory, 1, "rank 1: out of memory"),
+    "broken": (TASK, "validation_step", 1, broken, 1, "rank 1: unexpected ZeroDivisionError"),
+    "ended": (TASK, "training_step", 1, lambda: os._exit(3), 1, "rank 1: its process ended with exit code 3"),
+    # Before the first process has met the other one: it waits where no signal reaches it.
+    "set up": (CorpusDataModule, "setup", 1, refused, 2, "rank 1: no such folder"),
+    # Between collective operations: nothing tells the other process but its own watch.
+    "extracting": (Extraction, "predict_step", 1, killed(signal.SIGKILL), 1, f"rank 1: {KILLED}"),
+    "first killed": (TASK, "training_step", 0, killed(signal.SIGKILL), -9, FIRST_KILLED),
+    "first broken": (TASK, "training_step", 0, broken, 1, "unexpected ZeroDivisionError"),
+    "first stopped": (TASK, "training_step", 0, killed(signal.SIGTERM), 143, "stopped by SIGTERM"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_a_process_that_fails_ends_the_run(case, fit_words, tmp_path):
+    kind, method, rank, fail, code, said = CASES[case]
+    words = [*fit_words, "--data.loader.batch_size", "12", "--features.batch_seconds", "2", "--no-cache"]
+    ended = launched(
+        [*words, "--out", str(tmp_path / "run")], tmp_path / "said", failing(kind, method, rank, fail)
+    )
+    left = left_running(tmp_path / "said")
+    errors = (tmp_path / "said" / "err").read_text()  # what the last process has said, too
+    assert errors.startswith(f"error: {said}"), errors
+    assert errors.count("error: ") == 1, errors
+    assert ended.code == code
+    assert ended.seconds < 30  # a connection is given up after half an hour
+    assert not left
+    assert not (tmp_path / "run" / "results.json").exists()
+
+
+def test_a_killed_loader_process_is_one_message(fit_words, tmp_path, capsys, monkeypatch):
+    before = EmotionClassifier.training_step
+
+    def kill_loaders(task, batch, index):
+        for process in multiprocessing.active_children():
+            os.kill(process.pid, signal.SIGKILL)
+        return before(task, batch, index)
+
+    monkeypatch.setattr(EmotionClassifier, "training_step", kill_loaders)
+    words = [*fit_words, "--data.loader.workers", "1", "--data.loader.batch_size", "4"]
+    words += ["--model.adapter", "gating"]  # which reads audio in every step
+    assert main([*words, "--out", str(tmp_path / "run")]) == 1
+    errors = capsys.readouterr().err
+    assert errors.count("error: ") == 1
+    assert "error: a process that loads audio" in errors
+    assert "memory runs out. Use fewer workers" in errors
