@@ -14,6 +14,10 @@ class SerclError(Exception):
     exit_code = 1
 
 
+class SerclWarning(UserWarning):
+    """Something was put right that would have changed a result; the command line prints its text alone."""
+
+
 class UsageError(SerclError, ValueError):
     """A wrong option, name or combination: nothing has been done yet."""
 

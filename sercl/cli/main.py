@@ -3,6 +3,7 @@
 import importlib
 import io
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
@@ -11,7 +12,7 @@ from sercl import __version__
 from sercl.cli.commands import COMMANDS, EXAMPLES
 from sercl.cli.failure import report
 from sercl.cli.siblings import end_with_parent
-from sercl.errors import UnknownNameError
+from sercl.errors import SerclWarning, UnknownNameError
 
 _HELP = {"-h", "--help", "help"}
 _SUMMARY = "Speech emotion recognition across languages: train, judge and use emotion classifiers."
@@ -28,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     words, debug = _take_debug(sys.argv[1:] if argv is None else argv)
     end_with_parent()
     try:
-        with _letting_odd_names_through(sys.stdout):
+        with _letting_odd_names_through(sys.stdout), _plain_warnings():
             code = dispatch(words)
             sys.stdout.flush()
     except BaseException as error:
@@ -71,6 +72,25 @@ def _take_debug(argv: list[str]) -> tuple[list[str], bool]:
     end = argv.index("--") if "--" in argv else len(argv)
     words = [word for word in argv[:end] if word != "--debug"]
     return words + argv[end:], len(words) < end
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Print warnings of sercl without the line of code that they come from."""
+    before = warnings.formatwarning
+
+    def text(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+    ) -> str:
+        if issubclass(category, SerclWarning):
+            return f"warning: {message}\n"
+        return before(message, category, filename, lineno, line)
+
+    warnings.formatwarning = text
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before
 
 
 @contextmanager

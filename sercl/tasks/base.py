@@ -75,8 +75,11 @@ class EncoderTask(L.LightningModule):
             EncoderError: Where the encoder cannot be loaded.
         """
         stored = checkpoints.read_for(cls.task_name, cls, path)
-        moved = {} if encoder is None else {"encoder": encoder}
-        task = cls(**{**stored["hyper_parameters"], **moved})
+        place = checkpoints.find_encoder(stored, path) if encoder is None else encoder
+        task = cls(**{**stored["hyper_parameters"], "encoder": place})
+        if encoder is None:
+            task.encoder.name = stored["sercl"]["encoder"]["name"]
+        checkpoints.prepare_as_trained(stored, task.encoder)
         task.on_load_checkpoint(stored)
         task.load_state_dict(stored["state_dict"])
         return task
@@ -154,6 +157,7 @@ class EncoderTask(L.LightningModule):
         """Drop the frozen encoder from the weights and describe what the rest belongs to."""
         checkpoint["sercl"] = describe(self.encoder, self.description, full=self.save_full)
         checkpoint["sercl"]["heard"] = self.heard
+        checkpoint["hyper_parameters"]["encoder"] = self.encoder.location
         if self.save_full:
             checkpoint["hyper_parameters"]["encoder_config"] = self.encoder.config
             return

@@ -1,6 +1,8 @@
 """What a checkpoint says about itself, and why one is refused."""
 
 import inspect
+import json
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ import torch
 from torch import Tensor
 
 import sercl
-from sercl.errors import CheckpointError
+from sercl.errors import CheckpointError, SerclWarning
 from sercl.models.encoders import Encoder
 
 FORMAT = 2
@@ -30,6 +32,7 @@ def describe(encoder: Encoder, description: dict[str, Any], full: bool) -> dict[
             "family": encoder.family,
             "fingerprint": encoder.fingerprint,
             "preprocessing": encoder.preprocessing,
+            "settings": encoder.settings,
         },
         **description,
     }
@@ -112,12 +115,63 @@ def verify(checkpoint: dict[str, Any], encoder: Encoder, description: dict[str, 
                 f"the checkpoint's {key} is {about[key]!r}, the model's is {description[key]!r}."
             )
     saved = about["encoder"]
+    _verify_settings(saved, encoder)
     if not about["full"] and saved["fingerprint"] != encoder.fingerprint:
         raise CheckpointError(
             f"the checkpoint was trained on encoder {saved['name']!r} with fingerprint "
             f"{saved['fingerprint'][:12]}, but {encoder.name!r} has {encoder.fingerprint[:12]}: its weights "
             "differ, and predictions would be wrong. Give the encoder it was trained on."
         )
+
+
+def find_encoder(checkpoint: Mapping[str, Any], path: str | Path) -> str:
+    """Return where the encoder of a checkpoint is: where it was, or below a folder that was moved with it.
+
+    Args:
+        checkpoint: What `read_for` returned.
+        path: The checkpoint's file.
+    """
+    stored = str(checkpoint["hyper_parameters"]["encoder"])
+    name = Path(checkpoint["sercl"]["encoder"]["name"])
+    if checkpoint["sercl"]["full"] or not Path(stored).is_absolute() or Path(stored).is_dir():
+        return stored
+    moved = (folder / name for folder in (Path(), *Path(path).absolute().parents))
+    return next((str(place) for place in moved if not name.is_absolute() and place.is_dir()), stored)
+
+
+def prepare_as_trained(checkpoint: Mapping[str, Any], encoder: Encoder) -> None:
+    """Let an encoder prepare waveforms as in training, with a warning if its folder says otherwise."""
+    saved = checkpoint["sercl"]["encoder"]
+    trained = saved["preprocessing"]
+    if saved["family"] == encoder.family and trained != encoder.preprocessing:
+        warnings.warn(
+            f"encoder {encoder.name!r}: its preprocessor_config.json is missing or not that of the training "
+            f"({_changes(trained, encoder.preprocessing)}); audio is prepared as in training.",
+            SerclWarning,
+            stacklevel=2,
+        )
+        encoder.use_preprocessing(trained)
+
+
+def _verify_settings(saved: Mapping[str, Any], encoder: Encoder) -> None:
+    """Refuse an encoder whose weights may be the same, but not what is made of them."""
+    files = {"preprocessing": "preprocessor_config.json", "settings": "config.json"}
+    for key, file in files.items():
+        trained, now = saved.get(key) or {}, getattr(encoder, key)
+        if saved["family"] == encoder.family and (changes := _changes(trained, now)):
+            raise CheckpointError(
+                f"the checkpoint was trained on encoder {saved['name']!r}, but {encoder.name!r} has another "
+                f"{file} ({changes}), and predictions would differ. Restore the file as it was in training."
+            )
+
+
+def _changes(trained: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Return the settings that both name and that differ: "normalize: true in training, false now"."""
+    return ", ".join(
+        f"{name}: {json.dumps(trained[name])} in training, {json.dumps(now[name])} now"
+        for name in trained
+        if name in now and json.dumps(trained[name]) != json.dumps(now[name])
+    )
 
 
 def verify_state(missing: Sequence[str], unexpected: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from sercl.errors import CheckpointError
+from sercl.errors import CheckpointError, EncoderError, SerclWarning
 from sercl.tasks import checkpoint as checkpoints
 from sercl.tasks.classification import EmotionClassifier
 from sercl.testing.encoders import tiny_encoder
@@ -74,6 +74,84 @@ def test_a_changed_encoder_is_refused_and_a_moved_one_accepted(build, batch, fit
     save_file({**weights, name: weights[name] + 0.1}, moved / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(CheckpointError, match="fingerprint"):
         EmotionClassifier.restore(path, encoder=str(moved))
+
+
+def edit_json(path: Path, **changes) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+FAMILIES_AND_FILES = [
+    ("wav2vec2", {"do_normalize": False}),
+    ("wavlm", {"do_normalize": True}),
+    ("whisper", {"hop_length": 80}),
+    ("whisper", {"n_fft": 800}),
+    ("wav2vec2", None),
+]
+
+
+@pytest.mark.parametrize(("family", "change"), FAMILIES_AND_FILES)
+def test_the_same_weights_with_another_preprocessor_answer_as_trained(
+    build, batch, fit_standardizer, tmp_path, family, change
+):
+    encoder = tiny_encoder(family, tmp_path / "encoder")
+    task = fit_standardizer(build(encoder=str(encoder), whisper_form="padded", layer="last"), batch)
+    path, expected = save(task, tmp_path / "a.ckpt"), task(batch)
+    settings = encoder / "preprocessor_config.json"
+    if change is None:
+        settings.unlink()
+    else:
+        edit_json(settings, **change)
+    other = fit_standardizer(build(encoder=str(encoder), whisper_form="padded", layer="last"), batch)
+    with pytest.raises(CheckpointError, match=r"has another preprocessor_config\.json \(.* in training"):
+        other.on_load_checkpoint(checkpoints.read(path))
+    with pytest.warns(SerclWarning, match="audio is prepared as in training"):
+        restored = EmotionClassifier.restore(path)
+    assert restored.encoder.preprocessing == task.encoder.preprocessing
+    assert torch.equal(restored.eval()(batch), expected)
+
+
+@pytest.mark.parametrize(
+    ("family", "change"),
+    [
+        ("wav2vec2", {"num_attention_heads": 4}),
+        ("wav2vec2", {"layer_norm_eps": 0.1}),
+        ("hubert", {"hidden_act": "relu"}),
+        ("whisper", {"encoder_attention_heads": 4}),
+        ("wav2vec2-bert", {"position_embeddings_type": None}),
+    ],
+)
+def test_the_same_weights_with_another_config_are_refused(
+    build, batch, fit_standardizer, tmp_path, family, change
+):
+    encoder = tiny_encoder(family, tmp_path / "encoder")
+    path = save(fit_standardizer(build(encoder=str(encoder)), batch), tmp_path / "a.ckpt")
+    edit_json(encoder / "config.json", **change, transformers_version="4.0", id2label={"0": "x"})
+    with pytest.raises(CheckpointError, match=next(iter(change))):
+        EmotionClassifier.restore(path)
+
+
+def test_what_does_not_decide_may_change(build, batch, fit_standardizer, tmp_path):
+    encoder = tiny_encoder("wav2vec2", tmp_path / "encoder")
+    path = save(fit_standardizer(build(encoder=str(encoder)), batch), tmp_path / "a.ckpt")
+    edit_json(encoder / "config.json", transformers_version="4.0", vocab_size=99, hidden_dropout=0.5)
+    EmotionClassifier.restore(path)
+
+
+def test_a_relative_encoder_is_found_from_any_folder(build, batch, fit_standardizer, tmp_path, monkeypatch):
+    tiny_encoder("whisper", tmp_path / "project" / "models" / "enc")
+    (tmp_path / "project" / "runs").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    task = fit_standardizer(build(encoder="models/enc"), batch)
+    save(task, Path("runs/a.ckpt"))
+    monkeypatch.chdir("/")
+    restored = EmotionClassifier.restore(tmp_path / "project" / "runs" / "a.ckpt")
+    assert torch.equal(restored.eval()(batch), task(batch))
+    assert restored.encoder.name == "models/enc"
+    moved = (tmp_path / "project").rename(tmp_path / "moved")  # with all that is in it
+    EmotionClassifier.restore(moved / "runs" / "a.ckpt")
+    (moved / "models").rename(tmp_path / "elsewhere")
+    with pytest.raises(EncoderError, match=r"project/models/enc' does not exist.*--encoder FOLDER"):
+        EmotionClassifier.restore(moved / "runs" / "a.ckpt")
 
 
 def rewritten(path: Path, change) -> Path:

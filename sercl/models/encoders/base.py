@@ -2,7 +2,7 @@
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 
 from sercl.batch import AudioBatch
 from sercl.errors import ClipLengthError, UsageError
-from sercl.models.encoders.fingerprint import state_fingerprints
+from sercl.models.encoders.fingerprint import decisive_settings, state_fingerprints
 from sercl.models.encoders.masking import frame_mask
 from sercl.models.encoders.output import EncoderOutput
 from sercl.models.encoders.regularization import CHECKPOINT, PublishedRates, Regularization, set_dropout
@@ -63,6 +63,7 @@ class Encoder(nn.Module, ABC):
         preprocessing: How waveforms become the model's input, as plain data for checkpoints.
 
     Attributes:
+        location: Where it was loaded from: the absolute path of a folder, else its name.
         blocks: The transformer blocks that were kept.
         hidden_size: Width of the hidden states.
         frames_per_second: Frames of hidden states per second of audio.
@@ -73,6 +74,7 @@ class Encoder(nn.Module, ABC):
         published: SpecAugment and LayerDrop as the checkpoint was published with.
     """
 
+    location: str
     hidden_size: int
     frames_per_second: float
     min_samples: int
@@ -94,7 +96,7 @@ class Encoder(nn.Module, ABC):
     ) -> None:
         super().__init__()
         self.model = model
-        self.name, self.family = name, family
+        self.name, self.family, self.location = name, family, name
         self.traits, self.preprocessing = traits, preprocessing
         if not hasattr(model, "mask_filling"):  # of Whisper, and without a checkpoint
             model.register_buffer("mask_filling", torch.zeros(()), persistent=False)
@@ -103,6 +105,15 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def blocks(self) -> nn.ModuleList:
         """The transformer blocks that were kept."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What decides the hidden states besides weights and preprocessing, as plain data."""
+        return decisive_settings(self.model.config)
+
+    @abstractmethod
+    def use_preprocessing(self, preprocessing: Mapping[str, Any]) -> None:
+        """Prepare waveforms as another encoder of this family does, whose `preprocessing` is given."""
 
     @property
     def num_states(self) -> int:

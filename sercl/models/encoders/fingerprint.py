@@ -3,10 +3,11 @@
 import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import PretrainedConfig, PreTrainedModel
 
 # Where a model comes from, how it was stored, its depth (a matter of the blocks), what heads would name.
 _NO_MATTER = (
@@ -20,6 +21,41 @@ _NO_MATTER = (
     "torch_dtype",
     "transformers_version",
 )
+
+
+DECISIVE = (
+    "activation_function",
+    "conv_depthwise_kernel_size",
+    "conv_kernel",
+    "conv_pos_batch_norm",
+    "conv_pos_kernel_size",
+    "conv_stride",
+    "do_stable_layer_norm",
+    "encoder_attention_heads",
+    "feat_extract_activation",
+    "feat_extract_norm",
+    "feat_proj_layer_norm",
+    "hidden_act",
+    "layer_norm_eps",
+    "left_max_position_embeddings",
+    "max_bucket_distance",
+    "max_source_positions",
+    "num_attention_heads",
+    "num_buckets",
+    "num_conv_pos_embedding_groups",
+    "num_conv_pos_embeddings",
+    "position_embeddings_type",
+    "right_max_position_embeddings",
+    "rotary_embedding_base",
+    "scale_embedding",
+)
+"""Settings of a model that change its hidden states while the weights stay the same or fit all the same."""
+
+
+def decisive_settings(config: PretrainedConfig) -> dict[str, Any]:
+    """Return those of `DECISIVE` that a model has, as plain data."""
+    plain = json.loads(config.to_json_string(use_diff=False))
+    return {name: plain[name] for name in DECISIVE if name in plain}
 
 
 def fingerprint(model: nn.Module) -> str:

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from transformers import PreTrainedModel, SeamlessM4TFeatureExtractor, WhisperFeatureExtractor
+from transformers import PreTrainedModel
 
 from sercl.errors import EncoderError, UsageError
+from sercl.models.encoders import w2v_bert, whisper
 from sercl.models.encoders.base import SAMPLE_RATE, Encoder
 from sercl.models.encoders.fingerprint import fingerprint
-from sercl.models.encoders.source import checkpoint_folder, read_json, read_preprocessor
+from sercl.models.encoders.source import checkpoint_folder, location_of, read_json, read_preprocessor
 from sercl.models.encoders.w2v_bert import W2vBertEncoder
 from sercl.models.encoders.wav2vec2 import Wav2Vec2Encoder, wants_normalization
 from sercl.models.encoders.weights import (
@@ -58,6 +59,7 @@ def load_encoder(
         read_model(folder, read_config(folder, last_block)), _preprocessor(folder), form, final_norm
     )
     encoder = parts.wrap(name)
+    encoder.location = location_of(name)
     encoder.published = published_rates(folder)
     encoder.fingerprint = fingerprint(encoder.model)
     encoder.config = parts.config(encoder.fingerprint)
@@ -114,16 +116,13 @@ def _wav2vec2(name: str, parts: _Parts) -> Encoder:
 def _w2v_bert(name: str, parts: _Parts) -> Encoder:
     stride = (parts.preprocessor or {}).get("stride", 2)
     bins = parts.model.config.feature_projection_input_dim // stride
-    extractor = SeamlessM4TFeatureExtractor(feature_size=bins, num_mel_bins=bins, stride=stride)
-    return W2vBertEncoder(parts.model, name, extractor)
+    return W2vBertEncoder(parts.model, name, w2v_bert.extractor_of(bins, stride))
 
 
 def _whisper(name: str, parts: _Parts) -> Encoder:
     preprocessor = parts.preprocessor or {}
-    extractor = WhisperFeatureExtractor(
-        feature_size=parts.model.config.num_mel_bins,
-        hop_length=preprocessor.get("hop_length", 160),
-        n_fft=preprocessor.get("n_fft", 400),
+    extractor = whisper.extractor_of(
+        parts.model.config.num_mel_bins, preprocessor.get("hop_length", 160), preprocessor.get("n_fft", 400)
     )
     return WhisperEncoder(parts.model, name, extractor, parts.form, parts.final_norm)
 

@@ -19,6 +19,7 @@ from sercl.models.encoders.presets import PRESETS
 
 _CONFIG_FILES = ["config.json", "preprocessor_config.json", "processor_config.json"]
 _SAFE_WEIGHTS = ["model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors"]
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _PICKLED_WEIGHTS = ["pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-*-of-*.bin"]
 
 
@@ -49,6 +50,22 @@ def checkpoint_folder(name: str, revision: str | None) -> Path:
     return _from_hub(name, revision)
 
 
+def location_of(name: str) -> str:
+    """Return what finds an encoder again from any folder: the absolute path of its folder, else its name."""
+    path = Path(name).expanduser()
+    return str(path.absolute()) if name not in PRESETS and path.is_dir() else name
+
+
+def check_pointer(path: Path) -> None:
+    """Raise `EncoderError` where a file is a Git LFS pointer in place of its content."""
+    with path.open("rb") as file:
+        if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
+            raise EncoderError(
+                f"{path}: a Git LFS pointer in place of the file. Run in its repository: git lfs pull; or "
+                "fetch the checkpoint again: hf download ID --local-dir FOLDER."
+            )
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object.
 
@@ -56,6 +73,7 @@ def read_json(path: Path) -> dict[str, Any]:
         EncoderError: The file is not there or holds something else.
     """
     try:
+        check_pointer(path)
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise EncoderError(
@@ -86,6 +104,11 @@ def read_preprocessor(folder: Path) -> dict[str, Any] | None:
 def has_weights(folder: Path) -> bool:
     """Say whether a checkpoint folder holds weights in a layout of the hub."""
     return _holds(folder, _SAFE_WEIGHTS) or _holds(folder, _PICKLED_WEIGHTS)
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """Return the files of a checkpoint folder that hold weights, or say which do."""
+    return [path for pattern in _SAFE_WEIGHTS + _PICKLED_WEIGHTS for path in sorted(folder.glob(pattern))]
 
 
 def _holds(folder: Path, patterns: list[str]) -> bool:

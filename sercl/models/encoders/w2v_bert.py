@@ -1,5 +1,8 @@
 """w2v-BERT 2.0: conformer blocks on filter-bank features."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from torch import Tensor, nn
 from transformers import PreTrainedModel, SeamlessM4TFeatureExtractor
 
@@ -17,6 +20,11 @@ _TRAITS = FamilyTraits(
 )
 
 
+def extractor_of(mel_bins: int, stride: int) -> SeamlessM4TFeatureExtractor:
+    """Return the feature extractor of w2v-BERT 2.0 with these settings."""
+    return SeamlessM4TFeatureExtractor(feature_size=mel_bins, num_mel_bins=mel_bins, stride=stride)
+
+
 class W2vBertEncoder(Encoder):
     """The encoder of w2v-BERT 2.0: 50 frames a second, from 35 ms on.
 
@@ -24,14 +32,21 @@ class W2vBertEncoder(Encoder):
     """
 
     def __init__(self, model: PreTrainedModel, name: str, extractor: SeamlessM4TFeatureExtractor) -> None:
-        preprocessing = {
+        super().__init__(model, name, "wav2vec2-bert", _TRAITS, {})
+        self.hidden_size = model.config.hidden_size
+        self._prepare_with(extractor)
+
+    def use_preprocessing(self, preprocessing: Mapping[str, Any]) -> None:
+        """Make the filter banks of other settings."""
+        self._prepare_with(extractor_of(preprocessing["mel_bins"], preprocessing["stride"]))
+
+    def _prepare_with(self, extractor: SeamlessM4TFeatureExtractor) -> None:
+        self.preprocessing = {
             "sample_rate": SAMPLE_RATE,
             "mel_bins": extractor.num_mel_bins,
             "stride": extractor.stride,
         }
-        super().__init__(model, name, "wav2vec2-bert", _TRAITS, preprocessing)
         self._fbank = Fbank.of(extractor)
-        self.hidden_size = model.config.hidden_size
         self.frames_per_second = SAMPLE_RATE / (HOP * extractor.stride)
         self.min_samples = self._fbank.min_samples
 

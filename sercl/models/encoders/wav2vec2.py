@@ -1,7 +1,7 @@
 """wav2vec 2.0 (XLS-R, MMS), HuBERT, WavLM and data2vec-audio: a convolutional front end on the waveform."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -53,6 +53,10 @@ class Wav2Vec2Encoder(Encoder):
         """The transformer blocks that were kept."""
         blocks: nn.ModuleList = self.model.encoder.layers
         return blocks
+
+    def use_preprocessing(self, preprocessing: Mapping[str, Any]) -> None:
+        """Bring waveforms to zero mean and unit variance first, or no longer."""
+        self.preprocessing = dict(preprocessing)
 
     def frame_lengths(self, samples: Tensor) -> Tensor:
         """Return the valid frames, int64: what the convolutions make of the samples."""

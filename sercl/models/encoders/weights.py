@@ -1,7 +1,8 @@
 """From a checkpoint folder to a transformers model that holds the encoder alone, cut, in float32."""
 
 import pickle
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,13 @@ from transformers.utils import logging
 
 from sercl.errors import EncoderError, UsageError
 from sercl.models.encoders.regularization import PublishedRates
-from sercl.models.encoders.source import has_weights
+from sercl.models.encoders.source import check_pointer, has_weights, weight_files
 
 # Of a checkpoint with a decoder; an encoder saved alone has keys without a prefix.
 _WHISPER_PREFIX = {r"^(model\.)?encoder\.": ""}
 _MASK = "masked_spec_embed"
+_BLOCK = re.compile(r"(?:^|\.)layers\.(\d+)\.")
+_ELSEWHERE = re.compile(r"(?:^|\.)(?:decoder|adapter)\.")
 _BROKEN_FILE = (OSError, ValueError, RuntimeError, EOFError, SafetensorError, pickle.UnpicklingError)
 
 
@@ -73,6 +76,8 @@ def read_model(folder: Path, config: PretrainedConfig) -> PreTrainedModel:
             f"{folder}: no model.safetensors (or pytorch_model.bin, or their sharded forms) beside "
             "config.json. Copy the weights there, or fetch the checkpoint again."
         )
+    for path in weight_files(folder):
+        check_pointer(path)
     whisper = config.model_type == "whisper"
     if not whisper:
         config.mask_time_prob = 1.0  # with 0, the embedding of masked frames would not be read
@@ -85,9 +90,12 @@ def read_model(folder: Path, config: PretrainedConfig) -> PreTrainedModel:
                 key_mapping=_WHISPER_PREFIX if whisper else None,
                 output_loading_info=True,
                 local_files_only=True,
+                ignore_mismatched_sizes=True,  # they are refused below, by name
             )
         except _BROKEN_FILE as error:
             raise EncoderError(f"{folder}: the weights cannot be read: {error}") from error
+    _check_shapes(folder, report["mismatched_keys"])
+    _check_depth(folder, report["unexpected_keys"])
     missing = set(report["missing_keys"])
     if not whisper:
         _keep_mask_filling(model, known=_MASK not in missing)
@@ -116,6 +124,32 @@ def _check_block(folder: Path, last_block: int, blocks: int) -> None:
         raise UsageError(
             f"no block {last_block} in the encoder {folder}: it has {blocks}. Legal last blocks: 0 to "
             f"{blocks - 1}, or none to keep all."
+        )
+
+
+def _check_shapes(folder: Path, mismatched: Iterable[tuple[str, Sequence[int], Sequence[int]]]) -> None:
+    """Refuse weights of another shape than config.json says."""
+    wrong = sorted(mismatched)
+    if wrong:
+        shown = "; ".join(f"{name}: {list(held)}, expected {list(told)}" for name, held, told in wrong[:3])
+        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise EncoderError(
+            f"{folder}: config.json does not fit the weights. Held in the weights, and expected by "
+            f"config.json: {shown}{more}. Restore the config.json that belongs to these weights, or fetch "
+            "the checkpoint again."
+        )
+
+
+def _check_depth(folder: Path, unexpected: Iterable[str]) -> None:
+    """Refuse weights of more blocks than config.json says; those that a cut leaves out are in both."""
+    own = AutoConfig.from_pretrained(folder, local_files_only=True)
+    told = getattr(own, "encoder_layers" if own.model_type == "whisper" else "num_hidden_layers")
+    numbers = (_BLOCK.search(name) for name in unexpected if not _ELSEWHERE.search(name))
+    held = max((int(found[1]) + 1 for found in numbers if found), default=0)
+    if held > told:
+        raise EncoderError(
+            f"{folder}: config.json says {told} blocks, but the weights hold {held}. Restore the config.json "
+            "that belongs to these weights; to use the lower blocks alone: --model.last_block N."
         )
 
 

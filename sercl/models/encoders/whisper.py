@@ -1,6 +1,6 @@
 """The Whisper encoder, padded to 30 s as trained or cut to the clips."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -39,6 +39,11 @@ class WhisperForm(StrEnum):
     SHORT = "short"
 
 
+def extractor_of(mel_bins: int, hop_length: int, n_fft: int) -> WhisperFeatureExtractor:
+    """Return the feature extractor of Whisper with these settings."""
+    return WhisperFeatureExtractor(feature_size=mel_bins, hop_length=hop_length, n_fft=n_fft)
+
+
 class WhisperEncoder(Encoder):
     """The encoder half of Whisper: 50 frames a second, clips of up to 30 s.
 
@@ -55,13 +60,22 @@ class WhisperEncoder(Encoder):
     ) -> None:
         if not final_norm:
             model.layer_norm = nn.Identity()
-        super().__init__(model, name, "whisper", _TRAITS, _preprocessing(extractor, form))
-        self._form, self._log_mel = form, LogMel.of(extractor)
+        super().__init__(model, name, "whisper", _TRAITS, {})
         self.hidden_size = model.config.d_model
+        self._positions = model.config.max_source_positions
+        self._prepare_with(extractor, form)
+
+    def use_preprocessing(self, preprocessing: Mapping[str, Any]) -> None:
+        """Make log-mel spectrograms of other settings, in the form that they name."""
+        sizes = (preprocessing[name] for name in ("mel_bins", "hop_length", "n_fft"))
+        self._prepare_with(extractor_of(*sizes), WhisperForm(preprocessing["whisper_form"]))
+
+    def _prepare_with(self, extractor: WhisperFeatureExtractor, form: WhisperForm) -> None:
+        self.preprocessing = _preprocessing(extractor, form)
+        self._form, self._log_mel = form, LogMel.of(extractor)
         self._hop = _MEL_PER_FRAME * extractor.hop_length
         self.frames_per_second = SAMPLE_RATE / self._hop
         self.min_samples = extractor.n_fft
-        self._positions = model.config.max_source_positions
         self.max_samples = self._positions * self._hop
 
     @property

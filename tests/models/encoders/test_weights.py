@@ -1,3 +1,4 @@
+import json
 import shutil
 
 import pytest
@@ -26,6 +27,38 @@ def test_a_broken_file_is_refused(content, folder):
     (folder / "model.safetensors").write_bytes(content)
     with pytest.raises(EncoderError, match="weights cannot be read"):
         load_encoder(str(folder))
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a21\nsize 12345\n"
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "preprocessor_config.json"])
+def test_a_pointer_of_git_lfs_is_named(name, folder):
+    (folder / name).write_bytes(POINTER)
+    with pytest.raises(EncoderError, match=rf"{name}: a Git LFS pointer.*git lfs pull"):
+        load_encoder(str(folder))
+
+
+def change_config(folder, **changes):
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_a_config_of_another_width_is_named_with_names_and_shapes(folder):
+    change_config(folder, hidden_size=32)
+    with pytest.raises(
+        EncoderError, match=r"layer_norm\.weight: \[16\], expected \[32\].* and \d+ more"
+    ) as caught:
+        load_encoder(str(folder))
+    assert "above report" not in str(caught.value)
+
+
+def test_a_config_of_fewer_blocks_is_named(folder):
+    change_config(folder, num_hidden_layers=2)
+    with pytest.raises(EncoderError, match=r"config\.json says 2 blocks, but the weights hold 3"):
+        load_encoder(str(folder))
+    change_config(folder, num_hidden_layers=3)
+    assert len(load_encoder(str(folder), last_block=0).blocks) == 1
 
 
 def test_missing_weights_of_the_encoder_are_named(folder):
