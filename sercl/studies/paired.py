@@ -7,10 +7,16 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from sercl.metrics.functional.clusters import can_cluster
-from sercl.metrics.functional.comparison import PermutationTest, holm, mcnemar, permutation_test
+from sercl.metrics.functional.clusters import can_cluster, resampling_units
+from sercl.metrics.functional.comparison import (
+    PermutationTest,
+    holm,
+    mcnemar,
+    paired_uar_test,
+    permutation_test,
+)
 from sercl.studies.evaluation import Score
-from sercl.studies.votes import NOISE, SharedVotes, Votes, share
+from sercl.studies.votes import NOISE, SharedVotes, Votes, share, share_all
 
 SIGNIFICANT = 0.05
 """A difference is called significant where its p-value, corrected for its family, is below this."""
@@ -81,6 +87,27 @@ def compare_pooled(pairs: Sequence[tuple[Votes, Votes]], corpora: Sequence[str])
         test=test,
         mcnemar=_mcnemar(shared[0]) if len(pairs) == 1 and units.name == "utterances" else None,
     )
+
+
+def contrast(systems: Sequence[Votes], weights: Sequence[float]) -> Score:
+    """Return a weighted sum of the UAR of systems where all labelled an utterance, with its 95 % interval.
+
+    Args:
+        systems: What `count_votes` gave for each, on one test set.
+        weights: Their weights, which sum to 0.
+    """
+    shared, _ = share_all(systems)
+    truth = shared[0].truth
+    if not len(truth):
+        return Score(float("nan"), float("nan"), float("nan"), "utterances", 0)
+    clusters, unit = resampling_units(shared[0].speaker.tolist())
+    _, cluster = np.unique(np.asarray(clusters), return_inverse=True)
+    right, totals = np.zeros((2, cluster.max() + 1, 1, shared[0].counts.shape[1]))
+    for own, weight in zip(shared, weights, strict=True):
+        np.add.at(right[:, 0], (cluster, truth), weight * own.counts[np.arange(len(truth)), truth])
+    np.add.at(totals[:, 0], (cluster, truth), shared[0].counts.sum(axis=1))
+    test = paired_uar_test(right, np.zeros_like(right), totals, unit=unit)
+    return Score(test.difference, test.low, test.high, unit, test.count)
 
 
 def correct(family: Sequence[Paired]) -> list[Paired]:

@@ -1,5 +1,6 @@
 """What a system answered on each utterance, and two systems on the utterances that they share."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,12 +66,24 @@ def count_votes(answers: Answers, num_classes: int) -> Votes:
 
 def share(first: Votes, second: Votes) -> SharedVotes:
     """Bring two systems to the utterances that both judged; those of another true class are left out."""
-    both = first.index.intersection(second.index)
-    one, two = first.at(first.index.get_indexer(both)), second.at(second.index.get_indexer(both))
-    alike = np.flatnonzero(one.truth == two.truth)
-    one, two = one.at(alike), two.at(alike)
-    least = np.minimum(one.counts.sum(axis=1), two.counts.sum(axis=1))
-    return SharedVotes(_weighed(one, least), _weighed(two, least), len(both) - len(alike))
+    (one, two), contradicting = share_all([first, second])
+    return SharedVotes(one, two, contradicting)
+
+
+def share_all(systems: Sequence[Votes]) -> tuple[list[Votes], int]:
+    """Bring systems to the utterances that all labelled; each weighs as where it was tested least.
+
+    Returns:
+        The systems, and how many utterances are left out because their true class is not the same in all.
+    """
+    index = systems[0].index
+    for other in systems[1:]:
+        index = index.intersection(other.index)
+    shared = [own.at(own.index.get_indexer(index)) for own in systems]
+    alike = np.flatnonzero(np.all([own.truth == shared[0].truth for own in shared], axis=0))
+    shared = [own.at(alike) for own in shared]
+    least = np.min([own.counts.sum(axis=1) for own in shared], axis=0)
+    return [_weighed(own, least) for own in shared], len(index) - len(alike)
 
 
 def _weighed(votes: Votes, weight: NDArray[np.float64]) -> Votes:

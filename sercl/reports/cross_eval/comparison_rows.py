@@ -20,7 +20,7 @@ class ComparisonRow:
         adapter: Adapter of both, as it is shown; "" where adapters are what is compared.
         setting: Setting of the first condition.
         marks: Shots, adaptation and selection that both have in common, or that the first has.
-        corpora: The pair of corpora, or how many pairs the difference is a mean over.
+        corpora: The direction (source and target), or how many directions the difference is a mean over.
         first: What tells the first condition from the second.
         second: What tells the second from the first.
         first_uar: UAR of the first, the mean over members.
@@ -59,7 +59,7 @@ def comparison_row(
         adapter="" if family.name == "adapters" else adapter_name(first.adapter),
         setting=first.setting,
         marks=adapted.marks,
-        corpora=pair_name(first) if size == 1 else count(size, *_kind(first)),
+        corpora=pair_name(first) if size == 1 else f"mean of {count(size, *_kind(first))}",
         first=names[0],
         second=names[1],
         first_uar=mean(scores[one].uar.value for one, _ in item.members),
@@ -69,7 +69,7 @@ def comparison_row(
 
 
 def _kind(condition: Condition) -> tuple[str, str]:
-    return ("corpus", "corpora") if condition.source == condition.target else ("pair", "pairs")
+    return ("corpus", "corpora") if condition.source == condition.target else ("direction", "directions")
 
 
 def _names(first: Condition, second: Condition, family: str) -> tuple[str, str]:
@@ -78,4 +78,5 @@ def _names(first: Condition, second: Condition, family: str) -> tuple[str, str]:
     if family == "adaptation":
         return first.adaptation, "none"
     other = f" ({second.encoder})" if second.encoder != first.encoder else ""
+    other += ", not adapted" if second.adaptation != first.adaptation else ""
     return setting_name(first.setting), f"{setting_name(second.setting)}{other}"

@@ -68,6 +68,7 @@ class _Frame:
         lows = [
             own.uar.low for curve in curves for own in curve.points.values() if own.uar.low == own.uar.low
         ]
+        lows += [own.uar.value for curve in curves for own in curve.alone.values()]
         self.bottom = int(10 * max(0.0, min([chance, *lows]))) / 10
         self.ticks = [tick / 100 for tick in range(0, 101, 20) if tick / 100 >= self.bottom]
 
@@ -112,6 +113,9 @@ def _curve(svg: Element, frame: _Frame, series: int, curve: Curve, shift: float)
     places = {shots: (frame.x(shots) + shift, frame.y(own.uar.value)) for shots, own in points.items()}
     if places:
         path(svg, polyline(list(places.values())), f"line {style}")
+    alone = [(frame.x(shots) + shift, frame.y(own.uar.value)) for shots, own in curve.alone.items()]
+    if alone:
+        path(svg, polyline(alone), f"alone {style}")
     for shots, own in points.items():
         x, y = places[shots]
         if own.uar.low == own.uar.low:

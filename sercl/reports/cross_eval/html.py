@@ -17,13 +17,14 @@ from sercl.reports.cross_eval.few_shot_chart import MOST_SERIES, few_shot_charts
 from sercl.reports.cross_eval.forest import forest, scale
 from sercl.reports.cross_eval.matrices import matrix_groups
 from sercl.reports.cross_eval.overview import Column, overview
-from sercl.reports.cross_eval.summary import ENOUGH, significant, summary
+from sercl.reports.cross_eval.summary import significant, summary
 from sercl.reports.cross_eval.svg import marker
 from sercl.reports.pages import page_environment
 from sercl.reports.results import percent
 from sercl.studies.cross_eval.analysis import Analysis
 from sercl.studies.cross_eval.cells import SETTINGS, Condition
 from sercl.studies.cross_eval.comparisons import Comparison, Family
+from sercl.studies.cross_eval.few_shot import ENOUGH
 from sercl.studies.cross_eval.scores import ConditionScores
 
 STRONG = 0.65
@@ -107,6 +108,7 @@ def _environment() -> Environment:
         wording.percent_interval,
         wording.short_interval,
         wording.score_text,
+        wording.enough_text,
         wording.points,
         wording.points_interval,
         wording.p_value,

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sercl.studies.cross_eval.analysis import Analysis
-from sercl.studies.cross_eval.cells import Condition, computations
+from sercl.studies.cross_eval.cells import WITH_SHOTS, Condition, computations
 from sercl.studies.cross_eval.scores import ConditionScores
 
 Cells = tuple[tuple[ConditionScores | None, ...], ...]
@@ -48,14 +48,14 @@ class MatrixGroup:
 
 
 def matrix_groups(analysis: Analysis) -> list[MatrixGroup]:
-    """Return the matrices of a study, without few-shot conditions, in the order of its grid."""
+    """Return the matrices of a study, without conditions of few shots, in the order of its grid."""
     groups: dict[tuple[str, str], list[Condition]] = {}
     for condition in analysis.scores:
         groups.setdefault((condition.encoder, condition.adapter), []).append(condition)
     return [
         MatrixGroup(encoder, adapter, tuple(_matrices(conditions, analysis)))
         for (encoder, adapter), conditions in groups.items()
-        if any(condition.setting != "few-shot" for condition in conditions)
+        if any(condition.setting not in WITH_SHOTS for condition in conditions)
     ]
 
 
@@ -65,7 +65,7 @@ def _matrices(conditions: Sequence[Condition], analysis: Analysis) -> list[Matri
     kinds = {
         (item.setting, item.select_on, item.adaptation): None
         for item in conditions
-        if item.setting not in ("few-shot", "monolingual")
+        if item.setting not in (*WITH_SHOTS, "monolingual")
     }
     if not any(setting == "zero-shot" for setting, *_ in kinds) and own:
         kinds = {("monolingual", "source", "none"): None, **kinds}

@@ -1,9 +1,10 @@
-"""The mean UAR of each setting, over all pairs of corpora: the first table that a reader sees."""
+"""The mean UAR of each setting, over all directions: the first table that a reader sees."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sercl.reports.cross_eval.summary import mean_uar
+from sercl.reports.cross_eval.wording import count
 from sercl.studies.cross_eval.analysis import Analysis
 from sercl.studies.cross_eval.cells import SETTINGS, Condition
 from sercl.studies.cross_eval.scores import ConditionScores
@@ -19,14 +20,30 @@ class OverviewRow:
     Attributes:
         setting: The setting.
         marks: Shots, adaptation, selection on the target.
-        means: (encoder, adapter) -> mean UAR over pairs of corpora, 0 to 1.
-        count: The number of pairs (or corpora) that the mean is over.
+        means: (encoder, adapter) -> mean UAR over directions (source and target), 0 to 1.
+        counts: (encoder, adapter) -> the number of directions (or corpora) that its mean is over.
     """
 
     setting: str
     marks: tuple[str, ...]
     means: Mapping[Column, float]
-    count: int
+    counts: Mapping[Column, int]
+
+    @property
+    def count(self) -> int:
+        """The most directions (or corpora) that a mean of the row is over."""
+        return max(self.counts.values())
+
+    @property
+    def kind(self) -> str:
+        """What the means are over: "3 corpora", "6 directions", "1 direction"."""
+        if self.setting == "monolingual":
+            return count(self.count, "corpus", "corpora")
+        return count(self.count, "direction")
+
+    def lacks(self, column: Column) -> str:
+        """Return how many of them a mean is over where that is not all: "4 of 6", or ""."""
+        return "" if self.counts[column] == self.count else f"{self.counts[column]} of {self.count}"
 
 
 @dataclass(frozen=True)
@@ -50,7 +67,7 @@ def overview(analysis: Analysis) -> Overview:
             setting,
             marks,
             {column: mean_uar(own) for column, own in row.items()},
-            max(len(own) for own in row.values()),
+            {column: len(own) for column, own in row.items()},
         )
         for (setting, marks), row in groups.items()
     ]

@@ -1,47 +1,109 @@
-"""What the numbers of a study say, in a paragraph."""
+"""What the numbers of a study say, in a paragraph.
 
-from collections.abc import Iterable, Iterator
-from statistics import mean, median
+Means are over directions (source and target) of one encoder, adapter and setting alone, and come with their
+range; of what is unlike (settings, numbers of shots, adapters), only the range is given.
+"""
 
-from sercl.reports.cross_eval.wording import adapter_name, condition_name, count, listed, points
+from collections.abc import Iterable, Iterator, Sequence
+from statistics import mean
+
+from sercl.reports.cross_eval.wording import (
+    adapter_name,
+    condition_name,
+    count,
+    enough_text,
+    listed,
+    pair_name,
+    points,
+)
 from sercl.reports.results import percent
 from sercl.studies.cross_eval.analysis import Analysis
-from sercl.studies.cross_eval.comparisons import Comparison
+from sercl.studies.cross_eval.comparisons import Comparison, monolingual_of
+from sercl.studies.cross_eval.few_shot import ENOUGH
 from sercl.studies.cross_eval.scores import ConditionScores
 
-ENOUGH = 0.8
-"""Share of the gap between zero-shot and monolingual from which on few-shot data are called enough."""
+MOST_COLUMNS = 4
+"""Encoders with their adapters that get a sentence each; of more, the overview tells."""
+
+MOST_CURVES = 8
 
 
 def summary(analysis: Analysis) -> list[str]:
     """Return the findings of a study, a sentence each, as far as it has them."""
     return [
-        *_cost_of_crossing(analysis),
-        *_with_target_labels(analysis),
+        *_by_column(analysis),
+        *_best_zero_shot(analysis),
         *_adapters(analysis),
         *_adaptation(analysis),
         *_few_shot(analysis),
+        *_baseline(analysis),
         *_emotions(analysis),
     ]
 
 
-def _cost_of_crossing(analysis: Analysis) -> Iterator[str]:
-    own, crossed = plain(analysis, "monolingual"), _crossed(analysis)
-    chance = percent(1 / len(analysis.study.classes))
-    if own and crossed:
-        before, after = mean_uar(own), mean_uar(crossed)
-        gap = f"{abs(100 * (before - after)):.1f} points {'lower' if after < before else 'higher'}"
+def _by_column(analysis: Analysis) -> Iterator[str]:
+    """Yield what each encoder with each adapter reaches within a corpus, across, and with target labels."""
+    columns = list(dict.fromkeys((item.encoder, item.adapter) for item in analysis.scores))
+    for encoder, adapter in columns[:MOST_COLUMNS]:
+        parts = _parts(analysis, encoder, adapter)
+        if parts:
+            yield f"{encoder}, {adapter_name(adapter)}: {'; '.join(parts)}."
+    if len(columns) > MOST_COLUMNS:
+        yield f"The overview has the other {len(columns) - MOST_COLUMNS} encoders with their adapters."
+    if columns:
+        yield f"Chance is {percent(1 / len(analysis.study.classes))} %."
+
+
+def _parts(analysis: Analysis, encoder: str, adapter: str) -> list[str]:
+    def own(scores: Iterable[ConditionScores]) -> list[ConditionScores]:
+        wanted = (encoder, adapter)
+        return [item for item in scores if (item.condition.encoder, item.condition.adapter) == wanted]
+
+    parts = []
+    if within := own(plain(analysis, "monolingual")):
+        parts.append(f"within a corpus the UAR is {spread(within)}")
+    if crossed := own(_crossed(analysis)):
         peeked = crossed[0].condition.select_on == "target"
         how = "selected on labelled target data" if peeked else "without target labels"
-        yield (
-            f"Within a corpus the mean UAR is {percent(before)} %; zero-shot, {how}, it is "
-            f"{percent(after)} %, {gap} (chance: {chance} %)."
-        )
-    elif own or crossed:
-        yield f"The mean UAR is {percent(mean_uar(own or crossed))} % (chance: {chance} %)."
-    if crossed:
+        parts.append(f"zero-shot, {how}, it is {spread(crossed)}{_cost(crossed, analysis)}")
+    for name in ("transfer", "two-stage"):
+        if scores := own(plain(analysis, name) or plain(analysis, name, select_on="target")):
+            peeked = ", selected on the target in both stages," * (scores[0].condition.select_on == "target")
+            parts.append(f"with all labels of the target, {name}{peeked} reaches {spread(scores)}")
+    return parts
+
+
+def spread(scores: Sequence[ConditionScores]) -> str:
+    """Return one UAR, or the mean of several with what it is over and their range."""
+    values = [own.uar.value for own in scores]
+    if len(values) == 1:
+        return f"{percent(values[0])} % ({pair_name(scores[0].condition)})"
+    setting = scores[0].condition.setting
+    kind = ("corpus", "corpora") if setting == "monolingual" else ("direction", "directions")
+    ends = f"{percent(min(values))} to {percent(max(values))}"
+    return f"{percent(mean(values))} % (mean of {count(len(values), *kind)}, {ends})"
+
+
+def _cost(crossed: Sequence[ConditionScores], analysis: Analysis) -> str:
+    """Return how far zero-shot is from monolingual on the same targets, where all of them have that."""
+    references = [monolingual_of(own.condition, analysis.scores, analysis.study) for own in crossed]
+    gaps = [
+        own.uar.value - analysis.scores[reference].uar.value
+        for own, reference in zip(crossed, references, strict=True)
+        if reference is not None
+    ]
+    if len(gaps) < len(crossed):
+        return ""
+    side = "lower" if mean(gaps) < 0 else "higher"
+    return f", {abs(100 * mean(gaps)):.1f} points {side} than monolingual on the same targets"
+
+
+def _best_zero_shot(analysis: Analysis) -> Iterator[str]:
+    if crossed := _crossed(analysis):
         best = max(crossed, key=lambda item: item.uar.value)
-        yield f"The best zero-shot result is {percent(best.uar.value)} % ({condition_name(best.condition)})."
+        among = f", the highest of {len(crossed)}" if len(crossed) > 1 else ""
+        name = condition_name(best.condition)
+        yield f"The best zero-shot result is {percent(best.uar.value)} % ({name}{among})."
 
 
 def _crossed(analysis: Analysis) -> list[ConditionScores]:
@@ -49,42 +111,41 @@ def _crossed(analysis: Analysis) -> list[ConditionScores]:
     return plain(analysis, "zero-shot") or plain(analysis, "zero-shot", select_on="target")
 
 
-def _with_target_labels(analysis: Analysis) -> Iterator[str]:
-    means = {
-        name: mean_uar(scores)
-        for name in ("transfer", "two-stage")
-        if (scores := plain(analysis, name) or plain(analysis, name, select_on="target"))
-    }
-    if means:
-        parts = [f"{name} reaches {percent(value)} %" for name, value in means.items()]
-        yield f"With all labels of the target, {listed(parts)} on average."
-
-
 def _adapters(analysis: Analysis) -> Iterator[str]:
-    """Yield a sentence for every two adapters, over all settings."""
+    """Yield a sentence for every two adapters."""
     groups: dict[tuple[str, str], list[Comparison]] = {}
     for item in _overall(analysis, "adapters"):
         groups.setdefault((item.first.adapter, item.second.adapter), []).append(item)
     for names, items in groups.items():
         first, second = map(adapter_name, names)
-        gain = mean(item.paired.difference.value for item in items)
-        verb = "gains" if gain >= 0 else "loses"
-        yield (
-            f"Adapter {first} {verb} {abs(100 * gain):.1f} points over {second} on average, significantly so "
-            f"in {significant(items)} of {count(len(items), 'comparison')} over all corpora."
-        )
+        yield f"Adapter {first} changes UAR against {second} by {_by_setting(items)}."
 
 
 def _adaptation(analysis: Analysis) -> Iterator[str]:
     groups: dict[str, list[Comparison]] = {}
     for item in _overall(analysis, "adaptation"):
         groups.setdefault(item.first.adaptation, []).append(item)
-    parts = []
     for name, items in groups.items():
-        change = points(mean(item.paired.difference.value for item in items))
-        parts.append(f"{name} by {change} points (significant in {significant(items)} of {len(items)})")
-    if parts:
-        yield f"Adaptation to the target's audio, without labels, changes UAR: {listed(parts)}."
+        changes = _by_setting(items)
+        yield f"Adaptation to the target's audio by {name}, without labels, changes UAR by {changes}."
+
+
+def _by_setting(items: Sequence[Comparison]) -> str:
+    """Return differences setting by setting, a range where there are several, and what is significant."""
+    groups: dict[str, list[Comparison]] = {}
+    for item in items:
+        groups.setdefault(item.first.setting, []).append(item)
+    parts = [f"{_range(own)} points in {setting}" for setting, own in groups.items()]
+    return (
+        f"{listed(parts)}, each a mean over its directions; significant after Holm's correction are "
+        f"{significant(items)} of {len(items)} differences"
+    )
+
+
+def _range(items: Iterable[Comparison]) -> str:
+    values = [item.paired.difference.value for item in items]
+    low, high = points(min(values)), points(max(values))
+    return low if low == high else f"{low} to {high}"
 
 
 def _overall(analysis: Analysis, name: str) -> list[Comparison]:
@@ -94,18 +155,36 @@ def _overall(analysis: Analysis, name: str) -> list[Comparison]:
 
 
 def _few_shot(analysis: Analysis) -> Iterator[str]:
-    enough = [curve.enough(ENOUGH) for curve in analysis.curves if curve.closed(0) is not None]
-    reached = [shots for shots in enough if shots is not None]
-    if not enough:
+    """Yield how many labelled utterances are enough in each direction; of many curves, how many get there."""
+    curves = [curve for curve in analysis.curves if curve.closed(0) is not None]
+    if not curves:
         return
     share = f"{100 * ENOUGH:.0f} % of the gap between zero-shot and monolingual"
-    if not reached:
-        yield f"No number of labelled target utterances that was tried closes {share}."
+    if len(curves) > MOST_CURVES:
+        reached = sum(curve.enough() is not None for curve in curves)
+        yield (
+            f"Labelled utterances per emotion that close {share}: {reached} of {len(curves)} curves get "
+            "there with what was tried; the table of few-shot curves has each direction."
+        )
         return
+    parts = [
+        f"{condition_name(curve.condition).replace(', few-shot ', ', ')}: {enough_text(curve)}"
+        for curve in curves
+    ]
     yield (
-        f"A median of {median(reached):g} labelled utterances per emotion closes {share} "
-        f"({len(reached)} of {count(len(enough), 'curve')} get there)."
+        f"Labelled utterances per emotion that close {share}, with the 95 % interval where there is one: "
+        f"{'; '.join(parts)}."
     )
+
+
+def _baseline(analysis: Analysis) -> Iterator[str]:
+    if items := _overall(analysis, "few-shot"):
+        parts = [f"{_range([item])} with {count(item.first.shots or 0, 'shot')}" for item in items]
+        shown = listed(parts) if len(parts) <= MOST_CURVES else f"{_range(items)}, whatever their number"
+        yield (
+            f"Against the same few utterances alone, the source's change UAR by {shown} (points, means over "
+            f"directions; significant are {significant(items)} of {len(items)})."
+        )
 
 
 def _emotions(analysis: Analysis) -> Iterator[str]:
@@ -117,8 +196,9 @@ def _emotions(analysis: Analysis) -> Iterator[str]:
     }
     if len(recalls) > 1:
         hardest, easiest = min(recalls, key=recalls.__getitem__), max(recalls, key=recalls.__getitem__)
+        over = f"mean of {count(len(crossed), 'condition')}"
         yield (
-            f"Zero-shot, {hardest} is found least ({percent(recalls[hardest])} % recall on average) and "
+            f"Zero-shot, {hardest} is found least ({percent(recalls[hardest])} % recall, {over}) and "
             f"{easiest} most ({percent(recalls[easiest])} %)."
         )
 

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 from sercl.reports.cross_eval.comparison_rows import ComparisonRow, comparison_row
 from sercl.reports.cross_eval.matrices import Matrix, MatrixGroup, matrix_groups
-from sercl.reports.cross_eval.overview import overview
+from sercl.reports.cross_eval.overview import Column, OverviewRow, overview
 from sercl.reports.cross_eval.wording import (
+    ENOUGH_TITLE,
     adapter_name,
+    enough_text,
     p_value,
     pair_name,
     points,
@@ -21,6 +23,13 @@ from sercl.studies.cross_eval.cells import SETTINGS
 from sercl.studies.cross_eval.scores import ConditionScores
 
 NONE = "-"
+
+TESTS_NOTE = (
+    "The interval is of the same test as p, for each comparison alone; significant is what stays below 0.05 "
+    "after Holm's correction. Means over directions count each alike; each by itself is in comparisons.csv."
+)
+
+OVERVIEW_NOTE = "Directions may differ much: each stands by itself in the tables below."
 
 
 @dataclass(frozen=True)
@@ -50,13 +59,22 @@ def overview_table(analysis: Analysis) -> Table:
     rows = [
         (
             _with_marks(setting_name(row.setting), row.marks),
-            *(percent(row.means[column]) if column in row.means else NONE for column in own.columns),
+            row.kind,
+            *(_mean(row, column) for column in own.columns),
         )
         for row in own.rows
     ]
     names = [f"{encoder}\n{adapter_name(adapter)}".replace(" + ", "\n+ ") for encoder, adapter in own.columns]
-    columns = ("Setting", *names)
-    return Table("overview", "Mean UAR (%) over all pairs of corpora", columns, tuple(rows))
+    columns = ("Setting", "Mean of", *names)
+    caption = "Mean UAR (%) over directions (training to test corpus), each counting alike"
+    return Table("overview", caption, columns, tuple(rows), texts=2, note=OVERVIEW_NOTE)
+
+
+def _mean(row: OverviewRow, column: Column) -> str:
+    if column not in row.means:
+        return NONE
+    lacks = row.lacks(column)
+    return f"{percent(row.means[column])} ({lacks})" if lacks else percent(row.means[column])
 
 
 def matrix_tables(analysis: Analysis, plain: bool = False) -> list[Table]:
@@ -80,10 +98,11 @@ def comparison_tables(analysis: Analysis) -> list[Table]:
     return [
         Table(
             f"tests-{family.name}",
-            f"{family.title}: difference of UAR (points) over all corpora, paired permutation test",
+            f"{family.title}: difference of UAR (points), p and 95 % interval of a paired permutation test",
             columns,
             tuple(_test_row(comparison_row(item, family, analysis.scores)) for item in family.overall),
             texts=4,
+            note=TESTS_NOTE,
         )
         for family in analysis.families
     ]
@@ -97,11 +116,16 @@ def few_shot_table(analysis: Analysis) -> Table | None:
         own = curve.condition
         names = (own.encoder, _with_marks(adapter_name(own.adapter), own.marks), pair_name(own))
         scores = (score_text(curve.points[n].uar) if n in curve.points else NONE for n in shots)
-        rows.append((*names, *scores, percent(curve.ceiling.uar.value) if curve.ceiling else NONE))
+        ceiling = percent(curve.ceiling.uar.value) if curve.ceiling else NONE
+        rows.append((*names, *scores, ceiling, enough_text(curve) or NONE))
+        if curve.alone:
+            alone = (score_text(curve.alone[n].uar) if n in curve.alone else NONE for n in shots)
+            names = (own.encoder, _with_marks(adapter_name(own.adapter), ("target-only",)), pair_name(own))
+            rows.append((*names, *alone, NONE, NONE))
     if not rows:
         return None
-    columns = ("Encoder", "Adapter", "Corpora", *map(str, shots), "Monolingual")
-    caption = "UAR (%) by labelled target utterances per emotion"
+    columns = ("Encoder", "Adapter", "Corpora", *map(str, shots), "Monolingual", ENOUGH_TITLE)
+    caption = "UAR (%) by labelled target utterances per emotion; target-only: the same utterances alone"
     return Table("few-shot", caption, columns, tuple(rows), texts=3)
 
 

@@ -4,6 +4,7 @@ import math
 
 from sercl.reports.results import percent
 from sercl.studies.cross_eval.cells import Condition
+from sercl.studies.cross_eval.few_shot import ENOUGH, Curve
 from sercl.studies.evaluation import Score
 
 
@@ -17,6 +18,24 @@ def percent_interval(score: Score, digits: int = 1) -> str:
 def short_interval(score: Score) -> str:
     """Return the ends of an interval in whole percent for a narrow place: "57–69", or ""."""
     return percent_interval(score, digits=0).replace(" to ", "–")
+
+
+ENOUGH_TITLE = f"{100 * ENOUGH:.0f} % of the gap"
+"""Heading of how many shots are enough."""
+
+
+def enough_text(curve: Curve) -> str:
+    """Return how many shots are enough, with the interval: "16 (4 to > 64)", or "" where there is no gap."""
+    if curve.closed(0) is None:
+        return ""
+    beyond = f"> {max(curve.points)}"
+
+    def shown(shots: int | None) -> str:
+        return beyond if shots is None else str(shots)
+
+    interval = curve.enough_interval
+    value = shown(curve.enough())
+    return f"{value} ({shown(interval[0])} to {shown(interval[1])})" if interval else value
 
 
 def score_text(score: Score) -> str:

@@ -57,7 +57,7 @@ def analyse(folder: Path) -> Analysis:
         study=study,
         scores=scores,
         families=families,
-        curves=few_shot_curves(scores, study),
+        curves=few_shot_curves(scores, study, answers),
         published=matches(scores, study),
         cautions=cautions(study, scores, families, left_out),
     )

@@ -4,8 +4,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-SETTINGS = ("monolingual", "zero-shot", "transfer", "two-stage", "few-shot")
+TARGET_ONLY = "target-only"
+"""The baseline of `few-shot`: the few labelled utterances of the target alone, without the source's."""
+
+SETTINGS = ("monolingual", "zero-shot", "transfer", "two-stage", "few-shot", TARGET_ONLY)
 """Settings in the order in which they are shown."""
+
+WITH_SHOTS = ("few-shot", TARGET_ONLY)
+"""Settings in which a number of labelled target utterances per emotion is trained on."""
 
 STATUSES = ("done", "failed", "missing")
 
@@ -22,7 +28,7 @@ class Condition:
         target: Corpus that is tested.
         select_on: Whose validation part selects: "source" or "target".
         adaptation: Label-free use of the target: "none", "corpus", "speaker", "coral" or "adversarial".
-        shots: Labelled target utterances per emotion in the setting `few-shot`, None elsewhere.
+        shots: Labelled target utterances per emotion in the settings `WITH_SHOTS`, None elsewhere.
     """
 
     encoder: str

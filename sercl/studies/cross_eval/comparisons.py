@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from sercl.studies.answers import Answers
-from sercl.studies.cross_eval.cells import Condition, Study, computations
+from sercl.studies.cross_eval.cells import TARGET_ONLY, Condition, Study, computations
 from sercl.studies.cross_eval.published import encoder_language
 from sercl.studies.paired import Paired, compare_pooled, correct
 from sercl.studies.votes import Votes, count_votes
@@ -43,7 +43,7 @@ class Family:
     """Comparisons that answer one question.
 
     Attributes:
-        name: "adapters", "zero-shot", "adaptation" or "source".
+        name: "adapters", "zero-shot", "adaptation", "source" or "few-shot".
         title: Heading.
         question: What it answers, a sentence.
         overall: Over all pairs of corpora, one per encoder, setting and what is compared; their p-values are
@@ -156,6 +156,20 @@ def source_pairs(conditions: Sequence[Condition], _: Study) -> list[Pair]:
     return [(first, second) for first, second in pairs if second in known]
 
 
+def baseline_pairs(conditions: Sequence[Condition], _: Study) -> list[Pair]:
+    """Return each few-shot condition with the one that was trained on the same few utterances alone.
+
+    Conditions with adaptation are left out: the baseline has none.
+    """
+    known = set(conditions)
+    pairs = [
+        (item, replace(item, setting=TARGET_ONLY))
+        for item in conditions
+        if item.setting == "few-shot" and item.adaptation == "none"
+    ]
+    return [(first, second) for first, second in pairs if second in known]
+
+
 def _distinct(pairs: Sequence[Pair], computed: Mapping[Condition, frozenset[str]]) -> list[Pair]:
     known: dict[tuple[frozenset[str], frozenset[str]], Pair] = {}
     for first, second in pairs:
@@ -189,5 +203,11 @@ _FAMILIES: tuple[tuple[str, str, str, Callable[[Sequence[Condition], Study], lis
         "Two-stage against transfer",
         "What does it gain to train on the source before the target?",
         source_pairs,
+    ),
+    (
+        "few-shot",
+        "Few-shot against the same clips alone",
+        "What does the source add to a few labelled utterances of the target?",
+        baseline_pairs,
     ),
 )

@@ -1,11 +1,11 @@
 """The grid of a study: every condition that its file asks for, and what it leaves out."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import product
 from typing import Any
 
-from sercl.studies.cross_eval.cells import Condition, distinct
+from sercl.studies.cross_eval.cells import TARGET_ONLY, Condition, distinct
 from sercl.studies.grid.options import StudyOptions, as_list
 
 ADAPTABLE = ("zero-shot", "few-shot")
@@ -28,12 +28,25 @@ def conditions_of(options: StudyOptions) -> tuple[tuple[Condition, ...], tuple[s
             reasons[reason] = reasons.get(reason, 0) + 1
         else:
             sound.append(condition)
+    excluded = [item.when for item in options.exclude]
+    sound += [item for item in _baselines(sound) if not any(matches(when, item) for when in excluded)]
     return distinct(sound), tuple(f"left out of the grid: {reason}" for reason in reasons)
 
 
 def matches(when: Mapping[str, Any], condition: Condition) -> bool:
     """Say whether every field named in `when` has one of its values."""
     return all(getattr(condition, name) in as_list(value) for name, value in when.items())
+
+
+def _baselines(conditions: Iterable[Condition]) -> Iterator[Condition]:
+    """Yield what few-shot conditions of a frozen encoder are held against: the few utterances alone.
+
+    These are heads on stored hidden states, which cost seconds; with adapters they are trained where the
+    study names the setting.
+    """
+    for item in conditions:
+        if item.setting == "few-shot" and item.adapter == "none" and item.shots:
+            yield replace(item, setting=TARGET_ONLY, adaptation="none")
 
 
 def _product(options: StudyOptions) -> Iterator[Condition]:
@@ -46,6 +59,9 @@ def _product(options: StudyOptions) -> Iterator[Condition]:
 
 
 def _variants(plain: Condition, options: StudyOptions) -> Iterator[Condition]:
+    if plain.setting == TARGET_ONLY:
+        yield from (replace(plain, shots=count) for count in options.shots if count)
+        return
     shots = options.shots if plain.setting == "few-shot" else [None]
     # Few-shot selects on the source: labelled data of the target to select on would be shots, too.
     selections = options.select_on if plain.setting in SELECTABLE else ["source"]

@@ -51,13 +51,14 @@ class StudyOptions:
     Args:
         encoders: Names as --model.encoder takes them; or own name -> such a name, or options of the model.
         corpora: Own name -> data module, as --data takes it.
-        settings: monolingual, zero-shot, transfer, two-stage, few-shot.
+        settings: monolingual, zero-shot, transfer, two-stage, few-shot, target-only (the few utterances
+            alone; with few-shot, a frozen encoder has it anyway).
         adapters: As --model.adapter takes them.
         adaptation: Label-free use of the target in zero-shot and few-shot: none; corpus, speaker or coral
             for a frozen encoder; adversarial for adapters.
         select_on: Whose validation part selects in zero-shot, and in the first of two stages: source, or
             target as in arXiv 2409.16920.
-        shots: Labelled target utterances per emotion in few-shot.
+        shots: Labelled target utterances per emotion in few-shot and target-only.
         draws: How often the few utterances are drawn anew; a draw trains with one seed, in turn. Or
             adapter -> how often, with "*" for all others.
         seeds: Seeds, each a repeat; or adapter -> seeds, with "*" for all others.

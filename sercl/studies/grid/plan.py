@@ -7,7 +7,7 @@ from functools import cached_property
 
 from sercl.data.datamodules.overlap import check_ids
 from sercl.errors import SpeakerOverlapError
-from sercl.studies.cross_eval.cells import Cell, Condition
+from sercl.studies.cross_eval.cells import TARGET_ONLY, Cell, Condition
 from sercl.studies.grid.conditions import conditions_of
 from sercl.studies.grid.corpora import CutCorpus, fold_indices
 from sercl.studies.grid.options import StudyOptions
@@ -171,6 +171,10 @@ class _Planner:
                 "source validation": len(training.chain[0].validation),
             }
             return training, {**sizes, **_sizes(target)}
+        if condition.setting == TARGET_ONLY:
+            shots = self._shots(cell, source["train"], target["train"])
+            alone = replace(self._plain(cell, source), train=(shots,))
+            return alone, {"target train": len(shots), "validation": len(alone.validation)}
         validation = target if condition.select_on == "target" else source
         training = replace(self._plain(cell, source), validation=validation["validation"])
         parts = {"train": len(source["train"]), "validation": len(training.validation)}

@@ -4,7 +4,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
-from sercl.studies.cross_eval.cells import SETTINGS, Cell, Condition, StudyCorpus, StudyEncoder
+from sercl.studies.cross_eval.cells import (
+    SETTINGS,
+    TARGET_ONLY,
+    WITH_SHOTS,
+    Cell,
+    Condition,
+    StudyCorpus,
+    StudyEncoder,
+)
 
 CLASSES = ("angry", "happy", "neutral", "sad")
 CORPORA: Mapping[str, StudyCorpus] = {
@@ -41,15 +49,18 @@ class Grid:
                     yield from self._variants(Condition(encoder, adapter, setting, source, target))
 
     def cells(self, condition: Condition) -> Iterator[Cell]:
-        """Yield the cells of a condition; few-shot repeats draws instead of seeds."""
+        """Yield the cells of a condition; what has shots repeats draws instead of seeds."""
         draws = self.draws if condition.shots else 1
-        seeds = self.seeds if condition.setting != "few-shot" else self.seeds[:1]
+        seeds = self.seeds if condition.setting not in WITH_SHOTS else self.seeds[:1]
         for draw, seed, fold in product(range(draws), seeds, range(self.folds)):
             yield Cell(condition, draw, fold, seed)
 
     def _variants(self, plain: Condition) -> Iterator[Condition]:
         if plain.setting == "few-shot":
             yield from (replace(plain, shots=shots) for shots in self.shots)
+        elif plain.setting == TARGET_ONLY:
+            frozen = plain.adapter == "none"
+            yield from (replace(plain, shots=shots) for shots in self.shots if shots and frozen)
         elif plain.setting == "zero-shot":
             for select_on, adaptation in product(self.select_on, self.adaptations):
                 yield replace(plain, select_on=select_on, adaptation=adaptation)

@@ -37,6 +37,7 @@ def _typical_recall(condition: Condition) -> float:
     return (
         low
         + share * (high - low)
+        - (0.12 if condition.setting == "target-only" else 0)
         + (0.05 if condition.adapter != "none" else 0)
         + (0.03 if condition.encoder == "whisper-base" else 0)
         + (0.04 if condition.select_on == "target" else 0)

@@ -25,7 +25,8 @@ def test_a_picture_per_encoder_and_pair_with_a_line_per_adapter(wide: Analysis, 
         assert len(of_class(picture, "line")) == 2
         assert len(of_class(picture, "ceiling")) == 2
         assert len(of_class(picture, "marker")) == 2 * 4  # 0 (zero-shot), 1, 4 and 16 shots
-        assert len(of_class(picture, "s0")) == len(of_class(picture, "s1"))
+        assert len(of_class(picture, "alone")) == 1, "the frozen encoder's baseline"
+        assert len(of_class(picture, "s0")) == len(of_class(picture, "s1")) + 1
 
 
 def test_points_stand_at_their_scores(wide: Analysis, pictures) -> None:

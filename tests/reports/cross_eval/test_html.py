@@ -107,7 +107,7 @@ def test_heat_is_between_its_ends() -> None:
 
 def test_settings_come_in_their_order(wide: Analysis) -> None:
     blocks = by_setting(wide)
-    assert list(blocks) == ["monolingual", "zero-shot", "transfer", "two-stage", "few-shot"]
+    assert list(blocks) == ["monolingual", "zero-shot", "transfer", "two-stage", "few-shot", "target-only"]
     assert len(blocks["monolingual"]["whisper-base", "none"]) == 3
 
 

@@ -1,25 +1,64 @@
 from dataclasses import replace
-from statistics import mean
 
-from sercl.reports.cross_eval.summary import mean_uar, plain, summary
+from sercl.reports.cross_eval.summary import mean_uar, plain, spread, summary
+from sercl.reports.cross_eval.wording import enough_text, points
 from sercl.studies.cross_eval.analysis import Analysis
+from sercl.studies.cross_eval.scores import ConditionScores
+
+
+def own_scores(analysis: Analysis, setting: str) -> list[ConditionScores]:
+    return [
+        item
+        for item in plain(analysis, setting)
+        if (item.condition.encoder, item.condition.adapter) == ("whisper-base", "none")
+    ]
 
 
 def test_the_summary_says_what_the_numbers_say(wide: Analysis) -> None:
     text = " ".join(summary(wide))
-    own, crossed = mean_uar(plain(wide, "monolingual")), mean_uar(plain(wide, "zero-shot"))
-    assert f"Within a corpus the mean UAR is {100 * own:.1f} %" in text
-    assert f"it is {100 * crossed:.1f} %, {100 * (own - crossed):.1f} points lower (chance: 25.0 %)" in text
+    own, crossed = own_scores(wide, "monolingual"), own_scores(wide, "zero-shot")
+    assert f"whisper-base, frozen: within a corpus the UAR is {spread(own)}; zero-shot" in text
+    assert f"without target labels, it is {spread(crossed)}, " in text
+    assert "points lower than monolingual on the same targets" in text
+    assert "Chance is 25.0 %." in text
     best = max(plain(wide, "zero-shot"), key=lambda item: item.uar.value)
     assert f"The best zero-shot result is {100 * best.uar.value:.1f} % ({best.condition.encoder}" in text
+    assert "the highest of 24)" in text
+    assert "Adapter lora + bottleneck + gating changes UAR against frozen by +" in text
     adapters = next(family for family in wide.families if family.name == "adapters").overall
-    gain = mean(item.paired.difference.value for item in adapters)
     clear = sum(item.paired.p_holm < 0.05 for item in adapters)
-    assert f"Adapter lora + bottleneck + gating gains {100 * gain:.1f} points over frozen" in text
-    assert f"in {clear} of {len(adapters)} comparisons" in text
-    assert "changes UAR: coral by +" in text
-    assert "labelled utterances per emotion" in text
+    assert f"significant after Holm's correction are {clear} of {len(adapters)} differences" in text
+    assert "audio by coral, without labels, changes UAR by +" in text
+    assert "Against the same few utterances alone, the source's change UAR by +" in text
     assert "Zero-shot, happy is found least" in text
+
+
+def test_means_say_what_they_are_over_and_how_far_it_is_apart(wide: Analysis) -> None:
+    crossed = own_scores(wide, "zero-shot")
+    values = sorted(100 * item.uar.value for item in crossed)
+    ends = f"(mean of 6 directions, {values[0]:.1f} to {values[-1]:.1f})"
+    assert spread(crossed) == f"{100 * mean_uar(crossed):.1f} % {ends}"
+    assert spread(crossed[:1]) == f"{100 * crossed[0].uar.value:.1f} % (ESD → EmoDB)"
+
+
+def test_shots_and_settings_are_never_averaged(wide: Analysis) -> None:
+    (sentence,) = [text for text in summary(wide) if text.startswith("Adapter ")]
+    few = [
+        item.paired.difference.value
+        for family in wide.families
+        if family.name == "adapters"
+        for item in family.overall
+        if item.first.setting == "few-shot"
+    ]
+    assert f"{points(min(few))} to {points(max(few))} points in few-shot" in sentence
+
+
+def test_enough_is_said_for_each_direction(wide: Analysis) -> None:
+    curves = wide.curves[:2]
+    text = " ".join(summary(replace(wide, curves=curves)))
+    for curve in curves:
+        assert f"{curve.condition.pair.replace('->', '→')}: {enough_text(curve)}" in text
+    assert "curves get there with what was tried" in " ".join(summary(wide))
 
 
 def test_conditions_that_peeked_do_not_count(wide: Analysis) -> None:
@@ -52,11 +91,13 @@ def test_a_loss_is_called_a_loss(wide: Analysis) -> None:
         for family in wide.families
     ]
     text = " ".join(summary(replace(wide, families=tuple(turned))))
-    assert "loses 10.0 points over frozen" in text
-    assert "coral by −10.0 points" in text
+    assert "changes UAR against frozen by −10.0 points in monolingual" in text
+    assert "by coral, without labels, changes UAR by −10.0 points in zero-shot" in text
 
 
 def test_little_and_nothing(bare: Analysis, unfinished: Analysis) -> None:
-    (only,) = summary(bare)
-    assert only.startswith("The mean UAR is ")
+    only, chance = summary(bare)
+    assert only.startswith("w, frozen: within a corpus the UAR is ")
+    assert only.endswith(" % (EmoDB).")
+    assert chance == "Chance is 25.0 %."
     assert summary(unfinished) == []

@@ -22,7 +22,8 @@ def test_rows_are_as_wide_as_their_headings(wide: Analysis, bare: Analysis) -> N
 
 def test_the_overview_is_the_mean_over_pairs(wide: Analysis) -> None:
     table = overview_table(wide)
-    rows = {row[0]: row[1:] for row in table.rows}
+    assert {row[0]: row[1] for row in table.rows}["Zero-shot"] == "6 directions"
+    rows = {row[0]: row[2:] for row in table.rows}
     assert list(rows)[:3] == ["Monolingual", "Zero-shot", "Zero-shot, coral"]
     own = [
         scores.uar.value
@@ -38,7 +39,8 @@ def test_the_overview_is_the_mean_over_pairs(wide: Analysis) -> None:
 def test_every_condition_has_its_scores(wide: Analysis) -> None:
     tables = {table.name: table for table in score_tables(wide)}
     assert list(tables) == [
-        f"scores-{name}" for name in ("monolingual", "zero-shot", "transfer", "two-stage", "few-shot")
+        f"scores-{name}"
+        for name in ("monolingual", "zero-shot", "transfer", "two-stage", "few-shot", "target-only")
     ]
     assert sum(len(table.rows) for table in tables.values()) == len(wide.scores)
     condition = Condition("whisper-base", "none", "zero-shot", "ESD", "EmoDB", adaptation="coral")
@@ -49,7 +51,11 @@ def test_every_condition_has_its_scores(wide: Analysis) -> None:
 def test_few_shot_and_published(wide: Analysis, bare: Analysis) -> None:
     table = few_shot_table(wide)
     assert table is not None
-    assert table.columns == ("Encoder", "Adapter", "Corpora", "0", "1", "4", "16", "Monolingual")
+    ends = ("Monolingual", "80 % of the gap")
+    assert table.columns == ("Encoder", "Adapter", "Corpora", "0", "1", "4", "16", *ends)
+    alone = [row for row in table.rows if row[1] == "frozen, target-only"]
+    assert len(alone) == 2 * 6
+    assert all(row[3] == "-" and row[4] != "-" for row in alone)
     assert few_shot_table(bare) is None
     found = published_table(wide)
     assert found is not None

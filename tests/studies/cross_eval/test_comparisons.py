@@ -8,6 +8,7 @@ from sercl.studies.cross_eval.cells import Condition, StudyCorpus, StudyEncoder
 from sercl.studies.cross_eval.comparisons import (
     adaptation_pairs,
     adapter_pairs,
+    baseline_pairs,
     compare_conditions,
     monolingual_of,
     source_pairs,
@@ -71,8 +72,15 @@ def test_adaptation_and_two_stage_meet_what_they_differ_from(folder: Path) -> No
     assert source_pairs([two, transfer, replace(two, adapter="x")], study) == [(two, transfer)]
 
 
+def test_few_shot_meets_the_same_clips_alone(folder: Path) -> None:
+    study = read_study(folder)
+    few, alone = (replace(ZERO, setting=name, shots=4) for name in ("few-shot", "target-only"))
+    others = [replace(few, shots=1), replace(few, adapter="lora"), replace(few, adaptation="coral")]
+    assert baseline_pairs([few, *others, alone], study) == [(few, alone)]
+
+
 def test_a_study_has_its_families(families) -> None:
-    assert list(families) == ["adapters", "zero-shot", "adaptation", "source"]
+    assert list(families) == ["adapters", "zero-shot", "adaptation", "source", "few-shot"]
     assert len(families["zero-shot"].comparisons) == 8  # 2 adapters, 2 pairs, plain and adapted
     assert len(families["zero-shot"].overall) == 4
     assert [len(item.members) for item in families["zero-shot"].overall] == [2] * 4

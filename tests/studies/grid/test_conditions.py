@@ -34,6 +34,8 @@ def expected(grid: StudyOptions) -> int:
     """The product, worked out without making it."""
     corpora = len(grid.corpora)
     pairs, count = corpora * (corpora - 1), 0
+    baseline = {"few-shot", "target-only"} & set(grid.settings)
+    shots = len([number for number in grid.shots if number])
     for adapter, setting in product(grid.adapters, grid.settings):
         legal = {"none", "corpus", "speaker", "coral"} if adapter == "none" else {"none", "adversarial"}
         adaptations = len(legal & set(grid.adaptation))
@@ -42,7 +44,11 @@ def expected(grid: StudyOptions) -> int:
             "zero-shot": pairs * len(grid.select_on) * adaptations,
             "two-stage": pairs * len(grid.select_on),
             "few-shot": pairs * len(grid.shots) * adaptations,
+            "target-only": pairs * shots,
         }.get(setting, pairs)
+    if baseline == {"few-shot"} and "none" in grid.adapters:
+        legal = {"none", "corpus", "speaker", "coral"} & set(grid.adaptation)
+        count += pairs * shots * bool(legal)
     return count * len(grid.encoder_options)
 
 
@@ -65,7 +71,25 @@ def test_what_is_excluded_is_left_out_and_nothing_else(grid: StudyOptions, data:
     less = options(
         list(grid.corpora), **{name: getattr(grid, name) for name in SIDES}, exclude=[Exclude(when)]
     )
-    assert conditions_of(less)[0] == tuple(item for item in whole if not matches(when, item))
+    kept = {item for item in whole if not matches(when, item)}
+    found = set(conditions_of(less)[0])
+    # With a few-shot condition goes the baseline that was there for its sake alone.
+    gone = {item for item in kept - found if item.setting == "target-only" and item.adapter == "none"}
+    assert found == kept - gone
+    assert not gone or "target-only" not in grid.settings
+
+
+def test_a_frozen_few_shot_condition_has_its_baseline_unless_it_is_excluded() -> None:
+    grid = {"settings": ["few-shot"], "adapters": ["none", "lora"], "adaptation": ["none", "corpus"]}
+    found, _ = conditions_of(options(shots=[0, 4], **grid))
+    alone = [item for item in found if item.setting == "target-only"]
+    assert {(item.adapter, item.adaptation, item.shots) for item in alone} == {("none", "none", 4)}
+    assert len(alone) == 2
+    named, _ = conditions_of(options(shots=[4], **{**grid, "settings": ["target-only"]}))
+    assert {item.adapter for item in named} == {"none", "lora"}
+    for when in ({"setting": "target-only"}, {"setting": "few-shot"}):
+        less, _ = conditions_of(options(shots=[4], exclude=[Exclude(when)], **grid))
+        assert not [item for item in less if item.setting == "target-only"]
 
 
 def test_train_and_test_corpora_bound_the_pairs() -> None:

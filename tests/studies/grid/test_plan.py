@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sercl.errors import FoldError, SpeakerOverlapError, UsageError
 from sercl.studies.cross_eval.cells import SETTINGS
 from sercl.studies.grid import plan as planning
-from sercl.studies.grid.shares import Share, few
+from sercl.studies.grid.shares import Share, digest, few
 from tests.studies.grid.samples import by_condition, cut, plan_of
 
 A, B = cut("A"), cut("B")
@@ -61,6 +61,33 @@ def test_what_each_setting_trains_selects_and_tests_on() -> None:
     shots = by_condition(plan, setting="few-shot", source="A")[0].training.train[1]
     assert set(shots.keys) < set(target["train"].keys)
     assert Counter(shots.split.labels) == dict.fromkeys(range(4), 1)
+
+
+def test_the_few_clips_alone_are_those_of_few_shot_and_select_on_the_source_too() -> None:
+    plan = plan_of([A, B], settings=["few-shot"], shots=[0, 1], seeds=[1], folds=[1])
+    (few_shot,) = by_condition(plan, setting="few-shot", source="A", shots=1)[:1]
+    (alone,) = by_condition(plan, setting="target-only", source="A", shots=1)[:1]
+    assert alone.training.train == few_shot.training.train[1:]
+    assert alone.training.train[0].corpus == "B"
+    assert alone.training.validation == few_shot.training.validation
+    assert (alone.test, alone.cell.draw, alone.cell.seed) == (few_shot.test, few_shot.cell.draw, 1)
+    assert alone.parts == {"target train": 4, "validation": 8, "test": 8}
+    assert {item.cell.condition.shots for item in by_condition(plan, setting="target-only")} == {1}
+
+
+def test_the_baseline_leaves_the_addresses_of_other_cells_alone() -> None:
+    both = {"settings": list(SETTINGS), "adapters": ["none", "lora"], "shots": [0, 1, 2], "switch_epoch": 5}
+    both |= {"adaptation": ["none", "corpus", "speaker"], "select_on": ["source", "target"]}
+    plan = plan_of([A, B], **{**both, "settings": [name for name in SETTINGS if name != "target-only"]})
+    cells = [
+        item
+        for item in plan.cells
+        if item.cell.condition.setting != "target-only"
+        and (item.cell.condition.setting, item.cell.condition.select_on) != ("two-stage", "target")
+    ]
+    assert len(cells) == 312
+    assert digest([item.address for item in cells]).startswith("4a8db7eb336e7c3a")
+    assert digest([item.training.address for item in cells]).startswith("3ff5a54ca19d37bb")
 
 
 def test_selection_on_the_target_uses_its_validation_part_and_never_its_test() -> None:
@@ -146,7 +173,7 @@ def test_addresses_of_default_settings_stay_what_they_were() -> None:
 
 def test_a_draw_trains_with_one_seed_in_turn() -> None:
     plan = plan_of([A, B], settings=["few-shot"], shots=[1], seeds=[7, 8], draws=3, folds=[0])
-    runs = [item.cell.run for item in by_condition(plan, source="A")]
+    runs = [item.cell.run for item in by_condition(plan, source="A", setting="few-shot")]
     assert runs == [(0, 7), (1, 8), (2, 7)]
 
 
@@ -235,6 +262,7 @@ def test_the_few_are_drawn_once_for_all_encoders_and_adapters(monkeypatch: pytes
     plan = plan_of(
         [A, B], settings=["few-shot"], adapters=["none", "lora"], encoders=["e", "f"], shots=[1, 2]
     )
-    assert len(plan.cells) == 2 * 2 * 2 * 2 * 2 * 3  # encoders, adapters, pairs, shots, folds, draws
+    # encoders, adapters and the baseline of the frozen one, pairs, shots, folds, draws
+    assert len(plan.cells) == 2 * 3 * 2 * 2 * 2 * 3
     assert set(drawn.values()) == {1}
     assert len(drawn) == 2 * 2 * 2 * 3
