@@ -187,11 +187,3 @@ class EncoderTask(L.LightningModule):
     def _sum_over_processes(self, values: Tensor) -> Tensor:
         total: Tensor = self.trainer.strategy.reduce(values, reduce_op="sum")
         return total
-
-    def _all_gather_rows(self, rows: list[Any]) -> list[Any]:
-        """Return the rows of every process, in rank order."""
-        if self.trainer.world_size == 1:
-            return rows
-        gathered: list[list[Any]] = [[] for _ in range(self.trainer.world_size)]
-        torch.distributed.all_gather_object(gathered, rows)
-        return [row for part in gathered for row in part]

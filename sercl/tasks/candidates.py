@@ -19,13 +19,13 @@ class CandidateScores(nn.Module):
     """
 
     loss: Tensor
-    count: Tensor
+    weight: Tensor
 
     def __init__(self, heads: int, classes: Sequence[str]) -> None:
         super().__init__()
         self.metrics = nn.ModuleList(EmotionMetrics(classes) for _ in range(heads))
         self.register_buffer("loss", torch.zeros(heads), persistent=False)
-        self.register_buffer("count", torch.zeros(()), persistent=False)
+        self.register_buffer("weight", torch.zeros(()), persistent=False)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -36,20 +36,21 @@ class CandidateScores(nn.Module):
     def reset(self) -> None:
         """Forget everything."""
         self.loss.zero_()
-        self.count.zero_()
+        self.weight.zero_()
         for metrics in self.metrics:
             cast(EmotionMetrics, metrics).reset()
 
-    def update(self, logits: Tensor, losses: Tensor, labels: Tensor) -> None:
+    def update(self, logits: Tensor, losses: Tensor, labels: Tensor, weight: Tensor | int) -> None:
         """Add a batch.
 
         Args:
             logits: `[batch, heads, classes]`.
             losses: `[heads]`, means over the batch.
             labels: `[batch]` class indices.
+            weight: What the means weigh, see `sercl.tasks.losses.mean_weight`.
         """
-        self.loss += losses * len(labels)
-        self.count += len(labels)
+        self.loss += losses * weight
+        self.weight += weight
         for i, metrics in enumerate(self.metrics):
             cast(EmotionMetrics, metrics).update(logits[:, i].argmax(dim=-1), labels)
 
@@ -59,7 +60,7 @@ class CandidateScores(nn.Module):
         Args:
             add_up: Sums a tensor over all processes.
         """
-        totals = add_up(torch.cat([self.loss, self.count[None]]))
+        totals = add_up(torch.cat([self.loss, self.weight[None]]))
         losses = totals[:-1] / totals[-1]
         best = int(losses.argmin())
         return best, losses[best], cast(EmotionMetrics, self.metrics[best]).compute()

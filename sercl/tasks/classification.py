@@ -18,8 +18,10 @@ from sercl.models.standardize import Standardizer
 from sercl.tasks.adversarial import adversarial_step, ask_for_target, build_adversary
 from sercl.tasks.base import EncoderTask
 from sercl.tasks.candidates import CandidateScores
+from sercl.tasks.gathering import gathered
 from sercl.tasks.hparams import plain, revive
 from sercl.tasks.layers import default_layer, encoder_for_layer
+from sercl.tasks.losses import mean_weight
 from sercl.tasks.optim import OptimizerConfig
 from sercl.tasks.scored import Scored as Scored
 
@@ -223,7 +225,8 @@ class EmotionClassifier(EncoderTask):
     def validation_step(self, batch: AudioBatch | FeatureBatch, batch_index: int) -> None:
         """Collect losses and confusions of every candidate layer."""
         logits, labels = self.scores(batch), cast(Tensor, batch.labels)
-        self.candidates.update(logits, self.losses(logits, labels), labels)
+        weight = mean_weight(labels, self.loss_weights)
+        self.candidates.update(logits, self.losses(logits, labels), labels, weight)
 
     def on_validation_epoch_end(self) -> None:
         """Choose the layer with the lowest validation loss and log its scores."""
@@ -245,6 +248,6 @@ class EmotionClassifier(EncoderTask):
 
     def on_test_epoch_end(self) -> None:
         """Gather the scores of every process, in the order of ids."""
-        self.scored = sorted(self._all_gather_rows(self.scored), key=lambda row: row.id)
+        self.scored = sorted(gathered(self.scored), key=lambda row: row.id)
         correct = [row.truth == row.predicted for row in self.scored]
         self.log("test/wa", sum(correct) / max(1, len(correct)))

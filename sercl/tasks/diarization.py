@@ -7,6 +7,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torchmetrics import MeanMetric
 
 from sercl.audio.resample import SAMPLE_RATE
 from sercl.batch import NO_LABEL, AudioBatch, FrameBatch
@@ -22,9 +23,11 @@ from sercl.models.pooling import frame_mask
 from sercl.models.standardize import Standardizer
 from sercl.tasks.base import EncoderTask
 from sercl.tasks.classification import CLASS_WEIGHTS
+from sercl.tasks.gathering import gathered
 from sercl.tasks.hparams import plain, revive
 from sercl.tasks.judged import JudgedClip, judge
 from sercl.tasks.layers import encoder_for_layer
+from sercl.tasks.losses import mean_weight
 from sercl.tasks.optim import OptimizerConfig
 
 _STANDARDIZER_BATCHES = 50
@@ -109,6 +112,8 @@ class EmotionDiarizer(EncoderTask):
         states, width, count = self.encoder.num_states, self.encoder.hidden_size, len(self.classes)
         self.readout = FrameReadout(layer, states, width, count, context, dropout, bias, standardize)
         self.metrics = DiarizationMetrics(self.classes)
+        # A loss that is no number must show, so that nothing is selected by the rest.
+        self.validation_loss = MeanMetric(nan_strategy="disable")
         self.loss_weights: Tensor | None = None
         self.judged: list[JudgedClip] = []
 
@@ -181,16 +186,18 @@ class EmotionDiarizer(EncoderTask):
         self.set_class_seconds(data.train_class_seconds)
         standardizer = self.readout.standardizer
         if standardizer is not None and not bool(standardizer.fitted):
-            self.fit_standardizer(standardizer, islice(data.train_dataloader(), _STANDARDIZER_BATCHES))
+            count = -(-_STANDARDIZER_BATCHES // self.trainer.world_size)  # of this process's share
+            self.fit_standardizer(standardizer, islice(data.train_dataloader(), count))
 
     @torch.no_grad()
     def fit_standardizer(self, standardizer: Standardizer, batches: Iterable[FrameBatch]) -> None:
-        """Fit the standardiser on the frames of some batches."""
+        """Fit the standardiser on some frames of each clip of some batches."""
         self.eval()
         for batch in batches:
             features, lengths = self.features(batch.to(self.device).audio)
-            valid = features[frame_mask(features, lengths)]
-            standardizer.update(valid[::_STANDARDIZER_STRIDE])
+            # Counted within each clip: which frames are taken does not depend on the clips beside it.
+            valid = frame_mask(features, lengths)[:, ::_STANDARDIZER_STRIDE]
+            standardizer.update(features[:, ::_STANDARDIZER_STRIDE][valid])
         standardizer.finish()
 
     def training_step(self, batch: FrameBatch, batch_index: int) -> Tensor:
@@ -203,17 +210,19 @@ class EmotionDiarizer(EncoderTask):
     def on_validation_epoch_start(self) -> None:
         """Forget the last epoch."""
         self.metrics.reset()
+        self.validation_loss.reset()
 
     def validation_step(self, batch: FrameBatch, batch_index: int) -> None:
         """Collect loss and scores of a batch."""
         logits, lengths = self.logits(batch.audio)
-        loss = self.loss(logits, batch.labels_of_frames(logits.shape[1], self.hop))
-        self.log("val/loss", loss, prog_bar=True, batch_size=int(lengths.sum()), sync_dist=True)
+        labels = batch.labels_of_frames(logits.shape[1], self.hop)
+        self.validation_loss.update(self.loss(logits, labels), mean_weight(labels, self.loss_weights))
         for clip in self._judge(batch, logits.softmax(dim=-1), lengths):
             self.metrics.update(clip.reference, clip.hypothesis, clip.duration)
 
     def on_validation_epoch_end(self) -> None:
-        """Log EDER, its parts and the other scores."""
+        """Log the loss, EDER, its parts and the other scores."""
+        self.log("val/loss", self.validation_loss.compute(), prog_bar=True)
         for name, value in self.metrics.compute().items():
             self.log(f"val/{name}", value.to(self.device), prog_bar=name == "eder")
 
@@ -227,7 +236,7 @@ class EmotionDiarizer(EncoderTask):
 
     def on_test_epoch_end(self) -> None:
         """Gather the clips of every process, in the order of ids."""
-        self.judged = sorted(self._all_gather_rows(self.judged), key=lambda clip: clip.id)
+        self.judged = sorted(gathered(self.judged), key=lambda clip: clip.id)
 
     def _judge(self, batch: FrameBatch, probabilities: Tensor, lengths: Tensor) -> list[JudgedClip]:
         return judge(batch, probabilities, lengths, self.classes, self.stride, self.post)

@@ -77,16 +77,3 @@ def test_a_clip_that_is_too_short_is_named(build):
     clips = [torch.randn(4000), torch.randn(task.encoder.min_samples - 1)]
     with pytest.raises(ClipLengthError, match=r"^utterance 'stub': encoder .* too short"):
         task.encode(AudioBatch.from_clips(clips, ids=["fine", "stub"]))
-
-
-def test_rows_of_all_processes_come_in_the_order_of_ranks(build, monkeypatch):
-    task = build()
-    task._trainer = SimpleNamespace(world_size=1)
-    assert task._all_gather_rows([3, 1]) == [3, 1]
-
-    def gather(places, rows):
-        places[:] = [rows, ["other"]]
-
-    task._trainer = SimpleNamespace(world_size=2)
-    monkeypatch.setattr(torch.distributed, "all_gather_object", gather)
-    assert task._all_gather_rows([3, 1]) == [3, 1, "other"]

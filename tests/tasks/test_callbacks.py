@@ -1,9 +1,11 @@
 import random
+from types import SimpleNamespace
 
 import numpy as np
 import torch
 
 from sercl.tasks.callbacks import RandomState
+from tests.processes import gathered
 
 
 def draw():
@@ -45,3 +47,17 @@ def test_without_a_stored_state_nothing_is_set():
     seed(3)
     RandomState().on_train_start(None, None)
     assert draw() == expected
+
+
+def test_each_process_draws_on_from_its_own_state(tmp_path):
+    def resumed(rank):
+        seed(rank)
+        callback = RandomState()
+        callback.load_state_dict(callback.state_dict())
+        expected = draw()
+        callback.on_train_start(SimpleNamespace(global_rank=rank, world_size=2), None)
+        return expected, draw()
+
+    (first, again), (second, once_more) = gathered(resumed, tmp_path)
+    assert first != second
+    assert (again, once_more) == (first, second)

@@ -25,7 +25,7 @@ def losses(logits, labels):
 def filled(*batches):
     candidates = CandidateScores(3, CLASSES)
     for logits, labels in batches:
-        candidates.update(logits, losses(logits, labels), labels)
+        candidates.update(logits, losses(logits, labels), labels, len(labels))
     return candidates
 
 
@@ -46,7 +46,7 @@ def test_the_lowest_loss_wins_not_the_highest_accuracy():
     logits[:, 0, 0] = 12.0  # three right, and very sure of the fourth, which is wrong
     logits[:, 1, 0], logits[:, 1, 1] = 0.0, 0.1  # one right, sure of nothing
     candidates = CandidateScores(2, CLASSES)
-    candidates.update(logits, losses(logits, labels), labels)
+    candidates.update(logits, losses(logits, labels), labels, len(labels))
     best, _, scores = candidates.best(alone)
     assert best == 1
     assert scores["wa"].item() == 0.25
@@ -55,7 +55,7 @@ def test_the_lowest_loss_wins_not_the_highest_accuracy():
 def test_processes_choose_together_what_one_process_would_choose():
     batches = [batch(5, seed) for seed in range(4)]
     first, second = filled(*batches[:1]), filled(*batches[1:])
-    other = torch.cat([second.loss, second.count[None]])
+    other = torch.cat([second.loss, second.weight[None]])
     best, loss, _ = first.best(lambda values: values + other)
     one_best, one_loss, _ = filled(*batches).best(alone)
     assert best == one_best
@@ -66,7 +66,7 @@ def test_a_new_epoch_starts_from_nothing():
     candidates = filled(batch(9, seed=3))
     candidates.reset()
     logits, labels = batch(4, seed=4)
-    candidates.update(logits, losses(logits, labels), labels)
+    candidates.update(logits, losses(logits, labels), labels, len(labels))
     _, loss, scores = candidates.best(alone)
     expected = filled((logits, labels)).best(alone)
     assert loss == expected[1]

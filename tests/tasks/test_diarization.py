@@ -12,6 +12,7 @@ from sercl.data.config import LoaderConfig
 from sercl.data.datamodules import Diarization, Manifest
 from sercl.diarization.postprocess import PostConfig
 from sercl.errors import CheckpointError, UnknownNameError, UsageError
+from sercl.models.standardize import Standardizer
 from sercl.tasks import checkpoint as checkpoints
 from sercl.tasks.classification import EmotionClassifier
 from sercl.tasks.diarization import EmotionDiarizer
@@ -53,6 +54,19 @@ def test_frames_do_not_depend_on_the_batch(build_diarizer, clips):
     assert torch.allclose(probabilities.sum(dim=2), torch.ones(3, 25))
     alone, _ = task(FrameBatch.from_clips([clips.waveforms[0, :3200]], [clips.labels[0, :50]]).audio)
     assert torch.allclose(probabilities[0, :10], alone[0], atol=1e-4)
+
+
+def test_the_standardiser_does_not_depend_on_how_clips_are_put_into_batches(build_diarizer, clips):
+    together = build_diarizer().readout.standardizer
+    task = build_diarizer(standardize=True)
+    apart = Standardizer(together.mean.shape)
+    each = [
+        FrameBatch.from_clips([clips.waveforms[i, :n]], [clips.labels[i, : n // 64]], [clips.ids[i]])
+        for i, n in enumerate(clips.lengths.tolist())
+    ]
+    task.fit_standardizer(apart, reversed(each))
+    torch.testing.assert_close(apart.mean, together.mean, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(apart.std, together.std, rtol=1e-4, atol=1e-4)
 
 
 def test_the_padded_form_gives_only_the_frames_of_the_clips(build_diarizer, clips):
