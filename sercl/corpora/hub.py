@@ -1,16 +1,20 @@
-"""Corpora that come through Hugging Face `datasets`: from the hub, or from a folder of `save_to_disk`."""
+"""Corpora that come through Hugging Face `datasets`: from the hub, or from a folder on disk."""
 
-import hashlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from sercl.corpora.base import Listing, Problem, Utterance
-from sercl.corpora.emotion_names import to_emotion
+from sercl.corpora.cells import clean, text_of, word_of
+from sercl.corpora.emotion_names import EmotionWords, UnknownLabelError
+from sercl.corpora.hub_audio import HubAudio, NoAudioError, StoredAudio
+from sercl.corpora.hub_folder import AudioRows, read_audio_folder
+from sercl.corpora.ids import made_ids
+from sercl.corpora.languages import UnknownLanguageError, to_language
 from sercl.corpora.patterned import unique_listing
 from sercl.errors import CorpusError, MissingExtraError, UnknownNameError, UsageError
-from sercl.files import atomic_path
 
 
 @dataclass(frozen=True)
@@ -23,8 +27,9 @@ class HubColumns:
         speaker: Column of the speaker, if there is one.
         gender: Column of the gender, if there is one.
         text: Column of the transcript, if there is one.
-        language: Column of the ISO 639-1 code, if there is one.
-        id: Column of the utterance's id; else the audio file's stem, or split and row number.
+        language: Column of the language, if there is one: a code, tag or name.
+        id: Column of the utterance's id; else the audio file's stem, with its folder or a hash of its bytes
+            where stems repeat, and the hash alone where the audio has no name.
     """
 
     audio: str = "audio"
@@ -45,26 +50,6 @@ class HubColumns:
         return {field: column for field, column in vars(self).items() if column}
 
 
-@dataclass(frozen=True)
-class HubEmotions:
-    """How a dataset's labels read: `names` of its class labels, and the user's own `words` for them."""
-
-    names: tuple[str, ...] | None
-    words: Mapping[str, str]
-
-    def emotion(self, label: object) -> str:
-        """Return the emotion of a label.
-
-        Raises:
-            UnknownNameError: For a word that is no emotion and has no entry in `words`.
-        """
-        word = str(label)
-        # A label of -1 stands for "none" in `datasets`.
-        if self.names and isinstance(label, int) and 0 <= label < len(self.names):
-            word = self.names[label]
-        return to_emotion(self.words.get(word, word))
-
-
 def read_hub(
     source: str,
     *,
@@ -78,113 +63,165 @@ def read_hub(
     """List a dataset; audio is not decoded, and bytes stored in the dataset are written to `cache` once.
 
     Args:
-        source: Folder written by `save_to_disk`, or a hub id.
-        cache: Folder for audio whose bytes are in the dataset; file names are content hashes.
+        source: Folder written by `save_to_disk`, a folder of audio with `metadata.csv` or of Parquet files,
+            or a hub id.
+        cache: Folder for audio whose bytes or samples are in the dataset; file names are content hashes.
         split: One split ("train"); None takes all, and keeps the names train, validation and test.
-        columns: What its columns are called.
-        emotions: Label -> emotion name, for labels that are no common word for one.
+        columns: What its columns are called. Class labels in any of them are read by their names.
+        emotions: Label -> emotion name, or "drop", for labels that are no common word for one.
         corpus: Corpus name; by default the last part of `source`.
-        language: ISO 639-1 code for rows that name none.
+        language: Language of rows that name none: a code, tag or name.
 
     Returns:
         Utterances sorted by id. Audio that is named but not on disk, and a row without audio or with an
-        unknown label, is a problem.
+        unknown label or language, is a problem.
 
     Raises:
         CorpusError: For a source, split or column that is not there, or a hub id without network.
         MissingExtraError: Where `datasets` is not installed.
         OutputError: Where the cache cannot be written.
+        UnknownNameError: For an emotion in `emotions` that is none.
+        UnknownLanguageError: Where `language` is none.
     """
-    name = corpus or source.rstrip("/").rsplit("/", 1)[-1]
-    found: list[Utterance | Problem] = []
+    name, words = corpus or source.rstrip("/").rsplit("/", 1)[-1], EmotionWords(emotions or {})
+    found: list[_Read | Problem | _Dropped] = []
     for part, dataset in _load(source, split).items():
         _check_columns(source, dataset.column_names, columns)
-        rows = _Rows(
-            Path(cache).absolute(), name, part, columns, _emotions(dataset, columns, emotions), language
-        )
+        audio = HubAudio(Path(cache).absolute(), Path(source).absolute())
+        labels = {column: _class_names(dataset, column) for column in columns.named.values()}
+        rows = _Rows(audio, name, part, columns, words, labels, to_language(language))
         found += rows.read(_undecoded(dataset, columns))
-    utterances = [item for item in found if isinstance(item, Utterance)]
-    return unique_listing(utterances, (item for item in found if isinstance(item, Problem)))
+    read = [item for item in found if isinstance(item, _Read)]
+    problems = [item for item in found if isinstance(item, Problem)]
+    dropped = Counter(item.label for item in found if isinstance(item, _Dropped))
+    return replace(unique_listing(_named(read, Path(source).absolute()), problems), dropped=dict(dropped))
+
+
+@dataclass(frozen=True)
+class _Dropped:
+    """A row that the user wants to be left out, by its label."""
+
+    label: str
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A row that could be read: its utterance, with an empty id where no column has one, and its audio."""
+
+    utterance: Utterance
+    audio: StoredAudio
 
 
 @dataclass(frozen=True)
 class _Rows:
-    cache: Path
+    audio: HubAudio
     corpus: str
     split: str
     columns: HubColumns
-    emotions: HubEmotions
+    emotions: EmotionWords
+    labels: Mapping[str, tuple[str, ...]]
     language: str
 
-    def read(self, dataset: Any) -> Iterator[Utterance | Problem]:
+    def read(self, dataset: Any) -> Iterator[_Read | Problem | _Dropped]:
         for number, row in enumerate(dataset, start=1):
-            yield self._row(number, row)
+            place = f"row {number} of {self.split}"
+            try:
+                audio = self.audio.file_of(row[self.columns.audio])
+            except NoAudioError as error:
+                yield Problem(Path(self.corpus), f"{place}: {error}", kind="missing")
+                continue
+            yield self._row(place, row, audio)
 
-    def _row(self, number: int, row: Mapping[str, Any]) -> Utterance | Problem:
-        path = self._audio(row[self.columns.audio])
-        if path is None:
-            return Problem(Path(self.corpus), f"row {number} of {self.split}: no audio", kind="missing")
-        if not path.is_file():
-            return Problem(path, f"row {number} of {self.split}: not on disk", kind="missing")
+    def _row(self, place: str, row: Mapping[str, Any], audio: StoredAudio) -> _Read | Problem | _Dropped:
+        if not audio.path.is_file():
+            return Problem(audio.path, f"{place}: not on disk", kind="missing")
+        label = self._cell(row, self.columns.emotion)
+        code = str(row[self.columns.emotion])
         try:
-            emotion = self.emotions.emotion(row[self.columns.emotion])
-        except UnknownNameError as error:
-            return Problem(path, f"row {number} of {self.split}: {error}")
-        return self._utterance(number, row, path, emotion)
+            emotion = self.emotions.read(None if label is None else clean(text_of(label)), code)
+            if emotion is None:
+                return _Dropped(clean(text_of(label)))
+            return _Read(self._utterance(row, audio.path, emotion), audio)
+        except UnknownLabelError as error:
+            return Problem(audio.path, f"{place}: {error}")
+        except UnknownLanguageError as error:
+            return Problem(audio.path, f"{place}: {error}", kind="row")
 
-    def _utterance(self, number: int, row: Mapping[str, Any], path: Path, emotion: str) -> Utterance:
+    def _utterance(self, row: Mapping[str, Any], path: Path, emotion: str) -> Utterance:
         wanted = ("speaker", "gender", "text", "language", "id")
-        cells = {field: row[column] for field, column in self.columns.named.items() if field in wanted}
-        words = {field: str(cell) for field, cell in cells.items() if cell is not None}
-        audio = row[self.columns.audio]
-        stem = Path(audio["path"]).stem if isinstance(audio, dict) and audio.get("path") else ""
+        cells = {
+            field: self._cell(row, column) for field, column in self.columns.named.items() if field in wanted
+        }
+        words = {field: None if cell is None else text_of(cell) for field, cell in cells.items()}
         return Utterance(
-            id=words.get("id") or stem or f"{self.split}-{number:06d}",
+            id=word_of(words.get("id")) or "",
             path=path,
             emotion=emotion,
             corpus=self.corpus,
-            language=words.get("language", self.language),
+            language=to_language(words.get("language"), self.language),
             speaker=words.get("speaker"),
             gender=words.get("gender"),
             text=words.get("text"),
             split=self.split if self.split in ("train", "validation", "test") else None,
         )
 
-    def _audio(self, audio: Any) -> Path | None:
-        """Return the file of an audio cell: a path, or a map of `path` and `bytes`."""
-        if isinstance(audio, str):
-            return Path(audio).absolute()
-        if not audio or not (audio.get("bytes") or audio.get("path")):
-            return None
-        if not audio.get("bytes"):
-            return Path(audio["path"]).absolute()
-        suffix = Path(audio.get("path") or "").suffix or ".wav"
-        target = self.cache / f"{hashlib.sha256(audio['bytes']).hexdigest()[:32]}{suffix}"
-        if not target.is_file():
-            with atomic_path(target) as temporary:
-                temporary.write_bytes(audio["bytes"])
-        return target
+    def _cell(self, row: Mapping[str, Any], column: str) -> Any:
+        """Return a cell; of a class label its name, and None for -1, which stands for none."""
+        cell, names = row[column], self.labels[column]
+        if not names or not isinstance(cell, int):
+            return cell
+        return names[cell] if 0 <= cell < len(names) else None
 
 
-def _load(source: str, split: str | None) -> dict[str, Any]:
-    try:
-        import datasets
-    except ImportError:
-        raise MissingExtraError("datasets", "hub", f"reading the dataset {source!r}") from None
-    try:
-        is_folder = Path(source).is_dir()
-        loaded = datasets.load_from_disk(source) if is_folder else datasets.load_dataset(source)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise CorpusError(f"{source}: cannot be loaded ({_first_line(error)}). {_ADVICE}") from error
-    parts = dict(loaded) if isinstance(loaded, datasets.DatasetDict) else {str(loaded.split or "all"): loaded}
+def _class_names(dataset: Any, column: str) -> tuple[str, ...]:
+    return tuple(getattr(dataset.features.get(column), "names", None) or ())
+
+
+def _named(rows: Sequence[_Read], folder: Path) -> list[Utterance]:
+    """Return the utterances, each with an id that no other audio has, whatever the order of the rows."""
+    names = [row.utterance.id or clean(row.audio.stem) or None for row in rows]
+    counts = Counter(names)
+    by_path = made_ids([row.utterance for row in rows], folder, [None] * len(rows))
+    ids = [
+        name if name and counts[name] == 1 else _by_content(row.audio, name) or path_id
+        for row, name, path_id in zip(rows, names, by_path, strict=True)
+    ]
+    return [replace(row.utterance, id=id) for row, id in zip(rows, ids, strict=True)]
+
+
+def _by_content(audio: StoredAudio, name: str | None) -> str | None:
+    if audio.digest is None:
+        return None
+    return f"{name}-{audio.digest[:12]}" if name else audio.digest[:12]
+
+
+def _load(source: str, split: str | None) -> Mapping[str, Any]:
+    parts = _parts(source)
     if split is not None and split not in parts:
         raise UnknownNameError(f"split of {source}", split, parts)
     return {split: parts[split]} if split is not None else parts
 
 
+def _parts(source: str) -> Mapping[str, Any]:
+    folder = Path(source).absolute()
+    saved = any((folder / name).is_file() for name in ("state.json", "dataset_dict.json"))
+    if folder.is_dir() and not saved and (found := read_audio_folder(folder)) is not None:
+        return found
+    try:
+        import datasets
+    except ImportError:
+        raise MissingExtraError("datasets", "hub", f"reading the dataset {source!r}") from None
+    try:
+        loaded = datasets.load_from_disk(source) if saved else datasets.load_dataset(source)
+    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        raise CorpusError(f"{source}: cannot be loaded ({_first_line(error)}). {_ADVICE}") from error
+    return dict(loaded) if isinstance(loaded, datasets.DatasetDict) else {str(loaded.split or "all"): loaded}
+
+
 _ADVICE = (
-    "Give a folder written by save_to_disk, or the id of a dataset on the hub; that needs the network the "
-    "first time, unless it is in the cache of `datasets`."
+    "Give a folder written by save_to_disk, a folder of audio with metadata.csv or of Parquet files, or the "
+    "id of a dataset on the hub; that needs the network the first time, unless it is in the cache of "
+    "`datasets`."
 )
 
 
@@ -198,12 +235,9 @@ def _check_columns(source: str, present: list[str], columns: HubColumns) -> None
             raise UnknownNameError(f"{field} column of {source}", column, present)
 
 
-def _emotions(dataset: Any, columns: HubColumns, words: Mapping[str, str] | None) -> HubEmotions:
-    names = getattr(dataset.features[columns.emotion], "names", None)
-    return HubEmotions(tuple(names) if names else None, words or {})
-
-
 def _undecoded(dataset: Any, columns: HubColumns) -> Any:
+    if isinstance(dataset, AudioRows):
+        return dataset
     from datasets import Audio
 
     kept = dataset.select_columns(list(dict.fromkeys(columns.named.values())))

@@ -1,7 +1,9 @@
+import hashlib
 import sys
 from pathlib import Path
 
 import pytest
+import soundfile
 
 from sercl.corpora.base import Utterance
 from sercl.corpora.hub import HubColumns, read_hub
@@ -15,8 +17,9 @@ COLUMNS = HubColumns(emotion="label", speaker="who", text="said", id="name")
 
 
 @pytest.fixture(autouse=True)
-def quiet() -> None:
+def quiet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     datasets.disable_progress_bars()
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "datasets")
 
 
 @pytest.fixture
@@ -133,12 +136,166 @@ def test_without_ids_the_files_stem_serves(tmp_path: Path, clips: tuple[Utteranc
     assert [item.id for item in listing.utterances] == [item.path.stem for item in clips]
 
 
-def test_bytes_without_a_name_get_their_row_as_id(tmp_path: Path, clips: tuple[Utterance, ...]) -> None:
+def test_bytes_without_a_name_get_their_hash_as_id(tmp_path: Path, clips: tuple[Utterance, ...]) -> None:
     columns = table(clips[:1]) | {"audio": [{"bytes": clips[0].path.read_bytes(), "path": None}]}
     listing = read_hub(
         saved(tmp_path / "mine", columns), cache=tmp_path / "cache", columns=HubColumns(emotion="label")
     )
-    assert [(item.id, item.path.suffix) for item in listing.utterances] == [("all-000001", ".wav")]
+    digest = hashlib.sha256(clips[0].path.read_bytes()).hexdigest()
+    assert [(item.id, item.path.suffix) for item in listing.utterances] == [(digest[:12], ".wav")]
+
+
+def test_files_of_one_name_are_told_apart_whatever_their_order(
+    tmp_path: Path, clips: tuple[Utterance, ...]
+) -> None:
+    rows = [
+        {"bytes": item.path.read_bytes(), "path": f"{item.speaker}/x.wav" if place else "y.wav"}
+        for place, item in enumerate(clips)
+    ]
+    labels = [item.emotion for item in clips]
+
+    def read(order: list[int], folder: str) -> dict[str, str]:
+        columns = {"audio": [rows[i] for i in order], "emotion": [labels[i] for i in order]}
+        listing = read_hub(saved(tmp_path / folder, columns), cache=tmp_path / "cache")
+        assert not listing.problems
+        return {item.id: item.emotion for item in listing.utterances}
+
+    found = read(list(range(len(rows))), "one")
+    assert len(found) == len(rows)
+    assert "y" in found
+    assert read(list(reversed(range(len(rows)))), "other") == found
+
+
+def test_named_files_of_one_name_go_by_their_folders(tmp_path: Path, clips: tuple[Utterance, ...]) -> None:
+    paths = [tmp_path / "audio" / str(place) / "x.wav" for place in range(2)]
+    for path, clip in zip(paths, clips, strict=False):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(clip.path.read_bytes())
+    columns = {"audio": list(map(str, paths)), "emotion": ["sad", "sad"]}
+    listing = read_hub(saved(tmp_path / "mine", columns, embedded=False), cache=tmp_path / "cache")
+    assert [item.id for item in listing.utterances] == ["0/x", "1/x"]
+
+
+def test_class_labels_in_every_column_and_words_in_one_form(
+    tmp_path: Path, clips: tuple[Utterance, ...]
+) -> None:
+    columns = {
+        "audio": [{"bytes": item.path.read_bytes(), "path": item.path.name} for item in clips[:4]],
+        "emotion": [0, 1, 0, 1],
+        "who": [0, 1, -1, 1],
+        "sex": [0, 1, 0, 1],
+        "lang": [0, 1, 0, -1],
+    }
+    dataset = datasets.Dataset.from_dict(columns)
+    names = {"emotion": ["wut", "zzz"], "who": ["anna", "ben"], "sex": ["weiblich", "M"]}
+    for column, words in (names | {"lang": ["German", "zh-CN"]}).items():
+        dataset = dataset.cast_column(column, datasets.ClassLabel(names=words))
+    dataset.cast_column("audio", datasets.Audio(decode=False)).save_to_disk(str(tmp_path / "mine"))
+    listing = read_hub(
+        str(tmp_path / "mine"),
+        cache=tmp_path / "cache",
+        columns=HubColumns(speaker="who", gender="sex", language="lang"),
+        emotions={"1": "happy"},
+        language="English",
+    )
+    assert [(u.emotion, u.speaker, u.gender, u.language) for u in listing.utterances] == [
+        ("angry", "anna", "female", "de"),
+        ("happy", "ben", "male", "zh"),
+        ("angry", None, "female", "de"),
+        ("happy", "ben", "male", "en"),
+    ]
+
+
+def test_dropped_labels_are_counted_and_bad_languages_are_problems(
+    tmp_path: Path, clips: tuple[Utterance, ...]
+) -> None:
+    columns = {**table(clips[:3]), "label": ["Unklar", "sad", "sad"], "lang": ["de", "de", "xx"]}
+    listing = read_hub(
+        saved(tmp_path / "mine", columns, embedded=False),
+        cache=tmp_path / "cache",
+        columns=HubColumns(emotion="label", language="lang"),
+        emotions={"unklar": "drop"},
+    )
+    assert [item.id for item in listing.utterances] == [clips[1].id]
+    assert listing.dropped == {"Unklar": 1}
+    assert [(item.kind, item.reason[:26]) for item in listing.problems] == [
+        ("row", "row 3 of all: unknown lang")
+    ]
+
+
+def test_samples_are_written_as_they_are(tmp_path: Path) -> None:
+    samples = [[0.5, -0.25, 0.125], [0.1, 0.2, 0.3]]
+    columns = {
+        "audio": [{"array": row, "sampling_rate": 16000, "path": None} for row in samples],
+        "emotion": ["sad", "angry"],
+        "speaker": [3.0, 4.0],
+    }
+    source = saved(tmp_path / "mine", columns, embedded=False)
+    listing = read_hub(source, cache=tmp_path / "cache", columns=HubColumns(speaker="speaker"))
+    assert not listing.problems
+    by_speaker = {item.speaker: soundfile.read(item.path) for item in listing.utterances}
+    assert {speaker: rate for speaker, (_, rate) in by_speaker.items()} == {"3": 16000, "4": 16000}
+    assert by_speaker["3"][0].tolist() == samples[0]
+    assert read_hub(source, cache=tmp_path / "cache", columns=HubColumns(speaker="speaker")) == listing
+
+
+def test_samples_without_a_rate_are_a_problem(tmp_path: Path) -> None:
+    columns = {"audio": [[0.1, 0.2]], "emotion": ["sad"]}
+    listing = read_hub(saved(tmp_path / "mine", columns, embedded=False), cache=tmp_path / "cache")
+    assert [problem.kind for problem in listing.problems] == ["missing"]
+    assert "samples without a sampling rate" in listing.problems[0].reason
+
+
+def test_a_folder_of_audio_with_its_metadata(tmp_path: Path, clips: tuple[Utterance, ...]) -> None:
+    folder = tmp_path / "mine"
+    rows = ["file_name,emotion,who"]
+    for place, clip in enumerate(clips[:4]):
+        (folder / str(place % 2)).mkdir(parents=True, exist_ok=True)
+        (folder / str(place % 2) / f"{place // 2}.wav").write_bytes(clip.path.read_bytes())
+        rows.append(f"{place % 2}/{place // 2}.wav,{clip.emotion},s{place}")
+    (folder / "metadata.csv").write_text("\n".join(rows))
+    (folder / "0" / "unlisted.wav").write_bytes(clips[5].path.read_bytes())
+    listing = read_hub(str(folder), cache=tmp_path / "cache", columns=HubColumns(speaker="who"))
+    assert [(item.kind, item.path.name) for item in listing.problems] == [("label", "unlisted.wav")]
+    assert [(item.id, item.speaker) for item in listing.utterances] == [
+        ("0/0", "s0"),
+        ("0/1", "s2"),
+        ("1/0", "s1"),
+        ("1/1", "s3"),
+    ]
+
+
+def test_a_folder_for_each_label_and_split(tmp_path: Path, clips: tuple[Utterance, ...]) -> None:
+    for split, label, clip in (
+        ("train", "wut", clips[0]),
+        ("train", "sad", clips[1]),
+        ("test", "wut", clips[2]),
+    ):
+        (tmp_path / "mine" / split / label).mkdir(parents=True)
+        (tmp_path / "mine" / split / label / "x.wav").write_bytes(clip.path.read_bytes())
+    columns = HubColumns(emotion="label")
+    listing = read_hub(str(tmp_path / "mine"), cache=tmp_path / "cache", columns=columns)
+    assert [(item.id, item.emotion, item.split) for item in listing.utterances] == [
+        ("test/wut/x", "angry", "test"),
+        ("train/sad/x", "sad", "train"),
+        ("train/wut/x", "angry", "train"),
+    ]
+
+
+def test_a_folder_of_parquet_files(tmp_path: Path, clips: tuple[Utterance, ...]) -> None:
+    dataset = datasets.Dataset.from_dict(
+        {
+            "audio": [{"bytes": clip.path.read_bytes(), "path": clip.path.name} for clip in clips],
+            "emotion": [clip.emotion for clip in clips],
+        }
+    )
+    (tmp_path / "mine" / "data").mkdir(parents=True)
+    audio = dataset.cast_column("audio", datasets.Audio(decode=False))
+    audio.to_parquet(str(tmp_path / "mine" / "data" / "train-00000-of-00001.parquet"))
+    listing = read_hub(str(tmp_path / "mine"), cache=tmp_path / "cache")
+    assert [(item.id, item.emotion, item.split) for item in listing.utterances] == [
+        (item.id, item.emotion, "train") for item in clips
+    ]
 
 
 @pytest.mark.parametrize(
