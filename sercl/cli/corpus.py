@@ -2,17 +2,18 @@
 
 import json as json_format
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from sercl.cli.console import progress, stderr, stdout
 from sercl.cli.help import ShortPage, render
 from sercl.cli.parser import SerclParser
-from sercl.errors import CorpusError, UnknownNameError
+from sercl.corpora.manifest_columns import ManifestColumns
+from sercl.errors import CorpusError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:
-    from sercl.corpora.base import Listing
+    from sercl.corpora.base import Listing, Problem
 
 MANIFEST = "Manifest"
 SHOWN = 5
@@ -31,6 +32,8 @@ PAGE = ShortPage(
     options=(
         ("--root DIR", "Folder of the corpus; for Manifest, the file"),
         ("--options MAP", "Options of its reader, such as '{outtakes: true}' for PAVOQUE"),
+        ("--columns.emotion COL", "Manifest: the emotion's column; .path, .speaker and so on alike"),
+        ("--emotions MAP", "Manifest: what its labels mean, such as '{unklar: drop, Ärger: angry}'"),
         ("--figure FILE", "inspect: a picture (.png, .pdf, .svg)"),
         ("--out FILE", "inspect: folder for picture and JSON; manifest: .csv, .tsv, .jsonl or .parquet"),
         ("--json", "list, inspect: JSON instead of tables"),
@@ -56,7 +59,8 @@ def main() -> int:
         return 0
     if words[0] not in _ACTIONS:
         raise UnknownNameError("corpus action", words[0], _ACTIONS, "`sercl corpus --help` says more.")
-    _ACTIONS[words[0]](**build_parser(words[0]).parse_args(words[1:]).as_dict())
+    parser = build_parser(words[0])
+    _ACTIONS[words[0]](**parser.instantiate(parser.parse_args(words[1:])).as_dict())
     return 0
 
 
@@ -81,6 +85,8 @@ def inspect_corpus(
     name: str,
     root: Path,
     options: dict[str, Option] | None = None,
+    columns: ManifestColumns = ManifestColumns(),
+    emotions: dict[str, str] | None = None,
     figure: Path | None = None,
     out: Path | None = None,
     json: bool = False,
@@ -91,6 +97,8 @@ def inspect_corpus(
         name: Corpus name, or Manifest.
         root: Folder of the corpus; for Manifest, the file.
         options: Options of the corpus's reader, such as `{outtakes: true}` for PAVOQUE.
+        columns: Manifest: what its columns are called, where they have other names.
+        emotions: Manifest: label -> emotion name, for labels that are no common word for one; or `drop`.
         figure: File for the picture (.png, .pdf, .svg).
         out: Folder for `inspection.png` and `inspection.json`.
         json: Print JSON instead of tables.
@@ -112,7 +120,7 @@ def inspect_corpus(
     for path in pictures:
         check_format(path)  # before the corpus is decoded, which may take minutes
         make_folder(path.parent)
-    title, listing = read_listing(name, root, options or {})
+    title, listing = read_listing(name, root, options or {}, columns, emotions)
     with progress(f"Decoding {title}", len(listing.utterances)) as advance:
         inspection = inspect(listing, title, on_progress=advance)
     if json:
@@ -131,6 +139,8 @@ def write_corpus_manifest(
     root: Path,
     out: Path,
     options: dict[str, Option] | None = None,
+    columns: ManifestColumns = ManifestColumns(),
+    emotions: dict[str, str] | None = None,
     on_error: Literal["raise", "skip"] = "raise",
 ) -> None:
     """Write the utterances of a corpus as a manifest, to be changed by hand or read by other tools.
@@ -140,6 +150,8 @@ def write_corpus_manifest(
         root: Folder of the corpus; for Manifest, the file.
         out: The manifest; its suffix is its format: .csv, .tsv, .jsonl or .parquet.
         options: Options of the corpus's reader, such as `{outtakes: true}` for PAVOQUE.
+        columns: Manifest: what its columns are called, where they have other names.
+        emotions: Manifest: label -> emotion name, for labels that are no common word for one; or `drop`.
         on_error: What to do about missing files and bad labels: `raise`, or `skip` and count them.
 
     Raises:
@@ -147,33 +159,53 @@ def write_corpus_manifest(
     """
     from sercl.corpora.manifest import write_manifest
 
-    title, listing = read_listing(name, root, options or {})
+    title, listing = read_listing(name, root, options or {}, columns, emotions)
     costly = [problem for problem in listing.problems if problem.costs_an_utterance]
     if costly and on_error == "raise":
-        raise CorpusError(_problem_message(title, listing))
+        raise CorpusError(_problem_message(title, costly, name.lower() == MANIFEST.lower()))
     write_manifest(listing.utterances, out)
     skipped = f", {len(costly)} problems skipped" if costly else ""
-    stdout.print(f"{out}: {len(listing.utterances)} utterances of {title}{skipped}", soft_wrap=True)
+    dropped = f", {sum(listing.dropped.values())} dropped as asked for" if listing.dropped else ""
+    stdout.print(f"{out}: {len(listing.utterances)} utterances of {title}{skipped}{dropped}", soft_wrap=True)
+    for note in listing.notes:
+        stderr.print(f"note: {note}", soft_wrap=True)
 
 
-def read_listing(name: str, root: Path, options: Mapping[str, Option]) -> "tuple[str, Listing]":
+def read_listing(
+    name: str,
+    root: Path,
+    options: Mapping[str, Option],
+    columns: ManifestColumns = ManifestColumns(),
+    emotions: Mapping[str, str] | None = None,
+) -> "tuple[str, Listing]":
     """Return the name to show and the listing of a corpus or manifest.
 
     Raises:
         UnknownNameError: For a corpus that is not registered, or an option that its reader does not have.
+        UsageError: For columns or emotions of a corpus that is no manifest.
         CorpusError: Where the corpus cannot be read.
     """
     from sercl.corpora.manifest import read_manifest
     from sercl.corpora.registry import get_corpus, read_corpus
 
     if name.lower() != MANIFEST.lower():
+        if emotions or columns.named:
+            raise UsageError(
+                f"columns and emotions are options of {MANIFEST}, not of {name}. Leave them out."
+            )
         return get_corpus(name).info.name, read_corpus(name, root, **options)
     legal = ("corpus", "language")
     for option in options:
         if option not in legal:
             raise UnknownNameError(f"option of {MANIFEST}", option, legal)
     texts = {option: str(value) for option, value in options.items()}
-    listing = read_manifest(root, corpus=texts.get("corpus"), language=texts.get("language", "und"))
+    listing = read_manifest(
+        root,
+        corpus=texts.get("corpus"),
+        language=texts.get("language", "und"),
+        columns=columns,
+        emotions=emotions,
+    )
     return texts.get("corpus", root.stem), listing
 
 
@@ -198,12 +230,14 @@ def build_parser(name: str) -> SerclParser:
     return parser
 
 
-def _problem_message(title: str, listing: "Listing") -> str:
-    lines = [f"{title}: {len(listing.problems)} problems"]
-    lines += [f"  {problem}" for problem in listing.problems[:SHOWN]]
-    if len(listing.problems) > SHOWN:
-        lines.append(f"  and {len(listing.problems) - SHOWN} more")
+def _problem_message(title: str, problems: "Sequence[Problem]", is_manifest: bool) -> str:
+    from sercl.corpora.problem_lines import problem_lines
+
+    lines = [f"{title}: {len(problems)} problems"]
+    lines += [f"  {line}" for line in problem_lines(problems, SHOWN)]
     lines.append("Restore these files or labels, or leave them out, counted, with --on_error skip.")
+    if is_manifest and any(problem.kind == "label" for problem in problems):
+        lines.append("Map labels, or drop them: --emotions '{Furius: angry, unclear: drop}'.")
     return "\n".join(lines)
 
 

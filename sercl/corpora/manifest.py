@@ -14,6 +14,7 @@ from sercl.corpora.ids import made_ids
 from sercl.corpora.languages import UNKNOWN as UNKNOWN_LANGUAGE
 from sercl.corpora.languages import to_language
 from sercl.corpora.manifest_cells import BadCellError, interval, segments, split_name
+from sercl.corpora.manifest_columns import ManifestColumns
 from sercl.corpora.normal_form import unified
 from sercl.corpora.several import apart
 from sercl.corpora.tables import NO_ROW, Row, Table, read_table, write_rows
@@ -23,48 +24,6 @@ REQUIRED = ("path", "emotion")
 _WORDS = ("speaker", "gender", "text", "dialect", "session")
 COLUMNS = ("id", *REQUIRED, "corpus", "language", *_WORDS, "start", "end", "split", "segments")
 """The columns with a meaning; any other goes to `Utterance.extra`."""
-
-
-@dataclass(frozen=True)
-class ManifestColumns:
-    """What the columns of a manifest are called, where they are not called what they are.
-
-    Args:
-        path: Column of the audio file's path.
-        emotion: Column of the emotion.
-        id: Column of the utterance's id.
-        corpus: Column of the corpus's name.
-        language: Column of the language.
-        speaker: Column of the speaker.
-        gender: Column of the gender.
-        text: Column of the transcript.
-        dialect: Column of the dialect.
-        session: Column of the recording session.
-        start: Column of the begin in s.
-        end: Column of the end in s.
-        split: Column of the official split.
-        segments: Column of the emotion events.
-    """
-
-    path: str | None = None
-    emotion: str | None = None
-    id: str | None = None
-    corpus: str | None = None
-    language: str | None = None
-    speaker: str | None = None
-    gender: str | None = None
-    text: str | None = None
-    dialect: str | None = None
-    session: str | None = None
-    start: str | None = None
-    end: str | None = None
-    split: str | None = None
-    segments: str | None = None
-
-    @property
-    def named(self) -> dict[str, str]:
-        """Field -> column, for the columns that are named."""
-        return {field: column for field, column in vars(self).items() if column}
 
 
 def read_manifest(

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from sercl.audio.scan import Clip, Limits, Memory, scan
 from sercl.corpora.base import Problem, Utterance
+from sercl.corpora.problem_lines import problem_lines
 from sercl.errors import CorpusError, UnknownNameError
 
 ON_ERROR = ("raise", "skip")
@@ -37,15 +38,21 @@ def check_policy(on_error: str) -> None:
         raise UnknownNameError("on_error", on_error, ON_ERROR)
 
 
-def enforce(problems: Sequence[Problem], on_error: str, corpus: str) -> None:
+def enforce(problems: Sequence[Problem], on_error: str, corpus: str, advice: str = "") -> None:
     """Raise over the problems that cost an utterance, unless they are to be skipped.
 
+    Args:
+        problems: All that were found.
+        on_error: "raise" or "skip".
+        corpus: Name for the message.
+        advice: What else helps against bad labels, a sentence.
+
     Raises:
-        CorpusError: With the number of problems of each kind and the first `SHOWN`.
+        CorpusError: With the number of problems of each kind, every bad label, and the first `SHOWN` others.
     """
     costly = [problem for problem in problems if problem.costs_an_utterance]
     if costly and on_error == "raise":
-        raise CorpusError(_message(costly, corpus))
+        raise CorpusError(_message(costly, corpus, advice))
 
 
 def kinds(problems: Sequence[Problem]) -> dict[str, int]:
@@ -100,10 +107,10 @@ def _counter(what: str, total: int, on_progress: Progress | None) -> Callable[[i
     return count
 
 
-def _message(problems: Sequence[Problem], corpus: str) -> str:
+def _message(problems: Sequence[Problem], corpus: str, advice: str) -> str:
     lines = [f"{corpus}: {len(problems)} problem(s) ({listed_kinds(problems)})"]
-    lines += [f"  {problem}" for problem in problems[:SHOWN]]
-    if len(problems) > SHOWN:
-        lines.append(f"  and {len(problems) - SHOWN} more")
+    lines += [f"  {line}" for line in problem_lines(problems, SHOWN)]
     lines.append("Restore these files or labels, or leave them out, counted, with --data.on_error skip.")
+    if advice and any(problem.kind == "label" for problem in problems):
+        lines.append(advice)
     return "\n".join(lines)

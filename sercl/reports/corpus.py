@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from sercl.corpora.base import CorpusInfo, Problem
+from sercl.corpora.problem_lines import problem_lines
 from sercl.reports.style import table
 from sercl.studies.confounds import Confound
 from sercl.studies.corpus_inspection import Coverage, Duplicate, Inspection, spread
@@ -43,6 +44,8 @@ def inspection_report(inspection: Inspection, known: Sequence[str] = ()) -> Rend
     if inspection.utterances:
         parts += [_emotions(inspection), _speakers(inspection), _coverage(inspection.coverage)]
     parts += [*_problems(inspection), *_duplicates(inspection.duplicates), *_confounds(inspection.confounds)]
+    parts += [Text(f"Dropped as asked for: {_listed(inspection.dropped)}")] * bool(inspection.dropped)
+    parts += [Text(f"Note: {note}", style="yellow") for note in inspection.notes]
     parts += [Text(f"Known: {note}") for note in known]
     return Group(*parts)
 
@@ -166,7 +169,7 @@ def _problems(inspection: Inspection) -> list[Text]:
     lines = [Text("Problems: none", style="green")]
     if lost:
         lines = [Text(f"Problems: {_kinds(lost)}", style="red")]
-        lines += [*(Text(f"  {problem}") for problem in lost[:MOST_ROWS]), *_more(len(lost))]
+        lines += [Text(f"  {line}") for line in problem_lines(lost, MOST_ROWS)]
     if left:
         first = {problem.kind: problem for problem in reversed(left)}
         lines.append(Text(f"Left out, nothing lost: {_kinds(left)}"))

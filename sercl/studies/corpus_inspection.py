@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from statistics import median
 
 from sercl.audio.scan import Clip, Limits, ScanReport, scan
@@ -76,6 +76,8 @@ class Inspection:
         duplicates: Groups of utterances with the same samples.
         confounds: What else tells the emotions apart.
         coverage: What each label scheme keeps and drops.
+        notes: What the reader took for one or kept apart, a sentence each.
+        dropped: Label -> utterances that were left out because the user said so.
     """
 
     corpus: str
@@ -92,6 +94,8 @@ class Inspection:
     duplicates: tuple[Duplicate, ...]
     confounds: tuple[Confound, ...]
     coverage: tuple[Coverage, ...]
+    notes: tuple[str, ...] = ()
+    dropped: Counts = field(default_factory=dict)
 
     @property
     def total_seconds(self) -> float:
@@ -126,6 +130,8 @@ class Inspection:
             "duplicates": [asdict(duplicate) for duplicate in self.duplicates],
             "confounds": [asdict(confound) for confound in self.confounds],
             "coverage": [asdict(coverage) for coverage in self.coverage],
+            "notes": list(self.notes),
+            "dropped": dict(self.dropped),
         }
 
 
@@ -161,6 +167,8 @@ def inspect(
         duplicates=tuple(_duplicate([utterances[i] for i in group]) for group in report.duplicates()),
         confounds=find_confounds([item.emotion for item in utterances], _attributes(utterances, report)),
         coverage=tuple(_coverage(name, utterances) for name in SCHEMES),
+        notes=listing.notes,
+        dropped=listing.dropped,
     )
 
 

@@ -94,7 +94,8 @@ def test_many_problems_are_counted_by_kind_and_cut() -> None:
     assert "Problems: 12 missing, 1 label" in text
     assert "/9.wav: not on disk" in text
     assert "/10.wav" not in text
-    assert "and 3 more" in text
+    assert "labels.txt:3: no label" in text
+    assert "and 2 more" in text
 
 
 def test_contradicting_duplicates_come_first() -> None:

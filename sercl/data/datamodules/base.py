@@ -23,7 +23,7 @@ Loader = DataLoader[Item] | DataLoader[FeatureItem] | DataLoader[FrameItem]
 
 def speakers_of(utterances: Iterable[Utterance]) -> list[str]:
     """Return the known speakers as "corpus speaker", sorted: two corpora may both have a speaker "01"."""
-    return sorted({f"{item.corpus} {item.speaker}" for item in utterances if item.speaker is not None})
+    return sorted({item.person for item in utterances if item.person is not None})
 
 
 class EmotionDataModule(LightningDataModule, ABC):

@@ -41,6 +41,9 @@ class CorpusDataModule(EmotionDataModule):
     corpus: str
     """Name of the corpus in reports and messages."""
 
+    label_advice = ""
+    """What helps against bad labels beside mending them, a sentence."""
+
     def __init__(
         self,
         root: Path | str,
@@ -94,7 +97,7 @@ class CorpusDataModule(EmotionDataModule):
         """Do the work of `setup` for some parts; the audio of the others is not read."""
         if self._listing is None:
             self._listing = self.read()
-            enforce(self._listing.problems, self.on_error, self.corpus)
+            enforce(self._listing.problems, self.on_error, self.corpus, self.label_advice)
         if self._fold is None:
             self._fold = make_fold(self._listing.utterances, self.scheme, self.fold_config)
             self._parts = {}
@@ -138,6 +141,11 @@ class CorpusDataModule(EmotionDataModule):
         return {self.corpus: self.fold}
 
     @property
+    def listing_notes(self) -> tuple[str, ...]:
+        """What the reader took for one or kept apart, a sentence each."""
+        return self._listing.notes if self._listing else ()
+
+    @property
     def checked(self) -> Mapping[str, Checked]:
         """Every utterance of every fold so far that is fit for use, by its id."""
         return MappingProxyType(self._scanned.checked)
@@ -155,7 +163,9 @@ class CorpusDataModule(EmotionDataModule):
     @property
     def report(self) -> DataReport:
         """What is used, what is left out, and the notes that belong beside every result."""
-        _, dropped = self.scheme.split(self._listing.utterances if self._listing else ())
+        listing = self._listing or Listing(())
+        _, dropped = self.scheme.split(listing.utterances)
+        dropped.update(listing.dropped)
         return DataReport(
             name=self.corpus,
             classes=self.scheme.classes,
@@ -167,6 +177,7 @@ class CorpusDataModule(EmotionDataModule):
             problems={self.corpus: self._problems()},
             notes=(
                 *self.fold.notes,
+                *self.listing_notes,
                 *self._listing_notes(),
                 *self._skip_notes(),
                 *self._duplicate_notes(),

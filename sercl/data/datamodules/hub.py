@@ -3,10 +3,13 @@ from pathlib import Path
 
 from sercl.audio.augment import AugmentConfig
 from sercl.corpora.base import Listing
+from sercl.corpora.emotion_names import EmotionWords
 from sercl.corpora.folds import FoldConfig
 from sercl.corpora.hub import HubColumns, read_hub
+from sercl.corpora.languages import to_language
 from sercl.data.config import LoaderConfig
 from sercl.data.datamodules.corpus import CorpusDataModule, Labels
+from sercl.data.datamodules.manifest import LABEL_ADVICE
 
 CACHE = Path("~/.cache/sercl/hub")
 
@@ -15,14 +18,18 @@ class HuggingFace(CorpusDataModule):
     """A corpus from Hugging Face `datasets`, which must be installed; also the options of every corpus.
 
     Args:
-        root: Id of a dataset on the hub, or a folder written by `save_to_disk`.
+        root: Id of a dataset on the hub, a folder written by `save_to_disk`, a folder of audio with
+            `metadata.csv`, or one of Parquet files.
         split: The only split to read; by default all.
         columns: What its columns are called.
-        emotions: Map from the dataset's labels to emotion names, for labels that are no common word for one.
+        emotions: Map from the dataset's labels to emotion names, for labels that are no common word for one;
+            or to `drop`, which leaves their rows out and counts them.
         name: Name of the corpus; by default the last part of `root`.
-        language: ISO 639-1 code for rows that name none.
-        cache: Folder for audio whose bytes are stored in the dataset.
+        language: Language of rows that name none: a code, tag or name.
+        cache: Folder for audio whose bytes or samples are stored in the dataset.
     """
+
+    label_advice = LABEL_ADVICE
 
     def __init__(
         self,
@@ -47,9 +54,9 @@ class HuggingFace(CorpusDataModule):
             cache=Path(cache).expanduser(),
             split=split,
             columns=columns,
-            emotions=emotions,
+            emotions=EmotionWords(emotions or {}).words,
             corpus=self.corpus,
-            language=language,
+            language=to_language(language),
         )
 
     def read(self) -> Listing:

@@ -1,11 +1,19 @@
+from functools import partial
 from pathlib import Path
 
 from sercl.audio.augment import AugmentConfig
 from sercl.corpora.base import Listing
+from sercl.corpora.emotion_names import EmotionWords
 from sercl.corpora.folds import FoldConfig
+from sercl.corpora.languages import to_language
 from sercl.corpora.manifest import read_manifest
+from sercl.corpora.manifest_columns import ManifestColumns
 from sercl.data.config import LoaderConfig
 from sercl.data.datamodules.corpus import CorpusDataModule, Labels
+
+LABEL_ADVICE = (
+    "Map labels, or drop them, with the option emotions: --data.emotions '{Furius: angry, unclear: drop}'."
+)
 
 
 class Manifest(CorpusDataModule):
@@ -14,13 +22,23 @@ class Manifest(CorpusDataModule):
     Args:
         root: The table. Columns `path` and `emotion`; optional: id, corpus, language, speaker, gender, text,
             dialect, session, start, end, split, segments.
+        columns: What its columns are called, where they have other names.
+        emotions: Map from the table's labels to emotion names, for labels that are no common word for one; or
+            to `drop`, which leaves their rows out and counts them.
         name: Name of the corpus; by default its column `corpus`, else the stem of the table's name.
-        language: ISO 639-1 code for rows that name none.
+        language: Language of rows that name none: a code, tag or name.
+
+    Raises:
+        UsageError: As for every corpus, or for an emotion or a language that is none.
     """
+
+    label_advice = LABEL_ADVICE
 
     def __init__(
         self,
         root: Path | str,
+        columns: ManifestColumns = ManifestColumns(),
+        emotions: dict[str, str] | None = None,
         name: str | None = None,
         language: str = "und",
         labels: Labels = "4",
@@ -31,8 +49,15 @@ class Manifest(CorpusDataModule):
     ) -> None:
         super().__init__(root, labels, on_error, folds, loader, augment)
         self.corpus = name or self.root.stem
-        self._name, self._language = name, language
+        self._read = partial(
+            read_manifest,
+            self.root,
+            corpus=name,
+            language=to_language(language),
+            columns=columns,
+            emotions=EmotionWords(emotions or {}).words,
+        )
 
     def read(self) -> Listing:
         """List the table's rows."""
-        return read_manifest(self.root, corpus=self._name, language=self._language)
+        return self._read()

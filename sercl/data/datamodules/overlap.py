@@ -47,8 +47,8 @@ def check_speakers(source: Sequence[Utterance], test: Sequence[Utterance]) -> No
     Raises:
         SpeakerOverlapError: If they do.
     """
-    heard = {(item.corpus, item.speaker) for item in source if item.speaker is not None}
-    shared = sorted({item.speaker for item in test if (item.corpus, item.speaker) in heard and item.speaker})
+    heard = {item.person for item in source if item.person is not None}
+    shared = sorted({str(item.speaker) for item in test if item.person in heard})
     if shared:
         raise SpeakerOverlapError(
             f"source and target are both {test[0].corpus}, and {len(shared)} speaker(s) of the source are "

@@ -109,6 +109,7 @@ def recordings_of(
     """
     listing = data.read()
     kept, dropped = _in_scheme(listing.utterances, data.scheme)
+    dropped = {**dropped, **listing.dropped}
     limits = Limits(data.loader_config.min_seconds, None)
     what = f"{data.corpus}: checking recordings"
     scanned = scan_utterances(kept, limits, what, on_progress, memory)
@@ -120,12 +121,12 @@ def recordings_of(
             problems.append(found)
         else:
             usable.append((utterance, seconds, found))
-    enforce(problems, data.on_error, data.corpus)
+    enforce(problems, data.on_error, data.corpus, data.label_advice)
     if not usable:
         raise CorpusError(
             f"{data.corpus}: no recording is left to judge. Check --data.labels and the corpus."
         )
-    return _judging(data.corpus, usable, dropped, kinds(problems))
+    return _judging(data.corpus, usable, dropped, kinds(problems), listing.notes)
 
 
 def _judging(
@@ -133,6 +134,7 @@ def _judging(
     usable: Sequence[tuple[Utterance, float, tuple[Segment, ...]]],
     dropped: Mapping[str, int],
     problems: Mapping[str, int],
+    notes: Sequence[str],
 ) -> Judging:
     def make() -> Iterator[Recording]:
         for utterance, seconds, segments in usable:
@@ -149,7 +151,7 @@ def _judging(
         count=len(usable),
         dropped=dropped,
         problems=problems,
-        notes=tuple(lost),
+        notes=(*notes, *lost),
     )
 
 

@@ -58,7 +58,7 @@ class Share:
     def speakers(self) -> set[str]:
         """The known speakers as "corpus speaker", by the corpus's registered name."""
         items = self.split.utterances
-        return {f"{item.corpus} {item.speaker}" for item in items if item.speaker is not None}
+        return {item.person for item in items if item.person is not None}
 
     @cached_property
     def fingerprint(self) -> str:

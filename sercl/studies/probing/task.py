@@ -128,7 +128,7 @@ def _listed(folds: Sequence[FoldParts]) -> list[Utterance]:
 
 def _speaker(utterance: Utterance) -> str | None:
     # Two corpora may both have a speaker "01".
-    return None if utterance.speaker is None else f"{utterance.corpus} {utterance.speaker}"
+    return utterance.person
 
 
 def _one_speaker_each(utterances: Utterances, target: Target) -> bool:
