@@ -19,6 +19,7 @@ from sercl.cli.lightning import (
 )
 from sercl.cli.parser import restrict_imports
 from sercl.cli.run_checks import check_precision
+from sercl.cli.trainer_checks import check_trainer
 from sercl.errors import UsageError
 from sercl.features.config import FeatureConfig
 from sercl.files import write_text
@@ -49,6 +50,7 @@ class StudyCli:
         self.parser = build_parser()
         self.config = self.parser.parse_args(spelled_out(words))
         check_precision(self.config["trainer"]["precision"])
+        check_trainer(self.config, tests_whole="a study scores every test utterance.")
         _check_devices(self.config["trainer"])
 
     @cached_property

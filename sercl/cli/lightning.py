@@ -16,6 +16,7 @@ from sercl.cli.fit_progress import FitProgress
 from sercl.cli.parser import SerclParser, restrict_imports
 from sercl.cli.processes import supervise
 from sercl.cli.run_checks import check_precision
+from sercl.cli.trainer_checks import check_trainer
 from sercl.data import datamodules  # noqa: F401 - short names (--data EmoDB) resolve for imported classes alone
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.features.config import FeatureConfig
@@ -33,13 +34,12 @@ TRAINER_DEFAULTS: dict[str, Any] = {
     "log_every_n_steps": 1,
 }
 
-STOPPING_DEFAULTS: dict[str, Any] = {"monitor": "val/loss", "patience": 10, "check_on_train_epoch_end": True}
+STOPPING_DEFAULTS: dict[str, Any] = {"monitor": "val/loss", "patience": 10}
 
 CHECKPOINT_DEFAULTS: dict[str, Any] = {
     "monitor": "val/loss",
     "filename": "best",
     "save_last": True,
-    "save_on_train_epoch_end": True,
     "auto_insert_metric_name": False,
     "enable_version_counter": False,
 }
@@ -86,6 +86,7 @@ class Cli(LightningCLI):
             load_from_checkpoint_support=False,
         )
         check_precision(self.config["trainer"]["precision"])
+        check_trainer(self.config, with_training, _TESTS_WHOLE.get(command))
 
     def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add trainer, model and data; where nothing is trained, the checkpoint brings the model."""
@@ -164,6 +165,8 @@ class Cli(LightningCLI):
 
 RUN_KEYS = ("out", "resume", "overwrite", "json", "ckpt", "encoder", "no_cache")
 """Options of one call, not of the experiment: they are left out of what `save_config` writes."""
+
+_TESTS_WHOLE = {"diarize fit": "every test clip is evaluated."}
 
 _DESCRIPTIONS = {
     "diarize fit": "Train a diarizer, which tells the emotion of every frame, and judge it on the test part.",

@@ -40,6 +40,6 @@ def stages_table(stages: Sequence[StageResult]) -> RenderableType:
             "-" if stage.score is None else f"{stage.score:.4f}",
             f"{stage.seconds:.0f}",
             "weighted" if stage.chosen_state is None else str(stage.chosen_state),
-            "early stopping" if stage.stopped_early else "epoch limit",
+            stage.ended_by,
         )
     return grid

@@ -16,7 +16,7 @@ from sercl.data.datamodules.base import EmotionDataModule
 from sercl.errors import SpeakerOverlapError
 from sercl.files import open_text, write_text
 from sercl.studies.evaluation import Evaluation, evaluate
-from sercl.studies.stages import StageResult
+from sercl.studies.stages import EPOCH_LIMIT, StageResult
 from sercl.tasks.base import EncoderTask
 from sercl.tasks.classification import EmotionClassifier, Scored
 
@@ -69,7 +69,7 @@ class RunResults:
 def stage_notes(stages: Sequence[StageResult]) -> list[str]:
     """Return a note on each stage of training that was cut short or diverged."""
     cut = [
-        f"stage {stage.stage!r} ended at its epoch limit ({stage.epochs}), not by early stopping: "
+        f"stage {stage.stage!r} ended at its {_limit(stage)}, not by early stopping: "
         "more epochs may score higher"
         for stage in stages
         if not stage.stopped_early
@@ -80,6 +80,12 @@ def stage_notes(stages: Sequence[StageResult]) -> list[str]:
         if stage.score is None and stage.monitor != "None"
     ]
     return [*cut, *lost]
+
+
+def _limit(stage: StageResult) -> str:
+    if stage.ended_by == EPOCH_LIMIT:
+        return f"{EPOCH_LIMIT} ({stage.epochs})"
+    return f"{stage.ended_by} (in epoch {stage.epochs})"
 
 
 def summarise(
@@ -107,8 +113,17 @@ def summarise(
         stages=tuple(stages),
         environment=environment(seed),
         seconds=seconds,
-        remarks=tuple(remarks),
+        remarks=(*remarks, *_left_unscored(len(scored), data, part)),
     )
+
+
+def _left_unscored(scored: int, data: EmotionDataModule, part: str) -> list[str]:
+    """Return a note on a part that was not scored as a whole, or nothing."""
+    whole = len(data.splits[part].utterances)
+    name = "test" if part == "test" else "val"
+    if scored >= whole:
+        return []
+    return [f"only {scored} of {whole} {part} utterances are scored (--trainer.limit_{name}_batches)"]
 
 
 def heard_before(task: EncoderTask, data: EmotionDataModule, part: str) -> list[str]:

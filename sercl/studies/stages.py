@@ -16,6 +16,14 @@ HEAD = "head"
 _RECORD = "stage.json"
 _ADVICE = "Delete it, and the stage is trained again."
 
+EARLY_STOPPING, EPOCH_LIMIT = "early stopping", "epoch limit"
+STEP_LIMIT, TIME_LIMIT = "step limit", "time limit"
+ENDS = (
+    EARLY_STOPPING, EPOCH_LIMIT, STEP_LIMIT, TIME_LIMIT,
+    "stopping threshold", "divergence threshold", "value that is not finite", "callback",
+)  # fmt: skip
+"""What may end a stage; the last four are what early stopping and callbacks do besides patience."""
+
 
 @dataclass(frozen=True)
 class StageResult:
@@ -28,7 +36,8 @@ class StageResult:
         score: Its best value; None where nothing is monitored, or the value was never a finite number.
         epoch: Epoch (0-based) of the best checkpoint.
         epochs: Epochs run.
-        stopped_early: False where the epoch limit ended the stage, so that more epochs might have helped.
+        stopped_early: False where a limit ended the stage, so that more epochs might have helped.
+        ended_by: What ended it, one of `ENDS`.
         chosen_state: Hidden state that is read; None for a weighted sum.
         seconds: Wall-clock time of the stage, without feature extraction.
     """
@@ -42,6 +51,11 @@ class StageResult:
     stopped_early: bool
     chosen_state: int | None
     seconds: float
+    ended_by: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.ended_by:  # of records that tell only whether it was early stopping
+            object.__setattr__(self, "ended_by", EARLY_STOPPING if self.stopped_early else EPOCH_LIMIT)
 
 
 def stage_folder(folder: Path, stage: str, stages: tuple[str, ...]) -> Path:
@@ -85,4 +99,5 @@ def finished(place: Path) -> StageResult | None:
         stopped_early=bool(content.optional_flag("stopped_early")),
         chosen_state=content.optional_integer("chosen_state"),
         seconds=content.number("seconds"),
+        ended_by=content.text("ended_by") if "ended_by" in content.values else "",
     )

@@ -1,16 +1,20 @@
 """Lightning trainers as runs need them: what stops them, what they keep, what they write."""
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as L
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
-from sercl.tasks.callbacks import LastEpoch, RandomState
+from sercl.errors import SerclError, UsageError
+from sercl.tasks.callbacks import BestEpoch, LastEpoch, LastValidation, Patience, RandomState
 
 Watch = Callable[[EarlyStopping], L.Callback]
 """Makes a callback that shows progress and how long patience lasts."""
@@ -50,21 +54,41 @@ class TrainerOptions:
             folder: Where checkpoints and logs go.
             max_epochs: In place of the option of that name, where it is lower.
             watch: Makes a callback that shows progress.
+
+        Raises:
+            UsageError: For options that Lightning refuses.
         """
+        with refusals():
+            return self._build(folder, max_epochs, watch)
+
+    def _build(self, folder: Path | None, max_epochs: int | None, watch: Watch | None) -> L.Trainer:
         # Copies: in two-stage training each stage has callbacks and patience of its own.
         config = copy.deepcopy(dict(self.trainer))
-        config["callbacks"] = [*_as_list(config.get("callbacks")), RandomState()]
+        config["callbacks"] = [*_as_list(config.get("callbacks")), RandomState(), LastValidation()]
         config["enable_progress_bar"] = False  # Lightning's own; `watch` makes ours
         if folder is None:
             return L.Trainer(**config | {"logger": False, "enable_checkpointing": False})
-        stopper = EarlyStopping(**self.stopping)
-        saver = ModelCheckpoint(**{**self.saving, "dirpath": str(folder), "save_last": False})
+        stopper = Patience(**{**self.stopping, **self._when("check_on_train_epoch_end", self.stopping)})
+        where = {"dirpath": str(folder), "save_last": False}
+        saver = BestEpoch(**{**self.saving, **where, **self._when("save_on_train_epoch_end", self.saving)})
         last = [LastEpoch(folder)] if self.saving["save_last"] else []
         config["callbacks"] += [stopper, saver, *last, *([watch(stopper)] if watch else [])]
         config |= {"default_root_dir": folder, "logger": _loggers(config.get("logger"), folder)}
+        own = config["max_epochs"]
         if max_epochs is not None:
-            config["max_epochs"] = min(max_epochs, config["max_epochs"] or max_epochs)
+            config["max_epochs"] = max_epochs if own is None or own < 0 else min(max_epochs, own)
         return L.Trainer(**config)
+
+    def _when(self, option: str, options: Mapping[str, Any]) -> dict[str, bool]:
+        """Say whether scores are looked at when epochs end, or right after validations within epochs."""
+        if options.get(option) is not None:
+            return {option: options[option]}
+        interval = self.trainer.get("val_check_interval")
+        within = interval is not None and not (
+            isinstance(interval, float) and interval == 1.0
+        )  # 1 is a batch
+        within = within or self.trainer.get("check_val_every_n_epoch", 1) is None
+        return {option: not (within and str(options.get("monitor")).startswith("val/"))}
 
     @property
     def deciding(self) -> dict[str, Any]:
@@ -74,6 +98,28 @@ class TrainerOptions:
             "stopping": _plain(self.stopping, set(self.stopping) - _SAME_STOP),
             "saving": _plain(self.saving, _DECIDING_CHECKPOINT),
         }
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Let what Lightning refuses of its own options be wrong usage.
+
+    Raises:
+        UsageError: With Lightning's reason.
+    """
+    try:
+        yield
+    except (MisconfigurationException, ValueError, TypeError, ZeroDivisionError) as error:
+        if isinstance(error, SerclError) or not _is_lightnings(error):
+            raise
+        reason = " ".join(str(error).split())
+        raise UsageError(f"options of --trainer do not fit: {reason}") from error
+
+
+def _is_lightnings(error: Exception) -> bool:
+    """Whether an error was raised in Lightning itself, not in what it called."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return "lightning" in Path(frames[-1].filename).parts
 
 
 def _plain(options: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:

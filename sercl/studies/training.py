@@ -6,8 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import lightning.pytorch as L
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
-from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
+from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
 from sercl.data.datamodules.base import EmotionDataModule
@@ -15,7 +14,9 @@ from sercl.errors import CheckpointError, OutputError
 from sercl.features.compute import features_of
 from sercl.features.config import FeatureConfig
 from sercl.features.extraction import Progress
+from sercl.studies.ending import early_end, ended_by
 from sercl.studies.stages import HEAD, StageResult, finished, keep, stage_folder
+from sercl.studies.trainers import refusals
 from sercl.tasks import checkpoint as checkpoints
 from sercl.tasks.base import EncoderTask
 from sercl.tasks.classification import EmotionClassifier, Scored
@@ -143,6 +144,8 @@ def score(
     """Return truth and probabilities of every utterance of a part ("test" or "validation"), ordered by id."""
     data.setup(part if part == "test" else "validate")
     loader = data.test_dataloader() if part == "test" else data.val_dataloader()
+    if part != "test":
+        trainer.limit_test_batches = trainer.limit_val_batches
     trainer.test(task, dataloaders=loader, verbose=False)
     return task.scored
 
@@ -187,7 +190,7 @@ def _run_stage(
     last = place / LAST
     begin = time.perf_counter()
     begun = last if resume and last.is_file() else None
-    with quick_encoder(task, trainer, on_audio=not data.serves_features):
+    with refusals(), quick_encoder(task, trainer, on_audio=not data.serves_features):
         trainer.fit(task, datamodule=data, ckpt_path=begun, weights_only=True)
     return _summary(trainer, stage, time.perf_counter() - begin)
 
@@ -196,11 +199,11 @@ def _summary(trainer: L.Trainer, stage: str, seconds: float) -> StageResult:
     saver = trainer.checkpoint_callback
     if not isinstance(saver, ModelCheckpoint) or not saver.best_model_path:
         raise OutputError(
-            f"stage {stage!r} ended without a checkpoint. It needs an epoch (--trainer.max_epochs), one to "
-            "keep (--checkpoint.save_top_k), and no --trainer.fast_dev_run."
+            f"stage {stage!r} ended after {trainer.global_step} steps ({ended_by(trainer)}) without an epoch "
+            "to keep: one is kept after a validation (--trainer.check_val_every_n_epoch, "
+            "--checkpoint.every_n_epochs). Train for longer, or validate more often."
         )
     best = checkpoints.read(saver.best_model_path)
-    stopper = next((c for c in trainer.callbacks if isinstance(c, EarlyStopping)), None)  # type: ignore[attr-defined]
     return StageResult(
         stage=stage,
         checkpoint=saver.best_model_path,
@@ -208,9 +211,10 @@ def _summary(trainer: L.Trainer, stage: str, seconds: float) -> StageResult:
         score=_finite(saver.best_model_score),
         epoch=int(best["epoch"]),
         epochs=trainer.current_epoch,
-        stopped_early=stopper is not None and stopper.stopping_reason != EarlyStoppingReason.NOT_STOPPED,
+        stopped_early=early_end(trainer) is not None,
         chosen_state=None,
         seconds=seconds,
+        ended_by=ended_by(trainer),
     )
 
 

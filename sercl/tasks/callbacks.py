@@ -1,4 +1,4 @@
-"""Callbacks that make a resumed run end where an uninterrupted one would."""
+"""Callbacks: what ends training, which epoch is kept, and what lets a resumed run end like one in one go."""
 
 import random
 from pathlib import Path
@@ -7,9 +7,64 @@ from typing import Any
 import lightning.pytorch as L
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 
 from sercl.tasks.gathering import gathered
+
+
+class OncePerValidation(L.Callback):
+    """Let a callback that monitors a validation score act once per validation.
+
+    Lightning keeps the scores of the last validation: at the end of an epoch without one it would take them
+    for those of the epoch, or miss them before the first.
+    """
+
+    _validated = False
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Note a validation, unless it is the one that only tries whether it works."""
+        self._validated = not trainer.sanity_checking
+        super().on_validation_end(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Act if there was a validation since the last time, or on what training itself logs."""
+        if self._validated or not str(getattr(self, "monitor", "")).startswith("val/"):
+            super().on_train_epoch_end(trainer, pl_module)
+        self._validated = False
+
+
+class Patience(OncePerValidation, EarlyStopping):
+    """Early stopping, whose patience counts validations."""
+
+    @property
+    def state_key(self) -> str:
+        """Lightning's name among the states in a checkpoint."""
+        return super().state_key.replace(type(self).__qualname__, EarlyStopping.__qualname__, 1)
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Forget a wish to stop that a least number of epochs or steps has overruled."""
+        if self.stopping_reason != EarlyStoppingReason.NOT_STOPPED:
+            self.stopping_reason, self.stopped_epoch = EarlyStoppingReason.NOT_STOPPED, 0
+            trainer.should_stop = False
+
+
+class BestEpoch(OncePerValidation, ModelCheckpoint):
+    """Keep the best epochs by the scores of their own validation."""
+
+    @property
+    def state_key(self) -> str:
+        """Lightning's name among the states in a checkpoint."""
+        return super().state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__, 1)
+
+
+class LastValidation(L.Callback):
+    """Let a training that its limit of steps ends within an epoch be validated there, as at any other end."""
+
+    def on_train_batch_end(self, trainer: L.Trainer, *args: Any) -> None:
+        """Ask for the end with the last step; Lightning validates before it."""
+        if 0 <= trainer.max_steps <= trainer.global_step:
+            trainer.should_stop = True
 
 
 class LastEpoch(ModelCheckpoint):

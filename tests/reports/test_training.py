@@ -39,6 +39,8 @@ def test_a_stage_is_a_row_with_its_epochs_counted_from_one() -> None:
 
 
 def test_what_a_stage_does_not_have_is_said_in_words() -> None:
-    other = replace(STAGE, stage="target", score=None, chosen_state=None, stopped_early=False)
+    other = replace(
+        STAGE, stage="target", score=None, chosen_state=None, stopped_early=False, ended_by="step limit"
+    )
     fields = row(shown(stages_table([STAGE, other])), "target").split()
-    assert fields[4:] == ["-", "72", "weighted", "epoch", "limit"]
+    assert fields[4:] == ["-", "72", "weighted", "step", "limit"]

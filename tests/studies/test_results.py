@@ -69,9 +69,23 @@ def test_what_the_model_is_stands_beside_its_scores(task, data, scored):
 
 @pytest.mark.parametrize(("early", "noted"), [(True, False), (False, True)])
 def test_training_that_was_cut_short_is_noted(task, data, scored, early, noted):
-    found = summarise(task, data, scored, "test", [replace(STAGE, stopped_early=early)])
+    found = summarise(task, data, scored, "test", [replace(STAGE, stopped_early=early, ended_by="")])
     assert any("ended at its epoch limit (14)" in note for note in found.notes) is noted
     assert set(data.report.notes) <= set(found.notes)
+
+
+@pytest.mark.parametrize("end", ["step limit", "time limit"])
+def test_the_limit_that_cut_training_short_is_named(task, data, scored, end):
+    found = summarise(task, data, scored, "test", [replace(STAGE, stopped_early=False, ended_by=end)])
+    assert any(f"ended at its {end} (in epoch 14), not by early stopping" in note for note in found.notes)
+
+
+def test_a_part_that_was_not_scored_as_a_whole_is_noted(task, data, scored):
+    whole = len(data.splits["test"].utterances)
+    notes = summarise(task, data, scored[:1], "test").notes
+    assert f"only 1 of {whole} test utterances are scored (--trainer.limit_test_batches)" in notes
+    every = [replace(scored[0], id=item.id) for item in data.splits["test"].utterances]
+    assert not any("are scored" in note for note in summarise(task, data, every, "test").notes)
 
 
 def test_training_that_diverged_is_noted(task, data, scored):

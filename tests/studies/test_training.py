@@ -198,7 +198,7 @@ def test_a_record_whose_checkpoint_has_gone_says_what_to_do(task, data, tmp_path
 
 
 def test_a_stage_without_an_epoch_is_an_error(task, data, tmp_path):
-    with pytest.raises(OutputError, match="'train' ended without a checkpoint"):
+    with pytest.raises(OutputError, match="'train' ended after 0 steps"):
         train(task, data, trainers(epochs=0), tmp_path, resume=False, pool=no_pool)
 
 

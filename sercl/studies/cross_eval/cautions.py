@@ -200,8 +200,8 @@ def _epoch_limit(records: Iterable[CellRecord]) -> Iterator[Caution]:
         conditions = Counter(record.cell.condition.label for record in cut)
         yield Caution(
             "training",
-            f"{len(cut):,} of {len(trained):,} trainings ended at their epoch limit, not by early stopping: "
-            "more epochs may score higher.",
+            f"{len(cut):,} of {len(trained):,} trainings ended at a limit of epochs, steps or time, not by "
+            "early stopping: more epochs may score higher.",
             tuple(f"{name}: {count}" for name, count in conditions.items()),
         )
 

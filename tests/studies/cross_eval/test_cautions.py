@@ -126,7 +126,7 @@ def test_training_that_the_epoch_limit_ended(tmp_path: Path) -> None:
     study = fake_study(tmp_path, PLAIN)
     with_records(tmp_path, study, lambda record: replace(record, early_stopped=record.cell.fold > 0))
     (caution,) = cautions(tmp_path)["training"]
-    assert caution.text.startswith("3 of 15 trainings ended at their epoch limit")
+    assert caution.text.startswith("3 of 15 trainings ended at a limit")
     assert caution.details == ("w, none, monolingual EmoDB: 3",)
 
 

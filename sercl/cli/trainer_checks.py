@@ -1,0 +1,136 @@
+"""Options of Lightning that leave nothing to train, to select or to test: refused before anything is done."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import Timer
+
+from sercl.errors import UsageError
+
+_QUICK = (
+    "For a quick try: --trainer.max_epochs 1 --trainer.limit_train_batches 2 --trainer.limit_val_batches 2."
+)
+_BY_VALIDATION = (
+    "what is best is kept after validations: choose how often they are (--trainer.val_check_interval)."
+)
+_KEPT = "the best epoch is tested, so it has to be kept."
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """A value that is refused, and why; None is never refused."""
+
+    option: str
+    refused: Callable[[Any], bool]
+    reason: str
+
+
+def _below(least: float) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, int | float) and not value >= least
+
+
+def _no_count(value: Any) -> bool:
+    return bool(value < 1 and value != -1)
+
+
+def _limited(value: Any) -> bool:
+    return isinstance(value, int) or value != 1.0
+
+
+_EVERYWHERE = (
+    _Rule("trainer.fast_dev_run", bool, f"it keeps nothing that could be scored. {_QUICK}"),
+    _Rule("trainer.barebones", bool, "scores and checkpoints are switched off by it. Leave it out."),
+    _Rule(
+        "trainer.limit_predict_batches",
+        _limited,
+        "hidden states are computed of every utterance. Leave it out.",
+    ),
+    _Rule("trainer.limit_test_batches", _below(1e-9), "nothing would be tested. Leave it out."),
+)
+_IN_TRAINING = (
+    _Rule("trainer.max_epochs", _no_count, "nothing would be trained. Give 1 or more, or -1 for no limit."),
+    _Rule("trainer.max_steps", _no_count, "nothing would be trained. Give 1 or more, or -1 for no limit."),
+    _Rule("trainer.limit_train_batches", _below(1e-9), f"nothing would be trained. {_QUICK}"),
+    _Rule(
+        "trainer.limit_val_batches",
+        _below(1e-9),
+        "epoch and layer are chosen by validation, and it ends training. Give 1 or more, or leave it out.",
+    ),
+    _Rule(
+        "trainer.overfit_batches",
+        lambda value: value > 0,
+        "batches are drawn anew in every epoch, so that none would come twice. To see a model learn a few "
+        "clips by heart, draw them with --data.folds.per_emotion.",
+    ),
+    _Rule("trainer.accumulate_grad_batches", _below(1), "it must be 1 or more."),
+    _Rule("trainer.check_val_every_n_epoch", _below(1), "it must be 1 or more."),
+    _Rule("trainer.val_check_interval", _below(1e-9), "it must be above 0: batches, or a share of an epoch."),
+    _Rule("trainer.reload_dataloaders_every_n_epochs", _below(0), "it must be 0 or more."),
+    _Rule("trainer.enable_checkpointing", lambda value: not value, _KEPT),
+    _Rule("early_stopping.patience", _below(0), "it must be 0 or more."),
+    _Rule("checkpoint.save_top_k", lambda value: value == 0, _KEPT),
+    _Rule("checkpoint.save_top_k", _below(-1), "it must be 1 or more, or -1 for all epochs."),
+    _Rule("checkpoint.every_n_epochs", _below(1), "it must be 1 or more."),
+    _Rule("checkpoint.every_n_train_steps", bool, _BY_VALIDATION),
+    _Rule("checkpoint.train_time_interval", bool, _BY_VALIDATION),
+)
+
+
+def check_trainer(config: Any, trains: bool = True, tests_whole: str | None = None) -> None:
+    """Raise `UsageError` for options with which a run would end in nothing.
+
+    Args:
+        config: The configuration of the command line.
+        trains: Whether the command trains, and has the options of training.
+        tests_whole: Why the command takes no limit of test batches; None where it does.
+    """
+    rules = (*_EVERYWHERE, *_IN_TRAINING) if trains else _EVERYWHERE
+    for rule in rules:
+        group, _, name = rule.option.partition(".")
+        value = config[group].get(name)
+        if value is not None and rule.refused(value):
+            raise UsageError(f"--{rule.option} {value}: {rule.reason}")
+    if tests_whole is not None and (limit := config["trainer"]["limit_test_batches"]) is not None:
+        raise UsageError(f"--trainer.limit_test_batches {limit}: {tests_whole} Leave it out.")
+    for reason in _contradictions(config["trainer"], config["checkpoint"]) if trains else ():
+        raise UsageError(reason)
+
+
+def _contradictions(trainer: Any, saving: Any) -> Iterator[str]:
+    """Yield what is wrong with options that are right one by one."""
+    for unit in ("epochs", "steps"):
+        least, most = trainer[f"min_{unit}"], trainer[f"max_{unit}"]
+        if least is not None and most is not None and 0 <= most < least:
+            yield f"--trainer.min_{unit} {least} is above --trainer.max_{unit} {most}."
+    looks = math.lcm(trainer["check_val_every_n_epoch"] or 1, saving["every_n_epochs"] or 1)
+    if 0 < (trainer["max_epochs"] or 0) < looks:
+        yield (
+            f"--trainer.max_epochs {trainer['max_epochs']}: the first epoch that may be kept is number "
+            f"{looks} (--trainer.check_val_every_n_epoch, --checkpoint.every_n_epochs). Train for longer, or "
+            "look more often."
+        )
+    if saving["save_top_k"] not in (None, 1) and "{" not in (saving["filename"] or "{"):
+        yield (
+            f"--checkpoint.save_top_k {saving['save_top_k']}: each would be named {saving['filename']!r}, in "
+            "place of the one before. Give --checkpoint.filename 'best-{epoch}', too."
+        )
+    if (reason := _no_time(trainer["max_time"])) is not None:
+        yield reason
+
+
+def _no_time(limit: Any) -> str | None:
+    if limit is None:
+        return None
+    form = "Give days, hours, minutes and seconds, such as 00:08:00:00."
+    try:
+        left = Timer(limit).time_remaining()
+    except (MisconfigurationException, ValueError, TypeError) as error:
+        return f"--trainer.max_time {limit}: {error} {form}"
+    return (
+        f"--trainer.max_time {limit}: nothing would be trained. {form}"
+        if left is not None and left <= 0
+        else None
+    )

@@ -1,0 +1,119 @@
+"""Options of Lightning with which a run would end in nothing are refused before anything is done."""
+
+import csv
+import json
+
+import pytest
+import yaml
+
+from sercl.cli.main import main
+
+REFUSED = [
+    ("fast_dev_run true", "keeps nothing that could be scored"),
+    ("fast_dev_run 2", "limit_train_batches 2"),
+    ("barebones true", "Leave it out"),
+    ("enable_checkpointing false", "has to be kept"),
+    ("limit_train_batches 0", "nothing would be trained"),
+    ("limit_train_batches 0.0", "nothing would be trained"),
+    ("limit_val_batches 0", "chosen by validation"),
+    ("limit_test_batches 0", "nothing would be tested"),
+    ("limit_predict_batches 1", "hidden states are computed of every utterance"),
+    ("overfit_batches 1", "--data.folds.per_emotion"),
+    ("overfit_batches 0.5", "--data.folds.per_emotion"),
+    ("max_epochs 0", "nothing would be trained"),
+    ("max_epochs -2", "-1 for no limit"),
+    ("max_steps 0", "nothing would be trained"),
+    ("max_time 00:00:00:00", "nothing would be trained"),
+    ("max_time soon", "such as 00:08:00:00"),
+    ("min_epochs 9", "min_epochs 9 is above --trainer.max_epochs 3"),
+    ("accumulate_grad_batches 0", "1 or more"),
+    ("check_val_every_n_epoch 0", "1 or more"),
+    ("check_val_every_n_epoch 4", "the first epoch that may be kept is number 4"),
+    ("val_check_interval 0", "above 0"),
+    ("reload_dataloaders_every_n_epochs -1", "0 or more"),
+    ("early_stopping.patience -1", "0 or more"),
+    ("checkpoint.save_top_k 0", "has to be kept"),
+    ("checkpoint.save_top_k -2", "-1 for all epochs"),
+    ("checkpoint.save_top_k 3", "best-{epoch}"),
+    ("checkpoint.save_top_k -1", "best-{epoch}"),
+    ("checkpoint.every_n_epochs 0", "1 or more"),
+    ("checkpoint.every_n_epochs 4", "the first epoch that may be kept is number 4"),
+    ("checkpoint.every_n_train_steps 2", "val_check_interval"),
+    ("checkpoint.train_time_interval 00:00:01:00", "val_check_interval"),
+]
+
+
+def words_of(options):
+    name, *value = options.split()
+    return [f"--{name}" if "." in name else f"--trainer.{name}", *value]
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "said"),
+    [*(("fit", *refused) for refused in REFUSED), *(("diarize fit", *refused) for refused in REFUSED[::8])],
+)
+def test_what_would_end_in_nothing_is_refused_before_anything_is_done(
+    command, options, said, fit_words, tmp_path, capsys
+):
+    words = [*command.split(), *fit_words[1:], *words_of(options), "--out", str(tmp_path / "run")]
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert len(error.splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_test_that_takes_no_limit_says_so(fit_words, tmp_path, capsys):
+    words = [*fit_words[1:], "--trainer.limit_test_batches", "1", "--out", str(tmp_path / "run")]
+    assert main(["diarize", "fit", *words]) == 2
+    assert "every test clip is evaluated" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", ["fast_dev_run 1", "limit_test_batches 1", "max_epochs 0"])
+def test_studies_refuse_the_same(options, crossed, tmp_path, capsys):
+    study = tmp_path / "study.yaml"
+    study.write_text(yaml.safe_dump({"study": crossed}))
+    assert main(["cross-eval", "-c", str(study), *words_of(options), "--out", str(tmp_path / "study")]) == 2
+    assert f"--trainer.{options.split()[0]}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "epochs", "end"),
+    [
+        ("--trainer.check_val_every_n_epoch 2", 3, "epoch limit"),
+        ("--trainer.limit_train_batches 1", 3, "epoch limit"),
+        ("--trainer.limit_val_batches 1 --trainer.accumulate_grad_batches 2", 3, "epoch limit"),
+        ("--trainer.max_epochs -1 --trainer.max_steps 1", 1, "step limit"),
+        ("--trainer.val_check_interval 1 --early_stopping.patience 99", 3, "epoch limit"),
+        ("--trainer.max_epochs 4 --checkpoint.every_n_epochs 2", 4, "epoch limit"),
+        ("--checkpoint.save_top_k 2 --checkpoint.filename best-{epoch}", 3, "epoch limit"),
+        ("--trainer.reload_dataloaders_every_n_epochs 1 --checkpoint.save_last false", 3, "epoch limit"),
+    ],
+)
+@pytest.mark.parametrize("command", ["fit", "diarize fit"])
+def test_what_works_ends_as_it_says(command, options, epochs, end, fit_words, diarize_short, tmp_path):
+    words = fit_words if command == "fit" else diarize_short
+    assert main([*words, *options.split(), "--out", str(tmp_path / "run")]) == 0
+    (stage,) = json.loads((tmp_path / "run" / "results.json").read_text())["stages"]
+    assert (stage["epochs"], stage["ended_by"]) == (epochs, end)
+
+
+@pytest.fixture(scope="session")
+def diarize_short(fit_words):
+    """The command line of a small `diarize fit`: as many epochs as that of `fit`."""
+    return ["diarize", *fit_words, "--data.clips.voice", "none", "--data.clips.min_piece", "0.05"]
+
+
+@pytest.mark.parametrize("command", ["test", "validate"])
+def test_a_part_may_be_scored_in_part_and_is_said_to_be(command, fit_words, tmp_path):
+    run, out = tmp_path / "run", tmp_path / "out"
+    limits = ["--trainer.limit_test_batches", "1", "--trainer.limit_val_batches", "1"]
+    small = ["--data.loader.batch_size", "4", "--trainer.max_epochs", "1", *limits]
+    assert main([*fit_words, *small, "--out", str(run)]) == 0
+    assert main([command, "--ckpt", str(run / "best.ckpt"), "--out", str(out)]) == 0
+    part = {"test": "test", "validate": "validation"}[command]
+    results = json.loads((out / "results.json").read_text())
+    whole = results["data"]["splits"][part]["utterances"]
+    assert any(f"only 4 of {whole} {part} utterances are scored" in note for note in results["notes"])
+    with (out / "predictions.csv").open(newline="") as file:
+        assert len(list(csv.DictReader(file))) == 4
