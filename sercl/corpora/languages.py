@@ -61,13 +61,14 @@ def _code(word: str) -> str:
 
 def _tagged(tag: str) -> str | None:
     import langcodes
+    from langcodes.tag_parser import LanguageTagError
 
     try:
         language = langcodes.Language.get(tag).language
         if not language or not langcodes.Language.get(language).is_valid():
             return None
         return langcodes.standardize_tag(language, macro=True).partition("-")[0]
-    except langcodes.LanguageTagError:
+    except LanguageTagError:
         return None
 
 

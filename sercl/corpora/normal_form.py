@@ -39,7 +39,7 @@ def unified(utterances: Sequence[Utterance]) -> tuple[list[Utterance], tuple[str
     """
     items = [normal_form(item) for item in utterances]
     notes: list[str] = []
-    for name in _NAMES:
+    for name in ("corpus", *_NAMES):
         spellings = _spellings(items, name)
         items = [_respelt(item, name, spellings) for item in items]
         notes += _spelling_notes(name, spellings)
@@ -48,7 +48,7 @@ def unified(utterances: Sequence[Utterance]) -> tuple[list[Utterance], tuple[str
 
 def _spellings(utterances: Sequence[Utterance], name: str) -> Spellings:
     """Return the spellings that are given up for another."""
-    counts = Counter((item.corpus, getattr(item, name)) for item in utterances)
+    counts = Counter(_place(item, name) for item in utterances)
     groups: dict[tuple[str, str], list[str]] = {}
     for corpus, word in counts:
         if word is not None:
@@ -60,8 +60,12 @@ def _spellings(utterances: Sequence[Utterance], name: str) -> Spellings:
     return chosen
 
 
+def _place(utterance: Utterance, name: str) -> tuple[str, str]:
+    return "" if name == "corpus" else utterance.corpus, getattr(utterance, name)
+
+
 def _respelt(utterance: Utterance, name: str, spellings: Spellings) -> Utterance:
-    place = utterance.corpus, getattr(utterance, name)
+    place = _place(utterance, name)
     return replace(utterance, **{name: spellings[place]}) if place in spellings else utterance  # type: ignore[arg-type]
 
 

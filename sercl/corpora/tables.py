@@ -20,7 +20,7 @@ SUFFIXES = (*DELIMITERS, ".jsonl", ".parquet")
 NO_ROW = "holds no row."
 
 _DELIMITERS = (",", ";", "\t", "|")
-_DECLARED = re.compile(r"sep=([,;\t|])", re.IGNORECASE)
+_DECLARED = re.compile(r'"?sep=([,;\t|])"?', re.IGNORECASE)
 _INDEX = re.compile(r"(?:unnamed: \d+|__index_level_\d+__)", re.IGNORECASE)
 
 
@@ -126,7 +126,7 @@ def find_delimiter(text: str, usual: str, wanted: Collection[str] = ()) -> str:
         usual: What is taken where nothing speaks for another.
         wanted: Columns that the header must have; else the delimiter that gives most columns is taken.
     """
-    first = text.lstrip("\r\n").partition("\n")[0].strip()
+    first = text.lstrip("\r\n").partition("\n")[0].strip("\r ")
     if declared := _DECLARED.fullmatch(first):
         return declared[1]
     keys = {key_of(name) for name in wanted}
@@ -152,7 +152,7 @@ def _header(text: str, delimiter: str) -> list[str]:
 
 
 def _declares(line: str) -> bool:
-    return _DECLARED.fullmatch(line.strip()) is not None
+    return _DECLARED.fullmatch(line.strip("\r ")) is not None
 
 
 def delimited_rows(path: Path, text: str, delimiter: str) -> Iterator[Row]:

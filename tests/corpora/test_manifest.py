@@ -1,5 +1,8 @@
+import csv
+import io
 import json
 import re
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ from sercl.corpora.base import Segment, Utterance
 from sercl.corpora.cells import clean, key_of, prose_of, word_of
 from sercl.corpora.labels import EMOTIONS
 from sercl.corpora.manifest import COLUMNS, read_manifest, write_manifest
+from sercl.corpora.manifest_columns import ManifestColumns
 from sercl.corpora.normal_form import unified
 from sercl.corpora.several import apart
 from sercl.corpora.tables import read_rows
@@ -272,3 +276,131 @@ def test_an_unwritable_place_is_an_output_error(folder: Path) -> None:
     (folder / "file").touch()
     with pytest.raises(OutputError, match="cannot be written"):
         write_manifest([Utterance("a", folder / "a.wav", "sad", "mine")], folder / "file" / "out.csv")
+
+
+# One table in all its dialects and encodings.
+
+ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be")
+people = st.sampled_from(
+    ["Anna", "Jos\u00e9", "\u5f20\u4e09", "\u0410\u043d\u043d\u0430", "o; neill", "a,b", 'say "x"', "3"]
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    cells=st.lists(
+        st.tuples(people, st.sampled_from(["sad", "\u751f\u6c14", "\u00c4rger"])), min_size=3, max_size=3
+    ),
+    encoding=st.sampled_from(ENCODINGS),
+    delimiter=st.sampled_from(",;\t|"),
+    suffix=st.sampled_from(["csv", "tsv"]),
+    end=st.sampled_from(["\n", "\r\n"]),
+    index=st.booleans(),
+    decoy=st.sampled_from(["", "sep", "trailing"]),
+    apart=st.booleans(),
+)
+def test_a_table_is_the_same_in_every_dialect(
+    folder: Path,
+    cells: list[tuple[str, str]],
+    encoding: str,
+    delimiter: str,
+    suffix: str,
+    end: str,
+    index: bool,
+    decoy: str,
+    apart: bool,
+) -> None:
+    rows = [["path", "emotion", "speaker", "start"]]
+    rows += [
+        [f"wav/{name}.wav", emotion, who, "0.5"] for name, (who, emotion) in zip("abc", cells, strict=True)
+    ]
+    plain = read_manifest(write(folder, table_text(rows, ",", "\n"), "t.csv")).utterances
+    if index:
+        rows = [[str(place - 1) if place else "", *row] for place, row in enumerate(rows)]
+    if decoy == "trailing":
+        rows = [[*row, ""] for row in rows]
+    if delimiter != ",":
+        rows = [[cell.replace("0.5", "0,5") for cell in row] for row in rows]
+    text = table_text(rows, delimiter, end)
+    text = f"sep={delimiter}{end}{text}" if decoy == "sep" else text
+    text = unicodedata.normalize("NFD", text) if apart else text
+    (folder / f"t.{suffix}").write_bytes(text.encode(encoding))
+    found = read_manifest(folder / f"t.{suffix}")
+    assert found.problems == ()
+    assert found.utterances == plain
+
+
+def table_text(rows: list[list[str]], delimiter: str, end: str) -> str:
+    text = io.StringIO(newline="")
+    csv.writer(text, delimiter=delimiter, lineterminator=end).writerows(rows)
+    return text.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("cp1252", "path;emotion;speaker\r\nwav/a.wav;\u00c4rger;J\u00f6rg\r\n"),
+        ("gb18030", "path,emotion,speaker\nwav/a.wav,\u751f\u6c14,\u5f20\u4e09\n"),
+    ],
+)
+def test_older_encodings_that_leave_no_doubt(folder: Path, encoding: str, text: str) -> None:
+    (folder / "t.csv").write_bytes(text.encode(encoding))
+    (item,) = read_manifest(folder / "t.csv").utterances
+    assert item.emotion == "angry"
+    assert item.speaker in ("J\u00f6rg", "\u5f20\u4e09")
+
+
+# Columns and labels of other names.
+
+
+def test_columns_and_labels_of_other_names(folder: Path) -> None:
+    text = "file;label;Speaker_ID;emotion\nwav/a.wav;Furius;7;1\nwav/b.wav;unklar;8;2\nwav/c.wav;sad;9;3\n"
+    listing = read_manifest(
+        write(folder, text),
+        columns=ManifestColumns(path="file", emotion="label", speaker="speaker_id"),
+        emotions={"furius": "angry", "Unklar": "drop"},
+    )
+    assert [(item.id, item.emotion, item.speaker, item.extra) for item in listing.utterances] == [
+        ("a", "angry", "7", {}),
+        ("c", "sad", "9", {}),
+    ]
+    assert listing.problems == ()
+    assert listing.dropped == {"unklar": 1}
+    assert listing.notes == ("column 'emotion' of mine.csv is not read: another one was named for it",)
+
+
+def test_a_named_column_that_is_not_there(folder: Path) -> None:
+    with pytest.raises(
+        UnknownNameError, match=r"speaker column of mine\.csv 'spaeker'. Did you mean 'speaker'"
+    ):
+        read_manifest(
+            write(folder, "path,emotion,speaker\nwav/a.wav,sad,x\n"),
+            columns=ManifestColumns(speaker="spaeker"),
+        )
+
+
+# Who is who.
+
+
+def test_manifests_joined_by_hand_keep_their_speakers_apart(folder: Path) -> None:
+    rows = ("a.wav,sad,03,EmoDB,1", "b.wav,sad,03,RAVDESS,1", "c.wav,sad,4,emodb ,3")
+    text = "path,emotion,speaker,corpus,id\n" + "".join(f"wav/{row}\n" for row in rows)
+    listing = read_manifest(write(folder, text))
+    assert [(item.id, item.corpus, item.speaker) for item in listing.utterances] == [
+        ("3", "EmoDB", "EmoDB 4"),
+        ("a", "EmoDB", "EmoDB 03"),
+        ("b", "RAVDESS", "RAVDESS 03"),
+    ]
+    assert any("ids 03 are in several corpora" in note for note in listing.notes)
+    assert any("2 rows share their id" in note for note in listing.notes)
+    named = read_manifest(folder / "mine.csv", corpus="both").utterances
+    assert [(item.corpus, item.speaker) for item in named] == [
+        ("both", "EmoDB 4"),
+        ("both", "EmoDB 03"),
+        ("both", "RAVDESS 03"),
+    ]
+
+
+def test_parts_of_a_file_need_no_id(folder: Path) -> None:
+    text = "path,emotion,start,end\nwav/a.wav,sad,0,1\nwav/a.wav,angry,1,2.5\nwav/b.wav,sad,,\n"
+    assert [item.id for item in read_manifest(write(folder, text)).utterances] == ["a@0-1", "a@1-2_5", "b"]

@@ -1,0 +1,64 @@
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from sercl.corpora.disk_names import file_named
+
+COMPOSED, APART = "café", unicodedata.normalize("NFD", "café")
+
+
+def touch(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    return path
+
+
+@pytest.mark.parametrize("stored", [COMPOSED, APART])
+@pytest.mark.parametrize("written", [COMPOSED, APART])
+def test_a_file_is_found_in_either_unicode_form(tmp_path: Path, stored: str, written: str) -> None:
+    path = touch(tmp_path / stored / f"{stored}.wav")
+    assert file_named(tmp_path, f"{written}/{written}.wav") == path
+    assert file_named(Path("/nowhere"), str(tmp_path / written / f"{written}.wav")) == path
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "wav\\a.wav",
+        ".\\wav\\a.wav",
+        " wav/a.wav ",
+        "\ufeffwav/a.wav",
+        "wav/a\u200b.wav",
+        "wav\\..\\wav\\a.wav",
+    ],
+)
+def test_windows_paths_and_invisible_characters(tmp_path: Path, written: str) -> None:
+    path = touch(tmp_path / "wav" / "a.wav")
+    assert file_named(tmp_path, written).samefile(path)
+
+
+@pytest.mark.parametrize("name", ["a\\b.wav", " a.wav", "a\u200b.wav"])
+def test_a_file_that_is_really_called_so_comes_first(tmp_path: Path, name: str) -> None:
+    touch(tmp_path / "a" / "b.wav")
+    touch(tmp_path / "a.wav")
+    path = touch(tmp_path / name)
+    assert file_named(tmp_path, name) == path
+
+
+def test_of_two_forms_on_disk_neither_is_guessed(tmp_path: Path) -> None:
+    touch(tmp_path / "a\u200bb.wav")
+    touch(tmp_path / "ab\u200b.wav")
+    assert not file_named(tmp_path, "ab.wav").is_file()
+
+
+@pytest.mark.parametrize("name", ["gone.wav", "x" * 5000, "a\0b", "..\\..\\gone.wav", ""])
+def test_a_file_that_is_not_there_has_a_path(tmp_path: Path, name: str) -> None:
+    assert isinstance(file_named(tmp_path, name), Path)
+
+
+def test_a_file_that_comes_later_is_found(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    assert not file_named(tmp_path, f"x/{COMPOSED}.wav").is_file()
+    path = touch(tmp_path / "x" / f"{APART}.wav")
+    assert file_named(tmp_path, f"x/{COMPOSED}.wav") == path
