@@ -1,34 +1,52 @@
 """Writing files whole or not at all: a reader never meets half a file, a crash leaves the old one."""
 
+import errno
+import os
+import re
 import secrets
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
-from sercl.errors import OutputError
+from sercl.errors import OutputError, SerclError
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - Windows
+    fcntl = None  # type: ignore[assignment]
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_UNWRITABLE = {errno.EIO, errno.EROFS, errno.EFBIG, errno.ESTALE}
+_TEMPORARY = re.compile(r"\..*-[0-9a-f]{16}(\.[^.]*)?", re.DOTALL)
+_MOST_STEM = 40
+"""Characters of a name that stand in the name of its temporary file: names have at most 255 bytes."""
+
+_held: set[int] = set()
+"""Descriptors of temporary files that are being written; the lock on each says that its writer lives."""
 
 
 @contextmanager
-def atomic_path(path: Path | str) -> Iterator[Path]:
+def atomic_path(path: Path | str, sync: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path`; it takes the place of `path` when the block ends without error.
 
     The temporary file keeps the suffix of `path`, since many writers choose their format by it. Missing
     parent folders are made. If the block raises, the temporary file is removed and `path` stays as it was.
+    What a killed process left of the same file is removed.
 
     Args:
         path: The file to be written.
+        sync: Whether the file is on the disk when the block has ended, so that a power cut cannot take it.
 
     Raises:
-        OutputError: Where the folder cannot be made or written, or `path` is a folder.
+        OutputError: Where the folder cannot be made or written, its disk is full, or `path` is a folder.
     """
     target = Path(path)
-    temporary = _temporary_beside(target)
-    try:
-        yield temporary
-        _take_place(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with _temporary_beside(target) as temporary:
+        with naming_full_disk(target):
+            yield temporary
+        _take_place(temporary, target, sync)
 
 
 @contextmanager
@@ -57,26 +75,201 @@ def write_text(path: Path | str, text: str) -> None:
         file.write(text)
 
 
-def _temporary_beside(target: Path) -> Path:
+@contextmanager
+def naming_full_disk(target: Path) -> Iterator[None]:
+    """Let an error of a full disk name what was written and where, which the system's message does not.
+
+    Args:
+        target: The file or folder that the block writes.
+
+    Raises:
+        OutputError: In place of the error of a full or broken disk; other errors pass.
+    """
+    try:
+        yield
+    except SerclError:
+        raise
+    except (OSError, RuntimeError) as error:
+        if (message := _disk_message(target, error)) is None:
+            raise
+        raise OutputError(message) from error
+
+
+def to_disk(path: Path) -> None:
+    """Wait until a file, or the list of files of a folder, is on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files that killed processes left below a folder; those in use stay."""
+    for place, _, names in os.walk(folder):
+        for name in filter(_TEMPORARY.fullmatch, names):
+            _remove_abandoned(Path(place, name))
+
+
+@contextmanager
+def _temporary_beside(target: Path) -> Iterator[Path]:
+    """Yield a new file beside the target, which is locked while the block runs and gone after it."""
     if target.is_dir():
         raise OutputError(f"{target}: is a folder; give the path of a file.")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        # Not tempfile's: its files can be read by their owner alone, and results are shared like any other.
-        temporary = target.with_name(f".{target.stem}-{secrets.token_hex(8)}{target.suffix}")
-        temporary.touch(exist_ok=False)
+        _remove_leftovers_of(target)
+        temporary, handle = _created(target)
     except OSError as error:
         raise _unwritable(target, error) from error
-    return temporary
-
-
-def _take_place(temporary: Path, target: Path) -> None:
+    _held.add(handle)
     try:
+        yield temporary
+    finally:
+        with suppress(OSError):  # its folder may have gone, which the target's place in it tells better
+            temporary.unlink()
+        _held.discard(handle)
+        os.close(handle)
+
+
+def _created(target: Path) -> tuple[Path, int]:
+    # Not tempfile's: its files can be read by their owner alone, and results are shared like any other.
+    while True:
+        temporary = target.with_name(f"{_mark(target)}{secrets.token_hex(8)}{target.suffix}")
+        handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_CLOEXEC", 0), 0o666)
+        if _lock(handle) is not False and temporary.exists():
+            return temporary, handle
+        os.close(handle)  # another process took it for a leftover before it was locked
+
+
+def _mark(target: Path) -> str:
+    return f".{target.stem[:_MOST_STEM]}-"
+
+
+def _remove_leftovers_of(target: Path) -> None:
+    ours = re.compile(rf"{re.escape(_mark(target))}[0-9a-f]{{16}}{re.escape(target.suffix)}")
+    for name in filter(ours.fullmatch, _temporaries_in(target.parent)):
+        _remove_abandoned(target.with_name(name))
+
+
+_listed: dict[Path, tuple[str, ...]] = {}
+
+
+def _temporaries_in(folder: Path) -> tuple[str, ...]:
+    """Return the temporary files in a folder as this process first saw it: listing it is not for free."""
+    place = folder.absolute()
+    if place not in _listed:
+        _listed[place] = tuple(filter(_TEMPORARY.fullmatch, os.listdir(folder)))  # noqa: PTH208 - names alone
+    return _listed[place]
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove a temporary file unless its writer lives, whose end unlocks it, even by `kill -9`."""
+    with suppress(OSError):
+        handle = os.open(path, os.O_RDWR)
+        try:
+            if _lock(handle):
+                path.unlink(missing_ok=True)
+        finally:
+            os.close(handle)
+
+
+def _lock(handle: int) -> bool | None:
+    """Lock a file; False where another process has, None where the file system has no locks."""
+    if fcntl is None:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def _let_go() -> None:
+    """Close what the parent writes in a forked child, which would keep it locked beyond the parent's end."""
+    for handle in _held:
+        with suppress(OSError):
+            os.close(handle)
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go)
+
+
+def _take_place(temporary: Path, target: Path, sync: bool) -> None:
+    try:
+        if sync:
+            to_disk(temporary)
         temporary.replace(target)
+        if sync:
+            to_disk(target.parent)
     except OSError as error:
         raise _unwritable(target, error) from error
+
+
+def _disk_message(target: Path, error: BaseException) -> str | None:
+    """Return what to say of an error of the disk, None for another error."""
+    causes = [item for item in _chain(error) if isinstance(item, OSError)]
+    for cause in causes:
+        # A name that is not ours is of a file that the block does not write.
+        place = Path(cause.filename) if isinstance(cause.filename, str) and not _is_ours(cause) else target
+        if cause.errno in _FULL:
+            return _full(place, cause.strerror or str(cause))
+        if cause.errno in _UNWRITABLE and place is target:
+            return str(_unwritable(target, cause))
+    # Writers in C++, such as torch's, only say that they failed.
+    if not causes and _free(target) == 0:
+        return _full(target, os.strerror(errno.ENOSPC))
+    return None
+
+
+def _is_ours(error: OSError) -> bool:
+    return bool(_TEMPORARY.fullmatch(Path(error.filename).name))
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _full(target: Path, reason: str) -> str:
+    return (
+        f"{target}: cannot be written ({reason}); {_disk(target)}. What stood there before is unchanged. "
+        "Free some space, or choose a place on another disk, and run again."
+    )
+
+
+def _disk(target: Path) -> str:
+    place = _existing(target)
+    usage = shutil.disk_usage(place)
+    mount = next(each for each in (place, *place.parents) if os.path.ismount(each))
+    return f"the disk at {mount} has {_size(usage.free)} of {_size(usage.total)} free"
+
+
+def _size(count: int) -> str:
+    value, units = float(count), ["B", "kB", "MB", "GB"]
+    while value >= 1000 and units[1:]:
+        value, units = value / 1000, units[1:]
+    return f"{value:.3g} {units[0]}" if value < 1000 else f"{value / 1000:.3g} TB"
+
+
+def _free(target: Path) -> int:
+    return shutil.disk_usage(_existing(target)).free
+
+
+def _existing(target: Path) -> Path:
+    """Return the nearest folder above that is there."""
+    return next(each for each in target.absolute().resolve().parents if each.is_dir())
 
 
 def _unwritable(target: Path, error: OSError) -> OutputError:
+    if error.errno in _FULL:
+        return OutputError(_full(target, error.strerror or str(error)))
+    if error.errno == errno.ENOENT and not target.parent.is_dir():
+        return OutputError(f"{target}: cannot be written: its folder was removed or moved meanwhile.")
     reason = error.strerror or str(error)
     return OutputError(f"{target}: cannot be written ({reason}). Choose another place or free this one.")

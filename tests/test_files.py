@@ -1,12 +1,19 @@
+import errno
 import json
 import os
+import shutil
+import signal
 import stat
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from sercl import files
 from sercl.errors import OutputError
-from sercl.files import atomic_path, write_text
+from sercl.files import atomic_path, remove_leftovers, write_text
 
 
 def test_new_file_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
@@ -61,3 +68,120 @@ def test_a_place_that_cannot_be_written_is_an_output_error(tmp_path: Path) -> No
         write_text(tmp_path / "file" / "a.txt", "x")
     with pytest.raises(OutputError, match="is a folder"):
         write_text(tmp_path, "x")
+
+
+HOLD = """
+import os, signal, sys, time
+from sercl.files import atomic_path
+with atomic_path(sys.argv[1]) as temporary:
+    if os.fork() == 0:  # a worker, which outlives its parent for a while
+        time.sleep(30)
+        os._exit(0)
+    temporary.write_text("half")
+    print("writing", flush=True)
+    time.sleep(30)
+"""
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process that is writing out.csv, with a child of its own."""
+    words = [sys.executable, "-c", HOLD, str(tmp_path / "out.csv")]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "writing\n"
+        yield process
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("sweep", [False, True])
+def test_what_a_killed_process_left_goes_with_the_next_file(
+    tmp_path: Path, writer: subprocess.Popen[str], sweep: bool
+) -> None:
+    assert len(names(tmp_path)) == 1
+    remove_leftovers(tmp_path)
+    assert len(names(tmp_path)) == 1, "a file that is being written was removed"
+    writer.kill()
+    writer.wait()
+    if sweep:
+        remove_leftovers(tmp_path)
+        assert names(tmp_path) == []
+    write_text(tmp_path / "out.csv", "whole")
+    assert names(tmp_path) == ["out.csv"]
+
+
+def test_files_of_others_are_no_leftovers(tmp_path: Path) -> None:
+    for name in (".out-abc.csv", ".other-0123456789abcdef.csv", ".out-0123456789abcdef.txt", "out.csv.part"):
+        (tmp_path / name).touch()
+    write_text(tmp_path / "out.csv", "x")
+    assert len(names(tmp_path)) == 5
+
+
+def test_a_long_name_is_written(tmp_path: Path) -> None:
+    target = tmp_path / f"{'ä' * 120}.json"
+    write_text(target, "x")
+    assert names(tmp_path) == [target.name]
+
+
+def full(*args: object, **options: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def write_on_a_full_disk(target: Path) -> None:
+    with atomic_path(target) as temporary:
+        temporary.write_text("ne")
+        try:
+            full()
+        except OSError as error:  # as torch's writer, which does not say why
+            raise RuntimeError("unexpected pos 768 vs 662") from error
+
+
+def test_a_full_disk_is_named_with_the_file(tmp_path: Path) -> None:
+    target = tmp_path / "table.csv"
+    write_text(target, "old")
+    said = r"table\.csv: cannot be written \(No space left.*; the disk at /.* has .* free"
+    with pytest.raises(OutputError, match=said):
+        write_on_a_full_disk(target)
+    assert target.read_text() == "old"
+    assert names(tmp_path) == ["table.csv"]
+
+
+def test_a_disk_that_fills_up_at_the_last_step_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match=r"a\.txt: cannot be written \(No space left"):
+        write_text(tmp_path / "a.txt", "x")
+    assert names(tmp_path) == []
+
+
+def test_other_errors_of_the_block_pass(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="absent"), atomic_path(tmp_path / "a.txt"):
+        (tmp_path / "absent").read_text()
+
+
+def test_a_folder_that_goes_while_a_file_is_written_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with (
+        pytest.raises(OutputError, match=r"run/a\.txt.*its folder was removed or moved"),
+        atomic_path(folder / "a.txt"),
+    ):
+        shutil.rmtree(folder)
+
+
+def test_the_file_and_its_place_are_on_the_disk_before_anyone_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced, sync = [], files.to_disk
+
+    def noted(path: Path) -> None:
+        synced.append((path == tmp_path, (tmp_path / "a.txt").exists()))
+        sync(path)
+
+    monkeypatch.setattr(files, "to_disk", noted)
+    write_text(tmp_path / "a.txt", "x")
+    assert synced == [(False, False), (True, True)]

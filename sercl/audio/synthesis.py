@@ -173,7 +173,7 @@ def _record(root: Path, speaker: DemoSpeaker, sentences: int, seed: int) -> Iter
             name = f"{speaker.id}-{number:02d}-{emotion}"
             path = f"{speaker.language}/{speaker.id}/{name}.wav"
             samples = render(synthesizer, text, emotion, speaker.habits, _generator(seed, name))
-            with atomic_path(root / path) as temporary:
+            with atomic_path(root / path, sync=False) as temporary:
                 soundfile.write(temporary, samples, RATE, subtype="PCM_16")
             yield DemoUtterance(name, path, emotion, speaker.id, speaker.gender, speaker.language, text)
 

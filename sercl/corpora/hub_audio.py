@@ -87,7 +87,7 @@ class HubAudio:
         digest = digest or hashlib.sha256(data).hexdigest()
         target = self.cache / f"{digest[:32]}{Path(name).suffix or '.wav'}"
         if not target.is_file():
-            with atomic_path(target) as temporary:
+            with atomic_path(target, sync=False) as temporary:
                 temporary.write_bytes(data)
         return StoredAudio(target, name, digest)
 

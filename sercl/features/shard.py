@@ -1,7 +1,6 @@
 """A shard: an Arrow file of rows, written once, whole or not at all, and read through a memory map."""
 
 import hashlib
-import os
 import zlib
 from collections.abc import Sequence, Sized
 from pathlib import Path
@@ -55,13 +54,10 @@ def write_shard(folder: Path, space: str, rows: Sequence[Row]) -> Path:
     try:
         with atomic_path(path) as temporary:
             _write(temporary, batch, space)
-        _to_disk(folder)
-    except OutputError:
-        raise
-    except OSError as error:
+    except OutputError as error:
         raise OutputError(
-            f"{folder}: hidden states cannot be written ({error.strerror or error}). All that was stored so "
-            "far is intact. Free some space or choose another --features.dir; a second run goes on there."
+            f"{error} These are hidden states: all that was stored so far is intact, a second run goes on "
+            "there, and --features.dir chooses another place."
         ) from error
     return path
 
@@ -183,16 +179,6 @@ def _write(path: Path, batch: pa.RecordBatch, space: str) -> None:
     schema = batch.schema.with_metadata({_SPACE: space.encode()})
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
         writer.write_batch(batch.replace_schema_metadata(schema.metadata))
-    _to_disk(path)
-
-
-def _to_disk(path: Path) -> None:
-    """Wait until a file, or the list of files of a folder, is on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _first_line(error: Exception) -> str:

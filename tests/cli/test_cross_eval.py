@@ -339,7 +339,7 @@ def test_two_runs_into_one_folder_are_refused(done, tmp_path, capsys):
     path, out = done
     with FileLock(out / ".lock"):
         assert run(str(path), out) == 1
-    assert "another `sercl cross-eval` is running" in capsys.readouterr().err
+    assert "another run is writing to this folder" in capsys.readouterr().err
     assert run(str(path), out) == 0
 
 

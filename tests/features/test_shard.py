@@ -2,6 +2,7 @@ import errno
 import os
 import shutil
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
+from sercl import files
 from sercl.errors import DamagedStoreError, OutputError
 from sercl.features import shard as shards
 from sercl.features.shard import Row, Shard, write_shard
@@ -112,15 +114,17 @@ def test_an_absent_shard_is_no_damage(tmp_path: Path) -> None:
         Shard(tmp_path / "none.arrow", "space")
 
 
-@pytest.mark.parametrize("step", ["_write", "_to_disk"])
-def test_a_full_disk_leaves_nothing_behind(path: Path, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = getattr(shards, step)
+@pytest.mark.parametrize(("module", "step"), [(shards, "_write"), (files, "to_disk")])
+def test_a_full_disk_leaves_nothing_behind(
+    path: Path, module: ModuleType, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = getattr(module, step)
 
     def fail(*args: object) -> None:
         write(*args)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(shards, step, fail)
+    monkeypatch.setattr(module, step, fail)
     with pytest.raises(
         OutputError, match=r"No space left on device.*stored so far is intact.*--features\.dir"
     ):
