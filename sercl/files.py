@@ -5,6 +5,8 @@ import os
 import re
 import secrets
 import shutil
+import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -93,6 +95,49 @@ def naming_full_disk(target: Path) -> Iterator[None]:
         if (message := _disk_message(target, error)) is None:
             raise
         raise OutputError(message) from error
+
+
+@contextmanager
+def writing_to(folder: Path) -> Iterator[None]:
+    """Let errors of a block that writes into a folder say that its disk is full, or that it has gone.
+
+    A thread that writes, as TensorBoard's, says nothing of a full disk: the next write raises its error.
+
+    Raises:
+        OutputError: In place of the system's error; other errors pass.
+    """
+    try:
+        with naming_full_disk(folder), _quiet_threads():
+            yield
+    except SerclError:
+        raise
+    except OSError as error:
+        if folder.is_dir():
+            raise
+        raise gone(folder) from error
+
+
+@contextmanager
+def _quiet_threads() -> Iterator[None]:
+    before = threading.excepthook
+
+    def hook(caught: threading.ExceptHookArgs) -> None:
+        if not (isinstance(caught.exc_value, OSError) and caught.exc_value.errno in _FULL):
+            before(caught)
+
+    threading.excepthook = hook
+    try:
+        yield
+    finally:
+        threading.excepthook = before
+
+
+def gone(folder: Path) -> OutputError:
+    """Return the error of a folder that is not there any more."""
+    return OutputError(
+        f"{folder}: was removed or moved while the run was writing to it. Run again, into a folder "
+        "that stays."
+    )
 
 
 def to_disk(path: Path) -> None:
@@ -214,16 +259,21 @@ def _disk_message(target: Path, error: BaseException) -> str | None:
     """Return what to say of an error of the disk, None for another error."""
     causes = [item for item in _chain(error) if isinstance(item, OSError)]
     for cause in causes:
-        # A name that is not ours is of a file that the block does not write.
-        place = Path(cause.filename) if isinstance(cause.filename, str) and not _is_ours(cause) else target
+        named = isinstance(cause.filename, str) and not _is_ours(cause)
         if cause.errno in _FULL:
-            return _full(place, cause.strerror or str(cause))
-        if cause.errno in _UNWRITABLE and place is target:
+            return _full(Path(cause.filename) if named else _full_one(target), cause.strerror or str(cause))
+        if cause.errno in _UNWRITABLE and not named:
             return str(_unwritable(target, cause))
     # Writers in C++, such as torch's, only say that they failed.
     if not causes and _free(target) == 0:
         return _full(target, os.strerror(errno.ENOSPC))
     return None
+
+
+def _full_one(target: Path) -> Path:
+    """Return the target, or the folder for temporary files where it is the one whose disk is full."""
+    temporary = Path(tempfile.gettempdir(), "x")
+    return temporary.parent if _free(target) and not _free(temporary) else target
 
 
 def _is_ours(error: OSError) -> bool:

@@ -6,6 +6,8 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import pytest
 
 from sercl import files
 from sercl.errors import OutputError
-from sercl.files import atomic_path, remove_leftovers, write_text
+from sercl.files import atomic_path, remove_leftovers, write_text, writing_to
 
 
 def test_new_file_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
@@ -185,3 +187,35 @@ def test_the_file_and_its_place_are_on_the_disk_before_anyone_is_told(
     monkeypatch.setattr(files, "to_disk", noted)
     write_text(tmp_path / "a.txt", "x")
     assert synced == [(False, False), (True, True)]
+
+
+def test_of_a_folder_and_the_temporary_one_the_full_disk_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free, other = files._free, Path(tempfile.gettempdir())
+    monkeypatch.setattr(files, "_free", lambda path: 0 if path.parent == other else free(path))
+    with pytest.raises(OutputError, match=rf"^{other}: cannot be written"), writing_to(tmp_path / "run"):
+        full()
+    with pytest.raises(OutputError, match=r"^/full/x: cannot be written"), writing_to(tmp_path / "run"):
+        raise OSError(errno.ENOSPC, "No space left on device", "/full/x")
+
+
+def test_a_folder_that_goes_while_a_run_writes_to_it_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with pytest.raises(OutputError, match=r"run: was removed or moved"), writing_to(folder):
+        (folder / "logs" / "metrics.csv").open("w")
+    folder.mkdir()
+    with pytest.raises(FileNotFoundError), writing_to(folder):
+        (folder / "logs" / "metrics.csv").open("w")
+
+
+def test_a_thread_says_nothing_of_a_full_disk(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda caught: print(caught.exc_value))
+    for target in (full, lambda: 1 / 0):
+        with writing_to(tmp_path):
+            thread = threading.Thread(target=target)
+            thread.start()
+            thread.join()
+    assert capsys.readouterr().out == "division by zero\n"

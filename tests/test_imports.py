@@ -11,7 +11,7 @@ PACKAGE = ROOT / "sercl"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 MOST_LINES = 400
 
-BOTTOM = {"errors", "files", "batch"}
+BOTTOM = {"errors", "files", "locks", "batch"}
 CORPORA = {*BOTTOM, "corpora"}
 AUDIO = {*BOTTOM, "audio"}
 METRICS = {*BOTTOM, "metrics"}
@@ -26,6 +26,7 @@ TOP = {*DATA, *FEATURES, *TASKS, "launchers", "studies", "reports"}
 LAYERS: dict[str, set[str]] = {
     "errors": set(),
     "files": {"errors"},
+    "locks": {"errors", "files"},
     "batch": {"errors"},
     "launchers": {"errors", "files"},
     "corpora": CORPORA,

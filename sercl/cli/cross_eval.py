@@ -42,14 +42,14 @@ def main() -> int:
 
 def run(cli: "StudyCli") -> int:
     """Run, or show, what a parsed command line asks for; return 1 where a training failed."""
-    from sercl.studies.grid.lock import locked
+    from sercl.locks import locked
 
     begin = time.perf_counter()
     folder = _folder(cli)
     if cli.config["dry_run"]:
         return _dry_run(cli, folder)
-    _claim(folder)
     with locked(folder), ExitStack() as stack:
+        _claim(folder)
         features = stack.enter_context(_features(cli))
         session = prepare(cli, folder, features)
         cli.save(folder / CONFIG)
@@ -166,9 +166,10 @@ def _folder(cli: "StudyCli") -> Path:
 def _claim(folder: Path) -> None:
     """Make the folder ready; one that holds something else than a study is refused."""
     from sercl.cli.run_folder import make_folder
+    from sercl.locks import NAME as LOCK
 
-    held = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    if held and CONFIG not in held and held != [".lock"]:
+    held = sorted(path.name for path in folder.iterdir() if path.name != LOCK)
+    if held and CONFIG not in held:
         raise UsageError(
             f"{folder}: holds {', '.join(held[:3])}, but no study ({CONFIG}). Choose another --out."
         )

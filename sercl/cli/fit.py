@@ -4,6 +4,8 @@ import json
 import shlex
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,8 @@ from sercl.cli.fit_page import PAGE
 from sercl.cli.help import render
 
 if TYPE_CHECKING:
+    from lightning.pytorch import Trainer
+
     from sercl.cli.lightning import Cli
     from sercl.studies.results import RunResults
     from sercl.tasks.classification import EmotionClassifier
@@ -33,43 +37,53 @@ def main() -> int:
 def run(cli: "Cli") -> "RunResults":
     """Train and judge what a parsed command line asks for, and show the results."""
     from sercl.cli.processes import is_first, restartable
+    from sercl.cli.run_folder import check_still_there
     from sercl.studies.results import save, summarise
     from sercl.studies.training import score, train
 
     config, begin = cli.config, time.perf_counter()
-    folder = claimed(cli)
-    with restartable(cli.command):
-        prepare(cli, folder)
-        stages = train(
-            cli.task,
-            cli.data,
-            lambda stage, place: cli.build_trainer(place, cli.data.epoch_limit(stage)),
-            folder,
-            config["resume"],
-            lambda task: pool_features(task, cli),
-        )
-        scored = score(cli.task, cli.data, cli.build_trainer())
-    seconds = time.perf_counter() - begin
-    results = summarise(cli.task, cli.data, scored, "test", stages, config["seed_everything"], seconds)
-    if is_first():
-        save(results, scored, cli.data, folder)
-        show(results, folder, as_json=config["json"])
+    with claimed(cli) as folder:
+        with restartable(cli.command):
+            prepare(cli, folder)
+            stages = train(
+                cli.task,
+                cli.data,
+                lambda stage, place: stage_trainer(cli, stage, place),
+                folder,
+                config["resume"],
+                lambda task: pool_features(task, cli),
+            )
+            scored = score(cli.task, cli.data, cli.build_trainer())
+        seconds = time.perf_counter() - begin
+        results = summarise(cli.task, cli.data, scored, "test", stages, config["seed_everything"], seconds)
+        if is_first():
+            check_still_there(folder)
+            save(results, scored, cli.data, folder)
+            show(results, folder, as_json=config["json"])
     return results
 
 
-def claimed(cli: "Cli") -> Path:
-    """Return the folder of a training run, ready; raises as `claim`, or where another run is resumed."""
+@contextmanager
+def claimed(cli: "Cli") -> "Iterator[Path]":
+    """Hold the folder of a training run while the block runs; raises as `run_folder`, or for another run."""
     from sercl.cli.processes import is_first
     from sercl.cli.run_checks import check_resumed
-    from sercl.cli.run_folder import claim, default_folder
+    from sercl.cli.run_folder import CONFIG, default_folder, run_folder
 
     config = cli.config
     folder = Path(config["out"] or default_folder(config))
-    if is_first():
-        claim(folder, config["resume"], config["overwrite"])
+    if not is_first():
+        yield folder
+        return
+    with run_folder(folder, config["resume"], config["overwrite"]):
         if config["resume"]:
-            check_resumed(folder / "config.yaml", cli.config_text())
-    return folder
+            check_resumed(folder / CONFIG, cli.config_text())
+        yield folder
+
+
+def stage_trainer(cli: "Cli", stage: str, place: Path) -> "Trainer":
+    """Build the trainer of a stage; its checkpoints go to `place`."""
+    return cli.build_trainer(place, cli.data.epoch_limit(stage))
 
 
 def prepare(cli: "Cli", folder: Path) -> None:
@@ -86,17 +100,28 @@ def prepare(cli: "Cli", folder: Path) -> None:
 
 
 def announce(cli: "Cli", folder: Path) -> None:
-    """Say what is trained on what, and keep the configuration and the exact lists."""
+    """Say what is trained on what, and keep the configuration and the exact lists.
+
+    Raises:
+        UsageError: Where a run that goes on has trained for longer than it now may.
+    """
     from sercl.cli.processes import is_first
+    from sercl.cli.run_folder import CONFIG, forget_results
     from sercl.reports.data import data_table
     from sercl.reports.training import model_lines
     from sercl.studies.results import describe_model
+    from sercl.studies.resuming import check_limits
+    from sercl.studies.training import stage_folders
 
     if not is_first():
         return
+    if cli.config["resume"]:
+        places = stage_folders(cli.task, cli.data, folder)
+        check_limits(places, lambda stage, place: stage_trainer(cli, stage, place), cli.data.shares_epochs)
+        forget_results(folder, cli.config_text())
     if not cli.config["json"]:
         stdout.print(data_table(cli.data.report), model_lines(describe_model(cli.task)), sep="\n")
-    cli.save_config(folder / "config.yaml")
+    cli.save_config(folder / CONFIG)
     cli.data.save_folds(folder / "folds")
 
 

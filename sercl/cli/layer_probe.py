@@ -3,7 +3,8 @@
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,28 +48,30 @@ def spelled_out(words: Sequence[str]) -> list[str]:
 def run(cli: "Cli") -> "LayerProbe | None":
     """Probe what a parsed command line asks for, and show the results; only the first process does."""
     from sercl.cli.processes import is_first, restartable
+    from sercl.cli.run_folder import check_still_there
     from sercl.studies.layer_probe import LayerProbe, describe_folds, save
     from sercl.studies.results import environment
 
     begin = time.perf_counter()
     check(cli)
-    folder = _claim(cli)
-    with restartable(cli.command):
-        tasks, folds, features = prepare(cli, folder)
-    if not is_first():
-        return None
-    results = tuple(train(cli, task, features) for task in tasks)
-    probe = LayerProbe(
-        name=cli.data.report.name,
-        results=results,
-        encoder=_describe_encoder(cli),
-        data=describe_folds(folds, cli.data),
-        environment=environment(cli.config["seed_everything"]),
-        seconds=time.perf_counter() - begin,
-    )
-    save(probe, folder)
-    show(probe, folder, cli.config["json"])
-    return probe
+    with _claimed(cli) as folder:
+        with restartable(cli.command):
+            tasks, folds, features = prepare(cli, folder)
+        if not is_first():
+            return None
+        results = tuple(train(cli, task, features) for task in tasks)
+        probe = LayerProbe(
+            name=cli.data.report.name,
+            results=results,
+            encoder=_describe_encoder(cli),
+            data=describe_folds(folds, cli.data),
+            environment=environment(cli.config["seed_everything"]),
+            seconds=time.perf_counter() - begin,
+        )
+        check_still_there(folder)
+        save(probe, folder)
+        show(probe, folder, cli.config["json"])
+        return probe
 
 
 def check(cli: "Cli") -> None:
@@ -84,15 +87,18 @@ def check(cli: "Cli") -> None:
     model["layer"] = "auto"  # a YAML of `sercl fit` may name one, which would cut the others off
 
 
-def _claim(cli: "Cli") -> Path:
+@contextmanager
+def _claimed(cli: "Cli") -> "Iterator[Path]":
     from sercl.cli.processes import is_first
-    from sercl.cli.run_folder import claim, probe_folder
+    from sercl.cli.run_folder import probe_folder, run_folder
 
     config = cli.config
     folder = Path(config["out"] or probe_folder(config))
-    if is_first():
-        claim(folder, config["resume"], config["overwrite"])
-    return folder
+    if not is_first():
+        yield folder
+        return
+    with run_folder(folder, config["resume"], config["overwrite"]):
+        yield folder
 
 
 def prepare(cli: "Cli", folder: Path) -> "tuple[list[ProbeTask], list[Any], StoredFeatures]":

@@ -6,7 +6,8 @@ from typing import Any
 
 import yaml
 
-from sercl.errors import UnknownNameError, UsageError
+from sercl.errors import ResultsError, UnknownNameError, UsageError
+from sercl.studies.trainers import SAME_RESULT, SAME_STOP
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 _SHORT_PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
@@ -15,6 +16,19 @@ _MAY_CHANGE = {"root", "encoder", "workers", "gradient_checkpointing"}
 """Options that change where things lie or how fast they come, not what comes out."""
 
 _NOT_SET = "not set"
+
+_LIMITS = ("trainer.max_epochs", "trainer.max_steps", "trainer.max_time")
+
+_FREE = {
+    "trainer": SAME_RESULT - {"devices", "num_nodes"},  # the number of processes is that of batches per step
+    "early_stopping": SAME_STOP,
+    "checkpoint": {
+        "dirpath", "filename", "verbose", "save_last", "save_on_exception", "save_weights_only",
+        "auto_insert_metric_name", "enable_version_counter",
+    },
+    "features": {"dir", "workers", "batch_seconds"},
+}  # fmt: skip
+"""Group -> its options that a run may change when it goes on: they do not change what comes out."""
 
 
 def check_precision(chosen: str | int | None) -> None:
@@ -63,27 +77,69 @@ def check_continuation(weights: str, config: Any) -> None:
 
 
 def check_resumed(path: Path, text: str) -> None:
-    """Raise `UsageError` where a run would go on with other data, another model or another seed.
+    """Raise `UsageError` where a run would go on as another: with other data, or another model or training.
+
+    Limits of training (`--trainer.max_epochs`, `max_steps`, `max_time`) may change, unless learning rates
+    follow from them, and so may all that says where and how it runs.
 
     Args:
         path: The run's `config.yaml`.
         text: The configuration it would go on with, as YAML.
+
+    Raises:
+        ResultsError: Where the file is damaged.
     """
-    stored, now = (dict(_settings(yaml.safe_load(each))) for each in (path.read_text(encoding="utf-8"), text))
+    stored, now = dict(_settings(_stored(path))), dict(_settings(yaml.safe_load(text)))
     # What stands in the new one alone is an option that the run's version of sercl did not have.
     changed = [key for key, value in stored.items() if now.get(key, _NOT_SET) != value]
+    if not _rates_follow_limits(stored):
+        changed = [key for key in changed if key not in _LIMITS]
     if changed:
         named = "; ".join(f"--{key} is {now.get(key, _NOT_SET)}, was {stored[key]}" for key in changed[:3])
+        reason = " (its learning rates follow from the length of training)" if changed[0] in _LIMITS else ""
         raise UsageError(
-            f"{path.parent}: --resume continues a run as it was begun, but {named}. Leave the options as "
-            f"they were (--config {path}), or start anew with another --out."
+            f"{path.parent}: --resume continues a run as it was begun{reason}, but {named}. Leave the "
+            f"options as they were (--config {path}), or start anew with another --out."
         )
 
 
+def _stored(path: Path) -> Mapping[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise _damaged(path, str(error).split("\n")[0]) from error
+    except OSError as error:
+        raise _damaged(path, error.strerror or str(error)) from error
+    if not isinstance(content, Mapping):
+        raise _damaged(path, "empty" if content is None else "not a set of options")
+    lacking = [key for key in ("seed_everything", "data", "model") if key not in content]
+    if lacking:
+        raise _damaged(path, f"{', '.join(lacking)} missing")
+    return content
+
+
+def _damaged(path: Path, reason: str) -> ResultsError:
+    return ResultsError(
+        path,
+        f"damaged ({reason}), so that it cannot be checked whether --resume continues the same run. Restore "
+        "the file, or start anew with --overwrite or another --out.",
+    )
+
+
+def _rates_follow_limits(settings: Mapping[str, Any]) -> bool:
+    schedule = settings.get("model.optimizer.schedule", "constant")
+    return schedule != "constant" or bool(settings.get("model.optimizer.warmup"))
+
+
 def _settings(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield option and value of all that decides what is trained, on what."""
+    """Yield option and value of all that decides what is trained, on what, and how."""
     for key in ("seed_everything", "data", "model"):
         yield from _flat(key, config.get(key))
+    for key, free in _FREE.items():
+        group = config.get(key)
+        for name, value in group.items() if isinstance(group, Mapping) else ():
+            if name not in free:
+                yield from _flat(f"{key}.{name}", value)
 
 
 def _flat(key: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -2,15 +2,25 @@
 
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from sercl.errors import OutputError, UsageError
+from sercl.files import gone, remove_leftovers
+from sercl.locks import NAME as LOCK
+from sercl.locks import locked
 
 HOME = Path("checkpoints")
 """Runs without `--out` go below this folder of the working directory."""
 
-_MARKS = ("config.yaml", "results.json", "last.ckpt")
+CONFIG = "config.yaml"
+RESULTS = ("results.json", "predictions.csv")
+
+_MARKS = (CONFIG, "results.json", "last.ckpt")
+_PROBE = ".writable"
+_OURS = (LOCK, _PROBE)
 
 
 def default_folder(config: Any) -> Path:
@@ -32,18 +42,26 @@ def probe_folder(config: Any) -> Path:
     return _below_home(["probe", *data, Path(config["model"]["encoder"]).name])
 
 
-def claim(folder: Path, resume: bool, overwrite: bool) -> Path:
-    """Make the run's folder ready and return it.
+@contextmanager
+def run_folder(folder: Path, resume: bool, overwrite: bool) -> Iterator[Path]:
+    """Hold the folder of a run, ready, while the block runs; one into which nothing was put is gone after it.
 
     Raises:
         UsageError: Where it holds a run and neither `resume` nor `overwrite` is set, both are, or there is
             nothing to resume.
-        OutputError: Where it cannot be written.
+        OutputError: Where it cannot be written, or another run is writing to it.
     """
     if resume and overwrite:
         raise UsageError("--resume and --overwrite exclude each other: continue the run, or replace it.")
+    with locked(folder):
+        remove_leftovers(folder)
+        _claim(folder, resume, overwrite)
+        yield folder
+
+
+def _claim(folder: Path, resume: bool, overwrite: bool) -> None:
     held = [name for name in _MARKS if (folder / name).exists()] or _other_content(folder)
-    if resume and not (folder / "config.yaml").exists():
+    if resume and not (folder / CONFIG).exists():
         raise UsageError(f"{folder}: holds no run to resume (no config.yaml). Leave --resume out.")
     if held and not (resume or overwrite):
         raise UsageError(
@@ -51,7 +69,6 @@ def claim(folder: Path, resume: bool, overwrite: bool) -> Path:
             "--overwrite, or choose another --out."
         )
     make_folder(folder, fresh=overwrite and any((folder / name).exists() for name in _MARKS))
-    return folder
 
 
 def make_folder(folder: Path, fresh: bool = False) -> None:
@@ -59,27 +76,50 @@ def make_folder(folder: Path, fresh: bool = False) -> None:
 
     Args:
         folder: The folder.
-        fresh: Whether what is in it is removed first.
+        fresh: Whether what is in it is removed first, but for the lock of who removes it.
 
     Raises:
         OutputError: Where it cannot be made or written.
     """
     try:
-        if fresh:
-            shutil.rmtree(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".writable"
+        for path in folder.iterdir() if fresh else ():
+            _remove(path)
+        probe = folder / _PROBE
         probe.touch()
         probe.unlink()
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written ({error.strerror}). Choose another --out.") from error
 
 
+def check_still_there(folder: Path) -> None:
+    """Raise `OutputError` where a run's folder, or its configuration, has gone while it was running."""
+    if not (folder / CONFIG).is_file():
+        raise gone(folder)
+
+
+def forget_results(folder: Path, text: str) -> None:
+    """Remove a run's results where it goes on with other options than they came from.
+
+    Args:
+        folder: The run's folder.
+        text: The configuration it goes on with, as YAML.
+    """
+    if (folder / CONFIG).read_text(encoding="utf-8") != text:
+        for name in RESULTS:
+            (folder / name).unlink(missing_ok=True)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    elif path.name != LOCK:
+        path.unlink()
+
+
 def _other_content(folder: Path) -> list[str]:
     """Files that are not a run's: `--overwrite` leaves them alone, so they must not be mistaken for one."""
-    if not folder.is_dir():
-        return []
-    return sorted(path.name for path in folder.iterdir())[:3]
+    return sorted(path.name for path in folder.iterdir() if path.name not in _OURS)[:3]
 
 
 def _below_home(parts: list[str]) -> Path:

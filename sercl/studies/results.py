@@ -200,7 +200,6 @@ def environment(seed: object) -> dict[str, Any]:
 
 def save(results: RunResults, scored: Sequence[Scored], data: EmotionDataModule, folder: Path) -> None:
     """Write `results.json` and `predictions.csv` into a run's folder, each whole or not at all."""
-    write_text(folder / "results.json", json.dumps(results.to_dict(), indent=2, ensure_ascii=False) + "\n")
     with open_text(folder / "predictions.csv") as file:
         writer = csv.writer(file)
         classes = results.scores.classes
@@ -209,3 +208,4 @@ def save(results: RunResults, scored: Sequence[Scored], data: EmotionDataModule,
         for row in scored:
             names = [classes[row.truth], classes[row.predicted]]
             writer.writerow([row.id, speakers[row.id], *names, *(f"{p:.6f}" for p in row.probabilities)])
+    write_text(folder / "results.json", json.dumps(results.to_dict(), indent=2, ensure_ascii=False) + "\n")

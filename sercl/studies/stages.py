@@ -1,9 +1,12 @@
 """What is kept of a finished stage of training, so that a run that goes on does not train it again."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import lightning.pytorch as L
+from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.utilities import rank_zero_only
 
 from sercl.errors import CheckpointError
@@ -13,7 +16,9 @@ from sercl.studies.cross_eval.json_content import JsonContent
 HEAD = "head"
 """Name of the stage that trains a head alone before the adapters."""
 
-_RECORD = "stage.json"
+RECORD = "stage.json"
+"""File of a finished stage's result."""
+
 _ADVICE = "Delete it, and the stage is trained again."
 
 EARLY_STOPPING, EPOCH_LIMIT = "early stopping", "epoch limit"
@@ -63,14 +68,50 @@ def stage_folder(folder: Path, stage: str, stages: tuple[str, ...]) -> Path:
     return folder if len(stages) == 1 else folder / stage
 
 
+def limits_of(trainer: L.Trainer) -> dict[str, float | None]:
+    """Return what would end a stage without early stopping: epochs, steps, and seconds."""
+    timers = [each for each in trainer.callbacks if isinstance(each, Timer)]  # type: ignore[attr-defined]
+    return {
+        "max_epochs": trainer.max_epochs,
+        "max_steps": trainer.max_steps,
+        "max_seconds": _seconds(timers[0]) if timers else None,
+    }
+
+
+def _seconds(timer: Timer) -> float | None:
+    left = timer.time_remaining()
+    return None if left is None else round(timer.time_elapsed() + left, 1)
+
+
 @rank_zero_only
-def keep(result: StageResult, place: Path) -> None:
-    """Write a stage's result into its folder; a checkpoint in there by its name, so that both can move."""
+def keep(result: StageResult, place: Path, limits: Mapping[str, float | None]) -> None:
+    """Write a stage's result into its folder; a checkpoint in there by its name, so that both can move.
+
+    Args:
+        result: The result.
+        place: The folder.
+        limits: `limits_of` the trainer: a stage that they ended goes on under higher ones.
+    """
     checkpoint = Path(result.checkpoint).resolve()
     if checkpoint.is_relative_to(place.resolve()):
         checkpoint = checkpoint.relative_to(place.resolve())
-    content = asdict(replace(result, checkpoint=str(checkpoint)))
-    write_text(place / _RECORD, json.dumps(content, indent=2))
+    content = {**asdict(replace(result, checkpoint=str(checkpoint))), "limits": dict(limits)}
+    write_text(place / RECORD, json.dumps(content, indent=2))
+
+
+def stored_limits(place: Path) -> dict[str, float | None] | None:
+    """Return the limits that a finished stage ran into; None where it has not, or was stopped before them.
+
+    Raises:
+        ResultsError: Where the record is broken.
+    """
+    if not (place / RECORD).is_file():
+        return None
+    content = JsonContent.read(place / RECORD, _ADVICE)
+    if content.optional_flag("stopped_early") or "limits" not in content.values:
+        return None
+    limits = content.child("limits")
+    return {name: limits.optional_number(name) for name in limits.values}
 
 
 def finished(place: Path) -> StageResult | None:
@@ -80,7 +121,7 @@ def finished(place: Path) -> StageResult | None:
         CheckpointError: Where its checkpoint is not there.
         ResultsError: Where the record is broken.
     """
-    record = place / _RECORD
+    record = place / RECORD
     if not record.is_file():
         return None
     content = JsonContent.read(record, _ADVICE)

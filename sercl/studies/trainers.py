@@ -14,12 +14,13 @@ from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from sercl.errors import SerclError, UsageError
-from sercl.tasks.callbacks import BestEpoch, LastEpoch, LastValidation, Patience, RandomState
+from sercl.tasks.callbacks import BestEpoch, LastEpoch, LastValidation, Patience, RandomState, StaysStopped
+from sercl.tasks.checkpoint_files import CheckpointFiles
 
 Watch = Callable[[EarlyStopping], L.Callback]
 """Makes a callback that shows progress and how long patience lasts."""
 
-_SAME_RESULT = {
+SAME_RESULT = {
     "accelerator", "strategy", "devices", "num_nodes", "logger", "callbacks", "log_every_n_steps",
     "enable_checkpointing", "enable_progress_bar", "enable_model_summary", "profiler", "detect_anomaly",
     "benchmark", "plugins", "default_root_dir", "barebones", "num_sanity_val_steps",
@@ -27,7 +28,9 @@ _SAME_RESULT = {
 }  # fmt: skip
 """Options of the trainer that say where and how it runs, not what comes out."""
 
-_SAME_STOP = {"verbose", "log_rank_zero_only", "strict"}
+SAME_STOP = {"verbose", "log_rank_zero_only", "strict"}
+"""Options of early stopping that do not decide when it stops."""
+
 _DECIDING_CHECKPOINT = ("monitor", "mode", "save_top_k", "every_n_epochs", "save_on_train_epoch_end")
 
 
@@ -64,7 +67,12 @@ class TrainerOptions:
     def _build(self, folder: Path | None, max_epochs: int | None, watch: Watch | None) -> L.Trainer:
         # Copies: in two-stage training each stage has callbacks and patience of its own.
         config = copy.deepcopy(dict(self.trainer))
-        config["callbacks"] = [*_as_list(config.get("callbacks")), RandomState(), LastValidation()]
+        config["callbacks"] = [
+            *_as_list(config.get("callbacks")),
+            RandomState(),
+            LastValidation(),
+            StaysStopped(),
+        ]
         config["enable_progress_bar"] = False  # Lightning's own; `watch` makes ours
         if folder is None:
             return L.Trainer(**config | {"logger": False, "enable_checkpointing": False})
@@ -74,6 +82,7 @@ class TrainerOptions:
         last = [LastEpoch(folder)] if self.saving["save_last"] else []
         config["callbacks"] += [stopper, saver, *last, *([watch(stopper)] if watch else [])]
         config |= {"default_root_dir": folder, "logger": _loggers(config.get("logger"), folder)}
+        config["plugins"] = [*_as_list(config.get("plugins")), CheckpointFiles(folder)]
         own = config["max_epochs"]
         if max_epochs is not None:
             config["max_epochs"] = max_epochs if own is None or own < 0 else min(max_epochs, own)
@@ -94,8 +103,8 @@ class TrainerOptions:
     def deciding(self) -> dict[str, Any]:
         """What of it decides the result of training, plain data."""
         return {
-            "trainer": _plain(self.trainer, set(self.trainer) - _SAME_RESULT),
-            "stopping": _plain(self.stopping, set(self.stopping) - _SAME_STOP),
+            "trainer": _plain(self.trainer, set(self.trainer) - SAME_RESULT),
+            "stopping": _plain(self.stopping, set(self.stopping) - SAME_STOP),
             "saving": _plain(self.saving, _DECIDING_CHECKPOINT),
         }
 

@@ -14,22 +14,18 @@ from sercl.errors import CheckpointError, OutputError
 from sercl.features.compute import features_of
 from sercl.features.config import FeatureConfig
 from sercl.features.extraction import Progress
+from sercl.files import writing_to
 from sercl.studies.ending import early_end, ended_by
-from sercl.studies.stages import HEAD, StageResult, finished, keep, stage_folder
+from sercl.studies.resuming import LAST, Beginning, TrainerFactory, beginnings, left_of, starting_point
+from sercl.studies.stages import HEAD, StageResult, finished, keep, limits_of, stage_folder
 from sercl.studies.trainers import refusals
 from sercl.tasks import checkpoint as checkpoints
 from sercl.tasks.base import EncoderTask
 from sercl.tasks.classification import EmotionClassifier, Scored
 from sercl.tasks.quick_encoder import quick_encoder
 
-LAST = "last.ckpt"
-"""Checkpoint of a stage's newest epoch, from which it is resumed."""
-
 Pool = Callable[[EmotionClassifier], object]
 """Lets the data serve hidden states of a frozen model in place of audio, where that is possible."""
-
-TrainerFactory = Callable[[str, Path], L.Trainer]
-"""Builds a trainer for a stage; its checkpoints go to the folder."""
 
 
 def extract_features(
@@ -98,19 +94,16 @@ def train(
         CheckpointError: Where `resume` finds a checkpoint of something else, or misses one.
         ResultsError: Where `resume` finds a broken record of a finished stage.
     """
+    places = stage_folders(task, data, folder)
+    begins = beginnings(places, trainer_for, resume)
     results = []
-    if isinstance(task, EmotionClassifier) and task.trains_head_first:
-        results.append(_train_head(task, data, trainer_for, folder, resume, pool))
+    if HEAD in places and isinstance(task, EmotionClassifier):
+        results.append(_train_head(task, data, trainer_for, places[HEAD], begins[HEAD], pool))
     for stage in data.stages:
         data.set_stage(stage)
-        place = stage_folder(folder, stage, data.stages)
-        result = (finished(place) if resume else None) or _run_stage(
-            task, data, trainer_for, stage, place, resume, spent
-        )
-        load_weights(task, Path(result.checkpoint))
-        results.append(replace(result, chosen_state=task.readout.chosen_state))
-        keep(results[-1], place)
-        spent += result.epochs if data.shares_epochs else 0
+        place = places[stage]
+        results.append(_run_stage(task, data, trainer_for, stage, place, begins[stage], spent))
+        spent += results[-1].epochs if data.shares_epochs else 0
         if data.goes_on_from == "last" and stage != data.stages[-1]:
             load_weights(task, last_weights(place))
     return results
@@ -129,6 +122,13 @@ def last_weights(place: Path) -> Path:
             f"--checkpoint.save_last true, or delete {place}, and all in it is trained again."
         )
     return path
+
+
+def stage_folders(task: EncoderTask, data: EmotionDataModule, folder: Path) -> dict[str, Path]:
+    """Return stage -> folder of its checkpoints, in the order of training."""
+    has_head = isinstance(task, EmotionClassifier) and task.trains_head_first
+    head = {HEAD: folder / HEAD} if has_head else {}
+    return head | {stage: stage_folder(folder, stage, data.stages) for stage in data.stages}
 
 
 def load_weights(task: EncoderTask, path: Path) -> None:
@@ -154,23 +154,19 @@ def _train_head(
     task: EmotionClassifier,
     data: EmotionDataModule,
     trainer_for: TrainerFactory,
-    folder: Path,
-    resume: bool,
+    place: Path,
+    begins: Beginning,
     pool: Pool | None,
 ) -> StageResult:
     """Train the readout on the encoder without adapters, on the data of the first stage."""
-    twin, place = task.frozen_twin(), folder / HEAD
+    twin = task.frozen_twin()
     data.set_stage(data.stages[0])
-    result = finished(place) if resume else None
-    if result is None:
-        if pool is not None:
-            pool(twin)
-        result = _run_stage(twin, data, trainer_for, HEAD, place, resume)
+    if pool is not None and begins is not Beginning.DONE:
+        pool(twin)
+    result = _run_stage(twin, data, trainer_for, HEAD, place, begins)
+    if begins is not Beginning.DONE:
         data.use_features(None)
-    load_weights(twin, Path(result.checkpoint))
     task.readout.load_state_dict(twin.readout.state_dict())
-    result = replace(result, chosen_state=twin.readout.chosen_state)
-    keep(result, place)
     return result
 
 
@@ -180,19 +176,28 @@ def _run_stage(
     trainer_for: TrainerFactory,
     stage: str,
     place: Path,
-    resume: bool,
+    begins: Beginning,
     spent: int = 0,
 ) -> StageResult:
+    """Train a stage to its end, unless it has come to it, and leave the task with its best weights."""
+    done = finished(place) if begins is Beginning.DONE else None
+    if done is not None:
+        load_weights(task, Path(done.checkpoint))
+        return replace(done, chosen_state=task.readout.chosen_state)
     place.mkdir(parents=True, exist_ok=True)
     trainer = trainer_for(stage, place)
+    limits = limits_of(trainer)
     if spent and trainer.max_epochs is not None and trainer.max_epochs > 0:
-        trainer.fit_loop.max_epochs = max(1, trainer.max_epochs - spent)
-    last = place / LAST
+        trainer.fit_loop.max_epochs = left_of(trainer.max_epochs, spent)
     begin = time.perf_counter()
-    begun = last if resume and last.is_file() else None
-    with refusals(), quick_encoder(task, trainer, on_audio=not data.serves_features):
+    begun = starting_point(place) if begins is Beginning.GOES_ON else None
+    with refusals(), writing_to(place), quick_encoder(task, trainer, on_audio=not data.serves_features):
         trainer.fit(task, datamodule=data, ckpt_path=begun, weights_only=True)
-    return _summary(trainer, stage, time.perf_counter() - begin)
+    result = _summary(trainer, stage, time.perf_counter() - begin)
+    load_weights(task, Path(result.checkpoint))
+    result = replace(result, chosen_state=task.readout.chosen_state)
+    keep(result, place, limits)
+    return result
 
 
 def _summary(trainer: L.Trainer, stage: str, seconds: float) -> StageResult:

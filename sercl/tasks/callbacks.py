@@ -1,5 +1,6 @@
 """Callbacks: what ends training, which epoch is kept, and what lets a resumed run end like one in one go."""
 
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,26 @@ class Patience(OncePerValidation, EarlyStopping):
             trainer.should_stop = False
 
 
-class BestEpoch(OncePerValidation, ModelCheckpoint):
+class Movable(ModelCheckpoint):
+    """Know the kept epochs again where their folder has been moved or copied.
+
+    Lightning forgets the best score then, and may go on with the checkpoint in the old folder.
+    """
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the state of a checkpoint, with its files where this folder is now."""
+        here = dict(state_dict)
+        for key in ("best_model_path", "kth_best_model_path", "last_model_path"):
+            here[key] = self._moved(state_dict[key], state_dict["dirpath"])
+        kept = state_dict["best_k_models"].items()
+        here["best_k_models"] = {self._moved(path, state_dict["dirpath"]): score for path, score in kept}
+        super().load_state_dict(here | {"dirpath": self.dirpath})
+
+    def _moved(self, path: str, folder: str) -> str:
+        return str(Path(str(self.dirpath), os.path.relpath(path, folder))) if path else path
+
+
+class BestEpoch(OncePerValidation, Movable):
     """Keep the best epochs by the scores of their own validation."""
 
     @property
@@ -67,7 +87,7 @@ class LastValidation(L.Callback):
             trainer.should_stop = True
 
 
-class LastEpoch(ModelCheckpoint):
+class LastEpoch(Movable):
     """Keep the newest epoch as `last.ckpt`, from which a run is resumed.
 
     Lightning's `save_last` writes only when an epoch is the best so far, so that a resume would repeat the
@@ -115,6 +135,19 @@ class RandomState(L.Callback):
             rank = trainer.global_rank if others and trainer.world_size == 1 + len(others) else 0
             _set([self._pending, *others][rank])
             self._pending = None
+
+
+class StaysStopped(L.Callback):
+    """Let a training that early stopping has ended stay ended where the run was killed before it said so.
+
+    Lightning restores why it stopped, but not that it did: it would train an epoch too many.
+    """
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Stop before the first batch."""
+        stoppers = (each for each in trainer.callbacks if isinstance(each, EarlyStopping))  # type: ignore[attr-defined]
+        if any(each.stopping_reason != EarlyStoppingReason.NOT_STOPPED for each in stoppers):
+            trainer.should_stop = True
 
 
 def _states() -> dict[str, Any]:

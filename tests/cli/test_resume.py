@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ import torch
 
 from sercl.cli.main import main
 from sercl.tasks.classification import EmotionClassifier
+from tests.small_disk import on_a_small_disk, python
 
 # Dies in the middle of an epoch, as by `kill -9`, once the second stage has finished its first.
 KILLED = """
@@ -83,3 +85,30 @@ def test_a_run_killed_in_its_second_stage_resumes_to_the_same_end(words, tmp_pat
         assert (after["epoch"], after["epochs"], after["score"]) == (
             before["epoch"], before["epochs"], before["score"],
         )  # fmt: skip
+
+
+FULL = """
+import sys
+from pathlib import Path
+from sercl.cli.main import main
+
+code = main(sys.argv[1:])
+left = sorted(path.name for path in Path("disk").rglob("*.ckpt"))
+print("exit", code, *left, *(path.name for path in Path("disk").rglob(".best-*")))
+"""
+
+
+@pytest.mark.slow
+def test_a_training_that_fills_the_disk_goes_on_once_there_is_room(encoder, emodb, tmp_path):
+    words = [
+        "fit", "--data", "EmoDB", "--data.root", emodb, "--model.encoder", encoder,
+        "--model.whisper_form", "short", "--model.adapter", "lora", "--trainer.max_epochs", "3",
+        "--trainer.accelerator", "cpu", "--out", "disk/run",
+    ]  # fmt: skip
+    run = " ".join([python(tmp_path, "full.py", FULL), *words])
+    fill = "head -c 900000 /dev/zero > disk/filled"
+    said = on_a_small_disk(tmp_path, fill, run, "rm disk/filled", f"{run} --resume")
+    assert "exit 1" in said
+    assert "exit 0 best.ckpt last.ckpt\n" in said
+    full = r"disk/run/\w+\.ckpt: cannot be written \(No space left .* the disk at .*/disk has 0 B"
+    assert re.search(full, said)

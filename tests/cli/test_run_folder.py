@@ -1,10 +1,12 @@
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
-from sercl.cli.run_folder import claim, default_folder
+from sercl.cli.run_folder import check_still_there, default_folder, forget_results, run_folder
 from sercl.errors import OutputError, UsageError
+from sercl.locks import locked
 
 
 def config(**data):
@@ -32,10 +34,15 @@ def test_a_pair_is_named_after_both_corpora_and_its_setting():
     assert default_folder(pair).name == "EmoDB-RAVDESS-speaker2-zero-shot-whisper-base-frozen-seed42"
 
 
-def test_a_new_folder_is_made_with_its_parents_and_left_empty(tmp_path):
-    folder = claim(tmp_path / "a" / "b", resume=False, overwrite=False)
-    assert folder.is_dir()
-    assert list(folder.iterdir()) == []
+def claim(folder, resume=False, overwrite=False):
+    """Begin a run that writes one file."""
+    with run_folder(folder, resume, overwrite):
+        (folder / "written").touch()
+    return folder
+
+
+def held(folder):
+    return sorted(path.name for path in folder.iterdir())
 
 
 def run(folder, *names):
@@ -45,31 +52,93 @@ def run(folder, *names):
     return folder
 
 
+def test_a_new_folder_is_made_with_its_parents_and_left_empty(tmp_path):
+    with run_folder(tmp_path / "a" / "b", resume=False, overwrite=False) as folder:
+        assert held(folder) == [".lock"]
+
+
+@pytest.mark.parametrize("error", [UsageError, KeyboardInterrupt])
+def test_a_run_that_puts_nothing_into_its_folder_leaves_none(tmp_path, error):
+    (tmp_path / "mine").mkdir()
+    for folder in (tmp_path / "a" / "b", tmp_path / "mine"):
+        with pytest.raises(error), run_folder(folder, resume=False, overwrite=False):
+            raise error
+    assert held(tmp_path) == ["mine"]
+    assert held(tmp_path / "mine") == []
+
+
+def test_a_folder_is_held_by_one_run_at_a_time(tmp_path):
+    folder = run(tmp_path / "run", "config.yaml")
+    for resume, overwrite in ((False, False), (True, False), (False, True)):
+        with (
+            pytest.raises(OutputError, match="another run is writing to this folder"),
+            locked(folder),
+            run_folder(folder, resume, overwrite),
+        ):
+            pass
+    assert (folder / "config.yaml").exists()
+    with run_folder(folder, resume=False, overwrite=True), pytest.raises(OutputError, match="another run"):
+        claim(folder)
+
+
+def test_what_a_killed_run_left_half_written_is_removed(tmp_path):
+    folder = run(tmp_path / "run", "config.yaml", ".config-0123456789abcdef.yaml", ".mine")
+    run(folder / "source", ".best-0123456789abcdef.ckpt")
+    claim(folder, resume=True)
+    assert held(folder) == [".lock", ".mine", "config.yaml", "source", "written"]
+    assert held(folder / "source") == []
+
+
+def test_a_start_that_was_killed_at_once_is_no_run(tmp_path):
+    folder = run(tmp_path / "run", ".lock", ".writable", ".config-0123456789abcdef.yaml")
+    assert held(claim(folder)) == [".lock", "written"]
+
+
+def test_a_folder_that_has_gone_is_not_made_again_for_the_results(tmp_path):
+    folder = run(tmp_path / "run", "config.yaml")
+    check_still_there(folder)
+    shutil.rmtree(folder)
+    with pytest.raises(OutputError, match=r"run: was removed or moved while the run was writing to it"):
+        check_still_there(folder)
+
+
+def test_results_go_where_a_run_goes_on_with_other_options(tmp_path):
+    folder = run(tmp_path / "run", "config.yaml", "results.json", "predictions.csv")
+    forget_results(folder, "x")
+    assert (folder / "results.json").exists()
+    forget_results(folder, "y")
+    assert held(folder) == ["config.yaml"]
+
+
 @pytest.mark.parametrize("name", ["config.yaml", "results.json", "last.ckpt", "notes.txt"])
 def test_a_folder_that_holds_something_is_not_taken(tmp_path, name):
     with pytest.raises(UsageError, match=rf"already holds {name}.*--resume.*--overwrite"):
-        claim(run(tmp_path / "run", name), resume=False, overwrite=False)
+        claim(run(tmp_path / "run", name))
     assert (tmp_path / "run" / name).exists()
 
 
 def test_a_run_is_replaced_on_request(tmp_path):
     folder = run(tmp_path / "run", "config.yaml", "old.csv")
-    claim(folder, resume=False, overwrite=True)
-    assert list(folder.iterdir()) == []
+    run(folder / "logs", "metrics.csv")
+    (folder / "data").symlink_to(run(tmp_path / "data", "a.wav"))
+    claim(folder, overwrite=True)
+    assert held(folder) == [".lock", "written"]
+    assert held(tmp_path / "data") == ["a.wav"]
 
 
 def test_a_folder_that_holds_no_run_is_never_emptied(tmp_path):
     folder = run(tmp_path / "thesis", "chapter1.tex")
-    claim(folder, resume=False, overwrite=True)
+    claim(folder, overwrite=True)
     assert (folder / "chapter1.tex").exists()
 
 
 def test_a_run_is_continued_on_request_and_only_where_there_is_one(tmp_path):
     folder = run(tmp_path / "run", "config.yaml", "last.ckpt")
-    claim(folder, resume=True, overwrite=False)
+    claim(folder, resume=True)
     assert (folder / "last.ckpt").exists()
     with pytest.raises(UsageError, match=r"holds no run to resume \(no config\.yaml\)"):
-        claim(tmp_path / "other", resume=True, overwrite=False)
+        claim(tmp_path / "other", resume=True)
+    assert not (tmp_path / "other").exists()
     with pytest.raises(UsageError, match="exclude each other"):
         claim(folder, resume=True, overwrite=True)
 
@@ -77,18 +146,18 @@ def test_a_run_is_continued_on_request_and_only_where_there_is_one(tmp_path):
 def test_a_place_that_cannot_be_written_is_an_output_error(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match=r"cannot be written.*--out"):
-        claim(tmp_path / "file" / "run", resume=False, overwrite=False)
+        claim(tmp_path / "file" / "run")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser writes everywhere")
 def test_a_folder_without_permission_is_an_output_error(tmp_path):
     folder = run(tmp_path / "run")
     folder.chmod(0o500)
-    with pytest.raises(OutputError, match=r"cannot be written.*--out"):
-        claim(folder, resume=False, overwrite=False)
+    with pytest.raises(OutputError, match=r"cannot be (written|locked).*--out"):
+        claim(folder)
 
 
 def test_out_that_is_a_file_is_an_output_error(tmp_path):
     (tmp_path / "run").write_text("")
     with pytest.raises(OutputError, match=r"run: cannot be written"):
-        claim(tmp_path / "run", resume=False, overwrite=False)
+        claim(tmp_path / "run")

@@ -3,15 +3,11 @@
 Both are a small file system in memory that only the process of the test sees.
 """
 
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.small_disk import on_a_small_disk, python
 
 FILL = """
 from pathlib import Path
@@ -67,27 +63,6 @@ except OutputError as error:
 else:
     raise SystemExit("the disk could be written")
 """
-
-
-def on_a_small_disk(folder: Path, *steps: str) -> None:
-    """Run shell commands in a folder with a file system of 1 MB at `disk`, which goes with them."""
-    unshare = shutil.which("unshare")
-    (folder / "disk").mkdir()
-    script = " && ".join(("mount -t tmpfs -o size=1m none disk", *steps))
-    if unshare is None or _run([unshare, "-m", "sh", "-c", script.split(" && ")[0]], folder).returncode:
-        pytest.skip("a file system of one's own cannot be mounted here (it takes Linux and root)")
-    done = _run([unshare, "-m", "sh", "-ec", script], folder)
-    assert done.returncode == 0, done.stderr
-
-
-def python(folder: Path, name: str, code: str) -> str:
-    (folder / name).write_text(code)
-    return f"{sys.executable} {name}"
-
-
-def _run(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(words, capture_output=True, text=True, check=False, cwd=folder, env=environment)
 
 
 def test_a_full_disk_costs_nothing_that_was_stored(tmp_path: Path) -> None:

@@ -37,25 +37,31 @@ def parse() -> "Cli":
 
 def run(cli: "Cli") -> "DiarizationResults | None":
     """Train and judge what a parsed command line asks for, and show the results; None on other processes."""
-    from sercl.cli.fit import claimed
+    from sercl.cli.fit import claimed, stage_trainer
     from sercl.cli.processes import is_first, restartable
+    from sercl.cli.run_folder import check_still_there
     from sercl.studies.diarization.results import save
     from sercl.studies.training import train
 
     check_data(cli)
     config, begin = cli.config, time.perf_counter()
-    folder = claimed(cli)
-    with restartable(cli.command):
-        prepare(cli, folder)
-        stages = train(
-            cli.task, cli.data, lambda _, place: cli.build_trainer(place), folder, config["resume"]
-        )
-    if not is_first():
-        return None
-    results, judged = judge(cli, stages, begin)
-    save(results, judged, folder)
-    show(results, folder, config["json"])
-    return results
+    with claimed(cli) as folder:
+        with restartable(cli.command):
+            prepare(cli, folder)
+            stages = train(
+                cli.task,
+                cli.data,
+                lambda stage, place: stage_trainer(cli, stage, place),
+                folder,
+                config["resume"],
+            )
+        if not is_first():
+            return None
+        results, judged = judge(cli, stages, begin)
+        check_still_there(folder)
+        save(results, judged, folder)
+        show(results, folder, config["json"])
+        return results
 
 
 def check_data(cli: "Cli") -> None:

@@ -156,10 +156,10 @@ def score_systems(
 
 def save(results: DiarizationResults, judged: Mapping[str, Sequence[Judged]], folder: Path) -> None:
     """Write `results.json`, and below `segments` the truth and what each system found, as JSON."""
-    write_text(folder / "results.json", json.dumps(results.to_dict(), indent=2, ensure_ascii=False) + "\n")
     first = next(iter(judged.values()))
     truth = [Annotation(item.id, item.reference, item.duration) for item in first]
     write_segments(truth, folder / "segments" / "reference.json")
     for name, own in judged.items():
         found = [Annotation(item.id, item.hypothesis, item.duration) for item in own]
         write_segments(found, folder / "segments" / f"{name.replace(' ', '-')}.json")
+    write_text(folder / "results.json", json.dumps(results.to_dict(), indent=2, ensure_ascii=False) + "\n")

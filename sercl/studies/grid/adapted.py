@@ -12,9 +12,10 @@ from sercl.features.config import FeatureConfig
 from sercl.studies.grid.results import CellResult, write_result
 from sercl.studies.grid.shares import Share, joined, seeded
 from sercl.studies.grid.trainings import Training
+from sercl.studies.resuming import LAST
 from sercl.studies.stages import HEAD, StageResult, finished
 from sercl.studies.trainers import TrainerOptions
-from sercl.studies.training import LAST, extract_features, last_weights, load_weights, score, train
+from sercl.studies.training import extract_features, last_weights, load_weights, score, train
 from sercl.tasks.classification import EmotionClassifier
 
 TRAININGS = "trainings"

@@ -62,8 +62,10 @@ def test_the_output_says_how_to_use_the_result(diarize_words, tmp_path, capsys):
     output = capsys.readouterr().out
     assert f"sercl diarize {tmp_path / 'run' / 'best.ckpt'} FILE_OR_FOLDER" in output
     assert "all neutral" in output
-    assert main([*diarize_words, "--out", str(tmp_path / "run"), "--resume", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["stages"][0]["epochs"] == 1  # it had ended
+    for epochs in (1, 2):  # it had ended; it goes on
+        limit = ["--trainer.max_epochs", str(epochs)]
+        assert main([*diarize_words, *limit, "--out", str(tmp_path / "run"), "--resume", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["stages"][0]["epochs"] == epochs
 
 
 def test_a_run_without_a_folder_is_named_after_what_it_is(diarize_words, encoder):

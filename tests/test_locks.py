@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from sercl.errors import OutputError
-from sercl.studies.grid.lock import locked
+from sercl.locks import locked
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from sercl.studies.grid.lock import locked
+from sercl.locks import locked
 
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
@@ -19,7 +19,7 @@ with locked(Path(sys.argv[1])):
 
 
 def test_a_folder_is_held_by_one_run_at_a_time(tmp_path: Path) -> None:
-    refused = pytest.raises(OutputError, match="another `sercl cross-eval` is running")
+    refused = pytest.raises(OutputError, match="another run is writing")
     with locked(tmp_path), refused, locked(tmp_path):
         pass
     with locked(tmp_path):

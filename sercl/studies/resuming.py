@@ -1,0 +1,201 @@
+"""Which stages of an interrupted training go on, and where: at the newest checkpoint that is whole."""
+
+import enum
+import logging
+import os
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as L
+from lightning.pytorch.utilities import rank_zero_only
+
+from sercl.errors import CheckpointError, UsageError
+from sercl.studies.stages import HEAD, RECORD, STEP_LIMIT, TIME_LIMIT, finished, limits_of, stored_limits
+from sercl.tasks import checkpoint as checkpoints
+from sercl.tasks.callbacks import LastEpoch
+
+LAST = "last.ckpt"
+"""Checkpoint of a stage's newest epoch, from which it is resumed."""
+
+TrainerFactory = Callable[[str, Path], L.Trainer]
+"""Builds a trainer for a stage; its checkpoints go to the folder."""
+
+
+class Beginning(enum.Enum):
+    """Where a stage begins."""
+
+    ANEW = "anew"
+    GOES_ON = "at its newest checkpoint"
+    DONE = "has come to its end"
+
+
+def beginnings(places: Mapping[str, Path], trainer_for: TrainerFactory, resume: bool) -> dict[str, Beginning]:
+    """Say where each stage begins, and remove what no longer holds.
+
+    A stage that a limit ended goes on under another limit; those after it start from its end, so anew.
+
+    Args:
+        places: Stage -> its folder, in the order of training.
+        trainer_for: Builds the trainer of a stage.
+        resume: Whether an interrupted training goes on.
+
+    Raises:
+        CheckpointError: Where a stage has nothing to go on from.
+        ResultsError: Where the record of a finished stage is broken.
+    """
+    found: dict[str, Beginning] = {}
+    for stage, place in places.items():
+        is_next = resume and all(each is Beginning.DONE for each in found.values())
+        found[stage] = _beginning(stage, place, trainer_for) if is_next else Beginning.ANEW
+    _clear(places, found)
+    return found
+
+
+def check_limits(
+    places: Mapping[str, Path], trainer_for: TrainerFactory, shares_epochs: bool = False
+) -> None:
+    """Raise `UsageError` where a stage has trained for longer than it now may.
+
+    Args:
+        places: Stage -> its folder, in the order of training.
+        trainer_for: Builds the trainer of a stage.
+        shares_epochs: Whether all stages but that of a head together have the epochs of a trainer.
+    """
+    spent = 0
+    for stage, place in places.items():
+        epochs, steps = _trained(place)
+        if epochs == 0:
+            return
+        limits, done = limits_of(trainer_for(stage, place)), finished(place)
+        if done is not None and done.ended_by in (STEP_LIMIT, TIME_LIMIT) and stored_limits(place) != limits:
+            raise UsageError(
+                f"{place}: ended at its {done.ended_by}, which may be in the middle of an epoch, where no "
+                "training goes on. Leave the limits as they were, or start anew with another --out."
+            )
+        _check_limit(place, "epochs", epochs, left_of(limits["max_epochs"], spent))
+        _check_limit(place, "steps", steps, limits["max_steps"])
+        spent += epochs if shares_epochs and stage != HEAD else 0
+
+
+def left_of(epochs: float | None, spent: int) -> int:
+    """Return how many epochs are left of a budget, at least one; -1 where it has no end."""
+    return -1 if epochs is None or epochs < 0 else max(min(1, int(epochs)), int(epochs) - spent)
+
+
+def _check_limit(place: Path, what: str, count: int, limit: float | None) -> None:
+    if limit is not None and 0 <= limit < count:
+        raise UsageError(
+            f"{place}: has trained for {count} {what}, but --trainer.max_{what} leaves it {limit:g}. Give "
+            "more to go on, or start anew with another --out."
+        )
+
+
+def _beginning(stage: str, place: Path, trainer_for: TrainerFactory) -> Beginning:
+    if (done := finished(place)) is None:
+        return Beginning.GOES_ON
+    if (reason := damage(Path(done.checkpoint))) is not None:
+        _say(f"{done.checkpoint}: {reason}. Stage {stage!r} is trained again.")
+        return Beginning.ANEW
+    ended_by = stored_limits(place)
+    if ended_by is None or ended_by == limits_of(trainer_for(stage, place)):
+        return Beginning.DONE
+    if not (place / LAST).is_file():
+        raise CheckpointError(
+            f"{place}: ended at a limit that is another now, but its last epoch ({LAST}) is not there to go "
+            "on from. Leave the limits as they were, or start anew with another --out."
+        )
+    return Beginning.GOES_ON
+
+
+@rank_zero_only
+def _clear(places: Mapping[str, Path], found: Mapping[str, Beginning]) -> None:
+    # The last one first: whatever a kill leaves is what was there, or goes on as is said here.
+    for stage, place in reversed(list(places.items())):
+        if found[stage] is not Beginning.DONE:
+            (place / RECORD).unlink(missing_ok=True)
+        if found[stage] is Beginning.ANEW:
+            for path in place.glob("*.ckpt"):
+                path.unlink()
+
+
+def starting_point(place: Path) -> Path | None:
+    """Return the checkpoint from which a stage goes on; None where it begins anew.
+
+    That is the newest epoch, unless its file or that of the best epoch it knows of is damaged: then the
+    newest of the others. All lead to the same end: a checkpoint holds all that training depends on.
+
+    Args:
+        place: Folder of the stage.
+
+    Raises:
+        CheckpointError: For a checkpoint that cannot be read for another reason than damage.
+    """
+    last = place / LAST
+    if not last.is_file():
+        return None
+    if (reason := _unusable(last)) is None:
+        return last
+    others = [path for path in place.rglob("*.ckpt") if path != last and _unusable(path) is None]
+    newest = max(others, key=_epochs, default=None)
+    if newest is None:
+        _say(f"{last}: {reason}. No other checkpoint is left to go on from: training begins anew.")
+    else:
+        _say(f"{last}: {reason}. Training goes on from {newest}, after {_epochs(newest)} epochs.")
+    return newest
+
+
+def damage(path: Path) -> str | None:
+    """Return what is wrong with the file of a checkpoint, None where every byte is as it was written.
+
+    Raises:
+        CheckpointError: Where it cannot be read.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return None if archive.testzip() is None else "damaged (a checksum does not match)"
+    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError):
+        return f"damaged or cut short ({path.stat().st_size:,} bytes)"
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror}).") from error
+
+
+def _unusable(path: Path) -> str | None:
+    """Return why a stage cannot go on from a checkpoint, None where it can."""
+    if (reason := damage(path)) is not None:
+        return reason
+    stored = checkpoints.read(path)
+    if not stored.get("optimizer_states"):
+        return "holds weights alone"
+    for best in _best(stored, path.parent):
+        if not best.is_file():
+            return f"the best epoch that it knows of, {best.name}, is gone"
+        if best != path and (reason := damage(best)) is not None:
+            return f"the best epoch that it knows of, {best.name}, is {reason}"
+    return None
+
+
+def _best(stored: Mapping[str, Any], place: Path) -> Iterator[Path]:
+    """Yield the files of the best epochs that a checkpoint knows of, below where its folder is now."""
+    for key, state in stored.get("callbacks", {}).items():
+        if key != LastEpoch.__qualname__ and isinstance(state, Mapping) and state.get("best_model_path"):
+            yield place / os.path.relpath(state["best_model_path"], state["dirpath"])
+
+
+def _trained(place: Path) -> tuple[int, int]:
+    """Return epochs and steps of a stage, as far as its record and its newest checkpoint tell."""
+    last, done = place / LAST, finished(place)
+    if not last.is_file() or damage(last) is not None:
+        return (0 if done is None else done.epochs), 0
+    stored = checkpoints.read(last)
+    return int(stored["epoch"]) + 1, int(stored["global_step"])
+
+
+def _epochs(path: Path) -> int:
+    return int(checkpoints.read(path)["epoch"]) + 1
+
+
+@rank_zero_only
+def _say(message: str) -> None:
+    logging.getLogger(__name__).warning(message)
