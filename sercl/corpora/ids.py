@@ -39,8 +39,12 @@ def made_ids(utterances: Sequence[Utterance], folder: Path, given: Sequence[str 
 def _relative(paths: Sequence[Path], folder: Path) -> list[str]:
     outside = sorted({str(path.parent) for path in paths if not path.is_relative_to(folder)})
     common = commonpath(outside) if outside else str(folder)
+    # Beside files below the folder, the others must not look as if they were there.
+    lead = "../" if any(path.is_relative_to(folder) for path in paths) else ""
     return [
-        clean(path.relative_to(folder if path.is_relative_to(folder) else common).as_posix())
+        clean(path.relative_to(folder).as_posix())
+        if path.is_relative_to(folder)
+        else lead + clean(path.relative_to(common).as_posix())
         for path in paths
     ]
 
