@@ -1,23 +1,135 @@
 """The look that all tables share."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 
 from rich import box
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
+
+_BREAKABLE = 24
+"""Words of text (paths above all) that are longer than this may be broken."""
 
 
 def table(*columns: str, title: str | None = None, numbers: Collection[str] = ()) -> Table:
-    """Return an empty table.
+    """Return an empty table that stays readable on a terminal of any width.
 
     Args:
         columns: Headings.
         title: A line above the table.
         numbers: Those of `columns` that hold numbers; they are set to the right and never broken.
     """
-    grid = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False)
+    grid = FittingTable(
+        box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False
+    )
     for name in columns:
         if name in numbers:
             grid.add_column(name, justify="right", no_wrap=True)
         else:
             grid.add_column(name, overflow="fold")
     return grid
+
+
+class FittingTable(Table):
+    """A table that never cuts a cell, drops a column or breaks a short word.
+
+    Where there is not enough room for the table, columns of text are broken between words; where there is not
+    enough for that, each row becomes a list of its cells, the first one as its heading.
+    """
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw the table, or the list of its rows, in the width that there is."""
+        least, most = self._needs(console, options)
+        room = options.max_width - self._extra_width
+        if sum(most) <= room:
+            yield from super().__rich_console__(console, options)
+        elif sum(least) <= room:
+            yield from self._squeezed(console, options, _shared_out(least, most, room))
+        else:
+            yield from self._records(console, options.max_width)
+
+    def _needs(self, console: Console, options: ConsoleOptions) -> tuple[list[int], list[int]]:
+        """Return the least and the most width that each column needs, with its padding."""
+        measures = [
+            self._measure_column(console, options.update_width(10_000), column) for column in self.columns
+        ]
+        most = [measure.maximum for measure in measures]
+        least = [
+            self._unbroken(console, place) if column.no_wrap else min(measure.minimum, _BREAKABLE)
+            for place, (column, measure) in enumerate(zip(self.columns, measures, strict=True))
+        ]
+        return list(map(min, least, most)), most
+
+    def _unbroken(self, console: Console, place: int) -> int:
+        """Return the width of a column of numbers whose heading alone is broken between words."""
+        column = self.columns[place]
+        words = _text(console, column.header).plain.split()
+        cells = [_text(console, cell).cell_len for cell in column.cells]
+        return max([*map(cell_len, words), *cells, 1]) + self._get_padding_width(place)
+
+    def _squeezed(self, console: Console, options: ConsoleOptions, widths: Sequence[int]) -> RenderResult:
+        before = [(column.width, column.no_wrap) for column in self.columns]
+        for place, (column, width) in enumerate(zip(self.columns, widths, strict=True)):
+            column.width, column.no_wrap = width - self._get_padding_width(place), False
+        try:
+            yield from super().__rich_console__(console, options)
+        finally:
+            for column, own in zip(self.columns, before, strict=True):
+                column.width, column.no_wrap = own
+
+    def _records(self, console: Console, width: int) -> Iterator[Text | Padding]:
+        if self.title:
+            yield _text(console, self.title, "bold")
+        cells = [list(column.cells) for column in self.columns]
+        for place, row in enumerate(self.rows):
+            yield from self._record(console, [own[place] for own in cells], str(row.style or ""), width)
+        if self.caption:
+            yield _text(console, self.caption, "dim")
+
+    def _record(
+        self, console: Console, cells: Sequence[object], style: str, width: int
+    ) -> Iterator[Text | Padding]:
+        """Yield a row: its first cell, then its texts, a line each, and its numbers, side by side."""
+        numbers: list[Text] = []
+        for place, (column, cell) in enumerate(zip(self.columns, cells, strict=True)):
+            value = _text(console, cell, style) if isinstance(cell, str | Text) else Text()
+            if not value.plain.strip():  # a bar, or nothing
+                continue
+            name = _text(console, column.header).plain.replace("\n", " ")
+            line = Text.assemble((f"{name}: ", "dim" if place else "bold"), value)
+            if place and column.justify == "right":
+                numbers.append(line)
+            else:
+                yield Padding(line, (0, 0, 0, 2 if place else 0))
+        yield from (Padding(line, (0, 0, 0, 2)) for line in _side_by_side(numbers, width - 2))
+
+
+def _side_by_side(items: Sequence[Text], width: int) -> list[Text]:
+    """Return lines of as many items as fit into the width."""
+    lines: list[Text] = []
+    for item in items:
+        if lines and lines[-1].cell_len + 2 + item.cell_len <= width:
+            lines[-1] = Text.assemble(lines[-1], "  ", item)
+        else:
+            lines.append(item)
+    return lines
+
+
+def _text(console: Console, content: object, style: str = "") -> Text:
+    text = content.copy() if isinstance(content, Text) else console.render_str(str(content), highlight=False)
+    text.stylize_before(style)
+    return text
+
+
+def _shared_out(least: Sequence[int], most: Sequence[int], room: int) -> list[int]:
+    """Return widths between the least and the most that fill the room; who needs little gets it first."""
+    widths = list(least)
+    left = room - sum(least)
+    order = sorted(range(len(least)), key=lambda place: most[place] - least[place])
+    for number, place in enumerate(order):
+        more = min(most[place] - least[place], left // (len(order) - number))
+        widths[place] += more
+        left -= more
+    return widths

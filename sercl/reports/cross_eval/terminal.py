@@ -1,6 +1,5 @@
 """A study in the terminal: what the numbers say, the means, the train-by-test matrices, the warnings."""
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -8,6 +7,7 @@ from rich.text import Text
 from sercl.reports.cross_eval.summary import summary
 from sercl.reports.cross_eval.tables import Table as TextTable
 from sercl.reports.cross_eval.tables import matrix_tables, overview_table
+from sercl.reports.style import table
 from sercl.studies.cross_eval.analysis import Analysis
 
 
@@ -22,11 +22,12 @@ def terminal_report(analysis: Analysis) -> RenderableType:
 
 def _drawn(own: TextTable) -> Table:
     """Draw a table; headings such as those of the overview are broken into lines."""
-    grid = Table(box=box.SIMPLE_HEAD, title=own.caption, title_justify="left", title_style="bold")
+    grid = table(title=own.caption)
     if own.note:
         grid.caption, grid.caption_justify = own.note, "left"
-    grid.add_column(own.columns[0], no_wrap=True)
-    for name in own.columns[1:]:
+    for name in own.columns[: own.texts]:
+        grid.add_column(name, vertical="bottom")
+    for name in own.columns[own.texts :]:
         grid.add_column(name, justify="right", vertical="bottom")
     for row in own.rows:
         grid.add_row(*row)

@@ -1,5 +1,6 @@
 """Recordings with waveform, segments and playback as one HTML page that needs nothing from outside it."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -17,6 +18,7 @@ from sercl.reports.diarization.timeline import clock, summary
 from sercl.reports.pages import page_environment
 
 _STRETCHES_A_SECOND, _FEWEST, _MOST = 25, 900, 12_000
+_MINUTE = 60.0
 _HEIGHT = 100
 """Height of a waveform in its own units; it is stretched to its place."""
 
@@ -55,7 +57,7 @@ def html_page(items: Sequence[Listened], checkpoint: Path) -> str:
         checkpoint: What found the segments; it is named on the page.
     """
     environment = page_environment("sercl.reports.diarization")
-    environment.globals |= {"colour": colour, "clock": clock}
+    environment.globals |= {"colour": colour, "clock": clock, "share": share_text}
     return environment.get_template("page.html").render(
         title=_title(items),
         checkpoint=str(checkpoint),
@@ -77,6 +79,50 @@ def totals(items: Any) -> dict[str, float]:
     return dict(sorted(seconds.items(), key=lambda pair: (pair[0] == NEUTRAL, pair[0])))
 
 
+@dataclass(frozen=True)
+class Portion:
+    """How much of a recording an emotion has.
+
+    Attributes:
+        emotion: The emotion.
+        seconds: Its time in s.
+        share: Its share of the recording, 0 to 1.
+        segments: In how many segments.
+        longest: The longest of them in s.
+    """
+
+    emotion: str
+    seconds: float
+    share: float
+    segments: int
+    longest: float
+
+
+def portions(item: Annotation) -> list[Portion]:
+    """Return what each emotion has of a recording, neutral last."""
+    lengths: dict[str, list[float]] = {}
+    for segment in item.segments:
+        lengths.setdefault(segment.emotion, []).append(segment.end - segment.start)
+    return [
+        Portion(name, seconds, seconds / (item.end or 1.0), len(lengths[name]), max(lengths[name]))
+        for name, seconds in totals([item]).items()
+    ]
+
+
+def by_minute(item: Annotation) -> list[tuple[float, float, dict[str, float]]]:
+    """Return begin, end and emotion -> seconds of each minute; nothing for recordings of up to a minute."""
+    if item.end <= _MINUTE:
+        return []
+    names = totals([item])
+    count = math.ceil(item.end / _MINUTE - 1e-9)
+    rows = [dict.fromkeys(names, 0.0) for _ in range(count)]
+    for segment in item.segments:
+        for minute in range(int(segment.start // _MINUTE), min(count, int(segment.end // _MINUTE) + 1)):
+            first, last = max(segment.start, minute * _MINUTE), min(segment.end, (minute + 1) * _MINUTE)
+            rows[minute][segment.emotion] += max(0.0, last - first)
+    return [(place * _MINUTE, min(item.end, (place + 1) * _MINUTE), row) for place, row in enumerate(rows)]
+
+
 def outline_path(outline: Samples, first: int, last: int) -> str:
     """Return the SVG path of stretches `first` to `last` of a mirrored outline, scaled to its loudest."""
     loudest = max(float(outline.max()), 1e-9)
@@ -92,6 +138,11 @@ def outline_path(outline: Samples, first: int, last: int) -> str:
         for x, h in reversed(list(enumerate(heights, start=first)))
     )
     return f"M{upper} {lower}Z"
+
+
+def share_text(share: float) -> str:
+    """Return a share as a percentage that never calls something nothing: "12.5 %", "< 0.1 %"."""
+    return "< 0.1 %" if 0 < share < 0.0005 else f"{100 * share:.1f} %"
 
 
 def _title(items: Sequence[Listened]) -> str:
@@ -118,13 +169,13 @@ def _recording(listened: Listened) -> Mapping[str, Any]:
                 "path": outline_path(listened.outline, first, max(last, first + 1)),
             }
         )
-    shares = totals([item])
     return {
         "name": listened.source.name,
         "place": str(listened.source.parent),
         "duration": duration,
         "summary": summary(item),
-        "shares": [(name, 100 * seconds / duration) for name, seconds in shares.items()],
+        "portions": portions(item),
+        "minutes": by_minute(item),
         "segments": segments,
         "pauses": [
             {"left": 100 * start / duration, "width": 100 * (end - start) / duration}

@@ -7,9 +7,32 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sercl.reports.diarization.page import html_page, listened, outline_path, totals
+from sercl.diarization.segments import Annotation, ScoredSegment
+from sercl.reports.diarization.page import (
+    by_minute,
+    html_page,
+    listened,
+    outline_path,
+    portions,
+    share_text,
+    totals,
+)
 from tests.browser import Browser
 from tests.reports.diarization.samples import ITEM, NOTHING, write_tone
+
+LONG = Annotation(
+    "call",
+    (
+        ScoredSegment(0.0, 59.9, "neutral", 0.9),
+        ScoredSegment(59.9, 60.1, "angry", 0.8),
+        ScoredSegment(60.1, 3600.0, "neutral", 0.9),
+        ScoredSegment(3600.0, 3600.2, "angry", 0.8),
+        ScoredSegment(3600.2, 7199.8, "neutral", 0.9),
+        ScoredSegment(7199.8, 7200.0, "angry", 0.8),
+    ),
+    7200.0,
+)
+"""A call of two hours with three events of 0.2 s."""
 
 CHECKPOINT = Path("checkpoints/run/best.ckpt")
 
@@ -51,6 +74,52 @@ def test_an_outline_reaches_its_height_at_the_loudest() -> None:
 def test_totals_add_up_with_neutral_last() -> None:
     assert totals([ITEM, NOTHING]) == {"angry": 2.0, "neutral": 4.0}
     assert list(totals([ITEM])) == ["angry", "neutral"]
+
+
+def test_each_emotion_has_its_time_share_and_count() -> None:
+    angry, neutral = portions(ITEM)
+    assert (angry.emotion, angry.seconds, angry.share) == ("angry", 2.0, 0.5)
+    assert (angry.segments, angry.longest) == (1, 2.0)
+    assert (neutral.emotion, neutral.seconds, neutral.segments, neutral.longest) == ("neutral", 2.0, 2, 1.0)
+    assert [share_text(value) for value in (0.0, 0.0001, 0.5)] == ["0.0 %", "< 0.1 %", "50.0 %"]
+
+
+def test_minutes_add_up_to_the_whole() -> None:
+    rows = by_minute(LONG)
+    assert [(begin, end) for begin, end, _ in rows][:1] == [(0.0, 60.0)]
+    assert (len(rows), rows[-1][1]) == (120, 7200.0)
+    for name, seconds in totals([LONG]).items():
+        assert sum(row[name] for _, _, row in rows) == pytest.approx(seconds)
+    assert all(sum(row.values()) == pytest.approx(end - begin) for begin, end, row in rows)
+    assert by_minute(ITEM) == []
+
+
+def test_an_event_of_a_moment_is_seen_in_a_call_of_two_hours_on_a_phone(
+    tmp_path: Path, browser: Browser
+) -> None:
+    path = tmp_path / "page.html"
+    source = write_tone(tmp_path / "call.wav")
+    path.write_text(html_page([listened(source, LONG, tmp_path, "embed")], CHECKPOINT), encoding="utf-8")
+    for width in (390, 1280):
+        with browser.page(path, width) as (shown, troubles):
+            events = shown.eval_on_selector_all(
+                ".segment:not(.neutral)",
+                """parts => parts.map((part) => {
+                    const style = getComputedStyle(part), box = part.getBoundingClientRect();
+                    const lane = part.parentElement.getBoundingClientRect();
+                    return [style.backgroundColor, style.borderLeftWidth, box.width, lane.right - box.right];
+                })""",
+            )
+            assert [event[0] for event in events] == ["rgb(209, 67, 47)"] * 3
+            assert all(border == "0px" and wide >= 2.9 and left >= -0.1 for _, border, wide, left in events)
+            shown.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
+            clipped = shown.eval_on_selector_all(
+                ".wide", "parts => parts.filter((part) => part.scrollWidth > part.clientWidth + 1).length"
+            )
+            assert clipped == 0
+            assert shown.locator(".minutes .row").count() == 120
+            assert shown.locator(".shares").count() == 0, "a thin bar below the waveform read as playback"
+            assert troubles == []
 
 
 def test_a_single_recording_gives_the_page_its_name(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@
   const build = (box) => {
     const audio = box.querySelector("audio"), lane = box.querySelector(".lane"), scroll = box.querySelector(".scroll");
     const head = box.querySelector(".head"), time = box.querySelector(".time b");
-    const timed = [...box.querySelectorAll("[data-start]")];
+    const timed = [...box.querySelectorAll(".segment[data-start], .row[data-start]")];
     const duration = Number(box.dataset.duration);
     let until = null, zoom = 1, frame = 0;
 
