@@ -53,7 +53,7 @@ def run(cli: "Cli") -> "RunResults":
                 config["resume"],
                 lambda task: pool_features(task, cli),
             )
-            scored = score(cli.task, cli.data, cli.build_trainer())
+            scored = score(cli.task, cli.data, cli.build_trainer(scores_to=folder))
         seconds = time.perf_counter() - begin
         results = summarise(cli.task, cli.data, scored, "test", stages, config["seed_everything"], seconds)
         if is_first():

@@ -120,7 +120,7 @@ def _judge(cli: "Cli", part: str) -> None:
         stdout.print(data_table(_judged(cli.data.report, part)))
     with restartable(cli.command):
         pool_features(task, cli)
-        scored = score(task, cli.data, cli.build_trainer(), part)
+        scored = score(task, cli.data, cli.build_trainer(scores_to=folder), part)
     if not is_first():
         return
     results = summarise(

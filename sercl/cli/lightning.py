@@ -141,18 +141,21 @@ class Cli(LightningCLI):
         """The model of the configuration, of the class the command trains; only with training."""
         return self.built["model"]
 
-    def build_trainer(self, folder: Path | None = None, max_epochs: int | None = None) -> L.Trainer:
-        """Build a trainer whose checkpoints and logs go to `folder`; without one it writes nothing.
+    def build_trainer(
+        self, folder: Path | None = None, max_epochs: int | None = None, scores_to: Path | None = None
+    ) -> L.Trainer:
+        """Build a trainer whose checkpoints and logs go to `folder`; without one it keeps no checkpoint.
 
         Args:
             folder: Where checkpoints and logs go.
             max_epochs: In place of `--trainer.max_epochs`, where it is lower.
+            scores_to: Without `folder`: the folder of a run whose loggers take the scores of a test, too.
         """
         keys = ("early_stopping", "checkpoint")
         # Where nothing is trained they stand as they were read, and nothing is built from them.
         stopping, saving = (self.config[key].as_dict() if self.with_training else {} for key in keys)
         options = TrainerOptions(dict(self.built["trainer"]), stopping, saving)
-        return supervise(options.build(folder, max_epochs, FitProgress))
+        return supervise(options.build(folder, max_epochs, FitProgress, scores_to))
 
     def save_config(self, path: Path) -> None:
         """Write `config_text` to a file, whole or not at all."""

@@ -1,6 +1,7 @@
 """Scores of a classifier as torchmetrics classes, summed over steps and ranks."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor
 from torchmetrics.classification import MulticlassConfusionMatrix
@@ -19,6 +20,8 @@ class EmotionMetrics(MulticlassConfusionMatrix):
         classes: Class names; their position is the class index.
     """
 
+    plot_lower_bound, plot_upper_bound = 0.0, 1.0
+
     def __init__(self, classes: Sequence[str]) -> None:
         super().__init__(num_classes=len(classes))
         self.classes = tuple(classes)
@@ -26,6 +29,18 @@ class EmotionMetrics(MulticlassConfusionMatrix):
     def compute(self) -> dict[str, Tensor]:
         """Return every score by name, as `functional.classification.scores` does."""
         return scores(super().compute(), self.classes)
+
+    def plot(self, val: Any = None, ax: Any = None) -> Any:  # type: ignore[override]
+        """Draw the scores, each by its name; for the confusion matrix see `sercl.reports.confusion`.
+
+        Args:
+            val: What `compute` or `forward` gave, or a list of that for curves; None for the present scores.
+            ax: matplotlib axes to draw on; None for a new figure.
+
+        Returns:
+            Figure and axes.
+        """
+        return self._plot(val, ax)
 
     def confusion(self) -> Tensor:
         """Return the confusion matrix over all ranks, `[classes, classes]` int64, rows the truth."""

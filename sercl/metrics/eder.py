@@ -1,6 +1,7 @@
 """Emotion diarization scores as a torchmetrics class, one state per recording."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -59,3 +60,15 @@ class DiarizationMetrics(Metric):
         confusions = rows[:, :-_PLACED].reshape(-1, count, count + 1)
         named = scores(confusions, rows[:, -_PLACED:], self.classes)
         return {name: value.float() for name, value in named.items()}
+
+    def plot(self, val: Any = None, ax: Any = None) -> Any:
+        """Draw the scores, each by its name; seconds (boundary error) and shares on one axis.
+
+        Args:
+            val: What `compute` gave, or a list of that for curves; None for the scores as of now.
+            ax: matplotlib axes to draw on; None for a new figure.
+
+        Returns:
+            Figure and axes.
+        """
+        return self._plot(val, ax)

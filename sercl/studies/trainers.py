@@ -49,22 +49,29 @@ class TrainerOptions:
     saving: Mapping[str, Any]
 
     def build(
-        self, folder: Path | None = None, max_epochs: int | None = None, watch: Watch | None = None
+        self,
+        folder: Path | None = None,
+        max_epochs: int | None = None,
+        watch: Watch | None = None,
+        scores_to: Path | None = None,
     ) -> L.Trainer:
-        """Build a trainer whose checkpoints and logs go to `folder`; without one it writes nothing.
+        """Build a trainer whose checkpoints and logs go to `folder`; without one it keeps no checkpoint.
 
         Args:
             folder: Where checkpoints and logs go.
             max_epochs: In place of the option of that name, where it is lower.
             watch: Makes a callback that shows progress.
+            scores_to: Without `folder`: the folder of a run whose loggers take the scores of a test, too.
 
         Raises:
             UsageError: For options that Lightning refuses.
         """
         with refusals():
-            return self._build(folder, max_epochs, watch)
+            return self._build(folder, max_epochs, watch, scores_to)
 
-    def _build(self, folder: Path | None, max_epochs: int | None, watch: Watch | None) -> L.Trainer:
+    def _build(
+        self, folder: Path | None, max_epochs: int | None, watch: Watch | None, scores_to: Path | None
+    ) -> L.Trainer:
         # Copies: in two-stage training each stage has callbacks and patience of its own.
         config = copy.deepcopy(dict(self.trainer))
         config["callbacks"] = [
@@ -75,7 +82,8 @@ class TrainerOptions:
         ]
         config["enable_progress_bar"] = False  # Lightning's own; `watch` makes ours
         if folder is None:
-            return L.Trainer(**config | {"logger": False, "enable_checkpointing": False})
+            loggers = False if scores_to is None else _loggers(config.get("logger"), scores_to)
+            return L.Trainer(**config | {"logger": loggers, "enable_checkpointing": False})
         stopper = Patience(**{**self.stopping, **self._when("check_on_train_epoch_end", self.stopping)})
         where = {"dirpath": str(folder), "save_last": False}
         saver = BestEpoch(**{**self.saving, **where, **self._when("save_on_train_epoch_end", self.saving)})

@@ -144,6 +144,7 @@ def score(
     """Return truth and probabilities of every utterance of a part ("test" or "validation"), ordered by id."""
     data.setup(part if part == "test" else "validate")
     loader = data.test_dataloader() if part == "test" else data.val_dataloader()
+    task.tested_as = "test" if part == "test" else "val"
     if part != "test":
         trainer.limit_test_batches = trainer.limit_val_batches
     trainer.test(task, dataloaders=loader, verbose=False)

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from sercl.batch import AudioBatch, FeatureBatch
 from sercl.errors import UnknownNameError, UsageError
+from sercl.metrics.functional.classification import confusion_matrix, scores
 from sercl.models.adapters import AdapterOptions
 from sercl.models.adversary import AdversarialConfig
 from sercl.models.encoders import Regularization
@@ -56,10 +57,15 @@ class EmotionClassifier(EncoderTask):
         save_full: Store the frozen encoder in checkpoints too, so that they need nothing else.
         labels: Class -> emotions that count as it, in class order; the data set it.
         encoder_config: Written by a checkpoint stored in full; leave it alone.
+
+    Attributes:
+        scored: Truth and probabilities of every utterance of the last test.
+        tested_as: What the scores of a test are logged as: "test/uar", or "val/uar" for a validation part.
     """
 
     task_name = "classification"
     readout: Readout
+    tested_as: str = "test"
 
     def __init__(
         self,
@@ -247,7 +253,11 @@ class EmotionClassifier(EncoderTask):
         self.scored += [Scored(*row) for row in zip(batch.ids, truths, probabilities, strict=True)]
 
     def on_test_epoch_end(self) -> None:
-        """Gather the scores of every process, in the order of ids."""
+        """Gather the predictions of every process, in the order of ids, and log every score."""
         self.scored = sorted(gathered(self.scored), key=lambda row: row.id)
-        correct = [row.truth == row.predicted for row in self.scored]
-        self.log("test/wa", sum(correct) / max(1, len(correct)))
+        truth, predicted = (
+            torch.tensor([getattr(row, name) for row in self.scored]) for name in ("truth", "predicted")
+        )
+        confusion = confusion_matrix(truth, predicted, len(self.classes))
+        for name, value in scores(confusion, self.classes).items():
+            self.log(f"{self.tested_as}/{name}", value.to(self.device))

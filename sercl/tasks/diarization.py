@@ -223,20 +223,28 @@ class EmotionDiarizer(EncoderTask):
     def on_validation_epoch_end(self) -> None:
         """Log the loss, EDER, its parts and the other scores."""
         self.log("val/loss", self.validation_loss.compute(), prog_bar=True)
-        for name, value in self.metrics.compute().items():
-            self.log(f"val/{name}", value.to(self.device), prog_bar=name == "eder")
+        self._log_scores("val")
 
     def on_test_epoch_start(self) -> None:
         """Forget earlier clips."""
         self.judged = []
+        self.metrics.reset()
 
     def test_step(self, batch: FrameBatch, batch_index: int) -> None:
         """Keep truth and segments of every clip: all test scores derive from them."""
-        self.judged += self._judge(batch, *self(batch.audio))
+        clips = self._judge(batch, *self(batch.audio))
+        self.judged += clips
+        for clip in clips:
+            self.metrics.update(clip.reference, clip.hypothesis, clip.duration)
 
     def on_test_epoch_end(self) -> None:
-        """Gather the clips of every process, in the order of ids."""
+        """Gather the clips of every process, in the order of ids, and log every score."""
         self.judged = sorted(gathered(self.judged), key=lambda clip: clip.id)
+        self._log_scores("test")
+
+    def _log_scores(self, part: str) -> None:
+        for name, value in self.metrics.compute().items():
+            self.log(f"{part}/{name}", value.to(self.device), prog_bar=name == "eder")
 
     def _judge(self, batch: FrameBatch, probabilities: Tensor, lengths: Tensor) -> list[JudgedClip]:
         return judge(batch, probabilities, lengths, self.classes, self.stride, self.post)

@@ -45,6 +45,15 @@ def test_a_run_leaves_everything_that_is_needed_to_judge_it(run):
     assert any("epoch limit" in note for note in found["notes"])
 
 
+def test_the_scores_of_the_test_stand_in_the_logs_of_the_run(run):
+    tables = [rows(path) for path in (run / "logs" / "csv").glob("*/metrics.csv")]
+    (tested,) = [row for table in tables for row in table if row.get("test/uar")]
+    scores = results(run)["scores"]
+    assert float(tested["test/uar"]) == pytest.approx(scores["uar"]["value"], abs=1e-6)
+    for own in scores["per_class"]:
+        assert float(tested[f"test/recall/{own['name']}"]) == pytest.approx(own["recall"], abs=1e-6)
+
+
 def test_the_exact_lists_are_kept_and_disjoint(run):
     parts = {
         part: {row["file"] for row in rows(run / "folds" / f"{part}.csv")}

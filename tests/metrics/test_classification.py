@@ -1,3 +1,4 @@
+import matplotlib.pyplot as plt
 import pytest
 import torch
 from sklearn import metrics as sk
@@ -42,3 +43,16 @@ def test_an_absent_class_is_left_out() -> None:
     metric = EmotionMetrics(NAMES)
     metric.update(torch.tensor([0, 1, 1]), torch.tensor([0, 1, 0]))
     assert metric.compute()["uar"] == 0.75
+
+
+def test_scores_are_drawn_by_name_and_over_steps() -> None:
+    metric = EmotionMetrics(NAMES)
+    steps = [metric(torch.tensor([0, 1]), torch.tensor([0, second])) for second in (1, 2)]
+    for values, points in ((None, 1), (steps[0], 1), (steps, 2)):
+        figure, axes = metric.plot(values)
+        shown = {line.get_label(): line.get_ydata() for line in axes.get_lines()}
+        assert shown.keys() >= {"uar", "wa", "macro_f1", "recall/angry", "precision/sad"}
+        assert all(len(shown[name]) == points for name in ("uar", "recall/angry"))
+        plt.close(figure)
+    assert metric.plot(ax=plt.figure().add_subplot())[1] is plt.gca()
+    plt.close("all")

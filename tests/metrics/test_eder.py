@@ -1,3 +1,4 @@
+import matplotlib.pyplot as plt
 import pytest
 import torch
 
@@ -63,3 +64,12 @@ def test_nothing_seen_is_an_error_and_reset_forgets():
     metrics.reset()
     with pytest.raises(UsageError, match="no recording"):
         metrics.compute()
+
+
+def test_scores_are_drawn_by_name():
+    metrics = DiarizationMetrics(CLASSES)
+    for recording in RECORDINGS:
+        metrics.update(*recording)
+    figure, axes = metrics.plot()
+    assert {line.get_label() for line in axes.get_lines()} == set(metrics.compute())
+    plt.close(figure)
