@@ -40,7 +40,7 @@ def run(cli: "Cli") -> "DiarizationResults | None":
     from sercl.cli.fit import claimed, stage_trainer
     from sercl.cli.processes import is_first, restartable
     from sercl.cli.run_folder import check_still_there
-    from sercl.studies.diarization.results import save
+    from sercl.studies.diarization.results import DIARIZER, log_scores, save
     from sercl.studies.training import train
 
     check_data(cli)
@@ -60,6 +60,7 @@ def run(cli: "Cli") -> "DiarizationResults | None":
         results, judged = judge(cli, stages, begin)
         check_still_there(folder)
         save(results, judged, folder)
+        log_scores(cli.build_trainer(scores_to=folder).loggers, judged[DIARIZER], cli.task.classes)
         show(results, folder, config["json"])
         return results
 

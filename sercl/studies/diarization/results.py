@@ -1,15 +1,18 @@
 """What a trained or evaluated diarizer leaves behind: scores beside baselines, and every segment."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from lightning.pytorch.loggers import Logger
 
 from sercl.diarization.formats import write_segments
 from sercl.diarization.postprocess import PostConfig
 from sercl.diarization.segments import Annotation
 from sercl.files import write_text
+from sercl.metrics.eder import DiarizationMetrics
 from sercl.studies.diarization.evaluation import DiarizationScores, eder_difference, evaluate
 from sercl.studies.diarization.judged import Judged
 from sercl.studies.diarization.tuning import Tuning
@@ -163,3 +166,20 @@ def save(results: DiarizationResults, judged: Mapping[str, Sequence[Judged]], fo
         found = [Annotation(item.id, item.hypothesis, item.duration) for item in own]
         write_segments(found, folder / "segments" / f"{name.replace(' ', '-')}.json")
     write_text(folder / "results.json", json.dumps(results.to_dict(), indent=2, ensure_ascii=False) + "\n")
+
+
+def log_scores(loggers: Iterable[Logger], judged: Sequence[Judged], classes: Sequence[str]) -> None:
+    """Hand the scores of a test to loggers, named as `EmotionDiarizer` names them ("test/eder").
+
+    Args:
+        loggers: Of a trainer.
+        judged: Recordings, at least one, with what the diarizer found in them.
+        classes: Class names.
+    """
+    metrics = DiarizationMetrics(classes)
+    for item in judged:
+        metrics.update(item.reference, item.hypothesis, item.duration)
+    named = {f"test/{name}": float(value) for name, value in metrics.compute().items()}
+    for logger in loggers:
+        logger.log_metrics(named)
+        logger.save()

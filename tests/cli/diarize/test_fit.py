@@ -1,3 +1,4 @@
+import csv
 import json
 import sys
 from pathlib import Path
@@ -26,6 +27,14 @@ def test_a_run_leaves_everything_that_is_needed_to_judge_it(diarizer):
     assert scores["eder"]["value"] == pytest.approx(parts)
     assert found["stages"][0]["monitor"] == "val/eder"
     assert any("epoch limit" in note for note in found["notes"])
+
+
+def test_the_scores_of_the_test_stand_in_the_logs_of_the_run(diarizer):
+    tables = [list(csv.DictReader(path.open())) for path in (diarizer / "logs" / "csv").glob("*/metrics.csv")]
+    (tested,) = [row for table in tables for row in table if row.get("test/eder")]
+    scores = results(diarizer)["systems"][0]["scores"]
+    assert float(tested["test/eder"]) == pytest.approx(scores["eder"]["value"], abs=1e-6)
+    assert "test/eder/angry" in tested
 
 
 def test_the_best_epoch_is_that_of_the_lowest_error(diarizer):

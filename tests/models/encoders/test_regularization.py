@@ -5,6 +5,7 @@ from unittest.mock import patch
 import pytest
 import torch
 from torch.nn import functional as F
+from torch.nn.parallel import DistributedDataParallel
 from transformers import Wav2Vec2Config, WhisperConfig
 
 from sercl.errors import UnknownNameError, UsageError
@@ -12,6 +13,7 @@ from sercl.models.encoders import Encoder, Regularization, load_encoder, rebuild
 from sercl.models.encoders.regularization import PublishedRates
 from sercl.models.encoders.spec_augment import SpanMasks
 from sercl.testing.encoders import FAMILIES, tiny_encoder
+from tests.processes import gathered
 
 RATES = {
     "dropout": 0.2, "hidden_dropout": 0.2, "attention_dropout": 0.2, "activation_dropout": 0.2,
@@ -218,3 +220,24 @@ def test_rates_are_read_as_they_were_published():
     assert PublishedRates.of(config) == PublishedRates(SpanMasks(0.06, 8, 2), SpanMasks(0.01, 10, 0), 0.07)
     assert PublishedRates.of(Wav2Vec2Config(apply_spec_augment=False)).time.share == 0
     assert PublishedRates.of(WhisperConfig(encoder_layerdrop=0.2)).layer_drop == 0.2
+
+
+def test_processes_that_skip_different_blocks_train_on_alike(published, audio, tmp_path):
+    def part(rank):
+        encoder = published("wav2vec2")
+        encoder.regularize(only("layer_drop", 0.5))
+        encoder.trainable("top:3")  # what stays without a gradient here has nothing to do with LayerDrop
+        encoder.model.encoder.layer_norm.requires_grad_(False)
+        model = DistributedDataParallel(encoder)
+        torch.manual_seed(rank)
+        skipped = []
+        for _ in range(3):
+            torch.manual_seed(10 * rank + len(skipped))
+            skipped.append(encoder._skipped())
+            torch.manual_seed(10 * rank + len(skipped) - 1)
+            model(*audio).hidden_states[-1].square().mean().backward()
+        return skipped, [weight.grad.sum().item() for weight in encoder.blocks.parameters()]
+
+    (first, gradients), (second, others) = gathered(part, tmp_path)
+    assert first != second
+    assert gradients == others
