@@ -58,6 +58,7 @@ def text_of(cell: object) -> str:
     return cell if isinstance(cell, str) else json.dumps(cell, ensure_ascii=False, default=str)
 
 
+@lru_cache(maxsize=1 << 16)
 def clean(text: str) -> str:
     """Return text in Unicode NFC, without invisible characters, with single spaces inside and none around it.
 
@@ -69,6 +70,7 @@ def clean(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", spaced).split()).strip(f" {_JOINERS}")
 
 
+@lru_cache(maxsize=1 << 16)
 def key_of(text: str) -> str:
     """Return what two spellings of one name have in common: neither case nor width of letters counts."""
     plain = clean(text)

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from os.path import commonpath
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from sercl.corpora.base import Utterance
 from sercl.corpora.cells import clean
@@ -37,32 +37,30 @@ def made_ids(utterances: Sequence[Utterance], folder: Path, given: Sequence[str 
 
 
 def _relative(paths: Sequence[Path], folder: Path) -> list[str]:
-    outside = sorted({str(path.parent) for path in paths if not path.is_relative_to(folder)})
-    common = commonpath(outside) if outside else str(folder)
+    lead, names = f"{folder}/", [str(path) for path in paths]
+    outside = sorted({name.rpartition("/")[0] or "/" for name in names if not name.startswith(lead)})
+    common = commonpath(outside).rstrip("/") + "/" if outside else lead
     # Beside files below the folder, the others must not look as if they were there.
-    lead = "../" if any(path.is_relative_to(folder) for path in paths) else ""
+    mark = "../" if any(name.startswith(lead) for name in names) else ""
     return [
-        clean(path.relative_to(folder).as_posix())
-        if path.is_relative_to(folder)
-        else lead + clean(path.relative_to(common).as_posix())
-        for path in paths
+        clean(name[len(lead) :] if name.startswith(lead) else mark + name[len(common) :]) for name in names
     ]
 
 
 def _file_names(files: set[str]) -> dict[str, str]:
     """Return stem, path without suffix, or path of each file: the first that no other file has."""
-    stems = Counter(PurePosixPath(file).stem for file in files)
-    bare = Counter(_bare(file) for file in files)
+    bare = {file: _bare(file) for file in files}
+    stems = {file: name.rpartition("/")[2] for file, name in bare.items()}
+    of_stem, of_name = Counter(stems.values()), Counter(bare.values())
     return {
-        file: PurePosixPath(file).stem
-        if stems[PurePosixPath(file).stem] == 1
-        else (_bare(file) if bare[_bare(file)] == 1 else file)
-        for file in files
+        file: stems[file] if of_stem[stems[file]] == 1 else name if of_name[name] == 1 else file
+        for file, name in bare.items()
     }
 
 
 def _bare(file: str) -> str:
-    return PurePosixPath(file).with_suffix("").as_posix()
+    folder, slash, name = file.rpartition("/")
+    return folder + slash + (name.rpartition(".")[0] or name)
 
 
 def _interval(utterance: Utterance) -> str:

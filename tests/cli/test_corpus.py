@@ -164,3 +164,69 @@ def test_the_page_tells_every_option(capsys: pytest.CaptureFixture[str]) -> None
 
 def _parse(name: str, given: list[str], words: list[str]) -> object:
     return build_parser(name).parse_args([*given, *words])
+
+
+@pytest.fixture
+def odd_manifest(emodb: Path, tmp_path: Path) -> Path:
+    """A manifest from a spreadsheet: UTF-16, semicolons, other column names, two labels that sercl lacks."""
+    clips = sorted(emodb.rglob("*.wav"))[:8]
+    labels = ["Unklar", "Furius", "contempt", "contempt", "Trauer", "Wut", "neutral", "Freude"]
+    rows = [
+        f"{clip};{label};0{place % 2}" for place, (clip, label) in enumerate(zip(clips, labels, strict=True))
+    ]
+    path = tmp_path / "odd.csv"
+    path.write_bytes("\r\n".join(["Datei;Label;Wer", *rows]).encode("utf-16"))
+    return path
+
+
+ODD = ("--columns.path", "Datei", "--columns.emotion", "Label", "--columns.speaker", "Wer")
+WORDS = ("--emotions", "{unklar: drop, Furius: angry}")
+
+
+def test_inspect_goes_on_over_bad_labels(odd_manifest: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run("inspect", "Manifest", "--root", odd_manifest, *ODD, *WORDS) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "odd: 5 utterances, 2 speakers" in text
+    assert "Problems: 2 label" in text
+    assert "odd.csv:4: unknown emotion 'contempt' (2 rows in all)" in text
+    assert "Dropped as asked for: Unklar 1" in text
+    assert _run("inspect", "Manifest", "--root", odd_manifest, *ODD, *WORDS, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["dropped"], found["notes"], len(found["problems"])) == ({"Unklar": 1}, [], 2)
+
+
+def test_a_manifest_of_a_manifest(
+    odd_manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("manifest", "Manifest", "--root", odd_manifest, *ODD, *WORDS, "--out", tmp_path / "a.csv")
+    assert _run(*words) == 1
+    error = capsys.readouterr().err
+    assert "unknown emotion 'contempt' (2 rows in all)" in error
+    assert "Map labels, or drop them: --emotions" in error
+    assert _run(*words, "--on_error", "skip") == 0
+    assert "5 utterances of odd, 2 problems skipped, 1 dropped as asked for" in capsys.readouterr().out
+    with (tmp_path / "a.csv").open(newline="") as file:
+        assert sorted(row["emotion"] for row in csv.DictReader(file)) == [
+            "angry",
+            "angry",
+            "happy",
+            "neutral",
+            "sad",
+        ]
+
+
+def test_columns_are_options_of_manifests_only(emodb: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run("inspect", "EmoDB", "--root", emodb, *ODD) == 2
+    assert "columns and emotions are options of Manifest, not of EmoDB" in capsys.readouterr().err
+
+
+def test_inspect_warns_of_ids_that_corpora_share(
+    emodb: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clips = sorted(emodb.rglob("*.wav"))[:8]
+    rows = [f"{clip},sad,0{place // 2 % 2},{'AB'[place % 2]}" for place, clip in enumerate(clips)]
+    (tmp_path / "m.csv").write_text("\n".join(["path,emotion,speaker,corpus", *rows]))
+    assert _run("inspect", "Manifest", "--root", tmp_path / "m.csv") == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "m: 8 utterances, 4 speakers" in text
+    assert "Note: the speaker ids 00, 01 are in several corpora (A, B): taken as different people" in text

@@ -12,7 +12,7 @@ from sercl.data.config import LoaderConfig
 from sercl.data.datamodules.corpus import CorpusDataModule, Labels
 
 LABEL_ADVICE = (
-    "Map labels, or drop them, with the option emotions: --data.emotions '{Furius: angry, unclear: drop}'."
+    "Map or drop labels with the option emotions: --data.emotions '{Furius: angry, unclear: drop}'."
 )
 
 
