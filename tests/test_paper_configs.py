@@ -190,3 +190,50 @@ def test_a_figure_of_layers(name: str, encoder: str, source: str, target: str | 
 def pair(setting: str, select_on: str, source: str, target: str) -> dict[str, Any]:
     sides = {"source": corpus(source, {}), "target": corpus(target, {})}
     return {"class_path": "LanguagePair", "init_args": {"setting": setting, "select_on": select_on, **sides}}
+
+
+# EmoV-DB's happy is "amused".
+LABELS = {"angry": "angry", "happy": ["happy", "excited", "amused"], "neutral": "neutral", "sad": "sad"}
+
+
+def test_the_zed_recipe() -> None:
+    found = content("diarize_zed")
+    data = found["data"]["init_args"]
+    assert [module["class_path"] for module in data["corpora"]] == [
+        "EmoVDB",
+        "ESD",
+        "IEMOCAP",
+        "JLCorpus",
+        "RAVDESS",
+    ]
+    for module in data["corpora"]:
+        options = dict(module["init_args"])
+        assert options.pop("labels") == LABELS
+        assert options.pop("folds") == {"count": 4}  # not of the recipe: see docs/diarize.md
+        assert options.pop("root") == module["class_path"]
+        assert options == {"ESD": {"language": "en"}, "IEMOCAP": {"loader": {"max_seconds": 0}}}.get(
+            module["class_path"], {}
+        )
+    assert data["clips"] == {
+        "patterns": {"NE": 0.25, "EN": 0.25, "NEN": 0.25, "E": 0.25},
+        "voice": "silero",  # the recipe: webrtcvad
+        "min_piece": 0.2, "loudness": "first", "crossfade": 0, "max_seconds": 0, "neutral_rounds": 10,
+        "random_validation": 0.1,
+    }  # fmt: skip
+    assert data["loader"] == {"batch_size": 2, "batch_seconds": 0}
+    assert data.keys() == {"corpora", "clips", "loader"}
+    assert found.keys() == {"data", "model", "trainer", "early_stopping", "checkpoint"}
+    assert found["model"] == {
+        "encoder": "wavlm-large", "adapter": "full", "adapters": {"full": {"parts": "blocks"}},
+        "layer": "last",
+        "context": "none", "dropout": 0, "bias": False, "standardize": False, "sentence_mean": True,
+        "output_norm": True, "post": {"smoothing": "none", "min_seconds": 0, "threshold": 0},
+        "regularization": {"preset": "checkpoint", "spec_augment": False},  # YAML's off
+        "optimizer": {"head_lr": 1e-4, "encoder_lr": 1e-5, "weight_decay": 0, "eps": 1e-8},
+        "newbob": {"enabled": True, "threshold": 0.0025, "head": 0.8, "encoder": 0.9},
+    }  # fmt: skip
+    assert found["trainer"] == {"max_epochs": 15}
+    assert found["early_stopping"] == {"monitor": "val/error", "patience": 15}  # as many as epochs: never
+    assert found["checkpoint"] == {"monitor": "val/error", "mode": "min"}
+    data = {"class_path": "ZED", "init_args": {"root": "ZED", "labels": LABELS}}
+    assert content("zed") == {"data": data, "uncovered": "error"}

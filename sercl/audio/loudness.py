@@ -58,6 +58,19 @@ def matched(pieces: Sequence[Tensor]) -> list[Tensor]:
     return [piece * 10 ** (gain / 20) for piece, gain in zip(pieces, limited, strict=True)]
 
 
+def matched_to_first(pieces: Sequence[Tensor]) -> list[Tensor]:
+    """Bring pieces to the level (root mean square, in dB) of the first, as SpeechBrain's ZED recipe does.
+
+    Args:
+        pieces: `[n]` float32 each. Silent ones stay as they are; so do all others behind a silent first.
+    """
+    levels = [float(piece.square().mean().sqrt()) for piece in pieces]
+    return [
+        piece * (levels[0] / level) if level > 0 and levels[0] > 0 else piece
+        for piece, level in zip(pieces, levels, strict=True)
+    ]
+
+
 @lru_cache
 def k_weighting(rate: int) -> NDArray[np.float64]:
     """Return the K filter at a rate in Hz as two second-order sections, `[2, 6]`: shelf, then high pass."""

@@ -1,6 +1,7 @@
 """Emotion of every frame: encoder, adapters and frame classifier in one LightningModule."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from itertools import islice
 from typing import Any, cast
 
@@ -17,6 +18,7 @@ from sercl.errors import UnknownNameError, UsageError
 from sercl.metrics.eder import DiarizationMetrics
 from sercl.metrics.functional.eder import scores
 from sercl.models.adapters import AdapterOptions
+from sercl.models.clip_norm import centred, layer_normed
 from sercl.models.encoders import Regularization
 from sercl.models.frame_readout import FrameReadout
 from sercl.models.pooling import frame_mask
@@ -28,7 +30,8 @@ from sercl.tasks.hparams import plain, revive
 from sercl.tasks.judged import JudgedClip, judge
 from sercl.tasks.layers import encoder_for_layer
 from sercl.tasks.losses import mean_weight
-from sercl.tasks.optim import OptimizerConfig
+from sercl.tasks.newbob import MONITOR, NewBob, NewBobConfig
+from sercl.tasks.optim import OptimizerConfig, build_optimizer
 
 _STANDARDIZER_BATCHES = 50
 _STANDARDIZER_STRIDE = 4  # neighbouring frames say nearly the same
@@ -47,9 +50,12 @@ class EmotionDiarizer(EncoderTask):
         dropout: Dropout in front of the classifier.
         bias: Whether the classifier has a bias; the ZED recipe's has none.
         standardize: Standardise frames by statistics of training clips, stored in the checkpoint.
+        sentence_mean: Subtract the mean of each waveform before the encoder.
+        output_norm: Layer norm without weights on the encoder's output, over all frames of a clip.
         class_weights: none, or balanced (inverse to the class's share of the time in training clips).
         post: How frame probabilities become segments, in validation and test.
         optimizer: Learning rates and schedule.
+        newbob: Learning rates that fall after an epoch by the validation error, in place of a schedule.
         adapters: Options of each adapter.
         adapter_blocks: Blocks (0-based) that get adapters; null for all kept blocks.
         regularization: Dropout, SpecAugment and LayerDrop of the encoder in training, unless it is frozen.
@@ -74,9 +80,12 @@ class EmotionDiarizer(EncoderTask):
         dropout: float = 0.0,
         bias: bool = True,
         standardize: bool = True,
+        sentence_mean: bool = False,
+        output_norm: bool = False,
         class_weights: str = "none",
         post: PostConfig = PostConfig(),
         optimizer: OptimizerConfig = OptimizerConfig(),
+        newbob: NewBobConfig = NewBobConfig(),
         adapters: AdapterOptions = AdapterOptions(),
         adapter_blocks: list[int] | None = None,
         regularization: Regularization = Regularization(),
@@ -108,6 +117,9 @@ class EmotionDiarizer(EncoderTask):
         self.classes = list(self.labels)
         if NEUTRAL not in self.classes:
             raise UsageError(f"diarization needs the class {NEUTRAL!r}; there are {', '.join(self.classes)}.")
+        self.newbob = revive(NewBobConfig, newbob)
+        _check_newbob(self.newbob, self.optimizer_config)
+        self.sentence_mean, self.output_norm = sentence_mean, output_norm
         self.class_weights, self.post = class_weights, revive(PostConfig, post)
         states, width, count = self.encoder.num_states, self.encoder.hidden_size, len(self.classes)
         self.readout = FrameReadout(layer, states, width, count, context, dropout, bias, standardize)
@@ -128,7 +140,7 @@ class EmotionDiarizer(EncoderTask):
         count = len(self.classes)
         names = list(scores(torch.zeros(1, count, count + 1), torch.zeros(1, 4), self.classes))
         better = [name for name in names if name.startswith(("uar", "recall/", "events_found"))]
-        return better, [name for name in names if name not in better]
+        return better, [*(name for name in names if name not in better), MONITOR.removeprefix("val/")]
 
     @property
     def hop(self) -> float:
@@ -142,8 +154,19 @@ class EmotionDiarizer(EncoderTask):
 
     def features(self, batch: AudioBatch) -> tuple[Tensor, Tensor]:
         """Return what is read, `[batch, frames, states, dim]`, and valid frames `[batch]`."""
+        if self.sentence_mean:
+            batch = replace(batch, waveforms=centred(batch.waveforms, batch.lengths))
         output = self.encode(batch)
-        return self.readout.select(output.hidden_states, int(output.lengths.max())), output.lengths
+        features = self.readout.select(output.hidden_states, int(output.lengths.max()))
+        return (layer_normed(features, output.lengths) if self.output_norm else features), output.lengths
+
+    def configure_optimizers(self) -> Any:
+        """Return AdamW with its groups, and NewBob or the step-wise schedule (called by Lightning)."""
+        if not self.newbob.enabled:
+            return super().configure_optimizers()
+        optimizer = build_optimizer(self.parameter_groups(), self.optimizer_config)
+        schedule = {"scheduler": NewBob(optimizer, self.newbob), "monitor": MONITOR, "interval": "epoch"}
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def logits(self, batch: AudioBatch) -> tuple[Tensor, Tensor]:
         """Return logits `[batch, frames, classes]` and valid frames `[batch]`."""
@@ -217,6 +240,7 @@ class EmotionDiarizer(EncoderTask):
         logits, lengths = self.logits(batch.audio)
         labels = batch.labels_of_frames(logits.shape[1], self.hop)
         self.validation_loss.update(self.loss(logits, labels), mean_weight(labels, self.loss_weights))
+        self.log(MONITOR, frame_error(logits, labels, lengths), batch_size=len(batch), sync_dist=True)
         for clip in self._judge(batch, logits.softmax(dim=-1), lengths):
             self.metrics.update(clip.reference, clip.hypothesis, clip.duration)
 
@@ -248,6 +272,27 @@ class EmotionDiarizer(EncoderTask):
 
     def _judge(self, batch: FrameBatch, probabilities: Tensor, lengths: Tensor) -> list[JudgedClip]:
         return judge(batch, probabilities, lengths, self.classes, self.stride, self.post)
+
+
+def frame_error(logits: Tensor, labels: Tensor, lengths: Tensor) -> Tensor:
+    """Return the share of wrong frames, the mean over clips.
+
+    Args:
+        logits: `[batch, frames, classes]`.
+        labels: `[batch, frames]` class indices, `NO_LABEL` where there is none.
+        lengths: `[batch]` integers, valid frames.
+    """
+    counted = frame_mask(logits, lengths) & (labels != NO_LABEL)
+    wrong = (logits.argmax(dim=-1) != labels) & counted
+    return (wrong.sum(dim=1) / counted.sum(dim=1).clamp(min=1)).mean()
+
+
+def _check_newbob(newbob: NewBobConfig, optimizer: OptimizerConfig) -> None:
+    if newbob.enabled and (optimizer.schedule != "constant" or optimizer.warmup):
+        raise UsageError(
+            "model.newbob and model.optimizer.schedule or warmup: both would set the learning rates. Leave "
+            "the schedule constant, or NewBob out."
+        )
 
 
 def default_frame_layer(adapter: str) -> str:

@@ -2,7 +2,7 @@ import pytest
 import torch
 import torchaudio.functional as AF
 
-from sercl.audio.loudness import k_weighting, loudness, matched
+from sercl.audio.loudness import k_weighting, loudness, matched, matched_to_first
 
 
 def noise(seconds, level, seed=0):
@@ -51,3 +51,16 @@ def test_a_single_piece_stays_and_gains_are_limited():
     assert torch.allclose(matched([piece])[0], piece)
     quiet = matched([noise(1, 1e-4), noise(1, 1.0)])[0]
     assert loudness(quiet) - loudness(noise(1, 1e-4)) == pytest.approx(30, abs=1e-2)
+
+
+def test_pieces_can_follow_the_level_of_the_first():
+    pieces = [scale * torch.sin(torch.arange(1600) / 7) for scale in (0.1, 0.5, 0.0, 0.01)]
+    found = matched_to_first(pieces)
+    levels = [float(piece.square().mean().sqrt()) for piece in found]
+    assert levels[0] == float(pieces[0].square().mean().sqrt())
+    assert levels[1] == pytest.approx(levels[0])
+    assert levels[3] == pytest.approx(levels[0])
+    assert torch.equal(found[2], pieces[2])
+    assert all(
+        torch.equal(one, other) for one, other in zip(matched_to_first(pieces[2:]), pieces[2:], strict=True)
+    )

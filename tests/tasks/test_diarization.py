@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import lightning.pytorch as L
@@ -6,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from sercl.batch import FrameBatch
+from sercl.batch import NO_LABEL, FrameBatch
 from sercl.data.clips.config import ClipConfig
 from sercl.data.config import LoaderConfig
 from sercl.data.datamodules import Diarization, Manifest
@@ -15,7 +16,8 @@ from sercl.errors import CheckpointError, UnknownNameError, UsageError
 from sercl.models.standardize import Standardizer
 from sercl.tasks import checkpoint as checkpoints
 from sercl.tasks.classification import EmotionClassifier
-from sercl.tasks.diarization import EmotionDiarizer
+from sercl.tasks.diarization import EmotionDiarizer, frame_error
+from sercl.tasks.newbob import NewBobConfig
 from sercl.tasks.optim import OptimizerConfig, build_optimizer
 from sercl.testing.encoders import tiny_encoder
 from tests.data.corpora import write_manifest
@@ -230,3 +232,29 @@ def test_it_trains_on_clips_and_judges_them(whisper, tmp_path):
     trainer.test(task, datamodule=data, verbose=False)
     assert [clip.id for clip in task.judged] == sorted(f"test-{index}" for index in range(6))
     assert all(math.isclose(clip.reference[-1].end, clip.duration) for clip in task.judged)
+
+
+def test_the_frame_error_is_the_mean_over_clips_of_labelled_valid_frames():
+    logits = F.one_hot(torch.tensor([[0, 1, 2, 3], [0, 0, 1, 1]]), 4).float()
+    labels = torch.tensor([[0, 1, 0, NO_LABEL], [0, 1, 3, 3]])
+    # One of three labelled frames, and one of the two that are valid.
+    assert frame_error(logits, labels, torch.tensor([4, 2])).item() == pytest.approx((1 / 3 + 1 / 2) / 2)
+
+
+def test_offset_and_scale_do_not_matter_to_a_normed_clip(build_diarizer, clips, monkeypatch):
+    task = build_diarizer(standardize=False, layer="last", sentence_mean=True, output_norm=True)
+    shifted = replace(clips.audio, waveforms=clips.audio.waveforms + 0.3)
+    whole, lengths = task.features(clips.audio)
+    moved, _ = task.features(shifted)
+    torch.testing.assert_close(moved, whole, atol=1e-3, rtol=1e-3)
+    for row, length in enumerate(lengths.tolist()):
+        own = whole[row, :length, -1]
+        assert own.mean().item() == pytest.approx(0, abs=1e-5)
+        assert own.var(unbiased=False).item() == pytest.approx(1, abs=1e-3)
+    plain = build_diarizer(standardize=False, layer="last")
+    assert not torch.allclose(plain.features(shifted)[0], plain.features(clips.audio)[0], atol=1e-3)
+
+
+def test_newbob_and_a_schedule_are_not_both_taken(build_diarizer):
+    with pytest.raises(UsageError, match=r"newbob.*both would set"):
+        build_diarizer(newbob=NewBobConfig(enabled=True), optimizer=OptimizerConfig(schedule="cosine"))

@@ -53,8 +53,16 @@ def make_folds(utterances: Sequence[Utterance], labels: LabelScheme, config: Fol
     return [_finish(drafts, index, labels, config) for index in range(len(drafts))]
 
 
-def make_fold(utterances: Sequence[Utterance], labels: LabelScheme, config: FoldConfig) -> Fold:
+def make_fold(
+    utterances: Sequence[Utterance], labels: LabelScheme, config: FoldConfig, may_lack_classes: bool = False
+) -> Fold:
     """Cut the fold `config.index`; the other folds of the scheme may be unusable.
+
+    Args:
+        utterances: As for `make_folds`; so are the next two.
+        labels: The label scheme.
+        config: The fold scheme and its options.
+        may_lack_classes: Whether training may lack a class.
 
     Raises:
         UsageError: If the scheme has no fold of that index.
@@ -66,7 +74,7 @@ def make_fold(utterances: Sequence[Utterance], labels: LabelScheme, config: Fold
             f"folds: there is no fold {config.index}; the scheme {config.scheme!r} has {len(drafts)} here, "
             f"0 to {len(drafts) - 1}. Give --data.folds.index."
         )
-    return _finish(drafts, config.index, labels, config)
+    return _finish(drafts, config.index, labels, config, may_lack_classes)
 
 
 def _drafts(utterances: Sequence[Utterance], labels: LabelScheme, config: FoldConfig) -> list[Draft]:
@@ -85,7 +93,13 @@ def _drafts(utterances: Sequence[Utterance], labels: LabelScheme, config: FoldCo
     return [with_test_list(draft, Path(config.test_list), ordered, labels) for draft in drafts]
 
 
-def _finish(drafts: Sequence[Draft], index: int, labels: LabelScheme, config: FoldConfig) -> Fold:
+def _finish(
+    drafts: Sequence[Draft],
+    index: int,
+    labels: LabelScheme,
+    config: FoldConfig,
+    may_lack_classes: bool = False,
+) -> Fold:
     draft = drafts[index]
     train = draft.train
     if config.balance or config.per_emotion is not None:
@@ -100,11 +114,11 @@ def _finish(drafts: Sequence[Draft], index: int, labels: LabelScheme, config: Fo
         test=tuple(draft.test),
         remarks=draft.remarks,
     )
-    check_fold(fold, config.allow_speaker_overlap)
+    check_fold(fold, config.allow_speaker_overlap, may_lack_classes)
     return fold
 
 
-def check_fold(fold: Fold, allow_speaker_overlap: bool = False) -> None:
+def check_fold(fold: Fold, allow_speaker_overlap: bool = False, may_lack_classes: bool = False) -> None:
     """Raise if the fold's parts overlap, or it cannot be trained or tested on.
 
     Raises:
@@ -120,7 +134,8 @@ def check_fold(fold: Fold, allow_speaker_overlap: bool = False) -> None:
     for part, utterances in fold.parts.items():
         if not utterances:
             raise FoldError(f"{fold.name}: no utterance in {part}. Choose another fold or scheme.")
-    _check_classes(fold)
+    if not may_lack_classes:
+        _check_classes(fold)
     if not allow_speaker_overlap:
         _check_speakers(fold)
 

@@ -10,7 +10,7 @@ STUDY_PATTERNS: Mapping[str, float] = MappingProxyType({"NE": 0.25, "EN": 0.25, 
 """What the clips of the ZED recipe are made of, and how often."""
 
 VOICE = ("silero", "none")
-LOUDNESS = ("match", "keep")
+LOUDNESS = ("match", "first", "keep")
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,16 @@ class ClipConfig:
         voice: `silero` cuts each utterance to its speech, `none` takes it whole.
         detector: What counts as speech.
         min_piece: Shorter pieces are left out, in s.
-        loudness: `match` brings the pieces of a clip to one loudness, `keep` leaves them as they are.
+        loudness: `match` brings the pieces of a clip to one loudness, `first` to the level in dB of the first
+            piece, `keep` leaves them as they are.
         crossfade: Length of the cross-fade between pieces, in s.
         max_seconds: Longer clips are cut to a random stretch of this length, in s; 0 keeps them whole.
         per_epoch: Training clips in an epoch; 0 for as many as there are pieces of an emotion.
         held_out: Clips for validation, and for test; 0 for as many as there are pieces of an emotion.
+        neutral_rounds: How often a speaker's neutral pieces are gone through, in one order, before another
+            order is drawn; 0 draws them anew for each clip.
+        random_validation: Share of the clips outside the test part, drawn once for the whole training, that
+            validates; the rest trains. 0 keeps the speakers of the folds apart, above 0 they are in both.
         lists: Folder with fixed clips, as a run saves them (`train.jsonl`, `validation.jsonl`,
             `test.jsonl`), in place of clips drawn anew for each epoch; parts without a file are drawn.
 
@@ -46,6 +51,8 @@ class ClipConfig:
     max_seconds: float = 20.0
     per_epoch: int = 0
     held_out: int = 0
+    neutral_rounds: int = 0
+    random_validation: float = 0.0
     lists: str | None = None
 
     def __post_init__(self) -> None:
@@ -53,11 +60,19 @@ class ClipConfig:
             raise UnknownNameError("clips.voice", self.voice, VOICE)
         if self.loudness not in LOUDNESS:
             raise UnknownNameError("clips.loudness", self.loudness, LOUDNESS)
-        for name in ("min_piece", "crossfade", "max_seconds", "per_epoch", "held_out"):
+        for name in ("min_piece", "crossfade", "max_seconds", "per_epoch", "held_out", "neutral_rounds"):
             if not getattr(self, name) >= 0:
                 raise UsageError(f"clips.{name} is {getattr(self, name)}; it must be 0 or more.")
         if not self.min_piece > 0:
             raise UsageError("clips.min_piece is 0; a piece must have some length (s).")
+        if not 0 <= self.random_validation < 1:
+            raise UsageError(
+                f"clips.random_validation is {self.random_validation}; it must be a share from 0 to below 1."
+            )
+        if self.random_validation and self.lists is not None:
+            raise UsageError(
+                "clips.random_validation draws the clips that validate, clips.lists has them: give one."
+            )
         self._check_patterns()
 
     def _check_patterns(self) -> None:

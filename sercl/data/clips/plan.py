@@ -62,7 +62,8 @@ class Clip:
 class Planner:
     """Draws clips. Every `round` clips use each piece of an emotion once; the rest of a clip is drawn freely.
 
-    Clip `index` depends on the pieces, the options, the seed and `index` alone.
+    Clip `index` depends on the pieces, the options, the seed and `index` alone. With `neutral_rounds`, the
+    clips of a round share out the neutral pieces of their speaker, in one order that is gone through again.
 
     Args:
         pieces: Pieces of one part of the data, in any order.
@@ -88,7 +89,8 @@ class Planner:
         self._alone = {word: share for word, share in self._shares.items() if NEUTRAL not in word}
         self._anchors = [piece for piece in emotional if self._alone or piece.speaker in self._neutral]
         self.unused = len(emotional) - len(self._anchors)
-        self._seed, self._name = seed, name
+        self._seed, self._name, self._rounds = seed, name, config.neutral_rounds
+        self._taken: dict[int, tuple[int, ...]] = {}
         if not self._anchors:
             raise UsageError(_nothing(name, len(emotional), sum(map(len, self._neutral.values()))))
 
@@ -103,7 +105,7 @@ class Planner:
         anchor = self._anchors[_order(self._seed, turn, self.round)[place]]
         generator = np.random.default_rng((self._seed, index))
         pattern = self._pattern(anchor, generator)
-        pieces = self._pieces(anchor, pattern, generator)
+        pieces = self._pieces(anchor, pattern, generator, index)
         return Clip(f"{self._name}-{index}", pattern, pieces, float(generator.random()))
 
     def _pattern(self, anchor: Piece, generator: np.random.Generator) -> str:
@@ -111,12 +113,41 @@ class Planner:
         weights = np.array(list(shares.values()))
         return str(generator.choice(list(shares), p=weights / weights.sum()))
 
-    def _pieces(self, anchor: Piece, pattern: str, generator: np.random.Generator) -> tuple[Piece, ...]:
+    def _pieces(
+        self, anchor: Piece, pattern: str, generator: np.random.Generator, index: int
+    ) -> tuple[Piece, ...]:
         neutral = _drawn(self._neutral.get(anchor.speaker, []), pattern.count(NEUTRAL), generator)
+        if self._rounds:
+            neutral = self._next_neutral(anchor, len(neutral), index)
         others = [piece for piece in self._emotional[anchor.speaker] if piece is not anchor] or [anchor]
         events = _drawn(others, max(0, pattern.count(EMOTION) - 1), generator)
         events.insert(int(generator.integers(len(events) + 1)), anchor)
         return tuple(neutral.pop() if letter == NEUTRAL else events.pop() for letter in pattern)
+
+    def _next_neutral(self, anchor: Piece, count: int, index: int) -> list[Piece]:
+        """Return the neutral pieces that come next in the order of a clip's speaker, the last one first."""
+        turn, place = divmod(index, self.round)
+        first = self._taken_before(turn)[place]
+        own = self._neutral.get(anchor.speaker, [])
+        found = []
+        for number in range(first, first + count):
+            lap, position = divmod(number, len(own))
+            order = _order(self._seed, turn, len(own), 2 + lap // self._rounds)
+            found.append(own[order[position]])
+        return found[::-1]
+
+    def _taken_before(self, turn: int) -> tuple[int, ...]:
+        """Return, for each clip of a round, how many neutral pieces of its speaker those before it take."""
+        if turn not in self._taken:
+            taken: defaultdict[tuple[str, str | None], int] = defaultdict(int)
+            before = []
+            for place, anchor in enumerate(_order(self._seed, turn, self.round)):
+                piece, index = self._anchors[anchor], turn * self.round + place
+                before.append(taken[piece.speaker])
+                pattern = self._pattern(piece, np.random.default_rng((self._seed, index)))
+                taken[piece.speaker] += pattern.count(NEUTRAL)
+            self._taken = {turn: tuple(before)}  # of one round: indices come round by round
+        return self._taken[turn]
 
 
 def length(pieces: Sequence[Piece], crossfade: float) -> float:
@@ -141,10 +172,10 @@ def class_seconds(clips: Sequence[Clip], classes: Sequence[str]) -> dict[str, fl
     return totals
 
 
-@lru_cache(maxsize=8)
-def _order(seed: int, turn: int, count: int) -> tuple[int, ...]:
+@lru_cache(maxsize=64)
+def _order(seed: int, turn: int, count: int, stream: int = 1) -> tuple[int, ...]:
     # The last number keeps this stream apart from those of single clips.
-    return tuple(np.random.default_rng((seed, turn, 1)).permutation(count).tolist())
+    return tuple(np.random.default_rng((seed, turn, stream)).permutation(count).tolist())
 
 
 def _drawn(pieces: Sequence[Piece], count: int, generator: np.random.Generator) -> list[Piece]:

@@ -1,11 +1,12 @@
 """A planned clip -> its waveform and its segments."""
 
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
 from torch import Tensor
 
 from sercl.audio.joining import join
-from sercl.audio.loudness import matched
+from sercl.audio.loudness import matched, matched_to_first
 from sercl.audio.resample import SAMPLE_RATE, load
 from sercl.corpora.base import Segment
 from sercl.data.clips.config import ClipConfig
@@ -27,8 +28,7 @@ def render(clip: Clip, config: ClipConfig) -> tuple[Tensor, list[Segment]]:
         AudioError: If a file has become unreadable since it was scanned.
     """
     pieces = [_read(piece) for piece in clip.pieces]
-    if config.loudness == "match":
-        pieces = matched(pieces)
+    pieces = _LEVELS[config.loudness](pieces)
     waveform, boundaries = join(pieces, round(config.crossfade * SAMPLE_RATE))
     first, last = _crop(len(waveform), clip.crop, config.max_seconds)
     edges = [min(max(edge, first), last) - first for edge in (0, *boundaries, len(waveform))]
@@ -38,6 +38,13 @@ def render(clip: Clip, config: ClipConfig) -> tuple[Tensor, list[Segment]]:
         if start < end
     ]
     return waveform[first:last], segments
+
+
+_LEVELS: Mapping[str, Callable[[Sequence[Tensor]], list[Tensor]]] = {
+    "match": matched,
+    "first": matched_to_first,
+    "keep": list,
+}
 
 
 def _read(piece: Piece) -> Tensor:

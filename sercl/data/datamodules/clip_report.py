@@ -30,6 +30,8 @@ def clip_notes(
 ) -> list[str]:
     """Return sentences on the clips of each part, and on how many utterances had too little speech."""
     notes = [_clips_note(part, source) for part, source in sources.items()]
+    if config.random_validation:
+        notes.append("validation clips were drawn by chance: their speakers are trained on, too")
     short = f"less than {config.min_piece:g} s of speech"
     return notes + [
         f"{part}: {count} utterances left out of the clips ({short})"

@@ -44,6 +44,9 @@ class CorpusDataModule(EmotionDataModule):
     label_advice = ""
     """What helps against bad labels beside mending them, a sentence."""
 
+    may_lack_classes = False
+    """Whether training may lack a class, because another corpus is there, too."""
+
     def __init__(
         self,
         root: Path | str,
@@ -99,7 +102,9 @@ class CorpusDataModule(EmotionDataModule):
             self._listing = self.read()
             enforce(self._listing.problems, self.on_error, self.corpus, self.label_advice)
         if self._fold is None:
-            self._fold = make_fold(self._listing.utterances, self.scheme, self.fold_config)
+            self._fold = make_fold(
+                self._listing.utterances, self.scheme, self.fold_config, self.may_lack_classes
+            )
             self._parts = {}
         if new := [part for part in parts if part not in self._parts]:
             self._scan(new)
@@ -202,7 +207,7 @@ class CorpusDataModule(EmotionDataModule):
         for part in {*self._parts, *parts}:
             fit = tuple(item for item in whole[part] if item.id not in self._scanned.faults)
             fold = replace(fold, **{part: fit})  # type: ignore[arg-type]
-        check_fold(fold, self.fold_config.allow_speaker_overlap)
+        check_fold(fold, self.fold_config.allow_speaker_overlap, self.may_lack_classes)
         self._fold = fold
         self._parts |= {part: whole[part] for part in parts}
 

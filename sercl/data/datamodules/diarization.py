@@ -4,6 +4,8 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
+import numpy as np
+
 from sercl.audio.augment import Augment, AugmentConfig
 from sercl.corpora.folds import Fold
 from sercl.data.clips.config import ClipConfig
@@ -24,6 +26,9 @@ from sercl.data.report import DataReport
 from sercl.data.sampler import LengthBucketBatchSampler
 from sercl.data.split import Split, batches
 from sercl.errors import UsageError
+
+JOINED = ("train", "validation")
+"""Parts of the folds whose speakers are not kept apart with `random_validation`."""
 
 
 class Diarization(EmotionDataModule):
@@ -90,7 +95,9 @@ class Diarization(EmotionDataModule):
             return
         for corpus in self.corpora:
             corpus.on_progress, corpus.scan_memory = self.on_progress, self.scan_memory
+            corpus.may_lack_classes = len(self.corpora) > 1
             corpus.setup(stage)
+        self._check_classes()
         self._build_sources()
 
     @property
@@ -177,14 +184,46 @@ class Diarization(EmotionDataModule):
         return batches(dataset, sampler, collate_frames, config.workers)
 
     def _split(self, part: str) -> Split:
-        splits = [corpus.splits[part] for corpus in self.corpora]
+        parts = JOINED if self.clip_config.random_validation and part in JOINED else (part,)
+        splits = [corpus.splits[name] for corpus in self.corpora for name in parts]
         return splits[0].joined(splits[1:])
 
     def _build_sources(self) -> None:
         check_apart({corpus.corpus: corpus.fold.parts for corpus in self.corpora})
         for part in PARTS:
             self._cut(part)
-        self._sources = {part: self._source(part) for part in PARTS}
+        if self.clip_config.random_validation:
+            self._sources = {**self._mixed_sources(), "test": self._source("test")}
+        else:
+            self._sources = {part: self._source(part) for part in PARTS}
+
+    def _mixed_sources(self) -> dict[str, ClipSource]:
+        """Return clips for training and validation that are drawn once, by chance and not by speaker."""
+        config, seed = self.clip_config, self.loader_config.seed
+        pieces = [piece for own in self._pieces_of("train") for piece in own]
+        planner = Planner(pieces, config, seed, "clip")
+        clips = [planner.plan(index) for index in range(config.per_epoch or planner.round)]
+        count = max(1, round(config.random_validation * len(clips)))
+        if count >= len(clips):
+            raise UsageError(
+                f"clips.random_validation: {len(clips)} clips are too few to train and validate on."
+            )
+        held = set(np.random.default_rng((seed, 0, 0)).permutation(len(clips))[:count].tolist())
+        parts = {
+            "train": [clip for index, clip in enumerate(clips) if index not in held],
+            "validation": [clip for index, clip in enumerate(clips) if index in held],
+        }
+        return {part: ClipSource(own, len(own), config) for part, own in parts.items()}
+
+    def _check_classes(self) -> None:
+        """Raise where no corpus has a class in training; one alone may lack it."""
+        counts = [corpus.fold.counts["train"] for corpus in self.corpora]
+        if absent := [name for name in self.classes if not any(own[name] for own in counts)]:
+            names = ", ".join(corpus.corpus for corpus in self.corpora)
+            raise UsageError(
+                f"no training utterance of {', '.join(absent)} in {names}. Add a corpus that has it, or "
+                "choose other labels."
+            )
 
     def _cut(self, part: str) -> None:
         split = self._split(part)

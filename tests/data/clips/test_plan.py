@@ -113,3 +113,34 @@ def test_durations_know_of_fades_and_crops():
         sum(piece.seconds for piece in clip.pieces if piece.label == "neutral")
     )
     assert list(class_seconds([], CLASSES)) == list(CLASSES)
+
+
+@given(st.integers(1, 4), st.integers(0, 1000))
+def test_neutral_pieces_of_a_speaker_come_one_after_the_other(rounds, seed):
+    config = ClipConfig(neutral_rounds=rounds)
+    own = pieces(each=4)
+    planner = Planner(own, config, seed)
+    taken = {}
+    for clip in plans(planner, planner.round):
+        for piece in clip.pieces:
+            if piece.label == "neutral":
+                taken.setdefault(piece.speaker, []).append(piece.utterance.id)
+    for order in taken.values():
+        # None comes again before all have come, and the order stays the same for so many rounds.
+        for first in range(0, len(order), 4):
+            assert len(set(order[first : first + 4])) == len(order[first : first + 4])
+        kept = order[: 4 * rounds]
+        assert kept == [kept[place % 4] for place in range(len(kept))]
+    assert Planner(own[::-1], config, seed).plan(9) == planner.plan(9)
+
+
+def test_sharing_out_neutral_pieces_changes_nothing_else():
+    for plain, shared in zip(
+        plans(Planner(pieces(), ClipConfig(), 3), 40),
+        plans(Planner(pieces(), ClipConfig(neutral_rounds=10), 3), 40),
+        strict=True,
+    ):
+        assert (plain.pattern, plain.crop) == (shared.pattern, shared.crop)
+        assert [piece for piece in plain.pieces if piece.label != "neutral"] == [
+            piece for piece in shared.pieces if piece.label != "neutral"
+        ]

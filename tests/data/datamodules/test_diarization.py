@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -213,3 +215,31 @@ def test_real_recordings(shared, tmp_path):
     batch = next(iter(module.val_dataloader()))
     assert batch.lengths.max() <= 20 * 16_000
     assert batch.waveforms.isfinite().all()
+
+
+def test_clips_for_validation_can_be_drawn_by_chance(emodb):
+    plain = ready(datamodules.EmoDB(emodb))
+    config = replace(WHOLE, random_validation=0.25)
+    module = ready(datamodules.EmoDB(emodb), clips=config)
+    train, validation = (module.source(part) for part in ("train", "validation"))
+    assert train.fixed
+    assert validation.count == max(1, round(0.25 * (train.count + validation.count)))
+    ids = [clip.id for source in (train, validation) for clip in source.epoch(0)]
+    assert len(ids) == len(set(ids))
+    assert speakers(module, "validation") <= speakers(module, "train")
+    assert speakers(module, "train") == speakers(plain, "train") | speakers(plain, "validation")
+    assert not speakers(module, "test") & speakers(module, "train")
+    assert set(module.speakers_in("validation")) == set(module.speakers_in("train"))
+    assert any("drawn by chance: their speakers are trained on" in note for note in module.report.notes)
+    again = ready(datamodules.EmoDB(emodb), clips=config)
+    assert again.source("validation").epoch(0) == validation.epoch(1)
+
+
+def test_a_corpus_may_lack_a_class_that_another_has(emodb, tmp_path):
+    whole = write_manifest(tmp_path / "own", speakers=5)
+    rows = [line.split(",") for line in whole.read_text().splitlines()[1:] if "sad" not in line]
+    lacking = write_rows(whole, rows)
+    module = ready(datamodules.EmoDB(emodb), Manifest(lacking, name="Own"))
+    assert module.splits["train"].labels.count(3) > 0
+    with pytest.raises(FoldError, match="no training utterance of sad"):
+        ready(Manifest(lacking, name="Own"))
