@@ -232,7 +232,7 @@ def test_the_zed_recipe() -> None:
         "optimizer": {"head_lr": 1e-4, "encoder_lr": 1e-5, "weight_decay": 0, "eps": 1e-8},
         "newbob": {"enabled": True, "threshold": 0.0025, "head": 0.8, "encoder": 0.9},
     }  # fmt: skip
-    assert found["trainer"] == {"max_epochs": 15}
+    assert found["trainer"] == {"max_epochs": 15, "gradient_clip_val": 5.0}
     assert found["early_stopping"] == {"monitor": "val/error", "patience": 15}  # as many as epochs: never
     assert found["checkpoint"] == {"monitor": "val/error", "mode": "min"}
     data = {"class_path": "ZED", "init_args": {"root": "ZED", "labels": LABELS}}

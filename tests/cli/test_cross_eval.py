@@ -262,6 +262,15 @@ def test_two_stages_as_in_the_study(study_file, content, tmp_path):
     assert 3 < record.epochs <= 6
 
 
+def test_an_encoder_that_everything_is_excluded_of_is_left_out(study_file, content, tmp_path):
+    (source,) = content["study"]["encoders"].values()
+    path = study_file(
+        encoders={"one": source, "two": source}, exclude=[{"when": {"encoder": "two"}}], seeds=[1], folds=[0]
+    )
+    assert run(path, tmp_path / "out") == 0
+    assert set(read_study(tmp_path / "out").encoders) == {"one"}
+
+
 def test_last_weights_must_be_kept(study_file, tmp_path, capsys):
     options = {"adapters": ["lora"], "settings": ["two-stage"], "continue_from": "last"}
     words = ["--checkpoint.save_last", "false"]

@@ -154,7 +154,7 @@ def sign_flip_test(
     if not 0 < level < 1 or resamples < 1:
         raise UsageError(f"paired test: level {level}, {resamples} resamples; valid: 0 < level < 1, from 1.")
     count, difference = len(terms), float(terms.sum())
-    exact = 2.0**count <= resamples
+    exact = count < resamples.bit_length()  # 2**count would overflow for a thousand utterances
     smallest = min(1.0, max(2.0 ** (1 - count), 1 / (resamples + 1)))
     if np.isnan(difference):
         nan = float("nan")

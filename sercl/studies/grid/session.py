@@ -112,7 +112,7 @@ class Session:
 
     def collect(self, failures: Mapping[str, str], environment: Mapping[str, Any], seconds: float) -> Study:
         """Write the files of the study and return it; see `collect.collect`."""
-        described = {name: self.encoders.described(self._spec(name)) for name in self.options.encoder_options}
+        described = {name: self.encoders.described(self._spec(name)) for name in self._encoders_in_use}
         return collect(
             self.plan,
             self.folder,
@@ -123,6 +123,12 @@ class Session:
             environment,
             seconds,
         )
+
+    @property
+    def _encoders_in_use(self) -> list[str]:
+        """Names of the encoders that have a cell: what the study excludes may leave one without."""
+        used = {item.cell.condition.encoder for item in self.plan.cells}
+        return [name for name in self.options.encoder_options if name in used]
 
     def _spec(self, encoder: str) -> EncoderSpec:
         used = next(item for item in self.plan.cells if item.cell.condition.encoder == encoder)

@@ -109,6 +109,14 @@ def test_it_agrees_with_scipy_on_speakers_of_equal_size() -> None:
     assert permutation_test(first, second).p == pytest.approx(reference.pvalue)
 
 
+def test_thousands_of_units_are_compared() -> None:
+    """One speaker's utterances are each a unit: more swaps than a float can count."""
+    terms = np.full(3000, 1 / 3000)
+    result = sign_flip_test(terms, terms, level=0.95, resamples=199, seed=1, unit="utterances")
+    assert (result.difference, result.exact, result.count) == (pytest.approx(1.0), False, 3000)
+    assert result.p == pytest.approx(1 / 200)
+
+
 def test_how_small_p_can_become_is_said() -> None:
     first, second = np.zeros((2, 5, CLASSES, CLASSES), dtype=np.int64)
     first[:, range(4), range(4)] = 9
