@@ -66,6 +66,8 @@ def read_manifest(
     place, words = Path(path).absolute(), EmotionWords(emotions or {})
     named = columns.named
     table = read_table(Path(path), [named.get(name, name) for name in REQUIRED])
+    if not table.columns:
+        raise ManifestError(place, None, NO_ROW)
     rows, notes = _with_fields(place, table, named)
     if not rows:
         raise ManifestError(place, None, NO_ROW)

@@ -55,7 +55,7 @@ def _spellings(utterances: Sequence[Utterance], name: str) -> Spellings:
             groups.setdefault((corpus, key_of(word)), []).append(word)
     chosen: dict[tuple[str, str], str] = {}
     for (corpus, _), words in groups.items():
-        best = min(words, key=lambda word: (-counts[corpus, word], word))
+        best = min(words, key=lambda word: (-counts[corpus, word], word.isupper() or word.islower(), word))
         chosen |= {(corpus, word): best for word in words if word != best}
     return chosen
 

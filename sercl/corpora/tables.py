@@ -222,8 +222,8 @@ def _json_rows(path: Path, text: str) -> Iterator[Row]:
             continue
         try:
             pairs = json.loads(content, object_pairs_hook=_Pairs)
-        except (json.JSONDecodeError, RecursionError) as error:
-            reason = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
+        except (ValueError, RecursionError) as error:
+            reason = getattr(error, "msg", "nested too deeply, or a number of thousands of digits")
             raise ManifestError(path, line, f"not JSON ({reason}). One object per line.") from None
         if not isinstance(pairs, _Pairs):
             raise ManifestError(path, line, f"{content.strip()[:40]!r} is no JSON object. One per line.")

@@ -58,8 +58,8 @@ def marked_encoding(data: bytes) -> str | None:
         if data.startswith(mark):
             return encoding
     zeros = data[:200:2].count(0), data[1:200:2].count(0)
-    if max(zeros) == 0:
-        return None
+    if 10 * max(zeros) <= len(data[:200:2]):
+        return None  # stray zeros are damage
     return "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
 
 

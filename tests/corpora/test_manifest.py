@@ -157,6 +157,7 @@ def test_a_bad_row_is_a_problem_of_its_line(
             r"no column 'path'; found: emotion, file.*columns\.path NAME",
         ),
         ("path,emotion\n", None, r"holds no row"),
+        ("", None, r"holds no row"),
     ],
 )
 def test_a_bad_table_names_file_line_and_cure(
@@ -173,6 +174,9 @@ def test_bad_json_lines(folder: Path) -> None:
     good = '{"path": "wav/a.wav", "emotion": "sad"}\n'
     with pytest.raises(ManifestError, match=r"m\.jsonl:2: not JSON"):
         read_manifest(write(folder, good + "{\n", "m.jsonl"))
+    for odd in ("1" * 5000, "[" * 9000 + "]" * 9000):
+        with pytest.raises(ManifestError, match=r"m\.jsonl:1: not JSON"):
+            read_manifest(write(folder, f'{{"path": "a", "x": {odd}}}\n', "m.jsonl"))
     with pytest.raises(ManifestError, match=r"m\.jsonl:1: '\[1\]' is no JSON object"):
         read_manifest(write(folder, "[1]\n", "m.jsonl"))
     event = '{"path": "wav/a.wav", "emotion": "sad", "segments": [{"emotion": "sad", "start": 2, "end": 1}]}'

@@ -49,6 +49,10 @@ def test_spellings_of_a_speaker_are_one_and_counted() -> None:
     assert "'josé' is taken for 'José'" in note
 
 
+def test_of_equally_many_spellings_the_mixed_one_is_taken() -> None:
+    assert {item.speaker for item in unified(spoken("ANNA", "anna", "Anna"))[0]} == {"Anna"}
+
+
 def test_leading_zeros_are_kept_and_pointed_out() -> None:
     items, notes = unified(spoken("3", "03", "3.0", "12"))
     assert [item.speaker for item in items] == ["3", "03", "3", "12"]

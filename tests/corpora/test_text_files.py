@@ -56,3 +56,8 @@ def test_any_bytes_are_text_or_refused(data: bytes) -> None:
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40))
 def test_utf_8_is_never_taken_for_anything_else(text: str) -> None:
     assert decode(text.encode()) == text.removeprefix("\ufeff")
+
+
+def test_a_stray_zero_byte_is_damage_and_no_utf_16() -> None:
+    with pytest.raises(UnknownEncodingError):
+        decode(b"path,emotion\na.wav,s\0ad\nb.wav,sad\n")
