@@ -42,7 +42,7 @@ def unified(utterances: Sequence[Utterance]) -> tuple[list[Utterance], tuple[str
     for name in ("corpus", *_NAMES):
         spellings = _spellings(items, name)
         items = [_respelt(item, name, spellings) for item in items]
-        notes += _spelling_notes(name, spellings)
+        notes += _spelling_notes(name, utterances, items)
     return items, (*notes, *_number_notes(items))
 
 
@@ -69,11 +69,20 @@ def _respelt(utterance: Utterance, name: str, spellings: Spellings) -> Utterance
     return replace(utterance, **{name: spellings[place]}) if place in spellings else utterance  # type: ignore[arg-type]
 
 
-def _spelling_notes(name: str, spellings: Spellings) -> list[str]:
-    if not spellings:
+def _spelling_notes(name: str, written: Sequence[Utterance], items: Sequence[Utterance]) -> list[str]:
+    """Return the note on names that were written in several ways, white space and Unicode form included."""
+    forms: dict[tuple[str, str], set[str]] = {}
+    for before, item in zip(written, items, strict=True):
+        if (word := getattr(before, name)) is not None and getattr(item, name) is not None:
+            forms.setdefault(_place(item, name), set()).add(word)
+    shown = [
+        f"{best!r} (also {', '.join(repr(word) for word in sorted(words - {best}))})"
+        for (_, best), words in sorted(forms.items())
+        if len(words) > 1
+    ]
+    if not shown:
         return []
-    shown = [f"{word!r} is taken for {best!r}" for (_, word), best in sorted(spellings.items())]
-    return [f"{len(shown)} {name} name(s) differ from another in case or width alone: {_first(shown)}"]
+    return [f"{len(shown)} {name} name(s) are written in several ways, each taken as one: {_first(shown)}"]
 
 
 def _number_notes(utterances: Sequence[Utterance]) -> list[str]:

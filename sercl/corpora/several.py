@@ -12,7 +12,7 @@ from sercl.corpora.genders import to_gender
 from sercl.corpora.manifest_cells import split_name
 from sercl.errors import UnknownNameError
 
-_GENERIC = re.compile(r"[a-z]{0,3}[ _-]?\d{1,4}|[a-z]", re.IGNORECASE)
+_GENERIC = re.compile(r"[a-z]{0,7}[ _-]?\d{1,4}|[a-z]", re.IGNORECASE)
 _MOST = 5
 
 

@@ -45,8 +45,14 @@ def test_spellings_of_a_speaker_are_one_and_counted() -> None:
     items, notes = unified(spoken("José", apart, "josé ", "José", "ＪＯＳÉ", None, "Ana"))
     assert [item.speaker for item in items] == ["José"] * 5 + [None, "Ana"]
     (note,) = notes
-    assert note.startswith("2 speaker name(s) differ from another in case or width alone: ")
-    assert "'josé' is taken for 'José'" in note
+    assert note.startswith("1 speaker name(s) are written in several ways, each taken as one: 'José' (also ")
+    assert "'josé '" in note
+    assert repr(apart) in note
+
+
+def test_white_space_that_is_the_same_everywhere_needs_no_note() -> None:
+    assert unified(spoken("a ", "a ", "b "))[1] == ()
+    assert unified(spoken("a ", "a"))[1] != ()
 
 
 def test_of_equally_many_spellings_the_mixed_one_is_taken() -> None:
@@ -56,7 +62,8 @@ def test_of_equally_many_spellings_the_mixed_one_is_taken() -> None:
 def test_leading_zeros_are_kept_and_pointed_out() -> None:
     items, notes = unified(spoken("3", "03", "3.0", "12"))
     assert [item.speaker for item in items] == ["3", "03", "3", "12"]
-    (note,) = notes
+    written, note = notes
+    assert "'3' (also '3.0')" in written
     assert "'03' and '3'" in note
     assert "write them alike" in note
 
