@@ -126,6 +126,7 @@ class EmotionDiarizer(EncoderTask):
         self.metrics = DiarizationMetrics(self.classes)
         # A loss that is no number must show, so that nothing is selected by the rest.
         self.validation_loss = MeanMetric(nan_strategy="disable")
+        self.validation_error = MeanMetric(nan_strategy="disable")
         self.loss_weights: Tensor | None = None
         self.judged: list[JudgedClip] = []
 
@@ -234,19 +235,21 @@ class EmotionDiarizer(EncoderTask):
         """Forget the last epoch."""
         self.metrics.reset()
         self.validation_loss.reset()
+        self.validation_error.reset()
 
     def validation_step(self, batch: FrameBatch, batch_index: int) -> None:
         """Collect loss and scores of a batch."""
         logits, lengths = self.logits(batch.audio)
         labels = batch.labels_of_frames(logits.shape[1], self.hop)
         self.validation_loss.update(self.loss(logits, labels), mean_weight(labels, self.loss_weights))
-        self.log(MONITOR, frame_error(logits, labels, lengths), batch_size=len(batch), sync_dist=True)
+        self.validation_error.update(frame_error(logits, labels, lengths), len(batch))
         for clip in self._judge(batch, logits.softmax(dim=-1), lengths):
             self.metrics.update(clip.reference, clip.hypothesis, clip.duration)
 
     def on_validation_epoch_end(self) -> None:
         """Log the loss, EDER, its parts and the other scores."""
         self.log("val/loss", self.validation_loss.compute(), prog_bar=True)
+        self.log(MONITOR, self.validation_error.compute())
         self._log_scores("val")
 
     def on_test_epoch_start(self) -> None:
