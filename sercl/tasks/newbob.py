@@ -51,7 +51,7 @@ class NewBob(ReduceLROnPlateau):
         self.limit, self.head, self.rest = config.threshold, config.head, config.encoder
         self.previous: float | None = None
 
-    def step(self, metrics: Any, epoch: int | None = None) -> None:
+    def step(self, metrics: Any, epoch: int | None = None) -> None:  # type: ignore[override]  # as torch does
         """Take in the error of an epoch."""
         error = float(metrics)
         self.last_epoch += 1
