@@ -11,7 +11,7 @@ PACKAGE = ROOT / "sercl"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 MOST_LINES = 400
 
-BOTTOM = {"errors", "files", "locks", "batch"}
+BOTTOM = {"errors", "files", "json_text", "locks", "batch"}
 CORPORA = {*BOTTOM, "corpora"}
 AUDIO = {*BOTTOM, "audio"}
 METRICS = {*BOTTOM, "metrics"}
@@ -28,6 +28,7 @@ LAYERS: dict[str, set[str]] = {
     "files": {"errors"},
     "locks": {"errors", "files"},
     "batch": {"errors"},
+    "json_text": set(),
     "launchers": {"errors", "files"},
     "corpora": CORPORA,
     "audio": AUDIO,
@@ -44,7 +45,15 @@ LAYERS: dict[str, set[str]] = {
     "__init__": {"tasks"},
     "__main__": {"cli"},
 }
-NO_TORCH = ("corpora", "cli/main.py", "cli/commands.py", "cli/help.py", "errors.py", "files.py")
+NO_TORCH = (
+    "corpora",
+    "cli/main.py",
+    "cli/commands.py",
+    "cli/help.py",
+    "errors.py",
+    "files.py",
+    "json_text.py",
+)
 HEAVY = {"torch", "torchaudio", "lightning", "transformers", "peft"}
 
 

@@ -1,12 +1,12 @@
 """`sercl compare`: what two runs or studies set otherwise, and whether it made a difference."""
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sercl.cli.console import stdout
 from sercl.cli.help import ShortPage, render
+from sercl.json_text import json_text
 
 if TYPE_CHECKING:
     from sercl.cli.parser import SerclParser
@@ -40,7 +40,7 @@ def main() -> int:
 
     comparison = compare_folders(Path(options.run_a), Path(options.run_b))
     if options.json:
-        print(json.dumps(comparison_to_dict(comparison), indent=2, ensure_ascii=False))
+        print(json_text(comparison_to_dict(comparison), indent=2))
     else:
         stdout.print(comparison_report(comparison))
     return 0

@@ -1,6 +1,5 @@
 """`sercl corpus list | inspect | manifest`."""
 
-import json as json_format
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from sercl.cli.help import ShortPage, render
 from sercl.cli.parser import SerclParser
 from sercl.corpora.manifest_columns import ManifestColumns
 from sercl.errors import CorpusError, UnknownNameError, UsageError
+from sercl.json_text import json_text
 
 if TYPE_CHECKING:
     from sercl.corpora.base import Listing, Problem
@@ -242,4 +242,4 @@ def _problem_message(title: str, problems: "Sequence[Problem]", is_manifest: boo
 
 
 def _dumps(data: object) -> str:
-    return json_format.dumps(data, indent=2, ensure_ascii=False)
+    return json_text(data, indent=2)

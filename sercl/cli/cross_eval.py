@@ -1,6 +1,5 @@
 """`sercl cross-eval`: a whole cross-lingual study from one file, continued where it was stopped."""
 
-import json
 import sys
 import tempfile
 import time
@@ -14,6 +13,7 @@ from sercl.cli.console import progress, stdout
 from sercl.cli.cross_eval_page import PAGE
 from sercl.cli.help import render
 from sercl.errors import UsageError
+from sercl.json_text import json_text
 
 if TYPE_CHECKING:
     from sercl.cli.cross_eval_parser import StudyCli
@@ -119,7 +119,7 @@ def _show(cli: "StudyCli", session: "Session", study: "Study", is_new: bool) -> 
     if cli.config["json"]:
         from sercl.studies.cross_eval.study_file import study_to_dict
 
-        print(json.dumps(study_to_dict(study), ensure_ascii=False))
+        print(json_text(study_to_dict(study)))
         return
     page = session.folder / "report.html"
     if not is_new and page.is_file():

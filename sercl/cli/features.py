@@ -1,6 +1,5 @@
 """`sercl features info | prune`: what the store of hidden states holds, and clearing it up."""
 
-import json as json_format
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -9,6 +8,7 @@ from sercl.cli.console import stdout
 from sercl.cli.help import ShortPage, render
 from sercl.cli.parser import SerclParser
 from sercl.errors import UnknownNameError, UsageError
+from sercl.json_text import json_text
 
 PAGE = ShortPage(
     usage="sercl features info | prune [OPTIONS]",
@@ -66,7 +66,7 @@ def show(dir: str | None = None, verify: bool = False, json: bool = False) -> No
     root = FeatureConfig(dir).folder
     infos = inspect_store(root, verify)
     if json:
-        print(json_format.dumps([info.to_dict() for info in infos], indent=2))
+        print(json_text([info.to_dict() for info in infos], indent=2))
     else:
         stdout.print(store_report(root, infos), soft_wrap=not infos)
 
@@ -111,7 +111,7 @@ def prune(
         remove(removals)
     if json:
         rows = [{**asdict(removal), "path": str(removal.path)} for removal in removals]
-        print(json_format.dumps({"removed": not dry_run, "items": rows}, indent=2))
+        print(json_text({"removed": not dry_run, "items": rows}, indent=2))
     else:
         stdout.print(removal_report(removals, done=not dry_run), soft_wrap=True)
 

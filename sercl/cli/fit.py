@@ -1,6 +1,5 @@
 """`sercl fit`: train, judge on the test part, and leave a folder that says how it came about."""
 
-import json
 import shlex
 import sys
 import time
@@ -13,6 +12,7 @@ from sercl.cli.console import stdout
 from sercl.cli.data_progress import stage_progress
 from sercl.cli.fit_page import PAGE
 from sercl.cli.help import render
+from sercl.json_text import json_text
 
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer
@@ -156,7 +156,7 @@ def show(results: "RunResults", folder: Path, as_json: bool) -> None:
         scores.confusion, scores.classes, folder / "confusion.png", f"{results.data['name']}, test"
     )
     if as_json:
-        print(json.dumps(results.to_dict(), ensure_ascii=False))
+        print(json_text(results.to_dict()))
         return
     stdout.print(stages_table(results.stages))
     stdout.print(results_table(scores, f"Results: {results.data['name']}, test part", results.notes))

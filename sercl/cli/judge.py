@@ -1,6 +1,5 @@
 """`sercl test` and `sercl validate`: score a checkpoint on a part of a corpus, its own or another."""
 
-import json
 import sys
 import time
 from dataclasses import replace
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from sercl.cli.console import stdout
 from sercl.cli.help import ShortPage, render
 from sercl.errors import UsageError
+from sercl.json_text import json_text
 
 if TYPE_CHECKING:
     from sercl.cli.lightning import Cli
@@ -151,7 +151,7 @@ def _show(results: "RunResults", folder: Path | None, as_json: bool) -> None:
     if folder is not None:
         confusion_figure(scores.confusion, scores.classes, folder / "confusion.png", title)
     if as_json:
-        print(json.dumps(results.to_dict(), ensure_ascii=False))
+        print(json_text(results.to_dict()))
         return
     stdout.print(results_table(scores, f"Results: {title} part", results.notes))
     stdout.print(confusion_text(scores.confusion, scores.classes))

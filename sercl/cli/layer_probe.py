@@ -1,6 +1,5 @@
 """`sercl layer-probe`: which layer of a frozen encoder carries emotion."""
 
-import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,7 @@ from sercl.cli.console import progress, stdout
 from sercl.cli.help import render
 from sercl.cli.layer_probe_page import PAGE
 from sercl.errors import UsageError
+from sercl.json_text import json_text
 
 if TYPE_CHECKING:
     from sercl.cli.lightning import Cli
@@ -193,7 +193,7 @@ def show(probe: "LayerProbe", folder: Path, as_json: bool) -> None:
     for suffix in ("png", "svg"):
         probe_figure(probe.results, folder / f"layers.{suffix}", title)
     if as_json:
-        print(json.dumps(probe.to_dict(), ensure_ascii=False))
+        print(json_text(probe.to_dict()))
         return
     for result in probe.results:
         stdout.print("", probe_table(result))

@@ -1,6 +1,5 @@
 """Two runs or studies side by side, for the terminal and as plain data."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -36,8 +35,8 @@ def comparison_report(comparison: RunComparison) -> RenderableType:
 
 
 def comparison_to_dict(comparison: RunComparison) -> dict[str, Any]:
-    """Return everything as plain data for JSON; NaN becomes None."""
-    content = {
+    """Return everything as plain data for `json_text`."""
+    return {
         "first": str(comparison.folders[0]),
         "second": str(comparison.folders[1]),
         "classes": list(comparison.classes),
@@ -46,7 +45,6 @@ def comparison_to_dict(comparison: RunComparison) -> dict[str, Any]:
         "only_first": [asdict(condition) for condition in comparison.only_first],
         "only_second": [asdict(condition) for condition in comparison.only_second],
     }
-    return {name: _without_nan(value) for name, value in content.items()}
 
 
 def _changes(comparison: RunComparison) -> RenderableType:
@@ -154,11 +152,3 @@ def _row_to_dict(row: Compared) -> dict[str, Any]:
         "only_first": row.only_first,
         "only_second": row.only_second,
     }
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value

@@ -35,7 +35,7 @@ def stages_table(stages: Sequence[StageResult]) -> RenderableType:
         grid.add_row(
             stage.stage,
             stage.monitor,
-            str(stage.epoch + 1),
+            str(stage.best_epoch),
             str(stage.epochs),
             "-" if stage.score is None else f"{stage.score:.4f}",
             f"{stage.seconds:.0f}",

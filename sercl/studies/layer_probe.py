@@ -1,7 +1,6 @@
 """Layer probes on a data module: which questions are put to which folds; returns data and prints nothing."""
 
 import csv
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -16,6 +15,7 @@ from sercl.data.datamodules.base import EmotionDataModule
 from sercl.data.datamodules.settings import ROLES, SETTINGS, plans_for
 from sercl.errors import UnknownNameError, UsageError
 from sercl.files import open_text, write_text
+from sercl.json_text import json_text
 from sercl.studies.probing.config import ProbeOptions
 from sercl.studies.probing.results import ProbeResults, Row
 from sercl.studies.probing.task import ProbeTask, probe_task
@@ -129,7 +129,7 @@ def probe_tasks(data: EmotionDataModule, folds: Folds, options: LayerProbeOption
 
 def save(probe: LayerProbe, folder: Path) -> None:
     """Write `results.json`, `layers.csv` (a row per layer) and `probes.csv` (a row per trained probe)."""
-    text = json.dumps(probe.to_dict(), indent=2, ensure_ascii=False)
+    text = json_text(probe.to_dict(), indent=2)
     write_text(folder / "results.json", text + "\n")
     _write_rows(folder / "layers.csv", [row for result in probe.results for row in result.layer_rows()])
     _write_rows(folder / "probes.csv", [row for result in probe.results for row in result.run_rows()])

@@ -1,12 +1,11 @@
 """What a run leaves behind: scores with intervals, how they came about, and every prediction."""
 
 import csv
-import json
 import platform
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import sercl
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.errors import SpeakerOverlapError
 from sercl.files import open_text, write_text
+from sercl.json_text import json_text
 from sercl.studies.evaluation import Evaluation, evaluate
 from sercl.studies.stages import EPOCH_LIMIT, StageResult
 from sercl.tasks.base import EncoderTask
@@ -60,7 +60,7 @@ class RunResults:
             "notes": list(self.notes),
             "data": dict(self.data),
             "model": dict(self.model),
-            "stages": [asdict(stage) for stage in self.stages],
+            "stages": [stage.to_dict() for stage in self.stages],
             "environment": dict(self.environment),
             "seconds": round(self.seconds, 2),
         }
@@ -208,4 +208,4 @@ def save(results: RunResults, scored: Sequence[Scored], data: EmotionDataModule,
         for row in scored:
             names = [classes[row.truth], classes[row.predicted]]
             writer.writerow([row.id, speakers[row.id], *names, *(f"{p:.6f}" for p in row.probabilities)])
-    write_text(folder / "results.json", json.dumps(results.to_dict(), indent=2, ensure_ascii=False) + "\n")
+    write_text(folder / "results.json", json_text(results.to_dict(), indent=2) + "\n")

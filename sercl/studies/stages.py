@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as L
 from lightning.pytorch.callbacks import Timer
@@ -61,6 +62,17 @@ class StageResult:
     def __post_init__(self) -> None:
         if not self.ended_by:  # of records that tell only whether it was early stopping
             object.__setattr__(self, "ended_by", EARLY_STOPPING if self.stopped_early else EPOCH_LIMIT)
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch of the best checkpoint as people count, from 1."""
+        return self.epoch + 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for results: the best epoch is counted from 1, as in the table of stages."""
+        own = asdict(self)
+        del own["epoch"]
+        return {**own, "best_epoch": self.best_epoch}
 
 
 def stage_folder(folder: Path, stage: str, stages: tuple[str, ...]) -> Path:

@@ -110,7 +110,7 @@ def test_a_run_is_saved_as_json_and_a_table(task, data, scored, tmp_path):
     save(found, scored, data, tmp_path / "run")
     stored = json.loads((tmp_path / "run" / "results.json").read_text())
     assert stored == json.loads(json.dumps(found.to_dict()))
-    assert (stored["seconds"], stored["stages"][0]["epoch"]) == (2.35, 3)
+    assert (stored["seconds"], stored["stages"][0]["best_epoch"]) == (2.35, 4)
     with (tmp_path / "run" / "predictions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     speakers = {utterance.id: utterance.speaker for utterance in data.utterances_in_use}

@@ -1,6 +1,5 @@
 """`sercl diarize evaluate`: score a diarizer beside baselines, and choose its post-processing."""
 
-import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sercl.cli.console import stdout
 from sercl.cli.diarize.words import add_uncovered, with_clips
+from sercl.json_text import json_text
 
 if TYPE_CHECKING:
     from jsonargparse import Namespace
@@ -122,7 +122,7 @@ def show(results: "DiarizationResults", options: "Namespace") -> None:
     from sercl.reports.diarization.results import diarization_table, tuning_lines
 
     if options.json:
-        print(json.dumps(results.to_dict(), ensure_ascii=False))
+        print(json_text(results.to_dict()))
         return
     stdout.print(diarization_table(results))
     for line in tuning_lines(results):

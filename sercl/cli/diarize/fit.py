@@ -1,6 +1,5 @@
 """`sercl diarize fit`: train a diarizer on clips built from corpora, and judge it on unheard speakers."""
 
-import json
 import shlex
 import sys
 import time
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sercl.cli.console import progress, stdout
 from sercl.errors import UsageError
+from sercl.json_text import json_text
 
 if TYPE_CHECKING:
     from sercl.cli.lightning import Cli
@@ -123,7 +123,7 @@ def show(results: "DiarizationResults", folder: Path, as_json: bool) -> None:
     from sercl.reports.training import stages_table
 
     if as_json:
-        print(json.dumps(results.to_dict(), ensure_ascii=False))
+        print(json_text(results.to_dict()))
         return
     stdout.print(stages_table(results.stages))
     stdout.print(diarization_table(results))

@@ -1,7 +1,6 @@
 """`sercl diarize score`: EDER of segment files of any tool."""
 
 import csv
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from sercl.cli.diarize.words import add_uncovered
 from sercl.corpora.labels import label_scheme
 from sercl.diarization.formats import read_segments
 from sercl.errors import ManifestError, UsageError
+from sercl.json_text import json_text
 
 if TYPE_CHECKING:
     from sercl.cli.parser import SerclParser
@@ -79,7 +79,7 @@ def show(found: "Comparison", as_json: bool) -> None:
 
     if as_json:
         content = {"scores": found.scores.to_dict(), "classes": found.classes, "notes": found.notes}
-        print(json.dumps(content, ensure_ascii=False))
+        print(json_text(content))
         return
     stdout.print(parts_table(found.scores), averages_table(found.scores), emotions_table(found.scores))
     for note in (*score_notes(found.scores), *found.notes):

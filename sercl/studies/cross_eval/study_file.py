@@ -1,12 +1,12 @@
 """`study.json`: what a study is, and what came of each of its cells."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from sercl.errors import ResultsError
 from sercl.files import write_text
+from sercl.json_text import json_text
 from sercl.studies.cross_eval.cells import (
     SETTINGS,
     STATUSES,
@@ -35,7 +35,7 @@ def write_study(study: Study, folder: Path) -> None:
     Raises:
         OutputError: Where it cannot be written.
     """
-    write_text(folder / NAME, json.dumps(study_to_dict(study), indent=1, ensure_ascii=False) + "\n")
+    write_text(folder / NAME, json_text(study_to_dict(study), indent=1) + "\n")
 
 
 def read_study(folder: Path) -> Study:

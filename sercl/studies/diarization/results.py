@@ -1,6 +1,5 @@
 """What a trained or evaluated diarizer leaves behind: scores beside baselines, and every segment."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from sercl.diarization.formats import write_segments
 from sercl.diarization.postprocess import PostConfig
 from sercl.diarization.segments import Annotation
 from sercl.files import write_text
+from sercl.json_text import json_text
 from sercl.metrics.eder import DiarizationMetrics
 from sercl.studies.diarization.evaluation import DiarizationScores, eder_difference, evaluate
 from sercl.studies.diarization.judged import Judged
@@ -123,7 +123,7 @@ class DiarizationResults:
             "notes": list(self.notes),
             "data": dict(self.data),
             "model": dict(self.model),
-            "stages": [asdict(stage) for stage in self.stages],
+            "stages": [stage.to_dict() for stage in self.stages],
             "tuning": _plain(self.tuning or {}),
             "runs": [run.to_dict() for run in self.runs],
             "environment": dict(self.environment),
@@ -165,7 +165,7 @@ def save(results: DiarizationResults, judged: Mapping[str, Sequence[Judged]], fo
     for name, own in judged.items():
         found = [Annotation(item.id, item.hypothesis, item.duration) for item in own]
         write_segments(found, folder / "segments" / f"{name.replace(' ', '-')}.json")
-    write_text(folder / "results.json", json.dumps(results.to_dict(), indent=2, ensure_ascii=False) + "\n")
+    write_text(folder / "results.json", json_text(results.to_dict(), indent=2) + "\n")
 
 
 def log_scores(loggers: Iterable[Logger], judged: Sequence[Judged], classes: Sequence[str]) -> None:

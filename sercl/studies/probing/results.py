@@ -1,10 +1,10 @@
 """What a probe study found, as plain data that tables, figures and files are made from."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from sercl.json_text import plain
 from sercl.studies.evaluation import Score
 
 Row = dict[str, str | int | float | bool | None]
@@ -112,7 +112,7 @@ class ProbeRun:
         layer: Its hidden state; None for the weighted sum.
         seed: Its seed.
         control: Whether its labels were shuffled.
-        best_epoch: The epoch that was kept, from 0.
+        best_epoch: The epoch that was kept, counted from 1.
         epochs: Epochs run.
         at_limit: Whether the epoch limit ended its training.
         validation_loss: Validation loss of the epoch kept.
@@ -189,7 +189,7 @@ class ProbeResults:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON; NaN becomes None."""
-        return {"fit_option": self.fit_option, **_plain(asdict(self))}
+        return {"fit_option": self.fit_option, **plain(asdict(self))}
 
     def layer_rows(self) -> list[Row]:
         """Return a row of a CSV file per layer, and one each for the chosen layer and the weighted sum."""
@@ -239,11 +239,3 @@ _COLUMNS = (
 def _below(item: LayerDifference | None) -> dict[str, Any]:
     """Return what a layer's row says of its distance from the best one."""
     return {} if item is None else {"below_best": asdict(item.difference), "p": item.p, "p_holm": item.p_holm}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -146,7 +146,7 @@ def _run(outcome: Outcome, scorer: Scorer, control: bool = False) -> ProbeRun:
         layer=None if job.layer == WEIGHTED else job.layer,
         seed=job.seed,
         control=control,
-        best_epoch=outcome.best_epoch,
+        best_epoch=outcome.best_epoch + 1,
         epochs=outcome.epochs,
         at_limit=outcome.at_limit,
         validation_loss=outcome.validation_loss,

@@ -113,10 +113,12 @@ def test_an_event_of_a_moment_is_seen_in_a_call_of_two_hours_on_a_phone(
             assert [event[0] for event in events] == ["rgb(209, 67, 47)"] * 3
             assert all(border == "0px" and wide >= 2.9 and left >= -0.1 for _, border, wide, left in events)
             shown.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
-            clipped = shown.eval_on_selector_all(
-                ".wide", "parts => parts.filter((part) => part.scrollWidth > part.clientWidth + 1).length"
+            wider = shown.eval_on_selector_all(
+                ".wide",
+                "parts => parts.filter((part) => part.scrollWidth > part.clientWidth + 1)"
+                ".map((part) => [part.getAttribute('aria-label'), getComputedStyle(part).overflowX])",
             )
-            assert clipped == 0
+            assert wider in ([], [["Segments of call.wav", "auto"]]), "what does not fit scrolls"
             assert shown.locator(".minutes .row").count() == 120
             assert shown.locator(".shares").count() == 0, "a thin bar below the waveform read as playback"
             assert troubles == []

@@ -1,0 +1,41 @@
+"""How results are written as JSON, the same in every file and for every `--json`."""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+DECIMALS = 6
+SMALL, DIGITS = 1e-3, 4
+
+
+def json_text(content: Any, indent: int | None = None) -> str:
+    """Return plain data as JSON; see `plain`.
+
+    Args:
+        content: Mappings, lists, tuples, strings, numbers, paths and None.
+        indent: Spaces of a level; None for one line.
+    """
+    return json.dumps(plain(content), indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def plain(content: Any) -> Any:
+    """Return plain data as JSON holds it.
+
+    Numbers have at most 6 decimals (below 0.001, 4 significant digits), what is not a finite number becomes
+    None, tuples become lists, and paths become strings.
+    """
+    if isinstance(content, Mapping):
+        return {str(key): plain(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [plain(value) for value in content]
+    if isinstance(content, Path):
+        return str(content)
+    return _rounded(content) if isinstance(content, float) else content
+
+
+def _rounded(value: float) -> float | None:
+    if not math.isfinite(value):
+        return None
+    return round(value, DECIMALS) if abs(value) >= SMALL else float(f"{value:.{DIGITS}g}")
