@@ -96,7 +96,7 @@ def show_diarizers(runs: list[dict], out: Path) -> None:
     for index, run in enumerate(runs):
         stage, scores = run["stages"][-1], run["systems"][0]["scores"]
         errors = [f"{100 * value:.1f}" for value in (scores["eder"]["value"], stage["score"])]
-        epochs = str(stage["best_epoch"]), str(stage["epochs"])
+        epochs = str(stage["epoch"]), str(stage["epochs"])
         grid.add_row(str(index), *errors, *epochs, f"{run['seconds']:.0f}")
     console.print(grid)
     console.print(f"All folds together: sercl diarize evaluate {out}/fold*/best.ckpt", soft_wrap=True)

@@ -70,9 +70,7 @@ class StageResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for results: the best epoch is counted from 1, as in the table of stages."""
-        own = asdict(self)
-        del own["epoch"]
-        return {**own, "best_epoch": self.best_epoch}
+        return {**asdict(self), "epoch": self.best_epoch}
 
 
 def stage_folder(folder: Path, stage: str, stages: tuple[str, ...]) -> Path:

@@ -82,8 +82,8 @@ def test_a_run_killed_in_its_second_stage_resumes_to_the_same_end(words, tmp_pat
     assert predictions(killed) == predictions(whole)
     stages = [json.loads((folder / "results.json").read_text())["stages"] for folder in (killed, whole)]
     for after, before in zip(*stages, strict=True):
-        assert (after["best_epoch"], after["epochs"], after["score"]) == (
-            before["best_epoch"], before["epochs"], before["score"],
+        assert (after["epoch"], after["epochs"], after["score"]) == (
+            before["epoch"], before["epochs"], before["score"],
         )  # fmt: skip
 
 

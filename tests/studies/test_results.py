@@ -9,6 +9,7 @@ import pytest
 import sercl
 from sercl.data.datamodules import Manifest
 from sercl.errors import OutputError
+from sercl.json_text import plain
 from sercl.studies.results import environment, save, summarise
 from sercl.studies.stages import StageResult
 from sercl.tasks.classification import EmotionClassifier, Scored
@@ -109,8 +110,8 @@ def test_a_run_is_saved_as_json_and_a_table(task, data, scored, tmp_path):
     found = summarise(task, data, scored, "test", [STAGE], seed=1, seconds=2.345)
     save(found, scored, data, tmp_path / "run")
     stored = json.loads((tmp_path / "run" / "results.json").read_text())
-    assert stored == json.loads(json.dumps(found.to_dict()))
-    assert (stored["seconds"], stored["stages"][0]["best_epoch"]) == (2.35, 4)
+    assert stored == plain(found.to_dict())
+    assert (stored["seconds"], stored["stages"][0]["epoch"]) == (2.35, 4)
     with (tmp_path / "run" / "predictions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     speakers = {utterance.id: utterance.speaker for utterance in data.utterances_in_use}

@@ -1,0 +1,28 @@
+import json
+import math
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sercl.json_text import json_text, plain
+
+
+def test_numbers_are_rounded_alike_and_small_ones_keep_their_digits() -> None:
+    content = {"a": 1 / 3, "b": (2.00000049, 1e-8), "c": 0.00012345678, "d": 12345.678901234, "e": 7}
+    assert plain(content) == {"a": 0.333333, "b": [2.0, 1e-8], "c": 0.0001235, "d": 12345.678901, "e": 7}
+
+
+def test_what_json_does_not_have_becomes_null_or_text() -> None:
+    text = json_text(
+        {"nan": math.nan, "inf": [math.inf, -math.inf], "path": Path("a/b"), 3: "ü", "flag": True}
+    )
+    assert json.loads(text) == {"nan": None, "inf": [None, None], "path": "a/b", "3": "ü", "flag": True}
+    assert "ü" in text
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_rounding_changes_little(value: float) -> None:
+    rounded = plain(value)
+    assert math.isclose(rounded, value, rel_tol=1e-3, abs_tol=0)
+    assert plain(rounded) == rounded
