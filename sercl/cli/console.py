@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
 
+from sercl.cli.siblings import is_silent
 from sercl.reports.style import table
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def _bar(console: Console) -> "Progress":
         parts.TimeRemainingColumn(),
         console=console,
         transient=True,
-        disable=not console.is_terminal,
+        disable=not console.is_terminal or is_silent(),
         # Rich would send a redirected stdout to the console of the bar: into the terminal, not into the file.
         redirect_stdout=False,
     )

@@ -106,7 +106,7 @@ def _judge(cli: "Cli", part: str) -> None:
         raise UsageError("--ckpt is missing: the checkpoint to score, such as checkpoints/RUN/best.ckpt.")
     begin = time.perf_counter()
     folder = Path(cli.config["out"]) if cli.config["out"] else None
-    if folder is not None:
+    if folder is not None and is_first():
         make_folder(folder)
     task = EmotionClassifier.restore(cli.config["ckpt"], cli.config["encoder"])
     if list(cli.data.classes) != task.classes:

@@ -51,6 +51,11 @@ def is_started_by_another() -> bool:
     return _FOLDER in os.environ
 
 
+def is_silent() -> bool:
+    """Whether this is not the first process of its machine, so that it shows no progress."""
+    return os.environ.get("LOCAL_RANK", "0") != "0"
+
+
 def leave(failure: Failure) -> None:
     """Leave what ends this process to the one that started it."""
     path = _path(Path(os.environ[_FOLDER]), int(os.environ["LOCAL_RANK"]))

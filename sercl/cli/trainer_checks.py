@@ -40,7 +40,15 @@ def _limited(value: Any) -> bool:
     return isinstance(value, int) or value != 1.0
 
 
+def _loses_scores(strategy: Any) -> bool:
+    """Whether processes are started from which nothing comes back."""
+    if isinstance(strategy, str):
+        return any(word in strategy for word in ("spawn", "fork", "notebook"))
+    return ((strategy.get("init_args") or {}).get("start_method") or "popen") != "popen"
+
+
 _EVERYWHERE = (
+    _Rule("trainer.strategy", _loses_scores, "scores stay in the processes that it starts. Use ddp."),
     _Rule("trainer.fast_dev_run", bool, f"it keeps nothing that could be scored. {_QUICK}"),
     _Rule("trainer.barebones", bool, "scores and checkpoints are switched off by it. Leave it out."),
     _Rule(

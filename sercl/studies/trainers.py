@@ -12,8 +12,10 @@ import lightning.pytorch as L
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy
 
 from sercl.errors import SerclError, UsageError
+from sercl.tasks.base import EncoderTask
 from sercl.tasks.callbacks import BestEpoch, LastEpoch, LastValidation, Patience, RandomState, StaysStopped
 from sercl.tasks.checkpoint_files import CheckpointFiles
 
@@ -115,6 +117,15 @@ class TrainerOptions:
             "stopping": _plain(self.stopping, set(self.stopping) - SAME_STOP),
             "saving": _plain(self.saving, _DECIDING_CHECKPOINT),
         }
+
+
+def let_weights_be_unread(trainer: L.Trainer, task: EncoderTask) -> None:
+    """Let several processes train a model that has trained weights above what it reads.
+
+    Without being told so, processes wait for gradients of them; looking for them takes time in each step.
+    """
+    if task.leaves_weights_unread and isinstance(trainer.strategy, DDPStrategy):
+        trainer.strategy._ddp_kwargs.setdefault("find_unused_parameters", True)
 
 
 @contextmanager

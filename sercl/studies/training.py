@@ -18,10 +18,11 @@ from sercl.files import writing_to
 from sercl.studies.ending import early_end, ended_by
 from sercl.studies.resuming import LAST, Beginning, TrainerFactory, beginnings, left_of, starting_point
 from sercl.studies.stages import HEAD, StageResult, finished, keep, limits_of, stage_folder
-from sercl.studies.trainers import refusals
+from sercl.studies.trainers import let_weights_be_unread, refusals
 from sercl.tasks import checkpoint as checkpoints
 from sercl.tasks.base import EncoderTask
 from sercl.tasks.classification import EmotionClassifier, Scored
+from sercl.tasks.gathering import of_first
 from sercl.tasks.quick_encoder import quick_encoder
 
 Pool = Callable[[EmotionClassifier], object]
@@ -95,7 +96,7 @@ def train(
         ResultsError: Where `resume` finds a broken record of a finished stage.
     """
     places = stage_folders(task, data, folder)
-    begins = beginnings(places, trainer_for, resume)
+    begins = of_first(lambda: beginnings(places, trainer_for, resume))
     results = []
     if HEAD in places and isinstance(task, EmotionClassifier):
         results.append(_train_head(task, data, trainer_for, places[HEAD], begins[HEAD], pool))
@@ -191,7 +192,8 @@ def _run_stage(
     if spent and trainer.max_epochs is not None and trainer.max_epochs > 0:
         trainer.fit_loop.max_epochs = left_of(trainer.max_epochs, spent)
     begin = time.perf_counter()
-    begun = starting_point(place) if begins is Beginning.GOES_ON else None
+    begun = of_first(lambda: starting_point(place)) if begins is Beginning.GOES_ON else None
+    let_weights_be_unread(trainer, task)
     with refusals(), writing_to(place), quick_encoder(task, trainer, on_audio=not data.serves_features):
         trainer.fit(task, datamodule=data, ckpt_path=begun, weights_only=True)
     result = _summary(trainer, stage, time.perf_counter() - begin)

@@ -94,6 +94,11 @@ class EncoderTask(L.LightningModule):
         """Whether hidden states are the same for an utterance at every step of training."""
         return not any(p.requires_grad for part in (self.encoder, self.adapters) for p in part.parameters())
 
+    @property
+    def leaves_weights_unread(self) -> bool:
+        """Whether weights are trained that nothing is read of: in blocks above a numbered layer."""
+        return not self.encoder_is_frozen and max(self.readout.states) < len(self.encoder.blocks)
+
     def encode(self, batch: AudioBatch) -> EncoderOutput:
         """Run the adapted encoder over a batch."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.encoder_is_frozen):

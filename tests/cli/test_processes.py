@@ -120,9 +120,10 @@ def test_two_processes_train_one_model_on_the_same_data(plain_words, tmp_path):
         ),
         (["--model.adapter", "lora", *NO_DROPOUT, "--model.class_weights", "balanced"], HALVES),
         (["--model.adapter", "full", "--model.layer", "weighted"], HALVES),
+        (["--model.adapter", "gating", "--model.layer", "1", "--model.last_block", "2"], HALVES),
         (["--model.adapter", "gating", "--model.head_first", "true", "--trainer.max_epochs", "2"], HALVES),
     ],
-    ids=["frozen", "stopped", "lora", "full", "head first"],
+    ids=["frozen", "stopped", "lora", "full", "blocks above the layer", "head first"],
 )
 def test_every_way_of_training_gives_the_same(more, alone, plain_words, tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"

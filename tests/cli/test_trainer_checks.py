@@ -20,6 +20,8 @@ REFUSED = [
     ("limit_predict_batches 1", "hidden states are computed of every utterance"),
     ("overfit_batches 1", "--data.folds.per_emotion"),
     ("overfit_batches 0.5", "--data.folds.per_emotion"),
+    ("strategy ddp_spawn", "scores stay in the processes that it starts. Use ddp."),
+    ("strategy ddp_fork_find_unused_parameters_true", "Use ddp."),
     ("max_epochs 0", "nothing would be trained"),
     ("max_epochs -2", "-1 for no limit"),
     ("max_steps 0", "nothing would be trained"),

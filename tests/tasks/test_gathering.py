@@ -1,4 +1,6 @@
-from sercl.tasks.gathering import gathered
+import pytest
+
+from sercl.tasks.gathering import gathered, of_first
 from tests import processes
 
 
@@ -9,3 +11,11 @@ def test_rows_of_all_processes_come_in_the_order_of_ranks(tmp_path):
 
 def test_one_process_has_its_own_rows():
     assert gathered([3, 1]) == [3, 1]
+
+
+def test_the_first_process_decides_and_the_others_do_not_look(tmp_path):
+    def decide(rank):
+        return of_first(lambda: f"decided by {rank}" if rank == 0 else pytest.fail("asked another process"))
+
+    assert processes.gathered(decide, tmp_path, 2) == ["decided by 0"] * 2
+    assert of_first(lambda: "alone") == "alone"
