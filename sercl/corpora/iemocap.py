@@ -119,7 +119,7 @@ def _read_label(
             place.find(name[0], audio)  # this line is why it is not used
         return Problem(labels, f"not a label line: {line[:60]!r}; costs the utterance", line=number)
     path, on_disk = place.find(match["id"], audio)
-    emotion = EMOTIONS.get(match["emotion"])
+    emotion = EMOTIONS.get(match["emotion"].lower())
     if emotion is None:
         reason = f"unknown label {match['emotion']!r} of {match['id']}; legal: {', '.join(EMOTIONS)}"
         return Problem(labels, reason, line=number)

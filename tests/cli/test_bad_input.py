@@ -195,6 +195,30 @@ def test_an_unknown_label_of_a_manifest(corpus, fit, fails, tmp_path, capsys):
     assert "unknown emotion 'angrry'" in capsys.readouterr().out
 
 
+def test_a_spreadsheet_with_words_of_its_own(corpus, fit, tmp_path):
+    words = {"W": "Wut", "F": "Freude", "N": "neutral", "T": "TRAUER "}
+    rows = [
+        f"{path};{'Unklar' if place == 0 else words[path.stem[5]]};{path.stem[:2]}{' ' * (place % 2)}"
+        for place, path in enumerate(clips(corpus))
+    ]
+    (tmp_path / "own.csv").write_bytes("\r\n".join(["Datei;Label;Wer", *rows]).encode("utf-16"))
+    names = [
+        "--data.columns.path",
+        "Datei",
+        "--data.columns.emotion",
+        "Label",
+        "--data.columns.speaker",
+        "Wer",
+    ]
+    table = [*on(tmp_path / "own.csv", "Manifest"), *names, "--data.emotions", "{unklar: drop}"]
+    assert main([*map(str, [*fit, *table])]) == 0
+    found = results(tmp_path / "run")
+    assert found["data"]["dropped"] == {"own": {"Unklar": 1}}
+    assert any("speaker name(s) are written in several ways" in note for note in found["notes"])
+    parts = [set(part["speakers"]) for part in found["data"]["splits"].values()]
+    assert len(set.union(*parts)) == sum(map(len, parts)) == len({path.stem[:2] for path in clips(corpus)})
+
+
 def test_an_unknown_label_of_a_file_name(corpus, fit, fails, tmp_path):
     clip = clips(corpus)[0]
     clip.rename(clip.with_stem(f"{clip.stem[:5]}X{clip.stem[6:]}"))
