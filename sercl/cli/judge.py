@@ -27,7 +27,11 @@ PAGE = ShortPage(
         ("-c, --config FILE", "YAML with data and trainer options, such as a run's config.yaml"),
         ("--data NAME", "Corpus (`sercl corpus list`), Manifest, HuggingFace, or LanguagePair"),
         ("--data.root DIR", "Where the corpus lies"),
-        ("--data.folds.scheme NAME", "speaker, loso, official, paper or csv; --data.folds.index N picks one"),
+        (
+            "--data.folds.scheme NAME",
+            "speaker, loso, official, paper or csv; --data.folds.index N picks one. With neither, `sercl "
+            "test` scores the whole of a corpus that was not in training",
+        ),
         ("--encoder NAME", "Where the encoder is now, if it has moved since training"),
         ("--out DIR", "Folder for results.json, predictions.csv and confusion.png"),
         ("--json", "Print the results as JSON"),
@@ -41,6 +45,7 @@ PAGE = ShortPage(
     ),
     more="--help-all lists every option.",
 )
+_WHOLE = "the whole corpus is scored: the model knows none of it, only {}. --data.folds.scheme scores a part"
 PARTS = {"test": "test", "validate": "validation"}
 
 
@@ -70,10 +75,11 @@ def _main(name: str) -> int:
     if {"-h", "--help"} & set(sys.argv[1:]):
         stdout.print(render(page(name)))
         return 0
-    sys.argv[1:] = ["--help" if word == "--help-all" else word for word in with_own_config(sys.argv[1:])]
+    words = with_own_config(sys.argv[1:])
+    sys.argv[1:] = ["--help" if word == "--help-all" else word for word in words]
     from sercl.cli.lightning import Cli
 
-    _judge(Cli(name, with_training=False), PARTS[name])
+    _judge(Cli(name, with_training=False), PARTS[name], _names_part(words))
     return 0
 
 
@@ -93,7 +99,13 @@ def with_own_config(words: list[str]) -> list[str]:
     )
 
 
-def _judge(cli: "Cli", part: str) -> None:
+def _names_part(words: list[str]) -> bool:
+    """Say whether words choose a part of the data: with options of the folds, or in a configuration."""
+    options = [word.partition("=")[0] for word in words if word.startswith("-")]
+    return any(option in ("-c", "--config") or option.startswith("--data.folds") for option in options)
+
+
+def _judge(cli: "Cli", part: str, names_part: bool) -> None:
     from sercl.cli.fit import pool_features, set_up
     from sercl.cli.processes import is_first, restartable
     from sercl.cli.run_folder import make_folder
@@ -114,10 +126,16 @@ def _judge(cli: "Cli", part: str) -> None:
             f"the checkpoint's classes are {task.classes}, the data's {cli.data.classes}: set --data.labels."
         )
     cli.data.set_stage(cli.data.stages[-1])  # of two stages, the last selected the checkpoint
+    whole = (
+        part == "test" and not names_part and bool(task.corpora) and not cli.data.is_known_to(task.corpora)
+    )
+    cli.data.score_only("whole" if whole else part)
     set_up(cli)
     remarks = [*heard_before(task, cli.data, part), *heard_unlabelled(task)]
+    if whole:
+        remarks.insert(0, _WHOLE.format(", ".join(task.corpora)))
     if is_first() and not cli.config["json"]:
-        stdout.print(data_table(_judged(cli.data.report, part)))
+        stdout.print(data_table(_judged(cli.data.report, part, whole)))
     with restartable(cli.command):
         pool_features(task, cli)
         scored = score(task, cli.data, cli.build_trainer(scores_to=folder), part)
@@ -127,7 +145,7 @@ def _judge(cli: "Cli", part: str) -> None:
         task,
         cli.data,
         scored,
-        part,
+        "whole" if whole else part,
         seed=cli.config["seed_everything"],
         seconds=time.perf_counter() - begin,
         remarks=remarks,
@@ -137,21 +155,22 @@ def _judge(cli: "Cli", part: str) -> None:
     _show(results, folder, cli.config["json"])
 
 
-def _judged(report: "DataReport", part: str) -> "DataReport":
+def _judged(report: "DataReport", part: str, whole: bool) -> "DataReport":
     """Return the report of what is judged alone: beside it, a training part would look as if it were used."""
     name = [name for name in report.splits if name.split()[-1] == part][-1]
-    return replace(report, splits={name: report.splits[name]})
+    return replace(report, splits={"whole" if whole else name: report.splits[name]})
 
 
 def _show(results: "RunResults", folder: Path | None, as_json: bool) -> None:
     from sercl.reports.confusion import confusion_figure, confusion_text
     from sercl.reports.results import results_table
 
-    scores, title = results.scores, f"{results.data['name']}, {results.part}"
+    what = "whole corpus" if results.part == "whole" else f"{results.part} part"
+    scores, title = results.scores, f"{results.data['name']}, {what}"
     if folder is not None:
         confusion_figure(scores.confusion, scores.classes, folder / "confusion.png", title)
     if as_json:
         print(json_text(results.to_dict()))
         return
-    stdout.print(results_table(scores, f"Results: {title} part", results.notes))
+    stdout.print(results_table(scores, f"Results: {title}", results.notes))
     stdout.print(confusion_text(scores.confusion, scores.classes))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import sercl
+from sercl.corpora.folds.fold import named
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.errors import SpeakerOverlapError
 from sercl.files import open_text, write_text
@@ -28,7 +29,7 @@ class RunResults:
     """Everything said about one run; plain data, saved as `results.json`.
 
     Attributes:
-        part: Part the scores are of: "test" or "validation".
+        part: Part the scores are of: "test", "validation", or "whole" (a corpus that was not in training).
         scores: The evaluation.
         data: The data report: counts, what was dropped, notes that belong beside the scores.
         model: Encoder, adapter, layer, and how much was trained.
@@ -127,10 +128,10 @@ def _left_unscored(scored: int, data: EmotionDataModule, part: str) -> list[str]
 
 
 def heard_before(task: EncoderTask, data: EmotionDataModule, part: str) -> list[str]:
-    """Return a note on speakers of a part that the model was trained or selected on, or nothing.
+    """Return notes on speakers of a part that the model was trained or selected on, or nothing.
 
     Raises:
-        SpeakerOverlapError: If there are any and the data do not allow it.
+        SpeakerOverlapError: If it was trained on any and the data do not allow it.
     """
     return known_voices(task.heard, data.speakers_in(part), part, data.allows_speaker_overlap)
 
@@ -138,7 +139,10 @@ def heard_before(task: EncoderTask, data: EmotionDataModule, part: str) -> list[
 def known_voices(
     heard: Mapping[str, Sequence[str]], tested: Sequence[str], part: str, allowed: bool
 ) -> list[str]:
-    """Return a note on speakers that a model was trained or selected on, or nothing.
+    """Return notes on speakers that a model was trained or selected on, or nothing.
+
+    Those of the validation part are not trained on: a fold may select and test on the same speakers, as the
+    paper's do, and then its checkpoint is scored as `sercl fit` has scored it, with their names.
 
     Args:
         heard: "train" and "validation" -> "corpus speaker" of everyone whom the model knows from there.
@@ -147,20 +151,25 @@ def known_voices(
         allowed: Whether there may be any.
 
     Raises:
-        SpeakerOverlapError: If there are any and that is not allowed.
+        SpeakerOverlapError: If it was trained on any and that is not allowed.
     """
-    # The validation part is there to select on; of the test part nobody may have had a say.
-    parts = ("train",) if part == "validation" else ("train", "validation")
-    known = sorted({name for own in parts for name in heard[own]} & set(tested))
+    known = sorted(set(heard["train"]) & set(tested))
+    chosen = sorted((set(heard["validation"]) & set(tested)) - set(known))
+    notes = []
+    if chosen and part != "validation":  # which is there to select on
+        notes.append(
+            f"{len(chosen)} of {len(tested)} speakers in {part} are validation speakers, on whom the "
+            f"checkpoint was selected but not trained ({named(chosen)})"
+        )
     if not known:
-        return []
-    what = f"{len(known)} of {len(tested)} speakers in {part} were heard in training ({', '.join(known[:5])})"
+        return notes
+    what = f"{len(known)} of {len(tested)} speakers in {part} were heard in training ({named(known)})"
     if not allowed:
         raise SpeakerOverlapError(
             f"{what}, so the scores would be speaker-dependent. Judge on the fold that the checkpoint was "
             "trained without, or allow it with --data.folds.allow_speaker_overlap true."
         )
-    return [f"speaker-dependent: {what}"]
+    return [f"speaker-dependent: {what}", *notes]
 
 
 def heard_unlabelled(task: EmotionClassifier) -> list[str]:

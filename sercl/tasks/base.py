@@ -34,6 +34,7 @@ class EncoderTask(L.LightningModule):
     Attributes:
         heard: Part -> "corpus speaker" of each known speaker of "train" and "validation" in all stages;
             checkpoints keep it.
+        corpora: Names of the corpora that it was trained or selected on, sorted; checkpoints keep them.
         readout: From hidden states to class scores.
         task_name: What checkpoints call the task.
     """
@@ -57,6 +58,7 @@ class EncoderTask(L.LightningModule):
         self.optimizer_config = optimizer
         self.save_full = save_full
         self.heard: dict[str, list[str]] = {"train": [], "validation": []}
+        self.corpora: list[str] = []
         self.strict_loading = (
             False  # a slim checkpoint lacks the frozen encoder; `load_state_dict` checks the rest
         )
@@ -157,11 +159,12 @@ class EncoderTask(L.LightningModule):
             self.heard = {
                 part: sorted({*known, *data.speakers_in(part)}) for part, known in self.heard.items()
             }
+            self.corpora = sorted({*self.corpora, *data.corpora_in(self.heard)})
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Drop the frozen encoder from the weights and describe what the rest belongs to."""
         checkpoint["sercl"] = describe(self.encoder, self.description, full=self.save_full)
-        checkpoint["sercl"]["heard"] = self.heard
+        checkpoint["sercl"] |= {"heard": self.heard, "corpora": self.corpora}
         checkpoint["hyper_parameters"]["encoder"] = self.encoder.location
         if self.save_full:
             checkpoint["hyper_parameters"]["encoder_config"] = self.encoder.config
@@ -174,6 +177,7 @@ class EncoderTask(L.LightningModule):
         """Refuse a checkpoint of another format, task or encoder."""
         verify(checkpoint, self.encoder, self.description)
         self.heard = {part: list(names) for part, names in checkpoint["sercl"]["heard"].items()}
+        self.corpora = list(checkpoint["sercl"].get("corpora", ()))
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False

@@ -115,7 +115,7 @@ def test_test_takes_another_corpus(run, ravdess, capsys):
 def test_what_is_not_judged_is_not_shown_as_used(run, ravdess, capsys):
     assert main(["test", "--ckpt", str(run / "best.ckpt"), "--data", "RAVDESS", "--data.root", ravdess]) == 0
     parts = {line.split()[0] for line in capsys.readouterr().out.splitlines() if "RAVDESS (en)" in line}
-    assert parts == {"test"}
+    assert parts == {"whole"}
 
 
 def test_a_checkpoint_is_named_as_seen_from_here(tmp_path, monkeypatch):
@@ -125,9 +125,11 @@ def test_a_checkpoint_is_named_as_seen_from_here(tmp_path, monkeypatch):
 
 
 def test_known_voices_are_not_tested_as_new_ones(run, emodb, capsys, tmp_path):
-    # The checkpoint is of fold 0; it was selected on the speakers whom fold 1 tests.
+    # The checkpoint is of fold 0: selected on the speakers whom fold 1 tests, and trained on the others.
     words = ["test", "--ckpt", str(run / "best.ckpt"), "--data", "EmoDB", "--data.root", emodb]
-    words += ["--data.folds.index", "1"]
+    assert main([*words, "--data.folds.index", "1", "--json"]) == 0
+    assert any("are validation speakers" in note for note in json.loads(capsys.readouterr().out)["notes"])
+    words += ["--data.folds.index", "2"]
     assert main(words) == 1
     assert "heard in training" in capsys.readouterr().err
     assert main([*words, "--data.folds.allow_speaker_overlap", "true", "--json"]) == 0

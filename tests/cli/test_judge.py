@@ -12,6 +12,7 @@ from sercl.cli.judge import PAGE, page, with_own_config
 from sercl.cli.main import main
 from sercl.errors import UsageError
 from sercl.tasks.classification import EmotionClassifier
+from tests.data.corpora import write_manifest, write_rows
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +81,68 @@ def test_results_are_those_of_the_part_that_was_asked_for(run, name, part, tmp_p
     with (tmp_path / "out" / "predictions.csv").open(newline="") as predicted:
         assert [row["id"] for row in csv.DictReader(predicted)] == expected
     assert (tmp_path / "out" / "confusion.png").stat().st_size > 0
+
+
+def scored(capsys, run, *words):
+    assert main(["test", "--ckpt", str(run / "best.ckpt"), "--json", *words]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_of_an_unknown_corpus_the_whole_is_scored_unless_a_part_is_named(run, ravdess, emodb, capsys):
+    other = ["--data", "RAVDESS", "--data.root", ravdess]
+    whole = scored(capsys, run, *other)
+    assert (whole["part"], whole["scores"]["n"]) == ("whole", 8 * 4 * 2)
+    assert any("the whole corpus is scored" in note and "EmoDB" in note for note in whole["notes"])
+    part = scored(capsys, run, *other, "--data.folds.index", "1")
+    assert (part["part"], part["scores"]["n"] < 20) == ("test", True)
+    assert main(["test", "--ckpt", str(run / "best.ckpt"), *other]) == 0
+    assert "Results: RAVDESS, whole corpus" in capsys.readouterr().out
+    own = scored(capsys, run, "--data", "EmoDB", "--data.root", emodb)
+    assert own["part"] == "test"
+    assert own["scores"] == scored(capsys, run)["scores"]
+
+
+def test_a_corpus_of_test_alone_or_without_a_class_is_scored(run, tmp_path, capsys):
+    table = write_manifest(tmp_path, speakers=2)
+    rows = list(csv.reader(table.open()))[1:]
+    every = write_rows(
+        tmp_path / "a.csv", [(*r, "test") for r in rows], ("path", "emotion", "speaker", "split")
+    )
+    found = scored(
+        capsys, run, "--data", "Manifest", "--data.root", str(every), "--data.folds.scheme", "official"
+    )
+    assert (found["part"], found["scores"]["n"]) == ("test", len(rows))
+    three = write_rows(tmp_path / "b.csv", [row for row in rows if row[1] != "sad"])
+    words = ["--data", "Manifest", "--data.root", str(three)]
+    found = scored(capsys, run, *words)
+    recalls = {row["name"]: row["recall"] for row in found["scores"]["per_class"]}
+    assert recalls.pop("sad") is None
+    assert found["scores"]["uar"]["value"] == pytest.approx(sum(recalls.values()) / 3)
+    assert main(["test", "--ckpt", str(run / "best.ckpt"), *words]) == 0
+    assert "no utterance of sad: UAR is the mean over the other classes" in capsys.readouterr().out.replace(
+        "\n", " "
+    )
+
+
+def test_a_run_that_selects_and_tests_on_the_same_speakers_can_be_tested(encoder, tmp_path, capsys):
+    table = write_manifest(tmp_path, speakers=4)
+    rows = list(csv.reader(table.open()))[1:]
+    parts = {
+        "0": ("train", "train"),
+        "1": ("train", "train"),
+        "2": ("validation", "test"),
+        "3": ("test", "test"),
+    }
+    split = [(*row, parts[row[2]]["_1." in row[0]]) for row in rows]
+    own = write_rows(tmp_path / "own.csv", split, ("path", "emotion", "speaker", "split"))
+    words = ["--data", "Manifest", "--data.root", str(own), "--data.folds.scheme", "official"]
+    words += ["--model.encoder", encoder, "--model.whisper_form", "short", "--trainer.max_epochs", "1"]
+    run = tmp_path / "run"
+    assert main(["fit", *words, "--trainer.accelerator", "cpu", "--out", str(run), "--json"]) == 0
+    capsys.readouterr()
+    found = scored(capsys, run)
+    assert found["scores"] == json.loads((run / "results.json").read_text())["scores"]
+    assert any("1 of 2 speakers in test are validation speakers" in note for note in found["notes"])
 
 
 def test_nothing_is_written_where_no_place_is_given(run, tmp_path, monkeypatch):

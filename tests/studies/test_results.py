@@ -8,9 +8,9 @@ import pytest
 
 import sercl
 from sercl.data.datamodules import Manifest
-from sercl.errors import OutputError
+from sercl.errors import OutputError, SpeakerOverlapError
 from sercl.json_text import plain
-from sercl.studies.results import environment, save, summarise
+from sercl.studies.results import environment, known_voices, save, summarise
 from sercl.studies.stages import StageResult
 from sercl.tasks.classification import EmotionClassifier, Scored
 from sercl.testing.encoders import tiny_encoder
@@ -132,3 +132,21 @@ def test_an_unwritable_place_is_an_output_error(task, data, scored, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be written"):
         save(summarise(task, data, scored, "test"), scored, data, tmp_path / "file" / "run")
+
+
+def test_validation_speakers_are_named_and_training_speakers_refused():
+    heard = {"train": ["ESD 0001", "ESD 0002"], "validation": ["ESD 0009", "ESD 0010"]}
+    chosen = (
+        "2 of 2 speakers in test are validation speakers, on whom the checkpoint was selected but not "
+        "trained (ESD 0009, ESD 0010)"
+    )
+    assert known_voices(heard, ["ESD 0009", "ESD 0010"], "test", allowed=False) == [chosen]
+    assert known_voices(heard, ["ESD 0009"], "validation", allowed=False) == []
+    assert known_voices(heard, ["ESD 0003"], "test", allowed=False) == []
+    with pytest.raises(
+        SpeakerOverlapError, match=r"1 of 2 speakers in test were heard in training \(ESD 0001\)"
+    ):
+        known_voices(heard, ["ESD 0001", "ESD 0009"], "test", allowed=False)
+    dependent, selected = known_voices(heard, ["ESD 0001", "ESD 0009"], "test", allowed=True)
+    assert dependent.startswith("speaker-dependent: 1 of 2")
+    assert "ESD 0009" in selected

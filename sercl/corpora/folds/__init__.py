@@ -3,6 +3,15 @@
 from sercl.corpora.folds.config import FoldConfig
 from sercl.corpora.folds.fold import Fold
 from sercl.corpora.folds.lists import save_fold
-from sercl.corpora.folds.make import check_fold, make_fold, make_folds
+from sercl.corpora.folds.make import WHOLE, check_fold, make_fold, make_folds, make_scored_fold
 
-__all__ = ["Fold", "FoldConfig", "check_fold", "make_fold", "make_folds", "save_fold"]
+__all__ = [
+    "WHOLE",
+    "Fold",
+    "FoldConfig",
+    "check_fold",
+    "make_fold",
+    "make_folds",
+    "make_scored_fold",
+    "save_fold",
+]

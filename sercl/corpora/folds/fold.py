@@ -106,7 +106,7 @@ def _speaker_notes(fold: Fold) -> list[str]:
     if fold.shared_speakers:
         notes.append(f"speaker-dependent: {named(fold.shared_speakers)} in both training and test")
     unknown = Counter(utterance.speaker for part in fold.parts.values() for utterance in part)[None]
-    if unknown:
+    if unknown and fold.train:
         notes.append(
             f"speakers unknown for {unknown} utterances: training and test may share them, so take the "
             "figures as speaker-dependent"
@@ -125,6 +125,8 @@ def _validation_notes(fold: Fold) -> list[str]:
 def _class_notes(counts: dict[str, dict[str, int]]) -> list[str]:
     notes = []
     for part, sizes in counts.items():
+        if not any(sizes.values()):  # a part that nothing needs
+            continue
         absent = [name for name, size in sizes.items() if size == 0]
         tiny = {name: size for name, size in sizes.items() if 0 < size < TINY}
         if absent:

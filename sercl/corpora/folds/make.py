@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from types import MappingProxyType
@@ -10,7 +11,7 @@ from sercl.corpora.base import Utterance
 from sercl.corpora.folds.config import FoldConfig
 from sercl.corpora.folds.draft import Draft
 from sercl.corpora.folds.draw import balanced, listed
-from sercl.corpora.folds.fold import Fold, named
+from sercl.corpora.folds.fold import PARTS, Fold, named
 from sercl.corpora.folds.lists import csv_folds, with_test_list
 from sercl.corpora.folds.loso import loso_folds
 from sercl.corpora.folds.official import official_folds
@@ -32,6 +33,9 @@ FOLD_SCHEMES: Mapping[str, Scheme] = MappingProxyType(
 )
 LISTED = "+list"
 """After the name of a scheme whose test part was replaced by a list."""
+
+WHOLE = "whole"
+"""In place of a part: the whole corpus, for a model that was trained on others."""
 
 ALLOW = "--data.folds.allow_speaker_overlap true"
 
@@ -69,15 +73,65 @@ def make_fold(
         FoldError: As `make_folds`, also its other errors.
     """
     drafts = _drafts(utterances, labels, config)
+    _check_index(drafts, config)
+    return _finish(drafts, config.index, labels, config, may_lack_classes)
+
+
+def _check_index(drafts: Sequence[Draft], config: FoldConfig) -> None:
     if config.index >= len(drafts):
         raise UsageError(
             f"folds: there is no fold {config.index}; the scheme {config.scheme!r} has {len(drafts)} here, "
             f"0 to {len(drafts) - 1}. Give --data.folds.index."
         )
-    return _finish(drafts, config.index, labels, config, may_lack_classes)
 
 
-def _drafts(utterances: Sequence[Utterance], labels: LabelScheme, config: FoldConfig) -> list[Draft]:
+def make_scored_fold(
+    utterances: Sequence[Utterance], labels: LabelScheme, config: FoldConfig, part: str
+) -> Fold:
+    """Cut the fold `config.index` for a model that is trained already: only `part` has to be usable.
+
+    Classes may be absent, and of an `official` split the other parts.
+
+    Args:
+        utterances: As for `make_fold`.
+        labels: The label scheme.
+        config: The fold scheme and its options; not used for the whole corpus.
+        part: "validation" or "test", or `WHOLE`: all utterances are then the test part.
+
+    Raises:
+        UsageError: As `make_fold`.
+        FoldError: If the fold cannot be cut, or there is no utterance in `part`.
+        SpeakerOverlapError: If training and test of the fold share speakers and that is not allowed.
+    """
+    if part != WHOLE and not _is_official_alone(utterances, config, part):
+        drafts = _drafts(utterances, labels, config)
+        _check_index(drafts, config)
+        return _finish(drafts, config.index, labels, config, scored=part)
+    drafts = _drafts(utterances, labels, config, scheme=_one_part(part))
+    return _finish(drafts, 0, labels, replace(config, index=0), scored=part)
+
+
+def _is_official_alone(utterances: Sequence[Utterance], config: FoldConfig, part: str) -> bool:
+    """Say whether the official split has the part that is scored, but nothing to train on."""
+    if config.scheme != "official" or config.test_list is not None:
+        return False
+    found = {utterance.split for utterance in utterances}
+    return part in found and "train" not in found and found <= set(PARTS)
+
+
+def _one_part(part: str) -> Scheme:
+    def cut(utterances: Sequence[Utterance], labels: LabelScheme, config: FoldConfig) -> list[Draft]:
+        if part == WHOLE:
+            return [Draft((), (), utterances)]
+        by_split = {name: [item for item in utterances if item.split == name] for name in PARTS}
+        return [Draft(by_split["train"], by_split["validation"], by_split["test"])]
+
+    return cut
+
+
+def _drafts(
+    utterances: Sequence[Utterance], labels: LabelScheme, config: FoldConfig, scheme: Scheme | None = None
+) -> list[Draft]:
     ordered = sorted(utterances, key=lambda utterance: utterance.id)
     kept, dropped = labels.split(ordered)
     if not kept:
@@ -86,6 +140,8 @@ def _drafts(utterances: Sequence[Utterance], labels: LabelScheme, config: FoldCo
     identifier, count = Counter(utterance.id for utterance in ordered).most_common(1)[0]
     if count > 1:
         raise FoldError(f"{count} utterances have the id {identifier!r}; ids must be unique within a corpus.")
+    if scheme is not None:
+        return scheme(kept, labels, config)
     # A list may name an utterance that has no class: that is a contradiction to report, not a missing file.
     drafts = FOLD_SCHEMES[config.scheme](ordered if config.scheme == "csv" else kept, labels, config)
     if config.test_list is None:
@@ -99,13 +155,14 @@ def _finish(
     labels: LabelScheme,
     config: FoldConfig,
     may_lack_classes: bool = False,
+    scored: str | None = None,
 ) -> Fold:
     draft = drafts[index]
     train = draft.train
-    if config.balance or config.per_emotion is not None:
+    if train and (config.balance or config.per_emotion is not None):
         train = balanced(train, labels, config.per_emotion, config.seed)
     fold = Fold(
-        scheme=config.scheme if config.test_list is None else f"{config.scheme}{LISTED}",
+        scheme=WHOLE if scored == WHOLE else _scheme_name(config),
         index=index,
         count=len(drafts),
         labels=labels,
@@ -114,12 +171,27 @@ def _finish(
         test=tuple(draft.test),
         remarks=draft.remarks,
     )
-    check_fold(fold, config.allow_speaker_overlap, may_lack_classes)
+    check_fold(fold, config.allow_speaker_overlap, may_lack_classes, scored)
     return fold
 
 
-def check_fold(fold: Fold, allow_speaker_overlap: bool = False, may_lack_classes: bool = False) -> None:
+def _scheme_name(config: FoldConfig) -> str:
+    return config.scheme if config.test_list is None else f"{config.scheme}{LISTED}"
+
+
+def check_fold(
+    fold: Fold,
+    allow_speaker_overlap: bool = False,
+    may_lack_classes: bool = False,
+    scored: str | None = None,
+) -> None:
     """Raise if the fold's parts overlap, or it cannot be trained or tested on.
+
+    Args:
+        fold: The fold.
+        allow_speaker_overlap: Whether training and test may share speakers.
+        may_lack_classes: Whether training may lack a class.
+        scored: The one part that is needed, as for `make_scored_fold`; None for all.
 
     Raises:
         SpeakerOverlapError: If training and test share speakers, or may do so, and that is not allowed.
@@ -131,12 +203,13 @@ def check_fold(fold: Fold, allow_speaker_overlap: bool = False, may_lack_classes
             raise FoldError(
                 f"{fold.name}: {len(twice)} utterances in both {first} and {second}: {named(twice)}."
             )
-    for part, utterances in fold.parts.items():
-        if not utterances:
+    needed = PARTS if scored is None else ["test" if scored == WHOLE else scored]
+    for part in needed:
+        if not fold.parts[part]:
             raise FoldError(f"{fold.name}: no utterance in {part}. Choose another fold or scheme.")
-    if not may_lack_classes:
+    if scored is None and not may_lack_classes:
         _check_classes(fold)
-    if not allow_speaker_overlap:
+    if fold.train and not allow_speaker_overlap:
         _check_speakers(fold)
 
 

@@ -78,6 +78,17 @@ class EmotionDataModule(LightningDataModule, ABC):
     def use_every_part(self) -> None:
         """Make all parts of all corpora ready at `setup`, also those that the setting does not use."""
 
+    def score_only(self, part: str) -> None:
+        """Ask, before `setup`, for no more than what a trained model is scored on.
+
+        Args:
+            part: "validation", "test", or "whole": a corpus that the model does not know, all of it.
+        """
+
+    def is_known_to(self, corpora: Iterable[str]) -> bool:
+        """Say whether any of the data stem from one of some corpora; without another answer, they do."""
+        return True
+
     def epoch_limit(self, stage: str) -> int | None:
         """Most epochs of a stage, beside the trainer's own limit; None for no other."""
         return None
@@ -169,6 +180,13 @@ class EmotionDataModule(LightningDataModule, ABC):
         """
         others = self.unlabelled if self._hears_target and part == "train" else None
         return speakers_of((*self.splits[part].utterances, *(others.utterances if others else ())))
+
+    def corpora_in(self, parts: Iterable[str]) -> set[str]:
+        """Return the names of the corpora of some parts of the present stage, heard without labels or not."""
+        splits = [self.splits[part] for part in parts]
+        if self._hears_target and (unlabelled := self.unlabelled) is not None:
+            splits.append(unlabelled)
+        return {item.corpus for split in splits for item in split.utterances}
 
     @property
     @abstractmethod

@@ -1,5 +1,5 @@
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -7,7 +7,7 @@ from types import MappingProxyType
 from sercl.audio.augment import Augment, AugmentConfig
 from sercl.audio.scan import Limits
 from sercl.corpora.base import Listing, Problem, Utterance
-from sercl.corpora.folds import Fold, FoldConfig, check_fold, make_fold
+from sercl.corpora.folds import WHOLE, Fold, FoldConfig, check_fold, make_fold, make_scored_fold
 from sercl.corpora.labels import LabelScheme, label_scheme
 from sercl.data.config import LoaderConfig
 from sercl.data.datamodules.base import EmotionDataModule
@@ -62,6 +62,7 @@ class CorpusDataModule(EmotionDataModule):
         self.fold_config, self.loader_config, self.augment_config = folds, loader, augment
         self._listing: Listing | None = None
         self._fold: Fold | None = None
+        self._scored: str | None = None
         self._scanned = Scanned({}, {})
         self._parts: dict[str, tuple[Utterance, ...]] = {}
 
@@ -96,18 +97,38 @@ class CorpusDataModule(EmotionDataModule):
         """
         self.prepare(PARTS)
 
+    def score_only(self, part: str) -> None:
+        """Ask, before `setup`, for no more than what a trained model is scored on; see the base class."""
+        self._scored = part
+
+    def is_known_to(self, corpora: Iterable[str]) -> bool:
+        """Say whether any utterance is of one of some corpora.
+
+        Raises:
+            CorpusError: As `setup`.
+        """
+        return not {item.corpus for item in self._listed().utterances}.isdisjoint(corpora)
+
     def prepare(self, parts: Sequence[str]) -> None:
         """Do the work of `setup` for some parts; the audio of the others is not read."""
+        utterances = self._listed().utterances
+        if self._fold is None:
+            self._fold = (
+                make_fold(utterances, self.scheme, self.fold_config, self.may_lack_classes)
+                if self._scored is None
+                else make_scored_fold(utterances, self.scheme, self.fold_config, self._scored)
+            )
+            self._parts = {}
+        if self._scored == WHOLE:
+            parts = [part for part in parts if part == "test"]
+        if new := [part for part in parts if part not in self._parts]:
+            self._scan(new)
+
+    def _listed(self) -> Listing:
         if self._listing is None:
             self._listing = self.read()
             enforce(self._listing.problems, self.on_error, self.corpus, self.label_advice)
-        if self._fold is None:
-            self._fold = make_fold(
-                self._listing.utterances, self.scheme, self.fold_config, self.may_lack_classes
-            )
-            self._parts = {}
-        if new := [part for part in parts if part not in self._parts]:
-            self._scan(new)
+        return self._listing
 
     @property
     def allows_speaker_overlap(self) -> bool:
@@ -207,7 +228,7 @@ class CorpusDataModule(EmotionDataModule):
         for part in {*self._parts, *parts}:
             fit = tuple(item for item in whole[part] if item.id not in self._scanned.faults)
             fold = replace(fold, **{part: fit})  # type: ignore[arg-type]
-        check_fold(fold, self.fold_config.allow_speaker_overlap, self.may_lack_classes)
+        check_fold(fold, self.fold_config.allow_speaker_overlap, self.may_lack_classes, self._scored)
         self._fold = fold
         self._parts |= {part: whole[part] for part in parts}
 

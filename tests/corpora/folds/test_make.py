@@ -1,6 +1,8 @@
+from dataclasses import replace
+
 import pytest
 
-from sercl.corpora.folds import FoldConfig, make_fold, make_folds
+from sercl.corpora.folds import WHOLE, FoldConfig, make_fold, make_folds, make_scored_fold
 from sercl.corpora.labels import label_scheme
 from sercl.errors import FoldError, UsageError
 from tests.corpora.folds.samples import FOUR, corpus, even, ids, utterance
@@ -70,3 +72,37 @@ def test_per_emotion_draws_that_many_by_the_seed() -> None:
 def test_per_emotion_beyond_what_there_is() -> None:
     with pytest.raises(FoldError, match=r"99 training utterances per class.*angry 27, happy 27"):
         make_fold(even("abcde", 9), LABELS, FoldConfig(per_emotion=99))
+
+
+def test_the_whole_corpus_may_lack_classes_and_speakers() -> None:
+    utterances = [*even("ab", 2), utterance("x", "bored", "a"), utterance("y", "angry")]
+    fold = make_scored_fold(utterances, LABELS, FoldConfig(), WHOLE)
+    assert ids(fold.test) == ids(item for item in utterances if item.emotion != "bored")
+    assert (fold.train, fold.validation, fold.scheme) == ((), (), WHOLE)
+    assert not [note for note in fold.notes if "train" in note or "unknown" in note]
+    happy = [item for item in utterances if item.emotion == "happy"]
+    assert (
+        "absent from test: angry, neutral, sad" in make_scored_fold(happy, LABELS, FoldConfig(), WHOLE).notes
+    )
+
+
+@pytest.mark.parametrize("part", ["test", "validation"])
+def test_an_official_split_of_one_part_can_be_scored(part: str) -> None:
+    utterances = [replace(item, split=part) for item in even("ab", 2)]
+    official = FoldConfig(scheme="official")
+    assert ids(make_scored_fold(utterances, LABELS, official, part).parts[part]) == ids(utterances)
+    with pytest.raises(FoldError, match="the official split has no"):
+        make_fold(utterances, LABELS, official)
+    other = {"test": "validation", "validation": "test"}[part]
+    with pytest.raises(FoldError, match="the official split has no"):
+        make_scored_fold(utterances, LABELS, official, other)
+
+
+def test_a_scored_fold_is_the_one_that_is_trained_on() -> None:
+    utterances = even("abcdef", 3)
+    config = FoldConfig(count=3, index=1)
+    assert make_scored_fold(utterances, LABELS, config, "test") == make_fold(utterances, LABELS, config)
+    without = [item for item in utterances if item.emotion != "sad"]
+    with pytest.raises(FoldError, match="no training utterance of sad"):
+        make_fold(without, LABELS, config)
+    assert make_scored_fold(without, LABELS, config, "test").test
