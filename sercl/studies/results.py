@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import sercl
+from sercl.corpora.folds import WHOLE
 from sercl.corpora.folds.fold import named
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.errors import SpeakerOverlapError
@@ -120,8 +121,8 @@ def summarise(
 
 def _left_unscored(scored: int, data: EmotionDataModule, part: str) -> list[str]:
     """Return a note on a part that was not scored as a whole, or nothing."""
-    whole = len(data.splits[part].utterances)
-    name = "test" if part == "test" else "val"
+    whole = len(data.splits["test" if part == WHOLE else part].utterances)
+    name = "val" if part == "validation" else "test"
     if scored >= whole:
         return []
     return [f"only {scored} of {whole} {part} utterances are scored (--trainer.limit_{name}_batches)"]
