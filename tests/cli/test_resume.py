@@ -47,8 +47,15 @@ def predictions(folder):
         return list(csv.DictReader(file))
 
 
+STUDY = ["--data.select_on", "target", "--data.continue_from", "last", "--data.epoch_budget", "shared"]
+
+
 @pytest.mark.slow
-def test_a_run_killed_in_its_second_stage_resumes_to_the_same_end(words, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("more", "left"), [([], {1, 2}), ([*STUDY, "--data.switch_epoch", "1"], {1})], ids=["own", "study"]
+)
+def test_a_run_killed_in_its_second_stage_resumes_to_the_same_end(words, more, left, tmp_path, monkeypatch):
+    words = [*words, *more]
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     ended = subprocess.run(
         [sys.executable, "-c", KILLED, *words, "--out", str(killed)],
@@ -69,7 +76,7 @@ def test_a_run_killed_in_its_second_stage_resumes_to_the_same_end(words, tmp_pat
     monkeypatch.setattr(EmotionClassifier, "training_step", counted)
     assert main([*words, "--out", str(killed), "--resume"]) == 0
     # The first stage is not run again, and of the second only what was not finished.
-    assert {epoch for _, epoch in steps} == {1, 2}
+    assert {epoch for _, epoch in steps} == left
     assert {root for root, _ in steps} == {str(killed / "target")}
     assert (killed / "source" / "best.ckpt").stat().st_mtime_ns == source
 
