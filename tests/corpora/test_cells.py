@@ -1,7 +1,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sercl.corpora.cells import clean, is_missing, key_of, prose_of, text_of, word_of
@@ -26,6 +26,7 @@ def test_a_cell_of_any_kind_has_a_text(cell: object, shown: str) -> None:
     assert text_of(cell) == shown
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_the_normal_form_of_a_normal_form_is_itself(text: str) -> None:
     assert clean(clean(text)) == clean(text)
@@ -33,6 +34,7 @@ def test_the_normal_form_of_a_normal_form_is_itself(text: str) -> None:
     assert key_of(clean(text)) == key_of(text)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_a_word_is_in_its_normal_form(text: str) -> None:
     word = word_of(text)
@@ -42,6 +44,7 @@ def test_a_word_is_in_its_normal_form(text: str) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
+@settings(deadline=None)
 @given(word=NAMES)
 def test_forms_that_look_alike_are_equal(form: str, word: str) -> None:
     # Marks join other letters where a zero-width space is taken out: start from what is composed already.

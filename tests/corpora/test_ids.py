@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sercl.corpora.base import Utterance
@@ -30,6 +30,7 @@ def ids(clips: list[Clip], given: list[str | None] | None = None) -> list[str]:
     return made_ids(rows(clips), ROOT, given or [None] * len(clips))
 
 
+@settings(deadline=None)
 @given(PATHS, st.randoms())
 def test_ids_are_unique_and_do_not_know_the_order(clips: list[Clip], random: object) -> None:
     made = ids(clips)
@@ -41,6 +42,7 @@ def test_ids_are_unique_and_do_not_know_the_order(clips: list[Clip], random: obj
     assert ids([clips[i] for i in order]) == [made[i] for i in order]
 
 
+@settings(deadline=None)
 @given(PATHS)
 def test_ids_do_not_know_where_the_files_lie(clips: list[Clip]) -> None:
     moved = Path("/elsewhere/mine")

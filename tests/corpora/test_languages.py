@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sercl.corpora.languages import UnknownLanguageError, to_language
@@ -48,6 +48,7 @@ def test_another_word_is_refused(word: str) -> None:
         to_language(word)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_a_language_or_refused(text: str) -> None:
     try:

@@ -1,7 +1,7 @@
 import unicodedata
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sercl.corpora.base import Utterance
@@ -74,6 +74,7 @@ def test_corpora_do_not_share_spellings() -> None:
     assert notes == ()
 
 
+@settings(deadline=None)
 @given(st.lists(st.none() | st.text(max_size=5), max_size=6))
 def test_what_is_unified_stays_so(names: list[str | None]) -> None:
     items, _ = unified(spoken(*names))

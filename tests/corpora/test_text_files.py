@@ -1,7 +1,7 @@
 import contextlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sercl.corpora.text_files import UnknownEncodingError, decode
@@ -47,12 +47,14 @@ def test_what_could_be_something_else_is_refused(text: str, encoding: str) -> No
         decode(text.encode(encoding))
 
 
+@settings(deadline=None)
 @given(st.binary())
 def test_any_bytes_are_text_or_refused(data: bytes) -> None:
     with contextlib.suppress(UnknownEncodingError):
         assert isinstance(decode(data), str)
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40))
 def test_utf_8_is_never_taken_for_anything_else(text: str) -> None:
     assert decode(text.encode()) == text.removeprefix("\ufeff")
