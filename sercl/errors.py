@@ -176,6 +176,10 @@ class CheckpointError(SerclError, ValueError):
     """A checkpoint of another version, task or encoder, or a file that is none."""
 
 
+class DamagedCheckpointError(CheckpointError):
+    """A checkpoint whose file is not as it was written, or no checkpoint at all."""
+
+
 class ResultsError(SerclError, ValueError):
     """A results file that is missing, broken, of another version, or contradicts another one.
 

@@ -7,6 +7,7 @@ import secrets
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -149,11 +150,18 @@ def to_disk(path: Path) -> None:
         os.close(handle)
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files that killed processes left below a folder; those in use stay."""
+def remove_leftovers(folder: Path, seconds: float = 0.0) -> None:
+    """Remove the temporary files that killed processes left below a folder; those in use stay.
+
+    Args:
+        folder: The folder; it need not be there.
+        seconds: How long nothing must have been written to them.
+    """
     for place, _, names in os.walk(folder):
-        for name in filter(_TEMPORARY.fullmatch, names):
-            _remove_abandoned(Path(place, name))
+        for path in (Path(place, name) for name in names if _TEMPORARY.fullmatch(name)):
+            with suppress(OSError):
+                if time.time() - path.stat().st_mtime >= seconds:
+                    _remove_abandoned(path)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -114,6 +115,15 @@ def test_what_a_killed_process_left_goes_with_the_next_file(
         assert names(tmp_path) == []
     write_text(tmp_path / "out.csv", "whole")
     assert names(tmp_path) == ["out.csv"]
+
+
+def test_leftovers_may_have_to_be_old(tmp_path: Path) -> None:
+    for name, age in ((".new-0123456789abcdef", 10), (".old-0123456789abcdef", 100)):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    remove_leftovers(tmp_path, 50)
+    assert names(tmp_path) == [".new-0123456789abcdef"]
+    remove_leftovers(tmp_path / "absent")
 
 
 def test_files_of_others_are_no_leftovers(tmp_path: Path) -> None:

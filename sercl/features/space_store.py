@@ -11,12 +11,16 @@ from sercl.features.index import MOST_KEYS, Index, Place
 from sercl.features.shard import Row, Shard, Values
 from sercl.features.space import FeatureSpace
 from sercl.features.writer import RowWriter
-from sercl.files import write_text
+from sercl.files import remove_leftovers, write_text
 
 FORMAT = 1
 """Version of the layout of folders and shards."""
 
 DESCRIPTION = "space.json"
+LEFT_AFTER = 3600.0
+"""Seconds after which a temporary file in the store is one of a killed process, whatever locks say: on some
+disks that machines share, each sees its own alone."""
+
 MOST_OPEN = 4
 """Shards that are open at once."""
 
@@ -67,6 +71,7 @@ class SpaceStore:
         """
         try:
             content = {"format": FORMAT, "space": self.space.to_dict()}
+            remove_leftovers(self.folder, LEFT_AFTER)
             write_text(self.folder / DESCRIPTION, json.dumps(content, indent=2) + "\n")
         except OutputError as error:
             raise OutputError(

@@ -1,8 +1,8 @@
 """Which stages of an interrupted training go on, and where: at the newest checkpoint that is whole."""
 
 import enum
-import logging
 import os
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 import lightning.pytorch as L
 from lightning.pytorch.utilities import rank_zero_only
 
-from sercl.errors import CheckpointError, UsageError
+from sercl.errors import CheckpointError, DamagedCheckpointError, SerclWarning, UsageError
 from sercl.studies.stages import HEAD, RECORD, STEP_LIMIT, TIME_LIMIT, finished, limits_of, stored_limits
 from sercl.tasks import checkpoint as checkpoints
 from sercl.tasks.callbacks import LastEpoch
@@ -111,13 +111,13 @@ def _beginning(stage: str, place: Path, trainer_for: TrainerFactory) -> Beginnin
 
 @rank_zero_only
 def _clear(places: Mapping[str, Path], found: Mapping[str, Beginning]) -> None:
-    # The last one first: whatever a kill leaves is what was there, or goes on as is said here.
+    # The last one first: whatever a kill leaves is what was there, or goes on as is said here. What else is
+    # in the folder may be the user's.
     for stage, place in reversed(list(places.items())):
         if found[stage] is not Beginning.DONE:
             (place / RECORD).unlink(missing_ok=True)
         if found[stage] is Beginning.ANEW:
-            for path in place.glob("*.ckpt"):
-                path.unlink()
+            (place / LAST).unlink(missing_ok=True)
 
 
 def starting_point(place: Path) -> Path | None:
@@ -137,7 +137,7 @@ def starting_point(place: Path) -> Path | None:
         return None
     if (reason := _unusable(last)) is None:
         return last
-    others = [path for path in place.rglob("*.ckpt") if path != last and _unusable(path) is None]
+    others = [path for path in place.glob("*.ckpt") if path != last and _unusable(path) is None]
     newest = max(others, key=_epochs, default=None)
     if newest is None:
         _say(f"{last}: {reason}. No other checkpoint is left to go on from: training begins anew.")
@@ -153,12 +153,23 @@ def damage(path: Path) -> str | None:
         CheckpointError: Where it cannot be read.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            return None if archive.testzip() is None else "damaged (a checksum does not match)"
-    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError):
-        return f"damaged or cut short ({path.stat().st_size:,} bytes)"
+        file = path.open("rb")
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror}).") from error
+    said = f"damaged or cut short ({path.stat().st_size:,} bytes)"
+    with file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                if archive.testzip() is not None:
+                    return "damaged (a checksum does not match)"
+            checkpoints.read(path)
+        except CheckpointError as error:
+            if not isinstance(error, DamagedCheckpointError):
+                raise
+            return said
+        except Exception:  # a flipped bit may tell zipfile anything: of a password, of a method, of offsets
+            return said
+    return None
 
 
 def _unusable(path: Path) -> str | None:
@@ -168,6 +179,8 @@ def _unusable(path: Path) -> str | None:
     stored = checkpoints.read(path)
     if not stored.get("optimizer_states"):
         return "holds weights alone"
+    if path.name != LAST and path not in _kept(stored, path.parent):
+        return "was not kept by this training"
     for best in _best(stored, path.parent):
         if not best.is_file():
             return f"the best epoch that it knows of, {best.name}, is gone"
@@ -178,9 +191,24 @@ def _unusable(path: Path) -> str | None:
 
 def _best(stored: Mapping[str, Any], place: Path) -> Iterator[Path]:
     """Yield the files of the best epochs that a checkpoint knows of, below where its folder is now."""
+    for state in _savers(stored):
+        yield place / os.path.relpath(state["best_model_path"], state["dirpath"])
+
+
+def _kept(stored: Mapping[str, Any], place: Path) -> set[Path]:
+    """Return all files of epochs that a checkpoint knows of, below where its folder is now."""
+    return {
+        place / os.path.relpath(path, state["dirpath"])
+        for state in _savers(stored)
+        for path in (state["best_model_path"], *state["best_k_models"])
+    }
+
+
+def _savers(stored: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the states of what keeps the best epochs."""
     for key, state in stored.get("callbacks", {}).items():
         if key != LastEpoch.__qualname__ and isinstance(state, Mapping) and state.get("best_model_path"):
-            yield place / os.path.relpath(state["best_model_path"], state["dirpath"])
+            yield state
 
 
 def _trained(place: Path) -> tuple[int, int]:
@@ -198,4 +226,4 @@ def _epochs(path: Path) -> int:
 
 @rank_zero_only
 def _say(message: str) -> None:
-    logging.getLogger(__name__).warning(message)
+    warnings.warn(message, SerclWarning, stacklevel=1)

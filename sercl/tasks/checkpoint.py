@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 import sercl
-from sercl.errors import CheckpointError, SerclWarning
+from sercl.errors import CheckpointError, DamagedCheckpointError, SerclWarning
 from sercl.models.encoders import Encoder
 
 FORMAT = 2
@@ -53,7 +53,7 @@ def read(path: str | Path) -> dict[str, Any]:
     except Exception as error:
         # torch raises a dozen types for a file that is none of its own; every one means the same to the user.
         reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
-        raise CheckpointError(
+        raise DamagedCheckpointError(
             f"{path}: not a checkpoint that loads safely ({reason}). It may be truncated or not from sercl."
         ) from error
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("sercl"), dict):

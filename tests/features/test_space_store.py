@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sercl import files
 from sercl.errors import DamagedStoreError, FeatureError, OutputError
 from sercl.features import space_store, writer
 from sercl.features.index import MOST_KEYS, NAME
@@ -133,11 +134,11 @@ def test_a_folder_that_cannot_be_written_says_so_before_anything_is_computed(
     folder: Path, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # By a patch: tests may run as root, whom permissions do not stop.
-    def refuse(path: Path, exist_ok: bool) -> None:
-        raise OSError(code, os.strerror(code), str(path))
+    def refuse(target: Path) -> None:
+        raise OSError(code, os.strerror(code), str(target))
 
     fill(folder, rows(3))
-    monkeypatch.setattr(Path, "touch", refuse)
+    monkeypatch.setattr(files, "_created", refuse)
     store = opened(folder)
     with pytest.raises(OutputError, match=rf"{os.strerror(code)}.*'tiny' are missing.*--no-cache"):
         store.writer()

@@ -1,5 +1,6 @@
 """What a training goes on from, whatever happened to its folder."""
 
+import random
 import shutil
 from itertools import pairwise
 
@@ -7,8 +8,9 @@ import pytest
 import torch
 
 from sercl.data.datamodules import LanguagePair, Manifest
-from sercl.errors import CheckpointError, UsageError
+from sercl.errors import CheckpointError, SerclWarning, UsageError
 from sercl.studies.resuming import check_limits
+from sercl.studies.resuming import damage as file_damage
 from sercl.studies.stages import finished
 from sercl.studies.trainers import TrainerOptions
 from sercl.studies.training import stage_folders, train
@@ -76,6 +78,10 @@ def same(one, other):
     return one.keys() == other.keys() and all(torch.equal(value, other[name]) for name, value in one.items())
 
 
+def said(recwarn):
+    return "\n".join(str(each.message) for each in recwarn if each.category is SerclWarning)
+
+
 def killed(folder):
     """Make of a finished training one killed after its last epoch, before it said that it was done."""
     (folder / "stage.json").unlink()
@@ -123,7 +129,7 @@ def flip(path):
 
 @pytest.mark.parametrize("damage", [cut, empty, flip])
 def test_a_damaged_last_epoch_is_said_and_the_best_one_gone_on_from(
-    encoder, data, tmp_path, steps, caplog, damage
+    encoder, data, tmp_path, steps, recwarn, damage
 ):
     run(encoder, data, tmp_path / "whole", trainers(3, FIRST_IS_BEST))
     run(encoder, data, tmp_path / "killed", trainers(2, FIRST_IS_BEST))
@@ -132,14 +138,43 @@ def test_a_damaged_last_epoch_is_said_and_the_best_one_gone_on_from(
     steps.clear()
     run(encoder, data, tmp_path / "killed", trainers(3, FIRST_IS_BEST), resume=True)
     assert set(steps) == {1, 2}
-    assert "last.ckpt: damaged" in caplog.text
-    assert "best.ckpt, after 1 epochs" in caplog.text
+    assert "last.ckpt: damaged" in said(recwarn)
+    assert "best.ckpt, after 1 epochs" in said(recwarn)
     for name in ("last.ckpt", "best.ckpt"):
         assert same(tmp_path / "whole" / name, tmp_path / "killed" / name)
 
 
+def test_any_flipped_bit_is_found_or_changes_nothing(encoder, data, tmp_path):
+    run(encoder, data, tmp_path, trainers(1))
+    whole, path = (tmp_path / "last.ckpt").read_bytes(), tmp_path / "flipped.ckpt"
+    draw, found = random.Random(0), 0
+    for _ in range(200):
+        content = bytearray(whole)
+        content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
+        path.write_bytes(content)
+        found += (reason := file_damage(path)) is not None
+        assert reason is not None or same(path, tmp_path / "last.ckpt")
+    assert found > 100
+
+
+def test_checkpoints_of_others_are_left_alone(encoder, data, tmp_path, steps):
+    run(encoder, data, tmp_path / "other", trainers(3))
+    mine = tmp_path / "run" / "mine.ckpt"
+    mine.parent.mkdir()
+    shutil.copy(tmp_path / "other" / "last.ckpt", mine)
+    content = mine.read_bytes()
+    run(encoder, data, tmp_path / "run", trainers(2))
+    killed(tmp_path / "run")
+    for name in ("last.ckpt", "best.ckpt"):
+        cut(tmp_path / "run" / name)
+    steps.clear()
+    run(encoder, data, tmp_path / "run", trainers(2), resume=True)
+    assert set(steps) == {0, 1}
+    assert mine.read_bytes() == content
+
+
 @pytest.mark.parametrize("damage", [cut, lambda path: path.unlink()])
-def test_a_lost_best_epoch_is_trained_again(encoder, data, tmp_path, steps, caplog, damage):
+def test_a_lost_best_epoch_is_trained_again(encoder, data, tmp_path, steps, recwarn, damage):
     run(encoder, data, tmp_path / "whole", trainers(3, FIRST_IS_BEST))
     run(encoder, data, tmp_path / "killed", trainers(2, FIRST_IS_BEST))
     killed(tmp_path / "killed")
@@ -147,8 +182,8 @@ def test_a_lost_best_epoch_is_trained_again(encoder, data, tmp_path, steps, capl
     steps.clear()
     run(encoder, data, tmp_path / "killed", trainers(3, FIRST_IS_BEST), resume=True)
     assert set(steps) == {0, 1, 2}
-    assert "best.ckpt, is" in caplog.text
-    assert "training begins anew" in caplog.text
+    assert "best.ckpt, is" in said(recwarn)
+    assert "training begins anew" in said(recwarn)
     assert same(tmp_path / "whole" / "best.ckpt", tmp_path / "killed" / "best.ckpt")
 
 
