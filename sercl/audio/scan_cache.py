@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import soundfile
 
 from sercl.audio.scan import Clip, Identity, Measures
-from sercl.errors import OutputError
+from sercl.errors import OutputError, SerclWarning
 
 _SCHEMA = """
 create table if not exists clips (
@@ -83,6 +84,30 @@ class ScanCache:
                 f"{self.path}: the memory of audio checks cannot be used ({error}). Delete the file if it is "
                 "damaged, choose another folder with --features.dir, or go without: --no-cache."
             ) from error
+
+
+class OptionalScanCache(ScanCache):
+    """A `ScanCache` for work that goes on without it: where it cannot be used, that is a warning."""
+
+    def recall(self, identities: Mapping[int, Identity]) -> dict[int, Measures]:
+        """Return the measures of those clips that are known; none where the database cannot be used."""
+        try:
+            return super().recall(identities)
+        except OutputError as error:
+            self._warn(error)
+            return {}
+
+    def remember(self, rows: Iterable[tuple[Identity, Measures]]) -> None:
+        """Keep the measures of clips, where the database can be written."""
+        try:
+            super().remember(rows)
+        except OutputError as error:
+            self._warn(error)
+
+    def _warn(self, error: OutputError) -> None:
+        reason = str(error.__cause__ or error)
+        text = f"{self.path}: checks of audio are not kept for the next time ({reason})"
+        warnings.warn(text, SerclWarning, stacklevel=3)
 
 
 def _identity(clip: Clip) -> Identity | None:

@@ -108,8 +108,10 @@ def inspect_corpus(
         CorpusError: Where the corpus cannot be read.
         OutputError: Where a file cannot be written.
     """
+    from sercl.audio.scan_cache import OptionalScanCache
     from sercl.cli.run_folder import make_folder
     from sercl.corpora.registry import CORPORA
+    from sercl.features.config import default_folder
     from sercl.files import write_text
     from sercl.reports.corpus import inspection_report
     from sercl.reports.corpus_figure import inspection_figure
@@ -122,7 +124,8 @@ def inspect_corpus(
         make_folder(path.parent)
     title, listing = read_listing(name, root, options or {}, columns, emotions)
     with progress(f"Decoding {title}", len(listing.utterances)) as advance:
-        inspection = inspect(listing, title, on_progress=advance)
+        memory = OptionalScanCache(default_folder())
+        inspection = inspect(listing, title, on_progress=advance, memory=memory)
     if json:
         print(_dumps(inspection.to_dict()))
     else:

@@ -1,7 +1,7 @@
 """`sercl predict`: the emotion and the probabilities of recordings, as they come."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, TypeAlias
@@ -25,7 +25,8 @@ PAGE = ShortPage(
     usage="sercl predict CHECKPOINT FILE|DIR|PATTERN... [OPTIONS]",
     summary=(
         "Name the emotion of each recording, with the probability of every class. A file that cannot be read "
-        "is reported and left out; the exit code is then 1."
+        "is reported and left out; the exit code is then 1. A recording is taken as one utterance; for long "
+        "ones, `sercl diarize` labels emotions over time."
     ),
     arguments=(
         ("CHECKPOINT", "A file that `sercl fit` wrote, such as checkpoints/RUN/best.ckpt"),
@@ -49,6 +50,10 @@ PAGE = ShortPage(
         ("Every emotion into another program", "sercl predict best.ckpt talks/ --format jsonl | jq .emotion"),
     ),
 )
+
+LONG_SECONDS = 30.0
+"""Beyond this a recording is no utterance any more: one emotion for all of it says little."""
+_SHOWN = 3
 
 Line: TypeAlias = str | Text
 
@@ -89,17 +94,22 @@ def _predict(options: "Namespace") -> int:
             predictor = load(options.checkpoint, options.device, options.encoder)
         report_left_out(inputs)
         failures = [report_failure(word, reason) for word, reason in inputs.unmatched]
+        long: list[str] = []
         with progress("recordings", len(inputs.files)) as advance:
             results = predictor.stream(inputs.files, options.batch_seconds)
-            for line in FORMATS[options.format](_usable(results, failures, advance), predictor.classes):
+            for line in FORMATS[options.format](_usable(results, failures, advance, long), predictor.classes):
                 write(line)
+    _report_long(long)
     return conclude(len(failures), len(inputs.files) + len(inputs.unmatched))
 
 
 def _usable(
-    results: "Iterable[Prediction | Failure]", failures: list[str], advance: Callable[[int], None]
+    results: "Iterable[Prediction | Failure]",
+    failures: list[str],
+    advance: Callable[[int], None],
+    long: list[str],
 ) -> "Iterator[Prediction]":
-    """Yield the predictions; report each failure and add its source to `failures`."""
+    """Yield the predictions; report failures and add their sources to `failures`, long ones to `long`."""
     from sercl.tasks.predictor import Failure
 
     for result in results:
@@ -107,7 +117,20 @@ def _usable(
         if isinstance(result, Failure):
             failures.append(report_failure(result.source, result.error))
         else:
+            if result.seconds > LONG_SECONDS and len(long) <= _SHOWN:
+                long.append(result.source)
             yield result
+
+
+def _report_long(long: Sequence[str]) -> None:
+    """Say what one answer for a long recording is worth, and what tells more."""
+    if long:
+        names = ", ".join(long[:_SHOWN]) + (" and others" if len(long) > _SHOWN else "")
+        text = (
+            f"Longer than {LONG_SECONDS:g} s: {names}. The probabilities are of the recording as a whole, in "
+            "which emotions may change; `sercl diarize` labels them over time."
+        )
+        stderr.print(Text(text, style="yellow"), soft_wrap=True)
 
 
 @contextmanager

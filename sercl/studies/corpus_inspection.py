@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import median
 
-from sercl.audio.scan import Clip, Limits, ScanReport, scan
+from sercl.audio.scan import Clip, Limits, Memory, ScanReport, scan
 from sercl.corpora.base import Listing, Problem, Utterance
 from sercl.corpora.emotion_names import to_emotion
 from sercl.corpora.labels import EMOTIONS, label_scheme
@@ -140,6 +140,7 @@ def inspect(
     corpus: str,
     limits: Limits = Limits(),
     on_progress: Callable[[int], None] | None = None,
+    memory: Memory | None = None,
 ) -> Inspection:
     """Decode every utterance of a corpus once, and say what it holds.
 
@@ -148,10 +149,11 @@ def inspect(
         corpus: Name to show.
         limits: Which clips count as faulty.
         on_progress: Told the number of clips decoded since the last call.
+        memory: Knows clips that need no decoding.
     """
     utterances = listing.utterances
     clips = [Clip(item.path, item.start, item.end) for item in utterances]
-    report = scan(clips, limits, on_progress=on_progress)
+    report = scan(clips, limits, on_progress=on_progress, memory=memory)
     return Inspection(
         corpus=corpus,
         utterances=len(utterances),

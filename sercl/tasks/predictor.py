@@ -134,6 +134,11 @@ class Predictor:
         except SerclError as error:  # the encoder's limits on length: the fault of one clip, not of its batch
             if len(clips) == 1:
                 reason = error.reason if isinstance(error, ClipLengthError) else str(error)
+                if (
+                    self._task.encoder.max_samples is not None
+                    and len(clips[0][2]) > self._task.encoder.max_samples
+                ):
+                    reason += " `sercl diarize` labels emotions over time in recordings of any length."
                 return {clips[0][0]: Failure(clips[0][1], reason)}
             return {number: row for clip in clips for number, row in self._predict_batch([clip]).items()}
         return {

@@ -12,6 +12,7 @@ from sercl.cli.corpus import PAGE, build_parser
 from sercl.cli.help import unknown_flags
 from sercl.cli.main import main
 from sercl.corpora.registry import CORPORA
+from sercl.errors import SerclWarning
 from sercl.testing.corpora import fake_corpus
 
 # What each action must be given at least.
@@ -230,3 +231,25 @@ def test_inspect_warns_of_ids_that_corpora_share(
     text = " ".join(capsys.readouterr().out.split())
     assert "m: 8 utterances, 4 speakers" in text
     assert "Note: the speaker ids 00, 01 are in several corpora (A, B): taken as different people" in text
+
+
+def test_an_unchanged_corpus_is_not_decoded_again(
+    emodb: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    words = ["corpus", "inspect", "EmoDB", "--root", str(emodb), "--json"]
+    assert main(words) == 0
+    first = capsys.readouterr().out
+    with monkeypatch.context() as patch:
+        patch.setattr("sercl.audio.scan._decode_job", lambda _: pytest.fail("a file was decoded"))
+        assert main(words) == 0
+    assert capsys.readouterr().out == first
+
+
+def test_a_cache_that_cannot_be_used_is_a_warning(
+    emodb: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.warns(SerclWarning, match="checks of audio are not kept for the next time"):
+        assert main(["corpus", "inspect", "EmoDB", "--root", str(emodb), "--json"]) == 0

@@ -103,3 +103,19 @@ def test_results_go_into_a_folder_that_is_not_there_yet(name, checkpoint, tmp_pa
     assert printed.out == ""
     assert str(out) in printed.err
     assert [path.name for path in out.parent.iterdir()] == [out.name]
+
+
+def test_a_long_recording_is_answered_and_pointed_to_diarize(predict, tmp_path, monkeypatch):
+    monkeypatch.setattr("sercl.cli.predict.LONG_SECONDS", 1.0)
+    long, short = write(tmp_path / "long.wav", 1.5), write(tmp_path / "short.wav")
+    code, rows, error = predict(long, short)
+    assert (code, len(rows)) == (0, 2)
+    assert f"Longer than 1 s: {long}. The probabilities are of the recording as a whole" in error
+    assert "`sercl diarize`" in error
+    assert "Longer" not in predict(short)[2]
+
+
+def test_a_recording_beyond_the_encoder_is_pointed_to_diarize(predict, tmp_path):
+    code, rows, error = predict(write(tmp_path / "long.wav", 11.0))  # the tiny Whisper takes 10 s
+    assert (code, rows) == (1, [])
+    assert "`sercl diarize` labels emotions over time in recordings of any length" in error
