@@ -126,7 +126,7 @@ def _show(cli: "StudyCli", session: "Session", study: "Study", is_new: bool) -> 
         stdout.print(f"Nothing to do: all {len(study.records)} cells are there, as of {study.created}.")
         stdout.print(f"Report: {page}", soft_wrap=True)
     elif any(record.status == "done" for record in study.records):
-        report(session.folder, ["html", "md", "tex", "csv"])
+        report(session.folder, ["html", "md", "tex", "csv", "svg", "pdf"])
     for line in failure_lines(study, session.folder):
         stdout.print(line, soft_wrap=True, style="red")
 

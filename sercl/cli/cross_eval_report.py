@@ -18,13 +18,16 @@ PAGE = ShortPage(
     ),
     arguments=(("DIR", "Folder of the study: the --out of `sercl cross-eval`"),),
     options=(
-        ("--format NAME ...", "html, md, tex, csv; several, separated by spaces (all)"),
+        (
+            "--format NAME ...",
+            "html, md, tex, csv; svg and pdf are figures; several, with spaces between (all)",
+        ),
         ("--quiet", "Write the files, print only their names"),
         ("-h, --help", "This page"),
     ),
     examples=(
         ("All formats", "sercl cross-eval report study"),
-        ("Tables for a paper", "sercl cross-eval report study --format tex csv"),
+        ("Tables and figures for a paper", "sercl cross-eval report study --format tex csv pdf"),
     ),
 )
 
@@ -46,11 +49,11 @@ def main(words: list[str]) -> int:
 def build_parser() -> "SerclParser":
     """Return the parser of the command."""
     from sercl.cli.parser import SerclParser
-    from sercl.reports.cross_eval.formats import FORMATS
+    from sercl.reports.cross_eval.formats import ALL
 
     parser = SerclParser(prog="sercl cross-eval report", description=PAGE.summary)
     parser.add_argument("folder", help="Folder of the study.")
-    parser.add_argument("--format", nargs="+", default=list(FORMATS), help="Formats: html, md, tex, csv.")
+    parser.add_argument("--format", nargs="+", default=list(ALL), help=f"Formats: {', '.join(ALL)}.")
     parser.add_argument("--quiet", action="store_true", help="Print only the names of the files.")
     return parser
 
@@ -60,7 +63,7 @@ def report(folder: Path, formats: list[str], quiet: bool = False) -> None:
 
     Args:
         folder: The study's folder.
-        formats: Names of `sercl.reports.cross_eval.formats.FORMATS`.
+        formats: Names of `sercl.reports.cross_eval.formats.ALL`.
         quiet: Print only the names of the files.
 
     Raises:

@@ -188,13 +188,17 @@ def show(probe: "LayerProbe", folder: Path, as_json: bool) -> None:
     """Draw the figure and print the tables, which say how to use the best layer for emotion."""
     from sercl.reports.probing import probe_table
     from sercl.reports.probing_figure import probe_figure
+    from sercl.reports.probing_tables import write_layer_tables
 
     title = f"{probe.name}, {Path(probe.encoder['name']).name}"
-    for suffix in ("png", "svg"):
+    for suffix in ("png", "svg", "pdf"):
         probe_figure(probe.results, folder / f"layers.{suffix}", title)
+    write_layer_tables(probe.results, folder, title)
     if as_json:
         print(json_text(probe.to_dict()))
         return
     for result in probe.results:
         stdout.print("", probe_table(result))
-    stdout.print(f"\nFigure and tables are in {folder}: layers.png, layers.csv", soft_wrap=True)
+    stdout.print(
+        f"\nFigure and tables are in {folder}: layers.png, .svg, .pdf, .md, .tex, .csv", soft_wrap=True
+    )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sercl.errors import UnknownNameError
 from sercl.files import write_text
+from sercl.reports.cross_eval.figures import write_figures
 from sercl.reports.cross_eval.html import html_report
 from sercl.reports.cross_eval.latex import latex_report
 from sercl.reports.cross_eval.markdown import markdown_report
@@ -23,16 +24,21 @@ FORMATS: Mapping[str, Mapping[str, Write]] = {
         "comparisons.csv": lambda analysis, _: comparisons_csv(analysis),
     },
 }
-"""Format -> file name -> what makes it."""
+"""Format of text -> file name -> what makes it."""
+
+PICTURES = ("svg", "pdf")
+"""Formats of the figures, which go into a folder `figures`."""
+
+ALL = (*FORMATS, *PICTURES)
 
 
-def write_report(analysis: Analysis, folder: Path, formats: Iterable[str] = tuple(FORMATS)) -> list[Path]:
+def write_report(analysis: Analysis, folder: Path, formats: Iterable[str] = ALL) -> list[Path]:
     """Write a study's report and return the files.
 
     Args:
         analysis: The study.
         folder: Its folder, where the files go, too.
-        formats: Names of `FORMATS`.
+        formats: Names of `ALL`.
 
     Raises:
         UnknownNameError: For another format.
@@ -41,6 +47,9 @@ def write_report(analysis: Analysis, folder: Path, formats: Iterable[str] = tupl
     chosen = check_formats(formats)
     files = []
     for name in chosen:
+        if name in PICTURES:
+            files += write_figures(analysis, folder, name)
+            continue
         for file, write in FORMATS[name].items():
             write_text(folder / file, write(analysis, folder))
             files.append(folder / file)
@@ -51,6 +60,6 @@ def check_formats(formats: Iterable[str]) -> list[str]:
     """Return the formats, each once; raises `UnknownNameError` for one that there is not."""
     chosen = list(dict.fromkeys(formats))
     for name in chosen:
-        if name not in FORMATS:
-            raise UnknownNameError("report format", name, FORMATS)
+        if name not in ALL:
+            raise UnknownNameError("report format", name, ALL)
     return chosen

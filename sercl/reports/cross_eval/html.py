@@ -19,6 +19,7 @@ from sercl.reports.cross_eval.matrices import matrix_groups
 from sercl.reports.cross_eval.overview import Column, overview
 from sercl.reports.cross_eval.summary import significant, summary
 from sercl.reports.cross_eval.svg import marker
+from sercl.reports.cross_eval.tables import layer_table
 from sercl.reports.pages import page_environment
 from sercl.reports.results import percent
 from sercl.studies.cross_eval.analysis import Analysis
@@ -57,6 +58,7 @@ def _content(analysis: Analysis, folder: Path) -> dict[str, Any]:
         "series": series_names(analysis.curves),
         "enough": ENOUGH,
         "blocks": by_setting(analysis),
+        "layers": layer_table(analysis),
         "cell_rows": cell_rows(study, folder),
         "failures": failures(study, folder),
         "bibtex": bibtex(str(study.environment.get("sercl", ""))),

@@ -7,6 +7,7 @@ from sercl.reports.cross_eval.tables import (
     Table,
     comparison_tables,
     few_shot_table,
+    layer_table,
     matrix_tables,
     overview_table,
     published_table,
@@ -41,7 +42,7 @@ WIDE = 60
 
 def latex_report(analysis: Analysis) -> str:
     """Return every table of the report as a float with caption and label."""
-    optional = (few_shot_table(analysis), published_table(analysis))
+    optional = (few_shot_table(analysis), layer_table(analysis), published_table(analysis))
     tables = [
         overview_table(analysis),
         *matrix_tables(analysis),

@@ -9,6 +9,7 @@ from sercl.reports.cross_eval.tables import (
     Table,
     comparison_tables,
     few_shot_table,
+    layer_table,
     matrix_tables,
     overview_table,
     published_table,
@@ -52,12 +53,14 @@ def _lines(analysis: Analysis) -> Iterator[str]:
 
 def _sections(analysis: Analysis) -> dict[str, list[Table]]:
     few_shot, published = few_shot_table(analysis), published_table(analysis)
+    layers = layer_table(analysis)
     return {
         "Overview": [overview_table(analysis)],
         "Train by test": matrix_tables(analysis),
         "Paired tests": comparison_tables(analysis),
         "Few-shot": [few_shot] if few_shot else [],
         "Scores and emotions": score_tables(analysis),
+        "Hidden states": [layers] if layers else [],
         "Published figures": [published] if published else [],
     }
 

@@ -1,5 +1,6 @@
 """The tables of a study's report as text, for the formats that are read as text."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ from sercl.reports.cross_eval.wording import (
 )
 from sercl.reports.results import percent
 from sercl.studies.cross_eval.analysis import Analysis
-from sercl.studies.cross_eval.cells import SETTINGS
+from sercl.studies.cross_eval.cells import SETTINGS, Condition
 from sercl.studies.cross_eval.scores import ConditionScores
 
 NONE = "-"
@@ -127,6 +128,30 @@ def few_shot_table(analysis: Analysis) -> Table | None:
     columns = ("Encoder", "Adapter", "Corpora", *map(str, shots), "Monolingual", ENOUGH_TITLE)
     caption = "UAR (%) by labelled target utterances per emotion; target-only: the same utterances alone"
     return Table("few-shot", caption, columns, tuple(rows), texts=3)
+
+
+def layer_table(analysis: Analysis) -> Table | None:
+    """Return how often validation chose each hidden state, or None where no condition had a choice."""
+    chosen: dict[Condition, Counter[int]] = {}
+    for record in analysis.study.records:
+        if record.layer is not None and record.cell.condition.adapter == "none":
+            chosen.setdefault(record.cell.condition, Counter())[record.layer] += 1
+    if not chosen:
+        return None
+    layers = range(max(max(own) for own in chosen.values()) + 1)
+    rows = [
+        (
+            own.encoder,
+            _with_marks(setting_name(own.setting), own.marks),
+            pair_name(own),
+            *(str(counts[layer]) if counts[layer] else NONE for layer in layers),
+            score_text(analysis.scores[own].uar) if own in analysis.scores else NONE,
+        )
+        for own, counts in chosen.items()
+    ]
+    caption = "How many trainings (folds and repeats) validation gave each hidden state of a frozen encoder"
+    columns = ("Encoder", "Setting", "Corpora", *map(str, layers), "UAR")
+    return Table("layers", caption, columns, tuple(rows), texts=3)
 
 
 def score_tables(analysis: Analysis) -> list[Table]:

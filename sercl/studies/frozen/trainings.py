@@ -35,7 +35,8 @@ class FrozenTraining:
     Attributes:
         train: Rows that are trained on. One that is repeated is met as often in each epoch, and counts as
             often in the statistics that features are standardised by.
-        validation: Rows that decide when training ends, which epoch is kept and which hidden state is read.
+        validation: Rows that decide when training ends, which epoch is kept and which hidden state is read;
+            none of `train`, or exactly those where nothing else has labels.
         tests: Name of a test -> rows that are used for nothing else.
         seed: Seed of the initial weights, and of the order of the training rows in each epoch.
         start: Position, in the same list, of an earlier training that this one goes on from: the second

@@ -173,7 +173,8 @@ class _Planner:
             return training, {**sizes, **_sizes(target)}
         if condition.setting == TARGET_ONLY:
             shots = self._shots(cell, source["train"], target["train"])
-            alone = replace(self._plain(cell, source), train=(shots,))
+            # Nothing else of the target has labels, and what is best on the source is not so on the target.
+            alone = replace(self._plain(cell, target), train=(shots,), validation=replace(shots, repeat=1))
             return alone, {"target train": len(shots), "validation": len(alone.validation)}
         validation = target if condition.select_on == "target" else source
         training = replace(self._plain(cell, source), validation=validation["validation"])

@@ -53,7 +53,7 @@ def page(wide: Analysis, wide_folder: Path) -> Page:
 def test_the_page_is_well_formed_and_has_every_section(page: Page) -> None:
     assert page.open == []
     assert page.ids == [
-        "warnings", "overview", "matrices", "tests", "few-shot", "emotions", "published", "cells",
+        "warnings", "overview", "matrices", "tests", "few-shot", "emotions", "layers", "published", "cells",
         "reproduce", "cite",
     ]  # fmt: skip
     inner = [link.removeprefix("#") for link in page.links if link.startswith("#")]
@@ -113,7 +113,9 @@ def test_settings_come_in_their_order(wide: Analysis) -> None:
 
 def test_a_study_of_one_setting_leaves_out_what_it_has_not(bare: Analysis, tmp_path: Path) -> None:
     found = Page(html_report(bare, tmp_path))
-    assert found.ids == ["overview", "matrices", "emotions", "published", "cells", "reproduce", "cite"]
+    assert found.ids == [
+        "overview", "matrices", "emotions", "layers", "published", "cells", "reproduce", "cite",
+    ]  # fmt: skip
     assert "No condition of this study matches" in " ".join(found.text.split())
 
 

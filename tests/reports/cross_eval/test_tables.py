@@ -1,6 +1,7 @@
 from sercl.reports.cross_eval.tables import (
     comparison_tables,
     few_shot_table,
+    layer_table,
     matrix_tables,
     overview_table,
     published_table,
@@ -46,6 +47,16 @@ def test_every_condition_has_its_scores(wide: Analysis) -> None:
     condition = Condition("whisper-base", "none", "zero-shot", "ESD", "EmoDB", adaptation="coral")
     row = next(row for row in tables["scores-zero-shot"].rows if row[2] == "ESD → EmoDB, coral")
     assert row[3] == score_text(wide.scores[condition].uar)
+
+
+def test_what_validation_chose_is_counted_by_hidden_state(wide: Analysis, unfinished: Analysis) -> None:
+    table = layer_table(wide)
+    assert table is not None
+    assert table.columns[:3] == ("Encoder", "Setting", "Corpora")
+    assert table.columns[3:] == ("0", "1", "2", "3", "4", "5", "UAR")
+    row = next(row for row in table.rows if row[1:3] == ("Zero-shot", "ESD → EmoDB"))
+    assert row[7:9] == ("9", "6")  # folds 0, 2 and 4, then 1 and 3, with three seeds
+    assert layer_table(unfinished) is None
 
 
 def test_few_shot_and_published(wide: Analysis, bare: Analysis) -> None:

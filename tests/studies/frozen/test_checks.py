@@ -64,3 +64,12 @@ def test_a_start_and_an_adaptation_exclude_each_other() -> None:
         check_trainings(ROWS, [zero_shot("corpus"), second])
     with pytest.raises(UsageError, match="adaptation is for trainings of one stage"):
         check_trainings(ROWS, [zero_shot(), replace(zero_shot("coral"), start=0)])
+
+
+def test_what_is_trained_on_may_select_itself_as_a_whole_and_not_in_part() -> None:
+    plain = zero_shot()
+    check_trainings(ROWS, [replace(plain, train=plain.train * 2, validation=plain.train)])
+    with pytest.raises(FoldError, match="in both train and validation"):
+        check_trainings(ROWS, [replace(plain, validation=plain.train[:1])])
+    with pytest.raises(FoldError, match="in both train and test own"):
+        check_trainings(ROWS, [replace(plain, validation=plain.train, tests={"own": plain.train})])

@@ -63,15 +63,16 @@ def test_what_each_setting_trains_selects_and_tests_on() -> None:
     assert Counter(shots.split.labels) == dict.fromkeys(range(4), 1)
 
 
-def test_the_few_clips_alone_are_those_of_few_shot_and_select_on_the_source_too() -> None:
+def test_the_few_clips_alone_are_those_of_few_shot_and_select_on_themselves() -> None:
     plan = plan_of([A, B], settings=["few-shot"], shots=[0, 1], seeds=[1], folds=[1])
     (few_shot,) = by_condition(plan, setting="few-shot", source="A", shots=1)[:1]
     (alone,) = by_condition(plan, setting="target-only", source="A", shots=1)[:1]
     assert alone.training.train == few_shot.training.train[1:]
     assert alone.training.train[0].corpus == "B"
-    assert alone.training.validation == few_shot.training.validation
+    assert alone.training.validation.keys == alone.training.train[0].keys
+    assert alone.training.validation.repeat == 1
     assert (alone.test, alone.cell.draw, alone.cell.seed) == (few_shot.test, few_shot.cell.draw, 1)
-    assert alone.parts == {"target train": 4, "validation": 8, "test": 8}
+    assert alone.parts == {"target train": 4, "validation": 4, "test": 8}
     assert {item.cell.condition.shots for item in by_condition(plan, setting="target-only")} == {1}
 
 
