@@ -59,6 +59,21 @@ class UnknownOptionError(UsageError):
         super().__init__(f"unknown option {option}.{guess} {hint}")
 
 
+class DocumentError(SerclError, ValueError):
+    """YAML or JSON that is not valid, or more than plain data within limits.
+
+    Whoever knows the file names it: `reason` continues a sentence that begins with its path.
+
+    Args:
+        reason: What is wrong.
+        line: 1-based line, None where none is to blame.
+    """
+
+    def __init__(self, reason: str, line: int | None = None) -> None:
+        self.reason, self.line = reason, line
+        super().__init__(f"line {line}: {reason}" if line is not None else reason)
+
+
 class CorpusError(SerclError, ValueError):
     """A corpus folder or label file that does not hold what its format says."""
 

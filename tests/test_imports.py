@@ -11,7 +11,7 @@ PACKAGE = ROOT / "sercl"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 MOST_LINES = 400
 
-BOTTOM = {"errors", "files", "json_text", "locks", "batch"}
+BOTTOM = {"errors", "files", "json_text", "locks", "batch", "documents"}
 CORPORA = {*BOTTOM, "corpora"}
 AUDIO = {*BOTTOM, "audio"}
 METRICS = {*BOTTOM, "metrics"}
@@ -27,6 +27,7 @@ LAYERS: dict[str, set[str]] = {
     "errors": set(),
     "files": {"errors"},
     "locks": {"errors", "files"},
+    "documents": {"errors"},
     "batch": {"errors"},
     "json_text": set(),
     "launchers": {"errors", "files"},
@@ -131,6 +132,21 @@ def test_files_stay_short(path: Path) -> None:
 def test_no_postponed_annotations(path: Path) -> None:
     # jsonargparse would execute imports under TYPE_CHECKING to resolve them.
     assert "__future__" not in set(imported(path))
+
+
+def test_what_others_wrote_is_read_through_documents() -> None:
+    readers = {"json": {"load", "loads"}, "yaml": {"load", "safe_load", "full_load", "unsafe_load"}}
+    own_text = {"models/encoders/fingerprint.py", "models/encoders/load.py", "cli/siblings.py"}
+    calls = [
+        f"{name_of(path)}:{node.lineno}"
+        for path in MODULES
+        if name_of(path) not in {"documents.py", "cli/demo.py", *own_text}
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.attr in readers.get(node.value.id, ())
+    ]
+    assert calls == []
 
 
 def test_no_module_is_called_utils() -> None:

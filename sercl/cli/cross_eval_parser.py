@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from sercl.cli.lightning import (
     quieten,
     yaml_text,
 )
+from sercl.cli.own_settings import ADDRESS, SETUP, refuse_from_files, setup_lines, taken_out
 from sercl.cli.parser import restrict_imports
 from sercl.cli.run_checks import check_precision
 from sercl.cli.trainer_checks import check_trainer
@@ -48,7 +50,9 @@ class StudyCli:
         quieten()
         restrict_imports()
         self.parser = build_parser()
-        self.config = self.parser.parse_args(spelled_out(words))
+        rest, self.own = taken_out(spelled_out(words), (SETUP, ADDRESS))
+        self.config = self.parser.parse_args(rest)
+        refuse_from_files(self.config)
         check_precision(self.config["trainer"]["precision"])
         check_trainer(self.config, tests_whole="a study scores every test utterance.")
         _check_devices(self.config["trainer"])
@@ -100,7 +104,9 @@ class StudyCli:
     def launch(self) -> LaunchConfig:
         """Where trainings run."""
         config: LaunchConfig = self.built["launch"]
-        return config
+        setup = setup_lines(self.own.get(SETUP)) if config.launcher == "slurm" else []
+        ray = replace(config.ray, address=self.own.get(ADDRESS, [""])[-1])
+        return replace(config, slurm=replace(config.slurm, setup=setup), ray=ray)
 
     def save(self, path: Path) -> None:
         """Write `text` to a file, whole or not at all."""

@@ -1,17 +1,26 @@
 """The parser of every command: wrong usage becomes one `UsageError`, not a page of usage and an exit."""
 
 import os
+import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, NoReturn
 
 import jsonargparse
+from jsonargparse import _common, _loaders_dumpers
 
+from sercl.cli.inert import PACKAGES, check_file, check_inert, check_places
 from sercl.cli.number_types import int_first
 from sercl.cli.parser_messages import usage_error
-from sercl.errors import SerclError, UsageError
+from sercl.documents import SafeLoader, read_yaml
+from sercl.errors import DocumentError, SerclError, UsageError
 
-IMPORTABLE = ("sercl", "lightning.pytorch", "torch.nn", "torch.optim")
-"""Packages whose classes a YAML file or an option may name."""
+# All YAML that jsonargparse loads, of files and of values; its public setter leaves out some of the values.
+_loaders_dumpers.yaml_default_loader = SafeLoader  # type: ignore[assignment]
+_allowed: set[str] = set()  # by `restrict_imports`, for the rest of the process
+_IMPORT_DENIED = _common.ImportDenied
+_UNFIT = r"^(Parser key|Does not validate against|Importing '\S+' is not allowed)"
+"""How messages of jsonargparse begin about a value that is not of its option's type."""
 
 IMPORT_VARIABLE = "SERCL_ALLOW_IMPORTS"
 """Environment variable with further packages, separated by commas, for classes of the user's own."""
@@ -35,17 +44,49 @@ class SerclParser(jsonargparse.ArgumentParser):
             kwargs["action"]._typehint = int_first(kwargs["action"]._typehint)
         return super().add_argument(*args, **kwargs)
 
+    @property
+    def _is_outer(self) -> bool:
+        """Whether this is a command's parser, not one that jsonargparse makes for a class."""
+        return bool(self.exit_on_error)
+
+    def parse_args(self, *args: Any, **kwargs: Any) -> Any:
+        """Parse a command line; whatever a file may contain is inert."""
+        try:
+            config = super().parse_args(*args, **kwargs)
+        except _IMPORT_DENIED as error:
+            raise usage_error(str(error), self) from error
+        if self._is_outer:
+            check_inert(config, _own_packages())
+            check_places(config, self.args)
+        return config
+
+    def parse_path(self, cfg_path: Any, *args: Any, **kwargs: Any) -> Any:
+        """Parse a configuration file, valid YAML within the limits."""
+        check_config_file(Path(cfg_path))
+        return super().parse_path(cfg_path, *args, **kwargs)
+
+    def parse_string(self, *args: Any, **kwargs: Any) -> Any:
+        """Parse a configuration (also that of a file), which may not set what only the command line may."""
+        options = super().parse_string(*args, **kwargs)
+        check_file(options, str(kwargs.get("path") or "--config"))
+        return options
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise a `UsageError` with one message that names the option, what is legal and the next step."""
-        if not self.exit_on_error:  # an inner parser of jsonargparse: the outer one reports
+        if not self._is_outer:
             super().error(message, ex)
         raise _own(ex) or usage_error(message, self) from ex
 
     def instantiate(self, *args: Any, **kwargs: Any) -> Any:
         """Build the objects; an error of sercl in a constructor comes out as it was raised."""
+        for config in (*args, *kwargs.values()):
+            if self._is_outer and isinstance(config, jsonargparse.Namespace):
+                check_inert(config, _own_packages())
         try:
             return super().instantiate(*args, **kwargs)
         except (ValueError, TypeError) as error:
+            if _own(error) is None and re.search(_UNFIT, str(error)):
+                raise usage_error(str(error), self) from error
             raise _own(error) or error from None
 
     def instantiate_classes(self, *args: Any, **kwargs: Any) -> Any:
@@ -53,8 +94,27 @@ class SerclParser(jsonargparse.ArgumentParser):
         return self.instantiate(*args, **kwargs)
 
 
+def check_config_file(path: Path) -> None:
+    """Raise `UsageError` where a configuration file is missing, or not a map in YAML within the limits."""
+    try:
+        content = read_yaml(path)
+    except FileNotFoundError:
+        raise UsageError(f"--config: no such file: {path}. Check the path.") from None
+    except OSError as error:
+        raise UsageError(f"--config: {path} cannot be read ({error.strerror}).") from None
+    except DocumentError as error:
+        place = path if error.line is None else f"{path}:{error.line}"
+        raise UsageError(f"{place}: {error.reason}.") from None
+    if not isinstance(content, dict):
+        raise UsageError(f"{path}: expected a map of options (`data: ...`), found {_shown(content)}.")
+
+
+def _shown(content: Any) -> str:
+    return "nothing" if content is None else f"{str(content)[:40]!r} first"
+
+
 def restrict_imports(extra: Iterable[str] = ()) -> None:
-    """Let values of options and YAML files import nothing outside `IMPORTABLE`, for the rest of the process.
+    """Let values of options and YAML files import only what options are for, for the rest of the process.
 
     Args:
         extra: Further packages or modules.
@@ -62,15 +122,22 @@ def restrict_imports(extra: Iterable[str] = ()) -> None:
     Raises:
         UsageError: For a name in `extra` or in the variable `SERCL_ALLOW_IMPORTS` that is no import path.
     """
-    named = [name.strip() for name in os.environ.get(IMPORT_VARIABLE, "").split(",") if name.strip()]
+    _allowed.update(extra)
+    named = _own_packages()
     try:
         jsonargparse.set_parsing_settings(
-            import_path_denylist=["*"], import_path_allowlist=[*IMPORTABLE, *extra, *named]
+            import_path_denylist=["*"], import_path_allowlist=[*PACKAGES, *named]
         )
     except ValueError as error:
         raise UsageError(
-            f"{IMPORT_VARIABLE}={','.join(named)}: {error} Legal: package names, separated by commas."
+            f"{IMPORT_VARIABLE}={','.join(named)}: {error} Valid: package names, separated by commas."
         ) from error
+
+
+def _own_packages() -> tuple[str, ...]:
+    """Return the packages whose classes the user allows."""
+    names = (name.strip() for name in os.environ.get(IMPORT_VARIABLE, "").split(","))
+    return (*sorted(_allowed), *(name for name in names if name))
 
 
 def _own(error: BaseException | None) -> SerclError | None:

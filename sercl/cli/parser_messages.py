@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
 from sercl.cli.option_names import class_names, option_names
-from sercl.errors import UnknownNameError, UnknownOptionError, UsageError
+from sercl.documents import read_yaml
+from sercl.errors import DocumentError, UnknownNameError, UnknownOptionError, UsageError
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
@@ -109,9 +108,11 @@ def _bad_class(complaint: Complaint, found: re.Match[str]) -> UsageError:
 
 def _denied(complaint: Complaint, found: re.Match[str]) -> UsageError:
     package, program = found[1].split(".")[0], complaint.parser.prog
+    if package in ("sercl", "lightning", "torch"):
+        package = found[1]
     return UsageError(
-        f"{complaint.option()}: {found[1]!r} may not be imported; values may name classes of sercl, "
-        f"Lightning and torch. If it is yours and you trust it: SERCL_ALLOW_IMPORTS={package} {program} ..."
+        f"{_prefix(complaint)}{found[1]!r} may not be imported; values may name the classes that "
+        f"options are for. If it is yours and you trust it: SERCL_ALLOW_IMPORTS={package} {program} ..."
     )
 
 
@@ -200,8 +201,8 @@ def _is_config(word: str) -> bool:
 
 def _is_yaml(path: Path) -> bool:
     try:
-        yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
+        read_yaml(path)
+    except (OSError, DocumentError):
         return False
     return True
 

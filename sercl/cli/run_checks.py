@@ -4,9 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from sercl.errors import ResultsError, UnknownNameError, UsageError
+from sercl.documents import parse_yaml, read_yaml
+from sercl.errors import DocumentError, ResultsError, UnknownNameError, UsageError
 from sercl.studies.trainers import SAME_RESULT, SAME_STOP
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
@@ -89,7 +88,7 @@ def check_resumed(path: Path, text: str) -> None:
     Raises:
         ResultsError: Where the file is damaged.
     """
-    stored, now = dict(_settings(_stored(path))), dict(_settings(yaml.safe_load(text)))
+    stored, now = dict(_settings(_stored(path))), dict(_settings(parse_yaml(text)))
     # What stands in the new one alone is an option that the run's version of sercl did not have.
     changed = [key for key, value in stored.items() if now.get(key, _NOT_SET) != value]
     if not _rates_follow_limits(stored):
@@ -105,9 +104,9 @@ def check_resumed(path: Path, text: str) -> None:
 
 def _stored(path: Path) -> Mapping[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise _damaged(path, str(error).split("\n")[0]) from error
+        content = read_yaml(path)
+    except DocumentError as error:
+        raise _damaged(path, str(error)) from error
     except OSError as error:
         raise _damaged(path, error.strerror or str(error)) from error
     if not isinstance(content, Mapping):

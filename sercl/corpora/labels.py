@@ -5,10 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from sercl.corpora.base import Utterance
-from sercl.errors import ManifestError, UnknownNameError, UsageError
+from sercl.documents import read_yaml
+from sercl.errors import DocumentError, ManifestError, UnknownNameError, UsageError
 
 EMOTIONS = (
     "angry",
@@ -129,11 +128,11 @@ def _custom(spec: Mapping[str, str | Sequence[str]]) -> LabelScheme:
 
 def _read_map(path: Path) -> Mapping[str, str | Sequence[str]]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = read_yaml(path)
     except FileNotFoundError:
         raise UsageError(f"{path}: no such label file.") from None
-    except yaml.YAMLError as error:
-        raise ManifestError(path, None, f"not readable as YAML: {error}") from None
+    except DocumentError as error:
+        raise ManifestError(path, error.line, f"{error.reason}.") from None
     if not isinstance(content, dict):
         raise ManifestError(path, None, "expected a map `class: [emotion, ...]`.")
     return content

@@ -1,13 +1,13 @@
 """The cells of a manifest that are more than a word: numbers, splits and segments."""
 
-import json
 import math
 from collections.abc import Mapping
 
 from sercl.corpora.base import Segment
 from sercl.corpora.cells import is_missing, key_of, text_of, word_of
 from sercl.corpora.emotion_names import to_emotion
-from sercl.errors import CorpusError, UnknownNameError
+from sercl.documents import parse_json
+from sercl.errors import CorpusError, DocumentError, UnknownNameError
 
 _SPLITS: Mapping[str, str] = {
     "train": "train",
@@ -100,9 +100,9 @@ def segments(cell: object) -> tuple[Segment, ...]:
 
 def _parsed(cell: str) -> object:
     try:
-        return json.loads(cell)
-    except json.JSONDecodeError as error:
-        raise BadCellError(f"segments {cell!r} is not JSON ({error.msg}). Write {_SHAPE}.") from None
+        return parse_json(cell)
+    except DocumentError as error:
+        raise BadCellError(f"segments {cell[:200]!r} {error.reason}. Write {_SHAPE}.") from None
 
 
 def _segment(event: object) -> Segment:

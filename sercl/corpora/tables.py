@@ -11,7 +11,8 @@ from pathlib import Path
 
 from sercl.corpora.cells import clean, key_of
 from sercl.corpora.text_files import UnknownEncodingError, decode
-from sercl.errors import CorpusNotFoundError, ManifestError, UnknownNameError
+from sercl.documents import parse_json
+from sercl.errors import CorpusNotFoundError, DocumentError, ManifestError, UnknownNameError
 from sercl.files import atomic_path, write_text
 
 DELIMITERS: Mapping[str, str] = {".csv": ",", ".tsv": "\t"}
@@ -221,10 +222,9 @@ def _json_rows(path: Path, text: str) -> Iterator[Row]:
         if not content.strip():
             continue
         try:
-            pairs = json.loads(content, object_pairs_hook=_Pairs)
-        except (ValueError, RecursionError) as error:
-            reason = getattr(error, "msg", "nested too deeply, or a number of thousands of digits")
-            raise ManifestError(path, line, f"not JSON ({reason}). One object per line.") from None
+            pairs = parse_json(content, _Pairs)
+        except DocumentError as error:
+            raise ManifestError(path, line, f"{error.reason}. One object per line.") from None
         if not isinstance(pairs, _Pairs):
             raise ManifestError(path, line, f"{content.strip()[:40]!r} is no JSON object. One per line.")
         cells = [(clean(name), _plain(cell)) for name, cell in pairs]

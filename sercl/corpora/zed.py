@@ -1,6 +1,5 @@
 """ZED: real-life utterances with the boundaries of one emotion each; a test set for diarization."""
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +9,8 @@ from sercl.corpora.disk_names import file_named
 from sercl.corpora.emotion_names import to_emotion
 from sercl.corpora.folders import AudioFolder, find_root
 from sercl.corpora.patterned import unique_listing
-from sercl.errors import CorpusError, UnknownNameError
+from sercl.documents import read_json
+from sercl.errors import CorpusError, DocumentError, UnknownNameError
 
 TABLE = "ZED.json"
 
@@ -47,11 +47,14 @@ def read(root: Path) -> Listing:
     return unique_listing((*found, *unlisted), audio.problems)
 
 
+_MOST_BYTES = 2**28
+
+
 def _read_table(path: Path) -> Mapping[str, object]:
     try:
-        table = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise CorpusError(f"{path}: not readable as JSON ({error}). Download it again.") from None
+        table = read_json(path, _MOST_BYTES)
+    except DocumentError as error:
+        raise CorpusError(f"{path}: {error}. Download it again.") from None
     if not isinstance(table, dict):
         raise CorpusError(f"{path}: expected a map of utterances. Is this the file of ZED?")
     return table

@@ -1,6 +1,5 @@
 """The feature store: a folder with one folder per space. No torch here."""
 
-import json
 import os
 import re
 from contextlib import suppress
@@ -8,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, Self
 
+from sercl.documents import read_json
 from sercl.errors import DamagedStoreError, FeatureError
 from sercl.features.space import FeatureSpace
 from sercl.features.space_store import DESCRIPTION, FORMAT, SpaceStore
@@ -101,7 +101,7 @@ def read_space(folder: Path) -> FeatureSpace:
 
 def _read_description(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except (OSError, ValueError) as error:
         raise DamagedStoreError(path, f"unreadable: {error}") from error
     if not isinstance(content, dict) or "format" not in content:

@@ -1,5 +1,6 @@
 """What may be said of where pieces of work run."""
 
+import re
 from dataclasses import dataclass, field
 
 from sercl.errors import UnknownNameError, UsageError
@@ -11,6 +12,14 @@ EXECUTORS = ("slurm", "local")
 def _check(name: str, value: float, least: int) -> None:
     if not value >= least:
         raise UsageError(f"{name} is {value}; it must be {least} or more.")
+
+
+def _check_word(name: str, value: str) -> None:
+    # submitit writes it into a script, where what follows a line break would be a command.
+    if not re.fullmatch(r"[\w.,:+&|*()\[\]@/=-]*", value, flags=re.ASCII):
+        raise UsageError(
+            f"{name} is {value[:60]!r}; valid: letters, digits and any of . , : + & | * ( ) [ ] @ / = - _"
+        )
 
 
 @dataclass(frozen=True)
@@ -26,7 +35,8 @@ class SlurmConfig:
         cpus: Cores of a job.
         memory: Main memory of a job in GB; 0 for the cluster's default.
         gpus: GPUs of a job.
-        setup: Shell commands before the job's Python starts, such as "module load cuda".
+        setup: Shell commands before the job's Python starts, such as "module load cuda". From the command
+            line or your own file ~/.config/sercl/slurm_setup.sh, never from a study's file.
         executor: slurm, or local: the same road on this machine, without SLURM.
 
     Raises:
@@ -48,6 +58,8 @@ class SlurmConfig:
     def __post_init__(self) -> None:
         if self.executor not in EXECUTORS:
             raise UnknownNameError("executor of slurm", self.executor, EXECUTORS)
+        for name in ("partition", "account", "qos", "constraint"):
+            _check_word(f"slurm.{name}", getattr(self, name))
         _check("slurm.minutes", self.minutes, 1)
         _check("slurm.cpus", self.cpus, 1)
         _check("slurm.memory", self.memory, 0)
@@ -60,7 +72,7 @@ class RayConfig:
 
     Args:
         address: Of the cluster: "auto" for the one that this machine belongs to, or "host:port"; empty starts
-            Ray on this machine alone.
+            Ray on this machine alone. From the command line, never from a study's file.
         cpus: Cores that a piece of work takes.
         gpus: GPUs that a piece of work takes; a part of one (0.5) is shared.
 

@@ -1,16 +1,15 @@
 """What a finished run or study left in its folder, read back for a comparison."""
 
 import csv
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
-from sercl.errors import ResultsError, UsageError
+from sercl.documents import read_json, read_yaml
+from sercl.errors import DocumentError, ResultsError, UsageError
 from sercl.studies.answers import Answers, complete
 from sercl.studies.cross_eval.cells import Condition
 from sercl.studies.cross_eval.read import read_answers
@@ -127,16 +126,14 @@ def _settings(
 
 def _configured(path: Path) -> dict[str, Any]:
     try:
-        return _flat(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except yaml.YAMLError as error:
-        raise ResultsError(
-            path, f"is no YAML ({error}). Take it from the run again, or remove it."
-        ) from error
+        return _flat(read_yaml(path))
+    except DocumentError as error:
+        raise ResultsError(path, f"{error}. Take it from the run again, or remove it.") from error
 
 
 def _told(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
         kept = {"data": {"name": found["data"]["name"]}, "model": found["model"]}
         return _flat({**kept, "seed_everything": found["environment"]["seed"]})
     except (ValueError, KeyError, TypeError) as error:

@@ -1,6 +1,7 @@
 """Lightning trainers as runs need them: what stops them, what they keep, what they write."""
 
 import copy
+import os
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,8 +11,9 @@ from typing import Any
 
 import lightning.pytorch as L
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.profilers import Profiler
 from lightning.pytorch.strategies import DDPStrategy
 
 from sercl.errors import SerclError, UsageError
@@ -76,24 +78,24 @@ class TrainerOptions:
     ) -> L.Trainer:
         # Copies: in two-stage training each stage has callbacks and patience of its own.
         config = copy.deepcopy(dict(self.trainer))
-        config["callbacks"] = [
-            *_as_list(config.get("callbacks")),
-            RandomState(),
-            LastValidation(),
-            StaysStopped(),
-        ]
+        further = _as_list(config.get("callbacks"))
+        config["callbacks"] = [*further, RandomState(), LastValidation(), StaysStopped()]
         config["enable_progress_bar"] = False  # Lightning's own; `watch` makes ours
         if folder is None:
             loggers = False if scores_to is None else _loggers(config.get("logger"), scores_to)
-            return L.Trainer(**config | {"logger": loggers, "enable_checkpointing": False})
+            return L.Trainer(**_writing_nothing(config) | {"logger": loggers})
         stopper = Patience(**{**self.stopping, **self._when("check_on_train_epoch_end", self.stopping)})
         where = {"dirpath": str(folder), "save_last": False}
         saver = BestEpoch(**{**self.saving, **where, **self._when("save_on_train_epoch_end", self.saving)})
         last = [LastEpoch(folder)] if self.saving["save_last"] else []
-        config["callbacks"] += [stopper, saver, *last, *([watch(stopper)] if watch else [])]
+        # Lightning takes the first of its kind for the one that counts: ours, not a further one.
+        config["callbacks"] = [*config["callbacks"][len(further) :], stopper, saver, *further, *last]
+        config["callbacks"] += [watch(stopper)] if watch else []
         config |= {"default_root_dir": folder, "logger": _loggers(config.get("logger"), folder)}
         config["plugins"] = [*_as_list(config.get("plugins")), CheckpointFiles(folder)]
         own = config["max_epochs"]
+        for part in (*further, config.get("profiler")):
+            place_below(part, folder)
         if max_epochs is not None:
             config["max_epochs"] = max_epochs if own is None or own < 0 else min(max_epochs, own)
         return L.Trainer(**config)
@@ -163,9 +165,47 @@ def _as_list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list) else [value]
 
 
+def _writing_nothing(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments of a trainer that leaves no file behind."""
+    callbacks = [each for each in config["callbacks"] if not isinstance(each, ModelCheckpoint)]
+    quiet = {"callbacks": callbacks, "logger": False, "profiler": None, "enable_checkpointing": False}
+    return {**config, **quiet}
+
+
+def place_below(part: Any, folder: Path) -> None:
+    """Have a logger, checkpoint callback or profiler write below a run's folder: its own place is joined.
+
+    Raises:
+        UsageError: Where that leads out of the folder, also over links.
+    """
+    if isinstance(part, CSVLogger | TensorBoardLogger):
+        part._root_dir = _below(folder, part._root_dir)
+    if isinstance(part, CSVLogger):
+        part._save_dir = part._root_dir
+    if isinstance(part, ModelCheckpoint):
+        part.dirpath = _below(folder, _as_given(part.dirpath, folder))
+    if isinstance(part, Profiler):
+        part.dirpath = _below(folder, part.dirpath or "")
+
+
+def _as_given(dirpath: Any, folder: Path) -> str:
+    """Return a checkpoint callback's folder as it was given: Lightning joins it to the working folder."""
+    place = Path(dirpath or folder).resolve()
+    return str(place if place.is_relative_to(folder.resolve()) else os.path.relpath(place, Path.cwd()))
+
+
+def _below(folder: Path, place: Any) -> str:
+    joined = folder / place
+    if not joined.resolve().is_relative_to(folder.resolve()):
+        raise UsageError(f"{place}: is not below the run's folder {folder}. Give a relative path.")
+    return str(joined)
+
+
 def _loggers(chosen: Any, folder: Path) -> list[Logger] | Any:
     """Return CSV and TensorBoard logs below the run's folder unless the user chose otherwise."""
     if chosen not in (None, True):
+        for part in _as_list(chosen):
+            place_below(part, folder)
         return chosen
     return [
         # Versioned, since a resumed run would overwrite the log of the first.

@@ -94,7 +94,7 @@ EMO = ["--data", "Emo", "--data.root", "here"]
         ([*EMO, "--part", "tset"], "unknown --part 'tset'. Did you mean 'test'? Legal: train, test."),
         ([*EMO, "--name", "z"], "--name: 'z' is not legal. Legal: 'x' or 'y' or null."),
         (["--data", "Emmo"], "unknown --data class 'Emmo'. Did you mean 'Emo'? Legal: Data, Emo."),
-        (["--data", "sercl.corpora.Nope"], "unknown --data class 'Nope'. Legal: Data, Emo."),
+        (["--data", "sercl.data.datamodules.Nope"], "unknown --data class 'Nope'. Legal: Data, Emo."),
         (["--data", "no.such.module.Name"], "--data: there is no module 'no'"),
         (["--data", "Emo"], "missing: --data.root. `sercl fit --help`"),
         ([], "missing: --data. `sercl fit --help`"),
@@ -113,7 +113,7 @@ def test_wrong_words_give_one_message(words: list[str], message: str, parser: Se
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("data: [unclosed\n x: : 3", "run.yaml: line 2, column 3: not readable as YAML"),
+        ("data: [unclosed\n x: : 3", "run.yaml:2: is not valid YAML (while parsing"),
         ("- 1\n- 2\n", "run.yaml: expected a map of options"),
         ("rate: fast\n", "--rate: 'fast' is not legal (set in {config}). Legal: a number."),
         ("rato: 3\n", "unknown option --rato. Did you mean --rate?"),
@@ -231,7 +231,7 @@ def test_values_may_import_nothing_of_others() -> None:
     system, shelf, own = run_imports(["os.system", "colorsys.rgb_to_hsv", "sercl.errors.near_names"])
     assert "--call: 'os.system' may not be imported" in system
     assert "SERCL_ALLOW_IMPORTS=colorsys" in shelf
-    assert own == "allowed"
+    assert "--call: 'sercl.errors.near_names' may not be imported" in own
 
 
 def test_a_user_can_allow_a_package() -> None:

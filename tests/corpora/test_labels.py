@@ -64,12 +64,12 @@ def test_a_yaml_file_holds_a_map(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [("- angry\n", "expected a map"), ("{", "not readable as YAML"), ("", "expected a map")],
+    [("- angry\n", "expected a map"), ("{", "2: is not valid YAML"), ("", "expected a map")],
 )
 def test_a_yaml_file_that_holds_none_is_named(tmp_path: Path, content: str, said: str) -> None:
     path = tmp_path / "labels.yml"
     path.write_text(content)
-    with pytest.raises(ManifestError, match=rf"labels\.yml: {said}"):
+    with pytest.raises(ManifestError, match=rf"labels\.yml: ?{said}"):
         label_scheme(path)
     with pytest.raises(UsageError, match=r"absent\.yaml: no such label file"):
         label_scheme(tmp_path / "absent.yaml")

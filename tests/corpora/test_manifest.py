@@ -112,7 +112,7 @@ def test_a_missing_file_is_a_problem_and_not_a_gap(folder: Path) -> None:
         ("path,emotion,end\nwav/a.wav,sad,inf\n", 2, "row", r"end 'inf' is not a time"),
         ("path,emotion,start,end\nwav/a.wav,sad,2,2\n", 2, "row", r"end 2.0 s is not after start 2.0 s"),
         ("path,emotion,split\nwav/a.wav,sad,tset\n", 2, "row", r"unknown split 'tset'. Did you mean 'test'"),
-        ("path,emotion,segments\nwav/a.wav,sad,x\n", 2, "row", r"segments 'x' is not JSON"),
+        ("path,emotion,segments\nwav/a.wav,sad,x\n", 2, "row", r"segments 'x' is not valid JSON"),
         ("path,emotion,segments\nwav/a.wav,sad,3\n", 2, "row", r"segments '3' is not a list"),
         ("path,emotion,segments\nwav/a.wav,sad,[3]\n", 2, "row", r"segment 3 needs exactly emotion"),
         (
@@ -172,7 +172,7 @@ def test_a_bad_table_names_file_line_and_cure(
 
 def test_bad_json_lines(folder: Path) -> None:
     good = '{"path": "wav/a.wav", "emotion": "sad"}\n'
-    with pytest.raises(ManifestError, match=r"m\.jsonl:2: not JSON"):
+    with pytest.raises(ManifestError, match=r"m\.jsonl:2: is not valid JSON"):
         read_manifest(write(folder, good + "{\n", "m.jsonl"))
     for odd in ("1" * 5000, "[" * 9000 + "]" * 9000):
         with pytest.raises(ManifestError, match=r"m\.jsonl:1: not JSON"):

@@ -98,7 +98,7 @@ def test_an_empty_cell_has_no_events() -> None:
 @pytest.mark.parametrize(
     ("cell", "said"),
     [
-        ("[{", "is not JSON"),
+        ("[{", "is not valid JSON"),
         ('{"emotion": "sad"}', "is not a list of events"),
         ([{"emotion": "sad", "start": 0}], "needs exactly emotion, start and end"),
         ([{"emotion": "sad", "start": 0, "end": 1, "extra": 1}], "needs exactly"),

@@ -68,7 +68,7 @@ def test_rows_of_text_alone_need_no_file() -> None:
         ("a.csv", "a,\n1,2\n", r":2: column 2 has no name"),
         ("a.csv", "a,b\n1,2,3\n", r":2: 3 cells"),
         ("a.csv", 'a,b\n1,"2\n', r":2: not readable .*quotation marks"),
-        ("a.jsonl", '{"a": 1}\n{"a"\n', r":2: not JSON"),
+        ("a.jsonl", '{"a": 1}\n{"a"\n', r":2: is not valid JSON"),
         ("a.jsonl", "3\n", r":1: '3' is no JSON object"),
         ("a.parquet", "PAR1", "not readable as Parquet"),
     ],

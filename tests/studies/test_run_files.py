@@ -69,7 +69,7 @@ def test_broken_predictions_are_one_message(tmp_path: Path, text: str, message: 
 def test_broken_settings_are_one_message(tmp_path: Path) -> None:
     run = fake_run(tmp_path / "a", 0.8, {})
     (run / "config.yaml").write_text("a: [1\n")
-    with pytest.raises(ResultsError, match="is no YAML"):
+    with pytest.raises(ResultsError, match="is not valid YAML"):
         read_finished(run)
     (run / "config.yaml").unlink()
     (run / "results.json").write_text("{}")

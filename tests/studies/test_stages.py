@@ -56,7 +56,7 @@ def test_a_missing_checkpoint_is_named_with_what_to_do(place: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('{"stage": "tar', "is no complete JSON"),
+        ('{"stage": "tar', "is not valid JSON"),
         ("[]", "not an object"),
         ('{"stage": "target"}', "checkpoint is missing"),
         ('{"checkpoint": "best.ckpt"}', "stage is missing"),

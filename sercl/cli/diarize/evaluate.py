@@ -36,7 +36,8 @@ def parse(words: Sequence[str]) -> "Namespace":
     """
     clips = any(word.startswith("--data.clips") for word in words)
     parser = build_parser(baselines=1 if words and words[0].startswith("-") else "+")
-    return parser.parse_args(with_clips(words) if clips else list(words))
+    parsed: Namespace = parser.parse_args(with_clips(words) if clips else list(words))
+    return parsed
 
 
 def build_parser(baselines: int | str = "+") -> "SerclParser":

@@ -8,7 +8,8 @@ from typing import Any
 
 from sercl.corpora.base import Utterance
 from sercl.data.clips.plan import Clip, Piece
-from sercl.errors import CorpusError, ManifestError
+from sercl.documents import parse_json
+from sercl.errors import CorpusError, DocumentError, ManifestError
 from sercl.files import write_text
 
 _KEYS = {"id", "pattern", "pieces", "crop"}
@@ -69,13 +70,13 @@ def _clip(
     classes: Sequence[str],
 ) -> Clip:
     try:
-        row = json.loads(line)
+        row = parse_json(line)
         if not isinstance(row, dict) or set(row) != _KEYS or not row["pieces"]:
             raise CorpusError(f"is no clip: it needs {', '.join(sorted(_KEYS))}.")
         pieces = tuple(_piece(item, known, classes) for item in row["pieces"])
         return Clip(str(row["id"]), str(row["pattern"]), pieces, _between(row["crop"], "crop", 1.0))
-    except json.JSONDecodeError as error:
-        raise ManifestError(path, number, f"is not JSON ({error.msg}).") from error
+    except DocumentError as error:
+        raise ManifestError(path, number, f"{error.reason}.") from error
     except CorpusError as error:
         raise ManifestError(path, number, str(error)) from error
 

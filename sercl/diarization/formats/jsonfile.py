@@ -11,7 +11,8 @@ from typing import Any
 from sercl.diarization.formats.rows import NO_NAMES, Names, Row, annotations, confidence_of, seconds
 from sercl.diarization.formats.text import read_text
 from sercl.diarization.segments import Annotation
-from sercl.errors import SegmentError
+from sercl.documents import parse_json
+from sercl.errors import DocumentError, SegmentError
 from sercl.files import write_text
 
 _SHAPE = (
@@ -66,9 +67,9 @@ def _segment_to_dict(segment: Any) -> dict[str, Any]:
 
 def _parsed(path: Path) -> Mapping[str, Any]:
     try:
-        content = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise SegmentError(f"is not JSON ({error.msg}).", path=path, line=error.lineno) from error
+        content = parse_json(read_text(path))
+    except DocumentError as error:
+        raise SegmentError(f"{error.reason}.", path=path, line=error.line) from error
     if not isinstance(content, dict):
         raise SegmentError(f"holds no recordings. Write {_SHAPE}.", path=path)
     return content

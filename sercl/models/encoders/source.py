@@ -1,6 +1,5 @@
 """From a name to a folder with a checkpoint: short name, hub id or path."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError 
     RevisionNotFoundError,
 )
 
+from sercl import documents
 from sercl.errors import EncoderError, UnknownNameError
 from sercl.models.encoders.presets import PRESETS
 
@@ -74,7 +74,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         check_pointer(path)
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = documents.read_json(path)
     except FileNotFoundError as error:
         raise EncoderError(
             f"{path.parent}: no {path.name}. An encoder folder holds config.json and model.safetensors, as "

@@ -5,7 +5,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sercl.errors import ResultsError
+from sercl.documents import read_json
+from sercl.errors import DocumentError, ResultsError
+
+_MOST_BYTES = 2**30
+"""Of a large study, `study.json` has some ten MB."""
 
 
 class JsonContent:
@@ -32,16 +36,13 @@ class JsonContent:
             ResultsError: Where it is not there, cannot be read or is no JSON object.
         """
         try:
-            text = path.read_text(encoding="utf-8")
-            return cls(json.loads(text), path, "", advice)
+            return cls(read_json(path, _MOST_BYTES), path, "", advice)
         except FileNotFoundError as error:
             raise ResultsError(path, f"no such file. {advice}") from error
         except OSError as error:
             raise ResultsError(path, f"cannot be read ({error.strerror}). {advice}") from error
-        except ValueError as error:
-            if isinstance(error, ResultsError):
-                raise
-            raise ResultsError(path, f"is no complete JSON ({error}). {advice}") from error
+        except DocumentError as error:
+            raise ResultsError(path, f"{error}. {advice}") from error
 
     def text(self, key: str) -> str:
         """Return a string."""

@@ -68,5 +68,5 @@ def test_other_files_are_no_lists(tmp_path):
     with pytest.raises(ManifestError, match="no clip"):
         load_clips(path, UTTERANCES, CLASSES)
     path.write_text("{broken")
-    with pytest.raises(ManifestError, match="1: is not JSON"):
+    with pytest.raises(ManifestError, match="1: is not valid JSON"):
         load_clips(path, UTTERANCES, CLASSES)

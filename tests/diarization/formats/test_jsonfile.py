@@ -44,7 +44,7 @@ def test_recordings_without_segments_are_kept(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('{"recordings": [\n{"id" "a"}]}', r"a\.json:2: is not JSON"),
+        ('{"recordings": [\n{"id" "a"}]}', r"a\.json:2: is not valid JSON"),
         ("[]", "holds no recordings"),
         ('{"a": 3}', "recording 0 has no id or no list of segments"),
         ('{"a": [7]}', "recording 'a': segment 7 needs start, end and emotion"),

@@ -78,7 +78,7 @@ def test_no_file_half_a_file_and_another_file(folder: Path, tmp_path: Path) -> N
     with pytest.raises(ResultsError, match="no such file"):
         read_study(tmp_path)
     (tmp_path / NAME).write_text((folder / NAME).read_text()[:500])
-    with pytest.raises(ResultsError, match="is no complete JSON"):
+    with pytest.raises(ResultsError, match="is not valid JSON"):
         read_study(tmp_path)
     (tmp_path / NAME).write_text("[1, 2]")
     with pytest.raises(ResultsError, match=r"the file is \[1, 2\], not an object"):

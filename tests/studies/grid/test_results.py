@@ -72,7 +72,7 @@ def test_a_truncated_record_is_named_with_what_to_do(tmp_path: Path, cut: int) -
     path = write(tmp_path) / RECORD
     path.write_bytes(path.read_bytes()[:cut])
     for read in (is_done, read_result):
-        with pytest.raises(ResultsError, match=r"cell.json.*no complete JSON.*Remove this folder") as caught:
+        with pytest.raises(ResultsError, match=r"cell.json.*is not valid JSON.*Remove this folder") as caught:
             read(tmp_path, "addr")
         assert str(path) in str(caught.value)
 

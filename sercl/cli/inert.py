@@ -1,0 +1,182 @@
+"""What a configuration may not do: run commands, build any class, write outside the run's folder.
+
+A configuration file may come from anybody. Options that become commands or reach other machines are taken
+from the command line alone; an option that takes a class takes those it is meant for; and whatever a class
+writes lies below the run's folder.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from inspect import isclass, isroutine
+from pathlib import Path
+from typing import Any
+
+from sercl.errors import UsageError
+
+COMMAND_LINE_ONLY = ("out", "resume", "overwrite")
+"""Options that no file may set: where things are written, and whether what is there is replaced."""
+
+DATA_MODULES = ("sercl.data.datamodules", None)
+ALLOWED: Mapping[str, tuple[str, tuple[str, ...] | None]] = {
+    "data": DATA_MODULES,
+    "data.source": DATA_MODULES,
+    "data.target": DATA_MODULES,
+    "data.corpora": DATA_MODULES,
+    "study.corpora.*": DATA_MODULES,
+    "trainer.logger": ("lightning.pytorch.loggers", ("CSVLogger", "TensorBoardLogger")),
+    "trainer.callbacks": (
+        "lightning.pytorch.callbacks",
+        (
+            "DeviceStatsMonitor",
+            "EarlyStopping",
+            "GradientAccumulationScheduler",
+            "LearningRateMonitor",
+            "ModelCheckpoint",
+            "ModelSummary",
+            "RichModelSummary",
+            "StochasticWeightAveraging",
+            "Timer",
+        ),
+    ),
+    "trainer.profiler": (
+        "lightning.pytorch.profilers",
+        ("AdvancedProfiler", "PassThroughProfiler", "PyTorchProfiler", "SimpleProfiler"),
+    ),
+    "trainer.strategy": (
+        "lightning.pytorch.strategies",
+        ("DDPStrategy", "FSDPStrategy", "SingleDeviceStrategy"),
+    ),
+}
+"""Option -> package and names of the classes that it takes; None for all of the package."""
+
+PACKAGES = tuple(dict.fromkeys(package for package, _ in ALLOWED.values()))
+"""Packages that values may name classes of."""
+
+_PLACES = {"save_dir", "root_dir", "dirpath", "filename", "name", "version", "sub_dir", "prefix"}
+"""Arguments of loggers, callbacks and profilers that become part of a path."""
+
+_UNUSED = {
+    "trainer.default_root_dir": "a run writes below --out",
+    "trainer.model_registry": "checkpoints are never sent elsewhere",
+    "checkpoint.dirpath": "checkpoints lie in the folder of --out",
+}
+_METRIC = re.compile(r"\{[\w/]+(:[.\d]{0,4}[defg]?)?\}")
+_LONGEST_NAME = 100
+_CACHED = re.compile(r"[0-9a-f]{32}(\.\w+)?|scans-.*\.sqlite")
+_HUB_CACHE = "~/.cache/sercl/hub"
+
+
+def check_file(options: Any, source: str) -> None:
+    """Raise `UsageError` where a file sets what only the command line may.
+
+    Args:
+        options: What the file alone sets.
+        source: The file, for the message.
+    """
+    for name in COMMAND_LINE_ONLY:
+        if options.get(name):
+            raise UsageError(f"{source}: sets {name!r}, which is taken from the command line only: --{name}.")
+
+
+def check_inert(config: Any, own: tuple[str, ...] = ()) -> None:
+    """Raise `UsageError` for a class that an option is not for, and for a place outside the run's folder.
+
+    Args:
+        config: A parsed configuration.
+        own: Packages that the user allows.
+    """
+    for place, value in _walk(config, ""):
+        if isinstance(value, Mapping) and "class_path" in value:
+            _check_class(place, str(value["class_path"]), own)
+        elif (isroutine(value) or isclass(value)) and not _is_own(
+            f"{value.__module__}.{getattr(value, '__qualname__', '')}", own
+        ):
+            raise UsageError(f"--{place}: takes no function from a value of an option.")
+        elif place in _UNUSED and value is not None:
+            raise UsageError(f"--{place}: has no effect, since {_UNUSED[place]}. Leave it out.")
+        elif place == "checkpoint.filename" and value is not None:
+            check_file_name(value)
+        elif place.startswith("trainer.") and place.rpartition(".")[2] in _PLACES:
+            check_below(value, f"--{place}")
+
+
+def check_places(config: Any, words: Iterable[str]) -> None:
+    """Raise `UsageError` for a cache that a file puts where sercl has not written before.
+
+    Args:
+        config: A parsed configuration.
+        words: The command line: what stands there is the user's own choice.
+    """
+    given = {word.partition("=")[0] for word in words}
+    for place, value in _walk(config, ""):
+        is_cache = place == "features.dir" or (place.endswith(".cache") and value != _HUB_CACHE)
+        option = f"--{re.sub(r'^study[.].*', 'data.cache', place)}"
+        if is_cache and isinstance(value, str) and option not in given and not _is_cache(value):
+            raise UsageError(
+                f"{option} {value}: is set in a configuration file, but is not a folder that sercl has "
+                f"written to before. If you want it to be written to, give {option} on the command line."
+            )
+
+
+def _is_cache(value: str) -> bool:
+    folder = Path(value).expanduser()
+    return folder.is_dir() and any(_CACHED.fullmatch(path.name) for path in folder.iterdir())
+
+
+def check_below(value: Any, option: str) -> None:
+    """Raise `UsageError` unless a value, as a path, stays below the folder that it is joined to."""
+    if value is None or isinstance(value, int):
+        return
+    path = Path(str(value))
+    if path.is_absolute() or ".." in path.parts or re.search(r"[\x00-\x1f$~\\]|://", str(value)):
+        raise UsageError(
+            f"{option}: {str(value)[:80]!r} is not below the run's folder (--out). Give a relative path."
+        )
+    if any(len(part.encode(errors="replace")) > 2 * _LONGEST_NAME for part in path.parts):
+        raise UsageError(f"{option}: {str(value)[:40]!r}... is too long a name.")
+
+
+def check_file_name(value: Any) -> None:
+    """Raise `UsageError` unless a value is the name of a file, with the numbers that Lightning fills in."""
+    fixed = _METRIC.sub("", str(value))
+    if (not fixed.strip(". ") and not _METRIC.search(str(value))) or re.search(r"[/\\\x00-\x1f{}$~:]", fixed):
+        raise UsageError(
+            f"--checkpoint.filename: {str(value)[:80]!r} is not a file name. Valid are names such as best, "
+            "or {epoch}-{val/uar:.3f}."
+        )
+    if len(str(value).encode(errors="replace")) > _LONGEST_NAME:
+        raise UsageError(f"--checkpoint.filename: at most {_LONGEST_NAME} bytes.")
+
+
+def _check_class(place: str, path: str, own: tuple[str, ...]) -> None:
+    package, names = ALLOWED.get(re.sub(r"^(study\.corpora)\.[^.]+$", r"\1.*", place), ("", ()))
+    inside = bool(package) and path.startswith(f"{package}.")
+    if _is_own(path, own) or (inside and (names is None or path.rpartition(".")[2] in names)):
+        return
+    legal = ", ".join(names) if names else "a corpus" if package else "no class"
+    raise UsageError(
+        f"--{place}: {path!r} is not a class that this option takes (valid: {legal}). If you trust whoever "
+        f"wrote it: SERCL_ALLOW_IMPORTS={path} sercl ..."
+    )
+
+
+def _import_path(value: Any) -> str:
+    return f"{value.__module__}.{getattr(value, '__qualname__', '')}"
+
+
+def _is_own(path: str, own: tuple[str, ...]) -> bool:
+    return any(path == name or path.startswith(f"{name}.") for name in own)
+
+
+def _walk(value: Any, place: str) -> Iterator[tuple[str, Any]]:
+    """Yield option and value of everything in a configuration, without the levels that classes add."""
+    value = vars(value) if type(value).__name__ == "Namespace" else value
+    if place:
+        yield place, value
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            name = place if key in ("init_args", "dict_kwargs") else f"{place}.{key}" if place else str(key)
+            yield from _walk(inner, name)
+    elif isinstance(value, list | tuple | set):
+        for inner in value:
+            yield from _walk(inner, place)

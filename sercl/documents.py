@@ -1,0 +1,296 @@
+"""Reading YAML and JSON that others wrote: plain data within limits, or one `DocumentError`.
+
+A few lines of YAML can stand for a billion nodes (aliases), for themselves (an alias inside its own anchor),
+or for more levels than Python can follow. All that sercl reads goes through here, also what
+jsonargparse reads (see `cli/parser.py`).
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sercl.errors import DocumentError
+
+MAX_DEPTH = 100
+"""Most levels of lists and maps."""
+MAX_REPEATED = 10_000
+"""Most nodes that the aliases of a YAML document may stand for."""
+MAX_BYTES = 16 * 2**20
+"""Largest file that is read as a whole into memory, unless a reader says otherwise."""
+MAX_INTEGER = 2**63 - 1
+"""Largest whole number: what 64 bits hold."""
+
+_LONGEST_INTEGER = 100  # characters, with leading zeros and `_`
+_PLAIN = ("null", "bool", "int", "float", "str", "seq", "map", "merge")
+_TAGS = {f"tag:yaml.org,2002:{name}" for name in _PLAIN}
+_FLOAT = re.compile(
+    r"""^(?:
+    [-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?
+    |[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+
+    |\.[0-9_]+(?:[eE][-+][0-9]+)?
+    |[-+]?\.(?:inf|Inf|INF)
+    |\.(?:nan|NaN|NAN))$""",
+    re.VERBOSE,
+)
+
+
+class LimitError(yaml.MarkedYAMLError):
+    """YAML that is well-formed but not accepted: too large, too deep, ambiguous, or more than plain data.
+
+    Args:
+        problem: What is wrong.
+        where: The node or event.
+    """
+
+    def __init__(self, problem: str, where: Any) -> None:
+        super().__init__(problem=problem, problem_mark=where.start_mark)
+
+
+class SafeLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Loads plain data within the limits, numbers such as 1e-5 included; dates stay text.
+
+    Args:
+        stream: Text, bytes or an open file.
+
+    Raises:
+        yaml.YAMLError: For anything else.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        text = stream if isinstance(stream, str | bytes) else stream.read()
+        check_events(text)
+        super().__init__(text)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """Build a value; only tags of plain data are accepted."""
+        if node.tag not in _TAGS:
+            raise LimitError(f"the tag {node.tag!r} is not accepted", node)
+        return super().construct_object(node, deep)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:
+        """Build a map; a key that stands in it twice is an error."""
+        seen: set[tuple[str, str]] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and not key.tag.endswith(":merge"):
+                if (key.tag, key.value) in seen:
+                    raise LimitError(f"the key {key.value!r} is there twice", key)
+                seen.add((key.tag, key.value))
+        return super().construct_mapping(node, deep)
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        """Build a whole number of at most 64 bits."""
+        if len(node.value) > _LONGEST_INTEGER:
+            raise LimitError(_too_long(node.value), node)
+        try:
+            number: int = super().construct_yaml_int(node)
+        except ValueError as error:
+            problem = f"{node.value!r} is not a whole number"
+            raise LimitError(problem, node) from error
+        if abs(number) > MAX_INTEGER:
+            raise LimitError(_too_long(node.value), node)
+        return number
+
+    def construct_yaml_float(self, node: yaml.ScalarNode) -> float:
+        """Build a number; `1_` and the like are no numbers."""
+        try:
+            return float(super().construct_yaml_float(node))
+        except ValueError as error:
+            raise LimitError(f"{node.value[:40]!r} is not a number", node) from error
+
+
+def _resolvers() -> dict[str, list[tuple[str, Any]]]:
+    """Return how plain scalars are read: as in YAML 1.1, but no dates, and floats as Python writes them."""
+    left_out = {"tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:float"}
+    found = {
+        first: [pair for pair in pairs if pair[0] not in left_out]
+        for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    for first in "-+0123456789.":
+        found.setdefault(first, []).append(("tag:yaml.org,2002:float", _FLOAT))
+    return found
+
+
+SafeLoader.yaml_implicit_resolvers = _resolvers()
+SafeLoader.add_constructor("tag:yaml.org,2002:int", SafeLoader.construct_yaml_int)
+SafeLoader.add_constructor("tag:yaml.org,2002:float", SafeLoader.construct_yaml_float)
+
+
+def parse_yaml(text: str | bytes) -> Any:
+    """Return the content of one YAML document.
+
+    Raises:
+        DocumentError: It is not valid YAML, or not within the limits.
+    """
+    try:
+        return yaml.load(text, Loader=SafeLoader)
+    except yaml.YAMLError as error:
+        raise _document_error(error) from error
+    except (ValueError, RecursionError) as error:
+        raise DocumentError(f"is not valid YAML ({error})") from error
+
+
+def read_yaml(path: Path | str) -> Any:
+    """Return the content of a YAML file.
+
+    Raises:
+        DocumentError: It is not valid YAML, not UTF-8, too large, or not within the limits.
+        OSError: It cannot be read.
+    """
+    return parse_yaml(read_text(path))
+
+
+def parse_json(text: str | bytes, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
+    """Return the content of a JSON text; a key that stands in an object twice is an error.
+
+    Args:
+        text: The text.
+        pairs: Makes an object of its pairs; by default a dict of those without a repeat.
+
+    Raises:
+        DocumentError: It is not valid JSON, or not within the limits.
+    """
+    try:
+        content = json.loads(text, parse_int=_integer, object_pairs_hook=pairs or _without_repeats)
+    except json.JSONDecodeError as error:
+        raise DocumentError(f"is not valid JSON ({error.msg})", error.lineno) from error
+    except RecursionError as error:
+        raise DocumentError(_TOO_DEEP) from error
+    except UnicodeDecodeError as error:
+        raise DocumentError(f"is not UTF-8 text ({error.reason} at byte {error.start})") from error
+    _check_depth(content)
+    return content
+
+
+def read_json(path: Path | str, most_bytes: int = MAX_BYTES) -> Any:
+    """Return the content of a JSON file.
+
+    Args:
+        path: The file.
+        most_bytes: Largest size that is read.
+
+    Raises:
+        DocumentError: It is not valid JSON, not UTF-8, too large, or not within the limits.
+        OSError: It cannot be read.
+    """
+    return parse_json(read_text(path, most_bytes))
+
+
+def read_text(path: Path | str, most_bytes: int = MAX_BYTES) -> str:
+    """Return the text of a UTF-8 file, with or without a byte-order mark.
+
+    Raises:
+        DocumentError: It is not UTF-8, is no regular file, or is larger than `most_bytes`.
+        OSError: It cannot be read.
+    """
+    place = Path(path)
+    size = place.stat().st_size
+    if not place.is_file() and not place.is_dir():  # a folder says so itself when it is opened
+        raise DocumentError("is no regular file")
+    if size > most_bytes:
+        raise DocumentError(f"has {size / 2**20:.0f} MB; at most {most_bytes / 2**20:.0f} are read")
+    try:
+        return place.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise DocumentError(f"is not UTF-8 text ({error.reason} at byte {error.start})", line) from error
+
+
+_TOO_DEEP = f"is nested more than {MAX_DEPTH} levels deep"
+
+
+def check_events(text: str | bytes) -> None:
+    """Raise `LimitError` for YAML that nests too deeply, or whose aliases stand for too much.
+
+    Nothing is built: the text is read once, event by event.
+    """
+    extent = _Extent()
+    for event in _events(text):
+        if isinstance(event, yaml.AliasEvent):
+            extent.repeat(event)
+        elif isinstance(event, yaml.ScalarEvent):
+            extent.total += 1
+            extent.sizes[event.anchor or ""] = 1
+        elif isinstance(event, yaml.CollectionStartEvent):
+            extent.open(event)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            extent.close()
+
+
+class _Extent:
+    """How many nodes a document stands for, counted while its events are read."""
+
+    def __init__(self) -> None:
+        self.total = self.repeated = 0
+        self.sizes: dict[str, int] = {}  # of what an anchor names
+        self.path: list[tuple[str | None, int]] = []  # open nodes: anchor, and nodes before it
+
+    def open(self, event: yaml.CollectionStartEvent) -> None:
+        self.path.append((event.anchor, self.total))
+        if len(self.path) > MAX_DEPTH:
+            raise LimitError(_TOO_DEEP, event)
+        self.total += 1
+
+    def close(self) -> None:
+        anchor, before = self.path.pop()
+        self.sizes[anchor or ""] = self.total - before
+
+    def repeat(self, event: yaml.AliasEvent) -> None:
+        if any(event.anchor == anchor for anchor, _ in self.path):
+            problem = f"*{event.anchor} stands inside itself"
+            raise LimitError(problem, event)
+        size = self.sizes.get(event.anchor or "", 0)
+        self.total, self.repeated = self.total + size, self.repeated + size
+        if self.repeated > MAX_REPEATED:
+            problem = f"aliases stand for more than {MAX_REPEATED} values"
+            raise LimitError(problem, event)
+
+
+def _events(text: str | bytes) -> Iterator[yaml.Event]:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    yield from yaml.parse(text, Loader=loader)
+
+
+def _document_error(error: yaml.YAMLError) -> DocumentError:
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return DocumentError(f"is not valid YAML ({' '.join(str(error).split())})")
+    mark = error.problem_mark or error.context_mark
+    line = mark.line + 1 if mark else None
+    if isinstance(error, LimitError):
+        return DocumentError(str(error.problem), line)
+    reason = ", ".join(part for part in (error.context, error.problem) if part)
+    column = f", column {mark.column + 1}" if mark else ""
+    return DocumentError(f"is not valid YAML ({reason}{column})", line)
+
+
+def _too_long(digits: str) -> str:
+    return f"{digits[:20]}... is too large a number; at most 64 bits are read"
+
+
+def _integer(digits: str) -> int:
+    number = int(digits) if len(digits) <= 20 else MAX_INTEGER + 1
+    if abs(number) > MAX_INTEGER:
+        raise DocumentError(_too_long(digits))
+    return number
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise DocumentError(f"the key {twice[:80]!r} is there twice")
+    return content
+
+
+def _check_depth(content: Any) -> None:
+    level = [content] if isinstance(content, dict | list) else []
+    for _ in range(MAX_DEPTH):
+        inner = (node.values() if isinstance(node, dict) else node for node in level)
+        level = [child for children in inner for child in children if isinstance(child, dict | list | tuple)]
+        if not level:
+            return
+    raise DocumentError(_TOO_DEEP)
