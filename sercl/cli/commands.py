@@ -17,6 +17,7 @@ class Command:
         page: "module:NAME" of its `ShortPage`, whose options completion offers; imports nothing heavy.
         words: Legal first words after the command's name, for completion.
         files: Whether files are legal there.
+        is_heavy: Whether its parser imports torch, so that mistakes are looked for before.
     """
 
     target: str
@@ -25,6 +26,7 @@ class Command:
     page: str = ""
     words: tuple[str, ...] = ()
     files: bool = False
+    is_heavy: bool = False
 
 
 COMMANDS: Mapping[str, Command] = {
@@ -42,30 +44,35 @@ COMMANDS: Mapping[str, Command] = {
     ),
     "fit": Command(
         target="sercl.cli.fit:main",
+        is_heavy=True,
         help="Train a classifier on one corpus, or on a pair of languages",
         group=TRAIN,
         page="sercl.cli.fit_page:PAGE",
     ),
     "validate": Command(
         target="sercl.cli.judge:validate",
+        is_heavy=True,
         help="Score a checkpoint on the validation part",
         group=TRAIN,
         page="sercl.cli.judge:PAGE",
     ),
     "test": Command(
         target="sercl.cli.judge:test",
+        is_heavy=True,
         help="Score a checkpoint on the test part",
         group=TRAIN,
         page="sercl.cli.judge:PAGE",
     ),
     "layer-probe": Command(
         target="sercl.cli.layer_probe:main",
+        is_heavy=True,
         help="Find the layer of a frozen encoder that carries emotion",
         group=TRAIN,
         page="sercl.cli.layer_probe_page:PAGE",
     ),
     "cross-eval": Command(
         target="sercl.cli.cross_eval:main",
+        is_heavy=True,
         help="Run a whole cross-lingual study from one file, with a report",
         group=TRAIN,
         page="sercl.cli.cross_eval_page:PAGE",
@@ -87,6 +94,7 @@ COMMANDS: Mapping[str, Command] = {
     ),
     "diarize": Command(
         target="sercl.cli.diarize:main",
+        is_heavy=True,
         help="Say where in a recording which emotion is; also train and judge what does",
         group=USE,
         page="sercl.cli.diarize.pages:PAGE",

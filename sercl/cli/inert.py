@@ -6,7 +6,9 @@ writes lies below the run's folder.
 """
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import is_dataclass
 from inspect import isclass, isroutine
 from pathlib import Path
 from typing import Any
@@ -49,8 +51,8 @@ ALLOWED: Mapping[str, tuple[str, tuple[str, ...] | None]] = {
 }
 """Option -> package and names of the classes that it takes; None for all of the package."""
 
-PACKAGES = tuple(dict.fromkeys(package for package, _ in ALLOWED.values()))
-"""Packages that values may name classes of."""
+PACKAGES = ("sercl", *(package for package, _ in ALLOWED.values() if package.startswith("lightning.")))
+"""Packages whose modules may be imported to find a class; what may be built of them says `check_inert`."""
 
 _PLACES = {"save_dir", "root_dir", "dirpath", "filename", "name", "version", "sub_dir", "prefix"}
 """Arguments of loggers, callbacks and profilers that become part of a path."""
@@ -151,13 +153,21 @@ def check_file_name(value: Any) -> None:
 def _check_class(place: str, path: str, own: tuple[str, ...]) -> None:
     package, names = ALLOWED.get(re.sub(r"^(study\.corpora)\.[^.]+$", r"\1.*", place), ("", ()))
     inside = bool(package) and path.startswith(f"{package}.")
-    if _is_own(path, own) or (inside and (names is None or path.rpartition(".")[2] in names)):
+    is_meant = inside and (names is None or path.rpartition(".")[2] in names)
+    if is_meant or _is_options(path) or _is_own(path, own):
         return
     legal = ", ".join(names) if names else "a corpus" if package else "no class"
     raise UsageError(
         f"--{place}: {path!r} is not a class that this option takes (valid: {legal}). If you trust whoever "
         f"wrote it: SERCL_ALLOW_IMPORTS={path} sercl ..."
     )
+
+
+def _is_options(path: str) -> bool:
+    """Whether a class is one of sercl's groups of options: plain values, checked and nothing else."""
+    module, _, name = path.rpartition(".")
+    kind = getattr(sys.modules.get(module), name, None) if module.startswith("sercl.") else None
+    return is_dataclass(kind) and kind.__dataclass_params__.frozen  # type: ignore[attr-defined, union-attr]
 
 
 def _import_path(value: Any) -> str:

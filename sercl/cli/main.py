@@ -51,6 +51,10 @@ def dispatch(words: list[str]) -> int:
 def _run(name: str, words: list[str]) -> int:
     if name not in COMMANDS:
         raise UnknownNameError("command", name, COMMANDS, "`sercl --help` shows what each does.")
+    if COMMANDS[name].is_heavy:
+        from sercl.cli.precheck import checked
+
+        words = checked(name, words)
     module, function = COMMANDS[name].target.split(":")
     with _command_line([f"sercl {name}", *words]):
         return getattr(importlib.import_module(module), function)() or 0

@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -11,9 +12,12 @@ from jsonargparse import _common, _loaders_dumpers
 
 from sercl.cli.inert import PACKAGES, check_file, check_inert, check_places
 from sercl.cli.number_types import int_first
+from sercl.cli.option_table import kinds_of
+from sercl.cli.option_words import canonical, check_repeats
 from sercl.cli.parser_messages import usage_error
-from sercl.documents import SafeLoader, read_yaml
-from sercl.errors import DocumentError, SerclError, UsageError
+from sercl.cli.precheck import check_config_file
+from sercl.documents import SafeLoader
+from sercl.errors import SerclError, UsageError
 
 # All YAML that jsonargparse loads, of files and of values; its public setter leaves out some of the values.
 _loaders_dumpers.yaml_default_loader = SafeLoader  # type: ignore[assignment]
@@ -51,6 +55,9 @@ class SerclParser(jsonargparse.ArgumentParser):
 
     def parse_args(self, *args: Any, **kwargs: Any) -> Any:
         """Parse a command line; whatever a file may contain is inert."""
+        if self._is_outer:
+            given = args[0] if args else kwargs.pop("args", None)
+            args = (self._checked(sys.argv[1:] if given is None else given), *args[1:])
         try:
             config = super().parse_args(*args, **kwargs)
         except _IMPORT_DENIED as error:
@@ -59,6 +66,12 @@ class SerclParser(jsonargparse.ArgumentParser):
             check_inert(config, _own_packages())
             check_places(config, self.args)
         return config
+
+    def _checked(self, words: Iterable[Any]) -> list[str]:
+        kinds = kinds_of(self)
+        spelt = canonical([str(word) for word in words], kinds)
+        check_repeats(spelt, kinds)
+        return spelt
 
     def parse_path(self, cfg_path: Any, *args: Any, **kwargs: Any) -> Any:
         """Parse a configuration file, valid YAML within the limits."""
@@ -92,25 +105,6 @@ class SerclParser(jsonargparse.ArgumentParser):
     def instantiate_classes(self, *args: Any, **kwargs: Any) -> Any:
         """Do what `instantiate` does: Lightning knows it by its former name, which warns."""
         return self.instantiate(*args, **kwargs)
-
-
-def check_config_file(path: Path) -> None:
-    """Raise `UsageError` where a configuration file is missing, or not a map in YAML within the limits."""
-    try:
-        content = read_yaml(path)
-    except FileNotFoundError:
-        raise UsageError(f"--config: no such file: {path}. Check the path.") from None
-    except OSError as error:
-        raise UsageError(f"--config: {path} cannot be read ({error.strerror}).") from None
-    except DocumentError as error:
-        place = path if error.line is None else f"{path}:{error.line}"
-        raise UsageError(f"{place}: {error.reason}.") from None
-    if not isinstance(content, dict):
-        raise UsageError(f"{path}: expected a map of options (`data: ...`), found {_shown(content)}.")
-
-
-def _shown(content: Any) -> str:
-    return "nothing" if content is None else f"{str(content)[:40]!r} first"
 
 
 def restrict_imports(extra: Iterable[str] = ()) -> None:

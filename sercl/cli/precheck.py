@@ -1,0 +1,193 @@
+"""Mistakes on a command line that are found before anything heavy is imported.
+
+LightningCLI needs torch to parse: seconds until a misspelt option is refused. What is found here, with the
+table of options, gets the same message at once; everything else the parser finds, as before.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sercl.cli import option_table
+from sercl.cli.option_words import CLASS, FILES, LIST, Kinds, canonical, check_repeats, given
+from sercl.documents import read_yaml
+from sercl.errors import (
+    CheckpointError,
+    CorpusNotFoundError,
+    DocumentError,
+    UnknownNameError,
+    UnknownOptionError,
+    UsageError,
+)
+
+_PAGES = {"-h", "--help", "--help-all", "--print_config", "--print_shtab"}
+_SHORT_FORMS = {
+    "cross-eval": ("--jobs", "--launcher"),
+    "layer-probe": ("--encoder", "--probe"),
+}
+_ACTIONS = {"diarize": ("fit", "evaluate")}
+_SIDES = ("source", "target")
+_INNER = (*_SIDES, "corpora")
+"""Parameters of data modules that take data modules themselves."""
+_ELSEWHERE = {"HuggingFace"}
+"""Data whose root may be an id on the hub."""
+
+
+def checked(command: str, words: Sequence[str]) -> list[str]:
+    """Return the words of a command with options spelt as its parser has them.
+
+    Args:
+        command: Name of the command.
+        words: The words after it.
+
+    Raises:
+        UsageError: For an unknown option or corpus, or one that is given twice; for a configuration file that
+            is not there, or no YAML.
+        CorpusNotFoundError: Where a root is not there.
+        CheckpointError: Where a checkpoint is not there.
+    """
+    name, rest = _named(command, words)
+    table = option_table.read()
+    if name not in table["commands"] or _PAGES & {word.partition("=")[0] for word in rest}:
+        return list(words)
+    kinds = {**table["commands"][name], **dict.fromkeys(_SHORT_FORMS.get(name, ()), "value")}
+    rest = canonical(rest, kinds)
+    spelt = _with_clips(name, rest)
+    _check_options(name, spelt, kinds, table["data"])
+    check_repeats(spelt, kinds)
+    _check_places(_Options(_with_own_config(name, spelt), kinds), set(table["data"]))
+    return [*words[: len(words) - len(rest)], *rest]
+
+
+def check_config_file(path: Path) -> Any:
+    """Return the content of a configuration file.
+
+    Raises:
+        UsageError: Where it is missing, or not a map in valid YAML within the limits.
+    """
+    try:
+        content = read_yaml(path)
+    except FileNotFoundError:
+        raise UsageError(f"--config: no such file: {path}. Check the path.") from None
+    except OSError as error:
+        raise UsageError(f"--config: {path} cannot be read ({error.strerror}).") from None
+    except DocumentError as error:
+        place = path if error.line is None else f"{path}:{error.line}"
+        raise UsageError(f"{place}: {error.reason}.") from None
+    if not isinstance(content, dict):
+        found = "nothing" if content is None else f"{str(content)[:40]!r} first"
+        raise UsageError(f"{path}: expected a map of options (`data: ...`), found {found}.")
+    return content
+
+
+class _Options:
+    """What a command line and its files set of the data, and the checkpoint."""
+
+    def __init__(self, words: Sequence[str], kinds: Kinds) -> None:
+        self.values: dict[str, tuple[str, str]] = {}  # option -> value, and where it is set
+        for word in given(words, kinds):
+            if kinds.get(word.option) == FILES and word.value is not None:
+                self._add_file(word.value)
+            elif word.value is not None and not word.adds:
+                self.values[word.option] = (word.value, word.option)
+
+    def _add_file(self, name: str) -> None:
+        if name.lstrip().startswith("{"):
+            return  # YAML on the command line itself
+        content = _flat(check_config_file(Path(name)), "")
+        self.values |= {option: (str(value), f"{option} (in {name})") for option, value in content}
+
+
+def _flat(content: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    if not isinstance(content, Mapping):
+        yield prefix, content
+        return
+    for key, value in content.items():
+        if key in ("init_args", "dict_kwargs"):
+            yield from _flat(value, prefix)
+        elif key == "class_path":
+            yield prefix, value
+        else:
+            yield from _flat(value, f"{prefix}.{key}" if prefix else f"--{key}")
+
+
+def _named(command: str, words: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the name in the table, with that of the action, and the words after it."""
+    if words and words[0] in _ACTIONS.get(command, ()):
+        return f"{command} {words[0]}", list(words[1:])
+    if command in _ACTIONS or words[:1] == ["report"]:
+        return "", list(words)
+    return command, list(words)
+
+
+def _with_clips(name: str, words: list[str]) -> list[str]:
+    if name != "diarize fit":
+        return words
+    from sercl.cli.diarize.words import with_clips
+
+    return with_clips(words)
+
+
+def _with_own_config(name: str, words: list[str]) -> list[str]:
+    if name not in ("test", "validate"):
+        return words
+    from sercl.cli.judge import with_own_config
+
+    for word in given(words, {}):
+        if word.option == "--ckpt" and word.value and not Path(word.value).exists():
+            raise CheckpointError(f"{word.value}: no such checkpoint. Check --ckpt.")
+    return with_own_config(words)
+
+
+def _check_options(name: str, words: Sequence[str], kinds: Kinds, data: Mapping[str, Sequence[str]]) -> None:
+    hint = f"`sercl {name} --help` shows the options."
+    chosen = [word.value for word in given(words, kinds) if word.option == "--data" and word.value]
+    corpus = chosen[-1].rpartition(".")[2] if chosen else ""
+    if chosen and "." not in chosen[-1] and corpus not in data and not Path(chosen[-1]).exists():
+        raise UnknownNameError("--data class", corpus, data, hint)
+    legal = _data_options(corpus, data)
+    for word in given(words, kinds):
+        if not _is_known(word.option, kinds, legal):
+            raise UnknownOptionError(word.option, [*kinds, *legal], hint)
+
+
+def _data_options(corpus: str, data: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the options of the data that are chosen, or of any, where that is not known."""
+    any_of = sorted({name for each in data.values() for name in each})
+    inner = [f"--data.{part}.{name}" for part in _INNER for name in any_of]
+    return [f"--data.{name}" for name in data.get(corpus, any_of)] + inner
+
+
+def _is_known(option: str, kinds: Kinds, data: Sequence[str]) -> bool:
+    if option in kinds or option in data:
+        return True
+    above = option.split(".")
+    parents = [".".join(above[:count]) for count in range(1, len(above))]
+    if option.startswith("--data."):
+        # What takes a class of its own (source, corpora, columns) is left to the parser.
+        return above[-1] in ("class_path", "help") or any(
+            parent in data and not any(other.startswith(f"{parent}.") for other in data)
+            for parent in parents[1:]
+        )
+    return any(kinds.get(parent) in (CLASS, LIST) for parent in parents)
+
+
+def _check_places(options: _Options, corpora: set[str]) -> None:
+    for prefix in ("--data", *(f"--data.{side}" for side in _SIDES)):
+        name, _ = options.values.get(prefix, ("", ""))
+        root, where = options.values.get(f"{prefix}.root", ("", ""))
+        if not root or name.rpartition(".")[2] not in corpora - _ELSEWHERE:
+            continue
+        if not Path(root).expanduser().exists():
+            raise CorpusNotFoundError(f"{root}: no such file or folder. Check {where}.")
+        if name.rpartition(".")[2] == "Manifest":
+            _check_manifest(Path(root).expanduser(), options.values, prefix)
+
+
+def _check_manifest(path: Path, values: Mapping[str, tuple[str, str]], prefix: str) -> None:
+    """Read a manifest as `corpus inspect` does, unless options of the corpus say how cells are meant."""
+    from sercl.corpora.manifest import read_manifest
+
+    own = {name for name in values if name.startswith(f"{prefix}.")}
+    if own <= {f"{prefix}.root", *(name for name in own if name.split(".")[-2] in ("folds", "loader"))}:
+        read_manifest(path)

@@ -1,0 +1,147 @@
+"""Mistakes are found before anything heavy is imported, with the message that the parser has for them."""
+
+import shlex
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sercl.cli import option_table
+from sercl.cli.option_words import canonical, check_repeats
+from sercl.cli.precheck import checked
+from sercl.errors import SerclError, UsageError
+from tests.test_startup import run as run_apart
+
+MISTAKES = {
+    "fit --data EmoDB --data.rooot x": "unknown option --data.rooot. Did you mean --data.root? `sercl fit",
+    "fit --data EmoDB --modle.encoder x": "unknown option --modle.encoder. Did you mean --model.encoder",
+    "fit --data Emmo": "unknown --data class 'Emmo'. Did you mean",
+    "fit --data EmoDB --data.root /no/where": "/no/where: no such file or folder. Check --data.root.",
+    "fit --data Manifest --data.root /no/where.csv": "/no/where.csv: no such file or folder.",
+    "fit -c /no/where.yaml": "--config: no such file: /no/where.yaml. Check the path.",
+    "fit --data EmoDB --data RAVDESS": "--data is given twice, with 'EmoDB' and 'RAVDESS'. Give it once.",
+    "fit --data EmoDB --data.root . --data.root=..": "--data.root is given twice, with '.' and '..'.",
+    "fit --data EmoDB --data.folds.index 1 --data.init_args.folds.index 2": "--data.folds.index is given twi",
+    "fit --data EmoDB --data.folds.count 4 --data.root .": None,
+    "fit --data LanguagePair --data.source EmoDB --data.source.root /no": "/no: no such file or folder",
+    "fit --data EmoDB --data.root . --trainer.callbacks+=Timer --trainer.callbacks.interval step": None,
+    "fit --data EmoDB --data.root . --seed-everything 3 --data.on-error skip": None,
+    "test --ckpt /no/where.ckpt": "/no/where.ckpt: no such checkpoint. Check --ckpt.",
+    "test --ckpt a.ckpt --data EmoDB --data.fold.index 1": "unknown option --data.fold.index",
+    "layer-probe --encoder x --data EmoDB --probe.target emotion": "Did you mean --probe.targets",
+    "cross-eval --jbos 2": "unknown option --jbos. Did you mean --jobs",
+    "diarize fit --data EmoDB --data.root /no --data RAVDESS --data.root /no2": None,
+    "diarize fit --data EmoDB --data.clip.per_epoch 4": "unknown option",
+    "diarize evaluate a.ckpt --tun": "unknown option --tun. Did you mean --tune",
+    "diarize a.ckpt a.wav --html a.html": None,
+    "fit --help": None,
+}
+
+
+@pytest.mark.parametrize(("line", "message"), MISTAKES.items())
+def test_mistakes_are_found_from_the_table(line: str, message: str | None) -> None:
+    command, *words = shlex.split(line)
+    if message is None:
+        checked(command, words)
+        return
+    with pytest.raises(SerclError) as caught:
+        checked(command, words)
+    assert message in str(caught.value)
+
+
+def test_nothing_heavy_is_imported_for_it() -> None:
+    begin = time.perf_counter()
+    result = run_apart(["fit", "--data", "EmoDB", "--data.rooot", "x"])
+    assert result.returncode == 2
+    assert "torch" not in result.stderr.splitlines()[-1]
+    assert "unknown option --data.rooot" in result.stderr
+    assert time.perf_counter() - begin < 10  # under a second on a machine that does nothing else
+
+
+def test_a_bad_manifest_is_named_at_once(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("path;text\na.wav;x\n")
+    with pytest.raises(SerclError, match=r"m\.csv"):
+        checked("fit", ["--data", "Manifest", "--data.root", str(tmp_path / "m.csv")])
+
+
+def test_roots_of_files_are_looked_for(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(
+        yaml.safe_dump({"data": {"class_path": "EmoDB", "init_args": {"root": "/no"}}})
+    )
+    with pytest.raises(SerclError, match=r"/no: no such file or folder. Check --data.root \(in .*a.yaml\)"):
+        checked("fit", ["-c", str(tmp_path / "a.yaml")])
+    checked("fit", ["-c", str(tmp_path / "a.yaml"), "--data.root", str(tmp_path)])
+
+
+def test_the_table_has_the_options_of_the_parsers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["sercl"])
+    assert option_table.build() == option_table.read(), "run: python -m sercl.cli.option_table"
+
+
+KINDS = {
+    "--dry-run": "flag",
+    "--older_than": "value",
+    "--x": "list",
+    "--config": "files",
+    "--k.m_n": "value",
+}
+
+
+def test_dashes_and_underscores_are_the_same_in_names_of_options() -> None:
+    words = ["--dry_run", "--older-than=a_b", "-c", "f-g", "--k.m-n", "1", "--x+=a-b", "--", "--d_r"]
+    spelt = [
+        "--dry-run",
+        "--older_than=a_b",
+        "--config",
+        "f-g",
+        "--k.m_n",
+        "1",
+        "--x+=a-b",
+        "--",
+        "--dry_run",
+    ]
+    assert canonical(words, KINDS) == spelt
+
+
+@pytest.mark.parametrize(
+    ("line", "is_legal"),
+    [
+        ("--older_than 1 --older_than 1", True),
+        ("--older_than 1 --older_than=2", False),
+        ("--x+=1 --x+=2 --x.of 1 --x.of 2", True),
+        ("--x 1 --x 2", False),
+        ("--config a --config b --dry-run --dry-run", True),
+        ("--older_than 1 -- --older_than 2", True),
+    ],
+)
+def test_single_options_may_not_differ(line: str, is_legal: bool) -> None:
+    if is_legal:
+        check_repeats(line.split(), KINDS)
+    else:
+        with pytest.raises(UsageError, match="is given twice, with '1' and '2'"):
+            check_repeats(line.split(), KINDS)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "predict a.ckpt a.wav --format csv --format json",
+        "compare a b --out x --out y",
+        "corpus inspect EmoDB --root a --root b",
+        "features prune --older-than 1 --older_than 2",
+        "diarize a.ckpt a.wav --html x --html y",
+        "diarize score --reference a --hypothesis b --reference c",
+        "diarize evaluate a.ckpt --out x --out y",
+        "fit --data EmoDB --data.root . --out x --out y",
+        "cross-eval --out x --out y",
+    ],
+)
+def test_every_command_refuses_two_values_of_one_option(
+    line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from sercl.cli.main import main
+
+    assert main(line.split()) == 2
+    assert "is given twice, with" in capsys.readouterr().err
