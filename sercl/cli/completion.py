@@ -3,17 +3,20 @@
 import sys
 from argparse import ArgumentParser
 from collections.abc import Mapping
+from typing import Any
 
 import shtab
 
+from sercl.cli import option_table
 from sercl.cli.commands import COMMANDS, Command
 from sercl.cli.console import stdout
 from sercl.cli.help import ShortPage, load_page, render
+from sercl.cli.option_words import FLAG, VALUE
 from sercl.errors import UnknownNameError, UsageError
 
 PAGE = ShortPage(
     usage="sercl completion SHELL",
-    summary="Print a script that completes commands, their common options and files.",
+    summary="Print a script that completes commands, options, names (corpora, encoders, adapters) and files.",
     arguments=(("SHELL", "bash, zsh or fish"),),
     options=(("-h, --help", "This page"),),
     examples=(
@@ -55,22 +58,53 @@ def _outline(commands: Mapping[str, Command]) -> ArgumentParser:
     parser.add_argument("--debug", action="store_true", help="show the trace of an error")
     below = parser.add_subparsers()
     for name, command in commands.items():
-        _add_command(below.add_parser(name, help=command.help), command)
+        _add_command(below.add_parser(name, help=command.help), name, command)
     return parser
 
 
-def _add_command(parser: ArgumentParser, command: Command) -> None:
+def _add_command(parser: ArgumentParser, name: str, command: Command) -> None:
+    values = _values()
     if command.page:
         for flags, text in load_page(command.page).options:
             if "--help" not in flags:  # argparse has added that one
-                _add_option(parser, flags, text)
+                _add_option(parser, flags, text, values)
+    for flag, kind in _further_options(name, parser):
+        parser.add_argument(flag, **_of_kind(flag, kind, values))
     if command.words:
         parser.add_argument("word", choices=command.words)
+    if name == "corpus":
+        parser.add_argument("name", nargs="?", choices=[*values["--data"]])
     if command.files:
         parser.add_argument("files", nargs="*").complete = shtab.FILE  # type: ignore[attr-defined]
 
 
-def _add_option(parser: ArgumentParser, row: str, text: str) -> None:
+def _further_options(command: str, parser: ArgumentParser) -> list[tuple[str, str]]:
+    """Return the options of a command, and of its actions, that are not on its page, with their kinds."""
+    table = option_table.read()
+    found: dict[str, str] = {}
+    for name, options in table["commands"].items():
+        if name.split(" ")[0] == command:
+            found |= options
+    if "--data" in found:
+        found |= {f"--data.{part}": VALUE for options in table["data"].values() for part in options}
+    known = parser._option_string_actions
+    return [(flag, kind) for flag, kind in found.items() if flag not in known and not flag.endswith("+")]
+
+
+def _values() -> dict[str, list[str]]:
+    """Return the names that options take."""
+    table = option_table.read()
+    names, corpora = table["names"], list(table["data"])
+    of_data = dict.fromkeys(("--data", "--data.source", "--data.target", "--data.corpora"), corpora)
+    of_model = {"--model.encoder": names["encoders"], "--model.adapter": names["adapters"]}
+    return {**of_data, **of_model, "--study.adapters": names["adapters"]}
+
+
+def _of_kind(flag: str, kind: str, values: Mapping[str, list[str]]) -> dict[str, Any]:
+    return {"action": "store_true"} if kind == FLAG else {"choices": values.get(flag)}
+
+
+def _add_option(parser: ArgumentParser, row: str, text: str, values: Mapping[str, list[str]]) -> None:
     text = text.replace("%", "%%")  # argparse formats help texts
     words = row.replace(",", " ").split()
     flags = [word for word in words if word.startswith("-")]
@@ -78,7 +112,8 @@ def _add_option(parser: ArgumentParser, row: str, text: str) -> None:
     if not value:
         parser.add_argument(*flags, action="store_true", help=text)
         return
-    action = parser.add_argument(*flags, help=text, choices=value.split("|") if "|" in value else None)
+    choices = value.split("|") if "|" in value else values.get(flags[-1])
+    action = parser.add_argument(*flags, help=text, choices=choices)
     if value in _PATHS:
         action.complete = _PATHS[value]  # type: ignore[attr-defined]
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
@@ -14,9 +15,11 @@ from sercl.reports.style import table
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-__all__ = ["progress", "stderr", "stdout", "table"]
+__all__ = ["Lines", "loading", "progress", "stderr", "stdout", "table"]
 
 _PIPE_WIDTH = 120
+EVERY = 20.0
+"""Seconds between two lines of progress where there is no terminal."""
 
 
 def _width(stream: TextIO) -> int | None:
@@ -32,7 +35,7 @@ stderr = Console(stderr=True, highlight=False, emoji=False, width=_width(sys.std
 def progress(
     description: str, total: int | None = None, console: Console | None = None
 ) -> Iterator[Callable[[int], None]]:
-    """Show a progress bar on `stderr` while the block runs; nothing is shown where that is no terminal.
+    """Show a progress bar on `stderr` while the block runs; a line now and then where that is no terminal.
 
     Args:
         description: What is going on, in a few words.
@@ -42,9 +45,54 @@ def progress(
     Yields:
         A function that is told how many more steps are done.
     """
-    with _bar(console or stderr) as bar:
+    place = console or stderr
+    if not place.is_terminal:
+        yield Lines(description, total, place).advance
+        return
+    with _bar(place) as bar:
         task = bar.add_task(description, total=total)
         yield lambda steps: bar.advance(task, steps)
+
+
+class Lines:
+    """Progress as lines, for logs: one every `EVERY` seconds, so that short work says nothing.
+
+    Args:
+        description: What is going on, in a few words.
+        total: Number of steps, or None where it is not known.
+        console: Where to print.
+    """
+
+    def __init__(self, description: str, total: int | None, console: Console) -> None:
+        self._description, self._total, self._console = description, total, console
+        self._done, self._said = 0, time.monotonic()
+
+    def advance(self, steps: int) -> None:
+        """Count steps, and say how many are done where that was not said for a while."""
+        self._done += steps
+        if self.is_due and not is_silent():
+            share = f" of {self._total} ({self._done / self._total:.0%})" if self._total else ""
+            self.say(f"{self._description}: {self._done}{share}")
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        self._said = time.monotonic()
+        self._console.print(text, soft_wrap=True, markup=False)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether nothing was said for a while."""
+        return time.monotonic() - self._said >= EVERY
+
+
+@contextmanager
+def loading(what: str = "loading PyTorch and Lightning") -> Iterator[None]:
+    """Say on a terminal that something heavy is loaded, while the block runs."""
+    if not stderr.is_terminal:
+        yield
+        return
+    with stderr.status(what):
+        yield
 
 
 def _bar(console: Console) -> "Progress":
@@ -58,7 +106,7 @@ def _bar(console: Console) -> "Progress":
         parts.TimeRemainingColumn(),
         console=console,
         transient=True,
-        disable=not console.is_terminal or is_silent(),
+        disable=is_silent(),
         # Rich would send a redirected stdout to the console of the bar: into the terminal, not into the file.
         redirect_stdout=False,
     )

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sercl.cli.console import progress, stdout
+from sercl.cli.console import loading, progress, stdout
 from sercl.cli.cross_eval_page import PAGE
 from sercl.cli.help import render
 from sercl.errors import UsageError
@@ -35,7 +35,8 @@ def main() -> int:
     if {"-h", "--help"} & set(sys.argv[1:]):
         stdout.print(render(PAGE))
         return 0
-    from sercl.cli.cross_eval_parser import parsed
+    with loading():
+        from sercl.cli.cross_eval_parser import parsed
 
     return run(parsed())
 

@@ -18,7 +18,7 @@ from sercl.cli.lightning import (
     quieten,
     yaml_text,
 )
-from sercl.cli.own_settings import ADDRESS, SETUP, refuse_from_files, setup_lines, taken_out
+from sercl.cli.own_settings import ADDRESS, SETUP, refuse_from_files, setup_lines, taken_out, usable_store
 from sercl.cli.parser import restrict_imports
 from sercl.cli.run_checks import check_precision
 from sercl.cli.trainer_checks import check_trainer
@@ -97,8 +97,7 @@ class StudyCli:
     @property
     def features(self) -> FeatureConfig:
         """How hidden states of frozen encoders are computed, and where they are kept."""
-        config: FeatureConfig = self.built["features"]
-        return config
+        return usable_store(self.built["features"])
 
     @property
     def launch(self) -> LaunchConfig:
@@ -114,7 +113,7 @@ class StudyCli:
 
     def text(self) -> str:
         """Return the whole study, defaults included, as the YAML that `--config` takes."""
-        return yaml_text(self.parser, self.config, CALL_KEYS)
+        return yaml_text(self.parser, self.config, CALL_KEYS, ("root", "lists", "test_list", "dir"))
 
 
 def build_parser() -> Parser:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sercl.cli.console import stdout
+from sercl.cli.console import loading, stdout
 from sercl.cli.data_progress import stage_progress
 from sercl.cli.fit_page import PAGE
 from sercl.cli.help import render
@@ -28,7 +28,8 @@ def main() -> int:
         stdout.print(render(PAGE))
         return 0
     sys.argv[1:] = ["--help" if word == "--help-all" else word for word in sys.argv[1:]]
-    from sercl.cli.lightning import Cli
+    with loading():
+        from sercl.cli.lightning import Cli
 
     run(Cli("fit"))
     return 0

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sercl.cli.console import stdout
+from sercl.cli.console import loading, stdout
 from sercl.cli.help import ShortPage, render
 from sercl.errors import UsageError
 from sercl.json_text import json_text
@@ -77,7 +77,8 @@ def _main(name: str) -> int:
         return 0
     words = with_own_config(sys.argv[1:])
     sys.argv[1:] = ["--help" if word == "--help-all" else word for word in words]
-    from sercl.cli.lightning import Cli
+    with loading():
+        from sercl.cli.lightning import Cli
 
     _judge(Cli(name, with_training=False), PARTS[name], _names_part(words))
     return 0

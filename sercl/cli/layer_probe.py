@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sercl.cli.console import progress, stdout
+from sercl.cli.console import loading, progress, stdout
 from sercl.cli.help import render
 from sercl.cli.layer_probe_page import PAGE
 from sercl.errors import UsageError
@@ -30,8 +30,9 @@ def main() -> int:
         stdout.print(render(PAGE))
         return 0
     sys.argv[1:] = spelled_out(sys.argv[1:])
-    from sercl.cli.lightning import Cli
-    from sercl.studies.layer_probe import LayerProbeOptions
+    with loading():
+        from sercl.cli.lightning import Cli
+        from sercl.studies.layer_probe import LayerProbeOptions
 
     run(Cli("layer-probe", options=("probe", LayerProbeOptions)))
     return 0

@@ -8,17 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as L
+import yaml
 from jsonargparse import Namespace
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from sercl.cli.fit_progress import FitProgress
+from sercl.cli.own_settings import usable_store
 from sercl.cli.parser import SerclParser, restrict_imports
+from sercl.cli.places import FILES, with_absolute_places
 from sercl.cli.processes import supervise
 from sercl.cli.run_checks import check_precision
 from sercl.cli.trainer_checks import check_trainer
 from sercl.data import datamodules  # noqa: F401 - short names (--data EmoDB) resolve for imported classes alone
 from sercl.data.datamodules.base import EmotionDataModule
+from sercl.documents import parse_yaml
 from sercl.features.config import FeatureConfig
 from sercl.files import write_text
 from sercl.studies.trainers import TrainerOptions
@@ -128,8 +132,7 @@ class Cli(LightningCLI):
     @property
     def features(self) -> FeatureConfig:
         """How hidden states of a frozen encoder are computed, and where they are kept."""
-        config: FeatureConfig = self.built["features"]
-        return config
+        return usable_store(self.built["features"])
 
     @property
     def cache(self) -> bool:
@@ -192,13 +195,27 @@ def add_stopping_groups(parser: LightningArgumentParser) -> None:
     add_group(parser, "checkpoint", ModelCheckpoint, CHECKPOINT_DEFAULTS)
 
 
-def yaml_text(parser: LightningArgumentParser, config: Namespace, without: Iterable[str]) -> str:
-    """Return a configuration, defaults included, as the YAML that `--config` takes, without some options."""
+def yaml_text(
+    parser: LightningArgumentParser,
+    config: Namespace,
+    without: Iterable[str],
+    places: tuple[str, ...] = FILES,
+) -> str:
+    """Return a configuration, defaults included, as the YAML that `--config` takes, without some options.
+
+    Args:
+        parser: Its parser.
+        config: The configuration.
+        without: Options that are left out.
+        places: Options whose files and folders get absolute paths.
+    """
     kept = config.clone()
     for key in without:
         kept.pop(key, None)
     text: str = parser.dump(kept, skip_unset=False, skip_validation=True, format="yaml")
-    return text
+    return str(
+        yaml.safe_dump(with_absolute_places(parse_yaml(text), places), sort_keys=False, allow_unicode=True)
+    )
 
 
 def add_run_options(parser: LightningArgumentParser, with_training: bool) -> None:

@@ -20,7 +20,7 @@ _DATA = ("--data", "EmoDB", "--data.root", ".")
 
 
 def read() -> dict[str, dict[str, Any]]:
-    """Return the table: "commands" (name -> option -> kind) and "data" (corpus -> its options)."""
+    """Return the table: "commands" (name -> option -> kind), "data" (corpus -> its options) and "names"."""
     table: dict[str, dict[str, Any]] = read_json(PATH)
     return table
 
@@ -34,8 +34,12 @@ def kinds_of(parser: Any) -> dict[str, str]:
 
 def build() -> dict[str, dict[str, Any]]:
     """Return the table of the parsers as they are."""
+    from sercl.models.adapters.registry import ALONE, METHODS
+    from sercl.models.encoders.presets import PRESETS
+
     commands = {name: dict(sorted(kinds_of(make()).items())) for name, make in parsers().items()}
-    return {"commands": commands, "data": dict(sorted(_data_options()))}
+    names = {"adapters": [*ALONE, *METHODS], "encoders": list(PRESETS)}
+    return {"commands": commands, "data": dict(sorted(_data_options())), "names": names}
 
 
 def parsers() -> Mapping[str, Callable[[], Any]]:

@@ -1,14 +1,59 @@
 """Settings that become commands or reach other machines: from the user alone, never from a study's file."""
 
 import os
+import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from sercl.cli.console import stderr
 from sercl.documents import parse_yaml
 from sercl.errors import DocumentError, OutputError, UsageError
+from sercl.features.config import FeatureConfig
 
 SETUP, ADDRESS = "--launch.slurm.setup", "--launch.ray.address"
+
+
+def usable_store(config: FeatureConfig) -> FeatureConfig:
+    """Return where hidden states are kept: elsewhere, with a warning, if the user's cache is unwritable.
+
+    Raises:
+        OutputError: Where the folder for temporary files is not to be used either.
+    """
+    if config.dir is not None or (reason := _unwritable(config)) is None:
+        return config
+    elsewhere = Path(tempfile.gettempdir()) / f"sercl-{os.getuid() if hasattr(os, 'getuid') else 'cache'}"
+    try:
+        elsewhere.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{elsewhere}: cannot be written ({error.strerror}). Give --features.dir."
+        ) from error
+    if hasattr(os, "getuid") and elsewhere.stat().st_uid != os.getuid():
+        raise OutputError(f"{elsewhere}: belongs to somebody else. Give --features.dir.")
+    _warn_once(f"warning: {reason}: hidden states and checks of audio are kept in {elsewhere} this time.")
+    return replace(config, dir=str(elsewhere / "features"))
+
+
+def _unwritable(config: FeatureConfig) -> str | None:
+    """Return why the user's cache cannot be written, None where it can."""
+    try:
+        folder = config.folder
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK | os.X_OK):
+            return None
+        return f"{folder} cannot be written"
+    except OSError as error:
+        return f"{folder} cannot be written ({error.strerror})"
+    except RuntimeError as error:  # no home at all
+        return f"the user's cache cannot be found ({error})"
+
+
+@cache
+def _warn_once(text: str) -> None:
+    stderr.print(text, style="yellow", soft_wrap=True)
 
 
 def setup_file() -> Path:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from sercl.cli import option_table
 from sercl.cli.commands import COMMANDS
 from sercl.cli.completion import SHELLS, script
 from sercl.cli.help import load_page
@@ -52,6 +53,26 @@ def test_bash_offers_words_values_and_files(bash_script: Path, tmp_path: Path) -
     assert complete(bash_script, "predict", "--format", "js") == {"json", "jsonl"}
     assert "talk.wav" in complete(bash_script, "predict", "best.ckpt", "ta", folder=tmp_path)
     assert "talk.wav" in complete(bash_script, "predict", "--out", "ta", folder=tmp_path)
+
+
+def test_bash_offers_names_of_corpora_encoders_and_adapters(bash_script: Path) -> None:
+    assert complete(bash_script, "fit", "--data", "Em") == {"EmoDB", "EmoVDB", "Emozionalmente"}
+    assert "EmoDB" in complete(bash_script, "corpus", "inspect", "Emo")
+    assert "wavlm-large" in complete(bash_script, "fit", "--model.encoder", "wavlm")
+    assert {"lora", "full"} <= complete(bash_script, "fit", "--model.adapter", "")
+
+
+@pytest.mark.parametrize("name", ["fit", "test", "layer-probe", "cross-eval", "diarize"])
+def test_bash_offers_every_option(name: str, bash_script: Path) -> None:
+    table = option_table.read()["commands"]
+    options = {
+        option
+        for command in table
+        if command.split()[0] == name
+        for option in table[command]
+        if option[-1] != "+"
+    }
+    assert options <= complete(bash_script, name, "--")
 
 
 @pytest.mark.parametrize("shell", SHELLS)

@@ -30,6 +30,35 @@ def test_progress_is_silent_without_a_terminal(capsys: pytest.CaptureFixture[str
     assert captured.out + captured.err == ""
 
 
+def test_long_work_prints_a_line_now_and_then_without_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
+    with progress("reading", total=200) as advance:
+        for _ in range(10):
+            now[0] += 9.0
+            advance(20)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.splitlines() == [
+        "reading: 60 of 200 (30%)",
+        "reading: 120 of 200 (60%)",
+        "reading: 180 of 200 (90%)",
+    ]
+
+
+def test_a_terminal_says_that_something_heavy_is_loaded(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    terminal = io.StringIO()
+    monkeypatch.setattr(console, "stderr", Console(file=terminal, force_terminal=True, width=80))
+    with console.loading():
+        pass
+    assert "loading PyTorch" in terminal.getvalue()
+    assert capsys.readouterr().out == ""
+
+
 def test_progress_on_a_terminal_leaves_stdout_alone(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sercl.cli.console import progress, stdout
+from sercl.cli.console import loading, progress, stdout
 from sercl.errors import UsageError
 from sercl.json_text import json_text
 
@@ -27,8 +27,10 @@ def main() -> int:
 def parse() -> "Cli":
     """Return the parsed command line of the process."""
     from sercl.cli.diarize.words import with_clips
-    from sercl.cli.lightning import Cli
-    from sercl.tasks.diarization import EmotionDiarizer
+
+    with loading():
+        from sercl.cli.lightning import Cli
+        from sercl.tasks.diarization import EmotionDiarizer
 
     words = ["--help" if word == "--help-all" else word for word in sys.argv[1:]]
     sys.argv[1:] = with_clips(words)
