@@ -287,7 +287,7 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _check_depth(content: Any) -> None:
-    level = [content] if isinstance(content, dict | list) else []
+    level: list[Any] = [content] if isinstance(content, dict | list) else []
     for _ in range(MAX_DEPTH):
         inner = (node.values() if isinstance(node, dict) else node for node in level)
         level = [child for children in inner for child in children if isinstance(child, dict | list | tuple)]
