@@ -116,6 +116,11 @@ def _standard(name: str) -> LabelScheme:
 
 
 def _custom(spec: Mapping[str, str | Sequence[str]]) -> LabelScheme:
+    for name, emotions in spec.items():
+        if not isinstance(emotions, str | list | tuple):
+            raise UsageError(
+                f"labels: class {str(name)!r} has {emotions!r}; valid: an emotion, or a list of them."
+            )
     members = {
         str(name): (emotions,) if isinstance(emotions, str) else tuple(emotions)
         for name, emotions in spec.items()

@@ -143,7 +143,7 @@ class _Source:
             utterance = self._utterance(row.cells, emotion)
         except (BadCellError, UsageError) as error:
             return Problem(self.path, str(error), line=row.line, kind="row")
-        return _Read(row.line, word_of(row.cells.get("id")), utterance, utterance.path.is_file())
+        return _Read(row.line, word_of(row.cells.get("id")), utterance, _is_there(utterance.path))
 
     def _utterance(self, cells: Mapping[str, object], emotion: str) -> Utterance:
         if "path" not in cells:
@@ -289,3 +289,10 @@ def _cells(utterance: Utterance, folder: Path, *, segments_as_text: bool) -> dic
 
 def _event(segment: Segment) -> dict[str, object]:
     return {"emotion": segment.emotion, "start": segment.start, "end": segment.end}
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long, or a folder that may not be entered
+        return False

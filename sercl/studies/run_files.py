@@ -65,12 +65,15 @@ def read_predictions(path: Path) -> tuple[Answers, tuple[str, ...]]:
     Raises:
         ResultsError: Where the file is broken.
     """
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.reader(file)
-        head = next(reader, [])
-        rows = [row for row in reader if row]
-    classes = tuple(head[len(_FIRST_COLUMNS) :])
     again = _AGAIN.format(folder=path.parent)
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.reader(file)
+            head = next(reader, [])
+            rows = [row for row in reader if row]
+    except (OSError, ValueError, csv.Error) as error:
+        raise ResultsError(path, f"cannot be read ({error}). {again}") from error
+    classes = tuple(head[len(_FIRST_COLUMNS) :])
     if tuple(head[: len(_FIRST_COLUMNS)]) != _FIRST_COLUMNS or not classes or not rows:
         raise ResultsError(
             path, f"holds no predictions with {', '.join(_FIRST_COLUMNS)} and classes. {again}"

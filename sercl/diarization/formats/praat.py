@@ -87,6 +87,9 @@ def _tokens(text: str) -> Iterator[tuple[str, str, int]]:
             yield kind, value.replace('""', '"'), line
 
 
+_MOST = 10_000_000
+
+
 @dataclass
 class _Tokens:
     path: Path
@@ -97,7 +100,11 @@ class _Tokens:
         return float(self._next("number"))
 
     def count(self) -> int:
-        return int(self.number())
+        number = self.number()
+        if not 0 <= number <= _MOST:
+            message = f"{number:g} is no count of items. The TextGrid is damaged: save it anew."
+            raise SegmentError(message, path=self.path, line=self.line)
+        return int(number)
 
     def text(self) -> str:
         return self._next("text")
