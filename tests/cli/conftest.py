@@ -40,9 +40,11 @@ def crossed(encoder, emodb, ravdess):
 
 
 @pytest.fixture(scope="session")
-def fit_words(encoder, emodb):
-    """The command line of a small fit, without `--out`."""
+def fit_words(encoder, emodb, tmp_path_factory):
+    """The command line of a small fit, without `--out`; what its file sets may be set again after it."""
+    small = tmp_path_factory.mktemp("small") / "small.yaml"
+    small.write_text("trainer:\n  max_epochs: 3\n  accelerator: cpu\n")
     return [
         "fit", "--data", "EmoDB", "--data.root", emodb, "--model.encoder", encoder,
-        "--model.whisper_form", "short", "--trainer.max_epochs", "3", "--trainer.accelerator", "cpu",
+        "--model.whisper_form", "short", "-c", str(small),
     ]  # fmt: skip
