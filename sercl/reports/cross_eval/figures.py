@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sercl.reports.cross_eval.comparison_rows import comparison_row
 from sercl.reports.cross_eval.few_shot_chart import series_name, series_names
@@ -158,7 +158,7 @@ def _curves(axes: "Axes", curves: Sequence[Curve], series: Mapping[str, int], ch
     shots = sorted({number for curve in curves for number in curve.points})
     for curve in curves:
         place = series[series_name(curve)] % len(_COLOURS)
-        look = {"color": _COLOURS[place], "linewidth": 1.5}
+        look: dict[str, Any] = {"color": _COLOURS[place], "linewidth": 1.5}
         places = [shots.index(number) for number in curve.points]
         values = [100 * own.uar.value for own in curve.points.values()]
         axes.plot(places, values, marker=_MARKERS[place], markersize=4, label=series_name(curve), **look)

@@ -122,13 +122,14 @@ def _environment() -> Environment:
         row_shares,
     )
     environment.filters |= {function.__name__: function for function in named}
-    environment.globals |= {
+    helpers: dict[str, Any] = {
         "heat": heat,
         "swatch": lambda series: marker(series, 12, 6, 4),
         "series_class": lambda series: f"s{series % MOST_SERIES}",
         "svg": Markup,
         "versions": versions,
     }
+    environment.globals |= helpers
     return environment
 
 

@@ -68,8 +68,8 @@ def _parts(analysis: Analysis, encoder: str, adapter: str) -> list[str]:
         parts.append(f"zero-shot, {how}, it is {spread(crossed)}{_cost(crossed, analysis)}")
     for name in ("transfer", "two-stage"):
         if scores := own(plain(analysis, name) or plain(analysis, name, select_on="target")):
-            peeked = ", selected on the target in both stages," * (scores[0].condition.select_on == "target")
-            parts.append(f"with all labels of the target, {name}{peeked} reaches {spread(scores)}")
+            how = ", selected on the target in both stages," * (scores[0].condition.select_on == "target")
+            parts.append(f"with all labels of the target, {name}{how} reaches {spread(scores)}")
     return parts
 
 
