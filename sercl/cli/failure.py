@@ -27,8 +27,8 @@ _OS_ADVICE = {
     errno.EAGAIN: "The system allows no more processes: use fewer workers, or raise the limit (`ulimit -u`).",
 }
 _MEMORY_ADVICE = (
-    "Use smaller batches (--data.loader.batch_seconds), a smaller encoder, or fewer of its blocks; for the "
-    "main memory also fewer workers (--data.loader.workers)."
+    "Use smaller batches (in training --data.loader.batch_seconds), a smaller encoder, or fewer of its "
+    "blocks; for the main memory also fewer workers (--data.loader.workers)."
 )
 _FEWER_WORKERS = (
     "Use fewer workers (--data.loader.workers, --features.workers), 0 for none, or smaller batches."
@@ -39,7 +39,8 @@ _GPU_MEMORY = re.compile(
 )
 _MEMORY = re.compile(
     r"DefaultCPUAllocator: (can't allocate|not enough) memory|Cannot allocate memory|std::bad_alloc"
-    r"|could not create a (memory object|primitive).*(memory|alloc)"
+    r"|could not create a (memory object|primitive)$",  # oneDNN, of whose code none fits any more
+    re.MULTILINE,
 )
 _SHARED_MEMORY = re.compile(
     r"out of shared memory|unable to (write to file|allocate shared memory\(shm\) for file) </torch_"

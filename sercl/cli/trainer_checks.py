@@ -100,7 +100,8 @@ def check_trainer(config: Any, trains: bool = True, tests_whole: str | None = No
         group, _, name = rule.option.partition(".")
         value = config[group].get(name)
         if value is not None and rule.refused(value):
-            raise UsageError(f"--{rule.option} {value}: {rule.reason}")
+            named = value if isinstance(value, bool | int | float | str) else value["class_path"]
+            raise UsageError(f"--{rule.option} {named}: {rule.reason}")
     if tests_whole is not None and (limit := config["trainer"]["limit_test_batches"]) is not None:
         raise UsageError(f"--trainer.limit_test_batches {limit}: {tests_whole} Leave it out.")
     for reason in _contradictions(config["trainer"], config["checkpoint"]) if trains else ():

@@ -127,7 +127,7 @@ def let_weights_be_unread(trainer: L.Trainer, task: EncoderTask) -> None:
     Without being told so, processes wait for gradients of them; looking for them takes time in each step.
     """
     if task.leaves_weights_unread and isinstance(trainer.strategy, DDPStrategy):
-        trainer.strategy._ddp_kwargs.setdefault("find_unused_parameters", True)
+        trainer.strategy._ddp_kwargs["find_unused_parameters"] = True
 
 
 @contextmanager

@@ -92,6 +92,7 @@ class _ArrayMemoryError(MemoryError):
         MemoryError("std::bad_alloc"),
         _ArrayMemoryError("Unable to allocate 7.11 PiB for an array with shape (1000000000000000,)"),
         RuntimeError(ALLOCATOR),
+        RuntimeError("could not create a primitive"),
         RuntimeError("unable to mmap 4096 bytes from file </torch_1_2>: Cannot allocate memory (12)"),
         OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)),  # no process can be forked
         in_worker(MemoryError, "MemoryError"),
@@ -103,7 +104,7 @@ class _ArrayMemoryError(MemoryError):
 )
 def test_memory_that_runs_out_is_named(error):
     message, code = describe(error)
-    assert message.startswith("out of memory. Use smaller batches (--data.loader.batch_seconds)")
+    assert message.startswith("out of memory. Use smaller batches (in training --data.loader.batch_seconds)")
     assert code == 1
 
 
