@@ -1,5 +1,7 @@
 """Predict emotions with a trained checkpoint, on files or on samples in memory."""
 
+import ctypes
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -21,6 +23,7 @@ from sercl.tasks.devices import find_device
 Source: TypeAlias = str | Path | tuple[np.ndarray | Tensor, int]
 """A file, or a waveform (`[samples]`, or `[channels, samples]`) with its rate in Hz."""
 
+_C_LIBRARY = ctypes.CDLL(None) if sys.platform == "linux" else None
 _WINDOW = 64
 """Inputs that are decoded together and sorted by length: bounds memory on endless streams."""
 
@@ -110,6 +113,7 @@ class Predictor:
         numbered = enumerate(inputs)
         while window := list(islice(numbered, _WINDOW)):
             yield from self._predict_window(window, batch_seconds)
+            give_memory_back()
 
     def _predict_window(
         self, window: Sequence[tuple[int, Source]], batch_seconds: float
@@ -183,6 +187,15 @@ def _batches(
         batch.append(clip)
     if batch:
         yield batch
+
+
+def give_memory_back() -> None:
+    """Return freed memory to the system, where the C library is glibc.
+
+    Batches of ever new lengths leave holes in its heap, which would grow with the number of files.
+    """
+    if (trim := getattr(_C_LIBRARY, "malloc_trim", None)) is not None:
+        trim(0)
 
 
 def is_waveform(value: object) -> bool:

@@ -5,7 +5,7 @@ import torch
 
 import sercl
 from sercl.errors import AudioError, UsageError
-from sercl.tasks.predictor import Failure, Prediction, Predictor
+from sercl.tasks.predictor import Failure, Prediction, Predictor, give_memory_back
 
 
 @pytest.fixture
@@ -96,3 +96,16 @@ def test_an_unknown_device_is_an_error_of_use(tmp_path, build, batch, fit_standa
     with pytest.raises(UsageError, match="cuda:99"):
         sercl.load(path, device="cuda:99")
     assert sercl.load(path, device="cpu").classes == ("angry", "happy", "neutral", "sad")
+
+
+def test_memory_is_given_back_after_every_window(predictor, monkeypatch):
+    given = []
+    monkeypatch.setattr("sercl.tasks.predictor._WINDOW", 2)
+    monkeypatch.setattr("sercl.tasks.predictor.give_memory_back", lambda: given.append(True))
+    clips = [(0.1 * torch.ones(4000).numpy(), 16_000)] * 5
+    assert len(list(predictor.stream(clips))) == 5
+    assert len(given) == 3
+
+
+def test_giving_memory_back_works_on_this_system():
+    give_memory_back()
