@@ -41,7 +41,11 @@ def test_it_writes_what_is_asked_for(study: Path, capsys: pytest.CaptureFixture[
     ("words", "code", "message"),
     [
         (["none"], 2, "none: no such folder. Give the --out of a `sercl cross-eval`."),
-        (["{study}", "--format", "pdf"], 2, "unknown report format 'pdf'. Legal: html, md, tex, csv."),
+        (
+            ["{study}", "--format", "docx"],
+            2,
+            "'docx'. Legal: html, md, tex, csv, svg, pdf.",
+        ),
         ([], 2, "missing: FOLDER"),
         (["{study}", "--formt", "md"], 2, "Did you mean --format"),
     ],

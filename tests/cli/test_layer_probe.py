@@ -97,7 +97,7 @@ def test_a_pair_is_probed_in_every_setting_and_for_language(words, emodb, ravdes
 
 
 def test_the_recipe_of_the_study_is_a_preset(words, tmp_path):
-    assert main([*words, "--probe", "paper", "--probe.max_epochs", "2", "--out", str(tmp_path / "run")]) == 0
+    assert main([*words, "--probe", "paper", "--out", str(tmp_path / "run")]) == 0
     probe = results(tmp_path / "run")["results"][0]["probe"]
     assert (probe["head"], probe["lr"], probe["standardize"]) == ("paper", 1e-4, False)
     assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["probe"]["preset"] == "paper"
