@@ -177,6 +177,7 @@ def log_scores(loggers: Iterable[Logger], judged: Sequence[Judged], classes: Seq
         classes: Class names.
     """
     metrics = DiarizationMetrics(classes)
+    metrics.distributed_available_fn = lambda: False  # of several processes the first alone is here
     for item in judged:
         metrics.update(item.reference, item.hypothesis, item.duration)
     named = {f"test/{name}": float(value) for name, value in metrics.compute().items()}
