@@ -100,7 +100,7 @@ def test_dashes_and_underscores_are_the_same_in_names_of_options() -> None:
         "1",
         "--x+=a-b",
         "--",
-        "--dry_run",
+        "--d_r",
     ]
     assert canonical(words, KINDS) == spelt
 

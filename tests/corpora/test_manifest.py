@@ -175,7 +175,7 @@ def test_bad_json_lines(folder: Path) -> None:
     with pytest.raises(ManifestError, match=r"m\.jsonl:2: is not valid JSON"):
         read_manifest(write(folder, good + "{\n", "m.jsonl"))
     for odd in ("1" * 5000, "[" * 9000 + "]" * 9000):
-        with pytest.raises(ManifestError, match=r"m\.jsonl:1: not JSON"):
+        with pytest.raises(ManifestError, match=r"m\.jsonl:1: .*(too large a number|levels deep)"):
             read_manifest(write(folder, f'{{"path": "a", "x": {odd}}}\n', "m.jsonl"))
     with pytest.raises(ManifestError, match=r"m\.jsonl:1: '\[1\]' is no JSON object"):
         read_manifest(write(folder, "[1]\n", "m.jsonl"))
