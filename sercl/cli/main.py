@@ -55,6 +55,8 @@ def _run(name: str, words: list[str]) -> int:
         from sercl.cli.precheck import checked
 
         words = checked(name, words)
+    else:  # its page has all of its options
+        words = ["--help" if word == "--help-all" else word for word in words]
     module, function = COMMANDS[name].target.split(":")
     with _command_line([f"sercl {name}", *words]):
         return getattr(importlib.import_module(module), function)() or 0

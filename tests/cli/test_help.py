@@ -43,3 +43,17 @@ def test_only_a_page_is_loaded_as_one() -> None:
     assert load_page("sercl.cli.predict:PAGE").usage.startswith("sercl predict")
     with pytest.raises(TypeError, match="not a ShortPage"):
         load_page("sercl.cli.commands:START")
+
+
+@pytest.mark.parametrize(
+    "line", ["predict", "compare", "corpus", "features", "demo", "diarize", "diarize score"]
+)
+def test_every_command_knows_help_all(line, capsys):
+    assert run_main([*line.split(), "--help-all"]) == 0
+    assert "--" in capsys.readouterr().out
+
+
+def run_main(words):
+    from sercl.cli.main import main
+
+    return main(words)

@@ -16,7 +16,8 @@ def main() -> int:
     """Run what the first word of the process asks for; without such a word, find emotions in files."""
     words = sys.argv[1:]
     action = words[0] if words and words[0] in ACTIONS else None
-    if {"-h", "--help"} & set(words) or not words:
+    pages = {"-h", "--help"} if action == "fit" else {"-h", "--help", "--help-all"}
+    if pages & set(words) or not words:
         stdout.print(render(ACTIONS[action] if action else PAGE))
         return 0
     if action is None:
