@@ -103,7 +103,7 @@ def check_inert(config: Any, own: tuple[str, ...] = ()) -> None:
 
 
 def check_places(config: Any, words: Iterable[str]) -> None:
-    """Raise `UsageError` for a cache that a file puts where sercl has not written before.
+    """Raise `UsageError` for a cache that a file puts where other things are.
 
     Args:
         config: A parsed configuration.
@@ -115,14 +115,18 @@ def check_places(config: Any, words: Iterable[str]) -> None:
         option = f"--{re.sub(r'^study[.].*', 'data.cache', place)}"
         if is_cache and isinstance(value, str) and option not in given and not _is_cache(value):
             raise UsageError(
-                f"{option} {value}: is set in a configuration file, but is not a folder that sercl has "
-                f"written to before. If you want it to be written to, give {option} on the command line."
+                f"{option} {value}: is set in a configuration file, but holds other things than sercl keeps "
+                f"there. If you want it to be written to, give {option} on the command line."
             )
 
 
 def _is_cache(value: str) -> bool:
+    """Whether a folder is new, empty, or one that sercl keeps such files in."""
     folder = Path(value).expanduser()
-    return folder.is_dir() and any(_CACHED.fullmatch(path.name) for path in folder.iterdir())
+    if not folder.is_dir():
+        return not folder.exists()
+    names = [path.name for path in folder.iterdir()]
+    return not names or any(_CACHED.fullmatch(name) for name in names)
 
 
 def check_below(value: Any, option: str) -> None:

@@ -69,7 +69,7 @@ def test_a_study_file_runs_no_shell_command(
         ({"checkpoint": {"filename": ".."}}, "is not a file name"),
         ({"checkpoint": {"filename": "{epoch:99999999d}"}}, "is not a file name"),
         ({"checkpoint": {"filename": "x" * 300}}, "at most 100 bytes"),
-        ({"features": {"dir": "/tmp/not-a-store"}}, "--features.dir /tmp/not-a-store: is set in a config"),
+        ({"features": {"dir": "/etc"}}, "--features.dir /etc: is set in a config"),
         (
             {"trainer": {"strategy": ddp(ddp_comm_state={"class_path": EXTRA})}},
             "--trainer.strategy.ddp_comm_state: .* is not a class that this option takes",
