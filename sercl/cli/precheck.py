@@ -135,7 +135,9 @@ def _with_own_config(name: str, words: list[str]) -> list[str]:
 
     for word in given(words, {}):
         if word.option == "--ckpt" and word.value and not Path(word.value).exists():
-            raise CheckpointError(f"{word.value}: no such checkpoint. Check --ckpt.")
+            raise CheckpointError(
+                f"{word.value}: does not exist. Give a checkpoint file, such as RUN/best.ckpt."
+            )
     return with_own_config(words)
 
 

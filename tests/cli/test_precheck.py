@@ -28,7 +28,7 @@ MISTAKES = {
     "fit --data LanguagePair --data.source EmoDB --data.source.root /no": "/no: no such file or folder",
     "fit --data EmoDB --data.root . --trainer.callbacks+=Timer --trainer.callbacks.interval step": None,
     "fit --data EmoDB --data.root . --seed-everything 3 --data.on-error skip": None,
-    "test --ckpt /no/where.ckpt": "/no/where.ckpt: no such checkpoint. Check --ckpt.",
+    "test --ckpt /no/where.ckpt": "/no/where.ckpt: does not exist. Give a checkpoint",
     "test --ckpt a.ckpt --data EmoDB --data.fold.index 1": "unknown option --data.fold.index",
     "layer-probe --encoder x --data EmoDB --probe.target emotion": "Did you mean --probe.targets",
     "cross-eval --jbos 2": "unknown option --jbos. Did you mean --jobs",
