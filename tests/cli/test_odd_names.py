@@ -81,9 +81,9 @@ def corpus(emodb, tmp_path):
 
 def test_a_corpus_below_such_a_folder_is_trained_on(corpus, fit_words, tmp_path):
     words = [
-        *fit_words,
-        "--data.root",
+        *fit_words[:4],
         str(corpus),
+        *fit_words[5:],
         "--data.on_error",
         "skip",
         "--out",

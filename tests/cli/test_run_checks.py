@@ -157,13 +157,14 @@ def test_a_damaged_configuration_is_named(stored, content, said):
 
 
 def test_a_run_on_one_fold_is_not_resumed_on_another(fit_words, tmp_path, capsys):
-    words = [*fit_words, "--model.layer", "1", "--trainer.max_epochs", "1", "--out", str(tmp_path)]
+    run = [*fit_words, "--model.layer", "1", "--out", str(tmp_path)]
+    words = [*run, "--trainer.max_epochs", "1"]
     assert main(words) == 0
     before = (tmp_path / "config.yaml").read_bytes()
     assert main([*words, "--resume", "--data.folds.index", "1"]) == 2
     assert "--data.folds.index is 1, was 0" in capsys.readouterr().err
     assert (tmp_path / "config.yaml").read_bytes() == before
-    assert main([*words, "--resume", "--trainer.max_epochs", "2"]) == 0
+    assert main([*run, "--resume", "--trainer.max_epochs", "2"]) == 0
     assert "max_epochs: 2" in (tmp_path / "config.yaml").read_text()
     assert json.loads((tmp_path / "results.json").read_text())["stages"][0]["epochs"] == 2
     before = (tmp_path / "config.yaml").read_bytes()
