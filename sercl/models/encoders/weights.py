@@ -22,6 +22,8 @@ _WHISPER_PREFIX = {r"^(model\.)?encoder\.": ""}
 _MASK = "masked_spec_embed"
 _BLOCK = re.compile(r"(?:^|\.)layers\.(\d+)\.")
 _ELSEWHERE = re.compile(r"(?:^|\.)(?:decoder|adapter)\.")
+# A layer of x-vectors, which is called as the part of the encoder that holds the convolutions.
+_HEADS = frozenset(("feature_extractor.weight", "feature_extractor.bias"))
 _BROKEN_FILE = (OSError, ValueError, RuntimeError, EOFError, SafetensorError, pickle.UnpicklingError)
 
 
@@ -35,7 +37,7 @@ def read_config(folder: Path, last_block: int | None) -> PretrainedConfig:
         UsageError: The model has no block `last_block`.
     """
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    depth = "encoder_layers" if config.model_type == "whisper" else "num_hidden_layers"
+    depth = _depth_key(config)
     if last_block is not None:
         _check_block(folder, last_block, getattr(config, depth))
         setattr(config, depth, last_block + 1)
@@ -69,7 +71,8 @@ def read_model(folder: Path, config: PretrainedConfig) -> PreTrainedModel:
     counts neither among the weights that tell encoders apart nor among the trained ones.
 
     Raises:
-        EncoderError: There are no weights, the file is broken, or weights of the encoder are missing in it.
+        EncoderError: There are no weights, the file is broken, or its weights of the encoder are not those
+            that config.json says: missing, of another shape, or without a place.
     """
     if not has_weights(folder):
         raise EncoderError(
@@ -96,6 +99,7 @@ def read_model(folder: Path, config: PretrainedConfig) -> PreTrainedModel:
             raise EncoderError(f"{folder}: the weights cannot be read: {error}") from error
     _check_shapes(folder, report["mismatched_keys"])
     _check_depth(folder, report["unexpected_keys"])
+    _check_used(folder, model, report["unexpected_keys"])
     missing = set(report["missing_keys"])
     if not whisper:
         _keep_mask_filling(model, known=_MASK not in missing)
@@ -143,7 +147,7 @@ def _check_shapes(folder: Path, mismatched: Iterable[tuple[str, Sequence[int], S
 def _check_depth(folder: Path, unexpected: Iterable[str]) -> None:
     """Refuse weights of more blocks than config.json says; those that a cut leaves out are in both."""
     own = AutoConfig.from_pretrained(folder, local_files_only=True)
-    told = getattr(own, "encoder_layers" if own.model_type == "whisper" else "num_hidden_layers")
+    told = getattr(own, _depth_key(own))
     numbers = (_BLOCK.search(name) for name in unexpected if not _ELSEWHERE.search(name))
     held = max((int(found[1]) + 1 for found in numbers if found), default=0)
     if held > told:
@@ -151,6 +155,33 @@ def _check_depth(folder: Path, unexpected: Iterable[str]) -> None:
             f"{folder}: config.json says {told} blocks, but the weights hold {held}. Restore the config.json "
             "that belongs to these weights; to use the lower blocks alone: --model.last_block N."
         )
+
+
+def _check_used(folder: Path, model: PreTrainedModel, unexpected: Iterable[str]) -> None:
+    """Refuse weights inside the encoder that config.json has no place for.
+
+    A head, a decoder or a quantizer lies outside; blocks above a cut are left out on purpose.
+    """
+    parts = {name for name, _ in model.named_children()}
+    owned = (name.removeprefix(f"{model.base_model_prefix}.") for name in unexpected)
+    inside = {name for name in owned if name.partition(".")[0] in parts} - _HEADS
+    left = sorted(name for name in inside if not _is_cut(name, model))
+    if left:
+        more = f" and {len(left) - 3} more" if len(left) > 3 else ""
+        raise EncoderError(
+            f"{folder}: config.json has no place for {len(left)} weights of the encoder that the checkpoint "
+            f"holds: {', '.join(left[:3])}{more}. A setting that they need is off or lacking in it. Restore "
+            "the config.json that belongs to these weights, or fetch the checkpoint again."
+        )
+
+
+def _is_cut(name: str, model: PreTrainedModel) -> bool:
+    found = _BLOCK.search(name)
+    return found is not None and int(found[1]) >= getattr(model.config, _depth_key(model.config))
+
+
+def _depth_key(config: PretrainedConfig) -> str:
+    return "encoder_layers" if config.model_type == "whisper" else "num_hidden_layers"
 
 
 def _check_complete(folder: Path, missing: list[str]) -> None:

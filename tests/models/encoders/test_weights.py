@@ -4,7 +4,15 @@ import shutil
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModel, Wav2Vec2Config
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    Wav2Vec2Config,
+    Wav2Vec2ForCTC,
+    Wav2Vec2ForPreTraining,
+    Wav2Vec2ForSequenceClassification,
+    Wav2Vec2ForXVector,
+)
 
 from sercl.errors import EncoderError
 from sercl.models.encoders import load_encoder
@@ -59,6 +67,42 @@ def test_a_config_of_fewer_blocks_is_named(folder):
         load_encoder(str(folder))
     change_config(folder, num_hidden_layers=3)
     assert len(load_encoder(str(folder), last_block=0).blocks) == 1
+
+
+@pytest.mark.parametrize(
+    ("family", "config", "off", "lost"),
+    [
+        ("wav2vec2", {"conv_bias": True}, {"conv_bias": False}, r"conv_layers\.0\.conv\.bias"),
+        (
+            "wav2vec2",
+            {"do_stable_layer_norm": True, "adapter_attn_dim": 4},
+            {"adapter_attn_dim": None},
+            r"layers\.0\.adapter_layer",
+        ),
+        ("wav2vec2", {"feat_extract_norm": "layer"}, {"feat_extract_norm": "group"}, r"1\.layer_norm"),
+        ("hubert", {"feat_proj_layer_norm": True}, {"feat_proj_layer_norm": False}, r"n\.layer_norm"),
+        ("hubert", {"conv_bias": True}, {"conv_bias": False}, r"conv_layers\.0\.conv\.bias"),
+    ],
+)
+def test_weights_that_a_setting_switches_off_are_named(family, config, off, lost, tiny, tmp_path):
+    own = AutoConfig.from_pretrained(tiny[family], **config)
+    AutoModel.from_config(own).save_pretrained(tmp_path)
+    load_encoder(str(tmp_path))
+    load_encoder(str(tmp_path), last_block=0)
+    change_config(tmp_path, **off)
+    for last_block in (None, 0):
+        with pytest.raises(EncoderError, match=rf"config\.json has no place for \d+ weights.*{lost}"):
+            load_encoder(str(tmp_path), last_block=last_block)
+
+
+@pytest.mark.parametrize(
+    "model", [Wav2Vec2ForPreTraining, Wav2Vec2ForCTC, Wav2Vec2ForSequenceClassification, Wav2Vec2ForXVector]
+)
+def test_heads_outside_the_encoder_are_left_out(model, tiny, tmp_path):
+    options = {"add_adapter": model is Wav2Vec2ForCTC, "codevector_dim": 16, "vocab_size": 8}
+    model(AutoConfig.from_pretrained(tiny["wav2vec2"], **options)).save_pretrained(tmp_path)
+    assert len(load_encoder(str(tmp_path)).blocks) == 3
+    assert len(load_encoder(str(tmp_path), last_block=0).blocks) == 1
 
 
 def test_missing_weights_of_the_encoder_are_named(folder):
