@@ -1,9 +1,14 @@
 """Finding the file that a table names, where table and disk write one name in two forms."""
 
+import os
+import re
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from sercl.corpora.cells import clean
+
+_WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\[^\\]")
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|file:/", re.IGNORECASE)
 
 
 def file_named(folder: Path, name: str) -> Path:
@@ -24,6 +29,26 @@ def file_named(folder: Path, name: str) -> Path:
         if _is_file(folder / text):
             return folder / text
     return _alike(folder, PurePosixPath(_slashed(name))) or folder / _slashed(name)
+
+
+def foreign_hint(name: str) -> str:
+    r"""Return why a name as written leads nowhere on this machine, and what to do; "" where it might.
+
+    Such names are paths of a Windows drive or server (`C:\data\a.wav`) where this is no Windows, and
+    addresses (`https://host/a.wav`, `s3://bucket/a.wav`).
+    """
+    text = name.strip().strip("\ufeff\u200b")
+    if _WINDOWS.match(text) and os.name != "nt":
+        return (
+            f": {text!r} is an absolute path of a Windows machine. Write paths relative to the table's "
+            r"folder (wav/a.wav or wav\a.wav), or as they are on this machine"
+        )
+    if _ADDRESS.match(text):
+        return (
+            f": {text!r} is an address, not a path; nothing is fetched. Copy the file here, and write its "
+            "path relative to the table's folder"
+        )
+    return ""
 
 
 def _slashed(name: str) -> str:

@@ -118,6 +118,11 @@ def walk(folder: Path, recursive: bool = True) -> Walk:
     return Walk(tuple(sorted(audio)), tuple(sorted(problems, key=lambda item: item.path)), others)
 
 
+def files_of(folder: Path, recursive: bool = True) -> Iterator[Path]:
+    """Yield the files that `walk` finds, one by one, without what cannot be reached."""
+    return (path for path, trouble in _Walker(folder, recursive).entries() if trouble is None)
+
+
 def has_audio_below(folder: Path) -> bool:
     """Say whether there is audio in the folders below a folder; looks no further than to the first."""
     entries = _Walker(folder, recursive=True).entries()

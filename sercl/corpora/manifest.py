@@ -1,5 +1,6 @@
 """Manifests: a table of utterances, which brings in any corpus that has no reader."""
 
+import dataclasses
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from sercl.corpora.base import Listing, Problem, Segment, Utterance
 from sercl.corpora.cells import clean, key_of, text_of, word_of
-from sercl.corpora.disk_names import file_named
+from sercl.corpora.disk_names import file_named, foreign_hint
 from sercl.corpora.emotion_names import EmotionWords, UnknownLabelError
 from sercl.corpora.ids import made_ids
 from sercl.corpora.languages import UNKNOWN as UNKNOWN_LANGUAGE
@@ -18,6 +19,7 @@ from sercl.corpora.manifest_columns import ManifestColumns
 from sercl.corpora.normal_form import unified
 from sercl.corpora.several import apart
 from sercl.corpora.tables import NO_ROW, Row, Table, read_table, write_rows
+from sercl.corpora.unlisted import unlisted_note
 from sercl.errors import ManifestError, UnknownNameError, UsageError
 
 REQUIRED = ("path", "emotion")
@@ -53,7 +55,7 @@ def read_manifest(
     Returns:
         Utterances sorted by id. A row that cannot be used is a problem: "missing" where the file is not on
         disk, "label" for the emotion, "row" for another cell, "duplicate" for an interval of a file that has
-        another row.
+        another row. A note counts audio that no row names (`unlisted.unlisted_note` says where it looks).
 
     Raises:
         CorpusNotFoundError: Where there is no such file.
@@ -72,7 +74,9 @@ def read_manifest(
     if not rows:
         raise ManifestError(place, None, NO_ROW)
     source = _Source(place, corpus, to_language(language), words, table.delimiter not in (None, ","))
-    return _listing(source, [source.read(row) for row in rows], notes)
+    listing = _listing(source, [source.read(row) for row in rows], notes)
+    unlisted = unlisted_note(place, [source.file(row.cells) for row in rows if "path" in row.cells])
+    return replace(listing, notes=(*listing.notes, unlisted)) if unlisted else listing
 
 
 def write_manifest(utterances: Iterable[Utterance], path: Path | str) -> None:
@@ -115,12 +119,14 @@ class _Read:
         name: The id that it has in the table, None without one.
         utterance: With an empty id.
         is_there: Whether its file is on disk.
+        written: What the table has as its path.
     """
 
     line: int
     name: str | None
     utterance: Utterance
     is_there: bool
+    written: str
 
 
 @dataclass(frozen=True)
@@ -130,6 +136,14 @@ class _Source:
     language: str
     emotions: EmotionWords
     decimal_comma: bool
+    files: dict[str, Path] = dataclasses.field(default_factory=dict)
+
+    def file(self, cells: Mapping[str, object]) -> Path:
+        """Return the file that a row names."""
+        name = text_of(cells["path"])
+        if name not in self.files:
+            self.files[name] = file_named(self.path.parent, name)
+        return self.files[name]
 
     def read(self, row: Row) -> _Read | Problem | _Dropped:
         """Return what a row holds."""
@@ -143,7 +157,8 @@ class _Source:
             utterance = self._utterance(row.cells, emotion)
         except (BadCellError, UsageError) as error:
             return Problem(self.path, str(error), line=row.line, kind="row")
-        return _Read(row.line, word_of(row.cells.get("id")), utterance, _is_there(utterance.path))
+        name, written = word_of(row.cells.get("id")), text_of(row.cells["path"])
+        return _Read(row.line, name, utterance, _is_there(utterance.path), written)
 
     def _utterance(self, cells: Mapping[str, object], emotion: str) -> Utterance:
         if "path" not in cells:
@@ -152,7 +167,7 @@ class _Source:
         words = {name: text_of(cells[name]) if name in cells else None for name in _WORDS}
         return Utterance(
             id="",
-            path=file_named(self.path.parent, text_of(cells["path"])),
+            path=self.file(cells),
             emotion=emotion,
             corpus=word_of(cells.get("corpus")) or self.corpus or self.path.stem,
             language=to_language(cells.get("language"), self.language),
@@ -215,7 +230,7 @@ def _listing(source: _Source, found: Sequence[_Read | Problem | _Dropped], notes
     for row, item in zip(rows, settled.utterances, strict=True):
         item = item if corpus is None else replace(item, corpus=corpus)
         if not row.is_there:
-            reason = f"listed in {source.path.name}:{row.line} but not on disk"
+            reason = f"listed in {source.path.name}:{row.line} but not on disk{foreign_hint(row.written)}"
             problems.append(Problem(item.path, reason, kind="missing"))
         elif item.id in kept:
             problems.append(_second(source, row, item, kept[item.id]))

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from sercl.corpora.disk_names import file_named
+from sercl.corpora.disk_names import file_named, foreign_hint
 
 COMPOSED, APART = "café", unicodedata.normalize("NFD", "café")
 
@@ -62,3 +62,25 @@ def test_a_file_that_comes_later_is_found(tmp_path: Path) -> None:
     assert not file_named(tmp_path, f"x/{COMPOSED}.wav").is_file()
     path = touch(tmp_path / "x" / f"{APART}.wav")
     assert file_named(tmp_path, f"x/{COMPOSED}.wav") == path
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("C:\\data\\x.wav", "Windows"),
+        ("d:/data/x.wav", "Windows"),
+        ("\\\\server\\share\\x.wav", "Windows"),
+        (" C:\\x.wav", "Windows"),
+        ("https://host/x.wav", "address"),
+        ("s3://bucket/x.wav", "address"),
+        ("file:///data/x.wav", "address"),
+    ],
+)
+def test_a_path_of_another_machine_is_called_so(written: str, said: str) -> None:
+    assert said in foreign_hint(written)
+    assert "relative to the table's folder" in foreign_hint(written)
+
+
+@pytest.mark.parametrize("written", ["wav\\x.wav", "/data/x.wav", "C/x.wav", "a: b/x.wav", "~/x.wav", ""])
+def test_a_path_that_may_be_of_this_machine_has_no_hint(written: str) -> None:
+    assert foreign_hint(written) == ""

@@ -408,3 +408,10 @@ def test_manifests_joined_by_hand_keep_their_speakers_apart(folder: Path) -> Non
 def test_parts_of_a_file_need_no_id(folder: Path) -> None:
     text = "path,emotion,start,end\nwav/a.wav,sad,0,1\nwav/a.wav,angry,1,2.5\nwav/b.wav,sad,,\n"
     assert [item.id for item in read_manifest(write(folder, text)).utterances] == ["a@0-1", "a@1-2_5", "b"]
+
+
+def test_a_missing_file_of_another_machine_is_explained(folder: Path) -> None:
+    listing = read_manifest(write(folder, "path,emotion\nwav/a.wav,sad\nC:\\data\\x.wav,sad\n"))
+    (problem,) = listing.problems
+    assert problem.kind == "missing"
+    assert "'C:\\\\data\\\\x.wav' is an absolute path of a Windows machine" in str(problem)
