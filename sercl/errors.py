@@ -92,7 +92,7 @@ class ManifestError(CorpusError):
     """
 
     def __init__(self, path: Path | str, line: int | None, message: str) -> None:
-        self.path, self.line = Path(path), line
+        self.path, self.line, self.message = Path(path), line, message
         place = f"{path}:{line}" if line is not None else str(path)
         super().__init__(f"{place}: {message}")
 

@@ -93,14 +93,26 @@ def read_table(path: Path, wanted: Collection[str] = ()) -> Table:
     if not path.is_file():
         raise CorpusNotFoundError(f"{path}: no such file. Check the path.")
     if suffix in DELIMITERS:
-        text = _decode(path)
-        delimiter = find_delimiter(text, DELIMITERS[suffix], wanted)
-        header = _header(text, delimiter)
-        return Table(
-            tuple(delimited_rows(path, text, delimiter)), tuple(filter(_is_named, header)), delimiter
-        )
+        return delimited_table(path, _decode(path), DELIMITERS[suffix], wanted)
     rows = tuple(_parquet_rows(path) if suffix == ".parquet" else _json_rows(path, _decode(path)))
     return Table(rows, tuple(dict.fromkeys(name for row in rows for name in row.cells)))
+
+
+def delimited_table(path: Path, text: str, usual: str = ",", wanted: Collection[str] = ()) -> Table:
+    """Return the table in the text of a CSV or TSV file.
+
+    Args:
+        path: The file, for messages only.
+        text: What it holds.
+        usual: Delimiter that is taken where nothing speaks for another.
+        wanted: Columns that the header must have, which tell the delimiter.
+
+    Raises:
+        ManifestError: As for `read_table`.
+    """
+    delimiter = find_delimiter(text, usual, wanted)
+    columns = tuple(filter(_is_named, _header(text, delimiter)))
+    return Table(tuple(delimited_rows(path, text, delimiter)), columns, delimiter)
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
@@ -127,7 +139,7 @@ def find_delimiter(text: str, usual: str, wanted: Collection[str] = ()) -> str:
         usual: What is taken where nothing speaks for another.
         wanted: Columns that the header must have; else the delimiter that gives most columns is taken.
     """
-    first = text.lstrip("\r\n").partition("\n")[0].strip("\r ")
+    first = (text.lstrip("\r\n").splitlines() or [""])[0].strip(" ")
     if declared := _DECLARED.fullmatch(first):
         return declared[1]
     keys = {key_of(name) for name in wanted}
@@ -218,7 +230,7 @@ def _is_named(name: str) -> bool:
 
 
 def _json_rows(path: Path, text: str) -> Iterator[Row]:
-    for line, content in enumerate(text.split("\n"), start=1):
+    for line, content in enumerate(io.StringIO(text, newline=None), start=1):
         if not content.strip():
             continue
         try:

@@ -19,11 +19,15 @@ class UnknownEncodingError(ValueError):
     """Bytes that are no text, or text in an encoding that cannot be told for certain.
 
     Args:
-        byte: Position of the first byte that is not UTF-8.
+        byte: Position of the first byte that does not fit.
+        marked: The encoding that the bytes say to be in, None where they do not say.
     """
 
-    def __init__(self, byte: int) -> None:
+    def __init__(self, byte: int, marked: str | None = None) -> None:
         self.byte = byte
+        if marked:
+            super().__init__(f"begins as {marked}, but is not (byte {byte}): it is damaged. Save it as UTF-8")
+            return
         super().__init__(
             f"not UTF-8 (byte {byte}), and its encoding cannot be told for certain. Save it as UTF-8 (in "
             "Excel: `CSV UTF-8`), or convert it: iconv -f ENCODING -t UTF-8 FILE > NEW"
@@ -45,7 +49,7 @@ def decode(data: bytes) -> str:
     except UnicodeDecodeError as error:
         fitting = [text for text in (_western(data), _chinese(data)) if text is not None]
         if marked or len(fitting) != 1:
-            raise UnknownEncodingError(error.start) from None
+            raise UnknownEncodingError(error.start, marked) from None
         text = fitting[0]
     if "\0" in text:
         raise UnknownEncodingError(data.find(b"\0"))

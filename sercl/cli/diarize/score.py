@@ -1,6 +1,5 @@
 """`sercl diarize score`: EDER of segment files of any tool."""
 
-import csv
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +9,10 @@ from rich.text import Text
 
 from sercl.cli.console import stdout
 from sercl.cli.diarize.words import add_uncovered
+from sercl.corpora.cells import clean, key_of, text_of
 from sercl.corpora.labels import label_scheme
+from sercl.corpora.manifest_cells import BadCellError, seconds
+from sercl.corpora.tables import read_table
 from sercl.diarization.formats import read_segments
 from sercl.errors import ManifestError, UsageError
 from sercl.json_text import json_text
@@ -51,25 +53,26 @@ def build_parser() -> "SerclParser":
 
 
 def read_durations(path: Path) -> Mapping[str, float]:
-    """Read the length of recordings from a CSV `id,seconds`.
+    """Read the length of recordings from a table (CSV, TSV, JSONL, Parquet) of `id` and `seconds`.
 
     Raises:
+        CorpusNotFoundError: Where there is no such file.
         ManifestError: With the line, for another header, a bad number, or a file that cannot be read.
+        UnknownNameError: For a file with another suffix.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ManifestError(path, None, f"cannot be read ({error}).") from error
-    durations = {}
-    reader = csv.DictReader(text.splitlines())
-    if not set(COLUMNS) <= set(reader.fieldnames or ()):
-        raise ManifestError(path, 1, f"the header is {reader.fieldnames}; `{','.join(COLUMNS)}` is needed.")
-    for row in reader:
+    table = read_table(path, COLUMNS)
+    if not set(COLUMNS) <= set(map(key_of, table.columns)):
+        found = ", ".join(table.columns)
+        raise ManifestError(path, 1, f"the header is {found}; `{','.join(COLUMNS)}` is needed.")
+    durations: dict[str, float] = {}
+    for row in table.rows:
+        cells = {key_of(name): text_of(cell) for name, cell in row.cells.items()}
+        written = cells.get("seconds", "")
         try:
-            durations[row["id"]] = float(row["seconds"])
-        except (TypeError, ValueError):
-            message = f"seconds {row['seconds']!r} is no number."
-            raise ManifestError(path, reader.line_num, message) from None
+            number = seconds(written if table.delimiter == "," else written.replace(",", "."), "seconds")
+        except BadCellError as error:
+            raise ManifestError(path, row.line, str(error)) from None
+        durations[clean(cells.get("id", ""))] = number
     return durations
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from sercl.diarization.formats.rows import NO_NAMES, Names, Row, annotations
+from sercl.diarization.formats.rows import NO_NAMES, Names, Row, annotations, decimal_point
 from sercl.diarization.formats.text import read_text
 from sercl.diarization.segments import Annotation
 from sercl.errors import SegmentError
@@ -14,6 +14,8 @@ _FREQUENCIES = "\\"  # a second line of a label, with the frequencies that were 
 
 def read(path: Path, names: Names = NO_NAMES) -> list[Annotation]:
     """Read a label track; the recording is called as the file. It holds no duration and no confidence.
+
+    Decimal commas, which some versions write, are read.
 
     Raises:
         SegmentError: With file and line.
@@ -33,7 +35,7 @@ def write(item: Annotation, path: Path) -> None:
 
 
 def _rows(path: Path) -> Iterator[Row]:
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
         if not line.strip() or line.startswith(_FREQUENCIES):
             continue
         fields = line.split("\t")
@@ -41,4 +43,5 @@ def _rows(path: Path) -> Iterator[Row]:
             raise SegmentError(
                 f"{len(fields)} fields; a line is 'start TAB end TAB emotion'.", path=path, line=number
             )
-        yield Row(path.stem, fields[0], fields[1], fields[2].strip(), None, number)
+        start, end = (decimal_point(field) for field in fields[:2])
+        yield Row(path.stem, start, end, fields[2], None, number)

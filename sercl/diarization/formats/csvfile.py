@@ -5,26 +5,32 @@ import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from sercl.corpora.cells import clean, is_missing, key_of
+from sercl.corpora.tables import delimited_table
 from sercl.diarization.formats.rows import (
     NO_NAMES,
     Names,
     Row,
     annotations,
     confidence_of,
+    decimal_point,
     seconds,
     written,
 )
 from sercl.diarization.formats.text import read_text
 from sercl.diarization.segments import Annotation
-from sercl.errors import SegmentError
+from sercl.errors import ManifestError, SegmentError
 from sercl.files import write_text
 
 _NEEDED = ("id", "start", "end", "emotion")
 _COLUMNS = (*_NEEDED, "confidence", "duration")
+_NUMBERS = ("start", "end", "confidence", "duration")
 
 
 def read(path: Path, names: Names = NO_NAMES) -> list[Annotation]:
     """Read a CSV file; confidence and duration may be absent, other columns are not read.
+
+    As in manifests (`corpora.tables`), semicolons and tabs separate, too, then with decimal commas.
 
     Raises:
         SegmentError: With file and line.
@@ -32,11 +38,13 @@ def read(path: Path, names: Names = NO_NAMES) -> list[Annotation]:
     rows: list[Row] = []
     durations: dict[str, float] = {}
     for line, cells in _cells(path):
-        rows.append(
-            Row(cells["id"], cells["start"], cells["end"], cells["emotion"], cells.get("confidence"), line)
-        )
-        if cells.get("duration"):
-            durations[cells["id"]] = _duration(cells["duration"], durations.get(cells["id"]), path, line)
+        id = clean(cells.get("id", ""))
+        if not id:
+            raise SegmentError("the cell 'id' is empty. It names the recording.", path=path, line=line)
+        found = (cells.get(name, "") for name in ("start", "end", "emotion", "confidence"))
+        rows.append(Row(id, *found, line=line))
+        if not is_missing(cells.get("duration", "")):
+            durations[id] = _duration(cells["duration"], durations.get(id), path, line)
     return annotations(path, rows, durations, names)
 
 
@@ -60,18 +68,22 @@ def write(items: Sequence[Annotation], path: Path) -> None:
 
 
 def _cells(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    table = csv.DictReader(io.StringIO(read_text(path)))
-    absent = [name for name in _NEEDED if name not in (table.fieldnames or ())]
+    try:
+        table = delimited_table(path, read_text(path), wanted=_NEEDED)
+    except ManifestError as error:
+        raise SegmentError(error.message, path=path, line=error.line) from error
+    absent = [name for name in _NEEDED if name not in map(key_of, table.columns)]
     if absent:
         raise SegmentError(
             f"no column {', '.join(absent)}. The header is {','.join(_COLUMNS)}; the last two may be absent.",
             path=path,
             line=1,
         )
-    for cells in table:
-        if any(cells.get(name) is None for name in _NEEDED):
-            raise SegmentError("fewer cells than columns.", path=path, line=table.line_num)
-        yield table.line_num, cells
+    for row in table.rows:
+        cells = {key_of(name): str(cell) for name, cell in row.cells.items()}
+        if table.delimiter != ",":
+            cells |= {name: decimal_point(cells[name]) for name in _NUMBERS if name in cells}
+        yield row.line, cells
 
 
 def _duration(cell: str, before: float | None, path: Path, line: int) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sercl.corpora.cells import clean
 from sercl.diarization.formats.rows import NO_NAMES, Names, Row, annotations, confidence_of, seconds
 from sercl.diarization.formats.text import read_text
 from sercl.diarization.segments import Annotation
@@ -84,7 +85,7 @@ def _recordings(content: Mapping[str, Any], path: Path) -> Iterator[tuple[str, o
             raise SegmentError(
                 f"recording {number} has no id or no list of segments. Write {_SHAPE}.", path=path
             )
-        yield str(item["id"]), item.get("duration"), item["segments"]
+        yield clean(str(item["id"])), item.get("duration"), item["segments"]
 
 
 def _duration(value: object, name: str, path: Path) -> float | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
+from sercl.corpora.cells import clean, is_missing, key_of
 from sercl.corpora.emotion_names import to_emotion
 from sercl.diarization.segments import Annotation, ScoredSegment
 from sercl.errors import SegmentError, UnknownNameError
@@ -44,6 +45,8 @@ def annotations(
 ) -> list[Annotation]:
     """Check the rows of a file and gather them by recording, in the order in which they come up.
 
+    Names of recordings and labels are brought into their normal form (`corpora.cells`).
+
     Args:
         path: The file, for messages.
         rows: Its segments, in any order.
@@ -53,10 +56,17 @@ def annotations(
     Raises:
         SegmentError: With file and line, for a bad number or label, and for segments that cannot be.
     """
-    by_id: dict[str, list[Row]] = {id: [] for id in durations}
+    lengths = {clean(id): duration for id, duration in durations.items()}
+    own = {key_of(label): emotion for label, emotion in names.items()}
+    by_id: dict[str, list[Row]] = {id: [] for id in lengths}
     for row in rows:
-        by_id.setdefault(row.id, []).append(row)
-    return [_annotation(path, id, rows, durations.get(id), names) for id, rows in by_id.items()]
+        by_id.setdefault(clean(row.id), []).append(row)
+    return [_annotation(path, id, rows, lengths.get(id), own) for id, rows in by_id.items()]
+
+
+def decimal_point(number: str) -> str:
+    """Return a number with a point for a decimal comma, for formats in which no comma separates anything."""
+    return number.replace(",", ".")
 
 
 def seconds(value: object, what: str) -> float:
@@ -98,7 +108,7 @@ def _annotation(path: Path, id: str, rows: list[Row], duration: float | None, na
 
 def _segment(row: Row, names: Names) -> ScoredSegment:
     try:
-        emotion = to_emotion(names.get(row.label, row.label))
+        emotion = to_emotion(names.get(key_of(row.label), row.label))
     except UnknownNameError as error:
         raise SegmentError(str(error)) from error
     start, end = seconds(row.start, "start"), seconds(row.end, "end")
@@ -106,7 +116,7 @@ def _segment(row: Row, names: Names) -> ScoredSegment:
 
 
 def _confidence(value: object) -> float | None:
-    if value in (None, ""):
+    if value is None or is_missing(str(value)):
         return None
     number = _number(value)
     if not 0 <= number <= 1:
@@ -116,7 +126,7 @@ def _confidence(value: object) -> float | None:
 
 def _number(value: object) -> float:
     try:
-        return float(str(value))
+        return float(str(value).replace("_", "?"))  # Python reads "1_5" as 15
     except ValueError:
         return math.nan
 

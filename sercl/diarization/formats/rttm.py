@@ -43,7 +43,7 @@ def write(items: Sequence[Annotation], path: Path) -> None:
 
 
 def _rows(path: Path) -> Iterator[Row]:
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
         fields = line.split()
         if not fields or line.startswith(_COMMENT) or fields[0] != _SEGMENT_TYPE:
             continue

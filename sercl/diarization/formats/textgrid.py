@@ -6,6 +6,7 @@ Read here rather than through a library, since a bad interval is reported with i
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from sercl.corpora.cells import clean, key_of
 from sercl.diarization.formats.praat import Tier, read_tiers
 from sercl.diarization.formats.rows import NO_NAMES, Names, Row, annotations, confidence_of, written
 from sercl.diarization.segments import Annotation, filled
@@ -24,12 +25,15 @@ def read(path: Path, names: Names = NO_NAMES) -> list[Annotation]:
     grid = read_tiers(path)
     tier = _emotion_tier(grid.tiers, path)
     scores = {
-        (item.start, item.end): item.text for t in grid.tiers if t.name == CONFIDENCE for item in t.intervals
+        (item.start, item.end): item.text
+        for t in grid.tiers
+        if key_of(t.name) == CONFIDENCE
+        for item in t.intervals
     }
     rows = [
         Row(path.stem, item.start, item.end, item.text, scores.get((item.start, item.end)), item.line)
         for item in tier.intervals
-        if item.text
+        if clean(item.text)
     ]
     return annotations(path, rows, {path.stem: grid.end}, names)
 
@@ -47,8 +51,8 @@ def write(item: Annotation, path: Path) -> None:
 
 
 def _emotion_tier(tiers: Sequence[Tier], path: Path) -> Tier:
-    chosen = [tier for tier in tiers if tier.name.strip().lower() == EMOTION] or [
-        tier for tier in tiers if tier.name != CONFIDENCE
+    chosen = [tier for tier in tiers if key_of(tier.name) == EMOTION] or [
+        tier for tier in tiers if key_of(tier.name) != CONFIDENCE
     ]
     if len(chosen) != 1:
         found = ", ".join(repr(tier.name) for tier in tiers) or "none"

@@ -1,3 +1,5 @@
+import unicodedata
+
 import pytest
 
 from sercl.diarization.formats import FORMATS, read_segments, write_segments
@@ -50,5 +52,43 @@ def test_unknown_formats_and_places_are_named(tmp_path):
     with pytest.raises(SegmentError, match="holds no segment file"):
         read_segments(tmp_path)
     (tmp_path / "a.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(SegmentError, match="is no utf-16 text"):
+    with pytest.raises(SegmentError, match="begins as utf-16, but is not"):
         read_segments(tmp_path / "a.csv")
+
+
+TEXTS = {
+    "audacity": "0\t1,5\t\u00c4rger\u00a0\r\n2.0\t3\t SAD\r\n",
+    "rttm": "SPEAKER J\u00fcrgen 1 0 1.5 <NA> <NA> \u00c4rger <NA> <NA>\r"
+    "SPEAKER J\u00fcrgen 1 2 1 <NA> <NA> Sad <NA>\r",
+    "json": '{"J\u00fcrgen ": [{"start": 0, "end": 1.5, "emotion": "\u00c4rger"}, '
+    '{"start": 2, "end": 3, "emotion": "\u200bsad"}]}',
+    "textgrid": 'File type = "ooTextFile"\nObject class = "TextGrid"\n0 3 <exists> 1 "IntervalTier" '
+    '"Emotion\u00a0" 0 3 3 0 1.5 "\u00c4rger" 1.5 2 "\u00a0" 2 3 "Sad "',
+    "csv": "id;start;end;emotion\nJ\u00fcrgen;0;1,5;\u00c4rger\nJ\u00fcrgen;2;3;sad",
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_encodings_and_forms_of_names_make_no_difference(tmp_path, name, encoding):
+    """The text of a file; the name of a file in the form of macOS."""
+    text = TEXTS[name].replace("\u200b", "" if encoding == "cp1252" else "\u200b")
+    path = tmp_path / unicodedata.normalize("NFD", f"J\u00fcrgen{FORMATS[name].suffix}")
+    path.write_bytes(text.encode(encoding))
+    (item,) = read_segments(path)
+    assert (item.id, item.segments) == (
+        "J\u00fcrgen",
+        (ScoredSegment(0, 1.5, "angry"), ScoredSegment(2, 3, "sad")),
+    )
+
+
+def test_a_text_whose_encoding_cannot_be_told_is_refused(tmp_path):
+    (tmp_path / "a.csv").write_bytes("id,start,end,emotion\nприве,0,1,злость\n".encode("cp1251"))
+    with pytest.raises(SegmentError, match=r"a\.csv: not UTF-8 \(byte 21\).*iconv"):
+        read_segments(tmp_path / "a.csv")
+
+
+def test_a_users_own_names_of_labels_go_by_their_form(tmp_path):
+    (tmp_path / "a.txt").write_text("0\t1\t wut  und Zorn \n")
+    (item,) = read_segments(tmp_path / "a.txt", names={"Wut und Zorn": "angry"})
+    assert [segment.emotion for segment in item.segments] == ["angry"]
