@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 
 from sercl.cli.main import main
+from sercl.diarization.formats import jsonfile
+from sercl.diarization.segments import Annotation, ScoredSegment
 from sercl.json_text import json_text, plain
 from sercl.studies.cross_eval.study_file import study_to_dict
 from sercl.testing.studies import fake_study
+from tests.features.rows import SPACE, fill, rows
 from tests.studies.runs import fake_run
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "json.md"
@@ -85,7 +88,8 @@ def data(encoder: str, emodb: str) -> list[str]:
 def test_the_page_has_every_command_that_prints_json() -> None:
     assert set(documented()) == {
         "fit", "compare", "layer-probe", "cross-eval", "corpus inspect", "corpus list", "features info",
-        "predict --format json", "diarize fit",
+        "features prune", "predict --format json", "diarize fit", "diarize score",
+        "diarize --format json",
     }  # fmt: skip
 
 
@@ -98,6 +102,28 @@ def test_comparisons(tmp_path: Path, capsys) -> None:
     first = fake_run(tmp_path / "a", 0.5, {"model": {"adapter": None}})
     second = fake_run(tmp_path / "b", 0.9, {"model": {"adapter": "lora"}}, seed=1)
     check("compare", printed(capsys, "compare", str(first), str(second), "--json"))
+
+
+def test_segment_files(tmp_path: Path, capsys) -> None:
+    (tmp_path / "truth.csv").write_text("id,start,end,emotion,duration\na,0,1,sad,2\nb,0,1,angry,2\n")
+    (tmp_path / "found.csv").write_text("id,start,end,emotion\na,0.5,1,sad\n")
+    words = ["--reference", str(tmp_path / "truth.csv"), "--hypothesis", str(tmp_path / "found.csv")]
+    for more in ([], ["--uncovered", "error", "--labels", "4"]):
+        check("diarize score", printed(capsys, "diarize", "score", *words, *more, "--json"))
+
+
+def test_what_diarize_writes(tmp_path: Path) -> None:
+    found = (ScoredSegment(0.0, 1 / 3, "sad", 0.51239), ScoredSegment(1 / 3, 2.0, "neutral"))
+    jsonfile.write([Annotation("a", found, 2.0, ((0.5, 2 / 3),))], tmp_path / "a.json")
+    check("diarize --format json", json.loads((tmp_path / "a.json").read_text()))
+
+
+def test_the_store(tmp_path: Path, capsys) -> None:
+    fill(tmp_path / "store", SPACE, rows(3))
+    words = ["--dir", str(tmp_path / "store"), "--json"]
+    check("features info", printed(capsys, "features", "info", *words))
+    for more in (["--dry-run"], []):
+        check("features prune", printed(capsys, "features", "prune", "--all", *more, *words))
 
 
 def test_studies(tmp_path: Path) -> None:
