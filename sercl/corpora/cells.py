@@ -7,6 +7,8 @@ no-break and zero-width spaces, pandas turns 3 into "3.0" and nothing into "nan"
 import json
 import re
 import unicodedata
+from datetime import date, timedelta
+from decimal import Decimal
 from functools import lru_cache
 
 _MISSING = frozenset(
@@ -54,8 +56,19 @@ _WHOLE_NUMBER = re.compile(r"(\d+)\.0+")
 
 
 def text_of(cell: object) -> str:
-    """Return a cell as text: numbers and lists, which JSON and Parquet know, as JSON writes them."""
-    return cell if isinstance(cell, str) else json.dumps(cell, ensure_ascii=False, default=str)
+    """Return a cell as text: numbers and lists, which JSON and Parquet know, as JSON writes them.
+
+    Of what Parquet knows beside them, bytes are their text, and lengths of time are seconds.
+    """
+    if isinstance(cell, str):
+        return cell
+    if isinstance(cell, bytes):
+        return cell.decode("utf-8", errors="replace")
+    if isinstance(cell, timedelta):
+        return repr(cell.total_seconds())
+    if isinstance(cell, Decimal | date):
+        return str(cell)
+    return json.dumps(cell, ensure_ascii=False, default=str)
 
 
 @lru_cache(maxsize=1 << 16)
@@ -98,6 +111,11 @@ def word_of(cell: object) -> str | None:
     word = clean(text_of(cell))
     if is_missing(word):
         return None
+    return whole_number(word)
+
+
+def whole_number(word: str) -> str:
+    """Return a word; of a whole number that has been through floating point ("3.0"), the number ("3")."""
     number = _WHOLE_NUMBER.fullmatch(word)
     return number[1] if number else word
 

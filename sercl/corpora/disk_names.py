@@ -5,8 +5,10 @@ import re
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
-from sercl.corpora.cells import clean
+from sercl.corpora.cells import clean, key_of
 
+_FORMS = (clean, key_of)
+_Names = tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]
 _WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\[^\\]")
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|file:/", re.IGNORECASE)
 
@@ -15,8 +17,9 @@ def file_named(folder: Path, name: str) -> Path:
     r"""Return the path of a file that a table names, whether it is there or not.
 
     As written, if there is such a file. Else in another form of the same name: without white space around it,
-    with `/` for the `\` of Windows, in another Unicode form (macOS writes "é" as two characters), or with
-    other invisible characters.
+    with `/` for the `\` of Windows, below the home folder for `~`, in another Unicode form (macOS writes "é"
+    as two characters), with other invisible characters, or, where one file alone is called so, in another
+    case.
 
     Args:
         folder: What a relative name starts at.
@@ -28,7 +31,10 @@ def file_named(folder: Path, name: str) -> Path:
     for text in (name.strip(), _slashed(name)):
         if _is_file(folder / text):
             return folder / text
-    return _alike(folder, PurePosixPath(_slashed(name))) or folder / _slashed(name)
+    plain = _slashed(name)
+    if plain.startswith("~/"):
+        plain = os.path.expanduser(plain)  # noqa: PTH111 - Path would raise where there is no home
+    return _alike(folder, PurePosixPath(plain)) or folder / plain
 
 
 def foreign_hint(name: str) -> str:
@@ -71,7 +77,8 @@ def _alike(folder: Path, name: PurePosixPath) -> Path | None:
         if part == "..":
             place = place.parent
             continue
-        found = _entries(place).get(clean(part), ())
+        same, alike = (names.get(form(part), ()) for names, form in zip(_entries(place), _FORMS, strict=True))
+        found = same or alike
         if (place / part).name in found:
             place = place / part
         elif len(found) == 1:
@@ -82,16 +89,18 @@ def _alike(folder: Path, name: PurePosixPath) -> Path | None:
 
 
 @lru_cache(maxsize=1024)
-def _listed(folder: str, changed: int) -> dict[str, tuple[str, ...]]:
-    """Return the names in a folder by their normal form; `changed` makes an answer grow old."""
-    names: dict[str, tuple[str, ...]] = {}
+def _listed(folder: str, changed: int) -> _Names:
+    """Return the names in a folder by each of their forms; `changed` makes an answer grow old."""
+    first: dict[str, tuple[str, ...]] = {}
+    second: dict[str, tuple[str, ...]] = {}
     for name in sorted(child.name for child in Path(folder).iterdir()):
-        names[clean(name)] = (*names.get(clean(name), ()), name)
-    return names
+        for names, form in zip((first, second), _FORMS, strict=True):
+            names[form(name)] = (*names.get(form(name), ()), name)
+    return first, second
 
 
-def _entries(folder: Path) -> dict[str, tuple[str, ...]]:
+def _entries(folder: Path) -> _Names:
     try:
         return _listed(str(folder), folder.stat().st_mtime_ns)
     except (OSError, ValueError):
-        return {}
+        return {}, {}

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from sercl.corpora.cells import is_missing, key_of
+from sercl.corpora.cells import is_missing, key_of, whole_number
 from sercl.corpora.labels import EMOTIONS
 from sercl.errors import UnknownNameError, UsageError, near_names
 
@@ -54,7 +54,7 @@ _SYNONYMS: Mapping[str, str] = {
 
 
 def _form(name: str) -> str:
-    return key_of(name).replace(" ", "_").replace("-", "_")
+    return whole_number(key_of(name)).replace(" ", "_").replace("-", "_")
 
 
 _BY_NAME = {_form(name): name for name in EMOTIONS} | {

@@ -21,5 +21,5 @@ def to_gender(cell: object) -> str | None:
     word = word_of(cell)
     if word is None:
         return None
-    key = key_of(word).rstrip(".")
+    key = key_of(word).strip("(). ")
     return _BY_KEY.get(key, word.lower())

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from sercl.corpora.base import Listing, Problem, Utterance
-from sercl.corpora.cells import clean, text_of, word_of
+from sercl.corpora.cells import clean, key_of, text_of, word_of
 from sercl.corpora.emotion_names import EmotionWords, UnknownLabelError
 from sercl.corpora.hub_audio import HubAudio, NoAudioError, StoredAudio
 from sercl.corpora.hub_folder import AudioRows, read_audio_folder
 from sercl.corpora.ids import made_ids
 from sercl.corpora.languages import UnknownLanguageError, to_language
+from sercl.corpora.manifest_cells import split_name
 from sercl.corpora.patterned import unique_listing
 from sercl.errors import CorpusError, MissingExtraError, UnknownNameError, UsageError
 
@@ -86,11 +87,11 @@ def read_hub(
     name, words = corpus or source.rstrip("/").rsplit("/", 1)[-1], EmotionWords(emotions or {})
     found: list[_Read | Problem | _Dropped] = []
     for part, dataset in _load(source, split).items():
-        _check_columns(source, dataset.column_names, columns)
+        own = _own_columns(source, dataset.column_names, columns)
         audio = HubAudio(Path(cache).absolute(), Path(source).absolute())
-        labels = {column: _class_names(dataset, column) for column in columns.named.values()}
-        rows = _Rows(audio, name, part, columns, words, labels, to_language(language))
-        found += rows.read(_undecoded(dataset, columns))
+        labels = {column: _class_names(dataset, column) for column in own.named.values()}
+        rows = _Rows(audio, name, part, own, words, labels, to_language(language))
+        found += rows.read(_undecoded(dataset, own))
     read = [item for item in found if isinstance(item, _Read)]
     problems = [item for item in found if isinstance(item, Problem)]
     dropped = Counter(item.label for item in found if isinstance(item, _Dropped))
@@ -162,7 +163,7 @@ class _Rows:
             speaker=words.get("speaker"),
             gender=words.get("gender"),
             text=words.get("text"),
-            split=self.split if self.split in ("train", "validation", "test") else None,
+            split=_official(self.split),
         )
 
     def _cell(self, row: Mapping[str, Any], column: str) -> Any:
@@ -171,6 +172,13 @@ class _Rows:
         if not names or not isinstance(cell, int):
             return cell
         return names[cell] if 0 <= cell < len(names) else None
+
+
+def _official(split: str) -> str | None:
+    try:
+        return split_name(split)
+    except UnknownNameError:
+        return None
 
 
 def _class_names(dataset: Any, column: str) -> tuple[str, ...]:
@@ -213,7 +221,7 @@ def _parts(source: str) -> Mapping[str, Any]:
         raise MissingExtraError("datasets", "hub", f"reading the dataset {source!r}") from None
     try:
         loaded = datasets.load_from_disk(source) if saved else datasets.load_dataset(source)
-    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+    except (OSError, ValueError, RuntimeError, LookupError, datasets.exceptions.DatasetsError) as error:
         raise CorpusError(f"{source}: cannot be loaded ({_first_line(error)}). {_ADVICE}") from error
     return dict(loaded) if isinstance(loaded, datasets.DatasetDict) else {str(loaded.split or "all"): loaded}
 
@@ -229,10 +237,15 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _check_columns(source: str, present: list[str], columns: HubColumns) -> None:
+def _own_columns(source: str, present: list[str], columns: HubColumns) -> HubColumns:
+    """Return the names that the columns have in the dataset: case and form do not matter where one fits."""
+    found = {}
     for field, column in columns.named.items():
-        if column not in present:
+        alike = [name for name in present if key_of(name) == key_of(column)]
+        if column not in present and len(alike) != 1:
             raise UnknownNameError(f"{field} column of {source}", column, present)
+        found[field] = column if column in present else alike[0]
+    return replace(columns, **found)
 
 
 def _undecoded(dataset: Any, columns: HubColumns) -> Any:

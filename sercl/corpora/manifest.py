@@ -3,18 +3,18 @@
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sercl.corpora.base import Listing, Problem, Segment, Utterance
-from sercl.corpora.cells import clean, key_of, text_of, word_of
+from sercl.corpora.cells import clean, is_missing, key_of, text_of, word_of
 from sercl.corpora.disk_names import file_named, foreign_hint
 from sercl.corpora.emotion_names import EmotionWords, UnknownLabelError
 from sercl.corpora.ids import made_ids
 from sercl.corpora.languages import UNKNOWN as UNKNOWN_LANGUAGE
 from sercl.corpora.languages import to_language
-from sercl.corpora.manifest_cells import BadCellError, interval, segments, split_name
+from sercl.corpora.manifest_cells import BadCellError, interval, path_of, segments, split_name
 from sercl.corpora.manifest_columns import ManifestColumns
 from sercl.corpora.normal_form import unified
 from sercl.corpora.several import apart
@@ -75,7 +75,7 @@ def read_manifest(
         raise ManifestError(place, None, NO_ROW)
     source = _Source(place, corpus, to_language(language), words, table.delimiter not in (None, ","))
     listing = _listing(source, [source.read(row) for row in rows], notes)
-    unlisted = unlisted_note(place, [source.file(row.cells) for row in rows if "path" in row.cells])
+    unlisted = unlisted_note(place, [source.file(name) for name in _paths(rows)])
     return replace(listing, notes=(*listing.notes, unlisted)) if unlisted else listing
 
 
@@ -138,9 +138,8 @@ class _Source:
     decimal_comma: bool
     files: dict[str, Path] = dataclasses.field(default_factory=dict)
 
-    def file(self, cells: Mapping[str, object]) -> Path:
+    def file(self, name: str) -> Path:
         """Return the file that a row names."""
-        name = text_of(cells["path"])
         if name not in self.files:
             self.files[name] = file_named(self.path.parent, name)
         return self.files[name]
@@ -157,17 +156,18 @@ class _Source:
             utterance = self._utterance(row.cells, emotion)
         except (BadCellError, UsageError) as error:
             return Problem(self.path, str(error), line=row.line, kind="row")
-        name, written = word_of(row.cells.get("id")), text_of(row.cells["path"])
+        name, written = word_of(row.cells.get("id")), path_of(row.cells["path"]) or ""
         return _Read(row.line, name, utterance, _is_there(utterance.path), written)
 
     def _utterance(self, cells: Mapping[str, object], emotion: str) -> Utterance:
-        if "path" not in cells:
+        path = path_of(cells.get("path"))
+        if path is None or (is_missing(path) and not _is_there(self.file(path))):
             raise BadCellError("the cell 'path' is empty. Fill it.")
         start, end = interval(cells, decimal_comma=self.decimal_comma)
         words = {name: text_of(cells[name]) if name in cells else None for name in _WORDS}
         return Utterance(
             id="",
-            path=self.file(cells),
+            path=self.file(path),
             emotion=emotion,
             corpus=word_of(cells.get("corpus")) or self.corpus or self.path.stem,
             language=to_language(cells.get("language"), self.language),
@@ -178,6 +178,16 @@ class _Source:
             extra={name: text_of(cell) for name, cell in cells.items() if name not in COLUMNS},
             **words,
         )
+
+
+def _paths(rows: Sequence[Row]) -> Iterator[str]:
+    for row in rows:
+        try:
+            path = path_of(row.cells.get("path"))
+        except BadCellError:
+            continue
+        if path is not None and not is_missing(path):
+            yield path
 
 
 def _text(cell: object) -> str | None:
@@ -230,7 +240,8 @@ def _listing(source: _Source, found: Sequence[_Read | Problem | _Dropped], notes
     for row, item in zip(rows, settled.utterances, strict=True):
         item = item if corpus is None else replace(item, corpus=corpus)
         if not row.is_there:
-            reason = f"listed in {source.path.name}:{row.line} but not on disk{foreign_hint(row.written)}"
+            what = "a folder, not a file" if item.path.is_dir() else "not on disk"
+            reason = f"listed in {source.path.name}:{row.line} but {what}{foreign_hint(row.written)}"
             problems.append(Problem(item.path, reason, kind="missing"))
         elif item.id in kept:
             problems.append(_second(source, row, item, kept[item.id]))

@@ -1,6 +1,7 @@
 """The cells of a manifest that are more than a word: numbers, splits and segments."""
 
 import math
+import re
 from collections.abc import Mapping
 
 from sercl.corpora.base import Segment
@@ -16,11 +17,17 @@ _SPLITS: Mapping[str, str] = {
     "valid": "validation",
     "val": "validation",
     "dev": "validation",
+    "devel": "validation",
+    "development": "validation",
     "eval": "validation",
     "evaluation": "validation",
     "test": "test",
     "testing": "test",
 }
+_NO_TIME = "NaT"  # of pandas
+_CLOCK = re.compile(
+    r"(?:([0-9]{1,4}) days? )?([0-9]{1,4}):([0-5]?[0-9]):([0-5]?[0-9](?:\.[0-9]+)?)", re.ASCII
+)
 _SHAPE = '[{"emotion": "sad", "start": 0.5, "end": 1.2}]'
 
 
@@ -48,24 +55,49 @@ def interval(
 
 def _time(cell: object, name: str, decimal_comma: bool) -> float | None:
     word = word_of(cell)
-    if word is None:
+    if word is None or word == _NO_TIME:
         return None
     return seconds(word.replace(",", ".") if decimal_comma else word, name)
 
 
 def seconds(cell: object, name: str) -> float:
-    """Return a time in seconds.
+    """Return a time in seconds; "0:01:02.5" and "0 days 00:01:02.5", as pandas writes it, are 62.5.
 
     Raises:
         BadCellError: For anything but a finite number of at least 0.
     """
     try:
-        number = float(text_of(cell).replace("_", "?"))  # Python reads "1_5" as 15
+        clock = _clock(text_of(cell))
+        # Python reads "1_5" as 15.
+        number = float(text_of(cell).replace("_", "?")) if clock is None else clock
     except ValueError:
         number = math.nan
     if not math.isfinite(number) or number < 0:
         raise BadCellError(f"{name} {text_of(cell)!r} is not a time. Give seconds, 0 or more, such as 1.25.")
     return number
+
+
+def _clock(text: str) -> float | None:
+    found = _CLOCK.fullmatch(text.strip())
+    if found is None:
+        return None
+    days, hours, minutes, rest = (float(part or 0) for part in found.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60 + rest
+
+
+def path_of(cell: object) -> str | None:
+    """Return the path in a cell, None in an empty one; also of the maps that Hugging Face writes for audio.
+
+    Raises:
+        BadCellError: For audio itself in place of its path.
+    """
+    if isinstance(cell, Mapping) and cell.keys() & {"path", "bytes", "array"}:
+        if cell.get("bytes") is not None or cell.get("array") is not None:
+            raise BadCellError(
+                "the cell 'path' holds the audio itself. Read the table's folder as --data HuggingFace."
+            )
+        cell = cell.get("path")
+    return None if cell is None else text_of(cell)
 
 
 def split_name(cell: object) -> str | None:
@@ -77,7 +109,7 @@ def split_name(cell: object) -> str | None:
     word = word_of(cell)
     if word is None:
         return None
-    name = key_of(word)
+    name = key_of(word).rstrip(".")
     if name not in _SPLITS:
         raise UnknownNameError("split", text_of(cell), ("train", "validation", "test"))
     return _SPLITS[name]

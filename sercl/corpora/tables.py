@@ -22,6 +22,7 @@ NO_ROW = "holds no row."
 
 _DELIMITERS = (",", ";", "\t", "|")
 _DECLARED = re.compile(r'"?sep=([,;\t|])"?', re.IGNORECASE)
+_TEXT_FORMULA = re.compile(r'\s*="([^"]*)"\s*')
 _INDEX = re.compile(r"(?:unnamed: \d+|__index_level_\d+__)", re.IGNORECASE)
 
 
@@ -89,6 +90,8 @@ def read_table(path: Path, wanted: Collection[str] = ()) -> Table:
             or text in an encoding that cannot be told.
         UnknownNameError: For another suffix than `SUFFIXES`.
     """
+    if path.is_dir():
+        raise CorpusNotFoundError(f"{path}: is a folder, not a table. Give the file ({', '.join(SUFFIXES)}).")
     suffix = table_suffix(path)
     if not path.is_file():
         raise CorpusNotFoundError(f"{path}: no such file. Check the path.")
@@ -156,12 +159,19 @@ def _fit(text: str, delimiter: str, wanted: Collection[str]) -> tuple[int, int]:
 
 def _header(text: str, delimiter: str) -> list[str]:
     """Return the names in the first row that is neither blank nor a line `sep=`."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=_spaced(text, delimiter)
+    )
     try:
         rows = (cells for cells in reader if any(cell.strip() for cell in cells))
         return next(([clean(cell) for cell in row] for row in rows if not _declares(delimiter.join(row))), [])
     except csv.Error:
         return []
+
+
+def _spaced(text: str, delimiter: str) -> bool:
+    """Whether blanks stand between delimiters and quotation marks: `"a.wav", "sad"`."""
+    return f'{delimiter} "' in text
 
 
 def _declares(line: str) -> bool:
@@ -186,11 +196,14 @@ def delimited_rows(path: Path, text: str, delimiter: str) -> Iterator[Row]:
             raise ManifestError(
                 path, line, f"{len(cells)} cells, but the header has {len(header)} columns. Mend this row."
             )
-        yield Row(line, _given(_named(path, line, zip(header, cells, strict=False))))
+        yield Row(line, _given(_named(path, line, zip(header, map(_plain_text, cells), strict=False))))
 
 
 def _split(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    spaced = _spaced(text, delimiter)
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=spaced
+    )
     line = 1
     try:
         for cells in reader:
@@ -199,6 +212,12 @@ def _split(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[st
             line = reader.line_num + 1
     except csv.Error as error:
         raise ManifestError(path, line, f"not readable ({error}). Check the quotation marks.") from None
+
+
+def _plain_text(cell: str) -> str:
+    """Return a cell without the formula by which spreadsheets keep "03" a text: `="03"`."""
+    found = _TEXT_FORMULA.fullmatch(cell)
+    return found[1] if found else cell
 
 
 def _check_header(path: Path, line: int, names: Sequence[str]) -> None:
@@ -259,11 +278,12 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
     import pyarrow.parquet as pq
 
     try:
+        header = [clean(name) for name in pq.read_schema(path).names]
+        _check_header(path, 1, header)
         rows = pq.read_table(path).to_pylist()
     except (pa.ArrowInvalid, OSError) as error:
         raise ManifestError(path, None, f"not readable as Parquet ({error}).") from None
     names = {name: clean(name) for name in (rows[0] if rows else ())}
-    _check_header(path, 1, list(names.values()))
     for number, cells in enumerate(rows, start=1):
         yield Row(number, _given(_named(path, number, ((names[name], cell) for name, cell in cells.items()))))
 

@@ -11,6 +11,12 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_NO_TEXT = (
+    (b"PAR1", "a Parquet file. Give its name the suffix .parquet"),
+    (b"PK\x03\x04", "a spreadsheet or another zip file. Save it as `CSV UTF-8` in the program that made it"),
+    (b"\xd0\xcf\x11\xe0", "an old spreadsheet. Save it as `CSV UTF-8` in the program that made it"),
+    (b"\x1f\x8b", "compressed. Unpack it (gunzip)"),
+)
 _HIGH = re.compile(rb"[\x80-\xff]+")
 _WESTERN = frozenset("ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝàáâãäåæçèéêëìíîïñòóôõöøùúûüýÿßŒœªº€«»°´¿¡§·\xa0–—‘’“”„…")
 
@@ -34,6 +40,14 @@ class UnknownEncodingError(ValueError):
         )
 
 
+class NoTextError(UnknownEncodingError):
+    """A file that is no text at all, whatever its name says."""
+
+    def __init__(self, what: str) -> None:
+        self.byte = 0
+        ValueError.__init__(self, f"no text, but {what}")
+
+
 def decode(data: bytes) -> str:
     """Return the text in some bytes.
 
@@ -41,15 +55,19 @@ def decode(data: bytes) -> str:
     encodings, Windows-1252 (with Latin-1) and GB 18030 are told apart by what their texts look like.
 
     Raises:
-        UnknownEncodingError: Where none of them fits, or two do.
+        UnknownEncodingError: Where none of them fits, or two do; also for well-known files that are no text.
     """
+    for magic, what in _NO_TEXT:
+        if data.startswith(magic) and (magic != b"PAR1" or data.endswith(magic)):
+            raise NoTextError(what)
     marked = marked_encoding(data)
     try:
         text = data.decode(marked or "utf-8")
     except UnicodeDecodeError as error:
         fitting = [text for text in (_western(data), _chinese(data)) if text is not None]
         if marked or len(fitting) != 1:
-            raise UnknownEncodingError(error.start, marked) from None
+            said = next((name for mark, name in _MARKS if data.startswith(mark)), None)
+            raise UnknownEncodingError(error.start, said) from None
         text = fitting[0]
     if "\0" in text:
         raise UnknownEncodingError(data.find(b"\0"))

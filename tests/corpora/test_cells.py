@@ -1,4 +1,6 @@
 import unicodedata
+from datetime import datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
@@ -20,7 +22,17 @@ FORMS = {
 
 @pytest.mark.parametrize(
     ("cell", "shown"),
-    [("a b", "a b"), (7, "7"), (1.5, "1.5"), (["ü"], '["ü"]'), (True, "true"), (b"x", "\"b'x'\"")],
+    [
+        ("a b", "a b"),
+        (7, "7"),
+        (1.5, "1.5"),
+        (["ü"], '["ü"]'),
+        (True, "true"),
+        ("ü".encode(), "ü"),
+        (Decimal("0.25"), "0.25"),
+        (timedelta(seconds=90.5), "90.5"),
+        (datetime(2020, 1, 2), "2020-01-02 00:00:00"),
+    ],
 )
 def test_a_cell_of_any_kind_has_a_text(cell: object, shown: str) -> None:
     assert text_of(cell) == shown

@@ -31,6 +31,8 @@ def test_a_file_is_found_in_either_unicode_form(tmp_path: Path, stored: str, wri
         "\ufeffwav/a.wav",
         "wav/a\u200b.wav",
         "wav\\..\\wav\\a.wav",
+        "wav/A.WAV",
+        "WAV\\a.Wav",
     ],
 )
 def test_windows_paths_and_invisible_characters(tmp_path: Path, written: str) -> None:
@@ -84,3 +86,18 @@ def test_a_path_of_another_machine_is_called_so(written: str, said: str) -> None
 @pytest.mark.parametrize("written", ["wav\\x.wav", "/data/x.wav", "C/x.wav", "a: b/x.wav", "~/x.wav", ""])
 def test_a_path_that_may_be_of_this_machine_has_no_hint(written: str) -> None:
     assert foreign_hint(written) == ""
+
+
+def test_of_two_files_in_other_cases_neither_is_guessed(tmp_path: Path) -> None:
+    for name in ("a.wav", "A.wav"):
+        touch(tmp_path / name)
+    assert file_named(tmp_path, "a.wav").name == "a.wav"
+    assert not file_named(tmp_path, "a.WAV").is_file()
+
+
+def test_a_path_below_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    path = touch(tmp_path / "me" / "wav" / "a.wav")
+    assert file_named(Path("/nowhere"), "~/wav/a.wav") == path
+    real = touch(tmp_path / "~" / "wav" / "a.wav")
+    assert file_named(tmp_path, "~/wav/a.wav") == real

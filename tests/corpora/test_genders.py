@@ -21,6 +21,7 @@ from sercl.corpora.genders import to_gender
         "여성",
         "женский",
         "Female_Feminine",
+        "(F)",
     ],
 )
 def test_words_for_female(word: str) -> None:

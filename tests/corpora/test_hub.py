@@ -331,3 +331,20 @@ def test_without_the_package_the_extra_is_named(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'sercl\[hub\]'"):
         read_hub(str(tmp_path), cache=tmp_path)
+
+
+def test_columns_and_splits_go_by_any_case_and_word(tmp_path: Path, clips: tuple[Utterance, ...]) -> None:
+    columns = {"Audio": [str(item.path) for item in clips], "Emotion ": [item.emotion for item in clips]}
+    parts = {name: datasets.Dataset.from_dict(columns).select([place]) for place, name in enumerate(SPLITS)}
+    datasets.DatasetDict(parts).save_to_disk(str(tmp_path / "saved"))
+    found = read_hub(str(tmp_path / "saved"), cache=tmp_path / "cache").utterances
+    assert sorted(str(item.split) for item in found) == ["None", "test", "train", "validation"]
+
+
+SPLITS = ("Train", "dev", "testing", "other")
+
+
+def test_a_dataset_without_rows_is_an_error_of_its_own(tmp_path: Path) -> None:
+    source = saved(tmp_path / "none", {"audio": [], "label": []}, embedded=False)
+    with pytest.raises(CorpusError, match="none: cannot be loaded"):
+        read_hub(source, cache=tmp_path / "cache")

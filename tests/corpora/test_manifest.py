@@ -415,3 +415,21 @@ def test_a_missing_file_of_another_machine_is_explained(folder: Path) -> None:
     (problem,) = listing.problems
     assert problem.kind == "missing"
     assert "'C:\\\\data\\\\x.wav' is an absolute path of a Windows machine" in str(problem)
+
+
+def test_numbers_as_labels_are_the_numbers_of_the_map(folder: Path) -> None:
+    text = "path,emotion\nwav/a.wav,3.0\nwav/b.wav,3\nwav/c.wav,4.0\n"
+    found = read_manifest(write(folder, text), emotions={"3": "sad", "4.0": "angry"}).utterances
+    assert [item.emotion for item in found] == ["sad", "sad", "angry"]
+
+
+@pytest.mark.parametrize("cell", ["nan", "None", "-", "."])
+def test_a_path_that_says_nothing_is_empty(folder: Path, cell: str) -> None:
+    (problem,) = read_manifest(write(folder, f"path,emotion\nwav/a.wav,sad\n{cell},sad\n")).problems
+    assert (problem.kind, problem.line) == ("row", 3)
+    assert "'path' is empty" in problem.reason
+
+
+def test_a_folder_in_place_of_a_file_is_called_so(folder: Path) -> None:
+    (problem,) = read_manifest(write(folder, "path,emotion\nwav/a.wav,sad\nwav,sad\n")).problems
+    assert "a folder, not a file" in str(problem)

@@ -1,4 +1,6 @@
 import json
+from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -6,7 +8,7 @@ from hypothesis import strategies as st
 
 from sercl.corpora.base import Segment
 from sercl.corpora.labels import EMOTIONS
-from sercl.corpora.manifest_cells import BadCellError, interval, seconds, segments, split_name
+from sercl.corpora.manifest_cells import BadCellError, interval, path_of, seconds, segments, split_name
 from sercl.errors import CorpusError, UnknownNameError
 
 
@@ -115,3 +117,37 @@ def test_events_of_another_shape_show_the_right_one(cell: object, said: str) -> 
 def test_an_event_of_an_unknown_emotion_is_answered_with_near_names() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'angry'"):
         segments([{"emotion": "angrry", "start": 0, "end": 1}])
+
+
+@pytest.mark.parametrize(
+    ("cell", "number"),
+    [
+        ("0 days 00:01:02.500000", 62.5),
+        ("1 days 00:00:01", 86401.0),
+        ("0:01:02.5", 62.5),
+        ("00:00:00", 0.0),
+        (timedelta(minutes=1), 60.0),
+        (Decimal("1.25"), 1.25),
+    ],
+)
+def test_lengths_of_time_of_other_programs_are_seconds(cell: object, number: float) -> None:
+    assert seconds(cell, "start") == number
+    assert interval({"start": cell, "end": "NaT"}) == (number, None)
+
+
+@pytest.mark.parametrize("cell", ["0:61:00", "1:2", "-0:00:01", "1:00:00:00", "0 days"])
+def test_what_only_looks_like_one_is_refused(cell: str) -> None:
+    with pytest.raises(BadCellError, match="is not a time"):
+        seconds(cell, "start")
+
+
+@pytest.mark.parametrize("cell", ["Val.", "devel", " Development ", "DEV"])
+def test_more_words_for_validation(cell: str) -> None:
+    assert split_name(cell) == "validation"
+
+
+def test_a_path_may_stand_in_the_map_of_another_library() -> None:
+    assert path_of({"bytes": None, "path": "a.wav"}) == path_of("a.wav") == path_of(b"a.wav") == "a.wav"
+    assert path_of({"path": None}) is path_of(None) is None
+    with pytest.raises(BadCellError, match="holds the audio itself"):
+        path_of({"bytes": b"RIFF", "path": "a.wav"})

@@ -146,3 +146,49 @@ def test_a_place_that_cannot_be_written_is_an_output_error(tmp_path: Path, suffi
     (tmp_path / "file").touch()
     with pytest.raises(OutputError):
         write_rows(tmp_path / "file" / f"a{suffix}", ["a"], [{"a": "1"}])
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_blanks_before_quotation_marks_are_of_no_account(tmp_path: Path, delimiter: str) -> None:
+    text = '"path", "emotion", "text"\n"a", "sad", "one, two"\n'
+    (tmp_path / "a.csv").write_text(text.replace(",", delimiter))
+    (row,) = read_rows(tmp_path / "a.csv")
+    assert row.cells == {"path": "a", "emotion": "sad", "text": f"one{delimiter} two"}
+
+
+def test_formulas_that_keep_a_number_a_text_are_that_text(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('a,b\n="03","=""03"""\n')
+    assert read_rows(tmp_path / "a.csv")[0].cells == {"a": "03", "b": "03"}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+def test_line_ends_of_any_system(tmp_path: Path, end: str, name: str) -> None:
+    lines = ["sep=;", "a;b", "1;2", "3;4", ""] if name == "a.csv" else ['{"a": "1"}', '{"a": "3"}', "", ""]
+    (tmp_path / name).write_bytes(end.join(lines).encode())
+    rows = read_rows(tmp_path / name)
+    assert [row.cells["a"] for row in rows] == ["1", "3"]
+    assert rows[1].line - rows[0].line == 1
+
+
+@pytest.mark.parametrize(
+    ("start", "said"),
+    [(b"PAR1\0PAR1", "Parquet"), (b"PK\3\4", "spreadsheet"), (b"\x1f\x8b\0", "gunzip")],
+)
+def test_what_is_no_text_is_called_by_its_name(tmp_path: Path, start: bytes, said: str) -> None:
+    (tmp_path / "a.csv").write_bytes(start)
+    with pytest.raises(ManifestError, match=rf"a\.csv: no text, but .*{said}"):
+        read_table(tmp_path / "a.csv")
+    with pytest.raises(CorpusNotFoundError, match="is a folder, not a table"):
+        read_table(tmp_path)
+
+
+def test_columns_of_parquet_that_stand_twice_are_named(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = [pa.array(["x"]).dictionary_encode()] * 2
+    for first, second in (("a", "a"), ("a", "A ")):
+        pq.write_table(pa.Table.from_arrays(columns, names=[first, second]), tmp_path / "a.parquet")
+        with pytest.raises(ManifestError, match=r"a\.parquet:1: column .* stands twice"):
+            read_table(tmp_path / "a.parquet")
