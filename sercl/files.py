@@ -30,6 +30,11 @@ _held: set[int] = set()
 """Descriptors of temporary files that are being written; the lock on each says that its writer lives."""
 
 
+def at_home(path: Path | str) -> Path:
+    """Return a path with the home folder for a leading `~`, as it stands where there is no such home."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - Path.expanduser raises there
+
+
 @contextmanager
 def atomic_path(path: Path | str, sync: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path`; it takes the place of `path` when the block ends without error.

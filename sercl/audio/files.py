@@ -211,7 +211,8 @@ def _what_else(path: Path) -> str:
         start = file.read(64)
     if start.startswith(_LFS_POINTER):
         return "it is a Git LFS pointer in place of the audio. Run in its repository: git lfs pull"
-    convert = f"Convert it: ffmpeg -i {shlex.quote(path.name)} {shlex.quote(path.stem + '.wav')}"
+    target = path.stem + (".wav" if path.suffix.lower() != ".wav" else "-converted.wav")
+    convert = f"Convert it: ffmpeg -i {shlex.quote(path.name)} {shlex.quote(target)}"
     for name, mark in _FOREIGN.items():
         if mark.match(start):
             return (

@@ -10,6 +10,7 @@ from rich.text import Text
 from sercl.cli.console import stderr
 from sercl.corpora.folders import AUDIO_SUFFIXES, has_audio_below, walk
 from sercl.errors import UsageError
+from sercl.files import at_home
 
 _SHOWN = 5
 _DEEPER = "audio in folders below is left out: add --recursive"
@@ -84,7 +85,7 @@ class _Found:
 
 
 def _expand(word: str, recursive: bool) -> _Found:
-    path = Path(word)
+    path = at_home(word)
     if path.is_dir():
         return _in_folder(word, path, recursive)
     if path.exists():

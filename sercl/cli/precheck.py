@@ -19,6 +19,7 @@ from sercl.errors import (
     UnknownOptionError,
     UsageError,
 )
+from sercl.files import at_home
 
 _PAGES = {"-h", "--help", "--help-all", "--print_config", "--print_shtab"}
 _SHORT_FORMS = {
@@ -180,10 +181,10 @@ def _check_places(options: _Options, corpora: set[str]) -> None:
         root, where = options.values.get(f"{prefix}.root", ("", ""))
         if not root or name.rpartition(".")[2] not in corpora - _ELSEWHERE:
             continue
-        if not Path(root).expanduser().exists():
+        if not at_home(root).exists():
             raise CorpusNotFoundError(f"{root}: no such file or folder. Check {where}.")
         if name.rpartition(".")[2] == "Manifest":
-            _check_manifest(Path(root).expanduser(), options.values, prefix)
+            _check_manifest(at_home(root), options.values, prefix)
 
 
 def _check_manifest(path: Path, values: Mapping[str, tuple[str, str]], prefix: str) -> None:

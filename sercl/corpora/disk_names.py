@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from sercl.corpora.cells import clean, key_of
+from sercl.files import at_home
 
 _FORMS = (clean, key_of)
 _Names = tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]
@@ -33,7 +34,7 @@ def file_named(folder: Path, name: str) -> Path:
             return folder / text
     plain = _slashed(name)
     if plain.startswith("~/"):
-        plain = os.path.expanduser(plain)  # noqa: PTH111 - Path would raise where there is no home
+        plain = str(at_home(plain))
     return _alike(folder, PurePosixPath(plain)) or folder / plain
 
 

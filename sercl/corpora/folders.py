@@ -10,6 +10,7 @@ from pathlib import Path
 from sercl.corpora.base import Problem, Utterance
 from sercl.corpora.cells import clean
 from sercl.errors import CorpusNotFoundError
+from sercl.files import at_home
 
 # fmt: off
 DECODED_SUFFIXES = frozenset((
@@ -37,7 +38,7 @@ def existing_folder(root: Path | str, corpus: str) -> Path:
     Raises:
         CorpusNotFoundError: Where there is no such folder.
     """
-    folder = Path(root).expanduser().absolute()
+    folder = at_home(root).absolute()
     if folder.is_dir():
         return folder
     what = "is a file, not a folder" if folder.exists() else "no such folder"

@@ -16,6 +16,7 @@ from sercl.corpora.languages import UnknownLanguageError, to_language
 from sercl.corpora.manifest_cells import split_name
 from sercl.corpora.patterned import unique_listing
 from sercl.errors import CorpusError, MissingExtraError, UnknownNameError, UsageError
+from sercl.files import at_home
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ def read_hub(
         UnknownNameError: For an emotion in `emotions` that is none.
         UnknownLanguageError: Where `language` is none.
     """
+    source = str(at_home(source)) if source.startswith("~") else source
     name, words = corpus or source.rstrip("/").rsplit("/", 1)[-1], EmotionWords(emotions or {})
     found: list[_Read | Problem | _Dropped] = []
     for part, dataset in _load(source, split).items():

@@ -21,6 +21,7 @@ from sercl.corpora.several import apart
 from sercl.corpora.tables import NO_ROW, Row, Table, read_table, write_rows
 from sercl.corpora.unlisted import unlisted_note
 from sercl.errors import ManifestError, UnknownNameError, UsageError
+from sercl.files import at_home
 
 REQUIRED = ("path", "emotion")
 _WORDS = ("speaker", "gender", "text", "dialect", "session")
@@ -65,7 +66,7 @@ def read_manifest(
             `emotions`.
         UnknownLanguageError: Where `language` is none.
     """
-    place, words = Path(path).absolute(), EmotionWords(emotions or {})
+    place, words = at_home(path).absolute(), EmotionWords(emotions or {})
     named = columns.named
     table = read_table(Path(path), [named.get(name, name) for name in REQUIRED])
     if not table.columns:
@@ -139,9 +140,13 @@ class _Source:
     files: dict[str, Path] = dataclasses.field(default_factory=dict)
 
     def file(self, name: str) -> Path:
-        """Return the file that a row names."""
+        """Return the file that a row names: beside the table, or beside the one that a link leads to."""
         if name not in self.files:
-            self.files[name] = file_named(self.path.parent, name)
+            here = file_named(self.path.parent, name)
+            if self.path.is_symlink() and not _is_there(here):
+                there = file_named(self.path.resolve().parent, name)
+                here = there if _is_there(there) else here
+            self.files[name] = here
         return self.files[name]
 
     def read(self, row: Row) -> _Read | Problem | _Dropped:
@@ -240,7 +245,7 @@ def _listing(source: _Source, found: Sequence[_Read | Problem | _Dropped], notes
     for row, item in zip(rows, settled.utterances, strict=True):
         item = item if corpus is None else replace(item, corpus=corpus)
         if not row.is_there:
-            what = "a folder, not a file" if item.path.is_dir() else "not on disk"
+            what = _what_is_at(item.path)
             reason = f"listed in {source.path.name}:{row.line} but {what}{foreign_hint(row.written)}"
             problems.append(Problem(item.path, reason, kind="missing"))
         elif item.id in kept:
@@ -315,6 +320,15 @@ def _cells(utterance: Utterance, folder: Path, *, segments_as_text: bool) -> dic
 
 def _event(segment: Segment) -> dict[str, object]:
     return {"emotion": segment.emotion, "start": segment.start, "end": segment.end}
+
+
+def _what_is_at(path: Path) -> str:
+    try:
+        if path.is_dir():
+            return "a folder, not a file"
+        return "not a regular file" if path.exists() else "not on disk"
+    except OSError:
+        return "not on disk"
 
 
 def _is_there(path: Path) -> bool:

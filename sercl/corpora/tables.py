@@ -13,7 +13,7 @@ from sercl.corpora.cells import clean, key_of
 from sercl.corpora.text_files import UnknownEncodingError, decode
 from sercl.documents import parse_json
 from sercl.errors import CorpusNotFoundError, DocumentError, ManifestError, UnknownNameError
-from sercl.files import atomic_path, write_text
+from sercl.files import at_home, atomic_path, write_text
 
 DELIMITERS: Mapping[str, str] = {".csv": ",", ".tsv": "\t"}
 SUFFIXES = (*DELIMITERS, ".jsonl", ".parquet")
@@ -90,6 +90,7 @@ def read_table(path: Path, wanted: Collection[str] = ()) -> Table:
             or text in an encoding that cannot be told.
         UnknownNameError: For another suffix than `SUFFIXES`.
     """
+    path = at_home(path)
     if path.is_dir():
         raise CorpusNotFoundError(f"{path}: is a folder, not a table. Give the file ({', '.join(SUFFIXES)}).")
     suffix = table_suffix(path)

@@ -348,3 +348,12 @@ def test_a_dataset_without_rows_is_an_error_of_its_own(tmp_path: Path) -> None:
     source = saved(tmp_path / "none", {"audio": [], "label": []}, embedded=False)
     with pytest.raises(CorpusError, match="none: cannot be loaded"):
         read_hub(source, cache=tmp_path / "cache")
+
+
+def test_a_dataset_below_the_home_folder(
+    tmp_path: Path, clips: tuple[Utterance, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    saved(tmp_path / "mine", table(clips), embedded=False)
+    found = read_hub("~/mine", cache=tmp_path / "cache", columns=COLUMNS)
+    assert len(found.utterances) == len(clips)

@@ -433,3 +433,29 @@ def test_a_path_that_says_nothing_is_empty(folder: Path, cell: str) -> None:
 def test_a_folder_in_place_of_a_file_is_called_so(folder: Path) -> None:
     (problem,) = read_manifest(write(folder, "path,emotion\nwav/a.wav,sad\nwav,sad\n")).problems
     assert "a folder, not a file" in str(problem)
+
+
+def test_a_link_to_a_manifest_leads_to_its_audio(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path, elsewhere = (
+        write(folder, "path,emotion\nwav/a.wav,sad\nwav/b.wav,sad\n"),
+        tmp_path_factory.mktemp("x"),
+    )
+    (elsewhere / "m.csv").symlink_to(path)
+    assert [item.path for item in read_manifest(elsewhere / "m.csv").utterances] == [
+        folder / "wav/a.wav",
+        folder / "wav/b.wav",
+    ]
+    (elsewhere / "wav").mkdir()
+    (elsewhere / "wav" / "a.wav").touch()
+    first, _ = read_manifest(elsewhere / "m.csv").utterances
+    assert first.path == elsewhere / "wav/a.wav"
+
+
+def test_a_manifest_below_the_home_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(folder))
+    write(folder, "path,emotion\nwav/a.wav,sad\n")
+    assert [item.path for item in read_manifest("~/mine.csv").utterances] == [folder / "wav/a.wav"]
+    with pytest.raises(CorpusNotFoundError, match="no such file"):
+        read_manifest("~nobody-of-this-name/mine.csv")

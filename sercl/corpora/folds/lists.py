@@ -18,7 +18,7 @@ from sercl.corpora.folds.fold import PARTS, Fold
 from sercl.corpora.labels import LabelScheme
 from sercl.corpora.tables import read_table
 from sercl.errors import FoldError, ManifestError, UnknownNameError
-from sercl.files import open_text
+from sercl.files import at_home, open_text
 
 COLUMNS = ("file", "answer")
 STUDY_FOLDERS = {"train": "train", "validation": "eval", "test": "test"}
@@ -53,7 +53,7 @@ def csv_folds(utterances: Sequence[Utterance], labels: LabelScheme, config: Fold
             validation=_resolve(files["validation"], index, labels),
             test=_resolve(files["test"], index, labels),
         )
-        for files in list_files(Path(str(config.lists)))
+        for files in list_files(at_home(str(config.lists)))
     ]
 
 

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
-from pathlib import Path
 from types import MappingProxyType
 
 from sercl.corpora.base import Utterance
@@ -19,6 +18,7 @@ from sercl.corpora.folds.paper import paper_folds
 from sercl.corpora.folds.speaker import speaker_folds
 from sercl.corpora.labels import LabelScheme
 from sercl.errors import FoldError, SpeakerOverlapError, UsageError
+from sercl.files import at_home
 
 Scheme = Callable[[Sequence[Utterance], LabelScheme, FoldConfig], list[Draft]]
 
@@ -146,7 +146,7 @@ def _drafts(
     drafts = FOLD_SCHEMES[config.scheme](ordered if config.scheme == "csv" else kept, labels, config)
     if config.test_list is None:
         return drafts
-    return [with_test_list(draft, Path(config.test_list), ordered, labels) for draft in drafts]
+    return [with_test_list(draft, at_home(config.test_list), ordered, labels) for draft in drafts]
 
 
 def _finish(

@@ -9,6 +9,7 @@ from sercl.diarization.formats import audacity, csvfile, jsonfile, rttm, textgri
 from sercl.diarization.formats.rows import NO_NAMES, Names
 from sercl.diarization.segments import Annotation
 from sercl.errors import SegmentError, UnknownNameError
+from sercl.files import at_home
 
 Read = Callable[[Path, Names], list[Annotation]]
 Write = Callable[[Sequence[Annotation], Path], list[Path]]
@@ -77,7 +78,7 @@ def read_segments(path: Path | str, format: str | None = None, names: Names = NO
             segment files, and for a recording that stands in two files.
         UnknownNameError: For a format or suffix that is not known.
     """
-    place = Path(path)
+    place = at_home(path)
     if not place.is_dir():
         return _format(place, format).read(place, names)
     suffixes = {kind.suffix.lower() for name, kind in FORMATS.items() if format in (None, name)}
