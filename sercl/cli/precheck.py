@@ -122,11 +122,10 @@ def _named(command: str, words: Sequence[str]) -> tuple[str, list[str]]:
 
 
 def _with_clips(name: str, words: list[str]) -> list[str]:
-    if name != "diarize fit":
-        return words
-    from sercl.cli.diarize.words import with_clips
+    from sercl.cli.diarize.words import evaluated_data, with_clips
 
-    return with_clips(words)
+    spell = {"diarize fit": with_clips, "diarize evaluate": evaluated_data}.get(name, list)
+    return spell(words)
 
 
 def _with_own_config(name: str, words: list[str]) -> list[str]:
@@ -179,11 +178,12 @@ def _check_places(options: _Options, corpora: set[str]) -> None:
     for prefix in ("--data", *(f"--data.{side}" for side in _SIDES)):
         name, _ = options.values.get(prefix, ("", ""))
         root, where = options.values.get(f"{prefix}.root", ("", ""))
-        if not root or name.rpartition(".")[2] not in corpora - _ELSEWHERE:
+        corpus = name.rpartition(".")[2]
+        if not root or corpus not in corpora - _ELSEWHERE:
             continue
         if not at_home(root).exists():
-            raise CorpusNotFoundError(f"{root}: no such file or folder. Check {where}.")
-        if name.rpartition(".")[2] == "Manifest":
+            raise CorpusNotFoundError(f"{corpus}: {root}: no such file or folder. Check {where}.")
+        if corpus == "Manifest":
             _check_manifest(at_home(root), options.values, prefix)
 
 

@@ -273,8 +273,9 @@ def rewritten(checkpoint, path, change):
 
 
 @pytest.mark.parametrize("name", ["openai/whisper-base", "whisper-base", "wavlm-large"])
-def test_an_encoder_of_the_hub_without_network(name, emodb, fit, checkpoint, tmp_path, fails):
-    assert "there is no network" in fails(1, *fit, "--model.encoder", name, *on(emodb))
+def test_an_encoder_of_the_hub_without_network(name, encoder, emodb, fit, checkpoint, tmp_path, fails):
+    far_fit = [name if word == encoder else word for word in fit]
+    assert "there is no network" in fails(1, *far_fit, *on(emodb))
     far = rewritten(
         checkpoint, tmp_path / "a.ckpt", lambda stored: stored["hyper_parameters"].update(encoder=name)
     )

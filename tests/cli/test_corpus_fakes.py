@@ -74,7 +74,7 @@ def test_a_manifest_trains_as_its_corpus_does(fit_words, emodb, tmp_path):
     assert main(["corpus", "manifest", "EmoDB", "--root", emodb, "--out", str(table)]) == 0
     words = [*fit_words, "--model.layer", "1", "--trainer.max_epochs", "1"]
     assert main([*words, "--out", str(tmp_path / "a")]) == 0
-    own = ["--data", "Manifest", "--data.root", str(table)]
-    assert main([*words, *own, "--out", str(tmp_path / "b")]) == 0
+    own = {"EmoDB": "Manifest", emodb: str(table)}
+    assert main([*(own.get(word, word) for word in words), "--out", str(tmp_path / "b")]) == 0
     first, second = (Path(tmp_path / run / "predictions.csv").read_text() for run in "ab")
     assert first == second

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sercl.cli.console import stdout
-from sercl.cli.diarize.words import add_uncovered, with_clips
+from sercl.cli.diarize.words import add_uncovered, evaluated_data
 from sercl.json_text import json_text
 
 if TYPE_CHECKING:
@@ -34,9 +34,8 @@ def parse(words: Sequence[str]) -> "Namespace":
 
     Checkpoints come first. Where they stand behind options, `--baseline` takes one word, not what follows it.
     """
-    clips = any(word.startswith("--data.clips") for word in words)
     parser = build_parser(baselines=1 if words and words[0].startswith("-") else "+")
-    parsed: Namespace = parser.parse_args(with_clips(words) if clips else list(words))
+    parsed: Namespace = parser.parse_args(evaluated_data(words))
     return parsed
 
 

@@ -35,6 +35,18 @@ def with_clips(words: Sequence[str]) -> list[str]:
     return [_DATA, "Diarization", *_rewritten(words)]
 
 
+def evaluated_data(words: Sequence[str]) -> list[str]:
+    """Return the words of `diarize evaluate`: with options of clips, they are built from the corpus of `--data`.
+
+    Args:
+        words: Words of the command line.
+
+    Raises:
+        UsageError: As `with_clips`.
+    """
+    return with_clips(words) if any(word.startswith("--data.clips") for word in words) else list(words)
+
+
 def add_uncovered(parser: "SerclParser") -> None:
     """Add the option that says what time without any segment of the hypothesis counts as."""
     parser.add_argument("--uncovered", choices=UNCOVERED, default=UNCOVERED[0])

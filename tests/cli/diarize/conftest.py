@@ -10,12 +10,17 @@ from sercl.testing.corpora import fake_corpus
 
 
 @pytest.fixture(scope="session")
-def diarize_words(encoder, emodb):
-    """The command line of a small `diarize fit`, without `--out`; its tones are no speech to a detector."""
+def diarize_words(encoder, emodb, tmp_path_factory):
+    """The command line of a small `diarize fit`, without `--out`; its tones are no speech to a detector.
+
+    What its file sets may be set again after it.
+    """
+    small = tmp_path_factory.mktemp("small") / "small.yaml"
+    small.write_text("trainer:\n  max_epochs: 2\n  accelerator: cpu\n")
     return [
         "diarize", "fit", "--data", "EmoDB", "--data.root", emodb, "--data.clips.voice", "none",
         "--data.clips.min_piece", "0.05", "--model.encoder", encoder, "--model.whisper_form", "short",
-        "--trainer.max_epochs", "2", "--trainer.accelerator", "cpu",
+        "-c", str(small),
     ]  # fmt: skip
 
 

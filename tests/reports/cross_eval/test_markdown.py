@@ -9,7 +9,7 @@ def test_the_report_has_all_its_parts(wide: Analysis) -> None:
     headings = [line.removeprefix("## ") for line in text.splitlines() if line.startswith("## ")]
     assert headings == [
         "Read this first", "Overview", "Train by test", "Paired tests", "Few-shot", "Scores and emotions",
-        "Published figures", "Reproduce", "Cite",
+        "Hidden states", "Published figures", "Reproduce", "Cite",
     ]  # fmt: skip
     assert text.startswith("# Cross-lingual study: ESD, EmoDB and RAVDESS\n")
     assert "* Seeds: 1, 2, 3" in text

@@ -52,7 +52,7 @@ def test_a_plain_training_is_a_fold_of_the_layer_probe(select: str) -> None:
         result = found[place]
         run = next(run for run in alone.runs if run.layer == result.layer)
         assert (result.layer,) == alone.chosen.layers
-        assert (result.epoch, result.epochs, result.early_stopped) == (
+        assert (result.epoch + 1, result.epochs, result.early_stopped) == (
             run.best_epoch,
             run.epochs,
             not run.at_limit,
