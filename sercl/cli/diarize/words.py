@@ -36,7 +36,7 @@ def with_clips(words: Sequence[str]) -> list[str]:
 
 
 def evaluated_data(words: Sequence[str]) -> list[str]:
-    """Return the words of `diarize evaluate`: with options of clips, they are built from the corpus of `--data`.
+    """Return the words of `diarize evaluate`; with options of clips, `--data` is what clips are built from.
 
     Args:
         words: Words of the command line.
