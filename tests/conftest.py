@@ -3,6 +3,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long an example takes says how busy the machine is; a deadline would fail at random.
+settings.register_profile("sercl", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("sercl")
 
 # Output is read back at the width of a pipe, whatever terminal the tests were started from.
 os.environ.pop("COLUMNS", None)
