@@ -24,6 +24,7 @@ from sercl.files import write_text
 
 _NEEDED = ("id", "start", "end", "emotion")
 _COLUMNS = (*_NEEDED, "confidence", "duration")
+_VALUES = ("start", "end", "emotion", "confidence")
 _NUMBERS = ("start", "end", "confidence", "duration")
 
 
@@ -41,8 +42,8 @@ def read(path: Path, names: Names = NO_NAMES) -> list[Annotation]:
         id = clean(cells.get("id", ""))
         if not id:
             raise SegmentError("the cell 'id' is empty. It names the recording.", path=path, line=line)
-        found = (cells.get(name, "") for name in ("start", "end", "emotion", "confidence"))
-        rows.append(Row(id, *found, line=line))
+        start, end, label, confidence = (cells.get(name, "") for name in _VALUES)
+        rows.append(Row(id, start, end, label, confidence, line))
         if not is_missing(cells.get("duration", "")):
             durations[id] = _duration(cells["duration"], durations.get(id), path, line)
     return annotations(path, rows, durations, names)
