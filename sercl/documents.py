@@ -1,4 +1,4 @@
-"""Reading YAML and JSON that others wrote: plain data within limits, or one `DocumentError`.
+"""Reading YAML, JSON and Parquet that others wrote: plain data within limits, or one `DocumentError`.
 
 A few lines of YAML can stand for a billion nodes (aliases), for themselves (an alias inside its own anchor),
 or for more levels than Python can follow. All that sercl reads goes through here, also what
@@ -9,11 +9,14 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from sercl.errors import DocumentError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 MAX_DEPTH = 100
 """Most levels of lists and maps."""
@@ -23,6 +26,8 @@ MAX_BYTES = 16 * 2**20
 """Largest file that is read as a whole into memory, unless a reader says otherwise."""
 MAX_INTEGER = 2**63 - 1
 """Largest whole number: what 64 bits hold."""
+MAX_ROWS = 100_000_000
+"""Most rows of a table: a column of equal values takes a few bytes in a file, whatever its length."""
 
 _LONGEST_INTEGER = 100  # characters, with leading zeros and `_`
 _PLAIN = ("null", "bool", "int", "float", "str", "seq", "map", "merge")
@@ -177,6 +182,32 @@ def read_json(path: Path | str, most_bytes: int = MAX_BYTES) -> Any:
         OSError: It cannot be read.
     """
     return parse_json(read_text(path, most_bytes))
+
+
+def read_parquet(path: Path) -> "pa.Table":
+    """Return the table that a file holds.
+
+    Raises:
+        DocumentError: It is no complete Parquet file, is damaged, or is no regular file.
+        FileNotFoundError: It is not there.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if path.exists() and not path.is_file():
+        raise DocumentError("is no regular file")
+    try:
+        file = pq.ParquetFile(path)
+        if file.metadata.num_rows > MAX_ROWS:
+            raise DocumentError(f"has {file.metadata.num_rows:,} rows; at most {MAX_ROWS:,} are read")
+        table = file.read()
+        table.validate(full=True)  # text is UTF-8, and every index within its dictionary
+    except FileNotFoundError:
+        raise
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DocumentError(f"is no complete Parquet file ({reason})") from error
+    return table
 
 
 def read_text(path: Path | str, most_bytes: int = MAX_BYTES) -> str:

@@ -39,7 +39,8 @@ class UnknownNameError(UsageError):
         near = near_names(str(name), self.legal)
         guess = f" Did you mean {' or '.join(repr(item) for item in near)}?" if near else ""
         tail = f" {hint}" if hint else ""
-        super().__init__(f"unknown {kind} {name!r}.{guess} Legal: {', '.join(self.legal)}.{tail}")
+        shown = repr(name) if len(repr(name)) <= 200 else f"{repr(name)[:200]}..."
+        super().__init__(f"unknown {kind} {shown}.{guess} Legal: {', '.join(self.legal)}.{tail}")
 
 
 class UnknownOptionError(UsageError):

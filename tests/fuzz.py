@@ -23,3 +23,19 @@ def mutations(valid: bytes, count: int, seed: int = 0) -> Iterator[bytes]:
             filling = generator.choice((*HOSTILE, bytes([generator.randrange(256)]), content[start:end] * 2))
             content = content[:start] + filling + content[end:]
         yield content
+
+
+def flips(valid: bytes, count: int, seed: int = 0) -> Iterator[bytes]:
+    """Yield files that differ from a valid binary one: bytes changed, most near its ends, or cut."""
+    generator = random.Random(seed)
+    yield b""
+    for number in range(count):
+        if number % 4 == 0:
+            yield valid[: generator.randrange(len(valid))]
+            continue
+        content = bytearray(valid)
+        for _ in range(generator.choice((1, 1, 2, 8))):
+            reach = min(len(content), generator.choice((16, 128, 1024, len(content))))
+            place = generator.randrange(reach) * generator.choice((1, -1))
+            content[place] = generator.choice((0, 1, 0x7F, 0x80, 0xFF, generator.randrange(256)))
+        yield bytes(content)

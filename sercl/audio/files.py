@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,10 @@ _LARGEST_DECLARED = 0x7FFF0000
 _HEADERLESS = frozenset({".raw", ".pcm", ".ul", ".ulaw", ".al", ".alaw", ".sln"})
 _SKIPPED = 1 << 16
 """Samples decoded at once on the way to a place in a file that only goes forward."""
+_AT_ONCE = 1 << 26
+"""Most values decoded into one array: 70 minutes of mono at 16 kHz."""
+_LOWEST_RATE = 1000
+"""Lowest rate in Hz: below, a header is damaged, and a clip at 16 kHz would fill the memory."""
 _SHORTENED_DATA = re.compile(r"^data : (\d+) \(should be (\d+)\)", re.MULTILINE)
 
 Samples = npt.NDArray[np.float32]
@@ -83,9 +88,7 @@ def opened(path: Path | str) -> Iterator[soundfile.SoundFile]:
         AudioNotFoundError: There is no such file.
         AudioError: The file is empty, cut short or in no format that libsndfile knows.
     """
-    if not Path(path).is_file():
-        raise AudioNotFoundError(path)
-    if Path(path).stat().st_size == 0:
+    if _size(path) == 0:
         raise AudioError(path, "the file is empty (0 bytes); restore it from the corpus archive", "empty")
     if Path(path).suffix.lower() == ".raw":  # soundfile asks for its rate before it looks into the file
         raise AudioError(path, f"cannot be decoded: {_what_else(Path(path))}")
@@ -97,6 +100,20 @@ def opened(path: Path | str) -> Iterator[soundfile.SoundFile]:
     with file:
         _check_header(file)
         yield file
+
+
+def _size(path: Path | str) -> int:
+    """Return the size of a regular file: a pipe or a device would be waited for, or have no end."""
+    try:
+        found = Path(path).stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+        raise AudioNotFoundError(path) from error
+    except OSError as error:
+        raise AudioError(path, f"cannot be opened: {error.strerror}", "missing") from error
+    if not stat.S_ISREG(found.st_mode):
+        what = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe or a device"
+        raise AudioError(path, f"is {what}, not an audio file", "missing")
+    return found.st_size
 
 
 class _ForwardFile(soundfile.SoundFile):
@@ -141,9 +158,19 @@ def read_opened(file: soundfile.SoundFile, start: float | None = None, end: floa
     first, last = _bounds(file, start, end)
     with _decoding(_path(file)):
         file.seek(first)
-        samples = file.read(last - first, dtype="float32", always_2d=True)
+        samples = _decoded(file, last - first)
     _check_samples(file, samples, last - first)
     return _mono(samples)
+
+
+def _decoded(file: soundfile.SoundFile, count: int) -> Samples:
+    """Decode the next `count` samples; memory grows with those that are there, whatever the header says."""
+    parts: list[Samples] = []
+    step = max(1, _AT_ONCE // file.channels)
+    while count > 0:
+        parts.append(file.read(min(count, step), dtype="float32", always_2d=True))
+        count = count - step if len(parts[-1]) == min(count, step) else 0
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def read_block(file: soundfile.SoundFile, size: int) -> Samples:
@@ -229,6 +256,11 @@ def _what_else(path: Path) -> str:
 def _check_header(file: soundfile.SoundFile) -> None:
     if file.frames == 0:
         raise AudioError(_path(file), "holds no samples (0 frames); it is empty or cut short", "empty")
+    if file.samplerate < _LOWEST_RATE:
+        reason = (
+            f"has a rate of {file.samplerate} Hz, less than any speech ({_LOWEST_RATE} Hz); it is damaged"
+        )
+        raise AudioError(_path(file), reason)
     # libsndfile shortens a wav that was cut off without an error; only its log keeps the announced size.
     if found := _SHORTENED_DATA.search(file.extra_info):
         announced, present = int(found[1]), int(found[2])

@@ -56,7 +56,8 @@ def to_rate(samples: Samples | Tensor, rate: int, target: int = SAMPLE_RATE) -> 
     waveform = torch.as_tensor(samples, dtype=torch.float32)
     if rate == target:
         return waveform
-    if target // math.gcd(rate, target) > MOST_PHASES:
+    phases, step = target // math.gcd(rate, target), rate // math.gcd(rate, target)
+    if phases > MOST_PHASES or phases * step > MOST_PHASES**2:
         length = math.ceil(len(waveform) * target / rate)
         return torch.from_numpy(scipy.signal.resample(waveform.numpy(), length)).float()
     resampled: Tensor = resampler(rate, target)(waveform)

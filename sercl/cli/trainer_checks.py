@@ -16,6 +16,7 @@ _QUICK = (
 _BY_VALIDATION = (
     "what is best is kept after validations: choose how often they are (--trainer.val_check_interval)."
 )
+_MOST_DEVICES = 128
 _KEPT = "the best epoch is tested, so it has to be kept."
 
 
@@ -36,6 +37,12 @@ def _no_count(value: Any) -> bool:
     return bool(value < 1 and value != -1)
 
 
+def _too_many(value: Any) -> bool:
+    """Whether more processes would be started than any machine has devices."""
+    count = len(value) if isinstance(value, list) else value
+    return str(count).strip().isdecimal() and (len(str(count)) > 9 or int(count) > _MOST_DEVICES)
+
+
 def _limited(value: Any) -> bool:
     return isinstance(value, int) or value != 1.0
 
@@ -48,6 +55,11 @@ def _loses_scores(strategy: Any) -> bool:
 
 
 _EVERYWHERE = (
+    _Rule(
+        "trainer.devices",
+        _too_many,
+        f"a process is started for each; at most {_MOST_DEVICES} are, and a machine has no more.",
+    ),
     _Rule("trainer.strategy", _loses_scores, "scores stay in the processes that it starts. Use ddp."),
     _Rule("trainer.fast_dev_run", bool, f"it keeps nothing that could be scored. {_QUICK}"),
     _Rule("trainer.barebones", bool, "scores and checkpoints are switched off by it. Leave it out."),
@@ -100,8 +112,11 @@ def check_trainer(config: Any, trains: bool = True, tests_whole: str | None = No
         group, _, name = rule.option.partition(".")
         value = config[group].get(name)
         if value is not None and rule.refused(value):
-            named = value if isinstance(value, bool | int | float | str) else value["class_path"]
+            named = value["class_path"] if hasattr(value, "init_args") or isinstance(value, dict) else value
             raise UsageError(f"--{rule.option} {named}: {rule.reason}")
+    seed = config.get("seed_everything")
+    if isinstance(seed, int) and not 0 <= seed < 2**32:
+        raise UsageError(f"--seed_everything {seed}: it must be from 0 to {2**32 - 1}.")
     if tests_whole is not None and (limit := config["trainer"]["limit_test_batches"]) is not None:
         raise UsageError(f"--trainer.limit_test_batches {limit}: {tests_whole} Leave it out.")
     for reason in _contradictions(config["trainer"], config["checkpoint"]) if trains else ():
@@ -136,7 +151,7 @@ def _no_time(limit: Any) -> str | None:
     form = "Give days, hours, minutes and seconds, such as 00:08:00:00."
     try:
         left = Timer(limit).time_remaining()
-    except (MisconfigurationException, ValueError, TypeError) as error:
+    except (MisconfigurationException, ValueError, TypeError, OverflowError) as error:
         return f"--trainer.max_time {limit}: {error} {form}"
     return (
         f"--trainer.max_time {limit}: nothing would be trained. {form}"

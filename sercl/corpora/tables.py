@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sercl.corpora.cells import clean, key_of
 from sercl.corpora.text_files import UnknownEncodingError, decode
-from sercl.documents import parse_json
+from sercl.documents import parse_json, read_parquet
 from sercl.errors import CorpusNotFoundError, DocumentError, ManifestError, UnknownNameError
 from sercl.files import at_home, atomic_path, write_text
 
@@ -275,14 +275,14 @@ def _plain(cell: object) -> object:
 
 
 def _parquet_rows(path: Path) -> Iterator[Row]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     try:
-        header = [clean(name) for name in pq.read_schema(path).names]
-        _check_header(path, 1, header)
-        rows = pq.read_table(path).to_pylist()
-    except (pa.ArrowInvalid, OSError) as error:
+        table = read_parquet(path)
+    except (OSError, DocumentError) as error:
+        raise ManifestError(path, None, f"not readable as Parquet ({error}).") from None
+    _check_header(path, 1, [clean(name) for name in table.column_names])
+    try:
+        rows = table.to_pylist()
+    except (ValueError, OverflowError) as error:  # a date that Python has none of
         raise ManifestError(path, None, f"not readable as Parquet ({error}).") from None
     names = {name: clean(name) for name in (rows[0] if rows else ())}
     for number, cells in enumerate(rows, start=1):

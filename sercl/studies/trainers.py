@@ -139,7 +139,7 @@ def refusals() -> Iterator[None]:
     """
     try:
         yield
-    except (MisconfigurationException, ValueError, TypeError, ZeroDivisionError) as error:
+    except (MisconfigurationException, ValueError, TypeError, ZeroDivisionError, ImportError) as error:
         if isinstance(error, SerclError) or not _is_lightnings(error):
             raise
         reason = " ".join(str(error).split())

@@ -78,12 +78,14 @@ class EncoderTask(L.LightningModule):
         """
         stored = checkpoints.read_for(cls.task_name, cls, path)
         place = checkpoints.find_encoder(stored, path) if encoder is None else encoder
-        task = cls(**{**stored["hyper_parameters"], "encoder": place})
-        if encoder is None:
-            task.encoder.name = stored["sercl"]["encoder"]["name"]
-        checkpoints.prepare_as_trained(stored, task.encoder)
-        task.on_load_checkpoint(stored)
-        task.load_state_dict(stored["state_dict"])
+        with checkpoints.building_from(path, encoder):
+            task = cls(**{**stored["hyper_parameters"], "encoder": place})
+            if encoder is None:
+                task.encoder.name = stored["sercl"]["encoder"]["name"]
+            checkpoints.prepare_as_trained(stored, task.encoder)
+            task.on_load_checkpoint(stored)
+            checkpoints.verify_numbers(stored["state_dict"])
+            task.load_state_dict(stored["state_dict"])
         return task
 
     @property

@@ -3,7 +3,8 @@
 import inspect
 import json
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,19 @@ import torch
 from torch import Tensor
 
 import sercl
-from sercl.errors import CheckpointError, DamagedCheckpointError, SerclWarning
+from sercl.errors import CheckpointError, DamagedCheckpointError, EncoderError, SerclError, SerclWarning
 from sercl.models.encoders import Encoder
+from sercl.models.encoders.config import check_numbers, check_size, config_of
+from sercl.tasks.checkpoint_content import (
+    About,
+    AboutEncoder,
+    StoredEncoder,
+    check_archive,
+    check_plain,
+    check_sizes,
+    check_state,
+    check_types,
+)
 
 FORMAT = 2
 """Raised when a checkpoint of an older sercl could no longer be read as it was meant."""
@@ -48,6 +60,7 @@ def read(path: str | Path) -> dict[str, Any]:
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
         raise CheckpointError(f"{path}: {what}. Give a checkpoint file, such as RUN/best.ckpt.")
+    check_archive(path)
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
@@ -58,12 +71,18 @@ def read(path: str | Path) -> dict[str, Any]:
         ) from error
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("sercl"), dict):
         raise CheckpointError(f"{path}: a checkpoint, but not one of sercl (it has no 'sercl' entry).")
+    check_plain(checkpoint["sercl"], f"{path}: sercl")
     check_format(checkpoint["sercl"], str(path))
     for key in ("state_dict", "hyper_parameters"):
         if not isinstance(checkpoint.get(key), dict):
             raise CheckpointError(
                 f"{path}: has no {key!r}, without which no model can be built. Train again."
             )
+    check_types(checkpoint["sercl"], About, f"{path}: sercl")
+    check_types(checkpoint["sercl"]["encoder"], AboutEncoder, f"{path}: sercl.encoder")
+    _check_numbers(checkpoint["sercl"]["encoder"]["preprocessing"], f"{path}: sercl.encoder.preprocessing")
+    check_plain(checkpoint["hyper_parameters"], f"{path}: hyper_parameters")
+    check_state(checkpoint["state_dict"], f"{path}: state_dict")
     return checkpoint
 
 
@@ -76,22 +95,49 @@ def read_for(task: str, build: Callable[..., object], path: str | Path) -> dict[
     checkpoint = read(path)
     about = checkpoint["sercl"]
     check_task(about, task, path)
-    unknown = sorted(checkpoint["hyper_parameters"].keys() - inspect.signature(build).parameters.keys())
+    options, where = checkpoint["hyper_parameters"], f"{path}: hyper_parameters"
+    unknown = sorted(map(str, options.keys() - inspect.signature(build).parameters.keys()))
     if unknown:
         raise CheckpointError(
             f"{path}: written by sercl {about.get('version')}, with options that this sercl "
             f"{sercl.__version__} does not have: {', '.join(unknown)}. Use that version, or train again."
         )
+    if "encoder" not in options:
+        raise DamagedCheckpointError(f"{where}: has no 'encoder'.")
+    check_types(options, build.__init__ if isinstance(build, type) else build, where)  # type: ignore[misc]
+    stored = options.get("encoder_config")
+    check_sizes({**options, "encoder_config": None}, checkpoint["state_dict"], where)
+    if stored is not None:
+        _check_stored_encoder(stored, checkpoint["state_dict"], f"{where}: encoder_config")
     return checkpoint
+
+
+def _check_stored_encoder(stored: Mapping[str, Any], state: Mapping[str, Tensor], where: str) -> None:
+    """Refuse an encoder that cannot be built, before it is, and one far larger than the weights."""
+    check_types(stored, StoredEncoder, where)
+    try:
+        config = config_of(stored["model"], where)
+        check_size(config, sum(value.nbytes for value in state.values()), where)
+    except EncoderError as error:
+        raise DamagedCheckpointError(str(error)) from error
+    _check_numbers(stored["preprocessor"] or {}, where)
+
+
+def _check_numbers(settings: Mapping[str, Any], where: str) -> None:
+    try:
+        check_numbers(settings, where)
+    except EncoderError as error:
+        raise DamagedCheckpointError(str(error)) from error
 
 
 def check_format(about: dict[str, Any], where: str = "checkpoint") -> None:
     """Raise `CheckpointError` unless this sercl reads the checkpoint's format."""
     if about.get("format") == FORMAT:
         return
+    version = str(about.get("version"))[:80]
     raise CheckpointError(
-        f"{where}: format {about.get('format')} of sercl {about.get('version')}; this sercl "
-        f"{sercl.__version__} reads format {FORMAT}. Use sercl {about.get('version')}, or train again."
+        f"{where}: format {str(about.get('format'))[:80]} of sercl {version}; this sercl "
+        f"{sercl.__version__} reads format {FORMAT}. Use sercl {version}, or train again."
     )
 
 
@@ -153,6 +199,36 @@ def prepare_as_trained(checkpoint: Mapping[str, Any], encoder: Encoder) -> None:
         encoder.use_preprocessing(trained)
 
 
+@contextmanager
+def building_from(path: str | Path, encoder: str | None) -> Iterator[None]:
+    """Name the checkpoint in whatever its content leads to while a model is built from it.
+
+    Args:
+        path: The checkpoint.
+        encoder: Where the user says that the encoder is, if they do: its errors are theirs then.
+
+    Raises:
+        CheckpointError: For options and weights that make no model.
+    """
+    try:
+        yield
+    except (MemoryError, ImportError):
+        raise
+    except SerclError as error:
+        of_encoder = isinstance(error, EncoderError) or getattr(error, "kind", None) == "encoder"
+        if str(path) in str(error) or (of_encoder and encoder is not None):
+            raise
+        if of_encoder:
+            raise EncoderError(f"{path}: {error}") from error
+        raise CheckpointError(f"{path}: {error}") from error
+    except Exception as error:
+        # Each option has the right type, but of their values torch may say anything.
+        reason = " ".join(str(error).split())[:200]
+        raise DamagedCheckpointError(
+            f"{path}: no model can be built from it ({type(error).__name__}: {reason}). Train again."
+        ) from error
+
+
 def _verify_settings(saved: Mapping[str, Any], encoder: Encoder) -> None:
     """Refuse an encoder whose weights may be the same, but not what is made of them."""
     files = {"preprocessing": "preprocessor_config.json", "settings": "config.json"}
@@ -168,7 +244,7 @@ def _verify_settings(saved: Mapping[str, Any], encoder: Encoder) -> None:
 def _changes(trained: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """Return the settings that both name and that differ: "normalize: true in training, false now"."""
     return ", ".join(
-        f"{name}: {json.dumps(trained[name])} in training, {json.dumps(now[name])} now"
+        f"{name}: {json.dumps(trained[name])[:80]} in training, {json.dumps(now[name])[:80]} now"
         for name in trained
         if name in now and json.dumps(trained[name]) != json.dumps(now[name])
     )
@@ -183,8 +259,26 @@ def verify_state(missing: Sequence[str], unexpected: Sequence[str]) -> None:
             )
 
 
+def verify_numbers(stored: Mapping[str, Tensor]) -> None:
+    """Raise `CheckpointError` for weights that are not numbers, as after a training that diverged."""
+    wrong = [name for name, value in stored.items() if value.is_floating_point() and value.isnan().any()]
+    if wrong:
+        raise CheckpointError(
+            f"the checkpoint's {wrong[0]} is not a number (nan) in places ({len(wrong)} such in all). Train "
+            "again, with a lower learning rate if the training diverged."
+        )
+
+
 def verify_shapes(stored: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
-    """Raise `CheckpointError` for weights of another shape than the model's."""
+    """Raise `CheckpointError` for weights of another shape or kind of number than the model's."""
+    other = [
+        name
+        for name, value in stored.items()
+        if name in own and value.is_floating_point() != own[name].is_floating_point()
+    ]
+    if other:
+        types = [str(held[other[0]].dtype).removeprefix("torch.") for held in (stored, own)]
+        raise CheckpointError(f"the checkpoint's {other[0]} is of {types[0]}, the model's of {types[1]}.")
     wrong = [name for name, value in stored.items() if name in own and value.shape != own[name].shape]
     if wrong:
         was, now = list(stored[wrong[0]].shape), list(own[wrong[0]].shape)

@@ -1,4 +1,6 @@
 import os
+import re
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -231,3 +233,53 @@ def test_what_cannot_be_decoded_is_named_with_a_next_step(
         read(tmp_path / name)
     assert said in str(caught.value)
     assert any(step in str(caught.value) for step in ("ffmpeg", "git lfs pull"))
+
+
+def wav_header(rate: int = 16_000, channels: int = 1, data: int = 3200) -> bytes:
+    """Return the 44 bytes before the samples of a 16-bit wav file."""
+    fmt = struct.pack("<IHHIIHH", 16, 1, channels, rate, 2 * rate % 2**32, 2 * channels % 2**16, 16)
+    return b"RIFF" + struct.pack("<I", 2**32 - 1) + b"WAVEfmt " + fmt + b"data" + struct.pack("<I", data)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        wav_header(rate=0),
+        wav_header(rate=1),
+        wav_header(rate=999),
+        wav_header(rate=2**31),
+        wav_header(channels=0),
+        wav_header(channels=65535),
+    ],
+)
+def test_headers_of_no_recording(header: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(header + bytes(3200))
+    with pytest.raises(AudioError, match=re.escape(str(path))):
+        read(path)
+
+
+def test_a_header_that_promises_68_billion_samples(tmp_path: Path) -> None:
+    path = tmp_path / "a.flac"
+    soundfile.write(path, np.full(16_000, 0.1), 16_000)
+    content = bytearray(path.read_bytes())
+    content[21:26] = bytes([content[21] | 0x0F, 255, 255, 255, 255])  # of STREAMINFO, after the magic number
+    path.write_bytes(content)
+    with pytest.raises(AudioError, match=r"cut short|cannot be decoded"):
+        read(path)
+
+
+def test_what_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "x.wav").mkdir()
+    os.mkfifo(tmp_path / "f.wav")
+    (tmp_path / "z.wav").symlink_to("/dev/zero")
+    for name, message in (
+        ("x", "is a folder"),
+        ("f", "is a pipe"),
+        ("z", "a device"),
+        ("n" * 300, "too long"),
+    ):
+        with pytest.raises(AudioError, match=message):
+            read(tmp_path / f"{name}.wav")
+    with pytest.raises(AudioError, match="no such audio file"):
+        read("a\0.wav")

@@ -14,8 +14,12 @@ from typing import NamedTuple
 from sercl.diarization.formats.text import read_text
 from sercl.errors import SegmentError
 
-_TOKEN = re.compile(r'"(?P<text>(?:[^"]|"")*)"|<(?P<flag>[^>\n]*)>|!(?P<comment>[^\n]*)|(?P<word>[^\s"<!=]+)')
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+# In time proportional to the text, whatever stands in it: a flag has an end in sight, and a number is read in
+# one way only.
+_TOKEN = re.compile(
+    r'"(?P<text>(?:[^"]|"")*)"|<(?P<flag>[^>\n]{0,40})>|!(?P<comment>[^\n]*)|(?P<word>[^\s"<!=]+)'
+)
+_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
 
 
 class Interval(NamedTuple):

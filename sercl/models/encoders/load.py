@@ -11,8 +11,9 @@ from transformers import PreTrainedModel
 from sercl.errors import EncoderError, UsageError
 from sercl.models.encoders import w2v_bert, whisper
 from sercl.models.encoders.base import SAMPLE_RATE, Encoder
+from sercl.models.encoders.config import check_numbers, understood
 from sercl.models.encoders.fingerprint import fingerprint
-from sercl.models.encoders.source import checkpoint_folder, location_of, read_json, read_preprocessor
+from sercl.models.encoders.source import checkpoint_folder, location_of, read_preprocessor
 from sercl.models.encoders.w2v_bert import W2vBertEncoder
 from sercl.models.encoders.wav2vec2 import Wav2Vec2Encoder, wants_normalization
 from sercl.models.encoders.weights import (
@@ -54,11 +55,10 @@ def load_encoder(
     """
     form = _whisper_form(whisper_form)
     folder = checkpoint_folder(name, revision)
-    _check_family(folder)
-    parts = _Parts(
-        read_model(folder, read_config(folder, last_block)), _preprocessor(folder), form, final_norm
-    )
-    encoder = parts.wrap(name)
+    config, preprocessor = read_config(folder, last_block), _preprocessor(folder)
+    parts = _Parts(read_model(folder, config), preprocessor, form, final_norm)
+    with understood(str(folder)):
+        encoder = parts.wrap(name)
     encoder.location = location_of(name)
     encoder.published = published_rates(folder)
     encoder.fingerprint = fingerprint(encoder.model)
@@ -76,7 +76,9 @@ def rebuild_encoder(name: str, config: dict[str, Any], *, gradient_checkpointing
         config: `Encoder.config` of the encoder to rebuild; the fingerprint is taken from there.
         gradient_checkpointing: As for `load_encoder`.
     """
-    form = WhisperForm(config["whisper_form"])
+    if not {"model", "preprocessor", "whisper_form", "final_norm", "fingerprint"} <= config.keys():
+        raise EncoderError("the stored config of the encoder lacks parts. Leave --model.encoder_config out.")
+    form = _whisper_form(config["whisper_form"])
     parts = _Parts(empty_model(config["model"]), config["preprocessor"], form, config["final_norm"])
     encoder = parts.wrap(name)
     encoder.fingerprint, encoder.config = config["fingerprint"], config
@@ -137,15 +139,6 @@ _FAMILIES: dict[str, Callable[[str, _Parts], Encoder]] = {
 }
 
 
-def _check_family(folder: Path) -> None:
-    family = read_json(folder / "config.json").get("model_type")
-    if family not in _FAMILIES:
-        raise EncoderError(
-            f"{folder}: model_type {family!r} in config.json is no encoder that can be used here. Legal: "
-            f"{', '.join(_FAMILIES)}."
-        )
-
-
 def _whisper_form(form: str) -> WhisperForm:
     if form not in list(WhisperForm):
         raise UsageError(f"unknown Whisper form {form!r}. Legal: {', '.join(WhisperForm)}.")
@@ -156,5 +149,8 @@ def _preprocessor(folder: Path) -> dict[str, Any] | None:
     preprocessor = read_preprocessor(folder)
     rate = SAMPLE_RATE if preprocessor is None else preprocessor.get("sampling_rate", SAMPLE_RATE)
     if rate != SAMPLE_RATE:
-        raise EncoderError(f"{folder}: the encoder takes audio at {rate} Hz. Only 16000 Hz is supported.")
+        raise EncoderError(
+            f"{folder}: the encoder takes audio at {str(rate)[:80]} Hz. Only 16000 Hz is supported."
+        )
+    check_numbers(preprocessor or {}, f"{folder}: the feature extractor's settings")
     return preprocessor

@@ -36,7 +36,7 @@ def checkpoint_folder(name: str, revision: str | None) -> Path:
     """
     if name in PRESETS:
         return _from_hub(PRESETS[name].hub_id, revision)
-    path = Path(name).expanduser()
+    path = _expanded(name)
     if path.is_dir():
         return path
     if path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
@@ -50,14 +50,23 @@ def checkpoint_folder(name: str, revision: str | None) -> Path:
     return _from_hub(name, revision)
 
 
+def _expanded(name: str) -> Path:
+    try:
+        return Path(name).expanduser()
+    except RuntimeError as error:  # "~nobody/folder"
+        raise EncoderError(f"encoder folder {name!r}: there is no such user here.") from error
+
+
 def location_of(name: str) -> str:
     """Return what finds an encoder again from any folder: the absolute path of its folder, else its name."""
-    path = Path(name).expanduser()
+    path = _expanded(name)
     return str(path.absolute()) if name not in PRESETS and path.is_dir() else name
 
 
-def check_pointer(path: Path) -> None:
-    """Raise `EncoderError` where a file is a Git LFS pointer in place of its content."""
+def check_file(path: Path) -> None:
+    """Raise `EncoderError` for a pipe or device, and for a Git LFS pointer in place of the content."""
+    if path.exists() and not path.is_file():
+        raise EncoderError(f"{path}: is no regular file. Fetch the checkpoint again.")
     with path.open("rb") as file:
         if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
             raise EncoderError(
@@ -73,7 +82,7 @@ def read_json(path: Path) -> dict[str, Any]:
         EncoderError: The file is not there or holds something else.
     """
     try:
-        check_pointer(path)
+        check_file(path)
         content = documents.read_json(path)
     except FileNotFoundError as error:
         raise EncoderError(
@@ -87,6 +96,22 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
+def check_index(path: Path) -> None:
+    """Raise `EncoderError` unless a list of shards names files of its own folder."""
+    shards = read_json(path).get("weight_map")
+    if (
+        not isinstance(shards, dict)
+        or not shards
+        or not all(isinstance(name, str) for name in shards.values())
+    ):
+        raise EncoderError(f"{path}: has no weight_map from weights to files. Fetch the checkpoint again.")
+    for name in sorted(set(shards.values())):
+        if Path(name).name != name or not (path.parent / name).is_file():
+            raise EncoderError(
+                f"{path}: {name[:80]!r} is no file of this folder. Fetch the checkpoint again."
+            )
+
+
 def read_preprocessor(folder: Path) -> dict[str, Any] | None:
     """Read the feature extractor's settings, or None where the checkpoint has none.
 
@@ -98,7 +123,10 @@ def read_preprocessor(folder: Path) -> dict[str, Any] | None:
         return read_json(path)
     # Processors of transformers 5 (feature extractor and tokenizer) write one file for both.
     path = folder / "processor_config.json"
-    return read_json(path).get("feature_extractor") if path.is_file() else None
+    found = read_json(path).get("feature_extractor") if path.is_file() else None
+    if found is not None and not isinstance(found, dict):
+        raise EncoderError(f"{path}: its feature_extractor is a JSON {type(found).__name__}, not an object.")
+    return found
 
 
 def has_weights(folder: Path) -> bool:

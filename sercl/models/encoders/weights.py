@@ -9,13 +9,14 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import CONFIG_MAPPING, AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
+from transformers import AutoModel, PretrainedConfig, PreTrainedModel
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 from transformers.utils import logging
 
 from sercl.errors import EncoderError, UsageError
+from sercl.models.encoders.config import build_model, check_size, config_of, understood
 from sercl.models.encoders.regularization import PublishedRates
-from sercl.models.encoders.source import check_pointer, has_weights, weight_files
+from sercl.models.encoders.source import check_file, check_index, has_weights, read_json, weight_files
 
 # Of a checkpoint with a decoder; an encoder saved alone has keys without a prefix.
 _WHISPER_PREFIX = {r"^(model\.)?encoder\.": ""}
@@ -35,8 +36,9 @@ def read_config(folder: Path, last_block: int | None) -> PretrainedConfig:
 
     Raises:
         UsageError: The model has no block `last_block`.
+        EncoderError: config.json is missing, of another family, or not that of an encoder.
     """
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    config = published_config(folder)
     depth = _depth_key(config)
     if last_block is not None:
         _check_block(folder, last_block, getattr(config, depth))
@@ -59,9 +61,20 @@ def read_config(folder: Path, last_block: int | None) -> PretrainedConfig:
     return config
 
 
+def published_config(folder: Path) -> PretrainedConfig:
+    """Read the model's config as it is.
+
+    Raises:
+        EncoderError: config.json is missing, of another family, or not that of an encoder.
+    """
+    path = folder / "config.json"
+    return config_of(read_json(path), str(path))
+
+
 def published_rates(folder: Path) -> PublishedRates:
     """Return SpecAugment and LayerDrop as the checkpoint was published with."""
-    return PublishedRates.of(AutoConfig.from_pretrained(folder, local_files_only=True))
+    with understood(str(folder / "config.json")):
+        return PublishedRates.of(published_config(folder))
 
 
 def read_model(folder: Path, config: PretrainedConfig) -> PreTrainedModel:
@@ -80,11 +93,15 @@ def read_model(folder: Path, config: PretrainedConfig) -> PreTrainedModel:
             "config.json. Copy the weights there, or fetch the checkpoint again."
         )
     for path in weight_files(folder):
-        check_pointer(path)
+        check_file(path)
+        if path.suffix == ".json":
+            check_index(path)
+    held = sum(path.stat().st_size for path in weight_files(folder))
+    check_size(published_config(folder), held, str(folder / "config.json"))
     whisper = config.model_type == "whisper"
     if not whisper:
         config.mask_time_prob = 1.0  # with 0, the embedding of masked frames would not be read
-    with _quiet():
+    with _quiet(), understood(str(folder)):
         try:
             model, report = (WhisperEncoder if whisper else AutoModel).from_pretrained(
                 folder,
@@ -109,10 +126,7 @@ def read_model(folder: Path, config: PretrainedConfig) -> PreTrainedModel:
 
 def empty_model(config: dict[str, Any]) -> PreTrainedModel:
     """Build the encoder of a config (the JSON of a transformers config) with arbitrary weights."""
-    restored = CONFIG_MAPPING[config["model_type"]].from_dict(config)
-    if restored.model_type == "whisper":
-        return WhisperEncoder(restored)
-    return AutoModel.from_config(restored)
+    return build_model(config_of(config, "the encoder's config in the checkpoint"))
 
 
 def _keep_mask_filling(model: PreTrainedModel, known: bool) -> None:
@@ -146,7 +160,7 @@ def _check_shapes(folder: Path, mismatched: Iterable[tuple[str, Sequence[int], S
 
 def _check_depth(folder: Path, unexpected: Iterable[str]) -> None:
     """Refuse weights of more blocks than config.json says; those that a cut leaves out are in both."""
-    own = AutoConfig.from_pretrained(folder, local_files_only=True)
+    own = published_config(folder)
     told = getattr(own, _depth_key(own))
     numbers = (_BLOCK.search(name) for name in unexpected if not _ELSEWHERE.search(name))
     held = max((int(found[1]) + 1 for found in numbers if found), default=0)

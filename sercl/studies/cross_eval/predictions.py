@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sercl.errors import ResultsError
+from sercl.documents import read_parquet
+from sercl.errors import DocumentError, ResultsError
 from sercl.files import atomic_path
 from sercl.studies.cross_eval.cells import CELL_FIELDS, Cell
 from sercl.studies.cross_eval.study_file import ADVICE
@@ -95,11 +96,11 @@ def read_table(path: Path, classes: Sequence[str]) -> pa.Table:
         ResultsError: Where the file is missing or broken, or has other columns or classes.
     """
     try:
-        table = pq.read_table(path)
+        table = read_parquet(path)
     except FileNotFoundError as error:
         raise ResultsError(path, f"no such file. {ADVICE}") from error
-    except (OSError, pa.ArrowException) as error:
-        raise ResultsError(path, f"is no complete Parquet file ({error}). {ADVICE}") from error
+    except (OSError, DocumentError) as error:
+        raise ResultsError(path, f"{error}. {ADVICE}") from error
     _check_columns(table, classes, path)
     try:
         return table.select(schema(classes).names).cast(schema(classes))

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from sercl.errors import ResultsError
+from sercl.documents import read_parquet
+from sercl.errors import DocumentError, ResultsError
 from sercl.files import atomic_path, write_text
 from sercl.studies.cross_eval.json_content import JsonContent
 from sercl.studies.grid.shares import Share
@@ -120,6 +121,6 @@ def read_predictions(folder: Path, address: str) -> pa.Table:
     """
     path = cell_folder(folder, address) / PREDICTIONS
     try:
-        return pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        raise ResultsError(path, f"is no complete Parquet file ({error}). {_ADVICE}") from error
+        return read_parquet(path)
+    except (OSError, DocumentError) as error:
+        raise ResultsError(path, f"{error}. {_ADVICE}") from error

@@ -1,4 +1,5 @@
 import codecs
+import time
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -122,3 +123,12 @@ def test_two_tiers_need_a_name(tmp_path):
 def test_nothing_makes_no_grid(tmp_path):
     with pytest.raises(SegmentError, match="makes no TextGrid"):
         textgrid.write(Annotation("a", ()), tmp_path / "a.TextGrid")
+
+
+@pytest.mark.parametrize("filler", ["9" * 200_000 + "x", "<" * 200_000, '"' * 200_001, '"x' * 100_001])
+def test_the_time_to_read_is_proportional_to_the_text(tmp_path, filler):
+    (tmp_path / "a.TextGrid").write_text(f'File type = "ooTextFile"\nObject class = "TextGrid"\n\n{filler}')
+    begin = time.perf_counter()
+    with pytest.raises(SegmentError, match="expected a number"):
+        textgrid.read(tmp_path / "a.TextGrid")
+    assert time.perf_counter() - begin < 3.0

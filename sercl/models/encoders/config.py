@@ -1,0 +1,118 @@
+"""From a config.json, which anybody may have written, to a transformers config of plain numbers and words."""
+
+import inspect
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from transformers import CONFIG_MAPPING, AutoModel, PretrainedConfig, PreTrainedModel
+from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
+from sercl.errors import EncoderError, SerclError
+
+FAMILIES = ("wav2vec2", "hubert", "wavlm", "data2vec-audio", "wav2vec2-bert", "whisper")
+"""The values of model_type that can be used."""
+
+_LARGEST = 2**20
+"""Largest whole number in a config; the vocabulary of MMS, the largest there is, has 150 thousand entries."""
+_MOST = {
+    "num_hidden_layers": 500,
+    "encoder_layers": 500,
+    "num_mel_bins": 1024,
+    "mel_bins": 1024,
+    "hop_length": 2**16,
+    "n_fft": 2**16,
+}
+_LONGEST_LIST = 10_000
+_SLACK = 2**28
+_BYTES_PER_VALUE = 4
+
+# What transformers would load code for, or make long lists of, and the encoder alone has no use of.
+_LEFT_OUT = frozenset(inspect.signature(PretrainedConfig).parameters) | {
+    "attn_implementation", "auto_map", "base_model_tp_plan", "base_model_pp_plan", "experts_implementation",
+    "model_type", "name_or_path", "num_labels", "rope_parameters", "rope_scaling", "trust_remote_code",
+    "use_kernels",
+}  # fmt: skip
+
+
+def config_of(content: Mapping[str, Any], where: str) -> PretrainedConfig:
+    """Build the config of an encoder from the JSON of one.
+
+    Args:
+        content: What the file holds.
+        where: The file, for messages.
+
+    Raises:
+        EncoderError: For another family, a quantised model, or values that no encoder can have.
+    """
+    family = content.get("model_type")
+    if family not in FAMILIES:
+        raise EncoderError(
+            f"{where}: model_type {repr(family)[:80]} is no encoder that can be used here. Legal: "
+            f"{', '.join(FAMILIES)}."
+        )
+    if content.get("quantization_config") is not None:
+        raise EncoderError(
+            f"{where}: the encoder is quantised (quantization_config). Give the original weights."
+        )
+    kind = CONFIG_MAPPING[family]
+    own = set(inspect.signature(kind).parameters) | set(kind.attribute_map)
+    kept = {
+        name: value
+        for name, value in content.items()
+        if name not in _LEFT_OUT and (name in own or isinstance(value, bool | int | float | str))
+        if not name.startswith("_")
+    }
+    check_numbers(kept, where)
+    with understood(where):
+        return kind.from_dict(kept)
+
+
+def check_numbers(content: Mapping[str, Any], where: str) -> None:
+    """Raise `EncoderError` for numbers and lists larger than those of any encoder."""
+    for name, value in content.items():
+        values = value if isinstance(value, list) else [value]
+        most = _MOST.get(name, _LARGEST)
+        if len(values) > _LONGEST_LIST or any(isinstance(n, int) and abs(n) > most for n in values):
+            raise EncoderError(f"{where}: {name} is larger than in any encoder (at most {most}).")
+
+
+def check_size(config: PretrainedConfig, held: int, where: str) -> None:
+    """Raise `EncoderError` where a config describes a model far larger than the weights that belong to it.
+
+    Args:
+        config: The config, not cut.
+        held: Size of the weights, in bytes.
+        where: The config's file, for messages.
+    """
+    with understood(where), torch.device("meta"):
+        model = build_model(config)
+    needed = _BYTES_PER_VALUE * sum(value.numel() for value in (*model.parameters(), *model.buffers()))
+    # Weights may be stored in as little as a byte each.
+    if needed > 2 * _BYTES_PER_VALUE * held + _SLACK:
+        raise EncoderError(
+            f"{where}: does not fit the weights: it describes a model of {needed / 2**30:,.1f} GiB, but the "
+            f"weights have {held / 2**30:,.1f} GiB. Restore the config.json that belongs to them."
+        )
+
+
+def build_model(config: PretrainedConfig) -> PreTrainedModel:
+    """Build the encoder of a config with arbitrary weights."""
+    return WhisperEncoder(config) if config.model_type == "whisper" else AutoModel.from_config(config)
+
+
+@contextmanager
+def understood(where: str) -> Iterator[None]:
+    """Turn whatever transformers raises for settings that it cannot use into an `EncoderError`."""
+    try:
+        yield
+    except (SerclError, MemoryError, ImportError):
+        raise
+    except Exception as error:
+        # Of wrong settings, transformers and torch say anything from KeyError to ZeroDivisionError.
+        reason = " ".join(str(error).split())[:200]
+        raise EncoderError(
+            f"{where}: no encoder can be built from its settings ({type(error).__name__}: {reason}). "
+            "Restore the file, or fetch the checkpoint again."
+        ) from error

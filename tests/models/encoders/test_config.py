@@ -1,0 +1,123 @@
+"""Encoder folders that anybody may have made: one message with the folder, never code, hours or gigabytes."""
+
+import json
+import os
+import pickle
+import struct
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sercl.errors import EncoderError
+from sercl.models.encoders import load_encoder
+from sercl.testing.encoders import tiny_encoder
+
+WEIGHTS = "model.safetensors"
+
+
+@pytest.fixture(params=["whisper", "wav2vec2"])
+def folder(request, tmp_path: Path) -> Path:
+    return tiny_encoder(request.param, tmp_path / "encoder", blocks=1)
+
+
+def refuse(folder: Path) -> str:
+    begin = time.perf_counter()
+    with pytest.raises(EncoderError) as caught:
+        load_encoder(str(folder))
+    assert str(folder) in str(caught.value)
+    assert len(str(caught.value)) < 2000
+    assert time.perf_counter() - begin < 5.0
+    return str(caught.value)
+
+
+def edit(path: Path, **changes: Any) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+SIZES = ("hidden_size", "d_model")
+BLOCKS = ("num_hidden_layers", "encoder_layers")
+
+
+@pytest.mark.parametrize(
+    ("names", "value", "message"),
+    [
+        (SIZES, 10**9, "is larger than in any encoder"),
+        (SIZES, 2**19, "does not fit the weights"),
+        (SIZES, -1, "no encoder can be built"),
+        (SIZES, "x", "no encoder can be built"),
+        (SIZES, 1.5, "no encoder can be built"),
+        (SIZES, [1], "no encoder can be built"),
+        (BLOCKS, 10**6, "is larger than in any encoder"),
+        (("model_type",), None, "is no encoder that can be used here"),
+        (("model_type",), ["whisper"], "is no encoder that can be used here"),
+        (("model_type",), "x", "is no encoder that can be used here"),
+        (("quantization_config",), {"quant_method": "gptq"}, "is quantised"),
+        (("pad_token_id",), [1] * 10**5, "is larger than in any encoder"),
+    ],
+)
+def test_settings_of_no_encoder(names: tuple[str, ...], value: Any, message: str, folder: Path) -> None:
+    family = json.loads((folder / "config.json").read_text())
+    edit(folder / "config.json", **{name: value for name in names if name in family or len(names) == 1})
+    assert message in refuse(folder)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"num_labels": 10**9},
+        {"id2label": 3},
+        {"auto_map": {"AutoConfig": "evil.Config", "AutoModel": "evil.Model"}},
+        {"attn_implementation": "someone/kernel:run", "_attn_implementation": "someone/kernel"},
+        {"rope_scaling": "x", "base_model_tp_plan": 1, "use_kernels": True, "trust_remote_code": True},
+    ],
+    ids=str,
+)
+def test_settings_that_the_encoder_has_no_use_of_are_left_out(setting: dict[str, Any], folder: Path) -> None:
+    before = load_encoder(str(folder)).fingerprint
+    edit(folder / "config.json", **setting)
+    mark = folder / "was-here"
+    (folder / "evil.py").write_text(f"import pathlib\npathlib.Path({str(mark)!r}).touch()\n")
+    assert load_encoder(str(folder)).fingerprint == before
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("value", [0, 8000, 10**9, None, "x", [1] * 1000])
+def test_other_sampling_rates(value: Any, folder: Path) -> None:
+    edit(folder / "preprocessor_config.json", sampling_rate=value)
+    assert "Only 16000 Hz" in refuse(folder)
+
+
+@pytest.mark.parametrize("value", ["x", None, 0, [1], 10**9])
+def test_other_settings_of_the_spectrogram(value: Any, tmp_path: Path) -> None:
+    folder = tiny_encoder("whisper", tmp_path / "encoder", blocks=1)
+    edit(folder / "preprocessor_config.json", n_fft=value)
+    refuse(folder)
+
+
+def test_weights_that_are_none(folder: Path, tmp_path: Path) -> None:
+    path, mark = folder / WEIGHTS, tmp_path / "was-here"
+    valid = path.read_bytes()
+    for content in (b"", valid[:100], struct.pack("<Q", 2**60) + valid[8:], valid[: len(valid) // 2]):
+        path.write_bytes(content)
+        refuse(folder)
+    path.unlink()
+    os.mkfifo(path)
+    assert "is no regular file" in refuse(folder)
+    path.unlink()
+
+    class Evil:
+        def __reduce__(self) -> Any:
+            return os.mkdir, (str(mark),)
+
+    (folder / "pytorch_model.bin").write_bytes(pickle.dumps(Evil()))
+    refuse(folder)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("place", ["../x", "/dev/zero", "", 3, "absent"])
+def test_a_list_of_shards_names_files_of_its_folder(place: Any, folder: Path) -> None:
+    (folder / WEIGHTS).unlink()
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": place}}))
+    refuse(folder)
