@@ -9,7 +9,7 @@ from rich.text import Text
 
 from sercl.cli.console import stderr
 from sercl.corpora.folders import AUDIO_SUFFIXES, has_audio_below, walk
-from sercl.errors import UsageError
+from sercl.errors import CheckpointError, UsageError
 from sercl.files import at_home
 
 _SHOWN = 5
@@ -53,6 +53,12 @@ def find_inputs(words: Iterable[str], recursive: bool = False) -> Inputs:
         reasons = "\n".join(f"{word}: {reason}" for word, reason in failed)
         raise UsageError(f"nothing to predict.\n{reasons}")
     return Inputs(tuple(files), tuple(failed), tuple(left_out))
+
+
+def check_checkpoint(name: str) -> None:
+    """Raise `CheckpointError` where a checkpoint is not there: said before anything heavy is imported."""
+    if not Path(name).exists():
+        raise CheckpointError(f"{name}: does not exist. Give a checkpoint file, such as RUN/best.ckpt.")
 
 
 def report_left_out(inputs: Inputs) -> None:

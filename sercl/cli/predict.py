@@ -10,7 +10,7 @@ from rich.text import Text
 
 from sercl.cli.console import progress, stderr, stdout
 from sercl.cli.help import ShortPage, render
-from sercl.cli.inputs import conclude, find_inputs, report_failure, report_left_out
+from sercl.cli.inputs import check_checkpoint, conclude, find_inputs, report_failure, report_left_out
 from sercl.errors import UsageError
 from sercl.files import atomic_path
 from sercl.reports.predictions import FORMATS
@@ -86,6 +86,7 @@ def _predict(options: "Namespace") -> int:
     if not options.batch_seconds > 0:
         raise UsageError(f"--batch_seconds {options.batch_seconds}: it must be greater than 0 s, such as 60.")
     inputs = find_inputs(options.files, options.recursive)
+    check_checkpoint(options.checkpoint)
     # The place of the result comes first: an hour of work should not end at a folder that cannot be written.
     with _output(options.out) as write:
         from sercl.tasks.predictor import load

@@ -1,6 +1,8 @@
 """Mistakes are found before anything heavy is imported, with the message that the parser has for them."""
 
+import os
 import shlex
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -145,3 +147,26 @@ def test_every_command_refuses_two_values_of_one_option(
 
     assert main(line.split()) == 2
     assert "is given twice, with" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["predict", "absent.ckpt", "a.wav"],
+        ["diarize", "absent.ckpt", "a.wav"],
+        ["diarize", "evaluate", "absent.ckpt"],
+    ],
+)
+def test_a_missing_checkpoint_is_said_before_torch_is_imported(words: list[str], tmp_path: Path) -> None:
+    (tmp_path / "a.wav").touch()
+    program = f"import sys\nfrom sercl.cli.main import main\nprint(main({words}), 'torch' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    assert done.stdout.split() == ["1", "False"]
+    assert "absent.ckpt: does not exist" in done.stderr

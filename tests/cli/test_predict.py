@@ -72,6 +72,7 @@ def loader(monkeypatch: pytest.MonkeyPatch) -> Loader:
     load = Loader()
     module.load, module.Failure, module.Prediction = load, Failure, Prediction  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr("sercl.cli.predict.check_checkpoint", lambda _: None)
     return load
 
 

@@ -3,11 +3,13 @@
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sercl.cli.console import stdout
 from sercl.cli.diarize.words import add_uncovered, evaluated_data
+from sercl.cli.inputs import check_checkpoint
 from sercl.json_text import json_text
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ OTHERS = ("seed_everything", "model", "trainer", "early_stopping", "checkpoint",
 def main() -> int:
     """Run `sercl diarize evaluate` with the words of the process."""
     words = sys.argv[1:]
+    for word in takewhile(lambda word: not word.startswith("-"), words):
+        check_checkpoint(word)
     run(parse(words))
     return 0
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sercl.cli.console import progress, stderr, stdout
-from sercl.cli.inputs import conclude, find_inputs, report_failure, report_left_out
+from sercl.cli.inputs import check_checkpoint, conclude, find_inputs, report_failure, report_left_out
 from sercl.diarization.formats import FORMATS
 from sercl.diarization.segments import Annotation
 
@@ -56,6 +56,7 @@ def run(options: "Namespace") -> int:
     from sercl.cli.diarize.outputs import check_outputs, write_outputs
 
     inputs = find_inputs(options.files, options.recursive)
+    check_checkpoint(options.checkpoint)
     names = recording_names(inputs.files)
     # The places of the results come first: an hour of work should not end at one that cannot be written.
     check_outputs(options, names)
