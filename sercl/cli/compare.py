@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sercl.cli.console import stdout
 from sercl.cli.help import ShortPage, render
+from sercl.errors import UsageError
 from sercl.json_text import json_text
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ def main() -> int:
         stdout.print(render(PAGE))
         return 0
     options = build_parser().parse_args(sys.argv[1:])
+    for folder in (options.run_a, options.run_b):
+        if not Path(folder).is_dir():  # said before pandas and statsmodels are imported
+            raise UsageError(f"{folder}: no such folder. Give the folder of a run or a study.")
     from sercl.reports.run_comparison import comparison_report, comparison_to_dict
     from sercl.studies.run_comparison import compare_folders
 

@@ -54,7 +54,17 @@ ALLOWED: Mapping[str, tuple[str, tuple[str, ...] | None]] = {
 PACKAGES = ("sercl", *(package for package, _ in ALLOWED.values() if package.startswith("lightning.")))
 """Packages whose modules may be imported to find a class; what may be built of them says `check_inert`."""
 
-_PLACES = {"save_dir", "root_dir", "dirpath", "filename", "name", "version", "sub_dir", "prefix"}
+_PLACES = {
+    "save_dir",
+    "root_dir",
+    "dirpath",
+    "filename",
+    "name",
+    "version",
+    "sub_dir",
+    "prefix",
+    "filename_suffix",
+}
 """Arguments of loggers, callbacks and profilers that become part of a path."""
 
 _UNUSED = {
@@ -62,6 +72,7 @@ _UNUSED = {
     "trainer.model_registry": "checkpoints are never sent elsewhere",
     "checkpoint.dirpath": "checkpoints lie in the folder of --out",
 }
+_FILE_NAMES = ("checkpoint.filename", "trainer.callbacks.filename")
 _METRIC = re.compile(r"\{[\w/]+(:[.\d]{0,4}[defg]?)?\}")
 _LONGEST_NAME = 100
 _CACHED = re.compile(r"[0-9a-f]{32}(\.\w+)?|scans-.*\.sqlite")
@@ -90,14 +101,15 @@ def check_inert(config: Any, own: tuple[str, ...] = ()) -> None:
     for place, value in _walk(config, ""):
         if isinstance(value, Mapping) and "class_path" in value:
             _check_class(place, str(value["class_path"]), own)
+            _check_named(place, value, own)
         elif (isroutine(value) or isclass(value)) and not _is_own(
             f"{value.__module__}.{getattr(value, '__qualname__', '')}", own
         ):
             raise UsageError(f"--{place}: takes no function from a value of an option.")
         elif place in _UNUSED and value is not None:
             raise UsageError(f"--{place}: has no effect, since {_UNUSED[place]}. Leave it out.")
-        elif place == "checkpoint.filename" and value is not None:
-            check_file_name(value)
+        elif place in _FILE_NAMES and value is not None:
+            check_file_name(value, f"--{place}")
         elif place.startswith("trainer.") and place.rpartition(".")[2] in _PLACES:
             check_below(value, f"--{place}")
 
@@ -142,16 +154,16 @@ def check_below(value: Any, option: str) -> None:
         raise UsageError(f"{option}: {str(value)[:40]!r}... is too long a name.")
 
 
-def check_file_name(value: Any) -> None:
+def check_file_name(value: Any, option: str = "--checkpoint.filename") -> None:
     """Raise `UsageError` unless a value is the name of a file, with the numbers that Lightning fills in."""
     fixed = _METRIC.sub("", str(value))
     if (not fixed.strip(". ") and not _METRIC.search(str(value))) or re.search(r"[/\\\x00-\x1f{}$~:]", fixed):
         raise UsageError(
-            f"--checkpoint.filename: {str(value)[:80]!r} is not a file name. Valid are names such as best, "
+            f"{option}: {str(value)[:80]!r} is not a file name. Valid are names such as best, "
             "or {epoch}-{val/uar:.3f}."
         )
     if len(str(value).encode(errors="replace")) > _LONGEST_NAME:
-        raise UsageError(f"--checkpoint.filename: at most {_LONGEST_NAME} bytes.")
+        raise UsageError(f"{option}: at most {_LONGEST_NAME} bytes.")
 
 
 def _check_class(place: str, path: str, own: tuple[str, ...]) -> None:
@@ -165,6 +177,14 @@ def _check_class(place: str, path: str, own: tuple[str, ...]) -> None:
         f"--{place}: {path!r} is not a class that this option takes (valid: {legal}). If you trust whoever "
         f"wrote it: SERCL_ALLOW_IMPORTS={path} sercl ..."
     )
+
+
+def _check_named(place: str, value: Mapping[str, Any], own: tuple[str, ...]) -> None:
+    """Raise where a class is given arguments that its signature does not name: nothing is known of them."""
+    extra = value.get("dict_kwargs")
+    if extra and not _is_own(str(value["class_path"]), own):
+        names = ", ".join(map(str, vars(extra) if not isinstance(extra, Mapping) else extra))
+        raise UsageError(f"--{place}: takes no dict_kwargs ({names[:80]}). Give arguments under init_args.")
 
 
 def _is_options(path: str) -> bool:

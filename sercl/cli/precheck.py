@@ -56,7 +56,9 @@ def checked(command: str, words: Sequence[str]) -> list[str]:
     spelt = _with_clips(name, rest)
     _check_options(name, spelt, kinds, table["data"])
     check_repeats(spelt, kinds)
-    _check_places(_Options(_with_own_config(name, spelt), kinds), set(table["data"]))
+    for part in _by_corpus(name, rest) or [_with_own_config(name, spelt)]:
+        _check_places(_Options(part, kinds), set(table["data"]))
+    _check_study(name, rest)
     return [*words[: len(words) - len(rest)], *rest]
 
 
@@ -126,6 +128,26 @@ def _with_clips(name: str, words: list[str]) -> list[str]:
 
     spell = {"diarize fit": with_clips, "diarize evaluate": evaluated_data}.get(name, list)
     return spell(words)
+
+
+def _by_corpus(name: str, words: list[str]) -> list[list[str]]:
+    """Return the words from each `--data` to the next, where several corpora may be named one by one."""
+    if name != "diarize fit":
+        return []
+    starts = [place for place, word in enumerate(words) if word.partition("=")[0] == "--data"]
+    return [words[: starts[0]] if starts else words] + [
+        words[start:end] for start, end in zip(starts, [*starts[1:], len(words)], strict=True)
+    ]
+
+
+def _check_study(name: str, words: Sequence[str]) -> None:
+    options = [word.option for word in given(words, {})]
+    is_file = any(word.startswith("-c") for word in words) or "--config" in options
+    if name == "cross-eval" and not is_file and not any(option.startswith("--study") for option in options):
+        raise UsageError(
+            "no study: give its file (-c study.yaml), or --study.encoders and --study.corpora. "
+            "`sercl cross-eval --help` shows the options."
+        )
 
 
 def _with_own_config(name: str, words: list[str]) -> list[str]:

@@ -271,15 +271,17 @@ class _Walker:
         elif _leads_to(entry.is_file):
             self._links_to_files.append(path)
         elif path.suffix.lower() in AUDIO_SUFFIXES or not path.suffix[1:].isalpha():  # or perhaps a folder
-            reason = f"a link to {os.readlink(path)}, which is not there"  # noqa: PTH115 - as it is written
-            yield path, Problem(path, reason, kind="missing")
+            yield path, Problem(path, f"a link to {_target_of(path)}, which is not there", kind="missing")
 
     def _is_loop(self, link: Path) -> bool:
         target = link.resolve()
         return any(place.resolve().is_relative_to(target) for place in (self._root, link.parent))
 
     def _is_found_itself(self, target: Path) -> bool:
-        return _is_visible(target.name) and _identity(target.parent) in self._entered
+        try:
+            return _is_visible(target.name) and _identity(target.parent) in self._entered
+        except OSError:  # what it leads to is gone by now, or is no file on a disk (/proc)
+            return False
 
 
 def _identity(folder: Path) -> tuple[int, int]:
@@ -289,6 +291,14 @@ def _identity(folder: Path) -> tuple[int, int]:
 
 def _name_of(entry: os.DirEntry[str]) -> str:
     return entry.name
+
+
+def _target_of(link: Path) -> str:
+    """Return where a link leads, as it is written."""
+    try:
+        return os.readlink(link)  # noqa: PTH115 - a Path would change how it is written
+    except OSError:  # gone by now
+        return "a file"
 
 
 def _leads_to(kind: Callable[[], bool]) -> bool:

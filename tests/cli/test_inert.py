@@ -112,8 +112,8 @@ def part(option: str, kind: str, **arguments: object) -> dict[str, object]:
         part("logger", "TensorBoardLogger", save_dir="~/x"),
         part("logger", "TensorBoardLogger", save_dir="x", sub_dir="../x"),
         part("logger", "TensorBoardLogger", save_dir="$HOME"),
+        part("logger", "TensorBoardLogger", save_dir="x", filename_suffix="/../../x"),
         part("callbacks", "ModelCheckpoint", dirpath="../x"),
-        part("callbacks", "ModelCheckpoint", filename="../x"),
         part("profiler", "SimpleProfiler", dirpath="/tmp/x", filename="x"),
         part("profiler", "AdvancedProfiler", filename="../x"),
         part("profiler", "PyTorchProfiler", filename="/tmp/x"),
@@ -137,6 +137,18 @@ def test_no_class_writes_outside_the_run(options, study) -> None:
 def test_an_option_takes_the_classes_it_is_for(name: str, kind: str, study) -> None:
     with pytest.raises(UsageError, match=r"is not a class that this option takes \(valid: "):
         study(part(name, kind))
+
+
+@pytest.mark.parametrize("name", ["../x", "{epoch:999999999d}"])
+def test_a_callback_names_its_files_as_the_checkpoint_does(name: str, study) -> None:
+    with pytest.raises(UsageError, match=r"--trainer\.callbacks\.filename: .* is not a file name"):
+        study(part("callbacks", "ModelCheckpoint", filename=name))
+
+
+def test_arguments_that_a_signature_does_not_name_are_refused(study) -> None:
+    strategy = {"class_path": DDP, "dict_kwargs": {"unheard_of": 1}}
+    with pytest.raises(UsageError, match=r"--trainer\.strategy: takes no dict_kwargs \(unheard_of\)"):
+        study({"trainer": {"strategy": strategy}})
 
 
 def test_classes_write_below_the_runs_folder(study, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ MISTAKES = {
     "test --ckpt a.ckpt --data EmoDB --data.fold.index 1": "unknown option --data.fold.index",
     "layer-probe --encoder x --data EmoDB --probe.target emotion": "Did you mean --probe.targets",
     "cross-eval --jbos 2": "unknown option --jbos. Did you mean --jobs",
-    "diarize fit --data EmoDB --data.root /no --data RAVDESS --data.root /no2": None,
+    "diarize fit --data EmoDB --data.root /no --data RAVDESS --data.root /no2": "EmoDB: /no: no such",
     "diarize fit --data EmoDB --data.clip.per_epoch 4": "unknown option",
     "diarize evaluate a.ckpt --tun": "unknown option --tun. Did you mean --tune",
     "diarize a.ckpt a.wav --html a.html": None,
@@ -150,14 +150,34 @@ def test_every_command_refuses_two_values_of_one_option(
 
 
 @pytest.mark.parametrize(
-    "words",
+    ("words", "code", "message"),
     [
-        ["predict", "absent.ckpt", "a.wav"],
-        ["diarize", "absent.ckpt", "a.wav"],
-        ["diarize", "evaluate", "absent.ckpt"],
+        (["predict", "absent.ckpt", "a.wav"], 1, "absent.ckpt: does not exist"),
+        (["diarize", "absent.ckpt", "a.wav"], 1, "absent.ckpt: does not exist"),
+        (["diarize", "evaluate", "absent.ckpt"], 1, "absent.ckpt: does not exist"),
+        (["compare", "absent", "absent"], 2, "absent: no such folder"),
+        (["cross-eval", "--out", "x"], 2, "no study: give its file"),
+        (
+            [
+                "diarize",
+                "fit",
+                "--data",
+                "ZED",
+                "--data.root",
+                "absent",
+                "--data",
+                "EmoDB",
+                "--data.root",
+                ".",
+            ],
+            1,
+            "ZED: absent: no such file or folder",
+        ),
     ],
 )
-def test_a_missing_checkpoint_is_said_before_torch_is_imported(words: list[str], tmp_path: Path) -> None:
+def test_what_is_missing_is_said_before_torch_is_imported(
+    words: list[str], code: int, message: str, tmp_path: Path
+) -> None:
     (tmp_path / "a.wav").touch()
     program = f"import sys\nfrom sercl.cli.main import main\nprint(main({words}), 'torch' in sys.modules)"
     done = subprocess.run(
@@ -168,5 +188,5 @@ def test_a_missing_checkpoint_is_said_before_torch_is_imported(words: list[str],
         check=True,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
     )
-    assert done.stdout.split() == ["1", "False"]
-    assert "absent.ckpt: does not exist" in done.stderr
+    assert done.stdout.split() == [str(code), "False"]
+    assert message in done.stderr

@@ -89,6 +89,12 @@ def test_every_suffix_of_libsndfile_is_audio() -> None:
     assert {f".{suffix}" for suffix in spoken_of.split()} <= DECODED_SUFFIXES
 
 
+def test_links_into_what_comes_and_goes_stop_nothing(tmp_path: Path) -> None:
+    (tmp_path / "1.wav").touch()
+    (tmp_path / "open").symlink_to("/proc/self/fd")  # its entries are gone when they are looked at
+    assert tmp_path / "1.wav" in walk(tmp_path).audio
+
+
 def test_links_are_followed_once(tmp_path: Path) -> None:
     root, store = tmp_path / "root", tmp_path / "store"
     touch(root, "a/1.wav", "2.wav")

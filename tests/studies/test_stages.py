@@ -7,6 +7,7 @@ from sercl.errors import CheckpointError, ResultsError
 from sercl.studies.stages import StageResult, finished, keep, stage_folder
 
 RESULT = StageResult("target", "best.ckpt", "val/loss", 0.5, 2, 3, False, 1, 1.0)
+LIMITS = {"max_epochs": 3, "max_steps": -1, "max_seconds": None}
 
 
 @pytest.fixture
@@ -15,7 +16,7 @@ def place(tmp_path: Path) -> Path:
     folder = tmp_path / "run" / "target"
     folder.mkdir(parents=True)
     (folder / "best.ckpt").touch()
-    keep(replace(RESULT, checkpoint=str(folder / "best.ckpt")), folder)
+    keep(replace(RESULT, checkpoint=str(folder / "best.ckpt")), folder, LIMITS)
     return folder
 
 
@@ -36,14 +37,16 @@ def test_a_moved_folder_keeps_its_finished_stages(place: Path, tmp_path: Path) -
 
 def test_a_relative_folder_finds_its_checkpoint(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(place.parent)
-    keep(replace(RESULT, checkpoint=str(place / "best.ckpt")), Path("target"))  # Lightning makes it absolute
+    keep(
+        replace(RESULT, checkpoint=str(place / "best.ckpt")), Path("target"), LIMITS
+    )  # Lightning makes it absolute
     assert '"checkpoint": "best.ckpt"' in (place / "stage.json").read_text()
     assert finished(Path("target")) == replace(RESULT, checkpoint="target/best.ckpt")
 
 
 def test_a_checkpoint_of_another_folder_is_named_in_full(place: Path, tmp_path: Path) -> None:
     (other := tmp_path / "other.ckpt").touch()
-    keep(replace(RESULT, checkpoint=str(other)), place)
+    keep(replace(RESULT, checkpoint=str(other)), place, LIMITS)
     assert finished(place) == replace(RESULT, checkpoint=str(other))
 
 
