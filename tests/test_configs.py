@@ -15,6 +15,7 @@ from sercl.studies.cross_eval.analysis import analyse
 from sercl.studies.cross_eval.study_file import read_study
 from sercl.testing.corpora import fake_corpus
 from sercl.testing.encoders import tiny_encoder
+from tests.cli.words import replaced
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 EMODB = CONFIGS / "data" / "emodb.yaml"
@@ -149,8 +150,9 @@ def test_diarization_of_zed(tmp_path: Path, monkeypatch, capsys) -> None:
     (tmp_path / "zed.yaml").write_text(text)
     # Tones are no speech, and shorter than a piece must be.
     tones = ["--data.clips.voice", "none", "--data.clips.min_piece", "0.05"]
-    words = ["diarize", "fit", "-c", str(tmp_path / "zed.yaml"), *tones, *SHORT]
-    assert main([*words, "--trainer.max_epochs", "3", "--out", str(tmp_path / "run")]) == 0
+    words = ["diarize", "fit", "-c", str(tmp_path / "zed.yaml"), *tones]
+    words += replaced(SHORT, "--trainer.max_epochs", "3")
+    assert main([*words, "--out", str(tmp_path / "run")]) == 0
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     hparams = results["model"]["hyper_parameters"]
     assert (hparams["encoder"], hparams["bias"], hparams["adapter"]) == ("wavlm-large", False, "full")

@@ -5,6 +5,7 @@ table of options, gets the same message at once; everything else the parser find
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -135,9 +136,8 @@ def _by_corpus(name: str, words: list[str]) -> list[list[str]]:
     if name != "diarize fit":
         return []
     starts = [place for place, word in enumerate(words) if word.partition("=")[0] == "--data"]
-    return [words[: starts[0]] if starts else words] + [
-        words[start:end] for start, end in zip(starts, [*starts[1:], len(words)], strict=True)
-    ]
+    borders = [0, *starts, len(words)]
+    return [words[start:end] for start, end in pairwise(borders)]
 
 
 def _check_study(name: str, words: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ import torch
 from sercl.cli.main import main
 from tests.cli.test_processes import fit
 from tests.cli.test_resume import predictions
+from tests.cli.words import replaced
 
 
 @pytest.fixture
@@ -24,12 +25,6 @@ def words(encoder, emodb, ravdess):
         "--model.encoder", encoder, "--model.whisper_form", "short", "--model.adapter", "gating",
         "--model.adversarial.weight", "1", "--trainer.max_epochs", "2", "--trainer.accelerator", "cpu",
     ]  # fmt: skip
-
-
-def replaced(words, option, value):
-    """Return the words with another value of an option."""
-    place = words.index(option) + 1
-    return [*words[:place], value, *words[place + 1 :]]
 
 
 def logged(folder):

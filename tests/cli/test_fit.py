@@ -14,6 +14,7 @@ import sercl
 from sercl.cli.fit import from_here
 from sercl.cli.main import main
 from sercl.tasks.classification import EmotionClassifier
+from tests.cli.words import replaced
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +162,7 @@ def test_a_run_is_not_replaced_by_accident(run, fit_words, capsys):
     ],
 )
 def test_wrong_input_gives_one_message(fit_words, tmp_path, capsys, change, code, said):
-    assert main([*fit_words, "--out", str(tmp_path / "run"), *change]) == code
+    assert main([*replaced(fit_words, *change), "--out", str(tmp_path / "run")]) == code
     error = capsys.readouterr().err
     assert said in error
     assert "Traceback" not in error

@@ -12,6 +12,7 @@ from sercl.batch import AudioBatch, FeatureBatch
 from sercl.cli.main import main
 from sercl.tasks.classification import EmotionClassifier
 from sercl.testing.encoders import tiny_encoder
+from tests.cli.words import replaced
 
 
 @pytest.fixture
@@ -19,8 +20,10 @@ def fit(fit_words, tmp_path):
     """Run a fit with further words, and return its folder."""
 
     def run(*words, layer="1", name="run"):
-        out = tmp_path / name
-        assert main([*fit_words, "--model.layer", layer, *map(str, words), "--out", str(out)]) == 0
+        out, all_words = tmp_path / name, [*fit_words, "--model.layer", layer]
+        for option, value in zip(words[::2], words[1::2], strict=True):
+            all_words = replaced(all_words, option, str(value))
+        assert main([*all_words, "--out", str(out)]) == 0
         return out
 
     return run
