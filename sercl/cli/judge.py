@@ -45,7 +45,10 @@ PAGE = ShortPage(
     ),
     more="--help-all lists every option.",
 )
-_WHOLE = "the whole corpus is scored: the model knows none of it, only {}. --data.folds.scheme scores a part"
+_WHOLE = (
+    "the whole corpus is scored: no corpus of its name was in training, only {}. Recordings that are in both "
+    "under different names are not noticed. --data.folds.scheme scores a part"
+)
 PARTS = {"test": "test", "validate": "validation"}
 
 

@@ -14,6 +14,8 @@ ANY_SOURCE = "any"
 
 UNADAPTED = "The diagonal is monolingual, without adaptation: there is no other corpus to adapt to."
 """Note below the matrix of an adaptation."""
+DIAGONAL = "The diagonal is monolingual: trained and tested on the same corpus."
+"""Note below the matrix of zero-shot, which monolingual scores join."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +86,17 @@ def _matrix(
     rows = tuple(name for name in order if any(item.source == name for item in shown))
     by_place = {(item.source, item.target): analysis.scores[item] for item in shown}
     cells = tuple(tuple(by_place.get((row, column)) for column in columns) for row in rows)
-    note = UNADAPTED if kind[2] != "none" and own & shown else ""
-    return Matrix(kind[0], members[0].marks if members else (), rows, columns, cells, note)
+    marks = members[0].marks if members else ()
+    return Matrix(kind[0], marks, rows, columns, cells, _note(kind, bool(own & shown)))
+
+
+def _note(kind: tuple[str, str, str], has_monolingual: bool) -> str:
+    setting, _, adaptation = kind
+    if not has_monolingual:
+        return ""
+    if adaptation != "none":
+        return UNADAPTED
+    return DIAGONAL if setting == "zero-shot" else ""
 
 
 def _same_for_all_sources(members: Sequence[Condition], analysis: Analysis) -> bool:

@@ -1,5 +1,5 @@
 from sercl.reports.cross_eval.markdown import markdown_report, markdown_table
-from sercl.reports.cross_eval.matrices import UNADAPTED
+from sercl.reports.cross_eval.matrices import DIAGONAL, UNADAPTED
 from sercl.reports.cross_eval.tables import Table
 from sercl.studies.cross_eval.analysis import Analysis
 
@@ -31,6 +31,11 @@ def test_bars_in_names_do_not_end_a_cell() -> None:
 def test_a_note_stands_below_its_table() -> None:
     table = Table("x", "c", ("name", "value"), (("one", "1"),), note="Mind a|b.")
     assert markdown_table(table).endswith("| one | 1 |\n\nMind a\\|b.\n")
+
+
+def test_the_diagonal_of_zero_shot_is_explained(wide: Analysis) -> None:
+    _, _, after = markdown_report(wide).partition("Zero-shot: UAR (%) by training and test corpus**")
+    assert after.split("\n\n")[2].strip() == DIAGONAL
 
 
 def test_an_adapted_diagonal_is_explained(wide: Analysis) -> None:

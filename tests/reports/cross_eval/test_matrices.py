@@ -1,4 +1,4 @@
-from sercl.reports.cross_eval.matrices import ANY_SOURCE, UNADAPTED, Matrix, matrix_groups
+from sercl.reports.cross_eval.matrices import ANY_SOURCE, DIAGONAL, UNADAPTED, Matrix, matrix_groups
 from sercl.studies.cross_eval.analysis import Analysis
 
 CORPORA = ("ESD", "EmoDB", "RAVDESS")
@@ -45,7 +45,7 @@ def test_an_adapted_matrix_says_that_its_diagonal_is_not(wide: Analysis) -> None
     assert own is not None
     assert (own.condition.setting, own.condition.adaptation) == ("monolingual", "none")
     assert adapted.note == UNADAPTED
-    assert matrices["zero-shot",].note == ""
+    assert matrices["zero-shot",].note == DIAGONAL
 
 
 def test_transfer_that_does_not_see_the_source_is_one_row(wide: Analysis) -> None:
