@@ -12,6 +12,7 @@ import torch
 
 from sercl.cli.main import main
 from sercl.tasks.classification import EmotionClassifier
+from tests.cli.words import replaced
 from tests.small_disk import on_a_small_disk, python
 
 # Dies in the middle of an epoch, as by `kill -9`, once the second stage has finished its first.
@@ -52,10 +53,12 @@ STUDY = ["--data.select_on", "target", "--data.continue_from", "last", "--data.e
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("more", "left"), [([], {1, 2}), ([*STUDY, "--data.switch_epoch", "1"], {1})], ids=["own", "study"]
+    ("switch", "more", "left"), [("2", [], {1, 2}), ("1", STUDY, {1})], ids=["own", "study"]
 )
-def test_a_run_killed_in_its_second_stage_resumes_to_the_same_end(words, more, left, tmp_path, monkeypatch):
-    words = [*words, *more]
+def test_a_run_killed_in_its_second_stage_resumes_to_the_same_end(
+    words, switch, more, left, tmp_path, monkeypatch
+):
+    words = [*replaced(words, "--data.switch_epoch", switch), *more]
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     ended = subprocess.run(
         [sys.executable, "-c", KILLED, *words, "--out", str(killed)],
