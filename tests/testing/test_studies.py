@@ -49,7 +49,7 @@ def test_conditions_are_paired(tmp_path: Path) -> None:
 
 
 def test_the_grid_crosses_everything_but_corpora_with_themselves() -> None:
-    assert len(list(Grid(CORPORA, ENCODERS).conditions())) == 4 * (3 + 6 + 6 + 6 + 6 * 5)
+    assert len(list(Grid(CORPORA, ENCODERS).conditions())) == 4 * (3 + 6 + 6 + 6 + 6 * 5 + 3 * 4)
 
 
 def test_equal_addresses_have_equal_predictions(tmp_path: Path) -> None:
