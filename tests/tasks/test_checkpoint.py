@@ -117,7 +117,6 @@ def test_the_same_weights_with_another_preprocessor_answer_as_trained(
         ("wav2vec2", {"layer_norm_eps": 0.1}),
         ("hubert", {"hidden_act": "relu"}),
         ("whisper", {"encoder_attention_heads": 4}),
-        ("wav2vec2-bert", {"position_embeddings_type": None}),
     ],
 )
 def test_the_same_weights_with_another_config_are_refused(
@@ -127,6 +126,16 @@ def test_the_same_weights_with_another_config_are_refused(
     path = save(fit_standardizer(build(encoder=str(encoder)), batch), tmp_path / "a.ckpt")
     edit_json(encoder / "config.json", **change, transformers_version="4.0", id2label={"0": "x"})
     with pytest.raises(CheckpointError, match=next(iter(change))):
+        EmotionClassifier.restore(path)
+
+
+def test_a_config_without_a_place_for_weights_is_refused_by_their_names(
+    build, batch, fit_standardizer, tmp_path
+):
+    encoder = tiny_encoder("wav2vec2-bert", tmp_path / "encoder")
+    path = save(fit_standardizer(build(encoder=str(encoder)), batch), tmp_path / "a.ckpt")
+    edit_json(encoder / "config.json", position_embeddings_type=None)
+    with pytest.raises(EncoderError, match=r"no place for 3 weights .*distance_embedding"):
         EmotionClassifier.restore(path)
 
 
