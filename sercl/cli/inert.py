@@ -102,9 +102,7 @@ def check_inert(config: Any, own: tuple[str, ...] = ()) -> None:
         if isinstance(value, Mapping) and "class_path" in value:
             _check_class(place, str(value["class_path"]), own)
             _check_named(place, value, own)
-        elif (isroutine(value) or isclass(value)) and not _is_own(
-            f"{value.__module__}.{getattr(value, '__qualname__', '')}", own
-        ):
+        elif (isroutine(value) or isclass(value)) and not _is_own(_import_path(value), own):
             raise UsageError(f"--{place}: takes no function from a value of an option.")
         elif place in _UNUSED and value is not None:
             raise UsageError(f"--{place}: has no effect, since {_UNUSED[place]}. Leave it out.")
