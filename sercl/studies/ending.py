@@ -31,9 +31,17 @@ def ended_by(trainer: L.Trainer) -> str:
         return reason
     if 0 <= trainer.max_steps <= trainer.global_step:
         return STEP_LIMIT
-    if trainer.max_epochs is not None and 0 <= trainer.max_epochs <= trainer.current_epoch:
+    if trainer.max_epochs is not None and 0 <= trainer.max_epochs <= epochs_of(trainer):
         return EPOCH_LIMIT
     timers = (each for each in trainer.callbacks if isinstance(each, Timer))  # type: ignore[attr-defined]
     if any((each.time_remaining() or 0) <= 0 for each in timers):
         return TIME_LIMIT
     return "callback"
+
+
+def epochs_of(trainer: L.Trainer) -> int:
+    """Return the epochs that a training has run, those before a resume included.
+
+    Lightning's own count lacks the last one where a resumed training has nothing left to do.
+    """
+    return int(trainer.fit_loop.epoch_progress.current.processed)

@@ -5,6 +5,7 @@ import os
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ import lightning.pytorch as L
 from lightning.pytorch.utilities import rank_zero_only
 
 from sercl.errors import CheckpointError, DamagedCheckpointError, SerclWarning, UsageError
-from sercl.studies.stages import HEAD, RECORD, STEP_LIMIT, TIME_LIMIT, finished, limits_of, stored_limits
+from sercl.studies.stages import HEAD, RECORD, finished, limits_of, stored_limits
 from sercl.tasks import checkpoint as checkpoints
-from sercl.tasks.callbacks import LastEpoch
+from sercl.tasks.callbacks import LastEpoch, TrainingTime
 
 LAST = "last.ckpt"
 """Checkpoint of a stage's newest epoch, from which it is resumed."""
@@ -65,18 +66,16 @@ def check_limits(
     """
     spent = 0
     for stage, place in places.items():
-        epochs, steps = _trained(place)
-        if epochs == 0:
+        trained = _trained(place)
+        if trained.epochs == 0:
             return
-        limits, done = limits_of(trainer_for(stage, place)), finished(place)
-        if done is not None and done.ended_by in (STEP_LIMIT, TIME_LIMIT) and stored_limits(place) != limits:
-            raise UsageError(
-                f"{place}: ended at its {done.ended_by}, which may be in the middle of an epoch, where no "
-                "training goes on. Leave the limits as they were, or start anew with another --out."
-            )
-        _check_limit(place, "epochs", epochs, left_of(limits["max_epochs"], spent))
-        _check_limit(place, "steps", steps, limits["max_steps"])
-        spent += epochs if shares_epochs and stage != HEAD else 0
+        limits = limits_of(trainer_for(stage, place))
+        _check_limit(
+            place, f"{trained.epochs} epochs", "epochs", trained.epochs, left_of(limits["max_epochs"], spent)
+        )
+        _check_limit(place, f"{trained.steps} steps", "steps", trained.steps, limits["max_steps"])
+        _check_time(place, trained, limits["max_seconds"])
+        spent += trained.epochs if shares_epochs and stage != HEAD else 0
 
 
 def left_of(epochs: float | None, spent: int) -> int:
@@ -84,12 +83,19 @@ def left_of(epochs: float | None, spent: int) -> int:
     return -1 if epochs is None or epochs < 0 else max(min(1, int(epochs)), int(epochs) - spent)
 
 
-def _check_limit(place: Path, what: str, count: int, limit: float | None) -> None:
+def _check_limit(place: Path, trained: str, what: str, count: float, limit: float | None) -> None:
     if limit is not None and 0 <= limit < count:
+        unit = " s" if what == "time" else ""
         raise UsageError(
-            f"{place}: has trained for {count} {what}, but --trainer.max_{what} leaves it {limit:g}. Give "
+            f"{place}: has trained for {trained}, but --trainer.max_{what} leaves it {limit:g}{unit}. Give "
             "more to go on, or start anew with another --out."
         )
+
+
+def _check_time(place: Path, trained: "_Trained", limit: float | None) -> None:
+    """Raise where less time is allowed than before, and was used: a limit that ends a stage is exceeded."""
+    if trained.most_seconds is None or (limit is not None and limit < trained.most_seconds):
+        _check_limit(place, f"{trained.seconds:.0f} s", "time", trained.seconds, limit)
 
 
 def _beginning(stage: str, place: Path, trainer_for: TrainerFactory) -> Beginning:
@@ -136,6 +142,7 @@ def starting_point(place: Path) -> Path | None:
     if not last.is_file():
         return None
     if (reason := _unusable(last)) is None:
+        _say_what_is_cut_off(last)
         return last
     others = [path for path in place.glob("*.ckpt") if path != last and _unusable(path) is None]
     newest = max(others, key=_epochs, default=None)
@@ -144,6 +151,17 @@ def starting_point(place: Path) -> Path | None:
     else:
         _say(f"{last}: {reason}. Training goes on from {newest}, after {_epochs(newest)} epochs.")
     return newest
+
+
+def _say_what_is_cut_off(path: Path) -> None:
+    stored = checkpoints.read(path)
+    batches = stored["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+    if not batches["is_last_batch"]:
+        epoch = int(stored["epoch"]) + 1
+        _say(
+            f"{path}: a limit ended epoch {epoch} after {batches['current']['completed']} batches. Training "
+            f"goes on with epoch {epoch + 1}; the rest of epoch {epoch} is left out."
+        )
 
 
 def damage(path: Path) -> str | None:
@@ -211,13 +229,31 @@ def _savers(stored: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
             yield state
 
 
-def _trained(place: Path) -> tuple[int, int]:
-    """Return epochs and steps of a stage, as far as its record and its newest checkpoint tell."""
+@dataclass(frozen=True)
+class _Trained:
+    """How long a stage has trained: epochs, steps, seconds, and the most seconds that it was allowed."""
+
+    epochs: int = 0
+    steps: int = 0
+    seconds: float = 0.0
+    most_seconds: float | None = None
+
+
+def _trained(place: Path) -> _Trained:
+    """Return how long a stage has trained, as far as its record and its newest checkpoint tell."""
     last, done = place / LAST, finished(place)
-    if not last.is_file() or damage(last) is not None:
-        return (0 if done is None else done.epochs), 0
-    stored = checkpoints.read(last)
-    return int(stored["epoch"]) + 1, int(stored["global_step"])
+    epochs = 0 if done is None else done.epochs
+    newest = last if last.is_file() or done is None else Path(done.checkpoint)
+    if not newest.is_file() or damage(newest) is not None:
+        return _Trained(epochs)
+    stored = checkpoints.read(newest)
+    time = stored.get("callbacks", {}).get(TrainingTime.__qualname__, {})
+    return _Trained(
+        max(epochs, int(stored["epoch"]) + 1),
+        int(stored["global_step"]),
+        float(time.get("seconds", 0.0)),
+        time.get("limit"),
+    )
 
 
 def _epochs(path: Path) -> int:

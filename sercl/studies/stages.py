@@ -45,7 +45,8 @@ class StageResult:
         stopped_early: False where a limit ended the stage, so that more epochs might have helped.
         ended_by: What ended it, one of `ENDS`.
         chosen_state: Hidden state that is read; None for a weighted sum.
-        seconds: Wall-clock time of the stage, without feature extraction.
+        seconds: Wall-clock time of the stage, all sittings together, without feature extraction; what one
+            did after the checkpoint that the next one went on from does not count.
     """
 
     stage: str

@@ -18,7 +18,16 @@ from lightning.pytorch.strategies import DDPStrategy
 
 from sercl.errors import SerclError, UsageError
 from sercl.tasks.base import EncoderTask
-from sercl.tasks.callbacks import BestEpoch, LastEpoch, LastValidation, Patience, RandomState, StaysStopped
+from sercl.tasks.callbacks import (
+    AfterWholeEpoch,
+    BestEpoch,
+    LastEpoch,
+    LastValidation,
+    Patience,
+    RandomState,
+    StaysStopped,
+    TrainingTime,
+)
 from sercl.tasks.checkpoint_files import CheckpointFiles
 
 Watch = Callable[[EarlyStopping], L.Callback]
@@ -79,7 +88,8 @@ class TrainerOptions:
         # Copies: in two-stage training each stage has callbacks and patience of its own.
         config = copy.deepcopy(dict(self.trainer))
         further = _as_list(config.get("callbacks"))
-        config["callbacks"] = [*further, RandomState(), LastValidation(), StaysStopped()]
+        config["callbacks"] = [*further, RandomState(), LastValidation(), StaysStopped(), AfterWholeEpoch()]
+        config["callbacks"] += [TrainingTime()]
         config["enable_progress_bar"] = False  # Lightning's own; `watch` makes ours
         if folder is None:
             loggers = False if scores_to is None else _loggers(config.get("logger"), scores_to)

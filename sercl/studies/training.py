@@ -1,6 +1,5 @@
 """Train a task stage by stage, then judge it on the test part; returns data and prints nothing."""
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +14,13 @@ from sercl.features.compute import features_of
 from sercl.features.config import FeatureConfig
 from sercl.features.extraction import Progress
 from sercl.files import writing_to
-from sercl.studies.ending import early_end, ended_by
+from sercl.studies.ending import early_end, ended_by, epochs_of
 from sercl.studies.resuming import LAST, Beginning, TrainerFactory, beginnings, left_of, starting_point
 from sercl.studies.stages import HEAD, StageResult, finished, keep, limits_of, stage_folder
 from sercl.studies.trainers import let_weights_be_unread, refusals
 from sercl.tasks import checkpoint as checkpoints
 from sercl.tasks.base import EncoderTask
+from sercl.tasks.callbacks import seconds_of
 from sercl.tasks.classification import EmotionClassifier, Scored
 from sercl.tasks.gathering import of_first
 from sercl.tasks.quick_encoder import quick_encoder
@@ -191,19 +191,18 @@ def _run_stage(
     limits = limits_of(trainer)
     if spent and trainer.max_epochs is not None and trainer.max_epochs > 0:
         trainer.fit_loop.max_epochs = left_of(trainer.max_epochs, spent)
-    begin = time.perf_counter()
     begun = of_first(lambda: starting_point(place)) if begins is Beginning.GOES_ON else None
     let_weights_be_unread(trainer, task)
     with refusals(), writing_to(place), quick_encoder(task, trainer, on_audio=not data.serves_features):
         trainer.fit(task, datamodule=data, ckpt_path=begun, weights_only=True)
-    result = _summary(trainer, stage, time.perf_counter() - begin)
+    result = _summary(trainer, stage)
     load_weights(task, Path(result.checkpoint))
     result = replace(result, chosen_state=task.readout.chosen_state)
     keep(result, place, limits)
     return result
 
 
-def _summary(trainer: L.Trainer, stage: str, seconds: float) -> StageResult:
+def _summary(trainer: L.Trainer, stage: str) -> StageResult:
     saver = trainer.checkpoint_callback
     if not isinstance(saver, ModelCheckpoint) or not saver.best_model_path:
         raise OutputError(
@@ -218,10 +217,10 @@ def _summary(trainer: L.Trainer, stage: str, seconds: float) -> StageResult:
         monitor=str(saver.monitor),
         score=_finite(saver.best_model_score),
         epoch=int(best["epoch"]),
-        epochs=trainer.current_epoch,
+        epochs=epochs_of(trainer),
         stopped_early=early_end(trainer) is not None,
         chosen_state=None,
-        seconds=seconds,
+        seconds=seconds_of(trainer),
         ended_by=ended_by(trainer),
     )
 

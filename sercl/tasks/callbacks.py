@@ -2,13 +2,14 @@
 
 import os
 import random
+import time
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as L
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, Timer
 from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 
 from sercl.tasks.gathering import gathered
@@ -148,6 +149,65 @@ class StaysStopped(L.Callback):
         stoppers = (each for each in trainer.callbacks if isinstance(each, EarlyStopping))  # type: ignore[attr-defined]
         if any(each.stopping_reason != EarlyStoppingReason.NOT_STOPPED for each in stoppers):
             trainer.should_stop = True
+
+
+class AfterWholeEpoch(L.Callback):
+    """Let a training that goes on from the end of an epoch begin the next one, in its order.
+
+    Lightning would first look for batches that a limit of steps or time has cut off that epoch, and take them
+    from the beginning of another; with a limit of steps it does so after whole epochs, too.
+    """
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Count the epoch of the checkpoint as done."""
+        loop = trainer.fit_loop
+        progress = loop.epoch_progress.current
+        if not loop.is_resuming or progress.processed != progress.started:
+            return
+        progress.completed = progress.processed
+        for each in (loop, loop.epoch_loop, loop.epoch_loop.val_loop):
+            each._restarting = False
+            each.reset_restart_stage()
+
+
+class TrainingTime(L.Callback):
+    """Count the time of a training over all its sittings, as far as its checkpoints reach.
+
+    A limit of time counts the same, also where the sittings before had none.
+    """
+
+    def __init__(self) -> None:
+        self._before, self._begin = 0.0, time.perf_counter()
+        self._limit: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of this sitting, and of those before it up to the checkpoint that it went on from."""
+        return self._before + time.perf_counter() - self._begin
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Begin to count."""
+        self._begin = time.perf_counter()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the time until now and the most that was allowed, in s."""
+        return {"seconds": self.seconds, "limit": self._limit}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the time of the sittings before."""
+        self._before = float(state_dict["seconds"])
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Let a limit of time that has not counted the sittings before count them."""
+        for timer in (each for each in trainer.callbacks if isinstance(each, Timer)):  # type: ignore[attr-defined]
+            timer._offset = timer._offset or self._before  # type: ignore[assignment]
+            self._limit = timer._duration
+
+
+def seconds_of(trainer: L.Trainer) -> float:
+    """Return the time that a training has taken over all its sittings, in s."""
+    clocks = (each for each in trainer.callbacks if isinstance(each, TrainingTime))  # type: ignore[attr-defined]
+    return sum(clock.seconds for clock in clocks)
 
 
 def _states() -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What ended a stage of training is named right, and the scores that decide are those of their own epoch."""
 
 import json
+from contextlib import nullcontext
 from dataclasses import asdict
 
 import lightning.pytorch as L
@@ -10,11 +11,13 @@ from lightning.pytorch.callbacks import Timer
 
 from sercl.data.config import LoaderConfig
 from sercl.data.datamodules import Manifest
-from sercl.errors import OutputError, UsageError
+from sercl.errors import OutputError, SerclWarning, UsageError
+from sercl.studies.resuming import check_limits
 from sercl.studies.stages import ENDS, StageResult, finished
 from sercl.studies.trainers import TrainerOptions
 from sercl.studies.training import train
 from sercl.tasks import checkpoint as checkpoints
+from sercl.tasks.callbacks import TrainingTime
 from sercl.tasks.classification import EmotionClassifier
 from sercl.testing.encoders import tiny_encoder
 from tests.data.corpora import write_manifest
@@ -41,16 +44,29 @@ def table(tmp_path_factory):
 def fit(encoder, table, tmp_path):
     """Train four epochs of three batches, unless options end it earlier."""
 
-    def fit(trainer=(), stopping=(), saving=(), callbacks=()):
+    def fit(trainer=(), stopping=(), saving=(), callbacks=(), folder=tmp_path, resume=False):
         torch.manual_seed(0)
         task = EmotionClassifier(encoder, layer=1, whisper_form="short")
         own = {**TRAINER, "callbacks": list(callbacks), **dict(trainer)}
         options = TrainerOptions(own, {**STOPPING, **dict(stopping)}, {**SAVING, **dict(saving)})
         data = Manifest(table, loader=LoaderConfig(batch_size=4))
-        (result,) = train(task, data, lambda _, place: options.build(place), tmp_path, resume=False)
+        (result,) = train(task, data, lambda _, place: options.build(place), folder, resume)
         return result
 
     return fit
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    """Epoch and batch of all training steps."""
+    places, step = [], EmotionClassifier.training_step
+
+    def counted(self, batch, index):
+        places.append((self.current_epoch, index))
+        return step(self, batch, index)
+
+    monkeypatch.setattr(EmotionClassifier, "training_step", counted)
+    return places
 
 
 class LossOf(L.Callback):
@@ -167,3 +183,110 @@ def test_records_of_earlier_versions_tell_whether_it_was_early_stopping(tmp_path
         del record["ended_by"]
         (tmp_path / "stage.json").write_text(json.dumps(record))
         assert finished(tmp_path).ended_by == end
+
+
+def same_weights(one, other):
+    one, other = (torch.load(place / "last.ckpt", weights_only=True)["state_dict"] for place in (one, other))
+    return all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_stage_that_its_limit_of_steps_ended_goes_on_under_a_higher_one(fit, steps, tmp_path, recorded):
+    fit({"max_steps": 3})
+    if not recorded:
+        (tmp_path / "stage.json").unlink()  # killed between the end and its record
+    same = fit({"max_steps": 3}, resume=True)
+    assert (same.ended_by, same.epochs, same.epoch) == ("step limit", 1, 0)
+    if not recorded:
+        (tmp_path / "stage.json").unlink()
+    result = fit({"max_steps": 6}, resume=True)
+    assert (result.ended_by, result.epochs) == ("step limit", 2)
+    assert steps == [(epoch, batch) for epoch in (0, 1) for batch in range(3)]
+    fit({"max_steps": 6}, folder=tmp_path / "at once")
+    assert same_weights(tmp_path, tmp_path / "at once")
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_limit_within_an_epoch_leaves_out_the_rest_of_it(fit, steps, tmp_path, recorded):
+    fit({"max_steps": 4})
+    if not recorded:
+        (tmp_path / "stage.json").unlink()
+    steps.clear()
+    with pytest.warns(SerclWarning, match="ended epoch 2 after 1 batches. Training goes on with epoch 3"):
+        result = fit({"max_epochs": 3}, resume=True)
+    assert steps == [(2, 0), (2, 1), (2, 2)]
+    assert (result.ended_by, result.epochs) == ("epoch limit", 3)
+    steps.clear()
+    assert fit({"max_epochs": 3}, resume=True) == result
+    assert steps == []
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_stage_that_its_limit_of_time_ended_goes_on_under_a_higher_one(
+    fit, steps, tmp_path, monkeypatch, recorded
+):
+    class Late(L.Callback):
+        def on_train_epoch_end(self, trainer, task):
+            late.setattr(Timer, "time_elapsed", lambda *_: 120.0)
+
+    with monkeypatch.context() as late:
+        assert fit({"max_time": "00:00:01:00"}, callbacks=[Late()]).ended_by == "time limit"
+    if not recorded:
+        (tmp_path / "stage.json").unlink()
+    same = fit({"max_time": "00:00:01:00"}, resume=True)
+    assert (same.ended_by, same.epochs) == ("time limit", 2)
+    if not recorded:
+        (tmp_path / "stage.json").unlink()
+    steps.clear()
+    result = fit({"max_time": "00:00:05:00"}, resume=True)
+    assert (result.ended_by, result.epochs) == ("epoch limit", 4)
+    assert {epoch for epoch, _ in steps} == {2, 3}
+
+
+def test_the_seconds_of_a_stage_are_those_of_all_its_sittings(fit, tmp_path, monkeypatch):
+    """Each sitting begins 100 s before it does; the limit of time counts them all, too."""
+    before = TrainingTime.setup
+
+    def early(clock, *args, **kwargs):
+        before(clock, *args, **kwargs)
+        clock._begin -= 100
+
+    monkeypatch.setattr(TrainingTime, "setup", early)
+    fit({"max_epochs": 1})
+    assert 100 < fit({"max_epochs": 2}, resume=True).seconds - 100 < 200
+    (tmp_path / "stage.json").unlink()
+    assert 200 < fit({"max_epochs": 3}, resume=True).seconds - 100 < 300
+    late = fit({"max_epochs": 4, "max_time": "00:00:05:00"}, resume=True)
+    assert (late.ended_by, late.epochs) == ("time limit", 3)
+    assert finished(tmp_path).seconds == late.seconds
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+@pytest.mark.parametrize(
+    ("limit", "later", "refused"),
+    [
+        (None, 50, True),
+        (None, 500, False),
+        (60, 60, False),
+        (60, 59, True),
+        (60, None, False),
+        (300, 99, True),
+    ],
+)
+def test_less_time_than_was_used_is_refused(fit, tmp_path, monkeypatch, recorded, limit, later, refused):
+    monkeypatch.setattr(TrainingTime, "seconds", 100.0)
+    fit({"max_epochs": 1, "max_time": limit and {"seconds": limit}})
+    if not recorded:
+        (tmp_path / "stage.json").unlink()
+    options = TrainerOptions({**TRAINER, "max_time": later and {"seconds": later}}, STOPPING, SAVING)
+    with pytest.raises(UsageError) if refused else nullcontext() as caught:
+        check_limits({"train": tmp_path}, lambda _, place: options.build(place))
+    if refused:
+        assert f"trained for 100 s, but --trainer.max_time leaves it {later} s" in str(caught.value)
+
+
+def test_fewer_steps_than_were_trained_are_refused_without_the_last_epoch_too(fit, tmp_path):
+    fit({"max_epochs": 1}, saving={"save_last": False})
+    options = TrainerOptions({**TRAINER, "max_steps": 2}, STOPPING, SAVING)
+    with pytest.raises(UsageError, match=r"trained for 3 steps, but --trainer\.max_steps leaves it 2"):
+        check_limits({"train": tmp_path}, lambda _, place: options.build(place))
