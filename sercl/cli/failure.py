@@ -17,6 +17,8 @@ TERMINATED = 143
 BROKEN_PIPE = 141
 """Exit code when the reader of our output has gone (128 + SIGPIPE)."""
 
+CTRL_C, SIGTERM = "Ctrl-C", "SIGTERM"
+
 _OS_ADVICE = {
     errno.ENOSPC: "Free some space, or write to another disk.",
     errno.EDQUOT: "Free some space, or write to another disk.",
@@ -58,6 +60,13 @@ _WORKER = re.compile(r"Caught (\w+) in DataLoader worker process \d+\.")
 _ERRNO = re.compile(r"^\w*Error: \[Errno (\d+)\] (.*)$", re.MULTILINE)
 
 
+class Terminated(SystemExit):
+    """SIGTERM, where it may end a command at once; its exit code goes with it."""
+
+    def __init__(self) -> None:
+        super().__init__(TERMINATED)
+
+
 def report(error: BaseException, debug: bool = False) -> int:
     """Print one message about `error` to stderr and return the exit code.
 
@@ -88,16 +97,24 @@ def describe(error: BaseException) -> tuple[str, int]:
     return _from_worker(error) or _outside(error) or _defect(error), 1
 
 
-def _stop(error: BaseException) -> tuple[str, int] | None:
-    """Return message and exit code where a person or the system stopped the command, else None."""
+def stopped_by(error: BaseException) -> str | None:
+    """Return what a person or the system stopped a command with: "Ctrl-C", "SIGTERM", or None."""
     # Lightning turns Ctrl-C into `sys.exit(1)`, and SIGTERM into a SystemExit without a code: a success.
     if isinstance(error, KeyboardInterrupt) or (
         isinstance(error, SystemExit) and isinstance(error.__context__, KeyboardInterrupt)
     ):
-        return "stopped by Ctrl-C.", INTERRUPTED
-    if type(error).__name__ == "SIGTERMException":
-        return "stopped by SIGTERM, as the system or a job scheduler sends it.", TERMINATED
-    return None
+        return CTRL_C
+    return SIGTERM if isinstance(error, Terminated) or type(error).__name__ == "SIGTERMException" else None
+
+
+def _stop(error: BaseException) -> tuple[str, int] | None:
+    """Return message and exit code where a person or the system stopped the command, else None."""
+    messages = {
+        CTRL_C: ("stopped by Ctrl-C.", INTERRUPTED),
+        SIGTERM: ("stopped by SIGTERM, as the system or a job scheduler sends it.", TERMINATED),
+    }
+    message, code = messages.get(stopped_by(error) or "", ("", 0))
+    return (" ".join([message, *getattr(error, "__notes__", ())]), code) if code else None
 
 
 def is_lost_connection(error: BaseException) -> bool:

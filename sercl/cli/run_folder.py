@@ -1,14 +1,21 @@
 """Where a run goes: a folder named after what it is, never one that already holds another run."""
 
+import json
 import re
 import shutil
+import signal
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn
 
-from sercl.errors import OutputError, UsageError
-from sercl.files import gone, remove_leftovers
+from sercl.cli.failure import Terminated, describe, stopped_by
+from sercl.documents import read_json
+from sercl.errors import DocumentError, OutputError, UsageError
+from sercl.files import gone, remove_leftovers, write_text
 from sercl.locks import NAME as LOCK
 from sercl.locks import locked
 
@@ -17,6 +24,8 @@ HOME = Path("checkpoints")
 
 CONFIG = "config.yaml"
 RESULTS = ("results.json", "predictions.csv")
+END = "ended.json"
+"""What ended a run before its results: `ended_by` ("Ctrl-C", "SIGTERM" or "error"), `message`, `at`."""
 
 _MARKS = (CONFIG, "results.json", "last.ckpt")
 _PROBE = ".writable"
@@ -56,7 +65,64 @@ def run_folder(folder: Path, resume: bool, overwrite: bool) -> Iterator[Path]:
     with locked(folder):
         remove_leftovers(folder)
         _claim(folder, resume, overwrite)
-        yield folder
+        with _noting_end(folder), _raising_sigterm():
+            yield folder
+
+
+def end_of(folder: Path) -> str | None:
+    """Return what ended the run of a folder before its results; None where nothing has, or could say so."""
+    try:
+        content = read_json(folder / END)
+    except (OSError, DocumentError):  # a note for people: a run goes on without it
+        return None
+    return str(content["ended_by"]) if isinstance(content, dict) and "ended_by" in content else None
+
+
+@contextmanager
+def _noting_end(folder: Path) -> Iterator[None]:
+    """Keep what ends the block before its time; what ended it in an earlier sitting is said, and over."""
+    from sercl.cli.console import stderr
+
+    if end := end_of(folder):
+        stderr.print(f"Continues a run that was ended by {end}.", soft_wrap=True)
+    (folder / END).unlink(missing_ok=True)
+    try:
+        yield
+    except BaseException as error:
+        if (folder / CONFIG).is_file() and not isinstance(error, UsageError):
+            _note_end(folder, error)
+        raise
+
+
+def _note_end(folder: Path, error: BaseException) -> None:
+    stop = stopped_by(error)
+    content = {
+        "ended_by": stop or "error",
+        "message": describe(error)[0],
+        "at": datetime.now(UTC).astimezone().isoformat(timespec="seconds"),
+    }
+    with suppress(OutputError):  # as on a full disk, which is what is said then
+        write_text(folder / END, json.dumps(content, indent=2) + "\n")
+    if stop:
+        error.add_note(f"The run in {folder} goes on with --resume.")
+
+
+@contextmanager
+def _raising_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the block in order, as Ctrl-C does; Python would end without a word."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    raise Terminated
 
 
 def _claim(folder: Path, resume: bool, overwrite: bool) -> None:
@@ -64,8 +130,9 @@ def _claim(folder: Path, resume: bool, overwrite: bool) -> None:
     if resume and not (folder / CONFIG).exists():
         raise UsageError(f"{folder}: holds no run to resume (no config.yaml). Leave --resume out.")
     if held and not (resume or overwrite):
+        ended = f", of a run that was ended by {end}" if (end := end_of(folder)) else ""
         raise UsageError(
-            f"{folder}: already holds {', '.join(held)}. Continue it with --resume, replace it with "
+            f"{folder}: already holds {', '.join(held)}{ended}. Continue it with --resume, replace it with "
             "--overwrite, or choose another --out."
         )
     make_folder(folder, fresh=overwrite and any((folder / name).exists() for name in _MARKS))

@@ -25,8 +25,8 @@ def in_worker(kind, text):
 @pytest.mark.parametrize(
     ("stop", "code", "said"),
     [
-        (KeyboardInterrupt, 130, "error: stopped by Ctrl-C.\n"),
-        (SIGTERMException, 143, "error: stopped by SIGTERM, as the system or a job scheduler sends it.\n"),
+        (KeyboardInterrupt, 130, "error: stopped by Ctrl-C."),
+        (SIGTERMException, 143, "error: stopped by SIGTERM, as the system or a job scheduler sends it."),
     ],
 )
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_work_that_is_stopped_says_so_and_does_not_look_done(
         assert main([*fit_words, "--out", str(tmp_path / "run")]) == code
     finally:
         signal.signal(signal.SIGINT, before)  # Lightning switches Ctrl-C off once it was pressed
-    assert capsys.readouterr().err == said
+    assert capsys.readouterr().err == f"{said} The run in {tmp_path / 'run'} goes on with --resume.\n"
     assert not (tmp_path / "run" / "results.json").exists()
 
 

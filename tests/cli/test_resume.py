@@ -4,13 +4,16 @@ import csv
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
 
 from sercl.cli.main import main
+from sercl.data.datamodules.corpus import CorpusDataModule
 from sercl.tasks.classification import EmotionClassifier
 from tests.cli.words import replaced
 from tests.small_disk import on_a_small_disk, python
@@ -97,6 +100,14 @@ def test_a_run_killed_in_its_second_stage_resumes_to_the_same_end(
         )  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def whole_run(fit_words, tmp_path_factory):
+    """Folder of a run that nothing has ended."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    assert main([*fit_words, "--model.layer", "1", "--out", str(folder)]) == 0
+    return folder
+
+
 FULL = """
 import sys
 from pathlib import Path
@@ -122,3 +133,64 @@ def test_a_training_that_fills_the_disk_goes_on_once_there_is_room(encoder, emod
     assert "exit 0 best.ckpt last.ckpt\n" in said
     full = r"disk/run/\w+\.ckpt: cannot be written \(No space left .* the disk at .*/disk has 0 B"
     assert re.search(full, said)
+
+
+def stopped(number):
+    def stop():
+        os.kill(os.getpid(), number)
+        time.sleep(1)  # Python notices a signal between two of its instructions
+
+    return stop
+
+
+def broken():
+    raise RuntimeError("no more")
+
+
+ENDS = {
+    "Ctrl-C": (stopped(signal.SIGINT), 130, "stopped by Ctrl-C. The run in"),
+    "SIGTERM": (stopped(signal.SIGTERM), 143, "stopped by SIGTERM, as the system"),
+    "error": (broken, 1, "unexpected RuntimeError: no more"),
+}
+
+
+@pytest.mark.parametrize("method", ["training_step", "test_step"])
+@pytest.mark.parametrize("end", ENDS)
+def test_what_ended_a_run_is_recorded_and_it_goes_on(
+    end, method, fit_words, tmp_path, monkeypatch, capsys, whole_run
+):
+    stop, code, said = ENDS[end]
+    before = getattr(EmotionClassifier, method)
+
+    def stopping(task, *args):
+        if method == "test_step" or task.current_epoch == 1:
+            stop()
+        return before(task, *args)
+
+    words, folder = [*fit_words, "--model.layer", "1", "--out", str(tmp_path / "run")], tmp_path / "run"
+    handlers = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as patched:
+        patched.setattr(EmotionClassifier, method, stopping)
+        assert main(words) == code
+    signal.signal(signal.SIGINT, handlers[1])  # Lightning leaves Ctrl-C without effect
+    assert signal.getsignal(signal.SIGTERM) == handlers[0]
+    errors = capsys.readouterr().err
+    assert f"error: {said}" in errors
+    assert errors.count("error: ") == 1
+    ended = json.loads((folder / "ended.json").read_text())
+    assert ended["ended_by"] == end
+    assert ended["message"].startswith(said.split(". ")[0])
+    assert main(words) == 2
+    assert f"a run that was ended by {end}. Continue it with --resume" in capsys.readouterr().err
+
+    assert main([*words, "--resume"]) == 0
+    assert f"Continues a run that was ended by {end}." in capsys.readouterr().err
+    assert not (folder / "ended.json").exists()
+    assert predictions(folder) == predictions(whole_run)
+    assert json.loads((folder / "results.json").read_text())["stages"][0]["ended_by"] == "epoch limit"
+
+
+def test_a_run_that_ends_before_it_has_begun_leaves_nothing(fit_words, tmp_path, monkeypatch):
+    monkeypatch.setattr(CorpusDataModule, "setup", lambda *_: stopped(signal.SIGTERM)())
+    assert main([*fit_words, "--out", str(tmp_path / "run")]) == 143
+    assert not (tmp_path / "run").exists()
