@@ -60,6 +60,12 @@ BENCHMARKS = (
         needs=("encoder",),
         words=("--encoder", "{encoder}"),
     ),
+    Benchmark(
+        "predict_memory.py",
+        "memory of prediction over 10,000 files",
+        needs=("encoder",),
+        words=("--encoder", "{encoder}"),
+    ),
     Benchmark("study_plan.py", "seconds to plan and show a study of 9,600 cells"),
     Benchmark("extraction.py", "rate of extraction, from files to the feature store"),
     Benchmark(
