@@ -106,6 +106,10 @@ class SpeakerOverlapError(FoldError):
     """Speakers stand in both training and test, and that was not allowed by name."""
 
 
+class RecordingOverlapError(FoldError):
+    """Recordings stand in both training and test, under whatever names."""
+
+
 class SegmentError(SerclError, ValueError):
     """Segments that cannot be: reversed, negative, overlapping, beyond the audio, or of no known emotion.
 
@@ -147,7 +151,7 @@ class AudioNotFoundError(AudioError, FileNotFoundError):
     """An audio file that is listed but not on disk."""
 
     def __init__(self, path: Path | str) -> None:
-        super().__init__(path, "no such audio file; check the corpus root and the listing", "missing")
+        super().__init__(path, "no such audio file; check its path", "missing")
 
 
 class EncoderError(SerclError, ValueError):

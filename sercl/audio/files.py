@@ -1,5 +1,6 @@
 """Audio files: facts and samples, through libsndfile (wav, flac, ogg, mp3 and others). No torch here."""
 
+import math
 import os
 import re
 import shlex
@@ -14,13 +15,14 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from sercl.audio.truncation import missing_share, open_ended
 from sercl.errors import AudioError, AudioNotFoundError
 
 TOLERANCE = 0.05
-"""Seconds by which a label may overrun its file, or a file fall short of its header, without an error."""
+"""Seconds by which a label may overrun its file, or a decoder fall short of its header, without an error."""
+HEADER_TOLERANCE = 0.01
+"""Seconds that a header may announce beyond the end of its file: some writers count the header, too."""
 
-# A writer that cannot seek back (a pipe) leaves the largest size in the header: nothing is missing then.
-_LARGEST_DECLARED = 0x7FFF0000
 _HEADERLESS = frozenset({".raw", ".pcm", ".ul", ".ulaw", ".al", ".alaw", ".sln"})
 _SKIPPED = 1 << 16
 """Samples decoded at once on the way to a place in a file that only goes forward."""
@@ -28,7 +30,6 @@ _AT_ONCE = 1 << 26
 """Most values decoded into one array: 70 minutes of mono at 16 kHz."""
 _LOWEST_RATE = 1000
 """Lowest rate in Hz: below, a header is damaged, and a clip at 16 kHz would fill the memory."""
-_SHORTENED_DATA = re.compile(r"^data : (\d+) \(should be (\d+)\)", re.MULTILINE)
 
 Samples = npt.NDArray[np.float32]
 
@@ -89,7 +90,7 @@ def opened(path: Path | str) -> Iterator[soundfile.SoundFile]:
         AudioError: The file is empty, cut short or in no format that libsndfile knows.
     """
     if _size(path) == 0:
-        raise AudioError(path, "the file is empty (0 bytes); restore it from the corpus archive", "empty")
+        raise AudioError(path, "the file is empty (0 bytes); restore it from a backup", "empty")
     if Path(path).suffix.lower() == ".raw":  # soundfile asks for its rate before it looks into the file
         raise AudioError(path, f"cannot be decoded: {_what_else(Path(path))}")
     with _decoding(path):
@@ -98,8 +99,17 @@ def opened(path: Path | str) -> Iterator[soundfile.SoundFile]:
             file.close()
             file = _ForwardFile(_native(path))
     with file:
-        _check_header(file)
-        yield file
+        whole = open_ended(path) if file.frames == 0 else None
+        if whole is None:
+            _check_header(file)
+            yield file
+            return
+    with whole:
+        with _decoding(path):
+            file = soundfile.SoundFile(whole)
+        with file:
+            _check_header(file)
+            yield file
 
 
 def _size(path: Path | str) -> int:
@@ -156,7 +166,7 @@ class _ForwardFile(soundfile.SoundFile):
 def read_opened(file: soundfile.SoundFile, start: float | None = None, end: float | None = None) -> Samples:
     """Decode a stretch of an opened file to mono; arguments, result and errors as in `read`."""
     first, last = _bounds(file, start, end)
-    with _decoding(_path(file)):
+    with _decoding(_path(file), begun=True):
         file.seek(first)
         samples = _decoded(file, last - first)
     _check_samples(file, samples, last - first)
@@ -180,7 +190,7 @@ def read_block(file: soundfile.SoundFile, size: int) -> Samples:
         AudioError: The file is corrupt or cut short, or a sample is NaN or infinite.
     """
     announced = min(size, file.frames - file.tell())
-    with _decoding(_path(file)):
+    with _decoding(_path(file), begun=True):
         samples = file.read(announced, dtype="float32", always_2d=True)
     # The header of a lossy file may promise a few samples more than there are.
     if len(samples) or announced > TOLERANCE * file.samplerate:
@@ -203,16 +213,18 @@ def _native(path: Path | str) -> Path | str | bytes:
 
 
 def _path(file: soundfile.SoundFile) -> str:
-    return os.fsdecode(file.name)
+    return os.fsdecode(getattr(file.name, "name", file.name))  # of an `OpenEnded` file, its own name
 
 
 @contextmanager
-def _decoding(path: Path | str) -> Iterator[None]:
+def _decoding(path: Path | str, begun: bool = False) -> Iterator[None]:
+    """Name the file in what libsndfile refuses; once its header has been read, it is audio but not whole."""
     try:
         yield
     except soundfile.LibsndfileError as error:
-        reason = error.error_string.rstrip(".")
-        raise AudioError(path, f"cannot be decoded: {reason}; {_what_else(Path(path))}") from error
+        reason = error.error_string.removeprefix("Error : ").rstrip(".")
+        why = "it is cut short or damaged; restore the file" if begun else _what_else(Path(path))
+        raise AudioError(path, f"cannot be decoded: {reason}; {why}") from error
 
 
 _FOREIGN = {
@@ -238,6 +250,8 @@ def _what_else(path: Path) -> str:
         start = file.read(64)
     if start.startswith(_LFS_POINTER):
         return "it is a Git LFS pointer in place of the audio. Run in its repository: git lfs pull"
+    if missing_share(path):
+        return "it is cut short: its header announces more than there is; restore the file"
     target = path.stem + (".wav" if path.suffix.lower() != ".wav" else "-converted.wav")
     convert = f"Convert it: ffmpeg -i {shlex.quote(path.name)} {shlex.quote(target)}"
     for name, mark in _FOREIGN.items():
@@ -254,6 +268,7 @@ def _what_else(path: Path) -> str:
 
 
 def _check_header(file: soundfile.SoundFile) -> None:
+    _check_end(file)
     if file.frames == 0:
         raise AudioError(_path(file), "holds no samples (0 frames); it is empty or cut short", "empty")
     if file.samplerate < _LOWEST_RATE:
@@ -261,14 +276,22 @@ def _check_header(file: soundfile.SoundFile) -> None:
             f"has a rate of {file.samplerate} Hz, less than any speech ({_LOWEST_RATE} Hz); it is damaged"
         )
         raise AudioError(_path(file), reason)
-    # libsndfile shortens a wav that was cut off without an error; only its log keeps the announced size.
-    if found := _SHORTENED_DATA.search(file.extra_info):
-        announced, present = int(found[1]), int(found[2])
-        missing = file.frames * (announced / present - 1) / file.samplerate
-        if announced < _LARGEST_DECLARED and missing > TOLERANCE:
-            raise AudioError(
-                _path(file), f"cut short: {missing:.2f} s of audio are missing; restore the file"
-            )
+
+
+def _check_end(file: soundfile.SoundFile) -> None:
+    """Refuse a file that was cut off: libsndfile would read it as a shorter one."""
+    try:
+        missing = missing_share(_path(file))
+    except OSError as error:
+        raise AudioError(_path(file), f"cannot be opened: {error.strerror}", "missing") from error
+    if not missing:
+        return
+    if file.format == "OGG":
+        raise AudioError(_path(file), "cut short: its last page is incomplete; restore the file")
+    seconds = file.frames / file.samplerate * missing / (1 - missing) if missing < 1 else math.inf
+    if seconds > HEADER_TOLERANCE:
+        lost = f"{seconds:.2f} s of audio are missing" if missing < 1 else "all of its audio is missing"
+        raise AudioError(_path(file), f"cut short: {lost}; restore the file")
 
 
 def _check_samples(file: soundfile.SoundFile, samples: Samples, announced: int) -> None:

@@ -41,7 +41,7 @@ class ScanCache:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / f"scans-1-{soundfile.__libsndfile_version__}.sqlite"
+        self.path = folder / f"scans-2-{soundfile.__libsndfile_version__}.sqlite"
 
     def identify(self, clips: Sequence[Clip]) -> dict[int, Identity]:
         """Return the identity of those clips whose file is there, by their position."""

@@ -13,6 +13,7 @@ from sercl.errors import CheckpointError, UsageError
 from sercl.files import at_home
 
 _SHOWN = 5
+_NO_STDIN = "standard input is not read. Save it to a file first: ... > recording.wav"
 _DEEPER = "audio in folders below is left out: add --recursive"
 
 
@@ -92,6 +93,8 @@ class _Found:
 
 def _expand(word: str, recursive: bool) -> _Found:
     path = at_home(word)
+    if word == "-" and not path.exists():
+        return _Found(failed=[(word, _NO_STDIN)])
     if path.is_dir():
         return _in_folder(word, path, recursive)
     if path.exists():

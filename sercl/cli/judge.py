@@ -46,8 +46,13 @@ PAGE = ShortPage(
     more="--help-all lists every option.",
 )
 _WHOLE = (
-    "the whole corpus is scored: no corpus of its name was in training, only {}. Recordings that are in both "
-    "under different names are not noticed. --data.folds.scheme scores a part"
+    "the whole corpus is scored: no corpus of its name was in training, only {}. {} "
+    "--data.folds.scheme scores a part"
+)
+_COMPARED = "Recordings were compared by their samples: resampled or lossy copies would not be noticed."
+_NOT_COMPARED = (
+    "Recordings that are in both under different names are not noticed: the checkpoint does not say what it "
+    "was trained on."
 )
 PARTS = {"test": "test", "validate": "validation"}
 
@@ -105,8 +110,12 @@ def with_own_config(words: list[str]) -> list[str]:
 
 def _names_part(words: list[str]) -> bool:
     """Say whether words choose a part of the data: with options of the folds, or in a configuration."""
-    options = [word.partition("=")[0] for word in words if word.startswith("-")]
-    return any(option in ("-c", "--config") or option.startswith("--data.folds") for option in options)
+    options = [word.partition("=")[0].replace("-", "_") for word in words if word.startswith("-")]
+    return any(
+        option in ("_c", "__config")
+        or (option.startswith("__data.folds") and option != "__data.folds.allow_speaker_overlap")
+        for option in options
+    )
 
 
 def _judge(cli: "Cli", part: str, names_part: bool) -> None:
@@ -114,7 +123,7 @@ def _judge(cli: "Cli", part: str, names_part: bool) -> None:
     from sercl.cli.processes import is_first, restartable
     from sercl.cli.run_folder import make_folder
     from sercl.reports.data import data_table
-    from sercl.studies.results import heard_before, heard_unlabelled, save, summarise
+    from sercl.studies.results import heard_before, heard_unlabelled, save, summarise, trained_before
     from sercl.studies.training import score
     from sercl.tasks.classification import EmotionClassifier
 
@@ -135,9 +144,14 @@ def _judge(cli: "Cli", part: str, names_part: bool) -> None:
     )
     cli.data.score_only("whole" if whole else part)
     set_up(cli)
-    remarks = [*heard_before(task, cli.data, part), *heard_unlabelled(task)]
+    remarks = [
+        *heard_before(task, cli.data, part),
+        *trained_before(task, cli.data, part),
+        *heard_unlabelled(task),
+    ]
     if whole:
-        remarks.insert(0, _WHOLE.format(", ".join(task.corpora)))
+        compared = _NOT_COMPARED if task.recordings is None else _COMPARED
+        remarks.insert(0, _WHOLE.format(", ".join(task.corpora), compared))
     if is_first() and not cli.config["json"]:
         stdout.print(data_table(_judged(cli.data.report, part, whole)))
     with restartable(cli.command):

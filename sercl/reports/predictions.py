@@ -16,12 +16,16 @@ Lines: TypeAlias = "Callable[[Iterable[Prediction], Sequence[str]], Iterator[str
 
 
 def table_lines(predictions: "Iterable[Prediction]", classes: Sequence[str]) -> Iterator[Text]:
-    """Yield a heading and a row per prediction; the file stands last, since its name is of any length."""
+    """Yield a heading and a row per prediction; the file stands last, since its name is of any length.
+
+    Without a prediction there is no heading either: what failed is said elsewhere.
+    """
     widths = [max(len(name), 5) for name in classes]
     first = max(len("emotion"), *(len(name) for name in classes))
     heading = "  ".join(f"{name:>{width}}" for name, width in zip(classes, widths, strict=True))
-    yield Text(f"{'emotion':<{first}}  {heading}  {'seconds':>7}  file", style="bold")
-    for prediction in predictions:
+    for number, prediction in enumerate(predictions):
+        if number == 0:
+            yield Text(f"{'emotion':<{first}}  {heading}  {'seconds':>7}  file", style="bold")
         row = Text.assemble((f"{prediction.emotion:<{first}}", "cyan"))
         for name, width in zip(classes, widths, strict=True):
             style = "bold" if name == prediction.emotion else "dim"

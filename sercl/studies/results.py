@@ -4,7 +4,7 @@ import csv
 import platform
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -14,13 +14,14 @@ import sercl
 from sercl.corpora.folds import WHOLE
 from sercl.corpora.folds.fold import named
 from sercl.data.datamodules.base import EmotionDataModule
-from sercl.errors import SpeakerOverlapError
+from sercl.errors import RecordingOverlapError, SpeakerOverlapError
 from sercl.files import open_text, write_text
 from sercl.json_text import json_text
 from sercl.studies.evaluation import Evaluation, evaluate
 from sercl.studies.stages import EPOCH_LIMIT, StageResult
 from sercl.tasks.base import EncoderTask
 from sercl.tasks.classification import EmotionClassifier, Scored
+from sercl.tasks.recordings import fingerprint
 
 _PACKAGES = ("torch", "torchaudio", "lightning", "transformers", "peft", "torchmetrics", "numpy", "scipy")
 
@@ -171,6 +172,61 @@ def known_voices(
             "trained without, or allow it with --data.folds.allow_speaker_overlap true."
         )
     return [f"speaker-dependent: {what}", *notes]
+
+
+def trained_before(task: EncoderTask, data: EmotionDataModule, part: str) -> list[str]:
+    """Return notes on recordings of a part that the model was trained or selected on, or nothing.
+
+    Raises:
+        RecordingOverlapError: If it was trained on any and the data do not allow it.
+    """
+    split = data.splits[part]
+    tested = list(zip((item.path for item in split.utterances), split.audio_keys, strict=True))
+    own = data.audio_keys_in("train") if "train" in data.splits else set()
+    return known_recordings(task.recordings, tested, part, data.allows_speaker_overlap, own)
+
+
+def known_recordings(
+    trained: Mapping[str, Set[int]] | None,
+    tested: Sequence[tuple[Path, str]],
+    part: str,
+    allowed: bool,
+    own: Set[str] = frozenset(),
+) -> list[str]:
+    """Return notes on recordings that a model was trained or selected on, or nothing.
+
+    Args:
+        trained: "train" and "validation" -> fingerprints of the recordings; None where they are not known.
+        tested: File and hash of the samples of everything that is scored.
+        part: "validation", or anything else for a test.
+        allowed: Whether there may be any.
+        own: Hashes of the training part of the same fold. A corpus that holds a recording twice may have it
+            in both parts: training has accepted that, and a note of the data says so.
+
+    Raises:
+        RecordingOverlapError: If it was trained on any and that is not allowed.
+    """
+    if trained is None:
+        return []
+    prints = [(path, fingerprint(key)) for path, key in tested if key and key not in own]
+    known = [path for path, own_print in prints if own_print in trained["train"]]
+    chosen = [own_print for _, own_print in prints if own_print in trained["validation"] - trained["train"]]
+    notes = []
+    if chosen and part != "validation":  # which is there to select on
+        notes.append(
+            f"{len(chosen)} of {len(tested)} recordings in {part} are validation recordings, on which the "
+            "checkpoint was selected but not trained"
+        )
+    if not known:
+        return notes
+    what = f"{len(known)} of {len(tested)} recordings in {part} were trained on"
+    if not allowed:
+        raise RecordingOverlapError(
+            f"{what}: their samples are the same, whatever file or corpus they are in now (first: "
+            f"{known[0]}). Leave them out, or choose the fold that the checkpoint was trained without. "
+            "--data.folds.allow_speaker_overlap true scores them, and calls it leakage beside the scores."
+        )
+    return [f"leakage: {what}", *notes]
 
 
 def heard_unlabelled(task: EmotionClassifier) -> list[str]:

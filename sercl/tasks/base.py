@@ -18,6 +18,7 @@ from sercl.models.readout import Readout
 from sercl.tasks import checkpoint as checkpoints
 from sercl.tasks.checkpoint import describe, verify, verify_shapes, verify_state
 from sercl.tasks.optim import OptimizerConfig, build_optimizer, build_schedule
+from sercl.tasks.recordings import Recordings, fingerprints, from_checkpoint, to_tensors
 
 
 class EncoderTask(L.LightningModule):
@@ -35,6 +36,8 @@ class EncoderTask(L.LightningModule):
         heard: Part -> "corpus speaker" of each known speaker of "train" and "validation" in all stages;
             checkpoints keep it.
         corpora: Names of the corpora that it was trained or selected on, sorted; checkpoints keep them.
+        recordings: Part -> fingerprints of the recordings of "train" and "validation" in all stages; None
+            where the checkpoint is of a sercl that did not keep them.
         readout: From hidden states to class scores.
         task_name: What checkpoints call the task.
     """
@@ -59,6 +62,7 @@ class EncoderTask(L.LightningModule):
         self.save_full = save_full
         self.heard: dict[str, list[str]] = {"train": [], "validation": []}
         self.corpora: list[str] = []
+        self.recordings: Recordings | None = {part: set() for part in self.heard}
         self.strict_loading = (
             False  # a slim checkpoint lacks the frozen encoder; `load_state_dict` checks the rest
         )
@@ -153,8 +157,8 @@ class EncoderTask(L.LightningModule):
 
         Lightning takes a model in the mode that it finds it in: evaluation, after a standardiser was fitted,
         after another model was trained first, or where a checkpoint is resumed. So the mode is set here,
-        where every training starts, and nowhere else. Speakers are noted so that no later test takes a known
-        voice for a new one.
+        where every training starts, and nowhere else. Speakers and recordings are noted so that no later test
+        takes a known one for a new one.
         """
         self.train()
         if (data := getattr(self.trainer, "datamodule", None)) is not None:
@@ -162,11 +166,15 @@ class EncoderTask(L.LightningModule):
                 part: sorted({*known, *data.speakers_in(part)}) for part, known in self.heard.items()
             }
             self.corpora = sorted({*self.corpora, *data.corpora_in(self.heard)})
+            for part, known in (self.recordings or {}).items():
+                known |= fingerprints(data.audio_keys_in(part))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Drop the frozen encoder from the weights and describe what the rest belongs to."""
         checkpoint["sercl"] = describe(self.encoder, self.description, full=self.save_full)
         checkpoint["sercl"] |= {"heard": self.heard, "corpora": self.corpora}
+        if self.recordings is not None:
+            checkpoint["recordings"] = to_tensors(self.recordings)
         checkpoint["hyper_parameters"]["encoder"] = self.encoder.location
         if self.save_full:
             checkpoint["hyper_parameters"]["encoder_config"] = self.encoder.config
@@ -180,6 +188,7 @@ class EncoderTask(L.LightningModule):
         verify(checkpoint, self.encoder, self.description)
         self.heard = {part: list(names) for part, names in checkpoint["sercl"]["heard"].items()}
         self.corpora = list(checkpoint["sercl"].get("corpora", ()))
+        self.recordings = from_checkpoint(checkpoint.get("recordings"))
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False

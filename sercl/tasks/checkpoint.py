@@ -25,6 +25,7 @@ from sercl.tasks.checkpoint_content import (
     check_state,
     check_types,
 )
+from sercl.tasks.recordings import from_checkpoint
 
 FORMAT = 2
 """Raised when a checkpoint of an older sercl could no longer be read as it was meant."""
@@ -83,6 +84,7 @@ def read(path: str | Path) -> dict[str, Any]:
     _check_numbers(checkpoint["sercl"]["encoder"]["preprocessing"], f"{path}: sercl.encoder.preprocessing")
     check_plain(checkpoint["hyper_parameters"], f"{path}: hyper_parameters")
     check_state(checkpoint["state_dict"], f"{path}: state_dict")
+    from_checkpoint(checkpoint.get("recordings"), str(path))
     return checkpoint
 
 

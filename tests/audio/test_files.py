@@ -1,6 +1,7 @@
 import os
 import re
 import struct
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from soundfile import available_subtypes
 
 from sercl.audio.files import AudioInfo, info, opened, read, read_block, read_opened
+from sercl.audio.truncation import missing_share
 from sercl.errors import AudioError, AudioNotFoundError
 
 RATE = 8000
@@ -139,6 +141,76 @@ def test_a_wav_of_unknown_size_from_a_pipe_is_read_whole(wav: Path) -> None:
     content[4:8] = content[place + 4 : place + 8] = b"\xff\xff\xff\xff"
     wav.write_bytes(content)
     np.testing.assert_array_equal(read(wav)[0], ramp())
+
+
+@pytest.mark.parametrize("order", ["LITTLE", "BIG"])
+@pytest.mark.parametrize("size", [b"\0\0\0\0", b"\x7f\xff\xff\xff", b"\xff\xff\xff\xff"])
+def test_a_wav_that_announces_no_size_is_read_whole(tmp_path: Path, order: str, size: bytes) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, ramp(), RATE, subtype="FLOAT", endian=order)
+    content = bytearray(path.read_bytes())
+    place = content.index(b"data") + 4
+    content[place : place + 4] = size[::-1] if order == "LITTLE" else size
+    path.write_bytes(content)
+    np.testing.assert_array_equal(read(path)[0], ramp())
+    np.testing.assert_array_equal(
+        read(path, 0.01, 0.02)[0], read(path)[0][round(0.01 * RATE) :][: RATE // 100]
+    )
+    assert info(path).seconds == len(ramp()) / RATE
+
+
+@pytest.mark.parametrize("tail", [b"", b"LIST\x04\0\0\0abcd"])
+def test_a_wav_that_announces_none_and_has_none_is_empty(wav: Path, tail: bytes) -> None:
+    content = wav.read_bytes()
+    place = content.index(b"data") + 4
+    wav.write_bytes(content[:place] + bytes(4) + tail)
+    with pytest.raises(AudioError, match="holds no samples") as caught:
+        read(wav)
+    assert (caught.value.kind, caught.value.path) == ("empty", wav)
+
+
+CONTAINERS = [
+    *[("WAV", kind) for kind in ("PCM_16", "PCM_24", "FLOAT", "ULAW", "MS_ADPCM", "IMA_ADPCM", "GSM610")],
+    *[("WAVEX", "PCM_16"), ("RF64", "PCM_16"), ("W64", "PCM_16"), ("AIFF", "PCM_16"), ("AIFF", "FLOAT")],
+    *[("AU", "PCM_16"), ("CAF", "PCM_16"), ("NIST", "PCM_16"), ("SVX", "PCM_16")],
+    *[("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", "MPEG_LAYER_III"), ("FLAC", "PCM_16")],
+]
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9, 0.98])
+@pytest.mark.parametrize(("container", "kind"), CONTAINERS)
+def test_what_was_cut_off_behind_its_header_is_named_so(
+    tmp_path: Path, container: str, kind: str, share: float
+) -> None:
+    path, noise = tmp_path / "a.wav", np.random.default_rng(0).normal(0, 0.1, 3 * RATE)
+    soundfile.write(path, noise, RATE, format=container, subtype=kind)
+    assert len(read(path)[0]) >= 3 * RATE
+    if container == "MP3":
+        share = min(share, 0.9)  # decoders of lossy formats may fall short by `TOLERANCE`
+    with pytest.raises(AudioError, match="cut short") as caught:
+        read(cut(path, share))
+    assert caught.value.kind == "unreadable"
+
+
+def test_a_size_that_counts_the_header_too_is_no_cut(wav: Path) -> None:
+    content = bytearray(wav.read_bytes())
+    place = content.index(b"data") + 4
+    content[place : place + 4] = len(content).to_bytes(4, "little")
+    wav.write_bytes(content)
+    np.testing.assert_array_equal(read(wav)[0], ramp())
+
+
+MARKS = (b"RIFF", b"RIFX", b"RF64", b"FORM", b".snd", b"caff", b"OggS", b"NIST_1A\n")
+
+
+@given(
+    st.sampled_from(MARKS), st.binary(max_size=20), st.sampled_from([b"data", b"ds64", b"SSND"]), st.binary()
+)
+def test_no_header_breaks_the_search_for_its_end(mark: bytes, head: bytes, name: bytes, rest: bytes) -> None:
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(mark + head + name + rest)
+        file.flush()
+        assert 0 <= missing_share(file.name) <= 1
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import soundfile
 import torch
 
 from sercl.cli.help import unknown_flags
@@ -122,6 +123,67 @@ def test_a_corpus_of_test_alone_or_without_a_class_is_scored(run, tmp_path, caps
     assert "no utterance of sad: UAR is the mean over the other classes" in capsys.readouterr().out.replace(
         "\n", " "
     )
+
+
+def wrapped(emodb, folder, parts, run):
+    """A manifest of copies of a run's recordings, under other names, of other speakers, in another format."""
+    folder.mkdir()
+    files = [row["file"] for part in parts for row in csv.DictReader((run / "folds" / f"{part}.csv").open())]
+    rows = []
+    for number, name in enumerate(files):
+        source = next(Path(emodb).rglob(Path(name).name))
+        samples, rate = soundfile.read(source, dtype="int16")
+        soundfile.write(folder / f"{number}.flac", samples, rate)
+        emotion = {"W": "angry", "F": "happy", "N": "neutral", "T": "sad"}[source.stem[5]]
+        rows.append((f"{number}.flac", emotion, f"new{number % 5}"))
+    return write_rows(folder / "list.csv", rows)
+
+
+@pytest.fixture(scope="module")
+def moved(run, tmp_path_factory):
+    """The checkpoint alone, in a folder of its own."""
+    return shutil.copy(run / "best.ckpt", tmp_path_factory.mktemp("moved") / "m.ckpt")
+
+
+def test_copies_of_training_recordings_are_refused_whatever_they_are_called(
+    run, moved, emodb, tmp_path, capsys
+):
+    table = wrapped(emodb, tmp_path / "copies", ["train", "test"], run)
+    count = sum(1 for _ in (run / "folds" / "train.csv").open()) - 1
+    words = ["--ckpt", str(moved), "--data", "Manifest", "--data.root", str(table)]
+    assert main(["test", *words]) == 1
+    error = " ".join(capsys.readouterr().err.split())
+    assert f"{count} of {len(table.read_text().splitlines()) - 1} recordings in test were trained on" in error
+    assert "allow_speaker_overlap true" in error
+    assert main(["test", *words, "--data.folds.index", "1"]) == 1
+    assert "recordings in test were trained on" in " ".join(capsys.readouterr().err.split())
+    assert main(["test", *words, "--data.folds.allow_speaker_overlap", "true", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["part"] == "whole"
+    assert any(note.startswith(f"leakage: {count} of ") for note in found["notes"])
+
+
+def test_copies_of_other_recordings_are_scored_and_those_of_the_selection_are_said(
+    run, moved, emodb, tmp_path, capsys
+):
+    table = wrapped(emodb, tmp_path / "copies", ["validation", "test"], run)
+    words = ["--ckpt", str(moved), "--data", "Manifest", "--data.root", str(table)]
+    assert main(["test", *words, "--json"]) == 0
+    notes = json.loads(capsys.readouterr().out)["notes"]
+    count = sum(1 for _ in (run / "folds" / "validation.csv").open()) - 1
+    assert any(note.startswith(f"{count} of ") and "are validation recordings" in note for note in notes)
+    assert any("Recordings were compared by their samples" in note for note in notes)
+
+
+def test_a_checkpoint_without_a_list_of_recordings_says_that_none_is_compared(run, emodb, tmp_path, capsys):
+    table = wrapped(emodb, tmp_path / "copies", ["train"], run)
+    old = torch.load(run / "best.ckpt", weights_only=True)
+    del old["recordings"]
+    torch.save(old, tmp_path / "old.ckpt")
+    words = ["--data", "Manifest", "--data.root", str(table), "--json"]
+    assert main(["test", "--ckpt", str(tmp_path / "old.ckpt"), *words]) == 0
+    notes = json.loads(capsys.readouterr().out)["notes"]
+    assert any("under different names are not noticed" in note for note in notes)
 
 
 def test_a_run_that_selects_and_tests_on_the_same_speakers_can_be_tested(encoder, tmp_path, capsys):

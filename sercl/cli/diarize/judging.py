@@ -9,11 +9,11 @@ from sercl.cli.diarize.runs import Run, Trained
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.data.datamodules.corpus import CorpusDataModule
 from sercl.data.datamodules.diarization import Diarization
-from sercl.errors import SpeakerOverlapError, UsageError
+from sercl.errors import FoldError, UsageError
 from sercl.studies.diarization.judged import System
 from sercl.studies.diarization.recordings import Judging, clips_of, is_judged_whole, recordings_of
 from sercl.studies.diarization.results import DIARIZER, SLIDING
-from sercl.studies.results import known_voices
+from sercl.studies.results import known_recordings, known_voices
 from sercl.tasks.classification import EmotionClassifier
 from sercl.tasks.devices import find_device
 from sercl.tasks.diarization import EmotionDiarizer
@@ -94,10 +94,11 @@ class Sources:
         return clips_of(self._own(), "validation")
 
     def heard_before(self, judging: Judging) -> list[str]:
-        """Return a note on speakers that a model was trained or selected on, or nothing.
+        """Return notes on recordings and speakers that a model was trained or selected on, or nothing.
 
         Raises:
-            SpeakerOverlapError: If there are any and the data do not allow it.
+            RecordingOverlapError: If it was trained on any recording and the data do not allow it.
+            SpeakerOverlapError: If it was trained on any speaker and the data do not allow it.
         """
         run = self._run
         notes = self._known(run.diarizer, judging)
@@ -106,9 +107,14 @@ class Sources:
 
     def _known(self, model: Trained, judging: Judging) -> list[str]:
         try:
-            return known_voices(model.heard, judging.speakers, "test", self._allows_overlap)
-        except SpeakerOverlapError as error:
-            raise SpeakerOverlapError(f"{model.path}: {error}") from error
+            return [
+                *known_voices(model.heard, judging.speakers, "test", self._allows_overlap),
+                *known_recordings(
+                    model.recordings, judging.audio, "test", self._allows_overlap, judging.trained
+                ),
+            ]
+        except FoldError as error:
+            raise type(error)(f"{model.path}: {error}") from error
 
     def _given(self) -> EmotionDataModule | None:
         if self._options.data is None:

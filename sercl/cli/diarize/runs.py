@@ -11,6 +11,7 @@ from sercl.tasks import checkpoint as checkpoints
 from sercl.tasks.base import EncoderTask
 from sercl.tasks.classification import EmotionClassifier
 from sercl.tasks.diarization import EmotionDiarizer
+from sercl.tasks.recordings import Recordings, from_checkpoint
 
 if TYPE_CHECKING:
     from jsonargparse import Namespace
@@ -24,11 +25,13 @@ class Trained:
         path: The file.
         labels: Class -> the emotions that count as it, in class order.
         heard: "train" and "validation" -> "corpus speaker" of each speaker that it was trained on.
+        recordings: The same parts -> fingerprints of the recordings; None where the checkpoint does not say.
     """
 
     path: Path
     labels: Mapping[str, Sequence[str]]
     heard: Mapping[str, Sequence[str]]
+    recordings: Recordings | None = None
 
 
 @dataclass(frozen=True)
@@ -96,8 +99,9 @@ def _check_labels(diarizers: Sequence[Trained], baselines: Sequence[Trained]) ->
 
 
 def _trained(task: type[EncoderTask], path: Path) -> Trained:
-    about: dict[str, Any] = checkpoints.read_for(task.task_name, task, path)["sercl"]
-    return Trained(path, about["labels"], about["heard"])
+    stored = checkpoints.read_for(task.task_name, task, path)
+    about: dict[str, Any] = stored["sercl"]
+    return Trained(path, about["labels"], about["heard"], from_checkpoint(stored.get("recordings")))
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

@@ -178,8 +178,18 @@ class EmotionDataModule(LightningDataModule, ABC):
 
         Those who are heard in training without labels count as its speakers, too.
         """
+        return speakers_of(item for split in self._splits_in(part) for item in split.utterances)
+
+    def audio_keys_in(self, part: str) -> set[str]:
+        """Return the hashes of the samples of a part of the present stage, as `audio_keys`.
+
+        What is heard in training without labels counts as its recordings, too.
+        """
+        return {key for split in self._splits_in(part) for key in split.audio_keys}
+
+    def _splits_in(self, part: str) -> list[Split]:
         others = self.unlabelled if self._hears_target and part == "train" else None
-        return speakers_of((*self.splits[part].utterances, *(others.utterances if others else ())))
+        return [self.splits[part], *([others] if others else [])]
 
     def corpora_in(self, parts: Iterable[str]) -> set[str]:
         """Return the names of the corpora of some parts of the present stage, heard without labels or not."""

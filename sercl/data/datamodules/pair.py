@@ -1,5 +1,6 @@
 from collections import ChainMap
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from sercl.corpora.base import Utterance
 from sercl.corpora.folds import Fold
@@ -217,9 +218,22 @@ class LanguagePair(EmotionDataModule):
     def report(self) -> DataReport:
         """What is used of both corpora, what is left out, and the notes that belong beside every result."""
         reports = {role: item.report for role, item in self.corpora_in_use.items()}
-        return report_pair(
+        report = report_pair(
             self.setting, self._plans, reports, self.unlabelled, (self.goes_on_from, self.shares_epochs)
         )
+        return replace(report, notes=(*self._copies(), *report.notes))
+
+    def _copies(self) -> list[str]:
+        """Return a note on recordings that both corpora hold: as copies they are no clip of one file."""
+        if len(self.corpora_in_use) < len(ROLES):
+            return []
+        source, target = (corpus.splits for corpus in self.corpora_in_use.values())
+        known = {key for part in source.values() for key in part.audio_keys}
+        held_out = [
+            key for part in ("validation", "test") if part in target for key in target[part].audio_keys
+        ]
+        count = sum(key in known for key in held_out)
+        return [f"leakage: {count} recordings held out of the target are in the source too"] if count else []
 
     def _splits(self, plan: Plan) -> dict[str, Split]:
         corpora = self.corpora_in_use

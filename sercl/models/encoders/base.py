@@ -242,7 +242,7 @@ class Encoder(nn.Module, ABC):
             raise ClipLengthError(
                 samples.index(max(samples)),
                 f"encoder {self.name!r}: a clip of {max(samples) / SAMPLE_RATE:.2f} s is too long, the limit "
-                f"is {self.max_samples / SAMPLE_RATE:g} s. Set a duration limit or cut the clip up.",
+                f"is {self.max_samples / SAMPLE_RATE:g} s. Cut it into shorter ones.",
             )
 
     def trainable(self, parts: str) -> None:

@@ -1,7 +1,8 @@
 """What a diarizer is judged on: clips built from utterances, or every recording of a corpus with segments."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from sercl.audio.resample import SAMPLE_RATE, load
@@ -34,6 +35,8 @@ class Judging:
         dropped: Emotion without a class -> recordings left out for it.
         problems: Kind of problem -> recordings left out for it.
         notes: Sentences that belong beside every score.
+        audio: File and hash of the samples of every utterance or recording that it is made of.
+        trained: Hashes of the training part of the same fold; empty where there is none.
     """
 
     name: str
@@ -44,6 +47,8 @@ class Judging:
     dropped: Mapping[str, int] = field(default_factory=dict)
     problems: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    audio: tuple[tuple[Path, str], ...] = ()
+    trained: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return self.count
@@ -81,7 +86,17 @@ def clips_of(data: Diarization, part: str) -> Judging:
     seconds = sum(clip_seconds(clip, source.config) for clip in clips)
     report = data.report
     name = f"{report.name}, {part} clips"
-    return Judging(name, tuple(people), seconds, make, len(clips), notes=report.notes)
+    split = data.splits[part]
+    return Judging(
+        name,
+        tuple(people),
+        seconds,
+        make,
+        len(clips),
+        notes=report.notes,
+        audio=tuple(zip((item.path for item in split.utterances), split.audio_keys, strict=True)),
+        trained=frozenset(data.audio_keys_in("train")),
+    )
 
 
 def is_judged_whole(data: CorpusDataModule) -> bool:
@@ -115,18 +130,21 @@ def recordings_of(
     scanned = scan_utterances(kept, limits, what, on_progress, memory)
     problems = [*listing.problems, *scanned.faults.values()]
     usable: list[tuple[Utterance, float, tuple[Segment, ...]]] = []
-    for utterance, seconds, _ in scanned.checked.values():
+    audio: list[tuple[Path, str]] = []
+    for utterance, seconds, key in scanned.checked.values():
         found = _reference(utterance, seconds, data.scheme)
         if isinstance(found, Problem):
             problems.append(found)
         else:
             usable.append((utterance, seconds, found))
+            audio.append((utterance.path, key))
     enforce(problems, data.on_error, data.corpus, data.label_advice)
     if not usable:
         raise CorpusError(
             f"{data.corpus}: no recording is left to judge. Check --data.labels and the corpus."
         )
-    return _judging(data.corpus, usable, dropped, kinds(problems), listing.notes)
+    judging = _judging(data.corpus, usable, dropped, kinds(problems), listing.notes)
+    return replace(judging, audio=tuple(audio))
 
 
 def _judging(

@@ -184,6 +184,19 @@ def test_a_copied_corpus_still_shares_its_speakers(tmp_path):
     LanguagePair(Manifest(source, name="one"), Manifest(copy, name="other")).setup("fit")
 
 
+def test_copies_of_the_target_in_the_source_are_called_leakage(tmp_path):
+    source = write_manifest(tmp_path / "a", prefix="s")
+    copy = write_manifest(tmp_path / "b", prefix="t")
+    pair = LanguagePair(Manifest(source, name="one"), Manifest(copy, name="other"))
+    pair.setup("fit")
+    held_out = len(pair.target.splits["test"].labels)
+    assert f"leakage: {held_out} recordings held out of the target are in the source too" in pair.report.notes
+    other = write_manifest(tmp_path / "c", prefix="t", lowest=1600)
+    apart = LanguagePair(Manifest(source, name="one"), Manifest(other, name="other"))
+    apart.setup("fit")
+    assert not any("leakage" in note for note in apart.report.notes)
+
+
 def test_ids_that_stand_for_two_clips_are_refused(tmp_path):
     source = Manifest(write_manifest(tmp_path / "a"), name="one")
     target = Manifest(write_manifest(tmp_path / "b"), name="other")

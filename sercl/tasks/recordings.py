@@ -1,0 +1,49 @@
+"""Which recordings a model was trained and selected on, known by their samples and not by a name."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor
+
+from sercl.errors import DamagedCheckpointError
+
+PARTS = ("train", "validation")
+
+Recordings = dict[str, set[int]]
+"""Part ("train", "validation") -> fingerprints of the recordings of all stages."""
+
+
+def fingerprint(audio_key: str) -> int:
+    """Return 64 bits of the hash of a recording's samples: the same for every copy, whatever it is called."""
+    return int.from_bytes(hashlib.blake2b(audio_key.encode(), digest_size=8).digest(), signed=True)
+
+
+def fingerprints(audio_keys: Iterable[str]) -> set[int]:
+    """Return the fingerprints of some recordings; those whose samples are not known have none."""
+    return {fingerprint(key) for key in audio_keys if key}
+
+
+def to_tensors(recordings: Mapping[str, Iterable[int]]) -> dict[str, Tensor]:
+    """Return what a checkpoint holds of them: part -> sorted fingerprints, int64 `[n]`."""
+    return {part: torch.tensor(sorted(own), dtype=torch.int64) for part, own in recordings.items()}
+
+
+def from_checkpoint(stored: object, where: str = "checkpoint") -> Recordings | None:
+    """Rebuild what `to_tensors` gave; None for a checkpoint that holds nothing of it.
+
+    Args:
+        stored: The checkpoint's entry, or None.
+        where: File and key, for messages.
+
+    Raises:
+        DamagedCheckpointError: For anything else.
+    """
+    if stored is None:
+        return None
+    if not isinstance(stored, Mapping) or set(stored) != set(PARTS):
+        raise DamagedCheckpointError(f"{where}: recordings: not the two lists that sercl writes.")
+    for part, values in stored.items():
+        if not isinstance(values, Tensor) or values.dtype != torch.int64 or values.dim() != 1:
+            raise DamagedCheckpointError(f"{where}: recordings: {part} is not a list of whole numbers.")
+    return {part: set(stored[part].tolist()) for part in PARTS}
