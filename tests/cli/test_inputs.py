@@ -105,3 +105,11 @@ def test_a_link_to_nothing_says_where_it_leads(talks):
     (talks / "f.wav").symlink_to("/nonexistent/f.wav")
     with pytest.raises(UsageError, match=r"f\.wav: a link to /nonexistent/f\.wav, which is not there"):
         find_inputs(["talks/f.wav"])
+
+
+def test_a_dash_is_not_standard_input_and_says_so(talks, monkeypatch):
+    monkeypatch.chdir(talks)
+    with pytest.raises(UsageError, match="-: standard input is not read. Save it to a file first"):
+        find_inputs(["-"])
+    (talks / "-").write_bytes(b"")
+    assert [path.name for path in find_inputs(["-"]).files] == ["-"]

@@ -34,6 +34,10 @@ def test_a_table_has_a_heading_and_columns_that_line_up() -> None:
     }
 
 
+def test_a_table_of_nothing_has_no_heading() -> None:
+    assert text("table") == ""
+
+
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\0")), st.floats(0, 1))
 def test_csv_and_json_give_every_name_and_number_back(name: str, angry: float) -> None:
     one = prediction(name, angry)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from sercl.tasks.diarizer import Diarizer
 
 TABLE = "table"
+MOST_SEGMENTS = 30
+"""Segments of a recording that are listed on a terminal, or beside a page that holds all."""
 POST = ("smoothing", "median_seconds", "switch_penalty", "min_seconds", "threshold")
 """Options that replace the checkpoint's own post-processing, one by one."""
 
@@ -69,7 +71,7 @@ def run(options: "Namespace") -> int:
             advance(1)
             found.append((path, result))
             if options.format == TABLE and options.out is None:
-                show(result, str(path))
+                show(result, str(path), with_all=options.html is None)
     if found:
         write_outputs(options, found)
     return conclude(len(failures), len(inputs.files) + len(inputs.unmatched))
@@ -114,9 +116,10 @@ def heard(
             yield path, replace(result, id=name)
 
 
-def show(item: Annotation, name: str) -> None:
-    """Print one recording above the progress bar."""
+def show(item: Annotation, name: str, with_all: bool = True) -> None:
+    """Print one recording above the progress bar; all its segments where a pipe or file takes them."""
     from sercl.reports.diarization.timeline import recording_text
 
     console = stderr if stdout.is_terminal and stderr.is_terminal else stdout
-    console.print(recording_text(item, name, min(console.width, 120)), "")
+    most = None if with_all and not stdout.is_terminal else MOST_SEGMENTS
+    console.print(recording_text(item, name, min(console.width, 120), most), "")

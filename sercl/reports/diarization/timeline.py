@@ -15,29 +15,40 @@ from sercl.reports.style import table
 _MOST_ROWS = 8
 _ROW_SECONDS = (60, 120, 300, 600, 900, 1800, 3600, 7200)
 _FULL, _LINE, _PAUSE = "█", "─", " "
+_SURE = 0.5
+"""Mean probability from which on no other emotion can have more."""
 _LONGEST_WHOLE = 60.0
 """Recordings up to this long, in s, are a single row."""
 
 
-def recording_text(item: Annotation, name: str, width: int = 100) -> RenderableType:
+def recording_text(item: Annotation, name: str, width: int = 100, most: int | None = None) -> RenderableType:
     """Return heading, timeline and table of segments of one recording.
 
     Args:
         item: What was found, neutral segments spelt out.
         name: The file.
         width: Columns of the timeline.
+        most: Segments that are listed at most, the first of them; the others are counted. None for all.
     """
     found = summary(item)
     heading = Text.assemble((name, "bold"), f"  {clock(item.end)}  ", (found, "dim"))
-    return Group(heading, timeline_text(item, width), segments_table(item))
+    return Group(heading, timeline_text(item, width), segments_table(item, most))
 
 
 def summary(item: Annotation) -> str:
-    """Return how much of each emotion there is, such as "angry 1.2 s, sad 3.0 s", or that there is none."""
+    """Return how much of each emotion there is, neutral last, or that there is none.
+
+    Such as "angry 1.2 s (24 %), neutral 3.8 s (76 %)".
+    """
     seconds: dict[str, float] = {}
     for segment in item.events:
         seconds[segment.emotion] = seconds.get(segment.emotion, 0.0) + segment.end - segment.start
-    return ", ".join(f"{emotion} {time:.1f} s" for emotion, time in seconds.items()) or "neutral throughout"
+    if not seconds:
+        return "neutral throughout"
+    seconds[NEUTRAL] = max(0.0, item.end - sum(seconds.values()))
+    return ", ".join(
+        f"{name} {time:.1f} s ({time / item.end:.0%})" for name, time in seconds.items()
+    ).replace("%", " %")
 
 
 def timeline_text(item: Annotation, width: int = 100) -> Text:
@@ -89,11 +100,11 @@ def scale(duration: float, cells: int) -> str:
     return "".join(line).rstrip()
 
 
-def segments_table(item: Annotation) -> RenderableType:
-    """Return a row per segment, neutral ones dim."""
+def segments_table(item: Annotation, most: int | None = None) -> RenderableType:
+    """Return a row per segment, neutral ones dim, and how many there are beyond the first `most`."""
     numbers = ("Start", "End", "Seconds", "Confidence")
     grid = table("Start", "End", "Seconds", "Emotion", "Confidence", numbers=numbers)
-    for segment in item.segments:
+    for segment in item.segments[:most]:
         confidence = confidence_of(segment)
         style = "dim" if segment.emotion == NEUTRAL else ""
         grid.add_row(
@@ -104,7 +115,19 @@ def segments_table(item: Annotation) -> RenderableType:
             "-" if confidence is None else f"{confidence:.2f}",
             style=style,
         )
-    return grid
+    below = [Text(f"  {line}", style="dim") for line in _lines_below(item, most)]
+    return Group(grid, *below) if below else grid
+
+
+def _lines_below(item: Annotation, most: int | None) -> Iterator[str]:
+    shown = item.segments[:most]
+    if left := len(item.segments) - len(shown):
+        yield f"and {left} more (all of them: --format csv, json, ...)"
+    if any((confidence_of(segment) or 1.0) < _SURE for segment in shown):
+        yield (
+            "Confidence: mean probability of the emotion in the segment, before smoothing. Below "
+            f"{_SURE:.2f}, others may have had more in parts of it, but none steadily."
+        )
 
 
 def clock(seconds: float, decimals: int = 0) -> str:

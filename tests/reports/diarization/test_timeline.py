@@ -1,10 +1,12 @@
 import io
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from sercl.diarization.postprocess import PostConfig, to_segments
 from sercl.diarization.segments import Annotation, ScoredSegment
 from sercl.reports.diarization.timeline import (
     cell_names,
@@ -32,9 +34,33 @@ def test_a_row_shows_each_emotion_where_it_is():
 
 def test_a_recording_shows_name_events_and_confidence():
     text = shown(ITEM)
-    assert "talk.wav  0:04  angry 2.0 s" in text
+    assert "talk.wav  0:04  angry 2.0 s (50 %), neutral 2.0 s (50 %)" in text
+    assert "Confidence:" not in text
     assert "0:01.00   0:03.00      2.00   angry           0.80" in text
     assert "neutral throughout" in shown(NOTHING)
+
+
+def test_a_label_that_is_seldom_the_most_probable_has_its_number_explained():
+    turns = np.full((90, 4), 0.02)
+    turns[:, 3] = 0.09
+    for frame in range(90):
+        turns[frame, frame % 3] = 0.87
+    segments = to_segments(turns, ("angry", "happy", "neutral", "sad"), 0.02, 1.8, PostConfig())
+    assert [(segment.emotion, segment.confidence) for segment in segments] == [("sad", pytest.approx(0.09))]
+    text = " ".join(shown(Annotation("a", segments, 1.8)).split())
+    assert "Confidence: mean probability of the emotion in the segment, before smoothing" in text
+
+
+def test_a_long_list_of_segments_is_cut_and_the_rest_counted():
+    segments = tuple(ScoredSegment(i, i + 1.0, ("sad", "angry")[i % 2], 0.9) for i in range(50))
+    item = Annotation("a", segments, 50.0)
+    console = Console(file=io.StringIO(), width=80)
+    console.print(recording_text(item, "a.wav", 80, most=30))
+    text = console.file.getvalue()
+    assert "and 20 more" in text
+    assert text.count("0.90") == 30
+    assert shown(item).count("0.90") == 50
+    assert "more" not in shown(item)
 
 
 def test_colours_are_for_terminals_only():
