@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sercl.cli.class_forms import UNKNOWN, corrected, written
 from sercl.cli.option_names import class_names, option_names
-from sercl.documents import read_yaml
+from sercl.documents import parse_yaml, read_yaml
 from sercl.errors import DocumentError, UnknownNameError, UnknownOptionError, UsageError
 
 if TYPE_CHECKING:
@@ -32,6 +33,16 @@ _NOISE = re.compile(
     r"^\s*(-\s*)?(Parser key .*|Does not validate .*|Subtypes: .*|Errors:|Given value( type)?: .*"
     r"|Problem with given class_path .*|Expected a path but .*|Expected a <class 'NoneType'>)?$"
 )
+
+_OF_FORM = "|".join(
+    (
+        "instantiatable class, but",
+        "Not a valid subclass of",
+        "Expected a <class '(dict|list)'>",
+        "Expected a dot import path string",
+    )
+)
+"""What is said of a corpus that is not written with class_path and init_args."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +83,41 @@ def usage_error(message: str, parser: "ArgumentParser") -> UsageError:
     keys = re.findall(r'Parser key "([^"]+)"', message)
     classes = re.findall(r"Problem with given class_path '([^']+)'", message)
     complaint = Complaint(message, parser, ".".join(keys), classes[-1] if classes else "")
+    if re.search(_OF_FORM, message) and (error := _other_form(complaint)):
+        return error
     for pattern, answer in _ANSWERS:
         if found := re.search(pattern, message, flags=re.MULTILINE):
             return answer(complaint, found)
     return UsageError(f"{_prefix(complaint)}{_without_noise(message)}")
+
+
+def _other_form(complaint: Complaint) -> UsageError | None:
+    """Say how a corpus is written, with the user's own values, where another form was tried."""
+    key = complaint.key.replace(".init_args.", ".")
+    classes = class_names(complaint.parser, complaint.key.split(".init_args.")[0]) or class_names(
+        complaint.parser, key.split(".")[0]
+    )
+    if key.split(".")[0] not in ("data", "study") or not classes:
+        return None
+    given = _on_line(complaint, key)
+    value = written(config_files(complaint.parser), key) if given is None else given
+    form = None if value is None else corrected(value, key, classes)
+    if form is None:
+        return None
+    names = f" {UNKNOWN} is one of: {', '.join(classes)}." if UNKNOWN in form else ""
+    where = _where(complaint)
+    return UsageError(
+        f"{complaint.option()}: a corpus is written with class_path and init_args{where}. Write: "
+        f"{key.rpartition('.')[2]}: {form}{'.' if names else ''}{names}"
+    )
+
+
+def _on_line(complaint: Complaint, key: str) -> object:
+    """Return what the command line says for an option, as YAML; None where it says nothing."""
+    words = list(complaint.parser.args)
+    pairs = zip(words, [*words[1:], ""], strict=True)
+    found = [word.partition("=")[2] or after for word, after in pairs if word.split("=")[0] == f"--{key}"]
+    return parse_yaml(found[-1]) if found else None
 
 
 def _unknown_option(complaint: Complaint, found: re.Match[str]) -> UsageError:

@@ -109,7 +109,7 @@ def test_a_link_to_nothing_says_where_it_leads(talks):
 
 def test_a_dash_is_not_standard_input_and_says_so(talks, monkeypatch):
     monkeypatch.chdir(talks)
-    with pytest.raises(UsageError, match="-: standard input is not read. Save it to a file first"):
+    with pytest.raises(UsageError, match=r"-: standard input is not read\. Save it to a file first"):
         find_inputs(["-"])
     (talks / "-").write_bytes(b"")
     assert [path.name for path in find_inputs(["-"]).files] == ["-"]

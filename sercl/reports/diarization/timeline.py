@@ -46,9 +46,7 @@ def summary(item: Annotation) -> str:
     if not seconds:
         return "neutral throughout"
     seconds[NEUTRAL] = max(0.0, item.end - sum(seconds.values()))
-    return ", ".join(
-        f"{name} {time:.1f} s ({time / item.end:.0%})" for name, time in seconds.items()
-    ).replace("%", " %")
+    return ", ".join(f"{name} {time:.1f} s ({100 * time / item.end:.0f} %)" for name, time in seconds.items())
 
 
 def timeline_text(item: Annotation, width: int = 100) -> Text:

@@ -29,6 +29,14 @@ def test_a_table_and_a_timeline(diarizer, wav, capsys):
     assert "Confidence" in output
 
 
+def test_beside_a_page_the_list_of_segments_is_cut_and_counted(diarizer, wav, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("sercl.cli.diarize.files.MOST_SEGMENTS", 0)
+    assert run(diarizer, wav("a.wav", 2.0), "--html", tmp_path / "a.html") == 0
+    assert " more (all of them: --format csv" in capsys.readouterr().out
+    assert run(diarizer, wav("a.wav", 2.0)) == 0
+    assert "more (all" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("format", ["json", "rttm", "csv"])
 def test_formats_of_several_recordings_go_to_standard_output_or_a_file(
     diarizer, wav, tmp_path, capsys, format
