@@ -15,6 +15,7 @@ from sercl.corpora.ids import made_ids
 from sercl.corpora.languages import UnknownLanguageError, to_language
 from sercl.corpora.manifest_cells import split_name
 from sercl.corpora.patterned import unique_listing
+from sercl.corpora.several import apart
 from sercl.errors import CorpusError, MissingExtraError, UnknownNameError, UsageError
 from sercl.files import at_home
 
@@ -30,6 +31,8 @@ class HubColumns:
         gender: Column of the gender, if there is one.
         text: Column of the transcript, if there is one.
         language: Column of the language, if there is one: a code, tag or name.
+        corpus: Column of the corpus, where the dataset holds several, whose speakers are different people; by
+            default one that is called "corpus", if there is one.
         id: Column of the utterance's id; else the audio file's stem, with its folder or a hash of its bytes
             where stems repeat, and the hash alone where the audio has no name.
     """
@@ -40,6 +43,7 @@ class HubColumns:
     gender: str | None = None
     text: str | None = None
     language: str | None = None
+    corpus: str | None = None
     id: str | None = None
 
     def __post_init__(self) -> None:
@@ -71,7 +75,7 @@ def read_hub(
         split: One split ("train"); None takes all, and keeps the names train, validation and test.
         columns: What its columns are called. Class labels in any of them are read by their names.
         emotions: Label -> emotion name, or "drop", for labels that are no common word for one.
-        corpus: Corpus name; by default the last part of `source`.
+        corpus: Corpus name; by default the column of the corpus, else the last part of `source`.
         language: Language of rows that name none: a code, tag or name.
 
     Returns:
@@ -97,7 +101,21 @@ def read_hub(
     read = [item for item in found if isinstance(item, _Read)]
     problems = [item for item in found if isinstance(item, Problem)]
     dropped = Counter(item.label for item in found if isinstance(item, _Dropped))
-    return replace(unique_listing(_named(read, Path(source).absolute()), problems), dropped=dict(dropped))
+    listing = unique_listing(_named(read, Path(source).absolute()), problems)
+    settled = apart(listing.utterances, Path(source).absolute()) if _names_corpora(read) else None
+    return replace(
+        listing,
+        utterances=tuple(
+            item if corpus is None else replace(item, corpus=corpus)
+            for item in (settled.utterances if settled else listing.utterances)
+        ),
+        notes=(*listing.notes, *(settled.notes if settled else ())),
+        dropped=dict(dropped),
+    )
+
+
+def _names_corpora(rows: "Sequence[_Read]") -> bool:
+    return len({row.utterance.corpus for row in rows}) > 1
 
 
 @dataclass(frozen=True)
@@ -151,7 +169,7 @@ class _Rows:
             return Problem(audio.path, f"{place}: {error}", kind="row")
 
     def _utterance(self, row: Mapping[str, Any], path: Path, emotion: str) -> Utterance:
-        wanted = ("speaker", "gender", "text", "language", "id")
+        wanted = ("speaker", "gender", "text", "language", "corpus", "id")
         cells = {
             field: self._cell(row, column) for field, column in self.columns.named.items() if field in wanted
         }
@@ -160,7 +178,7 @@ class _Rows:
             id=word_of(words.get("id")) or "",
             path=path,
             emotion=emotion,
-            corpus=self.corpus,
+            corpus=word_of(words.get("corpus")) or self.corpus,
             language=to_language(words.get("language"), self.language),
             speaker=words.get("speaker"),
             gender=words.get("gender"),
@@ -247,6 +265,9 @@ def _own_columns(source: str, present: list[str], columns: HubColumns) -> HubCol
         if column not in present and len(alike) != 1:
             raise UnknownNameError(f"{field} column of {source}", column, present)
         found[field] = column if column in present else alike[0]
+    own = [name for name in present if key_of(name) == "corpus"]
+    if columns.corpus is None and len(own) == 1:
+        found["corpus"] = own[0]
     return replace(columns, **found)
 
 

@@ -1,5 +1,6 @@
 import hashlib
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,22 @@ def test_class_labels_are_read_by_their_names(tmp_path: Path, clips: tuple[Utter
     dataset.save_to_disk(str(tmp_path / "mine"))
     listing = read_hub(str(tmp_path / "mine"), cache=tmp_path / "cache", columns=COLUMNS)
     assert [item.emotion for item in listing.utterances] == [item.emotion for item in clips]
+
+
+@pytest.mark.parametrize("column", ["corpus", "source"])
+def test_speakers_belong_to_their_corpus(tmp_path: Path, clips: tuple[Utterance, ...], column: str) -> None:
+    names = ["One" if number % 2 else "Two" for number in range(len(clips))]
+    source = saved(tmp_path / "joined", table(clips) | {column: names, "who": ["03"] * len(clips)})
+    columns = replace(COLUMNS, corpus=None if column == "corpus" else column)
+    listing = read_hub(source, cache=tmp_path / "cache", columns=columns)
+    assert {item.speaker for item in listing.utterances} == {"One 03", "Two 03"}
+    assert {item.corpus for item in listing.utterances} == {"One", "Two"}
+    assert any("the speaker ids 03 are in several corpora (One, Two)" in note for note in listing.notes)
+    renamed = read_hub(source, cache=tmp_path / "cache", columns=columns, corpus="all")
+    assert {(item.corpus, item.speaker) for item in renamed.utterances} == {
+        ("all", "One 03"),
+        ("all", "Two 03"),
+    }
 
 
 def test_words_of_the_users_own(tmp_path: Path, clips: tuple[Utterance, ...]) -> None:

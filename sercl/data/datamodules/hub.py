@@ -24,7 +24,7 @@ class HuggingFace(CorpusDataModule):
         columns: What its columns are called.
         emotions: Map from the dataset's labels to emotion names, for labels that are no common word for one;
             or to `drop`, which leaves their rows out and counts them.
-        name: Name of the corpus; by default the last part of `root`.
+        name: Name of the corpus; by default its column of the corpus, else the last part of `root`.
         language: Language of rows that name none: a code, tag or name.
         cache: Folder for audio whose bytes or samples are stored in the dataset.
     """
@@ -55,7 +55,7 @@ class HuggingFace(CorpusDataModule):
             split=split,
             columns=columns,
             emotions=EmotionWords(emotions or {}).words,
-            corpus=self.corpus,
+            corpus=name,
             language=to_language(language),
         )
 
