@@ -170,7 +170,7 @@ def write_corpus_manifest(
     skipped = f", {len(costly)} problems skipped" if costly else ""
     dropped = f", {sum(listing.dropped.values())} dropped as asked for" if listing.dropped else ""
     stdout.print(f"{out}: {len(listing.utterances)} utterances of {title}{skipped}{dropped}", soft_wrap=True)
-    for note in listing.notes:
+    for note in (*listing.notes, *([listing.unlisted.note] if listing.unlisted else [])):
         stderr.print(f"note: {note}", soft_wrap=True)
 
 

@@ -176,7 +176,7 @@ def _judge(cli: "Cli", part: str, names_part: bool) -> None:
 def _judged(report: "DataReport", part: str, whole: bool) -> "DataReport":
     """Return the report of what is judged alone: beside it, a training part would look as if it were used."""
     name = [name for name in report.splits if name.split()[-1] == part][-1]
-    return replace(report, splits={"whole" if whole else name: report.splits[name]})
+    return replace(report, splits={"whole" if whole else name: report.splits[name]}, unlisted={})
 
 
 def _show(results: "RunResults", folder: Path | None, as_json: bool) -> None:

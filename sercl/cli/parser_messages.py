@@ -34,6 +34,8 @@ _NOISE = re.compile(
     r"|Problem with given class_path .*|Expected a path but .*|Expected a <class 'NoneType'>)?$"
 )
 
+_CORPORA = ("data", "data.source", "data.target", "data.corpora", "study.corpora")
+"""Options that take a corpus, or several."""
 _OF_FORM = "|".join(
     (
         "instantiatable class, but",
@@ -97,7 +99,7 @@ def _other_form(complaint: Complaint) -> UsageError | None:
     classes = class_names(complaint.parser, complaint.key.split(".init_args.")[0]) or class_names(
         complaint.parser, key.split(".")[0]
     )
-    if key.split(".")[0] not in ("data", "study") or not classes:
+    if key not in _CORPORA or not classes:
         return None
     given = _on_line(complaint, key)
     value = written(config_files(complaint.parser), key) if given is None else given

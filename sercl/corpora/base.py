@@ -104,6 +104,19 @@ class Problem:
         return f"{place}: {self.reason}"
 
 
+@dataclass(frozen=True, slots=True)
+class Unlisted:
+    """Audio that no row names: it may be missing there, or the table a choice that was made on purpose.
+
+    Attributes:
+        note: A sentence with the place and the first file, for who looks at the corpus.
+        line: A few words, for who uses it.
+    """
+
+    note: str
+    line: str
+
+
 @dataclass(frozen=True)
 class Listing:
     """What a reader found in a corpus folder.
@@ -113,12 +126,14 @@ class Listing:
         problems: What is listed or on disk but not used, or costs something (a transcript).
         notes: What the reader took for one or kept apart, a sentence each.
         dropped: Label -> utterances that were left out because the user said so.
+        unlisted: Audio beside a table that no row of it names; None where there is none.
     """
 
     utterances: tuple[Utterance, ...]
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
     dropped: Mapping[str, int] = field(default_factory=dict)
+    unlisted: Unlisted | None = None
 
 
 @dataclass(frozen=True)

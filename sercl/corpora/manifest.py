@@ -19,7 +19,7 @@ from sercl.corpora.manifest_columns import ManifestColumns
 from sercl.corpora.normal_form import unified
 from sercl.corpora.several import apart
 from sercl.corpora.tables import NO_ROW, Row, Table, read_table, write_rows
-from sercl.corpora.unlisted import unlisted_note
+from sercl.corpora.unlisted import unlisted_audio
 from sercl.errors import ManifestError, UnknownNameError, UsageError
 from sercl.files import at_home
 
@@ -56,7 +56,7 @@ def read_manifest(
     Returns:
         Utterances sorted by id. A row that cannot be used is a problem: "missing" where the file is not on
         disk, "label" for the emotion, "row" for another cell, "duplicate" for an interval of a file that has
-        another row. A note counts audio that no row names (`unlisted.unlisted_note` says where it looks).
+        another row. Audio that no row names is counted (`unlisted.unlisted_audio` says where it looks).
 
     Raises:
         CorpusNotFoundError: Where there is no such file.
@@ -76,8 +76,8 @@ def read_manifest(
         raise ManifestError(place, None, NO_ROW)
     source = _Source(place, corpus, to_language(language), words, table.delimiter not in (None, ","))
     listing = _listing(source, [source.read(row) for row in rows], notes)
-    unlisted = unlisted_note(place, [source.file(name) for name in _paths(rows)])
-    return replace(listing, notes=(*listing.notes, unlisted)) if unlisted else listing
+    unlisted = unlisted_audio(place, [source.file(name) for name in _paths(rows)])
+    return replace(listing, unlisted=unlisted)
 
 
 def write_manifest(utterances: Iterable[Utterance], path: Path | str) -> None:

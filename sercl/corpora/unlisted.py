@@ -6,14 +6,15 @@ from functools import cache
 from itertools import islice
 from pathlib import Path
 
+from sercl.corpora.base import Unlisted
 from sercl.corpora.folders import AUDIO_SUFFIXES, files_of
 
 MOST_FILES = 200_000
 """Files that are looked at where a table has few rows: it may lie in a folder of anything."""
 
 
-def unlisted_note(table: Path, named: Sequence[Path]) -> str | None:
-    """Return the sentence on audio that no row names, None where there is none.
+def unlisted_audio(table: Path, named: Sequence[Path]) -> Unlisted | None:
+    """Return what is to be said of audio that no row names, None where there is none.
 
     Where rows name files that lie directly beside the table, everything below its folder is looked through.
     Else, what lies directly beside it, and everything in those folders beside it that rows lead into. Of rows
@@ -35,7 +36,11 @@ def unlisted_note(table: Path, named: Sequence[Path]) -> str | None:
         return None
     count = f"{'at least ' if len(seen) == most else ''}{len(left)} audio file(s)"
     place = os.path.commonpath([path.parent for path in left])
-    return f"{count} below {place} are in no row of {table.name} and are not used (first: {left[0]})"
+    absent = f"in no row of {table.name}"
+    return Unlisted(
+        f"{count} below {place} are {absent} and are not used (first: {left[0]})",
+        f"{count} beside it {absent}",
+    )
 
 
 def _files(folder: Path, named: Sequence[Path]) -> Iterator[Path]:

@@ -1,6 +1,6 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sercl.corpora.base import Problem
 from sercl.data.problems import kinds
@@ -62,6 +62,8 @@ class DataReport:
         notes: Sentences to print with every result.
         setting: The setting of a language pair, None for one corpus.
         select_on: Whose validation part selects: "source" or "target"; None for one corpus.
+        unlisted: Corpus -> audio beside its table that no row names, in a few words. It is shown with the
+            data alone, not beside results: a table may be a choice that was made on purpose.
     """
 
     name: str
@@ -72,6 +74,7 @@ class DataReport:
     notes: tuple[str, ...]
     setting: str | None = None
     select_on: str | None = None
+    unlisted: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, object]:
         """Return plain data for a results file."""

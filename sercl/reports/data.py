@@ -61,6 +61,7 @@ def left_out(report: DataReport) -> list[str]:
         for corpus, problems in report.problems.items()
         if (kinds := listed_kinds([problem for problem in problems if problem.is_left_out]))
     ]
+    lines += [f"Not listed: {line} ({corpus})" for corpus, line in report.unlisted.items()]
     return [*lines, *(f"Note: {note}" for note in report.notes)]
 
 

@@ -169,7 +169,7 @@ def inspect(
         duplicates=tuple(_duplicate([utterances[i] for i in group]) for group in report.duplicates()),
         confounds=find_confounds([item.emotion for item in utterances], _attributes(utterances, report)),
         coverage=tuple(_coverage(name, utterances) for name in SCHEMES),
-        notes=listing.notes,
+        notes=(*listing.notes, *([listing.unlisted.note] if listing.unlisted else [])),
         dropped=listing.dropped,
     )
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sercl.corpora.manifest import read_manifest
-from sercl.corpora.unlisted import unlisted_note
+from sercl.corpora.unlisted import unlisted_audio
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -16,7 +16,9 @@ def touch(folder: Path, *names: str) -> None:
 
 def notes_of(folder: Path, text: str) -> list[str]:
     (folder / "m.csv").write_text("path,emotion\n" + text, encoding="utf-8")
-    return [note for note in read_manifest(folder / "m.csv").notes if "in no row" in note]
+    listing = read_manifest(folder / "m.csv")
+    assert not any("in no row" in note for note in listing.notes)
+    return [listing.unlisted.note] if listing.unlisted else []
 
 
 def test_audio_that_no_row_names_is_counted(tmp_path: Path) -> None:
@@ -64,11 +66,11 @@ def test_links_are_the_files_they_lead_to(tmp_path: Path) -> None:
 def test_a_huge_folder_is_not_looked_through_for_good(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("sercl.corpora.unlisted.MOST_FILES", 5)
     touch(tmp_path, *(f"{number}.wav" for number in range(20)))
-    note = unlisted_note(tmp_path / "m.csv", [tmp_path / "0.wav"])
-    assert note is not None
-    assert note.startswith("at least 4 audio file(s)")
+    found = unlisted_audio(tmp_path / "m.csv", [tmp_path / "0.wav"])
+    assert found is not None
+    assert found.note.startswith("at least 4 audio file(s)")
 
 
 def test_names_that_no_file_can_have_are_harmless(tmp_path: Path) -> None:
     named = [tmp_path / "a\0b", tmp_path / ("x" * 5000), tmp_path / "gone" / "a.wav", Path("/a.wav")]
-    assert unlisted_note(tmp_path / "m.csv", named) is None
+    assert unlisted_audio(tmp_path / "m.csv", named) is None

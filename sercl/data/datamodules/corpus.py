@@ -172,6 +172,12 @@ class CorpusDataModule(EmotionDataModule):
         return self._listing.notes if self._listing else ()
 
     @property
+    def unlisted(self) -> str:
+        """What is to be said of audio that its table does not list, "" for nothing."""
+        found = self._listing.unlisted if self._listing else None
+        return found.line if found else ""
+
+    @property
     def checked(self) -> Mapping[str, Checked]:
         """Every utterance of every fold so far that is fit for use, by its id."""
         return MappingProxyType(self._scanned.checked)
@@ -201,6 +207,7 @@ class CorpusDataModule(EmotionDataModule):
             },
             dropped={self.corpus: dict(dropped.most_common())},
             problems={self.corpus: self._problems()},
+            unlisted={self.corpus: self.unlisted} if self.unlisted else {},
             notes=(
                 *self.fold.notes,
                 *self.listing_notes,

@@ -57,8 +57,11 @@ class CutCorpus:
         """What holds for the corpus in whatever fold, and is not told by the results."""
         utterances = [item for part in self.parts[0].values() for item in part.split.utterances]
         remarks = (remark for fold in self.folds for remark in fold.remarks)
+        unlisted = [self.data.unlisted] if self.data.unlisted else []
         return tuple(
-            dict.fromkeys((*synthetic_notes(utterances), *remarks, *self.data.listing_notes, *self._left_out))
+            dict.fromkeys(
+                (*synthetic_notes(utterances), *remarks, *self.data.listing_notes, *self._left_out, *unlisted)
+            )
         )
 
     @property
