@@ -129,7 +129,8 @@ def inspect_corpus(
     if json:
         print(_dumps(inspection.to_dict()))
     else:
-        stdout.print(inspection_report(inspection, CORPORA[title].info.notes if title in CORPORA else ()))
+        known = CORPORA[title].info.notes if title in CORPORA else ()
+        stdout.print(inspection_report(inspection, known, maps_labels=name.lower() == MANIFEST.lower()))
     if out is not None:
         write_text(out / "inspection.json", _dumps(inspection.to_dict()) + "\n")
     for path in pictures:
@@ -165,7 +166,8 @@ def write_corpus_manifest(
     title, listing = read_listing(name, root, options or {}, columns, emotions)
     costly = [problem for problem in listing.problems if problem.costs_an_utterance]
     if costly and on_error == "raise":
-        raise CorpusError(_problem_message(title, costly, name.lower() == MANIFEST.lower()))
+        all_bad = not listing.utterances
+        raise CorpusError(_problem_message(title, costly, name.lower() == MANIFEST.lower(), all_bad))
     write_manifest(listing.utterances, out)
     skipped = f", {len(costly)} problems skipped" if costly else ""
     dropped = f", {sum(listing.dropped.values())} dropped as asked for" if listing.dropped else ""
@@ -233,14 +235,15 @@ def build_parser(name: str) -> SerclParser:
     return parser
 
 
-def _problem_message(title: str, problems: "Sequence[Problem]", is_manifest: bool) -> str:
-    from sercl.corpora.problem_lines import problem_lines
+def _problem_message(title: str, problems: "Sequence[Problem]", is_manifest: bool, all_bad: bool) -> str:
+    from sercl.corpora.problem_lines import label_hint, problem_lines
 
     lines = [f"{title}: {len(problems)} problems"]
     lines += [f"  {line}" for line in problem_lines(problems, SHOWN)]
-    lines.append("Restore these files or labels, or leave them out, counted, with --on_error skip.")
-    if is_manifest and any(problem.kind == "label" for problem in problems):
-        lines.append("Map labels, or drop them: --emotions '{Furius: angry, unclear: drop}'.")
+    if not all_bad:
+        lines.append("Restore these files or labels, or leave them out, counted, with --on_error skip.")
+    if is_manifest and (hint := label_hint(problems)):
+        lines.append(f"{hint}.")
     return "\n".join(lines)
 
 

@@ -1,6 +1,8 @@
 """Problems as lines of a message: equal ones of a table together, with their number."""
 
+import json
 import re
+import shlex
 from collections.abc import Sequence
 
 from sercl.corpora.base import Problem
@@ -8,6 +10,8 @@ from sercl.corpora.base import Problem
 MOST_REASONS = 30
 """Kinds of bad rows that are spelt out."""
 
+_LABEL = re.compile(r"unknown emotion '([^']+)'")
+_YAML_WORDS = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null"])
 _ROW = re.compile(r"row \d+ of [^:]*: ")
 
 
@@ -30,6 +34,26 @@ def problem_lines(problems: Sequence[Problem], most: int) -> list[str]:
     lines += [str(problem) for problem in others[:most]]
     more = sum(map(len, rows[MOST_REASONS:])) + len(others[most:])
     return [*lines, f"and {more} more"] if more else lines
+
+
+def label_hint(problems: Sequence[Problem]) -> str:
+    """Return how the unknown labels of a manifest are mapped or dropped, "" where there is none."""
+    found = (_LABEL.search(problem.reason) for problem in problems if problem.kind == "label")
+    labels = list(dict.fromkeys(match[1] for match in found if match))
+    if not labels:
+        return ""
+    words = [
+        *(f"{_quoted(label)}: angry" for label in labels[:1]),
+        *(f"{_quoted(label)}: drop" for label in labels[1:2]),
+    ]
+    option = f"--emotions {shlex.quote('{' + ', '.join(words) + '}')}"
+    return f"Map labels, or drop them: {option}"
+
+
+def _quoted(label: str) -> str:
+    """Return a label as a key in YAML."""
+    plain = label.replace(" ", "").isalpha() and label.lower() not in _YAML_WORDS
+    return label if plain else json.dumps(label, ensure_ascii=False)
 
 
 def _is_row(problem: Problem) -> bool:

@@ -38,7 +38,9 @@ def check_policy(on_error: str) -> None:
         raise UnknownNameError("on_error", on_error, ON_ERROR)
 
 
-def enforce(problems: Sequence[Problem], on_error: str, corpus: str, advice: str = "") -> None:
+def enforce(
+    problems: Sequence[Problem], on_error: str, corpus: str, advice: str = "", left: int | None = None
+) -> None:
     """Raise over the problems that cost an utterance, unless they are to be skipped.
 
     Args:
@@ -46,13 +48,14 @@ def enforce(problems: Sequence[Problem], on_error: str, corpus: str, advice: str
         on_error: "raise" or "skip".
         corpus: Name for the message.
         advice: What else helps against bad labels, a sentence.
+        left: Utterances without a problem; None for some. Where there is none, to skip is no advice.
 
     Raises:
         CorpusError: With the number of problems of each kind, every bad label, and the first `SHOWN` others.
     """
     costly = [problem for problem in problems if problem.costs_an_utterance]
     if costly and on_error == "raise":
-        raise CorpusError(_message(costly, corpus, advice))
+        raise CorpusError(_message(costly, corpus, advice, left == 0))
 
 
 def kinds(problems: Sequence[Problem]) -> dict[str, int]:
@@ -107,10 +110,14 @@ def _counter(what: str, total: int, on_progress: Progress | None) -> Callable[[i
     return count
 
 
-def _message(problems: Sequence[Problem], corpus: str, advice: str) -> str:
+def _message(problems: Sequence[Problem], corpus: str, advice: str, all_bad: bool) -> str:
     lines = [f"{corpus}: {len(problems)} problem(s) ({listed_kinds(problems)})"]
     lines += [f"  {line}" for line in problem_lines(problems, SHOWN)]
-    lines.append("Restore these files or labels, or leave them out, counted, with --data.on_error skip.")
+    lines.append(
+        "No utterance is without a problem, so that none can be left out: correct what they have in common."
+        if all_bad
+        else "Restore these files or labels, or leave them out, counted, with --data.on_error skip."
+    )
     if advice and any(problem.kind == "label" for problem in problems):
         lines.append(advice)
     return "\n".join(lines)

@@ -64,6 +64,7 @@ class DataReport:
         select_on: Whose validation part selects: "source" or "target"; None for one corpus.
         unlisted: Corpus -> audio beside its table that no row names, in a few words. It is shown with the
             data alone, not beside results: a table may be a choice that was made on purpose.
+        folds: Corpus -> the fold in words, shown with the data.
     """
 
     name: str
@@ -75,6 +76,7 @@ class DataReport:
     setting: str | None = None
     select_on: str | None = None
     unlisted: Mapping[str, str] = field(default_factory=dict)
+    folds: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, object]:
         """Return plain data for a results file."""

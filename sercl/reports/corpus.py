@@ -7,13 +7,15 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from sercl.corpora.base import CorpusInfo, Problem
-from sercl.corpora.problem_lines import problem_lines
+from sercl.corpora.problem_lines import label_hint, problem_lines
 from sercl.reports.style import table
 from sercl.studies.confounds import Confound
 from sercl.studies.corpus_inspection import Coverage, Duplicate, Inspection, spread
 
 MOST_SPEAKERS = 24
 """Corpora with more speakers get a summary instead of a row for each."""
+
+FOLDS_BY_LABELS = "Speaker folds are balanced by class: other labels may draw other test speakers."
 
 MOST_ROWS = 10
 """Problems and duplicates that are spelt out; all are counted, and all stand in the JSON."""
@@ -33,17 +35,23 @@ def corpora_table(infos: Iterable[CorpusInfo]) -> RenderableType:
     return grid
 
 
-def inspection_report(inspection: Inspection, known: Sequence[str] = ()) -> RenderableType:
+def inspection_report(
+    inspection: Inspection, known: Sequence[str] = (), maps_labels: bool = False
+) -> RenderableType:
     """Return everything that an inspection found, the counts first and the warnings last.
 
     Args:
         inspection: What was found.
         known: What is known about this corpus (`CorpusInfo.notes`).
+        maps_labels: Whether options can map its labels to emotions.
     """
     parts: list[RenderableType] = [Text(headline(inspection), style="bold"), Text(audio_line(inspection))]
     if inspection.utterances:
         parts += [_emotions(inspection), _speakers(inspection), _coverage(inspection.coverage)]
-    parts += [*_problems(inspection), *_duplicates(inspection.duplicates), *_confounds(inspection.confounds)]
+    parts += _problems(inspection)
+    if maps_labels and (hint := label_hint(inspection.problems)):
+        parts.append(Text(f"  {hint} (in a run: --data.emotions)"))
+    parts += [*_duplicates(inspection.duplicates), *_confounds(inspection.confounds)]
     parts += [Text(f"Dropped as asked for: {_listed(inspection.dropped)}")] * bool(inspection.dropped)
     parts += [Text(f"Note: {note}", style="yellow") for note in inspection.notes]
     parts += [Text(f"Known: {note}") for note in known]
@@ -156,6 +164,7 @@ def _coverage(coverage: Sequence[Coverage]) -> RenderableType:
             _listed(item.classes),
             _listed(item.dropped) or "none",
         )
+    grid.caption, grid.caption_justify = FOLDS_BY_LABELS, "left"
     return grid
 
 

@@ -24,7 +24,8 @@ def data_table(report: DataReport) -> RenderableType:
         grid.add_row(
             *row, str(split.utterances), f"{split.seconds / 60:.1f}", _speakers(list(split.speakers))
         )
-    return Group(grid, *(Text(line, style="yellow") for line in left_out(report)))
+    folds = [Text(f"Fold: {fold} ({corpus})", style="dim") for corpus, fold in report.folds.items()]
+    return Group(grid, *folds, *(Text(line, style="yellow") for line in left_out(report)))
 
 
 def folds_lines(folds: Mapping[str, Mapping[str, Any]]) -> RenderableType:

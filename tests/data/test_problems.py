@@ -4,6 +4,7 @@ import pytest
 
 from sercl.corpora.base import Problem
 from sercl.data.problems import enforce, kinds
+from sercl.errors import CorpusError
 
 
 def problems(*names):
@@ -23,3 +24,12 @@ def test_other_problems_stop_unless_skipped():
 
 def test_kinds_are_counted_most_frequent_first():
     assert list(kinds(problems("short", "nan", "nan")).items()) == [("nan", 2), ("short", 1)]
+
+
+def test_skipping_is_no_advice_where_nothing_would_be_left():
+    with pytest.raises(CorpusError) as caught:
+        enforce(problems("row", "row"), "raise", "Toy", left=0)
+    assert "skip" not in str(caught.value)
+    assert "No utterance is without a problem" in str(caught.value)
+    with pytest.raises(CorpusError, match=r"--data\.on_error skip"):
+        enforce(problems("row", "row"), "raise", "Toy", left=1)

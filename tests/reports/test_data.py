@@ -45,6 +45,11 @@ def test_every_part_is_counted_by_class() -> None:
     assert row(text, "test") == ["test", "Toy", "(de,", "en)", "3", "0", "3", "1.5", "13"]
 
 
+def test_the_fold_stands_with_the_data() -> None:
+    text = shown(data_table(report(folds={"Toy": "speaker fold 0 of 5, drawn for these labels"})))
+    assert "Fold: speaker fold 0 of 5, drawn for these labels (Toy)" in text
+
+
 def test_everything_that_is_on_disk_but_not_in_use_is_said() -> None:
     found = report(
         splits={"train": split(12, 8, skipped={"silent": 2, "nan": 1}), "test": split(3, 1)},

@@ -7,6 +7,7 @@ from sercl.corpora.base import Utterance
 from sercl.corpora.folds.config import FoldConfig
 from sercl.corpora.folds.draft import Draft
 from sercl.corpora.folds.draw import grouped, shuffled
+from sercl.corpora.folds.fold import named
 from sercl.corpora.folds.holdout import draft_without, unit_names
 from sercl.corpora.labels import LabelScheme
 from sercl.errors import FoldError
@@ -79,6 +80,6 @@ def _too_few(names: Sequence[str], count: int) -> str:
             "--data.folds.lists FOLDER. Both need --data.folds.allow_speaker_overlap true."
         )
     return (
-        f"{len(names)} speakers ({', '.join(names)}) cannot fill {count} folds. "
-        f"Give --data.folds.count {len(names)} or less."
+        f"{len(names)} speakers ({named(names)}) cannot fill {count} folds. "
+        f"Give --data.folds.count {'2' if len(names) == 2 else f'2 to {len(names)}'}."
     )

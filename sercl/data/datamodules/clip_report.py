@@ -22,6 +22,7 @@ def merged_report(reports: Sequence[DataReport], notes: Sequence[str]) -> DataRe
         dropped={name: counts for report in reports for name, counts in report.dropped.items()},
         problems={name: found for report in reports for name, found in report.problems.items()},
         notes=(*own, *notes),
+        folds={name: fold for report in reports for name, fold in report.folds.items()},
         unlisted={name: line for report in reports for name, line in report.unlisted.items()},
     )
 

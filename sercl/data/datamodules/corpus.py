@@ -127,7 +127,8 @@ class CorpusDataModule(EmotionDataModule):
     def _listed(self) -> Listing:
         if self._listing is None:
             self._listing = self.read()
-            enforce(self._listing.problems, self.on_error, self.corpus, self.label_advice)
+            left = len(self._listing.utterances)
+            enforce(self._listing.problems, self.on_error, self.corpus, self.label_advice, left)
         return self._listing
 
     @property
@@ -207,6 +208,7 @@ class CorpusDataModule(EmotionDataModule):
             },
             dropped={self.corpus: dict(dropped.most_common())},
             problems={self.corpus: self._problems()},
+            folds={self.corpus: fold_in_words(self.fold)} if self._scored != WHOLE else {},
             unlisted={self.corpus: self.unlisted} if self.unlisted else {},
             notes=(
                 *self.fold.notes,
@@ -285,6 +287,11 @@ class CorpusDataModule(EmotionDataModule):
         train = set(splits["train"].audio_keys)
         count = sum(key in train for key in splits["test"].audio_keys)
         return [f"{count} test utterances hold the same samples as training utterances"] if count else []
+
+
+def fold_in_words(fold: Fold) -> str:
+    """Return the fold, and whether it depends on the labels, such as "speaker fold 0 of 5, ..."."""
+    return fold.name + (", drawn for these labels" if fold.scheme == "speaker" else "")
 
 
 def _scheme(labels: Labels) -> LabelScheme:

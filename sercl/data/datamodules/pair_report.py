@@ -30,6 +30,7 @@ def report_pair(
         classes=next(iter(reports.values())).classes,
         splits=_splits(plans, reports),
         dropped={name: counts for name, report in named.items() for counts in report.dropped.values()},
+        folds={name: fold for name, report in named.items() for fold in report.folds.values()},
         unlisted={name: line for name, report in named.items() for line in report.unlisted.values()},
         problems={name: found for name, report in named.items() for found in report.problems.values()},
         notes=(

@@ -138,7 +138,7 @@ def recordings_of(
         else:
             usable.append((utterance, seconds, found))
             audio.append((utterance.path, key))
-    enforce(problems, data.on_error, data.corpus, data.label_advice)
+    enforce(problems, data.on_error, data.corpus, data.label_advice, len(usable))
     if not usable:
         raise CorpusError(
             f"{data.corpus}: no recording is left to judge. Check --data.labels and the corpus."

@@ -108,7 +108,7 @@ def test_folds_validate_on_different_speakers() -> None:
 
 
 def test_too_few_speakers_for_the_folds() -> None:
-    with pytest.raises(FoldError, match=r"3 speakers \(a, b, c\).*--data\.folds\.count 3"):
+    with pytest.raises(FoldError, match=r"3 speakers \(a, b, c\).*--data\.folds\.count 2 to 3"):
         make_folds(even("abc", 4), LABELS, FoldConfig(count=5))
 
 
@@ -121,3 +121,12 @@ def test_utterances_without_speaker_are_counted() -> None:
     utterances = [*even("abcde", 4), utterance("lost", "sad")]
     with pytest.raises(FoldError, match=r"1 of 81 utterances have no speaker.*'lost'"):
         make_folds(utterances, LABELS, FoldConfig())
+
+
+@pytest.mark.parametrize(("speakers", "valid"), [(2, "2"), (3, "2 to 3"), (4, "2 to 4")])
+def test_the_number_of_folds_that_is_advised_is_one_that_works(speakers: int, valid: str) -> None:
+    utterances = corpus({f"s{number}": dict.fromkeys(FOUR, 2) for number in range(speakers)})
+    with pytest.raises(FoldError, match=rf"cannot fill 5 folds\. Give --data\.folds\.count {valid}\.$"):
+        make_folds(utterances, LABELS, FoldConfig())
+    for count in range(2, speakers + 1):
+        assert len(make_folds(utterances, LABELS, FoldConfig(count=count))) == count
