@@ -158,6 +158,23 @@ class EncoderError(SerclError, ValueError):
     """An encoder that cannot be loaded or does not fit the request."""
 
 
+class NoBlockError(UsageError):
+    """A transformer block that an encoder does not have.
+
+    Args:
+        encoder: Its folder.
+        block: The block, counted from 0.
+        blocks: How many it has.
+    """
+
+    def __init__(self, encoder: str, block: int, blocks: int) -> None:
+        self.encoder, self.blocks = encoder, blocks
+        super().__init__(
+            f"no block {block} in the encoder {encoder}: it has {blocks}. Legal last blocks: 0 to "
+            f"{blocks - 1}, or none to keep all."
+        )
+
+
 class ClipLengthError(EncoderError):
     """A clip that is too short or too long for an encoder.
 

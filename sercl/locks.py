@@ -39,6 +39,12 @@ def locked(folder: Path) -> Iterator[None]:
                 path.rmdir()
 
 
+def check_free(folder: Path) -> None:
+    """Raise `OutputError` where another process holds a folder, or it cannot be locked."""
+    with _held(folder):
+        pass
+
+
 def _make(folder: Path) -> list[Path]:
     """Make a folder; return what had to be made, the innermost first."""
     missing = [path for path in (folder, *folder.parents) if not path.exists()]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sercl.cli.console import loading, progress, stdout
 from sercl.cli.cross_eval_page import PAGE
 from sercl.cli.help import render
+from sercl.cli.run_folder import STUDY
 from sercl.errors import UsageError
 from sercl.json_text import json_text
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from sercl.studies.grid.run import Failures
     from sercl.studies.grid.session import Session
     from sercl.studies.grid.works import Pending
-
-CONFIG = "study.yaml"
 
 
 def main() -> int:
@@ -53,7 +52,7 @@ def run(cli: "StudyCli") -> int:
         _claim(folder)
         features = stack.enter_context(_features(cli))
         session = prepare(cli, folder, features)
-        cli.save(folder / CONFIG)
+        cli.save(folder / STUDY)
         missing = session.pending()
         failures = _train(cli, session, missing, features)
         return _finish(cli, session, missing, failures, begin)
@@ -166,14 +165,9 @@ def _folder(cli: "StudyCli") -> Path:
 
 def _claim(folder: Path) -> None:
     """Make the folder ready; one that holds something else than a study is refused."""
-    from sercl.cli.run_folder import make_folder
-    from sercl.locks import NAME as LOCK
+    from sercl.cli.run_folder import check_holds_study, make_folder
 
-    held = sorted(path.name for path in folder.iterdir() if path.name != LOCK)
-    if held and CONFIG not in held:
-        raise UsageError(
-            f"{folder}: holds {', '.join(held[:3])}, but no study ({CONFIG}). Choose another --out."
-        )
+    check_holds_study(folder)
     make_folder(folder)
 
 

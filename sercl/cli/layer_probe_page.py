@@ -20,10 +20,10 @@ PAGE = ShortPage(
         ("--probe NAME", "mlp (default), linear, or paper: the recipe of arXiv 2409.16920"),
         ("--probe.targets LIST", "emotion (default), language, speaker, gender or any column, joined by ,"),
         ("--probe.settings LIST", "For a pair: monolingual, zero-shot, transfer, joined by ,"),
-        ("--probe.seeds LIST", "One probe per seed, such as [0,1,2]"),
+        ("--probe.seeds LIST", "One probe per seed, such as 0,1,2"),
         ("--features.dir DIR", "Where hidden states are kept; --no-cache keeps none"),
         ("--features.precision P", "fp32 (default), bf16 or fp16, of the encoder's forward pass"),
-        ("--out DIR", "Folder of the results; --overwrite replaces what is there"),
+        ("--out DIR", "Folder of the results; --resume continues it, --overwrite replaces it"),
         ("--json", "Print the results as JSON"),
     ),
     examples=(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sercl.cli.option_words import CLASS, FILES, FLAG, LIST, VALUE
+from sercl.cli.option_words import CLASS, FILES, FLAG, LIST, TUPLE, VALUE
 from sercl.documents import read_json
 from sercl.files import write_text
 
@@ -80,6 +80,8 @@ def _kind(action: Any) -> str:
         return FLAG
     if action.nargs in ("+", "*") or re.search(r"(list|iterable|sequence)\[", hint.lower()):
         return LIST
+    if re.search(r"tuple\[", hint.lower()):
+        return TUPLE
     has_options = any(word in hint for word in ("sercl.", "lightning.", "dict"))
     return CLASS if has_options and "Literal" not in hint else VALUE
 

@@ -1,15 +1,24 @@
 """Options as words of a command line: one spelling, and none that is given twice with different values."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sercl.errors import UsageError
 
-FLAG, VALUE, LIST, CLASS, FILES = "flag", "value", "list", "class", "files"
-"""Kinds of options: without a value; with one; with several; a class with options of its own; `-c`."""
+FLAG, VALUE, LIST, TUPLE, CLASS, FILES = "flag", "value", "list", "tuple", "class", "files"
+"""Kinds of options: without a value; with one; with several, one by one or only at once; a class with options
+of its own; `-c`."""
 
 Kinds = Mapping[str, str]
 """Long option -> its kind."""
+
+_NUMBERS = re.compile(r"-?[\d.]+(e-?\d+)?(,-?[\d.]+(e-?\d+)?)+")
+_WORDS = re.compile(r"[\w.+*/-]+(,[\w.+*/-]+)+")
+_SEVERAL_CORPORA = (
+    " To train on one corpus and test on another: --data LanguagePair --data.source A --data.target B; on "
+    "several at once: one manifest of all (--data Manifest); `sercl corpus manifest` writes that of each."
+)
 
 
 @dataclass(frozen=True)
@@ -30,7 +39,10 @@ class Given:
 
 
 def canonical(words: Sequence[str], kinds: Kinds) -> list[str]:
-    """Return the words with every option spelt as the parser has it: `-` and `_` are the same in a name.
+    """Return the words as the parser has them, where they may be written otherwise.
+
+    `-` and `_` are the same in a name; a list may be written with commas alone; options of a class may stand
+    before its name (`--data.folds.count 4 --data Manifest`).
 
     Args:
         words: A command line.
@@ -38,7 +50,8 @@ def canonical(words: Sequence[str], kinds: Kinds) -> list[str]:
     """
     spellings = {name.replace("_", "-"): name for name in kinds}
     end = words.index("--") if "--" in words else len(words)
-    return [*(_spelt(word, spellings) for word in words[:end]), *words[end:]]
+    spelt = _lists([_spelt(word, spellings) for word in words[:end]], kinds)
+    return [*_classes_first(spelt), *words[end:]]
 
 
 def given(words: Sequence[str], kinds: Kinds) -> Iterator[Given]:
@@ -75,11 +88,54 @@ def check_repeats(words: Sequence[str], kinds: Kinds) -> None:
             continue
         if word.option in seen and seen[word.option] != word.value:
             more = f" To give several: {word.option}+=VALUE." if kinds.get(word.option) == LIST else ""
+            more = _SEVERAL_CORPORA if word.option == "--data" else more
             raise UsageError(
                 f"{word.option} is given twice, with {seen[word.option]!r} and {word.value!r}. "
                 f"Give it once.{more}"
             )
         seen[word.option] = word.value
+
+
+def _lists(words: Sequence[str], kinds: Kinds) -> list[str]:
+    """Return the words with lists that are joined by commas, `0,1`, in the form of YAML, `[0,1]`."""
+    found = list(words)
+    for word in given(words, kinds):
+        form = _form_of_list(word.option, kinds)
+        if word.value is None or word.adds or form is None or not form.fullmatch(word.value):
+            continue
+        text = f"[{word.value}]"
+        name, sign, _ = words[word.place].partition("=")
+        if sign:
+            found[word.place] = f"{name}={text}"
+        else:
+            found[word.place + 1] = text
+    return found
+
+
+def _form_of_list(option: str, kinds: Kinds) -> re.Pattern[str] | None:
+    """Return the form of a list of an option that is no other value; None where it takes none."""
+    if option.startswith("--data."):
+        return _NUMBERS  # of a corpus; words may be a path
+    takes_one_by_one = kinds.get(option) == LIST and f"{option}+" in kinds and not option.endswith(".setup")
+    return _WORDS if takes_one_by_one or kinds.get(option) == TUPLE else None
+
+
+def _classes_first(words: Sequence[str]) -> list[str]:
+    """Return the words with the options of a class after the one that names it, where one alone does."""
+    groups: list[list[str]] = []
+    for word in words:
+        if word.startswith("--") or not groups:
+            groups.append([])
+        groups[-1].append(word)
+    names = [group[0].partition("=")[0] for group in groups]
+    for name in [plain(name) for name in names if not name.endswith("+")]:
+        named = [group for group in groups if plain(group[0].partition("=")[0]) == name]
+        if len(named) == 1:
+            place = groups.index(named[0])
+            early = [group for group in groups[:place] if group[0].startswith(f"{name}.")]
+            late = [group for group in groups[:place] if not group[0].startswith(f"{name}.")]
+            groups = [*late, named[0], *early, *groups[place + 1 :]]
+    return [word for group in groups for word in group]
 
 
 def _spelt(word: str, spellings: Mapping[str, str]) -> str:

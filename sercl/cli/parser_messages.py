@@ -28,6 +28,7 @@ _TYPES = {
     "Path": "a path",
     "dict": "a map",
     "list": "a list",
+    "tuple": "a list such as [0,1]",
 }
 _NOISE = re.compile(
     r"^\s*(-\s*)?(Parser key .*|Does not validate .*|Subtypes: .*|Errors:|Given value( type)?: .*"

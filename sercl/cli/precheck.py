@@ -4,13 +4,14 @@ LightningCLI needs torch to parse: seconds until a misspelt option is refused. W
 table of options, gets the same message at once; everything else the parser finds, as before.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from sercl.cli import option_table
-from sercl.cli.option_words import CLASS, FILES, LIST, Kinds, canonical, check_repeats, given
+from sercl.cli.option_words import CLASS, FILES, FLAG, LIST, Kinds, canonical, check_repeats, given
+from sercl.cli.precheck_run import check_run, flat
 from sercl.documents import read_yaml
 from sercl.errors import (
     CheckpointError,
@@ -59,6 +60,8 @@ def checked(command: str, words: Sequence[str]) -> list[str]:
     check_repeats(spelt, kinds)
     for part in _by_corpus(name, rest) or [_with_own_config(name, spelt)]:
         _check_places(_Options(part, kinds), set(table["data"]))
+    flags = {word.option for word in given(spelt, kinds) if kinds.get(word.option) == FLAG}
+    check_run(name, _Options(spelt, kinds).values, flags, table["names"]["encoders"])
     _check_study(name, rest)
     return [*words[: len(words) - len(rest)], *rest]
 
@@ -98,21 +101,8 @@ class _Options:
     def _add_file(self, name: str) -> None:
         if name.lstrip().startswith("{"):
             return  # YAML on the command line itself
-        content = _flat(check_config_file(Path(name)), "")
+        content = flat(check_config_file(Path(name)), "")
         self.values |= {option: (str(value), f"{option} (in {name})") for option, value in content}
-
-
-def _flat(content: Any, prefix: str) -> Iterator[tuple[str, Any]]:
-    if not isinstance(content, Mapping):
-        yield prefix, content
-        return
-    for key, value in content.items():
-        if key in ("init_args", "dict_kwargs"):
-            yield from _flat(value, prefix)
-        elif key == "class_path":
-            yield prefix, value
-        else:
-            yield from _flat(value, f"{prefix}.{key}" if prefix else f"--{key}")
 
 
 def _named(command: str, words: Sequence[str]) -> tuple[str, list[str]]:

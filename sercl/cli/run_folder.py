@@ -23,6 +23,7 @@ HOME = Path("checkpoints")
 """Runs without `--out` go below this folder of the working directory."""
 
 CONFIG = "config.yaml"
+STUDY = "study.yaml"
 RESULTS = ("results.json", "predictions.csv")
 END = "ended.json"
 """What ended a run before its results: `ended_by` ("Ctrl-C", "SIGTERM" or "error"), `message`, `at`."""
@@ -60,11 +61,11 @@ def run_folder(folder: Path, resume: bool, overwrite: bool) -> Iterator[Path]:
             nothing to resume.
         OutputError: Where it cannot be written, or another run is writing to it.
     """
-    if resume and overwrite:
-        raise UsageError("--resume and --overwrite exclude each other: continue the run, or replace it.")
+    check_choice(resume, overwrite)
     with locked(folder):
         remove_leftovers(folder)
-        _claim(folder, resume, overwrite)
+        check_claim(folder, resume, overwrite)
+        make_folder(folder, fresh=overwrite and any((folder / name).exists() for name in _MARKS))
         with _noting_end(folder), _raising_sigterm():
             yield folder
 
@@ -125,17 +126,32 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
     raise Terminated
 
 
-def _claim(folder: Path, resume: bool, overwrite: bool) -> None:
-    held = [name for name in _MARKS if (folder / name).exists()] or _other_content(folder)
+def check_choice(resume: bool, overwrite: bool) -> None:
+    """Raise `UsageError` where a run would be both continued and replaced."""
+    if resume and overwrite:
+        raise UsageError("--resume and --overwrite exclude each other: continue the run, or replace it.")
+
+
+def check_claim(folder: Path, resume: bool, overwrite: bool) -> None:
+    """Raise `UsageError` where a folder holds a run that shall stay as it is, or none to continue."""
     if resume and not (folder / CONFIG).exists():
         raise UsageError(f"{folder}: holds no run to resume (no config.yaml). Leave --resume out.")
+    held = [name for name in _MARKS if (folder / name).exists()] or _other_content(folder)
     if held and not (resume or overwrite):
         ended = f", of a run that was ended by {end}" if (end := end_of(folder)) else ""
         raise UsageError(
             f"{folder}: already holds {', '.join(held)}{ended}. Continue it with --resume, replace it with "
             "--overwrite, or choose another --out."
         )
-    make_folder(folder, fresh=overwrite and any((folder / name).exists() for name in _MARKS))
+
+
+def check_holds_study(folder: Path) -> None:
+    """Raise `UsageError` for a folder that holds something else than a study."""
+    held = sorted(path.name for path in folder.iterdir() if path.name != LOCK)
+    if held and STUDY not in held:
+        raise UsageError(
+            f"{folder}: holds {', '.join(held[:3])}, but no study ({STUDY}). Choose another --out."
+        )
 
 
 def make_folder(folder: Path, fresh: bool = False) -> None:
@@ -186,7 +202,8 @@ def _remove(path: Path) -> None:
 
 def _other_content(folder: Path) -> list[str]:
     """Files that are not a run's: `--overwrite` leaves them alone, so they must not be mistaken for one."""
-    return sorted(path.name for path in folder.iterdir() if path.name not in _OURS)[:3]
+    there = folder.iterdir() if folder.is_dir() else ()
+    return sorted(path.name for path in there if path.name not in _OURS)[:3]
 
 
 def _below_home(parts: list[str]) -> Path:

@@ -51,6 +51,12 @@ def is_started_by_another() -> bool:
     return _FOLDER in os.environ
 
 
+def is_later_rank() -> bool:
+    """Whether this is a further process of a run, whoever has started it (Lightning, torchrun, SLURM)."""
+    ranks = (os.environ.get(name) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
+    return next((rank for rank in ranks if rank is not None), "0") != "0"
+
+
 def is_silent() -> bool:
     """Whether this is not the first process of its machine, so that it shows no progress."""
     return os.environ.get("LOCAL_RANK", "0") != "0"

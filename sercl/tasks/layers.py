@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from sercl.errors import UsageError
+from sercl.errors import NoBlockError
+from sercl.models.encoder_folder import check_layer
 from sercl.models.encoders import Encoder, load_encoder, rebuild_encoder
 
 
@@ -46,9 +47,7 @@ def encoder_for_layer(
             whisper_form=whisper_form,
             gradient_checkpointing=gradient_checkpointing,
         )
-    except UsageError as error:
-        if not by_layer:
-            raise
-        raise UsageError(
-            f"layer {layer} is the output of block {int(layer) - 1} (0-based): {error}"
-        ) from error
+    except NoBlockError as error:
+        if by_layer:
+            check_layer(error.encoder, int(layer), error.blocks)
+        raise

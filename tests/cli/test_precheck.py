@@ -1,10 +1,12 @@
 """Mistakes are found before anything heavy is imported, with the message that the parser has for them."""
 
+import json
 import os
 import shlex
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ import yaml
 from sercl.cli import option_table
 from sercl.cli.option_words import canonical, check_repeats
 from sercl.cli.precheck import checked
+from sercl.cli.precheck_run import folder_of
 from sercl.errors import SerclError, UsageError
 from tests.test_startup import run as run_apart
 
@@ -39,6 +42,16 @@ MISTAKES = {
     "diarize evaluate a.ckpt --tun": "unknown option --tun. Did you mean --tune",
     "diarize a.ckpt a.wav --html a.html": None,
     "fit --help": None,
+    "fit --data EmoDB --data RAVDESS --out x": "--data LanguagePair --data.source A --data.target B",
+    "fit --data.rooot x --data EmoDB": "unknown option --data.rooot. Did you mean --data.root?",
+    "fit --data EmoDB --data.root . --out . --resume --overwrite": "--resume and --overwrite exclude each",
+    "fit --data EmoDB --data.root . --model.encoder whisper-bse": "unknown encoder 'whisper-bse'. Did",
+    "fit --data EmoDB --data.root . --model.encoder ./no": "encoder folder './no' does not exist",
+    "fit --data EmoDB --data.root . --model.encoder someone/model": None,
+    "layer-probe --data EmoDB --data.root . --encoder /no": "encoder folder '/no' does not exist",
+    "diarize fit --data EmoDB --data.root . --model.encoder no": "unknown encoder 'no'",
+    "cross-eval --study.encoders whisper-base,nope --out x": "unknown encoder 'nope'",
+    "layer-probe --encoder whisper-base --data EmoDB --data.root . --probe.seeds 0,1": None,
 }
 
 
@@ -190,3 +203,119 @@ def test_what_is_missing_is_said_before_torch_is_imported(
     )
     assert done.stdout.split() == [str(code), "False"]
     assert message in done.stderr
+
+
+def folder_with(place: Path, **files: object) -> Path:
+    place.mkdir(parents=True)
+    for name, content in files.items():
+        (place / name.replace("_", ".")).write_text(json.dumps(content))
+    return place
+
+
+@pytest.mark.parametrize("command", ["fit", "layer-probe", "diarize fit"])
+def test_a_folder_that_a_run_cannot_have_is_refused_at_once(command: str, tmp_path: Path) -> None:
+    name, *action = command.split()
+    data = {"class_path": "sercl.data.datamodules.EmoDB", "init_args": {"root": "/r", "folds": {"index": 1}}}
+    config = {"seed_everything": 42, "data": data, "model": {"adapter": "lora", "layer": 3, "dropout": 0.1}}
+    run = folder_with(tmp_path / "run", config_yaml=config, last_ckpt="")
+    words = [*action, "--data", "EmoDB", "--data.root", ".", "--out", str(run)]
+    with pytest.raises(
+        UsageError, match=r"already holds config\.yaml, last\.ckpt\. Continue it with --resume"
+    ):
+        checked(name, words)
+    checked(name, [*words, "--overwrite"])
+    empty = folder_with(tmp_path / "empty")
+    checked(name, [*words[:-1], str(empty)])
+    with pytest.raises(UsageError, match="holds no run to resume"):
+        checked(name, [*words[:-1], str(empty), "--resume"])
+    if command == "diarize fit":
+        return
+    checked(
+        name, [*words, "--resume", "--model.layer", "3", "--model.dropout", "1e-1", "--data.folds.index=1"]
+    )
+    checked(name, [*words, "--resume", "--seed-everything", "42", "--model.adapter", "lora"])
+    for option, value in (
+        ("--model.adapter", "none"),
+        ("--data.folds.index", "0"),
+        ("--model.dropout", "0.2"),
+    ):
+        with pytest.raises(UsageError, match=f"begun, but {option} is {value}, was"):
+            checked(name, [*words, "--resume", option, value])
+
+
+def test_the_folder_of_a_run_without_out_is_the_one_that_it_would_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sercl.cli.lightning import Cli
+    from sercl.cli.option_words import given
+    from sercl.cli.run_folder import default_folder
+
+    pair = "--data LanguagePair --data.source EmoDB --data.source.root . --data.target RAVDESS"
+    for line in (
+        "--data EmoDB --data.root . --data.folds.scheme loso --data.folds.index 2",
+        "--data Manifest --data.root m.csv --model.encoder a/b --model.adapter lora --seed_everything 3",
+        f"{pair} --data.target.root . --data.setting transfer --data.target.folds.index 1",
+    ):
+        monkeypatch.setattr(sys, "argv", ["sercl fit", *line.split()])
+        values = {word.option: (str(word.value), "") for word in given(line.split(), {})}
+        assert folder_of("fit", values) == default_folder(Cli("fit").config)
+
+
+def test_a_folder_of_something_else_is_no_study(tmp_path: Path) -> None:
+    place = folder_with(tmp_path / "run", results_json={})
+    words = ["--study.encoders", "whisper-base", "--out", str(place)]
+    with pytest.raises(UsageError, match=r"holds results.json, but no study \(study.yaml\)"):
+        checked("cross-eval", words)
+    (place / "study.yaml").touch()
+    checked("cross-eval", words)
+
+
+def test_other_processes_of_a_run_find_its_folder_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = folder_with(tmp_path / "run", config_yaml={})
+    for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"):
+        with monkeypatch.context() as later:
+            later.setenv(name, "1")
+            checked("fit", ["--data", "EmoDB", "--data.root", ".", "--out", str(run)])
+
+
+@pytest.mark.parametrize(
+    ("config", "options", "message"),
+    [
+        (None, [], "no config.json"),
+        ([1], [], "holds a JSON list"),
+        ({"model_type": "bert"}, [], "model_type 'bert' is no encoder"),
+        ({"model_type": "whisper", "encoder_layers": 4}, ["--model.layer", "9"], "no layer 9 in the encoder"),
+        (
+            {"model_type": "wavlm", "num_hidden_layers": 4},
+            ["--model.last_block", "4"],
+            "no block 4 in the enc",
+        ),
+        ({"model_type": "wavlm", "num_hidden_layers": 4}, ["--model.layer", "4"], None),
+        ({"model_type": "whisper", "encoder_layers": 4}, ["--model.layer", "weighted"], None),
+    ],
+)
+def test_the_folder_of_an_encoder_is_looked_into(
+    config: object, options: list[str], message: str | None, tmp_path: Path
+) -> None:
+    place = folder_with(tmp_path / "encoder", **({} if config is None else {"config_json": config}))
+    words = ["--data", "EmoDB", "--data.root", ".", "--model.encoder", str(place), *options]
+    with pytest.raises(SerclError, match=message) if message else nullcontext():
+        checked("fit", words)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("--k.a 1 --x 2 --k C --y 3", "--x 2 --k C --k.a 1 --y 3"),
+        ("--k.s.a 1 --k.s S --k C", "--k C --k.s S --k.s.a 1"),
+        ("--k A --k.a 1 --k B --k.a 2", "--k A --k.a 1 --k B --k.a 2"),
+        ("--k.a 1 --k+=A --k.a 2", "--k.a 1 --k+=A --k.a 2"),
+        ("--t 0,1 --l=a,b --v 0,1 --n a,b --data.x 5,20 --data.root a,b -- --k.a --k C",
+         "--t [0,1] --l=[a,b] --v 0,1 --n a,b --data.x [5,20] --data.root a,b -- --k.a --k C"),
+    ],
+)  # fmt: skip
+def test_the_order_of_options_and_the_form_of_lists_do_not_matter(line: str, expected: str) -> None:
+    kinds = {"--t": "tuple", "--l": "list", "--l+": "list", "--v": "value", "--n": "list", "--k": "class"}
+    assert canonical(line.split(), kinds) == expected.split()

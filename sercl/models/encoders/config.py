@@ -10,9 +10,7 @@ from transformers import CONFIG_MAPPING, AutoModel, PretrainedConfig, PreTrained
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from sercl.errors import EncoderError, SerclError
-
-FAMILIES = ("wav2vec2", "hubert", "wavlm", "data2vec-audio", "wav2vec2-bert", "whisper")
-"""The values of model_type that can be used."""
+from sercl.models.encoder_folder import check_family
 
 _LARGEST = 2**20
 """Largest whole number in a config; the vocabulary of MMS, the largest there is, has 150 thousand entries."""
@@ -46,17 +44,12 @@ def config_of(content: Mapping[str, Any], where: str) -> PretrainedConfig:
     Raises:
         EncoderError: For another family, a quantised model, or values that no encoder can have.
     """
-    family = content.get("model_type")
-    if family not in FAMILIES:
-        raise EncoderError(
-            f"{where}: model_type {repr(family)[:80]} is no encoder that can be used here. Legal: "
-            f"{', '.join(FAMILIES)}."
-        )
+    check_family(content, where)
     if content.get("quantization_config") is not None:
         raise EncoderError(
             f"{where}: the encoder is quantised (quantization_config). Give the original weights."
         )
-    kind = CONFIG_MAPPING[family]
+    kind = CONFIG_MAPPING[content["model_type"]]
     own = set(inspect.signature(kind).parameters) | set(kind.attribute_map)
     kept = {
         name: value

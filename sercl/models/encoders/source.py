@@ -13,13 +13,12 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError 
     RevisionNotFoundError,
 )
 
-from sercl import documents
-from sercl.errors import EncoderError, UnknownNameError
+from sercl.errors import EncoderError
+from sercl.models.encoder_folder import expanded, folder_named, read_json
 from sercl.models.encoders.presets import PRESETS
 
 _CONFIG_FILES = ["config.json", "preprocessor_config.json", "processor_config.json"]
 _SAFE_WEIGHTS = ["model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors"]
-_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _PICKLED_WEIGHTS = ["pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-*-of-*.bin"]
 
 
@@ -36,64 +35,14 @@ def checkpoint_folder(name: str, revision: str | None) -> Path:
     """
     if name in PRESETS:
         return _from_hub(PRESETS[name].hub_id, revision)
-    path = _expanded(name)
-    if path.is_dir():
-        return path
-    if path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
-        raise EncoderError(
-            f"encoder folder {name!r} does not exist. Give a folder that holds config.json: --model.encoder "
-            "FOLDER, or --encoder FOLDER with a checkpoint whose encoder has moved."
-        )
-    if "/" not in name:
-        hint = "Or give a hub id ('organisation/model') or a folder."
-        raise UnknownNameError("encoder", name, PRESETS, hint)
-    return _from_hub(name, revision)
-
-
-def _expanded(name: str) -> Path:
-    try:
-        return Path(name).expanduser()
-    except RuntimeError as error:  # "~nobody/folder"
-        raise EncoderError(f"encoder folder {name!r}: there is no such user here.") from error
+    path = folder_named(name, PRESETS)
+    return _from_hub(name, revision) if path is None else path
 
 
 def location_of(name: str) -> str:
     """Return what finds an encoder again from any folder: the absolute path of its folder, else its name."""
-    path = _expanded(name)
+    path = expanded(name)
     return str(path.absolute()) if name not in PRESETS and path.is_dir() else name
-
-
-def check_file(path: Path) -> None:
-    """Raise `EncoderError` for a pipe or device, and for a Git LFS pointer in place of the content."""
-    if path.exists() and not path.is_file():
-        raise EncoderError(f"{path}: is no regular file. Fetch the checkpoint again.")
-    with path.open("rb") as file:
-        if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
-            raise EncoderError(
-                f"{path}: a Git LFS pointer in place of the file. Run in its repository: git lfs pull; or "
-                "fetch the checkpoint again: hf download ID --local-dir FOLDER."
-            )
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object.
-
-    Raises:
-        EncoderError: The file is not there or holds something else.
-    """
-    try:
-        check_file(path)
-        content = documents.read_json(path)
-    except FileNotFoundError as error:
-        raise EncoderError(
-            f"{path.parent}: no {path.name}. An encoder folder holds config.json and model.safetensors, as "
-            "save_pretrained of transformers writes them."
-        ) from error
-    except ValueError as error:
-        raise EncoderError(f"{path}: not valid JSON ({error}). Fetch the checkpoint again.") from error
-    if not isinstance(content, dict):
-        raise EncoderError(f"{path}: holds a JSON {type(content).__name__}, not an object.")
-    return content
 
 
 def check_index(path: Path) -> None:

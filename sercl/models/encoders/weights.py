@@ -13,10 +13,11 @@ from transformers import AutoModel, PretrainedConfig, PreTrainedModel
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 from transformers.utils import logging
 
-from sercl.errors import EncoderError, UsageError
+from sercl.errors import EncoderError
+from sercl.models.encoder_folder import check_block, check_file, depth_key, read_json
 from sercl.models.encoders.config import build_model, check_size, config_of, understood
 from sercl.models.encoders.regularization import PublishedRates
-from sercl.models.encoders.source import check_file, check_index, has_weights, read_json, weight_files
+from sercl.models.encoders.source import check_index, has_weights, weight_files
 
 # Of a checkpoint with a decoder; an encoder saved alone has keys without a prefix.
 _WHISPER_PREFIX = {r"^(model\.)?encoder\.": ""}
@@ -39,9 +40,9 @@ def read_config(folder: Path, last_block: int | None) -> PretrainedConfig:
         EncoderError: config.json is missing, of another family, or not that of an encoder.
     """
     config = published_config(folder)
-    depth = _depth_key(config)
+    depth = depth_key(config.model_type)
     if last_block is not None:
-        _check_block(folder, last_block, getattr(config, depth))
+        check_block(folder, last_block, getattr(config, depth))
         setattr(config, depth, last_block + 1)
     off: dict[str, float | bool] = {
         "layerdrop": 0.0,
@@ -137,14 +138,6 @@ def _keep_mask_filling(model: PreTrainedModel, known: bool) -> None:
     model.register_buffer("mask_filling", filling if known else torch.zeros_like(filling), persistent=False)
 
 
-def _check_block(folder: Path, last_block: int, blocks: int) -> None:
-    if not 0 <= last_block < blocks:
-        raise UsageError(
-            f"no block {last_block} in the encoder {folder}: it has {blocks}. Legal last blocks: 0 to "
-            f"{blocks - 1}, or none to keep all."
-        )
-
-
 def _check_shapes(folder: Path, mismatched: Iterable[tuple[str, Sequence[int], Sequence[int]]]) -> None:
     """Refuse weights of another shape than config.json says."""
     wrong = sorted(mismatched)
@@ -161,7 +154,7 @@ def _check_shapes(folder: Path, mismatched: Iterable[tuple[str, Sequence[int], S
 def _check_depth(folder: Path, unexpected: Iterable[str]) -> None:
     """Refuse weights of more blocks than config.json says; those that a cut leaves out are in both."""
     own = published_config(folder)
-    told = getattr(own, _depth_key(own))
+    told = getattr(own, depth_key(own.model_type))
     numbers = (_BLOCK.search(name) for name in unexpected if not _ELSEWHERE.search(name))
     held = max((int(found[1]) + 1 for found in numbers if found), default=0)
     if held > told:
@@ -191,11 +184,7 @@ def _check_used(folder: Path, model: PreTrainedModel, unexpected: Iterable[str])
 
 def _is_cut(name: str, model: PreTrainedModel) -> bool:
     found = _BLOCK.search(name)
-    return found is not None and int(found[1]) >= getattr(model.config, _depth_key(model.config))
-
-
-def _depth_key(config: PretrainedConfig) -> str:
-    return "encoder_layers" if config.model_type == "whisper" else "num_hidden_layers"
+    return found is not None and int(found[1]) >= getattr(model.config, depth_key(model.config.model_type))
 
 
 def _check_complete(folder: Path, missing: list[str]) -> None:

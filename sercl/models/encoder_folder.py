@@ -1,0 +1,110 @@
+"""The folder of an encoder, as far as its name and its config.json tell. No torch."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sercl import documents
+from sercl.errors import EncoderError, NoBlockError, UnknownNameError, UsageError
+
+FAMILIES = ("wav2vec2", "hubert", "wavlm", "data2vec-audio", "wav2vec2-bert", "whisper")
+"""The values of model_type that can be used."""
+
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+
+
+def folder_named(name: str, presets: Iterable[str]) -> Path | None:
+    """Return the folder that a name stands for; None for what has the form of a hub id.
+
+    Args:
+        name: A folder, or a hub id ("organisation/model").
+        presets: The short names, for the message.
+
+    Raises:
+        UnknownNameError: A word that is neither a short name nor a folder.
+        EncoderError: A path without a folder.
+    """
+    path = expanded(name)
+    if path.is_dir():
+        return path
+    if path.exists() or path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
+        found = "is no folder" if path.exists() else "does not exist"
+        raise EncoderError(
+            f"encoder folder {name!r} {found}. Give a folder that holds config.json: --model.encoder "
+            "FOLDER, or --encoder FOLDER with a checkpoint whose encoder has moved."
+        )
+    if "/" not in name:
+        hint = "Or give a hub id ('organisation/model') or a folder."
+        raise UnknownNameError("encoder", name, presets, hint)
+    return None
+
+
+def expanded(name: str) -> Path:
+    """Return a path with the home folder for a leading `~`; raises `EncoderError` where there is none."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError as error:  # "~nobody/folder"
+        raise EncoderError(f"encoder folder {name!r}: there is no such user here.") from error
+
+
+def check_file(path: Path) -> None:
+    """Raise `EncoderError` for a pipe or device, and for a Git LFS pointer in place of the content."""
+    if path.exists() and not path.is_file():
+        raise EncoderError(f"{path}: is no regular file. Fetch the checkpoint again.")
+    with path.open("rb") as file:
+        if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
+            raise EncoderError(
+                f"{path}: a Git LFS pointer in place of the file. Run in its repository: git lfs pull; or "
+                "fetch the checkpoint again: hf download ID --local-dir FOLDER."
+            )
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        EncoderError: The file is not there or holds something else.
+    """
+    try:
+        check_file(path)
+        content = documents.read_json(path)
+    except FileNotFoundError as error:
+        raise EncoderError(
+            f"{path.parent}: no {path.name}. An encoder folder holds config.json and model.safetensors, as "
+            "save_pretrained of transformers writes them."
+        ) from error
+    except ValueError as error:
+        raise EncoderError(f"{path}: not valid JSON ({error}). Fetch the checkpoint again.") from error
+    if not isinstance(content, dict):
+        raise EncoderError(f"{path}: holds a JSON {type(content).__name__}, not an object.")
+    return content
+
+
+def check_family(content: Mapping[str, Any], where: object) -> None:
+    """Raise `EncoderError` for the config of an encoder of another family."""
+    family = content.get("model_type")
+    if family not in FAMILIES:
+        raise EncoderError(
+            f"{where}: model_type {repr(family)[:80]} is no encoder that can be used here. Legal: "
+            f"{', '.join(FAMILIES)}."
+        )
+
+
+def depth_key(family: str) -> str:
+    """Return the name of the number of blocks in a config."""
+    return "encoder_layers" if family == "whisper" else "num_hidden_layers"
+
+
+def check_block(folder: Path, last_block: int, blocks: int) -> None:
+    """Raise `NoBlockError` for a last block that an encoder does not have."""
+    if not 0 <= last_block < blocks:
+        raise NoBlockError(str(folder), last_block, blocks)
+
+
+def check_layer(encoder: str, layer: int, blocks: int) -> None:
+    """Raise `UsageError` for the number of a hidden state that an encoder does not have."""
+    if not 0 <= layer <= blocks:
+        raise UsageError(
+            f"no layer {layer} in the encoder {encoder}: it has {blocks}. Legal: 0 (what goes into the "
+            f"first) to {blocks}, last, weighted or auto."
+        )
