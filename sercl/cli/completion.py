@@ -32,7 +32,7 @@ def main() -> int:
     """Run `sercl completion` with the words of the process."""
     words = sys.argv[1:]
     if {"-h", "--help"} & set(words):
-        stdout.print(render(PAGE))
+        stdout.print(render(PAGE), crop=False)
         return 0
     if len(words) != 1:
         raise UsageError(f"completion takes one shell: {', '.join(SHELLS)}. Such as: sercl completion bash")

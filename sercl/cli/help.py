@@ -4,16 +4,18 @@ import importlib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from sercl.errors import UnknownOptionError, UsageError
 
-_COMMAND_WIDTH = 70
 _NONSENSE = "nonsense"
+_INDENT, _CONTINUATION = " " * 6, " \\"
+_WORD = re.compile(r"(?:[^\s'\"]|'[^']*'|\"[^\"]*\")+")
 
 Rows = Sequence[tuple[str, str]]
 
@@ -30,6 +32,7 @@ class ShortPage:
         examples: (what it does, command line).
         arguments: (positional argument, what it is).
         more: A last line, such as where the rest of the options is shown.
+        file: Name and text of a configuration to start from.
     """
 
     usage: str
@@ -38,6 +41,7 @@ class ShortPage:
     examples: Rows = ()
     arguments: Rows = ()
     more: str = ""
+    file: tuple[str, str] | None = None
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -65,6 +69,10 @@ def render(page: ShortPage) -> RenderableType:
     parts += section("Arguments", page.arguments)
     parts += section("Options", page.options)
     parts += examples(page.examples)
+    if page.file:
+        name, text = page.file
+        parts += [Text(""), Text(f"Example of {name}", style="bold")]
+        parts += [Text(f"  {line}", no_wrap=True, overflow="ignore") for line in text.splitlines()]
     if page.more:
         parts += [Text(""), Text(page.more, style="dim")]
     return Group(*parts)
@@ -94,18 +102,51 @@ def examples(rows: Rows) -> list[RenderableType]:
         return []
     lines: list[RenderableType] = [Text(""), Text("Examples", style="bold")]
     for purpose, command in rows:
-        lines += [Text(f"  # {purpose}", style="dim"), Text(f"  {_continued(command)}")]
+        lines += [_Comment(purpose), _Command(command)]
     return lines
 
 
-def _continued(command: str) -> str:
-    """Break a long command before its options, so that it can be copied whole."""
+@dataclass(frozen=True)
+class _Comment:
+    """A comment of the shell, each line of it."""
+
+    text: str
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        lead = "  # "
+        for line in wrap(self.text, options.max_width, initial_indent=lead, subsequent_indent=lead):
+            yield Text(line, style="dim")
+
+
+@dataclass(frozen=True)
+class _Command:
+    """A command line, broken where it is too wide so that the shell takes what is copied for one command."""
+
+    text: str
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for line in continued(self.text, options.max_width).split("\n"):
+            yield Text(line, no_wrap=True, overflow="ignore")
+
+
+def continued(command: str, width: int) -> str:
+    """Return a command line, indented, with a backslash at the end of each line but the last.
+
+    It is broken before an option where that is enough, else between words; a quoted word stays whole.
+
+    Args:
+        command: The command line.
+        width: Columns that a line may have; a longer word is not broken.
+    """
+    parts = [part for part in re.split(r" (?=--)", command) if part]
+    room = width - len(_INDENT + _CONTINUATION)
+    pieces = [word for part in parts for word in ([part] if len(part) <= room else _WORD.findall(part))]
     lines = [""]
-    for part in re.split(r" (?=--)", command):
-        if lines[-1] and len(lines[-1]) + len(part) > _COMMAND_WIDTH:
+    for piece in pieces:
+        if lines[-1] and len(f"{lines[-1]} {piece}") > room:
             lines.append("")
-        lines[-1] += f" {part}" if lines[-1] else part
-    return " \\\n      ".join(lines)
+        lines[-1] += f" {piece}" if lines[-1] else piece
+    return f"  {f'{_CONTINUATION}{chr(10)}{_INDENT}'.join(lines)}"
 
 
 def unknown_flags(flags: Iterable[str], parse: Callable[[list[str]], object]) -> list[str]:

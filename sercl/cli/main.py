@@ -15,7 +15,7 @@ from sercl.cli.siblings import end_with_parent
 from sercl.errors import SerclWarning, UnknownNameError
 
 _HELP = {"-h", "--help", "help"}
-_SUMMARY = "Speech emotion recognition across languages: train, judge and use emotion classifiers."
+_SUMMARY = "Speech emotion recognition across languages: train, evaluate and use emotion classifiers."
 _FOOTER = "\nsercl COMMAND --help: its options.  --debug: the trace of an error.  --version: the version."
 _VERSION = {"-V", "--version", "version"}
 
@@ -127,5 +127,5 @@ def _print_front_page() -> None:
     for group in dict.fromkeys(command.group for command in COMMANDS.values()):
         rows = [(name, command.help) for name, command in COMMANDS.items() if command.group == group]
         stdout.print(*section(group, rows, width), sep="\n")
-    stdout.print(*examples(EXAMPLES), sep="\n")
+    stdout.print(*examples(EXAMPLES), sep="\n", crop=False)
     stdout.print(Text(_FOOTER, style="dim"))

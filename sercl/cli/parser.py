@@ -10,6 +10,8 @@ from typing import Any, NoReturn
 import jsonargparse
 from jsonargparse import _common, _loaders_dumpers
 
+from sercl.cli.console import stdout
+from sercl.cli.help_format import HelpFormatter, styled
 from sercl.cli.inert import PACKAGES, check_file, check_inert, check_places
 from sercl.cli.number_types import int_first
 from sercl.cli.option_table import kinds_of
@@ -37,7 +39,15 @@ class SerclParser(jsonargparse.ArgumentParser):
     """
 
     def __init__(self, *args: Any, allow_abbrev: bool = False, **kwargs: Any) -> None:
+        kwargs = {"formatter_class": HelpFormatter, **kwargs}
         super().__init__(*args, allow_abbrev=allow_abbrev, **kwargs)
+
+    def print_help(self, file: Any = None) -> None:
+        """Print every option in the form of the short pages."""
+        if file is None:
+            stdout.print(styled(self.format_help()), soft_wrap=True)
+        else:
+            super().print_help(file)
 
     # jsonargparse gives argument groups this method, too.
     def add_argument(self, *args: Any, **kwargs: Any) -> Any:
