@@ -188,14 +188,14 @@ def read_parquet(path: Path) -> "pa.Table":
     """Return the table that a file holds.
 
     Raises:
-        DocumentError: It is no complete Parquet file, is damaged, or is no regular file.
+        DocumentError: It is no complete Parquet file, is damaged, or is not a regular file.
         FileNotFoundError: It is not there.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     if path.exists() and not path.is_file():
-        raise DocumentError("is no regular file")
+        raise DocumentError("is not a regular file")
     try:
         file = pq.ParquetFile(path)
         if file.metadata.num_rows > MAX_ROWS:
@@ -206,7 +206,7 @@ def read_parquet(path: Path) -> "pa.Table":
         raise
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise DocumentError(f"is no complete Parquet file ({reason})") from error
+        raise DocumentError(f"is not a valid Parquet file; it may be truncated ({reason})") from error
     return table
 
 
@@ -214,13 +214,13 @@ def read_text(path: Path | str, most_bytes: int = MAX_BYTES) -> str:
     """Return the text of a UTF-8 file, with or without a byte-order mark.
 
     Raises:
-        DocumentError: It is not UTF-8, is no regular file, or is larger than `most_bytes`.
+        DocumentError: It is not UTF-8, is not a regular file, or is larger than `most_bytes`.
         OSError: It cannot be read.
     """
     place = Path(path)
     size = place.stat().st_size
     if not place.is_file() and not place.is_dir():  # a folder says so itself when it is opened
-        raise DocumentError("is no regular file")
+        raise DocumentError("is not a regular file")
     if size > most_bytes:
         raise DocumentError(f"has {size / 2**20:.0f} MB; at most {most_bytes / 2**20:.0f} are read")
     try:

@@ -40,7 +40,7 @@ class UnknownNameError(UsageError):
         guess = f" Did you mean {' or '.join(repr(item) for item in near)}?" if near else ""
         tail = f" {hint}" if hint else ""
         shown = repr(name) if len(repr(name)) <= 200 else f"{repr(name)[:200]}..."
-        super().__init__(f"unknown {kind} {shown}.{guess} Legal: {', '.join(self.legal)}.{tail}")
+        super().__init__(f"unknown {kind} {shown}.{guess} Valid: {', '.join(self.legal)}.{tail}")
 
 
 class UnknownOptionError(UsageError):
@@ -170,7 +170,7 @@ class NoBlockError(UsageError):
     def __init__(self, encoder: str, block: int, blocks: int) -> None:
         self.encoder, self.blocks = encoder, blocks
         super().__init__(
-            f"no block {block} in the encoder {encoder}: it has {blocks}. Legal last blocks: 0 to "
+            f"no block {block} in the encoder {encoder}: it has {blocks}. Valid last blocks: 0 to "
             f"{blocks - 1}, or none to keep all."
         )
 

@@ -8,11 +8,14 @@ from contextlib import chdir, suppress
 from pathlib import Path
 
 import pytest
+import yaml
 
 from sercl import __version__
-from sercl.cli import completion, corpus, demo, features, predict
+from sercl.cli import completion, corpus, cross_eval_page, demo, features, predict
 from sercl.cli.commands import COMMANDS
 from sercl.errors import UsageError
+from sercl.testing.corpora import fake_corpus
+from sercl.testing.encoders import tiny_encoder
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -156,6 +159,42 @@ def test_the_check_of_command_lines_would_notice(line: str) -> None:
         PARSERS[name](words)
 
 
+def studies_in_documents() -> list[tuple[str, str]]:
+    """The YAML of a study wherever a page or the help shows one: (where, text)."""
+    found = [
+        (name_of(page), text)
+        for page in PAGES
+        for text in re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+        if re.search(r"^study:.*^  corpora:", text, flags=re.MULTILINE | re.DOTALL)
+    ]
+    return [
+        *found,
+        ("sercl cross-eval --help", cross_eval_page.PAGE.file[1] if cross_eval_page.PAGE.file else ""),
+    ]
+
+
+@pytest.mark.parametrize(("where", "text"), studies_in_documents())
+def test_every_study_can_be_planned(where: str, text: str, tmp_path: Path) -> None:
+    """A study of the documents can be run as it is; corpora and encoder are small ones here."""
+    from sercl.cli.main import main
+
+    content = yaml.safe_load(text)
+    assert content["study"]["corpora"], where
+    for name, own in content["study"]["corpora"].items():
+        root = fake_corpus(own["class_path"], tmp_path / name, speakers=10 if name == "EmoDB" else 8)
+        own["init_args"]["root"] = str(root)
+    content["study"]["encoders"] = [str(tiny_encoder("whisper", tmp_path / "encoder"))]
+    file = tmp_path / "study.yaml"
+    file.write_text(yaml.safe_dump(content))
+    assert main(["cross-eval", "-c", str(file), "--out", str(tmp_path / "study"), "--dry-run"]) == 0
+
+
+def test_the_readme_and_the_help_show_a_study() -> None:
+    assert {"README.md", "docs/cross-eval.md", "sercl cross-eval --help"} <= {
+        where for where, _ in studies_in_documents()
+    }
+
+
 def test_command_lines_are_found() -> None:
     lines = command_lines(README)
     assert any("--data.target.root ravdess --model.encoder" in line for line in lines)
@@ -169,7 +208,7 @@ def test_the_first_screen_of_the_readme_shows_the_two_commands() -> None:
 
 
 def test_the_readme_stays_short() -> None:
-    assert len(README.read_text(encoding="utf-8").splitlines()) <= 330
+    assert len(README.read_text(encoding="utf-8").splitlines()) <= 345
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -116,7 +116,7 @@ def test_any_bytes_are_plain_data_or_a_document_error(tmp_path_factory, content:
 
 
 def test_only_regular_files_of_some_size_are_read(tmp_path: Path) -> None:
-    with pytest.raises(DocumentError, match="is no regular file"):
+    with pytest.raises(DocumentError, match="is not a regular file"):
         read_text("/dev/zero")
     large = tmp_path / "large.yaml"
     large.write_text("a: 1\n" * 10)

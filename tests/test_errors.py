@@ -37,7 +37,7 @@ def test_files_that_are_not_there_are_file_not_found_errors():
 def test_an_unknown_name_is_answered_with_near_and_legal_names():
     error = UnknownNameError("adapter", "lorra", ["none", "lora", "gating"], "Join several by '+'.")
     assert str(error) == (
-        "unknown adapter 'lorra'. Did you mean 'lora'? Legal: none, lora, gating. Join several by '+'."
+        "unknown adapter 'lorra'. Did you mean 'lora'? Valid: none, lora, gating. Join several by '+'."
     )
     assert "Did you mean" not in str(UnknownNameError("adapter", "xyz", ["none", "lora"]))
 

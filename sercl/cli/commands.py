@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-START, TRAIN, USE, DATA = "Start", "Train and judge", "Use", "Data"
+START, TRAIN, USE, DATA = "Start", "Train and evaluate", "Use", "Data"
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Command:
 COMMANDS: Mapping[str, Command] = {
     "demo": Command(
         target="sercl.cli.demo:main",
-        help="See it work: train and judge on synthetic speech, nothing to download",
+        help="See it work: train and evaluate on synthetic speech, nothing to download",
         group=START,
     ),
     "completion": Command(
@@ -80,7 +80,7 @@ COMMANDS: Mapping[str, Command] = {
     ),
     "compare": Command(
         target="sercl.cli.compare:main",
-        help="Say what two runs set otherwise, and test whether it made a difference",
+        help="Compare the settings of two runs and test whether their scores differ",
         group=TRAIN,
         page="sercl.cli.compare:PAGE",
         files=True,
@@ -95,7 +95,7 @@ COMMANDS: Mapping[str, Command] = {
     "diarize": Command(
         target="sercl.cli.diarize:main",
         is_heavy=True,
-        help="Say where in a recording which emotion is; also train and judge what does",
+        help="Label emotions over time in recordings; train and evaluate diarizers",
         group=USE,
         page="sercl.cli.diarize.pages:PAGE",
         words=("fit", "evaluate", "score"),

@@ -33,7 +33,7 @@ PAGE = ShortPage(
 def main() -> int:
     """Run `sercl compare` with the words of the process."""
     if {"-h", "--help"} & set(sys.argv[1:]):
-        stdout.print(render(PAGE))
+        stdout.print(render(PAGE), crop=False)
         return 0
     options = build_parser().parse_args(sys.argv[1:])
     for folder in (options.run_a, options.run_b):

@@ -9,6 +9,7 @@ from sercl.cli.console import progress, stderr, stdout
 from sercl.cli.help import ShortPage, render
 from sercl.cli.parser import SerclParser
 from sercl.corpora.manifest_columns import ManifestColumns
+from sercl.counting import count
 from sercl.errors import CorpusError, UnknownNameError, UsageError
 from sercl.json_text import json_text
 
@@ -55,7 +56,7 @@ def main() -> int:
     """Run the action named by the first word of `sys.argv` after the program's name."""
     words = sys.argv[1:]
     if not words or words[0] in {"-h", "--help", "help"}:
-        stdout.print(render(PAGE))
+        stdout.print(render(PAGE), crop=False)
         return 0
     if words[0] not in _ACTIONS:
         raise UnknownNameError("corpus action", words[0], _ACTIONS, "`sercl corpus --help` says more.")
@@ -169,9 +170,10 @@ def write_corpus_manifest(
         all_bad = not listing.utterances
         raise CorpusError(_problem_message(title, costly, name.lower() == MANIFEST.lower(), all_bad))
     write_manifest(listing.utterances, out)
-    skipped = f", {len(costly)} problems skipped" if costly else ""
+    skipped = f", {count(len(costly), 'problem')} skipped" if costly else ""
     dropped = f", {sum(listing.dropped.values())} dropped as asked for" if listing.dropped else ""
-    stdout.print(f"{out}: {len(listing.utterances)} utterances of {title}{skipped}{dropped}", soft_wrap=True)
+    written = count(len(listing.utterances), "utterance")
+    stdout.print(f"{out}: {written} of {title}{skipped}{dropped}", soft_wrap=True)
     for note in (*listing.notes, *([listing.unlisted.note] if listing.unlisted else [])):
         stderr.print(f"note: {note}", soft_wrap=True)
 
@@ -238,7 +240,7 @@ def build_parser(name: str) -> SerclParser:
 def _problem_message(title: str, problems: "Sequence[Problem]", is_manifest: bool, all_bad: bool) -> str:
     from sercl.corpora.problem_lines import label_hint, problem_lines
 
-    lines = [f"{title}: {len(problems)} problems"]
+    lines = [f"{title}: {count(len(problems), 'problem')}"]
     lines += [f"  {line}" for line in problem_lines(problems, SHOWN)]
     if not all_bad:
         lines.append("Restore these files or labels, or leave them out, counted, with --on_error skip.")

@@ -32,7 +32,7 @@ def main() -> int:
 
         return cross_eval_report.main(sys.argv[2:])
     if {"-h", "--help"} & set(sys.argv[1:]):
-        stdout.print(render(PAGE))
+        stdout.print(render(PAGE), crop=False)
         return 0
     with loading():
         from sercl.cli.cross_eval_parser import parsed
@@ -115,20 +115,31 @@ def _finish(
 
 def _show(cli: "StudyCli", session: "Session", study: "Study", is_new: bool) -> None:
     from sercl.cli.cross_eval_report import report
+    from sercl.reports.cross_eval.formats import ALL, report_is_current
+    from sercl.reports.cross_eval.formats import PAGE as REPORT
 
+    page, is_current = session.folder / REPORT, not is_new and report_is_current(session.folder)
     if cli.config["json"]:
-        from sercl.studies.cross_eval.study_file import study_to_dict
-
-        print(json_text(study_to_dict(study)))
+        _show_json(study, session.folder if page.is_file() and not is_current else None)
         return
-    page = session.folder / "report.html"
-    if not is_new and page.is_file():
-        stdout.print(f"Nothing to do: all {len(study.records)} cells are there, as of {study.created}.")
+    if is_current:
+        stdout.print(f"Nothing to do: all {len(study.records)} cells are done, as of {study.created}.")
         stdout.print(f"Report: {page}", soft_wrap=True)
     elif any(record.status == "done" for record in study.records):
-        report(session.folder, ["html", "md", "tex", "csv", "svg", "pdf"])
+        report(session.folder, list(ALL))
     for line in failure_lines(study, session.folder):
         stdout.print(line, soft_wrap=True, style="red")
+
+
+def _show_json(study: "Study", outdated: Path | None) -> None:
+    """Print a study as JSON; a report in the folder that is older than it is written again."""
+    from sercl.reports.cross_eval.formats import write_report
+    from sercl.studies.cross_eval.analysis import analyse
+    from sercl.studies.cross_eval.study_file import study_to_dict
+
+    if outdated is not None:
+        write_report(analyse(outdated), outdated)
+    print(json_text(study_to_dict(study)))
 
 
 def failure_lines(study: "Study", folder: Path) -> list[str]:

@@ -26,5 +26,17 @@ PAGE = ShortPage(
         ("Run it, or continue it", "sercl cross-eval -c study.yaml --out study --jobs 2"),
         ("Write the report again", "sercl cross-eval report study"),
     ),
-    more="--help-all lists every option.",
+    file=(
+        "study.yaml",
+        """study:
+  encoders: [whisper-base]
+  corpora:
+    EmoDB: {class_path: EmoDB, init_args: {root: emodb}}
+    RAVDESS: {class_path: RAVDESS, init_args: {root: ravdess}}
+  settings: [monolingual, zero-shot]
+  adapters: [none]
+model:
+  whisper_form: short""",
+    ),
+    more="--help-all lists every option; docs/cross-eval.md explains the keys.",
 )

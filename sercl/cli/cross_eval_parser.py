@@ -82,7 +82,7 @@ class StudyCli:
         return TrainerOptions(trainer, stopping, saving)
 
     def resolve(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Fill in and check options of the model; raises `UsageError` for one that is not legal."""
+        """Fill in and check options of the model; raises `UsageError` for one that is not valid."""
         parser = Parser(prog=f"sercl {NAME}")
         parser.add_class_arguments(EmotionClassifier, MODEL)
         resolved: dict[str, Any] = parser.parse_object({MODEL: options})[MODEL].as_dict()

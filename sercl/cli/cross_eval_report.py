@@ -9,6 +9,7 @@ from sercl.errors import UsageError
 
 if TYPE_CHECKING:
     from sercl.cli.parser import SerclParser
+    from sercl.studies.cross_eval.cells import Study
 
 PAGE = ShortPage(
     usage="sercl cross-eval report DIR [--format NAME ...] [OPTIONS]",
@@ -38,8 +39,8 @@ def main(words: list[str]) -> int:
     Args:
         words: Those after "report".
     """
-    if {"-h", "--help"} & set(words):
-        stdout.print(render(PAGE))
+    if {"-h", "--help", "--help-all"} & set(words):
+        stdout.print(render(PAGE), crop=False)
         return 0
     options = build_parser().parse_args(words)
     report(Path(options.folder), list(options.format), options.quiet)
@@ -71,16 +72,35 @@ def report(folder: Path, formats: list[str], quiet: bool = False) -> None:
         ResultsError: Where its files are missing or broken.
         OutputError: Where a file cannot be written.
     """
+    from sercl.counting import count
     from sercl.reports.cross_eval.formats import check_formats, write_report
     from sercl.reports.cross_eval.terminal import terminal_report
     from sercl.studies.cross_eval.analysis import analyse
+    from sercl.studies.cross_eval.study_file import NAME as STUDY
 
     chosen = check_formats(formats)  # before the numbers are worked out, which may take a while
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder. Give the --out of a `sercl cross-eval`.")
     analysis = analyse(folder)
     files = write_report(analysis, folder, chosen)
-    if not quiet:
-        stdout.print(terminal_report(analysis))
-    for file in files:
-        stdout.print(f"Report: {file}", soft_wrap=True)
+    if quiet:
+        for file in files:
+            stdout.print(str(file), soft_wrap=True)
+        return
+    stdout.print(terminal_report(analysis))
+    if newer := _newer_cells(analysis.study, folder):
+        stdout.print(
+            f"Warning: {count(newer, 'cell')} finished after {STUDY} was written, not in this report. Run "
+            "the command of the study again to have them in it.",
+            style="yellow",
+        )
+    page, *others = files
+    also = f" (beside it: {', '.join(str(file.relative_to(folder)) for file in others)})" if others else ""
+    stdout.print(f"Report: {page}{also}", soft_wrap=True)
+
+
+def _newer_cells(study: "Study", folder: Path) -> int:
+    """Return how many cells have results that a study's file does not have."""
+    from sercl.studies.grid.results import is_done
+
+    return sum(record.status != "done" and is_done(folder, record.address) for record in study.records)

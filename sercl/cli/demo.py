@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 PAGE = ShortPage(
     usage="sercl demo [OPTIONS]",
     summary=(
-        "Speak a small corpus in three languages with espeak-ng, train a classifier on German, judge it on "
-        "speakers it has not heard and, zero-shot, on Mandarin and English, predict some files, probe every "
-        "layer of the encoder, find where in a recording the emotion is, and cross all three languages."
+        "Speak a small corpus in three languages with espeak-ng, train a classifier on German, test it on "
+        "speakers not seen in training and, zero-shot, on Mandarin and English, predict some files, probe "
+        "every layer of the encoder, find where in a recording the emotion is, and cross all three languages."
     ),
     options=(
         ("--out DIR", "Folder for corpus, encoder and run (demo-run); replaced at each call"),
@@ -47,7 +47,7 @@ STUDY = "demo-study"
 def main() -> int:
     """Run `sercl demo` with the words of the process."""
     if {"-h", "--help"} & set(sys.argv[1:]):
-        stdout.print(render(PAGE))
+        stdout.print(render(PAGE), crop=False)
         return 0
     options = build_parser().parse_args()
     run(Path(options.out), options.speakers, options.sentences)
@@ -212,7 +212,7 @@ def show(uar: dict[str, float], out: Path, seconds: float) -> None:
     """Print what came out, and what to look at."""
     grid = table("Trained on", "Tested on", "UAR %", title="In short (chance is 25 %)", numbers=("UAR %",))
     for language, value in uar.items():
-        how = "speakers not heard before" if language == SOURCE else "zero-shot"
+        how = "speakers not seen in training" if language == SOURCE else "zero-shot"
         grid.add_row(NAMES[SOURCE], f"{NAMES[language]}, {how}", f"{100 * value:.1f}")
     stdout.print(Text(""), grid)
     stdout.print(Text(WHAT_IT_IS, style="yellow"))

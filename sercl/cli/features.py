@@ -43,7 +43,7 @@ def main() -> int:
     """Run the action named by the first word of `sys.argv` after the program's name."""
     words = sys.argv[1:]
     if not words or {"-h", "--help", "help"} & set(words):
-        stdout.print(render(PAGE))
+        stdout.print(render(PAGE), crop=False)
         return 0
     if words[0] not in _ACTIONS:
         raise UnknownNameError("features action", words[0], _ACTIONS, "`sercl features --help` says more.")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def main() -> int:
     """Run `sercl fit` with the words of the process."""
     if {"-h", "--help"} & set(sys.argv[1:]):
-        stdout.print(render(PAGE))
+        stdout.print(render(PAGE), crop=False)
         return 0
     sys.argv[1:] = ["--help" if word == "--help-all" else word for word in sys.argv[1:]]
     with loading():

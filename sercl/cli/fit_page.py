@@ -5,8 +5,8 @@ from sercl.cli.help import ShortPage
 PAGE = ShortPage(
     usage="sercl fit --data CORPUS --data.root DIR [OPTIONS]",
     summary=(
-        "Train an emotion classifier on a speech encoder, and judge it on the test part. Everything the run "
-        "writes goes into one folder: checkpoint, configuration, fold lists, predictions, results."
+        "Train an emotion classifier on a speech encoder, and evaluate it on the test part. Everything the "
+        "run writes goes into one folder: checkpoint, configuration, fold lists, predictions, results."
     ),
     options=(
         ("-c, --config FILE", "YAML with any of the options; several compose, later ones win"),

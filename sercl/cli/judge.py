@@ -81,7 +81,7 @@ def page(name: str) -> ShortPage:
 
 def _main(name: str) -> int:
     if {"-h", "--help"} & set(sys.argv[1:]):
-        stdout.print(render(page(name)))
+        stdout.print(render(page(name)), crop=False)
         return 0
     words = with_own_config(sys.argv[1:])
     sys.argv[1:] = ["--help" if word == "--help-all" else word for word in words]
@@ -104,7 +104,7 @@ def with_own_config(words: list[str]) -> list[str]:
         if (folder / "config.yaml").is_file():
             return ["--config", str(folder / "config.yaml"), *words]
     raise UsageError(
-        f"{path}: no config.yaml beside it, so say what to judge it on: --data NAME --data.root DIR."
+        f"{path}: no config.yaml beside it, so say what to evaluate it on: --data NAME --data.root DIR."
     )
 
 

@@ -27,7 +27,7 @@ POOLINGS = ("mean", "mean+std")
 def main() -> int:
     """Run `sercl layer-probe` with the words of the process."""
     if {"-h", "--help"} & set(sys.argv[1:]):
-        stdout.print(render(PAGE))
+        stdout.print(render(PAGE), crop=False)
         return 0
     sys.argv[1:] = spelled_out(sys.argv[1:])
     with loading():

@@ -5,9 +5,9 @@ from sercl.cli.help import ShortPage
 PAGE = ShortPage(
     usage="sercl layer-probe --encoder NAME --data CORPUS --data.root DIR [OPTIONS]",
     summary=(
-        "Find the layer of a frozen encoder that tells emotion best. The encoder hears each utterance once; "
-        "a small probe is trained on every hidden state, in every fold, with several seeds. It writes a "
-        "table, a figure, and the line that makes `sercl fit` use the best layer."
+        "Find the layer of a frozen encoder from which emotion is recognised best. It runs on each utterance "
+        "once; a small probe is trained on every hidden state, in every fold, with several seeds. It writes "
+        "a table, a figure, and the line that makes `sercl fit` use the best layer."
     ),
     options=(
         (

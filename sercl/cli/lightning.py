@@ -175,11 +175,11 @@ RUN_KEYS = ("out", "resume", "overwrite", "json", "ckpt", "encoder", "no_cache")
 _TESTS_WHOLE = {"diarize fit": "every test clip is evaluated."}
 
 _DESCRIPTIONS = {
-    "diarize fit": "Train a diarizer, which tells the emotion of every frame, and judge it on the test part.",
-    "fit": "Train an emotion classifier and judge it on the test part.",
+    "diarize fit": "Train a diarizer, which labels every frame, and evaluate it on the test part.",
+    "fit": "Train an emotion classifier and evaluate it on the test part.",
     "validate": "Score a checkpoint on the validation part of a corpus.",
     "test": "Score a checkpoint on the test part of a corpus.",
-    "layer-probe": "Find the layer of a frozen encoder that tells emotion best.",
+    "layer-probe": "Find the layer of a frozen encoder from which emotion is recognised best.",
 }
 
 

@@ -193,7 +193,7 @@ def _no_value(complaint: Complaint, found: re.Match[str]) -> UsageError:
 
 def _no_text(complaint: Complaint, found: re.Match[str]) -> UsageError:
     return UsageError(
-        f"{_prefix(complaint)}a name holds bytes that are no UTF-8 text, which options cannot take. Rename "
+        f"{_prefix(complaint)}a name holds bytes that are not UTF-8 text, which options cannot take. Rename "
         "the file or folder, or give one above it."
     )
 
@@ -206,7 +206,7 @@ def _bad_value(complaint: Complaint, found: re.Match[str]) -> UsageError:
     kinds = [_plain_type(kind) for indent, kind in leaves if len(indent) == depth]
     legal = " or ".join(dict.fromkeys(kinds))
     where = _where(complaint)
-    return UsageError(f"{complaint.option()}: {complaint.value!r} is not legal{where}. Legal: {legal}.")
+    return UsageError(f"{complaint.option()}: {complaint.value!r} is not valid{where}. Valid: {legal}.")
 
 
 _ANSWERS: Sequence[tuple[str, Callable[[Complaint, re.Match[str]], UsageError]]] = (

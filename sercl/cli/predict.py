@@ -61,7 +61,7 @@ Line: TypeAlias = str | Text
 def main() -> int:
     """Run `sercl predict` with the words of the process; 1 if some input could not be used."""
     if {"-h", "--help"} & set(sys.argv[1:]):
-        stdout.print(render(PAGE))
+        stdout.print(render(PAGE), crop=False)
         return 0
     return _predict(build_parser().parse_args())
 

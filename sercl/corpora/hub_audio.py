@@ -114,7 +114,7 @@ def _samples(cell: Any) -> "npt.NDArray[np.float32]":
     try:
         array = np.asarray(cell, dtype=np.float32)
     except (TypeError, ValueError):
-        raise NoAudioError("samples that are no numbers") from None
+        raise NoAudioError("samples that are not numbers") from None
     if array.ndim not in (1, 2) or array.size == 0:
         raise NoAudioError(
             f"samples of the shape {list(array.shape)}. Give [samples] or [channels, samples]."

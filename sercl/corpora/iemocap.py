@@ -121,7 +121,7 @@ def _read_label(
     path, on_disk = place.find(match["id"], audio)
     emotion = EMOTIONS.get(match["emotion"].lower())
     if emotion is None:
-        reason = f"unknown label {match['emotion']!r} of {match['id']}; legal: {', '.join(EMOTIONS)}"
+        reason = f"unknown label {match['emotion']!r} of {match['id']}; valid: {', '.join(EMOTIONS)}"
         return Problem(labels, reason, line=number)
     if on_disk is None:
         return Problem(path, f"listed in {labels.name}:{number} but not on disk", kind="missing")

@@ -138,7 +138,7 @@ def _read_row(layout: LabelTable, folder: Path, row: Row, audio: AudioFolder) ->
     on_disk = audio.find(path)
     emotion = layout.emotions.get(key_of(code))
     if emotion is None:
-        reason = f"unknown emotion {code!r} of {path.name}; legal: {', '.join(layout.emotions)}"
+        reason = f"unknown emotion {code!r} of {path.name}; valid: {', '.join(layout.emotions)}"
         return Problem(folder / layout.table, reason, line=row.line)
     if on_disk is None:
         return Problem(path, f"listed in {layout.table}:{row.line} but not on disk", kind="missing")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sercl.corpora.base import Utterance
+from sercl.counting import count
 from sercl.documents import read_yaml
 from sercl.errors import DocumentError, ManifestError, UnknownNameError, UsageError
 
@@ -60,7 +61,9 @@ class LabelScheme:
                 f"label scheme: {', '.join(twice)} stands in two classes; each emotion may stand in one."
             )
         if len(self.classes) < 2:
-            raise UsageError(f"label scheme: {len(self.classes)} class(es); at least two are needed.")
+            raise UsageError(
+                f"label scheme: {count(len(self.classes), 'class', 'classes')}; at least two are needed."
+            )
 
     def index(self, emotion: str) -> int | None:
         """Return the class index of an emotion, or None where the scheme drops it."""

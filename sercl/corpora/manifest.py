@@ -289,7 +289,7 @@ def _check_writable(path: Path, utterances: Sequence[Utterance], extras: Sequenc
         raise ManifestError(
             path,
             None,
-            f"{len(odd)} file names are no UTF-8 text, which a manifest cannot hold; the first is "
+            f"{len(odd)} file names are not UTF-8 text, which a manifest cannot hold; the first is "
             f"{str(odd[0])!a}. Rename them: convmv -r -f latin1 -t utf8 --notest FOLDER.",
         )
     keys = Counter(map(key_of, extras))

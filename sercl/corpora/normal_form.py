@@ -8,6 +8,7 @@ from dataclasses import replace
 from sercl.corpora.base import Utterance
 from sercl.corpora.cells import clean, key_of, prose_of, word_of
 from sercl.corpora.genders import to_gender
+from sercl.counting import count
 
 _NAMES = ("speaker", "session", "dialect")
 _MOST = 5
@@ -82,7 +83,8 @@ def _spelling_notes(name: str, written: Sequence[Utterance], items: Sequence[Utt
     ]
     if not shown:
         return []
-    return [f"{len(shown)} {name} name(s) are written in several ways, each taken as one: {_first(shown)}"]
+    names = count(len(shown), f"{name} name")
+    return [f"{names} {_are(shown)} written in several ways, each taken as one: {_first(shown)}"]
 
 
 def _number_notes(utterances: Sequence[Utterance]) -> list[str]:
@@ -94,9 +96,13 @@ def _number_notes(utterances: Sequence[Utterance]) -> list[str]:
     if not shown:
         return []
     return [
-        f"{len(shown)} speaker number(s) are written with and without leading zeros: {_first(shown)}. They "
-        "count as different people; write them alike if they are not"
+        f"{count(len(shown), 'speaker number')} {_are(shown)} written with and without leading zeros: "
+        f"{_first(shown)}. They count as different people; write them alike if they are not"
     ]
+
+
+def _are(shown: Sequence[str]) -> str:
+    return "is" if len(shown) == 1 else "are"
 
 
 def _first(shown: Sequence[str]) -> str:

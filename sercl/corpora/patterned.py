@@ -130,4 +130,4 @@ def _read_name(pattern: Pattern, path: Path) -> Utterance | Problem:
         return Problem(path, reason, kind="name")
     code = groups["emotion"]
     legal = ", ".join(Counter(pattern.emotions))
-    return pattern.utterance(path, groups) or Problem(path, f"unknown emotion {code!r}; legal: {legal}")
+    return pattern.utterance(path, groups) or Problem(path, f"unknown emotion {code!r}; valid: {legal}")

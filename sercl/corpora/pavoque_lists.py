@@ -55,7 +55,7 @@ def _entry(fields: dict[str, str], line: int) -> Entry:
             raise KeyError(name)
     start, end = float(fields["start"]), float(fields["end"])
     if not 0 <= start < end < float("inf"):
-        raise ValueError(f"{start} s to {end} s is no stretch of time")
+        raise ValueError(f"{start} s to {end} s is not a valid time span")
     return Entry(fields["prompt"], fields["style"], start, end, fields.get("text") or None, line)
 
 

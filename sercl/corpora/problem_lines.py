@@ -3,15 +3,24 @@
 import json
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sercl.corpora.base import Problem
+from sercl.counting import count
 
 MOST_REASONS = 30
 """Kinds of bad rows that are spelt out."""
 
 _LABEL = re.compile(r"unknown emotion '([^']+)'")
 _YAML_WORDS = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null"])
+_KINDS = {
+    "label": ("with a bad label", "with bad labels"),
+    "row": ("bad row of a table", "bad rows of a table"),
+    "transcript": ("with a bad transcript", "with bad transcripts"),
+    "copy": ("copy", "copies"),
+}
+"""Kinds of problems in words, one and several; the other kinds are words: "missing", "silent"."""
+
 _ROW = re.compile(r"row \d+ of [^:]*: ")
 
 
@@ -54,6 +63,15 @@ def _quoted(label: str) -> str:
     """Return a label as a key in YAML."""
     plain = label.replace(" ", "").isalpha() and label.lower() not in _YAML_WORDS
     return label if plain else json.dumps(label, ensure_ascii=False)
+
+
+def kinds_text(kinds: Mapping[str, int]) -> str:
+    """Return the number of problems of each kind: "2 missing, 1 with a bad label".
+
+    Args:
+        kinds: Kind of `Problem` -> number.
+    """
+    return ", ".join(count(number, *_KINDS.get(kind, (kind, kind))) for kind, number in kinds.items())
 
 
 def _is_row(problem: Problem) -> bool:

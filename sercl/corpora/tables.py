@@ -258,7 +258,7 @@ def _json_rows(path: Path, text: str) -> Iterator[Row]:
         except DocumentError as error:
             raise ManifestError(path, line, f"{error.reason}. One object per line.") from None
         if not isinstance(pairs, _Pairs):
-            raise ManifestError(path, line, f"{content.strip()[:40]!r} is no JSON object. One per line.")
+            raise ManifestError(path, line, f"{content.strip()[:40]!r} is not a JSON object. One per line.")
         cells = [(clean(name), _plain(cell)) for name, cell in pairs]
         _check_header(path, line, [name for name, _ in cells])
         yield Row(line, _given(_named(path, line, cells)))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sercl.corpora.base import Unlisted
 from sercl.corpora.folders import AUDIO_SUFFIXES, files_of
+from sercl.counting import count
 
 MOST_FILES = 200_000
 """Files that are looked at where a table has few rows: it may lie in a folder of anything."""
@@ -34,12 +35,13 @@ def unlisted_audio(table: Path, named: Sequence[Path]) -> Unlisted | None:
     left = sorted(path for path in audio if _target(path, real) not in known)
     if not left:
         return None
-    count = f"{'at least ' if len(seen) == most else ''}{len(left)} audio file(s)"
+    number = f"{'at least ' if len(seen) == most else ''}{count(len(left), 'audio file')}"
+    verb = "is" if len(left) == 1 else "are"
     place = os.path.commonpath([path.parent for path in left])
     absent = f"in no row of {table.name}"
     return Unlisted(
-        f"{count} below {place} are {absent} and are not used (first: {left[0]})",
-        f"{count} beside it {absent}",
+        f"{number} below {place} {verb} {absent} and {verb} not used (first: {left[0]})",
+        f"{number} beside it {absent}",
     )
 
 

@@ -105,7 +105,7 @@ def _read_events(events: object) -> tuple[Segment, ...]:
 def _read_event(event: Mapping[str, object]) -> Segment:
     start, end = float(str(event["start"])), float(str(event["end"]))
     if not 0 <= start < end < math.inf:
-        raise ValueError(f"{start} s to {end} s is no stretch of time")
+        raise ValueError(f"{start} s to {end} s is not a valid time span")
     emotion = to_emotion(str(event["emo"]))
     if emotion not in INFO.emotions:
         raise UnknownNameError("emotion of ZED", emotion, INFO.emotions)

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from sercl.audio.scan import Clip, Limits, Memory, scan
 from sercl.corpora.base import Problem, Utterance
-from sercl.corpora.problem_lines import problem_lines
+from sercl.corpora.problem_lines import kinds_text, problem_lines
+from sercl.counting import count
 from sercl.errors import CorpusError, UnknownNameError
 
 ON_ERROR = ("raise", "skip")
@@ -65,7 +66,7 @@ def kinds(problems: Sequence[Problem]) -> dict[str, int]:
 
 def listed_kinds(problems: Sequence[Problem]) -> str:
     """Return the number of problems of each kind as text: "2 missing, 1 silent"."""
-    return ", ".join(f"{count} {kind}" for kind, count in kinds(problems).items())
+    return kinds_text(kinds(problems))
 
 
 def scan_utterances(
@@ -102,16 +103,16 @@ def _counter(what: str, total: int, on_progress: Progress | None) -> Callable[[i
         return None
     done = 0
 
-    def count(more: int) -> None:
+    def counted(more: int) -> None:
         nonlocal done
         done += more
         on_progress(what, done, total)
 
-    return count
+    return counted
 
 
 def _message(problems: Sequence[Problem], corpus: str, advice: str, all_bad: bool) -> str:
-    lines = [f"{corpus}: {len(problems)} problem(s) ({listed_kinds(problems)})"]
+    lines = [f"{corpus}: {count(len(problems), 'problem')} ({listed_kinds(problems)})"]
     lines += [f"  {line}" for line in problem_lines(problems, SHOWN)]
     lines.append(
         "No utterance is without a problem, so that none can be left out: correct what they have in common."

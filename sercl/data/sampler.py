@@ -5,6 +5,7 @@ import numpy.typing as npt
 import torch.distributed as dist
 from torch.utils.data import Sampler
 
+from sercl.counting import count
 from sercl.errors import UsageError
 
 BATCHES_PER_BUCKET = 8
@@ -112,7 +113,7 @@ class LengthBucketBatchSampler(Sampler[list[Key]]):
             return batches[rank::world]
         if batches and len(self._seconds) < world:
             raise UsageError(
-                f"{len(self._seconds)} utterance(s) cannot be spread over {world} processes. "
+                f"{count(len(self._seconds), 'utterance')} cannot be spread over {world} processes. "
                 "Use fewer devices (--trainer.devices)."
             )
         batches = list(batches)

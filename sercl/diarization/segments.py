@@ -78,7 +78,7 @@ def in_classes(segments: Iterable[Segment], scheme: LabelScheme) -> tuple[Segmen
         if found is None:
             legal = [emotion for name in scheme.classes for emotion in scheme.members[name]]
             error = UnknownNameError(
-                "emotion", segment.emotion, legal, "Choose labels with a class for it, or mend the segment."
+                "emotion", segment.emotion, legal, "Choose labels with a class for it, or fix the segment."
             )
             raise SegmentError(f"{segment.start:g} s to {segment.end:g} s: {error}", index) from error
         renamed.append(replace(segment, emotion=scheme.classes[found]))

@@ -82,7 +82,7 @@ def _check_states(states: tuple[int, ...], count: int) -> None:
     wrong = [state for state in states if not 0 <= state < count]
     if wrong or not states or len(set(states)) < len(states):
         named = f"hidden state {wrong[0]}" if wrong else f"hidden states {list(states)}"
-        raise UsageError(f"{named}: legal are 0 to {count - 1}, each once, at least one.")
+        raise UsageError(f"{named}: valid: 0 to {count - 1}, each once, at least one.")
 
 
 def _check_plain(encoder: Encoder) -> None:

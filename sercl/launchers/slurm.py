@@ -116,7 +116,7 @@ def _submit(executor: "AutoExecutor", works: Sequence[Work]) -> "list[Job[Outcom
     try:
         return executor.map_array(serve, works)
     except (RuntimeError, OSError) as error:
-        raise SerclError(f"SLURM did not take the jobs. {describe(error)}") from error
+        raise SerclError(f"SLURM rejected the jobs. {describe(error)}") from error
 
 
 def _first_ended(running: "Sequence[tuple[Work, Job[Outcome]]]") -> "list[tuple[Work, Job[Outcome]]]":

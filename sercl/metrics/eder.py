@@ -53,7 +53,7 @@ class DiarizationMetrics(Metric):
     def compute(self) -> dict[str, Tensor]:
         """Return every score by name, as `functional.eder.scores` does; float32 on the CPU."""
         if not len(self.rows):  # a list, or one tensor while the states of several processes are joined
-            raise UsageError("diarization scores: there is no recording to judge.")
+            raise UsageError("diarization scores: there is no recording to evaluate.")
         count = len(self.classes)
         # In float64, the order in which processes and batches bring recordings does not change a score.
         rows = dim_zero_cat(self.rows).double().cpu().reshape(-1, count * (count + 1) + _PLACED)

@@ -50,7 +50,7 @@ def expanded(name: str) -> Path:
 def check_file(path: Path) -> None:
     """Raise `EncoderError` for a pipe or device, and for a Git LFS pointer in place of the content."""
     if path.exists() and not path.is_file():
-        raise EncoderError(f"{path}: is no regular file. Fetch the checkpoint again.")
+        raise EncoderError(f"{path}: is not a regular file. Fetch the checkpoint again.")
     with path.open("rb") as file:
         if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
             raise EncoderError(
@@ -85,7 +85,7 @@ def check_family(content: Mapping[str, Any], where: object) -> None:
     family = content.get("model_type")
     if family not in FAMILIES:
         raise EncoderError(
-            f"{where}: model_type {repr(family)[:80]} is no encoder that can be used here. Legal: "
+            f"{where}: model_type {repr(family)[:80]} is not an encoder that can be used here. Valid: "
             f"{', '.join(FAMILIES)}."
         )
 
@@ -105,6 +105,6 @@ def check_layer(encoder: str, layer: int, blocks: int) -> None:
     """Raise `UsageError` for the number of a hidden state that an encoder does not have."""
     if not 0 <= layer <= blocks:
         raise UsageError(
-            f"no layer {layer} in the encoder {encoder}: it has {blocks}. Legal: 0 (what goes into the "
+            f"no layer {layer} in the encoder {encoder}: it has {blocks}. Valid: 0 (what goes into the "
             f"first) to {blocks}, last, weighted or auto."
         )

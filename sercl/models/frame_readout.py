@@ -47,7 +47,7 @@ class FrameReadout(nn.Module):
         super().__init__()
         self.layer = chosen = _frame_layer(layer, num_states)
         if not 0 <= dropout < 1:
-            raise UsageError(f"dropout {dropout}: legal are 0 <= dropout < 1.")
+            raise UsageError(f"dropout {dropout}: valid: 0 <= dropout < 1.")
         self.states = list(range(num_states)) if isinstance(chosen, str) else [chosen]
         self.standardizer = Standardizer((len(self.states), dim)) if standardize else None
         self.mix = WeightedSum(num_states) if chosen == "weighted" else None
@@ -86,7 +86,7 @@ class FrameReadout(nn.Module):
 def _frame_layer(layer: int | str, num_states: int) -> int | str:
     if layer == "auto":
         raise UsageError(
-            f"layer 'auto' is for whole utterances. Legal here: a hidden state 0 to {num_states - 1}, "
+            f"layer 'auto' is for whole utterances. Valid here: a hidden state 0 to {num_states - 1}, "
             "'last', 'weighted'."
         )
     return check_layer(layer, num_states)

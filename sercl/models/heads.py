@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from torch import nn
 
+from sercl.counting import count
 from sercl.errors import UnknownNameError, UsageError
 
 
@@ -48,7 +49,7 @@ def build_head(name: str, in_dim: int, num_classes: int, dropout: float = 0.0) -
     if name not in HEADS:
         raise UnknownNameError("head", name, HEADS)
     if not 0 <= dropout < 1:
-        raise UsageError(f"head dropout {dropout}: legal are 0 <= dropout < 1.")
+        raise UsageError(f"head dropout {dropout}: valid: 0 <= dropout < 1.")
     if num_classes < 2:
-        raise UsageError(f"head for {num_classes} class(es): at least 2 are needed.")
+        raise UsageError(f"head for {count(num_classes, 'class', 'classes')}: at least 2 are needed.")
     return nn.Sequential(nn.Dropout(dropout), *HEADS[name](in_dim, num_classes))

@@ -31,7 +31,7 @@ def check_layer(layer: int | str, num_states: int) -> int | str:
     if isinstance(layer, int) and 0 <= layer < num_states:
         return layer
     raise UsageError(
-        f"layer {layer!r} does not exist. Legal: a hidden state 0 to {num_states - 1}, "
+        f"layer {layer!r} does not exist. Valid: a hidden state 0 to {num_states - 1}, "
         f"{', '.join(repr(word) for word in LAYER_WORDS)}."
     )
 

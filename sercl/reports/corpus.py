@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from sercl.corpora.base import CorpusInfo, Problem
-from sercl.corpora.problem_lines import label_hint, problem_lines
+from sercl.corpora.problem_lines import kinds_text, label_hint, problem_lines
 from sercl.reports.style import table
 from sercl.studies.confounds import Confound
 from sercl.studies.corpus_inspection import Coverage, Duplicate, Inspection, spread
@@ -107,7 +107,7 @@ def problems_sentence(inspection: Inspection) -> str:
 
 def _kinds(problems: Sequence[Problem]) -> str:
     counts = Counter(problem.kind for problem in problems)
-    return ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
+    return kinds_text(dict(counts.most_common()))
 
 
 def _emotions(inspection: Inspection) -> RenderableType:

@@ -6,6 +6,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from sercl.corpora.problem_lines import kinds_text
 from sercl.data.problems import listed_kinds
 from sercl.data.report import DataReport
 from sercl.reports.style import table
@@ -15,7 +16,7 @@ _MANY = 12
 
 
 def data_table(report: DataReport) -> RenderableType:
-    """Return utterances per part and class, speakers, what was left out and why, and the notes."""
+    """Return utterances per part and class, speakers, and what was left out; notes go with the results."""
     numbers = (*report.classes, "Total", "Minutes")
     grid = table("Part", "Corpus", *numbers, "Speakers", title=f"Data: {report.name}", numbers=numbers)
     for part, split in report.splits.items():
@@ -45,7 +46,7 @@ def folds_lines(folds: Mapping[str, Mapping[str, Any]]) -> RenderableType:
 
 
 def left_out(report: DataReport) -> list[str]:
-    """Return a line for everything that is on disk but not in use, and the notes."""
+    """Return a line for everything that is on disk but not in use."""
     lines = [
         f"Dropped, no class in the label scheme: "
         f"{', '.join(f'{n} {emotion}' for emotion, n in counts.items())} ({corpus})"
@@ -53,7 +54,7 @@ def left_out(report: DataReport) -> list[str]:
         if counts
     ]
     lines += [
-        f"{part}: left out {', '.join(f'{n} {kind}' for kind, n in split.skipped.items())}"
+        f"{part}: left out {kinds_text(split.skipped)}"
         for part, split in report.splits.items()
         if split.skipped
     ]
@@ -63,7 +64,7 @@ def left_out(report: DataReport) -> list[str]:
         if (kinds := listed_kinds([problem for problem in problems if problem.is_left_out]))
     ]
     lines += [f"Not listed: {line} ({corpus})" for corpus, line in report.unlisted.items()]
-    return [*lines, *(f"Note: {note}" for note in report.notes)]
+    return lines
 
 
 def _speakers(names: list[str]) -> str:

@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from sercl.counting import count
 from sercl.reports.style import table
 from sercl.studies.cross_eval.cells import Condition
 from sercl.studies.grid.estimate import Estimate
@@ -31,20 +32,26 @@ def totals(plan: Plan, missing: Pending) -> str:
     computed = {item.address for item in plan.cells}
     left = computed & missing.cells
     return (
-        f"{len(plan.cells)} cells of {len(plan.conditions)} conditions are {len(computed)} tests of "
-        f"{len(plan.trainings)} trainings; {len(computed) - len(left)} tests are there, {len(left)} are to "
-        f"be done with {len(missing.trainings)} trainings."
+        f"{count(len(plan.cells), 'cell')} ({count(len(plan.conditions), 'condition')}): "
+        f"{count(len(plan.trainings), 'training')}, {count(len(computed), 'test')}. Done: "
+        f"{count(len(computed) - len(left), 'test')}. Remaining: {count(len(left), 'test')}, "
+        f"{count(len(missing.trainings), 'training')}."
     )
 
 
 def in_words(time: Estimate) -> str:
     """Return how long it will take in a sentence."""
     if not time.known and not time.unknown:
-        return "Nothing is left to be trained."
+        return "Nothing is left to train."
     if not time.known:
-        return "How long they will take is not known: no training like them is done."
-    rest = f", and {time.unknown} trainings of which none is done yet" if time.unknown else ""
-    return f"About {duration(time.seconds)} for {time.known} trainings, as those that are done took{rest}."
+        return "No time estimate: no comparable training has finished yet."
+    rest = (
+        f" No estimate for {count(time.unknown, 'other')}: none like them has finished."
+        if time.unknown
+        else ""
+    )
+    known = count(time.known, "training")
+    return f"About {duration(time.seconds)} for {known}, estimated from those that have finished.{rest}"
 
 
 def duration(seconds: float) -> str:
@@ -55,8 +62,8 @@ def duration(seconds: float) -> str:
 
 
 def _cells(plan: Plan, missing: Pending) -> Table:
-    columns = ("Encoder", "Adapter", "Setting", "Corpora", "Marks", "Folds", "Repeats", "Cells", "There")
-    grid = table(*columns, title="Cells", numbers=("Folds", "Repeats", "Cells", "There"))
+    columns = ("Encoder", "Adapter", "Setting", "Corpora", "Marks", "Folds", "Repeats", "Cells", "Done")
+    grid = table(*columns, title="Cells", numbers=("Folds", "Repeats", "Cells", "Done"))
     by_condition: dict[Condition, list[PlannedCell]] = {}
     for item in plan.cells:
         by_condition.setdefault(item.cell.condition, []).append(item)
@@ -76,5 +83,5 @@ def _counts(items: Iterable[PlannedCell], missing: Pending) -> list[str]:
     cells = list(items)
     folds = Counter(item.cell.fold for item in cells)
     runs = Counter(item.cell.run for item in cells)
-    there = sum(item.address not in missing.cells for item in cells)
-    return [str(len(folds)), str(len(runs)), str(len(cells)), str(there)]
+    done = sum(item.address not in missing.cells for item in cells)
+    return [str(len(folds)), str(len(runs)), str(len(cells)), str(done)]

@@ -8,8 +8,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from sercl.counting import count
 from sercl.reports.cross_eval.wording import p_value, points, points_interval
-from sercl.reports.results import percent
+from sercl.reports.results import is_guess, percent
 from sercl.reports.style import table
 from sercl.studies.evaluation import Score
 from sercl.studies.paired import SIGNIFICANT
@@ -40,20 +41,36 @@ def probe_table(results: ProbeResults, title: str | None = None) -> RenderableTy
     for entry in results.layers:
         grid.add_row(*_cells(entry, results))
     parts: list[RenderableType] = [grid, *(Text(line) for line in summary_lines(results))]
-    parts += [Text(f"Note: {note}", style="yellow") for note in (*results.notes, _unit(results))]
+    parts += [Text(f"Note: {note}", style="yellow") for note in notes(results)]
     return Group(*parts)
+
+
+def notes(results: ProbeResults) -> list[str]:
+    """Return what must be known beside the scores."""
+    guesses = [str(entry.layer) for entry in results.layers if is_guess(entry.uar, entry.recalls)]
+    own = (
+        f"hidden state {', '.join(guesses)}: every test utterance was predicted to be of one class; UAR is "
+        "that of guessing, and its interval says nothing."
+    )
+    return [*results.notes, *([own] if guesses else []), _unit(results)]
 
 
 def summary_lines(results: ProbeResults) -> list[str]:
     """Return what to take home: the best layer, the score of the choice, its recalls, the weighted sum."""
     use = f" For sercl fit: {results.fit_option}" if results.target == "emotion" else ""
     lines = [
-        f"Best on validation: hidden state {results.best_layer}.{use}",
+        f"{_best(results)}{use}",
         *against_the_others(results),
         _chosen_line(results.chosen),
         f"Recall of these: {_recalls(results.classes, results.chosen.recalls)}",
     ]
     return lines if results.weighted is None else [*lines, _weighted_line(results.weighted)]
+
+
+def _best(results: ProbeResults) -> str:
+    if len(results.layers) == 1:
+        return f"Probed: hidden state {results.best_layer} alone, so that nothing was chosen."
+    return f"Best on validation: hidden state {results.best_layer}."
 
 
 def against_the_others(results: ProbeResults) -> list[str]:
@@ -131,7 +148,7 @@ def _recalls(classes: Sequence[str], recalls: Sequence[float]) -> str:
 
 def _unit(results: ProbeResults) -> str:
     score = results.chosen.uar
-    probes = f"{len(results.folds)} fold(s), {len(results.probe['seeds'])} seed(s)"
+    probes = f"{count(len(results.folds), 'fold')}, {count(len(results.probe['seeds']), 'seed')}"
     if score.unit == "speakers":
         return f"{probes}; intervals resample the {score.count} speakers."
-    return f"{probes}; intervals resample utterances, not speakers."
+    return f"{probes}; intervals resample utterances, not speakers, and are therefore too narrow."

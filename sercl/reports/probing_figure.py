@@ -48,7 +48,7 @@ def probe_figure(
     """
     check_format(Path(path))
     if not 1 <= len(results) <= MOST_CURVES:
-        raise UsageError(f"{len(results)} layer curves in a picture: legal are 1 to {MOST_CURVES}.")
+        raise UsageError(f"{len(results)} layer curves in a picture: valid: 1 to {MOST_CURVES}.")
     with picture_file(path, _STYLE) as figure:
         _draw(figure, results, names or curve_names(results), title)
 

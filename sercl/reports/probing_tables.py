@@ -8,7 +8,7 @@ from sercl.reports.cross_eval.latex import latex_table
 from sercl.reports.cross_eval.markdown import markdown_table
 from sercl.reports.cross_eval.tables import NONE, Table
 from sercl.reports.cross_eval.wording import p_value, points, points_interval, score_text
-from sercl.reports.probing import summary_lines
+from sercl.reports.probing import notes, summary_lines
 from sercl.reports.results import percent
 from sercl.studies.probing.results import LayerDifference, LayerResult, ProbeResults
 
@@ -34,7 +34,9 @@ def write_layer_tables(results: Sequence[ProbeResults], folder: Path, title: str
     """
     tables = [layer_table(item) for item in results]
     parts = [
-        f"{markdown_table(table)}\n" + "\n".join(f"* {line}" for line in summary_lines(item)) + "\n"
+        f"{markdown_table(table)}\n"
+        + "\n".join(f"* {line}" for line in [*summary_lines(item), *notes(item)])
+        + "\n"
         for table, item in zip(tables, results, strict=True)
     ]
     write_text(folder / "layers.md", "\n".join([f"# {title}\n", *parts]))

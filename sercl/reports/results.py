@@ -31,6 +31,28 @@ def percent(value: float) -> str:
     return "-" if math.isnan(value) else f"{100 * value:.1f}"
 
 
+def is_guess(uar: Score, recalls: Sequence[float]) -> bool:
+    """Return whether a UAR is that of predicting one class: by its recalls, or at chance without a spread.
+
+    Args:
+        uar: The score.
+        recalls: Of every class, NaN where it is absent; the mean where training was repeated.
+    """
+    present = sum(not math.isnan(value) for value in recalls)
+    at_chance = present > 1 and math.isclose(uar.value, 1 / present, abs_tol=1e-9)
+    return recalls_of_a_guess(recalls) or (at_chance and math.isclose(uar.low, uar.high, abs_tol=1e-9))
+
+
+def recalls_of_a_guess(recalls: Sequence[float]) -> bool:
+    """Return whether recalls are those of predicting one class for every utterance: one is 1, the rest are 0.
+
+    Args:
+        recalls: Of every class, NaN where it is absent.
+    """
+    known = [value for value in recalls if not math.isnan(value)]
+    return len(known) > 1 and sorted(known)[-2:] == [0.0, 1.0]
+
+
 def _averages(result: Evaluation) -> RenderableType:
     grid = table("Score", "%", "95 % interval", numbers=("%", "95 % interval"))
     grid.add_row(
@@ -65,7 +87,7 @@ def _own_notes(result: Evaluation) -> list[str]:
             f"the classes are unbalanced ({min(present)} to {max(present)} utterances): read UAR, not WA."
         )
     named = [name for i, name in enumerate(result.classes) if any(row[i] for row in result.confusion)]
-    if len(named) == 1 and result.n > 1:
+    if len(named) == 1 and len(present) > 1:
         notes.append(
             f"every utterance was called {named[0]}: UAR is that of guessing, and its interval says nothing."
         )

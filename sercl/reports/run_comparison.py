@@ -1,21 +1,18 @@
 """Two runs or studies side by side, for the terminal and as plain data."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from sercl.reports.cross_eval.wording import (
-    condition_name,
-    count,
-    p_value,
-    points,
-    points_interval,
-    score_text,
-)
+from sercl.counting import count
+from sercl.metrics.functional.clusters import MIN_SPEAKERS
+from sercl.reports.cross_eval.wording import condition_name, p_value, points, points_interval, score_text
+from sercl.reports.results import recalls_of_a_guess
 from sercl.reports.style import table
+from sercl.studies.evaluation import Score
 from sercl.studies.paired import SIGNIFICANT, Paired
 from sercl.studies.run_comparison import Compared, RunComparison
 
@@ -31,7 +28,8 @@ def comparison_report(comparison: RunComparison) -> RenderableType:
         parts += [_scores(row), Text(_sentence(row.paired)), *_left_out(row)]
     else:
         parts += [_conditions(comparison.rows), *_alone(comparison)]
-    return Group(*parts)
+    notes = (*_guesses(comparison.rows), *_by_utterance(comparison.rows))
+    return Group(*parts, *(Text(f"Note: {note}", "yellow") for note in notes))
 
 
 def comparison_to_dict(comparison: RunComparison) -> dict[str, Any]:
@@ -79,7 +77,7 @@ def _sentence(paired: Paired) -> str:
     score, test = paired.difference, paired.test
     shared = count(paired.utterances, "utterance")
     lines = [
-        f"Both tested {shared}, and answer {paired.differ:,} of them differently.",
+        f"Both tested {shared}, and predict another class for {paired.differ:,} of them.",
         f"B - A: UAR {points(score.value)} points{_in_brackets(points_interval(score))}.",
     ]
     if test is not None:
@@ -117,6 +115,40 @@ def _left_out(row: Compared) -> list[Text]:
             "of the test."
         )
     return [Text(f"Note: {note}", "yellow") for note in notes]
+
+
+def _guesses(rows: Sequence[Compared]) -> Iterator[str]:
+    """Yield which side predicts one class only."""
+    for side, own in (("A", [row.first for row in rows]), ("B", [row.second for row in rows])):
+        found = [row for row, scores in zip(rows, own, strict=True) if recalls_of_a_guess(_recalls(scores))]
+        if found:
+            where = "" if rows[0].condition is None else f" in {_named(found)}"
+            yield (
+                f"{side} predicted one class for every utterance{where}: its UAR is that of guessing, and "
+                "its interval says nothing."
+            )
+
+
+def _recalls(scores: Mapping[str, Score]) -> list[float]:
+    return [score.value for name, score in scores.items() if name.startswith("recall/")]
+
+
+def _by_utterance(rows: Sequence[Compared]) -> Iterator[str]:
+    """Yield the caveat of intervals and tests that take utterances, and not speakers, for independent."""
+    scores = [row for row in rows if "utterances" in (row.first["uar"].unit, row.second["uar"].unit)]
+    tests = [row for row in rows if row.paired.test is not None and "utterances" in row.paired.test.unit]
+    affected = [row for row in rows if row in scores or row in tests]
+    if affected:
+        things = " and ".join([*(["intervals"] if scores else []), *(["the test"] if tests else [])])
+        where = "" if rows[0].condition is None else f" in {_named(affected)}"
+        yield (
+            f"speakers are unknown or fewer than {MIN_SPEAKERS}{where}: {things} resample utterances, not "
+            "speakers, and are therefore too narrow for new speakers."
+        )
+
+
+def _named(rows: Sequence[Compared]) -> str:
+    return "; ".join(condition_name(row.condition) for row in rows if row.condition)
 
 
 def _conditions(rows: Sequence[Compared]) -> RenderableType:

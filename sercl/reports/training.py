@@ -11,7 +11,7 @@ from sercl.studies.stages import StageResult
 
 
 def model_lines(model: Mapping[str, Any]) -> RenderableType:
-    """Return encoder, adapter, layer and the number of trained values; `model` as in a results file."""
+    """Return encoder, adapter, layer and the number of trainable parameters; `model` as in a results file."""
     counts = dict(model["trainable"])
     total = counts.pop("total")
     trained = sum(counts.values())
@@ -21,7 +21,7 @@ def model_lines(model: Mapping[str, Any]) -> RenderableType:
             f"Model: {model['encoder']} ({model['family']}, {model['blocks']} blocks), "
             f"adapter {model['adapter']}, layer {model['layer']}"
         ),
-        Text(f"Trained: {trained:,} of {total:,} values ({100 * trained / total:.2f} %): {parts}"),
+        Text(f"Trainable: {trained:,} of {total:,} parameters ({100 * trained / total:.2f} %): {parts}"),
     )
 
 

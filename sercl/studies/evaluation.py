@@ -116,7 +116,7 @@ def evaluate(
         UsageError: For inputs of different lengths, or none at all.
     """
     if not truth:
-        raise UsageError("evaluation: no utterances to judge; at least one is needed.")
+        raise UsageError("evaluation: no utterances to evaluate; at least one is needed.")
     if not len(truth) == len(predicted) == len(speakers):
         sizes = f"{len(truth)} truths, {len(predicted)} predictions, {len(speakers)} speakers"
         raise UsageError(f"evaluation: {sizes}; one of each is needed per utterance.")

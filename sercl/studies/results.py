@@ -165,7 +165,7 @@ def known_voices(
         )
     if not known:
         return notes
-    what = f"{len(known)} of {len(tested)} speakers in {part} were heard in training ({named(known)})"
+    what = f"{len(known)} of {len(tested)} speakers in {part} were seen in training ({named(known)})"
     if not allowed:
         raise SpeakerOverlapError(
             f"{what}, so the scores would be speaker-dependent. Judge on the fold that the checkpoint was "

@@ -17,6 +17,7 @@ from sercl.studies.cross_eval.study_file import NAME as STUDY
 from sercl.studies.cross_eval.study_file import read_study
 
 PREDICTIONS = "predictions.csv"
+RESULTS = "results.json"
 _FIRST_COLUMNS = ("id", "speaker", "truth", "predicted")
 _AGAIN = "Run `sercl test --ckpt CHECKPOINT --out {folder}` to write it again."
 
@@ -52,11 +53,26 @@ def read_finished(folder: Path) -> FinishedRun:
         return _read_study(folder)
     if (folder / PREDICTIONS).is_file():
         return _read_run(folder)
+    if (folder / RESULTS).is_file() and _is_diarization(folder / RESULTS):
+        raise UsageError(
+            f"{folder}: a run of `sercl diarize`, which has no predictions of utterances to compare. Score "
+            "both diarizers on the same recordings, one after the other: `sercl diarize evaluate CHECKPOINT "
+            "--data CORPUS --data.root DIR`."
+        )
     reason = f"holds neither {PREDICTIONS} nor {STUDY}" if folder.is_dir() else "no such folder"
     raise UsageError(
         f"{folder}: {reason}. Give the folder of a finished `sercl fit`, `sercl test --out` or "
         "`sercl cross-eval`."
     )
+
+
+def _is_diarization(path: Path) -> bool:
+    """Return whether a results file is of a diarizer; what is broken is said where it is needed."""
+    try:
+        content = read_json(path)
+    except DocumentError:
+        return False
+    return isinstance(content, dict) and "systems" in content
 
 
 def read_predictions(path: Path) -> tuple[Answers, tuple[str, ...]]:
@@ -81,12 +97,12 @@ def read_predictions(path: Path) -> tuple[Answers, tuple[str, ...]]:
     try:
         return _answers(rows, classes), classes
     except (ValueError, IndexError) as error:
-        raise ResultsError(path, f"has a row that is no prediction ({error}). {again}") from error
+        raise ResultsError(path, f"has a row that is not a prediction ({error}). {again}") from error
 
 
 def _read_run(folder: Path) -> FinishedRun:
     answers, classes = read_predictions(folder / PREDICTIONS)
-    readers = {"config.yaml": _configured, "results.json": _told}
+    readers = {"config.yaml": _configured, RESULTS: _told}
     return FinishedRun(folder, False, classes, {None: answers}, _settings(folder, readers))
 
 
@@ -141,7 +157,7 @@ def _told(path: Path) -> dict[str, Any]:
         return _flat({**kept, "seed_everything": found["environment"]["seed"]})
     except (ValueError, KeyError, TypeError) as error:
         raise ResultsError(
-            path, f"is no results file ({error!r}). {_AGAIN.format(folder=path.parent)}"
+            path, f"is not a valid results file ({error!r}). {_AGAIN.format(folder=path.parent)}"
         ) from error
 
 

@@ -147,8 +147,8 @@ def check_task(about: dict[str, Any], wanted: str, where: str | Path) -> None:
     """Raise `CheckpointError` unless a checkpoint is of the task `wanted`; the message names its command."""
     task = about.get("task")
     if task != wanted:
-        use = f" Ask it with {USES[task]}." if task in USES else ""
-        raise CheckpointError(f"{where}: holds a model for {task}, not for {wanted}.{use}")
+        use = f" Use it with {USES[task]}." if task in USES else ""
+        raise CheckpointError(f"{where}: this is a {task} checkpoint, not {wanted}.{use}")
 
 
 def verify(checkpoint: dict[str, Any], encoder: Encoder, description: dict[str, Any]) -> None:

@@ -100,7 +100,7 @@ def check_plain(value: Any, where: str) -> None:
 
 def _check_leaf(value: Any, where: str) -> None:
     if value is not None and not isinstance(value, bool | int | float | str):
-        raise DamagedCheckpointError(f"{where}: holds a {type(value).__name__}, which is no plain value.")
+        raise DamagedCheckpointError(f"{where}: holds a {type(value).__name__}, which is not a plain value.")
     too_large = isinstance(value, int) and abs(value) > _LARGEST_INTEGER
     if too_large or (isinstance(value, str) and len(value) > _LONGEST_TEXT):
         raise DamagedCheckpointError(f"{where}: holds too large a {type(value).__name__}.")

@@ -159,7 +159,7 @@ def _waveform(source: Source) -> Tensor:
     samples, rate = as_mono(*source) if isinstance(source, tuple) else read(Path(source))
     peak = float(np.abs(samples).max(initial=0.0))
     if peak < 10 ** (SILENCE_DBFS / 20):
-        raise UsageError(f"silent (its peak is under {SILENCE_DBFS:g} dBFS): there is no speech to judge.")
+        raise UsageError(f"silent (its peak is under {SILENCE_DBFS:g} dBFS): there is no speech in it.")
     return to_rate(samples, rate)
 
 

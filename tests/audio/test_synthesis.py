@@ -143,7 +143,7 @@ def test_progress_adds_up_to_the_number_of_clips(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "error", "named"),
     [
-        ({"languages": ["fr"]}, UnknownNameError, "unknown demo language 'fr'.*Legal: zh, de, en"),
+        ({"languages": ["fr"]}, UnknownNameError, "unknown demo language 'fr'.*Valid: zh, de, en"),
         ({"speakers": 0}, UsageError, r"speakers must be within 1\.\.12"),
         ({"sentences": 11}, UsageError, r"sentences must be within 1\.\.10"),
     ],

@@ -71,6 +71,13 @@ def test_wrong_use_is_one_message(
         error = capsys.readouterr().err
         assert message in error
         assert "Traceback" not in error
+    diarizer = tmp_path / "diarizer"
+    diarizer.mkdir()
+    (diarizer / "results.json").write_text(json.dumps({"systems": [], "data": {"name": "x"}}))
+    assert _run(diarizer, diarizer) == 2
+    error = capsys.readouterr().err
+    assert "a run of `sercl diarize`, which has no predictions of utterances to compare" in error
+    assert "sercl diarize evaluate CHECKPOINT --data" in " ".join(error.split())
     (runs[1] / "predictions.csv").write_text("id\n")
     assert _run(*runs) == 1
     assert "holds no predictions" in capsys.readouterr().err

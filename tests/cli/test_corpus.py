@@ -115,12 +115,12 @@ def test_a_manifest_leaves_nothing_out_unless_asked(
     out = tmp_path / "out.jsonl"
     assert _run("manifest", "Manifest", "--root", table, "--out", out) == 1
     message = capsys.readouterr().err
-    assert "rows: 1 problems" in message
+    assert "rows: 1 problem" in message
     assert "b.wav" in message
     assert "--on_error skip" in message
     assert not out.exists()
     assert _run("manifest", "Manifest", "--root", table, "--out", out, "--on_error", "skip") == 0
-    assert "1 utterances of rows, 1 problems skipped" in capsys.readouterr().out
+    assert "1 utterance of rows, 1 problem skipped" in capsys.readouterr().out
     assert len(out.read_text().splitlines()) == 1
 
 
@@ -188,7 +188,7 @@ def test_inspect_goes_on_over_bad_labels(odd_manifest: Path, capsys: pytest.Capt
     assert _run("inspect", "Manifest", "--root", odd_manifest, *ODD, *WORDS) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert "odd: 5 utterances, 2 speakers" in text
-    assert "Problems: 2 label" in text
+    assert "Problems: 2 with bad labels" in text
     assert "odd.csv:4: unknown emotion 'contempt' (2 rows in all)" in text
     assert "Dropped as asked for: Unklar 1" in text
     assert "--emotions '{contempt: angry}' (in a run: --data.emotions)" in text
@@ -197,7 +197,7 @@ def test_inspect_goes_on_over_bad_labels(odd_manifest: Path, capsys: pytest.Capt
     found = json.loads(capsys.readouterr().out)
     assert (found["dropped"], len(found["problems"])) == ({"Unklar": 1}, 2)
     (note,) = found["notes"]
-    assert note.startswith("20 audio file(s) below")
+    assert note.startswith("20 audio files below")
     assert "in no row of odd.csv" in note
     assert "in no row of odd.csv" in text
 

@@ -1,5 +1,7 @@
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +13,7 @@ import pytest
 import yaml
 
 from sercl.cli.main import main
+from sercl.reports.cross_eval.formats import FORMATS
 from sercl.studies.cross_eval.study_file import read_study
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -93,6 +96,14 @@ def test_test_utterances_are_those_of_the_folds_written_beside_them(done):
     assert {line.split(",")[0].removesuffix(".wav") for line in listed} == set(tested)
 
 
+def test_the_page_links_every_list_of_a_fold(done):
+    _, out = done
+    links = re.findall(r'href="(cells/[^"]+)">([^<]+)</a>', (out / "report.html").read_text())
+    assert {name for _, name in links} == {"train", "validation", "test"}
+    assert len(links) == 4 * 2 * 3  # conditions, folds, lists
+    assert all((out / file).read_text().startswith("file,answer,corpus") for file, _ in links)
+
+
 def test_the_terminal_shows_the_matrix(done, capsys):
     _, out = done
     assert main(["cross-eval", "report", str(out)]) == 0
@@ -110,14 +121,68 @@ def test_an_unchanged_study_is_not_run_again(done, capsys):
     assert (out / "report.html").stat().st_mtime_ns == report
 
 
+def test_a_report_that_was_not_written_to_its_end_is_written_again(study_file, tmp_path, capsys, monkeypatch):
+    out, path = tmp_path / "out", study_file(seeds=[1], folds=[0])
+    assert run(path, out) == 0
+    more = study_file(seeds=[1, 2], folds=[0])
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:  # between collecting and reporting
+        patched.setattr("sercl.cli.cross_eval_report.report", killed)
+        assert run(more, out) != 0
+    with monkeypatch.context() as patched:  # while the files are written
+        patched.setitem(FORMATS, "html", {"report.html": killed})
+        assert run(more, out) != 0
+    assert "Seeds: 1, 2" in (out / "report.md").read_text()
+    assert "<dt>Seeds</dt><dd>1, 2</dd>" not in (out / "report.html").read_text()
+    capsys.readouterr()
+    assert run(more, out) == 0
+    assert "Nothing to do" not in capsys.readouterr().out
+    assert "<dt>Seeds</dt><dd>1, 2</dd>" in (out / "report.html").read_text()
+    assert run(more, out) == 0
+    assert "Nothing to do" in capsys.readouterr().out
+    assert run(study_file(seeds=[2], folds=[0]), out, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["cells"]
+    assert "<dt>Seeds</dt><dd>2</dd>" in (out / "report.html").read_text(), "no old report beside a new study"
+
+
+def test_a_report_mends_itself(done, capsys, tmp_path):
+    path, source = done
+    out = tmp_path / "out"
+    shutil.copytree(source, out)
+    page = out / "report.html"
+    page.write_text(page.read_text().replace('name="sercl-study" content="', 'name="sercl-study" content="0'))
+    assert main(["cross-eval", "report", str(out), "--quiet"]) == 0
+    capsys.readouterr()
+    assert run(str(path), out) == 0
+    assert "Nothing to do" in capsys.readouterr().out
+
+
+def test_an_encoder_in_a_folder_is_called_by_its_last_component(study_file, encoder, tmp_path, capsys):
+    out = tmp_path / "out"
+    exclude = [{"when": {"encoder": encoder, "source": "RAVDESS"}}]
+    more = {"seeds": [1], "folds": [0], "settings": ["monolingual"], "exclude": exclude}
+    path = study_file(encoders=[encoder], **more)
+    assert run(path, out, "--model.whisper_form", "short") == 0
+    said = capsys.readouterr().out
+    name = Path(encoder).name
+    assert f"{name}, frozen: within a corpus the UAR is" in " ".join(said.split())
+    assert list(read_study(out).encoders) == [name]
+    pages = {suffix: (out / f"report.{suffix}").read_text() for suffix in ("html", "md", "tex")}
+    assert {suffix: text.count(encoder) for suffix, text in pages.items()} == {"html": 1, "md": 1, "tex": 0}
+    assert encoder not in said
+
+
 def test_a_dry_run_shows_the_cells_and_writes_nothing(done, capsys, tmp_path):
     path, out = done
     assert run(str(path), out, "--dry-run") == 0
     assert "Nothing is left" in capsys.readouterr().out
     assert run(str(path), tmp_path / "new", "--dry-run") == 0
     said = capsys.readouterr().out
-    assert "16 cells of 4 conditions" in said
-    assert "not known" in said
+    assert "16 cells (4 conditions)" in said
+    assert "No time estimate" in said
     assert not (tmp_path / "new").exists()
 
 

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -5,6 +6,8 @@ import pytest
 from sercl.cli.cross_eval_report import PAGE, build_parser, main
 from sercl.cli.failure import report as report_failure
 from sercl.cli.help import unknown_flags
+from sercl.files import write_text
+from sercl.studies.grid.results import FORMAT, PREDICTIONS, RECORD, cell_folder
 from sercl.testing.studies import CORPORA, ENCODERS, Grid, fake_study
 
 
@@ -26,15 +29,33 @@ def test_it_writes_every_format_and_says_what_the_numbers_say(
     assert "within a corpus the UAR is" in text
     assert "Zero-shot" in text
     files = ("report.html", "report.md", "report.tex", "scores.csv", "comparisons.csv")
-    assert all(f"Report: {study / name}" in text for name in files)
+    assert text.count("Report:") == 1
+    last = text.splitlines()[-1]
+    assert last.startswith(f"Report: {study / 'report.html'} (beside it: report.md, report.tex, scores.csv, ")
+    assert last.endswith(", figures/matrices.pdf, figures/tests.pdf)")
     assert all((study / name).is_file() for name in files)
 
 
 def test_it_writes_what_is_asked_for(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(study), "--format", "tex", "csv", "--quiet"]) == 0
     names = ("report.tex", "scores.csv", "comparisons.csv")
-    assert capsys.readouterr().out == "".join(f"Report: {study / name}\n" for name in names)
+    assert capsys.readouterr().out == "".join(f"{study / name}\n" for name in names)
     assert not (study / "report.html").exists()
+
+
+def test_cells_that_finished_after_the_study_was_collected_are_named(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpora = {name: CORPORA[name] for name in ("EmoDB", "RAVDESS")}
+    grid = Grid(corpora, {"w": ENCODERS["whisper-base"]}, ("none",), ("monolingual",), folds=2, seeds=(1,))
+    last = fake_study(study, grid, missing=1).records[-1]
+    assert main([str(study), "--format", "md"]) == 0
+    assert "Warning: 1 cell of" not in capsys.readouterr().out
+    place = cell_folder(study, last.address)
+    write_text(place / RECORD, json.dumps({"format": FORMAT}))
+    write_text(place / PREDICTIONS, "")
+    assert main([str(study), "--format", "md"]) == 0
+    assert "Warning: 1 cell finished after study.json was written" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -44,7 +65,7 @@ def test_it_writes_what_is_asked_for(study: Path, capsys: pytest.CaptureFixture[
         (
             ["{study}", "--format", "docx"],
             2,
-            "'docx'. Legal: html, md, tex, csv, svg, pdf.",
+            "'docx'. Valid: html, md, tex, csv, svg, pdf.",
         ),
         ([], 2, "missing: FOLDER"),
         (["{study}", "--formt", "md"], 2, "Did you mean --format"),
@@ -64,7 +85,7 @@ def test_broken_files_are_one_message(study: Path, capsys: pytest.CaptureFixture
     with pytest.raises(Exception) as caught:  # noqa: PT011
         main([str(study)])
     assert report_failure(caught.value) == 1
-    assert "predictions.parquet: is no complete Parquet file" in capsys.readouterr().err
+    assert "predictions.parquet: is not a valid Parquet file" in capsys.readouterr().err
 
 
 def test_the_page_tells_every_option(capsys: pytest.CaptureFixture[str]) -> None:

@@ -184,8 +184,8 @@ def test_a_lost_connection_is_no_defect(text):
 
 
 def test_an_error_of_a_loader_process_keeps_its_text_over_several_lines():
-    error = in_worker(CorpusError, "sercl.errors.CorpusError: EmoDB: 2 problem(s)\n  a.wav: empty")
-    assert describe(error) == ("EmoDB: 2 problem(s)\n  a.wav: empty", 1)
+    error = in_worker(CorpusError, "sercl.errors.CorpusError: EmoDB: 2 problems\n  a.wav: empty")
+    assert describe(error) == ("EmoDB: 2 problems\n  a.wav: empty", 1)
     # Only the type that torch could rebuild decides on the code.
     assert describe(in_worker(UsageError, "sercl.errors.UsageError: no such layer")) == ("no such layer", 2)
 
@@ -208,6 +208,6 @@ def test_on_a_terminal_the_message_stands_in_a_frame(monkeypatch):
     terminal.isatty = lambda: True
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setattr(console, "stderr", Console(file=terminal, width=60, no_color=True))
-    assert report(UsageError("layer [9]: legal are 0 to 3.")) == 2
-    assert "layer [9]: legal are 0 to 3." in terminal.getvalue()
+    assert report(UsageError("layer [9]: valid: 0 to 3.")) == 2
+    assert "layer [9]: valid: 0 to 3." in terminal.getvalue()
     assert "─ error" in terminal.getvalue()

@@ -85,7 +85,7 @@ def test_prune_removes_what_it_says(root: Path, capsys: pytest.CaptureFixture[st
         (["prune"], "say what to remove: --older-than DAYS"),
         (["prune", "--all", "--encoder", "tiny"], "leave it out, or leave out --older-than and --encoder"),
         (["prune", "--older-than", "-1"], "--older-than is -1.0; it must be 0 or more"),
-        (["prune", "--older-than", "long"], "'long' is not legal"),
+        (["prune", "--older-than", "long"], "'long' is not valid"),
         (["prune", "--olderthan", "3"], "Did you mean --older_than"),
         (["info", "--all"], "unknown option --all"),
     ],

@@ -132,7 +132,7 @@ def test_known_voices_are_not_tested_as_new_ones(run, emodb, capsys, tmp_path):
     assert any("are validation speakers" in note for note in json.loads(capsys.readouterr().out)["notes"])
     words += ["--data.folds.index", "2"]
     assert main(words) == 1
-    assert "heard in training" in capsys.readouterr().err
+    assert "seen in training" in capsys.readouterr().err
     assert main([*words, "--data.folds.allow_speaker_overlap", "true", "--json"]) == 0
     assert any("speaker-dependent" in note for note in json.loads(capsys.readouterr().out)["notes"])
 
@@ -240,6 +240,7 @@ def test_two_stages_can_go_together_as_in_the_study(two_stages, tmp_path, monkey
     assert found["data"]["select_on"] == "target"
     assert found["data"]["splits"]["source validation"]["corpus"] == "RAVDESS"
     shown = " ".join(capsys.readouterr().out.split())
+    assert all(shown.count(f"Note: {note}") == 1 for note in notes), "once, with the results"
     assert all(note in shown for note in notes)
 
 

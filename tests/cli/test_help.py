@@ -1,6 +1,9 @@
+import shlex
+
 import pytest
 from rich.console import Console
 
+from sercl.cli.commands import COMMANDS, EXAMPLES
 from sercl.cli.help import ShortPage, load_page, render
 
 PAGE = ShortPage(
@@ -16,7 +19,7 @@ PAGE = ShortPage(
 def shown(page: ShortPage, width: int = 100) -> str:
     console = Console(width=width)
     with console.capture() as capture:
-        console.print(render(page))
+        console.print(render(page), crop=False)
     return capture.get()
 
 
@@ -37,6 +40,55 @@ def test_a_long_example_can_be_copied_as_one_command() -> None:
     command = " ".join(line.rstrip("\\").strip() for line in lines[start : end + 1])
     assert end > start
     assert command == PAGE.examples[0][1]
+
+
+def all_pages() -> list[ShortPage]:
+    pages = {command.page for command in COMMANDS.values() if command.page}
+    pages |= {f"sercl.cli.diarize.pages:{name}" for name in ("FIT_PAGE", "EVALUATE_PAGE", "SCORE_PAGE")}
+    pages |= {"sercl.cli.cross_eval_report:PAGE", "sercl.cli.demo:PAGE"}
+    return [load_page(name) for name in sorted(pages)]
+
+
+@pytest.mark.parametrize("width", [40, 60, 79, 80, 200])
+def test_what_is_copied_is_the_command(width: int) -> None:
+    for page in all_pages():
+        lines = [line.rstrip() for line in shown(page, width).splitlines()]
+        copied = "\n".join(lines).replace("\\\n", " ")
+        words = [shlex.split(line) for line in copied.splitlines() if line.startswith("  sercl ")]
+        assert words == [shlex.split(command) for _, command in page.examples]
+        shell = lines[lines.index("Examples") + 1 :] if page.examples else []
+        shell = shell[: shell.index("")] if "" in shell else shell
+        assert all(line.startswith(("  sercl ", "  # ", "      ")) for line in shell), (
+            "comments stay comments"
+        )
+        longest = max(len(word) for _, command in page.examples for word in command.split())
+        lines = [line for line in lines if page.file is None or line.strip() not in page.file[1]]
+        assert max(map(len, lines)) <= max(width, longest + len("      ") + len(" \\"))
+
+
+def test_the_front_page_can_be_copied_too(capsys, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    assert run_main([]) == 0
+    copied = capsys.readouterr().out.replace("\\\n", " ")
+    for _, command in EXAMPLES:
+        assert command.split() in [line.split() for line in copied.splitlines()]
+
+
+SUBCOMMANDS = (
+    "corpus list", "corpus inspect", "corpus manifest", "features info", "features prune",
+    "cross-eval report", "diarize fit", "diarize evaluate", "diarize score",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("flag", ["--help", "--help-all"])
+@pytest.mark.parametrize("line", [*COMMANDS, *SUBCOMMANDS])
+def test_every_help_has_one_form(line, flag, capsys):
+    assert run_main([*line.split(), flag]) == 0
+    page = capsys.readouterr().out
+    assert page.startswith(f"Usage: sercl {line.split()[0]}")
+    assert "\nOptions\n  -" in page
+    for foreign in ("usage:", "options:", "positional arguments", "show this help", "(type: ", "<class "):
+        assert foreign not in page, foreign
 
 
 def test_only_a_page_is_loaded_as_one() -> None:

@@ -80,7 +80,7 @@ def test_exit_code_of_a_command_is_passed_on(install: Install) -> None:
 @pytest.mark.parametrize(
     ("error", "code", "message"),
     [
-        (UsageError("layer 99: legal are 0 to 12."), 2, "error: layer 99: legal are 0 to 12.\n"),
+        (UsageError("layer 99: valid: 0 to 12."), 2, "error: layer 99: valid: 0 to 12.\n"),
         (CorpusError("no wav below x."), 1, "error: no wav below x.\n"),
         (KeyboardInterrupt(), 130, "error: stopped by Ctrl-C.\n"),
         (SystemExit(2), 2, ""),

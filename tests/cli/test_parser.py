@@ -83,23 +83,23 @@ EMO = ["--data", "Emo", "--data.root", "here"]
         ([*EMO, "--rat", "3"], "unknown option --rat. Did you mean --rate?"),
         ([*EMO, "--dato.root", "3"], "unknown option --dato.root. Did you mean --data"),
         ([*EMO, "extra"], "unexpected argument 'extra'. `sercl fit --help`"),
-        ([*EMO, "--rate", "fast"], "--rate: 'fast' is not legal. Legal: a number."),
+        ([*EMO, "--rate", "fast"], "--rate: 'fast' is not valid. Valid: a number."),
         ([*EMO, "--rate"], "--rate needs a value."),
-        ([*EMO, "--data.n", "many"], "--data.n: 'many' is not legal. Legal: a whole number or null."),
-        ([*EMO, "--data.kind", "tame"], "--data.kind: 'tame' is not legal. Legal: 'acted' or 'wild'."),
+        ([*EMO, "--data.n", "many"], "--data.n: 'many' is not valid. Valid: a whole number or null."),
+        ([*EMO, "--data.kind", "tame"], "--data.kind: 'tame' is not valid. Valid: 'acted' or 'wild'."),
         (
             [*EMO, "--data.loader.batch_seconds", "x"],
-            "--data.loader.batch_seconds: 'x' is not legal. Legal: a number",
+            "--data.loader.batch_seconds: 'x' is not valid. Valid: a number",
         ),
-        ([*EMO, "--part", "tset"], "unknown --part 'tset'. Did you mean 'test'? Legal: train, test."),
-        ([*EMO, "--name", "z"], "--name: 'z' is not legal. Legal: 'x' or 'y' or null."),
-        (["--data", "Emmo"], "unknown --data class 'Emmo'. Did you mean 'Emo'? Legal: Data, Emo."),
-        (["--data", "sercl.data.datamodules.Nope"], "unknown --data class 'Nope'. Legal: Data, Emo."),
+        ([*EMO, "--part", "tset"], "unknown --part 'tset'. Did you mean 'test'? Valid: train, test."),
+        ([*EMO, "--name", "z"], "--name: 'z' is not valid. Valid: 'x' or 'y' or null."),
+        (["--data", "Emmo"], "unknown --data class 'Emmo'. Did you mean 'Emo'? Valid: Data, Emo."),
+        (["--data", "sercl.data.datamodules.Nope"], "unknown --data class 'Nope'. Valid: Data, Emo."),
         (["--data", "no.such.module.Name"], "--data: there is no module 'no'"),
         (["--data", "Emo"], "missing: --data.root. `sercl fit --help`"),
         ([], "missing: --data. `sercl fit --help`"),
         (["--config", "nowhere.yaml"], "nowhere.yaml. Check the path."),
-        (["--data", "Emo", "--data.root", "caf\udce9"], "--data: a name holds bytes that are no UTF-8 text"),
+        (["--data", "Emo", "--data.root", "caf\udce9"], "--data: a name holds bytes that are not UTF-8 text"),
     ],
 )
 def test_wrong_words_give_one_message(words: list[str], message: str, parser: SerclParser) -> None:
@@ -115,7 +115,7 @@ def test_wrong_words_give_one_message(words: list[str], message: str, parser: Se
     [
         ("data: [unclosed\n x: : 3", "run.yaml:2: is not valid YAML (while parsing"),
         ("- 1\n- 2\n", "run.yaml: expected a map of options"),
-        ("rate: fast\n", "--rate: 'fast' is not legal (set in {config}). Legal: a number."),
+        ("rate: fast\n", "--rate: 'fast' is not valid (set in {config}). Valid: a number."),
         ("rato: 3\n", "unknown option --rato. Did you mean --rate?"),
         ("trainer:\n  x: 1\n", "unknown option --trainer.x."),
         (
@@ -181,12 +181,12 @@ def test_errors_of_constructors_come_out_as_they_were_raised(
 
 def test_an_error_of_a_value_check_comes_out_as_it_was_raised(parser: SerclParser) -> None:
     def level(text: str) -> int:
-        raise UsageError(f"level {text}: legal are 1 to 3.")
+        raise UsageError(f"level {text}: valid: 1 to 3.")
 
     parser.add_argument("--level", type=level)
     with pytest.raises(UsageError) as caught:
         parser.parse_args([*EMO, "--level", "9"])
-    assert str(caught.value) == "level 9: legal are 1 to 3."
+    assert str(caught.value) == "level 9: valid: 1 to 3."
 
 
 def test_unknown_flags_of_a_class_are_found(parser: SerclParser) -> None:

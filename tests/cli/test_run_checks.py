@@ -15,7 +15,7 @@ def test_precisions_that_keep_the_weights_are_legal(name):
 
 @pytest.mark.parametrize("name", ["bf16-true", "16-true", 64, "transformer-engine"])
 def test_other_precisions_are_refused_before_anything_is_done(name, fit_words, tmp_path, capsys):
-    with pytest.raises(UnknownNameError, match="Legal: 32-true, bf16-mixed, 16-mixed"):
+    with pytest.raises(UnknownNameError, match="Valid: 32-true, bf16-mixed, 16-mixed"):
         check_precision(name)
     assert main([*fit_words, "--trainer.precision", str(name), "--out", str(tmp_path / "run")]) == 2
     assert "unknown --trainer.precision" in capsys.readouterr().err

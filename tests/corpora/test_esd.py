@@ -89,7 +89,7 @@ def test_gender_language_and_speaker(tmp_path: Path) -> None:
     assert [item.language for item in utterances] == ["zh"] * 10 + ["en"] * 10
     assert [item.speaker for item in read(root, language="zh").utterances] == speakers[:10]
     assert [item.speaker for item in read(root, language="en").utterances] == speakers[10:]
-    with pytest.raises(UnknownNameError, match=r"unknown language of ESD 'de'\. Legal: zh, en"):
+    with pytest.raises(UnknownNameError, match=r"unknown language of ESD 'de'\. Valid: zh, en"):
         read(root, language="de")
 
 

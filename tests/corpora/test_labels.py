@@ -78,7 +78,7 @@ def test_a_yaml_file_that_holds_none_is_named(tmp_path: Path, content: str, said
 @pytest.mark.parametrize(
     ("spec", "error", "said"),
     [
-        ("5", UnknownNameError, r"label scheme '5'\..*Legal: 4, 6, 7\. Or give a YAML file"),
+        ("5", UnknownNameError, r"label scheme '5'\..*Valid: 4, 6, 7\. Or give a YAML file"),
         ({"a": ["angri"], "b": ["sad"]}, UnknownNameError, "emotion 'angri'. Did you mean 'angry'"),
         ({"a": ["sad", "angry"], "b": ["sad"]}, UsageError, "sad stands in two classes"),
         ({"a": ["sad"]}, UsageError, r"1 class\(es\); at least two"),

@@ -177,7 +177,7 @@ def test_bad_json_lines(folder: Path) -> None:
     for odd in ("1" * 5000, "[" * 9000 + "]" * 9000):
         with pytest.raises(ManifestError, match=r"m\.jsonl:1: .*(too large a number|levels deep)"):
             read_manifest(write(folder, f'{{"path": "a", "x": {odd}}}\n', "m.jsonl"))
-    with pytest.raises(ManifestError, match=r"m\.jsonl:1: '\[1\]' is no JSON object"):
+    with pytest.raises(ManifestError, match=r"m\.jsonl:1: '\[1\]' is not a JSON object"):
         read_manifest(write(folder, "[1]\n", "m.jsonl"))
     event = '{"path": "wav/a.wav", "emotion": "sad", "segments": [{"emotion": "sad", "start": 2, "end": 1}]}'
     (problem,) = read_manifest(write(folder, event, "m.jsonl")).problems
@@ -271,7 +271,7 @@ def test_what_could_not_be_read_back_is_refused(folder: Path) -> None:
 
 def test_a_file_name_that_is_no_text_is_refused(folder: Path) -> None:
     item = Utterance("a", folder / "caf\udce9.wav", "sad", "mine")
-    with pytest.raises(ManifestError, match=r"1 file names are no UTF-8 text.*caf\\udce9\.wav'\. Rename"):
+    with pytest.raises(ManifestError, match=r"1 file names are not UTF-8 text.*caf\\udce9\.wav'\. Rename"):
         write_manifest([item], folder / "out.csv")
     assert not (folder / "out.csv").exists()
 

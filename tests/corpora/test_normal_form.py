@@ -45,7 +45,7 @@ def test_spellings_of_a_speaker_are_one_and_counted() -> None:
     items, notes = unified(spoken("José", apart, "josé ", "José", "ＪＯＳÉ", None, "Ana"))
     assert [item.speaker for item in items] == ["José"] * 5 + [None, "Ana"]
     (note,) = notes
-    assert note.startswith("1 speaker name(s) are written in several ways, each taken as one: 'José' (also ")
+    assert note.startswith("1 speaker name is written in several ways, each taken as one: 'José' (also ")
     assert "'josé '" in note
     assert repr(apart) in note
 

@@ -62,7 +62,7 @@ def test_names_of_another_shape_and_unknown_codes_are_problems(tmp_path: Path) -
         "noise.wav": "name",
     }
     reasons = " ".join(problem.reason for problem in listing.problems)
-    assert "unknown emotion 'FUN'; legal: ang, sad" in reasons
+    assert "unknown emotion 'FUN'; valid: ang, sad" in reasons
     assert "not a file name of Toy (anna_1_ANG_s2.wav)" in reasons
 
 

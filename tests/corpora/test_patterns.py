@@ -99,7 +99,7 @@ def test_files_of_another_shape_or_label_are_reported(tmp_path: Path) -> None:
         ("readme", "name"),
     ]
     unknown = next(item for item in listing.problems if item.kind == "label")
-    assert unknown.reason == "unknown emotion 'X'; legal: w, l, e, a, f, t, n"
+    assert unknown.reason == "unknown emotion 'X'; valid: w, l, e, a, f, t, n"
 
 
 @pytest.mark.parametrize("pattern", PATTERNS, ids=lambda pattern: pattern.info.name)

@@ -110,7 +110,7 @@ def test_a_missing_flac_is_one_problem_with_its_cost(tmp_path: Path) -> None:
     ("bad", "reason"),
     [
         (entry("m0002", start="soon"), "could not convert string to float: 'soon'"),
-        (entry("m0002", start=2, end=2), "2.0 s to 2.0 s is no stretch of time"),
+        (entry("m0002", start=2, end=2), "2.0 s to 2.0 s is not a valid time span"),
         (entry("m0002", end=".inf"), "could not convert"),
         ("- prompt: m0002\n  style: angry\n", "'start'"),
         ("- nonsense\n", "'prompt'"),

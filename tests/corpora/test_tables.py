@@ -33,7 +33,7 @@ def test_the_suffix_decides_in_any_case(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["a.xlsx", "table", ".csv"])
 def test_another_suffix_is_refused(name: str) -> None:
-    with pytest.raises(UnknownNameError, match=r"table format .*Legal: \.csv, \.tsv, \.jsonl, \.parquet"):
+    with pytest.raises(UnknownNameError, match=r"table format .*Valid: \.csv, \.tsv, \.jsonl, \.parquet"):
         table_suffix(Path(name))
 
 
@@ -69,7 +69,7 @@ def test_rows_of_text_alone_need_no_file() -> None:
         ("a.csv", "a,b\n1,2,3\n", r":2: 3 cells"),
         ("a.csv", 'a,b\n1,"2\n', r":2: not readable .*quotation marks"),
         ("a.jsonl", '{"a": 1}\n{"a"\n', r":2: is not valid JSON"),
-        ("a.jsonl", "3\n", r":1: '3' is no JSON object"),
+        ("a.jsonl", "3\n", r":1: '3' is not a JSON object"),
         ("a.parquet", "PAR1", "not readable as Parquet"),
     ],
 )

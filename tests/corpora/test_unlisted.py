@@ -24,7 +24,7 @@ def notes_of(folder: Path, text: str) -> list[str]:
 def test_audio_that_no_row_names_is_counted(tmp_path: Path) -> None:
     touch(tmp_path, "wav/a.wav", "wav/b.flac", "wav/x/c.WAV", "wav/notes.txt", "wav/._a.wav")
     (note,) = notes_of(tmp_path, "wav/a.wav,sad\n")
-    assert note.startswith(f"2 audio file(s) below {tmp_path / 'wav'} are in no row of m.csv")
+    assert note.startswith(f"2 audio files below {tmp_path / 'wav'} are in no row of m.csv")
     assert str(tmp_path / "wav" / "b.flac") in note
 
 
@@ -37,19 +37,19 @@ def test_rows_that_are_not_used_name_their_files_too(tmp_path: Path, row: str) -
 def test_only_folders_that_rows_lead_into_are_looked_through(tmp_path: Path) -> None:
     touch(tmp_path, "emodb/wav/a.wav", "emodb/more/b.wav", "ravdess/c.wav")
     (note,) = notes_of(tmp_path, "emodb/wav/a.wav,sad\n")
-    assert note.startswith(f"1 audio file(s) below {tmp_path / 'emodb/more'}")
+    assert note.startswith(f"1 audio file below {tmp_path / 'emodb/more'}")
 
 
 def test_rows_beside_the_table_speak_for_all_below_it(tmp_path: Path) -> None:
     touch(tmp_path, "a.wav", "deep/er/b.wav")
-    assert notes_of(tmp_path, "a.wav,sad\n")[0].startswith("1 audio file(s)")
+    assert notes_of(tmp_path, "a.wav,sad\n")[0].startswith("1 audio file")
 
 
 def test_of_rows_that_lead_elsewhere_their_own_folders_count_alone(tmp_path: Path) -> None:
     touch(tmp_path, "table/other.wav", "audio/a.wav", "audio/b.wav", "audio/deep/c.wav", "more/d.wav")
     for row in (f"{tmp_path / 'audio' / 'a.wav'},sad\n", "../audio/a.wav,sad\n"):
         (note,) = notes_of(tmp_path / "table", row)
-        assert note.startswith("1 audio file(s)"), note
+        assert note.startswith("1 audio file"), note
         assert "b.wav" in note
 
 
@@ -68,7 +68,7 @@ def test_a_huge_folder_is_not_looked_through_for_good(tmp_path: Path, monkeypatc
     touch(tmp_path, *(f"{number}.wav" for number in range(20)))
     found = unlisted_audio(tmp_path / "m.csv", [tmp_path / "0.wav"])
     assert found is not None
-    assert found.note.startswith("at least 4 audio file(s)")
+    assert found.note.startswith("at least 4 audio files")
 
 
 def test_names_that_no_file_can_have_are_harmless(tmp_path: Path) -> None:

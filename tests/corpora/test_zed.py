@@ -49,7 +49,7 @@ def test_no_event_is_neutral(tmp_path: Path) -> None:
     [
         (entry("b", ANGRY | {"emo": "s"}), "unknown emotion 's'"),
         (entry("b", ANGRY | {"emo": "fear"}), "unknown emotion of ZED 'fearful'"),
-        (entry("b", ANGRY | {"end": 0.3}), "0.39 s to 0.3 s is no stretch of time"),
+        (entry("b", ANGRY | {"end": 0.3}), "0.39 s to 0.3 s is not a valid time span"),
         (entry("b", ANGRY | {"start": "x"}), "could not convert"),
         (entry("b", {"emo": "sad"}), "'start'"),
         (entry("b", "sad"), "bad emotion events"),

@@ -52,7 +52,7 @@ def test_processes_share_the_clips_without_repeats_in_equally_many_batches(secon
 
 
 def test_fewer_clips_than_processes_is_refused():
-    with pytest.raises(UsageError, match=r"2 utterance\(s\) cannot be spread over 3"):
+    with pytest.raises(UsageError, match=r"2 utterances cannot be spread over 3"):
         dealt(make([1.0, 2.0]), 3)
 
 

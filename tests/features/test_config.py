@@ -23,7 +23,7 @@ def test_it_can_be_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_wrong_values_are_refused() -> None:
-    with pytest.raises(UnknownNameError, match=r"'fp64'.*Legal: fp32, bf16, fp16"):
+    with pytest.raises(UnknownNameError, match=r"'fp64'.*Valid: fp32, bf16, fp16"):
         FeatureConfig(precision="fp64")
     with pytest.raises(UsageError, match=r"features\.batch_seconds is -1"):
         FeatureConfig(batch_seconds=-1)

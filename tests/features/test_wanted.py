@@ -37,15 +37,15 @@ def test_the_form_of_whisper_is_part_of_the_space(tmp_path: Path) -> None:
 
 
 def test_what_does_not_exist_is_refused(encoder: Encoder) -> None:
-    with pytest.raises(UsageError, match="hidden state 4: legal are 0 to 3"):
+    with pytest.raises(UsageError, match="hidden state 4: valid: 0 to 3"):
         wanted_of(encoder, states=(1, 4))
-    with pytest.raises(UsageError, match=r"hidden states \[1, 1\]: legal are 0 to 3, each once"):
+    with pytest.raises(UsageError, match=r"hidden states \[1, 1\]: valid: 0 to 3, each once"):
         wanted_of(encoder, states=(1, 1))
     with pytest.raises(UsageError, match="at least one"):
         wanted_of(encoder, states=())
-    with pytest.raises(UnknownNameError, match=r"'attentive'.*Legal: mean, mean\+std, frames"):
+    with pytest.raises(UnknownNameError, match=r"'attentive'.*Valid: mean, mean\+std, frames"):
         wanted_of(encoder, "attentive")
-    with pytest.raises(UnknownNameError, match="Legal: fp32, bf16, fp16"):
+    with pytest.raises(UnknownNameError, match="Valid: fp32, bf16, fp16"):
         wanted_of(encoder, precision="fp8")
 
 

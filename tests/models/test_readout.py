@@ -25,7 +25,7 @@ def test_a_layer_is_resolved(given, resolved):
 
 @pytest.mark.parametrize("layer", [-1, 4, "first", "2", None])
 def test_a_layer_that_does_not_exist_is_refused(layer):
-    with pytest.raises(UsageError, match=r"Legal: a hidden state 0 to 3, 'last', 'weighted', 'auto'"):
+    with pytest.raises(UsageError, match=r"Valid: a hidden state 0 to 3, 'last', 'weighted', 'auto'"):
         check_layer(layer, STATES)
 
 

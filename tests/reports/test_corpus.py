@@ -91,7 +91,7 @@ def test_many_problems_are_counted_by_kind_and_cut() -> None:
     problems = tuple(Problem(Path(f"/{i}.wav"), "not on disk", kind="missing") for i in range(12))
     problems += (Problem(Path("labels.txt"), "no label", line=3),)
     text = _text(inspection_report(replace(TOY, problems=problems)))
-    assert "Problems: 12 missing, 1 label" in text
+    assert "Problems: 12 missing, 1 with a bad label" in text
     assert "/9.wav: not on disk" in text
     assert "/10.wav" not in text
     assert "labels.txt:3: no label" in text

@@ -85,7 +85,7 @@ def test_a_corpus_without_utterances_or_audio_is_drawn(tmp_path: Path) -> None:
 
 
 def test_an_unknown_format_and_an_unwritable_place(tmp_path: Path) -> None:
-    with pytest.raises(UnknownNameError, match=r"'\.xyz'\. Legal: \.png, \.pdf, \.svg"):
+    with pytest.raises(UnknownNameError, match=r"'\.xyz'\. Valid: \.png, \.pdf, \.svg"):
         inspection_figure(TOY, tmp_path / "toy.xyz")
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError):

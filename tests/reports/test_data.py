@@ -56,15 +56,15 @@ def test_everything_that_is_on_disk_but_not_in_use_is_said() -> None:
         dropped={"Toy": {"bored": 20, "calm": 1}},
         problems={"Toy": (Problem(Path("a.wav"), "why", kind="silent"),)},
         notes=("one speaker",),
-        unlisted={"Toy": "3 audio file(s) beside it in no row of toy.csv"},
+        unlisted={"Toy": "3 audio files beside it in no row of toy.csv"},
     )
     expected = [
         "Dropped, no class in the label scheme: 20 bored, 1 calm (Toy)",
         "train: left out 2 silent, 1 nan",
-        "Not listed: 3 audio file(s) beside it in no row of toy.csv (Toy)",
-        "Note: one speaker",
+        "Not listed: 3 audio files beside it in no row of toy.csv (Toy)",
     ]
     assert left_out(found) == expected
+    assert "one speaker" not in shown(data_table(found)), "notes are printed once, with the results"
     assert all(line in shown(data_table(found)) for line in expected)
 
 

@@ -49,18 +49,18 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
 
 def test_totals_count_cells_tests_and_trainings(tmp_path: Path) -> None:
     whole = totals(PLAN, pending(PLAN, tmp_path))
-    assert "60 cells of 10 conditions are 60 tests of 36 trainings; 0 tests are there" in whole
+    assert whole.startswith("60 cells (10 conditions): 36 trainings, 60 tests. Done: 0 tests. ")
     finish(tmp_path)
-    assert "6 tests are there, 54 are to be done with 36 trainings" in totals(PLAN, pending(PLAN, tmp_path))
+    assert totals(PLAN, pending(PLAN, tmp_path)).endswith("Done: 6 tests. Remaining: 54 tests, 36 trainings.")
 
 
 @pytest.mark.parametrize(
     ("time", "said"),
     [
-        (Estimate(), "Nothing is left to be trained."),
-        (Estimate(unknown=3), "not known: no training like them"),
-        (Estimate(40.2, known=2), "About 40 s for 2 trainings, as those that are done took."),
-        (Estimate(600, known=2, unknown=3), "About 10 min for 2 trainings, .* and 3 trainings of which none"),
+        (Estimate(), "Nothing is left to train."),
+        (Estimate(unknown=3), "No time estimate: no comparable training has finished yet"),
+        (Estimate(40.2, known=2), "About 40 s for 2 trainings, estimated from those that have finished"),
+        (Estimate(600, known=2, unknown=3), "About 10 min for 2 trainings, .* No estimate for 3 others"),
     ],
 )
 def test_the_estimate_in_words(time: Estimate, said: str) -> None:

@@ -32,7 +32,7 @@ def test_what_is_chosen_and_what_must_be_said() -> None:
     assert "Recall of these: angry 91.0, happy 92.0, neutral -, sad 93.0" in text
     assert "Weighted sum of all hidden states, learned with the probe: test UAR 88.0 %" in text
     assert "Note: 2 of 9 probes ended at the epoch limit" in text
-    assert "Note: 1 fold(s), 3 seed(s); intervals resample the 10 speakers." in text
+    assert "Note: 1 fold, 3 seeds; intervals resample the 10 speakers." in text
 
 
 def test_the_best_layer_is_set_beside_the_second_best() -> None:
@@ -81,3 +81,18 @@ def test_of_many_classes_the_worst_are_named() -> None:
     text = shown(found)
     assert "s00 50.0, s01 52.0, s02 54.0, s03 56.0, s04 58.0 (the lowest of 20)" in text
     assert "intervals resample utterances, not speakers" in text
+
+
+def test_a_layer_that_predicts_one_class_is_named() -> None:
+    found = results()
+    first = replace(found.layers[0], uar=score(0.25, wide=0), recalls=(0.0, 0.0, 1.0, 0.0))
+    mixed = replace(found.layers[1], uar=score(0.25, wide=0), recalls=(0.5, 0.0, 0.5, 0.0))
+    text = shown(replace(found, layers=(first, mixed, *found.layers[2:])), 200)
+    assert "Note: hidden state 0, 1: every test utterance was predicted to be of one class" in text
+    assert "predicted to be of one class" not in shown(found, 200)
+
+
+def test_one_layer_is_no_choice() -> None:
+    found = results()
+    text = shown(replace(found, layers=found.layers[2:3], differences=()))
+    assert "Probed: hidden state 2 alone, so that nothing was chosen." in text

@@ -127,10 +127,10 @@ def test_no_interval_is_no_band(drawn) -> None:
 
 
 def test_wrong_calls_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UnknownNameError, match=r"Legal: \.png"):
+    with pytest.raises(UnknownNameError, match=r"Valid: \.png"):
         probe_figure(THREE, tmp_path / "curve.gif")
     for count in (0, MOST_CURVES + 1):
-        with pytest.raises(UsageError, match=f"{count} layer curves in a picture: legal are 1 to"):
+        with pytest.raises(UsageError, match=f"{count} layer curves in a picture: valid: 1 to"):
             probe_figure([results()] * count, tmp_path / "curve.png")
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError):

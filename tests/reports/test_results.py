@@ -3,7 +3,7 @@ import math
 import pytest
 from rich.console import Console, RenderableType
 
-from sercl.reports.results import percent, results_table
+from sercl.reports.results import percent, recalls_of_a_guess, results_table
 from sercl.studies.evaluation import evaluate
 
 CLASSES = ("angry", "happy", "neutral", "sad")
@@ -60,3 +60,16 @@ def test_one_utterance_has_no_interval() -> None:
 @pytest.mark.parametrize(("value", "text"), [(0.5, "50.0"), (1, "100.0"), (0.12345, "12.3"), (math.nan, "-")])
 def test_percent(value: float, text: str) -> None:
     assert percent(value) == text
+
+
+@pytest.mark.parametrize(
+    ("recalls", "expected"),
+    [([0, 1, 0], True), ([0, 1, float("nan")], True), ([0.0, 0.9], False), ([1, 1], False), ([1.0], False)],
+)
+def test_recalls_of_a_guess(recalls: list[float], expected: bool) -> None:
+    assert recalls_of_a_guess(recalls) is expected
+
+
+def test_one_class_that_is_right_is_no_guess() -> None:
+    text = shown(results_table(evaluate([1, 1], [1, 1], ["a", "b"], CLASSES)))
+    assert "every utterance was called" not in text

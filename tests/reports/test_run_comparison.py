@@ -6,8 +6,9 @@ from pathlib import Path
 from rich.console import Console
 
 from sercl.reports.run_comparison import comparison_report, comparison_to_dict
+from sercl.studies.cross_eval.cells import Condition
 from sercl.studies.run_comparison import RunComparison, compare_folders
-from sercl.testing.studies import CORPORA, ENCODERS, Grid, fake_study
+from sercl.testing.studies import CORPORA, ENCODERS, Grid, fake_study, typical_confusion
 from tests.studies.runs import fake_run
 
 
@@ -27,7 +28,7 @@ def test_two_runs(tmp_path: Path) -> None:
     row = comparison.rows[0]
     assert f"{100 * row.first['uar'].value:.1f} (" in text
     assert "Recall of happy" in text
-    assert f"Both tested 96 utterances, and answer {row.paired.differ} of them differently." in text
+    assert f"Both tested 96 utterances, and predict another class for {row.paired.differ} of them." in text
     assert f"B - A: UAR +{100 * row.paired.difference.value:.1f} points (" in text
     assert "every exchange of the predictions of 8 speakers: p = " in text
     assert "McNemar" not in text
@@ -52,6 +53,10 @@ def test_contradicting_labels_and_unknown_speakers(tmp_path: Path) -> None:
     text = shown(compare_folders(first, second))
     assert "1 utterance with another true class" in text
     assert "McNemar's test of accuracy" in text
+    assert (
+        "Note: speakers are unknown or fewer than 5: intervals and the test resample utterances, not "
+        "speakers, and are therefore too narrow for new speakers."
+    ) in " ".join(text.split())
 
 
 def test_two_studies(tmp_path: Path) -> None:
@@ -67,6 +72,28 @@ def test_two_studies(tmp_path: Path) -> None:
     paired = compare_folders(tmp_path / "a", tmp_path / "b").rows[0].paired
     assert f"{paired.differ} of 160" in text
     assert "Only in A: w, lora, monolingual EmoDB" in text
+
+
+def test_one_speaker_is_no_unit_of_a_test(tmp_path: Path) -> None:
+    first, second = (
+        fake_run(tmp_path / name, 0.5, speakers=1, seed=place) for place, name in enumerate("ab")
+    )
+    assert "Note: speakers are unknown or fewer than 5" in shown(compare_folders(first, second))
+
+
+def test_studies_name_the_conditions_without_speakers_and_those_that_guess(tmp_path: Path) -> None:
+    corpora = {name: CORPORA[name] for name in ("EmoDB", "RAVDESS")}
+    grid = Grid(corpora, {"w": ENCODERS["whisper-base"]}, ("none",), ("monolingual",), folds=2, seeds=(1,))
+
+    def sad(condition: Condition) -> list[list[float]]:
+        return [[0.0, 0.0, 0.0, 1.0]] * 4 if condition.target == "EmoDB" else typical_confusion(condition)
+
+    for name, confusion in (("a", sad), ("b", typical_confusion)):
+        fake_study(tmp_path / name, grid, confusion=confusion, speakers={"EmoDB": 8, "RAVDESS": 0})
+    text = " ".join(shown(compare_folders(tmp_path / "a", tmp_path / "b")).split())
+    assert "A predicted one class for every utterance in w, frozen, monolingual EmoDB: its UAR" in text
+    assert "fewer than 5 in w, frozen, monolingual RAVDESS: intervals and the test resample" in text
+    assert "B predicted" not in text
 
 
 def test_plain_data_is_json(tmp_path: Path) -> None:

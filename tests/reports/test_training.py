@@ -30,7 +30,7 @@ def row(text: str, first: str) -> str:
 def test_the_trained_part_is_counted_by_group_and_as_a_share() -> None:
     text = shown(model_lines(MODEL))
     assert "whisper-base (whisper, 6 blocks), adapter lora+gating, layer 6" in text
-    assert "Trained: 52,052 of 20,000,000 values (0.26 %): head 2,052, adapter 50,000\n" in text
+    assert "Trainable: 52,052 of 20,000,000 parameters (0.26 %): head 2,052, adapter 50,000\n" in text
 
 
 def test_a_stage_is_a_row_with_its_epochs_counted_from_one() -> None:

@@ -144,7 +144,7 @@ def test_validation_speakers_are_named_and_training_speakers_refused():
     assert known_voices(heard, ["ESD 0009"], "validation", allowed=False) == []
     assert known_voices(heard, ["ESD 0003"], "test", allowed=False) == []
     with pytest.raises(
-        SpeakerOverlapError, match=r"1 of 2 speakers in test were heard in training \(ESD 0001\)"
+        SpeakerOverlapError, match=r"1 of 2 speakers in test were seen in training \(ESD 0001\)"
     ):
         known_voices(heard, ["ESD 0001", "ESD 0009"], "test", allowed=False)
     dependent, selected = known_voices(heard, ["ESD 0001", "ESD 0009"], "test", allowed=True)

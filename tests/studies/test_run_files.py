@@ -53,9 +53,9 @@ def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
         ("id,speaker,truth,predicted,a,b\n", "holds no predictions"),
         ("file,emotion,a,b\nx,a,1,0\n", "holds no predictions"),
         ("id,speaker,truth,predicted,a,b\nx,s,a,c,1,0\n", "'c' is none of the classes a, b"),
-        ("id,speaker,truth,predicted,a,b\nx,s,a,b,1\n", "has a row that is no prediction"),
-        ("id,speaker,truth,predicted,a,b\nx,s,a,b,1,high\n", "has a row that is no prediction"),
-        ("id,speaker,truth,predicted,a,b\nx,s\n", "has a row that is no prediction"),
+        ("id,speaker,truth,predicted,a,b\nx,s,a,b,1\n", "has a row that is not a prediction"),
+        ("id,speaker,truth,predicted,a,b\nx,s,a,b,1,high\n", "has a row that is not a prediction"),
+        ("id,speaker,truth,predicted,a,b\nx,s\n", "has a row that is not a prediction"),
     ],
 )
 def test_broken_predictions_are_one_message(tmp_path: Path, text: str, message: str) -> None:
@@ -73,5 +73,5 @@ def test_broken_settings_are_one_message(tmp_path: Path) -> None:
         read_finished(run)
     (run / "config.yaml").unlink()
     (run / "results.json").write_text("{}")
-    with pytest.raises(ResultsError, match="is no results file"):
+    with pytest.raises(ResultsError, match="is not a valid results file"):
         read_finished(run)

@@ -79,5 +79,5 @@ def test_a_record_of_wrong_types_is_not_one(place: Path, right: str, wrong: str)
     text = (place / "stage.json").read_text()
     assert right in text
     (place / "stage.json").write_text(text.replace(right, wrong))
-    with pytest.raises(ResultsError, match=r"stage\.json: .*legal: a .*Delete it, and the stage is trained"):
+    with pytest.raises(ResultsError, match=r"stage\.json: .*valid: a .*Delete it, and the stage is trained"):
         finished(place)

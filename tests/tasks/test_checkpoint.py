@@ -183,7 +183,7 @@ def rewritten(path: Path, change) -> Path:
             lambda c: c["state_dict"].update({"readout.heads.0.1.bias": torch.zeros(9)}),
             r"readout\.heads\.0\.1\.bias has the shape \[9\], the model's \[4\]",
         ),
-        (lambda c: c["sercl"].update(task="diarization"), "holds a model for diarization"),
+        (lambda c: c["sercl"].update(task="diarization"), "this is a diarization checkpoint"),
         (lambda c: c["state_dict"].pop("readout.heads.0.1.weight"), "lacks weights"),
         (lambda c: c["state_dict"].update(extra=torch.zeros(1)), "holds unknown weights"),
     ],

@@ -18,7 +18,7 @@ def main() -> int:
     action = words[0] if words and words[0] in ACTIONS else None
     pages = {"-h", "--help"} if action == "fit" else {"-h", "--help", "--help-all"}
     if pages & set(words) or not words:
-        stdout.print(render(ACTIONS[action] if action else PAGE))
+        stdout.print(render(ACTIONS[action] if action else PAGE), crop=False)
         return 0
     if action is None:
         return int(_module("files").main())

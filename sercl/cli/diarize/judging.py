@@ -143,7 +143,7 @@ def _run_data(checkpoint: Path) -> Diarization:
     path = checkpoint.parent / "config.yaml"
     if not path.is_file():
         raise UsageError(
-            f"{checkpoint}: no config.yaml beside it, which names the run's data. Say what to judge it on "
+            f"{checkpoint}: no config.yaml beside it, which names the run's data. Say what to evaluate it on "
             "(--data NAME --data.root DIR); post-processing can be chosen on the run's own data alone."
         )
     data = _instantiated(build_parser().parse_args([str(checkpoint), "--config", str(path)]))

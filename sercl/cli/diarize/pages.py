@@ -5,8 +5,8 @@ from sercl.cli.help import ShortPage
 PAGE = ShortPage(
     usage="sercl diarize CHECKPOINT FILE|DIR|PATTERN... [OPTIONS]  |  fit | evaluate | score",
     summary=(
-        "Say where in a recording which emotion is. `sercl diarize fit` trains the checkpoint, `sercl "
-        "diarize evaluate` judges it, `sercl diarize score` compares segment files of any tool; each has a "
+        "Label emotions over time in recordings. `sercl diarize fit` trains the checkpoint, `sercl "
+        "diarize evaluate` scores it, `sercl diarize score` compares segment files of any tool; each has a "
         "--help. A file that cannot be read is reported and left out; the exit code is then 1."
     ),
     arguments=(
@@ -41,7 +41,7 @@ FIT_PAGE = ShortPage(
     usage="sercl diarize fit --data CORPUS --data.root DIR [--data CORPUS2 --data.root DIR2] [OPTIONS]",
     summary=(
         "Train a classifier of every frame on clips in which the emotion changes. They are built from the "
-        "utterances of corpora, speaker by speaker; the test clips are of speakers that it has not heard. "
+        "utterances of corpora, speaker by speaker; the test clips are of speakers not seen in training. "
         "The epoch with the lowest EDER on validation clips is kept."
     ),
     options=(
@@ -73,8 +73,8 @@ EVALUATE_PAGE = ShortPage(
         "Score a diarizer: EDER with its parts and intervals over speakers, beside a system that finds "
         "nothing. A corpus with segments (ZED, or a manifest with the column `segments`) is taken whole; of "
         "another, clips of its test part are built. Without --data, those of the run that wrote the "
-        "checkpoint. Several checkpoints (the folds of one setting) are each judged on their own test clips, "
-        "and all their recordings together give one table."
+        "checkpoint. Several checkpoints (the folds of one setting) are each evaluated on their own test "
+        "clips, and all their recordings together give one table."
     ),
     arguments=(("CHECKPOINT", "Files that `sercl diarize fit` wrote"),),
     options=(
@@ -120,7 +120,7 @@ SCORE_PAGE = ShortPage(
     ),
     options=(
         ("--reference FILE", "True segments; what they leave open is neutral"),
-        ("--hypothesis FILE", "Segments to be judged"),
+        ("--hypothesis FILE", "Segments to evaluate"),
         ("--durations FILE", "CSV `id,seconds`; else those in the files, or the end of the last segment"),
         ("--labels NAME", "Classes: 4, 6, 7 or a YAML file (every emotion that comes up)"),
         (

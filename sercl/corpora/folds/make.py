@@ -17,6 +17,7 @@ from sercl.corpora.folds.official import official_folds
 from sercl.corpora.folds.paper import paper_folds
 from sercl.corpora.folds.speaker import speaker_folds
 from sercl.corpora.labels import LabelScheme
+from sercl.counting import count
 from sercl.errors import FoldError, SpeakerOverlapError, UsageError
 from sercl.files import at_home
 
@@ -227,8 +228,9 @@ def _check_speakers(fold: Fold) -> None:
     shared = fold.shared_speakers
     if shared:
         raise SpeakerOverlapError(
-            f"{fold.name}: {len(shared)} speaker(s) in both training and test ({named(shared)}), so every "
-            f"figure is speaker-dependent. Allow it with {ALLOW}, or choose --data.folds.scheme speaker."
+            f"{fold.name}: {count(len(shared), 'speaker')} in both training and test ({named(shared)}), so "
+            f"every figure is speaker-dependent. Allow it with {ALLOW}, or choose --data.folds.scheme "
+            "speaker."
         )
     unknown = sum(utterance.speaker is None for utterance in (*fold.train, *fold.test))
     if unknown:

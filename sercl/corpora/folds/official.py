@@ -23,7 +23,7 @@ def official_folds(utterances: Sequence[Utterance], labels: LabelScheme, config:
     if strange:
         raise FoldError(
             f"{len(strange)} of {len(utterances)} utterances have no official split (the first is "
-            f"{strange[0].id!r}: {strange[0].split!r}; legal: {', '.join(PARTS)}). Fill the column 'split' "
+            f"{strange[0].id!r}: {strange[0].split!r}; valid: {', '.join(PARTS)}). Fill the column 'split' "
             "of the manifest, or choose --data.folds.scheme speaker."
         )
     for part in ("train", "test"):

@@ -78,7 +78,7 @@ class ClipConfig:
     def _check_patterns(self) -> None:
         for pattern, share in self.patterns.items():
             if not pattern or set(pattern) - {EMOTION, NEUTRAL}:
-                raise UsageError(f"clips.patterns: {pattern!r} is no word of E (emotion) and N (neutral).")
+                raise UsageError(f"clips.patterns: {pattern!r} is not a word of E (emotion) and N (neutral).")
             if not 0 <= share < float("inf"):
                 raise UsageError(f"clips.patterns: {pattern} has probability {share}; it must be 0 or more.")
         if not sum(self.patterns.values()) > 0:

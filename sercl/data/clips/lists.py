@@ -72,7 +72,7 @@ def _clip(
     try:
         row = parse_json(line)
         if not isinstance(row, dict) or set(row) != _KEYS or not row["pieces"]:
-            raise CorpusError(f"is no clip: it needs {', '.join(sorted(_KEYS))}.")
+            raise CorpusError(f"is not a clip: it needs {', '.join(sorted(_KEYS))}.")
         pieces = tuple(_piece(item, known, classes) for item in row["pieces"])
         return Clip(str(row["id"]), str(row["pattern"]), pieces, _between(row["crop"], "crop", 1.0))
     except DocumentError as error:
@@ -96,11 +96,11 @@ def _piece(
         raise CorpusError(f"class {item['label']!r} is not one of {', '.join(classes)}.")
     start, end = (_between(item[name], name, math.inf) for name in ("start", "end"))
     if not start < end:
-        raise CorpusError(f"a piece from {start:g} s to {end:g} s is no stretch of time.")
+        raise CorpusError(f"a piece from {start:g} s to {end:g} s is not a valid time span.")
     return Piece(utterance, start, end, item["label"])
 
 
 def _between(value: object, name: str, most: float) -> float:
     if not isinstance(value, int | float) or not 0 <= value <= most:
-        raise CorpusError(f"{name} {value!r} is no number from 0 to {most:g}.")
+        raise CorpusError(f"{name} {value!r} is not a number from 0 to {most:g}.")
     return float(value)

@@ -73,7 +73,7 @@ class EmotionDataModule(LightningDataModule, ABC):
     def set_stage(self, stage: str) -> None:
         """Choose the training stage whose data come next; raises `UsageError` for one not in `stages`."""
         if stage not in self.stages:
-            raise UsageError(f"there is no training stage {stage!r}; legal: {', '.join(self.stages)}.")
+            raise UsageError(f"there is no training stage {stage!r}; valid: {', '.join(self.stages)}.")
 
     def use_every_part(self) -> None:
         """Make all parts of all corpora ready at `setup`, also those that the setting does not use."""

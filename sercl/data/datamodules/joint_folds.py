@@ -37,6 +37,6 @@ def set_joint_fold(corpora: Collection[CorpusDataModule], index: int, count: int
         FoldError: As `CorpusDataModule.setup`.
     """
     if not 0 <= index < count:
-        raise UsageError(f"there is no fold {index}; legal are 0 to {count - 1}.")
+        raise UsageError(f"there is no fold {index}; valid: 0 to {count - 1}.")
     for corpus in corpora:
         corpus.set_fold(min(index, corpus.fold_count - 1))

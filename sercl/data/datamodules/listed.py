@@ -33,7 +33,7 @@ class Listed(EmotionDataModule):
     ) -> None:
         super().__init__()
         if wrong := sorted(set(parts) - set(PARTS)):
-            raise UsageError(f"there is no part {wrong[0]!r}; legal: {', '.join(PARTS)}.")
+            raise UsageError(f"there is no part {wrong[0]!r}; valid: {', '.join(PARTS)}.")
         self._label_map = {name: list(emotions) for name, emotions in label_map.items()}
         self._parts, self._unlabelled = dict(parts), unlabelled
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from sercl.corpora.base import Utterance
+from sercl.counting import count
 from sercl.errors import FoldError, SpeakerOverlapError
 
 Clip = tuple[str, float | None, float | None]
@@ -51,7 +52,8 @@ def check_speakers(source: Sequence[Utterance], test: Sequence[Utterance]) -> No
     shared = sorted({str(item.speaker) for item in test if item.person in heard})
     if shared:
         raise SpeakerOverlapError(
-            f"source and target are both {test[0].corpus}, and {len(shared)} speaker(s) of the source are "
+            f"source and target are both {test[0].corpus}, and {count(len(shared), 'speaker')} of the source "
+            f"{'is' if len(shared) == 1 else 'are'} "
             f"tested: {', '.join(shared[:5])}. Choose another fold, or allow it with "
             "--data.target.folds.allow_speaker_overlap true."
         )

@@ -53,7 +53,9 @@ def read_tiers(path: Path) -> Grid:
     """
     tokens = _Tokens(path, _tokens(read_text(path)))
     if (tokens.text(), tokens.text()) != ("ooTextFile", "TextGrid"):
-        raise SegmentError("is no TextGrid in text form. Save it in Praat as text file.", path=path, line=1)
+        raise SegmentError(
+            "is not a TextGrid in text form. Save it in Praat as text file.", path=path, line=1
+        )
     tokens.number()
     end = tokens.number()
     if tokens.flag() != "exists":
@@ -106,7 +108,7 @@ class _Tokens:
     def count(self) -> int:
         number = self.number()
         if not 0 <= number <= _MOST:
-            message = f"{number:g} is no count of items. The TextGrid is damaged: save it anew."
+            message = f"{number:g} is not a valid number of items. The TextGrid is damaged: save it anew."
             raise SegmentError(message, path=self.path, line=self.line)
         return int(number)
 

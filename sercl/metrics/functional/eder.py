@@ -69,7 +69,7 @@ def time_confusion(
     if uncovered not in UNCOVERED:
         raise UnknownNameError("uncovered", uncovered, UNCOVERED)
     if not duration > 0:
-        raise SegmentError(f"a recording of {duration:g} s has no time to be judged.")
+        raise SegmentError(f"a recording of {duration:g} s has no time to be evaluated.")
     truth = timeline(reference, duration)
     guess = cut(timeline(hypothesis), duration)
     edges = np.unique([0.0, duration, *(edge for s in (*truth, *guess) for edge in (s.start, s.end))])
@@ -186,7 +186,7 @@ def scores(confusions: Tensor, placed: Tensor, classes: Sequence[str]) -> dict[s
         "boundary_error" in s; "events_found", the share of events with a counterpart.
     """
     if not len(confusions):
-        raise UsageError("diarization scores: there is no recording to judge.")
+        raise UsageError("diarization scores: there is no recording to evaluate.")
     neutral = _neutral(classes)
     summed, sums = confusions.sum(dim=0), placed.sum(dim=0)
     parts = {name: part.mean() for name, part in error_parts(confusions, neutral)._asdict().items()}
@@ -207,7 +207,7 @@ def scores(confusions: Tensor, placed: Tensor, classes: Sequence[str]) -> dict[s
 def _neutral(classes: Sequence[str]) -> int:
     if NEUTRAL not in classes:
         raise UsageError(
-            f"diarization needs the class {NEUTRAL!r}: what is no event is neutral. The classes are "
+            f"diarization needs the class {NEUTRAL!r}: time without an event is neutral. The classes are "
             f"{', '.join(classes)}; choose labels that hold it."
         )
     return list(classes).index(NEUTRAL)

@@ -169,7 +169,7 @@ def bootstrap_intervals(
         UsageError: For a level outside 0 to 1, or fewer than 1 resample.
     """
     if not 0 < level < 1 or resamples < 1:
-        raise UsageError(f"interval: level {level}, {resamples} resamples; legal are 0 < level < 1 and >= 1.")
+        raise UsageError(f"interval: level {level}, {resamples} resamples; valid: 0 < level < 1 and >= 1.")
     count = len(sums)
     if count < 2:
         return {name: Interval(float("nan"), float("nan"), unit, count) for name in statistics}

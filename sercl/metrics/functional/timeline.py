@@ -97,7 +97,7 @@ def _check_one(segment: Labelled, index: int, duration: float | None) -> None:
     start, end, emotion = _facts(segment)
     if not 0 <= start < end < math.inf:
         raise SegmentError(
-            f"{emotion} from {start:g} s to {end:g} s is no stretch of time. A segment begins at 0 s or "
+            f"{emotion} from {start:g} s to {end:g} s is not a valid time span. A segment begins at 0 s or "
             "later and ends after it begins.",
             index,
         )
@@ -113,6 +113,6 @@ def _check_pair(before: Labelled, after: Labelled, index: int) -> None:
     if before.end - after.start > OVERLAP_TOLERANCE:
         raise SegmentError(
             f"{after.emotion} from {after.start:g} s to {after.end:g} s overlaps {before.emotion} from "
-            f"{before.start:g} s to {before.end:g} s. One emotion at a time: mend one of them.",
+            f"{before.start:g} s to {before.end:g} s. One emotion at a time: fix one of them.",
             index,
         )

@@ -132,7 +132,7 @@ def _check_blocks(spec: str, blocks: Sequence[int] | None, count: int) -> list[i
     wrong = [block for block in blocks if not 0 <= block < count]
     if wrong or not blocks or len(set(blocks)) < len(blocks):
         named = f"block {wrong[0]}" if wrong else f"blocks {list(blocks)}"
-        raise UsageError(f"adapter {named}: legal are 0 to {count - 1}, each once, at least one.")
+        raise UsageError(f"adapter {named}: valid: 0 to {count - 1}, each once, at least one.")
     return sorted(blocks)
 
 

@@ -271,7 +271,7 @@ class Encoder(nn.Module, ABC):
         prefix, _, count = parts.partition(":")
         if prefix != "top" or not count.isdecimal() or not 1 <= int(count) <= len(self.blocks):
             raise UsageError(
-                f"unknown encoder part {parts!r}. Legal: 'none', 'all', 'blocks', 'top:K' with K from 1 to "
+                f"unknown encoder part {parts!r}. Valid: 'none', 'all', 'blocks', 'top:K' with K from 1 to "
                 f"{len(self.blocks)}, the number of blocks of {self.name!r}."
             )
         norm = self.traits.final_norm

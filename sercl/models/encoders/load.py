@@ -50,7 +50,7 @@ def load_encoder(
 
     Raises:
         UnknownNameError: `name` is a word that is no short name.
-        UsageError: `last_block` or `whisper_form` is not legal.
+        UsageError: `last_block` or `whisper_form` is not valid.
         EncoderError: The checkpoint cannot be found or read, or is of another kind.
     """
     form = _whisper_form(whisper_form)
@@ -141,7 +141,7 @@ _FAMILIES: dict[str, Callable[[str, _Parts], Encoder]] = {
 
 def _whisper_form(form: str) -> WhisperForm:
     if form not in list(WhisperForm):
-        raise UsageError(f"unknown Whisper form {form!r}. Legal: {', '.join(WhisperForm)}.")
+        raise UsageError(f"unknown Whisper form {form!r}. Valid: {', '.join(WhisperForm)}.")
     return WhisperForm(form)
 
 

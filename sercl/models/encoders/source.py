@@ -57,7 +57,7 @@ def check_index(path: Path) -> None:
     for name in sorted(set(shards.values())):
         if Path(name).name != name or not (path.parent / name).is_file():
             raise EncoderError(
-                f"{path}: {name[:80]!r} is no file of this folder. Fetch the checkpoint again."
+                f"{path}: {name[:80]!r} is not a file of this folder. Fetch the checkpoint again."
             )
 
 

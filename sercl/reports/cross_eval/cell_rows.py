@@ -1,12 +1,17 @@
 """What became of the cells of each condition, and where their fold lists and logs are."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sercl.reports.corpus import clock
 from sercl.studies.cross_eval.cells import STATUSES, CellRecord, Condition, Study
+
+Lists = Mapping[str, str]
+"""Name of a list ("train", "validation", "test") -> its file, relative to the study's folder."""
+
+_ORDER = ("source-train", "source-validation", "train", "validation", "unlabelled", "test")
 
 
 @dataclass(frozen=True)
@@ -19,7 +24,7 @@ class CellRow:
         layers: Hidden states that were read: "4–6", or "".
         epochs: Epochs run: "18–30", or "".
         seconds: Their wall-clock time in words, or "".
-        folds: (index of the fold, its lists' folder relative to the study's), as far as it is there.
+        folds: (index of the fold, its lists), as far as they are there; of few shots, of the first draw.
     """
 
     condition: Condition
@@ -27,7 +32,7 @@ class CellRow:
     layers: str
     epochs: str
     seconds: str
-    folds: tuple[tuple[int, str], ...]
+    folds: tuple[tuple[int, Lists], ...]
 
 
 @dataclass(frozen=True)
@@ -77,13 +82,19 @@ def _span(values: Iterable[int | None]) -> str:
     return str(min(known)) if min(known) == max(known) else f"{min(known)}–{max(known)}"
 
 
-def _folds(records: Sequence[CellRecord], folder: Path) -> tuple[tuple[int, str], ...]:
+def _folds(records: Sequence[CellRecord], folder: Path) -> tuple[tuple[int, Lists], ...]:
     """Return the first lists found of each fold: repeats have the same, but for what few-shot draws."""
-    found: dict[int, str] = {}
+    found: dict[int, Lists] = {}
     for record in records:
-        if record.cell.fold not in found and (place := _existing(folder, f"cells/{record.address}/folds")):
-            found[record.cell.fold] = place
+        if record.cell.fold not in found and (lists := _lists(folder, f"cells/{record.address}/folds")):
+            found[record.cell.fold] = lists
     return tuple(sorted(found.items()))
+
+
+def _lists(folder: Path, place: str) -> Lists:
+    names = [path.stem for path in (folder / place).glob("*.csv")]
+    known = [name for name in _ORDER if name in names]
+    return {name.replace("-", " "): f"{place}/{name}.csv" for name in known}
 
 
 def _existing(folder: Path, relative: str) -> str:

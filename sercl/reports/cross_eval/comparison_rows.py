@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from statistics import mean
 
-from sercl.reports.cross_eval.wording import adapter_name, count, pair_name, setting_name
+from sercl.counting import count
+from sercl.reports.cross_eval.wording import adapter_name, pair_name, setting_name
 from sercl.studies.cross_eval.cells import Condition
 from sercl.studies.cross_eval.comparisons import Comparison, Family
 from sercl.studies.cross_eval.scores import ConditionScores

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
+from sercl.counting import count
 from sercl.reports.cross_eval.svg import line, marker, path, picture, polyline, render, text
-from sercl.reports.cross_eval.wording import adapter_name, count, score_text
+from sercl.reports.cross_eval.wording import adapter_name, score_text
 from sercl.studies.cross_eval.few_shot import Curve
 from sercl.studies.cross_eval.scores import ConditionScores
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sercl.reports.cross_eval.comparison_rows import comparison_row
 from sercl.reports.cross_eval.few_shot_chart import series_name, series_names
 from sercl.reports.cross_eval.matrices import Matrix, matrix_groups
-from sercl.reports.cross_eval.wording import adapter_name, pair_name, setting_name
+from sercl.reports.cross_eval.wording import GUESS, adapter_name, pair_name, setting_name
 from sercl.reports.picture_file import picture_file
 from sercl.reports.results import percent
 from sercl.studies.cross_eval.analysis import Analysis
@@ -98,7 +98,7 @@ def _matrix(axes: "Axes", matrix: Matrix, chance: float) -> None:
         for x, own in enumerate(row):
             if own is not None:
                 ink = "white" if values[y][x] > 0.65 * 100 else "black"
-                text = f"{percent(own.uar.value)}\n{_ends(own.uar)}"
+                text = f"{percent(own.uar.value)}{GUESS * own.is_guess}\n{_ends(own.uar)}"
                 axes.text(x, y, text, ha="center", va="center", fontsize=7.5, color=ink)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from jinja2 import Environment
 from markupsafe import Markup
 
+from sercl.counting import count
 from sercl.reports.confusion import row_shares
 from sercl.reports.cross_eval import wording
 from sercl.reports.cross_eval.cell_rows import cell_rows, failures
@@ -51,6 +52,8 @@ def _content(analysis: Analysis, folder: Path) -> dict[str, Any]:
         "title": title(study),
         "facts": facts(analysis),
         "summary": summary(analysis),
+        "guess_note": wording.GUESS_NOTE,
+        "has_guess": any(own.is_guess for own in analysis.scores.values()),
         "overview": overview(analysis),
         "groups": matrix_groups(analysis),
         "families": [_family(family, analysis.scores) for family in analysis.families],
@@ -118,7 +121,7 @@ def _environment() -> Environment:
         wording.pair_name,
         wording.setting_name,
         wording.condition_name,
-        wording.count,
+        count,
         row_shares,
     )
     environment.filters |= {function.__name__: function for function in named}

@@ -35,6 +35,7 @@ _SPECIAL = {
     "−": "$-$",
     "→": r"$\rightarrow$",
     "–": "--",
+    "†": r"$\dagger$",
 }
 WIDE = 60
 """Tables with more characters in a line than this are scaled to the width of the line."""

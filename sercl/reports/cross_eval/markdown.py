@@ -46,6 +46,10 @@ def _lines(analysis: Analysis) -> Iterator[str]:
             yield from map(markdown_table, tables)
     yield "## Reproduce\n"
     yield f"```\n{analysis.study.environment.get('command', '')}\n```\n"
+    yield from (
+        f"* Encoder {name}: {own.source} ({own.family}, weights {own.fingerprint[:12]})"
+        for name, own in analysis.study.encoders.items()
+    )
     yield from (f"* {name} {version}" for name, version in versions(analysis.study))
     yield "\n## Cite\n"
     yield f"```bibtex\n{bibtex(str(analysis.study.environment.get('sercl', '')))}```\n"

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sercl.counting import count
 from sercl.reports.cross_eval.summary import mean_uar
-from sercl.reports.cross_eval.wording import count
 from sercl.studies.cross_eval.analysis import Analysis
 from sercl.studies.cross_eval.cells import SETTINGS, Condition
 from sercl.studies.cross_eval.scores import ConditionScores

@@ -33,7 +33,12 @@ def scores_csv(analysis: Analysis) -> str:
         "folds",
         "repeats",
     ]
-    return _csv([[*head, "interval_over"], *(_score_row(own) for own in analysis.scores.values())])
+    return _csv(
+        [
+            [*head, "interval_over", "cells", "one_class_cells"],
+            *(_score_row(own) for own in analysis.scores.values()),
+        ]
+    )
 
 
 def comparisons_csv(analysis: Analysis) -> str:
@@ -53,6 +58,8 @@ def _score_row(own: ConditionScores) -> list[object]:
         len(own.folds),
         len(own.runs),
         own.uar.unit,
+        own.cells,
+        own.one_class,
     ]
 
 

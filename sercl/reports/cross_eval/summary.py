@@ -1,19 +1,22 @@
 """What the numbers of a study say, in a paragraph.
 
 Means are over directions (source and target) of one encoder, adapter and setting alone, and come with their
-range; of what is unlike (settings, numbers of shots, adapters), only the range is given.
+range; of what is unlike (settings, numbers of shots, adapters), only the range or a count is given.
+Conditions that predict one class only enter means, which say so, and nothing else.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from statistics import mean
 
+from sercl.counting import count
 from sercl.reports.cross_eval.wording import (
     adapter_name,
     condition_name,
-    count,
     enough_text,
     listed,
     pair_name,
+    percent_interval,
     points,
 )
 from sercl.reports.results import percent
@@ -76,12 +79,15 @@ def _parts(analysis: Analysis, encoder: str, adapter: str) -> list[str]:
 def spread(scores: Sequence[ConditionScores]) -> str:
     """Return one UAR, or the mean of several with what it is over and their range."""
     values = [own.uar.value for own in scores]
+    guesses = sum(own.is_guess for own in scores)
     if len(values) == 1:
-        return f"{percent(values[0])} % ({pair_name(scores[0].condition)})"
+        one_class = ", predicting one class only" if guesses else ""
+        return f"{percent(values[0])} % ({pair_name(scores[0].condition)}{one_class})"
     setting = scores[0].condition.setting
     kind = ("corpus", "corpora") if setting == "monolingual" else ("direction", "directions")
     ends = f"{percent(min(values))} to {percent(max(values))}"
-    return f"{percent(mean(values))} % (mean of {count(len(values), *kind)}, {ends})"
+    one_class = f"; {guesses} of them predicting one class only" if guesses else ""
+    return f"{percent(mean(values))} % (mean of {count(len(values), *kind)}, {ends}{one_class})"
 
 
 def _cost(crossed: Sequence[ConditionScores], analysis: Analysis) -> str:
@@ -99,11 +105,14 @@ def _cost(crossed: Sequence[ConditionScores], analysis: Analysis) -> str:
 
 
 def _best_zero_shot(analysis: Analysis) -> Iterator[str]:
-    if crossed := _crossed(analysis):
+    crossed, guesses = _not_guessed(_crossed(analysis))
+    if len(crossed) > 1:
         best = max(crossed, key=lambda item: item.uar.value)
-        among = f", the highest of {len(crossed)}" if len(crossed) > 1 else ""
-        name = condition_name(best.condition)
-        yield f"The best zero-shot result is {percent(best.uar.value)} % ({name}{among})."
+        yield (
+            f"The highest zero-shot UAR of {len(crossed)} conditions is {percent(best.uar.value)} % "
+            f"({percent_interval(best.uar)}; {condition_name(best.condition)}): picked by test scores, which "
+            f"overstates it{_left_out(guesses)}."
+        )
 
 
 def _crossed(analysis: Analysis) -> list[ConditionScores]:
@@ -183,24 +192,37 @@ def _baseline(analysis: Analysis) -> Iterator[str]:
         shown = listed(parts) if len(parts) <= MOST_CURVES else f"{_range(items)}, whatever their number"
         yield (
             f"Against the same few utterances alone, the source's change UAR by {shown} (points, means over "
-            f"directions; significant are {significant(items)} of {len(items)})."
+            f"directions; significant after Holm's correction are {significant(items)} of {len(items)})."
         )
 
 
 def _emotions(analysis: Analysis) -> Iterator[str]:
-    classes, crossed = analysis.study.classes, _crossed(analysis)
-    recalls = {
-        name: mean(known)
-        for index, name in enumerate(classes)
-        if (known := [own.recalls[index].value for own in crossed if own.support[index]])
-    }
-    if len(recalls) > 1:
-        hardest, easiest = min(recalls, key=recalls.__getitem__), max(recalls, key=recalls.__getitem__)
-        over = f"mean of {count(len(crossed), 'condition')}"
+    """Yield the emotions with the lowest and highest recall, by count: a mean would be over unlike things."""
+    classes = analysis.study.classes
+    crossed, guesses = _not_guessed(_crossed(analysis))
+    lowest, highest = Counter[str](), Counter[str]()
+    for own in crossed:
+        recalls = {name: own.recalls[index].value for index, name in enumerate(classes) if own.support[index]}
+        if len(recalls) > 1:
+            lowest[min(recalls, key=recalls.__getitem__)] += 1
+            highest[max(recalls, key=recalls.__getitem__)] += 1
+    if lowest:
+        (low, lows), (high, highs) = lowest.most_common(1)[0], highest.most_common(1)[0]
+        total = lowest.total()
         yield (
-            f"Zero-shot, {hardest} is found least ({percent(recalls[hardest])} % recall, {over}) and "
-            f"{easiest} most ({percent(recalls[easiest])} %)."
+            f"Zero-shot, {low} has the lowest recall in {lows} of {count(total, 'condition')} and {high} the "
+            f"highest in {highs} of {total} (a count, not a test{_left_out(guesses)})."
         )
+
+
+def _not_guessed(scores: Sequence[ConditionScores]) -> tuple[list[ConditionScores], int]:
+    """Return the scores of conditions that predict several classes, and the number of the others."""
+    kept = [own for own in scores if not own.is_guess]
+    return kept, len(scores) - len(kept)
+
+
+def _left_out(guesses: int) -> str:
+    return f"; {guesses} more predict one class only and are left out" if guesses else ""
 
 
 def plain(analysis: Analysis, setting: str, select_on: str = "source") -> list[ConditionScores]:

@@ -2,13 +2,15 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sercl.reports.cross_eval.comparison_rows import ComparisonRow, comparison_row
 from sercl.reports.cross_eval.matrices import Matrix, MatrixGroup, matrix_groups
 from sercl.reports.cross_eval.overview import Column, OverviewRow, overview
 from sercl.reports.cross_eval.wording import (
     ENOUGH_TITLE,
+    GUESS,
+    GUESS_NOTE,
     adapter_name,
     enough_text,
     p_value,
@@ -17,6 +19,7 @@ from sercl.reports.cross_eval.wording import (
     points_interval,
     score_text,
     setting_name,
+    uar_text,
 )
 from sercl.reports.results import percent
 from sercl.studies.cross_eval.analysis import Analysis
@@ -30,7 +33,8 @@ TESTS_NOTE = (
     "after Holm's correction. Means over directions count each alike; each by itself is in comparisons.csv."
 )
 
-OVERVIEW_NOTE = "Directions may differ much: each stands by itself in the tables below."
+OVERVIEW_NOTE = "Directions may differ much: the tables below have each by itself."
+GUESSES_IN_MEANS = f"Means include conditions that predict one class only, marked {GUESS} below."
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,9 @@ def overview_table(analysis: Analysis) -> Table:
     names = [f"{encoder}\n{adapter_name(adapter)}".replace(" + ", "\n+ ") for encoder, adapter in own.columns]
     columns = ("Setting", "Mean of", *names)
     caption = "Mean UAR (%) over directions (training to test corpus), each counting alike"
-    return Table("overview", caption, columns, tuple(rows), texts=2, note=OVERVIEW_NOTE)
+    has_guess = any(own.is_guess for own in analysis.scores.values())
+    note = f"{OVERVIEW_NOTE} {GUESSES_IN_MEANS}" if has_guess else OVERVIEW_NOTE
+    return Table("overview", caption, columns, tuple(rows), texts=2, note=note)
 
 
 def _mean(row: OverviewRow, column: Column) -> str:
@@ -116,42 +122,43 @@ def few_shot_table(analysis: Analysis) -> Table | None:
     for curve in analysis.curves:
         own = curve.condition
         names = (own.encoder, _with_marks(adapter_name(own.adapter), own.marks), pair_name(own))
-        scores = (score_text(curve.points[n].uar) if n in curve.points else NONE for n in shots)
+        scores = (uar_text(curve.points[n]) if n in curve.points else NONE for n in shots)
         ceiling = percent(curve.ceiling.uar.value) if curve.ceiling else NONE
         rows.append((*names, *scores, ceiling, enough_text(curve) or NONE))
         if curve.alone:
-            alone = (score_text(curve.alone[n].uar) if n in curve.alone else NONE for n in shots)
+            alone = (uar_text(curve.alone[n]) if n in curve.alone else NONE for n in shots)
             names = (own.encoder, _with_marks(adapter_name(own.adapter), ("target-only",)), pair_name(own))
             rows.append((*names, *alone, NONE, NONE))
     if not rows:
         return None
     columns = ("Encoder", "Adapter", "Corpora", *map(str, shots), "Monolingual", ENOUGH_TITLE)
     caption = "UAR (%) by labelled target utterances per emotion; target-only: the same utterances alone"
-    return Table("few-shot", caption, columns, tuple(rows), texts=3)
+    return _with_guesses(Table("few-shot", caption, columns, tuple(rows), texts=3))
 
 
 def layer_table(analysis: Analysis) -> Table | None:
-    """Return how often validation chose each hidden state, or None where no condition had a choice."""
+    """Return how many trainings read each hidden state, or None where no encoder is frozen."""
     chosen: dict[Condition, Counter[int]] = {}
     for record in analysis.study.records:
         if record.layer is not None and record.cell.condition.adapter == "none":
             chosen.setdefault(record.cell.condition, Counter())[record.layer] += 1
     if not chosen:
         return None
-    layers = range(max(max(own) for own in chosen.values()) + 1)
+    layers = sorted({layer for own in chosen.values() for layer in own})
     rows = [
         (
             own.encoder,
             _with_marks(setting_name(own.setting), own.marks),
             pair_name(own),
             *(str(counts[layer]) if counts[layer] else NONE for layer in layers),
-            score_text(analysis.scores[own].uar) if own in analysis.scores else NONE,
+            uar_text(analysis.scores[own]) if own in analysis.scores else NONE,
         )
         for own, counts in chosen.items()
     ]
-    caption = "How many trainings (folds and repeats) validation gave each hidden state of a frozen encoder"
+    caption = "How many trainings (folds and repeats) read each hidden state of a frozen encoder"
+    note = "Hidden states that no training reads are left out; 0 is the input of the first block."
     columns = ("Encoder", "Setting", "Corpora", *map(str, layers), "UAR")
-    return Table("layers", caption, columns, tuple(rows), texts=3)
+    return _with_guesses(Table("layers", caption, columns, tuple(rows), texts=3, note=note))
 
 
 def score_tables(analysis: Analysis) -> list[Table]:
@@ -163,7 +170,7 @@ def score_tables(analysis: Analysis) -> list[Table]:
         rows = tuple(_score_row(own) for own in _of(analysis, setting))
         if rows:
             caption = f"{setting_name(setting)}: UAR with its 95 % interval, WA, macro-F1, and recalls (%)"
-            tables.append(Table(f"scores-{setting}", caption, columns, rows, texts=3))
+            tables.append(_with_guesses(Table(f"scores-{setting}", caption, columns, rows, texts=3)))
     return tables
 
 
@@ -180,26 +187,28 @@ def published_table(analysis: Analysis) -> Table | None:
             _with_marks(adapter_name(match.figure.adapter), match.own.condition.marks),
             "; ".join(match.differences) or "nothing known",
             percent(match.figure.accuracy),
-            score_text(match.own.wa),
+            f"{score_text(match.own.wa)} {GUESS}" if match.own.is_guess else score_text(match.own.wa),
         )
         for match in analysis.published
     ]
-    return Table("published", "Accuracy (%) of arXiv 2409.16920 and of this study", columns, tuple(rows), 5)
+    caption = "Accuracy (%) of arXiv 2409.16920 and of this study"
+    return _with_guesses(Table("published", caption, columns, tuple(rows), texts=5))
 
 
 def _matrix_table(group: MatrixGroup, matrix: Matrix) -> Table:
     rows = tuple(
-        (row, *(score_text(own.uar) if own else NONE for own in cells))
+        (row, *(uar_text(own) if own else NONE for own in cells))
         for row, cells in zip(matrix.rows, matrix.cells, strict=True)
     )
     title = _with_marks(setting_name(matrix.title), matrix.marks)
-    return Table(
+    table = Table(
         f"matrix-{matrix.title}",
         f"{group.encoder}, {adapter_name(group.adapter)}, {title}: UAR (%) by training and test corpus",
         ("Trained on \\ tested on", *matrix.columns),
         rows,
         note=matrix.note,
     )
+    return _with_guesses(table)
 
 
 def _test_row(row: ComparisonRow) -> tuple[str, ...]:
@@ -223,7 +232,7 @@ def _score_row(own: ConditionScores) -> tuple[str, ...]:
         condition.encoder,
         adapter_name(condition.adapter),
         _with_marks(pair_name(condition), condition.marks),
-        score_text(own.uar),
+        uar_text(own),
         percent(own.wa.value),
         percent(own.macro_f1.value),
         *(percent(recall.value) for recall in own.recalls),
@@ -232,6 +241,12 @@ def _score_row(own: ConditionScores) -> tuple[str, ...]:
 
 def _of(analysis: Analysis, setting: str) -> Iterator[ConditionScores]:
     return (own for condition, own in analysis.scores.items() if condition.setting == setting)
+
+
+def _with_guesses(table: Table) -> Table:
+    """Return the table with a note on the mark of a guess, where it has one."""
+    has_guess = any(cell.endswith(GUESS) for row in table.rows for cell in row)
+    return replace(table, note=f"{table.note} {GUESS_NOTE}".strip()) if has_guess else table
 
 
 def _with_marks(name: str, marks: tuple[str, ...]) -> str:

@@ -5,6 +5,7 @@ import math
 from sercl.reports.results import percent
 from sercl.studies.cross_eval.cells import Condition
 from sercl.studies.cross_eval.few_shot import ENOUGH, Curve
+from sercl.studies.cross_eval.scores import ConditionScores
 from sercl.studies.evaluation import Score
 
 
@@ -42,6 +43,20 @@ def score_text(score: Score) -> str:
     """Return a score in percent with its interval: "63.0 (57.2 to 68.9)"."""
     ends = percent_interval(score)
     return f"{percent(score.value)} ({ends})" if ends else percent(score.value)
+
+
+GUESS = "†"
+"""Mark of a score that predicting one class for every utterance gave."""
+
+GUESS_NOTE = (
+    f"{GUESS} Every test utterance was predicted to be of one class: UAR is that of guessing, and its "
+    "interval says nothing."
+)
+
+
+def uar_text(own: ConditionScores) -> str:
+    """Return the UAR of a condition with its interval, marked where it is that of guessing."""
+    return f"{score_text(own.uar)} {GUESS}" if own.is_guess else score_text(own.uar)
 
 
 def points(value: float) -> str:
@@ -85,11 +100,6 @@ def condition_name(condition: Condition) -> str:
     """Return a condition in words, for a place where nothing else says a part of it."""
     words = [condition.encoder, adapter_name(condition.adapter)]
     return ", ".join([*words, f"{condition.setting} {pair_name(condition)}", *condition.marks])
-
-
-def count(number: int, noun: str, plural: str = "") -> str:
-    """Return a number with its noun: "1 seed", "2,000 utterances"."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def listed(names: list[str]) -> str:

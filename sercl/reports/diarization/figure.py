@@ -57,7 +57,7 @@ def timeline_figure(pictures: Sequence[Picture], path: Path | str) -> None:
     """
     check_format(Path(path))
     if not 1 <= len(pictures) <= MOST:
-        raise UsageError(f"{len(pictures)} timelines in a picture: legal are 1 to {MOST}.")
+        raise UsageError(f"{len(pictures)} timelines in a picture: valid: 1 to {MOST}.")
     with picture_file(path, _STYLE) as figure:
         _draw(figure, pictures)
 

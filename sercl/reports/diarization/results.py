@@ -7,8 +7,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from sercl.counting import count
 from sercl.diarization.postprocess import PostConfig
-from sercl.reports.results import percent
+from sercl.reports.results import percent, recalls_of_a_guess
 from sercl.reports.style import table
 from sercl.studies.diarization.evaluation import DiarizationScores
 from sercl.studies.diarization.results import DiarizationResults, RunScores, SystemScores
@@ -150,12 +151,24 @@ def points(difference: Score | None) -> str:
 
 def score_notes(scores: DiarizationScores) -> list[str]:
     """Return what the numbers themselves oblige us to say."""
-    total = f"{scores.recordings} recordings, {scores.seconds / 60:.1f} min"
-    if math.isnan(scores.eder.low):
-        return [f"{total}; no interval, since a single one cannot be resampled."]
-    if scores.eder.unit == "speakers":
-        return [f"{total}; intervals resample the {scores.eder.count} speakers."]
-    return [f"{total}; intervals resample recordings, not speakers, and are therefore too narrow."]
+    total = f"{count(scores.recordings, 'recording')}, {scores.seconds / 60:.1f} min"
+    return [f"{total}; {_resampled(scores.eder)}", *_one_class(scores)]
+
+
+def _resampled(score: Score) -> str:
+    if math.isnan(score.low):
+        return "no interval, since a single one cannot be resampled."
+    if score.unit == "speakers":
+        return f"intervals resample the {score.count} speakers."
+    return "intervals resample recordings, not speakers, and are therefore too narrow."
+
+
+def _one_class(scores: DiarizationScores) -> list[str]:
+    """Return a note where every moment is labelled alike, or nothing."""
+    if not recalls_of_a_guess([row.recall for row in scores.by_emotion]):
+        return []
+    name = next(row.name for row in scores.by_emotion if row.recall == 1)
+    return [f"everything was labelled {name}: UAR is that of guessing, and no change of emotion was found."]
 
 
 def _parts(scores: DiarizationScores) -> list[str]:

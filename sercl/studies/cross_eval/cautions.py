@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from sercl.counting import count
 from sercl.studies.cross_eval.cells import CellRecord, Condition, Study
 from sercl.studies.cross_eval.comparisons import Family
 from sercl.studies.cross_eval.scores import ConditionScores
@@ -21,8 +22,8 @@ class Caution:
     """A warning.
 
     Attributes:
-        kind: "incomplete", "data", "speakers", "selection", "adaptation", "size", "balance", "training",
-            "repeats", "test" or "note".
+        kind: "incomplete", "guess", "data", "speakers", "selection", "adaptation", "size", "balance",
+            "training", "repeats", "test" or "note".
         text: One or two sentences.
         details: What it concerns, an entry each, where that is worth naming.
     """
@@ -48,6 +49,7 @@ def cautions(
     """
     found = [
         *_incomplete(study.records),
+        *_guesses(scores),
         *_corpora(study),
         *_shared_speakers(study.records),
         *_selection(study),
@@ -84,6 +86,24 @@ def _failure(record: CellRecord) -> str:
     return f"{cell.condition.label}, fold {cell.fold}, seed {cell.seed} ({record.address}): {reason}"
 
 
+def _guesses(scores: Mapping[Condition, ConditionScores]) -> Iterator[Caution]:
+    affected = [own for own in scores.values() if own.one_class]
+    if affected:
+        whole = [own for own in affected if own.is_guess]
+        yield Caution(
+            "guess",
+            f"{count(len(affected), 'condition')} with cells that predict one class for every test "
+            f"utterance, {len(whole)} of them in all cells: there UAR is that of guessing, its interval says "
+            "nothing, and statements about single emotions and the highest score leave the condition out.",
+            tuple(map(_guess, affected)),
+        )
+
+
+def _guess(own: ConditionScores) -> str:
+    name = f", always {own.only_class}" if own.only_class else ""
+    return f"{own.condition.label}: {own.one_class} of {own.cells} cells{name}"
+
+
 def _corpora(study: Study) -> Iterator[Caution]:
     noted: dict[str, list[str]] = {}
     for name, corpus in study.corpora.items():
@@ -100,7 +120,7 @@ def _shared_speakers(records: Iterable[CellRecord]) -> Iterator[Caution]:
     for corpus, names in shared.items():
         yield Caution(
             "speakers",
-            f"{corpus}: {_count(len(names), 'tested speaker')} also heard in training. These scores are "
+            f"{corpus}: {count(len(names), 'tested speaker')} also seen in training. These scores are "
             "speaker-dependent and say nothing about new speakers.",
         )
 
@@ -112,8 +132,8 @@ def _selection(study: Study) -> Iterator[Caution]:
     if affected:
         yield Caution(
             "selection",
-            f"{_count(len(affected), 'zero-shot condition')} selected epochs and layers on labelled "
-            "validation data of the target. They are marked, and are no true zero-shot.",
+            f"{count(len(affected), 'zero-shot condition')} selected epochs and layers on labelled "
+            "validation data of the target. They are marked, and are not true zero-shot.",
         )
 
 
@@ -132,7 +152,7 @@ def _left_out(left_out: Mapping[Condition, int]) -> Iterator[Caution]:
     if affected:
         yield Caution(
             "incomplete",
-            f"{_count(len(affected), 'condition')} with fewer repeats than were run: those that lack a fold "
+            f"{count(len(affected), 'condition')} with fewer repeats than were run: those that lack a fold "
             "are left out, so that all repeats stand on the same utterances.",
             tuple(f"{condition.label}: {number} left out" for condition, number in affected.items()),
         )
@@ -161,7 +181,7 @@ def _size(target: str, own: ConditionScores, classes: tuple[str, ...]) -> Iterat
         spread = f"{min(present.values())} to {max(present.values())} utterances per class"
         yield Caution("balance", f"{target}: unbalanced test set ({spread}). Read UAR, not WA.")
     if own.uar.unit == "utterances":
-        who = "speakers are unknown" if own.speakers is None else _count(own.speakers, "speaker")
+        who = "speakers are unknown" if own.speakers is None else count(own.speakers, "speaker")
         yield Caution(
             "speakers",
             f"{target}: {who}, so intervals and tests resample utterances: they are too narrow for new "
@@ -181,7 +201,7 @@ def _exact_by_utterance(
     if affected:
         yield Caution(
             "speakers",
-            f"{_count(len(affected), 'condition')} with a score of exactly 0 or 100 %, whose exact interval "
+            f"{count(len(affected), 'condition')} with a score of exactly 0 or 100 %, whose exact interval "
             "counts utterances as if each were another speaker's: for new speakers it is far too narrow.",
             tuple(f"{label}: {', '.join(names)}" for label, names in affected.items()),
         )
@@ -222,10 +242,10 @@ def _single_seed(scores: Mapping[Condition, ConditionScores]) -> Iterator[Cautio
 def _powerless(families: Iterable[Family]) -> Iterator[Caution]:
     tests = [item.paired.test for family in families for item in family.comparisons if item.paired.test]
     blunt = {(test.count, test.unit): test.smallest for test in tests if test.smallest > SIGNIFICANT}
-    for (count, unit), smallest in sorted(blunt.items()):
+    for (size, unit), smallest in sorted(blunt.items()):
         yield Caution(
             "test",
-            f"With {count} {unit} no paired test can give p below {smallest:.3f}, however clear the "
+            f"With {size} {unit} no paired test can give p below {smallest:.3f}, however clear the "
             "difference: nothing can be significant there, and the difference has no 95 % interval.",
         )
 
@@ -233,7 +253,3 @@ def _powerless(families: Iterable[Family]) -> Iterator[Caution]:
 def _notes(study: Study) -> Iterator[Caution]:
     notes = Counter(note for record in study.records for note in record.notes)
     yield from (Caution("note", text) for text in (*study.warnings, *notes))
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")

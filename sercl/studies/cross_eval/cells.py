@@ -105,6 +105,7 @@ class CellRecord:
         seconds: Wall-clock time.
         parts: Part ("train", "validation", "test", with two stages "source train", ...) -> utterances.
         shared_speakers: Speakers of the test part that stand in a training part, too.
+        one_class: The class that every test utterance was predicted to be of, where they are of several.
         notes: Sentences that belong beside its result.
     """
 
@@ -118,6 +119,7 @@ class CellRecord:
     seconds: float | None = None
     parts: Mapping[str, int] = field(default_factory=dict)
     shared_speakers: tuple[str, ...] = ()
+    one_class: str | None = None
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class JsonContent:
         """Read a file.
 
         Raises:
-            ResultsError: Where it is not there, cannot be read or is no JSON object.
+            ResultsError: Where it is not there, cannot be read or is not a JSON object.
         """
         try:
             return cls(read_json(path, _MOST_BYTES), path, "", advice)
@@ -124,7 +124,7 @@ class JsonContent:
         return value
 
     def _wrong(self, key: str, value: Any, legal: str) -> ResultsError:
-        return self._error(f"{self._at(key)} is {_shown(value)}; legal: {legal}")
+        return self._error(f"{self._at(key)} is {_shown(value)}; valid: {legal}")
 
     def _at(self, key: str) -> str:
         return f"{self.place}.{key}" if self.place else key

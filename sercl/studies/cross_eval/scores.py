@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import torch
 
 from sercl.metrics.functional.bootstrap import pooled
@@ -34,6 +35,9 @@ class ConditionScores:
         ece: Expected calibration error, the mean over repeats.
         run_uar: UAR of each repeat.
         fold_wa: Weighted accuracy of each fold, the mean over repeats.
+        cells: Number of cells: folds of all repeats.
+        one_class: Those of them that predict the same class for every test utterance.
+        only_class: That class, where it is the same in all cells; else None.
     """
 
     condition: Condition
@@ -50,6 +54,14 @@ class ConditionScores:
     ece: float
     run_uar: tuple[float, ...]
     fold_wa: tuple[float, ...]
+    cells: int
+    one_class: int
+    only_class: str | None
+
+    @property
+    def is_guess(self) -> bool:
+        """Whether every cell predicts one class only, so that UAR is that of guessing."""
+        return 0 < self.cells == self.one_class
 
 
 def score_conditions(
@@ -70,6 +82,8 @@ def score_condition(condition: Condition, answers: Answers, classes: Sequence[st
     scores = score_confusions(counts, classes, answers.unit_name)
     mean = counts.sum(axis=0).mean(axis=0)
     speakers = set(answers.speaker)
+    cells, one_class = _one_class(answers)
+    predicted = np.unique(answers.predicted)
     return ConditionScores(
         condition=condition,
         utterances=len(set(answers.utterance)),
@@ -85,7 +99,30 @@ def score_condition(condition: Condition, answers: Answers, classes: Sequence[st
         ece=_ece(answers),
         run_uar=tuple(uar(pooled(counts)).tolist()),
         fold_wa=_fold_accuracies(answers),
+        cells=cells,
+        one_class=one_class,
+        only_class=classes[predicted[0]] if one_class == cells and len(predicted) == 1 else None,
     )
+
+
+def predicts_one_class(truth: Sequence[int], predicted: Sequence[int]) -> bool:
+    """Return whether utterances of several classes are all predicted to be of one.
+
+    Args:
+        truth: `[n]` class indices.
+        predicted: `[n]` class indices.
+    """
+    return len(set(truth)) > 1 and len(set(predicted)) == 1
+
+
+def _one_class(answers: Answers) -> tuple[int, int]:
+    """Return the number of cells, and of those that predict one class only."""
+    frame = pd.DataFrame({name: getattr(answers, name) for name in ("run", "fold", "truth", "predicted")})
+    cells = [
+        predicts_one_class(own["truth"].tolist(), own["predicted"].tolist())
+        for _, own in frame.groupby(["run", "fold"])
+    ]
+    return len(cells), sum(cells)
 
 
 def _ece(answers: Answers) -> float:

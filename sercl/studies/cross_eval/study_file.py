@@ -138,5 +138,6 @@ def _record(content: JsonContent) -> CellRecord:
         seconds=content.optional_number("seconds"),
         parts={name: parts.integer(name) for name in parts.values},
         shared_speakers=content.texts("shared_speakers"),
+        one_class=content.optional_text("one_class"),
         notes=content.texts("notes"),
     )

@@ -95,7 +95,7 @@ def evaluate(judged: Sequence[Judged], classes: Sequence[str]) -> DiarizationSco
         UnknownNameError: For an emotion that is no class.
     """
     if not judged:
-        raise UsageError("evaluation: no recordings to judge; at least one is needed.")
+        raise UsageError("evaluation: no recordings to evaluate; at least one is needed.")
     confusions = torch.stack([_confusion(item, classes) for item in judged])
     speakers = [item.speaker for item in judged]
     seconds = [item.duration for item in judged]

@@ -141,7 +141,7 @@ def recordings_of(
     enforce(problems, data.on_error, data.corpus, data.label_advice, len(usable))
     if not usable:
         raise CorpusError(
-            f"{data.corpus}: no recording is left to judge. Check --data.labels and the corpus."
+            f"{data.corpus}: no recording is left to evaluate. Check --data.labels and the corpus."
         )
     judging = _judging(data.corpus, usable, dropped, kinds(problems), listing.notes)
     return replace(judging, audio=tuple(audio))

@@ -57,7 +57,7 @@ def _check_numbers(where: str, training: FrozenTraining, rows: FrozenRows) -> No
                 f"{where}: class index {wrong[0]} in {name}; classes are 0 to {len(rows.classes) - 1}."
             )
     if training.seed < 0:
-        raise UsageError(f"{where}: seed {training.seed}; legal are whole numbers from 0 up.")
+        raise UsageError(f"{where}: seed {training.seed}; valid: whole numbers from 0 up.")
 
 
 def _named_rows(training: FrozenTraining) -> dict[str, tuple[int, ...]]:
@@ -74,7 +74,7 @@ def _check_start(position: int, trainings: Sequence[FrozenTraining]) -> None:
     start = trainings[position].start
     if start is None or not 0 <= start < position:
         raise UsageError(
-            f"frozen training {position}: start {start}; legal are earlier trainings, 0 to {position - 1}."
+            f"frozen training {position}: start {start}; valid: earlier trainings, 0 to {position - 1}."
         )
     for stage in (position, start):
         if trainings[stage].adaptation != NO_ADAPTATION:

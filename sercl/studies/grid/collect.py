@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from sercl.corpora.folds.lists import list_name
 from sercl.errors import ResultsError
 from sercl.files import open_text
 from sercl.studies.cross_eval.cells import CellRecord, Study, StudyCorpus, StudyEncoder
 from sercl.studies.cross_eval.predictions import NAME, cell_table, write_predictions
+from sercl.studies.cross_eval.scores import predicts_one_class
 from sercl.studies.cross_eval.study_file import read_study, write_study
 from sercl.studies.grid.plan import Plan, PlannedCell
 from sercl.studies.grid.results import cell_folder, is_done, read_predictions, read_result
@@ -50,7 +52,7 @@ def collect(
         OutputError: Where a file cannot be written.
     """
     classes = tuple(label_map)
-    records = [_record(item, folder, failures) for item in plan.cells]
+    records = [_record(item, folder, failures, classes) for item in plan.cells]
     done = [item for item, record in zip(plan.cells, records, strict=True) if record.status == "done"]
     write_predictions((_table(item, folder, classes) for item in done), classes, folder / NAME)
     study = Study(
@@ -77,7 +79,9 @@ def earlier_seconds(folder: Path) -> float:
         return 0.0
 
 
-def _record(item: PlannedCell, folder: Path, failures: Mapping[str, str]) -> CellRecord:
+def _record(
+    item: PlannedCell, folder: Path, failures: Mapping[str, str], classes: Sequence[str]
+) -> CellRecord:
     address = item.address
     if not is_done(folder, address):
         error = failures.get(address)
@@ -92,13 +96,24 @@ def _record(item: PlannedCell, folder: Path, failures: Mapping[str, str]) -> Cel
         seconds=round(result.seconds, 3),
         parts=item.parts,
         shared_speakers=item.shared_speakers,
+        one_class=_one_class(read_predictions(folder, address), classes),
         notes=(*item.notes, *result.notes),
     )
 
 
+def _one_class(predictions: pa.Table, classes: Sequence[str]) -> str | None:
+    predicted = _shares(predictions, classes).argmax(axis=1).tolist()
+    return classes[predicted[0]] if predicts_one_class(predictions["truth"].to_pylist(), predicted) else None
+
+
+def _shares(predictions: pa.Table, classes: Sequence[str]) -> NDArray[np.float32]:
+    """Return `[utterances, classes]` probabilities."""
+    return np.column_stack([predictions[f"p{index}"].to_numpy() for index in range(len(classes))])
+
+
 def _table(item: PlannedCell, folder: Path, classes: Sequence[str]) -> pa.Table:
     own = read_predictions(folder, item.address)
-    shares = np.column_stack([own[f"p{index}"].to_numpy() for index in range(len(classes))])
+    shares = _shares(own, classes)
     return cell_table(
         item.cell,
         item.address,

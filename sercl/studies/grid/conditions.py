@@ -21,14 +21,14 @@ def conditions_of(options: StudyOptions) -> tuple[tuple[Condition, ...], tuple[s
     """Return every condition of the grid, and a sentence for each kind of combination that does not apply."""
     sound: list[Condition] = []
     reasons: dict[str, int] = {}
+    excluded = [options.named_alike(item.when) for item in options.exclude]
     for condition in _product(options):
-        if any(matches(item.when, condition) for item in options.exclude):
+        if any(matches(when, condition) for when in excluded):
             continue
         if reason := _inapplicable(condition):
             reasons[reason] = reasons.get(reason, 0) + 1
         else:
             sound.append(condition)
-    excluded = [item.when for item in options.exclude]
     sound += [item for item in _baselines(sound) if not any(matches(when, item) for when in excluded)]
     return distinct(sound), tuple(f"left out of the grid: {reason}" for reason in reasons)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from sercl.audio.scan import Memory
 from sercl.corpora.folds import Fold
 from sercl.corpora.synthetic import synthetic_notes
+from sercl.counting import count as counted
 from sercl.data.datamodules.corpus import CorpusDataModule
 from sercl.data.problems import Progress, listed_kinds
 from sercl.errors import FoldError, UsageError
@@ -68,7 +69,8 @@ class CutCorpus:
     def _left_out(self) -> tuple[str, ...]:
         problems = [item for own in self.data.report.problems.values() for item in own]
         costly = [problem for problem in problems if problem.costs_an_utterance]
-        return (f"{len(costly)} utterances left out ({listed_kinds(costly)})",) if costly else ()
+        left = counted(len(costly), "utterance")
+        return (f"{left} left out ({listed_kinds(costly)})",) if costly else ()
 
     def fold(self, index: int) -> Mapping[str, Share]:
         """Return the parts of a fold; a corpus with a single one has it for every index."""

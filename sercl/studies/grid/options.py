@@ -1,7 +1,9 @@
 """What a cross-lingual study crosses, as its file says it."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from sercl.data.datamodules.corpus import CorpusDataModule
@@ -49,7 +51,8 @@ class StudyOptions:
     """What the study crosses; every list is one side of the grid.
 
     Args:
-        encoders: Names as --model.encoder takes them; or own name -> such a name, or options of the model.
+        encoders: Names as --model.encoder takes them (a folder is called by its last component); or own name
+            -> such a name, or options of the model.
         corpora: Own name -> data module, as --data takes it.
         settings: monolingual, zero-shot, transfer, two-stage, few-shot, target-only (the few utterances
             alone; with few-shot, a frozen encoder has it anyway).
@@ -120,13 +123,21 @@ class StudyOptions:
 
     @property
     def encoder_options(self) -> dict[str, dict[str, Any]]:
-        """Name in the study -> options of the model."""
+        """Name in the study -> options of the model; a local folder is called by its last component."""
+        names = short_names(self.encoders)
         if not isinstance(self.encoders, Mapping):
-            return {name: {"encoder": name} for name in self.encoders}
+            return {names[name]: {"encoder": name} for name in self.encoders}
         return {
-            name: {"encoder": value} if isinstance(value, str) else {"encoder": name} | value
+            names[name]: {"encoder": value} if isinstance(value, str) else {"encoder": name} | value
             for name, value in self.encoders.items()
         }
+
+    def named_alike(self, when: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what an override or exclusion is for, encoders by their names in the study."""
+        if "encoder" not in when:
+            return dict(when)
+        names = short_names(self.encoders)
+        return {**when, "encoder": [names.get(name, name) for name in as_list(when["encoder"])]}
 
     def seeds_of(self, adapter: str) -> list[int]:
         """Return the seeds of an adapter's trainings.
@@ -157,11 +168,11 @@ class StudyOptions:
 
     def _check_numbers(self) -> None:
         if self.shots and min(self.shots) < 0:
-            raise UsageError(f"study.shots has {min(self.shots)}; legal are whole numbers from 0 up.")
+            raise UsageError(f"study.shots has {min(self.shots)}; valid: whole numbers from 0 up.")
         if self.switch_epoch is not None and self.switch_epoch < 1:
             raise UsageError(f"study.switch_epoch is {self.switch_epoch}; it must be 1 or more, or null.")
         if isinstance(self.folds, str) and self.folds != "all":
-            raise UsageError(f"study.folds is {self.folds!r}; legal: all, or a list such as [0, 1].")
+            raise UsageError(f"study.folds is {self.folds!r}; valid: all, or a list such as [0, 1].")
 
     def _check_stages(self) -> None:
         _check_names("study.continue_from", [self.continue_from], WEIGHTS)
@@ -183,7 +194,7 @@ class StudyOptions:
                 raise UsageError(f"study.draws of {adapter!r} is {draws}; it must be 1 or more.")
             seeds = self.seeds_of(adapter)
             if not seeds or min(seeds) < 0:
-                raise UsageError(f"study.seeds of {adapter!r}: {seeds}; legal are whole numbers from 0 up.")
+                raise UsageError(f"study.seeds of {adapter!r}: {seeds}; valid: whole numbers from 0 up.")
             _check_once("study.seeds", seeds)
 
     def _check_when(self, where: str, when: Mapping[str, Any]) -> None:
@@ -198,8 +209,27 @@ class StudyOptions:
             "shots": self.shots,
         }
         _check_names(f"field in {where}", when, CONDITION_FIELDS)
-        for name, value in when.items():
+        for name, value in self.named_alike(when).items():
             _check_names(f"{name} in {where}", as_list(value), legal[name])
+
+
+def short_names(encoders: Iterable[str]) -> dict[str, str]:
+    """Return what encoders are called in a study.
+
+    Args:
+        encoders: Names as given: presets, ids of the hub, or paths of folders.
+
+    Returns:
+        Name as given -> the last component of a path, where no other encoder is called so; else the name.
+    """
+    given = list(encoders)
+    last = {name: Path(name).expanduser().name if _is_path(name) else name for name in given}
+    shared = Counter(last.values())
+    return {name: last[name] if last[name] and shared[last[name]] == 1 else name for name in given}
+
+
+def _is_path(name: str) -> bool:
+    return name.startswith(("/", "~", ".")) or Path(name).is_dir()
 
 
 def as_list(value: Any) -> list[Any]:

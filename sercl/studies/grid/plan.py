@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from sercl.counting import count
 from sercl.data.datamodules.overlap import check_ids
 from sercl.errors import SpeakerOverlapError
 from sercl.studies.cross_eval.cells import TARGET_ONLY, Cell, Condition
@@ -250,7 +251,8 @@ class _Planner:
         heard = {name for share in foreign for name in share.speakers} & test.speakers
         if heard and not target.allows_speaker_overlap:
             raise SpeakerOverlapError(
-                f"{condition.label}: {len(heard)} speaker(s) of {condition.source} are tested in "
+                f"{condition.label}: {count(len(heard), 'speaker')} of {condition.source} "
+                f"{'is' if len(heard) == 1 else 'are'} tested in "
                 f"{condition.target}: {', '.join(sorted(heard)[:5])}. Exclude the pair, choose other folds, "
                 "or allow it with folds.allow_speaker_overlap of the target."
             )

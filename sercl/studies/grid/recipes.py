@@ -10,7 +10,7 @@ from sercl.models.adapters.registry import parse_adapter
 from sercl.studies.cross_eval.cells import Condition
 from sercl.studies.grid.conditions import conditions_of, matches
 from sercl.studies.grid.encoders import Encoders, EncoderSpec
-from sercl.studies.grid.options import StudyOptions
+from sercl.studies.grid.options import Override, StudyOptions
 from sercl.studies.grid.trainings import Recipe
 from sercl.studies.probing.config import ProbeOptions
 from sercl.studies.trainers import TrainerOptions
@@ -102,7 +102,7 @@ class Recipes:
         """Return every option of the model of a condition."""
         options = merged(self._model, self._options.encoder_options[condition.encoder])
         for override in self._options.overrides:
-            if matches(override.when, condition):
+            if self._holds(override, condition):
                 options = merged(options, override.model)
         options |= {"adapter": condition.adapter, "labels": self._label_map}
         options["adversarial"] = _adversarial(options, condition)
@@ -111,10 +111,13 @@ class Recipes:
             self._resolved[key] = self._resolve(options)
         return self._resolved[key]
 
+    def _holds(self, override: Override, condition: Condition) -> bool:
+        return matches(self._options.named_alike(override.when), condition)
+
     def _probe_options(self, condition: Condition) -> Options:
         options = asdict(self._probe)
         for override in self._options.overrides:
-            for name in override.probe if matches(override.when, condition) else ():
+            for name in override.probe if self._holds(override, condition) else ():
                 if name not in _PROBE_FIELDS:
                     raise UnknownOptionError(f"probe.{name}", [f"probe.{own}" for own in _PROBE_FIELDS], "")
                 options[name] = override.probe[name]

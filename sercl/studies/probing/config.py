@@ -12,7 +12,7 @@ SELECT = ("loss", "accuracy", "uar")
 
 def _check(name: str, value: object, sound: bool, legal: str) -> None:
     if not sound:
-        raise UsageError(f"probe {name} {value}: legal is {legal}. Give --probe.{name}.")
+        raise UsageError(f"probe {name} {value}: valid: {legal}. Give --probe.{name}.")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from itertools import combinations
 
 from sercl.corpora.base import Utterance
 from sercl.corpora.folds.draw import grouped, shuffled_utterances
+from sercl.counting import count as count_of
 from sercl.errors import FoldError
 
 NAMES = ("train", "validation", "test")
@@ -70,8 +71,8 @@ def within_speaker_folds(
     for speaker, own in sorted(grouped(utterances, lambda item: str(item.speaker)).items()):
         if len(own) < LEAST_GROUPS:
             raise FoldError(
-                f"speaker {speaker} has {len(own)} utterance(s); folds within speakers need at least "
-                f"{LEAST_GROUPS} of each. Leave this speaker out, or choose another target."
+                f"speaker {speaker} has {count_of(len(own), 'utterance')}; folds within speakers need at "
+                f"least {LEAST_GROUPS} of each. Leave this speaker out, or choose another target."
             )
         ordered = sorted(shuffled_utterances(own, seed, "within"), key=lambda item: item.emotion)
         start = min(range(len(groups)), key=lambda index: len(groups[index]))

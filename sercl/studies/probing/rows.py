@@ -7,6 +7,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from sercl.counting import count
 from sercl.errors import FeatureError, UsageError
 from sercl.models.standardize import Moments
 
@@ -98,7 +99,7 @@ def check_layers(layers: Sequence[int], states: int) -> None:
     """Raise `UsageError` unless `layers` are different hidden states from 0 to `states` - 1."""
     if not layers or min(layers) < 0 or max(layers) >= states or len(set(layers)) < len(layers):
         raise UsageError(
-            f"probe layers {', '.join(map(str, layers)) or 'none'}: legal are hidden states from 0 to "
+            f"probe layers {', '.join(map(str, layers)) or 'none'}: valid: hidden states from 0 to "
             f"{states - 1}, each once."
         )
 
@@ -110,6 +111,6 @@ def check_finite(features: Tensor, ids: Sequence[str], layers: Sequence[int]) ->
         if len(broken):
             raise FeatureError(
                 f"hidden state {layer} of utterance {ids[int(broken[0])]!r} holds NaN or infinite values "
-                f"({len(broken)} such utterance(s) in this layer). Check the audio file and the precision of "
-                "the encoder, and extract the features again."
+                f"({count(len(broken), 'such utterance')} in this layer). Check the audio file and the "
+                "precision of the encoder, and extract the features again."
             )

@@ -70,7 +70,7 @@ _SPLIT_NOTES = {
     SPEAKER_DISJOINT: "",
     SPEAKER_DEPENDENT: "speaker-dependent: training and test share speakers, or their speakers are unknown",
     WITHIN_SPEAKER: "within-speaker folds: training and test share all speakers by design, since who speaks "
-    "can only be asked about voices that were heard",
+    "can only be asked about voices in the training data",
 }
 
 

@@ -178,7 +178,7 @@ def test_a_bad_reference_is_one_clear_message_or_left_out(diarizer, zed, tmp_pat
     words = [diarizer / "best.ckpt", "--data", "Manifest", "--data.root", path]
     error = said(capsys, 1, *words)
     assert reason in error
-    assert "list: 1 problem(s) (1 label)" in error
+    assert "list: 1 problem (1 with a bad label)" in error
     found = evaluated(capsys, *words, "--data.on_error", "skip")
     assert found["data"]["recordings"] == 1
     assert any("1 recordings left out: label" in note for note in found["notes"])
@@ -202,7 +202,7 @@ def test_voices_of_the_training_are_refused(diarizer, emodb, capsys):
     words = ["--data", "EmoDB", "--data.root", emodb, "--data.folds.index", "2"]
     words += ["--data.clips.voice", "none", "--data.clips.min_piece", "0.05"]
     error = said(capsys, 1, diarizer / "best.ckpt", *words)
-    assert "speakers in test were heard in training" in error
+    assert "speakers in test were seen in training" in error
     found = evaluated(capsys, diarizer / "best.ckpt", *words, "--data.folds.allow_speaker_overlap", "true")
     assert any("speaker-dependent" in note for note in found["notes"])
 
@@ -227,9 +227,7 @@ def test_copies_of_training_recordings_are_refused(diarizer, classifier, emodb, 
 
 def test_what_cannot_be_evaluated_is_refused(diarizer, classifier, zed, tmp_path, capsys):
     data = ["--data", "ZED", "--data.root", zed]
-    assert "not for diarization. Ask it with `sercl predict`" in said(
-        capsys, 1, classifier / "best.ckpt", *data
-    )
+    assert "not diarization. Use it with `sercl predict`" in said(capsys, 1, classifier / "best.ckpt", *data)
     baseline = ["--baseline", diarizer / "best.ckpt"]
     assert "not for classification" in said(capsys, 1, diarizer / "best.ckpt", *data, *baseline)
     assert "set --data.labels" in said(capsys, 2, diarizer / "best.ckpt", *data, "--data.labels", "6")

@@ -151,11 +151,9 @@ def test_stretches_without_speech_are_marked(diarizer, tmp_path):
 
 def test_a_classifier_is_refused_and_says_what_to_ask_it_with(classifier, diarizer, wav, capsys):
     assert run(classifier, wav("a.wav")) == 1
-    assert "holds a model for classification, not for diarization. Ask it with `sercl predict`" in flat(
-        capsys
-    )
+    assert "this is a classification checkpoint, not diarization. Use it with `sercl predict`" in flat(capsys)
     assert main(["predict", str(diarizer / "best.ckpt"), str(wav("a.wav"))]) == 1
-    assert "Ask it with `sercl diarize`" in flat(capsys)
+    assert "Use it with `sercl diarize`" in flat(capsys)
     here = str(diarizer)  # any folder: the checkpoint is refused first
     assert main(["test", "--ckpt", str(diarizer / "best.ckpt"), "--data", "EmoDB", "--data.root", here]) == 1
     assert "for diarization, not for classification" in flat(capsys)

@@ -86,7 +86,7 @@ def test_emotions_may_be_brought_to_classes(tmp_path, capsys):
             1,
             "found.txt:2: angry from 0.5 s to 2 s overlaps sad from 0 s",
         ),
-        ("-1\t1\tsad\n", 1, "found.txt:1: sad from -1 s to 1 s is no stretch of time"),
+        ("-1\t1\tsad\n", 1, "found.txt:1: sad from -1 s to 1 s is not a valid time span"),
         ("0\t1\tglad-ish\n", 1, "unknown emotion 'glad-ish'"),
         ("0\t1\tbored\n", 1, "recording 'found': 0 s to 1 s: unknown emotion 'bored'"),
     ],

@@ -10,7 +10,7 @@ def test_a_misspelt_scheme_is_answered_with_the_near_one() -> None:
 
 
 def test_loso_leaves_out_speakers_or_sessions_only() -> None:
-    with pytest.raises(UnknownNameError, match="Legal: speaker, session"):
+    with pytest.raises(UnknownNameError, match="Valid: speaker, session"):
         FoldConfig(scheme="loso", leave_out="sentence")
 
 

@@ -32,9 +32,7 @@ def test_a_speaker_dependent_split_must_be_allowed_by_name() -> None:
         replace(item, split=("train", "validation", "test")[number % 3])
         for number, item in enumerate(even("ab", 30))
     ]
-    with pytest.raises(
-        SpeakerOverlapError, match=r"2 speaker\(s\).*--data\.folds\.allow_speaker_overlap true"
-    ):
+    with pytest.raises(SpeakerOverlapError, match=r"2 speakers .*--data\.folds\.allow_speaker_overlap true"):
         make_folds(utterances, LABELS, CONFIG)
     allowed = FoldConfig(scheme="official", allow_speaker_overlap=True)
     fold = make_fold(utterances, LABELS, allowed)

@@ -92,7 +92,7 @@ def test_dropped_emotions_and_counts_are_reported(tmp_path):
 def test_a_damaged_clip_stops_the_run_by_name(emodb, kind):
     victim = sorted((emodb / "wav").iterdir())[0]
     DAMAGES[kind](victim)
-    with pytest.raises(CorpusError, match=rf"EmoDB: 1 problem\(s\) \(1 {kind}\)") as caught:
+    with pytest.raises(CorpusError, match=rf"EmoDB: 1 problem \(1 {kind}\)") as caught:
         ready(emodb_module(emodb))
     assert str(victim) in str(caught.value)
     assert "--data.on_error skip" in str(caught.value)
@@ -113,7 +113,7 @@ def test_a_damaged_test_clip_is_skipped_and_counted(emodb, kind):
 def test_many_problems_are_counted_and_the_first_five_shown(emodb):
     for path in sorted((emodb / "wav").iterdir())[:7]:
         DAMAGES["silent"](path)
-    with pytest.raises(CorpusError, match=r"7 problem\(s\) \(7 silent\)") as caught:
+    with pytest.raises(CorpusError, match=r"7 problems \(7 silent\)") as caught:
         ready(emodb_module(emodb))
     assert str(caught.value).count("\n  /") == 5
     assert "and 2 more" in str(caught.value)
@@ -311,7 +311,7 @@ def test_train_labels_and_stages(emodb):
     assert sorted(module.train_labels) == [0] * 6 + [1] * 6 + [2] * 6 + [3] * 6
     assert module.stages == ("train",)
     module.set_stage("train")
-    with pytest.raises(UsageError, match="no training stage 'target'; legal: train"):
+    with pytest.raises(UsageError, match="no training stage 'target'; valid: train"):
         module.set_stage("target")
 
 

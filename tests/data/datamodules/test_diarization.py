@@ -137,7 +137,7 @@ def test_folds_change_together_and_speech_is_not_searched_twice(emodb, manifest,
     assert first.isdisjoint(speakers(module, "test"))
     assert {corpus for corpus, _ in speakers(module, "test")} == {"EmoDB", "own"}
     assert asked == []
-    with pytest.raises(UsageError, match="legal are 0 to 4"):
+    with pytest.raises(UsageError, match="valid: 0 to 4"):
         module.set_fold(5)
     uneven = ready(datamodules.EmoDB(emodb), Manifest(manifest, name="own", folds=FoldConfig(count=3)))
     with pytest.raises(UsageError, match="there are EmoDB 5, own 3"):

@@ -26,5 +26,5 @@ def test_a_language_is_a_corpus_of_its_own(root, language, name, speakers):
 
 
 def test_another_language_is_refused_before_the_folder_is_read(tmp_path):
-    with pytest.raises(UnknownNameError, match=r"language of ESD 'de'.*Legal: zh, en, all"):
+    with pytest.raises(UnknownNameError, match=r"language of ESD 'de'.*Valid: zh, en, all"):
         ESD(tmp_path / "nowhere", language="de")

@@ -49,7 +49,7 @@ def test_every_bad_label_is_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(CorpusError) as caught:
         Manifest(table).setup()
     assert str(caught.value).splitlines() == [
-        "own: 4 problem(s) (4 label)",
+        "own: 4 problems (4 with bad labels)",
         f"  {table}:2: unknown emotion 'contempt' (2 rows in all)",
         f"  {table}:9: unknown emotion 'Unklar'",
         f"  {table}:11: unknown emotion 'furius'",

@@ -28,5 +28,5 @@ def test_speech_is_what_is_read_by_default(root):
 
 
 def test_another_channel_is_refused_before_the_folder_is_read(tmp_path):
-    with pytest.raises(UnknownNameError, match="Legal: speech, song, all"):
+    with pytest.raises(UnknownNameError, match="Valid: speech, song, all"):
         RAVDESS(tmp_path / "nowhere", channel="video")

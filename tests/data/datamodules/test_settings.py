@@ -30,7 +30,7 @@ def test_two_stages_end_on_the_target():
 
 
 def test_what_does_not_exist_is_named():
-    with pytest.raises(UnknownNameError, match=r"setting 'zero'\..*Legal: monolingual, zero-shot"):
+    with pytest.raises(UnknownNameError, match=r"setting 'zero'\..*Valid: monolingual, zero-shot"):
         plans_for("zero", "source")
     with pytest.raises(UnknownNameError, match="select_on 'test'"):
         plans_for("zero-shot", "test")

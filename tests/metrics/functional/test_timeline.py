@@ -28,7 +28,7 @@ def test_rounded_times_may_overlap_a_little():
         (
             [Segment(0, 1, "sad"), Segment(2, 1.5, "angry")],
             1,
-            "angry from 2 s to 1.5 s is no stretch of time",
+            "angry from 2 s to 1.5 s is not a valid time span",
         ),
         ([Segment(-0.1, 1, "sad")], 0, "begins at 0 s or later"),
         ([Segment(1, 1, "sad")], 0, "no stretch"),

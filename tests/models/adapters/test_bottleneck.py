@@ -53,7 +53,7 @@ def test_width_is_divided_by_the_reduction(width: int, inner: int) -> None:
 def test_wrong_options_are_refused() -> None:
     with pytest.raises(UsageError, match="reduction 0"):
         BottleneckConfig(reduction=0)
-    with pytest.raises(UsageError, match="legal are 1 to 8"):
+    with pytest.raises(UsageError, match="valid: 1 to 8"):
         BottleneckAdapter(8, BottleneckConfig())
     with pytest.raises(UnknownNameError, match="Did you mean 'identity'"):
         BottleneckConfig(init="identiy")  # type: ignore[arg-type]

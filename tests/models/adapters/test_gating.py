@@ -52,5 +52,5 @@ def test_half_precision_stays() -> None:
 
 
 def test_unknown_start_is_refused() -> None:
-    with pytest.raises(UnknownNameError, match="Legal: identity, paper"):
+    with pytest.raises(UnknownNameError, match="Valid: identity, paper"):
         GatingConfig("zero")  # type: ignore[arg-type]

@@ -33,7 +33,7 @@ def test_a_method_twice_is_refused(spec: str) -> None:
 
 @pytest.mark.parametrize("spec", ["", "lora+", "lora,gating", "LoHa"])
 def test_unknown_names_are_refused_with_the_legal_ones(spec: str) -> None:
-    with pytest.raises(UnknownNameError, match="Legal: none, full, lora, bottleneck, gating"):
+    with pytest.raises(UnknownNameError, match="Valid: none, full, lora, bottleneck, gating"):
         parse_adapter(spec)
 
 

@@ -50,9 +50,9 @@ BLOCKS = ("num_hidden_layers", "encoder_layers")
         (SIZES, 1.5, "no encoder can be built"),
         (SIZES, [1], "no encoder can be built"),
         (BLOCKS, 10**6, "is larger than in any encoder"),
-        (("model_type",), None, "is no encoder that can be used here"),
-        (("model_type",), ["whisper"], "is no encoder that can be used here"),
-        (("model_type",), "x", "is no encoder that can be used here"),
+        (("model_type",), None, "is not an encoder that can be used here"),
+        (("model_type",), ["whisper"], "is not an encoder that can be used here"),
+        (("model_type",), "x", "is not an encoder that can be used here"),
         (("quantization_config",), {"quant_method": "gptq"}, "is quantised"),
         (("pad_token_id",), [1] * 10**5, "is larger than in any encoder"),
     ],
@@ -104,7 +104,7 @@ def test_weights_that_are_none(folder: Path, tmp_path: Path) -> None:
         refuse(folder)
     path.unlink()
     os.mkfifo(path)
-    assert "is no regular file" in refuse(folder)
+    assert "is not a regular file" in refuse(folder)
     path.unlink()
 
     class Evil:

@@ -42,7 +42,7 @@ def test_rebuilt_from_its_config_and_state_it_gives_the_same(encoder, clips):
 
 @pytest.mark.parametrize("last_block", [-1, 3])
 def test_a_block_that_is_not_there_is_refused(last_block, tiny):
-    with pytest.raises(UsageError, match=r"it has 3\. Legal last blocks: 0 to 2"):
+    with pytest.raises(UsageError, match=r"it has 3\. Valid last blocks: 0 to 2"):
         load_encoder(str(tiny["wav2vec2"]), last_block=last_block)
 
 
@@ -54,7 +54,7 @@ def test_an_unknown_short_name_is_answered_with_the_near_ones():
 @pytest.mark.parametrize("family", ["bert", None])
 def test_another_kind_of_model_is_refused_with_the_legal_ones(family, folder):
     edit(folder, model_type=family)
-    with pytest.raises(EncoderError, match=rf"model_type {family!r}.*Legal: wav2vec2, hubert"):
+    with pytest.raises(EncoderError, match=rf"model_type {family!r}.*Valid: wav2vec2, hubert"):
         load_encoder(str(folder))
 
 

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from sercl.studies.cross_eval.analysis import Analysis, analyse
-from sercl.testing.studies import CORPORA, ENCODERS, Grid, fake_study
+from sercl.studies.cross_eval.cells import Condition
+from sercl.testing.studies import CORPORA, ENCODERS, Grid, fake_study, typical_confusion
 
 
 @pytest.fixture(scope="session")
@@ -38,4 +39,19 @@ def unfinished(tmp_path_factory: pytest.TempPathFactory) -> Analysis:
     """A study of which no cell is done."""
     folder = tmp_path_factory.mktemp("unfinished")
     fake_study(folder, Grid(CORPORA, ENCODERS, ("none",), ("zero-shot",)), missing=10_000)
+    return analyse(folder)
+
+
+def always_sad(condition: Condition) -> list[list[float]]:
+    """Zero-shot onto RAVDESS, everything is called sad; all else is typical."""
+    is_guess = condition.setting == "zero-shot" and condition.target == "RAVDESS"
+    return [[0.0, 0.0, 0.0, 1.0]] * 4 if is_guess else typical_confusion(condition)
+
+
+@pytest.fixture(scope="session")
+def guessing(tmp_path_factory: pytest.TempPathFactory) -> Analysis:
+    """A study in which the two of six zero-shot conditions that test RAVDESS predict one class only."""
+    encoders = {"whisper-base": ENCODERS["whisper-base"]}
+    folder = tmp_path_factory.mktemp("guessing")
+    fake_study(folder, Grid(CORPORA, encoders, ("none",), ("monolingual", "zero-shot")), confusion=always_sad)
     return analyse(folder)

@@ -10,7 +10,8 @@ def test_a_row_per_condition(wide: Analysis, wide_folder: Path) -> None:
     first = rows[0]
     assert (first.status, first.layers, first.epochs, first.seconds) == ("15 done", "4–5", "24", "10 s")
     assert [fold for fold, _ in first.folds] == [0, 1, 2, 3, 4]
-    assert all((wide_folder / place / "test.csv").is_file() for _, place in first.folds)
+    assert all(list(lists) == ["test"] for _, lists in first.folds)
+    assert all((wide_folder / lists["test"]).is_file() for _, lists in first.folds)
     assert sum("1 failed" in row.status for row in rows) == 1
 
 

@@ -122,3 +122,14 @@ def test_a_study_of_one_setting_leaves_out_what_it_has_not(bare: Analysis, tmp_p
 def test_a_study_of_which_nothing_is_done(unfinished: Analysis, tmp_path: Path) -> None:
     found = Page(html_report(unfinished, tmp_path))
     assert "cells have not been run" in found.text
+
+
+def test_a_condition_that_predicts_one_class_is_marked(
+    guessing: Analysis, wide: Analysis, tmp_path: Path
+) -> None:
+    page = Page(html_report(guessing, tmp_path))
+    assert page.open == []
+    assert page.text.count("25.0 †") == 2, "the train-by-test matrix"
+    assert len(re.findall(r">one class</span>", html_report(guessing, tmp_path))) == 4, "scores, confusions"
+    assert "statements about single emotions" in page.text
+    assert "†" not in html_report(wide, tmp_path)

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from sercl.reports.cross_eval.summary import mean_uar, plain, spread, summary
-from sercl.reports.cross_eval.wording import enough_text, points
+from sercl.reports.cross_eval.wording import condition_name, enough_text, points
 from sercl.studies.cross_eval.analysis import Analysis
 from sercl.studies.cross_eval.scores import ConditionScores
 
@@ -22,15 +22,15 @@ def test_the_summary_says_what_the_numbers_say(wide: Analysis) -> None:
     assert "points lower than monolingual on the same targets" in text
     assert "Chance is 25.0 %." in text
     best = max(plain(wide, "zero-shot"), key=lambda item: item.uar.value)
-    assert f"The best zero-shot result is {100 * best.uar.value:.1f} % ({best.condition.encoder}" in text
-    assert "the highest of 24)" in text
+    assert f"The highest zero-shot UAR of 24 conditions is {100 * best.uar.value:.1f} % (" in text
+    assert f"{condition_name(best.condition)}): picked by test scores, which overstates it." in text
     assert "Adapter lora + bottleneck + gating changes UAR against frozen by +" in text
     adapters = next(family for family in wide.families if family.name == "adapters").overall
     clear = sum(item.paired.p_holm < 0.05 for item in adapters)
     assert f"significant after Holm's correction are {clear} of {len(adapters)} differences" in text
     assert "audio by coral, without labels, changes UAR by +" in text
     assert "Against the same few utterances alone, the source's change UAR by +" in text
-    assert "Zero-shot, happy is found least" in text
+    assert "Zero-shot, happy has the lowest recall in " in text
 
 
 def test_means_say_what_they_are_over_and_how_far_it_is_apart(wide: Analysis) -> None:
@@ -101,3 +101,24 @@ def test_little_and_nothing(bare: Analysis, unfinished: Analysis) -> None:
     assert only.endswith(" % (EmoDB).")
     assert chance == "Chance is 25.0 %."
     assert summary(unfinished) == []
+
+
+def test_conditions_that_predict_one_class_are_named_and_left_out(guessing: Analysis) -> None:
+    text = " ".join(summary(guessing))
+    crossed = own_scores(guessing, "zero-shot")
+    assert sum(own.is_guess for own in crossed) == 2
+    assert spread(crossed) in text
+    assert spread(crossed).endswith("; 2 of them predicting one class only)")
+    assert "The highest zero-shot UAR of 4 conditions is" in text
+    assert text.count("2 more predict one class only and are left out") == 2
+    assert "sad the highest" not in text
+    assert "happy has the lowest recall in 4 of 4 conditions" in text
+    (alone,) = [own for own in crossed if own.condition.pair == "EmoDB -> RAVDESS"]
+    assert spread([alone]) == "25.0 % (EmoDB → RAVDESS, predicting one class only)"
+
+
+def test_where_all_guess_no_emotion_is_found(guessing: Analysis) -> None:
+    scores = {name: own for name, own in guessing.scores.items() if own.is_guess}
+    text = " ".join(summary(replace(guessing, scores=scores)))
+    assert "recall" not in text
+    assert "highest" not in text

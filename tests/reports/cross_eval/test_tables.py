@@ -1,3 +1,5 @@
+from sercl.reports.cross_eval.latex import latex_report
+from sercl.reports.cross_eval.markdown import markdown_report
 from sercl.reports.cross_eval.tables import (
     comparison_tables,
     few_shot_table,
@@ -7,7 +9,7 @@ from sercl.reports.cross_eval.tables import (
     published_table,
     score_tables,
 )
-from sercl.reports.cross_eval.wording import score_text
+from sercl.reports.cross_eval.wording import GUESS, GUESS_NOTE, score_text
 from sercl.studies.cross_eval.analysis import Analysis
 from sercl.studies.cross_eval.cells import Condition
 
@@ -53,9 +55,9 @@ def test_what_validation_chose_is_counted_by_hidden_state(wide: Analysis, unfini
     table = layer_table(wide)
     assert table is not None
     assert table.columns[:3] == ("Encoder", "Setting", "Corpora")
-    assert table.columns[3:] == ("0", "1", "2", "3", "4", "5", "UAR")
+    assert table.columns[3:] == ("4", "5", "UAR"), "no column of dashes"
     row = next(row for row in table.rows if row[1:3] == ("Zero-shot", "ESD → EmoDB"))
-    assert row[7:9] == ("9", "6")  # folds 0, 2 and 4, then 1 and 3, with three seeds
+    assert row[3:5] == ("9", "6")  # folds 0, 2 and 4, then 1 and 3, with three seeds
     assert layer_table(unfinished) is None
 
 
@@ -73,3 +75,18 @@ def test_few_shot_and_published(wide: Analysis, bare: Analysis) -> None:
     assert found.rows[0][:4] == ("Monolingual", "wav2vec2-zh (zh)", "ESD", "lora + bottleneck + gating")
     assert found.rows[0][5] == "93.9"
     assert published_table(bare) is None
+
+
+def test_a_condition_that_predicts_one_class_is_marked_everywhere(guessing: Analysis, wide: Analysis) -> None:
+    guesses = [own for own in guessing.scores.values() if own.is_guess]
+    assert len(guesses) == 2
+    tables = [*matrix_tables(guessing), *score_tables(guessing), layer_table(guessing)]
+    marked = [table for table in tables if table and GUESS_NOTE in table.note]
+    assert {table.name for table in marked} == {"matrix-zero-shot", "scores-zero-shot", "layers"}
+    cells = [cell for table in marked for row in table.rows for cell in row if cell.endswith(GUESS)]
+    assert cells == 3 * [f"25.0 (25.0 to 25.0) {GUESS}"] + cells[3:]
+    assert len(cells) == 3 * len(guesses)
+    assert GUESS in overview_table(guessing).note
+    assert GUESS in markdown_report(guessing)
+    assert "(25.0 to 25.0) $\\dagger$" in latex_report(guessing)
+    assert GUESS not in markdown_report(wide)

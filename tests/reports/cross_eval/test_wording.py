@@ -5,7 +5,6 @@ import pytest
 from sercl.reports.cross_eval.wording import (
     adapter_name,
     condition_name,
-    count,
     listed,
     p_value,
     points,
@@ -47,5 +46,4 @@ def test_names() -> None:
     assert (adapter_name("none"), adapter_name("lora+gating")) == ("frozen", "lora + gating")
     condition = Condition("w", "none", "zero-shot", "A", "B", adaptation="coral")
     assert condition_name(condition) == "w, frozen, zero-shot A → B, coral"
-    assert (count(1, "corpus", "corpora"), count(2000, "pair")) == ("1 corpus", "2,000 pairs")
     assert [listed(list(names)) for names in ("", "a", "ab", "abc")] == ["", "a", "a and b", "a, b and c"]

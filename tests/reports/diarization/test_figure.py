@@ -37,10 +37,10 @@ def test_silence_is_no_trouble(tmp_path):
 
 
 def test_what_cannot_be_drawn_is_refused(tmp_path):
-    with pytest.raises(UnknownNameError, match="Legal"):
+    with pytest.raises(UnknownNameError, match="Valid"):
         timeline_figure([picture(ITEM)], tmp_path / "a.gif")
     for count in (0, MOST + 1):
-        with pytest.raises(UsageError, match="legal are 1 to 40"):
+        with pytest.raises(UsageError, match="valid: 1 to 40"):
             timeline_figure([picture(ITEM)] * count, tmp_path / "a.png")
 
 

@@ -29,6 +29,16 @@ def test_a_sound_study_has_none(tmp_path: Path) -> None:
     assert cautions(tmp_path) == {}
 
 
+def test_cells_that_predict_one_class(tmp_path: Path) -> None:
+    grid = replace(PLAIN, corpora=CORPORA, settings=("zero-shot",))
+    fake_study(tmp_path, grid, confusion=lambda item: [[item.target == "ESD", 1.0, 0.0, 0.0]] * 4)
+    (caution,) = cautions(tmp_path)["guess"]
+    assert caution.text.startswith(
+        "4 conditions with cells that predict one class for every test utterance, 4 of them in all cells"
+    )
+    assert "w, none, zero-shot ESD -> EmoDB: 15 of 15 cells, always happy" in caution.details
+
+
 def test_failed_and_missing_cells(tmp_path: Path) -> None:
     fake_study(tmp_path, PLAIN, failed=1, missing=2)
     failed, missing, _ = cautions(tmp_path)["incomplete"]
@@ -80,7 +90,7 @@ def test_shared_speakers(tmp_path: Path) -> None:
     study = fake_study(tmp_path, PLAIN)
     with_records(tmp_path, study, lambda record: replace(record, shared_speakers=("spike",)))
     (caution,) = cautions(tmp_path)["speakers"]
-    assert caution.text.startswith("EmoDB: 1 tested speaker also heard in training")
+    assert caution.text.startswith("EmoDB: 1 tested speaker also seen in training")
     assert "speaker-dependent" in caution.text
 
 

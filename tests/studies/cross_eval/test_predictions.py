@@ -91,10 +91,10 @@ def test_broken_files_are_one_message(tmp_path: Path) -> None:
         read_table(path, CLASSES)
     write_predictions([table()], CLASSES, path)
     path.write_bytes(path.read_bytes()[:-40])
-    with pytest.raises(ResultsError, match="is no complete Parquet file"):
+    with pytest.raises(ResultsError, match="is not a valid Parquet file"):
         read_table(path, CLASSES)
     path.write_text("no parquet")
-    with pytest.raises(ResultsError, match="is no complete Parquet file"):
+    with pytest.raises(ResultsError, match="is not a valid Parquet file"):
         read_table(path, CLASSES)
 
 

@@ -6,7 +6,7 @@ import pytest
 from sercl.studies.answers import complete
 from sercl.studies.cross_eval.cells import Condition
 from sercl.studies.cross_eval.read import read_answers
-from sercl.studies.cross_eval.scores import score_condition, score_conditions
+from sercl.studies.cross_eval.scores import predicts_one_class, score_condition, score_conditions
 from sercl.studies.cross_eval.study_file import read_study
 from sercl.testing.studies import CLASSES, Grid, fake_study
 from tests.studies.samples import answers
@@ -44,3 +44,34 @@ def test_calibration_is_averaged_over_repeats() -> None:
     own = score_condition(Condition("w", "none", "monolingual", "A", "A"), item, CLASSES)
     assert own.ece == pytest.approx((0 + 0.75) / 2)
     assert own.speakers is None
+
+
+@pytest.mark.parametrize(
+    ("truth", "predicted", "expected"),
+    [
+        ([0, 1], [1, 1], True),
+        ([0, 1], [0, 1], False),
+        ([1, 1], [1, 1], False),
+        ([1], [0], False),
+        ([], [], False),
+    ],
+)
+def test_one_class_is_a_guess_only_where_the_truth_has_several(
+    truth: list[int], predicted: list[int], expected: bool
+) -> None:
+    assert predicts_one_class(truth, predicted) is expected
+
+
+def test_cells_that_predict_one_class_are_counted() -> None:
+    own = score_condition(
+        Condition("w", "none", "zero-shot", "A", "B"),
+        answers([0, 1, 2, 3], [2, 2, 2, 2], [1, 1, 1, 1]),
+        CLASSES,
+    )
+    assert (own.cells, own.one_class, own.is_guess, own.only_class) == (2, 2, True, None)
+    own = score_condition(
+        Condition("w", "none", "zero-shot", "A", "B"),
+        answers([0, 1, 2, 3], [2, 2, 2, 2], [1, 1, 1, 0]),
+        CLASSES,
+    )
+    assert (own.cells, own.one_class, own.is_guess, own.only_class) == (2, 1, False, None)

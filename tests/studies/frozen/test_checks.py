@@ -42,8 +42,8 @@ def test_parts_that_cannot_be_are_refused(change: dict[str, Any], message: str) 
     [
         ({"train": (0, 1, 144)}, r"rows of train reach from 0 to 144; there are rows 0 to 143"),
         ({"tests": {"B": (-1,)}}, r"rows of test B reach from -1 to -1"),
-        ({"seed": -1}, "seed -1; legal are whole numbers from 0 up"),
-        ({"start": 0}, "start 0; legal are earlier trainings"),
+        ({"seed": -1}, "seed -1; valid: whole numbers from 0 up"),
+        ({"start": 0}, "start 0; valid: earlier trainings"),
     ],
 )
 def test_numbers_out_of_range_are_refused(change: dict[str, Any], message: str) -> None:

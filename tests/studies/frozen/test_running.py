@@ -221,7 +221,7 @@ def test_nothing_to_train_gives_nothing() -> None:
 def test_features_that_cannot_be_read_are_refused() -> None:
     with pytest.raises(UsageError, match="for 144 utterances"):
         train_frozen(features()[1:], ROWS, [zero_shot()], QUICK)
-    with pytest.raises(UsageError, match="probe layers 3: legal are hidden states from 0 to 2"):
+    with pytest.raises(UsageError, match="probe layers 3: valid: hidden states from 0 to 2"):
         train_frozen(features(), ROWS, [zero_shot()], QUICK, layers=[3])
     broken = features()
     broken[9, 2, 0] = float("nan")

@@ -18,10 +18,11 @@ PLAN = plan_of([cut("A"), cut("B")], settings=["monolingual", "transfer", "two-s
 DESCRIBED = {name: StudyCorpus("EmoDB", ("de",), "speaker", 2) for name in "AB"}
 
 
-def finish(folder: Path, items: list[PlannedCell]) -> None:
+def finish(folder: Path, items: list[PlannedCell], always: int | None = None) -> None:
     for item in items:
         result = CellResult(item.training.address, 1, 5, True, 2.0, item.training.size, ("mind this",))
-        shares = np.eye(4)[list(item.test.split.labels)]
+        labels = list(item.test.split.labels)
+        shares = np.eye(4)[labels if always is None else len(labels) * [always]]
         write_result(folder, item.address, item.test, shares, result)
 
 
@@ -48,6 +49,18 @@ def test_a_cell_is_done_failed_or_missing(tmp_path: Path) -> None:
     first = found[done[0].cell]
     assert (first.layer, first.epochs, first.notes) == (1, 5, ("mind this",))
     assert first.parts == {"train": 16, "validation": 8, "test": 8}
+
+
+def test_a_cell_that_predicts_one_class_says_which(tmp_path: Path) -> None:
+    finish(tmp_path, by_condition(PLAN, setting="monolingual", target="A"), always=2)
+    finish(tmp_path, by_condition(PLAN, setting="monolingual", target="B"))
+    collected(tmp_path)
+    own = {
+        record.cell.condition.target: record.one_class
+        for record in read_study(tmp_path).records
+        if record.cell.condition.setting == "monolingual"
+    }
+    assert own == {"A": EMOTIONS[2], "B": None}
 
 
 def test_predictions_are_those_of_the_cells_that_are_done(tmp_path: Path) -> None:

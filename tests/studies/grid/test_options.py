@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from tests.studies.grid.samples import options
         ({"seeds": {"lora": [1], "*": [2]}}, "'lora'"),
         ({"overrides": [Override({"stting": "few-shot"})]}, r"overrides\[0\].when 'stting'.*'setting'"),
         ({"overrides": [Override({"encoder": ["an encoder", "none"]})]}, r"overrides\[0\].when 'none'"),
-        ({"exclude": [Exclude({"shots": 3})]}, r"exclude\[0\].when 3.*Legal: 1, 4, 16, 64"),
+        ({"exclude": [Exclude({"shots": 3})]}, r"exclude\[0\].when 3.*Valid: 1, 4, 16, 64"),
     ],
 )
 def test_a_name_that_the_study_does_not_have_is_answered(changes: dict[str, Any], said: str) -> None:
@@ -35,7 +36,7 @@ def test_a_name_that_the_study_does_not_have_is_answered(changes: dict[str, Any]
         ({"draws": 0}, "study.draws of 'none' is 0"),
         ({"shots": [1, -4]}, "study.shots has -4"),
         ({"switch_epoch": 0}, "study.switch_epoch is 0"),
-        ({"folds": "first"}, "study.folds is 'first'; legal: all, or a list"),
+        ({"folds": "first"}, "study.folds is 'first'; valid: all, or a list"),
         ({"seeds": []}, "study.seeds"),
         ({"seeds": [1, -1]}, "study.seeds of 'none'"),
         ({"seeds": [3, 3]}, "3 twice"),
@@ -73,3 +74,17 @@ def test_a_value_is_a_list_of_one() -> None:
     assert as_list("coral") == ["coral"]
     assert as_list(("a", "b")) == ["a", "b"]
     assert as_list(None) == [None]
+
+
+def test_encoders_in_folders_are_called_by_their_last_component(tmp_path: Path) -> None:
+    near, far = tmp_path / "a" / "large", tmp_path / "b" / "large"
+    near.mkdir(parents=True)
+    names = ["whisper-base", "openai/whisper-base", "/models/tiny/", "~/own", str(near)]
+    own = options(encoders=names)
+    assert list(own.encoder_options) == ["whisper-base", "openai/whisper-base", "tiny", "own", "large"]
+    assert own.encoder_options["large"] == {"encoder": str(near)}
+    assert own.named_alike({"encoder": str(near), "shots": 1}) == {"encoder": ["large"], "shots": 1}
+    assert own.named_alike({"encoder": ["large"]}) == {"encoder": ["large"]}
+    alike = options(encoders=[str(near), str(far)])
+    assert list(alike.encoder_options) == [str(near), str(far)], "no two are called alike"
+    assert list(options(encoders={str(near): {"layer": 1}}).encoder_options) == ["large"]

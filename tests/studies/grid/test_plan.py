@@ -213,7 +213,7 @@ def test_speakers_of_one_corpus_that_were_heard_under_another_name_are_refused()
         return replace(own, parts=tuple(parts))
 
     day, night = with_corpus("Day", "abcd"), with_corpus("Night", "cabd")
-    with pytest.raises(SpeakerOverlapError, match=r"speaker\(s\) of Day are tested in Night: Z c"):
+    with pytest.raises(SpeakerOverlapError, match=r"1 speaker of Day is tested in Night: Z c"):
         plan_of([day, night], settings=["zero-shot"], seeds=[1])  # type: ignore[list-item]
 
 

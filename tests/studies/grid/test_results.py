@@ -80,12 +80,12 @@ def test_a_truncated_record_is_named_with_what_to_do(tmp_path: Path, cut: int) -
 def test_truncated_predictions_are_named_with_what_to_do(tmp_path: Path) -> None:
     path = write(tmp_path) / PREDICTIONS
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(ResultsError, match=r"predictions.parquet.*no complete Parquet.*Remove this folder"):
+    with pytest.raises(ResultsError, match=r"predictions.parquet.*not a valid Parquet.*Remove this folder"):
         read_predictions(tmp_path, "addr")
 
 
 def test_a_record_without_a_number_is_named(tmp_path: Path) -> None:
     path = write(tmp_path) / RECORD
     path.write_text(path.read_text().replace('"epochs": 7', '"epochs": "many"'))
-    with pytest.raises(ResultsError, match='epochs is "many"; legal: a whole number'):
+    with pytest.raises(ResultsError, match='epochs is "many"; valid: a whole number'):
         read_result(tmp_path, "addr")

@@ -36,7 +36,7 @@ def test_lists_of_seeds_become_tuples() -> None:
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("lr", 0.0, "probe lr 0.0: legal is a number above 0. Give --probe.lr."),
+        ("lr", 0.0, "probe lr 0.0: valid: a number above 0. Give --probe.lr."),
         ("mix_lr", -1.0, "a number above 0"),
         ("eps", 0.0, "a number above 0"),
         ("weight_decay", -0.1, "a number from 0 up"),
@@ -60,5 +60,5 @@ def test_unknown_names_are_refused() -> None:
         ProbeOptions(preset="mpl")
     with pytest.raises(UnknownNameError, match="probe head"):
         ProbeConfig(head="mlp")
-    with pytest.raises(UnknownNameError, match="Legal: loss, accuracy, uar"):
+    with pytest.raises(UnknownNameError, match="Valid: loss, accuracy, uar"):
         ProbeConfig(select="f1")

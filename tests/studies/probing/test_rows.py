@@ -62,7 +62,7 @@ def test_nan_and_inf_are_refused_with_utterance_and_layer(value: float) -> None:
 
 @pytest.mark.parametrize("layers", [[3], [-1], [0, 0], []])
 def test_layers_out_of_range_are_refused(layers: list[int]) -> None:
-    with pytest.raises(UsageError, match="legal are hidden states from 0 to 2"):
+    with pytest.raises(UsageError, match="valid: hidden states from 0 to 2"):
         check_layers(layers, 3)
     check_layers([0, 2], 3)
 

@@ -121,7 +121,7 @@ def test_where_there_is_no_double_precision_the_processor_trains() -> None:
 def test_bad_input_is_refused() -> None:
     task = toy_task()
     features = features_for(task)
-    with pytest.raises(UsageError, match="probe layers 0, 4: legal are hidden states from 0 to 3"):
+    with pytest.raises(UsageError, match="probe layers 0, 4: valid: hidden states from 0 to 3"):
         probe_study(features, task, QUICK, layers=[0, 4])
     with pytest.raises(UsageError, match="for 144 utterances"):
         probe_study(features[:-1], task, QUICK)

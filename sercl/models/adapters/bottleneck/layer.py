@@ -24,7 +24,7 @@ class BottleneckAdapter(HookAdapter):
         if config.reduction > hidden_size:
             raise UsageError(
                 f"bottleneck reduction {config.reduction} leaves nothing of width {hidden_size}; "
-                f"legal are 1 to {hidden_size}."
+                f"valid: 1 to {hidden_size}."
             )
         width = hidden_size // config.reduction
         self.down, self.up = nn.Linear(hidden_size, width), nn.Linear(width, hidden_size)

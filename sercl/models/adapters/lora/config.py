@@ -25,4 +25,4 @@ class LoraConfig:
         if not self.alpha > 0:
             raise UsageError(f"LoRA alpha {self.alpha}: it must be above 0.")
         if not 0 <= self.dropout < 1:
-            raise UsageError(f"LoRA dropout {self.dropout}: legal are 0 <= dropout < 1.")
+            raise UsageError(f"LoRA dropout {self.dropout}: valid: 0 <= dropout < 1.")

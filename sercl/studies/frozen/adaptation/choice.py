@@ -5,6 +5,7 @@ from functools import partial
 from itertools import chain
 from types import MappingProxyType
 
+from sercl.counting import count
 from sercl.errors import UnknownNameError, UsageError
 from sercl.studies.frozen.adaptation.coral import align_corpora
 from sercl.studies.frozen.adaptation.corpus import normalize_corpora
@@ -54,8 +55,9 @@ def _speaker(where: str, training: FrozenTraining, rows: FrozenRows) -> Adapt:
     unknown = [row for row in chain.from_iterable(parts) if rows.speakers[row] is None]
     if unknown:
         raise UsageError(
-            f"{where}: the speaker of {len(unknown)} utterance(s) is unknown, first {rows.ids[unknown[0]]!r} "
-            f"of {rows.corpora[unknown[0]]}. Choose another adaptation, such as corpus, or give the speakers."
+            f"{where}: the speaker of {count(len(unknown), 'utterance')} is unknown, first "
+            f"{rows.ids[unknown[0]]!r} of {rows.corpora[unknown[0]]}. Choose another adaptation, "
+            "such as corpus, or give the speakers."
         )
     return partial(normalize_speakers, corpora=rows.corpora, speakers=rows.speakers, parts=parts)
 
@@ -91,9 +93,9 @@ def _check_two(where: str, reference: Iterable[int], rows: FrozenRows) -> None:
     counts: dict[str, int] = {}
     for row in reference:
         counts[rows.corpora[row]] = counts.get(rows.corpora[row], 0) + 1
-    for name, count in counts.items():
-        if count < 2:
-            raise UsageError(f"{where}: {count} row of {name}; a covariance needs at least 2.")
+    for name, number in counts.items():
+        if number < 2:
+            raise UsageError(f"{where}: {number} row of {name}; a covariance needs at least 2.")
 
 
 def _parts(training: FrozenTraining) -> tuple[tuple[int, ...], ...]:
