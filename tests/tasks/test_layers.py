@@ -45,7 +45,7 @@ def test_other_choices_keep_the_blocks_that_are_asked_for(whisper, layer, last_b
 
 def test_a_layer_that_is_too_high_is_said_in_layers(whisper):
     with pytest.raises(
-        UsageError, match=r"no layer 9 in the encoder .*: it has 3\. Legal: 0 .* to 3, last, weighted or auto"
+        UsageError, match=r"no layer 9 in the encoder .*: it has 3\. Valid: 0 .* to 3, last, weighted or auto"
     ):
         load(whisper, 9)
     with pytest.raises(UsageError, match=r"^no block 7"):
