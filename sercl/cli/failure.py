@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Iterator
 
 from sercl.cli import siblings
+from sercl.cli.together import Together
 from sercl.errors import SerclError
 
 INTERRUPTED = 130
@@ -54,6 +55,11 @@ _KILLED_WORKER = re.compile(r"DataLoader worker \(pid [\d, ]+\) is killed by sig
 _LOST = re.compile(
     r"gloo/|NCCL|Connection (closed|reset) by peer|Broken pipe|[Ss]ocket [Tt]imeout|connection was closed"
 )
+_TIMEOUT = re.compile(r"[Tt]imed out (?:waiting )?(?:after )?(\d+) ?ms|Timeout\(ms\)=(\d+)")
+NO_ANSWER = (
+    "has not answered for {:.0f} s: it hangs, or was suspended. Training continues with --resume; "
+    "--trainer.strategy.timeout says how long is waited."
+)
 _LOST_TYPES = {"DistBackendError", "DistNetworkError", "DistStoreError"}
 _LIBRARY_USAGE = {"MisconfigurationException"}
 _WORKER = re.compile(r"Caught (\w+) in DataLoader worker process \d+\.")
@@ -81,8 +87,12 @@ def report(error: BaseException, debug: bool = False) -> int:
     if debug:
         traceback.print_exception(error, file=sys.stderr)
     message, code = describe(error)
+    follows = is_lost_connection(error) or stopped_by(error) is not None
     if siblings.is_started_by_another():
         siblings.leave(siblings.Failure(message, code, is_lost_connection(error)))
+    elif (others := Together.found()) is not None:
+        for said in others.to_say(siblings.Failure(message, code, follows)):
+            _show(said)
     else:
         _show(message)
     return code
@@ -143,10 +153,18 @@ def _of_libraries(error: RuntimeError) -> str | None:
             return _refused(number, os.strerror(number))
     if not is_lost_connection(error):
         return None
+    if (seconds := waited(error)) is not None:
+        return f"another process of this run {NO_ANSWER.format(seconds)}"
     return (
         "the connection to another process of this run was lost: it has ended, or the network has failed. "
         f"See its own message. Training continues with --resume. ({text.strip().splitlines()[0]})"
     )
+
+
+def waited(error: BaseException) -> float | None:
+    """Return how long another process was waited for in vain, in s; None for another error."""
+    found = _TIMEOUT.search(str(error)) if is_lost_connection(error) else None
+    return int(found[1] or found[2]) / 1000 if found else None
 
 
 def _memory(error: BaseException) -> str | None:

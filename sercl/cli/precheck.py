@@ -61,7 +61,7 @@ def checked(command: str, words: Sequence[str]) -> list[str]:
     for part in _by_corpus(name, rest) or [_with_own_config(name, spelt)]:
         _check_places(_Options(part, kinds), set(table["data"]))
     flags = {word.option for word in given(spelt, kinds) if kinds.get(word.option) == FLAG}
-    check_run(name, _Options(spelt, kinds).values, flags, table["names"]["encoders"])
+    check_run(name, _Options(spelt, kinds).values, flags, table["names"]["encoders"], kinds)
     _check_study(name, rest)
     return [*words[: len(words) - len(rest)], *rest]
 

@@ -1,6 +1,6 @@
 """Mistakes about the folder of a run and about its encoder, found before anything heavy is imported."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,9 @@ _MAY_MOVE = ("root", "encoder", "workers", "gradient_checkpointing")
 _CHECKED = ("--seed_everything", "--data", "--model.")
 
 
-def check_run(command: str, values: Values, flags: set[str], presets: Sequence[str]) -> None:
+def check_run(
+    command: str, values: Values, flags: set[str], presets: Sequence[str], known: Collection[str]
+) -> None:
     """Raise for a folder that a run cannot have, options that it was not begun with, or an unknown encoder.
 
     Args:
@@ -26,6 +28,7 @@ def check_run(command: str, values: Values, flags: set[str], presets: Sequence[s
         values: What the command line and its files set.
         flags: Options without a value that are given.
         presets: Short names of encoders.
+        known: Options of the command.
 
     Raises:
         UsageError: As `run_folder.check_claim` and `run_checks.check_resumed`.
@@ -37,7 +40,7 @@ def check_run(command: str, values: Values, flags: set[str], presets: Sequence[s
         _check_study_folder(values)
     if command in RUNS and not is_later_rank():
         _check_folder(command, values, flags)
-    for name in _encoders(command, values):
+    for name in _encoders(command, values, known):
         _check_encoder(name, values if command in RUNS else {}, presets)
 
 
@@ -137,16 +140,23 @@ def _check_study_folder(values: Values) -> None:
         check_holds_study(out)
 
 
-def _encoders(command: str, values: Values) -> Iterator[str]:
+def _encoders(command: str, values: Values, known: Collection[str]) -> Iterator[str]:
     if command in RUNS and _get(values, "--model.encoder_config") is None:
         yield from (values[name][0] for name in ("--encoder", "--model.encoder") if name in values)
     for option, (value, _) in values.items() if command == "cross-eval" else ():
         parts = option.split(".")
         if parts[:2] == ["--study", "encoders"] and len(parts) > 2:
-            if len(parts) == 3 or parts[3:] == ["encoder"]:
+            if len(parts) == 3 or (parts[3:] == ["encoder"] and _knows_all_of(parts[2], values, known)):
                 yield value
         elif option == "--study.encoders":
             yield from _list(value)
+
+
+def _knows_all_of(name: str, values: Values, known: Collection[str]) -> bool:
+    """Whether an encoder of a study has options of the model alone; the parser names one that is none."""
+    prefix = f"--study.encoders.{name}."
+    own = [option.removeprefix(prefix) for option in values if option.startswith(prefix)]
+    return all(f"--model.{option}" in known for option in own)
 
 
 def _list(text: str) -> list[str]:

@@ -137,9 +137,21 @@ class Others:
         if isinstance(error, ProcessFailedError) or not failures.is_lost_connection(error):
             self._noticed.set()
             return error
+        if (seconds := failures.waited(error)) is not None and (silent := self._silent()):
+            return ProcessFailedError(f"rank {', '.join(silent)}: {failures.NO_ANSWER.format(seconds)}", 1)
         self._failed.wait(_CAUSE + 2 * _LOOK)
         self._noticed.set()
         return self._error() if self._failed.is_set() else error
+
+    def _silent(self) -> list[str]:
+        """Return the ranks of processes that live and have not failed, once the others had time to say so."""
+        self._noticed.set()
+        time.sleep(_CAUSE)
+        return [
+            str(self._first + index + 1)
+            for index, process in enumerate(self._processes)
+            if process.poll() is None and left(self._folder, index + 1) is None
+        ]
 
     def end(self) -> None:
         """End the processes: asked first, so that they store what they have computed, then killed."""

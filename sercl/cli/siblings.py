@@ -64,14 +64,19 @@ def is_silent() -> bool:
 
 def leave(failure: Failure) -> None:
     """Leave what ends this process to the one that started it."""
-    path = _path(Path(os.environ[_FOLDER]), int(os.environ["LOCAL_RANK"]))
     try:
-        path.with_suffix(".part").write_text(json.dumps(asdict(failure)), encoding="utf-8")
-        path.with_suffix(".part").replace(path)
+        put(Path(os.environ[_FOLDER]), int(os.environ["LOCAL_RANK"]), failure)
     except OSError:
         return  # The first process has ended and taken the folder with it; or it sees the exit code alone.
     if failure.lost:
         time.sleep(_ORPHANED)  # Where it was the first process that died, `end_with_parent` says so.
+
+
+def put(folder: Path, local_rank: int, failure: Failure) -> Path:
+    """Write a failure of a process into a folder, whole or not at all, and return its file."""
+    path = _path(folder, local_rank)
+    path.with_suffix(".part").write_text(json.dumps(asdict(failure)), encoding="utf-8")
+    return path.with_suffix(".part").replace(path)
 
 
 def left(folder: Path, local_rank: int) -> Failure | None:
