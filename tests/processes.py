@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
@@ -25,7 +25,7 @@ from sercl.cli.processes import Launcher
 from sercl.reports import confusion  # noqa: F401 - as above
 
 _FORK = multiprocessing.get_context("fork")
-_TWO = ["--trainer.devices", "2", "--trainer.strategy", "ddp"]
+_TWO = ["--trainer.devices", "2"]
 _LIMIT = 60.0
 """Seconds after which a process is taken to hang."""
 
@@ -57,16 +57,22 @@ def gathered(work: Callable[[int], Any], place: Path, count: int = 2) -> list[An
         return [_answer(pipe[0], rank) for rank, pipe in enumerate(pipes)]
 
 
-def launched(words: list[str], folder: Path, prepare: Callable[[], None] = lambda: None) -> Ended:
+def launched(
+    words: list[str],
+    folder: Path,
+    prepare: Callable[[], None] = lambda: None,
+    strategy: Sequence[str] = ("--trainer.strategy", "ddp"),
+) -> Ended:
     """Run a command in two processes, of which the first starts the second as on the command line.
 
     Args:
         words: The command line, without what says that there are several processes.
         folder: Where what they print goes; an empty one.
         prepare: Called in the first process before anything else; what it patches is patched in both.
+        strategy: Options that say how they train together.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    first = _FORK.Process(target=_first, args=([*words, *_TWO], folder, prepare))
+    first = _FORK.Process(target=_first, args=([*words, *_TWO, *strategy], folder, prepare))
     begin = time.monotonic()
     with _running([first]):
         first.join(_LIMIT)

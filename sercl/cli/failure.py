@@ -55,7 +55,7 @@ _KILLED_WORKER = re.compile(r"DataLoader worker \(pid [\d, ]+\) is killed by sig
 _LOST = re.compile(
     r"gloo/|NCCL|Connection (closed|reset) by peer|Broken pipe|[Ss]ocket [Tt]imeout|connection was closed"
 )
-_TIMEOUT = re.compile(r"[Tt]imed out (?:waiting )?(?:after )?(\d+) ?ms|Timeout\(ms\)=(\d+)")
+_TIMEOUT = re.compile(r"[Tt]imed out (?:waiting |after )?(\d+) ?(ms|seconds)|(Timeout)\(ms\)=(\d+)")
 NO_ANSWER = (
     "has not answered for {:.0f} s: it hangs, or was suspended. Training continues with --resume; "
     "--trainer.strategy.timeout says how long is waited."
@@ -164,7 +164,9 @@ def _of_libraries(error: RuntimeError) -> str | None:
 def waited(error: BaseException) -> float | None:
     """Return how long another process was waited for in vain, in s; None for another error."""
     found = _TIMEOUT.search(str(error)) if is_lost_connection(error) else None
-    return int(found[1] or found[2]) / 1000 if found else None
+    if found is None:
+        return None
+    return float(found[1]) if found[2] == "seconds" else int(found[1] or found[4]) / 1000
 
 
 def _memory(error: BaseException) -> str | None:

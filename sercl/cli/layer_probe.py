@@ -91,7 +91,8 @@ def check(cli: "Cli") -> None:
 @contextmanager
 def _claimed(cli: "Cli") -> "Iterator[Path]":
     from sercl.cli.processes import is_first
-    from sercl.cli.run_folder import probe_folder, run_folder
+    from sercl.cli.run_checks import check_resumed
+    from sercl.cli.run_folder import CONFIG, probe_folder, run_folder
 
     config = cli.config
     folder = Path(config["out"] or probe_folder(config))
@@ -99,6 +100,8 @@ def _claimed(cli: "Cli") -> "Iterator[Path]":
         yield folder
         return
     with run_folder(folder, config["resume"], config["overwrite"]):
+        if config["resume"]:
+            check_resumed(folder / CONFIG, cli.config_text())
         yield folder
 
 

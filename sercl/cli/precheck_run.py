@@ -15,7 +15,7 @@ Values = Mapping[str, tuple[str, str]]
 """Option -> its value, and where it is set."""
 
 _MAY_MOVE = ("root", "encoder", "workers", "gradient_checkpointing")
-_CHECKED = ("--seed_everything", "--data", "--model.")
+_CHECKED = ("--seed_everything", "--data", "--model.", "--probe.")
 
 
 def check_run(

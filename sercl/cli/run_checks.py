@@ -132,8 +132,9 @@ def _rates_follow_limits(settings: Mapping[str, Any]) -> bool:
 
 def _settings(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield option and value of all that decides what is trained, on what, and how."""
-    for key in ("seed_everything", "data", "model"):
-        yield from _flat(key, config.get(key))
+    for key in ("seed_everything", "data", "model", "probe"):
+        if key in config:
+            yield from _flat(key, config[key])
     for key, free in _FREE.items():
         group = config.get(key)
         for name, value in group.items() if isinstance(group, Mapping) else ():

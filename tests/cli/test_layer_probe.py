@@ -13,7 +13,7 @@ def words(encoder, emodb, tmp_path_factory):
     """The command line of a small probe, without `--out`; its store is shared by the tests of this file."""
     return [
         "layer-probe", "--encoder", encoder, "--data", "EmoDB", "--data.root", emodb,
-        "--model.whisper_form", "short", "--probe.seeds", "[0,1]", "--probe.max_epochs", "4",
+        "--model.whisper_form", "short", "--probe.seeds", "0,1", "--probe.max_epochs", "4",
         "--trainer.accelerator", "cpu", "--features.dir", str(tmp_path_factory.mktemp("store")),
     ]  # fmt: skip
 
@@ -48,6 +48,21 @@ def test_every_layer_is_scored_for_every_target(run):
         assert layer["selectivity"]["value"] == pytest.approx(
             layer["uar"]["value"] - layer["control"]["value"]
         )
+
+
+def test_a_probe_does_not_go_on_as_another(words, run, capsys):
+    lines = [*words, "--out", str(run), "--resume"]
+    before = (run / "config.yaml").read_bytes()
+    for more, said in (
+        (["--probe.targets", "emotion"], "--probe.targets is emotion, was emotion,speaker"),
+        (
+            ["--probe.targets", "emotion,speaker", "--probe.layers", "0,1"],
+            "--probe.layers is [0, 1], was None",
+        ),
+    ):
+        assert main([*lines, *more]) == 2
+        assert said in capsys.readouterr().err
+    assert (run / "config.yaml").read_bytes() == before
 
 
 def test_the_folder_holds_tables_figures_lists_and_configuration(run):

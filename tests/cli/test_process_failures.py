@@ -87,6 +87,21 @@ def test_a_process_that_fails_ends_the_run(case, fit_words, tmp_path):
     assert not (tmp_path / "run" / "results.json").exists()
 
 
+@pytest.mark.slow
+def test_a_process_that_does_not_answer_is_named_after_the_time_that_was_given(fit_words, tmp_path):
+    words = [*fit_words, "--data.loader.batch_size", "12", "--no-cache", "--out", str(tmp_path / "run")]
+    strategy = ["--trainer.strategy", "DDPStrategy", "--trainer.strategy.timeout", "0:00:05"]
+    stop = failing(TASK, "training_step", 1, killed(signal.SIGSTOP))
+    ended = launched(words, tmp_path / "said", stop, strategy)
+    left = left_running(tmp_path / "said")
+    errors = (tmp_path / "said" / "err").read_text()
+    assert errors.startswith("error: rank 1: has not answered for 5 s: it hangs, or was suspended."), errors
+    assert "--trainer.strategy.timeout" in errors
+    assert errors.count("error: ") == 1
+    assert ended.code == 1
+    assert not left
+
+
 def test_a_killed_loader_process_is_one_message(fit_words, tmp_path, capsys, monkeypatch):
     before = EmotionClassifier.training_step
 
