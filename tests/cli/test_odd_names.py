@@ -108,8 +108,8 @@ def test_what_such_a_name_cannot_be_used_for_is_one_message(corpus, fit_words, t
     capfdbinary.readouterr()
     table = tmp_path / "a.csv"
     assert main(["corpus", "manifest", "EmoDB", "--root", str(corpus), "--out", str(table)]) == 1
-    assert b"no UTF-8 text, which a manifest cannot hold" in capfdbinary.readouterr().err
+    assert b"not UTF-8 text, which a manifest cannot hold" in capfdbinary.readouterr().err
     assert not table.exists()
     out = ["--out", str(tmp_path / "run")]
     assert main([*fit_words[:4], str(corpus / "Col\udce8re"), *fit_words[5:], *out]) == 2
-    assert b"no UTF-8 text, which options cannot take" in capfdbinary.readouterr().err
+    assert b"not UTF-8 text, which options cannot take" in capfdbinary.readouterr().err

@@ -285,7 +285,7 @@ def test_other_processes_of_a_run_find_its_folder_in_use(
     [
         (None, [], "no config.json"),
         ([1], [], "holds a JSON list"),
-        ({"model_type": "bert"}, [], "model_type 'bert' is no encoder"),
+        ({"model_type": "bert"}, [], "model_type 'bert' is not an encoder"),
         ({"model_type": "whisper", "encoder_layers": 4}, ["--model.layer", "9"], "no layer 9 in the encoder"),
         (
             {"model_type": "wavlm", "num_hidden_layers": 4},

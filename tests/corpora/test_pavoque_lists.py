@@ -39,9 +39,9 @@ def test_phone_segments_do_not_reach_the_fields_of_their_entry(tmp_path: Path) -
     [
         ("- {prompt: m2, style: sad, start: 0}\n", "'end'"),
         ("- {prompt: '', style: sad, start: 0, end: 1}\n", "'prompt'"),
-        ("- {prompt: m2, style: sad, start: -1, end: 1}\n", "no stretch of time"),
-        ("- {prompt: m2, style: sad, start: 0, end: inf}\n", "no stretch of time"),
-        ("- {prompt: m2, style: sad, start: 0, end: nan}\n", "no stretch of time"),
+        ("- {prompt: m2, style: sad, start: -1, end: 1}\n", "not a valid time span"),
+        ("- {prompt: m2, style: sad, start: 0, end: inf}\n", "not a valid time span"),
+        ("- {prompt: m2, style: sad, start: 0, end: nan}\n", "not a valid time span"),
         ("- word\n", "'prompt'"),
         ("-\n", "'prompt'"),
     ],

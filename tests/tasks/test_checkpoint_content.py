@@ -80,7 +80,7 @@ WEIGHT = "state_dict/readout.heads.0.1.weight"
         ("hyper_parameters/encoder_config/model/d_model", 2**19, "model of .* GiB"),
         ("hyper_parameters/encoder_config/model/d_model", "x", "no encoder can be built"),
         ("hyper_parameters/encoder_config/model/encoder_layers", 10**6, "encoder_layers is larger"),
-        ("hyper_parameters/encoder_config/model/model_type", ["x"], "is no encoder that can be used"),
+        ("hyper_parameters/encoder_config/model/model_type", ["x"], "is not an encoder that can be used"),
         ("hyper_parameters/encoder_config/model", 1, "'model' is a int"),
         ("hyper_parameters/encoder_config/whisper_form", "x", "x"),
         ("state_dict", {1: torch.zeros(2)}, "'1' is a Tensor, not a tensor with a name"),

@@ -45,9 +45,9 @@ def changed(path, change):
         (lambda row: row["pieces"][0].update(utterance="gone"), "'gone' of fake is not in this part"),
         (lambda row: row["pieces"][0].update(label="bored"), "class 'bored' is not one of angry"),
         (lambda row: row["pieces"][0].pop("start"), "a piece needs corpus, end"),
-        (lambda row: row.pop("pieces"), "is no clip"),
-        (lambda row: row.update(pieces=[]), "is no clip"),
-        (lambda row: row.update(speaker="x"), "is no clip"),
+        (lambda row: row.pop("pieces"), "is not a clip"),
+        (lambda row: row.update(pieces=[]), "is not a clip"),
+        (lambda row: row.update(speaker="x"), "is not a clip"),
         (lambda row: row["pieces"][0].update(start="soon"), "start 'soon'"),
         (lambda row: row["pieces"][0].update(start=2.0, end=1.0), "2 s to 1 s"),
         (lambda row: row.update(crop=7), "crop 7"),
@@ -65,7 +65,7 @@ def test_other_files_are_no_lists(tmp_path):
     with pytest.raises(ManifestError, match="cannot be read"):
         load_clips(path, UTTERANCES, CLASSES)
     path.write_text("")
-    with pytest.raises(ManifestError, match="no clip"):
+    with pytest.raises(ManifestError, match="not a clip"):
         load_clips(path, UTTERANCES, CLASSES)
     path.write_text("{broken")
     with pytest.raises(ManifestError, match="1: is not valid JSON"):

@@ -36,7 +36,7 @@ def test_an_empty_track_is_a_recording_without_events(tmp_path):
         ("1.0 2.0 sad\n", "1 fields"),
         ("x\t2.0\tsad\n", "start 'x' is not a time"),
         ("2,5,5\t3\tsad\n", "start '2.5.5' is not a time"),
-        ("3\t2\tsad\n", "no stretch"),
+        ("3\t2\tsad\n", "not a valid time span"),
         ("0.5\t2\tangry\n", "overlaps"),
         ("1\t2\t\n", "unknown emotion ''"),
     ],

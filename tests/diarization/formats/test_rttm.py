@@ -43,7 +43,7 @@ GOOD = "SPEAKER a 1 0 1 <NA> <NA> sad <NA> <NA>\n"
     [
         ("SPEAKER a 1 0 1 sad\n", "6 fields"),
         ("SPEAKER a 1 zero 1 <NA> <NA> sad\n", "start 'zero' is not a time"),
-        ("SPEAKER a 1 2 -1 <NA> <NA> sad\n", "sad from 2 s to 1 s is no stretch"),
+        ("SPEAKER a 1 2 -1 <NA> <NA> sad\n", "sad from 2 s to 1 s is not a valid time span"),
         ("SPEAKER a 1 -2 1 <NA> <NA> sad\n", "begins at 0 s or later"),
         ("SPEAKER a 1 0.5 1 <NA> <NA> angry\n", "angry from 0.5 s to 1.5 s overlaps sad"),
         ("SPEAKER a 1 2 1 <NA> <NA> speaker1\n", "unknown emotion 'speaker1'"),

@@ -92,7 +92,7 @@ def test_a_grid_without_tiers_has_nothing_to_read(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ('"ooTextFile"', '"other"', "1: is no TextGrid"),
+        ('"ooTextFile"', '"other"', "1: is not a TextGrid"),
         ("\n2.25\n3.5\n", "\n2.0\n3.5\n", "19: neutral from 2 s to 3.5 s overlaps angry"),
         ("\n1\n2.25\n", "\n2.25\n1\n", "16: angry from 2.25 s to 1 s"),
         ("\n1\n2.25\n", "\n-1\n2.25\n", "16: angry from -1 s"),

@@ -57,7 +57,7 @@ def test_what_must_be_known_of_a_corpus_is_noted(ravdess: Path, tmp_path: Path) 
     notes = cut_corpora({"M": data})["M"].facts.notes
     assert notes[0].startswith("all utterances are synthetic speech (a machine)")
     assert notes[1] == "1 utterance left out (1 silent)"
-    assert notes[2].endswith(" audio files beside it in no row of table.csv")
+    assert notes[2].endswith(" beside it in no row of table.csv")
 
 
 def test_unknown_speakers_are_told() -> None:
