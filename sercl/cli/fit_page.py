@@ -12,11 +12,13 @@ PAGE = ShortPage(
         ("-c, --config FILE", "YAML with any of the options; several compose, later ones win"),
         ("--data NAME", "Corpus (`sercl corpus list`), Manifest, HuggingFace, or LanguagePair"),
         ("--data.root DIR", "Where the corpus lies"),
+        ("--data.columns.speaker NAME", "Of Manifest and HuggingFace: the column of the speaker, and so on"),
         (
             "--data.folds.scheme NAME",
             "speaker (default), loso, official, paper or csv; --data.folds.index N picks one",
         ),
         ("--model.encoder NAME", "Preset (whisper-base, wavlm-large, ...), hub id, or folder"),
+        ("--model.whisper_form F", "padded (30 s, default) or short: much faster on clips of a few seconds"),
         ("--model.adapter NAME", "none (frozen, default), full, or lora, bottleneck, gating joined by +"),
         ("--model.layer LAYER", "Hidden state 0..N, last, weighted, or auto: validation chooses"),
         ("--trainer.max_epochs N", "Most epochs (100); early stopping usually ends sooner"),

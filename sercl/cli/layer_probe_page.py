@@ -14,6 +14,7 @@ PAGE = ShortPage(
             "--encoder NAME",
             "Preset (whisper-base, wavlm-large, ...), hub id, or folder; also --model.encoder",
         ),
+        ("--model.whisper_form F", "padded (30 s, default) or short: much faster on clips of a few seconds"),
         ("-c, --config FILE", "YAML with any of the options; that of `sercl fit` will do"),
         ("--data NAME", "Corpus (`sercl corpus list`), Manifest, HuggingFace, or LanguagePair"),
         ("--data.root DIR", "Where the corpus lies"),

@@ -51,6 +51,7 @@ FIT_PAGE = ShortPage(
         ("--data.clips.patterns MAP", "Pattern -> share, such as '{NE: 0.5, ENE: 0.5}'"),
         ("--data.clips.per_epoch N", "Clips in an epoch (as many as there are pieces of an emotion)"),
         ("--model.encoder NAME", "Preset (whisper-base, wavlm-large, ...), hub id, or folder"),
+        ("--model.whisper_form F", "padded (30 s, default) or short: much faster on clips of a few seconds"),
         ("--model.adapter NAME", "none (frozen, default), full, or lora, bottleneck, gating joined by +"),
         ("--model.context NAME", "Layer that looks around a frame: none, conv or gru"),
         ("--trainer.max_epochs N", "Most epochs (100); early stopping usually ends sooner"),
