@@ -49,7 +49,7 @@ _WHOLE = (
     "the whole corpus is scored: no corpus of its name was in training, only {}. {} "
     "--data.folds.scheme scores a part"
 )
-_COMPARED = "Recordings were compared by their samples: resampled or lossy copies would not be noticed."
+_COMPARED = "Recordings were compared by their samples, and by file name with length."
 _NOT_COMPARED = (
     "Recordings that are in both under different names are not noticed: the checkpoint does not say what it "
     "was trained on."

@@ -1,6 +1,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,6 +13,22 @@ from sercl.data.collate import collate_audio, collate_features
 from sercl.data.config import LoaderConfig
 from sercl.data.dataset import FeatureDataset, FeatureItem, Item, UtteranceDataset
 from sercl.data.sampler import Key, LengthBucketBatchSampler
+
+LENGTHS_PER_SECOND = 20
+"""How finely lengths are told apart where samples differ: a resampled or lossy copy is a little longer."""
+
+
+class Take(NamedTuple):
+    """A recording as it is known: file, hash of the samples, and file name with length (`likeness`)."""
+
+    path: Path
+    audio_key: str
+    likeness: str
+
+
+def likeness(utterance: Utterance, seconds: float) -> str:
+    """Return what a resampled or lossy copy has in common with a clip: file name, begin, rough length."""
+    return f"{utterance.path.stem.lower()} {utterance.start or 0:.2f} {int(seconds * LENGTHS_PER_SECOND)}"
 
 
 @dataclass(frozen=True)
@@ -33,6 +50,12 @@ class Split:
     audio_keys: tuple[str, ...]
     config: LoaderConfig
     augment: Augment | None = None
+
+    @property
+    def takes(self) -> tuple["Take", ...]:
+        """What tells each clip from all others."""
+        rows = zip(self.utterances, self.seconds, self.audio_keys, strict=True)
+        return tuple(Take(item.path, key, likeness(item, seconds)) for item, seconds, key in rows)
 
     def joined(self, others: Iterable["Split"]) -> "Split":
         """Return the clips of this split and then those of others, loaded as these are."""

@@ -14,6 +14,7 @@ import sercl
 from sercl.corpora.folds import WHOLE
 from sercl.corpora.folds.fold import named
 from sercl.data.datamodules.base import EmotionDataModule
+from sercl.data.split import Take
 from sercl.errors import RecordingOverlapError, SpeakerOverlapError
 from sercl.files import open_text, write_text
 from sercl.json_text import json_text
@@ -21,8 +22,10 @@ from sercl.studies.evaluation import Evaluation, evaluate
 from sercl.studies.stages import EPOCH_LIMIT, StageResult
 from sercl.tasks.base import EncoderTask
 from sercl.tasks.classification import EmotionClassifier, Scored
-from sercl.tasks.recordings import fingerprint
+from sercl.tasks.recordings import LIKE, fingerprint
 
+MOST_ALIKE = 0.1
+"""Share of the tested recordings that may have file name and length of training recordings by chance."""
 _PACKAGES = ("torch", "torchaudio", "lightning", "transformers", "peft", "torchmetrics", "numpy", "scipy")
 
 
@@ -180,53 +183,74 @@ def trained_before(task: EncoderTask, data: EmotionDataModule, part: str) -> lis
     Raises:
         RecordingOverlapError: If it was trained on any and the data do not allow it.
     """
-    split = data.splits[part]
-    tested = list(zip((item.path for item in split.utterances), split.audio_keys, strict=True))
     own = data.audio_keys_in("train") if "train" in data.splits else set()
-    return known_recordings(task.recordings, tested, part, data.allows_speaker_overlap, own)
+    return known_recordings(
+        task.recordings,
+        data.splits[part].takes,
+        part,
+        data.allows_speaker_overlap,
+        own,
+        by_name=bool(task.corpora) and not data.is_known_to(task.corpora),
+    )
 
 
 def known_recordings(
     trained: Mapping[str, Set[int]] | None,
-    tested: Sequence[tuple[Path, str]],
+    tested: Sequence[Take],
     part: str,
     allowed: bool,
     own: Set[str] = frozenset(),
+    by_name: bool = False,
 ) -> list[str]:
     """Return notes on recordings that a model was trained or selected on, or nothing.
 
     Args:
         trained: "train" and "validation" -> fingerprints of the recordings; None where they are not known.
-        tested: File and hash of the samples of everything that is scored.
+        tested: Everything that is scored.
         part: "validation", or anything else for a test.
         allowed: Whether there may be any.
         own: Hashes of the training part of the same fold. A corpus that holds a recording twice may have it
             in both parts: training has accepted that, and a note of the data says so.
+        by_name: Whether file names with lengths are compared, too: where no corpus of these names was in
+            training, in which speakers may all have files of the same names.
 
     Raises:
         RecordingOverlapError: If it was trained on any and that is not allowed.
     """
     if trained is None:
         return []
-    prints = [(path, fingerprint(key)) for path, key in tested if key and key not in own]
-    known = [path for path, own_print in prints if own_print in trained["train"]]
-    chosen = [own_print for _, own_print in prints if own_print in trained["validation"] - trained["train"]]
+    others = [take for take in tested if take.audio_key and take.audio_key not in own]
+    known = [take for take in others if fingerprint(take.audio_key) in trained["train"]]
+    only_selected = trained["validation"] - trained["train"]
+    chosen = [take for take in others if fingerprint(take.audio_key) in only_selected]
     notes = []
     if chosen and part != "validation":  # which is there to select on
         notes.append(
             f"{len(chosen)} of {len(tested)} recordings in {part} are validation recordings, on which the "
             "checkpoint was selected but not trained"
         )
+    notes += _alike(others, trained[LIKE], part) if by_name else []
     if not known:
         return notes
     what = f"{len(known)} of {len(tested)} recordings in {part} were trained on"
     if not allowed:
         raise RecordingOverlapError(
             f"{what}: their samples are the same, whatever file or corpus they are in now (first: "
-            f"{known[0]}). Leave them out, or choose the fold that the checkpoint was trained without. "
+            f"{known[0].path}). Leave them out, or choose the fold that the checkpoint was trained without. "
             "--data.folds.allow_speaker_overlap true scores them, and calls it leakage beside the scores."
         )
     return [f"leakage: {what}", *notes]
+
+
+def _alike(tested: Sequence[Take], trained: Set[int], part: str) -> list[str]:
+    """Return a note on recordings that may be those of training with other samples, or nothing."""
+    like = [take for take in tested if fingerprint(take.likeness) in trained]
+    if not like or len(like) < MOST_ALIKE * len(tested):
+        return []
+    return [
+        f"possible leakage: {len(like)} of {len(tested)} recordings in {part} have file name and length of "
+        f"one in training, as resampled or lossy copies have (first: {like[0].path})"
+    ]
 
 
 def heard_unlabelled(task: EmotionClassifier) -> list[str]:

@@ -18,7 +18,7 @@ from sercl.models.readout import Readout
 from sercl.tasks import checkpoint as checkpoints
 from sercl.tasks.checkpoint import describe, verify, verify_shapes, verify_state
 from sercl.tasks.optim import OptimizerConfig, build_optimizer, build_schedule
-from sercl.tasks.recordings import Recordings, fingerprints, from_checkpoint, to_tensors
+from sercl.tasks.recordings import LIKE, PARTS, Recordings, fingerprints, from_checkpoint, to_tensors
 
 
 class EncoderTask(L.LightningModule):
@@ -36,8 +36,8 @@ class EncoderTask(L.LightningModule):
         heard: Part -> "corpus speaker" of each known speaker of "train" and "validation" in all stages;
             checkpoints keep it.
         corpora: Names of the corpora that it was trained or selected on, sorted; checkpoints keep them.
-        recordings: Part -> fingerprints of the recordings of "train" and "validation" in all stages; None
-            where the checkpoint is of a sercl that did not keep them.
+        recordings: Part -> fingerprints of the recordings of "train" and "validation" in all stages, as
+            `tasks.recordings` has them; None where the checkpoint is of a sercl that did not keep them.
         readout: From hidden states to class scores.
         task_name: What checkpoints call the task.
     """
@@ -62,7 +62,7 @@ class EncoderTask(L.LightningModule):
         self.save_full = save_full
         self.heard: dict[str, list[str]] = {"train": [], "validation": []}
         self.corpora: list[str] = []
-        self.recordings: Recordings | None = {part: set() for part in self.heard}
+        self.recordings: Recordings | None = {part: set() for part in (*PARTS, LIKE)}
         self.strict_loading = (
             False  # a slim checkpoint lacks the frozen encoder; `load_state_dict` checks the rest
         )
@@ -166,8 +166,10 @@ class EncoderTask(L.LightningModule):
                 part: sorted({*known, *data.speakers_in(part)}) for part, known in self.heard.items()
             }
             self.corpora = sorted({*self.corpora, *data.corpora_in(self.heard)})
-            for part, known in (self.recordings or {}).items():
-                known |= fingerprints(data.audio_keys_in(part))
+            if self.recordings is not None:
+                for part in PARTS:
+                    self.recordings[part] |= fingerprints(data.audio_keys_in(part))
+                self.recordings[LIKE] |= fingerprints(data.likenesses_in("train"))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Drop the frozen encoder from the weights and describe what the rest belongs to."""

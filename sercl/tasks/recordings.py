@@ -9,9 +9,11 @@ from torch import Tensor
 from sercl.errors import DamagedCheckpointError
 
 PARTS = ("train", "validation")
+LIKE = "like_train"
+"""Beside the parts: file names with lengths of the training recordings, for copies with other samples."""
 
 Recordings = dict[str, set[int]]
-"""Part ("train", "validation") -> fingerprints of the recordings of all stages."""
+"""Part ("train", "validation", `LIKE`) -> fingerprints of the recordings of all stages."""
 
 
 def fingerprint(audio_key: str) -> int:
@@ -41,9 +43,9 @@ def from_checkpoint(stored: object, where: str = "checkpoint") -> Recordings | N
     """
     if stored is None:
         return None
-    if not isinstance(stored, Mapping) or set(stored) != set(PARTS):
-        raise DamagedCheckpointError(f"{where}: recordings: not the two lists that sercl writes.")
+    if not isinstance(stored, Mapping) or set(stored) - {LIKE} != set(PARTS):
+        raise DamagedCheckpointError(f"{where}: recordings: not the lists that sercl writes.")
     for part, values in stored.items():
         if not isinstance(values, Tensor) or values.dtype != torch.int64 or values.dim() != 1:
             raise DamagedCheckpointError(f"{where}: recordings: {part} is not a list of whole numbers.")
-    return {part: set(stored[part].tolist()) for part in PARTS}
+    return {LIKE: set(), **{part: set(values.tolist()) for part, values in stored.items()}}

@@ -175,6 +175,22 @@ def test_copies_of_other_recordings_are_scored_and_those_of_the_selection_are_sa
     assert any("Recordings were compared by their samples" in note for note in notes)
 
 
+def test_resampled_copies_of_training_recordings_are_pointed_out(run, moved, emodb, tmp_path, capsys):
+    rows = []
+    with (run / "folds" / "train.csv").open() as listed:
+        names = [Path(row["file"]).name for row in csv.DictReader(listed)]
+    for number, name in enumerate(names):
+        samples, rate = soundfile.read(next(Path(emodb).rglob(name)))
+        soundfile.write(tmp_path / name, samples[::2], rate // 2)
+        emotion = {"W": "angry", "F": "happy", "N": "neutral", "T": "sad"}[name[5]]
+        rows.append((name, emotion, f"new{number % 5}"))
+    table = write_rows(tmp_path / "half.csv", rows)
+    words = ["--ckpt", str(moved), "--data", "Manifest", "--data.root", str(table), "--json"]
+    assert main(["test", *words]) == 0
+    notes = json.loads(capsys.readouterr().out)["notes"]
+    assert any(note.startswith(f"possible leakage: {len(rows)} of {len(rows)} recordings") for note in notes)
+
+
 def test_a_checkpoint_without_a_list_of_recordings_says_that_none_is_compared(run, emodb, tmp_path, capsys):
     table = wrapped(emodb, tmp_path / "copies", ["train"], run)
     old = torch.load(run / "best.ckpt", weights_only=True)

@@ -2,11 +2,11 @@ import pytest
 import torch
 
 from sercl.errors import DamagedCheckpointError
-from sercl.tasks.recordings import fingerprint, fingerprints, from_checkpoint, to_tensors
+from sercl.tasks.recordings import LIKE, fingerprint, fingerprints, from_checkpoint, to_tensors
 
 
 def test_what_a_checkpoint_holds_is_what_was_trained_on():
-    recordings = {"train": fingerprints(["a", "b", ""]), "validation": fingerprints(["c"])}
+    recordings = {"train": fingerprints(["a", "b", ""]), "validation": fingerprints(["c"]), LIKE: {7}}
     assert len(recordings["train"]) == 2
     assert from_checkpoint(to_tensors(recordings)) == recordings
     assert fingerprint("a") in recordings["train"]

@@ -110,7 +110,7 @@ class Sources:
             return [
                 *known_voices(model.heard, judging.speakers, "test", self._allows_overlap),
                 *known_recordings(
-                    model.recordings, judging.audio, "test", self._allows_overlap, judging.trained
+                    model.recordings, judging.takes, "test", self._allows_overlap, judging.trained
                 ),
             ]
         except FoldError as error:

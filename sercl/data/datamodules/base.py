@@ -1,4 +1,5 @@
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from sercl.data.dataset import FeatureItem, Item
 from sercl.data.domains import domain_loader
 from sercl.data.problems import Checked, Progress
 from sercl.data.report import DataReport
-from sercl.data.split import Split
+from sercl.data.split import Split, likeness
 from sercl.errors import UsageError
 
 Loader = DataLoader[Item] | DataLoader[FeatureItem] | DataLoader[FrameItem]
@@ -186,6 +187,17 @@ class EmotionDataModule(LightningDataModule, ABC):
         What is heard in training without labels counts as its recordings, too.
         """
         return {key for split in self._splits_in(part) for key in split.audio_keys}
+
+    def likenesses_in(self, part: str) -> set[str]:
+        """Return the `likeness` of the recordings of a part of the present stage, each a little longer, too.
+
+        Recordings that share their file's name with others are left out: it says nothing about them.
+        """
+        splits = self._splits_in(part)
+        names = Counter(item.path.stem.lower() for split in splits for item in split.utterances)
+        rows = (row for split in splits for row in zip(split.utterances, split.seconds, strict=True))
+        own = [(item, seconds) for item, seconds in rows if names[item.path.stem.lower()] == 1]
+        return {likeness(item, seconds + more) for item, seconds in own for more in (-0.01, 0.0, 0.01)}
 
     def _splits_in(self, part: str) -> list[Split]:
         others = self.unlabelled if self._hears_target and part == "train" else None

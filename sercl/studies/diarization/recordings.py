@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from sercl.audio.resample import SAMPLE_RATE, load
@@ -15,6 +14,7 @@ from sercl.data.datamodules.base import speakers_of
 from sercl.data.datamodules.corpus import CorpusDataModule
 from sercl.data.datamodules.diarization import Diarization
 from sercl.data.problems import Progress, enforce, kinds, scan_utterances
+from sercl.data.split import Take, likeness
 from sercl.diarization.segments import filled, in_classes
 from sercl.errors import CorpusError, SegmentError
 from sercl.metrics.functional.timeline import timeline
@@ -35,7 +35,7 @@ class Judging:
         dropped: Emotion without a class -> recordings left out for it.
         problems: Kind of problem -> recordings left out for it.
         notes: Sentences that belong beside every score.
-        audio: File and hash of the samples of every utterance or recording that it is made of.
+        takes: Every utterance or recording that it is made of.
         trained: Hashes of the training part of the same fold; empty where there is none.
     """
 
@@ -47,7 +47,7 @@ class Judging:
     dropped: Mapping[str, int] = field(default_factory=dict)
     problems: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    audio: tuple[tuple[Path, str], ...] = ()
+    takes: tuple[Take, ...] = ()
     trained: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
@@ -86,7 +86,6 @@ def clips_of(data: Diarization, part: str) -> Judging:
     seconds = sum(clip_seconds(clip, source.config) for clip in clips)
     report = data.report
     name = f"{report.name}, {part} clips"
-    split = data.splits[part]
     return Judging(
         name,
         tuple(people),
@@ -94,7 +93,7 @@ def clips_of(data: Diarization, part: str) -> Judging:
         make,
         len(clips),
         notes=report.notes,
-        audio=tuple(zip((item.path for item in split.utterances), split.audio_keys, strict=True)),
+        takes=data.splits[part].takes,
         trained=frozenset(data.audio_keys_in("train")),
     )
 
@@ -130,21 +129,21 @@ def recordings_of(
     scanned = scan_utterances(kept, limits, what, on_progress, memory)
     problems = [*listing.problems, *scanned.faults.values()]
     usable: list[tuple[Utterance, float, tuple[Segment, ...]]] = []
-    audio: list[tuple[Path, str]] = []
+    takes: list[Take] = []
     for utterance, seconds, key in scanned.checked.values():
         found = _reference(utterance, seconds, data.scheme)
         if isinstance(found, Problem):
             problems.append(found)
         else:
             usable.append((utterance, seconds, found))
-            audio.append((utterance.path, key))
+            takes.append(Take(utterance.path, key, likeness(utterance, seconds)))
     enforce(problems, data.on_error, data.corpus, data.label_advice, len(usable))
     if not usable:
         raise CorpusError(
             f"{data.corpus}: no recording is left to evaluate. Check --data.labels and the corpus."
         )
     judging = _judging(data.corpus, usable, dropped, kinds(problems), listing.notes)
-    return replace(judging, audio=tuple(audio))
+    return replace(judging, takes=tuple(takes))
 
 
 def _judging(
