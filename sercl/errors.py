@@ -106,10 +106,6 @@ class SpeakerOverlapError(FoldError):
     """Speakers stand in both training and test, and that was not allowed by name."""
 
 
-class RecordingOverlapError(FoldError):
-    """Recordings stand in both training and test, under whatever names."""
-
-
 class SegmentError(SerclError, ValueError):
     """Segments that cannot be: reversed, negative, overlapping, beyond the audio, or of no known emotion.
 

@@ -15,7 +15,7 @@ from sercl.corpora.folds import WHOLE
 from sercl.corpora.folds.fold import named
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.data.split import Take
-from sercl.errors import RecordingOverlapError, SpeakerOverlapError
+from sercl.errors import SpeakerOverlapError
 from sercl.files import open_text, write_text
 from sercl.json_text import json_text
 from sercl.studies.evaluation import Evaluation, evaluate
@@ -178,17 +178,12 @@ def known_voices(
 
 
 def trained_before(task: EncoderTask, data: EmotionDataModule, part: str) -> list[str]:
-    """Return notes on recordings of a part that the model was trained or selected on, or nothing.
-
-    Raises:
-        RecordingOverlapError: If it was trained on any and the data do not allow it.
-    """
+    """Return notes on recordings of a part that the model was trained or selected on, or nothing."""
     own = data.audio_keys_in("train") if "train" in data.splits else set()
     return known_recordings(
         task.recordings,
         data.splits[part].takes,
         part,
-        data.allows_speaker_overlap,
         own,
         by_name=bool(task.corpora) and not data.is_known_to(task.corpora),
     )
@@ -198,7 +193,6 @@ def known_recordings(
     trained: Mapping[str, Set[int]] | None,
     tested: Sequence[Take],
     part: str,
-    allowed: bool,
     own: Set[str] = frozenset(),
     by_name: bool = False,
 ) -> list[str]:
@@ -208,14 +202,10 @@ def known_recordings(
         trained: "train" and "validation" -> fingerprints of the recordings; None where they are not known.
         tested: Everything that is scored.
         part: "validation", or anything else for a test.
-        allowed: Whether there may be any.
         own: Hashes of the training part of the same fold. A corpus that holds a recording twice may have it
             in both parts: training has accepted that, and a note of the data says so.
         by_name: Whether file names with lengths are compared, too: where no corpus of these names was in
             training, in which speakers may all have files of the same names.
-
-    Raises:
-        RecordingOverlapError: If it was trained on any and that is not allowed.
     """
     if trained is None:
         return []
@@ -232,14 +222,11 @@ def known_recordings(
     notes += _alike(others, trained[LIKE], part) if by_name else []
     if not known:
         return notes
-    what = f"{len(known)} of {len(tested)} recordings in {part} were trained on"
-    if not allowed:
-        raise RecordingOverlapError(
-            f"{what}: their samples are the same, whatever file or corpus they are in now (first: "
-            f"{known[0].path}). Leave them out, or choose the fold that the checkpoint was trained without. "
-            "--data.folds.allow_speaker_overlap true scores them, and calls it leakage beside the scores."
-        )
-    return [f"leakage: {what}", *notes]
+    return [
+        f"leakage: {len(known)} of {len(tested)} recordings in {part} were trained on: their samples are the "
+        f"same, whatever file or corpus they are in now (first: {known[0].path}). Leave them out",
+        *notes,
+    ]
 
 
 def _alike(tested: Sequence[Take], trained: Set[int], part: str) -> list[str]:

@@ -40,7 +40,7 @@ def prepare(runs: Sequence[Run], options: "Namespace") -> Prepared:
 
     Raises:
         UsageError: For data that do not fit the model, or test utterances that two runs share.
-        FoldError: Where a model knows a speaker or a recording of its test.
+        SpeakerOverlapError: Where a model knows a speaker of its test.
         CorpusError: For data that cannot be used.
     """
     sources = [Sources(options, run) for run in runs]

@@ -9,7 +9,7 @@ from sercl.cli.diarize.runs import Run, Trained
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.data.datamodules.corpus import CorpusDataModule
 from sercl.data.datamodules.diarization import Diarization
-from sercl.errors import FoldError, UsageError
+from sercl.errors import SpeakerOverlapError, UsageError
 from sercl.studies.diarization.judged import System
 from sercl.studies.diarization.recordings import Judging, clips_of, is_judged_whole, recordings_of
 from sercl.studies.diarization.results import DIARIZER, SLIDING
@@ -97,7 +97,6 @@ class Sources:
         """Return notes on recordings and speakers that a model was trained or selected on, or nothing.
 
         Raises:
-            RecordingOverlapError: If it was trained on any recording and the data do not allow it.
             SpeakerOverlapError: If it was trained on any speaker and the data do not allow it.
         """
         run = self._run
@@ -109,12 +108,10 @@ class Sources:
         try:
             return [
                 *known_voices(model.heard, judging.speakers, "test", self._allows_overlap),
-                *known_recordings(
-                    model.recordings, judging.takes, "test", self._allows_overlap, judging.trained
-                ),
+                *known_recordings(model.recordings, judging.takes, "test", judging.trained),
             ]
-        except FoldError as error:
-            raise type(error)(f"{model.path}: {error}") from error
+        except SpeakerOverlapError as error:
+            raise SpeakerOverlapError(f"{model.path}: {error}") from error
 
     def _given(self) -> EmotionDataModule | None:
         if self._options.data is None:

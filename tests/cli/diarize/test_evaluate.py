@@ -207,7 +207,7 @@ def test_voices_of_the_training_are_refused(diarizer, emodb, capsys):
     assert any("speaker-dependent" in note for note in found["notes"])
 
 
-def test_copies_of_training_recordings_are_refused(diarizer, classifier, emodb, tmp_path, capsys):
+def test_copies_of_training_recordings_are_leakage(diarizer, classifier, emodb, tmp_path, capsys):
     with (diarizer / "folds" / "train.csv").open() as listed:
         names = [Path(row["file"]).name for row in csv.DictReader(listed)]
     rows = [["path", "emotion", "split"]]
@@ -217,12 +217,11 @@ def test_copies_of_training_recordings_are_refused(diarizer, classifier, emodb, 
     table = tmp_path / "list.csv"
     table.write_text("\n".join(map(",".join, rows)))
     words = ["--data", "Manifest", "--data.root", table]
-    error = said(capsys, 1, diarizer / "best.ckpt", *words)
-    assert "4 of 4 recordings in test were trained on" in error
-    words += ["--data.folds.allow_speaker_overlap", "true", "--baseline", classifier / "best.ckpt"]
+    words += ["--baseline", classifier / "best.ckpt"]
     notes = evaluated(capsys, diarizer / "best.ckpt", *words)["notes"]
-    assert "leakage: 4 of 4 recordings in test were trained on" in notes
-    assert "the baseline is leakage: 4 of 4 recordings in test were trained on" in notes
+    known = "leakage: 4 of 4 recordings in test were trained on"
+    assert any(note.startswith(known) for note in notes)
+    assert any(note.startswith(f"the baseline is {known}") for note in notes)
 
 
 def test_what_cannot_be_evaluated_is_refused(diarizer, classifier, zed, tmp_path, capsys):
