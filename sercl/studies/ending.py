@@ -1,5 +1,7 @@
 """What ended a stage of training, by name."""
 
+from typing import Any
+
 import lightning.pytorch as L
 from lightning.pytorch.callbacks import EarlyStopping, Timer
 from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
@@ -44,4 +46,5 @@ def epochs_of(trainer: L.Trainer) -> int:
 
     Lightning's own count lacks the last one where a resumed training has nothing left to do.
     """
-    return int(trainer.fit_loop.epoch_progress.current.processed)
+    progress: Any = trainer.fit_loop.epoch_progress.current
+    return int(progress.processed)

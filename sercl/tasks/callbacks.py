@@ -161,7 +161,7 @@ class AfterWholeEpoch(L.Callback):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Count the epoch of the checkpoint as done."""
         loop = trainer.fit_loop
-        progress = loop.epoch_progress.current
+        progress: Any = loop.epoch_progress.current
         if not loop.is_resuming or progress.processed != progress.started:
             return
         progress.completed = progress.processed
