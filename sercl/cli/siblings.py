@@ -53,8 +53,8 @@ def is_started_by_another() -> bool:
 
 def is_later_rank() -> bool:
     """Whether this is a further process of a run, whoever has started it (Lightning, torchrun, SLURM)."""
-    ranks = (os.environ.get(name) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
-    return next((rank for rank in ranks if rank is not None), "0") != "0"
+    ranks = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
+    return any(os.environ.get(name, "0") not in ("0", "") for name in ranks)
 
 
 def is_silent() -> bool:

@@ -274,7 +274,7 @@ def test_other_processes_of_a_run_find_its_folder_in_use(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = folder_with(tmp_path / "run", config_yaml={})
-    for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"):
+    for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"):
         with monkeypatch.context() as later:
             later.setenv(name, "1")
             checked("fit", ["--data", "EmoDB", "--data.root", ".", "--out", str(run)])
