@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -210,7 +211,8 @@ def known_recordings(
     if trained is None:
         return []
     others = [take for take in tested if take.audio_key and take.audio_key not in own]
-    known = [take for take in others if fingerprint(take.audio_key) in trained["train"]]
+    same = [fingerprint(take.audio_key) in trained["train"] for take in others]
+    known = list(compress(others, same))
     only_selected = trained["validation"] - trained["train"]
     chosen = [take for take in others if fingerprint(take.audio_key) in only_selected]
     notes = []
@@ -219,7 +221,8 @@ def known_recordings(
             f"{len(chosen)} of {len(tested)} recordings in {part} are validation recordings, on which the "
             "checkpoint was selected but not trained"
         )
-    notes += _alike(others, trained[LIKE], part) if by_name else []
+    unlike = [take for take, is_same in zip(others, same, strict=True) if not is_same]
+    notes += _alike(unlike, trained[LIKE], part) if by_name else []
     if not known:
         return notes
     return [
