@@ -214,7 +214,7 @@ def test_a_spreadsheet_with_words_of_its_own(corpus, fit, tmp_path):
     assert main([*map(str, [*fit, *table])]) == 0
     found = results(tmp_path / "run")
     assert found["data"]["dropped"] == {"own": {"Unklar": 1}}
-    assert any("speaker name is written in several ways" in note for note in found["notes"])
+    assert any("written in several ways" in note for note in found["notes"])
     parts = [set(part["speakers"]) for part in found["data"]["splits"].values()]
     assert len(set.union(*parts)) == sum(map(len, parts)) == len({path.stem[:2] for path in clips(corpus)})
 

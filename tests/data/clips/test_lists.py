@@ -65,7 +65,7 @@ def test_other_files_are_no_lists(tmp_path):
     with pytest.raises(ManifestError, match="cannot be read"):
         load_clips(path, UTTERANCES, CLASSES)
     path.write_text("")
-    with pytest.raises(ManifestError, match="not a clip"):
+    with pytest.raises(ManifestError, match="no clip"):
         load_clips(path, UTTERANCES, CLASSES)
     path.write_text("{broken")
     with pytest.raises(ManifestError, match="1: is not valid JSON"):
