@@ -27,8 +27,14 @@ _OS_ADVICE = {
     errno.EPERM: "Choose a place that you may read and write.",
     errno.EROFS: "Choose a place that can be written.",
     errno.EMFILE: "Raise the limit with `ulimit -n 4096`, or use fewer workers.",
+    errno.ENAMETOOLONG: "No file has so long a name. Check the path.",
+    errno.ELOOP: "Links lead in a circle. Check the path.",
+    errno.ENOTDIR: "A part of the path is a file. Check the path.",
+    errno.EISDIR: "A file is needed. Check the path.",
+    errno.ENXIO: "A regular file is needed. Check the path.",
     errno.EAGAIN: "The system allows no more processes: use fewer workers, or raise the limit (`ulimit -u`).",
 }
+_LONGEST_PLACE = 500
 _MEMORY_ADVICE = (
     "Use smaller batches (in training --data.loader.batch_seconds), a smaller encoder, or fewer of its "
     "blocks; for the main memory also fewer workers (--data.loader.workers)."
@@ -187,7 +193,8 @@ def _refused(number: int | None, reason: str | None, place: object = None) -> st
     """Return the message of a refusal of the system that has advice."""
     if number not in _OS_ADVICE:
         return None
-    return f"{f'{place}: ' if place else ''}{reason}. {_OS_ADVICE[number]}"
+    shown = str(place) if len(str(place)) <= _LONGEST_PLACE else f"{str(place)[:_LONGEST_PLACE]}..."
+    return f"{f'{shown}: ' if place else ''}{reason}. {_OS_ADVICE[number]}"
 
 
 def _from_worker(error: BaseException) -> str | None:

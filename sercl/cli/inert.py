@@ -15,8 +15,8 @@ from typing import Any
 
 from sercl.errors import UsageError
 
-COMMAND_LINE_ONLY = ("out", "resume", "overwrite")
-"""Options that no file may set: where things are written, and whether what is there is replaced."""
+COMMAND_LINE_ONLY = ("out", "resume", "overwrite", "config")
+"""Options that no file may set: where results go, whether what is there is replaced, and further files."""
 
 DATA_MODULES = ("sercl.data.datamodules", None)
 ALLOWED: Mapping[str, tuple[str, tuple[str, ...] | None]] = {
@@ -98,7 +98,7 @@ def check_inert(config: Any, own: tuple[str, ...] = ()) -> None:
         config: A parsed configuration.
         own: Packages that the user allows.
     """
-    for place, value in _walk(config, ""):
+    for place, value in walk(config, ""):
         if isinstance(value, Mapping) and "class_path" in value:
             _check_class(place, str(value["class_path"]), own)
             _check_named(place, value, own)
@@ -120,7 +120,7 @@ def check_places(config: Any, words: Iterable[str]) -> None:
         words: The command line: what stands there is the user's own choice.
     """
     given = {word.partition("=")[0] for word in words}
-    for place, value in _walk(config, ""):
+    for place, value in walk(config, ""):
         is_cache = place == "features.dir" or (place.endswith(".cache") and value != _HUB_CACHE)
         option = f"--{re.sub(r'^study[.].*', 'data.cache', place)}"
         if is_cache and isinstance(value, str) and option not in given and not _is_cache(value):
@@ -200,7 +200,7 @@ def _is_own(path: str, own: tuple[str, ...]) -> bool:
     return any(path == name or path.startswith(f"{name}.") for name in own)
 
 
-def _walk(value: Any, place: str) -> Iterator[tuple[str, Any]]:
+def walk(value: Any, place: str) -> Iterator[tuple[str, Any]]:
     """Yield option and value of everything in a configuration, without the levels that classes add."""
     value = vars(value) if type(value).__name__ == "Namespace" else value
     if place:
@@ -208,7 +208,7 @@ def _walk(value: Any, place: str) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
             name = place if key in ("init_args", "dict_kwargs") else f"{place}.{key}" if place else str(key)
-            yield from _walk(inner, name)
+            yield from walk(inner, name)
     elif isinstance(value, list | tuple | set):
         for inner in value:
-            yield from _walk(inner, place)
+            yield from walk(inner, place)

@@ -3,6 +3,7 @@
 import logging
 import warnings
 from collections.abc import Iterable, Mapping
+from enum import Enum
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from sercl.cli.parser import SerclParser, restrict_imports
 from sercl.cli.places import FILES, with_absolute_places
 from sercl.cli.processes import supervise
 from sercl.cli.run_checks import check_precision
-from sercl.cli.trainer_checks import check_trainer
+from sercl.cli.trainer_checks import check_seed, check_trainer
 from sercl.data import datamodules  # noqa: F401 - short names (--data EmoDB) resolve for imported classes alone
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.documents import parse_yaml
@@ -114,6 +115,11 @@ class Cli(LightningCLI):
         add_stopping_groups(parser)
         parser.set_defaults({f"{key}.monitor": self.monitor for key in ("early_stopping", "checkpoint")})
         parser.link_arguments("data.label_map", "model.labels", apply_on="instantiate")
+
+    def _set_seed(self) -> None:
+        """Seed every random generator, as Lightning does, from what they take."""
+        check_seed(self.config["seed_everything"])
+        super()._set_seed()
 
     def instantiate_classes(self) -> None:
         """Leave everything to `built`: where a run goes is settled first."""
@@ -212,10 +218,22 @@ def yaml_text(
     kept = config.clone()
     for key in without:
         kept.pop(key, None)
-    text: str = parser.dump(kept, skip_unset=False, skip_validation=True, format="yaml")
+    text: str = parser.dump(_plain(kept), skip_unset=False, skip_validation=True, format="yaml")
     return str(
         yaml.safe_dump(with_absolute_places(parse_yaml(text), places), sort_keys=False, allow_unicode=True)
     )
+
+
+def _plain(value: Any) -> Any:
+    """Return a configuration with texts for members of enumerations, which YAML has no word for."""
+    if isinstance(value, Namespace):
+        copy = value.clone()
+        for name, inner in vars(value).items():
+            setattr(copy, name, _plain(inner))
+        return copy
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    return value.value if isinstance(value, Enum) else value
 
 
 def add_run_options(parser: LightningArgumentParser, with_training: bool) -> None:

@@ -17,6 +17,7 @@ from sercl.cli.number_types import int_first
 from sercl.cli.option_table import kinds_of
 from sercl.cli.option_words import canonical, check_repeats
 from sercl.cli.parser_messages import usage_error
+from sercl.cli.parser_values import check_values
 from sercl.cli.precheck import check_config_file
 from sercl.documents import SafeLoader
 from sercl.errors import SerclError, UsageError
@@ -73,6 +74,7 @@ class SerclParser(jsonargparse.ArgumentParser):
         except _IMPORT_DENIED as error:
             raise usage_error(str(error), self) from error
         if self._is_outer:
+            check_values(self, config)
             check_inert(config, _own_packages())
             check_places(config, self.args)
         return config

@@ -203,7 +203,7 @@ def _bad_value(complaint: Complaint, found: re.Match[str]) -> UsageError:
     depth = max(
         len(indent) for indent, _ in leaves
     )  # what stands further out are alternatives to a whole class
-    kinds = [_plain_type(kind) for indent, kind in leaves if len(indent) == depth]
+    kinds = [plain_type(kind) for indent, kind in leaves if len(indent) == depth]
     legal = " or ".join(dict.fromkeys(kinds))
     where = _where(complaint)
     return UsageError(f"{complaint.option()}: {complaint.value!r} is not valid{where}. Valid: {legal}.")
@@ -263,7 +263,7 @@ def _prefix(complaint: Complaint) -> str:
     return f"{complaint.option()}: " if complaint.key else ""
 
 
-def _plain_type(text: str) -> str:
+def plain_type(text: str) -> str:
     """Say a type in words: `<class 'int'>` is "a whole number", `typing.Literal['a', 'b']` "'a' or 'b'"."""
     text = text.removeprefix("typing.").removeprefix("<class '").removesuffix("'>")
     if text.startswith("Literal["):

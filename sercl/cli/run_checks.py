@@ -52,18 +52,31 @@ def check_monitors(config: Any, scores: Iterable[str], errors: Iterable[str] = (
         UsageError: For a score of which the lowest value would win, or an error of which the highest would.
     """
     names, low = [f"val/{name}" for name in scores], [f"val/{name}" for name in errors]
-    for key, others in (("early_stopping", ()), ("checkpoint", (None, "epoch", "step"))):
-        name, mode = config[key]["monitor"], config[key]["mode"]
-        if name not in ("val/loss", "train/loss", *low, *names, *others):
-            raise UnknownNameError(f"--{key}.monitor", name, ["val/loss", "train/loss", *low, *names])
+    valid = ["val/loss", "train/loss", *low, *names]
+    for option, group, others in _monitoring(config):
+        name, mode = group.get("monitor"), group.get("mode")
+        if name not in (*valid, *others):
+            raise UnknownNameError(f"--{option}.monitor", name, valid)
         if name in low and mode == "max":
             raise UsageError(
-                f"--{key}.monitor {name}: the highest value would win. Give --{key}.mode min, too."
+                f"--{option}.monitor {name}: the highest value would win. Give --{option}.mode min, too."
             )
         if name in names and mode == "min":
             raise UsageError(
-                f"--{key}.monitor {name}: the lowest value would win. Give --{key}.mode max, too."
+                f"--{option}.monitor {name}: the lowest value would win. Give --{option}.mode max, too."
             )
+
+
+def _monitoring(config: Any) -> Iterator[tuple[str, Any, tuple[str | None, ...]]]:
+    """Yield option, arguments and further valid numbers of all that stops or selects by a number."""
+    kept_by = {"EarlyStopping": (), "ModelCheckpoint": (None, "epoch", "step")}
+    yield "early_stopping", config["early_stopping"], kept_by["EarlyStopping"]
+    yield "checkpoint", config["checkpoint"], kept_by["ModelCheckpoint"]
+    further = config.get("trainer", {}).get("callbacks") or []
+    for part in further if isinstance(further, list) else [further]:
+        kind = str(part["class_path"]).rpartition(".")[2]
+        if kind in kept_by:
+            yield "trainer.callbacks", part.get("init_args") or {}, kept_by[kind]
 
 
 def check_continuation(weights: str, config: Any) -> None:

@@ -1,10 +1,13 @@
 """Options of Lightning that leave nothing to train, to select or to test: refused before anything is done."""
 
 import math
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+import torch.distributed as dist
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Timer
 
@@ -17,6 +20,9 @@ _BY_VALIDATION = (
     "what is best is kept after validations: choose how often they are (--trainer.val_check_interval)."
 )
 _MOST_DEVICES = 128
+_MOST_NODES = 10_000
+_BY_LAUNCHERS = {"MASTER_ADDR", "NODE_RANK", "GROUP_RANK", "SLURM_NTASKS", "TORCHELASTIC_RUN_ID", "PMI_SIZE"}
+"""Variables that a launcher of several machines sets, or a user who starts a command on each."""
 _KEPT = "the best epoch is tested, so it has to be kept."
 
 
@@ -43,6 +49,25 @@ def _too_many(value: Any) -> bool:
     return str(count).strip().isdecimal() and (len(str(count)) > 9 or int(count) > _MOST_DEVICES)
 
 
+def _without_launcher(count: Any) -> bool:
+    """Whether this process would wait for those of other machines, which nobody starts."""
+    return bool(count > 1 and not _BY_LAUNCHERS & set(os.environ))
+
+
+def _unknown_backend(strategy: Any) -> bool:
+    """Whether processes could not talk to each other in the way that a strategy names."""
+    name = (
+        None if isinstance(strategy, str) else (strategy.get("init_args") or {}).get("process_group_backend")
+    )
+    return name is not None and name not in _backends()
+
+
+def _backends() -> list[str]:
+    """Return the ways in which processes can talk to each other here."""
+    built = [name for name in ("gloo", "nccl", "xccl", "mpi", "ucc") if dist.is_backend_available(name)]
+    return [name for name in built if name != "nccl" or torch.cuda.is_available()]
+
+
 def _limited(value: Any) -> bool:
     return isinstance(value, int) or value != 1.0
 
@@ -59,6 +84,22 @@ _EVERYWHERE = (
         "trainer.devices",
         _too_many,
         f"a process is started for each; at most {_MOST_DEVICES} are, and a machine has no more.",
+    ),
+    _Rule(
+        "trainer.num_nodes",
+        lambda count: not 1 <= count <= _MOST_NODES,
+        f"it must be from 1 to {_MOST_NODES}.",
+    ),
+    _Rule(
+        "trainer.num_nodes",
+        _without_launcher,
+        "nothing starts this command on the other machines: it would wait for them. Start it with torchrun "
+        "or srun, or set MASTER_ADDR and NODE_RANK on each.",
+    ),
+    _Rule(
+        "trainer.strategy",
+        _unknown_backend,
+        f"its process_group_backend is not one that works here ({', '.join(_backends())}).",
     ),
     _Rule("trainer.strategy", _loses_scores, "scores stay in the processes that it starts. Use ddp."),
     _Rule("trainer.fast_dev_run", bool, f"it keeps nothing that could be scored. {_QUICK}"),
@@ -114,13 +155,16 @@ def check_trainer(config: Any, trains: bool = True, tests_whole: str | None = No
         if value is not None and rule.refused(value):
             named = value["class_path"] if hasattr(value, "init_args") or isinstance(value, dict) else value
             raise UsageError(f"--{rule.option} {named}: {rule.reason}")
-    seed = config.get("seed_everything")
-    if isinstance(seed, int) and not 0 <= seed < 2**32:
-        raise UsageError(f"--seed_everything {seed}: it must be from 0 to {2**32 - 1}.")
     if tests_whole is not None and (limit := config["trainer"]["limit_test_batches"]) is not None:
         raise UsageError(f"--trainer.limit_test_batches {limit}: {tests_whole} Leave it out.")
     for reason in _contradictions(config["trainer"], config["checkpoint"]) if trains else ():
         raise UsageError(reason)
+
+
+def check_seed(seed: Any) -> None:
+    """Raise `UsageError` for a seed that not every random generator takes."""
+    if isinstance(seed, int) and not 0 <= seed < 2**32:
+        raise UsageError(f"--seed_everything {seed}: it must be from 0 to {2**32 - 1}.")
 
 
 def _contradictions(trainer: Any, saving: Any) -> Iterator[str]:

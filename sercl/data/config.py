@@ -1,5 +1,6 @@
 from dataclasses import dataclass
 
+from sercl.audio.workers import MOST_WORKERS
 from sercl.errors import UsageError
 
 
@@ -32,6 +33,10 @@ class LoaderConfig:
         for name in ("batch_size", "batch_seconds", "workers", "min_seconds", "max_seconds", "seed"):
             if not getattr(self, name) >= 0:
                 raise UsageError(f"loader.{name} is {getattr(self, name)}; it must be 0 or more.")
+        if self.workers > MOST_WORKERS:
+            raise UsageError(
+                f"loader.workers is {self.workers}; at most {MOST_WORKERS} processes are started."
+            )
         if self.batch_size == 0 and self.batch_seconds == 0:
             raise UsageError("loader: batches have no bound. Set batch_size (clips) or batch_seconds (s).")
         if 0 < self.max_seconds <= self.min_seconds:

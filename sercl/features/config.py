@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from sercl.audio.workers import MOST_WORKERS
 from sercl.errors import UnknownNameError, UsageError
 
 PRECISIONS = ("fp32", "bf16", "fp16")
@@ -44,6 +45,11 @@ class FeatureConfig:
         for name in ("batch_seconds", "workers"):
             if getattr(self, name) is not None and not getattr(self, name) >= 0:
                 raise UsageError(f"features.{name} is {getattr(self, name)}; it must be 0 or more.")
+
+        if self.workers is not None and self.workers > MOST_WORKERS:
+            raise UsageError(
+                f"features.workers is {self.workers}; at most {MOST_WORKERS} processes are started."
+            )
 
     @property
     def folder(self) -> Path:

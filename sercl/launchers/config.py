@@ -7,6 +7,8 @@ from sercl.errors import UnknownNameError, UsageError
 
 LAUNCHERS = ("local", "slurm", "ray")
 EXECUTORS = ("slurm", "local")
+MOST_LOCAL_JOBS = 256
+"""Most processes that run pieces of work on one machine."""
 
 
 def _check(name: str, value: float, least: int) -> None:
@@ -114,3 +116,5 @@ class LaunchConfig:
         if self.launcher not in LAUNCHERS:
             raise UnknownNameError("launcher", self.launcher, LAUNCHERS)
         _check("jobs", self.jobs, 0)
+        if self.launcher == "local" and self.jobs > MOST_LOCAL_JOBS:
+            raise UsageError(f"jobs is {self.jobs}; at most {MOST_LOCAL_JOBS} run at a time on one machine.")

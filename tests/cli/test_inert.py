@@ -210,6 +210,8 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("seed_everything: " + "9" * 5000, "too large a number"),
         ("seed_everything: 1\nseed_everything: 2", "study.yaml:2: the key 'seed_everything' is there twice"),
         ("a: !!python/object/apply:os.system ['touch x']", "the tag"),
+        ("config: [/dev/zero]", "sets 'config', which is taken from the command line only"),
+        ("config: {a: 1}", "sets 'config', which is taken from the command line only"),
         ("- 1", "expected a map of options"),
         ("", "expected a map of options"),
     ],

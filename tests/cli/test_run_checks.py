@@ -54,6 +54,25 @@ def test_numbers_that_can_select_are_legal(name, mode):
     check_monitors(monitored(name, mode), ["uar", "wa"])
 
 
+@pytest.mark.parametrize(
+    ("kind", "name", "said"),
+    [
+        ("EarlyStopping", "val/nope", "unknown --trainer.callbacks.monitor 'val/nope'"),
+        ("EarlyStopping", "val/uar", "Give --trainer.callbacks.mode max"),
+        ("ModelCheckpoint", "val/nope", "unknown --trainer.callbacks.monitor 'val/nope'"),
+    ],
+)
+def test_further_callbacks_monitor_what_is_logged(kind, name, said):
+    part = {
+        "class_path": f"lightning.pytorch.callbacks.{kind}",
+        "init_args": {"monitor": name, "mode": "min"},
+    }
+    for callbacks in (part, [{"class_path": "Timer"}, part]):
+        config = {**monitored("val/loss", "min"), "trainer": {"callbacks": callbacks}}
+        with pytest.raises(UsageError, match=said):
+            check_monitors(config, ["uar"])
+
+
 CONFIG = {
     "seed_everything": 42,
     "data": {

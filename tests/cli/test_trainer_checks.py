@@ -22,6 +22,9 @@ REFUSED = [
     ("overfit_batches 0.5", "--data.folds.per_emotion"),
     ("strategy ddp_spawn", "scores stay in the processes that it starts. Use ddp."),
     ("strategy ddp_fork_find_unused_parameters_true", "Use ddp."),
+    ("num_nodes 0", "it must be from 1 to 10000"),
+    ("num_nodes 2", "nothing starts this command on the other machines"),
+    ('strategy {"class_path":"DDPStrategy","init_args":{"process_group_backend":"x"}}', "(gloo"),
     ("max_epochs 0", "nothing would be trained"),
     ("max_epochs -2", "-1 for no limit"),
     ("max_steps 0", "nothing would be trained"),
@@ -63,6 +66,32 @@ def test_what_would_end_in_nothing_is_refused_before_anything_is_done(
     assert said in error
     assert len(error.splitlines()) == 1
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("seed", ["-5", str(2**32)])
+def test_seeds_that_no_generator_takes_are_refused(seed, fit_words, tmp_path, capsys):
+    assert main([*fit_words, "--seed_everything", seed, "--out", str(tmp_path / "run")]) == 2
+    assert f"--seed_everything {seed}: it must be from 0 to 4294967295" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", ["strategy xla", "profiler xla"])
+def test_parts_for_hardware_that_is_not_there_are_refused(options, fit_words, tmp_path, capsys):
+    assert main([*fit_words, *words_of(options), "--out", str(tmp_path / "run")]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: options of --trainer do not fit: ")
+    assert "defect" not in error
+
+
+def test_an_empty_config_of_the_encoder_is_named(fit_words, tmp_path, capsys):
+    assert main([*fit_words, "--model.encoder_config", "{}", "--out", str(tmp_path / "run")]) == 1
+    assert "config of the encoder lacks parts. Leave --model.encoder_config out" in capsys.readouterr().err
+
+
+def test_a_callback_whose_default_yaml_has_no_word_for_can_be_used(fit_words, tmp_path):
+    timer = '[{"class_path": "Timer", "init_args": {"duration": "00:01:00:00"}}]'
+    assert main([*fit_words, "--trainer.callbacks", timer, "--out", str(tmp_path / "run")]) == 0
+    (part,) = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["trainer"]["callbacks"]
+    assert part["init_args"]["interval"] == "step"
 
 
 def test_a_test_that_takes_no_limit_says_so(fit_words, tmp_path, capsys):

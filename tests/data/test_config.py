@@ -10,6 +10,7 @@ from sercl.errors import UsageError
         ({"batch_size": -1}, "batch_size is -1"),
         ({"batch_seconds": float("nan")}, "batch_seconds is nan"),
         ({"workers": -2}, "workers is -2"),
+        ({"workers": 10**9}, "workers is 1000000000; at most 256"),
         ({"min_seconds": -0.1}, "min_seconds is -0.1"),
         ({"seed": -1}, "seed is -1"),
         ({"min_seconds": 2.0, "max_seconds": 2.0}, r"max_seconds is 2.0.*greater than min_seconds \(2.0\)"),

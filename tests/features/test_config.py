@@ -29,6 +29,8 @@ def test_wrong_values_are_refused() -> None:
         FeatureConfig(batch_seconds=-1)
     with pytest.raises(UsageError, match=r"features\.workers is -1"):
         FeatureConfig(workers=-1)
+    with pytest.raises(UsageError, match=r"features\.workers is 1000000000; at most 256"):
+        FeatureConfig(workers=10**9)
 
 
 def test_the_options_import_nothing_heavy() -> None:

@@ -15,6 +15,7 @@ def test_an_unknown_launcher_or_executor_is_named() -> None:
     ("make", "message"),
     [
         (lambda: LaunchConfig(jobs=-1), "jobs is -1; it must be 0 or more"),
+        (lambda: LaunchConfig(jobs=10**9), "jobs is 1000000000; at most 256 run at a time"),
         (lambda: SlurmConfig(minutes=0), "slurm.minutes is 0; it must be 1 or more"),
         (lambda: SlurmConfig(cpus=0), "slurm.cpus is 0; it must be 1 or more"),
         (lambda: SlurmConfig(gpus=-1), "slurm.gpus is -1; it must be 0 or more"),

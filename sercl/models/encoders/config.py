@@ -1,6 +1,9 @@
 """From a config.json, which anybody may have written, to a transformers config of plain numbers and words."""
 
+import copy
 import inspect
+import math
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -10,7 +13,7 @@ from transformers import CONFIG_MAPPING, AutoModel, PretrainedConfig, PreTrained
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from sercl.errors import EncoderError, SerclError
-from sercl.models.encoder_folder import check_family
+from sercl.models.encoder_folder import check_family, depth_key
 
 _LARGEST = 2**20
 """Largest whole number in a config; the vocabulary of MMS, the largest there is, has 150 thousand entries."""
@@ -22,7 +25,17 @@ _MOST = {
     "hop_length": 2**16,
     "n_fft": 2**16,
 }
+_RATE = re.compile(r"dropout|layerdrop|_prob$")
+_SIZES = frozenset((
+    "conv_dim", "conv_kernel", "conv_stride", "conv_depthwise_kernel_size", "conv_pos_kernel_size", "d_model",
+    "encoder_attention_heads", "encoder_ffn_dim", "feature_projection_input_dim", "feature_size",
+    "hidden_size", "hop_length", "intermediate_size", "max_bucket_distance", "max_source_positions",
+    "mel_bins", "n_fft", "num_attention_heads", "num_buckets", "num_conv_pos_embedding_groups",
+    "num_conv_pos_embeddings", "num_feat_extract_layers", "num_mel_bins", "stride",
+))  # fmt: skip
+"""Settings that count something of which there is at least one."""
 _LONGEST_LIST = 10_000
+_SHORTEST_HOP = 16  # samples; that of every published encoder is 320
 _SLACK = 2**28
 _BYTES_PER_VALUE = 4
 
@@ -59,16 +72,46 @@ def config_of(content: Mapping[str, Any], where: str) -> PretrainedConfig:
     }
     check_numbers(kept, where)
     with understood(where):
-        return kind.from_dict(kept)
+        config = kind.from_dict(kept)
+        _check_frames(config, where)
+    return config
 
 
 def check_numbers(content: Mapping[str, Any], where: str) -> None:
-    """Raise `EncoderError` for numbers and lists larger than those of any encoder."""
+    """Raise `EncoderError` for numbers that no encoder has: too large, no sizes, or no probabilities."""
     for name, value in content.items():
         values = value if isinstance(value, list) else [value]
+        numbers = [number for number in values if isinstance(number, int | float)]
         most = _MOST.get(name, _LARGEST)
-        if len(values) > _LONGEST_LIST or any(isinstance(n, int) and abs(n) > most for n in values):
+        if len(values) > _LONGEST_LIST or any(isinstance(n, int) and abs(n) > most for n in numbers):
             raise EncoderError(f"{where}: {name} is larger than in any encoder (at most {most}).")
+        least, most = (0, 1) if _RATE.search(name) else (1 if name in _SIZES else -most, most)
+        if not all(least <= number <= most for number in numbers):  # not a number is outside, too
+            raise EncoderError(f"{where}: {name} is {str(value)[:80]}; valid: {least} to {most}.")
+
+
+def _check_frames(config: PretrainedConfig, where: str) -> None:
+    """Raise `EncoderError` for a front end that makes a frame of a few samples: attention never ends then."""
+    if hasattr(config, "conv_stride") and math.prod(config.conv_stride) < _SHORTEST_HOP:
+        raise EncoderError(
+            f"{where}: conv_stride {config.conv_stride} makes a frame of {math.prod(config.conv_stride)} "
+            f"samples; valid: at least {_SHORTEST_HOP}."
+        )
+
+
+def check_bins(name: str, prepared: int, wanted: int) -> None:
+    """Raise `EncoderError` where a feature extractor makes frames of another width than an encoder takes.
+
+    Args:
+        name: The encoder.
+        prepared: Values of a frame as the feature extractor makes it.
+        wanted: Values of a frame that the encoder takes.
+    """
+    if prepared != wanted:
+        raise EncoderError(
+            f"encoder {name!r}: its feature extractor makes frames of {prepared} values, but config.json "
+            f"says {wanted}. Restore preprocessor_config.json, or fetch the checkpoint again."
+        )
 
 
 def check_size(config: PretrainedConfig, held: int, where: str) -> None:
@@ -79,15 +122,25 @@ def check_size(config: PretrainedConfig, held: int, where: str) -> None:
         held: Size of the weights, in bytes.
         where: The config's file, for messages.
     """
-    with understood(where), torch.device("meta"):
-        model = build_model(config)
-    needed = _BYTES_PER_VALUE * sum(value.numel() for value in (*model.parameters(), *model.buffers()))
+    needed = _BYTES_PER_VALUE * _count_values(config, where)
     # Weights may be stored in as little as a byte each.
     if needed > 2 * _BYTES_PER_VALUE * held + _SLACK:
         raise EncoderError(
             f"{where}: does not fit the weights: it describes a model of {needed / 2**30:,.1f} GiB, but the "
             f"weights have {held / 2**30:,.1f} GiB. Restore the config.json that belongs to them."
         )
+
+
+def _count_values(config: PretrainedConfig, where: str) -> int:
+    """Return how many numbers a model has, from its first two blocks: the others are like the second."""
+    key, counts = depth_key(config.model_type), []
+    with understood(where), torch.device("meta"):
+        for blocks in (1, 2):
+            small = copy.deepcopy(config)
+            setattr(small, key, blocks)
+            model = build_model(small)
+            counts.append(sum(value.numel() for value in (*model.parameters(), *model.buffers())))
+        return int(counts[0] + (getattr(config, key) - 1) * (counts[1] - counts[0]))
 
 
 def build_model(config: PretrainedConfig) -> PreTrainedModel:

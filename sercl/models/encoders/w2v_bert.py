@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, SeamlessM4TFeatureExtractor
 
 from sercl.models.encoders.base import SAMPLE_RATE, Encoder, FamilyTraits
+from sercl.models.encoders.config import check_bins
 from sercl.models.encoders.fbank import HOP, Fbank
 from sercl.models.encoders.masking import frame_mask
 from sercl.models.encoders.spec_augment import changed_output
@@ -41,6 +42,8 @@ class W2vBertEncoder(Encoder):
         self._prepare_with(extractor_of(preprocessing["mel_bins"], preprocessing["stride"]))
 
     def _prepare_with(self, extractor: SeamlessM4TFeatureExtractor) -> None:
+        values = extractor.num_mel_bins * extractor.stride
+        check_bins(self.name, values, self.model.config.feature_projection_input_dim)
         self.preprocessing = {
             "sample_rate": SAMPLE_RATE,
             "mel_bins": extractor.num_mel_bins,

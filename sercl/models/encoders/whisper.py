@@ -11,6 +11,7 @@ from transformers import PreTrainedModel, WhisperFeatureExtractor
 from transformers.masking_utils import create_bidirectional_mask
 
 from sercl.models.encoders.base import SAMPLE_RATE, Encoder, FamilyTraits, States
+from sercl.models.encoders.config import check_bins
 from sercl.models.encoders.fast.rows import JoinedStates
 from sercl.models.encoders.fast.whisper import FastWhisper, fits
 from sercl.models.encoders.logmel import LogMel
@@ -71,6 +72,7 @@ class WhisperEncoder(Encoder):
         self._prepare_with(extractor_of(*sizes), WhisperForm(preprocessing["whisper_form"]))
 
     def _prepare_with(self, extractor: WhisperFeatureExtractor, form: WhisperForm) -> None:
+        check_bins(self.name, extractor.feature_size, self.model.config.num_mel_bins)
         self.preprocessing = _preprocessing(extractor, form)
         self._form, self._log_mel = form, LogMel.of(extractor)
         self._hop = _MEL_PER_FRAME * extractor.hop_length

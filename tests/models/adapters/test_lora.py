@@ -64,3 +64,10 @@ def test_weight_lora_keeps_a_half_precision_weight() -> None:
 def test_wrong_options_are_refused(options: dict[str, float], named: str) -> None:
     with pytest.raises(UsageError, match=named):
         LoraConfig(**options)
+
+
+def test_a_rank_above_the_smaller_side_of_a_matrix_is_refused(load: Load) -> None:
+    encoder = load("wavlm")
+    attach(load("wavlm"), "lora", AdapterOptions(lora=LoraConfig(rank=encoder.hidden_size)))
+    with pytest.raises(UsageError, match=f"LoRA rank 1000000000 is .*; valid: 1 to {encoder.hidden_size}"):
+        attach(encoder, "lora", AdapterOptions(lora=LoraConfig(rank=10**9)))

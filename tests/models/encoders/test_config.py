@@ -12,12 +12,14 @@ import pytest
 
 from sercl.errors import EncoderError
 from sercl.models.encoders import load_encoder
-from sercl.testing.encoders import tiny_encoder
+from sercl.models.encoders.config import build_model, check_size
+from sercl.models.encoders.weights import published_config
+from sercl.testing.encoders import FAMILIES, tiny_encoder
 
 WEIGHTS = "model.safetensors"
 
 
-@pytest.fixture(params=["whisper", "wav2vec2"])
+@pytest.fixture(params=["whisper", "wav2vec2", "hubert", "wavlm", "data2vec-audio", "wav2vec2-bert"])
 def folder(request, tmp_path: Path) -> Path:
     return tiny_encoder(request.param, tmp_path / "encoder", blocks=1)
 
@@ -45,7 +47,7 @@ BLOCKS = ("num_hidden_layers", "encoder_layers")
     [
         (SIZES, 10**9, "is larger than in any encoder"),
         (SIZES, 2**19, "does not fit the weights"),
-        (SIZES, -1, "no encoder can be built"),
+        (SIZES, -1, "is -1; valid: 1 to"),
         (SIZES, "x", "no encoder can be built"),
         (SIZES, 1.5, "no encoder can be built"),
         (SIZES, [1], "no encoder can be built"),
@@ -61,6 +63,52 @@ def test_settings_of_no_encoder(names: tuple[str, ...], value: Any, message: str
     family = json.loads((folder / "config.json").read_text())
     edit(folder / "config.json", **{name: value for name in names if name in family or len(names) == 1})
     assert message in refuse(folder)
+
+
+HEADS = ("num_attention_heads", "encoder_attention_heads")
+
+
+@pytest.mark.parametrize(
+    ("names", "value", "message"),
+    [
+        (HEADS, -1, "is -1; valid: 1 to"),
+        (("attention_dropout",), 1.5, "attention_dropout is 1.5; valid: 0 to 1"),
+        (("activation_dropout",), float("nan"), "activation_dropout is nan; valid: 0 to 1"),
+        (("conv_stride",), [-1] * 7, "valid: 1 to"),
+        (("conv_stride",), [1] * 7, "makes a frame of 1 samples; valid: at least 16"),
+        (("max_bucket_distance",), 0, "max_bucket_distance is 0; valid: 1 to"),
+    ],
+)
+def test_numbers_that_would_fail_with_the_first_clip(
+    names: tuple[str, ...], value: Any, message: str, folder: Path
+) -> None:
+    family = json.loads((folder / "config.json").read_text())
+    if not (found := [name for name in names if name in family]):
+        pytest.skip("not a setting of this family")
+    edit(folder / "config.json", **dict.fromkeys(found, value))
+    assert message in refuse(folder)
+
+
+@pytest.mark.parametrize("stride", [3, 7])
+def test_a_feature_extractor_of_another_encoder(stride: int, tmp_path: Path) -> None:
+    folder = tiny_encoder("wav2vec2-bert", tmp_path / "encoder", blocks=1)
+    edit(folder / "preprocessor_config.json", stride=stride)
+    with pytest.raises(EncoderError, match="its feature extractor makes frames of"):
+        load_encoder(str(folder))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_model_is_measured_by_its_first_blocks(family: str, tmp_path: Path) -> None:
+    folder = tiny_encoder(family, tmp_path / "encoder", blocks=5)
+    config = published_config(folder)
+    model = build_model(config)
+    values = sum(value.numel() for value in (*model.parameters(), *model.buffers()))
+    needed = 4 * values
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sercl.models.encoders.config._SLACK", 0)
+        check_size(config, needed // 8 + 1, "x")
+        with pytest.raises(EncoderError, match="does not fit the weights"):
+            check_size(config, needed // 8 - 1, "x")
 
 
 @pytest.mark.parametrize(
@@ -85,6 +133,8 @@ def test_settings_that_the_encoder_has_no_use_of_are_left_out(setting: dict[str,
 
 @pytest.mark.parametrize("value", [0, 8000, 10**9, None, "x", [1] * 1000])
 def test_other_sampling_rates(value: Any, folder: Path) -> None:
+    if not (folder / "preprocessor_config.json").is_file():
+        pytest.skip("this family has none")
     edit(folder / "preprocessor_config.json", sampling_rate=value)
     assert "Only 16000 Hz" in refuse(folder)
 

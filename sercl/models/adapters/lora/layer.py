@@ -1,7 +1,9 @@
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 from torch import nn
 
+from sercl.errors import UsageError
 from sercl.models.adapters.base import MergeableAdapter
 from sercl.models.adapters.lora.config import LoraConfig
 from sercl.models.adapters.lora.weight import WeightLora
@@ -26,7 +28,12 @@ class LoraAdapter(MergeableAdapter):
         self.config = config
 
     def attach(self, block: nn.Module, traits: FamilyTraits) -> None:
-        """Replace the linear layers by their adapted form; the output is unchanged until training."""
+        """Replace the linear layers by their adapted form; the output is unchanged until training.
+
+        Raises:
+            UsageError: For a rank above the smaller side of a matrix.
+        """
+        self._check_rank(block, traits.block_linears)
         self._inject(block, [name for name in traits.block_linears if name not in traits.raw_weight_linears])
         for name in traits.raw_weight_linears:
             linear = cast(nn.Linear, block.get_submodule(name))
@@ -38,6 +45,14 @@ class LoraAdapter(MergeableAdapter):
         for name in traits.block_linears:
             block.set_submodule(name, _merge(block.get_submodule(name)))
         del block.peft_config
+
+    def _check_rank(self, block: nn.Module, names: Sequence[str]) -> None:
+        widths = [min(cast(nn.Linear, block.get_submodule(name)).weight.shape) for name in names]
+        if self.config.rank > min(widths):
+            raise UsageError(
+                f"LoRA rank {self.config.rank} is above the smaller side of the matrices that it updates; "
+                f"valid: 1 to {min(widths)}."
+            )
 
     def _inject(self, block: nn.Module, names: list[str]) -> None:
         import peft  # takes a second, which a run without LoRA need not spend
