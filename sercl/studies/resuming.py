@@ -2,17 +2,20 @@
 
 import enum
 import os
+import traceback
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as L
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_only
 
-from sercl.errors import CheckpointError, DamagedCheckpointError, SerclWarning, UsageError
+from sercl.errors import CheckpointError, DamagedCheckpointError, SerclError, SerclWarning, UsageError
 from sercl.studies.stages import HEAD, RECORD, finished, limits_of, stored_limits
 from sercl.tasks import checkpoint as checkpoints
 from sercl.tasks.callbacks import LastEpoch, TrainingTime
@@ -155,13 +158,25 @@ def starting_point(place: Path) -> Path | None:
 
 def _say_what_is_cut_off(path: Path) -> None:
     stored = checkpoints.read(path)
-    batches = stored["loops"]["fit_loop"]["epoch_loop.batch_progress"]
-    if not batches["is_last_batch"]:
+    batches = _batches(stored)
+    if batches is not None and not batches["is_last_batch"]:
         epoch = int(stored["epoch"]) + 1
         _say(
             f"{path}: a limit ended epoch {epoch} after {batches['current']['completed']} batches. Training "
             f"goes on with epoch {epoch + 1}; the rest of epoch {epoch} is left out."
         )
+
+
+def _batches(stored: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return how far a checkpoint's last epoch had come; None where it does not say so."""
+    try:
+        batches = stored["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+        is_whole = isinstance(batches["is_last_batch"], bool) and isinstance(
+            batches["current"]["completed"], int
+        )
+    except (LookupError, TypeError):
+        return None
+    return batches if is_whole else None
 
 
 def damage(path: Path) -> str | None:
@@ -180,14 +195,80 @@ def damage(path: Path) -> str | None:
             with zipfile.ZipFile(file) as archive:
                 if archive.testzip() is not None:
                     return "damaged (a checksum does not match)"
-            checkpoints.read(path)
+            stored = checkpoints.read(path)
         except CheckpointError as error:
             if not isinstance(error, DamagedCheckpointError):
                 raise
             return said
         except Exception:  # a flipped bit may tell zipfile anything: of a password, of a method, of offsets
             return said
-    return None
+    return None if _is_as_written(stored) else "damaged (what it says of epochs is not as it was written)"
+
+
+def _is_as_written(stored: Mapping[str, Any]) -> bool:
+    """Whether epoch, steps and kept epochs of a checkpoint are of the types that they are written with."""
+    callbacks = stored.get("callbacks", {})
+    counts = (stored.get(key, 0) for key in ("epoch", "global_step"))
+    if not isinstance(callbacks, Mapping) or not all(isinstance(n, int) and n >= 0 for n in counts):
+        return False
+    if "loops" in stored and _batches(stored) is None:
+        return False
+    return all(
+        isinstance(state["best_model_path"], str)
+        and isinstance(state.get("dirpath"), str)
+        and isinstance(state.get("best_k_models"), Mapping)
+        for state in _savers(stored)
+    )
+
+
+@contextmanager
+def going_on_from(path: Path | None, trainer: L.Trainer) -> Iterator[None]:
+    """Name the checkpoint that a training goes on from in whatever its states lead to before a batch is done.
+
+    Args:
+        path: The checkpoint; None for a training that begins anew.
+        trainer: What trains while the block runs.
+
+    Raises:
+        DamagedCheckpointError: For states in it that are not as they were written.
+    """
+    begun = _Begun()
+    trainer.callbacks.append(begun)  # type: ignore[attr-defined]
+    try:
+        yield
+    except (*_OF_WRONG_STATES, RuntimeError) as error:
+        if path is None or begun.has_trained or not _is_of_states(error):
+            raise
+        reason = " ".join(str(error).split())[:200]
+        raise DamagedCheckpointError(
+            f"{path}: training cannot go on from it: a state in it is not as it was written "
+            f"({type(error).__name__}: {reason}). Remove it, or start anew with --overwrite or another --out."
+        ) from error
+
+
+_OF_WRONG_STATES = (
+    ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError,
+)  # fmt: skip
+
+
+class _Begun(L.Callback):
+    """Knows whether a batch was trained."""
+
+    has_trained = False
+
+    def on_train_batch_end(self, *args: Any) -> None:
+        """Note it."""
+        self.has_trained = True
+
+
+def _is_of_states(error: Exception) -> bool:
+    """Whether an error is not one of sercl, and, if it may be of the machine, was raised by an optimizer."""
+    if isinstance(error, SerclError | MisconfigurationException) or "memory" in str(error):
+        return False
+    files = (Path(frame.filename).parts for frame in traceback.extract_tb(error.__traceback__))
+    return not isinstance(error, RuntimeError) or any(
+        "optim" in parts or "callbacks.py" in parts for parts in files
+    )
 
 
 def _unusable(path: Path) -> str | None:

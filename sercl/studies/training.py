@@ -15,7 +15,15 @@ from sercl.features.config import FeatureConfig
 from sercl.features.extraction import Progress
 from sercl.files import writing_to
 from sercl.studies.ending import early_end, ended_by, epochs_of
-from sercl.studies.resuming import LAST, Beginning, TrainerFactory, beginnings, left_of, starting_point
+from sercl.studies.resuming import (
+    LAST,
+    Beginning,
+    TrainerFactory,
+    beginnings,
+    going_on_from,
+    left_of,
+    starting_point,
+)
 from sercl.studies.stages import HEAD, StageResult, finished, keep, limits_of, stage_folder
 from sercl.studies.trainers import let_weights_be_unread, refusals
 from sercl.tasks import checkpoint as checkpoints
@@ -193,7 +201,8 @@ def _run_stage(
         trainer.fit_loop.max_epochs = left_of(trainer.max_epochs, spent)
     begun = of_first(lambda: starting_point(place)) if begins is Beginning.GOES_ON else None
     let_weights_be_unread(trainer, task)
-    with refusals(), writing_to(place), quick_encoder(task, trainer, on_audio=not data.serves_features):
+    quick = quick_encoder(task, trainer, on_audio=not data.serves_features)
+    with refusals(), writing_to(place), going_on_from(begun, trainer), quick:
         trainer.fit(task, datamodule=data, ckpt_path=begun, weights_only=True)
     result = _summary(trainer, stage)
     load_weights(task, Path(result.checkpoint))

@@ -248,3 +248,48 @@ def test_where_the_first_of_two_stages_goes_on_the_second_begins_anew(encoder, t
     for stage in ("source", "target"):
         assert same(tmp_path / "more" / stage / "last.ckpt", tmp_path / "at once" / stage / "last.ckpt")
     assert list(stage_folders(EmotionClassifier(encoder), pair, tmp_path)) == ["source", "target"]
+
+
+def changed_states(stored, place, value):
+    head, _, rest = place.partition("/")
+    key = int(head) if head.isdecimal() else head
+    if rest:
+        changed_states(stored[key], rest, value)
+    elif value is None:
+        del stored[key]
+    else:
+        stored[key] = value
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("optimizer_states/0/state/0/step", None),
+        ("optimizer_states/0/state/0/exp_avg", "x"),
+        ("optimizer_states/0/state/0/exp_avg_sq", torch.zeros(7)),
+        ("optimizer_states/0/param_groups/0/betas", 3),
+        ("callbacks/RandomState", 3),
+        ("callbacks/RandomState/torch", torch.zeros(2)),
+        ("callbacks/RandomState/numpy/0", "x"),
+    ],
+)
+def test_states_that_nobody_wrote_are_one_message(encoder, data, tmp_path, place, value):
+    run(encoder, data, tmp_path, trainers(1, FIRST_IS_BEST))
+    killed(tmp_path)
+    stored = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    changed_states(stored, place, value)
+    torch.save(stored, tmp_path / "last.ckpt")
+    with pytest.raises(CheckpointError, match=r"last\.ckpt: training cannot go on from it"):
+        run(encoder, data, tmp_path, trainers(2, FIRST_IS_BEST), resume=True)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [("callbacks", "x"), ("epoch", "x"), ("global_step", -1), ("epoch", 1.5), ("loops", "x")],
+)
+def test_epochs_that_nobody_counted_are_damage(encoder, data, tmp_path, place, value):
+    run(encoder, data, tmp_path, trainers(1, FIRST_IS_BEST))
+    stored = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    changed_states(stored, place, value)
+    torch.save(stored, tmp_path / "last.ckpt")
+    assert "not as it was written" in file_damage(tmp_path / "last.ckpt")
