@@ -12,7 +12,6 @@ PAGE = ShortPage(
         ("-c, --config FILE", "YAML with any of the options; several compose, later ones win"),
         ("--data NAME", "Corpus (`sercl corpus list`), Manifest, HuggingFace, or LanguagePair"),
         ("--data.root DIR", "Where the corpus lies"),
-        ("--data.columns.speaker NAME", "Of Manifest and HuggingFace: the column of the speaker, and so on"),
         (
             "--data.folds.scheme NAME",
             "speaker (default), loso, official, paper or csv; --data.folds.index N picks one",
@@ -34,6 +33,10 @@ PAGE = ShortPage(
             "Adapters on the first eight blocks",
             "sercl fit --data ESD --data.root ESD --model.adapter lora+bottleneck+gating "
             "--model.last_block 7",
+        ),
+        (
+            "A dataset of the Hugging Face hub, with its column of speakers",
+            "sercl fit --data HuggingFace --data.root ORGANISATION/DATASET --data.columns.speaker speaker_id",
         ),
         (
             "German to English without a single English label",
