@@ -228,7 +228,7 @@ def test_what_cannot_be_evaluated_is_refused(diarizer, classifier, zed, tmp_path
     data = ["--data", "ZED", "--data.root", zed]
     assert "not diarization. Use it with `sercl predict`" in said(capsys, 1, classifier / "best.ckpt", *data)
     baseline = ["--baseline", diarizer / "best.ckpt"]
-    assert "not for classification" in said(capsys, 1, diarizer / "best.ckpt", *data, *baseline)
+    assert "not classification" in said(capsys, 1, diarizer / "best.ckpt", *data, *baseline)
     assert "set --data.labels" in said(capsys, 2, diarizer / "best.ckpt", *data, "--data.labels", "6")
     shutil.copy(diarizer / "best.ckpt", tmp_path / "alone.ckpt")
     assert "no config.yaml beside it" in said(capsys, 2, tmp_path / "alone.ckpt")

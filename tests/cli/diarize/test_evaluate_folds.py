@@ -122,8 +122,8 @@ def test_what_makes_no_table_is_refused(folds, zed, tmp_path, capsys):
     assert "test utterances of again are those of fold1, too" in refused(capsys, 2, *runs, again)
     swapped = refused(capsys, 1, *runs[:2], "--baseline", others[1], others[0])
     assert f"{others[1]}: 2 of 2 speakers in test were seen in training" in swapped
-    assert "not for diarization" in refused(capsys, 1, runs[0], others[1])
-    assert "not for classification" in refused(capsys, 1, *runs[:2], "--baseline", *runs[:2])
+    assert "not diarization" in refused(capsys, 1, runs[0], others[1])
+    assert "not classification" in refused(capsys, 1, *runs[:2], "--baseline", *runs[:2])
 
 
 def changed(path, target, change):

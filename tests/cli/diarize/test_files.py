@@ -156,7 +156,7 @@ def test_a_classifier_is_refused_and_says_what_to_ask_it_with(classifier, diariz
     assert "Use it with `sercl diarize`" in flat(capsys)
     here = str(diarizer)  # any folder: the checkpoint is refused first
     assert main(["test", "--ckpt", str(diarizer / "best.ckpt"), "--data", "EmoDB", "--data.root", here]) == 1
-    assert "for diarization, not for classification" in flat(capsys)
+    assert "a diarization checkpoint, not classification" in flat(capsys)
 
 
 def flat(capsys):

@@ -14,7 +14,7 @@ def test_the_patterns_of_the_study_are_the_default():
         ({"voice": "webrtc"}, UnknownNameError, "silero, none"),
         ({"loudness": "rms"}, UnknownNameError, "match, first, keep"),
         ({"patterns": {"NX": 1.0}}, UsageError, "'NX' is not a word of E"),
-        ({"patterns": {"": 1.0}}, UsageError, "'' is no word"),
+        ({"patterns": {"": 1.0}}, UsageError, "'' is not a word"),
         ({"patterns": {"NE": -1.0}}, UsageError, "NE has probability -1"),
         ({"patterns": {"NE": 0.0}}, UsageError, "no pattern"),
         ({"patterns": {}}, UsageError, "no pattern"),
