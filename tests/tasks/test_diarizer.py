@@ -151,7 +151,7 @@ def test_post_processing_comes_with_the_checkpoint_unless_given(whisper, wav, tm
 
 def test_a_classifier_is_refused(build, batch, fit_standardizer, tmp_path):
     path = save(fit_standardizer(build(), batch), tmp_path / "a.ckpt")
-    with pytest.raises(CheckpointError, match="not for diarization"):
+    with pytest.raises(CheckpointError, match="not diarization"):
         sercl.diarize(path)
 
 
