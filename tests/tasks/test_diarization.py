@@ -174,9 +174,9 @@ def test_a_checkpoint_of_the_other_task_is_refused_with_the_command_to_use(
 ):
     diarizer = save(build_diarizer(), tmp_path / "diarizer.ckpt")
     classifier = save(fit_standardizer(build(), batch), tmp_path / "classifier.ckpt")
-    with pytest.raises(CheckpointError, match=r"a classification checkpoint, not diarization.*`sercl predict`"):
+    with pytest.raises(CheckpointError, match=r"classification checkpoint, not diarization.*`sercl predict`"):
         EmotionDiarizer.restore(classifier)
-    with pytest.raises(CheckpointError, match=r"a diarization checkpoint, not classification.*`sercl diarize`"):
+    with pytest.raises(CheckpointError, match=r"diarization checkpoint, not classification.*`sercl diarize`"):
         EmotionClassifier.restore(diarizer)
 
 
