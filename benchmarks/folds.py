@@ -23,7 +23,7 @@ from rich.console import Console
 from sercl.reports.confusion import confusion_text
 from sercl.reports.results import results_table
 from sercl.reports.style import table
-from sercl.studies.evaluation import evaluate
+from sercl.studies.results.scores import evaluate
 
 
 def main() -> None:

@@ -33,7 +33,6 @@ import torch
 from sercl import files
 from sercl.cli import lightning  # noqa: F401 - what a training imports, before it is forked
 from sercl.cli.main import main as sercl
-from sercl.studies import results, training  # noqa: F401
 from sercl.tasks import diarization  # noqa: F401
 from sercl.testing.corpora import fake_corpus
 from sercl.testing.encoders import tiny_encoder

@@ -18,11 +18,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sercl.studies.probing.batches import epoch_order
-from sercl.studies.probing.config import PRESETS, ProbeConfig
-from sercl.studies.probing.jobs import jobs_for
-from sercl.studies.probing.parts import Parts
-from sercl.studies.probing.running import ProbeData, initial_head, train_probes
+from sercl.studies.heads.config import PRESETS, ProbeConfig
+from sercl.studies.heads.jobs import epoch_order, jobs_for
+from sercl.studies.heads.parts import Parts
+from sercl.studies.heads.running import ProbeData, initial_head, train_probes
 
 CLASSES = 4
 GOAL_SECONDS, GOAL_RATIO = 120, 3

@@ -25,14 +25,13 @@ from sercl.data.split import Split
 from sercl.reports.grid import grid_report
 from sercl.reports.style import table
 from sercl.studies.cross_eval.cells import Condition
-from sercl.studies.grid.corpora import CutCorpus
-from sercl.studies.grid.estimate import of_pending
-from sercl.studies.grid.options import StudyOptions
-from sercl.studies.grid.plan import make_plan
-from sercl.studies.grid.shares import Share
-from sercl.studies.grid.trainings import Recipe
-from sercl.studies.grid.works import pending
-from sercl.studies.probing.config import ProbeConfig
+from sercl.studies.cross_eval.plan.corpora import CutCorpus
+from sercl.studies.cross_eval.plan.options import StudyOptions
+from sercl.studies.cross_eval.plan.planner import make_plan
+from sercl.studies.cross_eval.plan.shares import Share
+from sercl.studies.cross_eval.plan.trainings import Recipe
+from sercl.studies.cross_eval.run.works import of_pending, pending
+from sercl.studies.heads.config import ProbeConfig
 
 EMOTIONS = ("angry", "happy", "neutral", "sad")
 SPEAKERS, CLIPS, FOLDS, HELD_OUT = 40, 50, 5, 4

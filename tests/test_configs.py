@@ -10,8 +10,8 @@ import yaml
 from sercl.cli.main import main
 from sercl.corpora.registry import get_corpus
 from sercl.models.encoders import source
-from sercl.models.encoders.presets import PRESETS
-from sercl.studies.cross_eval.analysis import analyse
+from sercl.models.encoders.source import PRESETS
+from sercl.studies.cross_eval.analysis.analysis import analyse
 from sercl.studies.cross_eval.study_file import read_study
 from sercl.testing.corpora import fake_corpus
 from sercl.testing.encoders import tiny_encoder

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from sercl import __version__
-from sercl.cli import completion, corpus, cross_eval_page, demo, features, predict
+from sercl.cli import completion, corpus, cross_eval, demo, features, predict
 from sercl.cli.commands import COMMANDS
 from sercl.errors import UsageError
 from sercl.testing.corpora import fake_corpus
@@ -63,14 +63,14 @@ def training(name: str) -> Parse:
 def probe(words: list[str]) -> object:
     from sercl.cli.layer_probe import spelled_out
     from sercl.cli.lightning import Cli
-    from sercl.studies.layer_probe import LayerProbeOptions
+    from sercl.studies.layer_probe.folds import LayerProbeOptions
 
     sys.argv[1:] = spelled_out(words)
     return Cli("layer-probe", options=("probe", LayerProbeOptions)).config
 
 
 def diarize(words: list[str]) -> object:
-    from sercl.cli.diarize import evaluate, files, fit, score
+    from sercl.cli.diarize import evaluate, fit, outputs, score
 
     action, *rest = words
     if action == "fit":
@@ -80,7 +80,7 @@ def diarize(words: list[str]) -> object:
         return evaluate.parse(rest)
     if action == "score":
         return score.build_parser().parse_args(rest)
-    return files.build_parser().parse_args(words)
+    return outputs.build_parser().parse_args(words)
 
 
 def shell(words: list[str]) -> None:
@@ -169,7 +169,7 @@ def studies_in_documents() -> list[tuple[str, str]]:
     ]
     return [
         *found,
-        ("sercl cross-eval --help", cross_eval_page.PAGE.file[1] if cross_eval_page.PAGE.file else ""),
+        ("sercl cross-eval --help", cross_eval.PAGE.file[1] if cross_eval.PAGE.file else ""),
     ]
 
 

@@ -17,15 +17,15 @@ from sercl.corpora.labels import EMOTIONS
 from sercl.corpora.manifest import COLUMNS
 from sercl.corpora.registry import CORPORA
 from sercl.data import datamodules
-from sercl.models.encoders.presets import PRESETS
+from sercl.models.encoders.source import PRESETS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 README = DOCS.parent / "README.md"
 OWN = ("ESD", "PAVOQUE", "RAVDESS", "Manifest", "HuggingFace", "LanguagePair")
 PAIR = shlex.split("--data.source EmoDB --data.source.root x --data.target ESD --data.target.root x")
 GROUPS = {
-    "Layer probe": ("probe", "sercl.studies.layer_probe:LayerProbeOptions"),
-    "Cross-evaluation: the study": ("study", "sercl.studies.grid.options:StudyOptions"),
+    "Layer probe": ("probe", "sercl.studies.layer_probe.folds:LayerProbeOptions"),
+    "Cross-evaluation: the study": ("study", "sercl.studies.cross_eval.plan.options:StudyOptions"),
     "Cross-evaluation: where trainings run": ("launch", "sercl.launchers:LaunchConfig"),
 }
 """Heading -> name and class of the options that a command has beside those of `sercl fit`."""

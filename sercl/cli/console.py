@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
@@ -110,3 +110,25 @@ def _bar(console: Console) -> "Progress":
         # Rich would send a redirected stdout to the console of the bar: into the terminal, not into the file.
         redirect_stdout=False,
     )
+
+
+@contextmanager
+def stage_progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Show one bar after the other on standard error while the block runs.
+
+    Yields:
+        A function told what is being done, how many clips of it are done, and how many there are.
+    """
+    with ExitStack() as bars:
+        current: dict[str, tuple[Callable[[int], None], int]] = {}
+
+        def on_progress(what: str, done: int, total: int) -> None:
+            if what not in current:
+                bars.close()
+                current.clear()
+                current[what] = (bars.enter_context(progress(what, total)), 0)
+            advance, before = current[what]
+            advance(done - before)
+            current[what] = (advance, done)
+
+        yield on_progress

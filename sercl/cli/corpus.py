@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from sercl.cli.console import progress, stderr, stdout
 from sercl.cli.help import ShortPage, render
 from sercl.cli.parser import SerclParser
-from sercl.corpora.manifest_columns import ManifestColumns
+from sercl.corpora.manifest import ManifestColumns
 from sercl.counting import count
 from sercl.errors import CorpusError, UnknownNameError, UsageError
 from sercl.json_text import json_text
@@ -116,7 +116,7 @@ def inspect_corpus(
     from sercl.files import write_text
     from sercl.reports.corpus import inspection_report
     from sercl.reports.corpus_figure import inspection_figure
-    from sercl.reports.picture_file import check_format
+    from sercl.reports.style import check_format
     from sercl.studies.corpus_inspection import inspect
 
     pictures = [path for path in (figure, out and out / "inspection.png") if path is not None]
@@ -238,7 +238,7 @@ def build_parser(name: str) -> SerclParser:
 
 
 def _problem_message(title: str, problems: "Sequence[Problem]", is_manifest: bool, all_bad: bool) -> str:
-    from sercl.corpora.problem_lines import label_hint, problem_lines
+    from sercl.corpora.base import label_hint, problem_lines
 
     lines = [f"{title}: {count(len(problems), 'problem')}"]
     lines += [f"  {line}" for line in problem_lines(problems, SHOWN)]

@@ -10,19 +10,57 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sercl.cli.console import loading, progress, stdout
-from sercl.cli.cross_eval_page import PAGE
-from sercl.cli.help import render
+from sercl.cli.help import ShortPage, render
 from sercl.cli.run_folder import STUDY
 from sercl.errors import UsageError
 from sercl.json_text import json_text
+
+PAGE = ShortPage(
+    usage="sercl cross-eval -c STUDY.yaml --out DIR [OPTIONS]",
+    summary=(
+        "Run a whole cross-lingual study from one file: encoders, corpora, settings, adapters, folds, seeds. "
+        "What is finished stays: the same command continues a study that was stopped, "
+        "and after a change runs only what it touches. It ends in a report with intervals and paired tests."
+    ),
+    options=(
+        ("-c, --config FILE", "The study; configs/paper/study.yaml is one to start from"),
+        ("--out DIR", "Folder of the study: results, report, and what makes it continue"),
+        ("--dry-run", "Show the cells, what of them is there, and how long the rest will take; run nothing"),
+        ("--jobs N", "Trainings side by side, each with its share of cores and GPUs (1)"),
+        ("--launcher local|slurm|ray", "Where trainings run (local)"),
+        ("--study.KEY VALUE", "Any key of the study, such as --study.folds [0]"),
+        ("--model.KEY VALUE", "What holds for every model, as for `sercl fit`"),
+        ("--trainer.KEY VALUE", "How adapters are trained, as for `sercl fit`"),
+        ("--features.dir DIR", "Where hidden states of frozen encoders are kept; --no-cache keeps none"),
+        ("--json", "Print the study as JSON"),
+    ),
+    examples=(
+        ("What would run?", "sercl cross-eval -c study.yaml --out study --dry-run"),
+        ("Run it, or continue it", "sercl cross-eval -c study.yaml --out study --jobs 2"),
+        ("Write the report again", "sercl cross-eval report study"),
+    ),
+    file=(
+        "study.yaml",
+        """study:
+  encoders: [whisper-base]
+  corpora:
+    EmoDB: {class_path: EmoDB, init_args: {root: emodb}}
+    RAVDESS: {class_path: RAVDESS, init_args: {root: ravdess}}
+  settings: [monolingual, zero-shot]
+  adapters: [none]
+model:
+  whisper_form: short""",
+    ),
+    more="--help-all lists every option; docs/cross-eval.md explains the keys.",
+)
+
 
 if TYPE_CHECKING:
     from sercl.cli.cross_eval_parser import StudyCli
     from sercl.features.config import FeatureConfig
     from sercl.studies.cross_eval.cells import Study
-    from sercl.studies.grid.run import Failures
-    from sercl.studies.grid.session import Session
-    from sercl.studies.grid.works import Pending
+    from sercl.studies.cross_eval.run.session import Failures, Session
+    from sercl.studies.cross_eval.run.works import Pending
 
 
 def main() -> int:
@@ -61,8 +99,8 @@ def run(cli: "StudyCli") -> int:
 def prepare(cli: "StudyCli", folder: Path, features: "FeatureConfig") -> "Session":
     """Check everything that the study names, cut its corpora, and plan its cells."""
     from sercl.audio.scan_cache import ScanCache
-    from sercl.cli.data_progress import stage_progress
-    from sercl.studies.grid.session import Session
+    from sercl.cli.console import stage_progress
+    from sercl.studies.cross_eval.run.session import Session
 
     memory = None if cli.config["no_cache"] else ScanCache(cli.features.folder)
     with stage_progress() as on_progress:
@@ -82,9 +120,9 @@ def prepare(cli: "StudyCli", folder: Path, features: "FeatureConfig") -> "Sessio
 def _train(cli: "StudyCli", session: "Session", missing: "Pending", features: "FeatureConfig") -> "Failures":
     from rich.console import Console
 
-    from sercl.cli.data_progress import stage_progress
+    from sercl.cli.console import stage_progress
     from sercl.launchers import get_launcher
-    from sercl.studies.grid.run import Failures, run_pending
+    from sercl.studies.cross_eval.run.session import Failures, run_pending
 
     if not missing.cells:
         return Failures()
@@ -104,7 +142,7 @@ def _finish(
     cli: "StudyCli", session: "Session", missing: "Pending", failures: "Failures", begin: float
 ) -> int:
     """Write what the report is made of, and the report, where anything is new; say what came out."""
-    from sercl.studies.results import environment
+    from sercl.studies.training.results import environment
 
     study = session.collected() if not missing.cells else None
     if study is None:
@@ -134,7 +172,7 @@ def _show(cli: "StudyCli", session: "Session", study: "Study", is_new: bool) -> 
 def _show_json(study: "Study", outdated: Path | None) -> None:
     """Print a study as JSON; a report in the folder that is older than it is written again."""
     from sercl.reports.cross_eval.formats import write_report
-    from sercl.studies.cross_eval.analysis import analyse
+    from sercl.studies.cross_eval.analysis.analysis import analyse
     from sercl.studies.cross_eval.study_file import study_to_dict
 
     if outdated is not None:
@@ -144,7 +182,7 @@ def _show_json(study: "Study", outdated: Path | None) -> None:
 
 def failure_lines(study: "Study", folder: Path) -> list[str]:
     """Return a line for each computation that failed, with where its log is."""
-    from sercl.studies.grid.results import LOG, cell_folder
+    from sercl.studies.cross_eval.run.results import LOG, cell_folder
 
     failed = {record.address: record for record in study.records if record.status == "failed"}
     return [
@@ -157,7 +195,7 @@ def failure_lines(study: "Study", folder: Path) -> list[str]:
 def _dry_run(cli: "StudyCli", folder: Path) -> int:
     """Show the cells, what of them is there and how long the rest will take; run and write nothing."""
     from sercl.reports.grid import grid_report
-    from sercl.studies.grid.estimate import of_pending
+    from sercl.studies.cross_eval.run.works import of_pending
 
     session = prepare(cli, folder, cli.features)
     missing = session.pending()
@@ -167,7 +205,7 @@ def _dry_run(cli: "StudyCli", folder: Path) -> int:
 
 
 def _folder(cli: "StudyCli") -> Path:
-    from sercl.studies.grid.corpora import study_root
+    from sercl.studies.cross_eval.plan.corpora import study_root
 
     if cli.config["out"] is None:
         raise UsageError("missing: --out. Give the folder of the study; what is finished there stays.")

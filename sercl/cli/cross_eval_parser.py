@@ -20,15 +20,14 @@ from sercl.cli.lightning import (
 )
 from sercl.cli.own_settings import ADDRESS, SETUP, refuse_from_files, setup_lines, taken_out, usable_store
 from sercl.cli.parser import restrict_imports
-from sercl.cli.run_checks import check_precision
-from sercl.cli.trainer_checks import check_trainer
+from sercl.cli.run_checks import check_precision, check_trainer
 from sercl.errors import UsageError
 from sercl.features.config import FeatureConfig
 from sercl.files import write_text
 from sercl.launchers import LaunchConfig
-from sercl.studies.grid.options import StudyOptions
-from sercl.studies.probing.config import ProbeOptions
-from sercl.studies.trainers import TrainerOptions
+from sercl.studies.cross_eval.plan.options import StudyOptions
+from sercl.studies.heads.config import ProbeOptions
+from sercl.studies.training.trainers import TrainerOptions
 from sercl.tasks.classification import EmotionClassifier
 
 NAME = "cross-eval"

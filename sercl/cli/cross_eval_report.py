@@ -73,9 +73,8 @@ def report(folder: Path, formats: list[str], quiet: bool = False) -> None:
         OutputError: Where a file cannot be written.
     """
     from sercl.counting import count
-    from sercl.reports.cross_eval.formats import check_formats, write_report
-    from sercl.reports.cross_eval.terminal import terminal_report
-    from sercl.studies.cross_eval.analysis import analyse
+    from sercl.reports.cross_eval.formats import check_formats, terminal_report, write_report
+    from sercl.studies.cross_eval.analysis.analysis import analyse
     from sercl.studies.cross_eval.study_file import NAME as STUDY
 
     chosen = check_formats(formats)  # before the numbers are worked out, which may take a while
@@ -101,6 +100,6 @@ def report(folder: Path, formats: list[str], quiet: bool = False) -> None:
 
 def _newer_cells(study: "Study", folder: Path) -> int:
     """Return how many cells have results that a study's file does not have."""
-    from sercl.studies.grid.results import is_done
+    from sercl.studies.cross_eval.run.results import is_done
 
     return sum(record.status != "done" and is_done(folder, record.address) for record in study.records)

@@ -8,17 +8,63 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sercl.cli.console import loading, stdout
-from sercl.cli.data_progress import stage_progress
-from sercl.cli.fit_page import PAGE
-from sercl.cli.help import render
+from sercl.cli.console import loading, stage_progress, stdout
+from sercl.cli.help import ShortPage, render
 from sercl.json_text import json_text
+
+PAGE = ShortPage(
+    usage="sercl fit --data CORPUS --data.root DIR [OPTIONS]",
+    summary=(
+        "Train an emotion classifier on a speech encoder, and evaluate it on the test part. Everything the "
+        "run writes goes into one folder: checkpoint, configuration, fold lists, predictions, results."
+    ),
+    options=(
+        ("-c, --config FILE", "YAML with any of the options; several compose, later ones win"),
+        ("--data NAME", "Corpus (`sercl corpus list`), Manifest, HuggingFace, or LanguagePair"),
+        ("--data.root DIR", "Where the corpus lies"),
+        (
+            "--data.folds.scheme NAME",
+            "speaker (default), loso, official, paper or csv; --data.folds.index N picks one",
+        ),
+        ("--model.encoder NAME", "Preset (whisper-base, wavlm-large, ...), hub id, or folder"),
+        ("--model.whisper_form F", "padded (30 s, default) or short: much faster on clips of a few seconds"),
+        ("--model.adapter NAME", "none (frozen, default), full, or lora, bottleneck, gating joined by +"),
+        ("--model.layer LAYER", "Hidden state 0..N, last, weighted, or auto: validation chooses"),
+        ("--trainer.max_epochs N", "Most epochs (100); early stopping usually ends sooner"),
+        ("--trainer.devices N", "GPUs; also --trainer.strategy ddp, --trainer.precision bf16-mixed"),
+        ("--out DIR", "The run's folder; --resume continues it, --overwrite replaces it"),
+    ),
+    examples=(
+        (
+            "Frozen encoder, layer chosen on validation, speaker-disjoint",
+            "sercl fit --data EmoDB --data.root emodb",
+        ),
+        (
+            "Adapters on the first eight blocks",
+            "sercl fit --data ESD --data.root ESD --model.adapter lora+bottleneck+gating "
+            "--model.last_block 7",
+        ),
+        (
+            "A dataset of the Hugging Face hub, with its column of speakers",
+            "sercl fit --data HuggingFace --data.root ORGANISATION/DATASET --data.columns.speaker speaker_id",
+        ),
+        (
+            "German to English without a single English label",
+            "sercl fit --data LanguagePair --data.setting zero-shot --data.source EmoDB "
+            "--data.source.root emodb --data.target RAVDESS --data.target.root ravdess",
+        ),
+    ),
+    more=(
+        "--help-all lists every option; --data.help NAME those of one corpus; --print_config the whole YAML."
+    ),
+)
+
 
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer
 
     from sercl.cli.lightning import Cli
-    from sercl.studies.results import RunResults
+    from sercl.studies.training.results import RunResults
     from sercl.tasks.classification import EmotionClassifier
 
 
@@ -39,8 +85,8 @@ def run(cli: "Cli") -> "RunResults":
     """Train and judge what a parsed command line asks for, and show the results."""
     from sercl.cli.processes import is_first, restartable
     from sercl.cli.run_folder import check_still_there
-    from sercl.studies.results import save, summarise
-    from sercl.studies.training import score, train
+    from sercl.studies.training.fit import score, train
+    from sercl.studies.training.results import save, summarise
 
     config, begin = cli.config, time.perf_counter()
     with claimed(cli) as folder:
@@ -109,10 +155,10 @@ def announce(cli: "Cli", folder: Path) -> None:
     from sercl.cli.processes import is_first
     from sercl.cli.run_folder import CONFIG, forget_results
     from sercl.reports.data import data_table
-    from sercl.reports.training import model_lines
-    from sercl.studies.results import describe_model
-    from sercl.studies.resuming import check_limits
-    from sercl.studies.training import stage_folders
+    from sercl.reports.results import model_lines
+    from sercl.studies.training.fit import stage_folders
+    from sercl.studies.training.results import describe_model
+    from sercl.studies.training.resuming import check_limits
 
     if not is_first():
         return
@@ -140,7 +186,7 @@ def set_up(cli: "Cli") -> None:
 
 def pool_features(task: "EmotionClassifier", cli: "Cli") -> None:
     """Run a frozen encoder once over all that is used, where nothing needs the audio again."""
-    from sercl.studies.training import extract_features
+    from sercl.studies.training.fit import extract_features
 
     with stage_progress() as on_progress:
         extract_features(task, cli.data, cli.build_trainer(), cli.features, cli.cache, on_progress)
@@ -149,8 +195,7 @@ def pool_features(task: "EmotionClassifier", cli: "Cli") -> None:
 def show(results: "RunResults", folder: Path, as_json: bool) -> None:
     """Print the results, draw the confusion matrix, and say how to use what was trained."""
     from sercl.reports.confusion import confusion_figure, confusion_text
-    from sercl.reports.results import results_table
-    from sercl.reports.training import stages_table
+    from sercl.reports.results import results_table, stages_table
 
     scores = results.scores
     confusion_figure(

@@ -8,17 +8,59 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sercl.cli.console import loading, progress, stdout
-from sercl.cli.help import render
-from sercl.cli.layer_probe_page import PAGE
+from sercl.cli.help import ShortPage, render
 from sercl.errors import UsageError
 from sercl.json_text import json_text
+
+PAGE = ShortPage(
+    usage="sercl layer-probe --encoder NAME --data CORPUS --data.root DIR [OPTIONS]",
+    summary=(
+        "Find the layer of a frozen encoder from which emotion is recognised best. It runs on each utterance "
+        "once; a small probe is trained on every hidden state, in every fold, with several seeds. It writes "
+        "a table, a figure, and the line that makes `sercl fit` use the best layer."
+    ),
+    options=(
+        (
+            "--encoder NAME",
+            "Preset (whisper-base, wavlm-large, ...), hub id, or folder; also --model.encoder",
+        ),
+        ("--model.whisper_form F", "padded (30 s, default) or short: much faster on clips of a few seconds"),
+        ("-c, --config FILE", "YAML with any of the options; that of `sercl fit` will do"),
+        ("--data NAME", "Corpus (`sercl corpus list`), Manifest, HuggingFace, or LanguagePair"),
+        ("--data.root DIR", "Where the corpus lies"),
+        ("--probe NAME", "mlp (default), linear, or paper: the recipe of arXiv 2409.16920"),
+        ("--probe.targets LIST", "emotion (default), language, speaker, gender or any column, joined by ,"),
+        ("--probe.settings LIST", "For a pair: monolingual, zero-shot, transfer, joined by ,"),
+        ("--probe.seeds LIST", "One probe per seed, such as 0,1,2"),
+        ("--features.dir DIR", "Where hidden states are kept; --no-cache keeps none"),
+        ("--features.precision P", "fp32 (default), bf16 or fp16, of the encoder's forward pass"),
+        ("--out DIR", "Folder of the results; --resume continues it, --overwrite replaces it"),
+        ("--json", "Print the results as JSON"),
+    ),
+    examples=(
+        ("Where emotion is", "sercl layer-probe --encoder whisper-base --data EmoDB --data.root emodb"),
+        (
+            "Where emotion is, and where the voice",
+            "sercl layer-probe --encoder wavlm-base-plus --data EmoDB --data.root emodb "
+            "--probe.targets emotion,speaker,gender",
+        ),
+        (
+            "Across languages: does the same layer carry over?",
+            "sercl layer-probe --encoder whisper-base --data LanguagePair "
+            "--data.source EmoDB --data.source.root emodb --data.target RAVDESS "
+            "--data.target.root ravdess --probe.settings monolingual,zero-shot,transfer",
+        ),
+    ),
+    more="--help-all lists every option.",
+)
+
 
 if TYPE_CHECKING:
     from sercl.cli.lightning import Cli
     from sercl.features.stored import StoredFeatures
-    from sercl.studies.layer_probe import LayerProbe, LayerProbeOptions
-    from sercl.studies.probing.results import ProbeResults
-    from sercl.studies.probing.task import ProbeTask
+    from sercl.studies.layer_probe.folds import LayerProbe, LayerProbeOptions
+    from sercl.studies.layer_probe.results import ProbeResults
+    from sercl.studies.layer_probe.task import ProbeTask
 
 SHORT_FORMS = {"--encoder": "--model.encoder", "--probe": "--probe.preset"}
 POOLINGS = ("mean", "mean+std")
@@ -32,7 +74,7 @@ def main() -> int:
     sys.argv[1:] = spelled_out(sys.argv[1:])
     with loading():
         from sercl.cli.lightning import Cli
-        from sercl.studies.layer_probe import LayerProbeOptions
+        from sercl.studies.layer_probe.folds import LayerProbeOptions
 
     run(Cli("layer-probe", options=("probe", LayerProbeOptions)))
     return 0
@@ -50,8 +92,8 @@ def run(cli: "Cli") -> "LayerProbe | None":
     """Probe what a parsed command line asks for, and show the results; only the first process does."""
     from sercl.cli.processes import is_first, restartable
     from sercl.cli.run_folder import check_still_there
-    from sercl.studies.layer_probe import LayerProbe, describe_folds, save
-    from sercl.studies.results import environment
+    from sercl.studies.layer_probe.folds import LayerProbe, describe_folds, save
+    from sercl.studies.training.results import environment
 
     begin = time.perf_counter()
     check(cli)
@@ -107,11 +149,11 @@ def _claimed(cli: "Cli") -> "Iterator[Path]":
 
 def prepare(cli: "Cli", folder: Path) -> "tuple[list[ProbeTask], list[Any], StoredFeatures]":
     """Check the data, cut every fold, keep configuration and lists, and get the hidden states."""
-    from sercl.cli.data_progress import stage_progress
+    from sercl.cli.console import stage_progress
     from sercl.cli.fit import set_up
     from sercl.cli.processes import is_first
     from sercl.features.compute import features_of
-    from sercl.studies.layer_probe import cut_folds, probe_tasks
+    from sercl.studies.layer_probe.folds import cut_folds, probe_tasks
 
     cli.data.use_every_part()
     set_up(cli)
@@ -141,7 +183,7 @@ def probe_options(cli: "Cli") -> "LayerProbeOptions":
 def _keep(cli: "Cli", folds: list[Any], folder: Path) -> None:
     from sercl.corpora.folds import save_fold
     from sercl.reports.data import folds_lines
-    from sercl.studies.layer_probe import describe_folds
+    from sercl.studies.layer_probe.folds import describe_folds
 
     cli.save_config(folder / "config.yaml")
     for index, fold in enumerate(folds):
@@ -156,7 +198,7 @@ def _keep(cli: "Cli", folds: list[Any], folder: Path) -> None:
 
 def train(cli: "Cli", task: "ProbeTask", features: "StoredFeatures") -> "ProbeResults":
     """Train the probes of one question, with a progress bar."""
-    from sercl.studies.probing.study import epochs_of, probe_study
+    from sercl.studies.layer_probe.study import epochs_of, probe_study
 
     options = probe_options(cli)
     config, layers = options.config(), options.layers

@@ -17,18 +17,49 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from sercl.cli.fit_progress import FitProgress
 from sercl.cli.own_settings import usable_store
 from sercl.cli.parser import SerclParser, restrict_imports
-from sercl.cli.places import FILES, with_absolute_places
 from sercl.cli.processes import supervise
-from sercl.cli.run_checks import check_precision
-from sercl.cli.trainer_checks import check_seed, check_trainer
-from sercl.data import datamodules  # noqa: F401 - short names (--data EmoDB) resolve for imported classes alone
+from sercl.cli.run_checks import check_precision, check_seed, check_trainer
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.documents import parse_yaml
 from sercl.features.config import FeatureConfig
 from sercl.files import write_text
-from sercl.studies.trainers import TrainerOptions
+from sercl.studies.training.trainers import TrainerOptions
 from sercl.tasks.base import EncoderTask
 from sercl.tasks.classification import EmotionClassifier
+
+FILES = ("root", "lists", "test_list", "labels", "encoder", "dir", "cache")
+"""Options that may name a file or a folder."""
+
+
+def with_absolute_places(options: Any, names: tuple[str, ...] = FILES) -> Any:
+    """Return a configuration in which files and folders that are there have absolute paths.
+
+    Args:
+        options: Plain data; what is no path of something on disk stays as it is.
+        names: Options that may name a file or a folder.
+    """
+    if isinstance(options, Mapping):
+        return {
+            key: _absolute(value) if key in names else with_absolute_places(value, names)
+            for key, value in options.items()
+        }
+    return [with_absolute_places(item, names) for item in options] if isinstance(options, list) else options
+
+
+def _absolute(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_absolute(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _absolute(item) for key, item in value.items()}
+    return str(Path(value).expanduser().absolute()) if isinstance(value, str) and _is_there(value) else value
+
+
+def _is_there(value: str) -> bool:
+    try:
+        return bool(value) and Path(value).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):  # too long, or with a null byte: no path
+        return False
+
 
 TRAINER_DEFAULTS: dict[str, Any] = {
     "max_epochs": 100,

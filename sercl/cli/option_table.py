@@ -35,7 +35,7 @@ def kinds_of(parser: Any) -> dict[str, str]:
 def build() -> dict[str, dict[str, Any]]:
     """Return the table of the parsers as they are."""
     from sercl.models.adapters.registry import ALONE, METHODS
-    from sercl.models.encoders.presets import PRESETS
+    from sercl.models.encoders.source import PRESETS
 
     commands = {name: dict(sorted(kinds_of(make()).items())) for name, make in parsers().items()}
     names = {"adapters": [*ALONE, *METHODS], "encoders": list(PRESETS)}
@@ -47,7 +47,7 @@ def parsers() -> Mapping[str, Callable[[], Any]]:
     from sercl.cli.cross_eval_parser import build_parser as study
     from sercl.cli.diarize.evaluate import build_parser as evaluate
     from sercl.cli.lightning import Cli
-    from sercl.studies.layer_probe import LayerProbeOptions
+    from sercl.studies.layer_probe.folds import LayerProbeOptions
     from sercl.tasks.diarization import EmotionDiarizer
 
     return {

@@ -3,9 +3,10 @@
 import os
 import re
 import sys
+import types
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Union, get_args, get_origin
 
 import jsonargparse
 from jsonargparse import _common, _loaders_dumpers
@@ -13,7 +14,6 @@ from jsonargparse import _common, _loaders_dumpers
 from sercl.cli.console import stdout
 from sercl.cli.help_format import HelpFormatter, styled
 from sercl.cli.inert import PACKAGES, check_file, check_inert, check_places
-from sercl.cli.number_types import int_first
 from sercl.cli.option_table import kinds_of
 from sercl.cli.option_words import canonical, check_repeats
 from sercl.cli.parser_messages import usage_error
@@ -21,6 +21,32 @@ from sercl.cli.parser_values import check_values
 from sercl.cli.precheck import check_config_file
 from sercl.documents import SafeLoader
 from sercl.errors import SerclError, UsageError
+
+_UNIONS = (Union, types.UnionType)
+_CONTAINERS = (list, tuple, dict, set)
+
+
+def int_first(hint: Any) -> Any:
+    """Return a type in which int comes before float in every union, so that `1` is read as an int.
+
+    Parsers try the members of a union in order, and the order in `Optional[Union[int, float]]` is that of
+    whichever module was imported first: of unions that it holds equal, typing keeps one.
+
+    Args:
+        hint: A type, or a type hint.
+    """
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin not in (*_UNIONS, *_CONTAINERS):
+        return hint
+    inner = [int_first(argument) for argument in arguments]
+    if origin in _UNIONS and {int, float} <= set(inner):
+        first, second = sorted((inner.index(int), inner.index(float)))
+        inner[first], inner[second] = int, float
+    if all(new is old for new, old in zip(inner, arguments, strict=True)):
+        return hint
+    # Of a tuple, typing keeps the order.
+    return Union[tuple(inner)] if origin in _UNIONS else origin[tuple(inner)]  # noqa: UP007
+
 
 # All YAML that jsonargparse loads, of files and of values; its public setter leaves out some of the values.
 _loaders_dumpers.yaml_default_loader = SafeLoader  # type: ignore[assignment]

@@ -143,7 +143,7 @@ def _check_study(name: str, words: Sequence[str]) -> None:
 def _with_own_config(name: str, words: list[str]) -> list[str]:
     if name not in ("test", "validate"):
         return words
-    from sercl.cli.judge import with_own_config
+    from sercl.cli.test import with_own_config
 
     for word in given(words, {}):
         if word.option == "--ckpt" and word.value and not Path(word.value).exists():

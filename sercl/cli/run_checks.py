@@ -1,12 +1,20 @@
 """What can be parsed but not run as it was meant: refused before anything is done."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+import torch.distributed as dist
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import Timer
+
 from sercl.documents import parse_yaml, read_yaml
 from sercl.errors import DocumentError, ResultsError, UnknownNameError, UsageError
-from sercl.studies.trainers import SAME_RESULT, SAME_STOP
+from sercl.studies.training.trainers import SAME_RESULT, SAME_STOP
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 _SHORT_PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
@@ -163,3 +171,194 @@ def _flat(key: str, value: Any) -> Iterator[tuple[str, Any]]:
             yield from _flat(f"{key}.{name}".replace(".init_args", "").replace(".class_path", ""), inner)
     else:
         yield key, value
+
+
+_QUICK = (
+    "For a quick try: --trainer.max_epochs 1 --trainer.limit_train_batches 2 --trainer.limit_val_batches 2."
+)
+_BY_VALIDATION = (
+    "what is best is kept after validations: choose how often they are (--trainer.val_check_interval)."
+)
+_MOST_DEVICES = 128
+_MOST_NODES = 10_000
+_BY_LAUNCHERS = {"MASTER_ADDR", "NODE_RANK", "GROUP_RANK", "SLURM_NTASKS", "TORCHELASTIC_RUN_ID", "PMI_SIZE"}
+"""Variables that a launcher of several machines sets, or a user who starts a command on each."""
+_KEPT = "the best epoch is tested, so it has to be kept."
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """A value that is refused, and why; None is never refused."""
+
+    option: str
+    refused: Callable[[Any], bool]
+    reason: str
+
+
+def _below(least: float) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, int | float) and not value >= least
+
+
+def _no_count(value: Any) -> bool:
+    return bool(value < 1 and value != -1)
+
+
+def _too_many(value: Any) -> bool:
+    """Whether more processes would be started than any machine has devices."""
+    count = len(value) if isinstance(value, list) else value
+    return str(count).strip().isdecimal() and (len(str(count)) > 9 or int(count) > _MOST_DEVICES)
+
+
+def _without_launcher(count: Any) -> bool:
+    """Whether this process would wait for those of other machines, which nobody starts."""
+    return bool(count > 1 and not _BY_LAUNCHERS & set(os.environ))
+
+
+def _unknown_backend(strategy: Any) -> bool:
+    """Whether processes could not talk to each other in the way that a strategy names."""
+    name = (
+        None if isinstance(strategy, str) else (strategy.get("init_args") or {}).get("process_group_backend")
+    )
+    return name is not None and name not in _backends()
+
+
+def _backends() -> list[str]:
+    """Return the ways in which processes can talk to each other here."""
+    built = [name for name in ("gloo", "nccl", "xccl", "mpi", "ucc") if dist.is_backend_available(name)]
+    return [name for name in built if name != "nccl" or torch.cuda.is_available()]
+
+
+def _limited(value: Any) -> bool:
+    return isinstance(value, int) or value != 1.0
+
+
+def _loses_scores(strategy: Any) -> bool:
+    """Whether processes are started from which nothing comes back."""
+    if isinstance(strategy, str):
+        return any(word in strategy for word in ("spawn", "fork", "notebook"))
+    return ((strategy.get("init_args") or {}).get("start_method") or "popen") != "popen"
+
+
+_EVERYWHERE = (
+    _Rule(
+        "trainer.devices",
+        _too_many,
+        f"a process is started for each; at most {_MOST_DEVICES} are, and a machine has no more.",
+    ),
+    _Rule(
+        "trainer.num_nodes",
+        lambda count: not 1 <= count <= _MOST_NODES,
+        f"it must be from 1 to {_MOST_NODES}.",
+    ),
+    _Rule(
+        "trainer.num_nodes",
+        _without_launcher,
+        "nothing starts this command on the other machines: it would wait for them. Start it with torchrun "
+        "or srun, or set MASTER_ADDR and NODE_RANK on each.",
+    ),
+    _Rule(
+        "trainer.strategy",
+        _unknown_backend,
+        f"its process_group_backend is not one that works here ({', '.join(_backends())}).",
+    ),
+    _Rule("trainer.strategy", _loses_scores, "scores stay in the processes that it starts. Use ddp."),
+    _Rule("trainer.fast_dev_run", bool, f"it keeps nothing that could be scored. {_QUICK}"),
+    _Rule("trainer.barebones", bool, "scores and checkpoints are switched off by it. Leave it out."),
+    _Rule(
+        "trainer.limit_predict_batches",
+        _limited,
+        "hidden states are computed of every utterance. Leave it out.",
+    ),
+    _Rule("trainer.limit_test_batches", _below(1e-9), "nothing would be tested. Leave it out."),
+)
+_IN_TRAINING = (
+    _Rule("trainer.max_epochs", _no_count, "nothing would be trained. Give 1 or more, or -1 for no limit."),
+    _Rule("trainer.max_steps", _no_count, "nothing would be trained. Give 1 or more, or -1 for no limit."),
+    _Rule("trainer.limit_train_batches", _below(1e-9), f"nothing would be trained. {_QUICK}"),
+    _Rule(
+        "trainer.limit_val_batches",
+        _below(1e-9),
+        "epoch and layer are chosen by validation, and it ends training. Give 1 or more, or leave it out.",
+    ),
+    _Rule(
+        "trainer.overfit_batches",
+        lambda value: value > 0,
+        "batches are drawn anew in every epoch, so that none would come twice. To see a model learn a few "
+        "clips by heart, draw them with --data.folds.per_emotion.",
+    ),
+    _Rule("trainer.accumulate_grad_batches", _below(1), "it must be 1 or more."),
+    _Rule("trainer.check_val_every_n_epoch", _below(1), "it must be 1 or more."),
+    _Rule("trainer.val_check_interval", _below(1e-9), "it must be above 0: batches, or a share of an epoch."),
+    _Rule("trainer.reload_dataloaders_every_n_epochs", _below(0), "it must be 0 or more."),
+    _Rule("trainer.enable_checkpointing", lambda value: not value, _KEPT),
+    _Rule("early_stopping.patience", _below(0), "it must be 0 or more."),
+    _Rule("checkpoint.save_top_k", lambda value: value == 0, _KEPT),
+    _Rule("checkpoint.save_top_k", _below(-1), "it must be 1 or more, or -1 for all epochs."),
+    _Rule("checkpoint.every_n_epochs", _below(1), "it must be 1 or more."),
+    _Rule("checkpoint.every_n_train_steps", bool, _BY_VALIDATION),
+    _Rule("checkpoint.train_time_interval", bool, _BY_VALIDATION),
+)
+
+
+def check_trainer(config: Any, trains: bool = True, tests_whole: str | None = None) -> None:
+    """Raise `UsageError` for options with which a run would end in nothing.
+
+    Args:
+        config: The configuration of the command line.
+        trains: Whether the command trains, and has the options of training.
+        tests_whole: Why the command takes no limit of test batches; None where it does.
+    """
+    rules = (*_EVERYWHERE, *_IN_TRAINING) if trains else _EVERYWHERE
+    for rule in rules:
+        group, _, name = rule.option.partition(".")
+        value = config[group].get(name)
+        if value is not None and rule.refused(value):
+            named = value["class_path"] if hasattr(value, "init_args") or isinstance(value, dict) else value
+            raise UsageError(f"--{rule.option} {named}: {rule.reason}")
+    if tests_whole is not None and (limit := config["trainer"]["limit_test_batches"]) is not None:
+        raise UsageError(f"--trainer.limit_test_batches {limit}: {tests_whole} Leave it out.")
+    for reason in _contradictions(config["trainer"], config["checkpoint"]) if trains else ():
+        raise UsageError(reason)
+
+
+def check_seed(seed: Any) -> None:
+    """Raise `UsageError` for a seed that not every random generator takes."""
+    if isinstance(seed, int) and not 0 <= seed < 2**32:
+        raise UsageError(f"--seed_everything {seed}: it must be from 0 to {2**32 - 1}.")
+
+
+def _contradictions(trainer: Any, saving: Any) -> Iterator[str]:
+    """Yield what is wrong with options that are right one by one."""
+    for unit in ("epochs", "steps"):
+        least, most = trainer[f"min_{unit}"], trainer[f"max_{unit}"]
+        if least is not None and most is not None and 0 <= most < least:
+            yield f"--trainer.min_{unit} {least} is above --trainer.max_{unit} {most}."
+    looks = math.lcm(trainer["check_val_every_n_epoch"] or 1, saving["every_n_epochs"] or 1)
+    if 0 < (trainer["max_epochs"] or 0) < looks:
+        yield (
+            f"--trainer.max_epochs {trainer['max_epochs']}: the first epoch that may be kept is number "
+            f"{looks} (--trainer.check_val_every_n_epoch, --checkpoint.every_n_epochs). Train for longer, or "
+            "look more often."
+        )
+    if saving["save_top_k"] not in (None, 1) and "{" not in (saving["filename"] or "{"):
+        yield (
+            f"--checkpoint.save_top_k {saving['save_top_k']}: each would be named {saving['filename']!r}, in "
+            "place of the one before. Give --checkpoint.filename 'best-{epoch}', too."
+        )
+    if (reason := _no_time(trainer["max_time"])) is not None:
+        yield reason
+
+
+def _no_time(limit: Any) -> str | None:
+    if limit is None:
+        return None
+    form = "Give days, hours, minutes and seconds, such as 00:08:00:00."
+    try:
+        left = Timer(limit).time_remaining()
+    except (MisconfigurationException, ValueError, TypeError, OverflowError) as error:
+        return f"--trainer.max_time {limit}: {error} {form}"
+    return (
+        f"--trainer.max_time {limit}: nothing would be trained. {form}"
+        if left is not None and left <= 0
+        else None
+    )

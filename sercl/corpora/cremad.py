@@ -7,7 +7,7 @@ from pathlib import Path
 from sercl.corpora.base import CorpusInfo, Listing, Utterance
 from sercl.corpora.cells import word_of
 from sercl.corpora.folders import existing_folder
-from sercl.corpora.genders import to_gender
+from sercl.corpora.normal_form import to_gender
 from sercl.corpora.patterned import Pattern, read_pattern
 from sercl.corpora.tables import read_rows
 from sercl.errors import ManifestError

@@ -8,7 +8,7 @@ from sercl.corpora.base import CorpusInfo, Listing, Problem, Utterance
 from sercl.corpora.emotion_names import to_emotion
 from sercl.corpora.folders import AudioFolder, find_root, visible
 from sercl.corpora.patterned import unique_listing
-from sercl.corpora.transcripts import read_text
+from sercl.corpora.text_files import read_text
 from sercl.errors import UnknownNameError
 
 LANGUAGES = ("zh", "en")

@@ -8,7 +8,7 @@ from pathlib import Path
 from sercl.corpora.base import CorpusInfo, Listing, Problem, Utterance
 from sercl.corpora.folders import AudioFolder, find_root, visible
 from sercl.corpora.patterned import SEXES, unique_listing
-from sercl.corpora.transcripts import read_text
+from sercl.corpora.text_files import read_text
 
 EMOTIONS: Mapping[str, str] = {
     "ang": "angry",

@@ -3,6 +3,7 @@
 import codecs
 import re
 import unicodedata
+from pathlib import Path
 
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -120,3 +121,24 @@ def _chinese(data: bytes) -> str | None:
 def _is_chinese(char: str) -> bool:
     is_kana = "\u3040" <= char <= "\u30ff"  # the rows that GB 2312 shares with Japanese
     return char.isascii() or (unicodedata.east_asian_width(char) in "WFA" and not is_kana)
+
+
+def read_text(path: Path, *fallbacks: str) -> str:
+    """Return the text of a file, in the first encoding that fits its bytes.
+
+    A byte-order mark decides. Without one, zero bytes mean UTF-16; then UTF-8 is tried, then `fallbacks` in
+    order, and at last Latin-1, which fits any bytes. The order of the fallbacks matters: most Latin-1 text is
+    also legal GB 18030, and the other way round.
+
+    Args:
+        path: The file.
+        *fallbacks: Names of encodings to try after UTF-8, the likely one first.
+    """
+    data = path.read_bytes()
+    marked = marked_encoding(data)
+    for encoding in (*([marked] if marked else []), "utf-8", *fallbacks):
+        try:
+            return data.decode(encoding).removeprefix("\ufeff")
+        except UnicodeDecodeError:
+            continue
+    return data.decode("latin-1")

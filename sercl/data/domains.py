@@ -7,11 +7,10 @@ from itertools import count
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from sercl.batch import SOURCE, TARGET, UNLABELLED
-from sercl.data.collate import collate_audio
 from sercl.data.config import LoaderConfig
 from sercl.data.dataset import Item, UtteranceDataset
 from sercl.data.sampler import Key, LengthBucketBatchSampler
-from sercl.data.split import Split, batches
+from sercl.data.split import Split, batches, collate_audio
 
 
 class DomainDataset(Dataset[Item]):

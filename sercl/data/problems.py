@@ -5,8 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from sercl.audio.scan import Clip, Limits, Memory, scan
-from sercl.corpora.base import Problem, Utterance
-from sercl.corpora.problem_lines import kinds_text, problem_lines
+from sercl.corpora.base import Problem, Utterance, kinds_text, problem_lines
 from sercl.counting import count
 from sercl.errors import CorpusError, UnknownNameError
 

@@ -8,11 +8,38 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from sercl.audio.augment import Augment
+from sercl.batch import AudioBatch, FeatureBatch, FrameBatch
 from sercl.corpora.base import Utterance
-from sercl.data.collate import collate_audio, collate_features
+from sercl.data.clips.dataset import FrameItem
 from sercl.data.config import LoaderConfig
 from sercl.data.dataset import FeatureDataset, FeatureItem, Item, UtteranceDataset
 from sercl.data.sampler import Key, LengthBucketBatchSampler
+
+
+def collate_audio(items: Sequence[Item]) -> AudioBatch:
+    """Pad clips on the right into one batch."""
+    batch = AudioBatch.from_clips(
+        [item.waveform for item in items], [item.label for item in items], [item.id for item in items]
+    )
+    domains = [item.domain for item in items if item.domain is not None]
+    return replace(batch, domains=torch.tensor(domains, dtype=torch.int64)) if domains else batch
+
+
+def collate_features(items: Sequence[FeatureItem]) -> FeatureBatch:
+    """Stack pooled hidden states into one batch."""
+    return FeatureBatch(
+        features=torch.stack([item.features for item in items]),
+        labels=torch.tensor([item.label for item in items], dtype=torch.int64),
+        ids=tuple(item.id for item in items),
+    )
+
+
+def collate_frames(items: Sequence[FrameItem]) -> FrameBatch:
+    """Pad clips and their labels on the right into one batch."""
+    return FrameBatch.from_clips(
+        [item.waveform for item in items], [item.labels for item in items], [item.id for item in items]
+    )
+
 
 LENGTHS_PER_SECOND = 20
 """How finely lengths are told apart where samples differ: a resampled or lossy copy is a little longer."""

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from sercl.batch import AudioBatch
 from sercl.features.config import FeatureConfig
+from sercl.features.shard import RowWriter
 from sercl.features.store import FeatureStore
 from sercl.features.stored import StoredFeatures
 from sercl.features.wanted import FRAMES, Wanted
-from sercl.features.writer import RowWriter
 from sercl.models.encoders import Encoder, EncoderOutput, inference
 from sercl.models.pooling import build_pooling
 

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from sercl.errors import FeatureError, OutputError
 from sercl.features.index import MOST_KEYS, Index, Place
-from sercl.features.shard import Row, Shard, Values
+from sercl.features.shard import Row, RowWriter, Shard, Values
 from sercl.features.space import FeatureSpace
-from sercl.features.writer import RowWriter
 from sercl.files import remove_leftovers, write_text
 
 FORMAT = 1

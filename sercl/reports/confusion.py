@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from rich.console import RenderableType
 from rich.text import Text
 
-from sercl.reports.picture_file import picture_file
-from sercl.reports.style import table
+from sercl.reports.style import picture_file, table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from sercl.corpora.base import CorpusInfo, Problem
-from sercl.corpora.problem_lines import kinds_text, label_hint, problem_lines
+from sercl.corpora.base import CorpusInfo, Problem, kinds_text, label_hint, problem_lines
 from sercl.reports.style import table
 from sercl.studies.confounds import Confound
 from sercl.studies.corpus_inspection import Coverage, Duplicate, Inspection, spread

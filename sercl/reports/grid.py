@@ -10,9 +10,8 @@ from rich.text import Text
 from sercl.counting import count
 from sercl.reports.style import table
 from sercl.studies.cross_eval.cells import Condition
-from sercl.studies.grid.estimate import Estimate
-from sercl.studies.grid.plan import Plan, PlannedCell
-from sercl.studies.grid.works import Pending
+from sercl.studies.cross_eval.plan.planner import Plan, PlannedCell
+from sercl.studies.cross_eval.run.works import Estimate, Pending
 
 
 def grid_report(plan: Plan, missing: Pending, time: Estimate) -> RenderableType:

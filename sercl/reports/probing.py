@@ -12,15 +12,15 @@ from sercl.counting import count
 from sercl.reports.cross_eval.wording import p_value, points, points_interval
 from sercl.reports.results import is_guess, percent
 from sercl.reports.style import table
-from sercl.studies.evaluation import Score
-from sercl.studies.paired import SIGNIFICANT
-from sercl.studies.probing.results import (
+from sercl.studies.layer_probe.results import (
     ChosenLayer,
     LayerDifference,
     LayerResult,
     ProbeResults,
     WeightedResult,
 )
+from sercl.studies.results.paired import SIGNIFICANT
+from sercl.studies.results.scores import Score
 
 _WIDEST_BAR = 40
 """Width of a full bar in characters, where the terminal has room for it."""

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sercl.errors import UsageError
-from sercl.reports.picture_file import check_format, picture_file
-from sercl.studies.probing.results import ProbeResults
-from sercl.studies.probing.task import SPEAKER_DISJOINT
+from sercl.reports.style import check_format, picture_file
+from sercl.studies.layer_probe.results import ProbeResults
+from sercl.studies.layer_probe.task import SPEAKER_DISJOINT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,7 @@ from sercl.reports.cross_eval.tables import NONE, Table
 from sercl.reports.cross_eval.wording import p_value, points, points_interval, score_text
 from sercl.reports.probing import notes, summary_lines
 from sercl.reports.results import percent
-from sercl.studies.probing.results import LayerDifference, LayerResult, ProbeResults
+from sercl.studies.layer_probe.results import LayerDifference, LayerResult, ProbeResults
 
 
 def layer_table(results: ProbeResults) -> Table:

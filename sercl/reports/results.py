@@ -1,13 +1,15 @@
 """Tables of results for the terminal."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from sercl.reports.style import table
-from sercl.studies.evaluation import Evaluation, Score
+from sercl.studies.results.scores import Evaluation, Score
+from sercl.studies.training.stages import StageResult
 
 
 def results_table(result: Evaluation, title: str | None = None, notes: Sequence[str] = ()) -> RenderableType:
@@ -100,3 +102,38 @@ def _unit(score: Score, n: int) -> str:
     if score.unit == "speakers":
         return f"{n} utterances; intervals resample the {score.count} speakers."
     return f"{n} utterances; intervals resample utterances, not speakers, and are therefore too narrow."
+
+
+def model_lines(model: Mapping[str, Any]) -> RenderableType:
+    """Return encoder, adapter, layer and the number of trainable parameters; `model` as in a results file."""
+    counts = dict(model["trainable"])
+    total = counts.pop("total")
+    trained = sum(counts.values())
+    parts = ", ".join(f"{name} {count:,}" for name, count in counts.items() if count)
+    return Group(
+        Text(
+            f"Model: {model['encoder']} ({model['family']}, {model['blocks']} blocks), "
+            f"adapter {model['adapter']}, layer {model['layer']}"
+        ),
+        Text(f"Trainable: {trained:,} of {total:,} parameters ({100 * trained / total:.2f} %): {parts}"),
+    )
+
+
+def stages_table(stages: Sequence[StageResult]) -> RenderableType:
+    """Return a row per stage of training."""
+    numbers = ("Best epoch", "Epochs", "Value", "Seconds")
+    grid = table(
+        "Stage", "Selected by", *numbers, "Hidden state", "Ended by", title="Training", numbers=numbers
+    )
+    for stage in stages:
+        grid.add_row(
+            stage.stage,
+            stage.monitor,
+            str(stage.best_epoch),
+            str(stage.epochs),
+            "-" if stage.score is None else f"{stage.score:.4f}",
+            f"{stage.seconds:.0f}",
+            "weighted" if stage.chosen_state is None else str(stage.chosen_state),
+            stage.ended_by,
+        )
+    return grid

@@ -12,9 +12,9 @@ from sercl.metrics.functional.clusters import MIN_SPEAKERS
 from sercl.reports.cross_eval.wording import condition_name, p_value, points, points_interval, score_text
 from sercl.reports.results import recalls_of_a_guess
 from sercl.reports.style import table
-from sercl.studies.evaluation import Score
-from sercl.studies.paired import SIGNIFICANT, Paired
-from sercl.studies.run_comparison import Compared, RunComparison
+from sercl.studies.comparison import Compared, RunComparison
+from sercl.studies.results.paired import SIGNIFICANT, Paired
+from sercl.studies.results.scores import Score
 
 _AVERAGES = {"uar": "UAR", "wa": "WA", "macro_f1": "Macro-F1"}
 

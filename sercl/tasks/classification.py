@@ -1,14 +1,16 @@
 """Emotion of a whole utterance: encoder, adapters, pooling, layer choice and head in one LightningModule."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sercl.batch import AudioBatch, FeatureBatch
 from sercl.errors import UnknownNameError, UsageError
+from sercl.metrics.classification import EmotionMetrics
 from sercl.metrics.functional.classification import confusion_matrix, scores
 from sercl.models.adapters import AdapterOptions
 from sercl.models.adversary import AdversarialConfig
@@ -18,13 +20,81 @@ from sercl.models.readout import Readout, check_layer
 from sercl.models.standardize import Standardizer
 from sercl.tasks.adversarial import adversarial_step, ask_for_target, build_adversary
 from sercl.tasks.base import EncoderTask
-from sercl.tasks.candidates import CandidateScores
 from sercl.tasks.gathering import gathered
 from sercl.tasks.hparams import plain, revive
 from sercl.tasks.layers import default_layer, encoder_for_layer
-from sercl.tasks.losses import mean_weight
-from sercl.tasks.optim import OptimizerConfig
-from sercl.tasks.scored import Scored as Scored
+from sercl.tasks.optim import OptimizerConfig, mean_weight
+
+
+class CandidateScores(nn.Module):
+    """Loss and metrics of each head over a validation pass.
+
+    Args:
+        heads: Number of candidates.
+        classes: Class names in class order.
+    """
+
+    loss: Tensor
+    weight: Tensor
+
+    def __init__(self, heads: int, classes: Sequence[str]) -> None:
+        super().__init__()
+        self.metrics = nn.ModuleList(EmotionMetrics(classes) for _ in range(heads))
+        self.register_buffer("loss", torch.zeros(heads), persistent=False)
+        self.register_buffer("weight", torch.zeros(()), persistent=False)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the scores, as in `sercl.metrics.functional.classification.scores`."""
+        metrics = cast(EmotionMetrics, self.metrics[0])
+        return tuple(scores(torch.zeros_like(metrics.confmat), metrics.classes))
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.loss.zero_()
+        self.weight.zero_()
+        for metrics in self.metrics:
+            cast(EmotionMetrics, metrics).reset()
+
+    def update(self, logits: Tensor, losses: Tensor, labels: Tensor, weight: Tensor | int) -> None:
+        """Add a batch.
+
+        Args:
+            logits: `[batch, heads, classes]`.
+            losses: `[heads]`, means over the batch.
+            labels: `[batch]` class indices.
+            weight: What the means weigh, see `sercl.tasks.optim.mean_weight`.
+        """
+        self.loss += losses * weight
+        self.weight += weight
+        for i, metrics in enumerate(self.metrics):
+            cast(EmotionMetrics, metrics).update(logits[:, i].argmax(dim=-1), labels)
+
+    def best(self, add_up: Callable[[Tensor], Tensor]) -> tuple[int, Tensor, dict[str, Tensor]]:
+        """Return the head with the lowest mean loss, that loss, and its scores.
+
+        Args:
+            add_up: Sums a tensor over all processes.
+        """
+        totals = add_up(torch.cat([self.loss, self.weight[None]]))
+        losses = totals[:-1] / totals[-1]
+        best = int(losses.argmin())
+        return best, losses[best], cast(EmotionMetrics, self.metrics[best]).compute()
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One utterance with its truth and the model's probabilities per class."""
+
+    id: str
+    truth: int
+    probabilities: list[float]
+
+    @property
+    def predicted(self) -> int:
+        """Index of the most probable class."""
+        return max(range(len(self.probabilities)), key=self.probabilities.__getitem__)
+
 
 CLASS_WEIGHTS = ("none", "balanced")
 

@@ -1,7 +1,7 @@
 """Emotion of every frame: encoder, adapters and frame classifier in one LightningModule."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, cast
 
@@ -11,27 +11,71 @@ from torch.nn import functional as F
 from torchmetrics import MeanMetric
 
 from sercl.audio.resample import SAMPLE_RATE
-from sercl.batch import NO_LABEL, AudioBatch, FrameBatch
-from sercl.diarization.postprocess import PostConfig
-from sercl.diarization.segments import NEUTRAL
+from sercl.batch import LABEL_HOP, NO_LABEL, AudioBatch, FrameBatch
+from sercl.corpora.base import Segment
+from sercl.diarization.frames import frames_to_segments
+from sercl.diarization.postprocess import PostConfig, to_segments
+from sercl.diarization.segments import NEUTRAL, ScoredSegment
 from sercl.errors import UnknownNameError, UsageError
 from sercl.metrics.eder import DiarizationMetrics
 from sercl.metrics.functional.eder import scores
 from sercl.models.adapters import AdapterOptions
-from sercl.models.clip_norm import centred, layer_normed
 from sercl.models.encoders import Regularization
 from sercl.models.frame_readout import FrameReadout
 from sercl.models.pooling import frame_mask
-from sercl.models.standardize import Standardizer
+from sercl.models.standardize import Standardizer, centred, layer_normed
 from sercl.tasks.base import EncoderTask
 from sercl.tasks.classification import CLASS_WEIGHTS
 from sercl.tasks.gathering import gathered
 from sercl.tasks.hparams import plain, revive
-from sercl.tasks.judged import JudgedClip, judge
 from sercl.tasks.layers import encoder_for_layer
-from sercl.tasks.losses import mean_weight
-from sercl.tasks.newbob import MONITOR, NewBob, NewBobConfig
-from sercl.tasks.optim import OptimizerConfig, build_optimizer
+from sercl.tasks.optim import MONITOR, NewBob, NewBobConfig, OptimizerConfig, build_optimizer, mean_weight
+
+
+@dataclass(frozen=True)
+class JudgedClip:
+    """A clip: its truth, what was found, and its length in s."""
+
+    id: str
+    reference: tuple[Segment, ...]
+    hypothesis: tuple[ScoredSegment, ...]
+    duration: float
+
+
+def judge(
+    batch: FrameBatch,
+    probabilities: Tensor,
+    lengths: Tensor,
+    classes: Sequence[str],
+    stride: float,
+    post: PostConfig,
+) -> list[JudgedClip]:
+    """Return truth and segments of every clip of a batch.
+
+    Args:
+        batch: The clips.
+        probabilities: `[batch, frames, classes]`.
+        lengths: `[batch]` valid frames.
+        classes: Class names.
+        stride: Seconds from one frame to the next.
+        post: How frame probabilities become segments.
+    """
+    frames = probabilities.float().cpu().numpy()
+    clips = []
+    for row, (id, count, samples) in enumerate(
+        zip(batch.ids, lengths.tolist(), batch.lengths.tolist(), strict=True)
+    ):
+        duration = samples / SAMPLE_RATE
+        found = to_segments(frames[row, :count], classes, stride, duration, post)
+        clips.append(JudgedClip(id, _truth(batch.labels[row], classes, duration), found, duration))
+    return clips
+
+
+def _truth(labels: Tensor, classes: Sequence[str], duration: float) -> tuple[Segment, ...]:
+    step = LABEL_HOP / SAMPLE_RATE
+    names = [classes[label] for label in labels[labels != NO_LABEL].tolist()]
+    return tuple(frames_to_segments(names, step, step, duration))
+
 
 _STANDARDIZER_BATCHES = 50
 _STANDARDIZER_STRIDE = 4  # neighbouring frames say nearly the same

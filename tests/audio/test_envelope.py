@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from sercl.audio.envelope import envelope, envelope_of
+from sercl.audio.stream import envelope, envelope_of
 from sercl.errors import AudioError
 
 

@@ -1,6 +1,6 @@
 import re
 
-from sercl.audio.sentences import SENTENCES
+from sercl.audio.synthesis import SENTENCES
 
 
 def test_every_language_has_the_same_number_of_different_sentences() -> None:

@@ -347,7 +347,7 @@ def test_last_weights_must_be_kept(study_file, tmp_path, capsys):
 
 
 def test_a_failed_training_takes_no_other_down(study_file, tmp_path, monkeypatch, capsys):
-    from sercl.studies.grid import adapted
+    from sercl.studies.cross_eval.run import adapted
 
     train = adapted.train
 
@@ -532,7 +532,7 @@ def test_a_test_utterance_in_training_is_refused(done, content, study_file, tmp_
 
 
 def test_every_flag_of_the_short_page_exists():
-    from sercl.cli.cross_eval_page import PAGE
+    from sercl.cli.cross_eval import PAGE
     from sercl.cli.cross_eval_parser import StudyCli
     from sercl.cli.help import unknown_flags
 

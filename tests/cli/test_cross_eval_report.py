@@ -7,7 +7,7 @@ from sercl.cli.cross_eval_report import PAGE, build_parser, main
 from sercl.cli.failure import report as report_failure
 from sercl.cli.help import unknown_flags
 from sercl.files import write_text
-from sercl.studies.grid.results import FORMAT, PREDICTIONS, RECORD, cell_folder
+from sercl.studies.cross_eval.run.results import FORMAT, PREDICTIONS, RECORD, cell_folder
 from sercl.testing.studies import CORPORA, ENCODERS, Grid, fake_study
 
 

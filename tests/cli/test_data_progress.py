@@ -2,8 +2,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from sercl.cli import data_progress
-from sercl.cli.data_progress import stage_progress
+from sercl.cli import console
+from sercl.cli.console import stage_progress
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def bars(monkeypatch):
         yield lambda steps: entry.update(done=entry["done"] + steps)
         entry["open"] = False
 
-    monkeypatch.setattr(data_progress, "progress", bar)
+    monkeypatch.setattr(console, "progress", bar)
     return opened
 
 

@@ -44,7 +44,7 @@ def test_a_long_example_can_be_copied_as_one_command() -> None:
 
 def all_pages() -> list[ShortPage]:
     pages = {command.page for command in COMMANDS.values() if command.page}
-    pages |= {f"sercl.cli.diarize.pages:{name}" for name in ("FIT_PAGE", "EVALUATE_PAGE", "SCORE_PAGE")}
+    pages |= {f"sercl.cli.diarize:{name}" for name in ("FIT_PAGE", "EVALUATE_PAGE", "SCORE_PAGE")}
     pages |= {"sercl.cli.cross_eval_report:PAGE", "sercl.cli.demo:PAGE"}
     return [load_page(name) for name in sorted(pages)]
 

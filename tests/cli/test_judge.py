@@ -9,8 +9,8 @@ import soundfile
 import torch
 
 from sercl.cli.help import unknown_flags
-from sercl.cli.judge import PAGE, page, with_own_config
 from sercl.cli.main import main
+from sercl.cli.test import PAGE, page, with_own_config
 from sercl.errors import UsageError
 from sercl.tasks.classification import EmotionClassifier
 from tests.data.corpora import write_manifest, write_rows

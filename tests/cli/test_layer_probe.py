@@ -154,9 +154,9 @@ def test_every_flag_of_the_short_page_exists(words):
     import sys
 
     from sercl.cli.help import unknown_flags
-    from sercl.cli.layer_probe_page import PAGE
+    from sercl.cli.layer_probe import PAGE
     from sercl.cli.lightning import Cli
-    from sercl.studies.layer_probe import LayerProbeOptions
+    from sercl.studies.layer_probe.folds import LayerProbeOptions
 
     def parse(more):
         sys.argv[1:] = spelled_out([*words[1:], *more])

@@ -6,8 +6,7 @@ from typing import Optional, Union, get_args
 import lightning.pytorch as L
 import pytest
 
-from sercl.cli.number_types import int_first
-from sercl.cli.parser import SerclParser
+from sercl.cli.parser import SerclParser, int_first
 
 COUNTS = [
     "limit_train_batches", "limit_val_batches", "limit_test_batches", "limit_predict_batches",

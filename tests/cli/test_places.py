@@ -7,9 +7,9 @@ import pytest
 import yaml
 
 from sercl.cli import own_settings
+from sercl.cli.lightning import with_absolute_places
 from sercl.cli.main import main
 from sercl.cli.own_settings import usable_store
-from sercl.cli.places import with_absolute_places
 from sercl.features.config import FeatureConfig
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from sercl.corpora.genders import to_gender
+from sercl.corpora.normal_form import to_gender
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,8 @@ from hypothesis import strategies as st
 from sercl.corpora.base import Segment, Utterance
 from sercl.corpora.cells import clean, key_of, prose_of, word_of
 from sercl.corpora.labels import EMOTIONS
-from sercl.corpora.manifest import COLUMNS, read_manifest, write_manifest
-from sercl.corpora.manifest_columns import ManifestColumns
+from sercl.corpora.manifest import COLUMNS, ManifestColumns, apart, read_manifest, write_manifest
 from sercl.corpora.normal_form import unified
-from sercl.corpora.several import apart
 from sercl.corpora.tables import read_rows
 from sercl.errors import CorpusNotFoundError, ManifestError, OutputError, UnknownNameError
 

@@ -7,8 +7,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sercl.corpora.pavoque import read
-from sercl.corpora.pavoque_lists import read_list
+from sercl.corpora.pavoque import read, read_list
 from sercl.errors import CorpusError
 from sercl.testing.corpora import FakeSize, fake_pavoque
 

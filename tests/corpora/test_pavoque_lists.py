@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from sercl.corpora.pavoque_lists import Entry, read_list
+from sercl.corpora.pavoque import Entry, read_list
 from sercl.errors import CorpusError
 
 GOOD = "- {prompt: m0001, text: Ja., style: sad, start: 1.5, end: 2}\n"

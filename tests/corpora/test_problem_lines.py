@@ -1,7 +1,6 @@
 from pathlib import Path
 
-from sercl.corpora.base import Problem
-from sercl.corpora.problem_lines import MOST_REASONS, problem_lines
+from sercl.corpora.base import MOST_REASONS, Problem, problem_lines
 
 TABLE = Path("m.csv")
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from sercl.corpora.base import Utterance
-from sercl.corpora.several import apart
+from sercl.corpora.manifest import apart
 
 ROOT = Path("/data")
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from sercl.corpora.folders import unlisted_audio
 from sercl.corpora.manifest import read_manifest
-from sercl.corpora.unlisted import unlisted_audio
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -64,7 +64,7 @@ def test_links_are_the_files_they_lead_to(tmp_path: Path) -> None:
 
 
 def test_a_huge_folder_is_not_looked_through_for_good(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("sercl.corpora.unlisted.MOST_FILES", 5)
+    monkeypatch.setattr("sercl.corpora.folders.MOST_FILES", 5)
     touch(tmp_path, *(f"{number}.wav" for number in range(20)))
     found = unlisted_audio(tmp_path / "m.csv", [tmp_path / "0.wav"])
     assert found is not None

@@ -1,8 +1,8 @@
 import torch
 
 from sercl.data.clips.dataset import FrameItem
-from sercl.data.collate import collate_audio, collate_features, collate_frames
 from sercl.data.dataset import FeatureItem, Item
+from sercl.data.split import collate_audio, collate_features, collate_frames
 
 
 def test_clips_are_padded_with_zeros_and_keep_their_lengths():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from sercl.diarization.frames import runs
-from sercl.diarization.smoothing import frames_in, median_smoothed, viterbi, without_short_runs
+from sercl.diarization.postprocess import frames_in, median_smoothed, viterbi, without_short_runs
 from sercl.errors import UsageError
 
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sercl.diarization.stitching import Stitch, stitched
+from sercl.diarization.frames import Stitch, stitched
 
 
 @given(st.integers(1, 300), st.integers(0, 4), st.integers(1, 20), st.integers(0, 1))

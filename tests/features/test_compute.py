@@ -10,7 +10,7 @@ import torch
 
 from sercl.batch import AudioBatch
 from sercl.errors import ClipLengthError, DamagedStoreError, FeatureError, OutputError, UsageError
-from sercl.features import writer
+from sercl.features import shard
 from sercl.features.compute import features_of
 from sercl.features.config import FeatureConfig
 from sercl.features.extraction import default_workers
@@ -319,7 +319,7 @@ def test_a_full_disk_keeps_what_was_stored_and_a_second_run_goes_on(
     encoder: Encoder, config: FeatureConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data, written = some_audio(7), []
-    write = writer.write_shard
+    write = shard.write_shard
 
     def full_after_one(*args: object) -> Path:
         if written:
@@ -328,8 +328,8 @@ def test_a_full_disk_keeps_what_was_stored_and_a_second_run_goes_on(
         return written[-1]
 
     with monkeypatch.context() as patch:
-        patch.setattr(writer, "SHARD_BYTES", 1)
-        patch.setattr(writer, "write_shard", full_after_one)
+        patch.setattr(shard, "SHARD_BYTES", 1)
+        patch.setattr(shard, "write_shard", full_after_one)
         with pytest.raises(OutputError, match="No space left"):
             features_of(encoder, data, trainer(), config=config)
     extracted(data)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from sercl.features import writer
+from sercl.features import shard
 from sercl.features.compute import features_of
 from sercl.features.config import FeatureConfig
 from sercl.features.store import FeatureStore, space_folders
@@ -30,14 +30,14 @@ FORK = multiprocessing.get_context("fork")
 def extract(encoder: Encoder, store: Path, data: FakeAudio) -> StoredFeatures:
     """Extract with a shard per utterance."""
     torch.set_num_threads(1)  # a forked process must not use the threads of its parent
-    writer.SHARD_BYTES = 1
+    shard.SHARD_BYTES = 1
     return features_of(encoder, data, trainer(), config=FeatureConfig(dir=str(store)))
 
 
 @pytest.fixture
 def shard_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Undo what `extract` sets."""
-    monkeypatch.setattr(writer, "SHARD_BYTES", writer.SHARD_BYTES)
+    monkeypatch.setattr(shard, "SHARD_BYTES", shard.SHARD_BYTES)
 
 
 def shards(root: Path) -> set[Path]:

@@ -11,7 +11,7 @@ import pytest
 
 from sercl import files
 from sercl.errors import DamagedStoreError, FeatureError, OutputError
-from sercl.features import space_store, writer
+from sercl.features import shard, space_store
 from sercl.features.index import MOST_KEYS, NAME
 from sercl.features.shard import Row
 from sercl.features.space_store import DESCRIPTION, SpaceStore
@@ -59,7 +59,7 @@ def test_a_space_that_is_not_there_misses_everything_and_is_not_made(folder: Pat
 def test_many_keys_are_looked_up_in_pieces_and_as_they_come(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer, "SHARD_BYTES", 100 * rows(1)[0].values.nbytes)
+    monkeypatch.setattr(shard, "SHARD_BYTES", 100 * rows(1)[0].values.nbytes)
     count = 2 * MOST_KEYS + 3
     fill(folder, rows(count))
     taken = []
@@ -77,7 +77,7 @@ def test_many_keys_are_looked_up_in_pieces_and_as_they_come(
 
 
 def test_few_shards_are_open_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "SHARD_BYTES", 1)
+    monkeypatch.setattr(shard, "SHARD_BYTES", 1)
     fill(folder, rows(20))
     store = opened(folder)
     assert len(list(store.read(keys(rows(20))))) == 20

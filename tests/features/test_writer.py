@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from sercl.errors import OutputError
-from sercl.features import writer as writers
-from sercl.features.shard import Shard
-from sercl.features.writer import RowWriter
+from sercl.features import shard as writers
+from sercl.features.shard import RowWriter, Shard
 from tests.features.rows import rows
 
 

@@ -1,7 +1,7 @@
 import torch
 from torch.nn import functional as F
 
-from sercl.models.clip_norm import centred, layer_normed
+from sercl.models.standardize import centred, layer_normed
 
 
 def test_waveforms_lose_their_own_mean_and_padding_stays_zero():

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from sercl.models.layer_mix import WeightedSum
+from sercl.models.readout import WeightedSum
 
 
 def test_starts_as_the_mean_of_the_states() -> None:

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from sercl.models.heads import build_head
-from sercl.models.layer_mix import WeightedSum
+from sercl.models.readout import WeightedSum
 from sercl.models.stacked import StackedProbe
 
 

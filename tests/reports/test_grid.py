@@ -6,10 +6,9 @@ import pytest
 from rich.console import Console
 
 from sercl.reports.grid import duration, grid_report, in_words, totals
-from sercl.studies.grid.estimate import Estimate
-from sercl.studies.grid.results import CellResult, write_result
-from sercl.studies.grid.works import pending
-from tests.studies.grid.samples import by_condition, cut, plan_of
+from sercl.studies.cross_eval.run.results import CellResult, write_result
+from sercl.studies.cross_eval.run.works import Estimate, pending
+from tests.studies.cross_eval.samples import by_condition, cut, plan_of
 
 PLAN = plan_of(
     [cut("A"), cut("B")], settings=["monolingual", "zero-shot"], adaptation=["none", "coral"],

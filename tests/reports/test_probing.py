@@ -3,8 +3,8 @@ from dataclasses import replace
 from rich.console import Console
 
 from sercl.reports.probing import probe_table
-from sercl.studies.probing.results import ProbeResults
-from tests.studies.probing.samples import results, score
+from sercl.studies.layer_probe.results import ProbeResults
+from tests.studies.heads.samples import results, score
 
 
 def shown(found: ProbeResults, width: int = 100, title: str | None = None) -> str:

@@ -12,8 +12,8 @@ from matplotlib.text import Text
 
 from sercl.errors import OutputError, UnknownNameError, UsageError
 from sercl.reports.probing_figure import MOST_CURVES, curve_names, probe_figure
-from sercl.studies.probing.results import ProbeResults
-from tests.studies.probing.samples import results
+from sercl.studies.layer_probe.results import ProbeResults
+from tests.studies.heads.samples import results
 
 
 @pytest.fixture

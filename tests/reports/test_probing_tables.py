@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from sercl.reports.probing_tables import layer_table, write_layer_tables
-from tests.studies.probing.samples import results
+from tests.studies.heads.samples import results
 
 
 def test_each_layer_has_its_scores_and_its_distance_from_the_best() -> None:

@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from sercl.reports.results import percent, recalls_of_a_guess, results_table
-from sercl.studies.evaluation import evaluate
+from sercl.studies.results.scores import evaluate
 
 CLASSES = ("angry", "happy", "neutral", "sad")
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from rich.console import Console
 
 from sercl.reports.run_comparison import comparison_report, comparison_to_dict
+from sercl.studies.comparison import RunComparison, compare_folders
 from sercl.studies.cross_eval.cells import Condition
-from sercl.studies.run_comparison import RunComparison, compare_folders
 from sercl.testing.studies import CORPORA, ENCODERS, Grid, fake_study, typical_confusion
 from tests.studies.runs import fake_run
 

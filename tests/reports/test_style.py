@@ -13,21 +13,20 @@ from rich.text import Text
 from sercl.corpora.registry import CORPORA
 from sercl.reports.confusion import confusion_text
 from sercl.reports.corpus import corpora_table, inspection_report
-from sercl.reports.cross_eval.terminal import terminal_report
+from sercl.reports.cross_eval.formats import terminal_report
 from sercl.reports.data import data_table
 from sercl.reports.grid import grid_report
 from sercl.reports.probing import probe_table
+from sercl.reports.results import stages_table
 from sercl.reports.style import table
-from sercl.reports.training import stages_table
-from sercl.studies.cross_eval.analysis import analyse
-from sercl.studies.grid.estimate import Estimate
-from sercl.studies.grid.works import pending
+from sercl.studies.cross_eval.analysis.analysis import analyse
+from sercl.studies.cross_eval.run.works import Estimate, pending
 from sercl.testing.studies import fake_study
 from tests.reports.test_corpus import TOY
 from tests.reports.test_data import report
 from tests.reports.test_training import STAGE
-from tests.studies.grid.samples import cut, plan_of
-from tests.studies.probing.samples import results
+from tests.studies.cross_eval.samples import cut, plan_of
+from tests.studies.heads.samples import results
 
 WIDTHS = (40, 60, 80, 200)
 

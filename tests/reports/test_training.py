@@ -2,8 +2,8 @@ from dataclasses import replace
 
 from rich.console import Console, RenderableType
 
-from sercl.reports.training import model_lines, stages_table
-from sercl.studies.stages import StageResult
+from sercl.reports.results import model_lines, stages_table
+from sercl.studies.training.stages import StageResult
 
 STAGE = StageResult("source", "run/source/best.ckpt", "val/loss", 0.51236, 3, 14, True, 5, 71.6)
 MODEL = {

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sercl.studies.answers import Answers
+from sercl.studies.results.predictions import Answers
 
 CLASSES = ("angry", "happy", "neutral", "sad")
 

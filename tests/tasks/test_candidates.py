@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from sercl.tasks.candidates import CandidateScores
+from sercl.tasks.classification import CandidateScores
 
 CLASSES = ("angry", "happy", "neutral", "sad")
 

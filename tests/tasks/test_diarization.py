@@ -17,8 +17,7 @@ from sercl.models.standardize import Standardizer
 from sercl.tasks import checkpoint as checkpoints
 from sercl.tasks.classification import EmotionClassifier
 from sercl.tasks.diarization import EmotionDiarizer, frame_error
-from sercl.tasks.newbob import NewBobConfig
-from sercl.tasks.optim import OptimizerConfig, build_optimizer
+from sercl.tasks.optim import NewBobConfig, OptimizerConfig, build_optimizer
 from sercl.testing.encoders import tiny_encoder
 from tests.data.corpora import write_manifest
 from tests.tasks.test_checkpoint import save

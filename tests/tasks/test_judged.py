@@ -3,7 +3,7 @@ import torch
 from sercl.batch import FrameBatch
 from sercl.corpora.base import Segment
 from sercl.diarization.postprocess import PostConfig
-from sercl.tasks.judged import judge
+from sercl.tasks.diarization import judge
 
 CLASSES = ("angry", "happy", "neutral", "sad")
 PLAIN = PostConfig(smoothing="none", min_seconds=0.0)

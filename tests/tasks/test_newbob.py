@@ -3,8 +3,7 @@ import torch
 from torch import nn
 
 from sercl.errors import UsageError
-from sercl.tasks.newbob import NewBob, NewBobConfig
-from sercl.tasks.optim import OptimizerConfig, build_optimizer
+from sercl.tasks.optim import NewBob, NewBobConfig, OptimizerConfig, build_optimizer
 
 
 def optimizer():

@@ -1,7 +1,7 @@
 import torch
 
 from sercl.audio.voice import Speech
-from sercl.tasks.non_speech import quiet_frames, voiceless_frames
+from sercl.tasks.diarizer import quiet_frames, voiceless_frames
 
 
 def test_quiet_frames_are_those_without_a_loud_sample():

@@ -3,12 +3,11 @@ import pytest
 import torch
 
 from sercl.batch import NO_LABEL
-from sercl.models.encoders.fast.packed import supported
-from sercl.models.encoders.fast.rows import JoinedStates
+from sercl.models.encoders.fast.packed import JoinedStates, supported
 from sercl.models.pooling import frame_mask
 from sercl.tasks.diarization import EmotionDiarizer
 from sercl.tasks.diarizer import Diarizer
-from sercl.tasks.quick_encoder import quick_encoder
+from sercl.tasks.layers import quick_encoder
 from sercl.tasks.sliding import SlidingClassifier
 
 QUIET = {"logger": False, "accelerator": "cpu", "enable_progress_bar": False, "enable_model_summary": False}
@@ -85,7 +84,7 @@ def test_mixed_precision_is_that_of_the_encoder_too(diarizer, batch):
 
 
 def test_without_bfloat16_mixed_precision_runs_as_ever(diarizer, batch, monkeypatch):
-    monkeypatch.setattr("sercl.tasks.quick_encoder.supported", lambda dtype: dtype == torch.float32)
+    monkeypatch.setattr("sercl.tasks.layers.supported", lambda dtype: dtype == torch.float32)
     with quick_encoder(diarizer, trainer(precision="bf16-mixed")):
         assert diarizer.encoder._inference is None
 

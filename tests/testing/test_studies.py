@@ -3,9 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sercl.studies.cross_eval.analysis.scores import score_conditions
 from sercl.studies.cross_eval.cells import Condition
-from sercl.studies.cross_eval.read import read_answers
-from sercl.studies.cross_eval.scores import score_conditions
+from sercl.studies.cross_eval.predictions import read_answers
 from sercl.studies.cross_eval.study_file import read_study
 from sercl.testing.studies import CLASSES, CORPORA, ENCODERS, Grid, fake_study, typical_confusion
 

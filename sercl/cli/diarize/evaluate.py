@@ -70,8 +70,7 @@ def build_parser(baselines: int | str = "+") -> "SerclParser":
 
 def run(options: "Namespace") -> "DiarizationResults":
     """Evaluate what a parsed command line asks for, and show the results."""
-    from sercl.cli.diarize.hearing import judge_run, prepare
-    from sercl.cli.diarize.runs import runs_of
+    from sercl.cli.diarize.judging import judge_run, prepare, runs_of
     from sercl.cli.run_folder import make_folder
     from sercl.studies.diarization.pooling import judged_together, together
     from sercl.studies.diarization.results import save
@@ -97,7 +96,7 @@ def summed_up(
     """Score what all runs have found, and each of several by itself."""
     from sercl.studies.diarization import pooling
     from sercl.studies.diarization.results import DiarizationResults, score_systems
-    from sercl.studies.results import environment
+    from sercl.studies.training.results import environment
 
     first, several = parts[0], len(parts) > 1
     judging = pooling.together(parts) if several else first.judging

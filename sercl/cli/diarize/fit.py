@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sercl.cli.lightning import Cli
     from sercl.studies.diarization.judged import Judged
     from sercl.studies.diarization.results import DiarizationResults
-    from sercl.studies.stages import StageResult
+    from sercl.studies.training.stages import StageResult
 
 
 def main() -> int:
@@ -43,7 +43,7 @@ def run(cli: "Cli") -> "DiarizationResults | None":
     from sercl.cli.processes import is_first, restartable
     from sercl.cli.run_folder import check_still_there
     from sercl.studies.diarization.results import DIARIZER, log_scores, save
-    from sercl.studies.training import train
+    from sercl.studies.training.fit import train
 
     check_data(cli)
     config, begin = cli.config, time.perf_counter()
@@ -95,7 +95,7 @@ def judge(
     from sercl.studies.diarization.judged import found, hear, nothing_found
     from sercl.studies.diarization.recordings import clips_of
     from sercl.studies.diarization.results import ALL_NEUTRAL, DIARIZER, DiarizationResults, score_systems
-    from sercl.studies.results import describe_model, environment
+    from sercl.studies.training.results import describe_model, environment
     from sercl.tasks.diarizer import Diarizer
 
     task: Any = cli.task
@@ -122,7 +122,7 @@ def show(results: "DiarizationResults", folder: Path, as_json: bool) -> None:
     """Print the results, and say how to use what was trained."""
     from sercl.cli.fit import from_here
     from sercl.reports.diarization.results import diarization_table
-    from sercl.reports.training import stages_table
+    from sercl.reports.results import stages_table
 
     if as_json:
         print(json_text(results.to_dict()))

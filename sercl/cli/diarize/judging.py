@@ -1,24 +1,140 @@
 """What `sercl diarize evaluate` judges, and which systems are compared on it."""
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sercl.cli.console import stderr
-from sercl.cli.data_progress import stage_progress
-from sercl.cli.diarize.runs import Run, Trained
+from sercl.cli.console import progress, stage_progress, stderr
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.data.datamodules.corpus import CorpusDataModule
 from sercl.data.datamodules.diarization import Diarization
+from sercl.diarization.postprocess import PostConfig
 from sercl.errors import SpeakerOverlapError, UsageError
-from sercl.studies.diarization.judged import System
+from sercl.studies.diarization.judged import Judged, System, found, hear, nothing_found
+from sercl.studies.diarization.pooling import RunJudged, check_apart, named
 from sercl.studies.diarization.recordings import Judging, clips_of, is_judged_whole, recordings_of
-from sercl.studies.diarization.results import DIARIZER, SLIDING
-from sercl.studies.results import known_recordings, known_voices
+from sercl.studies.diarization.results import ALL_NEUTRAL, DIARIZER, SLIDING
+from sercl.studies.diarization.tuning import Tuning, candidates, keep_tuning
+from sercl.studies.diarization.tuning import tune as chosen
+from sercl.studies.training.results import describe_model, known_recordings, known_voices
+from sercl.tasks import checkpoint as checkpoints
+from sercl.tasks.base import EncoderTask
 from sercl.tasks.classification import EmotionClassifier
 from sercl.tasks.devices import find_device
 from sercl.tasks.diarization import EmotionDiarizer
 from sercl.tasks.diarizer import Diarizer
+from sercl.tasks.recordings import Recordings, from_checkpoint
 from sercl.tasks.sliding import SlidingClassifier
+
+if TYPE_CHECKING:
+    from jsonargparse import Namespace
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A checkpoint, and what it says about itself.
+
+    Attributes:
+        path: The file.
+        labels: Class -> the emotions that count as it, in class order.
+        heard: "train" and "validation" -> "corpus speaker" of each speaker that it was trained on.
+        recordings: The same parts -> fingerprints of the recordings; None where the checkpoint does not say.
+    """
+
+    path: Path
+    labels: Mapping[str, Sequence[str]]
+    heard: Mapping[str, Sequence[str]]
+    recordings: Recordings | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is judged on one list of recordings.
+
+    Attributes:
+        name: Folder of the diarizer's checkpoint, different for each run.
+        diarizer: The diarizer.
+        baseline: The classifier beside it, None for none.
+    """
+
+    name: str
+    diarizer: Trained
+    baseline: Trained | None
+
+
+def runs_of(options: "Namespace") -> list[Run]:
+    """Return the runs of a command line, each with its baseline.
+
+    Raises:
+        CheckpointError: For a checkpoint of another task, or none at all.
+        UsageError: For a number of baselines that fits no run, data for several runs, or other classes in one
+            checkpoint than in another.
+    """
+    paths, others = [Path(word) for word in options.ckpt], [Path(word) for word in options.baseline or ()]
+    _check_numbers(len(paths), len(others), options.data is not None)
+    diarizers = [_trained(EmotionDiarizer, path) for path in paths]
+    baselines = [_trained(EmotionClassifier, path) for path in others]
+    _check_labels(diarizers, baselines)
+    beside: list[Trained | None] = [*baselines] or [None]
+    beside *= len(paths) if len(beside) == 1 else 1
+    return [Run(*each) for each in zip(_names(paths), diarizers, beside, strict=True)]
+
+
+def _check_numbers(runs: int, baselines: int, has_data: bool) -> None:
+    if baselines not in (0, 1, runs):
+        raise UsageError(
+            f"--baseline names {baselines} classifiers for {runs} diarizers: give none, one for all, or one "
+            "for each, in the same order. The diarizers' checkpoints come before all options."
+        )
+    if has_data and runs > 1:
+        raise UsageError(
+            f"--data (or the data of a --config) with {runs} checkpoints: each would be judged on the same "
+            "recordings, which then count several times. Leave it out, for the test clips of each run, or "
+            "judge one checkpoint after the other."
+        )
+
+
+def _check_labels(diarizers: Sequence[Trained], baselines: Sequence[Trained]) -> None:
+    first = diarizers[0]
+    for other in diarizers[1:]:
+        # The order of the classes counts too, which the comparison of mappings alone would overlook.
+        if list(other.labels.items()) != list(first.labels.items()):
+            raise UsageError(
+                f"{other.path}: its classes are {other.labels}, those of {first.path} {first.labels}. Only "
+                "runs of the same classes go into one table."
+            )
+    for other in baselines:
+        if list(other.labels) != list(first.labels):
+            raise UsageError(
+                f"--baseline {other.path}: its classes are {list(other.labels)}, the diarizer's "
+                f"{list(first.labels)}."
+            )
+
+
+def _trained(task: type[EncoderTask], path: Path) -> Trained:
+    stored = checkpoints.read_for(task.task_name, task, path)
+    about: dict[str, Any] = stored["sercl"]
+    return Trained(path, about["labels"], about["heard"], from_checkpoint(stored.get("recordings")))
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """Return the name of each checkpoint's folder, with a number behind it where not all are different.
+
+    Raises:
+        UsageError: For two checkpoints in one folder.
+    """
+    folders = [path.resolve().parent for path in paths]
+    if twice := [folder for folder, count in Counter(folders).items() if count > 1]:
+        raise UsageError(
+            f"{twice[0]}: two of its checkpoints are given: their test clips would count twice. Give one "
+            "checkpoint for each fold."
+        )
+    if len({folder.name for folder in folders}) == len(folders):
+        return [folder.name for folder in folders]
+    return [f"{folder.name}-{number}" for number, folder in enumerate(folders, 1)]
+
 
 if TYPE_CHECKING:
     from jsonargparse import Namespace
@@ -169,3 +285,84 @@ def _ready(data: Diarization) -> Diarization:
         data.setup()
     data.on_progress = None
     return data
+
+
+if TYPE_CHECKING:
+    from jsonargparse import Namespace
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Data of all runs, found and checked before any of it is heard.
+
+    Attributes:
+        each: For each run its data and what is judged.
+        remarks: Notes that belong beside every score.
+    """
+
+    each: tuple[tuple[Sources, Judging], ...]
+    remarks: tuple[str, ...]
+
+
+def prepare(runs: Sequence[Run], options: "Namespace") -> Prepared:
+    """Find the data of every run.
+
+    Raises:
+        UsageError: For data that do not fit the model, or test utterances that two runs share.
+        SpeakerOverlapError: Where a model knows a speaker of its test.
+        CorpusError: For data that cannot be used.
+    """
+    sources = [Sources(options, run) for run in runs]
+    judgings = [own.judged() for own in sources]
+    if len(runs) > 1:
+        check_apart({run.name: own.tested for run, own in zip(runs, sources, strict=True)})
+        judgings = [named(judging, run.name) for run, judging in zip(runs, judgings, strict=True)]
+    each = tuple(zip(sources, judgings, strict=True))
+    notes = dict.fromkeys(note for own, judging in each for note in own.heard_before(judging))
+    return Prepared(each, tuple(notes))
+
+
+def judge_run(run: Run, data: tuple[Sources, Judging], options: "Namespace") -> RunJudged:
+    """Let the systems of a run hear its recordings, and keep the post-processing that is chosen for it."""
+    sources, judging = data
+    task, systems = load_systems(run, options)
+    tuning = tune(task, systems, sources.validation(), options.uncovered) if options.tune else {}
+    judged, posts = judge(task, systems, judging, tuning, options.uncovered)
+    keep(run, tuning, sources)
+    baseline = None if run.baseline is None else str(run.baseline.path)
+    model = describe_model(task)
+    return RunJudged(run.name, str(run.diarizer.path), baseline, judging, judged, posts, tuning, model)
+
+
+def tune(
+    task: EmotionDiarizer, systems: Mapping[str, System], validation: Judging, uncovered: str
+) -> dict[str, Tuning]:
+    """Choose the post-processing of every system on validation recordings."""
+    with progress("validation clips", len(validation)) as advance:
+        heard = hear(validation, systems, advance)
+    with progress("post-processing", len(systems) * sum(1 for _ in candidates())) as advance:
+        return {name: chosen(heard, name, task.classes, task.post, advance, uncovered) for name in systems}
+
+
+def judge(
+    task: EmotionDiarizer,
+    systems: Mapping[str, System],
+    judging: Judging,
+    tuning: Mapping[str, Tuning],
+    uncovered: str,
+) -> tuple[dict[str, list[Judged]], dict[str, PostConfig]]:
+    """Return what each system finds, and how its frames became segments."""
+    posts = {name: tuning[name].post if name in tuning else task.post for name in systems}
+    with progress("recordings", len(judging)) as advance:
+        heard = hear(judging, systems, advance)
+    judged = {name: found(heard, name, task.classes, post, uncovered) for name, post in posts.items()}
+    judged[ALL_NEUTRAL] = nothing_found(heard)
+    return judged, posts
+
+
+def keep(run: Run, tuning: Mapping[str, Tuning], sources: Sources) -> None:
+    """Write the chosen post-processing of the diarizer into its checkpoint."""
+    if DIARIZER in tuning:
+        path = run.diarizer.path
+        keep_tuning(path, tuning[DIARIZER], sources.run_name)
+        stderr.print(f"The post-processing is kept in {path}", soft_wrap=True, markup=False)

@@ -1,7 +1,7 @@
 """A fold: three lists of utterances, and what a reader of its results must know."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sercl.corpora.base import Utterance
@@ -137,3 +137,20 @@ def _class_notes(counts: dict[str, dict[str, int]]) -> list[str]:
     if smallest and largest / smallest >= SKEW:
         notes.append(f"training is unbalanced: {listed(counts['train'])}")
     return notes
+
+
+@dataclass(frozen=True)
+class Draft:
+    """The three lists of a fold as its scheme cut them, with the scheme's remarks.
+
+    Attributes:
+        train: Training utterances.
+        validation: Validation utterances.
+        test: Test utterances.
+        remarks: What must be printed with every result of this fold.
+    """
+
+    train: Sequence[Utterance]
+    validation: Sequence[Utterance]
+    test: Sequence[Utterance]
+    remarks: tuple[str, ...] = ()

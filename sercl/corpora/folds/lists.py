@@ -13,8 +13,7 @@ from sercl.corpora.base import Utterance
 from sercl.corpora.cells import clean, key_of, text_of
 from sercl.corpora.emotion_names import to_emotion
 from sercl.corpora.folds.config import FoldConfig
-from sercl.corpora.folds.draft import Draft
-from sercl.corpora.folds.fold import PARTS, Fold
+from sercl.corpora.folds.fold import PARTS, Draft, Fold
 from sercl.corpora.labels import LabelScheme
 from sercl.corpora.tables import read_table
 from sercl.errors import FoldError, ManifestError, UnknownNameError

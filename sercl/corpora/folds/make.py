@@ -8,14 +8,11 @@ from types import MappingProxyType
 
 from sercl.corpora.base import Utterance
 from sercl.corpora.folds.config import FoldConfig
-from sercl.corpora.folds.draft import Draft
 from sercl.corpora.folds.draw import balanced, listed
-from sercl.corpora.folds.fold import PARTS, Fold, named
+from sercl.corpora.folds.fold import PARTS, Draft, Fold, named
 from sercl.corpora.folds.lists import csv_folds, with_test_list
-from sercl.corpora.folds.loso import loso_folds
-from sercl.corpora.folds.official import official_folds
 from sercl.corpora.folds.paper import paper_folds
-from sercl.corpora.folds.speaker import speaker_folds
+from sercl.corpora.folds.speaker import loso_folds, official_folds, speaker_folds
 from sercl.corpora.labels import LabelScheme
 from sercl.counting import count
 from sercl.errors import FoldError, SpeakerOverlapError, UsageError

@@ -17,9 +17,9 @@ from types import MappingProxyType
 
 from sercl.corpora.base import Utterance
 from sercl.corpora.folds.config import FoldConfig
-from sercl.corpora.folds.draft import Draft
 from sercl.corpora.folds.draw import by_class, grouped, listed, shuffled_utterances
-from sercl.corpora.folds.holdout import unit_names, unit_of
+from sercl.corpora.folds.fold import Draft
+from sercl.corpora.folds.speaker import unit_names, unit_of
 from sercl.corpora.labels import LabelScheme
 from sercl.errors import FoldError
 

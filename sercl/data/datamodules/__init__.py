@@ -1,7 +1,7 @@
 """DataModules by name: every registered corpus, a manifest, Hugging Face datasets, and pairs of them."""
 
 from sercl.data.datamodules.base import EmotionDataModule
-from sercl.data.datamodules.corpus import CorpusDataModule
+from sercl.data.datamodules.corpus import CorpusDataModule, plain_datamodules
 from sercl.data.datamodules.diarization import Diarization
 from sercl.data.datamodules.esd import ESD
 from sercl.data.datamodules.hub import HuggingFace
@@ -9,7 +9,6 @@ from sercl.data.datamodules.manifest import Manifest
 from sercl.data.datamodules.pair import LanguagePair
 from sercl.data.datamodules.pavoque import PAVOQUE
 from sercl.data.datamodules.ravdess import RAVDESS
-from sercl.data.datamodules.registered import plain_datamodules
 
 # Importable by name, so that `--data EmoDB` and a stored class path find them.
 globals().update(plain_datamodules(__name__))

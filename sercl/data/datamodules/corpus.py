@@ -1,14 +1,16 @@
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
 from sercl.audio.augment import Augment, AugmentConfig
 from sercl.audio.scan import Limits
-from sercl.corpora.base import Listing, Problem, Utterance
+from sercl.corpora.base import CorpusInfo, Listing, Problem, Utterance
 from sercl.corpora.folds import WHOLE, Fold, FoldConfig, check_fold, make_fold, make_scored_fold
+from sercl.corpora.folds.draw import listed
 from sercl.corpora.labels import LabelScheme, label_scheme
+from sercl.corpora.registry import CORPORA, read_corpus, reader_options
 from sercl.data.config import LoaderConfig
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.data.problems import Checked, Scanned, check_policy, enforce, listed_kinds, scan_utterances
@@ -296,3 +298,60 @@ def fold_in_words(fold: Fold) -> str:
 
 def _scheme(labels: Labels) -> LabelScheme:
     return label_scheme(str(labels) if isinstance(labels, int) else labels)
+
+
+def joint_fold_count(corpora: Collection[CorpusDataModule], whose: str, advice: str) -> int:
+    """Return the number of folds; a corpus with a single one keeps it.
+
+    Args:
+        corpora: The corpora, set up.
+        whose: What the message says of the folds ("folds of a pair").
+        advice: Its last sentence.
+
+    Raises:
+        UsageError: If several corpora have several, and not equally many.
+    """
+    counts = {corpus.corpus: corpus.fold_count for corpus in corpora}
+    if len({count for count in counts.values() if count > 1}) > 1:
+        raise UsageError(f"{whose} go together, but there are {listed(counts)}. {advice}")
+    return max(counts.values())
+
+
+def set_joint_fold(corpora: Collection[CorpusDataModule], index: int, count: int) -> None:
+    """Cut another fold of every corpus; one with a single fold keeps it.
+
+    Args:
+        corpora: The corpora, set up.
+        index: From 0 to `count - 1`.
+        count: What `joint_fold_count` gave.
+
+    Raises:
+        UsageError: If there is no such fold.
+        FoldError: As `CorpusDataModule.setup`.
+    """
+    if not 0 <= index < count:
+        raise UsageError(f"there is no fold {index}; valid: 0 to {count - 1}.")
+    for corpus in corpora:
+        corpus.set_fold(min(index, corpus.fold_count - 1))
+
+
+def plain_datamodules(module: str) -> dict[str, type[CorpusDataModule]]:
+    """Return name -> class of every corpus whose reader takes a root folder and nothing else.
+
+    Args:
+        module: Import path from which the classes can be imported.
+    """
+    return {
+        name: _datamodule(corpus.info, module) for name, corpus in CORPORA.items() if not reader_options(name)
+    }
+
+
+def _datamodule(info: CorpusInfo, module: str) -> type[CorpusDataModule]:
+    doc = f"{info.title} ({', '.join(info.languages)}); {info.license}. Files: {info.layout}"
+    body = {"__doc__": doc, "__module__": module, "corpus": info.name, "read": _read}
+    return type(info.name, (CorpusDataModule,), body)
+
+
+def _read(self: CorpusDataModule) -> Listing:
+    """List the corpus."""
+    return read_corpus(self.corpus, self.root)

@@ -6,8 +6,7 @@ from sercl.corpora.base import Listing
 from sercl.corpora.emotion_names import EmotionWords
 from sercl.corpora.folds import FoldConfig
 from sercl.corpora.languages import to_language
-from sercl.corpora.manifest import read_manifest
-from sercl.corpora.manifest_columns import ManifestColumns
+from sercl.corpora.manifest import ManifestColumns, read_manifest
 from sercl.data.config import LoaderConfig
 from sercl.data.datamodules.corpus import CorpusDataModule, Labels
 

@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from sercl.diarization.formats.rows import NO_NAMES, Names, Row, annotations, decimal_point
-from sercl.diarization.formats.text import read_text
+from sercl.diarization.formats.rows import NO_NAMES, Names, Row, annotations, decimal_point, read_text
 from sercl.diarization.segments import Annotation
 from sercl.errors import SegmentError
 from sercl.files import write_text

@@ -14,10 +14,10 @@ from sercl.diarization.formats.rows import (
     annotations,
     confidence_of,
     decimal_point,
+    read_text,
     seconds,
     written,
 )
-from sercl.diarization.formats.text import read_text
 from sercl.diarization.segments import Annotation
 from sercl.errors import ManifestError, SegmentError
 from sercl.files import write_text

@@ -9,8 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from sercl.corpora.cells import clean
-from sercl.diarization.formats.rows import NO_NAMES, Names, Row, annotations, confidence_of, seconds
-from sercl.diarization.formats.text import read_text
+from sercl.diarization.formats.rows import (
+    NO_NAMES,
+    Names,
+    Row,
+    annotations,
+    confidence_of,
+    read_text,
+    seconds,
+)
 from sercl.diarization.segments import Annotation
 from sercl.documents import parse_json
 from sercl.errors import DocumentError, SegmentError

@@ -8,9 +8,27 @@ from typing import NamedTuple
 
 from sercl.corpora.cells import clean, is_missing, key_of
 from sercl.corpora.emotion_names import to_emotion
+from sercl.corpora.text_files import UnknownEncodingError, decode
 from sercl.diarization.segments import Annotation, ScoredSegment
 from sercl.errors import SegmentError, UnknownNameError
 from sercl.metrics.functional.timeline import timeline
+
+
+def read_text(path: Path) -> str:
+    r"""Return the text of a file, in any encoding that can be told (`text_files.decode`); line ends are "\n".
+
+    Raises:
+        SegmentError: There is no such file, or it is no text.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise SegmentError(f"cannot be read ({error.strerror}). Check the path.", path=path) from error
+    try:
+        return decode(content).replace("\r\n", "\n").replace("\r", "\n")
+    except UnknownEncodingError as error:
+        raise SegmentError(f"{error}.", path=path) from error
+
 
 Names = Mapping[str, str]
 """A tool's own label -> emotion, for labels that are no common word for one ("n" -> "neutral")."""

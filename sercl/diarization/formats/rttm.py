@@ -9,10 +9,10 @@ from sercl.diarization.formats.rows import (
     Row,
     annotations,
     confidence_of,
+    read_text,
     seconds,
     written,
 )
-from sercl.diarization.formats.text import read_text
 from sercl.diarization.segments import Annotation
 from sercl.errors import SegmentError
 from sercl.files import write_text

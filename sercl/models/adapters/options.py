@@ -4,9 +4,19 @@ from collections.abc import Mapping
 from dataclasses import field, make_dataclass
 from typing import Any
 
-import sercl.models.adapters.methods  # noqa: F401  (registers the methods)
+from sercl.models.adapters.bottleneck.config import BottleneckConfig
+from sercl.models.adapters.bottleneck.layer import BottleneckAdapter
 from sercl.models.adapters.full.config import FullConfig
-from sercl.models.adapters.registry import METHODS
+from sercl.models.adapters.gating.config import GatingConfig
+from sercl.models.adapters.gating.layer import GatingAdapter
+from sercl.models.adapters.lora.config import LoraConfig
+from sercl.models.adapters.lora.layer import LoraAdapter
+from sercl.models.adapters.registry import METHODS, register
+
+register("lora", LoraConfig, LoraAdapter)
+register("bottleneck", BottleneckConfig, BottleneckAdapter)
+register("gating", GatingConfig, GatingAdapter)
+
 
 _CONFIGS: dict[str, type[Any]] = {"full": FullConfig} | {
     name: entry.config for name, entry in METHODS.items()

@@ -4,8 +4,8 @@ from sercl.models.encoders.base import Encoder, FamilyTraits
 from sercl.models.encoders.inference import PRECISIONS, inference
 from sercl.models.encoders.load import load_encoder, rebuild_encoder
 from sercl.models.encoders.output import EncoderOutput
-from sercl.models.encoders.presets import PRESETS, Preset
 from sercl.models.encoders.regularization import Regularization
+from sercl.models.encoders.source import PRESETS, Preset
 
 __all__ = [
     "PRECISIONS",

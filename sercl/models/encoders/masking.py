@@ -1,6 +1,6 @@
 """What makes a padded batch give what each clip alone gives."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Self
 
@@ -75,3 +75,12 @@ def masked_inputs(convolutions: Iterable[nn.Module], mask: Tensor) -> Iterator[N
         for convolution in convolutions:
             hooks.enter_context(convolution.register_forward_pre_hook(zero))
         yield
+
+
+def receptive_field(kernels: Sequence[int], strides: Sequence[int]) -> tuple[int, int]:
+    """Return the samples that one frame sees and the samples from one frame to the next."""
+    field, hop = 1, 1
+    for kernel, stride in zip(kernels, strides, strict=True):
+        field += (kernel - 1) * hop
+        hop *= stride
+    return field, hop

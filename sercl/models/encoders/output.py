@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from sercl.models.encoders.fast.rows import JoinedStates
+from sercl.models.encoders.fast.packed import JoinedStates
 from sercl.models.encoders.masking import frame_mask
 
 

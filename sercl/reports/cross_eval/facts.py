@@ -1,8 +1,9 @@
 """What a study is: its title, its size, and the versions that it ran with."""
 
+from sercl import __version__
 from sercl.reports.corpus import clock
 from sercl.reports.cross_eval.wording import listed
-from sercl.studies.cross_eval.analysis import Analysis
+from sercl.studies.cross_eval.analysis.analysis import Analysis
 from sercl.studies.cross_eval.cells import Study
 
 
@@ -37,3 +38,27 @@ def versions(study: Study) -> list[tuple[str, str]]:
         (name, str(environment[name])) for name in ("sercl", "python", "platform") if name in environment
     ]
     return [*named, *((name, str(own)) for name, own in dict(environment.get("packages", {})).items())]
+
+
+_STUDY = """@misc{han2024crosslingual,
+  title         = {Cross-Lingual Speech Emotion Recognition: Humans vs. Self-Supervised Models},
+  author        = {Han, Zhichen and Geng, Tianqi and Feng, Hui and Yuan, Jiahong and Richmond, Korin
+                   and Li, Yuanchao},
+  year          = {2024},
+  eprint        = {2409.16920},
+  archivePrefix = {arXiv},
+  primaryClass  = {eess.AS}
+}"""
+
+
+def bibtex(version: str = __version__) -> str:
+    """Return the BibTeX entries of the study and of sercl.
+
+    Args:
+        version: The version of sercl that made the results.
+    """
+    own = f"""@software{{sercl,
+  title   = {{sercl: cross-lingual speech emotion recognition}},
+  version = {{{version}}}
+}}"""
+    return f"{_STUDY}\n\n{own}\n"

@@ -7,8 +7,8 @@ from xml.etree.ElementTree import Element
 from sercl.counting import count
 from sercl.reports.cross_eval.svg import line, marker, path, picture, polyline, render, text
 from sercl.reports.cross_eval.wording import adapter_name, score_text
-from sercl.studies.cross_eval.few_shot import Curve
-from sercl.studies.cross_eval.scores import ConditionScores
+from sercl.studies.cross_eval.analysis.few_shot import Curve
+from sercl.studies.cross_eval.analysis.scores import ConditionScores
 
 WIDTH, HEIGHT = 360.0, 236.0
 LEFT, RIGHT, TOP, BOTTOM = 34.0, 12.0, 12.0, 40.0

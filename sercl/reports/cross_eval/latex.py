@@ -13,7 +13,7 @@ from sercl.reports.cross_eval.tables import (
     published_table,
     score_tables,
 )
-from sercl.studies.cross_eval.analysis import Analysis
+from sercl.studies.cross_eval.analysis.analysis import Analysis
 
 _HEAD = r"""% {title}
 % Written by sercl. Needs \usepackage{{booktabs}} and \usepackage{{graphicx}}: wide tables are scaled.

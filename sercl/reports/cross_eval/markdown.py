@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-from sercl.reports.cross_eval.citing import bibtex
-from sercl.reports.cross_eval.facts import facts, title, versions
+from sercl.reports.cross_eval.facts import bibtex, facts, title, versions
 from sercl.reports.cross_eval.summary import summary
 from sercl.reports.cross_eval.tables import (
     Table,
@@ -15,7 +14,7 @@ from sercl.reports.cross_eval.tables import (
     published_table,
     score_tables,
 )
-from sercl.studies.cross_eval.analysis import Analysis
+from sercl.studies.cross_eval.analysis.analysis import Analysis
 
 
 def markdown_report(analysis: Analysis) -> str:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sercl.studies.cross_eval.analysis import Analysis
+from sercl.studies.cross_eval.analysis.analysis import Analysis
+from sercl.studies.cross_eval.analysis.scores import ConditionScores
 from sercl.studies.cross_eval.cells import WITH_SHOTS, Condition, computations
-from sercl.studies.cross_eval.scores import ConditionScores
 
 Cells = tuple[tuple[ConditionScores | None, ...], ...]
 

@@ -6,7 +6,8 @@ Conditions that predict one class only enter means, which say so, and nothing el
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from statistics import mean
 
 from sercl.counting import count
@@ -20,10 +21,11 @@ from sercl.reports.cross_eval.wording import (
     points,
 )
 from sercl.reports.results import percent
-from sercl.studies.cross_eval.analysis import Analysis
-from sercl.studies.cross_eval.comparisons import Comparison, monolingual_of
-from sercl.studies.cross_eval.few_shot import ENOUGH
-from sercl.studies.cross_eval.scores import ConditionScores
+from sercl.studies.cross_eval.analysis.analysis import Analysis
+from sercl.studies.cross_eval.analysis.comparisons import Comparison, monolingual_of
+from sercl.studies.cross_eval.analysis.few_shot import ENOUGH
+from sercl.studies.cross_eval.analysis.scores import ConditionScores
+from sercl.studies.cross_eval.cells import SETTINGS, Condition
 
 MOST_COLUMNS = 4
 """Encoders with their adapters that get a sentence each; of more, the overview tells."""
@@ -242,3 +244,73 @@ def mean_uar(scores: Iterable[ConditionScores]) -> float:
 def significant(items: Iterable[Comparison]) -> int:
     """Return how many comparisons stay significant after Holm's correction."""
     return sum(item.paired.is_significant for item in items)
+
+
+Column = tuple[str, str]
+"""(encoder, adapter)."""
+
+
+@dataclass(frozen=True)
+class OverviewRow:
+    """A setting with its marks.
+
+    Attributes:
+        setting: The setting.
+        marks: Shots, adaptation, selection on the target.
+        means: (encoder, adapter) -> mean UAR over directions (source and target), 0 to 1.
+        counts: (encoder, adapter) -> the number of directions (or corpora) that its mean is over.
+    """
+
+    setting: str
+    marks: tuple[str, ...]
+    means: Mapping[Column, float]
+    counts: Mapping[Column, int]
+
+    @property
+    def count(self) -> int:
+        """The most directions (or corpora) that a mean of the row is over."""
+        return max(self.counts.values())
+
+    @property
+    def kind(self) -> str:
+        """What the means are over: "3 corpora", "6 directions", "1 direction"."""
+        if self.setting == "monolingual":
+            return count(self.count, "corpus", "corpora")
+        return count(self.count, "direction")
+
+    def lacks(self, column: Column) -> str:
+        """Return how many of them a mean is over where that is not all: "4 of 6", or ""."""
+        return "" if self.counts[column] == self.count else f"{self.counts[column]} of {self.count}"
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Rows of settings, columns of encoders with their adapters."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[OverviewRow, ...]
+
+
+def overview(analysis: Analysis) -> Overview:
+    """Return the mean UAR by setting, encoder and adapter."""
+    columns = tuple(dict.fromkeys((item.encoder, item.adapter) for item in analysis.scores))
+    groups: dict[tuple[str, tuple[str, ...]], dict[Column, list[ConditionScores]]] = {}
+    for condition in sorted(analysis.scores, key=_place):
+        row = groups.setdefault((condition.setting, condition.marks), {})
+        column = (condition.encoder, condition.adapter)
+        row.setdefault(column, []).append(analysis.scores[condition])
+    rows = [
+        OverviewRow(
+            setting,
+            marks,
+            {column: mean_uar(own) for column, own in row.items()},
+            {column: len(own) for column, own in row.items()},
+        )
+        for (setting, marks), row in groups.items()
+    ]
+    return Overview(columns, tuple(rows))
+
+
+def _place(condition: Condition) -> tuple[int, bool, int]:
+    """Order settings, true zero-shot before what selects on the target, and shots by number."""
+    return SETTINGS.index(condition.setting), condition.select_on == "target", condition.shots or 0

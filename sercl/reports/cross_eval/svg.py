@@ -3,8 +3,12 @@
 Colours are CSS classes, so that the page's light and dark scheme reach them.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from xml.etree.ElementTree import Element, SubElement, tostring
+
+from sercl.reports.cross_eval.wording import points
+from sercl.studies.cross_eval.analysis.comparisons import Comparison
 
 Shape = Callable[[float, float, float], str]
 """(x, y, radius) -> the data of a path."""
@@ -85,3 +89,38 @@ SHAPES: tuple[Shape, ...] = (
     _polygon((0, 1.15), (1.1, -0.85), (-1.1, -0.85)),
     _polygon((-1.2, -0.4), (-0.4, -0.4), (-0.4, -1.2), (0.4, -1.2), (0.4, -0.4), (1.2, -0.4)),
 )
+
+
+WIDTH, HEIGHT, MARGIN = 150.0, 18.0, 6.0
+STEP = 0.1
+"""The scale reaches to the next multiple of this on both sides."""
+
+
+def scale(comparisons: Iterable[Comparison]) -> float:
+    """Return the largest difference that a family's pictures must hold, 0 to 1."""
+    scores = [item.paired.difference for item in comparisons]
+    ends = [abs(end) for score in scores for end in (score.value, score.low, score.high) if end == end]
+    return math.ceil(max([STEP, *ends]) / STEP - 1e-9) * STEP
+
+
+def forest(comparison: Comparison, reach: float) -> str:
+    """Return the picture of one comparison, zero in its middle; filled where it is significant.
+
+    Args:
+        comparison: What is drawn.
+        reach: Difference at both edges, as `scale` gives it.
+    """
+    score = comparison.paired.difference
+
+    def x(value: float) -> float:
+        return WIDTH / 2 + (WIDTH / 2 - MARGIN) * value / reach
+
+    middle = HEIGHT / 2
+    svg = picture(WIDTH, HEIGHT, f"difference {points(score.value)} points")
+    line(svg, (WIDTH / 2, 0), (WIDTH / 2, HEIGHT), "zero")
+    if not math.isnan(score.low):
+        line(svg, (x(score.low), middle), (x(score.high), middle), "whisker")
+    if not math.isnan(score.value):
+        is_clear = comparison.paired.is_significant
+        path(svg, marker(0, x(score.value), middle, 3.6), "dot clear" if is_clear else "dot")
+    return render(svg)

@@ -4,14 +4,15 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from sercl.reports.cross_eval.comparison_rows import ComparisonRow, comparison_row
 from sercl.reports.cross_eval.matrices import Matrix, MatrixGroup, matrix_groups
-from sercl.reports.cross_eval.overview import Column, OverviewRow, overview
+from sercl.reports.cross_eval.summary import Column, OverviewRow, overview
 from sercl.reports.cross_eval.wording import (
     ENOUGH_TITLE,
     GUESS,
     GUESS_NOTE,
+    ComparisonRow,
     adapter_name,
+    comparison_row,
     enough_text,
     p_value,
     pair_name,
@@ -22,9 +23,9 @@ from sercl.reports.cross_eval.wording import (
     uar_text,
 )
 from sercl.reports.results import percent
-from sercl.studies.cross_eval.analysis import Analysis
+from sercl.studies.cross_eval.analysis.analysis import Analysis
+from sercl.studies.cross_eval.analysis.scores import ConditionScores
 from sercl.studies.cross_eval.cells import SETTINGS, Condition
-from sercl.studies.cross_eval.scores import ConditionScores
 
 NONE = "-"
 

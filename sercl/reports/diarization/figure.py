@@ -11,8 +11,8 @@ from sercl.audio.files import Samples
 from sercl.corpora.base import Segment
 from sercl.diarization.segments import NEUTRAL
 from sercl.errors import UsageError
-from sercl.reports.diarization.colours import colour
-from sercl.reports.picture_file import check_format, picture_file
+from sercl.reports.diarization.timeline import colour
+from sercl.reports.style import check_format, picture_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,7 +31,7 @@ class Picture:
     Attributes:
         name: Its heading.
         duration: In s.
-        envelope: `[n]` largest absolute sample of equal stretches, see `sercl.audio.envelope`.
+        envelope: `[n]` largest absolute sample of equal stretches, see `sercl.audio.stream`.
         tracks: What is said of it by whom, such as "truth" and "diarizer"; the first colours the waveform.
         pauses: Stretches in s without speech.
     """

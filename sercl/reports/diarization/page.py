@@ -1,21 +1,90 @@
 """Recordings with waveform, segments and playback as one HTML page that needs nothing from outside it."""
 
+import base64
+import io
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
+
+import soundfile
 
 import sercl
-from sercl.audio.envelope import envelope
-from sercl.audio.files import Samples
+from sercl.audio.files import Samples, read
+from sercl.audio.stream import envelope
 from sercl.diarization.formats.rows import confidence_of
 from sercl.diarization.segments import NEUTRAL, Annotation
-from sercl.reports.diarization.colours import colour
-from sercl.reports.diarization.playback import Playback, playback
-from sercl.reports.diarization.timeline import clock, summary
-from sercl.reports.pages import page_environment
+from sercl.errors import UnknownNameError
+from sercl.reports.diarization.timeline import clock, colour, summary
+from sercl.reports.style import page_environment
+
+MODES = ("embed", "link")
+
+SMALL = 15_000_000
+"""Bytes up to which a file is embedded unless something else is asked for: two minutes of CD quality."""
+
+_TYPES = {
+    ".wav": "audio/wav",
+    ".flac": "audio/flac",
+    ".mp3": "audio/mpeg",
+    ".ogg": "audio/ogg",
+    ".opus": "audio/ogg",
+}
+"""What browsers play; anything else is brought to FLAC where it is embedded."""
+
+
+@dataclass(frozen=True)
+class Playback:
+    """Where a page's player finds the audio.
+
+    Attributes:
+        src: A data or relative URL.
+        embedded: Whether the page holds the audio.
+        playable: Whether browsers know the format.
+    """
+
+    src: str
+    embedded: bool
+    playable: bool
+
+
+def playback(source: Path, folder: Path, mode: str | None = None) -> Playback:
+    """Return how a recording is played.
+
+    Args:
+        source: The audio file.
+        folder: Where the page will lie.
+        mode: "embed", "link", or None for what suits the file's size.
+
+    Raises:
+        UnknownNameError: For another mode.
+        AudioError: If a file to be embedded in another format cannot be decoded.
+    """
+    if mode not in (*MODES, None):
+        raise UnknownNameError("audio", mode, MODES)
+    suffix = source.suffix.lower()
+    if mode == "link" or (mode is None and source.stat().st_size > SMALL):
+        relative = os.path.relpath(source.resolve(), folder.resolve())
+        return Playback(quote(Path(relative).as_posix()), embedded=False, playable=suffix in _TYPES)
+    if suffix in _TYPES:
+        return Playback(_data(_TYPES[suffix], source.read_bytes()), embedded=True, playable=True)
+    return Playback(_data("audio/flac", _as_flac(source)), embedded=True, playable=True)
+
+
+def _data(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _as_flac(source: Path) -> bytes:
+    samples, rate = read(source)
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, rate, format="FLAC", subtype="PCM_16")
+    return buffer.getvalue()
+
 
 _STRETCHES_A_SECOND, _FEWEST, _MOST = 25, 900, 12_000
 _MINUTE = 60.0

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from sercl.audio.envelope import envelope, envelope_of
 from sercl.audio.files import Samples
+from sercl.audio.stream import envelope, envelope_of
 from sercl.diarization.segments import NEUTRAL
 from sercl.metrics.functional.eder import eder, time_confusion
 from sercl.reports.diarization.figure import Picture

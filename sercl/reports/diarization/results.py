@@ -13,7 +13,7 @@ from sercl.reports.results import percent, recalls_of_a_guess
 from sercl.reports.style import table
 from sercl.studies.diarization.evaluation import DiarizationScores
 from sercl.studies.diarization.results import DiarizationResults, RunScores, SystemScores
-from sercl.studies.evaluation import Score
+from sercl.studies.results.scores import Score
 
 
 def diarization_table(results: DiarizationResults) -> RenderableType:

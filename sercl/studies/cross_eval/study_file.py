@@ -17,7 +17,7 @@ from sercl.studies.cross_eval.cells import (
     StudyCorpus,
     StudyEncoder,
 )
-from sercl.studies.cross_eval.json_content import JsonContent
+from sercl.studies.results.json_content import JsonContent
 
 NAME = "study.json"
 FORMAT = 1

@@ -14,7 +14,7 @@ from sercl.metrics.functional.clusters import resampling_units
 from sercl.metrics.functional.eder import NEUTRAL, boundaries, eder, error_parts, time_confusion
 from sercl.metrics.functional.intervals import Interval, bootstrap_interval, clustered_mean_interval
 from sercl.studies.diarization.judged import Judged
-from sercl.studies.evaluation import Score, without_nan
+from sercl.studies.results.scores import Score, without_nan
 
 
 @dataclass(frozen=True)

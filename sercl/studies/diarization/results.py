@@ -16,9 +16,9 @@ from sercl.metrics.eder import DiarizationMetrics
 from sercl.studies.diarization.evaluation import DiarizationScores, eder_difference, evaluate
 from sercl.studies.diarization.judged import Judged
 from sercl.studies.diarization.tuning import Tuning
-from sercl.studies.evaluation import Score, without_nan
-from sercl.studies.results import stage_notes
-from sercl.studies.stages import StageResult
+from sercl.studies.results.scores import Score, without_nan
+from sercl.studies.training.results import stage_notes
+from sercl.studies.training.stages import StageResult
 
 DIARIZER, ALL_NEUTRAL, SLIDING = "diarizer", "all neutral", "classifier"
 

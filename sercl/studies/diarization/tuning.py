@@ -1,14 +1,17 @@
 """Post-processing chosen on validation recordings, by their mean EDER."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
 
 from sercl.diarization.postprocess import PostConfig
 from sercl.errors import UsageError
+from sercl.files import atomic_path
 from sercl.metrics.functional.eder import NEUTRAL, eder, time_confusion
 from sercl.studies.diarization.judged import Heard, found
+from sercl.tasks import checkpoint as checkpoints
 
 MEDIANS = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
 PENALTIES = (1.0, 2.0, 5.0, 10.0, 20.0, 40.0)
@@ -96,3 +99,22 @@ def mean_eder(
         time_confusion(item.reference, item.hypothesis, item.duration, classes, uncovered) for item in judged
     ]
     return float(eder(torch.stack(confusions), list(classes).index(NEUTRAL)).mean())
+
+
+def keep_tuning(path: Path, tuning: Tuning, data: str) -> None:
+    """Write the chosen post-processing into a checkpoint, in place of its own.
+
+    Args:
+        path: The checkpoint.
+        tuning: What was chosen.
+        data: What it was chosen on, to be kept beside it.
+
+    Raises:
+        CheckpointError: For a file that is no checkpoint of sercl.
+        OutputError: Where it cannot be written.
+    """
+    stored = checkpoints.read(path)
+    stored["hyper_parameters"]["post"] = asdict(tuning.post)
+    stored["sercl"]["tuned"] = {"on": data, **{k: v for k, v in asdict(tuning).items() if k != "post"}}
+    with atomic_path(path) as temporary:
+        torch.save(stored, temporary)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from sercl.cli.diarize import EVALUATE_PAGE
 from sercl.cli.diarize.evaluate import parse
-from sercl.cli.diarize.pages import EVALUATE_PAGE
 from sercl.cli.help import unknown_flags
 from sercl.cli.main import main
 from sercl.diarization.formats import read_segments

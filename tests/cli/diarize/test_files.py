@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from sercl.cli.diarize.files import build_parser, recording_names
-from sercl.cli.diarize.pages import PAGE
+from sercl.cli.diarize import PAGE
+from sercl.cli.diarize.outputs import build_parser, recording_names
 from sercl.cli.help import unknown_flags
 from sercl.cli.main import main
 from sercl.diarization.formats import read_segments
@@ -30,7 +30,7 @@ def test_a_table_and_a_timeline(diarizer, wav, capsys):
 
 
 def test_beside_a_page_the_list_of_segments_is_cut_and_counted(diarizer, wav, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("sercl.cli.diarize.files.MOST_SEGMENTS", 0)
+    monkeypatch.setattr("sercl.cli.diarize.outputs.MOST_SEGMENTS", 0)
     assert run(diarizer, wav("a.wav", 2.0), "--html", tmp_path / "a.html") == 0
     assert " more (all of them: --format csv" in capsys.readouterr().out
     assert run(diarizer, wav("a.wav", 2.0)) == 0

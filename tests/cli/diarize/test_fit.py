@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sercl.cli.diarize.pages import FIT_PAGE
+from sercl.cli.diarize import FIT_PAGE
 from sercl.cli.help import unknown_flags
 from sercl.cli.main import main
 from sercl.diarization.formats import read_segments

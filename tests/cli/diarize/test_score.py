@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from sercl.cli.diarize.pages import SCORE_PAGE
+from sercl.cli.diarize import SCORE_PAGE
 from sercl.cli.diarize.score import build_parser
 from sercl.cli.diarize.words import UNCOVERED as OFFERED
 from sercl.cli.help import unknown_flags

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from sercl.corpora.folds import FoldConfig
-from sercl.corpora.folds.holdout import hold_out
+from sercl.corpora.folds.speaker import hold_out
 from sercl.corpora.labels import label_scheme
 from tests.corpora.folds.samples import corpus, even
 

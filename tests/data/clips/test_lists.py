@@ -3,8 +3,7 @@ import json
 import pytest
 
 from sercl.data.clips.config import ClipConfig
-from sercl.data.clips.lists import load_clips, save_clips
-from sercl.data.clips.plan import Planner
+from sercl.data.clips.plan import Planner, load_clips, save_clips
 from sercl.errors import ManifestError
 from tests.data.clips.samples import pieces
 

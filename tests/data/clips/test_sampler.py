@@ -1,7 +1,6 @@
 from sercl.data.clips.config import ClipConfig
-from sercl.data.clips.dataset import ClipSource
+from sercl.data.clips.dataset import ClipBatchSampler, ClipSource
 from sercl.data.clips.plan import Planner
-from sercl.data.clips.sampler import ClipBatchSampler
 from sercl.data.config import LoaderConfig
 from tests.data.clips.samples import pieces
 

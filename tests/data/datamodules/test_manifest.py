@@ -7,7 +7,7 @@ import pytest
 
 from sercl.corpora.base import Utterance
 from sercl.corpora.folds import FoldConfig
-from sercl.corpora.manifest_columns import ManifestColumns
+from sercl.corpora.manifest import ManifestColumns
 from sercl.data.datamodules import Manifest
 from sercl.data.datamodules.overlap import check_speakers
 from sercl.errors import CorpusError, SpeakerOverlapError, UsageError

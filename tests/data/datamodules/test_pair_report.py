@@ -1,4 +1,4 @@
-from sercl.data.datamodules.pair_report import report_pair
+from sercl.data.datamodules.pair import report_pair
 from sercl.data.datamodules.settings import plans_for
 from sercl.data.report import DataReport, SplitReport
 

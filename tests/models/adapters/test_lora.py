@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from sercl.errors import UsageError
 from sercl.models.adapters import AdapterOptions, attach
 from sercl.models.adapters.lora.config import LoraConfig
-from sercl.models.adapters.lora.weight import WeightLora
+from sercl.models.adapters.lora.layer import WeightLora
 from sercl.testing.encoders import FAMILIES
 from tests.models.adapters.conftest import Load
 

@@ -7,8 +7,7 @@ from sercl.batch import AudioBatch
 from sercl.errors import EncoderError, UnknownNameError
 from sercl.models.adapters import attach
 from sercl.models.encoders import inference, load_encoder
-from sercl.models.encoders.fast.packed import supported
-from sercl.models.encoders.fast.rows import JoinedStates
+from sercl.models.encoders.fast.packed import JoinedStates, supported
 from sercl.testing.encoders import FAMILIES
 
 FAST = [family for family in FAMILIES if family != "wav2vec2-bert"]

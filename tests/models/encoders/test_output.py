@@ -1,6 +1,6 @@
 import torch
 
-from sercl.models.encoders.fast.rows import JoinedStates
+from sercl.models.encoders.fast.packed import JoinedStates
 from sercl.models.encoders.output import EncoderOutput
 
 

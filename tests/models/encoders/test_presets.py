@@ -2,7 +2,7 @@ import pytest
 import yaml
 from huggingface_hub.utils import validate_repo_id
 
-from sercl.models.encoders.presets import PRESETS
+from sercl.models.encoders.source import PRESETS
 from tests.test_configs import CONFIGS
 
 

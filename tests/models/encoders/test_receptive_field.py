@@ -2,7 +2,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sercl.models.encoders.receptive_field import receptive_field
+from sercl.models.encoders.masking import receptive_field
 
 
 def test_that_of_wav2vec2():

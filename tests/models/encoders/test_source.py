@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sercl.errors import EncoderError, UnknownNameError
 from sercl.models.encoders import source
-from sercl.models.encoders.presets import PRESETS
+from sercl.models.encoders.source import PRESETS
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from sercl.models.encoders.states import collect_states
+from sercl.models.encoders.base import collect_states
 
 
 class TupleBlock(nn.Linear):

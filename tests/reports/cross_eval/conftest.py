@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from sercl.studies.cross_eval.analysis import Analysis, analyse
+from sercl.studies.cross_eval.analysis.analysis import Analysis, analyse
 from sercl.studies.cross_eval.cells import Condition
 from sercl.testing.studies import CORPORA, ENCODERS, Grid, fake_study, typical_confusion
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sercl.reports.cross_eval.html import html_report
-from sercl.studies.cross_eval.analysis import Analysis
+from sercl.studies.cross_eval.analysis.analysis import Analysis
 from tests.browser import Browser
 
 CONTRAST = """() => {

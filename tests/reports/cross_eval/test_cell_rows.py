@@ -1,7 +1,7 @@
 from pathlib import Path
 
-from sercl.reports.cross_eval.cell_rows import cell_rows, failures
-from sercl.studies.cross_eval.analysis import Analysis
+from sercl.reports.cross_eval.html import cell_rows, failures
+from sercl.studies.cross_eval.analysis.analysis import Analysis
 
 
 def test_a_row_per_condition(wide: Analysis, wide_folder: Path) -> None:

@@ -2,8 +2,8 @@ from statistics import mean
 
 import pytest
 
-from sercl.reports.cross_eval.comparison_rows import ComparisonRow, comparison_row
-from sercl.studies.cross_eval.analysis import Analysis
+from sercl.reports.cross_eval.wording import ComparisonRow, comparison_row
+from sercl.studies.cross_eval.analysis.analysis import Analysis
 
 
 def rows(wide: Analysis, name: str, overall: bool) -> list[ComparisonRow]:

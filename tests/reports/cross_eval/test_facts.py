@@ -1,6 +1,5 @@
-from sercl.reports.cross_eval.citing import bibtex
-from sercl.reports.cross_eval.facts import facts, title, versions
-from sercl.studies.cross_eval.analysis import Analysis
+from sercl.reports.cross_eval.facts import bibtex, facts, title, versions
+from sercl.studies.cross_eval.analysis.analysis import Analysis
 
 
 def test_a_study_says_what_it_is(wide: Analysis, bare: Analysis) -> None:

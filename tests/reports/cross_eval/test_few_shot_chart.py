@@ -4,7 +4,7 @@ from xml.etree.ElementTree import Element, fromstring
 import pytest
 
 from sercl.reports.cross_eval.few_shot_chart import BOTTOM, HEIGHT, TOP, WIDTH, few_shot_charts, series_names
-from sercl.studies.cross_eval.analysis import Analysis
+from sercl.studies.cross_eval.analysis.analysis import Analysis
 
 
 @pytest.fixture

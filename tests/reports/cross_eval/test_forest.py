@@ -3,10 +3,10 @@ from xml.etree.ElementTree import fromstring
 
 import pytest
 
-from sercl.reports.cross_eval.forest import HEIGHT, MARGIN, WIDTH, forest, scale
-from sercl.studies.cross_eval.analysis import Analysis
-from sercl.studies.cross_eval.comparisons import Comparison
-from sercl.studies.evaluation import Score
+from sercl.reports.cross_eval.svg import HEIGHT, MARGIN, WIDTH, forest, scale
+from sercl.studies.cross_eval.analysis.analysis import Analysis
+from sercl.studies.cross_eval.analysis.comparisons import Comparison
+from sercl.studies.results.scores import Score
 
 
 def comparison(wide: Analysis, value: float, low: float, high: float, p_holm: float = 1.0) -> Comparison:

@@ -4,7 +4,7 @@ import pytest
 
 from sercl.errors import UnknownNameError
 from sercl.reports.cross_eval.formats import ALL, write_report
-from sercl.studies.cross_eval.analysis import Analysis
+from sercl.studies.cross_eval.analysis.analysis import Analysis
 
 
 def test_every_format_is_written(bare: Analysis, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from sercl.reports.cross_eval.latex import escaped, latex_report, latex_table
 from sercl.reports.cross_eval.tables import Table
-from sercl.studies.cross_eval.analysis import Analysis
+from sercl.studies.cross_eval.analysis.analysis import Analysis
 
 
 def test_tables_are_well_formed(wide: Analysis) -> None:

@@ -1,7 +1,7 @@
 from sercl.reports.cross_eval.markdown import markdown_report, markdown_table
 from sercl.reports.cross_eval.matrices import DIAGONAL, UNADAPTED
 from sercl.reports.cross_eval.tables import Table
-from sercl.studies.cross_eval.analysis import Analysis
+from sercl.studies.cross_eval.analysis.analysis import Analysis
 
 
 def test_the_report_has_all_its_parts(wide: Analysis) -> None:

@@ -3,8 +3,8 @@ from statistics import mean
 
 import pytest
 
-from sercl.reports.cross_eval.overview import overview
-from sercl.studies.cross_eval.analysis import Analysis
+from sercl.reports.cross_eval.summary import overview
+from sercl.studies.cross_eval.analysis.analysis import Analysis
 
 
 def test_rows_are_settings_in_order(wide: Analysis) -> None:

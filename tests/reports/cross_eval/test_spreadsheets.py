@@ -3,8 +3,8 @@ import io
 
 import pytest
 
-from sercl.reports.cross_eval.spreadsheets import comparisons_csv, scores_csv
-from sercl.studies.cross_eval.analysis import Analysis
+from sercl.reports.cross_eval.formats import comparisons_csv, scores_csv
+from sercl.studies.cross_eval.analysis.analysis import Analysis
 
 
 def rows(text: str) -> list[dict[str, str]]:

@@ -2,8 +2,8 @@ from dataclasses import replace
 
 from sercl.reports.cross_eval.summary import mean_uar, plain, spread, summary
 from sercl.reports.cross_eval.wording import condition_name, enough_text, points
-from sercl.studies.cross_eval.analysis import Analysis
-from sercl.studies.cross_eval.scores import ConditionScores
+from sercl.studies.cross_eval.analysis.analysis import Analysis
+from sercl.studies.cross_eval.analysis.scores import ConditionScores
 
 
 def own_scores(analysis: Analysis, setting: str) -> list[ConditionScores]:

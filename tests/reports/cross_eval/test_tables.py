@@ -10,7 +10,7 @@ from sercl.reports.cross_eval.tables import (
     score_tables,
 )
 from sercl.reports.cross_eval.wording import GUESS, GUESS_NOTE, score_text
-from sercl.studies.cross_eval.analysis import Analysis
+from sercl.studies.cross_eval.analysis.analysis import Analysis
 from sercl.studies.cross_eval.cells import Condition
 
 

@@ -2,8 +2,8 @@ import io
 
 from rich.console import Console
 
-from sercl.reports.cross_eval.terminal import terminal_report
-from sercl.studies.cross_eval.analysis import Analysis
+from sercl.reports.cross_eval.formats import terminal_report
+from sercl.studies.cross_eval.analysis.analysis import Analysis
 
 
 def test_the_overview_fits_a_terminal(wide: Analysis, unfinished: Analysis) -> None:

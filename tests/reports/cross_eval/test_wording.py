@@ -13,7 +13,7 @@ from sercl.reports.cross_eval.wording import (
     short_interval,
 )
 from sercl.studies.cross_eval.cells import Condition
-from sercl.studies.evaluation import Score
+from sercl.studies.results.scores import Score
 
 NAN = math.nan
 

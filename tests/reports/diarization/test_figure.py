@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from sercl.audio.envelope import envelope_of
+from sercl.audio.stream import envelope_of
 from sercl.errors import UnknownNameError, UsageError
 from sercl.reports.diarization import figure as module
 from sercl.reports.diarization.figure import MOST, Picture, timeline_figure

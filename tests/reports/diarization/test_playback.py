@@ -5,8 +5,8 @@ import pytest
 import soundfile
 
 from sercl.errors import UnknownNameError
-from sercl.reports.diarization import playback as module
-from sercl.reports.diarization.playback import playback
+from sercl.reports.diarization import page as module
+from sercl.reports.diarization.page import playback
 from tests.reports.diarization.samples import write_tone
 
 

@@ -5,8 +5,7 @@ import pyarrow as pa
 import pytest
 
 from sercl.errors import ResultsError
-from sercl.studies.cross_eval.predictions import NAME, read_table, write_predictions
-from sercl.studies.cross_eval.read import read_answers
+from sercl.studies.cross_eval.predictions import NAME, read_answers, read_table, write_predictions
 from sercl.studies.cross_eval.study_file import read_study
 from sercl.testing.studies import CLASSES, Grid, fake_study
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sercl.models.encoders.fast.packed import PackedConv, PackedLinear
-from sercl.models.encoders.receptive_field import receptive_field
+from sercl.models.encoders.masking import receptive_field
 
 Layer = Callable[[Tensor], Tensor]
 """Maps a piece `[1, frames, channels]`, for the first layer `[samples]`, to `[1, frames, channels]`."""

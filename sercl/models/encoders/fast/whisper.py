@@ -10,8 +10,7 @@ from transformers import PreTrainedModel
 
 from sercl.models.encoders.fast.attention import SelfAttention
 from sercl.models.encoders.fast.blocks import Block, NormFirstBlock, run_blocks
-from sercl.models.encoders.fast.packed import PackedConv
-from sercl.models.encoders.fast.rows import join
+from sercl.models.encoders.fast.packed import PackedConv, join
 
 _STEP = 16  # mel frames
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from sercl.models.encoders import load_encoder
-from sercl.models.encoders.fast.positions import _CHUNK, ChunkedConv, build_positions
+from sercl.models.encoders.fast.wav2vec2 import _CHUNK, ChunkedConv, build_positions
 
 LENGTHS = (1, _CHUNK - 1, _CHUNK, _CHUNK + 1, 3 * _CHUNK + 5)
 

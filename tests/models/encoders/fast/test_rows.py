@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from sercl.models.encoders.fast.rows import JoinedStates, join
+from sercl.models.encoders.fast.packed import JoinedStates, join
 
 
 @pytest.fixture

@@ -1,0 +1,194 @@
+"""`sercl test` and `sercl validate`: score a checkpoint on a part of a corpus, its own or another."""
+
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sercl.cli.console import loading, stdout
+from sercl.cli.help import ShortPage, render
+from sercl.errors import UsageError
+from sercl.json_text import json_text
+
+if TYPE_CHECKING:
+    from sercl.cli.lightning import Cli
+    from sercl.data.report import DataReport
+    from sercl.studies.training.results import RunResults
+
+PAGE = ShortPage(
+    usage="sercl {name} --ckpt FILE [--data CORPUS --data.root DIR] [OPTIONS]",
+    summary=(
+        "Score a checkpoint on the {part} part. Without --data and --config the data of the run that wrote "
+        "the checkpoint are used (its config.yaml)."
+    ),
+    options=(
+        ("--ckpt FILE", "Checkpoint that `sercl fit` wrote; it brings the model"),
+        ("-c, --config FILE", "YAML with data and trainer options, such as a run's config.yaml"),
+        ("--data NAME", "Corpus (`sercl corpus list`), Manifest, HuggingFace, or LanguagePair"),
+        ("--data.root DIR", "Where the corpus lies"),
+        (
+            "--data.folds.scheme NAME",
+            "speaker, loso, official, paper or csv; --data.folds.index N picks one. With neither, `sercl "
+            "test` scores the whole of a corpus that was not in training",
+        ),
+        ("--encoder NAME", "Where the encoder is now, if it has moved since training"),
+        ("--out DIR", "Folder for results.json, predictions.csv and confusion.png"),
+        ("--json", "Print the results as JSON"),
+    ),
+    examples=(
+        ("The run's own {part} part", "sercl {name} --ckpt checkpoints/RUN/best.ckpt"),
+        (
+            "Another corpus",
+            "sercl {name} --ckpt checkpoints/RUN/best.ckpt --data RAVDESS --data.root ravdess",
+        ),
+    ),
+    more="--help-all lists every option.",
+)
+_WHOLE = (
+    "the whole corpus is scored: no corpus of its name was in training, only {}. {} "
+    "--data.folds.scheme scores a part"
+)
+_COMPARED = "Recordings were compared by their samples, and by file name with length."
+_NOT_COMPARED = (
+    "Recordings that are in both under different names are not noticed: the checkpoint does not say what it "
+    "was trained on."
+)
+PARTS = {"test": "test", "validate": "validation"}
+
+
+def test() -> int:
+    """Run `sercl test` with the words of the process."""
+    return _main("test")
+
+
+def validate() -> int:
+    """Run `sercl validate` with the words of the process."""
+    return _main("validate")
+
+
+def page(name: str) -> ShortPage:
+    """Return the short help page of "test" or "validate"."""
+    fill = {"name": name, "part": PARTS[name]}
+    return ShortPage(
+        usage=PAGE.usage.format(**fill),
+        summary=PAGE.summary.format(**fill),
+        options=PAGE.options,
+        examples=[(purpose.format(**fill), command.format(**fill)) for purpose, command in PAGE.examples],
+        more=PAGE.more,
+    )
+
+
+def _main(name: str) -> int:
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        stdout.print(render(page(name)), crop=False)
+        return 0
+    words = with_own_config(sys.argv[1:])
+    sys.argv[1:] = ["--help" if word == "--help-all" else word for word in words]
+    with loading():
+        from sercl.cli.lightning import Cli
+
+    _judge(Cli(name, with_training=False), PARTS[name], _names_part(words))
+    return 0
+
+
+def with_own_config(words: list[str]) -> list[str]:
+    """Add the configuration that lies beside the checkpoint, unless the words say what the data are."""
+    starts = [word.partition("=")[0] for word in words]
+    if {"-c", "--config", "--data", "--help-all"} & set(starts) or "--ckpt" not in starts:
+        return words
+    place = starts.index("--ckpt")
+    joined = words[place].partition("=")[2]
+    path = Path(joined or (words[place + 1] if place + 1 < len(words) else ""))
+    for folder in (path.parent, path.parent.parent):  # a stage of two-stage training lies one level deeper
+        if (folder / "config.yaml").is_file():
+            return ["--config", str(folder / "config.yaml"), *words]
+    raise UsageError(
+        f"{path}: no config.yaml beside it, so say what to evaluate it on: --data NAME --data.root DIR."
+    )
+
+
+def _names_part(words: list[str]) -> bool:
+    """Say whether words choose a part of the data: with options of the folds, or in a configuration."""
+    options = [word.partition("=")[0].replace("-", "_") for word in words if word.startswith("-")]
+    return any(
+        option in ("_c", "__config")
+        or (option.startswith("__data.folds") and option != "__data.folds.allow_speaker_overlap")
+        for option in options
+    )
+
+
+def _judge(cli: "Cli", part: str, names_part: bool) -> None:
+    from sercl.cli.fit import pool_features, set_up
+    from sercl.cli.processes import is_first, restartable
+    from sercl.cli.run_folder import make_folder
+    from sercl.reports.data import data_table
+    from sercl.studies.training.fit import score
+    from sercl.studies.training.results import heard_before, heard_unlabelled, save, summarise, trained_before
+    from sercl.tasks.classification import EmotionClassifier
+
+    if cli.config["ckpt"] is None:
+        raise UsageError("--ckpt is missing: the checkpoint to score, such as checkpoints/RUN/best.ckpt.")
+    begin = time.perf_counter()
+    folder = Path(cli.config["out"]) if cli.config["out"] else None
+    if folder is not None and is_first():
+        make_folder(folder)
+    task = EmotionClassifier.restore(cli.config["ckpt"], cli.config["encoder"])
+    if list(cli.data.classes) != task.classes:
+        raise UsageError(
+            f"the checkpoint's classes are {task.classes}, the data's {cli.data.classes}: set --data.labels."
+        )
+    cli.data.set_stage(cli.data.stages[-1])  # of two stages, the last selected the checkpoint
+    whole = (
+        part == "test" and not names_part and bool(task.corpora) and not cli.data.is_known_to(task.corpora)
+    )
+    cli.data.score_only("whole" if whole else part)
+    set_up(cli)
+    remarks = [
+        *heard_before(task, cli.data, part),
+        *trained_before(task, cli.data, part),
+        *heard_unlabelled(task),
+    ]
+    if whole:
+        compared = _NOT_COMPARED if task.recordings is None else _COMPARED
+        remarks.insert(0, _WHOLE.format(", ".join(task.corpora), compared))
+    if is_first() and not cli.config["json"]:
+        stdout.print(data_table(_judged(cli.data.report, part, whole)))
+    with restartable(cli.command):
+        pool_features(task, cli)
+        scored = score(task, cli.data, cli.build_trainer(scores_to=folder), part)
+    if not is_first():
+        return
+    results = summarise(
+        task,
+        cli.data,
+        scored,
+        "whole" if whole else part,
+        seed=cli.config["seed_everything"],
+        seconds=time.perf_counter() - begin,
+        remarks=remarks,
+    )
+    if folder is not None:
+        save(results, scored, cli.data, folder)
+    _show(results, folder, cli.config["json"])
+
+
+def _judged(report: "DataReport", part: str, whole: bool) -> "DataReport":
+    """Return the report of what is judged alone: beside it, a training part would look as if it were used."""
+    name = [name for name in report.splits if name.split()[-1] == part][-1]
+    return replace(report, splits={"whole" if whole else name: report.splits[name]}, unlisted={})
+
+
+def _show(results: "RunResults", folder: Path | None, as_json: bool) -> None:
+    from sercl.reports.confusion import confusion_figure, confusion_text
+    from sercl.reports.results import results_table
+
+    what = "whole corpus" if results.part == "whole" else f"{results.part} part"
+    scores, title = results.scores, f"{results.data['name']}, {what}"
+    if folder is not None:
+        confusion_figure(scores.confusion, scores.classes, folder / "confusion.png", title)
+    if as_json:
+        print(json_text(results.to_dict()))
+        return
+    stdout.print(results_table(scores, f"Results: {title}", results.notes))
+    stdout.print(confusion_text(scores.confusion, scores.classes))

@@ -1,0 +1,212 @@
+"""Which conditions of a study are compared, and what comes of it: families of paired tests."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+from sercl.studies.cross_eval.analysis.published import encoder_language
+from sercl.studies.cross_eval.cells import TARGET_ONLY, Condition, Study, computations
+from sercl.studies.results.paired import Paired, Votes, compare_pooled, correct, count_votes
+from sercl.studies.results.predictions import Answers
+
+Pair = tuple[Condition, Condition]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two conditions, or one comparison of them over several pairs of corpora.
+
+    A positive difference is in favour of the first.
+
+    Attributes:
+        members: The pairs of conditions that are compared: one, or one per pair of corpora.
+        paired: The difference; over several members, the mean difference.
+    """
+
+    members: tuple[Pair, ...]
+    paired: Paired
+
+    @property
+    def first(self) -> Condition:
+        """The first condition of the first member."""
+        return self.members[0][0]
+
+    @property
+    def second(self) -> Condition:
+        """The second condition of the first member."""
+        return self.members[0][1]
+
+
+@dataclass(frozen=True)
+class Family:
+    """Comparisons that answer one question.
+
+    Attributes:
+        name: "adapters", "zero-shot", "adaptation", "source" or "few-shot".
+        title: Heading.
+        question: What it answers, a sentence.
+        overall: Over all pairs of corpora, one per encoder, setting and what is compared; their p-values are
+            corrected together.
+        comparisons: Each pair of conditions; p-values are corrected within a setting.
+    """
+
+    name: str
+    title: str
+    question: str
+    overall: tuple[Comparison, ...]
+    comparisons: tuple[Comparison, ...]
+
+
+def compare_conditions(answers: Mapping[Condition, Answers], study: Study) -> tuple[Family, ...]:
+    """Run every paired test of a study; families without a pair are left out.
+
+    Two conditions that are one computation shown twice (of the same cells by address) are not compared, and
+    a pair that stands for the same two computations as another one is tested once.
+
+    Args:
+        answers: What `read_answers` gave, complete repeats only.
+        study: The study.
+    """
+    computed = computations(study)
+    votes = {condition: count_votes(item, len(study.classes)) for condition, item in answers.items()}
+    families = []
+    for name, title, question, find in _FAMILIES:
+        pairs = _distinct(find(tuple(answers), study), computed)
+        overall = _test(_groups(pairs, _over_corpora), votes)
+        settings = _groups(pairs, lambda pair: pair[0].setting)
+        apart = [item for own in settings for item in _test([(pair,) for pair in own], votes)]
+        families.append(Family(name, title, question, tuple(overall), tuple(apart)))
+    return tuple(family for family in families if family.comparisons)
+
+
+def _test(groups: Sequence[tuple[Pair, ...]], votes: Mapping[Condition, Votes]) -> list[Comparison]:
+    """Test every group of pairs, and correct for their number."""
+    results = [
+        compare_pooled(
+            [(votes[first], votes[second]) for first, second in members],
+            [first.target for first, _ in members],
+        )
+        for members in groups
+    ]
+    return [Comparison(members, own) for members, own in zip(groups, correct(results), strict=True)]
+
+
+def _groups(pairs: Sequence[Pair], key: Callable[[Pair], object]) -> list[tuple[Pair, ...]]:
+    groups: dict[object, list[Pair]] = {}
+    for pair in pairs:
+        groups.setdefault(key(pair), []).append(pair)
+    return [tuple(members) for members in groups.values()]
+
+
+def _over_corpora(pair: Pair) -> object:
+    """Return what pairs have in common that differ in their corpora, and in the encoder of a reference."""
+    first, second = (replace(condition, source="", target="") for condition in pair)
+    return first, replace(second, encoder="")
+
+
+def adapter_pairs(conditions: Sequence[Condition], _: Study) -> list[Pair]:
+    """Return every two adapters in the same condition; the later one of the grid stands first."""
+    alike: dict[Condition, list[Condition]] = {}
+    for condition in conditions:
+        alike.setdefault(replace(condition, adapter=""), []).append(condition)
+    return [(second, first) for group in alike.values() for first, second in combinations(group, 2)]
+
+
+def zero_shot_pairs(conditions: Sequence[Condition], study: Study) -> list[Pair]:
+    """Return each zero-shot condition with the monolingual one of its target.
+
+    The encoder is the same where there is such a condition; else it is one of the target's language, as in
+    a study with an encoder per language.
+    """
+    pairs = []
+    for condition in conditions:
+        if condition.setting == "zero-shot":
+            reference = monolingual_of(condition, conditions, study)
+            pairs += [(condition, reference)] if reference else []
+    return pairs
+
+
+def monolingual_of(condition: Condition, conditions: Iterable[Condition], study: Study) -> Condition | None:
+    """Return the monolingual condition of a condition's target and adapter, None where there is none."""
+    fitting = [
+        item
+        for item in conditions
+        if item.setting == "monolingual"
+        and (item.target, item.adapter) == (condition.target, condition.adapter)
+        and item.adaptation == "none"
+    ]
+    same = [item for item in fitting if item.encoder == condition.encoder]
+    languages = study.corpora[condition.target].languages
+    native = [item for item in fitting if encoder_language(item.encoder, study) in languages]
+    return next(iter([*same, *native]), None)
+
+
+def adaptation_pairs(conditions: Sequence[Condition], _: Study) -> list[Pair]:
+    """Return each adapted condition with the one that differs only in not being adapted."""
+    plain = {condition for condition in conditions if condition.adaptation == "none"}
+    pairs = [(condition, replace(condition, adaptation="none")) for condition in conditions]
+    return [(first, second) for first, second in pairs if first != second and second in plain]
+
+
+def source_pairs(conditions: Sequence[Condition], _: Study) -> list[Pair]:
+    """Return each two-stage condition with the one that never heard the source."""
+    known = set(conditions)
+    pairs = [(item, replace(item, setting="transfer")) for item in conditions if item.setting == "two-stage"]
+    return [(first, second) for first, second in pairs if second in known]
+
+
+def baseline_pairs(conditions: Sequence[Condition], _: Study) -> list[Pair]:
+    """Return each few-shot condition with the one that was trained on the same few utterances alone.
+
+    Conditions with adaptation are left out: the baseline has none.
+    """
+    known = set(conditions)
+    pairs = [
+        (item, replace(item, setting=TARGET_ONLY))
+        for item in conditions
+        if item.setting == "few-shot" and item.adaptation == "none"
+    ]
+    return [(first, second) for first, second in pairs if second in known]
+
+
+def _distinct(pairs: Sequence[Pair], computed: Mapping[Condition, frozenset[str]]) -> list[Pair]:
+    known: dict[tuple[frozenset[str], frozenset[str]], Pair] = {}
+    for first, second in pairs:
+        one, two = computed[first], computed[second]
+        if one != two:
+            known.setdefault((one, two), (first, second))
+    return list(known.values())
+
+
+_FAMILIES: tuple[tuple[str, str, str, Callable[[Sequence[Condition], Study], list[Pair]]], ...] = (
+    (
+        "adapters",
+        "Adapters",
+        "What does an adapter gain over another, or over a frozen encoder, in the same condition?",
+        adapter_pairs,
+    ),
+    (
+        "zero-shot",
+        "Zero-shot against monolingual",
+        "What does it cost to have no labels of the target language?",
+        zero_shot_pairs,
+    ),
+    (
+        "adaptation",
+        "Adaptation without labels",
+        "What does it gain to adapt to the target's audio, compared with not looking at it?",
+        adaptation_pairs,
+    ),
+    (
+        "source",
+        "Two-stage against transfer",
+        "What does it gain to train on the source before the target?",
+        source_pairs,
+    ),
+    (
+        "few-shot",
+        "Few-shot against the same clips alone",
+        "What does the source add to a few labelled utterances of the target?",
+        baseline_pairs,
+    ),
+)

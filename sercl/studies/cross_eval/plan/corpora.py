@@ -1,0 +1,161 @@
+"""The corpora of a study, checked and cut into all folds."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sercl.audio.scan import Memory
+from sercl.corpora.folds import Fold
+from sercl.corpora.synthetic import synthetic_notes
+from sercl.counting import count as counted
+from sercl.data.datamodules.corpus import CorpusDataModule
+from sercl.data.problems import Progress, listed_kinds
+from sercl.errors import FoldError, UsageError
+from sercl.studies.cross_eval.cells import StudyCorpus
+from sercl.studies.cross_eval.plan.shares import Share
+
+
+@dataclass(frozen=True)
+class CutCorpus:
+    """A corpus with all its folds.
+
+    Attributes:
+        name: Its name in the study.
+        data: Its data module, set up.
+        folds: The folds.
+        parts: Per fold, part ("train", "validation", "test") -> its utterances.
+    """
+
+    name: str
+    data: CorpusDataModule
+    folds: tuple[Fold, ...]
+    parts: tuple[Mapping[str, Share], ...]
+
+    @property
+    def facts(self) -> StudyCorpus:
+        """What `study.json` says of it."""
+        utterances = [item for part in self.parts[0].values() for item in part.split.utterances]
+        return StudyCorpus(
+            corpus=utterances[0].corpus,
+            languages=tuple(sorted({item.language for item in utterances})),
+            folds=self.folds[0].scheme,
+            fold_count=len(self.folds),
+            notes=self._notes,
+        )
+
+    @property
+    def all_known_by_speaker(self) -> bool:
+        """Whether the speaker of every utterance is known."""
+        return all(
+            item.speaker is not None
+            for parts in self.parts
+            for part in parts.values()
+            for item in part.split.utterances
+        )
+
+    @property
+    def _notes(self) -> tuple[str, ...]:
+        """What holds for the corpus in whatever fold, and is not told by the results."""
+        utterances = [item for part in self.parts[0].values() for item in part.split.utterances]
+        remarks = (remark for fold in self.folds for remark in fold.remarks)
+        unlisted = [self.data.unlisted] if self.data.unlisted else []
+        return tuple(
+            dict.fromkeys(
+                (*synthetic_notes(utterances), *remarks, *self.data.listing_notes, *self._left_out, *unlisted)
+            )
+        )
+
+    @property
+    def _left_out(self) -> tuple[str, ...]:
+        problems = [item for own in self.data.report.problems.values() for item in own]
+        costly = [problem for problem in problems if problem.costs_an_utterance]
+        left = counted(len(costly), "utterance")
+        return (f"{left} left out ({listed_kinds(costly)})",) if costly else ()
+
+    def fold(self, index: int) -> Mapping[str, Share]:
+        """Return the parts of a fold; a corpus with a single one has it for every index."""
+        return self.parts[min(index, len(self.parts) - 1)]
+
+
+def cut_corpora(
+    corpora: Mapping[str, CorpusDataModule],
+    on_progress: Progress | None = None,
+    memory: Memory | None = None,
+) -> dict[str, CutCorpus]:
+    """List and check every corpus, and cut all its folds.
+
+    Args:
+        corpora: Name in the study -> data module.
+        on_progress: Told how far the check of the audio has come.
+        memory: Knows audio that has been checked before.
+
+    Raises:
+        CorpusError: If one is not there, or has problems and does not skip them.
+        FoldError: If a fold cannot be cut, or lacks training, validation or test data.
+    """
+    return {name: _cut(name, data, on_progress, memory) for name, data in corpora.items()}
+
+
+def check_labels(corpora: Mapping[str, CorpusDataModule]) -> None:
+    """Raise `UsageError` unless all corpora have the same classes, of the same emotions, in one order."""
+    (first, reference), *others = corpora.items()
+    for name, data in others:
+        if list(data.label_map.items()) == list(reference.label_map.items()):
+            continue
+        shared = [label for label in reference.classes if label in data.classes]
+        which = f"they share {', '.join(shared)}" if shared else "they share no class"
+        raise UsageError(
+            f"study.corpora: the classes of {first} are {_listed(reference.label_map)}, those of {name} are "
+            f"{_listed(data.label_map)}; {which}. A study has one set of classes: give every corpus the "
+            "same labels."
+        )
+
+
+def fold_indices(
+    source: CutCorpus, target: CutCorpus, chosen: str | Sequence[int] = "all"
+) -> tuple[int, ...]:
+    """Return the folds that a pair is tested on: those of the target.
+
+    Raises:
+        UsageError: If both have several folds and not equally many, or for a fold that the target lacks.
+    """
+    count, other = len(target.folds), len(source.folds)
+    if count > 1 and other > 1 and count != other:
+        raise UsageError(
+            f"folds of two corpora go together, but {source.name} has {other} and {target.name} has {count}. "
+            "Give both the same number with folds.count, or exclude the pair."
+        )
+    if isinstance(chosen, str):
+        return tuple(range(count))
+    wrong = [index for index in chosen if not 0 <= index < count]
+    if wrong and count > 1:
+        raise UsageError(f"study.folds has {wrong[0]}, but {target.name} has folds 0 to {count - 1}.")
+    return tuple(index for index in chosen if index < count)
+
+
+def _listed(label_map: Mapping[str, Sequence[str]]) -> str:
+    parts = (name if list(own) == [name] else f"{name} ({', '.join(own)})" for name, own in label_map.items())
+    return ", ".join(parts)
+
+
+def _cut(name: str, data: CorpusDataModule, on_progress: Progress | None, memory: Memory | None) -> CutCorpus:
+    data.on_progress, data.scan_memory = on_progress, memory
+    try:
+        data.setup()
+        folds, parts = zip(*_folds(name, data), strict=True)
+    except FoldError as error:
+        raise type(error)(f"corpus {name!r} of the study: {error}") from error
+    finally:
+        data.on_progress = None
+    return CutCorpus(name, data, folds, parts)
+
+
+def _folds(name: str, data: CorpusDataModule) -> Iterator[tuple[Fold, Mapping[str, Share]]]:
+    for index in range(data.fold_count):
+        data.set_fold(index)
+        yield data.fold, {part: Share(name, split) for part, split in data.splits.items()}
+
+
+def study_root(folder: Path) -> Path:
+    """Return the folder of a study as an absolute path: processes elsewhere write into it, too."""
+    return folder.expanduser().resolve()

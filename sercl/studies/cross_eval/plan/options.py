@@ -1,0 +1,323 @@
+"""What a cross-lingual study crosses, as its file says it."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from sercl.data.datamodules.corpus import CorpusDataModule
+from sercl.data.datamodules.settings import BUDGETS, ROLES, WEIGHTS
+from sercl.errors import UnknownNameError, UsageError
+from sercl.models.adapters.registry import parse_adapter
+from sercl.studies.cross_eval.cells import CONDITION_FIELDS, SETTINGS, TARGET_ONLY, Condition, distinct
+
+ADAPTATIONS = ("none", "corpus", "speaker", "coral", "adversarial")
+"""Ways to use the target without its labels."""
+
+ANY = "*"
+"""In place of an adapter's name: every other one."""
+
+
+@dataclass(frozen=True)
+class Override:
+    """Options that hold for some conditions.
+
+    Args:
+        when: Field of a condition (encoder, adapter, setting, source, target, select_on, adaptation, shots)
+            -> its value, or a list of values; all must hold.
+        model: Options of the group model.
+        probe: Options of the group probe.
+    """
+
+    when: dict[str, Any]
+    model: dict[str, Any] = field(default_factory=dict)
+    probe: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Exclude:
+    """Conditions that are left out.
+
+    Args:
+        when: As for overrides.
+    """
+
+    when: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class StudyOptions:
+    """What the study crosses; every list is one side of the grid.
+
+    Args:
+        encoders: Names as --model.encoder takes them (a folder is called by its last component); or own name
+            -> such a name, or options of the model.
+        corpora: Own name -> data module, as --data takes it.
+        settings: monolingual, zero-shot, transfer, two-stage, few-shot, target-only (the few utterances
+            alone; with few-shot, a frozen encoder has it anyway).
+        adapters: As --model.adapter takes them.
+        adaptation: Label-free use of the target in zero-shot and few-shot: none; corpus, speaker or coral
+            for a frozen encoder; adversarial for adapters.
+        select_on: Whose validation part selects in zero-shot, and in the first of two stages: source, or
+            target as in arXiv 2409.16920.
+        shots: Labelled target utterances per emotion in few-shot and target-only.
+        draws: How often the few utterances are drawn anew; a draw trains with one seed, in turn. Or
+            adapter -> how often, with "*" for all others.
+        seeds: Seeds, each a repeat; or adapter -> seeds, with "*" for all others.
+        folds: all, or a list of folds, counted from 0.
+        train: Corpora that are trained on; null for all.
+        test: Corpora that are tested; null for all.
+        switch_epoch: Most epochs of the first of two stages with an adapter; null for those of any training,
+            which is then trained once for all settings.
+        continue_from: Weights of the first of two stages with an adapter from which the second goes on: best,
+            or last as in arXiv 2409.16920.
+        epoch_budget: Whether each of two stages with an adapter has the epochs of the trainer (each), or both
+            together have them (shared, as in arXiv 2409.16920).
+        overrides: Options of model and probe for some conditions; later ones win.
+        exclude: Conditions that are left out.
+
+    Raises:
+        UnknownNameError: For a name that does not exist, or that the study does not have.
+        UsageError: For an empty list, a number out of its range, or something named twice.
+    """
+
+    encoders: list[str] | dict[str, str | dict[str, Any]]
+    corpora: dict[str, CorpusDataModule]
+    settings: list[str] = field(default_factory=lambda: ["monolingual", "zero-shot"])
+    adapters: list[str] = field(default_factory=lambda: ["none"])
+    adaptation: list[str] = field(default_factory=lambda: ["none"])
+    select_on: list[str] = field(default_factory=lambda: ["source"])
+    shots: list[int] = field(default_factory=lambda: [1, 4, 16, 64])
+    draws: int | dict[str, int] = 3
+    seeds: list[int] | dict[str, list[int]] = field(default_factory=lambda: [1, 2, 3])
+    folds: str | list[int] = "all"
+    train: list[str] | None = None
+    test: list[str] | None = None
+    switch_epoch: int | None = None
+    continue_from: str = "best"
+    epoch_budget: str = "each"
+    overrides: list[Override] = field(default_factory=list)
+    exclude: list[Exclude] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for name in ("encoders", "corpora", "settings", "adapters", "adaptation", "select_on"):
+            if not getattr(self, name):
+                raise UsageError(f"study.{name} is empty; name at least one.")
+        for adapter in self.adapters:
+            parse_adapter(adapter)
+        _check_names("study.settings", self.settings, SETTINGS)
+        _check_names("study.adaptation", self.adaptation, ADAPTATIONS)
+        _check_names("study.select_on", self.select_on, ROLES)
+        self._check_stages()
+        _check_names("study.train", self.train or (), self.corpora)
+        _check_names("study.test", self.test or (), self.corpora)
+        for name in ("adapters", "encoders", "settings", "adaptation", "select_on", "shots"):
+            _check_once(f"study.{name}", getattr(self, name))
+        self._check_numbers()
+        self._check_repeats()
+        for number, item in enumerate(self.overrides):
+            self._check_when(f"study.overrides[{number}].when", item.when)
+        for number, left_out in enumerate(self.exclude):
+            self._check_when(f"study.exclude[{number}].when", left_out.when)
+
+    @property
+    def encoder_options(self) -> dict[str, dict[str, Any]]:
+        """Name in the study -> options of the model; a local folder is called by its last component."""
+        names = short_names(self.encoders)
+        if not isinstance(self.encoders, Mapping):
+            return {names[name]: {"encoder": name} for name in self.encoders}
+        return {
+            names[name]: {"encoder": value} if isinstance(value, str) else {"encoder": name} | value
+            for name, value in self.encoders.items()
+        }
+
+    def named_alike(self, when: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what an override or exclusion is for, encoders by their names in the study."""
+        if "encoder" not in when:
+            return dict(when)
+        names = short_names(self.encoders)
+        return {**when, "encoder": [names.get(name, name) for name in as_list(when["encoder"])]}
+
+    def seeds_of(self, adapter: str) -> list[int]:
+        """Return the seeds of an adapter's trainings.
+
+        Raises:
+            UsageError: If none are given for it.
+        """
+        seeds: list[int] = self._of_adapter("seeds", adapter)
+        return seeds
+
+    def draws_of(self, adapter: str) -> int:
+        """Return how often few utterances are drawn for an adapter's trainings.
+
+        Raises:
+            UsageError: If it is not said for it.
+        """
+        draws: int = self._of_adapter("draws", adapter)
+        return draws
+
+    def _of_adapter(self, name: str, adapter: str) -> Any:
+        given = getattr(self, name)
+        if not isinstance(given, Mapping):
+            return given
+        for key in (adapter, ANY):
+            if key in given:
+                return given[key]
+        raise UsageError(f"study.{name} has nothing for the adapter {adapter!r}. Give it some, or '*'.")
+
+    def _check_numbers(self) -> None:
+        if self.shots and min(self.shots) < 0:
+            raise UsageError(f"study.shots has {min(self.shots)}; valid: whole numbers from 0 up.")
+        if self.switch_epoch is not None and self.switch_epoch < 1:
+            raise UsageError(f"study.switch_epoch is {self.switch_epoch}; it must be 1 or more, or null.")
+        if isinstance(self.folds, str) and self.folds != "all":
+            raise UsageError(f"study.folds is {self.folds!r}; valid: all, or a list such as [0, 1].")
+
+    def _check_stages(self) -> None:
+        _check_names("study.continue_from", [self.continue_from], WEIGHTS)
+        _check_names("study.epoch_budget", [self.epoch_budget], BUDGETS)
+        is_careful = (self.continue_from, self.epoch_budget) == (WEIGHTS[0], BUDGETS[0])
+        if not is_careful and ("two-stage" not in self.settings or set(self.adapters) == {"none"}):
+            raise UsageError(
+                "study.continue_from and study.epoch_budget are of the setting two-stage with an adapter, "
+                "which this study does not have. Name it in study.settings and study.adapters, or leave "
+                "these out."
+            )
+
+    def _check_repeats(self) -> None:
+        for name in ("draws", "seeds"):
+            if isinstance(given := getattr(self, name), Mapping):
+                _check_names(f"adapter in study.{name}", given, [*self.adapters, ANY])
+        for adapter in self.adapters:
+            if (draws := self.draws_of(adapter)) < 1:
+                raise UsageError(f"study.draws of {adapter!r} is {draws}; it must be 1 or more.")
+            seeds = self.seeds_of(adapter)
+            if not seeds or min(seeds) < 0:
+                raise UsageError(f"study.seeds of {adapter!r}: {seeds}; valid: whole numbers from 0 up.")
+            _check_once("study.seeds", seeds)
+
+    def _check_when(self, where: str, when: Mapping[str, Any]) -> None:
+        legal: dict[str, Collection[object]] = {
+            "encoder": self.encoder_options,
+            "adapter": self.adapters,
+            "setting": SETTINGS,
+            "source": self.corpora,
+            "target": self.corpora,
+            "select_on": ROLES,
+            "adaptation": ADAPTATIONS,
+            "shots": self.shots,
+        }
+        _check_names(f"field in {where}", when, CONDITION_FIELDS)
+        for name, value in self.named_alike(when).items():
+            _check_names(f"{name} in {where}", as_list(value), legal[name])
+
+
+def short_names(encoders: Iterable[str]) -> dict[str, str]:
+    """Return what encoders are called in a study.
+
+    Args:
+        encoders: Names as given: presets, ids of the hub, or paths of folders.
+
+    Returns:
+        Name as given -> the last component of a path, where no other encoder is called so; else the name.
+    """
+    given = list(encoders)
+    last = {name: Path(name).expanduser().name if _is_path(name) else name for name in given}
+    shared = Counter(last.values())
+    return {name: last[name] if last[name] and shared[last[name]] == 1 else name for name in given}
+
+
+def _is_path(name: str) -> bool:
+    return name.startswith(("/", "~", ".")) or Path(name).is_dir()
+
+
+def as_list(value: Any) -> list[Any]:
+    """Return a value as a list of one, and a list as it is."""
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _check_names(kind: str, names: Collection[object], legal: Collection[object]) -> None:
+    for name in names:
+        if name not in legal:
+            raise UnknownNameError(kind, name, legal)
+
+
+def _check_once(kind: str, names: Collection[object] | Sequence[object]) -> None:
+    listed = list(names)
+    twice = [name for name in listed if listed.count(name) > 1]
+    if twice:
+        raise UsageError(f"{kind} has {twice[0]!r} twice; name each once.")
+
+
+ADAPTABLE = ("zero-shot", "few-shot")
+"""Settings in which audio of the target may be used without its labels."""
+
+SELECTABLE = ("zero-shot", "two-stage")
+"""Settings in which source or target may select; in `two-stage`, in the first of the stages."""
+
+FROZEN_ADAPTATIONS = ("corpus", "speaker", "coral")
+
+
+def conditions_of(options: StudyOptions) -> tuple[tuple[Condition, ...], tuple[str, ...]]:
+    """Return every condition of the grid, and a sentence for each kind of combination that does not apply."""
+    sound: list[Condition] = []
+    reasons: dict[str, int] = {}
+    excluded = [options.named_alike(item.when) for item in options.exclude]
+    for condition in _product(options):
+        if any(matches(when, condition) for when in excluded):
+            continue
+        if reason := _inapplicable(condition):
+            reasons[reason] = reasons.get(reason, 0) + 1
+        else:
+            sound.append(condition)
+    sound += [item for item in _baselines(sound) if not any(matches(when, item) for when in excluded)]
+    return distinct(sound), tuple(f"left out of the grid: {reason}" for reason in reasons)
+
+
+def matches(when: Mapping[str, Any], condition: Condition) -> bool:
+    """Say whether every field named in `when` has one of its values."""
+    return all(getattr(condition, name) in as_list(value) for name, value in when.items())
+
+
+def _baselines(conditions: Iterable[Condition]) -> Iterator[Condition]:
+    """Yield what few-shot conditions of a frozen encoder are held against: the few utterances alone.
+
+    These are heads on stored hidden states, which cost seconds; with adapters they are trained where the
+    study names the setting.
+    """
+    for item in conditions:
+        if item.setting == "few-shot" and item.adapter == "none" and item.shots:
+            yield replace(item, setting=TARGET_ONLY, adaptation="none")
+
+
+def _product(options: StudyOptions) -> Iterator[Condition]:
+    sources = options.train or list(options.corpora)
+    targets = options.test or list(options.corpora)
+    for encoder, adapter, setting in product(options.encoder_options, options.adapters, options.settings):
+        for source, target in product(sources, targets):
+            if (source == target) == (setting == "monolingual"):
+                yield from _variants(Condition(encoder, adapter, setting, source, target), options)
+
+
+def _variants(plain: Condition, options: StudyOptions) -> Iterator[Condition]:
+    if plain.setting == TARGET_ONLY:
+        yield from (replace(plain, shots=count) for count in options.shots if count)
+        return
+    shots = options.shots if plain.setting == "few-shot" else [None]
+    # Few-shot selects on the source: labelled data of the target to select on would be shots, too.
+    selections = options.select_on if plain.setting in SELECTABLE else ["source"]
+    adaptations = options.adaptation if plain.setting in ADAPTABLE else ["none"]
+    for count, select_on, adaptation in product(shots, selections, adaptations):
+        yield replace(plain, shots=count, select_on=select_on, adaptation=adaptation)
+
+
+def _inapplicable(condition: Condition) -> str | None:
+    """Return why a combination is none, or None."""
+    name, is_frozen = condition.adaptation, condition.adapter == "none"
+    if name in FROZEN_ADAPTATIONS and not is_frozen:
+        return f"adaptation {name!r} changes hidden states of a frozen encoder; adapters have 'adversarial'"
+    if name == "adversarial" and is_frozen:
+        return "adaptation 'adversarial' trains the encoder's adapters; there are none with adapter 'none'"
+    return None

@@ -1,0 +1,266 @@
+"""From conditions to cells and the trainings behind them."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from sercl.counting import count
+from sercl.data.datamodules.overlap import check_ids
+from sercl.errors import SpeakerOverlapError
+from sercl.studies.cross_eval.cells import TARGET_ONLY, Cell, Condition
+from sercl.studies.cross_eval.plan.corpora import CutCorpus, fold_indices
+from sercl.studies.cross_eval.plan.options import StudyOptions, conditions_of
+from sercl.studies.cross_eval.plan.shares import Share, balanced_with, few
+from sercl.studies.cross_eval.plan.trainings import Recipe, Training, check_leak, duplicates
+
+RecipeOf = Callable[[Condition], Recipe]
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """A cell, and what computes it.
+
+    Attributes:
+        cell: The cell.
+        training: Its training.
+        test: What is tested.
+        parts: Part -> utterances, as in `CellRecord.parts`.
+        notes: Sentences that belong beside its result.
+    """
+
+    cell: Cell
+    training: Training
+    test: Share
+    parts: Mapping[str, int]
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def address(self) -> str:
+        """The name of its computation."""
+        return self.training.test_address(self.test)
+
+    @property
+    def shared_speakers(self) -> tuple[str, ...]:
+        """Speakers that are tested and trained on."""
+        heard = {name for step in self.training.chain for share in step.train for name in share.speakers}
+        return tuple(sorted(heard & self.test.speakers))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All cells of a study.
+
+    Attributes:
+        cells: In the order of the grid.
+        remarks: What was left out, and why, and what else holds for the study as a whole.
+    """
+
+    cells: tuple[PlannedCell, ...]
+    remarks: tuple[str, ...]
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """Every condition, in the order of the grid."""
+        return tuple(dict.fromkeys(item.cell.condition for item in self.cells))
+
+    @cached_property
+    def trainings(self) -> dict[str, Training]:
+        """Address -> training, each once, those that others start from before these."""
+        found: dict[str, Training] = {}
+        for item in self.cells:
+            for step in item.training.chain:
+                found.setdefault(step.address, step)
+        return found
+
+
+def make_plan(options: StudyOptions, corpora: Mapping[str, CutCorpus], recipe_of: RecipeOf) -> Plan:
+    """Plan every cell of a study.
+
+    Args:
+        options: What it crosses.
+        corpora: Its corpora, cut.
+        recipe_of: How the trainings of a condition are built.
+
+    Raises:
+        UsageError: For folds that do not go together.
+        FoldError: Where test data would reach training or selection.
+    """
+    conditions, remarks = conditions_of(options)
+    planner = _Planner(options, corpora, recipe_of)
+    cells: list[PlannedCell] = []
+    more: dict[str, None] = {}
+    for condition in conditions:
+        try:
+            cells += planner.cells(condition)
+        except _LeftOutError as reason:
+            more[f"left out: {reason}"] = None
+    return Plan(tuple(cells), (*remarks, *more, *_stage_remarks(options, conditions)))
+
+
+def _stage_remarks(options: StudyOptions, conditions: Iterable[Condition]) -> Iterator[str]:
+    """Yield how two stages go together, where that is not sercl's own way."""
+    if not any(item.setting == "two-stage" and item.adapter != "none" for item in conditions):
+        return
+    if options.continue_from == "last":
+        yield "two-stage: with adapters, the second stage goes on from the last weights of the first"
+    if options.epoch_budget == "shared":
+        yield "two-stage: with adapters, both stages share one budget of epochs"
+
+
+class _LeftOutError(Exception):
+    """A condition that these corpora do not allow; its text says which and why."""
+
+
+class _Planner:
+    def __init__(self, options: StudyOptions, corpora: Mapping[str, CutCorpus], recipe_of: RecipeOf) -> None:
+        self.options, self.corpora, self.recipe_of = options, corpora, recipe_of
+        self._checked: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._known: dict[str, Training] = {}
+        self._drawn: dict[tuple[str, str, int, int, int], Share] = {}
+
+    def cells(self, condition: Condition) -> list[PlannedCell]:
+        """Return the cells of a condition."""
+        source, target = self.corpora[condition.source], self.corpora[condition.target]
+        self._check_speakers_known(condition, source, target)
+        folds = fold_indices(source, target, self.options.folds)
+        return [
+            self._cell(Cell(condition, draw, fold, seed))
+            for draw, seed in self._runs(condition)
+            for fold in folds
+        ]
+
+    def _runs(self, condition: Condition) -> list[tuple[int, int]]:
+        seeds = self.options.seeds_of(condition.adapter)
+        if not condition.shots:
+            return [(0, seed) for seed in seeds]
+        draws = self.options.draws_of(condition.adapter)
+        return [(draw, seeds[draw % len(seeds)]) for draw in range(draws)]
+
+    def _check_speakers_known(self, condition: Condition, source: CutCorpus, target: CutCorpus) -> None:
+        if condition.adaptation != "speaker":
+            return
+        for corpus in (source, target):
+            if not corpus.all_known_by_speaker:
+                raise _LeftOutError(
+                    f"{condition.label}: not every speaker of {corpus.name} is known, so there is nothing to "
+                    "normalise by"
+                )
+
+    def _cell(self, cell: Cell) -> PlannedCell:
+        condition = cell.condition
+        source = self.corpora[condition.source].fold(cell.fold)
+        target = self.corpora[condition.target].fold(cell.fold)
+        training, parts = self._training(cell, source, target)
+        training = self._known.setdefault(training.address, training)  # hashes are worked out once
+        test = target["test"]
+        notes = self._check(condition, training, test)
+        return PlannedCell(cell, training, test, {**parts, "test": len(test)}, notes)
+
+    def _training(
+        self, cell: Cell, source: Mapping[str, Share], target: Mapping[str, Share]
+    ) -> tuple[Training, dict[str, int]]:
+        """Return the training of a cell and the sizes of its parts."""
+        condition = cell.condition
+        if condition.setting in ("monolingual", "transfer"):
+            return self._plain(cell, target), _sizes(target)
+        if condition.setting == "two-stage":
+            training = self._two_stages(cell, source, target)
+            sizes = {
+                "source train": len(source["train"]),
+                "source validation": len(training.chain[0].validation),
+            }
+            return training, {**sizes, **_sizes(target)}
+        if condition.setting == TARGET_ONLY:
+            shots = self._shots(cell, source["train"], target["train"])
+            # Nothing else of the target has labels, and what is best on the source is not so on the target.
+            alone = replace(self._plain(cell, target), train=(shots,), validation=replace(shots, repeat=1))
+            return alone, {"target train": len(shots), "validation": len(alone.validation)}
+        validation = target if condition.select_on == "target" else source
+        training = replace(self._plain(cell, source), validation=validation["validation"])
+        parts = {"train": len(source["train"]), "validation": len(training.validation)}
+        if condition.adaptation != "none":
+            training = replace(training, adaptation=condition.adaptation, unlabelled=target["train"])
+        if not condition.shots:
+            return training, parts
+        shots = self._shots(cell, source["train"], target["train"])
+        return replace(training, train=(*training.train, shots)), {**parts, "target train": len(shots)}
+
+    def _two_stages(self, cell: Cell, source: Mapping[str, Share], target: Mapping[str, Share]) -> Training:
+        """Return the second of two trainings; heads on a frozen encoder go on from the best weights."""
+        condition, options = cell.condition, self.options
+        selects = target if condition.select_on == "target" else source
+        first = replace(self._plain(cell, source), validation=selects["validation"])
+        second = self._plain(cell, target)
+        if condition.adapter == "none":
+            return replace(second, start=first)
+        last = options.continue_from == "last"
+        first = replace(first, max_epochs=options.switch_epoch, keeps_last=last)
+        return replace(
+            second,
+            start=first,
+            continue_from=options.continue_from,
+            shares_epochs=options.epoch_budget == "shared",
+        )
+
+    def _plain(self, cell: Cell, parts: Mapping[str, Share]) -> Training:
+        condition = cell.condition
+        return Training(
+            encoder=condition.encoder,
+            adapter=condition.adapter,
+            recipe=self.recipe_of(condition),
+            train=(parts["train"],),
+            validation=parts["validation"],
+            seed=cell.seed,
+        )
+
+    def _shots(self, cell: Cell, source: Share, target: Share) -> Share:
+        """Return the few utterances of a cell, drawn once for all encoders, adapters and seeds."""
+        condition = cell.condition
+        key = (condition.source, condition.target, condition.shots or 0, cell.draw, cell.fold)
+        if key not in self._drawn:
+            self._drawn[key] = self._draw(cell, source, target)
+        return self._drawn[key]
+
+    def _draw(self, cell: Cell, source: Share, target: Share) -> Share:
+        shots = few(target, cell.condition.shots or 0, cell.draw, cell.fold)
+        if shots is None:
+            sizes = Counter(target.split.labels)
+            raise _LeftOutError(
+                f"{cell.condition.label}: a class of {target.corpus} has only {min(sizes.values())} training "
+                f"utterances in fold {cell.fold}"
+            )
+        return balanced_with(shots, source)
+
+    def _check(self, condition: Condition, training: Training, test: Share) -> tuple[str, ...]:
+        key = (training.address, test.fingerprint)
+        if key not in self._checked:
+            check_leak(training, test)
+            self._checked[key] = tuple(_notes(training, test))
+        self._check_pair(condition, training, test)
+        return self._checked[key]
+
+    def _check_pair(self, condition: Condition, training: Training, test: Share) -> None:
+        if condition.source == condition.target:
+            return
+        target = self.corpora[condition.target].data
+        foreign = [share for share in training.known if share.corpus != test.corpus]
+        for share in foreign:
+            check_ids(share.split.utterances, test.split.utterances)
+        heard = {name for share in foreign for name in share.speakers} & test.speakers
+        if heard and not target.allows_speaker_overlap:
+            raise SpeakerOverlapError(
+                f"{condition.label}: {count(len(heard), 'speaker')} of {condition.source} "
+                f"{'is' if len(heard) == 1 else 'are'} tested in "
+                f"{condition.target}: {', '.join(sorted(heard)[:5])}. Exclude the pair, choose other folds, "
+                "or allow it with folds.allow_speaker_overlap of the target."
+            )
+
+
+def _sizes(parts: Mapping[str, Share]) -> dict[str, int]:
+    return {part: len(parts[part]) for part in ("train", "validation")}
+
+
+def _notes(training: Training, test: Share) -> Iterator[str]:
+    if count := duplicates(training, test):
+        yield f"{test.corpus}: {count} test utterances hold the same samples as training utterances"

@@ -1,0 +1,195 @@
+"""How the trainings of a condition are built: the options of the study, and what it overrides."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields, replace
+from typing import Any
+
+from sercl.errors import UnknownOptionError, UsageError
+from sercl.models.adapters.registry import parse_adapter
+from sercl.studies.cross_eval.cells import Condition
+from sercl.studies.cross_eval.plan.encoders import Encoders, EncoderSpec
+from sercl.studies.cross_eval.plan.options import Override, StudyOptions, conditions_of, matches
+from sercl.studies.cross_eval.plan.trainings import Recipe
+from sercl.studies.heads.config import ProbeOptions
+from sercl.studies.training.trainers import TrainerOptions
+
+Options = dict[str, Any]
+Resolve = Callable[[Options], Options]
+"""Fills in and checks options of the model: what is missing gets its default, a wrong one raises."""
+
+POOLINGS = ("mean", "mean+std")
+"""Poolings without weights, those of stored hidden states."""
+
+_SAME_RESULT = ("encoder", "revision", "labels", "encoder_config", "gradient_checkpointing", "save_full")
+"""Options that say where things lie or how fast they come; of the encoder, the fingerprint decides."""
+
+_PROBE_FIELDS = [item.name for item in fields(ProbeOptions) if item.name != "seeds"]
+
+
+class Recipes:
+    """The recipe of every condition; conditions with the same options share one.
+
+    Args:
+        options: What the study crosses.
+        model: Options of the model that hold for all.
+        probe: Options of the heads on a frozen encoder.
+        trainer: Options of training with adapters.
+        label_map: Class -> emotions that count as it.
+        encoders: Tells encoders apart.
+        resolve: Fills in and checks options of the model.
+    """
+
+    def __init__(
+        self,
+        options: StudyOptions,
+        model: Options,
+        probe: ProbeOptions,
+        trainer: TrainerOptions,
+        label_map: Mapping[str, list[str]],
+        encoders: Encoders,
+        resolve: Resolve,
+    ) -> None:
+        if probe.seeds is not None:
+            raise UsageError("probe.seeds: the seeds of a study stand in study.seeds, for every adapter.")
+        self._options, self._model, self._probe = options, model, probe
+        self._trainer, self._label_map = trainer, dict(label_map)
+        self._encoders, self._resolve = encoders, resolve
+        self._resolved: dict[str, Options] = {}
+        self._known: dict[str, Recipe] = {}
+
+    def __call__(self, condition: Condition) -> Recipe:
+        """Return the recipe of a condition.
+
+        Raises:
+            UsageError: For options that do not exist or do not go together.
+            EncoderError: Where the encoder cannot be loaded.
+        """
+        model = self.model_options(condition)
+        probe = self._probe_options(condition) if condition.adapter == "none" else {}
+        key = json.dumps([model, probe], sort_keys=True, default=str)
+        if key not in self._known:
+            frozen = condition.adapter == "none"
+            self._known[key] = self._frozen(model, probe) if frozen else self._adapted(model)
+        return self._known[key]
+
+    def check(self) -> None:
+        """Build every recipe of the study, so that what is wrong is said before anything is read or run.
+
+        Raises:
+            UsageError: As `__call__`, or where nothing is left of the grid.
+            EncoderError: Where an encoder cannot be loaded.
+        """
+        weight = (self._model.get("adversarial") or {}).get("weight")
+        if weight and "adversarial" not in self._options.adaptation:
+            raise UsageError(
+                f"model.adversarial.weight is {weight}, but study.adaptation does not have 'adversarial', "
+                "which switches it on where there is a target to hear. Name it there, or give no weight."
+            )
+        if self._options.continue_from == "last" and not self._trainer.saving.get("save_last"):
+            raise UsageError(
+                "study.continue_from last: second stages go on from the last weights of the first, which "
+                "checkpoint.save_last false does not keep. Give checkpoint.save_last true."
+            )
+        conditions, _ = conditions_of(self._options)
+        if not conditions:
+            raise UsageError("study: its lists and what it excludes leave no condition to run.")
+        for condition in conditions:
+            self(condition)
+
+    def model_options(self, condition: Condition) -> Options:
+        """Return every option of the model of a condition."""
+        options = merged(self._model, self._options.encoder_options[condition.encoder])
+        for override in self._options.overrides:
+            if self._holds(override, condition):
+                options = merged(options, override.model)
+        options |= {"adapter": condition.adapter, "labels": self._label_map}
+        options["adversarial"] = _adversarial(options, condition)
+        key = json.dumps(options, sort_keys=True, default=str)
+        if key not in self._resolved:
+            self._resolved[key] = self._resolve(options)
+        return self._resolved[key]
+
+    def _holds(self, override: Override, condition: Condition) -> bool:
+        return matches(self._options.named_alike(override.when), condition)
+
+    def _probe_options(self, condition: Condition) -> Options:
+        options = asdict(self._probe)
+        for override in self._options.overrides:
+            for name in override.probe if self._holds(override, condition) else ():
+                if name not in _PROBE_FIELDS:
+                    raise UnknownOptionError(f"probe.{name}", [f"probe.{own}" for own in _PROBE_FIELDS], "")
+                options[name] = override.probe[name]
+        return options
+
+    def _frozen(self, model: Options, probe: Options) -> Recipe:
+        if model["pooling"] not in POOLINGS:
+            raise UsageError(
+                f"model.pooling {model['pooling']}: heads on a frozen encoder read {' or '.join(POOLINGS)}."
+            )
+        spec = EncoderSpec.of(model)
+        layers = _layers(model["layer"], self._encoders.facts(spec).states)
+        config = ProbeOptions(**probe).config()
+        decides = asdict(replace(config, seeds=(0,))) | {
+            "kind": "frozen",
+            "space": self._encoders.space(spec, model["pooling"]).name,
+            "layers": layers,
+            "classes": list(self._label_map.items()),
+        }
+        return Recipe(model, decides, config, layers)
+
+    def _adapted(self, model: Options) -> Recipe:
+        facts = self._encoders.facts(EncoderSpec.of(model))
+        decides = {
+            "kind": "adapted",
+            "encoder": facts.fingerprint,
+            "preprocessing": dict(facts.preprocessing),
+            "model": _deciding(model),
+            "training": self._trainer.deciding,
+            "classes": list(self._label_map.items()),
+        }
+        if model["head_first"]:  # its head reads stored hidden states
+            decides["precision"] = self._encoders.precision
+        return Recipe(model, decides)
+
+
+def _deciding(model: Options) -> Options:
+    own = {name: value for name, value in model.items() if name not in _SAME_RESULT}
+    methods = parse_adapter(model["adapter"])
+    own["adapters"] = {name: value for name, value in model["adapters"].items() if name in methods}
+    return own
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> Options:
+    """Return options with others put in, group by group."""
+    result = dict(base)
+    for name, value in over.items():
+        inner = result.get(name)
+        both = isinstance(inner, Mapping) and isinstance(value, Mapping)
+        result[name] = merged(inner, value) if both else value  # type: ignore[arg-type]
+    return result
+
+
+def _layers(layer: Any, states: int) -> tuple[int, ...] | None:
+    if layer in (None, "auto"):
+        return None
+    if layer == "last":
+        return (states - 1,)
+    if isinstance(layer, int) and 0 <= layer < states:
+        return (layer,)
+    raise UsageError(
+        f"model.layer {layer}: with a frozen encoder a study reads a hidden state from 0 to {states - 1}, "
+        "last, or auto (validation chooses)."
+    )
+
+
+def _adversarial(options: Options, condition: Condition) -> Options:
+    """Return the group of that name: its defaults, which are off, for conditions without this adaptation."""
+    if condition.adaptation != "adversarial":
+        return {}
+    given = options.get("adversarial") or {}
+    return {**given, "weight": given.get("weight") or DEFAULT_WEIGHT}
+
+
+DEFAULT_WEIGHT = 1.0
+"""Weight of the domain classifier's loss where the file gives none."""

@@ -1,0 +1,137 @@
+"""A training with adapters, and its tests, as one piece of work."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import lightning.pytorch as L
+
+from sercl.data.datamodules.listed import Listed
+from sercl.errors import CheckpointError
+from sercl.features.config import FeatureConfig
+from sercl.studies.cross_eval.plan.shares import Share, joined, seeded
+from sercl.studies.cross_eval.plan.trainings import Training
+from sercl.studies.cross_eval.run.results import CellResult, write_result
+from sercl.studies.training.fit import extract_features, last_weights, load_weights, score, train
+from sercl.studies.training.resuming import LAST
+from sercl.studies.training.stages import HEAD, StageResult, finished
+from sercl.studies.training.trainers import TrainerOptions
+from sercl.tasks.classification import EmotionClassifier
+
+TRAININGS = "trainings"
+
+
+@dataclass(frozen=True)
+class AdaptedWork:
+    """One training with adapters.
+
+    Attributes:
+        folder: Folder of the study.
+        label_map: Class -> emotions that count as it.
+        trainer: How trainers are built.
+        training: The training; one that it starts from is finished.
+        tests: Address -> what is to be tested.
+        features: Where hidden states are kept, for a head that is trained before the adapters.
+    """
+
+    folder: Path
+    label_map: Mapping[str, list[str]]
+    trainer: TrainerOptions
+    training: Training
+    tests: Mapping[str, Share]
+    features: FeatureConfig = field(default_factory=FeatureConfig)
+
+
+def training_folder(folder: Path, training: Training) -> Path:
+    """Return where checkpoints and logs of a training lie in the folder of a study."""
+    return folder / TRAININGS / training.address
+
+
+def is_trained(folder: Path, training: Training) -> bool:
+    """Say whether a training with adapters has run to its end."""
+    return finished(training_folder(folder, training)) is not None
+
+
+def epochs_of(folder: Path, training: Training) -> int:
+    """Return the epochs of a finished training without those it started from; a head's own count."""
+    place = training_folder(folder, training)
+    return sum(stage.epochs for each in (place, place / HEAD) if (stage := finished(each)) is not None)
+
+
+def run_adapted(work: AdaptedWork) -> None:
+    """Train, or continue where a killed run stopped, then test and keep every result.
+
+    A second stage begins with the best or the last weights of the first, and with an optimiser of its own.
+
+    Raises:
+        CheckpointError: Where a checkpoint is of something else, or missing.
+        ResultsError: Where the record of a finished training is broken.
+        OutputError: Where results cannot be kept.
+    """
+    training, place = work.training, training_folder(work.folder, work.training)
+    L.seed_everything(training.seed, verbose=False)
+    task = _task(training)
+    if training.start is not None and finished(place) is None:
+        load_weights(task, _first_weights(work.folder, training.start, training.continue_from))
+    data = _data(work)
+    stages = train(
+        task,
+        data,
+        lambda stage, folder: work.trainer.build(folder, training.max_epochs),
+        place,
+        resume=True,
+        pool=lambda frozen: extract_features(frozen, data, work.trainer.build(), work.features),
+        spent=_spent(work.folder, training),
+    )
+    for each in (place / HEAD, *(() if training.keeps_last else (place,))):
+        (each / LAST).unlink(missing_ok=True)  # what a killed run would go on from
+    for address, test in work.tests.items():
+        _test(work, task, stages[-1], address, test)
+
+
+def _task(training: Training) -> EmotionClassifier:
+    """Build the model; a second stage has a head already."""
+    later = {"head_first": False} if training.start is not None else {}
+    return EmotionClassifier(**{**training.recipe.model, **later})
+
+
+def _first_weights(folder: Path, training: Training, which: str) -> Path:
+    result = _finished(folder, training)
+    return last_weights(training_folder(folder, training)) if which == "last" else Path(result.checkpoint)
+
+
+def _spent(folder: Path, training: Training) -> int:
+    """Return the epochs that the first stage has used of a budget that it shares with this one."""
+    if training.start is None or not training.shares_epochs:
+        return 0
+    return _finished(folder, training.start).epochs
+
+
+def _finished(folder: Path, training: Training) -> StageResult:
+    place = training_folder(folder, training)
+    if (result := finished(place)) is None:
+        raise CheckpointError(f"{place}: the training that is to be continued has not come to its end.")
+    return result
+
+
+def _data(work: AdaptedWork) -> Listed:
+    training = work.training
+    parts = {"train": joined(training.train), "validation": training.validation.split}
+    others = None if training.unlabelled is None else seeded(training.unlabelled.split, training.seed)
+    return Listed(
+        work.label_map, {name: seeded(split, training.seed) for name, split in parts.items()}, others
+    )
+
+
+def _test(work: AdaptedWork, task: EmotionClassifier, result: StageResult, address: str, test: Share) -> None:
+    scored = score(task, Listed(work.label_map, {"test": test.split}), work.trainer.build())
+    shares = {row.id: row.probabilities for row in scored}
+    record = CellResult(
+        training=work.training.address,
+        layer=result.chosen_state,
+        epochs=sum(epochs_of(work.folder, step) for step in work.training.chain),
+        early_stopped=result.stopped_early,
+        seconds=result.seconds,
+        trained=work.training.size,
+    )
+    write_result(work.folder, address, test, [shares[item.id] for item in test.split.utterances], record)

@@ -1,0 +1,209 @@
+"""A study that is being run: its plan, and what it takes to carry it out."""
+
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sercl.audio.scan import Memory
+from sercl.data.problems import Progress
+from sercl.errors import ResultsError
+from sercl.features.config import FeatureConfig
+from sercl.files import write_text
+from sercl.launchers import Launcher, Outcome
+from sercl.studies.cross_eval.cells import Study
+from sercl.studies.cross_eval.plan.corpora import CutCorpus, check_labels, cut_corpora
+from sercl.studies.cross_eval.plan.encoders import Encoders, EncoderSpec
+from sercl.studies.cross_eval.plan.options import StudyOptions
+from sercl.studies.cross_eval.plan.planner import Plan, make_plan
+from sercl.studies.cross_eval.plan.recipes import Recipes, Resolve
+from sercl.studies.cross_eval.predictions import NAME
+from sercl.studies.cross_eval.run.collect import collect
+from sercl.studies.cross_eval.run.hidden_states import HiddenStates
+from sercl.studies.cross_eval.run.results import LOG, cell_folder, is_done
+from sercl.studies.cross_eval.run.works import Pending, Task, Workshop, pending
+from sercl.studies.cross_eval.study_file import read_study
+from sercl.studies.heads.config import ProbeOptions
+from sercl.studies.training.trainers import TrainerOptions
+
+Report = Callable[[Task, Outcome], None]
+"""Told what has ended."""
+
+
+@dataclass
+class Failures:
+    """What went wrong.
+
+    Attributes:
+        trainings: Address of a training -> error.
+        cells: Address of a test -> error.
+    """
+
+    trainings: dict[str, str] = field(default_factory=dict)
+    cells: dict[str, str] = field(default_factory=dict)
+
+
+def run_pending(
+    waves: Iterable[Sequence[Task]],
+    folder: Path,
+    launcher: Launcher,
+    on_end: Report = lambda task, outcome: None,
+) -> Failures:
+    """Run every piece of work that a study lacks; one that fails takes only those down that need it.
+
+    Args:
+        waves: The pieces of work; those of a wave need only what those before have done.
+        folder: Folder of the study.
+        launcher: Runs them.
+        on_end: Told what has ended.
+
+    Returns:
+        What failed.
+    """
+    failures = Failures()
+    for wave in waves:
+        ready = [task for task in wave if not task.needs & failures.trainings.keys()]
+        for task in wave:
+            if task not in ready:
+                _give_up(task, failures, folder, on_end)
+        by_name = {task.work.name: task for task in ready}
+        for outcome in launcher.run([task.work for task in ready]):
+            task = by_name[outcome.name]
+            if outcome.error is not None:
+                _note(task, outcome.error, failures, folder)
+            on_end(task, outcome)
+    return failures
+
+
+def _give_up(task: Task, failures: Failures, folder: Path, on_end: Report) -> None:
+    (needed,) = task.needs & failures.trainings.keys()
+    error = f"the training that it starts from failed: {failures.trainings[needed]}"
+    write_text(task.work.log, error + "\n")
+    _note(task, error, failures, folder)
+    on_end(task, Outcome(task.work.name, error, 0.0))
+
+
+def _note(task: Task, error: str, failures: Failures, folder: Path) -> None:
+    """Remember a failure, and put the log where the report looks for it."""
+    for address in task.trainings:
+        failures.trainings[address] = error
+    for address in task.cells:
+        if is_done(folder, address):  # by a batch, which keeps its results one by one, before it failed
+            continue
+        place = cell_folder(folder, address)
+        failures.cells[address] = error
+        place.mkdir(parents=True, exist_ok=True)
+        if task.work.log.is_file():
+            shutil.copyfile(task.work.log, place / LOG)
+
+
+@dataclass(frozen=True)
+class Session:
+    """A study, planned.
+
+    Attributes:
+        folder: Its folder, absolute.
+        options: What it crosses.
+        corpora: Its corpora, cut.
+        encoders: Its encoders.
+        plan: Its cells.
+    """
+
+    folder: Path
+    options: StudyOptions
+    corpora: Mapping[str, CutCorpus]
+    encoders: Encoders
+    plan: Plan
+
+    @classmethod
+    def open(
+        cls,
+        options: StudyOptions,
+        *,
+        model: dict[str, Any],
+        probe: ProbeOptions,
+        trainer: TrainerOptions,
+        precision: str,
+        resolve: Resolve,
+        folder: Path,
+        memory: Memory | None = None,
+        on_progress: Progress | None = None,
+    ) -> "Session":
+        """Check and plan a study; nothing is trained.
+
+        Args:
+            options: What it crosses.
+            model: Options of the model that hold for all.
+            probe: Options of heads on a frozen encoder.
+            trainer: How trainers are built.
+            precision: Of stored hidden states.
+            resolve: Fills in and checks options of the model.
+            folder: Its folder.
+            memory: Knows audio that has been checked before.
+            on_progress: Told how far the check of the audio has come.
+
+        Raises:
+            SerclError: Whatever is wrong with the options, the encoders or the corpora.
+        """
+        check_labels(options.corpora)
+        encoders = Encoders(precision)
+        label_map = next(iter(options.corpora.values())).label_map
+        recipes = Recipes(options, model, probe, trainer, label_map, encoders, resolve)
+        recipes.check()
+        corpora = cut_corpora(options.corpora, on_progress, memory)
+        return cls(folder, options, corpora, encoders, make_plan(options, corpora, recipes))
+
+    @property
+    def label_map(self) -> dict[str, list[str]]:
+        """Class -> emotions that count as it."""
+        return next(iter(self.options.corpora.values())).label_map
+
+    def pending(self) -> Pending:
+        """Return what is lacking in the folder."""
+        return pending(self.plan, self.folder)
+
+    def workshop(
+        self, features: FeatureConfig, trainer: TrainerOptions, on_progress: Progress | None = None
+    ) -> Workshop:
+        """Return what makes the pieces of work; hidden states are computed as it does."""
+        runner = trainer.build()
+        states = HiddenStates(self.corpora, self.encoders, runner, features, on_progress)
+        device = str(runner.strategy.root_device)
+        return Workshop(self.folder, self.label_map, trainer, self.encoders, states, device, features)
+
+    def collected(self) -> Study | None:
+        """Return the study as it stands in the folder, None where that is not what is planned now."""
+        try:
+            study = read_study(self.folder)
+        except ResultsError:
+            return None
+        stored = {record.cell: (record.address, record.status) for record in study.records}
+        planned = {item.cell: (item.address, "done") for item in self.plan.cells}
+        described = {name: corpus.facts for name, corpus in self.corpora.items()}
+        is_whole = (self.folder / NAME).is_file() and study.warnings == self.plan.remarks
+        return study if is_whole and stored == planned and study.corpora == described else None
+
+    def collect(self, failures: Mapping[str, str], environment: Mapping[str, Any], seconds: float) -> Study:
+        """Write the files of the study and return it; see `collect.collect`."""
+        described = {name: self.encoders.described(self._spec(name)) for name in self._encoders_in_use}
+        return collect(
+            self.plan,
+            self.folder,
+            failures,
+            {name: corpus.facts for name, corpus in self.corpora.items()},
+            described,
+            self.label_map,
+            environment,
+            seconds,
+        )
+
+    @property
+    def _encoders_in_use(self) -> list[str]:
+        """Names of the encoders that have a cell: what the study excludes may leave one without."""
+        used = {item.cell.condition.encoder for item in self.plan.cells}
+        return [name for name in self.options.encoder_options if name in used]
+
+    def _spec(self, encoder: str) -> EncoderSpec:
+        used = next(item for item in self.plan.cells if item.cell.condition.encoder == encoder)
+        return EncoderSpec.of(used.training.recipe.model)

@@ -1,0 +1,242 @@
+"""Which trainings are still to be done, cut into pieces of work."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+
+from sercl.features.config import FeatureConfig
+from sercl.features.space import FeatureSpace
+from sercl.launchers import Work
+from sercl.studies.cross_eval.plan.encoders import Encoders, EncoderSpec
+from sercl.studies.cross_eval.plan.planner import Plan
+from sercl.studies.cross_eval.plan.shares import Share
+from sercl.studies.cross_eval.plan.trainings import Training
+from sercl.studies.cross_eval.run.adapted import AdaptedWork, is_trained, run_adapted, training_folder
+from sercl.studies.cross_eval.run.frozen import FrozenBatch, run_frozen
+from sercl.studies.cross_eval.run.results import LOG, is_done, read_result
+from sercl.studies.training.trainers import TrainerOptions
+
+BATCH = 60
+"""Trainings on stored hidden states that one process runs; each result is kept as soon as it is there."""
+
+LOGS = "logs"
+
+
+@dataclass(frozen=True)
+class Task:
+    """A piece of work, and what it is for.
+
+    Attributes:
+        work: The work.
+        trainings: Addresses of its trainings.
+        cells: Addresses of the tests that it serves.
+        needs: Addresses of trainings that must be finished before.
+        steps: How much it is of the whole, in trainings.
+    """
+
+    work: Work
+    trainings: frozenset[str]
+    cells: frozenset[str]
+    needs: frozenset[str] = frozenset()
+
+    @property
+    def steps(self) -> int:
+        """How many trainings it is."""
+        return len(self.trainings)
+
+
+@dataclass(frozen=True)
+class Pending:
+    """What a study lacks.
+
+    Attributes:
+        tests: Address of a training -> its tests that are to be done (address -> what is tested).
+        trainings: Address -> training, of all that are needed for these.
+    """
+
+    tests: Mapping[str, Mapping[str, Share]] = field(default_factory=dict)
+    trainings: Mapping[str, Training] = field(default_factory=dict)
+
+    @cached_property
+    def cells(self) -> frozenset[str]:
+        """Addresses of all tests."""
+        return frozenset(address for tests in self.tests.values() for address in tests)
+
+
+def pending(plan: Plan, folder: Path) -> Pending:
+    """Return the tests whose results are not in the folder, and the trainings behind them."""
+    tests: dict[str, dict[str, Share]] = {}
+    trainings: dict[str, Training] = {}
+    done: dict[str, bool] = {}
+    for item in plan.cells:
+        if item.address not in done:
+            done[item.address] = is_done(folder, item.address)
+        if done[item.address]:
+            continue
+        tests.setdefault(item.training.address, {})[item.address] = item.test
+        for step in item.training.chain:
+            if step.is_frozen or step is item.training or not is_trained(folder, step):
+                trainings.setdefault(step.address, step)
+    return Pending(tests, trainings)
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Makes pieces of work.
+
+    Attributes:
+        folder: Folder of the study.
+        label_map: Class -> emotions that count as it.
+        trainer: How trainers are built.
+        encoders: The encoders of the study.
+        store_of: Puts the hidden states that some trainings read into a store, and returns its folder.
+        device: Where heads on hidden states are trained.
+        features: Where hidden states are kept.
+    """
+
+    folder: Path
+    label_map: Mapping[str, list[str]]
+    trainer: TrainerOptions
+    encoders: Encoders
+    store_of: "StoreOf"
+    device: str = "cpu"
+    features: FeatureConfig = field(default_factory=FeatureConfig)
+
+    def waves(self, missing: Pending) -> Iterator[list[Task]]:
+        """Yield the pieces of work; those of a wave need only what those before have done."""
+        frozen = [training for training in missing.trainings.values() if training.is_frozen]
+        adapted = [training for training in missing.trainings.values() if not training.is_frozen]
+        depths = sorted({len(training.chain) for training in adapted} | ({1} if frozen else set()))
+        for depth in depths:
+            own = [self._adapted(item, missing) for item in adapted if len(item.chain) == depth]
+            yield [*(self._frozen(frozen, missing) if depth == depths[0] else ()), *own]
+
+    def _adapted(self, training: Training, missing: Pending) -> Task:
+        tests = missing.tests.get(training.address, {})
+        work = AdaptedWork(self.folder, self.label_map, self.trainer, training, tests, self.features)
+        log = training_folder(self.folder, training) / LOG
+        needs = frozenset() if training.start is None else frozenset({training.start.address})
+        return Task(
+            Work(name=training.address, call=partial(run_adapted, work), log=log),
+            frozenset({training.address}),
+            frozenset(tests),
+            needs & missing.trainings.keys(),
+        )
+
+    def _frozen(self, trainings: Sequence[Training], missing: Pending) -> Iterator[Task]:
+        for group in _by_recipe(trainings):
+            recipe = group[0].recipe
+            spec, pooling = EncoderSpec.of(recipe.model), recipe.model["pooling"]
+            store = self.store_of(spec, pooling, group, missing)
+            space = self.encoders.space(spec, pooling)
+            for number, batch in enumerate(_batches(group)):
+                yield self._batch(batch, missing, store, space, number)
+
+    def _batch(
+        self, batch: Sequence[Training], missing: Pending, store: Path, space: FeatureSpace, number: int
+    ) -> Task:
+        recipe, tests = batch[0].recipe, [missing.tests.get(training.address, {}) for training in batch]
+        if recipe.probe is None:
+            raise TypeError("a batch is of trainings on stored hidden states")
+        frozen = FrozenBatch(
+            self.folder,
+            store,
+            space,
+            tuple(self.label_map),
+            recipe.probe,
+            recipe.layers,
+            tuple(batch),
+            tuple(tests),
+            self.device,
+        )
+        name = f"{batch[0].encoder}, frozen, batch {number + 1}"
+        log = self.folder / LOGS / f"{recipe.fingerprint[:12]}-{number + 1}.txt"
+        own = [training.address for training, its in zip(batch, tests, strict=True) if its]
+        return Task(
+            Work(name=name, call=partial(run_frozen, frozen), log=log),
+            frozenset(own),
+            frozenset(address for its in tests for address in its),
+        )
+
+
+StoreOf = Callable[[EncoderSpec, str, Sequence[Training], Pending], Path]
+
+
+def _by_recipe(trainings: Iterable[Training]) -> list[list[Training]]:
+    groups: dict[str, list[Training]] = {}
+    for training in trainings:
+        groups.setdefault(training.recipe.fingerprint, []).append(training)
+    return list(groups.values())
+
+
+def _batches(trainings: Sequence[Training]) -> Iterator[list[Training]]:
+    """Yield trainings in batches; each holds what its trainings start from, before them."""
+    # A first stage goes with its second ones: alone, it would be trained in two batches.
+    heads = [item for item in trainings if item.start is None]
+    followers = {head.address: [head] for head in heads}
+    for item in trainings:
+        if item.start is not None:
+            followers[item.start.address].append(item)
+    batch: list[Training] = []
+    for group in followers.values():
+        if batch and len(batch) + len(group) > BATCH:
+            yield batch
+            batch = []
+        batch += group
+    if batch:
+        yield batch
+
+
+Kind = tuple[str, str]
+"""Encoder and adapter: trainings of one kind take about as long per utterance."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """How long something will take.
+
+    Attributes:
+        seconds: Of the trainings of which others like them are done.
+        known: How many these are.
+        unknown: How many there are besides, of which nothing is known.
+    """
+
+    seconds: float = 0.0
+    known: int = 0
+    unknown: int = 0
+
+
+def measured(plan: Plan, folder: Path) -> dict[Kind, float]:
+    """Return kind -> mean seconds per utterance of a training's epoch, of the trainings that are done."""
+    rates: dict[Kind, dict[str, float]] = defaultdict(dict)
+    for item in plan.cells:
+        if is_done(folder, item.address):
+            result = read_result(folder, item.address)
+            kind = (item.training.encoder, item.training.adapter)
+            rates[kind][result.training] = result.seconds / max(1, result.trained)
+    return {kind: sum(own.values()) / len(own) for kind, own in rates.items()}
+
+
+def estimate(trainings: Iterable[Training], rates: Mapping[Kind, float], jobs: int = 1) -> Estimate:
+    """Estimate the time of some trainings.
+
+    Args:
+        trainings: The trainings.
+        rates: What `measured` gave.
+        jobs: How many run side by side.
+    """
+    seconds, known, unknown = 0.0, 0, 0
+    for training in trainings:
+        rate = rates.get((training.encoder, training.adapter))
+        if rate is None:
+            unknown += 1
+        else:
+            seconds, known = seconds + rate * training.size, known + 1
+    return Estimate(seconds / max(1, jobs), known, unknown)
+
+
+def of_pending(missing: Pending, plan: Plan, folder: Path, jobs: int = 1) -> Estimate:
+    """Estimate the time of everything that a study lacks."""
+    return estimate(missing.trainings.values(), measured(plan, folder), jobs)

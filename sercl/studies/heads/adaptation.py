@@ -1,0 +1,292 @@
+"""Adaptations by name: what each needs of a training, and what must be said of its results."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from types import MappingProxyType
+
+import torch
+from torch import Tensor
+
+from sercl.counting import count
+from sercl.errors import UnknownNameError, UsageError
+from sercl.models.standardize import Moments
+from sercl.studies.heads.rows import Adapt
+from sercl.studies.heads.trainings import NO_ADAPTATION, FrozenRows, FrozenTraining
+
+
+@dataclass(frozen=True)
+class Group:
+    """Utterances that are standardised alike.
+
+    Attributes:
+        rows: What is standardised.
+        reference: By whose mean and standard deviation; at least one row.
+    """
+
+    rows: tuple[int, ...]
+    reference: tuple[int, ...]
+
+
+def normalize_groups(features: Tensor, groups: Iterable[Group]) -> Tensor:
+    """Standardise each group.
+
+    A feature that is constant in the reference becomes 0 in the whole group: divided by no spread, rounding
+    would pass for information.
+
+    Args:
+        features: `[utterances, dim]` float32.
+        groups: No row may stand in two of them; rows that stand in none stay as they are.
+
+    Returns:
+        `[utterances, dim]` float32; each reference has mean 0 and population standard deviation 1.
+    """
+    made = features.clone()
+    for group in groups:
+        moments = Moments.of(features[list(group.reference)])
+        scaled = (features[list(group.rows)].double() - moments.mean) / moments.std()
+        made[list(group.rows)] = scaled.masked_fill(moments.constant(), 0).float()
+    return made
+
+
+def grouped_rows(
+    keys: Sequence[tuple[str, ...]], rows: Iterable[int]
+) -> dict[tuple[str, ...], tuple[int, ...]]:
+    """Return key -> those of `rows` that have it, each once and in order; `keys` has a key for every row."""
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for row in sorted(set(rows)):
+        groups.setdefault(keys[row], []).append(row)
+    return {key: tuple(own) for key, own in groups.items()}
+
+
+def normalize_corpora(features: Tensor, corpora: Sequence[str], reference: Sequence[int]) -> Tensor:
+    """Standardise each corpus by statistics of its own reference rows.
+
+    Args:
+        features: `[utterances, dim]` float32.
+        corpora: Name of the corpus of each utterance.
+        reference: Rows of any corpora, usually their training parts; one that is repeated counts once.
+
+    Returns:
+        `[utterances, dim]` float32: mean 0 and population standard deviation 1 on the reference rows of each
+        corpus, 0 for a feature that is constant there. A corpus without reference rows stays as it is.
+    """
+    keys = [(name,) for name in corpora]
+    every = grouped_rows(keys, range(len(keys)))
+    known = grouped_rows(keys, reference)
+    return normalize_groups(features, [Group(every[key], own) for key, own in known.items()])
+
+
+LEAST_UTTERANCES = 3
+"""A speaker with fewer in a part has no spread worth the name, and is standardised by the corpus there."""
+
+Names = Sequence[str | None]
+
+
+def normalize_speakers(
+    features: Tensor, corpora: Sequence[str], speakers: Names, parts: Sequence[Sequence[int]]
+) -> Tensor:
+    """Standardise each speaker in each part by the utterances there.
+
+    A speaker with fewer than `LEAST_UTTERANCES` in a part is standardised by all of the corpus in it.
+
+    Args:
+        features: `[utterances, dim]` float32.
+        corpora: Name of the corpus of each utterance.
+        speakers: Speaker of each utterance; speakers of one name in two corpora are two.
+        parts: Rows of each part, no row in two parts; one that is repeated counts once.
+
+    Returns:
+        `[utterances, dim]` float32: mean 0 and population standard deviation 1 for each speaker and part, 0
+        for a feature that is constant there. Rows of no part stay as they are.
+    """
+    groups = [group for part in parts for group in _groups(corpora, speakers, part)]
+    return normalize_groups(features, groups)
+
+
+def thin_speakers(corpora: Sequence[str], speakers: Names, parts: Sequence[Sequence[int]]) -> list[str]:
+    """Return "corpus speaker" of those with fewer than `LEAST_UTTERANCES` in a part that they speak in."""
+    keys = _keys(corpora, speakers)
+    groups = [group for part in parts for group in grouped_rows(keys, part).items()]
+    return sorted({" ".join(key) for key, own in groups if len(own) < LEAST_UTTERANCES})
+
+
+def _groups(corpora: Sequence[str], speakers: Names, part: Sequence[int]) -> list[Group]:
+    by_corpus = grouped_rows([(name,) for name in corpora], part)
+    by_speaker = grouped_rows(_keys(corpora, speakers), part)
+    return [
+        Group(own, own if len(own) >= LEAST_UTTERANCES else by_corpus[key[:1]])
+        for key, own in by_speaker.items()
+    ]
+
+
+def _keys(corpora: Sequence[str], speakers: Names) -> list[tuple[str, ...]]:
+    return [(corpus, str(speaker)) for corpus, speaker in zip(corpora, speakers, strict=True)]
+
+
+RIDGE = 1.0
+"""Added to the variances before they are inverted, as in the paper: standardised features have variance 1."""
+
+
+def align_corpora(
+    features: Tensor, corpora: Sequence[str], reference: Sequence[int], target: str, ridge: float = RIDGE
+) -> Tensor:
+    """Standardise each corpus, and give all but the target the covariance of the target.
+
+    Args:
+        features: `[utterances, dim]` float32.
+        corpora: Name of the corpus of each utterance.
+        reference: Rows by which each corpus is standardised, and of which covariances are taken; those of all
+            corpora but the target make one source.
+        target: Name of the target.
+        ridge: Added to the variances of both.
+
+    Returns:
+        `[utterances, dim]` float32. Rows of corpora without a reference stay as they are.
+    """
+    normal = normalize_corpora(features, corpora, reference)
+    known = sorted(set(reference))
+    ours = [row for row in known if corpora[row] != target]
+    theirs = [row for row in known if corpora[row] == target]
+    transform = coral_transform(normal[ours].double(), normal[theirs].double(), ridge)
+    sources = {corpora[row] for row in ours}
+    moved = [row for row, name in enumerate(corpora) if name in sources]
+    normal[moved] = (normal[moved].double() @ transform).float()
+    return normal
+
+
+def coral_transform(source: Tensor, target: Tensor, ridge: float = RIDGE) -> Tensor:
+    """Return what source features are multiplied by from the right: `(Cs + r I)^-1/2 (Ct + r I)^1/2`.
+
+    Args:
+        source: `[n, dim]` float64, n at least 2.
+        target: `[m, dim]` float64, m at least 2.
+        ridge: r, above 0 unless both covariances Cs and Ct are regular.
+
+    Returns:
+        `[dim, dim]` float64.
+    """
+    return _power(_covariance(source), ridge, -0.5) @ _power(_covariance(target), ridge, 0.5)
+
+
+def _covariance(x: Tensor) -> Tensor:
+    centred = x - x.mean(dim=0)
+    return centred.mT @ centred / (len(x) - 1)
+
+
+def _power(symmetric: Tensor, ridge: float, exponent: float) -> Tensor:
+    values, vectors = torch.linalg.eigh(symmetric)
+    # Rounding makes an eigenvalue of 0 negative at times.
+    power: Tensor = (vectors * (values.clamp(min=0) + ridge).pow(exponent)) @ vectors.mT
+    return power
+
+
+def adaptation_of(where: str, training: FrozenTraining, rows: FrozenRows) -> Adapt | None:
+    """Return what is done to the features of a training, None for nothing.
+
+    Args:
+        where: Stands before the message of an error.
+        training: The training, already checked.
+        rows: What is known of the utterances; labels are not looked at.
+
+    Raises:
+        UnknownNameError: For an adaptation that does not exist.
+        UsageError: If the rows that it needs are lacking, or a speaker is unknown.
+    """
+    if training.adaptation not in ADAPTATIONS:
+        raise UnknownNameError("adaptation", training.adaptation, ADAPTATIONS)
+    build = _BUILDERS.get(training.adaptation)
+    return None if build is None else build(f"{where}, adaptation {training.adaptation!r}", training, rows)
+
+
+def adaptation_notes(training: FrozenTraining, rows: FrozenRows) -> tuple[str, ...]:
+    """Return sentences that must stand beside a training's results."""
+    note = ADAPTATIONS[training.adaptation]
+    if training.adaptation != "speaker":
+        return (note,) if note else ()
+    thin = thin_speakers(rows.corpora, rows.speakers, _parts(training))
+    if not thin:
+        return (note,)
+    return note, (
+        f"fewer than {LEAST_UTTERANCES} utterances in a part, standardised by those of the corpus in it: "
+        f"{', '.join(thin)}"
+    )
+
+
+def _corpus(where: str, training: FrozenTraining, rows: FrozenRows) -> Adapt:
+    return partial(normalize_corpora, corpora=rows.corpora, reference=_reference(where, training, rows))
+
+
+def _speaker(where: str, training: FrozenTraining, rows: FrozenRows) -> Adapt:
+    parts = _parts(training)
+    unknown = [row for row in chain.from_iterable(parts) if rows.speakers[row] is None]
+    if unknown:
+        raise UsageError(
+            f"{where}: the speaker of {count(len(unknown), 'utterance')} is unknown, first "
+            f"{rows.ids[unknown[0]]!r} of {rows.corpora[unknown[0]]}. Choose another adaptation, "
+            "such as corpus, or give the speakers."
+        )
+    return partial(normalize_speakers, corpora=rows.corpora, speakers=rows.speakers, parts=parts)
+
+
+def _coral(where: str, training: FrozenTraining, rows: FrozenRows) -> Adapt:
+    reference = _reference(where, training, rows)
+    targets = {rows.corpora[row] for row in training.unlabelled}
+    sources = {rows.corpora[row] for row in training.train} - targets
+    if len(targets) != 1 or not sources:
+        raise UsageError(
+            f"{where}: unlabelled rows are of {_listed(targets)}, training rows of other corpora of "
+            f"{_listed(sources)}; one target and at least one source are needed."
+        )
+    _check_two(where, reference, rows)
+    return partial(align_corpora, corpora=rows.corpora, reference=reference, target=targets.pop())
+
+
+def _reference(where: str, training: FrozenTraining, rows: FrozenRows) -> tuple[int, ...]:
+    """Return the training and the unlabelled rows; every corpus that is read must have some."""
+    reference = sorted({*training.train, *training.unlabelled})
+    known = {rows.corpora[row] for row in reference}
+    read = chain(training.validation, *training.tests.values())
+    lacking = {rows.corpora[row] for row in read} - known
+    if lacking:
+        raise UsageError(
+            f"{where}: there is no row to take statistics of {_listed(lacking)} from. Give rows of its "
+            "training part as unlabelled ones."
+        )
+    return tuple(reference)
+
+
+def _check_two(where: str, reference: Iterable[int], rows: FrozenRows) -> None:
+    counts: dict[str, int] = {}
+    for row in reference:
+        counts[rows.corpora[row]] = counts.get(rows.corpora[row], 0) + 1
+    for name, number in counts.items():
+        if number < 2:
+            raise UsageError(f"{where}: {number} row of {name}; a covariance needs at least 2.")
+
+
+def _parts(training: FrozenTraining) -> tuple[tuple[int, ...], ...]:
+    """Return what is one part for a speaker: training with unlabelled rows, validation, and all tests."""
+    tested = sorted(set(chain.from_iterable(training.tests.values())))
+    return tuple(sorted({*training.train, *training.unlabelled})), training.validation, tuple(tested)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none"
+
+
+_BUILDERS: Mapping[str, Callable[[str, FrozenTraining, FrozenRows], Adapt]] = MappingProxyType(
+    {"corpus": _corpus, "speaker": _speaker, "coral": _coral}
+)
+
+ADAPTATIONS: Mapping[str, str] = MappingProxyType(
+    {
+        NO_ADAPTATION: "",
+        "corpus": "each corpus is standardised by itself, the target by its training part without labels",
+        "speaker": "each speaker is standardised by all of the own utterances in a part, without labels; "
+        "those under test are seen together (transductive)",
+        "coral": "the source is given the covariance of the target's training part, without labels (CORAL)",
+    }
+)
+"""Name of an adaptation -> what must be said beside its results."""

@@ -1,0 +1,331 @@
+"""Train heads on a frozen encoder, many at a time, as `probing` trains probes of layers."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from sercl.errors import UsageError
+from sercl.studies.heads.adaptation import adaptation_notes, adaptation_of
+from sercl.studies.heads.config import ProbeConfig
+from sercl.studies.heads.jobs import Job
+from sercl.studies.heads.outcomes import Keep, Outcome, best_layer
+from sercl.studies.heads.parts import Parts, check_apart, check_classes, check_filled
+from sercl.studies.heads.rows import View, check_finite, check_layers, check_shape
+from sercl.studies.heads.running import ProbeData, initial_head, train_probes
+from sercl.studies.heads.training import OnEpochs
+from sercl.studies.heads.trainings import NO_ADAPTATION, FrozenResult, FrozenRows, FrozenTraining
+from sercl.studies.layer_probe.study import placed
+
+
+def checked_layers(features: Tensor, rows: FrozenRows, layers: Sequence[int] | None) -> list[int]:
+    """Return the hidden states that are trained on, in order; raise for features that cannot be read."""
+    check_shape(features, rows.ids)
+    wanted = sorted(range(features.shape[1]) if layers is None else layers)
+    check_layers(wanted, features.shape[1])
+    check_finite(features, rows.ids, wanted)
+    return wanted
+
+
+def check_trainings(rows: FrozenRows, trainings: Sequence[FrozenTraining]) -> None:
+    """Raise unless every training can be run.
+
+    Raises:
+        FoldError: For an empty part, a test that shares rows with what is trained, selected or adapted on, or
+            a class that is absent from training.
+        UsageError: For a row, a label or a start that does not exist, or a start together with an adaptation.
+    """
+    for position, training in enumerate(trainings):
+        where = f"frozen training {position}"
+        _check_numbers(where, training, rows)
+        check_filled(where, {"train": training.train, "validation": training.validation, **training.tests})
+        heard = {"train": training.train}
+        if set(training.validation) != set(training.train):  # what selects on itself says so by its rows
+            heard |= {"validation": training.validation}
+        check_apart(where, heard)
+        check_apart(where, {"validation": training.validation, "unlabelled": training.unlabelled})
+        for name, tested in training.tests.items():
+            check_apart(where, {**heard, f"test {name}": tested})
+            check_apart(where, {"unlabelled": training.unlabelled, f"test {name}": tested})
+        check_classes(where, training.train, rows.labels, rows.classes)
+        if training.start is not None:
+            _check_start(position, trainings)
+
+
+def _check_numbers(where: str, training: FrozenTraining, rows: FrozenRows) -> None:
+    for name, own in _named_rows(training).items():
+        if own and not 0 <= min(own) <= max(own) < len(rows.ids):
+            raise UsageError(
+                f"{where}: rows of {name} reach from {min(own)} to {max(own)}; there are rows 0 to "
+                f"{len(rows.ids) - 1}."
+            )
+        labels = {rows.labels[row] for row in own} if name != "unlabelled" else set()
+        if wrong := sorted(labels - set(range(len(rows.classes)))):
+            raise UsageError(
+                f"{where}: class index {wrong[0]} in {name}; classes are 0 to {len(rows.classes) - 1}."
+            )
+    if training.seed < 0:
+        raise UsageError(f"{where}: seed {training.seed}; valid: whole numbers from 0 up.")
+
+
+def _named_rows(training: FrozenTraining) -> dict[str, tuple[int, ...]]:
+    tests = {f"test {name}": own for name, own in training.tests.items()}
+    return {
+        "train": training.train,
+        "validation": training.validation,
+        **tests,
+        "unlabelled": training.unlabelled,
+    }
+
+
+def _check_start(position: int, trainings: Sequence[FrozenTraining]) -> None:
+    start = trainings[position].start
+    if start is None or not 0 <= start < position:
+        raise UsageError(
+            f"frozen training {position}: start {start}; valid: earlier trainings, 0 to {position - 1}."
+        )
+    for stage in (position, start):
+        if trainings[stage].adaptation != NO_ADAPTATION:
+            raise UsageError(
+                f"frozen training {position} goes on from training {start}, and adaptation "
+                f"{trainings[stage].adaptation!r} is asked for: adaptation is for trainings of one stage."
+            )
+
+
+OnTraining = Callable[[int, Mapping[int, Outcome], float], None]
+"""Told the position of a training that has ended, hidden state -> its head, and its time in s."""
+
+
+class Gathering:
+    """Tells of a training once the last of its heads has ended.
+
+    Args:
+        jobs: Position of a training, hidden state -> what is trained.
+        sizes: Utterances of an epoch, of the training at each position.
+        on_training: Told what has ended.
+    """
+
+    def __init__(
+        self, jobs: Mapping[tuple[int, int], Job], sizes: Mapping[int, int], on_training: OnTraining
+    ) -> None:
+        self._places = {job: place for place, job in jobs.items()}
+        self._waiting = {position: {layer for own, layer in jobs if own == position} for position in sizes}
+        self._sizes, self._on_training = sizes, on_training
+        self._heads: dict[int, dict[int, Outcome]] = defaultdict(dict)
+        self._seconds: dict[int, float] = defaultdict(float)
+
+    def add(self, outcomes: Sequence[Outcome], seconds: float) -> None:
+        """Take the heads of a stack, its time dealt out by the utterances that were trained on."""
+        work = [self._sizes[self._places[own.job][0]] * own.epochs for own in outcomes]
+        for outcome, amount in zip(outcomes, work, strict=True):
+            position, layer = self._places[outcome.job]
+            self._heads[position][layer] = outcome
+            self._seconds[position] += seconds * amount / sum(work)
+            self._waiting[position].discard(layer)
+            if not self._waiting[position]:
+                self._on_training(position, self._heads.pop(position), self._seconds.pop(position))
+
+
+def views_of(rows: FrozenRows, trainings: Sequence[FrozenTraining], standardize: bool) -> list[View]:
+    """Return the view of each training; trainings that see the same get the same one.
+
+    A second stage sees what the first saw: it goes on with its weights.
+
+    Args:
+        rows: What is known of the utterances.
+        trainings: The trainings, already checked.
+        standardize: Whether features are standardised by the training part, after any adaptation.
+
+    Raises:
+        UnknownNameError: For an adaptation that does not exist.
+        UsageError: For one that cannot be done.
+    """
+    views: list[View] = []
+    known: dict[tuple[object, ...], View] = {}
+    for position, training in enumerate(trainings):
+        if training.start is not None:
+            views.append(views[training.start])
+            continue
+        key = _key(training)
+        if key not in known:
+            adapt = adaptation_of(f"frozen training {position}", training, rows)
+            known[key] = View(training.train if standardize else (), adapt)
+        views.append(known[key])
+    return views
+
+
+def _key(training: FrozenTraining) -> tuple[object, ...]:
+    tests = tuple(training.tests.values())
+    return training.train, training.validation, tests, training.adaptation, training.unlabelled
+
+
+OnResult = Callable[[int, FrozenResult], None]
+"""Told the position of a training that has ended, and what it came to."""
+
+Jobs = Mapping[tuple[int, int], Job]
+"""Position of a training, hidden state -> what is trained."""
+
+Trained = Mapping[tuple[int, int], Outcome]
+"""Position of a training, hidden state -> the head that was trained."""
+
+
+def train_frozen(
+    features: Tensor,
+    rows: FrozenRows,
+    trainings: Sequence[FrozenTraining],
+    config: ProbeConfig = ProbeConfig(),
+    *,
+    layers: Sequence[int] | None = None,
+    device: torch.device | str = "cpu",
+    on_epochs: OnEpochs = lambda _: None,
+    on_result: OnResult = lambda position, result: None,
+) -> list[FrozenResult]:
+    """Train a head on every hidden state, choose one of them by validation alone, and test that.
+
+    A training without start and adaptation is what `probe_study` makes of the same fold with this one seed.
+    What else is trained in the same call makes no difference but in the last digits.
+
+    The second stage of two goes on as in `sercl fit`: from the best weights of the first, one head for each
+    hidden state, which are chosen from anew; with a new optimiser; on features that are standardised by the
+    training part of the first.
+
+    Args:
+        features: `[utterances, states, dim]` pooled hidden states in the order of `rows.ids`.
+        rows: What is known of the utterances.
+        trainings: What is trained.
+        config: Head, optimiser and schedule; its seeds do not matter.
+        layers: Hidden states to choose from, None for all.
+        device: Where heads are trained; in place of "mps" it is the processor.
+        on_epochs: Told how many more of `epochs_of` are done, from the threads that train, one at a time.
+        on_result: Told each result as soon as it is there, from these threads, one at a time; what others
+            start from comes before them.
+
+    Returns:
+        One result per training, in their order.
+
+    Raises:
+        UsageError: For features of another shape, or a training that asks for what there is not.
+        UnknownNameError: For an adaptation that does not exist.
+        FeatureError: For NaN or infinite features.
+        FoldError: For a training that cannot be trained or tested.
+    """
+    numbers = checked_layers(features, rows, layers)
+    check_trainings(rows, trainings)
+    views = views_of(rows, trainings, config.standardize)
+    study = _Study(features, rows, trainings, views, numbers, config, placed(device), on_epochs)
+    results: dict[int, FrozenResult] = {}
+
+    def keep(position: int, heads: Mapping[int, Outcome], seconds: float) -> None:
+        results[position] = study.result(position, heads, seconds)
+        on_result(position, results[position])
+
+    trained: Trained = {}
+    for wave in _waves(trainings):
+        trained = {**trained, **study.train(wave, trained, keep)}
+    return [results[position] for position in range(len(trainings))]
+
+
+def epochs_of(trainings: Sequence[FrozenTraining], config: ProbeConfig, layers: int) -> int:
+    """Return how many epochs of single heads there are at most, for a progress bar."""
+    return len(trainings) * layers * config.max_epochs
+
+
+def _waves(trainings: Sequence[FrozenTraining]) -> Iterator[list[int]]:
+    """Yield positions of trainings that need not wait for each other, those on the same rows side by side."""
+    depths: list[int] = []
+    first: dict[tuple[int, ...], int] = {}
+    for position, training in enumerate(trainings):
+        depths.append(0 if training.start is None else depths[training.start] + 1)
+        first.setdefault(training.train, position)
+    for depth in sorted(set(depths)):
+        wave = [position for position, own in enumerate(depths) if own == depth]
+        yield sorted(wave, key=lambda position: (first[trainings[position].train], position))
+
+
+@dataclass(frozen=True)
+class _Study:
+    """Everything that one call trains, checked; the attributes are as of `train_frozen`."""
+
+    features: Tensor
+    rows: FrozenRows
+    trainings: Sequence[FrozenTraining]
+    views: Sequence[View]
+    layers: Sequence[int]
+    config: ProbeConfig
+    device: torch.device
+    on_epochs: OnEpochs
+
+    def train(self, wave: Sequence[int], trained: Trained, on_training: OnTraining) -> Trained:
+        """Train the trainings at the positions `wave`; those that they go on from are in `trained`."""
+        jobs = {
+            (position, layer): Job(fold, layer, self.trainings[position].seed)
+            for fold, position in enumerate(wave)
+            for layer in self.layers
+        }
+        needed = {training.start for training in self.trainings}
+        sizes = {position: len(self.trainings[position].train) for position in wave}
+        outcomes = train_probes(
+            self._data(wave),
+            list(jobs.values()),
+            self.config,
+            self.device,
+            self.on_epochs,
+            start=self._starts(jobs, trained),
+            keep=Keep(logits=True, heads={job for (position, _), job in jobs.items() if position in needed}),
+            on_stack=Gathering(jobs, sizes, on_training).add,
+        )
+        return dict(zip(jobs, outcomes, strict=True))
+
+    def result(self, position: int, heads: Mapping[int, Outcome], seconds: float) -> FrozenResult:
+        """Choose the layer of a training, and test it."""
+        layer = best_layer({layer: [heads[layer]] for layer in self.layers}, self.config)
+        chosen = heads[layer]
+        return FrozenResult(
+            layer=layer,
+            epoch=chosen.best_epoch,
+            epochs=chosen.epochs,
+            early_stopped=not chosen.at_limit,
+            seconds=seconds,
+            validation=getattr(chosen, f"validation_{self.config.select}"),
+            probabilities=_probabilities(self.trainings[position], chosen),
+            notes=adaptation_notes(self.trainings[position], self.rows),
+        )
+
+    def _data(self, wave: Sequence[int]) -> ProbeData:
+        labels = torch.tensor(self.rows.labels)
+        folds = tuple(_parts(self.trainings[position]) for position in wave)
+        views = {fold: self.views[position] for fold, position in enumerate(wave)}
+        return ProbeData(self.features, labels, len(self.rows.classes), folds, views)
+
+    def _starts(self, jobs: Jobs, trained: Trained) -> dict[Job, nn.Sequential]:
+        """Return the heads of first stages, from which the second ones go on."""
+        heads = {}
+        for (position, layer), job in jobs.items():
+            start = self.trainings[position].start
+            weights = None if start is None else trained[start, layer].head
+            if weights is not None:
+                size, classes = self.features.shape[2], len(self.rows.classes)
+                heads[job] = initial_head(self.config, size, classes, job.seed)
+                heads[job].load_state_dict(weights)
+        return heads
+
+
+def _parts(training: FrozenTraining) -> Parts:
+    return Parts(training.train, training.validation, tuple(_tested(training)))
+
+
+def _tested(training: FrozenTraining) -> list[int]:
+    """Return every row that is tested once, whatever the number of tests that it stands in."""
+    return sorted({row for rows in training.tests.values() for row in rows})
+
+
+def _probabilities(training: FrozenTraining, outcome: Outcome) -> dict[str, NDArray[np.float64]]:
+    if outcome.logits is None:
+        return {}
+    places = {row: place for place, row in enumerate(_tested(training))}
+    every = outcome.logits.double().softmax(dim=-1).numpy()
+    return {name: every[[places[row] for row in rows]] for name, rows in training.tests.items()}

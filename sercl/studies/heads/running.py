@@ -1,0 +1,216 @@
+"""Train all probes of a study: which are stacked, and where and by how many threads they are trained."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from sercl.models.heads import build_head
+from sercl.models.stacked import StackedProbe
+from sercl.studies.heads.config import ProbeConfig
+from sercl.studies.heads.jobs import WEIGHTED, Job, cohorts_for, most_probes
+from sercl.studies.heads.outcomes import Keep, Outcome, outcomes_of
+from sercl.studies.heads.parts import Parts
+from sercl.studies.heads.rows import Rows, View
+from sercl.studies.heads.training import OnEpochs, Stack, train_stack
+
+Piece = TypeVar("Piece")
+Result = TypeVar("Result")
+Report = Callable[[int], None]
+
+
+class _HaltedError(Exception):
+    """Another piece has failed, or the user has had enough: this one need not be finished."""
+
+
+def side_by_side(
+    work: Callable[[Piece, Report], Result], pieces: Sequence[Piece], workers: int, report: Report
+) -> list[Result]:
+    """Work on pieces at the same time.
+
+    Args:
+        work: Called with a piece, and with what it is to call in place of `report` every now and then: an
+            exception comes out of it where the work is no longer wanted.
+        pieces: What to work on.
+        workers: How many at a time; with 1, the calling thread does it all, with all of torch's threads.
+        report: Never called by two threads at once.
+
+    Returns:
+        One result per piece, in their order.
+    """
+    if workers == 1 or len(pieces) == 1:
+        return [work(piece, report) for piece in pieces]
+    halt, lock = threading.Event(), threading.Lock()
+
+    def watched(amount: int) -> None:
+        if halt.is_set():
+            raise _HaltedError
+        with lock:
+            report(amount)
+
+    with _one_thread_each(), ThreadPoolExecutor(workers) as pool:
+        futures = [pool.submit(work, piece, watched) for piece in pieces]
+        try:
+            for future in wait(futures, return_when=FIRST_EXCEPTION).done:
+                future.result()
+        except BaseException:
+            halt.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return [future.result() for future in futures]
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+Heads = Mapping[Job, nn.Sequential]
+"""The head from which the training of each probe starts."""
+
+OnStack = Callable[[Sequence[Outcome], float], None]
+"""Told the outcomes of a stack that has ended, and its share of the wall-clock time in s."""
+
+
+@dataclass(frozen=True)
+class ProbeData:
+    """What probes learn from.
+
+    Attributes:
+        features: `[utterances, states, dim]`; may be mapped from a file.
+        labels: `[utterances]` int64 class indices; what stands in no fold does not matter.
+        classes: Number of classes.
+        folds: The folds.
+        views: How probes of some folds see the features; of any other fold, they are standardised by the
+            training part where the configuration says so.
+    """
+
+    features: Tensor
+    labels: Tensor
+    classes: int
+    folds: Sequence[Parts]
+    views: Mapping[int, View] = field(default_factory=dict)
+
+    def view(self, fold: int, standardize: bool) -> View:
+        """Return how the probes of a fold see the features."""
+        return self.views.get(fold) or View(self.folds[fold].train if standardize else ())
+
+
+def train_probes(
+    data: ProbeData,
+    jobs: Sequence[Job],
+    config: ProbeConfig,
+    device: torch.device,
+    on_epochs: OnEpochs = lambda _: None,
+    start: Heads | None = None,
+    keep: Keep = Keep(),
+    on_stack: OnStack = lambda outcomes, seconds: None,
+) -> list[Outcome]:
+    """Train probes, many at a time, and let each predict its fold's test part.
+
+    Args:
+        data: Features, labels and folds, already checked.
+        jobs: What to train.
+        config: How.
+        device: Where. On a processor, stacks are trained side by side, one thread each.
+        on_epochs: Called from the threads that train.
+        start: Heads that training goes on from; the others start from the head of their seed.
+        keep: What is kept of probes besides their predictions.
+        on_stack: Called from the threads that train, one at a time, long before the last stack ends.
+
+    Returns:
+        One outcome per job, in their order.
+    """
+    workers = torch.get_num_threads() if device.type == "cpu" else 1
+    heads = {**initial_heads(data, jobs, config), **(start or {})}
+    cohorts = _cohorts(data, jobs, config, heads, device, workers)
+    at_once, lock = min(workers, len(cohorts)), threading.Lock()
+
+    def train(cohort: Sequence[Job], report: OnEpochs) -> list[Outcome]:
+        begin = time.perf_counter()
+        found = _train(build_stack(data, cohort, config, heads, device), config, keep, report)
+        with lock:
+            on_stack(found, (time.perf_counter() - begin) / at_once)
+        return found
+
+    outcomes = side_by_side(train, cohorts, workers, on_epochs)
+    by_job = {outcome.job: outcome for group in outcomes for outcome in group}
+    return [by_job[job] for job in jobs]
+
+
+def initial_head(config: ProbeConfig, dim: int, classes: int, seed: int) -> nn.Sequential:
+    """Return the head from which a seed's probes start, whatever their fold and layer."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build_head(config.head, dim, classes)
+
+
+def initial_heads(data: ProbeData, jobs: Iterable[Job], config: ProbeConfig) -> dict[Job, nn.Sequential]:
+    """Return the head of each probe's seed; not to be called by several threads, which share a generator."""
+    dim, listed = data.features.shape[2], list(jobs)
+    heads = {
+        seed: initial_head(config, dim, data.classes, seed) for seed in sorted({job.seed for job in listed})
+    }
+    return {job: heads[job.seed] for job in listed}
+
+
+def build_stack(
+    data: ProbeData,
+    jobs: Sequence[Job],
+    config: ProbeConfig,
+    heads: Heads,
+    device: torch.device,
+) -> Stack:
+    """Put probes side by side, each with the head that it starts from, and copy what they read."""
+    states = data.features.shape[1]
+    mix = states if jobs[0].layer == WEIGHTED else None
+    views = {fold: data.view(fold, config.standardize) for fold in {job.fold for job in jobs}}
+    keys = [(None if mix else job.layer, views[job.fold]) for job in jobs]
+    blocks = list(dict.fromkeys(keys))
+    return Stack(
+        jobs=jobs,
+        probe=StackedProbe([heads[job] for job in jobs], mix).to(device),
+        rows=Rows.of(data.features, data.labels, blocks, device),
+        blocks=torch.tensor([blocks.index(key) for key in keys], device=device),
+        folds=data.folds,
+    )
+
+
+def _cohorts(
+    data: ProbeData,
+    jobs: Sequence[Job],
+    config: ProbeConfig,
+    heads: Heads,
+    device: torch.device,
+    workers: int,
+) -> list[list[Job]]:
+    single = [job for job in jobs if job.layer != WEIGHTED]
+    mixed = [job for job in jobs if job.layer == WEIGHTED]
+    cohorts = []
+    for group in (single, mixed):
+        if group:
+            most = _most(data, group[0], heads[group[0]], device)
+            cohorts += cohorts_for(group, data.folds, config, most, workers)
+    return cohorts
+
+
+def _most(data: ProbeData, job: Job, head: nn.Sequential, device: torch.device) -> int:
+    rows, states, dim = data.features.shape
+    weights = sum(parameter.numel() for parameter in head.parameters())
+    block = rows * dim * (states if job.layer == WEIGHTED else 1)
+    return most_probes(4 * block, 4 * weights, device)
+
+
+def _train(stack: Stack, config: ProbeConfig, keep: Keep, on_epochs: OnEpochs) -> list[Outcome]:
+    return outcomes_of(stack, train_stack(stack, config, on_epochs), keep)

@@ -1,0 +1,280 @@
+"""Train a stack of probes at once, each with its own early stopping, as if each were trained alone."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim.adamw import adamw
+
+from sercl.metrics.functional.classification import uar, wa
+from sercl.models.stacked import StackedProbe
+from sercl.studies.heads.config import ProbeConfig
+from sercl.studies.heads.jobs import Job, epoch_batches, padded
+from sercl.studies.heads.parts import Parts
+from sercl.studies.heads.rows import Rows
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Validation scores of some probes, each `[models]` float64.
+
+    Attributes:
+        loss: Mean cross-entropy.
+        accuracy: Share of utterances told right.
+        uar: Unweighted average recall of the classes present.
+    """
+
+    loss: Tensor
+    accuracy: Tensor
+    uar: Tensor
+
+    def criterion(self, select: str) -> Tensor:
+        """Return what decides between epochs, the higher the better; NaN is worse than anything."""
+        score: Tensor = -self.loss if select == "loss" else getattr(self, select)
+        return score.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
+
+
+@dataclass
+class Stopping:
+    """How training has gone so far, for each probe of a stack.
+
+    Attributes:
+        config: Patience, and what is selected by.
+        epochs: `[models]` int64 epochs run.
+        best_epoch: `[models]` int64, from 0.
+        best: Validation scores of the best epoch.
+        exhausted: `[models]` bool, whether patience has run out; false where the epoch limit ended training.
+        lowest: `[models]` lowest validation loss.
+        waited: `[models]` int64 epochs since then.
+        weights: The weights of each probe's best epoch, as `StackedProbe.parameters`.
+    """
+
+    config: ProbeConfig
+    epochs: Tensor
+    best_epoch: Tensor
+    best: Validation
+    exhausted: Tensor
+    lowest: Tensor
+    waited: Tensor
+    weights: list[Tensor]
+
+    @classmethod
+    def start(cls, probe: StackedProbe, config: ProbeConfig, device: torch.device) -> Self:
+        """Return the record of probes that have not been trained yet."""
+        weights = [parameter.detach().clone() for parameter in probe.parameters()]
+        models = len(weights[0])
+        counts = torch.zeros(3, models, dtype=torch.int64, device=device)
+        scores = torch.full((4, models), torch.nan, dtype=torch.float64, device=device)
+        return cls(
+            config=config,
+            epochs=counts[0],
+            best_epoch=counts[1],
+            best=Validation(*scores[:3]),
+            exhausted=torch.zeros(models, dtype=torch.bool, device=device),
+            lowest=scores[3].fill_(torch.inf),
+            waited=counts[2],
+            weights=weights,
+        )
+
+    def note(self, judged: Validation, probe: StackedProbe, models: Tensor, epoch: int) -> Tensor:
+        """Take in an epoch.
+
+        Args:
+            judged: Scores of the probes that were trained in it.
+            probe: Their weights.
+            models: `[alive]` their positions in the stack.
+            epoch: Number of the epoch, from 0.
+
+        Returns:
+            `[alive]` bool, which of them go on.
+        """
+        self.epochs[models] = epoch + 1
+        select = self.config.select
+        better = judged.criterion(select) > self.best.criterion(select)[models]
+        self._keep_best(judged, probe, models, better | (epoch == 0), epoch)
+        lower = judged.loss < self.lowest[models]
+        self.lowest[models] = torch.where(lower, judged.loss, self.lowest[models])
+        self.waited[models] = torch.where(lower, 0, self.waited[models] + 1)
+        self.exhausted[models] = self.waited[models] >= self.config.patience
+        return ~self.exhausted[models]
+
+    def restore(self, probe: StackedProbe) -> None:
+        """Give all probes of the stack the weights of their best epochs."""
+        probe.put(self.weights)
+
+    def _keep_best(
+        self, judged: Validation, probe: StackedProbe, models: Tensor, better: Tensor, epoch: int
+    ) -> None:
+        places = models[better]
+        self.best_epoch[places] = epoch
+        for name in ("loss", "accuracy", "uar"):
+            getattr(self.best, name)[places] = getattr(judged, name)[better]
+        for best, parameter in zip(self.weights, probe.parameters(), strict=True):
+            best[places] = parameter.detach()[better]
+
+
+BETAS = (0.9, 0.999)
+"""Decay rates of AdamW's moments: torch's defaults."""
+
+OnEpochs = Callable[[int], None]
+"""Told how many epochs of single probes are done with: run, or not needed since the probe has stopped."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Probes that are trained together, and what they read.
+
+    Attributes:
+        jobs: One per probe.
+        probe: Their weights.
+        rows: Their features.
+        blocks: `[models]` int64, the block of `rows` that each reads.
+        folds: The folds of the study.
+    """
+
+    jobs: Sequence[Job]
+    probe: StackedProbe
+    rows: Rows
+    blocks: Tensor
+    folds: Sequence[Parts]
+
+
+def train_stack(stack: Stack, config: ProbeConfig, on_epochs: OnEpochs = lambda _: None) -> Stopping:
+    """Train every probe until it stops, and leave `stack.probe` with the weights of each one's best epoch.
+
+    Returns:
+        How training went for each probe.
+    """
+    device = stack.blocks.device
+    record = Stopping.start(stack.probe, config, device)
+    validation = padded([stack.folds[job.fold].validation for job in stack.jobs], device)
+    learner = _Learner(stack.probe, config)
+    alive = torch.arange(len(stack.jobs), device=device)
+    for epoch in range(config.max_epochs):
+        _run_epoch(stack, learner, alive, epoch)
+        judged = validate(stack, alive, *(table[alive] for table in validation))
+        going = record.note(judged, stack.probe, alive, epoch)
+        on_epochs(len(alive) + int((~going).sum()) * (config.max_epochs - epoch - 1))
+        if not going.all():
+            alive = alive[going]
+            if not len(alive):
+                break
+            learner.keep(going.nonzero().flatten())
+    record.restore(stack.probe)
+    return record
+
+
+@torch.inference_mode()
+def logits_of(stack: Stack, models: Tensor, index: Tensor) -> Tensor:
+    """Score utterances.
+
+    Args:
+        stack: The probes; `stack.probe` holds those of `models` only.
+        models: `[models]` positions in `stack.jobs`.
+        index: `[models, rows]` utterances.
+
+    Returns:
+        `[models, rows, classes]`.
+    """
+    pieces = torch.split(index, stack.rows.chunk(len(models)), dim=1)
+    return torch.cat([stack.probe(stack.rows.gather(stack.blocks[models], piece)) for piece in pieces], dim=1)
+
+
+def validate(stack: Stack, models: Tensor, index: Tensor, valid: Tensor) -> Validation:
+    """Score the probes on their validation parts.
+
+    Args:
+        stack: As for `logits_of`.
+        models: As for `logits_of`.
+        index: As for `logits_of`.
+        valid: `[models, rows]` bool, which of `index` count.
+    """
+    logits, truth = logits_of(stack, models, index), stack.rows.labels[index]
+    losses = F.cross_entropy(logits.flatten(0, 1), truth.flatten(), reduction="none").view(index.shape)
+    # Double precision: a mean over many utterances must not depend on how a table was filled up.
+    loss = (losses.double() * valid).sum(dim=1) / valid.sum(dim=1)
+    confusion = _confusions(truth, logits.argmax(dim=-1), valid, logits.shape[-1])
+    return Validation(loss, wa(confusion).double(), uar(confusion).double())
+
+
+def _confusions(truth: Tensor, predicted: Tensor, valid: Tensor, classes: int) -> Tensor:
+    models = torch.arange(len(truth), device=truth.device).unsqueeze(1)
+    cells = ((models * classes + truth) * classes + predicted)[valid]
+    return torch.bincount(cells, minlength=len(truth) * classes**2).view(-1, classes, classes)
+
+
+def _run_epoch(stack: Stack, learner: "_Learner", alive: Tensor, epoch: int) -> None:
+    jobs = [stack.jobs[position] for position in alive.tolist()]
+    batches = epoch_batches(jobs, stack.folds, learner.config.batch_size, epoch, alive.device)
+    truth, blocks = stack.rows.labels[batches.index], stack.blocks[alive]
+    for step, width in enumerate(batches.widths):
+        features = stack.rows.gather(blocks, batches.index[step, :, :width])
+        learner.step(features, truth[step, :, :width], batches.weights[step, :, :width])
+
+
+class _Learner:
+    """AdamW over stacked weights that can be dropped on the way.
+
+    torch's optimiser object cannot do that, and imports the compiler at its first use, which takes seconds.
+    """
+
+    def __init__(self, probe: StackedProbe, config: ProbeConfig) -> None:
+        self.probe, self.config = probe, config
+        self.groups = [_Moments(probe.head, config.lr)]
+        if probe.mix is not None:
+            self.groups.append(_Moments(probe.mix, config.mix_lr))
+
+    def step(self, features: Tensor, truth: Tensor, weights: Tensor) -> None:
+        """Take one step; `truth` and `weights` are `[models, batch]`, the weights of a model sum to 1."""
+        logits = self.probe(features)
+        losses = F.cross_entropy(logits.flatten(0, 1), truth.flatten(), reduction="none")
+        # The sum over models: no model's weights occur in another one's loss.
+        loss = (losses * weights.flatten()).sum()
+        gradients = list(torch.autograd.grad(loss, [p for group in self.groups for p in group.parameters]))
+        for group in self.groups:
+            group.step(gradients[: len(group.parameters)], self.config)
+            del gradients[: len(group.parameters)]
+
+    def keep(self, models: Tensor) -> None:
+        """Drop every probe but those at the indices `models`."""
+        self.probe.keep(models)
+        for group in self.groups:
+            group.keep(models)
+
+
+class _Moments:
+    """What AdamW remembers of a module's parameters, whose first dimension are the probes."""
+
+    def __init__(self, module: nn.Module, rate: float) -> None:
+        self.module, self.rate = module, rate
+        self.parameters: list[Tensor] = list(module.parameters())
+        self.means = [torch.zeros_like(p) for p in self.parameters]
+        self.squares = [torch.zeros_like(p) for p in self.parameters]
+        self.counts = [torch.zeros((), device=p.device) for p in self.parameters]
+
+    @torch.no_grad()
+    def step(self, gradients: list[Tensor], config: ProbeConfig) -> None:
+        adamw(
+            self.parameters,
+            gradients,
+            self.means,
+            self.squares,
+            [],
+            self.counts,
+            fused=True,
+            amsgrad=False,
+            beta1=BETAS[0],
+            beta2=BETAS[1],
+            lr=self.rate,
+            weight_decay=config.weight_decay,
+            eps=config.eps,
+            maximize=False,
+        )
+
+    def keep(self, models: Tensor) -> None:
+        self.parameters = list(self.module.parameters())
+        self.means = [values[models] for values in self.means]
+        self.squares = [values[models] for values in self.squares]

@@ -1,0 +1,197 @@
+"""Layer probes on a data module: which questions are put to which folds; returns data and prints nothing."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from sercl.corpora.base import Utterance
+from sercl.corpora.folds import Fold
+from sercl.corpora.folds.fold import PARTS
+from sercl.corpora.labels import label_scheme
+from sercl.data.datamodules.base import EmotionDataModule
+from sercl.data.datamodules.settings import ROLES, SETTINGS, plans_for
+from sercl.errors import UnknownNameError, UsageError
+from sercl.files import open_text, write_text
+from sercl.json_text import json_text
+from sercl.studies.heads.config import ProbeOptions
+from sercl.studies.layer_probe.results import ProbeResults, Row
+from sercl.studies.layer_probe.task import ProbeTask, probe_task
+
+Folds = Sequence[Mapping[str, Fold]]
+"""Per fold, corpus name (or "source" and "target") -> its fold."""
+
+EMOTION = "emotion"
+JOINT = "joint"
+"""Setting of a question that is put to both corpora of a pair at once."""
+
+ONE_STAGE = tuple(name for name, stages in SETTINGS.items() if len(stages) == 1)
+
+
+@dataclass(frozen=True)
+class LayerProbeOptions(ProbeOptions):
+    """What is probed, and how; options of the probes that are null are those of the preset.
+
+    Args:
+        targets: What the probes tell, several joined by commas: emotion, language, speaker, gender, or any
+            other column of the corpus.
+        settings: For a language pair, settings joined by commas: monolingual, zero-shot, transfer; null for
+            the setting of the data.
+        layers: Hidden states to probe, such as [0, 3, 6]; null for all.
+        control: Train the probes on shuffled labels, too: what they score there is owed to chance.
+        weighted: Probe a learned weighted sum of all hidden states, too.
+    """
+
+    targets: str = EMOTION
+    settings: str | None = None
+    layers: list[int] | None = None
+    control: bool = True
+    weighted: bool = True
+
+    @property
+    def target_names(self) -> list[str]:
+        """The targets one by one."""
+        return _names(self.targets)
+
+    @property
+    def setting_names(self) -> list[str]:
+        """The settings one by one; empty for that of the data."""
+        return [] if self.settings is None else _names(self.settings)
+
+
+@dataclass(frozen=True)
+class LayerProbe:
+    """Everything said about one layer probe; plain data, saved as `results.json`.
+
+    Attributes:
+        name: The corpus, or "source -> target".
+        results: A study per target and setting.
+        encoder: Name, fingerprint and preprocessing.
+        data: Counts of what the folds hold.
+        environment: Versions, command line, seed.
+        seconds: Wall-clock time of the whole command.
+    """
+
+    name: str
+    results: tuple[ProbeResults, ...]
+    encoder: Mapping[str, Any]
+    data: Mapping[str, Any]
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return {
+            "name": self.name,
+            "encoder": dict(self.encoder),
+            "data": dict(self.data),
+            "results": [result.to_dict() for result in self.results],
+            "environment": dict(self.environment),
+            "seconds": round(self.seconds, 2),
+        }
+
+
+def cut_folds(data: EmotionDataModule) -> list[Mapping[str, Fold]]:
+    """Return every fold of a data module that has been set up."""
+    folds: list[Mapping[str, Fold]] = []
+    for index in range(data.fold_count):
+        data.set_fold(index)
+        folds.append(dict(data.folds_in_use))
+    return folds
+
+
+def probe_tasks(data: EmotionDataModule, folds: Folds, options: LayerProbeOptions) -> list[ProbeTask]:
+    """Return the questions that are put, each with its folds.
+
+    Emotion is asked in the settings of a language pair. Any other target is asked of both corpora at once,
+    each cut into folds of its own: no language could be told by a probe that has heard one alone.
+
+    Raises:
+        UsageError: For settings without a pair, one that probes do not have, or a target without two values.
+        UnknownNameError: For a target that the data do not have.
+        FoldError: If folds within speakers cannot be cut.
+    """
+    scheme = label_scheme(data.label_map)
+    tasks = []
+    for target in options.target_names:
+        if target == EMOTION:
+            tasks += [
+                probe_task(_parts(folds, data, setting), target, scheme, setting)
+                for setting in _settings(data, options)
+            ]
+        else:
+            setting = JOINT if len(folds[0]) > 1 else "monolingual"
+            tasks.append(probe_task([_joined(fold) for fold in folds], target, scheme, setting))
+    return tasks
+
+
+def save(probe: LayerProbe, folder: Path) -> None:
+    """Write `results.json`, `layers.csv` (a row per layer) and `probes.csv` (a row per trained probe)."""
+    text = json_text(probe.to_dict(), indent=2)
+    write_text(folder / "results.json", text + "\n")
+    _write_rows(folder / "layers.csv", [row for result in probe.results for row in result.layer_rows()])
+    _write_rows(folder / "probes.csv", [row for result in probe.results for row in result.run_rows()])
+
+
+def describe_folds(folds: Folds, data: EmotionDataModule) -> dict[str, Any]:
+    """Return what the folds hold, as plain data: per corpus its scheme, counts and notes."""
+    return {name: _describe([fold[name] for fold in folds], data.classes) for name in folds[0]}
+
+
+def _describe(folds: Sequence[Fold], classes: Sequence[str]) -> dict[str, Any]:
+    every = {item.id: item for fold in folds for part in fold.parts.values() for item in part}
+    scheme = folds[0].labels
+    indices = [scheme.index(item.emotion) for item in every.values()]
+    notes = dict.fromkeys(note for fold in folds for note in fold.notes)
+    return {
+        "corpus": next(iter(every.values())).corpus,
+        "scheme": folds[0].scheme,
+        "folds": len(folds),
+        "utterances": len(every),
+        "classes": {name: indices.count(index) for index, name in enumerate(classes)},
+        "speakers": sorted({item.speaker for item in every.values() if item.speaker is not None}),
+        "languages": sorted({item.language for item in every.values()}),
+        "notes": list(notes),
+    }
+
+
+def _settings(data: EmotionDataModule, options: LayerProbeOptions) -> list[str]:
+    own = data.report.setting
+    if own is None:
+        if options.setting_names:
+            raise UsageError(
+                f"--probe.settings {options.settings}: settings are those of two corpora. Give --data "
+                "LanguagePair with a source and a target, or leave them out."
+            )
+        return ["monolingual"]
+    for name in (names := options.setting_names or [own]):
+        if name not in ONE_STAGE:
+            raise UnknownNameError("setting of a layer probe", name, ONE_STAGE, "Give --probe.settings.")
+    return names
+
+
+def _parts(folds: Folds, data: EmotionDataModule, setting: str) -> list[Mapping[str, Sequence[Utterance]]]:
+    if set(folds[0]) != set(ROLES):
+        return [next(iter(fold.values())).parts for fold in folds]
+    select_on = data.report.select_on if setting == "zero-shot" else "source"
+    plan = plans_for(setting, select_on or "source")["train"]._asdict()
+    return [{part: fold[role].parts[part] for part, role in plan.items()} for fold in folds]
+
+
+def _joined(fold: Mapping[str, Fold]) -> dict[str, list[Utterance]]:
+    return {part: list(chain.from_iterable(own.parts[part] for own in fold.values())) for part in PARTS}
+
+
+def _names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    return list(dict.fromkeys(names))
+
+
+def _write_rows(path: Path, rows: Sequence[Row]) -> None:
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    with open_text(path) as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)

@@ -1,0 +1,269 @@
+"""From trained probes to the results of a study."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from statistics import fmean, stdev
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sercl.metrics.functional.clusters import cluster_hits, hits_uar, resampling_units
+from sercl.metrics.functional.comparison import PermutationTest, holm, paired_uar_test
+from sercl.metrics.functional.intervals import bootstrap_interval
+from sercl.studies.heads.config import ProbeConfig
+from sercl.studies.heads.jobs import WEIGHTED
+from sercl.studies.heads.outcomes import Outcome, best_layer, ranked
+from sercl.studies.layer_probe.results import (
+    ChosenLayer,
+    LayerDifference,
+    LayerResult,
+    ProbeResults,
+    ProbeRun,
+    WeightedResult,
+)
+from sercl.studies.layer_probe.task import WITHIN_SPEAKER, ProbeTask
+from sercl.studies.results.scores import Score
+
+Outcomes = Mapping[tuple[int, int], Outcome]
+"""`(fold, seed)` -> the probe of that fold and seed."""
+
+Hits = NDArray[np.int64]
+"""`[clusters, seeds, classes, 2]`, see `cluster_hits`."""
+
+
+class Scorer:
+    """Scores probes of one task; their folds are pooled, their seeds are repeats.
+
+    Args:
+        task: The task; its labels are the truth.
+        seeds: Seeds of the probes.
+    """
+
+    def __init__(self, task: ProbeTask, seeds: Sequence[int]) -> None:
+        self.task, self.seeds = task, seeds
+        rows = [row for fold in task.folds for row in fold.test]
+        self.truth = np.array(task.labels)[rows]
+        # Within speakers, to draw speakers anew would be to draw classes anew.
+        speakers = [None if task.splits == WITHIN_SPEAKER else task.speakers[row] for row in rows]
+        clusters, self.unit = resampling_units(speakers)
+        # In zero-shot folds the same utterance is tested several times: those tests stay in one cluster.
+        self.clusters = clusters if self.unit == "speakers" else rows
+
+    @property
+    def chance(self) -> float:
+        """UAR of a guess."""
+        return 1 / len(set(self.truth.tolist()))
+
+    def hits(self, outcomes: Outcomes) -> Hits:
+        """Count what probes told right, by cluster, seed and class."""
+        predicted = [
+            torch.cat([outcomes[fold, seed].predicted for fold in range(len(self.task.folds))])
+            for seed in self.seeds
+        ]
+        stacked = torch.stack(predicted).numpy()
+        return cluster_hits(self.truth, stacked, self.clusters, len(self.task.classes))
+
+    def uar(self, hits: Hits) -> Score:
+        """Return the UAR, the mean over seeds, with its interval."""
+        return self._score(hits, hits_uar)
+
+    def difference(self, hits: Hits, others: Hits) -> Score:
+        """Return how much higher the UAR is than that of other probes on the same utterances."""
+        return self._score(np.stack([hits, others], axis=1), _uar_difference, bounded=False)
+
+    def paired(self, hits: Hits, others: Hits) -> PermutationTest:
+        """Test whether the UAR differs from that of other probes on the same utterances; seeds averaged."""
+        one, two = (counts.mean(axis=1, keepdims=True) for counts in (hits, others))
+        return paired_uar_test(one[..., 0], two[..., 0], one[..., 1], two[..., 1], unit=self.unit)
+
+    def seed_uars(self, hits: Hits) -> list[float]:
+        """Return the UAR of each seed."""
+        values: list[float] = hits_uar(torch.from_numpy(hits.sum(axis=0))).tolist()
+        return values
+
+    def recalls(self, hits: Hits) -> tuple[float, ...]:
+        """Return the recall of each class, the mean over seeds; NaN for an absent class."""
+        counts = torch.from_numpy(hits.sum(axis=0))
+        return tuple((counts[..., 0] / counts[..., 1]).mean(dim=0).tolist())
+
+    def fold_uar(self, outcome: Outcome) -> float:
+        """Return the UAR of one probe on its fold."""
+        truth = np.array(self.task.labels)[list(self.task.folds[outcome.job.fold].test)]
+        hits = cluster_hits(truth, outcome.predicted[None].numpy(), [0] * len(truth), len(self.task.classes))
+        return float(hits_uar(torch.from_numpy(hits[0, 0])))
+
+    def _score(self, counts: Hits, statistic: Callable[[Tensor], Tensor], bounded: bool = True) -> Score:
+        value = statistic(torch.from_numpy(counts.sum(axis=0))).mean()
+        interval = bootstrap_interval(counts, statistic, unit=self.unit, bounded=bounded)
+        return Score(float(value), interval.low, interval.high, interval.unit, interval.count)
+
+
+def _uar_difference(counts: Tensor) -> Tensor:
+    uars = hits_uar(counts)  # [..., two, seeds]
+    return uars[..., 0, :] - uars[..., 1, :]
+
+
+Trained = Mapping[int, Outcomes]
+"""Layer -> the probes of every fold and seed."""
+
+
+def summarise(
+    task: ProbeTask,
+    trained: Trained,
+    control: ProbeTask,
+    controls: Trained,
+    config: ProbeConfig,
+    seconds: float,
+) -> ProbeResults:
+    """Score probes.
+
+    Args:
+        task: What they were asked.
+        trained: The probes, of the weighted sum too if there are any.
+        control: The same with shuffled labels.
+        controls: Probes that were trained on those; empty without a control task.
+        config: How they were trained.
+        seconds: How long it took.
+    """
+    scorer, blind = Scorer(task, config.seeds), Scorer(control, config.seeds)
+    single = {layer: outcomes for layer, outcomes in trained.items() if layer != WEIGHTED}
+    layers = tuple(
+        _layer(layer, outcomes, scorer, controls.get(layer), blind) for layer, outcomes in single.items()
+    )
+    runs = [_run(outcome, scorer) for outcomes in trained.values() for outcome in outcomes.values()]
+    runs += [_run(outcome, blind, True) for outcomes in controls.values() for outcome in outcomes.values()]
+    return ProbeResults(
+        target=task.target,
+        classes=task.classes,
+        setting=task.setting,
+        splits=task.splits,
+        utterances=len(task.ids),
+        folds=tuple({name: len(rows) for name, rows in fold.items()} for fold in task.folds),
+        probe=asdict(config),
+        chance=scorer.chance,
+        layers=layers,
+        best_layer=_best(single, range(len(task.folds)), config),
+        chosen=_chosen(single, scorer, config),
+        weighted=_weighted(trained[WEIGHTED], scorer) if WEIGHTED in trained else None,
+        runs=tuple(runs),
+        notes=(*task.notes, *_limit_notes(runs, config)),
+        seconds=round(seconds, 3),
+        differences=_differences(single, scorer, config),
+    )
+
+
+def _layer(
+    layer: int, outcomes: Outcomes, scorer: Scorer, controls: Outcomes | None, blind: Scorer
+) -> LayerResult:
+    hits = scorer.hits(outcomes)
+    shuffled = None if controls is None else blind.hits(controls)
+    return LayerResult(
+        layer=layer,
+        uar=scorer.uar(hits),
+        recalls=scorer.recalls(hits),
+        validation_loss=_mean(outcomes, "validation_loss"),
+        validation_accuracy=_mean(outcomes, "validation_accuracy"),
+        validation_uar=_mean(outcomes, "validation_uar"),
+        seed_std=_std(scorer.seed_uars(hits)),
+        fold_std=_std(_fold_uars(outcomes, scorer)),
+        at_limit=sum(outcome.at_limit for outcome in outcomes.values()),
+        probes=len(outcomes),
+        control=None if shuffled is None else blind.uar(shuffled),
+        selectivity=None if shuffled is None else scorer.difference(hits, shuffled),
+    )
+
+
+def _weighted(outcomes: Outcomes, scorer: Scorer) -> WeightedResult:
+    hits = scorer.hits(outcomes)
+    weights = list(zip(*(outcome.layer_weights for outcome in outcomes.values()), strict=True))
+    return WeightedResult(
+        uar=scorer.uar(hits),
+        recalls=scorer.recalls(hits),
+        weights=tuple(fmean(values) for values in weights),
+        weights_std=tuple(_std(values) for values in weights),
+        validation_loss=_mean(outcomes, "validation_loss"),
+        validation_uar=_mean(outcomes, "validation_uar"),
+        at_limit=sum(outcome.at_limit for outcome in outcomes.values()),
+        probes=len(outcomes),
+    )
+
+
+def _chosen(trained: Trained, scorer: Scorer, config: ProbeConfig) -> ChosenLayer:
+    layers = [_best(trained, [fold], config) for fold in range(len(scorer.task.folds))]
+    picked = {
+        (fold, seed): trained[layer][fold, seed] for fold, layer in enumerate(layers) for seed in config.seeds
+    }
+    hits = scorer.hits(picked)
+    return ChosenLayer(tuple(layers), scorer.uar(hits), scorer.recalls(hits))
+
+
+def _differences(trained: Trained, scorer: Scorer, config: ProbeConfig) -> tuple[LayerDifference, ...]:
+    """Return the paired tests of the layer that validation prefers against every other one."""
+    best, *others = ranked({layer: list(own.values()) for layer, own in trained.items()}, config)
+    hits = scorer.hits(trained[best])
+    tests = {layer: scorer.paired(hits, scorer.hits(trained[layer])) for layer in others}
+    corrected = holm({layer: test.p for layer, test in tests.items()})
+    return tuple(
+        LayerDifference(
+            layer,
+            Score(test.difference, test.low, test.high, test.unit, test.count),
+            test.p,
+            corrected[layer],
+        )
+        for layer, test in tests.items()
+    )
+
+
+def _best(trained: Trained, folds: Sequence[int], config: ProbeConfig) -> int:
+    """Return the layer that validation prefers in some folds."""
+    pairs = [(fold, seed) for fold in folds for seed in config.seeds]
+    return best_layer({layer: [own[pair] for pair in pairs] for layer, own in trained.items()}, config)
+
+
+def _run(outcome: Outcome, scorer: Scorer, control: bool = False) -> ProbeRun:
+    job = outcome.job
+    return ProbeRun(
+        fold=job.fold,
+        layer=None if job.layer == WEIGHTED else job.layer,
+        seed=job.seed,
+        control=control,
+        best_epoch=outcome.best_epoch + 1,
+        epochs=outcome.epochs,
+        at_limit=outcome.at_limit,
+        validation_loss=outcome.validation_loss,
+        validation_accuracy=outcome.validation_accuracy,
+        validation_uar=outcome.validation_uar,
+        test_uar=scorer.fold_uar(outcome),
+        layer_weights=outcome.layer_weights,
+    )
+
+
+def _fold_uars(outcomes: Outcomes, scorer: Scorer) -> list[float]:
+    folds = sorted({fold for fold, _ in outcomes})
+    return [
+        fmean(scorer.fold_uar(outcome) for (own, _), outcome in outcomes.items() if own == fold)
+        for fold in folds
+    ]
+
+
+def _limit_notes(runs: Sequence[ProbeRun], config: ProbeConfig) -> list[str]:
+    real = [run for run in runs if not run.control]
+    cut = sum(run.at_limit for run in real)
+    if not cut:
+        return []
+    return [
+        f"{cut} of {len(real)} probes ended at the epoch limit ({config.max_epochs}), not by early stopping: "
+        "more epochs may score higher"
+    ]
+
+
+def _mean(outcomes: Outcomes, name: str) -> float:
+    return fmean(getattr(outcome, name) for outcome in outcomes.values())
+
+
+def _std(values: Sequence[float]) -> float:
+    """Return the sample standard deviation, NaN for a single value."""
+    return stdev(values) if len(values) > 1 else math.nan

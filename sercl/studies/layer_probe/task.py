@@ -1,0 +1,229 @@
+"""What a probe study asks, of which utterances, cut into which folds."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+
+import numpy as np
+
+from sercl.corpora.base import Utterance
+from sercl.corpora.labels import LabelScheme, label_scheme
+from sercl.errors import FoldError, UnknownNameError, UsageError
+from sercl.studies.heads.parts import Parts, parts_of, within_speaker_folds
+
+FIELDS = ("emotion", "language", "speaker", "gender", "corpus", "dialect", "session", "split", "text")
+"""Properties of every utterance; a corpus may have more in `Utterance.extra`."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A property of utterances as class indices.
+
+    Attributes:
+        name: Name of the property.
+        classes: Its values; their position is the class index.
+        labels: Class index of each utterance, None where it has no value (or an emotion without a class).
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    labels: tuple[int | None, ...]
+
+    @property
+    def missing(self) -> int:
+        """How many utterances have no class."""
+        return self.labels.count(None)
+
+
+def target_of(
+    utterances: Sequence[Utterance], name: str = "emotion", labels: LabelScheme | None = None
+) -> Target:
+    """Read a property of utterances.
+
+    Args:
+        utterances: The utterances.
+        name: One of `FIELDS`, or a column of the manifest (a key of `Utterance.extra`).
+        labels: Classes of the target "emotion"; None for the four of `label_scheme("4")`.
+
+    Raises:
+        UnknownNameError: For a property that no utterance has.
+        UsageError: If no utterance has a value, or all have the same.
+    """
+    emotion = name == "emotion"
+    target = _emotion(utterances, labels or label_scheme("4")) if emotion else _read(utterances, name)
+    _check(target, utterances)
+    return target
+
+
+def columns_of(utterances: Sequence[Utterance]) -> list[str]:
+    """Return the names of the targets that these utterances offer: every property with two values or more."""
+    names = [*FIELDS, *sorted({key for item in utterances for key in item.extra} - set(FIELDS))]
+    return [name for name in names if len({_value(item, name) for item in utterances} - {None}) > 1]
+
+
+def _emotion(utterances: Sequence[Utterance], scheme: LabelScheme) -> Target:
+    return Target("emotion", scheme.classes, tuple(scheme.index(item.emotion) for item in utterances))
+
+
+def _read(utterances: Sequence[Utterance], name: str) -> Target:
+    extra = {key for item in utterances for key in item.extra}
+    if name not in FIELDS and name not in extra:
+        raise UnknownNameError("target", name, [*FIELDS, *sorted(extra - set(FIELDS))])
+    values = [_value(item, name) for item in utterances]
+    classes = tuple(sorted({value for value in values if value is not None}))
+    index = {value: position for position, value in enumerate(classes)}
+    return Target(name, classes, tuple(None if value is None else index[value] for value in values))
+
+
+def _value(utterance: Utterance, name: str) -> str | None:
+    value = getattr(utterance, name) if name in FIELDS else utterance.extra.get(name)
+    return value or None  # an empty cell of a manifest is no value
+
+
+def _check(target: Target, utterances: Sequence[Utterance]) -> None:
+    counts = Counter(target.classes[label] for label in target.labels if label is not None)
+    if len(counts) > 1:
+        return
+    found = " and ".join(f"{count} utterances are {value!r}" for value, count in counts.items())
+    raise UsageError(
+        f"target {target.name!r}: a probe needs at least two values to tell apart, but "
+        f"{found or 'no utterance has a value'} ({target.missing} of {len(utterances)} have none). "
+        f"These utterances differ in: {', '.join(columns_of(utterances)) or 'nothing'}."
+    )
+
+
+SPEAKER_DISJOINT = "speaker-disjoint"
+SPEAKER_DEPENDENT = "speaker-dependent"
+WITHIN_SPEAKER = "within-speaker"
+
+Utterances = Sequence[Utterance]
+FoldParts = Mapping[str, Utterances]
+"""The parts "train", "validation" and "test" of a fold, as `Fold.parts`."""
+
+
+@dataclass(frozen=True)
+class ProbeTask:
+    """A question, and the folds on which it is put.
+
+    Attributes:
+        target: Name of the property that probes tell.
+        classes: Its values; their position is the class index.
+        ids: Id of each utterance; features have a row for each, in this order.
+        labels: Class index of each utterance.
+        speakers: Speaker of each utterance, None where unknown.
+        folds: Rows to train, validate and test on. From which corpus they come makes the setting.
+        setting: "monolingual", "zero-shot" or "transfer", or other words for the reader.
+        splits: How the folds treat speakers: "speaker-disjoint", "speaker-dependent" (training and test share
+            some, or they are unknown) or "within-speaker" (they share all of them, by design).
+        missing: Utterances of the folds that have no value, and are left out.
+    """
+
+    target: str
+    classes: tuple[str, ...]
+    ids: tuple[str, ...]
+    labels: tuple[int, ...]
+    speakers: tuple[str | None, ...]
+    folds: tuple[Parts, ...]
+    setting: str = "monolingual"
+    splits: str = SPEAKER_DISJOINT
+    missing: int = 0
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences to print with every result."""
+        return tuple(note for note in (_SPLIT_NOTES[self.splits], self._missing_note()) if note)
+
+    def _missing_note(self) -> str:
+        return f"{self.missing} utterances have no {self.target} and are left out" if self.missing else ""
+
+    def shuffled(self, seed: int) -> "ProbeTask":
+        """Return the control task: every class as often as before, but given to utterances at random.
+
+        What a probe scores here, it owes to chance and to its capacity, not to the hidden states (Hewitt and
+        Liang 2019, "Designing and Interpreting Probes with Control Tasks").
+        """
+        labels = np.random.default_rng(seed).permutation(self.labels)
+        return replace(self, labels=tuple(labels.tolist()))
+
+
+_SPLIT_NOTES = {
+    SPEAKER_DISJOINT: "",
+    SPEAKER_DEPENDENT: "speaker-dependent: training and test share speakers, or their speakers are unknown",
+    WITHIN_SPEAKER: "within-speaker folds: training and test share all speakers by design, since who speaks "
+    "can only be asked about voices in the training data",
+}
+
+
+def probe_task(
+    folds: Sequence[FoldParts],
+    target: str = "emotion",
+    labels: LabelScheme | None = None,
+    setting: str = "monolingual",
+    seed: int = 42,
+) -> ProbeTask:
+    """Put a question to the utterances of some folds.
+
+    Where each value belongs to one speaker (the target `speaker`, first of all), no probe could tell the
+    values of unseen speakers: the same utterances are then cut into folds within speakers.
+
+    Args:
+        folds: The folds, as `Fold.parts`; utterances that occur in several are taken once.
+        target: Property of an utterance, see `targets.target_of`.
+        labels: Classes of the target "emotion".
+        setting: Words for the reader, see `ProbeTask`.
+        seed: Seed of the folds within speakers.
+
+    Raises:
+        UnknownNameError: For a property that no utterance has.
+        UsageError: If no utterance has a value, or all have the same.
+        FoldError: If there is no fold, or a speaker has too few utterances for folds within speakers.
+    """
+    if not folds:
+        raise FoldError("probe: there is no fold to train on; at least one is needed.")
+    listed = _listed(folds)
+    answer = target_of(listed, target, labels)
+    known = [item for item, label in zip(listed, answer.labels, strict=True) if label is not None]
+    within = _one_speaker_each(listed, answer)
+    cut = within_speaker_folds(known, len(folds), seed) if within else folds
+    parts = parts_of(cut, {(item.corpus, item.id): row for row, item in enumerate(known)})
+    speakers = tuple(_speaker(item) for item in known)
+    return ProbeTask(
+        target=target,
+        classes=answer.classes,
+        ids=tuple(item.id for item in known),
+        labels=tuple(label for label in answer.labels if label is not None),
+        speakers=speakers,
+        folds=parts,
+        setting=setting,
+        splits=WITHIN_SPEAKER if within else _kind(parts, speakers),
+        missing=answer.missing,
+    )
+
+
+def _listed(folds: Sequence[FoldParts]) -> list[Utterance]:
+    every = chain.from_iterable(chain.from_iterable(fold.values()) for fold in folds)
+    unique = {(item.corpus, item.id): item for item in every}
+    return [unique[key] for key in sorted(unique)]
+
+
+def _speaker(utterance: Utterance) -> str | None:
+    # Two corpora may both have a speaker "01".
+    return utterance.person
+
+
+def _one_speaker_each(utterances: Utterances, target: Target) -> bool:
+    speakers: dict[int, set[str | None]] = {}
+    for utterance, label in zip(utterances, target.labels, strict=True):
+        if label is not None:
+            speakers.setdefault(label, set()).add(_speaker(utterance))
+    return all(len(names) == 1 and None not in names for names in speakers.values())
+
+
+def _kind(folds: Sequence[Parts], speakers: Sequence[str | None]) -> str:
+    for fold in folds:
+        trained = {speakers[row] for row in fold.train}
+        tested = {speakers[row] for row in fold.test}
+        if None in trained | tested or trained & tested:
+            return SPEAKER_DEPENDENT
+    return SPEAKER_DISJOINT

@@ -1,0 +1,248 @@
+"""Two systems on the utterances that both judged: how far apart they are, and whether by more than chance."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sercl.metrics.functional.clusters import can_cluster, resampling_units
+from sercl.metrics.functional.comparison import (
+    PermutationTest,
+    holm,
+    mcnemar,
+    paired_uar_test,
+    permutation_test,
+)
+from sercl.studies.results.predictions import Answers
+from sercl.studies.results.scores import Score
+
+NOISE = 1e-9
+"""Counts of votes that differ by no more than this are equal: a mean over three repeats has thirds in it."""
+
+
+@dataclass(frozen=True)
+class Votes:
+    """What a system answered on each utterance, repeats averaged so that they do not count as more data.
+
+    Attributes:
+        index: `[n]` utterance ids.
+        truth: `[n]` class indices.
+        speaker: `[n]` speakers, None where unknown.
+        counts: `[n, classes]` how often each class was predicted: the folds that test the utterance, shared
+            out by the mean over repeats.
+    """
+
+    index: "pd.Index[str]"
+    truth: NDArray[np.int64]
+    speaker: NDArray[np.object_]
+    counts: NDArray[np.float64]
+
+    def at(self, places: NDArray[np.int64]) -> "Votes":
+        """Return those at some places, in that order."""
+        return Votes(self.index[places], self.truth[places], self.speaker[places], self.counts[places])
+
+
+@dataclass(frozen=True)
+class SharedVotes:
+    """Two systems on the same utterances, each of which weighs as often as the one that tested it less.
+
+    Attributes:
+        first: One system.
+        second: The other, its utterances in the same order.
+        contradicting: Utterances left out because their true class is not the same in both.
+    """
+
+    first: Votes
+    second: Votes
+    contradicting: int
+
+    @property
+    def differ(self) -> int:
+        """Number of utterances on which the systems do not answer alike (in every repeat)."""
+        return int((np.abs(self.first.counts - self.second.counts) > NOISE).any(axis=1).sum())
+
+
+def count_votes(answers: Answers, num_classes: int) -> Votes:
+    """Count how often each utterance was given each class; see `Votes`."""
+    place, names = pd.factorize(answers.utterance)
+    _, first = np.unique(place, return_index=True)
+    counts = np.zeros((len(names), num_classes))
+    np.add.at(counts, (place, answers.predicted), 1 / len(answers.runs))
+    return Votes(pd.Index(names), answers.truth[first], answers.speaker[first], counts)
+
+
+def share(first: Votes, second: Votes) -> SharedVotes:
+    """Bring two systems to the utterances that both judged; those of another true class are left out."""
+    (one, two), contradicting = share_all([first, second])
+    return SharedVotes(one, two, contradicting)
+
+
+def share_all(systems: Sequence[Votes]) -> tuple[list[Votes], int]:
+    """Bring systems to the utterances that all labelled; each weighs as where it was tested least.
+
+    Returns:
+        The systems, and how many utterances are left out because their true class is not the same in all.
+    """
+    index = systems[0].index
+    for other in systems[1:]:
+        index = index.intersection(other.index)
+    shared = [own.at(own.index.get_indexer(index)) for own in systems]
+    alike = np.flatnonzero(np.all([own.truth == shared[0].truth for own in shared], axis=0))
+    shared = [own.at(alike) for own in shared]
+    least = np.min([own.counts.sum(axis=1) for own in shared], axis=0)
+    return [_weighed(own, least) for own in shared], len(index) - len(alike)
+
+
+def _weighed(votes: Votes, weight: NDArray[np.float64]) -> Votes:
+    factor = weight / votes.counts.sum(axis=1)
+    return Votes(votes.index, votes.truth, votes.speaker, votes.counts * factor[:, None])
+
+
+SIGNIFICANT = 0.05
+"""A difference is called significant where its p-value, corrected for its family, is below this."""
+
+
+@dataclass(frozen=True)
+class Paired:
+    """The difference of a score between two systems.
+
+    Attributes:
+        utterances: Utterances that both judged.
+        differ: Those on which they do not answer alike (in every repeat).
+        contradicting: Utterances that both judged, left out because their true class is not the same.
+        difference: UAR of the first minus that of the second, with the 95 % interval of `test`, which
+            excludes 0 exactly where `test.p` is below 0.05; NaN where they share no utterance.
+        test: The permutation test; None where they share no utterance.
+        mcnemar: p-value of McNemar's test; None unless utterances are the units and each system ran once.
+        p_holm: p-value of `test`, corrected for the family that it is shown with. The interval is not.
+    """
+
+    utterances: int
+    differ: int
+    contradicting: int
+    difference: Score
+    test: PermutationTest | None
+    mcnemar: float | None
+    p_holm: float = float("nan")
+
+    @property
+    def is_significant(self) -> bool:
+        """Whether it is significant after Holm's correction; the interval then excludes 0, too."""
+        return self.p_holm < SIGNIFICANT
+
+
+def compare(first: Votes, second: Votes) -> Paired:
+    """Compare two systems on the utterances that both judged.
+
+    Args:
+        first: What `count_votes` gave for one system.
+        second: The same for the other.
+    """
+    return compare_pooled([(first, second)], [""])
+
+
+def compare_pooled(pairs: Sequence[tuple[Votes, Votes]], corpora: Sequence[str]) -> Paired:
+    """Compare two systems on several test sets at once: the mean difference of their UAR.
+
+    A speaker who is tested in several pairs (after training on different sources, say) is one unit: its
+    answers in all of them are exchanged, or drawn, together.
+
+    Args:
+        pairs: (first, second) of each test set; utterances that one of them lacks are left out.
+        corpora: The test corpus of each pair; names of utterances and speakers are those of their corpus.
+    """
+    shared = [share(first, second) for first, second in pairs]
+    contradicting = sum(pair.contradicting for pair in shared)
+    utterances = sum(len(pair.first.index) for pair in shared)
+    if not utterances:
+        nothing = Score(float("nan"), float("nan"), float("nan"), "utterances", 0)
+        return Paired(0, 0, contradicting, nothing, None, None)
+    units = _Units(shared, corpora)
+    test = permutation_test(units.first, units.second, groups=len(pairs), unit=units.name)
+    return Paired(
+        utterances=utterances,
+        differ=sum(pair.differ for pair in shared),
+        contradicting=contradicting,
+        difference=Score(test.difference, test.low, test.high, units.name, test.count),
+        test=test,
+        mcnemar=_mcnemar(shared[0]) if len(pairs) == 1 and units.name == "utterances" else None,
+    )
+
+
+def contrast(systems: Sequence[Votes], weights: Sequence[float]) -> Score:
+    """Return a weighted sum of the UAR of systems where all labelled an utterance, with its 95 % interval.
+
+    Args:
+        systems: What `count_votes` gave for each, on one test set.
+        weights: Their weights, which sum to 0.
+    """
+    shared, _ = share_all(systems)
+    truth = shared[0].truth
+    if not len(truth):
+        return Score(float("nan"), float("nan"), float("nan"), "utterances", 0)
+    clusters, unit = resampling_units(shared[0].speaker.tolist())
+    _, cluster = np.unique(np.asarray(clusters), return_inverse=True)
+    right, totals = np.zeros((2, cluster.max() + 1, 1, shared[0].counts.shape[1]))
+    for own, weight in zip(shared, weights, strict=True):
+        np.add.at(right[:, 0], (cluster, truth), weight * own.counts[np.arange(len(truth)), truth])
+    np.add.at(totals[:, 0], (cluster, truth), shared[0].counts.sum(axis=1))
+    test = paired_uar_test(right, np.zeros_like(right), totals, unit=unit)
+    return Score(test.difference, test.low, test.high, unit, test.count)
+
+
+def correct(family: Sequence[Paired]) -> list[Paired]:
+    """Return the comparisons with `p_holm`, corrected for all of them together."""
+    p_values = {index: item.test.p for index, item in enumerate(family) if item.test is not None}
+    corrected = holm(p_values)
+    return [replace(item, p_holm=corrected.get(index, float("nan"))) for index, item in enumerate(family)]
+
+
+class _Units:
+    """What is exchanged and drawn: the speakers of each corpus, or its utterances where they are unknown.
+
+    Attributes:
+        name: What they are: "speakers", "utterances" or "speakers and utterances".
+        first: `[units, pairs * classes, classes]` confusion matrices of the first system.
+        second: Those of the second.
+    """
+
+    def __init__(self, pairs: Sequence[SharedVotes], corpora: Sequence[str]) -> None:
+        by_speaker = {corpus: _by_speaker(pairs, corpora, corpus) for corpus in corpora}
+        names = [
+            [(corpus, name) for name in (pair.first.speaker if by_speaker[corpus] else pair.first.index)]
+            for pair, corpus in zip(pairs, corpora, strict=True)
+        ]
+        places = {unit: place for place, unit in enumerate(dict.fromkeys(chain.from_iterable(names)))}
+        kinds = ["speakers" if flag else "utterances" for flag in by_speaker.values()]
+        self.name = " and ".join(dict.fromkeys(kinds))
+        rows = [np.array([places[unit] for unit in own], dtype=np.int64) for own in names]
+        self.first = _stacked([pair.first for pair in pairs], rows, len(places))
+        self.second = _stacked([pair.second for pair in pairs], rows, len(places))
+
+
+def _by_speaker(pairs: Sequence[SharedVotes], corpora: Sequence[str], corpus: str) -> bool:
+    own = [pair.first.speaker for pair, name in zip(pairs, corpora, strict=True) if name == corpus]
+    return can_cluster(list(chain.from_iterable(own)))
+
+
+def _stacked(votes: Sequence[Votes], rows: Sequence[NDArray[np.int64]], units: int) -> NDArray[np.float64]:
+    """Return `[units, pairs * classes, classes]`, rows the truth."""
+    classes = votes[0].counts.shape[1]
+    confusions = np.zeros((units, len(votes), classes, classes))
+    for pair, (own, places) in enumerate(zip(votes, rows, strict=True)):
+        np.add.at(confusions[:, pair], (places, own.truth), own.counts)
+    return confusions.reshape(units, -1, classes)
+
+
+def _mcnemar(pair: SharedVotes) -> float | None:
+    """Return McNemar's p-value if each system answered each utterance exactly once."""
+    sides = pair.first, pair.second
+    if any((np.abs(side.counts.max(axis=1) - 1) > NOISE).any() for side in sides):
+        return None
+    if any((side.counts.sum(axis=1) > 1 + NOISE).any() for side in sides):
+        return None
+    first, second = ((side.counts.argmax(axis=1) == side.truth).tolist() for side in sides)
+    return mcnemar(first, second)

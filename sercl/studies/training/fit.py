@@ -1,0 +1,292 @@
+"""Train a task stage by stage, then judge it on the test part; returns data and prints nothing."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as L
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, Timer
+from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
+from torch import Tensor
+
+from sercl.data.datamodules.base import EmotionDataModule
+from sercl.errors import CheckpointError, OutputError
+from sercl.features.compute import features_of
+from sercl.features.config import FeatureConfig
+from sercl.features.extraction import Progress
+from sercl.files import writing_to
+from sercl.studies.training.resuming import (
+    LAST,
+    Beginning,
+    TrainerFactory,
+    beginnings,
+    going_on_from,
+    left_of,
+    starting_point,
+)
+from sercl.studies.training.stages import (
+    EARLY_STOPPING,
+    EPOCH_LIMIT,
+    HEAD,
+    STEP_LIMIT,
+    TIME_LIMIT,
+    StageResult,
+    finished,
+    keep,
+    limits_of,
+    stage_folder,
+)
+from sercl.studies.training.trainers import let_weights_be_unread, refusals
+from sercl.tasks import checkpoint as checkpoints
+from sercl.tasks.base import EncoderTask
+from sercl.tasks.callbacks import seconds_of
+from sercl.tasks.classification import EmotionClassifier, Scored
+from sercl.tasks.gathering import of_first
+from sercl.tasks.layers import quick_encoder
+
+_REASONS = {
+    EarlyStoppingReason.PATIENCE_EXHAUSTED: EARLY_STOPPING,
+    EarlyStoppingReason.STOPPING_THRESHOLD: "stopping threshold",
+    EarlyStoppingReason.DIVERGENCE_THRESHOLD: "divergence threshold",
+    EarlyStoppingReason.NON_FINITE_METRIC: "value that is not finite",
+}
+
+
+def early_end(trainer: L.Trainer) -> str | None:
+    """Return why early stopping has ended a training; None where it has not."""
+    stoppers = (each for each in trainer.callbacks if isinstance(each, EarlyStopping))  # type: ignore[attr-defined]
+    return next(
+        (_REASONS[each.stopping_reason] for each in stoppers if each.stopping_reason in _REASONS), None
+    )
+
+
+def ended_by(trainer: L.Trainer) -> str:
+    """Return what ended a training, one of `sercl.studies.training.stages.ENDS`.
+
+    Where a limit and early stopping coincide, it is early stopping: more epochs would not have been trained.
+    """
+    if (reason := early_end(trainer)) is not None:
+        return reason
+    if 0 <= trainer.max_steps <= trainer.global_step:
+        return STEP_LIMIT
+    if trainer.max_epochs is not None and 0 <= trainer.max_epochs <= epochs_of(trainer):
+        return EPOCH_LIMIT
+    timers = (each for each in trainer.callbacks if isinstance(each, Timer))  # type: ignore[attr-defined]
+    if any((each.time_remaining() or 0) <= 0 for each in timers):
+        return TIME_LIMIT
+    return "callback"
+
+
+def epochs_of(trainer: L.Trainer) -> int:
+    """Return the epochs that a training has run, those before a resume included.
+
+    Lightning's own count lacks the last one where a resumed training has nothing left to do.
+    """
+    progress: Any = trainer.fit_loop.epoch_progress.current
+    return int(progress.processed)
+
+
+Pool = Callable[[EmotionClassifier], object]
+"""Lets the data serve hidden states of a frozen model in place of audio, where that is possible."""
+
+
+def extract_features(
+    task: EmotionClassifier,
+    data: EmotionDataModule,
+    trainer: L.Trainer,
+    config: FeatureConfig,
+    cache: bool = True,
+    on_progress: Progress | None = None,
+) -> bool:
+    """Let a frozen encoder see each utterance once, if nothing in the set-up needs the audio again.
+
+    Args:
+        task: The model.
+        data: Its data, set up.
+        trainer: Says on which devices the encoder runs.
+        config: How hidden states are computed, and where they are kept.
+        cache: Whether the feature store is used.
+        on_progress: Told what is done, how many utterances are, and how many there are.
+
+    Returns:
+        Whether the data module now serves features instead of audio.
+    """
+    if not (task.can_use_features and data.can_use_features):
+        return False
+    pooling, states = str(task.hparams["pooling"]), task.readout.states
+    data.use_features(
+        features_of(
+            task.encoder,
+            data,
+            trainer,
+            pooling=pooling,
+            states=states,
+            config=config,
+            cache=cache,
+            on_progress=on_progress,
+        )
+    )
+    return True
+
+
+def train(
+    task: EncoderTask,
+    data: EmotionDataModule,
+    trainer_for: TrainerFactory,
+    folder: Path,
+    resume: bool,
+    pool: Pool | None = None,
+    spent: int = 0,
+) -> list[StageResult]:
+    """Train every stage of the data module, leaving the task with the weights of the last stage's best epoch.
+
+    Each stage has a trainer and an optimiser of its own; a finished stage is not run again on resume.
+
+    Args:
+        task: The model.
+        data: Its data, set up.
+        trainer_for: Builds the trainer of a stage.
+        folder: Where checkpoints go.
+        resume: Whether an interrupted training goes on.
+        pool: Called with the model of a head that is trained first, see `extract_features`; None to train it
+            on audio.
+        spent: Epochs that an earlier training has used of a budget that it shares with this one.
+
+    Raises:
+        CheckpointError: Where `resume` finds a checkpoint of something else, or misses one.
+        ResultsError: Where `resume` finds a broken record of a finished stage.
+    """
+    places = stage_folders(task, data, folder)
+    begins = of_first(lambda: beginnings(places, trainer_for, resume))
+    results = []
+    if HEAD in places and isinstance(task, EmotionClassifier):
+        results.append(_train_head(task, data, trainer_for, places[HEAD], begins[HEAD], pool))
+    for stage in data.stages:
+        data.set_stage(stage)
+        place = places[stage]
+        results.append(_run_stage(task, data, trainer_for, stage, place, begins[stage], spent))
+        spent += results[-1].epochs if data.shares_epochs else 0
+        if data.goes_on_from == "last" and stage != data.stages[-1]:
+            load_weights(task, last_weights(place))
+    return results
+
+
+def last_weights(place: Path) -> Path:
+    """Return the checkpoint of the last epoch of a finished stage.
+
+    Raises:
+        CheckpointError: Where it was not kept.
+    """
+    path = place / LAST
+    if not path.is_file():
+        raise CheckpointError(
+            f"{path}: not there, but the next stage is to go on from the last weights. Keep it with "
+            f"--checkpoint.save_last true, or delete {place}, and all in it is trained again."
+        )
+    return path
+
+
+def stage_folders(task: EncoderTask, data: EmotionDataModule, folder: Path) -> dict[str, Path]:
+    """Return stage -> folder of its checkpoints, in the order of training."""
+    has_head = isinstance(task, EmotionClassifier) and task.trains_head_first
+    head = {HEAD: folder / HEAD} if has_head else {}
+    return head | {stage: stage_folder(folder, stage, data.stages) for stage in data.stages}
+
+
+def load_weights(task: EncoderTask, path: Path) -> None:
+    """Load a checkpoint's weights into a task that was built the same way."""
+    stored = checkpoints.read(path)
+    task.on_load_checkpoint(stored)
+    task.load_state_dict(stored["state_dict"])
+
+
+def score(
+    task: EmotionClassifier, data: EmotionDataModule, trainer: L.Trainer, part: str = "test"
+) -> list[Scored]:
+    """Return truth and probabilities of every utterance of a part ("test" or "validation"), ordered by id."""
+    data.setup(part if part == "test" else "validate")
+    loader = data.test_dataloader() if part == "test" else data.val_dataloader()
+    task.tested_as = "test" if part == "test" else "val"
+    if part != "test":
+        trainer.limit_test_batches = trainer.limit_val_batches
+    trainer.test(task, dataloaders=loader, verbose=False)
+    return task.scored
+
+
+def _train_head(
+    task: EmotionClassifier,
+    data: EmotionDataModule,
+    trainer_for: TrainerFactory,
+    place: Path,
+    begins: Beginning,
+    pool: Pool | None,
+) -> StageResult:
+    """Train the readout on the encoder without adapters, on the data of the first stage."""
+    twin = task.frozen_twin()
+    data.set_stage(data.stages[0])
+    if pool is not None and begins is not Beginning.DONE:
+        pool(twin)
+    result = _run_stage(twin, data, trainer_for, HEAD, place, begins)
+    if begins is not Beginning.DONE:
+        data.use_features(None)
+    task.readout.load_state_dict(twin.readout.state_dict())
+    return result
+
+
+def _run_stage(
+    task: EncoderTask,
+    data: EmotionDataModule,
+    trainer_for: TrainerFactory,
+    stage: str,
+    place: Path,
+    begins: Beginning,
+    spent: int = 0,
+) -> StageResult:
+    """Train a stage to its end, unless it has come to it, and leave the task with its best weights."""
+    done = finished(place) if begins is Beginning.DONE else None
+    if done is not None:
+        load_weights(task, Path(done.checkpoint))
+        return replace(done, chosen_state=task.readout.chosen_state)
+    place.mkdir(parents=True, exist_ok=True)
+    trainer = trainer_for(stage, place)
+    limits = limits_of(trainer)
+    if spent and trainer.max_epochs is not None and trainer.max_epochs > 0:
+        trainer.fit_loop.max_epochs = left_of(trainer.max_epochs, spent)
+    begun = of_first(lambda: starting_point(place)) if begins is Beginning.GOES_ON else None
+    let_weights_be_unread(trainer, task)
+    quick = quick_encoder(task, trainer, on_audio=not data.serves_features)
+    with refusals(), writing_to(place), going_on_from(begun, trainer), quick:
+        trainer.fit(task, datamodule=data, ckpt_path=begun, weights_only=True)
+    result = _summary(trainer, stage)
+    load_weights(task, Path(result.checkpoint))
+    result = replace(result, chosen_state=task.readout.chosen_state)
+    keep(result, place, limits)
+    return result
+
+
+def _summary(trainer: L.Trainer, stage: str) -> StageResult:
+    saver = trainer.checkpoint_callback
+    if not isinstance(saver, ModelCheckpoint) or not saver.best_model_path:
+        raise OutputError(
+            f"stage {stage!r} ended after {trainer.global_step} steps ({ended_by(trainer)}) without an epoch "
+            "to keep: one is kept after a validation (--trainer.check_val_every_n_epoch, "
+            "--checkpoint.every_n_epochs). Train for longer, or validate more often."
+        )
+    best = checkpoints.read(saver.best_model_path)
+    return StageResult(
+        stage=stage,
+        checkpoint=saver.best_model_path,
+        monitor=str(saver.monitor),
+        score=_finite(saver.best_model_score),
+        epoch=int(best["epoch"]),
+        epochs=epochs_of(trainer),
+        stopped_early=early_end(trainer) is not None,
+        chosen_state=None,
+        seconds=seconds_of(trainer),
+        ended_by=ended_by(trainer),
+    )
+
+
+def _finite(value: Tensor | None) -> float | None:
+    return float(value) if value is not None and value.isfinite() else None

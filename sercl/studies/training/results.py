@@ -1,0 +1,291 @@
+"""What a run leaves behind: scores with intervals, how they came about, and every prediction."""
+
+import csv
+import platform
+import shlex
+import sys
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import compress
+from pathlib import Path
+from typing import Any
+
+import sercl
+from sercl.corpora.folds import WHOLE
+from sercl.corpora.folds.fold import named
+from sercl.data.datamodules.base import EmotionDataModule
+from sercl.data.split import Take
+from sercl.errors import SpeakerOverlapError
+from sercl.files import open_text, write_text
+from sercl.json_text import json_text
+from sercl.studies.results.scores import Evaluation, evaluate
+from sercl.studies.training.stages import EPOCH_LIMIT, StageResult
+from sercl.tasks.base import EncoderTask
+from sercl.tasks.classification import EmotionClassifier, Scored
+from sercl.tasks.recordings import LIKE, fingerprint
+
+MOST_ALIKE = 0.1
+"""Share of the tested recordings that may have file name and length of training recordings by chance."""
+_PACKAGES = ("torch", "torchaudio", "lightning", "transformers", "peft", "torchmetrics", "numpy", "scipy")
+
+
+@dataclass(frozen=True)
+class RunResults:
+    """Everything said about one run; plain data, saved as `results.json`.
+
+    Attributes:
+        part: Part the scores are of: "test", "validation", or "whole" (a corpus that was not in training).
+        scores: The evaluation.
+        data: The data report: counts, what was dropped, notes that belong beside the scores.
+        model: Encoder, adapter, layer, and how much was trained.
+        stages: How each stage of training went; empty for a checkpoint that was only tested.
+        environment: Versions, command line, seed.
+        seconds: Wall-clock time of the whole run.
+        remarks: Further notes that belong beside the scores.
+    """
+
+    part: str
+    scores: Evaluation
+    data: Mapping[str, Any]
+    model: Mapping[str, Any]
+    stages: tuple[StageResult, ...]
+    environment: Mapping[str, Any]
+    seconds: float
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Warnings beside every score: of the data, and of training that was cut short or diverged."""
+        return (*self.remarks, *self.data.get("notes", ()), *stage_notes(self.stages))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return {
+            "part": self.part,
+            "scores": self.scores.to_dict(),
+            "notes": list(self.notes),
+            "data": dict(self.data),
+            "model": dict(self.model),
+            "stages": [stage.to_dict() for stage in self.stages],
+            "environment": dict(self.environment),
+            "seconds": round(self.seconds, 2),
+        }
+
+
+def stage_notes(stages: Sequence[StageResult]) -> list[str]:
+    """Return a note on each stage of training that was cut short or diverged."""
+    cut = [
+        f"stage {stage.stage!r} ended at its {_limit(stage)}, not by early stopping: "
+        "more epochs may score higher"
+        for stage in stages
+        if not stage.stopped_early
+    ]
+    lost = [
+        f"stage {stage.stage!r} diverged: {stage.monitor} was never a number; lower the learning rates"
+        for stage in stages
+        if stage.score is None and stage.monitor != "None"
+    ]
+    return [*cut, *lost]
+
+
+def _limit(stage: StageResult) -> str:
+    if stage.ended_by == EPOCH_LIMIT:
+        return f"{EPOCH_LIMIT} ({stage.epochs})"
+    return f"{stage.ended_by} (in epoch {stage.epochs})"
+
+
+def summarise(
+    task: EmotionClassifier,
+    data: EmotionDataModule,
+    scored: Sequence[Scored],
+    part: str,
+    stages: Sequence[StageResult] = (),
+    seed: object = None,
+    seconds: float = 0.0,
+    remarks: Sequence[str] = (),
+) -> RunResults:
+    """Score predictions, with intervals over speakers, and gather what a reader needs to judge them."""
+    speakers = {utterance.id: utterance.speaker for utterance in data.utterances_in_use}
+    return RunResults(
+        part=part,
+        scores=evaluate(
+            truth=[row.truth for row in scored],
+            predicted=[row.predicted for row in scored],
+            speakers=[speakers[row.id] for row in scored],
+            classes=task.classes,
+        ),
+        data=data.report.to_dict(),
+        model=describe_model(task),
+        stages=tuple(stages),
+        environment=environment(seed),
+        seconds=seconds,
+        remarks=(*remarks, *_left_unscored(len(scored), data, part)),
+    )
+
+
+def _left_unscored(scored: int, data: EmotionDataModule, part: str) -> list[str]:
+    """Return a note on a part that was not scored as a whole, or nothing."""
+    whole = len(data.splits["test" if part == WHOLE else part].utterances)
+    name = "val" if part == "validation" else "test"
+    if scored >= whole:
+        return []
+    return [f"only {scored} of {whole} {part} utterances are scored (--trainer.limit_{name}_batches)"]
+
+
+def heard_before(task: EncoderTask, data: EmotionDataModule, part: str) -> list[str]:
+    """Return notes on speakers of a part that the model was trained or selected on, or nothing.
+
+    Raises:
+        SpeakerOverlapError: If it was trained on any and the data do not allow it.
+    """
+    return known_voices(task.heard, data.speakers_in(part), part, data.allows_speaker_overlap)
+
+
+def known_voices(
+    heard: Mapping[str, Sequence[str]], tested: Sequence[str], part: str, allowed: bool
+) -> list[str]:
+    """Return notes on speakers that a model was trained or selected on, or nothing.
+
+    Those of the validation part are not trained on: a fold may select and test on the same speakers, as the
+    paper's do, and then its checkpoint is scored as `sercl fit` has scored it, with their names.
+
+    Args:
+        heard: "train" and "validation" -> "corpus speaker" of everyone whom the model knows from there.
+        tested: "corpus speaker" of everyone who is judged.
+        part: "validation", or anything else for a test.
+        allowed: Whether there may be any.
+
+    Raises:
+        SpeakerOverlapError: If it was trained on any and that is not allowed.
+    """
+    known = sorted(set(heard["train"]) & set(tested))
+    chosen = sorted((set(heard["validation"]) & set(tested)) - set(known))
+    notes = []
+    if chosen and part != "validation":  # which is there to select on
+        notes.append(
+            f"{len(chosen)} of {len(tested)} speakers in {part} are validation speakers, on whom the "
+            f"checkpoint was selected but not trained ({named(chosen)})"
+        )
+    if not known:
+        return notes
+    what = f"{len(known)} of {len(tested)} speakers in {part} were seen in training ({named(known)})"
+    if not allowed:
+        raise SpeakerOverlapError(
+            f"{what}, so the scores would be speaker-dependent. Judge on the fold that the checkpoint was "
+            "trained without, or allow it with --data.folds.allow_speaker_overlap true."
+        )
+    return [f"speaker-dependent: {what}", *notes]
+
+
+def trained_before(task: EncoderTask, data: EmotionDataModule, part: str) -> list[str]:
+    """Return notes on recordings of a part that the model was trained or selected on, or nothing."""
+    own = data.audio_keys_in("train") if "train" in data.splits else set()
+    return known_recordings(
+        task.recordings,
+        data.splits[part].takes,
+        part,
+        own,
+        by_name=bool(task.corpora) and not data.is_known_to(task.corpora),
+    )
+
+
+def known_recordings(
+    trained: Mapping[str, Set[int]] | None,
+    tested: Sequence[Take],
+    part: str,
+    own: Set[str] = frozenset(),
+    by_name: bool = False,
+) -> list[str]:
+    """Return notes on recordings that a model was trained or selected on, or nothing.
+
+    Args:
+        trained: "train" and "validation" -> fingerprints of the recordings; None where they are not known.
+        tested: Everything that is scored.
+        part: "validation", or anything else for a test.
+        own: Hashes of the training part of the same fold. A corpus that holds a recording twice may have it
+            in both parts: training has accepted that, and a note of the data says so.
+        by_name: Whether file names with lengths are compared, too: where no corpus of these names was in
+            training, in which speakers may all have files of the same names.
+    """
+    if trained is None:
+        return []
+    others = [take for take in tested if take.audio_key and take.audio_key not in own]
+    same = [fingerprint(take.audio_key) in trained["train"] for take in others]
+    known = list(compress(others, same))
+    only_selected = trained["validation"] - trained["train"]
+    chosen = [take for take in others if fingerprint(take.audio_key) in only_selected]
+    notes = []
+    if chosen and part != "validation":  # which is there to select on
+        notes.append(
+            f"{len(chosen)} of {len(tested)} recordings in {part} are validation recordings, on which the "
+            "checkpoint was selected but not trained"
+        )
+    unlike = [take for take, is_same in zip(others, same, strict=True) if not is_same]
+    notes += _alike(unlike, trained[LIKE], part) if by_name else []
+    if not known:
+        return notes
+    return [
+        f"leakage: {len(known)} of {len(tested)} recordings in {part} were trained on: their samples are the "
+        f"same, whatever file or corpus they are in now (first: {known[0].path}). Leave them out",
+        *notes,
+    ]
+
+
+def _alike(tested: Sequence[Take], trained: Set[int], part: str) -> list[str]:
+    """Return a note on recordings that may be those of training with other samples, or nothing."""
+    like = [take for take in tested if fingerprint(take.likeness) in trained]
+    if not like or len(like) < MOST_ALIKE * len(tested):
+        return []
+    return [
+        f"possible leakage: {len(like)} of {len(tested)} recordings in {part} have file name and length of "
+        f"one in training, as resampled or lossy copies have (first: {like[0].path})"
+    ]
+
+
+def heard_unlabelled(task: EmotionClassifier) -> list[str]:
+    """Return a note on adversarial training of a model that is loaded, or nothing.
+
+    The target may be what it is judged on: its scores are then not those of a model that never heard it.
+    """
+    return ["target audio without labels was used in training (adversarial)"] if task.adversary else []
+
+
+def describe_model(task: EncoderTask) -> dict[str, Any]:
+    """Return what the model is, as plain data."""
+    return {
+        "encoder": task.encoder.name,
+        "family": task.encoder.family,
+        "fingerprint": task.encoder.fingerprint,
+        "blocks": len(task.encoder.blocks),
+        "adapter": task.adapter,
+        "layer": task.readout.layer,
+        "chosen_state": task.readout.chosen_state,
+        "trainable": task.trainable_counts(),
+        "hyper_parameters": dict(task.hparams),
+    }
+
+
+def environment(seed: object) -> dict[str, Any]:
+    """Return versions, seed and the command line: what someone needs to run this again."""
+    return {
+        "sercl": sercl.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: version(name) for name in _PACKAGES},
+        "seed": seed,
+        "command": shlex.join(["sercl", *sys.argv[0].split()[1:], *sys.argv[1:]]),
+    }
+
+
+def save(results: RunResults, scored: Sequence[Scored], data: EmotionDataModule, folder: Path) -> None:
+    """Write `results.json` and `predictions.csv` into a run's folder, each whole or not at all."""
+    with open_text(folder / "predictions.csv") as file:
+        writer = csv.writer(file)
+        classes = results.scores.classes
+        writer.writerow(["id", "speaker", "truth", "predicted", *classes])
+        speakers = {utterance.id: utterance.speaker for utterance in data.utterances_in_use}
+        for row in scored:
+            names = [classes[row.truth], classes[row.predicted]]
+            writer.writerow([row.id, speakers[row.id], *names, *(f"{p:.6f}" for p in row.probabilities)])
+    write_text(folder / "results.json", json_text(results.to_dict(), indent=2) + "\n")

@@ -1,0 +1,155 @@
+"""What is kept of a finished stage of training, so that a run that goes on does not train it again."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as L
+from lightning.pytorch.callbacks import Timer
+from lightning.pytorch.utilities import rank_zero_only
+
+from sercl.errors import CheckpointError
+from sercl.files import write_text
+from sercl.studies.results.json_content import JsonContent
+
+HEAD = "head"
+"""Name of the stage that trains a head alone before the adapters."""
+
+RECORD = "stage.json"
+"""File of a finished stage's result."""
+
+_ADVICE = "Delete it, and the stage is trained again."
+
+EARLY_STOPPING, EPOCH_LIMIT = "early stopping", "epoch limit"
+STEP_LIMIT, TIME_LIMIT = "step limit", "time limit"
+ENDS = (
+    EARLY_STOPPING, EPOCH_LIMIT, STEP_LIMIT, TIME_LIMIT,
+    "stopping threshold", "divergence threshold", "value that is not finite", "callback",
+)  # fmt: skip
+"""What may end a stage; the last four are what early stopping and callbacks do besides patience."""
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """How one stage of training went.
+
+    Attributes:
+        stage: "train", or "source" and "target" in two-stage training; "head" before them.
+        checkpoint: The best checkpoint by the monitored value.
+        monitor: Name of the monitored value.
+        score: Its best value; None where nothing is monitored, or the value was never a finite number.
+        epoch: Epoch (0-based) of the best checkpoint.
+        epochs: Epochs run.
+        stopped_early: False where a limit ended the stage, so that more epochs might have helped.
+        ended_by: What ended it, one of `ENDS`.
+        chosen_state: Hidden state that is read; None for a weighted sum.
+        seconds: Wall-clock time of the stage, all sittings together, without feature extraction; what one
+            did after the checkpoint that the next one went on from does not count.
+    """
+
+    stage: str
+    checkpoint: str
+    monitor: str
+    score: float | None
+    epoch: int
+    epochs: int
+    stopped_early: bool
+    chosen_state: int | None
+    seconds: float
+    ended_by: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.ended_by:  # of records that tell only whether it was early stopping
+            object.__setattr__(self, "ended_by", EARLY_STOPPING if self.stopped_early else EPOCH_LIMIT)
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch of the best checkpoint as people count, from 1."""
+        return self.epoch + 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for results: the best epoch is counted from 1, as in the table of stages."""
+        return {**asdict(self), "epoch": self.best_epoch}
+
+
+def stage_folder(folder: Path, stage: str, stages: tuple[str, ...]) -> Path:
+    """Return where a stage puts its checkpoints: the run's folder itself if there is only one."""
+    return folder if len(stages) == 1 else folder / stage
+
+
+def limits_of(trainer: L.Trainer) -> dict[str, float | None]:
+    """Return what would end a stage without early stopping: epochs, steps, and seconds."""
+    timers = [each for each in trainer.callbacks if isinstance(each, Timer)]  # type: ignore[attr-defined]
+    return {
+        "max_epochs": trainer.max_epochs,
+        "max_steps": trainer.max_steps,
+        "max_seconds": _seconds(timers[0]) if timers else None,
+    }
+
+
+def _seconds(timer: Timer) -> float | None:
+    left = timer.time_remaining()
+    return None if left is None else round(timer.time_elapsed() + left, 1)
+
+
+@rank_zero_only
+def keep(result: StageResult, place: Path, limits: Mapping[str, float | None]) -> None:
+    """Write a stage's result into its folder; a checkpoint in there by its name, so that both can move.
+
+    Args:
+        result: The result.
+        place: The folder.
+        limits: `limits_of` the trainer: a stage that they ended goes on under higher ones.
+    """
+    checkpoint = Path(result.checkpoint).resolve()
+    if checkpoint.is_relative_to(place.resolve()):
+        checkpoint = checkpoint.relative_to(place.resolve())
+    content = {**asdict(replace(result, checkpoint=str(checkpoint))), "limits": dict(limits)}
+    write_text(place / RECORD, json.dumps(content, indent=2))
+
+
+def stored_limits(place: Path) -> dict[str, float | None] | None:
+    """Return the limits that a finished stage ran into; None where it has not, or was stopped before them.
+
+    Raises:
+        ResultsError: Where the record is broken.
+    """
+    if not (place / RECORD).is_file():
+        return None
+    content = JsonContent.read(place / RECORD, _ADVICE)
+    if content.optional_flag("stopped_early") or "limits" not in content.values:
+        return None
+    limits = content.child("limits")
+    return {name: limits.optional_number(name) for name in limits.values}
+
+
+def finished(place: Path) -> StageResult | None:
+    """Return the stored result of a stage that has run to its end, None where it has not.
+
+    Raises:
+        CheckpointError: Where its checkpoint is not there.
+        ResultsError: Where the record is broken.
+    """
+    record = place / RECORD
+    if not record.is_file():
+        return None
+    content = JsonContent.read(record, _ADVICE)
+    checkpoint = place / content.text("checkpoint")
+    if not checkpoint.is_file():
+        raise CheckpointError(
+            f"{record}: {checkpoint} is not there. Delete {place}, and all in it is trained again."
+        )
+    return StageResult(
+        stage=content.text("stage"),
+        checkpoint=str(checkpoint),
+        monitor=content.text("monitor"),
+        score=content.optional_number("score"),
+        epoch=content.integer("epoch"),
+        epochs=content.integer("epochs"),
+        stopped_early=bool(content.optional_flag("stopped_early")),
+        chosen_state=content.optional_integer("chosen_state"),
+        seconds=content.number("seconds"),
+        ended_by=content.text("ended_by") if "ended_by" in content.values else "",
+    )

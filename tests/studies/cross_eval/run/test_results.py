@@ -1,0 +1,91 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sercl.errors import ResultsError
+from sercl.studies.cross_eval.run import results
+from sercl.studies.cross_eval.run.results import (
+    PREDICTIONS,
+    RECORD,
+    CellResult,
+    cell_folder,
+    is_done,
+    read_predictions,
+    read_result,
+    write_result,
+)
+from tests.studies.cross_eval.samples import names, share
+
+RESULT = CellResult("abc", 3, 7, True, 1.25, 40, ("mind this",))
+TEST = share("A", names("t"))
+SHARES = np.random.default_rng(0).dirichlet(np.ones(4), size=8)
+
+
+def write(folder: Path, result: CellResult = RESULT) -> Path:
+    write_result(folder, "addr", TEST, SHARES, result)
+    return cell_folder(folder, "addr")
+
+
+@pytest.mark.parametrize("result", [RESULT, replace(RESULT, layer=None, early_stopped=False, notes=())])
+def test_a_result_comes_back_as_it_was(tmp_path: Path, result: CellResult) -> None:
+    write(tmp_path, result)
+    assert is_done(tmp_path, "addr")
+    assert read_result(tmp_path, "addr") == result
+    table = read_predictions(tmp_path, "addr")
+    assert table["utterance"].to_pylist() == names("t")
+    assert table["truth"].to_pylist() == list(TEST.split.labels)
+    shares = np.column_stack([table[f"p{index}"].to_numpy() for index in range(4)])
+    np.testing.assert_array_equal(shares, SHARES.astype(np.float32))
+
+
+def test_predictions_without_their_record_do_not_count(tmp_path: Path) -> None:
+    place = write(tmp_path)
+    (place / RECORD).unlink()
+    assert not is_done(tmp_path, "addr")
+    write(tmp_path)
+    (place / PREDICTIONS).unlink()
+    assert not is_done(tmp_path, "addr")
+    assert not is_done(tmp_path, "another")
+
+
+def test_the_record_is_written_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(results, "write_text", killed)
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path)
+    assert (cell_folder(tmp_path, "addr") / PREDICTIONS).is_file()
+    assert not is_done(tmp_path, "addr")
+
+
+def test_results_of_another_version_are_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path)
+    monkeypatch.setattr(results, "FORMAT", results.FORMAT + 1)
+    assert not is_done(tmp_path, "addr")
+
+
+@pytest.mark.parametrize("cut", [0, 1, 40])
+def test_a_truncated_record_is_named_with_what_to_do(tmp_path: Path, cut: int) -> None:
+    path = write(tmp_path) / RECORD
+    path.write_bytes(path.read_bytes()[:cut])
+    for read in (is_done, read_result):
+        with pytest.raises(ResultsError, match=r"cell.json.*is not valid JSON.*Remove this folder") as caught:
+            read(tmp_path, "addr")
+        assert str(path) in str(caught.value)
+
+
+def test_truncated_predictions_are_named_with_what_to_do(tmp_path: Path) -> None:
+    path = write(tmp_path) / PREDICTIONS
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(ResultsError, match=r"predictions.parquet.*not a valid Parquet.*Remove this folder"):
+        read_predictions(tmp_path, "addr")
+
+
+def test_a_record_without_a_number_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path) / RECORD
+    path.write_text(path.read_text().replace('"epochs": 7', '"epochs": "many"'))
+    with pytest.raises(ResultsError, match='epochs is "many"; valid: a whole number'):
+        read_result(tmp_path, "addr")

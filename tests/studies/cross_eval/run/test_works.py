@@ -1,0 +1,110 @@
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sercl.files import write_text
+from sercl.studies.cross_eval.plan.planner import Plan
+from sercl.studies.cross_eval.run import works
+from sercl.studies.cross_eval.run.adapted import training_folder
+from sercl.studies.cross_eval.run.results import CellResult, write_result
+from sercl.studies.cross_eval.run.works import Pending, Task, Workshop, _batches, pending
+from sercl.studies.training.stages import StageResult
+from sercl.studies.training.trainers import TrainerOptions
+from tests.studies.cross_eval.samples import SPACE, by_condition, cut, frozen_training, plan_of
+
+
+class FakeEncoders:
+    def space(self, *_: object) -> object:
+        return SPACE
+
+
+def plan(**changes: Any) -> Plan:
+    """Two corpora: a training on each, and one that goes on from each."""
+    settings = ["monolingual", "two-stage"]
+    return plan_of([cut("A"), cut("B")], **{"settings": settings, "seeds": [1], "folds": [0], **changes})
+
+
+def finish(folder: Path, own: Plan, addresses: set[str]) -> None:
+    for item in own.cells:
+        if item.address in addresses:
+            record = CellResult(item.training.address, 0, 1, True, 1.0, item.training.size)
+            write_result(folder, item.address, item.test, [[0.25] * 4] * len(item.test), record)
+
+
+def waves(folder: Path, missing: Pending) -> list[list[Task]]:
+    trainer, store = TrainerOptions({}, {}, {}), folder / "store"
+    workshop = Workshop(folder, {}, trainer, FakeEncoders(), lambda *_: store)  # type: ignore[arg-type]
+    return list(workshop.waves(missing))
+
+
+def test_nothing_is_pending_where_everything_is_done(tmp_path: Path) -> None:
+    own = plan()
+    assert pending(own, tmp_path).cells == {item.address for item in own.cells}
+    finish(tmp_path, own, {item.address for item in own.cells})
+    assert pending(own, tmp_path) == Pending()
+
+
+def test_a_frozen_first_stage_is_trained_again_for_a_second_one_that_lacks(tmp_path: Path) -> None:
+    own = plan()
+    (second,) = by_condition(own, setting="two-stage", source="A")
+    finish(tmp_path, own, {item.address for item in own.cells} - {second.address})
+    missing = pending(own, tmp_path)
+    assert missing.cells == {second.address}
+    assert [item.address for item in second.training.chain] == list(missing.trainings)
+    ((task,),) = waves(tmp_path, missing)
+    assert task.trainings == {second.training.address}
+    assert task.cells == {second.address}
+
+
+def test_a_finished_first_stage_with_adapters_is_not_trained_again(tmp_path: Path) -> None:
+    own = plan(adapters=["lora"])
+    (second,) = by_condition(own, setting="two-stage", source="A")
+    finish(tmp_path, own, {item.address for item in own.cells} - {second.address})
+    assert set(pending(own, tmp_path).trainings) == {step.address for step in second.training.chain}
+    assert second.training.start is not None
+    place = training_folder(tmp_path, second.training.start)
+    result = StageResult("train", str(place / "best.ckpt"), "val/loss", 0.5, 2, 3, False, 1, 1.0)
+    for name, text in (("best.ckpt", ""), ("stage.json", json.dumps(asdict(result)))):
+        write_text(place / name, text)
+    assert set(pending(own, tmp_path).trainings) == {second.training.address}
+
+
+def test_second_stages_with_adapters_wait_for_the_first(tmp_path: Path) -> None:
+    own = plan(adapters=["none", "lora"])
+    first, second = waves(tmp_path, pending(own, tmp_path))
+    assert [len(task.needs) for task in first] == [0, 0, 0]
+    assert [task.steps for task in first] == [4, 1, 1], "all on hidden states go together"
+    done = {address for task in first for address in task.trainings}
+    assert len(second) == 2
+    assert all(len(task.needs) == 1 and task.needs < done for task in second)
+    cells = [address for wave in (first, second) for task in wave for address in task.cells]
+    assert sorted(cells) == sorted({item.address for item in own.cells})
+
+
+@pytest.mark.parametrize("followers", [[], [0], [0] * 11, [2] * 5, [3, 0, 4, 1, 0, 0, 2], [9]])
+def test_batches_hold_every_training_once_and_what_it_starts_from_before_it(
+    followers: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(works, "BATCH", 5)
+    heads = [frozen_training(seed=seed) for seed in range(len(followers))]
+    seconds = [
+        frozen_training("B", 100 * head.seed + own, head)
+        for head, count in zip(heads, followers, strict=True)
+        for own in range(count)
+    ]
+    batches = list(_batches([*heads, *seconds]))  # a study lists all of one setting before those of the next
+    listed = [item.address for batch in batches for item in batch]
+    assert sorted(listed) == sorted(item.address for item in (*heads, *seconds))
+    for batch in batches:
+        assert len(batch) <= 5 or len({item.chain[0].address for item in batch}) == 1
+        place = {item.address: index for index, item in enumerate(batch)}
+        for item in batch:
+            assert item.start is None or place[item.start.address] < place[item.address]
+
+
+def test_what_is_lacking_is_counted_once(tmp_path: Path) -> None:
+    missing = pending(plan(), tmp_path)
+    assert missing.cells is missing.cells, "tables ask once per cell"

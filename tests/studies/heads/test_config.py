@@ -1,0 +1,64 @@
+from dataclasses import replace
+
+import pytest
+
+from sercl.errors import UnknownNameError, UsageError
+from sercl.studies.heads.config import PRESETS, ProbeConfig, ProbeOptions
+
+
+def test_the_study_is_reproduced_by_its_preset() -> None:
+    assert PRESETS["paper"] == ProbeConfig(
+        head="paper",
+        standardize=False,
+        lr=1e-4,
+        mix_lr=3e-3,
+        weight_decay=1e-5,
+        eps=1e-8,
+        batch_size=32,
+        max_epochs=100,
+        patience=10,
+        select="accuracy",
+        seeds=(42,),
+    )
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_options_start_from_a_preset(preset: str) -> None:
+    assert ProbeOptions(preset=preset).config() == PRESETS[preset]
+    changed = ProbeOptions(preset=preset, lr=0.5, standardize=False, seeds=(7, 8)).config()
+    assert changed == replace(PRESETS[preset], lr=0.5, standardize=False, seeds=(7, 8))
+
+
+def test_lists_of_seeds_become_tuples() -> None:
+    assert ProbeConfig(seeds=[1, 2]) == ProbeConfig(seeds=(1, 2))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("lr", 0.0, "probe lr 0.0: valid: a number above 0. Give --probe.lr."),
+        ("mix_lr", -1.0, "a number above 0"),
+        ("eps", 0.0, "a number above 0"),
+        ("weight_decay", -0.1, "a number from 0 up"),
+        ("batch_size", 0, "a whole number from 1 up"),
+        ("max_epochs", 0, "a whole number from 1 up"),
+        ("patience", 0, "a whole number from 1 up"),
+        ("seeds", (), "one or more different whole numbers"),
+        ("seeds", (1, 1), r"probe seeds \[1, 1\]"),
+        ("seeds", (-1,), "from 0 up"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(option: str, value: object, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        ProbeConfig(**{option: value})  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=message):
+        ProbeOptions(**{option: value})  # type: ignore[arg-type]
+
+
+def test_unknown_names_are_refused() -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown probe 'mpl'\. Did you mean 'mlp'"):
+        ProbeOptions(preset="mpl")
+    with pytest.raises(UnknownNameError, match="probe head"):
+        ProbeConfig(head="mlp")
+    with pytest.raises(UnknownNameError, match="Valid: loss, accuracy, uar"):
+        ProbeConfig(select="f1")
