@@ -5,7 +5,8 @@ Importing this package imports neither torch nor lightning; the public names loa
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from sercl.version import __version__
+
 __all__ = ["__version__", "diarize", "load"]
 
 if TYPE_CHECKING:

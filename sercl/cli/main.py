@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from sercl import __version__
 from sercl.cli.commands import COMMANDS, EXAMPLES
 from sercl.cli.failure import report
 from sercl.cli.siblings import end_with_parent
 from sercl.errors import SerclWarning, UnknownNameError
+from sercl.version import __version__
 
 _HELP = {"-h", "--help", "help"}
 _SUMMARY = "Speech emotion recognition across languages: train, evaluate and use emotion classifiers."

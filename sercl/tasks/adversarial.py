@@ -1,16 +1,35 @@
 """What a batch of two corpora teaches: the classes of one, and to hide which of the two is which."""
 
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import Any, NamedTuple, Protocol, cast
 
+import lightning.pytorch as L
 import torch
 from torch import Tensor
 
 from sercl.batch import UNLABELLED, AudioBatch
 from sercl.errors import UsageError
 from sercl.models.adversary import AdversarialConfig, Adversary, domain_accuracy, domain_losses
+from sercl.models.readout import Readout
 
-if TYPE_CHECKING:
-    from sercl.tasks.classification import EmotionClassifier
+
+class Classifier(Protocol):
+    """What adversarial training needs of the model that it trains."""
+
+    adversarial: AdversarialConfig
+    readout: Readout
+
+    @property
+    def trainer(self) -> L.Trainer:
+        """What trains it."""
+
+    def pool(self, batch: AudioBatch) -> Tensor:
+        """Return `[batch, heads, dim]`, one vector per utterance and hidden state."""
+
+    def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss of each head, `[heads]`, of `[batch, heads, classes]` against `[batch]`."""
+
+    def log_training(self, name: str, value: Tensor, batch_size: int) -> None:
+        """Log the mean of a value over an epoch as "train/name"."""
 
 
 class AdversarialLosses(NamedTuple):
@@ -61,7 +80,7 @@ def ask_for_target(adversary: Adversary | None, data: Any) -> None:
         data.use_unlabelled(False)  # of a model that is trained before the one with the adversary
 
 
-def adversarial_step(task: "EmotionClassifier", adversary: Adversary, batch: AudioBatch) -> Tensor:
+def adversarial_step(task: Classifier, adversary: Adversary, batch: AudioBatch) -> Tensor:
     """Log what a training batch teaches and return its loss; arguments as of `adversarial_losses`.
 
     Raises:
@@ -79,7 +98,7 @@ def adversarial_step(task: "EmotionClassifier", adversary: Adversary, batch: Aud
 
 
 def adversarial_losses(
-    task: "EmotionClassifier", adversary: Adversary, batch: AudioBatch, strength: float
+    task: Classifier, adversary: Adversary, batch: AudioBatch, strength: float
 ) -> AdversarialLosses:
     """Compute what a training batch with domains teaches.
 

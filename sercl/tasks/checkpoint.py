@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-import sercl
 from sercl.errors import CheckpointError, DamagedCheckpointError, EncoderError, SerclError, SerclWarning
 from sercl.models.encoders import Encoder
 from sercl.models.encoders.config import check_numbers, check_size, config_of
@@ -26,6 +25,7 @@ from sercl.tasks.checkpoint_content import (
     check_types,
 )
 from sercl.tasks.recordings import from_checkpoint
+from sercl.version import __version__
 
 FORMAT = 2
 """Raised when a checkpoint of an older sercl could no longer be read as it was meant."""
@@ -38,7 +38,7 @@ def describe(encoder: Encoder, description: dict[str, Any], full: bool) -> dict[
     """Return the part of a checkpoint under the key "sercl", as plain data."""
     return {
         "format": FORMAT,
-        "version": sercl.__version__,
+        "version": __version__,
         "full": full,
         "encoder": {
             "name": encoder.name,
@@ -102,7 +102,7 @@ def read_for(task: str, build: Callable[..., object], path: str | Path) -> dict[
     if unknown:
         raise CheckpointError(
             f"{path}: written by sercl {about.get('version')}, with options that this sercl "
-            f"{sercl.__version__} does not have: {', '.join(unknown)}. Use that version, or train again."
+            f"{__version__} does not have: {', '.join(unknown)}. Use that version, or train again."
         )
     if "encoder" not in options:
         raise DamagedCheckpointError(f"{where}: has no 'encoder'.")
@@ -139,7 +139,7 @@ def check_format(about: dict[str, Any], where: str = "checkpoint") -> None:
     version = str(about.get("version"))[:80]
     raise CheckpointError(
         f"{where}: format {str(about.get('format'))[:80]} of sercl {version}; this sercl "
-        f"{sercl.__version__} reads format {FORMAT}. Use sercl {version}, or train again."
+        f"{__version__} reads format {FORMAT}. Use sercl {version}, or train again."
     )
 
 

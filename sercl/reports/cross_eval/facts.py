@@ -1,10 +1,10 @@
 """What a study is: its title, its size, and the versions that it ran with."""
 
-from sercl import __version__
 from sercl.reports.corpus import clock
 from sercl.reports.cross_eval.wording import listed
 from sercl.studies.cross_eval.analysis.analysis import Analysis
 from sercl.studies.cross_eval.cells import Study
+from sercl.version import __version__
 
 
 def title(study: Study) -> str:

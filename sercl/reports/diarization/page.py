@@ -13,7 +13,6 @@ from urllib.parse import quote
 
 import soundfile
 
-import sercl
 from sercl.audio.files import Samples, read
 from sercl.audio.stream import envelope
 from sercl.diarization.formats.rows import confidence_of
@@ -21,6 +20,7 @@ from sercl.diarization.segments import NEUTRAL, Annotation
 from sercl.errors import UnknownNameError
 from sercl.reports.diarization.timeline import clock, colour, summary
 from sercl.reports.style import page_environment
+from sercl.version import __version__
 
 MODES = ("embed", "link")
 
@@ -130,7 +130,7 @@ def html_page(items: Sequence[Listened], checkpoint: Path) -> str:
     return environment.get_template("page.html").render(
         title=_title(items),
         checkpoint=str(checkpoint),
-        version=sercl.__version__,
+        version=__version__,
         today=date.today().isoformat(),
         totals=totals(item.item for item in items),
         duration=clock(sum(item.item.end for item in items)),

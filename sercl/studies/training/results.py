@@ -11,7 +11,6 @@ from itertools import compress
 from pathlib import Path
 from typing import Any
 
-import sercl
 from sercl.corpora.folds import WHOLE
 from sercl.corpora.folds.fold import named
 from sercl.data.datamodules.base import EmotionDataModule
@@ -24,6 +23,7 @@ from sercl.studies.training.stages import EPOCH_LIMIT, StageResult
 from sercl.tasks.base import EncoderTask
 from sercl.tasks.classification import EmotionClassifier, Scored
 from sercl.tasks.recordings import LIKE, fingerprint
+from sercl.version import __version__
 
 MOST_ALIKE = 0.1
 """Share of the tested recordings that may have file name and length of training recordings by chance."""
@@ -269,7 +269,7 @@ def describe_model(task: EncoderTask) -> dict[str, Any]:
 def environment(seed: object) -> dict[str, Any]:
     """Return versions, seed and the command line: what someone needs to run this again."""
     return {
-        "sercl": sercl.__version__,
+        "sercl": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": {name: version(name) for name in _PACKAGES},
