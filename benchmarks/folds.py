@@ -11,18 +11,19 @@ With `--command "diarize fit"` it goes there, and all folds are judged together 
 """
 
 import argparse
-import csv
 import json
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 from rich.console import Console
 
 from sercl.reports.confusion import confusion_text
 from sercl.reports.results import results_table
 from sercl.reports.style import table
+from sercl.studies.results.predictions import Predictions
 from sercl.studies.results.scores import evaluate
 
 
@@ -75,17 +76,14 @@ def show_scores(runs: list[dict], out: Path) -> None:
         )
     console.print(grid)
     mean = sum(run["scores"]["uar"]["value"] for run in runs) / len(runs)
-    rows = [row for index in range(len(runs)) for row in read(out / f"fold{index}" / "predictions.csv")]
-    classes = [row["name"] for row in runs[0]["scores"]["per_class"]]
-    result = evaluate(
-        [classes.index(row["truth"]) for row in rows],
-        [classes.index(row["predicted"]) for row in rows],
-        [row["speaker"] or None for row in rows],
-        classes,
-    )
+    frames = [
+        pd.read_csv(out / f"fold{index}" / "predictions.csv", dtype={"utterance": str, "speaker": str})
+        for index in range(len(runs))
+    ]
+    result = evaluate(Predictions.from_frame(pd.concat(frames)))
     console.print(f"Mean UAR of the folds: {100 * mean:.1f} %")
     console.print(results_table(result, "All folds together", runs[0]["notes"]))
-    console.print(confusion_text(result.confusion, classes))
+    console.print(confusion_text(result.confusion, result.classes))
     (out / "summary.json").write_text(json.dumps({"mean_uar": mean, **result.to_dict()}, indent=2))
 
 
@@ -104,11 +102,6 @@ def show_diarizers(runs: list[dict], out: Path) -> None:
 
 COMMANDS = {"fit": show_scores, "diarize fit": show_diarizers}
 """What trains -> what shows its folds."""
-
-
-def read(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 if __name__ == "__main__":

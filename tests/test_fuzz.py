@@ -53,7 +53,10 @@ READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "s.csv": ("id,start,end,emotion\na,0.5,1.0,sad\n", read_segments),
     "s.txt": ("0.500000\t1.000000\tsad\n1.0\t2.0\thappy\n", read_segments),
     "s.TextGrid": (TEXT_GRID, read_segments),
-    "predictions.csv": ("id,speaker,truth,predicted,angry,sad\na,s1,sad,sad,0.2,0.8\n", read_predictions),
+    "predictions.csv": (
+        "utterance,speaker,truth,predicted,p_angry,p_sad\na,s1,sad,sad,0.2,0.8\n",
+        read_predictions,
+    ),
     "study.json": ('{"format": 3, "cells": [{"fold": 0, "seed": 1}]}', lambda path: read_study(path.parent)),
     "space.json": ('{"format": 1, "space": {"encoder": "x"}}', lambda path: read_space(path.parent)),
 }

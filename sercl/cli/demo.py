@@ -185,7 +185,7 @@ def some_files(folder: Path, corpus: Path) -> list[str]:
     import csv
 
     with (folder / "predictions.csv").open(newline="", encoding="utf-8") as file:
-        chosen = {(row["speaker"], row["truth"]): row["id"] for row in csv.DictReader(file)}
+        chosen = {(row["speaker"], row["truth"]): row["utterance"] for row in csv.DictReader(file)}
     return [str(next(corpus.rglob(f"{name}.wav"))) for _, name in sorted(chosen.items())]
 
 

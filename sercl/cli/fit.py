@@ -100,12 +100,14 @@ def run(cli: "Cli") -> "RunResults":
                 config["resume"],
                 lambda task: pool_features(task, cli),
             )
-            scored = score(cli.task, cli.data, cli.build_trainer(scores_to=folder))
+            predictions = score(cli.task, cli.data, cli.build_trainer(scores_to=folder))
         seconds = time.perf_counter() - begin
-        results = summarise(cli.task, cli.data, scored, "test", stages, config["seed_everything"], seconds)
+        results = summarise(
+            cli.task, cli.data, predictions, "test", stages, config["seed_everything"], seconds
+        )
         if is_first():
             check_still_there(folder)
-            save(results, scored, cli.data, folder)
+            save(results, predictions, folder)
             show(results, folder, as_json=config["json"])
     return results
 

@@ -156,20 +156,20 @@ def _judge(cli: "Cli", part: str, names_part: bool) -> None:
         stdout.print(data_table(_judged(cli.data.report, part, whole)))
     with restartable(cli.command):
         pool_features(task, cli)
-        scored = score(task, cli.data, cli.build_trainer(scores_to=folder), part)
+        predictions = score(task, cli.data, cli.build_trainer(scores_to=folder), part)
     if not is_first():
         return
     results = summarise(
         task,
         cli.data,
-        scored,
+        predictions,
         "whole" if whole else part,
         seed=cli.config["seed_everything"],
         seconds=time.perf_counter() - begin,
         remarks=remarks,
     )
     if folder is not None:
-        save(results, scored, cli.data, folder)
+        save(results, predictions, folder)
     _show(results, folder, cli.config["json"])
 
 

@@ -10,7 +10,7 @@ from sercl.metrics.functional.classification import scores
 
 
 class EmotionMetrics(MulticlassConfusionMatrix):
-    """UAR, WA, macro-F1, and recall and precision of each class.
+    """UAR, WA and every other average, and recall and precision of each class.
 
     torchmetrics' own averages count a class that is absent from the truth as recall 0; here it is left out
     (see `sercl.metrics.functional.classification`). `update(predicted, truth)` takes class scores

@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from sercl.metrics.functional.classification import AVERAGES
 from sercl.reports.style import table
 from sercl.studies.results.scores import Evaluation, Score
 from sercl.studies.training.stages import StageResult
@@ -55,13 +56,25 @@ def recalls_of_a_guess(recalls: Sequence[float]) -> bool:
     return len(known) > 1 and sorted(known)[-2:] == [0.0, 1.0]
 
 
+def average_text(name: str, value: float) -> str:
+    """Return an average as tables show it: in percent, or as a number; "-" for NaN."""
+    if AVERAGES[name].in_percent:
+        return percent(value)
+    return "-" if math.isnan(value) else f"{value:.3f}"
+
+
+def average_interval(name: str, score: Score) -> str:
+    """Return the ends of its interval as `average_text` does, nothing where it has none."""
+    ends = (average_text(name, end) for end in (score.low, score.high))
+    return "" if math.isnan(score.low) else " to ".join(ends)
+
+
 def _averages(result: Evaluation) -> RenderableType:
     grid = table("Score", "%", "95 % interval", numbers=("%", "95 % interval"))
-    grid.add_row(
-        Text("UAR", style="bold"), Text(percent(result.uar.value), style="bold"), _interval(result.uar)
-    )
-    grid.add_row("WA", percent(result.wa.value), _interval(result.wa))
-    grid.add_row("Macro-F1", percent(result.macro_f1.value), _interval(result.macro_f1))
+    for name, score in result.averages.items():
+        style = "bold" if score is result.uar else ""
+        value, ends = average_text(name, score.value), average_interval(name, score)
+        grid.add_row(Text(AVERAGES[name].title, style), Text(value, style), ends or "-")
     return grid
 
 
@@ -71,10 +84,6 @@ def _per_class(result: Evaluation) -> RenderableType:
     for row in result.per_class:
         grid.add_row(row.name, percent(row.recall), percent(row.precision), percent(row.f1), str(row.support))
     return grid
-
-
-def _interval(score: Score) -> str:
-    return "-" if math.isnan(score.low) else f"{percent(score.low)} to {percent(score.high)}"
 
 
 def _own_notes(result: Evaluation) -> list[str]:

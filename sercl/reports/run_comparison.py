@@ -8,15 +8,14 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from sercl.counting import count
+from sercl.metrics.functional.classification import AVERAGES
 from sercl.metrics.functional.clusters import MIN_SPEAKERS
 from sercl.reports.cross_eval.wording import condition_name, p_value, points, points_interval, score_text
-from sercl.reports.results import recalls_of_a_guess
+from sercl.reports.results import average_interval, average_text, recalls_of_a_guess
 from sercl.reports.style import table
 from sercl.studies.comparison import Compared, RunComparison
 from sercl.studies.results.paired import SIGNIFICANT, Paired
 from sercl.studies.results.scores import Score
-
-_AVERAGES = {"uar": "UAR", "wa": "WA", "macro_f1": "Macro-F1"}
 
 
 def comparison_report(comparison: RunComparison) -> RenderableType:
@@ -65,12 +64,21 @@ def _value(value: Any) -> str:
 def _scores(row: Compared) -> RenderableType:
     grid = table("Score, % (95 %)", "A", "B", numbers=("A", "B"))
     for name, first in row.first.items():
-        title = _AVERAGES.get(name) or f"Recall of {name.removeprefix('recall/')}"
+        title = AVERAGES[name].title if name in AVERAGES else f"Recall of {name.removeprefix('recall/')}"
         style = "bold" if name == "uar" else ""
         grid.add_row(
-            Text(title, style), Text(score_text(first), style), Text(score_text(row.second[name]), style)
+            *(
+                Text(text, style)
+                for text in (title, *(_score(name, own) for own in (first, row.second[name])))
+            )
         )
     return grid
+
+
+def _score(name: str, score: Score) -> str:
+    if name not in AVERAGES:
+        return score_text(score)
+    return f"{average_text(name, score.value)}{_in_brackets(average_interval(name, score))}"
 
 
 def _sentence(paired: Paired) -> str:

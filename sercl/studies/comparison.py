@@ -1,26 +1,22 @@
 """Two runs, or two studies, side by side: what was set otherwise, and what came of it."""
 
-import csv
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from sercl.documents import read_json, read_yaml
 from sercl.errors import DocumentError, ResultsError, UsageError
 from sercl.studies.cross_eval.cells import Condition
-from sercl.studies.cross_eval.predictions import read_answers
+from sercl.studies.cross_eval.predictions import read_predictions as read_study_predictions
 from sercl.studies.cross_eval.study_file import NAME as STUDY
 from sercl.studies.cross_eval.study_file import read_study
 from sercl.studies.results.paired import Paired, compare, correct, count_votes
-from sercl.studies.results.predictions import Answers, complete, confusions
+from sercl.studies.results.predictions import Predictions, read_csv
 from sercl.studies.results.scores import Score, score_confusions
 
 PREDICTIONS = "predictions.csv"
 RESULTS = "results.json"
-_FIRST_COLUMNS = ("id", "speaker", "truth", "predicted")
 _AGAIN = "Run `sercl test --ckpt CHECKPOINT --out {folder}` to write it again."
 
 
@@ -32,7 +28,7 @@ class FinishedRun:
         folder: Where it lies.
         is_study: Whether it is a study.
         classes: Class names in class order.
-        answers: What was answered: of a study by condition, of a run under the key None.
+        predictions: Of a study by condition, of a run under the key None.
         settings: File -> (option -> value): its configuration, and what its results tell of it, as far as
             it has these files.
     """
@@ -40,7 +36,7 @@ class FinishedRun:
     folder: Path
     is_study: bool
     classes: tuple[str, ...]
-    answers: Mapping[Condition | None, Answers]
+    predictions: Mapping[Condition | None, Predictions]
     settings: Mapping[str, Mapping[str, Any]]
 
 
@@ -77,66 +73,31 @@ def _is_diarization(path: Path) -> bool:
     return isinstance(content, dict) and "systems" in content
 
 
-def read_predictions(path: Path) -> tuple[Answers, tuple[str, ...]]:
-    """Read the predictions of one run, and its classes.
+def read_predictions(path: Path) -> Predictions:
+    """Read the predictions of one run.
 
     Raises:
         ResultsError: Where the file is broken.
     """
-    again = _AGAIN.format(folder=path.parent)
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.reader(file)
-            head = next(reader, [])
-            rows = [row for row in reader if row]
-    except (OSError, ValueError, csv.Error) as error:
-        raise ResultsError(path, f"cannot be read ({error}). {again}") from error
-    classes = tuple(head[len(_FIRST_COLUMNS) :])
-    if tuple(head[: len(_FIRST_COLUMNS)]) != _FIRST_COLUMNS or not classes or not rows:
-        raise ResultsError(
-            path, f"holds no predictions with {', '.join(_FIRST_COLUMNS)} and classes. {again}"
-        )
-    try:
-        return _answers(rows, classes), classes
-    except (ValueError, IndexError) as error:
-        raise ResultsError(path, f"has a row that is not a prediction ({error}). {again}") from error
+        return read_csv(path)
+    except (OSError, ValueError) as error:  # pandas' errors of parsing are ValueErrors
+        again = _AGAIN.format(folder=path.parent)
+        raise ResultsError(path, f"{error}. {again}") from error
 
 
 def _read_run(folder: Path) -> FinishedRun:
-    answers, classes = read_predictions(folder / PREDICTIONS)
+    predictions = read_predictions(folder / PREDICTIONS)
     readers = {"config.yaml": _configured, RESULTS: _told}
-    return FinishedRun(folder, False, classes, {None: answers}, _settings(folder, readers))
+    settings = _settings(folder, readers)
+    return FinishedRun(folder, False, predictions.classes, {None: predictions}, settings)
 
 
 def _read_study(folder: Path) -> FinishedRun:
     study = read_study(folder)
-    found = read_answers(folder, study)
-    answers: dict[Condition | None, Answers] = {name: complete(item) for name, item in found.items()}
-    return FinishedRun(folder, True, study.classes, answers, _settings(folder, {"study.yaml": _configured}))
-
-
-def _answers(rows: Sequence[Sequence[str]], classes: Sequence[str]) -> Answers:
-    count = len(rows)
-    columns = list(zip(*rows, strict=True))
-    names = np.array([name or None for name in columns[1]], dtype=object)
-    return Answers(
-        runs=((0, 0),),
-        run=np.zeros(count, dtype=np.int64),
-        fold=np.zeros(count, dtype=np.int64),
-        utterance=np.array(columns[0], dtype=object),
-        speaker=names,
-        truth=np.array([_index(name, classes) for name in columns[2]]),
-        predicted=np.array([_index(name, classes) for name in columns[3]]),
-        probabilities=np.array(columns[len(_FIRST_COLUMNS) :], dtype=np.float64).T.reshape(
-            count, len(classes)
-        ),
-    )
-
-
-def _index(name: str, classes: Sequence[str]) -> int:
-    if name not in classes:
-        raise ValueError(f"{name!r} is none of the classes {', '.join(classes)}")
-    return classes.index(name)
+    found = read_study_predictions(folder, study)
+    complete: dict[Condition | None, Predictions] = {name: own.complete() for name, own in found.items()}
+    return FinishedRun(folder, True, study.classes, complete, _settings(folder, {"study.yaml": _configured}))
 
 
 def _settings(
@@ -240,7 +201,7 @@ def compare_folders(first: Path, second: Path) -> RunComparison:
     """
     one, two = read_finished(first), read_finished(second)
     _check(one, two)
-    shared = [condition for condition in one.answers if condition in two.answers]
+    shared = [condition for condition in one.predictions if condition in two.predictions]
     rows = [_compared(condition, one, two) for condition in shared]
     if not any(row.paired.utterances for row in rows):
         raise UsageError(_nothing_shared(one, two, len(shared)))
@@ -252,8 +213,12 @@ def compare_folders(first: Path, second: Path) -> RunComparison:
         settings_file=file,
         changes=changes(one.settings[file], two.settings[file]) if file else (),
         rows=tuple(replace(row, paired=own) for row, own in zip(rows, corrected, strict=True)),
-        only_first=tuple(item for item in one.answers if item is not None and item not in two.answers),
-        only_second=tuple(item for item in two.answers if item is not None and item not in one.answers),
+        only_first=tuple(
+            item for item in one.predictions if item is not None and item not in two.predictions
+        ),
+        only_second=tuple(
+            item for item in two.predictions if item is not None and item not in one.predictions
+        ),
     )
 
 
@@ -292,18 +257,17 @@ def _nothing_shared(one: FinishedRun, two: FinishedRun, shared: int) -> str:
 
 
 def _compared(condition: Condition | None, one: FinishedRun, two: FinishedRun) -> Compared:
-    first, second = one.answers[condition], two.answers[condition]
-    size = len(one.classes)
+    first, second = one.predictions[condition], two.predictions[condition]
     ids = set(first.utterance), set(second.utterance)
     return Compared(
         condition=condition,
-        first=_scores(first, one.classes),
-        second=_scores(second, two.classes),
-        paired=compare(count_votes(second, size), count_votes(first, size)),
+        first=_scores(first),
+        second=_scores(second),
+        paired=compare(count_votes(second), count_votes(first)),
         only_first=len(ids[0] - ids[1]),
         only_second=len(ids[1] - ids[0]),
     )
 
 
-def _scores(answers: Answers, classes: tuple[str, ...]) -> dict[str, Score]:
-    return score_confusions(confusions(answers, len(classes)), classes, answers.unit_name)
+def _scores(own: Predictions) -> dict[str, Score]:
+    return score_confusions(own.confusions(), own.classes, own.unit_name)

@@ -1,7 +1,6 @@
 """Emotion of a whole utterance: encoder, adapters, pooling, layer choice and head in one LightningModule."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -82,20 +81,6 @@ class CandidateScores(nn.Module):
         return best, losses[best], cast(EmotionMetrics, self.metrics[best]).compute()
 
 
-@dataclass(frozen=True)
-class Scored:
-    """One utterance with its truth and the model's probabilities per class."""
-
-    id: str
-    truth: int
-    probabilities: list[float]
-
-    @property
-    def predicted(self) -> int:
-        """Index of the most probable class."""
-        return max(range(len(self.probabilities)), key=self.probabilities.__getitem__)
-
-
 CLASS_WEIGHTS = ("none", "balanced")
 
 
@@ -129,7 +114,7 @@ class EmotionClassifier(EncoderTask):
         encoder_config: Written by a checkpoint stored in full; leave it alone.
 
     Attributes:
-        scored: Truth and probabilities of every utterance of the last test.
+        predicted: (id, true class, probability of each class) of every utterance of the last test, by id.
         tested_as: What the scores of a test are logged as: "test/uar", or "val/uar" for a validation part.
     """
 
@@ -190,7 +175,7 @@ class EmotionClassifier(EncoderTask):
             self.adversarial, len(self.readout.heads), self.pooling.out_dim, self.encoder_is_frozen
         )
         self.loss_weights: Tensor | None = None
-        self.scored: list[Scored] = []
+        self.predicted: list[tuple[str, int, list[float]]] = []
 
     def _build_readout(
         self, layer: int | str, pooling: str, head: str, dropout: float, standardize: bool
@@ -314,20 +299,19 @@ class EmotionClassifier(EncoderTask):
 
     def on_test_epoch_start(self) -> None:
         """Forget earlier scores."""
-        self.scored = []
+        self.predicted = []
 
     def test_step(self, batch: AudioBatch | FeatureBatch, batch_index: int) -> None:
         """Keep truth and probabilities of every utterance: all test scores derive from them."""
         probabilities = self(batch).float().cpu().tolist()
         truths = cast(Tensor, batch.labels).tolist()
-        self.scored += [Scored(*row) for row in zip(batch.ids, truths, probabilities, strict=True)]
+        self.predicted += zip(batch.ids, truths, probabilities, strict=True)
 
     def on_test_epoch_end(self) -> None:
         """Gather the predictions of every process, in the order of ids, and log every score."""
-        self.scored = sorted(gathered(self.scored), key=lambda row: row.id)
-        truth, predicted = (
-            torch.tensor([getattr(row, name) for row in self.scored]) for name in ("truth", "predicted")
-        )
-        confusion = confusion_matrix(truth, predicted, len(self.classes))
+        self.predicted = sorted(gathered(self.predicted), key=lambda row: row[0])
+        _, truth, probabilities = zip(*self.predicted, strict=True)
+        predicted = torch.tensor(probabilities).argmax(dim=1)
+        confusion = confusion_matrix(torch.tensor(truth), predicted, len(self.classes))
         for name, value in scores(confusion, self.classes).items():
             self.log(f"{self.tested_as}/{name}", value.to(self.device))

@@ -80,7 +80,7 @@ def test_wrong_use_is_one_message(
     assert "sercl diarize evaluate CHECKPOINT --data" in " ".join(error.split())
     (runs[1] / "predictions.csv").write_text("id\n")
     assert _run(*runs) == 1
-    assert "holds no predictions" in capsys.readouterr().err
+    assert "lacks the columns utterance, speaker, truth, predicted" in capsys.readouterr().err
 
 
 def test_the_page_tells_every_option(capsys: pytest.CaptureFixture[str]) -> None:

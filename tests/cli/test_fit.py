@@ -92,8 +92,8 @@ def test_the_saved_lists_run_again_as_csv_folds(run, fit_words, tmp_path):
 def test_the_checkpoint_predicts_what_the_test_part_was_given(run, emodb, capsys):
     predictor = sercl.load(run / "best.ckpt", device="cpu")
     row = rows(run / "predictions.csv")[0]
-    path = next(Path(emodb).rglob(f"{row['id']}.wav"))
-    assert predictor.predict(path)[0].probabilities["angry"] == pytest.approx(float(row["angry"]), abs=1e-3)
+    path = next(Path(emodb).rglob(f"{row['utterance']}.wav"))
+    assert predictor.predict(path)[0].probabilities["angry"] == pytest.approx(float(row["p_angry"]), abs=1e-3)
     assert main(["predict", str(run / "best.ckpt"), str(path), "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["emotion"] == row["predicted"]
 
@@ -198,7 +198,7 @@ def test_two_stages_train_one_after_the_other(encoder, emodb, ravdess, tmp_path)
     judged = tmp_path / "judged"
     assert main(["validate", "--ckpt", stages[1]["checkpoint"], "--out", str(judged)]) == 0
     listed = {row["file"] for row in rows(tmp_path / "run" / "folds" / "target" / "validation.csv")}
-    assert {f"{row['id']}.wav" for row in rows(judged / "predictions.csv")} == listed
+    assert {f"{row['utterance']}.wav" for row in rows(judged / "predictions.csv")} == listed
 
 
 @pytest.fixture

@@ -80,7 +80,7 @@ def test_results_are_those_of_the_part_that_was_asked_for(run, name, part, tmp_p
     with (run / "folds" / f"{part}.csv").open(newline="") as listed:
         expected = sorted(Path(row["file"]).stem for row in csv.DictReader(listed))
     with (tmp_path / "out" / "predictions.csv").open(newline="") as predicted:
-        assert [row["id"] for row in csv.DictReader(predicted)] == expected
+        assert [row["utterance"] for row in csv.DictReader(predicted)] == expected
     assert (tmp_path / "out" / "confusion.png").stat().st_size > 0
 
 

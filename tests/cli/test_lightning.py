@@ -23,7 +23,10 @@ def cli(fit_words, monkeypatch):
 
 def probabilities(folder):
     with (folder / "predictions.csv").open(newline="") as file:
-        return {row["id"]: [float(row[name]) for name in ("angry", "sad")] for row in csv.DictReader(file)}
+        return {
+            row["utterance"]: [float(row[f"p_{name}"]) for name in ("angry", "sad")]
+            for row in csv.DictReader(file)
+        }
 
 
 def test_every_stage_has_callbacks_of_its_own(cli, tmp_path):

@@ -102,10 +102,10 @@ def test_two_processes_train_one_model_on_the_same_data(plain_words, tmp_path):
     said = fit([*words, *TWO], two)
     assert said.count("Results: EmoDB") == 1
     assert_same_training(one, two)
-    assert [row["id"] for row in rows(one)] == [row["id"] for row in rows(two)]
+    assert [row["utterance"] for row in rows(one)] == [row["utterance"] for row in rows(two)]
     # Every test utterance is there once, though each process has judged a part of them.
     expected = sorted(Path(row["file"]).stem for row in rows(two, "folds/test.csv"))
-    assert [row["id"] for row in rows(two)] == expected
+    assert [row["utterance"] for row in rows(two)] == expected
     assert list(two.rglob("results.json")) == [two / "results.json"]
     assert read(two)["environment"]["command"].startswith("sercl fit --data EmoDB")
 

@@ -6,9 +6,9 @@ import pytest
 from rich.console import Console
 
 from sercl.reports.grid import duration, grid_report, in_words, totals
-from sercl.studies.cross_eval.run.results import CellResult, write_result
+from sercl.studies.cross_eval.run.results import CellResult, predictions_of, write_result
 from sercl.studies.cross_eval.run.works import Estimate, pending
-from tests.studies.cross_eval.samples import by_condition, cut, plan_of
+from tests.studies.cross_eval.samples import EMOTIONS, by_condition, cut, plan_of
 
 PLAN = plan_of(
     [cut("A"), cut("B")], settings=["monolingual", "zero-shot"], adaptation=["none", "coral"],
@@ -25,7 +25,9 @@ def shown(folder: Path) -> str:
 def finish(folder: Path) -> None:
     for item in by_condition(PLAN, setting="monolingual", target="A", adapter="none"):
         record = CellResult(item.training.address, 0, 1, True, 1.0, 1)
-        write_result(folder, item.address, item.test, [[0.25] * 4] * len(item.test), record)
+        write_result(
+            folder, item.address, predictions_of(item.test, [[0.25] * 4] * len(item.test), EMOTIONS), record
+        )
 
 
 def rows(text: str) -> list[list[str]]:

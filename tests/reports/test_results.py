@@ -5,6 +5,7 @@ from rich.console import Console, RenderableType
 
 from sercl.reports.results import percent, recalls_of_a_guess, results_table
 from sercl.studies.results.scores import evaluate
+from tests.studies.samples import predictions
 
 CLASSES = ("angry", "happy", "neutral", "sad")
 
@@ -24,7 +25,11 @@ def test_scores_stand_with_their_intervals_and_classes() -> None:
     truth = [0, 0, 1, 1, 2, 2, 3, 3] * 5
     predicted = [0, 1, 1, 1, 2, 2, 3, 0] * 5
     speakers = [f"s{index // 8}" for index in range(40)]
-    text = shown(results_table(evaluate(truth, predicted, speakers, CLASSES), "Test on X", ["mind the gap."]))
+    text = shown(
+        results_table(
+            evaluate(predictions(truth, predicted, speakers=speakers)), "Test on X", ["mind the gap."]
+        )
+    )
     assert text.startswith("Test on X")
     # recalls are 1/2, 1, 1, 1/2; every speaker is alike, so the interval is a point
     assert line_of(text, "UAR") == ["UAR", "75.0", "75.0", "to", "75.0"]
@@ -38,12 +43,17 @@ def test_scores_stand_with_their_intervals_and_classes() -> None:
 
 def test_a_long_title_is_not_broken() -> None:
     title = "Results: RAVDESS (source) -> RAVDESS (target), test part"
-    assert shown(results_table(evaluate([0, 1], [0, 1], ["a", "b"], CLASSES), title)).splitlines()[0] == title
+    assert (
+        shown(results_table(evaluate(predictions([0, 1], [0, 1], speakers=["a", "b"])), title)).splitlines()[
+            0
+        ]
+        == title
+    )
 
 
 def test_what_the_numbers_hide_is_said() -> None:
     truth, predicted = [0] * 9 + [1] * 3, [0] * 12
-    text = shown(results_table(evaluate(truth, predicted, [None] * 12, CLASSES)))
+    text = shown(results_table(evaluate(predictions(truth, predicted, speakers=[None] * 12))))
     assert "no utterance of neutral, sad" in text
     assert "the classes are unbalanced (3 to 9 utterances)" in text
     assert "resample utterances, not speakers, and are therefore too narrow" in text
@@ -52,7 +62,7 @@ def test_what_the_numbers_hide_is_said() -> None:
 
 
 def test_one_utterance_has_no_interval() -> None:
-    text = shown(results_table(evaluate([0], [0], ["s"], CLASSES)))
+    text = shown(results_table(evaluate(predictions([0], [0], speakers=["s"]))))
     assert line_of(text, "UAR") == ["UAR", "100.0", "-"]
     assert "no interval" in text
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from sercl.studies.results.predictions import COLUMNS, probability_columns
 from tests.studies.samples import CLASSES
 
 
@@ -30,7 +31,7 @@ def fake_run(
     folder.mkdir(parents=True)
     with (folder / "predictions.csv").open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["id", "speaker", "truth", "predicted", *classes])
+        writer.writerow([*COLUMNS, *probability_columns(classes)])
         for index, (name, own) in enumerate(zip(names, truth, strict=False)):
             said = own if rng.random() < right else (own + 1) % len(classes)
             speaker = f"s{index % speakers}" if speakers else ""

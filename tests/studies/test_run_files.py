@@ -12,8 +12,8 @@ from tests.studies.samples import CLASSES
 def test_a_run_is_read_back(tmp_path: Path) -> None:
     config = {"model": {"adapter": "lora", "optimizer": {"head_lr": 0.1}}, "seed_everything": 42}
     run = read_finished(fake_run(tmp_path / "a", 0.8, config))
-    assert (run.is_study, run.classes, list(run.answers)) == (False, CLASSES, [None])
-    own = run.answers[None]
+    assert (run.is_study, run.classes, list(run.predictions)) == (False, CLASSES, [None])
+    own = run.predictions[None]
     assert (own.runs, len(own.truth), own.by_speaker) == (((0, 0),), 96, True)
     assert own.probabilities.argmax(axis=1).tolist() == own.predicted.tolist()
     assert run.settings["config.yaml"] == {
@@ -26,7 +26,7 @@ def test_a_run_is_read_back(tmp_path: Path) -> None:
 
 def test_unknown_speakers_and_no_settings(tmp_path: Path) -> None:
     run = read_finished(fake_run(tmp_path / "a", 0.8, speakers=0, results=False))
-    assert not run.answers[None].by_speaker
+    assert not run.predictions[None].by_speaker
     assert run.settings == {}
 
 
@@ -35,7 +35,7 @@ def test_a_study_is_read_back(tmp_path: Path) -> None:
     study = fake_study(tmp_path, grid)
     (tmp_path / "study.yaml").write_text("study:\n  draws: 3\n")
     found = read_finished(tmp_path)
-    assert (found.is_study, tuple(found.answers)) == (True, study.conditions)
+    assert (found.is_study, tuple(found.predictions)) == (True, study.conditions)
     assert found.settings == {"study.yaml": {"study.draws": 3}}
 
 
@@ -49,13 +49,13 @@ def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "holds no predictions with id, speaker, truth, predicted and classes"),
-        ("id,speaker,truth,predicted,a,b\n", "holds no predictions"),
-        ("file,emotion,a,b\nx,a,1,0\n", "holds no predictions"),
-        ("id,speaker,truth,predicted,a,b\nx,s,a,c,1,0\n", "'c' is none of the classes a, b"),
-        ("id,speaker,truth,predicted,a,b\nx,s,a,b,1\n", "has a row that is not a prediction"),
-        ("id,speaker,truth,predicted,a,b\nx,s,a,b,1,high\n", "has a row that is not a prediction"),
-        ("id,speaker,truth,predicted,a,b\nx,s\n", "has a row that is not a prediction"),
+        ("", "No columns to parse"),
+        ("utterance,speaker,truth,predicted,p_a,p_b\n", "holds no prediction"),
+        ("file,emotion,a,b\nx,a,1,0\n", "lacks the columns utterance, speaker, truth, predicted"),
+        ("utterance,speaker,truth,predicted,p_a,p_b\nx,s,a,c,1,0\n", "predicted 'c'; classes are a, b"),
+        ("utterance,speaker,truth,predicted,p_a,p_b\nx,s,a,b,1\n", "a row without probabilities"),
+        ("utterance,speaker,truth,predicted,p_a,p_b\nx,s,a,b,1,high\n", "could not convert .*'high'"),
+        ("utterance,speaker,truth,predicted,p_a,p_b\nx,s\n", "a row without probabilities"),
     ],
 )
 def test_broken_predictions_are_one_message(tmp_path: Path, text: str, message: str) -> None:

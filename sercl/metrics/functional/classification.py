@@ -5,7 +5,9 @@ class that the data cannot tell is NaN (recall of a class without an utterance, 
 never predicted), and averages run over the classes that have a score, as each function says.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -56,6 +58,35 @@ def macro_f1(confusion: Tensor) -> Tensor:
     return f1(confusion).nanmean(dim=-1)
 
 
+@dataclass(frozen=True)
+class Average:
+    """A score of a whole confusion matrix; 1 is the best.
+
+    Attributes:
+        name: What files and loggers call it.
+        title: What tables call it.
+        function: `[..., classes, classes]` -> `[...]`.
+        lowest: The worst value that it can have: 0, or -1.
+        in_percent: Whether tables show it in percent, or as a plain number.
+    """
+
+    name: str
+    title: str
+    function: Callable[[Tensor], Tensor]
+    lowest: float = 0.0
+    in_percent: bool = True
+
+
+_ROWS = (
+    Average("uar", "UAR", uar),
+    Average("wa", "WA", wa),
+    Average("macro_f1", "Macro-F1", macro_f1),
+)
+
+AVERAGES: Mapping[str, Average] = MappingProxyType({row.name: row for row in _ROWS})
+"""Every average by name, in the order of tables; the first is the one that comparisons are about."""
+
+
 def scores(confusion: Tensor, classes: Sequence[str]) -> dict[str, Tensor]:
     """Return every score by name.
 
@@ -64,10 +95,9 @@ def scores(confusion: Tensor, classes: Sequence[str]) -> dict[str, Tensor]:
         classes: Class names in the order of the rows.
 
     Returns:
-        "uar", "wa", "macro_f1", and "recall/<class>" and "precision/<class>" for each class; all scalars
-        in 0..1 or NaN.
+        The averages, and "recall/<class>" and "precision/<class>" for each class; all scalars, or NaN.
     """
-    averages = {"uar": uar(confusion), "wa": wa(confusion), "macro_f1": macro_f1(confusion)}
+    averages = {name: score.function(confusion) for name, score in AVERAGES.items()}
     recalls = {f"recall/{name}": score for name, score in zip(classes, recall(confusion), strict=True)}
     precisions = {
         f"precision/{name}": score for name, score in zip(classes, precision(confusion), strict=True)

@@ -16,6 +16,7 @@ from rich.text import Text
 from sercl import __version__
 from sercl.errors import UnknownNameError
 from sercl.files import write_text
+from sercl.metrics.functional.classification import AVERAGES
 from sercl.reports.cross_eval.figures import write_figures
 from sercl.reports.cross_eval.html import html_report
 from sercl.reports.cross_eval.latex import latex_report
@@ -40,7 +41,7 @@ _TEST_COLUMNS = (
 
 def scores_csv(analysis: Analysis) -> str:
     """Return a row per condition: its fields, every score with its interval, and what it stands on."""
-    names = ["uar", "wa", "macro_f1", *(f"recall_{name}" for name in analysis.study.classes)]
+    names = [*AVERAGES, *(f"recall_{name}" for name in analysis.study.classes)]
     ends = [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
     head = [
         *CONDITION_FIELDS,
@@ -66,7 +67,7 @@ def comparisons_csv(analysis: Analysis) -> str:
 
 
 def _score_row(own: ConditionScores) -> list[object]:
-    scores = (own.uar, own.wa, own.macro_f1, *own.recalls)
+    scores = (*own.averages.values(), *own.recalls)
     return [
         *(getattr(own.condition, name) for name in CONDITION_FIELDS),
         *(value for score in scores for value in _ends(score)),

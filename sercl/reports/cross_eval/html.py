@@ -10,6 +10,7 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from sercl.counting import count
+from sercl.metrics.functional.classification import AVERAGES
 from sercl.reports.confusion import row_shares
 from sercl.reports.corpus import clock
 from sercl.reports.cross_eval import wording
@@ -20,7 +21,7 @@ from sercl.reports.cross_eval.summary import Column, overview, significant, summ
 from sercl.reports.cross_eval.svg import forest, marker, scale
 from sercl.reports.cross_eval.tables import layer_table
 from sercl.reports.cross_eval.wording import ComparisonRow, comparison_row
-from sercl.reports.results import percent
+from sercl.reports.results import average_text, percent
 from sercl.reports.style import page_environment
 from sercl.studies.cross_eval.analysis.analysis import Analysis
 from sercl.studies.cross_eval.analysis.comparisons import Comparison, Family
@@ -140,6 +141,7 @@ def _content(analysis: Analysis, folder: Path) -> dict[str, Any]:
     return {
         "analysis": analysis,
         "study": study,
+        "averages": AVERAGES,
         "chance": chance,
         "title": title(study),
         "facts": facts(analysis),
@@ -202,6 +204,7 @@ def _environment() -> Environment:
     environment = page_environment("sercl.reports.cross_eval")
     named = (
         percent,
+        average_text,
         wording.percent_interval,
         wording.short_interval,
         wording.score_text,

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from sercl.metrics.functional.classification import AVERAGES
 from sercl.reports.cross_eval.matrices import Matrix, MatrixGroup, matrix_groups
 from sercl.reports.cross_eval.summary import Column, OverviewRow, overview
 from sercl.reports.cross_eval.wording import (
@@ -22,7 +23,7 @@ from sercl.reports.cross_eval.wording import (
     setting_name,
     uar_text,
 )
-from sercl.reports.results import percent
+from sercl.reports.results import average_text, percent
 from sercl.studies.cross_eval.analysis.analysis import Analysis
 from sercl.studies.cross_eval.analysis.scores import ConditionScores
 from sercl.studies.cross_eval.cells import SETTINGS, Condition
@@ -165,12 +166,15 @@ def layer_table(analysis: Analysis) -> Table | None:
 def score_tables(analysis: Analysis) -> list[Table]:
     """Return the scores and recalls of every condition, a table per setting."""
     classes = analysis.study.classes
-    columns = ("Encoder", "Adapter", "Corpora", "UAR", "WA", "Macro-F1", *classes)
+    columns = ("Encoder", "Adapter", "Corpora", *(own.title for own in AVERAGES.values()), *classes)
     tables = []
     for setting in SETTINGS:
         rows = tuple(_score_row(own) for own in _of(analysis, setting))
         if rows:
-            caption = f"{setting_name(setting)}: UAR with its 95 % interval, WA, macro-F1, and recalls (%)"
+            first, *others = (own.title for own in AVERAGES.values())
+            caption = (
+                f"{setting_name(setting)}: {first} with its 95 % interval, {', '.join(others)}, recalls (%)"
+            )
             tables.append(_with_guesses(Table(f"scores-{setting}", caption, columns, rows, texts=3)))
     return tables
 
@@ -234,8 +238,7 @@ def _score_row(own: ConditionScores) -> tuple[str, ...]:
         adapter_name(condition.adapter),
         _with_marks(pair_name(condition), condition.marks),
         uar_text(own),
-        percent(own.wa.value),
-        percent(own.macro_f1.value),
+        *(average_text(name, score.value) for name, score in own.averages.items() if name != "uar"),
         *(percent(recall.value) for recall in own.recalls),
     )
 

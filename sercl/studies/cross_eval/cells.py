@@ -1,6 +1,6 @@
 """What a cross-lingual study is made of: cells, each one training and one test, and conditions of cells."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -14,6 +14,11 @@ WITH_SHOTS = ("few-shot", TARGET_ONLY)
 """Settings in which a number of labelled target utterances per emotion is trained on."""
 
 STATUSES = ("done", "failed", "missing")
+
+
+def _check(name: str, value: str, valid: Sequence[str]) -> None:
+    if value not in valid:
+        raise ValueError(f"{name} is {value!r}; valid: {', '.join(valid)}")
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,10 @@ class Condition:
     select_on: str = "source"
     adaptation: str = "none"
     shots: int | None = None
+
+    def __post_init__(self) -> None:
+        _check("setting", self.setting, SETTINGS)
+        _check("select_on", self.select_on, ("source", "target"))
 
     @property
     def pair(self) -> str:
@@ -121,6 +130,9 @@ class CellRecord:
     shared_speakers: tuple[str, ...] = ()
     one_class: str | None = None
     notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check("status", self.status, STATUSES)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON, the fields of the cell first."""

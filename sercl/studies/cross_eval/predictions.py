@@ -1,7 +1,6 @@
 """`predictions.parquet`: every prediction of every cell; all scores of a study derive from it.
 
-Columns: `cell` (its address), the fields of the cell, `utterance`, `speaker` (null where unknown), `truth`
-and `predicted` (class names), and `p_<class>` for each class in class order.
+Columns: `cell` (its address), the fields of the cell, and those of `sercl.studies.results.predictions`.
 """
 
 from collections import Counter
@@ -13,14 +12,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from sercl.documents import read_parquet
 from sercl.errors import DocumentError, ResultsError
 from sercl.files import atomic_path
 from sercl.studies.cross_eval.cells import CELL_FIELDS, CONDITION_FIELDS, Cell, Condition, Study
 from sercl.studies.cross_eval.study_file import ADVICE
-from sercl.studies.results.predictions import Answers
+from sercl.studies.results import predictions
+from sercl.studies.results.predictions import Predictions
 
 NAME = "predictions.parquet"
 
@@ -30,38 +29,19 @@ _GROUP = 50_000
 _MAY_BE_NULL = {"shots", "speaker"}
 
 
-def cell_table(
-    cell: Cell,
-    address: str,
-    utterances: Sequence[str],
-    speakers: Sequence[str | None],
-    truth: Sequence[int],
-    probabilities: Sequence[Sequence[float]],
-    classes: Sequence[str],
-) -> pa.Table:
-    """Return the rows of one cell; the class of the largest probability is the prediction.
+def cell_table(cell: Cell, address: str, predictions: pa.Table, classes: Sequence[str]) -> pa.Table:
+    """Return the rows of one cell.
 
     Args:
         cell: The cell.
         address: Its address.
-        utterances: `n` utterance ids.
-        speakers: `n` speaker names, None where unknown.
-        truth: `n` class indices.
-        probabilities: `n` rows of one probability per class.
+        predictions: A table with the columns of `sercl.studies.results.predictions`.
         classes: Class names in class order.
     """
-    count = len(utterances)
-    shares = np.asarray(probabilities, dtype=np.float64).reshape(count, len(classes))
-    names = pa.array(classes, pa.string())
-    columns = [
-        *(_constant(value, name, count) for name, value in {"cell": address, **cell.to_dict()}.items()),
-        pa.array(utterances, pa.string()).dictionary_encode(),
-        pa.array(speakers, pa.string()).dictionary_encode(),
-        pa.DictionaryArray.from_arrays(np.asarray(truth, dtype=np.int32), names),
-        pa.DictionaryArray.from_arrays(shares.argmax(axis=1).astype(np.int32), names),
-        *(pa.array(column, pa.float32()) for column in shares.T),
-    ]
-    return pa.Table.from_arrays(columns, schema=schema(classes))
+    count = predictions.num_rows
+    fields = {"cell": address, **cell.to_dict()}
+    columns = [_constant(value, name, count) for name, value in fields.items()]
+    return pa.Table.from_arrays([*columns, *predictions.columns], schema=schema(classes))
 
 
 def _constant(value: object, name: str, count: int) -> pa.Array:
@@ -72,9 +52,9 @@ def _constant(value: object, name: str, count: int) -> pa.Array:
 
 def schema(classes: Sequence[str]) -> pa.Schema:
     """Return the columns of the file and their types."""
-    names = ["cell", *CELL_FIELDS, "utterance", "speaker", "truth", "predicted"]
-    typed = [pa.field(name, _NUMBERS.get(name, _TEXT), nullable=name in _MAY_BE_NULL) for name in names]
-    return pa.schema([*typed, *(pa.field(f"p_{name}", pa.float32(), nullable=False) for name in classes)])
+    names = ["cell", *CELL_FIELDS]
+    fields = [pa.field(name, _NUMBERS.get(name, _TEXT), nullable=name == "shots") for name in names]
+    return pa.schema([*fields, *predictions.schema(classes)])
 
 
 def write_predictions(tables: Iterable[pa.Table], classes: Sequence[str], path: Path) -> None:
@@ -142,7 +122,7 @@ def _check_columns(table: pa.Table, classes: Sequence[str], path: Path) -> None:
             raise ResultsError(path, f"has {column} {foreign[0]!r}; classes are {legal}. {ADVICE}")
 
 
-def read_answers(folder: Path, study: Study) -> dict[Condition, Answers]:
+def read_predictions(folder: Path, study: Study) -> dict[Condition, Predictions]:
     """Read the predictions of a study, condition by condition, in the order of its grid.
 
     Conditions of which no cell is done are left out.
@@ -153,35 +133,15 @@ def read_answers(folder: Path, study: Study) -> dict[Condition, Answers]:
     path = folder / NAME
     frame = read_table(path, study.classes).to_pandas()
     _check_cells(frame, study, path)
-    answers = dict(split(frame, study.classes))
-    return {condition: answers[condition] for condition in study.conditions if condition in answers}
+    found = dict(split(frame))
+    return {condition: found[condition] for condition in study.conditions if condition in found}
 
 
-def split(frame: pd.DataFrame, classes: Sequence[str]) -> Iterator[tuple[Condition, Answers]]:
-    """Yield the answers of each condition in a table with the columns of `predictions.parquet`."""
-    shares = [f"p_{name}" for name in classes]
+def split(frame: pd.DataFrame) -> Iterator[tuple[Condition, Predictions]]:
+    """Yield the predictions of each condition in a table with the columns of `predictions.parquet`."""
     for key, rows in frame.groupby(list(CONDITION_FIELDS), observed=True, dropna=False, sort=False):
-        pairs = list(zip(rows["draw"].tolist(), rows["seed"].tolist(), strict=True))
-        runs = sorted(set(pairs))
-        places = {run: index for index, run in enumerate(runs)}
-        speaker = rows["speaker"].astype(object)
-        yield (
-            _condition(key),
-            Answers(
-                runs=tuple(runs),
-                run=np.array([places[pair] for pair in pairs]),
-                fold=rows["fold"].to_numpy(np.int64),
-                utterance=rows["utterance"].astype(object).to_numpy(),
-                speaker=speaker.where(speaker.notna(), None).to_numpy(),
-                truth=_indices(rows["truth"], classes),
-                predicted=_indices(rows["predicted"], classes),
-                probabilities=rows[shares].to_numpy(np.float64),
-            ),
-        )
-
-
-def _indices(names: "pd.Series[str]", classes: Sequence[str]) -> NDArray[np.int64]:
-    return np.asarray(pd.Categorical(names, categories=list(classes)).codes, dtype=np.int64)
+        runs = list(zip(rows["draw"].tolist(), rows["seed"].tolist(), strict=True))
+        yield _condition(key), Predictions.from_frame(rows, runs, rows["fold"])
 
 
 def _condition(key: tuple[Any, ...]) -> Condition:

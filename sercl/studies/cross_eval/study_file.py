@@ -1,23 +1,15 @@
 """`study.json`: what a study is, and what came of each of its cells."""
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from sercl.errors import ResultsError
 from sercl.files import write_text
 from sercl.json_text import json_text
-from sercl.studies.cross_eval.cells import (
-    SETTINGS,
-    STATUSES,
-    Cell,
-    CellRecord,
-    Condition,
-    Study,
-    StudyCorpus,
-    StudyEncoder,
-)
-from sercl.studies.results.json_content import JsonContent
+from sercl.studies.cross_eval.cells import Cell, CellRecord, Study
+from sercl.studies.results.records import as_record, read_content
 
 NAME = "study.json"
 FORMAT = 1
@@ -44,22 +36,25 @@ def read_study(folder: Path) -> Study:
     Raises:
         ResultsError: Where it is missing, broken or of another version.
     """
-    content = JsonContent.read(folder / NAME, ADVICE)
-    version = content.integer("format")
-    if version != FORMAT:
-        raise ResultsError(content.path, f"has format {version}; this sercl reads {FORMAT}. {ADVICE}")
-    label_map = content.child("label_map")
-    return Study(
-        classes=content.texts("classes"),
-        label_map={name: label_map.texts(name) for name in label_map.values},
-        corpora={name: _corpus(item) for name, item in content.children("corpora").items()},
-        encoders={name: _encoder(item) for name, item in content.children("encoders").items()},
-        created=content.text("created"),
-        seconds=content.number("seconds"),
-        environment=content.mapping("environment"),
-        warnings=content.texts("warnings"),
-        records=_records(content),
-    )
+    path = folder / NAME
+    content = read_content(path, ADVICE)
+    if (version := content.get("format")) != FORMAT:
+        raise ResultsError(path, f"has format {version}; this sercl reads {FORMAT}. {ADVICE}")
+    cells = as_record(content.get("cells"), list[dict[str, Any]], path, ADVICE, "cells")
+    # A cell stands there as one object, its fields and those of its condition among the others.
+    nested = [{**each, "cell": {**each, "condition": each}} for each in cells]
+    records = as_record(nested, tuple[CellRecord, ...], path, ADVICE, "cells")
+    study = replace(as_record({**content, "records": []}, Study, path, ADVICE), records=records)
+    _check_once(study.records, path)
+    return study
+
+
+def _check_once(records: Sequence[CellRecord], path: Path) -> None:
+    seen: set[Cell] = set()
+    for place, record in enumerate(records):
+        if record.cell in seen:
+            raise ResultsError(path, f"cells[{place}] is a cell that stands there before. {ADVICE}")
+        seen.add(record.cell)
 
 
 def study_to_dict(study: Study) -> dict[str, Any]:
@@ -76,68 +71,3 @@ def study_to_dict(study: Study) -> dict[str, Any]:
         "warnings": list(study.warnings),
         "cells": [record.to_dict() for record in study.records],
     }
-
-
-def _records(content: JsonContent) -> tuple[CellRecord, ...]:
-    records = {}
-    for item in content.items("cells"):
-        record = _record(item)
-        if record.cell in records:
-            raise ResultsError(content.path, f"{item.place} is a cell that stands there before. {ADVICE}")
-        records[record.cell] = record
-    return tuple(records.values())
-
-
-def _corpus(content: JsonContent) -> StudyCorpus:
-    return StudyCorpus(
-        corpus=content.text("corpus"),
-        languages=content.texts("languages"),
-        folds=content.text("folds"),
-        fold_count=content.integer("fold_count"),
-        notes=content.optional_texts("notes"),
-    )
-
-
-def _encoder(content: JsonContent) -> StudyEncoder:
-    return StudyEncoder(
-        source=content.text("source"),
-        family=content.text("family"),
-        fingerprint=content.text("fingerprint"),
-        language=content.optional_text("language"),
-    )
-
-
-def _condition(content: JsonContent) -> Condition:
-    return Condition(
-        encoder=content.text("encoder"),
-        adapter=content.text("adapter"),
-        setting=content.one_of("setting", SETTINGS),
-        source=content.text("source"),
-        target=content.text("target"),
-        select_on=content.one_of("select_on", ("source", "target")),
-        adaptation=content.text("adaptation"),
-        shots=content.optional_integer("shots"),
-    )
-
-
-def _record(content: JsonContent) -> CellRecord:
-    parts = content.child("parts")
-    return CellRecord(
-        cell=Cell(
-            condition=_condition(content),
-            draw=content.integer("draw"),
-            fold=content.integer("fold"),
-            seed=content.integer("seed"),
-        ),
-        address=content.text("address"),
-        status=content.one_of("status", STATUSES),
-        error=content.optional_text("error"),
-        layer=content.optional_integer("layer"),
-        epochs=content.optional_integer("epochs"),
-        early_stopped=content.optional_flag("early_stopped"),
-        seconds=content.optional_number("seconds"),
-        parts={name: parts.integer(name) for name in parts.values},
-        shared_speakers=content.texts("shared_speakers"),
-        one_class=content.optional_text("one_class"),
-        notes=content.texts("notes"),
-    )

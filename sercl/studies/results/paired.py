@@ -16,7 +16,7 @@ from sercl.metrics.functional.comparison import (
     paired_uar_test,
     permutation_test,
 )
-from sercl.studies.results.predictions import Answers
+from sercl.studies.results.predictions import Predictions
 from sercl.studies.results.scores import Score
 
 NOISE = 1e-9
@@ -65,13 +65,13 @@ class SharedVotes:
         return int((np.abs(self.first.counts - self.second.counts) > NOISE).any(axis=1).sum())
 
 
-def count_votes(answers: Answers, num_classes: int) -> Votes:
+def count_votes(predictions: Predictions) -> Votes:
     """Count how often each utterance was given each class; see `Votes`."""
-    place, names = pd.factorize(answers.utterance)
+    place, names = pd.factorize(predictions.utterance)
     _, first = np.unique(place, return_index=True)
-    counts = np.zeros((len(names), num_classes))
-    np.add.at(counts, (place, answers.predicted), 1 / len(answers.runs))
-    return Votes(pd.Index(names), answers.truth[first], answers.speaker[first], counts)
+    counts = np.zeros((len(names), len(predictions.classes)))
+    np.add.at(counts, (place, predictions.predicted), 1 / len(predictions.runs))
+    return Votes(pd.Index(names), predictions.truth[first], predictions.speaker[first], counts)
 
 
 def share(first: Votes, second: Votes) -> SharedVotes:

@@ -1,22 +1,41 @@
-"""Predictions in the shape that scores and tests are made from."""
+"""Predictions: the one shape that files hold, and that scores and tests are made from.
 
-from dataclasses import dataclass
+On disk, a row per utterance with the columns `utterance`, `speaker` (empty where unknown), `truth` and
+`predicted` (class names), and `p_<class>` for each class in class order. `predictions.csv` of a run has these
+columns, and so has the file of each cell of a study; that of the study has the fields of the cell in front.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+import pyarrow as pa
+from numpy.typing import ArrayLike, NDArray
 
+from sercl.errors import UsageError
+from sercl.files import open_text
 from sercl.metrics.functional.clusters import can_cluster
+
+COLUMNS = ("utterance", "speaker", "truth", "predicted")
+PROBABILITY = "p_"
+"""What the names of the columns of probabilities begin with."""
 
 Run = tuple[int, int]
 """A repeat on the same utterances: (draw of the training data, seed)."""
 
+_TEXT = pa.dictionary(pa.int32(), pa.string())
+_OF_ROWS = ("run", "fold", "utterance", "speaker", "truth", "predicted", "probabilities")
+
 
 @dataclass(frozen=True)
-class Answers:
+class Predictions:
     """Predictions of one system, an entry per tested utterance and run.
 
     Attributes:
+        classes: Class names in class order.
         runs: Repeats on the same utterances, sorted.
         run: `[n]` index into `runs`.
         fold: `[n]` index of the fold.
@@ -27,6 +46,7 @@ class Answers:
         probabilities: `[n, classes]`.
     """
 
+    classes: tuple[str, ...]
     runs: tuple[Run, ...]
     run: NDArray[np.int64]
     fold: NDArray[np.int64]
@@ -35,6 +55,84 @@ class Answers:
     truth: NDArray[np.int64]
     predicted: NDArray[np.int64]
     probabilities: NDArray[np.float64]
+
+    @classmethod
+    def of_one_run(
+        cls,
+        classes: Sequence[str],
+        utterances: Sequence[str],
+        speakers: Sequence[str | None],
+        truth: Sequence[int],
+        probabilities: ArrayLike,
+    ) -> Self:
+        """Return the predictions of one run on one fold: the most probable class of each utterance.
+
+        Args:
+            classes: Class names in class order.
+            utterances: `n` utterance ids.
+            speakers: `n` speaker names, None where unknown.
+            truth: `n` class indices.
+            probabilities: `[n, classes]`.
+
+        Raises:
+            UsageError: For no utterance, or inputs of different lengths.
+        """
+        count = len(utterances)
+        if not count:
+            raise UsageError("predictions: there is no utterance; at least one is needed.")
+        shares = np.asarray(probabilities)
+        if not count == len(speakers) == len(truth) == len(shares):
+            sizes = (
+                f"{len(speakers)} speakers, {len(truth)} true classes, {len(shares)} rows of probabilities"
+            )
+            raise UsageError(
+                f"predictions: {count} utterances, {sizes}; one of each is needed per utterance."
+            )
+        return cls(
+            classes=tuple(classes),
+            runs=((0, 0),),
+            run=np.zeros(count, dtype=np.int64),
+            fold=np.zeros(count, dtype=np.int64),
+            utterance=np.array(utterances, dtype=object),
+            speaker=np.array(speakers, dtype=object),
+            truth=np.asarray(truth, dtype=np.int64),
+            predicted=shares.argmax(axis=1).astype(np.int64),
+            probabilities=shares,
+        )
+
+    @classmethod
+    def from_frame(
+        cls, frame: pd.DataFrame, runs: Sequence[Run] = (), folds: ArrayLike | None = None
+    ) -> Self:
+        """Return the predictions in a table with the columns of the module's description.
+
+        Args:
+            frame: The table.
+            runs: The repeat of each row; one and the same by default.
+            folds: The fold of each row; 0 by default.
+
+        Raises:
+            ValueError: For a table with other columns, other classes or no row; it says what is wrong.
+        """
+        classes = classes_of(frame)
+        # What is short of a cell is read as NaN, or as an empty text where another row has text.
+        probabilities = frame[probability_columns(classes)].replace("", np.nan).to_numpy(np.float64)
+        if not len(frame) or not np.isfinite(probabilities).all():
+            raise ValueError("has a row without probabilities" if len(frame) else "holds no prediction")
+        every = sorted(set(runs)) or [(0, 0)]
+        places = {run: index for index, run in enumerate(every)}
+        speaker = frame["speaker"].astype(object)
+        return cls(
+            classes=classes,
+            runs=tuple(every),
+            run=np.array([places[run] for run in runs or every * len(frame)], dtype=np.int64),
+            fold=np.asarray(folds if folds is not None else [0] * len(frame), dtype=np.int64),
+            utterance=frame["utterance"].astype(object).to_numpy(),
+            speaker=speaker.where(speaker.notna(), None).to_numpy(),
+            truth=_indices(frame, "truth", classes),
+            predicted=_indices(frame, "predicted", classes),
+            probabilities=probabilities,
+        )
 
     @property
     def by_speaker(self) -> bool:
@@ -51,38 +149,108 @@ class Answers:
         """What a unit is: "speakers" or "utterances"."""
         return "speakers" if self.by_speaker else "utterances"
 
+    def confusions(self) -> NDArray[np.int64]:
+        """Return a confusion matrix per unit and run, `[units, runs, classes, classes]`, rows the truth.
 
-def complete(answers: Answers) -> Answers:
-    """Leave out repeats that lack utterances that others have, so that all average over the same ones.
+        An utterance that several folds test counts once for each.
+        """
+        unit, names = pd.factorize(self.units)
+        counts = np.zeros((len(names), len(self.runs), len(self.classes), len(self.classes)), dtype=np.int64)
+        np.add.at(counts, (unit, self.run, self.truth, self.predicted), 1)
+        return counts
 
-    Where no repeat has them all, everything stays.
+    def complete(self) -> Self:
+        """Leave out repeats that lack utterances that others have, so that all average over the same ones.
+
+        Where no repeat has them all, everything stays.
+        """
+        if len(self.runs) == 1:
+            return self
+        tests = pd.factorize(self.utterance)[0] * (self.fold.max() + 1) + self.fold
+        sizes = [len(np.unique(tests[self.run == index])) for index in range(len(self.runs))]
+        full = np.flatnonzero(np.array(sizes) == len(np.unique(tests)))
+        if len(full) in (0, len(self.runs)):
+            return self
+        kept = np.isin(self.run, full)
+        own = replace(self, **{name: getattr(self, name)[kept] for name in _OF_ROWS})
+        return replace(
+            own, runs=tuple(self.runs[index] for index in full), run=np.searchsorted(full, own.run)
+        )
+
+    def table(self) -> pa.Table:
+        """Return the rows with the columns of the module's description; probabilities in single precision."""
+        names = pa.array(self.classes, pa.string())
+        columns = [
+            pa.array(self.utterance, pa.string()).dictionary_encode(),
+            pa.array(self.speaker, pa.string()).dictionary_encode(),
+            pa.DictionaryArray.from_arrays(self.truth.astype(np.int32), names),
+            pa.DictionaryArray.from_arrays(self.predicted.astype(np.int32), names),
+            *(pa.array(column, pa.float32()) for column in self.probabilities.T),
+        ]
+        return pa.Table.from_arrays(columns, schema=schema(self.classes))
+
+    def write_csv(self, path: Path) -> None:
+        """Write the rows as CSV, probabilities with six decimals; the file is whole or not there."""
+        names = np.asarray(self.classes, dtype=object)
+        rows = [self.utterance, self.speaker, names[self.truth], names[self.predicted], *self.probabilities.T]
+        columns = (*COLUMNS, *probability_columns(self.classes))
+        with open_text(path) as file:
+            pd.DataFrame(dict(zip(columns, rows, strict=True))).to_csv(file, index=False, float_format="%.6f")
+
+
+def schema(classes: Sequence[str]) -> pa.Schema:
+    """Return the columns of a table of predictions and their types."""
+    texts = [pa.field(name, _TEXT, nullable=name == "speaker") for name in COLUMNS]
+    shares = [pa.field(name, pa.float32(), nullable=False) for name in probability_columns(classes)]
+    return pa.schema([*texts, *shares])
+
+
+def read_csv(path: Path) -> Predictions:
+    """Read what `write_csv` wrote.
+
+    Raises:
+        OSError: Where there is no such file.
+        ValueError: Where it is not CSV, or holds no predictions; it says what is wrong.
     """
-    if len(answers.runs) == 1:
-        return answers
-    tests = pd.factorize(answers.utterance)[0] * (answers.fold.max() + 1) + answers.fold
-    sizes = [len(np.unique(tests[answers.run == index])) for index in range(len(answers.runs))]
-    full = np.flatnonzero(np.array(sizes) == len(np.unique(tests)))
-    if len(full) in (0, len(answers.runs)):
-        return answers
-    kept = np.isin(answers.run, full)
-    return Answers(
-        runs=tuple(answers.runs[index] for index in full),
-        run=np.searchsorted(full, answers.run[kept]),
-        fold=answers.fold[kept],
-        utterance=answers.utterance[kept],
-        speaker=answers.speaker[kept],
-        truth=answers.truth[kept],
-        predicted=answers.predicted[kept],
-        probabilities=answers.probabilities[kept],
+    text = dict.fromkeys(COLUMNS, str)
+    return Predictions.from_frame(
+        pd.read_csv(path, dtype=text, keep_default_na=False, na_values={"speaker": [""]})
     )
 
 
-def confusions(answers: Answers, num_classes: int) -> NDArray[np.int64]:
-    """Return the confusion matrix of every unit and run, `[units, runs, classes, classes]`, rows the truth.
+def predicts_one_class(truth: Sequence[object], predicted: Sequence[object]) -> bool:
+    """Return whether utterances of several classes are all predicted to be of one.
 
-    An utterance that several folds test counts once for each.
+    Args:
+        truth: `[n]` classes, as names or indices.
+        predicted: `[n]` classes, as names or indices.
     """
-    unit, names = pd.factorize(answers.units)
-    counts = np.zeros((len(names), len(answers.runs), num_classes, num_classes), dtype=np.int64)
-    np.add.at(counts, (unit, answers.run, answers.truth, answers.predicted), 1)
-    return counts
+    return len(set(truth)) > 1 and len(set(predicted)) == 1
+
+
+def probability_columns(classes: Sequence[str]) -> list[str]:
+    """Return the names of the columns of probabilities."""
+    return [f"{PROBABILITY}{name}" for name in classes]
+
+
+def classes_of(frame: pd.DataFrame) -> tuple[str, ...]:
+    """Return the classes of a table: what its columns of probabilities are named after.
+
+    Raises:
+        ValueError: Where a column is missing.
+    """
+    absent = [name for name in COLUMNS if name not in frame.columns]
+    classes = [
+        str(name).removeprefix(PROBABILITY) for name in frame.columns if str(name).startswith(PROBABILITY)
+    ]
+    if absent or not classes:
+        raise ValueError(f"lacks the columns {', '.join(absent or [f'{PROBABILITY}CLASS'])}")
+    return tuple(classes)
+
+
+def _indices(frame: pd.DataFrame, column: str, classes: Sequence[str]) -> NDArray[np.int64]:
+    codes = np.asarray(pd.Index(classes).get_indexer(frame[column].astype(object)), dtype=np.int64)
+    if (codes < 0).any():
+        foreign = frame[column].iloc[int(np.flatnonzero(codes < 0)[0])]
+        raise ValueError(f"has {column} {foreign!r}; classes are {', '.join(classes)}")
+    return codes

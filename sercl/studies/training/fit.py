@@ -16,6 +16,7 @@ from sercl.features.compute import features_of
 from sercl.features.config import FeatureConfig
 from sercl.features.extraction import Progress
 from sercl.files import writing_to
+from sercl.studies.results.predictions import Predictions
 from sercl.studies.training.resuming import (
     LAST,
     Beginning,
@@ -41,7 +42,7 @@ from sercl.studies.training.trainers import let_weights_be_unread, refusals
 from sercl.tasks import checkpoint as checkpoints
 from sercl.tasks.base import EncoderTask
 from sercl.tasks.callbacks import seconds_of
-from sercl.tasks.classification import EmotionClassifier, Scored
+from sercl.tasks.classification import EmotionClassifier
 from sercl.tasks.gathering import of_first
 from sercl.tasks.layers import quick_encoder
 
@@ -203,15 +204,17 @@ def load_weights(task: EncoderTask, path: Path) -> None:
 
 def score(
     task: EmotionClassifier, data: EmotionDataModule, trainer: L.Trainer, part: str = "test"
-) -> list[Scored]:
-    """Return truth and probabilities of every utterance of a part ("test" or "validation"), ordered by id."""
+) -> Predictions:
+    """Return the predictions of every utterance of a part ("test" or "validation"), ordered by id."""
     data.setup(part if part == "test" else "validate")
     loader = data.test_dataloader() if part == "test" else data.val_dataloader()
     task.tested_as = "test" if part == "test" else "val"
     if part != "test":
         trainer.limit_test_batches = trainer.limit_val_batches
     trainer.test(task, dataloaders=loader, verbose=False)
-    return task.scored
+    ids, truth, probabilities = zip(*task.predicted, strict=True)
+    speakers = {utterance.id: utterance.speaker for utterance in data.utterances_in_use}
+    return Predictions.of_one_run(task.classes, ids, [speakers[id] for id in ids], truth, probabilities)
 
 
 def _train_head(

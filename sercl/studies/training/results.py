@@ -1,6 +1,5 @@
 """What a run leaves behind: scores with intervals, how they came about, and every prediction."""
 
-import csv
 import platform
 import shlex
 import sys
@@ -16,12 +15,13 @@ from sercl.corpora.folds.fold import named
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.data.split import Take
 from sercl.errors import SpeakerOverlapError
-from sercl.files import open_text, write_text
+from sercl.files import write_text
 from sercl.json_text import json_text
+from sercl.studies.results.predictions import Predictions
 from sercl.studies.results.scores import Evaluation, evaluate
 from sercl.studies.training.stages import EPOCH_LIMIT, StageResult
 from sercl.tasks.base import EncoderTask
-from sercl.tasks.classification import EmotionClassifier, Scored
+from sercl.tasks.classification import EmotionClassifier
 from sercl.tasks.recordings import LIKE, fingerprint
 from sercl.version import __version__
 
@@ -98,7 +98,7 @@ def _limit(stage: StageResult) -> str:
 def summarise(
     task: EmotionClassifier,
     data: EmotionDataModule,
-    scored: Sequence[Scored],
+    predictions: Predictions,
     part: str,
     stages: Sequence[StageResult] = (),
     seed: object = None,
@@ -106,21 +106,15 @@ def summarise(
     remarks: Sequence[str] = (),
 ) -> RunResults:
     """Score predictions, with intervals over speakers, and gather what a reader needs to judge them."""
-    speakers = {utterance.id: utterance.speaker for utterance in data.utterances_in_use}
     return RunResults(
         part=part,
-        scores=evaluate(
-            truth=[row.truth for row in scored],
-            predicted=[row.predicted for row in scored],
-            speakers=[speakers[row.id] for row in scored],
-            classes=task.classes,
-        ),
+        scores=evaluate(predictions),
         data=data.report.to_dict(),
         model=describe_model(task),
         stages=tuple(stages),
         environment=environment(seed),
         seconds=seconds,
-        remarks=(*remarks, *_left_unscored(len(scored), data, part)),
+        remarks=(*remarks, *_left_unscored(len(predictions.truth), data, part)),
     )
 
 
@@ -278,14 +272,7 @@ def environment(seed: object) -> dict[str, Any]:
     }
 
 
-def save(results: RunResults, scored: Sequence[Scored], data: EmotionDataModule, folder: Path) -> None:
+def save(results: RunResults, predictions: Predictions, folder: Path) -> None:
     """Write `results.json` and `predictions.csv` into a run's folder, each whole or not at all."""
-    with open_text(folder / "predictions.csv") as file:
-        writer = csv.writer(file)
-        classes = results.scores.classes
-        writer.writerow(["id", "speaker", "truth", "predicted", *classes])
-        speakers = {utterance.id: utterance.speaker for utterance in data.utterances_in_use}
-        for row in scored:
-            names = [classes[row.truth], classes[row.predicted]]
-            writer.writerow([row.id, speakers[row.id], *names, *(f"{p:.6f}" for p in row.probabilities)])
+    predictions.write_csv(folder / "predictions.csv")
     write_text(folder / "results.json", json_text(results.to_dict(), indent=2) + "\n")

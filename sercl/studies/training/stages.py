@@ -12,7 +12,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from sercl.errors import CheckpointError
 from sercl.files import write_text
-from sercl.studies.results.json_content import JsonContent
+from sercl.studies.results.records import read_record
 
 HEAD = "head"
 """Name of the stage that trains a head alone before the adapters."""
@@ -74,6 +74,14 @@ class StageResult:
         return {**asdict(self), "epoch": self.best_epoch}
 
 
+@dataclass(frozen=True)
+class _Ended:
+    """What of a record says whether a limit has ended the stage."""
+
+    stopped_early: bool = False
+    limits: dict[str, float | None] | None = None
+
+
 def stage_folder(folder: Path, stage: str, stages: tuple[str, ...]) -> Path:
     """Return where a stage puts its checkpoints: the run's folder itself if there is only one."""
     return folder if len(stages) == 1 else folder / stage
@@ -118,11 +126,8 @@ def stored_limits(place: Path) -> dict[str, float | None] | None:
     """
     if not (place / RECORD).is_file():
         return None
-    content = JsonContent.read(place / RECORD, _ADVICE)
-    if content.optional_flag("stopped_early") or "limits" not in content.values:
-        return None
-    limits = content.child("limits")
-    return {name: limits.optional_number(name) for name in limits.values}
+    ended = read_record(place / RECORD, _Ended, _ADVICE)
+    return None if ended.stopped_early else ended.limits
 
 
 def finished(place: Path) -> StageResult | None:
@@ -135,21 +140,10 @@ def finished(place: Path) -> StageResult | None:
     record = place / RECORD
     if not record.is_file():
         return None
-    content = JsonContent.read(record, _ADVICE)
-    checkpoint = place / content.text("checkpoint")
+    result = read_record(record, StageResult, _ADVICE)
+    checkpoint = place / result.checkpoint
     if not checkpoint.is_file():
         raise CheckpointError(
             f"{record}: {checkpoint} is not there. Delete {place}, and all in it is trained again."
         )
-    return StageResult(
-        stage=content.text("stage"),
-        checkpoint=str(checkpoint),
-        monitor=content.text("monitor"),
-        score=content.optional_number("score"),
-        epoch=content.integer("epoch"),
-        epochs=content.integer("epochs"),
-        stopped_early=bool(content.optional_flag("stopped_early")),
-        chosen_state=content.optional_integer("chosen_state"),
-        seconds=content.number("seconds"),
-        ended_by=content.text("ended_by") if "ended_by" in content.values else "",
-    )
+    return replace(result, checkpoint=str(checkpoint))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sercl.studies.cross_eval.cells import Cell, Condition
 from sercl.studies.cross_eval.predictions import cell_table
+from sercl.studies.results.predictions import Predictions
 from sercl.testing.studies.grid import CLASSES
 
 Confusion = Callable[[Condition], Sequence[Sequence[float]]]
@@ -74,15 +75,14 @@ class Voices:
         # The largest of log-shares plus Gumbel noise is drawn by those shares.
         fresh = rng.gumbel(size=utility.shape)
         utility += np.where(rng.random((len(own), 1)) < 0.7, self._luck[own], fresh)
-        return cell_table(
-            cell,
-            address,
+        predictions = Predictions.of_one_run(
+            CLASSES,
             [self.utterance[index] for index in own],
             [self.speaker[index] for index in own],
             truth.tolist(),
-            _softmax(utility).tolist(),
-            CLASSES,
+            _softmax(utility),
         )
+        return cell_table(cell, address, predictions.table(), CLASSES)
 
 
 def _softmax(utility: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -5,14 +5,14 @@ import pyarrow as pa
 import pytest
 
 from sercl.errors import ResultsError
-from sercl.studies.cross_eval.predictions import NAME, read_answers, read_table, write_predictions
+from sercl.studies.cross_eval.predictions import NAME, read_predictions, read_table, write_predictions
 from sercl.studies.cross_eval.study_file import read_study
 from sercl.testing.studies import CLASSES, Grid, fake_study
 
 
 def test_each_condition_has_its_own_predictions(folder: Path, grid: Grid) -> None:
     study = read_study(folder)
-    answers = read_answers(folder, study)
+    answers = read_predictions(folder, study)
     assert tuple(answers) == study.conditions
     table = read_table(folder / NAME, CLASSES).to_pylist()
     for condition, own in list(answers.items())[::5]:
@@ -28,14 +28,14 @@ def test_each_condition_has_its_own_predictions(folder: Path, grid: Grid) -> Non
 
 def test_unknown_speakers_are_none(tmp_path: Path, grid: Grid) -> None:
     study = fake_study(tmp_path, grid, speakers={"EmoDB": 6, "RAVDESS": 0})
-    for condition, own in read_answers(tmp_path, study).items():
+    for condition, own in read_predictions(tmp_path, study).items():
         assert (own.speaker[0] is None) == (condition.target == "RAVDESS")
         assert own.by_speaker == (condition.target == "EmoDB")
 
 
 def test_conditions_without_a_finished_cell_are_left_out(tmp_path: Path, grid: Grid) -> None:
     study = fake_study(tmp_path, grid, missing=5)
-    answers = read_answers(tmp_path, study)
+    answers = read_predictions(tmp_path, study)
     assert set(study.conditions) - set(answers) == {study.conditions[-1]}
 
 
@@ -44,15 +44,15 @@ def test_contradictions_between_the_files_are_refused(folder: Path, tmp_path: Pa
     rows = study.records[0].parts["test"]
     write_predictions([table.slice(rows)], CLASSES, tmp_path / NAME)
     with pytest.raises(ResultsError, match="1 of the cells that it calls done are not there, and 0"):
-        read_answers(tmp_path, study)
+        read_predictions(tmp_path, study)
     write_predictions([table.slice(1)], CLASSES, tmp_path / NAME)
     with pytest.raises(ResultsError, match=f"has {rows - 1} predictions for {rows} test utterances"):
-        read_answers(tmp_path, study)
+        read_predictions(tmp_path, study)
     write_predictions([table], CLASSES, tmp_path / NAME)
     unfinished = replace(study.records[0], status="missing")
     with pytest.raises(ResultsError, match="not there, and 1 are that it does not"):
-        read_answers(tmp_path, replace(study, records=(unfinished, *study.records[1:])))
+        read_predictions(tmp_path, replace(study, records=(unfinished, *study.records[1:])))
     doubled = pa.concat_tables([table.slice(0, 1), table.slice(0, rows - 1), table.slice(rows)])
     write_predictions([doubled], CLASSES, tmp_path / NAME)
     with pytest.raises(ResultsError, match="has utterance 'EmoDB-00-angry-0' twice in a cell"):
-        read_answers(tmp_path, study)
+        read_predictions(tmp_path, study)

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from sercl.errors import UsageError
-from sercl.studies.results.scores import Evaluation, evaluate
+from sercl.metrics.functional.classification import AVERAGES
+from sercl.studies.results.scores import evaluate
+from tests.studies.samples import predictions
 
 CLASSES = ("angry", "happy", "neutral", "sad")
 PAIRS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=60)
@@ -18,12 +19,14 @@ PAIRS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, ma
 @given(PAIRS)
 def test_scores_are_those_of_scikit_learn(pairs: list[tuple[int, int]]) -> None:
     truth, predicted = map(list, zip(*pairs, strict=True))
-    result = evaluate(truth, predicted, [None] * len(pairs), CLASSES)
+    result = evaluate(predictions(truth, predicted))
     present = sorted(set(truth))
     recall = metrics.recall_score(truth, predicted, labels=range(4), average=None, zero_division=np.nan)
     assert result.uar.value == pytest.approx(recall[present].mean())
-    assert result.wa.value == pytest.approx(metrics.accuracy_score(truth, predicted))
-    assert result.macro_f1.value == pytest.approx(metrics.f1_score(truth, predicted, average="macro"))
+    assert result.averages["wa"].value == pytest.approx(metrics.accuracy_score(truth, predicted))
+    assert result.averages["macro_f1"].value == pytest.approx(
+        metrics.f1_score(truth, predicted, average="macro")
+    )
     assert np.array_equal(result.confusion, metrics.confusion_matrix(truth, predicted, labels=range(4)))
     assert [row.support for row in result.per_class] == [truth.count(index) for index in range(4)]
     assert [row.recall for row in result.per_class] == pytest.approx(recall.tolist(), nan_ok=True)
@@ -33,32 +36,27 @@ def test_scores_are_those_of_scikit_learn(pairs: list[tuple[int, int]]) -> None:
 @given(PAIRS)
 def test_a_result_survives_json(pairs: list[tuple[int, int]]) -> None:
     truth, predicted = map(list, zip(*pairs, strict=True))
-    result = evaluate(truth, predicted, [None] * len(pairs), CLASSES)
-    text = json.dumps(result.to_dict(), allow_nan=False)
-    again = Evaluation.from_dict(json.loads(text))
-    assert again.to_dict() == result.to_dict()
-    assert again.classes == CLASSES
-    assert repr(again) == repr(result)  # NaN is not equal to itself, its text is
+    result = evaluate(predictions(truth, predicted))
+    again = json.loads(json.dumps(result.to_dict(), allow_nan=False))
+    assert list(again) == ["n", *AVERAGES, "per_class", "confusion"]
+    for name, score in result.averages.items():
+        assert again[name]["value"] == pytest.approx(score.value)
+    assert [row["name"] for row in again["per_class"]] == list(CLASSES)
+    assert [row["recall"] is None for row in again["per_class"]] == [
+        math.isnan(row.recall) for row in result.per_class
+    ]
 
 
 def test_intervals_resample_speakers_where_there_are_enough() -> None:
     truth, predicted = [0, 1, 2, 3] * 6, [0, 1, 2, 0, 0, 1, 2, 3] * 3
-    by_speaker = evaluate(truth, predicted, [f"s{index // 4}" for index in range(24)], CLASSES)
+    by_speaker = evaluate(predictions(truth, predicted, speakers=[f"s{index // 4}" for index in range(24)]))
     assert (by_speaker.uar.unit, by_speaker.uar.count) == ("speakers", 6)
-    by_utterance = evaluate(truth, predicted, [None] * 24, CLASSES)
+    by_utterance = evaluate(predictions(truth, predicted))
     assert (by_utterance.uar.unit, by_utterance.uar.count) == ("utterances", 24)
     assert by_utterance.uar.low < by_utterance.uar.value < by_utterance.uar.high
 
 
 def test_an_absent_class_has_no_recall() -> None:
-    result = evaluate([0, 0, 1], [0, 1, 1], [None] * 3, CLASSES)
+    result = evaluate(predictions([0, 0, 1], [0, 1, 1]))
     assert math.isnan(result.per_class[3].recall)
     assert result.uar.value == pytest.approx(0.75)
-
-
-@pytest.mark.parametrize(
-    ("truth", "predicted", "speakers"), [([], [], []), ([0], [0, 1], [None]), ([0], [0], [None, None])]
-)
-def test_lists_must_match(truth: list[int], predicted: list[int], speakers: list[str | None]) -> None:
-    with pytest.raises(UsageError, match="evaluation"):
-        evaluate(truth, predicted, speakers, CLASSES)

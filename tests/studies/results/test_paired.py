@@ -5,17 +5,16 @@ import torch
 from sercl.metrics.functional.classification import uar
 from sercl.metrics.functional.comparison import holm
 from sercl.studies.results.paired import compare, compare_pooled, correct, count_votes
-from sercl.studies.results.predictions import confusions
-from tests.studies.samples import answers, drawn
+from tests.studies.samples import drawn, predictions
 
 
 def score(item):
-    return uar(torch.from_numpy(confusions(item, 4).sum(axis=(0, 1)))).item()
+    return uar(torch.from_numpy(item.confusions().sum(axis=(0, 1)))).item()
 
 
 def test_the_difference_is_that_of_the_scores() -> None:
     first, second = drawn(0, 0.8), drawn(1, 0.5)
-    result = compare(count_votes(first, 4), count_votes(second, 4))
+    result = compare(count_votes(first), count_votes(second))
     assert result.difference.value == pytest.approx(score(first) - score(second))
     assert result.difference.low < result.difference.value < result.difference.high
     assert (result.utterances, result.difference.unit, result.difference.count) == (96, "speakers", 8)
@@ -28,25 +27,25 @@ def test_the_difference_is_that_of_the_scores() -> None:
 
 def test_unknown_speakers_fall_back_to_utterances_and_mcnemar() -> None:
     truth = [0, 1, 2, 3] * 10
-    first = answers(truth, truth)
-    second = answers(truth, [0] * 40)
-    result = compare(count_votes(first, 4), count_votes(second, 4))
+    first = predictions(truth, truth)
+    second = predictions(truth, [0] * 40)
+    result = compare(count_votes(first), count_votes(second))
     assert result.difference.unit == "utterances"
     assert result.mcnemar == pytest.approx(2 * 0.5**30)
-    repeated = answers(truth, truth, [0] * 40)
-    assert compare(count_votes(repeated, 4), count_votes(second, 4)).mcnemar is None
+    repeated = predictions(truth, truth, [0] * 40)
+    assert compare(count_votes(repeated), count_votes(second)).mcnemar is None
 
 
 def test_nothing_shared_has_no_test() -> None:
     first, second = drawn(0, 0.8, prefix="a"), drawn(0, 0.8, prefix="b")
-    result = compare(count_votes(first, 4), count_votes(second, 4))
+    result = compare(count_votes(first), count_votes(second))
     assert (result.utterances, result.test) == (0, None)
     assert np.isnan(result.difference.value)
 
 
 def test_pooled_is_the_mean_over_pairs() -> None:
     pairs = [(drawn(k, 0.7), drawn(k + 10, 0.6)) for k in range(3)]
-    votes = [(count_votes(first, 4), count_votes(second, 4)) for first, second in pairs]
+    votes = [(count_votes(first), count_votes(second)) for first, second in pairs]
     result = compare_pooled(votes, ["X", "X", "Y"])
     differences = [score(first) - score(second) for first, second in pairs]
     assert result.difference.value == pytest.approx(np.mean(differences))
@@ -59,9 +58,9 @@ def test_pooled_is_the_mean_over_pairs() -> None:
 
 def test_pooled_may_mix_speakers_and_utterances() -> None:
     truth = [0, 1, 2, 3] * 3
-    unknown = answers(truth, truth), answers(truth, [0] * 12)
+    unknown = predictions(truth, truth), predictions(truth, [0] * 12)
     pairs = [(drawn(0, 0.7), drawn(1, 0.6)), unknown]
-    votes = [(count_votes(first, 4), count_votes(second, 4)) for first, second in pairs]
+    votes = [(count_votes(first), count_votes(second)) for first, second in pairs]
     result = compare_pooled(votes, ["X", "Y"])
     assert (result.difference.unit, result.difference.count) == ("speakers and utterances", 20)
 
@@ -85,13 +84,13 @@ def test_pooled_p_values_and_intervals_hold_their_level() -> None:
 def equal_systems(seed: int, corpus: str):
     """Two systems of equal skill; speakers differ in how well each of them understands them."""
     pair = (drawn(seed + side, 0.6, 6, effect=0.8, prefix=corpus) for side in (0, 10_000))
-    first, second = (count_votes(item, 4) for item in pair)
+    first, second = (count_votes(item) for item in pair)
     return first, second
 
 
 def test_correct_corrects_what_has_a_test() -> None:
-    votes = [count_votes(drawn(seed, share), 4) for seed, share in ((0, 0.9), (1, 0.5), (2, 0.6))]
-    other = count_votes(drawn(0, 0.5, prefix="b"), 4)
+    votes = [count_votes(drawn(seed, share)) for seed, share in ((0, 0.9), (1, 0.5), (2, 0.6))]
+    other = count_votes(drawn(0, 0.5, prefix="b"))
     family = [compare(votes[0], votes[1]), compare(votes[0], other), compare(votes[1], votes[2])]
     corrected = correct(family)
     expected = holm({0: family[0].test.p, 2: family[2].test.p})  # type: ignore[union-attr]

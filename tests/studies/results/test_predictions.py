@@ -1,13 +1,21 @@
 import numpy as np
+import pandas as pd
+import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from sercl.errors import UsageError
 from sercl.metrics.functional.classification import confusion_matrix
-from sercl.studies.results.predictions import Answers, complete, confusions
-from tests.studies.samples import answers
+from sercl.studies.results.predictions import Predictions, read_csv
+from tests.studies.samples import CLASSES, predictions
+
+CELLS = st.characters(codec="utf-8", exclude_characters="\0\r\n", exclude_categories=["Cs"])
 
 
-def without(item: Answers, chosen: np.ndarray) -> Answers:
-    return Answers(
+def without(item: Predictions, chosen: np.ndarray) -> Predictions:
+    return Predictions(
+        item.classes,
         item.runs,
         *(
             getattr(item, name)[~chosen]
@@ -18,19 +26,19 @@ def without(item: Answers, chosen: np.ndarray) -> Answers:
 
 def test_units_are_speakers_where_they_are_known_and_enough() -> None:
     truth = [0, 1, 2, 3, 0]
-    known = answers(truth, truth, speakers=list("abcde"))
+    known = predictions(truth, truth, speakers=list("abcde"))
     assert (known.unit_name, known.units.tolist()) == ("speakers", list("abcde"))
-    few = answers(truth, truth, speakers=list("abcda"))
+    few = predictions(truth, truth, speakers=list("abcda"))
     assert (few.unit_name, few.units.tolist()) == ("utterances", ["u0", "u1", "u2", "u3", "u4"])
-    unknown = answers(truth, truth, speakers=["a", "b", "c", "d", None])
+    unknown = predictions(truth, truth, speakers=["a", "b", "c", "d", None])
     assert unknown.unit_name == "utterances"
 
 
 def test_confusions_of_units_and_runs_add_up() -> None:
     rng = np.random.default_rng(0)
     truth, first, second = rng.integers(0, 4, (3, 60)).tolist()
-    item = answers(truth, first, second, speakers=[f"s{index % 6}" for index in range(60)])
-    counts = confusions(item, 4)
+    item = predictions(truth, first, second, speakers=[f"s{index % 6}" for index in range(60)])
+    counts = item.confusions()
     assert counts.shape == (6, 2, 4, 4)
     for run, predicted in enumerate((first, second)):
         whole = confusion_matrix(torch.tensor(truth), torch.tensor(predicted), 4)
@@ -39,23 +47,48 @@ def test_confusions_of_units_and_runs_add_up() -> None:
 
 
 def test_an_utterance_of_two_folds_is_one_unit_and_counts_twice() -> None:
-    item = answers([0, 0, 1], [0, 1, 1], utterances=["a", "a", "b"], folds=[0, 1, 0])
-    counts = confusions(item, 4)
+    item = predictions([0, 0, 1], [0, 1, 1], utterances=["a", "a", "b"], folds=[0, 1, 0])
+    counts = item.confusions()
     assert counts.shape == (2, 1, 4, 4)
     assert counts[0, 0, 0, :2].tolist() == [1, 1]
 
 
 def test_incomplete_repeats_are_left_out() -> None:
-    item = answers([0, 1, 2, 3], *([[0, 1, 2, 3]] * 3), folds=[0, 0, 1, 1])
-    assert complete(item) is item
+    item = predictions([0, 1, 2, 3], *([[0, 1, 2, 3]] * 3), folds=[0, 0, 1, 1])
+    assert item.complete() is item
     lacking = without(item, (item.run == 1) & (item.fold == 1))
-    kept = complete(lacking)
+    kept = lacking.complete()
     assert kept.runs == ((0, 0), (0, 2))
     assert kept.run.tolist() == [0] * 4 + [1] * 4
     assert len(kept.probabilities) == 8
 
 
+@pytest.mark.parametrize(("count", "message"), [(0, "there is no utterance"), (2, "one of each is needed")])
+def test_lists_must_match(count: int, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Predictions.of_one_run(("a", "b"), ["u"] * count, [None] * count, [0] * count, [[1.0, 0.0]])
+
+
+@settings(max_examples=20, deadline=None)
+@given(rows=st.lists(st.tuples(st.text(CELLS), st.text(CELLS), st.integers(0, 3)), min_size=1, max_size=9))
+def test_a_file_of_a_run_gives_back_what_was_written(
+    rows: list[tuple[str, str, int]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    names, speakers, truth = zip(*rows, strict=True)
+    shares = np.random.default_rng(0).dirichlet(np.ones(4), size=len(rows))
+    written = Predictions.of_one_run(CLASSES, names, [name or None for name in speakers], truth, shares)
+    path = tmp_path_factory.mktemp("run") / "predictions.csv"
+    written.write_csv(path)
+    found = read_csv(path)
+    assert (found.classes, found.runs) == (CLASSES, written.runs)
+    for name in ("utterance", "speaker", "truth", "predicted"):
+        assert getattr(found, name).tolist() == getattr(written, name).tolist(), name
+    np.testing.assert_allclose(found.probabilities, shares, atol=5e-7)
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    assert list(frame) == ["utterance", "speaker", "truth", "predicted", *(f"p_{name}" for name in CLASSES)]
+
+
 def test_without_a_complete_repeat_everything_stays() -> None:
-    item = answers([0, 1, 2, 3], [0, 1, 2, 3], [0, 1, 2, 3], folds=[0, 0, 1, 1])
+    item = predictions([0, 1, 2, 3], [0, 1, 2, 3], [0, 1, 2, 3], folds=[0, 0, 1, 1])
     lacking = without(item, item.run != item.fold)
-    assert complete(lacking) is lacking
+    assert lacking.complete() is lacking

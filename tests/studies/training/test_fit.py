@@ -234,9 +234,12 @@ def test_every_utterance_of_a_part_is_scored_once_in_the_order_of_ids(task, data
     train(task, data, trainers(epochs=1), tmp_path, resume=False, pool=no_pool)
     scored = score(task, data, L.Trainer(enable_checkpointing=False, **QUIET), part)
     utterances = {item.id: item.emotion for item in data.splits[part].utterances}
-    assert [row.id for row in scored] == sorted(utterances)
-    assert [task.classes[row.truth] for row in scored] == [utterances[row.id] for row in scored]
-    assert all(sum(row.probabilities) == pytest.approx(1, abs=1e-5) for row in scored)
+    ids = scored.utterance.tolist()
+    assert ids == sorted(utterances)
+    assert [task.classes[label] for label in scored.truth] == [utterances[id] for id in ids]
+    assert scored.probabilities.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    speakers = {item.id: item.speaker for item in data.splits[part].utterances}
+    assert scored.speaker.tolist() == [speakers[id] for id in ids]
 
 
 def first_batch(data):

@@ -10,6 +10,7 @@ from lightning.pytorch.loggers import CSVLogger
 from sercl.data.clips.config import ClipConfig
 from sercl.data.datamodules import Diarization, Manifest
 from sercl.metrics.eder import DiarizationMetrics
+from sercl.studies.results.predictions import Predictions
 from sercl.studies.results.scores import evaluate
 from sercl.studies.training.fit import score
 from sercl.tasks.classification import EmotionClassifier
@@ -49,13 +50,10 @@ def classifier(encoder):
 def test_every_score_of_a_classifier_is_returned_and_logged(encoder, table, tmp_path):
     task, data = classifier(encoder), Manifest(table)
     (found,) = trainer(tmp_path).test(task, datamodule=data, verbose=False)
-    rows = [(row.truth, row.predicted) for row in task.scored]
-    expected = evaluate(*zip(*rows, strict=True), [None] * len(rows), CLASSES)
-    named = {
-        "test/uar": expected.uar.value,
-        "test/wa": expected.wa.value,
-        "test/macro_f1": expected.macro_f1.value,
-    }
+    ids, truth, shares = zip(*task.predicted, strict=True)
+    expected = evaluate(Predictions.of_one_run(CLASSES, ids, [None] * len(ids), truth, shares))
+    named = {f"test/{name}": score.value for name, score in expected.averages.items()}
+    assert {"test/uar", "test/wa", "test/macro_f1"} == set(named)
     for own in expected.per_class:
         named |= {f"test/recall/{own.name}": own.recall, f"test/precision/{own.name}": own.precision}
     assert found == pytest.approx(named, abs=1e-6, nan_ok=True)

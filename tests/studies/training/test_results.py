@@ -10,12 +10,14 @@ import sercl
 from sercl.data.datamodules import Manifest
 from sercl.errors import OutputError, SpeakerOverlapError
 from sercl.json_text import plain
+from sercl.studies.results.predictions import Predictions
 from sercl.studies.training.results import environment, known_voices, save, summarise
 from sercl.studies.training.stages import StageResult
-from sercl.tasks.classification import EmotionClassifier, Scored
+from sercl.tasks.classification import EmotionClassifier
 from sercl.testing.encoders import tiny_encoder
 from tests.data.corpora import write_manifest
 
+CLASSES = ("angry", "happy", "neutral", "sad")
 STAGE = StageResult("train", "run/best.ckpt", "val/loss", 0.5, 3, 14, True, 2, 1.5)
 
 
@@ -32,14 +34,17 @@ def data(tmp_path_factory):
     return module
 
 
+def predicted(utterances, labels, guesses):
+    shares = [[0.7 if index == guess else 0.1 for index in range(4)] for guess in guesses]
+    names = [utterance.id for utterance in utterances]
+    return Predictions.of_one_run(CLASSES, names, [item.speaker for item in utterances], labels, shares)
+
+
 @pytest.fixture
 def scored(data):
     """The test part, everything right but the first angry one, which is taken for sad."""
-    rows = []
-    for utterance, label in zip(data.splits["test"].utterances, data.splits["test"].labels, strict=True):
-        guess = 3 if not rows else label
-        rows.append(Scored(utterance.id, label, [0.7 if index == guess else 0.1 for index in range(4)]))
-    return rows
+    split = data.splits["test"]
+    return predicted(split.utterances, split.labels, [3, *split.labels[1:]])
 
 
 def test_scores_derive_from_the_rows(task, data, scored):
@@ -51,11 +56,8 @@ def test_scores_derive_from_the_rows(task, data, scored):
 
 
 def test_intervals_are_over_the_speakers_of_the_rows(task, data):
-    everyone = [
-        Scored(utterance.id, 0, [0.7, 0.1, 0.1, 0.1])
-        for part in data.splits.values()
-        for utterance in part.utterances
-    ]
+    every = [utterance for split in data.splits.values() for utterance in split.utterances]
+    everyone = predicted(every, [0] * len(every), [0] * len(every))
     found = summarise(task, data, everyone, "test").scores.uar
     assert (found.unit, found.count) == ("speakers", 5)
 
@@ -83,10 +85,10 @@ def test_the_limit_that_cut_training_short_is_named(task, data, scored, end):
 
 def test_a_part_that_was_not_scored_as_a_whole_is_noted(task, data, scored):
     whole = len(data.splits["test"].utterances)
-    notes = summarise(task, data, scored[:1], "test").notes
+    utterances = data.splits["test"].utterances
+    notes = summarise(task, data, predicted(utterances[:1], [0], [0]), "test").notes
     assert f"only 1 of {whole} test utterances are scored (--trainer.limit_test_batches)" in notes
-    every = [replace(scored[0], id=item.id) for item in data.splits["test"].utterances]
-    assert not any("are scored" in note for note in summarise(task, data, every, "test").notes)
+    assert not any("are scored" in note for note in summarise(task, data, scored, "test").notes)
 
 
 def test_training_that_diverged_is_noted(task, data, scored):
@@ -108,22 +110,24 @@ def test_the_environment_names_versions_seed_and_command(monkeypatch):
 
 def test_a_run_is_saved_as_json_and_a_table(task, data, scored, tmp_path):
     found = summarise(task, data, scored, "test", [STAGE], seed=1, seconds=2.345)
-    save(found, scored, data, tmp_path / "run")
+    save(found, scored, tmp_path / "run")
     stored = json.loads((tmp_path / "run" / "results.json").read_text())
     assert stored == plain(found.to_dict())
     assert (stored["seconds"], stored["stages"][0]["epoch"]) == (2.35, 4)
     with (tmp_path / "run" / "predictions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    speakers = {utterance.id: utterance.speaker for utterance in data.utterances_in_use}
-    assert [(row["id"], row["speaker"]) for row in rows] == [(row.id, speakers[row.id]) for row in scored]
-    assert (rows[0]["truth"], rows[0]["predicted"], rows[0]["sad"]) == ("angry", "sad", "0.700000")
-    assert sum(float(rows[0][name]) for name in found.scores.classes) == pytest.approx(1)
+    tested = data.splits["test"].utterances
+    assert [(row["utterance"], row["speaker"]) for row in rows] == [
+        (item.id, item.speaker) for item in tested
+    ]
+    assert (rows[0]["truth"], rows[0]["predicted"], rows[0]["p_sad"]) == ("angry", "sad", "0.700000")
+    assert sum(float(rows[0][f"p_{name}"]) for name in found.scores.classes) == pytest.approx(1)
 
 
 def test_no_number_of_a_results_file_is_one_that_json_does_not_have(task, data, tmp_path):
-    one = [Scored(data.splits["test"].utterances[0].id, 0, [1.0, 0.0, 0.0, 0.0])]
+    one = predicted(data.splits["test"].utterances[:1], [0], [0])
     unselected = replace(STAGE, monitor="None", score=None)
-    save(summarise(task, data, one, "test", [unselected]), one, data, tmp_path)
+    save(summarise(task, data, one, "test", [unselected]), one, tmp_path)
     text = (tmp_path / "results.json").read_text()
     json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} in results.json"))
 
@@ -131,7 +135,7 @@ def test_no_number_of_a_results_file_is_one_that_json_does_not_have(task, data, 
 def test_an_unwritable_place_is_an_output_error(task, data, scored, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be written"):
-        save(summarise(task, data, scored, "test"), scored, data, tmp_path / "file" / "run")
+        save(summarise(task, data, scored, "test"), scored, tmp_path / "file" / "run")
 
 
 def test_validation_speakers_are_named_and_training_speakers_refused():

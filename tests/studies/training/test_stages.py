@@ -60,7 +60,7 @@ def test_a_missing_checkpoint_is_named_with_what_to_do(place: Path) -> None:
     ("text", "said"),
     [
         ('{"stage": "tar', "is not valid JSON"),
-        ("[]", "not an object"),
+        ("[]", "expected an object, got a list"),
         ('{"stage": "target"}', "checkpoint is missing"),
         ('{"checkpoint": "best.ckpt"}', "stage is missing"),
     ],
@@ -79,5 +79,7 @@ def test_a_record_of_wrong_types_is_not_one(place: Path, right: str, wrong: str)
     text = (place / "stage.json").read_text()
     assert right in text
     (place / "stage.json").write_text(text.replace(right, wrong))
-    with pytest.raises(ResultsError, match=r"stage\.json: .*valid: a .*Delete it, and the stage is trained"):
+    with pytest.raises(
+        ResultsError, match=r"stage\.json: .*expected a .*Delete it, and the stage is trained"
+    ):
         finished(place)

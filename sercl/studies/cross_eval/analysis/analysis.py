@@ -10,9 +10,8 @@ from sercl.studies.cross_eval.analysis.few_shot import Curve, few_shot_curves
 from sercl.studies.cross_eval.analysis.published import Match, matches
 from sercl.studies.cross_eval.analysis.scores import ConditionScores, score_conditions
 from sercl.studies.cross_eval.cells import Condition, Study
-from sercl.studies.cross_eval.predictions import read_answers
+from sercl.studies.cross_eval.predictions import read_predictions
 from sercl.studies.cross_eval.study_file import read_study
-from sercl.studies.results.predictions import complete
 
 
 @dataclass(frozen=True)
@@ -46,18 +45,18 @@ def analyse(folder: Path) -> Analysis:
         ResultsError: Where one of them is missing or broken, or they contradict each other.
     """
     study = read_study(folder)
-    everything = read_answers(folder, study)
-    answers = {condition: complete(item) for condition, item in everything.items()}
+    everything = read_predictions(folder, study)
+    predictions = {condition: item.complete() for condition, item in everything.items()}
     left_out = {
-        condition: len(item.runs) - len(answers[condition].runs) for condition, item in everything.items()
+        condition: len(item.runs) - len(predictions[condition].runs) for condition, item in everything.items()
     }
-    scores = score_conditions(answers, study.classes)
-    families = compare_conditions(answers, study)
+    scores = score_conditions(predictions)
+    families = compare_conditions(predictions, study)
     return Analysis(
         study=study,
         scores=scores,
         families=families,
-        curves=few_shot_curves(scores, study, answers),
+        curves=few_shot_curves(scores, study, predictions),
         published=matches(scores, study),
         cautions=cautions(study, scores, families, left_out),
     )

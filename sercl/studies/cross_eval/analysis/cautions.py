@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from sercl.counting import count
+from sercl.metrics.functional.classification import AVERAGES
 from sercl.studies.cross_eval.analysis.comparisons import Family
 from sercl.studies.cross_eval.analysis.scores import ConditionScores
 from sercl.studies.cross_eval.cells import CellRecord, Condition, Study
@@ -209,8 +210,8 @@ def _exact_by_utterance(
 
 def _at_an_end(own: ConditionScores, classes: tuple[str, ...]) -> list[str]:
     recalls = {f"recall of {name}": recall for name, recall in zip(classes, own.recalls, strict=True)}
-    every = {"UAR": own.uar, "WA": own.wa, "macro-F1": own.macro_f1, **recalls}
-    return [name for name, score in every.items() if score.value in (0.0, 1.0)]
+    averages = {AVERAGES[name].title: score for name, score in own.averages.items()}
+    return [name for name, score in {**averages, **recalls}.items() if score.value in (0.0, 1.0)]
 
 
 def _epoch_limit(records: Iterable[CellRecord]) -> Iterator[Caution]:

@@ -7,7 +7,7 @@ from itertools import combinations
 from sercl.studies.cross_eval.analysis.published import encoder_language
 from sercl.studies.cross_eval.cells import TARGET_ONLY, Condition, Study, computations
 from sercl.studies.results.paired import Paired, Votes, compare_pooled, correct, count_votes
-from sercl.studies.results.predictions import Answers
+from sercl.studies.results.predictions import Predictions
 
 Pair = tuple[Condition, Condition]
 
@@ -57,21 +57,21 @@ class Family:
     comparisons: tuple[Comparison, ...]
 
 
-def compare_conditions(answers: Mapping[Condition, Answers], study: Study) -> tuple[Family, ...]:
+def compare_conditions(predictions: Mapping[Condition, Predictions], study: Study) -> tuple[Family, ...]:
     """Run every paired test of a study; families without a pair are left out.
 
     Two conditions that are one computation shown twice (of the same cells by address) are not compared, and
     a pair that stands for the same two computations as another one is tested once.
 
     Args:
-        answers: What `read_answers` gave, complete repeats only.
+        predictions: What `read_predictions` gave, complete repeats only.
         study: The study.
     """
     computed = computations(study)
-    votes = {condition: count_votes(item, len(study.classes)) for condition, item in answers.items()}
+    votes = {condition: count_votes(item) for condition, item in predictions.items()}
     families = []
     for name, title, question, find in _FAMILIES:
-        pairs = _distinct(find(tuple(answers), study), computed)
+        pairs = _distinct(find(tuple(predictions), study), computed)
         overall = _test(_groups(pairs, _over_corpora), votes)
         settings = _groups(pairs, lambda pair: pair[0].setting)
         apart = [item for own in settings for item in _test([(pair,) for pair in own], votes)]

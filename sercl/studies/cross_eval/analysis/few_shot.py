@@ -7,7 +7,7 @@ from sercl.studies.cross_eval.analysis.comparisons import monolingual_of
 from sercl.studies.cross_eval.analysis.scores import ConditionScores
 from sercl.studies.cross_eval.cells import TARGET_ONLY, Condition, Study
 from sercl.studies.results.paired import contrast, count_votes
-from sercl.studies.results.predictions import Answers
+from sercl.studies.results.predictions import Predictions
 from sercl.studies.results.scores import Score
 
 ENOUGH = 0.8
@@ -58,20 +58,20 @@ class Curve:
 
 
 def few_shot_curves(
-    scores: Mapping[Condition, ConditionScores], study: Study, answers: Mapping[Condition, Answers]
+    scores: Mapping[Condition, ConditionScores], study: Study, predictions: Mapping[Condition, Predictions]
 ) -> tuple[Curve, ...]:
     """Return every few-shot curve of a study, in the order of its grid.
 
     Args:
         scores: What `score_conditions` gave.
         study: The study.
-        answers: What the scores are made from.
+        predictions: What the scores are made from.
     """
     points: dict[Condition, dict[int, ConditionScores]] = {}
     for condition, own in scores.items():
         if condition.setting == "few-shot" and condition.shots is not None:
             points.setdefault(replace(condition, shots=None), {})[condition.shots] = own
-    return tuple(_curve(condition, own, scores, study, answers) for condition, own in points.items())
+    return tuple(_curve(condition, own, scores, study, predictions) for condition, own in points.items())
 
 
 def _curve(
@@ -79,7 +79,7 @@ def _curve(
     points: dict[int, ConditionScores],
     scores: Mapping[Condition, ConditionScores],
     study: Study,
-    answers: Mapping[Condition, Answers],
+    predictions: Mapping[Condition, Predictions],
 ) -> Curve:
     start = scores.get(replace(condition, setting="zero-shot"))
     if start is not None:
@@ -93,18 +93,16 @@ def _curve(
         ceiling=scores[reference] if reference else None,
         alone={shots: own for shots, own in baseline.items() if own is not None},
     )
-    return replace(curve, beyond=_beyond(curve, answers, len(study.classes)))
+    return replace(curve, beyond=_beyond(curve, predictions))
 
 
-def _beyond(curve: Curve, answers: Mapping[Condition, Answers], classes: int) -> dict[int, Score]:
+def _beyond(curve: Curve, predictions: Mapping[Condition, Predictions]) -> dict[int, Score]:
     """Return how far each point lies above `ENOUGH` of the gap: a weighted sum of three UARs."""
     if curve.ceiling is None or curve.closed(0) is None:
         return {}
-    floor, ceiling = (
-        count_votes(answers[own.condition], classes) for own in (curve.points[0], curve.ceiling)
-    )
+    floor, ceiling = (count_votes(predictions[own.condition]) for own in (curve.points[0], curve.ceiling))
     weights = (1.0, ENOUGH - 1, -ENOUGH)
     return {
-        shots: contrast([count_votes(answers[own.condition], classes), floor, ceiling], weights)
+        shots: contrast([count_votes(predictions[own.condition]), floor, ceiling], weights)
         for shots, own in curve.points.items()
     }

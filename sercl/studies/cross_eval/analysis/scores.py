@@ -1,6 +1,6 @@
 """The scores of each condition of a study, with intervals."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,9 +9,9 @@ import torch
 
 from sercl.metrics.functional.bootstrap import pooled
 from sercl.metrics.functional.calibration import expected_calibration_error
-from sercl.metrics.functional.classification import uar
+from sercl.metrics.functional.classification import AVERAGES, uar
 from sercl.studies.cross_eval.cells import Condition
-from sercl.studies.results.predictions import Answers, Run, confusions
+from sercl.studies.results.predictions import Predictions, Run, predicts_one_class
 from sercl.studies.results.scores import Score, score_confusions
 
 
@@ -25,9 +25,7 @@ class ConditionScores:
         speakers: Their speakers, None where one is unknown.
         folds: Indices of the folds.
         runs: Repeats that are averaged, as (draw, seed).
-        uar: Unweighted average recall.
-        wa: Weighted accuracy.
-        macro_f1: Mean F1 of the classes.
+        averages: Every average by name, see `sercl.metrics.functional.classification.AVERAGES`.
         recalls: Recall of each class, in class order.
         confusion: `[classes][classes]` counts, rows the truth; the mean over repeats.
         support: Test utterances of each class, of all folds.
@@ -44,9 +42,7 @@ class ConditionScores:
     speakers: int | None
     folds: tuple[int, ...]
     runs: tuple[Run, ...]
-    uar: Score
-    wa: Score
-    macro_f1: Score
+    averages: Mapping[str, Score]
     recalls: tuple[Score, ...]
     confusion: tuple[tuple[float, ...], ...]
     support: tuple[int, ...]
@@ -62,61 +58,56 @@ class ConditionScores:
         """Whether every cell predicts one class only, so that UAR is that of guessing."""
         return 0 < self.cells == self.one_class
 
+    @property
+    def uar(self) -> Score:
+        """Unweighted average recall."""
+        return self.averages["uar"]
 
-def score_conditions(
-    answers: Mapping[Condition, Answers], classes: Sequence[str]
-) -> dict[Condition, ConditionScores]:
+    @property
+    def wa(self) -> Score:
+        """Weighted accuracy."""
+        return self.averages["wa"]
+
+
+def score_conditions(predictions: Mapping[Condition, Predictions]) -> dict[Condition, ConditionScores]:
     """Score every condition.
 
     Args:
-        answers: What `read_answers` gave, complete repeats only.
-        classes: Class names in class order.
+        predictions: What `read_predictions` gave, complete repeats only.
     """
-    return {condition: score_condition(condition, item, classes) for condition, item in answers.items()}
+    return {condition: score_condition(condition, item) for condition, item in predictions.items()}
 
 
-def score_condition(condition: Condition, answers: Answers, classes: Sequence[str]) -> ConditionScores:
+def score_condition(condition: Condition, predictions: Predictions) -> ConditionScores:
     """Score one condition; see `ConditionScores`."""
-    counts = confusions(answers, len(classes))
-    scores = score_confusions(counts, classes, answers.unit_name)
+    classes, counts = predictions.classes, predictions.confusions()
+    scores = score_confusions(counts, classes, predictions.unit_name)
     mean = counts.sum(axis=0).mean(axis=0)
-    speakers = set(answers.speaker)
-    cells, one_class = _one_class(answers)
-    predicted = np.unique(answers.predicted)
+    speakers = set(predictions.speaker)
+    cells, one_class = _one_class(predictions)
+    predicted = np.unique(predictions.predicted)
     return ConditionScores(
         condition=condition,
-        utterances=len(set(answers.utterance)),
+        utterances=len(set(predictions.utterance)),
         speakers=None if None in speakers else len(speakers),
-        folds=tuple(np.unique(answers.fold).tolist()),
-        runs=answers.runs,
-        uar=scores["uar"],
-        wa=scores["wa"],
-        macro_f1=scores["macro_f1"],
+        folds=tuple(np.unique(predictions.fold).tolist()),
+        runs=predictions.runs,
+        averages={name: scores[name] for name in AVERAGES},
         recalls=tuple(scores[f"recall/{name}"] for name in classes),
         confusion=tuple(tuple(row) for row in mean.tolist()),
         support=tuple(np.rint(mean.sum(axis=1)).astype(int).tolist()),
-        ece=_ece(answers),
+        ece=_ece(predictions),
         run_uar=tuple(uar(pooled(counts)).tolist()),
-        fold_wa=_fold_accuracies(answers),
+        fold_wa=_fold_accuracies(predictions),
         cells=cells,
         one_class=one_class,
         only_class=classes[predicted[0]] if one_class == cells and len(predicted) == 1 else None,
     )
 
 
-def predicts_one_class(truth: Sequence[int], predicted: Sequence[int]) -> bool:
-    """Return whether utterances of several classes are all predicted to be of one.
-
-    Args:
-        truth: `[n]` class indices.
-        predicted: `[n]` class indices.
-    """
-    return len(set(truth)) > 1 and len(set(predicted)) == 1
-
-
-def _one_class(answers: Answers) -> tuple[int, int]:
+def _one_class(predictions: Predictions) -> tuple[int, int]:
     """Return the number of cells, and of those that predict one class only."""
-    frame = pd.DataFrame({name: getattr(answers, name) for name in ("run", "fold", "truth", "predicted")})
+    frame = pd.DataFrame({name: getattr(predictions, name) for name in ("run", "fold", "truth", "predicted")})
     cells = [
         predicts_one_class(own["truth"].tolist(), own["predicted"].tolist())
         for _, own in frame.groupby(["run", "fold"])
@@ -124,16 +115,19 @@ def _one_class(answers: Answers) -> tuple[int, int]:
     return len(cells), sum(cells)
 
 
-def _ece(answers: Answers) -> float:
+def _ece(predictions: Predictions) -> float:
     errors = []
-    for index in range(len(answers.runs)):
-        own = answers.run == index
-        shares, truth = torch.from_numpy(answers.probabilities[own]), torch.from_numpy(answers.truth[own])
+    for index in range(len(predictions.runs)):
+        own = predictions.run == index
+        shares, truth = (
+            torch.from_numpy(predictions.probabilities[own]),
+            torch.from_numpy(predictions.truth[own]),
+        )
         errors.append(float(expected_calibration_error(shares, truth)))
     return float(np.mean(errors))
 
 
-def _fold_accuracies(answers: Answers) -> tuple[float, ...]:
+def _fold_accuracies(predictions: Predictions) -> tuple[float, ...]:
     """Return the accuracy of each fold; a repeat counts as much as it has utterances there."""
-    right = answers.truth == answers.predicted
-    return tuple(float(right[answers.fold == fold].mean()) for fold in np.unique(answers.fold))
+    right = predictions.truth == predictions.predicted
+    return tuple(float(right[predictions.fold == fold].mean()) for fold in np.unique(predictions.fold))

@@ -11,7 +11,7 @@ from sercl.errors import CheckpointError
 from sercl.features.config import FeatureConfig
 from sercl.studies.cross_eval.plan.shares import Share, joined, seeded
 from sercl.studies.cross_eval.plan.trainings import Training
-from sercl.studies.cross_eval.run.results import CellResult, write_result
+from sercl.studies.cross_eval.run.results import CellResult, predictions_of, write_result
 from sercl.studies.training.fit import extract_features, last_weights, load_weights, score, train
 from sercl.studies.training.resuming import LAST
 from sercl.studies.training.stages import HEAD, StageResult, finished
@@ -124,8 +124,8 @@ def _data(work: AdaptedWork) -> Listed:
 
 
 def _test(work: AdaptedWork, task: EmotionClassifier, result: StageResult, address: str, test: Share) -> None:
-    scored = score(task, Listed(work.label_map, {"test": test.split}), work.trainer.build())
-    shares = {row.id: row.probabilities for row in scored}
+    found = score(task, Listed(work.label_map, {"test": test.split}), work.trainer.build())
+    shares = dict(zip(found.utterance, found.probabilities, strict=True))
     record = CellResult(
         training=work.training.address,
         layer=result.chosen_state,
@@ -134,4 +134,5 @@ def _test(work: AdaptedWork, task: EmotionClassifier, result: StageResult, addre
         seconds=result.seconds,
         trained=work.training.size,
     )
-    write_result(work.folder, address, test, [shares[item.id] for item in test.split.utterances], record)
+    ordered = [shares[item.id] for item in test.split.utterances]
+    write_result(work.folder, address, predictions_of(test, ordered, list(work.label_map)), record)

@@ -6,20 +6,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from sercl.corpora.folds.lists import list_name
 from sercl.errors import ResultsError
 from sercl.files import open_text
-from sercl.studies.cross_eval.analysis.scores import predicts_one_class
 from sercl.studies.cross_eval.cells import CellRecord, Study, StudyCorpus, StudyEncoder
 from sercl.studies.cross_eval.plan.planner import Plan, PlannedCell
 from sercl.studies.cross_eval.plan.shares import Share
 from sercl.studies.cross_eval.predictions import NAME, cell_table, write_predictions
 from sercl.studies.cross_eval.run.results import cell_folder, is_done, read_predictions, read_result
 from sercl.studies.cross_eval.study_file import read_study, write_study
+from sercl.studies.results.predictions import predicts_one_class
 
 
 def collect(
@@ -96,33 +94,19 @@ def _record(
         seconds=round(result.seconds, 3),
         parts=item.parts,
         shared_speakers=item.shared_speakers,
-        one_class=_one_class(read_predictions(folder, address), classes),
+        one_class=_one_class(read_predictions(folder, address, classes)),
         notes=(*item.notes, *result.notes),
     )
 
 
-def _one_class(predictions: pa.Table, classes: Sequence[str]) -> str | None:
-    predicted = _shares(predictions, classes).argmax(axis=1).tolist()
-    return classes[predicted[0]] if predicts_one_class(predictions["truth"].to_pylist(), predicted) else None
-
-
-def _shares(predictions: pa.Table, classes: Sequence[str]) -> NDArray[np.float32]:
-    """Return `[utterances, classes]` probabilities."""
-    return np.column_stack([predictions[f"p{index}"].to_numpy() for index in range(len(classes))])
+def _one_class(predictions: pa.Table) -> str | None:
+    predicted = predictions["predicted"].to_pylist()
+    return predicted[0] if predicts_one_class(predictions["truth"].to_pylist(), predicted) else None
 
 
 def _table(item: PlannedCell, folder: Path, classes: Sequence[str]) -> pa.Table:
-    own = read_predictions(folder, item.address)
-    shares = _shares(own, classes)
-    return cell_table(
-        item.cell,
-        item.address,
-        own["utterance"].to_pylist(),
-        own["speaker"].to_pylist(),
-        own["truth"].to_pylist(),
-        shares,  # type: ignore[arg-type]
-        classes,
-    )
+    own = read_predictions(folder, item.address, classes)
+    return cell_table(item.cell, item.address, own, classes)
 
 
 def _write_lists(plan: Plan, folder: Path) -> None:

@@ -11,7 +11,7 @@ from sercl.features.store import FeatureStore
 from sercl.features.stored import StoredFeatures
 from sercl.studies.cross_eval.plan.shares import Share
 from sercl.studies.cross_eval.plan.trainings import Training
-from sercl.studies.cross_eval.run.results import CellResult, write_result
+from sercl.studies.cross_eval.run.results import CellResult, predictions_of, write_result
 from sercl.studies.heads.config import ProbeConfig
 from sercl.studies.heads.frozen import train_frozen
 from sercl.studies.heads.trainings import FrozenResult, FrozenRows, FrozenTraining
@@ -94,7 +94,8 @@ class _Keeper:
             notes=result.notes,
         )
         for address, test in self._batch.tests[position].items():
-            write_result(self._batch.folder, address, test, result.probabilities[address], record)
+            predictions = predictions_of(test, result.probabilities[address], self._batch.classes)
+            write_result(self._batch.folder, address, predictions, record)
 
 
 def _shares(training: Training, tests: Tests) -> list[Share]:

@@ -14,10 +14,14 @@ from sercl.documents import read_parquet
 from sercl.errors import DocumentError, ResultsError
 from sercl.files import atomic_path, write_text
 from sercl.studies.cross_eval.plan.shares import Share
-from sercl.studies.results.json_content import JsonContent
+from sercl.studies.results.predictions import Predictions, schema
+from sercl.studies.results.records import read_content, read_record
 
-FORMAT = 2
-"""Version of the files' shape; results of another one are computed again."""
+FORMAT = 3
+"""Version of the files' shape."""
+
+_READ = (2, FORMAT)
+"""Versions that are read; results of another one are computed again."""
 
 CELLS = "cells"
 RECORD = "cell.json"
@@ -54,37 +58,32 @@ def cell_folder(folder: Path, address: str) -> Path:
     return folder / CELLS / address
 
 
-def write_result(
-    folder: Path,
-    address: str,
-    test: Share,
-    probabilities: NDArray[np.float64] | Sequence[Sequence[float]],
-    result: CellResult,
-) -> None:
+def write_result(folder: Path, address: str, predictions: Predictions, result: CellResult) -> None:
     """Keep a test's predictions; they count once the record stands beside them.
 
     Args:
         folder: Folder of the study.
         address: Address of the test.
-        test: What was tested.
-        probabilities: `[utterances, classes]` in the order of the test.
+        predictions: Of every utterance of the test, in its order.
         result: How it came about.
 
     Raises:
         OutputError: Where it cannot be written.
     """
-    place, split = cell_folder(folder, address), test.split
-    shares = np.asarray(probabilities, dtype=np.float32)
-    columns = {
-        "utterance": pa.array([item.id for item in split.utterances], pa.string()),
-        "speaker": pa.array([item.speaker for item in split.utterances], pa.string()),
-        "truth": pa.array(split.labels, pa.int32()),
-        **{f"p{index}": pa.array(column) for index, column in enumerate(shares.T)},
-    }
+    place = cell_folder(folder, address)
     with atomic_path(place / PREDICTIONS) as temporary:
-        pq.write_table(pa.table(columns), temporary)
+        pq.write_table(predictions.table(), temporary)
     text = json.dumps({"format": FORMAT, "address": address, **asdict(result)}, indent=1)
     write_text(place / RECORD, text + "\n")
+
+
+def predictions_of(
+    test: Share, probabilities: NDArray[np.float64] | Sequence[Sequence[float]], classes: Sequence[str]
+) -> Predictions:
+    """Return what a model predicts of a test, `[utterances, classes]` in its order, in single precision."""
+    items, shares = test.split.utterances, np.asarray(probabilities, dtype=np.float32)
+    speakers = [item.speaker for item in items]
+    return Predictions.of_one_run(classes, [item.id for item in items], speakers, test.split.labels, shares)
 
 
 def is_done(folder: Path, address: str) -> bool:
@@ -92,7 +91,7 @@ def is_done(folder: Path, address: str) -> bool:
     place = cell_folder(folder, address)
     if not ((place / RECORD).is_file() and (place / PREDICTIONS).is_file()):
         return False
-    return JsonContent.read(place / RECORD, _ADVICE).integer("format") == FORMAT
+    return read_content(place / RECORD, _ADVICE).get("format") in _READ
 
 
 def read_result(folder: Path, address: str) -> CellResult:
@@ -101,26 +100,26 @@ def read_result(folder: Path, address: str) -> CellResult:
     Raises:
         ResultsError: Where its record is missing or broken.
     """
-    content = JsonContent.read(cell_folder(folder, address) / RECORD, _ADVICE)
-    return CellResult(
-        training=content.text("training"),
-        layer=content.optional_integer("layer"),
-        epochs=content.integer("epochs"),
-        early_stopped=bool(content.optional_flag("early_stopped")),
-        seconds=content.number("seconds"),
-        trained=content.integer("trained"),
-        notes=content.texts("notes"),
-    )
+    return read_record(cell_folder(folder, address) / RECORD, CellResult, _ADVICE)
 
 
-def read_predictions(folder: Path, address: str) -> pa.Table:
-    """Read a test's predictions: `utterance`, `speaker`, `truth` (class index), `p0`, `p1`, ...
+def read_predictions(folder: Path, address: str, classes: Sequence[str]) -> pa.Table:
+    """Read a test's predictions, a table with the columns of `sercl.studies.results.predictions`.
 
     Raises:
         ResultsError: Where the file is missing or broken.
     """
     path = cell_folder(folder, address) / PREDICTIONS
     try:
-        return read_parquet(path)
-    except (OSError, DocumentError) as error:
+        return _renewed(read_parquet(path), classes).select(schema(classes).names).cast(schema(classes))
+    except (OSError, DocumentError, KeyError, pa.ArrowException) as error:
         raise ResultsError(path, f"{error}. {_ADVICE}") from error
+
+
+def _renewed(table: pa.Table, classes: Sequence[str]) -> pa.Table:
+    """Return a table of format 2 (`truth` as a number, `p0`, `p1`, ...) with the columns of today."""
+    if "p0" not in table.column_names:
+        return table
+    shares = np.column_stack([table[f"p{index}"].to_numpy() for index in range(len(classes))])
+    utterances, speakers, truth = (table[name].to_pylist() for name in ("utterance", "speaker", "truth"))
+    return Predictions.of_one_run(classes, utterances, speakers, truth, shares).table()

@@ -81,7 +81,7 @@ def test_an_exact_interval_over_utterances_is_named(tmp_path: Path) -> None:
     assert exact.text.startswith("1 condition with a score of exactly 0 or 100 %")
     assert "counts utterances as if each were another speaker's" in exact.text
     (detail,) = exact.details
-    assert detail.startswith("w, none, monolingual EmoDB: UAR, WA, macro-F1, recall of angry, ")
+    assert detail.startswith("w, none, monolingual EmoDB: UAR, WA, Macro-F1, recall of angry, ")
     fake_study(tmp_path / "known", PLAIN, confusion=perfect)
     assert "speakers" not in cautions(tmp_path / "known")
 

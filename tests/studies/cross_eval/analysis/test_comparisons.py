@@ -14,7 +14,7 @@ from sercl.studies.cross_eval.analysis.comparisons import (
     zero_shot_pairs,
 )
 from sercl.studies.cross_eval.cells import Condition, StudyCorpus, StudyEncoder
-from sercl.studies.cross_eval.predictions import read_answers
+from sercl.studies.cross_eval.predictions import read_predictions
 from sercl.studies.cross_eval.study_file import read_study
 from sercl.testing.studies import CORPORA, ENCODERS, Grid, fake_study
 
@@ -26,7 +26,7 @@ ZERO = Condition("w", "none", "zero-shot", "A", "B")
 def families(folder: Path):
     """The families of the small study by name."""
     study = read_study(folder)
-    return {item.name: item for item in compare_conditions(read_answers(folder, study), study)}
+    return {item.name: item for item in compare_conditions(read_predictions(folder, study), study)}
 
 
 def test_adapters_meet_in_the_same_condition(folder: Path) -> None:
@@ -116,7 +116,7 @@ def test_large_effects_are_found_and_small_ones_are_not(tmp_path: Path) -> None:
         return [[right if row == column else (1 - right) / 3 for column in range(4)] for row in range(4)]
 
     study = fake_study(tmp_path, grid, confusion=confusion)
-    (family,) = compare_conditions(read_answers(tmp_path, study), study)
+    (family,) = compare_conditions(read_predictions(tmp_path, study), study)
     by_name = {(item.first.adapter, item.second.adapter): item.paired for item in family.overall}
     assert by_name["lora", "none"].p_holm < 0.01
     assert by_name["lora", "none"].difference.value > 0.15

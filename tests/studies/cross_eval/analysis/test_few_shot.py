@@ -6,7 +6,7 @@ import pytest
 from sercl.studies.cross_eval.analysis.few_shot import ENOUGH, Curve, few_shot_curves
 from sercl.studies.cross_eval.analysis.scores import ConditionScores, score_conditions
 from sercl.studies.cross_eval.cells import Study
-from sercl.studies.cross_eval.predictions import read_answers
+from sercl.studies.cross_eval.predictions import read_predictions
 from sercl.studies.cross_eval.study_file import read_study
 from sercl.studies.results.scores import Score
 
@@ -14,8 +14,8 @@ from sercl.studies.results.scores import Score
 @pytest.fixture(scope="module")
 def scored(folder: Path) -> tuple[Study, dict, dict]:
     study = read_study(folder)
-    answers = read_answers(folder, study)
-    return study, score_conditions(answers, study.classes), answers
+    answers = read_predictions(folder, study)
+    return study, score_conditions(answers), answers
 
 
 def test_a_curve_per_adapter_and_pair(scored) -> None:
@@ -44,7 +44,7 @@ def test_zero_shot_is_where_a_curve_begins_unless_it_was_run_itself(scored) -> N
 
 
 def at(own: ConditionScores, uar: float) -> ConditionScores:
-    return replace(own, uar=Score(uar, uar, uar, "speakers", 6))
+    return replace(own, averages={**own.averages, "uar": Score(uar, uar, uar, "speakers", 6)})
 
 
 def test_how_much_of_the_gap_is_closed(scored) -> None:

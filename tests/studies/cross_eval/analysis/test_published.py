@@ -7,7 +7,7 @@ import pytest
 from sercl.studies.cross_eval.analysis.published import ALL, ENCODER_LANGUAGES, FIGURES, LORA, Match, matches
 from sercl.studies.cross_eval.analysis.scores import score_conditions
 from sercl.studies.cross_eval.cells import StudyCorpus, StudyEncoder
-from sercl.studies.cross_eval.predictions import read_answers
+from sercl.studies.cross_eval.predictions import read_predictions
 from sercl.testing.studies import Grid, fake_study
 
 STUDIED = {
@@ -20,7 +20,7 @@ ENCODERS = {language: StudyEncoder(source, "wav2vec2", "0") for source, language
 
 def found(folder: Path, grid: Grid) -> tuple[Match, ...]:
     study = fake_study(folder, grid, speakers=5, per_class=1)
-    return matches(score_conditions(read_answers(folder, study), study.classes), study)
+    return matches(score_conditions(read_predictions(folder, study)), study)
 
 
 @pytest.fixture(scope="module")

@@ -5,16 +5,15 @@ import pytest
 
 from sercl.studies.cross_eval.analysis.scores import predicts_one_class, score_condition, score_conditions
 from sercl.studies.cross_eval.cells import Condition
-from sercl.studies.cross_eval.predictions import read_answers
+from sercl.studies.cross_eval.predictions import read_predictions
 from sercl.studies.cross_eval.study_file import read_study
-from sercl.studies.results.predictions import complete
-from sercl.testing.studies import CLASSES, Grid, fake_study
-from tests.studies.samples import answers
+from sercl.testing.studies import Grid, fake_study
+from tests.studies.samples import predictions
 
 
 def test_scores_say_what_they_stand_on(folder: Path) -> None:
     study = read_study(folder)
-    scores = score_conditions(read_answers(folder, study), CLASSES)
+    scores = score_conditions(read_predictions(folder, study))
     assert tuple(scores) == study.conditions
     for condition, own in scores.items():
         assert own.condition == condition
@@ -32,16 +31,18 @@ def test_scores_say_what_they_stand_on(folder: Path) -> None:
 def test_a_failed_cell_costs_its_repeat(tmp_path: Path, grid: Grid) -> None:
     study = fake_study(tmp_path, grid, failed=1)
     failed = next(record.cell for record in study.records if record.status == "failed")
-    everything = read_answers(tmp_path, study)[failed.condition]
+    everything = read_predictions(tmp_path, study)[failed.condition]
     assert len(everything.runs) == 2
-    own = score_condition(failed.condition, complete(everything), CLASSES)
+    own = score_condition(failed.condition, everything.complete())
     assert failed.run not in own.runs
     assert (len(own.runs), own.utterances) == (1, 160)
 
 
 def test_calibration_is_averaged_over_repeats() -> None:
-    item = answers([0, 1, 2, 3], [0, 1, 2, 3], [0, 0, 0, 0])  # certain: right always, and one time in four
-    own = score_condition(Condition("w", "none", "monolingual", "A", "A"), item, CLASSES)
+    item = predictions(
+        [0, 1, 2, 3], [0, 1, 2, 3], [0, 0, 0, 0]
+    )  # certain: right always, and one time in four
+    own = score_condition(Condition("w", "none", "monolingual", "A", "A"), item)
     assert own.ece == pytest.approx((0 + 0.75) / 2)
     assert own.speakers is None
 
@@ -65,13 +66,11 @@ def test_one_class_is_a_guess_only_where_the_truth_has_several(
 def test_cells_that_predict_one_class_are_counted() -> None:
     own = score_condition(
         Condition("w", "none", "zero-shot", "A", "B"),
-        answers([0, 1, 2, 3], [2, 2, 2, 2], [1, 1, 1, 1]),
-        CLASSES,
+        predictions([0, 1, 2, 3], [2, 2, 2, 2], [1, 1, 1, 1]),
     )
     assert (own.cells, own.one_class, own.is_guess, own.only_class) == (2, 2, True, None)
     own = score_condition(
         Condition("w", "none", "zero-shot", "A", "B"),
-        answers([0, 1, 2, 3], [2, 2, 2, 2], [1, 1, 1, 0]),
-        CLASSES,
+        predictions([0, 1, 2, 3], [2, 2, 2, 2], [1, 1, 1, 0]),
     )
     assert (own.cells, own.one_class, own.is_guess, own.only_class) == (2, 1, False, None)

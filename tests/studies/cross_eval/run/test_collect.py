@@ -7,9 +7,15 @@ import pytest
 from sercl.errors import ResultsError
 from sercl.studies.cross_eval.cells import Study, StudyCorpus, StudyEncoder
 from sercl.studies.cross_eval.plan.planner import PlannedCell
-from sercl.studies.cross_eval.predictions import NAME, read_answers
+from sercl.studies.cross_eval.predictions import NAME, read_predictions
 from sercl.studies.cross_eval.run.collect import collect, earlier_seconds
-from sercl.studies.cross_eval.run.results import PREDICTIONS, CellResult, cell_folder, write_result
+from sercl.studies.cross_eval.run.results import (
+    PREDICTIONS,
+    CellResult,
+    cell_folder,
+    predictions_of,
+    write_result,
+)
 from sercl.studies.cross_eval.study_file import read_study
 from tests.studies.cross_eval.samples import EMOTIONS, by_condition, cut, plan_of
 
@@ -22,7 +28,7 @@ def finish(folder: Path, items: list[PlannedCell], always: int | None = None) ->
         result = CellResult(item.training.address, 1, 5, True, 2.0, item.training.size, ("mind this",))
         labels = list(item.test.split.labels)
         shares = np.eye(4)[labels if always is None else len(labels) * [always]]
-        write_result(folder, item.address, item.test, shares, result)
+        write_result(folder, item.address, predictions_of(item.test, shares, EMOTIONS), result)
 
 
 def collected(folder: Path, failures: dict[str, str] | None = None, seconds: float = 10.0) -> Study:
@@ -73,7 +79,7 @@ def test_predictions_are_those_of_the_cells_that_are_done(tmp_path: Path) -> Non
         ("transfer", "A", "B"),
     }
     assert pq.read_metadata(tmp_path / NAME).num_rows == len(done) * 2 * 2 * 8
-    answers = read_answers(tmp_path, study)
+    answers = read_predictions(tmp_path, study)
     for item in answers.values():
         assert (item.truth == item.predicted).all()
         assert set(item.speaker) == {"a", "b"}

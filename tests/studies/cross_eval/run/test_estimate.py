@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from sercl.studies.cross_eval.run.results import CellResult, write_result
+from sercl.studies.cross_eval.run.results import CellResult, predictions_of, write_result
 from sercl.studies.cross_eval.run.works import Estimate, estimate, measured, of_pending, pending
-from tests.studies.cross_eval.samples import cut, frozen_training, plan_of
+from tests.studies.cross_eval.samples import EMOTIONS, cut, frozen_training, plan_of
 
 PLAN = plan_of([cut("A")], settings=["monolingual"], seeds=[1, 2], adapters=["none", "lora"])
 
@@ -13,7 +13,9 @@ PLAN = plan_of([cut("A")], settings=["monolingual"], seeds=[1, 2], adapters=["no
 def finish(folder: Path, place: int, seconds: float) -> None:
     item = PLAN.cells[place]
     record = CellResult(item.training.address, 0, 1, True, seconds, item.training.size)
-    write_result(folder, item.address, item.test, [[0.25] * 4] * len(item.test), record)
+    write_result(
+        folder, item.address, predictions_of(item.test, [[0.25] * 4] * len(item.test), EMOTIONS), record
+    )
 
 
 def test_trainings_take_as_long_per_utterance_as_those_that_are_done() -> None:

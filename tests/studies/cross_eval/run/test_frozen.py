@@ -12,7 +12,7 @@ from sercl.studies.cross_eval.run.frozen import FrozenBatch, run_frozen
 from sercl.studies.cross_eval.run.results import LOG, cell_folder, is_done, read_predictions, read_result
 from sercl.studies.cross_eval.run.session import run_pending
 from sercl.studies.cross_eval.run.works import Task
-from tests.studies.cross_eval.samples import frozen_batch, frozen_training, names, share
+from tests.studies.cross_eval.samples import EMOTIONS, frozen_batch, frozen_training, names, share
 
 TEST = share("A", names("t"))
 SEEDS = [frozen_training(seed=seed) for seed in range(5)]
@@ -46,9 +46,9 @@ def test_every_test_of_every_training_is_kept(tmp_path: Path) -> None:
     for training, address in zip(SEEDS, addresses(batch), strict=True):
         result = read_result(tmp_path, address)
         assert (result.training, result.trained) == (training.address, 8)
-        table = read_predictions(tmp_path, address)
+        table = read_predictions(tmp_path, address, EMOTIONS)
         assert table["utterance"].to_pylist() == names("t")
-        assert table["truth"].to_pylist() == list(TEST.split.labels)
+        assert table["truth"].to_pylist() == [EMOTIONS[label] for label in TEST.split.labels]
         assert table["speaker"].to_pylist() == ["t"] * 8
 
 

@@ -2,6 +2,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from sercl.errors import ResultsError
@@ -12,11 +14,12 @@ from sercl.studies.cross_eval.run.results import (
     CellResult,
     cell_folder,
     is_done,
+    predictions_of,
     read_predictions,
     read_result,
     write_result,
 )
-from tests.studies.cross_eval.samples import names, share
+from tests.studies.cross_eval.samples import EMOTIONS, names, share
 
 RESULT = CellResult("abc", 3, 7, True, 1.25, 40, ("mind this",))
 TEST = share("A", names("t"))
@@ -24,7 +27,7 @@ SHARES = np.random.default_rng(0).dirichlet(np.ones(4), size=8)
 
 
 def write(folder: Path, result: CellResult = RESULT) -> Path:
-    write_result(folder, "addr", TEST, SHARES, result)
+    write_result(folder, "addr", predictions_of(TEST, SHARES, EMOTIONS), result)
     return cell_folder(folder, "addr")
 
 
@@ -33,11 +36,24 @@ def test_a_result_comes_back_as_it_was(tmp_path: Path, result: CellResult) -> No
     write(tmp_path, result)
     assert is_done(tmp_path, "addr")
     assert read_result(tmp_path, "addr") == result
-    table = read_predictions(tmp_path, "addr")
+    table = read_predictions(tmp_path, "addr", EMOTIONS)
     assert table["utterance"].to_pylist() == names("t")
-    assert table["truth"].to_pylist() == list(TEST.split.labels)
-    shares = np.column_stack([table[f"p{index}"].to_numpy() for index in range(4)])
+    assert table["truth"].to_pylist() == [EMOTIONS[label] for label in TEST.split.labels]
+    shares = np.column_stack([table[f"p_{name}"].to_numpy() for name in EMOTIONS])
     np.testing.assert_array_equal(shares, SHARES.astype(np.float32))
+
+
+def test_predictions_of_the_format_before_are_read(tmp_path: Path) -> None:
+    place = write(tmp_path)
+    now = read_predictions(tmp_path, "addr", EMOTIONS)
+    columns = {"utterance": names("t"), "speaker": ["t"] * 8, "truth": list(TEST.split.labels)}
+    shares = {f"p{index}": column for index, column in enumerate(SHARES.astype(np.float32).T)}
+    pq.write_table(pa.table({**columns, **shares}), place / PREDICTIONS)
+    (place / RECORD).write_text(
+        (place / RECORD).read_text().replace(f'"format": {results.FORMAT}', '"format": 2')
+    )
+    assert is_done(tmp_path, "addr")
+    assert read_predictions(tmp_path, "addr", EMOTIONS).to_pylist() == now.to_pylist()
 
 
 def test_predictions_without_their_record_do_not_count(tmp_path: Path) -> None:
@@ -63,7 +79,7 @@ def test_the_record_is_written_last(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_results_of_another_version_are_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path)
-    monkeypatch.setattr(results, "FORMAT", results.FORMAT + 1)
+    monkeypatch.setattr(results, "_READ", (results.FORMAT + 1,))
     assert not is_done(tmp_path, "addr")
 
 
@@ -81,11 +97,11 @@ def test_truncated_predictions_are_named_with_what_to_do(tmp_path: Path) -> None
     path = write(tmp_path) / PREDICTIONS
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(ResultsError, match=r"predictions.parquet.*not a valid Parquet.*Remove this folder"):
-        read_predictions(tmp_path, "addr")
+        read_predictions(tmp_path, "addr", EMOTIONS)
 
 
 def test_a_record_without_a_number_is_named(tmp_path: Path) -> None:
     path = write(tmp_path) / RECORD
     path.write_text(path.read_text().replace('"epochs": 7', '"epochs": "many"'))
-    with pytest.raises(ResultsError, match='epochs is "many"; valid: a whole number'):
+    with pytest.raises(ResultsError, match="epochs: expected a whole number, got a text"):
         read_result(tmp_path, "addr")

@@ -9,11 +9,11 @@ from sercl.files import write_text
 from sercl.studies.cross_eval.plan.planner import Plan
 from sercl.studies.cross_eval.run import works
 from sercl.studies.cross_eval.run.adapted import training_folder
-from sercl.studies.cross_eval.run.results import CellResult, write_result
+from sercl.studies.cross_eval.run.results import CellResult, predictions_of, write_result
 from sercl.studies.cross_eval.run.works import Pending, Task, Workshop, _batches, pending
 from sercl.studies.training.stages import StageResult
 from sercl.studies.training.trainers import TrainerOptions
-from tests.studies.cross_eval.samples import SPACE, by_condition, cut, frozen_training, plan_of
+from tests.studies.cross_eval.samples import EMOTIONS, SPACE, by_condition, cut, frozen_training, plan_of
 
 
 class FakeEncoders:
@@ -31,7 +31,12 @@ def finish(folder: Path, own: Plan, addresses: set[str]) -> None:
     for item in own.cells:
         if item.address in addresses:
             record = CellResult(item.training.address, 0, 1, True, 1.0, item.training.size)
-            write_result(folder, item.address, item.test, [[0.25] * 4] * len(item.test), record)
+            write_result(
+                folder,
+                item.address,
+                predictions_of(item.test, [[0.25] * 4] * len(item.test), EMOTIONS),
+                record,
+            )
 
 
 def waves(folder: Path, missing: Pending) -> list[list[Task]]:
