@@ -116,7 +116,7 @@ def inspect_corpus(
     from sercl.files import write_text
     from sercl.reports.corpus import inspection_report
     from sercl.reports.corpus_figure import inspection_figure
-    from sercl.reports.style import check_format
+    from sercl.reports.rendering import check_format
     from sercl.studies.corpus_inspection import inspect
 
     pictures = [path for path in (figure, out and out / "inspection.png") if path is not None]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from rich.console import RenderableType
 from rich.text import Text
 
-from sercl.reports.style import picture_file, table
+from sercl.reports.rendering import picture_file
+from sercl.reports.style import table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

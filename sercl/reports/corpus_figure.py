@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sercl.reports.corpus import audio_line, confound_sentence, headline, problems_sentence
-from sercl.reports.style import picture_file
+from sercl.reports.rendering import picture_file
 from sercl.studies.corpus_inspection import UNKNOWN, Inspection
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sercl.errors import UsageError
-from sercl.reports.style import check_format, picture_file
+from sercl.reports.rendering import check_format, picture_file
 from sercl.studies.layer_probe.results import ProbeResults
 from sercl.studies.layer_probe.task import SPEAKER_DISJOINT
 

@@ -1,7 +1,7 @@
 import pytest
 from jinja2 import UndefinedError
 
-from sercl.reports.style import page_environment
+from sercl.reports.rendering import page_environment
 
 PACKAGES = ("sercl.reports.cross_eval", "sercl.reports.diarization")
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from sercl.errors import OutputError, UnknownNameError
-from sercl.reports.style import FORMATS, check_format, picture_file
+from sercl.reports.rendering import FORMATS, check_format, picture_file
 
 
 @pytest.mark.parametrize("suffix", FORMATS)

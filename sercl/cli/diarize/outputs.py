@@ -34,7 +34,7 @@ def check_outputs(options: "Namespace", names: Sequence[str]) -> None:
         UnknownNameError: For a picture of another format.
         OutputError: For a place that cannot be written.
     """
-    from sercl.reports.style import check_format
+    from sercl.reports.rendering import check_format
 
     if options.format in ONE_EACH and options.out is None and len(names) > 1:
         raise UsageError(f"--format {options.format} holds one recording a file. Give --out FOLDER.")

@@ -21,8 +21,8 @@ from sercl.reports.cross_eval.summary import Column, overview, significant, summ
 from sercl.reports.cross_eval.svg import forest, marker, scale
 from sercl.reports.cross_eval.tables import layer_table
 from sercl.reports.cross_eval.wording import ComparisonRow, comparison_row
+from sercl.reports.rendering import page_environment
 from sercl.reports.results import average_text, percent
-from sercl.reports.style import page_environment
 from sercl.studies.cross_eval.analysis.analysis import Analysis
 from sercl.studies.cross_eval.analysis.comparisons import Comparison, Family
 from sercl.studies.cross_eval.analysis.few_shot import ENOUGH

@@ -12,7 +12,7 @@ from sercl.corpora.base import Segment
 from sercl.diarization.segments import NEUTRAL
 from sercl.errors import UsageError
 from sercl.reports.diarization.timeline import colour
-from sercl.reports.style import check_format, picture_file
+from sercl.reports.rendering import check_format, picture_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

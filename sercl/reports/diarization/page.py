@@ -19,7 +19,7 @@ from sercl.diarization.formats.rows import confidence_of
 from sercl.diarization.segments import NEUTRAL, Annotation
 from sercl.errors import UnknownNameError
 from sercl.reports.diarization.timeline import clock, colour, summary
-from sercl.reports.style import page_environment
+from sercl.reports.rendering import page_environment
 from sercl.version import __version__
 
 MODES = ("embed", "link")

@@ -1,0 +1,63 @@
+"""How pages and pictures come to be: templates, formats of pictures, and files that are whole or not there."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+from sercl.errors import UnknownNameError
+from sercl.files import atomic_path
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FORMATS = (".png", ".pdf", ".svg")
+
+
+def check_format(path: Path) -> None:
+    """Raise `UnknownNameError` unless the suffix of a picture's file is one of `FORMATS`."""
+    if path.suffix.lower() not in FORMATS:
+        raise UnknownNameError("picture format", path.suffix, FORMATS, "The suffix decides.")
+
+
+@contextmanager
+def picture_file(path: Path | str, style: Mapping[str, Any], dpi: int = 160) -> Iterator["Figure"]:
+    """Yield an empty figure, and write what has been drawn when the block ends.
+
+    Args:
+        path: The file; its suffix is one of `FORMATS`.
+        style: Settings of matplotlib that hold while it is drawn and written.
+        dpi: Dots per inch of a PNG.
+
+    Raises:
+        UnknownNameError: For another suffix.
+        OutputError: Where the file cannot be written.
+    """
+    from matplotlib import rc_context  # half a second that a table alone should not cost
+    from matplotlib.figure import Figure
+
+    check_format(Path(path))
+    settings: Any = dict(style)  # matplotlib's stubs list every name
+    with rc_context(settings):
+        figure = Figure()
+        yield figure
+        with atomic_path(path) as temporary:
+            figure.savefig(temporary, dpi=dpi, facecolor="white")
+
+
+def page_environment(package: str) -> Environment:
+    """Return an environment for the templates of a package.
+
+    Args:
+        package: A package with a folder `templates`; what is not there is looked up in that of
+            `sercl.reports`: `head.html` opens a page with `title` and the package's own `style.css`.
+    """
+    return Environment(
+        loader=ChoiceLoader([PackageLoader(package), PackageLoader("sercl.reports")]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
