@@ -2,6 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from sercl.cli import pages
+from sercl.cli.help import ShortPage
 
 START, TRAIN, USE, DATA = "Start", "Train and evaluate", "Use", "Data"
 
@@ -12,110 +16,115 @@ class Command:
 
     Attributes:
         target: "module:function"; the function reads `sys.argv` and returns an exit code or None for 0.
-        help: One line for the front page.
+        page: Its help page.
+        help: One line for the front page; "" for an action of another command, which has none there.
         group: Heading on the front page.
-        page: "module:NAME" of its `ShortPage`, whose options completion offers; imports nothing heavy.
-        words: Legal first words after the command's name, for completion.
-        files: Whether files are legal there.
-        is_heavy: Whether its parser imports torch, so that mistakes are looked for before.
+        words: Valid first words after the command's name, for completion.
+        files: Whether files are valid there.
+        needs_words: Whether it shows its page where nothing follows its name.
+        is_heavy: Whether its module imports torch, so that mistakes are looked for before.
+        all_options: Whether `--help-all` shows more than the page: its parser knows more options.
     """
 
     target: str
-    help: str
-    group: str
-    page: str = ""
+    page: ShortPage
+    help: str = ""
+    group: str = ""
     words: tuple[str, ...] = ()
     files: bool = False
+    needs_words: bool = False
     is_heavy: bool = False
+    all_options: bool = False
+
+
+def _trains(target: str, page: ShortPage, help: str = "", **more: Any) -> Command:
+    return Command(target, page, help, TRAIN if help else "", is_heavy=True, all_options=True, **more)
 
 
 COMMANDS: Mapping[str, Command] = {
     "demo": Command(
         target="sercl.cli.demo:main",
+        page=pages.DEMO,
         help="See it work: train and evaluate on synthetic speech, nothing to download",
         group=START,
     ),
     "completion": Command(
         target="sercl.cli.completion:main",
+        page=pages.COMPLETION,
         help="Print the completion script for your shell",
         group=START,
-        page="sercl.cli.completion:PAGE",
         words=("bash", "zsh", "fish"),
     ),
-    "fit": Command(
-        target="sercl.cli.fit:main",
-        is_heavy=True,
-        help="Train a classifier on one corpus, or on a pair of languages",
-        group=TRAIN,
-        page="sercl.cli.fit:PAGE",
+    "fit": _trains(
+        "sercl.cli.fit:main", pages.FIT, "Train a classifier on one corpus, or on a pair of languages"
     ),
-    "validate": Command(
-        target="sercl.cli.test:validate",
-        is_heavy=True,
-        help="Score a checkpoint on the validation part",
-        group=TRAIN,
-        page="sercl.cli.test:PAGE",
+    "validate": _trains(
+        "sercl.cli.test:validate", pages.VALIDATE, "Score a checkpoint on the validation part"
     ),
-    "test": Command(
-        target="sercl.cli.test:test",
-        is_heavy=True,
-        help="Score a checkpoint on the test part",
-        group=TRAIN,
-        page="sercl.cli.test:PAGE",
+    "test": _trains("sercl.cli.test:test", pages.TEST, "Score a checkpoint on the test part"),
+    "layer-probe": _trains(
+        "sercl.cli.layer_probe:main",
+        pages.LAYER_PROBE,
+        "Find the layer of a frozen encoder that carries emotion",
     ),
-    "layer-probe": Command(
-        target="sercl.cli.layer_probe:main",
-        is_heavy=True,
-        help="Find the layer of a frozen encoder that carries emotion",
-        group=TRAIN,
-        page="sercl.cli.layer_probe:PAGE",
-    ),
-    "cross-eval": Command(
-        target="sercl.cli.cross_eval:main",
-        is_heavy=True,
-        help="Run a whole cross-lingual study from one file, with a report",
-        group=TRAIN,
-        page="sercl.cli.cross_eval:PAGE",
+    "cross-eval": _trains(
+        "sercl.cli.cross_eval:main",
+        pages.CROSS_EVAL,
+        "Run a whole cross-lingual study from one file, with a report",
         words=("report",),
+    ),
+    "cross-eval report": Command(
+        target="sercl.cli.cross_eval_report:main", page=pages.CROSS_EVAL_REPORT, files=True
     ),
     "compare": Command(
         target="sercl.cli.compare:main",
+        page=pages.COMPARE,
         help="Compare the settings of two runs and test whether their scores differ",
         group=TRAIN,
-        page="sercl.cli.compare:PAGE",
         files=True,
     ),
     "predict": Command(
         target="sercl.cli.predict:main",
+        page=pages.PREDICT,
         help="Name the emotion of recordings with a checkpoint",
         group=USE,
-        page="sercl.cli.predict:PAGE",
         files=True,
     ),
     "diarize": Command(
-        target="sercl.cli.diarize:main",
-        is_heavy=True,
+        target="sercl.cli.diarize.outputs:main",
+        page=pages.DIARIZE,
         help="Label emotions over time in recordings; train and evaluate diarizers",
         group=USE,
-        page="sercl.cli.diarize:PAGE",
         words=("fit", "evaluate", "score"),
         files=True,
+        needs_words=True,
     ),
+    "diarize fit": _trains("sercl.cli.diarize.fit:main", pages.DIARIZE_FIT),
+    "diarize evaluate": Command(
+        target="sercl.cli.diarize.evaluate:main", page=pages.DIARIZE_EVALUATE, files=True, is_heavy=True
+    ),
+    "diarize score": Command(target="sercl.cli.diarize.score:main", page=pages.DIARIZE_SCORE, files=True),
     "corpus": Command(
         target="sercl.cli.corpus:main",
+        page=pages.CORPUS,
         help="List the known corpora, inspect one on disk, write its manifest",
         group=DATA,
-        page="sercl.cli.corpus:PAGE",
         words=("list", "inspect", "manifest"),
+        needs_words=True,
+        all_options=True,
     ),
     "features": Command(
         target="sercl.cli.features:main",
+        page=pages.FEATURES,
         help="Show or clear up the stored hidden states of frozen encoders",
         group=DATA,
-        page="sercl.cli.features:PAGE",
         words=("info", "prune"),
+        needs_words=True,
     ),
 }
+
+FRONT: Mapping[str, Command] = {name: command for name, command in COMMANDS.items() if command.help}
+"""Those of the front page; the others are actions of theirs."""
 
 EXAMPLES = (
     ("Two minutes, nothing to download", "sercl demo"),

@@ -5,36 +5,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sercl.cli.console import stdout
-from sercl.cli.help import ShortPage, render
+from sercl.cli.pages import COMPARE
 from sercl.errors import UsageError
 from sercl.json_text import json_text
 
 if TYPE_CHECKING:
     from sercl.cli.parser import SerclParser
 
-PAGE = ShortPage(
-    usage="sercl compare RUN_A RUN_B [--json]",
-    summary=(
-        "Put two runs side by side: the options that differ, the scores with their intervals, and a paired "
-        "test on the utterances that both tested."
-    ),
-    arguments=(
-        ("RUN_A", "Folder of `sercl fit`, of `sercl test` with --out, or of `sercl cross-eval`"),
-        ("RUN_B", "Another one of the same kind and classes; a positive difference is in its favour"),
-    ),
-    options=(("--json", "Print JSON instead of tables"), ("-h, --help", "This page")),
-    examples=(
-        ("Does the adapter help?", "sercl compare checkpoints/frozen checkpoints/lora"),
-        ("For another program", "sercl compare checkpoints/frozen checkpoints/lora --json"),
-    ),
-)
-
 
 def main() -> int:
     """Run `sercl compare` with the words of the process."""
-    if {"-h", "--help"} & set(sys.argv[1:]):
-        stdout.print(render(PAGE), crop=False)
-        return 0
     options = build_parser().parse_args(sys.argv[1:])
     for folder in (options.run_a, options.run_b):
         if not Path(folder).is_dir():  # said before pandas and statsmodels are imported
@@ -54,7 +34,7 @@ def build_parser() -> "SerclParser":
     """Return the parser of the command."""
     from sercl.cli.parser import SerclParser
 
-    parser = SerclParser(prog="sercl compare", description=PAGE.summary)
+    parser = SerclParser(prog="sercl compare", description=COMPARE.summary)
     parser.add_argument("run_a", help="Folder of a run or study.")
     parser.add_argument("run_b", help="Folder of another one.")
     parser.add_argument("--json", action="store_true", help="Print JSON instead of tables.")

@@ -8,32 +8,16 @@ from typing import Any
 import shtab
 
 from sercl.cli import option_table
-from sercl.cli.commands import COMMANDS, Command
-from sercl.cli.console import stdout
-from sercl.cli.help import ShortPage, load_page, render
+from sercl.cli.commands import COMMANDS, FRONT, Command
 from sercl.cli.option_words import FLAG, VALUE
 from sercl.errors import UnknownNameError, UsageError
 
-PAGE = ShortPage(
-    usage="sercl completion SHELL",
-    summary="Print a script that completes commands, options, names (corpora, encoders, adapters) and files.",
-    arguments=(("SHELL", "bash, zsh or fish"),),
-    options=(("-h, --help", "This page"),),
-    examples=(
-        ("bash", "sercl completion bash > ~/.local/share/bash-completion/completions/sercl"),
-        ("zsh, into a folder of $fpath", 'sercl completion zsh > "${fpath[1]}/_sercl"'),
-        ("fish", "sercl completion fish > ~/.config/fish/completions/sercl.fish"),
-    ),
-)
 SHELLS = COMMANDS["completion"].words
 
 
 def main() -> int:
     """Run `sercl completion` with the words of the process."""
     words = sys.argv[1:]
-    if {"-h", "--help"} & set(words):
-        stdout.print(render(PAGE), crop=False)
-        return 0
     if len(words) != 1:
         raise UsageError(f"completion takes one shell: {', '.join(SHELLS)}. Such as: sercl completion bash")
     print(script(words[0]))
@@ -48,7 +32,7 @@ def script(shell: str) -> str:
     """
     if shell not in SHELLS:
         raise UnknownNameError("shell", shell, SHELLS)
-    return str(shtab.complete(_outline(COMMANDS), shell))
+    return str(shtab.complete(_outline(FRONT), shell))
 
 
 def _outline(commands: Mapping[str, Command]) -> ArgumentParser:
@@ -64,10 +48,9 @@ def _outline(commands: Mapping[str, Command]) -> ArgumentParser:
 
 def _add_command(parser: ArgumentParser, name: str, command: Command) -> None:
     values = _values()
-    if command.page:
-        for flags, text in load_page(command.page).options:
-            if "--help" not in flags:  # argparse has added that one
-                _add_option(parser, flags, text, values)
+    for flags, text in command.page.options:
+        if "--help" not in flags:  # argparse has added that one
+            _add_option(parser, flags, text, values)
     for flag, kind in _further_options(name, parser):
         parser.add_argument(flag, **_of_kind(flag, kind, values))
     if command.words:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from sercl.cli.console import progress, stderr, stdout
-from sercl.cli.help import ShortPage, render
 from sercl.cli.parser import SerclParser
 from sercl.corpora.manifest import ManifestColumns
 from sercl.counting import count
@@ -22,32 +21,6 @@ SHOWN = 5
 
 _NAME_HELP = "Corpus name, as in `sercl corpus list`; or Manifest, with --root FILE."
 _JSON_HELP = "Print JSON instead of tables."
-PAGE = ShortPage(
-    usage="sercl corpus list | inspect NAME --root DIR | manifest NAME --root DIR --out FILE",
-    summary="List the known corpora, inspect one on disk, write its manifest.",
-    arguments=(
-        ("list", "The corpora that sercl reads by name"),
-        ("inspect", "Counts, durations, bad and duplicate files, confounds, what label schemes keep"),
-        ("manifest", "A table of the utterances, to edit or to bring back as the corpus Manifest"),
-    ),
-    options=(
-        ("--root DIR", "Folder of the corpus; for Manifest, the file"),
-        ("--options MAP", "Options of its reader, such as '{outtakes: true}' for PAVOQUE"),
-        ("--columns.emotion COL", "Manifest: the emotion's column; .path, .speaker and so on alike"),
-        ("--emotions MAP", "Manifest: what its labels mean, such as '{unklar: drop, Ärger: angry}'"),
-        ("--figure FILE", "inspect: a picture (.png, .pdf, .svg)"),
-        ("--out FILE", "inspect: folder for picture and JSON; manifest: .csv, .tsv, .jsonl or .parquet"),
-        ("--json", "list, inspect: JSON instead of tables"),
-        ("--on_error raise|skip", "manifest: what to do about missing files and bad labels"),
-        ("-h, --help", "This page; after list, inspect or manifest, all about that one"),
-    ),
-    examples=(
-        ("What sercl reads by name", "sercl corpus list"),
-        ("Tables, and a picture in a folder", "sercl corpus inspect EmoDB --root emodb --out inspection"),
-        ("Reader options", "sercl corpus inspect PAVOQUE --root pavoque --options '{outtakes: true}'"),
-        ("A table to edit", "sercl corpus manifest EmoDB --root emodb --out emodb.csv"),
-    ),
-)
 
 Option = str | bool | int | float | None
 
@@ -55,9 +28,6 @@ Option = str | bool | int | float | None
 def main() -> int:
     """Run the action named by the first word of `sys.argv` after the program's name."""
     words = sys.argv[1:]
-    if not words or words[0] in {"-h", "--help", "help"}:
-        stdout.print(render(PAGE), crop=False)
-        return 0
     if words[0] not in _ACTIONS:
         raise UnknownNameError("corpus action", words[0], _ACTIONS, "`sercl corpus --help` says more.")
     parser = build_parser(words[0])

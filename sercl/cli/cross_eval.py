@@ -7,81 +7,39 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from sercl.cli.console import loading, progress, stdout
-from sercl.cli.help import ShortPage, render
-from sercl.cli.run_folder import STUDY
+from rich.console import Console
+
+from sercl.audio.scan_cache import ScanCache
+from sercl.cli.console import progress, stage_progress, stdout
+from sercl.cli.cross_eval_parser import StudyCli, parsed
+from sercl.cli.cross_eval_report import report
+from sercl.cli.run_folder import STUDY, check_holds_study, make_folder
 from sercl.errors import UsageError
+from sercl.features.config import FeatureConfig
 from sercl.json_text import json_text
-
-PAGE = ShortPage(
-    usage="sercl cross-eval -c STUDY.yaml --out DIR [OPTIONS]",
-    summary=(
-        "Run a whole cross-lingual study from one file: encoders, corpora, settings, adapters, folds, seeds. "
-        "What is finished stays: the same command continues a study that was stopped, "
-        "and after a change runs only what it touches. It ends in a report with intervals and paired tests."
-    ),
-    options=(
-        ("-c, --config FILE", "The study; configs/paper/study.yaml is one to start from"),
-        ("--out DIR", "Folder of the study: results, report, and what makes it continue"),
-        ("--dry-run", "Show the cells, what of them is there, and how long the rest will take; run nothing"),
-        ("--jobs N", "Trainings side by side, each with its share of cores and GPUs (1)"),
-        ("--launcher local|slurm|ray", "Where trainings run (local)"),
-        ("--study.KEY VALUE", "Any key of the study, such as --study.folds [0]"),
-        ("--model.KEY VALUE", "What holds for every model, as for `sercl fit`"),
-        ("--trainer.KEY VALUE", "How adapters are trained, as for `sercl fit`"),
-        ("--features.dir DIR", "Where hidden states of frozen encoders are kept; --no-cache keeps none"),
-        ("--json", "Print the study as JSON"),
-    ),
-    examples=(
-        ("What would run?", "sercl cross-eval -c study.yaml --out study --dry-run"),
-        ("Run it, or continue it", "sercl cross-eval -c study.yaml --out study --jobs 2"),
-        ("Write the report again", "sercl cross-eval report study"),
-    ),
-    file=(
-        "study.yaml",
-        """study:
-  encoders: [whisper-base]
-  corpora:
-    EmoDB: {class_path: EmoDB, init_args: {root: emodb}}
-    RAVDESS: {class_path: RAVDESS, init_args: {root: ravdess}}
-  settings: [monolingual, zero-shot]
-  adapters: [none]
-model:
-  whisper_form: short""",
-    ),
-    more="--help-all lists every option; docs/cross-eval.md explains the keys.",
-)
-
-
-if TYPE_CHECKING:
-    from sercl.cli.cross_eval_parser import StudyCli
-    from sercl.features.config import FeatureConfig
-    from sercl.studies.cross_eval.cells import Study
-    from sercl.studies.cross_eval.run.session import Failures, Session
-    from sercl.studies.cross_eval.run.works import Pending
+from sercl.launchers import get_launcher
+from sercl.locks import locked
+from sercl.reports.cross_eval.formats import ALL, report_is_current, write_report
+from sercl.reports.cross_eval.formats import PAGE as REPORT
+from sercl.reports.grid import grid_report
+from sercl.studies.cross_eval.analysis.analysis import analyse
+from sercl.studies.cross_eval.cells import Study
+from sercl.studies.cross_eval.plan.corpora import study_root
+from sercl.studies.cross_eval.run.results import LOG, cell_folder
+from sercl.studies.cross_eval.run.session import Failures, Session, run_pending
+from sercl.studies.cross_eval.run.works import Pending, of_pending
+from sercl.studies.cross_eval.study_file import study_to_dict
+from sercl.studies.training.results import environment
 
 
 def main() -> int:
     """Run `sercl cross-eval` with the words of the process."""
-    if sys.argv[1:2] == ["report"]:
-        from sercl.cli import cross_eval_report
-
-        return cross_eval_report.main(sys.argv[2:])
-    if {"-h", "--help"} & set(sys.argv[1:]):
-        stdout.print(render(PAGE), crop=False)
-        return 0
-    with loading():
-        from sercl.cli.cross_eval_parser import parsed
-
     return run(parsed())
 
 
-def run(cli: "StudyCli") -> int:
+def run(cli: StudyCli) -> int:
     """Run, or show, what a parsed command line asks for; return 1 where a training failed."""
-    from sercl.locks import locked
-
     begin = time.perf_counter()
     folder = _folder(cli)
     if cli.config["dry_run"]:
@@ -96,12 +54,8 @@ def run(cli: "StudyCli") -> int:
         return _finish(cli, session, missing, failures, begin)
 
 
-def prepare(cli: "StudyCli", folder: Path, features: "FeatureConfig") -> "Session":
+def prepare(cli: StudyCli, folder: Path, features: FeatureConfig) -> Session:
     """Check everything that the study names, cut its corpora, and plan its cells."""
-    from sercl.audio.scan_cache import ScanCache
-    from sercl.cli.console import stage_progress
-    from sercl.studies.cross_eval.run.session import Session
-
     memory = None if cli.config["no_cache"] else ScanCache(cli.features.folder)
     with stage_progress() as on_progress:
         return Session.open(
@@ -117,12 +71,7 @@ def prepare(cli: "StudyCli", folder: Path, features: "FeatureConfig") -> "Sessio
         )
 
 
-def _train(cli: "StudyCli", session: "Session", missing: "Pending", features: "FeatureConfig") -> "Failures":
-    from rich.console import Console
-
-    from sercl.cli.console import stage_progress
-    from sercl.launchers import get_launcher
-    from sercl.studies.cross_eval.run.session import Failures, run_pending
+def _train(cli: StudyCli, session: Session, missing: Pending, features: FeatureConfig) -> Failures:
 
     if not missing.cells:
         return Failures()
@@ -138,12 +87,8 @@ def _train(cli: "StudyCli", session: "Session", missing: "Pending", features: "F
         return run_pending(waves, session.folder, launcher, lambda task, _: advance(task.steps))
 
 
-def _finish(
-    cli: "StudyCli", session: "Session", missing: "Pending", failures: "Failures", begin: float
-) -> int:
+def _finish(cli: StudyCli, session: Session, missing: Pending, failures: Failures, begin: float) -> int:
     """Write what the report is made of, and the report, where anything is new; say what came out."""
-    from sercl.studies.training.results import environment
-
     study = session.collected() if not missing.cells else None
     if study is None:
         study = session.collect(failures.cells, environment(None), time.perf_counter() - begin)
@@ -151,10 +96,7 @@ def _finish(
     return 1 if any(record.status == "failed" for record in study.records) else 0
 
 
-def _show(cli: "StudyCli", session: "Session", study: "Study", is_new: bool) -> None:
-    from sercl.cli.cross_eval_report import report
-    from sercl.reports.cross_eval.formats import ALL, report_is_current
-    from sercl.reports.cross_eval.formats import PAGE as REPORT
+def _show(cli: StudyCli, session: Session, study: Study, is_new: bool) -> None:
 
     page, is_current = session.folder / REPORT, not is_new and report_is_current(session.folder)
     if cli.config["json"]:
@@ -169,21 +111,15 @@ def _show(cli: "StudyCli", session: "Session", study: "Study", is_new: bool) -> 
         stdout.print(line, soft_wrap=True, style="red")
 
 
-def _show_json(study: "Study", outdated: Path | None) -> None:
+def _show_json(study: Study, outdated: Path | None) -> None:
     """Print a study as JSON; a report in the folder that is older than it is written again."""
-    from sercl.reports.cross_eval.formats import write_report
-    from sercl.studies.cross_eval.analysis.analysis import analyse
-    from sercl.studies.cross_eval.study_file import study_to_dict
-
     if outdated is not None:
         write_report(analyse(outdated), outdated)
     print(json_text(study_to_dict(study)))
 
 
-def failure_lines(study: "Study", folder: Path) -> list[str]:
+def failure_lines(study: Study, folder: Path) -> list[str]:
     """Return a line for each computation that failed, with where its log is."""
-    from sercl.studies.cross_eval.run.results import LOG, cell_folder
-
     failed = {record.address: record for record in study.records if record.status == "failed"}
     return [
         f"Failed: {record.cell.condition.label}, fold {record.cell.fold}, seed {record.cell.seed}: "
@@ -192,11 +128,8 @@ def failure_lines(study: "Study", folder: Path) -> list[str]:
     ]
 
 
-def _dry_run(cli: "StudyCli", folder: Path) -> int:
+def _dry_run(cli: StudyCli, folder: Path) -> int:
     """Show the cells, what of them is there and how long the rest will take; run and write nothing."""
-    from sercl.reports.grid import grid_report
-    from sercl.studies.cross_eval.run.works import of_pending
-
     session = prepare(cli, folder, cli.features)
     missing = session.pending()
     time_left = of_pending(missing, session.plan, folder, max(1, cli.launch.jobs))
@@ -204,8 +137,7 @@ def _dry_run(cli: "StudyCli", folder: Path) -> int:
     return 0
 
 
-def _folder(cli: "StudyCli") -> Path:
-    from sercl.studies.cross_eval.plan.corpora import study_root
+def _folder(cli: StudyCli) -> Path:
 
     if cli.config["out"] is None:
         raise UsageError("missing: --out. Give the folder of the study; what is finished there stays.")
@@ -214,14 +146,12 @@ def _folder(cli: "StudyCli") -> Path:
 
 def _claim(folder: Path) -> None:
     """Make the folder ready; one that holds something else than a study is refused."""
-    from sercl.cli.run_folder import check_holds_study, make_folder
-
     check_holds_study(folder)
     make_folder(folder)
 
 
 @contextmanager
-def _features(cli: "StudyCli") -> Iterator["FeatureConfig"]:
+def _features(cli: StudyCli) -> Iterator[FeatureConfig]:
     """Yield where hidden states are kept; with `--no-cache` in a folder that goes when the block ends."""
     if not cli.config["no_cache"]:
         yield cli.features

@@ -1,48 +1,21 @@
 """`sercl cross-eval report`: write the report of a study again from what its folder holds."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sercl.cli.console import stdout
-from sercl.cli.help import ShortPage, render
+from sercl.cli.pages import CROSS_EVAL_REPORT
 from sercl.errors import UsageError
 
 if TYPE_CHECKING:
     from sercl.cli.parser import SerclParser
     from sercl.studies.cross_eval.cells import Study
 
-PAGE = ShortPage(
-    usage="sercl cross-eval report DIR [--format NAME ...] [OPTIONS]",
-    summary=(
-        "Work out the scores, intervals and paired tests of a study from study.json and predictions.parquet "
-        "in its folder, and write the report there."
-    ),
-    arguments=(("DIR", "Folder of the study: the --out of `sercl cross-eval`"),),
-    options=(
-        (
-            "--format NAME ...",
-            "html, md, tex, csv; svg and pdf are figures; several, with spaces between (all)",
-        ),
-        ("--quiet", "Write the files, print only their names"),
-        ("-h, --help", "This page"),
-    ),
-    examples=(
-        ("All formats", "sercl cross-eval report study"),
-        ("Tables and figures for a paper", "sercl cross-eval report study --format tex csv pdf"),
-    ),
-)
 
-
-def main(words: list[str]) -> int:
-    """Run `sercl cross-eval report`.
-
-    Args:
-        words: Those after "report".
-    """
-    if {"-h", "--help", "--help-all"} & set(words):
-        stdout.print(render(PAGE), crop=False)
-        return 0
-    options = build_parser().parse_args(words)
+def main() -> int:
+    """Run `sercl cross-eval report` with the words of the process."""
+    options = build_parser().parse_args(sys.argv[1:])
     report(Path(options.folder), list(options.format), options.quiet)
     return 0
 
@@ -52,7 +25,7 @@ def build_parser() -> "SerclParser":
     from sercl.cli.parser import SerclParser
     from sercl.reports.cross_eval.formats import ALL
 
-    parser = SerclParser(prog="sercl cross-eval report", description=PAGE.summary)
+    parser = SerclParser(prog="sercl cross-eval report", description=CROSS_EVAL_REPORT.summary)
     parser.add_argument("folder", help="Folder of the study.")
     parser.add_argument("--format", nargs="+", default=list(ALL), help=f"Formats: {', '.join(ALL)}.")
     parser.add_argument("--quiet", action="store_true", help="Print only the names of the files.")

@@ -2,7 +2,6 @@
 
 import json
 import shlex
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,27 +9,12 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from sercl.cli.console import progress, stdout
-from sercl.cli.help import ShortPage, render
 from sercl.errors import SerclError
 from sercl.reports.style import table
 
 if TYPE_CHECKING:
     from sercl.cli.parser import SerclParser
 
-PAGE = ShortPage(
-    usage="sercl demo [OPTIONS]",
-    summary=(
-        "Speak a small corpus in three languages with espeak-ng, train a classifier on German, test it on "
-        "speakers not seen in training and, zero-shot, on Mandarin and English, predict some files, probe "
-        "every layer of the encoder, find where in a recording the emotion is, and cross all three languages."
-    ),
-    options=(
-        ("--out DIR", "Folder for corpus, encoder and run (demo-run); replaced at each call"),
-        ("--speakers N", "Speakers per language, 4 to 12 (8)"),
-        ("--sentences N", "Sentences per speaker and emotion, 1 to 10 (6)"),
-    ),
-    examples=(("See it work", "sercl demo"),),
-)
 
 WHAT_IT_IS = (
     "Everything here is SYNTHETIC: a speech synthesiser reads everyday sentences, an emotion is a change of "
@@ -46,9 +30,6 @@ STUDY = "demo-study"
 
 def main() -> int:
     """Run `sercl demo` with the words of the process."""
-    if {"-h", "--help"} & set(sys.argv[1:]):
-        stdout.print(render(PAGE), crop=False)
-        return 0
     options = build_parser().parse_args()
     run(Path(options.out), options.speakers, options.sentences)
     return 0

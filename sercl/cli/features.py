@@ -5,46 +5,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 
 from sercl.cli.console import stdout
-from sercl.cli.help import ShortPage, render
 from sercl.cli.parser import SerclParser
 from sercl.errors import UnknownNameError, UsageError
 from sercl.json_text import json_text
-
-PAGE = ShortPage(
-    usage="sercl features info | prune [OPTIONS]",
-    summary=(
-        "Hidden states of frozen encoders are computed once and kept on disk. Show what is kept, or remove "
-        "some of it; what is removed is computed again when it is needed."
-    ),
-    arguments=(
-        ("info", "Encoders, utterances, size, last use, damaged files"),
-        ("prune", "Remove what the options name"),
-    ),
-    options=(
-        ("--dir DIR", "The store (--features.dir of other commands); by default in the user's cache"),
-        ("--verify", "info: read everything and compare it with its checksums"),
-        ("--older-than DAYS", "prune: what has not been used for so long"),
-        ("--encoder NAME", "prune: what is of this encoder; with --older-than, what is both"),
-        ("--damaged", "prune: damaged files, and leftovers of processes that were killed"),
-        ("--all", "prune: everything"),
-        ("--dry-run", "prune: only say what would be removed"),
-        ("--json", "JSON instead of tables"),
-        ("-h, --help", "This page"),
-    ),
-    examples=(
-        ("What is there", "sercl features info"),
-        ("Is all of it as it was written?", "sercl features info --verify"),
-        ("What a month has not needed", "sercl features prune --older-than 30 --dry-run"),
-    ),
-)
 
 
 def main() -> int:
     """Run the action named by the first word of `sys.argv` after the program's name."""
     words = sys.argv[1:]
-    if not words or {"-h", "--help", "help"} & set(words):
-        stdout.print(render(PAGE), crop=False)
-        return 0
     if words[0] not in _ACTIONS:
         raise UnknownNameError("features action", words[0], _ACTIONS, "`sercl features --help` says more.")
     _ACTIONS[words[0]](**build_parser(words[0]).parse_args(words[1:]).as_dict())

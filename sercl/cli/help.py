@@ -1,6 +1,5 @@
 """Help pages a person can read: what it is, the options people use, examples."""
 
-import importlib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -48,15 +47,6 @@ class ShortPage:
         """The long flags on the page."""
         words = (flag.replace(",", " ").split() for flag, _ in self.options)
         return tuple(next(word for word in line if word.startswith("--")) for line in words)
-
-
-def load_page(target: str) -> ShortPage:
-    """Return the page that "module:NAME" stands for."""
-    module, name = target.split(":")
-    page = getattr(importlib.import_module(module), name)
-    if not isinstance(page, ShortPage):
-        raise TypeError(f"{target} is a {type(page).__name__}, not a ShortPage")
-    return page
 
 
 def render(page: ShortPage) -> RenderableType:

@@ -5,11 +5,15 @@ import io
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TextIO
 
-from sercl.cli.commands import COMMANDS, EXAMPLES
+from rich.text import Text
+
+from sercl.cli.commands import COMMANDS, EXAMPLES, FRONT, Command
+from sercl.cli.console import loading, stdout
 from sercl.cli.failure import report
+from sercl.cli.help import examples, render, section
 from sercl.cli.siblings import end_with_parent
 from sercl.errors import SerclWarning, UnknownNameError
 from sercl.version import __version__
@@ -45,21 +49,36 @@ def dispatch(words: list[str]) -> int:
     if words[0] in _VERSION:
         print(f"sercl {__version__}")
         return 0
-    return _run(words[0], words[1:])
+    return _run(words)
 
 
-def _run(name: str, words: list[str]) -> int:
-    if name not in COMMANDS:
-        raise UnknownNameError("command", name, COMMANDS, "`sercl --help` shows what each does.")
-    if COMMANDS[name].is_heavy:
+def _run(words: list[str]) -> int:
+    if words[0] not in COMMANDS:
+        raise UnknownNameError("command", words[0], FRONT, "`sercl --help` shows what each does.")
+    name = " ".join(words[:2]) if " ".join(words[:2]) in COMMANDS else words[0]
+    command, rest = COMMANDS[name], words[len(name.split()) :]
+    if _asks_for_page(command, rest):
+        stdout.print(render(command.page), crop=False)
+        return 0
+    if command.is_heavy:
         from sercl.cli.precheck import checked
 
-        words = checked(name, words)
-    else:  # its page has all of its options
-        words = ["--help" if word == "--help-all" else word for word in words]
-    module, function = COMMANDS[name].target.split(":")
-    with _command_line([f"sercl {name}", *words]):
-        return getattr(importlib.import_module(module), function)() or 0
+        rest = checked(name, rest)
+    rest = ["--help" if word == "--help-all" else word for word in rest]
+    module, function = command.target.split(":")
+    with _command_line([f"sercl {name}", *rest]):
+        with loading() if command.is_heavy else nullcontext():
+            found = importlib.import_module(module)
+        return getattr(found, function)() or 0
+
+
+def _asks_for_page(command: Command, words: list[str]) -> bool:
+    if not words:
+        return command.needs_words
+    if command.all_options and words[0] in command.words:
+        return False  # that action's page is made by its parser
+    asked = {"-h", "--help"} if command.all_options and command.is_heavy else {"-h", "--help", "--help-all"}
+    return bool(asked & set(words)) or (command.needs_words and words[0] == "help")
 
 
 @contextmanager
@@ -115,17 +134,12 @@ def _letting_odd_names_through(stream: TextIO) -> Iterator[None]:
 
 
 def _print_front_page() -> None:
-    from rich.text import Text
-
-    from sercl.cli.console import stdout
-    from sercl.cli.help import examples, section
-
     stdout.print(Text.assemble(("sercl ", "bold cyan"), (__version__, "dim")))
     stdout.print(Text(_SUMMARY))
     stdout.print(Text.assemble(("\nUsage: ", "bold"), "sercl COMMAND [OPTIONS]"))
-    width = max(map(len, COMMANDS))
-    for group in dict.fromkeys(command.group for command in COMMANDS.values()):
-        rows = [(name, command.help) for name, command in COMMANDS.items() if command.group == group]
+    width = max(map(len, FRONT))
+    for group in dict.fromkeys(command.group for command in FRONT.values()):
+        rows = [(name, command.help) for name, command in FRONT.items() if command.group == group]
         stdout.print(*section(group, rows, width), sep="\n")
     stdout.print(*examples(EXAMPLES), sep="\n", crop=False)
     stdout.print(Text(_FOOTER, style="dim"))

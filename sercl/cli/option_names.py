@@ -18,7 +18,7 @@ def option_names(parser: ArgumentParser, key: str = "", class_path: str = "") ->
     """
     names = [name for name in parser._option_string_actions if name.startswith("--")]
     chosen = _loaded(class_path)
-    return names + [f"--{key}.{name}" for name in (_parameters(chosen) if chosen else ())]
+    return names + [f"--{key}.{name}" for name in (parameters(chosen) if chosen else ())]
 
 
 def class_names(parser: ArgumentParser, key: str) -> list[str]:
@@ -52,7 +52,7 @@ def _loaded(class_path: str) -> Any:
     return getattr(sys.modules.get(module), name, None)
 
 
-def _parameters(kind: Any) -> Iterator[str]:
+def parameters(kind: Any) -> Iterator[str]:
     """Yield the names of a class's parameters, with those of option dataclasses behind a dot."""
     for name, parameter in inspect.signature(kind).parameters.items():
         yield name

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sercl.cli import option_table
+from sercl.cli.diarize.words import evaluated_data, with_clips
 from sercl.cli.option_words import CLASS, FILES, FLAG, LIST, Kinds, canonical, check_repeats, given
 from sercl.cli.precheck_run import check_run, flat
 from sercl.documents import read_yaml
@@ -28,7 +29,6 @@ _SHORT_FORMS = {
     "cross-eval": ("--jobs", "--launcher"),
     "layer-probe": ("--encoder", "--probe"),
 }
-_ACTIONS = {"diarize": ("fit", "evaluate")}
 _SIDES = ("source", "target")
 _INNER = (*_SIDES, "corpora")
 """Parameters of data modules that take data modules themselves."""
@@ -40,7 +40,7 @@ def checked(command: str, words: Sequence[str]) -> list[str]:
     """Return the words of a command with options spelt as its parser has them.
 
     Args:
-        command: Name of the command.
+        command: Name of the command, with its action: "fit", "diarize fit".
         words: The words after it.
 
     Raises:
@@ -49,7 +49,7 @@ def checked(command: str, words: Sequence[str]) -> list[str]:
         CorpusNotFoundError: Where a root is not there.
         CheckpointError: Where a checkpoint is not there.
     """
-    name, rest = _named(command, words)
+    name, rest = command, list(words)
     table = option_table.read()
     if name not in table["commands"] or _PAGES & {word.partition("=")[0] for word in rest}:
         return list(words)
@@ -63,7 +63,7 @@ def checked(command: str, words: Sequence[str]) -> list[str]:
     flags = {word.option for word in given(spelt, kinds) if kinds.get(word.option) == FLAG}
     check_run(name, _Options(spelt, kinds).values, flags, table["names"]["encoders"], kinds)
     _check_study(name, rest)
-    return [*words[: len(words) - len(rest)], *rest]
+    return rest
 
 
 def check_config_file(path: Path) -> Any:
@@ -105,18 +105,7 @@ class _Options:
         self.values |= {option: (str(value), f"{option} (in {name})") for option, value in content}
 
 
-def _named(command: str, words: Sequence[str]) -> tuple[str, list[str]]:
-    """Return the name in the table, with that of the action, and the words after it."""
-    if words and words[0] in _ACTIONS.get(command, ()):
-        return f"{command} {words[0]}", list(words[1:])
-    if command in _ACTIONS or words[:1] == ["report"]:
-        return "", list(words)
-    return command, list(words)
-
-
 def _with_clips(name: str, words: list[str]) -> list[str]:
-    from sercl.cli.diarize.words import evaluated_data, with_clips
-
     spell = {"diarize fit": with_clips, "diarize evaluate": evaluated_data}.get(name, list)
     return spell(words)
 
@@ -140,11 +129,25 @@ def _check_study(name: str, words: Sequence[str]) -> None:
         )
 
 
+def with_own_config(words: list[str]) -> list[str]:
+    """Add the configuration that lies beside the checkpoint, unless the words say what the data are."""
+    starts = [word.partition("=")[0] for word in words]
+    if {"-c", "--config", "--data", "--help"} & set(starts) or "--ckpt" not in starts:
+        return words
+    place = starts.index("--ckpt")
+    joined = words[place].partition("=")[2]
+    path = Path(joined or (words[place + 1] if place + 1 < len(words) else ""))
+    for folder in (path.parent, path.parent.parent):  # a stage of two-stage training lies one level deeper
+        if (folder / "config.yaml").is_file():
+            return ["--config", str(folder / "config.yaml"), *words]
+    raise UsageError(
+        f"{path}: no config.yaml beside it, so say what to evaluate it on: --data NAME --data.root DIR."
+    )
+
+
 def _with_own_config(name: str, words: list[str]) -> list[str]:
     if name not in ("test", "validate"):
         return words
-    from sercl.cli.test import with_own_config
-
     for word in given(words, {}):
         if word.option == "--ckpt" and word.value and not Path(word.value).exists():
             raise CheckpointError(

@@ -1,6 +1,5 @@
 """`sercl predict`: the emotion and the probabilities of recordings, as they come."""
 
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +8,6 @@ from typing import TYPE_CHECKING, TextIO, TypeAlias
 from rich.text import Text
 
 from sercl.cli.console import progress, stderr, stdout
-from sercl.cli.help import ShortPage, render
 from sercl.cli.inputs import check_checkpoint, conclude, find_inputs, report_failure, report_left_out
 from sercl.errors import UsageError
 from sercl.files import atomic_path
@@ -21,35 +19,6 @@ if TYPE_CHECKING:
     from sercl.cli.parser import SerclParser
     from sercl.tasks.predictor import Failure, Prediction
 
-PAGE = ShortPage(
-    usage="sercl predict CHECKPOINT FILE|DIR|PATTERN... [OPTIONS]",
-    summary=(
-        "Name the emotion of each recording, with the probability of every class. A file that cannot be read "
-        "is reported and left out; the exit code is then 1. A recording is taken as one utterance; for long "
-        "ones, `sercl diarize` labels emotions over time."
-    ),
-    arguments=(
-        ("CHECKPOINT", "A file that `sercl fit` wrote, such as checkpoints/RUN/best.ckpt"),
-        ("FILE|DIR|PATTERN", "Audio files, folders of them, or patterns in quotes such as 'talks/**/*.flac'"),
-    ),
-    options=(
-        ("--format table|csv|json|jsonl", "What is written (table)"),
-        ("--out FILE", "Write to a file, whole or not at all, instead of standard output"),
-        ("--recursive", "Take the folders below a folder, too"),
-        ("--device NAME", "auto (a GPU where there is one), cpu, cuda, cuda:1, mps"),
-        ("--batch_seconds S", "Most audio at once, in s; less needs less memory (60)"),
-        ("--encoder NAME", "Where the encoder is now, if it has moved since training"),
-        ("-h, --help", "This page"),
-    ),
-    examples=(
-        ("A few files", "sercl predict checkpoints/RUN/best.ckpt a.wav b.mp3"),
-        (
-            "A folder, for a spreadsheet",
-            "sercl predict checkpoints/RUN/best.ckpt talks/ --format csv --out talks.csv",
-        ),
-        ("Every emotion into another program", "sercl predict best.ckpt talks/ --format jsonl | jq .emotion"),
-    ),
-)
 
 LONG_SECONDS = 30.0
 """Beyond this a recording is no utterance any more: one emotion for all of it says little."""
@@ -60,9 +29,6 @@ Line: TypeAlias = str | Text
 
 def main() -> int:
     """Run `sercl predict` with the words of the process; 1 if some input could not be used."""
-    if {"-h", "--help"} & set(sys.argv[1:]):
-        stdout.print(render(PAGE), crop=False)
-        return 0
     return _predict(build_parser().parse_args())
 
 

@@ -4,47 +4,30 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from sercl.cli.console import loading, stdout
-from sercl.cli.help import ShortPage, render
+from sercl.cli.console import stdout
+from sercl.cli.fit import pool_features, set_up
+from sercl.cli.lightning import Cli
+from sercl.cli.precheck import with_own_config
+from sercl.cli.processes import is_first, restartable
+from sercl.cli.run_folder import make_folder
+from sercl.data.report import DataReport
 from sercl.errors import UsageError
 from sercl.json_text import json_text
-
-if TYPE_CHECKING:
-    from sercl.cli.lightning import Cli
-    from sercl.data.report import DataReport
-    from sercl.studies.training.results import RunResults
-
-PAGE = ShortPage(
-    usage="sercl {name} --ckpt FILE [--data CORPUS --data.root DIR] [OPTIONS]",
-    summary=(
-        "Score a checkpoint on the {part} part. Without --data and --config the data of the run that wrote "
-        "the checkpoint are used (its config.yaml)."
-    ),
-    options=(
-        ("--ckpt FILE", "Checkpoint that `sercl fit` wrote; it brings the model"),
-        ("-c, --config FILE", "YAML with data and trainer options, such as a run's config.yaml"),
-        ("--data NAME", "Corpus (`sercl corpus list`), Manifest, HuggingFace, or LanguagePair"),
-        ("--data.root DIR", "Where the corpus lies"),
-        (
-            "--data.folds.scheme NAME",
-            "speaker, loso, official, paper or csv; --data.folds.index N picks one. With neither, `sercl "
-            "test` scores the whole of a corpus that was not in training",
-        ),
-        ("--encoder NAME", "Where the encoder is now, if it has moved since training"),
-        ("--out DIR", "Folder for results.json, predictions.csv and confusion.png"),
-        ("--json", "Print the results as JSON"),
-    ),
-    examples=(
-        ("The run's own {part} part", "sercl {name} --ckpt checkpoints/RUN/best.ckpt"),
-        (
-            "Another corpus",
-            "sercl {name} --ckpt checkpoints/RUN/best.ckpt --data RAVDESS --data.root ravdess",
-        ),
-    ),
-    more="--help-all lists every option.",
+from sercl.reports.confusion import confusion_figure, confusion_text
+from sercl.reports.data import data_table
+from sercl.reports.results import results_table
+from sercl.studies.training.fit import score
+from sercl.studies.training.results import (
+    RunResults,
+    heard_before,
+    heard_unlabelled,
+    save,
+    summarise,
+    trained_before,
 )
+from sercl.tasks.classification import EmotionClassifier
+
 _WHOLE = (
     "the whole corpus is scored: no corpus of its name was in training, only {}. {} "
     "--data.folds.scheme scores a part"
@@ -67,45 +50,10 @@ def validate() -> int:
     return _main("validate")
 
 
-def page(name: str) -> ShortPage:
-    """Return the short help page of "test" or "validate"."""
-    fill = {"name": name, "part": PARTS[name]}
-    return ShortPage(
-        usage=PAGE.usage.format(**fill),
-        summary=PAGE.summary.format(**fill),
-        options=PAGE.options,
-        examples=[(purpose.format(**fill), command.format(**fill)) for purpose, command in PAGE.examples],
-        more=PAGE.more,
-    )
-
-
 def _main(name: str) -> int:
-    if {"-h", "--help"} & set(sys.argv[1:]):
-        stdout.print(render(page(name)), crop=False)
-        return 0
-    words = with_own_config(sys.argv[1:])
-    sys.argv[1:] = ["--help" if word == "--help-all" else word for word in words]
-    with loading():
-        from sercl.cli.lightning import Cli
-
+    words = sys.argv[1:] = with_own_config(sys.argv[1:])
     _judge(Cli(name, with_training=False), PARTS[name], _names_part(words))
     return 0
-
-
-def with_own_config(words: list[str]) -> list[str]:
-    """Add the configuration that lies beside the checkpoint, unless the words say what the data are."""
-    starts = [word.partition("=")[0] for word in words]
-    if {"-c", "--config", "--data", "--help-all"} & set(starts) or "--ckpt" not in starts:
-        return words
-    place = starts.index("--ckpt")
-    joined = words[place].partition("=")[2]
-    path = Path(joined or (words[place + 1] if place + 1 < len(words) else ""))
-    for folder in (path.parent, path.parent.parent):  # a stage of two-stage training lies one level deeper
-        if (folder / "config.yaml").is_file():
-            return ["--config", str(folder / "config.yaml"), *words]
-    raise UsageError(
-        f"{path}: no config.yaml beside it, so say what to evaluate it on: --data NAME --data.root DIR."
-    )
 
 
 def _names_part(words: list[str]) -> bool:
@@ -118,14 +66,7 @@ def _names_part(words: list[str]) -> bool:
     )
 
 
-def _judge(cli: "Cli", part: str, names_part: bool) -> None:
-    from sercl.cli.fit import pool_features, set_up
-    from sercl.cli.processes import is_first, restartable
-    from sercl.cli.run_folder import make_folder
-    from sercl.reports.data import data_table
-    from sercl.studies.training.fit import score
-    from sercl.studies.training.results import heard_before, heard_unlabelled, save, summarise, trained_before
-    from sercl.tasks.classification import EmotionClassifier
+def _judge(cli: Cli, part: str, names_part: bool) -> None:
 
     if cli.config["ckpt"] is None:
         raise UsageError("--ckpt is missing: the checkpoint to score, such as checkpoints/RUN/best.ckpt.")
@@ -173,15 +114,13 @@ def _judge(cli: "Cli", part: str, names_part: bool) -> None:
     _show(results, folder, cli.config["json"])
 
 
-def _judged(report: "DataReport", part: str, whole: bool) -> "DataReport":
+def _judged(report: DataReport, part: str, whole: bool) -> DataReport:
     """Return the report of what is judged alone: beside it, a training part would look as if it were used."""
     name = [name for name in report.splits if name.split()[-1] == part][-1]
     return replace(report, splits={"whole" if whole else name: report.splits[name]}, unlisted={})
 
 
-def _show(results: "RunResults", folder: Path | None, as_json: bool) -> None:
-    from sercl.reports.confusion import confusion_figure, confusion_text
-    from sercl.reports.results import results_table
+def _show(results: RunResults, folder: Path | None, as_json: bool) -> None:
 
     what = "whole corpus" if results.part == "whole" else f"{results.part} part"
     scores, title = results.scores, f"{results.data['name']}, {what}"

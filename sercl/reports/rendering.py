@@ -1,4 +1,4 @@
-"""How pages and pictures come to be: templates, formats of pictures, and files that are whole or not there."""
+"""Pages and pictures: templates, formats of pictures, and files that are whole or not there."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

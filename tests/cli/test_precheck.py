@@ -92,7 +92,7 @@ def test_roots_of_files_are_looked_for(tmp_path: Path) -> None:
 
 def test_the_table_has_the_options_of_the_parsers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["sercl"])
-    assert option_table.build() == option_table.read(), "run: python -m sercl.cli.option_table"
+    assert option_table.build() == option_table.read(), "run: python -m sercl.cli.options_file"
 
 
 KINDS = {

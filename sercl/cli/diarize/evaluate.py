@@ -5,23 +5,23 @@ import time
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+
+from jsonargparse import Namespace
 
 from sercl.cli.console import stdout
-from sercl.cli.diarize.words import add_uncovered, evaluated_data
+from sercl.cli.diarize.judging import build_parser, judge_run, prepare, runs_of
+from sercl.cli.diarize.words import evaluated_data
 from sercl.cli.inputs import check_checkpoint
+from sercl.cli.run_folder import make_folder
 from sercl.json_text import json_text
-
-if TYPE_CHECKING:
-    from jsonargparse import Namespace
-
-    from sercl.cli.parser import SerclParser
-    from sercl.studies.diarization.judged import Judged, Recordings
-    from sercl.studies.diarization.pooling import RunJudged
-    from sercl.studies.diarization.results import DiarizationResults
-
-OTHERS = ("seed_everything", "model", "trainer", "early_stopping", "checkpoint", "features")
-"""What a run's config.yaml holds beside its data; not used here."""
+from sercl.reports.diarization.figure import timeline_figure
+from sercl.reports.diarization.pictures import pictures
+from sercl.reports.diarization.results import diarization_table, tuning_lines
+from sercl.studies.diarization import pooling
+from sercl.studies.diarization.judged import Judged, Recordings
+from sercl.studies.diarization.pooling import RunJudged, judged_together, together
+from sercl.studies.diarization.results import DiarizationResults, save, score_systems
+from sercl.studies.training.results import environment
 
 
 def main() -> int:
@@ -33,7 +33,7 @@ def main() -> int:
     return 0
 
 
-def parse(words: Sequence[str]) -> "Namespace":
+def parse(words: Sequence[str]) -> Namespace:
     """Return the parsed words; data are those of the run where none are given.
 
     Checkpoints come first. Where they stand behind options, `--baseline` takes one word, not what follows it.
@@ -43,38 +43,8 @@ def parse(words: Sequence[str]) -> "Namespace":
     return parsed
 
 
-def build_parser(baselines: int | str = "+") -> "SerclParser":
-    """Return the parser of the command; `baselines` is how many words may follow `--baseline`."""
-    from sercl.cli.parser import SerclParser, restrict_imports
-    from sercl.data import datamodules  # noqa: F401 - short names resolve for imported classes alone
-    from sercl.data.datamodules.base import EmotionDataModule
-
-    restrict_imports()
-    parser = SerclParser(prog="sercl diarize evaluate")
-    parser.add_argument("ckpt", nargs="+")
-    parser.add_argument("-c", "--config", action="config")
-    parser.add_subclass_arguments(EmotionDataModule, "data", required=False)
-    parser.add_argument("--baseline", nargs=baselines, default=None)
-    for name in ("encoder", "out"):
-        parser.add_argument(f"--{name}", type=str | None, default=None)
-    parser.add_argument("--baseline_window", type=float, default=2.0)
-    parser.add_argument("--baseline_hop", type=float, default=0.5)
-    add_uncovered(parser)
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--tune", action="store_true")
-    parser.add_argument("--json", action="store_true")
-    for name in OTHERS:
-        parser.add_argument(f"--{name}", type=Any, default=None, help="Not used.")
-    return parser
-
-
-def run(options: "Namespace") -> "DiarizationResults":
+def run(options: Namespace) -> DiarizationResults:
     """Evaluate what a parsed command line asks for, and show the results."""
-    from sercl.cli.diarize.judging import judge_run, prepare, runs_of
-    from sercl.cli.run_folder import make_folder
-    from sercl.studies.diarization.pooling import judged_together, together
-    from sercl.studies.diarization.results import save
-
     begin = time.perf_counter()
     if options.out is not None:
         make_folder(Path(options.out))
@@ -91,13 +61,9 @@ def run(options: "Namespace") -> "DiarizationResults":
 
 
 def summed_up(
-    parts: "Sequence[RunJudged]", classes: Sequence[str], remarks: Sequence[str], begin: float
-) -> "DiarizationResults":
+    parts: Sequence[RunJudged], classes: Sequence[str], remarks: Sequence[str], begin: float
+) -> DiarizationResults:
     """Score what all runs have found, and each of several by itself."""
-    from sercl.studies.diarization import pooling
-    from sercl.studies.diarization.results import DiarizationResults, score_systems
-    from sercl.studies.training.results import environment
-
     first, several = parts[0], len(parts) > 1
     judging = pooling.together(parts) if several else first.judging
     return DiarizationResults(
@@ -112,18 +78,13 @@ def summed_up(
     )
 
 
-def draw(judging: "Recordings", judged: "Mapping[str, Sequence[Judged]]", folder: Path) -> None:
+def draw(judging: Recordings, judged: Mapping[str, Sequence[Judged]], folder: Path) -> None:
     """Draw the timelines of three recordings: one that went well, one in the middle, one that went badly."""
-    from sercl.reports.diarization.figure import timeline_figure
-    from sercl.reports.diarization.pictures import pictures
-
     timeline_figure(pictures(judging, judged), folder / "timelines.png")
 
 
-def show(results: "DiarizationResults", options: "Namespace") -> None:
+def show(results: DiarizationResults, options: Namespace) -> None:
     """Print the results."""
-    from sercl.reports.diarization.results import diarization_table, tuning_lines
-
     if options.json:
         print(json_text(results.to_dict()))
         return

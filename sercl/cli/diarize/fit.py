@@ -5,17 +5,34 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sercl.cli.console import loading, progress, stdout
+from sercl.cli.console import progress, stdout
+from sercl.cli.diarize.words import with_clips
+from sercl.cli.fit import announce, claimed, from_here, set_up, stage_trainer
+from sercl.cli.lightning import Cli
+from sercl.cli.processes import is_first, restartable
+from sercl.cli.run_checks import check_monitors
+from sercl.cli.run_folder import check_still_there
 from sercl.errors import UsageError
 from sercl.json_text import json_text
-
-if TYPE_CHECKING:
-    from sercl.cli.lightning import Cli
-    from sercl.studies.diarization.judged import Judged
-    from sercl.studies.diarization.results import DiarizationResults
-    from sercl.studies.training.stages import StageResult
+from sercl.reports.diarization.results import diarization_table
+from sercl.reports.results import stages_table
+from sercl.studies.diarization.judged import Judged, found, hear, nothing_found
+from sercl.studies.diarization.recordings import clips_of
+from sercl.studies.diarization.results import (
+    ALL_NEUTRAL,
+    DIARIZER,
+    DiarizationResults,
+    log_scores,
+    save,
+    score_systems,
+)
+from sercl.studies.training.fit import train
+from sercl.studies.training.results import describe_model, environment
+from sercl.studies.training.stages import StageResult
+from sercl.tasks.diarization import EmotionDiarizer
+from sercl.tasks.diarizer import Diarizer
 
 
 def main() -> int:
@@ -24,27 +41,14 @@ def main() -> int:
     return 0
 
 
-def parse() -> "Cli":
+def parse() -> Cli:
     """Return the parsed command line of the process."""
-    from sercl.cli.diarize.words import with_clips
-
-    with loading():
-        from sercl.cli.lightning import Cli
-        from sercl.tasks.diarization import EmotionDiarizer
-
-    words = ["--help" if word == "--help-all" else word for word in sys.argv[1:]]
-    sys.argv[1:] = with_clips(words)
+    sys.argv[1:] = with_clips(sys.argv[1:])
     return Cli("diarize fit", model_class=EmotionDiarizer, monitor="val/eder")
 
 
-def run(cli: "Cli") -> "DiarizationResults | None":
+def run(cli: Cli) -> DiarizationResults | None:
     """Train and judge what a parsed command line asks for, and show the results; None on other processes."""
-    from sercl.cli.fit import claimed, stage_trainer
-    from sercl.cli.processes import is_first, restartable
-    from sercl.cli.run_folder import check_still_there
-    from sercl.studies.diarization.results import DIARIZER, log_scores, save
-    from sercl.studies.training.fit import train
-
     check_data(cli)
     config, begin = cli.config, time.perf_counter()
     with claimed(cli) as folder:
@@ -67,7 +71,7 @@ def run(cli: "Cli") -> "DiarizationResults | None":
         return results
 
 
-def check_data(cli: "Cli") -> None:
+def check_data(cli: Cli) -> None:
     """Raise `UsageError` for data of whole utterances, as a YAML of `sercl fit` has them."""
     name = type(cli.data).__name__
     if cli.data.task_name != "diarization":
@@ -78,26 +82,17 @@ def check_data(cli: "Cli") -> None:
         )
 
 
-def prepare(cli: "Cli", folder: Path) -> None:
+def prepare(cli: Cli, folder: Path) -> None:
     """Check the data, and keep what is trained on what."""
-    from sercl.cli.fit import announce, set_up
-    from sercl.cli.run_checks import check_monitors
-
     check_monitors(cli.config, *cli.task.monitored)
     set_up(cli)
     announce(cli, folder)
 
 
 def judge(
-    cli: "Cli", stages: "Sequence[StageResult]", begin: float
-) -> "tuple[DiarizationResults, Mapping[str, Sequence[Judged]]]":
+    cli: Cli, stages: Sequence[StageResult], begin: float
+) -> tuple[DiarizationResults, Mapping[str, Sequence[Judged]]]:
     """Judge the trained model on the test clips, as `sercl diarize` would hear them."""
-    from sercl.studies.diarization.judged import found, hear, nothing_found
-    from sercl.studies.diarization.recordings import clips_of
-    from sercl.studies.diarization.results import ALL_NEUTRAL, DIARIZER, DiarizationResults, score_systems
-    from sercl.studies.training.results import describe_model, environment
-    from sercl.tasks.diarizer import Diarizer
-
     task: Any = cli.task
     judging = clips_of(cli.data, "test")  # type: ignore[arg-type]
     diarizer = Diarizer(task, cli.build_trainer().strategy.root_device)
@@ -118,12 +113,8 @@ def judge(
     return results, judged
 
 
-def show(results: "DiarizationResults", folder: Path, as_json: bool) -> None:
+def show(results: DiarizationResults, folder: Path, as_json: bool) -> None:
     """Print the results, and say how to use what was trained."""
-    from sercl.cli.fit import from_here
-    from sercl.reports.diarization.results import diarization_table
-    from sercl.reports.results import stages_table
-
     if as_json:
         print(json_text(results.to_dict()))
         return

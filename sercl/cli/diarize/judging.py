@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sercl.cli.console import progress, stage_progress, stderr
+from sercl.cli.diarize.words import add_uncovered
+from sercl.cli.parser import SerclParser, restrict_imports
+from sercl.data import datamodules  # noqa: F401 - short names resolve for imported classes alone
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.data.datamodules.corpus import CorpusDataModule
 from sercl.data.datamodules.diarization import Diarization
@@ -159,6 +162,31 @@ def load_systems(run: Run, options: "Namespace") -> tuple[EmotionDiarizer, dict[
     return task, systems
 
 
+OTHERS = ("seed_everything", "model", "trainer", "early_stopping", "checkpoint", "features")
+"""What a run's config.yaml holds beside its data; not used here."""
+
+
+def build_parser(baselines: int | str = "+") -> SerclParser:
+    """Return the parser of the command; `baselines` is how many words may follow `--baseline`."""
+    restrict_imports()
+    parser = SerclParser(prog="sercl diarize evaluate")
+    parser.add_argument("ckpt", nargs="+")
+    parser.add_argument("-c", "--config", action="config")
+    parser.add_subclass_arguments(EmotionDataModule, "data", required=False)
+    parser.add_argument("--baseline", nargs=baselines, default=None)
+    for name in ("encoder", "out"):
+        parser.add_argument(f"--{name}", type=str | None, default=None)
+    parser.add_argument("--baseline_window", type=float, default=2.0)
+    parser.add_argument("--baseline_hop", type=float, default=0.5)
+    add_uncovered(parser)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--tune", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    for name in OTHERS:
+        parser.add_argument(f"--{name}", type=Any, default=None, help="Not used.")
+    return parser
+
+
 class Sources:
     """The data of an evaluation: those of the command line, and those of the run that trained the model.
 
@@ -251,8 +279,6 @@ class Sources:
 
 def _run_data(checkpoint: Path) -> Diarization:
     """Return the data of the configuration that lies beside a checkpoint."""
-    from sercl.cli.diarize.evaluate import build_parser
-
     path = checkpoint.parent / "config.yaml"
     if not path.is_file():
         raise UsageError(
@@ -266,8 +292,6 @@ def _run_data(checkpoint: Path) -> Diarization:
 
 
 def _instantiated(options: "Namespace") -> Any:
-    from sercl.cli.diarize.evaluate import build_parser
-
     return build_parser().instantiate_classes(options)["data"]
 
 

@@ -1,12 +1,9 @@
 """The words of `sercl diarize fit` and `evaluate` in the form that the parsers take."""
 
+from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from sercl.errors import UsageError
-
-if TYPE_CHECKING:
-    from sercl.cli.parser import SerclParser
 
 _OF_CLIPS = ("clips", "loader", "augment")
 """Options of the clips themselves; all others after `--data` are of a corpus."""
@@ -47,7 +44,7 @@ def evaluated_data(words: Sequence[str]) -> list[str]:
     return with_clips(words) if any(word.startswith("--data.clips") for word in words) else list(words)
 
 
-def add_uncovered(parser: "SerclParser") -> None:
+def add_uncovered(parser: ArgumentParser) -> None:
     """Add the option that says what time without any segment of the hypothesis counts as."""
     parser.add_argument("--uncovered", choices=UNCOVERED, default=UNCOVERED[0])
 
