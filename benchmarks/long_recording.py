@@ -78,9 +78,9 @@ def write_noise(path: Path, minutes: float) -> None:
 
 
 def measure(options: argparse.Namespace) -> dict[str, float]:
-    from sercl.tasks.devices import find_device
     from sercl.tasks.diarization import EmotionDiarizer
     from sercl.tasks.diarizer import Diarizer
+    from sercl.tasks.predictor import find_device
 
     # A head without training costs as much as a trained one.
     task = EmotionDiarizer(options.encoder, whisper_form=options.form, standardize=False)

@@ -59,8 +59,7 @@ def write_clips(folder: Path, shortest: float, longest: float) -> list[Path]:
 
 def measure(options: argparse.Namespace, paths: list[Path]) -> Iterator[tuple[int, float, float]]:
     from sercl.tasks.classification import EmotionClassifier
-    from sercl.tasks.devices import find_device
-    from sercl.tasks.predictor import Predictor
+    from sercl.tasks.predictor import Predictor, find_device
 
     # A head without training costs as much as a trained one.
     task = EmotionClassifier(options.encoder, whisper_form=options.form, standardize=False)

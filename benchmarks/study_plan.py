@@ -28,8 +28,7 @@ from sercl.studies.cross_eval.cells import Condition
 from sercl.studies.cross_eval.plan.corpora import CutCorpus
 from sercl.studies.cross_eval.plan.options import StudyOptions
 from sercl.studies.cross_eval.plan.planner import make_plan
-from sercl.studies.cross_eval.plan.shares import Share
-from sercl.studies.cross_eval.plan.trainings import Recipe
+from sercl.studies.cross_eval.plan.trainings import Recipe, Share
 from sercl.studies.cross_eval.run.works import of_pending, pending
 from sercl.studies.heads.config import ProbeConfig
 

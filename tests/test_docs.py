@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from sercl import __version__
-from sercl.cli import completion, corpus, cross_eval, demo, features, predict
+from sercl.cli import completion, corpus, demo, features, pages, predict
 from sercl.cli.commands import COMMANDS
 from sercl.errors import UsageError
 from sercl.testing.corpora import fake_corpus
@@ -90,7 +90,7 @@ def shell(words: list[str]) -> None:
 
 def study(words: list[str]) -> object:
     from sercl.cli import cross_eval_report
-    from sercl.cli.cross_eval_parser import StudyCli
+    from sercl.cli.cross_eval import StudyCli
 
     if words[0] == "report":
         return cross_eval_report.build_parser().parse_args(words[1:])
@@ -169,7 +169,7 @@ def studies_in_documents() -> list[tuple[str, str]]:
     ]
     return [
         *found,
-        ("sercl cross-eval --help", cross_eval.PAGE.file[1] if cross_eval.PAGE.file else ""),
+        ("sercl cross-eval --help", pages.CROSS_EVAL.file[1] if pages.CROSS_EVAL.file else ""),
     ]
 
 

@@ -9,7 +9,7 @@ import shtab
 
 from sercl.cli import option_table
 from sercl.cli.commands import COMMANDS, FRONT, Command
-from sercl.cli.option_words import FLAG, VALUE
+from sercl.cli.option_table import FLAG, VALUE
 from sercl.errors import UnknownNameError, UsageError
 
 SHELLS = COMMANDS["completion"].words

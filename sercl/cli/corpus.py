@@ -84,8 +84,7 @@ def inspect_corpus(
     from sercl.corpora.registry import CORPORA
     from sercl.features.config import default_folder
     from sercl.files import write_text
-    from sercl.reports.corpus import inspection_report
-    from sercl.reports.corpus_figure import inspection_figure
+    from sercl.reports.corpus import inspection_figure, inspection_report
     from sercl.reports.rendering import check_format
     from sercl.studies.corpus_inspection import inspect
 

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Iterator
 
 from sercl.cli import siblings
-from sercl.cli.together import Together
+from sercl.cli.siblings import Together
 from sercl.errors import SerclError
 
 INTERRUPTED = 130

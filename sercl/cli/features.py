@@ -29,7 +29,7 @@ def show(dir: str | None = None, verify: bool = False, json: bool = False) -> No
     """
     from sercl.features.config import FeatureConfig
     from sercl.features.upkeep import inspect_store
-    from sercl.reports.data import store_report
+    from sercl.reports.features import store_report
 
     root = FeatureConfig(dir).folder
     infos = inspect_store(root, verify)
@@ -66,7 +66,7 @@ def prune(
     """
     from sercl.features.config import FeatureConfig
     from sercl.features.upkeep import find_damaged, find_unwanted, remove
-    from sercl.reports.data import removal_report
+    from sercl.reports.features import removal_report
 
     by_kind = older_than is not None or encoder is not None
     _check_choice(by_kind, damaged, all)

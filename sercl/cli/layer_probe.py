@@ -30,8 +30,8 @@ from sercl.studies.layer_probe.folds import (
     probe_tasks,
     save,
 )
-from sercl.studies.layer_probe.results import ProbeResults
 from sercl.studies.layer_probe.study import epochs_of, probe_study
+from sercl.studies.layer_probe.summary import ProbeResults
 from sercl.studies.layer_probe.task import ProbeTask
 from sercl.studies.training.results import environment
 

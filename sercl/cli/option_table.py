@@ -4,11 +4,159 @@
 """
 
 import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sercl.cli.option_words import CLASS, FILES, FLAG, LIST, TUPLE, VALUE
 from sercl.documents import read_json
+from sercl.errors import UsageError
+
+FLAG, VALUE, LIST, TUPLE, CLASS, FILES = "flag", "value", "list", "tuple", "class", "files"
+"""Kinds of options: without a value; with one; with several, one by one or only at once; a class with options
+of its own; `-c`."""
+
+Kinds = Mapping[str, str]
+"""Long option -> its kind."""
+
+_NUMBERS = re.compile(r"-?[\d.]+(e-?\d+)?(,-?[\d.]+(e-?\d+)?)+")
+_WORDS = re.compile(r"[\w.+*/-]+(,[\w.+*/-]+)+")
+_SEVERAL_CORPORA = (
+    " To train on one corpus and test on another: --data LanguagePair --data.source A --data.target B; on "
+    "several at once: one manifest of all (--data Manifest); `sercl corpus manifest` writes that of each."
+)
+
+
+@dataclass(frozen=True)
+class Given:
+    """An option on a command line.
+
+    Attributes:
+        option: Its long name as the parser has it, without `+` and the levels `init_args`.
+        value: Its value, None where it has none.
+        adds: Whether it adds to a list (`--x+=1`).
+        place: Position of the word.
+    """
+
+    option: str
+    value: str | None
+    adds: bool
+    place: int
+
+
+def canonical(words: Sequence[str], kinds: Kinds) -> list[str]:
+    """Return the words as the parser has them, where they may be written otherwise.
+
+    `-` and `_` are the same in a name; a list may be written with commas alone; options of a class may stand
+    before its name (`--data.folds.count 4 --data Manifest`).
+
+    Args:
+        words: A command line.
+        kinds: The options of the command.
+    """
+    spellings = {name.replace("_", "-"): name for name in kinds}
+    end = words.index("--") if "--" in words else len(words)
+    spelt = _lists([_spelt(word, spellings) for word in words[:end]], kinds)
+    return [*_classes_first(spelt), *words[end:]]
+
+
+def given(words: Sequence[str], kinds: Kinds) -> Iterator[Given]:
+    """Yield the options of a command line, up to a bare `--`."""
+    for place, word in enumerate(words):
+        if word == "--":
+            return
+        if not word.startswith("--"):
+            continue
+        name, sign, value = word.partition("=")
+        option = plain(name)
+        follows = not sign and place + 1 < len(words) and kinds.get(option) != FLAG
+        found = value if sign else words[place + 1] if follows else None
+        yield Given(option, found, name.endswith("+"), place)
+
+
+def plain(name: str) -> str:
+    """Return the name of an option without `+` and the levels that classes add."""
+    return name.removesuffix("+").replace(".init_args.", ".").replace(".dict_kwargs.", ".")
+
+
+def check_repeats(words: Sequence[str], kinds: Kinds) -> None:
+    """Raise `UsageError` for an option of one value that is given twice with different values.
+
+    What adds to a list (`--x+=1`) may repeat, with the options of each of its items, and so may `-c`.
+    """
+    seen: dict[str, str | None] = {}
+    lists: list[str] = []
+    for word in given(words, kinds):
+        if word.adds:
+            lists.append(f"{word.option}.")
+        repeats = word.adds or kinds.get(word.option) in (FILES, FLAG) or word.option.startswith(tuple(lists))
+        if repeats:
+            continue
+        if word.option in seen and seen[word.option] != word.value:
+            more = f" To give several: {word.option}+=VALUE." if kinds.get(word.option) == LIST else ""
+            more = _SEVERAL_CORPORA if word.option == "--data" else more
+            raise UsageError(
+                f"{word.option} is given twice, with {seen[word.option]!r} and {word.value!r}. "
+                f"Give it once.{more}"
+            )
+        seen[word.option] = word.value
+
+
+def _lists(words: Sequence[str], kinds: Kinds) -> list[str]:
+    """Return the words with lists that are joined by commas, `0,1`, in the form of YAML, `[0,1]`."""
+    found = list(words)
+    for word in given(words, kinds):
+        form = _form_of_list(word.option, kinds)
+        if word.value is None or word.adds or form is None or not form.fullmatch(word.value):
+            continue
+        text = f"[{word.value}]"
+        name, sign, _ = words[word.place].partition("=")
+        if sign:
+            found[word.place] = f"{name}={text}"
+        else:
+            found[word.place + 1] = text
+    return found
+
+
+def _form_of_list(option: str, kinds: Kinds) -> re.Pattern[str] | None:
+    """Return the form of a list of an option that is no other value; None where it takes none."""
+    if option.startswith("--data."):
+        return _NUMBERS  # of a corpus; words may be a path
+    takes_one_by_one = kinds.get(option) == LIST and f"{option}+" in kinds and not option.endswith(".setup")
+    return _WORDS if takes_one_by_one or kinds.get(option) == TUPLE else None
+
+
+def _classes_first(words: Sequence[str]) -> list[str]:
+    """Return the words with the options of a class after the one that names it, where one alone does."""
+    groups: list[list[str]] = []
+    for word in words:
+        if word.startswith("--") or not groups:
+            groups.append([])
+        groups[-1].append(word)
+    names = [group[0].partition("=")[0] for group in groups]
+    for name in [plain(name) for name in names if not name.endswith("+")]:
+        named = [group for group in groups if plain(group[0].partition("=")[0]) == name]
+        if len(named) == 1:
+            place = groups.index(named[0])
+            early = [group for group in groups[:place] if group[0].startswith(f"{name}.")]
+            late = [group for group in groups[:place] if not group[0].startswith(f"{name}.")]
+            groups = [*late, named[0], *early, *groups[place + 1 :]]
+    return [word for group in groups for word in group]
+
+
+def _spelt(word: str, spellings: Mapping[str, str]) -> str:
+    name, sign, value = word.partition("=")
+    if name == "-c" and "--config" in spellings:
+        return "--config" + sign + value
+    if not word.startswith("--") or name in spellings.values():
+        return word
+    plus = "+" * name.endswith("+")
+    same = name.removesuffix("+").replace("_", "-")
+    if same in spellings:
+        return spellings[same] + plus + sign + value
+    parts = name.split(".")  # of a class: its parameters have names of Python
+    return ".".join([parts[0], *(part.replace("-", "_") for part in parts[1:])]) + sign + value
+
 
 PATH = Path(__file__).with_name("options.json")
 

@@ -6,11 +6,11 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from sercl.cli.cross_eval_parser import build_parser as study
+from sercl.cli.cross_eval import build_parser as study
 from sercl.cli.diarize.evaluate import build_parser as evaluate
 from sercl.cli.lightning import Cli
-from sercl.cli.option_names import parameters
 from sercl.cli.option_table import PATH, kinds_of
+from sercl.cli.parser_messages import parameters
 from sercl.data import datamodules
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.files import write_text

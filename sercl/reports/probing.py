@@ -12,7 +12,7 @@ from sercl.counting import count
 from sercl.reports.cross_eval.wording import p_value, points, points_interval
 from sercl.reports.results import is_guess, percent
 from sercl.reports.style import table
-from sercl.studies.layer_probe.results import (
+from sercl.studies.layer_probe.summary import (
     ChosenLayer,
     LayerDifference,
     LayerResult,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sercl.errors import UsageError
 from sercl.reports.rendering import check_format, picture_file
-from sercl.studies.layer_probe.results import ProbeResults
+from sercl.studies.layer_probe.summary import ProbeResults
 from sercl.studies.layer_probe.task import SPEAKER_DISJOINT
 
 if TYPE_CHECKING:

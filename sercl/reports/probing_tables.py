@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sercl.files import write_text
-from sercl.reports.cross_eval.latex import latex_table
-from sercl.reports.cross_eval.markdown import markdown_table
-from sercl.reports.cross_eval.tables import NONE, Table
+from sercl.reports.cross_eval.tables import NONE, Table, latex_table, markdown_table
 from sercl.reports.cross_eval.wording import p_value, points, points_interval, score_text
 from sercl.reports.probing import notes, summary_lines
 from sercl.reports.results import percent
-from sercl.studies.layer_probe.results import LayerDifference, LayerResult, ProbeResults
+from sercl.studies.layer_probe.summary import LayerDifference, LayerResult, ProbeResults
 
 
 def layer_table(results: ProbeResults) -> Table:

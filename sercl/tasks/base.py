@@ -2,23 +2,51 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 import lightning.pytorch as L
 import torch
 from torch import Tensor, nn
 
 from sercl.batch import AudioBatch
-from sercl.errors import UsageError
+from sercl.errors import CheckpointError, UsageError
 from sercl.models.adapters import AdapterOptions, attach
 from sercl.models.encoders import Encoder, EncoderOutput
-from sercl.models.frame_readout import FrameReadout
-from sercl.models.readout import Readout
+from sercl.models.readout import FrameReadout, Readout
 from sercl.tasks import checkpoint as checkpoints
 from sercl.tasks.checkpoint import describe, verify, verify_shapes, verify_state
 from sercl.tasks.optim import OptimizerConfig, build_optimizer, build_schedule
 from sercl.tasks.recordings import LIKE, PARTS, Recordings, fingerprints, from_checkpoint, to_tensors
+
+Config = TypeVar("Config")
+
+
+def plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a constructor as plain data; `values` are its `locals()`."""
+    return {name: _plain(value) for name, value in values.items() if name not in ("self", "__class__")}
+
+
+def revive(kind: type[Config], value: Config | Mapping[str, Any]) -> Config:
+    """Build a config from what a checkpoint stores; nested configs validate plain mappings themselves.
+
+    Raises:
+        CheckpointError: For an option that the config does not have.
+    """
+    if not isinstance(value, Mapping):
+        return value
+    try:
+        return kind(**value)
+    except TypeError as error:
+        raise CheckpointError(
+            f"the checkpoint has an option that this sercl does not have ({error}). Use the version of sercl "
+            "that wrote it, or train again."
+        ) from error
+
+
+def _plain(value: Any) -> Any:
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
 
 
 class EncoderTask(L.LightningModule):

@@ -18,9 +18,8 @@ from sercl.models.pooling import build_pooling
 from sercl.models.readout import Readout, check_layer
 from sercl.models.standardize import Standardizer
 from sercl.tasks.adversarial import adversarial_step, ask_for_target, build_adversary
-from sercl.tasks.base import EncoderTask
+from sercl.tasks.base import EncoderTask, plain, revive
 from sercl.tasks.gathering import gathered
-from sercl.tasks.hparams import plain, revive
 from sercl.tasks.layers import default_layer, encoder_for_layer
 from sercl.tasks.optim import OptimizerConfig, mean_weight
 

@@ -21,13 +21,12 @@ from sercl.metrics.eder import DiarizationMetrics
 from sercl.metrics.functional.eder import scores
 from sercl.models.adapters import AdapterOptions
 from sercl.models.encoders import Regularization
-from sercl.models.frame_readout import FrameReadout
 from sercl.models.pooling import frame_mask
+from sercl.models.readout import FrameReadout
 from sercl.models.standardize import Standardizer, centred, layer_normed
-from sercl.tasks.base import EncoderTask
+from sercl.tasks.base import EncoderTask, plain, revive
 from sercl.tasks.classification import CLASS_WEIGHTS
 from sercl.tasks.gathering import gathered
-from sercl.tasks.hparams import plain, revive
 from sercl.tasks.layers import encoder_for_layer
 from sercl.tasks.optim import MONITOR, NewBob, NewBobConfig, OptimizerConfig, build_optimizer, mean_weight
 

@@ -21,9 +21,8 @@ from sercl.diarization.postprocess import PostConfig, to_segments
 from sercl.diarization.segments import NEUTRAL, Annotation
 from sercl.errors import AudioError, SerclError, UsageError
 from sercl.models.encoders import inference
-from sercl.tasks.devices import find_device
 from sercl.tasks.diarization import EmotionDiarizer
-from sercl.tasks.predictor import Failure, Source, as_mono, is_waveform, reason_of
+from sercl.tasks.predictor import Failure, Source, as_mono, find_device, is_waveform, reason_of
 
 Mask = NDArray[np.bool_]
 """`[frames]`, true where nobody speaks."""

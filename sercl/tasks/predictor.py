@@ -18,7 +18,23 @@ from sercl.audio.scan import SILENCE_DBFS
 from sercl.batch import AudioBatch
 from sercl.errors import AudioError, ClipLengthError, SerclError, UsageError
 from sercl.tasks.classification import EmotionClassifier
-from sercl.tasks.devices import find_device
+
+
+def find_device(name: str) -> torch.device:
+    """Return a device by name: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1", "mps".
+
+    Raises:
+        UsageError: For a device that is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(f"device {name!r} is not usable here: {str(error).splitlines()[0]}") from error
+    return device
+
 
 Source: TypeAlias = str | Path | tuple[np.ndarray | Tensor, int]
 """A file, or a waveform (`[samples]`, or `[channels, samples]`) with its rate in Hz."""

@@ -1,7 +1,7 @@
 import pytest
 
-from sercl.cli.class_forms import corrected
 from sercl.cli.main import main
+from sercl.cli.parser_messages import corrected
 
 CLASSES = ("EmoDB", "Manifest", "RAVDESS")
 RIGHT = "{class_path: EmoDB, init_args: {root: x}}"

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from sercl.cli.compare import PAGE, build_parser
+from sercl.cli.compare import build_parser
 from sercl.cli.help import unknown_flags
 from sercl.cli.main import main
+from sercl.cli.pages import COMPARE as PAGE
 from tests.studies.runs import fake_run
 
 

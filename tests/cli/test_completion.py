@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from sercl.cli import option_table
-from sercl.cli.commands import COMMANDS
+from sercl.cli.commands import COMMANDS, FRONT
 from sercl.cli.completion import SHELLS, script
-from sercl.cli.help import load_page
 from sercl.cli.main import main
 
 ASK = """
@@ -38,13 +37,13 @@ def complete(path: Path, *words: str, folder: Path | None = None) -> set[str]:
 
 
 def test_bash_offers_every_command(bash_script: Path) -> None:
-    assert set(COMMANDS) <= complete(bash_script, "")
+    assert set(FRONT) <= complete(bash_script, "")
     assert complete(bash_script, "pre") == {"predict"}
 
 
-@pytest.mark.parametrize("name", [name for name, command in COMMANDS.items() if command.page])
+@pytest.mark.parametrize("name", list(FRONT))
 def test_bash_offers_the_options_of_the_short_page(name: str, bash_script: Path) -> None:
-    assert set(load_page(COMMANDS[name].page).flags) <= complete(bash_script, name, "--")
+    assert set(COMMANDS[name].page.flags) <= complete(bash_script, name, "--")
 
 
 def test_bash_offers_words_values_and_files(bash_script: Path, tmp_path: Path) -> None:
@@ -78,7 +77,7 @@ def test_bash_offers_every_option(name: str, bash_script: Path) -> None:
 @pytest.mark.parametrize("shell", SHELLS)
 def test_every_shell_has_a_script_that_it_can_read(shell: str, tmp_path: Path) -> None:
     text = script(shell)
-    assert all(name in text for name in COMMANDS)
+    assert all(name in text for name in FRONT)
     path = tmp_path / f"sercl.{shell}"
     path.write_text(text, encoding="utf-8")
     if shutil.which(shell) is None:

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from sercl.cli.corpus import PAGE, build_parser
+from sercl.cli.corpus import build_parser
 from sercl.cli.help import unknown_flags
 from sercl.cli.main import main
+from sercl.cli.pages import CORPUS as PAGE
 from sercl.corpora.registry import CORPORA
 from sercl.errors import SerclWarning
 from sercl.testing.corpora import fake_corpus

@@ -532,9 +532,9 @@ def test_a_test_utterance_in_training_is_refused(done, content, study_file, tmp_
 
 
 def test_every_flag_of_the_short_page_exists():
-    from sercl.cli.cross_eval import PAGE
-    from sercl.cli.cross_eval_parser import StudyCli
+    from sercl.cli.cross_eval import StudyCli
     from sercl.cli.help import unknown_flags
+    from sercl.cli.pages import CROSS_EVAL as PAGE
 
     flags = [flag for flag in PAGE.flags if ".KEY" not in flag]
     needed = ["--study.encoders", "[x]", "--study.corpora", "{}"]

@@ -3,12 +3,18 @@ from pathlib import Path
 
 import pytest
 
-from sercl.cli.cross_eval_report import PAGE, build_parser, main
+from sercl.cli.cross_eval_report import build_parser
 from sercl.cli.failure import report as report_failure
 from sercl.cli.help import unknown_flags
+from sercl.cli.main import dispatch
+from sercl.cli.pages import CROSS_EVAL_REPORT as PAGE
 from sercl.files import write_text
 from sercl.studies.cross_eval.run.results import FORMAT, PREDICTIONS, RECORD, cell_folder
 from sercl.testing.studies import CORPORA, ENCODERS, Grid, fake_study
+
+
+def main(words):
+    return dispatch(["cross-eval", "report", *words])
 
 
 @pytest.fixture

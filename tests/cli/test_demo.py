@@ -3,7 +3,7 @@ import random
 
 import pytest
 
-from sercl.cli import cross_eval_parser, demo
+from sercl.cli import cross_eval, demo
 from sercl.cli.main import main
 
 
@@ -95,4 +95,4 @@ def test_a_new_call_replaces_the_study_of_the_demo_and_leaves_one_of_your_own(tm
     words = demo.study_words(tmp_path / "corpus", tmp_path / "encoder", tmp_path)
     assert not old.exists()
     assert [path.read_text() for path in own] == ["mine", "mine"]
-    assert cross_eval_parser.build_parser().parse_args(words[1:])
+    assert cross_eval.build_parser().parse_args(words[1:])

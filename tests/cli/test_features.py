@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from sercl.cli.features import PAGE, build_parser
+from sercl.cli.features import build_parser
 from sercl.cli.help import unknown_flags
 from sercl.cli.main import main
+from sercl.cli.pages import FEATURES as PAGE
 from sercl.features.space import FeatureSpace
 from tests.features.rows import SPACE, fill, rows
 from tests.features.test_upkeep import HALF, age, cut

@@ -324,8 +324,8 @@ def test_a_run_killed_in_mid_epoch_resumes_to_the_same_weights(fit_words, tmp_pa
 
 
 def test_every_flag_of_the_short_page_exists(fit_words):
-    from sercl.cli.fit import PAGE
     from sercl.cli.help import unknown_flags
+    from sercl.cli.pages import FIT as PAGE
 
     assert not unknown_flags(PAGE.flags, parse_with(fit_words))
 

@@ -6,8 +6,8 @@ import torch
 from lightning.pytorch.callbacks import EarlyStopping
 from rich.console import Console
 
-from sercl.cli import fit_progress
-from sercl.cli.fit_progress import FitProgress
+from sercl.cli import lightning
+from sercl.cli.lightning import FitProgress
 
 
 def trainer(**changes):
@@ -24,7 +24,7 @@ def trainer(**changes):
 @pytest.fixture
 def terminal(monkeypatch):
     console = Console(file=io.StringIO(), force_terminal=True, width=150)
-    monkeypatch.setattr(fit_progress, "stderr", console)
+    monkeypatch.setattr(lightning, "stderr", console)
     return console.file
 
 
@@ -66,7 +66,7 @@ def test_training_without_an_end_has_no_total(terminal, bar):
 @pytest.mark.parametrize("first", [True, False])
 def test_nothing_is_drawn_without_a_terminal_or_by_another_process(first, terminal, bar, monkeypatch):
     if first:
-        monkeypatch.setattr(fit_progress, "stderr", Console(file=terminal, force_terminal=False))
+        monkeypatch.setattr(lightning, "stderr", Console(file=terminal, force_terminal=False))
     bar.on_train_start(trainer(is_global_zero=first), None)
     bar.on_train_batch_end(trainer())
     bar.on_train_epoch_end(trainer(), None)

@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 
 from sercl.cli.commands import COMMANDS, EXAMPLES
-from sercl.cli.help import ShortPage, load_page, render
+from sercl.cli.help import ShortPage, render
 
 PAGE = ShortPage(
     usage="sercl probe FILE [OPTIONS]",
@@ -43,10 +43,7 @@ def test_a_long_example_can_be_copied_as_one_command() -> None:
 
 
 def all_pages() -> list[ShortPage]:
-    pages = {command.page for command in COMMANDS.values() if command.page}
-    pages |= {f"sercl.cli.diarize:{name}" for name in ("FIT_PAGE", "EVALUATE_PAGE", "SCORE_PAGE")}
-    pages |= {"sercl.cli.cross_eval_report:PAGE", "sercl.cli.demo:PAGE"}
-    return [load_page(name) for name in sorted(pages)]
+    return [command.page for command in COMMANDS.values()]
 
 
 @pytest.mark.parametrize("width", [40, 60, 79, 80, 200])
@@ -89,12 +86,6 @@ def test_every_help_has_one_form(line, flag, capsys):
     assert "\nOptions\n  -" in page
     for foreign in ("usage:", "options:", "positional arguments", "show this help", "(type: ", "<class "):
         assert foreign not in page, foreign
-
-
-def test_only_a_page_is_loaded_as_one() -> None:
-    assert load_page("sercl.cli.predict:PAGE").usage.startswith("sercl predict")
-    with pytest.raises(TypeError, match="not a ShortPage"):
-        load_page("sercl.cli.commands:START")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from sercl.cli import own_settings
-from sercl.cli.cross_eval_parser import StudyCli
+from sercl.cli.cross_eval import StudyCli
 from sercl.cli.main import main
 from sercl.errors import UsageError
 from sercl.launchers import process

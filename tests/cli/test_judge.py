@@ -10,7 +10,9 @@ import torch
 
 from sercl.cli.help import unknown_flags
 from sercl.cli.main import main
-from sercl.cli.test import PAGE, page, with_own_config
+from sercl.cli.pages import TEST as PAGE
+from sercl.cli.pages import VALIDATE
+from sercl.cli.precheck import with_own_config
 from sercl.errors import UsageError
 from sercl.tasks.classification import EmotionClassifier
 from tests.data.corpora import write_manifest, write_rows
@@ -57,7 +59,7 @@ def test_help_is_a_page_of_its_own(name, capsys):
     shown = capsys.readouterr().out
     assert f"sercl {name} --ckpt" in shown
     assert ("validation part" in shown) is (name == "validate")
-    assert page(name).flags == PAGE.flags
+    assert {"test": PAGE, "validate": VALIDATE}[name].flags == PAGE.flags
 
 
 def test_every_flag_of_the_page_exists(run, monkeypatch, emodb):

@@ -154,8 +154,8 @@ def test_every_flag_of_the_short_page_exists(words):
     import sys
 
     from sercl.cli.help import unknown_flags
-    from sercl.cli.layer_probe import PAGE
     from sercl.cli.lightning import Cli
+    from sercl.cli.pages import LAYER_PROBE as PAGE
     from sercl.studies.layer_probe.folds import LayerProbeOptions
 
     def parse(more):

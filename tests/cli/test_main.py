@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from sercl import __version__
-from sercl.cli.commands import COMMANDS, EXAMPLES, Command
+from sercl.cli.commands import COMMANDS, EXAMPLES, FRONT, Command
 from sercl.cli.main import main
+from sercl.cli.pages import DEMO
 from sercl.errors import CorpusError, UsageError
 
 Install = Callable[[Callable[[], int | None]], None]
@@ -24,7 +25,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Install:
         module = types.ModuleType("sercl_probe_command")
         module.main = function  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, module.__name__, module)
-        monkeypatch.setitem(COMMANDS, "probe", Command(f"{module.__name__}:main", "probe it", "Tests"))
+        monkeypatch.setitem(COMMANDS, "probe", Command(f"{module.__name__}:main", DEMO, "probe it", "Tests"))
 
     return put
 
@@ -42,7 +43,7 @@ def test_front_page_names_every_command_and_example(
 ) -> None:
     assert main(words) == 0
     page = capsys.readouterr().out
-    for name, command in COMMANDS.items():
+    for name, command in FRONT.items():
         assert name in page
         assert command.help in page
         assert command.group in page

@@ -10,8 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from sercl.cli.cross_eval import prepare
-from sercl.cli.cross_eval_parser import StudyCli
+from sercl.cli.cross_eval import StudyCli, prepare
 from sercl.cli.main import main
 from sercl.testing.studies import fake_study
 from tests.studies.runs import fake_run

@@ -12,7 +12,8 @@ import pytest
 from sercl.cli.help import unknown_flags
 from sercl.cli.inputs import find_inputs
 from sercl.cli.main import main
-from sercl.cli.predict import PAGE, build_parser
+from sercl.cli.pages import PREDICT as PAGE
+from sercl.cli.predict import build_parser
 from sercl.errors import CheckpointError, UsageError
 
 CLASSES = ("angry", "happy", "neutral", "sad")

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sercl.cli import together
-from sercl.cli.siblings import Failure
-from sercl.cli.together import Together
+from sercl.cli import siblings
+from sercl.cli.siblings import Failure, Together
 
 ROOT = Path(__file__).parents[2]
 WRONG, OTHER, RIGHT = ("fit", "--data.rooot", "x"), ("fit", "--modle", "x"), ("--version",)
@@ -71,7 +70,7 @@ def of(rank, folder, count=2):
 
 
 def test_what_only_follows_from_the_failure_of_another_is_not_said(tmp_path, monkeypatch):
-    monkeypatch.setattr(together, "WAIT", 0.3)
+    monkeypatch.setattr(siblings, "WAIT", 0.3)
     lost, cause = Failure("connection lost", 1, lost=True), Failure("no memory", 1)
     assert of(1, tmp_path / "a").to_say(cause) == ["rank 1: no memory"]
     assert of(0, tmp_path / "a").to_say(lost) == []

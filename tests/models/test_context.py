@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from sercl.errors import UnknownNameError
-from sercl.models.frame_readout import CONTEXTS, build_context
+from sercl.models.readout import CONTEXTS, build_context
 
 
 @pytest.fixture(params=CONTEXTS)

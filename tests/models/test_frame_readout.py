@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from sercl.errors import UsageError
-from sercl.models.frame_readout import FrameReadout
+from sercl.models.readout import FrameReadout
 
 LENGTHS = torch.tensor([5, 3])
 

@@ -10,8 +10,8 @@ from matplotlib.text import Text
 
 from sercl.corpora.labels import EMOTIONS
 from sercl.errors import OutputError, UnknownNameError
-from sercl.reports import corpus_figure
-from sercl.reports.corpus_figure import inspection_figure
+from sercl.reports import corpus
+from sercl.reports.corpus import inspection_figure
 from sercl.studies.confounds import Confound
 from sercl.studies.corpus_inspection import Inspection
 from tests.reports.test_corpus import TOY
@@ -74,8 +74,8 @@ def test_header_does_not_touch_the_panels(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_every_emotion_has_a_colour_of_its_own() -> None:
-    assert set(corpus_figure._COLOURS) == set(EMOTIONS)
-    assert len(set(corpus_figure._COLOURS.values())) == len(EMOTIONS)
+    assert set(corpus._COLOURS) == set(EMOTIONS)
+    assert len(set(corpus._COLOURS.values())) == len(EMOTIONS)
 
 
 def test_a_corpus_without_utterances_or_audio_is_drawn(tmp_path: Path) -> None:

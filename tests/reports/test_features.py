@@ -4,7 +4,7 @@ from rich.console import Console
 
 from sercl.features.space import FeatureSpace
 from sercl.features.upkeep import Removal, SpaceInfo
-from sercl.reports.data import removal_report, store_report
+from sercl.reports.features import removal_report, store_report
 
 SPACE = FeatureSpace(("a", "b", "c"), {}, "mean", "fp32", 4, "whisper-base")
 INFO = SpaceInfo(Path("/store/0123456789abcdef"), SPACE, 12, 1234, 5_600_000, 0.0, ())

@@ -3,7 +3,7 @@ from dataclasses import replace
 from rich.console import Console
 
 from sercl.reports.probing import probe_table
-from sercl.studies.layer_probe.results import ProbeResults
+from sercl.studies.layer_probe.summary import ProbeResults
 from tests.studies.heads.samples import results, score
 
 

@@ -12,7 +12,7 @@ from matplotlib.text import Text
 
 from sercl.errors import OutputError, UnknownNameError, UsageError
 from sercl.reports.probing_figure import MOST_CURVES, curve_names, probe_figure
-from sercl.studies.layer_probe.results import ProbeResults
+from sercl.studies.layer_probe.summary import ProbeResults
 from tests.studies.heads.samples import results
 
 

@@ -2,33 +2,419 @@
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import takewhile
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from jsonargparse import Namespace
 
-from sercl.cli.console import stdout
-from sercl.cli.diarize.judging import build_parser, judge_run, prepare, runs_of
-from sercl.cli.diarize.words import evaluated_data
-from sercl.cli.inputs import check_checkpoint
+from sercl.cli.console import progress, stage_progress, stderr, stdout
+from sercl.cli.diarize.words import add_uncovered, evaluated_data
+from sercl.cli.parser import SerclParser, restrict_imports
 from sercl.cli.run_folder import make_folder
+from sercl.data.datamodules.base import EmotionDataModule
+from sercl.data.datamodules.corpus import CorpusDataModule
+from sercl.data.datamodules.diarization import Diarization
+from sercl.diarization.postprocess import PostConfig
+from sercl.errors import SpeakerOverlapError, UsageError
 from sercl.json_text import json_text
-from sercl.reports.diarization.figure import timeline_figure
-from sercl.reports.diarization.pictures import pictures
+from sercl.reports.diarization.figure import pictures, timeline_figure
 from sercl.reports.diarization.results import diarization_table, tuning_lines
-from sercl.studies.diarization import pooling
-from sercl.studies.diarization.judged import Judged, Recordings
-from sercl.studies.diarization.pooling import RunJudged, judged_together, together
-from sercl.studies.diarization.results import DiarizationResults, save, score_systems
-from sercl.studies.training.results import environment
+from sercl.studies.diarization import results
+from sercl.studies.diarization.judged import Judged, Recordings, System, found, hear, nothing_found
+from sercl.studies.diarization.recordings import Judging, clips_of, is_judged_whole, recordings_of
+from sercl.studies.diarization.results import (
+    ALL_NEUTRAL,
+    DIARIZER,
+    SLIDING,
+    DiarizationResults,
+    RunJudged,
+    check_apart,
+    judged_together,
+    named,
+    save,
+    score_systems,
+    together,
+)
+from sercl.studies.diarization.tuning import Tuning, candidates, keep_tuning
+from sercl.studies.diarization.tuning import tune as chosen
+from sercl.studies.training.results import describe_model, environment, known_recordings, known_voices
+from sercl.tasks import checkpoint as checkpoints
+from sercl.tasks.base import EncoderTask
+from sercl.tasks.classification import EmotionClassifier
+from sercl.tasks.diarization import EmotionDiarizer
+from sercl.tasks.diarizer import Diarizer
+from sercl.tasks.predictor import find_device
+from sercl.tasks.recordings import Recordings as TrainingRecordings
+from sercl.tasks.recordings import from_checkpoint
+from sercl.tasks.sliding import SlidingClassifier
+
+if TYPE_CHECKING:
+    from jsonargparse import Namespace
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A checkpoint, and what it says about itself.
+
+    Attributes:
+        path: The file.
+        labels: Class -> the emotions that count as it, in class order.
+        heard: "train" and "validation" -> "corpus speaker" of each speaker that it was trained on.
+        recordings: The same parts -> fingerprints of the recordings; None where the checkpoint does not say.
+    """
+
+    path: Path
+    labels: Mapping[str, Sequence[str]]
+    heard: Mapping[str, Sequence[str]]
+    recordings: TrainingRecordings | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is judged on one list of recordings.
+
+    Attributes:
+        name: Folder of the diarizer's checkpoint, different for each run.
+        diarizer: The diarizer.
+        baseline: The classifier beside it, None for none.
+    """
+
+    name: str
+    diarizer: Trained
+    baseline: Trained | None
+
+
+def runs_of(options: "Namespace") -> list[Run]:
+    """Return the runs of a command line, each with its baseline.
+
+    Raises:
+        CheckpointError: For a checkpoint of another task, or none at all.
+        UsageError: For a number of baselines that fits no run, data for several runs, or other classes in one
+            checkpoint than in another.
+    """
+    paths, others = [Path(word) for word in options.ckpt], [Path(word) for word in options.baseline or ()]
+    _check_numbers(len(paths), len(others), options.data is not None)
+    diarizers = [_trained(EmotionDiarizer, path) for path in paths]
+    baselines = [_trained(EmotionClassifier, path) for path in others]
+    _check_labels(diarizers, baselines)
+    beside: list[Trained | None] = [*baselines] or [None]
+    beside *= len(paths) if len(beside) == 1 else 1
+    return [Run(*each) for each in zip(_names(paths), diarizers, beside, strict=True)]
+
+
+def _check_numbers(runs: int, baselines: int, has_data: bool) -> None:
+    if baselines not in (0, 1, runs):
+        raise UsageError(
+            f"--baseline names {baselines} classifiers for {runs} diarizers: give none, one for all, or one "
+            "for each, in the same order. The diarizers' checkpoints come before all options."
+        )
+    if has_data and runs > 1:
+        raise UsageError(
+            f"--data (or the data of a --config) with {runs} checkpoints: each would be judged on the same "
+            "recordings, which then count several times. Leave it out, for the test clips of each run, or "
+            "judge one checkpoint after the other."
+        )
+
+
+def _check_labels(diarizers: Sequence[Trained], baselines: Sequence[Trained]) -> None:
+    first = diarizers[0]
+    for other in diarizers[1:]:
+        # The order of the classes counts too, which the comparison of mappings alone would overlook.
+        if list(other.labels.items()) != list(first.labels.items()):
+            raise UsageError(
+                f"{other.path}: its classes are {other.labels}, those of {first.path} {first.labels}. Only "
+                "runs of the same classes go into one table."
+            )
+    for other in baselines:
+        if list(other.labels) != list(first.labels):
+            raise UsageError(
+                f"--baseline {other.path}: its classes are {list(other.labels)}, the diarizer's "
+                f"{list(first.labels)}."
+            )
+
+
+def _trained(task: type[EncoderTask], path: Path) -> Trained:
+    stored = checkpoints.read_for(task.task_name, task, path)
+    about: dict[str, Any] = stored["sercl"]
+    return Trained(path, about["labels"], about["heard"], from_checkpoint(stored.get("recordings")))
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """Return the name of each checkpoint's folder, with a number behind it where not all are different.
+
+    Raises:
+        UsageError: For two checkpoints in one folder.
+    """
+    folders = [path.resolve().parent for path in paths]
+    if twice := [folder for folder, count in Counter(folders).items() if count > 1]:
+        raise UsageError(
+            f"{twice[0]}: two of its checkpoints are given: their test clips would count twice. Give one "
+            "checkpoint for each fold."
+        )
+    if len({folder.name for folder in folders}) == len(folders):
+        return [folder.name for folder in folders]
+    return [f"{folder.name}-{number}" for number, folder in enumerate(folders, 1)]
+
+
+if TYPE_CHECKING:
+    from jsonargparse import Namespace
+
+
+def load_systems(run: Run, options: "Namespace") -> tuple[EmotionDiarizer, dict[str, System]]:
+    """Return the diarizer of a run, and all its systems that hear recordings.
+
+    Raises:
+        CheckpointError: For a checkpoint whose encoder has changed.
+        EncoderError: Where an encoder cannot be loaded.
+        UsageError: For a device that is not there, or windows that cannot be.
+    """
+    device = find_device(options.device)
+    with stderr.status("loading the checkpoint"):
+        task = EmotionDiarizer.restore(run.diarizer.path, options.encoder)
+        systems: dict[str, System] = {DIARIZER: Diarizer(task, device)}
+        if run.baseline is not None:
+            other = EmotionClassifier.restore(run.baseline.path)
+            bounds = options.baseline_window, options.baseline_hop
+            systems[SLIDING] = SlidingClassifier(other, device, *bounds)
+    return task, systems
+
+
+OTHERS = ("seed_everything", "model", "trainer", "early_stopping", "checkpoint", "features")
+"""What a run's config.yaml holds beside its data; not used here."""
+
+
+def build_parser(baselines: int | str = "+") -> SerclParser:
+    """Return the parser of the command; `baselines` is how many words may follow `--baseline`."""
+    restrict_imports()
+    parser = SerclParser(prog="sercl diarize evaluate")
+    parser.add_argument("ckpt", nargs="+")
+    parser.add_argument("-c", "--config", action="config")
+    parser.add_subclass_arguments(EmotionDataModule, "data", required=False)
+    parser.add_argument("--baseline", nargs=baselines, default=None)
+    for name in ("encoder", "out"):
+        parser.add_argument(f"--{name}", type=str | None, default=None)
+    parser.add_argument("--baseline_window", type=float, default=2.0)
+    parser.add_argument("--baseline_hop", type=float, default=0.5)
+    add_uncovered(parser)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--tune", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    for name in OTHERS:
+        parser.add_argument(f"--{name}", type=Any, default=None, help="Not used.")
+    return parser
+
+
+class Sources:
+    """The data of an evaluation: those of the command line, and those of the run that trained the model.
+
+    Args:
+        options: The command line.
+        run: The run.
+    """
+
+    def __init__(self, options: "Namespace", run: Run) -> None:
+        self._options, self._run = options, run
+        self._data: Diarization | None = None
+        self._allows_overlap = False
+
+    @property
+    def run_name(self) -> str:
+        """Name of the run's data."""
+        return self._own().report.name
+
+    @property
+    def tested(self) -> list[str]:
+        """Ids of the utterances that the run's own test clips are built of."""
+        return [f"{item.corpus} {item.id}" for item in self._own().splits["test"].utterances]
+
+    def judged(self) -> Judging:
+        """Return what is judged: a corpus with segments whole, else clips of the test part.
+
+        Raises:
+            UsageError: For data of other classes than the model's, or none at all.
+            CorpusError: For data that cannot be used.
+        """
+        data = self._given()
+        if data is None:
+            own = self._own()
+            self._allows_overlap = own.allows_speaker_overlap
+            return clips_of(own, "test")
+        self._check_classes(data)
+        self._allows_overlap = data.allows_speaker_overlap
+        if isinstance(data, CorpusDataModule) and is_judged_whole(data):
+            with stage_progress() as on_progress:
+                return recordings_of(data, on_progress)
+        return clips_of(_ready(_with_clips(data)), "test")
+
+    def validation(self) -> Judging:
+        """Return the validation clips of the run: what post-processing may be chosen on.
+
+        Raises:
+            UsageError: Where the run's configuration is not beside the checkpoint.
+        """
+        return clips_of(self._own(), "validation")
+
+    def heard_before(self, judging: Judging) -> list[str]:
+        """Return notes on recordings and speakers that a model was trained or selected on, or nothing.
+
+        Raises:
+            SpeakerOverlapError: If it was trained on any speaker and the data do not allow it.
+        """
+        run = self._run
+        notes = self._known(run.diarizer, judging)
+        others = [] if run.baseline is None else self._known(run.baseline, judging)
+        return [*notes, *(f"the baseline is {note}" for note in others)]
+
+    def _known(self, model: Trained, judging: Judging) -> list[str]:
+        try:
+            return [
+                *known_voices(model.heard, judging.speakers, "test", self._allows_overlap),
+                *known_recordings(model.recordings, judging.takes, "test", judging.trained),
+            ]
+        except SpeakerOverlapError as error:
+            raise SpeakerOverlapError(f"{model.path}: {error}") from error
+
+    def _given(self) -> EmotionDataModule | None:
+        if self._options.data is None:
+            return None
+        module: EmotionDataModule = _instantiated(self._options)
+        return module
+
+    def _own(self) -> Diarization:
+        if self._data is None:
+            self._data = _ready(_run_data(self._run.diarizer.path))
+            self._check_classes(self._data)
+        return self._data
+
+    def _check_classes(self, data: EmotionDataModule) -> None:
+        if list(data.label_map.items()) != list(self._run.diarizer.labels.items()):
+            raise UsageError(
+                f"the checkpoint's classes are {self._run.diarizer.labels}, the data's {data.label_map}: set "
+                "--data.labels."
+            )
+
+
+def _run_data(checkpoint: Path) -> Diarization:
+    """Return the data of the configuration that lies beside a checkpoint."""
+    path = checkpoint.parent / "config.yaml"
+    if not path.is_file():
+        raise UsageError(
+            f"{checkpoint}: no config.yaml beside it, which names the run's data. Say what to evaluate it on "
+            "(--data NAME --data.root DIR); post-processing can be chosen on the run's own data alone."
+        )
+    data = _instantiated(build_parser().parse_args([str(checkpoint), "--config", str(path)]))
+    if not isinstance(data, Diarization):
+        raise UsageError(f"{path}: its data are {type(data).__name__}, not of a diarizer.")
+    return data
+
+
+def _instantiated(options: "Namespace") -> Any:
+    return build_parser().instantiate_classes(options)["data"]
+
+
+def _with_clips(data: EmotionDataModule) -> Diarization:
+    if isinstance(data, Diarization):
+        return data
+    if not isinstance(data, CorpusDataModule):
+        raise UsageError(f"--data {type(data).__name__}: clips are built from single corpora. Name one.")
+    return Diarization([data], loader=data.loader_config)
+
+
+def _ready(data: Diarization) -> Diarization:
+    with stage_progress() as on_progress:
+        data.on_progress = on_progress
+        data.setup()
+    data.on_progress = None
+    return data
+
+
+if TYPE_CHECKING:
+    from jsonargparse import Namespace
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Data of all runs, found and checked before any of it is heard.
+
+    Attributes:
+        each: For each run its data and what is judged.
+        remarks: Notes that belong beside every score.
+    """
+
+    each: tuple[tuple[Sources, Judging], ...]
+    remarks: tuple[str, ...]
+
+
+def prepare(runs: Sequence[Run], options: "Namespace") -> Prepared:
+    """Find the data of every run.
+
+    Raises:
+        UsageError: For data that do not fit the model, or test utterances that two runs share.
+        SpeakerOverlapError: Where a model knows a speaker of its test.
+        CorpusError: For data that cannot be used.
+    """
+    sources = [Sources(options, run) for run in runs]
+    judgings = [own.judged() for own in sources]
+    if len(runs) > 1:
+        check_apart({run.name: own.tested for run, own in zip(runs, sources, strict=True)})
+        judgings = [named(judging, run.name) for run, judging in zip(runs, judgings, strict=True)]
+    each = tuple(zip(sources, judgings, strict=True))
+    notes = dict.fromkeys(note for own, judging in each for note in own.heard_before(judging))
+    return Prepared(each, tuple(notes))
+
+
+def judge_run(run: Run, data: tuple[Sources, Judging], options: "Namespace") -> RunJudged:
+    """Let the systems of a run hear its recordings, and keep the post-processing that is chosen for it."""
+    sources, judging = data
+    task, systems = load_systems(run, options)
+    tuning = tune(task, systems, sources.validation(), options.uncovered) if options.tune else {}
+    judged, posts = judge(task, systems, judging, tuning, options.uncovered)
+    keep(run, tuning, sources)
+    baseline = None if run.baseline is None else str(run.baseline.path)
+    model = describe_model(task)
+    return RunJudged(run.name, str(run.diarizer.path), baseline, judging, judged, posts, tuning, model)
+
+
+def tune(
+    task: EmotionDiarizer, systems: Mapping[str, System], validation: Judging, uncovered: str
+) -> dict[str, Tuning]:
+    """Choose the post-processing of every system on validation recordings."""
+    with progress("validation clips", len(validation)) as advance:
+        heard = hear(validation, systems, advance)
+    with progress("post-processing", len(systems) * sum(1 for _ in candidates())) as advance:
+        return {name: chosen(heard, name, task.classes, task.post, advance, uncovered) for name in systems}
+
+
+def judge(
+    task: EmotionDiarizer,
+    systems: Mapping[str, System],
+    judging: Judging,
+    tuning: Mapping[str, Tuning],
+    uncovered: str,
+) -> tuple[dict[str, list[Judged]], dict[str, PostConfig]]:
+    """Return what each system finds, and how its frames became segments."""
+    posts = {name: tuning[name].post if name in tuning else task.post for name in systems}
+    with progress("recordings", len(judging)) as advance:
+        heard = hear(judging, systems, advance)
+    judged = {name: found(heard, name, task.classes, post, uncovered) for name, post in posts.items()}
+    judged[ALL_NEUTRAL] = nothing_found(heard)
+    return judged, posts
+
+
+def keep(run: Run, tuning: Mapping[str, Tuning], sources: Sources) -> None:
+    """Write the chosen post-processing of the diarizer into its checkpoint."""
+    if DIARIZER in tuning:
+        path = run.diarizer.path
+        keep_tuning(path, tuning[DIARIZER], sources.run_name)
+        stderr.print(f"The post-processing is kept in {path}", soft_wrap=True, markup=False)
 
 
 def main() -> int:
     """Run `sercl diarize evaluate` with the words of the process."""
     words = sys.argv[1:]
-    for word in takewhile(lambda word: not word.startswith("-"), words):
-        check_checkpoint(word)
     run(parse(words))
     return 0
 
@@ -65,15 +451,15 @@ def summed_up(
 ) -> DiarizationResults:
     """Score what all runs have found, and each of several by itself."""
     first, several = parts[0], len(parts) > 1
-    judging = pooling.together(parts) if several else first.judging
+    judging = results.together(parts) if several else first.judging
     return DiarizationResults(
-        systems=score_systems(pooling.judged_together(parts), pooling.common_posts(parts), classes),
+        systems=score_systems(results.judged_together(parts), results.common_posts(parts), classes),
         data=judging.to_dict(),
         model=first.model,
         environment=environment(None),
         seconds=time.perf_counter() - begin,
         tuning={} if several else first.tuning,
-        remarks=(*remarks, *pooling.differences(parts)),
+        remarks=(*remarks, *results.differences(parts)),
         runs=tuple(part.scores(classes) for part in parts) if several else (),
     )
 

@@ -19,7 +19,7 @@ from sercl.json_text import json_text
 
 if TYPE_CHECKING:
     from sercl.cli.parser import SerclParser
-    from sercl.studies.diarization.scoring import Comparison
+    from sercl.studies.diarization.evaluation import Comparison
 
 COLUMNS = ["id", "seconds"]
 
@@ -34,7 +34,7 @@ def main() -> int:
     scheme = None if options.labels is None else label_scheme(options.labels)
     reference, hypothesis = read_segments(options.reference), read_segments(options.hypothesis)
     durations = {} if options.durations is None else read_durations(Path(options.durations))
-    from sercl.studies.diarization.scoring import compare
+    from sercl.studies.diarization.evaluation import compare
 
     show(compare(reference, hypothesis, durations, scheme, options.uncovered), options.json)
     return 0

@@ -3,12 +3,9 @@
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.data.datamodules.corpus import CorpusDataModule, plain_datamodules
 from sercl.data.datamodules.diarization import Diarization
-from sercl.data.datamodules.esd import ESD
-from sercl.data.datamodules.hub import HuggingFace
-from sercl.data.datamodules.manifest import Manifest
+from sercl.data.datamodules.esd import ESD, PAVOQUE, RAVDESS
+from sercl.data.datamodules.manifest import HuggingFace, Manifest
 from sercl.data.datamodules.pair import LanguagePair
-from sercl.data.datamodules.pavoque import PAVOQUE
-from sercl.data.datamodules.ravdess import RAVDESS
 
 # Importable by name, so that `--data EmoDB` and a stored class path find them.
 globals().update(plain_datamodules(__name__))

@@ -4,6 +4,7 @@ from sercl.audio.augment import AugmentConfig
 from sercl.corpora.base import Listing
 from sercl.corpora.esd import LANGUAGES
 from sercl.corpora.folds import FoldConfig
+from sercl.corpora.ravdess import CHANNELS
 from sercl.corpora.registry import read_corpus
 from sercl.data.config import LoaderConfig
 from sercl.data.datamodules.corpus import CorpusDataModule, Labels
@@ -39,3 +40,61 @@ class ESD(CorpusDataModule):
     def read(self) -> Listing:
         """List the corpus, of one language or both."""
         return read_corpus("ESD", self.root, language=self.language)
+
+
+class PAVOQUE(CorpusDataModule):
+    """PAVOQUE: German, one speaker, so every figure is speaker-dependent; also the options of every corpus.
+
+    Args:
+        root: Folder of the corpus.
+        outtakes: Whether to read the outtakes too: repeated prompts, of unknown emotion.
+    """
+
+    corpus = "PAVOQUE"
+
+    def __init__(
+        self,
+        root: Path | str,
+        outtakes: bool = False,
+        labels: Labels = "4",
+        on_error: str = "raise",
+        folds: FoldConfig = FoldConfig(),
+        loader: LoaderConfig = LoaderConfig(),
+        augment: AugmentConfig = AugmentConfig(),
+    ) -> None:
+        super().__init__(root, labels, on_error, folds, loader, augment)
+        self.outtakes = outtakes
+
+    def read(self) -> Listing:
+        """List the corpus, with or without its outtakes."""
+        return read_corpus(self.corpus, self.root, outtakes=self.outtakes)
+
+
+class RAVDESS(CorpusDataModule):
+    """RAVDESS: English, 24 actors, two statements, speech and song; also the options of every corpus.
+
+    Args:
+        root: Folder of the corpus.
+        channel: "speech", "song", or "all" for both.
+    """
+
+    corpus = "RAVDESS"
+
+    def __init__(
+        self,
+        root: Path | str,
+        channel: str = "speech",
+        labels: Labels = "4",
+        on_error: str = "raise",
+        folds: FoldConfig = FoldConfig(),
+        loader: LoaderConfig = LoaderConfig(),
+        augment: AugmentConfig = AugmentConfig(),
+    ) -> None:
+        super().__init__(root, labels, on_error, folds, loader, augment)
+        if channel not in (*CHANNELS, "all"):
+            raise UnknownNameError("channel", channel, (*CHANNELS, "all"))
+        self.channel = None if channel == "all" else channel
+
+    def read(self) -> Listing:
+        """List the corpus, of one channel."""
+        return read_corpus(self.corpus, self.root, channel=self.channel)

@@ -5,6 +5,7 @@ from sercl.audio.augment import AugmentConfig
 from sercl.corpora.base import Listing
 from sercl.corpora.emotion_names import EmotionWords
 from sercl.corpora.folds import FoldConfig
+from sercl.corpora.hub import HubColumns, read_hub
 from sercl.corpora.languages import to_language
 from sercl.corpora.manifest import ManifestColumns, read_manifest
 from sercl.data.config import LoaderConfig
@@ -59,4 +60,57 @@ class Manifest(CorpusDataModule):
 
     def read(self) -> Listing:
         """List the table's rows."""
+        return self._read()
+
+
+CACHE = Path("~/.cache/sercl/hub")
+
+
+class HuggingFace(CorpusDataModule):
+    """A corpus from Hugging Face `datasets`, which must be installed; also the options of every corpus.
+
+    Args:
+        root: Id of a dataset on the hub, a folder written by `save_to_disk`, a folder of audio with
+            `metadata.csv`, or one of Parquet files.
+        split: The only split to read; by default all.
+        columns: What its columns are called.
+        emotions: Map from the dataset's labels to emotion names, for labels that are no common word for one;
+            or to `drop`, which leaves their rows out and counts them.
+        name: Name of the corpus; by default its column of the corpus, else the last part of `root`.
+        language: Language of rows that name none: a code, tag or name.
+        cache: Folder for audio whose bytes or samples are stored in the dataset.
+    """
+
+    label_advice = LABEL_ADVICE
+
+    def __init__(
+        self,
+        root: Path | str,
+        split: str | None = None,
+        columns: HubColumns = HubColumns(),
+        emotions: dict[str, str] | None = None,
+        name: str | None = None,
+        language: str = "und",
+        cache: Path | str = CACHE,
+        labels: Labels = "4",
+        on_error: str = "raise",
+        folds: FoldConfig = FoldConfig(),
+        loader: LoaderConfig = LoaderConfig(),
+        augment: AugmentConfig = AugmentConfig(),
+    ) -> None:
+        super().__init__(root, labels, on_error, folds, loader, augment)
+        self.corpus = name or self.root.name
+        self._read = partial(
+            read_hub,
+            str(root),
+            cache=Path(cache).expanduser(),
+            split=split,
+            columns=columns,
+            emotions=EmotionWords(emotions or {}).words,
+            corpus=name,
+            language=to_language(language),
+        )
+
+    def read(self) -> Listing:
+        """List the dataset's rows."""
         return self._read()

@@ -13,17 +13,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from sercl import __version__
 from sercl.errors import UnknownNameError
 from sercl.files import write_text
 from sercl.metrics.functional.classification import AVERAGES
 from sercl.reports.cross_eval.figures import write_figures
 from sercl.reports.cross_eval.html import html_report
-from sercl.reports.cross_eval.latex import latex_report
-from sercl.reports.cross_eval.markdown import markdown_report
 from sercl.reports.cross_eval.summary import summary
 from sercl.reports.cross_eval.tables import Table as TextTable
-from sercl.reports.cross_eval.tables import matrix_tables, overview_table
+from sercl.reports.cross_eval.tables import latex_report, markdown_report, matrix_tables, overview_table
 from sercl.reports.cross_eval.wording import comparison_row
 from sercl.reports.style import table
 from sercl.studies.cross_eval.analysis.analysis import Analysis
@@ -31,6 +28,7 @@ from sercl.studies.cross_eval.analysis.scores import ConditionScores
 from sercl.studies.cross_eval.cells import CONDITION_FIELDS
 from sercl.studies.cross_eval.study_file import NAME as STUDY
 from sercl.studies.results.scores import Score
+from sercl.version import __version__
 
 _TEST_COLUMNS = (
     "family", "scope", "encoder", "adapter", "setting", "marks", "corpora", "first", "second", "first_uar",

@@ -1,12 +1,13 @@
 """The tables of a study's report as text, for the formats that are read as text."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from sercl.metrics.functional.classification import AVERAGES
+from sercl.reports.cross_eval.facts import bibtex, facts, title, versions
 from sercl.reports.cross_eval.matrices import Matrix, MatrixGroup, matrix_groups
-from sercl.reports.cross_eval.summary import Column, OverviewRow, overview
+from sercl.reports.cross_eval.summary import Column, OverviewRow, overview, summary
 from sercl.reports.cross_eval.wording import (
     ENOUGH_TITLE,
     GUESS,
@@ -255,3 +256,148 @@ def _with_guesses(table: Table) -> Table:
 
 def _with_marks(name: str, marks: tuple[str, ...]) -> str:
     return ", ".join([name, *marks])
+
+
+def markdown_report(analysis: Analysis) -> str:
+    """Return the report; its tables are those of GitHub's Markdown."""
+    return "\n".join(_lines(analysis))
+
+
+def markdown_table(table: Table) -> str:
+    """Return one table, its caption above it in bold, its note below it."""
+    rules = ["---"] * table.texts + ["---:"] * (len(table.columns) - table.texts)
+    rows = [list(table.columns), rules, *map(list, table.rows)]
+    body = "\n".join(f"| {' | '.join(map(_escaped, row))} |" for row in rows)
+    note = f"\n{_escaped(table.note)}\n" if table.note else ""
+    return f"**{_escaped(table.caption)}**\n\n{body}\n{note}"
+
+
+def _lines(analysis: Analysis) -> Iterator[str]:
+    yield f"# {title(analysis.study)}\n"
+    yield from (f"* {name}: {value}" for name, value in facts(analysis))
+    yield f"\n{' '.join(summary(analysis))}\n"
+    if analysis.cautions:
+        yield "## Read this first\n"
+        yield from (f"* {caution.text}" for caution in analysis.cautions)
+        yield ""
+    for heading, tables in _sections(analysis).items():
+        if tables:
+            yield f"## {heading}\n"
+            yield from map(markdown_table, tables)
+    yield "## Reproduce\n"
+    yield f"```\n{analysis.study.environment.get('command', '')}\n```\n"
+    yield from (
+        f"* Encoder {name}: {own.source} ({own.family}, weights {own.fingerprint[:12]})"
+        for name, own in analysis.study.encoders.items()
+    )
+    yield from (f"* {name} {version}" for name, version in versions(analysis.study))
+    yield "\n## Cite\n"
+    yield f"```bibtex\n{bibtex(str(analysis.study.environment.get('sercl', '')))}```\n"
+
+
+def _sections(analysis: Analysis) -> dict[str, list[Table]]:
+    few_shot, published = few_shot_table(analysis), published_table(analysis)
+    layers = layer_table(analysis)
+    return {
+        "Overview": [overview_table(analysis)],
+        "Train by test": matrix_tables(analysis),
+        "Paired tests": comparison_tables(analysis),
+        "Few-shot": [few_shot] if few_shot else [],
+        "Scores and emotions": score_tables(analysis),
+        "Hidden states": [layers] if layers else [],
+        "Published figures": [published] if published else [],
+    }
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", "<br>")
+
+
+_HEAD = r"""% {title}
+% Written by sercl. Needs \usepackage{{booktabs}} and \usepackage{{graphicx}}: wide tables are scaled.
+"""
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": "$<$",
+    ">": "$>$",
+    "−": "$-$",
+    "→": r"$\rightarrow$",
+    "–": "--",
+    "†": r"$\dagger$",
+}
+WIDE = 60
+"""Tables with more characters in a line than this are scaled to the width of the line."""
+
+
+def latex_report(analysis: Analysis) -> str:
+    """Return every table of the report as a float with caption and label."""
+    optional = (few_shot_table(analysis), layer_table(analysis), published_table(analysis))
+    tables = [
+        overview_table(analysis),
+        *matrix_tables(analysis),
+        *comparison_tables(analysis),
+        *(table for table in optional if table),
+        *score_tables(analysis),
+    ]
+    parts = [latex_table(table, label) for table, label in zip(tables, _labels(tables), strict=True)]
+    return "\n".join([_HEAD.format(title=title(analysis.study)), *parts])
+
+
+def latex_table(table: Table, label: str) -> str:
+    """Return one table with the rules of booktabs.
+
+    Args:
+        table: The table.
+        label: Its label, without "tab:".
+    """
+    columns = "l" * table.texts + "r" * (len(table.columns) - table.texts)
+    body = "\n".join(_row(row) for row in table.rows)
+    tabular = (
+        f"\\begin{{tabular}}{{{columns}}}\n\\toprule\n{_row(table.columns)}\n\\midrule\n{body}\n\\bottomrule\n"
+        "\\end{tabular}"
+    )
+    if _width(table) > WIDE:
+        tabular = f"\\resizebox{{\\linewidth}}{{!}}{{%\n{tabular}}}"
+    text = f"{table.caption}. {table.note}".rstrip()
+    caption = f"\\caption{{{escaped(text)}}}\n\\label{{tab:{label}}}"
+    return f"\\begin{{table}}[t]\n\\centering\n{caption}\n{tabular}\n\\end{{table}}\n"
+
+
+def escaped(text: str) -> str:
+    """Return text with all that LaTeX takes for a command spelt out."""
+    return "".join(_SPECIAL.get(char, char) for char in text)
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"{' & '.join(map(_cell, cells))} \\\\"
+
+
+def _cell(text: str) -> str:
+    lines = [escaped(line) for line in text.split("\n")]
+    stacked = r" \\ ".join(lines)
+    return stacked if len(lines) == 1 else rf"\shortstack[r]{{{stacked}}}"
+
+
+def _width(table: Table) -> int:
+    """Return the characters of a line of the table, without the space between columns."""
+    columns = zip(table.columns, *table.rows, strict=True)
+    return sum(max(len(line) for cell in cells for line in cell.split("\n")) for cells in columns)
+
+
+def _labels(tables: Iterable[Table]) -> list[str]:
+    """Return a label for every table, numbered where several have the same name."""
+    names = [table.name for table in tables]
+    return [
+        f"{name}-{names[:place].count(name) + 1}" if names.count(name) > 1 else name
+        for place, name in enumerate(names)
+    ]

@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sercl.errors import UsageError
-from sercl.studies.heads.adaptation import adaptation_notes, adaptation_of
+from sercl.studies.heads.adaptation import (
+    NO_ADAPTATION,
+    FrozenResult,
+    FrozenRows,
+    FrozenTraining,
+    adaptation_notes,
+    adaptation_of,
+)
 from sercl.studies.heads.config import ProbeConfig
 from sercl.studies.heads.jobs import Job
 from sercl.studies.heads.outcomes import Keep, Outcome, best_layer
@@ -18,7 +25,6 @@ from sercl.studies.heads.parts import Parts, check_apart, check_classes, check_f
 from sercl.studies.heads.rows import View, check_finite, check_layers, check_shape
 from sercl.studies.heads.running import ProbeData, initial_head, train_probes
 from sercl.studies.heads.training import OnEpochs
-from sercl.studies.heads.trainings import NO_ADAPTATION, FrozenResult, FrozenRows, FrozenTraining
 from sercl.studies.layer_probe.study import placed
 
 

@@ -17,7 +17,7 @@ from sercl.errors import UnknownNameError, UsageError
 from sercl.files import open_text, write_text
 from sercl.json_text import json_text
 from sercl.studies.heads.config import ProbeOptions
-from sercl.studies.layer_probe.results import ProbeResults, Row
+from sercl.studies.layer_probe.summary import ProbeResults, Row
 from sercl.studies.layer_probe.task import ProbeTask, probe_task
 
 Folds = Sequence[Mapping[str, Fold]]

@@ -13,8 +13,7 @@ from sercl.studies.heads.parts import check_parts
 from sercl.studies.heads.rows import check_finite, check_layers, check_shape
 from sercl.studies.heads.running import ProbeData, train_probes
 from sercl.studies.heads.training import OnEpochs
-from sercl.studies.layer_probe.results import ProbeResults
-from sercl.studies.layer_probe.summary import Trained, summarise
+from sercl.studies.layer_probe.summary import ProbeResults, Trained, summarise
 from sercl.studies.layer_probe.task import ProbeTask
 
 CONTROL_SEED = 0

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from sercl.cli.diarize import EVALUATE_PAGE
 from sercl.cli.diarize.evaluate import parse
 from sercl.cli.help import unknown_flags
 from sercl.cli.main import main
+from sercl.cli.pages import DIARIZE_EVALUATE
 from sercl.diarization.formats import read_segments
 from sercl.tasks import checkpoint as checkpoints
 from sercl.tasks.diarization import EmotionDiarizer
@@ -238,5 +238,5 @@ def test_what_cannot_be_evaluated_is_refused(diarizer, classifier, zed, tmp_path
 
 
 def test_every_flag_of_the_short_page_exists():
-    flags = [flag for flag in EVALUATE_PAGE.flags if flag != "--help"]
+    flags = [flag for flag in DIARIZE_EVALUATE.flags if flag != "--help"]
     assert not unknown_flags(flags, lambda words: parse(["a.ckpt", "--data", "ZED", *words]))

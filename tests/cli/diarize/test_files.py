@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from sercl.cli.diarize import PAGE
 from sercl.cli.diarize.outputs import build_parser, recording_names
 from sercl.cli.help import unknown_flags
 from sercl.cli.main import main
+from sercl.cli.pages import DIARIZE as PAGE
 from sercl.diarization.formats import read_segments
 
 PLAIN = ["--smoothing", "none", "--min_seconds", "0", "--device", "cpu"]

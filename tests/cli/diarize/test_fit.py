@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sercl.cli.diarize import FIT_PAGE
 from sercl.cli.help import unknown_flags
 from sercl.cli.main import main
+from sercl.cli.pages import DIARIZE_FIT
 from sercl.diarization.formats import read_segments
 from sercl.tasks import checkpoint as checkpoints
 
@@ -122,4 +122,4 @@ def parse_with(words):
 
 def test_every_flag_of_the_short_page_exists(diarize_words, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["sercl diarize fit"])
-    assert not unknown_flags(FIT_PAGE.flags, parse_with(diarize_words[2:]))
+    assert not unknown_flags(DIARIZE_FIT.flags, parse_with(diarize_words[2:]))

@@ -1,6 +1,6 @@
 import pytest
 
-from sercl.cli.diarize.judging import _names
+from sercl.cli.diarize.evaluate import _names
 from sercl.errors import UsageError
 
 

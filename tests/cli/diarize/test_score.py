@@ -5,11 +5,11 @@ import sys
 
 import pytest
 
-from sercl.cli.diarize import SCORE_PAGE
 from sercl.cli.diarize.score import build_parser
 from sercl.cli.diarize.words import UNCOVERED as OFFERED
 from sercl.cli.help import unknown_flags
 from sercl.cli.main import main
+from sercl.cli.pages import DIARIZE_SCORE
 from sercl.diarization.formats import write_segments
 from sercl.diarization.segments import Annotation, ScoredSegment
 from sercl.metrics.functional.eder import UNCOVERED
@@ -149,7 +149,7 @@ def test_a_bad_file_is_found_without_torch(tmp_path):
 
 
 def test_every_flag_of_the_short_page_exists():
-    flags = [flag for flag in SCORE_PAGE.flags if flag != "--help"]
+    flags = [flag for flag in DIARIZE_SCORE.flags if flag != "--help"]
     assert not unknown_flags(flags, lambda words: build_parser().parse_args(words))
 
 

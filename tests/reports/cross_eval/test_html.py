@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from sercl.reports.cross_eval.html import STRONG, by_setting, heat, html_report
-from sercl.studies.cross_eval.analysis.analysis import Analysis
-from sercl.studies.cross_eval.analysis.cautions import Caution
+from sercl.studies.cross_eval.analysis.analysis import Analysis, Caution
 
 VOID = {"meta", "link", "br", "path", "line"}
 ELSEWHERE = re.compile(r"""(?:src|href|url|@import)\s*[=(]?\s*["']?\s*(?:https?:)?//""", re.IGNORECASE)

@@ -3,8 +3,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sercl.reports.cross_eval.latex import escaped, latex_report, latex_table
-from sercl.reports.cross_eval.tables import Table
+from sercl.reports.cross_eval.tables import Table, escaped, latex_report, latex_table
 from sercl.studies.cross_eval.analysis.analysis import Analysis
 
 

@@ -1,6 +1,5 @@
-from sercl.reports.cross_eval.markdown import markdown_report, markdown_table
 from sercl.reports.cross_eval.matrices import DIAGONAL, UNADAPTED
-from sercl.reports.cross_eval.tables import Table
+from sercl.reports.cross_eval.tables import Table, markdown_report, markdown_table
 from sercl.studies.cross_eval.analysis.analysis import Analysis
 
 

@@ -1,9 +1,9 @@
-from sercl.reports.cross_eval.latex import latex_report
-from sercl.reports.cross_eval.markdown import markdown_report
 from sercl.reports.cross_eval.tables import (
     comparison_tables,
     few_shot_table,
+    latex_report,
     layer_table,
+    markdown_report,
     matrix_tables,
     overview_table,
     published_table,

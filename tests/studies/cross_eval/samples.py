@@ -18,8 +18,7 @@ from sercl.features.store import FeatureStore
 from sercl.studies.cross_eval.plan.corpora import CutCorpus
 from sercl.studies.cross_eval.plan.options import StudyOptions
 from sercl.studies.cross_eval.plan.planner import Plan, PlannedCell, make_plan
-from sercl.studies.cross_eval.plan.shares import Share
-from sercl.studies.cross_eval.plan.trainings import Recipe, Training
+from sercl.studies.cross_eval.plan.trainings import Recipe, Share, Training
 from sercl.studies.cross_eval.run.frozen import FrozenBatch
 from sercl.studies.heads.config import ProbeConfig
 

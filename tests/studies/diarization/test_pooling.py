@@ -6,7 +6,8 @@ from sercl.corpora.base import Segment
 from sercl.diarization.postprocess import PostConfig
 from sercl.errors import UsageError
 from sercl.studies.diarization.judged import Judged, Recording
-from sercl.studies.diarization.pooling import (
+from sercl.studies.diarization.recordings import Judging
+from sercl.studies.diarization.results import (
     RunJudged,
     check_apart,
     common_posts,
@@ -15,7 +16,6 @@ from sercl.studies.diarization.pooling import (
     named,
     together,
 )
-from sercl.studies.diarization.recordings import Judging
 
 SEGMENTS = (Segment(0.0, 1.0, "sad"),)
 

@@ -5,8 +5,8 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from sercl.studies.heads.adaptation import FrozenRows, FrozenTraining
 from sercl.studies.heads.config import ProbeConfig
-from sercl.studies.heads.trainings import FrozenRows, FrozenTraining
 
 QUICK = ProbeConfig(lr=1e-2, max_epochs=15, patience=3, seeds=(5,))
 STATES, DIM, CLASSES, SPEAKERS, EACH = 3, 10, 3, 6, 12

@@ -8,7 +8,7 @@ from torch import Tensor
 from sercl.corpora.folds import FoldConfig, make_folds
 from sercl.corpora.labels import label_scheme
 from sercl.studies.heads.config import ProbeConfig
-from sercl.studies.layer_probe.results import (
+from sercl.studies.layer_probe.summary import (
     ChosenLayer,
     LayerDifference,
     LayerResult,

@@ -6,10 +6,10 @@ import torch
 
 from sercl.errors import FeatureError, UsageError
 from sercl.studies.heads import jobs
+from sercl.studies.heads.adaptation import FrozenResult, FrozenRows, FrozenTraining
 from sercl.studies.heads.config import ProbeConfig
 from sercl.studies.heads.frozen import epochs_of, train_frozen
 from sercl.studies.heads.running import initial_head
-from sercl.studies.heads.trainings import FrozenResult, FrozenRows, FrozenTraining
 from sercl.studies.layer_probe.study import probe_study
 from sercl.studies.layer_probe.task import ProbeTask
 from tests.studies.heads.frozen_samples import (

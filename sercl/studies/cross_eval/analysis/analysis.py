@@ -1,17 +1,264 @@
 """Everything that a study's report says, from the files in its folder."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sercl.studies.cross_eval.analysis.cautions import Caution, cautions
+from sercl.counting import count
+from sercl.metrics.functional.classification import AVERAGES
 from sercl.studies.cross_eval.analysis.comparisons import Family, compare_conditions
 from sercl.studies.cross_eval.analysis.few_shot import Curve, few_shot_curves
 from sercl.studies.cross_eval.analysis.published import Match, matches
 from sercl.studies.cross_eval.analysis.scores import ConditionScores, score_conditions
-from sercl.studies.cross_eval.cells import Condition, Study
+from sercl.studies.cross_eval.cells import CellRecord, Condition, Study
 from sercl.studies.cross_eval.predictions import read_predictions
 from sercl.studies.cross_eval.study_file import read_study
+from sercl.studies.results.paired import SIGNIFICANT
+
+FEW_UTTERANCES = 20
+"""A class with fewer test utterances is called tiny: one of them is then 5 points of its recall."""
+
+UNBALANCED = 2.0
+"""Classes are called unbalanced from this ratio between the largest and the smallest on."""
+
+
+@dataclass(frozen=True)
+class Caution:
+    """A warning.
+
+    Attributes:
+        kind: "incomplete", "guess", "data", "speakers", "selection", "adaptation", "size", "balance",
+            "training", "repeats", "test" or "note".
+        text: One or two sentences.
+        details: What it concerns, an entry each, where that is worth naming.
+    """
+
+    kind: str
+    text: str
+    details: tuple[str, ...] = ()
+
+
+def cautions(
+    study: Study,
+    scores: Mapping[Condition, ConditionScores],
+    families: Iterable[Family],
+    left_out: Mapping[Condition, int],
+) -> tuple[Caution, ...]:
+    """Return the warnings of a study, the most serious first.
+
+    Args:
+        study: The study.
+        scores: What `score_conditions` gave.
+        families: What `compare_conditions` gave.
+        left_out: Condition -> number of its repeats that lack utterances and are not averaged.
+    """
+    found = [
+        *_incomplete(study.records),
+        *_guesses(scores),
+        *_corpora(study),
+        *_shared_speakers(study.records),
+        *_selection(study),
+        *_adaptation(study),
+        *_left_out(left_out),
+        *_sizes(scores, study.classes),
+        *_exact_by_utterance(scores, study.classes),
+        *_epoch_limit(study.records),
+        *_single_seed(scores),
+        *_powerless(families),
+        *_notes(study),
+    ]
+    return tuple(found)
+
+
+def _incomplete(records: Iterable[CellRecord]) -> Iterator[Caution]:
+    all_records = list(records)
+    states = Counter(record.status for record in all_records)
+    failed = tuple(_failure(record) for record in all_records if record.status == "failed")
+    if failed:
+        text = f"{len(failed):,} of {len(all_records):,} cells failed; scores are of the others."
+        yield Caution("incomplete", text, failed)
+    if states["missing"]:
+        yield Caution(
+            "incomplete",
+            f"{states['missing']:,} of {len(all_records):,} cells have not been run; the same command "
+            "continues with them.",
+        )
+
+
+def _failure(record: CellRecord) -> str:
+    reason = (record.error or "no message").splitlines()[0]
+    cell = record.cell
+    return f"{cell.condition.label}, fold {cell.fold}, seed {cell.seed} ({record.address}): {reason}"
+
+
+def _guesses(scores: Mapping[Condition, ConditionScores]) -> Iterator[Caution]:
+    affected = [own for own in scores.values() if own.one_class]
+    if affected:
+        whole = [own for own in affected if own.is_guess]
+        yield Caution(
+            "guess",
+            f"{count(len(affected), 'condition')} with cells that predict one class for every test "
+            f"utterance, {len(whole)} of them in all cells: there UAR is that of guessing, its interval says "
+            "nothing, and statements about single emotions and the highest score leave the condition out.",
+            tuple(map(_guess, affected)),
+        )
+
+
+def _guess(own: ConditionScores) -> str:
+    name = f", always {own.only_class}" if own.only_class else ""
+    return f"{own.condition.label}: {own.one_class} of {own.cells} cells{name}"
+
+
+def _corpora(study: Study) -> Iterator[Caution]:
+    noted: dict[str, list[str]] = {}
+    for name, corpus in study.corpora.items():
+        for note in corpus.notes:
+            noted.setdefault(note, []).append(name)
+    yield from (Caution("data", f"{', '.join(names)}: {note}.") for note, names in noted.items())
+
+
+def _shared_speakers(records: Iterable[CellRecord]) -> Iterator[Caution]:
+    shared: dict[str, set[str]] = {}
+    for record in records:
+        if record.status == "done" and record.shared_speakers:
+            shared.setdefault(record.cell.condition.target, set()).update(record.shared_speakers)
+    for corpus, names in shared.items():
+        yield Caution(
+            "speakers",
+            f"{corpus}: {count(len(names), 'tested speaker')} also seen in training. These scores are "
+            "speaker-dependent and say nothing about new speakers.",
+        )
+
+
+def _selection(study: Study) -> Iterator[Caution]:
+    affected = [
+        item for item in study.conditions if item.setting == "zero-shot" and item.select_on == "target"
+    ]
+    if affected:
+        yield Caution(
+            "selection",
+            f"{count(len(affected), 'zero-shot condition')} selected epochs and layers on labelled "
+            "validation data of the target. They are marked, and are not true zero-shot.",
+        )
+
+
+def _adaptation(study: Study) -> Iterator[Caution]:
+    names = sorted({item.adaptation for item in study.conditions} - {"none"})
+    if names:
+        yield Caution(
+            "adaptation",
+            f"Adaptation used audio of the target, without its labels ({', '.join(names)}). These conditions "
+            "are marked; they presuppose recordings of the target when the model is built or used.",
+        )
+
+
+def _left_out(left_out: Mapping[Condition, int]) -> Iterator[Caution]:
+    affected = {condition: number for condition, number in left_out.items() if number}
+    if affected:
+        yield Caution(
+            "incomplete",
+            f"{count(len(affected), 'condition')} with fewer repeats than were run: those that lack a fold "
+            "are left out, so that all repeats stand on the same utterances.",
+            tuple(f"{condition.label}: {number} left out" for condition, number in affected.items()),
+        )
+
+
+def _sizes(scores: Mapping[Condition, ConditionScores], classes: tuple[str, ...]) -> Iterator[Caution]:
+    targets: dict[str, ConditionScores] = {}
+    for own in scores.values():
+        known = targets.setdefault(own.condition.target, own)
+        if sum(own.support) > sum(known.support):
+            targets[own.condition.target] = own
+    for target, own in targets.items():
+        yield from _size(target, own, classes)
+
+
+def _size(target: str, own: ConditionScores, classes: tuple[str, ...]) -> Iterator[Caution]:
+    present = {name: count for name, count in zip(classes, own.support, strict=True) if count}
+    absent = [name for name in classes if name not in present]
+    if absent:
+        text = f"{target}: no test utterance of {', '.join(absent)}; UAR is the mean over the other classes."
+        yield Caution("balance", text)
+    tiny = [f"{name} {count}" for name, count in present.items() if count < FEW_UTTERANCES]
+    if tiny:
+        yield Caution("size", f"{target}: tiny test set ({', '.join(tiny)} utterances). Read the intervals.")
+    if max(present.values()) >= UNBALANCED * min(present.values()):
+        spread = f"{min(present.values())} to {max(present.values())} utterances per class"
+        yield Caution("balance", f"{target}: unbalanced test set ({spread}). Read UAR, not WA.")
+    if own.uar.unit == "utterances":
+        who = "speakers are unknown" if own.speakers is None else count(own.speakers, "speaker")
+        yield Caution(
+            "speakers",
+            f"{target}: {who}, so intervals and tests resample utterances: they are too narrow for new "
+            "speakers.",
+        )
+
+
+def _exact_by_utterance(
+    scores: Mapping[Condition, ConditionScores], classes: tuple[str, ...]
+) -> Iterator[Caution]:
+    """Where nobody knows who speaks, the exact interval of 0 or 100 % takes utterances for speakers."""
+    affected = {
+        condition.label: names
+        for condition, own in scores.items()
+        if own.uar.unit == "utterances" and (names := _at_an_end(own, classes))
+    }
+    if affected:
+        yield Caution(
+            "speakers",
+            f"{count(len(affected), 'condition')} with a score of exactly 0 or 100 %, whose exact interval "
+            "counts utterances as if each were another speaker's: for new speakers it is far too narrow.",
+            tuple(f"{label}: {', '.join(names)}" for label, names in affected.items()),
+        )
+
+
+def _at_an_end(own: ConditionScores, classes: tuple[str, ...]) -> list[str]:
+    recalls = {f"recall of {name}": recall for name, recall in zip(classes, own.recalls, strict=True)}
+    averages = {AVERAGES[name].title: score for name, score in own.averages.items()}
+    return [name for name, score in {**averages, **recalls}.items() if score.value in (0.0, 1.0)]
+
+
+def _epoch_limit(records: Iterable[CellRecord]) -> Iterator[Caution]:
+    trained = [record for record in records if record.status == "done" and record.early_stopped is not None]
+    cut = [record for record in trained if not record.early_stopped]
+    if cut:
+        conditions = Counter(record.cell.condition.label for record in cut)
+        yield Caution(
+            "training",
+            f"{len(cut):,} of {len(trained):,} trainings ended at a limit of epochs, steps or time, not by "
+            "early stopping: more epochs may score higher.",
+            tuple(f"{name}: {count}" for name, count in conditions.items()),
+        )
+
+
+def _single_seed(scores: Mapping[Condition, ConditionScores]) -> Iterator[Caution]:
+    repeats: dict[str, int] = {}
+    for condition, own in scores.items():
+        repeats[condition.adapter] = max(repeats.get(condition.adapter, 0), len(own.runs))
+    single = [adapter for adapter, number in repeats.items() if number == 1]
+    if single:
+        yield Caution(
+            "repeats",
+            f"One seed only for adapter {', '.join(single)}: how much its scores vary by chance of training "
+            "is not known, and intervals do not contain it.",
+        )
+
+
+def _powerless(families: Iterable[Family]) -> Iterator[Caution]:
+    tests = [item.paired.test for family in families for item in family.comparisons if item.paired.test]
+    blunt = {(test.count, test.unit): test.smallest for test in tests if test.smallest > SIGNIFICANT}
+    for (size, unit), smallest in sorted(blunt.items()):
+        yield Caution(
+            "test",
+            f"With {size} {unit} no paired test can give p below {smallest:.3f}, however clear the "
+            "difference: nothing can be significant there, and the difference has no 95 % interval.",
+        )
+
+
+def _notes(study: Study) -> Iterator[Caution]:
+    notes = Counter(note for record in study.records for note in record.notes)
+    yield from (Caution("note", text) for text in (*study.warnings, *notes))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from sercl.data.datamodules.corpus import CorpusDataModule
 from sercl.data.problems import Progress, listed_kinds
 from sercl.errors import FoldError, UsageError
 from sercl.studies.cross_eval.cells import StudyCorpus
-from sercl.studies.cross_eval.plan.shares import Share
+from sercl.studies.cross_eval.plan.trainings import Share
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,15 @@ from sercl.errors import SpeakerOverlapError
 from sercl.studies.cross_eval.cells import TARGET_ONLY, Cell, Condition
 from sercl.studies.cross_eval.plan.corpora import CutCorpus, fold_indices
 from sercl.studies.cross_eval.plan.options import StudyOptions, conditions_of
-from sercl.studies.cross_eval.plan.shares import Share, balanced_with, few
-from sercl.studies.cross_eval.plan.trainings import Recipe, Training, check_leak, duplicates
+from sercl.studies.cross_eval.plan.trainings import (
+    Recipe,
+    Share,
+    Training,
+    balanced_with,
+    check_leak,
+    duplicates,
+    few,
+)
 
 RecipeOf = Callable[[Condition], Recipe]
 

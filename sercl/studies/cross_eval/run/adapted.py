@@ -9,8 +9,7 @@ import lightning.pytorch as L
 from sercl.data.datamodules.listed import Listed
 from sercl.errors import CheckpointError
 from sercl.features.config import FeatureConfig
-from sercl.studies.cross_eval.plan.shares import Share, joined, seeded
-from sercl.studies.cross_eval.plan.trainings import Training
+from sercl.studies.cross_eval.plan.trainings import Share, Training, joined, seeded
 from sercl.studies.cross_eval.run.results import CellResult, predictions_of, write_result
 from sercl.studies.training.fit import extract_features, last_weights, load_weights, score, train
 from sercl.studies.training.resuming import LAST

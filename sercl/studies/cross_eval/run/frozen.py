@@ -9,12 +9,11 @@ import torch
 from sercl.features.space import FeatureSpace
 from sercl.features.store import FeatureStore
 from sercl.features.stored import StoredFeatures
-from sercl.studies.cross_eval.plan.shares import Share
-from sercl.studies.cross_eval.plan.trainings import Training
+from sercl.studies.cross_eval.plan.trainings import Share, Training
 from sercl.studies.cross_eval.run.results import CellResult, predictions_of, write_result
+from sercl.studies.heads.adaptation import FrozenResult, FrozenRows, FrozenTraining
 from sercl.studies.heads.config import ProbeConfig
 from sercl.studies.heads.frozen import train_frozen
-from sercl.studies.heads.trainings import FrozenResult, FrozenRows, FrozenTraining
 
 Tests = Mapping[str, Share]
 """Address of a test -> what is tested."""

@@ -19,9 +19,8 @@ from sercl.studies.cross_eval.plan.options import StudyOptions
 from sercl.studies.cross_eval.plan.planner import Plan, make_plan
 from sercl.studies.cross_eval.plan.recipes import Recipes, Resolve
 from sercl.studies.cross_eval.predictions import NAME
-from sercl.studies.cross_eval.run.collect import collect
 from sercl.studies.cross_eval.run.hidden_states import HiddenStates
-from sercl.studies.cross_eval.run.results import LOG, cell_folder, is_done
+from sercl.studies.cross_eval.run.results import LOG, cell_folder, collect, is_done
 from sercl.studies.cross_eval.run.works import Pending, Task, Workshop, pending
 from sercl.studies.cross_eval.study_file import read_study
 from sercl.studies.heads.config import ProbeOptions

@@ -11,8 +11,7 @@ from sercl.features.space import FeatureSpace
 from sercl.launchers import Work
 from sercl.studies.cross_eval.plan.encoders import Encoders, EncoderSpec
 from sercl.studies.cross_eval.plan.planner import Plan
-from sercl.studies.cross_eval.plan.shares import Share
-from sercl.studies.cross_eval.plan.trainings import Training
+from sercl.studies.cross_eval.plan.trainings import Share, Training
 from sercl.studies.cross_eval.run.adapted import AdaptedWork, is_trained, run_adapted, training_folder
 from sercl.studies.cross_eval.run.frozen import FrozenBatch, run_frozen
 from sercl.studies.cross_eval.run.results import LOG, is_done, read_result

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sercl.studies.cross_eval.analysis.analysis import analyse
-from sercl.studies.cross_eval.analysis.cautions import Caution
+from sercl.studies.cross_eval.analysis.analysis import Caution, analyse
 from sercl.studies.cross_eval.cells import CellRecord, Condition, Study
 from sercl.studies.cross_eval.study_file import write_study
 from sercl.testing.studies import CORPORA, ENCODERS, Grid, fake_study
@@ -155,7 +154,7 @@ def test_notes_are_said_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("absent", [True, False])
 def test_classes_that_are_rare_or_absent(tmp_path: Path, absent: bool) -> None:
-    from sercl.studies.cross_eval.analysis.cautions import cautions as find
+    from sercl.studies.cross_eval.analysis.analysis import cautions as find
 
     study = fake_study(tmp_path, PLAIN)
     analysis = analyse(tmp_path)

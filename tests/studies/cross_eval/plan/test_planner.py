@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sercl.errors import FoldError, SpeakerOverlapError, UsageError
 from sercl.studies.cross_eval.cells import SETTINGS
 from sercl.studies.cross_eval.plan import planner as planning
-from sercl.studies.cross_eval.plan.shares import Share, digest, few
+from sercl.studies.cross_eval.plan.trainings import Share, digest, few
 from tests.studies.cross_eval.samples import by_condition, cut, plan_of
 
 A, B = cut("A"), cut("B")

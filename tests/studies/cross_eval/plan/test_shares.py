@@ -4,7 +4,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sercl.studies.cross_eval.plan.shares import balanced_with, few, joined
+from sercl.studies.cross_eval.plan.trainings import balanced_with, few, joined
 from tests.studies.cross_eval.samples import share
 
 NAMES = [f"a{number:02d}" for number in range(40)]

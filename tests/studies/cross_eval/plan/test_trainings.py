@@ -3,8 +3,7 @@ from dataclasses import replace
 import pytest
 
 from sercl.errors import FoldError
-from sercl.studies.cross_eval.plan.shares import Share
-from sercl.studies.cross_eval.plan.trainings import Recipe, Training, check_leak
+from sercl.studies.cross_eval.plan.trainings import Recipe, Share, Training, check_leak
 from tests.studies.cross_eval.samples import share
 
 RECIPE = Recipe(model={}, decides={"lr": 1})

@@ -8,11 +8,12 @@ from sercl.errors import ResultsError
 from sercl.studies.cross_eval.cells import Study, StudyCorpus, StudyEncoder
 from sercl.studies.cross_eval.plan.planner import PlannedCell
 from sercl.studies.cross_eval.predictions import NAME, read_predictions
-from sercl.studies.cross_eval.run.collect import collect, earlier_seconds
 from sercl.studies.cross_eval.run.results import (
     PREDICTIONS,
     CellResult,
     cell_folder,
+    collect,
+    earlier_seconds,
     predictions_of,
     write_result,
 )
