@@ -13,7 +13,7 @@ import soundfile
 import torch
 
 from sercl.batch import AudioBatch
-from sercl.data.datamodules.manifest import Manifest
+from sercl.data.datamodules.own import Manifest
 from sercl.features.compute import features_of
 from sercl.features.config import FeatureConfig
 from sercl.models.encoders import PRECISIONS, Encoder

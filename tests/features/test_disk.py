@@ -12,12 +12,12 @@ from tests.small_disk import on_a_small_disk, python
 FILL = """
 from pathlib import Path
 from sercl.errors import OutputError
-from sercl.features import writer
+from sercl.features import shard
 from sercl.features.store import FeatureStore
 from sercl.features.upkeep import inspect_store
 from tests.features.rows import SPACE, fill, rows
 
-writer.SHARD_BYTES = 40_000
+shard.SHARD_BYTES = 40_000
 many = rows(40, states=3, width=4000)
 try:
     fill(Path("disk"), SPACE, many)

@@ -81,5 +81,5 @@ def test_recalls_of_a_guess(recalls: list[float], expected: bool) -> None:
 
 
 def test_one_class_that_is_right_is_no_guess() -> None:
-    text = shown(results_table(evaluate([1, 1], [1, 1], ["a", "b"], CLASSES)))
+    text = shown(results_table(evaluate(predictions([1, 1], [1, 1], speakers=["a", "b"]))))
     assert "every utterance was called" not in text

@@ -104,7 +104,7 @@ def test_balanced_weights_are_inverse_to_the_share(build):
 @pytest.mark.parametrize(
     ("options", "error", "named"),
     [
-        ({"layer": 9}, UsageError, "layer 9 .* 0 to 2"),
+        ({"layer": 9}, UsageError, "no layer 9 in the encoder .* to 3"),
         ({"layer": "best"}, UsageError, "auto"),
         ({"layer": 2, "last_block": 0}, UsageError, "0 to 1"),
         ({"adapter": "lorra"}, UnknownNameError, "lora"),

@@ -6,11 +6,10 @@ from types import MappingProxyType
 
 from sercl.audio.augment import Augment, AugmentConfig
 from sercl.audio.scan import Limits
-from sercl.corpora.base import CorpusInfo, Listing, Problem, Utterance
+from sercl.corpora.base import Listing, Problem, Utterance
 from sercl.corpora.folds import WHOLE, Fold, FoldConfig, check_fold, make_fold, make_scored_fold
 from sercl.corpora.folds.draw import listed
 from sercl.corpora.labels import LabelScheme, label_scheme
-from sercl.corpora.registry import CORPORA, read_corpus, reader_options
 from sercl.data.config import LoaderConfig
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.data.problems import Checked, Scanned, check_policy, enforce, listed_kinds, scan_utterances
@@ -333,25 +332,3 @@ def set_joint_fold(corpora: Collection[CorpusDataModule], index: int, count: int
         raise UsageError(f"there is no fold {index}; valid: 0 to {count - 1}.")
     for corpus in corpora:
         corpus.set_fold(min(index, corpus.fold_count - 1))
-
-
-def plain_datamodules(module: str) -> dict[str, type[CorpusDataModule]]:
-    """Return name -> class of every corpus whose reader takes a root folder and nothing else.
-
-    Args:
-        module: Import path from which the classes can be imported.
-    """
-    return {
-        name: _datamodule(corpus.info, module) for name, corpus in CORPORA.items() if not reader_options(name)
-    }
-
-
-def _datamodule(info: CorpusInfo, module: str) -> type[CorpusDataModule]:
-    doc = f"{info.title} ({', '.join(info.languages)}); {info.license}. Files: {info.layout}"
-    body = {"__doc__": doc, "__module__": module, "corpus": info.name, "read": _read}
-    return type(info.name, (CorpusDataModule,), body)
-
-
-def _read(self: CorpusDataModule) -> Listing:
-    """List the corpus."""
-    return read_corpus(self.corpus, self.root)

@@ -1,11 +1,13 @@
+"""DataModules of registered corpora: written where a reader has options, else made from the registry."""
+
 from pathlib import Path
 
 from sercl.audio.augment import AugmentConfig
-from sercl.corpora.base import Listing
+from sercl.corpora.base import CorpusInfo, Listing
 from sercl.corpora.esd import LANGUAGES
 from sercl.corpora.folds import FoldConfig
 from sercl.corpora.ravdess import CHANNELS
-from sercl.corpora.registry import read_corpus
+from sercl.corpora.registry import CORPORA, read_corpus, reader_options
 from sercl.data.config import LoaderConfig
 from sercl.data.datamodules.corpus import CorpusDataModule, Labels
 from sercl.errors import UnknownNameError
@@ -98,3 +100,25 @@ class RAVDESS(CorpusDataModule):
     def read(self) -> Listing:
         """List the corpus, of one channel."""
         return read_corpus(self.corpus, self.root, channel=self.channel)
+
+
+def plain_datamodules(module: str) -> dict[str, type[CorpusDataModule]]:
+    """Return name -> class of every corpus whose reader takes a root folder and nothing else.
+
+    Args:
+        module: Import path from which the classes can be imported.
+    """
+    return {
+        name: _datamodule(corpus.info, module) for name, corpus in CORPORA.items() if not reader_options(name)
+    }
+
+
+def _datamodule(info: CorpusInfo, module: str) -> type[CorpusDataModule]:
+    doc = f"{info.title} ({', '.join(info.languages)}); {info.license}. Files: {info.layout}"
+    body = {"__doc__": doc, "__module__": module, "corpus": info.name, "read": _read}
+    return type(info.name, (CorpusDataModule,), body)
+
+
+def _read(self: CorpusDataModule) -> Listing:
+    """List the corpus."""
+    return read_corpus(self.corpus, self.root)

@@ -1,3 +1,5 @@
+"""Corpora of one's own: a manifest, or a dataset of Hugging Face."""
+
 from functools import partial
 from pathlib import Path
 
