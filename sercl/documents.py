@@ -271,7 +271,7 @@ class _Extent:
 
     def repeat(self, event: yaml.AliasEvent) -> None:
         if any(event.anchor == anchor for anchor, _ in self.path):
-            problem = f"*{event.anchor} stands inside itself"
+            problem = f"*{event.anchor} contains itself"
             raise LimitError(problem, event)
         size = self.sizes.get(event.anchor or "", 0)
         self.total, self.repeated = self.total + size, self.repeated + size

@@ -301,8 +301,8 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 def _full(target: Path, reason: str) -> str:
     return (
-        f"{target}: cannot be written ({reason}); {_disk(target)}. What stood there before is unchanged. "
-        "Free some space, or choose a place on another disk, and run again."
+        f"{target}: cannot be written ({reason}); {_disk(target)}. The previous file is unchanged. "
+        "Free some space, or choose a folder on another disk, and run again."
     )
 
 
@@ -335,4 +335,6 @@ def _unwritable(target: Path, error: OSError) -> OutputError:
     if error.errno == errno.ENOENT and not target.parent.is_dir():
         return OutputError(f"{target}: cannot be written: its folder was removed or moved meanwhile.")
     reason = error.strerror or str(error)
-    return OutputError(f"{target}: cannot be written ({reason}). Choose another place or free this one.")
+    return OutputError(
+        f"{target}: cannot be written ({reason}). Choose another folder, or make this one writable."
+    )

@@ -16,8 +16,8 @@ LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
 )
 HOSTILE_YAML = {
     LAUGHS: "aliases stand for more than",
-    "a: &a [1, *a]": "stands inside itself",
-    "a: &a {b: {c: *a}}": "stands inside itself",
+    "a: &a [1, *a]": "contains itself",
+    "a: &a {b: {c: *a}}": "contains itself",
     "[" * 100_000: "nest",
     "".join(" " * n + "a:\n" for n in range(300)): "levels deep",
     "a: 1\nb: 2\na: 3": "'a' is there twice",

@@ -251,7 +251,7 @@ def _what_else(path: Path) -> str:
     if start.startswith(_LFS_POINTER):
         return "it is a Git LFS pointer in place of the audio. Run in its repository: git lfs pull"
     if missing_share(path):
-        return "it is cut short: its header announces more than there is; restore the file"
+        return "it is cut short: its header announces more data than the file holds; restore the file"
     target = path.stem + (".wav" if path.suffix.lower() != ".wav" else "-converted.wav")
     convert = f"Convert it: ffmpeg -i {shlex.quote(path.name)} {shlex.quote(target)}"
     for name, mark in _FOREIGN.items():
@@ -272,9 +272,7 @@ def _check_header(file: soundfile.SoundFile) -> None:
     if file.frames == 0:
         raise AudioError(_path(file), "holds no samples (0 frames); it is empty or cut short", "empty")
     if file.samplerate < _LOWEST_RATE:
-        reason = (
-            f"has a rate of {file.samplerate} Hz, less than any speech ({_LOWEST_RATE} Hz); it is damaged"
-        )
+        reason = f"has a rate of {file.samplerate} Hz, too low for speech ({_LOWEST_RATE} Hz); it is damaged"
         raise AudioError(_path(file), reason)
 
 
@@ -308,7 +306,7 @@ def _bounds(file: soundfile.SoundFile, start: float | None, end: float | None) -
     begin, stop = 0.0 if start is None else start, seconds if end is None else end
     if not (0 <= begin < seconds and stop <= seconds + TOLERANCE):
         stretch = f"the stretch from {begin:g} s to {stop:g} s"
-        raise AudioError(_path(file), f"{stretch} lies outside of the file, which is {seconds:.3f} s long")
+        raise AudioError(_path(file), f"{stretch} lies outside the file, which is {seconds:.3f} s long")
     first, last = round(begin * rate), min(round(stop * rate), file.frames)
     if first >= last:
         raise AudioError(_path(file), f"the stretch from {begin:g} s to {stop:g} s holds no samples", "empty")

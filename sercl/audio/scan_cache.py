@@ -81,8 +81,8 @@ class ScanCache:
                 yield connection
         except (sqlite3.Error, OSError) as error:
             raise OutputError(
-                f"{self.path}: the memory of audio checks cannot be used ({error}). Delete the file if it is "
-                "damaged, choose another folder with --features.dir, or go without: --no-cache."
+                f"{self.path}: the cache of audio checks cannot be used ({error}). Delete the file if it is "
+                "damaged, choose another folder with --features.dir, or do without it: --no-cache."
             ) from error
 
 
@@ -106,7 +106,7 @@ class OptionalScanCache(ScanCache):
 
     def _warn(self, error: OutputError) -> None:
         reason = str(error.__cause__ or error)
-        text = f"{self.path}: checks of audio are not kept for the next time ({reason})"
+        text = f"{self.path}: results of audio checks are not cached ({reason})"
         warnings.warn(text, SerclWarning, stacklevel=3)
 
 

@@ -45,7 +45,7 @@ COMMANDS: Mapping[str, Command] = {
     "demo": Command(
         target="sercl.cli.demo:main",
         page=pages.DEMO,
-        help="See it work: train and evaluate on synthetic speech, nothing to download",
+        help="A quick demo: train and evaluate on synthetic speech, nothing to download",
         group=START,
     ),
     "completion": Command(
@@ -59,13 +59,13 @@ COMMANDS: Mapping[str, Command] = {
         "sercl.cli.fit:main", pages.FIT, "Train a classifier on one corpus, or on a pair of languages"
     ),
     "validate": _trains(
-        "sercl.cli.test:validate", pages.VALIDATE, "Score a checkpoint on the validation part"
+        "sercl.cli.test:validate", pages.VALIDATE, "Evaluate a checkpoint on the validation part"
     ),
-    "test": _trains("sercl.cli.test:test", pages.TEST, "Score a checkpoint on the test part"),
+    "test": _trains("sercl.cli.test:test", pages.TEST, "Evaluate a checkpoint on the test part"),
     "layer-probe": _trains(
         "sercl.cli.layer_probe:main",
         pages.LAYER_PROBE,
-        "Find the layer of a frozen encoder that carries emotion",
+        "Find the layer of a frozen encoder that encodes emotion best",
     ),
     "cross-eval": _trains(
         "sercl.cli.cross_eval:main",
@@ -86,7 +86,7 @@ COMMANDS: Mapping[str, Command] = {
     "predict": Command(
         target="sercl.cli.predict:main",
         page=pages.PREDICT,
-        help="Name the emotion of recordings with a checkpoint",
+        help="Predict the emotion of recordings with a checkpoint",
         group=USE,
         files=True,
     ),
@@ -116,7 +116,7 @@ COMMANDS: Mapping[str, Command] = {
     "features": Command(
         target="sercl.cli.features:main",
         page=pages.FEATURES,
-        help="Show or clear up the stored hidden states of frozen encoders",
+        help="Show or remove the stored hidden states of frozen encoders",
         group=DATA,
         words=("info", "prune"),
         needs_words=True,
@@ -129,5 +129,5 @@ FRONT: Mapping[str, Command] = {name: command for name, command in COMMANDS.item
 EXAMPLES = (
     ("Two minutes, nothing to download", "sercl demo"),
     ("Train on a corpus folder", "sercl fit --data EmoDB --data.root emodb"),
-    ("Ask a trained checkpoint", "sercl predict checkpoints/RUN/best.ckpt recordings/"),
+    ("Use a trained checkpoint", "sercl predict checkpoints/RUN/best.ckpt recordings/"),
 )

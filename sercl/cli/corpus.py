@@ -140,7 +140,7 @@ def write_corpus_manifest(
         raise CorpusError(_problem_message(title, costly, name.lower() == MANIFEST.lower(), all_bad))
     write_manifest(listing.utterances, out)
     skipped = f", {count(len(costly), 'problem')} skipped" if costly else ""
-    dropped = f", {sum(listing.dropped.values())} dropped as asked for" if listing.dropped else ""
+    dropped = f", {sum(listing.dropped.values())} dropped on request" if listing.dropped else ""
     written = count(len(listing.utterances), "utterance")
     stdout.print(f"{out}: {written} of {title}{skipped}{dropped}", soft_wrap=True)
     for note in (*listing.notes, *([listing.unlisted.note] if listing.unlisted else [])):
@@ -212,7 +212,7 @@ def _problem_message(title: str, problems: "Sequence[Problem]", is_manifest: boo
     lines = [f"{title}: {count(len(problems), 'problem')}"]
     lines += [f"  {line}" for line in problem_lines(problems, SHOWN)]
     if not all_bad:
-        lines.append("Restore these files or labels, or leave them out, counted, with --on_error skip.")
+        lines.append("Restore these files or labels, or skip them (they are counted) with --on_error skip.")
     if is_manifest and (hint := label_hint(problems)):
         lines.append(f"{hint}.")
     return "\n".join(lines)

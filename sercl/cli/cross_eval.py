@@ -147,7 +147,7 @@ def build_parser() -> Parser:
     parser.add_argument(
         "--no-cache",
         action="store_true",
-        help="Check audio and compute hidden states anew; keep neither.",
+        help="Check audio and compute hidden states again; cache neither.",
     )
     parser.add_class_arguments(StudyOptions, "study")
     parser.add_class_arguments(EmotionClassifier, MODEL, instantiate=False)
@@ -169,8 +169,8 @@ def _check_devices(trainer: Any) -> None:
     for name, legal in (("devices", ("auto", 1, "1")), ("num_nodes", (1,))):
         if trainer[name] not in legal:
             raise UsageError(
-                f"--trainer.{name} {trainer[name]}: a training of a study takes one device. --jobs runs "
-                "several side by side, each on a device of its own."
+                f"--trainer.{name} {trainer[name]}: each training of a study uses one device. --jobs "
+                f"runs several trainings in parallel, each on its own device."
             )
 
 
@@ -286,7 +286,7 @@ def _dry_run(cli: StudyCli, folder: Path) -> int:
 def _folder(cli: StudyCli) -> Path:
 
     if cli.config["out"] is None:
-        raise UsageError("missing: --out. Give the folder of the study; what is finished there stays.")
+        raise UsageError("missing: --out. Give the folder of the study; finished cells in it are kept.")
     return study_root(Path(cli.config["out"]))
 
 

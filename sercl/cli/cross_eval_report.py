@@ -62,8 +62,8 @@ def report(folder: Path, formats: list[str], quiet: bool = False) -> None:
     stdout.print(terminal_report(analysis))
     if newer := _newer_cells(analysis.study, folder):
         stdout.print(
-            f"Warning: {count(newer, 'cell')} finished after {STUDY} was written, not in this report. Run "
-            "the command of the study again to have them in it.",
+            f"Warning: {count(newer, 'cell')} finished after {STUDY} was written and missing from this "
+            f"report. Run the command of the study again to include them.",
             style="yellow",
         )
     page, *others = files

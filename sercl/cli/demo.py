@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 
 WHAT_IT_IS = (
-    "Everything here is SYNTHETIC: a speech synthesiser reads everyday sentences, an emotion is a change of "
-    "its tempo, pitch, range, loudness and tilt, and the encoder has random weights. The demo shows that the "
-    "pipeline works and learns. Its scores say nothing about people's speech."
+    "Everything here is SYNTHETIC: a speech synthesiser reads everyday sentences, an emotion is "
+    "simulated by changing its tempo, pitch, range, loudness and tilt, and the encoder has random "
+    "weights. The demo shows that the "
+    "pipeline works and learns. Its scores say nothing about real speech."
 )
 SOURCE, TARGETS = "de", ("zh", "en")
 TALK = ("neutral", "angry", "neutral", "sad")
@@ -76,7 +77,7 @@ def make_inputs(out: Path, speakers: int, sentences: int) -> tuple[Path, Path]:
     from sercl.models.encoders.random import write_random_encoder
 
     total = len(VOICES) * speakers * sentences * len(EMOTION_PROSODY)
-    with progress("speaking the corpus", total) as advance:
+    with progress("synthesising the corpus", total) as advance:
         corpus = build_demo_corpus(
             out / "corpus", speakers=speakers, sentences=sentences, on_progress=advance
         )
@@ -141,7 +142,7 @@ def study_words(corpus: Path, encoder: Path, out: Path) -> list[str]:
     }
     text = yaml.safe_dump({"study": study}, sort_keys=False)
     file, folder = out / f"{STUDY}.yaml", out / STUDY
-    write_text(file, "# Which language helps which: frozen, without a label of the other.\n" + text)
+    write_text(file, "# Cross-lingual transfer: frozen encoder, zero-shot.\n" + text)
     make_folder(folder, fresh=(folder / "study.yaml").is_file())
     store = ("--features.dir", str(out / "features"))
     return ["cross-eval", "-c", str(file), "--out", str(folder), *store]
@@ -198,6 +199,6 @@ def show(uar: dict[str, float], out: Path, seconds: float) -> None:
     stdout.print(Text(""), grid)
     stdout.print(Text(WHAT_IT_IS, style="yellow"))
     pictures = ", ".join(f"{out}/{name}" for name in ("run/confusion.png", "layers/layers.png"))
-    pictures += f"; to listen: {out}/talk.html; the languages crossed: {out}/{STUDY}/report.html"
+    pictures += f"; to listen: {out}/talk.html; the cross-lingual study: {out}/{STUDY}/report.html"
     stdout.print(f"\nPictures: {pictures}. Numbers: {out}/run/results.json", soft_wrap=True)
     stdout.print(f"Done in {seconds:.0f} s. Next: sercl fit --help")

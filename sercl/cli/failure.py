@@ -23,12 +23,12 @@ CTRL_C, SIGTERM = "Ctrl-C", "SIGTERM"
 _OS_ADVICE = {
     errno.ENOSPC: "Free some space, or write to another disk.",
     errno.EDQUOT: "Free some space, or write to another disk.",
-    errno.EACCES: "Choose a place that you may read and write.",
-    errno.EPERM: "Choose a place that you may read and write.",
-    errno.EROFS: "Choose a place that can be written.",
+    errno.EACCES: "Choose a folder that you may read and write.",
+    errno.EPERM: "Choose a folder that you may read and write.",
+    errno.EROFS: "Choose a folder that is writable.",
     errno.EMFILE: "Raise the limit with `ulimit -n 4096`, or use fewer workers.",
-    errno.ENAMETOOLONG: "No file has so long a name. Check the path.",
-    errno.ELOOP: "Links lead in a circle. Check the path.",
+    errno.ENAMETOOLONG: "The file name is too long. Check the path.",
+    errno.ELOOP: "Symbolic links form a cycle. Check the path.",
     errno.ENOTDIR: "A part of the path is a file. Check the path.",
     errno.EISDIR: "A file is needed. Check the path.",
     errno.ENXIO: "A regular file is needed. Check the path.",
@@ -63,8 +63,8 @@ _LOST = re.compile(
 )
 _TIMEOUT = re.compile(r"[Tt]imed out (?:waiting |after )?(\d+) ?(ms|seconds)|(Timeout)\(ms\)=(\d+)")
 NO_ANSWER = (
-    "has not answered for {:.0f} s: it hangs, or was suspended. Training continues with --resume; "
-    "--trainer.strategy.timeout says how long is waited."
+    "has not responded for {:.0f} s: it hangs, or was suspended. Training continues with --resume; "
+    "--trainer.strategy.timeout sets how long to wait."
 )
 _LOST_TYPES = {"DistBackendError", "DistNetworkError", "DistStoreError"}
 _LIBRARY_USAGE = {"MisconfigurationException"}

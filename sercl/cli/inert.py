@@ -88,7 +88,9 @@ def check_file(options: Any, source: str) -> None:
     """
     for name in COMMAND_LINE_ONLY:
         if options.get(name):
-            raise UsageError(f"{source}: sets {name!r}, which is taken from the command line only: --{name}.")
+            raise UsageError(
+                f"{source}: sets {name!r}, which is accepted on the command line only: --{name}."
+            )
 
 
 def check_inert(config: Any, own: tuple[str, ...] = ()) -> None:
@@ -103,7 +105,7 @@ def check_inert(config: Any, own: tuple[str, ...] = ()) -> None:
             _check_class(place, str(value["class_path"]), own)
             _check_named(place, value, own)
         elif (isroutine(value) or isclass(value)) and not _is_own(_import_path(value), own):
-            raise UsageError(f"--{place}: takes no function from a value of an option.")
+            raise UsageError(f"--{place}: does not accept a function.")
         elif place in _UNUSED and value is not None:
             raise UsageError(f"--{place}: has no effect, since {_UNUSED[place]}. Leave it out.")
         elif place in _FILE_NAMES and value is not None:
@@ -125,8 +127,8 @@ def check_places(config: Any, words: Iterable[str]) -> None:
         option = f"--{re.sub(r'^study[.].*', 'data.cache', place)}"
         if is_cache and isinstance(value, str) and option not in given and not _is_cache(value):
             raise UsageError(
-                f"{option} {value}: is set in a configuration file, but holds other things than sercl keeps "
-                f"there. If you want it to be written to, give {option} on the command line."
+                f"{option} {value}: is set in a configuration file, but contains files that sercl did "
+                f"not write. To write there all the same, give {option} on the command line."
             )
 
 
@@ -149,7 +151,7 @@ def check_below(value: Any, option: str) -> None:
             f"{option}: {str(value)[:80]!r} is not below the run's folder (--out). Give a relative path."
         )
     if any(len(part.encode(errors="replace")) > 2 * _LONGEST_NAME for part in path.parts):
-        raise UsageError(f"{option}: {str(value)[:40]!r}... is too long a name.")
+        raise UsageError(f"{option}: {str(value)[:40]!r}... is too long for a file name.")
 
 
 def check_file_name(value: Any, option: str = "--checkpoint.filename") -> None:

@@ -14,7 +14,7 @@ from sercl.files import at_home
 
 _SHOWN = 5
 _NO_STDIN = "standard input is not read. Save it to a file first: ... > recording.wav"
-_DEEPER = "audio in folders below is left out: add --recursive"
+_DEEPER = "audio in subfolders is left out: add --recursive"
 
 
 @dataclass(frozen=True)
@@ -100,9 +100,9 @@ def _expand(word: str, recursive: bool) -> _Found:
     if path.exists():
         return _Found([path])
     if path.is_symlink():
-        return _Found(failed=[(word, f"a link to {path.readlink()}, which is not there.")])
+        return _Found(failed=[(word, f"a link to {path.readlink()}, which does not exist.")])
     if not glob.has_magic(word):
-        return _Found(failed=[(word, f"no such file or folder. Paths start at {Path.cwd()}.")])
+        return _Found(failed=[(word, f"no such file or folder. Paths are relative to {Path.cwd()}.")])
     matches = map(Path, glob.iglob(word, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
     found = sorted((match for match in matches if match.is_file()), key=lambda path: (len(path.parts), path))
     # A loop of links would bring each file dozens of times.
@@ -122,9 +122,9 @@ def _in_folder(word: str, folder: Path, recursive: bool) -> _Found:
 
 def _nothing(deeper: bool, others: Mapping[str, int]) -> str:
     if deeper:
-        return "no audio directly in this folder, but in folders below: add --recursive."
+        return "no audio directly in this folder, but in its subfolders: add --recursive."
     there = f"; {_others(others)}" if others else ""
-    return f"no audio in this folder{there}. Audio is what ends in {', '.join(sorted(AUDIO_SUFFIXES))}."
+    return f"no audio in this folder{there}. Audio files end in {', '.join(sorted(AUDIO_SUFFIXES))}."
 
 
 def _others(others: Mapping[str, int]) -> str:

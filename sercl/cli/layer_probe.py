@@ -83,7 +83,7 @@ def check(cli: Cli) -> None:
     model = cli.config["model"]
     if model["adapter"] != "none":
         raise UsageError(
-            f"--model.adapter {model['adapter']}: layers are probed in the encoder as it was pre-trained. "
+            f"--model.adapter {model['adapter']}: only the pre-trained encoder is probed. "
             "Leave it out, or set it to none."
         )
     if model["pooling"] not in POOLINGS:

@@ -303,10 +303,10 @@ RUN_KEYS = ("out", "resume", "overwrite", "json", "ckpt", "encoder", "no_cache")
 _TESTS_WHOLE = {"diarize fit": "every test clip is evaluated."}
 
 _DESCRIPTIONS = {
-    "diarize fit": "Train a diarizer, which labels every frame, and evaluate it on the test part.",
+    "diarize fit": "Train a diarizer, which classifies every frame, and evaluate it on the test part.",
     "fit": "Train an emotion classifier and evaluate it on the test part.",
-    "validate": "Score a checkpoint on the validation part of a corpus.",
-    "test": "Score a checkpoint on the test part of a corpus.",
+    "validate": "Evaluate a checkpoint on the validation part of a corpus.",
+    "test": "Evaluate a checkpoint on the test part of a corpus.",
     "layer-probe": "Find the layer of a frozen encoder from which emotion is recognised best.",
 }
 
@@ -363,7 +363,7 @@ def add_run_options(parser: LightningArgumentParser, with_training: bool) -> Non
     parser.add_argument("--out", type=str | None, default=None, help="Folder for everything the run writes.")
     parser.add_argument("--json", action="store_true", help="Print the results as JSON on standard output.")
     parser.add_argument(
-        "--no-cache", action="store_true", help="Check and compute everything anew, and keep nothing of it."
+        "--no-cache", action="store_true", help="Check and compute everything again, and cache nothing."
     )
     if with_training:
         parser.add_argument(
@@ -375,7 +375,10 @@ def add_run_options(parser: LightningArgumentParser, with_training: bool) -> Non
             "--ckpt", type=str | None, default=None, help="Checkpoint that `sercl fit` wrote."
         )
         parser.add_argument(
-            "--encoder", type=str | None, default=None, help="Where its encoder is now, if that has moved."
+            "--encoder",
+            type=str | None,
+            default=None,
+            help="Folder of its encoder, if it has moved since training.",
         )
 
 

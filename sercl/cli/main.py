@@ -54,7 +54,7 @@ def dispatch(words: list[str]) -> int:
 
 def _run(words: list[str]) -> int:
     if words[0] not in COMMANDS:
-        raise UnknownNameError("command", words[0], FRONT, "`sercl --help` shows what each does.")
+        raise UnknownNameError("command", words[0], FRONT, "`sercl --help` describes each.")
     name = " ".join(words[:2]) if " ".join(words[:2]) in COMMANDS else words[0]
     command, rest = COMMANDS[name], words[len(name.split()) :]
     if _asks_for_page(command, rest):

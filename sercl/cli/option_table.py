@@ -22,8 +22,9 @@ Kinds = Mapping[str, str]
 _NUMBERS = re.compile(r"-?[\d.]+(e-?\d+)?(,-?[\d.]+(e-?\d+)?)+")
 _WORDS = re.compile(r"[\w.+*/-]+(,[\w.+*/-]+)+")
 _SEVERAL_CORPORA = (
-    " To train on one corpus and test on another: --data LanguagePair --data.source A --data.target B; on "
-    "several at once: one manifest of all (--data Manifest); `sercl corpus manifest` writes that of each."
+    " To train on one corpus and test on another: --data LanguagePair --data.source A --data.target B; "
+    "on several together: one manifest of all (--data Manifest); `sercl corpus manifest` writes one for "
+    "each."
 )
 
 

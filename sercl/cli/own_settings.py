@@ -32,8 +32,8 @@ def usable_store(config: FeatureConfig) -> FeatureConfig:
             f"{elsewhere}: cannot be written ({error.strerror}). Give --features.dir."
         ) from error
     if hasattr(os, "getuid") and elsewhere.stat().st_uid != os.getuid():
-        raise OutputError(f"{elsewhere}: belongs to somebody else. Give --features.dir.")
-    _warn_once(f"warning: {reason}: hidden states and checks of audio are kept in {elsewhere} this time.")
+        raise OutputError(f"{elsewhere}: belongs to another user. Give --features.dir.")
+    _warn_once(f"warning: {reason}: hidden states and audio checks are cached in {elsewhere} this time.")
     return replace(config, dir=str(elsewhere / "features"))
 
 

@@ -82,7 +82,7 @@ def _evaluation(name: str, part: str) -> ShortPage:
     return ShortPage(
         usage=f"sercl {name} --ckpt FILE [--data CORPUS --data.root DIR] [OPTIONS]",
         summary=(
-            f"Score a checkpoint on the {part} part. Without --data and --config the data of the run that "
+            f"Evaluate a checkpoint on the {part} part. Without --data and --config the data of the run that "
             "wrote the checkpoint are used (its config.yaml)."
         ),
         options=(
@@ -95,7 +95,7 @@ def _evaluation(name: str, part: str) -> ShortPage:
                 "speaker, loso, official, paper or csv; --data.folds.index N picks one. With neither, `sercl "
                 "test` scores the whole of a corpus that was not in training",
             ),
-            ("--encoder NAME", "Where the encoder is now, if it has moved since training"),
+            ("--encoder NAME", "Folder of the encoder, if it has moved since training"),
             ("--out DIR", "Folder for results.json, predictions.csv and confusion.png"),
             ("--json", "Print the results as JSON"),
         ),
@@ -234,7 +234,8 @@ COMPARE = ShortPage(
 PREDICT = ShortPage(
     usage="sercl predict CHECKPOINT FILE|DIR|PATTERN... [OPTIONS]",
     summary=(
-        "Name the emotion of each recording, with the probability of every class. A file that cannot be read "
+        "Predict the emotion of each recording, with the probability of every class. A file that cannot "
+        "be read "
         "is reported and left out; the exit code is then 1. A recording is taken as one utterance; for long "
         "ones, `sercl diarize` labels emotions over time."
     ),
@@ -248,7 +249,7 @@ PREDICT = ShortPage(
         ("--recursive", "Take the folders below a folder, too"),
         ("--device NAME", "auto (a GPU where there is one), cpu, cuda, cuda:1, mps"),
         ("--batch_seconds S", "Most audio at once, in s; less needs less memory (60)"),
-        ("--encoder NAME", "Where the encoder is now, if it has moved since training"),
+        ("--encoder NAME", "Folder of the encoder, if it has moved since training"),
         ("-h, --help", "This page"),
     ),
     examples=(
@@ -286,7 +287,7 @@ DIARIZE = ShortPage(
         ("--vad", "Mark where nobody speaks; emotion is never found there"),
         ("--recursive", "Take the folders below a folder, too"),
         ("--device NAME", "auto (a GPU where there is one), cpu, cuda, cuda:1, mps"),
-        ("--encoder NAME", "Where the encoder is now, if it has moved since training"),
+        ("--encoder NAME", "Folder of the encoder, if it has moved since training"),
         ("-h, --help", "This page"),
     ),
     examples=(
@@ -353,7 +354,7 @@ DIARIZE_EVALUATE = ShortPage(
             "A tail that no frame covers goes to the last frame (neutral), or is an error as in SpeechBrain",
         ),
         ("--device NAME", "auto (a GPU where there is one), cpu, cuda, cuda:1, mps"),
-        ("--encoder NAME", "Where the encoder is now, if it has moved since training"),
+        ("--encoder NAME", "Folder of the encoder, if it has moved since training"),
         ("--out DIR", "Folder for results.json and the segments of every system"),
         ("--json", "Print the results as JSON"),
         ("-h, --help", "This page"),

@@ -262,7 +262,7 @@ def _other_form(complaint: Complaint) -> UsageError | None:
     names = f" {UNKNOWN} is one of: {', '.join(classes)}." if UNKNOWN in form else ""
     where = _where(complaint)
     return UsageError(
-        f"{complaint.option()}: a corpus is written with class_path and init_args{where}. Write: "
+        f"{complaint.option()}: a corpus is given by class_path and init_args{where}. Write: "
         f"{key.rpartition('.')[2]}: {form}{'.' if names else ''}{names}"
     )
 
@@ -308,8 +308,8 @@ def _denied(complaint: Complaint, found: re.Match[str]) -> UsageError:
     if package in ("sercl", "lightning", "torch"):
         package = found[1]
     return UsageError(
-        f"{_prefix(complaint)}{found[1]!r} may not be imported; values may name the classes that "
-        f"options are for. If it is yours and you trust it: SERCL_ALLOW_IMPORTS={package} {program} ..."
+        f"{_prefix(complaint)}{found[1]!r} may not be imported; values may only name the classes that "
+        f"options accept. If you trust it: SERCL_ALLOW_IMPORTS={package} {program} ..."
     )
 
 
@@ -345,8 +345,8 @@ def _no_value(complaint: Complaint, found: re.Match[str]) -> UsageError:
 
 def _no_text(complaint: Complaint, found: re.Match[str]) -> UsageError:
     return UsageError(
-        f"{_prefix(complaint)}a name holds bytes that are not UTF-8 text, which options cannot take. Rename "
-        "the file or folder, or give one above it."
+        f"{_prefix(complaint)}a name contains bytes that are not UTF-8 text, which options cannot "
+        f"contain. Rename the file or folder, or give its parent folder."
     )
 
 

@@ -107,9 +107,10 @@ def _check_same(path: Path, values: Values) -> None:
         may_change = not option.startswith(_CHECKED) or option.rpartition(".")[2] in _MAY_MOVE
         if option in stored and not may_change and _differ(value, stored[option]):
             raise UsageError(
-                f"{path.parent}: --resume continues a run as it was begun, but {option} is {value}, was "
-                f"{stored[option]}. Leave the options as they were (--config {path}), or start anew with "
-                "another --out."
+                f"{path.parent}: --resume continues a run with its original options, but {option} is "
+                f"{value}, was "
+                f"{stored[option]}. Keep the original options (--config {path}), or start a new run with "
+                f"another --out."
             )
 
 
@@ -350,7 +351,7 @@ def with_own_config(words: list[str]) -> list[str]:
         if (folder / "config.yaml").is_file():
             return ["--config", str(folder / "config.yaml"), *words]
     raise UsageError(
-        f"{path}: no config.yaml beside it, so say what to evaluate it on: --data NAME --data.root DIR."
+        f"{path}: no config.yaml beside it, so give the data to evaluate it on: --data NAME --data.root DIR."
     )
 
 

@@ -94,8 +94,8 @@ def _report_long(long: Sequence[str]) -> None:
     if long:
         names = ", ".join(long[:_SHOWN]) + (" and others" if len(long) > _SHOWN else "")
         text = (
-            f"Longer than {LONG_SECONDS:g} s: {names}. The probabilities are of the recording as a whole, in "
-            "which emotions may change; `sercl diarize` labels them over time."
+            f"Longer than {LONG_SECONDS:g} s: {names}. The probabilities are for the whole recording, in "
+            f"which emotions may change; `sercl diarize` labels them over time."
         )
         stderr.print(Text(text, style="yellow"), soft_wrap=True)
 

@@ -67,11 +67,13 @@ def check_monitors(config: Any, scores: Iterable[str], errors: Iterable[str] = (
             raise UnknownNameError(f"--{option}.monitor", name, valid)
         if name in low and mode == "max":
             raise UsageError(
-                f"--{option}.monitor {name}: the highest value would win. Give --{option}.mode min, too."
+                f"--{option}.monitor {name}: the highest value would count as best. Give --{option}.mode "
+                f"min, too."
             )
         if name in names and mode == "min":
             raise UsageError(
-                f"--{option}.monitor {name}: the lowest value would win. Give --{option}.mode max, too."
+                f"--{option}.monitor {name}: the lowest value would count as best. Give --{option}.mode "
+                f"max, too."
             )
 
 
@@ -91,8 +93,8 @@ def check_continuation(weights: str, config: Any) -> None:
     """Raise `UsageError` where a stage is to go on from last weights that are not kept."""
     if weights == "last" and not config["checkpoint"]["save_last"]:
         raise UsageError(
-            "--data.continue_from last: the second stage goes on from the last weights of the first, which "
-            "--checkpoint.save_last false does not keep. Give --checkpoint.save_last true."
+            "--data.continue_from last: the second stage continues from the last weights of the first, "
+            "which --checkpoint.save_last false does not save. Give --checkpoint.save_last true."
         )
 
 
@@ -118,8 +120,8 @@ def check_resumed(path: Path, text: str) -> None:
         named = "; ".join(f"--{key} is {now.get(key, _NOT_SET)}, was {stored[key]}" for key in changed[:3])
         reason = " (its learning rates follow from the length of training)" if changed[0] in _LIMITS else ""
         raise UsageError(
-            f"{path.parent}: --resume continues a run as it was begun{reason}, but {named}. Leave the "
-            f"options as they were (--config {path}), or start anew with another --out."
+            f"{path.parent}: --resume continues a run with its original options{reason}, but {named}. "
+            f"Keep the original options (--config {path}), or start a new run with another --out."
         )
 
 
@@ -141,8 +143,8 @@ def _stored(path: Path) -> Mapping[str, Any]:
 def _damaged(path: Path, reason: str) -> ResultsError:
     return ResultsError(
         path,
-        f"damaged ({reason}), so that it cannot be checked whether --resume continues the same run. Restore "
-        "the file, or start anew with --overwrite or another --out.",
+        f"damaged ({reason}), so whether --resume continues the same run cannot be checked. Restore "
+        "the file, or start a new run with --overwrite or another --out.",
     )
 
 
@@ -177,13 +179,14 @@ _QUICK = (
     "For a quick try: --trainer.max_epochs 1 --trainer.limit_train_batches 2 --trainer.limit_val_batches 2."
 )
 _BY_VALIDATION = (
-    "what is best is kept after validations: choose how often they are (--trainer.val_check_interval)."
+    "the best checkpoint is saved after a validation: set how often to validate "
+    "(--trainer.val_check_interval)."
 )
 _MOST_DEVICES = 128
 _MOST_NODES = 10_000
 _BY_LAUNCHERS = {"MASTER_ADDR", "NODE_RANK", "GROUP_RANK", "SLURM_NTASKS", "TORCHELASTIC_RUN_ID", "PMI_SIZE"}
 """Variables that a launcher of several machines sets, or a user who starts a command on each."""
-_KEPT = "the best epoch is tested, so it has to be kept."
+_KEPT = "the best epoch is tested, so it must be saved."
 
 
 @dataclass(frozen=True)
@@ -243,7 +246,7 @@ _EVERYWHERE = (
     _Rule(
         "trainer.devices",
         _too_many,
-        f"a process is started for each; at most {_MOST_DEVICES} are, and a machine has no more.",
+        f"one process is started for each, and at most {_MOST_DEVICES} are supported.",
     ),
     _Rule(
         "trainer.num_nodes",
@@ -253,21 +256,21 @@ _EVERYWHERE = (
     _Rule(
         "trainer.num_nodes",
         _without_launcher,
-        "nothing starts this command on the other machines: it would wait for them. Start it with torchrun "
+        "this command is not started on the other machines, and would wait for them. Start it with torchrun "
         "or srun, or set MASTER_ADDR and NODE_RANK on each.",
     ),
     _Rule(
         "trainer.strategy",
         _unknown_backend,
-        f"its process_group_backend is not one that works here ({', '.join(_backends())}).",
+        f"its process_group_backend is not available here ({', '.join(_backends())}).",
     ),
-    _Rule("trainer.strategy", _loses_scores, "scores stay in the processes that it starts. Use ddp."),
-    _Rule("trainer.fast_dev_run", bool, f"it keeps nothing that could be scored. {_QUICK}"),
-    _Rule("trainer.barebones", bool, "scores and checkpoints are switched off by it. Leave it out."),
+    _Rule("trainer.strategy", _loses_scores, "scores would stay in the processes that it starts. Use ddp."),
+    _Rule("trainer.fast_dev_run", bool, f"it saves no checkpoint that could be tested. {_QUICK}"),
+    _Rule("trainer.barebones", bool, "it switches scores and checkpoints off. Leave it out."),
     _Rule(
         "trainer.limit_predict_batches",
         _limited,
-        "hidden states are computed of every utterance. Leave it out.",
+        "hidden states are computed for every utterance. Leave it out.",
     ),
     _Rule("trainer.limit_test_batches", _below(1e-9), "nothing would be tested. Leave it out."),
 )
@@ -278,17 +281,19 @@ _IN_TRAINING = (
     _Rule(
         "trainer.limit_val_batches",
         _below(1e-9),
-        "epoch and layer are chosen by validation, and it ends training. Give 1 or more, or leave it out.",
+        "validation chooses epoch and layer, and stops training. Give 1 or more, or leave it out.",
     ),
     _Rule(
         "trainer.overfit_batches",
         lambda value: value > 0,
-        "batches are drawn anew in every epoch, so that none would come twice. To see a model learn a few "
-        "clips by heart, draw them with --data.folds.per_emotion.",
+        "batches are drawn anew in every epoch, so no batch would be repeated. To overfit a few clips "
+        "on purpose, draw them with --data.folds.per_emotion.",
     ),
     _Rule("trainer.accumulate_grad_batches", _below(1), "it must be 1 or more."),
     _Rule("trainer.check_val_every_n_epoch", _below(1), "it must be 1 or more."),
-    _Rule("trainer.val_check_interval", _below(1e-9), "it must be above 0: batches, or a share of an epoch."),
+    _Rule(
+        "trainer.val_check_interval", _below(1e-9), "it must be above 0: batches, or a fraction of an epoch."
+    ),
     _Rule("trainer.reload_dataloaders_every_n_epochs", _below(0), "it must be 0 or more."),
     _Rule("trainer.enable_checkpointing", lambda value: not value, _KEPT),
     _Rule("early_stopping.patience", _below(0), "it must be 0 or more."),
@@ -336,9 +341,9 @@ def _contradictions(trainer: Any, saving: Any) -> Iterator[str]:
     looks = math.lcm(trainer["check_val_every_n_epoch"] or 1, saving["every_n_epochs"] or 1)
     if 0 < (trainer["max_epochs"] or 0) < looks:
         yield (
-            f"--trainer.max_epochs {trainer['max_epochs']}: the first epoch that may be kept is number "
-            f"{looks} (--trainer.check_val_every_n_epoch, --checkpoint.every_n_epochs). Train for longer, or "
-            "look more often."
+            f"--trainer.max_epochs {trainer['max_epochs']}: the first epoch that can be saved is number "
+            f"{looks} (--trainer.check_val_every_n_epoch, --checkpoint.every_n_epochs). Train for "
+            f"longer, or validate more often."
         )
     if saving["save_top_k"] not in (None, 1) and "{" not in (saving["filename"] or "{"):
         yield (

@@ -85,7 +85,7 @@ def _noting_end(folder: Path) -> Iterator[None]:
     from sercl.cli.console import stderr
 
     if end := end_of(folder):
-        stderr.print(f"Continues a run that was ended by {end}.", soft_wrap=True)
+        stderr.print(f"Continuing a run that was ended by {end}.", soft_wrap=True)
     (folder / END).unlink(missing_ok=True)
     try:
         yield
@@ -105,7 +105,7 @@ def _note_end(folder: Path, error: BaseException) -> None:
     with suppress(OutputError):  # as on a full disk, which is what is said then
         write_text(folder / END, json.dumps(content, indent=2) + "\n")
     if stop:
-        error.add_note(f"The run in {folder} goes on with --resume.")
+        error.add_note(f"The run in {folder} continues with --resume.")
 
 
 @contextmanager
@@ -129,7 +129,7 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
 def check_choice(resume: bool, overwrite: bool) -> None:
     """Raise `UsageError` where a run would be both continued and replaced."""
     if resume and overwrite:
-        raise UsageError("--resume and --overwrite exclude each other: continue the run, or replace it.")
+        raise UsageError("--resume and --overwrite cannot be combined: continue the run, or replace it.")
 
 
 def check_claim(folder: Path, resume: bool, overwrite: bool) -> None:

@@ -29,13 +29,13 @@ from sercl.studies.training.results import (
 from sercl.tasks.classification import EmotionClassifier
 
 _WHOLE = (
-    "the whole corpus is scored: no corpus of its name was in training, only {}. {} "
-    "--data.folds.scheme scores a part"
+    "the whole corpus is tested: no corpus of this name was in training, only {}. {} "
+    "--data.folds.scheme selects a part"
 )
 _COMPARED = "Recordings were compared by their samples, and by file name with length."
 _NOT_COMPARED = (
-    "Recordings that are in both under different names are not noticed: the checkpoint does not say what it "
-    "was trained on."
+    "Recordings that are in both under different names are not detected: the checkpoint does not record "
+    "what it was trained on."
 )
 PARTS = {"test": "test", "validate": "validation"}
 

@@ -24,7 +24,7 @@ INFO = CorpusInfo(
     access="signed form",
     layout="0001/Angry/0001_000351.wav, or with train, evaluation, test below the emotion",
     notes=(
-        "the official split is speaker-dependent: every speaker stands in all three parts",
+        "the official split is speaker-dependent: every speaker is in all three parts",
         "0001 to 0010 speak Mandarin, 0011 to 0020 English",
     ),
 )
@@ -149,7 +149,7 @@ def _check_number(utterance: Utterance) -> list[Problem]:
     expected = _emotion_of(utterance.id)
     if utterance.emotion == expected:
         return []
-    reason = f"in the folder of {utterance.emotion}, but its number says {expected}; the folder is taken"
+    reason = f"in the folder of {utterance.emotion}, but its number says {expected}; the folder is used"
     return [Problem(utterance.path, reason)]
 
 
@@ -166,7 +166,7 @@ def _read_transcript(speaker: Path) -> tuple[dict[str, str | None], list[Problem
             continue
         name, text = _read_line(line)
         if text is None:
-            reason = f"no `id, text, emotion` in {line.strip()[:40]!r}; costs the text only"
+            reason = f"no `id, text, emotion` in {line.strip()[:40]!r}; only the text is lost"
             problems.append(Problem(path, reason, line=number, kind="transcript"))
         if name is not None:
             texts[name] = text

@@ -117,7 +117,7 @@ def _read_label(
     if match is None or parts is None:
         if name := _ID.search(line):
             place.find(name[0], audio)  # this line is why it is not used
-        return Problem(labels, f"not a label line: {line[:60]!r}; costs the utterance", line=number)
+        return Problem(labels, f"not a label line: {line[:60]!r}; the utterance is lost", line=number)
     path, on_disk = place.find(match["id"], audio)
     emotion = EMOTIONS.get(match["emotion"].lower())
     if emotion is None:
@@ -148,7 +148,7 @@ def _utterance(
 
 def _read_transcript(path: Path) -> tuple[dict[str, str], list[Problem]]:
     if not path.is_file():
-        return {}, [Problem(path, "no transcript of this dialog; costs the text only", kind="transcript")]
+        return {}, [Problem(path, "no transcript of this dialog; only the text is lost", kind="transcript")]
     texts: dict[str, str] = {}
     problems = []
     for number, line in enumerate(read_text(path).splitlines(), start=1):
@@ -156,7 +156,7 @@ def _read_transcript(path: Path) -> tuple[dict[str, str], list[Problem]]:
         if match:
             texts[match["id"]] = match["text"].strip()
         elif line.startswith("Ses"):
-            reason = f"no `id [start-end]: text` in {line[:60]!r}; costs the text only"
+            reason = f"no `id [start-end]: text` in {line[:60]!r}; only the text is lost"
             problems.append(Problem(path, reason, line=number, kind="transcript"))
     return texts, problems
 
@@ -171,4 +171,4 @@ def _unlabelled(folder: Path, path: Path) -> Problem:
     labels = folder / parts[0] / "dialog" / "EmoEvaluation" / f"{parts[3]}.txt"
     if not labels.is_file():
         return Problem(path, f"no label: {labels} is not on disk")
-    return Problem(path, f"no label: {labels} has no line for it. Is that file whole?")
+    return Problem(path, f"no label: {labels} has no line for it. Is that file complete?")

@@ -58,7 +58,7 @@ class LabelScheme:
         twice = sorted(emotion for emotion, count in owners.items() if count > 1)
         if twice:
             raise UsageError(
-                f"label scheme: {', '.join(twice)} stands in two classes; each emotion may stand in one."
+                f"label scheme: {', '.join(twice)} is in two classes; each emotion may be in one only."
             )
         if len(self.classes) < 2:
             raise UsageError(

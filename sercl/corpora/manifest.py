@@ -54,7 +54,7 @@ def apart(utterances: Sequence[Utterance], folder: Path) -> Settled:
     if not shared:
         return Settled(named, ())
     return Settled(
-        named, (f"{_ids(shared)} are in several corpora ({', '.join(corpora)}): taken as different people",)
+        named, (f"{_ids(shared)} are in several corpora ({', '.join(corpora)}): treated as different people",)
     )
 
 
@@ -74,8 +74,8 @@ def _folder_notes(utterances: Sequence[Utterance]) -> tuple[str, ...]:
     if not shared or len({re.sub(r"\d+", "", top) for top in likely}) < 2:
         return ()
     return (
-        f"{_ids(shared)} are below several folders ({', '.join(sorted(likely)[:_MOST])}): taken as the same "
-        "people. If these folders are different corpora, name them in a column 'corpus'",
+        f"{_ids(shared)} are below several folders ({', '.join(sorted(likely)[:_MOST])}): treated as the "
+        f"same people. If these folders are different corpora, name them in a column 'corpus'",
     )
 
 
@@ -224,7 +224,7 @@ def write_manifest(utterances: Iterable[Utterance], path: Path | str) -> None:
         path: CSV, TSV, JSONL or Parquet file, told by its suffix.
 
     Raises:
-        ManifestError: For an id that stands twice, an extra that has the name of a column, or a file name
+        ManifestError: For an id that appears twice, an extra that has the name of a column, or a file name
             that is no UTF-8 text.
         OutputError: Where the place cannot be written.
         UnknownNameError: For a suffix that is not known.
@@ -337,7 +337,9 @@ def _with_fields(path: Path, table: Table, named: Mapping[str, str]) -> tuple[li
     """Return the rows with the fields that `COLUMNS` names as keys, and notes on columns not read."""
     fields = _fields(path, table.columns, named)
     ignored = sorted(set(table.columns) - fields.keys())
-    notes = [f"column {name!r} of {path.name} is not read: another one was named for it" for name in ignored]
+    notes = [
+        f"column {name!r} of {path.name} is not read: another column was given for it" for name in ignored
+    ]
     rows = [
         Row(row.line, {fields[name]: cell for name, cell in row.cells.items() if name in fields})
         for row in table.rows
@@ -400,7 +402,7 @@ def _second(source: _Source, row: _Read, item: Utterance, first: Utterance) -> P
     if item.emotion == first.emotion:
         reason = f"a second row for {first.id}, which is left out"
         return Problem(source.path, reason, line=row.line, kind="duplicate")
-    reason = f"{first.id} is {item.emotion!r} here but {first.emotion!r} further up: the first is taken"
+    reason = f"{first.id} is {item.emotion!r} here but {first.emotion!r} further up: the first is used"
     return Problem(source.path, reason, line=row.line)
 
 
@@ -409,8 +411,8 @@ def _id_notes(rows: Sequence[_Read], ids: Sequence[str]) -> list[str]:
     if not changed:
         return []
     return [
-        f"{len(changed)} rows share their id with another, such as {changed[0]!r}: they go by the "
-        "names of their files"
+        f"{len(changed)} rows share their id with another, such as {changed[0]!r}: they are identified "
+        f"by file name"
     ]
 
 

@@ -49,7 +49,7 @@ def interval(
     """
     start, end = (_time(cells.get(name), name, decimal_comma) for name in ("start", "end"))
     if end is not None and end <= (start or 0.0):
-        raise BadCellError(f"end {end} s is not after start {start or 0.0} s. Mend one of them.")
+        raise BadCellError(f"end {end} s is not after start {start or 0.0} s. Fix one of them.")
     return start, end
 
 

@@ -104,7 +104,7 @@ def _spelling_notes(name: str, written: Sequence[Utterance], items: Sequence[Utt
     if not shown:
         return []
     names = count(len(shown), f"{name} name")
-    return [f"{names} {_are(shown)} written in several ways, each taken as one: {_first(shown)}"]
+    return [f"{names} {_are(shown)} written in several ways, each treated as one: {_first(shown)}"]
 
 
 def _number_notes(utterances: Sequence[Utterance]) -> list[str]:
@@ -117,7 +117,7 @@ def _number_notes(utterances: Sequence[Utterance]) -> list[str]:
         return []
     return [
         f"{count(len(shown), 'speaker number')} {_are(shown)} written with and without leading zeros: "
-        f"{_first(shown)}. They count as different people; write them alike if they are not"
+        f"{_first(shown)}. They are treated as different people; write them the same way if they are not"
     ]
 
 

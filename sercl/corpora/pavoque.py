@@ -48,7 +48,7 @@ def read_list(path: Path) -> tuple[list[Entry], list[Problem]]:
         try:
             entries.append(_entry(fields, line))
         except (KeyError, ValueError) as error:
-            reason = f"bad entry ({error}); needs {', '.join(_FIELDS)}; costs the utterance"
+            reason = f"bad entry ({error}); needs {', '.join(_FIELDS)}; the utterance is lost"
             problems.append(Problem(path, reason, line=line))
     return entries, problems
 
@@ -112,7 +112,7 @@ INFO = CorpusInfo(
     notes=(
         "one speaker: every figure is speaker-dependent",
         "neutral uses other sentences than the rest: text and style are confounded",
-        "poker is none of the standard classes",
+        "poker is not one of the standard classes",
         "outtakes are left out unless asked for; their emotion is unknown",
     ),
 )
@@ -126,7 +126,7 @@ def read(root: Path, outtakes: bool = False) -> Listing:
     """List PAVOQUE from its cutting lists and FLAC files, and from cut wavs where a FLAC file is not there.
 
     `extra` holds `style`, `prompt`, and `series`, the prompt's name without its number ("spike"). An id that
-    stands twice, as among the outtakes, gets a number at its end from the second on.
+    appears twice, as among the outtakes, gets a number at its end from the second on.
 
     Args:
         root: Folder that holds the files, or its parent.
@@ -172,7 +172,7 @@ def _read_entries(
     for entry in entries:
         if entry not in whole:
             legal = ", ".join((*STYLES, OUTTAKES))
-            reason = f"unknown style {entry.style!r} of {entry.prompt}; valid: {legal}; costs the utterance"
+            reason = f"unknown style {entry.style!r} of {entry.prompt}; valid: {legal}; the utterance is lost"
             yield Problem(path, reason, line=entry.line)
     pieces = {entry.name: cut[entry.name] for entry in entries if entry.name in cut}
     for piece in pieces.values():

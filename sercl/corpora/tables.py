@@ -18,7 +18,7 @@ from sercl.files import at_home, atomic_path, write_text
 DELIMITERS: Mapping[str, str] = {".csv": ",", ".tsv": "\t"}
 SUFFIXES = (*DELIMITERS, ".jsonl", ".parquet")
 
-NO_ROW = "holds no row."
+NO_ROW = "has no rows."
 
 _DELIMITERS = (",", ";", "\t", "|")
 _DECLARED = re.compile(r'"?sep=([,;\t|])"?', re.IGNORECASE)
@@ -86,7 +86,7 @@ def read_table(path: Path, wanted: Collection[str] = ()) -> Table:
 
     Raises:
         CorpusNotFoundError: Where there is no such file.
-        ManifestError: For a row with too few or too many cells, a column that stands twice, bad quoting,
+        ManifestError: For a row with too few or too many cells, a column that appears twice, bad quoting,
             or text in an encoding that cannot be told.
         UnknownNameError: For another suffix than `SUFFIXES`.
     """
@@ -195,7 +195,7 @@ def delimited_rows(path: Path, text: str, delimiter: str) -> Iterator[Row]:
         extra = cells[len(header) :]
         if len(cells) < len(header) or any(map(str.strip, extra)):
             raise ManifestError(
-                path, line, f"{len(cells)} cells, but the header has {len(header)} columns. Mend this row."
+                path, line, f"{len(cells)} cells, but the header has {len(header)} columns. Fix this row."
             )
         yield Row(line, _given(_named(path, line, zip(header, map(_plain_text, cells), strict=False))))
 
@@ -227,8 +227,8 @@ def _check_header(path: Path, line: int, names: Sequence[str]) -> None:
         key = key_of(name)
         if key and key in first:
             other = first[key]
-            what = f"column {name!r} stands twice" + (f" (as {other!r}, too)" if other != name else "")
-            raise ManifestError(path, line, f"{what}. Give every column a name of its own.")
+            what = f"column {name!r} appears twice" + (f" (as {other!r}, too)" if other != name else "")
+            raise ManifestError(path, line, f"{what}. Give every column a unique name.")
         first[key] = name
 
 
@@ -240,7 +240,7 @@ def _named(path: Path, line: int, cells: Iterable[tuple[str, object]]) -> dict[s
             named[name] = cell
         elif place > 0 and not name and not _is_empty(cell):
             raise ManifestError(
-                path, line, f"column {place + 1} has no name. Give every column one of its own."
+                path, line, f"column {place + 1} has no name. Give every column a unique one."
             )
     return named
 

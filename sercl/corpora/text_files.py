@@ -36,7 +36,7 @@ class UnknownEncodingError(ValueError):
             super().__init__(f"begins as {marked}, but is not (byte {byte}): it is damaged. Save it as UTF-8")
             return
         super().__init__(
-            f"not UTF-8 (byte {byte}), and its encoding cannot be told for certain. Save it as UTF-8 (in "
+            f"not UTF-8 (byte {byte}), and its encoding cannot be determined. Save it as UTF-8 (in "
             "Excel: `CSV UTF-8`), or convert it: iconv -f ENCODING -t UTF-8 FILE > NEW"
         )
 
@@ -46,7 +46,7 @@ class NoTextError(UnknownEncodingError):
 
     def __init__(self, what: str) -> None:
         self.byte = 0
-        ValueError.__init__(self, f"no text, but {what}")
+        ValueError.__init__(self, f"not text, but {what}")
 
 
 def decode(data: bytes) -> str:

@@ -62,13 +62,13 @@ def _read_table(path: Path) -> Mapping[str, object]:
 
 def _read_entry(folder: Path, name: str, entry: object, audio: AudioFolder) -> Utterance | Problem:
     if not isinstance(entry, dict) or not isinstance(entry.get("wav"), str):
-        return Problem(folder / TABLE, f"{name}: no path `wav`; costs the utterance")
+        return Problem(folder / TABLE, f"{name}: no path `wav`; the utterance is lost")
     path = file_named(folder, entry["wav"].removeprefix("datafolder").lstrip("/\\"))
     on_disk = audio.find(path)
     try:
         events = _read_events(entry.get("emotion"))
     except (ValueError, TypeError, KeyError) as error:
-        return Problem(folder / TABLE, f"{name}: bad emotion events ({error}); costs the utterance")
+        return Problem(folder / TABLE, f"{name}: bad emotion events ({error}); the utterance is lost")
     if on_disk is None:
         return Problem(path, f"listed in {TABLE} as {name} but not on disk", kind="missing")
     return _utterance(name, on_disk, events, entry)

@@ -59,7 +59,7 @@ def write_shard(folder: Path, space: str, rows: Sequence[Row]) -> Path:
     except OutputError as error:
         raise OutputError(
             f"{error} These are hidden states: all that was stored so far is intact, a second run goes on "
-            "there, and --features.dir chooses another place."
+            "there, and --features.dir chooses another folder."
         ) from error
     return path
 

@@ -129,7 +129,7 @@ def _outcome(work: Work, job: "Job[Outcome]") -> Outcome:
     try:
         return job.result()
     except Exception:  # submitit's own, or what the job's Python met before the work began
-        error = f"its job {job.job_id} ended without an answer (state {job.state}); see {job.paths.stdout}"
+        error = f"its job {job.job_id} ended without a result (state {job.state}); see {job.paths.stdout}"
         return Outcome(work.name, error, 0.0)
 
 

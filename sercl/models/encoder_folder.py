@@ -28,7 +28,7 @@ def folder_named(name: str, presets: Iterable[str]) -> Path | None:
     if path.is_dir():
         return path
     if path.exists() or path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
-        found = "is no folder" if path.exists() else "does not exist"
+        found = "is not a folder" if path.exists() else "does not exist"
         raise EncoderError(
             f"encoder folder {name!r} {found}. Give a folder that holds config.json: --model.encoder "
             "FOLDER, or --encoder FOLDER with a checkpoint whose encoder has moved."
@@ -44,7 +44,7 @@ def expanded(name: str) -> Path:
     try:
         return Path(name).expanduser()
     except RuntimeError as error:  # "~nobody/folder"
-        raise EncoderError(f"encoder folder {name!r}: there is no such user here.") from error
+        raise EncoderError(f"encoder folder {name!r}: there is no such user on this machine.") from error
 
 
 def check_file(path: Path) -> None:

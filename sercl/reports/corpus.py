@@ -56,7 +56,7 @@ def inspection_report(
     if maps_labels and (hint := label_hint(inspection.problems)):
         parts.append(Text(f"  {hint} (in a run: --data.emotions)"))
     parts += [*_duplicates(inspection.duplicates), *_confounds(inspection.confounds)]
-    parts += [Text(f"Dropped as asked for: {_listed(inspection.dropped)}")] * bool(inspection.dropped)
+    parts += [Text(f"Dropped on request: {_listed(inspection.dropped)}")] * bool(inspection.dropped)
     parts += [Text(f"Note: {note}", style="yellow") for note in inspection.notes]
     parts += [Text(f"Known: {note}") for note in known]
     return Group(*parts)

@@ -38,4 +38,4 @@ class CheckpointFiles(TorchCheckpointIO):
             with atomic_path(path) as temporary, temporary.open("wb") as file:
                 torch.save(checkpoint, file)
         except OutputError as error:
-            raise OutputError(f"{error} Training goes on from the last checkpoint (--resume).") from error
+            raise OutputError(f"{error} Training continues from the last checkpoint (--resume).") from error

@@ -87,7 +87,7 @@ def diarize(
     Args:
         checkpoint: A file that training wrote (`best.ckpt`).
         device: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1", "mps".
-        encoder: Where the encoder is now, if it has moved since training; its weights must be the same.
+        encoder: Folder of the encoder, if it has moved since training; its weights must be the same.
         post: How frame probabilities become segments; None for what the checkpoint was validated with.
         vad: Whether stretches without speech (Silero) are neutral and marked. Silence is always neutral.
         window: Length in s of the windows in which long recordings are encoded; None for 30, or less where

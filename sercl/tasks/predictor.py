@@ -75,7 +75,7 @@ def load(checkpoint: str | Path, device: str = "auto", encoder: str | None = Non
     Args:
         checkpoint: A file that `sercl fit` wrote (`best.ckpt`).
         device: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1", "mps".
-        encoder: Where the encoder is now, if it has moved since training; its weights must be the same.
+        encoder: Folder of the encoder, if it has moved since training; its weights must be the same.
 
     Raises:
         CheckpointError: For a file that is no checkpoint of sercl, or an encoder whose weights have changed.

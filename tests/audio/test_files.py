@@ -94,7 +94,7 @@ def test_an_end_just_beyond_the_file_is_clipped(wav: Path) -> None:
 
 @pytest.mark.parametrize(("start", "end"), [(0.5, 1.06), (1.0, 1.02), (2.0, 3.0), (-0.1, 0.5)])
 def test_a_stretch_outside_of_the_file_is_an_error(wav: Path, start: float, end: float) -> None:
-    with pytest.raises(AudioError, match=r"lies outside of the file, which is 1\.000 s long"):
+    with pytest.raises(AudioError, match=r"lies outside the file, which is 1\.000 s long"):
         read(wav, start, end)
 
 

@@ -191,7 +191,7 @@ def test_inspect_goes_on_over_bad_labels(odd_manifest: Path, capsys: pytest.Capt
     assert "odd: 5 utterances, 2 speakers" in text
     assert "Problems: 2 with bad labels" in text
     assert "odd.csv:4: unknown emotion 'contempt' (2 rows in all)" in text
-    assert "Dropped as asked for: Unklar 1" in text
+    assert "Dropped on request: Unklar 1" in text
     assert "--emotions '{contempt: angry}' (in a run: --data.emotions)" in text
     assert "other labels may draw other test speakers" in text
     assert _run("inspect", "Manifest", "--root", odd_manifest, *ODD, *WORDS, "--json") == 0
@@ -212,7 +212,7 @@ def test_a_manifest_of_a_manifest(
     assert "unknown emotion 'contempt' (2 rows in all)" in error
     assert "Map labels, or drop them: --emotions" in error
     assert _run(*words, "--on_error", "skip") == 0
-    assert "5 utterances of odd, 2 problems skipped, 1 dropped as asked for" in capsys.readouterr().out
+    assert "5 utterances of odd, 2 problems skipped, 1 dropped on request" in capsys.readouterr().out
     with (tmp_path / "a.csv").open(newline="") as file:
         assert sorted(row["emotion"] for row in csv.DictReader(file)) == [
             "angry",
@@ -237,7 +237,7 @@ def test_inspect_warns_of_ids_that_corpora_share(
     assert _run("inspect", "Manifest", "--root", tmp_path / "m.csv") == 0
     text = " ".join(capsys.readouterr().out.split())
     assert "m: 8 utterances, 4 speakers" in text
-    assert "Note: the speaker ids 00, 01 are in several corpora (A, B): taken as different people" in text
+    assert "Note: the speaker ids 00, 01 are in several corpora (A, B): treated as different people" in text
 
 
 def test_an_unchanged_corpus_is_not_decoded_again(
@@ -258,5 +258,5 @@ def test_a_cache_that_cannot_be_used_is_a_warning(
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    with pytest.warns(SerclWarning, match="checks of audio are not kept for the next time"):
+    with pytest.warns(SerclWarning, match="results of audio checks are not cached"):
         assert main(["corpus", "inspect", "EmoDB", "--root", str(emodb), "--json"]) == 0

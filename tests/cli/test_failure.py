@@ -45,7 +45,7 @@ def test_work_that_is_stopped_says_so_and_does_not_look_done(
         assert main([*fit_words, "--out", str(tmp_path / "run")]) == code
     finally:
         signal.signal(signal.SIGINT, before)  # Lightning switches Ctrl-C off once it was pressed
-    assert capsys.readouterr().err == f"{said} The run in {tmp_path / 'run'} goes on with --resume.\n"
+    assert capsys.readouterr().err == f"{said} The run in {tmp_path / 'run'} continues with --resume.\n"
     assert not (tmp_path / "run" / "results.json").exists()
 
 

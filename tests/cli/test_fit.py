@@ -234,7 +234,7 @@ def test_two_stages_can_go_together_as_in_the_study(two_stages, tmp_path, monkey
     notes = [
         "selected on target: the validation part of RAVDESS",
         "the first stage was selected on target, too: the validation part of RAVDESS",
-        "the second stage went on from the last weights of the first; both share one budget of epochs",
+        "the second stage went on from the last weights of the first; both stages share one budget of epochs",
     ]
     assert found["notes"][:3] == notes
     assert found["data"]["select_on"] == "target"

@@ -86,7 +86,7 @@ def test_everything_in_a_folder_is_read_or_told(talks):
     assert inputs.unmatched == (("talks/f.wav", "a link to /nonexistent/f.wav, which is not there"),)
     assert inputs.left_out == (
         ("talks", "2 files are not audio by suffix (.json 1, .txt 1)"),
-        ("talks", "audio in folders below is left out: add --recursive"),
+        ("talks", "audio in subfolders is left out: add --recursive"),
     )
 
 

@@ -95,7 +95,7 @@ def test_of_an_unknown_corpus_the_whole_is_scored_unless_a_part_is_named(run, ra
     other = ["--data", "RAVDESS", "--data.root", ravdess]
     whole = scored(capsys, run, *other)
     assert (whole["part"], whole["scores"]["n"]) == ("whole", 8 * 4 * 2)
-    assert any("the whole corpus is scored" in note and "EmoDB" in note for note in whole["notes"])
+    assert any("the whole corpus is tested" in note and "EmoDB" in note for note in whole["notes"])
     part = scored(capsys, run, *other, "--data.folds.index", "1")
     assert (part["part"], part["scores"]["n"] < 20) == ("test", True)
     assert main(["test", "--ckpt", str(run / "best.ckpt"), *other]) == 0
@@ -204,7 +204,7 @@ def test_a_checkpoint_without_a_list_of_recordings_says_that_none_is_compared(ru
     words = ["--data", "Manifest", "--data.root", str(table), "--json"]
     assert main(["test", "--ckpt", str(tmp_path / "old.ckpt"), *words]) == 0
     notes = json.loads(capsys.readouterr().out)["notes"]
-    assert any("under different names are not noticed" in note for note in notes)
+    assert any("under different names are not detected" in note for note in notes)
 
 
 def test_a_run_that_selects_and_tests_on_the_same_speakers_can_be_tested(encoder, tmp_path, capsys):

@@ -231,7 +231,7 @@ def test_values_may_import_nothing_of_others() -> None:
     system, shelf, own = run_imports(["os.system", "colorsys.rgb_to_hsv", "sercl.errors.near_names"])
     assert "--call: 'os.system' may not be imported" in system
     assert "SERCL_ALLOW_IMPORTS=colorsys" in shelf
-    assert own == "--call: takes no function from a value of an option."
+    assert own == "--call: does not accept a function."
 
 
 def test_a_user_can_allow_a_package() -> None:

@@ -43,7 +43,7 @@ MISTAKES = {
     "fit --help": None,
     "fit --data EmoDB --data RAVDESS --out x": "--data LanguagePair --data.source A --data.target B",
     "fit --data.rooot x --data EmoDB": "unknown option --data.rooot. Did you mean --data.root?",
-    "fit --data EmoDB --data.root . --out . --resume --overwrite": "--resume and --overwrite exclude each",
+    "fit --data EmoDB --data.root . --out . --resume --overwrite": "--resume and --overwrite cannot be",
     "fit --data EmoDB --data.root . --model.encoder whisper-bse": "unknown encoder 'whisper-bse'. Did",
     "fit --data EmoDB --data.root . --model.encoder ./no": "encoder folder './no' does not exist",
     "fit --data EmoDB --data.root . --model.encoder someone/model": None,
@@ -241,7 +241,7 @@ def test_a_folder_that_a_run_cannot_have_is_refused_at_once(command: str, tmp_pa
         ("--data.folds.index", "0"),
         ("--model.dropout", "0.2"),
     ):
-        with pytest.raises(UsageError, match=f"begun, but {option} is {value}, was"):
+        with pytest.raises(UsageError, match=f"options, but {option} is {value}, was"):
             checked(command, [*words, "--resume", option, value])
 
 

@@ -110,7 +110,7 @@ def test_a_long_recording_is_answered_and_pointed_to_diarize(predict, tmp_path, 
     long, short = write(tmp_path / "long.wav", 1.5), write(tmp_path / "short.wav")
     code, rows, error = predict(long, short)
     assert (code, len(rows)) == (0, 2)
-    assert f"Longer than 1 s: {long}. The probabilities are of the recording as a whole" in error
+    assert f"Longer than 1 s: {long}. The probabilities are for the whole recording" in error
     assert "`sercl diarize`" in error
     assert "Longer" not in predict(short)[2]
 

@@ -184,7 +184,7 @@ def test_what_ended_a_run_is_recorded_and_it_goes_on(
     assert f"a run that was ended by {end}. Continue it with --resume" in capsys.readouterr().err
 
     assert main([*words, "--resume"]) == 0
-    assert f"Continues a run that was ended by {end}." in capsys.readouterr().err
+    assert f"Continuing a run that was ended by {end}." in capsys.readouterr().err
     assert not (folder / "ended.json").exists()
     assert predictions(folder) == predictions(whole_run)
     assert json.loads((folder / "results.json").read_text())["stages"][0]["ended_by"] == "epoch limit"

@@ -171,7 +171,7 @@ def test_the_length_of_training_stays_where_rates_follow_from_it(tmp_path, optim
 def test_a_damaged_configuration_is_named(stored, content, said):
     stored.write_bytes(content)
     error = ResultsError if said else UsageError
-    with pytest.raises(error, match=said or "continues a run as it was begun"):
+    with pytest.raises(error, match=said or "continues a run with its original options"):
         check_resumed(stored, changed())
 
 
@@ -188,7 +188,7 @@ def test_a_run_on_one_fold_is_not_resumed_on_another(fit_words, tmp_path, capsys
     assert json.loads((tmp_path / "results.json").read_text())["stages"][0]["epochs"] == 2
     before = (tmp_path / "config.yaml").read_bytes()
     assert main([*words, "--resume"]) == 2
-    assert "has trained for 2 epochs, but --trainer.max_epochs leaves it 1" in capsys.readouterr().err
+    assert "has trained for 2 epochs, but --trainer.max_epochs allows 1" in capsys.readouterr().err
     assert (tmp_path / "config.yaml").read_bytes() == before
     (tmp_path / "config.yaml").write_text("")
     assert main([*words, "--resume"]) == 1

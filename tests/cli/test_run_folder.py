@@ -139,7 +139,7 @@ def test_a_run_is_continued_on_request_and_only_where_there_is_one(tmp_path):
     with pytest.raises(UsageError, match=r"holds no run to resume \(no config\.yaml\)"):
         claim(tmp_path / "other", resume=True)
     assert not (tmp_path / "other").exists()
-    with pytest.raises(UsageError, match="exclude each other"):
+    with pytest.raises(UsageError, match="cannot be combined"):
         claim(folder, resume=True, overwrite=True)
 
 

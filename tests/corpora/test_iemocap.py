@@ -125,7 +125,7 @@ def test_a_label_file_cut_short_loses_no_recording_in_silence(tmp_path: Path) ->
         ("label", f"{DIALOG}_F000.wav"),
         ("label", f"{DIALOG}_M001.wav"),
     ]
-    assert "has no line for it. Is that file whole?" in listing.problems[-1].reason
+    assert "has no line for it. Is that file complete?" in listing.problems[-1].reason
 
 
 def test_evaluators_files_and_strays_are_not_read(tmp_path: Path) -> None:

@@ -140,9 +140,9 @@ def test_a_bad_row_is_a_problem_of_its_line(
     ("text", "line", "message"),
     [
         ("path,emotion\nwav/a.wav,sad\nwav/b.wav\n", 3, r"1 cells, but the header has 2 columns"),
-        ("path,emotion,path\nwav/a.wav,sad,x\n", 1, r"column 'path' stands twice"),
-        ("path,emotion,speaker,Speaker \nwav/a.wav,sad,x,y\n", 1, r"column 'Speaker' stands twice"),
-        ("path,emotion,room,Room\nwav/a.wav,sad,x,y\n", 1, r"column 'Room' stands twice \(as 'room', too\)"),
+        ("path,emotion,path\nwav/a.wav,sad,x\n", 1, r"column 'path' appears twice"),
+        ("path,emotion,speaker,Speaker \nwav/a.wav,sad,x,y\n", 1, r"column 'Speaker' appears twice"),
+        ("path,emotion,room,Room\nwav/a.wav,sad,x,y\n", 1, r"column 'Room' appears twice \(as 'room', too\)"),
         ("path,emotion,\nwav/a.wav,sad,x\n", 2, r"column 3 has no name"),
         (
             'path,emotion,text\nwav/a.wav,sad,"never closed\nwav/b.wav,sad,y\n',
@@ -154,8 +154,8 @@ def test_a_bad_row_is_a_problem_of_its_line(
             None,
             r"no column 'path'; found: emotion, file.*columns\.path NAME",
         ),
-        ("path,emotion\n", None, r"holds no row"),
-        ("", None, r"holds no row"),
+        ("path,emotion\n", None, r"has no rows"),
+        ("", None, r"has no rows"),
     ],
 )
 def test_a_bad_table_names_file_line_and_cure(
@@ -368,7 +368,7 @@ def test_columns_and_labels_of_other_names(folder: Path) -> None:
     ]
     assert listing.problems == ()
     assert listing.dropped == {"unklar": 1}
-    assert listing.notes == ("column 'emotion' of mine.csv is not read: another one was named for it",)
+    assert listing.notes == ("column 'emotion' of mine.csv is not read: another column was given for it",)
 
 
 def test_a_named_column_that_is_not_there(folder: Path) -> None:

@@ -45,7 +45,7 @@ def test_spellings_of_a_speaker_are_one_and_counted() -> None:
     items, notes = unified(spoken("José", apart, "josé ", "José", "ＪＯＳÉ", None, "Ana"))
     assert [item.speaker for item in items] == ["José"] * 5 + [None, "Ana"]
     (note,) = notes
-    assert note.startswith("1 speaker name is written in several ways, each taken as one: 'José' (also ")
+    assert note.startswith("1 speaker name is written in several ways, each treated as one: 'José' (also ")
     assert "'josé '" in note
     assert repr(apart) in note
 
@@ -65,7 +65,7 @@ def test_leading_zeros_are_kept_and_pointed_out() -> None:
     written, note = notes
     assert "'3' (also '3.0')" in written
     assert "'03' and '3'" in note
-    assert "write them alike" in note
+    assert "write them the same way" in note
 
 
 def test_corpora_do_not_share_spellings() -> None:

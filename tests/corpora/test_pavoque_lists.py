@@ -52,7 +52,7 @@ def test_a_bad_entry_is_a_problem_of_its_line(tmp_path: Path, bad: str, reason: 
     ((line, said),) = problems
     assert line == 2
     assert reason in said
-    assert "costs the utterance" in said
+    assert "the utterance is lost" in said
 
 
 def test_an_empty_list_has_no_entries(tmp_path: Path) -> None:

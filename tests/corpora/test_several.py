@@ -23,7 +23,7 @@ def test_speakers_of_two_corpora_are_different_people() -> None:
     assert [item.speaker for item in settled.utterances] == ["EmoDB 03", "RAVDESS 03", "EmoDB 4", None]
     assert [item.person for item in settled.utterances] == ["EmoDB 03", "RAVDESS 03", "EmoDB 4", None]
     assert settled.notes == (
-        "the speaker ids 03 are in several corpora (EmoDB, RAVDESS): taken as different people",
+        "the speaker ids 03 are in several corpora (EmoDB, RAVDESS): treated as different people",
     )
     assert apart(settled.utterances, ROOT).utterances == settled.utterances
 

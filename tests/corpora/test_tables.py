@@ -57,14 +57,14 @@ def test_rows_of_text_alone_need_no_file() -> None:
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.csv", "", "holds no row"),
-        ("a.csv", "a,b\n", "holds no row"),
-        ("a.jsonl", "\n\n", "holds no row"),
-        ("a.csv", "a,a\n1,2\n", r":1: column 'a' stands twice"),
-        ("a.csv", "a,A \n1,2\n", r":1: column 'A' stands twice \(as 'a', too\)"),
-        ("a.csv", "a,\u00e9,e\u0301\n1,2,3\n", r":1: column .* stands twice"),
-        ("a.jsonl", '{"a": 1, "a": 2}\n', r":1: column 'a' stands twice"),
-        ("a.jsonl", '{"a": 1, "A": 2}\n', r":1: column 'A' stands twice"),
+        ("a.csv", "", "has no rows"),
+        ("a.csv", "a,b\n", "has no rows"),
+        ("a.jsonl", "\n\n", "has no rows"),
+        ("a.csv", "a,a\n1,2\n", r":1: column 'a' appears twice"),
+        ("a.csv", "a,A \n1,2\n", r":1: column 'A' appears twice \(as 'a', too\)"),
+        ("a.csv", "a,\u00e9,e\u0301\n1,2,3\n", r":1: column .* appears twice"),
+        ("a.jsonl", '{"a": 1, "a": 2}\n', r":1: column 'a' appears twice"),
+        ("a.jsonl", '{"a": 1, "A": 2}\n', r":1: column 'A' appears twice"),
         ("a.csv", "a,\n1,2\n", r":2: column 2 has no name"),
         ("a.csv", "a,b\n1,2,3\n", r":2: 3 cells"),
         ("a.csv", 'a,b\n1,"2\n', r":2: not readable .*quotation marks"),
@@ -190,5 +190,5 @@ def test_columns_of_parquet_that_stand_twice_are_named(tmp_path: Path) -> None:
     columns = [pa.array(["x"]).dictionary_encode()] * 2
     for first, second in (("a", "a"), ("a", "A ")):
         pq.write_table(pa.Table.from_arrays(columns, names=[first, second]), tmp_path / "a.parquet")
-        with pytest.raises(ManifestError, match=r"a\.parquet:1: column .* stands twice"):
+        with pytest.raises(ManifestError, match=r"a\.parquet:1: column .* appears twice"):
             read_table(tmp_path / "a.parquet")

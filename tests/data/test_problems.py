@@ -30,6 +30,6 @@ def test_skipping_is_no_advice_where_nothing_would_be_left():
     with pytest.raises(CorpusError) as caught:
         enforce(problems("row", "row"), "raise", "Toy", left=0)
     assert "skip" not in str(caught.value)
-    assert "No utterance is without a problem" in str(caught.value)
+    assert "Every utterance has a problem" in str(caught.value)
     with pytest.raises(CorpusError, match=r"--data\.on_error skip"):
         enforce(problems("row", "row"), "raise", "Toy", left=1)

@@ -30,7 +30,7 @@ def test_jobs_that_fail_or_die_take_no_other_down(tmp_path: Path) -> None:
     )
     outcomes = by_name(list(Slurm(HERE, jobs=2).run(calls)))
     assert outcomes["bad"].error == "ValueError: no such thing"
-    assert "ended without an answer" in str(outcomes["killed"].error)
+    assert "ended without a result" in str(outcomes["killed"].error)
     assert outcomes["good"].error is None
     assert outcomes["good"].seconds > 0
     assert done.read_text(encoding="utf-8") == "yes"

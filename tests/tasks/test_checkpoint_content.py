@@ -106,7 +106,7 @@ def test_content_that_makes_no_model(place: str, value: Any, message: str, store
     ("encoder", "message"),
     [
         ("https://x/y", "does not exist"),
-        ("/dev/zero", "is no folder"),
+        ("/dev/zero", "is not a folder"),
         ("~nobody-x/y", "no such user"),
         ("x", ""),
     ],

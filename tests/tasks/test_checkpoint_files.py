@@ -64,4 +64,4 @@ def test_a_full_disk_is_named_and_keeps_the_checkpoint_before(tmp_path: Path) ->
     assert "disk/last.ckpt: cannot be written (No space left on device); the disk at " in said
     assert "/disk has " in said
     assert "of 1.05 MB free" in said
-    assert "goes on from the last checkpoint (--resume)" in said
+    assert "continues from the last checkpoint (--resume)" in said

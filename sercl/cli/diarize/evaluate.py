@@ -113,9 +113,9 @@ def _check_numbers(runs: int, baselines: int, has_data: bool) -> None:
         )
     if has_data and runs > 1:
         raise UsageError(
-            f"--data (or the data of a --config) with {runs} checkpoints: each would be judged on the same "
-            "recordings, which then count several times. Leave it out, for the test clips of each run, or "
-            "judge one checkpoint after the other."
+            f"--data (or the data of a --config) with {runs} checkpoints: each would be evaluated on the "
+            f"same recordings, which would then count several times. Leave it out, for the test clips of "
+            f"each run, or evaluate one checkpoint at a time."
         )
 
 
@@ -302,12 +302,13 @@ def _run_data(checkpoint: Path) -> Diarization:
     path = checkpoint.parent / "config.yaml"
     if not path.is_file():
         raise UsageError(
-            f"{checkpoint}: no config.yaml beside it, which names the run's data. Say what to evaluate it on "
-            "(--data NAME --data.root DIR); post-processing can be chosen on the run's own data alone."
+            f"{checkpoint}: no config.yaml beside it, which names the run's data. Give the data to "
+            f"evaluate it on (--data NAME --data.root DIR); post-processing can be chosen on the run's "
+            f"own data alone."
         )
     data = _instantiated(build_parser().parse_args([str(checkpoint), "--config", str(path)]))
     if not isinstance(data, Diarization):
-        raise UsageError(f"{path}: its data are {type(data).__name__}, not of a diarizer.")
+        raise UsageError(f"{path}: its data are {type(data).__name__}, not those of a diarizer.")
     return data
 
 
@@ -319,7 +320,9 @@ def _with_clips(data: EmotionDataModule) -> Diarization:
     if isinstance(data, Diarization):
         return data
     if not isinstance(data, CorpusDataModule):
-        raise UsageError(f"--data {type(data).__name__}: clips are built from single corpora. Name one.")
+        raise UsageError(
+            f"--data {type(data).__name__}: clips are built from single corpora. Give one corpus."
+        )
     return Diarization([data], loader=data.loader_config)
 
 
@@ -409,7 +412,7 @@ def keep(run: Run, tuning: Mapping[str, Tuning], sources: Sources) -> None:
     if DIARIZER in tuning:
         path = run.diarizer.path
         keep_tuning(path, tuning[DIARIZER], sources.run_name)
-        stderr.print(f"The post-processing is kept in {path}", soft_wrap=True, markup=False)
+        stderr.print(f"The post-processing is saved in {path}", soft_wrap=True, markup=False)
 
 
 def main() -> int:

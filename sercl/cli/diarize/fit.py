@@ -76,7 +76,8 @@ def check_data(cli: Cli) -> None:
     name = type(cli.data).__name__
     if cli.data.task_name != "diarization":
         raise UsageError(
-            f"the data {name} are for classification; a diarizer learns from clips that are built of them. "
+            f"the data {name} are for classification; a diarizer is trained on clips that are built from "
+            f"them. "
             f"Name the corpus on the command line (--data {name} --data.root DIR), or let the YAML have the "
             "class Diarization with `corpora`."
         )
@@ -121,7 +122,7 @@ def show(results: DiarizationResults, folder: Path, as_json: bool) -> None:
     stdout.print(stages_table(results.stages))
     stdout.print(diarization_table(results))
     checkpoint = shlex.quote(str(from_here(Path(results.stages[-1].checkpoint))))
-    stdout.print(f"\nEverything is in {folder}. Where in a recording the emotion is:", soft_wrap=True)
+    stdout.print(f"\nEverything is in {folder}. Label emotions over time in recordings:", soft_wrap=True)
     stdout.print(f"  sercl diarize {checkpoint} FILE_OR_FOLDER", soft_wrap=True)
-    stdout.print("Post-processing chosen on validation clips, and other test data:", soft_wrap=True)
+    stdout.print("Choose post-processing on validation clips, or evaluate on other data:", soft_wrap=True)
     stdout.print(f"  sercl diarize evaluate {checkpoint} --tune", soft_wrap=True)

@@ -37,10 +37,10 @@ def check_outputs(options: "Namespace", names: Sequence[str]) -> None:
     from sercl.reports.rendering import check_format
 
     if options.format in ONE_EACH and options.out is None and len(names) > 1:
-        raise UsageError(f"--format {options.format} holds one recording a file. Give --out FOLDER.")
+        raise UsageError(f"--format {options.format} holds one recording per file. Give --out FOLDER.")
     if options.format == "rttm" and (odd := [name for name in names if len(name.split()) != 1]):
         raise UsageError(
-            f"{odd[0]!r}: RTTM separates its fields by blanks, so a name may hold none. Rename "
+            f"{odd[0]!r}: RTTM separates its fields by spaces, so a name cannot contain any. Rename "
             "the recording, or choose --format json, csv, textgrid or audacity."
         )
     if options.plot is not None:

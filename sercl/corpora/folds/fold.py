@@ -108,8 +108,8 @@ def _speaker_notes(fold: Fold) -> list[str]:
     unknown = Counter(utterance.speaker for part in fold.parts.values() for utterance in part)[None]
     if unknown and fold.train:
         notes.append(
-            f"speakers unknown for {unknown} utterances: training and test may share them, so take the "
-            "figures as speaker-dependent"
+            f"speakers unknown for {unknown} utterances: training and test may share them, so treat the "
+            f"figures as speaker-dependent"
         )
     return notes if fold.shared_speakers else notes + _validation_notes(fold)
 

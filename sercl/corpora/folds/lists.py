@@ -70,13 +70,13 @@ def with_test_list(draft: Draft, path: Path, utterances: Sequence[Utterance], la
         ManifestError: As `csv_folds`.
     """
     if not path.is_file():
-        raise FoldError(f"{path}: no such list of --data.folds.test_list; it has the columns file,answer.")
+        raise FoldError(f"{path}: no such list of --data.folds.test_list; its columns are file,answer.")
     tested = _resolve(path, UtteranceIndex(utterances), labels)
     ids = {utterance.id for utterance in tested}
     parts = {name: [item for item in getattr(draft, name) if item.id not in ids] for name in PARTS[:2]}
     out = {name: len(getattr(draft, name)) - len(kept) for name, kept in parts.items()}
     remark = (
-        f"tested on the {len(tested)} utterances of {path.name} in place of the scheme's test part; "
+        f"tested on the {len(tested)} utterances of {path.name} instead of the scheme's test part; "
         f"{out['train']} of them were taken out of training, {out['validation']} out of validation"
     )
     return Draft(parts["train"], parts["validation"], tested, (*draft.remarks, remark))
@@ -183,7 +183,7 @@ def _resolve(path: Path, index: UtteranceIndex, labels: LabelScheme) -> list[Utt
             continue
         _check_answer(path, row, utterance, labels)
         if utterance.id in found:
-            raise ManifestError(path, row.line, f"{row.file!r} stands twice in this list; remove one line.")
+            raise ManifestError(path, row.line, f"{row.file!r} is listed twice; remove one line.")
         found[utterance.id] = utterance
     if missing:
         raise ManifestError(path, missing[0].line, _missing(missing, total))
@@ -235,7 +235,8 @@ def _check_answer(path: Path, row: Row, utterance: Utterance, labels: LabelSchem
         raise ManifestError(
             path,
             row.line,
-            f"answer {row.answer!r} is none of the classes {', '.join(labels.classes)}. Choose the labels of "
+            f"answer {row.answer!r} is not one of the classes {', '.join(labels.classes)}. Choose the "
+            f"labels of "
             "this list with --data.labels, or remove the row.",
         )
     if answer != labels.index(utterance.emotion):

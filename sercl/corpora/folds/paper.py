@@ -99,7 +99,7 @@ def _pavoque(utterances: Sequence[Utterance], labels: LabelScheme, seed: int) ->
     series = _pavoque_series(utterances, labels, seed)
     tests = _pavoque_tests(series, seed)
     found, whole = sum(map(len, series)), sum(sum(cuts.values()) for cuts in POOL.values())
-    remark = () if found == whole else (f"drawn from {found} of the {whole} cuts of the study's pool",)
+    remark = () if found == whole else (f"drawn from {found} of the {whole} utterances used by the study",)
     return [_pavoque_draft(series, test, (seed, "fold", fold), remark) for fold, test in enumerate(tests)]
 
 
@@ -132,7 +132,8 @@ def _pavoque_series(utterances: Sequence[Utterance], labels: LabelScheme, seed: 
     }
     if short:
         raise FoldError(
-            f"the scheme 'paper' draws {sum(SIZES)} utterances per class from the study's pool of PAVOQUE "
+            f"the scheme 'paper' draws {sum(SIZES)} utterances per class from the PAVOQUE utterances "
+            f"used by the study "
             f"({_pool_text()}), but of that there are only {listed(short)}. Is the folder complete?"
         )
     return [

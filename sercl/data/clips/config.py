@@ -71,7 +71,8 @@ class ClipConfig:
             )
         if self.random_validation and self.lists is not None:
             raise UsageError(
-                "clips.random_validation draws the clips that validate, clips.lists has them: give one."
+                "clips.random_validation draws the validation clips, clips.lists names them: give one "
+                "of the two."
             )
         self._check_patterns()
 

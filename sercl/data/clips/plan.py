@@ -284,8 +284,8 @@ def _piece(
     utterance = known.get((item["corpus"], item["utterance"]))
     if utterance is None:
         raise CorpusError(
-            f"utterance {item['utterance']!r} of {item['corpus']} is not in this part of the data. Use the "
-            "corpora and the fold that the list was made with."
+            f"utterance {item['utterance']!r} of {item['corpus']} is not in this part of the data. Use "
+            f"the corpora and the fold that the list was made with."
         )
     if item["label"] not in classes:
         raise CorpusError(f"class {item['label']!r} is not one of {', '.join(classes)}.")

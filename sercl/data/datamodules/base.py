@@ -154,7 +154,7 @@ class EmotionDataModule(LightningDataModule, ABC):
         """
         if wanted and self.unlabelled is None:
             raise UsageError(
-                f"adversarial training hears a second corpus without labels; {type(self).__name__} has none. "
+                f"adversarial training uses a second corpus without labels; {type(self).__name__} has none. "
                 "Use --data LanguagePair --data.setting zero-shot, or --model.adversarial.weight 0."
             )
         self._hears_target = wanted

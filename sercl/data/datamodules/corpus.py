@@ -160,7 +160,7 @@ class CorpusDataModule(EmotionDataModule):
     def fold(self) -> Fold:
         """The fold, without the utterances that were left out for their audio."""
         if self._fold is None:
-            raise UsageError(f"{self.corpus}: the data are not there yet; call setup() first.")
+            raise UsageError(f"{self.corpus}: the data are not loaded yet; call setup() first.")
         return self._fold
 
     @property
@@ -312,7 +312,7 @@ def joint_fold_count(corpora: Collection[CorpusDataModule], whose: str, advice: 
     """
     counts = {corpus.corpus: corpus.fold_count for corpus in corpora}
     if len({count for count in counts.values() if count > 1}) > 1:
-        raise UsageError(f"{whose} go together, but there are {listed(counts)}. {advice}")
+        raise UsageError(f"{whose} are paired by index, but there are {listed(counts)}. {advice}")
     return max(counts.values())
 
 

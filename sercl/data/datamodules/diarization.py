@@ -50,7 +50,7 @@ def clip_notes(
     """Return sentences on the clips of each part, and on how many utterances had too little speech."""
     notes = [_clips_note(part, source) for part, source in sources.items()]
     if config.random_validation:
-        notes.append("validation clips were drawn by chance: their speakers are trained on, too")
+        notes.append("validation clips were drawn at random, so their speakers are also in training")
     short = f"less than {config.min_piece:g} s of speech"
     return notes + [
         f"{part}: {count} utterances left out of the clips ({short})"
@@ -198,7 +198,7 @@ class Diarization(EmotionDataModule):
     def source(self, part: str) -> ClipSource:
         """Return the clips of a part, "train", "validation" or "test"."""
         if part not in self._sources:
-            raise UsageError("diarization clips: the data are not there yet; call setup() first.")
+            raise UsageError("diarization clips: the data are not loaded yet; call setup() first.")
         return self._sources[part]
 
     @property
@@ -279,8 +279,8 @@ class Diarization(EmotionDataModule):
         if absent := [name for name in self.classes if not any(own[name] for own in counts)]:
             names = ", ".join(corpus.corpus for corpus in self.corpora)
             raise UsageError(
-                f"no training utterance of {', '.join(absent)} in {names}. Add a corpus that has it, or "
-                "choose other labels."
+                f"no training utterance of {', '.join(absent)} in {names}. Add a corpus that has them, "
+                f"or choose other labels."
             )
 
     def _cut(self, part: str) -> None:
@@ -316,7 +316,7 @@ def _check(corpora: Sequence[CorpusDataModule]) -> None:
         raise UsageError("no corpus to build clips from. Give --data.corpora.")
     first, names = corpora[0], [corpus.corpus for corpus in corpora]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise UsageError(f"two corpora are called {twice[0]}; give each a name of its own.")
+        raise UsageError(f"two corpora are called {twice[0]}; give each a unique name.")
     for other in corpora[1:]:
         # The order of the classes counts too, which the comparison of dicts alone would overlook.
         if list(other.label_map.items()) != list(first.label_map.items()):

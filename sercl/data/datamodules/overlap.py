@@ -25,7 +25,8 @@ def check_clips(source: Sequence[Utterance], held_out: Sequence[Utterance]) -> N
     shared = [utterance.id for utterance in held_out if clip_of(utterance) in known]
     if shared:
         raise FoldError(
-            f"{len(shared)} clips of the source are held out in the target too, first {shared[0]!r}: the two "
+            f"{len(shared)} clips of the source are also held out in the target, first {shared[0]!r}: "
+            f"the two "
             "overlap. Choose another corpus, language or fold for one of them."
         )
 
@@ -37,8 +38,8 @@ def check_ids(source: Sequence[Utterance], target: Sequence[Utterance]) -> None:
     twice = [item.id for other, item in same if clip_of(other) != clip_of(item)]
     if twice:
         raise FoldError(
-            f"{len(twice)} ids stand for different clips in source and target, first {twice[0]!r}: their "
-            "results could not be told apart. Give the manifests a column 'id'."
+            f"{len(twice)} ids denote different clips in source and target, first {twice[0]!r}: their "
+            f"results could not be distinguished. Give the manifests a column 'id'."
         )
 
 
@@ -74,8 +75,7 @@ def check_apart(corpora: Mapping[str, Mapping[str, Sequence[Utterance]]]) -> Non
         owner = owners.setdefault(utterance.id, corpus)
         if owner != corpus:
             raise FoldError(
-                f"the id {utterance.id!r} stands in {owner} and in {corpus}. Give the manifests a column "
-                "'id'."
+                f"the id {utterance.id!r} is in both {owner} and {corpus}. Give the manifests a column 'id'."
             )
         other, elsewhere = places.setdefault(clip_of(utterance), (corpus, part))
         if other != corpus and elsewhere != part:

@@ -61,12 +61,12 @@ def _first_stage(
         return []
     role = next(iter(plans.values())).validation
     weights, shared = going_on
-    epochs = "both share one budget of epochs" if shared else "each has a budget of epochs of its own"
+    epochs = "both stages share one budget of epochs" if shared else "each stage has its own budget of epochs"
     return [
-        f"the first stage was selected on {role}, too: the validation part of {names[role]}"
+        f"the first stage was also selected on {role}: the validation part of {names[role]}"
         if role == "target"
         else f"the first stage was selected on {role}: the validation part of {names[role]}",
-        f"the second stage went on from the {weights} weights of the first; {epochs}",
+        f"the second stage continued from the {weights} weights of the first; {epochs}",
     ]
 
 
@@ -199,7 +199,7 @@ class LanguagePair(EmotionDataModule):
         """
         if wanted and self.setting != "zero-shot":
             raise UsageError(
-                f"adversarial training hears the target without its labels, for which the setting "
+                f"adversarial training uses the target without its labels, for which the setting "
                 f"{self.setting!r} has no use. Use --data.setting zero-shot or --model.adversarial.weight 0."
             )
         if wanted and not self._target_train:
@@ -311,7 +311,7 @@ class LanguagePair(EmotionDataModule):
             key for part in ("validation", "test") if part in target for key in target[part].audio_keys
         ]
         count = sum(key in known for key in held_out)
-        return [f"leakage: {count} recordings held out of the target are in the source too"] if count else []
+        return [f"leakage: {count} recordings held out in the target are also in the source"] if count else []
 
     def _splits(self, plan: Plan) -> dict[str, Split]:
         corpora = self.corpora_in_use
@@ -345,8 +345,8 @@ def _check_stages(setting: str, continue_from: str, epoch_budget: str) -> None:
             raise UnknownNameError(name, value, valid)
         if value != valid[0] and setting != "two-stage":
             raise UsageError(
-                f"{name} {value!r} is of the setting 'two-stage' and has no effect in {setting!r}; leave it "
-                "out."
+                f"{name} {value!r} is for the setting 'two-stage' and has no effect in {setting!r}; "
+                f"leave it out."
             )
 
 

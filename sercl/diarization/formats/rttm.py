@@ -65,7 +65,8 @@ def _row(fields: Sequence[str], path: Path, line: int) -> Row:
 def _lines(item: Annotation) -> Iterator[str]:
     if not item.id or item.id.split() != [item.id]:
         raise SegmentError(
-            f"recording {item.id!r}: RTTM separates its fields by blanks, so an id may hold none. Rename the "
+            f"recording {item.id!r}: RTTM separates its fields by spaces, so an id cannot contain any. "
+            f"Rename the "
             "recording, or choose json, csv, textgrid or audacity."
         )
     for segment in item.segments:

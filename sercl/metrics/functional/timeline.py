@@ -104,7 +104,7 @@ def _check_one(segment: Labelled, index: int, duration: float | None) -> None:
     if duration is not None and end > duration + EDGE_TOLERANCE:
         raise SegmentError(
             f"{emotion} from {start:g} s to {end:g} s overruns the recording, which is {duration:g} s long. "
-            "Mend the segment, or check that it belongs to this recording.",
+            "Fix the segment, or check that it belongs to this recording.",
             index,
         )
 

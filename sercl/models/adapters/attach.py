@@ -128,7 +128,9 @@ def _check_blocks(spec: str, blocks: Sequence[int] | None, count: int) -> list[i
     if blocks is None:
         return list(range(count))
     if spec in ("none", "full"):
-        raise UsageError(f"adapter blocks {list(blocks)} mean nothing with adapter {spec!r}; leave them out.")
+        raise UsageError(
+            f"adapter blocks {list(blocks)} have no effect with adapter {spec!r}; leave them out."
+        )
     wrong = [block for block in blocks if not 0 <= block < count]
     if wrong or not blocks or len(set(blocks)) < len(blocks):
         named = f"block {wrong[0]}" if wrong else f"blocks {list(blocks)}"

@@ -43,7 +43,9 @@ def register(name: str, config: type[Any], build: Callable[[int, Any], BlockAdap
         ValueError: For a name that is taken or is not made of letters.
     """
     if name in METHODS or name in ALONE or not name.isalpha():
-        raise ValueError(f"adapter {name!r} is taken or not a word; registered: {', '.join(METHODS)}")
+        raise ValueError(
+            f"adapter {name!r} is already registered or not a valid name; registered: {', '.join(METHODS)}"
+        )
     METHODS[name] = Method(name, config, build)
 
 
@@ -66,9 +68,10 @@ def parse_adapter(spec: str) -> tuple[str, ...]:
             raise UnknownNameError("adapter", name, [*ALONE, *METHODS], "Join several by '+'.")
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise UsageError(f"adapter {spec!r}: {twice[0]!r} stands in it twice; name each method once.")
+        raise UsageError(f"adapter {spec!r}: {twice[0]!r} appears twice; name each method once.")
     if len(names) > 1 and set(names) & set(ALONE):
         raise UsageError(
-            f"adapter {spec!r}: 'none' and 'full' stand alone; only {', '.join(METHODS)} can be joined."
+            f"adapter {spec!r}: 'none' and 'full' cannot be combined; only {', '.join(METHODS)} can be "
+            f"joined."
         )
     return ("full",) if names == ["full"] else tuple(name for name in METHODS if name in names)

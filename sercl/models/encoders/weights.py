@@ -176,7 +176,8 @@ def _check_used(folder: Path, model: PreTrainedModel, unexpected: Iterable[str])
     if left:
         more = f" and {len(left) - 3} more" if len(left) > 3 else ""
         raise EncoderError(
-            f"{folder}: config.json has no place for {len(left)} weights of the encoder that the checkpoint "
+            f"{folder}: config.json has no parameters for {len(left)} weights of the encoder that the "
+            f"checkpoint "
             f"holds: {', '.join(left[:3])}{more}. A setting that they need is off or lacking in it. Restore "
             "the config.json that belongs to these weights, or fetch the checkpoint again."
         )

@@ -182,8 +182,8 @@ def last_weights(place: Path) -> Path:
     path = place / LAST
     if not path.is_file():
         raise CheckpointError(
-            f"{path}: not there, but the next stage is to go on from the last weights. Keep it with "
-            f"--checkpoint.save_last true, or delete {place}, and all in it is trained again."
+            f"{path}: missing; the next stage must continue from the last weights. Save it with "
+            f"--checkpoint.save_last true, or delete {place} to train all stages in it again."
         )
     return path
 
@@ -272,8 +272,8 @@ def _summary(trainer: L.Trainer, stage: str) -> StageResult:
     saver = trainer.checkpoint_callback
     if not isinstance(saver, ModelCheckpoint) or not saver.best_model_path:
         raise OutputError(
-            f"stage {stage!r} ended after {trainer.global_step} steps ({ended_by(trainer)}) without an epoch "
-            "to keep: one is kept after a validation (--trainer.check_val_every_n_epoch, "
+            f"stage {stage!r} ended after {trainer.global_step} steps ({ended_by(trainer)}) without "
+            f"saving an epoch: one is saved after a validation (--trainer.check_val_every_n_epoch, "
             "--checkpoint.every_n_epochs). Train for longer, or validate more often."
         )
     best = checkpoints.read(saver.best_model_path)

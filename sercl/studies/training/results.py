@@ -166,8 +166,8 @@ def known_voices(
     what = f"{len(known)} of {len(tested)} speakers in {part} were seen in training ({named(known)})"
     if not allowed:
         raise SpeakerOverlapError(
-            f"{what}, so the scores would be speaker-dependent. Judge on the fold that the checkpoint was "
-            "trained without, or allow it with --data.folds.allow_speaker_overlap true."
+            f"{what}, so the scores would be speaker-dependent. Evaluate on the fold that the checkpoint "
+            f"was not trained on, or allow it with --data.folds.allow_speaker_overlap true."
         )
     return [f"speaker-dependent: {what}", *notes]
 

@@ -32,7 +32,7 @@ class Beginning(enum.Enum):
 
     ANEW = "anew"
     GOES_ON = "at its newest checkpoint"
-    DONE = "has come to its end"
+    DONE = "is complete"
 
 
 def beginnings(places: Mapping[str, Path], trainer_for: TrainerFactory, resume: bool) -> dict[str, Beginning]:
@@ -90,8 +90,8 @@ def _check_limit(place: Path, trained: str, what: str, count: float, limit: floa
     if limit is not None and 0 <= limit < count:
         unit = " s" if what == "time" else ""
         raise UsageError(
-            f"{place}: has trained for {trained}, but --trainer.max_{what} leaves it {limit:g}{unit}. Give "
-            "more to go on, or start anew with another --out."
+            f"{place}: has trained for {trained}, but --trainer.max_{what} allows {limit:g}{unit}. Raise "
+            f"it to continue, or start a new run with another --out."
         )
 
 
@@ -112,8 +112,8 @@ def _beginning(stage: str, place: Path, trainer_for: TrainerFactory) -> Beginnin
         return Beginning.DONE
     if not (place / LAST).is_file():
         raise CheckpointError(
-            f"{place}: ended at a limit that is another now, but its last epoch ({LAST}) is not there to go "
-            "on from. Leave the limits as they were, or start anew with another --out."
+            f"{place}: ended at a limit that has changed since, but its last epoch ({LAST}) is missing, "
+            f"so it cannot continue. Keep the original limits, or start a new run with another --out."
         )
     return Beginning.GOES_ON
 
@@ -150,9 +150,9 @@ def starting_point(place: Path) -> Path | None:
     others = [path for path in place.glob("*.ckpt") if path != last and _unusable(path) is None]
     newest = max(others, key=_epochs, default=None)
     if newest is None:
-        _say(f"{last}: {reason}. No other checkpoint is left to go on from: training begins anew.")
+        _say(f"{last}: {reason}. No other checkpoint is left to continue from: training starts over.")
     else:
-        _say(f"{last}: {reason}. Training goes on from {newest}, after {_epochs(newest)} epochs.")
+        _say(f"{last}: {reason}. Training continues from {newest}, after {_epochs(newest)} epochs.")
     return newest
 
 
@@ -162,8 +162,8 @@ def _say_what_is_cut_off(path: Path) -> None:
     if batches is not None and not batches["is_last_batch"]:
         epoch = int(stored["epoch"]) + 1
         _say(
-            f"{path}: a limit ended epoch {epoch} after {batches['current']['completed']} batches. Training "
-            f"goes on with epoch {epoch + 1}; the rest of epoch {epoch} is left out."
+            f"{path}: a limit ended epoch {epoch} after {batches['current']['completed']} batches. "
+            f"Training continues with epoch {epoch + 1}; the rest of epoch {epoch} is skipped."
         )
 
 
@@ -202,7 +202,7 @@ def damage(path: Path) -> str | None:
             return said
         except Exception:  # a flipped bit may tell zipfile anything: of a password, of a method, of offsets
             return said
-    return None if _is_as_written(stored) else "damaged (what it says of epochs is not as it was written)"
+    return None if _is_as_written(stored) else "damaged (its record of epochs was changed)"
 
 
 def _is_as_written(stored: Mapping[str, Any]) -> bool:
@@ -241,8 +241,9 @@ def going_on_from(path: Path | None, trainer: L.Trainer) -> Iterator[None]:
             raise
         reason = " ".join(str(error).split())[:200]
         raise DamagedCheckpointError(
-            f"{path}: training cannot go on from it: a state in it is not as it was written "
-            f"({type(error).__name__}: {reason}). Remove it, or start anew with --overwrite or another --out."
+            f"{path}: training cannot continue from it: a state in it was changed "
+            f"({type(error).__name__}: {reason}). Remove it, or start a new run with --overwrite or "
+            f"another --out."
         ) from error
 
 
@@ -277,14 +278,14 @@ def _unusable(path: Path) -> str | None:
         return reason
     stored = checkpoints.read(path)
     if not stored.get("optimizer_states"):
-        return "holds weights alone"
+        return "holds weights only"
     if path.name != LAST and path not in _kept(stored, path.parent):
-        return "was not kept by this training"
+        return "was not written by this training"
     for best in _best(stored, path.parent):
         if not best.is_file():
-            return f"the best epoch that it knows of, {best.name}, is gone"
+            return f"its best epoch, {best.name}, is missing"
         if best != path and (reason := damage(best)) is not None:
-            return f"the best epoch that it knows of, {best.name}, is {reason}"
+            return f"its best epoch, {best.name}, is {reason}"
     return None
 
 

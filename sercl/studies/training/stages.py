@@ -20,7 +20,7 @@ HEAD = "head"
 RECORD = "stage.json"
 """File of a finished stage's result."""
 
-_ADVICE = "Delete it, and the stage is trained again."
+_ADVICE = "Delete it to train the stage again."
 
 EARLY_STOPPING, EPOCH_LIMIT = "early stopping", "epoch limit"
 STEP_LIMIT, TIME_LIMIT = "step limit", "time limit"
@@ -144,6 +144,6 @@ def finished(place: Path) -> StageResult | None:
     checkpoint = place / result.checkpoint
     if not checkpoint.is_file():
         raise CheckpointError(
-            f"{record}: {checkpoint} is not there. Delete {place}, and all in it is trained again."
+            f"{record}: {checkpoint} is missing. Delete {place} to train all stages in it again."
         )
     return replace(result, checkpoint=str(checkpoint))

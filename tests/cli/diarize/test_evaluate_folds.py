@@ -116,7 +116,7 @@ def test_what_makes_no_table_is_refused(folds, zed, tmp_path, capsys):
         capsys, 2, *runs, "--baseline", *others[:2]
     )
     data = ["--data", "ZED", "--data.root", zed]
-    assert "each would be judged on the same recordings" in refused(capsys, 2, *runs, *data)
+    assert "each would be evaluated on the same recordings" in refused(capsys, 2, *runs, *data)
     assert "two of its checkpoints" in refused(capsys, 2, runs[0], runs[1], runs[0].with_name("last.ckpt"))
     again = shutil.copytree(runs[1].parent, tmp_path / "again") / "best.ckpt"
     assert "test utterances of again are those of fold1, too" in refused(capsys, 2, *runs, again)

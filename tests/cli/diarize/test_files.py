@@ -136,7 +136,7 @@ def test_what_cannot_be_is_refused(diarizer, wav, words, said, capsys):
 
 def test_a_name_that_rttm_cannot_hold_is_refused_before_anything_is_heard(diarizer, wav, capsys):
     assert run(diarizer, wav("a b.wav"), "--format", "rttm") == 2
-    assert "RTTM separates its fields by blanks" in capsys.readouterr().err
+    assert "RTTM separates its fields by spaces" in capsys.readouterr().err
 
 
 def test_stretches_without_speech_are_marked(diarizer, tmp_path):

@@ -24,7 +24,7 @@ def test_notes_name_what_a_reader_of_the_results_must_know() -> None:
     notes = _fold(train, [*even("a", 10), *nameless], test).notes
     assert notes == (
         "speaker-dependent: a in both training and test",
-        "speakers unknown for 40 utterances: training and test may share them, so take the figures as "
+        "speakers unknown for 40 utterances: training and test may share them, so treat the figures as "
         "speaker-dependent",
         "a remark",
         "absent from test: neutral, sad",

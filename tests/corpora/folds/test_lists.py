@@ -94,7 +94,7 @@ def test_a_missing_file_is_named_with_its_line_and_counted(tmp_path: Path) -> No
     ("line", "message"),
     [
         ("a_angry_000.wav,Sad", "'Sad' in this list but 'angry' in the corpus"),
-        ("a_angry_000.wav,Grumpy", "'Grumpy' is none of the classes angry, happy, neutral, sad"),
+        ("a_angry_000.wav,Grumpy", "'Grumpy' is not one of the classes angry, happy, neutral, sad"),
         ("a_angry_000.wav,", "empty file or answer"),
         ("a_angry_000.wav", "1 cells, but the header has 2"),
         ("extra.wav,Neutral", "'Neutral' in this list but 'bored' in the corpus"),
@@ -111,7 +111,7 @@ def test_a_bad_row_is_an_error_with_file_and_line(tmp_path: Path, line: str, mes
 def test_a_file_that_stands_twice_in_a_list(tmp_path: Path) -> None:
     fold = _saved(tmp_path)
     _append(tmp_path / "test.csv", f"{fold.test[0].id}.wav,{fold.test[0].emotion}")
-    with pytest.raises(ManifestError, match="stands twice"):
+    with pytest.raises(ManifestError, match="appears twice"):
         make_fold(FOUR_SPEAKERS, LABELS, _config(tmp_path))
 
 

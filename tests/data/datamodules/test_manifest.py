@@ -53,7 +53,7 @@ def test_every_bad_label_is_told_at_once(tmp_path: Path) -> None:
         f"  {table}:2: unknown emotion 'contempt' (2 rows in all)",
         f"  {table}:9: unknown emotion 'Unklar'",
         f"  {table}:11: unknown emotion 'furius'",
-        "Restore these files or labels, or leave them out, counted, with --data.on_error skip.",
+        "Restore these files or labels, or skip them (they are counted) with --data.on_error skip.",
         "Map or drop labels with the option emotions: --data.emotions '{Furius: angry, unclear: drop}'.",
     ]
 

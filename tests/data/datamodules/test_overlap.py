@@ -34,7 +34,7 @@ def test_a_link_to_a_clip_is_the_clip(tmp_path):
 
 def test_an_id_may_stand_for_one_clip_only():
     check_ids([utterance("a")], [utterance("a"), utterance("b")])
-    with pytest.raises(FoldError, match=r"1 ids stand for different clips .* first 'a'.*column 'id'"):
+    with pytest.raises(FoldError, match=r"1 ids denote different clips .* first 'a'.*column 'id'"):
         check_ids([utterance("a")], [utterance("a", "/else.wav")])
 
 

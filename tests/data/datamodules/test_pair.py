@@ -163,7 +163,7 @@ def test_different_labels_are_refused_with_both_named(emodb, manifest):
 def test_the_same_clips_on_both_sides_are_refused(emodb):
     source = datamodules.EmoDB(emodb, folds=FoldConfig(index=0))
     target = datamodules.EmoDB(emodb, folds=FoldConfig(index=1))
-    with pytest.raises(FoldError, match="clips of the source are held out in the target too"):
+    with pytest.raises(FoldError, match="clips of the source are also held out in the target"):
         LanguagePair(source, target).setup("fit")
 
 
@@ -190,7 +190,8 @@ def test_copies_of_the_target_in_the_source_are_called_leakage(tmp_path):
     pair = LanguagePair(Manifest(source, name="one"), Manifest(copy, name="other"))
     pair.setup("fit")
     held_out = len(pair.target.splits["test"].labels)
-    assert f"leakage: {held_out} recordings held out of the target are in the source too" in pair.report.notes
+    note = f"leakage: {held_out} recordings held out in the target are also in the source"
+    assert note in pair.report.notes
     other = write_manifest(tmp_path / "c", prefix="t", lowest=1600)
     apart = LanguagePair(Manifest(source, name="one"), Manifest(other, name="other"))
     apart.setup("fit")
@@ -200,7 +201,7 @@ def test_copies_of_the_target_in_the_source_are_called_leakage(tmp_path):
 def test_ids_that_stand_for_two_clips_are_refused(tmp_path):
     source = Manifest(write_manifest(tmp_path / "a"), name="one")
     target = Manifest(write_manifest(tmp_path / "b"), name="other")
-    with pytest.raises(FoldError, match=r"\d+ ids stand for different clips"):
+    with pytest.raises(FoldError, match=r"\d+ ids denote different clips"):
         LanguagePair(source, target, "two-stage").setup("fit")
 
 

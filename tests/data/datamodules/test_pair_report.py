@@ -41,7 +41,8 @@ def test_of_two_stages_each_says_what_it_was_selected_on():
     assert merged("two-stage").notes[:3] == (
         "selected on target: the validation part of B",
         "the first stage was selected on source: the validation part of A",
-        "the second stage went on from the best weights of the first; each has a budget of epochs of its own",
+        "the second stage went on from the best weights of the first; each stage has its own budget of "
+        "epochs",
     )
     found = merged("two-stage", "target")
     assert found.notes[1] == "the first stage was selected on target, too: the validation part of B"

@@ -64,7 +64,7 @@ def test_a_table_of_segments_is_the_same_in_every_dialect(tmp_path, delimiter, e
 def test_columns_that_are_one_and_recordings_without_a_name_are_errors(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("id,start,end,emotion,End\na,0,1,sad,2\n")
-    with pytest.raises(SegmentError, match=r"a\.csv:1: column 'End' stands twice"):
+    with pytest.raises(SegmentError, match=r"a\.csv:1: column 'End' appears twice"):
         csvfile.read(path)
     path.write_text("id,start,end,emotion\n ,0,1,sad\n")
     with pytest.raises(SegmentError, match=r"a\.csv:2: the cell 'id' is empty"):

@@ -175,7 +175,7 @@ def test_wrong_blocks_are_refused_with_the_legal_ones(load: Load, blocks: list[i
 
 @pytest.mark.parametrize("spec", ["none", "full"])
 def test_blocks_without_an_adapter_are_refused(load: Load, spec: str) -> None:
-    with pytest.raises(UsageError, match="mean nothing"):
+    with pytest.raises(UsageError, match="have no effect"):
         attach(load("wav2vec2"), spec, blocks=[0])
 
 

@@ -282,11 +282,11 @@ def test_less_time_than_was_used_is_refused(fit, tmp_path, monkeypatch, recorded
     with pytest.raises(UsageError) if refused else nullcontext() as caught:
         check_limits({"train": tmp_path}, lambda _, place: options.build(place))
     if refused:
-        assert f"trained for 100 s, but --trainer.max_time leaves it {later} s" in str(caught.value)
+        assert f"trained for 100 s, but --trainer.max_time allows {later} s" in str(caught.value)
 
 
 def test_fewer_steps_than_were_trained_are_refused_without_the_last_epoch_too(fit, tmp_path):
     fit({"max_epochs": 1}, saving={"save_last": False})
     options = TrainerOptions({**TRAINER, "max_steps": 2}, STOPPING, SAVING)
-    with pytest.raises(UsageError, match=r"trained for 3 steps, but --trainer\.max_steps leaves it 2"):
+    with pytest.raises(UsageError, match=r"trained for 3 steps, but --trainer\.max_steps allows 2"):
         check_limits({"train": tmp_path}, lambda _, place: options.build(place))

@@ -183,7 +183,7 @@ def test_a_lost_best_epoch_is_trained_again(encoder, data, tmp_path, steps, recw
     run(encoder, data, tmp_path / "killed", trainers(3, FIRST_IS_BEST), resume=True)
     assert set(steps) == {0, 1, 2}
     assert "best.ckpt, is" in said(recwarn)
-    assert "training begins anew" in said(recwarn)
+    assert "training starts over" in said(recwarn)
     assert same(tmp_path / "whole" / "best.ckpt", tmp_path / "killed" / "best.ckpt")
 
 
@@ -235,7 +235,7 @@ def test_fewer_epochs_than_there_are_are_refused(encoder, data, tmp_path, ended)
     if not ended:
         killed(tmp_path)
     check_limits({"train": tmp_path}, trainers(2))
-    with pytest.raises(UsageError, match=r"trained for 2 epochs, but --trainer\.max_epochs leaves it 1"):
+    with pytest.raises(UsageError, match=r"trained for 2 epochs, but --trainer\.max_epochs allows 1"):
         check_limits({"train": tmp_path}, trainers(1))
 
 

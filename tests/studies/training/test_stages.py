@@ -67,7 +67,7 @@ def test_a_missing_checkpoint_is_named_with_what_to_do(place: Path) -> None:
 )
 def test_a_broken_record_is_named_with_what_to_do(place: Path, text: str, said: str) -> None:
     (place / "stage.json").write_text(text)
-    with pytest.raises(ResultsError, match=rf"stage\.json: .*{said}.*Delete it, and the stage is trained"):
+    with pytest.raises(ResultsError, match=rf"stage\.json: .*{said}.*Delete it to train the stage"):
         finished(place)
 
 
@@ -79,7 +79,5 @@ def test_a_record_of_wrong_types_is_not_one(place: Path, right: str, wrong: str)
     text = (place / "stage.json").read_text()
     assert right in text
     (place / "stage.json").write_text(text.replace(right, wrong))
-    with pytest.raises(
-        ResultsError, match=r"stage\.json: .*expected a .*Delete it, and the stage is trained"
-    ):
+    with pytest.raises(ResultsError, match=r"stage\.json: .*expected a .*Delete it to train the stage"):
         finished(place)

@@ -23,8 +23,8 @@ class BottleneckAdapter(HookAdapter):
         super().__init__()
         if config.reduction > hidden_size:
             raise UsageError(
-                f"bottleneck reduction {config.reduction} leaves nothing of width {hidden_size}; "
-                f"valid: 1 to {hidden_size}."
+                f"bottleneck reduction {config.reduction} is too large for width {hidden_size}; valid: 1 "
+                f"to {hidden_size}."
             )
         width = hidden_size // config.reduction
         self.down, self.up = nn.Linear(hidden_size, width), nn.Linear(width, hidden_size)

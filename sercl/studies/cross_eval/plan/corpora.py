@@ -122,7 +122,8 @@ def fold_indices(
     count, other = len(target.folds), len(source.folds)
     if count > 1 and other > 1 and count != other:
         raise UsageError(
-            f"folds of two corpora go together, but {source.name} has {other} and {target.name} has {count}. "
+            f"folds of two corpora are paired by index, but {source.name} has {other} and {target.name} "
+            f"has {count}. "
             "Give both the same number with folds.count, or exclude the pair."
         )
     if isinstance(chosen, str):

@@ -88,8 +88,8 @@ class Recipes:
             )
         if self._options.continue_from == "last" and not self._trainer.saving.get("save_last"):
             raise UsageError(
-                "study.continue_from last: second stages go on from the last weights of the first, which "
-                "checkpoint.save_last false does not keep. Give checkpoint.save_last true."
+                "study.continue_from last: second stages continue from the last weights of the first, "
+                "which checkpoint.save_last false does not save. Give checkpoint.save_last true."
             )
         conditions, _ = conditions_of(self._options)
         if not conditions:

@@ -183,7 +183,7 @@ def collect(
 
 
 def earlier_seconds(folder: Path) -> float:
-    """Return the time of all earlier runs into a folder, 0 where none has come to its end."""
+    """Return the time of all earlier runs into a folder, 0 where none is complete."""
     try:
         return read_study(folder).seconds
     except ResultsError:
