@@ -62,7 +62,7 @@ def inspect_corpus(
     out: Path | None = None,
     json: bool = False,
 ) -> None:
-    """Look at a corpus: counts, durations, bad and duplicate files, confounds, what label schemes keep.
+    """Look at a corpus: counts, durations, bad and duplicate files, confounds, what each label scheme keeps.
 
     Args:
         name: Corpus name, or Manifest.

@@ -87,7 +87,7 @@ def check(cli: Cli) -> None:
             "Leave it out, or set it to none."
         )
     if model["pooling"] not in POOLINGS:
-        raise UsageError(f"--model.pooling {model['pooling']}: probes read {' or '.join(POOLINGS)}.")
+        raise UsageError(f"--model.pooling {model['pooling']}: probes use {' or '.join(POOLINGS)}.")
     model["layer"] = "auto"  # a YAML of `sercl fit` may name one, which would cut the others off
 
 

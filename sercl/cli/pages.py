@@ -402,7 +402,7 @@ CORPUS = ShortPage(
     summary="List the known corpora, inspect one on disk, write its manifest.",
     arguments=(
         ("list", "The corpora that sercl reads by name"),
-        ("inspect", "Counts, durations, bad and duplicate files, confounds, what label schemes keep"),
+        ("inspect", "Counts, durations, bad and duplicate files, confounds, what each label scheme keeps"),
         ("manifest", "A table of the utterances, to edit or to bring back as the corpus Manifest"),
     ),
     options=(

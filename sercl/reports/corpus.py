@@ -19,7 +19,9 @@ from sercl.studies.corpus_inspection import UNKNOWN, Coverage, Duplicate, Inspec
 MOST_SPEAKERS = 24
 """Corpora with more speakers get a summary instead of a row for each."""
 
-FOLDS_BY_LABELS = "Speaker folds are balanced by class: other labels may draw other test speakers."
+FOLDS_BY_LABELS = (
+    "Speaker folds are balanced by class: a different label scheme may select different test speakers."
+)
 
 MOST_ROWS = 10
 """Problems and duplicates that are spelt out; all are counted, and all stand in the JSON."""
@@ -101,7 +103,7 @@ def confound_sentence(confound: Confound) -> str:
     if confound.exclusive == 1:
         return f"{confound.emotion} shares no {confound.attribute} with the other emotions ({score})"
     tail = f"{confound.exclusive:.0%} of its utterances have one that no other emotion has; {score}"
-    return f"{confound.attribute} gives {confound.emotion} away ({tail})"
+    return f"{confound.attribute} reveals {confound.emotion} ({tail})"
 
 
 def problems_sentence(inspection: Inspection) -> str:
@@ -185,7 +187,7 @@ def _problems(inspection: Inspection) -> list[Text]:
         lines += [Text(f"  {line}") for line in problem_lines(lost, MOST_ROWS)]
     if left:
         first = {problem.kind: problem for problem in reversed(left)}
-        lines.append(Text(f"Left out, nothing lost: {_kinds(left)}"))
+        lines.append(Text(f"Skipped, no data lost: {_kinds(left)}"))
         lines += [Text(f"  {problem}", style="dim") for problem in first.values()]
     return lines
 
@@ -208,7 +210,7 @@ def _duplicate(duplicate: Duplicate) -> str:
         f"{speaker or 'unknown'} {emotion}"
         for speaker, emotion in zip(duplicate.speakers, duplicate.emotions, strict=True)
     }
-    return f"{ids}: labels contradict ({', '.join(sorted(facts))})"
+    return f"{ids}: contradicting labels ({', '.join(sorted(facts))})"
 
 
 def _confounds(confounds: Sequence[Confound]) -> list[RenderableType]:
@@ -422,7 +424,7 @@ def _draw_coverage(axes: "Axes", inspection: Inspection) -> None:
         _segment(axes, row, left, dropped, inspection.utterances, "dropped", _DROPPED)
     axes.set_xlim(0, inspection.utterances)
     axes.set_xticks([])
-    _finish(axes, "What the label schemes keep", labels)
+    _finish(axes, "Utterances kept by each label scheme", labels)
 
 
 def _segment(axes: "Axes", row: int, left: int, count: int, total: int, name: str, colour: str) -> None:

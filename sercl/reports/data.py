@@ -48,7 +48,7 @@ def folds_lines(folds: Mapping[str, Mapping[str, Any]]) -> RenderableType:
 def left_out(report: DataReport) -> list[str]:
     """Return a line for everything that is on disk but not in use."""
     lines = [
-        f"Dropped, no class in the label scheme: "
+        f"Dropped (no class in the label scheme): "
         f"{', '.join(f'{n} {emotion}' for emotion, n in counts.items())} ({corpus})"
         for corpus, counts in report.dropped.items()
         if counts
@@ -59,7 +59,7 @@ def left_out(report: DataReport) -> list[str]:
         if split.skipped
     ]
     lines += [
-        f"Left out, nothing lost: {kinds} ({corpus})"
+        f"Skipped, no data lost: {kinds} ({corpus})"
         for corpus, problems in report.problems.items()
         if (kinds := listed_kinds([problem for problem in problems if problem.is_left_out]))
     ]

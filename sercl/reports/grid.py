@@ -41,16 +41,16 @@ def totals(plan: Plan, missing: Pending) -> str:
 def in_words(time: Estimate) -> str:
     """Return how long it will take in a sentence."""
     if not time.known and not time.unknown:
-        return "Nothing is left to train."
+        return "No training remains."
     if not time.known:
         return "No time estimate: no comparable training has finished yet."
     rest = (
-        f" No estimate for {count(time.unknown, 'other')}: none like them has finished."
+        f" No estimate for {count(time.unknown, 'other')}: no comparable training has finished."
         if time.unknown
         else ""
     )
     known = count(time.known, "training")
-    return f"About {duration(time.seconds)} for {known}, estimated from those that have finished.{rest}"
+    return f"About {duration(time.seconds)} for {known}, estimated from finished trainings.{rest}"
 
 
 def duration(seconds: float) -> str:
@@ -61,7 +61,7 @@ def duration(seconds: float) -> str:
 
 
 def _cells(plan: Plan, missing: Pending) -> Table:
-    columns = ("Encoder", "Adapter", "Setting", "Corpora", "Marks", "Folds", "Repeats", "Cells", "Done")
+    columns = ("Encoder", "Adapter", "Setting", "Corpora", "Tags", "Folds", "Repeats", "Cells", "Done")
     grid = table(*columns, title="Cells", numbers=("Folds", "Repeats", "Cells", "Done"))
     by_condition: dict[Condition, list[PlannedCell]] = {}
     for item in plan.cells:

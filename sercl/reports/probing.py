@@ -49,8 +49,8 @@ def notes(results: ProbeResults) -> list[str]:
     """Return what must be known beside the scores."""
     guesses = [str(entry.layer) for entry in results.layers if is_guess(entry.uar, entry.recalls)]
     own = (
-        f"hidden state {', '.join(guesses)}: every test utterance was predicted to be of one class; UAR is "
-        "that of guessing, and its interval says nothing."
+        f"hidden state {', '.join(guesses)}: every test utterance was predicted to be of one class; UAR "
+        f"is that of guessing, and its interval is meaningless."
     )
     return [*results.notes, *([own] if guesses else []), _unit(results)]
 
@@ -62,14 +62,14 @@ def summary_lines(results: ProbeResults) -> list[str]:
         f"{_best(results)}{use}",
         *against_the_others(results),
         _chosen_line(results.chosen),
-        f"Recall of these: {_recalls(results.classes, results.chosen.recalls)}",
+        f"Recalls at this layer: {_recalls(results.classes, results.chosen.recalls)}",
     ]
     return lines if results.weighted is None else [*lines, _weighted_line(results.weighted)]
 
 
 def _best(results: ProbeResults) -> str:
     if len(results.layers) == 1:
-        return f"Probed: hidden state {results.best_layer} alone, so that nothing was chosen."
+        return f"Probed: hidden state {results.best_layer} alone, so no layer was chosen."
     return f"Best on validation: hidden state {results.best_layer}."
 
 
@@ -82,13 +82,17 @@ def against_the_others(results: ProbeResults) -> list[str]:
     ends = points_interval(score)
     who = f"paired over {score.count} {score.unit}"
     line = (
-        f"Second on validation: hidden state {second.layer}; the test UAR of the best less that of the "
-        f"second is {points(score.value)} points ({f'{ends}; ' if ends else ''}{who}, p {p_value(second.p)})."
+        f"Second on validation: hidden state {second.layer}; the best layer's test UAR minus the "
+        f"second's is {points(score.value)} points (f'{ends}; ' if ends else ''{who}, p "
+        f"{p_value(second.p)})."
     )
     names = ", ".join(str(item.layer) for item in sorted(alike, key=lambda item: item.layer))
     if not alike:
         return [line, "Every other layer differs from the best (p < 0.05 after Holm's correction)."]
-    return [line, f"Not told apart from the best in test (p from 0.05 after Holm's correction): {names}."]
+    return [
+        line,
+        f"Not significantly different from the best in test (p >= 0.05 after Holm's correction): {names}.",
+    ]
 
 
 def is_clear(item: LayerDifference) -> bool:

@@ -95,12 +95,13 @@ def _own_notes(result: Evaluation) -> list[str]:
     present = [row.support for row in result.per_class if row.support]
     if max(present) > 2 * min(present):
         notes.append(
-            f"the classes are unbalanced ({min(present)} to {max(present)} utterances): read UAR, not WA."
+            f"the classes are unbalanced ({min(present)} to {max(present)} utterances): use UAR, not WA."
         )
     named = [name for i, name in enumerate(result.classes) if any(row[i] for row in result.confusion)]
     if len(named) == 1 and len(present) > 1:
         notes.append(
-            f"every utterance was called {named[0]}: UAR is that of guessing, and its interval says nothing."
+            f"every utterance was predicted as {named[0]}: UAR is that of guessing, and its interval is "
+            f"meaningless."
         )
     return notes
 

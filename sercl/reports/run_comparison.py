@@ -47,10 +47,10 @@ def comparison_to_dict(comparison: RunComparison) -> dict[str, Any]:
 def _changes(comparison: RunComparison) -> RenderableType:
     if comparison.settings_file is None:
         return Text(
-            "The settings cannot be compared: A and B do not both have their configuration.", "yellow"
+            "The settings cannot be compared: A and B do not both have a stored configuration.", "yellow"
         )
     if not comparison.changes:
-        return Text(f"The settings are the same ({comparison.settings_file}).")
+        return Text(f"The settings are identical ({comparison.settings_file}).")
     grid = table("What changed", "A", "B")
     for change in comparison.changes:
         grid.add_row(change.option, Text(_value(change.first)), Text(_value(change.second)))
@@ -85,24 +85,24 @@ def _sentence(paired: Paired) -> str:
     score, test = paired.difference, paired.test
     shared = count(paired.utterances, "utterance")
     lines = [
-        f"Both tested {shared}, and predict another class for {paired.differ:,} of them.",
+        f"Both were tested on {shared}; their predictions differ for {paired.differ:,} of them.",
         f"B - A: UAR {points(score.value)} points{_in_brackets(points_interval(score))}.",
     ]
     if test is not None:
         kind = "every exchange" if test.exact else "random exchanges"
         who = f"{test.count} {test.unit}"
         lines.append(
-            f"Permutation test, {kind} of the predictions of {who}: p = {p_value(test.p)}. The interval is "
-            "of the same test."
+            f"Permutation test, {kind} of the predictions of {who}: p = {p_value(test.p)}. The interval "
+            f"is from the same test."
         )
         if test.smallest > SIGNIFICANT:
             lines.append(
-                f"With {who} no difference can have p below {test.smallest:.3f}, and there is no 95 % "
+                f"With {who} no difference can reach p below {test.smallest:.3f}, and there is no 95 % "
                 "interval."
             )
     if paired.mcnemar is not None:
         p = p_value(paired.mcnemar)
-        lines.append(f"McNemar's test of accuracy, utterances taken as independent: p = {p}.")
+        lines.append(f"McNemar's test of accuracy, treating utterances as independent: p = {p}.")
     return "\n".join(lines)
 
 
@@ -114,13 +114,13 @@ def _left_out(row: Compared) -> list[Text]:
     notes = []
     if row.only_first or row.only_second:
         notes.append(
-            f"A tested {count(row.only_first, 'utterance')} that B did not, B {row.only_second:,} that A did "
-            "not; the scores above are of all that each tested, the test is of those shared."
+            f"A tested {count(row.only_first, 'utterance')} that B did not, B {row.only_second:,} that A "
+            f"did not; the scores above cover all utterances of each, the test only the shared ones."
         )
     if row.paired.contradicting:
         notes.append(
-            f"{count(row.paired.contradicting, 'utterance')} with another true class in A than in B left out "
-            "of the test."
+            f"{count(row.paired.contradicting, 'utterance')} with different true classes in A and B left "
+            f"out of the test."
         )
     return [Text(f"Note: {note}", "yellow") for note in notes]
 
@@ -132,8 +132,8 @@ def _guesses(rows: Sequence[Compared]) -> Iterator[str]:
         if found:
             where = "" if rows[0].condition is None else f" in {_named(found)}"
             yield (
-                f"{side} predicted one class for every utterance{where}: its UAR is that of guessing, and "
-                "its interval says nothing."
+                f"{side} predicted one class for every utterance{where}: its UAR is that of guessing, "
+                f"and its interval is meaningless."
             )
 
 

@@ -193,7 +193,7 @@ def test_inspect_goes_on_over_bad_labels(odd_manifest: Path, capsys: pytest.Capt
     assert "odd.csv:4: unknown emotion 'contempt' (2 rows in all)" in text
     assert "Dropped on request: Unklar 1" in text
     assert "--emotions '{contempt: angry}' (in a run: --data.emotions)" in text
-    assert "other labels may draw other test speakers" in text
+    assert "a different label scheme may select different test speakers" in text
     assert _run("inspect", "Manifest", "--root", odd_manifest, *ODD, *WORDS, "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["dropped"], len(found["problems"])) == ({"Unklar": 1}, 2)

@@ -52,7 +52,7 @@ def test_duplicate_and_silent_files_are_told(tmp_path, capsys):
     assert all(path.name in shown for path in silent)
     # Silence is told once, as silence.
     assert "Duplicates: 1 group" in shown
-    assert "labels contradict" in shown
+    assert "contradicting labels" in shown
     assert all(path.stem in shown for path in (clips[0], same, other))
 
 

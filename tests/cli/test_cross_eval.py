@@ -178,7 +178,7 @@ def test_an_encoder_in_a_folder_is_called_by_its_last_component(study_file, enco
 def test_a_dry_run_shows_the_cells_and_writes_nothing(done, capsys, tmp_path):
     path, out = done
     assert run(str(path), out, "--dry-run") == 0
-    assert "Nothing is left" in capsys.readouterr().out
+    assert "No training remains" in capsys.readouterr().out
     assert run(str(path), tmp_path / "new", "--dry-run") == 0
     said = capsys.readouterr().out
     assert "16 cells (4 conditions)" in said

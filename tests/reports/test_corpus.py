@@ -55,7 +55,7 @@ def test_what_is_left_out_without_loss_is_no_problem() -> None:
     )
     text = _text(inspection_report(replace(TOY, problems=left)))
     assert "Problems: none" in text
-    assert "Left out, nothing lost: 3 excluded, 1 copy" in text
+    assert "Skipped, no data lost: 3 excluded, 1 copy" in text
     assert "a.flac: why" in text
     assert text.count("s.wav: song") == 1
 
@@ -103,7 +103,7 @@ def test_contradicting_duplicates_come_first() -> None:
     other = Duplicate(("c", "d"), ("sad", "angry"), ("x", None))
     lines = _text(inspection_report(replace(TOY, duplicates=(same, other)))).splitlines()
     start = next(i for i, line in enumerate(lines) if line.startswith("Duplicates: 2 groups"))
-    assert lines[start + 1] == "  c = d: labels contradict (unknown angry, x sad)"
+    assert lines[start + 1] == "  c = d: contradicting labels (unknown angry, x sad)"
     assert lines[start + 2] == "  a = b"
 
 

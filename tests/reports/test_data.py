@@ -59,7 +59,7 @@ def test_everything_that_is_on_disk_but_not_in_use_is_said() -> None:
         unlisted={"Toy": "3 audio files beside it in no row of toy.csv"},
     )
     expected = [
-        "Dropped, no class in the label scheme: 20 bored, 1 calm (Toy)",
+        "Dropped (no class in the label scheme): 20 bored, 1 calm (Toy)",
         "train: left out 2 silent, 1 nan",
         "Not listed: 3 audio files beside it in no row of toy.csv (Toy)",
     ]

@@ -29,7 +29,7 @@ def test_what_is_chosen_and_what_must_be_said() -> None:
     assert text.startswith("EMO-DB (all in %, chance 25.0)")
     assert "Best on validation: hidden state 2. For sercl fit: model: {layer: 2}" in text
     assert "validation part (2): test UAR 90.0 % (85.0 to 95.0)" in text
-    assert "Recall of these: angry 91.0, happy 92.0, neutral -, sad 93.0" in text
+    assert "Recalls at this layer: angry 91.0, happy 92.0, neutral -, sad 93.0" in text
     assert "Weighted sum of all hidden states, learned with the probe: test UAR 88.0 %" in text
     assert "Note: 2 of 9 probes ended at the epoch limit" in text
     assert "Note: 1 fold, 3 seeds; intervals resample the 10 speakers." in text
@@ -38,11 +38,11 @@ def test_what_is_chosen_and_what_must_be_said() -> None:
 def test_the_best_layer_is_set_beside_the_second_best() -> None:
     text = shown(results(), 200)
     assert (
-        "Second on validation: hidden state 1; the test UAR of the best less that of the second is "
+        "Second on validation: hidden state 1; the best layer's test UAR minus the second's is "
         "+15.0 points (+10.0 to +20.0; "
         "paired over 10 speakers, p 0.014)." in text
     )
-    assert "Not told apart from the best in test (p from 0.05 after Holm's correction): 3." in text
+    assert "Not significantly different from the best in test (p >= 0.05 after Holm's correction): 3." in text
     clear = replace(results(), differences=results().differences[::2])
     assert "Every other layer differs from the best" in shown(clear, 200)
     assert "Second on validation" not in shown(replace(results(), differences=()), 200)
@@ -95,4 +95,4 @@ def test_a_layer_that_predicts_one_class_is_named() -> None:
 def test_one_layer_is_no_choice() -> None:
     found = results()
     text = shown(replace(found, layers=found.layers[2:3], differences=()))
-    assert "Probed: hidden state 2 alone, so that nothing was chosen." in text
+    assert "Probed: hidden state 2 alone, so no layer was chosen." in text

@@ -67,7 +67,7 @@ def test_two_studies(tmp_path: Path) -> None:
         fake_study(tmp_path / name, grid if name == "a" else replace(grid, adapters=("none",), seeds=(7, 8)))
         (tmp_path / name / "study.yaml").write_text("study: {draws: 3}")
     text = shown(compare_folders(tmp_path / "a", tmp_path / "b"))
-    assert "The settings are the same (study.yaml)." in text
+    assert "The settings are identical (study.yaml)." in text
     assert "w, frozen, monolingual" in text
     paired = compare_folders(tmp_path / "a", tmp_path / "b").rows[0].paired
     assert f"{paired.differ} of 160" in text

@@ -25,7 +25,7 @@ def facts(analysis: Analysis) -> list[tuple[str, str]]:
         ("Classes", ", ".join(study.classes)),
         ("Folds", str(len({cell.fold for cell in cells}))),
         ("Seeds", ", ".join(map(str, sorted({cell.seed for cell in cells})))),
-        ("Draws of few shots", str(len({cell.draw for cell in cells})) if analysis.curves else ""),
+        ("Few-shot draws", str(len({cell.draw for cell in cells})) if analysis.curves else ""),
         ("sercl", str(study.environment.get("sercl", ""))),
     ]
     return [(name, value) for name, value in rows if value]

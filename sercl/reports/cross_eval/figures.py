@@ -167,7 +167,7 @@ def _curves(axes: "Axes", curves: Sequence[Curve], series: Mapping[str, int], ch
             axes.axhline(100 * curve.ceiling.uar.value, linestyle="--", alpha=0.8, **look)
         if curve.alone:
             alone = [100 * own.uar.value for own in curve.alone.values()]
-            name = f"{series_name(curve)}: the same clips alone"
+            name = f"{series_name(curve)}: target-only"
             axes.plot(
                 [shots.index(number) for number in curve.alone], alone, linestyle=":", label=name, **look
             )

@@ -12,7 +12,7 @@ Cells = tuple[tuple[ConditionScores | None, ...], ...]
 ANY_SOURCE = "any"
 """Row of a matrix whose rows are all one computation."""
 
-UNADAPTED = "The diagonal is monolingual, without adaptation: there is no other corpus to adapt to."
+UNADAPTED = "The diagonal is monolingual and without adaptation: there is no other corpus to adapt to."
 """Note below the matrix of an adaptation."""
 DIAGONAL = "The diagonal is monolingual: trained and tested on the same corpus."
 """Note below the matrix of zero-shot, which monolingual scores join."""
@@ -111,6 +111,6 @@ def _one_row(
     members: Sequence[Condition], columns: tuple[str, ...], scores: Mapping[Condition, ConditionScores]
 ) -> Matrix:
     by_target = {item.target: scores[item] for item in members}
-    note = "The source does not enter: training sees the target alone, with the same encoder."
+    note = "The source corpus is not used: the model is trained on the target alone, with the same encoder."
     cells = (tuple(by_target.get(column) for column in columns),)
     return Matrix("transfer", replace(members[0], shots=None).marks, (ANY_SOURCE,), columns, cells, note)

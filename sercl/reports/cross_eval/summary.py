@@ -54,7 +54,10 @@ def _by_column(analysis: Analysis) -> Iterator[str]:
         if parts:
             yield f"{encoder}, {adapter_name(adapter)}: {'; '.join(parts)}."
     if len(columns) > MOST_COLUMNS:
-        yield f"The overview has the other {len(columns) - MOST_COLUMNS} encoders with their adapters."
+        yield (
+            f"The overview table lists the other {len(columns) - MOST_COLUMNS} combinations of "
+            f"encoder and adapter."
+        )
     if columns:
         yield f"Chance is {percent(1 / len(analysis.study.classes))} %."
 
@@ -74,7 +77,7 @@ def _parts(analysis: Analysis, encoder: str, adapter: str) -> list[str]:
     for name in ("transfer", "two-stage"):
         if scores := own(plain(analysis, name) or plain(analysis, name, select_on="target")):
             how = ", selected on the target in both stages," * (scores[0].condition.select_on == "target")
-            parts.append(f"with all labels of the target, {name}{how} reaches {spread(scores)}")
+            parts.append(f"with all target labels, {name}{how} reaches {spread(scores)}")
     return parts
 
 
@@ -112,8 +115,8 @@ def _best_zero_shot(analysis: Analysis) -> Iterator[str]:
         best = max(crossed, key=lambda item: item.uar.value)
         yield (
             f"The highest zero-shot UAR of {len(crossed)} conditions is {percent(best.uar.value)} % "
-            f"({percent_interval(best.uar)}; {condition_name(best.condition)}): picked by test scores, which "
-            f"overstates it{_left_out(guesses)}."
+            f"({percent_interval(best.uar)}; {condition_name(best.condition)}): chosen by test score, so "
+            f"it is optimistic{_left_out(guesses)}."
         )
 
 
@@ -148,7 +151,7 @@ def _by_setting(items: Sequence[Comparison]) -> str:
         groups.setdefault(item.first.setting, []).append(item)
     parts = [f"{_range(own)} points in {setting}" for setting, own in groups.items()]
     return (
-        f"{listed(parts)}, each a mean over its directions; significant after Holm's correction are "
+        f"{listed(parts)}, each a mean over its directions; significant after Holm's correction: "
         f"{significant(items)} of {len(items)} differences"
     )
 
@@ -174,8 +177,8 @@ def _few_shot(analysis: Analysis) -> Iterator[str]:
     if len(curves) > MOST_CURVES:
         reached = sum(curve.enough() is not None for curve in curves)
         yield (
-            f"Labelled utterances per emotion that close {share}: {reached} of {len(curves)} curves get "
-            "there with what was tried; the table of few-shot curves has each direction."
+            f"Labelled utterances per emotion that close {share}: {reached} of {len(curves)} curves "
+            f"reach this with the numbers tried; the table of few-shot curves lists each direction."
         )
         return
     parts = [
@@ -191,10 +194,11 @@ def _few_shot(analysis: Analysis) -> Iterator[str]:
 def _baseline(analysis: Analysis) -> Iterator[str]:
     if items := _overall(analysis, "few-shot"):
         parts = [f"{_range([item])} with {count(item.first.shots or 0, 'shot')}" for item in items]
-        shown = listed(parts) if len(parts) <= MOST_CURVES else f"{_range(items)}, whatever their number"
+        shown = listed(parts) if len(parts) <= MOST_CURVES else f"{_range(items)}, regardless of their number"
         yield (
-            f"Against the same few utterances alone, the source's change UAR by {shown} (points, means over "
-            f"directions; significant after Holm's correction are {significant(items)} of {len(items)})."
+            f"Compared with training on the same few utterances alone, adding the source changes UAR by "
+            f"{shown} (points, means over "
+            f"directions; significant after Holm's correction: {significant(items)} of {len(items)})."
         )
 
 
@@ -224,7 +228,7 @@ def _not_guessed(scores: Sequence[ConditionScores]) -> tuple[list[ConditionScore
 
 
 def _left_out(guesses: int) -> str:
-    return f"; {guesses} more predict one class only and are left out" if guesses else ""
+    return f"; {guesses} more predict one class only and are excluded" if guesses else ""
 
 
 def plain(analysis: Analysis, setting: str, select_on: str = "source") -> list[ConditionScores]:

@@ -32,11 +32,12 @@ from sercl.studies.cross_eval.cells import SETTINGS, Condition
 NONE = "-"
 
 TESTS_NOTE = (
-    "The interval is of the same test as p, for each comparison alone; significant is what stays below 0.05 "
-    "after Holm's correction. Means over directions count each alike; each by itself is in comparisons.csv."
+    "The interval comes from the same test as p and is not corrected; a difference is significant if "
+    "its p-value is below 0.05 after Holm's correction. Means weight all directions equally; "
+    "comparisons.csv lists each direction."
 )
 
-OVERVIEW_NOTE = "Directions may differ much: the tables below have each by itself."
+OVERVIEW_NOTE = "Directions may differ a lot: the tables below list each one."
 GUESSES_IN_MEANS = f"Means include conditions that predict one class only, marked {GUESS} below."
 
 
@@ -74,7 +75,7 @@ def overview_table(analysis: Analysis) -> Table:
     ]
     names = [f"{encoder}\n{adapter_name(adapter)}".replace(" + ", "\n+ ") for encoder, adapter in own.columns]
     columns = ("Setting", "Mean of", *names)
-    caption = "Mean UAR (%) over directions (training to test corpus), each counting alike"
+    caption = "Mean UAR (%) over directions (training to test corpus), equally weighted"
     has_guess = any(own.is_guess for own in analysis.scores.values())
     note = f"{OVERVIEW_NOTE} {GUESSES_IN_MEANS}" if has_guess else OVERVIEW_NOTE
     return Table("overview", caption, columns, tuple(rows), texts=2, note=note)
@@ -135,7 +136,9 @@ def few_shot_table(analysis: Analysis) -> Table | None:
     if not rows:
         return None
     columns = ("Encoder", "Adapter", "Corpora", *map(str, shots), "Monolingual", ENOUGH_TITLE)
-    caption = "UAR (%) by labelled target utterances per emotion; target-only: the same utterances alone"
+    caption = (
+        "UAR (%) by labelled target utterances per emotion; target-only: trained on the same utterances alone"
+    )
     return _with_guesses(Table("few-shot", caption, columns, tuple(rows), texts=3))
 
 
@@ -158,8 +161,8 @@ def layer_table(analysis: Analysis) -> Table | None:
         )
         for own, counts in chosen.items()
     ]
-    caption = "How many trainings (folds and repeats) read each hidden state of a frozen encoder"
-    note = "Hidden states that no training reads are left out; 0 is the input of the first block."
+    caption = "How many trainings (folds and repeats) use each hidden state of a frozen encoder"
+    note = "Hidden states that no training uses are omitted; 0 is the input of the first block."
     columns = ("Encoder", "Setting", "Corpora", *map(str, layers), "UAR")
     return _with_guesses(Table("layers", caption, columns, tuple(rows), texts=3, note=note))
 
@@ -300,7 +303,7 @@ def _sections(analysis: Analysis) -> dict[str, list[Table]]:
     layers = layer_table(analysis)
     return {
         "Overview": [overview_table(analysis)],
-        "Train by test": matrix_tables(analysis),
+        "Training by test corpus": matrix_tables(analysis),
         "Paired tests": comparison_tables(analysis),
         "Few-shot": [few_shot] if few_shot else [],
         "Scores and emotions": score_tables(analysis),

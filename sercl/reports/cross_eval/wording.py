@@ -56,7 +56,7 @@ GUESS = "†"
 
 GUESS_NOTE = (
     f"{GUESS} Every test utterance was predicted to be of one class: UAR is that of guessing, and its "
-    "interval says nothing."
+    f"interval is meaningless."
 )
 
 

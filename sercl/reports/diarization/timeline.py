@@ -151,7 +151,7 @@ def _lines_below(item: Annotation, most: int | None) -> Iterator[str]:
     if any((confidence_of(segment) or 1.0) < _SURE for segment in shown):
         yield (
             "Confidence: mean probability of the emotion in the segment, before smoothing. Below "
-            f"{_SURE:.2f}, others may have had more in parts of it, but none steadily."
+            f"{_SURE:.2f}, other emotions may be more probable in parts of it, but not consistently."
         )
 
 

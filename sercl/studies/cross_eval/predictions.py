@@ -162,8 +162,8 @@ def _check_cells(frame: pd.DataFrame, study: Study, path: Path) -> None:
         absent, foreign = len(done.keys() - sizes.keys()), len(sizes.keys() - done.keys())
         raise ResultsError(
             path,
-            f"does not fit study.json: {absent} of the cells that it calls done are not there, and {foreign} "
-            f"are that it does not. {ADVICE}",
+            f"does not match study.json: {absent} of the cells listed there as done are missing, and "
+            f"{foreign} are not listed as done. {ADVICE}",
         )
     for key, record in done.items():
         if record.parts.get("test", sizes[key]) != sizes[key]:

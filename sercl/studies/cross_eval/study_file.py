@@ -15,9 +15,7 @@ NAME = "study.json"
 FORMAT = 1
 """Version of the file's shape; another one is refused."""
 
-ADVICE = (
-    "Run `sercl cross-eval` into this folder again: it keeps the finished cells and writes the file anew."
-)
+ADVICE = "Run `sercl cross-eval` into this folder again: it keeps the finished cells and rewrites the file."
 """What helps against every broken file of a study's folder."""
 
 
@@ -53,7 +51,7 @@ def _check_once(records: Sequence[CellRecord], path: Path) -> None:
     seen: set[Cell] = set()
     for place, record in enumerate(records):
         if record.cell in seen:
-            raise ResultsError(path, f"cells[{place}] is a cell that stands there before. {ADVICE}")
+            raise ResultsError(path, f"cells[{place}] is a cell that is already in the list. {ADVICE}")
         seen.add(record.cell)
 
 

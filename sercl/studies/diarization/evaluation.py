@@ -295,7 +295,7 @@ def _notes(
     ]
     if uncovered == "error" and events_alone:
         notes.append(
-            f"{len(events_alone)} recordings of the hypothesis have events alone (the first is "
+            f"{len(events_alone)} hypotheses have non-neutral segments only (the first is "
             f"{events_alone[0]!r}): where neutral segments were left out, that time counts as an error"
         )
     open_ended = [
@@ -305,7 +305,7 @@ def _notes(
     ]
     if open_ended:
         notes.append(
-            f"the duration of {len(open_ended)} recordings is not known: the end of their last segment is "
-            "taken for it"
+            f"the duration of {len(open_ended)} recordings is unknown: the end of their last segment is "
+            f"used instead"
         )
     return notes

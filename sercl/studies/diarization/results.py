@@ -244,7 +244,7 @@ def check_apart(tested: Mapping[str, Sequence[str]]) -> None:
     for run, ids in tested.items():
         if twice := [id for id in ids if id in owner]:
             raise UsageError(
-                f"{len(twice)} test utterances of {run} are those of {owner[twice[0]]}, too (the first is "
+                f"{len(twice)} test utterances of {run} are also those of {owner[twice[0]]} (the first is "
                 f"{twice[0]!r}), and would count twice. Give one checkpoint for each fold."
             )
         owner |= dict.fromkeys(ids, run)
@@ -289,7 +289,7 @@ def differences(runs: Sequence[RunJudged]) -> list[str]:
     """Return a note where the diarizers are not of one setting, or nothing; post-processing may differ."""
     settings = [_setting(run.model) for run in runs]
     names = sorted({name for own in settings for name in own if own[name] != settings[0].get(name)})
-    return [f"the runs are not of one setting: they differ in {', '.join(names)}"] if names else []
+    return [f"the runs do not have the same settings: they differ in {', '.join(names)}"] if names else []
 
 
 def _setting(model: Mapping[str, Any]) -> dict[str, Any]:

@@ -284,7 +284,8 @@ def adaptation_notes(training: FrozenTraining, rows: FrozenRows) -> tuple[str, .
     if not thin:
         return (note,)
     return note, (
-        f"fewer than {LEAST_UTTERANCES} utterances in a part, standardised by those of the corpus in it: "
+        f"fewer than {LEAST_UTTERANCES} utterances in a part, so standardised by all utterances of their "
+        f"corpus in it: "
         f"{', '.join(thin)}"
     )
 
@@ -326,8 +327,8 @@ def _reference(where: str, training: FrozenTraining, rows: FrozenRows) -> tuple[
     lacking = {rows.corpora[row] for row in read} - known
     if lacking:
         raise UsageError(
-            f"{where}: there is no row to take statistics of {_listed(lacking)} from. Give rows of its "
-            "training part as unlabelled ones."
+            f"{where}: there are no rows for the statistics of {_listed(lacking)}. Give rows of its "
+            f"training part as unlabelled rows."
         )
     return tuple(reference)
 
@@ -358,10 +359,14 @@ _BUILDERS: Mapping[str, Callable[[str, FrozenTraining, FrozenRows], Adapt]] = Ma
 ADAPTATIONS: Mapping[str, str] = MappingProxyType(
     {
         NO_ADAPTATION: "",
-        "corpus": "each corpus is standardised by itself, the target by its training part without labels",
-        "speaker": "each speaker is standardised by all of the own utterances in a part, without labels; "
-        "those under test are seen together (transductive)",
-        "coral": "the source is given the covariance of the target's training part, without labels (CORAL)",
+        "corpus": "each corpus is standardised separately, the target by its training part without labels",
+        "speaker": (
+            "each speaker is standardised by all of their utterances in a part, without labels; test "
+            "utterances are used together (transductive)"
+        ),
+        "coral": (
+            "the source is transformed to the covariance of the target's training part without labels (CORAL)"
+        ),
     }
 )
 """Name of an adaptation -> what must be said beside its results."""

@@ -97,8 +97,8 @@ def _check_start(position: int, trainings: Sequence[FrozenTraining]) -> None:
     for stage in (position, start):
         if trainings[stage].adaptation != NO_ADAPTATION:
             raise UsageError(
-                f"frozen training {position} goes on from training {start}, and adaptation "
-                f"{trainings[stage].adaptation!r} is asked for: adaptation is for trainings of one stage."
+                f"frozen training {position} continues from training {start}, but has adaptation "
+                f"{trainings[stage].adaptation!r}: adaptation is for one-stage trainings only."
             )
 
 

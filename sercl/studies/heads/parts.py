@@ -135,5 +135,5 @@ def check_classes(where: str, train: Sequence[int], labels: Sequence[int], class
         found = ", ".join(f"{name} {counts[index]}" for index, name in enumerate(classes))
         raise FoldError(
             f"{where}: no training utterance of {', '.join(absent)} (training has {found}). "
-            "Choose classes that every fold can learn, or other folds."
+            "Choose classes that every fold has in training, or other folds."
         )

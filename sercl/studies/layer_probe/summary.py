@@ -483,8 +483,8 @@ def _limit_notes(runs: Sequence[ProbeRun], config: ProbeConfig) -> list[str]:
     if not cut:
         return []
     return [
-        f"{cut} of {len(real)} probes ended at the epoch limit ({config.max_epochs}), not by early stopping: "
-        "more epochs may score higher"
+        f"{cut} of {len(real)} probes ended at the epoch limit ({config.max_epochs}), not by early "
+        f"stopping: longer training may score higher"
     ]
 
 

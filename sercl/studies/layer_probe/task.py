@@ -87,9 +87,9 @@ def _check(target: Target, utterances: Sequence[Utterance]) -> None:
         return
     found = " and ".join(f"{count} utterances are {value!r}" for value, count in counts.items())
     raise UsageError(
-        f"target {target.name!r}: a probe needs at least two values to tell apart, but "
+        f"target {target.name!r}: a probe needs at least two classes, but "
         f"{found or 'no utterance has a value'} ({target.missing} of {len(utterances)} have none). "
-        f"These utterances differ in: {', '.join(columns_of(utterances)) or 'nothing'}."
+        f"Values that differ between these utterances: {', '.join(columns_of(utterances)) or 'nothing'}."
     )
 
 
@@ -150,8 +150,10 @@ class ProbeTask:
 _SPLIT_NOTES = {
     SPEAKER_DISJOINT: "",
     SPEAKER_DEPENDENT: "speaker-dependent: training and test share speakers, or their speakers are unknown",
-    WITHIN_SPEAKER: "within-speaker folds: training and test share all speakers by design, since who speaks "
-    "can only be asked about voices in the training data",
+    WITHIN_SPEAKER: (
+        "within-speaker folds: training and test share all speakers by design, since a speaker can only be "
+        "recognised among those in the training data"
+    ),
 }
 
 

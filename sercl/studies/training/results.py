@@ -76,8 +76,8 @@ class RunResults:
 def stage_notes(stages: Sequence[StageResult]) -> list[str]:
     """Return a note on each stage of training that was cut short or diverged."""
     cut = [
-        f"stage {stage.stage!r} ended at its {_limit(stage)}, not by early stopping: "
-        "more epochs may score higher"
+        f"stage {stage.stage!r} ended at its {_limit(stage)}, not by early stopping: longer training may "
+        f"score higher"
         for stage in stages
         if not stage.stopped_early
     ]

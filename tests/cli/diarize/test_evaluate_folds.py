@@ -146,5 +146,5 @@ def test_other_classes_are_refused_and_another_setting_is_noted(folds, tmp_path,
     other = changed(second, tmp_path / "classes", reorder)
     assert "Only runs of the same classes go into one table" in refused(capsys, 2, first, other)
     found = evaluated(capsys, first, changed(second, tmp_path / "cosine", anneal))
-    assert "the runs are not of one setting: they differ in optimizer" in found["notes"]
+    assert "the runs do not have the same settings: they differ in optimizer" in found["notes"]
     assert not any("one setting" in note for note in evaluated(capsys, first, second)["notes"])

@@ -225,7 +225,7 @@ def test_missing_recordings_and_events_alone_are_named_under_the_strict_rule(tru
     assert any(
         "1 of 2 recordings have no hypothesis" in note and "wrong throughout" in note for note in notes
     )
-    assert any("1 recordings of the hypothesis have events alone" in note for note in notes)
+    assert any("1 hypotheses have non-neutral segments only" in note for note in notes)
 
 
 def test_the_option_knows_the_rules_of_the_metric():

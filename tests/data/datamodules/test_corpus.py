@@ -139,7 +139,7 @@ def test_another_format_of_a_clip_stops_nothing_and_is_counted(emodb):
     first.with_suffix(".mp3").write_bytes(b"x")
     report = ready(emodb_module(emodb)).report
     assert [problem.kind for problem in report.problems["EmoDB"]] == ["copy"]
-    assert "Left out, nothing lost: 1 copy (EmoDB)" in left_out(report)
+    assert "Skipped, no data lost: 1 copy (EmoDB)" in left_out(report)
     assert not [note for note in report.notes if "cannot be used" in note]
 
 

@@ -8,8 +8,8 @@ def test_a_study_says_what_it_is(wide: Analysis, bare: Analysis) -> None:
     cells = len(wide.study.records)
     assert found["Cells"] == f"{cells - 1:,} of {cells:,} done"
     assert (found["Run"], found["Runtime"]) == ("2026-03-14 15:09", "1 h 23 min")
-    assert (found["Folds"], found["Seeds"], found["Draws of few shots"]) == ("5", "1, 2, 3", "2")
-    assert "Draws of few shots" not in dict(facts(bare))
+    assert (found["Folds"], found["Seeds"], found["Few-shot draws"]) == ("5", "1, 2, 3", "2")
+    assert "Few-shot draws" not in dict(facts(bare))
 
 
 def test_versions_and_citation(wide: Analysis) -> None:

@@ -34,7 +34,7 @@ def test_the_figures_of_a_whole_study(wide: Analysis, tmp_path: Path) -> None:
     ]
     text = (tmp_path / "figures" / "few-shot.svg").read_text()
     assert "labelled utterances per emotion" in text
-    assert "the same clips alone" in text
+    assert "target-only" in text
     assert all(file.read_bytes().startswith(b"%PDF") for file in files[3:])
 
 

@@ -7,7 +7,8 @@ def test_the_report_has_all_its_parts(wide: Analysis) -> None:
     text = markdown_report(wide)
     headings = [line.removeprefix("## ") for line in text.splitlines() if line.startswith("## ")]
     assert headings == [
-        "Read this first", "Overview", "Train by test", "Paired tests", "Few-shot", "Scores and emotions",
+        "Read this first", "Overview", "Training by test corpus", "Paired tests", "Few-shot",
+        "Scores and emotions",
         "Hidden states", "Published figures", "Reproduce", "Cite",
     ]  # fmt: skip
     assert text.startswith("# Cross-lingual study: ESD, EmoDB and RAVDESS\n")

@@ -52,7 +52,7 @@ def test_transfer_that_does_not_see_the_source_is_one_row(wide: Analysis) -> Non
     matrix = by_title(wide, "whisper-base")["transfer",]
     assert matrix.rows == (ANY_SOURCE,)
     assert [own.condition.target for own in matrix.cells[0] if own] == list(CORPORA)
-    assert "The source does not enter" in matrix.note
+    assert "The source corpus is not used" in matrix.note
 
 
 def test_monolingual_alone_has_its_matrix(bare: Analysis, unfinished: Analysis) -> None:

@@ -23,13 +23,15 @@ def test_the_summary_says_what_the_numbers_say(wide: Analysis) -> None:
     assert "Chance is 25.0 %." in text
     best = max(plain(wide, "zero-shot"), key=lambda item: item.uar.value)
     assert f"The highest zero-shot UAR of 24 conditions is {100 * best.uar.value:.1f} % (" in text
-    assert f"{condition_name(best.condition)}): picked by test scores, which overstates it." in text
+    assert f"{condition_name(best.condition)}): chosen by test score, so it is optimistic." in text
     assert "Adapter lora + bottleneck + gating changes UAR against frozen by +" in text
     adapters = next(family for family in wide.families if family.name == "adapters").overall
     clear = sum(item.paired.p_holm < 0.05 for item in adapters)
-    assert f"significant after Holm's correction are {clear} of {len(adapters)} differences" in text
+    assert f"significant after Holm's correction: {clear} of {len(adapters)} differences" in text
     assert "audio by coral, without labels, changes UAR by +" in text
-    assert "Against the same few utterances alone, the source's change UAR by +" in text
+    assert (
+        "Compared with training on the same few utterances alone, adding the source changes UAR by +" in text
+    )
     assert "Zero-shot, happy has the lowest recall in " in text
 
 
@@ -58,7 +60,7 @@ def test_enough_is_said_for_each_direction(wide: Analysis) -> None:
     text = " ".join(summary(replace(wide, curves=curves)))
     for curve in curves:
         assert f"{curve.condition.pair.replace('->', '→')}: {enough_text(curve)}" in text
-    assert "curves get there with what was tried" in " ".join(summary(wide))
+    assert "curves reach this with the numbers tried" in " ".join(summary(wide))
 
 
 def test_conditions_that_peeked_do_not_count(wide: Analysis) -> None:

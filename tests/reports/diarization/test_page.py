@@ -181,4 +181,4 @@ def test_audio_that_is_not_there_is_said_so(tmp_path: Path, browser: Browser) ->
     source.unlink()
     with browser.page(path) as (shown, _):
         shown.wait_for_selector(".trouble:visible")
-        assert "it is looked for at a.wav" in shown.locator(".trouble").text_content()
+        assert "expected at a.wav" in shown.locator(".trouble").text_content()

@@ -63,7 +63,7 @@ def broken(folder: Path, tmp_path: Path, change: Any) -> Path:
         (lambda c: c["cells"][3].update(status="done?"), "valid: done, failed, missing"),
         (lambda c: c["cells"][3].update(setting="mono"), "valid: monolingual, zero-shot"),
         (lambda c: c["cells"][3].update(early_stopped=1), "early_stopped: expected true or false or null"),
-        (lambda c: c["cells"].append(c["cells"][0]), "is a cell that stands there before"),
+        (lambda c: c["cells"].append(c["cells"][0]), "is a cell that is already in the list"),
         (lambda c: c["corpora"]["EmoDB"].pop("languages"), r"corpora\[...\].languages is missing"),
         (lambda c: c.update(label_map=[]), "label_map: expected an object, got a list"),
     ],

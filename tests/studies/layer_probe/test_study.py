@@ -81,7 +81,7 @@ def test_the_epoch_limit_is_told() -> None:
     found = probe_study(features_for(task), task, config, layers=[0], control=False, weighted=False)
     assert found.layers[0].at_limit == 6
     assert found.notes == (
-        "6 of 6 probes ended at the epoch limit (2), not by early stopping: more epochs may score higher",
+        "6 of 6 probes ended at the epoch limit (2), not by early stopping: longer training may score higher",
     )
 
 

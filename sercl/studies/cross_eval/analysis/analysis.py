@@ -76,7 +76,7 @@ def _incomplete(records: Iterable[CellRecord]) -> Iterator[Caution]:
     states = Counter(record.status for record in all_records)
     failed = tuple(_failure(record) for record in all_records if record.status == "failed")
     if failed:
-        text = f"{len(failed):,} of {len(all_records):,} cells failed; scores are of the others."
+        text = f"{len(failed):,} of {len(all_records):,} cells failed; scores cover the others."
         yield Caution("incomplete", text, failed)
     if states["missing"]:
         yield Caution(
@@ -99,8 +99,9 @@ def _guesses(scores: Mapping[Condition, ConditionScores]) -> Iterator[Caution]:
         yield Caution(
             "guess",
             f"{count(len(affected), 'condition')} with cells that predict one class for every test "
-            f"utterance, {len(whole)} of them in all cells: there UAR is that of guessing, its interval says "
-            "nothing, and statements about single emotions and the highest score leave the condition out.",
+            f"utterance, {len(whole)} of them in all cells: there UAR is that of guessing, its interval "
+            f"is meaningless, and statements about single emotions and the highest score exclude the "
+            f"condition.",
             tuple(map(_guess, affected)),
         )
 
@@ -127,7 +128,7 @@ def _shared_speakers(records: Iterable[CellRecord]) -> Iterator[Caution]:
         yield Caution(
             "speakers",
             f"{corpus}: {count(len(names), 'tested speaker')} also seen in training. These scores are "
-            "speaker-dependent and say nothing about new speakers.",
+            f"speaker-dependent and do not generalise to new speakers.",
         )
 
 
@@ -139,7 +140,7 @@ def _selection(study: Study) -> Iterator[Caution]:
         yield Caution(
             "selection",
             f"{count(len(affected), 'zero-shot condition')} selected epochs and layers on labelled "
-            "validation data of the target. They are marked, and are not true zero-shot.",
+            "validation data of the target. They are marked, and are not strictly zero-shot.",
         )
 
 
@@ -148,8 +149,8 @@ def _adaptation(study: Study) -> Iterator[Caution]:
     if names:
         yield Caution(
             "adaptation",
-            f"Adaptation used audio of the target, without its labels ({', '.join(names)}). These conditions "
-            "are marked; they presuppose recordings of the target when the model is built or used.",
+            f"Adaptation used audio of the target, without its labels ({', '.join(names)}). These "
+            f"conditions are marked; they require target recordings when the model is built or used.",
         )
 
 
@@ -158,8 +159,8 @@ def _left_out(left_out: Mapping[Condition, int]) -> Iterator[Caution]:
     if affected:
         yield Caution(
             "incomplete",
-            f"{count(len(affected), 'condition')} with fewer repeats than were run: those that lack a fold "
-            "are left out, so that all repeats stand on the same utterances.",
+            f"{count(len(affected), 'condition')} with fewer repeats than were run: repeats that lack a "
+            f"fold are left out, so that all cover the same utterances.",
             tuple(f"{condition.label}: {number} left out" for condition, number in affected.items()),
         )
 
@@ -182,10 +183,12 @@ def _size(target: str, own: ConditionScores, classes: tuple[str, ...]) -> Iterat
         yield Caution("balance", text)
     tiny = [f"{name} {count}" for name, count in present.items() if count < FEW_UTTERANCES]
     if tiny:
-        yield Caution("size", f"{target}: tiny test set ({', '.join(tiny)} utterances). Read the intervals.")
+        yield Caution(
+            "size", f"{target}: tiny test set ({', '.join(tiny)} utterances). Rely on the intervals."
+        )
     if max(present.values()) >= UNBALANCED * min(present.values()):
         spread = f"{min(present.values())} to {max(present.values())} utterances per class"
-        yield Caution("balance", f"{target}: unbalanced test set ({spread}). Read UAR, not WA.")
+        yield Caution("balance", f"{target}: unbalanced test set ({spread}). Use UAR, not WA.")
     if own.uar.unit == "utterances":
         who = "speakers are unknown" if own.speakers is None else count(own.speakers, "speaker")
         yield Caution(
@@ -207,8 +210,9 @@ def _exact_by_utterance(
     if affected:
         yield Caution(
             "speakers",
-            f"{count(len(affected), 'condition')} with a score of exactly 0 or 100 %, whose exact interval "
-            "counts utterances as if each were another speaker's: for new speakers it is far too narrow.",
+            f"{count(len(affected), 'condition')} with a score of exactly 0 or 100 %, whose exact "
+            f"interval treats each utterance as a different speaker: for new speakers it is far too "
+            f"narrow.",
             tuple(f"{label}: {', '.join(names)}" for label, names in affected.items()),
         )
 
@@ -226,8 +230,8 @@ def _epoch_limit(records: Iterable[CellRecord]) -> Iterator[Caution]:
         conditions = Counter(record.cell.condition.label for record in cut)
         yield Caution(
             "training",
-            f"{len(cut):,} of {len(trained):,} trainings ended at a limit of epochs, steps or time, not by "
-            "early stopping: more epochs may score higher.",
+            f"{len(cut):,} of {len(trained):,} trainings ended at a limit of epochs, steps or time, not "
+            f"by early stopping: longer training may score higher.",
             tuple(f"{name}: {count}" for name, count in conditions.items()),
         )
 
@@ -240,8 +244,8 @@ def _single_seed(scores: Mapping[Condition, ConditionScores]) -> Iterator[Cautio
     if single:
         yield Caution(
             "repeats",
-            f"One seed only for adapter {', '.join(single)}: how much its scores vary by chance of training "
-            "is not known, and intervals do not contain it.",
+            f"One seed only for adapter {', '.join(single)}: how much its scores vary between seeds is "
+            f"unknown, and the intervals do not include it.",
         )
 
 
@@ -252,7 +256,7 @@ def _powerless(families: Iterable[Family]) -> Iterator[Caution]:
         yield Caution(
             "test",
             f"With {size} {unit} no paired test can give p below {smallest:.3f}, however clear the "
-            "difference: nothing can be significant there, and the difference has no 95 % interval.",
+            f"difference: no difference can be significant, and none has a 95 % interval.",
         )
 
 

@@ -194,18 +194,18 @@ _FAMILIES: tuple[tuple[str, str, str, Callable[[Sequence[Condition], Study], lis
     (
         "adaptation",
         "Adaptation without labels",
-        "What does it gain to adapt to the target's audio, compared with not looking at it?",
+        "What is gained by adapting to the target's audio without labels?",
         adaptation_pairs,
     ),
     (
         "source",
         "Two-stage against transfer",
-        "What does it gain to train on the source before the target?",
+        "What is gained by training on the source before the target?",
         source_pairs,
     ),
     (
         "few-shot",
-        "Few-shot against the same clips alone",
+        "Few-shot against target-only training",
         "What does the source add to a few labelled utterances of the target?",
         baseline_pairs,
     ),

@@ -51,7 +51,7 @@ class Figure:
         accuracy: 0 to 1.
         recalls: Class -> recall where it was published, too.
         test: "folds", or "listening" for the items of the listening test.
-        is_read_off: Whether it was read off a figure, and is no exact number.
+        is_read_off: Whether it was read off a figure, and so is not exact.
     """
 
     setting: str
@@ -183,7 +183,7 @@ def _is(name: str, language: str, study: Study) -> bool:
 
 _SELECTION = {
     "zero-shot": "selected on the source; the study selected on the target",
-    "two-stage": "first stage selected on the source; the study selected both on the target",
+    "two-stage": "first stage selected on the source; the study selected both stages on the target",
 }
 
 
@@ -199,7 +199,7 @@ def _differences(figure: Figure, own: ConditionScores, study: Study) -> tuple[st
     if figure.test == LISTENING and own.utterances != ITEMS:
         found.append(f"{own.utterances} test utterances, not {ITEMS}")
     if figure.is_read_off:
-        found.append("the published figure was read off a drawing")
+        found.append("the published figure was read off a plot")
     if len(own.folds) != FOLDS:
         found.append(f"{len(own.folds)} of {FOLDS} folds")
     return tuple(found)

@@ -165,7 +165,9 @@ class StudyOptions:
         for key in (adapter, ANY):
             if key in given:
                 return given[key]
-        raise UsageError(f"study.{name} has nothing for the adapter {adapter!r}. Give it some, or '*'.")
+        raise UsageError(
+            f"study.{name} has nothing for the adapter {adapter!r}. Add an entry for it, or for '*'."
+        )
 
     def _check_numbers(self) -> None:
         if self.shots and min(self.shots) < 0:
@@ -181,9 +183,9 @@ class StudyOptions:
         is_careful = (self.continue_from, self.epoch_budget) == (WEIGHTS[0], BUDGETS[0])
         if not is_careful and ("two-stage" not in self.settings or set(self.adapters) == {"none"}):
             raise UsageError(
-                "study.continue_from and study.epoch_budget are of the setting two-stage with an adapter, "
-                "which this study does not have. Name it in study.settings and study.adapters, or leave "
-                "these out."
+                "study.continue_from and study.epoch_budget are for the setting two-stage with an "
+                "adapter, which this study does not have. Add it to study.settings and study.adapters, "
+                "or leave these out."
             )
 
     def _check_repeats(self) -> None:
@@ -317,7 +319,9 @@ def _inapplicable(condition: Condition) -> str | None:
     """Return why a combination is none, or None."""
     name, is_frozen = condition.adaptation, condition.adapter == "none"
     if name in FROZEN_ADAPTATIONS and not is_frozen:
-        return f"adaptation {name!r} changes hidden states of a frozen encoder; adapters have 'adversarial'"
+        return (
+            f"adaptation {name!r} changes hidden states of a frozen encoder; with adapters, use 'adversarial'"
+        )
     if name == "adversarial" and is_frozen:
         return "adaptation 'adversarial' trains the encoder's adapters; there are none with adapter 'none'"
     return None

@@ -110,7 +110,7 @@ def _stage_remarks(options: StudyOptions, conditions: Iterable[Condition]) -> It
     if not any(item.setting == "two-stage" and item.adapter != "none" for item in conditions):
         return
     if options.continue_from == "last":
-        yield "two-stage: with adapters, the second stage goes on from the last weights of the first"
+        yield "two-stage: with adapters, the second stage continues from the last weights of the first"
     if options.epoch_budget == "shared":
         yield "two-stage: with adapters, both stages share one budget of epochs"
 
@@ -150,8 +150,8 @@ class _Planner:
         for corpus in (source, target):
             if not corpus.all_known_by_speaker:
                 raise _LeftOutError(
-                    f"{condition.label}: not every speaker of {corpus.name} is known, so there is nothing to "
-                    "normalise by"
+                    f"{condition.label}: not every speaker of {corpus.name} is known, so speaker "
+                    f"normalisation is not possible"
                 )
 
     def _cell(self, cell: Cell) -> PlannedCell:

@@ -51,7 +51,7 @@ class Recipes:
         resolve: Resolve,
     ) -> None:
         if probe.seeds is not None:
-            raise UsageError("probe.seeds: the seeds of a study stand in study.seeds, for every adapter.")
+            raise UsageError("probe.seeds: the seeds of a study are set by study.seeds, for every adapter.")
         self._options, self._model, self._probe = options, model, probe
         self._trainer, self._label_map = trainer, dict(label_map)
         self._encoders, self._resolve = encoders, resolve
@@ -84,7 +84,7 @@ class Recipes:
         if weight and "adversarial" not in self._options.adaptation:
             raise UsageError(
                 f"model.adversarial.weight is {weight}, but study.adaptation does not have 'adversarial', "
-                "which switches it on where there is a target to hear. Name it there, or give no weight."
+                "which switches it on where there is a target. Add it there, or leave the weight out."
             )
         if self._options.continue_from == "last" and not self._trainer.saving.get("save_last"):
             raise UsageError(
@@ -125,7 +125,7 @@ class Recipes:
     def _frozen(self, model: Options, probe: Options) -> Recipe:
         if model["pooling"] not in POOLINGS:
             raise UsageError(
-                f"model.pooling {model['pooling']}: heads on a frozen encoder read {' or '.join(POOLINGS)}."
+                f"model.pooling {model['pooling']}: heads on a frozen encoder use {' or '.join(POOLINGS)}."
             )
         spec = EncoderSpec.of(model)
         layers = _layers(model["layer"], self._encoders.facts(spec).states)
@@ -178,7 +178,7 @@ def _layers(layer: Any, states: int) -> tuple[int, ...] | None:
     if isinstance(layer, int) and 0 <= layer < states:
         return (layer,)
     raise UsageError(
-        f"model.layer {layer}: with a frozen encoder a study reads a hidden state from 0 to {states - 1}, "
+        f"model.layer {layer}: with a frozen encoder a study uses a hidden state from 0 to {states - 1}, "
         "last, or auto (validation chooses)."
     )
 

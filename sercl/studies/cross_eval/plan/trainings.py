@@ -254,7 +254,7 @@ def check_leak(training: Training, test: Share) -> None:
         both = zip(test.keys, test.clips, strict=True)
         leaked = [key[1] for key, clip in both if key in keys or clip in clips]
         raise FoldError(
-            f"{len(leaked)} test utterances of {test.corpus} stand in training or validation, too, first "
+            f"{len(leaked)} test utterances of {test.corpus} are also in training or validation, first "
             f"{leaked[0]!r}. Test data must not reach training or selection: choose other folds or corpora."
         )
 

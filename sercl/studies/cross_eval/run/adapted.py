@@ -109,7 +109,7 @@ def _spent(folder: Path, training: Training) -> int:
 def _finished(folder: Path, training: Training) -> StageResult:
     place = training_folder(folder, training)
     if (result := finished(place)) is None:
-        raise CheckpointError(f"{place}: the training that is to be continued has not come to its end.")
+        raise CheckpointError(f"{place}: the training to be continued is not complete.")
     return result
 
 

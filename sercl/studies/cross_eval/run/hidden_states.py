@@ -55,8 +55,8 @@ class HiddenStates:
     def _fill(self, spec: EncoderSpec, pooling: str, corpus: CutCorpus) -> None:
         if not corpus.data.can_use_features:
             raise UsageError(
-                f"study.corpora.{corpus.name}: augmentation changes audio, so it cannot go with adapter "
-                "'none', which reads hidden states that were computed once."
+                f"study.corpora.{corpus.name}: augmentation changes audio, so it cannot be combined with "
+                f"adapter 'none', which uses hidden states computed once."
             )
         if (spec, pooling, corpus.name) not in self._filled:
             features_of(

@@ -35,7 +35,7 @@ CELLS = "cells"
 RECORD = "cell.json"
 PREDICTIONS = "predictions.parquet"
 LOG = "log.txt"
-_ADVICE = "Remove this folder and run `sercl cross-eval` again: it is computed anew."
+_ADVICE = "Remove this folder and run `sercl cross-eval` again: it is computed again."
 
 
 @dataclass(frozen=True)

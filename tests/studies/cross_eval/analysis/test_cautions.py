@@ -78,7 +78,7 @@ def test_an_exact_interval_over_utterances_is_named(tmp_path: Path) -> None:
     fake_study(tmp_path / "unknown", PLAIN, speakers=0, per_class=15, confusion=perfect)
     _, exact = cautions(tmp_path / "unknown")["speakers"]
     assert exact.text.startswith("1 condition with a score of exactly 0 or 100 %")
-    assert "counts utterances as if each were another speaker's" in exact.text
+    assert "treats each utterance as a different speaker" in exact.text
     (detail,) = exact.details
     assert detail.startswith("w, none, monolingual EmoDB: UAR, WA, Macro-F1, recall of angry, ")
     fake_study(tmp_path / "known", PLAIN, confusion=perfect)

@@ -69,7 +69,7 @@ def test_figures_of_the_listening_test_stand_beside_what_was_tested_on_a_list(
     assert all(times[id(figure)] == (figure.test == "listening") for figure in FIGURES)
     for match in listening:
         assert match.marks == ("listening test",)
-        read_off = ("the published figure was read off a drawing",) * (match.figure.setting == "two-stage")
+        read_off = ("the published figure was read off a plot",) * (match.figure.setting == "two-stage")
         # The fake tests four utterances of each of five speakers.
         assert match.differences == (f"{match.own.utterances} test utterances, not 48", *read_off)
 
@@ -78,7 +78,8 @@ def test_two_stages_that_select_as_sercl_does_say_so(tmp_path: Path) -> None:
     corpora = {name: replace(STUDIED[name], folds="paper+list") for name in ("ESD", "PAVOQUE")}
     for match in found(tmp_path, Grid(corpora, ENCODERS, (ALL,), ("two-stage",), seeds=(1,))):
         assert (
-            "first stage selected on the source; the study selected both on the target" in match.differences
+            "first stage selected on the source; the study selected both stages on the target"
+            in match.differences
         )
 
 
