@@ -41,7 +41,7 @@ def find_inputs(words: Iterable[str], recursive: bool = False) -> Inputs:
 
     Args:
         words: Files, folders, and patterns with `*`, `?`, `[...]` or `**` that the shell has not expanded.
-        recursive: Take the folders below a folder, too.
+        recursive: Include subfolders.
 
     Raises:
         UsageError: Where no word stands for any file.

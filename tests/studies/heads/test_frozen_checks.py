@@ -62,7 +62,7 @@ def test_a_start_and_an_adaptation_exclude_each_other() -> None:
     second = replace(zero_shot(), start=0)
     with pytest.raises(UsageError, match="training 1 goes on from training 0, and adaptation 'corpus'"):
         check_trainings(ROWS, [zero_shot("corpus"), second])
-    with pytest.raises(UsageError, match="adaptation is for trainings of one stage"):
+    with pytest.raises(UsageError, match="adaptation is for one-stage trainings only"):
         check_trainings(ROWS, [zero_shot(), replace(zero_shot("coral"), start=0)])
 
 
