@@ -114,7 +114,7 @@ def _message(problems: Sequence[Problem], corpus: str, advice: str, all_bad: boo
     lines = [f"{corpus}: {count(len(problems), 'problem')} ({listed_kinds(problems)})"]
     lines += [f"  {line}" for line in problem_lines(problems, SHOWN)]
     lines.append(
-        "Every utterance has a problem, so none can be skipped: correct what they have in common."
+        "Every utterance has a problem, so none can be left out: correct what they have in common."
         if all_bad
         else "Restore these files or labels, or skip them (they are counted) with --data.on_error skip."
     )

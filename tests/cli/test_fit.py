@@ -233,8 +233,9 @@ def test_two_stages_can_go_together_as_in_the_study(two_stages, tmp_path, monkey
     assert any(not torch.equal(value, best[f"readout.{name}"]) for name, value in begun[1].items())
     notes = [
         "selected on target: the validation part of RAVDESS",
-        "the first stage was selected on target, too: the validation part of RAVDESS",
-        "the second stage went on from the last weights of the first; both stages share one budget of epochs",
+        "the first stage was also selected on target: the validation part of RAVDESS",
+        "the second stage continued from the last weights of the first; both stages share one budget of "
+        "epochs",
     ]
     assert found["notes"][:3] == notes
     assert found["data"]["select_on"] == "target"
@@ -249,7 +250,7 @@ def test_two_stages_go_on_from_the_best_unless_told_otherwise(two_stages, tmp_pa
     found = results(tmp_path / "run")
     assert [stage["epochs"] for stage in found["stages"]] == [2, 3]
     assert "the first stage was selected on source: the validation part of EmoDB" in found["notes"]
-    assert any("best weights of the first; each has a budget" in note for note in found["notes"])
+    assert any("best weights of the first; each stage has its own budget" in note for note in found["notes"])
 
 
 def test_last_weights_must_be_kept_for_a_stage_to_go_on_from(two_stages, tmp_path, capsys):

@@ -83,7 +83,7 @@ def test_everything_in_a_folder_is_read_or_told(talks):
     (talks / "f.wav").symlink_to("/nonexistent/f.wav")
     inputs = find_inputs(["talks"])
     assert [path.name for path in inputs.files] == ["a.FLAC", "b.caf", "b.wav", "c.OGA", "d.wave", "e.m4a"]
-    assert inputs.unmatched == (("talks/f.wav", "a link to /nonexistent/f.wav, which is not there"),)
+    assert inputs.unmatched == (("talks/f.wav", "a link to /nonexistent/f.wav, which does not exist"),)
     assert inputs.left_out == (
         ("talks", "2 files are not audio by suffix (.json 1, .txt 1)"),
         ("talks", "audio in subfolders is left out: add --recursive"),
@@ -103,7 +103,7 @@ def test_links_are_followed_and_loops_broken(talks, tmp_path):
 
 def test_a_link_to_nothing_says_where_it_leads(talks):
     (talks / "f.wav").symlink_to("/nonexistent/f.wav")
-    with pytest.raises(UsageError, match=r"f\.wav: a link to /nonexistent/f\.wav, which is not there"):
+    with pytest.raises(UsageError, match=r"f\.wav: a link to /nonexistent/f\.wav, which does not exist"):
         find_inputs(["talks/f.wav"])
 
 

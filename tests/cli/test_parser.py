@@ -99,7 +99,10 @@ EMO = ["--data", "Emo", "--data.root", "here"]
         (["--data", "Emo"], "missing: --data.root. `sercl fit --help`"),
         ([], "missing: --data. `sercl fit --help`"),
         (["--config", "nowhere.yaml"], "nowhere.yaml. Check the path."),
-        (["--data", "Emo", "--data.root", "caf\udce9"], "--data: a name holds bytes that are not UTF-8 text"),
+        (
+            ["--data", "Emo", "--data.root", "caf\udce9"],
+            "--data: a name contains bytes that are not UTF-8 text",
+        ),
     ],
 )
 def test_wrong_words_give_one_message(words: list[str], message: str, parser: SerclParser) -> None:

@@ -95,7 +95,7 @@ def test_a_process_that_does_not_answer_is_named_after_the_time_that_was_given(f
     ended = launched(words, tmp_path / "said", stop, strategy)
     left = left_running(tmp_path / "said")
     errors = (tmp_path / "said" / "err").read_text()
-    assert errors.startswith("error: rank 1: has not answered for 5 s: it hangs, or was suspended."), errors
+    assert errors.startswith("error: rank 1: has not responded for 5 s: it hangs, or was suspended."), errors
     assert "--trainer.strategy.timeout" in errors
     assert errors.count("error: ") == 1
     assert ended.code == 1

@@ -33,7 +33,7 @@ REFUSED = [
     ("min_epochs 9", "min_epochs 9 is above --trainer.max_epochs 3"),
     ("accumulate_grad_batches 0", "1 or more"),
     ("check_val_every_n_epoch 0", "1 or more"),
-    ("check_val_every_n_epoch 4", "the first epoch that may be kept is number 4"),
+    ("check_val_every_n_epoch 4", "the first epoch that can be saved is number 4"),
     ("val_check_interval 0", "above 0"),
     ("reload_dataloaders_every_n_epochs -1", "0 or more"),
     ("early_stopping.patience -1", "0 or more"),
@@ -42,7 +42,7 @@ REFUSED = [
     ("checkpoint.save_top_k 3", "best-{epoch}"),
     ("checkpoint.save_top_k -1", "best-{epoch}"),
     ("checkpoint.every_n_epochs 0", "1 or more"),
-    ("checkpoint.every_n_epochs 4", "the first epoch that may be kept is number 4"),
+    ("checkpoint.every_n_epochs 4", "the first epoch that can be saved is number 4"),
     ("checkpoint.every_n_train_steps 2", "val_check_interval"),
     ("checkpoint.train_time_interval 00:00:01:00", "val_check_interval"),
 ]

@@ -75,7 +75,7 @@ def test_a_number_that_contradicts_its_folder_is_reported_and_the_folder_taken(t
     (problem,) = listing.problems
     assert (problem.kind, problem.reason) == (
         "label",
-        "in the folder of angry, but its number says neutral; the folder is taken",
+        "in the folder of angry, but its number says neutral; the folder is used",
     )
 
 

@@ -80,7 +80,7 @@ def test_a_yaml_file_that_holds_none_is_named(tmp_path: Path, content: str, said
     [
         ("5", UnknownNameError, r"label scheme '5'\..*Valid: 4, 6, 7\. Or give a YAML file"),
         ({"a": ["angri"], "b": ["sad"]}, UnknownNameError, "emotion 'angri'. Did you mean 'angry'"),
-        ({"a": ["sad", "angry"], "b": ["sad"]}, UsageError, "sad stands in two classes"),
+        ({"a": ["sad", "angry"], "b": ["sad"]}, UsageError, "sad is in two classes"),
         ({"a": ["sad"]}, UsageError, r"1 class; at least two"),
         ({}, UsageError, r"0 classes; at least two"),
     ],

@@ -45,7 +45,7 @@ def test_ids_below_folders_that_look_like_corpora_are_pointed_out() -> None:
     assert list(settled.utterances) == rows
     (note,) = settled.notes
     assert note.startswith(
-        "the speaker ids 03, 08 are below several folders (emodb, ravdess): taken as the same"
+        "the speaker ids 03, 08 are below several folders (emodb, ravdess): treated as the same"
     )
     assert "column 'corpus'" in note
 

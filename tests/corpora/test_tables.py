@@ -177,7 +177,7 @@ def test_line_ends_of_any_system(tmp_path: Path, end: str, name: str) -> None:
 )
 def test_what_is_no_text_is_called_by_its_name(tmp_path: Path, start: bytes, said: str) -> None:
     (tmp_path / "a.csv").write_bytes(start)
-    with pytest.raises(ManifestError, match=rf"a\.csv: no text, but .*{said}"):
+    with pytest.raises(ManifestError, match=rf"a\.csv: not text, but .*{said}"):
         read_table(tmp_path / "a.csv")
     with pytest.raises(CorpusNotFoundError, match="is a folder, not a table"):
         read_table(tmp_path)

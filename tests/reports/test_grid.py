@@ -60,7 +60,7 @@ def test_totals_count_cells_tests_and_trainings(tmp_path: Path) -> None:
     [
         (Estimate(), "No training remains."),
         (Estimate(unknown=3), "No time estimate: no comparable training has finished yet"),
-        (Estimate(40.2, known=2), "About 40 s for 2 trainings, estimated from those that have finished"),
+        (Estimate(40.2, known=2), "About 40 s for 2 trainings, estimated from finished trainings"),
         (Estimate(600, known=2, unknown=3), "About 10 min for 2 trainings, .* No estimate for 3 others"),
     ],
 )

@@ -38,7 +38,7 @@ def test_scores_stand_with_their_intervals_and_classes() -> None:
     assert "Note: 40 utterances; intervals resample the 5 speakers." in text
     assert "Note: mind the gap." in text
     assert "unbalanced" not in text
-    assert "every utterance was called" not in text
+    assert "every utterance was predicted as" not in text
 
 
 def test_a_long_title_is_not_broken() -> None:
@@ -57,7 +57,7 @@ def test_what_the_numbers_hide_is_said() -> None:
     assert "no utterance of neutral, sad" in text
     assert "the classes are unbalanced (3 to 9 utterances)" in text
     assert "resample utterances, not speakers, and are therefore too narrow" in text
-    assert "every utterance was called angry" in text
+    assert "every utterance was predicted as angry" in text
     assert line_of(text, "sad") == ["sad", "-", "-", "-", "0"]
 
 
@@ -82,4 +82,4 @@ def test_recalls_of_a_guess(recalls: list[float], expected: bool) -> None:
 
 def test_one_class_that_is_right_is_no_guess() -> None:
     text = shown(results_table(evaluate(predictions([1, 1], [1, 1], speakers=["a", "b"]))))
-    assert "every utterance was called" not in text
+    assert "every utterance was predicted as" not in text

@@ -28,7 +28,7 @@ def test_two_runs(tmp_path: Path) -> None:
     row = comparison.rows[0]
     assert f"{100 * row.first['uar'].value:.1f} (" in text
     assert "Recall of happy" in text
-    assert f"Both tested 96 utterances, and predict another class for {row.paired.differ} of them." in text
+    assert f"Both were tested on 96 utterances; their predictions differ for {row.paired.differ} of" in text
     assert f"B - A: UAR +{100 * row.paired.difference.value:.1f} points (" in text
     assert "every exchange of the predictions of 8 speakers: p = " in text
     assert "McNemar" not in text
@@ -39,7 +39,7 @@ def test_what_a_test_cannot_say_is_said(tmp_path: Path) -> None:
     first = fake_run(tmp_path / "a", 0.5, speakers=5, results=False)
     second = fake_run(tmp_path / "b", 0.9, speakers=5, seed=1, utterances=[f"u{k}" for k in range(4, 64)])
     text = shown(compare_folders(first, second))
-    assert "With 5 speakers no difference can have p below 0.062, and there is no 95 % interval." in text
+    assert "With 5 speakers no difference can reach p below 0.062, and there is no 95 % interval." in text
     assert "Note: A tested 4 utterances that B did not, B 4 that A did not" in text
     assert "The settings cannot be compared" in text
 
@@ -51,7 +51,7 @@ def test_contradicting_labels_and_unknown_speakers(tmp_path: Path) -> None:
     lines[1] = lines[1].replace("angry", "sad", 1)
     (second / "predictions.csv").write_text("\n".join(lines))
     text = shown(compare_folders(first, second))
-    assert "1 utterance with another true class" in text
+    assert "1 utterance with different true classes" in text
     assert "McNemar's test of accuracy" in text
     assert (
         "Note: speakers are unknown or fewer than 5: intervals and the test resample utterances, not "

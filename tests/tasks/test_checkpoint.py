@@ -135,7 +135,7 @@ def test_a_config_without_a_place_for_weights_is_refused_by_their_names(
     encoder = tiny_encoder("wav2vec2-bert", tmp_path / "encoder")
     path = save(fit_standardizer(build(encoder=str(encoder)), batch), tmp_path / "a.ckpt")
     edit_json(encoder / "config.json", position_embeddings_type=None)
-    with pytest.raises(EncoderError, match=r"no place for 3 weights .*distance_embedding"):
+    with pytest.raises(EncoderError, match=r"no parameters for 3 weights .*distance_embedding"):
         EmotionClassifier.restore(path)
 
 

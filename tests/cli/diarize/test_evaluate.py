@@ -87,7 +87,7 @@ def test_the_output_is_a_table_with_notes(diarizer, zed, capsys):
     output = capsys.readouterr().out
     for part in ("all neutral", "Above diarizer", "Boundary error", "intervals resample the 6 speakers"):
         assert part in output, part
-    assert "EDER counts time that no segment covers as neutral" in " ".join(output.split())
+    assert "EDER counts time not covered by any segment as neutral" in " ".join(output.split())
 
 
 def test_a_corpus_without_segments_gives_clips_of_its_test_part(diarizer, ravdess, capsys):

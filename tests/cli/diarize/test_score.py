@@ -62,7 +62,7 @@ def test_formats_may_differ(truth, tmp_path, capsys):
 def test_durations_may_be_given(tmp_path, capsys):
     (tmp_path / "a.txt").write_text("0\t1\tsad\n")
     words = ["--reference", tmp_path / "a.txt", "--hypothesis", tmp_path / "a.txt"]
-    assert any("duration of 1 recordings is not known" in note for note in scored(capsys, *words)["notes"])
+    assert any("duration of 1 recordings is unknown" in note for note in scored(capsys, *words)["notes"])
     (tmp_path / "durations.csv").write_text("id,seconds\na,4\n")
     found = scored(capsys, *words, "--durations", tmp_path / "durations.csv")
     assert found["scores"]["seconds"] == 4

@@ -210,7 +210,7 @@ def test_pavoque_test_parts_share_twelve_cuts_per_class_that_are_never_trained_o
 def test_an_incomplete_pool_of_pavoque_is_named() -> None:
     fold = make_folds(pavoque([f"m{number:04}-sad" for number in range(1, 13)]), LABELS, ALLOWED)[0]
     assert fold.counts["train"] == dict.fromkeys(FOUR, 400)
-    assert "drawn from 2134 of the 2146 cuts of the study's pool" in fold.notes
+    assert "drawn from 2134 of the 2146 utterances used by the study" in fold.notes
 
 
 def test_the_fake_holds_the_pool(tmp_path: Path) -> None:

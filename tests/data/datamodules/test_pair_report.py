@@ -41,11 +41,11 @@ def test_of_two_stages_each_says_what_it_was_selected_on():
     assert merged("two-stage").notes[:3] == (
         "selected on target: the validation part of B",
         "the first stage was selected on source: the validation part of A",
-        "the second stage went on from the best weights of the first; each stage has its own budget of "
+        "the second stage continued from the best weights of the first; each stage has its own budget of "
         "epochs",
     )
     found = merged("two-stage", "target")
-    assert found.notes[1] == "the first stage was selected on target, too: the validation part of B"
+    assert found.notes[1] == "the first stage was also selected on target: the validation part of B"
     assert found.splits["source validation"].corpus == "B"
 
 

@@ -91,7 +91,7 @@ def test_weights_that_a_setting_switches_off_are_named(family, config, off, lost
     load_encoder(str(tmp_path), last_block=0)
     change_config(tmp_path, **off)
     for last_block in (None, 0):
-        with pytest.raises(EncoderError, match=rf"config\.json has no place for \d+ weights.*{lost}"):
+        with pytest.raises(EncoderError, match=rf"config\.json has no parameters for \d+ weights.*{lost}"):
             load_encoder(str(tmp_path), last_block=last_block)
 
 

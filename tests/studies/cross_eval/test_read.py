@@ -43,14 +43,14 @@ def test_contradictions_between_the_files_are_refused(folder: Path, tmp_path: Pa
     study, table = read_study(folder), read_table(folder / NAME, CLASSES)
     rows = study.records[0].parts["test"]
     write_predictions([table.slice(rows)], CLASSES, tmp_path / NAME)
-    with pytest.raises(ResultsError, match="1 of the cells that it calls done are not there, and 0"):
+    with pytest.raises(ResultsError, match="1 of the cells listed there as done are missing, and 0"):
         read_predictions(tmp_path, study)
     write_predictions([table.slice(1)], CLASSES, tmp_path / NAME)
     with pytest.raises(ResultsError, match=f"has {rows - 1} predictions for {rows} test utterances"):
         read_predictions(tmp_path, study)
     write_predictions([table], CLASSES, tmp_path / NAME)
     unfinished = replace(study.records[0], status="missing")
-    with pytest.raises(ResultsError, match="not there, and 1 are that it does not"):
+    with pytest.raises(ResultsError, match="missing, and 1 are not listed as done"):
         read_predictions(tmp_path, replace(study, records=(unfinished, *study.records[1:])))
     doubled = pa.concat_tables([table.slice(0, 1), table.slice(0, rows - 1), table.slice(rows)])
     write_predictions([doubled], CLASSES, tmp_path / NAME)

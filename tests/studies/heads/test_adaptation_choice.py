@@ -43,7 +43,7 @@ def test_speakers_with_few_utterances_are_told() -> None:
     training = replace(zero_shot("speaker"), tests={"B": part("B", 4)[:2]}, unlabelled=())
     assert adaptation_notes(training, ROWS) == (
         ADAPTATIONS["speaker"],
-        "fewer than 3 utterances in a part, standardised by those of the corpus in it: B s4",
+        "fewer than 3 utterances in a part, so standardised by all utterances of their corpus in it: B s4",
     )
 
 
@@ -65,7 +65,7 @@ def test_unknown_names_and_speakers_are_refused() -> None:
 
 @pytest.mark.parametrize("name", ["corpus", "coral"])
 def test_a_corpus_without_reference_is_refused(name: str) -> None:
-    with pytest.raises(UsageError, match="no row to take statistics of B from"):
+    with pytest.raises(UsageError, match="no rows for the statistics of B"):
         adaptation_of("here", replace(zero_shot(name), unlabelled=()), ROWS)
 
 

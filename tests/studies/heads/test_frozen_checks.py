@@ -60,7 +60,7 @@ def test_a_class_index_out_of_range_matters_only_where_it_is_read() -> None:
 
 def test_a_start_and_an_adaptation_exclude_each_other() -> None:
     second = replace(zero_shot(), start=0)
-    with pytest.raises(UsageError, match="training 1 goes on from training 0, and adaptation 'corpus'"):
+    with pytest.raises(UsageError, match="training 1 continues from training 0, but has adaptation 'corpus'"):
         check_trainings(ROWS, [zero_shot("corpus"), second])
     with pytest.raises(UsageError, match="adaptation is for one-stage trainings only"):
         check_trainings(ROWS, [zero_shot(), replace(zero_shot("coral"), start=0)])

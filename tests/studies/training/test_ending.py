@@ -159,7 +159,7 @@ def test_what_training_logs_is_looked_at_in_every_epoch(fit):
 
 
 def test_no_epoch_to_keep_is_said_with_what_ended_the_stage(fit):
-    with pytest.raises(OutputError, match=r"ended after 12 steps \(epoch limit\) without an epoch to keep"):
+    with pytest.raises(OutputError, match=r"ended after 12 steps \(epoch limit\) without saving an epoch"):
         fit({"check_val_every_n_epoch": 9})
 
 
@@ -212,7 +212,7 @@ def test_a_limit_within_an_epoch_leaves_out_the_rest_of_it(fit, steps, tmp_path,
     if not recorded:
         (tmp_path / "stage.json").unlink()
     steps.clear()
-    with pytest.warns(SerclWarning, match="ended epoch 2 after 1 batches. Training goes on with epoch 3"):
+    with pytest.warns(SerclWarning, match="ended epoch 2 after 1 batches. Training continues with epoch 3"):
         result = fit({"max_epochs": 3}, resume=True)
     assert steps == [(2, 0), (2, 1), (2, 2)]
     assert (result.ended_by, result.epochs) == ("epoch limit", 3)

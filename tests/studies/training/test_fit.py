@@ -199,7 +199,7 @@ def test_an_unfinished_stage_goes_on_where_it_stopped(task, data, tmp_path, monk
 def test_a_record_whose_checkpoint_has_gone_says_what_to_do(task, data, tmp_path):
     train(task, data, trainers(epochs=1), tmp_path, resume=False, pool=no_pool)
     (tmp_path / "best.ckpt").unlink()
-    with pytest.raises(CheckpointError, match=r"best\.ckpt is not there.*Delete .*trained again"):
+    with pytest.raises(CheckpointError, match=r"best\.ckpt is missing.*Delete .*to train all stages"):
         train(task, data, trainers(), tmp_path, resume=True, pool=no_pool)
 
 

@@ -52,7 +52,7 @@ def test_a_checkpoint_of_another_folder_is_named_in_full(place: Path, tmp_path: 
 
 def test_a_missing_checkpoint_is_named_with_what_to_do(place: Path) -> None:
     (place / "best.ckpt").unlink()
-    with pytest.raises(CheckpointError, match=r"best\.ckpt is not there.*Delete .*target, and"):
+    with pytest.raises(CheckpointError, match=r"best\.ckpt is missing.*Delete .*target to train"):
         finished(place)
 
 

@@ -195,7 +195,7 @@ def test_a_corpus_under_two_names_leaks_where_its_folds_differ() -> None:
     same = [{part: replace(own, corpus="Again") for part, own in parts.items()} for parts in A.parts]
     again = replace(A, name="Again", parts=tuple(same))
     turned = replace(again, parts=tuple(reversed(same)))
-    with pytest.raises(FoldError, match=r"test utterances of Again stand in training or validation"):
+    with pytest.raises(FoldError, match=r"test utterances of Again are also in training or validation"):
         plan_of([A, turned], settings=["zero-shot"], seeds=[1])
     plan_of([A, again], settings=["zero-shot"], seeds=[1])  # the same folds: nothing tested is heard
 
