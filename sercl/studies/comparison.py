@@ -1,4 +1,4 @@
-"""Two runs, or two studies, side by side: what was set otherwise, and what came of it."""
+"""Compare two runs or two studies: the settings that differ, and their scores."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -28,9 +28,9 @@ class FinishedRun:
         folder: Where it lies.
         is_study: Whether it is a study.
         classes: Class names in class order.
-        predictions: Of a study by condition, of a run under the key None.
-        settings: File -> (option -> value): its configuration, and what its results tell of it, as far as
-            it has these files.
+        predictions: For a study by condition, for a run under the key None.
+        settings: File -> (option -> value): its configuration, and the settings in its results, if it has
+            these files.
     """
 
     folder: Path
@@ -65,7 +65,7 @@ def read_finished(folder: Path) -> FinishedRun:
 
 
 def _is_diarization(path: Path) -> bool:
-    """Return whether a results file is of a diarizer; what is broken is said where it is needed."""
+    """Return whether a results file is of a diarizer; a broken file is reported where it is needed."""
     try:
         content = read_json(path)
     except DocumentError:
@@ -146,15 +146,15 @@ class Change:
 
 @dataclass(frozen=True)
 class Compared:
-    """The scores of one condition, or of the one thing that a run tested.
+    """The scores of one condition, or of a run's test.
 
     Attributes:
         condition: The condition of two studies, None for two runs.
-        first: Scores of the first, each on all that it tested.
+        first: Scores of the first, on everything that it was tested on.
         second: Scores of the second.
-        paired: UAR of the second minus that of the first, on the utterances that both tested.
-        only_first: Utterances that only the first tested.
-        only_second: Utterances that only the second tested.
+        paired: UAR of the second minus that of the first, on the utterances that both were tested on.
+        only_first: Utterances that only the first was tested on.
+        only_second: Utterances that only the second was tested on.
     """
 
     condition: Condition | None
@@ -174,7 +174,7 @@ class RunComparison:
         classes: Class names.
         settings_file: The file whose settings are compared: one that both have; None without such a file.
         changes: Options that differ.
-        rows: What both tested.
+        rows: The conditions that both have.
         only_first: Conditions that only the first has a score of.
         only_second: Conditions that only the second has a score of.
     """
@@ -193,10 +193,10 @@ def compare_folders(first: Path, second: Path) -> RunComparison:
 
     Args:
         first: Folder of the one, the earlier or plainer.
-        second: Folder of the other; a positive difference is in its favour.
+        second: Folder of the other; a positive difference means that it is better.
 
     Raises:
-        UsageError: Where a folder is no run, they are of different kinds or classes, or share no utterance.
+        UsageError: If a folder is not a run, or they differ in kind or classes, or share no utterance.
         ResultsError: Where a file is broken.
     """
     one, two = read_finished(first), read_finished(second)

@@ -1,4 +1,4 @@
-"""What else tells the emotions of a corpus apart: a model may learn that instead of the emotion."""
+"""Confounds: attributes that distinguish the emotions of a corpus, which a model may learn instead."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 MIN_SCORE = 0.1
-"""Confounds that remove less than this share of the uncertainty are not reported."""
+"""Confounds that remove less than this fraction of the uncertainty are not reported."""
 
 MAX_P = 0.01
-"""Confounds that chance alone would give more often than this are not reported."""
+"""Confounds that chance alone would produce more often than this are not reported."""
 
 PERMUTATIONS = 199
 
@@ -20,16 +20,16 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Confound:
-    """An attribute whose values tell one emotion from the rest better than chance.
+    """An attribute whose values distinguish one emotion from the rest better than chance.
 
     Attributes:
         attribute: "text", "speaker", "sampling rate" or another property of an utterance.
-        emotion: The emotion that it gives away.
-        score: Share of the uncertainty about "this emotion or not" that knowing the attribute removes, beyond
-            what it removes for shuffled emotions; 1 where it decides. It is mutual information, adjusted for
-            chance (Vinh et al. 2010), so many rare values alone do not raise it.
-        p: Share of the shuffled corpora that score at least as high.
-        exclusive: Share of the emotion's utterances whose value no other emotion has.
+        emotion: The emotion that it reveals.
+        score: Fraction of the uncertainty about "this emotion or not" that knowing the attribute removes,
+            beyond what it removes for shuffled emotions; 1 if it determines the emotion. It is mutual
+            information, adjusted for chance (Vinh et al. 2010), so many rare values alone do not raise it.
+        p: Fraction of the shuffled corpora that score at least as high.
+        exclusive: Fraction of the emotion's utterances whose value no other emotion has.
         utterances: Utterances of the emotion whose value is known.
     """
 
@@ -44,7 +44,7 @@ class Confound:
 def find_confounds(
     emotions: Sequence[str], attributes: Mapping[str, Sequence[str | None]], seed: int = 0
 ) -> tuple[Confound, ...]:
-    """Find the attributes that give an emotion away.
+    """Find the attributes that reveal an emotion.
 
     Args:
         emotions: Emotion of each utterance.

@@ -1,4 +1,4 @@
-"""Look at a corpus before training on it: counts, durations, faults, duplicates, confounds."""
+"""Inspect a corpus before training on it: counts, durations, faults, duplicates, confounds."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +15,7 @@ from sercl.studies.confounds import Confound, find_confounds
 SCHEMES = ("4", "6", "7")
 UNKNOWN = "unknown"
 
-# Ratings of the emotion itself: that they go with it is no confound.
+# Ratings of the emotion itself: that they correlate with it is not a confound.
 _RATINGS = {"valence", "activation", "arousal", "dominance"}
 
 Counts = Mapping[str, int]
@@ -44,7 +44,7 @@ class Duplicate:
 
 @dataclass(frozen=True)
 class Coverage:
-    """What a label scheme makes of a corpus.
+    """The utterances of a corpus that a label scheme keeps and drops.
 
     Attributes:
         scheme: Name of the label scheme.
@@ -74,10 +74,10 @@ class Inspection:
         channels: Number of channels -> utterances.
         problems: What the reader and the scan cannot use.
         duplicates: Groups of utterances with the same samples.
-        confounds: What else tells the emotions apart.
+        confounds: Attributes that reveal an emotion.
         coverage: What each label scheme keeps and drops.
-        notes: What the reader took for one or kept apart, a sentence each.
-        dropped: Label -> utterances that were left out because the user said so.
+        notes: What the reader merged or kept separate, a sentence each.
+        dropped: Label -> utterances that were left out at the user's request.
     """
 
     corpus: str
@@ -142,14 +142,14 @@ def inspect(
     on_progress: Callable[[int], None] | None = None,
     memory: Memory | None = None,
 ) -> Inspection:
-    """Decode every utterance of a corpus once, and say what it holds.
+    """Decode every utterance of a corpus once, and summarise the corpus.
 
     Args:
         listing: What the reader found.
         corpus: Name to show.
         limits: Which clips count as faulty.
-        on_progress: Told the number of clips decoded since the last call.
-        memory: Knows clips that need no decoding.
+        on_progress: Called with the number of clips decoded since the last call.
+        memory: Cache of earlier checks, so that unchanged clips are not decoded again.
     """
     utterances = listing.utterances
     clips = [Clip(item.path, item.start, item.end) for item in utterances]
@@ -239,7 +239,7 @@ def _coverage(name: str, utterances: Sequence[Utterance]) -> Coverage:
 
 
 def _attributes(utterances: Sequence[Utterance], report: ScanReport) -> dict[str, list[str | None]]:
-    """Return what may give an emotion away, but nothing that only repeats the label in other words."""
+    """Return attributes that may reveal an emotion, without those that only repeat the label."""
     fields = ("speaker", "gender", "text", "language", "dialect", "session")
     attributes: dict[str, list[str | None]] = {
         name: [getattr(item, name) for item in utterances] for name in fields

@@ -1,4 +1,4 @@
-"""What a cross-lingual study is made of: cells, each one training and one test, and conditions of cells."""
+"""Cells, each one training and one test, and conditions of cells: the parts of a cross-lingual study."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -23,14 +23,14 @@ def _check(name: str, value: str, valid: Sequence[str]) -> None:
 
 @dataclass(frozen=True)
 class Condition:
-    """All cells that differ only in fold, seed and draw: what one row of a report is about.
+    """All cells that differ only in fold, seed and draw: one row of a report.
 
     Attributes:
         encoder: Name of the encoder in the study.
         adapter: "none", "full", or adapter methods joined by "+".
         setting: One of `SETTINGS`.
-        source: Corpus that trains (language A); the target itself in the setting `monolingual`.
-        target: Corpus that is tested.
+        source: Training corpus (language A); the target itself in the setting `monolingual`.
+        target: Test corpus.
         select_on: Whose validation part selects: "source" or "target".
         adaptation: Label-free use of the target: "none", "corpus", "speaker", "coral" or "adversarial".
         shots: Labelled target utterances per emotion in the settings `WITH_SHOTS`, None elsewhere.
@@ -61,7 +61,7 @@ class Condition:
 
     @property
     def marks(self) -> tuple[str, ...]:
-        """What sets it apart from the plain setting: shots, adaptation, selection on the target."""
+        """Tags that distinguish it from the plain setting: shots, adaptation, selection on the target."""
         marks = [f"{self.shots} shot{'' if self.shots == 1 else 's'}"] if self.shots is not None else []
         marks += [self.adaptation] if self.adaptation != "none" else []
         return (*marks, "selected on target") if self.select_on == "target" else tuple(marks)
@@ -72,8 +72,8 @@ class Cell:
     """One training and one test.
 
     Attributes:
-        condition: What it belongs to.
-        draw: Which draw of the few labelled utterances, from 0; 0 where nothing is drawn.
+        condition: Its condition.
+        draw: Index of the draw of the few labelled utterances; 0 where nothing is drawn.
         fold: Index of the fold, of both corpora.
         seed: Seed of initial weights and order of batches.
     """
@@ -100,22 +100,22 @@ CELL_FIELDS = (*CONDITION_FIELDS, "draw", "fold", "seed")
 
 @dataclass(frozen=True)
 class CellRecord:
-    """What came of a cell.
+    """The outcome of a cell.
 
     Attributes:
         cell: The cell.
-        address: Hash of everything that decides its result; cells of one address share one computation.
+        address: Hash of everything that determines its result; cells of one address share one computation.
         status: "done"; "failed", with `error`; or "missing", where the study was stopped before it.
         error: The message of a failed cell.
-        layer: Hidden state that is read; None for a weighted sum, or where nothing was computed.
+        layer: Hidden state used; None for a weighted sum, or where nothing was computed.
         epochs: Epochs run, of all stages.
         early_stopped: Whether early stopping ended training, rather than the epoch limit; None where
             training has no such end.
         seconds: Wall-clock time.
         parts: Part ("train", "validation", "test", with two stages "source train", ...) -> utterances.
-        shared_speakers: Speakers of the test part that stand in a training part, too.
-        one_class: The class that every test utterance was predicted to be of, where they are of several.
-        notes: Sentences that belong beside its result.
+        shared_speakers: Speakers of the test part that are also in a training part.
+        one_class: The class predicted for every test utterance, if their true classes differ.
+        notes: Sentences to show with its result.
     """
 
     cell: Cell
@@ -150,7 +150,7 @@ class StudyCorpus:
         languages: ISO 639-1 codes.
         folds: Scheme of its folds ("speaker", "loso", "official", "paper", "csv").
         fold_count: How many folds it has.
-        notes: What must be known of every result on it, sentences without their full stop.
+        notes: Notes on every result on it, sentences without their full stop.
     """
 
     corpus: str
@@ -179,11 +179,11 @@ class StudyEncoder:
 
 @dataclass(frozen=True)
 class Study:
-    """A study as its `study.json` tells it.
+    """A study as stored in `study.json`.
 
     Attributes:
         classes: Class names in class order.
-        label_map: Class -> emotions that count as it.
+        label_map: Class -> emotions that belong to it.
         corpora: Name in the study -> corpus.
         encoders: Name in the study -> encoder.
         created: When the study was last run, ISO 8601 with time zone.

@@ -1,4 +1,4 @@
-"""`predictions.parquet`: every prediction of every cell; all scores of a study derive from it.
+"""`predictions.parquet`: every prediction of every cell; all scores of a study are computed from it.
 
 Columns: `cell` (its address), the fields of the cell, and those of `sercl.studies.results.predictions`.
 """
@@ -61,7 +61,7 @@ def write_predictions(tables: Iterable[pa.Table], classes: Sequence[str], path: 
     """Write the rows of any number of cells as one file, whole or not at all.
 
     Args:
-        tables: What `cell_table` or `read_table` gave.
+        tables: From `cell_table` or `read_table`.
         classes: Class names in class order.
         path: The file; `NAME` in the folder of a study.
 
@@ -125,10 +125,10 @@ def _check_columns(table: pa.Table, classes: Sequence[str], path: Path) -> None:
 def read_predictions(folder: Path, study: Study) -> dict[Condition, Predictions]:
     """Read the predictions of a study, condition by condition, in the order of its grid.
 
-    Conditions of which no cell is done are left out.
+    Conditions without a finished cell are left out.
 
     Raises:
-        ResultsError: Where the file is missing or broken, or holds other cells than `study.json` says.
+        ResultsError: Where the file is missing or broken, or does not have the cells listed in `study.json`.
     """
     path = folder / NAME
     frame = read_table(path, study.classes).to_pandas()
@@ -151,7 +151,7 @@ def _condition(key: tuple[Any, ...]) -> Condition:
 
 
 def _check_cells(frame: pd.DataFrame, study: Study, path: Path) -> None:
-    """Compare with `study.json`: a report on other cells than it names would be wrong unnoticed."""
+    """Compare with `study.json`: a report on other cells would be silently wrong."""
     fields = list(CELL_FIELDS)
     rows = frame[fields].astype(object)
     sizes = Counter(rows.where(rows.notna(), None).itertuples(index=False, name=None))

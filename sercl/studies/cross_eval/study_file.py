@@ -1,4 +1,4 @@
-"""`study.json`: what a study is, and what came of each of its cells."""
+"""`study.json`: description of a study, with the outcome of each cell."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -13,10 +13,10 @@ from sercl.studies.results.records import as_record, read_content
 
 NAME = "study.json"
 FORMAT = 1
-"""Version of the file's shape; another one is refused."""
+"""Version of the file format; other versions are refused."""
 
 ADVICE = "Run `sercl cross-eval` into this folder again: it keeps the finished cells and rewrites the file."
-"""What helps against every broken file of a study's folder."""
+"""Advice for any broken file in a study's folder."""
 
 
 def write_study(study: Study, folder: Path) -> None:
@@ -39,7 +39,7 @@ def read_study(folder: Path) -> Study:
     if (version := content.get("format")) != FORMAT:
         raise ResultsError(path, f"has format {version}; this sercl reads {FORMAT}. {ADVICE}")
     cells = as_record(content.get("cells"), list[dict[str, Any]], path, ADVICE, "cells")
-    # A cell stands there as one object, its fields and those of its condition among the others.
+    # A cell is one object in the file, with its own fields and those of its condition.
     nested = [{**each, "cell": {**each, "condition": each}} for each in cells]
     records = as_record(nested, tuple[CellRecord, ...], path, ADVICE, "cells")
     study = replace(as_record({**content, "records": []}, Study, path, ADVICE), records=records)

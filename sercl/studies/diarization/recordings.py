@@ -114,8 +114,8 @@ def recordings_of(
 
     Args:
         data: The corpus, with the labels of the model and its policy on problems.
-        on_progress: Told how far the check of the audio has come.
-        memory: Knows audio that has been checked before.
+        on_progress: Called with the progress of the audio check.
+        memory: Cache of earlier audio checks.
 
     Raises:
         CorpusError: For a corpus that cannot be read, one with problems where `on_error` is "raise", or one

@@ -112,7 +112,7 @@ class Gathering:
     Args:
         jobs: Position of a training, hidden state -> what is trained.
         sizes: Utterances of an epoch, of the training at each position.
-        on_training: Told what has ended.
+        on_training: Called with each finished work item.
     """
 
     def __init__(

@@ -106,7 +106,7 @@ def extract_features(
         task: The model.
         data: Its data, set up.
         trainer: Says on which devices the encoder runs.
-        config: How hidden states are computed, and where they are kept.
+        config: How hidden states are computed, and where they are stored.
         cache: Whether the feature store is used.
         on_progress: Told what is done, how many utterances are, and how many there are.
 

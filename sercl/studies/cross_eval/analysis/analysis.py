@@ -31,7 +31,7 @@ class Caution:
         kind: "incomplete", "guess", "data", "speakers", "selection", "adaptation", "size", "balance",
             "training", "repeats", "test" or "note".
         text: One or two sentences.
-        details: What it concerns, an entry each, where that is worth naming.
+        details: What it concerns, one entry each, where useful.
     """
 
     kind: str
@@ -49,8 +49,8 @@ def cautions(
 
     Args:
         study: The study.
-        scores: What `score_conditions` gave.
-        families: What `compare_conditions` gave.
+        scores: From `score_conditions`.
+        families: From `compare_conditions`.
         left_out: Condition -> number of its repeats that lack utterances and are not averaged.
     """
     found = [
@@ -201,7 +201,7 @@ def _size(target: str, own: ConditionScores, classes: tuple[str, ...]) -> Iterat
 def _exact_by_utterance(
     scores: Mapping[Condition, ConditionScores], classes: tuple[str, ...]
 ) -> Iterator[Caution]:
-    """Where nobody knows who speaks, the exact interval of 0 or 100 % takes utterances for speakers."""
+    """Where speakers are unknown, the exact interval of 0 or 100 % treats utterances as speakers."""
     affected = {
         condition.label: names
         for condition, own in scores.items()
@@ -270,7 +270,7 @@ class Analysis:
     """A study with its scores.
 
     Attributes:
-        study: The grid and what came of it.
+        study: The grid of cells and their status.
         scores: Condition -> scores, in the order of the grid; conditions without a finished cell are absent.
         families: The paired tests.
         curves: The few-shot curves.
@@ -287,7 +287,7 @@ class Analysis:
 
 
 def analyse(folder: Path) -> Analysis:
-    """Read a study's folder and work out all that its report says.
+    """Read a study's folder and compute everything in its report.
 
     Args:
         folder: Holds `study.json` and `predictions.parquet`.

@@ -1,4 +1,4 @@
-"""Which conditions of a study are compared, and what comes of it: families of paired tests."""
+"""Which conditions of a study are compared: families of paired tests."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ Pair = tuple[Condition, Condition]
 class Comparison:
     """Two conditions, or one comparison of them over several pairs of corpora.
 
-    A positive difference is in favour of the first.
+    A positive difference means that the first is better.
 
     Attributes:
         members: The pairs of conditions that are compared: one, or one per pair of corpora.
@@ -44,7 +44,7 @@ class Family:
     Attributes:
         name: "adapters", "zero-shot", "adaptation", "source" or "few-shot".
         title: Heading.
-        question: What it answers, a sentence.
+        question: The question that it answers, a sentence.
         overall: Over all pairs of corpora, one per encoder, setting and what is compared; their p-values are
             corrected together.
         comparisons: Each pair of conditions; p-values are corrected within a setting.
@@ -60,11 +60,11 @@ class Family:
 def compare_conditions(predictions: Mapping[Condition, Predictions], study: Study) -> tuple[Family, ...]:
     """Run every paired test of a study; families without a pair are left out.
 
-    Two conditions that are one computation shown twice (of the same cells by address) are not compared, and
-    a pair that stands for the same two computations as another one is tested once.
+    Two conditions that are the same computation shown twice (same cells by address) are not compared, and
+    pairs of the same two computations are tested once.
 
     Args:
-        predictions: What `read_predictions` gave, complete repeats only.
+        predictions: From `read_predictions`, complete repeats only.
         study: The study.
     """
     computed = computations(study)
@@ -99,13 +99,13 @@ def _groups(pairs: Sequence[Pair], key: Callable[[Pair], object]) -> list[tuple[
 
 
 def _over_corpora(pair: Pair) -> object:
-    """Return what pairs have in common that differ in their corpora, and in the encoder of a reference."""
+    """Return the key of pairs that differ only in their corpora, and in the encoder of a reference."""
     first, second = (replace(condition, source="", target="") for condition in pair)
     return first, replace(second, encoder="")
 
 
 def adapter_pairs(conditions: Sequence[Condition], _: Study) -> list[Pair]:
-    """Return every two adapters in the same condition; the later one of the grid stands first."""
+    """Return every two adapters in the same condition; the later one in the grid comes first."""
     alike: dict[Condition, list[Condition]] = {}
     for condition in conditions:
         alike.setdefault(replace(condition, adapter=""), []).append(condition)
@@ -115,8 +115,8 @@ def adapter_pairs(conditions: Sequence[Condition], _: Study) -> list[Pair]:
 def zero_shot_pairs(conditions: Sequence[Condition], study: Study) -> list[Pair]:
     """Return each zero-shot condition with the monolingual one of its target.
 
-    The encoder is the same where there is such a condition; else it is one of the target's language, as in
-    a study with an encoder per language.
+    The encoder is the same if there is such a condition, else one of the target's language, as in a study
+    with an encoder per language.
     """
     pairs = []
     for condition in conditions:
@@ -149,7 +149,7 @@ def adaptation_pairs(conditions: Sequence[Condition], _: Study) -> list[Pair]:
 
 
 def source_pairs(conditions: Sequence[Condition], _: Study) -> list[Pair]:
-    """Return each two-stage condition with the one that never heard the source."""
+    """Return each two-stage condition with the one that is not trained on the source."""
     known = set(conditions)
     pairs = [(item, replace(item, setting="transfer")) for item in conditions if item.setting == "two-stage"]
     return [(first, second) for first, second in pairs if second in known]

@@ -11,7 +11,7 @@ from sercl.studies.results.predictions import Predictions
 from sercl.studies.results.scores import Score
 
 ENOUGH = 0.8
-"""Share of the gap between zero-shot and monolingual from which on few-shot data are called enough."""
+"""Fraction of the gap between zero-shot and monolingual from which few-shot data count as enough."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Curve:
         condition: What the points have in common; its `shots` is None.
         points: Shots -> scores, ascending; 0 shots from the zero-shot condition where it was not run itself.
         ceiling: The monolingual condition of the target; None where there is none.
-        alone: Shots -> scores of the same few utterances without those of the source, as far as run.
+        alone: Shots -> scores of training on the same few utterances without the source, where run.
         beyond: Shots -> how far UAR lies above `ENOUGH` of the gap, with its interval; empty without a gap.
     """
 
@@ -33,7 +33,7 @@ class Curve:
     beyond: Mapping[int, Score] = field(default_factory=dict)
 
     def closed(self, shots: int) -> float | None:
-        """Return the share of the gap between 0 shots and monolingual that is closed; None without a gap."""
+        """Return the closed fraction of the gap between 0 shots and monolingual; None without a gap."""
         if 0 not in self.points or self.ceiling is None:
             return None
         floor, gap = self.points[0].uar.value, self.ceiling.uar.value - self.points[0].uar.value
@@ -46,10 +46,10 @@ class Curve:
 
     @property
     def enough_interval(self) -> tuple[int | None, int | None] | None:
-        """The 95 % interval of `enough()`: the fewest shots that may be enough, and that surely are.
+        """The 95 % interval of `enough()`: the fewest shots that may be enough, and that certainly are.
 
-        A number of shots may be enough unless the interval of `beyond` lies below 0, and surely is where it
-        lies above. None in place of a number is more than was tried; None alone, that there is no interval.
+        A number of shots may be enough unless the interval of `beyond` is below 0, and certainly is if it is
+        above. None in place of a number means more than was tried; None alone, that there is no interval.
         """
         if not self.beyond or any(score.low != score.low for score in self.beyond.values()):
             return None
@@ -63,7 +63,7 @@ def few_shot_curves(
     """Return every few-shot curve of a study, in the order of its grid.
 
     Args:
-        scores: What `score_conditions` gave.
+        scores: From `score_conditions`.
         study: The study.
         predictions: What the scores are made from.
     """

@@ -1,8 +1,8 @@
-"""The figures that arXiv 2409.16920 reached, to stand beside a user's own where the conditions match.
+"""The results of arXiv 2409.16920, for comparison with a user's own where the conditions match.
 
 They are 5-fold mean accuracies, recomputed from the study's public logs, on the test parts of its folds
 or on the 48 items per language of its listening test; those of two stages were published for the latter
-alone. All these lists are balanced, so that accuracy is UAR there. Its cross-lingual and two-stage runs
+only. All these lists are balanced, so that accuracy is UAR there. Its cross-lingual and two-stage runs
 were stopped and selected on the target's validation part.
 """
 
@@ -113,7 +113,7 @@ class Match:
     Attributes:
         figure: What was published.
         own: What the user's study reached; its accuracy (`wa`) is the comparable one.
-        differences: What was done otherwise, in a few words each.
+        differences: What was done differently, in a few words each.
     """
 
     figure: Figure
@@ -127,7 +127,7 @@ class Match:
 
     @property
     def corpora(self) -> str:
-        """The corpora that enter: in transfer only the target, since the encoder stands for the source."""
+        """The corpora used: in transfer only the target, since the encoder represents the source."""
         return self.own.condition.target if self.figure.setting == "transfer" else self.own.condition.pair
 
 
@@ -136,11 +136,11 @@ def matches(scores: Mapping[Condition, ConditionScores], study: Study) -> tuple[
 
     A condition matches if it has the setting, the adapter, an encoder of the same language, the same test
     corpus (ESD in Mandarin, PAVOQUE, IEMOCAP), no adaptation, and but for `transfer` the corpus of the
-    encoder's language as its source. Where a list of the user's own is tested (`folds.test_list`), figures on
-    the listening test match, else those on folds. What is one computation matches once.
+    encoder's language as its source. Where the user's own list is tested (`folds.test_list`), figures of the
+    listening test match, else those of folds. Conditions that share one computation match once.
 
     Args:
-        scores: What `score_conditions` gave.
+        scores: From `score_conditions`.
         study: The study.
     """
     computed = computations(study)
@@ -154,7 +154,7 @@ def matches(scores: Mapping[Condition, ConditionScores], study: Study) -> tuple[
 
 
 def encoder_language(name: str, study: Study) -> str | None:
-    """Return the language of a study's encoder, as the study says or as it is known; None where unknown."""
+    """Return the language of a study's encoder, from the study or its preset; None if unknown."""
     encoder = study.encoders[name]
     return encoder.language or ENCODER_LANGUAGES.get(encoder.source)
 
@@ -167,7 +167,7 @@ def _fits(figure: Figure, condition: Condition, study: Study) -> bool:
         and condition.adaptation == "none"
         and (figure.test == LISTENING) == study.corpora[condition.target].folds.endswith(LISTED)
         and _is(condition.target, figure.target, study)
-        # Transfer trains on the target alone: there the encoder stands for the source language.
+        # Transfer trains on the target alone: there the encoder represents the source language.
         and (figure.setting == "transfer" or _is(condition.source, figure.encoder, study))
     )
 

@@ -17,7 +17,7 @@ from sercl.studies.results.scores import Score, score_confusions
 
 @dataclass(frozen=True)
 class ConditionScores:
-    """What one condition reached: test utterances of all folds pooled, repeats averaged.
+    """Scores of one condition: test utterances of all folds pooled, repeats averaged.
 
     Attributes:
         condition: What was tested.
@@ -73,7 +73,7 @@ def score_conditions(predictions: Mapping[Condition, Predictions]) -> dict[Condi
     """Score every condition.
 
     Args:
-        predictions: What `read_predictions` gave, complete repeats only.
+        predictions: From `read_predictions`, complete repeats only.
     """
     return {condition: score_condition(condition, item) for condition, item in predictions.items()}
 

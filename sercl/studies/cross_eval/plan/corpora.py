@@ -33,7 +33,7 @@ class CutCorpus:
 
     @property
     def facts(self) -> StudyCorpus:
-        """What `study.json` says of it."""
+        """Its entry in `study.json`."""
         utterances = [item for part in self.parts[0].values() for item in part.split.utterances]
         return StudyCorpus(
             corpus=utterances[0].corpus,
@@ -55,7 +55,7 @@ class CutCorpus:
 
     @property
     def _notes(self) -> tuple[str, ...]:
-        """What holds for the corpus in whatever fold, and is not told by the results."""
+        """Notes on the corpus that apply to all folds and are not in the results."""
         utterances = [item for part in self.parts[0].values() for item in part.split.utterances]
         remarks = (remark for fold in self.folds for remark in fold.remarks)
         unlisted = [self.data.unlisted] if self.data.unlisted else []
@@ -86,11 +86,11 @@ def cut_corpora(
 
     Args:
         corpora: Name in the study -> data module.
-        on_progress: Told how far the check of the audio has come.
-        memory: Knows audio that has been checked before.
+        on_progress: Called with the progress of the audio check.
+        memory: Cache of earlier audio checks.
 
     Raises:
-        CorpusError: If one is not there, or has problems and does not skip them.
+        CorpusError: If one is missing, or has problems and does not skip them.
         FoldError: If a fold cannot be cut, or lacks training, validation or test data.
     """
     return {name: _cut(name, data, on_progress, memory) for name, data in corpora.items()}

@@ -1,4 +1,4 @@
-"""What a study must know of an encoder before anything is trained."""
+"""What a study needs to know about an encoder before anything is trained."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from sercl.studies.cross_eval.cells import StudyEncoder
 
 @dataclass(frozen=True)
 class EncoderSpec:
-    """The options of a model that say which encoder it is built on.
+    """The options of a model that select its encoder.
 
     Attributes:
         encoder: Short name, hub id or folder.
@@ -37,7 +37,7 @@ class EncoderSpec:
         """Load the encoder.
 
         Raises:
-            UnknownNameError: For a name that is no encoder.
+            UnknownNameError: For an unknown encoder name.
             UsageError: For a block or a Whisper form that does not exist.
             EncoderError: Where it cannot be found or read.
         """
@@ -67,7 +67,7 @@ class EncoderFacts:
 
 
 class Encoders:
-    """The encoders of a study, loaded when something is first asked of them, and one of them kept.
+    """The encoders of a study, loaded on first use; only the last one is kept in memory.
 
     Args:
         precision: Of stored hidden states.
@@ -87,7 +87,7 @@ class Encoders:
         return self._kept[1]
 
     def facts(self, spec: EncoderSpec) -> EncoderFacts:
-        """Return what is known of an encoder; raises as `EncoderSpec.load`."""
+        """Return the description of an encoder; raises as `EncoderSpec.load`."""
         if spec not in self._facts:
             encoder = self.load(spec)
             self._facts[spec] = EncoderFacts(
@@ -99,7 +99,7 @@ class Encoders:
         return self._facts[spec]
 
     def space(self, spec: EncoderSpec, pooling: str) -> FeatureSpace:
-        """Return what the stored hidden states of an encoder are called.
+        """Return the feature space of an encoder's stored hidden states.
 
         Raises:
             UnknownNameError: For a pooling with weights of its own.
@@ -110,11 +110,11 @@ class Encoders:
         return self._spaces[key]
 
     def described(self, spec: EncoderSpec) -> StudyEncoder:
-        """Return what `study.json` says of an encoder."""
+        """Return the entry of an encoder in `study.json`."""
         facts = self.facts(spec)
         source = PRESETS[spec.encoder].hub_id if spec.encoder in PRESETS else spec.encoder
         return StudyEncoder(source, facts.family, facts.fingerprint, ENCODER_LANGUAGES.get(source))
 
     def release(self) -> None:
-        """Free the memory of the encoder that is kept."""
+        """Free the memory of the encoder that is loaded."""
         self._kept = None

@@ -1,4 +1,4 @@
-"""What a cross-lingual study crosses, as its file says it."""
+"""The options of a cross-lingual study: what its grid crosses."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -17,16 +17,16 @@ ADAPTATIONS = ("none", "corpus", "speaker", "coral", "adversarial")
 """Ways to use the target without its labels."""
 
 ANY = "*"
-"""In place of an adapter's name: every other one."""
+"""Key for all adapters that are not named."""
 
 
 @dataclass(frozen=True)
 class Override:
-    """Options that hold for some conditions.
+    """Options for some conditions.
 
     Args:
         when: Field of a condition (encoder, adapter, setting, source, target, select_on, adaptation, shots)
-            -> its value, or a list of values; all must hold.
+            -> its value, or a list of values; all must match.
         model: Options of the group model.
         probe: Options of the group probe.
     """
@@ -49,33 +49,34 @@ class Exclude:
 
 @dataclass(frozen=True)
 class StudyOptions:
-    """What the study crosses; every list is one side of the grid.
+    """What the study crosses; every list is one dimension of the grid.
 
     Args:
-        encoders: Names as --model.encoder takes them (a folder is called by its last component); or own name
+        encoders: Names as --model.encoder takes them (a folder is named by its last component); or own name
             -> such a name, or options of the model.
         corpora: Own name -> data module, as --data takes it.
         settings: monolingual, zero-shot, transfer, two-stage, few-shot, target-only (the few utterances
-            alone; with few-shot, a frozen encoder has it anyway).
+            alone; with few-shot, always included for a frozen encoder).
         adapters: As --model.adapter takes them.
         adaptation: Label-free use of the target in zero-shot and few-shot: none; corpus, speaker or coral
             for a frozen encoder; adversarial for adapters.
         select_on: Whose validation part selects in zero-shot, and in the first of two stages: source, or
             target as in arXiv 2409.16920.
         shots: Labelled target utterances per emotion in few-shot and target-only.
-        draws: How often the few utterances are drawn anew; a draw trains with one seed, in turn. Or
-            adapter -> how often, with "*" for all others.
+        draws: Number of random draws of the few utterances; draws use the seeds in turn. Or adapter ->
+            number, with "*" for all others.
         seeds: Seeds, each a repeat; or adapter -> seeds, with "*" for all others.
         folds: all, or a list of folds, counted from 0.
-        train: Corpora that are trained on; null for all.
-        test: Corpora that are tested; null for all.
-        switch_epoch: Most epochs of the first of two stages with an adapter; null for those of any training,
-            which is then trained once for all settings.
-        continue_from: Weights of the first of two stages with an adapter from which the second goes on: best,
+        train: Training corpora; null for all.
+        test: Test corpora; null for all.
+        switch_epoch: Maximum number of epochs of the first of two stages with an adapter; null: as for any
+            training, so that one training serves all settings.
+        continue_from: Weights of the first of two stages with an adapter from which the second continues:
+            best,
             or last as in arXiv 2409.16920.
-        epoch_budget: Whether each of two stages with an adapter has the epochs of the trainer (each), or both
-            together have them (shared, as in arXiv 2409.16920).
-        overrides: Options of model and probe for some conditions; later ones win.
+        epoch_budget: Whether each of two stages with an adapter may use all epochs of the trainer (each), or
+            both share them (shared, as in arXiv 2409.16920).
+        overrides: Options of model and probe for some conditions; later ones override earlier ones.
         exclude: Conditions that are left out.
 
     Raises:
@@ -124,7 +125,7 @@ class StudyOptions:
 
     @property
     def encoder_options(self) -> dict[str, dict[str, Any]]:
-        """Name in the study -> options of the model; a local folder is called by its last component."""
+        """Name in the study -> options of the model; a local folder is named by its last component."""
         names = short_names(self.encoders)
         if not isinstance(self.encoders, Mapping):
             return {names[name]: {"encoder": name} for name in self.encoders}
@@ -134,7 +135,7 @@ class StudyOptions:
         }
 
     def named_alike(self, when: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what an override or exclusion is for, encoders by their names in the study."""
+        """Return the conditions of an override or exclusion, with encoders by their names in the study."""
         if "encoder" not in when:
             return dict(when)
         names = short_names(self.encoders)
@@ -150,10 +151,10 @@ class StudyOptions:
         return seeds
 
     def draws_of(self, adapter: str) -> int:
-        """Return how often few utterances are drawn for an adapter's trainings.
+        """Return the number of few-shot draws of an adapter's trainings.
 
         Raises:
-            UsageError: If it is not said for it.
+            UsageError: If none is given for it.
         """
         draws: int = self._of_adapter("draws", adapter)
         return draws
@@ -217,13 +218,13 @@ class StudyOptions:
 
 
 def short_names(encoders: Iterable[str]) -> dict[str, str]:
-    """Return what encoders are called in a study.
+    """Return the names of encoders in a study.
 
     Args:
         encoders: Names as given: presets, ids of the hub, or paths of folders.
 
     Returns:
-        Name as given -> the last component of a path, where no other encoder is called so; else the name.
+        Name as given -> the last component of a path, if no other encoder has the same; else the name.
     """
     given = list(encoders)
     last = {name: Path(name).expanduser().name if _is_path(name) else name for name in given}
@@ -257,7 +258,7 @@ ADAPTABLE = ("zero-shot", "few-shot")
 """Settings in which audio of the target may be used without its labels."""
 
 SELECTABLE = ("zero-shot", "two-stage")
-"""Settings in which source or target may select; in `two-stage`, in the first of the stages."""
+"""Settings that may select on source or target; in `two-stage`, in the first stage."""
 
 FROZEN_ADAPTATIONS = ("corpus", "speaker", "coral")
 
@@ -279,14 +280,14 @@ def conditions_of(options: StudyOptions) -> tuple[tuple[Condition, ...], tuple[s
 
 
 def matches(when: Mapping[str, Any], condition: Condition) -> bool:
-    """Say whether every field named in `when` has one of its values."""
+    """Return whether every field named in `when` has one of its values."""
     return all(getattr(condition, name) in as_list(value) for name, value in when.items())
 
 
 def _baselines(conditions: Iterable[Condition]) -> Iterator[Condition]:
-    """Yield what few-shot conditions of a frozen encoder are held against: the few utterances alone.
+    """Yield the baselines of few-shot conditions of a frozen encoder: the few utterances alone.
 
-    These are heads on stored hidden states, which cost seconds; with adapters they are trained where the
+    These are heads on stored hidden states, which take seconds; with adapters they are trained only if the
     study names the setting.
     """
     for item in conditions:
@@ -316,7 +317,7 @@ def _variants(plain: Condition, options: StudyOptions) -> Iterator[Condition]:
 
 
 def _inapplicable(condition: Condition) -> str | None:
-    """Return why a combination is none, or None."""
+    """Return why a combination does not apply, or None if it does."""
     name, is_frozen = condition.adaptation, condition.adapter == "none"
     if name in FROZEN_ADAPTATIONS and not is_frozen:
         return (

@@ -1,4 +1,4 @@
-"""From conditions to cells and the trainings behind them."""
+"""Plan the cells of all conditions and the trainings that they need."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -26,14 +26,14 @@ RecipeOf = Callable[[Condition], Recipe]
 
 @dataclass(frozen=True)
 class PlannedCell:
-    """A cell, and what computes it.
+    """A cell and its training.
 
     Attributes:
         cell: The cell.
         training: Its training.
         test: What is tested.
         parts: Part -> utterances, as in `CellRecord.parts`.
-        notes: Sentences that belong beside its result.
+        notes: Sentences to show with its result.
     """
 
     cell: Cell
@@ -44,12 +44,12 @@ class PlannedCell:
 
     @cached_property
     def address(self) -> str:
-        """The name of its computation."""
+        """Address of its computation."""
         return self.training.test_address(self.test)
 
     @property
     def shared_speakers(self) -> tuple[str, ...]:
-        """Speakers that are tested and trained on."""
+        """Speakers in both test and training."""
         heard = {name for step in self.training.chain for share in step.train for name in share.speakers}
         return tuple(sorted(heard & self.test.speakers))
 
@@ -60,7 +60,7 @@ class Plan:
 
     Attributes:
         cells: In the order of the grid.
-        remarks: What was left out, and why, and what else holds for the study as a whole.
+        remarks: What was left out and why, and other notes on the study as a whole.
     """
 
     cells: tuple[PlannedCell, ...]
@@ -85,13 +85,13 @@ def make_plan(options: StudyOptions, corpora: Mapping[str, CutCorpus], recipe_of
     """Plan every cell of a study.
 
     Args:
-        options: What it crosses.
-        corpora: Its corpora, cut.
+        options: Its options.
+        corpora: Its corpora with their folds.
         recipe_of: How the trainings of a condition are built.
 
     Raises:
-        UsageError: For folds that do not go together.
-        FoldError: Where test data would reach training or selection.
+        UsageError: For folds that cannot be paired.
+        FoldError: If test data would be in training or selection.
     """
     conditions, remarks = conditions_of(options)
     planner = _Planner(options, corpora, recipe_of)
@@ -106,7 +106,7 @@ def make_plan(options: StudyOptions, corpora: Mapping[str, CutCorpus], recipe_of
 
 
 def _stage_remarks(options: StudyOptions, conditions: Iterable[Condition]) -> Iterator[str]:
-    """Yield how two stages go together, where that is not sercl's own way."""
+    """Yield notes on two-stage options that differ from sercl's defaults."""
     if not any(item.setting == "two-stage" and item.adapter != "none" for item in conditions):
         return
     if options.continue_from == "last":
@@ -116,7 +116,7 @@ def _stage_remarks(options: StudyOptions, conditions: Iterable[Condition]) -> It
 
 
 class _LeftOutError(Exception):
-    """A condition that these corpora do not allow; its text says which and why."""
+    """A condition that is impossible with these corpora; the text says which and why."""
 
 
 class _Planner:
@@ -159,7 +159,7 @@ class _Planner:
         source = self.corpora[condition.source].fold(cell.fold)
         target = self.corpora[condition.target].fold(cell.fold)
         training, parts = self._training(cell, source, target)
-        training = self._known.setdefault(training.address, training)  # hashes are worked out once
+        training = self._known.setdefault(training.address, training)  # hashes are computed once
         test = target["test"]
         notes = self._check(condition, training, test)
         return PlannedCell(cell, training, test, {**parts, "test": len(test)}, notes)
@@ -180,7 +180,8 @@ class _Planner:
             return training, {**sizes, **_sizes(target)}
         if condition.setting == TARGET_ONLY:
             shots = self._shots(cell, source["train"], target["train"])
-            # Nothing else of the target has labels, and what is best on the source is not so on the target.
+            # No other target data are labelled, and the best on the source need not be the best on the
+            # target.
             alone = replace(self._plain(cell, target), train=(shots,), validation=replace(shots, repeat=1))
             return alone, {"target train": len(shots), "validation": len(alone.validation)}
         validation = target if condition.select_on == "target" else source
@@ -194,7 +195,7 @@ class _Planner:
         return replace(training, train=(*training.train, shots)), {**parts, "target train": len(shots)}
 
     def _two_stages(self, cell: Cell, source: Mapping[str, Share], target: Mapping[str, Share]) -> Training:
-        """Return the second of two trainings; heads on a frozen encoder go on from the best weights."""
+        """Return the second of two trainings; heads on a frozen encoder continue from the best weights."""
         condition, options = cell.condition, self.options
         selects = target if condition.select_on == "target" else source
         first = replace(self._plain(cell, source), validation=selects["validation"])

@@ -1,4 +1,4 @@
-"""How the trainings of a condition are built: the options of the study, and what it overrides."""
+"""How the trainings of a condition are built: the options of the study with its overrides."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -16,13 +16,13 @@ from sercl.studies.training.trainers import TrainerOptions
 
 Options = dict[str, Any]
 Resolve = Callable[[Options], Options]
-"""Fills in and checks options of the model: what is missing gets its default, a wrong one raises."""
+"""Completes and checks options of the model: missing ones get defaults, invalid ones raise."""
 
 POOLINGS = ("mean", "mean+std")
-"""Poolings without weights, those of stored hidden states."""
+"""Poolings without weights, which stored hidden states have."""
 
 _SAME_RESULT = ("encoder", "revision", "labels", "encoder_config", "gradient_checkpointing", "save_full")
-"""Options that say where things lie or how fast they come; of the encoder, the fingerprint decides."""
+"""Options of paths and speed, which do not affect results; the encoder is identified by its fingerprint."""
 
 _PROBE_FIELDS = [item.name for item in fields(ProbeOptions) if item.name != "seeds"]
 
@@ -31,13 +31,13 @@ class Recipes:
     """The recipe of every condition; conditions with the same options share one.
 
     Args:
-        options: What the study crosses.
-        model: Options of the model that hold for all.
+        options: Options of the study.
+        model: Options of the model for all conditions.
         probe: Options of the heads on a frozen encoder.
         trainer: Options of training with adapters.
-        label_map: Class -> emotions that count as it.
-        encoders: Tells encoders apart.
-        resolve: Fills in and checks options of the model.
+        label_map: Class -> emotions that belong to it.
+        encoders: Identifies encoders.
+        resolve: Completes and checks options of the model.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Recipes:
         """Return the recipe of a condition.
 
         Raises:
-            UsageError: For options that do not exist or do not go together.
+            UsageError: For options that do not exist or cannot be combined.
             EncoderError: Where the encoder cannot be loaded.
         """
         model = self.model_options(condition)
@@ -74,10 +74,10 @@ class Recipes:
         return self._known[key]
 
     def check(self) -> None:
-        """Build every recipe of the study, so that what is wrong is said before anything is read or run.
+        """Build every recipe of the study, so that errors are reported before anything is read or run.
 
         Raises:
-            UsageError: As `__call__`, or where nothing is left of the grid.
+            UsageError: As `__call__`, or if the grid is empty.
             EncoderError: Where an encoder cannot be loaded.
         """
         weight = (self._model.get("adversarial") or {}).get("weight")
@@ -148,7 +148,7 @@ class Recipes:
             "training": self._trainer.deciding,
             "classes": list(self._label_map.items()),
         }
-        if model["head_first"]:  # its head reads stored hidden states
+        if model["head_first"]:  # its head uses stored hidden states
             decides["precision"] = self._encoders.precision
         return Recipe(model, decides)
 
@@ -161,7 +161,7 @@ def _deciding(model: Options) -> Options:
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> Options:
-    """Return options with others put in, group by group."""
+    """Return options updated with others, group by group."""
     result = dict(base)
     for name, value in over.items():
         inner = result.get(name)

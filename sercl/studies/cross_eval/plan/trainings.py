@@ -1,4 +1,4 @@
-"""Trainings, the units of work of a study, named by everything that decides what comes out of them."""
+"""Trainings, the units of work of a study, addressed by everything that determines their results."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ class Share:
     Attributes:
         corpus: Its name in the study.
         split: The utterances, with labels and keys of their audio.
-        repeat: How often each of them counts.
+        repeat: Weight of each utterance in training.
     """
 
     corpus: str
@@ -39,22 +39,22 @@ class Share:
 
     @cached_property
     def clips(self) -> list[Clip]:
-        """File, begin and end of each utterance, whatever it is called."""
+        """File, start and end of each utterance, independent of its id."""
         return [clip_of(item) for item in self.split.utterances]
 
     @cached_property
     def key_set(self) -> frozenset[tuple[str, str]]:
-        """`keys`, to be looked up."""
+        """`keys` as a set."""
         return frozenset(self.keys)
 
     @cached_property
     def clip_set(self) -> frozenset[Clip]:
-        """`clips`, to be looked up."""
+        """`clips` as a set."""
         return frozenset(self.clips)
 
     @cached_property
     def audio_set(self) -> frozenset[str]:
-        """The hashes of the samples, to be looked up."""
+        """The hashes of the samples as a set."""
         return frozenset(self.split.audio_keys)
 
     @cached_property
@@ -65,7 +65,7 @@ class Share:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of what is listed: id, audio, label and speaker of each utterance, in order."""
+        """A hash of id, audio, label and speaker of each utterance, in order."""
         split = self.split
         rows = [
             (self.corpus, item.id, key, label, item.speaker)
@@ -81,16 +81,16 @@ def digest(content: object) -> str:
 
 
 def few(share: Share, shots: int, draw: int, fold: int) -> Share | None:
-    """Draw some utterances per class; of one draw, the fewer are among the more.
+    """Draw some utterances per class; larger draws contain smaller ones.
 
     Args:
-        share: What is drawn from.
+        share: Utterances to draw from.
         shots: How many per class.
         draw: Number of the draw, which seeds it.
-        fold: Number of the fold, so that folds have draws of their own.
+        fold: Number of the fold, so that folds have different draws.
 
     Returns:
-        The utterances; None where a class that stands there has fewer.
+        The utterances; None if a class that is present has fewer.
     """
     split = share.split
     labels = dict(zip((item.id for item in split.utterances), split.labels, strict=True))
@@ -107,12 +107,12 @@ def few(share: Share, shots: int, draw: int, fold: int) -> Share | None:
 
 
 def balanced_with(share: Share, other: Share) -> Share:
-    """Return a share so repeated that it counts about as much as another."""
+    """Return utterances repeated so that they have about the same weight as others."""
     return replace(share, repeat=max(1, round(len(other) / len(share))))
 
 
 def joined(shares: Iterable[Share]) -> Split:
-    """Return the utterances of some shares, repeated as they say, loaded as those of the first."""
+    """Return the utterances of some subsets, repeated as specified, loaded as those of the first."""
     splits = [share.split for share in shares for _ in range(share.repeat)]
     return splits[0].joined(splits[1:])
 
@@ -123,7 +123,7 @@ def seeded(split: Split, seed: int) -> Split:
 
 
 RESULT_FORMAT = 1
-"""To be raised when trainings or tests come to give other numbers than before."""
+"""Increase this when trainings or tests give different results than before."""
 
 ADDRESS_DIGITS = 16
 
@@ -134,10 +134,10 @@ class Recipe:
 
     Attributes:
         model: Options of the model, every one.
-        decides: What of it and of the machine's settings decides the result, plain data; the encoder by its
-            fingerprint, not by its name.
+        decides: Options and settings that determine the result, plain data; the encoder by its fingerprint,
+            not by its name.
         probe: How heads on hidden states of a frozen encoder are trained; None for trainings with adapters.
-        layers: Hidden states that are tried with a frozen encoder; None for all.
+        layers: Hidden states to choose from with a frozen encoder; None for all.
     """
 
     model: Mapping[str, Any]
@@ -147,28 +147,28 @@ class Recipe:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of what decides the result."""
+        """A hash of everything that determines the result."""
         return digest(self.decides)
 
 
 @dataclass(frozen=True)
 class Training:
-    """One training: what it starts from, trains and selects on.
+    """One training: its start, training and validation data.
 
     Attributes:
         encoder: Name of the encoder in the study.
         adapter: Adapter methods, "none" for a frozen encoder.
-        recipe: How.
-        train: What is trained on.
-        validation: What is selected on.
+        recipe: How it is trained.
+        train: Training utterances.
+        validation: Utterances for selection.
         seed: Seed of initial weights and order of batches.
         start: The training whose best weights it starts from; None for new ones.
         adaptation: Label-free use of a target.
         unlabelled: The target's utterances that are used without their labels.
-        max_epochs: Most epochs, where that is below those of the recipe.
+        max_epochs: Maximum number of epochs, if below that of the recipe.
         continue_from: The weights of `start`: "best" or "last".
-        shares_epochs: Whether `start` and this one together have the epochs of the recipe.
-        keeps_last: Whether the last weights are kept beside the best, for another to go on from.
+        shares_epochs: Whether `start` and this training share the epochs of the recipe.
+        keeps_last: Whether the last weights are saved besides the best, for another to continue from.
     """
 
     encoder: str
@@ -187,7 +187,7 @@ class Training:
 
     @cached_property
     def address(self) -> str:
-        """The name of the training: a hash of everything that decides its weights, and which are kept."""
+        """The address of the training: a hash of everything that determines the weights that it saves."""
         return digest(
             {
                 "format": RESULT_FORMAT,
@@ -206,13 +206,13 @@ class Training:
 
     @property
     def _unlike_the_defaults(self) -> dict[str, object]:
-        """What came later: only what is set otherwise is hashed, so that earlier results keep their names."""
+        """Fields added later, hashed only if not at their defaults: earlier results keep their addresses."""
         later = {name: getattr(self, name) for name in ("continue_from", "shares_epochs", "keeps_last")}
         return {name: value for name, value in later.items() if value not in ("best", False)}
 
     @property
     def _loading(self) -> list[object]:
-        """Batches and augmentation, which decide nothing where hidden states are read."""
+        """Batches and augmentation, which are irrelevant where stored hidden states are used."""
         if self.recipe.probe is not None:
             return []
         split = self.train[0].split
@@ -226,27 +226,27 @@ class Training:
 
     @property
     def size(self) -> int:
-        """Utterances of an epoch."""
+        """Utterances per epoch."""
         return sum(len(share) * share.repeat for share in self.train)
 
     @property
     def chain(self) -> tuple["Training", ...]:
-        """The trainings that it goes through, itself the last."""
+        """The chain of trainings up to this one, which comes last."""
         return (*(() if self.start is None else self.start.chain), self)
 
     @property
     def known(self) -> tuple[Share, ...]:
-        """Everything it has heard: what it and those before it trained and selected on, and unlabelled."""
+        """All utterances that it has used: training, selection and unlabelled, of earlier stages, too."""
         every = [share for step in self.chain for share in (*step.train, step.validation, step.unlabelled)]
         return tuple(share for share in every if share is not None)
 
     def test_address(self, test: Share) -> str:
-        """Return the name of a test of this training: a hash of everything that decides its predictions."""
+        """Return the address of a test: a hash of everything that determines its predictions."""
         return digest([self.address, test.fingerprint])[:ADDRESS_DIGITS]
 
 
 def check_leak(training: Training, test: Share) -> None:
-    """Raise `FoldError` if a test utterance was trained, selected or adapted on, under whatever name."""
+    """Raise `FoldError` if a test utterance was used in training, selection or adaptation, under any name."""
     known = training.known
     keys = {key for share in known for key in share.key_set & test.key_set}
     clips = {clip for share in known for clip in share.clip_set & test.clip_set}
@@ -260,6 +260,6 @@ def check_leak(training: Training, test: Share) -> None:
 
 
 def duplicates(training: Training, test: Share) -> int:
-    """Return how many test utterances hold the same samples as one that was trained or selected on."""
+    """Return how many test utterances have the same samples as one used in training or selection."""
     same = {key for share in training.known for key in share.audio_set & test.audio_set}
     return sum(key in same for key in test.split.audio_keys)

@@ -1,4 +1,4 @@
-"""A training with adapters, and its tests, as one piece of work."""
+"""A training with adapters and its tests, as one work item."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,11 +26,11 @@ class AdaptedWork:
 
     Attributes:
         folder: Folder of the study.
-        label_map: Class -> emotions that count as it.
+        label_map: Class -> emotions that belong to it.
         trainer: How trainers are built.
-        training: The training; one that it starts from is finished.
-        tests: Address -> what is to be tested.
-        features: Where hidden states are kept, for a head that is trained before the adapters.
+        training: The training; the one that it starts from is finished.
+        tests: Address -> test utterances.
+        features: Where hidden states are stored, for a head that is trained before the adapters.
     """
 
     folder: Path
@@ -42,30 +42,30 @@ class AdaptedWork:
 
 
 def training_folder(folder: Path, training: Training) -> Path:
-    """Return where checkpoints and logs of a training lie in the folder of a study."""
+    """Return the folder of a training's checkpoints and logs in the folder of a study."""
     return folder / TRAININGS / training.address
 
 
 def is_trained(folder: Path, training: Training) -> bool:
-    """Say whether a training with adapters has run to its end."""
+    """Return whether a training with adapters is finished."""
     return finished(training_folder(folder, training)) is not None
 
 
 def epochs_of(folder: Path, training: Training) -> int:
-    """Return the epochs of a finished training without those it started from; a head's own count."""
+    """Return the epochs of a finished training without those of its start; those of a head are included."""
     place = training_folder(folder, training)
     return sum(stage.epochs for each in (place, place / HEAD) if (stage := finished(each)) is not None)
 
 
 def run_adapted(work: AdaptedWork) -> None:
-    """Train, or continue where a killed run stopped, then test and keep every result.
+    """Train, or continue where a killed run stopped, then test and save every result.
 
-    A second stage begins with the best or the last weights of the first, and with an optimiser of its own.
+    A second stage begins with the best or the last weights of the first, and with a new optimiser.
 
     Raises:
-        CheckpointError: Where a checkpoint is of something else, or missing.
+        CheckpointError: If a checkpoint does not match, or is missing.
         ResultsError: Where the record of a finished training is broken.
-        OutputError: Where results cannot be kept.
+        OutputError: If results cannot be saved.
     """
     training, place = work.training, training_folder(work.folder, work.training)
     L.seed_everything(training.seed, verbose=False)
@@ -83,13 +83,13 @@ def run_adapted(work: AdaptedWork) -> None:
         spent=_spent(work.folder, training),
     )
     for each in (place / HEAD, *(() if training.keeps_last else (place,))):
-        (each / LAST).unlink(missing_ok=True)  # what a killed run would go on from
+        (each / LAST).unlink(missing_ok=True)  # what a killed run would continue from
     for address, test in work.tests.items():
         _test(work, task, stages[-1], address, test)
 
 
 def _task(training: Training) -> EmotionClassifier:
-    """Build the model; a second stage has a head already."""
+    """Build the model; a second stage already has a trained head."""
     later = {"head_first": False} if training.start is not None else {}
     return EmotionClassifier(**{**training.recipe.model, **later})
 
@@ -100,7 +100,7 @@ def _first_weights(folder: Path, training: Training, which: str) -> Path:
 
 
 def _spent(folder: Path, training: Training) -> int:
-    """Return the epochs that the first stage has used of a budget that it shares with this one."""
+    """Return the epochs of a shared budget that the first stage has used."""
     if training.start is None or not training.shares_epochs:
         return 0
     return _finished(folder, training.start).epochs

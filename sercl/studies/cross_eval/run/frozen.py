@@ -1,4 +1,4 @@
-"""A batch of trainings on stored hidden states of a frozen encoder, as one piece of work."""
+"""A batch of trainings on stored hidden states of a frozen encoder, as one work item."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from sercl.studies.heads.config import ProbeConfig
 from sercl.studies.heads.frozen import train_frozen
 
 Tests = Mapping[str, Share]
-"""Address of a test -> what is tested."""
+"""Address of a test -> its utterances."""
 
 Row = tuple[str, str]
 """Name of a corpus and id of an utterance."""
@@ -24,18 +24,18 @@ Row = tuple[str, str]
 
 @dataclass(frozen=True)
 class FrozenBatch:
-    """Trainings that read the same hidden states, with the tests that each of them serves.
+    """Trainings that use the same hidden states, with the tests of each.
 
     Attributes:
         folder: Folder of the study.
         store: Folder of the feature store.
-        space: What is read of it.
+        space: The feature space to read.
         classes: Class names.
         config: How heads are trained.
         layers: Hidden states that are tried; None for all.
-        trainings: The trainings; one that another starts from stands before it.
-        tests: For each of them, what is to be tested.
-        device: Where heads are trained.
+        trainings: The trainings; each comes after the one that it starts from.
+        tests: The tests of each.
+        device: Device on which heads are trained.
     """
 
     folder: Path
@@ -50,11 +50,11 @@ class FrozenBatch:
 
 
 def run_frozen(batch: FrozenBatch) -> None:
-    """Train, test, and keep every result as soon as it is there: a killed run loses what is under way.
+    """Train, test, and save every result at once: a killed run loses only what is in progress.
 
     Raises:
-        FeatureError: Where hidden states are lacking or not finite.
-        OutputError: Where results cannot be kept.
+        FeatureError: If hidden states are missing or not finite.
+        OutputError: If results cannot be saved.
     """
     shares = [share for each in zip(batch.trainings, batch.tests, strict=True) for share in _shares(*each)]
     rows = {row: place for place, row in enumerate(sorted({row for share in shares for row in share.keys}))}
@@ -80,7 +80,7 @@ class _Keeper:
         self._batch, self._epochs = batch, dict[str, int]()
 
     def keep(self, position: int, result: FrozenResult) -> None:
-        """Write every test of the training at a position."""
+        """Write every test of the training with a given index."""
         training = self._batch.trainings[position]
         self._epochs[training.address] = result.epochs
         record = CellResult(

@@ -1,4 +1,4 @@
-"""The hidden states that a study reads, put into the store before anything is trained on them."""
+"""The hidden states of a study, computed and stored before anything is trained on them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,9 +23,9 @@ class HiddenStates:
     Attributes:
         corpora: The corpora of the study.
         encoders: Its encoders.
-        trainer: Says on which devices encoders run.
-        config: How hidden states are computed, and where they are kept.
-        on_progress: Told how far the computation has come.
+        trainer: Determines the devices on which encoders run.
+        config: How hidden states are computed, and where they are stored.
+        on_progress: Called with the progress of the computation.
     """
 
     corpora: Mapping[str, CutCorpus]
@@ -38,7 +38,7 @@ class HiddenStates:
     def __call__(
         self, spec: EncoderSpec, pooling: str, trainings: Sequence[Training], missing: Pending
     ) -> Path:
-        """Compute what is lacking of some trainings and their tests, and return the store's folder.
+        """Compute the missing hidden states of some trainings and their tests, and return the store's folder.
 
         Raises:
             FeatureError: For hidden states that are not finite, or a store that is damaged.

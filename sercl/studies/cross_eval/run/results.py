@@ -1,4 +1,4 @@
-"""What is kept of each test: its predictions, and how its training went, in a folder named by its address."""
+"""The results of each test: predictions and a record of the training, in a folder named by its address."""
 
 import csv
 import json
@@ -26,7 +26,7 @@ from sercl.studies.results.predictions import Predictions, predicts_one_class, s
 from sercl.studies.results.records import read_content, read_record
 
 FORMAT = 3
-"""Version of the files' shape."""
+"""Version of the file format."""
 
 _READ = (2, FORMAT)
 """Versions that are read; results of another one are computed again."""
@@ -40,16 +40,16 @@ _ADVICE = "Remove this folder and run `sercl cross-eval` again: it is computed a
 
 @dataclass(frozen=True)
 class CellResult:
-    """How one test came about.
+    """Record of one test and its training.
 
     Attributes:
         training: Address of the training.
-        layer: Hidden state that is read; None for a weighted sum.
+        layer: Hidden state used; None for a weighted sum.
         epochs: Epochs run, of all stages.
         early_stopped: Whether early stopping ended training; with two stages, the last.
-        seconds: Time of the training, its part where many ran at once.
-        trained: Utterances of an epoch.
-        notes: Sentences that must stand beside the result.
+        seconds: Time of the training; its share if many ran at once.
+        trained: Utterances per epoch.
+        notes: Sentences to show with the result.
     """
 
     training: str
@@ -62,18 +62,18 @@ class CellResult:
 
 
 def cell_folder(folder: Path, address: str) -> Path:
-    """Return where the results of an address lie in the folder of a study."""
+    """Return the folder of the results of an address in the folder of a study."""
     return folder / CELLS / address
 
 
 def write_result(folder: Path, address: str, predictions: Predictions, result: CellResult) -> None:
-    """Keep a test's predictions; they count once the record stands beside them.
+    """Save a test's predictions; they are valid once the record is written beside them.
 
     Args:
         folder: Folder of the study.
         address: Address of the test.
         predictions: Of every utterance of the test, in its order.
-        result: How it came about.
+        result: Its record.
 
     Raises:
         OutputError: Where it cannot be written.
@@ -88,14 +88,14 @@ def write_result(folder: Path, address: str, predictions: Predictions, result: C
 def predictions_of(
     test: Share, probabilities: NDArray[np.float64] | Sequence[Sequence[float]], classes: Sequence[str]
 ) -> Predictions:
-    """Return what a model predicts of a test, `[utterances, classes]` in its order, in single precision."""
+    """Return a model's probabilities on a test, `[utterances, classes]` in its order, in single precision."""
     items, shares = test.split.utterances, np.asarray(probabilities, dtype=np.float32)
     speakers = [item.speaker for item in items]
     return Predictions.of_one_run(classes, [item.id for item in items], speakers, test.split.labels, shares)
 
 
 def is_done(folder: Path, address: str) -> bool:
-    """Say whether the results of an address are there, whole and of this version."""
+    """Return whether the results of an address exist, complete and in a supported version."""
     place = cell_folder(folder, address)
     if not ((place / RECORD).is_file() and (place / PREDICTIONS).is_file()):
         return False
@@ -103,7 +103,7 @@ def is_done(folder: Path, address: str) -> bool:
 
 
 def read_result(folder: Path, address: str) -> CellResult:
-    """Read how a test came about.
+    """Read the record of a test.
 
     Raises:
         ResultsError: Where its record is missing or broken.
@@ -148,10 +148,10 @@ def collect(
     Args:
         plan: All cells.
         folder: Folder of the study.
-        failures: Address -> error of those that failed in this run.
-        corpora: What is said of the corpora.
-        encoders: What is said of the encoders.
-        label_map: Class -> emotions that count as it.
+        failures: Address -> error, of cells that failed in this run.
+        corpora: Entries of the corpora.
+        encoders: Entries of the encoders.
+        label_map: Class -> emotions that belong to it.
         environment: Versions and command line.
         seconds: Wall-clock time of this run.
 
@@ -223,7 +223,7 @@ def _table(item: PlannedCell, folder: Path, classes: Sequence[str]) -> pa.Table:
 
 
 def _write_lists(plan: Plan, folder: Path) -> None:
-    """Write the lists of the first cell of each condition, fold and draw: other seeds have the same."""
+    """Write the lists of the first cell of each condition, fold and draw: other seeds have the same lists."""
     seen = set()
     for item in plan.cells:
         key = (item.cell.condition, item.cell.fold, item.cell.draw)

@@ -1,4 +1,4 @@
-"""A study that is being run: its plan, and what it takes to carry it out."""
+"""A study that is being run: its plan and its execution."""
 
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -27,12 +27,12 @@ from sercl.studies.heads.config import ProbeOptions
 from sercl.studies.training.trainers import TrainerOptions
 
 Report = Callable[[Task, Outcome], None]
-"""Told what has ended."""
+"""Called with each finished work item."""
 
 
 @dataclass
 class Failures:
-    """What went wrong.
+    """Failed trainings and cells.
 
     Attributes:
         trainings: Address of a training -> error.
@@ -49,13 +49,13 @@ def run_pending(
     launcher: Launcher,
     on_end: Report = lambda task, outcome: None,
 ) -> Failures:
-    """Run every piece of work that a study lacks; one that fails takes only those down that need it.
+    """Run every missing work item of a study; a failure affects only the items that depend on it.
 
     Args:
-        waves: The pieces of work; those of a wave need only what those before have done.
+        waves: The work items; those of a wave depend only on earlier waves.
         folder: Folder of the study.
         launcher: Runs them.
-        on_end: Told what has ended.
+        on_end: Called with each finished work item.
 
     Returns:
         What failed.
@@ -84,11 +84,11 @@ def _give_up(task: Task, failures: Failures, folder: Path, on_end: Report) -> No
 
 
 def _note(task: Task, error: str, failures: Failures, folder: Path) -> None:
-    """Remember a failure, and put the log where the report looks for it."""
+    """Record a failure, and copy the log to where the report expects it."""
     for address in task.trainings:
         failures.trainings[address] = error
     for address in task.cells:
-        if is_done(folder, address):  # by a batch, which keeps its results one by one, before it failed
+        if is_done(folder, address):  # by a batch, which saves its results one by one, before it failed
             continue
         place = cell_folder(folder, address)
         failures.cells[address] = error
@@ -103,8 +103,8 @@ class Session:
 
     Attributes:
         folder: Its folder, absolute.
-        options: What it crosses.
-        corpora: Its corpora, cut.
+        options: Its options.
+        corpora: Its corpora with their folds.
         encoders: Its encoders.
         plan: Its cells.
     """
@@ -132,18 +132,18 @@ class Session:
         """Check and plan a study; nothing is trained.
 
         Args:
-            options: What it crosses.
-            model: Options of the model that hold for all.
+            options: Its options.
+            model: Options of the model for all conditions.
             probe: Options of heads on a frozen encoder.
             trainer: How trainers are built.
             precision: Of stored hidden states.
-            resolve: Fills in and checks options of the model.
+            resolve: Completes and checks options of the model.
             folder: Its folder.
-            memory: Knows audio that has been checked before.
-            on_progress: Told how far the check of the audio has come.
+            memory: Cache of earlier audio checks.
+            on_progress: Called with the progress of the audio check.
 
         Raises:
-            SerclError: Whatever is wrong with the options, the encoders or the corpora.
+            SerclError: For any error in the options, the encoders or the corpora.
         """
         check_labels(options.corpora)
         encoders = Encoders(precision)
@@ -155,24 +155,24 @@ class Session:
 
     @property
     def label_map(self) -> dict[str, list[str]]:
-        """Class -> emotions that count as it."""
+        """Class -> emotions that belong to it."""
         return next(iter(self.options.corpora.values())).label_map
 
     def pending(self) -> Pending:
-        """Return what is lacking in the folder."""
+        """Return what is missing from the folder."""
         return pending(self.plan, self.folder)
 
     def workshop(
         self, features: FeatureConfig, trainer: TrainerOptions, on_progress: Progress | None = None
     ) -> Workshop:
-        """Return what makes the pieces of work; hidden states are computed as it does."""
+        """Return the factory of work items, which also computes hidden states."""
         runner = trainer.build()
         states = HiddenStates(self.corpora, self.encoders, runner, features, on_progress)
         device = str(runner.strategy.root_device)
         return Workshop(self.folder, self.label_map, trainer, self.encoders, states, device, features)
 
     def collected(self) -> Study | None:
-        """Return the study as it stands in the folder, None where that is not what is planned now."""
+        """Return the study stored in the folder, None if it differs from the current plan."""
         try:
             study = read_study(self.folder)
         except ResultsError:
@@ -199,7 +199,7 @@ class Session:
 
     @property
     def _encoders_in_use(self) -> list[str]:
-        """Names of the encoders that have a cell: what the study excludes may leave one without."""
+        """Names of the encoders that have a cell: exclusions may leave one without any."""
         used = {item.cell.condition.encoder for item in self.plan.cells}
         return [name for name in self.options.encoder_options if name in used]
 

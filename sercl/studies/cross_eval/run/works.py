@@ -1,4 +1,4 @@
-"""Which trainings are still to be done, cut into pieces of work."""
+"""Remaining trainings, divided into work items."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,21 +18,21 @@ from sercl.studies.cross_eval.run.results import LOG, is_done, read_result
 from sercl.studies.training.trainers import TrainerOptions
 
 BATCH = 60
-"""Trainings on stored hidden states that one process runs; each result is kept as soon as it is there."""
+"""Trainings on stored hidden states per process; each result is saved as soon as it is available."""
 
 LOGS = "logs"
 
 
 @dataclass(frozen=True)
 class Task:
-    """A piece of work, and what it is for.
+    """A work item with its trainings and tests.
 
     Attributes:
         work: The work.
         trainings: Addresses of its trainings.
-        cells: Addresses of the tests that it serves.
+        cells: Addresses of the tests that need it.
         needs: Addresses of trainings that must be finished before.
-        steps: How much it is of the whole, in trainings.
+        steps: Its size, in trainings.
     """
 
     work: Work
@@ -48,10 +48,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Pending:
-    """What a study lacks.
+    """What is missing from a study.
 
     Attributes:
-        tests: Address of a training -> its tests that are to be done (address -> what is tested).
+        tests: Address of a training -> its remaining tests (address -> utterances).
         trainings: Address -> training, of all that are needed for these.
     """
 
@@ -83,16 +83,16 @@ def pending(plan: Plan, folder: Path) -> Pending:
 
 @dataclass(frozen=True)
 class Workshop:
-    """Makes pieces of work.
+    """Creates work items.
 
     Attributes:
         folder: Folder of the study.
-        label_map: Class -> emotions that count as it.
+        label_map: Class -> emotions that belong to it.
         trainer: How trainers are built.
         encoders: The encoders of the study.
-        store_of: Puts the hidden states that some trainings read into a store, and returns its folder.
-        device: Where heads on hidden states are trained.
-        features: Where hidden states are kept.
+        store_of: Stores the hidden states that some trainings use, and returns the store's folder.
+        device: Device on which heads on hidden states are trained.
+        features: Where hidden states are stored.
     """
 
     folder: Path
@@ -104,7 +104,7 @@ class Workshop:
     features: FeatureConfig = field(default_factory=FeatureConfig)
 
     def waves(self, missing: Pending) -> Iterator[list[Task]]:
-        """Yield the pieces of work; those of a wave need only what those before have done."""
+        """Yield waves of work items; those of a wave depend only on earlier waves."""
         frozen = [training for training in missing.trainings.values() if training.is_frozen]
         adapted = [training for training in missing.trainings.values() if not training.is_frozen]
         depths = sorted({len(training.chain) for training in adapted} | ({1} if frozen else set()))
@@ -172,7 +172,7 @@ def _by_recipe(trainings: Iterable[Training]) -> list[list[Training]]:
 
 def _batches(trainings: Sequence[Training]) -> Iterator[list[Training]]:
     """Yield trainings in batches; each holds what its trainings start from, before them."""
-    # A first stage goes with its second ones: alone, it would be trained in two batches.
+    # A first stage is batched with its second stages: separately, it would be trained in two batches.
     heads = [item for item in trainings if item.start is None]
     followers = {head.address: [head] for head in heads}
     for item in trainings:
@@ -194,12 +194,12 @@ Kind = tuple[str, str]
 
 @dataclass(frozen=True)
 class Estimate:
-    """How long something will take.
+    """Estimated time of some trainings.
 
     Attributes:
-        seconds: Of the trainings of which others like them are done.
-        known: How many these are.
-        unknown: How many there are besides, of which nothing is known.
+        seconds: Total of the trainings for which comparable ones have finished.
+        known: Number of these trainings.
+        unknown: Number of other trainings, without an estimate.
     """
 
     seconds: float = 0.0
@@ -223,8 +223,8 @@ def estimate(trainings: Iterable[Training], rates: Mapping[Kind, float], jobs: i
 
     Args:
         trainings: The trainings.
-        rates: What `measured` gave.
-        jobs: How many run side by side.
+        rates: From `measured`.
+        jobs: Number of parallel trainings.
     """
     seconds, known, unknown = 0.0, 0, 0
     for training in trainings:
@@ -237,5 +237,5 @@ def estimate(trainings: Iterable[Training], rates: Mapping[Kind, float], jobs: i
 
 
 def of_pending(missing: Pending, plan: Plan, folder: Path, jobs: int = 1) -> Estimate:
-    """Estimate the time of everything that a study lacks."""
+    """Estimate the time of everything that is missing from a study."""
     return estimate(missing.trainings.values(), measured(plan, folder), jobs)
