@@ -26,9 +26,9 @@ class EmotionScore:
     """Scores of one emotion.
 
     Attributes:
-        name: The class; "neutral" stands for recordings without event.
+        name: The class; "neutral" covers recordings without event.
         eder: Mean EDER of the recordings that hold it.
-        recall: Share of its time that was found, NaN for an absent class.
+        recall: Recall over its time, NaN for an absent class.
         recordings: How many hold it.
         seconds: Its time in the reference.
     """
@@ -45,22 +45,22 @@ class DiarizationScores:
     """Scores of one system on one list of recordings.
 
     Attributes:
-        recordings: How many there are.
-        seconds: Their duration, all together.
+        recordings: Their number.
+        seconds: Their total duration.
         eder: Emotion diarization error rate, mean over recordings.
-        missed: Its part of emotion called neutral; the three parts add up to `eder`.
-        false_alarm: Its part of neutral called an emotion.
-        confusion: Its part of emotion called another emotion.
-        eder_time: EDER weighted by time: of all recordings as if they were one.
+        missed: Its component of emotion labelled neutral; the three components add up to `eder`.
+        false_alarm: Its component of neutral labelled as an emotion.
+        confusion: Its component of emotion labelled as another emotion.
+        eder_time: EDER weighted by time, as if all recordings were concatenated.
         uar: Unweighted average recall over all time, the limit of the frame-level UAR for short frames.
-        boundary_error: Mean distance in s of found boundaries from the true ones.
-        boundaries: How many boundaries that mean is over.
+        boundary_error: Mean distance in s between detected and reference boundaries.
+        boundaries: Number of boundaries in that mean.
         events: Events in the reference.
-        events_found: Of these, how many overlap a found event of the same emotion, paired one to one.
+        events_found: Number of these that overlap a detected event of the same emotion, matched one to one.
         by_emotion: One row per class, in class order.
         time_confusion: `[classes][classes]` seconds, rows the truth.
-        uncovered: What time counts as for which there is no segment of the hypothesis: "neutral" or "error".
-        uncovered_seconds: That time, where it counts as an error, else 0; `time_confusion` lacks it.
+        uncovered: How time without a hypothesis segment is counted: "neutral" or "error".
+        uncovered_seconds: That time if it counts as an error, else 0; not part of `time_confusion`.
     """
 
     recordings: int
@@ -87,16 +87,16 @@ class DiarizationScores:
 
 
 def evaluate(judged: Sequence[Judged], classes: Sequence[str]) -> DiarizationScores:
-    """Score what a system has found.
+    """Score the segments that a system has found.
 
     Args:
         judged: The recordings.
         classes: Class names, "neutral" among them.
 
     Raises:
-        UsageError: For no recording.
-        SegmentError: For segments that cannot be, with the id of their recording.
-        UnknownNameError: For an emotion that is no class.
+        UsageError: If there is no recording.
+        SegmentError: For invalid segments, with the id of their recording.
+        UnknownNameError: For an emotion that is not a class.
     """
     if not judged:
         raise UsageError("evaluation: no recordings to evaluate; at least one is needed.")
@@ -127,7 +127,7 @@ def evaluate(judged: Sequence[Judged], classes: Sequence[str]) -> DiarizationSco
 
 
 def eder_difference(first: Sequence[Judged], second: Sequence[Judged], classes: Sequence[str]) -> Score:
-    """Return by how much the mean EDER of `second` is above that of `first`, on the same recordings."""
+    """Return the mean EDER of `second` minus that of `first`, on the same recordings."""
     neutral = list(classes).index(NEUTRAL)
     one, other = (
         eder(torch.stack([_confusion(item, classes) for item in judged]), neutral)
@@ -204,7 +204,7 @@ def _by_emotion(
 
 @dataclass(frozen=True)
 class Comparison:
-    """Scores of segment files, and what a reader must know of them."""
+    """Scores of segment files, with notes."""
 
     scores: DiarizationScores
     classes: tuple[str, ...]
@@ -221,17 +221,17 @@ def compare(
     """Score segments.
 
     Args:
-        reference: True segments, by recording.
-        hypothesis: Segments to be judged, neutral ones spelt out where `uncovered` is "error".
-        durations: Recording -> length in s, which goes before what the annotations say.
-        scheme: Emotion -> class; None for a class per emotion that comes up.
-        uncovered: What time without any segment of the hypothesis counts as: "neutral", or "error" as in
+        reference: Reference segments, by recording.
+        hypothesis: Segments to evaluate, including neutral ones if `uncovered` is "error".
+        durations: Recording -> length in s, which overrides that of the annotations.
+        scheme: Emotion -> class; None for one class per emotion in the segments.
+        uncovered: How time without a hypothesis segment is counted: "neutral", or "error" as in
             SpeechBrain's EDER.
 
     Raises:
         UnknownNameError: For `uncovered` of another value.
         UsageError: For no recording, or recordings of the hypothesis that the reference does not have.
-        SegmentError: For segments that cannot be, or an emotion without a class.
+        SegmentError: For invalid segments, or an emotion without a class.
     """
     if uncovered not in UNCOVERED:
         raise UnknownNameError("uncovered", uncovered, UNCOVERED)

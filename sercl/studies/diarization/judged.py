@@ -1,4 +1,4 @@
-"""Recordings of which the truth is known, and what a system finds in them."""
+"""Recordings with reference segments, and the segments that a system finds in them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from sercl.tasks.predictor import Source
 
 
 class System(Protocol):
-    """What gives class probabilities for the frames of a recording."""
+    """Anything that gives class probabilities for the frames of a recording."""
 
     classes: tuple[str, ...]
 
@@ -21,12 +21,12 @@ class System(Protocol):
 
 @dataclass(frozen=True)
 class Recording:
-    """A recording to be judged.
+    """A recording to evaluate on.
 
     Attributes:
-        id: Unique within what is judged.
+        id: Unique among the recordings.
         speaker: "corpus speaker", None where unknown.
-        reference: True segments, named by class, neutral ones spelt out.
+        reference: Reference segments, named by class, including neutral ones.
         duration: Length in s.
         source: The file, or a waveform with its rate.
     """
@@ -39,13 +39,13 @@ class Recording:
 
 
 class Recordings(Protocol):
-    """Recordings that are made one after the other: together they need not fit into memory."""
+    """Recordings that are created one at a time, so that they need not fit into memory together."""
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Their number."""
 
     def __iter__(self) -> Iterator[Recording]:
-        """Make them, in order."""
+        """Create them, in order."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ class Heard:
     """A recording without its audio, and the frames of every system.
 
     Attributes:
-        id: As of the recording; so are the next three.
+        id: As in the recording; so are the next three.
         speaker: "corpus speaker", None where unknown.
-        reference: True segments.
+        reference: Reference segments.
         duration: Length in s.
         frames: System -> class probabilities.
     """
@@ -69,15 +69,15 @@ class Heard:
 
 @dataclass(frozen=True)
 class Judged:
-    """A recording: its truth and what was found.
+    """A recording with its reference and the segments found.
 
     Attributes:
-        id: As of the recording; so are the next two.
+        id: As in the recording; so are the next two.
         speaker: "corpus speaker", None where unknown.
-        reference: True segments.
-        hypothesis: What was found.
+        reference: Reference segments.
+        hypothesis: Segments found.
         duration: Length in s.
-        uncovered: What time without any segment of the hypothesis counts as, see `metrics.functional.eder`.
+        uncovered: How time without a hypothesis segment is counted, see `metrics.functional.eder`.
     """
 
     id: str
@@ -91,12 +91,12 @@ class Judged:
 def hear(
     recordings: Recordings, systems: Mapping[str, System], on_progress: Callable[[int], None] | None = None
 ) -> list[Heard]:
-    """Let every system hear every recording once.
+    """Run every system on every recording once.
 
     Args:
         recordings: The recordings.
         systems: Name -> system.
-        on_progress: Told how many more recordings are done.
+        on_progress: Called with the number of further recordings done.
 
     Raises:
         AudioError: For a recording that cannot be read or is too short for one frame.
@@ -117,15 +117,15 @@ def found(
     post: PostConfig,
     uncovered: str = "neutral",
 ) -> list[Judged]:
-    """Return what a system finds in each recording.
+    """Return the segments that a system finds in each recording.
 
     Args:
         heard: The recordings with the frames of every system.
-        system: Whose frames.
+        system: The system whose frames are used.
         classes: Class names.
         post: How they become segments.
-        uncovered: "neutral", and the last frame stands for all that remains of the recording; or "error", and
-            what remains stays without a segment, which counts as an error.
+        uncovered: "neutral": the last frame extends to the end of the recording; or "error": the rest has no
+            segment, which counts as an error.
     """
     return [
         Judged(
@@ -141,7 +141,7 @@ def found(
 
 
 def nothing_found(heard: Sequence[Heard]) -> list[Judged]:
-    """Return what a system finds that calls everything neutral, to the end of each recording."""
+    """Return the segments of a baseline that labels every recording neutral throughout."""
     return [Judged(item.id, item.speaker, item.reference, (), item.duration) for item in heard]
 
 

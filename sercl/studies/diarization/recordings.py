@@ -1,4 +1,4 @@
-"""What a diarizer is judged on: clips built from utterances, or every recording of a corpus with segments."""
+"""What a diarizer is evaluated on: clips built from utterances, or recordings of a corpus with segments."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,19 +24,19 @@ from sercl.tasks.predictor import Source
 
 @dataclass(frozen=True)
 class Judging:
-    """What is judged, and what a reader must know of it.
+    """Recordings to evaluate on, with their description.
 
     Attributes:
         name: Corpus and part.
         speakers: "corpus speaker" of everyone in it.
-        seconds: Duration of all of it in s.
-        make: Makes the recordings, one after the other.
-        count: How many there are.
+        seconds: Total duration in s.
+        make: Creates the recordings, one at a time.
+        count: Their number.
         dropped: Emotion without a class -> recordings left out for it.
         problems: Kind of problem -> recordings left out for it.
-        notes: Sentences that belong beside every score.
-        takes: Every utterance or recording that it is made of.
-        trained: Hashes of the training part of the same fold; empty where there is none.
+        notes: Sentences to show with every score.
+        takes: Every utterance or recording that they are built from.
+        trained: Hashes of the training part of the same fold; empty if there is none.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Judging:
 
 
 def clips_of(data: Diarization, part: str) -> Judging:
-    """Return the clips of a part ("validation" or "test") of data that are set up."""
+    """Return the clips of a part ("validation" or "test") of a data module that is set up."""
     source = data.source(part)
     clips = source.epoch(0)
 
@@ -99,7 +99,7 @@ def clips_of(data: Diarization, part: str) -> Judging:
 
 
 def is_judged_whole(data: CorpusDataModule) -> bool:
-    """Whether a corpus says where in its recordings an emotion is, or is there for tests alone."""
+    """Whether a corpus has segment annotations, or is for tests only."""
     utterances = data.read().utterances
     test_only = bool(utterances) and all(utterance.split == "test" for utterance in utterances)
     return test_only or any(utterance.segments for utterance in utterances)
@@ -108,18 +108,18 @@ def is_judged_whole(data: CorpusDataModule) -> bool:
 def recordings_of(
     data: CorpusDataModule, on_progress: Progress | None = None, memory: Memory | None = None
 ) -> Judging:
-    """Return every recording of a corpus, without folds, its audio and its segments checked.
+    """Return every recording of a corpus, without folds, with audio and segments checked.
 
-    A recording without segments is of one emotion from end to end.
+    A recording without segments has one emotion throughout.
 
     Args:
-        data: The corpus, with the labels of the model and its policy on problems.
+        data: The corpus, with the model's labels and its policy on problems.
         on_progress: Called with the progress of the audio check.
         memory: Cache of earlier audio checks.
 
     Raises:
-        CorpusError: For a corpus that cannot be read, one with problems where `on_error` is "raise", or one
-            of which nothing is left.
+        CorpusError: For a corpus that cannot be read, has problems while `on_error` is "raise", or has no
+            recording left.
     """
     listing = data.read()
     kept, dropped = _in_scheme(listing.utterances, data.scheme)
@@ -175,7 +175,7 @@ def _judging(
 def _in_scheme(
     utterances: Sequence[Utterance], scheme: LabelScheme
 ) -> tuple[list[Utterance], dict[str, int]]:
-    """Return the utterances with segments or with a class, and how many of each other emotion there are."""
+    """Return the utterances with segments or with a class, and the number of each other emotion."""
     whole = [utterance for utterance in utterances if not utterance.segments]
     known, dropped = scheme.split(whole)
     ids = {utterance.id for utterance in known}
@@ -184,7 +184,7 @@ def _in_scheme(
 
 
 def _reference(utterance: Utterance, seconds: float, scheme: LabelScheme) -> tuple[Segment, ...] | Problem:
-    """Return the true segments, named by class, that fill a recording; or what is wrong with them."""
+    """Return the reference segments, named by class, that fill a recording; or why they are invalid."""
     given = utterance.segments or (Segment(0.0, seconds, utterance.emotion),)
     try:
         segments = [Segment(*stretch) for stretch in timeline(given, seconds)]

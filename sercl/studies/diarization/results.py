@@ -1,4 +1,4 @@
-"""What a trained or evaluated diarizer leaves behind: scores beside baselines, and every segment."""
+"""Results of a trained or evaluated diarizer: scores beside baselines, and every segment."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -35,7 +35,7 @@ class SystemScores:
         name: "diarizer", "all neutral" or "classifier".
         scores: Its scores.
         post: How its frames became segments; None where it has none.
-        difference: By how much its mean EDER is above the diarizer's; None for the diarizer.
+        difference: Its mean EDER minus the diarizer's; None for the diarizer.
     """
 
     name: str
@@ -55,16 +55,16 @@ class SystemScores:
 
 @dataclass(frozen=True)
 class RunScores:
-    """Scores of one of several runs that are judged together.
+    """Scores of one of several runs that are evaluated together.
 
     Attributes:
         name: Unique among the runs.
         checkpoint: The diarizer's.
         baseline: The classifier's, None for none.
         systems: The diarizer first, then the baselines.
-        data: What it was judged on.
-        tuning: System -> how its post-processing was chosen; empty where it was not.
-        model: What the diarizer is.
+        data: What it was evaluated on.
+        tuning: System -> how its post-processing was chosen; empty if it was not.
+        model: Description of the diarizer.
     """
 
     name: str
@@ -90,18 +90,18 @@ class RunScores:
 
 @dataclass(frozen=True)
 class DiarizationResults:
-    """Everything said about one evaluation of a diarizer; plain data, saved as `results.json`.
+    """Everything reported about one evaluation of a diarizer; plain data, saved as `results.json`.
 
     Attributes:
         systems: The diarizer first, then the baselines.
-        data: What it was judged on.
+        data: What it was evaluated on.
         model: Encoder, adapter, layer, and how much was trained.
-        stages: How training went; empty for a checkpoint that was only evaluated.
+        stages: Course of training; empty for a checkpoint that was only evaluated.
         tuning: System -> how its post-processing was chosen on validation data; empty where it was not.
         environment: Versions, command line, seed.
         seconds: Wall-clock time.
-        remarks: Further notes that belong beside the scores.
-        runs: Each run by itself, where several are judged together; model and tuning are then theirs.
+        remarks: Further notes on the scores.
+        runs: Each run separately, if several are evaluated together; they then hold model and tuning.
     """
 
     systems: tuple[SystemScores, ...]
@@ -116,7 +116,7 @@ class DiarizationResults:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Warnings beside every score."""
+        """Notes shown with the scores."""
         return (*self.remarks, *self.data.get("notes", ()), *stage_notes(self.stages))
 
     def to_dict(self) -> dict[str, Any]:
@@ -142,11 +142,11 @@ def _plain(tuning: Mapping[str, Tuning]) -> dict[str, Any]:
 def score_systems(
     judged: Mapping[str, Sequence[Judged]], posts: Mapping[str, PostConfig], classes: Sequence[str]
 ) -> tuple[SystemScores, ...]:
-    """Score every system; the first is the one that the others are compared with.
+    """Score every system and compare the others with the first.
 
     Args:
-        judged: System -> what it found.
-        posts: System -> how its frames became segments, where it has frames.
+        judged: System -> the segments that it found.
+        posts: System -> how its frames became segments, if it has frames.
         classes: Class names.
     """
     first = next(iter(judged.values()))
@@ -162,7 +162,7 @@ def score_systems(
 
 
 def save(results: DiarizationResults, judged: Mapping[str, Sequence[Judged]], folder: Path) -> None:
-    """Write `results.json`, and below `segments` the truth and what each system found, as JSON."""
+    """Write `results.json`, and in `segments` the reference and each system's segments, as JSON."""
     first = next(iter(judged.values()))
     truth = [Annotation(item.id, item.reference, item.duration) for item in first]
     write_segments(truth, folder / "segments" / "reference.json")
@@ -173,15 +173,15 @@ def save(results: DiarizationResults, judged: Mapping[str, Sequence[Judged]], fo
 
 
 def log_scores(loggers: Iterable[Logger], judged: Sequence[Judged], classes: Sequence[str]) -> None:
-    """Hand the scores of a test to loggers, named as `EmotionDiarizer` names them ("test/eder").
+    """Log the scores of a test under the names that `EmotionDiarizer` uses ("test/eder").
 
     Args:
         loggers: Of a trainer.
-        judged: Recordings, at least one, with what the diarizer found in them.
+        judged: Recordings, at least one, with the segments that the diarizer found.
         classes: Class names.
     """
     metrics = DiarizationMetrics(classes)
-    metrics.distributed_available_fn = lambda: False  # of several processes the first alone is here
+    metrics.distributed_available_fn = lambda: False  # of several processes only the first gets here
     for item in judged:
         metrics.update(item.reference, item.hypothesis, item.duration)
     named = {f"test/{name}": float(value) for name, value in metrics.compute().items()}
@@ -192,17 +192,17 @@ def log_scores(loggers: Iterable[Logger], judged: Sequence[Judged], classes: Seq
 
 @dataclass(frozen=True)
 class RunJudged:
-    """What one run gave.
+    """The evaluation of one run.
 
     Attributes:
         name: Unique among the runs.
         checkpoint: The diarizer's.
         baseline: The classifier's, None for none.
-        judging: What was judged.
-        judged: System -> what it found, in the order of the recordings.
-        posts: System -> how its frames became segments, where it has frames.
-        tuning: System -> how that was chosen; empty where it was not.
-        model: What the diarizer is, as plain data.
+        judging: The recordings that it was evaluated on.
+        judged: System -> the segments that it found, in the order of the recordings.
+        posts: System -> how its frames became segments, if it has frames.
+        tuning: System -> how its post-processing was chosen; empty if it was not.
+        model: Description of the diarizer, as plain data.
     """
 
     name: str
@@ -215,14 +215,14 @@ class RunJudged:
     model: Mapping[str, Any]
 
     def scores(self, classes: Sequence[str]) -> RunScores:
-        """Return the scores of this run alone."""
+        """Return the scores of this run only."""
         systems = score_systems(self.judged, self.posts, classes)
         data = self.judging.to_dict()
         return RunScores(self.name, self.checkpoint, self.baseline, systems, data, self.tuning, self.model)
 
 
 def named(judging: Judging, run: str) -> Judging:
-    """Return the same recordings with the name of their run in front of their ids."""
+    """Return the same recordings with ids prefixed by the name of their run."""
 
     def make() -> Iterator[Recording]:
         for recording in judging:
@@ -232,10 +232,10 @@ def named(judging: Judging, run: str) -> Judging:
 
 
 def check_apart(tested: Mapping[str, Sequence[str]]) -> None:
-    """Refuse runs that share a test utterance: what it is built into would count twice.
+    """Refuse runs that share a test utterance, which would count twice.
 
     Args:
-        tested: Run -> ids of the utterances that its test clips are built of.
+        tested: Run -> ids of the utterances that its test clips are built from.
 
     Raises:
         UsageError: With both runs.
@@ -267,7 +267,7 @@ def together(runs: Sequence[RunJudged]) -> Judging:
 
 
 def _notes(runs: Sequence[RunJudged]) -> Iterator[str]:
-    """Yield the notes of all runs, then those of single ones with their name."""
+    """Yield the notes common to all runs, then those of single runs with their name."""
     common = [note for note in runs[0].judging.notes if all(note in run.judging.notes for run in runs)]
     yield from common
     for run in runs:
@@ -275,18 +275,18 @@ def _notes(runs: Sequence[RunJudged]) -> Iterator[str]:
 
 
 def judged_together(runs: Sequence[RunJudged]) -> dict[str, list[Judged]]:
-    """Return what the systems of all runs found, system by system."""
+    """Return the segments of all runs, by system."""
     return {name: [item for run in runs for item in run.judged[name]] for name in runs[0].judged}
 
 
 def common_posts(runs: Sequence[RunJudged]) -> dict[str, PostConfig]:
-    """Return the post-processing of each system that has the same in every run."""
+    """Return the post-processing of each system that is the same in every run."""
     first = runs[0].posts
     return {name: post for name, post in first.items() if all(run.posts[name] == post for run in runs)}
 
 
 def differences(runs: Sequence[RunJudged]) -> list[str]:
-    """Return a note where the diarizers are not of one setting, or nothing; post-processing may differ."""
+    """Return a note if the diarizers differ in settings other than post-processing, else nothing."""
     settings = [_setting(run.model) for run in runs]
     names = sorted({name for own in settings for name in own if own[name] != settings[0].get(name)})
     return [f"the runs do not have the same settings: they differ in {', '.join(names)}"] if names else []

@@ -21,14 +21,14 @@ THRESHOLDS = (0.0, 0.4, 0.5, 0.6, 0.7)
 
 @dataclass(frozen=True)
 class Tuning:
-    """What was chosen, and how it compares.
+    """The chosen post-processing and its scores.
 
     Attributes:
         post: The choice.
         eder: Its mean EDER on the validation recordings.
-        before: That of the post-processing that was there before.
-        recordings: How many recordings it was chosen on.
-        tried: How many settings were compared.
+        before: The mean EDER of the previous post-processing.
+        recordings: Number of recordings that it was chosen on.
+        tried: Number of settings compared.
     """
 
     post: PostConfig
@@ -39,7 +39,7 @@ class Tuning:
 
 
 def candidates() -> Iterator[PostConfig]:
-    """Yield every setting that is compared, the plainest first."""
+    """Yield every setting to compare, the simplest first."""
     smoothings = [
         {"smoothing": "none"},
         *({"smoothing": "median", "median_seconds": seconds} for seconds in MEDIANS),
@@ -59,18 +59,18 @@ def tune(
     on_progress: Callable[[int], None] | None = None,
     uncovered: str = "neutral",
 ) -> Tuning:
-    """Choose the post-processing with the lowest mean EDER; of equals, the plainest.
+    """Choose the post-processing with the lowest mean EDER; among equals, the simplest.
 
     Args:
-        heard: Validation recordings, never those of a test.
-        system: Whose frames are brought to segments.
+        heard: Validation recordings, never test recordings.
+        system: The system whose frames are turned into segments.
         classes: Class names.
-        before: What is used so far; it wins a tie.
-        on_progress: Told how many more settings have been tried.
-        uncovered: What time that no frame covers counts as, as in `found`.
+        before: The current post-processing, which is preferred in a tie.
+        on_progress: Called with the number of further settings tried.
+        uncovered: How time without a frame is counted, as in `found`.
 
     Raises:
-        UsageError: For no recording.
+        UsageError: If there is no recording.
     """
     if not heard:
         raise UsageError("tuning: no validation recordings.")
@@ -102,15 +102,15 @@ def mean_eder(
 
 
 def keep_tuning(path: Path, tuning: Tuning, data: str) -> None:
-    """Write the chosen post-processing into a checkpoint, in place of its own.
+    """Replace the post-processing stored in a checkpoint with the chosen one.
 
     Args:
         path: The checkpoint.
         tuning: What was chosen.
-        data: What it was chosen on, to be kept beside it.
+        data: What it was chosen on, stored with it.
 
     Raises:
-        CheckpointError: For a file that is no checkpoint of sercl.
+        CheckpointError: If the file is not a checkpoint of sercl.
         OutputError: Where it cannot be written.
     """
     stored = checkpoints.read(path)

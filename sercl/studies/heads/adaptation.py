@@ -1,4 +1,4 @@
-"""Adaptations by name: what each needs of a training, and what must be said of its results."""
+"""Adaptations by name: the data that each needs, and the notes on its results."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,11 +21,11 @@ NO_ADAPTATION = "none"
 
 @dataclass(frozen=True)
 class FrozenRows:
-    """What is known of the utterances; features have a row for each, in this order.
+    """Metadata of the utterances; features have a row for each, in this order.
 
     Attributes:
         ids: Id of each utterance, for messages.
-        labels: Class index of each; of rows that are never trained, validated or tested on, any number.
+        labels: Class index of each; any number for rows that are never used in training, validation or test.
         corpora: Name of the corpus of each.
         speakers: Speaker of each, None where unknown; a name may occur in several corpora.
         classes: Class names; their position is the class index.
@@ -40,20 +40,20 @@ class FrozenRows:
 
 @dataclass(frozen=True)
 class FrozenTraining:
-    """One training, on whichever hidden state validation prefers, and the tests that it is put to.
+    """One training, on the hidden state that is best on validation, and its tests.
 
     Attributes:
-        train: Rows that are trained on. One that is repeated is met as often in each epoch, and counts as
-            often in the statistics that features are standardised by.
-        validation: Rows that decide when training ends, which epoch is kept and which hidden state is read;
-            none of `train`, or exactly those where nothing else has labels.
-        tests: Name of a test -> rows that are used for nothing else.
+        train: Training rows. A repeated row occurs as often in each epoch, and counts as often in the
+            statistics for standardisation.
+        validation: Rows that determine when training ends, which epoch is kept and which hidden state is
+            used; disjoint from `train`, or identical to it if no other rows are labelled.
+        tests: Name of a test -> its rows, which are used for nothing else.
         seed: Seed of the initial weights, and of the order of the training rows in each epoch.
-        start: Position, in the same list, of an earlier training that this one goes on from: the second
-            stage of two. None for a training that begins with fresh weights.
+        start: Index, in the same list, of an earlier training that this one continues, as second of two
+            stages. None for a training with new weights.
         adaptation: A name of `sercl.studies.heads.adaptation.ADAPTATIONS`.
-        unlabelled: Rows of the target's training part, the labelled ones of `train` may be among them; their
-            features are used by an adaptation, their labels are not.
+        unlabelled: Rows of the target's training part, possibly including labelled ones of `train`; an
+            adaptation uses their features, not their labels.
     """
 
     train: tuple[int, ...]
@@ -67,18 +67,18 @@ class FrozenTraining:
 
 @dataclass(frozen=True)
 class FrozenResult:
-    """What a training came to.
+    """The result of a training.
 
     Attributes:
-        layer: Hidden state that validation prefers, 0 to N.
+        layer: Hidden state that is best on validation, 0 to N.
         epoch: Epoch whose weights were kept, from 0.
         epochs: Epochs run on that hidden state.
         early_stopped: Whether patience ran out; if not, the epoch limit ended training.
         seconds: Its share of the wall-clock time of the call, all hidden states together.
-        validation: Validation score of the epoch kept, by which it was: the loss, the accuracy or the UAR, as
-            `ProbeConfig.select` says.
+        validation: Validation score by which the epoch was selected: loss, accuracy or UAR, see
+            `ProbeConfig.select`.
         probabilities: Name of a test -> `[rows, classes]` float64, in the order of its rows.
-        notes: What must be said beside it: an adaptation, and where it could not be done in full.
+        notes: Notes on an adaptation, and on where it could not be applied in full.
     """
 
     layer: int
@@ -93,11 +93,11 @@ class FrozenResult:
 
 @dataclass(frozen=True)
 class Group:
-    """Utterances that are standardised alike.
+    """Utterances that are standardised together.
 
     Attributes:
-        rows: What is standardised.
-        reference: By whose mean and standard deviation; at least one row.
+        rows: Rows to standardise.
+        reference: Rows whose mean and standard deviation are used; at least one.
     """
 
     rows: tuple[int, ...]
@@ -107,12 +107,12 @@ class Group:
 def normalize_groups(features: Tensor, groups: Iterable[Group]) -> Tensor:
     """Standardise each group.
 
-    A feature that is constant in the reference becomes 0 in the whole group: divided by no spread, rounding
-    would pass for information.
+    A feature that is constant in the reference becomes 0 in the whole group: dividing by a standard
+    deviation near 0 would turn rounding errors into information.
 
     Args:
         features: `[utterances, dim]` float32.
-        groups: No row may stand in two of them; rows that stand in none stay as they are.
+        groups: Disjoint groups; rows in none of them are left unchanged.
 
     Returns:
         `[utterances, dim]` float32; each reference has mean 0 and population standard deviation 1.
@@ -128,7 +128,7 @@ def normalize_groups(features: Tensor, groups: Iterable[Group]) -> Tensor:
 def grouped_rows(
     keys: Sequence[tuple[str, ...]], rows: Iterable[int]
 ) -> dict[tuple[str, ...], tuple[int, ...]]:
-    """Return key -> those of `rows` that have it, each once and in order; `keys` has a key for every row."""
+    """Return key -> the `rows` with it, each once and in order; `keys` has a key for every row."""
     groups: dict[tuple[str, ...], list[int]] = {}
     for row in sorted(set(rows)):
         groups.setdefault(keys[row], []).append(row)
@@ -145,7 +145,7 @@ def normalize_corpora(features: Tensor, corpora: Sequence[str], reference: Seque
 
     Returns:
         `[utterances, dim]` float32: mean 0 and population standard deviation 1 on the reference rows of each
-        corpus, 0 for a feature that is constant there. A corpus without reference rows stays as it is.
+        corpus, 0 for a feature that is constant there. A corpus without reference rows is left unchanged.
     """
     keys = [(name,) for name in corpora]
     every = grouped_rows(keys, range(len(keys)))
@@ -154,7 +154,7 @@ def normalize_corpora(features: Tensor, corpora: Sequence[str], reference: Seque
 
 
 LEAST_UTTERANCES = 3
-"""A speaker with fewer in a part has no spread worth the name, and is standardised by the corpus there."""
+"""Speakers with fewer utterances in a part have no reliable variance and are standardised by their corpus."""
 
 Names = Sequence[str | None]
 
@@ -162,26 +162,26 @@ Names = Sequence[str | None]
 def normalize_speakers(
     features: Tensor, corpora: Sequence[str], speakers: Names, parts: Sequence[Sequence[int]]
 ) -> Tensor:
-    """Standardise each speaker in each part by the utterances there.
+    """Standardise each speaker in each part by that speaker's utterances in it.
 
     A speaker with fewer than `LEAST_UTTERANCES` in a part is standardised by all of the corpus in it.
 
     Args:
         features: `[utterances, dim]` float32.
         corpora: Name of the corpus of each utterance.
-        speakers: Speaker of each utterance; speakers of one name in two corpora are two.
+        speakers: Speaker of each utterance; the same name in two corpora is two speakers.
         parts: Rows of each part, no row in two parts; one that is repeated counts once.
 
     Returns:
         `[utterances, dim]` float32: mean 0 and population standard deviation 1 for each speaker and part, 0
-        for a feature that is constant there. Rows of no part stay as they are.
+        for a feature that is constant there. Rows of no part are left unchanged.
     """
     groups = [group for part in parts for group in _groups(corpora, speakers, part)]
     return normalize_groups(features, groups)
 
 
 def thin_speakers(corpora: Sequence[str], speakers: Names, parts: Sequence[Sequence[int]]) -> list[str]:
-    """Return "corpus speaker" of those with fewer than `LEAST_UTTERANCES` in a part that they speak in."""
+    """Return "corpus speaker" of those with fewer than `LEAST_UTTERANCES` in one of their parts."""
     keys = _keys(corpora, speakers)
     groups = [group for part in parts for group in grouped_rows(keys, part).items()]
     return sorted({" ".join(key) for key, own in groups if len(own) < LEAST_UTTERANCES})
@@ -207,7 +207,7 @@ RIDGE = 1.0
 def align_corpora(
     features: Tensor, corpora: Sequence[str], reference: Sequence[int], target: str, ridge: float = RIDGE
 ) -> Tensor:
-    """Standardise each corpus, and give all but the target the covariance of the target.
+    """Standardise each corpus, and transform all but the target to the covariance of the target.
 
     Args:
         features: `[utterances, dim]` float32.
@@ -218,7 +218,7 @@ def align_corpora(
         ridge: Added to the variances of both.
 
     Returns:
-        `[utterances, dim]` float32. Rows of corpora without a reference stay as they are.
+        `[utterances, dim]` float32. Rows of corpora without a reference are left unchanged.
     """
     normal = normalize_corpora(features, corpora, reference)
     known = sorted(set(reference))
@@ -232,7 +232,7 @@ def align_corpora(
 
 
 def coral_transform(source: Tensor, target: Tensor, ridge: float = RIDGE) -> Tensor:
-    """Return what source features are multiplied by from the right: `(Cs + r I)^-1/2 (Ct + r I)^1/2`.
+    """Return the matrix for right-multiplication of source features: `(Cs + r I)^-1/2 (Ct + r I)^1/2`.
 
     Args:
         source: `[n, dim]` float64, n at least 2.
@@ -252,22 +252,22 @@ def _covariance(x: Tensor) -> Tensor:
 
 def _power(symmetric: Tensor, ridge: float, exponent: float) -> Tensor:
     values, vectors = torch.linalg.eigh(symmetric)
-    # Rounding makes an eigenvalue of 0 negative at times.
+    # Rounding may make an eigenvalue of 0 negative.
     power: Tensor = (vectors * (values.clamp(min=0) + ridge).pow(exponent)) @ vectors.mT
     return power
 
 
 def adaptation_of(where: str, training: FrozenTraining, rows: FrozenRows) -> Adapt | None:
-    """Return what is done to the features of a training, None for nothing.
+    """Return the transformation of a training's features, None for none.
 
     Args:
-        where: Stands before the message of an error.
+        where: Prefix of error messages.
         training: The training, already checked.
-        rows: What is known of the utterances; labels are not looked at.
+        rows: Metadata of the utterances; labels are not used.
 
     Raises:
         UnknownNameError: For an adaptation that does not exist.
-        UsageError: If the rows that it needs are lacking, or a speaker is unknown.
+        UsageError: If the rows that it needs are missing, or a speaker is unknown.
     """
     if training.adaptation not in ADAPTATIONS:
         raise UnknownNameError("adaptation", training.adaptation, ADAPTATIONS)
@@ -276,7 +276,7 @@ def adaptation_of(where: str, training: FrozenTraining, rows: FrozenRows) -> Ada
 
 
 def adaptation_notes(training: FrozenTraining, rows: FrozenRows) -> tuple[str, ...]:
-    """Return sentences that must stand beside a training's results."""
+    """Return the notes to show with a training's results."""
     note = ADAPTATIONS[training.adaptation]
     if training.adaptation != "speaker":
         return (note,) if note else ()
@@ -320,7 +320,7 @@ def _coral(where: str, training: FrozenTraining, rows: FrozenRows) -> Adapt:
 
 
 def _reference(where: str, training: FrozenTraining, rows: FrozenRows) -> tuple[int, ...]:
-    """Return the training and the unlabelled rows; every corpus that is read must have some."""
+    """Return the training and the unlabelled rows; every corpus in use must have some."""
     reference = sorted({*training.train, *training.unlabelled})
     known = {rows.corpora[row] for row in reference}
     read = chain(training.validation, *training.tests.values())
@@ -343,7 +343,7 @@ def _check_two(where: str, reference: Iterable[int], rows: FrozenRows) -> None:
 
 
 def _parts(training: FrozenTraining) -> tuple[tuple[int, ...], ...]:
-    """Return what is one part for a speaker: training with unlabelled rows, validation, and all tests."""
+    """Return the parts for speaker statistics: training with unlabelled rows, validation, and all tests."""
     tested = sorted(set(chain.from_iterable(training.tests.values())))
     return tuple(sorted({*training.train, *training.unlabelled})), training.validation, tuple(tested)
 
@@ -369,4 +369,4 @@ ADAPTATIONS: Mapping[str, str] = MappingProxyType(
         ),
     }
 )
-"""Name of an adaptation -> what must be said beside its results."""
+"""Name of an adaptation -> note on its results."""

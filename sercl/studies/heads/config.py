@@ -23,16 +23,16 @@ class ProbeConfig:
         head: Name of the head, see `sercl.models.heads`.
         standardize: Whether features are standardised by statistics of the fold's training part.
         lr: Learning rate of AdamW.
-        mix_lr: Learning rate of the scores behind a learned weighted sum of hidden states.
+        mix_lr: Learning rate of the layer weights of a learned weighted sum of hidden states.
         weight_decay: Decoupled weight decay of AdamW.
         eps: Epsilon of AdamW.
         batch_size: Utterances per step.
-        max_epochs: Most epochs.
+        max_epochs: Maximum number of epochs.
         patience: Training ends after this many epochs in a row without a lower validation loss.
-        select: Which epoch's weights are kept, judged on validation data: that with the lowest `loss`, or the
-            highest `accuracy` or `uar`; the first of equals.
-        seeds: A probe is trained once per seed. A seed decides the initial weights, which are the same for
-            every layer and fold, and the order of the training utterances in each epoch.
+        select: Validation score that selects the epoch: the lowest `loss`, or the highest `accuracy` or
+            `uar`; the first of equals.
+        seeds: A probe is trained once per seed. A seed determines the initial weights, which are the same
+            for every layer and fold, and the order of the training utterances in each epoch.
 
     Raises:
         UnknownNameError: For a `head` or `select` that does not exist.
@@ -76,7 +76,7 @@ PRESETS: Mapping[str, ProbeConfig] = MappingProxyType(
         # did best at 1e-3, in a third of the epochs that 1e-4 takes, and the linear probe at 3e-3. Epochs
         # kept for their loss also test a point better than those kept for their accuracy.
         "mlp": ProbeConfig(),
-        # The study trains at 1e-4 on features as they are: on small corpora it ends far from trained.
+        # The study trains at 1e-4 on raw features: on small corpora training ends far from convergence.
         "paper": ProbeConfig(standardize=False, lr=1e-4, mix_lr=3e-3, select="accuracy", seeds=(42,)),
         "linear": ProbeConfig(head="linear", lr=3e-3),
     }
@@ -86,20 +86,20 @@ PRESETS: Mapping[str, ProbeConfig] = MappingProxyType(
 
 @dataclass(frozen=True)
 class ProbeOptions:
-    """A preset, and what is to be different from it.
+    """A preset with overrides.
 
     Args:
         preset: mlp (the study's MLP on standardised features), paper (the study's recipe) or linear.
-        head: Head: paper (MLP) or linear. Null, here and below: as the preset has it.
+        head: Head: paper (MLP) or linear. Null, here and below: as in the preset.
         standardize: Standardise features by statistics of each fold's training part.
         lr: Learning rate.
-        mix_lr: Learning rate of the scores behind the weighted sum of hidden states.
+        mix_lr: Learning rate of the layer weights of the weighted sum of hidden states.
         weight_decay: Decoupled weight decay.
         eps: AdamW's epsilon.
         batch_size: Utterances per step.
-        max_epochs: Most epochs.
+        max_epochs: Maximum number of epochs.
         patience: Epochs without a lower validation loss after which training ends.
-        select: Validation score that decides which epoch is kept: loss, accuracy or uar.
+        select: Validation score that selects the epoch: loss, accuracy or uar.
         seeds: One probe is trained per seed.
 
     Raises:
@@ -124,7 +124,7 @@ class ProbeOptions:
         self.config()
 
     def config(self) -> ProbeConfig:
-        """Return the preset with everything that was given put in."""
+        """Return the preset with the given overrides."""
         if self.preset not in PRESETS:
             raise UnknownNameError("probe", self.preset, PRESETS)
         given = {field.name: getattr(self, field.name) for field in fields(ProbeConfig)}

@@ -1,4 +1,4 @@
-"""Train heads on a frozen encoder, many at a time, as `probing` trains probes of layers."""
+"""Train heads on a frozen encoder, many at a time."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,7 +29,7 @@ from sercl.studies.layer_probe.study import placed
 
 
 def checked_layers(features: Tensor, rows: FrozenRows, layers: Sequence[int] | None) -> list[int]:
-    """Return the hidden states that are trained on, in order; raise for features that cannot be read."""
+    """Return the hidden states to train on, in order; raise for invalid features."""
     check_shape(features, rows.ids)
     wanted = sorted(range(features.shape[1]) if layers is None else layers)
     check_layers(wanted, features.shape[1])
@@ -38,19 +38,19 @@ def checked_layers(features: Tensor, rows: FrozenRows, layers: Sequence[int] | N
 
 
 def check_trainings(rows: FrozenRows, trainings: Sequence[FrozenTraining]) -> None:
-    """Raise unless every training can be run.
+    """Raise unless every training is valid.
 
     Raises:
-        FoldError: For an empty part, a test that shares rows with what is trained, selected or adapted on, or
-            a class that is absent from training.
-        UsageError: For a row, a label or a start that does not exist, or a start together with an adaptation.
+        FoldError: For an empty part, a test that shares rows with training, validation or adaptation, or a
+            class that is absent from training.
+        UsageError: For a row, label or start that does not exist, or a start combined with an adaptation.
     """
     for position, training in enumerate(trainings):
         where = f"frozen training {position}"
         _check_numbers(where, training, rows)
         check_filled(where, {"train": training.train, "validation": training.validation, **training.tests})
         heard = {"train": training.train}
-        if set(training.validation) != set(training.train):  # what selects on itself says so by its rows
+        if set(training.validation) != set(training.train):  # training and validation rows may be identical
             heard |= {"validation": training.validation}
         check_apart(where, heard)
         check_apart(where, {"validation": training.validation, "unlabelled": training.unlabelled})
@@ -103,15 +103,15 @@ def _check_start(position: int, trainings: Sequence[FrozenTraining]) -> None:
 
 
 OnTraining = Callable[[int, Mapping[int, Outcome], float], None]
-"""Told the position of a training that has ended, hidden state -> its head, and its time in s."""
+"""Called with the index of a finished training, hidden state -> its head, and its time in s."""
 
 
 class Gathering:
-    """Tells of a training once the last of its heads has ended.
+    """Reports a training once its last head has finished.
 
     Args:
-        jobs: Position of a training, hidden state -> what is trained.
-        sizes: Utterances of an epoch, of the training at each position.
+        jobs: Index of a training, hidden state -> its job.
+        sizes: Utterances per epoch of each training.
         on_training: Called with each finished work item.
     """
 
@@ -125,7 +125,7 @@ class Gathering:
         self._seconds: dict[int, float] = defaultdict(float)
 
     def add(self, outcomes: Sequence[Outcome], seconds: float) -> None:
-        """Take the heads of a stack, its time dealt out by the utterances that were trained on."""
+        """Add the heads of a stack; its time is divided in proportion to the training utterances."""
         work = [self._sizes[self._places[own.job][0]] * own.epochs for own in outcomes]
         for outcome, amount in zip(outcomes, work, strict=True):
             position, layer = self._places[outcome.job]
@@ -137,9 +137,9 @@ class Gathering:
 
 
 def views_of(rows: FrozenRows, trainings: Sequence[FrozenTraining], standardize: bool) -> list[View]:
-    """Return the view of each training; trainings that see the same get the same one.
+    """Return the feature view of each training; equal views are shared.
 
-    A second stage sees what the first saw: it goes on with its weights.
+    A second stage has the view of the first, since it continues with its weights.
 
     Args:
         rows: What is known of the utterances.
@@ -148,7 +148,7 @@ def views_of(rows: FrozenRows, trainings: Sequence[FrozenTraining], standardize:
 
     Raises:
         UnknownNameError: For an adaptation that does not exist.
-        UsageError: For one that cannot be done.
+        UsageError: For one that cannot be applied.
     """
     views: list[View] = []
     known: dict[tuple[object, ...], View] = {}
@@ -170,13 +170,13 @@ def _key(training: FrozenTraining) -> tuple[object, ...]:
 
 
 OnResult = Callable[[int, FrozenResult], None]
-"""Told the position of a training that has ended, and what it came to."""
+"""Called with the index of a finished training, and its result."""
 
 Jobs = Mapping[tuple[int, int], Job]
-"""Position of a training, hidden state -> what is trained."""
+"""Index of a training, hidden state -> its job."""
 
 Trained = Mapping[tuple[int, int], Outcome]
-"""Position of a training, hidden state -> the head that was trained."""
+"""Index of a training, hidden state -> its trained head."""
 
 
 def train_frozen(
@@ -190,31 +190,32 @@ def train_frozen(
     on_epochs: OnEpochs = lambda _: None,
     on_result: OnResult = lambda position, result: None,
 ) -> list[FrozenResult]:
-    """Train a head on every hidden state, choose one of them by validation alone, and test that.
+    """Train a head on every hidden state, choose one of them on validation data, and test it.
 
-    A training without start and adaptation is what `probe_study` makes of the same fold with this one seed.
-    What else is trained in the same call makes no difference but in the last digits.
+    A training without start and adaptation gives what `probe_study` gives for the same fold and seed. Other
+    trainings in the same call affect only the last digits.
 
-    The second stage of two goes on as in `sercl fit`: from the best weights of the first, one head for each
-    hidden state, which are chosen from anew; with a new optimiser; on features that are standardised by the
-    training part of the first.
+    The second of two stages continues as in `sercl fit`: from the best weights of the first, with one head
+    for each hidden state and a new choice among them; with a new optimiser; on features that are
+    standardised by the training part of the first.
 
     Args:
         features: `[utterances, states, dim]` pooled hidden states in the order of `rows.ids`.
         rows: What is known of the utterances.
-        trainings: What is trained.
-        config: Head, optimiser and schedule; its seeds do not matter.
+        trainings: The trainings.
+        config: Head, optimiser and schedule; its seeds are ignored.
         layers: Hidden states to choose from, None for all.
-        device: Where heads are trained; in place of "mps" it is the processor.
-        on_epochs: Told how many more of `epochs_of` are done, from the threads that train, one at a time.
-        on_result: Told each result as soon as it is there, from these threads, one at a time; what others
-            start from comes before them.
+        device: Device on which heads are trained; the CPU replaces "mps".
+        on_epochs: Called with the number of further epochs (of `epochs_of`) done, from the training threads,
+            one call at a time.
+        on_result: Called with each result as soon as it is available, from these threads, one call at a
+            time; a first stage comes before its second.
 
     Returns:
         One result per training, in their order.
 
     Raises:
-        UsageError: For features of another shape, or a training that asks for what there is not.
+        UsageError: For features of another shape, or an invalid training.
         UnknownNameError: For an adaptation that does not exist.
         FeatureError: For NaN or infinite features.
         FoldError: For a training that cannot be trained or tested.
@@ -236,12 +237,12 @@ def train_frozen(
 
 
 def epochs_of(trainings: Sequence[FrozenTraining], config: ProbeConfig, layers: int) -> int:
-    """Return how many epochs of single heads there are at most, for a progress bar."""
+    """Return the maximum number of epochs over all heads, for a progress bar."""
     return len(trainings) * layers * config.max_epochs
 
 
 def _waves(trainings: Sequence[FrozenTraining]) -> Iterator[list[int]]:
-    """Yield positions of trainings that need not wait for each other, those on the same rows side by side."""
+    """Yield indices of trainings that do not depend on each other, grouped by training rows."""
     depths: list[int] = []
     first: dict[tuple[int, ...], int] = {}
     for position, training in enumerate(trainings):
@@ -254,7 +255,7 @@ def _waves(trainings: Sequence[FrozenTraining]) -> Iterator[list[int]]:
 
 @dataclass(frozen=True)
 class _Study:
-    """Everything that one call trains, checked; the attributes are as of `train_frozen`."""
+    """Everything that one call trains, checked; attributes as in `train_frozen`."""
 
     features: Tensor
     rows: FrozenRows
@@ -266,7 +267,7 @@ class _Study:
     on_epochs: OnEpochs
 
     def train(self, wave: Sequence[int], trained: Trained, on_training: OnTraining) -> Trained:
-        """Train the trainings at the positions `wave`; those that they go on from are in `trained`."""
+        """Run the trainings with the indices `wave`; those that they continue are in `trained`."""
         jobs = {
             (position, layer): Job(fold, layer, self.trainings[position].seed)
             for fold, position in enumerate(wave)
@@ -308,7 +309,7 @@ class _Study:
         return ProbeData(self.features, labels, len(self.rows.classes), folds, views)
 
     def _starts(self, jobs: Jobs, trained: Trained) -> dict[Job, nn.Sequential]:
-        """Return the heads of first stages, from which the second ones go on."""
+        """Return the heads of first stages, from which the second stages continue."""
         heads = {}
         for (position, layer), job in jobs.items():
             start = self.trainings[position].start
@@ -325,7 +326,7 @@ def _parts(training: FrozenTraining) -> Parts:
 
 
 def _tested(training: FrozenTraining) -> list[int]:
-    """Return every row that is tested once, whatever the number of tests that it stands in."""
+    """Return every test row once, however many tests it is in."""
     return sorted({row for rows in training.tests.values() for row in rows})
 
 

@@ -1,4 +1,4 @@
-"""Which probes there are to train, and which of them are trained together."""
+"""Which probes are trained, and which of them together."""
 
 import math
 from collections.abc import Sequence
@@ -13,13 +13,12 @@ from sercl.studies.heads.config import ProbeConfig
 from sercl.studies.heads.parts import Parts
 
 STACK_BYTES = 32 * 2**20
-"""Weights, gradients and moments of AdamW in a stack, in bytes, on a processor.
-
-More would fall out of the caches; fewer would share the fixed costs of a step among fewer probes.
+"""Weights, gradients and moments of AdamW in a stack, in bytes, on a CPU. More would not fit into the
+caches; fewer would share the fixed costs of a step among fewer probes.
 """
 
 BLOCK_BYTES = 1 << 30
-"""Features that a stack may copy, in bytes, on a processor; on a GPU half of the free memory is used."""
+"""Features that a stack may copy, in bytes, on a CPU; on a GPU half of the free memory is used."""
 
 
 @dataclass(frozen=True, order=True)
@@ -27,8 +26,8 @@ class Job:
     """One probe to train.
 
     Attributes:
-        fold: Position of its fold.
-        layer: Hidden state that it reads; -1 for a learned weighted sum of all of them.
+        fold: Index of its fold.
+        layer: Hidden state that it uses; -1 for a learned weighted sum of all of them.
         seed: Seed of its weights and of the order of its training utterances.
     """
 
@@ -58,17 +57,17 @@ def cohorts_for(
     most: int,
     workers: int = 1,
 ) -> list[list[Job]]:
-    """Cut jobs into stacks that are trained at once.
+    """Divide jobs into stacks that are trained together.
 
-    A stack takes one optimiser step at a time for all its probes, so they must take equally many per epoch.
-    Otherwise any mix of folds, layers and seeds will do.
+    A stack takes one optimiser step at a time for all its probes, so all must have the same number per
+    epoch. Otherwise any mix of folds, layers and seeds is possible.
 
     Args:
-        jobs: What to train.
+        jobs: The probes to train.
         folds: The folds.
         config: For the batch size.
-        most: Most probes in a stack.
-        workers: How many stacks are trained side by side; each gets about the same share.
+        most: Maximum number of probes in a stack.
+        workers: Number of stacks trained in parallel; each gets about the same number of probes.
     """
     groups: dict[int, list[Job]] = {}
     for job in sorted(jobs):
@@ -84,22 +83,22 @@ def _cut(jobs: Sequence[Job], most: int, workers: int) -> list[list[Job]]:
 
 
 def most_probes(block_bytes: int, weight_bytes: int, device: torch.device) -> int:
-    """Return how many probes one stack may hold.
+    """Return the maximum number of probes in a stack.
 
     Args:
         block_bytes: Size of the features of one probe.
         weight_bytes: Size of the weights of one probe.
-        device: Where they are trained.
+        device: Device on which they are trained.
     """
     if device.type != "cuda":
         return max(1, min(STACK_BYTES // (4 * weight_bytes), BLOCK_BYTES // block_bytes))
     free, _ = torch.cuda.mem_get_info(device)
-    # Weights, gradients, two moments, the best weights; and the batch is small beside the block.
+    # Weights, gradients, two moments, the best weights; the batch is small compared with the block.
     return max(1, int(free // 2 // (block_bytes + 6 * weight_bytes)))
 
 
 def epoch_order(rows: int, seed: int, epoch: int) -> Tensor:
-    """Return the order of training utterances in an epoch, `[rows]`; it depends on these numbers alone."""
+    """Return the order of training utterances in an epoch, `[rows]`; it depends only on these numbers."""
     return torch.from_numpy(np.random.default_rng([seed, epoch]).permutation(rows))
 
 
@@ -108,9 +107,9 @@ class Batches:
     """The training batches of a stack in one epoch.
 
     Attributes:
-        index: `[steps, models, batch]` int64 utterances. A batch that is too short is filled up with others.
-        weights: `[steps, models, batch]`: 1 / (size of the batch), 0 for those that fill up.
-        widths: Size of the largest batch of each step; what stands beyond it is filling in every model.
+        index: `[steps, models, batch]` int64 utterances. A batch that is too short is padded with others.
+        weights: `[steps, models, batch]`: 1 / (size of the batch), 0 for padding.
+        widths: Size of the largest batch of each step; everything beyond it is padding in every model.
     """
 
     index: Tensor
@@ -121,14 +120,14 @@ class Batches:
 def epoch_batches(
     jobs: Sequence[Job], folds: Sequence[Parts], batch_size: int, epoch: int, device: torch.device
 ) -> Batches:
-    """Cut an epoch into batches; each job gets what it would get alone.
+    """Divide an epoch into batches; each job gets the same batches as if trained alone.
 
     Args:
         jobs: The probes of a stack, with equally many steps per epoch.
         folds: The folds.
         batch_size: Utterances per step.
         epoch: Number of the epoch, from 0.
-        device: Where the result is needed.
+        device: Device of the result.
     """
     pairs = sorted({(job.fold, job.seed) for job in jobs})
     rows = [torch.tensor(folds[fold].train) for fold, _ in pairs]
@@ -150,10 +149,10 @@ def epoch_batches(
 
 
 def padded(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Put lists of different lengths into one table.
+    """Pad lists of different lengths to one table.
 
     Returns:
-        `[lists, longest]` int64, filled up with zeros, and a bool mask of what is not filling.
+        `[lists, longest]` int64, padded with zeros, and a bool mask that is false for padding.
     """
     longest = max(map(len, rows))
     table = torch.zeros(len(rows), longest, dtype=torch.int64)

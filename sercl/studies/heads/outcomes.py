@@ -1,4 +1,4 @@
-"""What is known of a probe after its training."""
+"""The outcome of a trained probe."""
 
 import math
 from collections.abc import Collection, Mapping, Sequence
@@ -15,7 +15,7 @@ from sercl.studies.heads.training import Stack, Stopping, logits_of
 
 @dataclass(frozen=True)
 class Keep:
-    """What is kept of probes besides their predictions; there may be many of them, and of classes.
+    """What to keep besides predictions; there may be many probes and classes.
 
     Attributes:
         logits: Whether the logits of test utterances are kept.
@@ -31,17 +31,18 @@ class Outcome:
     """One trained probe.
 
     Attributes:
-        job: What was trained.
+        job: The probe.
         best_epoch: The epoch whose weights were kept, from 0.
         epochs: Epochs run.
-        at_limit: Whether the epoch limit ended training before patience ran out: more might have helped.
+        at_limit: Whether training ended at the epoch limit before patience ran out: longer training might
+            have helped.
         validation_loss: Mean cross-entropy on the validation part at the best epoch.
         validation_accuracy: Accuracy there.
         validation_uar: Unweighted average recall there.
         predicted: `[test utterances]` int64 predicted classes, in the order of the fold's test part.
-        layer_weights: Weight of each hidden state; empty where one was read.
-        logits: `[test utterances, classes]`; None where they were not to be kept.
-        head: Weights of the best epoch as in `state_dict` of the head; None where they were not to be kept.
+        layer_weights: Weight of each hidden state; empty if a single one is used.
+        logits: `[test utterances, classes]`; None if not kept.
+        head: Weights of the best epoch as in `state_dict` of the head; None if not kept.
     """
 
     job: Job
@@ -58,12 +59,12 @@ class Outcome:
 
 
 def outcomes_of(stack: Stack, record: Stopping, keep: Keep = Keep()) -> list[Outcome]:
-    """Let each probe of a trained stack predict its fold's test part; return one outcome per job.
+    """Predict with each probe of a trained stack on its fold's test part; return one outcome per job.
 
     Args:
         stack: The probes, with the weights of their best epochs.
-        record: How their training went.
-        keep: What is kept of them.
+        record: The record of their training.
+        keep: What to keep.
     """
     index, valid = padded([stack.folds[job.fold].test for job in stack.jobs], stack.blocks.device)
     scored = logits_of(stack, torch.arange(len(stack.jobs), device=stack.blocks.device), index)
@@ -93,24 +94,24 @@ def _on_cpu(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def best_layer(by_layer: Mapping[int, Sequence[Outcome]], config: ProbeConfig) -> int:
-    """Return the layer with the best mean validation score; of equals the lowest.
+    """Return the layer with the best mean validation score; among equals the lowest.
 
     Args:
         by_layer: Layer -> its probes.
-        config: Says by which score, which also chooses the epoch.
+        config: Names the score, which also selects the epoch.
     """
     return ranked(by_layer, config)[0]
 
 
 def ranked(by_layer: Mapping[int, Sequence[Outcome]], config: ProbeConfig) -> list[int]:
-    """Return the layers by mean validation score, the best first; of equals the lowest."""
+    """Return the layers by mean validation score, the best first; among equals the lowest first."""
     order = {layer: _preference(outcomes, config.select) for layer, outcomes in by_layer.items()}
     return sorted(sorted(by_layer), key=order.__getitem__, reverse=True)
 
 
 def _preference(outcomes: Sequence[Outcome], select: str) -> tuple[float, ...]:
     loss = fmean(outcome.validation_loss for outcome in outcomes)
-    # Scores of small validation parts are coarse: the loss decides between equals.
+    # Scores on small validation parts are coarse: the loss breaks ties.
     lower = -math.inf if math.isnan(loss) else -loss
     if select == "loss":
         return (lower,)

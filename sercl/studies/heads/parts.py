@@ -1,4 +1,4 @@
-"""Which utterances a probe trains, validates and is tested on."""
+"""Training, validation and test utterances of a probe."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,17 +12,17 @@ from sercl.errors import FoldError
 
 NAMES = ("train", "validation", "test")
 LEAST_GROUPS = 3
-"""Training, validation and test need a group each."""
+"""Training, validation and test need one group each."""
 
 
 @dataclass(frozen=True)
 class Parts:
-    """One fold as positions in the list of utterances, that is as rows of the features.
+    """One fold as indices of utterances, that is, rows of the features.
 
     Attributes:
-        train: Rows that are trained on, and that features are standardised by.
-        validation: Rows that decide when training ends, which epoch is kept and which layer is best.
-        test: Rows that are used for nothing but the final figures.
+        train: Training rows, whose statistics standardise the features.
+        validation: Rows that determine when training ends, which epoch is kept and which layer is best.
+        test: Rows that are used only for the final scores.
     """
 
     train: tuple[int, ...]
@@ -41,7 +41,7 @@ def parts_of(
 
     Args:
         folds: Per fold, "train", "validation" and "test" -> utterances (as `Fold.parts`).
-        rows: `(corpus, id)` of an utterance -> its row; utterances that stand nowhere here are left out.
+        rows: `(corpus, id)` of an utterance -> its row; utterances without a row are left out.
     """
     return tuple(Parts(*(_rows_of(fold[name], rows) for name in NAMES)) for fold in folds)
 
@@ -54,15 +54,16 @@ def _rows_of(utterances: Sequence[Utterance], rows: Mapping[tuple[str, str], int
 def within_speaker_folds(
     utterances: Sequence[Utterance], count: int, seed: int = 42
 ) -> list[dict[str, list[Utterance]]]:
-    """Cut folds that share their speakers: the only way to ask a probe who speaks.
+    """Make folds that share their speakers, which speaker probes need.
 
-    Each speaker's utterances, emotion by emotion, are dealt out to as many groups as there are folds. Fold k
+    Each speaker's utterances, emotion by emotion, are distributed over as many groups as there are folds.
+    Fold k
     tests on group k, validates on the next one and trains on the others.
 
     Args:
         utterances: Of known speakers.
-        count: Number of folds; at least `LEAST_GROUPS` are cut.
-        seed: Seed of the draw, which depends on the ids alone and not on the order of the utterances.
+        count: Number of folds; at least `LEAST_GROUPS`.
+        seed: Seed of the draw, which depends only on the ids and not on the order of the utterances.
 
     Raises:
         FoldError: For a speaker with fewer than `LEAST_GROUPS` utterances.
@@ -113,7 +114,7 @@ def check_parts(folds: Sequence[Parts], labels: Sequence[int], classes: Sequence
 
 
 def check_filled(where: str, parts: Mapping[str, Sequence[int]]) -> None:
-    """Raise `FoldError` for an empty part; `where` stands before the message, here and below."""
+    """Raise `FoldError` for an empty part; `where` is the prefix of the message, here and below."""
     for name, rows in parts.items():
         if not rows:
             raise FoldError(f"{where}: no utterance in {name}. Choose other folds.")

@@ -1,4 +1,4 @@
-"""Features as probes read them: one block of rows per fold and layer, standardised once."""
+"""Features as probes use them: one block of rows per fold and layer, standardised once."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,21 +12,21 @@ from sercl.errors import FeatureError, UsageError
 from sercl.models.standardize import Moments
 
 CHUNK_BYTES = 1 << 25
-"""Rows are gathered in pieces of about this size where gradients are not needed."""
+"""Rows are gathered in chunks of about this size where gradients are not needed."""
 
 
 Adapt = Callable[[Tensor], Tensor]
-"""Maps float32 features `[utterances, dim]` of one hidden state to other ones, in the same order."""
+"""Transforms float32 features `[utterances, dim]` of one hidden state, in the same order."""
 
 
 @dataclass(frozen=True)
 class View:
-    """How probes see features; views that are equal share a copy.
+    """How features are transformed for probes; equal views share a copy.
 
     Attributes:
-        reference: Rows by whose statistics features are standardised; one that is repeated counts as often.
-            None of them for features as they are.
-        adapt: What is done to features before that; None for nothing. It must be hashable.
+        reference: Rows whose statistics standardise the features; a repeated row counts as often. Empty for
+            raw features.
+        adapt: Transformation before that; None for none. It must be hashable.
     """
 
     reference: tuple[int, ...] = ()
@@ -38,7 +38,7 @@ class Rows:
     """Blocks of features over the same utterances.
 
     Attributes:
-        values: `[blocks, utterances, *shape]` float32; a probe reads one block.
+        values: `[blocks, utterances, *shape]` float32; a probe uses one block.
         labels: `[utterances]` int64 class indices.
     """
 
@@ -53,13 +53,13 @@ class Rows:
         blocks: Sequence[tuple[int | None, View]],
         device: torch.device,
     ) -> Self:
-        """Copy, and standardise where asked, what some probes need.
+        """Copy the features that some probes need, standardised if requested.
 
         Args:
             features: `[utterances, states, dim]`.
             labels: `[utterances]` class indices.
-            blocks: For each block its layer, None for all states of every utterance, and how it is seen.
-            device: Where the probes are trained.
+            blocks: For each block its layer, None for all states of every utterance, and its view.
+            device: Device on which the probes are trained.
         """
         shape = features.shape if blocks[0][0] is None else (len(features), features.shape[2])
         values = torch.empty(len(blocks), *shape, device=device)

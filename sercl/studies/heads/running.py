@@ -1,4 +1,4 @@
-"""Train all probes of a study: which are stacked, and where and by how many threads they are trained."""
+"""Train all probes of a study: how they are stacked, on which device and with how many threads."""
 
 import threading
 import time
@@ -26,19 +26,19 @@ Report = Callable[[int], None]
 
 
 class _HaltedError(Exception):
-    """Another piece has failed, or the user has had enough: this one need not be finished."""
+    """Another work item has failed, or the user has interrupted: this one need not be finished."""
 
 
 def side_by_side(
     work: Callable[[Piece, Report], Result], pieces: Sequence[Piece], workers: int, report: Report
 ) -> list[Result]:
-    """Work on pieces at the same time.
+    """Process items in parallel.
 
     Args:
-        work: Called with a piece, and with what it is to call in place of `report` every now and then: an
-            exception comes out of it where the work is no longer wanted.
-        pieces: What to work on.
-        workers: How many at a time; with 1, the calling thread does it all, with all of torch's threads.
+        work: Called with an item, and with a function that it must call regularly in place of `report`,
+            which raises if the work was cancelled.
+        pieces: The items.
+        workers: Number of threads; with 1, the calling thread does all the work, with all of torch's threads.
         report: Never called by two threads at once.
 
     Returns:
@@ -77,23 +77,23 @@ def _one_thread_each() -> Iterator[None]:
 
 
 Heads = Mapping[Job, nn.Sequential]
-"""The head from which the training of each probe starts."""
+"""The initial head of each probe."""
 
 OnStack = Callable[[Sequence[Outcome], float], None]
-"""Told the outcomes of a stack that has ended, and its share of the wall-clock time in s."""
+"""Called with the outcomes of a finished stack, and its share of the wall-clock time in s."""
 
 
 @dataclass(frozen=True)
 class ProbeData:
-    """What probes learn from.
+    """Training data of probes.
 
     Attributes:
         features: `[utterances, states, dim]`; may be mapped from a file.
-        labels: `[utterances]` int64 class indices; what stands in no fold does not matter.
+        labels: `[utterances]` int64 class indices; ignored for rows in no fold.
         classes: Number of classes.
         folds: The folds.
-        views: How probes of some folds see the features; of any other fold, they are standardised by the
-            training part where the configuration says so.
+        views: Views of the features for some folds; in other folds, features are standardised by the
+            training part if the configuration says so.
     """
 
     features: Tensor
@@ -103,7 +103,7 @@ class ProbeData:
     views: Mapping[int, View] = field(default_factory=dict)
 
     def view(self, fold: int, standardize: bool) -> View:
-        """Return how the probes of a fold see the features."""
+        """Return the view of the features in a fold."""
         return self.views.get(fold) or View(self.folds[fold].train if standardize else ())
 
 
@@ -117,17 +117,17 @@ def train_probes(
     keep: Keep = Keep(),
     on_stack: OnStack = lambda outcomes, seconds: None,
 ) -> list[Outcome]:
-    """Train probes, many at a time, and let each predict its fold's test part.
+    """Train probes, many at a time, and predict each fold's test part.
 
     Args:
         data: Features, labels and folds, already checked.
-        jobs: What to train.
-        config: How.
-        device: Where. On a processor, stacks are trained side by side, one thread each.
-        on_epochs: Called from the threads that train.
-        start: Heads that training goes on from; the others start from the head of their seed.
-        keep: What is kept of probes besides their predictions.
-        on_stack: Called from the threads that train, one at a time, long before the last stack ends.
+        jobs: The probes to train.
+        config: Head, optimiser and schedule.
+        device: Device. On a CPU, stacks are trained in parallel, one thread each.
+        on_epochs: Called from the training threads.
+        start: Heads to continue from; the others start from the head of their seed.
+        keep: What to keep besides predictions.
+        on_stack: Called from the training threads, one call at a time, as each stack finishes.
 
     Returns:
         One outcome per job, in their order.
@@ -150,14 +150,14 @@ def train_probes(
 
 
 def initial_head(config: ProbeConfig, dim: int, classes: int, seed: int) -> nn.Sequential:
-    """Return the head from which a seed's probes start, whatever their fold and layer."""
+    """Return the initial head of a seed's probes, for any fold and layer."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return build_head(config.head, dim, classes)
 
 
 def initial_heads(data: ProbeData, jobs: Iterable[Job], config: ProbeConfig) -> dict[Job, nn.Sequential]:
-    """Return the head of each probe's seed; not to be called by several threads, which share a generator."""
+    """Return the head of each probe's seed; not thread-safe, since the generator is shared."""
     dim, listed = data.features.shape[2], list(jobs)
     heads = {
         seed: initial_head(config, dim, data.classes, seed) for seed in sorted({job.seed for job in listed})
@@ -172,7 +172,7 @@ def build_stack(
     heads: Heads,
     device: torch.device,
 ) -> Stack:
-    """Put probes side by side, each with the head that it starts from, and copy what they read."""
+    """Stack probes, each with its initial head, and copy their features."""
     states = data.features.shape[1]
     mix = states if jobs[0].layer == WEIGHTED else None
     views = {fold: data.view(fold, config.standardize) for fold in {job.fold for job in jobs}}

@@ -23,7 +23,7 @@ class Validation:
 
     Attributes:
         loss: Mean cross-entropy.
-        accuracy: Share of utterances told right.
+        accuracy: Fraction of utterances classified correctly.
         uar: Unweighted average recall of the classes present.
     """
 
@@ -32,21 +32,21 @@ class Validation:
     uar: Tensor
 
     def criterion(self, select: str) -> Tensor:
-        """Return what decides between epochs, the higher the better; NaN is worse than anything."""
+        """Return the selection score of epochs, the higher the better; NaN is the lowest."""
         score: Tensor = -self.loss if select == "loss" else getattr(self, select)
         return score.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
 
 
 @dataclass
 class Stopping:
-    """How training has gone so far, for each probe of a stack.
+    """Training record of each probe of a stack.
 
     Attributes:
-        config: Patience, and what is selected by.
+        config: Patience and selection score.
         epochs: `[models]` int64 epochs run.
         best_epoch: `[models]` int64, from 0.
         best: Validation scores of the best epoch.
-        exhausted: `[models]` bool, whether patience has run out; false where the epoch limit ended training.
+        exhausted: `[models]` bool, whether patience has run out; false if training ended at the epoch limit.
         lowest: `[models]` lowest validation loss.
         waited: `[models]` int64 epochs since then.
         weights: The weights of each probe's best epoch, as `StackedProbe.parameters`.
@@ -80,16 +80,16 @@ class Stopping:
         )
 
     def note(self, judged: Validation, probe: StackedProbe, models: Tensor, epoch: int) -> Tensor:
-        """Take in an epoch.
+        """Record an epoch.
 
         Args:
             judged: Scores of the probes that were trained in it.
             probe: Their weights.
-            models: `[alive]` their positions in the stack.
+            models: `[alive]` their indices in the stack.
             epoch: Number of the epoch, from 0.
 
         Returns:
-            `[alive]` bool, which of them go on.
+            `[alive]` bool, which of them continue.
         """
         self.epochs[models] = epoch + 1
         select = self.config.select
@@ -102,7 +102,7 @@ class Stopping:
         return ~self.exhausted[models]
 
     def restore(self, probe: StackedProbe) -> None:
-        """Give all probes of the stack the weights of their best epochs."""
+        """Restore the weights of each probe's best epoch."""
         probe.put(self.weights)
 
     def _keep_best(
@@ -120,18 +120,18 @@ BETAS = (0.9, 0.999)
 """Decay rates of AdamW's moments: torch's defaults."""
 
 OnEpochs = Callable[[int], None]
-"""Told how many epochs of single probes are done with: run, or not needed since the probe has stopped."""
+"""Called with the number of probe epochs done: run, or not needed since the probe has stopped."""
 
 
 @dataclass(frozen=True)
 class Stack:
-    """Probes that are trained together, and what they read.
+    """Probes that are trained together, and their features.
 
     Attributes:
         jobs: One per probe.
         probe: Their weights.
         rows: Their features.
-        blocks: `[models]` int64, the block of `rows` that each reads.
+        blocks: `[models]` int64, the block of `rows` that each uses.
         folds: The folds of the study.
     """
 
@@ -143,10 +143,10 @@ class Stack:
 
 
 def train_stack(stack: Stack, config: ProbeConfig, on_epochs: OnEpochs = lambda _: None) -> Stopping:
-    """Train every probe until it stops, and leave `stack.probe` with the weights of each one's best epoch.
+    """Train every probe until it stops; `stack.probe` then has the weights of each one's best epoch.
 
     Returns:
-        How training went for each probe.
+        The training record of each probe.
     """
     device = stack.blocks.device
     record = Stopping.start(stack.probe, config, device)
@@ -173,7 +173,7 @@ def logits_of(stack: Stack, models: Tensor, index: Tensor) -> Tensor:
 
     Args:
         stack: The probes; `stack.probe` holds those of `models` only.
-        models: `[models]` positions in `stack.jobs`.
+        models: `[models]` indices in `stack.jobs`.
         index: `[models, rows]` utterances.
 
     Returns:
@@ -194,7 +194,7 @@ def validate(stack: Stack, models: Tensor, index: Tensor, valid: Tensor) -> Vali
     """
     logits, truth = logits_of(stack, models, index), stack.rows.labels[index]
     losses = F.cross_entropy(logits.flatten(0, 1), truth.flatten(), reduction="none").view(index.shape)
-    # Double precision: a mean over many utterances must not depend on how a table was filled up.
+    # Double precision: a mean over many utterances must not depend on the padding of a table.
     loss = (losses.double() * valid).sum(dim=1) / valid.sum(dim=1)
     confusion = _confusions(truth, logits.argmax(dim=-1), valid, logits.shape[-1])
     return Validation(loss, wa(confusion).double(), uar(confusion).double())
@@ -216,7 +216,7 @@ def _run_epoch(stack: Stack, learner: "_Learner", alive: Tensor, epoch: int) -> 
 
 
 class _Learner:
-    """AdamW over stacked weights that can be dropped on the way.
+    """AdamW over stacked weights that can be dropped during training.
 
     torch's optimiser object cannot do that, and imports the compiler at its first use, which takes seconds.
     """
@@ -231,7 +231,7 @@ class _Learner:
         """Take one step; `truth` and `weights` are `[models, batch]`, the weights of a model sum to 1."""
         logits = self.probe(features)
         losses = F.cross_entropy(logits.flatten(0, 1), truth.flatten(), reduction="none")
-        # The sum over models: no model's weights occur in another one's loss.
+        # The sum over models: each model's weights affect only its own loss.
         loss = (losses * weights.flatten()).sum()
         gradients = list(torch.autograd.grad(loss, [p for group in self.groups for p in group.parameters]))
         for group in self.groups:
@@ -246,7 +246,7 @@ class _Learner:
 
 
 class _Moments:
-    """What AdamW remembers of a module's parameters, whose first dimension are the probes."""
+    """AdamW's state of a module's parameters, whose first dimension is the probes."""
 
     def __init__(self, module: nn.Module, rate: float) -> None:
         self.module, self.rate = module, rate

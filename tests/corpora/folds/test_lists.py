@@ -111,7 +111,7 @@ def test_a_bad_row_is_an_error_with_file_and_line(tmp_path: Path, line: str, mes
 def test_a_file_that_stands_twice_in_a_list(tmp_path: Path) -> None:
     fold = _saved(tmp_path)
     _append(tmp_path / "test.csv", f"{fold.test[0].id}.wav,{fold.test[0].emotion}")
-    with pytest.raises(ManifestError, match="appears twice"):
+    with pytest.raises(ManifestError, match="is listed twice"):
         make_fold(FOUR_SPEAKERS, LABELS, _config(tmp_path))
 
 

@@ -224,7 +224,7 @@ def test_more_epochs_change_nothing_where_early_stopping_was_the_end(encoder, da
 def test_more_epochs_need_the_last_one(encoder, data, tmp_path):
     run(encoder, data, tmp_path, trainers(1))
     (tmp_path / "last.ckpt").unlink()
-    with pytest.raises(CheckpointError, match=r"last epoch \(last\.ckpt\) is not there"):
+    with pytest.raises(CheckpointError, match=r"last epoch \(last\.ckpt\) is missing"):
         run(encoder, data, tmp_path, trainers(2), resume=True)
     assert finished(tmp_path).epochs == 1
 
