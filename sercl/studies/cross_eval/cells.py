@@ -15,6 +15,13 @@ WITH_SHOTS = ("few-shot", TARGET_ONLY)
 
 STATUSES = ("done", "failed", "missing")
 
+ENCODER_LANGUAGES: Mapping[str, str] = {
+    "TencentGameMate/chinese-wav2vec2-base": "zh",
+    "facebook/wav2vec2-base-de-voxpopuli-v2": "de",
+    "facebook/wav2vec2-base-960h": "en",
+}
+"""Encoder -> the language it was pre-trained on, of the three encoders of the study."""
+
 
 def _check(name: str, value: str, valid: Sequence[str]) -> None:
     if value not in valid:

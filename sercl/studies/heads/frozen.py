@@ -23,9 +23,8 @@ from sercl.studies.heads.jobs import Job
 from sercl.studies.heads.outcomes import Keep, Outcome, best_layer
 from sercl.studies.heads.parts import Parts, check_apart, check_classes, check_filled
 from sercl.studies.heads.rows import View, check_finite, check_layers, check_shape
-from sercl.studies.heads.running import ProbeData, initial_head, train_probes
+from sercl.studies.heads.running import ProbeData, initial_head, placed, train_probes
 from sercl.studies.heads.training import OnEpochs
-from sercl.studies.layer_probe.study import placed
 
 
 def checked_layers(features: Tensor, rows: FrozenRows, layers: Sequence[int] | None) -> list[int]:

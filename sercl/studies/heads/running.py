@@ -149,6 +149,12 @@ def train_probes(
     return [by_job[job] for job in jobs]
 
 
+def placed(device: torch.device | str) -> torch.device:
+    """Return where probes are trained: Apple's GPUs lack the double precision of losses and statistics."""
+    wanted = torch.device(device)
+    return torch.device("cpu") if wanted.type == "mps" else wanted
+
+
 def initial_head(config: ProbeConfig, dim: int, classes: int, seed: int) -> nn.Sequential:
     """Return the initial head of a seed's probes, for any fold and layer."""
     with torch.random.fork_rng(devices=[]):

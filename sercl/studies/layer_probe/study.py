@@ -11,7 +11,7 @@ from sercl.studies.heads.jobs import WEIGHTED, jobs_for
 from sercl.studies.heads.outcomes import Outcome
 from sercl.studies.heads.parts import check_parts
 from sercl.studies.heads.rows import check_finite, check_layers, check_shape
-from sercl.studies.heads.running import ProbeData, train_probes
+from sercl.studies.heads.running import ProbeData, placed, train_probes
 from sercl.studies.heads.training import OnEpochs
 from sercl.studies.layer_probe.summary import ProbeResults, Trained, summarise
 from sercl.studies.layer_probe.task import ProbeTask
@@ -66,12 +66,6 @@ def epochs_of(
     """Return how many epochs of single probes a study has at most, for a progress bar."""
     probes = len(task.folds) * len(config.seeds) * (layers * (1 + control) + weighted)
     return probes * config.max_epochs
-
-
-def placed(device: torch.device | str) -> torch.device:
-    """Return where probes are trained: Apple's GPUs lack the double precision of losses and statistics."""
-    wanted = torch.device(device)
-    return torch.device("cpu") if wanted.type == "mps" else wanted
 
 
 def _checked_layers(

@@ -12,17 +12,10 @@ from typing import Literal
 
 from sercl.corpora.folds.make import LISTED
 from sercl.studies.cross_eval.analysis.scores import ConditionScores
-from sercl.studies.cross_eval.cells import Condition, Study, computations
+from sercl.studies.cross_eval.cells import ENCODER_LANGUAGES, Condition, Study, computations
 
 SOURCE = "arXiv 2409.16920"
 FOLDS = 5
-
-ENCODER_LANGUAGES: Mapping[str, str] = {
-    "TencentGameMate/chinese-wav2vec2-base": "zh",
-    "facebook/wav2vec2-base-de-voxpopuli-v2": "de",
-    "facebook/wav2vec2-base-960h": "en",
-}
-"""Encoder -> the language it was pre-trained on, of the three encoders of the study."""
 
 CORPORA: Mapping[str, str] = {"zh": "ESD", "de": "PAVOQUE", "en": "IEMOCAP"}
 """Language -> the corpus of the study."""

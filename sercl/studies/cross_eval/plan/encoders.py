@@ -8,8 +8,7 @@ from sercl.features.space import FeatureSpace
 from sercl.features.wanted import wanted_of
 from sercl.models.encoders import Encoder, load_encoder
 from sercl.models.encoders.source import PRESETS
-from sercl.studies.cross_eval.analysis.published import ENCODER_LANGUAGES
-from sercl.studies.cross_eval.cells import StudyEncoder
+from sercl.studies.cross_eval.cells import ENCODER_LANGUAGES, StudyEncoder
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from sercl.studies.cross_eval.analysis.published import ALL, ENCODER_LANGUAGES, FIGURES, LORA, Match, matches
+from sercl.studies.cross_eval.analysis.published import ALL, FIGURES, LORA, Match, matches
 from sercl.studies.cross_eval.analysis.scores import score_conditions
-from sercl.studies.cross_eval.cells import StudyCorpus, StudyEncoder
+from sercl.studies.cross_eval.cells import ENCODER_LANGUAGES, StudyCorpus, StudyEncoder
 from sercl.studies.cross_eval.predictions import read_predictions
 from sercl.testing.studies import Grid, fake_study
 
