@@ -12,6 +12,8 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
+from sercl.errors import UsageError
+
 
 def confusion_matrix(truth: Tensor, predicted: Tensor, num_classes: int) -> Tensor:
     """Count pairs of true and predicted class.
@@ -77,14 +79,26 @@ class Average:
     in_percent: bool = True
 
 
-_ROWS = (
-    Average("uar", "UAR", uar),
-    Average("wa", "WA", wa),
-    Average("macro_f1", "Macro-F1", macro_f1),
-)
+_AVERAGES: dict[str, Average] = {}
 
-AVERAGES: Mapping[str, Average] = MappingProxyType({row.name: row for row in _ROWS})
+AVERAGES: Mapping[str, Average] = MappingProxyType(_AVERAGES)
 """Every average by name, in the order of tables; the first is the one that comparisons are about."""
+
+
+def register(average: Average) -> None:
+    """Add a score: loggers, tables, reports, CSV and JSON show it from then on.
+
+    Raises:
+        UsageError: For a name that there is already.
+    """
+    if average.name in _AVERAGES:
+        raise UsageError(f"score {average.name!r} is registered already; choose another name.")
+    _AVERAGES[average.name] = average
+
+
+register(Average("uar", "UAR", uar))
+register(Average("wa", "WA", wa))
+register(Average("macro_f1", "Macro-F1", macro_f1))
 
 
 def scores(confusion: Tensor, classes: Sequence[str]) -> dict[str, Tensor]:
