@@ -249,7 +249,7 @@ def classes_of(frame: pd.DataFrame) -> tuple[str, ...]:
 
 
 def _indices(frame: pd.DataFrame, column: str, classes: Sequence[str]) -> NDArray[np.int64]:
-    codes = np.asarray(pd.Index(classes).get_indexer(frame[column].astype(object)), dtype=np.int64)
+    codes = np.asarray(pd.Index(classes).get_indexer(pd.Index(frame[column].astype(object))), dtype=np.int64)
     if (codes < 0).any():
         foreign = frame[column].iloc[int(np.flatnonzero(codes < 0)[0])]
         raise ValueError(f"has {column} {foreign!r}; classes are {', '.join(classes)}")
