@@ -74,6 +74,8 @@ class SafeLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore
         """Build a value; only tags of plain data are accepted."""
         if node.tag not in _TAGS:
             raise LimitError(f"the tag {node.tag!r} is not accepted", node)
+        if isinstance(node, yaml.ScalarNode) and "\0" in node.value:
+            raise LimitError("a text holds the character NUL", node)
         return super().construct_object(node, deep)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:

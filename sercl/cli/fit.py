@@ -81,6 +81,7 @@ def prepare(cli: Cli, folder: Path) -> None:
     check_continuation(cli.data.goes_on_from, cli.config)
     if cli.task.adversary is not None:
         cli.data.use_unlabelled()
+    cli.build_trainer(folder)  # what Lightning refuses is said before anything is written
     set_up(cli)
     announce(cli, folder)
     pool_features(cli.task, cli)

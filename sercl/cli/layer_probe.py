@@ -108,6 +108,7 @@ def _claimed(cli: Cli) -> Iterator[Path]:
 def prepare(cli: Cli, folder: Path) -> tuple[list[ProbeTask], list[Any], StoredFeatures]:
     """Check the data, cut every fold, keep configuration and lists, and get the hidden states."""
     cli.data.use_every_part()
+    trainer = cli.build_trainer()
     set_up(cli)
     folds = cut_folds(cli.data)
     tasks = probe_tasks(cli.data, folds, probe_options(cli))
@@ -117,7 +118,7 @@ def prepare(cli: Cli, folder: Path) -> tuple[list[ProbeTask], list[Any], StoredF
         features = features_of(
             cli.task.encoder,
             cli.data,
-            cli.build_trainer(),
+            trainer,
             pooling=cli.config["model"]["pooling"],
             config=cli.features,
             cache=cli.cache,

@@ -2,6 +2,7 @@
 
 import importlib
 import io
+import os
 import sys
 import warnings
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from sercl.cli.commands import COMMANDS, EXAMPLES, FRONT, Command
 from sercl.cli.console import loading, stdout
 from sercl.cli.failure import report
 from sercl.cli.help import examples, render, section
-from sercl.cli.siblings import end_with_parent
+from sercl.cli.siblings import check_ranks, end_with_parent
 from sercl.errors import SerclWarning, UnknownNameError
 from sercl.version import __version__
 
@@ -60,6 +61,8 @@ def _run(words: list[str]) -> int:
     if _asks_for_page(command, rest):
         stdout.print(render(command.page), crop=False)
         return 0
+    _let_variables_set_no_option()
+    check_ranks()
     if command.is_heavy:
         from sercl.cli.precheck import checked
 
@@ -70,6 +73,12 @@ def _run(words: list[str]) -> int:
         with loading() if command.is_heavy else nullcontext():
             found = importlib.import_module(module)
         return getattr(found, function)() or 0
+
+
+def _let_variables_set_no_option() -> None:
+    """Take away the variables with which jsonargparse would read options from further variables."""
+    for name in [name for name in os.environ if name.startswith("JSONARGPARSE_")]:
+        del os.environ[name]
 
 
 def _asks_for_page(command: Command, words: list[str]) -> bool:

@@ -8,10 +8,11 @@ import types
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import is_dataclass
 from pathlib import Path
+from types import EllipsisType
 from typing import Any, NoReturn, Union, get_args, get_origin
 
 import jsonargparse
-from jsonargparse import _common, _loaders_dumpers
+from jsonargparse import _actions, _common, _loaders_dumpers
 from jsonargparse._parameter_resolvers import get_signature_parameters
 
 from sercl.cli.console import stdout
@@ -33,18 +34,39 @@ def check_values(parser: jsonargparse.ArgumentParser, config: jsonargparse.Names
     """
     options = {action.dest: action for action in parser._actions}
     for name, action in options.items():
-        for group in (each for each in _above(name) if each not in options):
+        for group in (each for each in _above(name) if _is_group(options.get(each))):
             if group in config and not isinstance(config[group], jsonargparse.Namespace):
-                raise UsageError(f"--{group}: {_shown(config[group])} is not valid. Valid: a map of options.")
-        value = config.get(name)
-        if value is None and action.default not in (None, argparse.SUPPRESS):
-            _check_null(name, getattr(action, "_typehint", Any))
-        if isinstance(action, argparse._StoreTrueAction) and not isinstance(value, bool | None):
-            raise UsageError(f"--{name}: {_shown(value)} is not valid. Valid: true or false.")
+                raise _no_group(group, config[group])
+        _check_plain(name, action, config.get(name))
     for place, value in walk(config, ""):
         if isinstance(value, Mapping) and "class_path" in value:
             module, _, kind = str(value["class_path"]).rpartition(".")
             _check_arguments(place, getattr(sys.modules.get(module), kind, None), value.get("init_args"))
+
+
+def _check_plain(name: str, action: argparse.Action, value: Any) -> None:
+    if value is None and action.default not in (None, argparse.SUPPRESS):
+        _check_null(name, getattr(action, "_typehint", Any))
+    if isinstance(action, argparse._StoreTrueAction) and not isinstance(value, bool | None):
+        raise UsageError(f"--{name}: {_shown(value)} is not valid. Valid: true or false.")
+    if type(action) is argparse._StoreAction and action.type is None and value != action.default:
+        _check_words(name, value, action.nargs is not None)
+
+
+def _check_words(option: str, value: Any, several: bool) -> None:
+    """Refuse what only a file can give to an option that takes words of the command line."""
+    words = value if several and isinstance(value, list) else [value]
+    if not all(isinstance(word, str) for word in words) or (several and words is not value):
+        valid = "a list of texts" if several else "a text"
+        raise UsageError(f"--{option}: {_shown(value)} is not valid. Valid: {valid}.")
+
+
+def _is_group(action: argparse.Action | None) -> bool:
+    return action is None or isinstance(action, _actions._ActionConfigLoad)
+
+
+def _no_group(option: str, value: Any) -> UsageError:
+    return UsageError(f"--{option}: {_shown(value)} is not valid. Valid: a map of options.")
 
 
 def _above(option: str) -> Iterator[str]:
@@ -62,6 +84,8 @@ def _check_arguments(place: str, kind: Any, arguments: Any) -> None:
         if value is None and parameter.default is not None:
             _check_null(option, parameter.annotation)
         if is_dataclass(parameter.annotation):
+            if not isinstance(value, Mapping | jsonargparse.Namespace | parameter.annotation | EllipsisType):
+                raise _no_group(option, value)
             _check_arguments(option, parameter.annotation, value)
 
 

@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -269,8 +270,8 @@ def _other_form(complaint: Complaint) -> UsageError | None:
 
 def _on_line(complaint: Complaint, key: str) -> object:
     """Return what the command line says for an option, as YAML; None where it says nothing."""
-    words = list(complaint.parser.args)
-    pairs = zip(words, [*words[1:], ""], strict=True)
+    words = words_of(complaint.parser)
+    pairs = pairwise([*words, ""])
     found = [word.partition("=")[2] or after for word, after in pairs if word.split("=")[0] == f"--{key}"]
     return parse_yaml(found[-1]) if found else None
 
@@ -384,10 +385,15 @@ _ANSWERS: Sequence[tuple[str, Callable[[Complaint, re.Match[str]], UsageError]]]
 )
 
 
+def words_of(parser: "ArgumentParser") -> list[str]:
+    """Return the words of the command line; none where the parser was given an object."""
+    return list(getattr(parser, "args", ()))
+
+
 def config_files(parser: "ArgumentParser") -> list[Path]:
     """Return the configuration files that the command line names."""
-    words = list(parser.args)
-    pairs = zip(words, [*words[1:], ""], strict=True)
+    words = words_of(parser)
+    pairs = pairwise([*words, ""])
     named = [after if "=" not in word else word.split("=", 1)[1] for word, after in pairs if _is_config(word)]
     return [Path(name) for name in named]
 
@@ -407,7 +413,9 @@ def _is_yaml(path: Path) -> bool:
 def _where(complaint: Complaint) -> str:
     """Name the configuration files where the option does not stand on the command line itself."""
     option, files = complaint.option(), config_files(complaint.parser)
-    on_line = any(word.split("=")[0].replace(".init_args.", ".") == option for word in complaint.parser.args)
+    on_line = any(
+        word.split("=")[0].replace(".init_args.", ".") == option for word in words_of(complaint.parser)
+    )
     return "" if on_line or not files else f" (set in {' or '.join(map(str, files))})"
 
 

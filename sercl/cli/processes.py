@@ -22,7 +22,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from sercl.cli import failure as failures
 from sercl.cli.siblings import Failure, announced, left
-from sercl.errors import ProcessFailedError
+from sercl.errors import ProcessFailedError, UsageError
 
 _LOOK = 0.2
 """Time in s after which the other processes are looked at again."""
@@ -40,11 +40,25 @@ _others: "Others | None" = None
 
 def is_first() -> bool:
     """Whether this process is the one that prints and writes."""
-    return int(getattr(rank_zero_only, "rank", 0) or 0) == 0
+    return _rank() == 0
+
+
+def _rank() -> int:
+    return int(getattr(rank_zero_only, "rank", 0) or 0)
 
 
 def supervise(trainer: L.Trainer) -> L.Trainer:
-    """Return a trainer that ends the run with one message when a process that it has started fails."""
+    """Return a trainer that ends the run with one message when a process that it has started fails.
+
+    Raises:
+        UsageError: Where this is none of the processes of the run, by what a launcher has left behind.
+    """
+    if _rank() >= trainer.world_size:
+        raise UsageError(
+            f"the environment says that this is process {_rank() + 1} of a run "
+            f"(RANK, LOCAL_RANK, NODE_RANK), but the run has {trainer.world_size}. Unset these variables, or "
+            "give --trainer.devices and --trainer.num_nodes as the launcher has them."
+        )
     launcher = trainer.strategy.launcher
     if type(launcher) is _SubprocessScriptLauncher and hasattr(signal, "pthread_kill"):
         own = Launcher(launcher.cluster_environment, launcher.num_processes, launcher.num_nodes)

@@ -294,6 +294,7 @@ _IN_TRAINING = (
     _Rule(
         "trainer.val_check_interval", _below(1e-9), "it must be above 0: batches, or a fraction of an epoch."
     ),
+    _Rule("trainer.gradient_clip_val", _below(0), "it must be 0 or more."),
     _Rule("trainer.reload_dataloaders_every_n_epochs", _below(0), "it must be 0 or more."),
     _Rule("trainer.enable_checkpointing", lambda value: not value, _KEPT),
     _Rule("early_stopping.patience", _below(0), "it must be 0 or more."),

@@ -17,6 +17,12 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from sercl.errors import UsageError
+
+_COUNTS = (
+    *("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_PORT"),
+    *("SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID", "SLURM_NTASKS", "JSM_NAMESPACE_RANK"),
+)
 _FOLDER, _PARENT = "SERCL_FAILURES", "SERCL_FIRST_PROCESS"
 _LOOK = 0.3
 """Time in s after which a process looks for the one that started it."""
@@ -58,6 +64,16 @@ def is_later_rank() -> bool:
     """Whether this is a further process of a run, whoever has started it (Lightning, torchrun, SLURM)."""
     ranks = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
     return any(os.environ.get(name, "0") not in ("0", "") for name in ranks)
+
+
+def check_ranks() -> None:
+    """Raise `UsageError` where a variable that counts processes holds no whole number."""
+    for name in _COUNTS:
+        if name in os.environ and not os.environ[name].isdecimal():
+            raise UsageError(
+                f"the environment variable {name} is {os.environ[name][:40]!r}; launchers of several "
+                f"processes (torchrun, srun) set it to a whole number. Unset it: unset {name}"
+            )
 
 
 def is_silent() -> bool:

@@ -94,7 +94,7 @@ class LengthBucketBatchSampler(Sampler[list[Key]]):
     def _clips_per_batch(self, longest: float) -> int:
         size = len(self._seconds) if self._batch_size is None else self._batch_size
         if self._batch_seconds is not None and longest > 0:
-            size = min(size, int(self._batch_seconds / longest))
+            size = int(min(size, float(self._batch_seconds) / float(longest)))
         return max(size, 1)
 
     def _batches(self) -> list[Indices]:

@@ -42,8 +42,11 @@ class OptimizerConfig:
         if self.schedule not in SCHEDULES:
             raise UnknownNameError("schedule", self.schedule, SCHEDULES)
         for name in ("head_lr", "adapter_lr", "encoder_lr"):
-            if getattr(self, name) <= 0:
+            if not 0 < getattr(self, name) < math.inf:
                 raise UsageError(f"optimizer.{name} is {getattr(self, name)}; it must be above 0.")
+        for name in ("weight_decay", "eps"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise UsageError(f"optimizer.{name} is {getattr(self, name)}; it must be 0 or more.")
         if not 0 <= self.warmup < 1:
             raise UsageError(f"optimizer.warmup is {self.warmup}; it must be a share from 0 to below 1.")
 

@@ -5,6 +5,7 @@ import json
 
 import pytest
 import yaml
+from lightning.pytorch.utilities import rank_zero_only
 
 from sercl.cli.main import main
 
@@ -36,6 +37,7 @@ REFUSED = [
     ("check_val_every_n_epoch 4", "the first epoch that can be saved is number 4"),
     ("val_check_interval 0", "above 0"),
     ("reload_dataloaders_every_n_epochs -1", "0 or more"),
+    ("gradient_clip_val -1", "0 or more"),
     ("early_stopping.patience -1", "0 or more"),
     ("checkpoint.save_top_k 0", "must be saved"),
     ("checkpoint.save_top_k -2", "-1 for all epochs"),
@@ -80,6 +82,21 @@ def test_parts_for_hardware_that_is_not_there_are_refused(options, fit_words, tm
     error = capsys.readouterr().err
     assert error.startswith("error: options of --trainer do not fit: ")
     assert "defect" not in error
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_process_that_is_none_of_the_run_is_refused(fit_words, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(rank_zero_only, "rank", 1)  # as LOCAL_RANK=1 sets it, that a launcher has left behind
+    assert main([*fit_words, "--out", str(tmp_path / "run")]) == 2
+    assert "process 2 of a run (RANK, LOCAL_RANK, NODE_RANK), but the run has 1" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_variables_of_slurm_that_lightning_refuses_are_one_message(fit_words, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("SLURM_NTASKS", "2")
+    assert main([*fit_words, "--out", str(tmp_path / "run")]) == 2
+    assert "--ntasks=2" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_an_empty_config_of_the_encoder_is_named(fit_words, tmp_path, capsys):

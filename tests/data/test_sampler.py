@@ -113,3 +113,7 @@ def test_lightning_finds_set_epoch():
 def test_useless_bounds_are_refused(batch_seconds, batch_size):
     with pytest.raises(UsageError, match="batch"):
         make([1.0], batch_seconds, batch_size)
+
+
+def test_a_bound_that_nothing_reaches_is_none():
+    assert len(indices(make([0.5, 0.5], batch_seconds=1e308))) == 2

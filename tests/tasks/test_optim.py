@@ -27,7 +27,12 @@ def test_every_group_gets_its_own_rate_and_empty_groups_none():
 
 @pytest.mark.parametrize(
     ("options", "named"),
-    [({"schedule": "cosin"}, "cosine"), ({"head_lr": 0}, "head_lr"), ({"warmup": 1.0}, "warmup")],
+    [
+        ({"schedule": "cosin"}, "cosine"),
+        ({"head_lr": 0}, "head_lr"),
+        ({"warmup": 1.0}, "warmup"),
+        ({"eps": -1}, "eps"),
+    ],
 )
 def test_bad_options_are_named(options, named):
     with pytest.raises(UsageError, match=named):

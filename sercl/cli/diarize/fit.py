@@ -86,6 +86,7 @@ def check_data(cli: Cli) -> None:
 def prepare(cli: Cli, folder: Path) -> None:
     """Check the data, and keep what is trained on what."""
     check_monitors(cli.config, *cli.task.monitored)
+    cli.build_trainer(folder)  # what Lightning refuses is said before anything is written
     set_up(cli)
     announce(cli, folder)
 

@@ -13,6 +13,10 @@ VOICE = ("silero", "none")
 LOUDNESS = ("match", "first", "keep")
 
 
+_MOST = {"per_epoch": 1_000_000, "held_out": 1_000_000, "neutral_rounds": 1000, "crossfade": 60.0}
+"""Largest values: every clip is planned before training begins."""
+
+
 @dataclass(frozen=True)
 class ClipConfig:
     """How diarization clips are built from utterances of one speaker.
@@ -60,9 +64,7 @@ class ClipConfig:
             raise UnknownNameError("clips.voice", self.voice, VOICE)
         if self.loudness not in LOUDNESS:
             raise UnknownNameError("clips.loudness", self.loudness, LOUDNESS)
-        for name in ("min_piece", "crossfade", "max_seconds", "per_epoch", "held_out", "neutral_rounds"):
-            if not getattr(self, name) >= 0:
-                raise UsageError(f"clips.{name} is {getattr(self, name)}; it must be 0 or more.")
+        self._check_bounds()
         if not self.min_piece > 0:
             raise UsageError("clips.min_piece is 0; a piece must have some length (s).")
         if not 0 <= self.random_validation < 1:
@@ -75,6 +77,14 @@ class ClipConfig:
                 "of the two."
             )
         self._check_patterns()
+
+    def _check_bounds(self) -> None:
+        for name in ("min_piece", "crossfade", "max_seconds", "per_epoch", "held_out", "neutral_rounds"):
+            if not getattr(self, name) >= 0:
+                raise UsageError(f"clips.{name} is {getattr(self, name)}; it must be 0 or more.")
+        for name, most in _MOST.items():
+            if not getattr(self, name) <= most:
+                raise UsageError(f"clips.{name} is {getattr(self, name)}; it must be at most {most}.")
 
     def _check_patterns(self) -> None:
         for pattern, share in self.patterns.items():

@@ -79,7 +79,7 @@ class TrainerOptions:
         Raises:
             UsageError: For options that Lightning refuses.
         """
-        with refusals():
+        with refusals(RuntimeError):  # of SLURM's variables
             return self._build(folder, max_epochs, watch, scores_to)
 
     def _build(
@@ -141,15 +141,18 @@ def let_weights_be_unread(trainer: L.Trainer, task: EncoderTask) -> None:
 
 
 @contextmanager
-def refusals() -> Iterator[None]:
+def refusals(*more: type[Exception]) -> Iterator[None]:
     """Let what Lightning refuses of its own options be wrong usage.
+
+    Args:
+        more: Further errors that it may refuse them with.
 
     Raises:
         UsageError: With Lightning's reason.
     """
     try:
         yield
-    except (MisconfigurationException, ValueError, TypeError, ZeroDivisionError, ImportError) as error:
+    except (MisconfigurationException, ValueError, TypeError, ZeroDivisionError, ImportError, *more) as error:
         if isinstance(error, SerclError) or not _is_lightnings(error):
             raise
         reason = " ".join(str(error).split())
