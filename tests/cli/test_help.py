@@ -1,3 +1,4 @@
+import re
 import shlex
 
 import pytest
@@ -100,3 +101,40 @@ def run_main(words):
     from sercl.cli.main import main
 
     return main(words)
+
+
+SHORT = {
+    "probe": "probe.preset",
+    "launcher": "launch.launcher",
+    "encoder": "model.encoder",
+}
+
+
+def default_in(text: str) -> str | None:
+    """Return the default that a line of a page names: "none (frozen, default)", "at most (100)"."""
+    word = re.search(r"([\w+.-]+) \((?:[^()]*, )?default\)", text)
+    number = re.search(r"\((\d[\d.]*)\)", text)
+    found = word or number
+    return found[1] if found else None
+
+
+@pytest.mark.parametrize("name", ["fit", "layer-probe", "cross-eval", "diarize fit", "diarize evaluate"])
+def test_the_defaults_that_a_page_names_are_those_of_the_parser(name):
+    from sercl.cli import options_file
+
+    parser = options_file.parsers()[name]()
+    parser = getattr(parser, "parser", parser)
+    defaults = parser.get_defaults()
+    checked = 0
+    for flags, text in COMMANDS[name].page.options:
+        option = re.search(r"--([\w.-]+)", flags)[1].replace("-", "_")
+        key = SHORT.get(option, option)
+        stated = default_in(text)
+        if stated is None or key.startswith("data.") or key not in defaults:
+            continue
+        value = defaults[key]
+        value = value[0] if isinstance(value, list | tuple) else value
+        same = float(stated) == value if isinstance(value, int | float) else stated == str(value)
+        assert same, f"{flags}: the page says {stated}, the parser {value}"
+        checked += 1
+    assert checked >= 1
