@@ -105,7 +105,6 @@ def run_main(words):
 
 SHORT = {
     "probe": "probe.preset",
-    "launcher": "launch.launcher",
     "encoder": "model.encoder",
 }
 
@@ -118,7 +117,7 @@ def default_in(text: str) -> str | None:
     return found[1] if found else None
 
 
-@pytest.mark.parametrize("name", ["fit", "layer-probe", "cross-eval", "diarize fit", "diarize evaluate"])
+@pytest.mark.parametrize("name", ["fit", "layer-probe", "diarize fit", "diarize evaluate"])
 def test_the_defaults_that_a_page_names_are_those_of_the_parser(name):
     from sercl.cli import options_file
 
