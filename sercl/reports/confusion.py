@@ -20,7 +20,7 @@ _LIGHT, _DARK = (247, 251, 255), (8, 48, 107)
 
 
 def confusion_text(matrix: Matrix, classes: Sequence[str]) -> RenderableType:
-    """Return the counts as a table; a cell is the darker the larger its share of the row.
+    """Return the counts as a table; darker cells are larger fractions of the row.
 
     Args:
         matrix: `[classes][classes]` counts, rows the truth.
@@ -34,12 +34,12 @@ def confusion_text(matrix: Matrix, classes: Sequence[str]) -> RenderableType:
 
 
 def row_shares(matrix: Matrix) -> list[list[float]]:
-    """Return each count as a share of its row, 0 in an empty row."""
+    """Return each count as a fraction of its row, 0 in an empty row."""
     return [[count / (sum(row) or 1) for count in row] for row in matrix]
 
 
 def confusion_figure(matrix: Matrix, classes: Sequence[str], path: Path | str, title: str = "") -> None:
-    """Write the matrix as a picture; shades and percentages are shares of the true class.
+    """Write the matrix as a picture; shades and percentages are fractions of the true class.
 
     Args:
         matrix: `[classes][classes]` counts, rows the truth.

@@ -24,7 +24,7 @@ FOLDS_BY_LABELS = (
 )
 
 MOST_ROWS = 10
-"""Problems and duplicates that are spelt out; all are counted, and all stand in the JSON."""
+"""Problems and duplicates that are listed; all are counted, and all are in the JSON."""
 
 
 def corpora_table(infos: Iterable[CorpusInfo]) -> RenderableType:
@@ -48,7 +48,7 @@ def inspection_report(
 
     Args:
         inspection: What was found.
-        known: What is known about this corpus (`CorpusInfo.notes`).
+        known: Known issues of this corpus (`CorpusInfo.notes`).
         maps_labels: Whether options can map its labels to emotions.
     """
     parts: list[RenderableType] = [Text(headline(inspection), style="bold"), Text(audio_line(inspection))]
@@ -82,7 +82,7 @@ def audio_line(inspection: Inspection) -> str:
 
 
 def _mixed(counts: Mapping[str, int]) -> str:
-    """Return the one name there is, or each with its count."""
+    """Return the name if there is only one, else each with its count."""
     if len(counts) == 1:
         return next(iter(counts))
     return " and ".join(f"{name} ({count:,})" for name, count in counts.items())
@@ -195,7 +195,7 @@ def _problems(inspection: Inspection) -> list[Text]:
 def _duplicates(duplicates: Sequence[Duplicate]) -> list[RenderableType]:
     if not duplicates:
         return [Text("Duplicates: none", style="green")]
-    # Those that cannot both be right come first.
+    # Contradicting ones come first.
     ordered = sorted(duplicates, key=lambda item: not item.contradicts)
     lines = [Text(f"Duplicates: {_count(len(duplicates), 'group')} of the same samples", style="yellow")]
     lines += [Text(f"  {_duplicate(item)}") for item in ordered[:MOST_ROWS]]
@@ -232,7 +232,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# One colour per emotion in every panel, muted, told apart by colour-blind readers where it is most needed.
+# One muted colour per emotion in every panel, distinguishable by colour-blind readers where most needed.
 _COLOURS: Mapping[str, str] = {
     "angry": "#c8463f",
     "happy": "#e8b13a",
@@ -436,7 +436,7 @@ def _segment(axes: "Axes", row: int, left: int, count: int, total: int, name: st
 
 
 def _finish(axes: "Axes", title: str, labels: Sequence[str], centre: float = 0.0) -> None:
-    """Name the rows from the top, put the title on the left, and take away what carries no information.
+    """Label the rows from the top, put the title on the left, and remove what carries no information.
 
     Args:
         axes: The panel.

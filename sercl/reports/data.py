@@ -1,4 +1,4 @@
-"""What a run trains, selects and tests on, as tables."""
+"""Training, validation and test data of a run, as tables."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,11 +12,11 @@ from sercl.data.report import DataReport
 from sercl.reports.style import table
 
 _MANY = 12
-"""Speakers that are named one by one; beyond that only their number is shown."""
+"""Maximum number of speakers to list by name; otherwise only their number is shown."""
 
 
 def data_table(report: DataReport) -> RenderableType:
-    """Return utterances per part and class, speakers, and what was left out; notes go with the results."""
+    """Return utterances per part and class, speakers, and what was left out, without the notes."""
     numbers = (*report.classes, "Total", "Minutes")
     grid = table("Part", "Corpus", *numbers, "Speakers", title=f"Data: {report.name}", numbers=numbers)
     for part, split in report.splits.items():
@@ -46,7 +46,7 @@ def folds_lines(folds: Mapping[str, Mapping[str, Any]]) -> RenderableType:
 
 
 def left_out(report: DataReport) -> list[str]:
-    """Return a line for everything that is on disk but not in use."""
+    """Return a line for everything that is on disk but not used."""
     lines = [
         f"Dropped (no class in the label scheme): "
         f"{', '.join(f'{n} {emotion}' for emotion, n in counts.items())} ({corpus})"

@@ -1,4 +1,4 @@
-"""What a feature store holds, for the terminal."""
+"""The contents of a feature store, for the terminal."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ _NUMBERS = ("States", "Utterances", "Files", "Size", "Unused days")
 
 
 def store_report(root: Path, infos: Sequence[SpaceInfo]) -> RenderableType:
-    """Return a row per kind of hidden states, and what is damaged."""
+    """Return a row per kind of hidden states, and the damaged files."""
     if not infos:
         return Text(f"{root}: no hidden states are stored here.")
     grid = table("Encoder", "Pooling", "Precision", *_NUMBERS, "Folder", numbers=_NUMBERS)
@@ -39,8 +39,8 @@ def removal_report(removals: Sequence[Removal], done: bool) -> RenderableType:
     """Return a line per removal.
 
     Args:
-        removals: What is removed.
-        done: Whether it has been.
+        removals: Files and folders to remove.
+        done: Whether they have been removed.
     """
     if not removals:
         return Text("Nothing to remove.")

@@ -15,12 +15,12 @@ from sercl.studies.cross_eval.run.works import Estimate, Pending
 
 
 def grid_report(plan: Plan, missing: Pending, time: Estimate) -> RenderableType:
-    """Return the cells condition by condition, what of them is there, and how long the rest will take.
+    """Return the cells by condition, which of them are done, and how long the rest will take.
 
     Args:
         plan: All cells.
-        missing: What is lacking.
-        time: How long that will take.
+        missing: What is missing.
+        time: Its estimated time.
     """
     lines = [Text(remark, "yellow") for remark in plan.remarks]
     return Group(_cells(plan, missing), *lines, Text(totals(plan, missing)), Text(in_words(time)))
@@ -39,7 +39,7 @@ def totals(plan: Plan, missing: Pending) -> str:
 
 
 def in_words(time: Estimate) -> str:
-    """Return how long it will take in a sentence."""
+    """Return the estimated time in a sentence."""
     if not time.known and not time.unknown:
         return "No training remains."
     if not time.known:
@@ -54,7 +54,7 @@ def in_words(time: Estimate) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time as a person says it: "40 s", "12 min", "3.5 h"."""
+    """Return a time in a readable unit: "40 s", "12 min", "3.5 h"."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

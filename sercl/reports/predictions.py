@@ -1,4 +1,4 @@
-"""Predictions as lines of text, one after the other, so that endless lists need no memory."""
+"""Predictions as lines of text, one at a time, so that long lists need no memory."""
 
 import csv
 import io
@@ -16,9 +16,9 @@ Lines: TypeAlias = "Callable[[Iterable[Prediction], Sequence[str]], Iterator[str
 
 
 def table_lines(predictions: "Iterable[Prediction]", classes: Sequence[str]) -> Iterator[Text]:
-    """Yield a heading and a row per prediction; the file stands last, since its name is of any length.
+    """Yield a heading and a row per prediction; the file comes last, since its name may have any length.
 
-    Without a prediction there is no heading either: what failed is said elsewhere.
+    Without predictions there is no heading: failures are reported elsewhere.
     """
     widths = [max(len(name), 5) for name in classes]
     first = max(len("emotion"), *(len(name) for name in classes))
@@ -70,7 +70,7 @@ FORMATS: Mapping[str, Lines] = {
 
 def _csv_row(cells: Sequence[str]) -> str:
     buffer = io.StringIO()
-    # The writer quotes what holds a character of its line end; a name may hold a lone carriage return.
+    # The writer quotes cells with a character of its line end; a name may contain a single carriage return.
     csv.writer(buffer, lineterminator="\r\n").writerow(cells)
     return buffer.getvalue().removesuffix("\r\n")
 

@@ -23,14 +23,14 @@ from sercl.studies.results.paired import SIGNIFICANT
 from sercl.studies.results.scores import Score
 
 _WIDEST_BAR = 40
-"""Width of a full bar in characters, where the terminal has room for it."""
+"""Width of a full bar in characters, if the terminal is wide enough."""
 
 _MOST_RECALLS = 12
-"""Classes whose recall is spelt out; of more, only the worst are."""
+"""Maximum number of classes whose recall is listed; of more, only the lowest are."""
 
 
 def probe_table(results: ProbeResults, title: str | None = None) -> RenderableType:
-    """Return a row with a bar per layer, what validation chooses, the weighted sum, and the notes.
+    """Return a row with a bar per layer, the layer chosen on validation, the weighted sum, and the notes.
 
     Args:
         results: One study.
@@ -46,7 +46,7 @@ def probe_table(results: ProbeResults, title: str | None = None) -> RenderableTy
 
 
 def notes(results: ProbeResults) -> list[str]:
-    """Return what must be known beside the scores."""
+    """Return the notes on the scores."""
     guesses = [str(entry.layer) for entry in results.layers if is_guess(entry.uar, entry.recalls)]
     own = (
         f"hidden state {', '.join(guesses)}: every test utterance was predicted to be of one class; UAR "
@@ -56,7 +56,7 @@ def notes(results: ProbeResults) -> list[str]:
 
 
 def summary_lines(results: ProbeResults) -> list[str]:
-    """Return what to take home: the best layer, the score of the choice, its recalls, the weighted sum."""
+    """Return the main findings: the best layer, the score of the choice, its recalls, the weighted sum."""
     use = f" For sercl fit: {results.fit_option}" if results.target == "emotion" else ""
     lines = [
         f"{_best(results)}{use}",
@@ -74,7 +74,7 @@ def _best(results: ProbeResults) -> str:
 
 
 def against_the_others(results: ProbeResults) -> list[str]:
-    """Return how the best layer does in test against the second best, and which it is not better than."""
+    """Return how the best layer compares with the second best, and which do not differ significantly."""
     if not results.differences:
         return []
     second, alike = results.differences[0], [item for item in results.differences if not is_clear(item)]
@@ -96,7 +96,7 @@ def against_the_others(results: ProbeResults) -> list[str]:
 
 
 def is_clear(item: LayerDifference) -> bool:
-    """Say whether a layer differs from the best one after Holm's correction."""
+    """Return whether a layer differs from the best one after Holm's correction."""
     return item.p_holm < SIGNIFICANT
 
 
@@ -113,7 +113,7 @@ def _cells(entry: LayerResult, results: ProbeResults) -> list[RenderableType]:
     best = entry.layer == results.best_layer
     texts = [f"{'* ' if best else ''}{entry.layer}", percent(entry.uar.value), interval(entry.uar)]
     cells: list[RenderableType] = [Text(text, style="bold" if best else "") for text in texts]
-    # What a guess would score has no bar.
+    # Chance level has no bar.
     above = (entry.uar.value - results.chance) / (1 - results.chance)
     cells.append(Bar(1, 0, max(0.0, above), color="cyan" if best else "blue"))
     cells.append(percent(entry.validation_uar))
@@ -125,7 +125,7 @@ def _cells(entry: LayerResult, results: ProbeResults) -> list[RenderableType]:
 
 
 def interval(score: Score) -> str:
-    """Return the ends of an interval, "-" where there is none."""
+    """Return the ends of an interval, "-" if there is none."""
     return "-" if math.isnan(score.low) else f"{percent(score.low)} to {percent(score.high)}"
 
 

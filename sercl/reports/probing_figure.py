@@ -1,4 +1,4 @@
-"""Layer curves: how well each hidden state tells one or several properties."""
+"""Layer curves: how well each hidden state predicts one or several properties."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, without yellow: told apart by colour-blind readers. Markers and dashes tell too.
+# Okabe and Ito's colours for colour-blind readers, without yellow. Markers and dashes differ, too.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _INK, _PALE, _GRID = "#2b2f33", "#6d757d", "#e6e9ec"
@@ -21,7 +21,7 @@ _STYLE = {"font.size": 10, "text.color": _INK, "axes.labelcolor": _INK, "svg.fon
 
 MOST_CURVES = len(_COLOURS)
 _MOST_SIDE_BY_SIDE = 3
-"""With more curves, their names and the other entries of the legend stand in one column."""
+"""With more curves, their names and the other entries of the legend are in one column."""
 
 
 def probe_figure(
@@ -39,7 +39,7 @@ def probe_figure(
         results: The studies, 1 to `MOST_CURVES`, of one encoder.
         path: The file; its suffix (.png, .pdf, .svg) is the format.
         title: A line above the picture.
-        names: Name of each curve; None for what differs between the studies.
+        names: Name of each curve; None to use what differs between the studies.
 
     Raises:
         UnknownNameError: For another suffix.
@@ -54,7 +54,7 @@ def probe_figure(
 
 
 def curve_names(results: Sequence[ProbeResults]) -> list[str]:
-    """Return what tells the studies apart (target, setting, or both), and how folds treat speakers."""
+    """Return names that distinguish the studies (target, setting, or both), and how folds treat speakers."""
     settings = len({item.setting for item in results}) > 1
     targets = len({item.target for item in results}) > 1 or not settings
     names = []

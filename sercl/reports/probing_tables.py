@@ -12,7 +12,7 @@ from sercl.studies.layer_probe.summary import LayerDifference, LayerResult, Prob
 
 
 def layer_table(results: ProbeResults) -> Table:
-    """Return a row per hidden state: test UAR, validation, recalls, and its distance from the best one."""
+    """Return a row per hidden state: test UAR, validation, recalls, and its difference from the best one."""
     others = {item.layer: item for item in results.differences}
     columns = ("Layer", "UAR", "Validation", *results.classes, "Below the best", "p", "p, Holm")
     rows = tuple(_row(entry, results, others.get(entry.layer)) for entry in results.layers)

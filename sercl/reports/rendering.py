@@ -1,4 +1,4 @@
-"""Pages and pictures: templates, formats of pictures, and files that are whole or not there."""
+"""Pages and pictures: templates, picture formats, and atomic writing."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -28,14 +28,14 @@ def picture_file(path: Path | str, style: Mapping[str, Any], dpi: int = 160) -> 
 
     Args:
         path: The file; its suffix is one of `FORMATS`.
-        style: Settings of matplotlib that hold while it is drawn and written.
+        style: Settings of matplotlib while it is drawn and written.
         dpi: Dots per inch of a PNG.
 
     Raises:
         UnknownNameError: For another suffix.
         OutputError: Where the file cannot be written.
     """
-    from matplotlib import rc_context  # half a second that a table alone should not cost
+    from matplotlib import rc_context  # takes half a second, which tables alone should not cost
     from matplotlib.figure import Figure
 
     check_format(Path(path))
@@ -51,8 +51,8 @@ def page_environment(package: str) -> Environment:
     """Return an environment for the templates of a package.
 
     Args:
-        package: A package with a folder `templates`; what is not there is looked up in that of
-            `sercl.reports`: `head.html` opens a page with `title` and the package's own `style.css`.
+        package: A package with a folder `templates`, with that of `sercl.reports` as fallback: `head.html`
+            opens a page with `title` and the package's own `style.css`.
     """
     return Environment(
         loader=ChoiceLoader([PackageLoader(package), PackageLoader("sercl.reports")]),

@@ -17,10 +17,9 @@ def results_table(result: Evaluation, title: str | None = None, notes: Sequence[
     """Return the scores with their intervals, the scores per class, and the notes that belong to them.
 
     Args:
-        result: The numbers.
+        result: The scores.
         title: A line above the table.
-        notes: What a reader must know beside the numbers (shared speakers, how the epoch was chosen), a
-            sentence each.
+        notes: Notes on the scores (shared speakers, how the epoch was selected), a sentence each.
     """
     # Not as the table's own title, which would be broken at the width of this narrow table.
     parts: list[RenderableType] = [Text(title, style="bold")] if title else []
@@ -30,16 +29,16 @@ def results_table(result: Evaluation, title: str | None = None, notes: Sequence[
 
 
 def percent(value: float) -> str:
-    """Return a share as a percentage with one decimal, "-" for NaN."""
+    """Return a fraction as a percentage with one decimal, "-" for NaN."""
     return "-" if math.isnan(value) else f"{100 * value:.1f}"
 
 
 def is_guess(uar: Score, recalls: Sequence[float]) -> bool:
-    """Return whether a UAR is that of predicting one class: by its recalls, or at chance without a spread.
+    """Return whether a UAR is that of predicting one class: by its recalls, or at chance without variance.
 
     Args:
         uar: The score.
-        recalls: Of every class, NaN where it is absent; the mean where training was repeated.
+        recalls: Of every class, NaN if absent; the mean if training was repeated.
     """
     present = sum(not math.isnan(value) for value in recalls)
     at_chance = present > 1 and math.isclose(uar.value, 1 / present, abs_tol=1e-9)
@@ -50,7 +49,7 @@ def recalls_of_a_guess(recalls: Sequence[float]) -> bool:
     """Return whether recalls are those of predicting one class for every utterance: one is 1, the rest are 0.
 
     Args:
-        recalls: Of every class, NaN where it is absent.
+        recalls: Of every class, NaN if absent.
     """
     known = [value for value in recalls if not math.isnan(value)]
     return len(known) > 1 and sorted(known)[-2:] == [0.0, 1.0]
@@ -64,7 +63,7 @@ def average_text(name: str, value: float) -> str:
 
 
 def average_interval(name: str, score: Score) -> str:
-    """Return the ends of its interval as `average_text` does, nothing where it has none."""
+    """Return the ends of its interval as `average_text` does, "" if it has none."""
     ends = (average_text(name, end) for end in (score.low, score.high))
     return "" if math.isnan(score.low) else " to ".join(ends)
 
@@ -87,7 +86,7 @@ def _per_class(result: Evaluation) -> RenderableType:
 
 
 def _own_notes(result: Evaluation) -> list[str]:
-    """Return what the numbers themselves oblige us to say."""
+    """Return the notes that follow from the scores."""
     notes = [_unit(result.uar, result.n)]
     absent = [row.name for row in result.per_class if row.support == 0]
     if absent:

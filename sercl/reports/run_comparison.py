@@ -1,4 +1,4 @@
-"""Two runs or studies side by side, for the terminal and as plain data."""
+"""Comparison of two runs or studies, for the terminal and as plain data."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -19,7 +19,7 @@ from sercl.studies.results.scores import Score
 
 
 def comparison_report(comparison: RunComparison) -> RenderableType:
-    """Return what changed, the scores side by side, and what the paired test says."""
+    """Return the settings that differ, the scores of both, and the paired test."""
     names = [f"A: {comparison.folders[0]}", f"B: {comparison.folders[1]}"]
     parts: list[RenderableType] = [Text("\n".join(names)), _changes(comparison)]
     if comparison.rows[0].condition is None:
@@ -142,7 +142,7 @@ def _recalls(scores: Mapping[str, Score]) -> list[float]:
 
 
 def _by_utterance(rows: Sequence[Compared]) -> Iterator[str]:
-    """Yield the caveat of intervals and tests that take utterances, and not speakers, for independent."""
+    """Yield the caveat of intervals and tests that treat utterances, not speakers, as independent."""
     scores = [row for row in rows if "utterances" in (row.first["uar"].unit, row.second["uar"].unit)]
     tests = [row for row in rows if row.paired.test is not None and "utterances" in row.paired.test.unit]
     affected = [row for row in rows if row in scores or row in tests]

@@ -1,4 +1,4 @@
-"""The look that all tables share."""
+"""The style of all tables."""
 
 from collections.abc import Collection, Iterator, Sequence
 
@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 _BREAKABLE = 24
-"""Words of text (paths above all) that are longer than this may be broken."""
+"""Longer words (mostly paths) may be broken."""
 
 
 def table(*columns: str, title: str | None = None, numbers: Collection[str] = ()) -> Table:
@@ -19,7 +19,7 @@ def table(*columns: str, title: str | None = None, numbers: Collection[str] = ()
     Args:
         columns: Headings.
         title: A line above the table.
-        numbers: Those of `columns` that hold numbers; they are set to the right and never broken.
+        numbers: Those of `columns` that hold numbers; they are right-aligned and never broken.
     """
     grid = FittingTable(
         box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False
@@ -35,12 +35,12 @@ def table(*columns: str, title: str | None = None, numbers: Collection[str] = ()
 class FittingTable(Table):
     """A table that never cuts a cell, drops a column or breaks a short word.
 
-    Where there is not enough room for the table, columns of text are broken between words; where there is not
-    enough for that, each row becomes a list of its cells, the first one as its heading.
+    If the table is too wide, text columns are broken between words; if that is not enough, each row becomes
+    a list of its cells, with the first one as its heading.
     """
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Draw the table, or the list of its rows, in the width that there is."""
+        """Draw the table, or the list of its rows, in the available width."""
         least, most = self._needs(console, options)
         room = options.max_width - self._extra_width
         if sum(most) <= room:
@@ -51,7 +51,7 @@ class FittingTable(Table):
             yield from self._records(console, options.max_width)
 
     def _needs(self, console: Console, options: ConsoleOptions) -> tuple[list[int], list[int]]:
-        """Return the least and the most width that each column needs, with its padding."""
+        """Return the minimum and maximum width of each column, with padding."""
         measures = [
             self._measure_column(console, options.update_width(10_000), column) for column in self.columns
         ]
@@ -63,7 +63,7 @@ class FittingTable(Table):
         return list(map(min, least, most)), most
 
     def _unbroken(self, console: Console, place: int) -> int:
-        """Return the width of a column of numbers whose heading alone is broken between words."""
+        """Return the width of a column of numbers if only its heading is broken between words."""
         column = self.columns[place]
         words = _text(console, column.header).plain.split()
         cells = [_text(console, cell).cell_len for cell in column.cells]
@@ -124,7 +124,7 @@ def _text(console: Console, content: object, style: str = "") -> Text:
 
 
 def _shared_out(least: Sequence[int], most: Sequence[int], room: int) -> list[int]:
-    """Return widths between the least and the most that fill the room; who needs little gets it first."""
+    """Return widths between minimum and maximum that fill the space; narrow columns are served first."""
     widths = list(least)
     left = room - sum(least)
     order = sorted(range(len(least)), key=lambda place: most[place] - least[place])

@@ -1,4 +1,4 @@
-"""What a study is: its title, its size, and the versions that it ran with."""
+"""Facts about a study: its title, its size, and the versions that it ran with."""
 
 from sercl.reports.corpus import clock
 from sercl.reports.cross_eval.wording import listed

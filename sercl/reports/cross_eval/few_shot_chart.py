@@ -13,10 +13,10 @@ from sercl.studies.cross_eval.analysis.scores import ConditionScores
 WIDTH, HEIGHT = 360.0, 236.0
 LEFT, RIGHT, TOP, BOTTOM = 34.0, 12.0, 12.0, 40.0
 DODGE = 7.0
-"""Units by which the markers of two series are set apart, so that their whiskers do not hide each other."""
+"""Horizontal offset between the markers of two series, so that their whiskers do not overlap."""
 
 MOST_SERIES = 6
-"""Colours and markers that can be told apart; further series start over."""
+"""Number of distinguishable colours and markers; further series start over."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def series_names(curves: Sequence[Curve]) -> list[str]:
 
 
 def series_name(curve: Curve) -> str:
-    """Return what tells a curve from others of the same encoder and corpora."""
+    """Return the name that distinguishes a curve from others of the same encoder and corpora."""
     return ", ".join([adapter_name(curve.condition.adapter), *curve.condition.marks])
 
 
@@ -62,7 +62,7 @@ def few_shot_charts(curves: Sequence[Curve], chance: float) -> list[Chart]:
 
 
 class _Frame:
-    """Where shots and scores stand in a picture; shots are spaced alike, whatever their values."""
+    """Positions of shots and scores in a picture; shots are equally spaced, whatever their values."""
 
     def __init__(self, curves: Sequence[Curve], chance: float) -> None:
         self.shots = sorted({shots for curve in curves for shots in curve.points})

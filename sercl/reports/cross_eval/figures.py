@@ -62,7 +62,7 @@ def _figures(analysis: Analysis) -> dict[str, Draw]:
 
 
 def _panels(figure: "Figure", count: int, width: float, height: float) -> Iterator["Axes"]:
-    """Yield axes side by side, as many rows of them as it takes; those left over are not drawn."""
+    """Yield axes in as many rows as needed; spare ones are not drawn."""
     across = min(count, _ACROSS)
     down = math.ceil(count / across)
     figure.set_size_inches(width * across, height * down)

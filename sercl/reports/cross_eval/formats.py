@@ -38,7 +38,7 @@ _TEST_COLUMNS = (
 
 
 def scores_csv(analysis: Analysis) -> str:
-    """Return a row per condition: its fields, every score with its interval, and what it stands on."""
+    """Return a row per condition: its fields, every score with its interval, and sample sizes."""
     names = [*AVERAGES, *(f"recall_{name}" for name in analysis.study.classes)]
     ends = [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
     head = [
@@ -114,7 +114,7 @@ def _cell(value: object) -> object:
 
 
 Write = Callable[[Analysis, Path], str]
-"""(study, folder that it lies in) -> text of the file."""
+"""(study, its folder) -> text of the file."""
 
 FORMATS: Mapping[str, Mapping[str, Write]] = {
     "html": {"report.html": html_report},
@@ -125,7 +125,7 @@ FORMATS: Mapping[str, Mapping[str, Write]] = {
         "comparisons.csv": lambda analysis, _: comparisons_csv(analysis),
     },
 }
-"""Format of text -> file name -> what makes it."""
+"""Text format -> file name -> function that writes it."""
 
 PICTURES = ("svg", "pdf")
 """Formats of the figures, which go into a folder `figures`."""
@@ -134,11 +134,11 @@ ALL = (*FORMATS, *PICTURES)
 
 
 PAGE = "report.html"
-"""Is written last: where it is of the study as it is, so are the other files that were asked for with it."""
+"""Written last: if it is up to date with the study, so are the other files requested with it."""
 
 _STAMP = re.compile(r'<meta name="sercl-study" content="([0-9a-f]*)">')
 _HEAD_CHARACTERS = 2_000
-"""The stamp is among the first of them."""
+"""The stamp is within this many first characters."""
 
 
 def write_report(analysis: Analysis, folder: Path, formats: Iterable[str] = ALL) -> list[Path]:
@@ -146,7 +146,7 @@ def write_report(analysis: Analysis, folder: Path, formats: Iterable[str] = ALL)
 
     Args:
         analysis: The study.
-        folder: Its folder, where the files go, too.
+        folder: Its folder, to which the files are written.
         formats: Names of `ALL`.
 
     Raises:
@@ -154,7 +154,7 @@ def write_report(analysis: Analysis, folder: Path, formats: Iterable[str] = ALL)
         OutputError: Where a file cannot be written.
     """
     chosen = check_formats(formats)
-    stamp = _stamp(folder)  # of what is there before: a study that changes meanwhile is newer
+    stamp = _stamp(folder)  # computed before: a study that changes meanwhile is newer
     files = {name: _write(analysis, folder, name, stamp) for name in sorted(chosen, key="html".__eq__)}
     return [file for name in chosen for file in files[name]]
 
@@ -169,7 +169,7 @@ def _write(analysis: Analysis, folder: Path, name: str, stamp: str) -> list[Path
 
 
 def report_is_current(folder: Path) -> bool:
-    """Return whether a study's page is there and was made from its `study.json` as it is now."""
+    """Return whether a study's page exists and was made from its current `study.json`."""
     page = folder / PAGE
     if not page.is_file():
         return False
@@ -190,7 +190,7 @@ def _stamped(text: str, stamp: str) -> str:
 
 
 def check_formats(formats: Iterable[str]) -> list[str]:
-    """Return the formats, each once; raises `UnknownNameError` for one that there is not."""
+    """Return the formats, each once; raises `UnknownNameError` for an unknown one."""
     chosen = list(dict.fromkeys(formats))
     for name in chosen:
         if name not in ALL:

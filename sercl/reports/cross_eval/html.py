@@ -1,4 +1,4 @@
-"""The report of a study as one HTML page that needs nothing from outside it."""
+"""The report of a study as one self-contained HTML page."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -40,12 +40,12 @@ class CellRow:
     """The cells of one condition.
 
     Attributes:
-        condition: What they belong to.
+        condition: Their condition.
         status: "15 done, 1 failed".
-        layers: Hidden states that were read: "4–6", or "".
+        layers: Hidden states used: "4–6", or "".
         epochs: Epochs run: "18–30", or "".
         seconds: Their wall-clock time in words, or "".
-        folds: (index of the fold, its lists), as far as they are there; of few shots, of the first draw.
+        folds: (index of the fold, its lists), if they exist; of few-shot conditions, those of the first draw.
     """
 
     condition: Condition
@@ -58,7 +58,7 @@ class CellRow:
 
 @dataclass(frozen=True)
 class Failure:
-    """A failed cell: its record, and its log relative to the study's folder, or "" where it has none."""
+    """A failed cell: its record, and its log relative to the study's folder, or "" if it has none."""
 
     record: CellRecord
     log: str
@@ -69,7 +69,7 @@ def cell_rows(study: Study, folder: Path) -> list[CellRow]:
 
     Args:
         study: The study.
-        folder: Where its cells lie.
+        folder: The folder with its cells.
     """
     groups: dict[Condition, list[CellRecord]] = {}
     for record in study.records:
@@ -104,7 +104,7 @@ def _span(values: Iterable[int | None]) -> str:
 
 
 def _folds(records: Sequence[CellRecord], folder: Path) -> tuple[tuple[int, Lists], ...]:
-    """Return the first lists found of each fold: repeats have the same, but for what few-shot draws."""
+    """Return the first lists found of each fold: repeats have the same, except for few-shot draws."""
     found: dict[int, Lists] = {}
     for record in records:
         if record.cell.fold not in found and (lists := _lists(folder, f"cells/{record.address}/folds")):
@@ -123,7 +123,7 @@ def _existing(folder: Path, relative: str) -> str:
 
 
 STRONG = 0.65
-"""From this share of the scale on, a heat map's cells are so strongly coloured that their ink is inverted."""
+"""From this fraction of the scale, a heat map's cells are so dark that their text is inverted."""
 
 
 def html_report(analysis: Analysis, folder: Path) -> str:
@@ -131,7 +131,7 @@ def html_report(analysis: Analysis, folder: Path) -> str:
 
     Args:
         analysis: The study.
-        folder: Where it lies; links to fold lists and logs are relative to it.
+        folder: Its folder; links to fold lists and logs are relative to it.
     """
     return _environment().get_template("report.html").render(_content(analysis, folder))
 
@@ -232,11 +232,11 @@ def _environment() -> Environment:
 
 
 def heat(value: float, low: float = 0.0, extra: str = "") -> Markup:
-    """Return the attributes of a heat map's cell: how far `value` stands between `low` and 1.
+    """Return the attributes of a heat map's cell: the position of `value` between `low` and 1.
 
     Args:
         value: 0 to 1, or NaN for an empty cell.
-        low: Where the scale begins.
+        low: Start of the scale.
         extra: A further CSS class.
     """
     if value != value:

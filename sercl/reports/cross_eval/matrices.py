@@ -10,12 +10,12 @@ from sercl.studies.cross_eval.cells import WITH_SHOTS, Condition, computations
 Cells = tuple[tuple[ConditionScores | None, ...], ...]
 
 ANY_SOURCE = "any"
-"""Row of a matrix whose rows are all one computation."""
+"""Row of a matrix whose rows are all the same computation."""
 
 UNADAPTED = "The diagonal is monolingual and without adaptation: there is no other corpus to adapt to."
 """Note below the matrix of an adaptation."""
 DIAGONAL = "The diagonal is monolingual: trained and tested on the same corpus."
-"""Note below the matrix of zero-shot, which monolingual scores join."""
+"""Note below the zero-shot matrix, which includes monolingual scores."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,11 @@ class Matrix:
 
     Attributes:
         title: The setting.
-        marks: What sets it apart from the plain setting.
+        marks: Tags that distinguish it from the plain setting.
         rows: Training corpora.
         columns: Test corpora.
-        cells: `[rows][columns]`, None where there is no score; monolingual ones stand on the diagonal of
-            the settings `zero-shot` and `monolingual`.
+        cells: `[rows][columns]`, None where there is no score; monolingual ones are on the diagonal of the
+            settings `zero-shot` and `monolingual`.
         note: A sentence below it, or "".
     """
 
@@ -50,7 +50,7 @@ class MatrixGroup:
 
 
 def matrix_groups(analysis: Analysis) -> list[MatrixGroup]:
-    """Return the matrices of a study, without conditions of few shots, in the order of its grid."""
+    """Return the matrices of a study, without few-shot conditions, in the order of its grid."""
     groups: dict[tuple[str, str], list[Condition]] = {}
     for condition in analysis.scores:
         groups.setdefault((condition.encoder, condition.adapter), []).append(condition)
@@ -62,7 +62,7 @@ def matrix_groups(analysis: Analysis) -> list[MatrixGroup]:
 
 
 def _matrices(conditions: Sequence[Condition], analysis: Analysis) -> list[Matrix]:
-    """Return one matrix per setting and marks; monolingual scores join the zero-shot ones."""
+    """Return one matrix per setting and tags; monolingual scores are added to the zero-shot ones."""
     own = {item for item in conditions if item.setting == "monolingual"}
     kinds = {
         (item.setting, item.select_on, item.adaptation): None

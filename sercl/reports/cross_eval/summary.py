@@ -1,8 +1,8 @@
-"""What the numbers of a study say, in a paragraph.
+"""The findings of a study in a paragraph.
 
-Means are over directions (source and target) of one encoder, adapter and setting alone, and come with their
-range; of what is unlike (settings, numbers of shots, adapters), only the range or a count is given.
-Conditions that predict one class only enter means, which say so, and nothing else.
+Means are over directions (source and target) of one encoder, adapter and setting only, and come with their
+range; over different settings, numbers of shots or adapters, only the range or a count is given. Conditions
+that predict one class only are included in means, with a note, and excluded from everything else.
 """
 
 from collections import Counter
@@ -28,13 +28,13 @@ from sercl.studies.cross_eval.analysis.scores import ConditionScores
 from sercl.studies.cross_eval.cells import SETTINGS, Condition
 
 MOST_COLUMNS = 4
-"""Encoders with their adapters that get a sentence each; of more, the overview tells."""
+"""Combinations of encoder and adapter that get a sentence each; the overview table has the others."""
 
 MOST_CURVES = 8
 
 
 def summary(analysis: Analysis) -> list[str]:
-    """Return the findings of a study, a sentence each, as far as it has them."""
+    """Return the findings of a study, a sentence each."""
     return [
         *_by_column(analysis),
         *_best_zero_shot(analysis),
@@ -47,7 +47,7 @@ def summary(analysis: Analysis) -> list[str]:
 
 
 def _by_column(analysis: Analysis) -> Iterator[str]:
-    """Yield what each encoder with each adapter reaches within a corpus, across, and with target labels."""
+    """Yield the scores of each encoder and adapter within and across corpora, and with target labels."""
     columns = list(dict.fromkeys((item.encoder, item.adapter) for item in analysis.scores))
     for encoder, adapter in columns[:MOST_COLUMNS]:
         parts = _parts(analysis, encoder, adapter)
@@ -82,7 +82,7 @@ def _parts(analysis: Analysis, encoder: str, adapter: str) -> list[str]:
 
 
 def spread(scores: Sequence[ConditionScores]) -> str:
-    """Return one UAR, or the mean of several with what it is over and their range."""
+    """Return one UAR, or the mean of several with their number and range."""
     values = [own.uar.value for own in scores]
     guesses = sum(own.is_guess for own in scores)
     if len(values) == 1:
@@ -96,7 +96,7 @@ def spread(scores: Sequence[ConditionScores]) -> str:
 
 
 def _cost(crossed: Sequence[ConditionScores], analysis: Analysis) -> str:
-    """Return how far zero-shot is from monolingual on the same targets, where all of them have that."""
+    """Return the difference of zero-shot from monolingual on the same targets, if all have one."""
     references = [monolingual_of(own.condition, analysis.scores, analysis.study) for own in crossed]
     gaps = [
         own.uar.value - analysis.scores[reference].uar.value
@@ -121,7 +121,7 @@ def _best_zero_shot(analysis: Analysis) -> Iterator[str]:
 
 
 def _crossed(analysis: Analysis) -> list[ConditionScores]:
-    """Return the true zero-shot scores, or else those that selected on the target."""
+    """Return the strictly zero-shot scores, or else those selected on the target."""
     return plain(analysis, "zero-shot") or plain(analysis, "zero-shot", select_on="target")
 
 
@@ -145,7 +145,7 @@ def _adaptation(analysis: Analysis) -> Iterator[str]:
 
 
 def _by_setting(items: Sequence[Comparison]) -> str:
-    """Return differences setting by setting, a range where there are several, and what is significant."""
+    """Return differences by setting, a range if there are several, and the number of significant ones."""
     groups: dict[str, list[Comparison]] = {}
     for item in items:
         groups.setdefault(item.first.setting, []).append(item)
@@ -169,7 +169,7 @@ def _overall(analysis: Analysis, name: str) -> list[Comparison]:
 
 
 def _few_shot(analysis: Analysis) -> Iterator[str]:
-    """Yield how many labelled utterances are enough in each direction; of many curves, how many get there."""
+    """Yield how many labelled utterances are enough in each direction; of many curves, how many reach it."""
     curves = [curve for curve in analysis.curves if curve.closed(0) is not None]
     if not curves:
         return
@@ -203,7 +203,7 @@ def _baseline(analysis: Analysis) -> Iterator[str]:
 
 
 def _emotions(analysis: Analysis) -> Iterator[str]:
-    """Yield the emotions with the lowest and highest recall, by count: a mean would be over unlike things."""
+    """Yield the emotions with the lowest and highest recall, by count: a mean would mix conditions."""
     classes = analysis.study.classes
     crossed, guesses = _not_guessed(_crossed(analysis))
     lowest, highest = Counter[str](), Counter[str]()
@@ -241,7 +241,7 @@ def plain(analysis: Analysis, setting: str, select_on: str = "source") -> list[C
 
 
 def mean_uar(scores: Iterable[ConditionScores]) -> float:
-    """Return the mean UAR of conditions, each counting alike."""
+    """Return the mean UAR of conditions, equally weighted."""
     return mean(own.uar.value for own in scores)
 
 
@@ -256,7 +256,7 @@ Column = tuple[str, str]
 
 @dataclass(frozen=True)
 class OverviewRow:
-    """A setting with its marks.
+    """A setting with its tags.
 
     Attributes:
         setting: The setting.
@@ -283,7 +283,7 @@ class OverviewRow:
         return count(self.count, "direction")
 
     def lacks(self, column: Column) -> str:
-        """Return how many of them a mean is over where that is not all: "4 of 6", or ""."""
+        """Return how many of them a mean covers if not all: "4 of 6", or ""."""
         return "" if self.counts[column] == self.count else f"{self.counts[column]} of {self.count}"
 
 
@@ -316,5 +316,5 @@ def overview(analysis: Analysis) -> Overview:
 
 
 def _place(condition: Condition) -> tuple[int, bool, int]:
-    """Order settings, true zero-shot before what selects on the target, and shots by number."""
+    """Order settings, strictly zero-shot before selection on the target, and shots by number."""
     return SETTINGS.index(condition.setting), condition.select_on == "target", condition.shots or 0

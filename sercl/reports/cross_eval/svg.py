@@ -1,6 +1,6 @@
-"""Small SVG pictures: elements with attributes, and the shapes that tell series apart without colour.
+"""Small SVG pictures: elements with attributes, and shapes that distinguish series without colour.
 
-Colours are CSS classes, so that the page's light and dark scheme reach them.
+Colours are CSS classes, so that they follow the page's light and dark scheme.
 """
 
 import math
@@ -15,7 +15,7 @@ Shape = Callable[[float, float, float], str]
 
 
 def picture(width: float, height: float, label: str) -> Element:
-    """Return an empty picture that scales with its place.
+    """Return an empty picture that scales with its container.
 
     Args:
         width: Units across.
@@ -41,7 +41,7 @@ def text(parent: Element, at: tuple[float, float], content: str, style: str) -> 
 
 
 def path(parent: Element, data: str, style: str, tip: str = "") -> Element:
-    """Add a path; `tip` is shown where a pointer rests on it."""
+    """Add a path; `tip` is shown on hover."""
     element = SubElement(parent, "path", {"d": data, "class": style})
     if tip:
         SubElement(element, "title").text = tip
@@ -97,7 +97,7 @@ STEP = 0.1
 
 
 def scale(comparisons: Iterable[Comparison]) -> float:
-    """Return the largest difference that a family's pictures must hold, 0 to 1."""
+    """Return the largest difference that a family's pictures must show, 0 to 1."""
     scores = [item.paired.difference for item in comparisons]
     ends = [abs(end) for score in scores for end in (score.value, score.low, score.high) if end == end]
     return math.ceil(max([STEP, *ends]) / STEP - 1e-9) * STEP

@@ -1,4 +1,4 @@
-"""The tables of a study's report as text, for the formats that are read as text."""
+"""The tables of a study's report, for the text formats."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -48,10 +48,10 @@ class Table:
     Attributes:
         name: Short name for labels, letters and hyphens.
         caption: What it shows, a sentence without its full stop.
-        columns: Headings; a line break is where a narrow format breaks them.
+        columns: Headings; a line break marks where a narrow format may break them.
         rows: Cells, as many in a row as there are columns.
-        texts: How many columns from the left hold text; the others hold numbers.
-        note: A sentence that belongs below it, or "".
+        texts: Number of columns from the left that hold text; the others hold numbers.
+        note: A sentence below it, or "".
     """
 
     name: str
@@ -120,7 +120,7 @@ def comparison_tables(analysis: Analysis) -> list[Table]:
 
 
 def few_shot_table(analysis: Analysis) -> Table | None:
-    """Return the few-shot curves, or None where there are none."""
+    """Return the few-shot curves, or None if there are none."""
     shots = sorted({number for curve in analysis.curves for number in curve.points})
     rows = []
     for curve in analysis.curves:
@@ -143,7 +143,7 @@ def few_shot_table(analysis: Analysis) -> Table | None:
 
 
 def layer_table(analysis: Analysis) -> Table | None:
-    """Return how many trainings read each hidden state, or None where no encoder is frozen."""
+    """Return how many trainings use each hidden state, or None if no encoder is frozen."""
     chosen: dict[Condition, Counter[int]] = {}
     for record in analysis.study.records:
         if record.layer is not None and record.cell.condition.adapter == "none":
@@ -184,7 +184,7 @@ def score_tables(analysis: Analysis) -> list[Table]:
 
 
 def published_table(analysis: Analysis) -> Table | None:
-    """Return the published figures beside the study's own, or None where none match."""
+    """Return the published figures beside the study's own, or None if none match."""
     if not analysis.published:
         return None
     columns = ("Setting", "Encoder", "Corpora", "Adapter", "What differs", "Published", "Here")
@@ -252,7 +252,7 @@ def _of(analysis: Analysis, setting: str) -> Iterator[ConditionScores]:
 
 
 def _with_guesses(table: Table) -> Table:
-    """Return the table with a note on the mark of a guess, where it has one."""
+    """Return the table, with a note on the mark for guessing if it occurs."""
     has_guess = any(cell.endswith(GUESS) for row in table.rows for cell in row)
     return replace(table, note=f"{table.note} {GUESS_NOTE}".strip()) if has_guess else table
 
@@ -262,7 +262,7 @@ def _with_marks(name: str, marks: tuple[str, ...]) -> str:
 
 
 def markdown_report(analysis: Analysis) -> str:
-    """Return the report; its tables are those of GitHub's Markdown."""
+    """Return the report, with tables in GitHub's Markdown."""
     return "\n".join(_lines(analysis))
 
 
@@ -339,7 +339,7 @@ _SPECIAL = {
     "†": r"$\dagger$",
 }
 WIDE = 60
-"""Tables with more characters in a line than this are scaled to the width of the line."""
+"""Tables with more characters per row than this are scaled to the line width."""
 
 
 def latex_report(analysis: Analysis) -> str:
@@ -377,7 +377,7 @@ def latex_table(table: Table, label: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return text with all that LaTeX takes for a command spelt out."""
+    """Return text with LaTeX's special characters escaped."""
     return "".join(_SPECIAL.get(char, char) for char in text)
 
 
@@ -398,7 +398,7 @@ def _width(table: Table) -> int:
 
 
 def _labels(tables: Iterable[Table]) -> list[str]:
-    """Return a label for every table, numbered where several have the same name."""
+    """Return a label for every table, numbered if several have the same name."""
     names = [table.name for table in tables]
     return [
         f"{name}-{names[:place].count(name) + 1}" if names.count(name) > 1 else name

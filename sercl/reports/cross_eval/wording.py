@@ -1,4 +1,4 @@
-"""How the numbers and names of a study are written, the same in every format."""
+"""The format of numbers and names of a study, the same in every format."""
 
 import math
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ def percent_interval(score: Score, digits: int = 1) -> str:
 
 
 def short_interval(score: Score) -> str:
-    """Return the ends of an interval in whole percent for a narrow place: "57–69", or ""."""
+    """Return the ends of an interval in whole percent for narrow columns: "57–69", or ""."""
     return percent_interval(score, digits=0).replace(" to ", "–")
 
 
@@ -52,7 +52,7 @@ def score_text(score: Score) -> str:
 
 
 GUESS = "†"
-"""Mark of a score that predicting one class for every utterance gave."""
+"""Mark of a score of predictions of a single class."""
 
 GUESS_NOTE = (
     f"{GUESS} Every test utterance was predicted to be of one class: UAR is that of guessing, and its "
@@ -61,7 +61,7 @@ GUESS_NOTE = (
 
 
 def uar_text(own: ConditionScores) -> str:
-    """Return the UAR of a condition with its interval, marked where it is that of guessing."""
+    """Return the UAR of a condition with its interval, marked if it is that of guessing."""
     return f"{score_text(own.uar)} {GUESS}" if own.is_guess else score_text(own.uar)
 
 
@@ -103,7 +103,7 @@ def pair_name(condition: Condition) -> str:
 
 
 def condition_name(condition: Condition) -> str:
-    """Return a condition in words, for a place where nothing else says a part of it."""
+    """Return the full description of a condition."""
     words = [condition.encoder, adapter_name(condition.adapter)]
     return ", ".join([*words, f"{condition.setting} {pair_name(condition)}", *condition.marks])
 
@@ -121,10 +121,10 @@ class ComparisonRow:
         encoder: Encoder of the first condition.
         adapter: Adapter of both, as it is shown; "" where adapters are what is compared.
         setting: Setting of the first condition.
-        marks: Shots, adaptation and selection that both have in common, or that the first has.
-        corpora: The direction (source and target), or how many directions the difference is a mean over.
-        first: What tells the first condition from the second.
-        second: What tells the second from the first.
+        marks: Tags (shots, adaptation, selection) that both have in common, or that the first has.
+        corpora: The direction (source and target), or the number of directions in the mean difference.
+        first: Name that distinguishes the first condition from the second.
+        second: Name that distinguishes the second from the first.
         first_uar: UAR of the first, the mean over members.
         second_uar: UAR of the second.
         paired: The difference and its test.

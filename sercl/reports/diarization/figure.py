@@ -1,4 +1,4 @@
-"""Timelines as a picture: the waveform of each recording, and below it what is said of it."""
+"""Timelines as a picture: the waveform of each recording, and its labels below it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,9 +34,9 @@ class Picture:
     Attributes:
         name: Its heading.
         duration: In s.
-        envelope: `[n]` largest absolute sample of equal stretches, see `sercl.audio.stream`.
-        tracks: What is said of it by whom, such as "truth" and "diarizer"; the first colours the waveform.
-        pauses: Stretches in s without speech.
+        envelope: `[n]` largest absolute sample of equal intervals, see `sercl.audio.stream`.
+        tracks: Its labels by source, such as "truth" and "diarizer"; the first colours the waveform.
+        pauses: Intervals in s without speech.
     """
 
     name: str
@@ -149,17 +149,17 @@ def _draw_legend(figure: "Figure", pictures: Sequence[Picture], height: float) -
 
 TRUTH = "truth"
 _PLACES = (0.25, 0.5, 0.75)
-"""Where in the order of EDER the recordings of a picture stand."""
+"""Quantiles of EDER of the recordings in a picture."""
 
 
 def pictures(recordings: Recordings, judged: Mapping[str, Sequence[Judged]]) -> list[Picture]:
-    """Return at most three recordings with the truth and what each system found.
+    """Return at most three recordings with the reference and each system's segments.
 
-    They stand at the quartiles of the first system's EDER.
+    They are at the quartiles of the first system's EDER.
 
     Args:
-        recordings: What was judged; it is made once more for the audio.
-        judged: System -> what it found, in the order of the recordings.
+        recordings: The evaluated recordings, created once more for their audio.
+        judged: System -> its segments, in the order of the recordings.
     """
     first = next(iter(judged.values()))
     chosen = quartiles([error(item) for item in first])
@@ -186,7 +186,7 @@ def error(item: Judged) -> float:
 
 def _picture(recording: Recording, index: int, judged: Mapping[str, Sequence[Judged]]) -> Picture:
     first = next(iter(judged.values()))[index]
-    # What finds nothing has nothing to show.
+    # The all-neutral baseline has no segments to show.
     found = {
         name: own[index].hypothesis for name, own in judged.items() if any(item.hypothesis for item in own)
     }

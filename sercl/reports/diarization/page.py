@@ -1,4 +1,4 @@
-"""Recordings with waveform, segments and playback as one HTML page that needs nothing from outside it."""
+"""Recordings with waveform, segments and playback as one self-contained HTML page."""
 
 import base64
 import io
@@ -25,7 +25,7 @@ from sercl.version import __version__
 MODES = ("embed", "link")
 
 SMALL = 15_000_000
-"""Bytes up to which a file is embedded unless something else is asked for: two minutes of CD quality."""
+"""Bytes up to which a file is embedded by default: two minutes of CD quality."""
 
 _TYPES = {
     ".wav": "audio/wav",
@@ -34,17 +34,17 @@ _TYPES = {
     ".ogg": "audio/ogg",
     ".opus": "audio/ogg",
 }
-"""What browsers play; anything else is brought to FLAC where it is embedded."""
+"""Formats that browsers play; others are converted to FLAC if embedded."""
 
 
 @dataclass(frozen=True)
 class Playback:
-    """Where a page's player finds the audio.
+    """Audio source of a page's player.
 
     Attributes:
         src: A data or relative URL.
-        embedded: Whether the page holds the audio.
-        playable: Whether browsers know the format.
+        embedded: Whether the page contains the audio.
+        playable: Whether browsers support the format.
     """
 
     src: str
@@ -57,8 +57,8 @@ def playback(source: Path, folder: Path, mode: str | None = None) -> Playback:
 
     Args:
         source: The audio file.
-        folder: Where the page will lie.
-        mode: "embed", "link", or None for what suits the file's size.
+        folder: Folder of the page.
+        mode: "embed", "link", or None to choose by file size.
 
     Raises:
         UnknownNameError: For another mode.
@@ -89,12 +89,12 @@ def _as_flac(source: Path) -> bytes:
 _STRETCHES_A_SECOND, _FEWEST, _MOST = 25, 900, 12_000
 _MINUTE = 60.0
 _HEIGHT = 100
-"""Height of a waveform in its own units; it is stretched to its place."""
+"""Height of a waveform in its own units; it is stretched to its container."""
 
 
 @dataclass(frozen=True)
 class Listened:
-    """A recording of the page: file, what was found, outline, and how it is played."""
+    """A recording of the page: file, segments, envelope, and audio source."""
 
     source: Path
     item: Annotation
@@ -103,16 +103,16 @@ class Listened:
 
 
 def listened(source: Path, item: Annotation, folder: Path, audio: str | None = None) -> Listened:
-    """Read what the page needs of a recording.
+    """Read a recording for the page.
 
     Args:
         source: The audio file.
-        item: What was found in it.
-        folder: Where the page will lie; audio that is not embedded is named from there.
+        item: Its segments.
+        folder: Folder of the page; audio that is not embedded is linked relative to it.
         audio: "embed", "link", or None to embed small files.
 
     Raises:
-        AudioError: If the file cannot be read any more.
+        AudioError: If the file can no longer be read.
     """
     most = round(min(max(item.end * _STRETCHES_A_SECOND, _FEWEST), _MOST))
     return Listened(source, item, envelope(source, most), playback(source, folder, audio))
@@ -123,7 +123,7 @@ def html_page(items: Sequence[Listened], checkpoint: Path) -> str:
 
     Args:
         items: The recordings.
-        checkpoint: What found the segments; it is named on the page.
+        checkpoint: Checkpoint that predicted the segments; shown on the page.
     """
     environment = page_environment("sercl.reports.diarization")
     environment.globals |= {"colour": colour, "clock": clock, "share": share_text}
@@ -140,7 +140,7 @@ def html_page(items: Sequence[Listened], checkpoint: Path) -> str:
 
 
 def totals(items: Any) -> dict[str, float]:
-    """Return emotion -> seconds of it in all annotations, neutral last."""
+    """Return emotion -> its total time in s in all annotations, neutral last."""
     seconds: dict[str, float] = {}
     for item in items:
         for segment in item.segments:
@@ -150,13 +150,13 @@ def totals(items: Any) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Portion:
-    """How much of a recording an emotion has.
+    """Time of an emotion in a recording.
 
     Attributes:
         emotion: The emotion.
         seconds: Its time in s.
-        share: Its share of the recording, 0 to 1.
-        segments: In how many segments.
+        share: Its fraction of the recording, 0 to 1.
+        segments: Number of segments.
         longest: The longest of them in s.
     """
 
@@ -168,7 +168,7 @@ class Portion:
 
 
 def portions(item: Annotation) -> list[Portion]:
-    """Return what each emotion has of a recording, neutral last."""
+    """Return the time of each emotion in a recording, neutral last."""
     lengths: dict[str, list[float]] = {}
     for segment in item.segments:
         lengths.setdefault(segment.emotion, []).append(segment.end - segment.start)
@@ -179,7 +179,7 @@ def portions(item: Annotation) -> list[Portion]:
 
 
 def by_minute(item: Annotation) -> list[tuple[float, float, dict[str, float]]]:
-    """Return begin, end and emotion -> seconds of each minute; nothing for recordings of up to a minute."""
+    """Return start, end and emotion -> seconds for each minute; nothing for recordings of up to a minute."""
     if item.end <= _MINUTE:
         return []
     names = totals([item])
@@ -193,7 +193,7 @@ def by_minute(item: Annotation) -> list[tuple[float, float, dict[str, float]]]:
 
 
 def outline_path(outline: Samples, first: int, last: int) -> str:
-    """Return the SVG path of stretches `first` to `last` of a mirrored outline, scaled to its loudest."""
+    """Return the SVG path of intervals `first` to `last` of a mirrored envelope, scaled to its maximum."""
     loudest = max(float(outline.max()), 1e-9)
     middle = _HEIGHT / 2
     heights = [max(0.6, 0.47 * _HEIGHT * float(value) / loudest) for value in outline[first:last]]
@@ -210,7 +210,7 @@ def outline_path(outline: Samples, first: int, last: int) -> str:
 
 
 def share_text(share: float) -> str:
-    """Return a share as a percentage that never calls something nothing: "12.5 %", "< 0.1 %"."""
+    """Return a fraction as a percentage, never 0 for a positive one: "12.5 %", "< 0.1 %"."""
     return "< 0.1 %" if 0 < share < 0.0005 else f"{100 * share:.1f} %"
 
 
@@ -258,7 +258,7 @@ def _recording(listened: Listened) -> Mapping[str, Any]:
 
 
 def _ticks(duration: float) -> list[tuple[float, str]]:
-    """Return (place in %, label) of at most a dozen round times."""
+    """Return (position in %, label) of at most a dozen round times."""
     steps = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
     step = next((step for step in steps if duration / step <= 10), steps[-1])
     # The last label would be cut off at the edge.

@@ -32,7 +32,7 @@ def diarization_table(results: DiarizationResults) -> RenderableType:
 
 
 def systems_table(systems: Sequence[SystemScores]) -> RenderableType:
-    """Return a row per system: EDER in %, its interval, its parts, and the distance from the first system."""
+    """Return a row per system: EDER in %, interval, components, and difference from the first system."""
     numbers = ["EDER %", "95 % interval", "Missed", "False alarm", "Confusion", "Time-weighted"]
     compared = len(systems) > 1
     numbers += [f"Above {systems[0].name}"] if compared else []
@@ -49,7 +49,7 @@ def systems_table(systems: Sequence[SystemScores]) -> RenderableType:
 
 
 def runs_table(runs: Sequence[RunScores]) -> RenderableType:
-    """Return a row per run: whom it was judged on, and the EDER of every system in %."""
+    """Return a row per run: its test speakers, and the EDER of every system in %."""
     systems = [f"{system.name}, EDER %" for system in runs[0].systems]
     grid = table("Run", "Test speakers", "Recordings", *systems, numbers=("Recordings", *systems))
     for run in runs:
@@ -60,7 +60,7 @@ def runs_table(runs: Sequence[RunScores]) -> RenderableType:
 
 
 def parts_table(scores: DiarizationScores) -> RenderableType:
-    """Return the EDER of one system and its parts."""
+    """Return the EDER of one system and its components."""
     numbers = ("EDER %", "95 % interval", "Missed", "False alarm", "Confusion", "Time-weighted")
     grid = table(*numbers, numbers=numbers)
     caption(grid, scores)
@@ -69,7 +69,7 @@ def parts_table(scores: DiarizationScores) -> RenderableType:
 
 
 def caption(grid: Table, scores: DiarizationScores) -> None:
-    """Write below a table of EDER what time counts as for which no segment was found."""
+    """Write below a table of EDER how time without a segment is counted."""
     rule = {
         "neutral": "as neutral",
         "error": f"as an error, as SpeechBrain does: {scores.uncovered_seconds:.2f} s",
@@ -78,7 +78,7 @@ def caption(grid: Table, scores: DiarizationScores) -> None:
 
 
 def tuning_lines(results: DiarizationResults) -> list[str]:
-    """Return a line per system, of each run, on what was chosen on validation data and what it changed."""
+    """Return a line per system of each run on the choice made on validation data and its effect."""
     chosen = dict(results.tuning or {})
     for run in results.runs:
         chosen |= {f"{name} of {run.name}": own for name, own in run.tuning.items()}
@@ -90,7 +90,7 @@ def tuning_lines(results: DiarizationResults) -> list[str]:
 
 
 def averages_table(scores: DiarizationScores) -> RenderableType:
-    """Return what stands beside the EDER: UAR over time, boundary error, events found."""
+    """Return the further scores: UAR over time, boundary error, events found."""
     grid = table("Score", "Value", "95 % interval", numbers=("Value", "95 % interval"))
     grid.add_row(
         "EDER, time-weighted", f"{percent(scores.eder_time.value)} %", percent_interval(scores.eder_time)
@@ -120,7 +120,7 @@ def emotions_table(scores: DiarizationScores) -> RenderableType:
 
 
 def post_text(post: PostConfig) -> str:
-    """Return how frames become segments, in words."""
+    """Return a description of the post-processing."""
     smoothing = {
         "none": "no smoothing",
         "median": f"median over {post.median_seconds:g} s",
@@ -130,7 +130,7 @@ def post_text(post: PostConfig) -> str:
 
 
 def percent_interval(score: Score) -> str:
-    """Return an interval of a share in %, "-" for none."""
+    """Return an interval of a fraction in %, "-" for none."""
     return "-" if math.isnan(score.low) else f"{percent(score.low)} to {percent(score.high)}"
 
 
@@ -150,7 +150,7 @@ def points(difference: Score | None) -> str:
 
 
 def score_notes(scores: DiarizationScores) -> list[str]:
-    """Return what the numbers themselves oblige us to say."""
+    """Return the notes that follow from the scores."""
     total = f"{count(scores.recordings, 'recording')}, {scores.seconds / 60:.1f} min"
     return [f"{total}; {_resampled(scores.eder)}", *_one_class(scores)]
 
@@ -164,7 +164,7 @@ def _resampled(score: Score) -> str:
 
 
 def _one_class(scores: DiarizationScores) -> list[str]:
-    """Return a note where every moment is labelled alike, or nothing."""
+    """Return a note if everything has the same label, else nothing."""
     if not recalls_of_a_guess([row.recall for row in scores.by_emotion]):
         return []
     name = next(row.name for row in scores.by_emotion if row.recall == 1)

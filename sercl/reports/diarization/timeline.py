@@ -15,7 +15,7 @@ from sercl.reports.style import table
 
 COLOURS: Mapping[str, str] = MappingProxyType(
     {
-        # Told apart by colour-blind readers, too, as far as the frequent ones go.
+        # The frequent ones are distinguishable by colour-blind readers, too.
         "angry": "#d1432f",
         "happy": "#e0990b",
         "neutral": "#9aa5ae",
@@ -43,7 +43,7 @@ _MOST_ROWS = 8
 _ROW_SECONDS = (60, 120, 300, 600, 900, 1800, 3600, 7200)
 _FULL, _LINE, _PAUSE = "█", "─", " "
 _SURE = 0.5
-"""Mean probability from which on no other emotion can have more."""
+"""Mean probability above which no other emotion can have more."""
 _LONGEST_WHOLE = 60.0
 """Recordings up to this long, in s, are a single row."""
 
@@ -52,10 +52,10 @@ def recording_text(item: Annotation, name: str, width: int = 100, most: int | No
     """Return heading, timeline and table of segments of one recording.
 
     Args:
-        item: What was found, neutral segments spelt out.
+        item: Its segments, including neutral ones.
         name: The file.
         width: Columns of the timeline.
-        most: Segments that are listed at most, the first of them; the others are counted. None for all.
+        most: Maximum number of segments to list; the others are counted. None for all.
     """
     found = summary(item)
     heading = Text.assemble((name, "bold"), f"  {clock(item.end)}  ", (found, "dim"))
@@ -63,7 +63,7 @@ def recording_text(item: Annotation, name: str, width: int = 100, most: int | No
 
 
 def summary(item: Annotation) -> str:
-    """Return how much of each emotion there is, neutral last, or that there is none.
+    """Return the time of each emotion, neutral last, or that there is none.
 
     Such as "angry 1.2 s (24 %), neutral 3.8 s (76 %)".
     """
@@ -77,7 +77,7 @@ def summary(item: Annotation) -> str:
 
 
 def timeline_text(item: Annotation, width: int = 100) -> Text:
-    """Return rows of equal time, each with the time at which it begins, and a scale below a single row."""
+    """Return rows of equal time, each with its start time, and a scale below a single row."""
     duration = item.end
     seconds = row_seconds(duration)
     lead = len(clock(duration)) + 2
@@ -94,14 +94,14 @@ def timeline_text(item: Annotation, width: int = 100) -> Text:
 
 
 def row_seconds(duration: float) -> float:
-    """Return the time of a row: all of a short recording, else a round number that gives few rows."""
+    """Return the time per row: all of a short recording, else a round number that gives few rows."""
     if duration <= _LONGEST_WHOLE:
         return duration or 1.0
     return next((row for row in _ROW_SECONDS if duration / row <= _MOST_ROWS), _ROW_SECONDS[-1])
 
 
 def cell_names(item: Annotation, start: float, end: float, cells: int) -> Iterator[str]:
-    """Yield what has the most time in each of equal cells: an emotion, or "" for a stretch without speech."""
+    """Yield the most frequent label in each of equal cells: an emotion, or "" for non-speech."""
     step = (end - start) / cells
     for cell in range(cells):
         first, last = start + cell * step, start + (cell + 1) * step
@@ -114,7 +114,7 @@ def cell_names(item: Annotation, start: float, end: float, cells: int) -> Iterat
 
 
 def scale(duration: float, cells: int) -> str:
-    """Return a line with times at the places of a row of `cells` that stand for `duration` s."""
+    """Return a line with times for a row of `cells` that cover `duration` s."""
     step = next(step for step in _steps() if duration / step * 8 <= max(cells, 8))
     line = [" "] * cells
     for index in range(int(duration / step + 1e-9) + 1):
@@ -176,7 +176,7 @@ def _row(names: Sequence[str]) -> Text:
 
 
 def _labelled(name: str, length: int) -> str:
-    """Return an event of `length` cells, its name inside where that fits."""
+    """Return an event of `length` cells, its name inside if it fits."""
     if length < len(name) + 4:
         return _FULL * length
     return f" {name} ".center(length, _FULL)

@@ -81,7 +81,7 @@ class DiarizationScores:
     uncovered_seconds: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the numbers as what JSON holds; NaN becomes None."""
+        """Return plain data for JSON; NaN becomes None."""
         plain: dict[str, Any] = without_nan(asdict(self))
         return plain
 

@@ -1,4 +1,4 @@
-"""Layer probes on a data module: which questions are put to which folds; returns data and prints nothing."""
+"""Layer probes on a data module: which targets are probed on which folds; returns data and prints nothing."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -25,23 +25,23 @@ Folds = Sequence[Mapping[str, Fold]]
 
 EMOTION = "emotion"
 JOINT = "joint"
-"""Setting of a question that is put to both corpora of a pair at once."""
+"""Setting of a target that is probed on both corpora of a pair together."""
 
 ONE_STAGE = tuple(name for name, stages in SETTINGS.items() if len(stages) == 1)
 
 
 @dataclass(frozen=True)
 class LayerProbeOptions(ProbeOptions):
-    """What is probed, and how; options of the probes that are null are those of the preset.
+    """What is probed, and how; options that are null come from the preset.
 
     Args:
-        targets: What the probes tell, several joined by commas: emotion, language, speaker, gender, or any
-            other column of the corpus.
+        targets: What the probes predict, several joined by commas: emotion, language, speaker, gender, or
+            any other column of the corpus.
         settings: For a language pair, settings joined by commas: monolingual, zero-shot, transfer; null for
             the setting of the data.
         layers: Hidden states to probe, such as [0, 3, 6]; null for all.
-        control: Train the probes on shuffled labels, too: what they score there is owed to chance.
-        weighted: Probe a learned weighted sum of all hidden states, too.
+        control: Also train the probes on shuffled labels, as a control for what they reach by chance.
+        weighted: Also probe a learned weighted sum of all hidden states.
     """
 
     targets: str = EMOTION
@@ -63,11 +63,11 @@ class LayerProbeOptions(ProbeOptions):
 
 @dataclass(frozen=True)
 class LayerProbe:
-    """Everything said about one layer probe; plain data, saved as `results.json`.
+    """Everything reported about one layer probe; plain data, saved as `results.json`.
 
     Attributes:
         name: The corpus, or "source -> target".
-        results: A study per target and setting.
+        results: One study per target and setting.
         encoder: Name, fingerprint and preprocessing.
         data: Counts of what the folds hold.
         environment: Versions, command line, seed.
@@ -103,15 +103,15 @@ def cut_folds(data: EmotionDataModule) -> list[Mapping[str, Fold]]:
 
 
 def probe_tasks(data: EmotionDataModule, folds: Folds, options: LayerProbeOptions) -> list[ProbeTask]:
-    """Return the questions that are put, each with its folds.
+    """Return the probe tasks, each with its folds.
 
-    Emotion is asked in the settings of a language pair. Any other target is asked of both corpora at once,
-    each cut into folds of its own: no language could be told by a probe that has heard one alone.
+    Emotion is probed in the settings of a language pair. Any other target is probed on both corpora
+    together, each with its own folds: a probe trained on one language could not tell languages apart.
 
     Raises:
-        UsageError: For settings without a pair, one that probes do not have, or a target without two values.
+        UsageError: For settings without a pair, an unknown setting, or a target with fewer than two classes.
         UnknownNameError: For a target that the data do not have.
-        FoldError: If folds within speakers cannot be cut.
+        FoldError: If within-speaker folds are impossible.
     """
     scheme = label_scheme(data.label_map)
     tasks = []

@@ -1,4 +1,4 @@
-"""The layer probe study: which hidden state tells a property of the voice, and how surely."""
+"""The layer probe study: which hidden state predicts a property of the voice best, with intervals."""
 
 import time
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from sercl.studies.layer_probe.summary import ProbeResults, Trained, summarise
 from sercl.studies.layer_probe.task import ProbeTask
 
 CONTROL_SEED = 0
-"""Seed of the shuffled labels: they are a task of their own, the same for every seed of the probes."""
+"""Seed of the shuffled labels: a separate task, the same for every seed of the probes."""
 
 
 def probe_study(
@@ -36,18 +36,19 @@ def probe_study(
     Args:
         features: `[utterances, states, dim]` pooled hidden states in the order of `task.ids`; may be mapped
             from a file.
-        task: The question, and the folds.
+        task: The target and the folds.
         config: Head, optimiser and schedule.
         layers: Hidden states to probe, None for all.
-        control: Whether the probes are also trained on shuffled labels.
-        weighted: Whether a learned weighted sum of all hidden states is probed too.
-        device: Where the probes are trained; in place of "mps" it is the processor.
-        on_epochs: Told how many more of `epochs_of` are done, from the threads that train, one at a time.
+        control: Whether to train the probes on shuffled labels, too.
+        weighted: Whether to probe a learned weighted sum of all hidden states, too.
+        device: Device on which the probes are trained; the CPU replaces "mps".
+        on_epochs: Called with the number of further epochs (of `epochs_of`) done, from the training threads,
+            one call at a time.
 
     Raises:
         UsageError: For features of another shape, or a layer that they do not have.
         FeatureError: For NaN or infinite features.
-        FoldError: For folds that cannot be trained or tested on.
+        FoldError: For invalid folds.
     """
     begin = time.perf_counter()
     numbers = _checked_layers(features, task, layers, weighted)
@@ -63,7 +64,7 @@ def probe_study(
 def epochs_of(
     task: ProbeTask, config: ProbeConfig, layers: int, control: bool = True, weighted: bool = True
 ) -> int:
-    """Return how many epochs of single probes a study has at most, for a progress bar."""
+    """Return the maximum number of epochs over all probes, for a progress bar."""
     probes = len(task.folds) * len(config.seeds) * (layers * (1 + control) + weighted)
     return probes * config.max_epochs
 

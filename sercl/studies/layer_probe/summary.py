@@ -31,18 +31,18 @@ class LayerResult:
 
     Attributes:
         layer: The hidden state, 0 to N.
-        uar: Unweighted average recall on the test parts of all folds together, the mean over seeds, with a
-            95 % interval.
+        uar: Unweighted average recall on the pooled test parts of all folds, the mean over seeds, with a 95
+            % interval.
         recalls: Recall of each class there, in class order, the mean over seeds; NaN for an absent class.
-        validation_loss: Mean validation loss of the epochs kept.
+        validation_loss: Mean validation loss of the selected epochs.
         validation_accuracy: Mean validation accuracy.
         validation_uar: Mean validation UAR.
         seed_std: Standard deviation of the test UAR over seeds; NaN for a single seed.
         fold_std: Standard deviation of the test UAR over folds; NaN for a single fold.
-        at_limit: Probes whose training the epoch limit ended, so that more epochs might have helped.
+        at_limit: Number of probes that ended at the epoch limit, for which longer training might have helped.
         probes: Number of probes: folds times seeds.
-        control: Test UAR with shuffled labels; None where there was no control task.
-        selectivity: `uar` less `control`; None where there was no control task.
+        control: Test UAR with shuffled labels; None without a control task.
+        selectivity: `uar` minus `control`; None without a control task.
     """
 
     layer: int
@@ -61,11 +61,11 @@ class LayerResult:
 
 @dataclass(frozen=True)
 class LayerDifference:
-    """The best layer by validation against another one, on the test parts.
+    """The best layer by validation compared with another one, on the test parts.
 
     Attributes:
         layer: The other layer.
-        difference: Test UAR of the best layer less that of this one, with the 95 % interval of the paired
+        difference: Test UAR of the best layer minus that of this one, with the 95 % interval of the paired
             permutation test over speakers.
         p: p-value of that test.
         p_holm: The same, corrected for all other layers (Holm).
@@ -79,11 +79,11 @@ class LayerDifference:
 
 @dataclass(frozen=True)
 class ChosenLayer:
-    """The layer that validation data alone choose in each fold, and what it scores in test.
+    """The layer chosen in each fold on validation data only, and its test score.
 
     Attributes:
         layers: The choice of each fold.
-        uar: Test UAR of those choices together, the mean over seeds.
+        uar: Pooled test UAR of these choices, the mean over seeds.
         recalls: Recall of each class, in class order.
     """
 
@@ -97,13 +97,13 @@ class WeightedResult:
     """A learned weighted sum of all hidden states.
 
     Attributes:
-        uar: As of a layer.
-        recalls: As of a layer.
+        uar: As for a layer.
+        recalls: As for a layer.
         weights: Weight of each hidden state, the mean over folds and seeds; they sum to 1.
         weights_std: Standard deviation of each weight over folds and seeds; NaN for a single probe.
-        validation_loss: Mean validation loss of the epochs kept.
+        validation_loss: Mean validation loss of the selected epochs.
         validation_uar: Mean validation UAR.
-        at_limit: Probes whose training the epoch limit ended.
+        at_limit: Number of probes that ended at the epoch limit.
         probes: Number of probes.
     """
 
@@ -126,10 +126,10 @@ class ProbeRun:
         layer: Its hidden state; None for the weighted sum.
         seed: Its seed.
         control: Whether its labels were shuffled.
-        best_epoch: The epoch that was kept, counted from 1.
+        best_epoch: The selected epoch, counted from 1.
         epochs: Epochs run.
-        at_limit: Whether the epoch limit ended its training.
-        validation_loss: Validation loss of the epoch kept.
+        at_limit: Whether its training ended at the epoch limit.
+        validation_loss: Validation loss of the selected epoch.
         validation_accuracy: Validation accuracy.
         validation_uar: Validation UAR.
         test_uar: UAR on the fold's test part.
@@ -152,27 +152,27 @@ class ProbeRun:
 
 @dataclass(frozen=True)
 class ProbeResults:
-    """Everything that a probe study found.
+    """The results of a probe study.
 
     Attributes:
-        target: What the probes tell.
+        target: What the probes predict.
         classes: Its values, in class order.
-        setting: "monolingual", "zero-shot", "transfer" or other words.
+        setting: "monolingual", "zero-shot", "transfer" or a description.
         splits: "speaker-disjoint", "speaker-dependent" or "within-speaker".
         utterances: Utterances of all folds.
         folds: Per fold, part -> number of utterances.
         probe: The configuration of the probes.
-        chance: UAR of a guess: 1 / (number of classes in the test parts).
-        layers: One entry per hidden state, in their order.
-        best_layer: The hidden state with the best validation score over all folds, to be used for what
-            follows. Its own test score is not free of that choice; that of `chosen` is.
+        chance: Chance UAR: 1 / (number of classes in the test parts).
+        layers: One entry per hidden state, in order.
+        best_layer: The hidden state with the best validation score over all folds, for further use. Its test
+            score is biased by that choice; that of `chosen` is not.
         chosen: The layer chosen in each fold, and its score.
-        weighted: The learned weighted sum; None where not asked for.
+        weighted: The learned weighted sum; None if not requested.
         runs: Every probe.
-        notes: What must be said beside the numbers.
+        notes: Notes on the scores.
         seconds: Wall-clock time of training.
-        differences: The best layer against every other one, in the order of validation: the first is the
-            second best.
+        differences: The best layer compared with every other one, in order of validation score: the first is
+            the second best.
     """
 
     target: str
@@ -198,7 +198,7 @@ class ProbeResults:
 
     @property
     def fit_option(self) -> str:
-        """The line of a YAML file that makes `sercl fit` read the best layer."""
+        """The line of a YAML file that makes `sercl fit` use the best layer."""
         return f"model: {{layer: {self.best_layer}}}"
 
     def to_dict(self) -> dict[str, Any]:
@@ -251,7 +251,7 @@ _COLUMNS = (
 
 
 def _below(item: LayerDifference | None) -> dict[str, Any]:
-    """Return what a layer's row says of its distance from the best one."""
+    """Return the columns of a layer's row on its difference from the best one."""
     return {} if item is None else {"below_best": asdict(item.difference), "p": item.p, "p_holm": item.p_holm}
 
 
@@ -274,19 +274,19 @@ class Scorer:
         self.task, self.seeds = task, seeds
         rows = [row for fold in task.folds for row in fold.test]
         self.truth = np.array(task.labels)[rows]
-        # Within speakers, to draw speakers anew would be to draw classes anew.
+        # Within speakers, resampling speakers would resample classes.
         speakers = [None if task.splits == WITHIN_SPEAKER else task.speakers[row] for row in rows]
         clusters, self.unit = resampling_units(speakers)
-        # In zero-shot folds the same utterance is tested several times: those tests stay in one cluster.
+        # In zero-shot folds the same utterance is tested several times: these tests stay in one cluster.
         self.clusters = clusters if self.unit == "speakers" else rows
 
     @property
     def chance(self) -> float:
-        """UAR of a guess."""
+        """Chance UAR."""
         return 1 / len(set(self.truth.tolist()))
 
     def hits(self, outcomes: Outcomes) -> Hits:
-        """Count what probes told right, by cluster, seed and class."""
+        """Count correct predictions by cluster, seed and class."""
         predicted = [
             torch.cat([outcomes[fold, seed].predicted for fold in range(len(self.task.folds))])
             for seed in self.seeds
@@ -299,7 +299,7 @@ class Scorer:
         return self._score(hits, hits_uar)
 
     def difference(self, hits: Hits, others: Hits) -> Score:
-        """Return how much higher the UAR is than that of other probes on the same utterances."""
+        """Return the UAR minus that of other probes on the same utterances."""
         return self._score(np.stack([hits, others], axis=1), _uar_difference, bounded=False)
 
     def paired(self, hits: Hits, others: Hits) -> PermutationTest:
@@ -349,10 +349,10 @@ def summarise(
     """Score probes.
 
     Args:
-        task: What they were asked.
-        trained: The probes, of the weighted sum too if there are any.
+        task: Their target and folds.
+        trained: The probes, including those of the weighted sum, if any.
         control: The same with shuffled labels.
-        controls: Probes that were trained on those; empty without a control task.
+        controls: Probes trained on these; empty without a control task.
         config: How they were trained.
         seconds: How long it took.
     """
@@ -429,7 +429,7 @@ def _chosen(trained: Trained, scorer: Scorer, config: ProbeConfig) -> ChosenLaye
 
 
 def _differences(trained: Trained, scorer: Scorer, config: ProbeConfig) -> tuple[LayerDifference, ...]:
-    """Return the paired tests of the layer that validation prefers against every other one."""
+    """Return the paired tests of the best layer by validation against every other one."""
     best, *others = ranked({layer: list(own.values()) for layer, own in trained.items()}, config)
     hits = scorer.hits(trained[best])
     tests = {layer: scorer.paired(hits, scorer.hits(trained[layer])) for layer in others}
@@ -446,7 +446,7 @@ def _differences(trained: Trained, scorer: Scorer, config: ProbeConfig) -> tuple
 
 
 def _best(trained: Trained, folds: Sequence[int], config: ProbeConfig) -> int:
-    """Return the layer that validation prefers in some folds."""
+    """Return the best layer by validation in some folds."""
     pairs = [(fold, seed) for fold in folds for seed in config.seeds]
     return best_layer({layer: [own[pair] for pair in pairs] for layer, own in trained.items()}, config)
 

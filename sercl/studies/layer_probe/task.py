@@ -1,4 +1,4 @@
-"""What a probe study asks, of which utterances, cut into which folds."""
+"""The task of a probe study: target, utterances and folds."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ class Target:
 
     Attributes:
         name: Name of the property.
-        classes: Its values; their position is the class index.
+        classes: Its values; their index is the class index.
         labels: Class index of each utterance, None where it has no value (or an emotion without a class).
     """
 
@@ -78,7 +78,7 @@ def _read(utterances: Sequence[Utterance], name: str) -> Target:
 
 def _value(utterance: Utterance, name: str) -> str | None:
     value = getattr(utterance, name) if name in FIELDS else utterance.extra.get(name)
-    return value or None  # an empty cell of a manifest is no value
+    return value or None  # an empty cell of a manifest is a missing value
 
 
 def _check(target: Target, utterances: Sequence[Utterance]) -> None:
@@ -104,16 +104,16 @@ FoldParts = Mapping[str, Utterances]
 
 @dataclass(frozen=True)
 class ProbeTask:
-    """A question, and the folds on which it is put.
+    """A probe target and its folds.
 
     Attributes:
-        target: Name of the property that probes tell.
-        classes: Its values; their position is the class index.
+        target: Name of the property that probes predict.
+        classes: Its values; their index is the class index.
         ids: Id of each utterance; features have a row for each, in this order.
         labels: Class index of each utterance.
         speakers: Speaker of each utterance, None where unknown.
-        folds: Rows to train, validate and test on. From which corpus they come makes the setting.
-        setting: "monolingual", "zero-shot" or "transfer", or other words for the reader.
+        folds: Training, validation and test rows. Their corpora determine the setting.
+        setting: "monolingual", "zero-shot" or "transfer", or a description.
         splits: How the folds treat speakers: "speaker-disjoint", "speaker-dependent" (training and test share
             some, or they are unknown) or "within-speaker" (they share all of them, by design).
         missing: Utterances of the folds that have no value, and are left out.
@@ -138,9 +138,9 @@ class ProbeTask:
         return f"{self.missing} utterances have no {self.target} and are left out" if self.missing else ""
 
     def shuffled(self, seed: int) -> "ProbeTask":
-        """Return the control task: every class as often as before, but given to utterances at random.
+        """Return the control task: class labels shuffled over utterances.
 
-        What a probe scores here, it owes to chance and to its capacity, not to the hidden states (Hewitt and
+        A probe's score here is due to chance and its capacity, not to the hidden states (Hewitt and
         Liang 2019, "Designing and Interpreting Probes with Control Tasks").
         """
         labels = np.random.default_rng(seed).permutation(self.labels)
@@ -164,22 +164,22 @@ def probe_task(
     setting: str = "monolingual",
     seed: int = 42,
 ) -> ProbeTask:
-    """Put a question to the utterances of some folds.
+    """Build the task of probing a target on some folds.
 
-    Where each value belongs to one speaker (the target `speaker`, first of all), no probe could tell the
-    values of unseen speakers: the same utterances are then cut into folds within speakers.
+    If each value belongs to one speaker (above all for the target `speaker`), no probe could predict it for
+    unseen speakers: the same utterances are then divided into within-speaker folds.
 
     Args:
-        folds: The folds, as `Fold.parts`; utterances that occur in several are taken once.
+        folds: The folds, as `Fold.parts`; utterances that occur in several are used once.
         target: Property of an utterance, see `targets.target_of`.
         labels: Classes of the target "emotion".
-        setting: Words for the reader, see `ProbeTask`.
-        seed: Seed of the folds within speakers.
+        setting: See `ProbeTask`.
+        seed: Seed of within-speaker folds.
 
     Raises:
         UnknownNameError: For a property that no utterance has.
         UsageError: If no utterance has a value, or all have the same.
-        FoldError: If there is no fold, or a speaker has too few utterances for folds within speakers.
+        FoldError: If there is no fold, or a speaker has too few utterances for within-speaker folds.
     """
     if not folds:
         raise FoldError("probe: there is no fold to train on; at least one is needed.")

@@ -1,4 +1,4 @@
-"""Two systems on the utterances that both judged: how far apart they are, and whether by more than chance."""
+"""Compare two systems on the utterances that both were tested on: difference, interval and paired tests."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,19 +20,19 @@ from sercl.studies.results.predictions import Predictions
 from sercl.studies.results.scores import Score
 
 NOISE = 1e-9
-"""Counts of votes that differ by no more than this are equal: a mean over three repeats has thirds in it."""
+"""Counts that differ by no more than this are equal: a mean over three repeats contains thirds."""
 
 
 @dataclass(frozen=True)
 class Votes:
-    """What a system answered on each utterance, repeats averaged so that they do not count as more data.
+    """Predictions per utterance, averaged over repeats so that these do not count as additional data.
 
     Attributes:
         index: `[n]` utterance ids.
         truth: `[n]` class indices.
         speaker: `[n]` speakers, None where unknown.
-        counts: `[n, classes]` how often each class was predicted: the folds that test the utterance, shared
-            out by the mean over repeats.
+        counts: `[n, classes]` how often each class was predicted, summed over folds that test the utterance
+            and averaged over repeats.
     """
 
     index: "pd.Index[str]"
@@ -41,13 +41,13 @@ class Votes:
     counts: NDArray[np.float64]
 
     def at(self, places: NDArray[np.int64]) -> "Votes":
-        """Return those at some places, in that order."""
+        """Return the entries at some indices, in that order."""
         return Votes(self.index[places], self.truth[places], self.speaker[places], self.counts[places])
 
 
 @dataclass(frozen=True)
 class SharedVotes:
-    """Two systems on the same utterances, each of which weighs as often as the one that tested it less.
+    """Two systems on the same utterances, each weighted by the lower of their numbers of tests.
 
     Attributes:
         first: One system.
@@ -61,12 +61,12 @@ class SharedVotes:
 
     @property
     def differ(self) -> int:
-        """Number of utterances on which the systems do not answer alike (in every repeat)."""
+        """Number of utterances on which the predictions differ (in any repeat)."""
         return int((np.abs(self.first.counts - self.second.counts) > NOISE).any(axis=1).sum())
 
 
 def count_votes(predictions: Predictions) -> Votes:
-    """Count how often each utterance was given each class; see `Votes`."""
+    """Count how often each class was predicted for each utterance; see `Votes`."""
     place, names = pd.factorize(predictions.utterance)
     _, first = np.unique(place, return_index=True)
     counts = np.zeros((len(names), len(predictions.classes)))
@@ -75,16 +75,16 @@ def count_votes(predictions: Predictions) -> Votes:
 
 
 def share(first: Votes, second: Votes) -> SharedVotes:
-    """Bring two systems to the utterances that both judged; those of another true class are left out."""
+    """Restrict two systems to the utterances that both were tested on, with the same true class."""
     (one, two), contradicting = share_all([first, second])
     return SharedVotes(one, two, contradicting)
 
 
 def share_all(systems: Sequence[Votes]) -> tuple[list[Votes], int]:
-    """Bring systems to the utterances that all labelled; each weighs as where it was tested least.
+    """Restrict systems to their common utterances, each weighted by its lowest number of tests.
 
     Returns:
-        The systems, and how many utterances are left out because their true class is not the same in all.
+        The systems, and the number of utterances left out because their true classes differ.
     """
     index = systems[0].index
     for other in systems[1:]:
@@ -102,7 +102,7 @@ def _weighed(votes: Votes, weight: NDArray[np.float64]) -> Votes:
 
 
 SIGNIFICANT = 0.05
-"""A difference is called significant where its p-value, corrected for its family, is below this."""
+"""A difference is called significant if its p-value, corrected for its family, is below this."""
 
 
 @dataclass(frozen=True)
@@ -110,14 +110,14 @@ class Paired:
     """The difference of a score between two systems.
 
     Attributes:
-        utterances: Utterances that both judged.
-        differ: Those on which they do not answer alike (in every repeat).
-        contradicting: Utterances that both judged, left out because their true class is not the same.
+        utterances: Utterances that both were tested on.
+        differ: Those on which the predictions differ (in any repeat).
+        contradicting: Utterances that both were tested on, left out because their true classes differ.
         difference: UAR of the first minus that of the second, with the 95 % interval of `test`, which
-            excludes 0 exactly where `test.p` is below 0.05; NaN where they share no utterance.
-        test: The permutation test; None where they share no utterance.
+            excludes 0 exactly where `test.p` is below 0.05; NaN if they share no utterance.
+        test: The permutation test; None if they share no utterance.
         mcnemar: p-value of McNemar's test; None unless utterances are the units and each system ran once.
-        p_holm: p-value of `test`, corrected for the family that it is shown with. The interval is not.
+        p_holm: p-value of `test`, corrected for its family of tests. The interval is not corrected.
     """
 
     utterances: int
@@ -135,11 +135,11 @@ class Paired:
 
 
 def compare(first: Votes, second: Votes) -> Paired:
-    """Compare two systems on the utterances that both judged.
+    """Compare two systems on the utterances that both were tested on.
 
     Args:
-        first: What `count_votes` gave for one system.
-        second: The same for the other.
+        first: One system, from `count_votes`.
+        second: The other.
     """
     return compare_pooled([(first, second)], [""])
 
@@ -147,12 +147,12 @@ def compare(first: Votes, second: Votes) -> Paired:
 def compare_pooled(pairs: Sequence[tuple[Votes, Votes]], corpora: Sequence[str]) -> Paired:
     """Compare two systems on several test sets at once: the mean difference of their UAR.
 
-    A speaker who is tested in several pairs (after training on different sources, say) is one unit: its
-    answers in all of them are exchanged, or drawn, together.
+    A speaker who is tested in several pairs (for example after training on different sources) is one unit:
+    all predictions for that speaker are exchanged, or resampled, together.
 
     Args:
         pairs: (first, second) of each test set; utterances that one of them lacks are left out.
-        corpora: The test corpus of each pair; names of utterances and speakers are those of their corpus.
+        corpora: The test corpus of each pair; utterance and speaker names are unique within a corpus.
     """
     shared = [share(first, second) for first, second in pairs]
     contradicting = sum(pair.contradicting for pair in shared)
@@ -173,10 +173,10 @@ def compare_pooled(pairs: Sequence[tuple[Votes, Votes]], corpora: Sequence[str])
 
 
 def contrast(systems: Sequence[Votes], weights: Sequence[float]) -> Score:
-    """Return a weighted sum of the UAR of systems where all labelled an utterance, with its 95 % interval.
+    """Return a weighted sum of systems' UAR on their common utterances, with its 95 % interval.
 
     Args:
-        systems: What `count_votes` gave for each, on one test set.
+        systems: The systems, from `count_votes`, on one test set.
         weights: Their weights, which sum to 0.
     """
     shared, _ = share_all(systems)
@@ -201,10 +201,10 @@ def correct(family: Sequence[Paired]) -> list[Paired]:
 
 
 class _Units:
-    """What is exchanged and drawn: the speakers of each corpus, or its utterances where they are unknown.
+    """Units of permutation and resampling: speakers of each corpus, or utterances if these are unknown.
 
     Attributes:
-        name: What they are: "speakers", "utterances" or "speakers and utterances".
+        name: Their kind: "speakers", "utterances" or "speakers and utterances".
         first: `[units, pairs * classes, classes]` confusion matrices of the first system.
         second: Those of the second.
     """
@@ -238,7 +238,7 @@ def _stacked(votes: Sequence[Votes], rows: Sequence[NDArray[np.int64]], units: i
 
 
 def _mcnemar(pair: SharedVotes) -> float | None:
-    """Return McNemar's p-value if each system answered each utterance exactly once."""
+    """Return McNemar's p-value if each system has exactly one prediction per utterance."""
     sides = pair.first, pair.second
     if any((np.abs(side.counts.max(axis=1) - 1) > NOISE).any() for side in sides):
         return None

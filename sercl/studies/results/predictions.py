@@ -1,8 +1,9 @@
-"""Predictions: the one shape that files hold, and that scores and tests are made from.
+"""Predictions: the one schema of all files, from which scores and tests are computed.
 
 On disk, a row per utterance with the columns `utterance`, `speaker` (empty where unknown), `truth` and
 `predicted` (class names), and `p_<class>` for each class in class order. `predictions.csv` of a run has these
-columns, and so has the file of each cell of a study; that of the study has the fields of the cell in front.
+columns, and so has the file of each cell of a study; that of the study has the fields of the cell before
+them.
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from sercl.metrics.functional.clusters import can_cluster
 
 COLUMNS = ("utterance", "speaker", "truth", "predicted")
 PROBABILITY = "p_"
-"""What the names of the columns of probabilities begin with."""
+"""Prefix of the probability columns."""
 
 Run = tuple[int, int]
 """A repeat on the same utterances: (draw of the training data, seed)."""
@@ -104,18 +105,18 @@ class Predictions:
     def from_frame(
         cls, frame: pd.DataFrame, runs: Sequence[Run] = (), folds: ArrayLike | None = None
     ) -> Self:
-        """Return the predictions in a table with the columns of the module's description.
+        """Return the predictions in a table with the columns described in the module.
 
         Args:
             frame: The table.
-            runs: The repeat of each row; one and the same by default.
+            runs: The repeat of each row; a single one by default.
             folds: The fold of each row; 0 by default.
 
         Raises:
-            ValueError: For a table with other columns, other classes or no row; it says what is wrong.
+            ValueError: For a table with other columns, other classes or no row; the message says which.
         """
         classes = classes_of(frame)
-        # What is short of a cell is read as NaN, or as an empty text where another row has text.
+        # A missing cell is read as NaN, or as an empty text where another row has text.
         probabilities = frame[probability_columns(classes)].replace("", np.nan).to_numpy(np.float64)
         if not len(frame) or not np.isfinite(probabilities).all():
             raise ValueError("has a row without probabilities" if len(frame) else "holds no prediction")
@@ -160,9 +161,9 @@ class Predictions:
         return counts
 
     def complete(self) -> Self:
-        """Leave out repeats that lack utterances that others have, so that all average over the same ones.
+        """Leave out repeats that lack utterances of others, so that all averages cover the same utterances.
 
-        Where no repeat has them all, everything stays.
+        If no repeat has them all, all are kept.
         """
         if len(self.runs) == 1:
             return self
@@ -178,7 +179,7 @@ class Predictions:
         )
 
     def table(self) -> pa.Table:
-        """Return the rows with the columns of the module's description; probabilities in single precision."""
+        """Return the rows with the columns described in the module; probabilities in single precision."""
         names = pa.array(self.classes, pa.string())
         columns = [
             pa.array(self.utterance, pa.string()).dictionary_encode(),
@@ -190,7 +191,7 @@ class Predictions:
         return pa.Table.from_arrays(columns, schema=schema(self.classes))
 
     def write_csv(self, path: Path) -> None:
-        """Write the rows as CSV, probabilities with six decimals; the file is whole or not there."""
+        """Write the rows as CSV, probabilities with six decimals; the file is written atomically."""
         names = np.asarray(self.classes, dtype=object)
         rows = [self.utterance, self.speaker, names[self.truth], names[self.predicted], *self.probabilities.T]
         columns = (*COLUMNS, *probability_columns(self.classes))
@@ -210,7 +211,7 @@ def read_csv(path: Path) -> Predictions:
 
     Raises:
         OSError: Where there is no such file.
-        ValueError: Where it is not CSV, or holds no predictions; it says what is wrong.
+        ValueError: If it is not CSV, or holds no predictions; the message says which.
     """
     text = dict.fromkeys(COLUMNS, str)
     return Predictions.from_frame(
@@ -219,7 +220,7 @@ def read_csv(path: Path) -> Predictions:
 
 
 def predicts_one_class(truth: Sequence[object], predicted: Sequence[object]) -> bool:
-    """Return whether utterances of several classes are all predicted to be of one.
+    """Return whether utterances of several classes are all predicted as one class.
 
     Args:
         truth: `[n]` classes, as names or indices.
@@ -229,12 +230,12 @@ def predicts_one_class(truth: Sequence[object], predicted: Sequence[object]) -> 
 
 
 def probability_columns(classes: Sequence[str]) -> list[str]:
-    """Return the names of the columns of probabilities."""
+    """Return the names of the probability columns."""
     return [f"{PROBABILITY}{name}" for name in classes]
 
 
 def classes_of(frame: pd.DataFrame) -> tuple[str, ...]:
-    """Return the classes of a table: what its columns of probabilities are named after.
+    """Return the classes of a table, from the names of its probability columns.
 
     Raises:
         ValueError: Where a column is missing.

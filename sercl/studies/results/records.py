@@ -1,4 +1,4 @@
-"""JSON files of a known shape, read as dataclasses; what is wrong is named by file and place."""
+"""JSON files of a known schema, read as dataclasses; errors name the file and the position in it."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ from sercl.errors import DocumentError, ResultsError
 Record = TypeVar("Record")
 
 _MOST_BYTES = 2**30
-"""Of a large study, `study.json` has some ten MB."""
+"""The `study.json` of a large study has about ten MB."""
 
 
 _TYPES = {
@@ -23,7 +23,7 @@ _TYPES = {
     "array": "a list",
     "object": "an object",
 }
-"""Type in a message of msgspec -> what readers call it."""
+"""Type in a message of msgspec -> its name in error messages."""
 
 
 def read_content(path: Path, advice: str) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def read_content(path: Path, advice: str) -> dict[str, Any]:
         advice: What to do about a broken file, a sentence.
 
     Raises:
-        ResultsError: Where it is not there, cannot be read or is no JSON object.
+        ResultsError: If it is missing, cannot be read or is not a JSON object.
     """
     try:
         content = read_json(path, _MOST_BYTES)
@@ -53,17 +53,17 @@ def read_record(path: Path, kind: type[Record], advice: str) -> Record:
 
 
 def as_record(content: Any, kind: type[Record], path: Path, advice: str, place: str = "") -> Record:
-    """Return the content of a file as a dataclass, or any other type; fields that it lacks are passed over.
+    """Return the content of a file as a dataclass, or any other type; unknown fields are ignored.
 
     Args:
         content: Plain data.
         kind: The type.
         path: The file, for messages.
         advice: What to do about a broken file, a sentence.
-        place: Where the content stands in the file.
+        place: Position of the content in the file.
 
     Raises:
-        ResultsError: For content of another shape.
+        ResultsError: If the content does not match.
     """
     try:
         return msgspec.convert(content, kind)
@@ -72,7 +72,7 @@ def as_record(content: Any, kind: type[Record], path: Path, advice: str, place: 
 
 
 def _in_words(message: str, above: str) -> str:
-    """Return a message of msgspec, "Expected `int`, got `str` - at `$.epochs`", in words for a reader."""
+    """Rephrase a message of msgspec, "Expected `int`, got `str` - at `$.epochs`", for users."""
     what, _, place = message.partition(" - at `$")
     place = f"{above}{place.rstrip('`')}".removeprefix(".")
     if missing := re.fullmatch(r"Object missing required field `(.+)`", what):

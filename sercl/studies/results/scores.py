@@ -21,11 +21,11 @@ class Score:
     """A score with its 95 % interval.
 
     Attributes:
-        value: The score, NaN where the data cannot tell.
-        low: Lower end of the interval, NaN where there is none.
+        value: The score, NaN if it is undefined on the data.
+        low: Lower end of the interval, NaN if there is none.
         high: Upper end.
         unit: What was resampled: "speakers" or "utterances".
-        count: How many of them there are.
+        count: Number of these units.
     """
 
     value: float
@@ -41,9 +41,9 @@ class ClassScore:
 
     Attributes:
         name: The class.
-        recall: Share of the class that was found, NaN for an absent class.
-        precision: Share of its predictions that were right, NaN where it was never predicted.
-        f1: Harmonic mean of the two, NaN where it is neither present nor predicted.
+        recall: Recall, NaN for an absent class.
+        precision: Precision, NaN if the class was never predicted.
+        f1: Harmonic mean of the two, NaN if the class is neither present nor predicted.
         support: Utterances of the class.
     """
 
@@ -81,7 +81,7 @@ class Evaluation:
         return tuple(row.name for row in self.per_class)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the numbers as what JSON holds, each average under its own name; NaN becomes None."""
+        """Return plain data for JSON, each average under its own name; NaN becomes None."""
         content = asdict(self)
         averages = content.pop("averages")
         return dict(without_nan({"n": content.pop("n"), **averages, **content}))

@@ -1,4 +1,4 @@
-"""Train a task stage by stage, then judge it on the test part; returns data and prints nothing."""
+"""Train a task stage by stage, then evaluate it on the test part; returns data and prints nothing."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -55,7 +55,7 @@ _REASONS = {
 
 
 def early_end(trainer: L.Trainer) -> str | None:
-    """Return why early stopping has ended a training; None where it has not."""
+    """Return why early stopping has ended a training; None if it has not."""
     stoppers = (each for each in trainer.callbacks if isinstance(each, EarlyStopping))  # type: ignore[attr-defined]
     return next(
         (_REASONS[each.stopping_reason] for each in stoppers if each.stopping_reason in _REASONS), None
@@ -65,7 +65,7 @@ def early_end(trainer: L.Trainer) -> str | None:
 def ended_by(trainer: L.Trainer) -> str:
     """Return what ended a training, one of `sercl.studies.training.stages.ENDS`.
 
-    Where a limit and early stopping coincide, it is early stopping: more epochs would not have been trained.
+    If a limit and early stopping coincide, it is early stopping: no more epochs would have been trained.
     """
     if (reason := early_end(trainer)) is not None:
         return reason
@@ -80,16 +80,16 @@ def ended_by(trainer: L.Trainer) -> str:
 
 
 def epochs_of(trainer: L.Trainer) -> int:
-    """Return the epochs that a training has run, those before a resume included.
+    """Return the number of epochs of a training, including those before a resume.
 
-    Lightning's own count lacks the last one where a resumed training has nothing left to do.
+    Lightning's own count lacks the last one if a resumed training has nothing left to do.
     """
     progress: Any = trainer.fit_loop.epoch_progress.current
     return int(progress.processed)
 
 
 Pool = Callable[[EmotionClassifier], object]
-"""Lets the data serve hidden states of a frozen model in place of audio, where that is possible."""
+"""Makes the data module serve hidden states of a frozen model instead of audio, if possible."""
 
 
 def extract_features(
@@ -100,15 +100,15 @@ def extract_features(
     cache: bool = True,
     on_progress: Progress | None = None,
 ) -> bool:
-    """Let a frozen encoder see each utterance once, if nothing in the set-up needs the audio again.
+    """Run a frozen encoder once on each utterance, if the set-up does not need the audio again.
 
     Args:
         task: The model.
         data: Its data, set up.
-        trainer: Says on which devices the encoder runs.
+        trainer: Determines the devices on which the encoder runs.
         config: How hidden states are computed, and where they are stored.
         cache: Whether the feature store is used.
-        on_progress: Told what is done, how many utterances are, and how many there are.
+        on_progress: Called with the current step, the number of utterances done, and their total.
 
     Returns:
         Whether the data module now serves features instead of audio.
@@ -142,21 +142,21 @@ def train(
 ) -> list[StageResult]:
     """Train every stage of the data module, leaving the task with the weights of the last stage's best epoch.
 
-    Each stage has a trainer and an optimiser of its own; a finished stage is not run again on resume.
+    Each stage has its own trainer and optimiser; a finished stage is not run again on resume.
 
     Args:
         task: The model.
         data: Its data, set up.
         trainer_for: Builds the trainer of a stage.
-        folder: Where checkpoints go.
-        resume: Whether an interrupted training goes on.
-        pool: Called with the model of a head that is trained first, see `extract_features`; None to train it
-            on audio.
-        spent: Epochs that an earlier training has used of a budget that it shares with this one.
+        folder: Folder for checkpoints.
+        resume: Whether to continue an interrupted training.
+        pool: Called with the model whose head is trained first, see `extract_features`; None to train it on
+            audio.
+        spent: Epochs of a shared budget that an earlier training has used.
 
     Raises:
-        CheckpointError: Where `resume` finds a checkpoint of something else, or misses one.
-        ResultsError: Where `resume` finds a broken record of a finished stage.
+        CheckpointError: If `resume` finds a checkpoint that does not match, or lacks one.
+        ResultsError: If `resume` finds a broken record of a finished stage.
     """
     places = stage_folders(task, data, folder)
     begins = of_first(lambda: beginnings(places, trainer_for, resume))
@@ -177,7 +177,7 @@ def last_weights(place: Path) -> Path:
     """Return the checkpoint of the last epoch of a finished stage.
 
     Raises:
-        CheckpointError: Where it was not kept.
+        CheckpointError: If it was not saved.
     """
     path = place / LAST
     if not path.is_file():
@@ -246,7 +246,7 @@ def _run_stage(
     begins: Beginning,
     spent: int = 0,
 ) -> StageResult:
-    """Train a stage to its end, unless it has come to it, and leave the task with its best weights."""
+    """Train a stage to its end, unless it is complete, and leave the task with its best weights."""
     done = finished(place) if begins is Beginning.DONE else None
     if done is not None:
         load_weights(task, Path(done.checkpoint))

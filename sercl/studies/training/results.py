@@ -1,4 +1,4 @@
-"""What a run leaves behind: scores with intervals, how they came about, and every prediction."""
+"""The results of a run: scores with intervals, the course of training, and every prediction."""
 
 import platform
 import shlex
@@ -26,23 +26,23 @@ from sercl.tasks.recordings import LIKE, fingerprint
 from sercl.version import __version__
 
 MOST_ALIKE = 0.1
-"""Share of the tested recordings that may have file name and length of training recordings by chance."""
+"""Fraction of the test recordings that may share file name and length with training recordings by chance."""
 _PACKAGES = ("torch", "torchaudio", "lightning", "transformers", "peft", "torchmetrics", "numpy", "scipy")
 
 
 @dataclass(frozen=True)
 class RunResults:
-    """Everything said about one run; plain data, saved as `results.json`.
+    """Everything reported about one run; plain data, saved as `results.json`.
 
     Attributes:
-        part: Part the scores are of: "test", "validation", or "whole" (a corpus that was not in training).
+        part: Part that was scored: "test", "validation", or "whole" (a corpus that was not in training).
         scores: The evaluation.
-        data: The data report: counts, what was dropped, notes that belong beside the scores.
-        model: Encoder, adapter, layer, and how much was trained.
-        stages: How each stage of training went; empty for a checkpoint that was only tested.
+        data: The data report: counts, dropped utterances, notes on the scores.
+        model: Encoder, adapter, layer, and number of trained parameters.
+        stages: Course of each training stage; empty for a checkpoint that was only tested.
         environment: Versions, command line, seed.
         seconds: Wall-clock time of the whole run.
-        remarks: Further notes that belong beside the scores.
+        remarks: Further notes on the scores.
     """
 
     part: str
@@ -56,7 +56,7 @@ class RunResults:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Warnings beside every score: of the data, and of training that was cut short or diverged."""
+        """Notes shown with the scores: on the data, and on training that was cut short or diverged."""
         return (*self.remarks, *self.data.get("notes", ()), *stage_notes(self.stages))
 
     def to_dict(self) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def summarise(
     seconds: float = 0.0,
     remarks: Sequence[str] = (),
 ) -> RunResults:
-    """Score predictions, with intervals over speakers, and gather what a reader needs to judge them."""
+    """Score predictions, with intervals over speakers, and collect the notes needed to interpret them."""
     return RunResults(
         part=part,
         scores=evaluate(predictions),
@@ -119,7 +119,7 @@ def summarise(
 
 
 def _left_unscored(scored: int, data: EmotionDataModule, part: str) -> list[str]:
-    """Return a note on a part that was not scored as a whole, or nothing."""
+    """Return a note if a part was not scored as a whole, else nothing."""
     whole = len(data.splits["test" if part == WHOLE else part].utterances)
     name = "val" if part == "validation" else "test"
     if scored >= whole:
@@ -128,10 +128,10 @@ def _left_unscored(scored: int, data: EmotionDataModule, part: str) -> list[str]
 
 
 def heard_before(task: EncoderTask, data: EmotionDataModule, part: str) -> list[str]:
-    """Return notes on speakers of a part that the model was trained or selected on, or nothing.
+    """Return notes on speakers of a part that were in the model's training or validation data, if any.
 
     Raises:
-        SpeakerOverlapError: If it was trained on any and the data do not allow it.
+        SpeakerOverlapError: If any were in training and the data module does not allow it.
     """
     return known_voices(task.heard, data.speakers_in(part), part, data.allows_speaker_overlap)
 
@@ -139,24 +139,24 @@ def heard_before(task: EncoderTask, data: EmotionDataModule, part: str) -> list[
 def known_voices(
     heard: Mapping[str, Sequence[str]], tested: Sequence[str], part: str, allowed: bool
 ) -> list[str]:
-    """Return notes on speakers that a model was trained or selected on, or nothing.
+    """Return notes on test speakers that were in a model's training or validation data, if any.
 
-    Those of the validation part are not trained on: a fold may select and test on the same speakers, as the
-    paper's do, and then its checkpoint is scored as `sercl fit` has scored it, with their names.
+    Validation speakers are not in training: a fold may select and test on the same speakers, as the paper's
+    do; its checkpoint is then scored as by `sercl fit`, with a note that names them.
 
     Args:
-        heard: "train" and "validation" -> "corpus speaker" of everyone whom the model knows from there.
-        tested: "corpus speaker" of everyone who is judged.
+        heard: "train" and "validation" -> "corpus speaker" of all speakers in that part.
+        tested: "corpus speaker" of all test speakers.
         part: "validation", or anything else for a test.
-        allowed: Whether there may be any.
+        allowed: Whether overlap is allowed.
 
     Raises:
-        SpeakerOverlapError: If it was trained on any and that is not allowed.
+        SpeakerOverlapError: If any were in training and that is not allowed.
     """
     known = sorted(set(heard["train"]) & set(tested))
     chosen = sorted((set(heard["validation"]) & set(tested)) - set(known))
     notes = []
-    if chosen and part != "validation":  # which is there to select on
+    if chosen and part != "validation":  # the validation part is meant for selection
         notes.append(
             f"{len(chosen)} of {len(tested)} speakers in {part} are validation speakers, on whom the "
             f"checkpoint was selected but not trained ({named(chosen)})"
@@ -173,7 +173,7 @@ def known_voices(
 
 
 def trained_before(task: EncoderTask, data: EmotionDataModule, part: str) -> list[str]:
-    """Return notes on recordings of a part that the model was trained or selected on, or nothing."""
+    """Return notes on recordings of a part that were in the model's training or validation data, if any."""
     own = data.audio_keys_in("train") if "train" in data.splits else set()
     return known_recordings(
         task.recordings,
@@ -191,16 +191,16 @@ def known_recordings(
     own: Set[str] = frozenset(),
     by_name: bool = False,
 ) -> list[str]:
-    """Return notes on recordings that a model was trained or selected on, or nothing.
+    """Return notes on test recordings that were in a model's training or validation data, if any.
 
     Args:
-        trained: "train" and "validation" -> fingerprints of the recordings; None where they are not known.
-        tested: Everything that is scored.
+        trained: "train" and "validation" -> fingerprints of the recordings; None if unknown.
+        tested: All scored recordings.
         part: "validation", or anything else for a test.
-        own: Hashes of the training part of the same fold. A corpus that holds a recording twice may have it
-            in both parts: training has accepted that, and a note of the data says so.
-        by_name: Whether file names with lengths are compared, too: where no corpus of these names was in
-            training, in which speakers may all have files of the same names.
+        own: Hashes of the training part of the same fold. A corpus that contains a recording twice may have
+            it in both parts: training has accepted that, and a note on the data says so.
+        by_name: Whether file names with lengths are compared, too: only if no corpus of these names was in
+            training, since within a corpus all speakers may have files of the same names.
     """
     if trained is None:
         return []
@@ -210,7 +210,7 @@ def known_recordings(
     only_selected = trained["validation"] - trained["train"]
     chosen = [take for take in others if fingerprint(take.audio_key) in only_selected]
     notes = []
-    if chosen and part != "validation":  # which is there to select on
+    if chosen and part != "validation":  # the validation part is meant for selection
         notes.append(
             f"{len(chosen)} of {len(tested)} recordings in {part} are validation recordings, on which the "
             "checkpoint was selected but not trained"
@@ -227,7 +227,7 @@ def known_recordings(
 
 
 def _alike(tested: Sequence[Take], trained: Set[int], part: str) -> list[str]:
-    """Return a note on recordings that may be those of training with other samples, or nothing."""
+    """Return a note on recordings that may be altered copies of training recordings, or nothing."""
     like = [take for take in tested if fingerprint(take.likeness) in trained]
     if not like or len(like) < MOST_ALIKE * len(tested):
         return []
@@ -240,13 +240,13 @@ def _alike(tested: Sequence[Take], trained: Set[int], part: str) -> list[str]:
 def heard_unlabelled(task: EmotionClassifier) -> list[str]:
     """Return a note on adversarial training of a model that is loaded, or nothing.
 
-    The target may be what it is judged on: its scores are then not those of a model that never heard it.
+    It may be evaluated on that target, whose audio was then used in training.
     """
     return ["target audio without labels was used in training (adversarial)"] if task.adversary else []
 
 
 def describe_model(task: EncoderTask) -> dict[str, Any]:
-    """Return what the model is, as plain data."""
+    """Return the description of the model, as plain data."""
     return {
         "encoder": task.encoder.name,
         "family": task.encoder.family,
@@ -261,7 +261,7 @@ def describe_model(task: EncoderTask) -> dict[str, Any]:
 
 
 def environment(seed: object) -> dict[str, Any]:
-    """Return versions, seed and the command line: what someone needs to run this again."""
+    """Return versions, seed and the command line: what is needed to run this again."""
     return {
         "sercl": __version__,
         "python": platform.python_version(),
@@ -273,6 +273,6 @@ def environment(seed: object) -> dict[str, Any]:
 
 
 def save(results: RunResults, predictions: Predictions, folder: Path) -> None:
-    """Write `results.json` and `predictions.csv` into a run's folder, each whole or not at all."""
+    """Write `results.json` and `predictions.csv` into a run's folder, each atomically."""
     predictions.write_csv(folder / "predictions.csv")
     write_text(folder / "results.json", json_text(results.to_dict(), indent=2) + "\n")

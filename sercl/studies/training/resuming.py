@@ -1,4 +1,4 @@
-"""Which stages of an interrupted training go on, and where: at the newest checkpoint that is whole."""
+"""Which stages of an interrupted training continue, and from which checkpoint: the newest undamaged one."""
 
 import enum
 import os
@@ -28,7 +28,7 @@ TrainerFactory = Callable[[str, Path], L.Trainer]
 
 
 class Beginning(enum.Enum):
-    """Where a stage begins."""
+    """Where a stage starts."""
 
     ANEW = "anew"
     GOES_ON = "at its newest checkpoint"
@@ -36,18 +36,19 @@ class Beginning(enum.Enum):
 
 
 def beginnings(places: Mapping[str, Path], trainer_for: TrainerFactory, resume: bool) -> dict[str, Beginning]:
-    """Say where each stage begins, and remove what no longer holds.
+    """Determine where each stage starts, and remove outdated records.
 
-    A stage that a limit ended goes on under another limit; those after it start from its end, so anew.
+    A stage that ended at a limit continues under a changed limit; later stages, which start from its end,
+    start over.
 
     Args:
         places: Stage -> its folder, in the order of training.
         trainer_for: Builds the trainer of a stage.
-        resume: Whether an interrupted training goes on.
+        resume: Whether to continue an interrupted training.
 
     Raises:
-        CheckpointError: Where a stage has nothing to go on from.
-        ResultsError: Where the record of a finished stage is broken.
+        CheckpointError: If a stage has no checkpoint to continue from.
+        ResultsError: If the record of a finished stage is broken.
     """
     found: dict[str, Beginning] = {}
     for stage, place in places.items():
@@ -60,12 +61,12 @@ def beginnings(places: Mapping[str, Path], trainer_for: TrainerFactory, resume: 
 def check_limits(
     places: Mapping[str, Path], trainer_for: TrainerFactory, shares_epochs: bool = False
 ) -> None:
-    """Raise `UsageError` where a stage has trained for longer than it now may.
+    """Raise `UsageError` if a stage has trained for longer than the limits allow.
 
     Args:
         places: Stage -> its folder, in the order of training.
         trainer_for: Builds the trainer of a stage.
-        shares_epochs: Whether all stages but that of a head together have the epochs of a trainer.
+        shares_epochs: Whether all stages except that of a head share the trainer's epochs.
     """
     spent = 0
     for stage, place in places.items():
@@ -82,7 +83,7 @@ def check_limits(
 
 
 def left_of(epochs: float | None, spent: int) -> int:
-    """Return how many epochs are left of a budget, at least one; -1 where it has no end."""
+    """Return the remaining epochs of a budget, at least one; -1 without a limit."""
     return -1 if epochs is None or epochs < 0 else max(min(1, int(epochs)), int(epochs) - spent)
 
 
@@ -96,7 +97,7 @@ def _check_limit(place: Path, trained: str, what: str, count: float, limit: floa
 
 
 def _check_time(place: Path, trained: "_Trained", limit: float | None) -> None:
-    """Raise where less time is allowed than before, and was used: a limit that ends a stage is exceeded."""
+    """Raise if the time limit was lowered below the time used; a limit that ends a stage is exceeded."""
     if trained.most_seconds is None or (limit is not None and limit < trained.most_seconds):
         _check_limit(place, f"{trained.seconds:.0f} s", "time", trained.seconds, limit)
 
@@ -120,7 +121,8 @@ def _beginning(stage: str, place: Path, trainer_for: TrainerFactory) -> Beginnin
 
 @rank_zero_only
 def _clear(places: Mapping[str, Path], found: Mapping[str, Beginning]) -> None:
-    # The last one first: whatever a kill leaves is what was there, or goes on as is said here. What else is
+    # The last one first: after a kill, either the old state remains, or training continues as described.
+    # What else is
     # in the folder may be the user's.
     for stage, place in reversed(list(places.items())):
         if found[stage] is not Beginning.DONE:
@@ -130,10 +132,10 @@ def _clear(places: Mapping[str, Path], found: Mapping[str, Beginning]) -> None:
 
 
 def starting_point(place: Path) -> Path | None:
-    """Return the checkpoint from which a stage goes on; None where it begins anew.
+    """Return the checkpoint from which a stage continues; None if it starts over.
 
-    That is the newest epoch, unless its file or that of the best epoch it knows of is damaged: then the
-    newest of the others. All lead to the same end: a checkpoint holds all that training depends on.
+    That is the newest epoch, unless its file or that of its best epoch is damaged: then the newest of the
+    others. All lead to the same result: a checkpoint contains everything that training depends on.
 
     Args:
         place: Folder of the stage.
@@ -168,7 +170,7 @@ def _say_what_is_cut_off(path: Path) -> None:
 
 
 def _batches(stored: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return how far a checkpoint's last epoch had come; None where it does not say so."""
+    """Return the progress of a checkpoint's last epoch; None if it is not stored."""
     try:
         batches = stored["loops"]["fit_loop"]["epoch_loop.batch_progress"]
         is_whole = isinstance(batches["is_last_batch"], bool) and isinstance(
@@ -180,7 +182,7 @@ def _batches(stored: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def damage(path: Path) -> str | None:
-    """Return what is wrong with the file of a checkpoint, None where every byte is as it was written.
+    """Return the damage of a checkpoint file, None if every byte is intact.
 
     Raises:
         CheckpointError: Where it cannot be read.
@@ -200,13 +202,13 @@ def damage(path: Path) -> str | None:
             if not isinstance(error, DamagedCheckpointError):
                 raise
             return said
-        except Exception:  # a flipped bit may tell zipfile anything: of a password, of a method, of offsets
+        except Exception:  # a flipped bit may suggest anything to zipfile: a password, wrong offsets
             return said
     return None if _is_as_written(stored) else "damaged (its record of epochs was changed)"
 
 
 def _is_as_written(stored: Mapping[str, Any]) -> bool:
-    """Whether epoch, steps and kept epochs of a checkpoint are of the types that they are written with."""
+    """Whether epoch, steps and saved epochs of a checkpoint have the right types."""
     callbacks = stored.get("callbacks", {})
     counts = (stored.get(key, 0) for key in ("epoch", "global_step"))
     if not isinstance(callbacks, Mapping) or not all(isinstance(n, int) and n >= 0 for n in counts):
@@ -223,14 +225,14 @@ def _is_as_written(stored: Mapping[str, Any]) -> bool:
 
 @contextmanager
 def going_on_from(path: Path | None, trainer: L.Trainer) -> Iterator[None]:
-    """Name the checkpoint that a training goes on from in whatever its states lead to before a batch is done.
+    """Name the checkpoint in errors that its states cause before the first batch is done.
 
     Args:
-        path: The checkpoint; None for a training that begins anew.
-        trainer: What trains while the block runs.
+        path: The checkpoint; None for a training that starts over.
+        trainer: The trainer that runs inside the block.
 
     Raises:
-        DamagedCheckpointError: For states in it that are not as they were written.
+        DamagedCheckpointError: For damaged states in it.
     """
     begun = _Begun()
     trainer.callbacks.append(begun)  # type: ignore[attr-defined]
@@ -253,7 +255,7 @@ _OF_WRONG_STATES = (
 
 
 class _Begun(L.Callback):
-    """Knows whether a batch was trained."""
+    """Records whether a batch was trained."""
 
     has_trained = False
 
@@ -263,7 +265,7 @@ class _Begun(L.Callback):
 
 
 def _is_of_states(error: Exception) -> bool:
-    """Whether an error is not one of sercl, and, if it may be of the machine, was raised by an optimizer."""
+    """Whether an error is not sercl's and, if it may be due to the machine, came from an optimizer."""
     if isinstance(error, SerclError | MisconfigurationException) or "memory" in str(error):
         return False
     files = (Path(frame.filename).parts for frame in traceback.extract_tb(error.__traceback__))
@@ -273,7 +275,7 @@ def _is_of_states(error: Exception) -> bool:
 
 
 def _unusable(path: Path) -> str | None:
-    """Return why a stage cannot go on from a checkpoint, None where it can."""
+    """Return why a stage cannot continue from a checkpoint, None if it can."""
     if (reason := damage(path)) is not None:
         return reason
     stored = checkpoints.read(path)
@@ -290,13 +292,13 @@ def _unusable(path: Path) -> str | None:
 
 
 def _best(stored: Mapping[str, Any], place: Path) -> Iterator[Path]:
-    """Yield the files of the best epochs that a checkpoint knows of, below where its folder is now."""
+    """Yield the files of a checkpoint's best epochs, in its current folder."""
     for state in _savers(stored):
         yield place / os.path.relpath(state["best_model_path"], state["dirpath"])
 
 
 def _kept(stored: Mapping[str, Any], place: Path) -> set[Path]:
-    """Return all files of epochs that a checkpoint knows of, below where its folder is now."""
+    """Return all epoch files that a checkpoint refers to, in its current folder."""
     return {
         place / os.path.relpath(path, state["dirpath"])
         for state in _savers(stored)
@@ -305,7 +307,7 @@ def _kept(stored: Mapping[str, Any], place: Path) -> set[Path]:
 
 
 def _savers(stored: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Yield the states of what keeps the best epochs."""
+    """Yield the states of the callbacks that save the best epochs."""
     for key, state in stored.get("callbacks", {}).items():
         if key != LastEpoch.__qualname__ and isinstance(state, Mapping) and state.get("best_model_path"):
             yield state
@@ -313,7 +315,7 @@ def _savers(stored: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 @dataclass(frozen=True)
 class _Trained:
-    """How long a stage has trained: epochs, steps, seconds, and the most seconds that it was allowed."""
+    """How long a stage has trained: epochs, steps, seconds, and its time limit in seconds."""
 
     epochs: int = 0
     steps: int = 0
@@ -322,7 +324,7 @@ class _Trained:
 
 
 def _trained(place: Path) -> _Trained:
-    """Return how long a stage has trained, as far as its record and its newest checkpoint tell."""
+    """Return how long a stage has trained, from its record and its newest checkpoint."""
     last, done = place / LAST, finished(place)
     epochs = 0 if done is None else done.epochs
     newest = last if last.is_file() or done is None else Path(done.checkpoint)

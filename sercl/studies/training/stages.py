@@ -1,4 +1,4 @@
-"""What is kept of a finished stage of training, so that a run that goes on does not train it again."""
+"""The record of a finished training stage, so that a resumed run does not train it again."""
 
 import json
 from collections.abc import Mapping
@@ -28,25 +28,25 @@ ENDS = (
     EARLY_STOPPING, EPOCH_LIMIT, STEP_LIMIT, TIME_LIMIT,
     "stopping threshold", "divergence threshold", "value that is not finite", "callback",
 )  # fmt: skip
-"""What may end a stage; the last four are what early stopping and callbacks do besides patience."""
+"""What may end a stage; the last four are due to early stopping and callbacks other than patience."""
 
 
 @dataclass(frozen=True)
 class StageResult:
-    """How one stage of training went.
+    """The course of one training stage.
 
     Attributes:
         stage: "train", or "source" and "target" in two-stage training; "head" before them.
         checkpoint: The best checkpoint by the monitored value.
         monitor: Name of the monitored value.
-        score: Its best value; None where nothing is monitored, or the value was never a finite number.
+        score: Its best value; None if nothing is monitored, or the value was never finite.
         epoch: Epoch (0-based) of the best checkpoint.
         epochs: Epochs run.
-        stopped_early: False where a limit ended the stage, so that more epochs might have helped.
+        stopped_early: False if the stage ended at a limit, so that longer training might have helped.
         ended_by: What ended it, one of `ENDS`.
-        chosen_state: Hidden state that is read; None for a weighted sum.
-        seconds: Wall-clock time of the stage, all sittings together, without feature extraction; what one
-            did after the checkpoint that the next one went on from does not count.
+        chosen_state: Hidden state used; None for a weighted sum.
+        seconds: Wall-clock time of the stage over all sessions, without feature extraction; work after the
+            checkpoint from which the next session continued does not count.
     """
 
     stage: str
@@ -61,12 +61,12 @@ class StageResult:
     ended_by: str = ""
 
     def __post_init__(self) -> None:
-        if not self.ended_by:  # of records that tell only whether it was early stopping
+        if not self.ended_by:  # for records that store only whether it was early stopping
             object.__setattr__(self, "ended_by", EARLY_STOPPING if self.stopped_early else EPOCH_LIMIT)
 
     @property
     def best_epoch(self) -> int:
-        """The epoch of the best checkpoint as people count, from 1."""
+        """The epoch of the best checkpoint, counted from 1."""
         return self.epoch + 1
 
     def to_dict(self) -> dict[str, Any]:
@@ -76,19 +76,19 @@ class StageResult:
 
 @dataclass(frozen=True)
 class _Ended:
-    """What of a record says whether a limit has ended the stage."""
+    """The fields of a record that say whether a limit has ended the stage."""
 
     stopped_early: bool = False
     limits: dict[str, float | None] | None = None
 
 
 def stage_folder(folder: Path, stage: str, stages: tuple[str, ...]) -> Path:
-    """Return where a stage puts its checkpoints: the run's folder itself if there is only one."""
+    """Return the folder of a stage's checkpoints: the run's folder itself if there is only one stage."""
     return folder if len(stages) == 1 else folder / stage
 
 
 def limits_of(trainer: L.Trainer) -> dict[str, float | None]:
-    """Return what would end a stage without early stopping: epochs, steps, and seconds."""
+    """Return the limits of a stage without early stopping: epochs, steps, and seconds."""
     timers = [each for each in trainer.callbacks if isinstance(each, Timer)]  # type: ignore[attr-defined]
     return {
         "max_epochs": trainer.max_epochs,
@@ -104,12 +104,12 @@ def _seconds(timer: Timer) -> float | None:
 
 @rank_zero_only
 def keep(result: StageResult, place: Path, limits: Mapping[str, float | None]) -> None:
-    """Write a stage's result into its folder; a checkpoint in there by its name, so that both can move.
+    """Write a stage's result into its folder; a checkpoint there is stored by name, so that both can move.
 
     Args:
         result: The result.
         place: The folder.
-        limits: `limits_of` the trainer: a stage that they ended goes on under higher ones.
+        limits: `limits_of` the trainer: a stage that ended at them continues under higher ones.
     """
     checkpoint = Path(result.checkpoint).resolve()
     if checkpoint.is_relative_to(place.resolve()):
@@ -119,10 +119,10 @@ def keep(result: StageResult, place: Path, limits: Mapping[str, float | None]) -
 
 
 def stored_limits(place: Path) -> dict[str, float | None] | None:
-    """Return the limits that a finished stage ran into; None where it has not, or was stopped before them.
+    """Return the limits that ended a finished stage; None if it is not finished, or was stopped before them.
 
     Raises:
-        ResultsError: Where the record is broken.
+        ResultsError: If the record is broken.
     """
     if not (place / RECORD).is_file():
         return None
@@ -131,11 +131,11 @@ def stored_limits(place: Path) -> dict[str, float | None] | None:
 
 
 def finished(place: Path) -> StageResult | None:
-    """Return the stored result of a stage that has run to its end, None where it has not.
+    """Return the stored result of a finished stage, None if it is not finished.
 
     Raises:
-        CheckpointError: Where its checkpoint is not there.
-        ResultsError: Where the record is broken.
+        CheckpointError: If its checkpoint is missing.
+        ResultsError: If the record is broken.
     """
     record = place / RECORD
     if not record.is_file():

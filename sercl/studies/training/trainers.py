@@ -1,4 +1,4 @@
-"""Lightning trainers as runs need them: what stops them, what they keep, what they write."""
+"""Lightning trainers with the stopping, checkpoints and loggers of runs."""
 
 import copy
 import os
@@ -31,7 +31,7 @@ from sercl.tasks.callbacks import (
 from sercl.tasks.checkpoint_files import CheckpointFiles
 
 Watch = Callable[[EarlyStopping], L.Callback]
-"""Makes a callback that shows progress and how long patience lasts."""
+"""Creates a callback that shows progress and the remaining patience."""
 
 SAME_RESULT = {
     "accelerator", "strategy", "devices", "num_nodes", "logger", "callbacks", "log_every_n_steps",
@@ -39,22 +39,22 @@ SAME_RESULT = {
     "benchmark", "plugins", "default_root_dir", "barebones", "num_sanity_val_steps",
     "use_distributed_sampler", "model_registry", "enable_autolog_hparams",
 }  # fmt: skip
-"""Options of the trainer that say where and how it runs, not what comes out."""
+"""Options of the trainer for devices and output, which do not affect results."""
 
 SAME_STOP = {"verbose", "log_rank_zero_only", "strict"}
-"""Options of early stopping that do not decide when it stops."""
+"""Options of early stopping that do not determine when it stops."""
 
 _DECIDING_CHECKPOINT = ("monitor", "mode", "save_top_k", "every_n_epochs", "save_on_train_epoch_end")
 
 
 @dataclass(frozen=True)
 class TrainerOptions:
-    """What trainers are built from, again and again.
+    """The options from which trainers are built.
 
     Attributes:
         trainer: Arguments of Lightning's trainer.
         stopping: Arguments of early stopping.
-        saving: Arguments of the callback that keeps the best epoch; `save_last` keeps the newest, too.
+        saving: Arguments of the callback that saves the best epoch; `save_last` also saves the newest.
     """
 
     trainer: Mapping[str, Any]
@@ -68,13 +68,13 @@ class TrainerOptions:
         watch: Watch | None = None,
         scores_to: Path | None = None,
     ) -> L.Trainer:
-        """Build a trainer whose checkpoints and logs go to `folder`; without one it keeps no checkpoint.
+        """Build a trainer whose checkpoints and logs go to `folder`; without one it saves no checkpoints.
 
         Args:
-            folder: Where checkpoints and logs go.
-            max_epochs: In place of the option of that name, where it is lower.
-            watch: Makes a callback that shows progress.
-            scores_to: Without `folder`: the folder of a run whose loggers take the scores of a test, too.
+            folder: Folder for checkpoints and logs.
+            max_epochs: Overrides the option of that name if lower.
+            watch: Creates a callback that shows progress.
+            scores_to: Without `folder`: the folder of a run whose loggers also receive test scores.
 
         Raises:
             UsageError: For options that Lightning refuses.
@@ -85,12 +85,12 @@ class TrainerOptions:
     def _build(
         self, folder: Path | None, max_epochs: int | None, watch: Watch | None, scores_to: Path | None
     ) -> L.Trainer:
-        # Copies: in two-stage training each stage has callbacks and patience of its own.
+        # Copies: in two-stage training each stage has its own callbacks and patience.
         config = copy.deepcopy(dict(self.trainer))
         further = _as_list(config.get("callbacks"))
         config["callbacks"] = [*further, RandomState(), LastValidation(), StaysStopped(), AfterWholeEpoch()]
         config["callbacks"] += [TrainingTime()]
-        config["enable_progress_bar"] = False  # Lightning's own; `watch` makes ours
+        config["enable_progress_bar"] = False  # Lightning's own; `watch` creates ours
         if folder is None:
             loggers = False if scores_to is None else _loggers(config.get("logger"), scores_to)
             return L.Trainer(**_writing_nothing(config) | {"logger": loggers})
@@ -98,7 +98,7 @@ class TrainerOptions:
         where = {"dirpath": str(folder), "save_last": False}
         saver = BestEpoch(**{**self.saving, **where, **self._when("save_on_train_epoch_end", self.saving)})
         last = [LastEpoch(folder)] if self.saving["save_last"] else []
-        # Lightning takes the first of its kind for the one that counts: ours, not a further one.
+        # Lightning uses the first of its kind: it must be ours, not a further one.
         config["callbacks"] = [*config["callbacks"][len(further) :], stopper, saver, *further, *last]
         config["callbacks"] += [watch(stopper)] if watch else []
         config |= {"default_root_dir": folder, "logger": _loggers(config.get("logger"), folder)}
@@ -111,7 +111,7 @@ class TrainerOptions:
         return L.Trainer(**config)
 
     def _when(self, option: str, options: Mapping[str, Any]) -> dict[str, bool]:
-        """Say whether scores are looked at when epochs end, or right after validations within epochs."""
+        """Return whether scores are checked at epoch ends, or after validations within epochs."""
         if options.get(option) is not None:
             return {option: options[option]}
         interval = self.trainer.get("val_check_interval")
@@ -123,7 +123,7 @@ class TrainerOptions:
 
     @property
     def deciding(self) -> dict[str, Any]:
-        """What of it decides the result of training, plain data."""
+        """The options that determine the result of training, plain data."""
         return {
             "trainer": _plain(self.trainer, set(self.trainer) - SAME_RESULT),
             "stopping": _plain(self.stopping, set(self.stopping) - SAME_STOP),
@@ -132,9 +132,10 @@ class TrainerOptions:
 
 
 def let_weights_be_unread(trainer: L.Trainer, task: EncoderTask) -> None:
-    """Let several processes train a model that has trained weights above what it reads.
+    """Let several processes train a model whose blocks above the hidden state in use have trained weights.
 
-    Without being told so, processes wait for gradients of them; looking for them takes time in each step.
+    Without this option, processes wait for their gradients; searching for unused weights takes time in each
+    step.
     """
     if task.leaves_weights_unread and isinstance(trainer.strategy, DDPStrategy):
         trainer.strategy._ddp_kwargs["find_unused_parameters"] = True
@@ -142,7 +143,7 @@ def let_weights_be_unread(trainer: L.Trainer, task: EncoderTask) -> None:
 
 @contextmanager
 def refusals(*more: type[Exception]) -> Iterator[None]:
-    """Let what Lightning refuses of its own options be wrong usage.
+    """Report options that Lightning refuses as wrong usage.
 
     Args:
         more: Further errors that it may refuse them with.
@@ -179,17 +180,17 @@ def _as_list(value: Any) -> list[Any]:
 
 
 def _writing_nothing(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return arguments of a trainer that leaves no file behind."""
+    """Return arguments of a trainer that writes no files."""
     callbacks = [each for each in config["callbacks"] if not isinstance(each, ModelCheckpoint)]
     quiet = {"callbacks": callbacks, "logger": False, "profiler": None, "enable_checkpointing": False}
     return {**config, **quiet}
 
 
 def place_below(part: Any, folder: Path) -> None:
-    """Have a logger, checkpoint callback or profiler write below a run's folder: its own place is joined.
+    """Make a logger, checkpoint callback or profiler write inside a run's folder.
 
     Raises:
-        UsageError: Where that leads out of the folder, also over links.
+        UsageError: If that leads out of the folder, also through links.
     """
     if isinstance(part, CSVLogger | TensorBoardLogger):
         part._root_dir = _below(folder, part._root_dir)
@@ -202,7 +203,7 @@ def place_below(part: Any, folder: Path) -> None:
 
 
 def _as_given(dirpath: Any, folder: Path) -> str:
-    """Return a checkpoint callback's folder as it was given: Lightning joins it to the working folder."""
+    """Return a checkpoint callback's folder as given: Lightning joins it to the working folder."""
     place = Path(dirpath or folder).resolve()
     return str(place if place.is_relative_to(folder.resolve()) else os.path.relpath(place, Path.cwd()))
 
@@ -215,13 +216,13 @@ def _below(folder: Path, place: Any) -> str:
 
 
 def _loggers(chosen: Any, folder: Path) -> list[Logger] | Any:
-    """Return CSV and TensorBoard logs below the run's folder unless the user chose otherwise."""
+    """Return CSV and TensorBoard loggers in the run's folder unless the user chose otherwise."""
     if chosen not in (None, True):
         for part in _as_list(chosen):
             place_below(part, folder)
         return chosen
     return [
-        # Versioned, since a resumed run would overwrite the log of the first.
+        # Versioned, since a resumed run would overwrite the earlier log.
         CSVLogger(save_dir=folder / "logs", name="csv"),
         TensorBoardLogger(save_dir=folder / "logs", name="tensorboard", version="", default_hp_metric=False),
     ]
