@@ -1,4 +1,4 @@
-"""What a batch of two corpora teaches: the classes of one, and to hide which of the two is which."""
+"""Domain-adversarial training on batches of two corpora: classify emotion and hide the domain."""
 
 from typing import Any, NamedTuple, Protocol, cast
 
@@ -13,14 +13,14 @@ from sercl.models.readout import Readout
 
 
 class Classifier(Protocol):
-    """What adversarial training needs of the model that it trains."""
+    """What adversarial training requires of the model."""
 
     adversarial: AdversarialConfig
     readout: Readout
 
     @property
     def trainer(self) -> L.Trainer:
-        """What trains it."""
+        """Its trainer."""
 
     def pool(self, batch: AudioBatch) -> Tensor:
         """Return `[batch, heads, dim]`, one vector per utterance and hidden state."""
@@ -36,9 +36,9 @@ class AdversarialLosses(NamedTuple):
     """Losses of one batch.
 
     Attributes:
-        classes: `[heads]`, of the utterances with labels.
-        domains: `[heads]`, of telling the corpora apart; its gradient reaches the encoder reversed.
-        accuracy: Of telling the corpora apart; 0.5 is a guess.
+        classes: `[heads]`, emotion loss of the labelled utterances.
+        domains: `[heads]`, loss of the domain classifier; its gradient is reversed before the encoder.
+        accuracy: Accuracy of the domain classifier; chance is 0.5.
     """
 
     classes: Tensor
@@ -47,16 +47,16 @@ class AdversarialLosses(NamedTuple):
 
 
 def build_adversary(config: AdversarialConfig, heads: int, dim: int, frozen: bool) -> Adversary | None:
-    """Return the classifier of domains, or None where the weight is 0.
+    """Return the domain classifier, or None if the weight is 0.
 
     Args:
         config: Options of adversarial training.
         heads: Number of heads of the model.
-        dim: Size of what a head reads.
-        frozen: Whether nothing of the encoder is trained.
+        dim: Input size of a head.
+        frozen: Whether the encoder is frozen.
 
     Raises:
-        UsageError: For an encoder that is frozen: nothing could be hidden.
+        UsageError: For a frozen encoder, which cannot adapt.
     """
     if not config.weight:
         return None
@@ -69,7 +69,7 @@ def build_adversary(config: AdversarialConfig, heads: int, dim: int, frozen: boo
 
 
 def ask_for_target(adversary: Adversary | None, data: Any) -> None:
-    """Let a data module serve the target's audio where there is an adversary, and only there.
+    """Make a data module serve the target's audio if, and only if, there is an adversary.
 
     Raises:
         UsageError: For data without a target.
@@ -77,14 +77,14 @@ def ask_for_target(adversary: Adversary | None, data: Any) -> None:
     if adversary is not None and data is not None:
         data.use_unlabelled()
     elif getattr(data, "unlabelled", None) is not None:
-        data.use_unlabelled(False)  # of a model that is trained before the one with the adversary
+        data.use_unlabelled(False)  # from a model that is trained before the one with the adversary
 
 
 def adversarial_step(task: Classifier, adversary: Adversary, batch: AudioBatch) -> Tensor:
-    """Log what a training batch teaches and return its loss; arguments as of `adversarial_losses`.
+    """Log the losses of a training batch and return their sum; arguments as of `adversarial_losses`.
 
     Raises:
-        UsageError: For a batch of a loader that knows no domains.
+        UsageError: For a batch without domains.
     """
     if batch.domains is None:
         raise UsageError("adversarial training needs batches with domains, as LanguagePair makes them.")
@@ -100,16 +100,16 @@ def adversarial_step(task: Classifier, adversary: Adversary, batch: AudioBatch) 
 def adversarial_losses(
     task: Classifier, adversary: Adversary, batch: AudioBatch, strength: float
 ) -> AdversarialLosses:
-    """Compute what a training batch with domains teaches.
+    """Compute the losses of a training batch with domains.
 
     Args:
-        task: Gives what its heads read.
-        adversary: Tells the domains apart.
+        task: The model, which gives the input of its heads.
+        adversary: The domain classifier.
         batch: Utterances with labels and such with `UNLABELLED`, at least one of each, all with domains.
         strength: Factor of the reversed gradient.
     """
     without = cast(Tensor, batch.labels) == UNLABELLED
-    # Each by itself: the clips of one corpus are not padded to the length of the other's.
+    # Separately: the clips of one corpus are not padded to the length of the other's.
     parts = [batch.rows(~without), batch.rows(without)]
     read = torch.cat([task.readout.prepare(task.pool(part)) for part in parts])
     domains = torch.cat([cast(Tensor, part.domains) for part in parts])

@@ -1,4 +1,4 @@
-"""What every task on a speech encoder shares: the adapted encoder, its optimiser, and slim checkpoints."""
+"""Base of all tasks on a speech encoder: the adapted encoder, its optimiser, and small checkpoints."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ def plain(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def revive(kind: type[Config], value: Config | Mapping[str, Any]) -> Config:
-    """Build a config from what a checkpoint stores; nested configs validate plain mappings themselves.
+    """Build a config from a checkpoint; nested configs validate plain mappings themselves.
 
     Raises:
         CheckpointError: For an option that the config does not have.
@@ -58,16 +58,17 @@ class EncoderTask(L.LightningModule):
         adapters: Options of each adapter.
         adapter_blocks: 0-based blocks that get adapters, None for all.
         optimizer: Learning rates and schedule.
-        save_full: Whether checkpoints hold the frozen encoder too.
+        save_full: Whether checkpoints contain the frozen encoder, too.
 
     Attributes:
         heard: Part -> "corpus speaker" of each known speaker of "train" and "validation" in all stages;
-            checkpoints keep it.
-        corpora: Names of the corpora that it was trained or selected on, sorted; checkpoints keep them.
+            stored in checkpoints.
+        corpora: Names of the training and validation corpora, sorted; stored in checkpoints.
         recordings: Part -> fingerprints of the recordings of "train" and "validation" in all stages, as
-            `tasks.recordings` has them; None where the checkpoint is of a sercl that did not keep them.
+            `tasks.recordings` has them; None if the checkpoint is from a version of sercl that did not store
+            them.
         readout: From hidden states to class scores.
-        task_name: What checkpoints call the task.
+        task_name: Name of the task in checkpoints.
     """
 
     task_name: ClassVar[str]
@@ -92,20 +93,20 @@ class EncoderTask(L.LightningModule):
         self.corpora: list[str] = []
         self.recordings: Recordings | None = {part: set() for part in (*PARTS, LIKE)}
         self.strict_loading = (
-            False  # a slim checkpoint lacks the frozen encoder; `load_state_dict` checks the rest
+            False  # a small checkpoint lacks the frozen encoder; `load_state_dict` checks the rest
         )
 
     @classmethod
     def restore(cls, path: str | Path, encoder: str | None = None) -> Self:
-        """Build the model that a checkpoint holds.
+        """Build the model of a checkpoint.
 
         Args:
             path: The checkpoint.
-            encoder: Where its encoder is now, if that has moved since training; its weights must be the same.
+            encoder: Folder of its encoder, if that has moved since training; its weights must be the same.
 
         Raises:
-            CheckpointError: For a file that is no checkpoint of sercl, one of another task, or an encoder
-                with other weights.
+            CheckpointError: If the file is not a checkpoint of sercl, or of another task, or the encoder has
+                other weights.
             EncoderError: Where the encoder cannot be loaded.
         """
         stored = checkpoints.read_for(cls.task_name, cls, path)
@@ -123,16 +124,16 @@ class EncoderTask(L.LightningModule):
     @property
     @abstractmethod
     def description(self) -> dict[str, Any]:
-        """What a checkpoint says about the task besides weights, as plain data."""
+        """Description of the task in a checkpoint, as plain data."""
 
     @property
     def encoder_is_frozen(self) -> bool:
-        """Whether hidden states are the same for an utterance at every step of training."""
+        """Whether an utterance has the same hidden states at every training step."""
         return not any(p.requires_grad for part in (self.encoder, self.adapters) for p in part.parameters())
 
     @property
     def leaves_weights_unread(self) -> bool:
-        """Whether weights are trained that nothing is read of: in blocks above a numbered layer."""
+        """Whether some trained weights are unused: in blocks above a numbered layer."""
         return not self.encoder_is_frozen and max(self.readout.states) < len(self.encoder.blocks)
 
     def encode(self, batch: AudioBatch) -> EncoderOutput:
@@ -141,17 +142,17 @@ class EncoderTask(L.LightningModule):
             return self.encoder.encode_batch(batch)
 
     def train(self, mode: bool = True) -> Self:
-        """Set training mode; a frozen encoder stays in evaluation mode, so that its dropout never fires."""
+        """Set training mode; a frozen encoder stays in evaluation mode, so its dropout is never active."""
         super().train(mode)
         if self.encoder_is_frozen:
             self.encoder.eval()
         return self
 
     def setup(self, stage: str) -> None:
-        """Refuse data that are made for another task (called by Lightning).
+        """Refuse data modules for another task (called by Lightning).
 
         Raises:
-            UsageError: If they are.
+            UsageError: For such a data module.
         """
         data = getattr(self.trainer, "datamodule", None)
         made_for = getattr(data, "task_name", self.task_name)
@@ -181,12 +182,12 @@ class EncoderTask(L.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_train_start(self) -> None:
-        """Set the training mode, and note who is trained and selected on.
+        """Set the training mode, and record training and validation speakers.
 
-        Lightning takes a model in the mode that it finds it in: evaluation, after a standardiser was fitted,
-        after another model was trained first, or where a checkpoint is resumed. So the mode is set here,
-        where every training starts, and nowhere else. Speakers and recordings are noted so that no later test
-        takes a known one for a new one.
+        Lightning leaves a model in its current mode: evaluation, after a standardiser was fitted, after
+        another model was trained first, or when a checkpoint is resumed. So the mode is set here, where
+        every training starts, and nowhere else. Speakers and recordings are recorded so that a later test
+        can detect overlap with them.
         """
         self.train()
         if (data := getattr(self.trainer, "datamodule", None)) is not None:
@@ -200,7 +201,7 @@ class EncoderTask(L.LightningModule):
                 self.recordings[LIKE] |= fingerprints(data.likenesses_in("train"))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Drop the frozen encoder from the weights and describe what the rest belongs to."""
+        """Drop the frozen encoder from the weights and add the description of the task."""
         checkpoint["sercl"] = describe(self.encoder, self.description, full=self.save_full)
         checkpoint["sercl"] |= {"heard": self.heard, "corpora": self.corpora}
         if self.recordings is not None:
@@ -223,12 +224,12 @@ class EncoderTask(L.LightningModule):
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
     ) -> Any:
-        """Load weights; only the frozen encoder may be absent, and nothing may be left over."""
+        """Load weights; only those of the frozen encoder may be missing, and none may be unexpected."""
         verify_shapes(state_dict, self.state_dict())
         result = super().load_state_dict(state_dict, strict=False, assign=assign)
         allowed = self._frozen_encoder_keys()
         verify_state([key for key in result.missing_keys if key not in allowed], result.unexpected_keys)
-        return type(result)([], [])  # else Lightning warns of every frozen weight that is absent on purpose
+        return type(result)([], [])  # else Lightning warns of every frozen weight that is missing on purpose
 
     def _frozen_encoder_keys(self) -> set[str]:
         trained = {name for name, p in self.named_parameters(remove_duplicate=False) if p.requires_grad}

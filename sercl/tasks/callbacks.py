@@ -1,4 +1,4 @@
-"""Callbacks: what ends training, which epoch is kept, and what lets a resumed run end like one in one go."""
+"""Callbacks for stopping, saving the best epoch, and resuming exactly."""
 
 import os
 import random
@@ -16,49 +16,49 @@ from sercl.tasks.gathering import gathered
 
 
 class OncePerValidation(L.Callback):
-    """Let a callback that monitors a validation score act once per validation.
+    """Make a callback that monitors a validation score act once per validation.
 
-    Lightning keeps the scores of the last validation: at the end of an epoch without one it would take them
-    for those of the epoch, or miss them before the first.
+    Lightning keeps the scores of the last validation: at the end of an epoch without validation it would use
+    them for that epoch, or miss them before the first.
     """
 
     _validated = False
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Note a validation, unless it is the one that only tries whether it works."""
+        """Record a validation, unless it is the sanity check."""
         self._validated = not trainer.sanity_checking
         super().on_validation_end(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Act if there was a validation since the last time, or on what training itself logs."""
+        """Act if there was a validation since the last call, or on a value that training logs."""
         if self._validated or not str(getattr(self, "monitor", "")).startswith("val/"):
             super().on_train_epoch_end(trainer, pl_module)
         self._validated = False
 
 
 class Patience(OncePerValidation, EarlyStopping):
-    """Early stopping, whose patience counts validations."""
+    """Early stopping whose patience counts validations."""
 
     @property
     def state_key(self) -> str:
-        """Lightning's name among the states in a checkpoint."""
+        """Lightning's key for its state in a checkpoint."""
         return super().state_key.replace(type(self).__qualname__, EarlyStopping.__qualname__, 1)
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Forget a wish to stop that a least number of epochs or steps has overruled."""
+        """Drop a request to stop that a minimum number of epochs or steps has overruled."""
         if self.stopping_reason != EarlyStoppingReason.NOT_STOPPED:
             self.stopping_reason, self.stopped_epoch = EarlyStoppingReason.NOT_STOPPED, 0
             trainer.should_stop = False
 
 
 class Movable(ModelCheckpoint):
-    """Know the kept epochs again where their folder has been moved or copied.
+    """Find the saved epochs again after their folder has been moved or copied.
 
-    Lightning forgets the best score then, and may go on with the checkpoint in the old folder.
+    Lightning loses the best score then, and may continue with the checkpoint in the old folder.
     """
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take the state of a checkpoint, with its files where this folder is now."""
+        """Load the state of a checkpoint, with file paths in the current folder."""
         here = dict(state_dict)
         for key in ("best_model_path", "kth_best_model_path", "last_model_path"):
             here[key] = self._moved(state_dict[key], state_dict["dirpath"])
@@ -71,31 +71,31 @@ class Movable(ModelCheckpoint):
 
 
 class BestEpoch(OncePerValidation, Movable):
-    """Keep the best epochs by the scores of their own validation."""
+    """Save the best epochs by the scores of their own validation."""
 
     @property
     def state_key(self) -> str:
-        """Lightning's name among the states in a checkpoint."""
+        """Lightning's key for its state in a checkpoint."""
         return super().state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__, 1)
 
 
 class LastValidation(L.Callback):
-    """Let a training that its limit of steps ends within an epoch be validated there, as at any other end."""
+    """Validate a training that its step limit ends within an epoch, as at any other end."""
 
     def on_train_batch_end(self, trainer: L.Trainer, *args: Any) -> None:
-        """Ask for the end with the last step; Lightning validates before it."""
+        """Request the end at the last step; Lightning validates before it."""
         if 0 <= trainer.max_steps <= trainer.global_step:
             trainer.should_stop = True
 
 
 class LastEpoch(Movable):
-    """Keep the newest epoch as `last.ckpt`, from which a run is resumed.
+    """Save the newest epoch as `last.ckpt`, from which a run is resumed.
 
-    Lightning's `save_last` writes only when an epoch is the best so far, so that a resume would repeat the
-    others. It must come after the callback that keeps the best epoch, to store where that one is.
+    Lightning's `save_last` writes only when an epoch is the best so far, so a resume would repeat the
+    others. It must come after the callback that saves the best epoch, to store its path.
 
     Args:
-        folder: Where the checkpoint goes.
+        folder: Folder of the checkpoint.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -105,15 +105,15 @@ class LastEpoch(Movable):
 
     @property
     def state_key(self) -> str:
-        """A name of its own among the states in a checkpoint."""
+        """Its own key for its state in a checkpoint."""
         return type(self).__qualname__
 
 
 class RandomState(L.Callback):
-    """Store the state of every random generator in checkpoints, and set it again on resume.
+    """Store the state of every random generator in checkpoints, and restore it on resume.
 
-    Lightning stores none of them; without it, dropout after a resume differs from the uninterrupted run. Of
-    several processes each has states of its own: they draw for batches of different shapes.
+    Lightning stores none of them; without it, dropout after a resume differs from the uninterrupted run.
+    Each of several processes has its own states, since their batches have different shapes.
     """
 
     def __init__(self) -> None:
@@ -125,23 +125,23 @@ class RandomState(L.Callback):
         return {**first, "others": others}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Keep the states; they are set when training starts, after everything that draws at set-up."""
+        """Keep the states; they are restored when training starts, after all random draws at set-up."""
         self._pending = state_dict
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Set the generators to where the checkpoint left them."""
+        """Restore the generators to the state in the checkpoint."""
         if self._pending is not None:
             others = self._pending.get("others", [])
-            # With another number of processes nothing is drawn for the same batches as before, anyway.
+            # With a different number of processes, batches differ from before anyway.
             rank = trainer.global_rank if others and trainer.world_size == 1 + len(others) else 0
             _set([self._pending, *others][rank])
             self._pending = None
 
 
 class StaysStopped(L.Callback):
-    """Let a training that early stopping has ended stay ended where the run was killed before it said so.
+    """Keep a training ended that early stopping has ended, if the run was killed before recording that.
 
-    Lightning restores why it stopped, but not that it did: it would train an epoch too many.
+    Lightning restores the counters of early stopping, but not that it stopped: it would train one more epoch.
     """
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -152,10 +152,10 @@ class StaysStopped(L.Callback):
 
 
 class AfterWholeEpoch(L.Callback):
-    """Let a training that goes on from the end of an epoch begin the next one, in its order.
+    """Make a training that continues from the end of an epoch start the next one, in its order.
 
-    Lightning would first look for batches that a limit of steps or time has cut off that epoch, and take them
-    from the beginning of another; with a limit of steps it does so after whole epochs, too.
+    Lightning would first look for batches of that epoch after a step or time limit, and take them from the
+    start of another; with a step limit it does so after whole epochs, too.
     """
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -171,9 +171,9 @@ class AfterWholeEpoch(L.Callback):
 
 
 class TrainingTime(L.Callback):
-    """Count the time of a training over all its sittings, as far as its checkpoints reach.
+    """Count the time of a training over all its sessions, up to each last checkpoint.
 
-    A limit of time counts the same, also where the sittings before had none.
+    A time limit counts the same, even if earlier sessions had none.
     """
 
     def __init__(self) -> None:
@@ -182,7 +182,7 @@ class TrainingTime(L.Callback):
 
     @property
     def seconds(self) -> float:
-        """Seconds of this sitting, and of those before it up to the checkpoint that it went on from."""
+        """Seconds of this session, and of earlier ones up to the checkpoint that it continued from."""
         return self._before + time.perf_counter() - self._begin
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
@@ -190,22 +190,22 @@ class TrainingTime(L.Callback):
         self._begin = time.perf_counter()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the time until now and the most that was allowed, in s."""
+        """Return the time so far and its limit, in s."""
         return {"seconds": self.seconds, "limit": self._limit}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take the time of the sittings before."""
+        """Load the time of earlier sessions."""
         self._before = float(state_dict["seconds"])
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Let a limit of time that has not counted the sittings before count them."""
+        """Make a time limit that has not counted earlier sessions count them."""
         for timer in (each for each in trainer.callbacks if isinstance(each, Timer)):  # type: ignore[attr-defined]
             timer._offset = timer._offset or self._before  # type: ignore[assignment]
             self._limit = timer._duration
 
 
 def seconds_of(trainer: L.Trainer) -> float:
-    """Return the time that a training has taken over all its sittings, in s."""
+    """Return the time of a training over all its sessions, in s."""
     clocks = (each for each in trainer.callbacks if isinstance(each, TrainingTime))  # type: ignore[attr-defined]
     return sum(clock.seconds for clock in clocks)
 

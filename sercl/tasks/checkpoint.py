@@ -1,4 +1,4 @@
-"""What a checkpoint says about itself, and why one is refused."""
+"""The description in a checkpoint, and reasons to refuse one."""
 
 import inspect
 import json
@@ -21,17 +21,17 @@ from sercl.tasks.recordings import from_checkpoint
 from sercl.version import __version__
 
 MAX_DEPTH = 20
-"""Most levels of lists and maps in what a checkpoint says of itself."""
+"""Maximum depth of lists and maps in a checkpoint's description."""
 MAX_VALUES = 1_000_000
-"""Most values in it; the largest are the names of all speakers of training."""
+"""Maximum number of values in it; the largest part is the names of all training speakers."""
 
 _LARGEST_INTEGER = 2**63 - 1
 _LARGEST_SIZE = 4096
-_LONGEST_TEXT = 4096  # as long as a path may be
+_LONGEST_TEXT = 4096  # maximum length of a path
 
 
 class AboutEncoder(TypedDict):
-    """What a checkpoint says of its encoder."""
+    """Description of the encoder in a checkpoint."""
 
     name: str
     family: str
@@ -41,7 +41,7 @@ class AboutEncoder(TypedDict):
 
 
 class About(TypedDict):
-    """What a checkpoint says of itself, under the key "sercl"."""
+    """Description of a checkpoint, under the key "sercl"."""
 
     version: str
     full: bool
@@ -53,7 +53,7 @@ class About(TypedDict):
 
 
 class StoredEncoder(TypedDict):
-    """What a checkpoint stored in full says of how its encoder is built."""
+    """Configuration of the encoder in a full checkpoint."""
 
     model: dict[str, Any]
     preprocessor: dict[str, Any] | None
@@ -65,7 +65,7 @@ class StoredEncoder(TypedDict):
 def check_archive(path: Path) -> None:
     """Raise `DamagedCheckpointError` unless a file is an archive as torch writes it: not compressed.
 
-    A compressed one may hold a thousand times its size.
+    A compressed one may expand to a thousand times its size.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -73,7 +73,8 @@ def check_archive(path: Path) -> None:
             total = sum(item.file_size for item in archive.infolist())
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror}).") from error
-    except Exception as error:  # a flipped bit may tell zipfile anything: of a method, of offsets, of names
+    except Exception as error:  # a flipped bit may suggest anything to zipfile: another method, offsets,
+    names
         raise DamagedCheckpointError(
             f"{path}: not a checkpoint ({error}). It may be truncated or not from sercl."
         ) from error
@@ -82,10 +83,10 @@ def check_archive(path: Path) -> None:
 
 
 def check_plain(value: Any, where: str) -> None:
-    """Raise `DamagedCheckpointError` unless a value is plain data of a size that a checkpoint has.
+    """Raise `DamagedCheckpointError` unless a value is plain data of plausible size.
 
     Args:
-        value: What a checkpoint holds.
+        value: Content of a checkpoint.
         where: File and key, for messages.
     """
     level, count = [value], 0
@@ -115,10 +116,10 @@ def _check_leaf(value: Any, where: str) -> None:
 
 
 def check_state(state: Mapping[Any, Any], where: str) -> None:
-    """Raise `DamagedCheckpointError` unless a state dict maps names to dense tensors that are there.
+    """Raise `DamagedCheckpointError` unless a state dict maps names to stored dense tensors.
 
     Args:
-        state: What a checkpoint holds.
+        state: Content of a checkpoint.
         where: File and key, for messages.
     """
     for name, value in state.items():
@@ -134,7 +135,7 @@ def check_state(state: Mapping[Any, Any], where: str) -> None:
 
 
 def check_sizes(options: Any, state: Mapping[str, Tensor], where: str) -> None:
-    """Raise `DamagedCheckpointError` for an option that makes weights larger than all that are stored."""
+    """Raise `DamagedCheckpointError` for an option that implies weights larger than all stored ones."""
     most = max([_LARGEST_SIZE, *(size for value in state.values() for size in value.shape)])
     for name, value in options.items():
         if isinstance(value, Mapping):
@@ -146,11 +147,11 @@ def check_sizes(options: Any, state: Mapping[str, Tensor], where: str) -> None:
 
 
 def check_types(values: Mapping[str, Any], kind: Any, where: str) -> None:
-    """Raise `DamagedCheckpointError` for a value that is not of the type that it is written with.
+    """Raise `DamagedCheckpointError` for a value of the wrong type.
 
     Args:
         values: Names and values.
-        kind: Class or function whose annotations say the types. Of a `TypedDict`, all names must be there.
+        kind: Class or function whose annotations give the types. All keys of a `TypedDict` are required.
         where: File and key, for messages.
     """
     hints = get_type_hints(kind)
@@ -189,10 +190,10 @@ def _is_a(value: Any, kind: Any) -> bool:
 
 
 FORMAT = 2
-"""Raised when a checkpoint of an older sercl could no longer be read as it was meant."""
+"""Increased when checkpoints of older versions can no longer be read correctly."""
 
 USES = {"classification": "`sercl predict`", "diarization": "`sercl diarize`"}
-"""Task -> what asks its checkpoints."""
+"""Task -> commands that use its checkpoints."""
 
 
 def describe(encoder: Encoder, description: dict[str, Any], full: bool) -> dict[str, Any]:
@@ -213,10 +214,10 @@ def describe(encoder: Encoder, description: dict[str, Any], full: bool) -> dict[
 
 
 def read(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint file as tensors and plain data alone.
+    """Read a checkpoint file as tensors and plain data only.
 
     Raises:
-        CheckpointError: For a file that is not there, not a checkpoint, or not one of sercl.
+        CheckpointError: If the file is missing, not a checkpoint, or not one of sercl.
     """
     path = Path(path)
     if not path.is_file():
@@ -226,7 +227,7 @@ def read(path: str | Path) -> dict[str, Any]:
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        # torch raises a dozen types for a file that is none of its own; every one means the same to the user.
+        # torch raises a dozen types for a file that is not its own; all mean the same to the user.
         reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
         raise DamagedCheckpointError(
             f"{path}: not a checkpoint that loads safely ({reason}). It may be truncated or not from sercl."
@@ -276,7 +277,7 @@ def read_for(task: str, build: Callable[..., object], path: str | Path) -> dict[
 
 
 def _check_stored_encoder(stored: Mapping[str, Any], state: Mapping[str, Tensor], where: str) -> None:
-    """Refuse an encoder that cannot be built, before it is, and one far larger than the weights."""
+    """Refuse an encoder that cannot be built, before building it, or is far larger than the weights."""
     check_types(stored, StoredEncoder, where)
     try:
         config = config_of(stored["model"], where)
@@ -334,10 +335,10 @@ def verify(checkpoint: dict[str, Any], encoder: Encoder, description: dict[str, 
 
 
 def find_encoder(checkpoint: Mapping[str, Any], path: str | Path) -> str:
-    """Return where the encoder of a checkpoint is: where it was, or below a folder that was moved with it.
+    """Return the path of a checkpoint's encoder: the original, or inside a folder that was moved with it.
 
     Args:
-        checkpoint: What `read_for` returned.
+        checkpoint: From `read_for`.
         path: The checkpoint's file.
     """
     stored = str(checkpoint["hyper_parameters"]["encoder"])
@@ -349,7 +350,7 @@ def find_encoder(checkpoint: Mapping[str, Any], path: str | Path) -> str:
 
 
 def prepare_as_trained(checkpoint: Mapping[str, Any], encoder: Encoder) -> None:
-    """Let an encoder prepare waveforms as in training, with a warning if its folder says otherwise."""
+    """Make an encoder prepare waveforms as in training, with a warning if its folder differs."""
     saved = checkpoint["sercl"]["encoder"]
     trained = saved["preprocessing"]
     if saved["family"] == encoder.family and trained != encoder.preprocessing:
@@ -364,14 +365,14 @@ def prepare_as_trained(checkpoint: Mapping[str, Any], encoder: Encoder) -> None:
 
 @contextmanager
 def building_from(path: str | Path, encoder: str | None) -> Iterator[None]:
-    """Name the checkpoint in whatever its content leads to while a model is built from it.
+    """Name the checkpoint in all errors while a model is built from it.
 
     Args:
         path: The checkpoint.
-        encoder: Where the user says that the encoder is, if they do: its errors are theirs then.
+        encoder: Path of the encoder given by the user, if any: its errors are then passed on.
 
     Raises:
-        CheckpointError: For options and weights that make no model.
+        CheckpointError: For options and weights that do not give a model.
     """
     try:
         yield
@@ -385,7 +386,7 @@ def building_from(path: str | Path, encoder: str | None) -> Iterator[None]:
             raise EncoderError(f"{path}: {error}") from error
         raise CheckpointError(f"{path}: {error}") from error
     except Exception as error:
-        # Each option has the right type, but of their values torch may say anything.
+        # Each option has the right type, but torch may raise anything for its value.
         reason = " ".join(str(error).split())[:200]
         raise DamagedCheckpointError(
             f"{path}: no model can be built from it ({type(error).__name__}: {reason}). Train again."
@@ -393,7 +394,7 @@ def building_from(path: str | Path, encoder: str | None) -> Iterator[None]:
 
 
 def _verify_settings(saved: Mapping[str, Any], encoder: Encoder) -> None:
-    """Refuse an encoder whose weights may be the same, but not what is made of them."""
+    """Refuse an encoder with the same weights but different settings."""
     files = {"preprocessing": "preprocessor_config.json", "settings": "config.json"}
     for key, file in files.items():
         trained, now = saved.get(key) or {}, getattr(encoder, key)
@@ -405,7 +406,7 @@ def _verify_settings(saved: Mapping[str, Any], encoder: Encoder) -> None:
 
 
 def _changes(trained: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Return the settings that both name and that differ: "normalize: true in training, false now"."""
+    """Return the settings that both have and that differ: "normalize: true in training, false now"."""
     return ", ".join(
         f"{name}: {json.dumps(trained[name])[:80]} in training, {json.dumps(now[name])[:80]} now"
         for name in trained
@@ -414,7 +415,7 @@ def _changes(trained: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 
 def verify_state(missing: Sequence[str], unexpected: Sequence[str]) -> None:
-    """Raise `CheckpointError` for weights that are absent or left over."""
+    """Raise `CheckpointError` for missing or unexpected weights."""
     for what, keys in (("lacks", missing), ("holds unknown", unexpected)):
         if keys:
             raise CheckpointError(
@@ -423,7 +424,7 @@ def verify_state(missing: Sequence[str], unexpected: Sequence[str]) -> None:
 
 
 def verify_numbers(stored: Mapping[str, Tensor]) -> None:
-    """Raise `CheckpointError` for weights that are not numbers, as after a training that diverged."""
+    """Raise `CheckpointError` for NaN weights, as after a training that diverged."""
     wrong = [name for name, value in stored.items() if value.is_floating_point() and value.isnan().any()]
     if wrong:
         raise CheckpointError(
@@ -433,7 +434,7 @@ def verify_numbers(stored: Mapping[str, Tensor]) -> None:
 
 
 def verify_shapes(stored: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
-    """Raise `CheckpointError` for weights of another shape or kind of number than the model's."""
+    """Raise `CheckpointError` for weights whose shape or dtype differs from the model's."""
     other = [
         name
         for name, value in stored.items()

@@ -1,4 +1,4 @@
-"""How checkpoints come to the disk: whole or not at all, also on a disk of their own."""
+"""Atomic writing of checkpoints, also on another disk."""
 
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,13 @@ from sercl.files import atomic_path, gone
 
 
 class CheckpointFiles(TorchCheckpointIO):
-    """Write a checkpoint beside its place and move it there once it is on the disk.
+    """Write a checkpoint to a temporary file beside its target and rename it once it is on disk.
 
-    Lightning writes to the folder for temporary files and moves from there, which between two file systems
-    is a copy: a kill during it leaves half a checkpoint in place of the last whole one.
+    Lightning writes to the folder for temporary files and moves from there, which is a copy between two file
+    systems: a kill during it leaves half a checkpoint instead of the last complete one.
 
     Args:
-        folder: Folder of the run, which is not made again if it has gone meanwhile.
+        folder: Folder of the run, which is not created again if it was removed meanwhile.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -27,10 +27,10 @@ class CheckpointFiles(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
-        """Write a checkpoint; the one before stays until the new one is whole.
+        """Write a checkpoint; the previous one remains until the new one is complete.
 
         Raises:
-            OutputError: Where it cannot be written, or the folder of the run has gone.
+            OutputError: If it cannot be written, or the folder of the run is missing.
         """
         if not self._folder.is_dir():
             raise gone(self._folder)

@@ -48,7 +48,7 @@ class CandidateScores(nn.Module):
         return tuple(scores(torch.zeros_like(metrics.confmat), metrics.classes))
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Reset."""
         self.loss.zero_()
         self.weight.zero_()
         for metrics in self.metrics:
@@ -61,7 +61,7 @@ class CandidateScores(nn.Module):
             logits: `[batch, heads, classes]`.
             losses: `[heads]`, means over the batch.
             labels: `[batch]` class indices.
-            weight: What the means weigh, see `sercl.tasks.optim.mean_weight`.
+            weight: Weight of the means, see `sercl.tasks.optim.mean_weight`.
         """
         self.loss += losses * weight
         self.weight += weight
@@ -84,20 +84,21 @@ CLASS_WEIGHTS = ("none", "balanced")
 
 
 class EmotionClassifier(EncoderTask):
-    """A speech encoder that tells the emotion of an utterance.
+    """A speech encoder with a classifier of the emotion of an utterance.
 
     Args:
         encoder: Speech encoder: a preset (whisper-base, wavlm-large, ...), a hub id or a folder.
         adapter: none (frozen encoder), full (train the encoder), or lora, bottleneck, gating joined by "+".
-        layer: Hidden state to read: a number from 0 (input of block 1) to N, last, weighted (learned sum of
-            all) or auto (one head per hidden state; validation chooses). Null: auto with a frozen encoder,
+        layer: Hidden state to use: a number from 0 (input of block 1) to N, last, weighted (learned sum of
+            all) or auto (one head per hidden state; the best on validation is chosen). Null: auto with a
+            frozen encoder,
             else last.
         last_block: Cut the encoder after this block (0-based); null keeps all.
         pooling: mean, mean+std or attentive, over valid frames.
         head: linear, or paper (the MLP of arXiv 2409.16920).
-        dropout: Dropout in front of the head.
+        dropout: Dropout before the head.
         standardize: Standardise features by statistics of the training set, stored in the checkpoint.
-        class_weights: none, or balanced (inverse to the class's share of the training set).
+        class_weights: none, or balanced (inverse to class frequency in the training set).
         optimizer: Learning rates and schedule.
         adapters: Options of each adapter.
         adapter_blocks: Blocks (0-based) that get adapters; null for all kept blocks.
@@ -108,13 +109,13 @@ class EmotionClassifier(EncoderTask):
         head_first: Before the adapters, train the head alone, as with a frozen encoder (LP-FT, Kumar et al.
             2022): few utterances then change the encoder less.
         gradient_checkpointing: Recompute activations in the backward pass: less memory, more time.
-        save_full: Store the frozen encoder in checkpoints too, so that they need nothing else.
-        labels: Class -> emotions that count as it, in class order; the data set it.
-        encoder_config: Written by a checkpoint stored in full; leave it alone.
+        save_full: Store the frozen encoder in checkpoints, too, so that they are self-contained.
+        labels: Class -> emotions that belong to it, in class order; set by the data module.
+        encoder_config: Written by a checkpoint stored in full; not to be set by hand.
 
     Attributes:
         predicted: (id, true class, probability of each class) of every utterance of the last test, by id.
-        tested_as: What the scores of a test are logged as: "test/uar", or "val/uar" for a validation part.
+        tested_as: Prefix under which test scores are logged: "test/uar", or "val/uar" for a validation part.
     """
 
     task_name = "classification"
@@ -169,7 +170,7 @@ class EmotionClassifier(EncoderTask):
         self.class_weights = class_weights
         self._build_readout(layer, pooling, head, dropout, standardize)
         self.adversarial = revive(AdversarialConfig, adversarial)
-        # Built last, so that all else starts from the same weights without it.
+        # Built last, so that everything else has the same initial weights as without it.
         self.adversary = build_adversary(
             self.adversarial, len(self.readout.heads), self.pooling.out_dim, self.encoder_is_frozen
         )
@@ -188,16 +189,16 @@ class EmotionClassifier(EncoderTask):
 
     @property
     def description(self) -> dict[str, Any]:
-        """Task, classes and what each class means, as plain data."""
+        """Task, classes and the emotions of each class, as plain data."""
         return {"task": self.task_name, "classes": self.classes, "labels": self.labels}
 
     @property
     def trains_head_first(self) -> bool:
-        """Whether the head is to be trained alone before anything else."""
+        """Whether the head is trained alone first."""
         return bool(self.hparams["head_first"])
 
     def frozen_twin(self) -> "EmotionClassifier":
-        """Return the same model, newly made, around the encoder as it was pre-trained, without adapters."""
+        """Return a new model of the same kind around the pre-trained encoder, without adapters."""
         own = dict(self.hparams)
         layer = default_layer(self.adapter) if own["layer"] is None else own["layer"]
         options = {"adapter": "none", "layer": layer, "head_first": False, "adversarial": AdversarialConfig()}
@@ -205,11 +206,11 @@ class EmotionClassifier(EncoderTask):
 
     @property
     def can_use_features(self) -> bool:
-        """Whether pooled hidden states may be computed once per utterance and used in place of audio."""
+        """Whether pooled hidden states may be computed once per utterance and used instead of audio."""
         return self.encoder_is_frozen and self.pooling.frozen
 
     def pool(self, batch: AudioBatch) -> Tensor:
-        """Return pooled hidden states of the layers that are read, `[batch, states, dim]` float32."""
+        """Return pooled hidden states of the layers in use, `[batch, states, dim]` float32."""
         output = self.encode(batch)
         states = [output.hidden_states[i] for i in self.readout.states]
         return torch.stack([self.pooling(state, output.lengths) for state in states], dim=1).float()
@@ -233,7 +234,7 @@ class EmotionClassifier(EncoderTask):
         """Set class weights from the labels of the training set.
 
         Raises:
-            UsageError: Where balanced weights are asked for and a class is absent.
+            UsageError: If balanced weights are requested and a class is absent.
         """
         if self.class_weights == "none":
             return
@@ -244,13 +245,13 @@ class EmotionClassifier(EncoderTask):
         self.loss_weights = (counts.sum() / (len(self.classes) * counts)).to(self.device)
 
     def setup(self, stage: str) -> None:
-        """Ask the data for what training needs of them (called by Lightning); raises `UsageError`."""
+        """Configure the data module for this training (called by Lightning); raises `UsageError`."""
         super().setup(stage)
         if stage == "fit":
             ask_for_target(self.adversary, getattr(self.trainer, "datamodule", None))
 
     def on_fit_start(self) -> None:
-        """Fit the standardiser on the training set, unless a resumed run brings it."""
+        """Fit the standardiser on the training set, unless a resumed run restores it."""
         if (data := cast(Any, self.trainer).datamodule) is None:
             return
         self.set_training_labels(data.train_labels)
@@ -267,7 +268,7 @@ class EmotionClassifier(EncoderTask):
         standardizer.finish()
 
     def training_step(self, batch: AudioBatch | FeatureBatch, batch_index: int) -> Tensor:
-        """Return the loss of a batch; heads of different layers share nothing, so their losses add up."""
+        """Return the loss of a batch; heads are independent, so their losses are summed."""
         if self.adversary is not None and isinstance(batch, AudioBatch):
             return adversarial_step(self, self.adversary, batch)
         losses = self.losses(self.scores(batch), cast(Tensor, batch.labels))
@@ -279,7 +280,7 @@ class EmotionClassifier(EncoderTask):
         self.log(f"train/{name}", value, on_step=False, on_epoch=True, batch_size=batch_size, sync_dist=True)
 
     def on_validation_epoch_start(self) -> None:
-        """Forget the last epoch."""
+        """Reset the scores of the last epoch."""
         self.candidates.reset()
 
     def validation_step(self, batch: AudioBatch | FeatureBatch, batch_index: int) -> None:
@@ -297,17 +298,17 @@ class EmotionClassifier(EncoderTask):
             self.log(f"val/{name}", value, prog_bar=name == "uar")
 
     def on_test_epoch_start(self) -> None:
-        """Forget earlier scores."""
+        """Reset earlier scores."""
         self.predicted = []
 
     def test_step(self, batch: AudioBatch | FeatureBatch, batch_index: int) -> None:
-        """Keep truth and probabilities of every utterance: all test scores derive from them."""
+        """Store truth and probabilities of every utterance, from which all test scores are computed."""
         probabilities = self(batch).float().cpu().tolist()
         truths = cast(Tensor, batch.labels).tolist()
         self.predicted += zip(batch.ids, truths, probabilities, strict=True)
 
     def on_test_epoch_end(self) -> None:
-        """Gather the predictions of every process, in the order of ids, and log every score."""
+        """Collect the predictions of all processes, ordered by id, and log every score."""
         self.predicted = sorted(gathered(self.predicted), key=lambda row: row[0])
         _, truth, probabilities = zip(*self.predicted, strict=True)
         predicted = torch.tensor(probabilities).argmax(dim=1)

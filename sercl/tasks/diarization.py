@@ -33,7 +33,7 @@ from sercl.tasks.optim import MONITOR, NewBob, NewBobConfig, OptimizerConfig, bu
 
 @dataclass(frozen=True)
 class JudgedClip:
-    """A clip: its truth, what was found, and its length in s."""
+    """A clip: reference segments, predicted segments, and length in s."""
 
     id: str
     reference: tuple[Segment, ...]
@@ -49,7 +49,7 @@ def judge(
     stride: float,
     post: PostConfig,
 ) -> list[JudgedClip]:
-    """Return truth and segments of every clip of a batch.
+    """Return reference and predicted segments of every clip of a batch.
 
     Args:
         batch: The clips.
@@ -77,37 +77,37 @@ def _truth(labels: Tensor, classes: Sequence[str], duration: float) -> tuple[Seg
 
 
 _STANDARDIZER_BATCHES = 50
-_STANDARDIZER_STRIDE = 4  # neighbouring frames say nearly the same
+_STANDARDIZER_STRIDE = 4  # neighbouring frames are nearly the same
 
 
 class EmotionDiarizer(EncoderTask):
-    """A speech encoder that tells the emotion of every frame.
+    """A speech encoder with a classifier of the emotion of every frame.
 
     Args:
         encoder: Speech encoder: a preset (whisper-base, wavlm-large, ...), a hub id or a folder.
         adapter: none (frozen encoder), full (train the encoder), or lora, bottleneck, gating joined by "+".
-        layer: Hidden state to read: a number from 0 (input of block 1) to N, last, or weighted (learned sum
+        layer: Hidden state to use: a number from 0 (input of block 1) to N, last, or weighted (learned sum
             of all). Null: weighted with a frozen encoder, else last.
         last_block: Cut the encoder after this block (0-based); null keeps all.
-        context: Layer between encoder and classifier: none, conv (sees 0.8 s on each side) or gru.
-        dropout: Dropout in front of the classifier.
+        context: Layer between encoder and classifier: none, conv (0.8 s on each side) or gru.
+        dropout: Dropout before the classifier.
         bias: Whether the classifier has a bias; the ZED recipe's has none.
         standardize: Standardise frames by statistics of training clips, stored in the checkpoint.
         sentence_mean: Subtract the mean of each waveform before the encoder.
         output_norm: Layer norm without weights on the encoder's output, over all frames of a clip.
-        class_weights: none, or balanced (inverse to the class's share of the time in training clips).
+        class_weights: none, or balanced (inverse to the class's fraction of time in training clips).
         post: How frame probabilities become segments, in validation and test.
         optimizer: Learning rates and schedule.
-        newbob: Learning rates that fall after an epoch by the validation error, in place of a schedule.
+        newbob: Reduce learning rates after an epoch by the validation error, instead of a schedule.
         adapters: Options of each adapter.
         adapter_blocks: Blocks (0-based) that get adapters; null for all kept blocks.
         regularization: Dropout, SpecAugment and LayerDrop of the encoder in training, unless it is frozen.
         whisper_form: padded (30 s, as Whisper was trained) or short (cut to the clip).
         revision: Revision of the encoder on the hub.
         gradient_checkpointing: Recompute activations in the backward pass: less memory, more time.
-        save_full: Store the frozen encoder in checkpoints too, so that they need nothing else.
-        labels: Class -> emotions that count as it, in class order; the data set it.
-        encoder_config: Written by a checkpoint stored in full; leave it alone.
+        save_full: Store the frozen encoder in checkpoints, too, so that they are self-contained.
+        labels: Class -> emotions that belong to it, in class order; set by the data module.
+        encoder_config: Written by a checkpoint stored in full; not to be set by hand.
     """
 
     task_name = "diarization"
@@ -167,7 +167,7 @@ class EmotionDiarizer(EncoderTask):
         states, width, count = self.encoder.num_states, self.encoder.hidden_size, len(self.classes)
         self.readout = FrameReadout(layer, states, width, count, context, dropout, bias, standardize)
         self.metrics = DiarizationMetrics(self.classes)
-        # A loss that is no number must show, so that nothing is selected by the rest.
+        # A NaN loss must show, so that no epoch is selected by the other scores.
         self.validation_loss = MeanMetric(nan_strategy="disable")
         self.validation_error = MeanMetric(nan_strategy="disable")
         self.loss_weights: Tensor | None = None
@@ -175,12 +175,12 @@ class EmotionDiarizer(EncoderTask):
 
     @property
     def description(self) -> dict[str, Any]:
-        """Task, classes and what each class means, as plain data."""
+        """Task, classes and the emotions of each class, as plain data."""
         return {"task": self.task_name, "classes": self.classes, "labels": self.labels}
 
     @property
     def monitored(self) -> tuple[list[str], list[str]]:
-        """Names of the validation scores: those of which more is better, and those of which less is."""
+        """Names of the validation scores: those to maximise, and those to minimise."""
         count = len(self.classes)
         names = list(scores(torch.zeros(1, count, count + 1), torch.zeros(1, 4), self.classes))
         better = [name for name in names if name.startswith(("uar", "recall/", "events_found"))]
@@ -193,11 +193,11 @@ class EmotionDiarizer(EncoderTask):
 
     @property
     def stride(self) -> float:
-        """Seconds from one frame to the next; frame i stands for `i * stride` to `(i + 1) * stride`."""
+        """Seconds from one frame to the next; frame i covers `i * stride` to `(i + 1) * stride`."""
         return 1 / self.encoder.frames_per_second
 
     def features(self, batch: AudioBatch) -> tuple[Tensor, Tensor]:
-        """Return what is read, `[batch, frames, states, dim]`, and valid frames `[batch]`."""
+        """Return the hidden states in use, `[batch, frames, states, dim]`, and valid frames `[batch]`."""
         if self.sentence_mean:
             batch = replace(batch, waveforms=centred(batch.waveforms, batch.lengths))
         output = self.encode(batch)
@@ -227,7 +227,7 @@ class EmotionDiarizer(EncoderTask):
 
         Args:
             logits: `[batch, frames, classes]`.
-            labels: `[batch, frames]` class indices, `NO_LABEL` where there is none.
+            labels: `[batch, frames]` class indices, `NO_LABEL` if there is none.
         """
         return F.cross_entropy(
             logits.flatten(0, 1), labels.flatten(), weight=self.loss_weights, ignore_index=NO_LABEL
@@ -237,7 +237,7 @@ class EmotionDiarizer(EncoderTask):
         """Set class weights from the time that each class has in training clips.
 
         Raises:
-            UsageError: Where balanced weights are asked for and a class is absent.
+            UsageError: If balanced weights are requested and a class is absent.
         """
         if self.class_weights == "none":
             return
@@ -247,13 +247,13 @@ class EmotionDiarizer(EncoderTask):
         self.loss_weights = (time.sum() / (len(time) * time)).to(self.device)
 
     def on_fit_start(self) -> None:
-        """Fit the standardiser on training clips, unless a resumed run brings it."""
+        """Fit the standardiser on training clips, unless a resumed run restores it."""
         if (data := cast(Any, self.trainer).datamodule) is None:
             return
         self.set_class_seconds(data.train_class_seconds)
         standardizer = self.readout.standardizer
         if standardizer is not None and not bool(standardizer.fitted):
-            count = -(-_STANDARDIZER_BATCHES // self.trainer.world_size)  # of this process's share
+            count = -(-_STANDARDIZER_BATCHES // self.trainer.world_size)  # of this process's clips
             self.fit_standardizer(standardizer, islice(data.train_dataloader(), count))
 
     @torch.no_grad()
@@ -262,7 +262,7 @@ class EmotionDiarizer(EncoderTask):
         self.eval()
         for batch in batches:
             features, lengths = self.features(batch.to(self.device).audio)
-            # Counted within each clip: which frames are taken does not depend on the clips beside it.
+            # Counted within each clip: the choice of frames does not depend on the other clips.
             valid = frame_mask(features, lengths)[:, ::_STANDARDIZER_STRIDE]
             standardizer.update(features[:, ::_STANDARDIZER_STRIDE][valid])
         standardizer.finish()
@@ -275,7 +275,7 @@ class EmotionDiarizer(EncoderTask):
         return loss
 
     def on_validation_epoch_start(self) -> None:
-        """Forget the last epoch."""
+        """Reset the scores of the last epoch."""
         self.metrics.reset()
         self.validation_loss.reset()
         self.validation_error.reset()
@@ -290,25 +290,25 @@ class EmotionDiarizer(EncoderTask):
             self.metrics.update(clip.reference, clip.hypothesis, clip.duration)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the loss, EDER, its parts and the other scores."""
+        """Log the loss, EDER, its components and the other scores."""
         self.log("val/loss", self.validation_loss.compute(), prog_bar=True)
         self.log(MONITOR, self.validation_error.compute())
         self._log_scores("val")
 
     def on_test_epoch_start(self) -> None:
-        """Forget earlier clips."""
+        """Reset earlier clips."""
         self.judged = []
         self.metrics.reset()
 
     def test_step(self, batch: FrameBatch, batch_index: int) -> None:
-        """Keep truth and segments of every clip: all test scores derive from them."""
+        """Store reference and segments of every clip, from which all test scores are computed."""
         clips = self._judge(batch, *self(batch.audio))
         self.judged += clips
         for clip in clips:
             self.metrics.update(clip.reference, clip.hypothesis, clip.duration)
 
     def on_test_epoch_end(self) -> None:
-        """Gather the clips of every process, in the order of ids, and log every score."""
+        """Collect the clips of all processes, ordered by id, and log every score."""
         self.judged = sorted(gathered(self.judged), key=lambda clip: clip.id)
         self._log_scores("test")
 
@@ -321,11 +321,11 @@ class EmotionDiarizer(EncoderTask):
 
 
 def frame_error(logits: Tensor, labels: Tensor, lengths: Tensor) -> Tensor:
-    """Return the share of wrong frames, the mean over clips.
+    """Return the frame error rate, the mean over clips.
 
     Args:
         logits: `[batch, frames, classes]`.
-        labels: `[batch, frames]` class indices, `NO_LABEL` where there is none.
+        labels: `[batch, frames]` class indices, `NO_LABEL` if there is none.
         lengths: `[batch]` integers, valid frames.
     """
     counted = frame_mask(logits, lengths) & (labels != NO_LABEL)
@@ -342,5 +342,5 @@ def _check_newbob(newbob: NewBobConfig, optimizer: OptimizerConfig) -> None:
 
 
 def default_frame_layer(adapter: str) -> str:
-    """Return the layer choice of a diarizer that was given none."""
+    """Return the default layer of a diarizer."""
     return "weighted" if adapter == "none" else "last"

@@ -1,4 +1,4 @@
-"""Find emotions in recordings of any length with a trained checkpoint."""
+"""Diarize emotions in recordings of any length with a trained checkpoint."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
@@ -25,15 +25,15 @@ from sercl.tasks.diarization import EmotionDiarizer
 from sercl.tasks.predictor import Failure, Source, as_mono, find_device, is_waveform, reason_of
 
 Mask = NDArray[np.bool_]
-"""`[frames]`, true where nobody speaks."""
+"""`[frames]`, true for non-speech."""
 
 
 def quiet_frames(waveform: Tensor, frames: int, hop: int) -> Mask:
-    """Return the frames whose peak is under the level at which a clip counts as silent.
+    """Return the frames whose peak is below the level at which a clip counts as silent.
 
     Args:
         waveform: `[n]` at 16 kHz.
-        frames: Number of frames; frame i stands for samples `i * hop` to `(i + 1) * hop`.
+        frames: Number of frames; frame i covers samples `i * hop` to `(i + 1) * hop`.
         hop: Samples from one frame to the next.
     """
     needed = frames * hop
@@ -44,7 +44,7 @@ def quiet_frames(waveform: Tensor, frames: int, hop: int) -> Mask:
 
 
 def voiceless_frames(detector: VoiceDetector, waveform: Tensor, frames: int, hop: int) -> Mask:
-    """Return the frames whose middle lies in no stretch of speech; arguments as `quiet_frames`."""
+    """Return the frames whose middle is not in speech; arguments as `quiet_frames`."""
     middles = (np.arange(frames) + 0.5) * hop / SAMPLE_RATE
     voiceless = np.ones(frames, dtype=bool)
     for start, end in detector.speech([waveform])[0]:
@@ -61,10 +61,10 @@ class FrameScores:
 
     Attributes:
         probabilities: `[frames, classes]` float32.
-        stride: Seconds from one frame to the next; frame i stands for `i * stride` to `(i + 1) * stride`, the
-            last one for all that remains.
+        stride: Seconds from one frame to the next; frame i covers `i * stride` to `(i + 1) * stride`, the
+            last one everything to the end.
         duration: Length of the recording in s.
-        pauses: `(start, end)` in s of stretches without speech, where voice activity was asked for.
+        pauses: `(start, end)` in s of non-speech, if voice activity detection was requested.
     """
 
     probabilities: NDArray[np.float32]
@@ -86,32 +86,32 @@ def diarize(
 
     Args:
         checkpoint: A file that training wrote (`best.ckpt`).
-        device: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1", "mps".
+        device: "auto" (a GPU if available), "cpu", "cuda", "cuda:1", "mps".
         encoder: Folder of the encoder, if it has moved since training; its weights must be the same.
-        post: How frame probabilities become segments; None for what the checkpoint was validated with.
-        vad: Whether stretches without speech (Silero) are neutral and marked. Silence is always neutral.
-        window: Length in s of the windows in which long recordings are encoded; None for 30, or less where
-            the encoder takes less.
+        post: How frame probabilities become segments; None for the checkpoint's own post-processing.
+        vad: Whether non-speech (Silero) is neutral and marked. Silence is always neutral.
+        window: Length in s of the windows in which long recordings are encoded; None for 30, or less if the
+            encoder's limit is lower.
         context: Outer part of a window, in s, on each side, whose frames are not used.
 
     Raises:
-        CheckpointError: For a file that is no checkpoint of sercl, one of another task, or an encoder whose
+        CheckpointError: If the file is not a checkpoint of sercl, or of another task, or the encoder's
             weights have changed.
         EncoderError: Where the encoder cannot be loaded.
-        UsageError: For a device that is not there, or windows that cannot be.
+        UsageError: For an unavailable device, or invalid windows.
     """
     task = EmotionDiarizer.restore(checkpoint, encoder)
     return Diarizer(task, find_device(device), post, vad, window, context)
 
 
 class Diarizer:
-    """A trained diarizer with what is needed to feed it.
+    """A trained diarizer for files and waveforms.
 
-    While it lives, the encoder runs faster on the CPU, from a copy of its weights (`inference`).
+    While it exists, the encoder runs faster on the CPU, from a copy of its weights (`inference`).
 
     Args:
-        task: The model, whose encoder is not to be changed any more.
-        device: Where it runs.
+        task: The model, whose encoder must not be changed any more.
+        device: Device on which it runs.
         post: As for `diarize`; so are the others.
         vad: As for `diarize`.
         window: As for `diarize`.
@@ -139,11 +139,11 @@ class Diarizer:
         self.post = task.post if post is None else post
         self._plan = _plan(task, window, context)
         self._detector = VoiceDetector() if vad else None
-        # One window at a time is fastest on a CPU, whose caches a batch does not fit.
+        # One window at a time is fastest on a CPU, since a batch does not fit into its caches.
         self._at_once = 1 if device.type == "cpu" else 8
 
     def diarize(self, source: Source) -> Annotation:
-        """Return the segments of a recording, neutral ones spelt out.
+        """Return the segments of a recording, including neutral ones.
 
         Args:
             source: A file, or a waveform (`[samples]` or `[channels, samples]`) with its rate in Hz.
@@ -156,7 +156,7 @@ class Diarizer:
         return Annotation(_name(source), segments, scores.duration, scores.pauses)
 
     def stream(self, sources: Iterable[Source]) -> Iterator[Annotation | Failure]:
-        """Diarize recordings one after the other; a bad one gives a `Failure` in its place.
+        """Diarize recordings one after the other; an unreadable one yields a `Failure`.
 
         Args:
             sources: Files, or waveforms with their rate.
@@ -218,7 +218,7 @@ class Diarizer:
         ]
 
     def _with_neutral_pauses(self, frames: NDArray[np.float32], window: Window) -> NDArray[np.float32]:
-        """Return `[frames, classes + 1]`: probabilities, and whether nobody speaks."""
+        """Return `[frames, classes + 1]`: probabilities, and non-speech."""
         hop = self._plan.hop
         pauses = quiet_frames(window.waveform, len(frames), hop)
         if self._detector is not None:
@@ -248,7 +248,7 @@ def _plan(task: EmotionDiarizer, window: float | None, context: float) -> Window
 
 
 def _stretches(mask: NDArray[np.bool_], stride: float, duration: float) -> tuple[tuple[float, float], ...]:
-    """Return start and end in s of every run of true frames; the last frame reaches to the end."""
+    """Return start and end in s of every run of true frames; the last frame extends to the end."""
     return tuple(
         (first * stride, duration if last == len(mask) else last * stride)
         for first, last, there in runs(mask.tolist())

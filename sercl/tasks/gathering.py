@@ -1,4 +1,4 @@
-"""What the processes of a distributed run tell each other: rows, and decisions."""
+"""Exchange between the processes of a distributed run: rows and decisions."""
 
 from collections.abc import Callable
 from typing import TypeVar, cast
@@ -10,10 +10,10 @@ Choice = TypeVar("Choice")
 
 
 def gathered(rows: list[Row]) -> list[Row]:
-    """Return the rows of every process, in rank order; those of this one where there is no other.
+    """Return the rows of every process, in rank order; those of this one if it is the only one.
 
     Args:
-        rows: Picklable; CPU tensors in them are sent as they are.
+        rows: Picklable; CPU tensors in them are sent unchanged.
     """
     if not (dist.is_available() and dist.is_initialized()):
         return rows
@@ -23,12 +23,12 @@ def gathered(rows: list[Row]) -> list[Row]:
 
 
 def of_first(decide: Callable[[], Choice]) -> Choice:
-    """Return what the first process decides; others would look at files that it may be changing.
+    """Return the first process's decision; others would read files that it may be changing.
 
-    Before the processes have met, each decides by itself.
+    Before the process group exists, each process decides by itself.
 
     Args:
-        decide: What it decides must be picklable.
+        decide: Its result must be picklable.
     """
     if not (dist.is_available() and dist.is_initialized()):
         return decide()

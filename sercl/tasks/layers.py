@@ -1,4 +1,4 @@
-"""The encoder with as many blocks as the chosen layer needs."""
+"""Encoders with as many blocks as the chosen layer needs."""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -14,7 +14,7 @@ from sercl.tasks.base import EncoderTask
 
 
 def default_layer(adapter: str) -> str:
-    """Return the layer choice of a model that was given none."""
+    """Return the default layer of a model."""
     return "auto" if adapter == "none" else "last"
 
 
@@ -27,16 +27,16 @@ def encoder_for_layer(
     gradient_checkpointing: bool,
     config: dict[str, Any] | None = None,
 ) -> Encoder:
-    """Load the encoder with the blocks that are needed, or rebuild it from what a full checkpoint says of it.
+    """Load the encoder with the blocks that are needed, or rebuild it from a full checkpoint.
 
-    Blocks above a numbered layer would run for nothing. Without them hidden state k is the last, and no norm
-    stands behind it, as in the whole model.
+    Blocks above a numbered layer are not needed. Without them hidden state k is the last, and no norm
+    follows it, as in the whole model.
 
     Args:
-        name: As for `load_encoder`, like the others but `layer` and `config`.
-        layer: Hidden state that is read.
-        last_block: Where the user cuts the encoder.
-        revision: On the hub.
+        name: As for `load_encoder`, like all others except `layer` and `config`.
+        layer: Hidden state to use.
+        last_block: Last block chosen by the user.
+        revision: Revision on the hub.
         whisper_form: "padded" or "short".
         gradient_checkpointing: Whether blocks are recomputed in the backward pass.
         config: `Encoder.config` that a checkpoint stored; None for an encoder that is loaded.
@@ -60,25 +60,25 @@ def encoder_for_layer(
 
 
 _PRECISIONS = {"32-true": ("fp32", torch.float32), "bf16-mixed": ("bf16", torch.bfloat16)}
-"""Precision of a trainer -> its name and type in the encoder; with any other the encoder runs as ever."""
+"""Precision of a trainer -> its name and dtype in the encoder; with any other the encoder runs normally."""
 
 
 def quick_encoder(
     task: EncoderTask, trainer: L.Trainer, on_audio: bool = True
 ) -> AbstractContextManager[None]:
-    """Return a context in which a frozen encoder runs faster on the CPU, and a trained one as ever.
+    """Return a context in which a frozen encoder runs faster on the CPU, and a trained one normally.
 
     The hidden states are the same up to rounding: in float32 within 1e-4; in mixed precision that of
-    bfloat16, where the processor has it. On a GPU nothing changes: autocast is as fast there.
+    bfloat16, if the CPU supports it. On a GPU nothing changes: autocast is as fast there.
 
     Args:
-        task: The model that is trained inside.
-        trainer: What trains it.
-        on_audio: Whether batches hold audio; where they hold hidden states, the encoder is not prepared.
+        task: The model trained in the context.
+        trainer: Its trainer.
+        on_audio: Whether batches hold audio; if they hold hidden states, the encoder is not prepared.
     """
     name, dtype = _PRECISIONS.get(str(trainer.precision), ("", None))
     on_cpu = trainer.strategy.root_device.type == "cpu"
     if dtype is None or not (on_audio and on_cpu and task.encoder_is_frozen and supported(dtype)):
         return nullcontext()
-    task.encoder.eval()  # as it is in training, see `EncoderTask.train`; dropout has no faster way
+    task.encoder.eval()  # as in training, see `EncoderTask.train`; the fast path does not support dropout
     return inference(task.encoder, name)

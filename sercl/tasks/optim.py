@@ -1,4 +1,4 @@
-"""Optimiser groups with learning rates of their own, warm-up and cosine decay."""
+"""Optimiser groups with separate learning rates, warm-up and cosine decay."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -23,11 +23,11 @@ class OptimizerConfig:
     Args:
         head_lr: Learning rate of pooling, layer weights and head.
         adapter_lr: Learning rate of adapters.
-        encoder_lr: Learning rate of the encoder's own weights, where they are trained.
+        encoder_lr: Learning rate of the encoder's own weights, if trained.
         weight_decay: Decoupled weight decay.
         eps: AdamW's epsilon.
         schedule: constant or cosine (to zero at the last step).
-        warmup: Share of all steps (0 to 1) over which the rates rise linearly from zero.
+        warmup: Fraction of all steps (0 to 1) over which the rates rise linearly from zero.
     """
 
     head_lr: float = 1e-3
@@ -55,7 +55,7 @@ class OptimizerConfig:
         return {"head": self.head_lr, "adapter": self.adapter_lr, "encoder": self.encoder_lr}[group]
 
     def factor(self, step: int, total_steps: float) -> float:
-        """Return what every learning rate is multiplied by at a step (0-based)."""
+        """Return the factor of every learning rate at a step (0-based)."""
         warm = int(self.warmup * total_steps) if math.isfinite(total_steps) else 0
         if step < warm:
             return (step + 1) / warm
@@ -79,7 +79,7 @@ def build_optimizer(groups: Mapping[str, Sequence[nn.Parameter]], config: Optimi
 
 
 def build_schedule(optimizer: AdamW, config: OptimizerConfig, total_steps: float) -> LambdaLR:
-    """Build the step-wise schedule; `total_steps` may be infinite where training has no set end."""
+    """Build the step-wise schedule; `total_steps` may be infinite if training has no limit."""
     return LambdaLR(optimizer, lambda step: config.factor(step, total_steps))
 
 
@@ -88,11 +88,11 @@ MONITOR = "val/error"
 
 @dataclass(frozen=True)
 class NewBobConfig:
-    """Learning rates that fall by the validation error of frames, as in SpeechBrain's ZED recipe.
+    """Learning rates reduced by the validation frame error, as in SpeechBrain's ZED recipe.
 
     Args:
-        enabled: Whether rates fall so; else they follow the optimiser's schedule.
-        threshold: Rates fall after an epoch in which the error fell by less than this share of itself.
+        enabled: Whether NewBob is used; else rates follow the optimiser's schedule.
+        threshold: Rates are reduced after an epoch with a smaller relative improvement than this.
         head: Factor of the head's rate, above 0 and at most 1.
         encoder: Factor of the rate of encoder or adapters.
 
@@ -114,10 +114,10 @@ class NewBobConfig:
 
 
 class NewBob(ReduceLROnPlateau):
-    """Multiply the rate of each parameter group by its factor wherever the error falls too little.
+    """Multiply the rate of each parameter group by its factor when the error improves too little.
 
     Args:
-        optimizer: With groups that have a "name": "head", or another.
+        optimizer: An optimiser whose groups have a "name": "head", or another.
         config: Threshold and factors.
     """
 
@@ -127,7 +127,7 @@ class NewBob(ReduceLROnPlateau):
         self.previous: float | None = None
 
     def step(self, metrics: Any, epoch: int | None = None) -> None:  # type: ignore[override]  # as torch does
-        """Take in the error of an epoch."""
+        """Record the error of an epoch."""
         error = float(metrics)
         self.last_epoch += 1
         if self.previous is not None and self._gain(error, self.previous) < self.limit:
@@ -142,13 +142,13 @@ class NewBob(ReduceLROnPlateau):
 
 
 def mean_weight(labels: Tensor, weights: Tensor | None) -> Tensor:
-    """Return what torch's mean cross-entropy over some labels has divided their sum by, `[]`.
+    """Return the divisor of torch's mean cross-entropy over some labels, `[]`.
 
     Means of batches that are averaged with these weights are the mean over all of them.
 
     Args:
-        labels: Class indices of any shape; `NO_LABEL` counts nothing.
-        weights: `[classes]` class weights; None where every label weighs the same.
+        labels: Class indices of any shape; `NO_LABEL` is ignored.
+        weights: `[classes]` class weights; None for equal weights.
     """
     counted = labels[labels != NO_LABEL]
     if weights is None:

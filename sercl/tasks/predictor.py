@@ -21,10 +21,10 @@ from sercl.tasks.classification import EmotionClassifier
 
 
 def find_device(name: str) -> torch.device:
-    """Return a device by name: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1", "mps".
+    """Return a device by name: "auto" (a GPU if available), "cpu", "cuda", "cuda:1", "mps".
 
     Raises:
-        UsageError: For a device that is not there.
+        UsageError: For an unavailable device.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -41,12 +41,12 @@ Source: TypeAlias = str | Path | tuple[np.ndarray | Tensor, int]
 
 _C_LIBRARY = ctypes.CDLL(None) if sys.platform == "linux" else None
 _WINDOW = 64
-"""Inputs that are decoded together and sorted by length: bounds memory on endless streams."""
+"""Number of inputs that are decoded together and sorted by length, which bounds memory on long streams."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model says of one input.
+    """The prediction for one input.
 
     Attributes:
         source: The file as given, or "input N" for a waveform (0-based).
@@ -74,24 +74,24 @@ def load(checkpoint: str | Path, device: str = "auto", encoder: str | None = Non
 
     Args:
         checkpoint: A file that `sercl fit` wrote (`best.ckpt`).
-        device: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1", "mps".
+        device: "auto" (a GPU if available), "cpu", "cuda", "cuda:1", "mps".
         encoder: Folder of the encoder, if it has moved since training; its weights must be the same.
 
     Raises:
-        CheckpointError: For a file that is no checkpoint of sercl, or an encoder whose weights have changed.
+        CheckpointError: If the file is not a checkpoint of sercl, or the encoder's weights have changed.
         EncoderError: Where the encoder cannot be loaded.
-        UsageError: For a device that is not there.
+        UsageError: For an unavailable device.
     """
     task = EmotionClassifier.restore(checkpoint, encoder)
     return Predictor(task, find_device(device))
 
 
 class Predictor:
-    """A trained classifier with what is needed to feed it.
+    """A trained classifier for files and waveforms.
 
     Args:
         task: The classifier.
-        device: Where it runs.
+        device: Device on which it runs.
 
     Attributes:
         classes: Class names, in class order.
@@ -106,7 +106,7 @@ class Predictor:
         """Predict every input, in order.
 
         Args:
-            inputs: Files, or waveforms with their rate; a single one is taken as a list of one.
+            inputs: Files, or waveforms with their rate; a single one is treated as a list of one.
 
         Raises:
             AudioError: For the first input that cannot be used.
@@ -120,11 +120,11 @@ class Predictor:
         return [result for result in results if isinstance(result, Prediction)]
 
     def stream(self, inputs: Iterable[Source], batch_seconds: float = 60.0) -> Iterator[Prediction | Failure]:
-        """Predict inputs one after the other in constant memory; a bad input gives a `Failure` in its place.
+        """Predict inputs one after the other in constant memory; an unusable input yields a `Failure`.
 
         Args:
             inputs: Files, or waveforms with their rate.
-            batch_seconds: Most audio in one batch, in s (padded length).
+            batch_seconds: Maximum audio in one batch, in s (padded length).
         """
         numbered = enumerate(inputs)
         while window := list(islice(numbered, _WINDOW)):
@@ -151,7 +151,7 @@ class Predictor:
     def _predict_batch(self, clips: Sequence[tuple[int, str, Tensor]]) -> dict[int, Prediction | Failure]:
         try:
             probabilities = self._task(AudioBatch.from_clips([clip for _, _, clip in clips]).to(self._device))
-        except SerclError as error:  # the encoder's limits on length: the fault of one clip, not of its batch
+        except SerclError as error:  # the encoder's length limits: an error of one clip, not of its batch
             if len(clips) == 1:
                 reason = error.reason if isinstance(error, ClipLengthError) else str(error)
                 if (
@@ -206,19 +206,19 @@ def _batches(
 
 
 def give_memory_back() -> None:
-    """Return freed memory to the system, where the C library is glibc.
+    """Return freed memory to the system, if the C library is glibc.
 
-    Batches of ever new lengths leave holes in its heap, which would grow with the number of files.
+    Batches of many different lengths fragment its heap, which would grow with the number of files.
     """
     if (trim := getattr(_C_LIBRARY, "malloc_trim", None)) is not None:
         trim(0)
 
 
 def is_waveform(value: object) -> bool:
-    """Say whether an input is a waveform with its rate, not a file."""
+    """Return whether an input is a waveform with its rate, not a file."""
     return isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], int)
 
 
 def reason_of(error: SerclError, name: str) -> str:
-    """Return an error's text without the name of the input in front."""
+    """Return an error's text without the leading name of the input."""
     return str(error).removeprefix(f"{name}: ")

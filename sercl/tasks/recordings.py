@@ -1,4 +1,4 @@
-"""Which recordings a model was trained and selected on, known by their samples and not by a name."""
+"""Fingerprints of training and validation recordings, from their samples and independent of names."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -10,29 +10,29 @@ from sercl.errors import DamagedCheckpointError
 
 PARTS = ("train", "validation")
 LIKE = "like_train"
-"""Beside the parts: file names with lengths of the training recordings, for copies with other samples."""
+"""Further key: file names with lengths of the training recordings, to detect altered copies."""
 
 Recordings = dict[str, set[int]]
 """Part ("train", "validation", `LIKE`) -> fingerprints of the recordings of all stages."""
 
 
 def fingerprint(audio_key: str) -> int:
-    """Return 64 bits of the hash of a recording's samples: the same for every copy, whatever it is called."""
+    """Return 64 bits of the hash of a recording's samples: the same for every copy, whatever its name."""
     return int.from_bytes(hashlib.blake2b(audio_key.encode(), digest_size=8).digest(), signed=True)
 
 
 def fingerprints(audio_keys: Iterable[str]) -> set[int]:
-    """Return the fingerprints of some recordings; those whose samples are not known have none."""
+    """Return the fingerprints of some recordings; those whose samples are unknown have none."""
     return {fingerprint(key) for key in audio_keys if key}
 
 
 def to_tensors(recordings: Mapping[str, Iterable[int]]) -> dict[str, Tensor]:
-    """Return what a checkpoint holds of them: part -> sorted fingerprints, int64 `[n]`."""
+    """Return them for a checkpoint: part -> sorted fingerprints, int64 `[n]`."""
     return {part: torch.tensor(sorted(own), dtype=torch.int64) for part, own in recordings.items()}
 
 
 def from_checkpoint(stored: object, where: str = "checkpoint") -> Recordings | None:
-    """Rebuild what `to_tensors` gave; None for a checkpoint that holds nothing of it.
+    """Rebuild the argument of `to_tensors`; None for a checkpoint without fingerprints.
 
     Args:
         stored: The checkpoint's entry, or None.

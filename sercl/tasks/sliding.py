@@ -1,4 +1,4 @@
-"""A classifier of whole utterances slid over a recording: what a diarizer has to beat."""
+"""A sliding-window classifier of utterances: the baseline of a diarizer."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -17,16 +17,16 @@ from sercl.tasks.predictor import Source, as_mono
 
 
 class SlidingClassifier:
-    """Gives every stretch of `hop` seconds the mean probabilities of the windows that hold it.
+    """Gives every interval of `hop` seconds the mean probabilities of the windows that contain it.
 
     Args:
         task: The classifier.
-        device: Where it runs.
+        device: Device on which it runs.
         window: Length of a window in s.
         hop: Seconds from one window to the next.
 
     Raises:
-        UsageError: For a hop that is not above 0 or longer than the window.
+        UsageError: For a hop that is not above 0, or is longer than the window.
 
     Attributes:
         classes: Class names, in class order.
