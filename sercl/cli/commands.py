@@ -1,4 +1,4 @@
-"""The commands of sercl: one row each. A row names a module that is imported when it is called."""
+"""The commands of sercl, one row each. A row names the module to import when the command is called."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ class Command:
     Attributes:
         target: "module:function"; the function reads `sys.argv` and returns an exit code or None for 0.
         page: Its help page.
-        help: One line for the front page; "" for an action of another command, which has none there.
+        help: One line for the front page; "" for an action of another command, which is not listed there.
         group: Heading on the front page.
         words: Valid first words after the command's name, for completion.
         files: Whether files are valid there.
-        needs_words: Whether it shows its page where nothing follows its name.
-        is_heavy: Whether its module imports torch, so that mistakes are looked for before.
-        all_options: Whether `--help-all` shows more than the page: its parser knows more options.
+        needs_words: Whether it shows its help page if called without arguments.
+        is_heavy: Whether its module imports torch, so that arguments are checked first.
+        all_options: Whether `--help-all` shows more options than the page.
     """
 
     target: str
@@ -124,7 +124,7 @@ COMMANDS: Mapping[str, Command] = {
 }
 
 FRONT: Mapping[str, Command] = {name: command for name, command in COMMANDS.items() if command.help}
-"""Those of the front page; the others are actions of theirs."""
+"""Commands on the front page; the others are their actions."""
 
 EXAMPLES = (
     ("Two minutes, nothing to download", "sercl demo"),

@@ -1,4 +1,4 @@
-"""`sercl compare`: what two runs or studies set otherwise, and whether it made a difference."""
+"""`sercl compare`: compare the settings of two runs or studies and test whether their scores differ."""
 
 import sys
 from pathlib import Path
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def main() -> int:
-    """Run `sercl compare` with the words of the process."""
+    """Run `sercl compare` with the arguments of the process."""
     options = build_parser().parse_args(sys.argv[1:])
     for folder in (options.run_a, options.run_b):
-        if not Path(folder).is_dir():  # said before pandas and statsmodels are imported
+        if not Path(folder).is_dir():  # checked before pandas and statsmodels are imported
             raise UsageError(f"{folder}: no such folder. Give the folder of a run or a study.")
     from sercl.reports.run_comparison import comparison_report, comparison_to_dict
     from sercl.studies.comparison import compare_folders

@@ -16,7 +16,7 @@ SHELLS = COMMANDS["completion"].words
 
 
 def main() -> int:
-    """Run `sercl completion` with the words of the process."""
+    """Run `sercl completion` with the arguments of the process."""
     words = sys.argv[1:]
     if len(words) != 1:
         raise UsageError(f"completion takes one shell: {', '.join(SHELLS)}. Such as: sercl completion bash")
@@ -36,7 +36,7 @@ def script(shell: str) -> str:
 
 
 def _outline(commands: Mapping[str, Command]) -> ArgumentParser:
-    """Return a parser with the commands and the options of their short pages; it parses nothing."""
+    """Return a parser with the commands and the options of their short pages; not used for parsing."""
     parser = ArgumentParser("sercl")
     parser.add_argument("--version", action="store_true", help="print the version")
     parser.add_argument("--debug", action="store_true", help="show the trace of an error")
@@ -49,7 +49,7 @@ def _outline(commands: Mapping[str, Command]) -> ArgumentParser:
 def _add_command(parser: ArgumentParser, name: str, command: Command) -> None:
     values = _values()
     for flags, text in command.page.options:
-        if "--help" not in flags:  # argparse has added that one
+        if "--help" not in flags:  # argparse has already added this one
             _add_option(parser, flags, text, values)
     for flag, kind in _further_options(name, parser):
         parser.add_argument(flag, **_of_kind(flag, kind, values))
@@ -75,7 +75,7 @@ def _further_options(command: str, parser: ArgumentParser) -> list[tuple[str, st
 
 
 def _values() -> dict[str, list[str]]:
-    """Return the names that options take."""
+    """Return the valid names of options."""
     table = option_table.read()
     names, corpora = table["names"], list(table["data"])
     of_data = dict.fromkeys(("--data", "--data.source", "--data.target", "--data.corpora"), corpora)

@@ -19,11 +19,11 @@ __all__ = ["Lines", "loading", "progress", "stderr", "stdout", "table"]
 
 _PIPE_WIDTH = 120
 EVERY = 20.0
-"""Seconds between two lines of progress where there is no terminal."""
+"""Seconds between two lines of progress without a terminal."""
 
 
 def _width(stream: TextIO) -> int | None:
-    """Rich takes 80 columns where there is no terminal, which cuts tables that a file could hold."""
+    """Rich uses 80 columns without a terminal, which would break tables in files."""
     return None if stream.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
 
 
@@ -35,15 +35,15 @@ stderr = Console(stderr=True, highlight=False, emoji=False, width=_width(sys.std
 def progress(
     description: str, total: int | None = None, console: Console | None = None
 ) -> Iterator[Callable[[int], None]]:
-    """Show a progress bar on `stderr` while the block runs; a line now and then where that is no terminal.
+    """Show a progress bar on `stderr` while the block runs, or occasional lines without a terminal.
 
     Args:
-        description: What is going on, in a few words.
-        total: Number of steps, or None where it is not known.
-        console: Where to draw in place of `stderr`, which follows `sys.stderr` wherever that is sent.
+        description: Short description of the work.
+        total: Number of steps, or None if unknown.
+        console: Console to use instead of `stderr`, which follows `sys.stderr` when redirected.
 
     Yields:
-        A function that is told how many more steps are done.
+        A function to call with the number of further steps done.
     """
     place = console or stderr
     if not place.is_terminal:
@@ -55,12 +55,12 @@ def progress(
 
 
 class Lines:
-    """Progress as lines, for logs: one every `EVERY` seconds, so that short work says nothing.
+    """Progress as lines, for logs: one every `EVERY` seconds, so that short work prints nothing.
 
     Args:
-        description: What is going on, in a few words.
-        total: Number of steps, or None where it is not known.
-        console: Where to print.
+        description: Short description of the work.
+        total: Number of steps, or None if unknown.
+        console: Console to print on.
     """
 
     def __init__(self, description: str, total: int | None, console: Console) -> None:
@@ -68,7 +68,7 @@ class Lines:
         self._done, self._said = 0, time.monotonic()
 
     def advance(self, steps: int) -> None:
-        """Count steps, and say how many are done where that was not said for a while."""
+        """Count steps, and print how many are done if the last line is old enough."""
         self._done += steps
         if self.is_due and not is_silent():
             share = f" of {self._total} ({self._done / self._total:.0%})" if self._total else ""
@@ -81,13 +81,13 @@ class Lines:
 
     @property
     def is_due(self) -> bool:
-        """Whether nothing was said for a while."""
+        """Whether the last line is old enough."""
         return time.monotonic() - self._said >= EVERY
 
 
 @contextmanager
 def loading(what: str = "loading PyTorch and Lightning") -> Iterator[None]:
-    """Say on a terminal that something heavy is loaded, while the block runs."""
+    """Show on a terminal that something heavy is loading, while the block runs."""
     if not stderr.is_terminal:
         yield
         return
@@ -96,7 +96,7 @@ def loading(what: str = "loading PyTorch and Lightning") -> Iterator[None]:
 
 
 def _bar(console: Console) -> "Progress":
-    from rich import progress as parts  # a sixth of the time that the front page may take
+    from rich import progress as parts  # takes a sixth of the time allowed for the front page
 
     return parts.Progress(
         parts.SpinnerColumn(),
@@ -107,7 +107,7 @@ def _bar(console: Console) -> "Progress":
         console=console,
         transient=True,
         disable=is_silent(),
-        # Rich would send a redirected stdout to the console of the bar: into the terminal, not into the file.
+        # Rich would send a redirected stdout to the console of the bar: to the terminal, not to the file.
         redirect_stdout=False,
     )
 
@@ -117,7 +117,7 @@ def stage_progress() -> Iterator[Callable[[str, int, int], None]]:
     """Show one bar after the other on standard error while the block runs.
 
     Yields:
-        A function told what is being done, how many clips of it are done, and how many there are.
+        A function to call with the current step, the number of clips done, and their total.
     """
     with ExitStack() as bars:
         current: dict[str, tuple[Callable[[int], None], int]] = {}

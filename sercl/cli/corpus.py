@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MANIFEST = "Manifest"
 SHOWN = 5
-"""Problems that an error message spells out."""
+"""Problems listed in an error message."""
 
 _NAME_HELP = "Corpus name, as in `sercl corpus list`; or Manifest, with --root FILE."
 _JSON_HELP = "Print JSON instead of tables."
@@ -62,14 +62,14 @@ def inspect_corpus(
     out: Path | None = None,
     json: bool = False,
 ) -> None:
-    """Look at a corpus: counts, durations, bad and duplicate files, confounds, what each label scheme keeps.
+    """Inspect a corpus: counts, durations, bad and duplicate files, confounds, and coverage by label schemes.
 
     Args:
         name: Corpus name, or Manifest.
         root: Folder of the corpus; for Manifest, the file.
         options: Options of the corpus's reader, such as `{outtakes: true}` for PAVOQUE.
-        columns: Manifest: what its columns are called, where they have other names.
-        emotions: Manifest: label -> emotion name, for labels that are no common word for one; or `drop`.
+        columns: Manifest: names of its columns, if they differ from the standard names.
+        emotions: Manifest: label -> emotion name or `drop`, for labels that sercl does not know.
         figure: File for the picture (.png, .pdf, .svg).
         out: Folder for `inspection.png` and `inspection.json`.
         json: Print JSON instead of tables.
@@ -90,7 +90,7 @@ def inspect_corpus(
 
     pictures = [path for path in (figure, out and out / "inspection.png") if path is not None]
     for path in pictures:
-        check_format(path)  # before the corpus is decoded, which may take minutes
+        check_format(path)  # checked before the corpus is decoded, which may take minutes
         make_folder(path.parent)
     title, listing = read_listing(name, root, options or {}, columns, emotions)
     with progress(f"Decoding {title}", len(listing.utterances)) as advance:
@@ -117,19 +117,19 @@ def write_corpus_manifest(
     emotions: dict[str, str] | None = None,
     on_error: Literal["raise", "skip"] = "raise",
 ) -> None:
-    """Write the utterances of a corpus as a manifest, to be changed by hand or read by other tools.
+    """Write the utterances of a corpus as a manifest, to edit or to read with other tools.
 
     Args:
         name: Corpus name, or Manifest.
         root: Folder of the corpus; for Manifest, the file.
-        out: The manifest; its suffix is its format: .csv, .tsv, .jsonl or .parquet.
+        out: The manifest; its suffix gives the format: .csv, .tsv, .jsonl or .parquet.
         options: Options of the corpus's reader, such as `{outtakes: true}` for PAVOQUE.
-        columns: Manifest: what its columns are called, where they have other names.
-        emotions: Manifest: label -> emotion name, for labels that are no common word for one; or `drop`.
+        columns: Manifest: names of its columns, if they differ from the standard names.
+        emotions: Manifest: label -> emotion name or `drop`, for labels that sercl does not know.
         on_error: What to do about missing files and bad labels: `raise`, or `skip` and count them.
 
     Raises:
-        CorpusError: If there are problems and they are not to be skipped.
+        CorpusError: If there are problems and `on_error` is "raise".
     """
     from sercl.corpora.manifest import write_manifest
 
@@ -158,7 +158,7 @@ def read_listing(
 
     Raises:
         UnknownNameError: For a corpus that is not registered, or an option that its reader does not have.
-        UsageError: For columns or emotions of a corpus that is no manifest.
+        UsageError: For columns or emotions of a corpus that is not a manifest.
         CorpusError: Where the corpus cannot be read.
     """
     from sercl.corpora.manifest import read_manifest
@@ -201,7 +201,7 @@ def build_parser(name: str) -> SerclParser:
         parser.add_argument("name", help=_NAME_HELP)
     parser.add_function_arguments(function, as_group=False, skip={"name", "json"})
     if name != "manifest":
-        # A switch: as a parameter of the function it would have to be `--json true`.
+        # A switch: as a parameter of the function it would need `--json true`.
         parser.add_argument("--json", action="store_true", help=_JSON_HELP)
     return parser
 

@@ -53,7 +53,7 @@ from sercl.tasks.classification import EmotionClassifier
 
 NAME = "cross-eval"
 CALL_KEYS = ("config", "out", "json", "dry_run", "no_cache", "launch")
-"""Options of one call, not of the study: they are left out of its file."""
+"""Options of one call, not of the study: they are not saved in its file."""
 
 SHORT_FORMS = {"--jobs": "--launch.jobs", "--launcher": "--launch.launcher", "--help-all": "--help"}
 MODEL = "model"
@@ -63,7 +63,7 @@ class StudyCli:
     """A parsed command line.
 
     Args:
-        words: Those after `cross-eval`.
+        words: The arguments after `cross-eval`.
     """
 
     def __init__(self, words: Sequence[str]) -> None:
@@ -79,30 +79,30 @@ class StudyCli:
 
     @cached_property
     def built(self) -> Any:
-        """Everything the configuration describes but models, built at first use."""
+        """Everything that the configuration describes except models, built on first use."""
         return self.parser.instantiate(self.config)
 
     @property
     def study(self) -> StudyOptions:
-        """What the study crosses."""
+        """The options of the study."""
         options: StudyOptions = self.built["study"]
         return options
 
     @property
     def model_options(self) -> dict[str, Any]:
-        """Options of the model that hold for all."""
+        """Options of the model for all conditions."""
         options: dict[str, Any] = self.config[MODEL].as_dict()
         return options
 
     @property
     def trainer_options(self) -> TrainerOptions:
-        """How trainers are built; each takes one device."""
+        """How trainers are built; each uses one device."""
         trainer = {**dict(self.built["trainer"]), "devices": 1, "num_nodes": 1}
         stopping, saving = (self.config[key].as_dict() for key in ("early_stopping", "checkpoint"))
         return TrainerOptions(trainer, stopping, saving)
 
     def resolve(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Fill in and check options of the model; raises `UsageError` for one that is not valid."""
+        """Complete and check options of the model; raises `UsageError` for an invalid one."""
         parser = Parser(prog=f"sercl {NAME}")
         parser.add_class_arguments(EmotionClassifier, MODEL)
         resolved: dict[str, Any] = parser.parse_object({MODEL: options})[MODEL].as_dict()
@@ -116,7 +116,7 @@ class StudyCli:
 
     @property
     def features(self) -> FeatureConfig:
-        """How hidden states of frozen encoders are computed, and where they are kept."""
+        """How hidden states of frozen encoders are computed, and where they are stored."""
         return usable_store(self.built["features"])
 
     @property
@@ -128,7 +128,7 @@ class StudyCli:
         return replace(config, slurm=replace(config.slurm, setup=setup), ray=ray)
 
     def save(self, path: Path) -> None:
-        """Write `text` to a file, whole or not at all."""
+        """Write `text` to a file atomically."""
         write_text(path, self.text())
 
     def text(self) -> str:
@@ -160,7 +160,7 @@ def build_parser() -> Parser:
 
 
 def spelled_out(words: Sequence[str]) -> list[str]:
-    """Return the words with short forms of options in their long ones."""
+    """Return the arguments with short forms of options expanded."""
     pairs = (word.partition("=") for word in words)
     return [SHORT_FORMS.get(name, name) + sign + value for name, sign, value in pairs]
 
@@ -175,17 +175,17 @@ def _check_devices(trainer: Any) -> None:
 
 
 def parsed() -> StudyCli:
-    """Parse the words of the process."""
+    """Parse the arguments of the process."""
     return StudyCli(sys.argv[1:])
 
 
 def main() -> int:
-    """Run `sercl cross-eval` with the words of the process."""
+    """Run `sercl cross-eval` with the arguments of the process."""
     return run(parsed())
 
 
 def run(cli: StudyCli) -> int:
-    """Run, or show, what a parsed command line asks for; return 1 where a training failed."""
+    """Run or show the study of a parsed command line; return 1 if a training failed."""
     begin = time.perf_counter()
     folder = _folder(cli)
     if cli.config["dry_run"]:
@@ -201,7 +201,7 @@ def run(cli: StudyCli) -> int:
 
 
 def prepare(cli: StudyCli, folder: Path, features: FeatureConfig) -> Session:
-    """Check everything that the study names, cut its corpora, and plan its cells."""
+    """Check everything in the study, make the folds of its corpora, and plan its cells."""
     memory = None if cli.config["no_cache"] else ScanCache(cli.features.folder)
     with stage_progress() as on_progress:
         return Session.open(
@@ -221,7 +221,7 @@ def _train(cli: StudyCli, session: Session, missing: Pending, features: FeatureC
 
     if not missing.cells:
         return Failures()
-    # Work in this process has its output sent to a log: the bar keeps to the terminal.
+    # Work in this process has its output redirected to a log: the bar stays on the terminal.
     console = Console(file=sys.stderr, highlight=False, emoji=False)
     launcher = get_launcher(cli.launch)
     with stage_progress() as on_progress:
@@ -234,7 +234,7 @@ def _train(cli: StudyCli, session: Session, missing: Pending, features: FeatureC
 
 
 def _finish(cli: StudyCli, session: Session, missing: Pending, failures: Failures, begin: float) -> int:
-    """Write what the report is made of, and the report, where anything is new; say what came out."""
+    """Write the results and the report if anything is new, and print a summary."""
     study = session.collected() if not missing.cells else None
     if study is None:
         study = session.collect(failures.cells, environment(None), time.perf_counter() - begin)
@@ -258,14 +258,14 @@ def _show(cli: StudyCli, session: Session, study: Study, is_new: bool) -> None:
 
 
 def _show_json(study: Study, outdated: Path | None) -> None:
-    """Print a study as JSON; a report in the folder that is older than it is written again."""
+    """Print a study as JSON; an outdated report in the folder is rewritten."""
     if outdated is not None:
         write_report(analyse(outdated), outdated)
     print(json_text(study_to_dict(study)))
 
 
 def failure_lines(study: Study, folder: Path) -> list[str]:
-    """Return a line for each computation that failed, with where its log is."""
+    """Return a line for each computation that failed, with the path of its log."""
     failed = {record.address: record for record in study.records if record.status == "failed"}
     return [
         f"Failed: {record.cell.condition.label}, fold {record.cell.fold}, seed {record.cell.seed}: "
@@ -275,7 +275,7 @@ def failure_lines(study: Study, folder: Path) -> list[str]:
 
 
 def _dry_run(cli: StudyCli, folder: Path) -> int:
-    """Show the cells, what of them is there and how long the rest will take; run and write nothing."""
+    """Show the cells, which of them are done and how long the rest will take; run and write nothing."""
     session = prepare(cli, folder, cli.features)
     missing = session.pending()
     time_left = of_pending(missing, session.plan, folder, max(1, cli.launch.jobs))
@@ -291,14 +291,14 @@ def _folder(cli: StudyCli) -> Path:
 
 
 def _claim(folder: Path) -> None:
-    """Make the folder ready; one that holds something else than a study is refused."""
+    """Prepare the folder; one that contains something other than a study is refused."""
     check_holds_study(folder)
     make_folder(folder)
 
 
 @contextmanager
 def _features(cli: StudyCli) -> Iterator[FeatureConfig]:
-    """Yield where hidden states are kept; with `--no-cache` in a folder that goes when the block ends."""
+    """Yield where hidden states are stored; with `--no-cache` a temporary folder."""
     if not cli.config["no_cache"]:
         yield cli.features
         return

@@ -1,4 +1,4 @@
-"""`sercl cross-eval report`: write the report of a study again from what its folder holds."""
+"""`sercl cross-eval report`: rewrite the report of a study from the files in its folder."""
 
 import sys
 from pathlib import Path
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def main() -> int:
-    """Run `sercl cross-eval report` with the words of the process."""
+    """Run `sercl cross-eval report` with the arguments of the process."""
     options = build_parser().parse_args(sys.argv[1:])
     report(Path(options.folder), list(options.format), options.quiet)
     return 0
@@ -33,7 +33,7 @@ def build_parser() -> "SerclParser":
 
 
 def report(folder: Path, formats: list[str], quiet: bool = False) -> None:
-    """Write the report of a study and say what it says.
+    """Write the report of a study and print a summary.
 
     Args:
         folder: The study's folder.
@@ -41,7 +41,7 @@ def report(folder: Path, formats: list[str], quiet: bool = False) -> None:
         quiet: Print only the names of the files.
 
     Raises:
-        UsageError: Where there is no such folder, or for an unknown format.
+        UsageError: If there is no such folder, or for an unknown format.
         ResultsError: Where its files are missing or broken.
         OutputError: Where a file cannot be written.
     """
@@ -50,7 +50,7 @@ def report(folder: Path, formats: list[str], quiet: bool = False) -> None:
     from sercl.studies.cross_eval.analysis.analysis import analyse
     from sercl.studies.cross_eval.study_file import NAME as STUDY
 
-    chosen = check_formats(formats)  # before the numbers are worked out, which may take a while
+    chosen = check_formats(formats)  # checked before the scores are computed, which may take a while
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder. Give the --out of a `sercl cross-eval`.")
     analysis = analyse(folder)
@@ -72,7 +72,7 @@ def report(folder: Path, formats: list[str], quiet: bool = False) -> None:
 
 
 def _newer_cells(study: "Study", folder: Path) -> int:
-    """Return how many cells have results that a study's file does not have."""
+    """Return how many cells have results that are not in a study's file."""
     from sercl.studies.cross_eval.run.results import is_done
 
     return sum(record.status != "done" and is_done(folder, record.address) for record in study.records)

@@ -1,4 +1,4 @@
-"""`sercl demo`: the main job from speech to predictions, on synthetic speech, with nothing to download."""
+"""`sercl demo`: everything from speech to predictions on synthetic speech, with nothing to download."""
 
 import json
 import shlex
@@ -26,11 +26,11 @@ SOURCE, TARGETS = "de", ("zh", "en")
 TALK = ("neutral", "angry", "neutral", "sad")
 NAMES = {"de": "German", "zh": "Mandarin", "en": "English"}
 STUDY = "demo-study"
-"""Folder and file of the study: removed at each call, so not a name that a study of one's own may have."""
+"""Folder and file of the study: removed at each call, so the name must not be one a user might choose."""
 
 
 def main() -> int:
-    """Run `sercl demo` with the words of the process."""
+    """Run `sercl demo` with the arguments of the process."""
     options = build_parser().parse_args()
     run(Path(options.out), options.speakers, options.sentences)
     return 0
@@ -48,7 +48,7 @@ def build_parser() -> "SerclParser":
 
 
 def run(out: Path, speakers: int = 8, sentences: int = 6) -> dict[str, float]:
-    """Run every step and return UAR by language of the test."""
+    """Run every step and return UAR by test language."""
     begin = time.perf_counter()
     stdout.print(Text(WHAT_IT_IS, style="yellow"))
     corpus, encoder = make_inputs(out, speakers, sentences)
@@ -71,7 +71,7 @@ def run(out: Path, speakers: int = 8, sentences: int = 6) -> dict[str, float]:
 
 
 def make_inputs(out: Path, speakers: int, sentences: int) -> tuple[Path, Path]:
-    """Speak the corpus and write the random encoder; return their folders."""
+    """Synthesise the corpus and write the random encoder; return their folders."""
     from sercl.audio.prosody import EMOTION_PROSODY
     from sercl.audio.synthesis import VOICES, build_demo_corpus
     from sercl.models.encoders.random import write_random_encoder
@@ -86,7 +86,7 @@ def make_inputs(out: Path, speakers: int, sentences: int) -> tuple[Path, Path]:
 
 
 def shared_words(manifest: Path, encoder: Path, store: Path) -> list[str]:
-    """Return the options that training and probing share; whole speakers are held out in each fold."""
+    """Return the options that training and probing share; folds are speaker-disjoint."""
     return [
         *("--data", "Manifest", "--data.root", str(manifest), "--data.folds.count", "4"),
         *("--model.encoder", str(encoder), "--model.whisper_form", "short", "--model.pooling", "mean+std"),
@@ -101,7 +101,7 @@ def fit_words(manifest: Path, encoder: Path, out: Path) -> list[str]:
 
 
 def probe_words(manifest: Path, encoder: Path, out: Path) -> list[str]:
-    """Return the command line that probes every layer, from the hidden states that training has left."""
+    """Return the command line that probes every layer, with the hidden states cached by training."""
     return [
         "layer-probe",
         *shared_words(manifest, encoder, out / "features"),
@@ -110,7 +110,7 @@ def probe_words(manifest: Path, encoder: Path, out: Path) -> list[str]:
 
 
 def diarize_words(manifest: Path, encoder: Path, out: Path) -> list[str]:
-    """Return the command line that trains what tells the emotion of every frame, on the same folds."""
+    """Return the command line that trains a diarizer on the same folds."""
     return [
         *("diarize", "fit", "--data", "Manifest", "--data.root", str(manifest), "--data.folds.count", "4"),
         *("--model.encoder", str(encoder), "--model.whisper_form", "short", "--model.context", "gru"),
@@ -121,7 +121,7 @@ def diarize_words(manifest: Path, encoder: Path, out: Path) -> list[str]:
 
 
 def study_words(corpus: Path, encoder: Path, out: Path) -> list[str]:
-    """Write the file of a study of all three languages; return the command line that runs it anew."""
+    """Write the file of a study of all three languages; return the command line that runs it."""
     import yaml
 
     from sercl.cli.run_folder import make_folder
@@ -163,7 +163,7 @@ def read_uar(folder: Path) -> float:
 
 
 def some_files(folder: Path, corpus: Path) -> list[str]:
-    """Return one clip of the test part for each speaker and emotion."""
+    """Return one test clip for each speaker and emotion."""
     import csv
 
     with (folder / "predictions.csv").open(newline="", encoding="utf-8") as file:
@@ -172,7 +172,7 @@ def some_files(folder: Path, corpus: Path) -> list[str]:
 
 
 def record_talk(out: Path, corpus: Path) -> tuple[Path, str]:
-    """Join clips of a test speaker to one recording of several emotions; return it and what it holds."""
+    """Concatenate clips of a test speaker to a recording of several emotions; return it and its segments."""
     import soundfile
 
     from sercl.audio.joining import join
@@ -191,7 +191,7 @@ def record_talk(out: Path, corpus: Path) -> tuple[Path, str]:
 
 
 def show(uar: dict[str, float], out: Path, seconds: float) -> None:
-    """Print what came out, and what to look at."""
+    """Print the scores, and which files to look at."""
     grid = table("Trained on", "Tested on", "UAR %", title="In short (chance is 25 %)", numbers=("UAR %",))
     for language, value in uar.items():
         how = "speakers not seen in training" if language == SOURCE else "zero-shot"

@@ -1,4 +1,4 @@
-"""What a person sees when a command fails: one message, and the exit code that goes with it."""
+"""The message and exit code of a failed command."""
 
 import errno
 import os
@@ -14,9 +14,9 @@ from sercl.errors import SerclError
 INTERRUPTED = 130
 """Exit code after Ctrl-C (128 + SIGINT)."""
 TERMINATED = 143
-"""Exit code after the system or a job scheduler asked for the end (128 + SIGTERM)."""
+"""Exit code after SIGTERM from the system or a job scheduler (128 + SIGTERM)."""
 BROKEN_PIPE = 141
-"""Exit code when the reader of our output has gone (128 + SIGPIPE)."""
+"""Exit code when the reader of the output has exited (128 + SIGPIPE)."""
 
 CTRL_C, SIGTERM = "Ctrl-C", "SIGTERM"
 
@@ -48,7 +48,7 @@ _GPU_MEMORY = re.compile(
 )
 _MEMORY = re.compile(
     r"DefaultCPUAllocator: (can't allocate|not enough) memory|Cannot allocate memory|std::bad_alloc"
-    r"|could not create a (memory object|primitive)$",  # oneDNN, of whose code none fits any more
+    r"|could not create a (memory object|primitive)$",  # oneDNN, when its generated code no longer fits
     re.MULTILINE,
 )
 _SHARED_MEMORY = re.compile(
@@ -73,7 +73,7 @@ _ERRNO = re.compile(r"^\w*Error: \[Errno (\d+)\] (.*)$", re.MULTILINE)
 
 
 class Terminated(SystemExit):
-    """SIGTERM, where it may end a command at once; its exit code goes with it."""
+    """SIGTERM, if it may end a command at once, with its exit code."""
 
     def __init__(self) -> None:
         super().__init__(TERMINATED)
@@ -105,7 +105,7 @@ def report(error: BaseException, debug: bool = False) -> int:
 
 
 def describe(error: BaseException) -> tuple[str, int]:
-    """Return the message for a person and the exit code."""
+    """Return the message for the user and the exit code."""
     if stop := _stop(error):
         return stop
     if isinstance(error, SerclError):
@@ -114,7 +114,7 @@ def describe(error: BaseException) -> tuple[str, int]:
 
 
 def stopped_by(error: BaseException) -> str | None:
-    """Return what a person or the system stopped a command with: "Ctrl-C", "SIGTERM", or None."""
+    """Return what the user or the system stopped a command with: "Ctrl-C", "SIGTERM", or None."""
     # Lightning turns Ctrl-C into `sys.exit(1)`, and SIGTERM into a SystemExit without a code: a success.
     if isinstance(error, KeyboardInterrupt) or (
         isinstance(error, SystemExit) and isinstance(error.__context__, KeyboardInterrupt)
@@ -124,7 +124,7 @@ def stopped_by(error: BaseException) -> str | None:
 
 
 def _stop(error: BaseException) -> tuple[str, int] | None:
-    """Return message and exit code where a person or the system stopped the command, else None."""
+    """Return message and exit code if the user or the system stopped the command, else None."""
     messages = {
         CTRL_C: ("stopped by Ctrl-C.", INTERRUPTED),
         SIGTERM: ("stopped by SIGTERM, as the system or a job scheduler sends it.", TERMINATED),
@@ -134,14 +134,14 @@ def _stop(error: BaseException) -> tuple[str, int] | None:
 
 
 def is_lost_connection(error: BaseException) -> bool:
-    """Whether a process could not go on because another one of the run has ended or cannot be reached."""
+    """Whether a process could not continue because another one of the run has ended or is unreachable."""
     if isinstance(error, SerclError) or not isinstance(error, RuntimeError):
         return False
     return type(error).__name__ in _LOST_TYPES or _LOST.search(str(error)) is not None
 
 
 def _outside(error: BaseException) -> str | None:
-    """Return a message for what the machine or the user caused, None for what looks like a defect."""
+    """Return a message for an error caused by the machine or the user, None for a likely defect."""
     if memory := _memory(error):
         return f"out of {memory}. {_MEMORY_ADVICE}"
     if isinstance(error, OSError) and error.errno in _OS_ADVICE:
@@ -152,7 +152,7 @@ def _outside(error: BaseException) -> str | None:
 
 
 def _of_libraries(error: RuntimeError) -> str | None:
-    """Return a message for what the system refused to torch, which says so in words alone."""
+    """Return a message for a system error that torch reports only in its text."""
     text = str(error)
     for words, number in ((_OPEN_FILES, errno.EMFILE), (_THREADS, errno.EAGAIN)):
         if words.search(text):
@@ -168,7 +168,7 @@ def _of_libraries(error: RuntimeError) -> str | None:
 
 
 def waited(error: BaseException) -> float | None:
-    """Return how long another process was waited for in vain, in s; None for another error."""
+    """Return the time after which waiting for another process was given up, in s; None for another error."""
     found = _TIMEOUT.search(str(error)) if is_lost_connection(error) else None
     if found is None:
         return None
@@ -176,7 +176,7 @@ def waited(error: BaseException) -> float | None:
 
 
 def _memory(error: BaseException) -> str | None:
-    """Return which memory has run out, None where none has."""
+    """Return which memory has run out, None if none has."""
     names = {kind.__name__ for kind in type(error).__mro__}
     if worker := _WORKER.match(str(error)):
         names.add(worker[1])
@@ -190,7 +190,7 @@ def _memory(error: BaseException) -> str | None:
 
 
 def _refused(number: int | None, reason: str | None, place: object = None) -> str | None:
-    """Return the message of a refusal of the system that has advice."""
+    """Return the message of a system error for which there is advice."""
     if number not in _OS_ADVICE:
         return None
     shown = str(place) if len(str(place)) <= _LONGEST_PLACE else f"{str(place)[:_LONGEST_PLACE]}..."
@@ -210,7 +210,7 @@ def _from_worker(error: BaseException) -> str | None:
 
 
 def _dead_worker(error: BaseException) -> str | None:
-    """Return the message about a loader process that was killed, None where none was."""
+    """Return the message about a loader process that was killed, None if none was."""
     if not isinstance(error, RuntimeError):
         return None
     text = "\n".join(map(str, _chain(error)))
@@ -249,7 +249,7 @@ def _system_exit(stop: SystemExit) -> int:
 
 
 def _broken_pipe() -> int:
-    # Python would flush stdout once more on its way out, and complain.
+    # Python would flush stdout once more at exit, and complain.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return BROKEN_PIPE
 

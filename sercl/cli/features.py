@@ -1,4 +1,4 @@
-"""`sercl features info | prune`: what the store of hidden states holds, and clearing it up."""
+"""`sercl features info | prune`: show or remove stored hidden states."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -20,11 +20,11 @@ def main() -> int:
 
 
 def show(dir: str | None = None, verify: bool = False, json: bool = False) -> None:
-    """Show what the store holds.
+    """Show the contents of the store.
 
     Args:
         dir: The store; None for the default one.
-        verify: Read everything and compare it with its checksums.
+        verify: Verify the checksums of all files.
         json: Print JSON instead of a table.
     """
     from sercl.features.config import FeatureConfig
@@ -48,21 +48,21 @@ def prune(
     dry_run: bool = False,
     json: bool = False,
 ) -> None:
-    """Remove what is not wanted any more.
+    """Remove selected hidden states.
 
     Args:
         dir: The store; None for the default one.
-        older_than: Remove what has not been used for so many days.
-        encoder: Remove what is of this encoder; with `older_than`, what is both.
+        older_than: Remove states not used for this many days.
+        encoder: Remove states of this encoder; with `older_than`, both must hold.
         damaged: Remove damaged files and leftovers of killed processes.
         all: Remove everything.
-        dry_run: Only say what would be removed.
+        dry_run: Only show what would be removed.
         json: Print JSON instead of lines.
 
     Raises:
-        UsageError: If nothing says what is to be removed.
-        UnknownNameError: For an encoder that the store has nothing of.
-        OutputError: Where something cannot be removed.
+        UsageError: If no option selects what to remove.
+        UnknownNameError: For an encoder without stored states.
+        OutputError: If something cannot be removed.
     """
     from sercl.features.config import FeatureConfig
     from sercl.features.upkeep import find_damaged, find_unwanted, remove

@@ -1,4 +1,4 @@
-"""`sercl fit`: train, judge on the test part, and leave a folder that says how it came about."""
+"""`sercl fit`: train, evaluate on the test part, and write everything into the folder of the run."""
 
 import shlex
 import time
@@ -25,13 +25,13 @@ from sercl.tasks.classification import EmotionClassifier
 
 
 def main() -> int:
-    """Run `sercl fit` with the words of the process."""
+    """Run `sercl fit` with the arguments of the process."""
     run(Cli("fit"))
     return 0
 
 
 def run(cli: Cli) -> RunResults:
-    """Train and judge what a parsed command line asks for, and show the results."""
+    """Train and evaluate as a parsed command line says, and show the results."""
     config, begin = cli.config, time.perf_counter()
     with claimed(cli) as folder:
         with restartable(cli.command):
@@ -58,7 +58,7 @@ def run(cli: Cli) -> RunResults:
 
 @contextmanager
 def claimed(cli: Cli) -> Iterator[Path]:
-    """Hold the folder of a training run while the block runs; raises as `run_folder`, or for another run."""
+    """Lock the folder of a training run while the block runs; raises as `run_folder`, or for another run."""
     config = cli.config
     folder = Path(config["out"] or default_folder(config))
     if not is_first():
@@ -76,7 +76,7 @@ def stage_trainer(cli: Cli, stage: str, place: Path) -> Trainer:
 
 
 def prepare(cli: Cli, folder: Path) -> None:
-    """Check the data, keep what is trained on what, and get the hidden states of a frozen encoder."""
+    """Check the data, save the configuration and lists, and get the hidden states of a frozen encoder."""
     check_monitors(cli.config, cli.task.candidates.names)
     check_continuation(cli.data.goes_on_from, cli.config)
     if cli.task.adversary is not None:
@@ -88,10 +88,10 @@ def prepare(cli: Cli, folder: Path) -> None:
 
 
 def announce(cli: Cli, folder: Path) -> None:
-    """Say what is trained on what, and keep the configuration and the exact lists.
+    """Print the data, and save the configuration and the exact lists.
 
     Raises:
-        UsageError: Where a run that goes on has trained for longer than it now may.
+        UsageError: If a resumed run has trained for longer than the limits allow.
     """
     if not is_first():
         return
@@ -116,13 +116,13 @@ def set_up(cli: Cli) -> None:
 
 
 def pool_features(task: EmotionClassifier, cli: Cli) -> None:
-    """Run a frozen encoder once over all that is used, where nothing needs the audio again."""
+    """Run a frozen encoder once over all utterances, if the audio is not needed again."""
     with stage_progress() as on_progress:
         extract_features(task, cli.data, cli.build_trainer(), cli.features, cli.cache, on_progress)
 
 
 def show(results: RunResults, folder: Path, as_json: bool) -> None:
-    """Print the results, draw the confusion matrix, and say how to use what was trained."""
+    """Print the results, draw the confusion matrix, and print how to use the trained model."""
     scores = results.scores
     confusion_figure(
         scores.confusion, scores.classes, folder / "confusion.png", f"{results.data['name']}, test"
@@ -139,5 +139,5 @@ def show(results: RunResults, folder: Path, as_json: bool) -> None:
 
 
 def from_here(path: Path) -> Path:
-    """Return a path as a person would write it: relative to the working directory where it lies below."""
+    """Return a path for display: relative to the working directory if inside it."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

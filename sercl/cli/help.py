@@ -1,4 +1,4 @@
-"""Help pages a person can read: what it is, the options people use, examples."""
+"""Short help pages: description, most used options, examples."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -27,10 +27,10 @@ class ShortPage:
         usage: The command line in short, without "usage:".
         summary: One or two sentences.
         options: (flags and placeholder, what it does), such as "-c, --config FILE" or "--format csv|json".
-            Completion reads them, too: FILE and DIR stand for paths, words joined by | for the legal values.
+            Completion reads them, too: FILE and DIR stand for paths, words joined by | for the valid values.
         examples: (what it does, command line).
         arguments: (positional argument, what it is).
-        more: A last line, such as where the rest of the options is shown.
+        more: A last line, such as how to show all options.
         file: Name and text of a configuration to start from.
     """
 
@@ -50,7 +50,7 @@ class ShortPage:
 
 
 def render(page: ShortPage) -> RenderableType:
-    """Return the page as something rich prints."""
+    """Return the page as a rich renderable."""
     parts: list[RenderableType] = [
         Text.assemble(("Usage: ", "bold"), page.usage),
         Text(""),
@@ -69,7 +69,7 @@ def render(page: ShortPage) -> RenderableType:
 
 
 def section(title: str, rows: Rows, width: int = 0) -> list[RenderableType]:
-    """Return a heading and a two-column list below it, or nothing where there are no rows.
+    """Return a heading and a two-column list below it, or nothing if there are no rows.
 
     Args:
         title: The heading.
@@ -98,7 +98,7 @@ def examples(rows: Rows) -> list[RenderableType]:
 
 @dataclass(frozen=True)
 class _Comment:
-    """A comment of the shell, each line of it."""
+    """A shell comment."""
 
     text: str
 
@@ -110,7 +110,7 @@ class _Comment:
 
 @dataclass(frozen=True)
 class _Command:
-    """A command line, broken where it is too wide so that the shell takes what is copied for one command."""
+    """A command line, broken with backslashes if too wide, so that it can be copied into a shell."""
 
     text: str
 
@@ -122,11 +122,11 @@ class _Command:
 def continued(command: str, width: int) -> str:
     """Return a command line, indented, with a backslash at the end of each line but the last.
 
-    It is broken before an option where that is enough, else between words; a quoted word stays whole.
+    It is broken before an option if that is enough, else between words; a quoted word is kept whole.
 
     Args:
         command: The command line.
-        width: Columns that a line may have; a longer word is not broken.
+        width: Maximum width of a line; a longer word is not broken.
     """
     parts = [part for part in re.split(r" (?=--)", command) if part]
     room = width - len(_INDENT + _CONTINUATION)
@@ -140,7 +140,7 @@ def continued(command: str, width: int) -> str:
 
 
 def unknown_flags(flags: Iterable[str], parse: Callable[[list[str]], object]) -> list[str]:
-    """Return those of `flags` that a parser answers with "unknown option".
+    """Return those of `flags` that a parser rejects as unknown.
 
     Args:
         flags: Long flags, such as those of a `ShortPage`.
@@ -155,5 +155,5 @@ def _is_known(flag: str, parse: Callable[[list[str]], object]) -> bool:
     except UnknownOptionError:
         return False
     except (UsageError, SystemExit):
-        return True  # the value was refused, or a page was printed: the flag exists
+        return True  # the value was invalid, or a page was printed: the flag exists
     return True

@@ -1,4 +1,4 @@
-"""Help made from a parser in the form of the short pages: `--help-all`, and what has no short page."""
+"""Help generated from a parser in the style of the short pages, for `--help-all` and commands without one."""
 
 import argparse
 import re
@@ -15,7 +15,7 @@ _HEADING = re.compile(r"^(Usage:|[^\s-].*)$", re.MULTILINE)
 
 
 class HelpFormatter(jsonargparse.DefaultHelpFormatter):
-    """Writes usage in a line, headings without a colon, and values as a reader would name them."""
+    """Formats usage in one line, headings without a colon, and values in readable form."""
 
     def _format_usage(self, usage: Any, actions: Iterable[Any], *args: Any, **kwargs: Any) -> str:
         words = [self._prog]
@@ -33,7 +33,7 @@ class HelpFormatter(jsonargparse.DefaultHelpFormatter):
         super().start_section(_TITLES.get(heading or "", heading))
 
     def format_help(self) -> str:
-        """Return all of it; headings that end a line lose their colon."""
+        """Return the help text; headings at the end of a line lose their colon."""
         return re.sub(r"^(\S.*):$", r"\1", super().format_help(), flags=re.MULTILINE)
 
     def _format_action_invocation(self, action: argparse.Action) -> str:
@@ -62,7 +62,7 @@ class HelpFormatter(jsonargparse.DefaultHelpFormatter):
 
 
 def _names(action: argparse.Action) -> list[str]:
-    """Return the names of an option; `--x+`, which appends, is one that every list has."""
+    """Return the names of an option; `--x+`, which appends, exists for every list and is not shown."""
     return [name for name in action.option_strings if not name.endswith("+")]
 
 

@@ -1,8 +1,8 @@
-"""What a configuration may not do: run commands, build any class, write outside the run's folder.
+"""Restrict configuration files: they may not run commands, create arbitrary classes, or write elsewhere.
 
-A configuration file may come from anybody. Options that become commands or reach other machines are taken
-from the command line alone; an option that takes a class takes those it is meant for; and whatever a class
-writes lies below the run's folder.
+A configuration file may come from anybody. Options that become commands or reach other machines are accepted
+on the command line only; an option that takes a class accepts only the classes it is meant for; and
+everything that a class writes is inside the run's folder.
 """
 
 import re
@@ -16,7 +16,7 @@ from typing import Any
 from sercl.errors import UsageError
 
 COMMAND_LINE_ONLY = ("out", "resume", "overwrite", "config")
-"""Options that no file may set: where results go, whether what is there is replaced, and further files."""
+"""Options that no file may set: the output folder, whether to replace it, and further files."""
 
 DATA_MODULES = ("sercl.data.datamodules", None)
 ALLOWED: Mapping[str, tuple[str, tuple[str, ...] | None]] = {
@@ -49,10 +49,10 @@ ALLOWED: Mapping[str, tuple[str, tuple[str, ...] | None]] = {
         ("DDPStrategy", "FSDPStrategy", "SingleDeviceStrategy"),
     ),
 }
-"""Option -> package and names of the classes that it takes; None for all of the package."""
+"""Option -> package and names of the classes that it accepts; None for all of the package."""
 
 PACKAGES = ("sercl", *(package for package, _ in ALLOWED.values() if package.startswith("lightning.")))
-"""Packages whose modules may be imported to find a class; what may be built of them says `check_inert`."""
+"""Packages whose modules may be imported to find a class; `check_inert` restricts their use."""
 
 _PLACES = {
     "save_dir",
@@ -80,10 +80,10 @@ _HUB_CACHE = "~/.cache/sercl/hub"
 
 
 def check_file(options: Any, source: str) -> None:
-    """Raise `UsageError` where a file sets what only the command line may.
+    """Raise `UsageError` if a file sets an option that only the command line may set.
 
     Args:
-        options: What the file alone sets.
+        options: Options set by the file.
         source: The file, for the message.
     """
     for name in COMMAND_LINE_ONLY:
@@ -94,7 +94,7 @@ def check_file(options: Any, source: str) -> None:
 
 
 def check_inert(config: Any, own: tuple[str, ...] = ()) -> None:
-    """Raise `UsageError` for a class that an option is not for, and for a place outside the run's folder.
+    """Raise `UsageError` for a class that an option does not accept, and for a path outside the run's folder.
 
     Args:
         config: A parsed configuration.
@@ -115,11 +115,11 @@ def check_inert(config: Any, own: tuple[str, ...] = ()) -> None:
 
 
 def check_places(config: Any, words: Iterable[str]) -> None:
-    """Raise `UsageError` for a cache that a file puts where other things are.
+    """Raise `UsageError` for a cache that a file sets to a folder with other contents.
 
     Args:
         config: A parsed configuration.
-        words: The command line: what stands there is the user's own choice.
+        words: The command line, whose options are the user's own choice.
     """
     given = {word.partition("=")[0] for word in words}
     for place, value in walk(config, ""):
@@ -133,7 +133,7 @@ def check_places(config: Any, words: Iterable[str]) -> None:
 
 
 def _is_cache(value: str) -> bool:
-    """Whether a folder is new, empty, or one that sercl keeps such files in."""
+    """Whether a folder is new, empty, or contains only such files of sercl."""
     folder = Path(value).expanduser()
     if not folder.is_dir():
         return not folder.exists()
@@ -180,7 +180,7 @@ def _check_class(place: str, path: str, own: tuple[str, ...]) -> None:
 
 
 def _check_named(place: str, value: Mapping[str, Any], own: tuple[str, ...]) -> None:
-    """Raise where a class is given arguments that its signature does not name: nothing is known of them."""
+    """Raise if a class is given arguments that are not in its signature and cannot be checked."""
     extra = value.get("dict_kwargs")
     if extra and not _is_own(str(value["class_path"]), own):
         names = ", ".join(map(str, vars(extra) if not isinstance(extra, Mapping) else extra))

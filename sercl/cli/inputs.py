@@ -1,4 +1,4 @@
-"""Files, folders and patterns of a command line -> audio files, and what is said of those that fail."""
+"""Files, folders and patterns of a command line -> audio files, and messages for those that fail."""
 
 import glob
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,13 +19,13 @@ _DEEPER = "audio in subfolders is left out: add --recursive"
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the words of a command line stand for.
+    """The files that command line arguments refer to.
 
     Attributes:
-        files: Files to read, each once, in the order of the words, sorted within a word.
-        unmatched: (word or path, reason) for every word that stands for no file, link to nothing, and folder
-            that cannot be opened.
-        left_out: (word, reason) for what a folder holds beside its audio.
+        files: Files to read, each once, in the order of the arguments, sorted within each.
+        unmatched: (argument or path, reason) for every argument without a file, broken link, and folder that
+            cannot be opened.
+        left_out: (argument, reason) for non-audio files in a folder.
     """
 
     files: tuple[Path, ...]
@@ -34,9 +34,9 @@ class Inputs:
 
 
 def find_inputs(words: Iterable[str], recursive: bool = False) -> Inputs:
-    """Return the audio files that words stand for.
+    """Return the audio files that arguments refer to.
 
-    In a folder, audio is told by its suffix; a file that is named itself may have any. Links are followed;
+    In a folder, audio is recognised by its suffix; a file given explicitly may have any. Links are followed;
     hidden files are left out, as `sercl.corpora.folders.walk` says.
 
     Args:
@@ -44,7 +44,7 @@ def find_inputs(words: Iterable[str], recursive: bool = False) -> Inputs:
         recursive: Include subfolders.
 
     Raises:
-        UsageError: Where no word stands for any file.
+        UsageError: If no argument refers to any file.
     """
     found = [_expand(word, recursive) for word in words]
     files = dict.fromkeys(file for item in found for file in item.files)
@@ -57,13 +57,13 @@ def find_inputs(words: Iterable[str], recursive: bool = False) -> Inputs:
 
 
 def check_checkpoint(name: str) -> None:
-    """Raise `CheckpointError` where a checkpoint is not there: said before anything heavy is imported."""
+    """Raise `CheckpointError` if a checkpoint is missing, before anything heavy is imported."""
     if not Path(name).exists():
         raise CheckpointError(f"{name}: does not exist. Give a checkpoint file, such as RUN/best.ckpt.")
 
 
 def report_left_out(inputs: Inputs) -> None:
-    """Print what the folders hold beside their audio, which is no failure."""
+    """Print which files in the folders are not audio, which is not a failure."""
     for word, reason in inputs.left_out:
         stderr.print(Text(f"{word}: {reason}", style="yellow"), soft_wrap=True)
 
@@ -75,7 +75,7 @@ def report_failure(source: str, reason: str) -> str:
 
 
 def conclude(failed: int, total: int) -> int:
-    """Say how many inputs were left out, and return the exit code."""
+    """Print how many inputs were skipped, and return the exit code."""
     if not failed:
         return 0
     stderr.print(f"{failed} of {total} inputs could not be used; see above.")
@@ -84,7 +84,7 @@ def conclude(failed: int, total: int) -> int:
 
 @dataclass(frozen=True)
 class _Found:
-    """What one word stands for: files, what was left out in it, and what failed."""
+    """The files of one argument, those left out, and failures."""
 
     files: Sequence[Path] = ()
     left_out: Sequence[tuple[str, str]] = ()
@@ -105,7 +105,7 @@ def _expand(word: str, recursive: bool) -> _Found:
         return _Found(failed=[(word, f"no such file or folder. Paths are relative to {Path.cwd()}.")])
     matches = map(Path, glob.iglob(word, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
     found = sorted((match for match in matches if match.is_file()), key=lambda path: (len(path.parts), path))
-    # A loop of links would bring each file dozens of times.
+    # A cycle of links would list each file dozens of times.
     files = sorted({path.resolve(): path for path in reversed(found)}.values())
     return _Found(files) if files else _Found(failed=[(word, "no file matches this pattern.")])
 
@@ -128,7 +128,7 @@ def _nothing(deeper: bool, others: Mapping[str, int]) -> str:
 
 
 def _others(others: Mapping[str, int]) -> str:
-    """Return in words which files are no audio by their suffix: "3 files are not audio (.txt 2, .json 1)"."""
+    """Return a summary of files that are not audio by suffix: "3 files are not audio (.txt 2, .json 1)"."""
     if not others:
         return ""
     shown = sorted(others.items(), key=lambda item: (-item[1], item[0]))

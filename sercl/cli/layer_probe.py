@@ -1,4 +1,4 @@
-"""`sercl layer-probe`: which layer of a frozen encoder carries emotion."""
+"""`sercl layer-probe`: which layer of a frozen encoder encodes emotion best."""
 
 import sys
 import time
@@ -40,14 +40,14 @@ POOLINGS = ("mean", "mean+std")
 
 
 def main() -> int:
-    """Run `sercl layer-probe` with the words of the process."""
+    """Run `sercl layer-probe` with the arguments of the process."""
     sys.argv[1:] = spelled_out(sys.argv[1:])
     run(Cli("layer-probe", options=("probe", LayerProbeOptions)))
     return 0
 
 
 def spelled_out(words: Sequence[str]) -> list[str]:
-    """Return the words with short forms of options in their long ones."""
+    """Return the arguments with short forms of options expanded."""
     forms = {**SHORT_FORMS, "--help-all": "--help"}
     return [
         forms.get(name, name) + sign + value for name, sign, value in (word.partition("=") for word in words)
@@ -55,7 +55,7 @@ def spelled_out(words: Sequence[str]) -> list[str]:
 
 
 def run(cli: Cli) -> LayerProbe | None:
-    """Probe what a parsed command line asks for, and show the results; only the first process does."""
+    """Run the probes of a parsed command line, and show the results, on the first process only."""
     begin = time.perf_counter()
     check(cli)
     with _claimed(cli) as folder:
@@ -79,7 +79,7 @@ def run(cli: Cli) -> LayerProbe | None:
 
 
 def check(cli: Cli) -> None:
-    """Refuse a model that a probe cannot read, and let it keep every hidden state."""
+    """Refuse a model that cannot be probed, and keep every hidden state."""
     model = cli.config["model"]
     if model["adapter"] != "none":
         raise UsageError(
@@ -88,7 +88,7 @@ def check(cli: Cli) -> None:
         )
     if model["pooling"] not in POOLINGS:
         raise UsageError(f"--model.pooling {model['pooling']}: probes use {' or '.join(POOLINGS)}.")
-    model["layer"] = "auto"  # a YAML of `sercl fit` may name one, which would cut the others off
+    model["layer"] = "auto"  # a YAML of `sercl fit` may name one, which would drop the others
 
 
 @contextmanager
@@ -106,7 +106,7 @@ def _claimed(cli: Cli) -> Iterator[Path]:
 
 
 def prepare(cli: Cli, folder: Path) -> tuple[list[ProbeTask], list[Any], StoredFeatures]:
-    """Check the data, cut every fold, keep configuration and lists, and get the hidden states."""
+    """Check the data, make every fold, save configuration and lists, and get the hidden states."""
     cli.data.use_every_part()
     trainer = cli.build_trainer()
     set_up(cli)
@@ -147,7 +147,7 @@ def _keep(cli: Cli, folds: list[Any], folder: Path) -> None:
 
 
 def train(cli: Cli, task: ProbeTask, features: StoredFeatures) -> ProbeResults:
-    """Train the probes of one question, with a progress bar."""
+    """Train the probes of one task, with a progress bar."""
     options = probe_options(cli)
     config, layers = options.config(), options.layers
     count = len(layers) if layers is not None else len(features.space.states)
@@ -179,7 +179,7 @@ def _describe_encoder(cli: Cli) -> dict[str, Any]:
 
 
 def show(probe: LayerProbe, folder: Path, as_json: bool) -> None:
-    """Draw the figure and print the tables, which say how to use the best layer for emotion."""
+    """Draw the figure and print the tables, with the option to use the best layer for emotion."""
     title = f"{probe.name}, {Path(probe.encoder['name']).name}"
     for suffix in ("png", "svg", "pdf"):
         probe_figure(probe.results, folder / f"layers.{suffix}", title)

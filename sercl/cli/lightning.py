@@ -1,4 +1,4 @@
-"""One parser for every command that trains or judges: groups data, model, trainer, and sercl's own."""
+"""One parser for every command that trains or evaluates: groups data, model, trainer, and sercl's own."""
 
 import logging
 import warnings
@@ -39,10 +39,10 @@ _SHOWN = ("val/loss", "val/uar", "val/eder")
 
 
 class FitProgress(L.Callback):
-    """Show epochs and, in long epochs, batches; as a line now and then where there is no terminal.
+    """Show epochs and, in long epochs, batches; as occasional lines without a terminal.
 
     Args:
-        stopper: The early stopping whose patience is shown.
+        stopper: The early stopping callback whose patience is shown.
     """
 
     def __init__(self, stopper: EarlyStopping) -> None:
@@ -123,10 +123,10 @@ FILES = ("root", "lists", "test_list", "labels", "encoder", "dir", "cache")
 
 
 def with_absolute_places(options: Any, names: tuple[str, ...] = FILES) -> Any:
-    """Return a configuration in which files and folders that are there have absolute paths.
+    """Return a configuration in which existing files and folders have absolute paths.
 
     Args:
-        options: Plain data; what is no path of something on disk stays as it is.
+        options: Plain data; values that are not existing paths are unchanged.
         names: Options that may name a file or a folder.
     """
     if isinstance(options, Mapping):
@@ -148,7 +148,7 @@ def _absolute(value: Any) -> Any:
 def _is_there(value: str) -> bool:
     try:
         return bool(value) and Path(value).expanduser().exists()
-    except (OSError, ValueError, RuntimeError):  # too long, or with a null byte: no path
+    except (OSError, ValueError, RuntimeError):  # too long, or with a null byte: not a path
         return False
 
 
@@ -157,7 +157,7 @@ TRAINER_DEFAULTS: dict[str, Any] = {
     # The data are checked at set-up, and a layer is chosen on the whole validation part.
     "num_sanity_val_steps": 0,
     "enable_model_summary": False,
-    "use_distributed_sampler": False,  # our batch sampler deals batches out to processes itself
+    "use_distributed_sampler": False,  # our batch sampler distributes batches over processes itself
     "log_every_n_steps": 1,
 }
 
@@ -182,9 +182,9 @@ class Cli(LightningCLI):
     Args:
         command: Name of the command, for `--help` and messages.
         with_training: Whether the command has the options of training.
-        options: Name and dataclass of a group of the command's own.
-        model_class: What is trained.
-        monitor: The number, the lower the better, that ends training and chooses the epoch.
+        options: Name and dataclass of the command's own group of options.
+        model_class: Class of the model to train.
+        monitor: The value to minimise, which ends training and selects the epoch.
     """
 
     def __init__(
@@ -216,7 +216,7 @@ class Cli(LightningCLI):
         check_trainer(self.config, with_training, _TESTS_WHOLE.get(command))
 
     def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add trainer, model and data; where nothing is trained, the checkpoint brings the model."""
+        """Add trainer, model and data; without training, the checkpoint contains the model."""
         if self.with_training:
             super().add_core_arguments_to_parser(parser)
             return
@@ -226,7 +226,7 @@ class Cli(LightningCLI):
             parser.add_argument(f"--{key}", type=dict | None, default=None, help="Not used: see --ckpt.")
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add sercl's own options, and let the data set the model's classes."""
+        """Add sercl's own options, and link the model's classes to the data."""
         add_run_options(parser, self.with_training)
         parser.add_class_arguments(FeatureConfig, "features")
         if self.own_options is not None:
@@ -239,16 +239,16 @@ class Cli(LightningCLI):
         parser.link_arguments("data.label_map", "model.labels", apply_on="instantiate")
 
     def _set_seed(self) -> None:
-        """Seed every random generator, as Lightning does, from what they take."""
+        """Seed every random generator, as Lightning does."""
         check_seed(self.config["seed_everything"])
         super()._set_seed()
 
     def instantiate_classes(self) -> None:
-        """Leave everything to `built`: where a run goes is settled first."""
+        """Do nothing: `built` creates everything, after the run's folder is known."""
 
     @cached_property
     def built(self) -> Any:
-        """Everything the configuration describes, built at first use."""
+        """Everything that the configuration describes, built on first use."""
         return self.parser.instantiate_classes(self.config)
 
     @property
@@ -259,12 +259,12 @@ class Cli(LightningCLI):
 
     @property
     def features(self) -> FeatureConfig:
-        """How hidden states of a frozen encoder are computed, and where they are kept."""
+        """How hidden states of a frozen encoder are computed, and where they are stored."""
         return usable_store(self.built["features"])
 
     @property
     def cache(self) -> bool:
-        """Whether what an earlier run has checked and computed is used, and kept for later ones."""
+        """Whether cached checks and hidden states are used, and new ones stored."""
         return not self.config["no_cache"]
 
     @property
@@ -275,21 +275,21 @@ class Cli(LightningCLI):
     def build_trainer(
         self, folder: Path | None = None, max_epochs: int | None = None, scores_to: Path | None = None
     ) -> L.Trainer:
-        """Build a trainer whose checkpoints and logs go to `folder`; without one it keeps no checkpoint.
+        """Build a trainer whose checkpoints and logs go to `folder`; without one it saves no checkpoint.
 
         Args:
-            folder: Where checkpoints and logs go.
-            max_epochs: In place of `--trainer.max_epochs`, where it is lower.
-            scores_to: Without `folder`: the folder of a run whose loggers take the scores of a test, too.
+            folder: Folder for checkpoints and logs.
+            max_epochs: Overrides `--trainer.max_epochs` if lower.
+            scores_to: Without `folder`: the folder of a run whose loggers also receive test scores.
         """
         keys = ("early_stopping", "checkpoint")
-        # Where nothing is trained they stand as they were read, and nothing is built from them.
+        # Without training they are unparsed, and nothing is built from them.
         stopping, saving = (self.config[key].as_dict() if self.with_training else {} for key in keys)
         options = TrainerOptions(dict(self.built["trainer"]), stopping, saving)
         return supervise(options.build(folder, max_epochs, FitProgress, scores_to))
 
     def save_config(self, path: Path) -> None:
-        """Write `config_text` to a file, whole or not at all."""
+        """Write `config_text` to a file atomically."""
         write_text(path, self.config_text())
 
     def config_text(self) -> str:
@@ -298,7 +298,7 @@ class Cli(LightningCLI):
 
 
 RUN_KEYS = ("out", "resume", "overwrite", "json", "ckpt", "encoder", "no_cache")
-"""Options of one call, not of the experiment: they are left out of what `save_config` writes."""
+"""Options of one call, not of the experiment: `save_config` does not write them."""
 
 _TESTS_WHOLE = {"diarize fit": "every test clip is evaluated."}
 
@@ -318,7 +318,7 @@ def add_group(parser: LightningArgumentParser, name: str, kind: type, defaults: 
 
 
 def add_stopping_groups(parser: LightningArgumentParser) -> None:
-    """Add the options that say when training ends, and which epoch is kept."""
+    """Add the options for early stopping and for saving the best epoch."""
     add_group(parser, "early_stopping", EarlyStopping, STOPPING_DEFAULTS)
     add_group(parser, "checkpoint", ModelCheckpoint, CHECKPOINT_DEFAULTS)
 
@@ -334,7 +334,7 @@ def yaml_text(
     Args:
         parser: Its parser.
         config: The configuration.
-        without: Options that are left out.
+        without: Options to leave out.
         places: Options whose files and folders get absolute paths.
     """
     kept = config.clone()
@@ -347,7 +347,7 @@ def yaml_text(
 
 
 def _plain(value: Any) -> Any:
-    """Return a configuration with texts for members of enumerations, which YAML has no word for."""
+    """Return a configuration with enumeration members as text, which YAML needs."""
     if isinstance(value, Namespace):
         copy = value.clone()
         for name, inner in vars(value).items():
@@ -359,7 +359,7 @@ def _plain(value: Any) -> Any:
 
 
 def add_run_options(parser: LightningArgumentParser, with_training: bool) -> None:
-    """Add the options that say where results go and what to start from."""
+    """Add the options for the output folder and the checkpoint."""
     parser.add_argument("--out", type=str | None, default=None, help="Folder for everything the run writes.")
     parser.add_argument("--json", action="store_true", help="Print the results as JSON on standard output.")
     parser.add_argument(
@@ -383,7 +383,7 @@ def add_run_options(parser: LightningArgumentParser, with_training: bool) -> Non
 
 
 def quieten() -> None:
-    """Silence what Lightning says about devices and workers: sercl says what matters itself."""
+    """Silence Lightning's messages about devices and workers: sercl prints what matters."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"lightning\..*")

@@ -1,4 +1,4 @@
-"""What options the commands have, in a file: a misspelt one is found before anything heavy is imported.
+"""A file with the options of all commands, so that misspelt ones are found before heavy imports.
 
 `options.json` is written by `python -m sercl.cli.options_file`; a test compares it with the parsers.
 """
@@ -13,8 +13,8 @@ from sercl.documents import read_json
 from sercl.errors import UsageError
 
 FLAG, VALUE, LIST, TUPLE, CLASS, FILES = "flag", "value", "list", "tuple", "class", "files"
-"""Kinds of options: without a value; with one; with several, one by one or only at once; a class with options
-of its own; `-c`."""
+"""Kinds of options: without a value; with one; with several, one by one or only together; a class with its
+own options; `-c`."""
 
 Kinds = Mapping[str, str]
 """Long option -> its kind."""
@@ -34,9 +34,9 @@ class Given:
 
     Attributes:
         option: Its long name as the parser has it, without `+` and the levels `init_args`.
-        value: Its value, None where it has none.
+        value: Its value, None if it has none.
         adds: Whether it adds to a list (`--x+=1`).
-        place: Position of the word.
+        place: Position on the command line.
     """
 
     option: str
@@ -46,10 +46,10 @@ class Given:
 
 
 def canonical(words: Sequence[str], kinds: Kinds) -> list[str]:
-    """Return the words as the parser has them, where they may be written otherwise.
+    """Return the arguments in the parser's form, for alternative spellings.
 
-    `-` and `_` are the same in a name; a list may be written with commas alone; options of a class may stand
-    before its name (`--data.folds.count 4 --data Manifest`).
+    `-` and `_` are the same in a name; a list may be written with commas alone; options of a class may
+    precede its name (`--data.folds.count 4 --data Manifest`).
 
     Args:
         words: A command line.
@@ -83,7 +83,7 @@ def plain(name: str) -> str:
 def check_repeats(words: Sequence[str], kinds: Kinds) -> None:
     """Raise `UsageError` for an option of one value that is given twice with different values.
 
-    What adds to a list (`--x+=1`) may repeat, with the options of each of its items, and so may `-c`.
+    Appending to a list (`--x+=1`) may be repeated, with the options of each item, and so may `-c`.
     """
     seen: dict[str, str | None] = {}
     lists: list[str] = []
@@ -104,7 +104,7 @@ def check_repeats(words: Sequence[str], kinds: Kinds) -> None:
 
 
 def _lists(words: Sequence[str], kinds: Kinds) -> list[str]:
-    """Return the words with lists that are joined by commas, `0,1`, in the form of YAML, `[0,1]`."""
+    """Return the arguments with comma-separated lists, `0,1`, in the form of YAML, `[0,1]`."""
     found = list(words)
     for word in given(words, kinds):
         form = _form_of_list(word.option, kinds)
@@ -120,15 +120,15 @@ def _lists(words: Sequence[str], kinds: Kinds) -> list[str]:
 
 
 def _form_of_list(option: str, kinds: Kinds) -> re.Pattern[str] | None:
-    """Return the form of a list of an option that is no other value; None where it takes none."""
+    """Return the list form of an option's value; None if it accepts no list."""
     if option.startswith("--data."):
-        return _NUMBERS  # of a corpus; words may be a path
+        return _NUMBERS  # of a corpus; the value may be a path
     takes_one_by_one = kinds.get(option) == LIST and f"{option}+" in kinds and not option.endswith(".setup")
     return _WORDS if takes_one_by_one or kinds.get(option) == TUPLE else None
 
 
 def _classes_first(words: Sequence[str]) -> list[str]:
-    """Return the words with the options of a class after the one that names it, where one alone does."""
+    """Return the arguments with the options of a class after the single one that names it."""
     groups: list[list[str]] = []
     for word in words:
         if word.startswith("--") or not groups:
@@ -155,7 +155,7 @@ def _spelt(word: str, spellings: Mapping[str, str]) -> str:
     same = name.removesuffix("+").replace("_", "-")
     if same in spellings:
         return spellings[same] + plus + sign + value
-    parts = name.split(".")  # of a class: its parameters have names of Python
+    parts = name.split(".")  # of a class: its parameters have Python names
     return ".".join([parts[0], *(part.replace("-", "_") for part in parts[1:])]) + sign + value
 
 

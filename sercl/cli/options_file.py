@@ -1,4 +1,4 @@
-"""Write `options.json` from the parsers as they are: `python -m sercl.cli.options_file`."""
+"""Write `options.json` from the current parsers: `python -m sercl.cli.options_file`."""
 
 import inspect
 import json
@@ -23,7 +23,7 @@ _DATA = ("--data", "EmoDB", "--data.root", ".")
 
 
 def build() -> dict[str, dict[str, Any]]:
-    """Return the table of the parsers as they are."""
+    """Return the table of the current parsers."""
     commands = {name: dict(sorted(kinds_of(make()).items())) for name, make in parsers().items()}
     names = {"adapters": [*ALONE, *METHODS], "encoders": list(PRESETS)}
     return {"commands": commands, "data": dict(sorted(_data_options())), "names": names}
@@ -46,7 +46,7 @@ def parsers() -> Mapping[str, Callable[[], Any]]:
 
 def _parser(make: Callable[[], Any]) -> Any:
     before = sys.argv
-    sys.argv = ["sercl", *_DATA]  # Lightning's parser parses as it is made
+    sys.argv = ["sercl", *_DATA]  # Lightning's parser parses on construction
     try:
         return make().parser
     finally:

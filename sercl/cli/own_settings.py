@@ -1,4 +1,4 @@
-"""Settings that become commands or reach other machines: from the user alone, never from a study's file."""
+"""Settings that become commands or reach other machines: only from the user, never from a study's file."""
 
 import os
 import tempfile
@@ -17,10 +17,10 @@ SETUP, ADDRESS = "--launch.slurm.setup", "--launch.ray.address"
 
 
 def usable_store(config: FeatureConfig) -> FeatureConfig:
-    """Return where hidden states are kept: elsewhere, with a warning, if the user's cache is unwritable.
+    """Return where hidden states are stored: elsewhere, with a warning, if the user's cache is not writable.
 
     Raises:
-        OutputError: Where the folder for temporary files is not to be used either.
+        OutputError: If the folder for temporary files is not usable either.
     """
     if config.dir is not None or (reason := _unwritable(config)) is None:
         return config
@@ -38,7 +38,7 @@ def usable_store(config: FeatureConfig) -> FeatureConfig:
 
 
 def _unwritable(config: FeatureConfig) -> str | None:
-    """Return why the user's cache cannot be written, None where it can."""
+    """Return why the user's cache cannot be written, None if it can."""
     try:
         folder = config.folder
         folder.mkdir(parents=True, exist_ok=True)
@@ -47,7 +47,7 @@ def _unwritable(config: FeatureConfig) -> str | None:
         return f"{folder} cannot be written"
     except OSError as error:
         return f"{folder} cannot be written ({error.strerror})"
-    except RuntimeError as error:  # no home at all
+    except RuntimeError as error:  # no home folder
         return f"the user's cache cannot be found ({error})"
 
 
@@ -57,16 +57,16 @@ def _warn_once(text: str) -> None:
 
 
 def setup_file() -> Path:
-    """Return the user's own file of shell lines that jobs of SLURM begin with; it need not be there."""
+    """Return the user's own file of shell lines that SLURM jobs begin with; it need not exist."""
     home = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
     return Path(home).expanduser() / "sercl" / "slurm_setup.sh"
 
 
 def refuse_from_files(config: Any) -> None:
-    """Raise `UsageError` where a configuration has such settings: those of the command line were `taken_out`.
+    """Raise `UsageError` if a configuration has such settings: those of the command line were `taken_out`.
 
     Args:
-        config: What the rest of the command line, and the files that it names, came to.
+        config: The result of the rest of the command line and its files.
     """
     launch = config["launch"]
     for option, value in ((SETUP, launch["slurm"]["setup"]), (ADDRESS, launch["ray"]["address"])):
@@ -79,7 +79,7 @@ def refuse_from_files(config: Any) -> None:
 
 
 def taken_out(words: Sequence[str], options: Sequence[str]) -> tuple[list[str], dict[str, list[str]]]:
-    """Return the words without some options, and the values that they were given.
+    """Return the arguments without some options, and the values of these.
 
     Args:
         words: A command line.
@@ -105,10 +105,10 @@ def taken_out(words: Sequence[str], options: Sequence[str]) -> tuple[list[str], 
 
 
 def setup_lines(given: Sequence[str] | None) -> list[str]:
-    """Return the shell lines of jobs: those of the command line, else of the user's own file.
+    """Return the shell lines of jobs: from the command line, else from the user's own file.
 
     Args:
-        given: Values of the option, each a line or a YAML list of lines; None where it was not given.
+        given: Values of the option, each a line or a YAML list of lines; None if it was not given.
 
     Raises:
         UsageError: For a value that is neither.

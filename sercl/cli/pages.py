@@ -1,4 +1,4 @@
-"""The help pages of every command: what it is, the options that people use, examples."""
+"""The help pages of every command: description, most used options, examples."""
 
 from sercl.cli.help import ShortPage
 

@@ -1,4 +1,4 @@
-"""The parser of every command: wrong usage becomes one `UsageError`, not a page of usage and an exit."""
+"""The parser of every command: wrong usage raises one `UsageError` instead of printing usage and exiting."""
 
 import argparse
 import os
@@ -26,11 +26,11 @@ from sercl.errors import SerclError, UsageError
 
 
 def check_values(parser: jsonargparse.ArgumentParser, config: jsonargparse.Namespace) -> None:
-    """Raise `UsageError` for a null, a switch or a group of options that is not what its option takes.
+    """Raise `UsageError` for a null, switch or group of options with an invalid value.
 
     Args:
         parser: The parser of a command.
-        config: What it made of a command line and its files.
+        config: The parsed command line and its files.
     """
     options = {action.dest: action for action in parser._actions}
     for name, action in options.items():
@@ -75,7 +75,7 @@ def _above(option: str) -> Iterator[str]:
 
 
 def _check_arguments(place: str, kind: Any, arguments: Any) -> None:
-    """Refuse nulls among the arguments of a class, and of the groups of options that it takes."""
+    """Refuse nulls among the arguments of a class, and of its groups of options."""
     values = vars(arguments) if isinstance(arguments, jsonargparse.Namespace) else arguments
     if not isinstance(kind, type) or not isinstance(values, Mapping):
         return
@@ -110,7 +110,7 @@ def int_first(hint: Any) -> Any:
     """Return a type in which int comes before float in every union, so that `1` is read as an int.
 
     Parsers try the members of a union in order, and the order in `Optional[Union[int, float]]` is that of
-    whichever module was imported first: of unions that it holds equal, typing keeps one.
+    whichever module was imported first: typing caches only one of several equal unions.
 
     Args:
         hint: A type, or a type hint.
@@ -124,25 +124,25 @@ def int_first(hint: Any) -> Any:
         inner[first], inner[second] = int, float
     if all(new is old for new, old in zip(inner, arguments, strict=True)):
         return hint
-    # Of a tuple, typing keeps the order.
+    # typing preserves the order of a tuple.
     return Union[tuple(inner)] if origin in _UNIONS else origin[tuple(inner)]  # noqa: UP007
 
 
-# All YAML that jsonargparse loads, of files and of values; its public setter leaves out some of the values.
+# All YAML that jsonargparse loads, of files and of values; its public setter skips some values.
 _loaders_dumpers.yaml_default_loader = SafeLoader  # type: ignore[assignment]
 _allowed: set[str] = set()  # by `restrict_imports`, for the rest of the process
 _IMPORT_DENIED = _common.ImportDenied
 _UNFIT = r"^(Parser key|Does not validate against|Importing '\S+' is not allowed)"
-"""How messages of jsonargparse begin about a value that is not of its option's type."""
+"""Prefixes of jsonargparse's messages about a value of the wrong type."""
 
 IMPORT_VARIABLE = "SERCL_ALLOW_IMPORTS"
-"""Environment variable with further packages, separated by commas, for classes of the user's own."""
+"""Environment variable with further packages, separated by commas, for the user's own classes."""
 
 
 class SerclParser(jsonargparse.ArgumentParser):
-    """A jsonargparse parser that raises `UsageError`, and takes no abbreviated options.
+    """A jsonargparse parser that raises `UsageError`, and accepts no abbreviated options.
 
-    Put it first among the bases to give another jsonargparse parser the same manners.
+    Put it first among the bases to give another jsonargparse parser the same behaviour.
     """
 
     def __init__(self, *args: Any, allow_abbrev: bool = False, **kwargs: Any) -> None:
@@ -156,9 +156,9 @@ class SerclParser(jsonargparse.ArgumentParser):
         else:
             super().print_help(file)
 
-    # jsonargparse gives argument groups this method, too.
+    # jsonargparse also gives argument groups this method.
     def add_argument(self, *args: Any, **kwargs: Any) -> Any:
-        """Add an argument; where int or float goes, a whole number is an int: `1` batch, `1.0` of all."""
+        """Add an argument; for int or float, a whole number is an int: `1` batch, `1.0` of all."""
         if "type" in kwargs:
             kwargs["type"] = int_first(kwargs["type"])
         if hasattr(kwargs.get("action"), "_typehint"):  # of a parameter of a class
@@ -171,7 +171,7 @@ class SerclParser(jsonargparse.ArgumentParser):
         return bool(self.exit_on_error)
 
     def parse_args(self, *args: Any, **kwargs: Any) -> Any:
-        """Parse a command line; whatever a file may contain is inert."""
+        """Parse a command line; files cannot run anything."""
         if self._is_outer:
             given = args[0] if args else kwargs.pop("args", None)
             args = (self._checked(sys.argv[1:] if given is None else given), *args[1:])
@@ -197,19 +197,19 @@ class SerclParser(jsonargparse.ArgumentParser):
         return super().parse_path(cfg_path, *args, **kwargs)
 
     def parse_string(self, *args: Any, **kwargs: Any) -> Any:
-        """Parse a configuration (also that of a file), which may not set what only the command line may."""
+        """Parse a configuration (also that of a file), which may not set command-line-only options."""
         options = super().parse_string(*args, **kwargs)
         check_file(options, str(kwargs.get("path") or "--config"))
         return options
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Raise a `UsageError` with one message that names the option, what is legal and the next step."""
+        """Raise a `UsageError` with one message that names the option, valid values and the next step."""
         if not self._is_outer:
             super().error(message, ex)
         raise _own(ex) or usage_error(message, self) from ex
 
     def instantiate(self, *args: Any, **kwargs: Any) -> Any:
-        """Build the objects; an error of sercl in a constructor comes out as it was raised."""
+        """Build the objects; an error of sercl in a constructor is raised unchanged."""
         for config in (*args, *kwargs.values()):
             if self._is_outer and isinstance(config, jsonargparse.Namespace):
                 check_inert(config, _own_packages())
@@ -221,12 +221,12 @@ class SerclParser(jsonargparse.ArgumentParser):
             raise _own(error) or error from None
 
     def instantiate_classes(self, *args: Any, **kwargs: Any) -> Any:
-        """Do what `instantiate` does: Lightning knows it by its former name, which warns."""
+        """Alias of `instantiate`: Lightning uses the former name, which warns."""
         return self.instantiate(*args, **kwargs)
 
 
 def restrict_imports(extra: Iterable[str] = ()) -> None:
-    """Let values of options and YAML files import only what options are for, for the rest of the process.
+    """Restrict imports by option values and YAML files to classes that options accept, for the whole process.
 
     Args:
         extra: Further packages or modules.
@@ -253,7 +253,7 @@ def _own_packages() -> tuple[str, ...]:
 
 
 def _own(error: BaseException | None) -> SerclError | None:
-    """Return the error of sercl that jsonargparse wrapped, if there is one."""
+    """Return the error of sercl that jsonargparse wrapped, if any."""
     while error is not None and not isinstance(error, SerclError):
         error = error.__cause__ or error.__context__
     return error

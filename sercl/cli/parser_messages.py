@@ -1,8 +1,8 @@
-"""Turn what jsonargparse says into one message: the option, the value, what is legal, the next step.
+"""Turn jsonargparse's errors into one message: the option, the value, valid values, the next step.
 
 jsonargparse reports a bad value as a tree: `Parser key "data":` ... `Problem with given class_path ...` ...
-`Parser key "n":` ... `Expected a <class 'int'>`. The option is the keys joined by dots, and the leaf says
-what is wrong.
+`Parser key "n":` ... `Expected a <class 'int'>`. The option is the keys joined by dots, and the leaf gives
+the reason.
 """
 
 import argparse
@@ -36,7 +36,7 @@ def option_names(parser: argparse.ArgumentParser, key: str = "", class_path: str
 
 
 def class_names(parser: argparse.ArgumentParser, key: str) -> list[str]:
-    """Return the short names of the classes that an option takes, those that are imported and public."""
+    """Return the short names of the classes that an option accepts, of those imported and public."""
     for action in parser._actions:
         if action.dest == key:
             bases = [kind for kind in _flat(getattr(action, "_typehint", None)) if inspect.isclass(kind)]
@@ -76,18 +76,18 @@ def parameters(kind: Any) -> Iterator[str]:
 
 
 UNKNOWN = "CORPUS"
-"""Stands for the name of a class that the value does not tell."""
+"""Placeholder for a class name that the value does not give."""
 _NAMING = ("class", "corpus", "name", "type", "reader")
 _TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
 
 
 def corrected(value: object, key: str, classes: Sequence[str]) -> str | None:
-    """Return a value in the form that its option takes, as YAML; None where it has that form.
+    """Return a value in the form that its option expects, as YAML; None if it already has that form.
 
     Args:
         value: What the user wrote for one corpus, a list of them, or a map of own names to them.
-        key: The option, without dashes: the last part tells which of the three it takes.
-        classes: Names of the classes that it takes.
+        key: The option, without dashes: the last part determines which of the three it expects.
+        classes: Names of the classes that it accepts.
     """
     if key == "study.corpora":
         right: object = {name: _one(own, classes, name) for name, own in _named(value)}
@@ -96,14 +96,14 @@ def corrected(value: object, key: str, classes: Sequence[str]) -> str | None:
     elif isinstance(value, Mapping):
         right = _one(value, classes)
     else:
-        return None  # a name alone is a form, too
+        return None  # a name alone is valid, too
     if right == value or not right or not _kinds(right) <= {*classes, UNKNOWN}:
-        return None  # of a class that does not exist, another message says so
+        return None  # an unknown class gets another message
     return yaml.safe_dump(right, default_flow_style=True, sort_keys=False, width=10_000).strip()
 
 
 def written(files: Iterable[Path], key: str) -> object:
-    """Return what the last of some configuration files says for an option; None where none does."""
+    """Return an option's value in the last of some configuration files; None if none sets it."""
     found: object = None
     for path in files:
         try:
@@ -189,7 +189,7 @@ _NOISE = re.compile(
 )
 
 _CORPORA = ("data", "data.source", "data.target", "data.corpora", "study.corpora")
-"""Options that take a corpus, or several."""
+"""Options that take one corpus or several."""
 _OF_FORM = "|".join(
     (
         "instantiatable class, but",
@@ -198,17 +198,17 @@ _OF_FORM = "|".join(
         "Expected a dot import path string",
     )
 )
-"""What is said of a corpus that is not written with class_path and init_args."""
+"""Message for a corpus that is not given by class_path and init_args."""
 
 
 @dataclass(frozen=True)
 class Complaint:
-    """What jsonargparse says, and where.
+    """An error of jsonargparse, and where it arose.
 
     Attributes:
         text: Its message.
-        parser: Who says it.
-        key: Option without dashes, "" where none is named.
+        parser: The parser that raised it.
+        key: Option without dashes, "" if none is named.
         class_path: The class that was chosen for the option, "" for none.
     """
 
@@ -219,23 +219,23 @@ class Complaint:
 
     @property
     def hint(self) -> str:
-        """The next step: where the options are listed."""
+        """The next step: how to list the options."""
         return f"`{self.parser.prog} --help` shows the options."
 
     @property
     def value(self) -> str:
-        """The value that was refused, "" where the message does not hold it."""
+        """The invalid value, "" if the message does not contain it."""
         found = re.search(r"Got value: (.*)|NestedArg\(.*?val='(.*?)'\)|Given value: (.*)", self.text)
         return next((part for part in found.groups() if part is not None), "") if found else ""
 
     def option(self, name: str = "") -> str:
-        """Return the option, or one below it, as it is written on the command line."""
+        """Return the option, or one below it, as written on the command line."""
         path = ".".join(part for part in (self.key, name.lstrip("-")) if part)
         return "--" + path.replace(".init_args.", ".").replace(".class_path", "")
 
 
 def usage_error(message: str, parser: "ArgumentParser") -> UsageError:
-    """Return the error that a person should see for a message of jsonargparse or argparse."""
+    """Return the error to show for a message of jsonargparse or argparse."""
     keys = re.findall(r'Parser key "([^"]+)"', message)
     classes = re.findall(r"Problem with given class_path '([^']+)'", message)
     complaint = Complaint(message, parser, ".".join(keys), classes[-1] if classes else "")
@@ -248,7 +248,7 @@ def usage_error(message: str, parser: "ArgumentParser") -> UsageError:
 
 
 def _other_form(complaint: Complaint) -> UsageError | None:
-    """Say how a corpus is written, with the user's own values, where another form was tried."""
+    """Show how to write a corpus, with the user's own values, if another form was used."""
     key = complaint.key.replace(".init_args.", ".")
     classes = class_names(complaint.parser, complaint.key.split(".init_args.")[0]) or class_names(
         complaint.parser, key.split(".")[0]
@@ -269,7 +269,7 @@ def _other_form(complaint: Complaint) -> UsageError | None:
 
 
 def _on_line(complaint: Complaint, key: str) -> object:
-    """Return what the command line says for an option, as YAML; None where it says nothing."""
+    """Return an option's value on the command line, as YAML; None if it is not given."""
     words = words_of(complaint.parser)
     pairs = pairwise([*words, ""])
     found = [word.partition("=")[2] or after for word, after in pairs if word.split("=")[0] == f"--{key}"]
@@ -353,9 +353,7 @@ def _no_text(complaint: Complaint, found: re.Match[str]) -> UsageError:
 
 def _bad_value(complaint: Complaint, found: re.Match[str]) -> UsageError:
     leaves = re.findall(r"^( *-? ?)Expected an? (.+?)(?=\. Got value|$)", complaint.text, flags=re.MULTILINE)
-    depth = max(
-        len(indent) for indent, _ in leaves
-    )  # what stands further out are alternatives to a whole class
+    depth = max(len(indent) for indent, _ in leaves)  # outer entries are alternatives to a whole class
     kinds = [plain_type(kind) for indent, kind in leaves if len(indent) == depth]
     legal = " or ".join(dict.fromkeys(kinds))
     where = _where(complaint)
@@ -411,7 +409,7 @@ def _is_yaml(path: Path) -> bool:
 
 
 def _where(complaint: Complaint) -> str:
-    """Name the configuration files where the option does not stand on the command line itself."""
+    """Name the configuration files if the option is not on the command line itself."""
     option, files = complaint.option(), config_files(complaint.parser)
     on_line = any(
         word.split("=")[0].replace(".init_args.", ".") == option for word in words_of(complaint.parser)
@@ -424,7 +422,7 @@ def _prefix(complaint: Complaint) -> str:
 
 
 def plain_type(text: str) -> str:
-    """Say a type in words: `<class 'int'>` is "a whole number", `typing.Literal['a', 'b']` "'a' or 'b'"."""
+    """Describe a type: `<class 'int'>` is "a whole number", `typing.Literal['a', 'b']` "'a' or 'b'"."""
     text = text.removeprefix("typing.").removeprefix("<class '").removesuffix("'>")
     if text.startswith("Literal["):
         return text[len("Literal[") : -1].replace(", ", " or ")

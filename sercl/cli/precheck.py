@@ -1,7 +1,7 @@
-"""Mistakes on a command line that are found before anything heavy is imported.
+"""Checks of a command line before anything heavy is imported.
 
-LightningCLI needs torch to parse: seconds until a misspelt option is refused. What is found here, with the
-table of options, gets the same message at once; everything else the parser finds, as before.
+LightningCLI needs torch to parse: seconds until a misspelt option is refused. Errors found here, with the
+table of options, get the same message at once; the parser finds all others.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ from sercl.errors import (
 from sercl.files import at_home
 
 RUNS = ("fit", "diarize fit", "layer-probe")
-"""Commands that have a folder of their own, and an encoder."""
+"""Commands that have their own folder, and an encoder."""
 
 Values = Mapping[str, tuple[str, str]]
 """Option -> its value, and where it is set."""
@@ -37,11 +37,11 @@ _CHECKED = ("--seed_everything", "--data", "--model.", "--probe.")
 def check_run(
     command: str, values: Values, flags: set[str], presets: Sequence[str], known: Collection[str]
 ) -> None:
-    """Raise for a folder that a run cannot have, options that it was not begun with, or an unknown encoder.
+    """Raise for an unusable run folder, options that differ from the original ones, or an unknown encoder.
 
     Args:
         command: Name of the command.
-        values: What the command line and its files set.
+        values: Values set by the command line and its files.
         flags: Options without a value that are given.
         presets: Short names of encoders.
         known: Options of the command.
@@ -49,8 +49,8 @@ def check_run(
     Raises:
         UsageError: As `run_folder.check_claim` and `run_checks.check_resumed`.
         OutputError: Where another run is writing to the folder.
-        EncoderError: For an encoder's folder that is not there, or none.
-        UnknownNameError: For a name that no encoder has.
+        EncoderError: For an encoder's folder that is missing or invalid.
+        UnknownNameError: For an unknown encoder name.
     """
     if command == "cross-eval":
         _check_study_folder(values)
@@ -61,7 +61,7 @@ def check_run(
 
 
 def folder_of(command: str, values: Values) -> Path | None:
-    """Return the folder of a run, None where it is known only once everything is parsed."""
+    """Return the folder of a run, None if it is known only once everything is parsed."""
     from sercl.cli.run_folder import default_folder
 
     if "--out" in values:
@@ -95,13 +95,13 @@ def _check_folder(command: str, values: Values, flags: set[str]) -> None:
 
 
 def _check_same(path: Path, values: Values) -> None:
-    """Raise `UsageError` where an option is plainly another than the run was begun with.
+    """Raise `UsageError` if an option clearly differs from that of the original run.
 
-    What is not plain (other spellings, files, defaults) is compared once everything is parsed.
+    Unclear cases (other spellings, files, defaults) are compared once everything is parsed.
     """
     try:
         stored = dict(flat(read_yaml(path), ""))
-    except (OSError, DocumentError):  # said by `run_checks`, with what to do
+    except (OSError, DocumentError):  # reported by `run_checks`, with advice
         return
     for option, (value, _) in values.items():
         may_change = not option.startswith(_CHECKED) or option.rpartition(".")[2] in _MAY_MOVE
@@ -129,7 +129,7 @@ def flat(content: Any, prefix: str) -> Iterator[tuple[str, Any]]:
 
 
 def _differ(given: str, stored: Any) -> bool:
-    """Whether two plain values are surely not the same."""
+    """Whether two plain values certainly differ."""
     try:
         value = parse_yaml(given)
     except DocumentError:
@@ -170,7 +170,7 @@ def _encoders(command: str, values: Values, known: Collection[str]) -> Iterator[
 
 
 def _knows_all_of(name: str, values: Values, known: Collection[str]) -> bool:
-    """Whether an encoder of a study has options of the model alone; the parser names one that is none."""
+    """Whether an encoder of a study has only valid model options; the parser names an invalid one."""
     prefix = f"--study.encoders.{name}."
     own = [option.removeprefix(prefix) for option in values if option.startswith(prefix)]
     return all(f"--model.{option}" in known for option in own)
@@ -207,7 +207,7 @@ def _whole(text: str | None) -> int | None:
 
 
 def _data(values: Values, prefix: str) -> dict[str, Any] | None:
-    """Return what the name of a folder is made of, with the defaults of the options."""
+    """Return the parts of a folder's name, with the defaults of the options."""
     name = (_get(values, prefix) or "").rpartition(".")[2]
     if name in ("", "Diarization"):
         return None
@@ -228,7 +228,7 @@ def _data(values: Values, prefix: str) -> dict[str, Any] | None:
 
 def _get(values: Values, option: str) -> str | None:
     value = values[option][0] if option in values else None
-    return None if value in ("None", "null") else value  # as YAML has it in a file, and on the command line
+    return None if value in ("None", "null") else value  # as in YAML, in a file and on the command line
 
 
 _PAGES = {"-h", "--help", "--help-all", "--print_config", "--print_shtab"}
@@ -240,21 +240,21 @@ _SIDES = ("source", "target")
 _INNER = (*_SIDES, "corpora")
 """Parameters of data modules that take data modules themselves."""
 _ELSEWHERE = {"HuggingFace"}
-"""Data whose root may be an id on the hub."""
+"""Data modules whose root may be an id on the hub."""
 
 
 def checked(command: str, words: Sequence[str]) -> list[str]:
-    """Return the words of a command with options spelt as its parser has them.
+    """Return the arguments of a command with options spelt as in its parser.
 
     Args:
         command: Name of the command, with its action: "fit", "diarize fit".
-        words: The words after it.
+        words: The arguments after it.
 
     Raises:
-        UsageError: For an unknown option or corpus, or one that is given twice; for a configuration file that
-            is not there, or no YAML.
-        CorpusNotFoundError: Where a root is not there.
-        CheckpointError: Where a checkpoint is not there.
+        UsageError: For an unknown option or corpus, or one that is given twice; for a configuration file
+            that is missing or not valid YAML.
+        CorpusNotFoundError: If a root is missing.
+        CheckpointError: If a checkpoint is missing.
     """
     name, rest = command, list(words)
     table = option_table.read()
@@ -298,7 +298,7 @@ def check_config_file(path: Path) -> Any:
 
 
 class _Options:
-    """What a command line and its files set of the data, and the checkpoint."""
+    """Data options and checkpoint of a command line and its files."""
 
     def __init__(self, words: Sequence[str], kinds: Kinds) -> None:
         self.values: dict[str, tuple[str, str]] = {}  # option -> value, and where it is set
@@ -321,7 +321,7 @@ def _with_clips(name: str, words: list[str]) -> list[str]:
 
 
 def _by_corpus(name: str, words: list[str]) -> list[list[str]]:
-    """Return the words from each `--data` to the next, where several corpora may be named one by one."""
+    """Return the arguments from each `--data` to the next, if several corpora may be named one by one."""
     if name != "diarize fit":
         return []
     starts = [place for place, word in enumerate(words) if word.partition("=")[0] == "--data"]
@@ -340,14 +340,14 @@ def _check_study(name: str, words: Sequence[str]) -> None:
 
 
 def with_own_config(words: list[str]) -> list[str]:
-    """Add the configuration that lies beside the checkpoint, unless the words say what the data are."""
+    """Add the configuration beside the checkpoint, unless the arguments give the data."""
     starts = [word.partition("=")[0] for word in words]
     if {"-c", "--config", "--data", "--help"} & set(starts) or "--ckpt" not in starts:
         return words
     place = starts.index("--ckpt")
     joined = words[place].partition("=")[2]
     path = Path(joined or (words[place + 1] if place + 1 < len(words) else ""))
-    for folder in (path.parent, path.parent.parent):  # a stage of two-stage training lies one level deeper
+    for folder in (path.parent, path.parent.parent):  # a stage of two-stage training is one level deeper
         if (folder / "config.yaml").is_file():
             return ["--config", str(folder / "config.yaml"), *words]
     raise UsageError(
@@ -377,7 +377,7 @@ def _check_options(name: str, words: Sequence[str], kinds: Kinds, data: Mapping[
 
 
 def _data_options(corpus: str, data: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return the options of the data that are chosen, or of any, where that is not known."""
+    """Return the options of the chosen data module, or of any if unknown."""
     any_of = sorted({name for each in data.values() for name in each})
     inner = [f"--data.{part}.{name}" for part in _INNER for name in any_of]
     return [f"--data.{name}" for name in data.get(corpus, any_of)] + inner
@@ -389,7 +389,7 @@ def _is_known(option: str, kinds: Kinds, data: Sequence[str]) -> bool:
     above = option.split(".")
     parents = [".".join(above[:count]) for count in range(1, len(above))]
     if option.startswith("--data."):
-        # What takes a class of its own (source, corpora, columns) is left to the parser.
+        # Options that take a class (source, corpora, columns) are left to the parser.
         return above[-1] in ("class_path", "help") or any(
             parent in data and not any(other.startswith(f"{parent}.") for other in data)
             for parent in parents[1:]
@@ -411,7 +411,7 @@ def _check_places(options: _Options, corpora: set[str]) -> None:
 
 
 def _check_manifest(path: Path, values: Mapping[str, tuple[str, str]], prefix: str) -> None:
-    """Read a manifest as `corpus inspect` does, unless options of the corpus say how cells are meant."""
+    """Read a manifest as `corpus inspect` does, unless options of the corpus change its interpretation."""
     from sercl.corpora.manifest import read_manifest
 
     own = {name for name in values if name.startswith(f"{prefix}.")}

@@ -1,4 +1,4 @@
-"""`sercl predict`: the emotion and the probabilities of recordings, as they come."""
+"""`sercl predict`: the emotion and class probabilities of recordings."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 LONG_SECONDS = 30.0
-"""Beyond this a recording is no utterance any more: one emotion for all of it says little."""
+"""A longer recording is not an utterance: a single emotion for all of it is not meaningful."""
 _SHOWN = 3
 
 Line: TypeAlias = str | Text
@@ -53,7 +53,7 @@ def _predict(options: "Namespace") -> int:
         raise UsageError(f"--batch_seconds {options.batch_seconds}: it must be greater than 0 s, such as 60.")
     inputs = find_inputs(options.files, options.recursive)
     check_checkpoint(options.checkpoint)
-    # The place of the result comes first: an hour of work should not end at a folder that cannot be written.
+    # The output path is checked first: an hour of work should not fail on a folder that cannot be written.
     with _output(options.out) as write:
         from sercl.tasks.predictor import load
 
@@ -90,7 +90,7 @@ def _usable(
 
 
 def _report_long(long: Sequence[str]) -> None:
-    """Say what one answer for a long recording is worth, and what tells more."""
+    """Warn that one prediction for a long recording says little, and point to `sercl diarize`."""
     if long:
         names = ", ".join(long[:_SHOWN]) + (" and others" if len(long) > _SHOWN else "")
         text = (
@@ -112,7 +112,7 @@ def _output(path: str | None) -> Iterator[Callable[[Line], None]]:
 
 
 def _open_text(path: Path) -> TextIO:
-    # File names may hold bytes that are no UTF-8; they are to come out as they are.
+    # File names may contain bytes that are not UTF-8; they are written unchanged.
     return path.open("w", encoding="utf-8", errors="surrogateescape", newline="\n")
 
 
@@ -120,6 +120,6 @@ def _print_line(line: Line) -> None:
     if not stdout.is_terminal:
         print(line)
         return
-    # Where the progress bar stands on the same terminal, only its own console can print above it.
+    # If the progress bar is on the same terminal, only its own console can print above it.
     console = stderr if stderr.is_terminal else stdout
     console.print(line, soft_wrap=True, markup=False)

@@ -25,15 +25,15 @@ from sercl.cli.siblings import Failure, announced, left
 from sercl.errors import ProcessFailedError, UsageError
 
 _LOOK = 0.2
-"""Time in s after which the other processes are looked at again."""
+"""Interval in s between checks of the other processes."""
 _CAUSE = 3.0
-"""Time in s within which a process that died is noticed, once its connections are closed."""
+"""Time in s within which a dead process is noticed, once its connections are closed."""
 _NOTICE = 2.0
 """Time in s within which the main thread notices a failure, unless it waits for the dead process."""
 _TIDY = 30.0
-"""Time in s that the main thread may take to end what it has begun."""
+"""Time in s for the main thread to finish its current work."""
 _ASKED = 2.0
-"""Time in s in which the other processes may end by themselves once they are asked to."""
+"""Time in s for the other processes to end by themselves once asked to."""
 
 _others: "Others | None" = None
 
@@ -68,15 +68,15 @@ def supervise(trainer: L.Trainer) -> L.Trainer:
 
 @contextmanager
 def restartable(command: str) -> Iterator[None]:
-    """Let `sys.argv` be the whole command line while the block runs, as Lightning's launcher needs it.
+    """Set `sys.argv` to the whole command line while the block runs, as Lightning's launcher needs it.
 
-    Where the block fails, the processes that it has started are ended.
+    If the block fails, the processes that it has started are ended.
 
     Args:
         command: Name of the command ("fit", "diarize fit"), which the dispatcher has taken off `sys.argv`.
 
     Raises:
-        ProcessFailedError: Where another process has failed, and this one therefore.
+        ProcessFailedError: If another process has failed and caused this one to fail.
     """
     before = sys.argv
     script = getattr(sys.modules["__main__"], "__file__", None) or before[0]
@@ -99,15 +99,15 @@ def restartable(command: str) -> Iterator[None]:
 
 
 class Launcher(_SubprocessScriptLauncher):
-    """Starts the other processes as Lightning does, but watches them as `Others` does.
+    """Starts the other processes as Lightning does, but monitors them with `Others`.
 
-    Lightning would kill this process without a word where one of them fails.
+    Lightning would kill this process without a message if one of them fails.
     """
 
     def launch(
         self, function: Callable[..., Any], *args: Any, trainer: L.Trainer | None = None, **kwargs: Any
     ) -> Any:
-        """Start the other processes, unless they are there already, and call a function."""
+        """Start the other processes, unless they already exist, and call a function."""
         global _others
         self.cluster_environment.validate_settings(num_devices=self.num_processes, num_nodes=self.num_nodes)
         if not self.cluster_environment.creates_processes_externally:
@@ -119,23 +119,24 @@ class Launcher(_SubprocessScriptLauncher):
         return function(*args, **kwargs)
 
     def kill(self, signum: int) -> None:
-        """End this process where it was asked to end; `restartable` then ends the others.
+        """End this process if asked to; `restartable` then ends the others.
 
-        Lightning would next send them a message, which a process in the middle of another does not expect.
+        Lightning would next send them a message, which a process in the middle of another one does not
+        expect.
         """
         if signum == signal.SIGTERM:
             raise SIGTERMException
 
 
 class Others:
-    """The processes that this one has started, under watch.
+    """Monitors the processes that this one has started.
 
-    A failure of one of them is raised in the main thread. Where that cannot be reached, because it waits for
-    the dead process in a collective operation, this process ends with the message.
+    A failure of one of them is raised in the main thread. If that is impossible, because it waits for the
+    dead process in a collective operation, this process ends with the message.
 
     Args:
         processes: From local rank 1 on.
-        folder: Where they leave their failures.
+        folder: Folder in which they report failures.
         first: Rank of this process.
     """
 
@@ -147,7 +148,7 @@ class Others:
         threading.Thread(target=self._watch, daemon=True, name="other-processes").start()
 
     def cause_of(self, error: BaseException) -> BaseException:
-        """Return what ended this process: an error, or the failure of another one that it follows from."""
+        """Return what ended this process: an error, or the failure of another one that caused it."""
         if isinstance(error, ProcessFailedError) or not failures.is_lost_connection(error):
             self._noticed.set()
             return error
@@ -158,7 +159,7 @@ class Others:
         return self._error() if self._failed.is_set() else error
 
     def _silent(self) -> list[str]:
-        """Return the ranks of processes that live and have not failed, once the others had time to say so."""
+        """Return the ranks of live processes without a failure, after waiting for others to report theirs."""
         self._noticed.set()
         time.sleep(_CAUSE)
         return [
@@ -168,10 +169,10 @@ class Others:
         ]
 
     def end(self) -> None:
-        """End the processes: asked first, so that they store what they have computed, then killed."""
+        """End the processes: asked first, so that they save what they have computed, then killed."""
         self._over.set()
         for process in self._processes:
-            # Not SIGTERM: Lightning's answer to that is a message to this process.
+            # Not SIGTERM: Lightning responds to that with a message to this process.
             process.send_signal(signal.SIGINT)
         deadline = time.monotonic() + _ASKED
         for process in self._processes:
@@ -183,7 +184,7 @@ class Others:
         self.let_go()
 
     def let_go(self) -> None:
-        """Watch no longer: what all of them had to do together is done."""
+        """Stop monitoring: the joint work is done."""
         self._over.set()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -199,14 +200,14 @@ class Others:
                 return
 
     def _look(self, index: int) -> Failure | None:
-        """Return how a process has failed, None where it has not."""
+        """Return how a process has failed, None if it has not."""
         rank, code = self._first + index + 1, self._processes[index].poll()
         if (found := left(self._folder, index + 1)) is not None:
             return Failure(f"rank {rank}: {found.message}", found.code, found.lost)
         return Failure(f"rank {rank}: {_death(code)}", 1) if code else None
 
     def _tell(self, failure: Failure) -> None:
-        """Raise a failure in the main thread; where that does not get through, end this process."""
+        """Raise a failure in the main thread; if that does not get through, end this process."""
         self._failure = failure
         self._failed.set()
         if not self._noticed.wait(_LOOK) and not self._over.is_set():

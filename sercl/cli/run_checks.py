@@ -1,4 +1,4 @@
-"""What can be parsed but not run as it was meant: refused before anything is done."""
+"""Refuse options that parse but cannot work as intended, before anything is done."""
 
 import math
 import os
@@ -20,14 +20,14 @@ PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 _SHORT_PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
 _MAY_CHANGE = {"root", "encoder", "workers", "gradient_checkpointing"}
-"""Options that change where things lie or how fast they come, not what comes out."""
+"""Options of paths and speed, which do not affect results."""
 
 _NOT_SET = "not set"
 
 _LIMITS = ("trainer.max_epochs", "trainer.max_steps", "trainer.max_time")
 
 _FREE = {
-    "trainer": SAME_RESULT - {"devices", "num_nodes"},  # the number of processes is that of batches per step
+    "trainer": SAME_RESULT - {"devices", "num_nodes"},  # the number of processes sets the batches per step
     "early_stopping": SAME_STOP,
     "checkpoint": {
         "dirpath", "filename", "verbose", "save_last", "save_on_exception", "save_weights_only",
@@ -35,29 +35,29 @@ _FREE = {
     },
     "features": {"dir", "workers", "batch_seconds"},
 }  # fmt: skip
-"""Group -> its options that a run may change when it goes on: they do not change what comes out."""
+"""Group -> its options that may change on resume, since they do not affect results."""
 
 
 def check_precision(chosen: str | int | None) -> None:
     """Raise `UnknownNameError` for a precision that is not in `PRECISIONS` (None: Lightning's default)."""
     name = "32-true" if chosen is None else _SHORT_PRECISIONS.get(str(chosen), str(chosen))
     if name not in PRECISIONS:
-        # With weights of half the bits, steps of usual learning rates are lost in rounding.
+        # With half-precision weights, steps at usual learning rates are lost in rounding.
         hint = "Weights stay in float32; mixed precision rounds only what is computed from them."
         raise UnknownNameError("--trainer.precision", chosen, PRECISIONS, hint)
 
 
 def check_monitors(config: Any, scores: Iterable[str], errors: Iterable[str] = ()) -> None:
-    """Raise where training would be stopped or selected by a number that is not logged, or by its worst.
+    """Raise if training would be stopped or selected by a value that is not logged, or by its worst value.
 
     Args:
         config: The configuration of the command line.
-        scores: Names of the validation scores of which the highest value is the best.
-        errors: Names of those of which the lowest is.
+        scores: Names of the validation scores to maximise.
+        errors: Names of those to minimise.
 
     Raises:
-        UnknownNameError: For a number that is not logged.
-        UsageError: For a score of which the lowest value would win, or an error of which the highest would.
+        UnknownNameError: For a value that is not logged.
+        UsageError: For a score that would be minimised, or an error that would be maximised.
     """
     names, low = [f"val/{name}" for name in scores], [f"val/{name}" for name in errors]
     valid = ["val/loss", "train/loss", *low, *names]
@@ -78,7 +78,7 @@ def check_monitors(config: Any, scores: Iterable[str], errors: Iterable[str] = (
 
 
 def _monitoring(config: Any) -> Iterator[tuple[str, Any, tuple[str | None, ...]]]:
-    """Yield option, arguments and further valid numbers of all that stops or selects by a number."""
+    """Yield option, arguments and further valid values of everything that stops or selects by a value."""
     kept_by = {"EarlyStopping": (), "ModelCheckpoint": (None, "epoch", "step")}
     yield "early_stopping", config["early_stopping"], kept_by["EarlyStopping"]
     yield "checkpoint", config["checkpoint"], kept_by["ModelCheckpoint"]
@@ -90,7 +90,7 @@ def _monitoring(config: Any) -> Iterator[tuple[str, Any, tuple[str | None, ...]]
 
 
 def check_continuation(weights: str, config: Any) -> None:
-    """Raise `UsageError` where a stage is to go on from last weights that are not kept."""
+    """Raise `UsageError` if a stage must continue from last weights that are not saved."""
     if weights == "last" and not config["checkpoint"]["save_last"]:
         raise UsageError(
             "--data.continue_from last: the second stage continues from the last weights of the first, "
@@ -99,20 +99,20 @@ def check_continuation(weights: str, config: Any) -> None:
 
 
 def check_resumed(path: Path, text: str) -> None:
-    """Raise `UsageError` where a run would go on as another: with other data, or another model or training.
+    """Raise `UsageError` if a run would be resumed with other data, or another model or training.
 
     Limits of training (`--trainer.max_epochs`, `max_steps`, `max_time`) may change, unless learning rates
-    follow from them, and so may all that says where and how it runs.
+    depend on them, and so may all options of devices and output.
 
     Args:
         path: The run's `config.yaml`.
-        text: The configuration it would go on with, as YAML.
+        text: The configuration to resume with, as YAML.
 
     Raises:
         ResultsError: Where the file is damaged.
     """
     stored, now = dict(_settings(_stored(path))), dict(_settings(parse_yaml(text)))
-    # What stands in the new one alone is an option that the run's version of sercl did not have.
+    # Options only in the new one did not exist in the run's version of sercl.
     changed = [key for key, value in stored.items() if now.get(key, _NOT_SET) != value]
     if not _rates_follow_limits(stored):
         changed = [key for key in changed if key not in _LIMITS]
@@ -154,7 +154,7 @@ def _rates_follow_limits(settings: Mapping[str, Any]) -> bool:
 
 
 def _settings(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield option and value of all that decides what is trained, on what, and how."""
+    """Yield option and value of everything that determines the data, the model and its training."""
     for key in ("seed_everything", "data", "model", "probe"):
         if key in config:
             yield from _flat(key, config[key])
@@ -185,13 +185,13 @@ _BY_VALIDATION = (
 _MOST_DEVICES = 128
 _MOST_NODES = 10_000
 _BY_LAUNCHERS = {"MASTER_ADDR", "NODE_RANK", "GROUP_RANK", "SLURM_NTASKS", "TORCHELASTIC_RUN_ID", "PMI_SIZE"}
-"""Variables that a launcher of several machines sets, or a user who starts a command on each."""
+"""Variables that a multi-machine launcher sets, or a user who starts a command on each machine."""
 _KEPT = "the best epoch is tested, so it must be saved."
 
 
 @dataclass(frozen=True)
 class _Rule:
-    """A value that is refused, and why; None is never refused."""
+    """An invalid value, and why; None is never invalid."""
 
     option: str
     refused: Callable[[Any], bool]
@@ -213,12 +213,12 @@ def _too_many(value: Any) -> bool:
 
 
 def _without_launcher(count: Any) -> bool:
-    """Whether this process would wait for those of other machines, which nobody starts."""
+    """Whether this process would wait for processes of other machines that are never started."""
     return bool(count > 1 and not _BY_LAUNCHERS & set(os.environ))
 
 
 def _unknown_backend(strategy: Any) -> bool:
-    """Whether processes could not talk to each other in the way that a strategy names."""
+    """Whether a strategy's communication backend is not available."""
     name = (
         None if isinstance(strategy, str) else (strategy.get("init_args") or {}).get("process_group_backend")
     )
@@ -226,7 +226,7 @@ def _unknown_backend(strategy: Any) -> bool:
 
 
 def _backends() -> list[str]:
-    """Return the ways in which processes can talk to each other here."""
+    """Return the available communication backends."""
     built = [name for name in ("gloo", "nccl", "xccl", "mpi", "ucc") if dist.is_backend_available(name)]
     return [name for name in built if name != "nccl" or torch.cuda.is_available()]
 
@@ -236,7 +236,7 @@ def _limited(value: Any) -> bool:
 
 
 def _loses_scores(strategy: Any) -> bool:
-    """Whether processes are started from which nothing comes back."""
+    """Whether processes are started that return no scores."""
     if isinstance(strategy, str):
         return any(word in strategy for word in ("spawn", "fork", "notebook"))
     return ((strategy.get("init_args") or {}).get("start_method") or "popen") != "popen"
@@ -307,12 +307,12 @@ _IN_TRAINING = (
 
 
 def check_trainer(config: Any, trains: bool = True, tests_whole: str | None = None) -> None:
-    """Raise `UsageError` for options with which a run would end in nothing.
+    """Raise `UsageError` for options with which a run would have no result.
 
     Args:
         config: The configuration of the command line.
         trains: Whether the command trains, and has the options of training.
-        tests_whole: Why the command takes no limit of test batches; None where it does.
+        tests_whole: Why the command accepts no limit of test batches; None if it does.
     """
     rules = (*_EVERYWHERE, *_IN_TRAINING) if trains else _EVERYWHERE
     for rule in rules:
@@ -334,7 +334,7 @@ def check_seed(seed: Any) -> None:
 
 
 def _contradictions(trainer: Any, saving: Any) -> Iterator[str]:
-    """Yield what is wrong with options that are right one by one."""
+    """Yield errors of combinations of valid options."""
     for unit in ("epochs", "steps"):
         least, most = trainer[f"min_{unit}"], trainer[f"max_{unit}"]
         if least is not None and most is not None and 0 <= most < least:

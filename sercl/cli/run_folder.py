@@ -1,4 +1,4 @@
-"""Where a run goes: a folder named after what it is, never one that already holds another run."""
+"""The folder of a run: named after the run, and never one that already contains another run."""
 
 import json
 import re
@@ -20,7 +20,7 @@ from sercl.locks import NAME as LOCK
 from sercl.locks import locked
 
 HOME = Path("checkpoints")
-"""Runs without `--out` go below this folder of the working directory."""
+"""Runs without `--out` go into this folder of the working directory."""
 
 CONFIG = "config.yaml"
 STUDY = "study.yaml"
@@ -47,17 +47,17 @@ def default_folder(config: Any) -> Path:
 
 def probe_folder(config: Any) -> Path:
     """Return the folder of a layer probe that was given no `--out`: data and encoder."""
-    # A probe runs over all folds, so the number of one says nothing.
+    # A probe runs over all folds, so a fold number is meaningless.
     data = [re.sub(r"(?<=[a-z])\d+$", "", part) for part in _data_parts(config["data"])]
     return _below_home(["probe", *data, Path(config["model"]["encoder"]).name])
 
 
 @contextmanager
 def run_folder(folder: Path, resume: bool, overwrite: bool) -> Iterator[Path]:
-    """Hold the folder of a run, ready, while the block runs; one into which nothing was put is gone after it.
+    """Prepare and lock the folder of a run while the block runs; an empty one is removed afterwards.
 
     Raises:
-        UsageError: Where it holds a run and neither `resume` nor `overwrite` is set, both are, or there is
+        UsageError: If it contains a run and neither `resume` nor `overwrite` is set, both are, or there is
             nothing to resume.
         OutputError: Where it cannot be written, or another run is writing to it.
     """
@@ -71,17 +71,17 @@ def run_folder(folder: Path, resume: bool, overwrite: bool) -> Iterator[Path]:
 
 
 def end_of(folder: Path) -> str | None:
-    """Return what ended the run of a folder before its results; None where nothing has, or could say so."""
+    """Return what ended a folder's run before its results; None if nothing did or it is not recorded."""
     try:
         content = read_json(folder / END)
-    except (OSError, DocumentError):  # a note for people: a run goes on without it
+    except (OSError, DocumentError):  # for information only: a run continues without it
         return None
     return str(content["ended_by"]) if isinstance(content, dict) and "ended_by" in content else None
 
 
 @contextmanager
 def _noting_end(folder: Path) -> Iterator[None]:
-    """Keep what ends the block before its time; what ended it in an earlier sitting is said, and over."""
+    """Record what interrupts the block; what interrupted an earlier session is printed and cleared."""
     from sercl.cli.console import stderr
 
     if end := end_of(folder):
@@ -102,7 +102,7 @@ def _note_end(folder: Path, error: BaseException) -> None:
         "message": describe(error)[0],
         "at": datetime.now(UTC).astimezone().isoformat(timespec="seconds"),
     }
-    with suppress(OutputError):  # as on a full disk, which is what is said then
+    with suppress(OutputError):  # as on a full disk, which is then reported
         write_text(folder / END, json.dumps(content, indent=2) + "\n")
     if stop:
         error.add_note(f"The run in {folder} continues with --resume.")
@@ -110,7 +110,7 @@ def _note_end(folder: Path, error: BaseException) -> None:
 
 @contextmanager
 def _raising_sigterm() -> Iterator[None]:
-    """Let SIGTERM end the block in order, as Ctrl-C does; Python would end without a word."""
+    """Make SIGTERM end the block cleanly, as Ctrl-C does; Python would exit without a message."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -127,13 +127,13 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def check_choice(resume: bool, overwrite: bool) -> None:
-    """Raise `UsageError` where a run would be both continued and replaced."""
+    """Raise `UsageError` if a run would be both continued and replaced."""
     if resume and overwrite:
         raise UsageError("--resume and --overwrite cannot be combined: continue the run, or replace it.")
 
 
 def check_claim(folder: Path, resume: bool, overwrite: bool) -> None:
-    """Raise `UsageError` where a folder holds a run that shall stay as it is, or none to continue."""
+    """Raise `UsageError` if a folder contains a run that must not be changed, or none to continue."""
     if resume and not (folder / CONFIG).exists():
         raise UsageError(f"{folder}: holds no run to resume (no config.yaml). Leave --resume out.")
     held = [name for name in _MARKS if (folder / name).exists()] or _other_content(folder)
@@ -146,7 +146,7 @@ def check_claim(folder: Path, resume: bool, overwrite: bool) -> None:
 
 
 def check_holds_study(folder: Path) -> None:
-    """Raise `UsageError` for a folder that holds something else than a study."""
+    """Raise `UsageError` for a folder that contains something other than a study."""
     held = sorted(path.name for path in folder.iterdir() if path.name != LOCK)
     if held and STUDY not in held:
         raise UsageError(
@@ -155,14 +155,14 @@ def check_holds_study(folder: Path) -> None:
 
 
 def make_folder(folder: Path, fresh: bool = False) -> None:
-    """Make a folder and see that it can be written: hours of work should not end at one that cannot.
+    """Create a folder and check that it is writable: hours of work should not be lost to one that is not.
 
     Args:
         folder: The folder.
-        fresh: Whether what is in it is removed first, but for the lock of who removes it.
+        fresh: Whether its contents are removed first, except for our own lock.
 
     Raises:
-        OutputError: Where it cannot be made or written.
+        OutputError: If it cannot be created or written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -176,17 +176,17 @@ def make_folder(folder: Path, fresh: bool = False) -> None:
 
 
 def check_still_there(folder: Path) -> None:
-    """Raise `OutputError` where a run's folder, or its configuration, has gone while it was running."""
+    """Raise `OutputError` if a run's folder, or its configuration, was removed while it was running."""
     if not (folder / CONFIG).is_file():
         raise gone(folder)
 
 
 def forget_results(folder: Path, text: str) -> None:
-    """Remove a run's results where it goes on with other options than they came from.
+    """Remove a run's results if it is resumed with options other than those that produced them.
 
     Args:
         folder: The run's folder.
-        text: The configuration it goes on with, as YAML.
+        text: The configuration to resume with, as YAML.
     """
     if (folder / CONFIG).read_text(encoding="utf-8") != text:
         for name in RESULTS:

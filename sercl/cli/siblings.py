@@ -1,7 +1,7 @@
-"""What the processes of one run tell each other when one of them fails; the standard library alone.
+"""Failure messages between the processes of one run; uses only the standard library.
 
-The first process starts the others with the same command line. Only it speaks to a person: the others leave
-what ended them in a folder that it has named in their environment.
+The first process starts the others with the same command line. Only it reports to the user: the others write
+what ended them into a folder named in their environment.
 """
 
 import hashlib
@@ -25,9 +25,9 @@ _COUNTS = (
 )
 _FOLDER, _PARENT = "SERCL_FAILURES", "SERCL_FIRST_PROCESS"
 _LOOK = 0.3
-"""Time in s after which a process looks for the one that started it."""
+"""Interval in s at which a process checks for the one that started it."""
 _ORPHANED = 3.0
-"""Time in s that the end of the first process takes to be noticed, once its connections are closed."""
+"""Time in s to notice the end of the first process, once its connections are closed."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Failure:
     """What ended a process.
 
     Attributes:
-        message: For a person.
+        message: For the user.
         code: Exit code.
         lost: Whether it only lost the connection to another process, whose end is then the cause.
     """
@@ -47,7 +47,7 @@ class Failure:
 
 @contextmanager
 def announced(folder: Path) -> Iterator[None]:
-    """Let processes that are started while the block runs leave their failures in a folder."""
+    """Make processes that are started while the block runs report failures in a folder."""
     os.environ.update({_FOLDER: str(folder), _PARENT: str(os.getpid())})
     try:
         yield
@@ -56,12 +56,12 @@ def announced(folder: Path) -> Iterator[None]:
 
 
 def is_started_by_another() -> bool:
-    """Whether another process of the same run has started this one, and speaks for it."""
+    """Whether another process of the same run has started this one, and reports for it."""
     return _FOLDER in os.environ
 
 
 def is_later_rank() -> bool:
-    """Whether this is a further process of a run, whoever has started it (Lightning, torchrun, SLURM)."""
+    """Whether this is a further process of a run, started by Lightning, torchrun or SLURM."""
     ranks = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
     return any(os.environ.get(name, "0") not in ("0", "") for name in ranks)
 
@@ -82,30 +82,30 @@ def is_silent() -> bool:
 
 
 def leave(failure: Failure) -> None:
-    """Leave what ends this process to the one that started it."""
+    """Report what ends this process to the one that started it."""
     try:
         put(Path(os.environ[_FOLDER]), int(os.environ["LOCAL_RANK"]), failure)
     except OSError:
-        return  # The first process has ended and taken the folder with it; or it sees the exit code alone.
+        return  # The first process has ended and removed the folder; or it sees only the exit code.
     if failure.lost:
-        time.sleep(_ORPHANED)  # Where it was the first process that died, `end_with_parent` says so.
+        time.sleep(_ORPHANED)  # If the first process died, `end_with_parent` reports it.
 
 
 def put(folder: Path, local_rank: int, failure: Failure) -> Path:
-    """Write a failure of a process into a folder, whole or not at all, and return its file."""
+    """Write a failure of a process into a folder atomically, and return its file."""
     path = _path(folder, local_rank)
     path.with_suffix(".part").write_text(json.dumps(asdict(failure)), encoding="utf-8")
     return path.with_suffix(".part").replace(path)
 
 
 def left(folder: Path, local_rank: int) -> Failure | None:
-    """Return what a process has left, None where it has left nothing."""
+    """Return the failure that a process has reported, None if none."""
     path = _path(folder, local_rank)
     return Failure(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
 
 
 def end_with_parent() -> None:
-    """End this process as soon as the one that started it is gone, by whatever it was ended."""
+    """End this process as soon as the one that started it is gone, for whatever reason."""
     if is_started_by_another() and os.name == "posix":
         threading.Thread(target=_watch_parent, args=(int(os.environ[_PARENT]),), daemon=True).start()
 
@@ -113,7 +113,7 @@ def end_with_parent() -> None:
 def _watch_parent(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(_LOOK)
-    if os.environ["LOCAL_RANK"] == "1":  # One of them speaks.
+    if os.environ["LOCAL_RANK"] == "1":  # One of them reports.
         print(
             "error: the first process of this run was killed, as the system does when memory runs out; the "
             "others have ended, too. Training continues with --resume.",
@@ -128,20 +128,20 @@ def _path(folder: Path, local_rank: int) -> Path:
 
 
 WAIT = 5.0
-"""Time in s within which processes that fail alike do so."""
+"""Time in s within which processes with the same failure fail."""
 _LOOK_AGAIN = 0.05
 _SPOKEN = "spoken"
 
 
 @dataclass(frozen=True)
 class Together:
-    """This process among those of its run.
+    """Position of this process among those of its run.
 
     Args:
-        folder: Where those of one machine leave their failures.
-        rank: Among all.
+        folder: Folder in which processes of one machine report failures.
+        rank: Among all processes.
         local_rank: On this machine.
-        count: How many are on this machine, None where that is not known.
+        count: Number of processes on this machine, None if unknown.
     """
 
     folder: Path
@@ -151,7 +151,7 @@ class Together:
 
     @classmethod
     def found(cls) -> "Together | None":
-        """Return this process among those that torchrun or SLURM has started; None where it is alone."""
+        """Return the position of this process among those of torchrun or SLURM; None if it is the only one."""
         for names in (_TORCHRUN, _SLURM):
             rank, local, world, *key = (os.environ.get(name, "") for name in names)
             if rank.isdecimal() and local.isdecimal() and world.isdecimal() and int(world) > 1:
@@ -160,11 +160,11 @@ class Together:
         return None
 
     def to_say(self, failure: Failure) -> list[str]:
-        """Return what this process says of its failure, and of those that the others leave to it."""
+        """Return what this process reports about its failure, and those that others leave to it."""
         try:
             self.folder.mkdir(mode=0o700, exist_ok=True)
             return list(self._as_first(failure) if self.local_rank == 0 else self._as_other(failure))
-        except OSError:  # nothing can be left to each other: then each speaks
+        except OSError:  # no shared folder: then each reports for itself
             return [self._named(failure.message)]
 
     def _as_first(self, failure: Failure) -> Iterator[str]:
@@ -178,7 +178,7 @@ class Together:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _others(self) -> dict[int, Failure]:
-        """Return the failures of the other processes by local rank: taken away, they are said here."""
+        """Remove and return the failures of the other processes by local rank, to report them here."""
         found: dict[int, Failure] = {}
         deadline = time.monotonic() + WAIT
         while time.monotonic() < deadline and len(found) + 1 != self.count:
@@ -210,7 +210,7 @@ _SLURM = ("SLURM_PROCID", "SLURM_LOCALID", "SLURM_NTASKS", "SLURM_JOB_ID", "SLUR
 
 
 def _folder(key: list[str]) -> Path:
-    """Return the folder of one run, the same for its processes on this machine alone."""
+    """Return the folder of one run, shared only by its processes on this machine."""
     parts = [
         *key,
         os.environ.get("TORCHELASTIC_RESTART_COUNT", ""),
@@ -222,7 +222,7 @@ def _folder(key: list[str]) -> Path:
 
 
 def _taken(path: Path) -> bool:
-    """Remove a failure; False where another process has been faster, and says it."""
+    """Remove a failure; False if another process was faster and reports it."""
     try:
         path.unlink()
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""`sercl test` and `sercl validate`: score a checkpoint on a part of a corpus, its own or another."""
+"""`sercl test` and `sercl validate`: evaluate a checkpoint on a part of a corpus, its own or another."""
 
 import sys
 import time
@@ -41,12 +41,12 @@ PARTS = {"test": "test", "validate": "validation"}
 
 
 def test() -> int:
-    """Run `sercl test` with the words of the process."""
+    """Run `sercl test` with the arguments of the process."""
     return _main("test")
 
 
 def validate() -> int:
-    """Run `sercl validate` with the words of the process."""
+    """Run `sercl validate` with the arguments of the process."""
     return _main("validate")
 
 
@@ -57,7 +57,7 @@ def _main(name: str) -> int:
 
 
 def _names_part(words: list[str]) -> bool:
-    """Say whether words choose a part of the data: with options of the folds, or in a configuration."""
+    """Return whether arguments select a part of the data, by fold options or a configuration."""
     options = [word.partition("=")[0].replace("-", "_") for word in words if word.startswith("-")]
     return any(
         option in ("_c", "__config")
@@ -115,7 +115,7 @@ def _judge(cli: Cli, part: str, names_part: bool) -> None:
 
 
 def _judged(report: DataReport, part: str, whole: bool) -> DataReport:
-    """Return the report of what is judged alone: beside it, a training part would look as if it were used."""
+    """Return the report of the evaluated part only: a training part beside it would look used."""
     name = [name for name in report.splits if name.split()[-1] == part][-1]
     return replace(report, splits={"whole" if whole else name: report.splits[name]}, unlisted={})
 

@@ -1,4 +1,4 @@
-"""`sercl diarize evaluate`: score a diarizer beside baselines, and choose its post-processing."""
+"""`sercl diarize evaluate`: evaluate a diarizer beside baselines, and choose its post-processing."""
 
 import sys
 import time
@@ -57,13 +57,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Trained:
-    """A checkpoint, and what it says about itself.
+    """A checkpoint with its description.
 
     Attributes:
         path: The file.
-        labels: Class -> the emotions that count as it, in class order.
+        labels: Class -> emotions that belong to it, in class order.
         heard: "train" and "validation" -> "corpus speaker" of each speaker that it was trained on.
-        recordings: The same parts -> fingerprints of the recordings; None where the checkpoint does not say.
+        recordings: The same parts -> fingerprints of the recordings; None if the checkpoint does not contain
+            them.
     """
 
     path: Path
@@ -74,12 +75,12 @@ class Trained:
 
 @dataclass(frozen=True)
 class Run:
-    """What is judged on one list of recordings.
+    """The systems that are evaluated on one list of recordings.
 
     Attributes:
-        name: Folder of the diarizer's checkpoint, different for each run.
+        name: Folder of the diarizer's checkpoint, unique for each run.
         diarizer: The diarizer.
-        baseline: The classifier beside it, None for none.
+        baseline: The baseline classifier, None for none.
     """
 
     name: str
@@ -91,9 +92,9 @@ def runs_of(options: "Namespace") -> list[Run]:
     """Return the runs of a command line, each with its baseline.
 
     Raises:
-        CheckpointError: For a checkpoint of another task, or none at all.
-        UsageError: For a number of baselines that fits no run, data for several runs, or other classes in one
-            checkpoint than in another.
+        CheckpointError: For a checkpoint of another task, or a file that is not a checkpoint.
+        UsageError: For a number of baselines that does not match the runs, data with several runs, or
+            checkpoints with different classes.
     """
     paths, others = [Path(word) for word in options.ckpt], [Path(word) for word in options.baseline or ()]
     _check_numbers(len(paths), len(others), options.data is not None)
@@ -122,7 +123,7 @@ def _check_numbers(runs: int, baselines: int, has_data: bool) -> None:
 def _check_labels(diarizers: Sequence[Trained], baselines: Sequence[Trained]) -> None:
     first = diarizers[0]
     for other in diarizers[1:]:
-        # The order of the classes counts too, which the comparison of mappings alone would overlook.
+        # The order of the classes matters, too, which comparing mappings would miss.
         if list(other.labels.items()) != list(first.labels.items()):
             raise UsageError(
                 f"{other.path}: its classes are {other.labels}, those of {first.path} {first.labels}. Only "
@@ -143,7 +144,7 @@ def _trained(task: type[EncoderTask], path: Path) -> Trained:
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """Return the name of each checkpoint's folder, with a number behind it where not all are different.
+    """Return the name of each checkpoint's folder, with a number if not all are different.
 
     Raises:
         UsageError: For two checkpoints in one folder.
@@ -164,12 +165,12 @@ if TYPE_CHECKING:
 
 
 def load_systems(run: Run, options: "Namespace") -> tuple[EmotionDiarizer, dict[str, System]]:
-    """Return the diarizer of a run, and all its systems that hear recordings.
+    """Return the diarizer of a run, and all its systems that run on audio.
 
     Raises:
         CheckpointError: For a checkpoint whose encoder has changed.
         EncoderError: Where an encoder cannot be loaded.
-        UsageError: For a device that is not there, or windows that cannot be.
+        UsageError: For an unavailable device, or invalid windows.
     """
     device = find_device(options.device)
     with stderr.status("loading the checkpoint"):
@@ -183,11 +184,11 @@ def load_systems(run: Run, options: "Namespace") -> tuple[EmotionDiarizer, dict[
 
 
 OTHERS = ("seed_everything", "model", "trainer", "early_stopping", "checkpoint", "features")
-"""What a run's config.yaml holds beside its data; not used here."""
+"""Keys of a run's config.yaml other than its data; not used here."""
 
 
 def build_parser(baselines: int | str = "+") -> SerclParser:
-    """Return the parser of the command; `baselines` is how many words may follow `--baseline`."""
+    """Return the parser of the command; `baselines` is the number of arguments of `--baseline`."""
     restrict_imports()
     parser = SerclParser(prog="sercl diarize evaluate")
     parser.add_argument("ckpt", nargs="+")
@@ -208,7 +209,7 @@ def build_parser(baselines: int | str = "+") -> SerclParser:
 
 
 class Sources:
-    """The data of an evaluation: those of the command line, and those of the run that trained the model.
+    """The data of an evaluation: from the command line, and of the run that trained the model.
 
     Args:
         options: The command line.
@@ -227,15 +228,15 @@ class Sources:
 
     @property
     def tested(self) -> list[str]:
-        """Ids of the utterances that the run's own test clips are built of."""
+        """Ids of the utterances that the run's own test clips are built from."""
         return [f"{item.corpus} {item.id}" for item in self._own().splits["test"].utterances]
 
     def judged(self) -> Judging:
-        """Return what is judged: a corpus with segments whole, else clips of the test part.
+        """Return what to evaluate on: a whole corpus with segments, else clips of the test part.
 
         Raises:
-            UsageError: For data of other classes than the model's, or none at all.
-            CorpusError: For data that cannot be used.
+            UsageError: For data with other classes than the model's, or without data.
+            CorpusError: For unusable data.
         """
         data = self._given()
         if data is None:
@@ -250,18 +251,18 @@ class Sources:
         return clips_of(_ready(_with_clips(data)), "test")
 
     def validation(self) -> Judging:
-        """Return the validation clips of the run: what post-processing may be chosen on.
+        """Return the validation clips of the run, on which post-processing may be chosen.
 
         Raises:
-            UsageError: Where the run's configuration is not beside the checkpoint.
+            UsageError: If the run's configuration is not beside the checkpoint.
         """
         return clips_of(self._own(), "validation")
 
     def heard_before(self, judging: Judging) -> list[str]:
-        """Return notes on recordings and speakers that a model was trained or selected on, or nothing.
+        """Return notes on test recordings and speakers from a model's training or validation data, if any.
 
         Raises:
-            SpeakerOverlapError: If it was trained on any speaker and the data do not allow it.
+            SpeakerOverlapError: If any speaker was in training and the data module does not allow it.
         """
         run = self._run
         notes = self._known(run.diarizer, judging)
@@ -298,7 +299,7 @@ class Sources:
 
 
 def _run_data(checkpoint: Path) -> Diarization:
-    """Return the data of the configuration that lies beside a checkpoint."""
+    """Return the data of the configuration beside a checkpoint."""
     path = checkpoint.parent / "config.yaml"
     if not path.is_file():
         raise UsageError(
@@ -340,11 +341,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Data of all runs, found and checked before any of it is heard.
+    """Data of all runs, found and checked before any system runs on them.
 
     Attributes:
-        each: For each run its data and what is judged.
-        remarks: Notes that belong beside every score.
+        each: For each run its data and the recordings to evaluate on.
+        remarks: Notes on the scores.
     """
 
     each: tuple[tuple[Sources, Judging], ...]
@@ -356,8 +357,8 @@ def prepare(runs: Sequence[Run], options: "Namespace") -> Prepared:
 
     Raises:
         UsageError: For data that do not fit the model, or test utterances that two runs share.
-        SpeakerOverlapError: Where a model knows a speaker of its test.
-        CorpusError: For data that cannot be used.
+        SpeakerOverlapError: If a test speaker was in a model's training data.
+        CorpusError: For unusable data.
     """
     sources = [Sources(options, run) for run in runs]
     judgings = [own.judged() for own in sources]
@@ -370,7 +371,7 @@ def prepare(runs: Sequence[Run], options: "Namespace") -> Prepared:
 
 
 def judge_run(run: Run, data: tuple[Sources, Judging], options: "Namespace") -> RunJudged:
-    """Let the systems of a run hear its recordings, and keep the post-processing that is chosen for it."""
+    """Run the systems of a run on its recordings, and save the post-processing chosen for it."""
     sources, judging = data
     task, systems = load_systems(run, options)
     tuning = tune(task, systems, sources.validation(), options.uncovered) if options.tune else {}
@@ -398,7 +399,7 @@ def judge(
     tuning: Mapping[str, Tuning],
     uncovered: str,
 ) -> tuple[dict[str, list[Judged]], dict[str, PostConfig]]:
-    """Return what each system finds, and how its frames became segments."""
+    """Return the segments of each system, and how its frames became segments."""
     posts = {name: tuning[name].post if name in tuning else task.post for name in systems}
     with progress("recordings", len(judging)) as advance:
         heard = hear(judging, systems, advance)
@@ -416,16 +417,16 @@ def keep(run: Run, tuning: Mapping[str, Tuning], sources: Sources) -> None:
 
 
 def main() -> int:
-    """Run `sercl diarize evaluate` with the words of the process."""
+    """Run `sercl diarize evaluate` with the arguments of the process."""
     words = sys.argv[1:]
     run(parse(words))
     return 0
 
 
 def parse(words: Sequence[str]) -> Namespace:
-    """Return the parsed words; data are those of the run where none are given.
+    """Return the parsed arguments; by default, data are those of the run.
 
-    Checkpoints come first. Where they stand behind options, `--baseline` takes one word, not what follows it.
+    Checkpoints come first. If they follow options, `--baseline` takes a single argument.
     """
     parser = build_parser(baselines=1 if words and words[0].startswith("-") else "+")
     parsed: Namespace = parser.parse_args(evaluated_data(words))
@@ -433,7 +434,7 @@ def parse(words: Sequence[str]) -> Namespace:
 
 
 def run(options: Namespace) -> DiarizationResults:
-    """Evaluate what a parsed command line asks for, and show the results."""
+    """Run the evaluation of a parsed command line, and show the results."""
     begin = time.perf_counter()
     if options.out is not None:
         make_folder(Path(options.out))
@@ -452,7 +453,7 @@ def run(options: Namespace) -> DiarizationResults:
 def summed_up(
     parts: Sequence[RunJudged], classes: Sequence[str], remarks: Sequence[str], begin: float
 ) -> DiarizationResults:
-    """Score what all runs have found, and each of several by itself."""
+    """Score all runs together, and each of several separately."""
     first, several = parts[0], len(parts) > 1
     judging = results.together(parts) if several else first.judging
     return DiarizationResults(
@@ -468,7 +469,7 @@ def summed_up(
 
 
 def draw(judging: Recordings, judged: Mapping[str, Sequence[Judged]], folder: Path) -> None:
-    """Draw the timelines of three recordings: one that went well, one in the middle, one that went badly."""
+    """Draw the timelines of three recordings: with low, medium and high error."""
     timeline_figure(pictures(judging, judged), folder / "timelines.png")
 
 

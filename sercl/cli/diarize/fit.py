@@ -1,4 +1,4 @@
-"""`sercl diarize fit`: train a diarizer on clips built from corpora, and judge it on unheard speakers."""
+"""`sercl diarize fit`: train a diarizer on clips built from corpora, and evaluate it on unseen speakers."""
 
 import shlex
 import sys
@@ -36,7 +36,7 @@ from sercl.tasks.diarizer import Diarizer
 
 
 def main() -> int:
-    """Run `sercl diarize fit` with the words of the process."""
+    """Run `sercl diarize fit` with the arguments of the process."""
     run(parse())
     return 0
 
@@ -48,7 +48,7 @@ def parse() -> Cli:
 
 
 def run(cli: Cli) -> DiarizationResults | None:
-    """Train and judge what a parsed command line asks for, and show the results; None on other processes."""
+    """Train and evaluate as a parsed command line says, and show the results; None on other processes."""
     check_data(cli)
     config, begin = cli.config, time.perf_counter()
     with claimed(cli) as folder:
@@ -72,7 +72,7 @@ def run(cli: Cli) -> DiarizationResults | None:
 
 
 def check_data(cli: Cli) -> None:
-    """Raise `UsageError` for data of whole utterances, as a YAML of `sercl fit` has them."""
+    """Raise `UsageError` for data of whole utterances, as in a YAML of `sercl fit`."""
     name = type(cli.data).__name__
     if cli.data.task_name != "diarization":
         raise UsageError(
@@ -84,7 +84,7 @@ def check_data(cli: Cli) -> None:
 
 
 def prepare(cli: Cli, folder: Path) -> None:
-    """Check the data, and keep what is trained on what."""
+    """Check the data, and save the configuration and the lists of clips."""
     check_monitors(cli.config, *cli.task.monitored)
     cli.build_trainer(folder)  # what Lightning refuses is said before anything is written
     set_up(cli)
@@ -94,7 +94,7 @@ def prepare(cli: Cli, folder: Path) -> None:
 def judge(
     cli: Cli, stages: Sequence[StageResult], begin: float
 ) -> tuple[DiarizationResults, Mapping[str, Sequence[Judged]]]:
-    """Judge the trained model on the test clips, as `sercl diarize` would hear them."""
+    """Evaluate the trained model on the test clips, as `sercl diarize` would run on them."""
     task: Any = cli.task
     judging = clips_of(cli.data, "test")  # type: ignore[arg-type]
     diarizer = Diarizer(task, cli.build_trainer().strategy.root_device)
@@ -116,7 +116,7 @@ def judge(
 
 
 def show(results: DiarizationResults, folder: Path, as_json: bool) -> None:
-    """Print the results, and say how to use what was trained."""
+    """Print the results, and how to use the trained model."""
     if as_json:
         print(json_text(results.to_dict()))
         return

@@ -1,4 +1,4 @@
-"""Where the segments of `sercl diarize` go: standard output, segment files, a picture, a page."""
+"""Output of `sercl diarize`: standard output, segment files, a figure, an HTML page."""
 
 import sys
 import tempfile
@@ -27,12 +27,12 @@ _TABLE_WIDTH = 110
 
 
 def check_outputs(options: "Namespace", names: Sequence[str]) -> None:
-    """Refuse what could not be written in the end, before anything is heard.
+    """Refuse output that cannot be written, before running on any recording.
 
     Raises:
         UsageError: For a format that needs a folder, or a name that it cannot hold.
-        UnknownNameError: For a picture of another format.
-        OutputError: For a place that cannot be written.
+        UnknownNameError: For an unknown picture format.
+        OutputError: For a path that cannot be written.
     """
     from sercl.reports.rendering import check_format
 
@@ -51,7 +51,7 @@ def check_outputs(options: "Namespace", names: Sequence[str]) -> None:
 
 
 def write_outputs(options: "Namespace", found: "Sequence[Found]") -> None:
-    """Write segment files, the picture and the page that the options ask for."""
+    """Write the requested segment files, figure and page."""
     items = [item for _, item in found]
     if options.format != "table":
         _write_segments(items, options.format, options.out)
@@ -111,7 +111,7 @@ def _write_page(options: "Namespace", found: "Sequence[Found]") -> None:
 
 
 def _file(options: "Namespace", names: Sequence[str]) -> str | None:
-    """Return the file that `--out` stands for, None where it is a folder."""
+    """Return the file that `--out` names, None if it is a folder."""
     if options.out is None or options.format not in ONE_EACH:
         return options.out  # type: ignore[no-any-return]
     suffix = FORMATS[options.format].suffix
@@ -138,7 +138,7 @@ if TYPE_CHECKING:
 
 TABLE = "table"
 MOST_SEGMENTS = 30
-"""Segments of a recording that are listed on a terminal, or beside a page that holds all."""
+"""Maximum number of segments per recording listed on a terminal, or beside a page with all of them."""
 POST = ("smoothing", "median_seconds", "switch_penalty", "min_seconds", "threshold")
 """Options that replace the checkpoint's own post-processing, one by one."""
 
@@ -171,11 +171,11 @@ def build_parser() -> "SerclParser":
 
 
 def run(options: "Namespace") -> int:
-    """Find the emotions of every input, show or write them, and return the exit code."""
+    """Diarize every input, show or write the segments, and return the exit code."""
     inputs = find_inputs(options.files, options.recursive)
     check_checkpoint(options.checkpoint)
     names = recording_names(inputs.files)
-    # The places of the results come first: an hour of work should not end at one that cannot be written.
+    # Output paths are checked first: an hour of work should not fail on one that cannot be written.
     check_outputs(options, names)
     diarizer = load(options)
     report_left_out(inputs)
@@ -193,7 +193,7 @@ def run(options: "Namespace") -> int:
 
 
 def load(options: "Namespace") -> "Diarizer":
-    """Load the checkpoint, with the post-processing that the options ask for."""
+    """Load the checkpoint, with the post-processing of the options."""
     from sercl.tasks.diarization import EmotionDiarizer
     from sercl.tasks.diarizer import Diarizer
     from sercl.tasks.predictor import find_device
@@ -204,13 +204,13 @@ def load(options: "Namespace") -> "Diarizer":
 
 
 def chosen_post(own: "PostConfig", options: "Namespace") -> "PostConfig":
-    """Return the checkpoint's post-processing with what was given in its place."""
+    """Return the checkpoint's post-processing with the given overrides."""
     given: dict[str, Any] = {name: options[name] for name in POST if options[name] is not None}
     return replace(own, **given)
 
 
 def recording_names(files: Sequence[Path]) -> list[str]:
-    """Return the name of each recording: its file's stem, or the whole path where stems repeat."""
+    """Return the name of each recording: its file's stem, or the whole path if stems repeat."""
     counts = Counter(path.stem for path in files)
     return [
         path.stem if counts[path.stem] == 1 else "-".join(part for part in path.parts if part not in "/..")
@@ -221,7 +221,7 @@ def recording_names(files: Sequence[Path]) -> list[str]:
 def heard(
     diarizer: "Diarizer", files: Sequence[Path], names: Sequence[str], failures: list[str]
 ) -> Iterator[Found]:
-    """Yield what is found in each file; report each failure and add its source to `failures`."""
+    """Yield the segments of each file; report each failure and add its source to `failures`."""
     from sercl.tasks.predictor import Failure
 
     for path, name, result in zip(files, names, diarizer.stream(files), strict=True):
@@ -232,7 +232,7 @@ def heard(
 
 
 def show(item: Annotation, name: str, with_all: bool = True) -> None:
-    """Print one recording above the progress bar; all its segments where a pipe or file takes them."""
+    """Print one recording above the progress bar; all its segments if output is a pipe or file."""
     from sercl.reports.diarization.timeline import recording_text
 
     console = stderr if stdout.is_terminal and stderr.is_terminal else stdout

@@ -25,12 +25,12 @@ COLUMNS = ["id", "seconds"]
 
 
 def main() -> int:
-    """Run `sercl diarize score` with the words of the process."""
+    """Run `sercl diarize score` with the arguments of the process."""
     options = build_parser().parse_args(sys.argv[1:])
     for name in ("reference", "hypothesis"):
         if options[name] is None:
             raise UsageError(f"--{name} is missing: a segment file, or a folder of them.")
-    # What can be wrong with the files comes first: scoring imports torch, which takes seconds.
+    # The files are checked first: scoring imports torch, which takes seconds.
     scheme = None if options.labels is None else label_scheme(options.labels)
     reference, hypothesis = read_segments(options.reference), read_segments(options.hypothesis)
     durations = {} if options.durations is None else read_durations(Path(options.durations))

@@ -1,4 +1,4 @@
-"""The words of `sercl diarize fit` and `evaluate` in the form that the parsers take."""
+"""The arguments of `sercl diarize fit` and `evaluate` in the form that the parsers accept."""
 
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from sercl.errors import UsageError
 
 _OF_CLIPS = ("clips", "loader", "augment")
-"""Options of the clips themselves; all others after `--data` are of a corpus."""
+"""Options of the clips; all others after `--data` belong to a corpus."""
 
 UNCOVERED = ("neutral", "error")
 """As in `metrics.functional.eder`, which imports torch."""
@@ -15,13 +15,13 @@ _DATA, _CORPORA = "--data", "--data.corpora"
 
 
 def with_clips(words: Sequence[str]) -> list[str]:
-    """Let `--data NAME` name a corpus that clips are built from; each further `--data NAME` adds one.
+    """Make `--data NAME` name a corpus to build clips from; each further `--data NAME` adds one.
 
     `--data EmoDB --data.root emodb` becomes `--data Diarization --data.corpora+=EmoDB --data.corpora.root
-    emodb`. Words that name `Diarization` themselves stay as they are.
+    emodb`. Arguments that name `Diarization` themselves are unchanged.
 
     Args:
-        words: Words of the command line.
+        words: Arguments of the command line.
 
     Raises:
         UsageError: For `--data` without a name.
@@ -33,10 +33,10 @@ def with_clips(words: Sequence[str]) -> list[str]:
 
 
 def evaluated_data(words: Sequence[str]) -> list[str]:
-    """Return the words of `diarize evaluate`; with options of clips, `--data` is what clips are built from.
+    """Return the arguments of `diarize evaluate`; with clip options, `--data` names the corpus of clips.
 
     Args:
-        words: Words of the command line.
+        words: Arguments of the command line.
 
     Raises:
         UsageError: As `with_clips`.
@@ -45,7 +45,7 @@ def evaluated_data(words: Sequence[str]) -> list[str]:
 
 
 def add_uncovered(parser: ArgumentParser) -> None:
-    """Add the option that says what time without any segment of the hypothesis counts as."""
+    """Add the option for how time without a hypothesis segment is counted."""
     parser.add_argument("--uncovered", choices=UNCOVERED, default=UNCOVERED[0])
 
 
