@@ -151,7 +151,7 @@ class Together:
 
     @classmethod
     def found(cls) -> "Together | None":
-        """Return the position of this process among those of torchrun or SLURM; None if it is the only one."""
+        """Return the position of this process among those of torchrun or SLURM; None if it is alone."""
         for names in (_TORCHRUN, _SLURM):
             rank, local, world, *key = (os.environ.get(name, "") for name in names)
             if rank.isdecimal() and local.isdecimal() and world.isdecimal() and int(world) > 1:

@@ -83,7 +83,7 @@ def against_the_others(results: ProbeResults) -> list[str]:
     who = f"paired over {score.count} {score.unit}"
     line = (
         f"Second on validation: hidden state {second.layer}; the best layer's test UAR minus the "
-        f"second's is {points(score.value)} points (f'{ends}; ' if ends else ''{who}, p "
+        f"second's is {points(score.value)} points ({f'{ends}; ' if ends else ''}{who}, p "
         f"{p_value(second.p)})."
     )
     names = ", ".join(str(item.layer) for item in sorted(alike, key=lambda item: item.layer))

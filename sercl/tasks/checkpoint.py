@@ -73,8 +73,7 @@ def check_archive(path: Path) -> None:
             total = sum(item.file_size for item in archive.infolist())
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror}).") from error
-    except Exception as error:  # a flipped bit may suggest anything to zipfile: another method, offsets,
-    names
+    except Exception as error:  # a flipped bit may suggest anything to zipfile: wrong offsets, names
         raise DamagedCheckpointError(
             f"{path}: not a checkpoint ({error}). It may be truncated or not from sercl."
         ) from error
