@@ -224,7 +224,7 @@ def read_text(path: Path | str, most_bytes: int = MAX_BYTES) -> str:
     if not place.is_file() and not place.is_dir():  # a folder says so itself when it is opened
         raise DocumentError("is not a regular file")
     if size > most_bytes:
-        raise DocumentError(f"has {size / 2**20:.0f} MB; at most {most_bytes / 2**20:.0f} are read")
+        raise DocumentError(f"has {size / 2**20:.3g} MB; at most {most_bytes / 2**20:.3g} are read")
     try:
         return place.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -120,7 +120,7 @@ def test_only_regular_files_of_some_size_are_read(tmp_path: Path) -> None:
         read_text("/dev/zero")
     large = tmp_path / "large.yaml"
     large.write_text("a: 1\n" * 10)
-    with pytest.raises(DocumentError, match="at most 0 are read"):
+    with pytest.raises(DocumentError, match=r"at most 1[.]91e-05 are read"):
         read_text(large, most_bytes=20)
     large.write_bytes(b"a: 1\nb: caf\xe9\n")
     with pytest.raises(DocumentError, match="line 2: is not UTF-8"):

@@ -12,7 +12,9 @@ from types import EllipsisType
 from typing import Any, NoReturn, Union, get_args, get_origin
 
 import jsonargparse
+import yaml
 from jsonargparse import _actions, _common, _loaders_dumpers
+from jsonargparse._namespace import meta_keys
 from jsonargparse._parameter_resolvers import get_signature_parameters
 
 from sercl.cli.console import stdout
@@ -21,7 +23,7 @@ from sercl.cli.inert import PACKAGES, check_file, check_inert, check_places, wal
 from sercl.cli.option_table import canonical, check_repeats, kinds_of
 from sercl.cli.parser_messages import plain_type, usage_error
 from sercl.cli.precheck import check_config_file
-from sercl.documents import SafeLoader
+from sercl.documents import LimitError, SafeLoader
 from sercl.errors import SerclError, UsageError
 
 
@@ -128,8 +130,19 @@ def int_first(hint: Any) -> Any:
     return Union[tuple(inner)] if origin in _UNIONS else origin[tuple(inner)]  # noqa: UP007
 
 
+class ConfigLoader(SafeLoader):
+    """Loads configurations: the keys in which jsonargparse keeps notes of its own are no options."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:
+        """Build a map without such keys."""
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in meta_keys:
+                raise LimitError(f"the key {key.value!r} is no option", key)
+        return super().construct_mapping(node, deep)
+
+
 # All YAML that jsonargparse loads, of files and of values; its public setter skips some values.
-_loaders_dumpers.yaml_default_loader = SafeLoader  # type: ignore[assignment]
+_loaders_dumpers.yaml_default_loader = ConfigLoader  # type: ignore[assignment]
 _allowed: set[str] = set()  # by `restrict_imports`, for the rest of the process
 _IMPORT_DENIED = _common.ImportDenied
 _UNFIT = r"^(Parser key|Does not validate against|Importing '\S+' is not allowed)"

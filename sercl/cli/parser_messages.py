@@ -372,6 +372,7 @@ _ANSWERS: Sequence[tuple[str, Callable[[Complaint, re.Match[str]], UsageError]]]
     (r"No module named '([^']+)'", _no_module),
     (r"File does not exist: '([^']+)'", _no_file),
     (r"Problems parsing config: ((?s:.*))", _bad_yaml),
+    (r'^Parser key "config": ((?s:.*)in "<unicode string>")', _bad_yaml),
     (r"Unexpected config: (.*)", _no_map),
     (
         r"argument (?P<option>\S+): invalid choice: '(?P<value>.*)' \(choose from (?P<choices>.*)\)",

@@ -4,6 +4,7 @@ LightningCLI needs torch to parse: seconds until a misspelt option is refused. E
 table of options, get the same message at once; the parser finds all others.
 """
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import pairwise, takewhile
 from pathlib import Path
@@ -14,7 +15,7 @@ from sercl.cli.diarize.words import evaluated_data, with_clips
 from sercl.cli.inputs import check_checkpoint
 from sercl.cli.option_table import CLASS, FILES, FLAG, LIST, Kinds, canonical, check_repeats, given
 from sercl.cli.siblings import is_later_rank
-from sercl.documents import parse_yaml, read_yaml
+from sercl.documents import parse_yaml, read_text, read_yaml
 from sercl.errors import (
     CorpusNotFoundError,
     DocumentError,
@@ -232,6 +233,10 @@ def _get(values: Values, option: str) -> str | None:
 
 
 _PAGES = {"-h", "--help", "--help-all", "--print_config", "--print_shtab"}
+_MOST_BYTES = 2**18
+"""Largest configuration file; that of a run has about 10 KB."""
+_ON_LINE = {"help", "help-all", "print_config", "print_shtab", "version"}
+_NOTES = re.compile(r"\b(__\w+__)\b")  # of jsonargparse's own
 _SHORT_FORMS = {
     "cross-eval": ("--jobs", "--launcher"),
     "layer-probe": ("--encoder", "--probe"),
@@ -283,7 +288,7 @@ def check_config_file(path: Path) -> Any:
         UsageError: Where it is missing, or not a map in valid YAML within the limits.
     """
     try:
-        content = read_yaml(path)
+        content = parse_yaml(read_text(path, _MOST_BYTES))
     except FileNotFoundError:
         raise UsageError(f"--config: no such file: {path}. Check the path.") from None
     except OSError as error:
@@ -294,6 +299,11 @@ def check_config_file(path: Path) -> Any:
     if not isinstance(content, dict):
         found = "nothing" if content is None else f"{str(content)[:40]!r} first"
         raise UsageError(f"{path}: expected a map of options (`data: ...`), found {found}.")
+    for name in sorted(_ON_LINE & set(content)):
+        raise UsageError(f"{path}: sets {name!r}, which is accepted on the command line only: --{name}.")
+    for option, _ in flat(content, ""):
+        if found := _NOTES.search(option):
+            raise UsageError(f"{path}: the key {found[1]!r} is no option.")
     return content
 
 

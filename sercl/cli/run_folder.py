@@ -136,7 +136,13 @@ def check_claim(folder: Path, resume: bool, overwrite: bool) -> None:
     """Raise `UsageError` if a folder contains a run that must not be changed, or none to continue."""
     if resume and not (folder / CONFIG).exists():
         raise UsageError(f"{folder}: holds no run to resume (no config.yaml). Leave --resume out.")
-    held = [name for name in _MARKS if (folder / name).exists()] or _other_content(folder)
+    others = [] if any((folder / name).exists() for name in _MARKS) else _other_content(folder)
+    if others and not overwrite:
+        raise UsageError(
+            f"{folder}: already holds {', '.join(others)}, which are no run. Choose another --out, or "
+            "let the run be written beside them with --overwrite."
+        )
+    held = [name for name in _MARKS if (folder / name).exists()]
     if held and not (resume or overwrite):
         ended = f", of a run that was ended by {end}" if (end := end_of(folder)) else ""
         raise UsageError(

@@ -110,11 +110,17 @@ def test_results_go_where_a_run_goes_on_with_other_options(tmp_path):
     assert held(folder) == ["config.yaml"]
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "results.json", "last.ckpt", "notes.txt"])
+@pytest.mark.parametrize("name", ["config.yaml", "results.json", "last.ckpt"])
 def test_a_folder_that_holds_something_is_not_taken(tmp_path, name):
     with pytest.raises(UsageError, match=rf"already holds {name}.*--resume.*--overwrite"):
         claim(run(tmp_path / "run", name))
     assert (tmp_path / "run" / name).exists()
+
+
+def test_a_folder_with_other_files_is_no_run_to_go_on_with(tmp_path):
+    with pytest.raises(UsageError, match=r"already holds notes\.txt, which are no run") as caught:
+        claim(run(tmp_path / "run", "notes.txt"))
+    assert "--resume" not in str(caught.value)
 
 
 def test_a_run_is_replaced_on_request(tmp_path):

@@ -24,6 +24,8 @@ _MOST = {
     "mel_bins": 1024,
     "hop_length": 2**16,
     "n_fft": 2**16,
+    "num_conv_pos_embeddings": 1024,  # those of published encoders are 19 to 128
+    "conv_pos_kernel_size": 1024,
 }
 _RATE = re.compile(r"dropout|layerdrop|_prob$")
 _SIZES = frozenset((
@@ -86,7 +88,10 @@ def check_numbers(content: Mapping[str, Any], where: str) -> None:
         if len(values) > _LONGEST_LIST or any(isinstance(n, int) and abs(n) > most for n in numbers):
             raise EncoderError(f"{where}: {name} is larger than in any encoder (at most {most}).")
         least, most = (0, 1) if _RATE.search(name) else (1 if name in _SIZES else -most, most)
-        if not all(least <= number <= most for number in numbers):  # not a number is outside, too
+        is_switch = name in _SIZES and any(isinstance(number, bool) for number in numbers)
+        if is_switch or not all(
+            least <= number <= most for number in numbers
+        ):  # not a number is outside, too
             raise EncoderError(f"{where}: {name} is {str(value)[:80]}; valid: {least} to {most}.")
 
 

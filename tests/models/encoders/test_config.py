@@ -76,6 +76,8 @@ HEADS = ("num_attention_heads", "encoder_attention_heads")
         (("activation_dropout",), float("nan"), "activation_dropout is nan; valid: 0 to 1"),
         (("conv_stride",), [-1] * 7, "valid: 1 to"),
         (("conv_stride",), [1] * 7, "makes a frame of 1 samples; valid: at least 16"),
+        (("num_conv_pos_embeddings",), 2**20, "is larger than in any encoder (at most 1024)"),
+        (HEADS, True, "is True; valid: 1 to"),
         (("max_bucket_distance",), 0, "max_bucket_distance is 0; valid: 1 to"),
     ],
 )
@@ -87,6 +89,12 @@ def test_numbers_that_would_fail_with_the_first_clip(
         pytest.skip("not a setting of this family")
     edit(folder / "config.json", **dict.fromkeys(found, value))
     assert message in refuse(folder)
+
+
+def test_a_switch_is_no_number_of_samples(tmp_path: Path) -> None:
+    folder = tiny_encoder("whisper", tmp_path / "encoder", blocks=1)
+    edit(folder / "preprocessor_config.json", hop_length=True)
+    assert "hop_length is True; valid: 1 to" in refuse(folder)
 
 
 @pytest.mark.parametrize("stride", [3, 7])
