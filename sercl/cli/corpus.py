@@ -170,10 +170,10 @@ def read_listing(
                 f"columns and emotions are options of {MANIFEST}, not of {name}. Leave them out."
             )
         return get_corpus(name).info.name, read_corpus(name, root, **options)
-    legal = ("corpus", "language")
+    valid = ("corpus", "language")
     for option in options:
-        if option not in legal:
-            raise UnknownNameError(f"option of {MANIFEST}", option, legal)
+        if option not in valid:
+            raise UnknownNameError(f"option of {MANIFEST}", option, valid)
     texts = {option: str(value) for option, value in options.items()}
     listing = read_manifest(
         root,

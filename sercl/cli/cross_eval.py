@@ -166,8 +166,8 @@ def spelled_out(words: Sequence[str]) -> list[str]:
 
 
 def _check_devices(trainer: Any) -> None:
-    for name, legal in (("devices", ("auto", 1, "1")), ("num_nodes", (1,))):
-        if trainer[name] not in legal:
+    for name, valid in (("devices", ("auto", 1, "1")), ("num_nodes", (1,))):
+        if trainer[name] not in valid:
             raise UsageError(
                 f"--trainer.{name} {trainer[name]}: each training of a study uses one device. --jobs "
                 f"runs several trainings in parallel, each on its own device."

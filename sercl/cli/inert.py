@@ -172,9 +172,9 @@ def _check_class(place: str, path: str, own: tuple[str, ...]) -> None:
     is_meant = inside and (names is None or path.rpartition(".")[2] in names)
     if is_meant or _is_options(path) or _is_own(path, own):
         return
-    legal = ", ".join(names) if names else "a corpus" if package else "no class"
+    valid = ", ".join(names) if names else "a corpus" if package else "no class"
     raise UsageError(
-        f"--{place}: {path!r} is not a class that this option takes (valid: {legal}). If you trust whoever "
+        f"--{place}: {path!r} is not a class that this option takes (valid: {valid}). If you trust whoever "
         f"wrote it: SERCL_ALLOW_IMPORTS={path} sercl ..."
     )
 

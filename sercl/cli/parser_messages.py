@@ -278,8 +278,8 @@ def _on_line(complaint: Complaint, key: str) -> object:
 
 def _unknown_option(complaint: Complaint, found: re.Match[str]) -> UsageError:
     option = complaint.option(".".join(found.groups()))
-    legal = option_names(complaint.parser, complaint.key, complaint.class_path)
-    return UnknownOptionError(option, legal, complaint.hint)
+    valid = option_names(complaint.parser, complaint.key, complaint.class_path)
+    return UnknownOptionError(option, valid, complaint.hint)
 
 
 def _unrecognized(complaint: Complaint, found: re.Match[str]) -> UsageError:
@@ -287,8 +287,8 @@ def _unrecognized(complaint: Complaint, found: re.Match[str]) -> UsageError:
     if not word.startswith("-"):
         return UsageError(f"unexpected argument {word!r}. {complaint.hint}")
     option = complaint.option(word) if word.startswith("--") else word
-    legal = option_names(complaint.parser, complaint.key, complaint.class_path)
-    return UnknownOptionError(option, legal, complaint.hint)
+    valid = option_names(complaint.parser, complaint.key, complaint.class_path)
+    return UnknownOptionError(option, valid, complaint.hint)
 
 
 def _missing(complaint: Complaint, found: re.Match[str]) -> UsageError:
@@ -299,9 +299,9 @@ def _missing(complaint: Complaint, found: re.Match[str]) -> UsageError:
 
 
 def _bad_class(complaint: Complaint, found: re.Match[str]) -> UsageError:
-    legal = class_names(complaint.parser, complaint.key)
+    valid = class_names(complaint.parser, complaint.key)
     name = found.groupdict().get("name") or complaint.value
-    return UnknownNameError(f"{complaint.option()} class", name, legal, complaint.hint)
+    return UnknownNameError(f"{complaint.option()} class", name, valid, complaint.hint)
 
 
 def _denied(complaint: Complaint, found: re.Match[str]) -> UsageError:
@@ -336,8 +336,8 @@ def _no_map(complaint: Complaint, found: re.Match[str]) -> UsageError:
 
 
 def _bad_choice(complaint: Complaint, found: re.Match[str]) -> UsageError:
-    legal = [choice.strip(" '\"") for choice in found["choices"].split(",")]
-    return UnknownNameError(f"{found['option'].split('/')[-1]}", found["value"], legal)
+    valid = [choice.strip(" '\"") for choice in found["choices"].split(",")]
+    return UnknownNameError(f"{found['option'].split('/')[-1]}", found["value"], valid)
 
 
 def _no_value(complaint: Complaint, found: re.Match[str]) -> UsageError:
@@ -355,9 +355,9 @@ def _bad_value(complaint: Complaint, found: re.Match[str]) -> UsageError:
     leaves = re.findall(r"^( *-? ?)Expected an? (.+?)(?=\. Got value|$)", complaint.text, flags=re.MULTILINE)
     depth = max(len(indent) for indent, _ in leaves)  # outer entries are alternatives to a whole class
     kinds = [plain_type(kind) for indent, kind in leaves if len(indent) == depth]
-    legal = " or ".join(dict.fromkeys(kinds))
+    valid = " or ".join(dict.fromkeys(kinds))
     where = _where(complaint)
-    return UsageError(f"{complaint.option()}: {complaint.value!r} is not valid{where}. Valid: {legal}.")
+    return UsageError(f"{complaint.option()}: {complaint.value!r} is not valid{where}. Valid: {valid}.")
 
 
 _ANSWERS: Sequence[tuple[str, Callable[[Complaint, re.Match[str]], UsageError]]] = (

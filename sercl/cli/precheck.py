@@ -380,10 +380,10 @@ def _check_options(name: str, words: Sequence[str], kinds: Kinds, data: Mapping[
     corpus = chosen[-1].rpartition(".")[2] if chosen else ""
     if chosen and "." not in chosen[-1] and corpus not in data and not Path(chosen[-1]).exists():
         raise UnknownNameError("--data class", corpus, data, hint)
-    legal = _data_options(corpus, data)
+    valid = _data_options(corpus, data)
     for word in given(words, kinds):
-        if not _is_known(word.option, kinds, legal):
-            raise UnknownOptionError(word.option, [*kinds, *legal], hint)
+        if not _is_known(word.option, kinds, valid):
+            raise UnknownOptionError(word.option, [*kinds, *valid], hint)
 
 
 def _data_options(corpus: str, data: Mapping[str, Sequence[str]]) -> list[str]:

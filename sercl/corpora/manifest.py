@@ -194,7 +194,7 @@ def read_manifest(
 
     Raises:
         CorpusNotFoundError: Where there is no such file.
-        ManifestError: For a missing column, or a table that cannot be read, with its line and what is legal
+        ManifestError: For a missing column, or a table that cannot be read, with its line and what is valid
             there.
         UnknownNameError: For a suffix that is not known, a column that is not there, or an emotion in
             `emotions`.

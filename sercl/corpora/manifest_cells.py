@@ -32,7 +32,7 @@ _SHAPE = '[{"emotion": "sad", "start": 0.5, "end": 1.2}]'
 
 
 class BadCellError(CorpusError):
-    """A cell that does not hold what its column says; the text names the legal values."""
+    """A cell that does not hold what its column says; the text names the valid values."""
 
 
 def interval(

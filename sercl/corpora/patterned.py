@@ -129,5 +129,5 @@ def _read_name(pattern: Pattern, path: Path) -> Utterance | Problem:
         reason = f"not a file name of {pattern.info.name} ({pattern.info.layout})"
         return Problem(path, reason, kind="name")
     code = groups["emotion"]
-    legal = ", ".join(Counter(pattern.emotions))
-    return pattern.utterance(path, groups) or Problem(path, f"unknown emotion {code!r}; valid: {legal}")
+    valid = ", ".join(Counter(pattern.emotions))
+    return pattern.utterance(path, groups) or Problem(path, f"unknown emotion {code!r}; valid: {valid}")

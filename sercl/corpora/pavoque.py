@@ -171,8 +171,8 @@ def _read_entries(
     whole = [entry for entry in entries if entry.style in (*STYLES, OUTTAKES)]
     for entry in entries:
         if entry not in whole:
-            legal = ", ".join((*STYLES, OUTTAKES))
-            reason = f"unknown style {entry.style!r} of {entry.prompt}; valid: {legal}; the utterance is lost"
+            valid = ", ".join((*STYLES, OUTTAKES))
+            reason = f"unknown style {entry.style!r} of {entry.prompt}; valid: {valid}; the utterance is lost"
             yield Problem(path, reason, line=entry.line)
     pieces = {entry.name: cut[entry.name] for entry in entries if entry.name in cut}
     for piece in pieces.values():

@@ -59,10 +59,10 @@ def read_corpus(name: str, root: Path | str, **options: object) -> Listing:
         CorpusError: Where one of its label files cannot be read at all.
     """
     corpus = get_corpus(name)
-    legal = reader_options(name)
+    valid = reader_options(name)
     for option in options:
-        if option not in legal:
-            raise UnknownNameError(f"option of {corpus.info.name}", option, legal or ["none"])
+        if option not in valid:
+            raise UnknownNameError(f"option of {corpus.info.name}", option, valid or ["none"])
     return corpus.read(Path(root), **options)
 
 

@@ -128,7 +128,7 @@ def read_text(path: Path, *fallbacks: str) -> str:
 
     A byte-order mark decides. Without one, zero bytes mean UTF-16; then UTF-8 is tried, then `fallbacks` in
     order, and at last Latin-1, which fits any bytes. The order of the fallbacks matters: most Latin-1 text is
-    also legal GB 18030, and the other way round.
+    also valid GB 18030, and the other way round.
 
     Args:
         path: The file.

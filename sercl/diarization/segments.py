@@ -76,9 +76,9 @@ def in_classes(segments: Iterable[Segment], scheme: LabelScheme) -> tuple[Segmen
     for index, segment in enumerate(segments):
         found = scheme.index(segment.emotion)
         if found is None:
-            legal = [emotion for name in scheme.classes for emotion in scheme.members[name]]
+            valid = [emotion for name in scheme.classes for emotion in scheme.members[name]]
             error = UnknownNameError(
-                "emotion", segment.emotion, legal, "Choose labels with a class for it, or fix the segment."
+                "emotion", segment.emotion, valid, "Choose labels with a class for it, or fix the segment."
             )
             raise SegmentError(f"{segment.start:g} s to {segment.end:g} s: {error}", index) from error
         renamed.append(replace(segment, emotion=scheme.classes[found]))

@@ -27,8 +27,10 @@ def confusion_text(matrix: Matrix, classes: Sequence[str]) -> RenderableType:
         classes: Class names in the order of the rows.
     """
     grid = table("True \\ predicted", *classes, numbers=classes)
-    for name, row, shares in zip(classes, matrix, row_shares(matrix), strict=True):
-        cells = (Text(f" {count} ", style=_shade(share)) for count, share in zip(row, shares, strict=True))
+    for name, row, fractions in zip(classes, matrix, row_shares(matrix), strict=True):
+        cells = (
+            Text(f" {count} ", style=_shade(fraction)) for count, fraction in zip(row, fractions, strict=True)
+        )
         grid.add_row(name, *cells)
     return grid
 
@@ -61,11 +63,11 @@ def confusion_figure(matrix: Matrix, classes: Sequence[str], path: Path | str, t
         _write_cells(axes, matrix)
 
 
-def _shade(share: float) -> str:
+def _shade(fraction: float) -> str:
     red, green, blue = (
-        round(light + share * (dark - light)) for light, dark in zip(_LIGHT, _DARK, strict=True)
+        round(light + fraction * (dark - light)) for light, dark in zip(_LIGHT, _DARK, strict=True)
     )
-    ink = "white" if share > 0.5 else "black"
+    ink = "white" if fraction > 0.5 else "black"
     return f"{ink} on rgb({red},{green},{blue})"
 
 
@@ -89,9 +91,9 @@ def _separate_cells(axes: "Axes", borders: Sequence[float]) -> None:
 
 
 def _write_cells(axes: "Axes", matrix: Matrix) -> None:
-    for row, (counts, shares) in enumerate(zip(matrix, row_shares(matrix), strict=True)):
-        for column, (count, share) in enumerate(zip(counts, shares, strict=True)):
-            ink = "white" if share > 0.5 else "black"
-            text = f"{share:.0%}" if sum(counts) else "-"
+    for row, (counts, fractions) in enumerate(zip(matrix, row_shares(matrix), strict=True)):
+        for column, (count, fraction) in enumerate(zip(counts, fractions, strict=True)):
+            ink = "white" if fraction > 0.5 else "black"
+            text = f"{fraction:.0%}" if sum(counts) else "-"
             axes.text(column, row - 0.09, text, ha="center", va="center", color=ink, fontsize=11)
             axes.text(column, row + 0.2, str(count), ha="center", va="center", color=ink, fontsize=7.5)

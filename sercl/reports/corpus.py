@@ -361,14 +361,14 @@ def _gender_legend(axes: "Axes", shades: Mapping[str, float]) -> None:
 def _draw_durations(axes: "Axes", inspection: Inspection) -> None:
     emotions = list(inspection.emotions)
     _finish(axes, "Duration in s (box: quartiles, line: median)", [""] * len(emotions))
-    heard = [(row, name) for row, name in enumerate(emotions) if inspection.seconds[name]]
-    if not heard:
+    decoded = [(row, name) for row, name in enumerate(emotions) if inspection.seconds[name]]
+    if not decoded:
         axes.set_xticks([])
         axes.text(0, 0, "no utterance could be decoded", va="center", color=_PALE)
         return
     boxes = axes.boxplot(
-        [inspection.seconds[name] for _, name in heard],
-        positions=[row for row, _ in heard],
+        [inspection.seconds[name] for _, name in decoded],
+        positions=[row for row, _ in decoded],
         orientation="horizontal",
         widths=0.5,
         patch_artist=True,
@@ -378,7 +378,7 @@ def _draw_durations(axes: "Axes", inspection: Inspection) -> None:
         capprops={"color": _PALE},
         manage_ticks=False,
     )
-    for box, (_, name) in zip(boxes["boxes"], heard, strict=True):
+    for box, (_, name) in zip(boxes["boxes"], decoded, strict=True):
         box.set(facecolor=_COLOURS[name], alpha=0.75, edgecolor=_PALE)
     axes.set_xlim(left=0)
     axes.locator_params("x", nbins=7)

@@ -37,8 +37,8 @@ def csv_lines(predictions: "Iterable[Prediction]", classes: Sequence[str]) -> It
     """Yield CSV: file, emotion, seconds, and a column of probabilities per class."""
     yield _csv_row(["file", "emotion", "seconds", *classes])
     for prediction in predictions:
-        shares = (f"{prediction.probabilities[name]:.6f}" for name in classes)
-        yield _csv_row([prediction.source, prediction.emotion, f"{prediction.seconds:.3f}", *shares])
+        probabilities = (f"{prediction.probabilities[name]:.6f}" for name in classes)
+        yield _csv_row([prediction.source, prediction.emotion, f"{prediction.seconds:.3f}", *probabilities])
 
 
 def jsonl_lines(predictions: "Iterable[Prediction]", classes: Sequence[str]) -> Iterator[str]:

@@ -123,5 +123,5 @@ def _format(path: Path, name: str | None) -> Format:
     for kind in FORMATS.values():
         if path.suffix.lower() == kind.suffix.lower():
             return kind
-    legal = [f"{kind.suffix} ({name})" for name, kind in FORMATS.items()]
-    raise UnknownNameError("segment file", path.name, legal, "Or name the format.")
+    valid = [f"{kind.suffix} ({name})" for name, kind in FORMATS.items()]
+    raise UnknownNameError("segment file", path.name, valid, "Or name the format.")

@@ -103,5 +103,5 @@ def _check(name: str, value: float | str | bool | None) -> None:
     if name == "preset" or isinstance(value, bool | str):
         raise UnknownNameError(f"regularization.{name}", value, _PRESETS)
     if not 0 <= value < 1:
-        legal = f"from 0 to below 1, or {' or '.join(_PRESETS)}"
-        raise UsageError(f"regularization.{name} is {value}; it must be {legal}.")
+        valid = f"from 0 to below 1, or {' or '.join(_PRESETS)}"
+        raise UsageError(f"regularization.{name} is {value}; it must be {valid}.")

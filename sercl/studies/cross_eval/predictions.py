@@ -118,8 +118,8 @@ def _check_columns(table: pa.Table, classes: Sequence[str], path: Path) -> None:
     for column in ("truth", "predicted"):
         foreign = sorted(set(table[column].unique().to_pylist()) - set(classes))
         if foreign:
-            legal = ", ".join(classes)
-            raise ResultsError(path, f"has {column} {foreign[0]!r}; classes are {legal}. {ADVICE}")
+            valid = ", ".join(classes)
+            raise ResultsError(path, f"has {column} {foreign[0]!r}; classes are {valid}. {ADVICE}")
 
 
 def read_predictions(folder: Path, study: Study) -> dict[Condition, Predictions]:

@@ -10,9 +10,9 @@ from sercl.models.heads import HEADS
 SELECT = ("loss", "accuracy", "uar")
 
 
-def _check(name: str, value: object, sound: bool, legal: str) -> None:
+def _check(name: str, value: object, sound: bool, valid: str) -> None:
     if not sound:
-        raise UsageError(f"probe {name} {value}: valid: {legal}. Give --probe.{name}.")
+        raise UsageError(f"probe {name} {value}: valid: {valid}. Give --probe.{name}.")
 
 
 @dataclass(frozen=True)

@@ -48,13 +48,13 @@ def check_trainings(rows: FrozenRows, trainings: Sequence[FrozenTraining]) -> No
         where = f"frozen training {position}"
         _check_numbers(where, training, rows)
         check_filled(where, {"train": training.train, "validation": training.validation, **training.tests})
-        heard = {"train": training.train}
+        used = {"train": training.train}
         if set(training.validation) != set(training.train):  # training and validation rows may be identical
-            heard |= {"validation": training.validation}
-        check_apart(where, heard)
+            used |= {"validation": training.validation}
+        check_apart(where, used)
         check_apart(where, {"validation": training.validation, "unlabelled": training.unlabelled})
         for name, tested in training.tests.items():
-            check_apart(where, {**heard, f"test {name}": tested})
+            check_apart(where, {**used, f"test {name}": tested})
             check_apart(where, {"unlabelled": training.unlabelled, f"test {name}": tested})
         check_classes(where, training.train, rows.labels, rows.classes)
         if training.start is not None:

@@ -81,10 +81,10 @@ class Predictions:
         count = len(utterances)
         if not count:
             raise UsageError("predictions: there is no utterance; at least one is needed.")
-        shares = np.asarray(probabilities)
-        if not count == len(speakers) == len(truth) == len(shares):
+        values = np.asarray(probabilities)
+        if not count == len(speakers) == len(truth) == len(values):
             sizes = (
-                f"{len(speakers)} speakers, {len(truth)} true classes, {len(shares)} rows of probabilities"
+                f"{len(speakers)} speakers, {len(truth)} true classes, {len(values)} rows of probabilities"
             )
             raise UsageError(
                 f"predictions: {count} utterances, {sizes}; one of each is needed per utterance."
@@ -97,8 +97,8 @@ class Predictions:
             utterance=np.array(utterances, dtype=object),
             speaker=np.array(speakers, dtype=object),
             truth=np.asarray(truth, dtype=np.int64),
-            predicted=shares.argmax(axis=1).astype(np.int64),
-            probabilities=shares,
+            predicted=values.argmax(axis=1).astype(np.int64),
+            probabilities=values,
         )
 
     @classmethod
@@ -202,8 +202,8 @@ class Predictions:
 def schema(classes: Sequence[str]) -> pa.Schema:
     """Return the columns of a table of predictions and their types."""
     texts = [pa.field(name, _TEXT, nullable=name == "speaker") for name in COLUMNS]
-    shares = [pa.field(name, pa.float32(), nullable=False) for name in probability_columns(classes)]
-    return pa.schema([*texts, *shares])
+    probabilities = [pa.field(name, pa.float32(), nullable=False) for name in probability_columns(classes)]
+    return pa.schema([*texts, *probabilities])
 
 
 def read_csv(path: Path) -> Predictions:

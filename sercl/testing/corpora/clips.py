@@ -30,22 +30,22 @@ class FakeSize:
     seconds: float = 0.3
     same_audio: bool = False
 
-    def choose(self, legal: Sequence[str], default: int = 4) -> list[str]:
+    def choose(self, valid: Sequence[str], default: int = 4) -> list[str]:
         """Return the codes of the speakers out of those that the corpus has.
 
         Raises:
             UsageError: For a code that the corpus does not have, or more speakers than it has.
         """
         if self.speakers is None:
-            return list(legal[:default])
+            return list(valid[:default])
         if isinstance(self.speakers, int):
-            chosen = list(legal[: self.speakers])
+            chosen = list(valid[: self.speakers])
             strange = [] if len(chosen) == self.speakers else [str(self.speakers)]
         else:
             chosen = list(self.speakers)
-            strange = [code for code in chosen if code not in legal]
+            strange = [code for code in chosen if code not in valid]
         if strange:
-            raise UsageError(f"speakers: {strange[0]!r} of {len(legal)} ({legal[0]} to {legal[-1]}).")
+            raise UsageError(f"speakers: {strange[0]!r} of {len(valid)} ({valid[0]} to {valid[-1]}).")
         return chosen
 
 

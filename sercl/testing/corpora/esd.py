@@ -31,10 +31,10 @@ def fake_esd(root: Path, size: FakeSize, layout: str = "flat") -> Path:
     """
     if layout not in LAYOUTS:
         raise UnknownNameError("layout of ESD", layout, LAYOUTS)
-    legal = SPEAKERS if size.speakers is None else sorted(SPEAKERS)
+    valid = SPEAKERS if size.speakers is None else sorted(SPEAKERS)
     folder = root / "Emotional Speech Dataset (ESD)"
     clips = Clips(size, 16_000)
-    for speaker in size.choose(legal):
+    for speaker in size.choose(valid):
         _write_speaker(folder / speaker, clips, layout)
     (folder / "ReadMe.txt").write_text("Emotional Speech Dataset\n", encoding="utf-8")
     return folder

@@ -119,11 +119,11 @@ def _ece(predictions: Predictions) -> float:
     errors = []
     for index in range(len(predictions.runs)):
         own = predictions.run == index
-        shares, truth = (
+        probabilities, truth = (
             torch.from_numpy(predictions.probabilities[own]),
             torch.from_numpy(predictions.truth[own]),
         )
-        errors.append(float(expected_calibration_error(shares, truth)))
+        errors.append(float(expected_calibration_error(probabilities, truth)))
     return float(np.mean(errors))
 
 

@@ -202,7 +202,7 @@ class StudyOptions:
             _check_once("study.seeds", seeds)
 
     def _check_when(self, where: str, when: Mapping[str, Any]) -> None:
-        legal: dict[str, Collection[object]] = {
+        valid: dict[str, Collection[object]] = {
             "encoder": self.encoder_options,
             "adapter": self.adapters,
             "setting": SETTINGS,
@@ -214,7 +214,7 @@ class StudyOptions:
         }
         _check_names(f"field in {where}", when, CONDITION_FIELDS)
         for name, value in self.named_alike(when).items():
-            _check_names(f"{name} in {where}", as_list(value), legal[name])
+            _check_names(f"{name} in {where}", as_list(value), valid[name])
 
 
 def short_names(encoders: Iterable[str]) -> dict[str, str]:
@@ -241,10 +241,10 @@ def as_list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
-def _check_names(kind: str, names: Collection[object], legal: Collection[object]) -> None:
+def _check_names(kind: str, names: Collection[object], valid: Collection[object]) -> None:
     for name in names:
-        if name not in legal:
-            raise UnknownNameError(kind, name, legal)
+        if name not in valid:
+            raise UnknownNameError(kind, name, valid)
 
 
 def _check_once(kind: str, names: Collection[object] | Sequence[object]) -> None:

@@ -50,8 +50,8 @@ class PlannedCell:
     @property
     def shared_speakers(self) -> tuple[str, ...]:
         """Speakers in both test and training."""
-        heard = {name for step in self.training.chain for share in step.train for name in share.speakers}
-        return tuple(sorted(heard & self.test.speakers))
+        trained = {name for step in self.training.chain for share in step.train for name in share.speakers}
+        return tuple(sorted(trained & self.test.speakers))
 
 
 @dataclass(frozen=True)
@@ -255,12 +255,12 @@ class _Planner:
         foreign = [share for share in training.known if share.corpus != test.corpus]
         for share in foreign:
             check_ids(share.split.utterances, test.split.utterances)
-        heard = {name for share in foreign for name in share.speakers} & test.speakers
-        if heard and not target.allows_speaker_overlap:
+        seen = {name for share in foreign for name in share.speakers} & test.speakers
+        if seen and not target.allows_speaker_overlap:
             raise SpeakerOverlapError(
-                f"{condition.label}: {count(len(heard), 'speaker')} of {condition.source} "
-                f"{'is' if len(heard) == 1 else 'are'} tested in "
-                f"{condition.target}: {', '.join(sorted(heard)[:5])}. Exclude the pair, choose other folds, "
+                f"{condition.label}: {count(len(seen), 'speaker')} of {condition.source} "
+                f"{'is' if len(seen) == 1 else 'are'} tested in "
+                f"{condition.target}: {', '.join(sorted(seen)[:5])}. Exclude the pair, choose other folds, "
                 "or allow it with folds.allow_speaker_overlap of the target."
             )
 

@@ -124,7 +124,7 @@ def _data(work: AdaptedWork) -> Listed:
 
 def _test(work: AdaptedWork, task: EmotionClassifier, result: StageResult, address: str, test: Share) -> None:
     found = score(task, Listed(work.label_map, {"test": test.split}), work.trainer.build())
-    shares = dict(zip(found.utterance, found.probabilities, strict=True))
+    by_utterance = dict(zip(found.utterance, found.probabilities, strict=True))
     record = CellResult(
         training=work.training.address,
         layer=result.chosen_state,
@@ -133,5 +133,5 @@ def _test(work: AdaptedWork, task: EmotionClassifier, result: StageResult, addre
         seconds=result.seconds,
         trained=work.training.size,
     )
-    ordered = [shares[item.id] for item in test.split.utterances]
+    ordered = [by_utterance[item.id] for item in test.split.utterances]
     write_result(work.folder, address, predictions_of(test, ordered, list(work.label_map)), record)

@@ -89,9 +89,9 @@ def predictions_of(
     test: Share, probabilities: NDArray[np.float64] | Sequence[Sequence[float]], classes: Sequence[str]
 ) -> Predictions:
     """Return a model's probabilities on a test, `[utterances, classes]` in its order, in single precision."""
-    items, shares = test.split.utterances, np.asarray(probabilities, dtype=np.float32)
+    items, values = test.split.utterances, np.asarray(probabilities, dtype=np.float32)
     speakers = [item.speaker for item in items]
-    return Predictions.of_one_run(classes, [item.id for item in items], speakers, test.split.labels, shares)
+    return Predictions.of_one_run(classes, [item.id for item in items], speakers, test.split.labels, values)
 
 
 def is_done(folder: Path, address: str) -> bool:
@@ -128,9 +128,9 @@ def _renewed(table: pa.Table, classes: Sequence[str]) -> pa.Table:
     """Return a table of format 2 (`truth` as a number, `p0`, `p1`, ...) with the columns of today."""
     if "p0" not in table.column_names:
         return table
-    shares = np.column_stack([table[f"p{index}"].to_numpy() for index in range(len(classes))])
+    probabilities = np.column_stack([table[f"p{index}"].to_numpy() for index in range(len(classes))])
     utterances, speakers, truth = (table[name].to_pylist() for name in ("utterance", "speaker", "truth"))
-    return Predictions.of_one_run(classes, utterances, speakers, truth, shares).table()
+    return Predictions.of_one_run(classes, utterances, speakers, truth, probabilities).table()
 
 
 def collect(
