@@ -20,7 +20,7 @@ _SPEED_STEPS = 100
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """Which changes are made to training waveforms; without options, none.
+    """Augmentation of training waveforms; off by default.
 
     Ranges are two numbers, low and high; a value is drawn uniformly between them for every clip and epoch.
 
@@ -28,10 +28,10 @@ class AugmentConfig:
         speed: Range of speed factors within 0.5..2; 1.1 makes speech 10 % faster and as much higher.
         noise_snr_db: Range of signal-to-noise ratios in dB, over the whole clip, at which noise is added.
         noise_color: "white" (flat spectrum) or "pink" (power falling with 1 / frequency).
-        time_mask: Largest share of a clip that is set to zero, 0..0.9; 0 masks nothing.
+        time_mask: Largest fraction of a clip that is set to zero, 0..0.9; 0 masks nothing.
         time_mask_count: Number of masked spans; each at most `time_mask / time_mask_count` of the clip.
         gain_db: Range of gains in dB. Samples may leave -1..1, and are not clipped.
-        probability: Chance of each change to be made to a clip, independently of the others, 0..1.
+        probability: Probability of each change to a clip, independently of the others, 0..1.
     """
 
     speed: tuple[float, float] | None = None

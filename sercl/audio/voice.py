@@ -31,11 +31,11 @@ class VoiceConfig:
     """What counts as speech.
 
     Args:
-        threshold: Probability of speech, above 0 and below 1, over which a stretch of speech begins; it ends
+        threshold: Probability of speech, above 0 and below 1, above which a speech segment begins; it ends
             0.15 lower.
-        min_speech: Shorter stretches are not speech, in s.
+        min_speech: Shorter segments are not speech, in s.
         min_silence: Shorter pauses belong to the speech around them, in s.
-        pad: Added on both sides of every stretch, in s.
+        pad: Added on both sides of every segment, in s.
 
     Raises:
         UsageError: For a number out of its range.

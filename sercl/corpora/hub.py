@@ -72,10 +72,10 @@ def read_hub(
             or a hub id.
         cache: Folder for audio whose bytes or samples are in the dataset; file names are content hashes.
         split: One split ("train"); None takes all, and keeps the names train, validation and test.
-        columns: What its columns are called. Class labels in any of them are read by their names.
+        columns: Names of its columns. Class labels in any of them are read by their names.
         emotions: Label -> emotion name, or "drop", for labels that are no common word for one.
         corpus: Corpus name; by default the column of the corpus, else the last part of `source`.
-        language: Language of rows that name none: a code, tag or name.
+        language: Language of rows without one: a code, tag or name.
 
     Returns:
         Utterances sorted by id. Audio that is named but not on disk, and a row without audio or with an

@@ -45,7 +45,7 @@ class LabelScheme:
 
     Attributes:
         name: "4", "6", "7" or "custom".
-        classes: Class names; their position is the class index.
+        classes: Class names; their index is the class index.
         members: Class name -> the emotions that count as it.
     """
 

@@ -183,8 +183,8 @@ def read_manifest(
     Args:
         path: CSV, TSV, JSONL or Parquet file, told by its suffix. Relative paths in it start at its folder.
         corpus: Corpus name; by default the column `corpus`, else the file's stem.
-        language: Language of rows that name none: a code, tag or name.
-        columns: What its columns are called, where they have other names.
+        language: Language of rows without one: a code, tag or name.
+        columns: Names of its columns, if they differ from the standard names.
         emotions: Label -> emotion name, or "drop", for labels that are no common word for one.
 
     Returns:

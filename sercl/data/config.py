@@ -9,19 +9,19 @@ class LoaderConfig:
     """How clips are checked, batched and read.
 
     Args:
-        batch_size: Most clips in a batch; 0 for no bound other than batch_seconds.
+        batch_size: Maximum number of clips in a batch; 0 for no limit other than batch_seconds.
         batch_seconds: Upper bound of a batch in s of padded audio (clips x longest clip); clips of similar
-            duration then share a batch. 0 for no bound, which puts clips of all durations together.
+            duration then share a batch. 0 for no limit, which batches clips of all durations together.
         workers: Processes that decode audio; 0 decodes in the main process, 4 to 8 keep a GPU busy.
         min_seconds: Clips shorter than this, in s, are a problem (see on_error).
         max_seconds: Clips longer than this, in s, are a problem (see on_error); 0 accepts every length.
-        seed: Order and augmentation of training clips depend on (seed, epoch, clip) alone.
+        seed: Order and augmentation of training clips depend only on (seed, epoch, clip).
 
     Raises:
         UsageError: For a number out of its range, or batches without any bound.
     """
 
-    # "No bound" is 0, not None: a null for an option this deep cannot be given on the command line.
+    # "No limit" is 0, not None: a null for an option this deep cannot be given on the command line.
     batch_size: int = 32
     batch_seconds: float = 120.0
     workers: int = 0

@@ -155,10 +155,10 @@ class PostConfig:
         smoothing: `none` (most probable class of each frame), `median` (of each class's probability over
             `median_seconds`) or `viterbi` (most probable path, each change costing `switch_penalty`).
         median_seconds: Length of the median filter in s, rounded up to an odd number of frames.
-        switch_penalty: What a change of class costs, in natural log units.
-        min_seconds: Shorter segments, neutral ones too, go to the neighbour that is more probable; 0 keeps
-            all.
-        threshold: Events whose mean probability is lower, 0 to 1, become neutral.
+        switch_penalty: Viterbi cost of a change of class, in natural log units.
+        min_seconds: Shorter segments, including neutral ones, are merged into the more probable neighbour; 0
+            keeps all.
+        threshold: Events with a lower mean probability, 0 to 1, become neutral.
 
     Raises:
         UnknownNameError: For another smoothing.
@@ -189,7 +189,7 @@ def to_segments(
     config: PostConfig = PostConfig(),
     to_end: bool = True,
 ) -> tuple[ScoredSegment, ...]:
-    """Turn frame probabilities into segments that fill the recording, neutral ones spelt out.
+    """Turn frame probabilities into segments that fill the recording, including neutral ones.
 
     Args:
         probabilities: `[frames, classes]`.

@@ -20,14 +20,16 @@ def default_folder() -> Path:
 
 @dataclass(frozen=True)
 class FeatureConfig:
-    """How hidden states of a frozen encoder are computed, and where they are kept.
+    """How hidden states of a frozen encoder are computed, and where they are stored.
 
     Args:
         dir: Folder of the feature store; null for sercl/features in the user's cache ($XDG_CACHE_HOME, or
-            ~/.cache). Several machines may share one on a common disk.
-        precision: fp32, bf16 or fp16: of the encoder's forward pass. Each has hidden states of its own.
-        batch_seconds: Upper bound of a batch in s of padded audio (clips x longest clip). 0 suits the device.
-        workers: Processes that decode audio ahead; 0 decodes in the main process, null suits the device.
+            ~/.cache). Several machines may share one on a common file system.
+        precision: fp32, bf16 or fp16, of the encoder's forward pass. Hidden states are stored separately for
+            each.
+        batch_seconds: Upper bound of a batch in s of padded audio (clips x longest clip). 0 chooses by
+            device.
+        workers: Processes that decode audio ahead; 0 decodes in the main process, null chooses by device.
 
     Raises:
         UnknownNameError: For another precision.

@@ -1,7 +1,7 @@
 """Domain-adversarial training (Ganin et al. 2016, "Domain-Adversarial Training of Neural Networks").
 
-A classifier learns to tell from which of two corpora an utterance comes; its gradient reaches the features
-reversed, so that they come to hold as little of that as they can.
+A classifier learns to distinguish two corpora; its gradient is reversed before the features, which thereby
+lose information about the corpus.
 """
 
 import math
@@ -19,14 +19,14 @@ from sercl.errors import UsageError
 
 @dataclass(frozen=True)
 class AdversarialConfig:
-    """How strongly a classifier of domains works against the features that it reads.
+    """Strength of the domain classifier in adversarial training.
 
     Args:
-        weight: Strength at the end of the ramp, relative to the loss of the classes; 0 for no adversarial
-            training, 1 as Ganin et al. have it.
-        gamma: Steepness of the ramp from 0, weight x (2 / (1 + exp(-gamma p)) - 1) when a share p of all
-            steps is done; 10 in the paper.
-        hidden: Width of the hidden layer of the classifier.
+        weight: Strength at the end of the ramp, relative to the emotion loss; 0 for no adversarial training,
+            1 as in Ganin et al.
+        gamma: Steepness of the ramp from 0, weight x (2 / (1 + exp(-gamma p)) - 1) where p is the fraction
+            of all steps completed; 10 in the paper.
+        hidden: Width of the domain classifier's hidden layer.
 
     Raises:
         UsageError: For a number out of its range.

@@ -10,7 +10,7 @@ LEAVE_OUT = ("speaker", "session")
 
 @dataclass(frozen=True)
 class FoldConfig:
-    """How a corpus is cut into training, validation and test.
+    """How a corpus is split into training, validation and test.
 
     Args:
         scheme: `speaker` (k folds with disjoint speakers), `loso` (leave one speaker or session out),
@@ -20,14 +20,15 @@ class FoldConfig:
         count: Number of folds of the scheme `speaker`; each speaker is tested in exactly one of them.
         lists: Folder with the lists of the scheme `csv`: `train.csv`, `validation.csv` and `test.csv` as
             saved with each run, or `train/`, `eval/` and `test/`, each with `metadata_fold<index>.csv`.
-        test_list: List of `file,answer` that is tested in place of the scheme's test part, in every fold: the
-            items of a listening test, for instance. They are taken out of training and validation.
+        test_list: List of `file,answer` that replaces the scheme's test part in every fold: the items of a
+            listening test, for instance. They are removed from training and validation.
         leave_out: What `loso` leaves out per fold: `speaker` or `session`.
-        validation: Share of the remaining speakers (or sessions) that is held out for validation, above 0 and
+        validation: Fraction of the remaining speakers (or sessions) that is held out for validation, above 0
+            and
             below 1, rounded up to whole speakers. For `speaker`, `loso`, and an `official` split without
             validation part.
-        allow_speaker_overlap: Accept speakers that stand in both training and test (or cannot be told apart).
-            The overlap is then printed with every result.
+        allow_speaker_overlap: Accept speakers in both training and test, or unknown speakers. The overlap is
+            then printed with every result.
         balance: Draw the same number of training utterances for each class: as many as the rarest has.
         per_emotion: Draw exactly this many training utterances for each class; implies `balance`.
         seed: Seed of every draw; the same seed gives the same folds whatever the order of the files.

@@ -22,28 +22,30 @@ class ClipConfig:
     """How diarization clips are built from utterances of one speaker.
 
     Args:
-        patterns: Pattern -> its probability. A pattern is a word of N (a neutral piece) and E (a piece of an
-            emotion, each E drawn by itself): `{"NE": 0.25, "EN": 0.25, "NEN": 0.25, "E": 0.25}` unless given.
-            `NENEN` makes two events. The probabilities are scaled to a sum of 1.
-        voice: `silero` cuts each utterance to its speech, `none` takes it whole.
+        patterns: Pattern -> its probability. A pattern is a string of N (a neutral piece) and E (an
+            emotional piece, each E drawn independently); default: `{"NE": 0.25, "EN": 0.25, "NEN": 0.25,
+            "E": 0.25}`.
+            `NENEN` has two events. The probabilities are normalised to a sum of 1.
+        voice: `silero` trims each utterance to its speech, `none` uses it whole.
         detector: What counts as speech.
         min_piece: Shorter pieces are left out, in s.
         loudness: `match` brings the pieces of a clip to one loudness, `first` to the level in dB of the first
             piece, `keep` leaves them as they are.
         crossfade: Length of the cross-fade between pieces, in s.
         max_seconds: Longer clips are cut to a random stretch of this length, in s; 0 keeps them whole.
-        per_epoch: Training clips in an epoch; 0 for as many as there are pieces of an emotion.
-        held_out: Clips for validation, and for test; 0 for as many as there are pieces of an emotion.
-        neutral_rounds: How often a speaker's neutral pieces are gone through, in one order, before another
-            order is drawn; 0 draws them anew for each clip.
-        random_validation: Share of the clips outside the test part, drawn once for the whole training, that
-            validates; the rest trains. 0 keeps the speakers of the folds apart, above 0 they are in both.
+        per_epoch: Training clips per epoch; 0 for the number of emotional pieces.
+        held_out: Clips for validation, and as many for test; 0 for the number of emotional pieces.
+        neutral_rounds: How often a speaker's neutral pieces are used in one order before a new order is
+            drawn; 0 draws them anew for each clip.
+        random_validation: Fraction of the clips outside the test part that is used for validation, drawn
+            once for the whole training; the rest is used for training. With 0, validation speakers are held
+            out; above 0, they are also in training.
         lists: Folder with fixed clips, as a run saves them (`train.jsonl`, `validation.jsonl`,
-            `test.jsonl`), in place of clips drawn anew for each epoch; parts without a file are drawn.
+            `test.jsonl`), instead of clips drawn anew for each epoch; parts without a file are drawn.
 
     Raises:
         UnknownNameError: For another `voice` or `loudness`.
-        UsageError: For a pattern that is none, or a number out of its range.
+        UsageError: For an invalid pattern, or a number out of its range.
     """
 
     patterns: dict[str, float] = field(default_factory=lambda: dict(STUDY_PATTERNS))

@@ -33,8 +33,8 @@ class EmotionDataModule(LightningDataModule, ABC):
     `classes` and `stages` are there at once, all else after `setup`.
 
     Attributes:
-        on_progress: Told how far the check of the audio has come; None for silence.
-        scan_memory: Knows audio that has been checked before; None to decode everything.
+        on_progress: Called with the progress of the audio check; None for no report.
+        scan_memory: Cache of earlier audio checks; None to decode everything.
         task_name: What the batches are for: "classification" or "diarization".
     """
 
@@ -54,12 +54,12 @@ class EmotionDataModule(LightningDataModule, ABC):
     @property
     @abstractmethod
     def classes(self) -> list[str]:
-        """Class names; their position is the class index."""
+        """Class names; their index is the class index."""
 
     @property
     @abstractmethod
     def label_map(self) -> dict[str, list[str]]:
-        """Class -> the emotions that count as it, in class order."""
+        """Class -> emotions that belong to it, in class order."""
 
     @property
     @abstractmethod
@@ -139,15 +139,15 @@ class EmotionDataModule(LightningDataModule, ABC):
     @property
     @abstractmethod
     def report(self) -> DataReport:
-        """What is used, what is left out, and the notes that belong beside every result."""
+        """What is used, what is left out, and notes on every result."""
 
     @property
     def unlabelled(self) -> Split | None:
-        """Utterances of the target that training may hear without their labels; None where there are none."""
+        """Utterances of the target for training without labels; None if there are none."""
         return None
 
     def use_unlabelled(self, wanted: bool = True) -> None:
-        """Let training batches hold utterances of the target without their labels, too, or no longer.
+        """Include utterances of the target without labels in training batches, or stop doing so.
 
         Raises:
             UsageError: Where there is no target.
@@ -177,14 +177,14 @@ class EmotionDataModule(LightningDataModule, ABC):
     def speakers_in(self, part: str) -> list[str]:
         """Return the known speakers of a part of the present stage, as "corpus speaker", sorted.
 
-        Those who are heard in training without labels count as its speakers, too.
+        Speakers of unlabelled training utterances are included.
         """
         return speakers_of(item for split in self._splits_in(part) for item in split.utterances)
 
     def audio_keys_in(self, part: str) -> set[str]:
         """Return the hashes of the samples of a part of the present stage, as `audio_keys`.
 
-        What is heard in training without labels counts as its recordings, too.
+        Unlabelled training recordings are included.
         """
         return {key for split in self._splits_in(part) for key in split.audio_keys}
 
@@ -204,7 +204,7 @@ class EmotionDataModule(LightningDataModule, ABC):
         return [self.splits[part], *([others] if others else [])]
 
     def corpora_in(self, parts: Iterable[str]) -> set[str]:
-        """Return the names of the corpora of some parts of the present stage, heard without labels or not."""
+        """Return the names of the corpora of some parts of the present stage, including unlabelled ones."""
         splits = [self.splits[part] for part in parts]
         if self._hears_target and (unlabelled := self.unlabelled) is not None:
             splits.append(unlabelled)
@@ -213,7 +213,7 @@ class EmotionDataModule(LightningDataModule, ABC):
     @property
     @abstractmethod
     def allows_speaker_overlap(self) -> bool:
-        """Whether speakers may stand in both training and test."""
+        """Whether speakers may be in both training and test."""
 
     @property
     def audio_keys(self) -> dict[str, str]:

@@ -29,11 +29,11 @@ class CorpusDataModule(EmotionDataModule):
         root: Folder of the corpus.
         labels: 4 (angry, happy, neutral, sad), 6 (and fearful, disgusted) or 7 (and surprised) classes; or a
             map from class to emotions; or a YAML file with such a map.
-        on_error: What missing, unreadable, silent or badly labelled files do: "raise" stops with the first of
-            them, "skip" leaves them out and counts them.
-        folds: Who trains, who validates, who tests.
-        loader: Checks of the clips, batches, workers.
-        augment: Changes made to training clips; none unless asked for.
+        on_error: What to do about missing, unreadable, silent or badly labelled files: "raise" stops with an
+            error, "skip" skips and counts them.
+        folds: Training, validation and test parts.
+        loader: Checks of clips, batches, workers.
+        augment: Augmentation of training clips; off by default.
 
     Raises:
         UsageError: For an option that does not exist or is out of its range.
@@ -43,7 +43,7 @@ class CorpusDataModule(EmotionDataModule):
     """Name of the corpus in reports and messages."""
 
     label_advice = ""
-    """What helps against bad labels beside mending them, a sentence."""
+    """Advice on bad labels other than fixing them, a sentence."""
 
     may_lack_classes = False
     """Whether training may lack a class, because another corpus is there, too."""
@@ -69,12 +69,12 @@ class CorpusDataModule(EmotionDataModule):
 
     @property
     def classes(self) -> list[str]:
-        """Class names; their position is the class index."""
+        """Class names; their index is the class index."""
         return list(self.scheme.classes)
 
     @property
     def label_map(self) -> dict[str, list[str]]:
-        """Class -> the emotions that count as it, in class order."""
+        """Class -> emotions that belong to it, in class order."""
         return self.scheme.to_dict()
 
     @property
@@ -134,7 +134,7 @@ class CorpusDataModule(EmotionDataModule):
 
     @property
     def allows_speaker_overlap(self) -> bool:
-        """Whether speakers may stand in both training and test."""
+        """Whether speakers may be in both training and test."""
         return self.fold_config.allow_speaker_overlap
 
     @property
@@ -196,7 +196,7 @@ class CorpusDataModule(EmotionDataModule):
 
     @property
     def report(self) -> DataReport:
-        """What is used, what is left out, and the notes that belong beside every result."""
+        """What is used, what is left out, and notes on every result."""
         listing = self._listing or Listing(())
         _, dropped = self.scheme.split(listing.utterances)
         dropped.update(listing.dropped)

@@ -90,20 +90,19 @@ JOINED = ("train", "validation")
 
 
 class Diarization(EmotionDataModule):
-    """Clips in which the emotion changes, built from the utterances of any corpora, speaker by speaker.
+    """Clips in which the emotion changes, built from the utterances of any corpora, one speaker each.
 
     The speakers of training, validation and test are those of each corpus's fold, so they are disjoint.
     Training clips are drawn anew for each epoch, those for validation and test once.
 
     Args:
-        corpora: Where utterances come from; labels, folds and checks are theirs.
+        corpora: Corpora of the utterances, with their labels, folds and checks.
         clips: How clips are built.
-        loader: Batches and workers of the clips, and the seed of what is drawn.
-        augment: Changes made to training clips; none unless asked for.
+        loader: Batches and workers of the clips, and the seed of random draws.
+        augment: Augmentation of training clips; off by default.
 
     Raises:
-        UsageError: For no corpus, two of one name, other labels in one than in another, or labels without
-            neutral.
+        UsageError: For no corpus, two of the same name, different labels, or labels without neutral.
     """
 
     task_name = "diarization"
@@ -124,12 +123,12 @@ class Diarization(EmotionDataModule):
 
     @property
     def classes(self) -> list[str]:
-        """Class names; their position is the class index."""
+        """Class names; their index is the class index."""
         return self.corpora[0].classes
 
     @property
     def label_map(self) -> dict[str, list[str]]:
-        """Class -> the emotions that count as it, in class order."""
+        """Class -> emotions that belong to it, in class order."""
         return self.corpora[0].label_map
 
     @property
@@ -160,7 +159,7 @@ class Diarization(EmotionDataModule):
 
     @property
     def allows_speaker_overlap(self) -> bool:
-        """Whether speakers of any corpus may stand in both training and test."""
+        """Whether speakers of any corpus may be in both training and test."""
         return any(corpus.allows_speaker_overlap for corpus in self.corpora)
 
     @property

@@ -17,9 +17,9 @@ class Listed(EmotionDataModule):
     """Checked utterances of any corpora, in parts that were chosen elsewhere; made in Python only.
 
     Args:
-        label_map: Class -> the emotions that count as it, in class order.
+        label_map: Class -> emotions that belong to it, in class order.
         parts: "train", "validation" and "test" -> utterances; training may have some several times.
-        unlabelled: Utterances of the target that training hears without their labels; None for none.
+        unlabelled: Utterances of the target for training without labels; None for none.
 
     Raises:
         UsageError: For a part of another name.
@@ -39,12 +39,12 @@ class Listed(EmotionDataModule):
 
     @property
     def classes(self) -> list[str]:
-        """Class names; their position is the class index."""
+        """Class names; their index is the class index."""
         return list(self._label_map)
 
     @property
     def label_map(self) -> dict[str, list[str]]:
-        """Class -> the emotions that count as it, in class order."""
+        """Class -> emotions that belong to it, in class order."""
         return self._label_map
 
     @property
@@ -54,7 +54,7 @@ class Listed(EmotionDataModule):
 
     @property
     def unlabelled(self) -> Split | None:
-        """Utterances of the target that training hears without their labels; None where it does not."""
+        """Utterances of the target for training without labels; None if there are none."""
         return self._unlabelled
 
     def setup(self, stage: str | None = None) -> None:

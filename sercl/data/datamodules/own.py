@@ -24,14 +24,14 @@ class Manifest(CorpusDataModule):
     Args:
         root: The table. Columns `path` and `emotion`; optional: id, corpus, language, speaker, gender, text,
             dialect, session, start, end, split, segments.
-        columns: What its columns are called, where they have other names.
-        emotions: Map from the table's labels to emotion names, for labels that are no common word for one; or
-            to `drop`, which leaves their rows out and counts them.
+        columns: Names of its columns, if they differ from the standard names.
+        emotions: Map from the table's labels to emotion names, for labels that sercl does not know; or to
+            `drop`, which skips and counts their rows.
         name: Name of the corpus; by default its column `corpus`, else the stem of the table's name.
-        language: Language of rows that name none: a code, tag or name.
+        language: Language of rows without one: a code, tag or name.
 
     Raises:
-        UsageError: As for every corpus, or for an emotion or a language that is none.
+        UsageError: As for every corpus, or for an invalid emotion or language.
     """
 
     label_advice = LABEL_ADVICE
@@ -75,11 +75,11 @@ class HuggingFace(CorpusDataModule):
         root: Id of a dataset on the hub, a folder written by `save_to_disk`, a folder of audio with
             `metadata.csv`, or one of Parquet files.
         split: The only split to read; by default all.
-        columns: What its columns are called.
-        emotions: Map from the dataset's labels to emotion names, for labels that are no common word for one;
-            or to `drop`, which leaves their rows out and counts them.
+        columns: Names of its columns.
+        emotions: Map from the dataset's labels to emotion names, for labels that sercl does not know; or to
+            `drop`, which skips and counts their rows.
         name: Name of the corpus; by default its column of the corpus, else the last part of `root`.
-        language: Language of rows that name none: a code, tag or name.
+        language: Language of rows without one: a code, tag or name.
         cache: Folder for audio whose bytes or samples are stored in the dataset.
     """
 

@@ -27,7 +27,7 @@ def report_pair(
         setting: Its setting.
         plans: Training stage -> which role gives which part.
         reports: Role -> report, of the corpora in use.
-        unlabelled: Utterances of the target that training hears without their labels.
+        unlabelled: Utterances of the target for training without labels.
         going_on: The weights from which the second of two stages goes on, and whether they share epochs.
     """
     names = _names(reports)
@@ -97,8 +97,8 @@ def _splits(plans: Mapping[str, Plan], reports: Mapping[str, DataReport]) -> dic
 class LanguagePair(EmotionDataModule):
     """Two corpora, usually of two languages: trained on one, tested on the other.
 
-    Loader and augmentation options of the source hold for its clips, those of the target for the target's.
-    Only the parts that the setting uses are read.
+    Loader and augmentation options of each corpus apply to its own clips. Only the parts that the setting
+    uses are read.
 
     Args:
         source: Corpus of language A.
@@ -107,12 +107,12 @@ class LanguagePair(EmotionDataModule):
             target), `transfer` (train and test on the target, with an encoder of the source's language),
             `two-stage` (train on the source, then on the target, test on the target).
         select_on: Whose validation part selects checkpoints in the setting `zero-shot`, and in the first of
-            two stages: `source`, or `target` as in arXiv 2409.16920. Zero-shot is then no longer blind to the
-            target. The second stage, and the other settings, select on the corpus that they train on.
-        switch_epoch: Most epochs of the first of two stages; early stopping may end it before.
-        continue_from: Weights of the first stage from which the second goes on: `best`, or `last` as in arXiv
-            2409.16920.
-        epoch_budget: Whether each of two stages has the epochs of the trainer (`each`), or both together have
+            two stages: `source`, or `target` as in arXiv 2409.16920, which is then not strictly zero-shot.
+            The second stage, and the other settings, select on the corpus that they train on.
+        switch_epoch: Maximum number of epochs of the first of two stages; early stopping may end it sooner.
+        continue_from: Weights of the first stage from which the second continues: `best`, or `last` as in
+            arXiv 2409.16920.
+        epoch_budget: Whether each of two stages may use all epochs of the trainer (`each`), or both share
             them (`shared`, as in arXiv 2409.16920; the second gets what the first has left, at least one).
 
     Raises:
@@ -148,7 +148,7 @@ class LanguagePair(EmotionDataModule):
 
     @property
     def label_map(self) -> dict[str, list[str]]:
-        """Class -> the emotions that count as it, in class order; the same for both corpora."""
+        """Class -> emotions that belong to it, in class order; the same for both corpora."""
         return self.source.label_map
 
     @property
@@ -191,7 +191,7 @@ class LanguagePair(EmotionDataModule):
         return self.target.splits["train"] if self._target_train and self._ready else None
 
     def use_unlabelled(self, wanted: bool = True) -> None:
-        """Let training batches hold the target's training part without its labels, too, or no longer.
+        """Include the target's training part without labels in training batches, or stop doing so.
 
         Raises:
             UsageError: In a setting other than `zero-shot`.
@@ -238,7 +238,7 @@ class LanguagePair(EmotionDataModule):
 
     @property
     def allows_speaker_overlap(self) -> bool:
-        """Whether speakers of the target may stand in both training and test."""
+        """Whether speakers of the target may be in both training and test."""
         return self.target.allows_speaker_overlap
 
     @property

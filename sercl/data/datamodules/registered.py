@@ -49,7 +49,7 @@ class PAVOQUE(CorpusDataModule):
 
     Args:
         root: Folder of the corpus.
-        outtakes: Whether to read the outtakes too: repeated prompts, of unknown emotion.
+        outtakes: Whether to read the outtakes, too: repeated prompts, of unknown emotion.
     """
 
     corpus = "PAVOQUE"

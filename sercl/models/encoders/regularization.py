@@ -1,4 +1,4 @@
-"""What an encoder does at random while something in it is trained: dropout, SpecAugment and LayerDrop."""
+"""Random regularization of an encoder in training: dropout, SpecAugment and LayerDrop."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -20,11 +20,12 @@ class Regularization:
     """Dropout, SpecAugment and LayerDrop of the encoder in training; a frozen encoder never has any.
 
     Args:
-        preset: What is not set below: off, or checkpoint (the rates that the encoder was published with).
-            Null: off, but for the checkpoint's dropouts where the encoder itself is trained (adapter full).
+        preset: Value of all options below that are null: off, or checkpoint (the rates that the encoder was
+            published with). Null: off, except for the checkpoint's dropouts if the encoder itself is trained
+            (adapter full).
         dropout: The encoder's own dropouts: off, checkpoint, or one rate for all of them. Null: the preset.
-        spec_augment: Masked spans of frames in front of the blocks (of Whisper, in the spectrogram): off,
-            checkpoint, or the share of the frames. Null: the preset.
+        spec_augment: Masked spans of frames before the blocks (Whisper: in the spectrogram): off,
+            checkpoint, or the fraction of frames. Null: the preset.
         layer_drop: Skipped blocks: off, checkpoint, or the probability of each. Null: the preset.
 
     Raises:
