@@ -7,13 +7,16 @@ from sercl.errors import UnknownNameError, UsageError
 
 LAUNCHERS = ("local", "slurm", "ray")
 EXECUTORS = ("slurm", "local")
+MOST = 10**6
+"""Largest of all numbers: minutes, cores, GB, jobs."""
+MOST_GPUS = 1000
 MOST_LOCAL_JOBS = 256
 """Most processes that run pieces of work on one machine."""
 
 
-def _check(name: str, value: float, least: int) -> None:
-    if not value >= least:
-        raise UsageError(f"{name} is {value}; it must be {least} or more.")
+def _check(name: str, value: float, least: int, most: int = MOST) -> None:
+    if not least <= value <= most:
+        raise UsageError(f"{name} is {value}; it must be {least} or more, and at most {most}.")
 
 
 def _check_word(name: str, value: str) -> None:
@@ -65,7 +68,7 @@ class SlurmConfig:
         _check("slurm.minutes", self.minutes, 1)
         _check("slurm.cpus", self.cpus, 1)
         _check("slurm.memory", self.memory, 0)
-        _check("slurm.gpus", self.gpus, 0)
+        _check("slurm.gpus", self.gpus, 0, MOST_GPUS)
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ class RayConfig:
 
     def __post_init__(self) -> None:
         _check("ray.cpus", self.cpus, 1)
-        _check("ray.gpus", self.gpus, 0)
+        _check("ray.gpus", self.gpus, 0, MOST_GPUS)
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,6 @@ class LaunchConfig:
     def __post_init__(self) -> None:
         if self.launcher not in LAUNCHERS:
             raise UnknownNameError("launcher", self.launcher, LAUNCHERS)
-        _check("jobs", self.jobs, 0)
         if self.launcher == "local" and self.jobs > MOST_LOCAL_JOBS:
             raise UsageError(f"jobs is {self.jobs}; at most {MOST_LOCAL_JOBS} run at a time on one machine.")
+        _check("jobs", self.jobs, 0)
