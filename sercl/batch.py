@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 UNLABELLED = -1
-"""Label of an utterance whose class is not to be learnt: the loss of the classes passes over it."""
+"""Label of an utterance without a known class: the emotion loss ignores it."""
 
 SOURCE, TARGET = 0, 1
-"""Domains in adversarial training: the corpus whose labels are learnt, and the one that it shall suit."""
+"""Domains in adversarial training: the labelled corpus, and the one to adapt to."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ LABEL_HOP = 64
 frame, whose middle is then the middle of a label."""
 
 NO_LABEL = -100
-"""Label beyond a clip's end; torch's losses pass over it."""
+"""Label beyond a clip's end; torch's losses ignore it."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ class FrameBatch:
 
         Args:
             frames: Number of frames; those beyond a row's labels get `NO_LABEL`.
-            hop: Samples from one frame to the next; frame i stands for samples `i * hop` to `(i + 1) * hop`.
+            hop: Samples from one frame to the next; frame i covers samples `i * hop` to `(i + 1) * hop`.
         """
         middles = (torch.arange(frames, device=self.labels.device, dtype=torch.float64) + 0.5) * hop
         steps = (middles / LABEL_HOP).long()

@@ -1,6 +1,7 @@
 """Reading YAML, JSON and Parquet that others wrote: plain data within limits, or one `DocumentError`.
 
-A few lines of YAML can stand for a billion nodes (aliases), for themselves (an alias inside its own anchor),
+A few lines of YAML can expand to a billion nodes (aliases), contain themselves (an alias inside its own
+anchor),
 or for more levels than Python can follow. All that sercl reads goes through here, also what
 jsonargparse reads (see `cli/parser.py`).
 """
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 MAX_DEPTH = 100
 """Most levels of lists and maps."""
 MAX_REPEATED = 10_000
-"""Most nodes that the aliases of a YAML document may stand for."""
+"""Maximum number of nodes that the aliases of a YAML document may expand to."""
 MAX_BYTES = 16 * 2**20
 """Largest file that is read as a whole into memory, unless a reader says otherwise."""
 MAX_INTEGER = 2**63 - 1
@@ -79,7 +80,7 @@ class SafeLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore
         return super().construct_object(node, deep)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:
-        """Build a map; a key that stands in it twice is an error."""
+        """Build a map; a duplicate key is an error."""
         seen: set[tuple[str, str]] = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and not key.tag.endswith(":merge"):
@@ -151,7 +152,7 @@ def read_yaml(path: Path | str) -> Any:
 
 
 def parse_json(text: str | bytes, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
-    """Return the content of a JSON text; a key that stands in an object twice is an error.
+    """Return the content of a JSON text; a duplicate key in an object is an error.
 
     Args:
         text: The text.
@@ -236,7 +237,7 @@ _TOO_DEEP = f"is nested more than {MAX_DEPTH} levels deep"
 
 
 def check_events(text: str | bytes) -> None:
-    """Raise `LimitError` for YAML that nests too deeply, or whose aliases stand for too much.
+    """Raise `LimitError` for YAML that nests too deeply, or whose aliases expand to too many nodes.
 
     Nothing is built: the text is read once, event by event.
     """
@@ -254,7 +255,7 @@ def check_events(text: str | bytes) -> None:
 
 
 class _Extent:
-    """How many nodes a document stands for, counted while its events are read."""
+    """Number of nodes that a document expands to, counted while its events are read."""
 
     def __init__(self) -> None:
         self.total = self.repeated = 0
@@ -278,7 +279,7 @@ class _Extent:
         size = self.sizes.get(event.anchor or "", 0)
         self.total, self.repeated = self.total + size, self.repeated + size
         if self.repeated > MAX_REPEATED:
-            problem = f"aliases stand for more than {MAX_REPEATED} values"
+            problem = f"aliases expand to more than {MAX_REPEATED} values"
             raise LimitError(problem, event)
 
 

@@ -1,4 +1,4 @@
-"""Errors a user can cause. Each names the offending value, what is legal, and the next step.
+"""Errors a user can cause. Each names the invalid value, the valid values, and the next step.
 
 The command line prints such an error as one message: exit code 2 for `UsageError`, 1 for the others.
 """
@@ -15,22 +15,22 @@ class SerclError(Exception):
 
 
 class SerclWarning(UserWarning):
-    """Something was put right that would have changed a result; the command line prints its text alone."""
+    """Something was corrected that would have changed a result; the command line prints only its text."""
 
 
 class UsageError(SerclError, ValueError):
-    """A wrong option, name or combination: nothing has been done yet."""
+    """An invalid option, name or combination: nothing has been done yet."""
 
     exit_code = 2
 
 
 class UnknownNameError(UsageError):
-    """A name that is not in a closed list, answered with the near ones.
+    """A name that is not in a closed list, reported with similar ones.
 
     Args:
-        kind: What the name stands for, in the singular ("corpus", "adapter").
+        kind: What the name denotes, in the singular ("corpus", "adapter").
         name: What the user gave.
-        legal: Every legal name.
+        legal: All valid names.
         hint: Next step, a sentence.
     """
 
@@ -44,11 +44,11 @@ class UnknownNameError(UsageError):
 
 
 class UnknownOptionError(UsageError):
-    """An option that a command does not have, answered with the near ones.
+    """An option that a command does not have, reported with similar ones.
 
     Args:
         option: What the user gave, such as "--data.rooot".
-        legal: Every option of the command; those that are near are named.
+        legal: All options of the command; similar ones are named.
         hint: Next step, a sentence.
     """
 
@@ -63,11 +63,11 @@ class UnknownOptionError(UsageError):
 class DocumentError(SerclError, ValueError):
     """YAML or JSON that is not valid, or more than plain data within limits.
 
-    Whoever knows the file names it: `reason` continues a sentence that begins with its path.
+    The caller names the file: `reason` continues a sentence that starts with its path.
 
     Args:
         reason: What is wrong.
-        line: 1-based line, None where none is to blame.
+        line: 1-based line, None if unknown.
     """
 
     def __init__(self, reason: str, line: int | None = None) -> None:
@@ -76,11 +76,11 @@ class DocumentError(SerclError, ValueError):
 
 
 class CorpusError(SerclError, ValueError):
-    """A corpus folder or label file that does not hold what its format says."""
+    """A corpus folder or label file that does not match its format."""
 
 
 class CorpusNotFoundError(CorpusError, FileNotFoundError):
-    """The root folder, or what makes it this corpus, is not there."""
+    """The root folder, or the characteristic files of the corpus, are missing."""
 
 
 class ManifestError(CorpusError):
@@ -89,7 +89,7 @@ class ManifestError(CorpusError):
     Args:
         path: The file.
         line: 1-based line (or row) number, or None for the file as a whole.
-        message: What is wrong, what is legal, what to do.
+        message: What is wrong, what is valid, what to do.
     """
 
     def __init__(self, path: Path | str, line: int | None, message: str) -> None:
@@ -99,21 +99,21 @@ class ManifestError(CorpusError):
 
 
 class FoldError(SerclError, ValueError):
-    """Folds that cannot be built from these utterances (too few speakers, an absent class, ...)."""
+    """Folds that cannot be made from these utterances (too few speakers, an absent class, ...)."""
 
 
 class SpeakerOverlapError(FoldError):
-    """Speakers stand in both training and test, and that was not allowed by name."""
+    """Speakers are in both training and test, and that was not explicitly allowed."""
 
 
 class SegmentError(SerclError, ValueError):
-    """Segments that cannot be: reversed, negative, overlapping, beyond the audio, or of no known emotion.
+    """Invalid segments: reversed, negative, overlapping, beyond the audio, or of an unknown emotion.
 
     Args:
-        message: What is wrong, what is legal, what to do; without the place.
-        index: Position of the segment in the list that was given, None for the list as a whole.
+        message: What is wrong, what is valid, what to do; without the position.
+        index: Index of the segment in the given list, None for the list as a whole.
         path: The segment file, None for segments in memory.
-        line: 1-based line in the file, None where it has no lines or none is to blame.
+        line: 1-based line in the file, None if it has no lines or the line is unknown.
     """
 
     def __init__(
@@ -160,7 +160,7 @@ class NoBlockError(UsageError):
     Args:
         encoder: Its folder.
         block: The block, counted from 0.
-        blocks: How many it has.
+        blocks: Number of its blocks.
     """
 
     def __init__(self, encoder: str, block: int, blocks: int) -> None:
@@ -175,9 +175,9 @@ class ClipLengthError(EncoderError):
     """A clip that is too short or too long for an encoder.
 
     Args:
-        row: Its place in the batch.
+        row: Its index in the batch.
         reason: What is wrong, what to do.
-        id: Its utterance; None where only the batch is known.
+        id: Its utterance; None if only the batch is known.
     """
 
     def __init__(self, row: int, reason: str, id: str | None = None) -> None:
@@ -190,7 +190,7 @@ class FeatureError(SerclError, ValueError):
 
 
 class DamagedStoreError(FeatureError):
-    """A file of a feature store that does not hold what was written.
+    """A damaged file of a feature store.
 
     Args:
         path: The file.
@@ -206,11 +206,11 @@ class DamagedStoreError(FeatureError):
 
 
 class CheckpointError(SerclError, ValueError):
-    """A checkpoint of another version, task or encoder, or a file that is none."""
+    """A checkpoint of another version, task or encoder, or a file that is not a checkpoint."""
 
 
 class DamagedCheckpointError(CheckpointError):
-    """A checkpoint whose file is not as it was written, or no checkpoint at all."""
+    """A damaged checkpoint file, or a file that is not a checkpoint."""
 
 
 class ResultsError(SerclError, ValueError):
@@ -227,7 +227,7 @@ class ResultsError(SerclError, ValueError):
 
 
 class OutputError(SerclError, OSError):
-    """An output place that cannot be written or already holds something."""
+    """An output path that cannot be written or already exists."""
 
 
 class ProcessFailedError(SerclError, RuntimeError):
@@ -235,7 +235,7 @@ class ProcessFailedError(SerclError, RuntimeError):
 
     Args:
         message: Which process, how it failed, what to do.
-        exit_code: What it ended with.
+        exit_code: Its exit code.
     """
 
     def __init__(self, message: str, exit_code: int) -> None:
@@ -248,7 +248,7 @@ class MissingExtraError(SerclError, ImportError):
 
     Args:
         package: The import name.
-        extra: The extra of sercl that brings it.
+        extra: The extra of sercl that installs it.
         job: What needs it.
     """
 
@@ -259,13 +259,13 @@ class MissingExtraError(SerclError, ImportError):
 
 
 def near_names(name: str, legal: Iterable[str], count: int = 3, cutoff: float = 0.6) -> list[str]:
-    """Return up to `count` legal names that look like `name`, nearest first.
+    """Return up to `count` valid names similar to `name`, nearest first.
 
     Args:
         name: What the user gave; case and punctuation do not matter.
-        legal: Every legal name.
-        count: Most names returned.
-        cutoff: Least similarity, 0 to 1 (as of `difflib.get_close_matches`).
+        legal: All valid names.
+        count: Maximum number of names.
+        cutoff: Minimum similarity, 0 to 1 (as of `difflib.get_close_matches`).
     """
     by_key = {_squash(item): item for item in legal}
     keys = difflib.get_close_matches(_squash(name), by_key, n=count, cutoff=cutoff)

@@ -15,7 +15,7 @@ LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 30)
 )
 HOSTILE_YAML = {
-    LAUGHS: "aliases stand for more than",
+    LAUGHS: "aliases expand to more than",
     "a: &a [1, *a]": "contains itself",
     "a: &a {b: {c: *a}}": "contains itself",
     "[" * 100_000: "nest",

@@ -194,10 +194,10 @@ def to_segments(
     Args:
         probabilities: `[frames, classes]`.
         classes: Class names, "neutral" among them.
-        stride: Seconds from one frame to the next, and what a frame stands for.
+        stride: Seconds from one frame to the next, and the time that a frame covers.
         duration: Length of the recording in s.
         config: Smoothing, threshold and minimum duration.
-        to_end: Whether the last frame stands for all that remains of the recording; else that stays open.
+        to_end: Whether the last frame extends to the end of the recording; else the rest has no segment.
 
     Returns:
         Segments whose confidence is the mean probability of their class, before smoothing.

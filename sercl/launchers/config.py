@@ -1,4 +1,4 @@
-"""What may be said of where pieces of work run."""
+"""Options for where work items run."""
 
 import re
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ MOST = 10**6
 """Largest of all numbers: minutes, cores, GB, jobs."""
 MOST_GPUS = 1000
 MOST_LOCAL_JOBS = 256
-"""Most processes that run pieces of work on one machine."""
+"""Maximum number of processes for work items on one machine."""
 
 
 def _check(name: str, value: float, least: int, most: int = MOST) -> None:
@@ -29,7 +29,7 @@ def _check_word(name: str, value: str) -> None:
 
 @dataclass(frozen=True)
 class SlurmConfig:
-    """What a job asks a SLURM cluster for; one job per piece of work.
+    """Resources of a SLURM job; there is one job per work item.
 
     Args:
         partition: Partition; empty for the cluster's default.
@@ -42,7 +42,7 @@ class SlurmConfig:
         gpus: GPUs of a job.
         setup: Shell commands before the job's Python starts, such as "module load cuda". From the command
             line or your own file ~/.config/sercl/slurm_setup.sh, never from a study's file.
-        executor: slurm, or local: the same road on this machine, without SLURM.
+        executor: slurm, or local to run jobs through submitit on this machine, without SLURM.
 
     Raises:
         UnknownNameError: For another executor.
@@ -73,13 +73,13 @@ class SlurmConfig:
 
 @dataclass(frozen=True)
 class RayConfig:
-    """The Ray cluster, and what a piece of work takes of it.
+    """The Ray cluster, and the resources of a work item on it.
 
     Args:
-        address: Of the cluster: "auto" for the one that this machine belongs to, or "host:port"; empty starts
-            Ray on this machine alone. From the command line, never from a study's file.
-        cpus: Cores that a piece of work takes.
-        gpus: GPUs that a piece of work takes; a part of one (0.5) is shared.
+        address: Address of the cluster: "auto" for the one that this machine belongs to, or "host:port";
+            empty starts Ray on this machine only. From the command line, never from a study's file.
+        cpus: Cores per work item.
+        gpus: GPUs per work item; a fraction (0.5) shares one.
 
     Raises:
         UsageError: For a number out of range.
@@ -96,13 +96,14 @@ class RayConfig:
 
 @dataclass(frozen=True)
 class LaunchConfig:
-    """Where pieces of work run, and how many at a time.
+    """Where work items run, and how many at a time.
 
     Args:
         launcher: local (this machine), slurm (a SLURM cluster, through submitit) or ray (a Ray cluster).
-        jobs: Most that run at a time; 0 for one on this machine, and for as many as a cluster gives. Several
-            on this machine run in processes of their own, which share its cores and take its GPUs in turn.
-        slurm: What a job asks SLURM for.
+        jobs: Maximum number of parallel work items; 0 for one on this machine, and on a cluster as many as
+            it grants. Several on this machine run in separate processes, which share its cores and use its
+            GPUs in turn.
+        slurm: Resources of a SLURM job.
         ray: The Ray cluster.
 
     Raises:

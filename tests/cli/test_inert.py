@@ -204,7 +204,7 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (BOMB, "aliases stand for more than"),
+        (BOMB, "aliases expand to more than"),
         ("trainer: &a {x: *a}", "contains itself"),
         ("trainer: " + "[" * 900 + "]" * 900, "levels deep"),
         ("seed_everything: " + "9" * 5000, "too large a number"),

@@ -75,7 +75,7 @@ def read_segments(path: Path | str, format: str | None = None, names: Names = NO
 
     Raises:
         SegmentError: With file and line, for what cannot be read or cannot be; also for a folder without
-            segment files, and for a recording that stands in two files.
+            segment files, and for a recording that is in two files.
         UnknownNameError: For a format or suffix that is not known.
     """
     place = at_home(path)
@@ -90,7 +90,7 @@ def read_segments(path: Path | str, format: str | None = None, names: Names = NO
     for file in files:
         for item in _format(file, format).read(file, names):
             if found.setdefault(item.id, file) != file:
-                raise SegmentError(f"recording {item.id!r} stands in {found[item.id].name} too.", path=file)
+                raise SegmentError(f"recording {item.id!r} is also in {found[item.id].name}.", path=file)
             items.append(item)
     return items
 
