@@ -1,9 +1,8 @@
 """Reading YAML, JSON and Parquet that others wrote: plain data within limits, or one `DocumentError`.
 
 A few lines of YAML can expand to a billion nodes (aliases), contain themselves (an alias inside its own
-anchor),
-or for more levels than Python can follow. All that sercl reads goes through here, also what
-jsonargparse reads (see `cli/parser.py`).
+anchor), or nest deeper than Python can follow. All that sercl reads goes through here, also what jsonargparse
+reads (see `cli/parser.py`).
 """
 
 import json

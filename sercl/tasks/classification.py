@@ -91,8 +91,7 @@ class EmotionClassifier(EncoderTask):
         adapter: none (frozen encoder), full (train the encoder), or lora, bottleneck, gating joined by "+".
         layer: Hidden state to use: a number from 0 (input of block 1) to N, last, weighted (learned sum of
             all) or auto (one head per hidden state; the best on validation is chosen). Null: auto with a
-            frozen encoder,
-            else last.
+            frozen encoder, else last.
         last_block: Cut the encoder after this block (0-based); null keeps all.
         pooling: mean, mean+std or attentive, over valid frames.
         head: linear, or paper (the MLP of arXiv 2409.16920).

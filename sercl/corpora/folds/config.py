@@ -24,8 +24,7 @@ class FoldConfig:
             listening test, for instance. They are removed from training and validation.
         leave_out: What `loso` leaves out per fold: `speaker` or `session`.
         validation: Fraction of the remaining speakers (or sessions) that is held out for validation, above 0
-            and
-            below 1, rounded up to whole speakers. For `speaker`, `loso`, and an `official` split without
+            and below 1, rounded up to whole speakers. For `speaker`, `loso`, and an `official` split without
             validation part.
         allow_speaker_overlap: Accept speakers in both training and test, or unknown speakers. The overlap is
             then printed with every result.

@@ -57,8 +57,7 @@ def within_speaker_folds(
     """Make folds that share their speakers, which speaker probes need.
 
     Each speaker's utterances, emotion by emotion, are distributed over as many groups as there are folds.
-    Fold k
-    tests on group k, validates on the next one and trains on the others.
+    Fold k tests on group k, validates on the next one and trains on the others.
 
     Args:
         utterances: Of known speakers.

@@ -121,9 +121,8 @@ def _beginning(stage: str, place: Path, trainer_for: TrainerFactory) -> Beginnin
 
 @rank_zero_only
 def _clear(places: Mapping[str, Path], found: Mapping[str, Beginning]) -> None:
-    # The last one first: after a kill, either the old state remains, or training continues as described.
-    # What else is
-    # in the folder may be the user's.
+    # The last one first: after a kill, either the old state remains, or training continues as described. What
+    # else is in the folder may be the user's.
     for stage, place in reversed(list(places.items())):
         if found[stage] is not Beginning.DONE:
             (place / RECORD).unlink(missing_ok=True)
