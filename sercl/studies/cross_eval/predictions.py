@@ -58,7 +58,7 @@ def schema(classes: Sequence[str]) -> pa.Schema:
 
 
 def write_predictions(tables: Iterable[pa.Table], classes: Sequence[str], path: Path) -> None:
-    """Write the rows of any number of cells as one file, whole or not at all.
+    """Write the rows of any number of cells as one file, atomically.
 
     Args:
         tables: From `cell_table` or `read_table`.

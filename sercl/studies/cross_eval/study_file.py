@@ -20,7 +20,7 @@ ADVICE = "Run `sercl cross-eval` into this folder again: it keeps the finished c
 
 
 def write_study(study: Study, folder: Path) -> None:
-    """Write a study's `study.json` into its folder, whole or not at all.
+    """Write a study's `study.json` into its folder, atomically.
 
     Raises:
         OutputError: Where it cannot be written.
