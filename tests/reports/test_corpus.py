@@ -112,7 +112,7 @@ def test_confounds_are_sentences() -> None:
     part = Confound("speaker", "sad", 0.256, 0.005, 0.4, 50)
     assert confound_sentence(own) == "neutral shares no text with the other emotions (score 1.00)"
     assert confound_sentence(part) == (
-        "speaker gives sad away (40% of its utterances have one that no other emotion has; score 0.26)"
+        "speaker reveals sad (40% of its utterances have one that no other emotion has; score 0.26)"
     )
     assert confound_sentence(own) in _text(inspection_report(replace(TOY, confounds=(own,))))
 

@@ -119,7 +119,7 @@ def test_what_makes_no_table_is_refused(folds, zed, tmp_path, capsys):
     assert "each would be evaluated on the same recordings" in refused(capsys, 2, *runs, *data)
     assert "two of its checkpoints" in refused(capsys, 2, runs[0], runs[1], runs[0].with_name("last.ckpt"))
     again = shutil.copytree(runs[1].parent, tmp_path / "again") / "best.ckpt"
-    assert "test utterances of again are those of fold1, too" in refused(capsys, 2, *runs, again)
+    assert "test utterances of again are also those of fold1" in refused(capsys, 2, *runs, again)
     swapped = refused(capsys, 1, *runs[:2], "--baseline", others[1], others[0])
     assert f"{others[1]}: 2 of 2 speakers in test were seen in training" in swapped
     assert "not diarization" in refused(capsys, 1, runs[0], others[1])

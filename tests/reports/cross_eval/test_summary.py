@@ -112,7 +112,7 @@ def test_conditions_that_predict_one_class_are_named_and_left_out(guessing: Anal
     assert spread(crossed) in text
     assert spread(crossed).endswith("; 2 of them predicting one class only)")
     assert "The highest zero-shot UAR of 4 conditions is" in text
-    assert text.count("2 more predict one class only and are left out") == 2
+    assert text.count("2 more predict one class only and are excluded") == 2
     assert "sad the highest" not in text
     assert "happy has the lowest recall in 4 of 4 conditions" in text
     (alone,) = [own for own in crossed if own.condition.pair == "EmoDB -> RAVDESS"]

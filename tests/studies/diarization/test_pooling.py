@@ -69,7 +69,7 @@ def test_only_what_all_runs_share_is_their_post_processing():
 
 def test_a_shared_test_utterance_is_refused_with_both_runs():
     check_apart({"fold0": ["a", "b"], "fold1": ["c"]})
-    with pytest.raises(UsageError, match=r"1 test utterances of fold2 are those of fold1, too.*'c'"):
+    with pytest.raises(UsageError, match=r"1 test utterances of fold2 are also those of fold1.*'c'"):
         check_apart({"fold0": ["a", "b"], "fold1": ["c"], "fold2": ["d", "c"]})
 
 
