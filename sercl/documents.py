@@ -24,6 +24,8 @@ MAX_REPEATED = 10_000
 """Maximum number of nodes that the aliases of a YAML document may expand to."""
 MAX_BYTES = 16 * 2**20
 """Largest file that is read as a whole into memory, unless a reader says otherwise."""
+MAX_YAML = 2**18
+"""Largest YAML file: reading takes seconds per MB, and the configuration of a run has about 10 KB."""
 MAX_INTEGER = 2**63 - 1
 """Largest whole number: what 64 bits hold."""
 MAX_ROWS = 100_000_000
@@ -147,7 +149,7 @@ def read_yaml(path: Path | str) -> Any:
         DocumentError: It is not valid YAML, not UTF-8, too large, or not within the limits.
         OSError: It cannot be read.
     """
-    return parse_yaml(read_text(path))
+    return parse_yaml(read_text(path, MAX_YAML))
 
 
 def parse_json(text: str | bytes, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:

@@ -122,6 +122,9 @@ def test_only_regular_files_of_some_size_are_read(tmp_path: Path) -> None:
     large.write_text("a: 1\n" * 10)
     with pytest.raises(DocumentError, match=r"at most 1[.]91e-05 are read"):
         read_text(large, most_bytes=20)
+    large.write_text("[" + "1," * 2**17 + "1]")
+    with pytest.raises(DocumentError, match=r"at most 0[.]25 are read"):
+        read_yaml(large)
     large.write_bytes(b"a: 1\nb: caf\xe9\n")
     with pytest.raises(DocumentError, match="line 2: is not UTF-8"):
         read_yaml(large)

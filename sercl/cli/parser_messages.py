@@ -330,6 +330,14 @@ def _bad_yaml(complaint: Complaint, found: re.Match[str]) -> UsageError:
     return UsageError(f"{path}:{place} not readable as YAML: {reason}.")
 
 
+def _no_group(complaint: Complaint, found: re.Match[str]) -> UsageError:
+    key = re.findall(r'Parser key "([^"]+)"', complaint.text)[-1]
+    return UsageError(
+        f"--{key.replace('.init_args.', '.')}: {found[1][:80]!r} is not valid. Valid: a map of options, or a "
+        "YAML file with one."
+    )
+
+
 def _no_map(complaint: Complaint, found: re.Match[str]) -> UsageError:
     files = " or ".join(map(str, config_files(complaint.parser))) or "--config"
     return UsageError(f"{files}: expected a map of options (`data: ...`), found {found[1].strip()!r} first.")
@@ -373,6 +381,7 @@ _ANSWERS: Sequence[tuple[str, Callable[[Complaint, re.Match[str]], UsageError]]]
     (r"File does not exist: '([^']+)'", _no_file),
     (r"Problems parsing config: ((?s:.*))", _bad_yaml),
     (r'^Parser key "config": ((?s:.*)in "<unicode string>")', _bad_yaml),
+    (r"Unable to load config '(.*)'$", _no_group),
     (r"Unexpected config: (.*)", _no_map),
     (
         r"argument (?P<option>\S+): invalid choice: '(?P<value>.*)' \(choose from (?P<choices>.*)\)",

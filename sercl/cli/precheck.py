@@ -15,7 +15,7 @@ from sercl.cli.diarize.words import evaluated_data, with_clips
 from sercl.cli.inputs import check_checkpoint
 from sercl.cli.option_table import CLASS, FILES, FLAG, LIST, Kinds, canonical, check_repeats, given
 from sercl.cli.siblings import is_later_rank
-from sercl.documents import parse_yaml, read_text, read_yaml
+from sercl.documents import parse_yaml, read_yaml
 from sercl.errors import (
     CorpusNotFoundError,
     DocumentError,
@@ -233,8 +233,6 @@ def _get(values: Values, option: str) -> str | None:
 
 
 _PAGES = {"-h", "--help", "--help-all", "--print_config", "--print_shtab"}
-_MOST_BYTES = 2**18
-"""Largest configuration file; that of a run has about 10 KB."""
 _ON_LINE = {"help", "help-all", "print_config", "print_shtab", "version"}
 _NOTES = re.compile(r"\b(__\w+__)\b")  # of jsonargparse's own
 _SHORT_FORMS = {
@@ -288,7 +286,7 @@ def check_config_file(path: Path) -> Any:
         UsageError: Where it is missing, or not a map in valid YAML within the limits.
     """
     try:
-        content = parse_yaml(read_text(path, _MOST_BYTES))
+        content = read_yaml(path)
     except FileNotFoundError:
         raise UsageError(f"--config: no such file: {path}. Check the path.") from None
     except OSError as error:

@@ -26,6 +26,8 @@ from sercl.cli.main import main
         ),
         ({"json": "x"}, "--json: 'x' is not valid. Valid: true or false."),
         ({"no_cache": 3}, "--no_cache: 3 is not valid"),
+        ({"trainer": "x"}, "--trainer: 'x' is not valid. Valid: a map of options, or a YAML file with one."),
+        ({"model": {"adapters": "x"}}, "error: --model.adapters: 'x' is not valid"),
         ({"trainer": "\0"}, "c.yaml:3: a text holds the character NUL"),
         ({"model": {"regularization": -0.5}}, "--model.regularization: -0.5 is not valid. Valid: a map"),
         ({"model": {"adapters": {"gating": []}}}, "--model.adapters.gating: [] is not valid"),
