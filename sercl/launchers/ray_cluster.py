@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -38,13 +38,15 @@ class RayCluster:
         """Yield outcomes in order of completion.
 
         Raises:
-            SerclError: Where the cluster cannot be reached or has no room for a single task.
+            SerclError: Where the cluster cannot be reached, or this machine has no room for a single task.
         """
         if not works:
             return
         waiting = list(works)
         running: dict[ObjectRef[Outcome], Work] = {}
         with _connected(self._ray, self.config):
+            if not self.config.address:  # a cluster may grow
+                check_room(self._ray.nodes(), self.config)
             try:
                 while waiting or running:
                     free = (self.jobs or len(works)) - len(running)
@@ -98,6 +100,17 @@ def _connected(ray: Any, config: RayConfig) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def check_room(nodes: Sequence[Mapping[str, Any]], config: RayConfig) -> None:
+    """Raise `SerclError` where no node could ever take a task: Ray would wait without end."""
+    found = [node["Resources"] for node in nodes if node["Alive"]]
+    if not any(each.get("CPU", 0) >= config.cpus and each.get("GPU", 0) >= config.gpus for each in found):
+        most = {name: max((each.get(name, 0) for each in found), default=0) for name in ("CPU", "GPU")}
+        raise SerclError(
+            f"a piece of work takes {config.cpus} cores and {config.gpus:g} GPUs of Ray, but this machine "
+            f"has {most['CPU']:g} and {most['GPU']:g}. Lower --launch.ray.cpus or --launch.ray.gpus."
+        )
 
 
 def _check_reachable(address: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from sercl.errors import MissingExtraError, SerclError
 from sercl.launchers import LaunchConfig, RayConfig, get_launcher
-from sercl.launchers.ray_cluster import RayCluster
+from sercl.launchers.ray_cluster import RayCluster, check_room
 from tests.launchers import samples
 from tests.launchers.samples import ROOT, by_name, ends, works
 
@@ -98,3 +98,14 @@ def test_ray_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'sercl\[ray\]'"):
         get_launcher(LaunchConfig(launcher="ray"))
+
+
+@pytest.mark.parametrize("config", [RayConfig(gpus=0.5), RayConfig(cpus=9)], ids=str)
+def test_a_task_that_no_node_can_ever_take(config: RayConfig) -> None:
+    nodes = [
+        {"Alive": True, "Resources": {"CPU": 2.0, "memory": 1e9}},
+        {"Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0}},
+    ]
+    check_room(nodes, RayConfig(cpus=2))
+    with pytest.raises(SerclError, match=r"this machine has 2 and 0\. Lower"):
+        check_room(nodes, config)
