@@ -38,7 +38,7 @@ def test_a_folder_is_read_in_the_order_of_its_files(tmp_path):
     assert [item.id for item in read_segments(tmp_path)] == ["one", "other"]
     assert [item.id for item in read_segments(tmp_path, "csv")] == ["other"]
     write_segments([ONE], tmp_path / "c.csv")
-    with pytest.raises(SegmentError, match=r"c\.csv: recording 'one' stands in a\.rttm too"):
+    with pytest.raises(SegmentError, match=r"c\.csv: recording 'one' is also in a\.rttm"):
         read_segments(tmp_path)
 
 

@@ -21,7 +21,7 @@ def test_none_and_full_are_choices_of_their_own() -> None:
 
 @pytest.mark.parametrize("spec", ["none+lora", "gating+full", "full+none"])
 def test_none_and_full_do_not_combine(spec: str) -> None:
-    with pytest.raises(UsageError, match="stand alone"):
+    with pytest.raises(UsageError, match="cannot be combined"):
         parse_adapter(spec)
 
 
