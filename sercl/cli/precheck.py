@@ -300,8 +300,8 @@ def check_config_file(path: Path) -> Any:
     for name in sorted(_ON_LINE & set(content)):
         raise UsageError(f"{path}: sets {name!r}, which is accepted on the command line only: --{name}.")
     for option, _ in flat(content, ""):
-        if found := _NOTES.search(option):
-            raise UsageError(f"{path}: the key {found[1]!r} is no option.")
+        if note := _NOTES.search(option):
+            raise UsageError(f"{path}: the key {note[1]!r} is no option.")
     return content
 
 

@@ -151,9 +151,16 @@ def refusals(*more: type[Exception]) -> Iterator[None]:
     Raises:
         UsageError: With Lightning's reason.
     """
+    refused: tuple[type[Exception], ...] = (
+        MisconfigurationException,
+        ValueError,
+        TypeError,
+        ZeroDivisionError,
+        ImportError,
+    )
     try:
         yield
-    except (MisconfigurationException, ValueError, TypeError, ZeroDivisionError, ImportError, *more) as error:
+    except (*refused, *more) as error:
         if isinstance(error, SerclError) or not _is_lightnings(error):
             raise
         reason = " ".join(str(error).split())
