@@ -211,8 +211,8 @@ def test_the_table_says_what_time_without_a_segment_counts_as(tmp_path, capsys):
     lenient = scored(capsys, *words)["scores"]["eder"]["value"]
     assert (strict, strict - lenient) == pytest.approx((0.2704918032786885, 0.02 / 1.22), abs=2e-6)
     for rule, said in (
-        ("neutral", "covers as neutral"),
-        ("error", "covers as an error, as SpeechBrain does: 0.02 s"),
+        ("neutral", "any segment as neutral"),
+        ("error", "any segment as an error, as SpeechBrain does: 0.02 s"),
     ):
         assert main(["diarize", "score", *map(str, words), "--uncovered", rule]) == 0
         assert said in " ".join(capsys.readouterr().out.split())

@@ -60,6 +60,6 @@ def test_bad_lines_are_named(tmp_path, line, said):
 
 @pytest.mark.parametrize("id", ["my talk", ""])
 def test_an_id_with_a_blank_is_refused(tmp_path, id):
-    with pytest.raises(SegmentError, match="blanks"):
+    with pytest.raises(SegmentError, match="spaces"):
         rttm.write([Annotation(id, (ScoredSegment(0, 1, "sad"),))], tmp_path / "a.rttm")
     assert list(tmp_path.iterdir()) == []
