@@ -273,7 +273,7 @@ class _Walker:
         elif _leads_to(entry.is_file):
             self._links_to_files.append(path)
         elif path.suffix.lower() in AUDIO_SUFFIXES or not path.suffix[1:].isalpha():  # or perhaps a folder
-            yield path, Problem(path, f"a link to {_target_of(path)}, which is not there", kind="missing")
+            yield path, Problem(path, f"a link to {_target_of(path)}, which does not exist", kind="missing")
 
     def _is_loop(self, link: Path) -> bool:
         target = link.resolve()

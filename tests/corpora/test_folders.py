@@ -130,7 +130,7 @@ def test_links_to_nothing_are_problems(tmp_path: Path) -> None:
     problems = walk(tmp_path).problems
     assert [item.path.name for item in problems] == ["Actor_01", "gone.wav", "self.wav", "v1.0"]
     assert {item.kind for item in problems} == {"missing"}
-    assert "a link to /nonexistent/x, which is not there" in problems[0].reason
+    assert "a link to /nonexistent/x, which does not exist" in problems[0].reason
 
 
 def test_a_folder_that_cannot_be_opened_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
