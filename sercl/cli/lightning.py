@@ -222,8 +222,7 @@ class Cli(LightningCLI):
             return
         add_group(parser, "trainer", L.Trainer, TRAINER_DEFAULTS)
         parser.add_lightning_class_args(EmotionDataModule, "data", subclass_mode=True)
-        for key in ("model", "early_stopping", "checkpoint"):
-            parser.add_argument(f"--{key}", type=dict | None, default=None, help="Not used: see --ckpt.")
+        parser.left_out = frozenset({"model", "early_stopping", "checkpoint"})  # type: ignore[attr-defined]
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add sercl's own options, and link the model's classes to the data."""

@@ -23,7 +23,7 @@ from sercl.cli.inert import PACKAGES, check_file, check_inert, check_places, wal
 from sercl.cli.option_table import canonical, check_repeats, kinds_of
 from sercl.cli.parser_messages import plain_type, usage_error
 from sercl.cli.precheck import check_config_file
-from sercl.documents import LimitError, SafeLoader
+from sercl.documents import LimitError, SafeLoader, parse_yaml
 from sercl.errors import SerclError, UsageError
 
 
@@ -158,6 +158,9 @@ class SerclParser(jsonargparse.ArgumentParser):
     Put it first among the bases to give another jsonargparse parser the same behaviour.
     """
 
+    left_out: frozenset[str] = frozenset()
+    """Groups of a run's config.yaml that mean nothing to this command: its checkpoint contains the model."""
+
     def __init__(self, *args: Any, allow_abbrev: bool = False, **kwargs: Any) -> None:
         kwargs = {"formatter_class": HelpFormatter, **kwargs}
         super().__init__(*args, allow_abbrev=allow_abbrev, **kwargs)
@@ -211,7 +214,8 @@ class SerclParser(jsonargparse.ArgumentParser):
 
     def parse_string(self, *args: Any, **kwargs: Any) -> Any:
         """Parse a configuration (also that of a file), which may not set command-line-only options."""
-        options = super().parse_string(*args, **kwargs)
+        content = args[0] if args else kwargs.pop("content")
+        options = super().parse_string(_without(content, self.left_out), *args[1:], **kwargs)
         check_file(options, str(kwargs.get("path") or "--config"))
         return options
 
@@ -236,6 +240,14 @@ class SerclParser(jsonargparse.ArgumentParser):
     def instantiate_classes(self, *args: Any, **kwargs: Any) -> Any:
         """Alias of `instantiate`: Lightning uses the former name, which warns."""
         return self.instantiate(*args, **kwargs)
+
+
+def _without(text: str, groups: frozenset[str]) -> str:
+    content = parse_yaml(text) if groups else None
+    if not isinstance(content, dict) or not groups & content.keys():
+        return text
+    kept = {name: value for name, value in content.items() if name not in groups}
+    return yaml.safe_dump(kept, sort_keys=False)  # the order of classes and patterns counts
 
 
 def restrict_imports(extra: Iterable[str] = ()) -> None:

@@ -42,7 +42,7 @@ def test_the_configuration_beside_the_checkpoint_is_taken(stored):
     assert with_own_config(["--ckpt", str(first)]) == [*own, "--ckpt", str(first)]
 
 
-@pytest.mark.parametrize("more", [["-c", "a.yaml"], ["--config=a.yaml"], ["--data", "ESD"], ["--help-all"]])
+@pytest.mark.parametrize("more", [["-c", "a.yaml"], ["--config=a.yaml"], ["--data", "ESD"], ["--help"]])
 def test_words_that_say_what_the_data_are_come_first(stored, more):
     words = ["--ckpt", str(stored), *more]
     assert with_own_config(words) == words

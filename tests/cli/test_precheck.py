@@ -51,6 +51,7 @@ MISTAKES = {
     "diarize fit --data EmoDB --data.root . --model.encoder no": "unknown encoder 'no'",
     "cross-eval --study.encoders whisper-base,nope --out x": "unknown encoder 'nope'",
     "layer-probe --encoder whisper-base --data EmoDB --data.root . --probe.seeds 0,1": None,
+    "test --data EmoDB --data.root . --model.adapter lora": "unknown option --model.adapter",
 }
 
 

@@ -183,7 +183,7 @@ def load_systems(run: Run, options: "Namespace") -> tuple[EmotionDiarizer, dict[
     return task, systems
 
 
-OTHERS = ("seed_everything", "model", "trainer", "early_stopping", "checkpoint", "features")
+OTHERS = frozenset({"seed_everything", "model", "trainer", "early_stopping", "checkpoint", "features"})
 """Keys of a run's config.yaml other than its data; not used here."""
 
 
@@ -203,8 +203,7 @@ def build_parser(baselines: int | str = "+") -> SerclParser:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--tune", action="store_true")
     parser.add_argument("--json", action="store_true")
-    for name in OTHERS:
-        parser.add_argument(f"--{name}", type=Any, default=None, help="Not used.")
+    parser.left_out = OTHERS
     return parser
 
 
