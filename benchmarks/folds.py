@@ -20,8 +20,7 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from sercl.reports.confusion import confusion_text
-from sercl.reports.results import results_table
+from sercl.reports.results import confusion_text, results_table
 from sercl.reports.style import table
 from sercl.studies.results.predictions import Predictions
 from sercl.studies.results.scores import evaluate

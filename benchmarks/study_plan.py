@@ -22,7 +22,7 @@ from sercl.corpora.labels import label_scheme
 from sercl.data import datamodules
 from sercl.data.config import LoaderConfig
 from sercl.data.split import Split
-from sercl.reports.grid import grid_report
+from sercl.reports.cross_eval.formats import grid_report
 from sercl.reports.style import table
 from sercl.studies.cross_eval.cells import Condition
 from sercl.studies.cross_eval.plan.corpora import CutCorpus

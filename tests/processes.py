@@ -22,7 +22,6 @@ from lightning.pytorch.utilities import rank_zero_only
 from sercl.cli import lightning  # noqa: F401 - loaded here once, not in every process
 from sercl.cli.main import main
 from sercl.cli.processes import Launcher
-from sercl.reports import confusion  # noqa: F401 - as above
 
 _FORK = multiprocessing.get_context("fork")
 _TWO = ["--trainer.devices", "2"]

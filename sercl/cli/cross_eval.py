@@ -35,9 +35,8 @@ from sercl.files import write_text
 from sercl.json_text import json_text
 from sercl.launchers import LaunchConfig, get_launcher
 from sercl.locks import locked
-from sercl.reports.cross_eval.formats import ALL, report_is_current, write_report
+from sercl.reports.cross_eval.formats import ALL, grid_report, report_is_current, write_report
 from sercl.reports.cross_eval.formats import PAGE as REPORT
-from sercl.reports.grid import grid_report
 from sercl.studies.cross_eval.analysis.analysis import analyse
 from sercl.studies.cross_eval.cells import Study
 from sercl.studies.cross_eval.plan.corpora import study_root

@@ -27,10 +27,11 @@ from sercl.studies.layer_probe.folds import (
     LayerProbeOptions,
     cut_folds,
     describe_folds,
+    epochs_of,
+    probe_study,
     probe_tasks,
     save,
 )
-from sercl.studies.layer_probe.study import epochs_of, probe_study
 from sercl.studies.layer_probe.summary import ProbeResults
 from sercl.studies.layer_probe.task import ProbeTask
 from sercl.studies.training.results import environment

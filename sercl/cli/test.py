@@ -14,9 +14,8 @@ from sercl.cli.run_folder import make_folder
 from sercl.data.report import DataReport
 from sercl.errors import UsageError
 from sercl.json_text import json_text
-from sercl.reports.confusion import confusion_figure, confusion_text
 from sercl.reports.data import data_table
-from sercl.reports.results import results_table
+from sercl.reports.results import confusion_figure, confusion_text, results_table
 from sercl.studies.training.fit import score
 from sercl.studies.training.results import (
     RunResults,

@@ -1,4 +1,4 @@
-"""What every corpus reader returns: utterances, and the problems met on the way. No torch here."""
+"""What every corpus reader returns: utterances, and the problems found on the way. No torch here."""
 
 import json
 import re
@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sercl.corpora.cells import is_missing, key_of
 from sercl.counting import count
 
 
@@ -259,3 +260,24 @@ def _fault(problem: Problem) -> str:
 
 def _grouped(group: Sequence[Problem]) -> str:
     return f"{group[0]}" + (f" ({len(group)} rows in all)" if len(group) > 1 else "")
+
+
+KEY = "synthetic"
+"""Entry of `Utterance.extra`, a column of manifests: what has spoken, such as "espeak-ng"; not for people."""
+
+_PEOPLE = ("no", "false", "0")
+
+
+def synthetic_notes(utterances: Sequence[Utterance]) -> tuple[str, ...]:
+    """Return the sentence that belongs beside scores on some utterances; none where people speak in all."""
+    voices = [voice for item in utterances if not _is_people(voice := item.extra.get(KEY, ""))]
+    if not voices:
+        return ()
+    whole = len(voices) == len(utterances)
+    who = "all utterances" if whole else f"{len(voices)} of {len(utterances)} utterances"
+    named = ", ".join(sorted(set(voices)))
+    return (f"{who} are synthetic speech ({named}): scores on them say nothing about the speech of people",)
+
+
+def _is_people(voice: str) -> bool:
+    return is_missing(voice) or key_of(voice) in _PEOPLE

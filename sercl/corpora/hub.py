@@ -10,10 +10,10 @@ from sercl.corpora.base import Listing, Problem, Utterance
 from sercl.corpora.cells import clean, key_of, text_of, word_of
 from sercl.corpora.emotion_names import EmotionWords, UnknownLabelError
 from sercl.corpora.hub_audio import AudioRows, HubAudio, NoAudioError, StoredAudio, read_audio_folder
-from sercl.corpora.ids import made_ids
 from sercl.corpora.languages import UnknownLanguageError, to_language
 from sercl.corpora.manifest import apart
 from sercl.corpora.manifest_cells import split_name
+from sercl.corpora.normal_form import made_ids
 from sercl.corpora.patterned import unique_listing
 from sercl.errors import CorpusError, MissingExtraError, UnknownNameError, UsageError
 from sercl.files import at_home

@@ -1,4 +1,4 @@
-"""The audio of a dataset of Hugging Face, in any of the shapes that it comes in, as files."""
+"""Audio of Hugging Face datasets as files, and folders of audio with `metadata.csv` or a folder per label."""
 
 import hashlib
 import io

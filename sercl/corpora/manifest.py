@@ -14,11 +14,10 @@ from sercl.corpora.cells import clean, is_missing, key_of, text_of, word_of
 from sercl.corpora.disk_names import file_named, foreign_hint
 from sercl.corpora.emotion_names import EmotionWords, UnknownLabelError
 from sercl.corpora.folders import unlisted_audio
-from sercl.corpora.ids import made_ids
 from sercl.corpora.languages import UNKNOWN as UNKNOWN_LANGUAGE
 from sercl.corpora.languages import to_language
 from sercl.corpora.manifest_cells import BadCellError, interval, path_of, segments, split_name
-from sercl.corpora.normal_form import to_gender, unified
+from sercl.corpora.normal_form import made_ids, to_gender, unified
 from sercl.corpora.tables import NO_ROW, Row, Table, read_table, write_rows
 from sercl.errors import ManifestError, UnknownNameError, UsageError
 from sercl.files import at_home

@@ -1,4 +1,4 @@
-"""From labels of frames to segments in time, and back. No torch here."""
+"""Labels of frames to segments and back; frames of windows to those of a recording. No torch here."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence

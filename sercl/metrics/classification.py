@@ -31,7 +31,7 @@ class EmotionMetrics(MulticlassConfusionMatrix):
         return scores(super().compute(), self.classes)
 
     def plot(self, val: Any = None, ax: Any = None) -> Any:  # type: ignore[override]
-        """Draw the scores, each by its name; for the confusion matrix see `sercl.reports.confusion`.
+        """Draw the scores, each by its name; for the confusion matrix see `sercl.reports.results`.
 
         Args:
             val: What `compute` or `forward` gave, or a list of that for curves; None for the present scores.

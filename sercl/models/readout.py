@@ -1,4 +1,4 @@
-"""From pooled hidden states to class scores: which layer is read, standardised how, by which head."""
+"""From hidden states, pooled or per frame, to class scores: layer, standardisation and head."""
 
 import copy
 from collections.abc import Mapping, Sequence

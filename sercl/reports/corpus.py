@@ -1,4 +1,4 @@
-"""Tables about corpora for the terminal."""
+"""A corpus as tables for the terminal, and as one picture."""
 
 import textwrap
 from collections import Counter

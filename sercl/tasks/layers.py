@@ -1,4 +1,4 @@
-"""Encoders with as many blocks as the chosen layer needs."""
+"""The encoder with as many blocks as the chosen layer needs, and faster where it is frozen."""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any

@@ -1,4 +1,4 @@
-"""Optimiser groups with separate learning rates, warm-up and cosine decay."""
+"""Optimisers with a learning rate per part of the model, their schedules, and the weights of mean losses."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -130,7 +130,7 @@ def test_a_report_that_was_not_written_to_its_end_is_written_again(study_file, t
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:  # between collecting and reporting
-        patched.setattr("sercl.cli.cross_eval_report.report", killed)
+        patched.setattr("sercl.cli.cross_eval.report", killed)
         assert run(more, out) != 0
     with monkeypatch.context() as patched:  # while the files are written
         patched.setitem(FORMATS, "html", {"report.html": killed})
@@ -347,16 +347,16 @@ def test_last_weights_must_be_kept(study_file, tmp_path, capsys):
 
 
 def test_a_failed_training_takes_no_other_down(study_file, tmp_path, monkeypatch, capsys):
-    from sercl.studies.cross_eval.run import adapted
+    from sercl.studies.cross_eval.run import pieces
 
-    train = adapted.train
+    train = pieces.train
 
     def failing(task, data, *others, **more):
         if any(item.corpus == "RAVDESS" for item in data.splits["train"].utterances):
             raise RuntimeError("no more memory")
         return train(task, data, *others, **more)
 
-    monkeypatch.setattr(adapted, "train", failing)
+    monkeypatch.setattr(pieces, "train", failing)
     out, path = (
         tmp_path / "out",
         study_file(

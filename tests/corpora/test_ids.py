@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sercl.corpora.base import Utterance
-from sercl.corpora.ids import made_ids
+from sercl.corpora.normal_form import made_ids
 
 ROOT = Path("/data/mine")
 Clip = tuple[str, float | None, float | None]

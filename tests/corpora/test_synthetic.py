@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from sercl.corpora.synthetic import KEY, synthetic_notes
+from sercl.corpora.base import KEY, synthetic_notes
 from tests.corpora.folds.samples import even
 
 PEOPLE = even("a", 2)

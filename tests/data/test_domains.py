@@ -8,7 +8,7 @@ from sercl.audio.augment import Augment, AugmentConfig
 from sercl.batch import SOURCE, TARGET, UNLABELLED
 from sercl.data.config import LoaderConfig
 from sercl.data.datamodules import Manifest
-from sercl.data.domains import domain_loader
+from sercl.data.split import domain_loader
 from tests.data.corpora import write_manifest
 
 

@@ -7,7 +7,7 @@ from matplotlib.image import imread
 from rich.console import Console
 
 from sercl.errors import OutputError
-from sercl.reports.confusion import confusion_figure, confusion_text, row_shares
+from sercl.reports.results import confusion_figure, confusion_text, row_shares
 
 MATRIX = [[8, 2, 0], [1, 3, 0], [0, 0, 0]]
 CLASSES = ("angry", "happy", "sad")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from sercl.reports.grid import duration, grid_report, in_words, totals
+from sercl.reports.cross_eval.formats import duration, grid_report, in_words, totals
 from sercl.studies.cross_eval.run.results import CellResult, predictions_of, write_result
 from sercl.studies.cross_eval.run.works import Estimate, pending
 from tests.studies.cross_eval.samples import EMOTIONS, by_condition, cut, plan_of

@@ -11,13 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from sercl.corpora.registry import CORPORA
-from sercl.reports.confusion import confusion_text
 from sercl.reports.corpus import corpora_table, inspection_report
-from sercl.reports.cross_eval.formats import terminal_report
+from sercl.reports.cross_eval.formats import grid_report, terminal_report
 from sercl.reports.data import data_table
-from sercl.reports.grid import grid_report
 from sercl.reports.probing import probe_table
-from sercl.reports.results import stages_table
+from sercl.reports.results import confusion_text, stages_table
 from sercl.reports.style import table
 from sercl.studies.cross_eval.analysis.analysis import analyse
 from sercl.studies.cross_eval.run.works import Estimate, pending

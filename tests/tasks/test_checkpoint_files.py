@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from sercl.errors import OutputError
-from sercl.tasks.checkpoint_files import CheckpointFiles
+from sercl.tasks.callbacks import CheckpointFiles
 from tests.small_disk import on_a_small_disk, python
 
 
@@ -42,7 +42,7 @@ FILL = """
 from pathlib import Path
 import torch
 from sercl.errors import OutputError
-from sercl.tasks.checkpoint_files import CheckpointFiles
+from sercl.tasks.callbacks import CheckpointFiles
 
 disk = Path("disk")
 files, last = CheckpointFiles(disk), disk / "last.ckpt"

@@ -23,8 +23,18 @@ from sercl.json_text import json_text
 from sercl.reports.diarization.figure import pictures, timeline_figure
 from sercl.reports.diarization.results import diarization_table, tuning_lines
 from sercl.studies.diarization import results
-from sercl.studies.diarization.judged import Judged, Recordings, System, found, hear, nothing_found
-from sercl.studies.diarization.recordings import Judging, clips_of, is_judged_whole, recordings_of
+from sercl.studies.diarization.recordings import (
+    Judged,
+    Judging,
+    Recordings,
+    System,
+    clips_of,
+    found,
+    hear,
+    is_judged_whole,
+    nothing_found,
+    recordings_of,
+)
 from sercl.studies.diarization.results import (
     ALL_NEUTRAL,
     DIARIZER,

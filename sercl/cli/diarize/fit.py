@@ -18,8 +18,7 @@ from sercl.errors import UsageError
 from sercl.json_text import json_text
 from sercl.reports.diarization.results import diarization_table
 from sercl.reports.results import stages_table
-from sercl.studies.diarization.judged import Judged, found, hear, nothing_found
-from sercl.studies.diarization.recordings import clips_of
+from sercl.studies.diarization.recordings import Judged, clips_of, found, hear, nothing_found
 from sercl.studies.diarization.results import (
     ALL_NEUTRAL,
     DIARIZER,

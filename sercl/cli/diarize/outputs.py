@@ -1,4 +1,4 @@
-"""Output of `sercl diarize`: standard output, segment files, a figure, an HTML page."""
+"""`sercl diarize`: label emotions over time in files, and write segments, pictures and pages."""
 
 import sys
 import tempfile

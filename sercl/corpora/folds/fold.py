@@ -1,13 +1,12 @@
-"""A fold: three lists of utterances, and what a reader of its results must know."""
+"""A fold: three lists of utterances, what its results must say, and the draft that a scheme returns."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sercl.corpora.base import Utterance
+from sercl.corpora.base import Utterance, synthetic_notes
 from sercl.corpora.folds.draw import by_class, listed
 from sercl.corpora.labels import LabelScheme
-from sercl.corpora.synthetic import synthetic_notes
 
 TINY = 10
 """Below this many utterances of a class, one error moves its recall by more than ten points."""

@@ -1,4 +1,4 @@
-"""`speaker`: k folds with disjoint speakers."""
+"""Folds by speaker: k folds with disjoint speakers, leave one out, and the split that a corpus comes with."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

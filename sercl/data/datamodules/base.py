@@ -13,10 +13,9 @@ from sercl.corpora.base import Utterance
 from sercl.corpora.folds import Fold, save_fold
 from sercl.data.clips.dataset import FrameItem
 from sercl.data.dataset import FeatureItem, Item
-from sercl.data.domains import domain_loader
 from sercl.data.problems import Checked, Progress
 from sercl.data.report import DataReport
-from sercl.data.split import Split, likeness
+from sercl.data.split import Split, domain_loader, likeness
 from sercl.errors import UsageError
 
 Loader = DataLoader[Item] | DataLoader[FeatureItem] | DataLoader[FrameItem]

@@ -9,9 +9,8 @@ import numpy as np
 from sercl.audio.augment import Augment, AugmentConfig
 from sercl.corpora.folds import Fold
 from sercl.data.clips.config import ClipConfig
-from sercl.data.clips.dataset import ClipBatchSampler, ClipDataset, ClipSource
+from sercl.data.clips.dataset import ClipBatchSampler, ClipDataset, ClipSource, cut_pieces
 from sercl.data.clips.plan import NEUTRAL_CLASS, Piece, Planner, class_seconds, load_clips, save_clips
-from sercl.data.clips.render import cut_pieces
 from sercl.data.config import LoaderConfig
 from sercl.data.datamodules.base import EmotionDataModule, Loader
 from sercl.data.datamodules.corpus import PARTS, CorpusDataModule, joint_fold_count, set_joint_fold

@@ -6,7 +6,7 @@ from typing import Any, Self
 from torch import nn
 
 from sercl.errors import UnknownNameError, UsageError
-from sercl.models.encoders.spec_augment import NO_MASKS, SpanMasks
+from sercl.models.encoders.masking import NO_MASKS, SpanMasks
 
 OFF, CHECKPOINT = "off", "checkpoint"
 _PRESETS = (OFF, CHECKPOINT)

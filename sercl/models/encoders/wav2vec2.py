@@ -12,8 +12,13 @@ from transformers import PreTrainedModel
 from sercl.models.encoders.base import SAMPLE_RATE, Encoder, FamilyTraits, States
 from sercl.models.encoders.fast.packed import JoinedStates
 from sercl.models.encoders.fast.wav2vec2 import FastWav2Vec2, fits
-from sercl.models.encoders.masking import MaskedGroupNorm, frame_mask, masked_inputs, receptive_field
-from sercl.models.encoders.spec_augment import changed_output
+from sercl.models.encoders.masking import (
+    MaskedGroupNorm,
+    changed_output,
+    frame_mask,
+    masked_inputs,
+    receptive_field,
+)
 
 _ATTENTION = tuple(f"attention.{name}_proj" for name in ("q", "k", "v", "out"))
 _FEED_FORWARD = ("feed_forward.intermediate_dense", "feed_forward.output_dense")

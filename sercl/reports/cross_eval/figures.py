@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sercl.reports.cross_eval.few_shot_chart import series_name, series_names
-from sercl.reports.cross_eval.matrices import Matrix, matrix_groups
+from sercl.reports.cross_eval.summary import Matrix, matrix_groups
+from sercl.reports.cross_eval.svg import series_name, series_names
 from sercl.reports.cross_eval.wording import GUESS, adapter_name, comparison_row, pair_name, setting_name
 from sercl.reports.rendering import picture_file
 from sercl.reports.results import percent
 from sercl.studies.cross_eval.analysis.analysis import Analysis
-from sercl.studies.cross_eval.analysis.few_shot import Curve
+from sercl.studies.cross_eval.analysis.comparisons import Curve
 from sercl.studies.results.scores import Score
 
 if TYPE_CHECKING:

@@ -11,21 +11,26 @@ from markupsafe import Markup
 
 from sercl.counting import count
 from sercl.metrics.functional.classification import AVERAGES
-from sercl.reports.confusion import row_shares
 from sercl.reports.corpus import clock
 from sercl.reports.cross_eval import wording
-from sercl.reports.cross_eval.facts import bibtex, facts, title, versions
-from sercl.reports.cross_eval.few_shot_chart import MOST_SERIES, few_shot_charts, series_names
-from sercl.reports.cross_eval.matrices import matrix_groups
-from sercl.reports.cross_eval.summary import Column, overview, significant, summary
-from sercl.reports.cross_eval.svg import forest, marker, scale
+from sercl.reports.cross_eval.summary import (
+    Column,
+    bibtex,
+    facts,
+    matrix_groups,
+    overview,
+    significant,
+    summary,
+    title,
+    versions,
+)
+from sercl.reports.cross_eval.svg import MOST_SERIES, few_shot_charts, forest, marker, scale, series_names
 from sercl.reports.cross_eval.tables import layer_table
 from sercl.reports.cross_eval.wording import ComparisonRow, comparison_row
 from sercl.reports.rendering import page_environment
-from sercl.reports.results import average_text, percent
+from sercl.reports.results import average_text, percent, row_shares
 from sercl.studies.cross_eval.analysis.analysis import Analysis
-from sercl.studies.cross_eval.analysis.comparisons import Comparison, Family
-from sercl.studies.cross_eval.analysis.few_shot import ENOUGH
+from sercl.studies.cross_eval.analysis.comparisons import ENOUGH, Comparison, Family
 from sercl.studies.cross_eval.analysis.scores import ConditionScores
 from sercl.studies.cross_eval.cells import SETTINGS, STATUSES, CellRecord, Condition, Study
 

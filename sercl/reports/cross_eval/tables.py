@@ -5,9 +5,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from sercl.metrics.functional.classification import AVERAGES
-from sercl.reports.cross_eval.facts import bibtex, facts, title, versions
-from sercl.reports.cross_eval.matrices import Matrix, MatrixGroup, matrix_groups
-from sercl.reports.cross_eval.summary import Column, OverviewRow, overview, summary
+from sercl.reports.cross_eval.summary import (
+    Column,
+    Matrix,
+    MatrixGroup,
+    OverviewRow,
+    bibtex,
+    facts,
+    matrix_groups,
+    overview,
+    summary,
+    title,
+    versions,
+)
 from sercl.reports.cross_eval.wording import (
     ENOUGH_TITLE,
     GUESS,

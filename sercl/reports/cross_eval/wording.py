@@ -7,8 +7,7 @@ from statistics import mean
 
 from sercl.counting import count
 from sercl.reports.results import percent
-from sercl.studies.cross_eval.analysis.comparisons import Comparison, Family
-from sercl.studies.cross_eval.analysis.few_shot import ENOUGH, Curve
+from sercl.studies.cross_eval.analysis.comparisons import ENOUGH, Comparison, Curve, Family
 from sercl.studies.cross_eval.analysis.scores import ConditionScores
 from sercl.studies.cross_eval.cells import Condition
 from sercl.studies.results.paired import Paired

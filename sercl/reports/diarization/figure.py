@@ -15,7 +15,7 @@ from sercl.errors import UsageError
 from sercl.metrics.functional.eder import eder, time_confusion
 from sercl.reports.diarization.timeline import colour
 from sercl.reports.rendering import check_format, picture_file
-from sercl.studies.diarization.judged import Judged, Recording, Recordings
+from sercl.studies.diarization.recordings import Judged, Recording, Recordings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -17,7 +17,7 @@ from sercl.metrics.functional.clusters import resampling_units
 from sercl.metrics.functional.eder import NEUTRAL, UNCOVERED, boundaries, eder, error_parts, time_confusion
 from sercl.metrics.functional.intervals import Interval, bootstrap_interval, clustered_mean_interval
 from sercl.metrics.functional.timeline import timeline
-from sercl.studies.diarization.judged import Judged
+from sercl.studies.diarization.recordings import Judged
 from sercl.studies.results.scores import Score, without_nan
 
 

@@ -17,8 +17,7 @@ from sercl.files import write_text
 from sercl.json_text import json_text
 from sercl.metrics.eder import DiarizationMetrics
 from sercl.studies.diarization.evaluation import DiarizationScores, eder_difference, evaluate
-from sercl.studies.diarization.judged import Judged, Recording
-from sercl.studies.diarization.recordings import Judging
+from sercl.studies.diarization.recordings import Judged, Judging, Recording
 from sercl.studies.diarization.tuning import Tuning
 from sercl.studies.results.scores import Score, without_nan
 from sercl.studies.training.results import stage_notes

@@ -10,7 +10,7 @@ from sercl.diarization.postprocess import PostConfig
 from sercl.errors import UsageError
 from sercl.files import atomic_path
 from sercl.metrics.functional.eder import NEUTRAL, eder, time_confusion
-from sercl.studies.diarization.judged import Heard, found
+from sercl.studies.diarization.recordings import Heard, found
 from sercl.tasks import checkpoint as checkpoints
 
 MEDIANS = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0)

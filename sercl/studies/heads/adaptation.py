@@ -14,7 +14,7 @@ from torch import Tensor
 from sercl.counting import count
 from sercl.errors import UnknownNameError, UsageError
 from sercl.models.standardize import Moments
-from sercl.studies.heads.rows import Adapt
+from sercl.studies.heads.parts import Adapt
 
 NO_ADAPTATION = "none"
 

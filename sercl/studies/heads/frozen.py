@@ -20,11 +20,18 @@ from sercl.studies.heads.adaptation import (
 )
 from sercl.studies.heads.config import ProbeConfig
 from sercl.studies.heads.jobs import Job
-from sercl.studies.heads.outcomes import Keep, Outcome, best_layer
-from sercl.studies.heads.parts import Parts, check_apart, check_classes, check_filled
-from sercl.studies.heads.rows import View, check_finite, check_layers, check_shape
+from sercl.studies.heads.parts import (
+    Parts,
+    View,
+    check_apart,
+    check_classes,
+    check_filled,
+    check_finite,
+    check_layers,
+    check_shape,
+)
 from sercl.studies.heads.running import ProbeData, initial_head, placed, train_probes
-from sercl.studies.heads.training import OnEpochs
+from sercl.studies.heads.training import Keep, OnEpochs, Outcome, best_layer
 
 
 def checked_layers(features: Tensor, rows: FrozenRows, layers: Sequence[int] | None) -> list[int]:

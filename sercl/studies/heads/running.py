@@ -15,10 +15,8 @@ from sercl.models.heads import build_head
 from sercl.models.stacked import StackedProbe
 from sercl.studies.heads.config import ProbeConfig
 from sercl.studies.heads.jobs import WEIGHTED, Job, cohorts_for, most_probes
-from sercl.studies.heads.outcomes import Keep, Outcome, outcomes_of
-from sercl.studies.heads.parts import Parts
-from sercl.studies.heads.rows import Rows, View
-from sercl.studies.heads.training import OnEpochs, Stack, train_stack
+from sercl.studies.heads.parts import Parts, Rows, View
+from sercl.studies.heads.training import Keep, OnEpochs, Outcome, Stack, outcomes_of, train_stack
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")

@@ -17,7 +17,7 @@ from sercl.metrics.functional.comparison import PermutationTest, holm, paired_ua
 from sercl.metrics.functional.intervals import bootstrap_interval
 from sercl.studies.heads.config import ProbeConfig
 from sercl.studies.heads.jobs import WEIGHTED
-from sercl.studies.heads.outcomes import Outcome, best_layer, ranked
+from sercl.studies.heads.training import Outcome, best_layer, ranked
 from sercl.studies.layer_probe.task import WITHIN_SPEAKER, ProbeTask
 from sercl.studies.results.scores import Score
 

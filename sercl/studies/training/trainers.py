@@ -21,6 +21,7 @@ from sercl.tasks.base import EncoderTask
 from sercl.tasks.callbacks import (
     AfterWholeEpoch,
     BestEpoch,
+    CheckpointFiles,
     LastEpoch,
     LastValidation,
     Patience,
@@ -28,7 +29,6 @@ from sercl.tasks.callbacks import (
     StaysStopped,
     TrainingTime,
 )
-from sercl.tasks.checkpoint_files import CheckpointFiles
 
 Watch = Callable[[EarlyStopping], L.Callback]
 """Creates a callback that shows progress and the remaining patience."""

@@ -8,9 +8,9 @@ from sercl.audio.voice import Speech
 from sercl.corpora.base import Segment
 from sercl.corpora.labels import label_scheme
 from sercl.corpora.registry import read_corpus
-from sercl.data.clips import render as cutting
+from sercl.data.clips import dataset as cutting
 from sercl.data.clips.config import ClipConfig
-from sercl.data.clips.render import cut_pieces
+from sercl.data.clips.dataset import cut_pieces
 from tests.data.clips.samples import utterance
 
 SCHEME = label_scheme("4")

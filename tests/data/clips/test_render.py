@@ -7,8 +7,8 @@ import soundfile
 from sercl.audio.loudness import loudness
 from sercl.corpora.base import Utterance
 from sercl.data.clips.config import ClipConfig
+from sercl.data.clips.dataset import render
 from sercl.data.clips.plan import Clip, Piece, clip_seconds
-from sercl.data.clips.render import render
 
 PLAIN = ClipConfig(loudness="keep", crossfade=0.0, max_seconds=0.0)
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import SeamlessM4TFeatureExtractor
 
-from sercl.models.encoders.fbank import Fbank
+from sercl.models.encoders.w2v_bert import Fbank
 
 EXTRACTOR = SeamlessM4TFeatureExtractor(padding_value=1.0)
 

@@ -2,8 +2,8 @@ import pytest
 import torch
 from transformers import WhisperFeatureExtractor
 
-from sercl.models.encoders.logmel import LogMel
 from sercl.models.encoders.masking import frame_mask
+from sercl.models.encoders.whisper import LogMel
 
 
 @pytest.mark.parametrize("bins", [80, 128])

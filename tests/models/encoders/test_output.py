@@ -1,7 +1,7 @@
 import torch
 
+from sercl.models.encoders.base import EncoderOutput
 from sercl.models.encoders.fast.packed import JoinedStates
-from sercl.models.encoders.output import EncoderOutput
 
 
 def test_clips_and_mask_are_the_same_whether_states_are_joined_or_padded():

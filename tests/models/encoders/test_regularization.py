@@ -10,8 +10,8 @@ from transformers import Wav2Vec2Config, WhisperConfig
 
 from sercl.errors import UnknownNameError, UsageError
 from sercl.models.encoders import Encoder, Regularization, load_encoder, rebuild_encoder
+from sercl.models.encoders.masking import SpanMasks
 from sercl.models.encoders.regularization import PublishedRates
-from sercl.models.encoders.spec_augment import SpanMasks
 from sercl.testing.encoders import FAMILIES, tiny_encoder
 from tests.processes import gathered
 

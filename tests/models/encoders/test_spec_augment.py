@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from sercl.models.encoders.spec_augment import NO_MASKS, SpanMasks, changed_output, draw_spans, spec_augment
+from sercl.models.encoders.masking import NO_MASKS, SpanMasks, changed_output, draw_spans, spec_augment
 
 
 def spans(row):

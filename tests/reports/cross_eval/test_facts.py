@@ -1,4 +1,4 @@
-from sercl.reports.cross_eval.facts import bibtex, facts, title, versions
+from sercl.reports.cross_eval.summary import bibtex, facts, title, versions
 from sercl.studies.cross_eval.analysis.analysis import Analysis
 
 

@@ -3,7 +3,7 @@ from xml.etree.ElementTree import Element, fromstring
 
 import pytest
 
-from sercl.reports.cross_eval.few_shot_chart import BOTTOM, HEIGHT, TOP, WIDTH, few_shot_charts, series_names
+from sercl.reports.cross_eval.svg import BOTTOM, CHART_HEIGHT, CHART_WIDTH, TOP, few_shot_charts, series_names
 from sercl.studies.cross_eval.analysis.analysis import Analysis
 
 
@@ -47,8 +47,8 @@ def test_everything_stays_inside_and_speaks(pictures) -> None:
         assert picture.get("role") == "img"
         assert "labelled utterances per emotion" in picture.get("aria-label", "")
         for line in picture.iter("line"):
-            assert 0 <= float(line.get("x1", 0)) <= float(line.get("x2", 0)) + 0.01 <= WIDTH
-            assert TOP - 0.01 <= float(line.get("y2", 0)) <= HEIGHT - BOTTOM + 0.01
+            assert 0 <= float(line.get("x1", 0)) <= float(line.get("x2", 0)) + 0.01 <= CHART_WIDTH
+            assert TOP - 0.01 <= float(line.get("y2", 0)) <= CHART_HEIGHT - BOTTOM + 0.01
         tips = [title.text or "" for title in picture.iter("title")]
         assert all(re.search(r"\d shots?: [\d.]+ \([\d.]+ to [\d.]+\), \d repeats?", tip) for tip in tips)
 

@@ -1,4 +1,4 @@
-from sercl.reports.cross_eval.matrices import DIAGONAL, UNADAPTED
+from sercl.reports.cross_eval.summary import DIAGONAL, UNADAPTED
 from sercl.reports.cross_eval.tables import Table, markdown_report, markdown_table
 from sercl.studies.cross_eval.analysis.analysis import Analysis
 

@@ -1,4 +1,4 @@
-from sercl.reports.cross_eval.matrices import ANY_SOURCE, DIAGONAL, UNADAPTED, Matrix, matrix_groups
+from sercl.reports.cross_eval.summary import ANY_SOURCE, DIAGONAL, UNADAPTED, Matrix, matrix_groups
 from sercl.studies.cross_eval.analysis.analysis import Analysis
 
 CORPORA = ("ESD", "EmoDB", "RAVDESS")

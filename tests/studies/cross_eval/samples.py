@@ -19,7 +19,7 @@ from sercl.studies.cross_eval.plan.corpora import CutCorpus
 from sercl.studies.cross_eval.plan.options import StudyOptions
 from sercl.studies.cross_eval.plan.planner import Plan, PlannedCell, make_plan
 from sercl.studies.cross_eval.plan.trainings import Recipe, Share, Training
-from sercl.studies.cross_eval.run.frozen import FrozenBatch
+from sercl.studies.cross_eval.run.pieces import FrozenBatch
 from sercl.studies.heads.config import ProbeConfig
 
 EMOTIONS = ("angry", "happy", "neutral", "sad")

@@ -9,7 +9,7 @@ from sercl.corpora.base import Segment
 from sercl.errors import SegmentError, UnknownNameError, UsageError
 from sercl.metrics.eder import DiarizationMetrics
 from sercl.studies.diarization.evaluation import eder_difference, evaluate
-from sercl.studies.diarization.judged import Judged
+from sercl.studies.diarization.recordings import Judged
 
 CLASSES = ("angry", "happy", "neutral", "sad")
 

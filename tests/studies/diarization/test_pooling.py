@@ -5,8 +5,7 @@ import pytest
 from sercl.corpora.base import Segment
 from sercl.diarization.postprocess import PostConfig
 from sercl.errors import UsageError
-from sercl.studies.diarization.judged import Judged, Recording
-from sercl.studies.diarization.recordings import Judging
+from sercl.studies.diarization.recordings import Judged, Judging, Recording
 from sercl.studies.diarization.results import (
     RunJudged,
     check_apart,

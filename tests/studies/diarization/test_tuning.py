@@ -4,7 +4,7 @@ import pytest
 from sercl.corpora.base import Segment
 from sercl.diarization.postprocess import PostConfig
 from sercl.errors import UsageError
-from sercl.studies.diarization.judged import Heard
+from sercl.studies.diarization.recordings import Heard
 from sercl.studies.diarization.tuning import candidates, mean_eder, tune
 from sercl.tasks.diarizer import FrameScores
 

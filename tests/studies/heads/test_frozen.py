@@ -10,7 +10,7 @@ from sercl.studies.heads.adaptation import FrozenResult, FrozenRows, FrozenTrain
 from sercl.studies.heads.config import ProbeConfig
 from sercl.studies.heads.frozen import epochs_of, train_frozen
 from sercl.studies.heads.running import initial_head
-from sercl.studies.layer_probe.study import probe_study
+from sercl.studies.layer_probe.folds import probe_study
 from sercl.studies.layer_probe.task import ProbeTask
 from tests.studies.heads.frozen_samples import (
     QUICK,

@@ -3,7 +3,7 @@ import torch
 
 from sercl.studies.heads.frozen import Gathering
 from sercl.studies.heads.jobs import Job
-from sercl.studies.heads.outcomes import Outcome
+from sercl.studies.heads.training import Outcome
 
 JOBS = {(position, layer): Job(position - 4, layer, seed=1) for position in (4, 5) for layer in (0, 3)}
 

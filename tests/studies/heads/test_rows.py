@@ -3,7 +3,7 @@ import torch
 
 from sercl.errors import FeatureError, UsageError
 from sercl.models.standardize import Standardizer
-from sercl.studies.heads.rows import Rows, View, check_finite, check_layers, check_shape
+from sercl.studies.heads.parts import Rows, View, check_finite, check_layers, check_shape
 
 CPU = torch.device("cpu")
 FEATURES = torch.randn(6, 3, 5, generator=torch.Generator().manual_seed(0)) * 4 + 2

@@ -8,8 +8,8 @@ from torch import Tensor
 from sercl.metrics.functional.classification import confusion_matrix, recall, uar
 from sercl.metrics.functional.intervals import clustered_interval
 from sercl.studies.heads.jobs import Job
-from sercl.studies.heads.outcomes import Outcome
 from sercl.studies.heads.parts import Parts
+from sercl.studies.heads.training import Outcome
 from sercl.studies.layer_probe.summary import Scorer
 from sercl.studies.layer_probe.task import WITHIN_SPEAKER, ProbeTask
 

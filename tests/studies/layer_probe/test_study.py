@@ -10,7 +10,7 @@ from sercl.corpora.registry import read_corpus
 from sercl.errors import FeatureError, FoldError, UsageError
 from sercl.studies.heads.config import PRESETS
 from sercl.studies.heads.parts import Parts
-from sercl.studies.layer_probe.study import epochs_of, probe_study
+from sercl.studies.layer_probe.folds import epochs_of, probe_study
 from sercl.studies.layer_probe.task import probe_task
 from tests.studies.heads.samples import QUICK, STATES, TELLING, features_for, toy_task
 

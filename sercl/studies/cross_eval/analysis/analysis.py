@@ -1,4 +1,4 @@
-"""Everything that a study's report says, from the files in its folder."""
+"""Everything that a study's report says: scores, tests, curves, and what to know before reading them."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -7,8 +7,7 @@ from pathlib import Path
 
 from sercl.counting import count
 from sercl.metrics.functional.classification import AVERAGES
-from sercl.studies.cross_eval.analysis.comparisons import Family, compare_conditions
-from sercl.studies.cross_eval.analysis.few_shot import Curve, few_shot_curves
+from sercl.studies.cross_eval.analysis.comparisons import Curve, Family, compare_conditions, few_shot_curves
 from sercl.studies.cross_eval.analysis.published import Match, matches
 from sercl.studies.cross_eval.analysis.scores import ConditionScores, score_conditions
 from sercl.studies.cross_eval.cells import CellRecord, Condition, Study

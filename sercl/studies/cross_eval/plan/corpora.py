@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sercl.audio.scan import Memory
+from sercl.corpora.base import synthetic_notes
 from sercl.corpora.folds import Fold
-from sercl.corpora.synthetic import synthetic_notes
 from sercl.counting import count as counted
 from sercl.data.datamodules.corpus import CorpusDataModule
 from sercl.data.problems import Progress, listed_kinds

@@ -1,4 +1,4 @@
-"""Trainings, the units of work of a study, addressed by everything that determines their results."""
+"""Trainings, the units of work of a study, and what they read, addressed by what decides their results."""
 
 import hashlib
 import json

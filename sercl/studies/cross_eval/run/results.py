@@ -1,4 +1,4 @@
-"""The results of each test: predictions and a record of the training, in a folder named by its address."""
+"""Results of each test in a folder named by its address, and how they become the files of the study."""
 
 import csv
 import json

@@ -14,14 +14,12 @@ from sercl.files import write_text
 from sercl.launchers import Launcher, Outcome
 from sercl.studies.cross_eval.cells import Study
 from sercl.studies.cross_eval.plan.corpora import CutCorpus, check_labels, cut_corpora
-from sercl.studies.cross_eval.plan.encoders import Encoders, EncoderSpec
 from sercl.studies.cross_eval.plan.options import StudyOptions
 from sercl.studies.cross_eval.plan.planner import Plan, make_plan
-from sercl.studies.cross_eval.plan.recipes import Recipes, Resolve
+from sercl.studies.cross_eval.plan.recipes import Encoders, EncoderSpec, Recipes, Resolve
 from sercl.studies.cross_eval.predictions import NAME
-from sercl.studies.cross_eval.run.hidden_states import HiddenStates
 from sercl.studies.cross_eval.run.results import LOG, cell_folder, collect, is_done
-from sercl.studies.cross_eval.run.works import Pending, Task, Workshop, pending
+from sercl.studies.cross_eval.run.works import HiddenStates, Pending, Task, Workshop, pending
 from sercl.studies.cross_eval.study_file import read_study
 from sercl.studies.heads.config import ProbeOptions
 from sercl.studies.training.trainers import TrainerOptions

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from sercl.studies.cross_eval.analysis.few_shot import ENOUGH, Curve, few_shot_curves
+from sercl.studies.cross_eval.analysis.comparisons import ENOUGH, Curve, few_shot_curves
 from sercl.studies.cross_eval.analysis.scores import ConditionScores, score_conditions
 from sercl.studies.cross_eval.cells import Study
 from sercl.studies.cross_eval.predictions import read_predictions

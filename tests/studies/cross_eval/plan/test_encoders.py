@@ -1,8 +1,8 @@
 import pytest
 
 from sercl.errors import UnknownNameError, UsageError
-from sercl.studies.cross_eval.plan import encoders
-from sercl.studies.cross_eval.plan.encoders import Encoders, EncoderSpec
+from sercl.studies.cross_eval.plan import recipes
+from sercl.studies.cross_eval.plan.recipes import Encoders, EncoderSpec
 from sercl.testing.encoders import tiny_encoder
 
 
@@ -65,7 +65,7 @@ def test_what_the_study_says_of_an_encoder(folder: str, monkeypatch: pytest.Monk
     described = known.described(spec(folder))
     assert (described.source, described.family, described.language) == (folder, "whisper", None)
     assert described.fingerprint == known.facts(spec(folder)).fingerprint
-    monkeypatch.setitem(encoders.ENCODER_LANGUAGES, folder, "zh")  # type: ignore[misc]
+    monkeypatch.setitem(recipes.ENCODER_LANGUAGES, folder, "zh")  # type: ignore[misc]
     assert known.described(spec(folder)).language == "zh"
 
 

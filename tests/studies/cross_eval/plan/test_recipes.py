@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 
 from sercl.errors import UnknownOptionError, UsageError
 from sercl.studies.cross_eval.cells import Condition
-from sercl.studies.cross_eval.plan.encoders import EncoderFacts, Encoders, EncoderSpec
 from sercl.studies.cross_eval.plan.options import Exclude, Override
-from sercl.studies.cross_eval.plan.recipes import Recipes, merged
+from sercl.studies.cross_eval.plan.recipes import EncoderFacts, Encoders, EncoderSpec, Recipes, merged
 from sercl.studies.cross_eval.plan.trainings import Recipe
 from sercl.studies.heads.config import ProbeOptions
 from sercl.studies.training.trainers import TrainerOptions

@@ -7,8 +7,8 @@ from sercl.errors import OutputError
 from sercl.launchers import Work
 from sercl.launchers.local import InProcess
 from sercl.studies.cross_eval.plan.trainings import Training
-from sercl.studies.cross_eval.run import frozen
-from sercl.studies.cross_eval.run.frozen import FrozenBatch, run_frozen
+from sercl.studies.cross_eval.run import pieces
+from sercl.studies.cross_eval.run.pieces import FrozenBatch, run_frozen
 from sercl.studies.cross_eval.run.results import LOG, cell_folder, is_done, read_predictions, read_result
 from sercl.studies.cross_eval.run.session import run_pending
 from sercl.studies.cross_eval.run.works import Task
@@ -29,7 +29,7 @@ def task(batch: FrozenBatch) -> Task:
 
 def break_at(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the disk be full when result `number`, from 1, is to be written."""
-    write, written = frozen.write_result, []
+    write, written = pieces.write_result, []
 
     def failing(folder: Path, address: str, *others: object) -> None:
         if len(written) == number - 1:
@@ -37,7 +37,7 @@ def break_at(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
         written.append(address)
         write(folder, address, *others)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(frozen, "write_result", failing)
+    monkeypatch.setattr(pieces, "write_result", failing)
 
 
 def test_every_test_of_every_training_is_kept(tmp_path: Path) -> None:

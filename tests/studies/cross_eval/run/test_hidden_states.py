@@ -11,10 +11,9 @@ from sercl.features.config import FeatureConfig
 from sercl.features.store import FeatureStore
 from sercl.models.encoders import Encoder
 from sercl.studies.cross_eval.plan.corpora import CutCorpus, cut_corpora
-from sercl.studies.cross_eval.plan.encoders import Encoders, EncoderSpec
+from sercl.studies.cross_eval.plan.recipes import Encoders, EncoderSpec
 from sercl.studies.cross_eval.plan.trainings import Training
-from sercl.studies.cross_eval.run.hidden_states import HiddenStates
-from sercl.studies.cross_eval.run.works import Pending
+from sercl.studies.cross_eval.run.works import HiddenStates, Pending
 from sercl.testing.encoders import tiny_encoder
 from tests.data.corpora import write_manifest
 from tests.studies.cross_eval.samples import FROZEN

@@ -8,7 +8,7 @@ import pytest
 from sercl.files import write_text
 from sercl.studies.cross_eval.plan.planner import Plan
 from sercl.studies.cross_eval.run import works
-from sercl.studies.cross_eval.run.adapted import training_folder
+from sercl.studies.cross_eval.run.pieces import training_folder
 from sercl.studies.cross_eval.run.results import CellResult, predictions_of, write_result
 from sercl.studies.cross_eval.run.works import Pending, Task, Workshop, _batches, pending
 from sercl.studies.training.stages import StageResult
