@@ -112,4 +112,4 @@ def test_what_such_a_name_cannot_be_used_for_is_one_message(corpus, fit_words, t
     assert not table.exists()
     out = ["--out", str(tmp_path / "run")]
     assert main([*fit_words[:4], str(corpus / "Col\udce8re"), *fit_words[5:], *out]) == 2
-    assert b"not UTF-8 text, which options cannot take" in capfdbinary.readouterr().err
+    assert b"not UTF-8 text, which options cannot contain" in capfdbinary.readouterr().err
