@@ -21,6 +21,9 @@ import yaml
 from sercl.documents import parse_yaml, read_yaml
 from sercl.errors import DocumentError, UnknownNameError, UnknownOptionError, UsageError
 
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser
+
 
 def option_names(parser: argparse.ArgumentParser, key: str = "", class_path: str = "") -> list[str]:
     """Return the long options of a parser, with those of a class that was chosen for an option.
@@ -168,9 +171,6 @@ def _class_of(name: str, classes: Sequence[str]) -> str:
     plain = "".join(filter(str.isalnum, name)).lower()
     return next((kind for kind in classes if kind.lower() == plain), "")
 
-
-if TYPE_CHECKING:
-    from jsonargparse import ArgumentParser
 
 _TYPES = {
     "int": "a whole number",

@@ -268,10 +268,12 @@ def checked(command: str, words: Sequence[str]) -> list[str]:
     spelt = _with_clips(name, rest)
     _check_options(name, spelt, kinds, table["data"])
     check_repeats(spelt, kinds)
-    for part in _by_corpus(name, rest) or [_with_own_config(name, spelt)]:
-        _check_places(_Options(part, kinds), set(table["data"]))
+    parts = _by_corpus(name, rest) or [_with_own_config(name, spelt)]
+    options = _Options(spelt, kinds)
+    for part in parts:
+        _check_places(options if part == spelt else _Options(part, kinds), set(table["data"]))
     flags = {word.option for word in given(spelt, kinds) if kinds.get(word.option) == FLAG}
-    check_run(name, _Options(spelt, kinds).values, flags, table["names"]["encoders"], kinds)
+    check_run(name, options.values, flags, table["names"]["encoders"], kinds)
     _check_study(name, rest)
     if name == "diarize evaluate":
         for word in takewhile(lambda word: not word.startswith("-"), rest):

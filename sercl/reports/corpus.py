@@ -16,6 +16,11 @@ from sercl.reports.style import table
 from sercl.studies.confounds import Confound
 from sercl.studies.corpus_inspection import UNKNOWN, Coverage, Duplicate, Inspection, spread
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
 MOST_SPEAKERS = 24
 """Corpora with more speakers get a summary instead of a row for each."""
 
@@ -227,10 +232,6 @@ def _more(count: int) -> list[Text]:
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 # One muted colour per emotion in every panel, distinguishable by colour-blind readers where most needed.
 _COLOURS: Mapping[str, str] = {

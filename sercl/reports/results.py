@@ -14,6 +14,9 @@ from sercl.reports.style import table
 from sercl.studies.results.scores import Evaluation, Score
 from sercl.studies.training.stages import StageResult
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 
 def results_table(result: Evaluation, title: str | None = None, notes: Sequence[str] = ()) -> RenderableType:
     """Return the scores with their intervals, the scores per class, and the notes that belong to them.
@@ -149,9 +152,6 @@ def stages_table(stages: Sequence[StageResult]) -> RenderableType:
         )
     return grid
 
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 Matrix = Sequence[Sequence[int]]
 """`[classes][classes]` counts, rows the truth."""

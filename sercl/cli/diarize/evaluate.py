@@ -170,10 +170,6 @@ def _names(paths: Sequence[Path]) -> list[str]:
     return [f"{folder.name}-{number}" for number, folder in enumerate(folders, 1)]
 
 
-if TYPE_CHECKING:
-    from jsonargparse import Namespace
-
-
 def load_systems(run: Run, options: "Namespace") -> tuple[EmotionDiarizer, dict[str, System]]:
     """Return the diarizer of a run, and all its systems that run on audio.
 
@@ -342,10 +338,6 @@ def _ready(data: Diarization) -> Diarization:
         data.setup()
     data.on_progress = None
     return data
-
-
-if TYPE_CHECKING:
-    from jsonargparse import Namespace
 
 
 @dataclass(frozen=True)

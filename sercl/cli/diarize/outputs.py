@@ -19,6 +19,10 @@ from sercl.files import open_text
 if TYPE_CHECKING:
     from jsonargparse import Namespace
 
+    from sercl.cli.parser import SerclParser
+    from sercl.diarization.postprocess import PostConfig
+    from sercl.tasks.diarizer import Diarizer
+
 
 ONE_EACH = ("textgrid", "audacity")
 """Formats whose files hold one recording."""
@@ -128,13 +132,6 @@ def _check_place(path: Path) -> None:
 def _said(path: Path) -> None:
     stderr.print(f"Written to {path}", soft_wrap=True, markup=False)
 
-
-if TYPE_CHECKING:
-    from jsonargparse import Namespace
-
-    from sercl.cli.parser import SerclParser
-    from sercl.diarization.postprocess import PostConfig
-    from sercl.tasks.diarizer import Diarizer
 
 TABLE = "table"
 MOST_SEGMENTS = 30

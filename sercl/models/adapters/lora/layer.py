@@ -11,6 +11,9 @@ from sercl.models.adapters.base import MergeableAdapter
 from sercl.models.adapters.lora.config import LoraConfig
 from sercl.models.encoders.base import FamilyTraits
 
+if TYPE_CHECKING:
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
 
 class WeightLora(nn.Module):
     """A linear layer whose `weight` is `W + (alpha / rank) B A`.
@@ -59,10 +62,6 @@ class WeightLora(nn.Module):
 
     def _update(self, rows: Tensor) -> Tensor:
         return (self.scaling * (self.lora_B @ rows)).to(self.base_layer.weight.dtype)
-
-
-if TYPE_CHECKING:
-    from peft.tuners.tuners_utils import BaseTunerLayer
 
 
 class LoraAdapter(MergeableAdapter):
