@@ -14,32 +14,14 @@ from sercl.models.encoders.fast.packed import supported
 from sercl.studies.training.fit import extract_features, load_weights, score, train
 from sercl.tasks.callbacks import LastEpoch
 from sercl.tasks.classification import EmotionClassifier
-from sercl.testing.encoders import tiny_encoder
-from tests.data.corpora import write_manifest
 
 QUIET = {"logger": False, "accelerator": "cpu", "enable_progress_bar": False, "enable_model_summary": False}
-
-
-@pytest.fixture(scope="module")
-def encoder(tmp_path_factory):
-    return str(tiny_encoder("whisper", tmp_path_factory.mktemp("encoder")))
-
-
-@pytest.fixture(scope="module")
-def tables(tmp_path_factory):
-    root = tmp_path_factory.mktemp("tables")
-    return [write_manifest(root / name, per_emotion=1, prefix=name) for name in ("a", "b")]
 
 
 @pytest.fixture
 def task(encoder):
     torch.manual_seed(0)
     return EmotionClassifier(encoder, layer=1, whisper_form="short")
-
-
-@pytest.fixture
-def data(tables):
-    return Manifest(tables[0])
 
 
 @pytest.fixture
