@@ -24,7 +24,7 @@ $(STAMP): pyproject.toml
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --editable '.[dev]'
 	@touch $@
 
-demo: $(STAMP)  ## Train, judge and predict on synthetic speech; no data needed
+demo: $(STAMP)  ## Train, evaluate and predict on synthetic speech; no data needed
 	$(BIN)/sercl demo
 
 test: $(STAMP)  ## Run the tests

@@ -4,7 +4,7 @@ Everything behind `--` goes to `sercl fit`; what is already in the output folder
 
     python benchmarks/folds.py --out runs/emodb -- --data EmoDB --data.root emodb --model.encoder whisper-base
 
-With `--command "diarize fit"` it goes there, and all folds are judged together by `sercl diarize evaluate`:
+`--command "diarize fit"` trains diarizers, and `sercl diarize evaluate` then evaluates all folds together:
 
     python benchmarks/folds.py --command "diarize fit" --out runs/diarizer -- --data EmoDB --data.root emodb
     sercl diarize evaluate runs/diarizer/fold*/best.ckpt --tune --baseline runs/emodb/fold*/best.ckpt

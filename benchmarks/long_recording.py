@@ -2,7 +2,7 @@
 
     python benchmarks/long_recording.py --encoder whisper-base [--minutes 2 120] [--form short] [--vad]
 
-Each recording is noise, written once and heard in a process of its own. Peaks that are about equal for a
+Each recording is noise, written once and diarized in a process of its own. Peaks that are about equal for a
 short and a long one say that memory is constant; the ratio is the time of all divided by that of the encoder.
 """
 

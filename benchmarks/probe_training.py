@@ -93,12 +93,12 @@ def train_one(data: ProbeData, config: ProbeConfig, layer: int, device: str, fus
             optimizer.zero_grad()
             F.cross_entropy(head(features[batch]), labels[batch]).backward()
             optimizer.step()
-        best = max(best, judge(head, features[validation], labels[validation]))
+        best = max(best, accuracy(head, features[validation], labels[validation]))
     synchronize(device)
 
 
 @torch.inference_mode()
-def judge(head: torch.nn.Module, features: Tensor, labels: Tensor) -> float:
+def accuracy(head: torch.nn.Module, features: Tensor, labels: Tensor) -> float:
     logits = head(features)
     F.cross_entropy(logits, labels).item()
     return (logits.argmax(dim=-1) == labels).float().mean().item()

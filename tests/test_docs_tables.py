@@ -78,8 +78,8 @@ COMMON = {
     if heading not in (*OWN, *GROUPS)
     for option, value in table.items()
 }
-for _judging in ("ckpt", "encoder"):  # of `sercl test`
-    COMMON.pop(_judging)
+for _option in ("ckpt", "encoder"):  # of `sercl test`
+    COMMON.pop(_option)
 
 
 def test_every_option_of_every_run_is_described(monkeypatch: pytest.MonkeyPatch) -> None:

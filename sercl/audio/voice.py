@@ -14,7 +14,7 @@ from sercl.audio.resample import SAMPLE_RATE
 from sercl.errors import UsageError
 
 CHUNK = 512
-"""Samples that the detector judges at a time: 32 ms."""
+"""Samples that the detector classifies at a time: 32 ms."""
 
 _BATCH_SECONDS = 480.0
 

@@ -51,7 +51,7 @@ def validate() -> int:
 
 def _main(name: str) -> int:
     words = sys.argv[1:] = with_own_config(sys.argv[1:])
-    _judge(Cli(name, with_training=False), PARTS[name], _names_part(words))
+    _evaluate(Cli(name, with_training=False), PARTS[name], _names_part(words))
     return 0
 
 
@@ -65,7 +65,7 @@ def _names_part(words: list[str]) -> bool:
     )
 
 
-def _judge(cli: Cli, part: str, names_part: bool) -> None:
+def _evaluate(cli: Cli, part: str, names_part: bool) -> None:
 
     if cli.config["ckpt"] is None:
         raise UsageError("--ckpt is missing: the checkpoint to score, such as checkpoints/RUN/best.ckpt.")
@@ -93,7 +93,7 @@ def _judge(cli: Cli, part: str, names_part: bool) -> None:
         compared = _NOT_COMPARED if task.recordings is None else _COMPARED
         remarks.insert(0, _WHOLE.format(", ".join(task.corpora), compared))
     if is_first() and not cli.config["json"]:
-        stdout.print(data_table(_judged(cli.data.report, part, whole)))
+        stdout.print(data_table(_evaluated_part(cli.data.report, part, whole)))
     with restartable(cli.command):
         pool_features(task, cli)
         predictions = score(task, cli.data, cli.build_trainer(scores_to=folder), part)
@@ -113,7 +113,7 @@ def _judge(cli: Cli, part: str, names_part: bool) -> None:
     _show(results, folder, cli.config["json"])
 
 
-def _judged(report: DataReport, part: str, whole: bool) -> DataReport:
+def _evaluated_part(report: DataReport, part: str, whole: bool) -> DataReport:
     """Return the report of the evaluated part only: a training part beside it would look used."""
     name = [name for name in report.splits if name.split()[-1] == part][-1]
     return replace(report, splits={"whole" if whole else name: report.splits[name]}, unlisted={})

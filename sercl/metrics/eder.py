@@ -40,7 +40,7 @@ class DiarizationMetrics(Metric):
 
         Args:
             reference: True segments.
-            hypothesis: Segments to be judged.
+            hypothesis: Segments to evaluate.
             duration: Length of the recording in s.
         """
         reference, hypothesis = list(reference), list(hypothesis)

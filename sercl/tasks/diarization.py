@@ -32,7 +32,7 @@ from sercl.tasks.optim import MONITOR, NewBob, NewBobConfig, OptimizerConfig, bu
 
 
 @dataclass(frozen=True)
-class JudgedClip:
+class DiarizedClip:
     """A clip: reference segments, predicted segments, and length in s."""
 
     id: str
@@ -41,14 +41,14 @@ class JudgedClip:
     duration: float
 
 
-def judge(
+def diarize_batch(
     batch: FrameBatch,
     probabilities: Tensor,
     lengths: Tensor,
     classes: Sequence[str],
     stride: float,
     post: PostConfig,
-) -> list[JudgedClip]:
+) -> list[DiarizedClip]:
     """Return reference and predicted segments of every clip of a batch.
 
     Args:
@@ -66,7 +66,7 @@ def judge(
     ):
         duration = samples / SAMPLE_RATE
         found = to_segments(frames[row, :count], classes, stride, duration, post)
-        clips.append(JudgedClip(id, _truth(batch.labels[row], classes, duration), found, duration))
+        clips.append(DiarizedClip(id, _truth(batch.labels[row], classes, duration), found, duration))
     return clips
 
 
@@ -171,7 +171,7 @@ class EmotionDiarizer(EncoderTask):
         self.validation_loss = MeanMetric(nan_strategy="disable")
         self.validation_error = MeanMetric(nan_strategy="disable")
         self.loss_weights: Tensor | None = None
-        self.judged: list[JudgedClip] = []
+        self.diarized: list[DiarizedClip] = []
 
     @property
     def description(self) -> dict[str, Any]:
@@ -286,7 +286,7 @@ class EmotionDiarizer(EncoderTask):
         labels = batch.labels_of_frames(logits.shape[1], self.hop)
         self.validation_loss.update(self.loss(logits, labels), mean_weight(labels, self.loss_weights))
         self.validation_error.update(frame_error(logits, labels, lengths), len(batch))
-        for clip in self._judge(batch, logits.softmax(dim=-1), lengths):
+        for clip in self._diarize(batch, logits.softmax(dim=-1), lengths):
             self.metrics.update(clip.reference, clip.hypothesis, clip.duration)
 
     def on_validation_epoch_end(self) -> None:
@@ -297,27 +297,27 @@ class EmotionDiarizer(EncoderTask):
 
     def on_test_epoch_start(self) -> None:
         """Reset earlier clips."""
-        self.judged = []
+        self.diarized = []
         self.metrics.reset()
 
     def test_step(self, batch: FrameBatch, batch_index: int) -> None:
         """Store reference and segments of every clip, from which all test scores are computed."""
-        clips = self._judge(batch, *self(batch.audio))
-        self.judged += clips
+        clips = self._diarize(batch, *self(batch.audio))
+        self.diarized += clips
         for clip in clips:
             self.metrics.update(clip.reference, clip.hypothesis, clip.duration)
 
     def on_test_epoch_end(self) -> None:
         """Collect the clips of all processes, ordered by id, and log every score."""
-        self.judged = sorted(gathered(self.judged), key=lambda clip: clip.id)
+        self.diarized = sorted(gathered(self.diarized), key=lambda clip: clip.id)
         self._log_scores("test")
 
     def _log_scores(self, part: str) -> None:
         for name, value in self.metrics.compute().items():
             self.log(f"{part}/{name}", value.to(self.device), prog_bar=name == "eder")
 
-    def _judge(self, batch: FrameBatch, probabilities: Tensor, lengths: Tensor) -> list[JudgedClip]:
-        return judge(batch, probabilities, lengths, self.classes, self.stride, self.post)
+    def _diarize(self, batch: FrameBatch, probabilities: Tensor, lengths: Tensor) -> list[DiarizedClip]:
+        return diarize_batch(batch, probabilities, lengths, self.classes, self.stride, self.post)
 
 
 def frame_error(logits: Tensor, labels: Tensor, lengths: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ def logged(folder):
         return [row for row in csv.DictReader(file) if row.get("train/loss")]
 
 
-def test_a_run_says_everywhere_that_the_target_was_heard(words, tmp_path, capsys):
+def test_a_run_says_everywhere_that_target_audio_was_used(words, tmp_path, capsys):
     run = tmp_path / "run"
     assert main([*words, "--out", str(run)]) == 0
     assert "target audio without labels was used" in capsys.readouterr().out
@@ -48,9 +48,9 @@ def test_a_run_says_everywhere_that_the_target_was_heard(words, tmp_path, capsys
     assert all(float(row["train/domain_loss"]) > 0 for row in rows)
     assert all(0 <= float(row["train/domain_accuracy"]) <= 1 for row in rows)
     assert main(["test", "--ckpt", str(run / "best.ckpt"), "--json"]) == 0
-    judged = json.loads(capsys.readouterr().out)
-    assert "target audio without labels was used in training (adversarial)" in judged["notes"]
-    assert judged["scores"] == results["scores"]
+    scored = json.loads(capsys.readouterr().out)
+    assert "target audio without labels was used in training (adversarial)" in scored["notes"]
+    assert scored["scores"] == results["scores"]
 
 
 def test_weight_zero_is_the_run_without(words, tmp_path):

@@ -38,7 +38,7 @@ def shuffled(manifest, seed):
 
 
 @pytest.mark.slow
-def test_unheard_speakers_are_judged_far_above_chance_and_shuffled_labels_are_not(inputs, tmp_path):
+def test_unseen_speakers_are_recognised_far_above_chance_and_shuffled_labels_are_not(inputs, tmp_path):
     corpus, encoder = inputs
     assert uar_of(corpus / "de.csv", encoder, tmp_path / "true") > 0.55
     # 48 test clips: chance is 0.25 with a standard error of 0.06, so the mean of three stays below 0.37.

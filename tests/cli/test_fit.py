@@ -34,7 +34,7 @@ def rows(path):
         return list(csv.DictReader(file))
 
 
-def test_a_run_leaves_everything_that_is_needed_to_judge_it(run):
+def test_a_run_leaves_everything_that_is_needed_to_evaluate_it(run):
     for name in ("best.ckpt", "last.ckpt", "config.yaml", "results.json", "predictions.csv", "confusion.png"):
         assert (run / name).stat().st_size > 0, name
     found = results(run)
@@ -113,7 +113,7 @@ def test_test_takes_another_corpus(run, ravdess, capsys):
     assert json.loads(capsys.readouterr().out)["data"]["name"] == "RAVDESS"
 
 
-def test_what_is_not_judged_is_not_shown_as_used(run, ravdess, capsys):
+def test_what_is_not_evaluated_is_not_shown_as_used(run, ravdess, capsys):
     assert main(["test", "--ckpt", str(run / "best.ckpt"), "--data", "RAVDESS", "--data.root", ravdess]) == 0
     parts = {line.split()[0] for line in capsys.readouterr().out.splitlines() if "RAVDESS (en)" in line}
     assert parts == {"whole"}
@@ -195,10 +195,10 @@ def test_two_stages_train_one_after_the_other(encoder, emodb, ravdess, tmp_path)
     # The second optimiser has seen the steps of the second stage alone.
     steps = {int(state["step"]) for state in second["optimizer_states"][0]["state"].values()}
     assert steps == {second["global_step"]}
-    judged = tmp_path / "judged"
-    assert main(["validate", "--ckpt", stages[1]["checkpoint"], "--out", str(judged)]) == 0
+    out = tmp_path / "validate"
+    assert main(["validate", "--ckpt", stages[1]["checkpoint"], "--out", str(out)]) == 0
     listed = {row["file"] for row in rows(tmp_path / "run" / "folds" / "target" / "validation.csv")}
-    assert {f"{row['utterance']}.wav" for row in rows(judged / "predictions.csv")} == listed
+    assert {f"{row['utterance']}.wav" for row in rows(out / "predictions.csv")} == listed
 
 
 @pytest.fixture

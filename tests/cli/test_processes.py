@@ -103,7 +103,7 @@ def test_two_processes_train_one_model_on_the_same_data(plain_words, tmp_path):
     assert said.count("Results: EmoDB") == 1
     assert_same_training(one, two)
     assert [row["utterance"] for row in rows(one)] == [row["utterance"] for row in rows(two)]
-    # Every test utterance is there once, though each process has judged a part of them.
+    # Every test utterance is there once, though each process has tested a part of them.
     expected = sorted(Path(row["file"]).stem for row in rows(two, "folds/test.csv"))
     assert [row["utterance"] for row in rows(two)] == expected
     assert list(two.rglob("results.json")) == [two / "results.json"]

@@ -116,8 +116,8 @@ def trained(weight, steps=300):
     with torch.no_grad():
         features = encoder(points)
         right = (head(features).argmax(dim=1) == classes)[~source].float().mean()
-    judge = LogisticRegression(max_iter=1000).fit(features, domains)
-    return judge.score(features, domains), float(right)
+    probe = LogisticRegression(max_iter=1000).fit(features, domains)
+    return probe.score(features, domains), float(right)
 
 
 def test_features_tell_less_of_the_domain_and_no_less_of_the_class():

@@ -213,7 +213,7 @@ def test_data_for_another_task_are_refused(build, build_diarizer, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:lightning")
-def test_it_trains_on_clips_and_judges_them(whisper, tmp_path):
+def test_it_trains_on_clips_and_tests_on_them(whisper, tmp_path):
     torch.manual_seed(0)
     data = data_module(tmp_path / "own")
     task = EmotionDiarizer(
@@ -229,8 +229,8 @@ def test_it_trains_on_clips_and_judges_them(whisper, tmp_path):
     trainer = fit(task, data, tmp_path, 6)
     assert float(trainer.callback_metrics["train/loss"]) < first["train/loss"]
     trainer.test(task, datamodule=data, verbose=False)
-    assert [clip.id for clip in task.judged] == sorted(f"test-{index}" for index in range(6))
-    assert all(math.isclose(clip.reference[-1].end, clip.duration) for clip in task.judged)
+    assert [clip.id for clip in task.diarized] == sorted(f"test-{index}" for index in range(6))
+    assert all(math.isclose(clip.reference[-1].end, clip.duration) for clip in task.diarized)
 
 
 def test_the_frame_error_is_the_mean_over_clips_of_labelled_valid_frames():

@@ -24,25 +24,25 @@ from sercl.reports.diarization.figure import pictures, timeline_figure
 from sercl.reports.diarization.results import diarization_table, tuning_lines
 from sercl.studies.diarization import results
 from sercl.studies.diarization.recordings import (
-    Judged,
-    Judging,
+    DiarizedRecording,
+    EvaluationSet,
     Recordings,
     System,
+    all_neutral,
     clips_of,
-    found,
-    hear,
-    is_judged_whole,
-    nothing_found,
+    find_segments,
+    has_whole_recordings,
     recordings_of,
+    run_systems,
 )
 from sercl.studies.diarization.results import (
     ALL_NEUTRAL,
     DIARIZER,
     SLIDING,
     DiarizationResults,
-    RunJudged,
+    RunEvaluation,
     check_apart,
-    judged_together,
+    diarized_by_system,
     named,
     save,
     score_systems,
@@ -72,14 +72,14 @@ class Trained:
     Attributes:
         path: The file.
         labels: Class -> emotions that belong to it, in class order.
-        heard: "train" and "validation" -> "corpus speaker" of each speaker that it was trained on.
+        seen_speakers: "train" and "validation" -> "corpus speaker" of each speaker that it was trained on.
         recordings: The same parts -> fingerprints of the recordings; None if the checkpoint does not contain
             them.
     """
 
     path: Path
     labels: Mapping[str, Sequence[str]]
-    heard: Mapping[str, Sequence[str]]
+    seen_speakers: Mapping[str, Sequence[str]]
     recordings: TrainingRecordings | None = None
 
 
@@ -213,7 +213,7 @@ def build_parser(baselines: int | str = "+") -> SerclParser:
     return parser
 
 
-class Sources:
+class EvaluationData:
     """The data of an evaluation: from the command line, and of the run that trained the model.
 
     Args:
@@ -236,7 +236,7 @@ class Sources:
         """Ids of the utterances that the run's own test clips are built from."""
         return [f"{item.corpus} {item.id}" for item in self._own().splits["test"].utterances]
 
-    def judged(self) -> Judging:
+    def evaluation_set(self) -> EvaluationSet:
         """Return what to evaluate on: a whole corpus with segments, else clips of the test part.
 
         Raises:
@@ -250,12 +250,12 @@ class Sources:
             return clips_of(own, "test")
         self._check_classes(data)
         self._allows_overlap = data.allows_speaker_overlap
-        if isinstance(data, CorpusDataModule) and is_judged_whole(data):
+        if isinstance(data, CorpusDataModule) and has_whole_recordings(data):
             with stage_progress() as on_progress:
                 return recordings_of(data, on_progress)
         return clips_of(_ready(_with_clips(data)), "test")
 
-    def validation(self) -> Judging:
+    def validation(self) -> EvaluationSet:
         """Return the validation clips of the run, on which post-processing may be chosen.
 
         Raises:
@@ -263,22 +263,22 @@ class Sources:
         """
         return clips_of(self._own(), "validation")
 
-    def heard_before(self, judging: Judging) -> list[str]:
+    def overlap_notes(self, evaluation_set: EvaluationSet) -> list[str]:
         """Return notes on test recordings and speakers from a model's training or validation data, if any.
 
         Raises:
             SpeakerOverlapError: If any speaker was in training and the data module does not allow it.
         """
         run = self._run
-        notes = self._known(run.diarizer, judging)
-        others = [] if run.baseline is None else self._known(run.baseline, judging)
+        notes = self._known(run.diarizer, evaluation_set)
+        others = [] if run.baseline is None else self._known(run.baseline, evaluation_set)
         return [*notes, *(f"the baseline is {note}" for note in others)]
 
-    def _known(self, model: Trained, judging: Judging) -> list[str]:
+    def _known(self, model: Trained, evaluation_set: EvaluationSet) -> list[str]:
         try:
             return [
-                *known_voices(model.heard, judging.speakers, "test", self._allows_overlap),
-                *known_recordings(model.recordings, judging.takes, "test", judging.trained),
+                *known_voices(model.seen_speakers, evaluation_set.speakers, "test", self._allows_overlap),
+                *known_recordings(model.recordings, evaluation_set.takes, "test", evaluation_set.trained),
             ]
         except SpeakerOverlapError as error:
             raise SpeakerOverlapError(f"{model.path}: {error}") from error
@@ -349,7 +349,7 @@ class Prepared:
         remarks: Notes on the scores.
     """
 
-    each: tuple[tuple[Sources, Judging], ...]
+    each: tuple[tuple[EvaluationData, EvaluationSet], ...]
     remarks: tuple[str, ...]
 
 
@@ -361,59 +361,67 @@ def prepare(runs: Sequence[Run], options: "Namespace") -> Prepared:
         SpeakerOverlapError: If a test speaker was in a model's training data.
         CorpusError: For unusable data.
     """
-    sources = [Sources(options, run) for run in runs]
-    judgings = [own.judged() for own in sources]
+    data = [EvaluationData(options, run) for run in runs]
+    evaluation_sets = [own.evaluation_set() for own in data]
     if len(runs) > 1:
-        check_apart({run.name: own.tested for run, own in zip(runs, sources, strict=True)})
-        judgings = [named(judging, run.name) for run, judging in zip(runs, judgings, strict=True)]
-    each = tuple(zip(sources, judgings, strict=True))
-    notes = dict.fromkeys(note for own, judging in each for note in own.heard_before(judging))
+        check_apart({run.name: own.tested for run, own in zip(runs, data, strict=True)})
+        evaluation_sets = [
+            named(evaluation_set, run.name) for run, evaluation_set in zip(runs, evaluation_sets, strict=True)
+        ]
+    each = tuple(zip(data, evaluation_sets, strict=True))
+    notes = dict.fromkeys(note for own, evaluation_set in each for note in own.overlap_notes(evaluation_set))
     return Prepared(each, tuple(notes))
 
 
-def judge_run(run: Run, data: tuple[Sources, Judging], options: "Namespace") -> RunJudged:
+def evaluate_run(
+    run: Run, prepared: tuple[EvaluationData, EvaluationSet], options: "Namespace"
+) -> RunEvaluation:
     """Run the systems of a run on its recordings, and save the post-processing chosen for it."""
-    sources, judging = data
+    data, evaluation_set = prepared
     task, systems = load_systems(run, options)
-    tuning = tune(task, systems, sources.validation(), options.uncovered) if options.tune else {}
-    judged, posts = judge(task, systems, judging, tuning, options.uncovered)
-    keep(run, tuning, sources)
+    tuning = tune(task, systems, data.validation(), options.uncovered) if options.tune else {}
+    diarized, posts = diarize(task, systems, evaluation_set, tuning, options.uncovered)
+    keep(run, tuning, data)
     baseline = None if run.baseline is None else str(run.baseline.path)
     model = describe_model(task)
-    return RunJudged(run.name, str(run.diarizer.path), baseline, judging, judged, posts, tuning, model)
+    return RunEvaluation(
+        run.name, str(run.diarizer.path), baseline, evaluation_set, diarized, posts, tuning, model
+    )
 
 
 def tune(
-    task: EmotionDiarizer, systems: Mapping[str, System], validation: Judging, uncovered: str
+    task: EmotionDiarizer, systems: Mapping[str, System], validation: EvaluationSet, uncovered: str
 ) -> dict[str, Tuning]:
     """Choose the post-processing of every system on validation recordings."""
     with progress("validation clips", len(validation)) as advance:
-        heard = hear(validation, systems, advance)
+        frames = run_systems(validation, systems, advance)
     with progress("post-processing", len(systems) * sum(1 for _ in candidates())) as advance:
-        return {name: chosen(heard, name, task.classes, task.post, advance, uncovered) for name in systems}
+        return {name: chosen(frames, name, task.classes, task.post, advance, uncovered) for name in systems}
 
 
-def judge(
+def diarize(
     task: EmotionDiarizer,
     systems: Mapping[str, System],
-    judging: Judging,
+    evaluation_set: EvaluationSet,
     tuning: Mapping[str, Tuning],
     uncovered: str,
-) -> tuple[dict[str, list[Judged]], dict[str, PostConfig]]:
+) -> tuple[dict[str, list[DiarizedRecording]], dict[str, PostConfig]]:
     """Return the segments of each system, and how its frames became segments."""
     posts = {name: tuning[name].post if name in tuning else task.post for name in systems}
-    with progress("recordings", len(judging)) as advance:
-        heard = hear(judging, systems, advance)
-    judged = {name: found(heard, name, task.classes, post, uncovered) for name, post in posts.items()}
-    judged[ALL_NEUTRAL] = nothing_found(heard)
-    return judged, posts
+    with progress("recordings", len(evaluation_set)) as advance:
+        frames = run_systems(evaluation_set, systems, advance)
+    diarized = {
+        name: find_segments(frames, name, task.classes, post, uncovered) for name, post in posts.items()
+    }
+    diarized[ALL_NEUTRAL] = all_neutral(frames)
+    return diarized, posts
 
 
-def keep(run: Run, tuning: Mapping[str, Tuning], sources: Sources) -> None:
+def keep(run: Run, tuning: Mapping[str, Tuning], data: EvaluationData) -> None:
     """Write the chosen post-processing of the diarizer into its checkpoint."""
     if DIARIZER in tuning:
         path = run.diarizer.path
-        keep_tuning(path, tuning[DIARIZER], sources.run_name)
+        keep_tuning(path, tuning[DIARIZER], data.run_name)
         stderr.print(f"The post-processing is saved in {path}", soft_wrap=True, markup=False)
 
 
@@ -441,25 +449,25 @@ def run(options: Namespace) -> DiarizationResults:
         make_folder(Path(options.out))
     runs = runs_of(options)
     prepared = prepare(runs, options)
-    parts = [judge_run(run, own, options) for run, own in zip(runs, prepared.each, strict=True)]
+    parts = [evaluate_run(run, own, options) for run, own in zip(runs, prepared.each, strict=True)]
     results = summed_up(parts, list(runs[0].diarizer.labels), prepared.remarks, begin)
     if options.out is not None:
-        judged = judged_together(parts)
-        save(results, judged, Path(options.out))
-        draw(together(parts), judged, Path(options.out))
+        diarized = diarized_by_system(parts)
+        save(results, diarized, Path(options.out))
+        draw(together(parts), diarized, Path(options.out))
     show(results, options)
     return results
 
 
 def summed_up(
-    parts: Sequence[RunJudged], classes: Sequence[str], remarks: Sequence[str], begin: float
+    parts: Sequence[RunEvaluation], classes: Sequence[str], remarks: Sequence[str], begin: float
 ) -> DiarizationResults:
     """Score all runs together, and each of several separately."""
     first, several = parts[0], len(parts) > 1
-    judging = results.together(parts) if several else first.judging
+    evaluation_set = results.together(parts) if several else first.evaluation_set
     return DiarizationResults(
-        systems=score_systems(results.judged_together(parts), results.common_posts(parts), classes),
-        data=judging.to_dict(),
+        systems=score_systems(results.diarized_by_system(parts), results.common_posts(parts), classes),
+        data=evaluation_set.to_dict(),
         model=first.model,
         environment=environment(None),
         seconds=time.perf_counter() - begin,
@@ -469,9 +477,11 @@ def summed_up(
     )
 
 
-def draw(judging: Recordings, judged: Mapping[str, Sequence[Judged]], folder: Path) -> None:
+def draw(
+    evaluation_set: Recordings, diarized: Mapping[str, Sequence[DiarizedRecording]], folder: Path
+) -> None:
     """Draw the timelines of three recordings: with low, medium and high error."""
-    timeline_figure(pictures(judging, judged), folder / "timelines.png")
+    timeline_figure(pictures(evaluation_set, diarized), folder / "timelines.png")
 
 
 def show(results: DiarizationResults, options: Namespace) -> None:

@@ -18,7 +18,13 @@ from sercl.errors import UsageError
 from sercl.json_text import json_text
 from sercl.reports.diarization.results import diarization_table
 from sercl.reports.results import stages_table
-from sercl.studies.diarization.recordings import Judged, clips_of, found, hear, nothing_found
+from sercl.studies.diarization.recordings import (
+    DiarizedRecording,
+    all_neutral,
+    clips_of,
+    find_segments,
+    run_systems,
+)
 from sercl.studies.diarization.results import (
     ALL_NEUTRAL,
     DIARIZER,
@@ -62,10 +68,10 @@ def run(cli: Cli) -> DiarizationResults | None:
             )
         if not is_first():
             return None
-        results, judged = judge(cli, stages, begin)
+        results, diarized = evaluate(cli, stages, begin)
         check_still_there(folder)
-        save(results, judged, folder)
-        log_scores(cli.build_trainer(scores_to=folder).loggers, judged[DIARIZER], cli.task.classes)
+        save(results, diarized, folder)
+        log_scores(cli.build_trainer(scores_to=folder).loggers, diarized[DIARIZER], cli.task.classes)
         show(results, folder, config["json"])
         return results
 
@@ -90,28 +96,28 @@ def prepare(cli: Cli, folder: Path) -> None:
     announce(cli, folder)
 
 
-def judge(
+def evaluate(
     cli: Cli, stages: Sequence[StageResult], begin: float
-) -> tuple[DiarizationResults, Mapping[str, Sequence[Judged]]]:
+) -> tuple[DiarizationResults, Mapping[str, Sequence[DiarizedRecording]]]:
     """Evaluate the trained model on the test clips, as `sercl diarize` would run on them."""
     task: Any = cli.task
-    judging = clips_of(cli.data, "test")  # type: ignore[arg-type]
+    evaluation_set = clips_of(cli.data, "test")  # type: ignore[arg-type]
     diarizer = Diarizer(task, cli.build_trainer().strategy.root_device)
-    with progress("test clips", len(judging)) as advance:
-        heard = hear(judging, {DIARIZER: diarizer}, advance)
-    judged = {
-        DIARIZER: found(heard, DIARIZER, task.classes, task.post),
-        ALL_NEUTRAL: nothing_found(heard),
+    with progress("test clips", len(evaluation_set)) as advance:
+        frames = run_systems(evaluation_set, {DIARIZER: diarizer}, advance)
+    diarized = {
+        DIARIZER: find_segments(frames, DIARIZER, task.classes, task.post),
+        ALL_NEUTRAL: all_neutral(frames),
     }
     results = DiarizationResults(
-        systems=score_systems(judged, {DIARIZER: task.post}, task.classes),
-        data={**cli.data.report.to_dict(), **judging.to_dict()},
+        systems=score_systems(diarized, {DIARIZER: task.post}, task.classes),
+        data={**cli.data.report.to_dict(), **evaluation_set.to_dict()},
         model=describe_model(task),
         environment=environment(cli.config["seed_everything"]),
         seconds=time.perf_counter() - begin,
         stages=tuple(stages),
     )
-    return results, judged
+    return results, diarized
 
 
 def show(results: DiarizationResults, folder: Path, as_json: bool) -> None:

@@ -179,7 +179,7 @@ def run(options: "Namespace") -> int:
     failures = [report_failure(word, reason) for word, reason in inputs.unmatched]
     found: list[Found] = []
     with progress("recordings", len(inputs.files)) as advance:
-        for path, result in heard(diarizer, inputs.files, names, failures):
+        for path, result in diarized_files(diarizer, inputs.files, names, failures):
             advance(1)
             found.append((path, result))
             if options.format == TABLE and options.out is None:
@@ -215,7 +215,7 @@ def recording_names(files: Sequence[Path]) -> list[str]:
     ]
 
 
-def heard(
+def diarized_files(
     diarizer: "Diarizer", files: Sequence[Path], names: Sequence[str], failures: list[str]
 ) -> Iterator[Found]:
     """Yield the segments of each file; report each failure and add its source to `failures`."""

@@ -52,7 +52,7 @@ def time_confusion(
 
     Args:
         reference: True segments of one recording, without overlap; neutral ones may be left out.
-        hypothesis: Segments to be judged, without overlap; what lies beyond the recording is cut.
+        hypothesis: Segments to evaluate, without overlap; what lies beyond the recording is cut.
         duration: Length of the recording in s.
         classes: Class names, "neutral" among them.
         uncovered: What time without any hypothesis segment counts as: "neutral", or "error", which then
@@ -149,7 +149,7 @@ def boundaries(reference: Iterable[Labelled], hypothesis: Iterable[Labelled], du
 
     Args:
         reference: True segments of one recording.
-        hypothesis: Segments to be judged.
+        hypothesis: Segments to evaluate.
         duration: Length of the recording in s.
 
     Raises:

@@ -15,7 +15,7 @@ from sercl.errors import UsageError
 from sercl.metrics.functional.eder import eder, time_confusion
 from sercl.reports.diarization.timeline import colour
 from sercl.reports.rendering import check_format, picture_file
-from sercl.studies.diarization.recordings import Judged, Recording, Recordings
+from sercl.studies.diarization.recordings import DiarizedRecording, Recording, Recordings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -152,20 +152,20 @@ _PLACES = (0.25, 0.5, 0.75)
 """Quantiles of EDER of the recordings in a picture."""
 
 
-def pictures(recordings: Recordings, judged: Mapping[str, Sequence[Judged]]) -> list[Picture]:
+def pictures(recordings: Recordings, diarized: Mapping[str, Sequence[DiarizedRecording]]) -> list[Picture]:
     """Return at most three recordings with the reference and each system's segments.
 
     They are at the quartiles of the first system's EDER.
 
     Args:
         recordings: The evaluated recordings, created once more for their audio.
-        judged: System -> its segments, in the order of the recordings.
+        diarized: System -> its segments, in the order of the recordings.
     """
-    first = next(iter(judged.values()))
+    first = next(iter(diarized.values()))
     chosen = quartiles([error(item) for item in first])
     wanted = {first[index].id: index for index in chosen}
     drawn = {
-        wanted[item.id]: _picture(item, wanted[item.id], judged) for item in recordings if item.id in wanted
+        wanted[item.id]: _picture(item, wanted[item.id], diarized) for item in recordings if item.id in wanted
     }
     return [drawn[index] for index in chosen]
 
@@ -176,7 +176,7 @@ def quartiles(errors: Sequence[float]) -> list[int]:
     return list(dict.fromkeys(order[round(place * (len(order) - 1))] for place in _PLACES))
 
 
-def error(item: Judged) -> float:
+def error(item: DiarizedRecording) -> float:
     """Return the EDER of one recording."""
     names = {segment.emotion for segment in (*item.reference, *item.hypothesis)} | {NEUTRAL}
     classes = sorted(names)
@@ -184,11 +184,13 @@ def error(item: Judged) -> float:
     return float(eder(confusion, classes.index(NEUTRAL)))
 
 
-def _picture(recording: Recording, index: int, judged: Mapping[str, Sequence[Judged]]) -> Picture:
-    first = next(iter(judged.values()))[index]
+def _picture(
+    recording: Recording, index: int, diarized: Mapping[str, Sequence[DiarizedRecording]]
+) -> Picture:
+    first = next(iter(diarized.values()))[index]
     # The all-neutral baseline has no segments to show.
     found = {
-        name: own[index].hypothesis for name, own in judged.items() if any(item.hypothesis for item in own)
+        name: own[index].hypothesis for name, own in diarized.items() if any(item.hypothesis for item in own)
     }
     name = f"{recording.id}: EDER {100 * error(first):.1f} %"
     return Picture(name, recording.duration, _envelope(recording), {TRUTH: recording.reference, **found})

@@ -17,7 +17,7 @@ from sercl.metrics.functional.clusters import resampling_units
 from sercl.metrics.functional.eder import NEUTRAL, UNCOVERED, boundaries, eder, error_parts, time_confusion
 from sercl.metrics.functional.intervals import Interval, bootstrap_interval, clustered_mean_interval
 from sercl.metrics.functional.timeline import timeline
-from sercl.studies.diarization.recordings import Judged
+from sercl.studies.diarization.recordings import DiarizedRecording
 from sercl.studies.results.scores import Score, without_nan
 
 
@@ -86,11 +86,11 @@ class DiarizationScores:
         return plain
 
 
-def evaluate(judged: Sequence[Judged], classes: Sequence[str]) -> DiarizationScores:
+def evaluate(diarized: Sequence[DiarizedRecording], classes: Sequence[str]) -> DiarizationScores:
     """Score the segments that a system has found.
 
     Args:
-        judged: The recordings.
+        diarized: The recordings.
         classes: Class names, "neutral" among them.
 
     Raises:
@@ -98,16 +98,16 @@ def evaluate(judged: Sequence[Judged], classes: Sequence[str]) -> DiarizationSco
         SegmentError: For invalid segments, with the id of their recording.
         UnknownNameError: For an emotion that is not a class.
     """
-    if not judged:
+    if not diarized:
         raise UsageError("evaluation: no recordings to evaluate; at least one is needed.")
-    confusions = torch.stack([_confusion(item, classes) for item in judged])
-    speakers = [item.speaker for item in judged]
-    seconds = [item.duration for item in judged]
+    confusions = torch.stack([_confusion(item, classes) for item in diarized])
+    speakers = [item.speaker for item in diarized]
+    seconds = [item.duration for item in diarized]
     neutral = list(classes).index(NEUTRAL)
     each, parts = eder(confusions, neutral), error_parts(confusions, neutral)
-    placed = [boundaries(item.reference, item.hypothesis, item.duration) for item in judged]
+    placed = [boundaries(item.reference, item.hypothesis, item.duration) for item in diarized]
     return DiarizationScores(
-        recordings=len(judged),
+        recordings=len(diarized),
         seconds=sum(seconds),
         eder=_mean(each, speakers),
         missed=_mean(parts.missed, speakers),
@@ -121,22 +121,24 @@ def evaluate(judged: Sequence[Judged], classes: Sequence[str]) -> DiarizationSco
         events_found=sum(item.found for item in placed),
         by_emotion=_by_emotion(confusions, each, speakers, classes),
         time_confusion=tuple(map(tuple, confusions.sum(dim=0)[:, :-1].tolist())),
-        uncovered=judged[0].uncovered,
+        uncovered=diarized[0].uncovered,
         uncovered_seconds=float(confusions[..., -1].sum()),
     )
 
 
-def eder_difference(first: Sequence[Judged], second: Sequence[Judged], classes: Sequence[str]) -> Score:
+def eder_difference(
+    first: Sequence[DiarizedRecording], second: Sequence[DiarizedRecording], classes: Sequence[str]
+) -> Score:
     """Return the mean EDER of `second` minus that of `first`, on the same recordings."""
     neutral = list(classes).index(NEUTRAL)
     one, other = (
-        eder(torch.stack([_confusion(item, classes) for item in judged]), neutral)
-        for judged in (first, second)
+        eder(torch.stack([_confusion(item, classes) for item in diarized]), neutral)
+        for diarized in (first, second)
     )
     return _mean(other - one, [item.speaker for item in first], bounded=False)
 
 
-def _confusion(item: Judged, classes: Sequence[str]) -> Tensor:
+def _confusion(item: DiarizedRecording, classes: Sequence[str]) -> Tensor:
     try:
         return time_confusion(item.reference, item.hypothesis, item.duration, classes, item.uncovered)
     except SegmentError as error:
@@ -242,26 +244,26 @@ def compare(
             f"{strange[0]!r}). Recordings are matched by name: rename or remove them."
         )
     notes = _notes(reference, found, durations or {}, uncovered)
-    judged = [
+    diarized = [
         replace(
             _paired(item, found.get(item.id), (durations or {}).get(item.id), scheme), uncovered=uncovered
         )
         for item in reference
     ]
     classes = scheme.classes if scheme is not None else _classes([*reference, *hypothesis])
-    return Comparison(evaluate(judged, classes), tuple(classes), tuple(notes))
+    return Comparison(evaluate(diarized, classes), tuple(classes), tuple(notes))
 
 
 def _paired(
     item: Annotation, found: Annotation | None, known: float | None, scheme: LabelScheme | None
-) -> Judged:
+) -> DiarizedRecording:
     hypothesis = found.segments if found is not None else ()
     duration = known or item.duration or (found.duration if found else None)
     duration = duration or max((segment.end for segment in (*item.segments, *hypothesis)), default=0.0)
     try:
         timeline(item.segments, duration)
         reference = _named(item.segments, scheme)
-        return Judged(item.id, None, reference, _named(hypothesis, scheme), duration)
+        return DiarizedRecording(item.id, None, reference, _named(hypothesis, scheme), duration)
     except SegmentError as error:
         raise SegmentError(f"recording {item.id!r}: {error.message}", error.index) from error
 

@@ -62,7 +62,7 @@ class Recordings(Protocol):
 
 
 @dataclass(frozen=True)
-class Heard:
+class SystemFrames:
     """A recording without its audio, and the frames of every system.
 
     Attributes:
@@ -81,7 +81,7 @@ class Heard:
 
 
 @dataclass(frozen=True)
-class Judged:
+class DiarizedRecording:
     """A recording with its reference and the segments found.
 
     Attributes:
@@ -101,9 +101,9 @@ class Judged:
     uncovered: str = "neutral"
 
 
-def hear(
+def run_systems(
     recordings: Recordings, systems: Mapping[str, System], on_progress: Callable[[int], None] | None = None
-) -> list[Heard]:
+) -> list[SystemFrames]:
     """Run every system on every recording once.
 
     Args:
@@ -114,26 +114,26 @@ def hear(
     Raises:
         AudioError: For a recording that cannot be read or is too short for one frame.
     """
-    heard = []
+    done = []
     for item in recordings:
         frames = {name: system.frames(item.source) for name, system in systems.items()}
-        heard.append(Heard(item.id, item.speaker, item.reference, item.duration, frames))
+        done.append(SystemFrames(item.id, item.speaker, item.reference, item.duration, frames))
         if on_progress is not None:
             on_progress(1)
-    return heard
+    return done
 
 
-def found(
-    heard: Sequence[Heard],
+def find_segments(
+    recordings: Sequence[SystemFrames],
     system: str,
     classes: Sequence[str],
     post: PostConfig,
     uncovered: str = "neutral",
-) -> list[Judged]:
+) -> list[DiarizedRecording]:
     """Return the segments that a system finds in each recording.
 
     Args:
-        heard: The recordings with the frames of every system.
+        recordings: The recordings with the frames of every system.
         system: The system whose frames are used.
         classes: Class names.
         post: How they become segments.
@@ -141,7 +141,7 @@ def found(
             segment, which counts as an error.
     """
     return [
-        Judged(
+        DiarizedRecording(
             item.id,
             item.speaker,
             item.reference,
@@ -149,24 +149,26 @@ def found(
             item.duration,
             uncovered,
         )
-        for item in heard
+        for item in recordings
     ]
 
 
-def nothing_found(heard: Sequence[Heard]) -> list[Judged]:
+def all_neutral(recordings: Sequence[SystemFrames]) -> list[DiarizedRecording]:
     """Return the segments of a baseline that labels every recording neutral throughout."""
-    return [Judged(item.id, item.speaker, item.reference, (), item.duration) for item in heard]
+    return [
+        DiarizedRecording(item.id, item.speaker, item.reference, (), item.duration) for item in recordings
+    ]
 
 
 def _segments(
-    item: Heard, system: str, classes: Sequence[str], post: PostConfig, *, to_end: bool
+    item: SystemFrames, system: str, classes: Sequence[str], post: PostConfig, *, to_end: bool
 ) -> tuple[Segment, ...]:
     scores = item.frames[system]
     return to_segments(scores.probabilities, classes, scores.stride, scores.duration, post, to_end)
 
 
 @dataclass(frozen=True)
-class Judging:
+class EvaluationSet:
     """Recordings to evaluate on, with their description.
 
     Attributes:
@@ -212,7 +214,7 @@ class Judging:
         }
 
 
-def clips_of(data: Diarization, part: str) -> Judging:
+def clips_of(data: Diarization, part: str) -> EvaluationSet:
     """Return the clips of a part ("validation" or "test") of a data module that is set up."""
     source = data.source(part)
     clips = source.epoch(0)
@@ -229,7 +231,7 @@ def clips_of(data: Diarization, part: str) -> Judging:
     seconds = sum(clip_seconds(clip, source.config) for clip in clips)
     report = data.report
     name = f"{report.name}, {part} clips"
-    return Judging(
+    return EvaluationSet(
         name,
         tuple(people),
         seconds,
@@ -241,7 +243,7 @@ def clips_of(data: Diarization, part: str) -> Judging:
     )
 
 
-def is_judged_whole(data: CorpusDataModule) -> bool:
+def has_whole_recordings(data: CorpusDataModule) -> bool:
     """Whether a corpus has segment annotations, or is for tests only."""
     utterances = data.read().utterances
     test_only = bool(utterances) and all(utterance.split == "test" for utterance in utterances)
@@ -250,7 +252,7 @@ def is_judged_whole(data: CorpusDataModule) -> bool:
 
 def recordings_of(
     data: CorpusDataModule, on_progress: Progress | None = None, memory: Memory | None = None
-) -> Judging:
+) -> EvaluationSet:
     """Return every recording of a corpus, without folds, with audio and segments checked.
 
     A recording without segments has one emotion throughout.
@@ -285,17 +287,17 @@ def recordings_of(
         raise CorpusError(
             f"{data.corpus}: no recording is left to evaluate. Check --data.labels and the corpus."
         )
-    judging = _judging(data.corpus, usable, dropped, kinds(problems), listing.notes)
-    return replace(judging, takes=tuple(takes))
+    evaluation_set = _evaluation_set(data.corpus, usable, dropped, kinds(problems), listing.notes)
+    return replace(evaluation_set, takes=tuple(takes))
 
 
-def _judging(
+def _evaluation_set(
     corpus: str,
     usable: Sequence[tuple[Utterance, float, tuple[Segment, ...]]],
     dropped: Mapping[str, int],
     problems: Mapping[str, int],
     notes: Sequence[str],
-) -> Judging:
+) -> EvaluationSet:
     def make() -> Iterator[Recording]:
         for utterance, seconds, segments in usable:
             name = next(iter(speakers_of([utterance])), None)
@@ -303,7 +305,7 @@ def _judging(
 
     lost = [f"{count} recordings left out: {kind}" for kind, count in problems.items()]
     lost += [f"{count} recordings left out: {emotion} has no class" for emotion, count in dropped.items()]
-    return Judging(
+    return EvaluationSet(
         name=f"{corpus}, all recordings",
         speakers=tuple(speakers_of([utterance for utterance, _, _ in usable])),
         seconds=sum(seconds for _, seconds, _ in usable),

@@ -17,7 +17,7 @@ from sercl.files import write_text
 from sercl.json_text import json_text
 from sercl.metrics.eder import DiarizationMetrics
 from sercl.studies.diarization.evaluation import DiarizationScores, eder_difference, evaluate
-from sercl.studies.diarization.recordings import Judged, Judging, Recording
+from sercl.studies.diarization.recordings import DiarizedRecording, EvaluationSet, Recording
 from sercl.studies.diarization.tuning import Tuning
 from sercl.studies.results.scores import Score, without_nan
 from sercl.studies.training.results import stage_notes
@@ -139,16 +139,18 @@ def _plain(tuning: Mapping[str, Tuning]) -> dict[str, Any]:
 
 
 def score_systems(
-    judged: Mapping[str, Sequence[Judged]], posts: Mapping[str, PostConfig], classes: Sequence[str]
+    diarized: Mapping[str, Sequence[DiarizedRecording]],
+    posts: Mapping[str, PostConfig],
+    classes: Sequence[str],
 ) -> tuple[SystemScores, ...]:
     """Score every system and compare the others with the first.
 
     Args:
-        judged: System -> the segments that it found.
+        diarized: System -> the segments that it found.
         posts: System -> how its frames became segments, if it has frames.
         classes: Class names.
     """
-    first = next(iter(judged.values()))
+    first = next(iter(diarized.values()))
     return tuple(
         SystemScores(
             name,
@@ -156,32 +158,36 @@ def score_systems(
             posts.get(name),
             None if own is first else eder_difference(first, own, classes),
         )
-        for name, own in judged.items()
+        for name, own in diarized.items()
     )
 
 
-def save(results: DiarizationResults, judged: Mapping[str, Sequence[Judged]], folder: Path) -> None:
+def save(
+    results: DiarizationResults, diarized: Mapping[str, Sequence[DiarizedRecording]], folder: Path
+) -> None:
     """Write `results.json`, and in `segments` the reference and each system's segments, as JSON."""
-    first = next(iter(judged.values()))
+    first = next(iter(diarized.values()))
     truth = [Annotation(item.id, item.reference, item.duration) for item in first]
     write_segments(truth, folder / "segments" / "reference.json")
-    for name, own in judged.items():
+    for name, own in diarized.items():
         found = [Annotation(item.id, item.hypothesis, item.duration) for item in own]
         write_segments(found, folder / "segments" / f"{name.replace(' ', '-')}.json")
     write_text(folder / "results.json", json_text(results.to_dict(), indent=2) + "\n")
 
 
-def log_scores(loggers: Iterable[Logger], judged: Sequence[Judged], classes: Sequence[str]) -> None:
+def log_scores(
+    loggers: Iterable[Logger], diarized: Sequence[DiarizedRecording], classes: Sequence[str]
+) -> None:
     """Log the scores of a test under the names that `EmotionDiarizer` uses ("test/eder").
 
     Args:
         loggers: Of a trainer.
-        judged: Recordings, at least one, with the segments that the diarizer found.
+        diarized: Recordings, at least one, with the segments that the diarizer found.
         classes: Class names.
     """
     metrics = DiarizationMetrics(classes)
     metrics.distributed_available_fn = lambda: False  # of several processes only the first gets here
-    for item in judged:
+    for item in diarized:
         metrics.update(item.reference, item.hypothesis, item.duration)
     named = {f"test/{name}": float(value) for name, value in metrics.compute().items()}
     for logger in loggers:
@@ -190,15 +196,15 @@ def log_scores(loggers: Iterable[Logger], judged: Sequence[Judged], classes: Seq
 
 
 @dataclass(frozen=True)
-class RunJudged:
+class RunEvaluation:
     """The evaluation of one run.
 
     Attributes:
         name: Unique among the runs.
         checkpoint: The diarizer's.
         baseline: The classifier's, None for none.
-        judging: The recordings that it was evaluated on.
-        judged: System -> the segments that it found, in the order of the recordings.
+        evaluation_set: The recordings that it was evaluated on.
+        diarized: System -> the segments that it found, in the order of the recordings.
         posts: System -> how its frames became segments, if it has frames.
         tuning: System -> how its post-processing was chosen; empty if it was not.
         model: Description of the diarizer, as plain data.
@@ -207,27 +213,27 @@ class RunJudged:
     name: str
     checkpoint: str
     baseline: str | None
-    judging: Judging
-    judged: Mapping[str, Sequence[Judged]]
+    evaluation_set: EvaluationSet
+    diarized: Mapping[str, Sequence[DiarizedRecording]]
     posts: Mapping[str, PostConfig]
     tuning: Mapping[str, Tuning]
     model: Mapping[str, Any]
 
     def scores(self, classes: Sequence[str]) -> RunScores:
         """Return the scores of this run only."""
-        systems = score_systems(self.judged, self.posts, classes)
-        data = self.judging.to_dict()
+        systems = score_systems(self.diarized, self.posts, classes)
+        data = self.evaluation_set.to_dict()
         return RunScores(self.name, self.checkpoint, self.baseline, systems, data, self.tuning, self.model)
 
 
-def named(judging: Judging, run: str) -> Judging:
+def named(evaluation_set: EvaluationSet, run: str) -> EvaluationSet:
     """Return the same recordings with ids prefixed by the name of their run."""
 
     def make() -> Iterator[Recording]:
-        for recording in judging:
+        for recording in evaluation_set:
             yield replace(recording, id=f"{run}-{recording.id}")
 
-    return replace(judging, make=make)
+    return replace(evaluation_set, make=make)
 
 
 def check_apart(tested: Mapping[str, Sequence[str]]) -> None:
@@ -249,42 +255,46 @@ def check_apart(tested: Mapping[str, Sequence[str]]) -> None:
         owner |= dict.fromkeys(ids, run)
 
 
-def together(runs: Sequence[RunJudged]) -> Judging:
+def together(runs: Sequence[RunEvaluation]) -> EvaluationSet:
     """Return the recordings of several runs as one list, in order."""
-    judgings = [run.judging for run in runs]
-    names = dict.fromkeys(judging.name for judging in judgings)
-    return Judging(
-        name=f"{' and '.join(names)}, of {len(judgings)} runs",
-        speakers=tuple(sorted({name for judging in judgings for name in judging.speakers})),
-        seconds=sum(judging.seconds for judging in judgings),
-        make=lambda: chain.from_iterable(judgings),
-        count=sum(map(len, judgings)),
-        dropped=_added(judging.dropped for judging in judgings),
-        problems=_added(judging.problems for judging in judgings),
+    evaluation_sets = [run.evaluation_set for run in runs]
+    names = dict.fromkeys(evaluation_set.name for evaluation_set in evaluation_sets)
+    return EvaluationSet(
+        name=f"{' and '.join(names)}, of {len(evaluation_sets)} runs",
+        speakers=tuple(
+            sorted({name for evaluation_set in evaluation_sets for name in evaluation_set.speakers})
+        ),
+        seconds=sum(evaluation_set.seconds for evaluation_set in evaluation_sets),
+        make=lambda: chain.from_iterable(evaluation_sets),
+        count=sum(map(len, evaluation_sets)),
+        dropped=_added(evaluation_set.dropped for evaluation_set in evaluation_sets),
+        problems=_added(evaluation_set.problems for evaluation_set in evaluation_sets),
         notes=tuple(_notes(runs)),
     )
 
 
-def _notes(runs: Sequence[RunJudged]) -> Iterator[str]:
+def _notes(runs: Sequence[RunEvaluation]) -> Iterator[str]:
     """Yield the notes common to all runs, then those of single runs with their name."""
-    common = [note for note in runs[0].judging.notes if all(note in run.judging.notes for run in runs)]
+    common = [
+        note for note in runs[0].evaluation_set.notes if all(note in run.evaluation_set.notes for run in runs)
+    ]
     yield from common
     for run in runs:
-        yield from (f"{run.name}: {note}" for note in run.judging.notes if note not in common)
+        yield from (f"{run.name}: {note}" for note in run.evaluation_set.notes if note not in common)
 
 
-def judged_together(runs: Sequence[RunJudged]) -> dict[str, list[Judged]]:
+def diarized_by_system(runs: Sequence[RunEvaluation]) -> dict[str, list[DiarizedRecording]]:
     """Return the segments of all runs, by system."""
-    return {name: [item for run in runs for item in run.judged[name]] for name in runs[0].judged}
+    return {name: [item for run in runs for item in run.diarized[name]] for name in runs[0].diarized}
 
 
-def common_posts(runs: Sequence[RunJudged]) -> dict[str, PostConfig]:
+def common_posts(runs: Sequence[RunEvaluation]) -> dict[str, PostConfig]:
     """Return the post-processing of each system that is the same in every run."""
     first = runs[0].posts
     return {name: post for name, post in first.items() if all(run.posts[name] == post for run in runs)}
 
 
-def differences(runs: Sequence[RunJudged]) -> list[str]:
+def differences(runs: Sequence[RunEvaluation]) -> list[str]:
     """Return a note if the diarizers differ in settings other than post-processing, else nothing."""
     settings = [_setting(run.model) for run in runs]
     names = sorted({name for own in settings for name in own if own[name] != settings[0].get(name)})

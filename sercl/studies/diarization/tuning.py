@@ -10,7 +10,7 @@ from sercl.diarization.postprocess import PostConfig
 from sercl.errors import UsageError
 from sercl.files import atomic_path
 from sercl.metrics.functional.eder import NEUTRAL, eder, time_confusion
-from sercl.studies.diarization.recordings import Heard, found
+from sercl.studies.diarization.recordings import SystemFrames, find_segments
 from sercl.tasks import checkpoint as checkpoints
 
 MEDIANS = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
@@ -52,7 +52,7 @@ def candidates() -> Iterator[PostConfig]:
 
 
 def tune(
-    heard: Sequence[Heard],
+    recordings: Sequence[SystemFrames],
     system: str,
     classes: Sequence[str],
     before: PostConfig,
@@ -62,41 +62,42 @@ def tune(
     """Choose the post-processing with the lowest mean EDER; among equals, the simplest.
 
     Args:
-        heard: Validation recordings, never test recordings.
+        recordings: Validation recordings, never test recordings.
         system: The system whose frames are turned into segments.
         classes: Class names.
         before: The current post-processing, which is preferred in a tie.
         on_progress: Called with the number of further settings tried.
-        uncovered: How time without a frame is counted, as in `found`.
+        uncovered: How time without a frame is counted, as in `find_segments`.
 
     Raises:
         UsageError: If there is no recording.
     """
-    if not heard:
+    if not recordings:
         raise UsageError("tuning: no validation recordings.")
-    own = mean_eder(heard, system, classes, before, uncovered)
+    own = mean_eder(recordings, system, classes, before, uncovered)
     best, lowest, tried = before, own, 1
     for post in candidates():
-        error = mean_eder(heard, system, classes, post, uncovered)
+        error = mean_eder(recordings, system, classes, post, uncovered)
         tried += 1
         if error < lowest - 1e-9:
             best, lowest = post, error
         if on_progress is not None:
             on_progress(1)
-    return Tuning(best, lowest, own, len(heard), tried)
+    return Tuning(best, lowest, own, len(recordings), tried)
 
 
 def mean_eder(
-    heard: Sequence[Heard],
+    recordings: Sequence[SystemFrames],
     system: str,
     classes: Sequence[str],
     post: PostConfig,
     uncovered: str = "neutral",
 ) -> float:
     """Return the mean EDER of a system over recordings."""
-    judged = found(heard, system, classes, post, uncovered)
+    diarized = find_segments(recordings, system, classes, post, uncovered)
     confusions = [
-        time_confusion(item.reference, item.hypothesis, item.duration, classes, uncovered) for item in judged
+        time_confusion(item.reference, item.hypothesis, item.duration, classes, uncovered)
+        for item in diarized
     ]
     return float(eder(torch.stack(confusions), list(classes).index(NEUTRAL)).mean())
 

@@ -80,11 +80,11 @@ class Stopping:
             weights=weights,
         )
 
-    def note(self, judged: Validation, probe: StackedProbe, models: Tensor, epoch: int) -> Tensor:
+    def note(self, scores: Validation, probe: StackedProbe, models: Tensor, epoch: int) -> Tensor:
         """Record an epoch.
 
         Args:
-            judged: Scores of the probes that were trained in it.
+            scores: Scores of the probes that were trained in it.
             probe: Their weights.
             models: `[alive]` their indices in the stack.
             epoch: Number of the epoch, from 0.
@@ -94,10 +94,10 @@ class Stopping:
         """
         self.epochs[models] = epoch + 1
         select = self.config.select
-        better = judged.criterion(select) > self.best.criterion(select)[models]
-        self._keep_best(judged, probe, models, better | (epoch == 0), epoch)
-        lower = judged.loss < self.lowest[models]
-        self.lowest[models] = torch.where(lower, judged.loss, self.lowest[models])
+        better = scores.criterion(select) > self.best.criterion(select)[models]
+        self._keep_best(scores, probe, models, better | (epoch == 0), epoch)
+        lower = scores.loss < self.lowest[models]
+        self.lowest[models] = torch.where(lower, scores.loss, self.lowest[models])
         self.waited[models] = torch.where(lower, 0, self.waited[models] + 1)
         self.exhausted[models] = self.waited[models] >= self.config.patience
         return ~self.exhausted[models]
@@ -107,12 +107,12 @@ class Stopping:
         probe.put(self.weights)
 
     def _keep_best(
-        self, judged: Validation, probe: StackedProbe, models: Tensor, better: Tensor, epoch: int
+        self, scores: Validation, probe: StackedProbe, models: Tensor, better: Tensor, epoch: int
     ) -> None:
         places = models[better]
         self.best_epoch[places] = epoch
         for name in ("loss", "accuracy", "uar"):
-            getattr(self.best, name)[places] = getattr(judged, name)[better]
+            getattr(self.best, name)[places] = getattr(scores, name)[better]
         for best, parameter in zip(self.weights, probe.parameters(), strict=True):
             best[places] = parameter.detach()[better]
 
@@ -156,8 +156,8 @@ def train_stack(stack: Stack, config: ProbeConfig, on_epochs: OnEpochs = lambda 
     alive = torch.arange(len(stack.jobs), device=device)
     for epoch in range(config.max_epochs):
         _run_epoch(stack, learner, alive, epoch)
-        judged = validate(stack, alive, *(table[alive] for table in validation))
-        going = record.note(judged, stack.probe, alive, epoch)
+        scores = validate(stack, alive, *(table[alive] for table in validation))
+        going = record.note(scores, stack.probe, alive, epoch)
         on_epochs(len(alive) + int((~going).sum()) * (config.max_epochs - epoch - 1))
         if not going.all():
             alive = alive[going]

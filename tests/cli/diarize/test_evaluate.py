@@ -190,7 +190,7 @@ def test_a_negative_time_is_found_where_it_is_written(diarizer, zed, tmp_path, c
     assert "list.csv:2: start '-0.1' is not a time" in error
 
 
-def test_recordings_without_any_event_are_judged(diarizer, zed, tmp_path, capsys):
+def test_recordings_without_any_event_are_scored(diarizer, zed, tmp_path, capsys):
     path = write_table(tmp_path, zed, [("a", [(0.0, 0.1, "neutral")]), ("b", []), ("c", [])])
     found = evaluated(capsys, diarizer / "best.ckpt", "--data", "Manifest", "--data.root", path)
     scores = found["systems"][1]["scores"]

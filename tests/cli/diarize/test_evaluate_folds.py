@@ -44,7 +44,7 @@ def alone(folds, index, capsys):
     return evaluated(capsys, one, "--baseline", other, *SMALL)
 
 
-def test_each_fold_is_judged_on_its_own_test_clips_and_all_give_one_table(folds, tmp_path, capsys):
+def test_each_fold_is_evaluated_on_its_own_test_clips_and_all_give_one_table(folds, tmp_path, capsys):
     each = [alone(folds, index, capsys) for index in range(3)]
     words = ["--baseline", *checkpoints_of(folds, "classifier"), *SMALL, "--out", tmp_path / "out"]
     found = evaluated(capsys, *checkpoints_of(folds), *words)

@@ -134,7 +134,7 @@ def test_what_cannot_be_is_refused(diarizer, wav, words, said, capsys):
     assert said in capsys.readouterr().err
 
 
-def test_a_name_that_rttm_cannot_hold_is_refused_before_anything_is_heard(diarizer, wav, capsys):
+def test_a_name_that_rttm_cannot_hold_is_refused_before_the_model_runs(diarizer, wav, capsys):
     assert run(diarizer, wav("a b.wav"), "--format", "rttm") == 2
     assert "RTTM separates its fields by spaces" in capsys.readouterr().err
 

@@ -17,7 +17,7 @@ def results(folder):
     return json.loads((folder / "results.json").read_text())
 
 
-def test_a_run_leaves_everything_that_is_needed_to_judge_it(diarizer):
+def test_a_run_leaves_everything_that_is_needed_to_evaluate_it(diarizer):
     for name in ("best.ckpt", "last.ckpt", "config.yaml", "results.json", "folds/test.csv"):
         assert (diarizer / name).stat().st_size > 0, name
     found = results(diarizer)

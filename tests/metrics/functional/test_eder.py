@@ -32,12 +32,12 @@ def segment_lists(draw):
     ]
 
 
-def judged(reference, hypothesis, duration=DURATION, **options):
+def confusion(reference, hypothesis, duration=DURATION, **options):
     return time_confusion(reference, hypothesis, duration, CLASSES, **options)
 
 
 def rate(reference, hypothesis, duration=DURATION):
-    return eder(judged(reference, hypothesis, duration), NEUTRAL).item()
+    return eder(confusion(reference, hypothesis, duration), NEUTRAL).item()
 
 
 def by_milliseconds(reference, hypothesis):
@@ -56,7 +56,7 @@ def by_milliseconds(reference, hypothesis):
 
 @given(segment_lists(), segment_lists())
 def test_parts_agree_with_a_count_of_milliseconds(reference, hypothesis):
-    parts = error_parts(judged(reference, hypothesis), NEUTRAL)
+    parts = error_parts(confusion(reference, hypothesis), NEUTRAL)
     assert [part.item() for part in parts] == pytest.approx(by_milliseconds(reference, hypothesis), abs=1e-9)
     assert rate(reference, hypothesis) == pytest.approx(sum(part.item() for part in parts))
 
@@ -65,12 +65,12 @@ def test_parts_agree_with_a_count_of_milliseconds(reference, hypothesis):
 def test_it_lies_between_0_and_1_and_is_0_for_itself(reference, hypothesis):
     assert 0 <= rate(reference, hypothesis) <= 1
     assert rate(reference, reference) == 0
-    assert judged(reference, hypothesis).sum().item() == pytest.approx(DURATION)
+    assert confusion(reference, hypothesis).sum().item() == pytest.approx(DURATION)
 
 
 @given(segment_lists(), segment_lists())
 def test_swapping_turns_missed_emotion_into_false_alarm(one, other):
-    there, back = (error_parts(judged(*pair), NEUTRAL) for pair in ((one, other), (other, one)))
+    there, back = (error_parts(confusion(*pair), NEUTRAL) for pair in ((one, other), (other, one)))
     assert there.missed.item() == pytest.approx(back.false_alarm.item())
     assert there.false_alarm.item() == pytest.approx(back.missed.item())
     assert there.confusion.item() == pytest.approx(back.confusion.item())
@@ -115,7 +115,7 @@ SAD, ALL_SAD = [Segment(2, 6, "sad")], [Segment(0, 10, "sad")]
     ],
 )
 def test_what_other_implementations_leave_undefined(reference, hypothesis, parts):
-    found = error_parts(judged(reference, hypothesis), NEUTRAL)
+    found = error_parts(confusion(reference, hypothesis), NEUTRAL)
     assert [part.item() for part in found] == pytest.approx(parts)
 
 
@@ -126,40 +126,40 @@ def test_labels_match_by_their_full_names():
 def test_a_tail_without_segment_is_neutral_unless_it_counts_as_an_error():
     hypothesis = [Segment(0, 2, "neutral"), Segment(2, 6, "sad"), Segment(6, 9, "neutral")]
     assert rate(SAD, hypothesis) == 0
-    strict = error_parts(judged(SAD, hypothesis, uncovered="error"), NEUTRAL)
+    strict = error_parts(confusion(SAD, hypothesis, uncovered="error"), NEUTRAL)
     assert [part.item() for part in strict] == pytest.approx([0, 0.1, 0])
-    emotional = error_parts(judged([Segment(8, 10, "sad")], hypothesis[:1], uncovered="error"), NEUTRAL)
+    emotional = error_parts(confusion([Segment(8, 10, "sad")], hypothesis[:1], uncovered="error"), NEUTRAL)
     assert [part.item() for part in emotional] == pytest.approx([0.2, 0.6, 0])
     with pytest.raises(UnknownNameError, match=r"uncovered 'wrong'.*neutral, error"):
-        judged(SAD, hypothesis, uncovered="wrong")
+        confusion(SAD, hypothesis, uncovered="wrong")
 
 
 def test_what_lies_beyond_the_recording_is_cut_in_the_hypothesis_and_refused_in_the_reference():
     assert rate(SAD, [*SAD, Segment(9, 12, "neutral"), Segment(12, 13, "sad")]) == 0
     with pytest.raises(SegmentError, match="overruns the recording, which is 5 s long"):
-        judged(SAD, [], 5.0)
+        confusion(SAD, [], 5.0)
     with pytest.raises(SegmentError, match="0 s"):
-        judged([], [], 0.0)
+        confusion([], [], 0.0)
 
 
 def test_emotions_and_classes_must_be_known():
     with pytest.raises(UnknownNameError, match=r"emotion 'bored'.*angry, happy"):
-        judged([Segment(0, 1, "bored")], [])
+        confusion([Segment(0, 1, "bored")], [])
     with pytest.raises(UnknownNameError, match="emotion 'bored'"):
-        judged([], [Segment(0, 1, "bored")])
+        confusion([], [Segment(0, 1, "bored")])
     with pytest.raises(UsageError, match="needs the class 'neutral'"):
         time_confusion([], [], 1.0, ["angry", "sad"])
 
 
 def test_mean_and_time_weighted_rates_differ():
-    confusions = torch.stack([judged(SAD, [], 10.0), judged([], [], 30.0)])
+    confusions = torch.stack([confusion(SAD, [], 10.0), confusion([], [], 30.0)])
     assert eder(confusions, NEUTRAL).tolist() == pytest.approx([0.4, 0])
     assert eder(confusions.sum(0), NEUTRAL).item() == pytest.approx(0.1)
 
 
 def test_the_rate_of_each_emotion_is_that_of_the_recordings_that_hold_it():
     both = [Segment(0, 1, "angry"), Segment(2, 4, "sad")]
-    confusions = torch.stack([judged(SAD, []), judged(both, []), judged([], [Segment(0, 1, "sad")])])
+    confusions = torch.stack([confusion(SAD, []), confusion(both, []), confusion([], [Segment(0, 1, "sad")])])
     rates = {name: value.item() for name, value in eder_by_emotion(confusions, CLASSES).items()}
     assert rates["sad"] == pytest.approx(0.35)
     assert rates["angry"] == pytest.approx(0.3)
@@ -184,7 +184,9 @@ def test_edges_of_the_recording_are_no_boundaries():
 
 
 def test_scores_by_name():
-    confusions = torch.stack([judged(SAD, [Segment(2.5, 6, "sad")]), judged([Segment(0, 5, "angry")], [])])
+    confusions = torch.stack(
+        [confusion(SAD, [Segment(2.5, 6, "sad")]), confusion([Segment(0, 5, "angry")], [])]
+    )
     placed = torch.tensor([[0.5, 2, 1, 1], [0.0, 0, 1, 0]])
     found = {name: value.item() for name, value in scores(confusions, placed, CLASSES).items()}
     assert found["eder"] == pytest.approx(0.275)

@@ -1,10 +1,10 @@
 from sercl.reports.diarization.results import score_notes
 from sercl.studies.diarization.evaluation import evaluate
-from tests.studies.diarization.test_evaluation import CLASSES, ONE, TWO, judged
+from tests.studies.diarization.test_evaluation import CLASSES, ONE, TWO, diarized
 
 
 def test_a_diarizer_that_labels_everything_alike_is_named() -> None:
-    nothing = [judged("a", [(2, 6, "sad")], []), judged("b", [(0, 5, "angry")], [], 5.0)]
+    nothing = [diarized("a", [(2, 6, "sad")], []), diarized("b", [(0, 5, "angry")], [], 5.0)]
     unit, guess = score_notes(evaluate(nothing, CLASSES))
     assert (
         unit

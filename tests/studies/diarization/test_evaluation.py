@@ -9,18 +9,18 @@ from sercl.corpora.base import Segment
 from sercl.errors import SegmentError, UnknownNameError, UsageError
 from sercl.metrics.eder import DiarizationMetrics
 from sercl.studies.diarization.evaluation import eder_difference, evaluate
-from sercl.studies.diarization.recordings import Judged
+from sercl.studies.diarization.recordings import DiarizedRecording
 
 CLASSES = ("angry", "happy", "neutral", "sad")
 
 
-def judged(id, reference, hypothesis, duration=10.0, speaker=None):
+def diarized(id, reference, hypothesis, duration=10.0, speaker=None):
     spell = lambda rows: tuple(Segment(*row) for row in rows)  # noqa: E731
-    return Judged(id, speaker, spell(reference), spell(hypothesis), duration)
+    return DiarizedRecording(id, speaker, spell(reference), spell(hypothesis), duration)
 
 
-ONE = judged("a", [(2, 6, "sad")], [(3, 7, "sad")])
-TWO = judged("b", [(0, 5, "angry")], [(0, 2, "happy")], 5.0)
+ONE = diarized("a", [(2, 6, "sad")], [(3, 7, "sad")])
+TWO = diarized("b", [(0, 5, "angry")], [(0, 2, "happy")], 5.0)
 
 
 def test_parts_add_up_and_means_are_over_recordings():
@@ -56,7 +56,7 @@ def test_emotions_have_rows():
 )
 def test_scores_are_those_of_the_metric(rows):
     items = [
-        judged(str(i), [(0, 0.9 * a, one)], [(0.1, b, other)], max(a, 1.0))
+        diarized(str(i), [(0, 0.9 * a, one)], [(0.1, b, other)], max(a, 1.0))
         for i, (one, other, a, b) in enumerate(rows)
     ]
     metrics = DiarizationMetrics(CLASSES)
@@ -73,7 +73,8 @@ def test_scores_are_those_of_the_metric(rows):
 
 def test_intervals_resample_speakers_where_there_are_enough():
     items = [
-        judged(str(i), [(2, 6, "sad")], [(2 + i % 3, 6, "sad")], speaker=f"ZED spk{i % 6}") for i in range(12)
+        diarized(str(i), [(2, 6, "sad")], [(2 + i % 3, 6, "sad")], speaker=f"ZED spk{i % 6}")
+        for i in range(12)
     ]
     score = evaluate(items, CLASSES).eder
     assert (score.unit, score.count) == ("speakers", 6)
@@ -83,22 +84,22 @@ def test_intervals_resample_speakers_where_there_are_enough():
 
 
 def test_a_difference_is_paired():
-    worse = [judged("a", [(2, 6, "sad")], []), judged("b", [(0, 5, "angry")], [], 5.0)]
+    worse = [diarized("a", [(2, 6, "sad")], []), diarized("b", [(0, 5, "angry")], [], 5.0)]
     found = eder_difference([ONE, TWO], worse, CLASSES)
     assert found.value == pytest.approx((0.4 - 0.2 + 1.0 - 1.0) / 2)
     assert eder_difference(worse, worse, CLASSES).value == 0
 
 
 def test_nothing_is_nan_in_plain_data():
-    plain = evaluate([judged("a", [], [])], CLASSES).to_dict()
+    plain = evaluate([diarized("a", [], [])], CLASSES).to_dict()
     assert plain["eder"] == {"value": 0.0, "low": None, "high": None, "unit": "recordings", "count": 1}
     assert plain["boundary_error"]["value"] is None
 
 
-def test_what_cannot_be_judged_is_refused():
+def test_what_cannot_be_evaluated_is_refused():
     with pytest.raises(UsageError, match="no recordings"):
         evaluate([], CLASSES)
     with pytest.raises(SegmentError, match="recording 'a': sad from 0 s to 12 s overruns"):
-        evaluate([judged("a", [(0, 12, "sad")], [])], CLASSES)
+        evaluate([diarized("a", [(0, 12, "sad")], [])], CLASSES)
     with pytest.raises(UnknownNameError, match="bored"):
-        evaluate([judged("a", [(0, 2, "bored")], [])], CLASSES)
+        evaluate([diarized("a", [(0, 2, "bored")], [])], CLASSES)

@@ -88,7 +88,7 @@ def test_within_speakers_utterances_are_resampled() -> None:
     assert scorer.uar(scorer.hits(probes(0.7))).unit == "utterances"
 
 
-def test_a_difference_is_judged_on_the_same_speakers() -> None:
+def test_a_difference_is_tested_on_the_same_speakers() -> None:
     scorer = Scorer(TASK, (0, 1))
     good, bad = scorer.hits(probes(0.9)), scorer.hits(probes(0.4))
     found = scorer.difference(good, bad)

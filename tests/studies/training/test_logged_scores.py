@@ -74,7 +74,7 @@ def test_every_score_of_a_diarizer_is_returned_and_logged(encoder, table, tmp_pa
     data = Diarization([Manifest(table)], ClipConfig(voice="none", min_piece=0.05))
     (found,) = trainer(tmp_path).test(task, datamodule=data, verbose=False)
     metrics = DiarizationMetrics(CLASSES)
-    for clip in task.judged:
+    for clip in task.diarized:
         metrics.update(clip.reference, clip.hypothesis, clip.duration)
     expected = {f"test/{name}": float(value) for name, value in metrics.compute().items()}
     assert {"test/eder", "test/eder/angry", "test/recall/neutral"} <= expected.keys()

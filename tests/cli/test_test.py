@@ -21,7 +21,7 @@ from tests.data.corpora import write_manifest, write_rows
 @pytest.fixture(scope="module")
 def run(fit_words, tmp_path_factory):
     """The folder of a finished run."""
-    folder = tmp_path_factory.mktemp("judge") / "run"
+    folder = tmp_path_factory.mktemp("test") / "run"
     assert main([*fit_words, "--model.layer", "1", "--trainer.max_epochs", "1", "--out", str(folder)]) == 0
     return folder
 
@@ -273,7 +273,7 @@ def rewritten(run, tmp_path, **changes):
         (["--ckpt", "{run}/best.ckpt", "--out", "{run}/config.yaml"], 1, "cannot be written"),
     ],
 )
-def test_what_cannot_be_judged_gives_one_message(run, emodb, tmp_path, capsys, words, code, said):
+def test_what_cannot_be_evaluated_gives_one_message(run, emodb, tmp_path, capsys, words, code, said):
     other = rewritten(run, tmp_path, format=99, version="9.9")
     places = {"run": run, "emodb": emodb, "tmp": tmp_path, "other": other}
     assert main(["test", *(word.format(**places) for word in words)]) == code

@@ -5,13 +5,13 @@ import pytest
 from sercl.corpora.base import Segment
 from sercl.diarization.postprocess import PostConfig
 from sercl.errors import UsageError
-from sercl.studies.diarization.recordings import Judged, Judging, Recording
+from sercl.studies.diarization.recordings import DiarizedRecording, EvaluationSet, Recording
 from sercl.studies.diarization.results import (
-    RunJudged,
+    RunEvaluation,
     check_apart,
     common_posts,
+    diarized_by_system,
     differences,
-    judged_together,
     named,
     together,
 )
@@ -19,28 +19,30 @@ from sercl.studies.diarization.results import (
 SEGMENTS = (Segment(0.0, 1.0, "sad"),)
 
 
-def judging(speaker, count=2, **more):
+def evaluation_set(speaker, count=2, **more):
     """Recordings `test-0`, `test-1` and so on of one speaker, a second each."""
 
     def make():
         for index in range(count):
             yield Recording(f"test-{index}", speaker, SEGMENTS, 1.0, "none.wav")
 
-    return Judging("Corpus, test clips", (speaker,), float(count), make, count, **more)
+    return EvaluationSet("Corpus, test clips", (speaker,), float(count), make, count, **more)
 
 
-def judged_run(name, post=PostConfig(), **hyper_parameters):
-    found = [Judged(f"{name}-0", name, SEGMENTS, SEGMENTS, 1.0)]
+def evaluated_run(name, post=PostConfig(), **hyper_parameters):
+    found = [DiarizedRecording(f"{name}-0", name, SEGMENTS, SEGMENTS, 1.0)]
     model = {"fingerprint": "f", "hyper_parameters": {"lr": 1, "post": name, **hyper_parameters}}
     systems = {"diarizer": found, "all neutral": [replace(found[0], hypothesis=())]}
-    return RunJudged(name, f"{name}/best.ckpt", None, judging(name), systems, {"diarizer": post}, {}, model)
+    return RunEvaluation(
+        name, f"{name}/best.ckpt", None, evaluation_set(name), systems, {"diarizer": post}, {}, model
+    )
 
 
 def test_recordings_of_several_runs_are_one_list_that_can_be_made_again():
-    first = judging("a", 2, notes=("few",), problems={"label": 1})
-    second = judging("b", 3, notes=("few", "short"), problems={"label": 2, "silent": 1})
+    first = evaluation_set("a", 2, notes=("few",), problems={"label": 1})
+    second = evaluation_set("b", 3, notes=("few", "short"), problems={"label": 2, "silent": 1})
     runs = [
-        replace(judged_run(name), judging=named(own, name))
+        replace(evaluated_run(name), evaluation_set=named(own, name))
         for name, own in (("fold0", first), ("fold1", second))
     ]
     pooled = together(runs)
@@ -53,7 +55,7 @@ def test_recordings_of_several_runs_are_one_list_that_can_be_made_again():
 
 
 def test_systems_keep_the_order_of_the_runs():
-    pooled = judged_together([judged_run("a"), judged_run("b")])
+    pooled = diarized_by_system([evaluated_run("a"), evaluated_run("b")])
     assert {name: [item.id for item in own] for name, own in pooled.items()} == {
         "diarizer": ["a-0", "b-0"],
         "all neutral": ["a-0", "b-0"],
@@ -62,8 +64,8 @@ def test_systems_keep_the_order_of_the_runs():
 
 def test_only_what_all_runs_share_is_their_post_processing():
     other = PostConfig(min_seconds=0.4)
-    assert common_posts([judged_run("a"), judged_run("b")]) == {"diarizer": PostConfig()}
-    assert common_posts([judged_run("a"), judged_run("b", other)]) == {}
+    assert common_posts([evaluated_run("a"), evaluated_run("b")]) == {"diarizer": PostConfig()}
+    assert common_posts([evaluated_run("a"), evaluated_run("b", other)]) == {}
 
 
 def test_a_shared_test_utterance_is_refused_with_both_runs():
@@ -73,6 +75,8 @@ def test_a_shared_test_utterance_is_refused_with_both_runs():
 
 
 def test_options_that_differ_are_named_and_post_processing_may():
-    assert differences([judged_run("a"), judged_run("b")]) == []
-    (note,) = differences([judged_run("a"), judged_run("b", lr=2, context="gru"), judged_run("c", lr=3)])
+    assert differences([evaluated_run("a"), evaluated_run("b")]) == []
+    (note,) = differences(
+        [evaluated_run("a"), evaluated_run("b", lr=2, context="gru"), evaluated_run("c", lr=3)]
+    )
     assert note.endswith("they differ in context, lr")
