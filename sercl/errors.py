@@ -243,6 +243,25 @@ class ProcessFailedError(SerclError, RuntimeError):
         super().__init__(message)
 
 
+class PluginError(SerclError):
+    """An entry point of an installed package that cannot be used.
+
+    Args:
+        kind: What it adds, in the singular: "corpus".
+        point: Its name, and where it is.
+        package: The package that has it, with its version.
+        reason: What is wrong.
+    """
+
+    def __init__(self, kind: str, point: str, package: str, reason: str) -> None:
+        self.package, self.reason = package, reason
+        name = package.partition(" ")[0]
+        super().__init__(
+            f"{kind} {point} of the package {package} cannot be used: {reason.rstrip('.')}. Upgrade or fix "
+            f"the package, or remove it: pip uninstall {name}"
+        )
+
+
 class MissingExtraError(SerclError, ImportError):
     """An optional dependency that this job needs is not installed.
 

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "sercl"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-BOTTOM = {"version", "errors", "files", "json_text", "locks", "batch", "documents", "counting"}
+BOTTOM = {"version", "errors", "files", "json_text", "locks", "batch", "documents", "counting", "plugins"}
 CORPORA = {*BOTTOM, "corpora"}
 AUDIO = {*BOTTOM, "audio"}
 METRICS = {*BOTTOM, "metrics"}
@@ -31,6 +31,7 @@ LAYERS: dict[str, set[str]] = {
     "documents": {"errors"},
     "batch": {"errors"},
     "json_text": set(),
+    "plugins": {"errors"},
     "launchers": {"errors", "files"},
     "corpora": CORPORA,
     "audio": AUDIO,
@@ -56,6 +57,7 @@ NO_TORCH = (
     "files.py",
     "counting.py",
     "json_text.py",
+    "plugins.py",
 )
 HEAVY = {"torch", "torchaudio", "lightning", "transformers", "peft"}
 

@@ -33,13 +33,10 @@ def kappa(confusion):
 
 
 @pytest.fixture
-def two_more():
-    before = dict(classification._AVERAGES)
+def two_more(monkeypatch):
+    monkeypatch.setattr(classification.AVERAGES, "_entries", dict(classification.AVERAGES))
     classification.register(Average("mcc", "MCC", mcc, lowest=-1, in_percent=False))
     classification.register(Average("kappa", "Kappa", kappa, lowest=-1, in_percent=False))
-    yield
-    classification._AVERAGES.clear()
-    classification._AVERAGES.update(before)
 
 
 def test_a_name_is_registered_once():

@@ -5,14 +5,13 @@ class that the data cannot tell is NaN (recall of a class without an utterance, 
 never predicted), and averages run over the classes that have a score, as each function says.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import torch
 from torch import Tensor
 
-from sercl.errors import UsageError
+from sercl.plugins import SCORES, Registry, adopt_named
 
 
 def confusion_matrix(truth: Tensor, predicted: Tensor, num_classes: int) -> Tensor:
@@ -79,9 +78,16 @@ class Average:
     in_percent: bool = True
 
 
-_AVERAGES: dict[str, Average] = {}
-
-AVERAGES: Mapping[str, Average] = MappingProxyType(_AVERAGES)
+AVERAGES: Registry[Average] = Registry(
+    "score",
+    SCORES,
+    adopt_named(Average),
+    own={
+        "uar": Average("uar", "UAR", uar),
+        "wa": Average("wa", "WA", wa),
+        "macro_f1": Average("macro_f1", "Macro-F1", macro_f1),
+    },
+)
 """Every average by name, in the order of tables; the first is the one that comparisons are about."""
 
 
@@ -91,14 +97,7 @@ def register(average: Average) -> None:
     Raises:
         UsageError: For a name that there is already.
     """
-    if average.name in _AVERAGES:
-        raise UsageError(f"score {average.name!r} is registered already; choose another name.")
-    _AVERAGES[average.name] = average
-
-
-register(Average("uar", "UAR", uar))
-register(Average("wa", "WA", wa))
-register(Average("macro_f1", "Macro-F1", macro_f1))
+    AVERAGES.register(average.name, average)
 
 
 def scores(confusion: Tensor, classes: Sequence[str]) -> dict[str, Tensor]:

@@ -1,0 +1,208 @@
+"""What other packages add to sercl: entry points, found by their metadata and imported when they are used.
+
+A package names in its `pyproject.toml` what it adds, below `[project.entry-points."sercl.corpora"]` and the
+other groups. Nothing of it is imported before it is needed, and a broken package stops nothing else.
+"""
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import TypeVar
+
+from sercl.errors import PluginError, SerclError, SerclWarning, UsageError
+
+CORPORA, ADAPTERS, ENCODERS, SCORES = GROUPS = (
+    "sercl.corpora",
+    "sercl.adapters",
+    "sercl.encoders",
+    "sercl.scores",
+)
+"""Groups of entry points."""
+
+T = TypeVar("T")
+Adopt = Callable[[str, object], T]
+"""Makes an entry of a name and what its entry point leads to; a `SerclError` says what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """One entry point of an installed package.
+
+    Attributes:
+        group: One of `GROUPS`.
+        name: The name that users write.
+        value: Where it is: "package.module:attribute".
+        package: The package as pip calls it.
+        version: Its version.
+    """
+
+    group: str
+    name: str
+    value: str
+    package: str
+    version: str
+
+    @property
+    def module(self) -> str:
+        """The top-level module that it is imported from."""
+        return self.value.partition(":")[0].partition(".")[0].strip()
+
+    def load(self) -> object:
+        """Import it."""
+        return EntryPoint(self.name, self.value, self.group).load()
+
+    def __str__(self) -> str:
+        return f"{self.package} {self.version}"
+
+
+@cache
+def installed() -> tuple[Plugin, ...]:
+    """Return every entry point of sercl's groups, by name; imports nothing."""
+    found = (_plugin(point) for group in GROUPS for point in entry_points(group=group))
+    return tuple(sorted(found, key=lambda each: (each.group, each.name, each.package)))
+
+
+def modules() -> tuple[str, ...]:
+    """Return the top-level modules that entry points are in: the user has installed and so allows them."""
+    return tuple(sorted({plugin.module for plugin in installed()}))
+
+
+def _plugin(point: EntryPoint) -> Plugin:
+    package = ("an unnamed package", "") if point.dist is None else (point.dist.name, point.dist.version)
+    return Plugin(point.group, point.name, point.value, *package)
+
+
+class Registry(Mapping[str, T]):
+    """Things by name: sercl's own, then those registered in this process, then those of installed packages.
+
+    Names are known without importing anything (`names`, `find`, `in`). A look-up imports the package of that
+    name, and raises a `PluginError` if it cannot be used; iteration (also `items`, `values`) imports all
+    packages of the group, and leaves out, with one warning each, what cannot be used.
+
+    Args:
+        kind: What an entry is, in the singular, for messages: "score".
+        group: Group of entry points.
+        adopt: Checks what an entry point leads to, and makes an entry of it.
+        own: sercl's own entries, in their order.
+        key: Two names with the same key are the same name.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        group: str,
+        adopt: Adopt[T],
+        own: Mapping[str, T] | None = None,
+        key: Callable[[str], str] = str,
+    ) -> None:
+        self.kind, self.group = kind, group
+        self._adopt, self._key = adopt, key
+        self._entries: dict[str, T] = dict(own or {})
+        self._loaded: dict[Plugin, T | PluginError] = {}
+        self._warned: set[Plugin] = set()
+
+    def register(self, name: str, thing: T) -> None:
+        """Add an entry, for this process.
+
+        Raises:
+            UsageError: For a name that there is already.
+        """
+        if name in self:
+            raise UsageError(f"{self.kind} {name!r} is registered already; choose another name.")
+        self._entries[name] = thing
+
+    def names(self) -> list[str]:
+        """Return every name, also of packages that may turn out to be unusable; imports nothing."""
+        return [
+            *self._entries,
+            *dict.fromkeys(each.name for each in self._plugins() if not self._own(each.name)),
+        ]
+
+    def find(self, name: str) -> str | None:
+        """Return the name that `name` is a spelling of, None for an unknown one; imports nothing."""
+        return next((known for known in self.names() if self._key(known) == self._key(name)), None)
+
+    def plugin(self, name: str) -> Plugin | None:
+        """Return the entry point that a name leads to, None for sercl's own; imports nothing."""
+        return None if self._own(name) else next(iter(self._plugins(name)), None)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self.find(name) is not None
+
+    def __getitem__(self, name: str) -> T:
+        plugins = self._plugins(name)
+        if own := self._own(name):
+            self._warn(plugins)
+            return self._entries[own]
+        if not plugins:
+            raise KeyError(name)
+        found = self._outcome(plugins[0])
+        if isinstance(found, PluginError):
+            raise found
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        plugins = self._plugins()
+        self._warn(plugins)
+        usable = (each.name for each in plugins if not isinstance(self._outcome(each), PluginError))
+        return iter([*self._entries, *usable])
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def _own(self, name: str) -> str | None:
+        return next((own for own in self._entries if self._key(own) == self._key(name)), None)
+
+    def _plugins(self, name: str | None = None) -> list[Plugin]:
+        """Return the entry points of the group, or those of one name."""
+        plugins = (each for each in installed() if each.group == self.group)
+        return [each for each in plugins if name is None or self._key(each.name) == self._key(name)]
+
+    def _warn(self, plugins: Iterable[Plugin]) -> None:
+        for plugin in plugins:
+            found = self._outcome(plugin)
+            if isinstance(found, PluginError) and plugin not in self._warned:
+                self._warned.add(plugin)
+                warnings.warn(str(found), SerclWarning, stacklevel=3)
+
+    def _outcome(self, plugin: Plugin) -> T | PluginError:
+        """Return the entry that an entry point leads to, or why it cannot be used."""
+        if self._own(plugin.name):
+            return self._error(plugin, f"there is a {self.kind} of this name already, which is used")
+        others = [each for each in self._plugins(plugin.name) if each != plugin]
+        if others:
+            return self._error(plugin, f"the package {others[0]} has a {self.kind} of this name, too")
+        if plugin not in self._loaded:
+            self._loaded[plugin] = self._error(plugin, "its import asks for itself")  # until it is there
+            self._loaded[plugin] = self._load(plugin)
+        return self._loaded[plugin]
+
+    def _load(self, plugin: Plugin) -> T | PluginError:
+        try:
+            return self._adopt(plugin.name, plugin.load())
+        except Exception as error:  # an import can raise anything
+            said = isinstance(error, SerclError)
+            found = self._error(plugin, str(error) if said else f"{type(error).__name__}: {error}")
+            found.__cause__ = error
+            return found
+
+    def _error(self, plugin: Plugin, reason: str) -> PluginError:
+        return PluginError(
+            self.kind, f"{plugin.name!r} ({plugin.group}: {plugin.value})", str(plugin), reason
+        )
+
+
+def adopt_named(kind: type[T]) -> Adopt[T]:
+    """Return what accepts objects of one class whose `name` is that of their entry point."""
+
+    def adopt(name: str, thing: object) -> T:
+        if not isinstance(thing, kind):
+            raise UsageError(f"it must be a {kind.__name__}, but is a {type(thing).__name__}")
+        found = getattr(thing, "name", name)
+        if found != name:
+            raise UsageError(f"it calls itself {found!r}; name the entry point the same")
+        return thing
+
+    return adopt
