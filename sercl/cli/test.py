@@ -19,11 +19,11 @@ from sercl.reports.results import confusion_figure, confusion_text, results_tabl
 from sercl.studies.training.fit import score
 from sercl.studies.training.results import (
     RunResults,
-    heard_before,
-    heard_unlabelled,
+    adversarial_notes,
+    recording_notes,
     save,
+    speaker_notes,
     summarise,
-    trained_before,
 )
 from sercl.tasks.classification import EmotionClassifier
 
@@ -85,9 +85,9 @@ def _evaluate(cli: Cli, part: str, names_part: bool) -> None:
     cli.data.score_only("whole" if whole else part)
     set_up(cli)
     remarks = [
-        *heard_before(task, cli.data, part),
-        *trained_before(task, cli.data, part),
-        *heard_unlabelled(task),
+        *speaker_notes(task, cli.data, part),
+        *recording_notes(task, cli.data, part),
+        *adversarial_notes(task),
     ]
     if whole:
         compared = _NOT_COMPARED if task.recordings is None else _COMPARED

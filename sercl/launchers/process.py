@@ -104,7 +104,7 @@ def _serve(packed: bytes, log: Path, told: "Connection[object, object]") -> None
     threading.Thread(target=_end_with_parent, daemon=True).start()
     begin = time.perf_counter()
     try:
-        own_process_output_to(log)  # so that what fails at loading is heard
+        own_process_output_to(log)  # so that errors while loading are reported, too
         outcome = serve(pickle.loads(packed))
         error, seconds = outcome.error, outcome.seconds
     except BaseException as failure:

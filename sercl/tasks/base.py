@@ -16,7 +16,7 @@ from sercl.models.adapters import AdapterOptions, attach
 from sercl.models.encoders import Encoder, EncoderOutput
 from sercl.models.readout import FrameReadout, Readout
 from sercl.tasks import checkpoint as checkpoints
-from sercl.tasks.checkpoint import describe, verify, verify_shapes, verify_state
+from sercl.tasks.checkpoint import describe, rename_old_keys, verify, verify_shapes, verify_state
 from sercl.tasks.optim import OptimizerConfig, build_optimizer, build_schedule
 from sercl.tasks.recordings import LIKE, PARTS, Recordings, fingerprints, from_checkpoint, to_tensors
 
@@ -61,7 +61,7 @@ class EncoderTask(L.LightningModule):
         save_full: Whether checkpoints contain the frozen encoder, too.
 
     Attributes:
-        heard: Part -> "corpus speaker" of each known speaker of "train" and "validation" in all stages;
+        seen_speakers: Part ("train", "validation") -> "corpus speaker" of each known speaker, of all stages;
             stored in checkpoints.
         corpora: Names of the training and validation corpora, sorted; stored in checkpoints.
         recordings: Part -> fingerprints of the recordings of "train" and "validation" in all stages, as
@@ -89,7 +89,7 @@ class EncoderTask(L.LightningModule):
         self.adapters = attach(encoder, adapter, adapters, adapter_blocks)
         self.optimizer_config = optimizer
         self.save_full = save_full
-        self.heard: dict[str, list[str]] = {"train": [], "validation": []}
+        self.seen_speakers: dict[str, list[str]] = {"train": [], "validation": []}
         self.corpora: list[str] = []
         self.recordings: Recordings | None = {part: set() for part in (*PARTS, LIKE)}
         self.strict_loading = (
@@ -191,10 +191,10 @@ class EncoderTask(L.LightningModule):
         """
         self.train()
         if (data := getattr(self.trainer, "datamodule", None)) is not None:
-            self.heard = {
-                part: sorted({*known, *data.speakers_in(part)}) for part, known in self.heard.items()
+            self.seen_speakers = {
+                part: sorted({*known, *data.speakers_in(part)}) for part, known in self.seen_speakers.items()
             }
-            self.corpora = sorted({*self.corpora, *data.corpora_in(self.heard)})
+            self.corpora = sorted({*self.corpora, *data.corpora_in(self.seen_speakers)})
             if self.recordings is not None:
                 for part in PARTS:
                     self.recordings[part] |= fingerprints(data.audio_keys_in(part))
@@ -203,7 +203,7 @@ class EncoderTask(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Drop the frozen encoder from the weights and add the description of the task."""
         checkpoint["sercl"] = describe(self.encoder, self.description, full=self.save_full)
-        checkpoint["sercl"] |= {"heard": self.heard, "corpora": self.corpora}
+        checkpoint["sercl"] |= {"seen_speakers": self.seen_speakers, "corpora": self.corpora}
         if self.recordings is not None:
             checkpoint["recordings"] = to_tensors(self.recordings)
         checkpoint["hyper_parameters"]["encoder"] = self.encoder.location
@@ -217,7 +217,9 @@ class EncoderTask(L.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of another format, task or encoder."""
         verify(checkpoint, self.encoder, self.description)
-        self.heard = {part: list(names) for part, names in checkpoint["sercl"]["heard"].items()}
+        rename_old_keys(checkpoint["sercl"])
+        seen = checkpoint["sercl"]["seen_speakers"]
+        self.seen_speakers = {part: list(names) for part, names in seen.items()}
         self.corpora = list(checkpoint["sercl"].get("corpora", ()))
         self.recordings = from_checkpoint(checkpoint.get("recordings"))
 

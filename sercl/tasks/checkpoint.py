@@ -49,7 +49,7 @@ class About(TypedDict):
     task: str
     classes: list[str]
     labels: dict[str, list[str]]
-    heard: dict[str, list[str]]
+    seen_speakers: dict[str, list[str]]
 
 
 class StoredEncoder(TypedDict):
@@ -240,6 +240,7 @@ def read(path: str | Path) -> dict[str, Any]:
             raise CheckpointError(
                 f"{path}: has no {key!r}, without which no model can be built. Train again."
             )
+    rename_old_keys(checkpoint["sercl"])
     check_types(checkpoint["sercl"], About, f"{path}: sercl")
     check_types(checkpoint["sercl"]["encoder"], AboutEncoder, f"{path}: sercl.encoder")
     _check_numbers(checkpoint["sercl"]["encoder"]["preprocessing"], f"{path}: sercl.encoder.preprocessing")
@@ -302,6 +303,12 @@ def check_format(about: dict[str, Any], where: str = "checkpoint") -> None:
         f"{where}: format {str(about.get('format'))[:80]} of sercl {version}; this sercl "
         f"{__version__} reads format {FORMAT}. Use sercl {version}, or train again."
     )
+
+
+def rename_old_keys(about: dict[str, Any]) -> None:
+    """Rename, in place, a key that checkpoints of the same format had under another name before."""
+    if "heard" in about:
+        about.setdefault("seen_speakers", about.pop("heard"))
 
 
 def check_task(about: dict[str, Any], wanted: str, where: str | Path) -> None:

@@ -131,4 +131,4 @@ def test_a_head_that_is_trained_first_hears_the_source_alone(words, tmp_path):
     assert all(float(row["train/domain_loss"]) > 0 for row in logged(run))
     assert all("train/domain_loss" not in row for row in logged(run / "head"))
     saved = torch.load(run / "head" / "best.ckpt", weights_only=True)
-    assert not any("RAVDESS" in name for name in saved["sercl"]["heard"]["train"])
+    assert not any("RAVDESS" in name for name in saved["sercl"]["seen_speakers"]["train"])

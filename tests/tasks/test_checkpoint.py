@@ -54,6 +54,17 @@ def test_it_says_what_it_is_as_plain_data(build, batch, fit_standardizer, tmp_pa
     assert len(about["encoder"]["fingerprint"]) == 64
 
 
+def test_speakers_under_their_earlier_key_are_read(build, batch, fit_standardizer, tmp_path):
+    speakers = {"train": ["EmoDB 03"], "validation": ["EmoDB 08"]}
+    path = save(fit_standardizer(build(), batch), tmp_path / "a.ckpt")
+    stored = torch.load(path, weights_only=True)
+    assert stored["sercl"].pop("seen_speakers") == {"train": [], "validation": []}
+    stored["sercl"]["heard"] = speakers
+    torch.save(stored, path)
+    for restored in (EmotionClassifier.restore(path), EmotionClassifier.load_from_checkpoint(path)):
+        assert restored.seen_speakers == speakers
+
+
 def test_saved_in_full_it_needs_no_encoder(build, batch, fit_standardizer, tmp_path):
     encoder = tiny_encoder("whisper", tmp_path / "encoder")
     task = fit_standardizer(build(encoder=str(encoder), adapter="lora", save_full=True), batch)

@@ -65,7 +65,7 @@ WEIGHT = "state_dict/readout.heads.0.1.weight"
         ("sercl/encoder", 3, "'encoder' is a int of the wrong form"),
         ("sercl/encoder/preprocessing", {"n_fft": 10**9}, "n_fft is larger than in any encoder"),
         ("sercl/encoder/preprocessing/hop_length", -1, "hop_length is -1; valid: 1 to"),
-        ("sercl/heard", {"train": [1]}, "'heard' is a dict of the wrong form"),
+        ("sercl/seen_speakers", {"train": [1]}, "'seen_speakers' is a dict of the wrong form"),
         ("sercl/format", "x" * 4000, "reads format 2"),
         ("sercl/classes", BOMB, "holds more than 1,000,000 values"),
         ("hyper_parameters/labels", {1: 2}, "'labels' is a dict of the wrong form"),

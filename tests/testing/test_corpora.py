@@ -25,14 +25,14 @@ def pitch(samples: np.ndarray, rate: int) -> float:
     return float(spectrum.argmax() * rate / len(samples))
 
 
-def test_the_emotion_is_heard_in_pitch() -> None:
-    heard = {
+def test_the_pitch_depends_on_the_emotion() -> None:
+    pitches = {
         emotion: [pitch(tone(emotion, 0.3, 16_000, seed), 16_000) for seed in range(10)]
         for emotion in ("angry", "happy", "neutral", "sad")
     }
-    assert max(heard["angry"]) < min(heard["happy"])
-    assert max(heard["happy"]) < min(heard["neutral"])
-    assert max(heard["neutral"]) < min(heard["sad"])
+    assert max(pitches["angry"]) < min(pitches["happy"])
+    assert max(pitches["happy"]) < min(pitches["neutral"])
+    assert max(pitches["neutral"]) < min(pitches["sad"])
 
 
 def test_tones_are_reproducible_and_differ() -> None:

@@ -50,7 +50,12 @@ from sercl.studies.diarization.results import (
 )
 from sercl.studies.diarization.tuning import Tuning, candidates, keep_tuning
 from sercl.studies.diarization.tuning import tune as chosen
-from sercl.studies.training.results import describe_model, environment, known_recordings, known_voices
+from sercl.studies.training.results import (
+    describe_model,
+    environment,
+    recording_overlap_notes,
+    speaker_overlap_notes,
+)
 from sercl.tasks import checkpoint as checkpoints
 from sercl.tasks.base import EncoderTask
 from sercl.tasks.classification import EmotionClassifier
@@ -150,7 +155,7 @@ def _check_labels(diarizers: Sequence[Trained], baselines: Sequence[Trained]) ->
 def _trained(task: type[EncoderTask], path: Path) -> Trained:
     stored = checkpoints.read_for(task.task_name, task, path)
     about: dict[str, Any] = stored["sercl"]
-    return Trained(path, about["labels"], about["heard"], from_checkpoint(stored.get("recordings")))
+    return Trained(path, about["labels"], about["seen_speakers"], from_checkpoint(stored.get("recordings")))
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
@@ -277,8 +282,12 @@ class EvaluationData:
     def _known(self, model: Trained, evaluation_set: EvaluationSet) -> list[str]:
         try:
             return [
-                *known_voices(model.seen_speakers, evaluation_set.speakers, "test", self._allows_overlap),
-                *known_recordings(model.recordings, evaluation_set.takes, "test", evaluation_set.trained),
+                *speaker_overlap_notes(
+                    model.seen_speakers, evaluation_set.speakers, "test", self._allows_overlap
+                ),
+                *recording_overlap_notes(
+                    model.recordings, evaluation_set.takes, "test", evaluation_set.trained
+                ),
             ]
         except SpeakerOverlapError as error:
             raise SpeakerOverlapError(f"{model.path}: {error}") from error

@@ -49,8 +49,8 @@ def check_speakers(source: Sequence[Utterance], test: Sequence[Utterance]) -> No
     Raises:
         SpeakerOverlapError: If they do.
     """
-    heard = {item.person for item in source if item.person is not None}
-    shared = sorted({str(item.speaker) for item in test if item.person in heard})
+    seen = {item.person for item in source if item.person is not None}
+    shared = sorted({str(item.speaker) for item in test if item.person in seen})
     if shared:
         raise SpeakerOverlapError(
             f"source and target are both {test[0].corpus}, and {count(len(shared), 'speaker')} of the source "

@@ -45,7 +45,7 @@ def report_pair(
         notes=(
             f"selected on {chosen}: the validation part of {names[chosen]}",
             *_first_stage(plans, names, going_on),
-            *([] if unlabelled is None else [_heard(unlabelled, names["target"])]),
+            *([] if unlabelled is None else [_unlabelled_note(unlabelled, names["target"])]),
             *notes,
         ),
         setting=setting,
@@ -70,7 +70,7 @@ def _first_stage(
     ]
 
 
-def _heard(unlabelled: Split, name: str) -> str:
+def _unlabelled_note(unlabelled: Split, name: str) -> str:
     count = len(unlabelled.utterances)
     return f"target audio without labels was used: {count} utterances of the train part of {name}"
 
@@ -318,9 +318,9 @@ class LanguagePair(EmotionDataModule):
         return {part: corpora[role].splits[part] for part, role in plan._asdict().items()}
 
     def _uses(self, role: str, part: str) -> bool:
-        heard = self._target_train and (role, part) == ("target", "train")
+        used_unlabelled = self._target_train and (role, part) == ("target", "train")
         planned = any(getattr(plan, part) == role for plan in self._plans.values())
-        return self._every_part or heard or planned
+        return self._every_part or used_unlabelled or planned
 
     def _check_overlap(self) -> None:
         if len(self.corpora_in_use) < len(ROLES):

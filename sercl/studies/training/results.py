@@ -127,17 +127,19 @@ def _left_unscored(scored: int, data: EmotionDataModule, part: str) -> list[str]
     return [f"only {scored} of {whole} {part} utterances are scored (--trainer.limit_{name}_batches)"]
 
 
-def heard_before(task: EncoderTask, data: EmotionDataModule, part: str) -> list[str]:
+def speaker_notes(task: EncoderTask, data: EmotionDataModule, part: str) -> list[str]:
     """Return notes on speakers of a part that were in the model's training or validation data, if any.
 
     Raises:
         SpeakerOverlapError: If any were in training and the data module does not allow it.
     """
-    return known_voices(task.heard, data.speakers_in(part), part, data.allows_speaker_overlap)
+    return speaker_overlap_notes(
+        task.seen_speakers, data.speakers_in(part), part, data.allows_speaker_overlap
+    )
 
 
-def known_voices(
-    heard: Mapping[str, Sequence[str]], tested: Sequence[str], part: str, allowed: bool
+def speaker_overlap_notes(
+    seen_speakers: Mapping[str, Sequence[str]], tested: Sequence[str], part: str, allowed: bool
 ) -> list[str]:
     """Return notes on test speakers that were in a model's training or validation data, if any.
 
@@ -145,7 +147,7 @@ def known_voices(
     do; its checkpoint is then scored as by `sercl fit`, with a note that names them.
 
     Args:
-        heard: "train" and "validation" -> "corpus speaker" of all speakers in that part.
+        seen_speakers: "train" and "validation" -> "corpus speaker" of all speakers in that part.
         tested: "corpus speaker" of all test speakers.
         part: "validation", or anything else for a test.
         allowed: Whether overlap is allowed.
@@ -153,8 +155,8 @@ def known_voices(
     Raises:
         SpeakerOverlapError: If any were in training and that is not allowed.
     """
-    known = sorted(set(heard["train"]) & set(tested))
-    chosen = sorted((set(heard["validation"]) & set(tested)) - set(known))
+    known = sorted(set(seen_speakers["train"]) & set(tested))
+    chosen = sorted((set(seen_speakers["validation"]) & set(tested)) - set(known))
     notes = []
     if chosen and part != "validation":  # the validation part is meant for selection
         notes.append(
@@ -172,10 +174,10 @@ def known_voices(
     return [f"speaker-dependent: {what}", *notes]
 
 
-def trained_before(task: EncoderTask, data: EmotionDataModule, part: str) -> list[str]:
+def recording_notes(task: EncoderTask, data: EmotionDataModule, part: str) -> list[str]:
     """Return notes on recordings of a part that were in the model's training or validation data, if any."""
     own = data.audio_keys_in("train") if "train" in data.splits else set()
-    return known_recordings(
+    return recording_overlap_notes(
         task.recordings,
         data.splits[part].takes,
         part,
@@ -184,7 +186,7 @@ def trained_before(task: EncoderTask, data: EmotionDataModule, part: str) -> lis
     )
 
 
-def known_recordings(
+def recording_overlap_notes(
     trained: Mapping[str, Set[int]] | None,
     tested: Sequence[Take],
     part: str,
@@ -237,7 +239,7 @@ def _alike(tested: Sequence[Take], trained: Set[int], part: str) -> list[str]:
     ]
 
 
-def heard_unlabelled(task: EmotionClassifier) -> list[str]:
+def adversarial_notes(task: EmotionClassifier) -> list[str]:
     """Return a note on adversarial training of a model that is loaded, or nothing.
 
     It may be evaluated on that target, whose audio was then used in training.

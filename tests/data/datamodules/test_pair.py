@@ -276,20 +276,20 @@ def test_the_target_is_heard_without_labels_where_that_is_asked_for(pair):
     assert module.train_labels == plain.train_labels
 
 
-def test_it_is_said_that_the_target_was_heard(pair):
+def test_a_note_says_that_target_audio_was_used(pair):
     module = pair()
     module.use_unlabelled()
     module.setup("fit")
     note = "target audio without labels was used: 24 utterances of the train part of Own"
     assert note in module.report.notes
     assert module.report.splits.keys() == {"train", "validation", "test"}
-    heard = {f"Own {item.speaker}" for item in module.unlabelled.utterances}
-    assert heard <= set(module.speakers_in("train"))
-    assert not heard & set(module.speakers_in("test"))
+    speakers = {f"Own {item.speaker}" for item in module.unlabelled.utterances}
+    assert speakers <= set(module.speakers_in("train"))
+    assert not speakers & set(module.speakers_in("test"))
     plain = pair()
     plain.setup("fit")
     assert not [note for note in plain.report.notes if "without labels" in note]
-    assert not heard & set(plain.speakers_in("train"))
+    assert not speakers & set(plain.speakers_in("train"))
 
 
 def test_the_target_can_still_be_asked_for_after_setup(pair):

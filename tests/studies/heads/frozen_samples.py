@@ -47,7 +47,7 @@ def part(corpus: str, *speakers: int) -> tuple[int, ...]:
 
 
 def zero_shot(adaptation: str = "none", seed: int = 5) -> FrozenTraining:
-    """Trained and selected on A, tested on speakers of A and of B that were not heard."""
+    """Trained and selected on A, tested on speakers of A and of B that are not in training."""
     return FrozenTraining(
         train=part("A", 0, 1, 2, 3),
         validation=part("A", 4),

@@ -11,7 +11,7 @@ from sercl.data.datamodules import Manifest
 from sercl.errors import OutputError, SpeakerOverlapError
 from sercl.json_text import plain
 from sercl.studies.results.predictions import Predictions
-from sercl.studies.training.results import environment, known_voices, save, summarise
+from sercl.studies.training.results import environment, save, speaker_overlap_notes, summarise
 from sercl.studies.training.stages import StageResult
 from sercl.tasks.classification import EmotionClassifier
 from sercl.testing.encoders import tiny_encoder
@@ -139,18 +139,18 @@ def test_an_unwritable_place_is_an_output_error(task, data, scored, tmp_path):
 
 
 def test_validation_speakers_are_named_and_training_speakers_refused():
-    heard = {"train": ["ESD 0001", "ESD 0002"], "validation": ["ESD 0009", "ESD 0010"]}
+    seen_speakers = {"train": ["ESD 0001", "ESD 0002"], "validation": ["ESD 0009", "ESD 0010"]}
     chosen = (
         "2 of 2 speakers in test are validation speakers, on whom the checkpoint was selected but not "
         "trained (ESD 0009, ESD 0010)"
     )
-    assert known_voices(heard, ["ESD 0009", "ESD 0010"], "test", allowed=False) == [chosen]
-    assert known_voices(heard, ["ESD 0009"], "validation", allowed=False) == []
-    assert known_voices(heard, ["ESD 0003"], "test", allowed=False) == []
+    assert speaker_overlap_notes(seen_speakers, ["ESD 0009", "ESD 0010"], "test", allowed=False) == [chosen]
+    assert speaker_overlap_notes(seen_speakers, ["ESD 0009"], "validation", allowed=False) == []
+    assert speaker_overlap_notes(seen_speakers, ["ESD 0003"], "test", allowed=False) == []
     with pytest.raises(
         SpeakerOverlapError, match=r"1 of 2 speakers in test were seen in training \(ESD 0001\)"
     ):
-        known_voices(heard, ["ESD 0001", "ESD 0009"], "test", allowed=False)
-    dependent, selected = known_voices(heard, ["ESD 0001", "ESD 0009"], "test", allowed=True)
+        speaker_overlap_notes(seen_speakers, ["ESD 0001", "ESD 0009"], "test", allowed=False)
+    dependent, selected = speaker_overlap_notes(seen_speakers, ["ESD 0001", "ESD 0009"], "test", allowed=True)
     assert dependent.startswith("speaker-dependent: 1 of 2")
     assert "ESD 0009" in selected

@@ -197,7 +197,7 @@ def test_a_corpus_under_two_names_leaks_where_its_folds_differ() -> None:
     turned = replace(again, parts=tuple(reversed(same)))
     with pytest.raises(FoldError, match=r"test utterances of Again are also in training or validation"):
         plan_of([A, turned], settings=["zero-shot"], seeds=[1])
-    plan_of([A, again], settings=["zero-shot"], seeds=[1])  # the same folds: nothing tested is heard
+    plan_of([A, again], settings=["zero-shot"], seeds=[1])  # the same folds: no tested speaker is in training
 
 
 def test_speakers_of_one_corpus_that_were_heard_under_another_name_are_refused() -> None:
@@ -219,13 +219,15 @@ def test_speakers_of_one_corpus_that_were_heard_under_another_name_are_refused()
 
 def test_shared_speakers_of_a_fold_are_told_with_its_cell() -> None:
     own = cut("A")
-    heard = {**own.parts[0], "train": own.parts[1]["test"], "test": own.parts[0]["test"]}
+    overlapping = {**own.parts[0], "train": own.parts[1]["test"], "test": own.parts[0]["test"]}
     split = replace(
-        heard["train"].split,
-        utterances=tuple(replace(item, speaker="a") for item in heard["train"].split.utterances),
+        overlapping["train"].split,
+        utterances=tuple(replace(item, speaker="a") for item in overlapping["train"].split.utterances),
     )
     mixed = replace(
-        own, parts=({**heard, "train": replace(heard["train"], split=split)},), folds=own.folds[:1]
+        own,
+        parts=({**overlapping, "train": replace(overlapping["train"], split=split)},),
+        folds=own.folds[:1],
     )
     (item,) = plan_of([mixed], settings=["monolingual"], seeds=[1]).cells
     assert item.shared_speakers == ("A a",)
