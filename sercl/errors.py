@@ -60,6 +60,26 @@ class UnknownOptionError(UsageError):
         super().__init__(f"unknown option {option}.{guess} {hint}")
 
 
+class ImportNotAllowedError(UsageError):
+    """A class of a package that the user has not allowed.
+
+    Args:
+        where: The option or file that names it.
+        path: Its import path.
+        command: The command that was run, "sercl fit"; other programs are shown how to allow it in Python.
+    """
+
+    def __init__(self, where: str, path: str, command: str) -> None:
+        self.path, package = path, path.split(".")[0]
+        how = f"SERCL_ALLOW_IMPORTS={package} {command} ..."
+        if not command.startswith("sercl"):
+            how = f'sercl.imports.allow("{package}"), or the variable SERCL_ALLOW_IMPORTS={package}'
+        super().__init__(
+            f"{where}: {path!r} is not imported, since that runs the code of {package!r}. If you trust it: "
+            f"{how}"
+        )
+
+
 class DocumentError(SerclError, ValueError):
     """YAML or JSON that is not valid, or more than plain data within limits.
 

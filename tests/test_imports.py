@@ -10,7 +10,18 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "sercl"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-BOTTOM = {"version", "errors", "files", "json_text", "locks", "batch", "documents", "counting", "plugins"}
+BOTTOM = {
+    "version",
+    "errors",
+    "files",
+    "json_text",
+    "locks",
+    "batch",
+    "documents",
+    "counting",
+    "plugins",
+    "imports",
+}
 CORPORA = {*BOTTOM, "corpora"}
 AUDIO = {*BOTTOM, "audio"}
 METRICS = {*BOTTOM, "metrics"}
@@ -28,6 +39,7 @@ LAYERS: dict[str, set[str]] = {
     "counting": set(),
     "files": {"errors"},
     "locks": {"errors", "files"},
+    "imports": {"errors", "plugins"},
     "documents": {"errors"},
     "batch": {"errors"},
     "json_text": set(),

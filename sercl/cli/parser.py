@@ -1,7 +1,6 @@
 """The parser of every command: wrong usage raises one `UsageError` instead of printing usage and exiting."""
 
 import argparse
-import os
 import re
 import sys
 import types
@@ -25,6 +24,7 @@ from sercl.cli.parser_messages import plain_type, usage_error
 from sercl.cli.precheck import check_config_file
 from sercl.documents import LimitError, SafeLoader, parse_yaml
 from sercl.errors import SerclError, UsageError
+from sercl.imports import VARIABLE, allow, allowed_packages
 
 
 def check_values(parser: jsonargparse.ArgumentParser, config: jsonargparse.Namespace) -> None:
@@ -143,13 +143,9 @@ class ConfigLoader(SafeLoader):
 
 # All YAML that jsonargparse loads, of files and of values; its public setter skips some values.
 _loaders_dumpers.yaml_default_loader = ConfigLoader  # type: ignore[assignment]
-_allowed: set[str] = set()  # by `restrict_imports`, for the rest of the process
 _IMPORT_DENIED = _common.ImportDenied
 _UNFIT = r"^(Parser key|Does not validate against|Importing '\S+' is not allowed)"
 """Prefixes of jsonargparse's messages about a value of the wrong type."""
-
-IMPORT_VARIABLE = "SERCL_ALLOW_IMPORTS"
-"""Environment variable with further packages, separated by commas, for the user's own classes."""
 
 
 class SerclParser(jsonargparse.ArgumentParser):
@@ -197,7 +193,7 @@ class SerclParser(jsonargparse.ArgumentParser):
             raise usage_error(str(error), self) from error
         if self._is_outer:
             check_values(self, config)
-            check_inert(config, _own_packages())
+            check_inert(config, allowed_packages())
             check_places(config, self.args)
         return config
 
@@ -229,7 +225,7 @@ class SerclParser(jsonargparse.ArgumentParser):
         """Build the objects; an error of sercl in a constructor is raised unchanged."""
         for config in (*args, *kwargs.values()):
             if self._is_outer and isinstance(config, jsonargparse.Namespace):
-                check_inert(config, _own_packages())
+                check_inert(config, allowed_packages())
         try:
             return super().instantiate(*args, **kwargs)
         except (ValueError, TypeError) as error:
@@ -259,22 +255,16 @@ def restrict_imports(extra: Iterable[str] = ()) -> None:
     Raises:
         UsageError: For a name in `extra` or in the variable `SERCL_ALLOW_IMPORTS` that is no import path.
     """
-    _allowed.update(extra)
-    named = _own_packages()
+    allow(*extra)
+    named = allowed_packages()
     try:
         jsonargparse.set_parsing_settings(
             import_path_denylist=["*"], import_path_allowlist=[*PACKAGES, *named]
         )
     except ValueError as error:
         raise UsageError(
-            f"{IMPORT_VARIABLE}={','.join(named)}: {error} Valid: package names, separated by commas."
+            f"{VARIABLE}={','.join(named)}: {error} Valid: package names, separated by commas."
         ) from error
-
-
-def _own_packages() -> tuple[str, ...]:
-    """Return the packages whose classes the user allows."""
-    names = (name.strip() for name in os.environ.get(IMPORT_VARIABLE, "").split(","))
-    return (*sorted(_allowed), *(name for name in names if name))
 
 
 def _own(error: BaseException | None) -> SerclError | None:

@@ -1,0 +1,136 @@
+"""Classes that users name by import path, and the packages they may come from. No torch here.
+
+A configuration file or a checkpoint may come from anybody, and importing a module runs it: only packages that
+the user allows are imported.
+"""
+
+import importlib
+import inspect
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sercl.errors import ImportNotAllowedError, UnknownNameError, UsageError
+from sercl.plugins import modules
+
+VARIABLE = "SERCL_ALLOW_IMPORTS"
+"""Environment variable with packages, separated by commas, for the user's own classes."""
+
+_allowed: set[str] = set()
+
+
+def allow(*packages: str) -> None:
+    """Allow classes of further packages or modules to be named, for the rest of the process."""
+    _allowed.update(packages)
+
+
+def allowed_packages() -> tuple[str, ...]:
+    """Return the packages and modules that the user allows, or has installed as additions to sercl."""
+    names = (name.strip() for name in os.environ.get(VARIABLE, "").split(","))
+    return (*sorted(_allowed), *(name for name in names if name), *modules())
+
+
+def is_allowed(path: str) -> bool:
+    """Return whether an import path lies in a package that the user allows."""
+    return any(path == name or path.startswith(f"{name}.") for name in allowed_packages())
+
+
+def path_of(kind: type) -> str:
+    """Return the import path of a class."""
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def find_class(path: str, where: str) -> type:
+    """Import a class by its path, of an allowed package only.
+
+    Args:
+        path: The import path, such as "mylab.models.Model".
+        where: The option or file that names it, for messages.
+
+    Raises:
+        ImportNotAllowedError: For a package that the user does not allow.
+        UsageError: If there is no such module or class.
+    """
+    module, _, name = path.rpartition(".")
+    if not module:
+        raise UsageError(
+            f"{where}: {path!r} is not an import path. Give package, module and class: mylab.models.{path}."
+        )
+    if not is_allowed(path):
+        raise ImportNotAllowedError(where, path, sys.argv[0])
+    try:
+        found = getattr(importlib.import_module(module), name, None)
+    except ModuleNotFoundError as error:
+        missing = str(error.name)
+        if not f"{module}.".startswith(f"{missing}."):
+            raise  # of something that the module itself imports
+        raise UsageError(
+            f"{where} {path}: there is no module {missing!r}. Install its package, or put the folder that "
+            "contains it on the path: PYTHONPATH=FOLDER sercl ..."
+        ) from None
+    if not isinstance(found, type):
+        names = [each for each, value in vars(sys.modules[module]).items() if isinstance(value, type)]
+        raise UnknownNameError(f"{where} class in {module}", name, names)
+    return found
+
+
+@dataclass(frozen=True)
+class ClassSpec:
+    """A class and arguments of its constructor, as an option gives them.
+
+    Attributes:
+        name: A short name or import path.
+        arguments: Arguments by name, plain data.
+    """
+
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, value: Any, option: str) -> "ClassSpec":
+        """Read the value of an option: a name, or a map with class_path and init_args.
+
+        Raises:
+            UsageError: For anything else.
+        """
+        if isinstance(value, str):
+            return cls(value)
+        content = dict(value) if isinstance(value, Mapping) else {}
+        name, arguments = content.pop("class_path", None), content.pop("init_args", None) or {}
+        if not isinstance(name, str) or not isinstance(arguments, Mapping):
+            raise UsageError(
+                f"--{option}: {str(value)[:80]!r} is not valid. Valid: a name, or "
+                "{class_path: NAME, init_args: {...}}."
+            )
+        return cls(name, {**arguments, **content})  # `--model.head.x 3` puts x beside class_path
+
+    def check(self, kind: Any, option: str, filled: Iterable[str] | int = ()) -> None:
+        """Raise unless a class or function accepts the arguments, and lacks none.
+
+        Args:
+            kind: The class or function.
+            option: The option, for messages.
+            filled: Names of the arguments that sercl gives itself, or the number of leading ones.
+
+        Raises:
+            UnknownNameError: For an argument that it does not have.
+            UsageError: If one without a default is missing.
+        """
+        parameters = inspect.signature(kind).parameters
+        own = list(parameters)[:filled] if isinstance(filled, int) else list(filled)
+        valid = {
+            name: each
+            for name, each in parameters.items()
+            if name not in own and each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)
+        }
+        takes_any = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+        for name in self.arguments if not takes_any else ():
+            if name not in valid:
+                raise UnknownNameError(f"argument of --{option} {self.name}", name, valid)
+        lacking = [
+            name for name, each in valid.items() if each.default is each.empty and name not in self.arguments
+        ]
+        if lacking:
+            raise UsageError(f"--{option} {self.name}: missing: {', '.join(lacking)} (under init_args).")
