@@ -1,26 +1,33 @@
 """Cross-lingual speech emotion recognition with self-supervised encoders and adapters.
 
-Importing this package imports neither torch nor lightning; the public names load what they need on first use.
+Importing this package imports neither torch nor pandas; the public names load what they need on first use.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from sercl.version import __version__
 
-__all__ = ["__version__", "diarize", "load"]
+__all__ = ["__version__", "diarize", "embed", "load"]
 
 if TYPE_CHECKING:
+    from sercl.features.embedding import embed
     from sercl.tasks.diarizer import diarize
     from sercl.tasks.predictor import load
 
+_HOMES = {
+    "diarize": "sercl.tasks.diarizer",
+    "embed": "sercl.features.embedding",
+    "load": "sercl.tasks.predictor",
+}
+"""Public name -> the module that defines it."""
+
 
 def __getattr__(name: str) -> Any:
-    if name == "load":
-        from sercl.tasks.predictor import load
+    if name not in _HOMES:
+        raise AttributeError(f"module 'sercl' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
 
-        return load
-    if name == "diarize":
-        from sercl.tasks.diarizer import diarize
 
-        return diarize
-    raise AttributeError(f"module 'sercl' has no attribute {name!r}")
+def __dir__() -> list[str]:
+    return __all__

@@ -16,7 +16,7 @@ from sercl.features.store import FeatureStore
 from sercl.features.stored import StoredFeatures
 from sercl.features.wanted import FRAMES, Wanted
 from sercl.models.encoders import Encoder, EncoderOutput, inference
-from sercl.models.pooling import build_pooling
+from sercl.models.pooling import Pooling, build_pooling
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many utterances are done, and how many there are."""
@@ -109,7 +109,7 @@ class Extraction(L.LightningModule):
 
     def predict_step(self, batch: AudioBatch, batch_index: int) -> int:
         """Run the encoder over a batch and store what comes out; return the number of utterances."""
-        rows = self._rows(self.encoder.encode_batch(batch))
+        rows = rows_of(self.encoder.encode_batch(batch), self._wanted.computed, self.pooling)
         for id, row in zip(batch.ids, rows, strict=True):
             self._keep(id, row)
         self._report(len(batch))
@@ -118,16 +118,6 @@ class Extraction(L.LightningModule):
     def close(self) -> None:
         """Store what has been computed, also after an error; raises `OutputError` where that fails."""
         self._opened.close()
-
-    def _rows(self, output: EncoderOutput) -> list[Tensor]:
-        """Return a tensor per utterance on the CPU: `[states, width]`, or `[states, frames, width]`."""
-        computed = self._wanted.computed
-        if self.pooling is not None and self.device.type != "cpu":  # few large kernels
-            states = [self.pooling(output.hidden_states[state], output.lengths) for state in computed]
-            return list(torch.stack(states, dim=1).float().cpu())
-        pool = self.pooling.clip if self.pooling is not None else Tensor.float
-        by_state = [[pool(clip) for clip in output.clips(state)] for state in computed]
-        return [torch.stack(states).cpu() for states in zip(*by_state, strict=True)]
 
     def _keep(self, id: str, row: Tensor) -> None:
         finite = row.isfinite().flatten(1).all(1).tolist()
@@ -143,6 +133,25 @@ class Extraction(L.LightningModule):
             # Of the other processes it is known that they do about as much.
             done = min(self._done * self.trainer.world_size, self._total)
             self._on_progress("hidden states of the frozen encoder", done, self._total)
+
+
+def rows_of(output: EncoderOutput, states: Sequence[int], pooling: Pooling | None) -> list[Tensor]:
+    """Return some hidden states of each utterance of a batch, float32 on the CPU.
+
+    Args:
+        output: What the encoder made of the batch.
+        states: Numbers of the hidden states.
+        pooling: Over frames; None for every valid frame.
+
+    Returns:
+        `[states, width]` per utterance; without pooling `[states, frames, width]`.
+    """
+    if pooling is not None and output.lengths.device.type != "cpu":  # few large kernels
+        pooled = [pooling(output.hidden_states[state], output.lengths) for state in states]
+        return list(torch.stack(pooled, dim=1).float().cpu())
+    pool = pooling.clip if pooling is not None else Tensor.float
+    by_state = [[pool(clip) for clip in output.clips(state)] for state in states]
+    return [torch.stack(own).cpu() for own in zip(*by_state, strict=True)]
 
 
 def default_batch_seconds(device: torch.device) -> float:

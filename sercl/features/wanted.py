@@ -7,7 +7,7 @@ from sercl.errors import UnknownNameError, UsageError
 from sercl.features.config import PRECISIONS
 from sercl.features.space import FeatureSpace
 from sercl.models.encoders import Encoder
-from sercl.models.pooling import POOLINGS, build_pooling
+from sercl.models.pooling import POOLINGS, Pooling, build_pooling
 
 FRAMES = "frames"
 """In place of the name of a pooling: every valid frame is kept."""
@@ -55,7 +55,7 @@ def wanted_of(
         raise UnknownNameError("precision", precision, PRECISIONS)
     _check_plain(encoder)
     asked = tuple(range(encoder.num_states) if states is None else states)
-    _check_states(asked, encoder.num_states)
+    check_states(asked, encoder.num_states)
     computed = tuple(sorted(asked)) if pooling == FRAMES else tuple(range(encoder.num_states))
     fingerprints = encoder.state_fingerprints()
     space = FeatureSpace(
@@ -72,13 +72,28 @@ def wanted_of(
 def _width(pooling: str, hidden_size: int) -> int:
     if pooling == FRAMES:
         return hidden_size
-    frozen = [name for name in POOLINGS if build_pooling(name, hidden_size).frozen]
-    if pooling not in frozen:
-        raise UnknownNameError("pooling of stored hidden states", pooling, [*frozen, FRAMES])
-    return build_pooling(pooling, hidden_size).out_dim
+    return frozen_pooling(pooling, hidden_size, FRAMES).out_dim
 
 
-def _check_states(states: tuple[int, ...], count: int) -> None:
+def frozen_pooling(name: str, hidden_size: int, *others: str) -> Pooling:
+    """Build a pooling without parameters.
+
+    Args:
+        name: "mean" or "mean+std".
+        hidden_size: Width of a hidden state.
+        others: What is valid in place of it, for the message.
+
+    Raises:
+        UnknownNameError: For another pooling.
+    """
+    frozen = [each for each in POOLINGS if build_pooling(each, hidden_size).frozen]
+    if name not in frozen:
+        raise UnknownNameError("pooling of hidden states", name, [*frozen, *others])
+    return build_pooling(name, hidden_size)
+
+
+def check_states(states: Sequence[int], count: int) -> None:
+    """Raise `UsageError` unless `states` are different hidden states from 0 to `count` - 1."""
     wrong = [state for state in states if not 0 <= state < count]
     if wrong or not states or len(set(states)) < len(states):
         named = f"hidden state {wrong[0]}" if wrong else f"hidden states {list(states)}"

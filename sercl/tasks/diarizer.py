@@ -13,6 +13,7 @@ from torch import Tensor
 
 from sercl.audio.resample import SAMPLE_RATE
 from sercl.audio.scan import SILENCE_DBFS
+from sercl.audio.sources import Source, as_mono, name_of, reason_of
 from sercl.audio.stream import Window, WindowPlan, blocks_of, in_blocks, resampled, windows
 from sercl.audio.voice import VoiceDetector
 from sercl.batch import AudioBatch
@@ -20,9 +21,10 @@ from sercl.diarization.frames import Stitch, runs, stitched
 from sercl.diarization.postprocess import PostConfig, to_segments
 from sercl.diarization.segments import NEUTRAL, Annotation
 from sercl.errors import AudioError, SerclError, UsageError
+from sercl.models.device import find_device
 from sercl.models.encoders import inference
 from sercl.tasks.diarization import EmotionDiarizer
-from sercl.tasks.predictor import Failure, Source, as_mono, find_device, is_waveform, reason_of
+from sercl.tasks.predictor import Failure
 
 Mask = NDArray[np.bool_]
 """`[frames]`, true for non-speech."""
@@ -162,7 +164,7 @@ class Diarizer:
             sources: Files, or waveforms with their rate.
         """
         for number, source in enumerate(sources):
-            name = f"input {number}" if is_waveform(source) else str(source)
+            name = name_of(source, number)
             try:
                 yield self.diarize(source)
             except SerclError as error:

@@ -1,47 +1,27 @@
 """Predict emotions with a trained checkpoint, on files or on samples in memory."""
 
-import ctypes
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TypeAlias
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from sercl.audio.files import read
-from sercl.audio.resample import SAMPLE_RATE, to_rate
-from sercl.audio.scan import SILENCE_DBFS
+from sercl.audio.resample import SAMPLE_RATE
+from sercl.audio.sources import (
+    WINDOW,
+    Clip,
+    Source,
+    batches,
+    is_waveform,
+    name_of,
+    reason_of,
+    waveform_of,
+)
 from sercl.batch import AudioBatch
-from sercl.errors import AudioError, ClipLengthError, SerclError, UsageError
+from sercl.errors import AudioError, ClipLengthError, SerclError
+from sercl.models.device import find_device, give_memory_back
 from sercl.tasks.classification import EmotionClassifier
-
-
-def find_device(name: str) -> torch.device:
-    """Return a device by name: "auto" (a GPU if available), "cpu", "cuda", "cuda:1", "mps".
-
-    Raises:
-        UsageError: For an unavailable device.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UsageError(f"device {name!r} is not usable here: {str(error).splitlines()[0]}") from error
-    return device
-
-
-Source: TypeAlias = str | Path | tuple[np.ndarray | Tensor, int]
-"""A file, or a waveform (`[samples]`, or `[channels, samples]`) with its rate in Hz."""
-
-_C_LIBRARY = ctypes.CDLL(None) if sys.platform == "linux" else None
-_WINDOW = 64
-"""Number of inputs that are decoded together and sorted by length, which bounds memory on long streams."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +107,7 @@ class Predictor:
             batch_seconds: Maximum audio in one batch, in s (padded length).
         """
         numbered = enumerate(inputs)
-        while window := list(islice(numbered, _WINDOW)):
+        while window := list(islice(numbered, WINDOW)):
             yield from self._predict_window(window, batch_seconds)
             give_memory_back()
 
@@ -135,20 +115,19 @@ class Predictor:
         self, window: Sequence[tuple[int, Source]], batch_seconds: float
     ) -> list[Prediction | Failure]:
         results: dict[int, Prediction | Failure] = {}
-        clips: list[tuple[int, str, Tensor]] = []
+        clips: list[Clip] = []
         for number, source in window:
-            name = f"input {number}" if isinstance(source, tuple) else str(source)
+            name = name_of(source, number)
             try:
-                clips.append((number, name, _waveform(source)))
+                clips.append(Clip(number, name, waveform_of(source)))
             except SerclError as error:
                 results[number] = Failure(name, reason_of(error, name))
-        clips.sort(key=lambda clip: len(clip[2]))
-        for batch in _batches(clips, batch_seconds):
+        for batch in batches(clips, batch_seconds):
             results.update(self._predict_batch(batch))
         return [results[number] for number, _ in window]
 
     @torch.inference_mode()
-    def _predict_batch(self, clips: Sequence[tuple[int, str, Tensor]]) -> dict[int, Prediction | Failure]:
+    def _predict_batch(self, clips: Sequence[Clip]) -> dict[int, Prediction | Failure]:
         try:
             probabilities = self._task(AudioBatch.from_clips([clip for _, _, clip in clips]).to(self._device))
         except SerclError as error:  # the encoder's length limits: an error of one clip, not of its batch
@@ -169,56 +148,3 @@ class Predictor:
     def _prediction(self, name: str, row: list[float], seconds: float) -> Prediction:
         probabilities = dict(zip(self.classes, row, strict=True))
         return Prediction(name, max(probabilities, key=probabilities.__getitem__), probabilities, seconds)
-
-
-def _waveform(source: Source) -> Tensor:
-    samples, rate = as_mono(*source) if isinstance(source, tuple) else read(Path(source))
-    peak = float(np.abs(samples).max(initial=0.0))
-    if peak < 10 ** (SILENCE_DBFS / 20):
-        raise UsageError(f"silent (its peak is under {SILENCE_DBFS:g} dBFS): there is no speech in it.")
-    return to_rate(samples, rate)
-
-
-def as_mono(samples: np.ndarray | Tensor, rate: int) -> tuple[np.ndarray, int]:
-    """Return samples in memory (`[n]`, or `[channels, n]`) as mono `[n]` float32, with their rate in Hz.
-
-    Raises:
-        UsageError: For another shape, no samples, or one that is NaN or infinite.
-    """
-    array = np.asarray(samples, dtype=np.float32)
-    mono = array.mean(axis=0) if array.ndim == 2 else array
-    if mono.ndim != 1 or mono.size == 0 or not np.isfinite(mono).all():
-        raise UsageError("a waveform must be [samples] or [channels, samples], not empty, without NaN.")
-    return mono, rate
-
-
-def _batches(
-    clips: Sequence[tuple[int, str, Tensor]], batch_seconds: float
-) -> Iterator[list[tuple[int, str, Tensor]]]:
-    batch: list[tuple[int, str, Tensor]] = []
-    for clip in clips:  # sorted by length, so the newest is the longest
-        if batch and (len(batch) + 1) * len(clip[2]) > batch_seconds * SAMPLE_RATE:
-            yield batch
-            batch = []
-        batch.append(clip)
-    if batch:
-        yield batch
-
-
-def give_memory_back() -> None:
-    """Return freed memory to the system, if the C library is glibc.
-
-    Batches of many different lengths fragment its heap, which would grow with the number of files.
-    """
-    if (trim := getattr(_C_LIBRARY, "malloc_trim", None)) is not None:
-        trim(0)
-
-
-def is_waveform(value: object) -> bool:
-    """Return whether an input is a waveform with its rate, not a file."""
-    return isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], int)
-
-
-def reason_of(error: SerclError, name: str) -> str:
-    """Return an error's text without the leading name of the input."""
-    return str(error).removeprefix(f"{name}: ")

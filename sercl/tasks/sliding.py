@@ -8,12 +8,12 @@ import torch
 from numpy.typing import NDArray
 
 from sercl.audio.resample import SAMPLE_RATE, load, to_rate
+from sercl.audio.sources import Source, as_mono
 from sercl.batch import AudioBatch
 from sercl.errors import AudioError, UsageError
 from sercl.models.encoders import inference
 from sercl.tasks.classification import EmotionClassifier
 from sercl.tasks.diarizer import FrameScores
-from sercl.tasks.predictor import Source, as_mono
 
 
 class SlidingClassifier:

@@ -5,7 +5,8 @@ import torch
 
 import sercl
 from sercl.errors import AudioError, UsageError
-from sercl.tasks.predictor import Failure, Prediction, Predictor, give_memory_back
+from sercl.models.device import give_memory_back
+from sercl.tasks.predictor import Failure, Prediction, Predictor
 
 
 @pytest.fixture
@@ -100,7 +101,7 @@ def test_an_unknown_device_is_an_error_of_use(tmp_path, build, batch, fit_standa
 
 def test_memory_is_given_back_after_every_window(predictor, monkeypatch):
     given = []
-    monkeypatch.setattr("sercl.tasks.predictor._WINDOW", 2)
+    monkeypatch.setattr("sercl.tasks.predictor.WINDOW", 2)
     monkeypatch.setattr("sercl.tasks.predictor.give_memory_back", lambda: given.append(True))
     clips = [(0.1 * torch.ones(4000).numpy(), 16_000)] * 5
     assert len(list(predictor.stream(clips))) == 5

@@ -20,6 +20,7 @@ from sercl.data.datamodules.diarization import Diarization
 from sercl.diarization.postprocess import PostConfig
 from sercl.errors import SpeakerOverlapError, UsageError
 from sercl.json_text import json_text
+from sercl.models.device import find_device
 from sercl.reports.diarization.figure import pictures, timeline_figure
 from sercl.reports.diarization.results import diarization_table, tuning_lines
 from sercl.studies.diarization import results
@@ -61,7 +62,6 @@ from sercl.tasks.base import EncoderTask
 from sercl.tasks.classification import EmotionClassifier
 from sercl.tasks.diarization import EmotionDiarizer
 from sercl.tasks.diarizer import Diarizer
-from sercl.tasks.predictor import find_device
 from sercl.tasks.recordings import Recordings as TrainingRecordings
 from sercl.tasks.recordings import from_checkpoint
 from sercl.tasks.sliding import SlidingClassifier

@@ -191,9 +191,9 @@ def run(options: "Namespace") -> int:
 
 def load(options: "Namespace") -> "Diarizer":
     """Load the checkpoint, with the post-processing of the options."""
+    from sercl.models.device import find_device
     from sercl.tasks.diarization import EmotionDiarizer
     from sercl.tasks.diarizer import Diarizer
-    from sercl.tasks.predictor import find_device
 
     with stderr.status("loading the checkpoint"):
         task = EmotionDiarizer.restore(options.checkpoint, options.encoder)

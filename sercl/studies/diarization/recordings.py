@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from sercl.audio.resample import SAMPLE_RATE, load
 from sercl.audio.scan import Limits, Memory
+from sercl.audio.sources import Source
 from sercl.corpora.base import Problem, Segment, Utterance
 from sercl.corpora.labels import LabelScheme
 from sercl.data.clips.dataset import render
@@ -20,7 +21,6 @@ from sercl.diarization.segments import filled, in_classes
 from sercl.errors import CorpusError, SegmentError
 from sercl.metrics.functional.timeline import timeline
 from sercl.tasks.diarizer import FrameScores
-from sercl.tasks.predictor import Source
 
 
 class System(Protocol):

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from sercl.errors import UsageError
-from sercl.tasks.predictor import find_device
+from sercl.models.device import find_device
 
 
 def test_devices_by_name():
