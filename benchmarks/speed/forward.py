@@ -141,14 +141,14 @@ def run(encoder: Encoder, batches: Sequence[Batch]) -> None:
 
 def pooling_seconds(encoder: Encoder, batch: Batch) -> float:
     """Return the seconds it takes to average the hidden states of a batch over time, median of a few."""
-    output, pool = encoder(*batch), MeanPooling(encoder.hidden_size)
+    output, pooling = encoder(*batch), MeanPooling(encoder.hidden_size)
     states, seconds = range(encoder.num_states), []
     for _ in range(5):
         begin = time.perf_counter()
         if batch[0].is_cuda:
-            torch.stack([pool(output.hidden_states[state], output.lengths) for state in states]).cpu()
+            torch.stack([pooling(output.hidden_states[state], output.lengths) for state in states]).cpu()
         else:
             for state in states:
-                torch.stack([pool.clip(clip) for clip in output.clips(state)])
+                torch.stack([pooling.clip(clip) for clip in output.clips(state)])
         seconds.append(time.perf_counter() - begin)
     return statistics.median(seconds)

@@ -169,14 +169,14 @@ def _decode(
     clips: Sequence[tuple[int, Clip]], on_progress: Callable[[int], None] | None, workers: int | None
 ) -> _Found:
     found: _Found = {}
-    pool = ThreadPoolExecutor(workers or os.cpu_count())
+    executor = ThreadPoolExecutor(workers or os.cpu_count())
     try:
-        for future in as_completed([pool.submit(_decode_job, job) for job in _jobs(clips)]):
+        for future in as_completed([executor.submit(_decode_job, job) for job in _jobs(clips)]):
             found.update(results := future.result())
             if on_progress is not None:
                 on_progress(len(results))
     finally:
-        pool.shutdown(cancel_futures=True)
+        executor.shutdown(cancel_futures=True)
     return found
 
 

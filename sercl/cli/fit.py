@@ -41,7 +41,7 @@ def run(cli: Cli) -> RunResults:
                 lambda stage, place: stage_trainer(cli, stage, place),
                 folder,
                 config["resume"],
-                lambda task: pool_features(task, cli),
+                lambda task: extract_features_of(task, cli),
             )
             predictions = score(cli.task, cli.data, cli.build_trainer(scores_to=folder))
         seconds = time.perf_counter() - begin
@@ -83,7 +83,7 @@ def prepare(cli: Cli, folder: Path) -> None:
     cli.build_trainer(folder)  # what Lightning refuses is said before anything is written
     set_up(cli)
     announce(cli, folder)
-    pool_features(cli.task, cli)
+    extract_features_of(cli.task, cli)
 
 
 def announce(cli: Cli, folder: Path) -> None:
@@ -114,7 +114,7 @@ def set_up(cli: Cli) -> None:
     data.on_progress = None
 
 
-def pool_features(task: EmotionClassifier, cli: Cli) -> None:
+def extract_features_of(task: EmotionClassifier, cli: Cli) -> None:
     """Run a frozen encoder once over all utterances, if the audio is not needed again."""
     with stage_progress() as on_progress:
         extract_features(task, cli.data, cli.build_trainer(), cli.features, cli.cache, on_progress)

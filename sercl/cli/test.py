@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sercl.cli.console import stdout
-from sercl.cli.fit import pool_features, set_up
+from sercl.cli.fit import extract_features_of, set_up
 from sercl.cli.lightning import Cli
 from sercl.cli.precheck import with_own_config
 from sercl.cli.processes import is_first, restartable
@@ -95,7 +95,7 @@ def _evaluate(cli: Cli, part: str, names_part: bool) -> None:
     if is_first() and not cli.config["json"]:
         stdout.print(data_table(_evaluated_part(cli.data.report, part, whole)))
     with restartable(cli.command):
-        pool_features(task, cli)
+        extract_features_of(task, cli)
         predictions = score(task, cli.data, cli.build_trainer(scores_to=folder), part)
     if not is_first():
         return

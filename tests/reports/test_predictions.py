@@ -14,8 +14,8 @@ CLASSES = ("angry", "sad")
 
 
 def prediction(source: str, angry: float = 0.25, seconds: float = 1.5) -> Prediction:
-    shares = {"angry": angry, "sad": 1 - angry}
-    return Prediction(source, max(shares, key=shares.__getitem__), shares, seconds)
+    probabilities = {"angry": angry, "sad": 1 - angry}
+    return Prediction(source, max(probabilities, key=probabilities.__getitem__), probabilities, seconds)
 
 
 def text(name: str, *predictions: Prediction) -> str:

@@ -35,8 +35,10 @@ def fake_run(
         for index, (name, own) in enumerate(zip(names, truth, strict=False)):
             said = own if rng.random() < right else (own + 1) % len(classes)
             speaker = f"s{index % speakers}" if speakers else ""
-            shares = [f"{0.7 if k == said else 0.3 / (len(classes) - 1):.6f}" for k in range(len(classes))]
-            writer.writerow([name, speaker, classes[own], classes[said], *shares])
+            probabilities = [
+                f"{0.7 if k == said else 0.3 / (len(classes) - 1):.6f}" for k in range(len(classes))
+            ]
+            writer.writerow([name, speaker, classes[own], classes[said], *probabilities])
     if config is not None:
         (folder / "config.yaml").write_text(yaml.safe_dump(dict(config)))
     if results:

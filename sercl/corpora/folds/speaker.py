@@ -218,10 +218,10 @@ def official_folds(utterances: Sequence[Utterance], labels: LabelScheme, config:
 
 
 def _without_validation(
-    pool: Sequence[Utterance], test: Sequence[Utterance], labels: LabelScheme, config: FoldConfig
+    utterances: Sequence[Utterance], test: Sequence[Utterance], labels: LabelScheme, config: FoldConfig
 ) -> Draft:
-    known = all(utterance.speaker is not None for utterance in pool)
-    names = sorted(speakers(pool)) if known else []
-    train, validation, remarks = hold_out(pool, names, labels, config, "speaker")
+    known = all(utterance.speaker is not None for utterance in utterances)
+    names = sorted(speakers(utterances)) if known else []
+    train, validation, remarks = hold_out(utterances, names, labels, config, "speaker")
     remark = "the official split has no validation part: it is held out from training"
     return Draft(train, validation, test, (remark, *remarks))

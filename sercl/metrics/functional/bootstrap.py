@@ -17,7 +17,7 @@ Confusions = NDArray[np.int64] | NDArray[np.float64]
 _MOST_DRAWS = 8_000_000
 
 
-def pooled(confusions: Confusions) -> Tensor:
+def summed(confusions: Confusions) -> Tensor:
     """Return the sum over clusters, `[repeats, classes, classes]` in double precision."""
     return torch.from_numpy(with_repeats(confusions).sum(axis=0)).double()
 

@@ -119,8 +119,8 @@ def _lines(model: nn.Module) -> dict[str, bytes]:
     """Return name, shape and digest of each tensor, as bytes, by name in sorted order."""
     state = dict(sorted(model.state_dict().items()))
     # hashlib works outside of the interpreter lock: threads share the work.
-    with ThreadPoolExecutor() as pool:
-        digests = pool.map(_digest, state.values())
+    with ThreadPoolExecutor() as executor:
+        digests = executor.map(_digest, state.values())
         return {
             name: f"{name} {tuple(tensor.shape)} ".encode() + digest
             for (name, tensor), digest in zip(state.items(), digests, strict=True)

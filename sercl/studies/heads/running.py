@@ -52,14 +52,14 @@ def side_by_side(
         with lock:
             report(amount)
 
-    with _one_thread_each(), ThreadPoolExecutor(workers) as pool:
-        futures = [pool.submit(work, piece, watched) for piece in pieces]
+    with _one_thread_each(), ThreadPoolExecutor(workers) as executor:
+        futures = [executor.submit(work, piece, watched) for piece in pieces]
         try:
             for future in wait(futures, return_when=FIRST_EXCEPTION).done:
                 future.result()
         except BaseException:
             halt.set()
-            pool.shutdown(wait=False, cancel_futures=True)
+            executor.shutdown(wait=False, cancel_futures=True)
             raise
     return [future.result() for future in futures]
 

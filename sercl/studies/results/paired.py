@@ -24,7 +24,7 @@ NOISE = 1e-9
 
 
 @dataclass(frozen=True)
-class Votes:
+class VoteCounts:
     """Predictions per utterance, averaged over repeats so that these do not count as additional data.
 
     Attributes:
@@ -40,13 +40,15 @@ class Votes:
     speaker: NDArray[np.object_]
     counts: NDArray[np.float64]
 
-    def at(self, places: NDArray[np.int64]) -> "Votes":
+    def at(self, indices: NDArray[np.int64]) -> "VoteCounts":
         """Return the entries at some indices, in that order."""
-        return Votes(self.index[places], self.truth[places], self.speaker[places], self.counts[places])
+        return VoteCounts(
+            self.index[indices], self.truth[indices], self.speaker[indices], self.counts[indices]
+        )
 
 
 @dataclass(frozen=True)
-class SharedVotes:
+class SharedUtterances:
     """Two systems on the same utterances, each weighted by the lower of their numbers of tests.
 
     Attributes:
@@ -55,8 +57,8 @@ class SharedVotes:
         contradicting: Utterances left out because their true class is not the same in both.
     """
 
-    first: Votes
-    second: Votes
+    first: VoteCounts
+    second: VoteCounts
     contradicting: int
 
     @property
@@ -65,22 +67,22 @@ class SharedVotes:
         return int((np.abs(self.first.counts - self.second.counts) > NOISE).any(axis=1).sum())
 
 
-def count_votes(predictions: Predictions) -> Votes:
-    """Count how often each class was predicted for each utterance; see `Votes`."""
-    place, names = pd.factorize(predictions.utterance)
-    _, first = np.unique(place, return_index=True)
+def count_votes(predictions: Predictions) -> VoteCounts:
+    """Count how often each class was predicted for each utterance; see `VoteCounts`."""
+    index, names = pd.factorize(predictions.utterance)
+    _, first = np.unique(index, return_index=True)
     counts = np.zeros((len(names), len(predictions.classes)))
-    np.add.at(counts, (place, predictions.predicted), 1 / len(predictions.runs))
-    return Votes(pd.Index(names), predictions.truth[first], predictions.speaker[first], counts)
+    np.add.at(counts, (index, predictions.predicted), 1 / len(predictions.runs))
+    return VoteCounts(pd.Index(names), predictions.truth[first], predictions.speaker[first], counts)
 
 
-def share(first: Votes, second: Votes) -> SharedVotes:
+def shared_utterances(first: VoteCounts, second: VoteCounts) -> SharedUtterances:
     """Restrict two systems to the utterances that both were tested on, with the same true class."""
-    (one, two), contradicting = share_all([first, second])
-    return SharedVotes(one, two, contradicting)
+    (one, two), contradicting = shared_by_all([first, second])
+    return SharedUtterances(one, two, contradicting)
 
 
-def share_all(systems: Sequence[Votes]) -> tuple[list[Votes], int]:
+def shared_by_all(systems: Sequence[VoteCounts]) -> tuple[list[VoteCounts], int]:
     """Restrict systems to their common utterances, each weighted by its lowest number of tests.
 
     Returns:
@@ -96,9 +98,9 @@ def share_all(systems: Sequence[Votes]) -> tuple[list[Votes], int]:
     return [_weighed(own, least) for own in shared], len(index) - len(alike)
 
 
-def _weighed(votes: Votes, weight: NDArray[np.float64]) -> Votes:
+def _weighed(votes: VoteCounts, weight: NDArray[np.float64]) -> VoteCounts:
     factor = weight / votes.counts.sum(axis=1)
-    return Votes(votes.index, votes.truth, votes.speaker, votes.counts * factor[:, None])
+    return VoteCounts(votes.index, votes.truth, votes.speaker, votes.counts * factor[:, None])
 
 
 SIGNIFICANT = 0.05
@@ -134,7 +136,7 @@ class Paired:
         return self.p_holm < SIGNIFICANT
 
 
-def compare(first: Votes, second: Votes) -> Paired:
+def compare(first: VoteCounts, second: VoteCounts) -> Paired:
     """Compare two systems on the utterances that both were tested on.
 
     Args:
@@ -144,7 +146,7 @@ def compare(first: Votes, second: Votes) -> Paired:
     return compare_pooled([(first, second)], [""])
 
 
-def compare_pooled(pairs: Sequence[tuple[Votes, Votes]], corpora: Sequence[str]) -> Paired:
+def compare_pooled(pairs: Sequence[tuple[VoteCounts, VoteCounts]], corpora: Sequence[str]) -> Paired:
     """Compare two systems on several test sets at once: the mean difference of their UAR.
 
     A speaker who is tested in several pairs (for example after training on different sources) is one unit:
@@ -154,7 +156,7 @@ def compare_pooled(pairs: Sequence[tuple[Votes, Votes]], corpora: Sequence[str])
         pairs: (first, second) of each test set; utterances that one of them lacks are left out.
         corpora: The test corpus of each pair; utterance and speaker names are unique within a corpus.
     """
-    shared = [share(first, second) for first, second in pairs]
+    shared = [shared_utterances(first, second) for first, second in pairs]
     contradicting = sum(pair.contradicting for pair in shared)
     utterances = sum(len(pair.first.index) for pair in shared)
     if not utterances:
@@ -172,14 +174,14 @@ def compare_pooled(pairs: Sequence[tuple[Votes, Votes]], corpora: Sequence[str])
     )
 
 
-def contrast(systems: Sequence[Votes], weights: Sequence[float]) -> Score:
+def contrast(systems: Sequence[VoteCounts], weights: Sequence[float]) -> Score:
     """Return a weighted sum of systems' UAR on their common utterances, with its 95 % interval.
 
     Args:
         systems: The systems, from `count_votes`, on one test set.
         weights: Their weights, which sum to 0.
     """
-    shared, _ = share_all(systems)
+    shared, _ = shared_by_all(systems)
     truth = shared[0].truth
     if not len(truth):
         return Score(float("nan"), float("nan"), float("nan"), "utterances", 0)
@@ -209,35 +211,37 @@ class _Units:
         second: Those of the second.
     """
 
-    def __init__(self, pairs: Sequence[SharedVotes], corpora: Sequence[str]) -> None:
+    def __init__(self, pairs: Sequence[SharedUtterances], corpora: Sequence[str]) -> None:
         by_speaker = {corpus: _by_speaker(pairs, corpora, corpus) for corpus in corpora}
         names = [
             [(corpus, name) for name in (pair.first.speaker if by_speaker[corpus] else pair.first.index)]
             for pair, corpus in zip(pairs, corpora, strict=True)
         ]
-        places = {unit: place for place, unit in enumerate(dict.fromkeys(chain.from_iterable(names)))}
+        indices = {unit: index for index, unit in enumerate(dict.fromkeys(chain.from_iterable(names)))}
         kinds = ["speakers" if flag else "utterances" for flag in by_speaker.values()]
         self.name = " and ".join(dict.fromkeys(kinds))
-        rows = [np.array([places[unit] for unit in own], dtype=np.int64) for own in names]
-        self.first = _stacked([pair.first for pair in pairs], rows, len(places))
-        self.second = _stacked([pair.second for pair in pairs], rows, len(places))
+        rows = [np.array([indices[unit] for unit in own], dtype=np.int64) for own in names]
+        self.first = _stacked([pair.first for pair in pairs], rows, len(indices))
+        self.second = _stacked([pair.second for pair in pairs], rows, len(indices))
 
 
-def _by_speaker(pairs: Sequence[SharedVotes], corpora: Sequence[str], corpus: str) -> bool:
+def _by_speaker(pairs: Sequence[SharedUtterances], corpora: Sequence[str], corpus: str) -> bool:
     own = [pair.first.speaker for pair, name in zip(pairs, corpora, strict=True) if name == corpus]
     return can_cluster(list(chain.from_iterable(own)))
 
 
-def _stacked(votes: Sequence[Votes], rows: Sequence[NDArray[np.int64]], units: int) -> NDArray[np.float64]:
+def _stacked(
+    votes: Sequence[VoteCounts], rows: Sequence[NDArray[np.int64]], units: int
+) -> NDArray[np.float64]:
     """Return `[units, pairs * classes, classes]`, rows the truth."""
     classes = votes[0].counts.shape[1]
     confusions = np.zeros((units, len(votes), classes, classes))
-    for pair, (own, places) in enumerate(zip(votes, rows, strict=True)):
-        np.add.at(confusions[:, pair], (places, own.truth), own.counts)
+    for pair, (own, indices) in enumerate(zip(votes, rows, strict=True)):
+        np.add.at(confusions[:, pair], (indices, own.truth), own.counts)
     return confusions.reshape(units, -1, classes)
 
 
-def _mcnemar(pair: SharedVotes) -> float | None:
+def _mcnemar(pair: SharedUtterances) -> float | None:
     """Return McNemar's p-value if each system has exactly one prediction per utterance."""
     sides = pair.first, pair.second
     if any((np.abs(side.counts.max(axis=1) - 1) > NOISE).any() for side in sides):

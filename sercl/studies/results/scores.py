@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sercl.metrics.functional.bootstrap import Statistic, mean_score, pooled
+from sercl.metrics.functional.bootstrap import Statistic, mean_score, summed
 from sercl.metrics.functional.classification import AVERAGES, f1, precision, recall
 from sercl.metrics.functional.intervals import bootstrap_intervals
 from sercl.studies.results.predictions import Predictions
@@ -116,7 +116,7 @@ def score_confusions(confusions: NDArray[np.int64], classes: Sequence[str], unit
     unbounded = {name: AVERAGES[name].function for name in AVERAGES if AVERAGES[name].lowest < 0}
     intervals = bootstrap_intervals(confusions, statistics, unit=unit)
     intervals |= bootstrap_intervals(confusions, unbounded, unit=unit, bounded=False) if unbounded else {}
-    whole = pooled(confusions)
+    whole = summed(confusions)
     values = {name: float(mean_score(whole, statistic)) for name, statistic in statistics.items()}
     return {name: Score(values[name], own.low, own.high, unit, own.count) for name, own in intervals.items()}
 

@@ -88,7 +88,7 @@ def epochs_of(trainer: L.Trainer) -> int:
     return int(progress.processed)
 
 
-Pool = Callable[[EmotionClassifier], object]
+Extract = Callable[[EmotionClassifier], object]
 """Makes the data module serve hidden states of a frozen model instead of audio, if possible."""
 
 
@@ -137,7 +137,7 @@ def train(
     trainer_for: TrainerFactory,
     folder: Path,
     resume: bool,
-    pool: Pool | None = None,
+    extract: Extract | None = None,
     spent: int = 0,
 ) -> list[StageResult]:
     """Train every stage of the data module, leaving the task with the weights of the last stage's best epoch.
@@ -150,8 +150,8 @@ def train(
         trainer_for: Builds the trainer of a stage.
         folder: Folder for checkpoints.
         resume: Whether to continue an interrupted training.
-        pool: Called with the model whose head is trained first, see `extract_features`; None to train it on
-            audio.
+        extract: Called with the model whose head is trained first, see `extract_features`; None to train that
+            head on audio.
         spent: Epochs of a shared budget that an earlier training has used.
 
     Raises:
@@ -162,7 +162,7 @@ def train(
     begins = of_first(lambda: beginnings(places, trainer_for, resume))
     results = []
     if HEAD in places and isinstance(task, EmotionClassifier):
-        results.append(_train_head(task, data, trainer_for, places[HEAD], begins[HEAD], pool))
+        results.append(_train_head(task, data, trainer_for, places[HEAD], begins[HEAD], extract))
     for stage in data.stages:
         data.set_stage(stage)
         place = places[stage]
@@ -223,13 +223,13 @@ def _train_head(
     trainer_for: TrainerFactory,
     place: Path,
     begins: Beginning,
-    pool: Pool | None,
+    extract: Extract | None,
 ) -> StageResult:
     """Train the readout on the encoder without adapters, on the data of the first stage."""
     twin = task.frozen_twin()
     data.set_stage(data.stages[0])
-    if pool is not None and begins is not Beginning.DONE:
-        pool(twin)
+    if extract is not None and begins is not Beginning.DONE:
+        extract(twin)
     result = _run_stage(twin, data, trainer_for, HEAD, place, begins)
     if begins is not Beginning.DONE:
         data.use_features(None)

@@ -14,7 +14,7 @@ from sercl.studies.results.predictions import Predictions
 from sercl.testing.studies.grid import CLASSES
 
 Confusion = Callable[[Condition], Sequence[Sequence[float]]]
-"""Condition -> `[classes][classes]`, each row the shares of what is predicted for a true class."""
+"""Condition -> `[classes][classes]`, each row the probability of each prediction for a true class."""
 
 
 def typical_confusion(condition: Condition) -> list[list[float]]:
@@ -72,7 +72,7 @@ class Voices:
         truth = self.truth[own]
         utility = np.log(np.maximum(np.asarray(confusion(cell.condition))[truth], 1e-12))
         utility[np.arange(len(own)), truth] += self._ease[own]
-        # The largest of log-shares plus Gumbel noise is drawn by those shares.
+        # The largest of log-probabilities plus Gumbel noise is a draw from these probabilities.
         fresh = rng.gumbel(size=utility.shape)
         utility += np.where(rng.random((len(own), 1)) < 0.7, self._luck[own], fresh)
         predictions = Predictions.of_one_run(
@@ -86,8 +86,8 @@ class Voices:
 
 
 def _softmax(utility: NDArray[np.float64]) -> NDArray[np.float64]:
-    shares = np.exp(utility - utility.max(axis=1, keepdims=True))
-    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+    probabilities = np.exp(utility - utility.max(axis=1, keepdims=True))
+    return np.asarray(probabilities / probabilities.sum(axis=1, keepdims=True))
 
 
 def _number(text: str) -> int:

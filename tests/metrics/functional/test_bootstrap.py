@@ -7,8 +7,8 @@ from sercl.metrics.functional.bootstrap import (
     clusters_behind,
     half_width,
     mean_score,
-    pooled,
     resampled,
+    summed,
     with_repeats,
 )
 from sercl.metrics.functional.classification import recall, uar, wa
@@ -41,7 +41,7 @@ def test_repeats_are_drawn_together() -> None:
 
 def test_pooling_and_averaging() -> None:
     counts = confusions(6, 2)
-    whole = pooled(counts)
+    whole = summed(counts)
     assert (whole.shape, whole.dtype) == ((2, 3, 3), torch.float64)
     assert float(mean_score(whole, wa)) == pytest.approx(
         np.mean([np.trace(counts[:, run].sum(axis=0)) / counts[:, run].sum() for run in range(2)])

@@ -1,4 +1,4 @@
-"""Shares of utterances without audio, and trainings on hidden states without an encoder."""
+"""Subsets of utterances without audio, and trainings on hidden states without an encoder."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -18,7 +18,7 @@ from sercl.features.store import FeatureStore
 from sercl.studies.cross_eval.plan.corpora import CutCorpus
 from sercl.studies.cross_eval.plan.options import StudyOptions
 from sercl.studies.cross_eval.plan.planner import Plan, PlannedCell, make_plan
-from sercl.studies.cross_eval.plan.trainings import Recipe, Share, Training
+from sercl.studies.cross_eval.plan.trainings import Recipe, Subset, Training
 from sercl.studies.cross_eval.run.pieces import FrozenBatch
 from sercl.studies.heads.config import ProbeConfig
 
@@ -31,7 +31,7 @@ MODEL = {"encoder": "e", "revision": None, "whisper_form": "short", "last_block"
 FROZEN = Recipe(model=MODEL, decides={"lr": 1e-3}, probe=PROBE)
 
 
-def share(corpus: str, names: Sequence[str], folder: str = "/audio") -> Share:
+def subset(corpus: str, names: Sequence[str], folder: str = "/audio") -> Subset:
     """Return utterances whose classes take turns."""
     items = tuple(
         Utterance(name, Path(folder) / f"{name}.wav", EMOTIONS[place % 4], corpus, speaker=name[0])
@@ -44,7 +44,7 @@ def share(corpus: str, names: Sequence[str], folder: str = "/audio") -> Share:
         audio_keys=tuple(f"{folder} {name}" for name in names),
         config=LoaderConfig(),
     )
-    return Share(corpus, split)
+    return Subset(corpus, split)
 
 
 def names(speaker: str, count: int = 8) -> list[str]:
@@ -54,14 +54,14 @@ def names(speaker: str, count: int = 8) -> list[str]:
 
 def frozen_training(corpus: str = "A", seed: int = 1, start: Training | None = None) -> Training:
     """Return a training on stored hidden states, of speaker a, selected on speaker b."""
-    parts = (share(corpus, names("a")),), share(corpus, names("b"))
+    parts = (subset(corpus, names("a")),), subset(corpus, names("b"))
     return Training("an encoder", "none", FROZEN, *parts, seed, start)
 
 
-def frozen_batch(folder: Path, trainings: Iterable[Training], test: Share) -> FrozenBatch:
+def frozen_batch(folder: Path, trainings: Iterable[Training], test: Subset) -> FrozenBatch:
     """Return trainings with one test each, after putting hidden states of all that they read into a store."""
     every = tuple(trainings)
-    fill_store(folder / "store", [test, *(share for training in every for share in training.known)])
+    fill_store(folder / "store", [test, *(subset for training in every for subset in training.known)])
     return FrozenBatch(
         folder=folder,
         store=folder / "store",
@@ -74,12 +74,12 @@ def frozen_batch(folder: Path, trainings: Iterable[Training], test: Share) -> Fr
     )
 
 
-def fill_store(root: Path, shares: Iterable[Share]) -> None:
+def fill_store(root: Path, subsets: Iterable[Subset]) -> None:
     """Put hidden states into a store that tell the label."""
     keys = {
         key: label
-        for share in shares
-        for key, label in zip(share.split.audio_keys, share.split.labels, strict=True)
+        for subset in subsets
+        for key, label in zip(subset.split.audio_keys, subset.split.labels, strict=True)
     }
     generator = np.random.default_rng(0)
     with FeatureStore(root).open(SPACE).writer() as writer:
@@ -101,15 +101,17 @@ def cut(name: str, folds: int = 2, speakers: str = "abcd", known: bool = True) -
     )
 
 
-def _told(corpus: str, speakers: Iterable[str], known: bool) -> Share:
-    own = share(corpus, [f"{name}-{corpus}" for speaker in speakers for name in names(speaker)], f"/{corpus}")
+def _told(corpus: str, speakers: Iterable[str], known: bool) -> Subset:
+    own = subset(
+        corpus, [f"{name}-{corpus}" for speaker in speakers for name in names(speaker)], f"/{corpus}"
+    )
     if known:
         return own
     nameless = tuple(replace(item, speaker=None) for item in own.split.utterances)
     return replace(own, split=replace(own.split, utterances=nameless))
 
 
-def _fold(parts: Mapping[str, Share], index: int, count: int) -> Fold:
+def _fold(parts: Mapping[str, Subset], index: int, count: int) -> Fold:
     lists = {part: own.split.utterances for part, own in parts.items()}
     return Fold("speaker", index, count, label_scheme("4"), **lists)
 

@@ -35,9 +35,9 @@ def test_rows_say_everything_about_a_prediction(tmp_path: Path) -> None:
     assert [row["speaker"] for row in rows] == ["s0", None, "s2"]
     for row in rows:
         assert (row["cell"], row["shots"], row["draw"], row["fold"], row["seed"]) == ("abc", 4, 1, 2, 42)
-        shares = [row[f"p_{name}"] for name in CLASSES]
-        assert row["predicted"] == CLASSES[int(np.argmax(shares))]
-        assert sum(shares) == pytest.approx(1, abs=1e-6)
+        probabilities = [row[f"p_{name}"] for name in CLASSES]
+        assert row["predicted"] == CLASSES[int(np.argmax(probabilities))]
+        assert sum(probabilities) == pytest.approx(1, abs=1e-6)
 
 
 def test_no_shots_stay_none(tmp_path: Path) -> None:

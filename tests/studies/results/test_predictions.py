@@ -75,15 +75,17 @@ def test_a_file_of_a_run_gives_back_what_was_written(
     rows: list[tuple[str, str, int]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     names, speakers, truth = zip(*rows, strict=True)
-    shares = np.random.default_rng(0).dirichlet(np.ones(4), size=len(rows))
-    written = Predictions.of_one_run(CLASSES, names, [name or None for name in speakers], truth, shares)
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(4), size=len(rows))
+    written = Predictions.of_one_run(
+        CLASSES, names, [name or None for name in speakers], truth, probabilities
+    )
     path = tmp_path_factory.mktemp("run") / "predictions.csv"
     written.write_csv(path)
     found = read_csv(path)
     assert (found.classes, found.runs) == (CLASSES, written.runs)
     for name in ("utterance", "speaker", "truth", "predicted"):
         assert getattr(found, name).tolist() == getattr(written, name).tolist(), name
-    np.testing.assert_allclose(found.probabilities, shares, atol=5e-7)
+    np.testing.assert_allclose(found.probabilities, probabilities, atol=5e-7)
     frame = pd.read_csv(path, dtype=str, keep_default_na=False)
     assert list(frame) == ["utterance", "speaker", "truth", "predicted", *(f"p_{name}" for name in CLASSES)]
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sercl.studies.results.paired import count_votes, share
+from sercl.studies.results.paired import count_votes, shared_utterances
 from tests.studies.samples import predictions
 
 
@@ -17,7 +17,7 @@ def test_repeats_share_a_vote_and_folds_do_not() -> None:
 def test_only_shared_utterances_of_the_same_class_are_paired() -> None:
     first = predictions([0, 1, 2], [0, 1, 1], utterances=["a", "b", "c"])
     second = predictions([0, 3, 2, 0], [0, 3, 2, 0], utterances=["c", "b", "d", "a"])
-    pair = share(count_votes(first), count_votes(second))
+    pair = shared_utterances(count_votes(first), count_votes(second))
     assert pair.contradicting == 2  # b and c
     assert pair.first.index.tolist() == pair.second.index.tolist() == ["a"]
     assert pair.differ == 0
@@ -26,7 +26,7 @@ def test_only_shared_utterances_of_the_same_class_are_paired() -> None:
 def test_shared_utterances_weigh_the_same_on_both_sides() -> None:
     often = count_votes(predictions([0, 0, 1], [0, 1, 1], utterances=["a", "a", "b"], folds=[0, 1, 0]))
     once = count_votes(predictions([0, 1], [1, 1], utterances=["a", "b"]))
-    pair = share(often, once)
+    pair = shared_utterances(often, once)
     assert pair.first.counts.tolist() == [[0.5, 0.5, 0, 0], [0, 1, 0, 0]]
     assert pair.second.counts.sum(axis=1).tolist() == [1, 1]
     assert pair.differ == 1
@@ -34,4 +34,4 @@ def test_shared_utterances_weigh_the_same_on_both_sides() -> None:
 
 def test_the_same_utterances_keep_their_weight() -> None:
     both = count_votes(predictions([0, 0], [0, 1], utterances=["a", "a"], folds=[0, 1]))
-    assert np.array_equal(share(both, both).first.counts, both.counts)
+    assert np.array_equal(shared_utterances(both, both).first.counts, both.counts)

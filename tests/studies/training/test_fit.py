@@ -44,7 +44,7 @@ def trainers(epochs=3, **checkpoint):
     return build
 
 
-def no_pool(task):
+def no_extraction(task):
     raise AssertionError("no head is trained first here")
 
 
@@ -54,7 +54,9 @@ def weights(path):
 
 def test_the_task_ends_with_the_weights_of_the_best_epoch(task, data, tmp_path):
     # By this choice the first epoch is the best.
-    (result,) = train(task, data, trainers(monitor="epoch", mode="min"), tmp_path, resume=False, pool=no_pool)
+    (result,) = train(
+        task, data, trainers(monitor="epoch", mode="min"), tmp_path, resume=False, extract=no_extraction
+    )
     assert (result.stage, result.epoch, result.epochs, result.stopped_early) == ("train", 0, 3, False)
     assert (result.monitor, result.score, result.chosen_state) == ("epoch", 0.0, 1)
     best, last = weights(tmp_path / "best.ckpt"), weights(tmp_path / "last.ckpt")
@@ -73,7 +75,7 @@ def test_stages_follow_each_other_from_the_best_weights_of_the_one_before(task, 
         seen.append((stage, speakers, task.readout.heads[0][1].weight.detach().clone()))
         return build(stage, place)
 
-    results = train(task, pair, watched, tmp_path, resume=False, pool=no_pool)
+    results = train(task, pair, watched, tmp_path, resume=False, extract=no_extraction)
     assert build.asked == [("source", tmp_path / "source"), ("target", tmp_path / "target")]
     assert [result.stage for result in results] == ["source", "target"]
     assert [speakers for _, speakers, _ in seen] == [{"a"}, {"b"}]
@@ -89,7 +91,7 @@ def adapted(encoder, **options):
 
 @pytest.mark.parametrize("source", ["data", "pair"])
 def test_a_head_that_comes_first_is_the_one_of_the_frozen_encoder(encoder, source, request, tmp_path):
-    data, pooled, build = request.getfixturevalue(source), [], trainers(epochs=2)
+    data, extracted, build = request.getfixturevalue(source), [], trainers(epochs=2)
     data.setup()
     task, seen = adapted(encoder), {}
 
@@ -97,10 +99,10 @@ def test_a_head_that_comes_first_is_the_one_of_the_frozen_encoder(encoder, sourc
         seen[stage] = {name: value.clone() for name, value in task.readout.state_dict().items()}
         return build(stage, place)
 
-    results = train(task, data, watched, tmp_path, resume=False, pool=pooled.append)
+    results = train(task, data, watched, tmp_path, resume=False, extract=extracted.append)
     assert [result.stage for result in results] == ["head", *data.stages]
     assert build.asked[0] == ("head", tmp_path / "head")
-    (twin,) = pooled
+    (twin,) = extracted
     assert (twin.adapter, twin.can_use_features) == ("none", True)
     start = {f"readout.{name}": value for name, value in seen[data.stages[0]].items()}
     head = weights(tmp_path / "head" / "best.ckpt")
@@ -116,12 +118,12 @@ def test_adapters_are_trained_on_audio_after_a_head_on_features(encoder, data, t
         kinds.append((self.adapter, type(batch)))
         return step(self, batch, index)
 
-    def pool(task):
+    def extract(task):
         trainer = L.Trainer(**QUIET)
         extract_features(task, data, trainer, FeatureConfig(str(tmp_path / "store")))
 
     monkeypatch.setattr(EmotionClassifier, "training_step", noted)
-    train(adapted(encoder), data, trainers(epochs=1), tmp_path, resume=False, pool=pool)
+    train(adapted(encoder), data, trainers(epochs=1), tmp_path, resume=False, extract=extract)
     assert list(dict.fromkeys(kinds)) == [("none", FeatureBatch), ("gating", AudioBatch)]
 
 
@@ -134,10 +136,10 @@ def test_a_head_that_is_done_is_not_trained_again(encoder, data, tmp_path, monke
 
     monkeypatch.setattr(EmotionClassifier, "training_step", counted)
     data.setup()
-    first = train(adapted(encoder), data, trainers(epochs=1), tmp_path, resume=False, pool=lambda _: None)
+    first = train(adapted(encoder), data, trainers(epochs=1), tmp_path, resume=False, extract=lambda _: None)
     for path in (tmp_path / "stage.json", tmp_path / "last.ckpt"):
         path.unlink()
-    second = train(adapted(encoder), data, trainers(epochs=1), tmp_path, resume=True, pool=no_pool)
+    second = train(adapted(encoder), data, trainers(epochs=1), tmp_path, resume=True, extract=no_extraction)
     assert steps == ["none", "gating", "gating"]
     assert second[0] == first[0]
 
@@ -148,24 +150,24 @@ def test_a_head_comes_first_only_where_more_follows(encoder):
 
 
 def test_a_finished_stage_is_not_run_again(task, data, tmp_path, monkeypatch):
-    first = train(task, data, trainers(epochs=1), tmp_path, resume=False, pool=no_pool)
+    first = train(task, data, trainers(epochs=1), tmp_path, resume=False, extract=no_extraction)
     trained = {name: value.clone() for name, value in task.state_dict().items()}
     with torch.no_grad():
         task.readout.heads[0][1].weight.zero_()
     monkeypatch.setattr(EmotionClassifier, "training_step", pytest.fail)
-    assert train(task, data, trainers(epochs=1), tmp_path, resume=True, pool=no_pool) == first
+    assert train(task, data, trainers(epochs=1), tmp_path, resume=True, extract=no_extraction) == first
     assert all(torch.equal(value, trained[name]) for name, value in task.state_dict().items())
 
 
 def test_without_resume_a_finished_stage_is_run_again(task, data, tmp_path):
-    train(task, data, trainers(epochs=1), tmp_path, resume=False, pool=no_pool)
+    train(task, data, trainers(epochs=1), tmp_path, resume=False, extract=no_extraction)
     again = trainers(epochs=1)
-    train(task, data, again, tmp_path, resume=False, pool=no_pool)
+    train(task, data, again, tmp_path, resume=False, extract=no_extraction)
     assert len(again.asked) == 1
 
 
 def test_an_unfinished_stage_goes_on_where_it_stopped(task, data, tmp_path, monkeypatch):
-    train(task, data, trainers(epochs=1), tmp_path, resume=False, pool=no_pool)
+    train(task, data, trainers(epochs=1), tmp_path, resume=False, extract=no_extraction)
     (tmp_path / "stage.json").unlink()
     epochs, step = [], EmotionClassifier.training_step
 
@@ -174,36 +176,36 @@ def test_an_unfinished_stage_goes_on_where_it_stopped(task, data, tmp_path, monk
         return step(self, batch, index)
 
     monkeypatch.setattr(EmotionClassifier, "training_step", counted)
-    (result,) = train(task, data, trainers(epochs=3), tmp_path, resume=True, pool=no_pool)
+    (result,) = train(task, data, trainers(epochs=3), tmp_path, resume=True, extract=no_extraction)
     assert (result.epochs, epochs) == (3, [1, 2])
 
 
 def test_a_record_whose_checkpoint_has_gone_says_what_to_do(task, data, tmp_path):
-    train(task, data, trainers(epochs=1), tmp_path, resume=False, pool=no_pool)
+    train(task, data, trainers(epochs=1), tmp_path, resume=False, extract=no_extraction)
     (tmp_path / "best.ckpt").unlink()
     with pytest.raises(CheckpointError, match=r"best\.ckpt is missing.*Delete .*to train all stages"):
-        train(task, data, trainers(), tmp_path, resume=True, pool=no_pool)
+        train(task, data, trainers(), tmp_path, resume=True, extract=no_extraction)
 
 
 def test_a_stage_without_an_epoch_is_an_error(task, data, tmp_path):
     with pytest.raises(OutputError, match="'train' ended after 0 steps"):
-        train(task, data, trainers(epochs=0), tmp_path, resume=False, pool=no_pool)
+        train(task, data, trainers(epochs=0), tmp_path, resume=False, extract=no_extraction)
 
 
 def test_a_stage_that_monitors_nothing_has_no_score(task, data, tmp_path):
-    (result,) = train(task, data, trainers(monitor=None), tmp_path, resume=False, pool=no_pool)
+    (result,) = train(task, data, trainers(monitor=None), tmp_path, resume=False, extract=no_extraction)
     assert (result.score, result.monitor, result.epoch) == (None, "None", 2)
 
 
 def test_a_stage_that_diverges_stops_and_has_no_score(task, data, tmp_path, monkeypatch):
     monkeypatch.setattr(task, "losses", lambda logits, labels: logits.mean(dim=(0, 2)) * torch.nan)
-    (result,) = train(task, data, trainers(), tmp_path, resume=False, pool=no_pool)
+    (result,) = train(task, data, trainers(), tmp_path, resume=False, extract=no_extraction)
     assert (result.score, result.epochs, result.stopped_early) == (None, 1, True)
     json.loads((tmp_path / "stage.json").read_text(), parse_constant=pytest.fail)
 
 
 def test_weights_of_another_task_are_refused(task, data, encoder, tmp_path):
-    train(task, data, trainers(epochs=1), tmp_path, resume=False, pool=no_pool)
+    train(task, data, trainers(epochs=1), tmp_path, resume=False, extract=no_extraction)
     other = EmotionClassifier(
         encoder, layer=1, whisper_form="short", labels={"angry": ["angry"], "sad": ["sad"]}
     )
@@ -213,7 +215,7 @@ def test_weights_of_another_task_are_refused(task, data, encoder, tmp_path):
 
 @pytest.mark.parametrize("part", ["test", "validation"])
 def test_every_utterance_of_a_part_is_scored_once_in_the_order_of_ids(task, data, tmp_path, part):
-    train(task, data, trainers(epochs=1), tmp_path, resume=False, pool=no_pool)
+    train(task, data, trainers(epochs=1), tmp_path, resume=False, extract=no_extraction)
     scored = score(task, data, L.Trainer(enable_checkpointing=False, **QUIET), part)
     utterances = {item.id: item.emotion for item in data.splits[part].utterances}
     ids = scored.utterance.tolist()
@@ -267,6 +269,6 @@ def test_a_frozen_encoder_is_prepared_only_where_it_hears_audio(task, data, tmp_
     data.setup()
     if not on_audio:
         extract(task, data, tmp_path / "store")
-    train(task, data, trainers(epochs=1), tmp_path / "run", resume=False, pool=no_pool)
+    train(task, data, trainers(epochs=1), tmp_path / "run", resume=False, extract=no_extraction)
     assert set(prepared) == {on_audio}
     assert task.encoder._inference is None

@@ -50,8 +50,8 @@ def classifier(encoder):
 def test_every_score_of_a_classifier_is_returned_and_logged(encoder, table, tmp_path):
     task, data = classifier(encoder), Manifest(table)
     (found,) = trainer(tmp_path).test(task, datamodule=data, verbose=False)
-    ids, truth, shares = zip(*task.predicted, strict=True)
-    expected = evaluate(Predictions.of_one_run(CLASSES, ids, [None] * len(ids), truth, shares))
+    ids, truth, probabilities = zip(*task.predicted, strict=True)
+    expected = evaluate(Predictions.of_one_run(CLASSES, ids, [None] * len(ids), truth, probabilities))
     named = {f"test/{name}": score.value for name, score in expected.averages.items()}
     assert {"test/uar", "test/wa", "test/macro_f1"} == set(named)
     for own in expected.per_class:

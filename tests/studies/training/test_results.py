@@ -35,9 +35,11 @@ def data(tmp_path_factory):
 
 
 def predicted(utterances, labels, guesses):
-    shares = [[0.7 if index == guess else 0.1 for index in range(4)] for guess in guesses]
+    probabilities = [[0.7 if index == guess else 0.1 for index in range(4)] for guess in guesses]
     names = [utterance.id for utterance in utterances]
-    return Predictions.of_one_run(CLASSES, names, [item.speaker for item in utterances], labels, shares)
+    return Predictions.of_one_run(
+        CLASSES, names, [item.speaker for item in utterances], labels, probabilities
+    )
 
 
 @pytest.fixture

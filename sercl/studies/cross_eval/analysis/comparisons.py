@@ -7,7 +7,7 @@ from itertools import combinations
 from sercl.studies.cross_eval.analysis.published import encoder_language
 from sercl.studies.cross_eval.analysis.scores import ConditionScores
 from sercl.studies.cross_eval.cells import TARGET_ONLY, Condition, Study, computations
-from sercl.studies.results.paired import Paired, Votes, compare_pooled, contrast, correct, count_votes
+from sercl.studies.results.paired import Paired, VoteCounts, compare_pooled, contrast, correct, count_votes
 from sercl.studies.results.predictions import Predictions
 from sercl.studies.results.scores import Score
 
@@ -81,7 +81,7 @@ def compare_conditions(predictions: Mapping[Condition, Predictions], study: Stud
     return tuple(family for family in families if family.comparisons)
 
 
-def _test(groups: Sequence[tuple[Pair, ...]], votes: Mapping[Condition, Votes]) -> list[Comparison]:
+def _test(groups: Sequence[tuple[Pair, ...]], votes: Mapping[Condition, VoteCounts]) -> list[Comparison]:
     """Test every group of pairs, and correct for their number."""
     results = [
         compare_pooled(

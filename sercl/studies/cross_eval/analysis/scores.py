@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from sercl.metrics.functional.bootstrap import pooled
+from sercl.metrics.functional.bootstrap import summed
 from sercl.metrics.functional.calibration import expected_calibration_error
 from sercl.metrics.functional.classification import AVERAGES, uar
 from sercl.studies.cross_eval.cells import Condition
@@ -97,7 +97,7 @@ def score_condition(condition: Condition, predictions: Predictions) -> Condition
         confusion=tuple(tuple(row) for row in mean.tolist()),
         support=tuple(np.rint(mean.sum(axis=1)).astype(int).tolist()),
         ece=_ece(predictions),
-        run_uar=tuple(uar(pooled(counts)).tolist()),
+        run_uar=tuple(uar(summed(counts)).tolist()),
         fold_wa=_fold_accuracies(predictions),
         cells=cells,
         one_class=one_class,

@@ -12,7 +12,7 @@ from sercl.data.datamodules.corpus import CorpusDataModule
 from sercl.data.problems import Progress, listed_kinds
 from sercl.errors import FoldError, UsageError
 from sercl.studies.cross_eval.cells import StudyCorpus
-from sercl.studies.cross_eval.plan.trainings import Share
+from sercl.studies.cross_eval.plan.trainings import Subset
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class CutCorpus:
     name: str
     data: CorpusDataModule
     folds: tuple[Fold, ...]
-    parts: tuple[Mapping[str, Share], ...]
+    parts: tuple[Mapping[str, Subset], ...]
 
     @property
     def facts(self) -> StudyCorpus:
@@ -72,7 +72,7 @@ class CutCorpus:
         left = counted(len(costly), "utterance")
         return (f"{left} left out ({listed_kinds(costly)})",) if costly else ()
 
-    def fold(self, index: int) -> Mapping[str, Share]:
+    def fold(self, index: int) -> Mapping[str, Subset]:
         """Return the parts of a fold; a corpus with a single one has it for every index."""
         return self.parts[min(index, len(self.parts) - 1)]
 
@@ -151,10 +151,10 @@ def _cut(name: str, data: CorpusDataModule, on_progress: Progress | None, memory
     return CutCorpus(name, data, folds, parts)
 
 
-def _folds(name: str, data: CorpusDataModule) -> Iterator[tuple[Fold, Mapping[str, Share]]]:
+def _folds(name: str, data: CorpusDataModule) -> Iterator[tuple[Fold, Mapping[str, Subset]]]:
     for index in range(data.fold_count):
         data.set_fold(index)
-        yield data.fold, {part: Share(name, split) for part, split in data.splits.items()}
+        yield data.fold, {part: Subset(name, split) for part, split in data.splits.items()}
 
 
 def study_root(folder: Path) -> Path:

@@ -13,7 +13,7 @@ from sercl.studies.cross_eval.plan.corpora import CutCorpus, fold_indices
 from sercl.studies.cross_eval.plan.options import StudyOptions, conditions_of
 from sercl.studies.cross_eval.plan.trainings import (
     Recipe,
-    Share,
+    Subset,
     Training,
     balanced_with,
     check_leak,
@@ -38,7 +38,7 @@ class PlannedCell:
 
     cell: Cell
     training: Training
-    test: Share
+    test: Subset
     parts: Mapping[str, int]
     notes: tuple[str, ...] = ()
 
@@ -50,7 +50,7 @@ class PlannedCell:
     @property
     def shared_speakers(self) -> tuple[str, ...]:
         """Speakers in both test and training."""
-        trained = {name for step in self.training.chain for share in step.train for name in share.speakers}
+        trained = {name for step in self.training.chain for subset in step.train for name in subset.speakers}
         return tuple(sorted(trained & self.test.speakers))
 
 
@@ -124,7 +124,7 @@ class _Planner:
         self.options, self.corpora, self.recipe_of = options, corpora, recipe_of
         self._checked: dict[tuple[str, str], tuple[str, ...]] = {}
         self._known: dict[str, Training] = {}
-        self._drawn: dict[tuple[str, str, int, int, int], Share] = {}
+        self._drawn: dict[tuple[str, str, int, int, int], Subset] = {}
 
     def cells(self, condition: Condition) -> list[PlannedCell]:
         """Return the cells of a condition."""
@@ -165,7 +165,7 @@ class _Planner:
         return PlannedCell(cell, training, test, {**parts, "test": len(test)}, notes)
 
     def _training(
-        self, cell: Cell, source: Mapping[str, Share], target: Mapping[str, Share]
+        self, cell: Cell, source: Mapping[str, Subset], target: Mapping[str, Subset]
     ) -> tuple[Training, dict[str, int]]:
         """Return the training of a cell and the sizes of its parts."""
         condition = cell.condition
@@ -194,7 +194,7 @@ class _Planner:
         shots = self._shots(cell, source["train"], target["train"])
         return replace(training, train=(*training.train, shots)), {**parts, "target train": len(shots)}
 
-    def _two_stages(self, cell: Cell, source: Mapping[str, Share], target: Mapping[str, Share]) -> Training:
+    def _two_stages(self, cell: Cell, source: Mapping[str, Subset], target: Mapping[str, Subset]) -> Training:
         """Return the second of two trainings; heads on a frozen encoder continue from the best weights."""
         condition, options = cell.condition, self.options
         selects = target if condition.select_on == "target" else source
@@ -211,7 +211,7 @@ class _Planner:
             shares_epochs=options.epoch_budget == "shared",
         )
 
-    def _plain(self, cell: Cell, parts: Mapping[str, Share]) -> Training:
+    def _plain(self, cell: Cell, parts: Mapping[str, Subset]) -> Training:
         condition = cell.condition
         return Training(
             encoder=condition.encoder,
@@ -222,7 +222,7 @@ class _Planner:
             seed=cell.seed,
         )
 
-    def _shots(self, cell: Cell, source: Share, target: Share) -> Share:
+    def _shots(self, cell: Cell, source: Subset, target: Subset) -> Subset:
         """Return the few utterances of a cell, drawn once for all encoders, adapters and seeds."""
         condition = cell.condition
         key = (condition.source, condition.target, condition.shots or 0, cell.draw, cell.fold)
@@ -230,7 +230,7 @@ class _Planner:
             self._drawn[key] = self._draw(cell, source, target)
         return self._drawn[key]
 
-    def _draw(self, cell: Cell, source: Share, target: Share) -> Share:
+    def _draw(self, cell: Cell, source: Subset, target: Subset) -> Subset:
         shots = few(target, cell.condition.shots or 0, cell.draw, cell.fold)
         if shots is None:
             sizes = Counter(target.split.labels)
@@ -240,7 +240,7 @@ class _Planner:
             )
         return balanced_with(shots, source)
 
-    def _check(self, condition: Condition, training: Training, test: Share) -> tuple[str, ...]:
+    def _check(self, condition: Condition, training: Training, test: Subset) -> tuple[str, ...]:
         key = (training.address, test.fingerprint)
         if key not in self._checked:
             check_leak(training, test)
@@ -248,14 +248,14 @@ class _Planner:
         self._check_pair(condition, training, test)
         return self._checked[key]
 
-    def _check_pair(self, condition: Condition, training: Training, test: Share) -> None:
+    def _check_pair(self, condition: Condition, training: Training, test: Subset) -> None:
         if condition.source == condition.target:
             return
         target = self.corpora[condition.target].data
-        foreign = [share for share in training.known if share.corpus != test.corpus]
-        for share in foreign:
-            check_ids(share.split.utterances, test.split.utterances)
-        seen = {name for share in foreign for name in share.speakers} & test.speakers
+        foreign = [subset for subset in training.known if subset.corpus != test.corpus]
+        for subset in foreign:
+            check_ids(subset.split.utterances, test.split.utterances)
+        seen = {name for subset in foreign for name in subset.speakers} & test.speakers
         if seen and not target.allows_speaker_overlap:
             raise SpeakerOverlapError(
                 f"{condition.label}: {count(len(seen), 'speaker')} of {condition.source} "
@@ -265,10 +265,10 @@ class _Planner:
             )
 
 
-def _sizes(parts: Mapping[str, Share]) -> dict[str, int]:
+def _sizes(parts: Mapping[str, Subset]) -> dict[str, int]:
     return {part: len(parts[part]) for part in ("train", "validation")}
 
 
-def _notes(training: Training, test: Share) -> Iterator[str]:
+def _notes(training: Training, test: Subset) -> Iterator[str]:
     if count := duplicates(training, test):
         yield f"{test.corpus}: {count} test utterances hold the same samples as training utterances"

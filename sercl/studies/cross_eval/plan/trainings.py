@@ -16,7 +16,7 @@ from sercl.studies.heads.config import ProbeConfig
 
 
 @dataclass(frozen=True)
-class Share:
+class Subset:
     """Utterances of one corpus.
 
     Attributes:
@@ -80,11 +80,11 @@ def digest(content: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def few(share: Share, shots: int, draw: int, fold: int) -> Share | None:
+def few(subset: Subset, shots: int, draw: int, fold: int) -> Subset | None:
     """Draw some utterances per class; larger draws contain smaller ones.
 
     Args:
-        share: Utterances to draw from.
+        subset: Utterances to draw from.
         shots: How many per class.
         draw: Number of the draw, which seeds it.
         fold: Number of the fold, so that folds have different draws.
@@ -92,7 +92,7 @@ def few(share: Share, shots: int, draw: int, fold: int) -> Share | None:
     Returns:
         The utterances; None if a class that is present has fewer.
     """
-    split = share.split
+    split = subset.split
     labels = dict(zip((item.id for item in split.utterances), split.labels, strict=True))
     if min(Counter(split.labels).values()) < shots:
         return None
@@ -103,17 +103,17 @@ def few(share: Share, shots: int, draw: int, fold: int) -> Share | None:
         if taken[label] < shots:
             taken[label] += 1
             chosen.add(utterance.id)
-    return Share(share.corpus, picked(split, [item.id in chosen for item in split.utterances]))
+    return Subset(subset.corpus, picked(split, [item.id in chosen for item in split.utterances]))
 
 
-def balanced_with(share: Share, other: Share) -> Share:
+def balanced_with(subset: Subset, other: Subset) -> Subset:
     """Return utterances repeated so that they have about the same weight as others."""
-    return replace(share, repeat=max(1, round(len(other) / len(share))))
+    return replace(subset, repeat=max(1, round(len(other) / len(subset))))
 
 
-def joined(shares: Iterable[Share]) -> Split:
+def joined(subsets: Iterable[Subset]) -> Split:
     """Return the utterances of some subsets, repeated as specified, loaded as those of the first."""
-    splits = [share.split for share in shares for _ in range(share.repeat)]
+    splits = [subset.split for subset in subsets for _ in range(subset.repeat)]
     return splits[0].joined(splits[1:])
 
 
@@ -174,12 +174,12 @@ class Training:
     encoder: str
     adapter: str
     recipe: Recipe
-    train: tuple[Share, ...]
-    validation: Share
+    train: tuple[Subset, ...]
+    validation: Subset
     seed: int
     start: "Training | None" = None
     adaptation: str = "none"
-    unlabelled: Share | None = None
+    unlabelled: Subset | None = None
     max_epochs: int | None = None
     continue_from: str = "best"
     shares_epochs: bool = False
@@ -192,7 +192,7 @@ class Training:
             {
                 "format": RESULT_FORMAT,
                 "recipe": self.recipe.fingerprint,
-                "train": [share.fingerprint for share in self.train],
+                "train": [subset.fingerprint for subset in self.train],
                 "validation": self.validation.fingerprint,
                 "loading": self._loading,
                 "seed": self.seed,
@@ -227,7 +227,7 @@ class Training:
     @property
     def size(self) -> int:
         """Utterances per epoch."""
-        return sum(len(share) * share.repeat for share in self.train)
+        return sum(len(subset) * subset.repeat for subset in self.train)
 
     @property
     def chain(self) -> tuple["Training", ...]:
@@ -235,21 +235,21 @@ class Training:
         return (*(() if self.start is None else self.start.chain), self)
 
     @property
-    def known(self) -> tuple[Share, ...]:
+    def known(self) -> tuple[Subset, ...]:
         """All utterances that it has used: training, selection and unlabelled, of earlier stages, too."""
-        every = [share for step in self.chain for share in (*step.train, step.validation, step.unlabelled)]
-        return tuple(share for share in every if share is not None)
+        every = [subset for step in self.chain for subset in (*step.train, step.validation, step.unlabelled)]
+        return tuple(subset for subset in every if subset is not None)
 
-    def test_address(self, test: Share) -> str:
+    def test_address(self, test: Subset) -> str:
         """Return the address of a test: a hash of everything that determines its predictions."""
         return digest([self.address, test.fingerprint])[:ADDRESS_DIGITS]
 
 
-def check_leak(training: Training, test: Share) -> None:
+def check_leak(training: Training, test: Subset) -> None:
     """Raise `FoldError` if a test utterance was used in training, selection or adaptation, under any name."""
     known = training.known
-    keys = {key for share in known for key in share.key_set & test.key_set}
-    clips = {clip for share in known for clip in share.clip_set & test.clip_set}
+    keys = {key for subset in known for key in subset.key_set & test.key_set}
+    clips = {clip for subset in known for clip in subset.clip_set & test.clip_set}
     if keys or clips:
         both = zip(test.keys, test.clips, strict=True)
         leaked = [key[1] for key, clip in both if key in keys or clip in clips]
@@ -259,7 +259,7 @@ def check_leak(training: Training, test: Share) -> None:
         )
 
 
-def duplicates(training: Training, test: Share) -> int:
+def duplicates(training: Training, test: Subset) -> int:
     """Return how many test utterances have the same samples as one used in training or selection."""
-    same = {key for share in training.known for key in share.audio_set & test.audio_set}
+    same = {key for subset in training.known for key in subset.audio_set & test.audio_set}
     return sum(key in same for key in test.split.audio_keys)

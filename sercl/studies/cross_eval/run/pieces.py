@@ -13,7 +13,7 @@ from sercl.features.config import FeatureConfig
 from sercl.features.space import FeatureSpace
 from sercl.features.store import FeatureStore
 from sercl.features.stored import StoredFeatures
-from sercl.studies.cross_eval.plan.trainings import Share, Training, joined, seeded
+from sercl.studies.cross_eval.plan.trainings import Subset, Training, joined, seeded
 from sercl.studies.cross_eval.run.results import CellResult, predictions_of, write_result
 from sercl.studies.heads.adaptation import FrozenResult, FrozenRows, FrozenTraining
 from sercl.studies.heads.config import ProbeConfig
@@ -24,10 +24,10 @@ from sercl.studies.training.stages import HEAD, StageResult, finished
 from sercl.studies.training.trainers import TrainerOptions
 from sercl.tasks.classification import EmotionClassifier
 
-Tests = Mapping[str, Share]
+Tests = Mapping[str, Subset]
 """Address of a test -> its utterances."""
 
-Row = tuple[str, str]
+UtteranceKey = tuple[str, str]
 """Name of a corpus and id of an utterance."""
 
 
@@ -65,15 +65,23 @@ def run_frozen(batch: FrozenBatch) -> None:
         FeatureError: If hidden states are missing or not finite.
         OutputError: If results cannot be saved.
     """
-    shares = [share for each in zip(batch.trainings, batch.tests, strict=True) for share in _shares(*each)]
-    rows = {row: place for place, row in enumerate(sorted({row for share in shares for row in share.keys}))}
-    keys = {row: key for share in shares for row, key in zip(share.keys, share.split.audio_keys, strict=True)}
+    subsets = [
+        subset for each in zip(batch.trainings, batch.tests, strict=True) for subset in _subsets(*each)
+    ]
+    rows = {
+        row: index for index, row in enumerate(sorted({row for subset in subsets for row in subset.keys}))
+    }
+    keys = {
+        row: key for subset in subsets for row, key in zip(subset.keys, subset.split.audio_keys, strict=True)
+    }
     features = StoredFeatures(
-        FeatureStore(batch.store), batch.space, {str(place): keys[row] for row, place in rows.items()}
+        FeatureStore(batch.store),
+        batch.space,
+        {str(own_folder): keys[row] for row, own_folder in rows.items()},
     )
     train_frozen(
-        features.stack([str(place) for place in rows.values()]),
-        _described(rows, shares, batch.classes),
+        features.stack([str(own_folder) for own_folder in rows.values()]),
+        _described(rows, subsets, batch.classes),
         _frozen_trainings(batch, rows),
         batch.config,
         layers=batch.layers,
@@ -106,14 +114,16 @@ class _Keeper:
             write_result(self._batch.folder, address, predictions, record)
 
 
-def _shares(training: Training, tests: Tests) -> list[Share]:
+def _subsets(training: Training, tests: Tests) -> list[Subset]:
     return [*training.known, *tests.values()]
 
 
-def _described(rows: Mapping[Row, int], shares: Sequence[Share], classes: Sequence[str]) -> FrozenRows:
+def _described(
+    rows: Mapping[UtteranceKey, int], subsets: Sequence[Subset], classes: Sequence[str]
+) -> FrozenRows:
     labels, speakers = {}, {}
-    for share in shares:
-        for row, item, label in zip(share.keys, share.split.utterances, share.split.labels, strict=True):
+    for subset in subsets:
+        for row, item, label in zip(subset.keys, subset.split.utterances, subset.split.labels, strict=True):
             labels[row], speakers[row] = label, item.speaker
     return FrozenRows(
         ids=tuple(id for _, id in rows),
@@ -124,20 +134,20 @@ def _described(rows: Mapping[Row, int], shares: Sequence[Share], classes: Sequen
     )
 
 
-def _frozen_trainings(batch: FrozenBatch, rows: Mapping[Row, int]) -> list[FrozenTraining]:
-    def placed(share: Share) -> tuple[int, ...]:
-        return tuple(rows[row] for row in share.keys) * share.repeat
+def _frozen_trainings(batch: FrozenBatch, rows: Mapping[UtteranceKey, int]) -> list[FrozenTraining]:
+    def rows_of(subset: Subset) -> tuple[int, ...]:
+        return tuple(rows[row] for row in subset.keys) * subset.repeat
 
-    places = {training.address: place for place, training in enumerate(batch.trainings)}
+    positions = {training.address: position for position, training in enumerate(batch.trainings)}
     return [
         FrozenTraining(
-            train=tuple(row for share in training.train for row in placed(share)),
-            validation=placed(training.validation),
-            tests={address: placed(test) for address, test in tests.items()},
+            train=tuple(row for subset in training.train for row in rows_of(subset)),
+            validation=rows_of(training.validation),
+            tests={address: rows_of(test) for address, test in tests.items()},
             seed=training.seed,
-            start=None if training.start is None else places[training.start.address],
+            start=None if training.start is None else positions[training.start.address],
             adaptation=training.adaptation,
-            unlabelled=() if training.unlabelled is None else placed(training.unlabelled),
+            unlabelled=() if training.unlabelled is None else rows_of(training.unlabelled),
         )
         for training, tests in zip(batch.trainings, batch.tests, strict=True)
     ]
@@ -163,7 +173,7 @@ class AdaptedWork:
     label_map: Mapping[str, list[str]]
     trainer: TrainerOptions
     training: Training
-    tests: Mapping[str, Share]
+    tests: Mapping[str, Subset]
     features: FeatureConfig = field(default_factory=FeatureConfig)
 
 
@@ -179,8 +189,10 @@ def is_trained(folder: Path, training: Training) -> bool:
 
 def epochs_of(folder: Path, training: Training) -> int:
     """Return the epochs of a finished training without those of its start; those of a head are included."""
-    place = training_folder(folder, training)
-    return sum(stage.epochs for each in (place, place / HEAD) if (stage := finished(each)) is not None)
+    own_folder = training_folder(folder, training)
+    return sum(
+        stage.epochs for each in (own_folder, own_folder / HEAD) if (stage := finished(each)) is not None
+    )
 
 
 def run_adapted(work: AdaptedWork) -> None:
@@ -193,22 +205,22 @@ def run_adapted(work: AdaptedWork) -> None:
         ResultsError: Where the record of a finished training is broken.
         OutputError: If results cannot be saved.
     """
-    training, place = work.training, training_folder(work.folder, work.training)
+    training, own_folder = work.training, training_folder(work.folder, work.training)
     L.seed_everything(training.seed, verbose=False)
     task = _task(training)
-    if training.start is not None and finished(place) is None:
+    if training.start is not None and finished(own_folder) is None:
         load_weights(task, _first_weights(work.folder, training.start, training.continue_from))
     data = _data(work)
     stages = train(
         task,
         data,
         lambda stage, folder: work.trainer.build(folder, training.max_epochs),
-        place,
+        own_folder,
         resume=True,
-        pool=lambda frozen: extract_features(frozen, data, work.trainer.build(), work.features),
+        extract=lambda frozen: extract_features(frozen, data, work.trainer.build(), work.features),
         spent=_spent(work.folder, training),
     )
-    for each in (place / HEAD, *(() if training.keeps_last else (place,))):
+    for each in (own_folder / HEAD, *(() if training.keeps_last else (own_folder,))):
         (each / LAST).unlink(missing_ok=True)  # what a killed run would continue from
     for address, test in work.tests.items():
         _test(work, task, stages[-1], address, test)
@@ -233,9 +245,9 @@ def _spent(folder: Path, training: Training) -> int:
 
 
 def _finished(folder: Path, training: Training) -> StageResult:
-    place = training_folder(folder, training)
-    if (result := finished(place)) is None:
-        raise CheckpointError(f"{place}: the training to be continued is not complete.")
+    own_folder = training_folder(folder, training)
+    if (result := finished(own_folder)) is None:
+        raise CheckpointError(f"{own_folder}: the training to be continued is not complete.")
     return result
 
 
@@ -248,7 +260,9 @@ def _data(work: AdaptedWork) -> Listed:
     )
 
 
-def _test(work: AdaptedWork, task: EmotionClassifier, result: StageResult, address: str, test: Share) -> None:
+def _test(
+    work: AdaptedWork, task: EmotionClassifier, result: StageResult, address: str, test: Subset
+) -> None:
     found = score(task, Listed(work.label_map, {"test": test.split}), work.trainer.build())
     by_utterance = dict(zip(found.utterance, found.probabilities, strict=True))
     record = CellResult(

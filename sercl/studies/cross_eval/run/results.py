@@ -19,7 +19,7 @@ from sercl.errors import DocumentError, ResultsError
 from sercl.files import atomic_path, open_text, write_text
 from sercl.studies.cross_eval.cells import CellRecord, Study, StudyCorpus, StudyEncoder
 from sercl.studies.cross_eval.plan.planner import Plan, PlannedCell
-from sercl.studies.cross_eval.plan.trainings import Share
+from sercl.studies.cross_eval.plan.trainings import Subset
 from sercl.studies.cross_eval.predictions import NAME, cell_table, write_predictions
 from sercl.studies.cross_eval.study_file import read_study, write_study
 from sercl.studies.results.predictions import Predictions, predicts_one_class, schema
@@ -86,7 +86,7 @@ def write_result(folder: Path, address: str, predictions: Predictions, result: C
 
 
 def predictions_of(
-    test: Share, probabilities: NDArray[np.float64] | Sequence[Sequence[float]], classes: Sequence[str]
+    test: Subset, probabilities: NDArray[np.float64] | Sequence[Sequence[float]], classes: Sequence[str]
 ) -> Predictions:
     """Return a model's probabilities on a test, `[utterances, classes]` in its order, in single precision."""
     items, values = test.split.utterances, np.asarray(probabilities, dtype=np.float32)
@@ -230,14 +230,14 @@ def _write_lists(plan: Plan, folder: Path) -> None:
         place = cell_folder(folder, item.address)
         if key not in seen and place.is_dir():
             seen.add(key)
-            for name, shares in _lists(item).items():
+            for name, subsets in _lists(item).items():
                 path = place / "folds" / f"{name}.csv"
                 if not path.is_file():
-                    _write_list(shares, path)
+                    _write_list(subsets, path)
 
 
-def _lists(item: PlannedCell) -> dict[str, Sequence[Share]]:
-    lists: dict[str, Sequence[Share]] = {}
+def _lists(item: PlannedCell) -> dict[str, Sequence[Subset]]:
+    lists: dict[str, Sequence[Subset]] = {}
     for step in item.training.chain:
         prefix = "" if step is item.training else "source-"
         lists |= {f"{prefix}train": step.train, f"{prefix}validation": [step.validation]}
@@ -246,10 +246,10 @@ def _lists(item: PlannedCell) -> dict[str, Sequence[Share]]:
     return lists | {"test": [item.test]}
 
 
-def _write_list(shares: Sequence[Share], path: Path) -> None:
+def _write_list(subsets: Sequence[Subset], path: Path) -> None:
     with open_text(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["file", "answer", "corpus"])
-        for share in shares:
-            for utterance in share.split.utterances:
-                writer.writerow([list_name(utterance), utterance.emotion, share.corpus])
+        for subset in subsets:
+            for utterance in subset.split.utterances:
+                writer.writerow([list_name(utterance), utterance.emotion, subset.corpus])

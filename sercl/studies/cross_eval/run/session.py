@@ -19,12 +19,12 @@ from sercl.studies.cross_eval.plan.planner import Plan, make_plan
 from sercl.studies.cross_eval.plan.recipes import Encoders, EncoderSpec, Recipes, Resolve
 from sercl.studies.cross_eval.predictions import NAME
 from sercl.studies.cross_eval.run.results import LOG, cell_folder, collect, is_done
-from sercl.studies.cross_eval.run.works import HiddenStates, Pending, Task, Workshop, pending
+from sercl.studies.cross_eval.run.works import HiddenStates, Pending, WorkItem, Workshop, pending
 from sercl.studies.cross_eval.study_file import read_study
 from sercl.studies.heads.config import ProbeOptions
 from sercl.studies.training.trainers import TrainerOptions
 
-Report = Callable[[Task, Outcome], None]
+Report = Callable[[WorkItem, Outcome], None]
 """Called with each finished work item."""
 
 
@@ -42,7 +42,7 @@ class Failures:
 
 
 def run_pending(
-    waves: Iterable[Sequence[Task]],
+    waves: Iterable[Sequence[WorkItem]],
     folder: Path,
     launcher: Launcher,
     on_end: Report = lambda task, outcome: None,
@@ -73,7 +73,7 @@ def run_pending(
     return failures
 
 
-def _give_up(task: Task, failures: Failures, folder: Path, on_end: Report) -> None:
+def _give_up(task: WorkItem, failures: Failures, folder: Path, on_end: Report) -> None:
     (needed,) = task.needs & failures.trainings.keys()
     error = f"the training that it starts from failed: {failures.trainings[needed]}"
     write_text(task.work.log, error + "\n")
@@ -81,7 +81,7 @@ def _give_up(task: Task, failures: Failures, folder: Path, on_end: Report) -> No
     on_end(task, Outcome(task.work.name, error, 0.0))
 
 
-def _note(task: Task, error: str, failures: Failures, folder: Path) -> None:
+def _note(task: WorkItem, error: str, failures: Failures, folder: Path) -> None:
     """Record a failure, and copy the log to where the report expects it."""
     for address in task.trainings:
         failures.trainings[address] = error

@@ -17,7 +17,7 @@ from sercl.launchers import Work
 from sercl.studies.cross_eval.plan.corpora import CutCorpus
 from sercl.studies.cross_eval.plan.planner import Plan
 from sercl.studies.cross_eval.plan.recipes import Encoders, EncoderSpec
-from sercl.studies.cross_eval.plan.trainings import Share, Training
+from sercl.studies.cross_eval.plan.trainings import Subset, Training
 from sercl.studies.cross_eval.run.pieces import (
     AdaptedWork,
     FrozenBatch,
@@ -36,7 +36,7 @@ LOGS = "logs"
 
 
 @dataclass(frozen=True)
-class Task:
+class WorkItem:
     """A work item with its trainings and tests.
 
     Attributes:
@@ -67,7 +67,7 @@ class Pending:
         trainings: Address -> training, of all that are needed for these.
     """
 
-    tests: Mapping[str, Mapping[str, Share]] = field(default_factory=dict)
+    tests: Mapping[str, Mapping[str, Subset]] = field(default_factory=dict)
     trainings: Mapping[str, Training] = field(default_factory=dict)
 
     @cached_property
@@ -78,7 +78,7 @@ class Pending:
 
 def pending(plan: Plan, folder: Path) -> Pending:
     """Return the tests whose results are not in the folder, and the trainings behind them."""
-    tests: dict[str, dict[str, Share]] = {}
+    tests: dict[str, dict[str, Subset]] = {}
     trainings: dict[str, Training] = {}
     done: dict[str, bool] = {}
     for item in plan.cells:
@@ -115,7 +115,7 @@ class Workshop:
     device: str = "cpu"
     features: FeatureConfig = field(default_factory=FeatureConfig)
 
-    def waves(self, missing: Pending) -> Iterator[list[Task]]:
+    def waves(self, missing: Pending) -> Iterator[list[WorkItem]]:
         """Yield waves of work items; those of a wave depend only on earlier waves."""
         frozen = [training for training in missing.trainings.values() if training.is_frozen]
         adapted = [training for training in missing.trainings.values() if not training.is_frozen]
@@ -124,19 +124,19 @@ class Workshop:
             own = [self._adapted(item, missing) for item in adapted if len(item.chain) == depth]
             yield [*(self._frozen(frozen, missing) if depth == depths[0] else ()), *own]
 
-    def _adapted(self, training: Training, missing: Pending) -> Task:
+    def _adapted(self, training: Training, missing: Pending) -> WorkItem:
         tests = missing.tests.get(training.address, {})
         work = AdaptedWork(self.folder, self.label_map, self.trainer, training, tests, self.features)
         log = training_folder(self.folder, training) / LOG
         needs = frozenset() if training.start is None else frozenset({training.start.address})
-        return Task(
+        return WorkItem(
             Work(name=training.address, call=partial(run_adapted, work), log=log),
             frozenset({training.address}),
             frozenset(tests),
             needs & missing.trainings.keys(),
         )
 
-    def _frozen(self, trainings: Sequence[Training], missing: Pending) -> Iterator[Task]:
+    def _frozen(self, trainings: Sequence[Training], missing: Pending) -> Iterator[WorkItem]:
         for group in _by_recipe(trainings):
             recipe = group[0].recipe
             spec, pooling = EncoderSpec.of(recipe.model), recipe.model["pooling"]
@@ -147,7 +147,7 @@ class Workshop:
 
     def _batch(
         self, batch: Sequence[Training], missing: Pending, store: Path, space: FeatureSpace, number: int
-    ) -> Task:
+    ) -> WorkItem:
         recipe, tests = batch[0].recipe, [missing.tests.get(training.address, {}) for training in batch]
         if recipe.probe is None:
             raise TypeError("a batch is of trainings on stored hidden states")
@@ -165,7 +165,7 @@ class Workshop:
         name = f"{batch[0].encoder}, frozen, batch {number + 1}"
         log = self.folder / LOGS / f"{recipe.fingerprint[:12]}-{number + 1}.txt"
         own = [training.address for training, its in zip(batch, tests, strict=True) if its]
-        return Task(
+        return WorkItem(
             Work(name=name, call=partial(run_frozen, frozen), log=log),
             frozenset(own),
             frozenset(address for its in tests for address in its),
@@ -281,11 +281,11 @@ class HiddenStates:
             FeatureError: For hidden states that are not finite, or a store that is damaged.
             UsageError: For a corpus whose training clips are augmented.
         """
-        shares = [share for training in trainings for share in training.known]
-        shares += [
+        subsets = [subset for training in trainings for subset in training.known]
+        subsets += [
             test for training in trainings for test in missing.tests.get(training.address, {}).values()
         ]
-        for name in sorted({share.corpus for share in shares}):
+        for name in sorted({subset.corpus for subset in subsets}):
             self._fill(spec, pooling, self.corpora[name])
         return self.config.folder
 

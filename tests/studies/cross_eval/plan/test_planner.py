@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sercl.errors import FoldError, SpeakerOverlapError, UsageError
 from sercl.studies.cross_eval.cells import SETTINGS
 from sercl.studies.cross_eval.plan import planner as planning
-from sercl.studies.cross_eval.plan.trainings import Share, digest, few
+from sercl.studies.cross_eval.plan.trainings import Subset, digest, few
 from tests.studies.cross_eval.samples import by_condition, cut, plan_of
 
 A, B = cut("A"), cut("B")
@@ -96,7 +96,7 @@ def test_selection_on_the_target_uses_its_validation_part_and_never_its_test() -
     for item in by_condition(plan, source="A"):
         expected = B if item.cell.condition.select_on == "target" else A
         assert item.training.validation == expected.parts[0]["validation"]
-        assert not {key for share in item.training.known for key in share.keys} & set(item.test.keys)
+        assert not {key for subset in item.training.known for key in subset.keys} & set(item.test.keys)
 
 
 def test_settings_that_are_one_computation_share_it() -> None:
@@ -206,9 +206,9 @@ def test_speakers_of_one_corpus_that_were_heard_under_another_name_are_refused()
         parts = []
         for part in own.parts:
             renamed = {}
-            for key, share in part.items():
-                items = tuple(replace(item, corpus="Z") for item in share.split.utterances)
-                renamed[key] = replace(share, split=replace(share.split, utterances=items))
+            for key, subset in part.items():
+                items = tuple(replace(item, corpus="Z") for item in subset.split.utterances)
+                renamed[key] = replace(subset, split=replace(subset.split, utterances=items))
             parts.append(renamed)
         return replace(own, parts=tuple(parts))
 
@@ -257,9 +257,9 @@ def test_folds_must_go_together() -> None:
 def test_the_few_are_drawn_once_for_all_encoders_and_adapters(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = Counter[tuple[str, int, int, int]]()
 
-    def counted(share: Share, shots: int, draw: int, fold: int) -> Share | None:
-        drawn[share.corpus, shots, draw, fold] += 1
-        return few(share, shots, draw, fold)
+    def counted(subset: Subset, shots: int, draw: int, fold: int) -> Subset | None:
+        drawn[subset.corpus, shots, draw, fold] += 1
+        return few(subset, shots, draw, fold)
 
     monkeypatch.setattr(planning, "few", counted)
     plan = plan_of(

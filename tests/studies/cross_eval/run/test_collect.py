@@ -28,8 +28,8 @@ def finish(folder: Path, items: list[PlannedCell], always: int | None = None) ->
     for item in items:
         result = CellResult(item.training.address, 1, 5, True, 2.0, item.training.size, ("mind this",))
         labels = list(item.test.split.labels)
-        shares = np.eye(4)[labels if always is None else len(labels) * [always]]
-        write_result(folder, item.address, predictions_of(item.test, shares, EMOTIONS), result)
+        probabilities = np.eye(4)[labels if always is None else len(labels) * [always]]
+        write_result(folder, item.address, predictions_of(item.test, probabilities, EMOTIONS), result)
 
 
 def collected(folder: Path, failures: dict[str, str] | None = None, seconds: float = 10.0) -> Study:

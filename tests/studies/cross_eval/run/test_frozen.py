@@ -11,10 +11,10 @@ from sercl.studies.cross_eval.run import pieces
 from sercl.studies.cross_eval.run.pieces import FrozenBatch, run_frozen
 from sercl.studies.cross_eval.run.results import LOG, cell_folder, is_done, read_predictions, read_result
 from sercl.studies.cross_eval.run.session import run_pending
-from sercl.studies.cross_eval.run.works import Task
-from tests.studies.cross_eval.samples import EMOTIONS, frozen_batch, frozen_training, names, share
+from sercl.studies.cross_eval.run.works import WorkItem
+from tests.studies.cross_eval.samples import EMOTIONS, frozen_batch, frozen_training, names, subset
 
-TEST = share("A", names("t"))
+TEST = subset("A", names("t"))
 SEEDS = [frozen_training(seed=seed) for seed in range(5)]
 
 
@@ -22,9 +22,9 @@ def addresses(batch: FrozenBatch) -> list[str]:
     return [address for tests in batch.tests for address in tests]
 
 
-def task(batch: FrozenBatch) -> Task:
+def task(batch: FrozenBatch) -> WorkItem:
     work = Work("a batch", partial(run_frozen, batch), batch.folder / "logs" / "batch.txt")
-    return Task(work, frozenset(item.address for item in SEEDS), frozenset(addresses(batch)))
+    return WorkItem(work, frozenset(item.address for item in SEEDS), frozenset(addresses(batch)))
 
 
 def break_at(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,13 +71,13 @@ def test_a_batch_that_fails_keeps_what_it_has_and_the_rest_is_reported(
 def test_epochs_of_a_second_stage_hold_those_of_the_first(tmp_path: Path) -> None:
     first = frozen_training()
     second = frozen_training("B", start=first)
-    batch = frozen_batch(tmp_path, [first, second], share("B", names("t")))
+    batch = frozen_batch(tmp_path, [first, second], subset("B", names("t")))
     run_frozen(batch)
     assert [read_result(tmp_path, address).epochs for address in addresses(batch)] == [2, 4]
 
 
 def test_a_training_without_a_test_leaves_nothing(tmp_path: Path) -> None:
     first: Training = frozen_training()
-    batch = frozen_batch(tmp_path, [first, frozen_training("B", start=first)], share("B", names("t")))
+    batch = frozen_batch(tmp_path, [first, frozen_training("B", start=first)], subset("B", names("t")))
     run_frozen(FrozenBatch(**{**vars(batch), "tests": ({}, batch.tests[1])}))
     assert [path.name for path in (tmp_path / "cells").iterdir()] == list(batch.tests[1])

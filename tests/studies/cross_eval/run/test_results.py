@@ -19,15 +19,15 @@ from sercl.studies.cross_eval.run.results import (
     read_result,
     write_result,
 )
-from tests.studies.cross_eval.samples import EMOTIONS, names, share
+from tests.studies.cross_eval.samples import EMOTIONS, names, subset
 
 RESULT = CellResult("abc", 3, 7, True, 1.25, 40, ("mind this",))
-TEST = share("A", names("t"))
-SHARES = np.random.default_rng(0).dirichlet(np.ones(4), size=8)
+TEST = subset("A", names("t"))
+PROBABILITIES = np.random.default_rng(0).dirichlet(np.ones(4), size=8)
 
 
 def write(folder: Path, result: CellResult = RESULT) -> Path:
-    write_result(folder, "addr", predictions_of(TEST, SHARES, EMOTIONS), result)
+    write_result(folder, "addr", predictions_of(TEST, PROBABILITIES, EMOTIONS), result)
     return cell_folder(folder, "addr")
 
 
@@ -39,16 +39,16 @@ def test_a_result_comes_back_as_it_was(tmp_path: Path, result: CellResult) -> No
     table = read_predictions(tmp_path, "addr", EMOTIONS)
     assert table["utterance"].to_pylist() == names("t")
     assert table["truth"].to_pylist() == [EMOTIONS[label] for label in TEST.split.labels]
-    shares = np.column_stack([table[f"p_{name}"].to_numpy() for name in EMOTIONS])
-    np.testing.assert_array_equal(shares, SHARES.astype(np.float32))
+    probabilities = np.column_stack([table[f"p_{name}"].to_numpy() for name in EMOTIONS])
+    np.testing.assert_array_equal(probabilities, PROBABILITIES.astype(np.float32))
 
 
 def test_predictions_of_the_format_before_are_read(tmp_path: Path) -> None:
     place = write(tmp_path)
     now = read_predictions(tmp_path, "addr", EMOTIONS)
     columns = {"utterance": names("t"), "speaker": ["t"] * 8, "truth": list(TEST.split.labels)}
-    shares = {f"p{index}": column for index, column in enumerate(SHARES.astype(np.float32).T)}
-    pq.write_table(pa.table({**columns, **shares}), place / PREDICTIONS)
+    probabilities = {f"p{index}": column for index, column in enumerate(PROBABILITIES.astype(np.float32).T)}
+    pq.write_table(pa.table({**columns, **probabilities}), place / PREDICTIONS)
     (place / RECORD).write_text(
         (place / RECORD).read_text().replace(f'"format": {results.FORMAT}', '"format": 2')
     )

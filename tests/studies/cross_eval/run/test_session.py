@@ -5,7 +5,7 @@ from sercl.files import write_text
 from sercl.launchers import Outcome, Work
 from sercl.studies.cross_eval.run.results import LOG, cell_folder
 from sercl.studies.cross_eval.run.session import run_pending
-from sercl.studies.cross_eval.run.works import Task
+from sercl.studies.cross_eval.run.works import WorkItem
 
 
 class FakeLauncher:
@@ -21,10 +21,10 @@ class FakeLauncher:
             yield Outcome(work.name, "ValueError: broken" if work.name in self.failing else None, 1.0)
 
 
-def task(folder: Path, name: str, needs: str = "") -> Task:
+def task(folder: Path, name: str, needs: str = "") -> WorkItem:
     call: Callable[[], None] = lambda: None  # noqa: E731
     work = Work(name, call, folder / "logs" / f"{name}.txt")
-    return Task(work, frozenset({name}), frozenset({f"test of {name}"}), frozenset(needs.split()))
+    return WorkItem(work, frozenset({name}), frozenset({f"test of {name}"}), frozenset(needs.split()))
 
 
 def test_what_fails_takes_down_only_what_needs_it(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from sercl.studies.cross_eval.plan.planner import Plan
 from sercl.studies.cross_eval.run import works
 from sercl.studies.cross_eval.run.pieces import training_folder
 from sercl.studies.cross_eval.run.results import CellResult, predictions_of, write_result
-from sercl.studies.cross_eval.run.works import Pending, Task, Workshop, _batches, pending
+from sercl.studies.cross_eval.run.works import Pending, WorkItem, Workshop, _batches, pending
 from sercl.studies.training.stages import StageResult
 from sercl.studies.training.trainers import TrainerOptions
 from tests.studies.cross_eval.samples import EMOTIONS, SPACE, by_condition, cut, frozen_training, plan_of
@@ -39,7 +39,7 @@ def finish(folder: Path, own: Plan, addresses: set[str]) -> None:
             )
 
 
-def waves(folder: Path, missing: Pending) -> list[list[Task]]:
+def waves(folder: Path, missing: Pending) -> list[list[WorkItem]]:
     trainer, store = TrainerOptions({}, {}, {}), folder / "store"
     workshop = Workshop(folder, {}, trainer, FakeEncoders(), lambda *_: store)  # type: ignore[arg-type]
     return list(workshop.waves(missing))
