@@ -80,7 +80,7 @@ def _matrices(figure: "Figure", analysis: Analysis) -> None:
     ]
     for axes, (name, matrix) in zip(_panels(figure, len(items), 3.4, 2.9), items, strict=True):
         _matrix(axes, matrix, 100 / len(analysis.study.classes))
-        title = ", ".join([setting_name(matrix.title), *matrix.marks])
+        title = ", ".join([setting_name(matrix.title), *matrix.tags])
         axes.set_title(f"{name}\n{title}: UAR in %", fontsize=8.5)
 
 
@@ -114,8 +114,8 @@ def _tests(figure: "Figure", analysis: Analysis) -> None:
         names = []
         for place, item in enumerate(family.overall):
             row = comparison_row(item, family, analysis.scores)
-            marks = ", ".join([setting_name(row.setting), *row.marks])
-            where = ", ".join(filter(None, [row.encoder, row.adapter, marks]))
+            tags = ", ".join([setting_name(row.setting), *row.tags])
+            where = ", ".join(filter(None, [row.encoder, row.adapter, tags]))
             names.append(f"{where}: {row.first} − {row.second}")
             _difference(axes, place, item.paired.difference, item.paired.is_significant)
         axes.set_yticks(range(len(names)), names, fontsize=7.5)

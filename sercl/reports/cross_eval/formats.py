@@ -35,7 +35,7 @@ from sercl.studies.results.scores import Score
 from sercl.version import __version__
 
 _TEST_COLUMNS = (
-    "family", "scope", "encoder", "adapter", "setting", "marks", "corpora", "first", "second", "first_uar",
+    "family", "scope", "encoder", "adapter", "setting", "tags", "corpora", "first", "second", "first_uar",
     "second_uar", "difference", "low", "high", "p", "p_holm", "p_mcnemar", "exact", "units", "unit_count",
     "utterances", "differ",
 )  # fmt: skip
@@ -93,7 +93,7 @@ def _test_rows(analysis: Analysis) -> Iterator[list[object]]:
             paired, test = row.paired, row.paired.test
             yield [
                 family.name, scope, row.encoder, item.first.adapter if row.adapter else "", row.setting,
-                "; ".join(row.marks), row.corpora.replace("→", "->"), row.first, row.second, row.first_uar,
+                "; ".join(row.tags), row.corpora.replace("→", "->"), row.first, row.second, row.first_uar,
                 row.second_uar, *_ends(paired.difference), test.p if test else None, paired.p_holm,
                 paired.mcnemar, test.exact if test else None, paired.difference.unit, paired.difference.count,
                 paired.utterances, paired.differ,
@@ -204,7 +204,7 @@ def check_formats(formats: Iterable[str]) -> list[str]:
 
 def terminal_report(analysis: Analysis) -> RenderableType:
     """Return the summary, the overview, the matrices of plain settings, and the warnings."""
-    notes = (Text(f"Warning: {caution.text}", "yellow") for caution in analysis.cautions)
+    notes = (Text(f"Warning: {warning.text}", "yellow") for warning in analysis.warnings)
     matrices = [_drawn(own) for own in matrix_tables(analysis, plain=True)]
     return Group(
         Text(" ".join(summary(analysis))), Text(""), _drawn(overview_table(analysis)), *matrices, *notes
@@ -283,7 +283,7 @@ def _cells(plan: Plan, missing: Pending) -> Table:
             condition.adapter,
             condition.setting,
             condition.pair,
-            ", ".join(condition.marks),
+            ", ".join(condition.tags),
             *_counts(items, missing),
         )
     return grid

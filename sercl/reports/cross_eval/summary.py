@@ -261,13 +261,13 @@ class OverviewRow:
 
     Attributes:
         setting: The setting.
-        marks: Shots, adaptation, selection on the target.
+        tags: Shots, adaptation, selection on the target.
         means: (encoder, adapter) -> mean UAR over directions (source and target), 0 to 1.
         counts: (encoder, adapter) -> the number of directions (or corpora) that its mean is over.
     """
 
     setting: str
-    marks: tuple[str, ...]
+    tags: tuple[str, ...]
     means: Mapping[Column, float]
     counts: Mapping[Column, int]
 
@@ -301,17 +301,17 @@ def overview(analysis: Analysis) -> Overview:
     columns = tuple(dict.fromkeys((item.encoder, item.adapter) for item in analysis.scores))
     groups: dict[tuple[str, tuple[str, ...]], dict[Column, list[ConditionScores]]] = {}
     for condition in sorted(analysis.scores, key=_place):
-        row = groups.setdefault((condition.setting, condition.marks), {})
+        row = groups.setdefault((condition.setting, condition.tags), {})
         column = (condition.encoder, condition.adapter)
         row.setdefault(column, []).append(analysis.scores[condition])
     rows = [
         OverviewRow(
             setting,
-            marks,
+            tags,
             {column: mean_uar(own) for column, own in row.items()},
             {column: len(own) for column, own in row.items()},
         )
-        for (setting, marks), row in groups.items()
+        for (setting, tags), row in groups.items()
     ]
     return Overview(columns, tuple(rows))
 
@@ -338,7 +338,7 @@ class Matrix:
 
     Attributes:
         title: The setting.
-        marks: Tags that distinguish it from the plain setting.
+        tags: Tags that distinguish it from the plain setting.
         rows: Training corpora.
         columns: Test corpora.
         cells: `[rows][columns]`, None where there is no score; monolingual ones are on the diagonal of the
@@ -347,7 +347,7 @@ class Matrix:
     """
 
     title: str
-    marks: tuple[str, ...]
+    tags: tuple[str, ...]
     rows: tuple[str, ...]
     columns: tuple[str, ...]
     cells: Cells
@@ -400,8 +400,8 @@ def _matrix(
     rows = tuple(name for name in order if any(item.source == name for item in shown))
     by_place = {(item.source, item.target): analysis.scores[item] for item in shown}
     cells = tuple(tuple(by_place.get((row, column)) for column in columns) for row in rows)
-    marks = members[0].marks if members else ()
-    return Matrix(kind[0], marks, rows, columns, cells, _note(kind, bool(own & shown)))
+    tags = members[0].tags if members else ()
+    return Matrix(kind[0], tags, rows, columns, cells, _note(kind, bool(own & shown)))
 
 
 def _note(kind: tuple[str, str, str], has_monolingual: bool) -> str:
@@ -427,7 +427,7 @@ def _one_row(
     by_target = {item.target: scores[item] for item in members}
     note = "The source corpus is not used: the model is trained on the target alone, with the same encoder."
     cells = (tuple(by_target.get(column) for column in columns),)
-    return Matrix("transfer", replace(members[0], shots=None).marks, (ANY_SOURCE,), columns, cells, note)
+    return Matrix("transfer", replace(members[0], shots=None).tags, (ANY_SOURCE,), columns, cells, note)
 
 
 def title(study: Study) -> str:

@@ -162,7 +162,7 @@ def series_names(curves: Sequence[Curve]) -> list[str]:
 
 def series_name(curve: Curve) -> str:
     """Return the name that distinguishes a curve from others of the same encoder and corpora."""
-    return ", ".join([adapter_name(curve.condition.adapter), *curve.condition.marks])
+    return ", ".join([adapter_name(curve.condition.adapter), *curve.condition.tags])
 
 
 def few_shot_charts(curves: Sequence[Curve], chance: float) -> list[Chart]:

@@ -77,7 +77,7 @@ def overview_table(analysis: Analysis) -> Table:
     own = overview(analysis)
     rows = [
         (
-            _with_marks(setting_name(row.setting), row.marks),
+            _with_tags(setting_name(row.setting), row.tags),
             row.kind,
             *(_mean(row, column) for column in own.columns),
         )
@@ -109,7 +109,7 @@ def matrix_tables(analysis: Analysis, plain: bool = False) -> list[Table]:
         _matrix_table(group, matrix)
         for group in matrix_groups(analysis)
         for matrix in group.matrices
-        if not (plain and matrix.marks)
+        if not (plain and matrix.tags)
     ]
 
 
@@ -135,13 +135,13 @@ def few_shot_table(analysis: Analysis) -> Table | None:
     rows = []
     for curve in analysis.curves:
         own = curve.condition
-        names = (own.encoder, _with_marks(adapter_name(own.adapter), own.marks), pair_name(own))
+        names = (own.encoder, _with_tags(adapter_name(own.adapter), own.tags), pair_name(own))
         scores = (uar_text(curve.points[n]) if n in curve.points else NONE for n in shots)
         ceiling = percent(curve.ceiling.uar.value) if curve.ceiling else NONE
         rows.append((*names, *scores, ceiling, enough_text(curve) or NONE))
         if curve.alone:
             alone = (uar_text(curve.alone[n]) if n in curve.alone else NONE for n in shots)
-            names = (own.encoder, _with_marks(adapter_name(own.adapter), ("target-only",)), pair_name(own))
+            names = (own.encoder, _with_tags(adapter_name(own.adapter), ("target-only",)), pair_name(own))
             rows.append((*names, *alone, NONE, NONE))
     if not rows:
         return None
@@ -164,7 +164,7 @@ def layer_table(analysis: Analysis) -> Table | None:
     rows = [
         (
             own.encoder,
-            _with_marks(setting_name(own.setting), own.marks),
+            _with_tags(setting_name(own.setting), own.tags),
             pair_name(own),
             *(str(counts[layer]) if counts[layer] else NONE for layer in layers),
             uar_text(analysis.scores[own]) if own in analysis.scores else NONE,
@@ -200,10 +200,10 @@ def published_table(analysis: Analysis) -> Table | None:
     columns = ("Setting", "Encoder", "Corpora", "Adapter", "What differs", "Published", "Here")
     rows = [
         (
-            _with_marks(setting_name(match.figure.setting), match.marks),
+            _with_tags(setting_name(match.figure.setting), match.tags),
             f"{match.own.condition.encoder} ({match.figure.encoder})",
             match.corpora.replace("->", "→"),
-            _with_marks(adapter_name(match.figure.adapter), match.own.condition.marks),
+            _with_tags(adapter_name(match.figure.adapter), match.own.condition.tags),
             "; ".join(match.differences) or "nothing known",
             percent(match.figure.accuracy),
             f"{score_text(match.own.wa)} {GUESS}" if match.own.is_guess else score_text(match.own.wa),
@@ -219,7 +219,7 @@ def _matrix_table(group: MatrixGroup, matrix: Matrix) -> Table:
         (row, *(uar_text(own) if own else NONE for own in cells))
         for row, cells in zip(matrix.rows, matrix.cells, strict=True)
     )
-    title = _with_marks(setting_name(matrix.title), matrix.marks)
+    title = _with_tags(setting_name(matrix.title), matrix.tags)
     table = Table(
         f"matrix-{matrix.title}",
         f"{group.encoder}, {adapter_name(group.adapter)}, {title}: UAR (%) by training and test corpus",
@@ -234,7 +234,7 @@ def _test_row(row: ComparisonRow) -> tuple[str, ...]:
     difference = row.paired.difference
     return (
         ", ".join(filter(None, (row.encoder, row.adapter))),
-        _with_marks(row.setting and setting_name(row.setting), (*row.marks, row.corpora)),
+        _with_tags(row.setting and setting_name(row.setting), (*row.tags, row.corpora)),
         row.first,
         row.second,
         f"{percent(row.first_uar)} / {percent(row.second_uar)}",
@@ -250,7 +250,7 @@ def _score_row(own: ConditionScores) -> tuple[str, ...]:
     return (
         condition.encoder,
         adapter_name(condition.adapter),
-        _with_marks(pair_name(condition), condition.marks),
+        _with_tags(pair_name(condition), condition.tags),
         uar_text(own),
         *(average_text(name, score.value) for name, score in own.averages.items() if name != "uar"),
         *(percent(recall.value) for recall in own.recalls),
@@ -262,13 +262,13 @@ def _of(analysis: Analysis, setting: str) -> Iterator[ConditionScores]:
 
 
 def _with_guesses(table: Table) -> Table:
-    """Return the table, with a note on the mark for guessing if it occurs."""
+    """Return the table, with a note on the symbol for guessing if it occurs."""
     has_guess = any(cell.endswith(GUESS) for row in table.rows for cell in row)
     return replace(table, note=f"{table.note} {GUESS_NOTE}".strip()) if has_guess else table
 
 
-def _with_marks(name: str, marks: tuple[str, ...]) -> str:
-    return ", ".join([name, *marks])
+def _with_tags(name: str, tags: tuple[str, ...]) -> str:
+    return ", ".join([name, *tags])
 
 
 def markdown_report(analysis: Analysis) -> str:
@@ -289,9 +289,9 @@ def _lines(analysis: Analysis) -> Iterator[str]:
     yield f"# {title(analysis.study)}\n"
     yield from (f"* {name}: {value}" for name, value in facts(analysis))
     yield f"\n{' '.join(summary(analysis))}\n"
-    if analysis.cautions:
+    if analysis.warnings:
         yield "## Read this first\n"
-        yield from (f"* {caution.text}" for caution in analysis.cautions)
+        yield from (f"* {warning.text}" for warning in analysis.warnings)
         yield ""
     for heading, tables in _sections(analysis).items():
         if tables:

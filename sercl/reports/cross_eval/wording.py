@@ -104,7 +104,7 @@ def pair_name(condition: Condition) -> str:
 def condition_name(condition: Condition) -> str:
     """Return the full description of a condition."""
     words = [condition.encoder, adapter_name(condition.adapter)]
-    return ", ".join([*words, f"{condition.setting} {pair_name(condition)}", *condition.marks])
+    return ", ".join([*words, f"{condition.setting} {pair_name(condition)}", *condition.tags])
 
 
 def listed(names: list[str]) -> str:
@@ -120,7 +120,7 @@ class ComparisonRow:
         encoder: Encoder of the first condition.
         adapter: Adapter of both, as it is shown; "" where adapters are what is compared.
         setting: Setting of the first condition.
-        marks: Tags (shots, adaptation, selection) that both have in common, or that the first has.
+        tags: Tags (shots, adaptation, selection) that both have in common, or that the first has.
         corpora: The direction (source and target), or the number of directions in the mean difference.
         first: Name that distinguishes the first condition from the second.
         second: Name that distinguishes the second from the first.
@@ -132,7 +132,7 @@ class ComparisonRow:
     encoder: str
     adapter: str
     setting: str
-    marks: tuple[str, ...]
+    tags: tuple[str, ...]
     corpora: str
     first: str
     second: str
@@ -159,7 +159,7 @@ def comparison_row(
         encoder=first.encoder,
         adapter="" if family.name == "adapters" else adapter_name(first.adapter),
         setting=first.setting,
-        marks=adapted.marks,
+        tags=adapted.tags,
         corpora=pair_name(first) if size == 1 else f"mean of {count(size, *_kind(first))}",
         first=names[0],
         second=names[1],

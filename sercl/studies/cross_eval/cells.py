@@ -64,14 +64,14 @@ class Condition:
     @property
     def label(self) -> str:
         """All of it in words: "whisper, lora, zero-shot EmoDB -> RAVDESS, coral"."""
-        return ", ".join([self.encoder, self.adapter, f"{self.setting} {self.pair}", *self.marks])
+        return ", ".join([self.encoder, self.adapter, f"{self.setting} {self.pair}", *self.tags])
 
     @property
-    def marks(self) -> tuple[str, ...]:
+    def tags(self) -> tuple[str, ...]:
         """Tags that distinguish it from the plain setting: shots, adaptation, selection on the target."""
-        marks = [f"{self.shots} shot{'' if self.shots == 1 else 's'}"] if self.shots is not None else []
-        marks += [self.adaptation] if self.adaptation != "none" else []
-        return (*marks, "selected on target") if self.select_on == "target" else tuple(marks)
+        tags = [f"{self.shots} shot{'' if self.shots == 1 else 's'}"] if self.shots is not None else []
+        tags += [self.adaptation] if self.adaptation != "none" else []
+        return (*tags, "selected on target") if self.select_on == "target" else tuple(tags)
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ def test_each_family_says_what_it_compares(wide: Analysis) -> None:
     }
     assert {row.adapter for row in rows(wide, "adapters", True)} == {""}
     assert {row.adapter for row in rows(wide, "source", True)} == {"frozen", "lora + bottleneck + gating"}
-    assert {row.marks for row in rows(wide, "adaptation", True)} == {()}
-    adapted = {row.marks: row.second for row in rows(wide, "zero-shot", True)}
+    assert {row.tags for row in rows(wide, "adaptation", True)} == {()}
+    adapted = {row.tags: row.second for row in rows(wide, "zero-shot", True)}
     assert adapted == {(): "Monolingual", ("coral",): "Monolingual, not adapted"}
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sercl.reports.cross_eval.html import STRONG, by_setting, heat, html_report
-from sercl.studies.cross_eval.analysis.analysis import Analysis, Caution
+from sercl.studies.cross_eval.analysis.analysis import Analysis, ReportWarning
 
 VOID = {"meta", "link", "br", "path", "line"}
 ELSEWHERE = re.compile(r"""(?:src|href|url|@import)\s*[=(]?\s*["']?\s*(?:https?:)?//""", re.IGNORECASE)
@@ -77,8 +77,8 @@ def test_the_page_shows_every_number(page: Page, wide: Analysis) -> None:
     text = " ".join(page.text.split())
     for own in wide.scores.values():
         assert f"{100 * own.uar.value:.1f} {100 * own.uar.low:.1f} to {100 * own.uar.high:.1f}" in text
-    for caution in wide.cautions:
-        assert caution.text in text
+    for warning in wide.warnings:
+        assert warning.text in text
     assert "out of GPU memory" in text
     assert "sercl cross-eval --config study.yaml --out study" in text
     assert "torch2.11.0" in text  # neighbouring cells of a table
@@ -87,10 +87,10 @@ def test_the_page_shows_every_number(page: Page, wide: Analysis) -> None:
 
 def test_names_are_never_markup(wide: Analysis, wide_folder: Path) -> None:
     evil = "<script>alert(1)</script>"
-    cautions = (Caution("note", f"a {evil}", (evil,)), *wide.cautions)
+    found = (ReportWarning("note", f"a {evil}", (evil,)), *wide.warnings)
     environment = {**wide.study.environment, "command": f"sercl {evil}"}
     text = html_report(
-        replace(wide, cautions=cautions, study=replace(wide.study, environment=environment)), wide_folder
+        replace(wide, warnings=found, study=replace(wide.study, environment=environment)), wide_folder
     )
     assert evil not in text
     assert text.count("&lt;script&gt;alert(1)&lt;/script&gt;") == 3

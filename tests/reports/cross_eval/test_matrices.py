@@ -6,7 +6,7 @@ CORPORA = ("ESD", "EmoDB", "RAVDESS")
 
 def by_title(analysis: Analysis, encoder: str) -> dict[tuple[str, ...], Matrix]:
     group = next(item for item in matrix_groups(analysis) if item.encoder == encoder)
-    return {(matrix.title, *matrix.marks): matrix for matrix in group.matrices}
+    return {(matrix.title, *matrix.tags): matrix for matrix in group.matrices}
 
 
 def test_a_group_per_encoder_and_adapter(wide: Analysis) -> None:
@@ -16,7 +16,7 @@ def test_a_group_per_encoder_and_adapter(wide: Analysis) -> None:
         for encoder in ("whisper-base", "wav2vec2-zh")
         for adapter in ("none", "lora+bottleneck+gating")
     ]
-    titles = [(matrix.title, *matrix.marks) for matrix in groups[0].matrices]
+    titles = [(matrix.title, *matrix.tags) for matrix in groups[0].matrices]
     assert titles == [("zero-shot",), ("zero-shot", "coral"), ("transfer",), ("two-stage",)]
 
 

@@ -23,7 +23,7 @@ UNBALANCED = 2.0
 
 
 @dataclass(frozen=True)
-class Caution:
+class ReportWarning:
     """A warning.
 
     Attributes:
@@ -38,12 +38,12 @@ class Caution:
     details: tuple[str, ...] = ()
 
 
-def cautions(
+def find_warnings(
     study: Study,
     scores: Mapping[Condition, ConditionScores],
     families: Iterable[Family],
     left_out: Mapping[Condition, int],
-) -> tuple[Caution, ...]:
+) -> tuple[ReportWarning, ...]:
     """Return the warnings of a study, the most serious first.
 
     Args:
@@ -70,15 +70,15 @@ def cautions(
     return tuple(found)
 
 
-def _incomplete(records: Iterable[CellRecord]) -> Iterator[Caution]:
+def _incomplete(records: Iterable[CellRecord]) -> Iterator[ReportWarning]:
     all_records = list(records)
     states = Counter(record.status for record in all_records)
     failed = tuple(_failure(record) for record in all_records if record.status == "failed")
     if failed:
         text = f"{len(failed):,} of {len(all_records):,} cells failed; scores cover the others."
-        yield Caution("incomplete", text, failed)
+        yield ReportWarning("incomplete", text, failed)
     if states["missing"]:
-        yield Caution(
+        yield ReportWarning(
             "incomplete",
             f"{states['missing']:,} of {len(all_records):,} cells have not been run; the same command "
             "continues with them.",
@@ -91,11 +91,11 @@ def _failure(record: CellRecord) -> str:
     return f"{cell.condition.label}, fold {cell.fold}, seed {cell.seed} ({record.address}): {reason}"
 
 
-def _guesses(scores: Mapping[Condition, ConditionScores]) -> Iterator[Caution]:
+def _guesses(scores: Mapping[Condition, ConditionScores]) -> Iterator[ReportWarning]:
     affected = [own for own in scores.values() if own.one_class]
     if affected:
         whole = [own for own in affected if own.is_guess]
-        yield Caution(
+        yield ReportWarning(
             "guess",
             f"{count(len(affected), 'condition')} with cells that predict one class for every test "
             f"utterance, {len(whole)} of them in all cells: there UAR is that of guessing, its interval "
@@ -110,53 +110,53 @@ def _guess(own: ConditionScores) -> str:
     return f"{own.condition.label}: {own.one_class} of {own.cells} cells{name}"
 
 
-def _corpora(study: Study) -> Iterator[Caution]:
+def _corpora(study: Study) -> Iterator[ReportWarning]:
     noted: dict[str, list[str]] = {}
     for name, corpus in study.corpora.items():
         for note in corpus.notes:
             noted.setdefault(note, []).append(name)
-    yield from (Caution("data", f"{', '.join(names)}: {note}.") for note, names in noted.items())
+    yield from (ReportWarning("data", f"{', '.join(names)}: {note}.") for note, names in noted.items())
 
 
-def _shared_speakers(records: Iterable[CellRecord]) -> Iterator[Caution]:
+def _shared_speakers(records: Iterable[CellRecord]) -> Iterator[ReportWarning]:
     shared: dict[str, set[str]] = {}
     for record in records:
         if record.status == "done" and record.shared_speakers:
             shared.setdefault(record.cell.condition.target, set()).update(record.shared_speakers)
     for corpus, names in shared.items():
-        yield Caution(
+        yield ReportWarning(
             "speakers",
             f"{corpus}: {count(len(names), 'tested speaker')} also seen in training. These scores are "
             f"speaker-dependent and do not generalise to new speakers.",
         )
 
 
-def _selection(study: Study) -> Iterator[Caution]:
+def _selection(study: Study) -> Iterator[ReportWarning]:
     affected = [
         item for item in study.conditions if item.setting == "zero-shot" and item.select_on == "target"
     ]
     if affected:
-        yield Caution(
+        yield ReportWarning(
             "selection",
             f"{count(len(affected), 'zero-shot condition')} selected epochs and layers on labelled "
             "validation data of the target. They are marked, and are not strictly zero-shot.",
         )
 
 
-def _adaptation(study: Study) -> Iterator[Caution]:
+def _adaptation(study: Study) -> Iterator[ReportWarning]:
     names = sorted({item.adaptation for item in study.conditions} - {"none"})
     if names:
-        yield Caution(
+        yield ReportWarning(
             "adaptation",
             f"Adaptation used audio of the target, without its labels ({', '.join(names)}). These "
             f"conditions are marked; they require target recordings when the model is built or used.",
         )
 
 
-def _left_out(left_out: Mapping[Condition, int]) -> Iterator[Caution]:
+def _left_out(left_out: Mapping[Condition, int]) -> Iterator[ReportWarning]:
     affected = {condition: number for condition, number in left_out.items() if number}
     if affected:
-        yield Caution(
+        yield ReportWarning(
             "incomplete",
             f"{count(len(affected), 'condition')} with fewer repeats than were run: repeats that lack a "
             f"fold are left out, so that all cover the same utterances.",
@@ -164,7 +164,7 @@ def _left_out(left_out: Mapping[Condition, int]) -> Iterator[Caution]:
         )
 
 
-def _sizes(scores: Mapping[Condition, ConditionScores], classes: tuple[str, ...]) -> Iterator[Caution]:
+def _sizes(scores: Mapping[Condition, ConditionScores], classes: tuple[str, ...]) -> Iterator[ReportWarning]:
     targets: dict[str, ConditionScores] = {}
     for own in scores.values():
         known = targets.setdefault(own.condition.target, own)
@@ -174,23 +174,23 @@ def _sizes(scores: Mapping[Condition, ConditionScores], classes: tuple[str, ...]
         yield from _size(target, own, classes)
 
 
-def _size(target: str, own: ConditionScores, classes: tuple[str, ...]) -> Iterator[Caution]:
+def _size(target: str, own: ConditionScores, classes: tuple[str, ...]) -> Iterator[ReportWarning]:
     present = {name: count for name, count in zip(classes, own.support, strict=True) if count}
     absent = [name for name in classes if name not in present]
     if absent:
         text = f"{target}: no test utterance of {', '.join(absent)}; UAR is the mean over the other classes."
-        yield Caution("balance", text)
+        yield ReportWarning("balance", text)
     tiny = [f"{name} {count}" for name, count in present.items() if count < FEW_UTTERANCES]
     if tiny:
-        yield Caution(
+        yield ReportWarning(
             "size", f"{target}: tiny test set ({', '.join(tiny)} utterances). Rely on the intervals."
         )
     if max(present.values()) >= UNBALANCED * min(present.values()):
         spread = f"{min(present.values())} to {max(present.values())} utterances per class"
-        yield Caution("balance", f"{target}: unbalanced test set ({spread}). Use UAR, not WA.")
+        yield ReportWarning("balance", f"{target}: unbalanced test set ({spread}). Use UAR, not WA.")
     if own.uar.unit == "utterances":
         who = "speakers are unknown" if own.speakers is None else count(own.speakers, "speaker")
-        yield Caution(
+        yield ReportWarning(
             "speakers",
             f"{target}: {who}, so intervals and tests resample utterances: they are too narrow for new "
             "speakers.",
@@ -199,7 +199,7 @@ def _size(target: str, own: ConditionScores, classes: tuple[str, ...]) -> Iterat
 
 def _exact_by_utterance(
     scores: Mapping[Condition, ConditionScores], classes: tuple[str, ...]
-) -> Iterator[Caution]:
+) -> Iterator[ReportWarning]:
     """Where speakers are unknown, the exact interval of 0 or 100 % treats utterances as speakers."""
     affected = {
         condition.label: names
@@ -207,7 +207,7 @@ def _exact_by_utterance(
         if own.uar.unit == "utterances" and (names := _at_an_end(own, classes))
     }
     if affected:
-        yield Caution(
+        yield ReportWarning(
             "speakers",
             f"{count(len(affected), 'condition')} with a score of exactly 0 or 100 %, whose exact "
             f"interval treats each utterance as a different speaker: for new speakers it is far too "
@@ -222,12 +222,12 @@ def _at_an_end(own: ConditionScores, classes: tuple[str, ...]) -> list[str]:
     return [name for name, score in {**averages, **recalls}.items() if score.value in (0.0, 1.0)]
 
 
-def _epoch_limit(records: Iterable[CellRecord]) -> Iterator[Caution]:
+def _epoch_limit(records: Iterable[CellRecord]) -> Iterator[ReportWarning]:
     trained = [record for record in records if record.status == "done" and record.early_stopped is not None]
     cut = [record for record in trained if not record.early_stopped]
     if cut:
         conditions = Counter(record.cell.condition.label for record in cut)
-        yield Caution(
+        yield ReportWarning(
             "training",
             f"{len(cut):,} of {len(trained):,} trainings ended at a limit of epochs, steps or time, not "
             f"by early stopping: longer training may score higher.",
@@ -235,33 +235,33 @@ def _epoch_limit(records: Iterable[CellRecord]) -> Iterator[Caution]:
         )
 
 
-def _single_seed(scores: Mapping[Condition, ConditionScores]) -> Iterator[Caution]:
+def _single_seed(scores: Mapping[Condition, ConditionScores]) -> Iterator[ReportWarning]:
     repeats: dict[str, int] = {}
     for condition, own in scores.items():
         repeats[condition.adapter] = max(repeats.get(condition.adapter, 0), len(own.runs))
     single = [adapter for adapter, number in repeats.items() if number == 1]
     if single:
-        yield Caution(
+        yield ReportWarning(
             "repeats",
             f"One seed only for adapter {', '.join(single)}: how much its scores vary between seeds is "
             f"unknown, and the intervals do not include it.",
         )
 
 
-def _powerless(families: Iterable[Family]) -> Iterator[Caution]:
+def _powerless(families: Iterable[Family]) -> Iterator[ReportWarning]:
     tests = [item.paired.test for family in families for item in family.comparisons if item.paired.test]
     blunt = {(test.count, test.unit): test.smallest for test in tests if test.smallest > SIGNIFICANT}
     for (size, unit), smallest in sorted(blunt.items()):
-        yield Caution(
+        yield ReportWarning(
             "test",
             f"With {size} {unit} no paired test can give p below {smallest:.3f}, however clear the "
             f"difference: no difference can be significant, and none has a 95 % interval.",
         )
 
 
-def _notes(study: Study) -> Iterator[Caution]:
+def _notes(study: Study) -> Iterator[ReportWarning]:
     notes = Counter(note for record in study.records for note in record.notes)
-    yield from (Caution("note", text) for text in (*study.warnings, *notes))
+    yield from (ReportWarning("note", text) for text in (*study.warnings, *notes))
 
 
 @dataclass(frozen=True)
@@ -274,7 +274,7 @@ class Analysis:
         families: The paired tests.
         curves: The few-shot curves.
         published: Published figures beside the study's own.
-        cautions: What a reader must know before trusting the scores.
+        warnings: What a reader must know before trusting the scores.
     """
 
     study: Study
@@ -282,7 +282,7 @@ class Analysis:
     families: tuple[Family, ...]
     curves: tuple[Curve, ...]
     published: tuple[Match, ...]
-    cautions: tuple[Caution, ...]
+    warnings: tuple[ReportWarning, ...]
 
 
 def analyse(folder: Path) -> Analysis:
@@ -308,5 +308,5 @@ def analyse(folder: Path) -> Analysis:
         families=families,
         curves=few_shot_curves(scores, study, predictions),
         published=matches(scores, study),
-        cautions=cautions(study, scores, families, left_out),
+        warnings=find_warnings(study, scores, families, left_out),
     )

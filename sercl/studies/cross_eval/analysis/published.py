@@ -114,7 +114,7 @@ class Match:
     differences: tuple[str, ...]
 
     @property
-    def marks(self) -> tuple[str, ...]:
+    def tags(self) -> tuple[str, ...]:
         """What was tested, where that is not the test part of the folds."""
         return ("listening test",) if self.figure.test == LISTENING else ()
 

@@ -22,7 +22,7 @@ def test_nothing_finished_is_an_empty_analysis(tmp_path: Path, grid: Grid) -> No
     assert {record.status for record in study.records} == {"missing"}
     analysis = analyse(tmp_path)
     assert (analysis.scores, analysis.families, analysis.curves) == ({}, (), ())
-    assert "cells have not been run" in analysis.cautions[0].text
+    assert "cells have not been run" in analysis.warnings[0].text
 
 
 def test_a_missing_file_is_one_message(folder: Path, tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_figures_of_the_listening_test_stand_beside_what_was_tested_on_a_list(
     times = Counter(id(match.figure) for match in listening)
     assert all(times[id(figure)] == (figure.test == "listening") for figure in FIGURES)
     for match in listening:
-        assert match.marks == ("listening test",)
+        assert match.tags == ("listening test",)
         read_off = ("the published figure was read off a plot",) * (match.figure.setting == "two-stage")
         # The fake tests four utterances of each of five speakers.
         assert match.differences == (f"{match.own.utterances} test utterances, not 48", *read_off)
