@@ -30,13 +30,13 @@ class UnknownNameError(UsageError):
     Args:
         kind: What the name denotes, in the singular ("corpus", "adapter").
         name: What the user gave.
-        legal: All valid names.
+        valid: All valid names.
         hint: Next step, a sentence.
     """
 
-    def __init__(self, kind: str, name: object, legal: Iterable[object], hint: str = "") -> None:
-        self.kind, self.name, self.legal = kind, name, [str(item) for item in legal]
-        near = near_names(str(name), self.legal)
+    def __init__(self, kind: str, name: object, valid: Iterable[object], hint: str = "") -> None:
+        self.kind, self.name, self.valid = kind, name, [str(item) for item in valid]
+        near = near_names(str(name), self.valid)
         guess = f" Did you mean {' or '.join(repr(item) for item in near)}?" if near else ""
         tail = f" {hint}" if hint else ""
         shown = repr(name) if len(repr(name)) <= 200 else f"{repr(name)[:200]}..."
@@ -48,12 +48,12 @@ class UnknownOptionError(UsageError):
 
     Args:
         option: What the user gave, such as "--data.rooot".
-        legal: All options of the command; similar ones are named.
+        valid: All options of the command; similar ones are named.
         hint: Next step, a sentence.
     """
 
-    def __init__(self, option: str, legal: Iterable[str], hint: str) -> None:
-        names = list(legal)
+    def __init__(self, option: str, valid: Iterable[str], hint: str) -> None:
+        names = list(valid)
         self.option = option
         self.near = near_names(option, names, cutoff=0.75) or near_names(option.split(".")[0], names)
         guess = f" Did you mean {' or '.join(self.near)}?" if self.near else ""
@@ -297,16 +297,16 @@ class MissingExtraError(SerclError, ImportError):
         )
 
 
-def near_names(name: str, legal: Iterable[str], count: int = 3, cutoff: float = 0.6) -> list[str]:
+def near_names(name: str, valid: Iterable[str], count: int = 3, cutoff: float = 0.6) -> list[str]:
     """Return up to `count` valid names similar to `name`, nearest first.
 
     Args:
         name: What the user gave; case and punctuation do not matter.
-        legal: All valid names.
+        valid: All valid names.
         count: Maximum number of names.
         cutoff: Minimum similarity, 0 to 1 (as of `difflib.get_close_matches`).
     """
-    by_key = {_squash(item): item for item in legal}
+    by_key = {_squash(item): item for item in valid}
     keys = difflib.get_close_matches(_squash(name), by_key, n=count, cutoff=cutoff)
     return [by_key[key] for key in keys]
 

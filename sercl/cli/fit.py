@@ -38,7 +38,7 @@ def run(cli: Cli) -> RunResults:
             stages = train(
                 cli.task,
                 cli.data,
-                lambda stage, place: stage_trainer(cli, stage, place),
+                lambda stage, folder: stage_trainer(cli, stage, folder),
                 folder,
                 config["resume"],
                 lambda task: extract_features_of(task, cli),
@@ -69,15 +69,15 @@ def claimed(cli: Cli) -> Iterator[Path]:
         yield folder
 
 
-def stage_trainer(cli: Cli, stage: str, place: Path) -> Trainer:
-    """Build the trainer of a stage; its checkpoints go to `place`."""
-    return cli.build_trainer(place, cli.data.epoch_limit(stage))
+def stage_trainer(cli: Cli, stage: str, folder: Path) -> Trainer:
+    """Build the trainer of a stage; its checkpoints go to `folder`."""
+    return cli.build_trainer(folder, cli.data.epoch_limit(stage))
 
 
 def prepare(cli: Cli, folder: Path) -> None:
     """Check the data, save the configuration and lists, and get the hidden states of a frozen encoder."""
     check_monitors(cli.config, cli.task.candidates.names)
-    check_continuation(cli.data.goes_on_from, cli.config)
+    check_continuation(cli.data.continues_from, cli.config)
     if cli.task.adversary is not None:
         cli.data.use_unlabelled()
     cli.build_trainer(folder)  # what Lightning refuses is said before anything is written
@@ -95,8 +95,8 @@ def announce(cli: Cli, folder: Path) -> None:
     if not is_first():
         return
     if cli.config["resume"]:
-        places = stage_folders(cli.task, cli.data, folder)
-        check_limits(places, lambda stage, place: stage_trainer(cli, stage, place), cli.data.shares_epochs)
+        folders = stage_folders(cli.task, cli.data, folder)
+        check_limits(folders, lambda stage, folder: stage_trainer(cli, stage, folder), cli.data.shares_epochs)
         forget_results(folder, cli.config_text())
     if not cli.config["json"]:
         stdout.print(data_table(cli.data.report), model_lines(describe_model(cli.task)), sep="\n")

@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     words, debug = _take_debug(sys.argv[1:] if argv is None else argv)
     end_with_parent()
     try:
-        with _letting_odd_names_through(sys.stdout), _plain_warnings():
+        with _printing_undecodable_names(sys.stdout), _plain_warnings():
             code = dispatch(words)
             sys.stdout.flush()
     except BaseException as error:
@@ -128,7 +128,7 @@ def _plain_warnings() -> Iterator[None]:
 
 
 @contextmanager
-def _letting_odd_names_through(stream: TextIO) -> Iterator[None]:
+def _printing_undecodable_names(stream: TextIO) -> Iterator[None]:
     """Print file names that are not valid text instead of failing on them, while the block runs."""
     if not isinstance(stream, io.TextIOWrapper):
         yield

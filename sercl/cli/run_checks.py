@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import Timer
 
 from sercl.documents import parse_yaml, read_yaml
 from sercl.errors import DocumentError, ResultsError, UnknownNameError, UsageError
-from sercl.studies.training.trainers import SAME_RESULT, SAME_STOP
+from sercl.studies.training.trainers import NO_EFFECT_ON_RESULT, NO_EFFECT_ON_STOPPING
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 _SHORT_PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
@@ -27,8 +27,9 @@ _NOT_SET = "not set"
 _LIMITS = ("trainer.max_epochs", "trainer.max_steps", "trainer.max_time")
 
 _FREE = {
-    "trainer": SAME_RESULT - {"devices", "num_nodes"},  # the number of processes sets the batches per step
-    "early_stopping": SAME_STOP,
+    # The number of processes sets the number of batches per step.
+    "trainer": NO_EFFECT_ON_RESULT - {"devices", "num_nodes"},
+    "early_stopping": NO_EFFECT_ON_STOPPING,
     "checkpoint": {
         "dirpath", "filename", "verbose", "save_last", "save_on_exception", "save_weights_only",
         "auto_insert_metric_name", "enable_version_counter",

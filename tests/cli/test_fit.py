@@ -213,10 +213,10 @@ def two_stages(encoder, emodb, ravdess):
 
 
 def test_two_stages_can_go_together_as_in_the_study(two_stages, tmp_path, monkeypatch, capsys):
-    begun, start = [], EmotionClassifier.on_train_start
+    checkpoint, start = [], EmotionClassifier.on_train_start
 
     def noted(task):
-        begun.append({name: value.clone() for name, value in task.readout.state_dict().items()})
+        checkpoint.append({name: value.clone() for name, value in task.readout.state_dict().items()})
         start(task)
 
     monkeypatch.setattr(EmotionClassifier, "on_train_start", noted)
@@ -228,9 +228,9 @@ def test_two_stages_can_go_together_as_in_the_study(two_stages, tmp_path, monkey
     best, last = (
         torch.load(source / name, weights_only=True)["state_dict"] for name in ("best.ckpt", "last.ckpt")
     )
-    for name, value in begun[1].items():
+    for name, value in checkpoint[1].items():
         assert torch.equal(value, last[f"readout.{name}"]), name
-    assert any(not torch.equal(value, best[f"readout.{name}"]) for name, value in begun[1].items())
+    assert any(not torch.equal(value, best[f"readout.{name}"]) for name, value in checkpoint[1].items())
     notes = [
         "selected on target: the validation part of RAVDESS",
         "the first stage was also selected on target: the validation part of RAVDESS",

@@ -62,7 +62,7 @@ def run(cli: Cli) -> DiarizationResults | None:
             stages = train(
                 cli.task,
                 cli.data,
-                lambda stage, place: stage_trainer(cli, stage, place),
+                lambda stage, folder: stage_trainer(cli, stage, folder),
                 folder,
                 config["resume"],
             )

@@ -99,7 +99,7 @@ class EmotionDataModule(LightningDataModule, ABC):
         return False
 
     @property
-    def goes_on_from(self) -> str:
+    def continues_from(self) -> str:
         """The weights of a stage from which the next one goes on: "best" or "last"."""
         return "best"
 

@@ -167,7 +167,7 @@ class LanguagePair(EmotionDataModule):
         return self._epoch_budget == "shared"
 
     @property
-    def goes_on_from(self) -> str:
+    def continues_from(self) -> str:
         """The weights of the first stage from which the second one goes on: "best" or "last"."""
         return self._continue_from
 
@@ -297,7 +297,7 @@ class LanguagePair(EmotionDataModule):
         """What is used of both corpora, what is left out, and the notes that belong beside every result."""
         reports = {role: item.report for role, item in self.corpora_in_use.items()}
         report = report_pair(
-            self.setting, self._plans, reports, self.unlabelled, (self.goes_on_from, self.shares_epochs)
+            self.setting, self._plans, reports, self.unlabelled, (self.continues_from, self.shares_epochs)
         )
         return replace(report, notes=(*self._copies(), *report.notes))
 

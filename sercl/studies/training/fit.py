@@ -19,11 +19,11 @@ from sercl.files import writing_to
 from sercl.studies.results.predictions import Predictions
 from sercl.studies.training.resuming import (
     LAST,
-    Beginning,
+    StageStart,
     TrainerFactory,
-    beginnings,
-    going_on_from,
-    left_of,
+    naming_checkpoint,
+    remaining_epochs,
+    stage_starts,
     starting_point,
 )
 from sercl.studies.training.stages import (
@@ -158,32 +158,31 @@ def train(
         CheckpointError: If `resume` finds a checkpoint that does not match, or lacks one.
         ResultsError: If `resume` finds a broken record of a finished stage.
     """
-    places = stage_folders(task, data, folder)
-    begins = of_first(lambda: beginnings(places, trainer_for, resume))
+    folders = stage_folders(task, data, folder)
+    starts = of_first(lambda: stage_starts(folders, trainer_for, resume))
     results = []
-    if HEAD in places and isinstance(task, EmotionClassifier):
-        results.append(_train_head(task, data, trainer_for, places[HEAD], begins[HEAD], extract))
+    if HEAD in folders and isinstance(task, EmotionClassifier):
+        results.append(_train_head(task, data, trainer_for, folders[HEAD], starts[HEAD], extract))
     for stage in data.stages:
         data.set_stage(stage)
-        place = places[stage]
-        results.append(_run_stage(task, data, trainer_for, stage, place, begins[stage], spent))
+        results.append(_run_stage(task, data, trainer_for, stage, folders[stage], starts[stage], spent))
         spent += results[-1].epochs if data.shares_epochs else 0
-        if data.goes_on_from == "last" and stage != data.stages[-1]:
-            load_weights(task, last_weights(place))
+        if data.continues_from == "last" and stage != data.stages[-1]:
+            load_weights(task, last_weights(folders[stage]))
     return results
 
 
-def last_weights(place: Path) -> Path:
+def last_weights(folder: Path) -> Path:
     """Return the checkpoint of the last epoch of a finished stage.
 
     Raises:
         CheckpointError: If it was not saved.
     """
-    path = place / LAST
+    path = folder / LAST
     if not path.is_file():
         raise CheckpointError(
             f"{path}: missing; the next stage must continue from the last weights. Save it with "
-            f"--checkpoint.save_last true, or delete {place} to train all stages in it again."
+            f"--checkpoint.save_last true, or delete {folder} to train all stages in it again."
         )
     return path
 
@@ -221,17 +220,17 @@ def _train_head(
     task: EmotionClassifier,
     data: EmotionDataModule,
     trainer_for: TrainerFactory,
-    place: Path,
-    begins: Beginning,
+    folder: Path,
+    start: StageStart,
     extract: Extract | None,
 ) -> StageResult:
     """Train the readout on the encoder without adapters, on the data of the first stage."""
     twin = task.frozen_twin()
     data.set_stage(data.stages[0])
-    if extract is not None and begins is not Beginning.DONE:
+    if extract is not None and start is not StageStart.DONE:
         extract(twin)
-    result = _run_stage(twin, data, trainer_for, HEAD, place, begins)
-    if begins is not Beginning.DONE:
+    result = _run_stage(twin, data, trainer_for, HEAD, folder, start)
+    if start is not StageStart.DONE:
         data.use_features(None)
     task.readout.load_state_dict(twin.readout.state_dict())
     return result
@@ -242,29 +241,29 @@ def _run_stage(
     data: EmotionDataModule,
     trainer_for: TrainerFactory,
     stage: str,
-    place: Path,
-    begins: Beginning,
+    folder: Path,
+    start: StageStart,
     spent: int = 0,
 ) -> StageResult:
     """Train a stage to its end, unless it is complete, and leave the task with its best weights."""
-    done = finished(place) if begins is Beginning.DONE else None
+    done = finished(folder) if start is StageStart.DONE else None
     if done is not None:
         load_weights(task, Path(done.checkpoint))
         return replace(done, chosen_state=task.readout.chosen_state)
-    place.mkdir(parents=True, exist_ok=True)
-    trainer = trainer_for(stage, place)
+    folder.mkdir(parents=True, exist_ok=True)
+    trainer = trainer_for(stage, folder)
     limits = limits_of(trainer)
     if spent and trainer.max_epochs is not None and trainer.max_epochs > 0:
-        trainer.fit_loop.max_epochs = left_of(trainer.max_epochs, spent)
-    begun = of_first(lambda: starting_point(place)) if begins is Beginning.GOES_ON else None
+        trainer.fit_loop.max_epochs = remaining_epochs(trainer.max_epochs, spent)
+    checkpoint = of_first(lambda: starting_point(folder)) if start is StageStart.CONTINUE else None
     let_weights_be_unread(trainer, task)
     quick = quick_encoder(task, trainer, on_audio=not data.serves_features)
-    with refusals(), writing_to(place), going_on_from(begun, trainer), quick:
-        trainer.fit(task, datamodule=data, ckpt_path=begun, weights_only=True)
+    with refusals(), writing_to(folder), naming_checkpoint(checkpoint, trainer), quick:
+        trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     result = _summary(trainer, stage)
     load_weights(task, Path(result.checkpoint))
     result = replace(result, chosen_state=task.readout.chosen_state)
-    keep(result, place, limits)
+    keep(result, folder, limits)
     return result
 
 

@@ -27,22 +27,24 @@ TrainerFactory = Callable[[str, Path], L.Trainer]
 """Builds a trainer for a stage; its checkpoints go to the folder."""
 
 
-class Beginning(enum.Enum):
+class StageStart(enum.Enum):
     """Where a stage starts."""
 
-    ANEW = "anew"
-    GOES_ON = "at its newest checkpoint"
-    DONE = "is complete"
+    START_OVER = "from the beginning"
+    CONTINUE = "from its newest checkpoint"
+    DONE = "not at all: it is complete"
 
 
-def beginnings(places: Mapping[str, Path], trainer_for: TrainerFactory, resume: bool) -> dict[str, Beginning]:
+def stage_starts(
+    folders: Mapping[str, Path], trainer_for: TrainerFactory, resume: bool
+) -> dict[str, StageStart]:
     """Determine where each stage starts, and remove outdated records.
 
     A stage that ended at a limit continues under a changed limit; later stages, which start from its end,
     start over.
 
     Args:
-        places: Stage -> its folder, in the order of training.
+        folders: Stage -> its folder, in the order of training.
         trainer_for: Builds the trainer of a stage.
         resume: Whether to continue an interrupted training.
 
@@ -50,105 +52,109 @@ def beginnings(places: Mapping[str, Path], trainer_for: TrainerFactory, resume: 
         CheckpointError: If a stage has no checkpoint to continue from.
         ResultsError: If the record of a finished stage is broken.
     """
-    found: dict[str, Beginning] = {}
-    for stage, place in places.items():
-        is_next = resume and all(each is Beginning.DONE for each in found.values())
-        found[stage] = _beginning(stage, place, trainer_for) if is_next else Beginning.ANEW
-    _clear(places, found)
+    found: dict[str, StageStart] = {}
+    for stage, folder in folders.items():
+        is_next = resume and all(each is StageStart.DONE for each in found.values())
+        found[stage] = _stage_start(stage, folder, trainer_for) if is_next else StageStart.START_OVER
+    _clear(folders, found)
     return found
 
 
 def check_limits(
-    places: Mapping[str, Path], trainer_for: TrainerFactory, shares_epochs: bool = False
+    folders: Mapping[str, Path], trainer_for: TrainerFactory, shares_epochs: bool = False
 ) -> None:
     """Raise `UsageError` if a stage has trained for longer than the limits allow.
 
     Args:
-        places: Stage -> its folder, in the order of training.
+        folders: Stage -> its folder, in the order of training.
         trainer_for: Builds the trainer of a stage.
         shares_epochs: Whether all stages except that of a head share the trainer's epochs.
     """
     spent = 0
-    for stage, place in places.items():
-        trained = _trained(place)
+    for stage, folder in folders.items():
+        trained = _trained(folder)
         if trained.epochs == 0:
             return
-        limits = limits_of(trainer_for(stage, place))
+        limits = limits_of(trainer_for(stage, folder))
         _check_limit(
-            place, f"{trained.epochs} epochs", "epochs", trained.epochs, left_of(limits["max_epochs"], spent)
+            folder,
+            f"{trained.epochs} epochs",
+            "epochs",
+            trained.epochs,
+            remaining_epochs(limits["max_epochs"], spent),
         )
-        _check_limit(place, f"{trained.steps} steps", "steps", trained.steps, limits["max_steps"])
-        _check_time(place, trained, limits["max_seconds"])
+        _check_limit(folder, f"{trained.steps} steps", "steps", trained.steps, limits["max_steps"])
+        _check_time(folder, trained, limits["max_seconds"])
         spent += trained.epochs if shares_epochs and stage != HEAD else 0
 
 
-def left_of(epochs: float | None, spent: int) -> int:
+def remaining_epochs(epochs: float | None, spent: int) -> int:
     """Return the remaining epochs of a budget, at least one; -1 without a limit."""
     return -1 if epochs is None or epochs < 0 else max(min(1, int(epochs)), int(epochs) - spent)
 
 
-def _check_limit(place: Path, trained: str, what: str, count: float, limit: float | None) -> None:
+def _check_limit(folder: Path, trained: str, what: str, count: float, limit: float | None) -> None:
     if limit is not None and 0 <= limit < count:
         unit = " s" if what == "time" else ""
         raise UsageError(
-            f"{place}: has trained for {trained}, but --trainer.max_{what} allows {limit:g}{unit}. Raise "
+            f"{folder}: has trained for {trained}, but --trainer.max_{what} allows {limit:g}{unit}. Raise "
             f"it to continue, or start a new run with another --out."
         )
 
 
-def _check_time(place: Path, trained: "_Trained", limit: float | None) -> None:
+def _check_time(folder: Path, trained: "_Trained", limit: float | None) -> None:
     """Raise if the time limit was lowered below the time used; a limit that ends a stage is exceeded."""
     if trained.most_seconds is None or (limit is not None and limit < trained.most_seconds):
-        _check_limit(place, f"{trained.seconds:.0f} s", "time", trained.seconds, limit)
+        _check_limit(folder, f"{trained.seconds:.0f} s", "time", trained.seconds, limit)
 
 
-def _beginning(stage: str, place: Path, trainer_for: TrainerFactory) -> Beginning:
-    if (done := finished(place)) is None:
-        return Beginning.GOES_ON
+def _stage_start(stage: str, folder: Path, trainer_for: TrainerFactory) -> StageStart:
+    if (done := finished(folder)) is None:
+        return StageStart.CONTINUE
     if (reason := damage(Path(done.checkpoint))) is not None:
         _say(f"{done.checkpoint}: {reason}. Stage {stage!r} is trained again.")
-        return Beginning.ANEW
-    ended_by = stored_limits(place)
-    if ended_by is None or ended_by == limits_of(trainer_for(stage, place)):
-        return Beginning.DONE
-    if not (place / LAST).is_file():
+        return StageStart.START_OVER
+    ended_by = stored_limits(folder)
+    if ended_by is None or ended_by == limits_of(trainer_for(stage, folder)):
+        return StageStart.DONE
+    if not (folder / LAST).is_file():
         raise CheckpointError(
-            f"{place}: ended at a limit that has changed since, but its last epoch ({LAST}) is missing, "
+            f"{folder}: ended at a limit that has changed since, but its last epoch ({LAST}) is missing, "
             f"so it cannot continue. Keep the original limits, or start a new run with another --out."
         )
-    return Beginning.GOES_ON
+    return StageStart.CONTINUE
 
 
 @rank_zero_only
-def _clear(places: Mapping[str, Path], found: Mapping[str, Beginning]) -> None:
+def _clear(folders: Mapping[str, Path], found: Mapping[str, StageStart]) -> None:
     # The last one first: after a kill, either the old state remains, or training continues as described. What
     # else is in the folder may be the user's.
-    for stage, place in reversed(list(places.items())):
-        if found[stage] is not Beginning.DONE:
-            (place / RECORD).unlink(missing_ok=True)
-        if found[stage] is Beginning.ANEW:
-            (place / LAST).unlink(missing_ok=True)
+    for stage, folder in reversed(list(folders.items())):
+        if found[stage] is not StageStart.DONE:
+            (folder / RECORD).unlink(missing_ok=True)
+        if found[stage] is StageStart.START_OVER:
+            (folder / LAST).unlink(missing_ok=True)
 
 
-def starting_point(place: Path) -> Path | None:
+def starting_point(folder: Path) -> Path | None:
     """Return the checkpoint from which a stage continues; None if it starts over.
 
     That is the newest epoch, unless its file or that of its best epoch is damaged: then the newest of the
     others. All lead to the same result: a checkpoint contains everything that training depends on.
 
     Args:
-        place: Folder of the stage.
+        folder: Folder of the stage.
 
     Raises:
         CheckpointError: For a checkpoint that cannot be read for another reason than damage.
     """
-    last = place / LAST
+    last = folder / LAST
     if not last.is_file():
         return None
     if (reason := _unusable(last)) is None:
         _say_what_is_cut_off(last)
         return last
-    others = [path for path in place.glob("*.ckpt") if path != last and _unusable(path) is None]
+    others = [path for path in folder.glob("*.ckpt") if path != last and _unusable(path) is None]
     newest = max(others, key=_epochs, default=None)
     if newest is None:
         _say(f"{last}: {reason}. No other checkpoint is left to continue from: training starts over.")
@@ -223,7 +229,7 @@ def _is_as_written(stored: Mapping[str, Any]) -> bool:
 
 
 @contextmanager
-def going_on_from(path: Path | None, trainer: L.Trainer) -> Iterator[None]:
+def naming_checkpoint(path: Path | None, trainer: L.Trainer) -> Iterator[None]:
     """Name the checkpoint in errors that its states cause before the first batch is done.
 
     Args:
@@ -233,12 +239,12 @@ def going_on_from(path: Path | None, trainer: L.Trainer) -> Iterator[None]:
     Raises:
         DamagedCheckpointError: For damaged states in it.
     """
-    begun = _Begun()
-    trainer.callbacks.append(begun)  # type: ignore[attr-defined]
+    first_batch = _FirstBatch()
+    trainer.callbacks.append(first_batch)  # type: ignore[attr-defined]
     try:
         yield
     except (*_OF_WRONG_STATES, RuntimeError) as error:
-        if path is None or begun.has_trained or not _is_of_states(error):
+        if path is None or first_batch.has_trained or not _is_of_states(error):
             raise
         reason = " ".join(str(error).split())[:200]
         raise DamagedCheckpointError(
@@ -253,13 +259,13 @@ _OF_WRONG_STATES = (
 )  # fmt: skip
 
 
-class _Begun(L.Callback):
+class _FirstBatch(L.Callback):
     """Records whether a batch was trained."""
 
     has_trained = False
 
     def on_train_batch_end(self, *args: Any) -> None:
-        """Note it."""
+        """Record it."""
         self.has_trained = True
 
 
@@ -290,16 +296,16 @@ def _unusable(path: Path) -> str | None:
     return None
 
 
-def _best(stored: Mapping[str, Any], place: Path) -> Iterator[Path]:
+def _best(stored: Mapping[str, Any], folder: Path) -> Iterator[Path]:
     """Yield the files of a checkpoint's best epochs, in its current folder."""
     for state in _savers(stored):
-        yield place / os.path.relpath(state["best_model_path"], state["dirpath"])
+        yield folder / os.path.relpath(state["best_model_path"], state["dirpath"])
 
 
-def _kept(stored: Mapping[str, Any], place: Path) -> set[Path]:
+def _kept(stored: Mapping[str, Any], folder: Path) -> set[Path]:
     """Return all epoch files that a checkpoint refers to, in its current folder."""
     return {
-        place / os.path.relpath(path, state["dirpath"])
+        folder / os.path.relpath(path, state["dirpath"])
         for state in _savers(stored)
         for path in (state["best_model_path"], *state["best_k_models"])
     }
@@ -322,9 +328,9 @@ class _Trained:
     most_seconds: float | None = None
 
 
-def _trained(place: Path) -> _Trained:
+def _trained(folder: Path) -> _Trained:
     """Return how long a stage has trained, from its record and its newest checkpoint."""
-    last, done = place / LAST, finished(place)
+    last, done = folder / LAST, finished(folder)
     epochs = 0 if done is None else done.epochs
     newest = last if last.is_file() or done is None else Path(done.checkpoint)
     if not newest.is_file() or damage(newest) is not None:

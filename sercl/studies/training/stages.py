@@ -103,47 +103,47 @@ def _seconds(timer: Timer) -> float | None:
 
 
 @rank_zero_only
-def keep(result: StageResult, place: Path, limits: Mapping[str, float | None]) -> None:
+def keep(result: StageResult, folder: Path, limits: Mapping[str, float | None]) -> None:
     """Write a stage's result into its folder; a checkpoint there is stored by name, so that both can move.
 
     Args:
         result: The result.
-        place: The folder.
+        folder: The folder.
         limits: `limits_of` the trainer: a stage that ended at them continues under higher ones.
     """
     checkpoint = Path(result.checkpoint).resolve()
-    if checkpoint.is_relative_to(place.resolve()):
-        checkpoint = checkpoint.relative_to(place.resolve())
+    if checkpoint.is_relative_to(folder.resolve()):
+        checkpoint = checkpoint.relative_to(folder.resolve())
     content = {**asdict(replace(result, checkpoint=str(checkpoint))), "limits": dict(limits)}
-    write_text(place / RECORD, json.dumps(content, indent=2))
+    write_text(folder / RECORD, json.dumps(content, indent=2))
 
 
-def stored_limits(place: Path) -> dict[str, float | None] | None:
+def stored_limits(folder: Path) -> dict[str, float | None] | None:
     """Return the limits that ended a finished stage; None if it is not finished, or was stopped before them.
 
     Raises:
         ResultsError: If the record is broken.
     """
-    if not (place / RECORD).is_file():
+    if not (folder / RECORD).is_file():
         return None
-    ended = read_record(place / RECORD, _Ended, _ADVICE)
+    ended = read_record(folder / RECORD, _Ended, _ADVICE)
     return None if ended.stopped_early else ended.limits
 
 
-def finished(place: Path) -> StageResult | None:
+def finished(folder: Path) -> StageResult | None:
     """Return the stored result of a finished stage, None if it is not finished.
 
     Raises:
         CheckpointError: If its checkpoint is missing.
         ResultsError: If the record is broken.
     """
-    record = place / RECORD
+    record = folder / RECORD
     if not record.is_file():
         return None
     result = read_record(record, StageResult, _ADVICE)
-    checkpoint = place / result.checkpoint
+    checkpoint = folder / result.checkpoint
     if not checkpoint.is_file():
         raise CheckpointError(
-            f"{record}: {checkpoint} is missing. Delete {place} to train all stages in it again."
+            f"{record}: {checkpoint} is missing. Delete {folder} to train all stages in it again."
         )
     return replace(result, checkpoint=str(checkpoint))

@@ -33,7 +33,7 @@ from sercl.tasks.callbacks import (
 Watch = Callable[[EarlyStopping], L.Callback]
 """Creates a callback that shows progress and the remaining patience."""
 
-SAME_RESULT = {
+NO_EFFECT_ON_RESULT = {
     "accelerator", "strategy", "devices", "num_nodes", "logger", "callbacks", "log_every_n_steps",
     "enable_checkpointing", "enable_progress_bar", "enable_model_summary", "profiler", "detect_anomaly",
     "benchmark", "plugins", "default_root_dir", "barebones", "num_sanity_val_steps",
@@ -41,7 +41,7 @@ SAME_RESULT = {
 }  # fmt: skip
 """Options of the trainer for devices and output, which do not affect results."""
 
-SAME_STOP = {"verbose", "log_rank_zero_only", "strict"}
+NO_EFFECT_ON_STOPPING = {"verbose", "log_rank_zero_only", "strict"}
 """Options of early stopping that do not determine when it stops."""
 
 _DECIDING_CHECKPOINT = ("monitor", "mode", "save_top_k", "every_n_epochs", "save_on_train_epoch_end")
@@ -125,8 +125,8 @@ class TrainerOptions:
     def deciding(self) -> dict[str, Any]:
         """The options that determine the result of training, plain data."""
         return {
-            "trainer": _plain(self.trainer, set(self.trainer) - SAME_RESULT),
-            "stopping": _plain(self.stopping, set(self.stopping) - SAME_STOP),
+            "trainer": _plain(self.trainer, set(self.trainer) - NO_EFFECT_ON_RESULT),
+            "stopping": _plain(self.stopping, set(self.stopping) - NO_EFFECT_ON_STOPPING),
             "saving": _plain(self.saving, _DECIDING_CHECKPOINT),
         }
 
@@ -211,14 +211,14 @@ def place_below(part: Any, folder: Path) -> None:
 
 def _as_given(dirpath: Any, folder: Path) -> str:
     """Return a checkpoint callback's folder as given: Lightning joins it to the working folder."""
-    place = Path(dirpath or folder).resolve()
-    return str(place if place.is_relative_to(folder.resolve()) else os.path.relpath(place, Path.cwd()))
+    target = Path(dirpath or folder).resolve()
+    return str(target if target.is_relative_to(folder.resolve()) else os.path.relpath(target, Path.cwd()))
 
 
-def _below(folder: Path, place: Any) -> str:
-    joined = folder / place
+def _below(folder: Path, path: Any) -> str:
+    joined = folder / path
     if not joined.resolve().is_relative_to(folder.resolve()):
-        raise UsageError(f"{place}: is not below the run's folder {folder}. Give a relative path.")
+        raise UsageError(f"{path}: is not below the run's folder {folder}. Give a relative path.")
     return str(joined)
 
 

@@ -226,7 +226,7 @@ def test_the_first_of_two_stages_can_select_on_the_target(pair):
 @pytest.mark.parametrize(("name", "value"), [("continue_from", "last"), ("epoch_budget", "shared")])
 def test_options_of_two_stages_are_refused_elsewhere(emodb, manifest, name, value):
     source, target = datamodules.EmoDB(emodb), Manifest(manifest)
-    assert LanguagePair(source, target, "two-stage", **{name: value}).goes_on_from in ("best", "last")
+    assert LanguagePair(source, target, "two-stage", **{name: value}).continues_from in ("best", "last")
     with pytest.raises(UsageError, match=f"{name} '{value}' is for the setting 'two-stage'"):
         LanguagePair(source, target, "zero-shot", **{name: value})
     with pytest.raises(UnknownNameError, match=f"{name} 'all'"):

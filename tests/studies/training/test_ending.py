@@ -50,7 +50,7 @@ def fit(encoder, table, tmp_path):
         own = {**TRAINER, "callbacks": list(callbacks), **dict(trainer)}
         options = TrainerOptions(own, {**STOPPING, **dict(stopping)}, {**SAVING, **dict(saving)})
         data = Manifest(table, loader=LoaderConfig(batch_size=4))
-        (result,) = train(task, data, lambda _, place: options.build(place), folder, resume)
+        (result,) = train(task, data, lambda _, folder: options.build(folder), folder, resume)
         return result
 
     return fit
@@ -59,14 +59,14 @@ def fit(encoder, table, tmp_path):
 @pytest.fixture
 def steps(monkeypatch):
     """Epoch and batch of all training steps."""
-    places, step = [], EmotionClassifier.training_step
+    steps, step = [], EmotionClassifier.training_step
 
     def counted(self, batch, index):
-        places.append((self.current_epoch, index))
+        steps.append((self.current_epoch, index))
         return step(self, batch, index)
 
     monkeypatch.setattr(EmotionClassifier, "training_step", counted)
-    return places
+    return steps
 
 
 class LossOf(L.Callback):
@@ -186,7 +186,9 @@ def test_records_of_earlier_versions_tell_whether_it_was_early_stopping(tmp_path
 
 
 def same_weights(one, other):
-    one, other = (torch.load(place / "last.ckpt", weights_only=True)["state_dict"] for place in (one, other))
+    one, other = (
+        torch.load(folder / "last.ckpt", weights_only=True)["state_dict"] for folder in (one, other)
+    )
     return all(torch.equal(value, other[name]) for name, value in one.items())
 
 
@@ -280,7 +282,7 @@ def test_less_time_than_was_used_is_refused(fit, tmp_path, monkeypatch, recorded
         (tmp_path / "stage.json").unlink()
     options = TrainerOptions({**TRAINER, "max_time": later and {"seconds": later}}, STOPPING, SAVING)
     with pytest.raises(UsageError) if refused else nullcontext() as caught:
-        check_limits({"train": tmp_path}, lambda _, place: options.build(place))
+        check_limits({"train": tmp_path}, lambda _, folder: options.build(folder))
     if refused:
         assert f"trained for 100 s, but --trainer.max_time allows {later} s" in str(caught.value)
 
@@ -289,4 +291,4 @@ def test_fewer_steps_than_were_trained_are_refused_without_the_last_epoch_too(fi
     fit({"max_epochs": 1}, saving={"save_last": False})
     options = TrainerOptions({**TRAINER, "max_steps": 2}, STOPPING, SAVING)
     with pytest.raises(UsageError, match=r"trained for 3 steps, but --trainer\.max_steps allows 2"):
-        check_limits({"train": tmp_path}, lambda _, place: options.build(place))
+        check_limits({"train": tmp_path}, lambda _, folder: options.build(folder))

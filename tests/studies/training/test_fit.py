@@ -32,12 +32,12 @@ def pair(tables):
 def trainers(epochs=3, **checkpoint):
     """Build trainers, and remember for which stage and folder."""
 
-    def build(stage, place):
-        build.asked.append((stage, place))
+    def build(stage, folder):
+        build.asked.append((stage, folder))
         saver = ModelCheckpoint(
-            place, filename="best", enable_version_counter=False, **{"monitor": "val/loss", **checkpoint}
+            folder, filename="best", enable_version_counter=False, **{"monitor": "val/loss", **checkpoint}
         )
-        callbacks = [EarlyStopping("val/loss", patience=50), saver, LastEpoch(place)]
+        callbacks = [EarlyStopping("val/loss", patience=50), saver, LastEpoch(folder)]
         return L.Trainer(max_epochs=epochs, callbacks=callbacks, num_sanity_val_steps=0, **QUIET)
 
     build.asked = []
@@ -70,10 +70,10 @@ def test_stages_follow_each_other_from_the_best_weights_of_the_one_before(task, 
     pair.setup()
     seen, build = [], trainers(epochs=1)
 
-    def watched(stage, place):
+    def watched(stage, folder):
         speakers = {utterance.speaker[0] for utterance in pair.splits["train"].utterances}
         seen.append((stage, speakers, task.readout.heads[0][1].weight.detach().clone()))
-        return build(stage, place)
+        return build(stage, folder)
 
     results = train(task, pair, watched, tmp_path, resume=False, extract=no_extraction)
     assert build.asked == [("source", tmp_path / "source"), ("target", tmp_path / "target")]
@@ -95,9 +95,9 @@ def test_a_head_that_comes_first_is_the_one_of_the_frozen_encoder(encoder, sourc
     data.setup()
     task, seen = adapted(encoder), {}
 
-    def watched(stage, place):
+    def watched(stage, folder):
         seen[stage] = {name: value.clone() for name, value in task.readout.state_dict().items()}
-        return build(stage, place)
+        return build(stage, folder)
 
     results = train(task, data, watched, tmp_path, resume=False, extract=extracted.append)
     assert [result.stage for result in results] == ["head", *data.stages]

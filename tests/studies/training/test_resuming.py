@@ -39,7 +39,7 @@ def trainers(epochs, monitor=("val/loss", "min"), patience=50, min_delta=0.0, fi
         {"monitor": monitor[0], "mode": monitor[1], "filename": filename, "save_last": True,
          "enable_version_counter": False, "auto_insert_metric_name": False, "save_on_train_epoch_end": True},
     )  # fmt: skip
-    return lambda stage, place: options.build(place)
+    return lambda stage, folder: options.build(folder)
 
 
 FIRST_IS_BEST = ("epoch", "min")
@@ -232,8 +232,8 @@ def test_where_the_first_of_two_stages_goes_on_the_second_begins_anew(encoder, t
     assert list(stage_folders(EmotionClassifier(encoder), pair, tmp_path)) == ["source", "target"]
 
 
-def changed_states(stored, place, value):
-    head, _, rest = place.partition("/")
+def changed_states(stored, key, value):
+    head, _, rest = key.partition("/")
     key = int(head) if head.isdecimal() else head
     if rest:
         changed_states(stored[key], rest, value)
@@ -244,7 +244,7 @@ def changed_states(stored, place, value):
 
 
 @pytest.mark.parametrize(
-    ("place", "value"),
+    ("key", "value"),
     [
         ("optimizer_states/0/state/0/step", None),
         ("optimizer_states/0/state/0/exp_avg", "x"),
@@ -255,23 +255,23 @@ def changed_states(stored, place, value):
         ("callbacks/RandomState/numpy/0", "x"),
     ],
 )
-def test_states_that_nobody_wrote_are_one_message(encoder, data, tmp_path, place, value):
+def test_states_that_nobody_wrote_are_one_message(encoder, data, tmp_path, key, value):
     run(encoder, data, tmp_path, trainers(1, FIRST_IS_BEST))
     killed(tmp_path)
     stored = torch.load(tmp_path / "last.ckpt", weights_only=True)
-    changed_states(stored, place, value)
+    changed_states(stored, key, value)
     torch.save(stored, tmp_path / "last.ckpt")
     with pytest.raises(CheckpointError, match=r"last\.ckpt: training cannot continue from it"):
         run(encoder, data, tmp_path, trainers(2, FIRST_IS_BEST), resume=True)
 
 
 @pytest.mark.parametrize(
-    ("place", "value"),
+    ("key", "value"),
     [("callbacks", "x"), ("epoch", "x"), ("global_step", -1), ("epoch", 1.5), ("loops", "x")],
 )
-def test_epochs_that_nobody_counted_are_damage(encoder, data, tmp_path, place, value):
+def test_epochs_that_nobody_counted_are_damage(encoder, data, tmp_path, key, value):
     run(encoder, data, tmp_path, trainers(1, FIRST_IS_BEST))
     stored = torch.load(tmp_path / "last.ckpt", weights_only=True)
-    changed_states(stored, place, value)
+    changed_states(stored, key, value)
     torch.save(stored, tmp_path / "last.ckpt")
     assert "its record of epochs was changed" in file_damage(tmp_path / "last.ckpt")

@@ -11,7 +11,7 @@ LIMITS = {"max_epochs": 3, "max_steps": -1, "max_seconds": None}
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
+def folder(tmp_path: Path) -> Path:
     """A folder of a stage that has run to its end."""
     folder = tmp_path / "run" / "target"
     folder.mkdir(parents=True)
@@ -29,31 +29,31 @@ def test_a_stage_without_a_record_is_not_finished(tmp_path: Path) -> None:
     assert finished(tmp_path) is None
 
 
-def test_a_moved_folder_keeps_its_finished_stages(place: Path, tmp_path: Path) -> None:
+def test_a_moved_folder_keeps_its_finished_stages(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "run").rename(tmp_path / "elsewhere")
     moved = tmp_path / "elsewhere" / "target"
     assert finished(moved) == replace(RESULT, checkpoint=str(moved / "best.ckpt"))
 
 
-def test_a_relative_folder_finds_its_checkpoint(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(place.parent)
+def test_a_relative_folder_finds_its_checkpoint(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder.parent)
     keep(
-        replace(RESULT, checkpoint=str(place / "best.ckpt")), Path("target"), LIMITS
+        replace(RESULT, checkpoint=str(folder / "best.ckpt")), Path("target"), LIMITS
     )  # Lightning makes it absolute
-    assert '"checkpoint": "best.ckpt"' in (place / "stage.json").read_text()
+    assert '"checkpoint": "best.ckpt"' in (folder / "stage.json").read_text()
     assert finished(Path("target")) == replace(RESULT, checkpoint="target/best.ckpt")
 
 
-def test_a_checkpoint_of_another_folder_is_named_in_full(place: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_folder_is_named_in_full(folder: Path, tmp_path: Path) -> None:
     (other := tmp_path / "other.ckpt").touch()
-    keep(replace(RESULT, checkpoint=str(other)), place, LIMITS)
-    assert finished(place) == replace(RESULT, checkpoint=str(other))
+    keep(replace(RESULT, checkpoint=str(other)), folder, LIMITS)
+    assert finished(folder) == replace(RESULT, checkpoint=str(other))
 
 
-def test_a_missing_checkpoint_is_named_with_what_to_do(place: Path) -> None:
-    (place / "best.ckpt").unlink()
+def test_a_missing_checkpoint_is_named_with_what_to_do(folder: Path) -> None:
+    (folder / "best.ckpt").unlink()
     with pytest.raises(CheckpointError, match=r"best\.ckpt is missing.*Delete .*target to train"):
-        finished(place)
+        finished(folder)
 
 
 @pytest.mark.parametrize(
@@ -65,19 +65,19 @@ def test_a_missing_checkpoint_is_named_with_what_to_do(place: Path) -> None:
         ('{"checkpoint": "best.ckpt"}', "stage is missing"),
     ],
 )
-def test_a_broken_record_is_named_with_what_to_do(place: Path, text: str, said: str) -> None:
-    (place / "stage.json").write_text(text)
+def test_a_broken_record_is_named_with_what_to_do(folder: Path, text: str, said: str) -> None:
+    (folder / "stage.json").write_text(text)
     with pytest.raises(ResultsError, match=rf"stage\.json: .*{said}.*Delete it to train the stage"):
-        finished(place)
+        finished(folder)
 
 
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [('"best.ckpt"', "5"), ('"epochs": 3', '"epochs": "3"'), ('"seconds": 1.0', '"seconds": null')],
 )
-def test_a_record_of_wrong_types_is_not_one(place: Path, right: str, wrong: str) -> None:
-    text = (place / "stage.json").read_text()
+def test_a_record_of_wrong_types_is_not_one(folder: Path, right: str, wrong: str) -> None:
+    text = (folder / "stage.json").read_text()
     assert right in text
-    (place / "stage.json").write_text(text.replace(right, wrong))
+    (folder / "stage.json").write_text(text.replace(right, wrong))
     with pytest.raises(ResultsError, match=r"stage\.json: .*expected a .*Delete it to train the stage"):
-        finished(place)
+        finished(folder)

@@ -69,9 +69,9 @@ def silent(name, module, task):
 
 
 def trainers(modes, epochs=2, **options):
-    def build(stage, place):
-        saver = ModelCheckpoint(place, filename="best", enable_version_counter=False, monitor="val/loss")
-        callbacks = [RandomState(), EarlyStopping("val/loss", patience=9), saver, LastEpoch(place), modes]
+    def build(stage, folder):
+        saver = ModelCheckpoint(folder, filename="best", enable_version_counter=False, monitor="val/loss")
+        callbacks = [RandomState(), EarlyStopping("val/loss", patience=9), saver, LastEpoch(folder), modes]
         return L.Trainer(max_epochs=epochs, callbacks=callbacks, num_sanity_val_steps=0, **QUIET, **options)
 
     return build

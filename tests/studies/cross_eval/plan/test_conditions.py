@@ -36,8 +36,8 @@ def expected(grid: StudyOptions) -> int:
     baseline = {"few-shot", "target-only"} & set(grid.settings)
     shots = len([number for number in grid.shots if number])
     for adapter, setting in product(grid.adapters, grid.settings):
-        legal = {"none", "corpus", "speaker", "coral"} if adapter == "none" else {"none", "adversarial"}
-        adaptations = len(legal & set(grid.adaptation))
+        valid = {"none", "corpus", "speaker", "coral"} if adapter == "none" else {"none", "adversarial"}
+        adaptations = len(valid & set(grid.adaptation))
         count += {
             "monolingual": corpora,
             "zero-shot": pairs * len(grid.select_on) * adaptations,
@@ -46,8 +46,8 @@ def expected(grid: StudyOptions) -> int:
             "target-only": pairs * shots,
         }.get(setting, pairs)
     if baseline == {"few-shot"} and "none" in grid.adapters:
-        legal = {"none", "corpus", "speaker", "coral"} & set(grid.adaptation)
-        count += pairs * shots * bool(legal)
+        valid = {"none", "corpus", "speaker", "coral"} & set(grid.adaptation)
+        count += pairs * shots * bool(valid)
     return count * len(grid.encoder_options)
 
 
