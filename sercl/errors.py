@@ -40,7 +40,7 @@ class UnknownNameError(UsageError):
         guess = f" Did you mean {' or '.join(repr(item) for item in near)}?" if near else ""
         tail = f" {hint}" if hint else ""
         shown = repr(name) if len(repr(name)) <= 200 else f"{repr(name)[:200]}..."
-        super().__init__(f"unknown {kind} {shown}.{guess} Valid: {', '.join(self.legal)}.{tail}")
+        super().__init__(f"unknown {kind} {shown}.{guess} Valid: {', '.join(self.valid)}.{tail}")
 
 
 class UnknownOptionError(UsageError):
