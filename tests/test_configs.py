@@ -248,7 +248,7 @@ def test_the_tables_of_the_study_from_one_file_each(
     assert selected <= {"target"}
     published = analyse(out).published
     # The tables of adapters and of two stages were not published in numbers for all of their rows.
-    assert {match.marks for match in published} <= {("listening test",) if path.stem == "listening" else ()}
+    assert {match.tags for match in published} <= {("listening test",) if path.stem == "listening" else ()}
     assert (len(published) > 0) == (path.stem != "two-stage")
     assert (out / "report.html").is_file()
 
