@@ -35,7 +35,7 @@ def build_parser() -> "SerclParser":
     from sercl.cli.parser import SerclParser
 
     parser = SerclParser(prog="sercl compare", description=COMPARE.summary)
-    parser.add_argument("run_a", help="Folder of a run or study.")
-    parser.add_argument("run_b", help="Folder of another one.")
+    parser.add_argument("run_a")
+    parser.add_argument("run_b")
     parser.add_argument("--json", action="store_true", help="Print JSON instead of tables.")
     return parser

@@ -48,7 +48,7 @@ def _outline(commands: Mapping[str, Command]) -> ArgumentParser:
 
 def _add_command(parser: ArgumentParser, name: str, command: Command) -> None:
     values = _values()
-    for flags, text in command.page.options:
+    for flags, text in command.page.rows:
         if "--help" not in flags:  # argparse has already added this one
             _add_option(parser, flags, text, values)
     for flag, kind in _further_options(name, parser):

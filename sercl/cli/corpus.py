@@ -68,9 +68,9 @@ def inspect_corpus(
         name: Corpus name, or Manifest.
         root: Folder of the corpus; for Manifest, the file.
         options: Options of the corpus's reader, such as `{outtakes: true}` for PAVOQUE.
-        columns: Manifest: names of its columns, if they differ from the standard names.
-        emotions: Manifest: label -> emotion name or `drop`, for labels that sercl does not know.
-        figure: File for the picture (.png, .pdf, .svg).
+        columns: Of a manifest: names of its columns, if they differ from the standard names.
+        emotions: Of a manifest: label -> emotion name or `drop`, for labels that sercl does not know.
+        figure: File for a figure (.png, .pdf, .svg).
         out: Folder for `inspection.png` and `inspection.json`.
         json: Print JSON instead of tables.
 
@@ -122,10 +122,10 @@ def write_corpus_manifest(
     Args:
         name: Corpus name, or Manifest.
         root: Folder of the corpus; for Manifest, the file.
-        out: The manifest; its suffix gives the format: .csv, .tsv, .jsonl or .parquet.
+        out: File to write, of the format of its suffix: .csv, .tsv, .jsonl or .parquet.
         options: Options of the corpus's reader, such as `{outtakes: true}` for PAVOQUE.
-        columns: Manifest: names of its columns, if they differ from the standard names.
-        emotions: Manifest: label -> emotion name or `drop`, for labels that sercl does not know.
+        columns: Of a manifest: names of its columns, if they differ from the standard names.
+        emotions: Of a manifest: label -> emotion name or `drop`, for labels that sercl does not know.
         on_error: What to do about missing files and bad labels: `raise`, or `skip` and count them.
 
     Raises:

@@ -135,14 +135,19 @@ class StudyCli:
         return yaml_text(self.parser, self.config, CALL_KEYS, ("root", "lists", "test_list", "dir"))
 
 
+_CONFIG_HELP = "The study; configs/paper/study.yaml is one to start from."
+_OUT_HELP = "Folder of the study: results, report, and the state to continue from."
+_DRY_HELP = "Show the cells, which of them are done, and an estimate of the remaining time; run nothing."
+
+
 def build_parser() -> Parser:
     """Return the parser of the command."""
     parser = Parser(prog=f"sercl {NAME}", description="Run a whole cross-lingual study from one file.")
     config = jsonargparse.ActionConfigFile  # type: ignore[attr-defined]
-    parser.add_argument("-c", "--config", action=config, help="YAML with any of the options.")
-    parser.add_argument("--out", type=str | None, default=None, help="Folder of the study.")
-    parser.add_argument("--dry-run", action="store_true", help="Show what would be run, and run nothing.")
-    parser.add_argument("--json", action="store_true", help="Print the study as JSON on standard output.")
+    parser.add_argument("-c", "--config", action=config, help=_CONFIG_HELP)
+    parser.add_argument("--out", type=str | None, default=None, help=_OUT_HELP)
+    parser.add_argument("--dry-run", action="store_true", help=_DRY_HELP)
+    parser.add_argument("--json", action="store_true", help="Print the study as JSON.")
     parser.add_argument(
         "--no-cache",
         action="store_true",

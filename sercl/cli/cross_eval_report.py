@@ -26,9 +26,14 @@ def build_parser() -> "SerclParser":
     from sercl.reports.cross_eval.formats import ALL
 
     parser = SerclParser(prog="sercl cross-eval report", description=CROSS_EVAL_REPORT.summary)
-    parser.add_argument("folder", help="Folder of the study.")
-    parser.add_argument("--format", nargs="+", default=list(ALL), help=f"Formats: {', '.join(ALL)}.")
-    parser.add_argument("--quiet", action="store_true", help="Print only the names of the files.")
+    parser.add_argument("folder")
+    parser.add_argument(
+        "--format",
+        nargs="+",
+        default=list(ALL),
+        help=f"Formats, separated by spaces: {', '.join(ALL)}; svg and pdf are figures (default: all).",
+    )
+    parser.add_argument("--quiet", action="store_true", help="Print only the names of the files written.")
     return parser
 
 

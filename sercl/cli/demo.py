@@ -41,9 +41,13 @@ def build_parser() -> "SerclParser":
     from sercl.cli.parser import SerclParser
 
     parser = SerclParser(prog="sercl demo")
-    parser.add_argument("--out", type=str, default="demo-run")
-    parser.add_argument("--speakers", type=int, default=8)
-    parser.add_argument("--sentences", type=int, default=6)
+    parser.add_argument(
+        "--out", default="demo-run", help="Folder for corpus, encoder and run; replaced at each call."
+    )
+    parser.add_argument("--speakers", type=int, default=8, help="Speakers per language, 4 to 12.")
+    parser.add_argument(
+        "--sentences", type=int, default=6, help="Sentences per speaker and emotion, 1 to 10."
+    )
     return parser
 
 

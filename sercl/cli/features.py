@@ -1,11 +1,12 @@
 """`sercl features info | prune`: show or remove stored hidden states."""
 
+import inspect
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 
 from sercl.cli.console import stdout
-from sercl.cli.parser import SerclParser
+from sercl.cli.parser import SerclParser, help_of
 from sercl.errors import UnknownNameError, UsageError
 from sercl.json_text import json_text
 
@@ -23,9 +24,9 @@ def show(dir: str | None = None, verify: bool = False, json: bool = False) -> No
     """Show the contents of the store.
 
     Args:
-        dir: The store; None for the default one.
+        dir: Folder of the store (--features.dir of other commands); by default in the user's cache.
         verify: Verify the checksums of all files.
-        json: Print JSON instead of a table.
+        json: Print JSON instead of tables.
     """
     from sercl.features.config import FeatureConfig
     from sercl.features.upkeep import inspect_store
@@ -51,13 +52,13 @@ def prune(
     """Remove selected hidden states.
 
     Args:
-        dir: The store; None for the default one.
+        dir: Folder of the store (--features.dir of other commands); by default in the user's cache.
         older_than: Remove states not used for this many days.
-        encoder: Remove states of this encoder; with `older_than`, both must hold.
-        damaged: Remove damaged files and leftovers of killed processes.
+        encoder: Remove states of this encoder; combined with --older-than, both must hold.
+        damaged: Remove damaged files, and leftovers of killed processes.
         all: Remove everything.
         dry_run: Only show what would be removed.
-        json: Print JSON instead of lines.
+        json: Print JSON instead of tables.
 
     Raises:
         UsageError: If no option selects what to remove.
@@ -91,15 +92,12 @@ def build_parser(name: str) -> SerclParser:
     """Return the parser of "info" or "prune"."""
     summary = str(_ACTIONS[name].__doc__).partition("\n")[0]
     parser = SerclParser(prog=f"sercl features {name}", description=summary)
-    parser.add_argument("--dir", type=str | None, default=None)
-    parser.add_argument("--json", action="store_true")
-    if name == "info":
-        parser.add_argument("--verify", action="store_true")
-        return parser
-    parser.add_argument("--older-than", "--older_than", type=float | None, default=None)
-    parser.add_argument("--encoder", type=str | None, default=None)
-    for flags in (("--damaged",), ("--all",), ("--dry-run", "--dry_run")):
-        parser.add_argument(*flags, action="store_true")
+    texts = help_of(_ACTIONS[name])
+    for option, parameter in inspect.signature(_ACTIONS[name]).parameters.items():
+        flags = dict.fromkeys((f"--{option.replace('_', '-')}", f"--{option}"))
+        is_switch = parameter.annotation is bool
+        kind = {"action": "store_true"} if is_switch else {"type": parameter.annotation, "default": None}
+        parser.add_argument(*flags, help=texts[option], **kind)
     return parser
 
 

@@ -10,11 +10,18 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from sercl.cli import option_table
 from sercl.errors import UnknownOptionError, UsageError
 
 _NONSENSE = "nonsense"
 _INDENT, _CONTINUATION = " " * 6, " \\"
 _WORD = re.compile(r"(?:[^\s'\"]|'[^']*'|\"[^\"]*\")+")
+
+DEVICE_HELP = "auto (a GPU if available), cpu, cuda, cuda:1 or mps."
+ENCODER_HELP = "Folder of the encoder, if it has moved since training."
+JSON_HELP = "Print the results as JSON."
+RECURSIVE_HELP = "Include subfolders."
+"""Texts of options that several commands have."""
 
 Rows = Sequence[tuple[str, str]]
 
@@ -24,19 +31,21 @@ class ShortPage:
     """One page of help.
 
     Attributes:
-        usage: The command line in short, without "usage:".
+        command: Name of the command, with its action: "fit", "diarize fit".
+        usage: The rest of its command line in short.
         summary: One or two sentences.
-        options: (flags and placeholder, what it does), such as "-c, --config FILE" or "--format csv|json".
-            Completion reads them, too: FILE and DIR stand for paths, words joined by | for the valid values.
+        options: Flags and placeholder of each option, such as "-c, --config FILE": its text and default are
+            those of the parser (`options.json`). (flags, text) for what is no single option.
         examples: (what it does, command line).
         arguments: (positional argument, what it is).
         more: A last line, such as how to show all options.
         file: Name and text of a configuration to start from.
     """
 
+    command: str
     usage: str
     summary: str
-    options: Rows
+    options: Sequence[str | tuple[str, str]]
     examples: Rows = ()
     arguments: Rows = ()
     more: str = ""
@@ -45,19 +54,37 @@ class ShortPage:
     @property
     def flags(self) -> tuple[str, ...]:
         """The long flags on the page."""
-        words = (flag.replace(",", " ").split() for flag, _ in self.options)
-        return tuple(next(word for word in line if word.startswith("--")) for line in words)
+        return tuple(long_flag(row if isinstance(row, str) else row[0]) for row in self.options)
+
+    @property
+    def rows(self) -> Rows:
+        """(flags and placeholder, what it does) of each option.
+
+        Completion reads them, too: FILE and DIR stand for paths, words joined by | for the valid values.
+        """
+        return [self._row(row) if isinstance(row, str) else row for row in self.options]
+
+    def _row(self, flags: str) -> tuple[str, str]:
+        if long_flag(flags) == "--help":
+            return flags, "This page"
+        choices, text = option_table.read()["help"][self.command][long_flag(flags)]
+        return f"{flags} {choices}".rstrip(), text
+
+
+def long_flag(flags: str) -> str:
+    """Return the long flag of "-c, --config FILE"."""
+    return next(word for word in flags.replace(",", " ").split() if word.startswith("--"))
 
 
 def render(page: ShortPage) -> RenderableType:
     """Return the page as a rich renderable."""
     parts: list[RenderableType] = [
-        Text.assemble(("Usage: ", "bold"), page.usage),
+        Text.assemble(("Usage: ", "bold"), f"sercl {page.command} {page.usage}"),
         Text(""),
         Text(page.summary),
     ]
     parts += section("Arguments", page.arguments)
-    parts += section("Options", page.options)
+    parts += section("Options", page.rows)
     parts += examples(page.examples)
     if page.file:
         name, text = page.file

@@ -45,8 +45,8 @@ class HelpFormatter(jsonargparse.DefaultHelpFormatter):
     def _get_help_string(self, action: argparse.Action) -> str:
         if isinstance(action, argparse._HelpAction):
             return "This page."
-        if _is_file(action):
-            return f"YAML with {'any of the' if '--config' in action.option_strings else 'these'} options."
+        if type(action).__name__ == "_ActionConfigLoad":
+            return "YAML with these options."
         text = super()._get_help_string(action)
         if action.nargs == 0:
             text = text.removesuffix(" (default: %(default)s)")

@@ -23,6 +23,7 @@ from rich.progress import (
 )
 
 from sercl.cli.console import Lines, stderr
+from sercl.cli.help import ENCODER_HELP, JSON_HELP
 from sercl.cli.own_settings import usable_store
 from sercl.cli.parser import SerclParser, restrict_imports
 from sercl.cli.processes import supervise
@@ -228,6 +229,7 @@ class Cli(LightningCLI):
         """Add sercl's own options, and link the model's classes to the data."""
         add_run_options(parser, self.with_training)
         parser.add_class_arguments(FeatureConfig, "features")
+        set_help(parser, {**_HELP, **_OWN_HELP.get(self.command, {})})
         if self.own_options is not None:
             name, options = self.own_options
             parser.add_class_arguments(options, name)
@@ -310,6 +312,40 @@ _DESCRIPTIONS = {
 }
 
 
+_HELP = {
+    "config": "YAML with any of the options; may be repeated, later files override earlier ones.",
+    "data": "Corpus (`sercl corpus list`), Manifest, HuggingFace, or LanguagePair.",
+    "trainer.max_epochs": "Maximum number of epochs; early stopping usually ends sooner.",
+    "trainer.devices": (
+        "How many devices, or which; also --trainer.strategy ddp, --trainer.precision bf16-mixed."
+    ),
+}
+"""Option -> text, in place of Lightning's."""
+
+_EVALUATION = {"config": "YAML with data and trainer options, such as a run's config.yaml."}
+_OWN_HELP: Mapping[str, Mapping[str, str]] = {
+    "validate": _EVALUATION,
+    "test": _EVALUATION,
+    "diarize fit": {
+        "data": (
+            "Corpus or Manifest to build clips from, followed by its options; may be repeated for several."
+        )
+    },
+}
+"""Command -> option -> text, where it differs."""
+
+_OUT_HELP = {
+    True: "Folder of the run; --resume continues it, --overwrite replaces it.",
+    False: "Folder for results.json, predictions.csv and confusion.png.",
+}
+
+
+def set_help(parser: LightningArgumentParser, texts: Mapping[str, str]) -> None:
+    """Set the help of options, by name."""
+    for action in parser._actions:
+        action.help = texts.get(action.dest, action.help)
+
+
 def add_group(parser: LightningArgumentParser, name: str, kind: type, defaults: Mapping[str, Any]) -> None:
     """Add the options of one of Lightning's classes, with sercl's defaults."""
     parser.add_lightning_class_args(kind, name)
@@ -359,8 +395,8 @@ def _plain(value: Any) -> Any:
 
 def add_run_options(parser: LightningArgumentParser, with_training: bool) -> None:
     """Add the options for the output folder and the checkpoint."""
-    parser.add_argument("--out", type=str | None, default=None, help="Folder for everything the run writes.")
-    parser.add_argument("--json", action="store_true", help="Print the results as JSON on standard output.")
+    parser.add_argument("--out", type=str | None, default=None, help=_OUT_HELP[with_training])
+    parser.add_argument("--json", action="store_true", help=JSON_HELP)
     parser.add_argument(
         "--no-cache", action="store_true", help="Check and compute everything again, and cache nothing."
     )
@@ -371,14 +407,12 @@ def add_run_options(parser: LightningArgumentParser, with_training: bool) -> Non
         parser.add_argument("--overwrite", action="store_true", help="Replace the run in --out.")
     else:
         parser.add_argument(
-            "--ckpt", type=str | None, default=None, help="Checkpoint that `sercl fit` wrote."
-        )
-        parser.add_argument(
-            "--encoder",
+            "--ckpt",
             type=str | None,
             default=None,
-            help="Folder of its encoder, if it has moved since training.",
+            help="Checkpoint that `sercl fit` wrote; it contains the model.",
         )
+        parser.add_argument("--encoder", type=str | None, default=None, help=ENCODER_HELP)
 
 
 def quieten() -> None:

@@ -3,13 +3,14 @@
 `options.json` is written by `python -m sercl.cli.options_file`; a test compares it with the parsers.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sercl.documents import read_json
 from sercl.errors import UsageError
 
 FLAG, VALUE, LIST, TUPLE, CLASS, FILES = "flag", "value", "list", "tuple", "class", "files"
@@ -162,9 +163,14 @@ def _spelt(word: str, spellings: Mapping[str, str]) -> str:
 PATH = Path(__file__).with_name("options.json")
 
 
-def read() -> dict[str, dict[str, Any]]:
-    """Return the table: "commands" (name -> option -> kind), "data" (corpus -> its options) and "names"."""
-    table: dict[str, dict[str, Any]] = read_json(PATH)
+@cache
+def read() -> Mapping[str, Mapping[str, Any]]:
+    """Return the table.
+
+    "commands" has name -> option -> kind, "data" corpus -> its options, "names" the valid names, "help"
+    command -> option on its page -> [valid values, text].
+    """
+    table: dict[str, dict[str, Any]] = json.loads(PATH.read_text(encoding="utf-8"))
     return table
 
 

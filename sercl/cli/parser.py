@@ -104,6 +104,12 @@ def _shown(value: Any) -> str:
     return "null" if value is None else repr(value)[:80]
 
 
+def help_of(kind: Any) -> dict[str, str]:
+    """Return option -> its text in the docstring of a class or function."""
+    name = "__init__" if isinstance(kind, type) else None
+    return {each.name: str(each.doc) for each in get_signature_parameters(kind, name)}
+
+
 _UNIONS = (Union, types.UnionType)
 _CONTAINERS = (list, tuple, dict, set)
 

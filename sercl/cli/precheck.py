@@ -235,10 +235,6 @@ def _get(values: Values, option: str) -> str | None:
 _PAGES = {"-h", "--help", "--help-all", "--print_config", "--print_shtab"}
 _ON_LINE = {"help", "help-all", "print_config", "print_shtab", "version"}
 _NOTES = re.compile(r"\b(__\w+__)\b")  # of jsonargparse's own
-_SHORT_FORMS = {
-    "cross-eval": ("--jobs", "--launcher"),
-    "layer-probe": ("--encoder", "--probe"),
-}
 _SIDES = ("source", "target")
 _INNER = (*_SIDES, "corpora")
 """Parameters of data modules that take data modules themselves."""
@@ -263,7 +259,7 @@ def checked(command: str, words: Sequence[str]) -> list[str]:
     table = option_table.read()
     if name not in table["commands"] or _PAGES & {word.partition("=")[0] for word in rest}:
         return list(words)
-    kinds = {**table["commands"][name], **dict.fromkeys(_SHORT_FORMS.get(name, ()), "value")}
+    kinds = table["commands"][name]
     rest = canonical(rest, kinds)
     spelt = _with_clips(name, rest)
     _check_options(name, spelt, kinds, table["data"])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TextIO, TypeAlias
 from rich.text import Text
 
 from sercl.cli.console import progress, stderr, stdout
+from sercl.cli.help import DEVICE_HELP, ENCODER_HELP, RECURSIVE_HELP
 from sercl.cli.inputs import check_checkpoint, conclude, find_inputs, report_failure, report_left_out
 from sercl.errors import UsageError
 from sercl.files import atomic_path
@@ -39,12 +40,17 @@ def build_parser() -> "SerclParser":
     parser = SerclParser(prog="sercl predict")
     parser.add_argument("checkpoint")
     parser.add_argument("files", nargs="+")
-    parser.add_argument("--format", choices=list(FORMATS), default="table")
-    parser.add_argument("--out", default=None)
-    parser.add_argument("--recursive", action="store_true")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--batch_seconds", type=float, default=60.0)
-    parser.add_argument("--encoder", default=None)
+    parser.add_argument("--format", choices=list(FORMATS), default="table", help="Output format.")
+    parser.add_argument("--out", default=None, help="Output file; standard output by default.")
+    parser.add_argument("--recursive", action="store_true", help=RECURSIVE_HELP)
+    parser.add_argument("--device", default="auto", help=DEVICE_HELP)
+    parser.add_argument(
+        "--batch_seconds",
+        type=float,
+        default=60.0,
+        help="Maximum audio per batch, in s; lower values need less memory.",
+    )
+    parser.add_argument("--encoder", default=None, help=ENCODER_HELP)
     return parser
 
 

@@ -152,8 +152,9 @@ class PostConfig:
     """How frame probabilities become segments.
 
     Args:
-        smoothing: `none` (most probable class of each frame), `median` (of each class's probability over
-            `median_seconds`) or `viterbi` (most probable path, each change costing `switch_penalty`).
+        smoothing: Smoothing of frames: none, median or viterbi. `none`: the most probable class of each
+            frame. `median`: of each class's probability over `median_seconds`. `viterbi`: the most probable
+            path, each change costing `switch_penalty`.
         median_seconds: Length of the median filter in s, rounded up to an odd number of frames.
         switch_penalty: Viterbi cost of a change of class, in natural log units.
         min_seconds: Shorter segments, including neutral ones, are merged into the more probable neighbour; 0

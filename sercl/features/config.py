@@ -23,10 +23,10 @@ class FeatureConfig:
     """How hidden states of a frozen encoder are computed, and where they are stored.
 
     Args:
-        dir: Folder of the feature store; null for sercl/features in the user's cache ($XDG_CACHE_HOME, or
-            ~/.cache). Several machines may share one on a common file system.
-        precision: fp32, bf16 or fp16, of the encoder's forward pass. Hidden states are stored separately for
-            each.
+        dir: Folder where hidden states are stored; null for one in the user's cache. That is sercl/features
+            below $XDG_CACHE_HOME, or ~/.cache. Several machines may share one on a common file system.
+        precision: Precision of the encoder's forward pass: fp32, bf16 or fp16. Hidden states are stored
+            separately for each.
         batch_seconds: Upper bound of a batch in s of padded audio (clips x longest clip). 0 chooses by
             device.
         workers: Processes that decode audio ahead; 0 decodes in the main process, null chooses by device.

@@ -100,7 +100,7 @@ class LaunchConfig:
 
     Args:
         launcher: local (this machine), slurm (a SLURM cluster, through submitit) or ray (a Ray cluster).
-        jobs: Maximum number of parallel work items; 0 for one on this machine, and on a cluster as many as
+        jobs: Maximum number of parallel trainings; 0 for one on this machine, and on a cluster as many as
             it grants. Several on this machine run in separate processes, which share its cores and use its
             GPUs in turn.
         slurm: Resources of a SLURM job.

@@ -89,9 +89,9 @@ class EmotionClassifier(EncoderTask):
     Args:
         encoder: Speech encoder: a preset (whisper-base, wavlm-large, ...), a hub id or a folder.
         adapter: none (frozen encoder), full (train the encoder), or lora, bottleneck, gating joined by "+".
-        layer: Hidden state to use: a number from 0 (input of block 1) to N, last, weighted (learned sum of
-            all) or auto (one head per hidden state; the best on validation is chosen). Null: auto with a
-            frozen encoder, else last.
+        layer: Hidden state to use: 0 (input of block 1) to N, last, weighted (learned sum of all), or auto
+            (chosen on validation). Auto trains one head per hidden state. Null: auto with a frozen encoder,
+            else last.
         last_block: Cut the encoder after this block (0-based); null keeps all.
         pooling: mean, mean+std or attentive, over valid frames.
         head: linear, or paper (the MLP of arXiv 2409.16920).

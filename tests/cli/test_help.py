@@ -1,14 +1,16 @@
-import re
 import shlex
+from argparse import Action
 
 import pytest
 from rich.console import Console
 
+from sercl.cli import option_table
 from sercl.cli.commands import COMMANDS, EXAMPLES
 from sercl.cli.help import ShortPage, render
 
 PAGE = ShortPage(
-    usage="sercl probe FILE [OPTIONS]",
+    "probe",
+    usage="FILE [OPTIONS]",
     summary="Probe a file.",
     arguments=(("FILE", "What is probed"),),
     options=(("-c, --config FILE", "YAML"), ("--format csv|json", "How it is written")),
@@ -103,37 +105,35 @@ def run_main(words):
     return main(words)
 
 
-SHORT = {
-    "probe": "probe.preset",
-    "encoder": "model.encoder",
-}
+def test_every_row_is_a_short_sentence_of_its_parser():
+    table = option_table.read()["help"]
+    rows = {f"{name} {flag}": text for name, row in table.items() for flag, (_, text) in row.items()}
+    assert {name: text for name, text in rows.items() if not 5 < len(text) < 150 or "\n" in text} == {}
+    assert rows["predict --batch_seconds"].endswith("in s; lower values need less memory (default: 60)")
+    assert rows["layer-probe --probe"].endswith("(default: mlp)"), "a short form has the text of its option"
+    assert rows["features --json"] == "Print JSON instead of tables", "one text of all actions"
+    assert rows["corpus --figure"] == "inspect: file for a figure (.png, .pdf, .svg)"
+    assert table["predict"]["--format"][0] == "table|csv|json|jsonl"
 
 
-def default_in(text: str) -> str | None:
-    """Return the default that a line of a page names: "none (frozen, default)", "at most (100)"."""
-    word = re.search(r"([\w+.-]+) \((?:[^()]*, )?default\)", text)
-    number = re.search(r"\((\d[\d.]*)\)", text)
-    found = word or number
-    return found[1] if found else None
+@pytest.mark.parametrize(
+    ("help", "default", "expected"),
+    [
+        ("Length, in s. Further\nsentences.", 0.5, "Length, in s (default: 0.5)"),
+        ("A file\n  (.png, .pdf).", None, "A file (.png, .pdf)"),
+        ("A rate", 1e-5, "A rate (default: 1e-05)"),
+        ("Whether it is so.", True, "Whether it is so (default: true)"),
+        ("Name; empty for any.", "", "Name; empty for any"),
+    ],
+)
+def test_a_row_is_the_first_sentence_and_the_default(help, default, expected):
+    from sercl.cli.options_file import sentence
+
+    assert sentence("fit", Action(["--x"], "x", default=default, help=help)) == expected
 
 
-@pytest.mark.parametrize("name", ["fit", "layer-probe", "diarize fit", "diarize evaluate"])
-def test_the_defaults_that_a_page_names_are_those_of_the_parser(name):
-    from sercl.cli import options_file
+def test_an_option_of_a_page_needs_a_help_text():
+    from sercl.cli.options_file import sentence
 
-    parser = options_file.parsers()[name]()
-    parser = getattr(parser, "parser", parser)
-    defaults = parser.get_defaults()
-    checked = 0
-    for flags, text in COMMANDS[name].page.options:
-        option = re.search(r"--([\w.-]+)", flags)[1].replace("-", "_")
-        key = SHORT.get(option, option)
-        stated = default_in(text)
-        if stated is None or key.startswith("data.") or key not in defaults:
-            continue
-        value = defaults[key]
-        value = value[0] if isinstance(value, list | tuple) else value
-        same = float(stated) == value if isinstance(value, int | float) else stated == str(value)
-        assert same, f"{flags}: the page says {stated}, the parser {value}"
-        checked += 1
-    assert checked >= 1
+    with pytest.raises(LookupError, match="fit: --x has no help text"):
+        sentence("fit", Action(["--x"], "x"))

@@ -12,6 +12,7 @@ from jsonargparse import Namespace
 
 from sercl.cli.console import progress, stage_progress, stderr, stdout
 from sercl.cli.diarize.words import add_uncovered, evaluated_data
+from sercl.cli.help import DEVICE_HELP, ENCODER_HELP, JSON_HELP
 from sercl.cli.parser import SerclParser, restrict_imports
 from sercl.cli.run_folder import make_folder
 from sercl.data.datamodules.base import EmotionDataModule
@@ -198,22 +199,37 @@ OTHERS = frozenset({"seed_everything", "model", "trainer", "early_stopping", "ch
 """Keys of a run's config.yaml other than its data; not used here."""
 
 
+_BASELINE_HELP = "Checkpoint of `sercl fit`, applied in a sliding window; one, or one for each diarizer."
+_TUNE_HELP = "First choose the post-processing on the run's validation clips, and save it in the checkpoint."
+
+
 def build_parser(baselines: int | str = "+") -> SerclParser:
     """Return the parser of the command; `baselines` is the number of arguments of `--baseline`."""
     restrict_imports()
     parser = SerclParser(prog="sercl diarize evaluate")
     parser.add_argument("ckpt", nargs="+")
-    parser.add_argument("-c", "--config", action="config")
-    parser.add_subclass_arguments(EmotionDataModule, "data", required=False)
-    parser.add_argument("--baseline", nargs=baselines, default=None)
-    for name in ("encoder", "out"):
-        parser.add_argument(f"--{name}", type=str | None, default=None)
-    parser.add_argument("--baseline_window", type=float, default=2.0)
-    parser.add_argument("--baseline_hop", type=float, default=0.5)
+    parser.add_argument(
+        "-c", "--config", action="config", help="YAML with data, such as a run's config.yaml."
+    )
+    parser.add_subclass_arguments(EmotionDataModule, "data", required=False, help="Corpus or Manifest.")
+    parser.add_argument("--baseline", nargs=baselines, default=None, help=_BASELINE_HELP)
+    parser.add_argument("--encoder", type=str | None, default=None, help=ENCODER_HELP)
+    parser.add_argument(
+        "--out",
+        type=str | None,
+        default=None,
+        help="Folder for results.json and the segments of every system.",
+    )
+    parser.add_argument(
+        "--baseline_window", type=float, default=2.0, help="Length of the baseline's windows, in s."
+    )
+    parser.add_argument(
+        "--baseline_hop", type=float, default=0.5, help="Hop between the baseline's windows, in s."
+    )
     add_uncovered(parser)
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--tune", action="store_true")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--device", default="auto", help=DEVICE_HELP)
+    parser.add_argument("--tune", action="store_true", help=_TUNE_HELP)
+    parser.add_argument("--json", action="store_true", help=JSON_HELP)
     parser.left_out = OTHERS
     return parser
 

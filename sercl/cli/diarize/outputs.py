@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sercl.cli.console import progress, stderr, stdout
+from sercl.cli.help import DEVICE_HELP, ENCODER_HELP, RECURSIVE_HELP
 from sercl.cli.inputs import check_checkpoint, conclude, find_inputs, report_failure, report_left_out
 from sercl.cli.run_folder import make_folder
 from sercl.diarization.formats import FORMATS, write_segments
@@ -147,23 +148,32 @@ def main() -> int:
     return run(build_parser().parse_args(sys.argv[1:]))
 
 
+_FORMAT_HELP = "Output format; table also shows a timeline."
+_OUT_HELP = "Output file; for textgrid and audacity with several recordings, a folder."
+_AUDIO_HELP = "Whether the page embeds the audio or links to it; by default depends on its size."
+_VAD_HELP = "Mark non-speech; no emotion is assigned there."
+
+
 def build_parser() -> "SerclParser":
     """Return the parser of the command."""
-    from sercl.cli.parser import SerclParser
+    from sercl.cli.parser import SerclParser, help_of
+    from sercl.diarization.postprocess import SMOOTHING, PostConfig
 
     parser = SerclParser(prog="sercl diarize")
     parser.add_argument("checkpoint")
     parser.add_argument("files", nargs="+")
-    parser.add_argument("--format", choices=[TABLE, *FORMATS], default=TABLE)
-    for name in ("out", "plot", "html", "encoder"):
-        parser.add_argument(f"--{name}", default=None)
-    parser.add_argument("--audio", choices=["embed", "link"], default=None)
-    parser.add_argument("--smoothing", choices=["none", "median", "viterbi"], default=None)
-    for name in POST[1:]:
-        parser.add_argument(f"--{name}", type=float, default=None)
-    parser.add_argument("--vad", action="store_true")
-    parser.add_argument("--recursive", action="store_true")
-    parser.add_argument("--device", default="auto")
+    parser.add_argument("--format", choices=[TABLE, *FORMATS], default=TABLE, help=_FORMAT_HELP)
+    parser.add_argument("--out", default=None, help=_OUT_HELP)
+    parser.add_argument("--plot", default=None, help="Figure of the timelines (.png, .pdf, .svg).")
+    parser.add_argument("--html", default=None, help="HTML page with waveform, segments and playback.")
+    parser.add_argument("--audio", choices=["embed", "link"], default=None, help=_AUDIO_HELP)
+    for name, text in help_of(PostConfig).items():
+        values: dict[str, Any] = {"choices": SMOOTHING} if name == "smoothing" else {"type": float}
+        parser.add_argument(f"--{name}", default=None, help=text, **values)
+    parser.add_argument("--vad", action="store_true", help=_VAD_HELP)
+    parser.add_argument("--recursive", action="store_true", help=RECURSIVE_HELP)
+    parser.add_argument("--device", default="auto", help=DEVICE_HELP)
+    parser.add_argument("--encoder", default=None, help=ENCODER_HELP)
     return parser
 
 

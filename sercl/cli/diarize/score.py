@@ -9,6 +9,7 @@ from rich.text import Text
 
 from sercl.cli.console import stdout
 from sercl.cli.diarize.words import add_uncovered
+from sercl.cli.help import JSON_HELP
 from sercl.corpora.cells import clean, key_of, text_of
 from sercl.corpora.labels import label_scheme
 from sercl.corpora.manifest_cells import BadCellError, seconds
@@ -40,15 +41,23 @@ def main() -> int:
     return 0
 
 
+_HELP = {
+    "reference": "Reference segments; time without a segment is neutral.",
+    "hypothesis": "Segments to evaluate.",
+    "durations": "CSV `id,seconds`; by default durations in the files, or the end of the last segment.",
+    "labels": "Classes: 4, 6, 7 or a YAML file; by default every emotion in the files.",
+}
+
+
 def build_parser() -> "SerclParser":
     """Return the parser of the command."""
     from sercl.cli.parser import SerclParser
 
     parser = SerclParser(prog="sercl diarize score")
-    for name in ("reference", "hypothesis", "durations", "labels"):
-        parser.add_argument(f"--{name}", type=str, default=None)
+    for name, text in _HELP.items():
+        parser.add_argument(f"--{name}", type=str, default=None, help=text)
     add_uncovered(parser)
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help=JSON_HELP)
     return parser
 
 

@@ -46,7 +46,12 @@ def evaluated_data(words: Sequence[str]) -> list[str]:
 
 def add_uncovered(parser: ArgumentParser) -> None:
     """Add the option for how time without a hypothesis segment is counted."""
-    parser.add_argument("--uncovered", choices=UNCOVERED, default=UNCOVERED[0])
+    parser.add_argument(
+        "--uncovered",
+        choices=UNCOVERED,
+        default=UNCOVERED[0],
+        help="How time without a hypothesis segment counts: as neutral, or as an error as in SpeechBrain.",
+    )
 
 
 def _rewritten(words: Sequence[str]) -> Iterator[str]:

@@ -13,9 +13,9 @@ class FoldConfig:
     """How a corpus is split into training, validation and test.
 
     Args:
-        scheme: `speaker` (k folds with disjoint speakers), `loso` (leave one speaker or session out),
-            `official` (the corpus's own split), `paper` (the scheme of arXiv 2409.16920, for ESD, IEMOCAP and
-            PAVOQUE), `csv` (lists of `file,answer`).
+        scheme: How folds are cut: speaker, loso, official, paper or csv. `speaker`: k folds with disjoint
+            speakers. `loso`: leave one speaker or session out. `official`: the corpus's own split. `paper`:
+            the scheme of arXiv 2409.16920, for ESD, IEMOCAP and PAVOQUE. `csv`: lists of `file,answer`.
         index: Which fold to use, from 0.
         count: Number of folds of the scheme `speaker`; each speaker is tested in exactly one of them.
         lists: Folder with the lists of the scheme `csv`: `train.csv`, `validation.csv` and `test.csv` as

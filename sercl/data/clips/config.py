@@ -22,9 +22,9 @@ class ClipConfig:
     """How diarization clips are built from utterances of one speaker.
 
     Args:
-        patterns: Pattern -> its probability. A pattern is a string of N (a neutral piece) and E (an emotional
-            piece, each E drawn independently); default: `{"NE": 0.25, "EN": 0.25, "NEN": 0.25, "E": 0.25}`.
-            `NENEN` has two events. The probabilities are normalised to a sum of 1.
+        patterns: Pattern -> its probability, such as {NE: 0.5, ENE: 0.5}. A pattern is a string of N (a
+            neutral piece) and E (an emotional piece, each E drawn independently); `NENEN` has two events. The
+            probabilities are normalised to a sum of 1.
         voice: `silero` trims each utterance to its speech, `none` uses it whole.
         detector: What counts as speech.
         min_piece: Shorter pieces are left out, in s.

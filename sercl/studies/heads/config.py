@@ -100,7 +100,7 @@ class ProbeOptions:
         max_epochs: Maximum number of epochs.
         patience: Epochs without a lower validation loss after which training ends.
         select: Validation score that selects the epoch: loss, accuracy or uar.
-        seeds: One probe is trained per seed.
+        seeds: Seeds, one probe each, such as 0,1,2.
 
     Raises:
         UnknownNameError: For a preset that does not exist, and as `ProbeConfig`.

@@ -123,10 +123,10 @@ class LayerProbeOptions(ProbeOptions):
     """What is probed, and how; options that are null come from the preset.
 
     Args:
-        targets: What the probes predict, several joined by commas: emotion, language, speaker, gender, or
-            any other column of the corpus.
-        settings: For a language pair, settings joined by commas: monolingual, zero-shot, transfer; null for
-            the setting of the data.
+        targets: What is predicted, joined by commas: emotion, language, speaker, gender, or any other column
+            of the corpus.
+        settings: For a language pair, joined by commas: monolingual, zero-shot, transfer; null for the
+            setting of the data.
         layers: Hidden states to probe, such as [0, 3, 6]; null for all.
         control: Also train the probes on shuffled labels, as a control for what they reach by chance.
         weighted: Also probe a learned weighted sum of all hidden states.
