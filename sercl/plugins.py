@@ -66,7 +66,12 @@ def installed() -> tuple[Plugin, ...]:
 
 def modules() -> tuple[str, ...]:
     """Return the top-level modules that entry points are in: the user has installed and so allows them."""
-    return tuple(sorted({plugin.module for plugin in installed()}))
+    return tuple(sorted({plugin.module for plugin in installed() if plugin.module.isidentifier()}))
+
+
+def names(group: str) -> tuple[str, ...]:
+    """Return the names of the entry points of a group; imports nothing."""
+    return tuple(plugin.name for plugin in installed() if plugin.group == group)
 
 
 def _plugin(point: EntryPoint) -> Plugin:

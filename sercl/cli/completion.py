@@ -7,6 +7,7 @@ from typing import Any
 
 import shtab
 
+from sercl import plugins
 from sercl.cli import option_table
 from sercl.cli.commands import COMMANDS, FRONT, Command
 from sercl.cli.option_table import FLAG, VALUE
@@ -77,7 +78,11 @@ def _further_options(command: str, parser: ArgumentParser) -> list[tuple[str, st
 def _values() -> dict[str, list[str]]:
     """Return the valid names of options."""
     table = option_table.read()
-    names, corpora = table["names"], list(table["data"])
+    names = {
+        "adapters": [*table["names"]["adapters"], *plugins.names(plugins.ADAPTERS)],
+        "encoders": table["names"]["encoders"],
+    }
+    corpora = list(dict.fromkeys((*table["data"], *plugins.names(plugins.CORPORA))))
     of_data = dict.fromkeys(("--data", "--data.source", "--data.target", "--data.corpora"), corpora)
     of_model = {"--model.encoder": names["encoders"], "--model.adapter": names["adapters"]}
     return {**of_data, **of_model, "--study.adapters": names["adapters"]}

@@ -42,11 +42,13 @@ def list_corpora(json: bool = False) -> None:
     from sercl.corpora.registry import CORPORA
     from sercl.reports.corpus import corpora_table
 
-    infos = [corpus.info for corpus in CORPORA.values()]
+    packages = {name: str(CORPORA.plugin(name) or "") for name in CORPORA}
     if json:
-        print(_dumps([asdict(info) for info in infos]))
+        print(
+            _dumps([{**asdict(CORPORA[name].info), "package": packages[name] or None} for name in packages])
+        )
         return
-    stdout.print(corpora_table(infos))
+    stdout.print(corpora_table([CORPORA[name].info for name in packages], packages))
     stdout.print(
         f"Any other corpus: {MANIFEST}, a CSV, TSV, JSONL or Parquet file with `path` and `emotion`."
     )

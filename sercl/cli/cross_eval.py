@@ -29,6 +29,7 @@ from sercl.cli.own_settings import ADDRESS, SETUP, refuse_from_files, setup_line
 from sercl.cli.parser import restrict_imports
 from sercl.cli.run_checks import check_precision, check_trainer
 from sercl.cli.run_folder import STUDY, check_holds_study, make_folder
+from sercl.data import datamodules
 from sercl.errors import UsageError
 from sercl.features.config import FeatureConfig
 from sercl.files import write_text
@@ -68,6 +69,7 @@ class StudyCli:
     def __init__(self, words: Sequence[str]) -> None:
         quieten()
         restrict_imports()
+        datamodules.make_all()
         self.parser = build_parser()
         rest, self.own = taken_out(spelled_out(words), (SETUP, ADDRESS))
         self.config = self.parser.parse_args(rest)

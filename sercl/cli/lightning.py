@@ -28,6 +28,7 @@ from sercl.cli.own_settings import usable_store
 from sercl.cli.parser import SerclParser, restrict_imports
 from sercl.cli.processes import supervise
 from sercl.cli.run_checks import check_precision, check_seed, check_trainer
+from sercl.data import datamodules
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.documents import parse_yaml
 from sercl.features.config import FeatureConfig
@@ -200,6 +201,7 @@ class Cli(LightningCLI):
         self.monitor = monitor
         quieten()
         restrict_imports()
+        datamodules.make_all()
         super().__init__(
             model_class=model_class,
             datamodule_class=EmotionDataModule,

@@ -5,12 +5,13 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from sercl import plugins
 from sercl.errors import UsageError
 
 FLAG, VALUE, LIST, TUPLE, CLASS, FILES = "flag", "value", "list", "tuple", "class", "files"
@@ -172,6 +173,27 @@ def read() -> Mapping[str, Mapping[str, Any]]:
     """
     table: dict[str, dict[str, Any]] = json.loads(PATH.read_text(encoding="utf-8"))
     return table
+
+
+def with_packages(data: Mapping[str, Sequence[str]], named: Iterable[str]) -> dict[str, Sequence[str]]:
+    """Return corpus -> its options, with the corpora of installed packages.
+
+    Args:
+        data: The table's "data".
+        named: Corpora that are to be used; only the packages of these are imported, for their own options.
+
+    Raises:
+        PluginError: For a corpus in `named` whose package cannot be used.
+    """
+    if not plugins.names(plugins.CORPORA):
+        return dict(data)
+    from sercl.corpora.registry import CORPORA, reader_options
+
+    used = {name.rpartition(".")[2] for name in named}
+    added = {
+        name: reader_options(name) if name in used else () for name in CORPORA.names() if name not in data
+    }
+    return {**data, **{name: [*data["EmoDB"], *own] for name, own in added.items()}}
 
 
 def kinds_of(parser: Any) -> dict[str, str]:

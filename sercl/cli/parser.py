@@ -255,6 +255,8 @@ def _without(text: str, groups: frozenset[str]) -> str:
 def restrict_imports(extra: Iterable[str] = ()) -> None:
     """Restrict imports by option values and YAML files to classes that options accept, for the whole process.
 
+    Packages that add something to sercl are allowed: the user has installed them for it.
+
     Args:
         extra: Further packages or modules.
 

@@ -10,6 +10,7 @@ from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any
 
+from sercl import plugins
 from sercl.cli import option_table
 from sercl.cli.diarize.words import evaluated_data, with_clips
 from sercl.cli.inputs import check_checkpoint
@@ -259,15 +260,20 @@ def checked(command: str, words: Sequence[str]) -> list[str]:
     table = option_table.read()
     if name not in table["commands"] or _PAGES & {word.partition("=")[0] for word in rest}:
         return list(words)
-    kinds = table["commands"][name]
+    kinds = {
+        **table["commands"][name],
+        **{f"--model.adapters.{adapter}": CLASS for adapter in plugins.names(plugins.ADAPTERS)},
+    }
     rest = canonical(rest, kinds)
     spelt = _with_clips(name, rest)
-    _check_options(name, spelt, kinds, table["data"])
+    options = _Options(spelt, kinds)
+    chosen = _chosen_data(spelt, options)
+    data = option_table.with_packages(table["data"], chosen.values())
+    _check_options(name, spelt, kinds, data, [option for option, kind in chosen.items() if _is_foreign(kind)])
     check_repeats(spelt, kinds)
     parts = _by_corpus(name, rest) or [_with_own_config(name, spelt)]
-    options = _Options(spelt, kinds)
     for part in parts:
-        _check_places(options if part == spelt else _Options(part, kinds), set(table["data"]))
+        _check_places(options if part == spelt else _Options(part, kinds), set(data))
     flags = {word.option for word in given(spelt, kinds) if kinds.get(word.option) == FLAG}
     check_run(name, options.values, flags, table["names"]["encoders"], kinds)
     _check_study(name, rest)
@@ -370,7 +376,26 @@ def _with_own_config(name: str, words: list[str]) -> list[str]:
     return with_own_config(words)
 
 
-def _check_options(name: str, words: Sequence[str], kinds: Kinds, data: Mapping[str, Sequence[str]]) -> None:
+def _chosen_data(words: Sequence[str], options: "_Options") -> dict[str, str]:
+    """Return option -> data module that the command line or a file names for it, "data.source" included."""
+    named = {word.option: word.value for word in given(words, {}) if word.value is not None}
+    values = {option: value for option, (value, _) in options.values.items()} | named
+    taking = ("--data", *(f"--data.{part}" for part in _INNER))
+    return {option: values[option] for option in taking if option in values}
+
+
+def _is_foreign(kind: str) -> bool:
+    """Whether a data module is a class of the user's own, whose options only the parser can know."""
+    return "." in kind and not kind.startswith("sercl.") and not Path(kind).exists()
+
+
+def _check_options(
+    name: str,
+    words: Sequence[str],
+    kinds: Kinds,
+    data: Mapping[str, Sequence[str]],
+    foreign: Sequence[str],
+) -> None:
     hint = f"`sercl {name} --help` shows the options."
     chosen = [word.value for word in given(words, kinds) if word.option == "--data" and word.value]
     corpus = chosen[-1].rpartition(".")[2] if chosen else ""
@@ -378,7 +403,8 @@ def _check_options(name: str, words: Sequence[str], kinds: Kinds, data: Mapping[
         raise UnknownNameError("--data class", corpus, data, hint)
     valid = _data_options(corpus, data)
     for word in given(words, kinds):
-        if not _is_known(word.option, kinds, valid):
+        is_foreign = word.option.startswith(tuple(f"{option}." for option in foreign))
+        if not is_foreign and not _is_known(word.option, kinds, valid):
             raise UnknownOptionError(word.option, [*kinds, *valid], hint)
 
 

@@ -2,25 +2,130 @@
 
 import inspect
 import unicodedata
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial, wraps
 from pathlib import Path
-from types import MappingProxyType
+from types import FunctionType, MappingProxyType, ModuleType
+from typing import get_type_hints
 
+from sercl import plugins
 from sercl.corpora import cremad, esd, iemocap, pavoque, ravdess, zed
-from sercl.corpora.base import Corpus, Listing
-from sercl.corpora.labelled import LABELLED
-from sercl.corpora.patterned import read_pattern
+from sercl.corpora.base import Corpus, CorpusInfo, Listing
+from sercl.corpora.labelled import LABELLED, LabelTable, read_labelled
+from sercl.corpora.labels import EMOTIONS
+from sercl.corpora.patterned import Pattern, read_pattern, unique_listing
 from sercl.corpora.patterns import PATTERNS
-from sercl.errors import UnknownNameError
+from sercl.errors import CorpusError, UnknownNameError, UsageError
+from sercl.plugins import Registry
 
 _READERS = tuple(Corpus(module.INFO, module.read) for module in (esd, pavoque, iemocap, zed, ravdess, cremad))
 _PATTERNED = tuple(Corpus(pattern.info, partial(read_pattern, pattern)) for pattern in PATTERNS)
 
-CORPORA: Mapping[str, Corpus] = MappingProxyType(
+BUILT_IN: Mapping[str, Corpus] = MappingProxyType(
     {corpus.info.name: corpus for corpus in (*_READERS, *_PATTERNED, *LABELLED)}
 )
-"""Registered corpora by their names."""
+"""The corpora that sercl reads itself, by name."""
+
+OTHER_DATA = ("Manifest", "HuggingFace", "LanguagePair", "Diarization")
+"""What `--data` takes besides registered corpora; no corpus can have such a name."""
+
+COMMON_OPTIONS = ("root", "labels", "on_error", "folds", "loader", "augment")
+"""Options that every corpus has; no reader's own option can have such a name."""
+
+
+def adopt_corpus(name: str, thing: object) -> Corpus:
+    """Return the corpus that an entry point or `register` gives.
+
+    Args:
+        name: The name by which it is to be known.
+        thing: A `Corpus`, `Pattern` or `LabelTable`, or a module with `INFO` and `read`.
+
+    Raises:
+        UsageError: For anything else, or for facts or options that no corpus can have.
+    """
+    corpus = _corpus_of(thing)
+    _check_facts(name, corpus.info)
+    _check_options(corpus)
+    return corpus if isinstance(thing, Pattern | LabelTable) else Corpus(corpus.info, _normal(corpus))
+
+
+def _corpus_of(thing: object) -> Corpus:
+    match thing:
+        case Corpus():
+            return thing
+        case Pattern():
+            return Corpus(thing.info, partial(read_pattern, thing))
+        case LabelTable():
+            return Corpus(thing.info, partial(read_labelled, thing))
+        case ModuleType() if callable(getattr(thing, "read", None)) and hasattr(thing, "INFO"):
+            return Corpus(thing.INFO, thing.read)
+    raise UsageError(
+        f"it must be a Corpus, Pattern or LabelTable, or a module with INFO and read, but is {thing!r:.80}"
+    )
+
+
+def _check_facts(name: str, info: object) -> None:
+    if not isinstance(info, CorpusInfo):
+        raise UsageError(f"its info must be a CorpusInfo, but is {info!r:.80}")
+    if info.name != name:
+        raise UsageError(f"it calls itself {info.name!r}; give it one name")
+    if not name.isidentifier() or _key(name) in map(_key, OTHER_DATA):
+        raise UsageError(f"{name!r} cannot name a corpus; valid: letters and digits, none of {OTHER_DATA}")
+    if unknown := set(info.emotions) - set(EMOTIONS):
+        raise UsageError(f"its emotions {sorted(unknown)} are not known; valid: {', '.join(EMOTIONS)}")
+
+
+def _check_options(corpus: Corpus) -> None:
+    for option in reader_parameters(corpus):
+        if option.name in COMMON_OPTIONS:
+            raise UsageError(f"its option {option.name!r} has a name that every corpus's options have")
+        if option.default is option.empty or option.annotation is option.empty:
+            raise UsageError(f"its option {option.name!r} must have a type and a default")
+
+
+def _normal(corpus: Corpus) -> Callable[..., Listing]:
+    """Return a reader whose listings are in normal form: names spelt one way, ids unique and in order."""
+
+    @wraps(corpus.read)
+    def read(root: Path, **options: object) -> Listing:
+        listing = corpus.read(root, **options)
+        name = corpus.info.name
+        if not isinstance(listing, Listing):
+            raise CorpusError(f"{name}: its reader must return a Listing, but returned {listing!r:.80}")
+        for item in listing.utterances:
+            if item.emotion not in EMOTIONS:
+                raise CorpusError(
+                    f"{name}: its reader gives {item.path} the unknown emotion {item.emotion!r}. Valid: "
+                    f"{', '.join(EMOTIONS)}."
+                )
+        made = unique_listing(listing.utterances, listing.problems)
+        notes = (*listing.notes, *made.notes)
+        return replace(listing, utterances=made.utterances, problems=made.problems, notes=notes)
+
+    return read
+
+
+def _key(name: str) -> str:
+    plain = unicodedata.normalize("NFKD", name)
+    return "".join(char for char in plain.lower() if char.isalnum())
+
+
+CORPORA: Registry[Corpus] = Registry("corpus", plugins.CORPORA, adopt_corpus, BUILT_IN, _key)
+"""Registered corpora by their names; case, punctuation and accents do not matter ("emo-db" is "EmoDB")."""
+
+
+def register(corpus: Corpus | Pattern | LabelTable) -> None:
+    """Add a corpus of one's own, for this process; `sercl.data.datamodules` has its DataModule from then on.
+
+    Args:
+        corpus: Its facts and its reader, whose options have types and defaults.
+
+    Raises:
+        UsageError: For a name that there is already, or for facts or options that no corpus can have.
+    """
+    name = corpus.info.name
+    CORPORA.register(name, adopt_corpus(name, corpus))
 
 
 def get_corpus(name: str) -> Corpus:
@@ -31,18 +136,27 @@ def get_corpus(name: str) -> Corpus:
 
     Raises:
         UnknownNameError: For a name that is not registered.
+        PluginError: For a corpus of an installed package that cannot be used.
     """
-    for known, corpus in CORPORA.items():
-        if _key(known) == _key(name):
-            return corpus
+    if name in CORPORA:
+        return CORPORA[name]
     hint = "Any other corpus can be read from a manifest (CSV, TSV, JSONL, Parquet)."
-    raise UnknownNameError("corpus", name, CORPORA, hint)
+    raise UnknownNameError("corpus", name, CORPORA.names(), hint)
 
 
 def reader_options(name: str) -> dict[str, object]:
     """Return the options of a corpus's own reader, with their defaults."""
-    parameters = inspect.signature(get_corpus(name).read).parameters.values()
-    return {item.name: item.default for item in parameters if item.name != "root"}
+    return {option.name: option.default for option in reader_parameters(get_corpus(name))}
+
+
+def reader_parameters(corpus: Corpus) -> list[inspect.Parameter]:
+    """Return the options of a corpus's own reader, with their types and defaults."""
+    types = get_type_hints(inspect.unwrap(corpus.read)) if isinstance(corpus.read, FunctionType) else {}
+    return [item.replace(annotation=types.get(item.name, item.annotation)) for item in _parameters(corpus)]
+
+
+def _parameters(corpus: Corpus) -> list[inspect.Parameter]:
+    return [item for item in inspect.signature(corpus.read).parameters.values() if item.name != "root"]
 
 
 def read_corpus(name: str, root: Path | str, **options: object) -> Listing:
@@ -64,8 +178,3 @@ def read_corpus(name: str, root: Path | str, **options: object) -> Listing:
         if option not in valid:
             raise UnknownNameError(f"option of {corpus.info.name}", option, valid or ["none"])
     return corpus.read(Path(root), **options)
-
-
-def _key(name: str) -> str:
-    plain = unicodedata.normalize("NFKD", name)
-    return "".join(char for char in plain.lower() if char.isalnum())

@@ -32,12 +32,19 @@ MOST_ROWS = 10
 """Problems and duplicates that are listed; all are counted, and all are in the JSON."""
 
 
-def corpora_table(infos: Iterable[CorpusInfo]) -> RenderableType:
-    """Return one row per registered corpus."""
+def corpora_table(infos: Iterable[CorpusInfo], packages: Mapping[str, str] = {}) -> RenderableType:
+    """Return one row per registered corpus.
+
+    Args:
+        infos: Facts about the corpora.
+        packages: Name of a corpus -> the installed package that adds it, "" for none.
+    """
     grid = table("Name", "Language", "Speakers", "Emotions, and a file", "Licence", numbers=("Speakers",))
     for info in sorted(infos, key=lambda info: info.name.lower()):
         grid.add_row(
-            Text(info.name, style="bold"),
+            Text.assemble(
+                (info.name, "bold"), (f"\n({added})" if (added := packages.get(info.name)) else "", "dim")
+            ),
             ", ".join(info.languages),
             "any" if info.speakers is None else str(info.speakers),
             Text.assemble(", ".join(info.emotions), "\n", (info.layout, "dim")),

@@ -15,6 +15,7 @@ from sercl.cli.diarize.words import add_uncovered, evaluated_data
 from sercl.cli.help import DEVICE_HELP, ENCODER_HELP, JSON_HELP
 from sercl.cli.parser import SerclParser, restrict_imports
 from sercl.cli.run_folder import make_folder
+from sercl.data import datamodules
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.data.datamodules.corpus import CorpusDataModule
 from sercl.data.datamodules.diarization import Diarization
@@ -206,6 +207,7 @@ _TUNE_HELP = "First choose the post-processing on the run's validation clips, an
 def build_parser(baselines: int | str = "+") -> SerclParser:
     """Return the parser of the command; `baselines` is the number of arguments of `--baseline`."""
     restrict_imports()
+    datamodules.make_all()
     parser = SerclParser(prog="sercl diarize evaluate")
     parser.add_argument("ckpt", nargs="+")
     parser.add_argument(

@@ -1,13 +1,19 @@
-"""DataModules of registered corpora: written where a reader has options, else made from the registry."""
+"""DataModules of registered corpora: made from their readers, or written where options need more."""
 
+from collections.abc import Callable, Sequence
+from inspect import Parameter, Signature, signature
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from docstring_parser import parse
 
 from sercl.audio.augment import AugmentConfig
-from sercl.corpora.base import CorpusInfo, Listing
+from sercl.corpora.base import Corpus, Listing
 from sercl.corpora.esd import LANGUAGES
 from sercl.corpora.folds import FoldConfig
 from sercl.corpora.ravdess import CHANNELS
-from sercl.corpora.registry import CORPORA, read_corpus, reader_options
+from sercl.corpora.registry import BUILT_IN, read_corpus, reader_parameters
 from sercl.data.config import LoaderConfig
 from sercl.data.datamodules.corpus import CorpusDataModule, Labels
 from sercl.errors import UnknownNameError
@@ -44,34 +50,6 @@ class ESD(CorpusDataModule):
         return read_corpus("ESD", self.root, language=self.language)
 
 
-class PAVOQUE(CorpusDataModule):
-    """PAVOQUE: German, one speaker, so every figure is speaker-dependent; also the options of every corpus.
-
-    Args:
-        root: Folder of the corpus.
-        outtakes: Whether to read the outtakes, too: repeated prompts, of unknown emotion.
-    """
-
-    corpus = "PAVOQUE"
-
-    def __init__(
-        self,
-        root: Path | str,
-        outtakes: bool = False,
-        labels: Labels = "4",
-        on_error: str = "raise",
-        folds: FoldConfig = FoldConfig(),
-        loader: LoaderConfig = LoaderConfig(),
-        augment: AugmentConfig = AugmentConfig(),
-    ) -> None:
-        super().__init__(root, labels, on_error, folds, loader, augment)
-        self.outtakes = outtakes
-
-    def read(self) -> Listing:
-        """List the corpus, with or without its outtakes."""
-        return read_corpus(self.corpus, self.root, outtakes=self.outtakes)
-
-
 class RAVDESS(CorpusDataModule):
     """RAVDESS: English, 24 actors, two statements, speech and song; also the options of every corpus.
 
@@ -102,23 +80,62 @@ class RAVDESS(CorpusDataModule):
         return read_corpus(self.corpus, self.root, channel=self.channel)
 
 
-def plain_datamodules(module: str) -> dict[str, type[CorpusDataModule]]:
-    """Return name -> class of every corpus whose reader takes a root folder and nothing else.
+def made_datamodules(module: str) -> dict[str, type[CorpusDataModule]]:
+    """Return name -> class of every corpus of sercl whose class is not written here.
 
     Args:
         module: Import path from which the classes can be imported.
     """
-    return {
-        name: _datamodule(corpus.info, module) for name, corpus in CORPORA.items() if not reader_options(name)
+    written = {kind.__name__ for kind in (ESD, RAVDESS)}
+    return {name: make_datamodule(BUILT_IN[name], module) for name in BUILT_IN if name not in written}
+
+
+def make_datamodule(corpus: Corpus, module: str) -> type[CorpusDataModule]:
+    """Return the DataModule of a corpus, with the options of its reader.
+
+    Args:
+        corpus: Its facts and its reader.
+        module: Import path from which the class can be imported.
+    """
+    info, options = corpus.info, reader_parameters(corpus)
+    body: dict[str, Any] = {
+        "__module__": module,
+        "corpus": info.name,
+        "read": _read,
+        "_options": MappingProxyType({}),
     }
-
-
-def _datamodule(info: CorpusInfo, module: str) -> type[CorpusDataModule]:
     doc = f"{info.title} ({', '.join(info.languages)}); {info.license}. Files: {info.layout}"
-    body = {"__doc__": doc, "__module__": module, "corpus": info.name, "read": _read}
-    return type(info.name, (CorpusDataModule,), body)
+    if options:
+        body["__init__"] = _constructor(options)
+        doc += f"\n\nArgs:\n    root: Folder of the corpus.\n{_described(corpus.read, options)}"
+    return type(info.name, (CorpusDataModule,), {"__doc__": doc, **body})
 
 
-def _read(self: CorpusDataModule) -> Listing:
+def _constructor(options: Sequence[Parameter]) -> Callable[..., None]:
+    """Return a constructor whose signature has the options of a reader after the root folder."""
+    this, root, *common = signature(CorpusDataModule.__init__).parameters.values()
+    own = [option.replace(kind=Parameter.POSITIONAL_OR_KEYWORD) for option in options]
+    whole = Signature([this, root, *own, *common], return_annotation=None)
+
+    def construct(*args: Any, **kwargs: Any) -> None:
+        given = whole.bind(*args, **kwargs)
+        given.apply_defaults()
+        values = given.arguments
+        values[this.name]._options = {option.name: values.pop(option.name) for option in own}
+        CorpusDataModule.__init__(**values)
+
+    construct.__name__ = construct.__qualname__ = "__init__"
+    construct.__signature__ = whole  # type: ignore[attr-defined]
+    return construct
+
+
+def _described(read: Callable[..., Listing], options: Sequence[Parameter]) -> str:
+    """Return the lines of a reader's docstring about its options."""
+    told = {item.arg_name: item.description for item in parse(read.__doc__ or "").params}
+    lines = (f"    {option.name}: {' '.join((told.get(option.name) or '').split())}" for option in options)
+    return "\n".join(lines)
+
+
+def _read(self: Any) -> Listing:
     """List the corpus."""
-    return read_corpus(self.corpus, self.root)
+    return read_corpus(self.corpus, self.root, **self._options)
