@@ -11,8 +11,8 @@ from sercl.corpora.manifest import read_manifest
 from sercl.diarization.formats import read_segments
 from sercl.errors import SerclError
 from sercl.features.store import read_space
-from sercl.studies.comparison import read_predictions
 from sercl.studies.cross_eval.study_file import read_study
+from sercl.studies.run_files import read_predictions
 from tests.fuzz import mutations
 
 COUNT = 150

@@ -57,7 +57,7 @@ LAYERS: dict[str, set[str]] = {
     "reports": TOP,
     "testing": TOP,
     "cli": {*TOP, "cli"},
-    "__init__": {"version", "features", "tasks"},
+    "__init__": {"version", "corpora", "features", "tasks", "studies"},
     "__main__": {"cli"},
 }
 NO_TORCH = (

@@ -20,9 +20,9 @@ def main() -> int:
         if not Path(folder).is_dir():  # checked before pandas and statsmodels are imported
             raise UsageError(f"{folder}: no such folder. Give the folder of a run or a study.")
     from sercl.reports.run_comparison import comparison_report, comparison_to_dict
-    from sercl.studies.comparison import compare_folders
+    from sercl.studies.comparison import compare
 
-    comparison = compare_folders(Path(options.run_a), Path(options.run_b))
+    comparison = compare(Path(options.run_a), Path(options.run_b))
     if options.json:
         print(json_text(comparison_to_dict(comparison), indent=2))
     else:

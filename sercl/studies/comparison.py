@@ -1,136 +1,21 @@
 """Compare two runs or two studies: the settings that differ, and their scores."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from math import nan
 from pathlib import Path
 from typing import Any
 
-from sercl.documents import read_json, read_yaml
-from sercl.errors import DocumentError, ResultsError, UsageError
+import pandas as pd
+
+from sercl.errors import UsageError
+from sercl.files import at_home
 from sercl.studies.cross_eval.cells import Condition
-from sercl.studies.cross_eval.predictions import read_predictions as read_study_predictions
-from sercl.studies.cross_eval.study_file import NAME as STUDY
-from sercl.studies.cross_eval.study_file import read_study
-from sercl.studies.results.paired import Paired, compare, correct, count_votes
-from sercl.studies.results.predictions import Predictions, read_csv
+from sercl.studies.results import paired
+from sercl.studies.results.paired import Paired, correct
+from sercl.studies.results.predictions import Predictions
 from sercl.studies.results.scores import Score, score_confusions
-
-PREDICTIONS = "predictions.csv"
-RESULTS = "results.json"
-_AGAIN = "Run `sercl test --ckpt CHECKPOINT --out {folder}` to write it again."
-
-
-@dataclass(frozen=True)
-class FinishedRun:
-    """A run of `sercl fit` or `sercl test`, or a study of `sercl cross-eval`.
-
-    Attributes:
-        folder: Where it lies.
-        is_study: Whether it is a study.
-        classes: Class names in class order.
-        predictions: For a study by condition, for a run under the key None.
-        settings: File -> (option -> value): its configuration, and the settings in its results, if it has
-            these files.
-    """
-
-    folder: Path
-    is_study: bool
-    classes: tuple[str, ...]
-    predictions: Mapping[Condition | None, Predictions]
-    settings: Mapping[str, Mapping[str, Any]]
-
-
-def read_finished(folder: Path) -> FinishedRun:
-    """Read a run or a study.
-
-    Raises:
-        UsageError: Where the folder is neither.
-        ResultsError: Where one of its files is missing or broken.
-    """
-    if (folder / STUDY).is_file():
-        return _read_study(folder)
-    if (folder / PREDICTIONS).is_file():
-        return _read_run(folder)
-    if (folder / RESULTS).is_file() and _is_diarization(folder / RESULTS):
-        raise UsageError(
-            f"{folder}: a run of `sercl diarize`, which has no predictions of utterances to compare. Score "
-            "both diarizers on the same recordings, one after the other: `sercl diarize evaluate CHECKPOINT "
-            "--data CORPUS --data.root DIR`."
-        )
-    reason = f"holds neither {PREDICTIONS} nor {STUDY}" if folder.is_dir() else "no such folder"
-    raise UsageError(
-        f"{folder}: {reason}. Give the folder of a finished `sercl fit`, `sercl test --out` or "
-        "`sercl cross-eval`."
-    )
-
-
-def _is_diarization(path: Path) -> bool:
-    """Return whether a results file is of a diarizer; a broken file is reported where it is needed."""
-    try:
-        content = read_json(path)
-    except DocumentError:
-        return False
-    return isinstance(content, dict) and "systems" in content
-
-
-def read_predictions(path: Path) -> Predictions:
-    """Read the predictions of one run.
-
-    Raises:
-        ResultsError: Where the file is broken.
-    """
-    try:
-        return read_csv(path)
-    except (OSError, ValueError) as error:  # pandas' errors of parsing are ValueErrors
-        again = _AGAIN.format(folder=path.parent)
-        raise ResultsError(path, f"{error}. {again}") from error
-
-
-def _read_run(folder: Path) -> FinishedRun:
-    predictions = read_predictions(folder / PREDICTIONS)
-    readers = {"config.yaml": _configured, RESULTS: _told}
-    settings = _settings(folder, readers)
-    return FinishedRun(folder, False, predictions.classes, {None: predictions}, settings)
-
-
-def _read_study(folder: Path) -> FinishedRun:
-    study = read_study(folder)
-    found = read_study_predictions(folder, study)
-    complete: dict[Condition | None, Predictions] = {name: own.complete() for name, own in found.items()}
-    return FinishedRun(folder, True, study.classes, complete, _settings(folder, {"study.yaml": _configured}))
-
-
-def _settings(
-    folder: Path, readers: Mapping[str, Callable[[Path], dict[str, Any]]]
-) -> dict[str, dict[str, Any]]:
-    return {name: read(folder / name) for name, read in readers.items() if (folder / name).is_file()}
-
-
-def _configured(path: Path) -> dict[str, Any]:
-    try:
-        return _flat(read_yaml(path))
-    except DocumentError as error:
-        raise ResultsError(path, f"{error}. Take it from the run again, or remove it.") from error
-
-
-def _told(path: Path) -> dict[str, Any]:
-    try:
-        found = read_json(path)
-        kept = {"data": {"name": found["data"]["name"]}, "model": found["model"]}
-        return _flat({**kept, "seed_everything": found["environment"]["seed"]})
-    except (ValueError, KeyError, TypeError) as error:
-        raise ResultsError(
-            path, f"is not a valid results file ({error!r}). {_AGAIN.format(folder=path.parent)}"
-        ) from error
-
-
-def _flat(content: Any, prefix: str = "") -> dict[str, Any]:
-    """Return nested options as dotted names, such as "model.optimizer.head_lr"."""
-    if not isinstance(content, dict) or not content:
-        return {prefix: content} if prefix else {}
-    parts = (_flat(value, f"{prefix}.{key}" if prefix else str(key)) for key, value in content.items())
-    return {name: value for part in parts for name, value in part.items()}
-
+from sercl.studies.run_files import FinishedRun, read_finished
 
 ABSENT = "(not set)"
 
@@ -187,8 +72,33 @@ class RunComparison:
     only_first: tuple[Condition, ...]
     only_second: tuple[Condition, ...]
 
+    def to_frame(self) -> pd.DataFrame:
+        """Return a row per condition that both have, with its paired test.
 
-def compare_folders(first: Path, second: Path) -> RunComparison:
+        The fields of the condition (of studies), `first_uar` and `second_uar` on all that each was tested on;
+        on the utterances that both were tested on, `difference` (UAR of the second minus that of the first)
+        with `low` and `high` (its 95 % interval), `p`, `p_holm`, `unit` and `count` of the permutation test,
+        and the numbers of `utterances` and of those that `differ`.
+        """
+        return pd.DataFrame([_row(own) for own in self.rows])
+
+
+def _row(own: Compared) -> dict[str, Any]:
+    test, difference = own.paired.test, asdict(own.paired.difference)
+    return {
+        **({} if own.condition is None else asdict(own.condition)),
+        "first_uar": own.first["uar"].value,
+        "second_uar": own.second["uar"].value,
+        "difference": difference.pop("value"),
+        **difference,
+        "p": nan if test is None else test.p,
+        "p_holm": own.paired.p_holm,
+        "utterances": own.paired.utterances,
+        "differ": own.paired.differ,
+    }
+
+
+def compare(first: str | Path, second: str | Path) -> RunComparison:
     """Compare two runs of `sercl fit` or `sercl test`, or two studies of `sercl cross-eval`.
 
     Args:
@@ -199,7 +109,7 @@ def compare_folders(first: Path, second: Path) -> RunComparison:
         UsageError: If a folder is not a run, or they differ in kind or classes, or share no utterance.
         ResultsError: Where a file is broken.
     """
-    one, two = read_finished(first), read_finished(second)
+    one, two = (read_finished(at_home(folder)) for folder in (first, second))
     _check(one, two)
     shared = [condition for condition in one.predictions if condition in two.predictions]
     rows = [_compared(condition, one, two) for condition in shared]
@@ -208,7 +118,7 @@ def compare_folders(first: Path, second: Path) -> RunComparison:
     corrected = correct([row.paired for row in rows])
     file = next((name for name in one.settings if name in two.settings), None)
     return RunComparison(
-        folders=(first, second),
+        folders=(one.folder, two.folder),
         classes=one.classes,
         settings_file=file,
         changes=changes(one.settings[file], two.settings[file]) if file else (),
@@ -263,7 +173,7 @@ def _compared(condition: Condition | None, one: FinishedRun, two: FinishedRun) -
         condition=condition,
         first=_scores(first),
         second=_scores(second),
-        paired=compare(count_votes(second), count_votes(first)),
+        paired=paired.compare(second, first),
         only_first=len(ids[0] - ids[1]),
         only_second=len(ids[1] - ids[0]),
     )

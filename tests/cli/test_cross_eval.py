@@ -8,10 +8,12 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import yaml
 
+import sercl
 from sercl.cli.main import main
 from sercl.reports.cross_eval.formats import FORMATS
 from sercl.studies.cross_eval.study_file import read_study
@@ -69,6 +71,17 @@ def done(content, tmp_path_factory):
     path.write_text(yaml.safe_dump(content))
     assert run(str(path), folder / "out") == 0
     return path, folder / "out"
+
+
+def test_data_frames_hold_the_scores_of_the_report(done):
+    _, out = done
+    results, report = sercl.read_results(out), pd.read_csv(out / "scores.csv")
+    for name in ("uar", "wa", "macro_f1"):
+        own = results.scores.query(f"score == '{name}'")
+        for column, end in (("value", ""), ("low", "_low"), ("high", "_high")):
+            assert [f"{value:.6g}" for value in own[column]] == [f"{v:.6g}" for v in report[f"{name}{end}"]]
+    assert len(results.predictions) == len(pd.read_parquet(out / "predictions.parquet"))
+    assert results.settings.loc[0, "probe.max_epochs"] == 4
 
 
 def test_every_cell_has_its_predictions_and_a_report(done):

@@ -4,6 +4,7 @@ import json
 import pytest
 import yaml
 
+import sercl
 from sercl.cli.layer_probe import spelled_out
 from sercl.cli.main import main
 
@@ -23,6 +24,33 @@ def run(words, tmp_path_factory):
     folder = tmp_path_factory.mktemp("probe") / "run"
     assert main([*words, "--probe.targets", "emotion,speaker", "--out", str(folder)]) == 0
     return folder
+
+
+def test_data_frames_hold_what_the_tables_hold(run):
+    found = sercl.read_results(run)
+    assert found.kind == "layer probe"
+    told, layers = results(run)["results"], rows(run / "layers.csv")
+    for own in told:
+        scores = found.scores.query(f"target == '{own['target']}'")
+        uar = scores.query("readout == 'layer' and score == 'uar'")
+        assert uar["layer"].tolist() == [entry["layer"] for entry in own["layers"]]
+        assert uar[["value", "low", "high"]].to_numpy().tolist() == [
+            [entry["uar"][name] for name in ("value", "low", "high")] for entry in own["layers"]
+        ]
+        below = scores.query("score == 'below_best'").set_index("layer")
+        assert below["p_holm"].to_dict() == {item["layer"]: item["p_holm"] for item in own["differences"]}
+        assert scores.query("score == 'weight'")["value"].tolist() == own["weighted"]["weights"]
+        assert scores.query("readout == 'chosen'")["value"].tolist() == [own["chosen"]["uar"]["value"]]
+    recalls = found.classes.query("target == 'emotion' and `class` == 'sad'")["recall"]
+    printed = [float(row["recall_sad"]) for row in layers if row["target"] == "emotion"]
+    assert recalls.tolist() == pytest.approx(printed, abs=5e-7)
+    probes = rows(run / "probes.csv")
+    assert len(found.trainings) == len(probes)
+    assert found.trainings["test_uar"].tolist() == pytest.approx(
+        [float(row["test_uar"]) for row in probes], abs=5e-7
+    )
+    assert found.predictions.empty
+    assert len(sercl.read_results([run, run]).scores) == 2 * len(found.scores)
 
 
 def results(folder):

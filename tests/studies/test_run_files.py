@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from sercl.errors import ResultsError, UsageError
-from sercl.studies.comparison import read_finished, read_predictions
+from sercl.studies.run_files import read_finished, read_predictions
 from sercl.testing.studies import CORPORA, ENCODERS, Grid, fake_study
 from tests.studies.runs import fake_run
 from tests.studies.samples import CLASSES

@@ -130,9 +130,23 @@ def read_predictions(folder: Path, study: Study) -> dict[Condition, Predictions]
     Raises:
         ResultsError: Where the file is missing or broken, or does not have the cells listed in `study.json`.
     """
+    return by_condition(read_frame(folder, study), study)
+
+
+def read_frame(folder: Path, study: Study) -> pd.DataFrame:
+    """Read the predictions of a study as a table with the columns described in the module.
+
+    Raises:
+        ResultsError: As `read_predictions`.
+    """
     path = folder / NAME
-    frame = read_table(path, study.classes).to_pandas()
+    frame: pd.DataFrame = read_table(path, study.classes).to_pandas()
     _check_cells(frame, study, path)
+    return frame
+
+
+def by_condition(frame: pd.DataFrame, study: Study) -> dict[Condition, Predictions]:
+    """Return the predictions in a table of `read_frame`, condition by condition, in the order of the grid."""
     found = dict(split(frame))
     return {condition: found[condition] for condition in study.conditions if condition in found}
 
@@ -140,8 +154,7 @@ def read_predictions(folder: Path, study: Study) -> dict[Condition, Predictions]
 def split(frame: pd.DataFrame) -> Iterator[tuple[Condition, Predictions]]:
     """Yield the predictions of each condition in a table with the columns of `predictions.parquet`."""
     for key, rows in frame.groupby(list(CONDITION_FIELDS), observed=True, dropna=False, sort=False):
-        runs = list(zip(rows["draw"].tolist(), rows["seed"].tolist(), strict=True))
-        yield _condition(key), Predictions.from_frame(rows, runs, rows["fold"])
+        yield _condition(key), Predictions.from_frame(rows)
 
 
 def _condition(key: tuple[Any, ...]) -> Condition:

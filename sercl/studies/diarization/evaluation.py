@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -18,7 +19,7 @@ from sercl.metrics.functional.eder import NEUTRAL, UNCOVERED, boundaries, eder, 
 from sercl.metrics.functional.intervals import Interval, bootstrap_interval, clustered_mean_interval
 from sercl.metrics.functional.timeline import timeline
 from sercl.studies.diarization.recordings import DiarizedRecording
-from sercl.studies.results.scores import Score, without_nan
+from sercl.studies.results.scores import Score, frame_of, score_row, without_nan
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,14 @@ class DiarizationScores:
         """Return plain data for JSON; NaN becomes None."""
         plain: dict[str, Any] = without_nan(asdict(self))
         return plain
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a table with a row per score: EDER, its parts, others; `n` is the number of recordings."""
+        named = {name: getattr(self, name) for name in _SCORES}
+        return frame_of({**score_row(name, own), "n": self.recordings} for name, own in named.items())
+
+
+_SCORES = ("eder", "missed", "false_alarm", "confusion", "eder_time", "uar", "boundary_error")
 
 
 def evaluate(diarized: Sequence[DiarizedRecording], classes: Sequence[str]) -> DiarizationScores:

@@ -7,6 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from lightning.pytorch.loggers import Logger
 
 from sercl.diarization.formats import write_segments
@@ -19,11 +20,15 @@ from sercl.metrics.eder import DiarizationMetrics
 from sercl.studies.diarization.evaluation import DiarizationScores, eder_difference, evaluate
 from sercl.studies.diarization.recordings import DiarizedRecording, EvaluationSet, Recording
 from sercl.studies.diarization.tuning import Tuning
-from sercl.studies.results.scores import Score, without_nan
-from sercl.studies.training.results import stage_notes
+from sercl.studies.results.records import RESULTS, as_record, read_content, with_nan
+from sercl.studies.results.scores import Score, frame_of, in_front, score_row, without_nan
+from sercl.studies.training.results import read_stages, stage_notes
 from sercl.studies.training.stages import StageResult
 
 DIARIZER, ALL_NEUTRAL, SLIDING = "diarizer", "all neutral", "classifier"
+
+REFERENCE = "reference"
+"""In place of a system: the true segments."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,14 @@ class SystemScores:
             "post": None if self.post is None else asdict(self.post),
             "difference": None if self.difference is None else without_nan(asdict(self.difference)),
         }
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a table with a row per score, see `DiarizationScores.to_frame`, and one for `difference`."""
+        scores = self.scores.to_frame()
+        if self.difference is not None:
+            row = score_row("difference", self.difference) | {"n": self.scores.recordings}
+            scores = pd.concat([scores, frame_of([row])], ignore_index=True)
+        return in_front({"system": self.name}, scores)
 
 
 @dataclass(frozen=True)
@@ -168,11 +181,33 @@ def save(
     """Write `results.json`, and in `segments` the reference and each system's segments, as JSON."""
     first = next(iter(diarized.values()))
     truth = [Annotation(item.id, item.reference, item.duration) for item in first]
-    write_segments(truth, folder / "segments" / "reference.json")
+    write_segments(truth, folder / segments_file(REFERENCE))
     for name, own in diarized.items():
         found = [Annotation(item.id, item.hypothesis, item.duration) for item in own]
-        write_segments(found, folder / "segments" / f"{name.replace(' ', '-')}.json")
-    write_text(folder / "results.json", json_text(results.to_dict(), indent=2) + "\n")
+        write_segments(found, folder / segments_file(name))
+    write_text(folder / RESULTS, json_text(results.to_dict(), indent=2) + "\n")
+
+
+def segments_file(system: str) -> Path:
+    """Return the file of a system's segments, or of those of `REFERENCE`, relative to the results' folder."""
+    return Path("segments") / f"{system.replace(' ', '-')}.json"
+
+
+def read(folder: Path) -> DiarizationResults:
+    """Read the `results.json` that `save` wrote.
+
+    Raises:
+        ResultsError: Where it is missing or broken.
+    """
+    path = folder / RESULTS
+    advice = f"Run `sercl diarize evaluate CHECKPOINT --out {folder}` to write it again."
+    content = read_content(path, advice)
+    stages = read_stages(content, path, advice)
+    plain = with_nan({**content, "stages": []}, DiarizationResults)
+    own = as_record(plain, DiarizationResults, path, advice)
+    said = {*own.data.get("notes", ()), *stage_notes(stages)}
+    notes = as_record(content.get("notes", []), tuple[str, ...], path, advice, "notes")
+    return replace(own, stages=stages, remarks=tuple(note for note in notes if note not in said))
 
 
 def log_scores(

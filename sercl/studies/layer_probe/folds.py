@@ -27,6 +27,7 @@ from sercl.studies.heads.running import ProbeData, placed, train_probes
 from sercl.studies.heads.training import OnEpochs, Outcome
 from sercl.studies.layer_probe.summary import ProbeResults, Row, Trained, summarise
 from sercl.studies.layer_probe.task import ProbeTask, probe_task
+from sercl.studies.results.records import RESULTS, as_record, read_content, with_nan
 
 CONTROL_SEED = 0
 """Seed of the shuffled labels: a separate task, the same for every seed of the probes."""
@@ -218,9 +219,20 @@ def probe_tasks(data: EmotionDataModule, folds: Folds, options: LayerProbeOption
 def save(probe: LayerProbe, folder: Path) -> None:
     """Write `results.json`, `layers.csv` (a row per layer) and `probes.csv` (a row per trained probe)."""
     text = json_text(probe.to_dict(), indent=2)
-    write_text(folder / "results.json", text + "\n")
+    write_text(folder / RESULTS, text + "\n")
     _write_rows(folder / "layers.csv", [row for result in probe.results for row in result.layer_rows()])
     _write_rows(folder / "probes.csv", [row for result in probe.results for row in result.run_rows()])
+
+
+def read(folder: Path) -> LayerProbe:
+    """Read the `results.json` that `save` wrote.
+
+    Raises:
+        ResultsError: Where it is missing or broken.
+    """
+    path = folder / RESULTS
+    advice = f"Run `sercl layer-probe -c {folder}/config.yaml --out {folder} --overwrite` to write it again."
+    return as_record(with_nan(read_content(path, advice), LayerProbe), LayerProbe, path, advice)
 
 
 def describe_folds(folds: Folds, data: EmotionDataModule) -> dict[str, Any]:

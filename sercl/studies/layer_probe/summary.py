@@ -1,12 +1,13 @@
 """From trained probes to the results of a study."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -19,7 +20,7 @@ from sercl.studies.heads.config import ProbeConfig
 from sercl.studies.heads.jobs import WEIGHTED
 from sercl.studies.heads.training import Outcome, best_layer, ranked
 from sercl.studies.layer_probe.task import WITHIN_SPEAKER, ProbeTask
-from sercl.studies.results.scores import Score
+from sercl.studies.results.scores import Score, frame_of, score_row
 
 Row = dict[str, str | int | float | bool | None]
 """A row of a CSV file by column."""
@@ -205,6 +206,49 @@ class ProbeResults:
         """Return plain data for JSON; NaN becomes None."""
         return {"fit_option": self.fit_option, **plain(asdict(self))}
 
+    def to_frame(self) -> pd.DataFrame:
+        """Return a table of all scores, a row each.
+
+        `readout` is "layer", "chosen" (the layer chosen on each fold's validation part) or "weighted" (the
+        learned sum); `layer` is the hidden state. Scores are named as the attributes of `LayerResult`, with
+        `below_best` for the test UAR of the best layer minus that of this one, and its `p` and `p_holm`. Each
+        layer's weight in the learned sum is the score `weight`.
+        """
+        return frame_of(self._score_rows())
+
+    def _score_rows(self) -> Iterator[Row]:
+        others = {item.layer: item for item in self.differences}
+        for entry in self.layers:
+            for name in _SCORES:
+                if (score := getattr(entry, name)) is not None:
+                    yield self._score_row("layer", entry.layer, name, score)
+            if (other := others.get(entry.layer)) is not None:
+                row = self._score_row("layer", entry.layer, "below_best", other.difference)
+                yield row | {"p": other.p, "p_holm": other.p_holm}
+        yield self._score_row("chosen", None, "uar", self.chosen.uar)
+        if self.weighted is not None:
+            yield self._score_row("weighted", None, "uar", self.weighted.uar)
+            for layer, weight in enumerate(self.weighted.weights):
+                yield self._score_row("weighted", layer, "weight", weight)
+
+    def _score_row(self, readout: str, layer: int | None, name: str, score: Score | float) -> Row:
+        front: Row = {"target": self.target, "setting": self.setting, "readout": readout, "layer": layer}
+        return front | score_row(name, score) | {"n": self.utterances, "p": math.nan, "p_holm": math.nan}
+
+    def class_rows(self) -> list[Row]:
+        """Return a row per layer (or choice of layers) and class, with its recall in the test parts."""
+        entries: list[tuple[str, int | None, tuple[float, ...]]] = [
+            ("layer", entry.layer, entry.recalls) for entry in self.layers
+        ]
+        entries.append(("chosen", None, self.chosen.recalls))
+        entries += [("weighted", None, self.weighted.recalls)] if self.weighted is not None else []
+        front: Row = {"target": self.target, "setting": self.setting}
+        return [
+            front | {"readout": readout, "layer": layer, "class": name, "recall": recall}
+            for readout, layer, recalls in entries
+            for name, recall in zip(self.classes, recalls, strict=True)
+        ]
+
     def layer_rows(self) -> list[Row]:
         """Return a row of a CSV file per layer, and one each for the chosen layer and the weighted sum."""
         others = {item.layer: item for item in self.differences}
@@ -248,6 +292,13 @@ _COLUMNS = (
     "p",
     "p_holm",
 )
+
+
+_SCORES = (
+    "uar", "control", "selectivity", "validation_loss", "validation_accuracy", "validation_uar", "seed_std",
+    "fold_std",
+)  # fmt: skip
+"""Attributes of a layer that are scores."""
 
 
 def _below(item: LayerDifference | None) -> dict[str, Any]:

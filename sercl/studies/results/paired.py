@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sercl.errors import UsageError
 from sercl.metrics.functional.clusters import can_cluster, resampling_units
 from sercl.metrics.functional.comparison import (
     PermutationTest,
@@ -136,14 +137,21 @@ class Paired:
         return self.p_holm < SIGNIFICANT
 
 
-def compare(first: VoteCounts, second: VoteCounts) -> Paired:
+def compare(first: Predictions, second: Predictions) -> Paired:
     """Compare two systems on the utterances that both were tested on.
 
     Args:
-        first: One system, from `count_votes`.
-        second: The other.
+        first: Predictions of one system.
+        second: Those of the other, with the same classes; a positive difference means that the first is
+            better.
+
+    Raises:
+        UsageError: If their classes differ.
     """
-    return compare_pooled([(first, second)], [""])
+    if first.classes != second.classes:
+        listed = " and ".join(", ".join(own.classes) for own in (first, second))
+        raise UsageError(f"compare: the classes of the two systems differ: {listed}. Give both the same.")
+    return compare_pooled([(count_votes(first), count_votes(second))], [""])
 
 
 def compare_pooled(pairs: Sequence[tuple[VoteCounts, VoteCounts]], corpora: Sequence[str]) -> Paired:

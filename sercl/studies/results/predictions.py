@@ -9,16 +9,22 @@ them.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
-from sercl.errors import UsageError
+from sercl.errors import UnknownNameError, UsageError
 from sercl.files import open_text
 from sercl.metrics.functional.clusters import can_cluster
+
+PREDICTIONS = "predictions.csv"
+"""The predictions of a run, in its folder."""
+
+AGAIN = "Run `sercl test --ckpt CHECKPOINT --out {folder}` to write it again."
+"""Advice for a broken file of a run's results."""
 
 COLUMNS = ("utterance", "speaker", "truth", "predicted")
 PROBABILITY = "p_"
@@ -44,7 +50,7 @@ class Predictions:
         speaker: `[n]` speaker names, None where unknown.
         truth: `[n]` class indices.
         predicted: `[n]` class indices.
-        probabilities: `[n, classes]`.
+        probabilities: `[n, classes]`; NaN where only classes are known.
     """
 
     classes: tuple[str, ...]
@@ -102,32 +108,69 @@ class Predictions:
         )
 
     @classmethod
-    def from_frame(
-        cls, frame: pd.DataFrame, runs: Sequence[Run] = (), folds: ArrayLike | None = None
+    def from_labels(
+        cls,
+        truth: Sequence[str] | NDArray[Any],
+        predicted: Sequence[str] | NDArray[Any],
+        speakers: Sequence[str | None] | NDArray[Any] | None = None,
+        utterances: Sequence[str] | NDArray[Any] | None = None,
+        classes: Sequence[str] | None = None,
     ) -> Self:
-        """Return the predictions in a table with the columns described in the module.
+        """Return the predictions of any classifier, of which only the classes are known.
 
         Args:
-            frame: The table.
-            runs: The repeat of each row; a single one by default.
-            folds: The fold of each row; 0 by default.
+            truth: `n` class names.
+            predicted: `n` class names.
+            speakers: `n` speaker names, None where unknown; None if all are.
+            utterances: `n` utterance ids, by which two systems are compared; None for their positions.
+            classes: Class names in class order; None for those that occur, sorted.
+
+        Returns:
+            One run on one fold; its probabilities are NaN.
 
         Raises:
-            ValueError: For a table with other columns, other classes or no row; the message says which.
+            UsageError: For no utterance, inputs of different lengths, or a class that is not in `classes`.
+        """
+        own = tuple(sorted({*truth, *predicted}) if classes is None else classes)
+        if wrong := sorted({*truth, *predicted} - {*own}):
+            raise UnknownNameError("class", wrong[0], own)
+        count = len(truth)
+        found = cls.of_one_run(
+            own,
+            [str(index) for index in range(count)] if utterances is None else list(utterances),
+            [None] * count if speakers is None else list(speakers),
+            [own.index(name) for name in truth],
+            np.full((len(predicted), len(own)), np.nan),
+        )
+        return replace(found, predicted=np.array([own.index(name) for name in predicted], dtype=np.int64))
+
+    @classmethod
+    def from_frame(cls, frame: pd.DataFrame) -> Self:
+        """Return the predictions of one system in a table with the columns described in the module.
+
+        Args:
+            frame: The table. With the columns `seed` and `draw`, rows that differ in them are repeats; with
+                the column `fold`, each row is of that fold. Other columns are ignored.
+
+        Raises:
+            ValueError: For a table with other columns, other classes or no row, or with an utterance twice in
+                a fold of a repeat; the message says which.
         """
         classes = classes_of(frame)
+        at = _places(frame)
+        runs = list(zip(at["draw"].tolist(), at["seed"].tolist(), strict=True))
         # A missing cell is read as NaN, or as an empty text where another row has text.
         probabilities = frame[probability_columns(classes)].replace("", np.nan).to_numpy(np.float64)
         if not len(frame) or not np.isfinite(probabilities).all():
             raise ValueError("has a row without probabilities" if len(frame) else "holds no prediction")
-        every = sorted(set(runs)) or [(0, 0)]
+        every = sorted(set(runs))
         places = {run: index for index, run in enumerate(every)}
         speaker = frame["speaker"].astype(object)
         return cls(
             classes=classes,
             runs=tuple(every),
-            run=np.array([places[run] for run in runs or every * len(frame)], dtype=np.int64),
-            fold=np.asarray(folds if folds is not None else [0] * len(frame), dtype=np.int64),
+            run=np.array([places[run] for run in runs], dtype=np.int64),
+            fold=at["fold"].to_numpy(np.int64),
             utterance=frame["utterance"].astype(object).to_numpy(),
             speaker=speaker.where(speaker.notna(), None).to_numpy(),
             truth=_indices(frame, "truth", classes),
@@ -190,13 +233,31 @@ class Predictions:
         ]
         return pa.Table.from_arrays(columns, schema=schema(self.classes))
 
-    def write_csv(self, path: Path) -> None:
-        """Write the rows as CSV, probabilities with six decimals; the file is written atomically."""
+    def to_frame(self) -> pd.DataFrame:
+        """Return the rows with the columns described in the module."""
         names = np.asarray(self.classes, dtype=object)
         rows = [self.utterance, self.speaker, names[self.truth], names[self.predicted], *self.probabilities.T]
         columns = (*COLUMNS, *probability_columns(self.classes))
+        return pd.DataFrame(dict(zip(columns, rows, strict=True)))
+
+    def write_csv(self, path: Path) -> None:
+        """Write the rows as CSV, probabilities with six decimals; the file is written atomically."""
         with open_text(path) as file:
-            pd.DataFrame(dict(zip(columns, rows, strict=True))).to_csv(file, index=False, float_format="%.6f")
+            self.to_frame().to_csv(file, index=False, float_format="%.6f")
+
+
+def _places(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return draw, seed and fold of each row, 0 where the column is absent or empty."""
+    numbers = {
+        name: frame[name].fillna(0).to_numpy(np.int64) if name in frame.columns else 0
+        for name in ("draw", "seed", "fold")
+    }
+    places = pd.DataFrame(numbers, index=range(len(frame)))
+    twice = places.assign(utterance=frame["utterance"].to_numpy()).duplicated().to_numpy()
+    if twice.any():
+        name = frame["utterance"].iloc[int(twice.argmax())]
+        raise ValueError(f"has utterance {name!r} twice; select the predictions of one system")
+    return places
 
 
 def schema(classes: Sequence[str]) -> pa.Schema:

@@ -1,8 +1,11 @@
 """JSON files of a known schema, read as dataclasses; errors name the file and the position in it."""
 
 import re
+from dataclasses import is_dataclass
+from math import nan
 from pathlib import Path
-from typing import Any, TypeVar
+from types import NoneType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -10,6 +13,9 @@ from sercl.documents import read_json
 from sercl.errors import DocumentError, ResultsError
 
 Record = TypeVar("Record")
+
+RESULTS = "results.json"
+"""The results of a run, a layer probe or a diarizer, in its folder."""
 
 _MOST_BYTES = 2**30
 """The `study.json` of a large study has about ten MB."""
@@ -69,6 +75,27 @@ def as_record(content: Any, kind: type[Record], path: Path, advice: str, place: 
         return msgspec.convert(content, kind)
     except msgspec.ValidationError as error:
         raise ResultsError(path, f"{_in_words(str(error), place)}. {advice}") from error
+
+
+def with_nan(content: Any, kind: Any) -> Any:
+    """Return plain data with NaN for every null where a type has a number: JSON has no NaN.
+
+    Args:
+        content: Plain data; what does not match the type is left as it is.
+        kind: The type, such as a dataclass.
+    """
+    if content is None:
+        return nan if kind is float else None
+    parts = get_args(kind)
+    if isinstance(content, dict) and is_dataclass(kind):
+        hints = get_type_hints(kind)
+        return {key: with_nan(value, hints.get(key)) for key, value in content.items()}
+    if isinstance(content, dict) and len(parts) == 2 and isinstance(get_origin(kind), type):
+        return {key: with_nan(value, parts[1]) for key, value in content.items()}
+    if isinstance(content, list) and parts:
+        return [with_nan(value, parts[0]) for value in content]
+    known = [part for part in parts if part is not NoneType]
+    return with_nan(content, known[0]) if len(known) == 1 < len(parts) else content
 
 
 def _in_words(message: str, above: str) -> str:

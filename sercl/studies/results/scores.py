@@ -1,11 +1,13 @@
 """Scores of predictions, as plain data that tables, figures and JSON files are made from."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -14,6 +16,7 @@ from sercl.metrics.functional.bootstrap import Statistic, mean_score, summed
 from sercl.metrics.functional.classification import AVERAGES, f1, precision, recall
 from sercl.metrics.functional.intervals import bootstrap_intervals
 from sercl.studies.results.predictions import Predictions
+from sercl.studies.results.records import as_record, with_nan
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,41 @@ class Score:
     high: float
     unit: str
     count: int
+
+
+_COUNTS = (
+    "count", "n", "support", "speakers", "folds", "repeats", "recordings", "layer", "fold", "seed", "shots",
+)  # fmt: skip
+_NUMBERS = ("value", "low", "high", "confidence")
+
+
+def frame_of(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return rows as a table in which counts and indices are whole numbers, also where some are unknown."""
+    return typed(pd.DataFrame(list(rows)))
+
+
+def in_front(fields: Mapping[str, Any], frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with columns of one value each in front of its own."""
+    constant = pd.DataFrame({name: [value] * len(frame) for name, value in fields.items()}, index=frame.index)
+    return typed(pd.concat([constant, frame], axis=1))
+
+
+def typed(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose counts and indices are whole numbers, also where some are unknown."""
+    kinds = {**dict.fromkeys(_COUNTS, "Int64"), **dict.fromkeys(_NUMBERS, "float64")}
+    return frame.astype({name: kind for name, kind in kinds.items() if name in frame.columns})
+
+
+def score_row(name: str, score: Score | float) -> dict[str, Any]:
+    """Return the columns of a score in a table; a plain number has no interval.
+
+    Args:
+        name: Its name, the column `score`.
+        score: The columns `value`, `low`, `high`, `unit` and `count`.
+    """
+    if isinstance(score, Score):
+        return {"score": name, **asdict(score)}
+    return {"score": name, "value": score, "low": math.nan, "high": math.nan, "unit": None, "count": None}
 
 
 @dataclass(frozen=True)
@@ -85,6 +123,18 @@ class Evaluation:
         content = asdict(self)
         averages = content.pop("averages")
         return dict(without_nan({"n": content.pop("n"), **averages, **content}))
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a table with a row per average, see `score_row`; `n` is the number of utterances."""
+        return frame_of({**score_row(name, own), "n": self.n} for name, own in self.averages.items())
+
+    @classmethod
+    def from_dict(cls, content: Any, path: Path, advice: str) -> Self:
+        """Return the evaluation that `to_dict` described; arguments and errors as of `as_record`."""
+        rows = as_record(content, dict[str, Any], path, advice, "scores")
+        averages = {name: own for name, own in rows.items() if isinstance(own, dict) and "value" in own}
+        nested = with_nan({**rows, "averages": averages}, cls)
+        return as_record(nested, cls, path, advice, "scores")
 
 
 def evaluate(predictions: Predictions) -> Evaluation:

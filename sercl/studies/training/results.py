@@ -17,7 +17,8 @@ from sercl.data.split import Take
 from sercl.errors import SpeakerOverlapError
 from sercl.files import write_text
 from sercl.json_text import json_text
-from sercl.studies.results.predictions import Predictions
+from sercl.studies.results.predictions import AGAIN, PREDICTIONS, Predictions
+from sercl.studies.results.records import RESULTS, as_record, read_content
 from sercl.studies.results.scores import Evaluation, evaluate
 from sercl.studies.training.stages import EPOCH_LIMIT, StageResult
 from sercl.tasks.base import EncoderTask
@@ -276,5 +277,54 @@ def environment(seed: object) -> dict[str, Any]:
 
 def save(results: RunResults, predictions: Predictions, folder: Path) -> None:
     """Write `results.json` and `predictions.csv` into a run's folder, each atomically."""
-    predictions.write_csv(folder / "predictions.csv")
-    write_text(folder / "results.json", json_text(results.to_dict(), indent=2) + "\n")
+    predictions.write_csv(folder / PREDICTIONS)
+    write_text(folder / RESULTS, json_text(results.to_dict(), indent=2) + "\n")
+
+
+def read(folder: Path) -> RunResults:
+    """Read the `results.json` that `save` wrote.
+
+    Raises:
+        ResultsError: Where it is missing or broken.
+    """
+    path, advice = folder / RESULTS, AGAIN.format(folder=folder)
+    content = read_content(path, advice)
+    stages = read_stages(content, path, advice)
+    own = as_record({**content, "scores": None, "stages": ()}, _Stored, path, advice)
+    said = {*own.data.get("notes", ()), *stage_notes(stages)}
+    return RunResults(
+        part=own.part,
+        scores=Evaluation.from_dict(content.get("scores"), path, advice),
+        data=own.data,
+        model=own.model,
+        stages=stages,
+        environment=own.environment,
+        seconds=own.seconds,
+        remarks=tuple(note for note in own.notes if note not in said),
+    )
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """The plain fields of `results.json`."""
+
+    part: str
+    notes: tuple[str, ...]
+    data: dict[str, Any]
+    model: dict[str, Any]
+    environment: dict[str, Any]
+    seconds: float
+
+
+def read_stages(content: Mapping[str, Any], path: Path, advice: str) -> tuple[StageResult, ...]:
+    """Return the stages of training in the content of a `results.json`.
+
+    Raises:
+        ResultsError: If they are broken.
+    """
+    rows = as_record(content.get("stages", []), list[dict[str, Any]], path, advice, "stages")
+    # In results the best epoch is counted from 1.
+    counted = [
+        {**row, "epoch": row["epoch"] - 1} if isinstance(row.get("epoch"), int) else row for row in rows
+    ]
+    return as_record(counted, tuple[StageResult, ...], path, advice, "stages")

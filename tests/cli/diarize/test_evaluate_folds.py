@@ -6,9 +6,11 @@ import shutil
 import pytest
 import torch
 
+import sercl
 from sercl.cli.diarize.evaluate import parse
 from sercl.cli.main import main
 from sercl.diarization.formats import read_segments
+from sercl.errors import ResultsError
 from sercl.tasks import checkpoint as checkpoints
 
 SMALL = ["--baseline_window", "0.3", "--baseline_hop", "0.1"]
@@ -67,6 +69,26 @@ def test_each_fold_is_evaluated_on_its_own_test_clips_and_all_give_one_table(fol
     assert len({item.id for item in truth}) == sum(counts)
     assert json.loads((tmp_path / "out" / "results.json").read_text())["runs"] == found["runs"]
     assert (tmp_path / "out" / "timelines.png").stat().st_size > 5000
+    read_back(tmp_path / "out", found, truth)
+
+
+def read_back(folder, found, truth):
+    """Data frames hold the same figures, of all runs together and of each."""
+    results = sercl.read_results(folder)
+    eder = results.scores.query("score == 'eder'").set_index(["run", "system"])["value"].to_dict()
+    runs = {"all": found["systems"]} | {run["name"]: run["systems"] for run in found["runs"]}
+    assert eder == {(run, own["name"]): value(own) for run, systems in runs.items() for own in systems}
+    difference = results.scores.query("score == 'difference' and run == 'all'")
+    assert difference["value"].tolist() == [own["difference"]["value"] for own in found["systems"][1:]]
+    sad = results.classes.query("run == 'fold1' and system == 'diarizer' and `class` == 'sad'").iloc[0]
+    (stored,) = [row for row in runs["fold1"][0]["scores"]["by_emotion"] if row["name"] == "sad"]
+    assert (sad["recall"], sad["seconds"]) == (stored["recall"], stored["seconds"])
+    segments = results.predictions.query("system == 'reference'")
+    assert len(segments) == sum(len(item.segments) for item in truth)
+    assert set(results.predictions["system"]) == {"reference", "diarizer", "classifier"}
+    (folder / "segments" / "all-neutral.json").unlink()
+    with pytest.raises(ResultsError, match=r"all-neutral\.json: no such file"):
+        sercl.read_results(folder)
 
 
 def test_each_fold_is_tuned_on_its_own_validation_clips(own, tmp_path, capsys):

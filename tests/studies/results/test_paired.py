@@ -14,7 +14,7 @@ def score(item):
 
 def test_the_difference_is_that_of_the_scores() -> None:
     first, second = drawn(0, 0.8), drawn(1, 0.5)
-    result = compare(count_votes(first), count_votes(second))
+    result = compare(first, second)
     assert result.difference.value == pytest.approx(score(first) - score(second))
     assert result.difference.low < result.difference.value < result.difference.high
     assert (result.utterances, result.difference.unit, result.difference.count) == (96, "speakers", 8)
@@ -29,16 +29,16 @@ def test_unknown_speakers_fall_back_to_utterances_and_mcnemar() -> None:
     truth = [0, 1, 2, 3] * 10
     first = predictions(truth, truth)
     second = predictions(truth, [0] * 40)
-    result = compare(count_votes(first), count_votes(second))
+    result = compare(first, second)
     assert result.difference.unit == "utterances"
     assert result.mcnemar == pytest.approx(2 * 0.5**30)
     repeated = predictions(truth, truth, [0] * 40)
-    assert compare(count_votes(repeated), count_votes(second)).mcnemar is None
+    assert compare(repeated, second).mcnemar is None
 
 
 def test_nothing_shared_has_no_test() -> None:
     first, second = drawn(0, 0.8, prefix="a"), drawn(0, 0.8, prefix="b")
-    result = compare(count_votes(first), count_votes(second))
+    result = compare(first, second)
     assert (result.utterances, result.test) == (0, None)
     assert np.isnan(result.difference.value)
 
@@ -53,7 +53,7 @@ def test_pooled_is_the_mean_over_pairs() -> None:
     assert (result.difference.count, result.difference.unit) == (16, "speakers")
     assert result.utterances == 3 * 96
     alone = compare_pooled(votes[:1], ["X"])
-    assert alone == compare(*votes[0])
+    assert alone == compare(*pairs[0])
 
 
 def test_pooled_may_mix_speakers_and_utterances() -> None:
@@ -89,9 +89,9 @@ def equal_systems(seed: int, corpus: str):
 
 
 def test_correct_corrects_what_has_a_test() -> None:
-    votes = [count_votes(drawn(seed, share)) for seed, share in ((0, 0.9), (1, 0.5), (2, 0.6))]
-    other = count_votes(drawn(0, 0.5, prefix="b"))
-    family = [compare(votes[0], votes[1]), compare(votes[0], other), compare(votes[1], votes[2])]
+    systems = [drawn(seed, share) for seed, share in ((0, 0.9), (1, 0.5), (2, 0.6))]
+    other = drawn(0, 0.5, prefix="b")
+    family = [compare(systems[0], systems[1]), compare(systems[0], other), compare(systems[1], systems[2])]
     corrected = correct(family)
     expected = holm({0: family[0].test.p, 2: family[2].test.p})  # type: ignore[union-attr]
     assert [corrected[0].p_holm, corrected[2].p_holm] == pytest.approx([expected[0], expected[2]])

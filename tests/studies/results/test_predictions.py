@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sercl.errors import UsageError
+from sercl.errors import UnknownNameError, UsageError
 from sercl.metrics.functional.classification import confusion_matrix
 from sercl.studies.results.predictions import Predictions, read_csv
 from tests.studies.samples import CLASSES, predictions
@@ -70,7 +70,14 @@ def test_lists_must_match(count: int, message: str) -> None:
 
 
 @settings(max_examples=20, deadline=None)
-@given(rows=st.lists(st.tuples(st.text(CELLS), st.text(CELLS), st.integers(0, 3)), min_size=1, max_size=9))
+@given(
+    rows=st.lists(
+        st.tuples(st.text(CELLS), st.text(CELLS), st.integers(0, 3)),
+        min_size=1,
+        max_size=9,
+        unique_by=lambda row: row[0],
+    )
+)
 def test_a_file_of_a_run_gives_back_what_was_written(
     rows: list[tuple[str, str, int]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -88,6 +95,31 @@ def test_a_file_of_a_run_gives_back_what_was_written(
     np.testing.assert_allclose(found.probabilities, probabilities, atol=5e-7)
     frame = pd.read_csv(path, dtype=str, keep_default_na=False)
     assert list(frame) == ["utterance", "speaker", "truth", "predicted", *(f"p_{name}" for name in CLASSES)]
+
+
+def test_labels_alone_are_predictions() -> None:
+    item = Predictions.from_labels(["sad", "angry", "sad"], np.array(["sad", "sad", "sad"]))
+    assert (item.classes, item.runs, item.by_speaker) == (("angry", "sad"), ((0, 0),), False)
+    assert item.confusions().sum(axis=(0, 1)).tolist() == [[0, 1], [0, 2]]
+    assert np.isnan(item.probabilities).all()
+    known = Predictions.from_labels(["b"], ["a"], ["s"], ["u"], classes=("b", "a"))
+    assert (known.classes, known.truth.tolist(), known.predicted.tolist()) == (("b", "a"), [0], [1])
+    assert (known.speaker.tolist(), known.utterance.tolist()) == (["s"], ["u"])
+    with pytest.raises(UnknownNameError, match=r"unknown class 'c'\. Valid: a, b"):
+        Predictions.from_labels(["a"], ["c"], classes=("a", "b"))
+    with pytest.raises(UsageError, match="2 true classes, 1 rows"):
+        Predictions.from_labels(["a", "a"], ["a"])
+
+
+def test_repeats_and_folds_of_a_table_are_told_apart() -> None:
+    frame = predictions([0, 1], [0, 1]).to_frame()
+    frame["fold"] = [0, 1]
+    both = Predictions.from_frame(pd.concat([frame.assign(seed=4), frame.assign(seed=2)]))
+    assert (both.runs, both.run.tolist(), both.fold.tolist()) == (
+        ((0, 2), (0, 4)), [1, 1, 0, 0], [0, 1, 0, 1],
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="has utterance 'u0' twice; select the predictions of one system"):
+        Predictions.from_frame(pd.concat([frame, frame]))
 
 
 def test_without_a_complete_repeat_everything_stays() -> None:

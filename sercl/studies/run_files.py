@@ -1,0 +1,136 @@
+"""The files of finished runs and studies: their predictions and settings."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sercl.documents import read_json, read_yaml
+from sercl.errors import DocumentError, ResultsError, UsageError
+from sercl.studies.cross_eval.cells import Condition
+from sercl.studies.cross_eval.predictions import read_predictions as read_study_predictions
+from sercl.studies.cross_eval.study_file import NAME as STUDY
+from sercl.studies.cross_eval.study_file import read_study
+from sercl.studies.results.predictions import AGAIN, PREDICTIONS, Predictions, read_csv
+from sercl.studies.results.records import RESULTS
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run of `sercl fit` or `sercl test`, or a study of `sercl cross-eval`.
+
+    Attributes:
+        folder: Where it lies.
+        is_study: Whether it is a study.
+        classes: Class names in class order.
+        predictions: For a study by condition, for a run under the key None.
+        settings: File -> (option -> value): its configuration, and the settings in its results, if it has
+            these files.
+    """
+
+    folder: Path
+    is_study: bool
+    classes: tuple[str, ...]
+    predictions: Mapping[Condition | None, Predictions]
+    settings: Mapping[str, Mapping[str, Any]]
+
+
+def read_finished(folder: Path) -> FinishedRun:
+    """Read a run or a study.
+
+    Raises:
+        UsageError: Where the folder is neither.
+        ResultsError: Where one of its files is missing or broken.
+    """
+    if (folder / STUDY).is_file():
+        return _read_study(folder)
+    if (folder / PREDICTIONS).is_file():
+        return _read_run(folder)
+    if (folder / RESULTS).is_file() and _is_diarization(folder / RESULTS):
+        raise UsageError(
+            f"{folder}: a run of `sercl diarize`, which has no predictions of utterances to compare. Score "
+            "both diarizers on the same recordings, one after the other: `sercl diarize evaluate CHECKPOINT "
+            "--data CORPUS --data.root DIR`."
+        )
+    reason = f"holds neither {PREDICTIONS} nor {STUDY}" if folder.is_dir() else "no such folder"
+    raise UsageError(
+        f"{folder}: {reason}. Give the folder of a finished `sercl fit`, `sercl test --out` or "
+        "`sercl cross-eval`."
+    )
+
+
+def _is_diarization(path: Path) -> bool:
+    """Return whether a results file is of a diarizer; a broken file is reported where it is needed."""
+    try:
+        content = read_json(path)
+    except DocumentError:
+        return False
+    return isinstance(content, dict) and "systems" in content
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Read the predictions of one run.
+
+    Raises:
+        ResultsError: Where the file is broken.
+    """
+    try:
+        return read_csv(path)
+    except (OSError, ValueError) as error:  # pandas' errors of parsing are ValueErrors
+        again = AGAIN.format(folder=path.parent)
+        raise ResultsError(path, f"{error}. {again}") from error
+
+
+def _read_run(folder: Path) -> FinishedRun:
+    predictions = read_predictions(folder / PREDICTIONS)
+    return FinishedRun(folder, False, predictions.classes, {None: predictions}, settings_in(folder))
+
+
+def _read_study(folder: Path) -> FinishedRun:
+    study = read_study(folder)
+    found = read_study_predictions(folder, study)
+    complete: dict[Condition | None, Predictions] = {name: own.complete() for name, own in found.items()}
+    return FinishedRun(folder, True, study.classes, complete, settings_in(folder))
+
+
+def settings_in(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return file -> (option -> value) of the files in a folder that hold settings, the most complete first.
+
+    Raises:
+        ResultsError: Where one is broken.
+    """
+    return {name: read(folder / name) for name, read in SETTINGS.items() if (folder / name).is_file()}
+
+
+def _configured(path: Path) -> dict[str, Any]:
+    try:
+        return _flat(read_yaml(path))
+    except DocumentError as error:
+        raise ResultsError(path, f"{error}. Take it from the run again, or remove it.") from error
+
+
+def _told(path: Path) -> dict[str, Any]:
+    try:
+        found = read_json(path)
+        kept = {"data": {"name": found["data"]["name"]}, "model": found["model"]}
+        return _flat({**kept, "seed_everything": found["environment"]["seed"]})
+    except (ValueError, KeyError, TypeError) as error:
+        raise ResultsError(
+            path, f"is not a valid results file ({error!r}). {AGAIN.format(folder=path.parent)}"
+        ) from error
+
+
+def _flat(content: Any, prefix: str = "") -> dict[str, Any]:
+    """Return nested options as dotted names, such as "model.optimizer.head_lr"."""
+    if not isinstance(content, dict) or not content:
+        return {prefix: content} if prefix else {}
+    parts = (_flat(value, f"{prefix}.{key}" if prefix else str(key)) for key, value in content.items())
+    return {name: value for part in parts for name, value in part.items()}
+
+
+SETTINGS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
+    "config.yaml": _configured,
+    "study.yaml": _configured,
+    RESULTS: _told,
+}
+"""File with settings -> its reader, the most complete first."""
