@@ -4,6 +4,7 @@ The command line prints such an error as one message: exit code 2 for `UsageErro
 """
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -297,6 +298,18 @@ class MissingExtraError(SerclError, ImportError):
         )
 
 
+def same_name(name: str, valid: Iterable[str]) -> str | None:
+    """Return the valid name that a name means: itself, or the only one that differs in case and punctuation.
+
+    Args:
+        name: What the user gave; accents do not matter either.
+        valid: All valid names.
+    """
+    names = list(valid)
+    same = [name] if name in names else [item for item in names if plain_name(item) == plain_name(name)]
+    return same[0] if len(same) == 1 else None
+
+
 def near_names(name: str, valid: Iterable[str], count: int = 3, cutoff: float = 0.6) -> list[str]:
     """Return up to `count` valid names similar to `name`, nearest first.
 
@@ -306,10 +319,11 @@ def near_names(name: str, valid: Iterable[str], count: int = 3, cutoff: float = 
         count: Maximum number of names.
         cutoff: Minimum similarity, 0 to 1 (as of `difflib.get_close_matches`).
     """
-    by_key = {_squash(item): item for item in valid}
-    keys = difflib.get_close_matches(_squash(name), by_key, n=count, cutoff=cutoff)
+    by_key = {plain_name(item): item for item in valid}
+    keys = difflib.get_close_matches(plain_name(name), by_key, n=count, cutoff=cutoff)
     return [by_key[key] for key in keys]
 
 
-def _squash(name: str) -> str:
-    return "".join(char for char in name.lower() if char.isalnum())
+def plain_name(name: str) -> str:
+    """Return a name without case, punctuation and accents: "emo-db" and "EmoDB" have the same."""
+    return "".join(char for char in unicodedata.normalize("NFKD", name).lower() if char.isalnum())

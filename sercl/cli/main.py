@@ -2,7 +2,6 @@
 
 import importlib
 import io
-import os
 import sys
 import warnings
 from collections.abc import Iterator
@@ -15,8 +14,9 @@ from sercl.cli.commands import COMMANDS, EXAMPLES, FRONT, Command
 from sercl.cli.console import loading, stdout
 from sercl.cli.failure import report
 from sercl.cli.help import examples, render, section
-from sercl.cli.siblings import check_ranks, end_with_parent
-from sercl.errors import SerclWarning, UnknownNameError
+from sercl.cli.lightning_options import take_variables
+from sercl.cli.siblings import check_ranks, end_with_parent, is_started_by_another
+from sercl.errors import SerclWarning, UnknownNameError, UsageError
 from sercl.version import __version__
 
 _HELP = {"-h", "--help", "help"}
@@ -54,6 +54,12 @@ def dispatch(words: list[str]) -> int:
 
 
 def _run(words: list[str]) -> int:
+    if words[0].startswith("-"):
+        command = next((word for word in words if word in FRONT), "COMMAND")
+        raise UsageError(
+            f"{words[0]}: options come after the command: sercl {command} {words[0]} ... "
+            "`sercl --help` lists the commands."
+        )
     if words[0] not in COMMANDS:
         raise UnknownNameError("command", words[0], FRONT, "`sercl --help` describes each.")
     name = " ".join(words[:2]) if " ".join(words[:2]) in COMMANDS else words[0]
@@ -61,7 +67,7 @@ def _run(words: list[str]) -> int:
     if _asks_for_page(command, rest):
         stdout.print(render(command.page), crop=False)
         return 0
-    _let_variables_set_no_option()
+    _ignore_variables(command)
     check_ranks()
     if command.is_heavy:
         from sercl.cli.precheck import checked
@@ -75,10 +81,16 @@ def _run(words: list[str]) -> int:
         return getattr(found, function)() or 0
 
 
-def _let_variables_set_no_option() -> None:
-    """Take away the variables with which jsonargparse would read options from further variables."""
-    for name in [name for name in os.environ if name.startswith("JSONARGPARSE_")]:
-        del os.environ[name]
+def _ignore_variables(command: Command) -> None:
+    """Let no environment variable set an option, and warn once where one was meant to."""
+    names = take_variables()
+    if names and command.is_heavy and not is_started_by_another():
+        warnings.warn(
+            f"{', '.join(names)}: ignored, since environment variables set no options. Give them on the "
+            "command line or in a file (-c FILE).",
+            SerclWarning,
+            stacklevel=2,
+        )
 
 
 def _asks_for_page(command: Command, words: list[str]) -> bool:

@@ -12,18 +12,19 @@ from typing import Any, NoReturn, Union, get_args, get_origin
 
 import jsonargparse
 import yaml
-from jsonargparse import _actions, _common, _loaders_dumpers
+from jsonargparse import _actions, _common, _loaders_dumpers, _typehints
 from jsonargparse._namespace import meta_keys
 from jsonargparse._parameter_resolvers import get_signature_parameters
 
 from sercl.cli.console import stdout
 from sercl.cli.help_format import HelpFormatter, styled
 from sercl.cli.inert import PACKAGES, check_file, check_inert, check_places, walk
+from sercl.cli.lightning_options import without_nulls
 from sercl.cli.option_table import canonical, check_repeats, kinds_of
-from sercl.cli.parser_messages import plain_type, usage_error
+from sercl.cli.parser_messages import concrete, plain_type, usage_error
 from sercl.cli.precheck import check_config_file
 from sercl.documents import LimitError, SafeLoader, parse_yaml
-from sercl.errors import SerclError, UsageError
+from sercl.errors import SerclError, UsageError, same_name
 from sercl.imports import VARIABLE, allow, allowed_packages
 
 
@@ -147,6 +148,25 @@ class ConfigLoader(SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+_class_path = _typehints.resolve_class_path_by_name
+
+
+def class_path_of(kind: Any, name: str) -> str:
+    """Return the path of a subclass by its short name, in any case and punctuation: `emo-db` is EmoDB.
+
+    Args:
+        kind: A class, or several.
+        name: A short name, or a path, which is returned unchanged.
+    """
+    if "." not in name:
+        bases = kind if isinstance(kind, tuple) else (kind,)
+        name = same_name(name, {known for base in bases for known in concrete(base)}) or name
+    return str(_class_path(kind, name))
+
+
+# Its only place for short names: on the command line, in files, and after `--data.help`.
+_typehints.resolve_class_path_by_name = class_path_of
+
 # All YAML that jsonargparse loads, of files and of values; its public setter skips some values.
 _loaders_dumpers.yaml_default_loader = ConfigLoader  # type: ignore[assignment]
 _IMPORT_DENIED = _common.ImportDenied
@@ -245,10 +265,12 @@ class SerclParser(jsonargparse.ArgumentParser):
 
 
 def _without(text: str, groups: frozenset[str]) -> str:
-    content = parse_yaml(text) if groups else None
-    if not isinstance(content, dict) or not groups & content.keys():
+    content = parse_yaml(text)
+    if not isinstance(content, dict):
         return text
-    kept = {name: value for name, value in content.items() if name not in groups}
+    kept = {name: value for name, value in without_nulls(content).items() if name not in groups}
+    if len(kept) == len(content):
+        return text
     return yaml.safe_dump(kept, sort_keys=False)  # the order of classes and patterns counts
 
 

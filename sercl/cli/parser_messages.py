@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import yaml
 
+from sercl.cli.lightning_options import unknown_option
 from sercl.documents import parse_yaml, read_yaml
-from sercl.errors import DocumentError, UnknownNameError, UnknownOptionError, UsageError
+from sercl.errors import DocumentError, UnknownNameError, UsageError, same_name
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
@@ -43,7 +44,7 @@ def class_names(parser: argparse.ArgumentParser, key: str) -> list[str]:
     for action in parser._actions:
         if action.dest == key:
             bases = [kind for kind in _flat(getattr(action, "_typehint", None)) if inspect.isclass(kind)]
-            return sorted({name for base in bases for name in _concrete(base)})
+            return sorted({name for base in bases for name in concrete(base)})
     return []
 
 
@@ -55,13 +56,14 @@ def _flat(hint: Any) -> Iterator[Any]:
         yield from _flat(argument)
 
 
-def _concrete(base: Any) -> Iterator[str]:
+def concrete(base: Any) -> Iterator[str]:
+    """Yield the short names of the public classes that an option of a type accepts, of those imported."""
     if base in (type(None), str, int, float, bool):
         return
     if not inspect.isabstract(base) and not base.__name__.startswith("_"):
         yield base.__name__
     for child in base.__subclasses__():
-        yield from _concrete(child)
+        yield from concrete(child)
 
 
 def _loaded(class_path: str) -> Any:
@@ -168,8 +170,7 @@ def _form(kind: str, options: dict[str, Any]) -> dict[str, Any]:
 
 def _class_of(name: str, classes: Sequence[str]) -> str:
     """Return the class that a name means, whatever its case and punctuation; "" for none."""
-    plain = "".join(filter(str.isalnum, name)).lower()
-    return next((kind for kind in classes if kind.lower() == plain), "")
+    return same_name(name, classes) or ""
 
 
 _TYPES = {
@@ -221,6 +222,11 @@ class Complaint:
     def hint(self) -> str:
         """The next step: how to list the options."""
         return f"`{self.parser.prog} --help` shows the options."
+
+    @property
+    def command(self) -> str:
+        """Name of the command."""
+        return self.parser.prog.removeprefix("sercl ")
 
     @property
     def value(self) -> str:
@@ -279,7 +285,7 @@ def _on_line(complaint: Complaint, key: str) -> object:
 def _unknown_option(complaint: Complaint, found: re.Match[str]) -> UsageError:
     option = complaint.option(".".join(found.groups()))
     valid = option_names(complaint.parser, complaint.key, complaint.class_path)
-    return UnknownOptionError(option, valid, complaint.hint)
+    return unknown_option(option, valid, complaint.command, complaint.value)
 
 
 def _unrecognized(complaint: Complaint, found: re.Match[str]) -> UsageError:
@@ -288,7 +294,7 @@ def _unrecognized(complaint: Complaint, found: re.Match[str]) -> UsageError:
         return UsageError(f"unexpected argument {word!r}. {complaint.hint}")
     option = complaint.option(word) if word.startswith("--") else word
     valid = option_names(complaint.parser, complaint.key, complaint.class_path)
-    return UnknownOptionError(option, valid, complaint.hint)
+    return unknown_option(option, valid, complaint.command, complaint.value)
 
 
 def _missing(complaint: Complaint, found: re.Match[str]) -> UsageError:
@@ -306,6 +312,9 @@ def _bad_class(complaint: Complaint, found: re.Match[str]) -> UsageError:
 
 def _denied(complaint: Complaint, found: re.Match[str]) -> UsageError:
     package, program = found[1].split(".")[0], complaint.parser.prog
+    if package == "pytorch_lightning":
+        path = found[1].replace(package, "lightning.pytorch", 1)
+        return UsageError(f"{_prefix(complaint)}{found[1]!r} is of another package. Write {path}.")
     if package in ("sercl", "lightning", "torch"):
         package = found[1]
     return UsageError(

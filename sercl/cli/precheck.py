@@ -14,6 +14,7 @@ from sercl import plugins
 from sercl.cli import option_table
 from sercl.cli.diarize.words import evaluated_data, with_clips
 from sercl.cli.inputs import check_checkpoint
+from sercl.cli.lightning_options import instead_of, unknown_option, without_nulls
 from sercl.cli.option_table import CLASS, FILES, FLAG, LIST, Kinds, canonical, check_repeats, given
 from sercl.cli.siblings import is_later_rank
 from sercl.documents import parse_yaml, read_yaml
@@ -21,13 +22,16 @@ from sercl.errors import (
     CorpusNotFoundError,
     DocumentError,
     UnknownNameError,
-    UnknownOptionError,
     UsageError,
+    same_name,
 )
 from sercl.files import at_home
 
 RUNS = ("fit", "diarize fit", "layer-probe")
 """Commands that have their own folder, and an encoder."""
+
+EVALUATIONS = ("test", "validate")
+"""Commands that evaluate a checkpoint of `fit`."""
 
 Values = Mapping[str, tuple[str, str]]
 """Option -> its value, and where it is set."""
@@ -264,16 +268,19 @@ def checked(command: str, words: Sequence[str]) -> list[str]:
         **table["commands"][name],
         **{f"--model.adapters.{adapter}": CLASS for adapter in plugins.names(plugins.ADAPTERS)},
     }
-    rest = canonical(rest, kinds)
+    classes = [*table["data"], *plugins.names(plugins.CORPORA)]
+    rest = _with_class_names(_with_ckpt(name, canonical(rest, kinds)), kinds, classes)
     spelt = _with_clips(name, rest)
-    options = _Options(spelt, kinds)
+    options = _Options(spelt, kinds, classes)
     chosen = _chosen_data(spelt, options)
     data = option_table.with_packages(table["data"], chosen.values())
     _check_options(name, spelt, kinds, data, [option for option, kind in chosen.items() if _is_foreign(kind)])
     check_repeats(spelt, kinds)
     parts = _by_corpus(name, rest) or [_with_own_config(name, spelt)]
+    _check_keys(name, options, kinds)
     for part in parts:
-        _check_places(options if part == spelt else _Options(part, kinds), set(data))
+        _check_places(options if part == spelt else _Options(part, kinds, classes), set(data))
+    _check_ckpt(name, options)
     flags = {word.option for word in given(spelt, kinds) if kinds.get(word.option) == FLAG}
     check_run(name, options.values, flags, table["names"]["encoders"], kinds)
     _check_study(name, rest)
@@ -312,8 +319,10 @@ def check_config_file(path: Path) -> Any:
 class _Options:
     """Data options and checkpoint of a command line and its files."""
 
-    def __init__(self, words: Sequence[str], kinds: Kinds) -> None:
+    def __init__(self, words: Sequence[str], kinds: Kinds, classes: Collection[str]) -> None:
         self.values: dict[str, tuple[str, str]] = {}  # option -> value, and where it is set
+        self.files: list[str] = []
+        self._classes = classes
         for word in given(words, kinds):
             if kinds.get(word.option) == FILES and word.value is not None:
                 self._add_file(word.value)
@@ -323,8 +332,61 @@ class _Options:
     def _add_file(self, name: str) -> None:
         if name.lstrip().startswith("{"):
             return  # YAML on the command line itself
-        content = flat(check_config_file(Path(name)), "")
-        self.values |= {option: (str(value), f"{option} (in {name})") for option, value in content}
+        self.files.append(name)
+        content = flat(without_nulls(check_config_file(Path(name))), "")
+        named = ((option, _class_name(option, str(value), self._classes)) for option, value in content)
+        self.values |= {option: (value, f"{option} (in {name})") for option, value in named}
+
+
+_OF_CLASS = re.compile(r"--data(\.source|\.target|\.corpora)?(\.help)?|--study\.corpora\.[^.]+")
+"""Options whose value is the name of a data module."""
+
+
+def _class_name(option: str, value: str, classes: Collection[str]) -> str:
+    """Return an option's value, with the name of a data module as sercl writes it: `emo-db` is EmoDB."""
+    return (same_name(value, classes) or value) if _OF_CLASS.fullmatch(option) else value
+
+
+def _with_class_names(words: Sequence[str], kinds: Kinds, classes: Collection[str]) -> list[str]:
+    found = list(words)
+    for word in given(words, {**kinds, "--data": "value"}):
+        if word.value is None:
+            continue
+        name, sign, _ = words[word.place].partition("=")
+        value = _class_name(word.option.removesuffix(".class_path"), word.value, classes)
+        if sign:
+            found[word.place] = f"{name}={value}"
+        else:
+            found[word.place + 1] = value
+    return found
+
+
+def _with_ckpt(name: str, words: Sequence[str]) -> list[str]:
+    """Return the arguments with LightningCLI's name of the checkpoint to evaluate in sercl's spelling."""
+    if name not in EVALUATIONS:
+        return list(words)
+    return [re.sub(r"^--ckpt[-_]path(?==|$)", "--ckpt", word) for word in words]
+
+
+def _check_ckpt(name: str, options: _Options) -> None:
+    """Raise `UsageError` if `test` or `validate` is called without a checkpoint."""
+    if name not in EVALUATIONS or _get(options.values, "--ckpt") is not None:
+        return
+    words = [f"-c {file}" for file in options.files] or ["--data CORPUS --data.root DIR"]
+    because = f"; the model in {' and '.join(options.files)} is not used" if options.files else ""
+    raise UsageError(
+        f"--ckpt is missing: `sercl {name}` evaluates a checkpoint of `sercl fit`, which contains the model"
+        f"{because}. Call: sercl {name} --ckpt checkpoints/RUN/best.ckpt {' '.join(words)}"
+    )
+
+
+def _check_keys(name: str, options: _Options, kinds: Kinds) -> None:
+    """Raise `UsageError` for what configuration files of other programs contain and sercl lacks."""
+    for option, (value, where) in options.values.items():
+        is_of_checkpoint = name in EVALUATIONS and option.startswith("--model.")
+        is_read = is_of_checkpoint or _is_known(option, kinds, ())
+        if not is_read and (advice := instead_of(option, name, value)):
+            raise UsageError(f"{where}: `sercl {name}` has no such option. {advice}")
 
 
 def _with_clips(name: str, words: list[str]) -> list[str]:
@@ -368,7 +430,7 @@ def with_own_config(words: list[str]) -> list[str]:
 
 
 def _with_own_config(name: str, words: list[str]) -> list[str]:
-    if name not in ("test", "validate"):
+    if name not in EVALUATIONS:
         return words
     for word in given(words, {}):
         if word.option == "--ckpt" and word.value:
@@ -399,13 +461,21 @@ def _check_options(
     hint = f"`sercl {name} --help` shows the options."
     chosen = [word.value for word in given(words, kinds) if word.option == "--data" and word.value]
     corpus = chosen[-1].rpartition(".")[2] if chosen else ""
-    if chosen and "." not in chosen[-1] and corpus not in data and not Path(chosen[-1]).exists():
-        raise UnknownNameError("--data class", corpus, data, hint)
+    for option, value in _class_options(words, kinds):
+        if not re.search(r"[.{\[]", value) and value not in data and not Path(value).exists():
+            raise UnknownNameError(f"{option} class", value, data, hint)
     valid = _data_options(corpus, data)
     for word in given(words, kinds):
         is_foreign = word.option.startswith(tuple(f"{option}." for option in foreign))
         if not is_foreign and not _is_known(word.option, kinds, valid):
-            raise UnknownOptionError(word.option, [*kinds, *valid], hint)
+            raise unknown_option(word.option, [*kinds, *valid], name, word.value)
+
+
+def _class_options(words: Sequence[str], kinds: Kinds) -> Iterator[tuple[str, str]]:
+    """Yield the options whose value is the name of a data module."""
+    for word in given(words, kinds):
+        if _OF_CLASS.fullmatch(word.option) and word.value and not word.option.endswith(".help"):
+            yield word.option, word.value
 
 
 def _data_options(corpus: str, data: Mapping[str, Sequence[str]]) -> list[str]:

@@ -1,7 +1,6 @@
 """Every corpus by name."""
 
 import inspect
-import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial, wraps
@@ -16,7 +15,7 @@ from sercl.corpora.labelled import LABELLED, LabelTable, read_labelled
 from sercl.corpora.labels import EMOTIONS
 from sercl.corpora.patterned import Pattern, read_pattern, unique_listing
 from sercl.corpora.patterns import PATTERNS
-from sercl.errors import CorpusError, UnknownNameError, UsageError
+from sercl.errors import CorpusError, UnknownNameError, UsageError, plain_name, same_name
 from sercl.plugins import Registry
 
 _READERS = tuple(Corpus(module.INFO, module.read) for module in (esd, pavoque, iemocap, zed, ravdess, cremad))
@@ -70,7 +69,7 @@ def _check_facts(name: str, info: object) -> None:
         raise UsageError(f"its info must be a CorpusInfo, but is {info!r:.80}")
     if info.name != name:
         raise UsageError(f"it calls itself {info.name!r}; give it one name")
-    if not name.isidentifier() or _key(name) in map(_key, OTHER_DATA):
+    if not name.isidentifier() or same_name(name, OTHER_DATA):
         raise UsageError(f"{name!r} cannot name a corpus; valid: letters and digits, none of {OTHER_DATA}")
     if unknown := set(info.emotions) - set(EMOTIONS):
         raise UsageError(f"its emotions {sorted(unknown)} are not known; valid: {', '.join(EMOTIONS)}")
@@ -106,12 +105,7 @@ def _normal(corpus: Corpus) -> Callable[..., Listing]:
     return read
 
 
-def _key(name: str) -> str:
-    plain = unicodedata.normalize("NFKD", name)
-    return "".join(char for char in plain.lower() if char.isalnum())
-
-
-CORPORA: Registry[Corpus] = Registry("corpus", plugins.CORPORA, adopt_corpus, BUILT_IN, _key)
+CORPORA: Registry[Corpus] = Registry("corpus", plugins.CORPORA, adopt_corpus, BUILT_IN, plain_name)
 """Registered corpora by their names; case, punctuation and accents do not matter ("emo-db" is "EmoDB")."""
 
 
