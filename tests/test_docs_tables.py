@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from sercl.cli import options_file
 from sercl.corpora.base import CorpusInfo
 from sercl.corpora.labels import EMOTIONS
 from sercl.corpora.manifest import COLUMNS
@@ -149,6 +150,25 @@ def test_options_of_diarizers(monkeypatch: pytest.MonkeyPatch) -> None:
     own = {name for name in real if name.startswith(("data.clips.", "model."))} - COMMON.keys()
     assert {name for name in own if not name.startswith("data.clips.patterns")} - table.keys() == set()
     assert {name: real[name] for name in table if not same(table[name], real[name])} == {}
+
+
+UNIT = re.compile(r"\bin (s|dB|Hz|GB)\b")
+
+
+@pytest.mark.parametrize("name", ["settings.md", "diarize.md"])
+def test_units_are_those_of_the_help(name: str) -> None:
+    actions = dict(options_file.data_actions())
+    for command in ("test", "cross-eval", "diarize fit", "layer-probe"):
+        actions |= options_file.parsers()[command]()._option_string_actions
+    table = {row[0].strip("`"): row[2] for row in rows((DOCS / name).read_text(encoding="utf-8")) if row[2:]}
+    texts = {option: str(actions[option].help) for option in table if option in actions}
+    wrong = {
+        option: text
+        for option, text in texts.items()
+        if set(UNIT.findall(text)) != {*UNIT.findall(table[option])}
+    }
+    assert wrong == {}
+    assert len(texts) > 10
 
 
 def test_every_corpus_is_described_as_it_is_registered() -> None:

@@ -168,8 +168,8 @@ PATH = Path(__file__).with_name("options.json")
 def read() -> Mapping[str, Mapping[str, Any]]:
     """Return the table.
 
-    "commands" has name -> option -> kind, "data" corpus -> its options, "names" the valid names, "help"
-    command -> option on its page -> [valid values, text].
+    "commands" has name -> option -> kind, "data" corpus -> its options, "names" the valid names, "defaults"
+    option of `sercl fit` -> plain default, "help" command -> option on its page -> [valid values, text].
     """
     table: dict[str, dict[str, Any]] = json.loads(PATH.read_text(encoding="utf-8"))
     return table

@@ -48,11 +48,14 @@ def build() -> dict[str, dict[str, Any]]:
     made = {name: make() for name, make in parsers().items()}
     commands = {name: dict(sorted(_kinds(name, parser).items())) for name, parser in made.items()}
     names = {"adapters": [*ALONE, *METHODS], "encoders": list(PRESETS)}
+    data = data_actions()
+    helped = {**made, **{name: make() for name, make in _light_parsers().items()}}
     return {
         "commands": commands,
         "data": dict(sorted(_data_options())),
         "names": names,
-        "help": _help({**made, **{name: make() for name, make in _light_parsers().items()}}),
+        "defaults": _defaults({**data, **made["fit"]._option_string_actions}),
+        "help": _help(helped, data),
     }
 
 
@@ -115,9 +118,17 @@ def _data_modules() -> dict[str, type[EmotionDataModule]]:
     }
 
 
-def _help(made: Mapping[str, Any]) -> dict[str, dict[str, list[str]]]:
+def _defaults(actions: Actions) -> dict[str, Any]:
+    """Return option -> default of what names the folder of a run, as far as it is plain."""
+    return {
+        name: action.default
+        for name, action in sorted(actions.items())
+        if name.startswith(("--data.", "--model.", "--seed")) and _is_shown(action.default)
+    }
+
+
+def _help(made: Mapping[str, Any], data: Actions) -> dict[str, dict[str, list[str]]]:
     """Return command -> option on its page -> [valid values, text]."""
-    data = _actions_of_data()
     found: dict[str, dict[str, list[str]]] = {}
     for command in COMMANDS.values():
         name, rows = command.page.command, command.page.options
@@ -132,7 +143,7 @@ def _help(made: Mapping[str, Any]) -> dict[str, dict[str, list[str]]]:
     return found
 
 
-def _actions_of_data() -> Actions:
+def data_actions() -> Actions:
     """Return the options of every data module; where several have one, as a plain corpus has it."""
     found: dict[str, Action] = {}
     modules = _data_modules()
@@ -194,10 +205,13 @@ def sentence(command: str, action: Action) -> str:
     if not action.help or action.help == SUPPRESS:
         raise LookupError(f"{command}: {action.option_strings[-1]} has no help text.")
     text = re.split(r"\.(?=\s|$)", " ".join(action.help.split()), maxsplit=1)[0]
-    shown = isinstance(action.default, bool | int | float | str) and action.default not in ("", SUPPRESS)
-    if action.nargs == 0 or not shown:
+    if action.nargs == 0 or not _is_shown(action.default):
         return text
     return f"{text} (default: {_plain(action.default)})"
+
+
+def _is_shown(default: Any) -> bool:
+    return isinstance(default, bool | int | float | str) and default not in ("", SUPPRESS)
 
 
 def _plain(value: Any) -> str:

@@ -75,13 +75,9 @@ def folder_of(command: str, values: Values) -> Path | None:
     data = _data(values, "--data")
     if data is None or command != "fit":
         return None
-    model = {
-        "encoder": _get(values, "--model.encoder") or "whisper-base",
-        "adapter": _get(values, "--model.adapter") or "none",
-    }
-    return default_folder(
-        {"data": data, "model": model, "seed_everything": _get(values, "--seed_everything") or 42}
-    )
+    model = {name: _value(values, f"--model.{name}") for name in ("encoder", "adapter")}
+    seed = _value(values, "--seed_everything")
+    return default_folder({"data": data, "model": model, "seed_everything": seed})
 
 
 def _check_folder(command: str, values: Values, flags: set[str]) -> None:
@@ -219,17 +215,23 @@ def _data(values: Values, prefix: str) -> dict[str, Any] | None:
         return None
     arguments: dict[str, Any] = {
         "folds": {
-            "scheme": _get(values, f"{prefix}.folds.scheme") or "speaker",
-            "index": _get(values, f"{prefix}.folds.index") or 0,
+            name: _value(values, f"{prefix}.folds.{name}", f"--data.folds.{name}")
+            for name in ("scheme", "index")
         }
     }
     if name == "LanguagePair":
         sides = [_data(values, f"{prefix}.{side}") for side in ("source", "target")]
         if None in sides:
             return None
-        setting = _get(values, f"{prefix}.setting") or "zero-shot"
+        setting = _value(values, f"{prefix}.setting", "--data.setting")
         arguments = {"source": sides[0], "target": sides[1], "setting": setting}
     return {"class_path": name, "init_args": arguments}
+
+
+def _value(values: Values, option: str, same_as: str = "") -> Any:
+    """Return the value of an option, as text, or its default, or that of another option."""
+    given = _get(values, option)
+    return option_table.read()["defaults"].get(same_as or option) if given is None else given
 
 
 def _get(values: Values, option: str) -> str | None:

@@ -157,8 +157,8 @@ class PostConfig:
             path, each change costing `switch_penalty`.
         median_seconds: Length of the median filter in s, rounded up to an odd number of frames.
         switch_penalty: Viterbi cost of a change of class, in natural log units.
-        min_seconds: Shorter segments, including neutral ones, are merged into the more probable neighbour; 0
-            keeps all.
+        min_seconds: Shorter segments, in s, including neutral ones, are merged into the more probable
+            neighbour; 0 keeps all.
         threshold: Events with a lower mean probability, 0 to 1, become neutral.
 
     Raises:
