@@ -88,7 +88,11 @@ class LabelScheme:
         return {name: list(self.members[name]) for name in self.classes}
 
 
-def label_scheme(spec: "str | Path | Mapping[str, str | Sequence[str]] | LabelScheme" = "4") -> LabelScheme:
+LabelSpec = str | Path | Mapping[str, str | Sequence[str]] | LabelScheme
+"""A label scheme, or what `label_scheme` makes one of."""
+
+
+def label_scheme(spec: LabelSpec = "4") -> LabelScheme:
     """Build a label scheme.
 
     Args:

@@ -13,7 +13,7 @@ from sercl.corpora.folds.fold import PARTS, Draft, Fold, named
 from sercl.corpora.folds.lists import csv_folds, with_test_list
 from sercl.corpora.folds.paper import paper_folds
 from sercl.corpora.folds.speaker import loso_folds, official_folds, speaker_folds
-from sercl.corpora.labels import LabelScheme
+from sercl.corpora.labels import LabelScheme, LabelSpec, label_scheme
 from sercl.counting import count
 from sercl.errors import FoldError, SpeakerOverlapError, UsageError
 from sercl.files import at_home
@@ -38,12 +38,14 @@ WHOLE = "whole"
 ALLOW = "--data.folds.allow_speaker_overlap true"
 
 
-def make_folds(utterances: Sequence[Utterance], labels: LabelScheme, config: FoldConfig) -> list[Fold]:
+def make_folds(
+    utterances: Sequence[Utterance], labels: LabelSpec = "4", config: FoldConfig = FoldConfig()
+) -> list[Fold]:
     """Cut every fold of a scheme.
 
     Args:
         utterances: All utterances of one corpus, in any order; those without a class are left out.
-        labels: The label scheme.
+        labels: The label scheme, or what `label_scheme` makes one of.
         config: The fold scheme and its options; `index` is not used.
 
     Raises:
@@ -51,8 +53,9 @@ def make_folds(utterances: Sequence[Utterance], labels: LabelScheme, config: Fol
         SpeakerOverlapError: If training and test share speakers and that is not allowed.
         ManifestError: For a bad row in the lists of the scheme `csv`.
     """
-    drafts = _drafts(utterances, labels, config)
-    return [_finish(drafts, index, labels, config) for index in range(len(drafts))]
+    scheme = label_scheme(labels)
+    drafts = _drafts(utterances, scheme, config)
+    return [_finish(drafts, index, scheme, config) for index in range(len(drafts))]
 
 
 def make_fold(

@@ -8,7 +8,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sercl.corpora.base import Utterance
@@ -34,7 +36,7 @@ CONTROL_SEED = 0
 
 
 def probe_study(
-    features: Tensor,
+    features: Tensor | NDArray[np.float32],
     task: ProbeTask,
     config: ProbeConfig = ProbeConfig(),
     *,
@@ -47,8 +49,8 @@ def probe_study(
     """Probe hidden states.
 
     Args:
-        features: `[utterances, states, dim]` pooled hidden states in the order of `task.ids`; may be mapped
-            from a file.
+        features: `[utterances, states, dim]` pooled hidden states in the order of `task.ids`, as of
+            `sercl.embed`; may be mapped from a file.
         task: The target and the folds.
         config: Head, optimiser and schedule.
         layers: Hidden states to probe, None for all.
@@ -64,6 +66,7 @@ def probe_study(
         FoldError: For invalid folds.
     """
     begin = time.perf_counter()
+    features = torch.as_tensor(features)
     numbers = _checked_layers(features, task, layers, weighted)
     check_parts(task.folds, task.labels, task.classes)
     place = placed(device)

@@ -4,10 +4,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 
 from sercl.corpora.base import Utterance
+from sercl.corpora.folds import FoldConfig, make_folds
+from sercl.corpora.folds.fold import PARTS
 from sercl.corpora.labels import LabelScheme, label_scheme
 from sercl.errors import FoldError, UnknownNameError, UsageError
 from sercl.studies.heads.parts import Parts, parts_of, within_speaker_folds
@@ -129,6 +133,47 @@ class ProbeTask:
     splits: str = SPEAKER_DISJOINT
     missing: int = 0
 
+    @classmethod
+    def from_labels(
+        cls,
+        labels: Sequence[str],
+        speakers: Sequence[str | None] | None = None,
+        folds: FoldConfig | Sequence[Mapping[str, Sequence[int]]] = FoldConfig(),
+        target: str = "emotion",
+        setting: str = "monolingual",
+    ) -> Self:
+        """Build the task of probing features of any origin.
+
+        Args:
+            labels: `n` class names, one for each row of the features.
+            speakers: `n` speaker names, None where unknown; None if all are.
+            folds: How the rows are split into speaker-disjoint folds (within speakers where each class
+                belongs to one speaker); or the folds: "train", "validation" and "test" -> row numbers.
+            target: Name of what the labels are.
+            setting: See `ProbeTask`.
+
+        Raises:
+            UsageError: For lists of different lengths, or no speakers and no folds.
+            FoldError: If the folds cannot be cut.
+        """
+        names = [None] * len(labels) if speakers is None else list(speakers)
+        if len(names) != len(labels):
+            raise UsageError(f"probe: {len(labels)} labels and {len(names)} speakers; one of each is needed.")
+        items = [_row(number, str(label), names[number]) for number, label in enumerate(labels)]
+        classes = tuple(sorted({item.emotion for item in items}))
+        within = isinstance(folds, FoldConfig) and _one_speaker_each(items, labels)
+        parts = _rows_in(folds, items, classes, within)
+        return cls(
+            target=target,
+            classes=classes,
+            ids=tuple(item.id for item in items),
+            labels=tuple(classes.index(item.emotion) for item in items),
+            speakers=tuple(names),
+            folds=parts,
+            setting=setting,
+            splits=WITHIN_SPEAKER if within else _kind(parts, names),
+        )
+
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences to print with every result."""
@@ -186,7 +231,7 @@ def probe_task(
     listed = _listed(folds)
     answer = target_of(listed, target, labels)
     known = [item for item, label in zip(listed, answer.labels, strict=True) if label is not None]
-    within = _one_speaker_each(listed, answer)
+    within = _one_speaker_each(listed, answer.labels)
     cut = within_speaker_folds(known, len(folds), seed) if within else folds
     parts = parts_of(cut, {(item.corpus, item.id): row for row, item in enumerate(known)})
     speakers = tuple(_speaker(item) for item in known)
@@ -214,9 +259,33 @@ def _speaker(utterance: Utterance) -> str | None:
     return utterance.person
 
 
-def _one_speaker_each(utterances: Utterances, target: Target) -> bool:
-    speakers: dict[int, set[str | None]] = {}
-    for utterance, label in zip(utterances, target.labels, strict=True):
+def _row(number: int, label: str, speaker: str | None) -> Utterance:
+    """Return a row of features as an utterance without audio."""
+    return Utterance(id=str(number), path=Path(), emotion=label, corpus="", speaker=speaker)
+
+
+def _rows_in(
+    folds: FoldConfig | Sequence[Mapping[str, Sequence[int]]],
+    items: Utterances,
+    classes: tuple[str, ...],
+    within: bool,
+) -> tuple[Parts, ...]:
+    if not isinstance(folds, FoldConfig):
+        return tuple(Parts(*(tuple(map(int, fold[name])) for name in PARTS)) for fold in folds)
+    if all(item.speaker is None for item in items):
+        raise UsageError("probe: folds are cut by speaker, and no speaker is given. Give speakers, or folds.")
+    scheme = LabelScheme("custom", classes, {name: (name,) for name in classes})
+    cut: Sequence[FoldParts] = (
+        within_speaker_folds(items, folds.count, folds.seed)
+        if within
+        else [fold.parts for fold in make_folds(items, scheme, folds)]
+    )
+    return parts_of(cut, {(item.corpus, item.id): row for row, item in enumerate(items)})
+
+
+def _one_speaker_each(utterances: Utterances, labels: Sequence[object]) -> bool:
+    speakers: dict[object, set[str | None]] = {}
+    for utterance, label in zip(utterances, labels, strict=True):
         if label is not None:
             speakers.setdefault(label, set()).add(_speaker(utterance))
     return all(len(names) == 1 and None not in names for names in speakers.values())
