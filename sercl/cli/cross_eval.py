@@ -18,11 +18,9 @@ from sercl.audio.scan_cache import ScanCache
 from sercl.cli.console import progress, stage_progress, stdout
 from sercl.cli.cross_eval_report import report
 from sercl.cli.lightning import (
-    TRAINER_DEFAULTS,
     Parser,
     add_group,
     add_stopping_groups,
-    quieten,
     yaml_text,
 )
 from sercl.cli.own_settings import ADDRESS, SETUP, refuse_from_files, setup_lines, taken_out, usable_store
@@ -48,7 +46,7 @@ from sercl.studies.cross_eval.run.works import Pending, of_pending
 from sercl.studies.cross_eval.study_file import study_to_dict
 from sercl.studies.heads.config import ProbeOptions
 from sercl.studies.training.results import environment
-from sercl.studies.training.trainers import TrainerOptions
+from sercl.studies.training.trainers import TRAINER_DEFAULTS, TrainerOptions, quieten
 from sercl.tasks.classification import EmotionClassifier
 
 NAME = "cross-eval"

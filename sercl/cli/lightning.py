@@ -1,7 +1,5 @@
 """One parser for every command that trains or evaluates: groups data, model, trainer, and sercl's own."""
 
-import logging
-import warnings
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from functools import cached_property
@@ -33,7 +31,13 @@ from sercl.data.datamodules.base import EmotionDataModule
 from sercl.documents import parse_yaml
 from sercl.features.config import FeatureConfig
 from sercl.files import write_text
-from sercl.studies.training.trainers import TrainerOptions
+from sercl.studies.training.trainers import (
+    CHECKPOINT_DEFAULTS,
+    STOPPING_DEFAULTS,
+    TRAINER_DEFAULTS,
+    TrainerOptions,
+    quieten,
+)
 from sercl.tasks.base import EncoderTask
 from sercl.tasks.classification import EmotionClassifier
 
@@ -152,26 +156,6 @@ def _is_there(value: str) -> bool:
         return bool(value) and Path(value).expanduser().exists()
     except (OSError, ValueError, RuntimeError):  # too long, or with a null byte: not a path
         return False
-
-
-TRAINER_DEFAULTS: dict[str, Any] = {
-    "max_epochs": 100,
-    # The data are checked at set-up, and a layer is chosen on the whole validation part.
-    "num_sanity_val_steps": 0,
-    "enable_model_summary": False,
-    "use_distributed_sampler": False,  # our batch sampler distributes batches over processes itself
-    "log_every_n_steps": 1,
-}
-
-STOPPING_DEFAULTS: dict[str, Any] = {"monitor": "val/loss", "patience": 10}
-
-CHECKPOINT_DEFAULTS: dict[str, Any] = {
-    "monitor": "val/loss",
-    "filename": "best",
-    "save_last": True,
-    "auto_insert_metric_name": False,
-    "enable_version_counter": False,
-}
 
 
 class Parser(SerclParser, LightningArgumentParser):
@@ -415,11 +399,3 @@ def add_run_options(parser: LightningArgumentParser, with_training: bool) -> Non
             help="Checkpoint that `sercl fit` wrote; it contains the model.",
         )
         parser.add_argument("--encoder", type=str | None, default=None, help=ENCODER_HELP)
-
-
-def quieten() -> None:
-    """Silence Lightning's messages about devices and workers: sercl prints what matters."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module=r"lightning\..*")
-    warnings.filterwarnings("ignore", message=r".*does not have many workers.*")

@@ -1,5 +1,7 @@
 """Train a task stage by stage, then evaluate it on the test part; returns data and prints nothing."""
 
+import os
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,12 +13,13 @@ from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 from torch import Tensor
 
 from sercl.data.datamodules.base import EmotionDataModule
-from sercl.errors import CheckpointError, OutputError
+from sercl.errors import CheckpointError, OutputError, UsageError
 from sercl.features.compute import features_of
 from sercl.features.config import FeatureConfig
 from sercl.features.extraction import Progress
-from sercl.files import writing_to
+from sercl.files import at_home, writing_to
 from sercl.studies.results.predictions import Predictions
+from sercl.studies.training.results import RunResults, save, summarise
 from sercl.studies.training.resuming import (
     LAST,
     StageStart,
@@ -38,7 +41,7 @@ from sercl.studies.training.stages import (
     limits_of,
     stage_folder,
 )
-from sercl.studies.training.trainers import let_weights_be_unread, refusals
+from sercl.studies.training.trainers import TrainerOptions, let_weights_be_unread, refusals
 from sercl.tasks import checkpoint as checkpoints
 from sercl.tasks.base import EncoderTask
 from sercl.tasks.callbacks import seconds_of
@@ -129,6 +132,76 @@ def extract_features(
         )
     )
     return True
+
+
+def fit(
+    task: EmotionClassifier,
+    data: EmotionDataModule,
+    folder: Path | str,
+    options: TrainerOptions = TrainerOptions.of(),
+    features: FeatureConfig = FeatureConfig(),
+    cache: bool = True,
+) -> RunResults:
+    """Train a classifier and test it, as `sercl fit` does, with objects made in Python.
+
+    Call `lightning.seed_everything` before the model is built, for a result that can be repeated.
+
+    Args:
+        task: The model, with `labels=data.label_map`. It is left with the weights of its best epoch.
+        data: The data; they are listed, checked and split here if they are not yet.
+        folder: A new folder, for what `sercl fit` writes but its `config.yaml`: checkpoints, lists of the
+            folds, logs, results and predictions.
+        options: Trainer, early stopping and checkpoints.
+        features: How hidden states of a frozen encoder are computed, and where they are stored.
+        cache: Whether the feature store is used.
+
+    Raises:
+        UsageError: If model and data have different classes, or for options that Lightning refuses.
+        OutputError: If the folder has files of another run, or cannot be written.
+        SerclError: As setting up the data and computing features.
+    """
+    begin, place = time.perf_counter(), at_home(folder)
+    _check_new(task, data, place)
+    if task.adversary is not None:
+        data.use_unlabelled()
+    data.setup()
+    data.save_folds(place / "folds")
+
+    def extract(model: EmotionClassifier) -> bool:
+        return extract_features(model, data, options.build(), features, cache)
+
+    extract(task)
+    stages = train(
+        task,
+        data,
+        lambda stage, own: options.build(own, data.epoch_limit(stage)),
+        place,
+        resume=False,
+        extract=extract,
+    )
+    predictions = score(task, data, options.build(scores_to=place))
+    seed = os.environ.get("PL_GLOBAL_SEED")  # where Lightning keeps it
+    results = summarise(
+        task,
+        data,
+        predictions,
+        "test",
+        stages,
+        seed=None if seed is None else int(seed),
+        seconds=time.perf_counter() - begin,
+    )
+    save(results, predictions, place)
+    return results
+
+
+def _check_new(task: EmotionClassifier, data: EmotionDataModule, folder: Path) -> None:
+    if list(data.classes) != task.classes:
+        raise UsageError(
+            f"the model's classes are {', '.join(task.classes)}, the data's {', '.join(data.classes)}. "
+            "Build the model with labels=data.label_map."
+        )
+    if folder.exists() and any(folder.iterdir()):
+        raise OutputError(f"{folder}: is not empty. Give a new folder, or remove it.")
 
 
 def train(

@@ -1,13 +1,16 @@
 """Lightning trainers with the stopping, checkpoints and loggers of runs."""
 
 import copy
+import logging
 import os
 import traceback
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Self
 
 import lightning.pytorch as L
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -47,6 +50,26 @@ NO_EFFECT_ON_STOPPING = {"verbose", "log_rank_zero_only", "strict"}
 _DECIDING_CHECKPOINT = ("monitor", "mode", "save_top_k", "every_n_epochs", "save_on_train_epoch_end")
 
 
+TRAINER_DEFAULTS: dict[str, Any] = {
+    "max_epochs": 100,
+    # The data are checked at set-up, and a layer is chosen on the whole validation part.
+    "num_sanity_val_steps": 0,
+    "enable_model_summary": False,
+    "use_distributed_sampler": False,  # our batch sampler distributes batches over processes itself
+    "log_every_n_steps": 1,
+}
+
+STOPPING_DEFAULTS: dict[str, Any] = {"monitor": "val/loss", "patience": 10}
+
+CHECKPOINT_DEFAULTS: dict[str, Any] = {
+    "monitor": "val/loss",
+    "filename": "best",
+    "save_last": True,
+    "auto_insert_metric_name": False,
+    "enable_version_counter": False,
+}
+
+
 @dataclass(frozen=True)
 class TrainerOptions:
     """The options from which trainers are built.
@@ -60,6 +83,26 @@ class TrainerOptions:
     trainer: Mapping[str, Any]
     stopping: Mapping[str, Any]
     saving: Mapping[str, Any]
+
+    @classmethod
+    def of(
+        cls,
+        trainer: Mapping[str, Any] = MappingProxyType({}),
+        stopping: Mapping[str, Any] = MappingProxyType({}),
+        saving: Mapping[str, Any] = MappingProxyType({}),
+    ) -> Self:
+        """Return options with the defaults of `sercl fit` in place of what is not given.
+
+        Args:
+            trainer: Arguments of Lightning's trainer, such as {"max_epochs": 30, "accelerator": "cpu"}.
+            stopping: Arguments of Lightning's early stopping, such as {"patience": 5}.
+            saving: Arguments of Lightning's `ModelCheckpoint`.
+        """
+        return cls(
+            {**TRAINER_DEFAULTS, **trainer},
+            {**STOPPING_DEFAULTS, **stopping},
+            {**CHECKPOINT_DEFAULTS, **saving},
+        )
 
     def build(
         self,
@@ -233,3 +276,11 @@ def _loggers(chosen: Any, folder: Path) -> list[Logger] | Any:
         CSVLogger(save_dir=folder / "logs", name="csv"),
         TensorBoardLogger(save_dir=folder / "logs", name="tensorboard", version="", default_hp_metric=False),
     ]
+
+
+def quieten() -> None:
+    """Silence Lightning's messages on devices and workers from now on, as all commands do."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"lightning\..*")
+    warnings.filterwarnings("ignore", message=r".*does not have many workers.*")

@@ -1,13 +1,20 @@
 """`sercl.read_results` on what `fit` and `diarize fit` have written, with the runs that other tests share."""
 
 import json
+from pathlib import Path
 
 import pytest
+from lightning import seed_everything
 
 import sercl
-from sercl.errors import UsageError
+from sercl.data.datamodules import EmoDB
+from sercl.errors import OutputError, UsageError
+from sercl.json_text import json_text
 from sercl.studies.results.predictions import Predictions
 from sercl.studies.results.scores import evaluate
+from sercl.studies.training.fit import fit
+from sercl.studies.training.trainers import TrainerOptions
+from sercl.tasks.classification import EmotionClassifier
 
 
 def stored(folder):
@@ -33,6 +40,27 @@ def test_the_figures_of_a_run_are_those_of_its_results(classifier):
     assert results.settings.loc[0, "data.init_args.folds.count"] == 5
     (stage,), again = told["stages"], results.trainings.drop(columns="folder").to_dict("records")
     assert again == [stage]
+
+
+def test_fit_in_python_gives_what_the_command_gives(classifier, emodb, encoder, tmp_path):
+    seed_everything(42, verbose=False)
+    data = EmoDB(emodb)
+    task = EmotionClassifier(encoder, whisper_form="short", labels=data.label_map)
+    options = TrainerOptions.of({"max_epochs": 1, "accelerator": "cpu"})
+    found = fit(task, data, tmp_path / "run", options)
+    assert (tmp_path / "run" / "predictions.csv").read_text() == (classifier / "predictions.csv").read_text()
+    read, told = sercl.read_results([tmp_path / "run", classifier]), stored(classifier)
+    assert read.scores["value"].tolist()[:3] == read.scores["value"].tolist()[3:]
+    assert read.scores["seed"].tolist() == [42] * 6
+    assert json.loads(json_text(found.to_dict()))["scores"] == told["scores"]
+    written, mine = ({path.name for path in run.iterdir()} for run in (classifier, tmp_path / "run"))
+    assert written - mine == {".lock", "config.yaml", "confusion.png"}
+    clip = next(Path(emodb).rglob("*.wav"))
+    assert sercl.load(tmp_path / "run" / "best.ckpt").predict(clip)[0].emotion in data.classes
+    with pytest.raises(OutputError, match="is not empty"):
+        fit(task, data, tmp_path / "run", options)
+    with pytest.raises(UsageError, match=r"labels=data\.label_map"):
+        fit(task, EmoDB(emodb, labels="6"), tmp_path / "other", options)
 
 
 def test_runs_of_all_folds_are_one_table(folds):
