@@ -28,7 +28,7 @@ from sercl.studies.cross_eval.cells import Condition
 from sercl.studies.cross_eval.plan.corpora import CutCorpus
 from sercl.studies.cross_eval.plan.options import StudyOptions
 from sercl.studies.cross_eval.plan.planner import make_plan
-from sercl.studies.cross_eval.plan.trainings import Recipe, Share
+from sercl.studies.cross_eval.plan.trainings import Recipe, Subset
 from sercl.studies.cross_eval.run.works import of_pending, pending
 from sercl.studies.heads.config import ProbeConfig
 
@@ -91,17 +91,17 @@ def corpus(name: str, folder: Path) -> CutCorpus:
     return CutCorpus(name, EmoDB(name), tuple(folds), tuple(parts))
 
 
-def share(name: str, speakers: Iterable[int], folder: Path) -> Share:
+def share(name: str, speakers: Iterable[int], folder: Path) -> Subset:
     names = [
         (f"{name}{speaker}", f"{name}-{speaker}-{clip}") for speaker in speakers for clip in range(CLIPS)
     ]
     items = tuple(
-        Utterance(clip, folder / f"{clip}.wav", EMOTIONS[place % 4], name, speaker=speaker)
-        for place, (speaker, clip) in enumerate(names)
+        Utterance(clip, folder / f"{clip}.wav", EMOTIONS[index % 4], name, speaker=speaker)
+        for index, (speaker, clip) in enumerate(names)
     )
-    labels = tuple(place % 4 for place in range(len(items)))
+    labels = tuple(index % 4 for index in range(len(items)))
     keys = tuple(clip for _, clip in names)
-    return Share(name, Split(items, labels, (1.0,) * len(items), keys, LoaderConfig()))
+    return Subset(name, Split(items, labels, (1.0,) * len(items), keys, LoaderConfig()))
 
 
 def show(cells: int, rows: list[tuple[str, float]]) -> None:

@@ -221,14 +221,14 @@ def read_text(path: Path | str, most_bytes: int = MAX_BYTES) -> str:
         DocumentError: It is not UTF-8, is not a regular file, or is larger than `most_bytes`.
         OSError: It cannot be read.
     """
-    place = Path(path)
-    size = place.stat().st_size
-    if not place.is_file() and not place.is_dir():  # a folder says so itself when it is opened
+    file = Path(path)
+    size = file.stat().st_size
+    if not file.is_file() and not file.is_dir():  # a folder says so itself when it is opened
         raise DocumentError("is not a regular file")
     if size > most_bytes:
         raise DocumentError(f"has {size / 2**20:.3g} MB; at most {most_bytes / 2**20:.3g} are read")
     try:
-        return place.read_bytes().decode("utf-8-sig")
+        return file.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise DocumentError(f"is not UTF-8 text ({error.reason} at byte {error.start})", line) from error

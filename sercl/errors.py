@@ -115,8 +115,8 @@ class ManifestError(CorpusError):
 
     def __init__(self, path: Path | str, line: int | None, message: str) -> None:
         self.path, self.line, self.message = Path(path), line, message
-        place = f"{path}:{line}" if line is not None else str(path)
-        super().__init__(f"{place}: {message}")
+        where = f"{path}:{line}" if line is not None else str(path)
+        super().__init__(f"{where}: {message}")
 
 
 class FoldError(SerclError, ValueError):
@@ -146,8 +146,8 @@ class SegmentError(SerclError, ValueError):
     ) -> None:
         self.message, self.index, self.line = message, index, line
         self.path = None if path is None else Path(path)
-        place = "" if path is None else f"{path}: " if line is None else f"{path}:{line}: "
-        super().__init__(f"{place}{message}")
+        where = "" if path is None else f"{path}: " if line is None else f"{path}:{line}: "
+        super().__init__(f"{where}{message}")
 
 
 class AudioError(SerclError, ValueError):

@@ -162,8 +162,8 @@ def remove_leftovers(folder: Path, seconds: float = 0.0) -> None:
         folder: The folder; it need not be there.
         seconds: How long nothing must have been written to them.
     """
-    for place, _, names in os.walk(folder):
-        for path in (Path(place, name) for name in names if _TEMPORARY.fullmatch(name)):
+    for parent, _, names in os.walk(folder):
+        for path in (Path(parent, name) for name in names if _TEMPORARY.fullmatch(name)):
             with suppress(OSError):
                 if time.time() - path.stat().st_mtime >= seconds:
                     _remove_abandoned(path)
@@ -215,10 +215,10 @@ _listed: dict[Path, tuple[str, ...]] = {}
 
 def _temporaries_in(folder: Path) -> tuple[str, ...]:
     """Return the temporary files in a folder as this process first saw it: listing it is not for free."""
-    place = folder.absolute()
-    if place not in _listed:
-        _listed[place] = tuple(filter(_TEMPORARY.fullmatch, os.listdir(folder)))  # noqa: PTH208 - names alone
-    return _listed[place]
+    absolute = folder.absolute()
+    if absolute not in _listed:
+        _listed[absolute] = tuple(filter(_TEMPORARY.fullmatch, os.listdir(folder)))  # noqa: PTH208 - names alone
+    return _listed[absolute]
 
 
 def _remove_abandoned(path: Path) -> None:
@@ -307,9 +307,9 @@ def _full(target: Path, reason: str) -> str:
 
 
 def _disk(target: Path) -> str:
-    place = _existing(target)
-    usage = shutil.disk_usage(place)
-    mount = next(each for each in (place, *place.parents) if os.path.ismount(each))
+    existing = _existing(target)
+    usage = shutil.disk_usage(existing)
+    mount = next(each for each in (existing, *existing.parents) if os.path.ismount(each))
     return f"the disk at {mount} has {_size(usage.free)} of {_size(usage.total)} free"
 
 

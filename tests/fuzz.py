@@ -36,6 +36,6 @@ def flips(valid: bytes, count: int, seed: int = 0) -> Iterator[bytes]:
         content = bytearray(valid)
         for _ in range(generator.choice((1, 1, 2, 8))):
             reach = min(len(content), generator.choice((16, 128, 1024, len(content))))
-            place = generator.randrange(reach) * generator.choice((1, -1))
-            content[place] = generator.choice((0, 1, 0x7F, 0x80, 0xFF, generator.randrange(256)))
+            index = generator.randrange(reach) * generator.choice((1, -1))
+            content[index] = generator.choice((0, 1, 0x7F, 0x80, 0xFF, generator.randrange(256)))
         yield bytes(content)

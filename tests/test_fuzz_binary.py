@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from sercl.audio.files import info, read
-from sercl.audio.scan import Clip, Measures
+from sercl.audio.scan import AudioSpan, Measures
 from sercl.audio.scan_cache import ScanCache
 from sercl.corpora.manifest import read_manifest
 from sercl.errors import SerclError
@@ -53,8 +53,8 @@ def test_damaged_audio(name: str, tmp_path: Path) -> None:
 def test_damaged_shards(tmp_path: Path) -> None:
     path = write_shard(tmp_path / "space", "space", rows(5))
 
-    def work(place: Path) -> None:
-        shard = Shard(place, "space")
+    def work(location: Path) -> None:
+        shard = Shard(location, "space")
         shard.verify()
 
     refused_or_read(path, list(flips(path.read_bytes(), COUNT)), work)
@@ -71,11 +71,11 @@ def test_a_damaged_index_is_built_anew(tmp_path: Path) -> None:
         index = Index(tmp_path, "space")
         index.refresh()
         found = index.find([row.key for row in rows(5)])
-        assert all(isinstance(place.row, int) and place.shard for place in found.values()), name
+        assert all(isinstance(location.row, int) and location.shard for location in found.values()), name
 
 
 def test_a_damaged_scan_cache(tmp_path: Path) -> None:
-    cache, clip = ScanCache(tmp_path), Clip(tmp_path / "a.wav")
+    cache, clip = ScanCache(tmp_path), AudioSpan(tmp_path / "a.wav")
     clip.path.write_bytes(b"x")
     identities = cache.identify([clip])
     measures = Measures(1.0, 16_000, 1, 0.5, "digest")

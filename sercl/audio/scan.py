@@ -22,7 +22,7 @@ SILENCE_DBFS = -60.0
 _CLIPS_PER_JOB = 32
 
 
-class Clip(NamedTuple):
+class AudioSpan(NamedTuple):
     """A file, or a stretch of one, `start` and `end` in seconds into it (None: the file's own)."""
 
     path: Path
@@ -118,7 +118,7 @@ Identity = tuple[str | float, ...]
 class Memory(Protocol):
     """Remembers the measures of clips whose files have not changed since; see `sercl.audio.scan_cache`."""
 
-    def identify(self, clips: Sequence[Clip]) -> dict[int, Identity]:
+    def identify(self, clips: Sequence[AudioSpan]) -> dict[int, Identity]:
         """Return the identity of those clips whose file is there, by their position."""
 
     def recall(self, identities: Mapping[int, Identity]) -> dict[int, Measures]:
@@ -132,7 +132,7 @@ _Found = dict[int, Measures | Fault]
 
 
 def scan(
-    clips: Sequence[Clip],
+    clips: Sequence[AudioSpan],
     limits: Limits = Limits(),
     *,
     on_progress: Callable[[int], None] | None = None,
@@ -166,7 +166,7 @@ def scan(
 
 
 def _decode(
-    clips: Sequence[tuple[int, Clip]], on_progress: Callable[[int], None] | None, workers: int | None
+    clips: Sequence[tuple[int, AudioSpan]], on_progress: Callable[[int], None] | None, workers: int | None
 ) -> _Found:
     found: _Found = {}
     executor = ThreadPoolExecutor(workers or os.cpu_count())
@@ -180,8 +180,8 @@ def _decode(
     return found
 
 
-def _jobs(clips: Iterable[tuple[int, Clip]]) -> Iterator[list[tuple[int, Clip]]]:
-    by_path: dict[Path, list[tuple[int, Clip]]] = defaultdict(list)
+def _jobs(clips: Iterable[tuple[int, AudioSpan]]) -> Iterator[list[tuple[int, AudioSpan]]]:
+    by_path: dict[Path, list[tuple[int, AudioSpan]]] = defaultdict(list)
     for index, clip in clips:
         by_path[clip.path].append((index, clip))
     for stretches in by_path.values():
@@ -189,7 +189,7 @@ def _jobs(clips: Iterable[tuple[int, Clip]]) -> Iterator[list[tuple[int, Clip]]]
             yield stretches[first : first + _CLIPS_PER_JOB]
 
 
-def _decode_job(job: list[tuple[int, Clip]]) -> _Found:
+def _decode_job(job: list[tuple[int, AudioSpan]]) -> _Found:
     """Decode clips of one file, opening it anew after each one that fails: a decoder does not recover."""
     found: _Found = {}
     while len(found) < len(job):
@@ -197,7 +197,7 @@ def _decode_job(job: list[tuple[int, Clip]]) -> _Found:
     return found
 
 
-def _decode_until_failure(job: list[tuple[int, Clip]]) -> _Found:
+def _decode_until_failure(job: list[tuple[int, AudioSpan]]) -> _Found:
     found: _Found = {}
     try:
         with opened(job[0][1].path) as file:
@@ -209,7 +209,7 @@ def _decode_until_failure(job: list[tuple[int, Clip]]) -> _Found:
     return found
 
 
-def _measure(file: soundfile.SoundFile, clip: Clip) -> Measures:
+def _measure(file: soundfile.SoundFile, clip: AudioSpan) -> Measures:
     samples = read_opened(file, clip.start, clip.end)
     peak = _dbfs(float(np.abs(samples).max()))
     digest = hashlib.blake2b(samples.tobytes(), digest_size=16, salt=file.samplerate.to_bytes(4)).hexdigest()

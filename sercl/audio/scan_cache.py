@@ -9,7 +9,7 @@ from pathlib import Path
 
 import soundfile
 
-from sercl.audio.scan import Clip, Identity, Measures
+from sercl.audio.scan import AudioSpan, Identity, Measures
 from sercl.errors import OutputError, SerclWarning
 
 _SCHEMA = """
@@ -43,7 +43,7 @@ class ScanCache:
     def __init__(self, folder: Path) -> None:
         self.path = folder / f"scans-2-{soundfile.__libsndfile_version__}.sqlite"
 
-    def identify(self, clips: Sequence[Clip]) -> dict[int, Identity]:
+    def identify(self, clips: Sequence[AudioSpan]) -> dict[int, Identity]:
         """Return the identity of those clips whose file is there, by their position."""
         found = ((index, _identity(clip)) for index, clip in enumerate(clips))
         return {index: identity for index, identity in found if identity is not None}
@@ -110,7 +110,7 @@ class OptionalScanCache(ScanCache):
         warnings.warn(text, SerclWarning, stacklevel=3)
 
 
-def _identity(clip: Clip) -> Identity | None:
+def _identity(clip: AudioSpan) -> Identity | None:
     try:
         found = os.stat(clip.path)  # noqa: PTH116 - Path.stat costs a third more, a million times
     except OSError:

@@ -12,14 +12,14 @@ from sercl.audio.resample import SAMPLE_RATE, to_rate
 from sercl.audio.scan import SILENCE_DBFS
 from sercl.errors import SerclError, UsageError
 
-Source: TypeAlias = str | Path | tuple[np.ndarray | Tensor, int]
+AudioInput: TypeAlias = str | Path | tuple[np.ndarray | Tensor, int]
 """A file, or a waveform (`[samples]`, or `[channels, samples]`) with its rate in Hz."""
 
 WINDOW = 64
 """Number of inputs that are decoded together and sorted by length, which bounds memory on long streams."""
 
 
-class Clip(NamedTuple):
+class DecodedInput(NamedTuple):
     """A decoded input: its position in the call, its name, and its waveform `[samples]` float32 at 16 kHz."""
 
     number: int
@@ -27,12 +27,12 @@ class Clip(NamedTuple):
     waveform: Tensor
 
 
-def name_of(source: Source, number: int) -> str:
+def name_of(source: AudioInput, number: int) -> str:
     """Return what messages call an input: the file as given, or "input N" for a waveform (0-based)."""
     return f"input {number}" if isinstance(source, tuple) else str(source)
 
 
-def waveform_of(source: Source, start: float | None = None, end: float | None = None) -> Tensor:
+def waveform_of(source: AudioInput, start: float | None = None, end: float | None = None) -> Tensor:
     """Return an input, or a stretch of a file, as a waveform `[samples]`, float32, mono, at 16 kHz.
 
     Args:
@@ -74,9 +74,9 @@ def reason_of(error: SerclError, name: str) -> str:
     return str(error).removeprefix(f"{name}: ")
 
 
-def batches(clips: Sequence[Clip], seconds: float) -> Iterator[list[Clip]]:
+def batches(clips: Sequence[DecodedInput], seconds: float) -> Iterator[list[DecodedInput]]:
     """Yield clips, shortest first, in batches of at most `seconds` s of padded audio (or a single clip)."""
-    batch: list[Clip] = []
+    batch: list[DecodedInput] = []
     for clip in sorted(clips, key=lambda clip: len(clip.waveform)):  # so the newest is the longest
         if batch and (len(batch) + 1) * len(clip.waveform) > seconds * SAMPLE_RATE:
             yield batch

@@ -61,8 +61,8 @@ class OpenEnded(io.FileIO):
         """Read on, with another size in place of the file's own."""
         begin = self.tell()
         count = super().readinto(buffer)
-        for place in range(max(begin, self._at), min(begin + (count or 0), self._at + 4)):
-            memoryview(buffer).cast("B")[place - begin] = 0xFF
+        for position in range(max(begin, self._at), min(begin + (count or 0), self._at + 4)):
+            memoryview(buffer).cast("B")[position - begin] = 0xFF
         return count
 
 

@@ -45,11 +45,11 @@ def progress(
     Yields:
         A function to call with the number of further steps done.
     """
-    place = console or stderr
-    if not place.is_terminal:
-        yield Lines(description, total, place).advance
+    target = console or stderr
+    if not target.is_terminal:
+        yield Lines(description, total, target).advance
         return
-    with _bar(place) as bar:
+    with _bar(target) as bar:
         task = bar.add_task(description, total=total)
         yield lambda steps: bar.advance(task, steps)
 

@@ -34,7 +34,7 @@ _OS_ADVICE = {
     errno.ENXIO: "A regular file is needed. Check the path.",
     errno.EAGAIN: "The system allows no more processes: use fewer workers, or raise the limit (`ulimit -u`).",
 }
-_LONGEST_PLACE = 500
+_LONGEST_SUBJECT = 500
 _MEMORY_ADVICE = (
     "Use smaller batches (in training --data.loader.batch_seconds), a smaller encoder, or fewer of its "
     "blocks; for the main memory also fewer workers (--data.loader.workers)."
@@ -189,12 +189,12 @@ def _memory(error: BaseException) -> str | None:
     return None
 
 
-def _refused(number: int | None, reason: str | None, place: object = None) -> str | None:
+def _refused(number: int | None, reason: str | None, subject: object = None) -> str | None:
     """Return the message of a system error for which there is advice."""
     if number not in _OS_ADVICE:
         return None
-    shown = str(place) if len(str(place)) <= _LONGEST_PLACE else f"{str(place)[:_LONGEST_PLACE]}..."
-    return f"{f'{shown}: ' if place else ''}{reason}. {_OS_ADVICE[number]}"
+    shown = str(subject) if len(str(subject)) <= _LONGEST_SUBJECT else f"{str(subject)[:_LONGEST_SUBJECT]}..."
+    return f"{f'{shown}: ' if subject else ''}{reason}. {_OS_ADVICE[number]}"
 
 
 def _from_worker(error: BaseException) -> str | None:

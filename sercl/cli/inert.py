@@ -54,7 +54,7 @@ ALLOWED: Mapping[str, tuple[str, tuple[str, ...] | None]] = {
 PACKAGES = ("sercl", *(package for package, _ in ALLOWED.values() if package.startswith("lightning.")))
 """Packages whose modules may be imported to find a class; `check_inert` restricts their use."""
 
-_PLACES = {
+_OUTPUT_OPTIONS = {
     "save_dir",
     "root_dir",
     "dirpath",
@@ -100,21 +100,21 @@ def check_inert(config: Any, own: tuple[str, ...] = ()) -> None:
         config: A parsed configuration.
         own: Packages that the user allows.
     """
-    for place, value in walk(config, ""):
+    for option, value in walk(config, ""):
         if isinstance(value, Mapping) and "class_path" in value:
-            _check_class(place, str(value["class_path"]), own)
-            _check_named(place, value, own)
+            _check_class(option, str(value["class_path"]), own)
+            _check_named(option, value, own)
         elif (isroutine(value) or isclass(value)) and not _is_own(_import_path(value), own):
-            raise UsageError(f"--{place}: does not accept a function.")
-        elif place in _UNUSED and value is not None:
-            raise UsageError(f"--{place}: has no effect, since {_UNUSED[place]}. Leave it out.")
-        elif place in _FILE_NAMES and value is not None:
-            check_file_name(value, f"--{place}")
-        elif place.startswith("trainer.") and place.rpartition(".")[2] in _PLACES:
-            check_below(value, f"--{place}")
+            raise UsageError(f"--{option}: does not accept a function.")
+        elif option in _UNUSED and value is not None:
+            raise UsageError(f"--{option}: has no effect, since {_UNUSED[option]}. Leave it out.")
+        elif option in _FILE_NAMES and value is not None:
+            check_file_name(value, f"--{option}")
+        elif option.startswith("trainer.") and option.rpartition(".")[2] in _OUTPUT_OPTIONS:
+            check_below(value, f"--{option}")
 
 
-def check_places(config: Any, words: Iterable[str]) -> None:
+def check_cache_folders(config: Any, words: Iterable[str]) -> None:
     """Raise `UsageError` for a cache that a file sets to a folder with other contents.
 
     Args:
@@ -122,9 +122,9 @@ def check_places(config: Any, words: Iterable[str]) -> None:
         words: The command line, whose options are the user's own choice.
     """
     given = {word.partition("=")[0] for word in words}
-    for place, value in walk(config, ""):
-        is_cache = place == "features.dir" or (place.endswith(".cache") and value != _HUB_CACHE)
-        option = f"--{re.sub(r'^study[.].*', 'data.cache', place)}"
+    for key, value in walk(config, ""):
+        is_cache = key == "features.dir" or (key.endswith(".cache") and value != _HUB_CACHE)
+        option = f"--{re.sub(r'^study[.].*', 'data.cache', key)}"
         if is_cache and isinstance(value, str) and option not in given and not _is_cache(value):
             raise UsageError(
                 f"{option} {value}: is set in a configuration file, but contains files that sercl did "
@@ -166,25 +166,25 @@ def check_file_name(value: Any, option: str = "--checkpoint.filename") -> None:
         raise UsageError(f"{option}: at most {_LONGEST_NAME} bytes.")
 
 
-def _check_class(place: str, path: str, own: tuple[str, ...]) -> None:
-    package, names = ALLOWED.get(re.sub(r"^(study\.corpora)\.[^.]+$", r"\1.*", place), ("", ()))
+def _check_class(option: str, path: str, own: tuple[str, ...]) -> None:
+    package, names = ALLOWED.get(re.sub(r"^(study\.corpora)\.[^.]+$", r"\1.*", option), ("", ()))
     inside = bool(package) and path.startswith(f"{package}.")
     is_meant = inside and (names is None or path.rpartition(".")[2] in names)
     if is_meant or _is_options(path) or _is_own(path, own):
         return
     valid = ", ".join(names) if names else "a corpus" if package else "no class"
     raise UsageError(
-        f"--{place}: {path!r} is not a class that this option takes (valid: {valid}). If you trust whoever "
+        f"--{option}: {path!r} is not a class that this option takes (valid: {valid}). If you trust whoever "
         f"wrote it: SERCL_ALLOW_IMPORTS={path} sercl ..."
     )
 
 
-def _check_named(place: str, value: Mapping[str, Any], own: tuple[str, ...]) -> None:
+def _check_named(option: str, value: Mapping[str, Any], own: tuple[str, ...]) -> None:
     """Raise if a class is given arguments that are not in its signature and cannot be checked."""
     extra = value.get("dict_kwargs")
     if extra and not _is_own(str(value["class_path"]), own):
         names = ", ".join(map(str, vars(extra) if not isinstance(extra, Mapping) else extra))
-        raise UsageError(f"--{place}: takes no dict_kwargs ({names[:80]}). Give arguments under init_args.")
+        raise UsageError(f"--{option}: takes no dict_kwargs ({names[:80]}). Give arguments under init_args.")
 
 
 def _is_options(path: str) -> bool:
@@ -202,15 +202,17 @@ def _is_own(path: str, own: tuple[str, ...]) -> bool:
     return any(path == name or path.startswith(f"{name}.") for name in own)
 
 
-def walk(value: Any, place: str) -> Iterator[tuple[str, Any]]:
+def walk(value: Any, option: str) -> Iterator[tuple[str, Any]]:
     """Yield option and value of everything in a configuration, without the levels that classes add."""
     value = vars(value) if type(value).__name__ == "Namespace" else value
-    if place:
-        yield place, value
+    if option:
+        yield option, value
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            name = place if key in ("init_args", "dict_kwargs") else f"{place}.{key}" if place else str(key)
+            name = (
+                option if key in ("init_args", "dict_kwargs") else f"{option}.{key}" if option else str(key)
+            )
             yield from walk(inner, name)
     elif isinstance(value, list | tuple | set):
         for inner in value:
-            yield from walk(inner, place)
+            yield from walk(inner, option)

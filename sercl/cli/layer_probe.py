@@ -138,9 +138,9 @@ def _keep(cli: Cli, folds: list[Any], folder: Path) -> None:
 
     cli.save_config(folder / "config.yaml")
     for index, fold in enumerate(folds):
-        place = folder / "folds" / f"fold{index}"
+        path = folder / "folds" / f"fold{index}"
         for name, own in fold.items():
-            save_fold(own, place if len(fold) == 1 else place / name)
+            save_fold(own, path if len(fold) == 1 else path / name)
     if not cli.config["json"]:
         encoder = cli.task.encoder
         stdout.print(folds_lines(describe_folds(folds, cli.data)))

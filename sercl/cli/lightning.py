@@ -128,7 +128,7 @@ FILES = ("root", "lists", "test_list", "labels", "encoder", "dir", "cache")
 """Options that may name a file or a folder."""
 
 
-def with_absolute_places(options: Any, names: tuple[str, ...] = FILES) -> Any:
+def with_absolute_paths(options: Any, names: tuple[str, ...] = FILES) -> Any:
     """Return a configuration in which existing files and folders have absolute paths.
 
     Args:
@@ -137,10 +137,10 @@ def with_absolute_places(options: Any, names: tuple[str, ...] = FILES) -> Any:
     """
     if isinstance(options, Mapping):
         return {
-            key: _absolute(value) if key in names else with_absolute_places(value, names)
+            key: _absolute(value) if key in names else with_absolute_paths(value, names)
             for key, value in options.items()
         }
-    return [with_absolute_places(item, names) for item in options] if isinstance(options, list) else options
+    return [with_absolute_paths(item, names) for item in options] if isinstance(options, list) else options
 
 
 def _absolute(value: Any) -> Any:
@@ -348,7 +348,7 @@ def yaml_text(
     parser: LightningArgumentParser,
     config: Namespace,
     without: Iterable[str],
-    places: tuple[str, ...] = FILES,
+    path_options: tuple[str, ...] = FILES,
 ) -> str:
     """Return a configuration, defaults included, as the YAML that `--config` takes, without some options.
 
@@ -356,14 +356,16 @@ def yaml_text(
         parser: Its parser.
         config: The configuration.
         without: Options to leave out.
-        places: Options whose files and folders get absolute paths.
+        path_options: Options whose files and folders get absolute paths.
     """
     kept = config.clone()
     for key in without:
         kept.pop(key, None)
     text: str = parser.dump(_plain(kept), skip_unset=False, skip_validation=True, format="yaml")
     return str(
-        yaml.safe_dump(with_absolute_places(parse_yaml(text), places), sort_keys=False, allow_unicode=True)
+        yaml.safe_dump(
+            with_absolute_paths(parse_yaml(text), path_options), sort_keys=False, allow_unicode=True
+        )
     )
 
 

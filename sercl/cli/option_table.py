@@ -38,13 +38,13 @@ class Given:
         option: Its long name as the parser has it, without `+` and the levels `init_args`.
         value: Its value, None if it has none.
         adds: Whether it adds to a list (`--x+=1`).
-        place: Position on the command line.
+        position: Position on the command line.
     """
 
     option: str
     value: str | None
     adds: bool
-    place: int
+    position: int
 
 
 def canonical(words: Sequence[str], kinds: Kinds) -> list[str]:
@@ -65,16 +65,16 @@ def canonical(words: Sequence[str], kinds: Kinds) -> list[str]:
 
 def given(words: Sequence[str], kinds: Kinds) -> Iterator[Given]:
     """Yield the options of a command line, up to a bare `--`."""
-    for place, word in enumerate(words):
+    for position, word in enumerate(words):
         if word == "--":
             return
         if not word.startswith("--"):
             continue
         name, sign, value = word.partition("=")
         option = plain(name)
-        follows = not sign and place + 1 < len(words) and kinds.get(option) != FLAG
-        found = value if sign else words[place + 1] if follows else None
-        yield Given(option, found, name.endswith("+"), place)
+        follows = not sign and position + 1 < len(words) and kinds.get(option) != FLAG
+        found = value if sign else words[position + 1] if follows else None
+        yield Given(option, found, name.endswith("+"), position)
 
 
 def plain(name: str) -> str:
@@ -113,11 +113,11 @@ def _lists(words: Sequence[str], kinds: Kinds) -> list[str]:
         if word.value is None or word.adds or form is None or not form.fullmatch(word.value):
             continue
         text = f"[{word.value}]"
-        name, sign, _ = words[word.place].partition("=")
+        name, sign, _ = words[word.position].partition("=")
         if sign:
-            found[word.place] = f"{name}={text}"
+            found[word.position] = f"{name}={text}"
         else:
-            found[word.place + 1] = text
+            found[word.position + 1] = text
     return found
 
 
@@ -140,10 +140,10 @@ def _classes_first(words: Sequence[str]) -> list[str]:
     for name in [plain(name) for name in names if not name.endswith("+")]:
         named = [group for group in groups if plain(group[0].partition("=")[0]) == name]
         if len(named) == 1:
-            place = groups.index(named[0])
-            early = [group for group in groups[:place] if group[0].startswith(f"{name}.")]
-            late = [group for group in groups[:place] if not group[0].startswith(f"{name}.")]
-            groups = [*late, named[0], *early, *groups[place + 1 :]]
+            position = groups.index(named[0])
+            early = [group for group in groups[:position] if group[0].startswith(f"{name}.")]
+            late = [group for group in groups[:position] if not group[0].startswith(f"{name}.")]
+            groups = [*late, named[0], *early, *groups[position + 1 :]]
     return [word for group in groups for word in group]
 
 

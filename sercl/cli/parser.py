@@ -18,7 +18,7 @@ from jsonargparse._parameter_resolvers import get_signature_parameters
 
 from sercl.cli.console import stdout
 from sercl.cli.help_format import HelpFormatter, styled
-from sercl.cli.inert import PACKAGES, check_file, check_inert, check_places, walk
+from sercl.cli.inert import PACKAGES, check_cache_folders, check_file, check_inert, walk
 from sercl.cli.lightning_options import without_nulls
 from sercl.cli.option_table import canonical, check_repeats, kinds_of
 from sercl.cli.parser_messages import concrete, plain_type, usage_error
@@ -41,10 +41,10 @@ def check_values(parser: jsonargparse.ArgumentParser, config: jsonargparse.Names
             if group in config and not isinstance(config[group], jsonargparse.Namespace):
                 raise _no_group(group, config[group])
         _check_plain(name, action, config.get(name))
-    for place, value in walk(config, ""):
+    for option, value in walk(config, ""):
         if isinstance(value, Mapping) and "class_path" in value:
             module, _, kind = str(value["class_path"]).rpartition(".")
-            _check_arguments(place, getattr(sys.modules.get(module), kind, None), value.get("init_args"))
+            _check_arguments(option, getattr(sys.modules.get(module), kind, None), value.get("init_args"))
 
 
 def _check_plain(name: str, action: argparse.Action, value: Any) -> None:
@@ -77,13 +77,13 @@ def _above(option: str) -> Iterator[str]:
     return (".".join(parts[:count]) for count in range(1, len(parts)))
 
 
-def _check_arguments(place: str, kind: Any, arguments: Any) -> None:
+def _check_arguments(group: str, kind: Any, arguments: Any) -> None:
     """Refuse nulls among the arguments of a class, and of its groups of options."""
     values = vars(arguments) if isinstance(arguments, jsonargparse.Namespace) else arguments
     if not isinstance(kind, type) or not isinstance(values, Mapping):
         return
     for parameter in get_signature_parameters(kind, "__init__"):
-        value, option = values.get(parameter.name, ...), f"{place}.{parameter.name}"
+        value, option = values.get(parameter.name, ...), f"{group}.{parameter.name}"
         if value is None and parameter.default is not None:
             _check_null(option, parameter.annotation)
         if is_dataclass(parameter.annotation):
@@ -220,7 +220,7 @@ class SerclParser(jsonargparse.ArgumentParser):
         if self._is_outer:
             check_values(self, config)
             check_inert(config, allowed_packages())
-            check_places(config, self.args)
+            check_cache_folders(config, self.args)
         return config
 
     def _checked(self, words: Iterable[Any]) -> list[str]:

@@ -335,8 +335,8 @@ def _bad_yaml(complaint: Complaint, found: re.Match[str]) -> UsageError:
     path = next((path for path in config_files(complaint.parser) if not _is_yaml(path)), "--config")
     reason = " ".join(line.strip() for line in found[1].splitlines() if "unicode string" not in line)
     lines = re.findall(r"line (\d+), column (\d+)", found[1])
-    place = f" line {lines[-1][0]}, column {lines[-1][1]}:" if lines else ""
-    return UsageError(f"{path}:{place} not readable as YAML: {reason}.")
+    position = f" line {lines[-1][0]}, column {lines[-1][1]}:" if lines else ""
+    return UsageError(f"{path}:{position} not readable as YAML: {reason}.")
 
 
 def _no_group(complaint: Complaint, found: re.Match[str]) -> UsageError:

@@ -281,7 +281,7 @@ def checked(command: str, words: Sequence[str]) -> list[str]:
     parts = _by_corpus(name, rest) or [_with_own_config(name, spelt)]
     _check_keys(name, options, kinds)
     for part in parts:
-        _check_places(options if part == spelt else _Options(part, kinds, classes), set(data))
+        _check_paths(options if part == spelt else _Options(part, kinds, classes), set(data))
     _check_ckpt(name, options)
     flags = {word.option for word in given(spelt, kinds) if kinds.get(word.option) == FLAG}
     check_run(name, options.values, flags, table["names"]["encoders"], kinds)
@@ -305,8 +305,8 @@ def check_config_file(path: Path) -> Any:
     except OSError as error:
         raise UsageError(f"--config: {path} cannot be read ({error.strerror}).") from None
     except DocumentError as error:
-        place = path if error.line is None else f"{path}:{error.line}"
-        raise UsageError(f"{place}: {error.reason}.") from None
+        where = path if error.line is None else f"{path}:{error.line}"
+        raise UsageError(f"{where}: {error.reason}.") from None
     if not isinstance(content, dict):
         found = "nothing" if content is None else f"{str(content)[:40]!r} first"
         raise UsageError(f"{path}: expected a map of options (`data: ...`), found {found}.")
@@ -400,7 +400,7 @@ def _by_corpus(name: str, words: list[str]) -> list[list[str]]:
     """Return the arguments from each `--data` to the next, if several corpora may be named one by one."""
     if name != "diarize fit":
         return []
-    starts = [place for place, word in enumerate(words) if word.partition("=")[0] == "--data"]
+    starts = [position for position, word in enumerate(words) if word.partition("=")[0] == "--data"]
     borders = [0, *starts, len(words)]
     return [words[start:end] for start, end in pairwise(borders)]
 
@@ -420,9 +420,9 @@ def with_own_config(words: list[str]) -> list[str]:
     starts = [word.partition("=")[0] for word in words]
     if {"-c", "--config", "--data", "--help"} & set(starts) or "--ckpt" not in starts:
         return words
-    place = starts.index("--ckpt")
-    joined = words[place].partition("=")[2]
-    path = Path(joined or (words[place + 1] if place + 1 < len(words) else ""))
+    position = starts.index("--ckpt")
+    joined = words[position].partition("=")[2]
+    path = Path(joined or (words[position + 1] if position + 1 < len(words) else ""))
     for folder in (path.parent, path.parent.parent):  # a stage of two-stage training is one level deeper
         if (folder / "config.yaml").is_file():
             return ["--config", str(folder / "config.yaml"), *words]
@@ -501,7 +501,7 @@ def _is_known(option: str, kinds: Kinds, data: Sequence[str]) -> bool:
     return any(kinds.get(parent) in (CLASS, LIST) for parent in parents)
 
 
-def _check_places(options: _Options, corpora: set[str]) -> None:
+def _check_paths(options: _Options, corpora: set[str]) -> None:
     for prefix in ("--data", *(f"--data.{side}" for side in _SIDES)):
         name, _ = options.values.get(prefix, ("", ""))
         root, where = options.values.get(f"{prefix}.root", ("", ""))

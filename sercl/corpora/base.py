@@ -106,8 +106,8 @@ class Problem:
         return self.kind not in HARMLESS
 
     def __str__(self) -> str:
-        place = f"{self.path}:{self.line}" if self.line is not None else str(self.path)
-        return f"{place}: {self.reason}"
+        where = f"{self.path}:{self.line}" if self.line is not None else str(self.path)
+        return f"{where}: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)

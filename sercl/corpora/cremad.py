@@ -79,8 +79,8 @@ def read(root: Path) -> Listing:
 
 
 def _find_table(folder: Path) -> Path | None:
-    places = (folder / TABLE, folder.parent / TABLE, *sorted(folder.glob(f"*/{TABLE}")))
-    return next((place for place in places if place.is_file()), None)
+    candidates = (folder / TABLE, folder.parent / TABLE, *sorted(folder.glob(f"*/{TABLE}")))
+    return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 
 def _read_actors(table: Path) -> dict[str, tuple[str, str]]:

@@ -71,22 +71,24 @@ def _is_file(path: Path) -> bool:
 
 def _alike(folder: Path, name: PurePosixPath) -> Path | None:
     """Return the only file whose parts have the normal form of the name's, None without one."""
-    place, parts = folder, name.parts
+    current, parts = folder, name.parts
     if name.is_absolute():
-        place, parts = Path(parts[0]), parts[1:]
+        current, parts = Path(parts[0]), parts[1:]
     for part in parts:
         if part == "..":
-            place = place.parent
+            current = current.parent
             continue
-        same, alike = (names.get(form(part), ()) for names, form in zip(_entries(place), _FORMS, strict=True))
+        same, alike = (
+            names.get(form(part), ()) for names, form in zip(_entries(current), _FORMS, strict=True)
+        )
         found = same or alike
-        if (place / part).name in found:
-            place = place / part
+        if (current / part).name in found:
+            current = current / part
         elif len(found) == 1:
-            place = place / found[0]
+            current = current / found[0]
         else:
             return None
-    return place if _is_file(place) else None
+    return current if _is_file(current) else None
 
 
 @lru_cache(maxsize=1024)

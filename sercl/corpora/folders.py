@@ -242,18 +242,18 @@ class _Walker:
     def _enter(self, folder: Path) -> Iterator[tuple[Path, Problem | None]]:
         waiting = [folder]
         while waiting:
-            place = waiting.pop()
+            current = waiting.pop()
             try:
-                if (identity := _identity(place)) in self._entered:
+                if (identity := _identity(current)) in self._entered:
                     continue
                 self._entered.add(identity)
-                with os.scandir(place) as entries:
+                with os.scandir(current) as entries:
                     here = sorted((entry for entry in entries if _is_visible(entry.name)), key=_name_of)
             except OSError as error:
-                yield place, Problem(place, f"cannot be opened ({error.strerror})", kind="unreadable")
+                yield current, Problem(current, f"cannot be opened ({error.strerror})", kind="unreadable")
                 continue
             for entry in here:
-                yield from self._take(entry, place / entry.name, waiting)
+                yield from self._take(entry, current / entry.name, waiting)
 
     def _take(
         self, entry: os.DirEntry[str], path: Path, waiting: list[Path]
@@ -277,7 +277,7 @@ class _Walker:
 
     def _is_loop(self, link: Path) -> bool:
         target = link.resolve()
-        return any(place.resolve().is_relative_to(target) for place in (self._root, link.parent))
+        return any(path.resolve().is_relative_to(target) for path in (self._root, link.parent))
 
     def _is_found_itself(self, target: Path) -> bool:
         try:
@@ -350,10 +350,10 @@ def unlisted_audio(table: Path, named: Sequence[Path]) -> Unlisted | None:
         return None
     number = f"{'at least ' if len(seen) == most else ''}{count(len(left), 'audio file')}"
     verb = "is" if len(left) == 1 else "are"
-    place = os.path.commonpath([path.parent for path in left])
+    common = os.path.commonpath([path.parent for path in left])
     absent = f"in no row of {table.name}"
     return Unlisted(
-        f"{number} below {place} {verb} {absent} and {verb} not used (first: {left[0]})",
+        f"{number} below {common} {verb} {absent} and {verb} not used (first: {left[0]})",
         f"{number} beside it {absent}",
     )
 
@@ -366,8 +366,8 @@ def _files(folder: Path, named: Sequence[Path]) -> Iterator[Path]:
         yield from files_of(folder, recursive=False)
         for name in sorted({parts[0] for parts in below}):
             yield from files_of(folder / name)
-    for place in sorted({path.parent for path in named if not _is_below(path, folder)}):
-        yield from files_of(place, recursive=False)
+    for parent in sorted({path.parent for path in named if not _is_below(path, folder)}):
+        yield from files_of(parent, recursive=False)
 
 
 def _is_below(path: Path, folder: Path) -> bool:

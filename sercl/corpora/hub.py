@@ -144,17 +144,17 @@ class _Rows:
 
     def read(self, dataset: Any) -> Iterator[_Read | Problem | _Dropped]:
         for number, row in enumerate(dataset, start=1):
-            place = f"row {number} of {self.split}"
+            where = f"row {number} of {self.split}"
             try:
                 audio = self.audio.file_of(row[self.columns.audio])
             except NoAudioError as error:
-                yield Problem(Path(self.corpus), f"{place}: {error}", kind="missing")
+                yield Problem(Path(self.corpus), f"{where}: {error}", kind="missing")
                 continue
-            yield self._row(place, row, audio)
+            yield self._row(where, row, audio)
 
-    def _row(self, place: str, row: Mapping[str, Any], audio: StoredAudio) -> _Read | Problem | _Dropped:
+    def _row(self, where: str, row: Mapping[str, Any], audio: StoredAudio) -> _Read | Problem | _Dropped:
         if not audio.path.is_file():
-            return Problem(audio.path, f"{place}: not on disk", kind="missing")
+            return Problem(audio.path, f"{where}: not on disk", kind="missing")
         label = self._cell(row, self.columns.emotion)
         code = str(row[self.columns.emotion])
         try:
@@ -163,9 +163,9 @@ class _Rows:
                 return _Dropped(clean(text_of(label)))
             return _Read(self._utterance(row, audio.path, emotion), audio)
         except UnknownLabelError as error:
-            return Problem(audio.path, f"{place}: {error}")
+            return Problem(audio.path, f"{where}: {error}")
         except UnknownLanguageError as error:
-            return Problem(audio.path, f"{place}: {error}", kind="row")
+            return Problem(audio.path, f"{where}: {error}", kind="row")
 
     def _utterance(self, row: Mapping[str, Any], path: Path, emotion: str) -> Utterance:
         wanted = ("speaker", "gender", "text", "language", "corpus", "id")

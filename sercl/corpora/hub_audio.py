@@ -186,9 +186,9 @@ def read_audio_folder(folder: Path) -> dict[str, AudioRows] | None:
 
 def _tables(folder: Path) -> list[Path]:
     """Return the tables in a folder and in those below it."""
-    places = [folder, *(child for child in visible(folder) if child.is_dir())]
-    places += [below for child in places[1:] for below in visible(child) if below.is_dir()]
-    return [place / name for place in places for name in _TABLES if (place / name).is_file()]
+    candidates = [folder, *(child for child in visible(folder) if child.is_dir())]
+    candidates += [below for child in candidates[1:] for below in visible(child) if below.is_dir()]
+    return [candidate / name for candidate in candidates for name in _TABLES if (candidate / name).is_file()]
 
 
 def _listed(path: Path) -> list[dict[str, Any]]:

@@ -93,11 +93,11 @@ def _read_session(session: Path, audio: AudioFolder) -> Iterator[Utterance | Pro
         yield from problems
         for number, line in enumerate(read_text(labels).splitlines(), start=1):
             if line.startswith("["):
-                yield _read_label(_Place(labels, number), line, texts, audio)
+                yield _read_label(_LabelLine(labels, number), line, texts, audio)
 
 
 @dataclass(frozen=True)
-class _Place:
+class _LabelLine:
     labels: Path
     line: int
 
@@ -109,16 +109,16 @@ class _Place:
 
 
 def _read_label(
-    place: _Place, line: str, texts: Mapping[str, str], audio: AudioFolder
+    position: _LabelLine, line: str, texts: Mapping[str, str], audio: AudioFolder
 ) -> Utterance | Problem:
-    labels, number = place.labels, place.line
+    labels, number = position.labels, position.line
     match = _LABEL.fullmatch(line)
     parts = _ID.fullmatch(match["id"]) if match else None
     if match is None or parts is None:
         if name := _ID.search(line):
-            place.find(name[0], audio)  # this line is why it is not used
+            position.find(name[0], audio)  # this line is why it is not used
         return Problem(labels, f"not a label line: {line[:60]!r}; the utterance is lost", line=number)
-    path, on_disk = place.find(match["id"], audio)
+    path, on_disk = position.find(match["id"], audio)
     emotion = EMOTIONS.get(match["emotion"].lower())
     if emotion is None:
         reason = f"unknown label {match['emotion']!r} of {match['id']}; valid: {', '.join(EMOTIONS)}"

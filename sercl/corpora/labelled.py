@@ -10,7 +10,7 @@ from sercl.corpora.cells import clean, key_of, text_of
 from sercl.corpora.disk_names import file_named
 from sercl.corpora.folders import AudioFolder, find_root
 from sercl.corpora.patterned import unique_listing
-from sercl.corpora.tables import Row, read_rows
+from sercl.corpora.tables import TableRow, read_rows
 from sercl.errors import ManifestError
 
 
@@ -106,7 +106,7 @@ def read_labelled(layout: LabelTable, root: Path) -> Listing:
         ManifestError: Where the table lacks a column or cannot be read.
     """
     folder = find_root(
-        root, layout.info.name, lambda place: (place / layout.table).is_file(), layout.table, upwards=True
+        root, layout.info.name, lambda path: (path / layout.table).is_file(), layout.table, upwards=True
     )
     rows = read_rows(folder / layout.table, tuple(layout.columns.values()))
     _check_columns(layout, folder / layout.table, rows)
@@ -116,7 +116,7 @@ def read_labelled(layout: LabelTable, root: Path) -> Listing:
     return unique_listing((*found, *unlisted), audio.problems)
 
 
-def _check_columns(layout: LabelTable, table: Path, rows: Sequence[Row]) -> None:
+def _check_columns(layout: LabelTable, table: Path, rows: Sequence[TableRow]) -> None:
     present = {name for row in rows for name in row.cells}
     for field in ("path", "emotion", "speaker"):
         column = layout.columns[field]
@@ -127,12 +127,12 @@ def _check_columns(layout: LabelTable, table: Path, rows: Sequence[Row]) -> None
             )
 
 
-def _audio_path(layout: LabelTable, folder: Path, row: Row) -> Path:
+def _audio_path(layout: LabelTable, folder: Path, row: TableRow) -> Path:
     name = clean(text_of(row.cells.get(layout.columns["path"], "")))
     return file_named(folder / layout.audio, name if Path(name).suffix else f"{name}.wav")
 
 
-def _read_row(layout: LabelTable, folder: Path, row: Row, audio: AudioFolder) -> Utterance | Problem:
+def _read_row(layout: LabelTable, folder: Path, row: TableRow, audio: AudioFolder) -> Utterance | Problem:
     path = _audio_path(layout, folder, row)
     code = clean(text_of(row.cells.get(layout.columns["emotion"], "")))
     on_disk = audio.find(path)
@@ -145,7 +145,7 @@ def _read_row(layout: LabelTable, folder: Path, row: Row, audio: AudioFolder) ->
     return _utterance(layout, on_disk, emotion, row)
 
 
-def _utterance(layout: LabelTable, path: Path, emotion: str, row: Row) -> Utterance:
+def _utterance(layout: LabelTable, path: Path, emotion: str, row: TableRow) -> Utterance:
     words = {field: text_of(row.cells.get(column, "")) for field, column in layout.columns.items()}
     return Utterance(
         id=path.stem,

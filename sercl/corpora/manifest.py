@@ -18,7 +18,7 @@ from sercl.corpora.languages import UNKNOWN as UNKNOWN_LANGUAGE
 from sercl.corpora.languages import to_language
 from sercl.corpora.manifest_cells import BadCellError, interval, path_of, segments, split_name
 from sercl.corpora.normal_form import made_ids, to_gender, unified
-from sercl.corpora.tables import NO_ROW, Row, Table, read_table, write_rows
+from sercl.corpora.tables import NO_ROW, Table, TableRow, read_table, write_rows
 from sercl.errors import ManifestError, UnknownNameError, UsageError
 from sercl.files import at_home
 
@@ -102,11 +102,11 @@ def _is_part(folder: str) -> bool:
 
 def _shared(utterances: Sequence[Utterance], groups: Mapping[int, str]) -> list[str]:
     """Return the speakers that stand in several groups, sorted; `groups` is index -> group."""
-    places: dict[str, set[str]] = {}
+    found_in: dict[str, set[str]] = {}
     for index, group in groups.items():
         if (speaker := utterances[index].speaker) is not None:
-            places.setdefault(speaker, set()).add(group)
-    return sorted(name for name, found in places.items() if len(found) > 1)
+            found_in.setdefault(speaker, set()).add(group)
+    return sorted(name for name, found in found_in.items() if len(found) > 1)
 
 
 def _ids(shared: Sequence[str]) -> str:
@@ -199,17 +199,19 @@ def read_manifest(
             `emotions`.
         UnknownLanguageError: Where `language` is none.
     """
-    place, words = at_home(path).absolute(), EmotionWords(emotions or {})
+    table_path, words = at_home(path).absolute(), EmotionWords(emotions or {})
     named = columns.named
     table = read_table(Path(path), [named.get(name, name) for name in REQUIRED])
     if not table.columns:
-        raise ManifestError(place, None, NO_ROW)
-    rows, notes = _with_fields(place, table, named)
+        raise ManifestError(table_path, None, NO_ROW)
+    rows, notes = _with_fields(table_path, table, named)
     if not rows:
-        raise ManifestError(place, None, NO_ROW)
-    source = _Source(place, corpus, to_language(language), words, table.delimiter not in (None, ","))
+        raise ManifestError(table_path, None, NO_ROW)
+    source = _ManifestReader(
+        table_path, corpus, to_language(language), words, table.delimiter not in (None, ",")
+    )
     listing = _listing(source, [source.read(row) for row in rows], notes)
-    unlisted = unlisted_audio(place, [source.file(name) for name in _paths(rows)])
+    unlisted = unlisted_audio(table_path, [source.file(name) for name in _paths(rows)])
     return replace(listing, unlisted=unlisted)
 
 
@@ -264,7 +266,7 @@ class _Read:
 
 
 @dataclass(frozen=True)
-class _Source:
+class _ManifestReader:
     path: Path
     corpus: str | None
     language: str
@@ -282,7 +284,7 @@ class _Source:
             self.files[name] = here
         return self.files[name]
 
-    def read(self, row: Row) -> _Read | Problem | _Dropped:
+    def read(self, row: TableRow) -> _Read | Problem | _Dropped:
         """Return what a row holds."""
         try:
             emotion = self.emotions.read(_text(row.cells.get("emotion")))
@@ -318,7 +320,7 @@ class _Source:
         )
 
 
-def _paths(rows: Sequence[Row]) -> Iterator[str]:
+def _paths(rows: Sequence[TableRow]) -> Iterator[str]:
     for row in rows:
         try:
             path = path_of(row.cells.get("path"))
@@ -332,7 +334,9 @@ def _text(cell: object) -> str | None:
     return None if cell is None else clean(text_of(cell))
 
 
-def _with_fields(path: Path, table: Table, named: Mapping[str, str]) -> tuple[list[Row], tuple[str, ...]]:
+def _with_fields(
+    path: Path, table: Table, named: Mapping[str, str]
+) -> tuple[list[TableRow], tuple[str, ...]]:
     """Return the rows with the fields that `COLUMNS` names as keys, and notes on columns not read."""
     fields = _fields(path, table.columns, named)
     ignored = sorted(set(table.columns) - fields.keys())
@@ -340,7 +344,7 @@ def _with_fields(path: Path, table: Table, named: Mapping[str, str]) -> tuple[li
         f"column {name!r} of {path.name} is not read: another column was given for it" for name in ignored
     ]
     rows = [
-        Row(row.line, {fields[name]: cell for name, cell in row.cells.items() if name in fields})
+        TableRow(row.line, {fields[name]: cell for name, cell in row.cells.items() if name in fields})
         for row in table.rows
     ]
     return rows, tuple(notes)
@@ -368,7 +372,9 @@ def _fields(path: Path, columns: Sequence[str], named: Mapping[str, str]) -> dic
     return kept | chosen
 
 
-def _listing(source: _Source, found: Sequence[_Read | Problem | _Dropped], notes: tuple[str, ...]) -> Listing:
+def _listing(
+    source: _ManifestReader, found: Sequence[_Read | Problem | _Dropped], notes: tuple[str, ...]
+) -> Listing:
     rows = [item for item in found if isinstance(item, _Read)]
     utterances, spelling_notes = unified([row.utterance for row in rows])
     ids = made_ids(utterances, source.path.parent, [row.name for row in rows])
@@ -396,7 +402,7 @@ def _listing(source: _Source, found: Sequence[_Read | Problem | _Dropped], notes
     )
 
 
-def _second(source: _Source, row: _Read, item: Utterance, first: Utterance) -> Problem:
+def _second(source: _ManifestReader, row: _Read, item: Utterance, first: Utterance) -> Problem:
     """Return the problem of a row whose interval of whose file has been listed before."""
     if item.emotion == first.emotion:
         reason = f"a second row for {first.id}, which is left out"

@@ -71,7 +71,7 @@ def unified(utterances: Sequence[Utterance]) -> tuple[list[Utterance], tuple[str
 
 def _spellings(utterances: Sequence[Utterance], name: str) -> Spellings:
     """Return the spellings that are given up for another."""
-    counts = Counter(_place(item, name) for item in utterances)
+    counts = Counter(_named_value(item, name) for item in utterances)
     groups: dict[tuple[str, str], list[str]] = {}
     for corpus, word in counts:
         if word is not None:
@@ -83,13 +83,13 @@ def _spellings(utterances: Sequence[Utterance], name: str) -> Spellings:
     return chosen
 
 
-def _place(utterance: Utterance, name: str) -> tuple[str, str]:
+def _named_value(utterance: Utterance, name: str) -> tuple[str, str]:
     return "" if name == "corpus" else utterance.corpus, getattr(utterance, name)
 
 
 def _respelt(utterance: Utterance, name: str, spellings: Spellings) -> Utterance:
-    place = _place(utterance, name)
-    return replace(utterance, **{name: spellings[place]}) if place in spellings else utterance  # type: ignore[arg-type]
+    named_value = _named_value(utterance, name)
+    return replace(utterance, **{name: spellings[named_value]}) if named_value in spellings else utterance  # type: ignore[arg-type]
 
 
 def _spelling_notes(name: str, written: Sequence[Utterance], items: Sequence[Utterance]) -> list[str]:
@@ -97,7 +97,7 @@ def _spelling_notes(name: str, written: Sequence[Utterance], items: Sequence[Utt
     forms: dict[tuple[str, str], set[str]] = {}
     for before, item in zip(written, items, strict=True):
         if (word := getattr(before, name)) is not None and getattr(item, name) is not None:
-            forms.setdefault(_place(item, name), set()).add(word)
+            forms.setdefault(_named_value(item, name), set()).add(word)
     shown = [
         f"{best!r} (also {', '.join(repr(word) for word in sorted(words - {best}))})"
         for (_, best), words in sorted(forms.items())

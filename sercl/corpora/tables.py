@@ -27,7 +27,7 @@ _INDEX = re.compile(r"(?:unnamed: \d+|__index_level_\d+__)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """One row; empty cells, JSON nulls and NaN are left out of `cells`."""
 
     line: int
@@ -44,7 +44,7 @@ class Table:
         delimiter: What separates the cells; None in formats that have no delimiter.
     """
 
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
     columns: tuple[str, ...]
     delimiter: str | None = None
 
@@ -61,7 +61,7 @@ def table_suffix(path: Path) -> str:
     return suffix
 
 
-def read_rows(path: Path, wanted: Collection[str] = ()) -> list[Row]:
+def read_rows(path: Path, wanted: Collection[str] = ()) -> list[TableRow]:
     """Return the rows of a table; see `read_table`.
 
     Raises:
@@ -179,7 +179,7 @@ def _declares(line: str) -> bool:
     return _DECLARED.fullmatch(line.strip("\r ")) is not None
 
 
-def delimited_rows(path: Path, text: str, delimiter: str) -> Iterator[Row]:
+def delimited_rows(path: Path, text: str, delimiter: str) -> Iterator[TableRow]:
     """Yield the rows of CSV or TSV text whose first line is the header; `path` is for messages only.
 
     Raises:
@@ -197,7 +197,7 @@ def delimited_rows(path: Path, text: str, delimiter: str) -> Iterator[Row]:
             raise ManifestError(
                 path, line, f"{len(cells)} cells, but the header has {len(header)} columns. Fix this row."
             )
-        yield Row(line, _given(_named(path, line, zip(header, map(_plain_text, cells), strict=False))))
+        yield TableRow(line, _given(_named(path, line, zip(header, map(_plain_text, cells), strict=False))))
 
 
 def _split(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
@@ -235,12 +235,12 @@ def _check_header(path: Path, line: int, names: Sequence[str]) -> None:
 def _named(path: Path, line: int, cells: Iterable[tuple[str, object]]) -> dict[str, object]:
     """Return the cells by column, without an index and empty columns that have no name."""
     named: dict[str, object] = {}
-    for place, (name, cell) in enumerate(cells):
+    for index, (name, cell) in enumerate(cells):
         if _is_named(name):
             named[name] = cell
-        elif place > 0 and not name and not _is_empty(cell):
+        elif index > 0 and not name and not _is_empty(cell):
             raise ManifestError(
-                path, line, f"column {place + 1} has no name. Give every column a unique one."
+                path, line, f"column {index + 1} has no name. Give every column a unique one."
             )
     return named
 
@@ -249,7 +249,7 @@ def _is_named(name: str) -> bool:
     return bool(name) and not _INDEX.fullmatch(name)
 
 
-def _json_rows(path: Path, text: str) -> Iterator[Row]:
+def _json_rows(path: Path, text: str) -> Iterator[TableRow]:
     for line, content in enumerate(io.StringIO(text, newline=None), start=1):
         if not content.strip():
             continue
@@ -261,7 +261,7 @@ def _json_rows(path: Path, text: str) -> Iterator[Row]:
             raise ManifestError(path, line, f"{content.strip()[:40]!r} is not a JSON object. One per line.")
         cells = [(clean(name), _plain(cell)) for name, cell in pairs]
         _check_header(path, line, [name for name, _ in cells])
-        yield Row(line, _given(_named(path, line, cells)))
+        yield TableRow(line, _given(_named(path, line, cells)))
 
 
 class _Pairs(list[tuple[str, object]]):
@@ -274,7 +274,7 @@ def _plain(cell: object) -> object:
     return [_plain(item) for item in cell] if isinstance(cell, list) else cell
 
 
-def _parquet_rows(path: Path) -> Iterator[Row]:
+def _parquet_rows(path: Path) -> Iterator[TableRow]:
     try:
         table = read_parquet(path)
     except (OSError, DocumentError) as error:
@@ -286,7 +286,9 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
         raise ManifestError(path, None, f"not readable as Parquet ({error}).") from None
     names = {name: clean(name) for name in (rows[0] if rows else ())}
     for number, cells in enumerate(rows, start=1):
-        yield Row(number, _given(_named(path, number, ((names[name], cell) for name, cell in cells.items()))))
+        yield TableRow(
+            number, _given(_named(path, number, ((names[name], cell) for name, cell in cells.items())))
+        )
 
 
 def _given(cells: Mapping[str, object]) -> dict[str, object]:

@@ -40,7 +40,7 @@ def read(root: Path) -> Listing:
         CorpusNotFoundError: Where there is no `ZED.json`.
         CorpusError: Where it is not a JSON map.
     """
-    folder = find_root(root, INFO.name, lambda place: (place / TABLE).is_file(), TABLE, upwards=True)
+    folder = find_root(root, INFO.name, lambda path: (path / TABLE).is_file(), TABLE, upwards=True)
     audio = AudioFolder(folder)
     found = [_read_entry(folder, name, entry, audio) for name, entry in _read_table(folder / TABLE).items()]
     unlisted = audio.rest(lambda path: Problem(path, f"not listed in {TABLE}, so it has no label"))

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from sercl.audio.scan import Clip, Limits, Memory, scan
+from sercl.audio.scan import AudioSpan, Limits, Memory, scan
 from sercl.corpora.base import Problem, Utterance, kinds_text, problem_lines
 from sercl.counting import count
 from sercl.errors import CorpusError, UnknownNameError
@@ -84,7 +84,7 @@ def scan_utterances(
         on_progress: Told about every few clips.
         memory: Knows clips that need no decoding.
     """
-    clips = [Clip(utterance.path, utterance.start, utterance.end) for utterance in utterances]
+    clips = [AudioSpan(utterance.path, utterance.start, utterance.end) for utterance in utterances]
     report = scan(clips, limits, on_progress=_counter(what, len(clips), on_progress), memory=memory)
     faults = {fault.clip_index: fault for fault in report.faults}
     scanned = Scanned({}, {})

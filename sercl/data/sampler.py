@@ -104,7 +104,7 @@ class LengthBucketBatchSampler(Sampler[list[Key]]):
             drawn = bucket if generator is None else generator.permutation(bucket)
             batches += [drawn[start : start + size] for start in range(0, len(drawn), size)]
         if generator is not None:
-            batches = [batches[place] for place in generator.permutation(len(batches))]
+            batches = [batches[index] for index in generator.permutation(len(batches))]
         return batches
 
     def _deal(self, batches: list[Indices], rank: int, world: int) -> list[Indices]:
@@ -118,15 +118,15 @@ class LengthBucketBatchSampler(Sampler[list[Key]]):
             )
         batches = list(batches)
         while len(batches) % world and max(map(len, batches)) > 1:
-            largest = max(range(len(batches)), key=lambda place: len(batches[place]))
+            largest = max(range(len(batches)), key=lambda index: len(batches[index]))
             batches[largest : largest + 1] = np.array_split(batches[largest], 2)
         while len(batches) % world:
             self._join_shortest(batches)
         return batches[rank::world]
 
     def _join_shortest(self, batches: list[Indices]) -> None:
-        places = sorted(range(len(batches)), key=lambda place: self._seconds[batches[place]].sum())
-        first, second = sorted(places[:2])
+        indices = sorted(range(len(batches)), key=lambda index: self._seconds[batches[index]].sum())
+        first, second = sorted(indices[:2])
         batches[first] = np.concatenate([batches[first], batches.pop(second)])
 
 

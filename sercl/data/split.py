@@ -137,13 +137,13 @@ class Split:
 
 def picked(split: Split, keep: Sequence[bool]) -> Split:
     """Return the utterances of a split that are to be kept."""
-    places = [place for place, wanted in enumerate(keep) if wanted]
+    indices = [index for index, wanted in enumerate(keep) if wanted]
     return replace(
         split,
-        utterances=tuple(split.utterances[place] for place in places),
-        labels=tuple(split.labels[place] for place in places),
-        seconds=tuple(split.seconds[place] for place in places),
-        audio_keys=tuple(split.audio_keys[place] for place in places),
+        utterances=tuple(split.utterances[index] for index in indices),
+        labels=tuple(split.labels[index] for index in indices),
+        seconds=tuple(split.seconds[index] for index in indices),
+        audio_keys=tuple(split.audio_keys[index] for index in indices),
     )
 
 

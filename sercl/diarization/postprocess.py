@@ -109,7 +109,7 @@ class _Chain:
     def absorb(self, first: int) -> None:
         last, _ = self._runs[first]
         before = self._before.get(first)
-        near = [self._runs[place][1] for place in (before, last) if place in self._runs]
+        near = [self._runs[run][1] for run in (before, last) if run in self._runs]
         probable = self._sums[last] - self._sums[first]
         self._runs[first][1] = max(near, key=lambda label: probable[label])
         self._join(first, last)

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sercl.audio.sources import WINDOW, Clip, Source, batches, name_of, reason_of, waveform_of
+from sercl.audio.sources import WINDOW, AudioInput, DecodedInput, batches, name_of, reason_of, waveform_of
 from sercl.batch import AudioBatch
 from sercl.corpora.base import Utterance
 from sercl.errors import AudioError, ClipLengthError, FeatureError, SerclError, UsageError
@@ -29,7 +29,7 @@ Done = Callable[[int, int], None]
 
 @overload
 def embed(
-    files: Iterable[Source | Utterance],
+    files: Iterable[AudioInput | Utterance],
     encoder: str | Encoder,
     layers: int | Sequence[int] | None = None,
     pooling: str = "mean",
@@ -46,7 +46,7 @@ def embed(
 
 @overload
 def embed(
-    files: Iterable[Source | Utterance],
+    files: Iterable[AudioInput | Utterance],
     encoder: str | Encoder,
     layers: int | Sequence[int] | None = None,
     *,
@@ -62,7 +62,7 @@ def embed(
 
 
 def embed(
-    files: Iterable[Source | Utterance],
+    files: Iterable[AudioInput | Utterance],
     encoder: str | Encoder,
     layers: int | Sequence[int] | None = None,
     pooling: str | None = "mean",
@@ -110,7 +110,7 @@ def embed(
             an encoder that is loaded.
     """
     sources = list(files)
-    place = find_device(device)
+    chosen_device = find_device(device)
     chosen = [layers] if isinstance(layers, int) else layers
     if isinstance(encoder, Encoder):
         _check_loaded(revision, whisper_form, last_block)
@@ -121,8 +121,8 @@ def embed(
     check_states(states, model.num_states)
     pool = None if pooling is None else frozen_pooling(pooling, model.hidden_size)
     rows: list[Array] = []
-    with inference(model.to(place).eval(), precision), torch.no_grad():
-        seconds = batch_seconds or default_batch_seconds(place)
+    with inference(model.to(chosen_device).eval(), precision), torch.no_grad():
+        seconds = batch_seconds or default_batch_seconds(chosen_device)
         numbered = enumerate(sources)
         while window := list(islice(numbered, WINDOW)):
             rows += _embedded(window, model, states, pool, seconds)
@@ -164,7 +164,7 @@ def _load(
 
 
 def _embedded(
-    window: Sequence[tuple[int, Source | Utterance]],
+    window: Sequence[tuple[int, AudioInput | Utterance]],
     encoder: Encoder,
     states: Sequence[int],
     pooling: Pooling | None,
@@ -183,19 +183,19 @@ def _embedded(
     return [found[number] for number, _ in window]
 
 
-def _read(number: int, source: Source | Utterance) -> Clip:
+def _read(number: int, source: AudioInput | Utterance) -> DecodedInput:
     stretch = (source.start, source.end) if isinstance(source, Utterance) else (None, None)
-    file: Source = source.path if isinstance(source, Utterance) else source
+    file: AudioInput = source.path if isinstance(source, Utterance) else source
     name = name_of(file, number)
     try:
-        return Clip(number, name, waveform_of(file, *stretch))
+        return DecodedInput(number, name, waveform_of(file, *stretch))
     except SerclError as error:
         kind = error.kind if isinstance(error, AudioError) else "silent"
         raise AudioError(name, reason_of(error, name), kind) from error
 
 
 def _encoded(
-    clips: Sequence[Clip], encoder: Encoder, states: Sequence[int], pooling: Pooling | None
+    clips: Sequence[DecodedInput], encoder: Encoder, states: Sequence[int], pooling: Pooling | None
 ) -> list[Tensor]:
     batch = AudioBatch.from_clips([clip.waveform for clip in clips])
     try:

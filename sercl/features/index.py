@@ -29,7 +29,7 @@ _CACHE_KIB = 16_384
 Result = TypeVar("Result")
 
 
-class Place(NamedTuple):
+class Location(NamedTuple):
     """A row: the file name of its shard, and its number there."""
 
     shard: str
@@ -62,7 +62,7 @@ class Index:
         """
         self._mended(self._refresh)
 
-    def find(self, keys: Sequence[str]) -> dict[str, Place]:
+    def find(self, keys: Sequence[str]) -> dict[str, Location]:
         """Return the places of those keys that there are rows of, by shard.
 
         Args:
@@ -75,13 +75,13 @@ class Index:
         self._mended(self._forget)
         self.refresh()
 
-    def _find(self, keys: Sequence[str]) -> dict[str, Place]:
+    def _find(self, keys: Sequence[str]) -> dict[str, Location]:
         marks = ",".join("?" * len(keys))
         query = (
             f"select key, name, row from rows join shards on shard = id where key in ({marks}) "
             "order by shard, row"
         )
-        return {key: Place(name, row) for key, name, row in self._connection.execute(query, keys)}
+        return {key: Location(name, row) for key, name, row in self._connection.execute(query, keys)}
 
     def _refresh(self) -> None:
         if self._present() == self._known():
@@ -170,10 +170,10 @@ class Index:
 
     def _open(self) -> None:
         # An empty name is a database in a temporary file of sqlite's own.
-        place = "" if self._private else self._path
+        location = "" if self._private else self._path
         # Whichever thread happens to collect garbage closes it.
         self._connection = sqlite3.connect(
-            place, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False
+            location, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False
         )
         self._process = os.getpid()
         weakref.finalize(self, self._connection.close)

@@ -30,14 +30,14 @@ _SCHEMA = pa.schema(
 _SPACE = b"space"
 
 
-class Row(NamedTuple):
+class FeatureRow(NamedTuple):
     """The key of an utterance's audio, and its numbers, `[...]` float32 in C order."""
 
     key: str
     values: Values
 
 
-def write_shard(folder: Path, space: str, rows: Sequence[Row]) -> Path:
+def write_shard(folder: Path, space: str, rows: Sequence[FeatureRow]) -> Path:
     """Write rows as one file that appears in the folder complete and on the disk.
 
     Args:
@@ -138,7 +138,7 @@ class Shard:
             raise ValueError("a shard of another space")
 
 
-def _batch(rows: Sequence[Row]) -> pa.RecordBatch:
+def _batch(rows: Sequence[FeatureRow]) -> pa.RecordBatch:
     flat = [row.values.reshape(-1) for row in rows]
     keys = [row.key.encode() for row in rows]
     checks = [_check(row.key, values) for row, values in zip(rows, flat, strict=True)]
@@ -210,7 +210,7 @@ class RowWriter:
 
     def __init__(self, folder: Path, space: str) -> None:
         self._folder, self._space = folder, space
-        self._rows: list[Row] = []
+        self._rows: list[FeatureRow] = []
         self._bytes, self._since = 0, time.monotonic()
         self._disk = ThreadPoolExecutor(1)
         self._writing: Future[Path] | None = None
@@ -235,7 +235,7 @@ class RowWriter:
         Raises:
             OutputError: Where the shard before this one could not be written.
         """
-        self._rows.append(Row(key, values))
+        self._rows.append(FeatureRow(key, values))
         self._bytes += values.nbytes
         late = time.monotonic() - self._since >= SHARD_SECONDS
         if late or self._bytes >= SHARD_BYTES or len(self._rows) >= SHARD_ROWS:

@@ -7,8 +7,8 @@ from itertools import islice
 from pathlib import Path
 
 from sercl.errors import FeatureError, OutputError
-from sercl.features.index import MOST_KEYS, Index, Place
-from sercl.features.shard import Row, RowWriter, Shard, Values
+from sercl.features.index import MOST_KEYS, Index, Location
+from sercl.features.shard import FeatureRow, RowWriter, Shard, Values
 from sercl.features.space import FeatureSpace
 from sercl.files import remove_leftovers, write_text
 
@@ -50,7 +50,7 @@ class SpaceStore:
             found = self._index.find(chunk)
             yield from (key for key in chunk if key not in found)
 
-    def read(self, keys: Iterable[str]) -> Iterator[Row]:
+    def read(self, keys: Iterable[str]) -> Iterator[FeatureRow]:
         """Yield the rows there are of some keys, in the order of the disk.
 
         The numbers of a row are flat, read-only, and stand in a memory map.
@@ -59,8 +59,8 @@ class SpaceStore:
             DamagedStoreError: If a row is not what was written.
         """
         for chunk in _chunks(keys):
-            for key, place in self._index.find(chunk).items():
-                yield Row(key, self._row(key, place))
+            for key, location in self._index.find(chunk).items():
+                yield FeatureRow(key, self._row(key, location))
 
     def writer(self) -> RowWriter:
         """Return a writer, after making sure that the folder can be written.
@@ -79,9 +79,9 @@ class SpaceStore:
             ) from error
         return RowWriter(self.folder, self.space.name)
 
-    def _row(self, key: str, place: Place) -> Values:
+    def _row(self, key: str, location: Location) -> Values:
         try:
-            return self._opened(place.shard).read(place.row, key)
+            return self._opened(location.shard).read(location.row, key)
         except (FileNotFoundError, LookupError):
             # Another process has pruned the shard, or the index has been tampered with.
             self._index.rebuild()

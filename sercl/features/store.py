@@ -15,7 +15,7 @@ from sercl.features.space_store import DESCRIPTION, FORMAT, SpaceStore
 _NAME = re.compile("[0-9a-f]{32}")
 
 
-class Source(NamedTuple):
+class StoredSpace(NamedTuple):
     """A place where rows of a space may stand, and where its hidden states stand in each of them."""
 
     rows: SpaceStore
@@ -49,7 +49,7 @@ class FeatureStore:
         """
         return SpaceStore(self.root / space.name, space)
 
-    def sources(self, wanted: FeatureSpace) -> list[Source]:
+    def sources(self, wanted: FeatureSpace) -> list[StoredSpace]:
         """Return every place where rows with the states of a space may stand: its own, and those with more.
 
         Raises:
@@ -62,7 +62,7 @@ class FeatureStore:
                 continue  # another process is just making it
             space = read_space(folder)
             if (positions := wanted.positions_in(space)) is not None:
-                found.append(Source(SpaceStore(folder, space), positions))
+                found.append(StoredSpace(SpaceStore(folder, space), positions))
                 with suppress(OSError):  # read-only: only the age that `sercl features info` shows is lost
                     os.utime(folder / DESCRIPTION)
         return found

@@ -10,7 +10,7 @@ from torch import Tensor
 from sercl.errors import FeatureError
 from sercl.features.shard import Values
 from sercl.features.space import FeatureSpace
-from sercl.features.store import FeatureStore, Source
+from sercl.features.store import FeatureStore, StoredSpace
 
 HELD_BYTES = 512 * 2**20
 """Pooled hidden states that take no more than this are read once, at first use, and held in memory."""
@@ -40,8 +40,8 @@ class StoredFeatures(Mapping[str, Tensor]):
     def __getitem__(self, id: str) -> Tensor:
         key = self.audio_keys[id]
         if self._hold:
-            rows, places = self._held
-            return rows[places[key]]
+            rows, positions = self._held
+            return rows[positions[key]]
         return next(self._read([key]))[1]
 
     def __contains__(self, id: object) -> bool:
@@ -77,16 +77,16 @@ class StoredFeatures(Mapping[str, Tensor]):
     @cached_property
     def _held(self) -> tuple[Tensor, dict[str, int]]:
         """Every row, and the place of each key."""
-        places = {key: place for place, key in enumerate(dict.fromkeys(self.audio_keys.values()))}
-        return self._stack(list(places)), places
+        positions = {key: position for position, key in enumerate(dict.fromkeys(self.audio_keys.values()))}
+        return self._stack(list(positions)), positions
 
     def _stack(self, keys: Sequence[str]) -> Tensor:
-        places = defaultdict(list)
-        for place, key in enumerate(keys):
-            places[key].append(place)
+        positions = defaultdict(list)
+        for position, key in enumerate(keys):
+            positions[key].append(position)
         rows = torch.empty(len(keys), len(self.space.states), self.space.width)
-        for key, row in self._read(places):
-            rows[places[key]] = row
+        for key, row in self._read(positions):
+            rows[positions[key]] = row
         return rows
 
     def _read(self, keys: Iterable[str]) -> Iterator[tuple[str, Tensor]]:
@@ -100,7 +100,7 @@ class StoredFeatures(Mapping[str, Tensor]):
         if left:
             raise FeatureError(f"{self.store.root}: {len(left)} utterances are not stored there. Run again.")
 
-    def _chosen(self, source: Source, values: Values) -> Tensor:
+    def _chosen(self, source: StoredSpace, values: Values) -> Tensor:
         states = len(source.rows.space.states)
         shape = (states, -1, self.space.width) if self.space.pooling == "frames" else (states, -1)
         # A list of positions makes numpy copy: the map is read-only, and closes at some time.

@@ -39,27 +39,27 @@ class Processes:
 
     def run(self, works: Sequence[Work]) -> Iterator[Outcome]:
         """Yield outcomes in order of completion; processes that still run are stopped where this is left."""
-        waiting, places = list(reversed(works)), _places(self.jobs)
+        waiting, slots = list(reversed(works)), _slots(self.jobs)
         running: list[tuple[OwnProcess, Mapping[str, str]]] = []
         try:
             while waiting or running:
-                while waiting and places:
-                    place = places.pop(0)
-                    with _environment(place):
-                        running.append((OwnProcess(waiting.pop()), place))
+                while waiting and slots:
+                    slot = slots.pop(0)
+                    with _environment(slot):
+                        running.append((OwnProcess(waiting.pop()), slot))
                 ended = first_ended([process for process, _ in running])
-                places += [place for process, place in running if process in ended]
+                slots += [slot for process, slot in running if process in ended]
                 running = [item for item in running if item[0] not in ended]
                 yield from (process.outcome() for process in ended)
         finally:
             stop([process for process, _ in running])
 
 
-def _places(jobs: int) -> list[Mapping[str, str]]:
+def _slots(jobs: int) -> list[Mapping[str, str]]:
     """Return what the environment of each simultaneous process has of its own."""
     threads = os.environ.get(_THREADS) or str(max(1, _cores() // jobs))
     gpus = _visible_gpus()
-    dealt = [{_GPUS: gpus[place % len(gpus)]} if gpus else {} for place in range(jobs)]
+    dealt = [{_GPUS: gpus[slot % len(gpus)]} if gpus else {} for slot in range(jobs)]
     return [{_THREADS: threads, **own} for own in dealt]
 
 

@@ -73,8 +73,8 @@ def _draw(figure: "Figure", results: Sequence[ProbeResults], names: Sequence[str
     heights = [3.2, 1] if weighted else [1]
     rows = figure.subplots(len(heights), 1, squeeze=False, sharex=True, height_ratios=heights)
     curves = rows[0, 0]
-    for place, (item, name) in enumerate(zip(results, names, strict=True)):
-        _curve(curves, item, name, place)
+    for index, (item, name) in enumerate(zip(results, names, strict=True)):
+        _curve(curves, item, name, index)
     _chance(curves, results)
     if len(results) == 1:
         _control(curves, results[0])
@@ -85,9 +85,9 @@ def _draw(figure: "Figure", results: Sequence[ProbeResults], names: Sequence[str
     rows[-1, 0].set_xlabel("hidden state (0: input of block 1, k: output of block k)")
 
 
-def _curve(axes: "Axes", item: ProbeResults, name: str, place: int) -> None:
+def _curve(axes: "Axes", item: ProbeResults, name: str, index: int) -> None:
     layers = [entry.layer for entry in item.layers]
-    colour = _COLOURS[place]
+    colour = _COLOURS[index]
     low, high = ([100 * getattr(entry.uar, end) for entry in item.layers] for end in ("low", "high"))
     axes.fill_between(layers, low, high, color=colour, alpha=0.15, linewidth=0)
     chosen = item.chosen.uar
@@ -95,7 +95,7 @@ def _curve(axes: "Axes", item: ProbeResults, name: str, place: int) -> None:
         layers,
         [100 * entry.uar.value for entry in item.layers],
         color=colour,
-        marker=_MARKERS[place],
+        marker=_MARKERS[index],
         markersize=5,
         linewidth=1.8,
         label=f"{name}: {100 * chosen.value:.1f} % at the layers chosen",
@@ -107,9 +107,9 @@ def _curve(axes: "Axes", item: ProbeResults, name: str, place: int) -> None:
 def _chance(axes: "Axes", results: Sequence[ProbeResults]) -> None:
     levels = {round(item.chance, 6) for item in results}
     for level in levels:
-        places = [place for place, item in enumerate(results) if round(item.chance, 6) == level]
-        shared = len(places) > 1 or len(results) == 1
-        colour = _PALE if shared else _COLOURS[places[0]]
+        indices = [index for index, item in enumerate(results) if round(item.chance, 6) == level]
+        shared = len(indices) > 1 or len(results) == 1
+        colour = _PALE if shared else _COLOURS[indices[0]]
         axes.axhline(100 * level, color=colour, linestyle=(0, (1, 2)), linewidth=1.4, zorder=1)
     axes.plot([], [], color=_PALE, linestyle=(0, (1, 2)), linewidth=1.4, label="chance")
 
@@ -161,12 +161,12 @@ def _legend(figure: "Figure", axes: "Axes", title: str, columns: int) -> None:
 
 
 def _weights(axes: "Axes", results: Sequence[ProbeResults]) -> None:
-    mixed = [(place, item.weighted) for place, item in enumerate(results) if item.weighted is not None]
+    mixed = [(index, item.weighted) for index, item in enumerate(results) if item.weighted is not None]
     width = 0.8 / len(mixed)
-    for number, (place, weighted) in enumerate(mixed):
+    for number, (index, weighted) in enumerate(mixed):
         shift = (number - (len(mixed) - 1) / 2) * width
         lefts = [layer + shift for layer in range(len(weighted.weights))]
-        axes.bar(lefts, [100 * weight for weight in weighted.weights], width * 0.92, color=_COLOURS[place])
+        axes.bar(lefts, [100 * weight for weight in weighted.weights], width * 0.92, color=_COLOURS[index])
     axes.set_ylabel("weight in %")
     axes.set_title("Learned weighted sum of all hidden states", loc="left", fontsize=9.5, color=_PALE)
     axes.grid(axis="y", color=_GRID)

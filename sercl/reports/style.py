@@ -57,22 +57,22 @@ class FittingTable(Table):
         ]
         most = [measure.maximum for measure in measures]
         least = [
-            self._unbroken(console, place) if column.no_wrap else min(measure.minimum, _BREAKABLE)
-            for place, (column, measure) in enumerate(zip(self.columns, measures, strict=True))
+            self._unbroken(console, index) if column.no_wrap else min(measure.minimum, _BREAKABLE)
+            for index, (column, measure) in enumerate(zip(self.columns, measures, strict=True))
         ]
         return list(map(min, least, most)), most
 
-    def _unbroken(self, console: Console, place: int) -> int:
+    def _unbroken(self, console: Console, index: int) -> int:
         """Return the width of a column of numbers if only its heading is broken between words."""
-        column = self.columns[place]
+        column = self.columns[index]
         words = _text(console, column.header).plain.split()
         cells = [_text(console, cell).cell_len for cell in column.cells]
-        return max([*map(cell_len, words), *cells, 1]) + self._get_padding_width(place)
+        return max([*map(cell_len, words), *cells, 1]) + self._get_padding_width(index)
 
     def _squeezed(self, console: Console, options: ConsoleOptions, widths: Sequence[int]) -> RenderResult:
         before = [(column.width, column.no_wrap) for column in self.columns]
-        for place, (column, width) in enumerate(zip(self.columns, widths, strict=True)):
-            column.width, column.no_wrap = width - self._get_padding_width(place), False
+        for index, (column, width) in enumerate(zip(self.columns, widths, strict=True)):
+            column.width, column.no_wrap = width - self._get_padding_width(index), False
         try:
             yield from super().__rich_console__(console, options)
         finally:
@@ -83,8 +83,8 @@ class FittingTable(Table):
         if self.title:
             yield _text(console, self.title, "bold")
         cells = [list(column.cells) for column in self.columns]
-        for place, row in enumerate(self.rows):
-            yield from self._record(console, [own[place] for own in cells], str(row.style or ""), width)
+        for index, row in enumerate(self.rows):
+            yield from self._record(console, [own[index] for own in cells], str(row.style or ""), width)
         if self.caption:
             yield _text(console, self.caption, "dim")
 
@@ -93,16 +93,16 @@ class FittingTable(Table):
     ) -> Iterator[Text | Padding]:
         """Yield a row: its first cell, then its texts, a line each, and its numbers, side by side."""
         numbers: list[Text] = []
-        for place, (column, cell) in enumerate(zip(self.columns, cells, strict=True)):
+        for index, (column, cell) in enumerate(zip(self.columns, cells, strict=True)):
             value = _text(console, cell, style) if isinstance(cell, str | Text) else Text()
             if not value.plain.strip():  # a bar, or nothing
                 continue
             name = _text(console, column.header).plain.replace("\n", " ")
-            line = Text.assemble((f"{name}: ", "dim" if place else "bold"), value)
-            if place and column.justify == "right":
+            line = Text.assemble((f"{name}: ", "dim" if index else "bold"), value)
+            if index and column.justify == "right":
                 numbers.append(line)
             else:
-                yield Padding(line, (0, 0, 0, 2 if place else 0))
+                yield Padding(line, (0, 0, 0, 2 if index else 0))
         yield from (Padding(line, (0, 0, 0, 2)) for line in _side_by_side(numbers, width - 2))
 
 
@@ -127,9 +127,9 @@ def _shared_out(least: Sequence[int], most: Sequence[int], room: int) -> list[in
     """Return widths between minimum and maximum that fill the space; narrow columns are served first."""
     widths = list(least)
     left = room - sum(least)
-    order = sorted(range(len(least)), key=lambda place: most[place] - least[place])
-    for number, place in enumerate(order):
-        more = min(most[place] - least[place], left // (len(order) - number))
-        widths[place] += more
+    order = sorted(range(len(least)), key=lambda index: most[index] - least[index])
+    for number, index in enumerate(order):
+        more = min(most[index] - least[index], left // (len(order) - number))
+        widths[index] += more
         left -= more
     return widths

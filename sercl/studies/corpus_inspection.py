@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import median
 
-from sercl.audio.scan import Clip, Limits, Memory, ScanReport, scan
+from sercl.audio.scan import AudioSpan, Limits, Memory, ScanReport, scan
 from sercl.corpora.base import Listing, Problem, Utterance
 from sercl.corpora.emotion_names import to_emotion
 from sercl.corpora.labels import EMOTIONS, label_scheme
@@ -152,7 +152,7 @@ def inspect(
         memory: Cache of earlier checks, so that unchanged clips are not decoded again.
     """
     utterances = listing.utterances
-    clips = [Clip(item.path, item.start, item.end) for item in utterances]
+    clips = [AudioSpan(item.path, item.start, item.end) for item in utterances]
     report = scan(clips, limits, on_progress=on_progress, memory=memory)
     return Inspection(
         corpus=corpus,

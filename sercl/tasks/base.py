@@ -110,9 +110,9 @@ class EncoderTask(L.LightningModule):
             EncoderError: Where the encoder cannot be loaded.
         """
         stored = checkpoints.read_for(cls.task_name, cls, path)
-        place = checkpoints.find_encoder(stored, path) if encoder is None else encoder
+        encoder_path = checkpoints.find_encoder(stored, path) if encoder is None else encoder
         with checkpoints.building_from(path, encoder):
-            task = cls(**{**stored["hyper_parameters"], "encoder": place})
+            task = cls(**{**stored["hyper_parameters"], "encoder": encoder_path})
             if encoder is None:
                 task.encoder.name = stored["sercl"]["encoder"]["name"]
             checkpoints.prepare_as_trained(stored, task.encoder)

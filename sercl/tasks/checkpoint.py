@@ -352,7 +352,7 @@ def find_encoder(checkpoint: Mapping[str, Any], path: str | Path) -> str:
     if checkpoint["sercl"]["full"] or not Path(stored).is_absolute() or Path(stored).is_dir():
         return stored
     moved = (folder / name for folder in (Path(), *Path(path).absolute().parents))
-    return next((str(place) for place in moved if not name.is_absolute() and place.is_dir()), stored)
+    return next((str(each) for each in moved if not name.is_absolute() and each.is_dir()), stored)
 
 
 def prepare_as_trained(checkpoint: Mapping[str, Any], encoder: Encoder) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sercl.audio.resample import SAMPLE_RATE
 from sercl.audio.scan import SILENCE_DBFS
-from sercl.audio.sources import Source, as_mono, name_of, reason_of
+from sercl.audio.sources import AudioInput, as_mono, name_of, reason_of
 from sercl.audio.stream import Window, WindowPlan, blocks_of, in_blocks, resampled, windows
 from sercl.audio.voice import VoiceDetector
 from sercl.batch import AudioBatch
@@ -144,7 +144,7 @@ class Diarizer:
         # One window at a time is fastest on a CPU, since a batch does not fit into its caches.
         self._at_once = 1 if device.type == "cpu" else 8
 
-    def diarize(self, source: Source) -> Annotation:
+    def diarize(self, source: AudioInput) -> Annotation:
         """Return the segments of a recording, including neutral ones.
 
         Args:
@@ -157,7 +157,7 @@ class Diarizer:
         segments = to_segments(scores.probabilities, self.classes, self.stride, scores.duration, self.post)
         return Annotation(_name(source), segments, scores.duration, scores.pauses)
 
-    def stream(self, sources: Iterable[Source]) -> Iterator[Annotation | Failure]:
+    def stream(self, sources: Iterable[AudioInput]) -> Iterator[Annotation | Failure]:
         """Diarize recordings one after the other; an unreadable one yields a `Failure`.
 
         Args:
@@ -170,7 +170,7 @@ class Diarizer:
             except SerclError as error:
                 yield Failure(name, reason_of(error, name))
 
-    def frames(self, source: Source) -> FrameScores:
+    def frames(self, source: AudioInput) -> FrameScores:
         """Return the class probabilities of a recording, frame by frame, read window by window.
 
         Args:
@@ -258,12 +258,12 @@ def _stretches(mask: NDArray[np.bool_], stride: float, duration: float) -> tuple
     )
 
 
-def _blocks(source: Source) -> Iterator[torch.Tensor]:
+def _blocks(source: AudioInput) -> Iterator[torch.Tensor]:
     if isinstance(source, tuple):
         samples, rate = as_mono(*source)
         return resampled(in_blocks(samples), rate)
     return blocks_of(source)
 
 
-def _name(source: Source) -> str:
+def _name(source: AudioInput) -> str:
     return "input" if isinstance(source, tuple) else Path(source).stem

@@ -5,11 +5,11 @@ from typing import TypeVar, cast
 
 import torch.distributed as dist
 
-Row = TypeVar("Row")
+Item = TypeVar("Item")
 Choice = TypeVar("Choice")
 
 
-def gathered(rows: list[Row]) -> list[Row]:
+def gathered(rows: list[Item]) -> list[Item]:
     """Return the rows of every process, in rank order; those of this one if it is the only one.
 
     Args:
@@ -17,7 +17,7 @@ def gathered(rows: list[Row]) -> list[Row]:
     """
     if not (dist.is_available() and dist.is_initialized()):
         return rows
-    parts: list[list[Row]] = [[] for _ in range(dist.get_world_size())]
+    parts: list[list[Item]] = [[] for _ in range(dist.get_world_size())]
     dist.all_gather_object(parts, rows)
     return [row for part in parts for row in part]
 

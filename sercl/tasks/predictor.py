@@ -10,8 +10,8 @@ import torch
 from sercl.audio.resample import SAMPLE_RATE
 from sercl.audio.sources import (
     WINDOW,
-    Clip,
-    Source,
+    AudioInput,
+    DecodedInput,
     batches,
     is_waveform,
     name_of,
@@ -82,7 +82,7 @@ class Predictor:
         self._device = device
         self.classes = tuple(task.classes)
 
-    def predict(self, inputs: Iterable[Source] | Source) -> list[Prediction]:
+    def predict(self, inputs: Iterable[AudioInput] | AudioInput) -> list[Prediction]:
         """Predict every input, in order.
 
         Args:
@@ -99,7 +99,9 @@ class Predictor:
                 raise AudioError(result.source, result.error)
         return [result for result in results if isinstance(result, Prediction)]
 
-    def stream(self, inputs: Iterable[Source], batch_seconds: float = 60.0) -> Iterator[Prediction | Failure]:
+    def stream(
+        self, inputs: Iterable[AudioInput], batch_seconds: float = 60.0
+    ) -> Iterator[Prediction | Failure]:
         """Predict inputs one after the other in constant memory; an unusable input yields a `Failure`.
 
         Args:
@@ -112,14 +114,14 @@ class Predictor:
             give_memory_back()
 
     def _predict_window(
-        self, window: Sequence[tuple[int, Source]], batch_seconds: float
+        self, window: Sequence[tuple[int, AudioInput]], batch_seconds: float
     ) -> list[Prediction | Failure]:
         results: dict[int, Prediction | Failure] = {}
-        clips: list[Clip] = []
+        clips: list[DecodedInput] = []
         for number, source in window:
             name = name_of(source, number)
             try:
-                clips.append(Clip(number, name, waveform_of(source)))
+                clips.append(DecodedInput(number, name, waveform_of(source)))
             except SerclError as error:
                 results[number] = Failure(name, reason_of(error, name))
         for batch in batches(clips, batch_seconds):
@@ -127,7 +129,7 @@ class Predictor:
         return [results[number] for number, _ in window]
 
     @torch.inference_mode()
-    def _predict_batch(self, clips: Sequence[Clip]) -> dict[int, Prediction | Failure]:
+    def _predict_batch(self, clips: Sequence[DecodedInput]) -> dict[int, Prediction | Failure]:
         try:
             probabilities = self._task(AudioBatch.from_clips([clip for _, _, clip in clips]).to(self._device))
         except SerclError as error:  # the encoder's length limits: an error of one clip, not of its batch

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from sercl.audio.resample import SAMPLE_RATE, load, to_rate
-from sercl.audio.sources import Source, as_mono
+from sercl.audio.sources import AudioInput, as_mono
 from sercl.batch import AudioBatch
 from sercl.errors import AudioError, UsageError
 from sercl.models.encoders import inference
@@ -46,7 +46,7 @@ class SlidingClassifier:
         self._hop = round(hop * SAMPLE_RATE)
         self._hops = max(1, round(window / hop))
 
-    def frames(self, source: Source) -> FrameScores:
+    def frames(self, source: AudioInput) -> FrameScores:
         """Return the class probabilities of a recording, one row for every `hop` seconds.
 
         Args:
@@ -71,7 +71,7 @@ class SlidingClassifier:
             yield first, min(cells, first + self._hops)
 
     @torch.inference_mode()
-    def _probabilities(self, clip: torch.Tensor, source: Source) -> NDArray[np.float64]:
+    def _probabilities(self, clip: torch.Tensor, source: AudioInput) -> NDArray[np.float64]:
         shortest = self._task.encoder.min_samples
         if len(clip) < shortest:
             reason = f"{1000 * len(clip) / SAMPLE_RATE:g} ms long, too short for one frame"
@@ -81,5 +81,5 @@ class SlidingClassifier:
         return probabilities
 
 
-def _waveform(source: Source) -> torch.Tensor:
+def _waveform(source: AudioInput) -> torch.Tensor:
     return to_rate(*as_mono(*source)) if isinstance(source, tuple) else load(source)

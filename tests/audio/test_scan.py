@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from sercl.audio.scan import Clip, Limits, scan
+from sercl.audio.scan import AudioSpan, Limits, scan
 from sercl.errors import UsageError
 
 RATE = 8000
@@ -15,9 +15,9 @@ def noise(seconds: float, level: float = 0.1, seed: int = 0) -> np.ndarray:
     return np.round(levels * 32768).astype(np.int16)
 
 
-def write(path: Path, samples: np.ndarray, subtype: str = "PCM_16") -> Clip:
+def write(path: Path, samples: np.ndarray, subtype: str = "PCM_16") -> AudioSpan:
     soundfile.write(path, samples, RATE, subtype=subtype)
-    return Clip(path)
+    return AudioSpan(path)
 
 
 def test_every_kind_of_fault_is_found_and_points_at_its_clip(tmp_path: Path) -> None:
@@ -25,9 +25,9 @@ def test_every_kind_of_fault_is_found_and_points_at_its_clip(tmp_path: Path) -> 
     (tmp_path / "text.wav").write_text("hello" * 100)
     clips = {
         "good": write(tmp_path / "good.wav", noise(1)),
-        "missing": Clip(tmp_path / "gone.wav"),
-        "empty": Clip(tmp_path / "empty.wav"),
-        "unreadable": Clip(tmp_path / "text.wav"),
+        "missing": AudioSpan(tmp_path / "gone.wav"),
+        "empty": AudioSpan(tmp_path / "empty.wav"),
+        "unreadable": AudioSpan(tmp_path / "text.wav"),
         "short": write(tmp_path / "short.wav", noise(0.01)),
         "long": write(tmp_path / "long.wav", noise(4)),
         "silent": write(tmp_path / "silent.wav", noise(1, level=0.0005)),
@@ -42,7 +42,7 @@ def test_every_kind_of_fault_is_found_and_points_at_its_clip(tmp_path: Path) -> 
 
 def test_measures_keep_the_order_of_the_clips(tmp_path: Path) -> None:
     clips = [write(tmp_path / f"{i}.wav", noise(0.2 + 0.1 * i)) for i in range(12)]
-    clips.insert(5, Clip(tmp_path / "gone.wav"))
+    clips.insert(5, AudioSpan(tmp_path / "gone.wav"))
     report = scan(clips, workers=4)
     lengths = [0.2 + 0.1 * i for i in range(12)]
     assert report.seconds == [*map(pytest.approx, lengths[:5]), None, *map(pytest.approx, lengths[5:])]
@@ -60,7 +60,7 @@ def test_peak_is_in_db_of_full_scale(tmp_path: Path) -> None:
 
 def test_stretches_of_one_file_open_it_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "session.flac", noise(10)).path
-    clips = [Clip(path, float(i), i + 0.5) for i in range(10)] + [Clip(path, 9.0, 11.0)]
+    clips = [AudioSpan(path, float(i), i + 0.5) for i in range(10)] + [AudioSpan(path, 9.0, 11.0)]
     opened: list[object] = []
     original = soundfile.SoundFile.__init__
     monkeypatch.setattr(
@@ -75,7 +75,7 @@ def test_stretches_of_one_file_open_it_once(tmp_path: Path, monkeypatch: pytest.
 def test_clips_before_the_damage_in_a_long_file_stay_good(tmp_path: Path) -> None:
     path = write(tmp_path / "session.flac", noise(20)).path
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    report = scan([Clip(path, 1.0, 2.0), Clip(path, 15.0, 16.0), Clip(path, 3.0, 4.0)])
+    report = scan([AudioSpan(path, 1.0, 2.0), AudioSpan(path, 15.0, 16.0), AudioSpan(path, 3.0, 4.0)])
     assert [fault.clip_index for fault in report.faults] == [1]
     assert report.faults[0].kind == "unreadable"
 
@@ -85,8 +85,8 @@ def test_duplicates_are_found_by_their_samples(tmp_path: Path) -> None:
         write(tmp_path / "a.wav", noise(1, seed=1)),
         write(tmp_path / "b.wav", noise(1, seed=2)),
         write(tmp_path / "a.flac", noise(1, seed=1)),
-        Clip(tmp_path / "gone1.wav"),
-        Clip(tmp_path / "gone2.wav"),
+        AudioSpan(tmp_path / "gone1.wav"),
+        AudioSpan(tmp_path / "gone2.wav"),
     ]
     assert scan(clips).duplicates() == [[0, 2]]
 
@@ -97,7 +97,7 @@ def test_silence_is_no_duplicate_of_silence(tmp_path: Path) -> None:
 
 
 def test_progress_adds_up_to_the_number_of_clips(tmp_path: Path) -> None:
-    clips = [write(tmp_path / f"{i}.wav", noise(0.2)) for i in range(5)] + [Clip(tmp_path / "gone.wav")]
+    clips = [write(tmp_path / f"{i}.wav", noise(0.2)) for i in range(5)] + [AudioSpan(tmp_path / "gone.wav")]
     steps: list[int] = []
     scan(clips, on_progress=steps.append)
     assert sum(steps) == 6

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from sercl.audio import scan as scanning
-from sercl.audio.scan import Clip, Limits, scan
+from sercl.audio.scan import AudioSpan, Limits, scan
 from sercl.audio.scan_cache import ScanCache
 from sercl.errors import OutputError
 
@@ -30,15 +30,15 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     return seen
 
 
-def write(path: Path, seed: int = 0, seconds: float = 1.0) -> Clip:
+def write(path: Path, seed: int = 0, seconds: float = 1.0) -> AudioSpan:
     samples = 0.1 * np.random.default_rng(seed).standard_normal(int(seconds * RATE))
     soundfile.write(path, samples, RATE)
-    return Clip(path)
+    return AudioSpan(path)
 
 
 def test_a_second_scan_decodes_nothing_and_says_the_same(tmp_path, cache, decoded):
     clips = [write(tmp_path / f"{i}.wav", seed=i) for i in range(5)]
-    clips += [Clip(clips[0].path, 0.2, 0.6), Clip(clips[0].path, 0.2, None)]
+    clips += [AudioSpan(clips[0].path, 0.2, 0.6), AudioSpan(clips[0].path, 0.2, None)]
     first = scan(clips, memory=cache)
     assert len(decoded) == 7
     assert scan(clips, memory=cache) == first == scan(clips)
@@ -75,7 +75,7 @@ def test_limits_are_applied_to_what_is_remembered(tmp_path, cache, decoded):
 
 
 def test_faults_are_not_remembered(tmp_path, cache):
-    clip = Clip(tmp_path / "a.wav")
+    clip = AudioSpan(tmp_path / "a.wav")
     assert [fault.kind for fault in scan([clip], memory=cache).faults] == ["missing"]
     clip.path.write_text("no audio")
     assert [fault.kind for fault in scan([clip], memory=cache).faults] == ["unreadable"]
@@ -85,7 +85,7 @@ def test_faults_are_not_remembered(tmp_path, cache):
 
 def test_digital_silence_is_remembered_as_silent(tmp_path, cache):
     soundfile.write(tmp_path / "a.wav", np.zeros(RATE), RATE)
-    reports = [scan([Clip(tmp_path / "a.wav")], memory=cache) for _ in range(2)]
+    reports = [scan([AudioSpan(tmp_path / "a.wav")], memory=cache) for _ in range(2)]
     assert reports[0] == reports[1]
     assert [fault.kind for fault in reports[1].faults] == ["silent"]
 
@@ -110,7 +110,7 @@ def test_the_rate_is_part_of_the_digest(tmp_path):
     samples = 0.1 * np.random.default_rng(0).standard_normal(RATE)
     for rate in (8000, 16000):
         soundfile.write(tmp_path / f"{rate}.wav", samples, rate, subtype="FLOAT")
-    report = scan([Clip(tmp_path / f"{rate}.wav") for rate in (8000, 16000)])
+    report = scan([AudioSpan(tmp_path / f"{rate}.wav") for rate in (8000, 16000)])
     assert report.digests[0] != report.digests[1]
 
 
@@ -121,6 +121,6 @@ def test_a_name_that_is_no_text_is_remembered_like_any_other(tmp_path, cache, de
     except OSError:
         pytest.skip("this system refuses such names")
     clips = [write(tmp_path / "a.wav")]
-    clips.append(Clip(clips[0].path.rename(path)))
+    clips.append(AudioSpan(clips[0].path.rename(path)))
     assert scan(clips[1:], memory=cache).seconds == scan(clips[1:], memory=cache).seconds == [1.0]
     assert decoded == [path]

@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from sercl.audio.espeak import Synthesizer
 from sercl.audio.files import info, read
 from sercl.audio.prosody import Prosody
-from sercl.audio.scan import Clip, scan
+from sercl.audio.scan import AudioSpan, scan
 from sercl.audio.synthesis import build_demo_corpus, render
 from sercl.errors import MissingExtraError, UnknownNameError, UsageError
 from tests.audio.test_espeak import pitch
@@ -68,7 +68,7 @@ def test_manifest_lists_every_speaker_sentence_and_emotion_once(german: Path) ->
 
 
 def test_audio_is_what_the_manifest_says_and_without_fault(german: Path) -> None:
-    clips = [Clip(german / row["path"]) for row in rows(german)]
+    clips = [AudioSpan(german / row["path"]) for row in rows(german)]
     report = scan(clips)
     assert report.faults == []
     assert report.duplicates() == []

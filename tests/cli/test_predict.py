@@ -226,8 +226,8 @@ def test_wrong_usage_exits_with_2_before_the_checkpoint_is_read(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     (tmp_path / "empty").mkdir()
-    places = {"talks": talks, "empty": tmp_path / "empty", "outer": tmp_path}
-    assert predict(*(word.format(**places) for word in words)) == 2
+    paths = {"talks": talks, "empty": tmp_path / "empty", "outer": tmp_path}
+    assert predict(*(word.format(**paths) for word in words)) == 2
     captured = capsys.readouterr()
     assert message in captured.err
     assert captured.out == ""

@@ -275,8 +275,8 @@ def rewritten(run, tmp_path, **changes):
 )
 def test_what_cannot_be_evaluated_gives_one_message(run, emodb, tmp_path, capsys, words, code, said):
     other = rewritten(run, tmp_path, format=99, version="9.9")
-    places = {"run": run, "emodb": emodb, "tmp": tmp_path, "other": other}
-    assert main(["test", *(word.format(**places) for word in words)]) == code
+    paths = {"run": run, "emodb": emodb, "tmp": tmp_path, "other": other}
+    assert main(["test", *(word.format(**paths) for word in words)]) == code
     error = capsys.readouterr().err
     assert said in error
     assert "Traceback" not in error

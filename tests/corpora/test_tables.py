@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sercl.corpora.cells import clean, key_of
 from sercl.corpora.tables import (
     SUFFIXES,
-    Row,
+    TableRow,
     delimited_rows,
     read_rows,
     read_table,
@@ -21,7 +21,7 @@ words = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=
 names = words.map(clean).filter(lambda word: not word.lower().startswith(("sep=", "unnamed", "__index")))
 
 
-def rows_of(path: Path, content: str) -> list[Row]:
+def rows_of(path: Path, content: str) -> list[TableRow]:
     path.write_bytes(content.encode())
     return read_rows(path)
 
@@ -39,17 +39,19 @@ def test_another_suffix_is_refused(name: str) -> None:
 
 def test_lines_are_counted_over_blank_lines_and_line_breaks_in_cells(tmp_path: Path) -> None:
     found = rows_of(tmp_path / "a.csv", 'id,text\r\n\r\na,"one\ntwo"\r\n  ,  \r\nb,x\r\n')
-    assert found == [Row(3, {"id": "a", "text": "one\ntwo"}), Row(6, {"id": "b", "text": "x"})]
+    assert found == [TableRow(3, {"id": "a", "text": "one\ntwo"}), TableRow(6, {"id": "b", "text": "x"})]
 
 
 def test_empty_cells_are_left_out_and_names_are_stripped(tmp_path: Path) -> None:
-    assert rows_of(tmp_path / "a.tsv", "\ufeff id \tx\nu\t\n") == [Row(2, {"id": "u"})]
-    assert rows_of(tmp_path / "a.jsonl", '{"id": "u", "x": null, "y": "", "z": NaN}') == [Row(1, {"id": "u"})]
+    assert rows_of(tmp_path / "a.tsv", "\ufeff id \tx\nu\t\n") == [TableRow(2, {"id": "u"})]
+    assert rows_of(tmp_path / "a.jsonl", '{"id": "u", "x": null, "y": "", "z": NaN}') == [
+        TableRow(1, {"id": "u"})
+    ]
 
 
 def test_rows_of_text_alone_need_no_file() -> None:
     found = list(delimited_rows(Path("shown.txt"), "a|b\n1|2\n", "|"))
-    assert found == [Row(2, {"a": "1", "b": "2"})]
+    assert found == [TableRow(2, {"a": "1", "b": "2"})]
     with pytest.raises(ManifestError, match=r"^shown\.txt:2: 1 cells, but the header has 2 columns"):
         list(delimited_rows(Path("shown.txt"), "a|b\n1\n", "|"))
 
@@ -115,7 +117,7 @@ def test_the_wanted_columns_tell_the_delimiter(tmp_path: Path) -> None:
 
 def test_the_index_of_a_parquet_file_is_left_out(tmp_path: Path) -> None:
     write_rows(tmp_path / "a.parquet", ["a", "__index_level_0__"], [{"a": "1", "__index_level_0__": 7}])
-    assert read_rows(tmp_path / "a.parquet") == [Row(1, {"a": "1"})]
+    assert read_rows(tmp_path / "a.parquet") == [TableRow(1, {"a": "1"})]
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

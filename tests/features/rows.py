@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sercl.features.shard import Row
+from sercl.features.shard import FeatureRow
 from sercl.features.space import FeatureSpace
 from sercl.features.store import FeatureStore
 
@@ -18,9 +18,12 @@ SPACE = FeatureSpace(
 )
 
 
-def rows(count: int, start: int = 0, states: int = 3, width: int = 4) -> list[Row]:
+def rows(count: int, start: int = 0, states: int = 3, width: int = 4) -> list[FeatureRow]:
     """Return rows whose keys and numbers depend on their number alone."""
-    return [Row(f"{number:032x}", values_of(number, states, width)) for number in range(start, start + count)]
+    return [
+        FeatureRow(f"{number:032x}", values_of(number, states, width))
+        for number in range(start, start + count)
+    ]
 
 
 def values_of(number: int, states: int = 3, width: int = 4) -> np.ndarray:
@@ -28,7 +31,7 @@ def values_of(number: int, states: int = 3, width: int = 4) -> np.ndarray:
     return np.random.default_rng(number).standard_normal((states, width), dtype=np.float32)
 
 
-def fill(root: Path, space: FeatureSpace, some: list[Row]) -> Path:
+def fill(root: Path, space: FeatureSpace, some: list[FeatureRow]) -> Path:
     """Add rows to a store, and return the folder of their space."""
     store = FeatureStore(root).open(space)
     with store.writer() as writer:

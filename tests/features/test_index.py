@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 
 from sercl.errors import DamagedStoreError
-from sercl.features.index import NAME, Index, Place
-from sercl.features.shard import Row, write_shard
+from sercl.features.index import NAME, Index, Location
+from sercl.features.shard import FeatureRow, write_shard
 from tests.features.rows import rows
 
 
-def write(folder: Path, some: list[Row]) -> str:
+def write(folder: Path, some: list[FeatureRow]) -> str:
     return write_shard(folder, "space", some).name
 
 
-def keys_of(some: Iterable[Row]) -> list[str]:
+def keys_of(some: Iterable[FeatureRow]) -> list[str]:
     return [row.key for row in some]
 
 
@@ -29,11 +29,13 @@ def test_every_row_is_found_and_nothing_else(tmp_path: Path) -> None:
     first, second = write(tmp_path, rows(3)), write(tmp_path, rows(2, start=3))
     found = opened(tmp_path).find([*keys_of(rows(6)), "never"])
     assert found == {
-        **{row.key: Place(first, number) for number, row in enumerate(rows(3))},
-        **{row.key: Place(second, number) for number, row in enumerate(rows(2, start=3))},
+        **{row.key: Location(first, number) for number, row in enumerate(rows(3))},
+        **{row.key: Location(second, number) for number, row in enumerate(rows(2, start=3))},
     }
-    places = list(found.values())
-    assert places == sorted(places, key=lambda place: (place.shard != places[0].shard, place.row))
+    locations = list(found.values())
+    assert locations == sorted(
+        locations, key=lambda location: (location.shard != locations[0].shard, location.row)
+    )
 
 
 def test_it_follows_shards_that_come_and_go(tmp_path: Path) -> None:
@@ -48,7 +50,7 @@ def test_it_follows_shards_that_come_and_go(tmp_path: Path) -> None:
     (tmp_path / gone).unlink()
     index.refresh()
     found = index.find(keys_of(rows(5)))
-    assert found == {row.key: Place(stays, number) for number, row in enumerate(rows(3, start=1))}
+    assert found == {row.key: Location(stays, number) for number, row in enumerate(rows(3, start=1))}
 
 
 def test_it_is_kept_beside_the_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +108,9 @@ def test_an_index_that_may_only_be_read_is_read_and_left_behind(tmp_path: Path) 
     connect = sqlite3.connect
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            sqlite3, "connect", lambda place, **rest: connect(uri if place else "", uri=bool(place), **rest)
+            sqlite3,
+            "connect",
+            lambda location, **rest: connect(uri if location else "", uri=bool(location), **rest),
         )
         assert len(opened(tmp_path).find(keys_of(rows(3)))) == 3
         write(tmp_path, rows(2, start=3))
@@ -133,7 +137,7 @@ def test_a_damaged_shard_is_named_and_the_others_are_found(tmp_path: Path) -> No
     index = Index(tmp_path, "space")
     with pytest.raises(DamagedStoreError, match=bad):
         index.refresh()
-    assert {place.shard for place in index.find(keys_of(rows(5))).values()} == {good}
+    assert {location.shard for location in index.find(keys_of(rows(5))).values()} == {good}
 
 
 def test_a_shard_that_has_changed_its_size_is_damaged(tmp_path: Path) -> None:

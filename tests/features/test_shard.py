@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as st_numpy
 from sercl import files
 from sercl.errors import DamagedStoreError, OutputError
 from sercl.features import shard as shards
-from sercl.features.shard import Row, Shard, write_shard
+from sercl.features.shard import FeatureRow, Shard, write_shard
 from tests.features.rows import rows
 
 
@@ -31,11 +31,11 @@ def path(tmp_path: Path) -> Path:
 def test_rows_come_back_as_they_were(
     numbers: list[np.ndarray], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    written = [Row(f"key {place} ä", values) for place, values in enumerate(numbers)]
+    written = [FeatureRow(f"key {index} ä", values) for index, values in enumerate(numbers)]
     shard = Shard(write_shard(tmp_path_factory.mktemp("shard"), "space", written), "space")
     assert shard.keys == [row.key for row in written]
-    for place, row in enumerate(written):
-        np.testing.assert_array_equal(shard.read(place, row.key), row.values.reshape(-1))
+    for index, row in enumerate(written):
+        np.testing.assert_array_equal(shard.read(index, row.key), row.values.reshape(-1))
     shard.verify()
 
 
@@ -70,8 +70,8 @@ def test_no_flipped_byte_goes_unseen(path: Path) -> None:
     whole = path.read_bytes()
     expected = {row.key: row.values.reshape(-1).tobytes() for row in rows(5)}
     seen = 0
-    for place in range(0, len(whole), 3):
-        _replace(path, whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
+    for index in range(0, len(whole), 3):
+        _replace(path, whole[:index] + bytes([whole[index] ^ 0x55]) + whole[index + 1 :])
         try:
             shard = Shard(path, "space")
             found = {key: shard.read(row, key).tobytes() for row, key in enumerate(shard.keys)}
@@ -89,9 +89,9 @@ def test_a_flipped_number_costs_its_row_alone(path: Path) -> None:
     whole[whole.index(number)] ^= 1
     _replace(path, bytes(whole))
     shard = Shard(path, "space")
-    for place, row in enumerate(rows(5)):
-        if place != 2:
-            shard.read(place, row.key)
+    for index, row in enumerate(rows(5)):
+        if index != 2:
+            shard.read(index, row.key)
     with pytest.raises(DamagedStoreError, match="the checksum of row 2 does not match"):
         shard.read(2, rows(5)[2].key)
     with pytest.raises(DamagedStoreError, match="the checksum of row 2"):

@@ -13,7 +13,7 @@ from sercl import files
 from sercl.errors import DamagedStoreError, FeatureError, OutputError
 from sercl.features import shard, space_store
 from sercl.features.index import MOST_KEYS, NAME
-from sercl.features.shard import Row
+from sercl.features.shard import FeatureRow
 from sercl.features.space_store import DESCRIPTION, SpaceStore
 from tests.features.rows import SPACE, rows
 
@@ -27,13 +27,13 @@ def opened(folder: Path) -> SpaceStore:
     return SpaceStore(folder, SPACE)
 
 
-def fill(folder: Path, some: list[Row]) -> None:
+def fill(folder: Path, some: list[FeatureRow]) -> None:
     with opened(folder).writer() as rows_to:
         for row in some:
             rows_to.add(*row)
 
 
-def keys(some: list[Row]) -> list[str]:
+def keys(some: list[FeatureRow]) -> list[str]:
     return [row.key for row in some]
 
 

@@ -21,11 +21,11 @@ def test_it_holds_what_the_functions_compute():
     for recording in RECORDINGS:
         metrics.update(*recording)
     confusions = torch.stack([functional.time_confusion(*recording, CLASSES) for recording in RECORDINGS])
-    placed = []
+    matched = []
     for recording in RECORDINGS:
         errors, events, found = functional.boundaries(*recording)
-        placed.append([sum(errors), len(errors), events, found])
-    expected = functional.scores(confusions, torch.tensor(placed), CLASSES)
+        matched.append([sum(errors), len(errors), events, found])
+    expected = functional.scores(confusions, torch.tensor(matched), CLASSES)
     found = metrics.compute()
     assert found.keys() == expected.keys()
     for name, value in expected.items():

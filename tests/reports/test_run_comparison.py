@@ -76,7 +76,7 @@ def test_two_studies(tmp_path: Path) -> None:
 
 def test_one_speaker_is_no_unit_of_a_test(tmp_path: Path) -> None:
     first, second = (
-        fake_run(tmp_path / name, 0.5, speakers=1, seed=place) for place, name in enumerate("ab")
+        fake_run(tmp_path / name, 0.5, speakers=1, seed=index) for index, name in enumerate("ab")
     )
     assert "Note: speakers are unknown or fewer than 5" in shown(compare(first, second))
 

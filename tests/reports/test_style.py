@@ -106,7 +106,7 @@ CELL = st.lists(st.text("abcdefghij0123456789", min_size=1, max_size=12), max_si
 def test_every_cell_can_be_read_at_every_width(
     data: st.DataObject, columns: int, rows: int, width: int
 ) -> None:
-    names = [f"column {place}" for place in range(columns)]
+    names = [f"column {index}" for index in range(columns)]
     grid = table(*names, numbers=data.draw(st.sets(st.sampled_from(names))))
     cells = [[data.draw(CELL) for _ in names] for _ in range(rows)]
     for row in cells:
@@ -126,7 +126,7 @@ def test_what_fits_is_drawn_as_it_always_was() -> None:
 
 
 def test_a_row_that_does_not_fit_becomes_a_list_headed_by_its_first_cell() -> None:
-    numbers = [f"column{place}" for place in range(8)]
+    numbers = [f"column{index}" for index in range(8)]
     grid = table("Name", *numbers, title="Of many", numbers=numbers)
     grid.add_row("first", *("12.5 to 13.5" for _ in range(8)))
     lines = [line.rstrip() for line in shown(grid, 60)]

@@ -28,9 +28,9 @@ def stored(build, batch, fit_standardizer, tmp_path) -> dict[str, Any]:
     return {key: content[key] for key in ("sercl", "hyper_parameters", "state_dict")}
 
 
-def put(content: Any, place: str, value: Any) -> Any:
+def put(content: Any, key: str, value: Any) -> Any:
     """Return a copy of nested maps with another value at "a/b"."""
-    head, _, rest = place.partition("/")
+    head, _, rest = key.partition("/")
     return {**content, head: put(content.get(head, {}), rest, value) if rest else value}
 
 
@@ -59,7 +59,7 @@ WEIGHT = "state_dict/readout.heads.0.1.weight"
 
 
 @pytest.mark.parametrize(
-    ("place", "value", "message"),
+    ("key", "value", "message"),
     [
         ("sercl", {"format": 2}, "sercl: has no 'version'"),
         ("sercl/encoder", 3, "'encoder' is a int of the wrong form"),
@@ -96,9 +96,9 @@ WEIGHT = "state_dict/readout.heads.0.1.weight"
     ],
     ids=lambda value: str(value)[:40] if isinstance(value, str) else "",
 )
-def test_content_that_makes_no_model(place: str, value: Any, message: str, stored, tmp_path: Path) -> None:
+def test_content_that_makes_no_model(key: str, value: Any, message: str, stored, tmp_path: Path) -> None:
     path = tmp_path / "hostile.ckpt"
-    torch.save(put(stored, place, value), path)
+    torch.save(put(stored, key, value), path)
     assert re.search(message, refuse(path))
 
 

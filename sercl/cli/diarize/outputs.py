@@ -50,9 +50,9 @@ def check_outputs(options: "Namespace", names: Sequence[str]) -> None:
         )
     if options.plot is not None:
         check_format(Path(options.plot))
-    for place in (options.plot, options.html, _file(options, names)):
-        if place is not None:
-            _check_place(Path(place))
+    for path in (options.plot, options.html, _file(options, names)):
+        if path is not None:
+            _check_output(Path(path))
 
 
 def write_outputs(options: "Namespace", found: "Sequence[Found]") -> None:
@@ -108,11 +108,11 @@ def _write_picture(found: "Sequence[Found]", path: Path) -> None:
 def _write_page(options: "Namespace", found: "Sequence[Found]") -> None:
     from sercl.reports.diarization.page import html_page, listened
 
-    place = Path(options.html)
-    items = [listened(source, item, place.parent, options.audio) for source, item in found]
-    with open_text(place) as file:
+    path = Path(options.html)
+    items = [listened(source, item, path.parent, options.audio) for source, item in found]
+    with open_text(path) as file:
         file.write(html_page(items, Path(options.checkpoint)))
-    _said(place)
+    _said(path)
 
 
 def _file(options: "Namespace", names: Sequence[str]) -> str | None:
@@ -124,7 +124,7 @@ def _file(options: "Namespace", names: Sequence[str]) -> str | None:
     return options.out if alone else str(Path(options.out) / f"{names[0]}{suffix}")
 
 
-def _check_place(path: Path) -> None:
+def _check_output(path: Path) -> None:
     if path.is_dir():
         raise OutputError(f"{path}: is a folder; give the path of a file.")
     make_folder(path.parent)

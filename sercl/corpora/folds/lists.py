@@ -24,7 +24,7 @@ STUDY_FOLDERS = {"train": "train", "validation": "eval", "test": "test"}
 
 
 @dataclass(frozen=True)
-class Row:
+class ListedUtterance:
     """One line of a list.
 
     Attributes:
@@ -173,7 +173,7 @@ def _without_suffix(name: str) -> str:
 def _resolve(path: Path, index: UtteranceIndex, labels: LabelScheme) -> list[Utterance]:
     """Return the utterances of one list, in its order."""
     found: dict[str, Utterance] = {}
-    missing: list[Row] = []
+    missing: list[ListedUtterance] = []
     total = 0
     for row in read_rows(path):
         total += 1
@@ -190,7 +190,7 @@ def _resolve(path: Path, index: UtteranceIndex, labels: LabelScheme) -> list[Utt
     return list(found.values())
 
 
-def _missing(missing: Sequence[Row], total: int) -> str:
+def _missing(missing: Sequence[ListedUtterance], total: int) -> str:
     return (
         f"{missing[0].file!r} matches no utterance of the corpus by id, file name or stem; "
         f"{len(missing)} of {total} files of this list are missing. Is the corpus folder complete, and the "
@@ -198,7 +198,7 @@ def _missing(missing: Sequence[Row], total: int) -> str:
     )
 
 
-def read_rows(path: Path) -> Iterator[Row]:
+def read_rows(path: Path) -> Iterator[ListedUtterance]:
     """Yield the rows of a `file,answer` list in any dialect; other columns are ignored.
 
     Raises:
@@ -215,7 +215,7 @@ def read_rows(path: Path) -> Iterator[Row]:
         file, answer = (clean(text_of(row.cells.get(columns[name], ""))) for name in COLUMNS)
         if not file or not answer:
             raise ManifestError(path, row.line, "empty file or answer; expected `0001_000351.wav,Angry`.")
-        yield Row(row.line, file, answer)
+        yield ListedUtterance(row.line, file, answer)
 
 
 def _class_index(answer: str, labels: LabelScheme) -> int | None:
@@ -229,7 +229,7 @@ def _class_index(answer: str, labels: LabelScheme) -> int | None:
         return None
 
 
-def _check_answer(path: Path, row: Row, utterance: Utterance, labels: LabelScheme) -> None:
+def _check_answer(path: Path, row: ListedUtterance, utterance: Utterance, labels: LabelScheme) -> None:
     answer = _class_index(row.answer, labels)
     if answer is None:
         raise ManifestError(

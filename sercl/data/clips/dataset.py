@@ -146,7 +146,7 @@ class FrameItem(NamedTuple):
     id: str
 
 
-class ClipSource:
+class ClipSampler:
     """The clips of one part: a fixed list, or drawn anew for each epoch.
 
     Args:
@@ -190,7 +190,7 @@ class ClipDataset(Dataset[FrameItem]):
     """
 
     def __init__(
-        self, source: ClipSource, classes: Sequence[str], augment: Augment | None = None, seed: int = 0
+        self, source: ClipSampler, classes: Sequence[str], augment: Augment | None = None, seed: int = 0
     ) -> None:
         self._source, self._classes = source, list(classes)
         self._augment, self._seed = augment, seed
@@ -241,7 +241,7 @@ class ClipBatchSampler(LengthBucketBatchSampler):
         slowest: Factor by which augmentation may lengthen a clip.
     """
 
-    def __init__(self, source: ClipSource, config: LoaderConfig, slowest: float = 1.0) -> None:
+    def __init__(self, source: ClipSampler, config: LoaderConfig, slowest: float = 1.0) -> None:
         self._source = source
         longest = (source.config.max_seconds or max(source.seconds(0))) * slowest
         by_seconds = int(config.batch_seconds / longest) if config.batch_seconds else source.count

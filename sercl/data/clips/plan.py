@@ -107,8 +107,8 @@ class Planner:
 
     def plan(self, index: int) -> Clip:
         """Draw clip `index`, 0 or more."""
-        turn, place = divmod(index, self.round)
-        anchor = self._anchors[_order(self._seed, turn, self.round)[place]]
+        turn, offset = divmod(index, self.round)
+        anchor = self._anchors[_order(self._seed, turn, self.round)[offset]]
         generator = np.random.default_rng((self._seed, index))
         pattern = self._pattern(anchor, generator)
         pieces = self._pieces(anchor, pattern, generator, index)
@@ -132,8 +132,8 @@ class Planner:
 
     def _next_neutral(self, anchor: Piece, count: int, index: int) -> list[Piece]:
         """Return the neutral pieces that come next in the order of a clip's speaker, the last one first."""
-        turn, place = divmod(index, self.round)
-        first = self._taken_before(turn)[place]
+        turn, offset = divmod(index, self.round)
+        first = self._taken_before(turn)[offset]
         own = self._neutral.get(anchor.speaker, [])
         found = []
         for number in range(first, first + count):
@@ -147,8 +147,8 @@ class Planner:
         if turn not in self._taken:
             taken: defaultdict[tuple[str, str | None], int] = defaultdict(int)
             before = []
-            for place, anchor in enumerate(_order(self._seed, turn, self.round)):
-                piece, index = self._anchors[anchor], turn * self.round + place
+            for offset, anchor in enumerate(_order(self._seed, turn, self.round)):
+                piece, index = self._anchors[anchor], turn * self.round + offset
                 before.append(taken[piece.speaker])
                 pattern = self._pattern(piece, np.random.default_rng((self._seed, index)))
                 taken[piece.speaker] += pattern.count(NEUTRAL)

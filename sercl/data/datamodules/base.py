@@ -222,7 +222,7 @@ class EmotionDataModule(LightningDataModule, ABC):
     @property
     def utterances_in_use(self) -> list[Utterance]:
         """Every utterance of every part and stage, each once."""
-        used = {id: split.utterances[index] for id, (split, index) in self._places().items()}
+        used = {id: split.utterances[index] for id, (split, index) in self._locations().items()}
         return list(used.values())
 
     def save_folds(self, folder: Path) -> None:
@@ -262,7 +262,7 @@ class EmotionDataModule(LightningDataModule, ABC):
             batch_seconds: Upper bound of a batch in s of padded audio.
             workers: Processes that decode ahead.
         """
-        split = self.split_of(list(self._places()) if ids is None else ids)
+        split = self.split_of(list(self._locations()) if ids is None else ids)
         config = replace(split.config, batch_size=0, batch_seconds=batch_seconds, workers=workers)
         return replace(split, config=config).audio_loader(training=False, even=False)
 
@@ -294,5 +294,5 @@ class EmotionDataModule(LightningDataModule, ABC):
             return split.audio_loader(training)
         return split.feature_loader(self._features, training)
 
-    def _places(self) -> dict[str, tuple[Split, int]]:
+    def _locations(self) -> dict[str, tuple[Split, int]]:
         return {u.id: (split, index) for split in self.all_splits for index, u in enumerate(split.utterances)}

@@ -9,7 +9,7 @@ import numpy as np
 from sercl.audio.augment import Augment, AugmentConfig
 from sercl.corpora.folds import Fold
 from sercl.data.clips.config import ClipConfig
-from sercl.data.clips.dataset import ClipBatchSampler, ClipDataset, ClipSource, cut_pieces
+from sercl.data.clips.dataset import ClipBatchSampler, ClipDataset, ClipSampler, cut_pieces
 from sercl.data.clips.plan import NEUTRAL_CLASS, Piece, Planner, class_seconds, load_clips, save_clips
 from sercl.data.config import LoaderConfig
 from sercl.data.datamodules.base import EmotionDataModule, Loader
@@ -44,7 +44,7 @@ def merged_report(reports: Sequence[DataReport], notes: Sequence[str]) -> DataRe
 
 
 def clip_notes(
-    config: ClipConfig, sources: Mapping[str, ClipSource], without: Mapping[str, int]
+    config: ClipConfig, sources: Mapping[str, ClipSampler], without: Mapping[str, int]
 ) -> list[str]:
     """Return sentences on the clips of each part, and on how many utterances had too little speech."""
     notes = [_clips_note(part, source) for part, source in sources.items()]
@@ -58,7 +58,7 @@ def clip_notes(
     ]
 
 
-def _clips_note(part: str, source: ClipSource) -> str:
+def _clips_note(part: str, source: ClipSampler) -> str:
     clips = source.epoch(0)
     patterns = Counter(clip.pattern for clip in clips)
     shown = ", ".join(f"{pattern} {count}" for pattern, count in patterns.most_common())
@@ -118,7 +118,7 @@ class Diarization(EmotionDataModule):
         self.corpora, self.clip_config = list(corpora), clips
         self.loader_config, self.augment_config = loader, augment
         self._pieces: dict[str, tuple[Piece, ...]] = {}
-        self._sources: dict[str, ClipSource] = {}
+        self._sources: dict[str, ClipSampler] = {}
 
     @property
     def classes(self) -> list[str]:
@@ -193,7 +193,7 @@ class Diarization(EmotionDataModule):
         parts = [corpus.split_of([id for id in ids if id in corpus.checked]) for corpus in self.corpora]
         return parts[0].joined(parts[1:])
 
-    def source(self, part: str) -> ClipSource:
+    def source(self, part: str) -> ClipSampler:
         """Return the clips of a part, "train", "validation" or "test"."""
         if part not in self._sources:
             raise UsageError("diarization clips: the data are not loaded yet; call setup() first.")
@@ -253,7 +253,7 @@ class Diarization(EmotionDataModule):
         else:
             self._sources = {part: self._source(part) for part in PARTS}
 
-    def _mixed_sources(self) -> dict[str, ClipSource]:
+    def _mixed_sources(self) -> dict[str, ClipSampler]:
         """Return clips for training and validation that are drawn once, by chance and not by speaker."""
         config, seed = self.clip_config, self.loader_config.seed
         pieces = [piece for own in self._pieces_of("train") for piece in own]
@@ -269,7 +269,7 @@ class Diarization(EmotionDataModule):
             "train": [clip for index, clip in enumerate(clips) if index not in held],
             "validation": [clip for index, clip in enumerate(clips) if index in held],
         }
-        return {part: ClipSource(own, len(own), config) for part, own in parts.items()}
+        return {part: ClipSampler(own, len(own), config) for part, own in parts.items()}
 
     def _check_classes(self) -> None:
         """Raise where no corpus has a class in training; one alone may lack it."""
@@ -296,17 +296,17 @@ class Diarization(EmotionDataModule):
     def _pieces_of(self, part: str) -> list[tuple[Piece, ...]]:
         return [self._pieces[utterance.id] for utterance in self._split(part).utterances]
 
-    def _source(self, part: str) -> ClipSource:
+    def _source(self, part: str) -> ClipSampler:
         config = self.clip_config
         stored = None if config.lists is None else Path(config.lists) / f"{part}.jsonl"
         if stored is not None and stored.is_file():
-            return ClipSource(load_clips(stored, self._split(part).utterances, self.classes), 0, config)
+            return ClipSampler(load_clips(stored, self._split(part).utterances, self.classes), 0, config)
         pieces = [piece for own in self._pieces_of(part) for piece in own]
         planner = Planner(pieces, config, self.loader_config.seed, part)
         if part == "train":
-            return ClipSource(planner, config.per_epoch or planner.round, config)
+            return ClipSampler(planner, config.per_epoch or planner.round, config)
         count = config.held_out or planner.round
-        return ClipSource([planner.plan(index) for index in range(count)], count, config)
+        return ClipSampler([planner.plan(index) for index in range(count)], count, config)
 
 
 def _check(corpora: Sequence[CorpusDataModule]) -> None:

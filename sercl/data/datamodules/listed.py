@@ -105,9 +105,9 @@ class Listed(EmotionDataModule):
         """Return some utterances as a split of their own."""
         every, (first, *others) = set(ids), self._parts.values()
         whole = first.joined(others)
-        places = {item.id: place for place, item in enumerate(whole.utterances) if item.id in every}
-        chosen = set(places.values())  # one that stands there several times is taken once
-        return picked(whole, [place in chosen for place in range(len(whole.utterances))])
+        indices = {item.id: index for index, item in enumerate(whole.utterances) if item.id in every}
+        chosen = set(indices.values())  # one that stands there several times is taken once
+        return picked(whole, [index in chosen for index in range(len(whole.utterances))])
 
     def save_folds(self, folder: Path) -> None:
         """Write nothing: who made the lists keeps them."""

@@ -6,7 +6,7 @@ from sercl.corpora.base import Utterance
 from sercl.counting import count
 from sercl.errors import FoldError, SpeakerOverlapError
 
-Clip = tuple[str, float | None, float | None]
+AudioSpan = tuple[str, float | None, float | None]
 """Which stretch of which file."""
 
 
@@ -70,14 +70,14 @@ def check_apart(corpora: Mapping[str, Mapping[str, Sequence[Utterance]]]) -> Non
         FoldError: If they do.
     """
     owners: dict[str, str] = {}
-    places: dict[Clip, tuple[str, str]] = {}
-    for corpus, part, utterance in _places(corpora):
+    uses: dict[AudioSpan, tuple[str, str]] = {}
+    for corpus, part, utterance in _uses(corpora):
         owner = owners.setdefault(utterance.id, corpus)
         if owner != corpus:
             raise FoldError(
                 f"the id {utterance.id!r} is in both {owner} and {corpus}. Give the manifests a column 'id'."
             )
-        other, elsewhere = places.setdefault(clip_of(utterance), (corpus, part))
+        other, elsewhere = uses.setdefault(clip_of(utterance), (corpus, part))
         if other != corpus and elsewhere != part:
             raise FoldError(
                 f"{utterance.path} is for {elsewhere} in {other} but for {part} in {corpus}: the two corpora "
@@ -85,7 +85,7 @@ def check_apart(corpora: Mapping[str, Mapping[str, Sequence[Utterance]]]) -> Non
             )
 
 
-def _places(
+def _uses(
     corpora: Mapping[str, Mapping[str, Sequence[Utterance]]],
 ) -> Iterator[tuple[str, str, Utterance]]:
     for corpus, parts in corpora.items():
@@ -93,6 +93,6 @@ def _places(
             yield from ((corpus, part, utterance) for utterance in utterances)
 
 
-def clip_of(utterance: Utterance) -> Clip:
+def clip_of(utterance: Utterance) -> AudioSpan:
     """Return file, begin and end of an utterance, whatever it is called; symbolic links are followed."""
     return str(utterance.path.resolve()), utterance.start, utterance.end

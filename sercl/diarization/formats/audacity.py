@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from sercl.diarization.formats.rows import NO_NAMES, Names, Row, annotations, decimal_point, read_text
+from sercl.diarization.formats.rows import NO_NAMES, Names, SegmentRow, annotations, decimal_point, read_text
 from sercl.diarization.segments import Annotation
 from sercl.errors import SegmentError
 from sercl.files import write_text
@@ -33,7 +33,7 @@ def write(item: Annotation, path: Path) -> None:
     write_text(path, "".join(lines))
 
 
-def _rows(path: Path) -> Iterator[Row]:
+def _rows(path: Path) -> Iterator[SegmentRow]:
     for number, line in enumerate(read_text(path).split("\n"), start=1):
         if not line.strip() or line.startswith(_FREQUENCIES):
             continue
@@ -43,4 +43,4 @@ def _rows(path: Path) -> Iterator[Row]:
                 f"{len(fields)} fields; a line is 'start TAB end TAB emotion'.", path=path, line=number
             )
         start, end = (decimal_point(field) for field in fields[:2])
-        yield Row(path.stem, start, end, fields[2], None, number)
+        yield SegmentRow(path.stem, start, end, fields[2], None, number)

@@ -10,7 +10,7 @@ from sercl.corpora.tables import delimited_table
 from sercl.diarization.formats.rows import (
     NO_NAMES,
     Names,
-    Row,
+    SegmentRow,
     annotations,
     confidence_of,
     decimal_point,
@@ -36,14 +36,14 @@ def read(path: Path, names: Names = NO_NAMES) -> list[Annotation]:
     Raises:
         SegmentError: With file and line.
     """
-    rows: list[Row] = []
+    rows: list[SegmentRow] = []
     durations: dict[str, float] = {}
     for line, cells in _cells(path):
         id = clean(cells.get("id", ""))
         if not id:
             raise SegmentError("the cell 'id' is empty. It names the recording.", path=path, line=line)
         start, end, label, confidence = (cells.get(name, "") for name in _VALUES)
-        rows.append(Row(id, start, end, label, confidence, line))
+        rows.append(SegmentRow(id, start, end, label, confidence, line))
         if not is_missing(cells.get("duration", "")):
             durations[id] = _duration(cells["duration"], durations.get(id), path, line)
     return annotations(path, rows, durations, names)

@@ -78,13 +78,13 @@ def read_segments(path: Path | str, format: str | None = None, names: Names = NO
             segment files, and for a recording that is in two files.
         UnknownNameError: For a format or suffix that is not known.
     """
-    place = at_home(path)
-    if not place.is_dir():
-        return _format(place, format).read(place, names)
+    source = at_home(path)
+    if not source.is_dir():
+        return _format(source, format).read(source, names)
     suffixes = {kind.suffix.lower() for name, kind in FORMATS.items() if format in (None, name)}
-    files = sorted(file for file in place.iterdir() if file.suffix.lower() in suffixes)
+    files = sorted(file for file in source.iterdir() if file.suffix.lower() in suffixes)
     if not files:
-        raise SegmentError(f"holds no segment file ({', '.join(sorted(suffixes))}).", path=place)
+        raise SegmentError(f"holds no segment file ({', '.join(sorted(suffixes))}).", path=source)
     found: dict[str, Path] = {}
     items = []
     for file in files:

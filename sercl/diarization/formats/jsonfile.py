@@ -12,7 +12,7 @@ from sercl.corpora.cells import clean
 from sercl.diarization.formats.rows import (
     NO_NAMES,
     Names,
-    Row,
+    SegmentRow,
     annotations,
     confidence_of,
     read_text,
@@ -104,10 +104,12 @@ def _duration(value: object, name: str, path: Path) -> float | None:
         raise SegmentError(f"recording {name!r}: {error.message}", path=path) from error
 
 
-def _row(segment: object, name: str, path: Path) -> Row:
+def _row(segment: object, name: str, path: Path) -> SegmentRow:
     if not isinstance(segment, dict) or not {"start", "end", "emotion"} <= segment.keys():
         raise SegmentError(
             f"recording {name!r}: segment {segment!r} needs start, end and emotion. Write {_SHAPE}.",
             path=path,
         )
-    return Row(name, segment["start"], segment["end"], str(segment["emotion"]), segment.get("confidence"))
+    return SegmentRow(
+        name, segment["start"], segment["end"], str(segment["emotion"]), segment.get("confidence")
+    )

@@ -38,7 +38,7 @@ NO_NAMES: Names = MappingProxyType({})
 _MICROSECONDS = 6
 
 
-class Row(NamedTuple):
+class SegmentRow(NamedTuple):
     """One segment as a file states it.
 
     Attributes:
@@ -59,7 +59,7 @@ class Row(NamedTuple):
 
 
 def annotations(
-    path: Path, rows: Iterable[Row], durations: Mapping[str, float], names: Names = NO_NAMES
+    path: Path, rows: Iterable[SegmentRow], durations: Mapping[str, float], names: Names = NO_NAMES
 ) -> list[Annotation]:
     """Check the rows of a file and gather them by recording, in the order in which they come up.
 
@@ -76,7 +76,7 @@ def annotations(
     """
     lengths = {clean(id): duration for id, duration in durations.items()}
     own = {key_of(label): emotion for label, emotion in names.items()}
-    by_id: dict[str, list[Row]] = {id: [] for id in lengths}
+    by_id: dict[str, list[SegmentRow]] = {id: [] for id in lengths}
     for row in rows:
         by_id.setdefault(clean(row.id), []).append(row)
     return [_annotation(path, id, rows, lengths.get(id), own) for id, rows in by_id.items()]
@@ -109,7 +109,9 @@ def confidence_of(segment: object) -> float | None:
     return getattr(segment, "confidence", None)
 
 
-def _annotation(path: Path, id: str, rows: list[Row], duration: float | None, names: Names) -> Annotation:
+def _annotation(
+    path: Path, id: str, rows: list[SegmentRow], duration: float | None, names: Names
+) -> Annotation:
     segments = []
     for row in rows:
         try:
@@ -124,7 +126,7 @@ def _annotation(path: Path, id: str, rows: list[Row], duration: float | None, na
     return Annotation(id, tuple(sorted(segments, key=lambda segment: segment.start)), duration)
 
 
-def _segment(row: Row, names: Names) -> ScoredSegment:
+def _segment(row: SegmentRow, names: Names) -> ScoredSegment:
     try:
         emotion = to_emotion(names.get(key_of(row.label), row.label))
     except UnknownNameError as error:
@@ -149,5 +151,5 @@ def _number(value: object) -> float:
         return math.nan
 
 
-def _named(row: Row, message: str) -> str:
+def _named(row: SegmentRow, message: str) -> str:
     return message if row.line is not None else f"recording {row.id!r}: {message}"

@@ -6,7 +6,7 @@ from pathlib import Path
 from sercl.diarization.formats.rows import (
     NO_NAMES,
     Names,
-    Row,
+    SegmentRow,
     annotations,
     confidence_of,
     read_text,
@@ -42,7 +42,7 @@ def write(items: Sequence[Annotation], path: Path) -> None:
     write_text(path, "".join(line for item in items for line in _lines(item)))
 
 
-def _rows(path: Path) -> Iterator[Row]:
+def _rows(path: Path) -> Iterator[SegmentRow]:
     for number, line in enumerate(read_text(path).split("\n"), start=1):
         fields = line.split()
         if not fields or line.startswith(_COMMENT) or fields[0] != _SEGMENT_TYPE:
@@ -53,13 +53,13 @@ def _rows(path: Path) -> Iterator[Row]:
         yield _row(fields, path, number)
 
 
-def _row(fields: Sequence[str], path: Path, line: int) -> Row:
+def _row(fields: Sequence[str], path: Path, line: int) -> SegmentRow:
     try:
         start, length = seconds(fields[3], "start"), seconds(fields[4], "length")
     except SegmentError as error:
         raise SegmentError(error.message, path=path, line=line) from error
     confidence = fields[8] if len(fields) > _FEWEST_FIELDS and fields[8] != _NONE else None
-    return Row(fields[1], start, start + length, fields[7], confidence, line)
+    return SegmentRow(fields[1], start, start + length, fields[7], confidence, line)
 
 
 def _lines(item: Annotation) -> Iterator[str]:

@@ -13,7 +13,7 @@ from sercl.corpora.cells import clean, key_of
 from sercl.diarization.formats.rows import (
     NO_NAMES,
     Names,
-    Row,
+    SegmentRow,
     annotations,
     confidence_of,
     read_text,
@@ -157,7 +157,7 @@ def read(path: Path, names: Names = NO_NAMES) -> list[Annotation]:
         for item in t.intervals
     }
     rows = [
-        Row(path.stem, item.start, item.end, item.text, scores.get((item.start, item.end)), item.line)
+        SegmentRow(path.stem, item.start, item.end, item.text, scores.get((item.start, item.end)), item.line)
         for item in tier.intervals
         if clean(item.text)
     ]
@@ -205,8 +205,8 @@ def _lines(item: Annotation) -> Iterator[str]:
     for number, (name, texts) in enumerate(tiers.items(), start=1):
         yield from (f"    item [{number}]:", '        class = "IntervalTier"', f'        name = "{name}"')
         yield from ("        xmin = 0", f"        xmax = {end}", f"        intervals: size = {len(texts)}")
-        for place, ((start, stop), text) in enumerate(zip(times, texts, strict=True), start=1):
-            yield from (f"        intervals [{place}]:", f"            xmin = {start}")
+        for index, ((start, stop), text) in enumerate(zip(times, texts, strict=True), start=1):
+            yield from (f"        intervals [{index}]:", f"            xmin = {start}")
             yield from (f"            xmax = {stop}", f'            text = "{text}"')
 
 

@@ -177,11 +177,11 @@ def _p_value(difference: float, means: Floats, pairs: int) -> float:
 
 def _ends(means: Floats, rejected: float) -> tuple[float, float]:
     """Return the smallest and the largest difference for which at least `rejected` exchanges go beyond it."""
-    place = int(np.ceil(rejected - 1e-9)) - 1
-    if place < 1:
+    index = int(np.ceil(rejected - 1e-9)) - 1
+    if index < 1:
         return float("nan"), float("nan")
     ordered = np.sort(means)
-    return max(float(ordered[place - 1]), -1.0), min(float(ordered[-place]), 1.0)
+    return max(float(ordered[index - 1]), -1.0), min(float(ordered[-index]), 1.0)
 
 
 def _subset_means(terms: Floats, weights: Floats, exact: bool, resamples: int, seed: int) -> Floats:

@@ -170,12 +170,12 @@ def boundaries(reference: Iterable[Labelled], hypothesis: Iterable[Labelled], du
     return Boundaries(tuple(errors), len(truth), len(pairs))
 
 
-def scores(confusions: Tensor, placed: Tensor, classes: Sequence[str]) -> dict[str, Tensor]:
+def scores(confusions: Tensor, matched: Tensor, classes: Sequence[str]) -> dict[str, Tensor]:
     """Return every score by name.
 
     Args:
         confusions: `[recordings, classes, classes + 1]` time confusions.
-        placed: `[recordings, 4]`: sum of the boundary errors in s, their number, events, events found (see
+        matched: `[recordings, 4]`: sum of the boundary errors in s, their number, events, events found (see
             `boundaries`).
         classes: Class names, "neutral" among them.
 
@@ -188,7 +188,7 @@ def scores(confusions: Tensor, placed: Tensor, classes: Sequence[str]) -> dict[s
     if not len(confusions):
         raise UsageError("diarization scores: there is no recording to evaluate.")
     neutral = _neutral(classes)
-    summed, sums = confusions.sum(dim=0), placed.sum(dim=0)
+    summed, sums = confusions.sum(dim=0), matched.sum(dim=0)
     parts = {name: part.mean() for name, part in error_parts(confusions, neutral)._asdict().items()}
     each = {f"eder/{name}": value for name, value in eder_by_emotion(confusions, classes).items()}
     recalls = {f"recall/{name}": value for name, value in zip(classes, recall(summed), strict=True)}
@@ -221,8 +221,8 @@ def _labels_at(
     starts = np.array([stretch.start for stretch in stretches])
     ends = np.array([*(stretch.end for stretch in stretches), -np.inf])
     # Before the first start the place is -1: the last entry, which covers nothing.
-    place = np.searchsorted(starts, times, side="right") - 1
-    labels: NDArray[np.int64] = np.where(times < ends[place], codes[place], blank)
+    index = np.searchsorted(starts, times, side="right") - 1
+    labels: NDArray[np.int64] = np.where(times < ends[index], codes[index], blank)
     return labels
 
 

@@ -276,7 +276,7 @@ class Encoder(nn.Module, ABC):
         if not (self.training and self._layer_drop):
             return set()
         draws = torch.rand(len(self.blocks)) < self._layer_drop
-        return {place for place in draws.nonzero().flatten().tolist() if place >= self.traits.first_droppable}
+        return {index for index in draws.nonzero().flatten().tolist() if index >= self.traits.first_droppable}
 
     def _augmented(self, hidden: Tensor, lengths: Tensor) -> Tensor:
         """Mask `[batch, frames, dim]` in training, where SpecAugment is on; `lengths` are valid frames."""

@@ -112,12 +112,12 @@ def _tests(figure: "Figure", analysis: Analysis) -> None:
     rows = figure.subplots(len(families), 1, squeeze=False, height_ratios=sizes)
     for axes, family in zip(rows[:, 0], families, strict=True):
         names = []
-        for place, item in enumerate(family.overall):
+        for index, item in enumerate(family.overall):
             row = comparison_row(item, family, analysis.scores)
             tags = ", ".join([setting_name(row.setting), *row.tags])
             where = ", ".join(filter(None, [row.encoder, row.adapter, tags]))
             names.append(f"{where}: {row.first} − {row.second}")
-            _difference(axes, place, item.paired.difference, item.paired.is_significant)
+            _difference(axes, index, item.paired.difference, item.paired.is_significant)
         axes.set_yticks(range(len(names)), names, fontsize=7.5)
         axes.set_ylim(len(names) - 0.4, -0.6)
         axes.axvline(0, color=_PALE, linewidth=1)
@@ -128,12 +128,12 @@ def _tests(figure: "Figure", analysis: Analysis) -> None:
     rows[-1, 0].set_xlabel("difference of UAR in points, 95 % interval")
 
 
-def _difference(axes: "Axes", place: int, score: Score, is_significant: bool) -> None:
+def _difference(axes: "Axes", index: int, score: Score, is_significant: bool) -> None:
     """Draw a difference with its interval, filled where it is significant after Holm's correction."""
     if not math.isnan(score.low):
-        axes.plot([100 * score.low, 100 * score.high], [place, place], color=_COLOURS[0], linewidth=1.3)
+        axes.plot([100 * score.low, 100 * score.high], [index, index], color=_COLOURS[0], linewidth=1.3)
     face = _COLOURS[0] if is_significant else "white"
-    axes.plot(100 * score.value, place, "o", color=_COLOURS[0], markerfacecolor=face, markersize=5)
+    axes.plot(100 * score.value, index, "o", color=_COLOURS[0], markerfacecolor=face, markersize=5)
 
 
 def _few_shot(figure: "Figure", analysis: Analysis) -> None:
@@ -141,7 +141,7 @@ def _few_shot(figure: "Figure", analysis: Analysis) -> None:
     for curve in analysis.curves:
         groups.setdefault((curve.condition.encoder, pair_name(curve.condition)), []).append(curve)
     names = series_names(analysis.curves)
-    series = {name: place for place, name in enumerate(names)}
+    series = {name: index for index, name in enumerate(names)}
     for axes, ((encoder, pair), curves) in zip(
         _panels(figure, len(groups), 3.6, 2.9), groups.items(), strict=True
     ):
@@ -156,12 +156,12 @@ def _few_shot(figure: "Figure", analysis: Analysis) -> None:
 def _curves(axes: "Axes", curves: Sequence[Curve], series: Mapping[str, int], chance: float) -> None:
     shots = sorted({number for curve in curves for number in curve.points})
     for curve in curves:
-        place = series[series_name(curve)] % len(_COLOURS)
-        look: dict[str, Any] = {"color": _COLOURS[place], "linewidth": 1.5}
-        places = [shots.index(number) for number in curve.points]
+        index = series[series_name(curve)] % len(_COLOURS)
+        look: dict[str, Any] = {"color": _COLOURS[index], "linewidth": 1.5}
+        indices = [shots.index(number) for number in curve.points]
         values = [100 * own.uar.value for own in curve.points.values()]
-        axes.plot(places, values, marker=_MARKERS[place], markersize=4, label=series_name(curve), **look)
-        for at, own in zip(places, curve.points.values(), strict=True):
+        axes.plot(indices, values, marker=_MARKERS[index], markersize=4, label=series_name(curve), **look)
+        for at, own in zip(indices, curve.points.values(), strict=True):
             axes.plot([at, at], [100 * own.uar.low, 100 * own.uar.high], alpha=0.6, **look)
         if curve.ceiling is not None:
             axes.axhline(100 * curve.ceiling.uar.value, linestyle="--", alpha=0.8, **look)

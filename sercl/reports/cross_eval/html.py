@@ -117,10 +117,10 @@ def _folds(records: Sequence[CellRecord], folder: Path) -> tuple[tuple[int, List
     return tuple(sorted(found.items()))
 
 
-def _lists(folder: Path, place: str) -> Lists:
-    names = [path.stem for path in (folder / place).glob("*.csv")]
+def _lists(folder: Path, subfolder: str) -> Lists:
+    names = [path.stem for path in (folder / subfolder).glob("*.csv")]
     known = [name for name in _ORDER if name in names]
-    return {name.replace("-", " "): f"{place}/{name}.csv" for name in known}
+    return {name.replace("-", " "): f"{subfolder}/{name}.csv" for name in known}
 
 
 def _existing(folder: Path, relative: str) -> str:

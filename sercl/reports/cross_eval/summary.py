@@ -300,7 +300,7 @@ def overview(analysis: Analysis) -> Overview:
     """Return the mean UAR by setting, encoder and adapter."""
     columns = tuple(dict.fromkeys((item.encoder, item.adapter) for item in analysis.scores))
     groups: dict[tuple[str, tuple[str, ...]], dict[Column, list[ConditionScores]]] = {}
-    for condition in sorted(analysis.scores, key=_place):
+    for condition in sorted(analysis.scores, key=_sort_key):
         row = groups.setdefault((condition.setting, condition.tags), {})
         column = (condition.encoder, condition.adapter)
         row.setdefault(column, []).append(analysis.scores[condition])
@@ -316,7 +316,7 @@ def overview(analysis: Analysis) -> Overview:
     return Overview(columns, tuple(rows))
 
 
-def _place(condition: Condition) -> tuple[int, bool, int]:
+def _sort_key(condition: Condition) -> tuple[int, bool, int]:
     """Order settings, strictly zero-shot before selection on the target, and shots by number."""
     return SETTINGS.index(condition.setting), condition.select_on == "target", condition.shots or 0
 

@@ -32,8 +32,8 @@ def picture(width: float, height: float, label: str) -> Element:
 
 def line(parent: Element, start: tuple[float, float], end: tuple[float, float], style: str) -> Element:
     """Add a line of the CSS class `style`."""
-    places = zip(("x1", "y1", "x2", "y2"), (*start, *end), strict=True)
-    return SubElement(parent, "line", {**{name: number(at) for name, at in places}, "class": style})
+    positions = zip(("x1", "y1", "x2", "y2"), (*start, *end), strict=True)
+    return SubElement(parent, "line", {**{name: number(at) for name, at in positions}, "class": style})
 
 
 def text(parent: Element, at: tuple[float, float], content: str, style: str) -> Element:
@@ -205,8 +205,8 @@ def _draw(encoder: str, pair: str, curves: Mapping[int, Curve], chance: float) -
     label = f"UAR of {encoder} over labelled utterances per emotion, {pair.replace('->', 'to')}"
     svg, frame = picture(CHART_WIDTH, CHART_HEIGHT, label), _Frame(list(curves.values()), chance)
     _axes(svg, frame, chance)
-    for place, (series, curve) in enumerate(curves.items()):
-        _curve(svg, frame, series, curve, DODGE * (place - (len(curves) - 1) / 2))
+    for index, (series, curve) in enumerate(curves.items()):
+        _curve(svg, frame, series, curve, DODGE * (index - (len(curves) - 1) / 2))
     return render(svg)
 
 
@@ -230,14 +230,14 @@ def _curve(svg: Element, frame: _Frame, series: int, curve: Curve, shift: float)
         y = frame.y(curve.ceiling.uar.value)
         line(svg, (LEFT, y), (CHART_WIDTH - RIGHT, y), f"ceiling {style}")
     points = {shots: own for shots, own in curve.points.items() if own.uar.value == own.uar.value}
-    places = {shots: (frame.x(shots) + shift, frame.y(own.uar.value)) for shots, own in points.items()}
-    if places:
-        path(svg, polyline(list(places.values())), f"line {style}")
+    positions = {shots: (frame.x(shots) + shift, frame.y(own.uar.value)) for shots, own in points.items()}
+    if positions:
+        path(svg, polyline(list(positions.values())), f"line {style}")
     alone = [(frame.x(shots) + shift, frame.y(own.uar.value)) for shots, own in curve.alone.items()]
     if alone:
         path(svg, polyline(alone), f"alone {style}")
     for shots, own in points.items():
-        x, y = places[shots]
+        x, y = positions[shots]
         if own.uar.low == own.uar.low:
             line(svg, (x, frame.y(own.uar.low)), (x, frame.y(own.uar.high)), f"whisker {style}")
         path(svg, marker(series, x, y), f"marker {style}", _tip(curve, shots, own))

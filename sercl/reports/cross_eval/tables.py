@@ -411,6 +411,6 @@ def _labels(tables: Iterable[Table]) -> list[str]:
     """Return a label for every table, numbered if several have the same name."""
     names = [table.name for table in tables]
     return [
-        f"{name}-{names[:place].count(name) + 1}" if names.count(name) > 1 else name
-        for place, name in enumerate(names)
+        f"{name}-{names[:index].count(name) + 1}" if names.count(name) > 1 else name
+        for index, name in enumerate(names)
     ]

@@ -148,7 +148,7 @@ def _draw_legend(figure: "Figure", pictures: Sequence[Picture], height: float) -
 
 
 TRUTH = "truth"
-_PLACES = (0.25, 0.5, 0.75)
+_QUANTILES = (0.25, 0.5, 0.75)
 """Quantiles of EDER of the recordings in a picture."""
 
 
@@ -173,7 +173,7 @@ def pictures(recordings: Recordings, diarized: Mapping[str, Sequence[DiarizedRec
 def quartiles(errors: Sequence[float]) -> list[int]:
     """Return the indices at a quarter, half and three quarters of the order, each once."""
     order = np.argsort(np.asarray(errors), kind="stable").tolist()
-    return list(dict.fromkeys(order[round(place * (len(order) - 1))] for place in _PLACES))
+    return list(dict.fromkeys(order[round(quantile * (len(order) - 1))] for quantile in _QUANTILES))
 
 
 def error(item: DiarizedRecording) -> float:

@@ -189,7 +189,7 @@ def by_minute(item: Annotation) -> list[tuple[float, float, dict[str, float]]]:
         for minute in range(int(segment.start // _MINUTE), min(count, int(segment.end // _MINUTE) + 1)):
             first, last = max(segment.start, minute * _MINUTE), min(segment.end, (minute + 1) * _MINUTE)
             rows[minute][segment.emotion] += max(0.0, last - first)
-    return [(place * _MINUTE, min(item.end, (place + 1) * _MINUTE), row) for place, row in enumerate(rows)]
+    return [(index * _MINUTE, min(item.end, (index + 1) * _MINUTE), row) for index, row in enumerate(rows)]
 
 
 def outline_path(outline: Samples, first: int, last: int) -> str:

@@ -35,8 +35,8 @@ def colour(emotion: str) -> str:
     """Return the colour of an emotion or class as "#rrggbb"."""
     if emotion in COLOURS:
         return COLOURS[emotion]
-    place = EMOTIONS.index(emotion) if emotion in EMOTIONS else sum(emotion.encode())
-    return _OTHERS[place % len(_OTHERS)]
+    column = EMOTIONS.index(emotion) if emotion in EMOTIONS else sum(emotion.encode())
+    return _OTHERS[column % len(_OTHERS)]
 
 
 _MOST_ROWS = 8
@@ -119,9 +119,9 @@ def scale(duration: float, cells: int) -> str:
     line = [" "] * cells
     for index in range(int(duration / step + 1e-9) + 1):
         mark = f"{index * step:g} s" if index * step < 60 else clock(index * step)
-        place = min(round(index * step / (duration or 1.0) * cells), cells - len(mark))
-        if place >= 0 and not "".join(line[max(0, place - 1) : place + len(mark)]).strip():
-            line[place : place + len(mark)] = mark
+        column = min(round(index * step / (duration or 1.0) * cells), cells - len(mark))
+        if column >= 0 and not "".join(line[max(0, column - 1) : column + len(mark)]).strip():
+            line[column : column + len(mark)] = mark
     return "".join(line).rstrip()
 
 

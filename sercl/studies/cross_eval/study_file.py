@@ -49,9 +49,9 @@ def read_study(folder: Path) -> Study:
 
 def _check_once(records: Sequence[CellRecord], path: Path) -> None:
     seen: set[Cell] = set()
-    for place, record in enumerate(records):
+    for index, record in enumerate(records):
         if record.cell in seen:
-            raise ResultsError(path, f"cells[{place}] is a cell that is already in the list. {ADVICE}")
+            raise ResultsError(path, f"cells[{index}] is a cell that is already in the list. {ADVICE}")
         seen.add(record.cell)
 
 

@@ -114,7 +114,7 @@ def evaluate(diarized: Sequence[DiarizedRecording], classes: Sequence[str]) -> D
     seconds = [item.duration for item in diarized]
     neutral = list(classes).index(NEUTRAL)
     each, parts = eder(confusions, neutral), error_parts(confusions, neutral)
-    placed = [boundaries(item.reference, item.hypothesis, item.duration) for item in diarized]
+    matched = [boundaries(item.reference, item.hypothesis, item.duration) for item in diarized]
     return DiarizationScores(
         recordings=len(diarized),
         seconds=sum(seconds),
@@ -124,10 +124,10 @@ def evaluate(diarized: Sequence[DiarizedRecording], classes: Sequence[str]) -> D
         confusion=_mean(parts.confusion, speakers),
         eder_time=_mean(each, speakers, seconds),
         uar=_uar(confusions, speakers),
-        boundary_error=_boundary_error([item.errors for item in placed], speakers),
-        boundaries=sum(len(item.errors) for item in placed),
-        events=sum(item.events for item in placed),
-        events_found=sum(item.found for item in placed),
+        boundary_error=_boundary_error([item.errors for item in matched], speakers),
+        boundaries=sum(len(item.errors) for item in matched),
+        events=sum(item.events for item in matched),
+        events_found=sum(item.found for item in matched),
         by_emotion=_by_emotion(confusions, each, speakers, classes),
         time_confusion=tuple(map(tuple, confusions.sum(dim=0)[:, :-1].tolist())),
         uncovered=diarized[0].uncovered,

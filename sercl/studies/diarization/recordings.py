@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from sercl.audio.resample import SAMPLE_RATE, load
 from sercl.audio.scan import Limits, Memory
-from sercl.audio.sources import Source
+from sercl.audio.sources import AudioInput
 from sercl.corpora.base import Problem, Segment, Utterance
 from sercl.corpora.labels import LabelScheme
 from sercl.data.clips.dataset import render
@@ -28,7 +28,7 @@ class System(Protocol):
 
     classes: tuple[str, ...]
 
-    def frames(self, source: Source) -> FrameScores:
+    def frames(self, source: AudioInput) -> FrameScores:
         """Return the class probabilities of a recording."""
 
 
@@ -48,7 +48,7 @@ class Recording:
     speaker: str | None
     reference: tuple[Segment, ...]
     duration: float
-    source: Source
+    source: AudioInput
 
 
 class Recordings(Protocol):
@@ -338,7 +338,7 @@ def _reference(utterance: Utterance, seconds: float, scheme: LabelScheme) -> tup
         return Problem(utterance.path, f"{utterance.id}: {error.message}")
 
 
-def _source(utterance: Utterance) -> Source:
+def _source(utterance: Utterance) -> AudioInput:
     if utterance.start is None and utterance.end is None:
         return utterance.path
     return load(utterance.path, utterance.start, utterance.end), SAMPLE_RATE

@@ -30,7 +30,7 @@ from sercl.studies.heads.parts import (
     check_layers,
     check_shape,
 )
-from sercl.studies.heads.running import ProbeData, initial_head, placed, train_probes
+from sercl.studies.heads.running import ProbeData, initial_head, train_probes, training_device
 from sercl.studies.heads.training import Keep, OnEpochs, Outcome, best_layer
 
 
@@ -124,7 +124,7 @@ class Gathering:
     def __init__(
         self, jobs: Mapping[tuple[int, int], Job], sizes: Mapping[int, int], on_training: OnTraining
     ) -> None:
-        self._places = {job: place for place, job in jobs.items()}
+        self._keys = {job: key for key, job in jobs.items()}
         self._waiting = {position: {layer for own, layer in jobs if own == position} for position in sizes}
         self._sizes, self._on_training = sizes, on_training
         self._heads: dict[int, dict[int, Outcome]] = defaultdict(dict)
@@ -132,9 +132,9 @@ class Gathering:
 
     def add(self, outcomes: Sequence[Outcome], seconds: float) -> None:
         """Add the heads of a stack; its time is divided in proportion to the training utterances."""
-        work = [self._sizes[self._places[own.job][0]] * own.epochs for own in outcomes]
+        work = [self._sizes[self._keys[own.job][0]] * own.epochs for own in outcomes]
         for outcome, amount in zip(outcomes, work, strict=True):
-            position, layer = self._places[outcome.job]
+            position, layer = self._keys[outcome.job]
             self._heads[position][layer] = outcome
             self._seconds[position] += seconds * amount / sum(work)
             self._waiting[position].discard(layer)
@@ -229,7 +229,7 @@ def train_frozen(
     numbers = checked_layers(features, rows, layers)
     check_trainings(rows, trainings)
     views = views_of(rows, trainings, config.standardize)
-    study = _Study(features, rows, trainings, views, numbers, config, placed(device), on_epochs)
+    study = _Study(features, rows, trainings, views, numbers, config, training_device(device), on_epochs)
     results: dict[int, FrozenResult] = {}
 
     def keep(position: int, heads: Mapping[int, Outcome], seconds: float) -> None:
@@ -339,6 +339,6 @@ def _tested(training: FrozenTraining) -> list[int]:
 def _probabilities(training: FrozenTraining, outcome: Outcome) -> dict[str, NDArray[np.float64]]:
     if outcome.logits is None:
         return {}
-    places = {row: place for place, row in enumerate(_tested(training))}
+    indices = {row: index for index, row in enumerate(_tested(training))}
     every = outcome.logits.double().softmax(dim=-1).numpy()
-    return {name: every[[places[row] for row in rows]] for name, rows in training.tests.items()}
+    return {name: every[[indices[row] for row in rows]] for name, rows in training.tests.items()}

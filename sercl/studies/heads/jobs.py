@@ -135,9 +135,9 @@ def epoch_batches(
     steps = -(-max(map(len, rows)) // width)
     index, weights = torch.zeros(2, len(pairs), steps * width, dtype=torch.float64)
     index = index.long()
-    for place, (own, (_, seed)) in enumerate(zip(rows, pairs, strict=True)):
-        index[place, : len(own)] = own[epoch_order(len(own), seed, epoch)]
-        weights[place, : len(own)] = 1
+    for row, (own, (_, seed)) in enumerate(zip(rows, pairs, strict=True)):
+        index[row, : len(own)] = own[epoch_order(len(own), seed, epoch)]
+        weights[row, : len(own)] = 1
     weights = weights.view(len(pairs), steps, width)
     sizes = weights.sum(dim=-1, keepdim=True)
     picks = [pairs.index((job.fold, job.seed)) for job in jobs]
@@ -157,7 +157,7 @@ def padded(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor,
     longest = max(map(len, rows))
     table = torch.zeros(len(rows), longest, dtype=torch.int64)
     valid = torch.zeros(len(rows), longest, dtype=torch.bool)
-    for place, own in enumerate(rows):
-        table[place, : len(own)] = torch.tensor(own)
-        valid[place, : len(own)] = True
+    for row, own in enumerate(rows):
+        table[row, : len(own)] = torch.tensor(own)
+        valid[row, : len(own)] = True
     return table.to(device), valid.to(device)

@@ -147,7 +147,7 @@ def train_probes(
     return [by_job[job] for job in jobs]
 
 
-def placed(device: torch.device | str) -> torch.device:
+def training_device(device: torch.device | str) -> torch.device:
     """Return where probes are trained: Apple's GPUs lack the double precision of losses and statistics."""
     wanted = torch.device(device)
     return torch.device("cpu") if wanted.type == "mps" else wanted

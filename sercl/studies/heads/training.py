@@ -109,12 +109,12 @@ class Stopping:
     def _keep_best(
         self, scores: Validation, probe: StackedProbe, models: Tensor, better: Tensor, epoch: int
     ) -> None:
-        places = models[better]
-        self.best_epoch[places] = epoch
+        indices = models[better]
+        self.best_epoch[indices] = epoch
         for name in ("loss", "accuracy", "uar"):
-            getattr(self.best, name)[places] = getattr(scores, name)[better]
+            getattr(self.best, name)[indices] = getattr(scores, name)[better]
         for best, parameter in zip(self.weights, probe.parameters(), strict=True):
-            best[places] = parameter.detach()[better]
+            best[indices] = parameter.detach()[better]
 
 
 BETAS = (0.9, 0.999)
@@ -342,18 +342,18 @@ def outcomes_of(stack: Stack, record: Stopping, keep: Keep = Keep()) -> list[Out
     return [
         Outcome(
             job=job,
-            best_epoch=int(record.best_epoch[place]),
-            epochs=int(record.epochs[place]),
-            at_limit=not record.exhausted[place],
-            validation_loss=float(best.loss[place]),
-            validation_accuracy=float(best.accuracy[place]),
-            validation_uar=float(best.uar[place]),
-            predicted=logits[place].argmax(dim=-1),
-            layer_weights=() if mix is None else tuple(mix[place]),
-            logits=logits[place] if keep.logits else None,
-            head=_on_cpu(stack.probe.state(place)) if job in keep.heads else None,
+            best_epoch=int(record.best_epoch[index]),
+            epochs=int(record.epochs[index]),
+            at_limit=not record.exhausted[index],
+            validation_loss=float(best.loss[index]),
+            validation_accuracy=float(best.accuracy[index]),
+            validation_uar=float(best.uar[index]),
+            predicted=logits[index].argmax(dim=-1),
+            layer_weights=() if mix is None else tuple(mix[index]),
+            logits=logits[index] if keep.logits else None,
+            head=_on_cpu(stack.probe.state(index)) if job in keep.heads else None,
         )
-        for place, job in enumerate(stack.jobs)
+        for index, job in enumerate(stack.jobs)
     ]
 
 

@@ -25,9 +25,9 @@ from sercl.json_text import json_text
 from sercl.studies.heads.config import ProbeConfig, ProbeOptions
 from sercl.studies.heads.jobs import WEIGHTED, jobs_for
 from sercl.studies.heads.parts import check_finite, check_layers, check_parts, check_shape
-from sercl.studies.heads.running import ProbeData, placed, train_probes
+from sercl.studies.heads.running import ProbeData, train_probes, training_device
 from sercl.studies.heads.training import OnEpochs, Outcome
-from sercl.studies.layer_probe.summary import ProbeResults, Row, Trained, summarise
+from sercl.studies.layer_probe.summary import ProbeResults, ScoreRow, Trained, summarise
 from sercl.studies.layer_probe.task import ProbeTask, probe_task
 from sercl.studies.results.records import RESULTS, as_record, read_content, with_nan
 
@@ -69,11 +69,11 @@ def probe_study(
     features = torch.as_tensor(features)
     numbers = _checked_layers(features, task, layers, weighted)
     check_parts(task.folds, task.labels, task.classes)
-    place = placed(device)
+    chosen_device = training_device(device)
     wanted = [*numbers, *([WEIGHTED] if weighted else [])]
-    real = _train(features, task, wanted, config, place, on_epochs)
+    real = _train(features, task, wanted, config, chosen_device, on_epochs)
     shuffled = task.shuffled(CONTROL_SEED)
-    controls = _train(features, shuffled, numbers, config, place, on_epochs) if control else {}
+    controls = _train(features, shuffled, numbers, config, chosen_device, on_epochs) if control else {}
     return summarise(task, real, shuffled, controls, config, time.perf_counter() - begin)
 
 
@@ -292,7 +292,7 @@ def _names(text: str) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _write_rows(path: Path, rows: Sequence[Row]) -> None:
+def _write_rows(path: Path, rows: Sequence[ScoreRow]) -> None:
     columns = list(dict.fromkeys(column for row in rows for column in row))
     with open_text(path) as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")

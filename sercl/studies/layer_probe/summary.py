@@ -22,7 +22,7 @@ from sercl.studies.heads.training import Outcome, best_layer, ranked
 from sercl.studies.layer_probe.task import WITHIN_SPEAKER, ProbeTask
 from sercl.studies.results.scores import Score, frame_of, score_row
 
-Row = dict[str, str | int | float | bool | None]
+ScoreRow = dict[str, str | int | float | bool | None]
 """A row of a CSV file by column."""
 
 
@@ -216,7 +216,7 @@ class ProbeResults:
         """
         return frame_of(self._score_rows())
 
-    def _score_rows(self) -> Iterator[Row]:
+    def _score_rows(self) -> Iterator[ScoreRow]:
         others = {item.layer: item for item in self.differences}
         for entry in self.layers:
             for name in _SCORES:
@@ -231,25 +231,25 @@ class ProbeResults:
             for layer, weight in enumerate(self.weighted.weights):
                 yield self._score_row("weighted", layer, "weight", weight)
 
-    def _score_row(self, readout: str, layer: int | None, name: str, score: Score | float) -> Row:
-        front: Row = {"target": self.target, "setting": self.setting, "readout": readout, "layer": layer}
+    def _score_row(self, readout: str, layer: int | None, name: str, score: Score | float) -> ScoreRow:
+        front: ScoreRow = {"target": self.target, "setting": self.setting, "readout": readout, "layer": layer}
         return front | score_row(name, score) | {"n": self.utterances, "p": math.nan, "p_holm": math.nan}
 
-    def class_rows(self) -> list[Row]:
+    def class_rows(self) -> list[ScoreRow]:
         """Return a row per layer (or choice of layers) and class, with its recall in the test parts."""
         entries: list[tuple[str, int | None, tuple[float, ...]]] = [
             ("layer", entry.layer, entry.recalls) for entry in self.layers
         ]
         entries.append(("chosen", None, self.chosen.recalls))
         entries += [("weighted", None, self.weighted.recalls)] if self.weighted is not None else []
-        front: Row = {"target": self.target, "setting": self.setting}
+        front: ScoreRow = {"target": self.target, "setting": self.setting}
         return [
             front | {"readout": readout, "layer": layer, "class": name, "recall": recall}
             for readout, layer, recalls in entries
             for name, recall in zip(self.classes, recalls, strict=True)
         ]
 
-    def layer_rows(self) -> list[Row]:
+    def layer_rows(self) -> list[ScoreRow]:
         """Return a row of a CSV file per layer, and one each for the chosen layer and the weighted sum."""
         others = {item.layer: item for item in self.differences}
         rows = [
@@ -261,7 +261,7 @@ class ProbeResults:
             rows.append(self._row("weighted", asdict(self.weighted)))
         return rows
 
-    def run_rows(self) -> list[Row]:
+    def run_rows(self) -> list[ScoreRow]:
         """Return a row of a CSV file per trained probe."""
         rows = []
         for run in self.runs:
@@ -270,8 +270,8 @@ class ProbeResults:
             rows.append({"target": self.target, "setting": self.setting} | row)
         return rows
 
-    def _row(self, name: str, entry: Mapping[str, Any]) -> Row:
-        row: Row = {"target": self.target, "setting": self.setting, "layer": name}
+    def _row(self, name: str, entry: Mapping[str, Any]) -> ScoreRow:
+        row: ScoreRow = {"target": self.target, "setting": self.setting, "layer": name}
         for score in ("uar", "control", "selectivity", "below_best"):
             values = entry.get(score) or dict.fromkeys(("value", "low", "high"))
             row |= {score: values["value"], f"{score}_low": values["low"], f"{score}_high": values["high"]}

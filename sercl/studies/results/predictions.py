@@ -164,12 +164,12 @@ class Predictions:
         if not len(frame) or not np.isfinite(probabilities).all():
             raise ValueError("has a row without probabilities" if len(frame) else "holds no prediction")
         every = sorted(set(runs))
-        places = {run: index for index, run in enumerate(every)}
+        run_index = {run: index for index, run in enumerate(every)}
         speaker = frame["speaker"].astype(object)
         return cls(
             classes=classes,
             runs=tuple(every),
-            run=np.array([places[run] for run in runs], dtype=np.int64),
+            run=np.array([run_index[run] for run in runs], dtype=np.int64),
             fold=at["fold"].to_numpy(np.int64),
             utterance=frame["utterance"].astype(object).to_numpy(),
             speaker=speaker.where(speaker.notna(), None).to_numpy(),
@@ -252,12 +252,12 @@ def _places(frame: pd.DataFrame) -> pd.DataFrame:
         name: frame[name].fillna(0).to_numpy(np.int64) if name in frame.columns else 0
         for name in ("draw", "seed", "fold")
     }
-    places = pd.DataFrame(numbers, index=range(len(frame)))
-    twice = places.assign(utterance=frame["utterance"].to_numpy()).duplicated().to_numpy()
+    run_index = pd.DataFrame(numbers, index=range(len(frame)))
+    twice = run_index.assign(utterance=frame["utterance"].to_numpy()).duplicated().to_numpy()
     if twice.any():
         name = frame["utterance"].iloc[int(twice.argmax())]
         raise ValueError(f"has utterance {name!r} twice; select the predictions of one system")
-    return places
+    return run_index
 
 
 def schema(classes: Sequence[str]) -> pa.Schema:

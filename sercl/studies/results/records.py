@@ -58,7 +58,7 @@ def read_record(path: Path, kind: type[Record], advice: str) -> Record:
     return as_record(read_content(path, advice), kind, path, advice)
 
 
-def as_record(content: Any, kind: type[Record], path: Path, advice: str, place: str = "") -> Record:
+def as_record(content: Any, kind: type[Record], path: Path, advice: str, key: str = "") -> Record:
     """Return the content of a file as a dataclass, or any other type; unknown fields are ignored.
 
     Args:
@@ -66,7 +66,7 @@ def as_record(content: Any, kind: type[Record], path: Path, advice: str, place: 
         kind: The type.
         path: The file, for messages.
         advice: What to do about a broken file, a sentence.
-        place: Position of the content in the file.
+        key: Position of the content in the file.
 
     Raises:
         ResultsError: If the content does not match.
@@ -74,7 +74,7 @@ def as_record(content: Any, kind: type[Record], path: Path, advice: str, place: 
     try:
         return msgspec.convert(content, kind)
     except msgspec.ValidationError as error:
-        raise ResultsError(path, f"{_in_words(str(error), place)}. {advice}") from error
+        raise ResultsError(path, f"{_in_words(str(error), key)}. {advice}") from error
 
 
 def with_nan(content: Any, kind: Any) -> Any:
@@ -100,11 +100,11 @@ def with_nan(content: Any, kind: Any) -> Any:
 
 def _in_words(message: str, above: str) -> str:
     """Rephrase a message of msgspec, "Expected `int`, got `str` - at `$.epochs`", for users."""
-    what, _, place = message.partition(" - at `$")
-    place = f"{above}{place.rstrip('`')}".removeprefix(".")
+    what, _, key = message.partition(" - at `$")
+    key = f"{above}{key.rstrip('`')}".removeprefix(".")
     if missing := re.fullmatch(r"Object missing required field `(.+)`", what):
-        return f"{place}.{missing[1]} is missing".removeprefix(".")
+        return f"{key}.{missing[1]} is missing".removeprefix(".")
     for name, word in _TYPES.items():
         what = what.replace(f"`{name}`", word).replace(f"`{name} | null`", f"{word} or null")
     what = f"{what[:1].lower()}{what[1:]}".replace("`", "")
-    return f"{place}: {what}" if place else what
+    return f"{key}: {what}" if key else what

@@ -100,11 +100,11 @@ def _with_gaps(records: list[CellRecord], failed: int, missing: int) -> list[Cel
         "parts": {},
     }
     middle = len(records) // 2
-    for place in range(middle, middle + failed):
+    for index in range(middle, middle + failed):
         error = "out of GPU memory. Use smaller batches, a smaller encoder, or fewer of its blocks."
-        records[place] = replace(records[place], status="failed", error=error, **nothing)
-    for place in range(max(0, len(records) - missing), len(records)):
-        records[place] = replace(records[place], status="missing", **nothing)
+        records[index] = replace(records[index], status="failed", error=error, **nothing)
+    for index in range(max(0, len(records) - missing), len(records)):
+        records[index] = replace(records[index], status="missing", **nothing)
     return records
 
 
@@ -130,8 +130,8 @@ def _study(grid: Grid, records: Sequence[CellRecord]) -> Study:
 
 def _write_cell_files(records: Sequence[CellRecord], folder: Path) -> None:
     for record in records:
-        place = folder / "cells" / record.address
+        index = folder / "cells" / record.address
         if record.status == "failed":
-            write_text(place / "log.txt", f"{record.error}\n")
+            write_text(index / "log.txt", f"{record.error}\n")
         elif record.cell.condition.setting == "monolingual" and record.cell.seed == 1:
-            write_text(place / "folds" / "test.csv", "file,answer\n")
+            write_text(index / "folds" / "test.csv", "file,answer\n")

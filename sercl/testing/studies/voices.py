@@ -52,14 +52,14 @@ class Voices:
     def __init__(self, name: str, speakers: int, per_class: int, folds: int, effect: float) -> None:
         rng = np.random.default_rng(_number(name))
         voices = speakers or folds  # unknown speakers are there all the same
-        places = list(product(range(voices), range(len(CLASSES)), range(per_class)))
-        who = np.array([place[0] for place in places])
-        self.fold = (who if voices >= folds else np.arange(len(places))) % folds
-        self.truth = np.array([truth for _, truth, _ in places])
-        self.speaker = [f"{name}-{place[0]:02d}" if speakers else None for place in places]
-        self.utterance = [f"{name}-{place[0]:02d}-{CLASSES[place[1]]}-{place[2]}" for place in places]
+        items = list(product(range(voices), range(len(CLASSES)), range(per_class)))
+        who = np.array([item[0] for item in items])
+        self.fold = (who if voices >= folds else np.arange(len(items))) % folds
+        self.truth = np.array([truth for _, truth, _ in items])
+        self.speaker = [f"{name}-{item[0]:02d}" if speakers else None for item in items]
+        self.utterance = [f"{name}-{item[0]:02d}-{CLASSES[item[1]]}-{item[2]}" for item in items]
         self._ease = effect * rng.normal(size=voices)[who]
-        self._luck = rng.gumbel(size=(len(places), len(CLASSES)))
+        self._luck = rng.gumbel(size=(len(items), len(CLASSES)))
 
     def size(self, fold: int) -> int:
         """Return the number of utterances that a fold tests."""

@@ -1,5 +1,5 @@
 from sercl.data.clips.config import ClipConfig
-from sercl.data.clips.dataset import ClipBatchSampler, ClipSource
+from sercl.data.clips.dataset import ClipBatchSampler, ClipSampler
 from sercl.data.clips.plan import Planner
 from sercl.data.config import LoaderConfig
 from tests.data.clips.samples import pieces
@@ -7,7 +7,7 @@ from tests.data.clips.samples import pieces
 
 def source(config=ClipConfig(max_seconds=4.0), count=0):
     planner = Planner(pieces(speakers=("a", "b", "c", "d"), each=8), config, 0)
-    return ClipSource(planner, count or planner.round, config)
+    return ClipSampler(planner, count or planner.round, config)
 
 
 def batches(sampler, epoch):

@@ -10,11 +10,11 @@ from sercl.metrics.functional.calibration import expected_calibration_error
 def reference(probabilities: np.ndarray, truth: np.ndarray, bins: int) -> float:
     """Guo et al. (2017), equation 3."""
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
-    place = np.clip(np.ceil(confidence * bins) - 1, 0, bins - 1)
+    index = np.clip(np.ceil(confidence * bins) - 1, 0, bins - 1)
     gaps = [
-        np.sum(place == k) / len(truth) * abs(right[place == k].mean() - confidence[place == k].mean())
+        np.sum(index == k) / len(truth) * abs(right[index == k].mean() - confidence[index == k].mean())
         for k in range(bins)
-        if np.any(place == k)
+        if np.any(index == k)
     ]
     return float(np.sum(gaps))
 

@@ -273,6 +273,6 @@ def test_holm(p_values: dict[int, float]) -> None:
     known = sorted((p, key) for key, p in p_values.items() if not np.isnan(p))
     assert all(np.isnan(corrected[key]) for key, p in p_values.items() if np.isnan(p))
     reference = 0.0
-    for place, (p, key) in enumerate(known):  # Holm (1979): the k-th smallest times the number that is left
-        reference = min(1.0, max(reference, p * (len(known) - place)))
+    for index, (p, key) in enumerate(known):  # Holm (1979): the k-th smallest times the number that is left
+        reference = min(1.0, max(reference, p * (len(known) - index)))
         assert corrected[key] == pytest.approx(reference)

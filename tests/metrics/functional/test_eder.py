@@ -170,15 +170,15 @@ def test_the_rate_of_each_emotion_is_that_of_the_recordings_that_hold_it():
 def test_boundaries_of_paired_events():
     reference = [Segment(1, 2, "sad"), Segment(3, 5, "sad"), Segment(6, 7, "angry")]
     hypothesis = [Segment(1.1, 1.9, "sad"), Segment(1.95, 5.2, "sad"), Segment(6, 7, "happy")]
-    placed = boundaries(reference, hypothesis, DURATION)
-    assert (placed.events, placed.found) == (3, 2)
-    assert sorted(placed.errors) == pytest.approx([0.1, 0.1, 0.2, 1.05])
+    matched = boundaries(reference, hypothesis, DURATION)
+    assert (matched.events, matched.found) == (3, 2)
+    assert sorted(matched.errors) == pytest.approx([0.1, 0.1, 0.2, 1.05])
 
 
 def test_edges_of_the_recording_are_no_boundaries():
     assert boundaries(ALL_SAD, ALL_SAD, DURATION) == ((), 1, 1)
-    placed = boundaries([Segment(0, 4, "sad")], [Segment(0.5, 4.25, "sad")], DURATION)
-    assert placed.errors == pytest.approx((0.25,))
+    matched = boundaries([Segment(0, 4, "sad")], [Segment(0.5, 4.25, "sad")], DURATION)
+    assert matched.errors == pytest.approx((0.25,))
     assert boundaries(SAD, [], DURATION) == ((), 1, 0)
     assert boundaries([], SAD, DURATION) == ((), 0, 0)
 
@@ -187,8 +187,8 @@ def test_scores_by_name():
     confusions = torch.stack(
         [confusion(SAD, [Segment(2.5, 6, "sad")]), confusion([Segment(0, 5, "angry")], [])]
     )
-    placed = torch.tensor([[0.5, 2, 1, 1], [0.0, 0, 1, 0]])
-    found = {name: value.item() for name, value in scores(confusions, placed, CLASSES).items()}
+    matched = torch.tensor([[0.5, 2, 1, 1], [0.0, 0, 1, 0]])
+    found = {name: value.item() for name, value in scores(confusions, matched, CLASSES).items()}
     assert found["eder"] == pytest.approx(0.275)
     assert found["missed"] + found["false_alarm"] + found["confusion"] == pytest.approx(found["eder"])
     assert found["eder_time"] == pytest.approx(0.275)
@@ -198,4 +198,4 @@ def test_scores_by_name():
     assert found["boundary_error"] == pytest.approx(0.25)
     assert found["events_found"] == pytest.approx(0.5)
     with pytest.raises(UsageError, match="no recording"):
-        scores(confusions[:0], placed[:0], CLASSES)
+        scores(confusions[:0], matched[:0], CLASSES)

@@ -112,8 +112,8 @@ def test_a_skipped_block_gives_its_input(family, published, audio):
         torch.manual_seed(seed)
         skipped = encoder._skipped()
         found = states(encoder, audio, seed)
-        for place in range(encoder.num_states - 2):  # the last state has passed a norm besides
-            assert torch.equal(found[place], found[place + 1]) is (place in skipped), (seed, place)
+        for index in range(encoder.num_states - 2):  # the last state has passed a norm besides
+            assert torch.equal(found[index], found[index + 1]) is (index in skipped), (seed, index)
     if family.startswith("wavlm"):  # its first block holds the relative positions of all
         assert not any(0 in encoder._skipped() for _ in range(50))
 

@@ -7,7 +7,7 @@ from sercl.models.encoders.masking import NO_MASKS, SpanMasks, changed_output, d
 
 def spans(row):
     """Lengths of the runs of masked places."""
-    text = "".join("x" if place else " " for place in row.tolist())
+    text = "".join("x" if index else " " for index in row.tolist())
     return [len(run) for run in text.split()]
 
 

@@ -16,6 +16,6 @@ def grid() -> Grid:
 @pytest.fixture(scope="session")
 def folder(grid: Grid, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a small study that was done to its end."""
-    place = tmp_path_factory.mktemp("study")
-    fake_study(place, grid, speakers=6)
-    return place
+    own_folder = tmp_path_factory.mktemp("study")
+    fake_study(own_folder, grid, speakers=6)
+    return own_folder

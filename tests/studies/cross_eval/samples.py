@@ -34,12 +34,12 @@ FROZEN = Recipe(model=MODEL, decides={"lr": 1e-3}, probe=PROBE)
 def subset(corpus: str, names: Sequence[str], folder: str = "/audio") -> Subset:
     """Return utterances whose classes take turns."""
     items = tuple(
-        Utterance(name, Path(folder) / f"{name}.wav", EMOTIONS[place % 4], corpus, speaker=name[0])
-        for place, name in enumerate(names)
+        Utterance(name, Path(folder) / f"{name}.wav", EMOTIONS[index % 4], corpus, speaker=name[0])
+        for index, name in enumerate(names)
     )
     split = Split(
         utterances=items,
-        labels=tuple(place % 4 for place in range(len(items))),
+        labels=tuple(index % 4 for index in range(len(items))),
         seconds=(1.0,) * len(items),
         audio_keys=tuple(f"{folder} {name}" for name in names),
         config=LoaderConfig(),

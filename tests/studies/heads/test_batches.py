@@ -17,12 +17,12 @@ def test_the_order_depends_on_seed_and_epoch() -> None:
 def test_each_job_gets_what_it_would_get_alone() -> None:
     jobs = [Job(0, 0, 7), Job(1, 0, 7), Job(0, 1, 8), Job(0, 2, 7)]
     together = epoch_batches(jobs, FOLDS, 4, 3, CPU)
-    for place, job in enumerate(jobs):
+    for index, job in enumerate(jobs):
         alone = epoch_batches([job], FOLDS, 4, 3, CPU)
         rows = FOLDS[job.fold].train
         expected = torch.tensor(rows)[epoch_order(len(rows), job.seed, 3)].split(4)
         for step, batch in enumerate(expected):
-            for batches, model in ((together, place), (alone, 0)):
+            for batches, model in ((together, index), (alone, 0)):
                 assert batches.index[step, model, : len(batch)].tolist() == batch.tolist()
                 weights = batches.weights[step, model]
                 torch.testing.assert_close(weights[: len(batch)], torch.full((len(batch),), 1 / len(batch)))

@@ -50,7 +50,7 @@ def test_a_plain_training_is_a_fold_of_the_layer_probe(select: str) -> None:
         for fold in task.folds
     ]
     found = train_frozen(source, rows_of(task), trainings, config)
-    for place, (seed, fold) in enumerate((seed, fold) for seed in (5, 6) for fold in task.folds):
+    for index, (seed, fold) in enumerate((seed, fold) for seed in (5, 6) for fold in task.folds):
         alone = probe_study(
             source,
             replace(task, folds=(fold,)),
@@ -58,7 +58,7 @@ def test_a_plain_training_is_a_fold_of_the_layer_probe(select: str) -> None:
             control=False,
             weighted=False,
         )
-        result = found[place]
+        result = found[index]
         run = next(run for run in alone.runs if run.layer == result.layer)
         assert (result.layer,) == alone.chosen.layers
         assert (result.epoch + 1, result.epochs, result.early_stopped) == (

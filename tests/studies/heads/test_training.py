@@ -48,15 +48,15 @@ def check_against_reference(source: ProbeData, jobs: list[Job], config: ProbeCon
     """Train jobs as one stack, and each alone; return their epochs, and whether they ran into the limit."""
     stack = build_stack(source, jobs, config, initial_heads(source, jobs, config), CPU)
     record = train_stack(stack, config)
-    for place, job in enumerate(jobs):
+    for index, job in enumerate(jobs):
         features = source.features if job.layer == WEIGHTED else source.features[:, job.layer]
         alone = train_alone(features, source.labels, source.folds[job.fold], config, 4, job.seed)
-        assert (int(record.best_epoch[place]), int(record.epochs[place])) == (alone.best_epoch, alone.epochs)
-        assert bool(record.exhausted[place]) is not alone.at_limit
-        assert float(record.best.loss[place]) == pytest.approx(alone.validation_loss, abs=1e-5)
-        assert float(record.best.accuracy[place]) == pytest.approx(alone.validation_accuracy)
+        assert (int(record.best_epoch[index]), int(record.epochs[index])) == (alone.best_epoch, alone.epochs)
+        assert bool(record.exhausted[index]) is not alone.at_limit
+        assert float(record.best.loss[index]) == pytest.approx(alone.validation_loss, abs=1e-5)
+        assert float(record.best.accuracy[index]) == pytest.approx(alone.validation_accuracy)
         state = {name.removeprefix("head."): value for name, value in alone.state.items()}
-        torch.testing.assert_close(stack.probe.state(place), state, atol=1e-5, rtol=0)
+        torch.testing.assert_close(stack.probe.state(index), state, atol=1e-5, rtol=0)
     return {(int(e), not x) for e, x in zip(record.epochs, record.exhausted, strict=True)}
 
 

@@ -138,11 +138,11 @@ def matches(scores: Mapping[Condition, ConditionScores], study: Study) -> tuple[
     """
     computed = computations(study)
     found: dict[tuple[int, frozenset[str]], Match] = {}
-    for place, figure in enumerate(FIGURES):
+    for index, figure in enumerate(FIGURES):
         for condition, own in scores.items():
             if _fits(figure, condition, study):
                 match = Match(figure, own, _differences(figure, own, study))
-                found.setdefault((place, computed[condition]), match)
+                found.setdefault((index, computed[condition]), match)
     return tuple(found.values())
 
 

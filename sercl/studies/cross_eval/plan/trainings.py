@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from sercl.corpora.folds.draw import shuffled_utterances
-from sercl.data.datamodules.overlap import Clip, clip_of
+from sercl.data.datamodules.overlap import AudioSpan, clip_of
 from sercl.data.split import Split, picked
 from sercl.errors import FoldError
 from sercl.studies.heads.config import ProbeConfig
@@ -38,7 +38,7 @@ class Subset:
         return [(self.corpus, utterance.id) for utterance in self.split.utterances]
 
     @cached_property
-    def clips(self) -> list[Clip]:
+    def clips(self) -> list[AudioSpan]:
         """File, start and end of each utterance, independent of its id."""
         return [clip_of(item) for item in self.split.utterances]
 
@@ -48,7 +48,7 @@ class Subset:
         return frozenset(self.keys)
 
     @cached_property
-    def clip_set(self) -> frozenset[Clip]:
+    def clip_set(self) -> frozenset[AudioSpan]:
         """`clips` as a set."""
         return frozenset(self.clips)
 

@@ -78,11 +78,11 @@ def write_result(folder: Path, address: str, predictions: Predictions, result: C
     Raises:
         OutputError: Where it cannot be written.
     """
-    place = cell_folder(folder, address)
-    with atomic_path(place / PREDICTIONS) as temporary:
+    own_folder = cell_folder(folder, address)
+    with atomic_path(own_folder / PREDICTIONS) as temporary:
         pq.write_table(predictions.table(), temporary)
     text = json.dumps({"format": FORMAT, "address": address, **asdict(result)}, indent=1)
-    write_text(place / RECORD, text + "\n")
+    write_text(own_folder / RECORD, text + "\n")
 
 
 def predictions_of(
@@ -96,10 +96,10 @@ def predictions_of(
 
 def is_done(folder: Path, address: str) -> bool:
     """Return whether the results of an address exist, complete and in a supported version."""
-    place = cell_folder(folder, address)
-    if not ((place / RECORD).is_file() and (place / PREDICTIONS).is_file()):
+    own_folder = cell_folder(folder, address)
+    if not ((own_folder / RECORD).is_file() and (own_folder / PREDICTIONS).is_file()):
         return False
-    return read_content(place / RECORD, _ADVICE).get("format") in _READ
+    return read_content(own_folder / RECORD, _ADVICE).get("format") in _READ
 
 
 def read_result(folder: Path, address: str) -> CellResult:
@@ -227,11 +227,11 @@ def _write_lists(plan: Plan, folder: Path) -> None:
     seen = set()
     for item in plan.cells:
         key = (item.cell.condition, item.cell.fold, item.cell.draw)
-        place = cell_folder(folder, item.address)
-        if key not in seen and place.is_dir():
+        own_folder = cell_folder(folder, item.address)
+        if key not in seen and own_folder.is_dir():
             seen.add(key)
             for name, subsets in _lists(item).items():
-                path = place / "folds" / f"{name}.csv"
+                path = own_folder / "folds" / f"{name}.csv"
                 if not path.is_file():
                     _write_list(subsets, path)
 

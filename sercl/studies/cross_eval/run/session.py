@@ -88,11 +88,11 @@ def _note(task: WorkItem, error: str, failures: Failures, folder: Path) -> None:
     for address in task.cells:
         if is_done(folder, address):  # by a batch, which saves its results one by one, before it failed
             continue
-        place = cell_folder(folder, address)
+        own_folder = cell_folder(folder, address)
         failures.cells[address] = error
-        place.mkdir(parents=True, exist_ok=True)
+        own_folder.mkdir(parents=True, exist_ok=True)
         if task.work.log.is_file():
-            shutil.copyfile(task.work.log, place / LOG)
+            shutil.copyfile(task.work.log, own_folder / LOG)
 
 
 @dataclass(frozen=True)

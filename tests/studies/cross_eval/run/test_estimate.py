@@ -10,8 +10,8 @@ from tests.studies.cross_eval.samples import EMOTIONS, cut, frozen_training, pla
 PLAN = plan_of([cut("A")], settings=["monolingual"], seeds=[1, 2], adapters=["none", "lora"])
 
 
-def finish(folder: Path, place: int, seconds: float) -> None:
-    item = PLAN.cells[place]
+def finish(folder: Path, own_folder: int, seconds: float) -> None:
+    item = PLAN.cells[own_folder]
     record = CellResult(item.training.address, 0, 1, True, seconds, item.training.size)
     write_result(
         folder, item.address, predictions_of(item.test, [[0.25] * 4] * len(item.test), EMOTIONS), record

@@ -44,24 +44,24 @@ def test_a_result_comes_back_as_it_was(tmp_path: Path, result: CellResult) -> No
 
 
 def test_predictions_of_the_format_before_are_read(tmp_path: Path) -> None:
-    place = write(tmp_path)
+    own_folder = write(tmp_path)
     now = read_predictions(tmp_path, "addr", EMOTIONS)
     columns = {"utterance": names("t"), "speaker": ["t"] * 8, "truth": list(TEST.split.labels)}
     probabilities = {f"p{index}": column for index, column in enumerate(PROBABILITIES.astype(np.float32).T)}
-    pq.write_table(pa.table({**columns, **probabilities}), place / PREDICTIONS)
-    (place / RECORD).write_text(
-        (place / RECORD).read_text().replace(f'"format": {results.FORMAT}', '"format": 2')
+    pq.write_table(pa.table({**columns, **probabilities}), own_folder / PREDICTIONS)
+    (own_folder / RECORD).write_text(
+        (own_folder / RECORD).read_text().replace(f'"format": {results.FORMAT}', '"format": 2')
     )
     assert is_done(tmp_path, "addr")
     assert read_predictions(tmp_path, "addr", EMOTIONS).to_pylist() == now.to_pylist()
 
 
 def test_predictions_without_their_record_do_not_count(tmp_path: Path) -> None:
-    place = write(tmp_path)
-    (place / RECORD).unlink()
+    own_folder = write(tmp_path)
+    (own_folder / RECORD).unlink()
     assert not is_done(tmp_path, "addr")
     write(tmp_path)
-    (place / PREDICTIONS).unlink()
+    (own_folder / PREDICTIONS).unlink()
     assert not is_done(tmp_path, "addr")
     assert not is_done(tmp_path, "another")
 

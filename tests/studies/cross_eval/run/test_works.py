@@ -70,10 +70,10 @@ def test_a_finished_first_stage_with_adapters_is_not_trained_again(tmp_path: Pat
     finish(tmp_path, own, {item.address for item in own.cells} - {second.address})
     assert set(pending(own, tmp_path).trainings) == {step.address for step in second.training.chain}
     assert second.training.start is not None
-    place = training_folder(tmp_path, second.training.start)
-    result = StageResult("train", str(place / "best.ckpt"), "val/loss", 0.5, 2, 3, False, 1, 1.0)
+    own_folder = training_folder(tmp_path, second.training.start)
+    result = StageResult("train", str(own_folder / "best.ckpt"), "val/loss", 0.5, 2, 3, False, 1, 1.0)
     for name, text in (("best.ckpt", ""), ("stage.json", json.dumps(asdict(result)))):
-        write_text(place / name, text)
+        write_text(own_folder / name, text)
     assert set(pending(own, tmp_path).trainings) == {second.training.address}
 
 
@@ -105,9 +105,9 @@ def test_batches_hold_every_training_once_and_what_it_starts_from_before_it(
     assert sorted(listed) == sorted(item.address for item in (*heads, *seconds))
     for batch in batches:
         assert len(batch) <= 5 or len({item.chain[0].address for item in batch}) == 1
-        place = {item.address: index for index, item in enumerate(batch)}
+        own_folder = {item.address: index for index, item in enumerate(batch)}
         for item in batch:
-            assert item.start is None or place[item.start.address] < place[item.address]
+            assert item.start is None or own_folder[item.start.address] < own_folder[item.address]
 
 
 def test_what_is_lacking_is_counted_once(tmp_path: Path) -> None:

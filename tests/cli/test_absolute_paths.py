@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from sercl.cli import own_settings
-from sercl.cli.lightning import with_absolute_places
+from sercl.cli.lightning import with_absolute_paths
 from sercl.cli.main import main
 from sercl.cli.own_settings import usable_store
 from sercl.features.config import FeatureConfig
@@ -23,7 +23,7 @@ def test_what_is_on_disk_gets_its_absolute_path(tmp_path: Path, monkeypatch: pyt
         "features": {"dir": None},
         "long": {"root": "x" * 5000},
     }
-    assert with_absolute_places(options) == {
+    assert with_absolute_paths(options) == {
         "data": {
             "init_args": {
                 "root": str(tmp_path / "corpus"),
