@@ -354,12 +354,12 @@ def _with_class_names(words: Sequence[str], kinds: Kinds, classes: Collection[st
     for word in given(words, {**kinds, "--data": "value"}):
         if word.value is None:
             continue
-        name, sign, _ = words[word.place].partition("=")
+        name, sign, _ = words[word.position].partition("=")
         value = _class_name(word.option.removesuffix(".class_path"), word.value, classes)
         if sign:
-            found[word.place] = f"{name}={value}"
+            found[word.position] = f"{name}={value}"
         else:
-            found[word.place + 1] = value
+            found[word.position + 1] = value
     return found
 
 
