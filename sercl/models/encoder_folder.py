@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sercl import documents
+from sercl import documents, plugins
 from sercl.errors import EncoderError, NoBlockError, UnknownNameError, UsageError
 
 FAMILIES = ("wav2vec2", "hubert", "wavlm", "data2vec-audio", "wav2vec2-bert", "whisper")
-"""The values of model_type that can be used."""
+"""The values of model_type that sercl knows itself."""
 
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
@@ -82,11 +82,11 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def check_family(content: Mapping[str, Any], where: object) -> None:
     """Raise `EncoderError` for the config of an encoder of another family."""
-    family = content.get("model_type")
-    if family not in FAMILIES:
+    family, valid = content.get("model_type"), (*FAMILIES, *plugins.names(plugins.ENCODERS))
+    if family not in valid:
         raise EncoderError(
             f"{where}: model_type {repr(family)[:80]} is not an encoder that can be used here. Valid: "
-            f"{', '.join(FAMILIES)}."
+            f"{', '.join(dict.fromkeys(valid))}."
         )
 
 

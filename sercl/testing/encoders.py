@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import (
     AutoModel,
     Data2VecAudioConfig,
@@ -22,6 +24,9 @@ from transformers import (
     WhisperFeatureExtractor,
 )
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
+from sercl.batch import AudioBatch
+from sercl.models.encoders import Encoder, frame_mask, inference
 
 WHISPER_SECONDS = 10
 _FRAMES_PER_SECOND = 50
@@ -46,12 +51,96 @@ def tiny_encoder(family: str, folder: Path, *, blocks: int = 3, hidden: int = 16
     Raises:
         KeyError: `family` is not in `FAMILIES`.
     """
-    config = _CONFIGS[family](blocks, hidden)
-    model = WhisperEncoder(config) if family == "whisper" else AutoModel.from_config(config)
-    randomize(model, seed)
-    model.save_pretrained(folder)
+    random_encoder(_CONFIGS[family](blocks, hidden), folder, seed=seed)
     _save_preprocessor(family, folder)
     return folder
+
+
+def random_encoder(config: PretrainedConfig, folder: Path, *, seed: int = 0) -> Path:
+    """Write a random checkpoint of any config of transformers: `config.json`, `model.safetensors`.
+
+    Args:
+        config: The config, of a small model.
+        folder: Where to write; created if absent.
+        seed: Seed of the weights.
+
+    Returns:
+        `folder`, a name that `load_encoder` takes.
+    """
+    model = WhisperEncoder(config) if config.model_type == "whisper" else AutoModel.from_config(config)
+    randomize(model, seed)
+    model.save_pretrained(folder)
+    return folder
+
+
+def check_encoder(encoder: Encoder, tolerance: float = 1e-4) -> None:
+    """Check what all of sercl relies on in an encoder: exact batches, and traits that name its parts.
+
+    A padded batch gives what each clip alone gives, whatever is in the padding, also in `inference` mode;
+    the linears that adapters wrap are in every block and are called, but for `raw_weight_linears`.
+
+    Args:
+        encoder: The encoder, small, as `load_encoder` gives it.
+        tolerance: Largest difference between hidden states that are the same.
+
+    Raises:
+        AssertionError: For the first thing that is not so.
+    """
+    generator = torch.Generator().manual_seed(0)
+    clips = [0.1 * torch.randn(size, generator=generator) for size in (16_000, 24_011, 9_600)]
+    whole = AudioBatch.from_clips(clips)
+    waveforms = torch.where(frame_mask(whole.lengths, whole.waveforms.shape[1]), whole.waveforms, 3.0)
+    with torch.no_grad():
+        together = encoder(waveforms, whole.lengths)
+        with inference(encoder, "fp32"):
+            quick = encoder(waveforms, whole.lengths)
+        singles = [encoder(clip[None], torch.tensor([len(clip)])) for clip in clips]
+    _require(
+        len(together.hidden_states) == len(encoder.blocks) + 1, "a hidden state per block, and its input"
+    )
+    for state in range(encoder.num_states):
+        parts = zip(together.clips(state), quick.clips(state), singles, strict=True)
+        for row, (batched, fast, single) in enumerate(parts):
+            alone = single.clips(state)[0]
+            _require(
+                alone.shape == (len(batched), encoder.hidden_size), f"frames of clip {row}: {alone.shape}"
+            )
+            for name, other in (("a padded batch", batched), ("inference mode", fast)):
+                gap = float((other - alone).abs().max())
+                _require(
+                    gap < tolerance, f"hidden state {state} of clip {row} differs by {gap:.2g} in {name}"
+                )
+    _check_traits(encoder, waveforms, whole.lengths)
+
+
+def _check_traits(encoder: Encoder, waveforms: Tensor, lengths: Tensor) -> None:
+    traits = encoder.traits
+    for path in (*traits.front_end, *traits.fixed, *filter(None, [traits.final_norm])):
+        encoder.model.get_submodule(path)
+    called: set[str] = set()
+    with ExitStack() as hooks:
+        for name in (*traits.block_linears, traits.feed_forward):
+            for place, block in enumerate(encoder.blocks):
+                module = block.get_submodule(name)
+                _require(name == traits.feed_forward or isinstance(module, nn.Linear), f"{name} is no Linear")
+                hook = partial(_note, called, f"{place} {name}")
+                hooks.enter_context(module.register_forward_hook(hook))
+        encoder.states(waveforms, lengths)
+    for name in (*traits.block_linears, traits.feed_forward):
+        missed = [place for place in range(len(encoder.blocks)) if f"{place} {name}" not in called]
+        is_raw = name in traits.raw_weight_linears
+        _require(
+            is_raw == bool(missed), f"{name} is {'' if is_raw else 'not '}called; see raw_weight_linears"
+        )
+
+
+def _note(called: set[str], name: str, *_: object) -> None:
+    called.add(name)
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise AssertionError(message)
 
 
 @torch.no_grad()

@@ -1,20 +1,26 @@
 """Pre-trained speech encoders in one wrapper: `load_encoder(name)` gives an `Encoder`."""
 
-from sercl.models.encoders.base import Encoder, EncoderOutput, FamilyTraits
+from sercl.models.encoders.base import Checkpoint, Encoder, EncoderOutput, FamilyTraits
 from sercl.models.encoders.inference import PRECISIONS, inference
 from sercl.models.encoders.load import load_encoder, rebuild_encoder
+from sercl.models.encoders.masking import frame_mask, masked_inputs
 from sercl.models.encoders.regularization import Regularization
 from sercl.models.encoders.source import PRESETS, Preset
+from sercl.models.encoders.wav2vec2 import Wav2Vec2Encoder
 
 __all__ = [
     "PRECISIONS",
     "PRESETS",
+    "Checkpoint",
     "Encoder",
     "EncoderOutput",
     "FamilyTraits",
     "Preset",
     "Regularization",
+    "Wav2Vec2Encoder",
+    "frame_mask",
     "inference",
     "load_encoder",
+    "masked_inputs",
     "rebuild_encoder",
 ]

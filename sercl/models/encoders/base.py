@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
 from sercl.batch import AudioBatch
-from sercl.errors import ClipLengthError, UsageError
+from sercl.errors import ClipLengthError, EncoderError, UsageError
 from sercl.models.encoders.fast.packed import JoinedStates
 from sercl.models.encoders.fingerprint import decisive_settings, state_fingerprints
 from sercl.models.encoders.masking import NO_MASKS, SpanMasks, frame_mask, spec_augment
@@ -114,6 +114,25 @@ class FamilyTraits:
     fixed: tuple[str, ...] = ()
     final_norm: str | None = None
     first_droppable: int = 0
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A loaded checkpoint of transformers, of which a family makes an `Encoder`.
+
+    Attributes:
+        name: What the user asked for: short name, hub id or folder.
+        model: The model that `AutoModel` makes of it, cut, in float32, without heads.
+        preprocessor: Content of `preprocessor_config.json`, None where there is none.
+        whisper_form: "padded" or "short"; other families take no notice of it.
+        final_norm: Whether the last hidden state passes the norm after the last block, if there is one.
+    """
+
+    name: str
+    model: PreTrainedModel
+    preprocessor: Mapping[str, Any] | None = None
+    whisper_form: str = "padded"
+    final_norm: bool = True
 
 
 class Encoder(nn.Module, ABC):
@@ -364,3 +383,18 @@ def _number(choice: float | str) -> float:
 
 def _milliseconds(samples: int) -> str:
     return f"{1000 * samples / SAMPLE_RATE:g} ms"
+
+
+def check_bins(name: str, prepared: int, wanted: int) -> None:
+    """Raise `EncoderError` where a feature extractor makes frames of another width than an encoder takes.
+
+    Args:
+        name: The encoder.
+        prepared: Values of a frame as the feature extractor makes it.
+        wanted: Values of a frame that the encoder takes.
+    """
+    if prepared != wanted:
+        raise EncoderError(
+            f"encoder {name!r}: its feature extractor makes frames of {prepared} values, but config.json "
+            f"says {wanted}. Restore preprocessor_config.json, or fetch the checkpoint again."
+        )

@@ -14,6 +14,7 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from sercl.errors import EncoderError, SerclError
 from sercl.models.encoder_folder import check_family, depth_key
+from sercl.models.encoders.families import FAMILIES
 
 _LARGEST = 2**20
 """Largest whole number in a config; the vocabulary of MMS, the largest there is, has 150 thousand entries."""
@@ -60,11 +61,18 @@ def config_of(content: Mapping[str, Any], where: str) -> PretrainedConfig:
         EncoderError: For another family, a quantised model, or values that no encoder can have.
     """
     check_family(content, where)
+    family = content["model_type"]
+    FAMILIES[family]  # of a package: it is imported, and may make its config known to transformers
     if content.get("quantization_config") is not None:
         raise EncoderError(
             f"{where}: the encoder is quantised (quantization_config). Give the original weights."
         )
-    kind = CONFIG_MAPPING[content["model_type"]]
+    if family not in CONFIG_MAPPING:
+        raise EncoderError(
+            f"{where}: transformers has no config of model_type {family!r}. The package that adds it "
+            "must register it: AutoConfig.register."
+        )
+    kind = CONFIG_MAPPING[family]
     own = set(inspect.signature(kind).parameters) | set(kind.attribute_map)
     kept = {
         name: value
@@ -72,16 +80,24 @@ def config_of(content: Mapping[str, Any], where: str) -> PretrainedConfig:
         if name not in _LEFT_OUT and (name in own or isinstance(value, bool | int | float | str))
         if not name.startswith("_")
     }
-    check_numbers(kept, where)
+    check_numbers(kept, where, only_known=FAMILIES.plugin(family) is not None)
     with understood(where):
         config = kind.from_dict(kept)
         _check_frames(config, where)
     return config
 
 
-def check_numbers(content: Mapping[str, Any], where: str) -> None:
-    """Raise `EncoderError` for numbers that no encoder has: too large, no sizes, or no probabilities."""
+def check_numbers(content: Mapping[str, Any], where: str, only_known: bool = False) -> None:
+    """Raise `EncoderError` for numbers that no encoder has: too large, no sizes, or no probabilities.
+
+    Args:
+        content: Settings.
+        where: Their file, for messages.
+        only_known: Whether to leave out settings that no family of sercl has.
+    """
     for name, value in content.items():
+        if only_known and not (name in _MOST or name in _SIZES or _RATE.search(name)):
+            continue
         values = value if isinstance(value, list) else [value]
         numbers = [number for number in values if isinstance(number, int | float)]
         most = _MOST.get(name, _LARGEST)
@@ -101,21 +117,6 @@ def _check_frames(config: PretrainedConfig, where: str) -> None:
         raise EncoderError(
             f"{where}: conv_stride {config.conv_stride} makes a frame of {math.prod(config.conv_stride)} "
             f"samples; valid: at least {_SHORTEST_HOP}."
-        )
-
-
-def check_bins(name: str, prepared: int, wanted: int) -> None:
-    """Raise `EncoderError` where a feature extractor makes frames of another width than an encoder takes.
-
-    Args:
-        name: The encoder.
-        prepared: Values of a frame as the feature extractor makes it.
-        wanted: Values of a frame that the encoder takes.
-    """
-    if prepared != wanted:
-        raise EncoderError(
-            f"encoder {name!r}: its feature extractor makes frames of {prepared} values, but config.json "
-            f"says {wanted}. Restore preprocessor_config.json, or fetch the checkpoint again."
         )
 
 

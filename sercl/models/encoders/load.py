@@ -1,28 +1,22 @@
 """Loading an encoder by name, and rebuilding it from a checkpoint of sercl."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from transformers import PreTrainedModel
-
 from sercl.errors import EncoderError, UsageError
-from sercl.models.encoders import w2v_bert, whisper
-from sercl.models.encoders.base import SAMPLE_RATE, Encoder
+from sercl.models.encoders.base import SAMPLE_RATE, Checkpoint, Encoder
 from sercl.models.encoders.config import check_numbers, understood
+from sercl.models.encoders.families import wrap
 from sercl.models.encoders.fingerprint import fingerprint
 from sercl.models.encoders.source import checkpoint_folder, location_of, read_preprocessor
-from sercl.models.encoders.w2v_bert import W2vBertEncoder
-from sercl.models.encoders.wav2vec2 import Wav2Vec2Encoder, wants_normalization
 from sercl.models.encoders.weights import (
     empty_model,
     published_rates,
     read_config,
     read_model,
 )
-from sercl.models.encoders.whisper import WhisperEncoder, WhisperForm
+from sercl.models.encoders.whisper import WhisperForm
 
 
 def load_encoder(
@@ -38,8 +32,9 @@ def load_encoder(
 
     Args:
         name: A short name ("wavlm-large"; see `PRESETS`), a hub id, or a folder with a checkpoint of
-            wav2vec 2.0, XLS-R, MMS, HuBERT, WavLM, data2vec-audio, w2v-BERT 2.0 or Whisper. Checkpoints with
-            a head or a decoder will do: only the encoder is loaded.
+            wav2vec 2.0, XLS-R, MMS, HuBERT, WavLM, data2vec-audio, w2v-BERT 2.0, Whisper, or a family that
+            an installed package adds. Checkpoints with a head or a decoder will do: only the encoder is
+            loaded.
         revision: Branch, tag or commit on the hub.
         last_block: Last transformer block to keep, counted from 0; None keeps all. Upper blocks are not read.
         whisper_form: "padded" (to 30 s, as Whisper was trained) or "short" (only the clips' own positions,
@@ -56,13 +51,13 @@ def load_encoder(
     form = _whisper_form(whisper_form)
     folder = checkpoint_folder(name, revision)
     config, preprocessor = read_config(folder, last_block), _preprocessor(folder)
-    parts = _Parts(read_model(folder, config), preprocessor, form, final_norm)
+    checkpoint = Checkpoint(name, read_model(folder, config), preprocessor, form, final_norm)
     with understood(str(folder)):
-        encoder = parts.wrap(name)
+        encoder = wrap(checkpoint)
     encoder.location = location_of(name)
     encoder.published = published_rates(folder)
     encoder.fingerprint = fingerprint(encoder.model)
-    encoder.config = parts.config(encoder.fingerprint)
+    encoder.config = _config(checkpoint, encoder.fingerprint)
     if gradient_checkpointing:
         encoder.checkpoint_gradients()
     return encoder.eval()
@@ -79,70 +74,28 @@ def rebuild_encoder(name: str, config: dict[str, Any], *, gradient_checkpointing
     if not {"model", "preprocessor", "whisper_form", "final_norm", "fingerprint"} <= config.keys():
         raise EncoderError("the stored config of the encoder lacks parts. Leave --model.encoder_config out.")
     form = _whisper_form(config["whisper_form"])
-    parts = _Parts(empty_model(config["model"]), config["preprocessor"], form, config["final_norm"])
-    encoder = parts.wrap(name)
+    model = empty_model(config["model"])
+    encoder = wrap(Checkpoint(name, model, config["preprocessor"], form, config["final_norm"]))
     encoder.fingerprint, encoder.config = config["fingerprint"], config
     if gradient_checkpointing:
         encoder.checkpoint_gradients()
     return encoder.eval()
 
 
-@dataclass(frozen=True)
-class _Parts:
-    """What an encoder is made of."""
-
-    model: PreTrainedModel
-    preprocessor: dict[str, Any] | None
-    form: WhisperForm
-    final_norm: bool
-
-    def wrap(self, name: str) -> Encoder:
-        return _FAMILIES[self.model.config.model_type](name, self)
-
-    def config(self, fingerprint: str) -> dict[str, Any]:
-        return {
-            "model": json.loads(self.model.config.to_json_string()),
-            "preprocessor": self.preprocessor,
-            "whisper_form": str(self.form),
-            "final_norm": self.final_norm,
-            "fingerprint": fingerprint,
-        }
+def _config(checkpoint: Checkpoint, fingerprint: str) -> dict[str, Any]:
+    return {
+        "model": json.loads(checkpoint.model.config.to_json_string()),
+        "preprocessor": checkpoint.preprocessor,
+        "whisper_form": checkpoint.whisper_form,
+        "final_norm": checkpoint.final_norm,
+        "fingerprint": fingerprint,
+    }
 
 
-def _wav2vec2(name: str, parts: _Parts) -> Encoder:
-    config = parts.model.config
-    normalize = wants_normalization(config, parts.preprocessor)
-    return Wav2Vec2Encoder(parts.model, name, config.model_type, normalize, parts.final_norm)
-
-
-def _w2v_bert(name: str, parts: _Parts) -> Encoder:
-    stride = (parts.preprocessor or {}).get("stride", 2)
-    bins = parts.model.config.feature_projection_input_dim // stride
-    return W2vBertEncoder(parts.model, name, w2v_bert.extractor_of(bins, stride))
-
-
-def _whisper(name: str, parts: _Parts) -> Encoder:
-    preprocessor = parts.preprocessor or {}
-    extractor = whisper.extractor_of(
-        parts.model.config.num_mel_bins, preprocessor.get("hop_length", 160), preprocessor.get("n_fft", 400)
-    )
-    return WhisperEncoder(parts.model, name, extractor, parts.form, parts.final_norm)
-
-
-_FAMILIES: dict[str, Callable[[str, _Parts], Encoder]] = {
-    "wav2vec2": _wav2vec2,
-    "hubert": _wav2vec2,
-    "wavlm": _wav2vec2,
-    "data2vec-audio": _wav2vec2,
-    "wav2vec2-bert": _w2v_bert,
-    "whisper": _whisper,
-}
-
-
-def _whisper_form(form: str) -> WhisperForm:
+def _whisper_form(form: str) -> str:
     if form not in list(WhisperForm):
         raise UsageError(f"unknown Whisper form {form!r}. Valid: {', '.join(WhisperForm)}.")
-    return WhisperForm(form)
+    return str(form)
 
 
 def _preprocessor(folder: Path) -> dict[str, Any] | None:

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel, SeamlessM4TFeatureExtractor
 
-from sercl.models.encoders.base import SAMPLE_RATE, Encoder, FamilyTraits
-from sercl.models.encoders.config import check_bins
+from sercl.models.encoders.base import SAMPLE_RATE, Encoder, FamilyTraits, check_bins
 from sercl.models.encoders.masking import changed_output, frame_mask
 
 WINDOW, HOP = 400, 160  # samples: 25 ms and 10 ms

@@ -3,13 +3,13 @@
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from sercl.models.encoders.base import SAMPLE_RATE, Encoder, FamilyTraits, States
+from sercl.models.encoders.base import SAMPLE_RATE, Checkpoint, Encoder, FamilyTraits, States
 from sercl.models.encoders.fast.packed import JoinedStates
 from sercl.models.encoders.fast.wav2vec2 import FastWav2Vec2, fits
 from sercl.models.encoders.masking import (
@@ -51,6 +51,13 @@ class Wav2Vec2Encoder(Encoder):
         self._group_norm = _mask_group_norm(model)
         # Set by transformers for re-entrant checkpointing; it would build a graph through a frozen front end.
         model.feature_extractor._requires_grad = False
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint) -> Self:
+        """Wrap a loaded checkpoint of this family, or of one that is laid out like it."""
+        config = checkpoint.model.config
+        normalize = wants_normalization(config, checkpoint.preprocessor)
+        return cls(checkpoint.model, checkpoint.name, config.model_type, normalize, checkpoint.final_norm)
 
     @property
     def blocks(self) -> nn.ModuleList:
@@ -125,7 +132,7 @@ def standardize_waveforms(waveforms: Tensor, lengths: Tensor) -> Tensor:
     return centred / (variance + _NORM_EPSILON).sqrt()[:, None]
 
 
-def wants_normalization(config: Any, preprocessor: dict[str, Any] | None) -> bool:
+def wants_normalization(config: Any, preprocessor: Mapping[str, Any] | None) -> bool:
     """Say whether a checkpoint wants waveforms at zero mean and unit variance.
 
     The checkpoint's preprocessor config decides. Without one, models with layer norm in the front end do

@@ -119,7 +119,7 @@ def read_model(folder: Path, config: PretrainedConfig) -> PreTrainedModel:
     _check_depth(folder, report["unexpected_keys"])
     _check_used(folder, model, report["unexpected_keys"])
     missing = set(report["missing_keys"])
-    if not whisper:
+    if hasattr(model, _MASK):
         _keep_mask_filling(model, known=_MASK not in missing)
     _check_complete(folder, sorted(missing - {_MASK}))
     return model
@@ -127,7 +127,10 @@ def read_model(folder: Path, config: PretrainedConfig) -> PreTrainedModel:
 
 def empty_model(config: dict[str, Any]) -> PreTrainedModel:
     """Build the encoder of a config (the JSON of a transformers config) with arbitrary weights."""
-    return build_model(config_of(config, "the encoder's config in the checkpoint"))
+    model = build_model(config_of(config, "the encoder's config in the checkpoint"))
+    if hasattr(model, _MASK):
+        _keep_mask_filling(model, known=False)
+    return model
 
 
 def _keep_mask_filling(model: PreTrainedModel, known: bool) -> None:

@@ -11,8 +11,7 @@ from torch.nn import functional as F
 from transformers import PreTrainedModel, WhisperFeatureExtractor
 from transformers.masking_utils import create_bidirectional_mask
 
-from sercl.models.encoders.base import SAMPLE_RATE, Encoder, FamilyTraits, States
-from sercl.models.encoders.config import check_bins
+from sercl.models.encoders.base import SAMPLE_RATE, Encoder, FamilyTraits, States, check_bins
 from sercl.models.encoders.fast.packed import JoinedStates
 from sercl.models.encoders.fast.whisper import FastWhisper, fits
 from sercl.models.encoders.masking import frame_mask
