@@ -157,7 +157,7 @@ def test_the_best_epoch_is_counted_alike_on_the_screen_and_in_json() -> None:
     from rich.console import Console
 
     from sercl.reports.results import stages_table
-    from tests.reports.test_training import STAGE
+    from tests.reports.test_results_training import STAGE
 
     console = Console(width=150, record=True, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
     console.print(stages_table([STAGE]))

@@ -22,7 +22,7 @@ from sercl.studies.cross_eval.run.works import Estimate, pending
 from sercl.testing.studies import fake_study
 from tests.reports.test_corpus import TOY
 from tests.reports.test_data import report
-from tests.reports.test_training import STAGE
+from tests.reports.test_results_training import STAGE
 from tests.studies.cross_eval.samples import cut, plan_of
 from tests.studies.heads.samples import results
 
