@@ -175,6 +175,10 @@ class EncoderError(SerclError, ValueError):
     """An encoder that cannot be loaded or does not fit the request."""
 
 
+class AdapterError(SerclError, ValueError):
+    """A folder of adapter weights that is missing, damaged, or of another method or encoder."""
+
+
 class NoBlockError(UsageError):
     """A transformer block that an encoder does not have.
 

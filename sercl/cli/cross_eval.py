@@ -34,6 +34,7 @@ from sercl.files import write_text
 from sercl.json_text import json_text
 from sercl.launchers import LaunchConfig, get_launcher
 from sercl.locks import locked
+from sercl.models.adapters import load_methods
 from sercl.reports.cross_eval.formats import ALL, grid_report, report_is_current, write_report
 from sercl.reports.cross_eval.formats import PAGE as REPORT
 from sercl.studies.cross_eval.analysis.analysis import analyse
@@ -68,6 +69,7 @@ class StudyCli:
         quieten()
         restrict_imports()
         datamodules.make_all()
+        load_methods()
         self.parser = build_parser()
         rest, self.own = taken_out(spelled_out(words), (SETUP, ADDRESS))
         self.config = self.parser.parse_args(rest)

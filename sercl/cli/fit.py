@@ -22,6 +22,9 @@ from sercl.studies.training.results import RunResults, describe_model, save, sum
 from sercl.studies.training.resuming import check_limits
 from sercl.tasks.classification import EmotionClassifier
 
+ADAPTER = "adapter"
+"""Folder of a run with its LoRA, or its method of peft, in peft's own format."""
+
 
 def main() -> int:
     """Run `sercl fit` with the arguments of the process."""
@@ -51,6 +54,7 @@ def run(cli: Cli) -> RunResults:
         if is_first():
             check_still_there(folder)
             save(results, predictions, folder)
+            cli.task.adapters.save_peft(folder / ADAPTER)
             show(results, folder, as_json=config["json"])
     return results
 

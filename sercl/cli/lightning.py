@@ -31,6 +31,7 @@ from sercl.data.datamodules.base import EmotionDataModule
 from sercl.documents import parse_yaml
 from sercl.features.config import FeatureConfig
 from sercl.files import write_text
+from sercl.models.adapters import load_methods
 from sercl.studies.training.trainers import (
     CHECKPOINT_DEFAULTS,
     STOPPING_DEFAULTS,
@@ -124,7 +125,7 @@ def _whole(count: float) -> int | None:
     return int(count) if count != float("inf") else None
 
 
-FILES = ("root", "lists", "test_list", "labels", "encoder", "dir", "cache")
+FILES = ("root", "lists", "test_list", "labels", "encoder", "dir", "cache", "folder")
 """Options that may name a file or a folder."""
 
 
@@ -186,6 +187,7 @@ class Cli(LightningCLI):
         quieten()
         restrict_imports()
         datamodules.make_all()
+        load_methods()
         super().__init__(
             model_class=model_class,
             datamodule_class=EmotionDataModule,

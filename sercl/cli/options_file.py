@@ -30,7 +30,8 @@ from sercl.cli.parser_messages import parameters
 from sercl.data import datamodules
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.files import write_text
-from sercl.models.adapters.registry import ALONE, METHODS
+from sercl.models.adapters.peft.config import VARIANTS
+from sercl.models.adapters.registry import METHODS, adapter_names
 from sercl.models.encoders.source import PRESETS
 from sercl.studies.layer_probe.folds import LayerProbeOptions
 from sercl.tasks.diarization import EmotionDiarizer
@@ -47,7 +48,7 @@ def build() -> dict[str, dict[str, Any]]:
     """Return the table of the current parsers."""
     made = {name: make() for name, make in parsers().items()}
     commands = {name: dict(sorted(_kinds(name, parser).items())) for name, parser in made.items()}
-    names = {"adapters": [*ALONE, *METHODS], "encoders": list(PRESETS)}
+    names = {"adapters": _adapters(), "encoders": list(PRESETS)}
     data = data_actions()
     helped = {**made, **{name: make() for name, make in _light_parsers().items()}}
     return {
@@ -57,6 +58,12 @@ def build() -> dict[str, dict[str, Any]]:
         "defaults": _defaults({**data, **made["fit"]._option_string_actions}),
         "help": _help(helped, data),
     }
+
+
+def _adapters() -> list[str]:
+    """Return the names of sercl's own adapters; completion adds those of installed packages."""
+    own = [name for name in adapter_names() if METHODS.plugin(name) is None and name != "peft"]
+    return [*own, *(f"peft:{name}" for name in VARIANTS)]
 
 
 def parsers() -> Parsers:

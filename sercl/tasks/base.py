@@ -8,11 +8,12 @@ from typing import Any, ClassVar, Self, TypeVar
 
 import lightning.pytorch as L
 import torch
+from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 from torch import Tensor, nn
 
 from sercl.batch import AudioBatch
 from sercl.errors import CheckpointError, UsageError
-from sercl.models.adapters import AdapterOptions, attach
+from sercl.models.adapters import AdapterOptions, attach, parse_adapter
 from sercl.models.encoders import Encoder, EncoderOutput
 from sercl.models.readout import FrameReadout, Readout
 from sercl.tasks import checkpoint as checkpoints
@@ -43,6 +44,17 @@ def revive(kind: type[Config], value: Config | Mapping[str, Any]) -> Config:
             f"the checkpoint has an option that this sercl does not have ({error}). Use the version of sercl "
             "that wrote it, or train again."
         ) from error
+
+
+def adapter_options(adapter: str, value: AdapterOptions | Mapping[str, Any]) -> AdapterOptions:
+    """Return the options of adapters from a checkpoint or an object.
+
+    Raises:
+        UsageError: For adapters that do not exist, or cannot be combined.
+        CheckpointError: As `revive`.
+    """
+    parse_adapter(adapter)  # imports the packages that methods come from, which adds their options
+    return revive(AdapterOptions, value)
 
 
 def _plain(value: Any) -> Any:
@@ -92,6 +104,7 @@ class EncoderTask(L.LightningModule):
         self.seen_speakers: dict[str, list[str]] = {"train": [], "validation": []}
         self.corpora: list[str] = []
         self.recordings: Recordings | None = {part: set() for part in (*PARTS, LIKE)}
+        self._gradients_checked = False
         self.strict_loading = (
             False  # a small checkpoint lacks the frozen encoder; `load_state_dict` checks the rest
         )
@@ -200,6 +213,27 @@ class EncoderTask(L.LightningModule):
                     self.recordings[part] |= fingerprints(data.audio_keys_in(part))
                 self.recordings[LIKE] |= fingerprints(data.likenesses_in("train"))
 
+    def on_after_backward(self) -> None:
+        """Refuse to train on where adapters are not reached, once per training (called by Lightning).
+
+        Raises:
+            UsageError: For a tensor of an adapter without a gradient: its training would do nothing.
+        """
+        if self._gradients_checked or self.leaves_weights_unread or not self._has_whole_gradients:
+            return
+        self._gradients_checked = True
+        if names := self.adapters.without_gradient():
+            raise UsageError(
+                f"adapter {self.adapter!r} on {self.encoder.name!r}: {len(names)} of its tensors get no "
+                f"gradient and would not be trained ({', '.join(names[:2])}). The encoder does not use "
+                "them: adapt other modules, or choose another adapter, such as lora."
+            )
+
+    @property
+    def _has_whole_gradients(self) -> bool:
+        """Whether gradients stand in the parameters, not in pieces on several devices."""
+        return isinstance(self.trainer.strategy, SingleDeviceStrategy | DDPStrategy)
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Drop the frozen encoder from the weights and add the description of the task."""
         checkpoint["sercl"] = describe(self.encoder, self.description, full=self.save_full)
@@ -235,7 +269,8 @@ class EncoderTask(L.LightningModule):
 
     def _frozen_encoder_keys(self) -> set[str]:
         trained = {name for name, p in self.named_parameters(remove_duplicate=False) if p.requires_grad}
-        return {f"encoder.{name}" for name in self.encoder.state_dict()} - trained
+        frozen = self.encoder.state_dict().keys() - self.adapters.kept
+        return {f"encoder.{name}" for name in frozen} - trained
 
     def _sum_over_processes(self, values: Tensor) -> Tensor:
         total: Tensor = self.trainer.strategy.reduce(values, reduce_op="sum")

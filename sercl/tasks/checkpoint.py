@@ -27,6 +27,7 @@ MAX_VALUES = 1_000_000
 
 _LARGEST_INTEGER = 2**63 - 1
 _LARGEST_SIZE = 4096
+_SEEDS = ("seed", "prng_key")  # ends of the names of numbers that are no sizes
 _LONGEST_TEXT = 4096  # maximum length of a path
 
 
@@ -139,7 +140,7 @@ def check_sizes(options: Any, state: Mapping[str, Tensor], where: str) -> None:
     for name, value in options.items():
         if isinstance(value, Mapping):
             check_sizes(value, state, f"{where}.{name}")
-        elif isinstance(value, int) and abs(value) > most:
+        elif isinstance(value, int) and abs(value) > most and not name.endswith(_SEEDS):
             raise DamagedCheckpointError(
                 f"{where}: {name} is {value}, which fits no weights that are stored."
             )

@@ -18,7 +18,7 @@ from sercl.models.pooling import build_pooling
 from sercl.models.readout import Readout, check_layer
 from sercl.models.standardize import Standardizer
 from sercl.tasks.adversarial import adversarial_step, ask_for_target, build_adversary
-from sercl.tasks.base import EncoderTask, plain, revive
+from sercl.tasks.base import EncoderTask, adapter_options, plain, revive
 from sercl.tasks.gathering import gathered
 from sercl.tasks.layers import default_layer, encoder_for_layer
 from sercl.tasks.optim import OptimizerConfig, mean_weight
@@ -88,7 +88,8 @@ class EmotionClassifier(EncoderTask):
 
     Args:
         encoder: Speech encoder: a preset (whisper-base, wavlm-large, ...), a hub id or a folder.
-        adapter: none (frozen encoder), full (train the encoder), or lora, bottleneck, gating joined by "+".
+        adapter: none (frozen encoder), full (train the encoder), or lora, peft:METHOD,
+            bottleneck, gating joined by "+".
         layer: Hidden state to use: 0 (input of block 1) to N, last, weighted (learned sum of all), or auto
             (chosen on validation). Auto trains one head per hidden state. Null: auto with a frozen encoder,
             else last.
@@ -158,12 +159,12 @@ class EmotionClassifier(EncoderTask):
         super().__init__(
             encoder=loaded,
             adapter=adapter,
-            adapters=revive(AdapterOptions, adapters),
+            adapters=adapter_options(adapter, adapters),
             adapter_blocks=adapter_blocks,
             optimizer=revive(OptimizerConfig, optimizer),
             save_full=save_full,
         )
-        self.save_hyperparameters(hparams)
+        self.save_hyperparameters({**hparams, "adapters": self.adapters.options})
         self.labels = labels or {name: [name] for name in ("angry", "happy", "neutral", "sad")}
         self.classes = list(self.labels)
         self.class_weights = class_weights

@@ -24,7 +24,7 @@ from sercl.models.encoders import Regularization
 from sercl.models.pooling import frame_mask
 from sercl.models.readout import FrameReadout
 from sercl.models.standardize import Standardizer, centred, layer_normed
-from sercl.tasks.base import EncoderTask, plain, revive
+from sercl.tasks.base import EncoderTask, adapter_options, plain, revive
 from sercl.tasks.classification import CLASS_WEIGHTS
 from sercl.tasks.gathering import gathered
 from sercl.tasks.layers import encoder_for_layer
@@ -85,7 +85,8 @@ class EmotionDiarizer(EncoderTask):
 
     Args:
         encoder: Speech encoder: a preset (whisper-base, wavlm-large, ...), a hub id or a folder.
-        adapter: none (frozen encoder), full (train the encoder), or lora, bottleneck, gating joined by "+".
+        adapter: none (frozen encoder), full (train the encoder), or lora, peft:METHOD,
+            bottleneck, gating joined by "+".
         layer: Hidden state to use: a number from 0 (input of block 1) to N, last, or weighted (learned sum
             of all). Null: weighted with a frozen encoder, else last.
         last_block: Cut the encoder after this block (0-based); null keeps all.
@@ -150,12 +151,12 @@ class EmotionDiarizer(EncoderTask):
         super().__init__(
             encoder=loaded,
             adapter=adapter,
-            adapters=revive(AdapterOptions, adapters),
+            adapters=adapter_options(adapter, adapters),
             adapter_blocks=adapter_blocks,
             optimizer=revive(OptimizerConfig, optimizer),
             save_full=save_full,
         )
-        self.save_hyperparameters(hparams)
+        self.save_hyperparameters({**hparams, "adapters": self.adapters.options})
         self.labels = labels or {name: [name] for name in ("angry", "happy", NEUTRAL, "sad")}
         self.classes = list(self.labels)
         if NEUTRAL not in self.classes:

@@ -1,5 +1,27 @@
 from sercl.models.adapters.attach import AttachedAdapters, attach
-from sercl.models.adapters.options import AdapterOptions
-from sercl.models.adapters.registry import METHODS, parse_adapter, register
+from sercl.models.adapters.base import BlockAdapter, EncoderAdapter, HookAdapter, MergeableAdapter
+from sercl.models.adapters.registry import (
+    METHODS,
+    AdapterMethod,
+    AdapterOptions,
+    adapter_names,
+    load_methods,
+    parse_adapter,
+    register,
+)
 
-__all__ = ["METHODS", "AdapterOptions", "AttachedAdapters", "attach", "parse_adapter", "register"]
+__all__ = [
+    "METHODS",
+    "AdapterMethod",
+    "AdapterOptions",
+    "AttachedAdapters",
+    "BlockAdapter",
+    "EncoderAdapter",
+    "HookAdapter",
+    "MergeableAdapter",
+    "adapter_names",
+    "attach",
+    "load_methods",
+    "parse_adapter",
+    "register",
+]

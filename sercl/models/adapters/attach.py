@@ -1,22 +1,25 @@
 """Attaching adapters to the blocks of an encoder."""
 
 from collections.abc import Sequence
-from typing import cast
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, cast
 
 from torch import nn
 
 from sercl.errors import UsageError
-from sercl.models.adapters.base import BlockAdapter, MergeableAdapter
-from sercl.models.adapters.options import AdapterOptions
-from sercl.models.adapters.registry import METHODS, parse_adapter
+from sercl.models.adapters.base import BlockAdapter, EncoderAdapter, MergeableAdapter
+from sercl.models.adapters.lora.config import LoraConfig
+from sercl.models.adapters.lora.layer import save_lora
+from sercl.models.adapters.registry import METHODS, AdapterMethod, AdapterOptions, method_of, parse_adapter
 from sercl.models.encoders.base import Encoder
 
 
 class AttachedAdapters(nn.Module):
     """The adapters of one encoder, made by `attach`.
 
-    Parameters of adapters that hook are named `<method>.<block>.<parameter>` here; those of LoRA stand inside
-    the encoder's blocks. For "none" and "full" there is no parameter here.
+    Parameters of adapters that hook are named `<method>.<block>.<parameter>` here; those of LoRA and of peft
+    stand inside the encoder's blocks. For "none" and "full" there is no parameter here.
 
     Args:
         encoder: The encoder, in which only what shall be trained besides adapters requires a gradient.
@@ -25,8 +28,9 @@ class AttachedAdapters(nn.Module):
         options: Options of the methods.
 
     Attributes:
-        methods: As given; `merge` takes LoRA out.
+        methods: As given; `merge` takes out what is merged.
         counts: How many parameters (single numbers) each method trains.
+        options: Method -> its options as plain data, for the methods in use.
     """
 
     def __init__(
@@ -35,17 +39,30 @@ class AttachedAdapters(nn.Module):
         super().__init__()
         self.methods = methods
         self.counts: dict[str, int] = {"full": _trained(encoder)} if methods == ("full",) else {}
-        self._traits = encoder.traits
-        # Inside tuples, where torch does not look: the blocks are the encoder's and must not be listed twice.
+        self.options: dict[str, dict[str, Any]] = (
+            {"full": asdict(options.full)} if methods == ("full",) else {}
+        )
+        # Inside tuples, where torch does not look: the encoder's modules must not be listed twice.
+        self._encoder = (encoder,)
         self._sites = [(index, encoder.blocks[index]) for index in blocks]
-        for name in methods:
-            if name in METHODS:
-                self._add(name, encoder.hidden_size, options)
+        for part in methods:
+            if method_of(part) in METHODS:
+                self._add(part, getattr(options, method_of(part)))
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder."""
+        return self._encoder[0]
 
     @property
     def count(self) -> int:
         """How many parameters (single numbers) are trained in all."""
         return sum(self.counts.values())
+
+    @property
+    def kept(self) -> frozenset[str]:
+        """Names of the encoder's tensors that are not those of its checkpoint, whether trained or not."""
+        return frozenset().union(*(adapter.kept for adapter in self._of_encoder()))
 
     def summary(self) -> str:
         """Return one line: which methods train how many parameters, and where."""
@@ -58,45 +75,88 @@ class AttachedAdapters(nn.Module):
         return f"{parts} = {self.count:,} trainable parameters in blocks {blocks}"
 
     def merge(self) -> None:
-        """Fold LoRA into the encoder's weights: plain linear layers again, and the same output in eval mode.
+        """Fold LoRA, or a method of peft, into the encoder's weights: plain layers, and the same output.
 
-        Other adapters stay attached. Without LoRA nothing changes.
+        Other adapters stay attached. Without either nothing changes.
+
+        Raises:
+            UsageError: For a method of peft that cannot be merged.
         """
         # A hook may sit on a module that merging replaces: all leave, and those with hooks come back.
-        for name in reversed(self.methods):
-            for adapter, block in self._adapters(name):
-                adapter.detach(block, self._traits)
-        for name in self.methods:
-            for adapter, block in self._adapters(name):
+        for part in reversed(self.methods):
+            for adapter, block in self._adapters(part):
+                adapter.detach(block, self.encoder.traits)
+        for merged in self._of_encoder():
+            merged.merge(self.encoder)
+        for part in self.methods:
+            for adapter, block in self._adapters(part):
                 if not isinstance(adapter, MergeableAdapter):
-                    adapter.attach(block, self._traits)
+                    adapter.attach(block, self.encoder.traits)
         self._forget_merged()
 
-    def _add(self, name: str, hidden_size: int, options: AdapterOptions) -> None:
-        build, config = METHODS[name].build, getattr(options, name)
-        self.add_module(
-            name, nn.ModuleDict({str(index): build(hidden_size, config) for index, _ in self._sites})
-        )
-        before = sum(_trained(block) for _, block in self._sites)
-        for adapter, block in self._adapters(name):
-            adapter.to(next(block.parameters()).device)
-            adapter.attach(block, self._traits)
-        inside = sum(_trained(block) for _, block in self._sites) - before
-        self.counts[name] = inside + _trained(self.get_submodule(name))
+    def save_peft(self, folder: Path) -> bool:
+        """Write LoRA, or a method of peft, in peft's own format; return whether there is such an adapter.
 
-    def _adapters(self, name: str) -> list[tuple[BlockAdapter, nn.Module]]:
-        if name not in METHODS:
+        Raises:
+            OutputError: Where it cannot be written.
+        """
+        for adapter in self._of_encoder():
+            adapter.save(self.encoder, folder)
+            return True
+        for part in self.methods:
+            if part == "lora":
+                save_lora(self.encoder, LoraConfig(**self.options["lora"]), folder)
+                return True
+        return False
+
+    def without_gradient(self) -> list[str]:
+        """Return the names of trained tensors that the last backward pass has not reached.
+
+        A tensor that is reached has a gradient, be it zero, as that of LoRA's A is at the start.
+        """
+        named = [*self.encoder.named_parameters(), *self.named_parameters()]
+        return [name for name, each in named if each.requires_grad and each.grad is None]
+
+    def _add(self, part: str, config: Any) -> None:
+        name = method_of(part)
+        method = METHODS[name]
+        before = _trained(self.encoder)
+        if method.follows is None:
+            self._add_to_blocks(method, config)
+            self.options[name] = asdict(config)
+        else:
+            adapter = method.build(part.partition(":")[2], config)
+            self.add_module(name, adapter)
+            cast(EncoderAdapter, adapter).attach(self.encoder, [index for index, _ in self._sites])
+            self.options[name] = dict(cast(EncoderAdapter, adapter).options)
+        self.counts[part] = _trained(self.encoder) - before + _trained(self.get_submodule(name))
+
+    def _add_to_blocks(self, method: AdapterMethod, config: Any) -> None:
+        width = self.encoder.hidden_size
+        self.add_module(
+            method.name, nn.ModuleDict({str(index): method.build(width, config) for index, _ in self._sites})
+        )
+        for adapter, block in self._adapters(method.name):
+            adapter.to(next(block.parameters()).device)
+            adapter.attach(block, self.encoder.traits)
+
+    def _adapters(self, part: str) -> list[tuple[BlockAdapter, nn.Module]]:
+        """Return the adapters of a method block by block; none for one of the whole encoder."""
+        group = self._modules.get(part)
+        if not isinstance(group, nn.ModuleDict):
             return []
-        return [
-            (cast(BlockAdapter, self.get_submodule(f"{name}.{index}")), block) for index, block in self._sites
-        ]
+        return [(cast(BlockAdapter, group[str(index)]), block) for index, block in self._sites]
+
+    def _of_encoder(self) -> list[EncoderAdapter]:
+        return [module for module in self._modules.values() if isinstance(module, EncoderAdapter)]
 
     def _forget_merged(self) -> None:
-        for name in self.methods:
-            if any(isinstance(adapter, MergeableAdapter) for adapter, _ in self._adapters(name)):
-                delattr(self, name)
-                del self.counts[name]
-        self.methods = tuple(name for name in self.methods if name in self.counts)
+        for part in self.methods:
+            by_block = [adapter for adapter, _ in self._adapters(part)]
+            if any(isinstance(adapter, MergeableAdapter) for adapter in by_block) or (":" in part):
+                delattr(self, method_of(part))
+                del self.counts[part], self.options[method_of(part)]
+        self.methods = tuple(part for part in self.methods if part in self.counts)
 
 
 def attach(

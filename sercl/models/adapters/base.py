@@ -1,11 +1,14 @@
 """What every adapter method provides for one block of an encoder."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
-from sercl.models.encoders.base import FamilyTraits
+from sercl.models.encoders.base import Encoder, FamilyTraits
 
 
 class BlockAdapter(nn.Module, ABC):
@@ -48,3 +51,27 @@ class HookAdapter(BlockAdapter):
 
 class MergeableAdapter(BlockAdapter):
     """An adapter that is a change of weights; `detach` folds it into them, so that outputs stay."""
+
+
+class EncoderAdapter(nn.Module, ABC):
+    """An adapter of all chosen blocks of an encoder at once, whose parameters stand inside the encoder.
+
+    Attributes:
+        kept: Names of the encoder's tensors that are not those of its checkpoint, trained or not.
+        options: Its options as plain data, from which the same adapter can be built.
+    """
+
+    kept: frozenset[str] = frozenset()
+    options: Mapping[str, Any]
+
+    @abstractmethod
+    def attach(self, encoder: Encoder, blocks: Sequence[int]) -> None:
+        """Take effect on the blocks of `encoder`."""
+
+    @abstractmethod
+    def merge(self, encoder: Encoder) -> None:
+        """Fold the adapter into the weights and restore the module structure from before `attach`."""
+
+    @abstractmethod
+    def save(self, encoder: Encoder, folder: Path) -> None:
+        """Write the adapter in peft's own format."""

@@ -101,6 +101,8 @@ class FamilyTraits:
         feed_forward: The module of a block whose output is the feed-forward output.
         raw_weight_linears: Those of `block_linears` that attention reads through `.weight` without calling
             the module, so that wrapping or hooking the module has no effect.
+        feed_forward_outputs: Those of `block_linears` that are the last of a feed-forward, whose input IA3
+            scales.
         front_end: The convolutional front end, relative to the model.
         fixed: Parameters, relative to the model, that no setting trains.
         final_norm: The norm after the last block, relative to the model; None where there is none.
@@ -110,6 +112,7 @@ class FamilyTraits:
     block_linears: tuple[str, ...]
     feed_forward: str
     raw_weight_linears: tuple[str, ...] = ()
+    feed_forward_outputs: tuple[str, ...] = ()
     front_end: tuple[str, ...] = ()
     fixed: tuple[str, ...] = ()
     final_norm: str | None = None

@@ -60,4 +60,5 @@ def _can_be_fast(encoder: Encoder, dtype: torch.dtype) -> bool:
 
 def _altered(module: nn.Module) -> bool:
     hooked = bool(module._forward_hooks or module._forward_pre_hooks)
-    return module.training or hooked or "forward" in vars(module)
+    wrapped = hasattr(module, "base_layer")  # as an adapter wraps a layer, linear or not
+    return module.training or hooked or wrapped or "forward" in vars(module)

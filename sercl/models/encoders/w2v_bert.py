@@ -89,6 +89,7 @@ _TRAITS = FamilyTraits(
         *(f"{ffn}.{name}_dense" for ffn in ("ffn1", "ffn2") for name in ("intermediate", "output")),
     ),
     feed_forward="ffn2",
+    feed_forward_outputs=("ffn1.output_dense", "ffn2.output_dense"),
 )
 
 

@@ -148,6 +148,7 @@ def _traits(family: str, stable: bool) -> FamilyTraits:
         block_linears=_ATTENTION + _FEED_FORWARD,
         feed_forward="feed_forward",
         raw_weight_linears=_ATTENTION if family == "wavlm" else (),
+        feed_forward_outputs=_FEED_FORWARD[1:],
         front_end=("feature_extractor",),
         final_norm="encoder.layer_norm" if stable else None,
         first_droppable=1 if family == "wavlm" else 0,  # as in transformers: it holds the relative positions

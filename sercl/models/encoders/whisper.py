@@ -71,6 +71,7 @@ _MEL_PER_FRAME = 2  # stride of the second convolution
 _TRAITS = FamilyTraits(
     block_linears=(*(f"self_attn.{name}_proj" for name in ("q", "k", "v", "out")), "fc1", "fc2"),
     feed_forward="fc2",
+    feed_forward_outputs=("fc2",),
     front_end=("conv1", "conv2"),
     fixed=("embed_positions",),
     final_norm="layer_norm",

@@ -1,5 +1,6 @@
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -9,9 +10,11 @@ from torch.nn import functional as F
 from sercl.errors import UsageError
 from sercl.models.adapters.base import MergeableAdapter
 from sercl.models.adapters.lora.config import LoraConfig
-from sercl.models.encoders.base import FamilyTraits
+from sercl.models.adapters.peft.files import write_folder
+from sercl.models.encoders.base import Encoder, FamilyTraits
 
 if TYPE_CHECKING:
+    from peft import PeftConfig
     from peft.tuners.tuners_utils import BaseTunerLayer
 
 
@@ -106,15 +109,20 @@ class LoraAdapter(MergeableAdapter):
             )
 
     def _inject(self, block: nn.Module, names: list[str]) -> None:
-        import peft  # takes a second, which a run without LoRA need not spend
+        import peft
 
-        config = peft.LoraConfig(
-            r=self.config.rank,
-            lora_alpha=self.config.alpha,
-            lora_dropout=self.config.dropout,
-            target_modules=names,
-        )
-        peft.inject_adapter_in_model(config, block)
+        peft.inject_adapter_in_model(_peft_config(self.config, names), block)
+
+
+def _peft_config(config: LoraConfig, targets: Sequence[str]) -> "PeftConfig":
+    import peft  # takes a second, which a run without LoRA need not spend
+
+    return peft.LoraConfig(
+        r=config.rank,
+        lora_alpha=config.alpha,
+        lora_dropout=config.dropout,
+        target_modules=list(targets),
+    )
 
 
 def _merge(wrapped: nn.Module) -> nn.Module:
@@ -124,3 +132,31 @@ def _merge(wrapped: nn.Module) -> nn.Module:
     layer.merge()
     base: nn.Module = layer.get_base_layer()
     return base
+
+
+def save_lora(encoder: Encoder, config: LoraConfig, folder: Path) -> None:
+    """Write the LoRA of an encoder in peft's own format.
+
+    Args:
+        encoder: The encoder, with `LoraAdapter` attached.
+        config: Its rank, alpha and dropout.
+        folder: Where to write.
+
+    Raises:
+        OutputError: Where it cannot be written.
+    """
+    weights: dict[str, Tensor] = {}
+    targets: list[str] = []
+    for name, layer in encoder.model.named_modules():
+        if isinstance(layer, WeightLora):
+            factors = (layer.lora_A, layer.lora_B)
+        elif hasattr(layer, "base_layer"):
+            factors = (layer.lora_A["default"].weight, layer.lora_B["default"].weight)
+        else:
+            continue
+        targets.append(name)
+        weights |= {
+            f"base_model.model.{name}.lora_{side}.weight": value
+            for side, value in zip("AB", factors, strict=True)
+        }
+    write_folder(folder, encoder, _peft_config(config, targets), targets, weights)

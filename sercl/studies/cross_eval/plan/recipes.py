@@ -8,7 +8,8 @@ from typing import Any
 from sercl.errors import UnknownOptionError, UsageError
 from sercl.features.space import FeatureSpace
 from sercl.features.wanted import wanted_of
-from sercl.models.adapters.registry import parse_adapter
+from sercl.models.adapters.peft.config import FOLDER
+from sercl.models.adapters.registry import method_of, parse_adapter
 from sercl.models.encoders import Encoder, load_encoder
 from sercl.models.encoders.source import PRESETS
 from sercl.studies.cross_eval.cells import ENCODER_LANGUAGES, Condition, StudyEncoder
@@ -267,7 +268,12 @@ class Recipes:
 
 def _deciding(model: Options) -> Options:
     own = {name: value for name, value in model.items() if name not in _SAME_RESULT}
-    methods = parse_adapter(model["adapter"])
+    methods = [method_of(part) for part in parse_adapter(model["adapter"])]
+    if FOLDER in model["adapters"].get("peft", {}):
+        raise UsageError(
+            f"model.adapters.peft.{FOLDER}: a study starts from the pre-trained encoder. Leave it out, or "
+            "continue with `sercl fit`."
+        )
     own["adapters"] = {name: value for name, value in model["adapters"].items() if name in methods}
     return own
 

@@ -1,0 +1,215 @@
+"""Methods of the package peft by name, and their configurations from plain arguments."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+import msgspec
+
+from sercl.errors import UnknownNameError, UsageError
+
+if TYPE_CHECKING:
+    from peft import PeftConfig
+
+VARIANTS: Mapping[str, Mapping[str, Any]] = {
+    "dora": {"use_dora": True},
+    "olora": {"init_lora_weights": "olora"},
+    "pissa": {"init_lora_weights": "pissa"},
+    "rslora": {"use_rslora": True},
+}
+"""Methods that are LoRA with these arguments."""
+
+REFUSED: Mapping[str, str] = {
+    "adalora": "it needs a loss of its own and an update of its ranks after each step, whose state no "
+    "checkpoint holds",
+    "adaption_prompt": "it adds prompts to language models",
+    "boft": "it compiles an extension for CUDA when it is attached",
+    "xlora": "it mixes adapters that are trained already",
+    "poly": "it needs the task of each example",
+    "shadow": "it runs a second model beside the encoder",
+    "trainable_tokens": "it trains embeddings of tokens, which speech encoders do not have",
+}
+"""Methods of peft that sercl does not train, and why."""
+
+FOLDER = "folder"
+"""Option beside the arguments: a folder in peft's own format."""
+
+TARGETS, ALL_LINEAR = "target_modules", "all-linear"
+NORMS = ("ln_tuning",)
+"""Methods that train the norms, where all others change matrices."""
+
+_MANAGED = {
+    "auto_mapping",
+    "base_model_name_or_path",
+    "bias",
+    "exclude_modules",
+    "feedforward_modules",
+    "inference_mode",
+    "layer_replication",
+    "layers_pattern",
+    "layers_to_transform",
+    "modules_to_save",
+    "peft_type",
+    "peft_version",
+    "revision",
+    TARGETS,
+    "target_parameters",
+    "task_type",
+    "trainable_token_indices",
+}
+"""Arguments that sercl sets itself, or that concern parts which an encoder does not have."""
+
+_PARTS = {
+    "bias",
+    "exclude_modules",
+    "layer_replication",
+    "layers_to_transform",
+    "modules_to_save",
+    "target_parameters",
+    "trainable_token_indices",
+}
+"""Those of them that change which parts of a model are trained."""
+
+_PLAIN = (bool, int, float, str, list, dict, type(None))
+_NEEDS_DATA = ("corda", "eva", "loftq", "lora_ga")
+"""Starts of LoRA that are computed from data or a quantised model."""
+
+
+def methods() -> list[str]:
+    """Return the methods of the installed peft that change modules of a model, and the variants of LoRA."""
+    from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+
+    own = [
+        kind.value.lower()
+        for kind, config in PEFT_TYPE_TO_CONFIG_MAPPING.items()
+        if TARGETS in _names(config)
+    ]
+    return sorted({*own, *VARIANTS} - REFUSED.keys())
+
+
+def check_method(name: str) -> None:
+    """Raise `UsageError` unless `name` is a method that can be trained: the word after `peft:`."""
+    if name in REFUSED:
+        raise UsageError(f"adapter peft:{name} cannot be trained here: {REFUSED[name]}. {_other_methods()}")
+    if name not in methods():
+        hint = "Write peft:METHOD, such as peft:dora." if not name else ""
+        raise UnknownNameError("peft method", name, methods(), hint or _reason(name))
+
+
+def _reason(name: str) -> str:
+    from peft.utils import PeftType
+
+    if name.upper() in PeftType.__members__:
+        return f"{name} adds prompts or embeddings, which speech encoders do not take."
+    return "Methods are those of the installed peft."
+
+
+def _other_methods() -> str:
+    return f"Choose another method: {', '.join(methods())}."
+
+
+def config_class(method: str) -> "type[PeftConfig]":
+    """Return peft's configuration of a method."""
+    from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+    from peft.utils import PeftType
+
+    kind: type[PeftConfig] = PEFT_TYPE_TO_CONFIG_MAPPING[
+        PeftType["LORA" if method in VARIANTS else method.upper()]
+    ]
+    return kind
+
+
+def valid_arguments(method: str) -> list[str]:
+    """Return the arguments that a user may give to a method, `target_modules` among them."""
+    managed = _MANAGED | VARIANTS.get(method, {}).keys()
+    names = [
+        name
+        for name in _names(config_class(method))
+        if name not in managed and not name.startswith("megatron") and not name.endswith("_config")
+    ]
+    return [TARGETS, FOLDER, *names]
+
+
+def check_arguments(method: str, arguments: Mapping[str, Any]) -> None:
+    """Raise `UsageError` for an argument that a method does not have, or a value of another type."""
+    valid = valid_arguments(method)
+    hints = get_type_hints(config_class(method))
+    for name, value in arguments.items():
+        if name not in valid:
+            raise UnknownNameError(f"argument of peft:{method}", name, valid)
+        if name != TARGETS:
+            _check_type(method, name, value, hints[name])
+    start = arguments.get("init_lora_weights")
+    if isinstance(start, str) and start.lower() in _NEEDS_DATA:
+        raise UsageError(
+            f"peft:{method}: init_lora_weights {start!r} is computed from data or a quantised model, which "
+            "is not done here. Choose true, gaussian, orthogonal, or peft:pissa or peft:olora."
+        )
+
+
+def build_config(
+    method: str, arguments: Mapping[str, Any], targets: Sequence[str], feed_forward: Sequence[str]
+) -> "PeftConfig":
+    """Return peft's configuration of a method for modules of one model.
+
+    Args:
+        method: As `check_method` takes it.
+        arguments: As `check_arguments` takes them.
+        targets: Full names of the modules to adapt.
+        feed_forward: Those of them that are the last of a feed-forward.
+    """
+    kind = config_class(method)
+    given = {name: value for name, value in arguments.items() if name != TARGETS}
+    if "feedforward_modules" in _names(kind):
+        given["feedforward_modules"] = list(feed_forward)
+    with_variant = {**given, **VARIANTS.get(method, {})}
+    try:
+        return kind(target_modules=list(targets), **with_variant)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"peft:{method}: {error}") from error
+
+
+def method_of(content: Mapping[str, Any]) -> str:
+    """Return the method that a configuration in peft's own format is of, as `check_method` takes it."""
+    kind = str(content.get("peft_type")).lower()
+    if kind != "lora":
+        return kind
+    return next((name for name, own in VARIANTS.items() if own.items() <= content.items()), "lora")
+
+
+def arguments_of(method: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments in a configuration in peft's own format that differ from the defaults.
+
+    Raises:
+        UsageError: For an argument that is not supported here.
+    """
+    defaults = {field.name: field.default for field in dataclasses.fields(config_class(method))}
+    valid = valid_arguments(method)
+    unlike = sorted(
+        name for name in _PARTS & content.keys() if content[name] not in (defaults.get(name), None)
+    )
+    if unlike:
+        raise UsageError(
+            f"{unlike[0]}: {content[unlike[0]]!r} is not supported; valid: {defaults[unlike[0]]}."
+        )
+    given = {name: value for name, value in content.items() if name in valid and value is not None}
+    return {name: value for name, value in given.items() if value != {} and value != defaults.get(name)}
+
+
+def _names(config: Any) -> list[str]:
+    return [field.name for field in dataclasses.fields(config) if field.init]
+
+
+def _check_type(method: str, name: str, value: Any, hint: Any) -> None:
+    try:
+        msgspec.convert(value, hint)
+        fits = True
+    except msgspec.ValidationError:
+        fits = False
+    except TypeError:  # a type that msgspec does not know: plain data may be right
+        fits = isinstance(value, _PLAIN)
+    if not fits:
+        shown = str(getattr(hint, "__name__", hint)).replace("typing.", "")
+        raise UsageError(
+            f"--model.adapters.peft.{name} {value!r}: not valid for peft:{method}. Valid: {shown}."
+        )

@@ -1,0 +1,74 @@
+"""Adapters of peft and of one's own through the command line, from training to prediction."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+from torch import Tensor
+from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
+from sercl.cli.main import main
+from sercl.tasks.classification import EmotionClassifier
+
+
+@pytest.fixture(scope="module")
+def dora(fit_words, tmp_path_factory):
+    """The folder of a finished run with DoRA and gates."""
+    folder = tmp_path_factory.mktemp("dora") / "run"
+    words = [
+        *fit_words, "--model.adapter", "peft:dora+gating", "--model.adapters.peft.r", "2",
+        "--model.adapters.peft.target_modules", "[q_proj,fc1]", "--trainer.max_epochs", "1",
+    ]  # fmt: skip
+    assert main([*words, "--out", str(folder)]) == 0
+    return folder
+
+
+def test_a_run_with_dora_predicts(dora, emodb, capsys):
+    clip = next(Path(emodb).rglob("*.wav"))
+    assert main(["predict", str(dora / "best.ckpt"), str(clip), "--format", "jsonl"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert set(json.loads(line)["probabilities"]) == {"angry", "happy", "neutral", "sad"}
+
+
+def test_the_checkpoint_holds_the_options_of_what_was_trained(dora):
+    stored = torch.load(dora / "best.ckpt", weights_only=True)
+    own = stored["hyper_parameters"]["adapters"]
+    assert own == {"peft": {"r": 2, "target_modules": ["q_proj", "fc1"]}, "gating": {"init": "identity"}}
+    names = [name for name in stored["state_dict"] if name.startswith("encoder.")]
+    assert names
+    assert all("lora_" in name for name in names)
+
+
+def hidden_states(encoder: WhisperEncoder) -> Tensor:
+    features = torch.randn(1, 80, 1000, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        output: Tensor = encoder.eval()(features).last_hidden_state
+    return output
+
+
+def test_the_adapter_of_a_run_is_one_of_peft(dora, encoder):
+    ours = EmotionClassifier.restore(dora / "best.ckpt").encoder.model
+    loaded = PeftModel.from_pretrained(WhisperEncoder.from_pretrained(encoder), dora / "adapter")
+    assert loaded.peft_config["default"].use_dora
+    gates = [block._forward_pre_hooks for block in ours.layers]
+    for hooks in gates:
+        hooks.clear()  # peft knows nothing of them
+    torch.testing.assert_close(hidden_states(loaded.base_model.model), hidden_states(ours))
+
+
+def test_a_run_continues_from_the_adapter_of_another(dora, fit_words, tmp_path):
+    words = [
+        *fit_words, "--model.adapter", "peft:dora", "--model.adapters.peft.folder", str(dora / "adapter"),
+        "--trainer.max_epochs", "1", "--out", str(tmp_path / "run"),
+    ]  # fmt: skip
+    assert main([*words, "--model.optimizer.adapter_lr", "1e-30"]) == 0
+    stored, before = (torch.load(run / "best.ckpt", weights_only=True) for run in (tmp_path / "run", dora))
+    own = stored["hyper_parameters"]["adapters"]["peft"]
+    assert own["r"] == 2
+    assert "folder" not in own
+    names = [name for name in stored["state_dict"] if "lora_" in name]
+    assert len(names) == 3 * 2 * 3
+    for name in names:
+        torch.testing.assert_close(stored["state_dict"][name], before["state_dict"][name])
