@@ -268,7 +268,7 @@ class ProcessFailedError(SerclError, RuntimeError):
         super().__init__(message)
 
 
-class PluginError(SerclError):
+class PluginError(SerclError, ImportError):
     """An entry point of an installed package that cannot be used.
 
     Args:
