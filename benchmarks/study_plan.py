@@ -29,6 +29,7 @@ from sercl.studies.cross_eval.plan.corpora import CutCorpus
 from sercl.studies.cross_eval.plan.options import StudyOptions
 from sercl.studies.cross_eval.plan.planner import make_plan
 from sercl.studies.cross_eval.plan.trainings import Recipe, Subset
+from sercl.studies.cross_eval.run.results import CellResults
 from sercl.studies.cross_eval.run.works import of_pending, pending
 from sercl.studies.heads.config import ProbeConfig
 
@@ -52,8 +53,9 @@ def main() -> None:
         corpora = {name: corpus(name, Path(folder)) for name in ("A", "B", "C", "D")}
         options = study(corpora)
         plan = timed("plan", lambda: make_plan(options, corpora, recipe))
-        missing = timed("what is done", lambda: pending(plan, Path(folder)))
-        left = timed("estimate", lambda: of_pending(missing, plan, Path(folder)))
+        results = CellResults(Path(folder))
+        missing = timed("what is done", lambda: pending(plan, results))
+        left = timed("estimate", lambda: of_pending(missing, plan, results))
         report = timed("report", lambda: grid_report(plan, missing, left))
         timed("drawing", lambda: Console(file=io.StringIO(), width=120).print(report))
     show(len(plan.cells), rows)
@@ -84,14 +86,14 @@ def corpus(name: str, folder: Path) -> CutCorpus:
         selects = range(begin + HELD_OUT, begin + 2 * HELD_OUT)
         rest = [speaker for speaker in range(SPEAKERS) if speaker not in (*tested, *selects)]
         own = {"train": rest, "validation": selects, "test": tested}
-        shares = {part: share(name, speakers, folder) for part, speakers in own.items()}
-        lists = {part: item.split.utterances for part, item in shares.items()}
+        subsets = {part: subset(name, speakers, folder) for part, speakers in own.items()}
+        lists = {part: item.split.utterances for part, item in subsets.items()}
         folds.append(Fold("speaker", index, FOLDS, label_scheme("4"), **lists))
-        parts.append(shares)
+        parts.append(subsets)
     return CutCorpus(name, EmoDB(name), tuple(folds), tuple(parts))
 
 
-def share(name: str, speakers: Iterable[int], folder: Path) -> Subset:
+def subset(name: str, speakers: Iterable[int], folder: Path) -> Subset:
     names = [
         (f"{name}{speaker}", f"{name}-{speaker}-{clip}") for speaker in speakers for clip in range(CLIPS)
     ]

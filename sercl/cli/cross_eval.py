@@ -236,7 +236,7 @@ def _train(cli: StudyCli, session: Session, missing: Pending, features: FeatureC
     session.encoders.release()  # each fit loads its own
     total = sum(task.steps for wave in waves for task in wave)
     with progress("trainings", total, console) as advance:
-        return run_pending(waves, session.folder, launcher, lambda task, _: advance(task.steps))
+        return run_pending(waves, session.results, launcher, lambda task, _: advance(task.steps))
 
 
 def _finish(cli: StudyCli, session: Session, missing: Pending, failures: Failures, begin: float) -> int:
@@ -250,7 +250,7 @@ def _finish(cli: StudyCli, session: Session, missing: Pending, failures: Failure
 
 def _show(cli: StudyCli, session: Session, study: Study, is_new: bool) -> None:
 
-    page, is_current = session.folder / REPORT, not is_new and report_is_current(session.folder)
+    page, is_current = session.folder / REPORT, not is_new and report_is_current(session.folder, study)
     if cli.config["json"]:
         _show_json(study, session.folder if page.is_file() and not is_current else None)
         return
@@ -258,7 +258,7 @@ def _show(cli: StudyCli, session: Session, study: Study, is_new: bool) -> None:
         stdout.print(f"Nothing to do: all {len(study.records)} cells are done, as of {study.created}.")
         stdout.print(f"Report: {page}", soft_wrap=True)
     elif any(record.status == "done" for record in study.records):
-        report(session.folder, list(ALL))
+        report(session.folder, list(ALL), study=study)
     for line in failure_lines(study, session.folder):
         stdout.print(line, soft_wrap=True, style="red")
 
@@ -266,7 +266,7 @@ def _show(cli: StudyCli, session: Session, study: Study, is_new: bool) -> None:
 def _show_json(study: Study, outdated: Path | None) -> None:
     """Print a study as JSON; an outdated report in the folder is rewritten."""
     if outdated is not None:
-        write_report(analyse(outdated), outdated)
+        write_report(analyse(outdated, study), outdated)
     print(json_text(study_to_dict(study)))
 
 
@@ -284,7 +284,7 @@ def _dry_run(cli: StudyCli, folder: Path) -> int:
     """Show the cells, which of them are done and how long the rest will take; run and write nothing."""
     session = prepare(cli, folder, cli.features)
     missing = session.pending()
-    time_left = of_pending(missing, session.plan, folder, max(1, cli.launch.jobs))
+    time_left = of_pending(missing, session.plan, session.results, max(1, cli.launch.jobs))
     stdout.print(grid_report(session.plan, missing, time_left))
     return 0
 

@@ -37,13 +37,14 @@ def build_parser() -> "SerclParser":
     return parser
 
 
-def report(folder: Path, formats: list[str], quiet: bool = False) -> None:
+def report(folder: Path, formats: list[str], quiet: bool = False, study: "Study | None" = None) -> None:
     """Write the report of a study and print a summary.
 
     Args:
         folder: The study's folder.
         formats: Names of `sercl.reports.cross_eval.formats.ALL`.
         quiet: Print only the names of the files.
+        study: The study as stored in the folder; None to read it.
 
     Raises:
         UsageError: If there is no such folder, or for an unknown format.
@@ -58,7 +59,7 @@ def report(folder: Path, formats: list[str], quiet: bool = False) -> None:
     chosen = check_formats(formats)  # checked before the scores are computed, which may take a while
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder. Give the --out of a `sercl cross-eval`.")
-    analysis = analyse(folder)
+    analysis = analyse(folder, study)
     files = write_report(analysis, folder, chosen)
     if quiet:
         for file in files:
@@ -78,6 +79,7 @@ def report(folder: Path, formats: list[str], quiet: bool = False) -> None:
 
 def _newer_cells(study: "Study", folder: Path) -> int:
     """Return how many cells have results that are not in a study's file."""
-    from sercl.studies.cross_eval.run.results import is_done
+    from sercl.studies.cross_eval.run.results import read_result
 
-    return sum(record.status != "done" and is_done(folder, record.address) for record in study.records)
+    waiting = (record.address for record in study.records if record.status != "done")
+    return sum(read_result(folder, address) is not None for address in waiting)

@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from sercl.cli.help import unknown_flags
 from sercl.cli.main import dispatch
 from sercl.cli.pages import CROSS_EVAL_REPORT as PAGE
 from sercl.files import write_text
-from sercl.studies.cross_eval.run.results import FORMAT, PREDICTIONS, RECORD, cell_folder
+from sercl.studies.cross_eval.run.results import FORMAT, PREDICTIONS, RECORD, CellResult, cell_folder
 from sercl.testing.studies import CORPORA, ENCODERS, Grid, fake_study
 
 
@@ -58,7 +59,7 @@ def test_cells_that_finished_after_the_study_was_collected_are_named(
     assert main([str(study), "--format", "md"]) == 0
     assert "Warning: 1 cell of" not in capsys.readouterr().out
     place = cell_folder(study, last.address)
-    write_text(place / RECORD, json.dumps({"format": FORMAT}))
+    write_text(place / RECORD, json.dumps({"format": FORMAT, **asdict(CellResult("t", 0, 1, True, 1.0, 4))}))
     write_text(place / PREDICTIONS, "")
     assert main([str(study), "--format", "md"]) == 0
     assert "Warning: 1 cell finished after study.json was written" in capsys.readouterr().out

@@ -18,6 +18,7 @@ from sercl.reports.probing import probe_table
 from sercl.reports.results import confusion_text, stages_table
 from sercl.reports.style import table
 from sercl.studies.cross_eval.analysis.analysis import analyse
+from sercl.studies.cross_eval.run.results import CellResults
 from sercl.studies.cross_eval.run.works import Estimate, pending
 from sercl.testing.studies import fake_study
 from tests.reports.test_corpus import TOY
@@ -56,7 +57,7 @@ def reports(folder: Path) -> dict[str, RenderableType]:
         "stages": stages_table([STAGE]),
         "inspection": inspection_report(TOY),
         "corpora": corpora_table([corpus.info for corpus in CORPORA.values()]),
-        "grid": grid_report(plan, pending(plan, folder), Estimate()),
+        "grid": grid_report(plan, pending(plan, CellResults(folder)), Estimate()),
         "study": terminal_report(analyse(folder / "study")),
         "probe": probe_table(results()),
         "confusion": confusion_text([[3, 1], [0, 4]], ["angry", "sad"]),

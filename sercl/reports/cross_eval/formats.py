@@ -27,10 +27,9 @@ from sercl.reports.cross_eval.wording import comparison_row
 from sercl.reports.style import table
 from sercl.studies.cross_eval.analysis.analysis import Analysis
 from sercl.studies.cross_eval.analysis.scores import ConditionScores
-from sercl.studies.cross_eval.cells import CONDITION_FIELDS, Condition
+from sercl.studies.cross_eval.cells import CONDITION_FIELDS, Condition, Study
 from sercl.studies.cross_eval.plan.planner import Plan, PlannedCell
 from sercl.studies.cross_eval.run.works import Estimate, Pending
-from sercl.studies.cross_eval.study_file import NAME as STUDY
 from sercl.studies.results.scores import Score
 from sercl.version import __version__
 
@@ -158,7 +157,7 @@ def write_report(analysis: Analysis, folder: Path, formats: Iterable[str] = ALL)
         OutputError: Where a file cannot be written.
     """
     chosen = check_formats(formats)
-    stamp = _stamp(folder)  # computed before: a study that changes meanwhile is newer
+    stamp = _stamp(analysis.study)
     files = {name: _write(analysis, folder, name, stamp) for name in sorted(chosen, key="html".__eq__)}
     return [file for name in chosen for file in files[name]]
 
@@ -172,21 +171,19 @@ def _write(analysis: Analysis, folder: Path, name: str, stamp: str) -> list[Path
     return [folder / file for file in FORMATS[name]]
 
 
-def report_is_current(folder: Path) -> bool:
-    """Return whether a study's page exists and was made from its current `study.json`."""
+def report_is_current(folder: Path, study: Study) -> bool:
+    """Return whether a study's page exists in its folder and was made from its `study.json`."""
     page = folder / PAGE
     if not page.is_file():
         return False
     with page.open(encoding="utf-8", errors="replace") as file:
         found = _STAMP.search(file.read(_HEAD_CHARACTERS))
-    return found is not None and found[1] == _stamp(folder)
+    return found is not None and found[1] == _stamp(study)
 
 
-def _stamp(folder: Path) -> str:
+def _stamp(study: Study) -> str:
     """Return a digest of the study's file, which is written after its predictions, and of sercl's version."""
-    path = folder / STUDY
-    content = path.read_bytes() if path.is_file() else b""
-    return hashlib.sha256(__version__.encode() + content).hexdigest()[:32]
+    return hashlib.sha256(f"{__version__} {study.digest}".encode()).hexdigest()[:32]
 
 
 def _stamped(text: str, stamp: str) -> str:

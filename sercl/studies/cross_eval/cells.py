@@ -198,6 +198,7 @@ class Study:
         environment: "sercl", "python", "platform", "packages" (name -> version), "command".
         warnings: Sentences about the study as a whole.
         records: Every cell of the grid, done or not.
+        digest: Digest of the file that it was read from or written to.
     """
 
     classes: tuple[str, ...]
@@ -209,6 +210,7 @@ class Study:
     environment: Mapping[str, Any]
     warnings: tuple[str, ...]
     records: tuple[CellRecord, ...]
+    digest: str = field(default="", compare=False)
 
     @property
     def conditions(self) -> tuple[Condition, ...]:

@@ -1,15 +1,15 @@
 """`study.json`: description of a study, with the outcome of each cell."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from sercl.errors import ResultsError
 from sercl.files import write_text
-from sercl.json_text import json_text
+from sercl.json_text import json_text, plain
 from sercl.studies.cross_eval.cells import Cell, CellRecord, Study
-from sercl.studies.results.records import as_record, read_content
+from sercl.studies.results.records import as_record, digest, read_with_digest
 
 NAME = "study.json"
 FORMAT = 1
@@ -19,13 +19,19 @@ ADVICE = "Run `sercl cross-eval` into this folder again: it keeps the finished c
 """Advice for any broken file in a study's folder."""
 
 
-def write_study(study: Study, folder: Path) -> None:
+def write_study(study: Study, folder: Path) -> Study:
     """Write a study's `study.json` into its folder, atomically.
+
+    Returns:
+        The study as `read_study` reads it.
 
     Raises:
         OutputError: Where it cannot be written.
     """
-    write_text(folder / NAME, json_text(study_to_dict(study), indent=1) + "\n")
+    content, path = plain(study_to_dict(study)), folder / NAME
+    text = json_text(content, indent=1) + "\n"
+    write_text(path, text)
+    return replace(_study_of(content, path), digest=digest(text))
 
 
 def read_study(folder: Path) -> Study:
@@ -35,7 +41,11 @@ def read_study(folder: Path) -> Study:
         ResultsError: Where it is missing, broken or of another version.
     """
     path = folder / NAME
-    content = read_content(path, ADVICE)
+    content, text_digest = read_with_digest(path, ADVICE)
+    return replace(_study_of(content, path), digest=text_digest)
+
+
+def _study_of(content: Mapping[str, Any], path: Path) -> Study:
     if (version := content.get("format")) != FORMAT:
         raise ResultsError(path, f"has format {version}; this sercl reads {FORMAT}. {ADVICE}")
     cells = as_record(content.get("cells"), list[dict[str, Any]], path, ADVICE, "cells")

@@ -1,5 +1,6 @@
 """JSON files of a known schema, read as dataclasses; errors name the file and the position in it."""
 
+import hashlib
 import re
 from dataclasses import is_dataclass
 from math import nan
@@ -9,7 +10,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from sercl.documents import read_json
+from sercl.documents import parse_json, read_text
 from sercl.errors import DocumentError, ResultsError
 
 Record = TypeVar("Record")
@@ -42,15 +43,26 @@ def read_content(path: Path, advice: str) -> dict[str, Any]:
     Raises:
         ResultsError: If it is missing, cannot be read or is not a JSON object.
     """
+    return read_with_digest(path, advice)[0]
+
+
+def read_with_digest(path: Path, advice: str) -> tuple[dict[str, Any], str]:
+    """Read a file as `read_content` does; also return a digest of its text."""
     try:
-        content = read_json(path, _MOST_BYTES)
+        text = read_text(path, _MOST_BYTES)
+        content = parse_json(text)
     except FileNotFoundError as error:
         raise ResultsError(path, f"no such file. {advice}") from error
     except OSError as error:
         raise ResultsError(path, f"cannot be read ({error.strerror}). {advice}") from error
     except DocumentError as error:
         raise ResultsError(path, f"{error}. {advice}") from error
-    return as_record(content, dict[str, Any], path, advice)
+    return as_record(content, dict[str, Any], path, advice), digest(text)
+
+
+def digest(text: str) -> str:
+    """Return the digest of a file's text."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def read_record(path: Path, kind: type[Record], advice: str) -> Record:

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from sercl.reports.cross_eval.formats import duration, grid_report, in_words, totals
-from sercl.studies.cross_eval.run.results import CellResult, predictions_of, write_result
+from sercl.studies.cross_eval.run.results import CellResult, CellResults, predictions_of, write_result
 from sercl.studies.cross_eval.run.works import Estimate, pending
 from tests.studies.cross_eval.samples import EMOTIONS, by_condition, cut, plan_of
 
@@ -18,7 +18,9 @@ PLAN = plan_of(
 
 def shown(folder: Path) -> str:
     buffer = io.StringIO()
-    Console(file=buffer, width=120).print(grid_report(PLAN, pending(PLAN, folder), Estimate(unknown=12)))
+    Console(file=buffer, width=120).print(
+        grid_report(PLAN, pending(PLAN, CellResults(folder)), Estimate(unknown=12))
+    )
     return buffer.getvalue()
 
 
@@ -49,10 +51,12 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
 
 
 def test_totals_count_cells_tests_and_trainings(tmp_path: Path) -> None:
-    whole = totals(PLAN, pending(PLAN, tmp_path))
+    whole = totals(PLAN, pending(PLAN, CellResults(tmp_path)))
     assert whole.startswith("60 cells (10 conditions): 36 trainings, 60 tests. Done: 0 tests. ")
     finish(tmp_path)
-    assert totals(PLAN, pending(PLAN, tmp_path)).endswith("Done: 6 tests. Remaining: 54 tests, 36 trainings.")
+    assert totals(PLAN, pending(PLAN, CellResults(tmp_path))).endswith(
+        "Done: 6 tests. Remaining: 54 tests, 36 trainings."
+    )
 
 
 @pytest.mark.parametrize(

@@ -285,16 +285,17 @@ class Analysis:
     warnings: tuple[ReportWarning, ...]
 
 
-def analyse(folder: Path) -> Analysis:
+def analyse(folder: Path, study: Study | None = None) -> Analysis:
     """Read a study's folder and compute everything in its report.
 
     Args:
         folder: Holds `study.json` and `predictions.parquet`.
+        study: The content of the former; None to read it.
 
     Raises:
         ResultsError: Where one of them is missing or broken, or they contradict each other.
     """
-    study = read_study(folder)
+    study = read_study(folder) if study is None else study
     everything = read_predictions(folder, study)
     predictions = {condition: item.complete() for condition, item in everything.items()}
     left_out = {

@@ -21,9 +21,9 @@ from sercl.studies.cross_eval.cells import CellRecord, Study, StudyCorpus, Study
 from sercl.studies.cross_eval.plan.planner import Plan, PlannedCell
 from sercl.studies.cross_eval.plan.trainings import Subset
 from sercl.studies.cross_eval.predictions import NAME, cell_table, write_predictions
-from sercl.studies.cross_eval.study_file import read_study, write_study
+from sercl.studies.cross_eval.study_file import write_study
 from sercl.studies.results.predictions import Predictions, predicts_one_class, schema
-from sercl.studies.results.records import read_content, read_record
+from sercl.studies.results.records import as_record, read_content
 
 FORMAT = 3
 """Version of the file format."""
@@ -94,21 +94,40 @@ def predictions_of(
     return Predictions.of_one_run(classes, [item.id for item in items], speakers, test.split.labels, values)
 
 
-def is_done(folder: Path, address: str) -> bool:
-    """Return whether the results of an address exist, complete and in a supported version."""
-    own_folder = cell_folder(folder, address)
-    if not ((own_folder / RECORD).is_file() and (own_folder / PREDICTIONS).is_file()):
-        return False
-    return read_content(own_folder / RECORD, _ADVICE).get("format") in _READ
-
-
-def read_result(folder: Path, address: str) -> CellResult:
-    """Read the record of a test.
+def read_result(folder: Path, address: str) -> CellResult | None:
+    """Read the record of a test; None unless its results are complete and in a supported version.
 
     Raises:
-        ResultsError: Where its record is missing or broken.
+        ResultsError: Where the record is broken.
     """
-    return read_record(cell_folder(folder, address) / RECORD, CellResult, _ADVICE)
+    own_folder = cell_folder(folder, address)
+    if not ((own_folder / RECORD).is_file() and (own_folder / PREDICTIONS).is_file()):
+        return None
+    content = read_content(own_folder / RECORD, _ADVICE)
+    if content.get("format") not in _READ:
+        return None
+    return as_record(content, CellResult, own_folder / RECORD, _ADVICE)
+
+
+class CellResults:
+    """The records of a study's tests, each read once.
+
+    A record is written whole and never changed, so one that was found is kept; others are looked for again,
+    since other processes write them while the study runs.
+
+    Args:
+        folder: Folder of the study.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._found: dict[str, CellResult] = {}
+
+    def get(self, address: str) -> CellResult | None:
+        """Return the record of a test, None unless it is done; raises as `read_result`."""
+        if address not in self._found and (result := read_result(self.folder, address)) is not None:
+            self._found[address] = result
+        return self._found.get(address)
 
 
 def read_predictions(folder: Path, address: str, classes: Sequence[str]) -> pa.Table:
@@ -135,7 +154,7 @@ def _renewed(table: pa.Table, classes: Sequence[str]) -> pa.Table:
 
 def collect(
     plan: Plan,
-    folder: Path,
+    results: CellResults,
     failures: Mapping[str, str],
     corpora: Mapping[str, StudyCorpus],
     encoders: Mapping[str, StudyEncoder],
@@ -147,23 +166,23 @@ def collect(
 
     Args:
         plan: All cells.
-        folder: Folder of the study.
+        results: Results in the folder of the study.
         failures: Address -> error, of cells that failed in this run.
         corpora: Entries of the corpora.
         encoders: Entries of the encoders.
         label_map: Class -> emotions that belong to it.
         environment: Versions and command line.
-        seconds: Wall-clock time of this run.
+        seconds: Wall-clock time of all runs into the folder.
 
     Returns:
-        The study.
+        The study, as it is read from its file.
 
     Raises:
         ResultsError: Where a result is broken.
         OutputError: Where a file cannot be written.
     """
-    classes = tuple(label_map)
-    records = [_record(item, folder, failures, classes) for item in plan.cells]
+    classes, folder = tuple(label_map), results.folder
+    records = [_record(item, results, failures, classes) for item in plan.cells]
     done = [item for item, record in zip(plan.cells, records, strict=True) if record.status == "done"]
     write_predictions((_table(item, folder, classes) for item in done), classes, folder / NAME)
     study = Study(
@@ -172,32 +191,23 @@ def collect(
         corpora=dict(corpora),
         encoders=dict(encoders),
         created=datetime.now(UTC).astimezone().isoformat(timespec="seconds"),
-        seconds=seconds + earlier_seconds(folder),
+        seconds=seconds,
         environment=environment,
         warnings=plan.remarks,
         records=tuple(records),
     )
     _write_lists(plan, folder)
-    write_study(study, folder)
-    return study
-
-
-def earlier_seconds(folder: Path) -> float:
-    """Return the time of all earlier runs into a folder, 0 where none is complete."""
-    try:
-        return read_study(folder).seconds
-    except ResultsError:
-        return 0.0
+    return write_study(study, folder)
 
 
 def _record(
-    item: PlannedCell, folder: Path, failures: Mapping[str, str], classes: Sequence[str]
+    item: PlannedCell, results: CellResults, failures: Mapping[str, str], classes: Sequence[str]
 ) -> CellRecord:
     address = item.address
-    if not is_done(folder, address):
+    result = results.get(address)
+    if result is None:
         error = failures.get(address)
         return CellRecord(item.cell, address, status="missing" if error is None else "failed", error=error)
-    result = read_result(folder, address)
     return CellRecord(
         cell=item.cell,
         address=address,
@@ -207,7 +217,7 @@ def _record(
         seconds=round(result.seconds, 3),
         parts=item.parts,
         shared_speakers=item.shared_speakers,
-        one_class=_one_class(read_predictions(folder, address, classes)),
+        one_class=_one_class(read_predictions(results.folder, address, classes)),
         notes=(*item.notes, *result.notes),
     )
 

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from sercl.studies.cross_eval.plan.options import StudyOptions
 from sercl.studies.cross_eval.plan.planner import Plan, make_plan
 from sercl.studies.cross_eval.plan.recipes import Encoders, EncoderSpec, Recipes, Resolve
 from sercl.studies.cross_eval.predictions import NAME
-from sercl.studies.cross_eval.run.results import LOG, cell_folder, collect, is_done
+from sercl.studies.cross_eval.run.results import LOG, CellResults, cell_folder, collect
 from sercl.studies.cross_eval.run.works import HiddenStates, Pending, WorkItem, Workshop, pending
 from sercl.studies.cross_eval.study_file import read_study
 from sercl.studies.heads.config import ProbeOptions
@@ -43,7 +44,7 @@ class Failures:
 
 def run_pending(
     waves: Iterable[Sequence[WorkItem]],
-    folder: Path,
+    results: CellResults,
     launcher: Launcher,
     on_end: Report = lambda task, outcome: None,
 ) -> Failures:
@@ -51,7 +52,7 @@ def run_pending(
 
     Args:
         waves: The work items; those of a wave depend only on earlier waves.
-        folder: Folder of the study.
+        results: Results in the folder of the study.
         launcher: Runs them.
         on_end: Called with each finished work item.
 
@@ -63,32 +64,32 @@ def run_pending(
         ready = [task for task in wave if not task.needs & failures.trainings.keys()]
         for task in wave:
             if task not in ready:
-                _give_up(task, failures, folder, on_end)
+                _give_up(task, failures, results, on_end)
         by_name = {task.work.name: task for task in ready}
         for outcome in launcher.run([task.work for task in ready]):
             task = by_name[outcome.name]
             if outcome.error is not None:
-                _note(task, outcome.error, failures, folder)
+                _note(task, outcome.error, failures, results)
             on_end(task, outcome)
     return failures
 
 
-def _give_up(task: WorkItem, failures: Failures, folder: Path, on_end: Report) -> None:
+def _give_up(task: WorkItem, failures: Failures, results: CellResults, on_end: Report) -> None:
     (needed,) = task.needs & failures.trainings.keys()
     error = f"the training that it starts from failed: {failures.trainings[needed]}"
     write_text(task.work.log, error + "\n")
-    _note(task, error, failures, folder)
+    _note(task, error, failures, results)
     on_end(task, Outcome(task.work.name, error, 0.0))
 
 
-def _note(task: WorkItem, error: str, failures: Failures, folder: Path) -> None:
+def _note(task: WorkItem, error: str, failures: Failures, results: CellResults) -> None:
     """Record a failure, and copy the log to where the report expects it."""
     for address in task.trainings:
         failures.trainings[address] = error
     for address in task.cells:
-        if is_done(folder, address):  # by a batch, which saves its results one by one, before it failed
+        if results.get(address) is not None:  # by a batch, which saves each result, before it failed
             continue
-        own_folder = cell_folder(folder, address)
+        own_folder = cell_folder(results.folder, address)
         failures.cells[address] = error
         own_folder.mkdir(parents=True, exist_ok=True)
         if task.work.log.is_file():
@@ -100,14 +101,14 @@ class Session:
     """A study, planned.
 
     Attributes:
-        folder: Its folder, absolute.
+        results: Results in its folder, which is absolute.
         options: Its options.
         corpora: Its corpora with their folds.
         encoders: Its encoders.
         plan: Its cells.
     """
 
-    folder: Path
+    results: CellResults
     options: StudyOptions
     corpora: Mapping[str, CutCorpus]
     encoders: Encoders
@@ -149,7 +150,12 @@ class Session:
         recipes = Recipes(options, model, probe, trainer, label_map, encoders, resolve)
         recipes.check()
         corpora = cut_corpora(options.corpora, on_progress, memory)
-        return cls(folder, options, corpora, encoders, make_plan(options, corpora, recipes))
+        return cls(CellResults(folder), options, corpora, encoders, make_plan(options, corpora, recipes))
+
+    @property
+    def folder(self) -> Path:
+        """Its folder."""
+        return self.results.folder
 
     @property
     def label_map(self) -> dict[str, list[str]]:
@@ -158,7 +164,7 @@ class Session:
 
     def pending(self) -> Pending:
         """Return what is missing from the folder."""
-        return pending(self.plan, self.folder)
+        return pending(self.plan, self.results)
 
     def workshop(
         self, features: FeatureConfig, trainer: TrainerOptions, on_progress: Progress | None = None
@@ -169,11 +175,18 @@ class Session:
         device = str(runner.strategy.root_device)
         return Workshop(self.folder, self.label_map, trainer, self.encoders, states, device, features)
 
+    @cached_property
+    def earlier(self) -> Study | None:
+        """The study that an earlier run wrote into the folder; None where none is complete."""
+        try:
+            return read_study(self.folder)
+        except ResultsError:
+            return None
+
     def collected(self) -> Study | None:
         """Return the study stored in the folder, None if it differs from the current plan."""
-        try:
-            study = read_study(self.folder)
-        except ResultsError:
+        study = self.earlier
+        if study is None:
             return None
         stored = {record.cell: (record.address, record.status) for record in study.records}
         planned = {item.cell: (item.address, "done") for item in self.plan.cells}
@@ -182,17 +195,24 @@ class Session:
         return study if is_whole and stored == planned and study.corpora == described else None
 
     def collect(self, failures: Mapping[str, str], environment: Mapping[str, Any], seconds: float) -> Study:
-        """Write the files of the study and return it; see `collect.collect`."""
+        """Write the files of the study and return it; see `results.collect`.
+
+        Args:
+            failures: Address -> error, of cells that failed in this run.
+            environment: Versions and command line.
+            seconds: Wall-clock time of this run.
+        """
+        before = 0.0 if self.earlier is None else self.earlier.seconds
         described = {name: self.encoders.described(self._spec(name)) for name in self._encoders_in_use}
         return collect(
             self.plan,
-            self.folder,
+            self.results,
             failures,
             {name: corpus.facts for name, corpus in self.corpora.items()},
             described,
             self.label_map,
             environment,
-            seconds,
+            before + seconds,
         )
 
     @property

@@ -26,7 +26,7 @@ from sercl.studies.cross_eval.run.pieces import (
     run_frozen,
     training_folder,
 )
-from sercl.studies.cross_eval.run.results import LOG, is_done, read_result
+from sercl.studies.cross_eval.run.results import LOG, CellResults
 from sercl.studies.training.trainers import TrainerOptions
 
 BATCH = 60
@@ -76,19 +76,16 @@ class Pending:
         return frozenset(address for tests in self.tests.values() for address in tests)
 
 
-def pending(plan: Plan, folder: Path) -> Pending:
+def pending(plan: Plan, results: CellResults) -> Pending:
     """Return the tests whose results are not in the folder, and the trainings behind them."""
     tests: dict[str, dict[str, Subset]] = {}
     trainings: dict[str, Training] = {}
-    done: dict[str, bool] = {}
     for item in plan.cells:
-        if item.address not in done:
-            done[item.address] = is_done(folder, item.address)
-        if done[item.address]:
+        if results.get(item.address) is not None:
             continue
         tests.setdefault(item.training.address, {})[item.address] = item.test
         for step in item.training.chain:
-            if step.is_frozen or step is item.training or not is_trained(folder, step):
+            if step.is_frozen or step is item.training or not is_trained(results.folder, step):
                 trainings.setdefault(step.address, step)
     return Pending(tests, trainings)
 
@@ -219,12 +216,11 @@ class Estimate:
     unknown: int = 0
 
 
-def measured(plan: Plan, folder: Path) -> dict[Kind, float]:
+def measured(plan: Plan, results: CellResults) -> dict[Kind, float]:
     """Return kind -> mean seconds per utterance of a training's epoch, of the trainings that are done."""
     rates: dict[Kind, dict[str, float]] = defaultdict(dict)
     for item in plan.cells:
-        if is_done(folder, item.address):
-            result = read_result(folder, item.address)
+        if (result := results.get(item.address)) is not None:
             kind = (item.training.encoder, item.training.adapter)
             rates[kind][result.training] = result.seconds / max(1, result.trained)
     return {kind: sum(own.values()) / len(own) for kind, own in rates.items()}
@@ -248,9 +244,9 @@ def estimate(trainings: Iterable[Training], rates: Mapping[Kind, float], jobs: i
     return Estimate(seconds / max(1, jobs), known, unknown)
 
 
-def of_pending(missing: Pending, plan: Plan, folder: Path, jobs: int = 1) -> Estimate:
+def of_pending(missing: Pending, plan: Plan, results: CellResults, jobs: int = 1) -> Estimate:
     """Estimate the time of everything that is missing from a study."""
-    return estimate(missing.trainings.values(), measured(plan, folder), jobs)
+    return estimate(missing.trainings.values(), measured(plan, results), jobs)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from sercl.launchers.local import InProcess
 from sercl.studies.cross_eval.plan.trainings import Training
 from sercl.studies.cross_eval.run import pieces
 from sercl.studies.cross_eval.run.pieces import FrozenBatch, run_frozen
-from sercl.studies.cross_eval.run.results import LOG, cell_folder, is_done, read_predictions, read_result
+from sercl.studies.cross_eval.run.results import LOG, CellResults, cell_folder, read_predictions, read_result
 from sercl.studies.cross_eval.run.session import run_pending
 from sercl.studies.cross_eval.run.works import WorkItem
 from tests.studies.cross_eval.samples import EMOTIONS, frozen_batch, frozen_training, names, subset
@@ -57,8 +57,8 @@ def test_a_batch_that_fails_keeps_what_it_has_and_the_rest_is_reported(
 ) -> None:
     batch = frozen_batch(tmp_path, SEEDS, TEST)
     break_at(3, monkeypatch)
-    failures = run_pending([[task(batch)]], tmp_path, InProcess())
-    kept = {address for address in addresses(batch) if is_done(tmp_path, address)}
+    failures = run_pending([[task(batch)]], CellResults(tmp_path), InProcess())
+    kept = {address for address in addresses(batch) if read_result(tmp_path, address)}
     assert len(kept) == 2
     assert failures.cells.keys() == set(addresses(batch)) - kept
     assert set(failures.cells.values()) == {"OutputError: the disk is full"}

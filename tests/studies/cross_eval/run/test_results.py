@@ -12,8 +12,8 @@ from sercl.studies.cross_eval.run.results import (
     PREDICTIONS,
     RECORD,
     CellResult,
+    CellResults,
     cell_folder,
-    is_done,
     predictions_of,
     read_predictions,
     read_result,
@@ -34,7 +34,6 @@ def write(folder: Path, result: CellResult = RESULT) -> Path:
 @pytest.mark.parametrize("result", [RESULT, replace(RESULT, layer=None, early_stopped=False, notes=())])
 def test_a_result_comes_back_as_it_was(tmp_path: Path, result: CellResult) -> None:
     write(tmp_path, result)
-    assert is_done(tmp_path, "addr")
     assert read_result(tmp_path, "addr") == result
     table = read_predictions(tmp_path, "addr", EMOTIONS)
     assert table["utterance"].to_pylist() == names("t")
@@ -52,18 +51,18 @@ def test_predictions_of_the_format_before_are_read(tmp_path: Path) -> None:
     (own_folder / RECORD).write_text(
         (own_folder / RECORD).read_text().replace(f'"format": {results.FORMAT}', '"format": 2')
     )
-    assert is_done(tmp_path, "addr")
+    assert read_result(tmp_path, "addr") == RESULT
     assert read_predictions(tmp_path, "addr", EMOTIONS).to_pylist() == now.to_pylist()
 
 
 def test_predictions_without_their_record_do_not_count(tmp_path: Path) -> None:
     own_folder = write(tmp_path)
     (own_folder / RECORD).unlink()
-    assert not is_done(tmp_path, "addr")
+    assert read_result(tmp_path, "addr") is None
     write(tmp_path)
     (own_folder / PREDICTIONS).unlink()
-    assert not is_done(tmp_path, "addr")
-    assert not is_done(tmp_path, "another")
+    assert read_result(tmp_path, "addr") is None
+    assert read_result(tmp_path, "another") is None
 
 
 def test_the_record_is_written_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,23 +73,31 @@ def test_the_record_is_written_last(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(KeyboardInterrupt):
         write(tmp_path)
     assert (cell_folder(tmp_path, "addr") / PREDICTIONS).is_file()
-    assert not is_done(tmp_path, "addr")
+    assert read_result(tmp_path, "addr") is None
 
 
 def test_results_of_another_version_are_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path)
     monkeypatch.setattr(results, "_READ", (results.FORMAT + 1,))
-    assert not is_done(tmp_path, "addr")
+    assert read_result(tmp_path, "addr") is None
 
 
 @pytest.mark.parametrize("cut", [0, 1, 40])
 def test_a_truncated_record_is_named_with_what_to_do(tmp_path: Path, cut: int) -> None:
     path = write(tmp_path) / RECORD
     path.write_bytes(path.read_bytes()[:cut])
-    for read in (is_done, read_result):
-        with pytest.raises(ResultsError, match=r"cell.json.*is not valid JSON.*Remove this folder") as caught:
-            read(tmp_path, "addr")
-        assert str(path) in str(caught.value)
+    with pytest.raises(ResultsError, match=r"cell.json.*is not valid JSON.*Remove this folder") as caught:
+        read_result(tmp_path, "addr")
+    assert str(path) in str(caught.value)
+
+
+def test_a_result_is_looked_for_until_it_is_there_and_read_once(tmp_path: Path) -> None:
+    found = CellResults(tmp_path)
+    assert found.get("addr") is None
+    place = write(tmp_path)
+    assert found.get("addr") == RESULT
+    (place / RECORD).write_text("")
+    assert found.get("addr") == RESULT
 
 
 def test_truncated_predictions_are_named_with_what_to_do(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from sercl.studies.cross_eval.predictions import NAME, read_predictions
 from sercl.studies.cross_eval.run.results import (
     PREDICTIONS,
     CellResult,
+    CellResults,
     cell_folder,
     collect,
-    earlier_seconds,
     predictions_of,
     write_result,
 )
@@ -32,10 +32,12 @@ def finish(folder: Path, items: list[PlannedCell], always: int | None = None) ->
         write_result(folder, item.address, predictions_of(item.test, probabilities, EMOTIONS), result)
 
 
-def collected(folder: Path, failures: dict[str, str] | None = None, seconds: float = 10.0) -> Study:
+def collected(folder: Path, failures: dict[str, str] | None = None) -> Study:
     encoder = {"an encoder": StudyEncoder("somewhere", "whisper", "abc")}
     labels = {name: [name] for name in EMOTIONS}
-    return collect(PLAN, folder, failures or {}, DESCRIBED, encoder, labels, {"sercl": "0"}, seconds)
+    return collect(
+        PLAN, CellResults(folder), failures or {}, DESCRIBED, encoder, labels, {"sercl": "0"}, 10.0
+    )
 
 
 def test_a_cell_is_done_failed_or_missing(tmp_path: Path) -> None:
@@ -105,11 +107,9 @@ def test_lists_say_what_was_trained_and_tested_on(tmp_path: Path) -> None:
     assert len(lines) == 1 + 16
 
 
-def test_time_adds_up_over_runs(tmp_path: Path) -> None:
-    assert earlier_seconds(tmp_path) == 0
-    collected(tmp_path, seconds=10)
-    assert collected(tmp_path, seconds=2.5).seconds == 12.5
-    assert earlier_seconds(tmp_path) == 12.5
+def test_the_study_is_returned_as_it_is_read(tmp_path: Path) -> None:
+    study = collected(tmp_path)
+    assert (read_study(tmp_path), read_study(tmp_path).digest) == (study, study.digest)
 
 
 def test_a_broken_result_is_named_and_nothing_is_written(tmp_path: Path) -> None:

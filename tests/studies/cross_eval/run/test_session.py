@@ -3,7 +3,7 @@ from pathlib import Path
 
 from sercl.files import write_text
 from sercl.launchers import Outcome, Work
-from sercl.studies.cross_eval.run.results import LOG, cell_folder
+from sercl.studies.cross_eval.run.results import LOG, CellResults, cell_folder
 from sercl.studies.cross_eval.run.session import run_pending
 from sercl.studies.cross_eval.run.works import WorkItem
 
@@ -34,7 +34,7 @@ def test_what_fails_takes_down_only_what_needs_it(tmp_path: Path) -> None:
     ended: list[tuple[str, str | None]] = []
     failures = run_pending(
         [first, second],
-        tmp_path,
+        CellResults(tmp_path),
         launcher,
         lambda task, outcome: ended.append((task.work.name, outcome.error)),
     )
@@ -50,12 +50,12 @@ def test_what_fails_takes_down_only_what_needs_it(tmp_path: Path) -> None:
 
 def test_the_log_stands_where_the_report_looks_for_it(tmp_path: Path) -> None:
     waves = [[task(tmp_path, "a")], [task(tmp_path, "on a", needs="a")]]
-    run_pending(waves, tmp_path, FakeLauncher("a"))
+    run_pending(waves, CellResults(tmp_path), FakeLauncher("a"))
     assert (cell_folder(tmp_path, "test of a") / LOG).read_text() == "log of a"
     assert "starts from failed" in (cell_folder(tmp_path, "test of on a") / LOG).read_text()
     assert not cell_folder(tmp_path, "test of b").exists()
 
 
 def test_nothing_failed(tmp_path: Path) -> None:
-    failures = run_pending([[task(tmp_path, "a")]], tmp_path, FakeLauncher())
+    failures = run_pending([[task(tmp_path, "a")]], CellResults(tmp_path), FakeLauncher())
     assert (failures.trainings, failures.cells) == ({}, {})

@@ -9,7 +9,7 @@ from sercl.files import write_text
 from sercl.studies.cross_eval.plan.planner import Plan
 from sercl.studies.cross_eval.run import works
 from sercl.studies.cross_eval.run.pieces import training_folder
-from sercl.studies.cross_eval.run.results import CellResult, predictions_of, write_result
+from sercl.studies.cross_eval.run.results import CellResult, CellResults, predictions_of, write_result
 from sercl.studies.cross_eval.run.works import Pending, WorkItem, Workshop, _batches, pending
 from sercl.studies.training.stages import StageResult
 from sercl.studies.training.trainers import TrainerOptions
@@ -47,16 +47,16 @@ def waves(folder: Path, missing: Pending) -> list[list[WorkItem]]:
 
 def test_nothing_is_pending_where_everything_is_done(tmp_path: Path) -> None:
     own = plan()
-    assert pending(own, tmp_path).cells == {item.address for item in own.cells}
+    assert pending(own, CellResults(tmp_path)).cells == {item.address for item in own.cells}
     finish(tmp_path, own, {item.address for item in own.cells})
-    assert pending(own, tmp_path) == Pending()
+    assert pending(own, CellResults(tmp_path)) == Pending()
 
 
 def test_a_frozen_first_stage_is_trained_again_for_a_second_one_that_lacks(tmp_path: Path) -> None:
     own = plan()
     (second,) = by_condition(own, setting="two-stage", source="A")
     finish(tmp_path, own, {item.address for item in own.cells} - {second.address})
-    missing = pending(own, tmp_path)
+    missing = pending(own, CellResults(tmp_path))
     assert missing.cells == {second.address}
     assert [item.address for item in second.training.chain] == list(missing.trainings)
     ((task,),) = waves(tmp_path, missing)
@@ -68,18 +68,20 @@ def test_a_finished_first_stage_with_adapters_is_not_trained_again(tmp_path: Pat
     own = plan(adapters=["lora"])
     (second,) = by_condition(own, setting="two-stage", source="A")
     finish(tmp_path, own, {item.address for item in own.cells} - {second.address})
-    assert set(pending(own, tmp_path).trainings) == {step.address for step in second.training.chain}
+    assert set(pending(own, CellResults(tmp_path)).trainings) == {
+        step.address for step in second.training.chain
+    }
     assert second.training.start is not None
     own_folder = training_folder(tmp_path, second.training.start)
     result = StageResult("train", str(own_folder / "best.ckpt"), "val/loss", 0.5, 2, 3, False, 1, 1.0)
     for name, text in (("best.ckpt", ""), ("stage.json", json.dumps(asdict(result)))):
         write_text(own_folder / name, text)
-    assert set(pending(own, tmp_path).trainings) == {second.training.address}
+    assert set(pending(own, CellResults(tmp_path)).trainings) == {second.training.address}
 
 
 def test_second_stages_with_adapters_wait_for_the_first(tmp_path: Path) -> None:
     own = plan(adapters=["none", "lora"])
-    first, second = waves(tmp_path, pending(own, tmp_path))
+    first, second = waves(tmp_path, pending(own, CellResults(tmp_path)))
     assert [len(task.needs) for task in first] == [0, 0, 0]
     assert [task.steps for task in first] == [4, 1, 1], "all on hidden states go together"
     done = {address for task in first for address in task.trainings}
@@ -111,5 +113,5 @@ def test_batches_hold_every_training_once_and_what_it_starts_from_before_it(
 
 
 def test_what_is_lacking_is_counted_once(tmp_path: Path) -> None:
-    missing = pending(plan(), tmp_path)
+    missing = pending(plan(), CellResults(tmp_path))
     assert missing.cells is missing.cells, "tables ask once per cell"

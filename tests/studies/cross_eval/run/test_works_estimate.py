@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from sercl.studies.cross_eval.run.results import CellResult, predictions_of, write_result
+from sercl.studies.cross_eval.run.results import CellResult, CellResults, predictions_of, write_result
 from sercl.studies.cross_eval.run.works import Estimate, estimate, measured, of_pending, pending
 from tests.studies.cross_eval.samples import EMOTIONS, cut, frozen_training, plan_of
 
@@ -30,13 +30,13 @@ def test_trainings_take_as_long_per_utterance_as_those_that_are_done() -> None:
 
 
 def test_a_study_that_has_begun_is_estimated_kind_by_kind(tmp_path: Path) -> None:
-    assert measured(PLAN, tmp_path) == {}
-    everything = pending(PLAN, tmp_path)
-    assert of_pending(everything, PLAN, tmp_path) == Estimate(0.0, known=0, unknown=8)
+    assert measured(PLAN, CellResults(tmp_path)) == {}
+    everything = pending(PLAN, CellResults(tmp_path))
+    assert of_pending(everything, PLAN, CellResults(tmp_path)) == Estimate(0.0, known=0, unknown=8)
     finish(tmp_path, 0, seconds=3.0)
     finish(tmp_path, 1, seconds=5.0)
-    ((kind, rate),) = measured(PLAN, tmp_path).items()
+    ((kind, rate),) = measured(PLAN, CellResults(tmp_path)).items()
     assert kind == ("an encoder", "none")
     assert rate == pytest.approx(4.0 / 16)
-    left = of_pending(pending(PLAN, tmp_path), PLAN, tmp_path, jobs=2)
+    left = of_pending(pending(PLAN, CellResults(tmp_path)), PLAN, CellResults(tmp_path), jobs=2)
     assert left == Estimate(pytest.approx(4.0), known=2, unknown=4)  # type: ignore[arg-type]
