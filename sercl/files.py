@@ -48,7 +48,7 @@ def atomic_path(path: Path | str, sync: bool = True) -> Iterator[Path]:
         sync: Whether the file is on the disk when the block has ended, so that a power cut cannot take it.
 
     Raises:
-        OutputError: Where the folder cannot be made or written, its disk is full, or `path` is a folder.
+        OutputError: If the folder cannot be made or written, its disk is full, or `path` is a folder.
     """
     target = Path(path)
     with _temporary_beside(target) as temporary:
@@ -64,7 +64,7 @@ def open_text(path: Path | str) -> Iterator[TextIO]:
     What is no text, a byte of a file name that is not UTF-8, becomes an escape such as "\udce9".
 
     Raises:
-        OutputError: Where the place cannot be written.
+        OutputError: If the file cannot be written.
     """
     with (
         atomic_path(path) as temporary,
@@ -77,7 +77,7 @@ def write_text(path: Path | str, text: str) -> None:
     r"""Write `text` to `path` as `open_text` does, whole or not at all.
 
     Raises:
-        OutputError: Where the place cannot be written.
+        OutputError: If the file cannot be written.
     """
     with open_text(path) as file:
         file.write(text)

@@ -22,7 +22,7 @@ def locked(folder: Path) -> Iterator[None]:
         folder: The folder of a run or a study.
 
     Raises:
-        OutputError: Where another process holds it, or it cannot be made or written, its disk is full, or it
+        OutputError: If another process holds it, or it cannot be made or written, its disk is full, or it
             has gone when the block fails.
     """
     made = _make(folder)

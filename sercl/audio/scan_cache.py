@@ -52,7 +52,7 @@ class ScanCache:
         """Return the measures of those clips that are known.
 
         Raises:
-            OutputError: Where the database cannot be opened or is damaged.
+            OutputError: If the database cannot be opened or is damaged.
         """
         if not self.path.is_file():
             return {}
@@ -64,7 +64,7 @@ class ScanCache:
         """Keep the measures of clips, in place of what was known of the same stretches.
 
         Raises:
-            OutputError: Where the database cannot be written.
+            OutputError: If the database cannot be written.
         """
         values = [(*identity, *measures) for identity, measures in rows]
         if not values:

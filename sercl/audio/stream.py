@@ -45,7 +45,7 @@ class WindowPlan:
         hop: Samples to whose multiples lengths are rounded: an encoder's step from frame to frame.
 
     Raises:
-        UsageError: Where nothing remains between the two contexts, or a number is out of its range.
+        UsageError: If nothing remains between the two contexts, or a number is out of its range.
     """
 
     seconds: float = 30.0

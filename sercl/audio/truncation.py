@@ -32,7 +32,7 @@ def missing_share(path: Path | str) -> float:
     0.
 
     Raises:
-        OSError: Where the file cannot be read.
+        OSError: If the file cannot be read.
     """
     with Path(path).open("rb") as file:
         size = os.fstat(file.fileno()).st_size

@@ -78,8 +78,8 @@ def inspect_corpus(
 
     Raises:
         UnknownNameError: For an unknown corpus, reader option or picture format.
-        CorpusError: Where the corpus cannot be read.
-        OutputError: Where a file cannot be written.
+        CorpusError: If the corpus cannot be read.
+        OutputError: If a file cannot be written.
     """
     from sercl.audio.scan_cache import OptionalScanCache
     from sercl.cli.run_folder import make_folder
@@ -161,7 +161,7 @@ def read_listing(
     Raises:
         UnknownNameError: For a corpus that is not registered, or an option that its reader does not have.
         UsageError: For columns or emotions of a corpus that is not a manifest.
-        CorpusError: Where the corpus cannot be read.
+        CorpusError: If the corpus cannot be read.
     """
     from sercl.corpora.manifest import read_manifest
     from sercl.corpora.registry import get_corpus, read_corpus

@@ -48,8 +48,8 @@ def report(folder: Path, formats: list[str], quiet: bool = False, study: "Study 
 
     Raises:
         UsageError: If there is no such folder, or for an unknown format.
-        ResultsError: Where its files are missing or broken.
-        OutputError: Where a file cannot be written.
+        ResultsError: If its files are missing or broken.
+        OutputError: If a file cannot be written.
     """
     from sercl.counting import count
     from sercl.reports.cross_eval.formats import check_formats, terminal_report, write_report

@@ -54,7 +54,7 @@ def check_run(
 
     Raises:
         UsageError: As `run_folder.check_claim` and `run_checks.check_resumed`.
-        OutputError: Where another run is writing to the folder.
+        OutputError: If another run is writing to the folder.
         EncoderError: For an encoder's folder that is missing or invalid.
         UnknownNameError: For an unknown encoder name.
     """
@@ -296,7 +296,7 @@ def check_config_file(path: Path) -> Any:
     """Return the content of a configuration file.
 
     Raises:
-        UsageError: Where it is missing, or not a map in valid YAML within the limits.
+        UsageError: If it is missing, or not a map in valid YAML within the limits.
     """
     try:
         content = read_yaml(path)

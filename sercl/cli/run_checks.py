@@ -110,7 +110,7 @@ def check_resumed(path: Path, text: str) -> None:
         text: The configuration to resume with, as YAML.
 
     Raises:
-        ResultsError: Where the file is damaged.
+        ResultsError: If the file is damaged.
     """
     stored, now = dict(_settings(_stored(path))), dict(_settings(parse_yaml(text)))
     # Options only in the new one did not exist in the run's version of sercl.

@@ -59,7 +59,7 @@ def run_folder(folder: Path, resume: bool, overwrite: bool) -> Iterator[Path]:
     Raises:
         UsageError: If it contains a run and neither `resume` nor `overwrite` is set, both are, or there is
             nothing to resume.
-        OutputError: Where it cannot be written, or another run is writing to it.
+        OutputError: If it cannot be written, or another run is writing to it.
     """
     check_choice(resume, overwrite)
     with locked(folder):

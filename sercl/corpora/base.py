@@ -1,4 +1,4 @@
-"""What every corpus reader returns: utterances, and the problems found on the way. No torch here."""
+"""What every corpus reader returns: utterances and problems. It imports no torch."""
 
 import json
 import re
@@ -30,8 +30,8 @@ class Utterance:
         emotion: A name of `sercl.corpora.labels.EMOTIONS`; never a corpus's own code.
         corpus: Registered corpus name, or the manifest's stem.
         language: ISO 639-1 code, "und" where unknown.
-        speaker: Unique within the listing, None where unknown: where a listing holds several corpora, the
-            corpus leads ("EmoDB 03"), since speaker 03 of one is not speaker 03 of another.
+        speaker: Unique within the listing, None where unknown. In a listing of several corpora the corpus
+            comes first ("EmoDB 03"), since speaker 03 of one is not speaker 03 of another.
         gender: "female", "male", another word, or None where unknown.
         start: Seconds into the file where it begins, None for the file's start.
         end: Seconds into the file where it ends, None for the file's end.
@@ -40,7 +40,7 @@ class Utterance:
         session: Recording session, where the corpus has sessions.
         split: Official split "train", "validation" or "test", where the corpus has one.
         segments: Emotion events inside the utterance (diarization corpora), relative to its start.
-        extra: Anything else the corpus says (style, intensity, sentence), as text.
+        extra: Other fields of the corpus (style, intensity, sentence), as text.
     """
 
     id: str
@@ -68,12 +68,12 @@ class Utterance:
 
 
 HARMLESS = ("transcript", "copy", "excluded")
-"""Kinds of problems that cost no utterance: they are counted and shown, and stop nothing."""
+"""Kinds of problems that cost no utterance: they are counted and shown, but never stop a run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A file or label line that is not used: never left out without one of these.
+    """Why a file or label line is not used. Nothing is left out without such a problem.
 
     Attributes:
         path: The audio or label file.
@@ -97,12 +97,12 @@ class Problem:
 
     @property
     def is_left_out(self) -> bool:
-        """Whether nothing is lost: the file holds what is used already, or what is not asked for."""
+        """Whether nothing is lost: the file is a copy of one that is used, or was excluded on purpose."""
         return self.kind in ("copy", "excluded")
 
     @property
     def costs_an_utterance(self) -> bool:
-        """Whether something that is meant to be used cannot be: neither text alone, nor what is left out."""
+        """Whether an utterance is lost that should be used; not where only a transcript is, or by choice."""
         return self.kind not in HARMLESS
 
     def __str__(self) -> str:
@@ -112,11 +112,11 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Unlisted:
-    """Audio that no row names: it may be missing there, or the table a choice that was made on purpose.
+    """Audio that no row of a table names: rows may be missing, or the table may be a selection.
 
     Attributes:
-        note: A sentence with the place and the first file, for who looks at the corpus.
-        line: A few words, for who uses it.
+        note: A sentence with the folder and the first file, for someone who inspects the corpus.
+        line: A few words, for someone who uses it.
     """
 
     note: str
@@ -130,9 +130,9 @@ class Listing:
     Attributes:
         utterances: In a stable order (sorted by id), independent of the file system.
         problems: What is listed or on disk but not used, or costs something (a transcript).
-        notes: What the reader took for one or kept apart, a sentence each.
-        dropped: Label -> utterances that were left out because the user said so.
-        unlisted: Audio beside a table that no row of it names; None where there is none.
+        notes: Which spellings the reader treated as one name or as several, a sentence each.
+        dropped: Label -> number of utterances left out because the user dropped it.
+        unlisted: Audio beside a table that no row names; None where there is none.
     """
 
     utterances: tuple[Utterance, ...]
@@ -150,12 +150,12 @@ class CorpusInfo:
         name: The name used on the command line; also the name of its DataModule.
         title: Full name.
         languages: ISO 639-1 codes.
-        speakers: Number of speakers, None where open.
-        emotions: Names of `sercl.corpora.labels.EMOTIONS` it can hold.
+        speakers: Number of speakers, None if it is not fixed.
+        emotions: Names of `sercl.corpora.labels.EMOTIONS` that it may contain.
         license: Licence of the data in a few words.
-        access: How a user gets it.
+        access: How to get it.
         layout: The file-name shape below the root folder, one line.
-        notes: Traps worth a line each (confounds, silent files, speaker dependence).
+        notes: Pitfalls, a line each (confounds, silent files, speaker dependence).
     """
 
     name: str
@@ -175,7 +175,7 @@ class Corpus:
 
     Attributes:
         info: The facts.
-        read: Folder in, listing out. Raises `CorpusNotFoundError` for a root that is not this corpus.
+        read: Returns the listing of a folder; raises `CorpusNotFoundError` if the folder is not this corpus.
             Readers with options of their own take them as keyword arguments with defaults.
     """
 
@@ -184,7 +184,7 @@ class Corpus:
 
 
 MOST_REASONS = 30
-"""Kinds of bad rows that are spelt out."""
+"""Kinds of bad rows in words."""
 
 _LABEL = re.compile(r"unknown emotion '([^']+)'")
 _YAML_WORDS = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null"])
@@ -194,7 +194,7 @@ _KINDS = {
     "transcript": ("with a bad transcript", "with bad transcripts"),
     "copy": ("copy", "copies"),
 }
-"""Kinds of problems in words, one and several; the other kinds are words: "missing", "silent"."""
+"""Kinds of problems in words, singular and plural; the names of other kinds are words already ("missing")."""
 
 _ROW = re.compile(r"row \d+ of [^:]*: ")
 
@@ -202,12 +202,12 @@ _ROW = re.compile(r"row \d+ of [^:]*: ")
 def problem_lines(problems: Sequence[Problem], most: int) -> list[str]:
     """Return a line for each problem.
 
-    Rows of tables with the same fault share a line, which shows the first and their number; so that all bad
-    labels of a table are seen at once.
+    Rows of tables with the same error share a line, which shows the first row and their number, so that all
+    bad labels of a table are seen at once.
 
     Args:
         problems: In the order in which they are shown.
-        most: Problems of other kinds that are spelt out; the others are counted.
+        most: Maximum number of other problems that are shown; the rest are counted.
     """
     groups: dict[str, list[Problem]] = {}
     for problem in problems:
@@ -221,7 +221,7 @@ def problem_lines(problems: Sequence[Problem], most: int) -> list[str]:
 
 
 def label_hint(problems: Sequence[Problem]) -> str:
-    """Return how the unknown labels of a manifest are mapped or dropped, "" where there is none."""
+    """Return how to map or drop the unknown labels of a manifest; "" if there are none."""
     found = (_LABEL.search(problem.reason) for problem in problems if problem.kind == "label")
     labels = list(dict.fromkeys(match[1] for match in found if match))
     if not labels:
@@ -263,13 +263,13 @@ def _grouped(group: Sequence[Problem]) -> str:
 
 
 KEY = "synthetic"
-"""Entry of `Utterance.extra`, a column of manifests: what has spoken, such as "espeak-ng"; not for people."""
+"""Key of `Utterance.extra` and column of manifests: the synthesiser ("espeak-ng"); absent for people."""
 
 _PEOPLE = ("no", "false", "0")
 
 
 def synthetic_notes(utterances: Sequence[Utterance]) -> tuple[str, ...]:
-    """Return the sentence that belongs beside scores on some utterances; none where people speak in all."""
+    """Return a note for scores on synthetic speech; nothing if all utterances are spoken by people."""
     voices = [voice for item in utterances if not _is_people(voice := item.extra.get(KEY, ""))]
     if not voices:
         return ()

@@ -1,6 +1,6 @@
-"""The normal form of a text cell, whatever it was read from: manifest, label file, file name, fold list.
+"""The normal form of a text cell from a manifest, label file, file name or fold list.
 
-Two cells that look alike to a reader are equal in it: macOS writes "é" as two characters, spreadsheets add
+Cells that look the same have the same normal form: macOS writes "é" as two characters, spreadsheets add
 no-break and zero-width spaces, pandas turns 3 into "3.0" and nothing into "nan".
 """
 
@@ -56,9 +56,9 @@ _WHOLE_NUMBER = re.compile(r"(\d+)\.0+")
 
 
 def text_of(cell: object) -> str:
-    """Return a cell as text: numbers and lists, which JSON and Parquet know, as JSON writes them.
+    """Return a cell as text: numbers and lists (of JSON and Parquet) as JSON writes them.
 
-    Of what Parquet knows beside them, bytes are their text, and lengths of time are seconds.
+    Bytes of Parquet are decoded, and its durations become seconds.
     """
     if isinstance(cell, str):
         return cell
@@ -75,7 +75,7 @@ def text_of(cell: object) -> str:
 def clean(text: str) -> str:
     """Return text in Unicode NFC, without invisible characters, with single spaces inside and none around it.
 
-    Zero-width joiners, which Persian and Hindi spell with, are kept inside.
+    Zero-width joiners inside a text are kept: Persian and Hindi need them.
     """
     if text.isascii() and text.isprintable() and "  " not in text:
         return text.strip(" ")
@@ -85,7 +85,7 @@ def clean(text: str) -> str:
 
 @lru_cache(maxsize=1 << 16)
 def key_of(text: str) -> str:
-    """Return what two spellings of one name have in common: neither case nor width of letters counts."""
+    """Return a key that ignores case and width of letters: equal for two spellings of one name."""
     plain = clean(text)
     if plain.isascii():
         return plain.lower()
@@ -96,15 +96,15 @@ def key_of(text: str) -> str:
 
 
 def is_missing(text: str) -> bool:
-    """Whether a cell says that nothing is known: empty, "nan", "None", "N/A", "unknown", "-" and the like."""
+    """Whether a cell means "unknown": it is empty, "nan", "None", "N/A", "unknown", "-" and the like."""
     key = key_of(text)
     return not key or key in _MISSING
 
 
 def word_of(cell: object) -> str | None:
-    """Return the normal form of a name or word; None where nothing is known.
+    """Return the normal form of a name or word; None if it means "unknown".
 
-    A whole number that has been through floating point ("3.0") is that number ("3"); "03" stays "03".
+    A whole number written as floating point ("3.0") becomes a whole number ("3"); "03" stays "03".
     """
     if cell is None:
         return None
@@ -115,13 +115,13 @@ def word_of(cell: object) -> str | None:
 
 
 def whole_number(word: str) -> str:
-    """Return a word; of a whole number that has been through floating point ("3.0"), the number ("3")."""
+    """Return a word; a whole number written as floating point ("3.0") becomes a whole number ("3")."""
     number = _WHOLE_NUMBER.fullmatch(word)
     return number[1] if number else word
 
 
 def prose_of(cell: object) -> str | None:
-    """Return the normal form of free text, in which "none" and "unknown" are words that may be spoken."""
+    """Return the normal form of free text, where "none" and "unknown" may be spoken words."""
     if cell is None:
         return None
     prose = clean(text_of(cell))

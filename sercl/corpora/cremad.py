@@ -1,4 +1,4 @@
-"""CREMA-D: 91 American actors, twelve sentences; age and sex stand in a table beside the audio."""
+"""CREMA-D: 91 American actors, twelve sentences; age and sex are in a table beside the audio."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -61,14 +61,14 @@ PATTERN = Pattern(
 
 
 def read(root: Path) -> Listing:
-    """List CREMA-D; where `VideoDemographics.csv` is there, with gender, and age in `extra`.
+    """List CREMA-D; with gender, and age in `extra`, if `VideoDemographics.csv` exists.
 
     Args:
         root: Folder that holds `AudioWAV`, or that folder itself.
 
     Raises:
-        CorpusNotFoundError: Where no file below `root` has a CREMA-D name.
-        ManifestError: Where the table is there but lacks a column.
+        CorpusNotFoundError: If no file below `root` has a CREMA-D name.
+        ManifestError: If the table lacks a column.
     """
     listing = read_pattern(PATTERN, root)
     table = _find_table(existing_folder(root, INFO.name))
@@ -87,7 +87,7 @@ def _read_actors(table: Path) -> dict[str, tuple[str, str]]:
     rows = read_rows(table, COLUMNS)
     for column in COLUMNS:
         if column not in rows[0].cells:
-            raise ManifestError(table, 1, f"no column {column!r}. Take the table of the CREMA-D release.")
+            raise ManifestError(table, 1, f"no column {column!r}. Use the table of the CREMA-D release.")
     return {
         str(word_of(row.cells.get("ActorID"))): (
             word_of(row.cells.get("Age")) or "",

@@ -1,4 +1,4 @@
-"""Finding the file that a table names, where table and disk write one name in two forms."""
+"""Finding the file that a table names, even if table and disk write its name differently."""
 
 import os
 import re
@@ -15,15 +15,15 @@ _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|file:/", re.IGNORECASE)
 
 
 def file_named(folder: Path, name: str) -> Path:
-    r"""Return the path of a file that a table names, whether it is there or not.
+    r"""Return the path of a file that a table names, whether it exists or not.
 
-    As written, if there is such a file. Else in another form of the same name: without white space around it,
-    with `/` for the `\` of Windows, below the home folder for `~`, in another Unicode form (macOS writes "é"
-    as two characters), with other invisible characters, or, where one file alone is called so, in another
-    case.
+    That is the name as written, if such a file exists. Otherwise other forms of it are tried: without
+    surrounding white space, with `/` instead of the `\` of Windows, below the home folder for `~`, in another
+    Unicode form (macOS writes "é" as two characters), with other invisible characters, or, if that matches a
+    single file, in another case.
 
     Args:
-        folder: What a relative name starts at.
+        folder: Folder that relative names start from.
         name: As written in the table.
     """
     written = folder / name
@@ -39,10 +39,10 @@ def file_named(folder: Path, name: str) -> Path:
 
 
 def foreign_hint(name: str) -> str:
-    r"""Return why a name as written leads nowhere on this machine, and what to do; "" where it might.
+    r"""Return why a name cannot be a file of this machine, and what to do; "" if it can.
 
-    Such names are paths of a Windows drive or server (`C:\data\a.wav`) where this is no Windows, and
-    addresses (`https://host/a.wav`, `s3://bucket/a.wav`).
+    Such names are paths of a Windows drive or server (`C:\data\a.wav`) on another system, and addresses
+    (`https://host/a.wav`, `s3://bucket/a.wav`).
     """
     text = name.strip().strip("\ufeff\u200b")
     if _WINDOWS.match(text) and os.name != "nt":
@@ -93,7 +93,7 @@ def _alike(folder: Path, name: PurePosixPath) -> Path | None:
 
 @lru_cache(maxsize=1024)
 def _listed(folder: str, changed: int) -> _Names:
-    """Return the names in a folder by each of their forms; `changed` makes an answer grow old."""
+    """Return the names in a folder by each of their forms; `changed` invalidates cached entries."""
     first: dict[str, tuple[str, ...]] = {}
     second: dict[str, tuple[str, ...]] = {}
     for name in sorted(child.name for child in Path(folder).iterdir()):

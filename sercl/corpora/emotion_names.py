@@ -9,7 +9,7 @@ from sercl.corpora.labels import EMOTIONS
 from sercl.errors import UnknownNameError, UsageError, near_names
 
 DROP = "drop"
-"""What a label may stand for in a user's own map beside emotions: its utterances are left out and counted."""
+"""Besides emotions, what a user may map a label to: its utterances are left out and counted."""
 
 # English, German, French, Spanish, Italian, Portuguese, Dutch, Polish, Turkish, Russian, Chinese in both
 # scripts, Japanese, Korean, Arabic, Persian, Hindi. Adjectives and nouns; "_" for a space.
@@ -63,13 +63,13 @@ _BY_NAME = {_form(name): name for name in EMOTIONS} | {
 
 
 def to_emotion(name: str) -> str:
-    """Return the name of `labels.EMOTIONS` for a word or code; its case and form do not matter.
+    """Return the name of `labels.EMOTIONS` for a word or code, in any case and form.
 
     Args:
         name: An emotion's name, or a common other word for it ("anger", "joy", "neu", "Pleasant surprise").
 
     Raises:
-        UnknownNameError: For a word that is none; it names the near ones.
+        UnknownNameError: For a word that is not an emotion; the message suggests similar ones.
     """
     key = _form(name)
     if key in _BY_NAME:
@@ -78,15 +78,15 @@ def to_emotion(name: str) -> str:
 
 
 class UnknownLabelError(UsageError):
-    """A label that stands for no emotion; the text is short, since a table may have many of them."""
+    """A label that is not an emotion; the message is short, since a table may have many."""
 
 
 @dataclass(frozen=True)
 class EmotionWords:
-    """How the labels of a table read: as common words for emotions, or as a user's own map says.
+    """Reads the labels of a table as common words for emotions, or by a user's own map.
 
     Args:
-        words: Label -> an emotion, or "drop" to leave its utterances out; its case and form do not matter.
+        words: Label, in any case and form -> an emotion, or "drop" to leave its utterances out.
 
     Raises:
         UnknownNameError: For a label that is mapped to anything else.
@@ -101,11 +101,11 @@ class EmotionWords:
                 raise UnknownNameError("emotion", emotion, (*EMOTIONS, DROP), hint)
 
     def read(self, label: str | None, *others: str) -> str | None:
-        """Return the emotion of a label, None for one that is to be dropped.
+        """Return the emotion of a label; None if the label is dropped.
 
         Args:
-            label: As the table has it; None for an empty cell.
-            *others: Other names of the same label, which the map may use.
+            label: As in the table; None for an empty cell.
+            *others: Other names of the same label that the map may use.
 
         Raises:
             UnknownLabelError: For a label that is empty, or neither mapped nor a word for an emotion.

@@ -41,25 +41,25 @@ _SPLITS: Mapping[str, str] = {"evaluation": "validation", "test": "test", "train
 _MALE = {4, 5, 6, 8, *range(10, 15), 20}
 _NAME = re.compile(r"(?P<speaker>\d{4})_(?P<number>\d{6})")
 _LINE = re.compile(r"(?P<id>\d{4}_\d{6})\s+(?P<text>.*\S)\s+(?P<emotion>\S+)")
-# Chinese read as Latin-1 becomes nonsense without an error, and so does English read as GB 18030.
+# Chinese read as Latin-1 becomes garbage without an error, and so does English read as GB 18030.
 _ENCODINGS: Mapping[str, tuple[str, ...]] = {"zh": ("gb18030",), "en": ("cp1252",)}
 
 
 def read(root: Path, language: str | None = None) -> Listing:
     """List ESD in either of its two layouts.
 
-    The emotion is that of the folder; where the file's number says another, that is reported. The split is
-    that of the folder, and else that of the number: per 350 sentences 20 evaluation, 30 test, 300 train.
+    The emotion is that of the folder; a note reports file numbers that imply another one. The split is that
+    of the folder, or else of the number: of 350 sentences, 20 are evaluation, 30 test, 300 train.
 
     Args:
         root: Folder that holds `0001` to `0020`, or its parent.
         language: "zh" (speakers 0001 to 0010), "en" (0011 to 0020), or None for both.
 
     Returns:
-        Utterances with text where the transcript has a sound line for them.
+        Utterances, with text where the transcript has a valid line.
 
     Raises:
-        CorpusNotFoundError: Where no speaker folder is found.
+        CorpusNotFoundError: If no speaker folder is found.
         UnknownNameError: For another language.
     """
     if language is not None and language not in LANGUAGES:
@@ -154,7 +154,7 @@ def _check_number(utterance: Utterance) -> list[Problem]:
 
 
 def _read_transcript(speaker: Path) -> tuple[dict[str, str | None], list[Problem]]:
-    """Return the text of each listed utterance, None for a line whose text cannot be told."""
+    """Return the text of each listed utterance, None for a line whose text cannot be decoded."""
     path = speaker / f"{speaker.name}.txt"
     if not path.is_file():
         return {}, []

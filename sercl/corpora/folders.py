@@ -21,7 +21,7 @@ DECODED_SUFFIXES = frozenset((
     ".pvf", ".rf64", ".sd2", ".sds", ".sf", ".snd", ".sph", ".svx", ".voc", ".vox", ".w64", ".wav",
     ".wave", ".wavex", ".wve", ".xi",
 ))
-"""Suffixes of what libsndfile decodes, without `.mat`: data of MATLAB are nearly never speech."""
+"""Suffixes that libsndfile decodes, except `.mat`: MATLAB files are hardly ever speech."""
 
 FOREIGN_SUFFIXES = frozenset((
     ".aac", ".ac3", ".adts", ".al", ".alaw", ".amr", ".ape", ".awb", ".dff", ".dsf", ".dss", ".m4a",
@@ -29,7 +29,7 @@ FOREIGN_SUFFIXES = frozenset((
     ".webm", ".wma", ".wv",
 ))
 # fmt: on
-"""Suffixes of audio that libsndfile does not decode: listed, so that it is not missed, then refused."""
+"""Suffixes of audio that libsndfile does not decode: such files are listed, and then refused."""
 
 AUDIO_SUFFIXES = DECODED_SUFFIXES | FOREIGN_SUFFIXES
 
@@ -38,7 +38,7 @@ def existing_folder(root: Path | str, corpus: str) -> Path:
     """Return `root` as an absolute path.
 
     Raises:
-        CorpusNotFoundError: Where there is no such folder.
+        CorpusNotFoundError: If the folder does not exist.
     """
     folder = at_home(root).absolute()
     if folder.is_dir():
@@ -50,18 +50,18 @@ def existing_folder(root: Path | str, corpus: str) -> Path:
 def find_root(
     root: Path | str, corpus: str, is_root: Callable[[Path], bool], wanted: str, *, upwards: bool = False
 ) -> Path:
-    """Return the corpus folder: `root` itself, its only sub-folder that is one, or else perhaps its parent.
+    """Return the corpus folder: `root`, its only sub-folder that is one, or (if allowed) its parent.
 
     Args:
         root: What the user gave.
         corpus: Corpus name, for messages.
         is_root: Whether a folder is the corpus folder.
         wanted: What makes it one, for messages ("folders 0001 to 0020").
-        upwards: Whether the parent counts. False where a part of the corpus is a fair thing to ask for, so
-            that nobody gets more than they named.
+        upwards: Whether the parent may be the corpus folder. False for corpora of which a part may be given,
+            so that nobody gets more than they named.
 
     Raises:
-        CorpusNotFoundError: Where nothing fits, or several sub-folders do.
+        CorpusNotFoundError: If no folder fits, or several sub-folders do.
     """
     folder = existing_folder(root, corpus)
     if is_root(folder):
@@ -75,22 +75,22 @@ def find_root(
 
 
 def not_found(folder: Path, corpus: str, wanted: str) -> CorpusNotFoundError:
-    """Return the error that says what was looked for in `folder` and what is there."""
+    """Return the error that says what was expected in `folder` and what was found."""
     return _not_found(folder, corpus, wanted, [])
 
 
 def visible(folder: Path) -> list[Path]:
-    """Return what lies in `folder`, sorted by name, without hidden entries and the `._*` files of macOS."""
+    """Return the entries of `folder` by name, without hidden ones and the `._*` files of macOS."""
     return sorted(child for child in folder.iterdir() if _is_visible(child.name))
 
 
 @dataclass(frozen=True)
 class Walk:
-    """What lies below a folder; see `walk`.
+    """The content of a folder and all below it; see `walk`.
 
     Attributes:
         audio: Audio files, sorted.
-        problems: Links to nothing, and folders that cannot be opened.
+        problems: Broken links, and folders that cannot be opened.
         others: Suffix ("" for none) -> number of other files.
     """
 
@@ -100,10 +100,10 @@ class Walk:
 
 
 def walk(folder: Path, recursive: bool = True) -> Walk:
-    """Find all audio below a folder, told by its suffix (`AUDIO_SUFFIXES`, in any case).
+    """Find all audio below a folder by its suffix (`AUDIO_SUFFIXES`, in any case).
 
-    Links are followed, each folder is entered once, and a link to a file that is found itself adds nothing;
-    so no loop of links is without an end. Hidden are names that begin with a dot (also the `._*` files of
+    Links are followed and each folder is entered once, so loops of links end; a link to a file that is found
+    anyway is skipped. Hidden entries are skipped: names that begin with a dot (including the `._*` files of
     macOS), `__MACOSX` and `@eaDir`.
 
     Args:
@@ -122,12 +122,12 @@ def walk(folder: Path, recursive: bool = True) -> Walk:
 
 
 def files_of(folder: Path, recursive: bool = True) -> Iterator[Path]:
-    """Yield the files that `walk` finds, one by one, without what cannot be reached."""
+    """Yield the files that `walk` finds, one by one, without unreachable ones."""
     return (path for path, trouble in _Walker(folder, recursive).entries() if trouble is None)
 
 
 def has_audio_below(folder: Path) -> bool:
-    """Say whether there is audio in the folders below a folder; looks no further than to the first."""
+    """Return whether there is audio in the folders below a folder; stops at the first file."""
     entries = _Walker(folder, recursive=True).entries()
     return any(
         trouble is None and path.parent != folder and path.suffix.lower() in AUDIO_SUFFIXES
@@ -143,7 +143,7 @@ class AudioFolder:
 
     Attributes:
         files: Every audio file below it, sorted.
-        problems: What could not be looked into.
+        problems: Folders and links that could not be read.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -153,7 +153,7 @@ class AudioFolder:
         self._claimed: set[Path] = set()
 
     def find(self, path: Path) -> Path | None:
-        """Return the file that a corpus calls `path`, also where it has another suffix; None for none.
+        """Return the file that a corpus calls `path`, possibly with another suffix; None if there is none.
 
         The file counts as accounted for.
         """
@@ -163,10 +163,10 @@ class AudioFolder:
         return found
 
     def rest(self, why: Callable[[Path], Utterance | Problem]) -> list[Utterance | Problem]:
-        """Return what the files are that nobody has asked for with `find`.
+        """Return a problem for every file that was not asked for with `find`.
 
         Args:
-            why: Called with each, except for those that hold in another format what is used already.
+            why: Called with each such file, except copies in another format of files that are used.
         """
         left = [path for path in self.files if path not in self._claimed]
         used = {self._key(path): path for path in self._claimed}
@@ -184,7 +184,7 @@ class AudioFolder:
         return next(iter((*exact, *same)), None)
 
     def _key(self, path: Path) -> tuple[Path, str]:
-        """Return what files of one name in one folder share, whichever way leads there."""
+        """Return a key of a file's folder and stem, the same for all links to that folder."""
         return self._resolved(path.parent), clean(path.stem)
 
     @cached_property
@@ -204,12 +204,12 @@ class AudioFolder:
 
 
 def another_format(path: Path, used: Path) -> Problem:
-    """Return the problem that a file holds in another format what `used` holds; it costs nothing."""
+    """Return the problem of a file that is a copy of `used` in another format; no utterance is lost."""
     return Problem(path, f"{used.stem} in another format; {used} is used", kind="copy")
 
 
 def format_rank(path: Path) -> tuple[bool, bool]:
-    """Return what orders several formats of one recording: wav, then what libsndfile reads, then the rest."""
+    """Return a sort key for formats of one recording: wav, then what libsndfile reads, then others."""
     suffix = path.suffix.lower()
     return suffix != ".wav", suffix not in DECODED_SUFFIXES
 
@@ -227,7 +227,7 @@ class _Walker:
         """Yield every visible file, with the problem if it cannot be reached."""
         yield from self._enter(self._root)
         while self._links_to_folders:
-            # Of several links to one folder, the one of its name comes first: names tell who speaks.
+            # Of several links to one folder, the one of its name comes first: folder names identify speakers.
             link = min(self._links_to_folders, key=lambda link: (link.name != link.resolve().name, link))
             self._links_to_folders.remove(link)
             if not self._is_loop(link):
@@ -282,7 +282,7 @@ class _Walker:
     def _is_found_itself(self, target: Path) -> bool:
         try:
             return _is_visible(target.name) and _identity(target.parent) in self._entered
-        except OSError:  # what it leads to is gone by now, or is no file on a disk (/proc)
+        except OSError:  # its target is gone, or is not a file on a disk (/proc)
             return False
 
 
@@ -296,7 +296,7 @@ def _name_of(entry: os.DirEntry[str]) -> str:
 
 
 def _target_of(link: Path) -> str:
-    """Return where a link leads, as it is written."""
+    """Return the target of a link, as written in it."""
     try:
         return os.readlink(link)  # noqa: PTH115 - a Path would change how it is written
     except OSError:  # gone by now
@@ -324,20 +324,20 @@ def _not_found(folder: Path, corpus: str, wanted: str, instead: list[Path]) -> C
 
 
 MOST_FILES = 200_000
-"""Files that are looked at where a table has few rows: it may lie in a folder of anything."""
+"""Maximum number of files inspected beside a table with few rows: it may lie in a large, unrelated folder."""
 
 
 def unlisted_audio(table: Path, named: Sequence[Path]) -> Unlisted | None:
-    """Return what is to be said of audio that no row names, None where there is none.
+    """Return a note on audio that no row names; None if there is none.
 
-    Where rows name files that lie directly beside the table, everything below its folder is looked through.
-    Else, what lies directly beside it, and everything in those folders beside it that rows lead into. Of rows
-    that lead elsewhere (absolute paths, `..`), only the very folders that hold their files. Hidden files do
-    not count, nor do links to files that are found themselves.
+    If rows name files directly beside the table, its whole folder is searched. Otherwise only the files
+    directly beside it and the folders that rows name are. For rows that point elsewhere (absolute paths,
+    `..`), only the folders that hold their files are. Hidden files do not count, nor do links to files that
+    are found anyway.
 
     Args:
         table: The table, whose folder is where relative paths start.
-        named: The files of all rows, also of those that are not used.
+        named: The files of all rows, including rows that are not used.
     """
     real: Callable[[Path], Path] = cache(lambda path: Path(os.path.realpath(path)))
     paths = [path for path in named if "\0" not in str(path)]
@@ -375,7 +375,7 @@ def _is_below(path: Path, folder: Path) -> bool:
 
 
 def _target(path: Path, real: Callable[[Path], Path]) -> Path:
-    """Return the file that a path leads to; each folder is asked about once."""
+    """Return the file that a path leads to; each folder is resolved only once."""
     return Path(os.path.realpath(path)) if _is_link(path) else real(path.parent) / path.name
 
 

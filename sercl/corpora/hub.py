@@ -1,4 +1,4 @@
-"""Corpora that come through Hugging Face `datasets`: from the hub, or from a folder on disk."""
+"""Corpora read with Hugging Face `datasets`: from the hub, or from a folder on disk."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ from sercl.files import at_home
 
 @dataclass(frozen=True)
 class HubColumns:
-    """What the columns of a dataset are called.
+    """Names of the columns of a dataset.
 
     Args:
         audio: Column of the audio.
@@ -30,10 +30,10 @@ class HubColumns:
         gender: Column of the gender, if there is one.
         text: Column of the transcript, if there is one.
         language: Column of the language, if there is one: a code, tag or name.
-        corpus: Column of the corpus, where the dataset holds several, whose speakers are different people; by
-            default one that is called "corpus", if there is one.
-        id: Column of the utterance's id; else the audio file's stem, with its folder or a hash of its bytes
-            where stems repeat, and the hash alone where the audio has no name.
+        corpus: Column of the corpus, for a dataset of several corpora, whose speakers are different people;
+            by default the column "corpus", if there is one.
+        id: Column of the utterance's id. Without one, ids are the stems of the audio files, with folder or a
+            hash of the content if stems repeat, and the hash alone if the audio has no name.
     """
 
     audio: str = "audio"
@@ -72,21 +72,21 @@ def read_hub(
             or a hub id.
         cache: Folder for audio whose bytes or samples are in the dataset; file names are content hashes.
         split: One split ("train"); None takes all, and keeps the names train, validation and test.
-        columns: Names of its columns. Class labels in any of them are read by their names.
-        emotions: Label -> emotion name, or "drop", for labels that are no common word for one.
+        columns: Names of its columns. Class labels (`ClassLabel`) in any of them are read as their names.
+        emotions: Label -> emotion name, or "drop", for labels that are not common words for an emotion.
         corpus: Corpus name; by default the column of the corpus, else the last part of `source`.
         language: Language of rows without one: a code, tag or name.
 
     Returns:
-        Utterances sorted by id. Audio that is named but not on disk, and a row without audio or with an
-        unknown label or language, is a problem.
+        Utterances sorted by id. Problems are audio that is named but not on disk, and rows without audio or
+        with an unknown label or language.
 
     Raises:
-        CorpusError: For a source, split or column that is not there, or a hub id without network.
-        MissingExtraError: Where `datasets` is not installed.
-        OutputError: Where the cache cannot be written.
-        UnknownNameError: For an emotion in `emotions` that is none.
-        UnknownLanguageError: Where `language` is none.
+        CorpusError: For a source, split or column that does not exist, or a hub id without network.
+        MissingExtraError: If `datasets` is not installed.
+        OutputError: If the cache cannot be written.
+        UnknownNameError: For an unknown emotion in `emotions`.
+        UnknownLanguageError: For an unknown `language`.
     """
     source = str(at_home(source)) if source.startswith("~") else source
     name, words = corpus or source.rstrip("/").rsplit("/", 1)[-1], EmotionWords(emotions or {})
@@ -119,14 +119,14 @@ def _names_corpora(rows: "Sequence[_Read]") -> bool:
 
 @dataclass(frozen=True)
 class _Dropped:
-    """A row that the user wants to be left out, by its label."""
+    """A row that the user leaves out, with its label."""
 
     label: str
 
 
 @dataclass(frozen=True)
 class _Read:
-    """A row that could be read: its utterance, with an empty id where no column has one, and its audio."""
+    """A row that could be read: its utterance, with an empty id if it has none, and its audio."""
 
     utterance: Utterance
     audio: StoredAudio
@@ -186,7 +186,7 @@ class _Rows:
         )
 
     def _cell(self, row: Mapping[str, Any], column: str) -> Any:
-        """Return a cell; of a class label its name, and None for -1, which stands for none."""
+        """Return a cell; for a class label its name, and None for -1, which means no label."""
         cell, names = row[column], self.labels[column]
         if not names or not isinstance(cell, int):
             return cell
@@ -205,7 +205,7 @@ def _class_names(dataset: Any, column: str) -> tuple[str, ...]:
 
 
 def _named(rows: Sequence[_Read], folder: Path) -> list[Utterance]:
-    """Return the utterances, each with an id that no other audio has, whatever the order of the rows."""
+    """Return the utterances with unique ids that do not depend on the order of the rows."""
     names = [row.utterance.id or clean(row.audio.stem) or None for row in rows]
     counts = Counter(names)
     by_path = made_ids([row.utterance for row in rows], folder, [None] * len(rows))
@@ -257,7 +257,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _own_columns(source: str, present: list[str], columns: HubColumns) -> HubColumns:
-    """Return the names that the columns have in the dataset: case and form do not matter where one fits."""
+    """Return the names of the columns in the dataset, in whatever case and form, if only one fits."""
     found = {}
     for field, column in columns.named.items():
         alike = [name for name in present if key_of(name) == key_of(column)]

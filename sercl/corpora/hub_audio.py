@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class NoAudioError(CorpusError):
-    """A cell without audio, or with audio that cannot be read from it."""
+    """A cell without audio, or with audio that cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class StoredAudio:
     """Audio as a file.
 
     Attributes:
-        path: The file, whether it is there or not.
-        name: What the dataset calls it, "" where it does not.
-        digest: Hash of its bytes where they come from the dataset, None for a file that is only named.
+        path: The file, whether it exists or not.
+        name: Its name in the dataset, "" without one.
+        digest: Hash of its bytes if the dataset contains them, None for a file that it only names.
     """
 
     path: Path
@@ -46,11 +46,11 @@ class StoredAudio:
 
 @dataclass(frozen=True)
 class HubAudio:
-    """Makes files of audio cells.
+    """Turns audio cells into files.
 
     Args:
         cache: Folder for audio whose bytes or samples are in the dataset; file names are content hashes.
-        folder: What relative paths start at, where the file is there; else at the working folder.
+        folder: Folder that relative paths start from, if the file is there; otherwise the working folder.
     """
 
     cache: Path
@@ -61,7 +61,7 @@ class HubAudio:
 
         Raises:
             NoAudioError: For an empty cell, or one of another shape.
-            OutputError: Where the cache cannot be written.
+            OutputError: If the cache cannot be written.
         """
         if isinstance(cell, str) and cell.strip():
             return StoredAudio(self._found(cell), cell)
@@ -74,7 +74,7 @@ class HubAudio:
             return self._stored(cell["bytes"], name)
         if cell.get("array") is not None:
             samples, rate = _samples(cell["array"]), _rate(cell.get("sampling_rate"))
-            # The header of a wav holds the time of day, so the samples are what is hashed.
+            # The header of a wav may contain the time of day, so only the samples are hashed.
             digest = hashlib.sha256(samples.tobytes() + str(rate).encode()).hexdigest()
             return self._stored(
                 _wav(samples, rate), str(Path(name).with_suffix(".wav")) if name else "", digest
@@ -141,12 +141,12 @@ _STORED = {".parquet", ".arrow"}
 
 @dataclass
 class AudioRows:
-    """One split, with as much of the interface of `datasets.Dataset` as the reader needs.
+    """One split, with the part of the interface of `datasets.Dataset` that the reader needs.
 
     Attributes:
         column_names: `audio`, and the columns of the table, or `label`.
-        rows: Column -> cell for each audio file; None where the table says nothing.
-        features: Empty: nothing is a class label.
+        rows: Column -> cell for each audio file; None for empty cells.
+        features: Empty: there are no class labels.
     """
 
     column_names: list[str]
@@ -158,10 +158,10 @@ class AudioRows:
 
 
 def read_audio_folder(folder: Path) -> dict[str, AudioRows] | None:
-    """Return the rows of a folder of audio by split, or None where it is not one.
+    """Return the rows of a folder of audio by split, or None if it is not such a folder.
 
-    A folder that is called `train`, `validation` or `test`, or a common other word for it, makes a split;
-    without one, all is `train`, as in `datasets`. Audio that no table lists has a row without a label.
+    Folders named `train`, `validation` or `test`, or a common word for these, are splits; without them
+    everything is `train`, as in `datasets`. Audio that no table lists has a row without a label.
 
     Raises:
         ManifestError: For a table that cannot be read, or has no column `file_name`.
@@ -196,7 +196,7 @@ def _listed(path: Path) -> list[dict[str, Any]]:
     names = [name for name in table.columns if key_of(name) == _FILE]
     if not names:
         raise ManifestError(
-            path, None, f"no column {_FILE!r}; found: {', '.join(table.columns)}. It names the audio."
+            path, None, f"no column {_FILE!r}; found: {', '.join(table.columns)}. It must name the audio."
         )
     return [
         {

@@ -52,7 +52,7 @@ _SETTINGS: Mapping[str, str] = {"impro": "improvised", "script": "scripted"}
 
 
 def read(root: Path) -> Listing:
-    """List IEMOCAP with every label that it has, those of no clear emotion as "other" and "unknown".
+    """List IEMOCAP with all its labels; those without a clear emotion are "other" and "unknown".
 
     The speaker is the session and the letter in the utterance's last part ("Ses01M" for
     `Ses01F_impro01_M003`). `extra` holds `setting` (improvised or scripted), `dialog`, and the mean ratings
@@ -62,7 +62,7 @@ def read(root: Path) -> Listing:
         root: Folder that holds `Session1` and so on, or its parent.
 
     Raises:
-        CorpusNotFoundError: Where there is no session folder with labels.
+        CorpusNotFoundError: If there is no session folder with labels.
     """
     folder = find_root(root, INFO.name, _is_root, "Session1/dialog/EmoEvaluation")
     audio = AudioFolder(folder)
@@ -102,7 +102,7 @@ class _LabelLine:
     line: int
 
     def find(self, name: str, audio: AudioFolder) -> tuple[Path, Path | None]:
-        """Return where the recording of an utterance is to be, and where it is."""
+        """Return the expected path of an utterance's recording, and its path on disk."""
         session = self.labels.parents[2]
         path = session / "sentences" / "wav" / self.labels.stem / f"{name}.wav"
         return path, audio.find(path)
@@ -162,7 +162,7 @@ def _read_transcript(path: Path) -> tuple[dict[str, str], list[Problem]]:
 
 
 def _unlabelled(folder: Path, path: Path) -> Problem:
-    """Say why a recording that no label line names is not used."""
+    """Return why a recording that no label line names is not used."""
     parts = path.relative_to(folder).parts
     if _SESSION.fullmatch(parts[0]) and parts[1:3] == ("dialog", "wav"):
         return Problem(path, "a whole dialog; its sentences are read", kind="excluded")

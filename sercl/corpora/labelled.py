@@ -1,4 +1,4 @@
-"""Corpora whose labels stand in one table beside the audio: described as data, read by one reader."""
+"""Corpora whose labels are in one table beside the audio, described as data and read by one reader."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from sercl.errors import ManifestError
 
 @dataclass(frozen=True)
 class LabelTable:
-    """Where a corpus keeps its labels, and what its columns are called.
+    """The label table of a corpus: where it is, and what its columns mean.
 
     Attributes:
         info: Facts about the corpus.
@@ -24,7 +24,7 @@ class LabelTable:
         audio: Folder of the audio below the corpus folder.
         columns: Field of `Utterance` ("path", "emotion", "speaker", "text", "gender") -> column.
         emotions: Emotion code -> emotion name.
-        extras: Columns that go to `Utterance.extra` where they are there.
+        extras: Columns that go to `Utterance.extra`, if they exist.
     """
 
     info: CorpusInfo
@@ -98,12 +98,12 @@ def read_labelled(layout: LabelTable, root: Path) -> Listing:
     """List a corpus by its label table.
 
     Args:
-        layout: How its table reads.
+        layout: How its table is read.
         root: The corpus folder, its parent, or a folder inside it.
 
     Raises:
-        CorpusNotFoundError: Where the table is not there.
-        ManifestError: Where the table lacks a column or cannot be read.
+        CorpusNotFoundError: If the table is not there.
+        ManifestError: If the table lacks a column or cannot be read.
     """
     folder = find_root(
         root, layout.info.name, lambda path: (path / layout.table).is_file(), layout.table, upwards=True
@@ -163,4 +163,4 @@ def _utterance(layout: LabelTable, path: Path, emotion: str, row: TableRow) -> U
 LABELLED: tuple[Corpus, ...] = tuple(
     Corpus(layout.info, partial(read_labelled, layout)) for layout in (EMOZIONALMENTE, NEMO)
 )
-"""Every corpus that is read by its label table."""
+"""All corpora that are read by their label table."""

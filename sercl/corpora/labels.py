@@ -33,7 +33,7 @@ EMOTIONS = (
     "other",
     "unknown",
 )
-"""Every emotion a reader may give to an utterance. The first seven are the classes of the 7-class scheme."""
+"""All emotions of utterances. The first seven are the classes of the 7-class scheme."""
 
 _MERGED = {"excited": "happy"}
 _SIZES = {"4": 4, "6": 6, "7": 7}
@@ -41,7 +41,7 @@ _SIZES = {"4": 4, "6": 6, "7": 7}
 
 @dataclass(frozen=True)
 class LabelScheme:
-    """The classes of a study, in order, and which emotions go into each.
+    """The classes of a study, in order, and the emotions of each.
 
     Attributes:
         name: "4", "6", "7" or "custom".
@@ -58,7 +58,7 @@ class LabelScheme:
         twice = sorted(emotion for emotion, count in owners.items() if count > 1)
         if twice:
             raise UsageError(
-                f"label scheme: {', '.join(twice)} is in two classes; each emotion may be in one only."
+                f"label scheme: {', '.join(twice)} is in two classes; an emotion may be in one class only."
             )
         if len(self.classes) < 2:
             raise UsageError(
@@ -66,7 +66,7 @@ class LabelScheme:
             )
 
     def index(self, emotion: str) -> int | None:
-        """Return the class index of an emotion, or None where the scheme drops it."""
+        """Return the class index of an emotion, or None if the scheme drops it."""
         for index, name in enumerate(self.classes):
             if emotion in self.members[name]:
                 return index
@@ -89,7 +89,7 @@ class LabelScheme:
 
 
 LabelSpec = str | Path | Mapping[str, str | Sequence[str]] | LabelScheme
-"""A label scheme, or what `label_scheme` makes one of."""
+"""A label scheme, or anything that `label_scheme` builds one from."""
 
 
 def label_scheme(spec: LabelSpec = "4") -> LabelScheme:

@@ -8,7 +8,7 @@ from sercl.errors import UsageError
 
 UNKNOWN = "und"
 
-# What the tables of `langcodes` lack, or answer with a code that is not ISO 639-1 though there is one.
+# What `langcodes` does not know, or maps to a longer code although there is an ISO 639-1 code.
 _NAMES: Mapping[str, str] = {
     "汉语": "zh",
     "漢語": "zh",
@@ -22,7 +22,7 @@ _NO_LANGUAGE = frozenset(("und", "mis", "mul", "zxx"))
 
 
 class UnknownLanguageError(UsageError):
-    """A word that is not a language; the text says what is valid."""
+    """A word that is not a language; the message says what is valid."""
 
     def __init__(self, word: str) -> None:
         super().__init__(
@@ -32,14 +32,14 @@ class UnknownLanguageError(UsageError):
 
 
 def to_language(cell: object, default: str = UNKNOWN) -> str:
-    """Return the ISO 639-1 code of a language, or its ISO 639-3 code where there is no shorter one.
+    """Return the ISO 639-1 code of a language, or its ISO 639-3 code if there is no shorter one.
 
-    Regions and scripts are left out ("de-AT" is "de"), and a standard language counts as its macrolanguage
-    ("cmn" is "zh"); languages of their own, such as Cantonese ("yue"), stay.
+    Regions and scripts are left out ("de-AT" becomes "de"), and a standard language becomes its macrolanguage
+    ("cmn" becomes "zh"); other languages of it, such as Cantonese ("yue"), are kept.
 
     Args:
         cell: Code, tag or name, in any case.
-        default: What is returned where nothing is known.
+        default: Returned if the cell means "unknown".
 
     Raises:
         UnknownLanguageError: For any other word.

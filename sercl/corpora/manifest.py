@@ -1,4 +1,4 @@
-"""Manifests: a table of utterances, which brings in any corpus that has no reader."""
+"""Manifests: tables of utterances, for any corpus without a reader."""
 
 import dataclasses
 import json
@@ -28,22 +28,22 @@ _MOST = 5
 
 @dataclass(frozen=True)
 class Settled:
-    """Utterances whose speakers are unique within the listing, and what is to be said about them."""
+    """Utterances whose speakers are unique within the listing, with notes on them."""
 
     utterances: tuple[Utterance, ...]
     notes: tuple[str, ...]
 
 
 def apart(utterances: Sequence[Utterance], folder: Path) -> Settled:
-    """Tell the speakers of several corpora apart.
+    """Make the speakers of several corpora unique.
 
-    Where utterances name several corpora, the corpus leads in every speaker's name ("EmoDB 03"). Where they
-    name one, nothing is changed; but ids such as "03" that stand below folders which look like corpora are
-    pointed out.
+    If utterances name several corpora, the corpus comes first in every speaker's name ("EmoDB 03"). If they
+    name one, nothing changes, but a note points out ids such as "03" that occur below several folders that
+    look like corpora.
 
     Args:
         utterances: In their normal form.
-        folder: What paths are shown relative to.
+        folder: Folder that paths are shown relative to.
     """
     corpora = sorted({item.corpus for item in utterances})
     if len(corpora) < 2:
@@ -58,7 +58,7 @@ def apart(utterances: Sequence[Utterance], folder: Path) -> Settled:
 
 
 def _folder_notes(utterances: Sequence[Utterance]) -> tuple[str, ...]:
-    """Return the note on ids that several folders share which may be corpora."""
+    """Return the note on speaker ids shared by several folders that may be corpora."""
     tops = _top_folders(utterances)
     speakers: dict[str, set[str]] = {}
     for index, top in tops.items():
@@ -79,7 +79,7 @@ def _folder_notes(utterances: Sequence[Utterance]) -> tuple[str, ...]:
 
 
 def _top_folders(utterances: Sequence[Utterance]) -> Mapping[int, str]:
-    """Return the folder of each utterance at the level where the paths part."""
+    """Return the folder of each utterance at the level where the paths first differ."""
     if not utterances:
         return {}
     parents = [str(item.path.parent) for item in utterances]
@@ -89,7 +89,7 @@ def _top_folders(utterances: Sequence[Utterance]) -> Mapping[int, str]:
 
 
 def _is_part(folder: str) -> bool:
-    """Whether a folder is named for an emotion, a split or a gender: a part of one corpus."""
+    """Whether a folder is named after an emotion, a split or a gender, and so is a part of one corpus."""
     try:
         return EmotionWords().read(folder) is not None
     except UnknownLabelError:
@@ -101,7 +101,7 @@ def _is_part(folder: str) -> bool:
 
 
 def _shared(utterances: Sequence[Utterance], groups: Mapping[int, str]) -> list[str]:
-    """Return the speakers that stand in several groups, sorted; `groups` is index -> group."""
+    """Return the speakers that are in several groups, sorted; `groups` is index -> group."""
     found_in: dict[str, set[str]] = {}
     for index, group in groups.items():
         if (speaker := utterances[index].speaker) is not None:
@@ -116,7 +116,7 @@ def _ids(shared: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class ManifestColumns:
-    """What the columns of a manifest are called, where they are not called what they are.
+    """Names of the columns of a manifest, if they differ from the standard names.
 
     Args:
         path: Column of the audio file's path.
@@ -129,7 +129,7 @@ class ManifestColumns:
         text: Column of the transcript.
         dialect: Column of the dialect.
         session: Column of the recording session.
-        start: Column of the begin in s.
+        start: Column of the start in s.
         end: Column of the end in s.
         split: Column of the official split.
         segments: Column of the emotion events.
@@ -159,7 +159,7 @@ class ManifestColumns:
 REQUIRED = ("path", "emotion")
 _WORDS = ("speaker", "gender", "text", "dialect", "session")
 COLUMNS = ("id", *REQUIRED, "corpus", "language", *_WORDS, "start", "end", "split", "segments")
-"""The columns with a meaning; any other goes to `Utterance.extra`."""
+"""The standard columns; all others go to `Utterance.extra`."""
 
 
 def read_manifest(
@@ -172,32 +172,32 @@ def read_manifest(
 ) -> Listing:
     """List the utterances of a manifest.
 
-    The columns `path` and `emotion` are required, the others of `COLUMNS` optional; an empty cell, or one
-    that says "nan", "None", "unknown" and the like, counts as not given. `emotion` takes the names of
+    The columns `path` and `emotion` are required, the others of `COLUMNS` are optional; an empty cell, or one
+    with "nan", "None", "unknown" and the like, counts as not given. `emotion` takes the names of
     `labels.EMOTIONS` and common other words for them. `segments` is JSON: `[{"emotion": "sad", "start": 0.5,
-    "end": 1.2}]`. Without an `id`, or where an id repeats, it is made of path, start and end
-    (`ids.made_ids`). Every cell is brought into one normal form (`cells`), languages and genders into one
+    "end": 1.2}]`. Without an `id`, or if an id repeats, it is built from path, start and end
+    (`normal_form.made_ids`). Every cell is converted to a normal form (`cells`), languages and genders to one
     word each.
 
     Args:
-        path: CSV, TSV, JSONL or Parquet file, told by its suffix. Relative paths in it start at its folder.
+        path: CSV, TSV, JSONL or Parquet file, by its suffix. Relative paths in it start from its folder.
         corpus: Corpus name; by default the column `corpus`, else the file's stem.
         language: Language of rows without one: a code, tag or name.
         columns: Names of its columns, if they differ from the standard names.
         emotions: Label -> emotion name, or "drop", for labels that are no common word for one.
 
     Returns:
-        Utterances sorted by id. A row that cannot be used is a problem: "missing" where the file is not on
-        disk, "label" for the emotion, "row" for another cell, "duplicate" for an interval of a file that has
-        another row. Audio that no row names is counted (`unlisted.unlisted_audio` says where it looks).
+        Utterances sorted by id. A row that cannot be used is a problem: "missing" if the file is not on disk,
+        "label" for the emotion, "row" for another cell, "duplicate" for an interval of a file that another
+        row has already. Audio that no row names is counted (see `folders.unlisted_audio`).
 
     Raises:
-        CorpusNotFoundError: Where there is no such file.
+        CorpusNotFoundError: If there is no such file.
         ManifestError: For a missing column, or a table that cannot be read, with its line and what is valid
             there.
-        UnknownNameError: For a suffix that is not known, a column that is not there, or an emotion in
+        UnknownNameError: For an unknown suffix, a column that does not exist, or an unknown emotion in
             `emotions`.
-        UnknownLanguageError: Where `language` is none.
+        UnknownLanguageError: For an unknown `language`.
     """
     table_path, words = at_home(path).absolute(), EmotionWords(emotions or {})
     named = columns.named
@@ -218,17 +218,17 @@ def read_manifest(
 def write_manifest(utterances: Iterable[Utterance], path: Path | str) -> None:
     """Write utterances as a manifest that `read_manifest` reads back unchanged, whole or not at all.
 
-    Paths below the manifest's folder are written relative to it. Empty strings are read back as absent.
+    Paths below the manifest's folder are written relative to it. Empty strings are read back as None.
 
     Args:
-        utterances: With ids that do not repeat.
-        path: CSV, TSV, JSONL or Parquet file, told by its suffix.
+        utterances: With unique ids.
+        path: CSV, TSV, JSONL or Parquet file, by its suffix.
 
     Raises:
-        ManifestError: For an id that appears twice, an extra that has the name of a column, or a file name
-            that is no UTF-8 text.
-        OutputError: Where the place cannot be written.
-        UnknownNameError: For a suffix that is not known.
+        ManifestError: For an id that appears twice, an extra with the name of a column, or a file name that
+            is not valid UTF-8.
+        OutputError: If the file cannot be written.
+        UnknownNameError: For an unknown suffix.
     """
     target, items = Path(path).absolute(), list(utterances)
     extras = sorted({key for item in items for key in item.extra})
@@ -241,7 +241,7 @@ def write_manifest(utterances: Iterable[Utterance], path: Path | str) -> None:
 
 @dataclass(frozen=True)
 class _Dropped:
-    """A row that the user wants to be left out, by its label."""
+    """A row that the user leaves out, with its label."""
 
     label: str
 
@@ -252,10 +252,10 @@ class _Read:
 
     Attributes:
         line: Its line.
-        name: The id that it has in the table, None without one.
+        name: Its id in the table, None without one.
         utterance: With an empty id.
         is_there: Whether its file is on disk.
-        written: What the table has as its path.
+        written: Its path as written in the table.
     """
 
     line: int
@@ -275,7 +275,7 @@ class _ManifestReader:
     files: dict[str, Path] = dataclasses.field(default_factory=dict)
 
     def file(self, name: str) -> Path:
-        """Return the file that a row names: beside the table, or beside the one that a link leads to."""
+        """Return the file that a row names, relative to the table or, if that is a link, to its target."""
         if name not in self.files:
             here = file_named(self.path.parent, name)
             if self.path.is_symlink() and not _is_there(here):
@@ -285,7 +285,7 @@ class _ManifestReader:
         return self.files[name]
 
     def read(self, row: TableRow) -> _Read | Problem | _Dropped:
-        """Return what a row holds."""
+        """Read one row."""
         try:
             emotion = self.emotions.read(_text(row.cells.get("emotion")))
         except UnknownLabelError as error:
@@ -337,7 +337,7 @@ def _text(cell: object) -> str | None:
 def _with_fields(
     path: Path, table: Table, named: Mapping[str, str]
 ) -> tuple[list[TableRow], tuple[str, ...]]:
-    """Return the rows with the fields that `COLUMNS` names as keys, and notes on columns not read."""
+    """Return the rows with the standard names as keys, and notes on columns that are not read."""
     fields = _fields(path, table.columns, named)
     ignored = sorted(set(table.columns) - fields.keys())
     notes = [
@@ -403,11 +403,11 @@ def _listing(
 
 
 def _second(source: _ManifestReader, row: _Read, item: Utterance, first: Utterance) -> Problem:
-    """Return the problem of a row whose interval of whose file has been listed before."""
+    """Return the problem of a row whose file and interval were listed before."""
     if item.emotion == first.emotion:
-        reason = f"a second row for {first.id}, which is left out"
+        reason = f"a second row for {first.id}, which is ignored"
         return Problem(source.path, reason, line=row.line, kind="duplicate")
-    reason = f"{first.id} is {item.emotion!r} here but {first.emotion!r} further up: the first is used"
+    reason = f"{first.id} is {item.emotion!r} here but {first.emotion!r} in an earlier row, which is used"
     return Problem(source.path, reason, line=row.line)
 
 

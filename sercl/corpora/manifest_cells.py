@@ -1,4 +1,4 @@
-"""The cells of a manifest that are more than a word: numbers, splits and segments."""
+"""Cells of a manifest that are not plain words: numbers, splits and segments."""
 
 import math
 import re
@@ -32,7 +32,7 @@ _SHAPE = '[{"emotion": "sad", "start": 0.5, "end": 1.2}]'
 
 
 class BadCellError(CorpusError):
-    """A cell that does not hold what its column says; the text names the valid values."""
+    """An invalid cell of its column; the message names the valid values."""
 
 
 def interval(
@@ -42,10 +42,11 @@ def interval(
 
     Args:
         cells: Cells by column.
-        decimal_comma: Whether "1,5" is 1.5: where commas do not separate cells.
+        decimal_comma: Whether "1,5" is 1.5, for tables whose cells are not separated by commas.
 
     Raises:
-        BadCellError: For no number, a negative or infinite one, or an end that is not after the start.
+        BadCellError: For a cell that is not a number, is negative or infinite, or an end that is not after
+            the start.
     """
     start, end = (_time(cells.get(name), name, decimal_comma) for name in ("start", "end"))
     if end is not None and end <= (start or 0.0):
@@ -86,15 +87,15 @@ def _clock(text: str) -> float | None:
 
 
 def path_of(cell: object) -> str | None:
-    """Return the path in a cell, None in an empty one; also of the maps that Hugging Face writes for audio.
+    """Return the path in a cell, also from a map as Hugging Face writes for audio; None for an empty cell.
 
     Raises:
-        BadCellError: For audio itself in place of its path.
+        BadCellError: For audio data instead of a path.
     """
     if isinstance(cell, Mapping) and cell.keys() & {"path", "bytes", "array"}:
         if cell.get("bytes") is not None or cell.get("array") is not None:
             raise BadCellError(
-                "the cell 'path' holds the audio itself. Read the table's folder as --data HuggingFace."
+                "the cell 'path' contains audio data. Read the table's folder with --data HuggingFace."
             )
         cell = cell.get("path")
     return None if cell is None else text_of(cell)
@@ -120,7 +121,7 @@ def segments(cell: object) -> tuple[Segment, ...]:
 
     Raises:
         BadCellError: For another shape, a bad time, or an end that is not after its start.
-        UnknownNameError: For an emotion that is none.
+        UnknownNameError: For an unknown emotion.
     """
     if cell is None or (isinstance(cell, str) and is_missing(cell)):
         return ()

@@ -1,4 +1,4 @@
-"""Utterances in their normal form: every name written in one way, and an id for those that have none."""
+"""The normal form of utterances: one spelling for every name, and ids for those without one."""
 
 import re
 from collections import Counter
@@ -24,7 +24,7 @@ _BY_KEY = {key_of(word): gender for gender, words in _WORDS.items() for word in 
 
 
 def to_gender(cell: object) -> str | None:
-    """Return "female" or "male" for the usual words for them, another word in lower case, None for none."""
+    """Return "female" or "male" for common words for them, else the word in lower case; None if unknown."""
     word = word_of(cell)
     if word is None:
         return None
@@ -36,11 +36,11 @@ _NAMES = ("speaker", "session", "dialect")
 _MOST = 5
 
 Spellings = Mapping[tuple[str, str], str]
-"""Corpus and name -> the spelling that is used for it."""
+"""Corpus and spelling -> the spelling that replaces it."""
 
 
 def normal_form(utterance: Utterance) -> Utterance:
-    """Return an utterance with every text in its normal form; its path and emotion stay as they are."""
+    """Return an utterance with all texts in their normal form; path and emotion are unchanged."""
     extra = {clean(name): prose for name, cell in utterance.extra.items() if (prose := prose_of(cell))}
     found = {
         "id": clean(utterance.id) or utterance.id,
@@ -55,10 +55,10 @@ def normal_form(utterance: Utterance) -> Utterance:
 
 
 def unified(utterances: Sequence[Utterance]) -> tuple[list[Utterance], tuple[str, ...]]:
-    """Return utterances in their normal form, each name spelt in one way, and what is to be said.
+    """Return utterances in their normal form, with one spelling of each name, and notes.
 
-    Spellings that differ in case or width alone are one name, that of most utterances. Numbers that differ in
-    leading zeros ("3", "03") are kept apart, and a note says so.
+    Spellings that differ only in case or width are the same name, spelt as in most utterances. Numbers that
+    differ in leading zeros ("3", "03") are different names; a note points them out.
     """
     items = [normal_form(item) for item in utterances]
     notes: list[str] = []
@@ -70,7 +70,7 @@ def unified(utterances: Sequence[Utterance]) -> tuple[list[Utterance], tuple[str
 
 
 def _spellings(utterances: Sequence[Utterance], name: str) -> Spellings:
-    """Return the spellings that are given up for another."""
+    """Return the spellings that are replaced by another."""
     counts = Counter(_named_value(item, name) for item in utterances)
     groups: dict[tuple[str, str], list[str]] = {}
     for corpus, word in counts:
@@ -93,7 +93,7 @@ def _respelt(utterance: Utterance, name: str, spellings: Spellings) -> Utterance
 
 
 def _spelling_notes(name: str, written: Sequence[Utterance], items: Sequence[Utterance]) -> list[str]:
-    """Return the note on names that were written in several ways, white space and Unicode form included."""
+    """Return the note on names with several spellings, including white space and Unicode form."""
     forms: dict[tuple[str, str], set[str]] = {}
     for before, item in zip(written, items, strict=True):
         if (word := getattr(before, name)) is not None and getattr(item, name) is not None:
@@ -133,17 +133,17 @@ def _first(shown: Sequence[str]) -> str:
 
 
 def made_ids(utterances: Sequence[Utterance], folder: Path, given: Sequence[str | None]) -> list[str]:
-    """Return an id for each utterance: the given one where nobody else has it, else one made of its file.
+    """Return an id for each utterance: the given one if it is unique, otherwise one built from its file.
 
-    A made id is the file's stem; where files share a stem, the path without suffix, and where that is shared,
-    too, the path. Where a file holds several utterances, the interval follows. It depends neither on the
-    order of the utterances nor on where the files lie together. Only one interval of one file in two rows has
-    one id twice.
+    Such an id is the file's stem; if files share a stem, the path without suffix; and if they share that,
+    too, the path. For a file with several utterances the interval follows. Ids depend neither on the order of
+    the utterances nor on the folder above the files. They are unique unless two rows have the same file and
+    interval.
 
     Args:
-        utterances: Their paths, starts and ends count, not their ids.
-        folder: What paths below it are relative to; the others are relative to their common folder.
-        given: The id that each utterance has already, None for none.
+        utterances: Only their paths, starts and ends are used.
+        folder: Paths below it are taken relative to it, others relative to their common folder.
+        given: The id of each utterance, None for those without one.
     """
     own = Counter(name for name in given if name is not None)
     files = _relative([item.path for item in utterances], folder)
@@ -151,7 +151,7 @@ def made_ids(utterances: Sequence[Utterance], folder: Path, given: Sequence[str 
     names, intervals = _file_names(set(files)), Counter(file for file, _ in set(clips))
     made = [names[file] + (interval if intervals[file] > 1 else "") for file, interval in clips]
     ids = [name if name and own[name] == 1 else other for name, other in zip(given, made, strict=True)]
-    # An id that somebody chose may be what another row's file is called: that row goes by its whole path.
+    # A given id may equal the name of another row's file: that row is then identified by its whole path.
     users = Counter(id for id, _ in set(zip(ids, clips, strict=True)))
     return [
         "".join(clip) if users[id] > 1 and id != name else id
@@ -163,7 +163,7 @@ def _relative(paths: Sequence[Path], folder: Path) -> list[str]:
     lead, names = f"{folder}/", [str(path) for path in paths]
     outside = sorted({name.rpartition("/")[0] or "/" for name in names if not name.startswith(lead)})
     common = commonpath(outside).rstrip("/") + "/" if outside else lead
-    # Beside files below the folder, the others must not look as if they were there.
+    # Files outside the folder must not look as if they were in it.
     mark = "../" if any(name.startswith(lead) for name in names) else ""
     return [
         clean(name[len(lead) :] if name.startswith(lead) else mark + name[len(common) :]) for name in names
@@ -171,7 +171,7 @@ def _relative(paths: Sequence[Path], folder: Path) -> list[str]:
 
 
 def _file_names(files: set[str]) -> dict[str, str]:
-    """Return stem, path without suffix, or path of each file: the first that no other file has."""
+    """Return stem, path without suffix, or path of each file: the first that is unique."""
     bare = {file: _bare(file) for file in files}
     stems = {file: name.rpartition("/")[2] for file, name in bare.items()}
     of_stem, of_name = Counter(stems.values()), Counter(bare.values())

@@ -1,4 +1,4 @@
-"""Reads a corpus that is only a file-name pattern and a label map."""
+"""Reads corpora that are described by a file-name pattern and a label map."""
 
 import re
 from collections import Counter
@@ -17,17 +17,17 @@ SEXES: Mapping[str, str] = {"f": "female", "m": "male", "female": "female", "mal
 
 @dataclass(frozen=True)
 class Pattern:
-    """How the file names of a corpus are to be read. Codes are compared in lower case.
+    """How the file names of a corpus are read. Codes are compared in lower case.
 
     Attributes:
         info: Facts about the corpus.
-        regex: Searched, ignoring case, in the absolute path with forward slashes and the suffix `.wav`,
-            whatever the file's own; ends in `$`. The groups `emotion`, `speaker` and `gender` mean what they
-            say, any other group goes to `extra`.
+        regex: Searched, ignoring case, in the absolute path with forward slashes and the suffix `.wav`
+            instead of the file's own; ends in `$`. The groups `emotion`, `speaker` and `gender` give these
+            fields, all others go to `extra`.
         emotions: Emotion code -> emotion name.
-        genders: Code of the group `gender`, or speaker where there is no such group -> gender.
+        genders: Code of the group `gender`, or speaker without such a group -> gender.
         id: Format of the utterance's id, from the groups and `stem`.
-        speakers: Speaker code -> the code it stands for, for misspelt ones.
+        speakers: Misspelt speaker code -> correct code.
         values: Group -> code -> readable value, for groups that go to `extra`.
         texts: Value of the group `sentence` -> transcript.
     """
@@ -47,12 +47,12 @@ class Pattern:
         return re.compile(self.regex, re.IGNORECASE)
 
     def groups(self, path: Path) -> dict[str, str] | None:
-        """Return the groups that are set in a path, or None where its name has another shape."""
+        """Return the groups that match a path, or None if its name does not match."""
         match = self.compiled.search(clean(path.with_suffix(".wav").as_posix()))
         return {name: text for name, text in match.groupdict().items() if text} if match else None
 
     def utterance(self, path: Path, groups: Mapping[str, str]) -> Utterance | None:
-        """Return the utterance in a file, or None where its emotion code is unknown."""
+        """Return the utterance in a file, or None if its emotion code is unknown."""
         emotion = self.emotions.get(groups["emotion"].lower())
         if emotion is None:
             return None
@@ -81,11 +81,11 @@ def read_pattern(pattern: Pattern, root: Path) -> Listing:
     The files may lie anywhere below `root`, so a root one level too high or too deep works too.
 
     Args:
-        pattern: How its file names read.
+        pattern: How its file names are read.
         root: The corpus folder.
 
     Raises:
-        CorpusNotFoundError: Where no file below `root` has a name of this corpus.
+        CorpusNotFoundError: If no file below `root` has a name of this corpus.
     """
     folder = existing_folder(root, pattern.info.name)
     audio = AudioFolder(folder)
@@ -98,7 +98,7 @@ def read_pattern(pattern: Pattern, root: Path) -> Listing:
 def unique_listing(found: Iterable[Utterance | Problem], more: Iterable[Problem] = ()) -> Listing:
     """Return a listing in normal form, sorted by id.
 
-    Of several files with one id, one is kept: a wav before other formats, and else that of the shortest path.
+    Of several files with the same id, one is kept: a wav before other formats, then the shortest path.
     """
     items = [*found, *more]
     problems = [item for item in items if isinstance(item, Problem)]

@@ -37,10 +37,10 @@ def read_list(path: Path) -> tuple[list[Entry], list[Problem]]:
     """Read a cutting list; the phone segments of its entries are skipped.
 
     Returns:
-        The sound entries in the order of the file, and a problem with its line for each other one.
+        The valid entries in the order of the file, and a problem with its line for each other.
 
     Raises:
-        CorpusError: Where the file is not a YAML list.
+        CorpusError: If the file is not a YAML list.
     """
     entries: list[Entry] = []
     problems = []
@@ -110,7 +110,7 @@ INFO = CorpusInfo(
     access="free download",
     layout="pavoque-angry.flac and pavoque-angry.yaml, or cut: spike0001-angry.wav",
     notes=(
-        "one speaker: every figure is speaker-dependent",
+        "one speaker: all scores are speaker-dependent",
         "neutral uses other sentences than the rest: text and style are confounded",
         "poker is not one of the standard classes",
         "outtakes are left out unless asked for; their emotion is unknown",
@@ -123,18 +123,18 @@ _CUT = re.compile(rf"(?P<prompt>.+)-(?P<style>{'|'.join((*STYLES, OUTTAKES))})")
 
 
 def read(root: Path, outtakes: bool = False) -> Listing:
-    """List PAVOQUE from its cutting lists and FLAC files, and from cut wavs where a FLAC file is not there.
+    """List PAVOQUE from its cutting lists and FLAC files, or from cut wavs if a FLAC file is missing.
 
-    `extra` holds `style`, `prompt`, and `series`, the prompt's name without its number ("spike"). An id that
-    appears twice, as among the outtakes, gets a number at its end from the second on.
+    `extra` holds `style`, `prompt`, and `series`, the prompt's name without its number ("spike"). The second
+    and later utterances with the same id, as among the outtakes, get a number at its end.
 
     Args:
         root: Folder that holds the files, or its parent.
         outtakes: Whether to list the outtakes too: repeated prompts, of unknown emotion.
 
     Raises:
-        CorpusNotFoundError: Where there is neither a cutting list nor a cut wav.
-        CorpusError: Where a cutting list is not a YAML list.
+        CorpusNotFoundError: If there is neither a cutting list nor a cut wav.
+        CorpusError: If a cutting list is not a YAML list.
     """
     folder = find_root(root, INFO.name, _is_root, "pavoque-<style>.yaml or <prompt>-<style>.wav")
     audio = AudioFolder(folder)

@@ -18,7 +18,7 @@ INFO = CorpusInfo(
     access="free download",
     layout="Actor_01/03-01-05-01-01-01-01.wav",
     notes=(
-        "two sentences only, so a model can learn them by heart",
+        "two sentences only, so a model can memorise them",
         "half as many neutral utterances as others: neutral has no strong intensity",
     ),
 )
@@ -50,15 +50,15 @@ _PATTERN = Pattern(
 def read(root: Path, channel: str | None = "speech") -> Listing:
     """List RAVDESS.
 
-    Sound tracks cut from the videos (modality 01) repeat the audio-only files (03): they are left out, and so
-    are files of another channel; each is a problem of the kind "excluded".
+    Sound tracks of the videos (modality 01) repeat the audio-only files (03): they are left out, and so are
+    files of another channel; each is a problem of the kind "excluded".
 
     Args:
         root: Folder that holds `Actor_01` and so on.
         channel: "speech", "song", or None for both.
 
     Raises:
-        CorpusNotFoundError: Where no file below `root` has a RAVDESS name, or none is of that channel.
+        CorpusNotFoundError: If no file below `root` has a RAVDESS name, or none is of that channel.
         UnknownNameError: For another channel.
     """
     if channel is not None and channel not in CHANNELS:

@@ -37,7 +37,7 @@ def adopt_corpus(name: str, thing: object) -> Corpus:
     """Return the corpus that an entry point or `register` gives.
 
     Args:
-        name: The name by which it is to be known.
+        name: The name that it gets.
         thing: A `Corpus`, `Pattern` or `LabelTable`, or a module with `INFO` and `read`.
 
     Raises:
@@ -110,7 +110,7 @@ CORPORA: Registry[Corpus] = Registry("corpus", plugins.CORPORA, adopt_corpus, BU
 
 
 def register(corpus: Corpus | Pattern | LabelTable) -> None:
-    """Add a corpus of one's own, for this process; `sercl.data.datamodules` has its DataModule from then on.
+    """Add a corpus of your own to this process; its DataModule is then in `sercl.data.datamodules`.
 
     Args:
         corpus: Its facts and its reader, whose options have types and defaults.
@@ -163,8 +163,8 @@ def read_corpus(name: str, root: Path | str, **options: object) -> Listing:
 
     Raises:
         UnknownNameError: For a corpus that is not registered, or an option that its reader does not have.
-        CorpusNotFoundError: Where the folder does not hold this corpus.
-        CorpusError: Where one of its label files cannot be read at all.
+        CorpusNotFoundError: If the folder does not hold this corpus.
+        CorpusError: If one of its label files cannot be read at all.
     """
     corpus = get_corpus(name)
     valid = reader_options(name)

@@ -40,7 +40,7 @@ class Table:
 
     Attributes:
         rows: Its rows.
-        columns: Its column names in order, also of columns without any cell.
+        columns: Its column names in order, including empty columns.
         delimiter: What separates the cells; None in formats that have no delimiter.
     """
 
@@ -53,7 +53,7 @@ def table_suffix(path: Path) -> str:
     """Return the lower-case suffix of a table file.
 
     Raises:
-        UnknownNameError: Where it is none of `SUFFIXES`.
+        UnknownNameError: If it is not in `SUFFIXES`.
     """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
@@ -76,19 +76,19 @@ def read_rows(path: Path, wanted: Collection[str] = ()) -> list[TableRow]:
 def read_table(path: Path, wanted: Collection[str] = ()) -> Table:
     """Read a table; blank lines are skipped, column names are in their normal form (`cells.clean`).
 
-    Text may be in any encoding that `text_files.decode` can tell. The delimiter of CSV and TSV (comma,
-    semicolon, tab, vertical bar) is told from the header. A first column without a name (an index of pandas)
+    Text may be in any encoding that `text_files.decode` recognises. The delimiter of CSV and TSV (comma,
+    semicolon, tab, vertical bar) is found from the header. A first column without a name (an index of pandas)
     is left out, and so are empty columns without a name.
 
     Args:
-        path: The file; its suffix says the format.
-        wanted: Columns that the header must have, which tell the delimiter.
+        path: The file; its suffix determines the format.
+        wanted: Columns that the header must have; they determine the delimiter.
 
     Raises:
-        CorpusNotFoundError: Where there is no such file.
-        ManifestError: For a row with too few or too many cells, a column that appears twice, bad quoting,
-            or text in an encoding that cannot be told.
-        UnknownNameError: For another suffix than `SUFFIXES`.
+        CorpusNotFoundError: If there is no such file.
+        ManifestError: For a row with too few or too many cells, a column that appears twice, bad quoting, or
+            text in an encoding that is not recognised.
+        UnknownNameError: For a suffix that is not in `SUFFIXES`.
     """
     path = at_home(path)
     if path.is_dir():
@@ -107,9 +107,9 @@ def delimited_table(path: Path, text: str, usual: str = ",", wanted: Collection[
 
     Args:
         path: The file, for messages only.
-        text: What it holds.
-        usual: Delimiter that is taken where nothing speaks for another.
-        wanted: Columns that the header must have, which tell the delimiter.
+        text: Its content.
+        usual: Delimiter to use unless the text indicates another.
+        wanted: Columns that the header must have; they determine the delimiter.
 
     Raises:
         ManifestError: As for `read_table`.
@@ -120,11 +120,11 @@ def delimited_table(path: Path, text: str, usual: str = ",", wanted: Collection[
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
-    """Write a table, whole or not at all; a cell that a row lacks stays empty.
+    """Write a table atomically; cells that a row lacks stay empty.
 
     Raises:
-        OutputError: Where the place cannot be written.
-        UnknownNameError: For another suffix than `SUFFIXES`.
+        OutputError: If the file cannot be written.
+        UnknownNameError: For a suffix that is not in `SUFFIXES`.
     """
     suffix = table_suffix(path)
     if suffix == ".parquet":
@@ -136,12 +136,13 @@ def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, o
 
 
 def find_delimiter(text: str, usual: str, wanted: Collection[str] = ()) -> str:
-    """Return the delimiter of CSV or TSV text: what a line `sep=` says, else what the header speaks for.
+    """Return the delimiter of CSV or TSV text: from a line `sep=`, otherwise from the header.
 
     Args:
         text: The text.
-        usual: What is taken where nothing speaks for another.
-        wanted: Columns that the header must have; else the delimiter that gives most columns is taken.
+        usual: Used unless the text indicates another.
+        wanted: Columns that the header must have; without them, the delimiter that gives most columns is
+            used.
     """
     first = (text.lstrip("\r\n").splitlines() or [""])[0].strip(" ")
     if declared := _DECLARED.fullmatch(first):
@@ -159,7 +160,7 @@ def _fit(text: str, delimiter: str, wanted: Collection[str]) -> tuple[int, int]:
 
 
 def _header(text: str, delimiter: str) -> list[str]:
-    """Return the names in the first row that is neither blank nor a line `sep=`."""
+    """Return the column names: the first row that is neither blank nor a line `sep=`."""
     reader = csv.reader(
         io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=_spaced(text, delimiter)
     )
@@ -171,7 +172,7 @@ def _header(text: str, delimiter: str) -> list[str]:
 
 
 def _spaced(text: str, delimiter: str) -> bool:
-    """Whether blanks stand between delimiters and quotation marks: `"a.wav", "sad"`."""
+    """Whether there are spaces between delimiters and quotation marks: `"a.wav", "sad"`."""
     return f'{delimiter} "' in text
 
 
@@ -216,7 +217,7 @@ def _split(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[st
 
 
 def _plain_text(cell: str) -> str:
-    """Return a cell without the formula by which spreadsheets keep "03" a text: `="03"`."""
+    """Return a cell without the formula with which spreadsheets keep "03" as text: `="03"`."""
     found = _TEXT_FORMULA.fullmatch(cell)
     return found[1] if found else cell
 
@@ -233,7 +234,7 @@ def _check_header(path: Path, line: int, names: Sequence[str]) -> None:
 
 
 def _named(path: Path, line: int, cells: Iterable[tuple[str, object]]) -> dict[str, object]:
-    """Return the cells by column, without an index and empty columns that have no name."""
+    """Return the cells by column, without an index column and empty columns without a name."""
     named: dict[str, object] = {}
     for index, (name, cell) in enumerate(cells):
         if _is_named(name):
@@ -265,7 +266,7 @@ def _json_rows(path: Path, text: str) -> Iterator[TableRow]:
 
 
 class _Pairs(list[tuple[str, object]]):
-    """A JSON object with every pair it has: a dict would keep the last of two with one name."""
+    """All pairs of a JSON object: a dict would keep only the last of two with the same name."""
 
 
 def _plain(cell: object) -> object:
@@ -282,7 +283,7 @@ def _parquet_rows(path: Path) -> Iterator[TableRow]:
     _check_header(path, 1, [clean(name) for name in table.column_names])
     try:
         rows = table.to_pylist()
-    except (ValueError, OverflowError) as error:  # a date that Python has none of
+    except (ValueError, OverflowError) as error:  # a date outside the range of Python
         raise ManifestError(path, None, f"not readable as Parquet ({error}).") from None
     names = {name: clean(name) for name in (rows[0] if rows else ())}
     for number, cells in enumerate(rows, start=1):

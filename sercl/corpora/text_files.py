@@ -1,4 +1,4 @@
-"""The encoding of a text file that does not say it, told from its bytes or refused where they fit two."""
+"""Detects the encoding of a text file from its bytes, and refuses files where two encodings fit."""
 
 import codecs
 import re
@@ -23,11 +23,11 @@ _WESTERN = frozenset("ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝà
 
 
 class UnknownEncodingError(ValueError):
-    """Bytes that are no text, or text in an encoding that cannot be told for certain.
+    """Bytes that are not text, or text in an encoding that cannot be determined.
 
     Args:
         byte: Position of the first byte that does not fit.
-        marked: The encoding that the bytes say to be in, None where they do not say.
+        marked: The encoding that a byte-order mark indicates, None without one.
     """
 
     def __init__(self, byte: int, marked: str | None = None) -> None:
@@ -42,7 +42,7 @@ class UnknownEncodingError(ValueError):
 
 
 class NoTextError(UnknownEncodingError):
-    """A file that is no text at all, whatever its name says."""
+    """A file that is not text, whatever its name."""
 
     def __init__(self, what: str) -> None:
         self.byte = 0
@@ -53,10 +53,11 @@ def decode(data: bytes) -> str:
     """Return the text in some bytes.
 
     A byte-order mark decides; without one, regular zero bytes mean UTF-16; then UTF-8 is tried. Of older
-    encodings, Windows-1252 (with Latin-1) and GB 18030 are told apart by what their texts look like.
+    encodings, Windows-1252 (with Latin-1) and GB 18030 are distinguished by the characters that their texts
+    use.
 
     Raises:
-        UnknownEncodingError: Where none of them fits, or two do; also for well-known files that are no text.
+        UnknownEncodingError: If none of them fits, or two do; also for well-known files that are no text.
     """
     for magic, what in _NO_TEXT:
         if data.startswith(magic) and (magic != b"PAR1" or data.endswith(magic)):
@@ -76,7 +77,7 @@ def decode(data: bytes) -> str:
 
 
 def marked_encoding(data: bytes) -> str | None:
-    """Return the encoding that a byte-order mark or the zero bytes of UTF-16 name, None without either."""
+    """Return the encoding indicated by a byte-order mark or the zero bytes of UTF-16, None without either."""
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             return encoding
@@ -87,7 +88,7 @@ def marked_encoding(data: bytes) -> str | None:
 
 
 def _western(data: bytes) -> str | None:
-    """Return Windows-1252 text, if its letters are those of Western languages and stand alone or in pairs."""
+    """Return Windows-1252 text, if its accented letters are Western and occur alone or in pairs."""
     try:
         text = data.decode("cp1252")
     except UnicodeDecodeError:
@@ -98,12 +99,12 @@ def _western(data: bytes) -> str | None:
 
 
 def _is_shouting(run: str) -> bool:
-    """Whether accents stand side by side as they do in no Western word: "ÄÐ", which is 男."""
+    """Whether there are runs of accented letters that no Western word has, such as "ÄÐ", which is 男."""
     return len(run) == 2 and run.isalpha() and run[0] not in "ßœæ" and (run[1].isupper() or run[0].isupper())
 
 
 def _chinese(data: bytes) -> str | None:
-    """Return GB 18030 text, if it is made of the common characters of GB 2312 and cannot be Korean."""
+    """Return GB 18030 text, if it uses the common characters of GB 2312 only and cannot be Korean."""
     runs = _HIGH.findall(data)
     pairs = [run[i : i + 2] for run in runs for i in range(0, len(run), 2)]
     if any(len(pair) != 2 or min(pair) < 0xA1 for pair in pairs):
@@ -127,7 +128,7 @@ def read_text(path: Path, *fallbacks: str) -> str:
     """Return the text of a file, in the first encoding that fits its bytes.
 
     A byte-order mark decides. Without one, zero bytes mean UTF-16; then UTF-8 is tried, then `fallbacks` in
-    order, and at last Latin-1, which fits any bytes. The order of the fallbacks matters: most Latin-1 text is
+    order, and finally Latin-1, which fits any bytes. The order of the fallbacks matters: most Latin-1 text is
     also valid GB 18030, and the other way round.
 
     Args:

@@ -28,17 +28,17 @@ INFO = CorpusInfo(
 
 
 def read(root: Path) -> Listing:
-    """List ZED; `segments` holds the emotional events, what lies between them is neutral.
+    """List ZED; `segments` contains the emotional events, the time between them is neutral.
 
-    The utterance's emotion is that of its events ("neutral" without one, the longest where they differ). All
-    utterances are of the split "test". `extra` holds the `duration` in seconds.
+    The utterance's emotion is that of its events ("neutral" without any, the longest if they differ). All
+    utterances have the split "test". `extra` holds the `duration` in seconds.
 
     Args:
         root: Folder that holds `ZED.json`, its parent, or a folder of audio inside it.
 
     Raises:
-        CorpusNotFoundError: Where there is no `ZED.json`.
-        CorpusError: Where it is not a JSON map.
+        CorpusNotFoundError: If there is no `ZED.json`.
+        CorpusError: If it is not a JSON map.
     """
     folder = find_root(root, INFO.name, lambda path: (path / TABLE).is_file(), TABLE, upwards=True)
     audio = AudioFolder(folder)
@@ -56,7 +56,7 @@ def _read_table(path: Path) -> Mapping[str, object]:
     except DocumentError as error:
         raise CorpusError(f"{path}: {error}. Download it again.") from None
     if not isinstance(table, dict):
-        raise CorpusError(f"{path}: expected a map of utterances. Is this the file of ZED?")
+        raise CorpusError(f"{path}: expected a map of utterances. Is this the ZED.json of the corpus?")
     return table
 
 

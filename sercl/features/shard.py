@@ -49,7 +49,7 @@ def write_shard(folder: Path, space: str, rows: Sequence[FeatureRow]) -> Path:
         The file, named by what is in it: writing the same rows again changes nothing.
 
     Raises:
-        OutputError: Where it cannot be written; no part of it is left behind then.
+        OutputError: If it cannot be written; no part of it is left behind then.
     """
     batch = _batch(rows)
     path = folder / f"{_digest(space, batch)}{SUFFIX}"
@@ -233,7 +233,7 @@ class RowWriter:
             values: `[...]` float32 in C order; not to be changed from now on.
 
         Raises:
-            OutputError: Where the shard before this one could not be written.
+            OutputError: If the shard before this one could not be written.
         """
         self._rows.append(FeatureRow(key, values))
         self._bytes += values.nbytes

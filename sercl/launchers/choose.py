@@ -11,7 +11,7 @@ def get_launcher(config: LaunchConfig) -> Launcher:
     """Return what runs pieces of work as a configuration says.
 
     Raises:
-        MissingExtraError: Where submitit or Ray is asked for and not installed.
+        MissingExtraError: If submitit or Ray is asked for and not installed.
     """
     if config.launcher == "slurm":
         return Slurm(config.slurm, config.jobs)

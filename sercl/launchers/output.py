@@ -27,7 +27,7 @@ def output_to(log: Path) -> Iterator[TextIO]:
         The open file.
 
     Raises:
-        OutputError: Where it cannot be written.
+        OutputError: If it cannot be written.
     """
     with ExitStack() as stack:
         file = stack.enter_context(_opened(log))
@@ -46,7 +46,7 @@ def own_process_output_to(log: Path) -> None:
         log: The file; its folder is made.
 
     Raises:
-        OutputError: Where it cannot be written.
+        OutputError: If it cannot be written.
     """
     with _opened(log) as file:
         os.dup2(file.fileno(), 1)
@@ -58,7 +58,7 @@ def empty(log: Path) -> None:
     """Make an empty file of a log, in place of an earlier one.
 
     Raises:
-        OutputError: Where it cannot be written.
+        OutputError: If it cannot be written.
     """
     with _opened(log) as file:
         file.truncate(0)

@@ -38,7 +38,7 @@ class RayCluster:
         """Yield outcomes in order of completion.
 
         Raises:
-            SerclError: Where the cluster cannot be reached, or this machine has no room for a single task.
+            SerclError: If the cluster cannot be reached, or this machine has no room for a single task.
         """
         if not works:
             return

@@ -35,7 +35,7 @@ class Slurm:
         jobs: Most that wait and run at a time; 0 for all, or one at a time in the executor "local".
 
     Raises:
-        MissingExtraError: Where submitit is not installed.
+        MissingExtraError: If submitit is not installed.
     """
 
     def __init__(self, config: SlurmConfig, jobs: int) -> None:

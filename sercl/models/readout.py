@@ -34,7 +34,7 @@ class WeightedSum(nn.Module):
         """Sum `states`, each of one shape (`[batch, frames, dim]` or `[batch, dim]`), into that shape.
 
         Raises:
-            ValueError: Where there are more or fewer than `num_states`.
+            ValueError: If there are more or fewer than `num_states`.
         """
         total = torch.zeros_like(states[0])
         for weight, state in zip(self.weights, states, strict=True):

@@ -89,7 +89,7 @@ class Standardizer(nn.Module):
         """Set the statistics from everything taken in, on every rank where `torch.distributed` runs.
 
         Raises:
-            UsageError: Where nothing was taken in.
+            UsageError: If nothing was taken in.
         """
         moments = merge_ranks(self._moments)
         if moments is None:
@@ -103,7 +103,7 @@ class Standardizer(nn.Module):
         """Standardise `[..., *shape]`.
 
         Raises:
-            UsageError: Where the statistics were neither fitted nor loaded.
+            UsageError: If the statistics were neither fitted nor loaded.
         """
         if not self._ready:
             raise UsageError("standardiser: not fitted; call update() and finish() on training features.")

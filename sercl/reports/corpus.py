@@ -287,7 +287,7 @@ def inspection_figure(inspection: Inspection, path: Path | str) -> None:
 
     Raises:
         UnknownNameError: For another suffix.
-        OutputError: Where the file cannot be written.
+        OutputError: If the file cannot be written.
     """
     with picture_file(path, _STYLE, dpi=150) as figure:
         _draw(figure, inspection)

@@ -44,7 +44,7 @@ def probe_figure(
     Raises:
         UnknownNameError: For another suffix.
         UsageError: For no study, or too many.
-        OutputError: Where the file cannot be written.
+        OutputError: If the file cannot be written.
     """
     check_format(Path(path))
     if not 1 <= len(results) <= MOST_CURVES:

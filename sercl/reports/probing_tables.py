@@ -28,7 +28,7 @@ def write_layer_tables(results: Sequence[ProbeResults], folder: Path, title: str
     """Write `layers.md` and `layers.tex` into a folder.
 
     Raises:
-        OutputError: Where a file cannot be written.
+        OutputError: If a file cannot be written.
     """
     tables = [layer_table(item) for item in results]
     parts = [

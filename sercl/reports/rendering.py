@@ -33,7 +33,7 @@ def picture_file(path: Path | str, style: Mapping[str, Any], dpi: int = 160) -> 
 
     Raises:
         UnknownNameError: For another suffix.
-        OutputError: Where the file cannot be written.
+        OutputError: If the file cannot be written.
     """
     from matplotlib import rc_context  # takes half a second, which tables alone should not cost
     from matplotlib.figure import Figure

@@ -191,7 +191,7 @@ def confusion_figure(matrix: Matrix, classes: Sequence[str], path: Path | str, t
 
     Raises:
         UnknownNameError: For another suffix.
-        OutputError: Where the file cannot be written.
+        OutputError: If the file cannot be written.
     """
     side = 1.6 + 0.85 * len(classes)
     with picture_file(path, {}) as figure:

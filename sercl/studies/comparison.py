@@ -107,7 +107,7 @@ def compare(first: str | Path, second: str | Path) -> RunComparison:
 
     Raises:
         UsageError: If a folder is not a run, or they differ in kind or classes, or share no utterance.
-        ResultsError: Where a file is broken.
+        ResultsError: If a file is broken.
     """
     one, two = (read_finished(at_home(folder)) for folder in (first, second))
     _check(one, two)

@@ -135,7 +135,7 @@ def _kind_of(folder: Path) -> str:
     """Return the kind of results in a folder.
 
     Raises:
-        UsageError: Where there are none; the message says what there is instead.
+        UsageError: If there are none; the message says what there is instead.
         ResultsError: For a damaged `results.json`.
     """
     if (folder / STUDY_FILE).is_file():

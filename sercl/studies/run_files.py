@@ -39,8 +39,8 @@ def read_finished(folder: Path) -> FinishedRun:
     """Read a run or a study.
 
     Raises:
-        UsageError: Where the folder is neither.
-        ResultsError: Where one of its files is missing or broken.
+        UsageError: If the folder is neither.
+        ResultsError: If one of its files is missing or broken.
     """
     if (folder / STUDY).is_file():
         return _read_study(folder)
@@ -72,7 +72,7 @@ def read_predictions(path: Path) -> Predictions:
     """Read the predictions of one run.
 
     Raises:
-        ResultsError: Where the file is broken.
+        ResultsError: If the file is broken.
     """
     try:
         return read_csv(path)
@@ -97,7 +97,7 @@ def settings_in(folder: Path) -> dict[str, dict[str, Any]]:
     """Return file -> (option -> value) of the files in a folder that hold settings, the most complete first.
 
     Raises:
-        ResultsError: Where one is broken.
+        ResultsError: If one is broken.
     """
     return {name: read(folder / name) for name, read in SETTINGS.items() if (folder / name).is_file()}
 

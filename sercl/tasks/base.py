@@ -120,7 +120,7 @@ class EncoderTask(L.LightningModule):
         Raises:
             CheckpointError: If the file is not a checkpoint of sercl, or of another task, or the encoder has
                 other weights.
-            EncoderError: Where the encoder cannot be loaded.
+            EncoderError: If the encoder cannot be loaded.
         """
         stored = checkpoints.read_for(cls.task_name, cls, path)
         encoder_path = checkpoints.find_encoder(stored, path) if encoder is None else encoder

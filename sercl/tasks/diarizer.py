@@ -99,7 +99,7 @@ def diarize(
     Raises:
         CheckpointError: If the file is not a checkpoint of sercl, or of another task, or the encoder's
             weights have changed.
-        EncoderError: Where the encoder cannot be loaded.
+        EncoderError: If the encoder cannot be loaded.
         UsageError: For an unavailable device, or invalid windows.
     """
     task = EmotionDiarizer.restore(checkpoint, encoder)

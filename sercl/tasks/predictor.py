@@ -59,7 +59,7 @@ def load(checkpoint: str | Path, device: str = "auto", encoder: str | None = Non
 
     Raises:
         CheckpointError: If the file is not a checkpoint of sercl, or the encoder's weights have changed.
-        EncoderError: Where the encoder cannot be loaded.
+        EncoderError: If the encoder cannot be loaded.
         UsageError: For an unavailable device.
     """
     task = EmotionClassifier.restore(checkpoint, encoder)

@@ -122,7 +122,12 @@ def test_a_missing_file_is_a_problem_and_not_a_gap(folder: Path) -> None:
         ("emotion,path,text\nsad,,x\nsad,wav/a.wav,x\n", 2, "row", r"the cell 'path' is empty"),
         ('path,emotion,text\nwav/a.wav,sad,"one\ntwo"\nwav/b.wav,x,y\n', 4, "label", r"unknown emotion 'x'"),
         ("path,emotion\nwav/a.wav,sad\nwav/a.wav,sad\n", 3, "duplicate", r"a second row for a"),
-        ("path,emotion\nwav/a.wav,sad\nwav/a.wav,angry\n", 3, "label", r"'angry' here but 'sad' further up"),
+        (
+            "path,emotion\nwav/a.wav,sad\nwav/a.wav,angry\n",
+            3,
+            "label",
+            r"'angry' here but 'sad' in an earlier row",
+        ),
     ],
 )
 def test_a_bad_row_is_a_problem_of_its_line(

@@ -182,7 +182,7 @@ def load_systems(run: Run, options: "Namespace") -> tuple[EmotionDiarizer, dict[
 
     Raises:
         CheckpointError: For a checkpoint whose encoder has changed.
-        EncoderError: Where an encoder cannot be loaded.
+        EncoderError: If an encoder cannot be loaded.
         UsageError: For an unavailable device, or invalid windows.
     """
     device = find_device(options.device)

@@ -65,7 +65,7 @@ def read_durations(path: Path) -> Mapping[str, float]:
     """Read the length of recordings from a table (CSV, TSV, JSONL, Parquet) of `id` and `seconds`.
 
     Raises:
-        CorpusNotFoundError: Where there is no such file.
+        CorpusNotFoundError: If there is no such file.
         ManifestError: With the line, for another header, a bad number, or a file that cannot be read.
         UnknownNameError: For a file with another suffix.
     """

@@ -229,7 +229,7 @@ def _check_speakers(fold: Fold) -> None:
     if shared:
         raise SpeakerOverlapError(
             f"{fold.name}: {count(len(shared), 'speaker')} in both training and test ({named(shared)}), so "
-            f"every figure is speaker-dependent. Allow it with {ALLOW}, or choose --data.folds.scheme "
+            f"all scores are speaker-dependent. Allow it with {ALLOW}, or choose --data.folds.scheme "
             "speaker."
         )
     unknown = sum(utterance.speaker is None for utterance in (*fold.train, *fold.test))

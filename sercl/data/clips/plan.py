@@ -78,7 +78,7 @@ class Planner:
         name: Goes in front of clip ids.
 
     Raises:
-        UsageError: Where no clip can be made.
+        UsageError: If no clip can be made.
 
     Attributes:
         unused: Pieces of an emotion whose speaker has no neutral piece, where every pattern needs one.
@@ -215,7 +215,7 @@ def save_clips(clips: Iterable[Clip], path: Path) -> None:
     """Write clips.
 
     Raises:
-        OutputError: Where the place cannot be written.
+        OutputError: If the file cannot be written.
     """
     write_text(path, "".join(json.dumps(_to_dict(clip), ensure_ascii=False) + "\n" for clip in clips))
 

@@ -149,7 +149,7 @@ class EmotionDataModule(LightningDataModule, ABC):
         """Include utterances of the target without labels in training batches, or stop doing so.
 
         Raises:
-            UsageError: Where there is no target.
+            UsageError: If there is no target.
         """
         if wanted and self.unlabelled is None:
             raise UsageError(

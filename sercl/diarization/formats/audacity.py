@@ -27,7 +27,7 @@ def write(item: Annotation, path: Path) -> None:
     """Write the annotation of one recording.
 
     Raises:
-        OutputError: Where the place cannot be written.
+        OutputError: If the file cannot be written.
     """
     lines = (f"{segment.start:.6f}\t{segment.end:.6f}\t{segment.emotion}\n" for segment in item.segments)
     write_text(path, "".join(lines))

@@ -53,7 +53,7 @@ def write(items: Sequence[Annotation], path: Path) -> None:
     """Write annotations; recordings without segments leave no trace, so spell neutral out.
 
     Raises:
-        OutputError: Where the place cannot be written.
+        OutputError: If the file cannot be written.
     """
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")

@@ -110,7 +110,7 @@ def write_segments(items: Sequence[Annotation], path: Path | str, format: str | 
     Raises:
         UnknownNameError: For a format or suffix that is not known.
         SegmentError: For something that the format cannot hold.
-        OutputError: Where the place cannot be written.
+        OutputError: If the file cannot be written.
     """
     return _format(Path(path), format).write(items, Path(path))
 

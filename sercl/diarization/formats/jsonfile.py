@@ -52,7 +52,7 @@ def write(items: Sequence[Annotation], path: Path) -> None:
     """Write annotations.
 
     Raises:
-        OutputError: Where the place cannot be written.
+        OutputError: If the file cannot be written.
     """
     content = {"recordings": [to_dict(item) for item in items]}
     write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")

@@ -37,7 +37,7 @@ def write(items: Sequence[Annotation], path: Path) -> None:
 
     Raises:
         SegmentError: For an id with a blank, which the format cannot hold.
-        OutputError: Where the place cannot be written.
+        OutputError: If the file cannot be written.
     """
     write_text(path, "".join(line for item in items for line in _lines(item)))
 

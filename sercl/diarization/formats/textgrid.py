@@ -169,7 +169,7 @@ def write(item: Annotation, path: Path) -> None:
 
     Raises:
         SegmentError: For an annotation without duration and segments: a TextGrid has a length.
-        OutputError: Where the place cannot be written.
+        OutputError: If the file cannot be written.
     """
     if not item.end > 0:
         raise SegmentError(f"recording {item.id!r}: without duration and segments it makes no TextGrid.")

@@ -98,7 +98,7 @@ class AttachedAdapters(nn.Module):
         """Write LoRA, or a method of peft, in peft's own format; return whether there is such an adapter.
 
         Raises:
-            OutputError: Where it cannot be written.
+            OutputError: If it cannot be written.
         """
         for adapter in self._of_encoder():
             adapter.save(self.encoder, folder)

@@ -58,7 +58,7 @@ def wrap(checkpoint: Checkpoint) -> Encoder:
 
     Raises:
         PluginError: For the family of an installed package that cannot be used.
-        UsageError: Where such a package gives something other than an encoder.
+        UsageError: If such a package gives something other than an encoder.
     """
     family = checkpoint.model.config.model_type
     encoder = FAMILIES[family](checkpoint)

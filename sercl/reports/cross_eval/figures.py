@@ -38,7 +38,7 @@ def write_figures(analysis: Analysis, folder: Path, suffix: str) -> list[Path]:
         suffix: "svg" or "pdf".
 
     Raises:
-        OutputError: Where a file cannot be written.
+        OutputError: If a file cannot be written.
     """
     files = []
     for name, draw in _figures(analysis).items():

@@ -154,7 +154,7 @@ def write_report(analysis: Analysis, folder: Path, formats: Iterable[str] = ALL)
 
     Raises:
         UnknownNameError: For another format.
-        OutputError: Where a file cannot be written.
+        OutputError: If a file cannot be written.
     """
     chosen = check_formats(formats)
     stamp = _stamp(analysis.study)

@@ -56,7 +56,7 @@ def timeline_figure(pictures: Sequence[Picture], path: Path | str) -> None:
     Raises:
         UnknownNameError: For another suffix.
         UsageError: For no recording, or too many.
-        OutputError: Where the file cannot be written.
+        OutputError: If the file cannot be written.
     """
     check_format(Path(path))
     if not 1 <= len(pictures) <= MOST:

@@ -66,7 +66,7 @@ def write_predictions(tables: Iterable[pa.Table], classes: Sequence[str], path: 
         path: The file; `NAME` in the folder of a study.
 
     Raises:
-        OutputError: Where it cannot be written.
+        OutputError: If it cannot be written.
     """
     columns = schema(classes)
     with atomic_path(path) as temporary, pq.ParquetWriter(temporary, columns, compression="zstd") as writer:
@@ -78,7 +78,7 @@ def read_table(path: Path, classes: Sequence[str]) -> pa.Table:
     """Read what `write_predictions` wrote.
 
     Raises:
-        ResultsError: Where the file is missing or broken, or has other columns or classes.
+        ResultsError: If the file is missing or broken, or has other columns or classes.
     """
     try:
         table = read_parquet(path)
@@ -128,7 +128,7 @@ def read_predictions(folder: Path, study: Study) -> dict[Condition, Predictions]
     Conditions without a finished cell are left out.
 
     Raises:
-        ResultsError: Where the file is missing or broken, or does not have the cells listed in `study.json`.
+        ResultsError: If the file is missing or broken, or does not have the cells listed in `study.json`.
     """
     return by_condition(read_frame(folder, study), study)
 

@@ -26,7 +26,7 @@ def write_study(study: Study, folder: Path) -> Study:
         The study as `read_study` reads it.
 
     Raises:
-        OutputError: Where it cannot be written.
+        OutputError: If it cannot be written.
     """
     content, path = plain(study_to_dict(study)), folder / NAME
     text = json_text(content, indent=1) + "\n"
@@ -38,7 +38,7 @@ def read_study(folder: Path) -> Study:
     """Read a study's `study.json`.
 
     Raises:
-        ResultsError: Where it is missing, broken or of another version.
+        ResultsError: If it is missing, broken or of another version.
     """
     path = folder / NAME
     content, text_digest = read_with_digest(path, ADVICE)

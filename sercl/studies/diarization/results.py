@@ -197,7 +197,7 @@ def read(folder: Path) -> DiarizationResults:
     """Read the `results.json` that `save` wrote.
 
     Raises:
-        ResultsError: Where it is missing or broken.
+        ResultsError: If it is missing or broken.
     """
     path = folder / RESULTS
     advice = f"Run `sercl diarize evaluate CHECKPOINT --out {folder}` to write it again."

@@ -112,7 +112,7 @@ def keep_tuning(path: Path, tuning: Tuning, data: str) -> None:
 
     Raises:
         CheckpointError: If the file is not a checkpoint of sercl.
-        OutputError: Where it cannot be written.
+        OutputError: If it cannot be written.
     """
     stored = checkpoints.read(path)
     stored["hyper_parameters"]["post"] = asdict(tuning.post)

@@ -231,7 +231,7 @@ def read(folder: Path) -> LayerProbe:
     """Read the `results.json` that `save` wrote.
 
     Raises:
-        ResultsError: Where it is missing or broken.
+        ResultsError: If it is missing or broken.
     """
     path = folder / RESULTS
     advice = f"Run `sercl layer-probe -c {folder}/config.yaml --out {folder} --overwrite` to write it again."

@@ -271,7 +271,7 @@ def read_csv(path: Path) -> Predictions:
     """Read what `write_csv` wrote.
 
     Raises:
-        OSError: Where there is no such file.
+        OSError: If there is no such file.
         ValueError: If it is not CSV, or holds no predictions; the message says which.
     """
     text = dict.fromkeys(COLUMNS, str)
@@ -299,7 +299,7 @@ def classes_of(frame: pd.DataFrame) -> tuple[str, ...]:
     """Return the classes of a table, from the names of its probability columns.
 
     Raises:
-        ValueError: Where a column is missing.
+        ValueError: If a column is missing.
     """
     absent = [name for name in COLUMNS if name not in frame.columns]
     classes = [

@@ -285,7 +285,7 @@ def read(folder: Path) -> RunResults:
     """Read the `results.json` that `save` wrote.
 
     Raises:
-        ResultsError: Where it is missing or broken.
+        ResultsError: If it is missing or broken.
     """
     path, advice = folder / RESULTS, AGAIN.format(folder=folder)
     content = read_content(path, advice)

@@ -190,7 +190,7 @@ def damage(path: Path) -> str | None:
     """Return the damage of a checkpoint file, None if every byte is intact.
 
     Raises:
-        CheckpointError: Where it cannot be read.
+        CheckpointError: If it cannot be read.
     """
     try:
         file = path.open("rb")

@@ -143,7 +143,7 @@ def save_lora(encoder: Encoder, config: LoraConfig, folder: Path) -> None:
         folder: Where to write.
 
     Raises:
-        OutputError: Where it cannot be written.
+        OutputError: If it cannot be written.
     """
     weights: dict[str, Tensor] = {}
     targets: list[str] = []

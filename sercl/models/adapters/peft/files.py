@@ -115,7 +115,7 @@ def write_folder(
         weights: Its tensors, named as peft does.
 
     Raises:
-        OutputError: Where it cannot be written.
+        OutputError: If it cannot be written.
     """
     kind = type(encoder.model)
     content = {

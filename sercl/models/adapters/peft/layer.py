@@ -143,7 +143,7 @@ class PeftAdapter(EncoderAdapter):
         """Write the adapter in peft's own format.
 
         Raises:
-            OutputError: Where it cannot be written.
+            OutputError: If it cannot be written.
         """
         targets = [path for path, _ in _layers(encoder.model)]
         config = self.model.peft_config["default"]

@@ -293,7 +293,7 @@ def analyse(folder: Path, study: Study | None = None) -> Analysis:
         study: The content of the former; None to read it.
 
     Raises:
-        ResultsError: Where one of them is missing or broken, or they contradict each other.
+        ResultsError: If one of them is missing or broken, or they contradict each other.
     """
     study = read_study(folder) if study is None else study
     everything = read_predictions(folder, study)

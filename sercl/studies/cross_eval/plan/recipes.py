@@ -46,7 +46,7 @@ class EncoderSpec:
         Raises:
             UnknownNameError: For an unknown encoder name.
             UsageError: For a block or a Whisper form that does not exist.
-            EncoderError: Where it cannot be found or read.
+            EncoderError: If it cannot be found or read.
         """
         return load_encoder(
             self.encoder,
@@ -176,7 +176,7 @@ class Recipes:
 
         Raises:
             UsageError: For options that do not exist or cannot be combined.
-            EncoderError: Where the encoder cannot be loaded.
+            EncoderError: If the encoder cannot be loaded.
         """
         model = self.model_options(condition)
         probe = self._probe_options(condition) if condition.adapter == "none" else {}
@@ -191,7 +191,7 @@ class Recipes:
 
         Raises:
             UsageError: As `__call__`, or if the grid is empty.
-            EncoderError: Where an encoder cannot be loaded.
+            EncoderError: If an encoder cannot be loaded.
         """
         weight = (self._model.get("adversarial") or {}).get("weight")
         if weight and "adversarial" not in self._options.adaptation:

@@ -202,7 +202,7 @@ def run_adapted(work: AdaptedWork) -> None:
 
     Raises:
         CheckpointError: If a checkpoint does not match, or is missing.
-        ResultsError: Where the record of a finished training is broken.
+        ResultsError: If the record of a finished training is broken.
         OutputError: If results cannot be saved.
     """
     training, own_folder = work.training, training_folder(work.folder, work.training)

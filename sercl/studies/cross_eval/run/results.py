@@ -76,7 +76,7 @@ def write_result(folder: Path, address: str, predictions: Predictions, result: C
         result: Its record.
 
     Raises:
-        OutputError: Where it cannot be written.
+        OutputError: If it cannot be written.
     """
     own_folder = cell_folder(folder, address)
     with atomic_path(own_folder / PREDICTIONS) as temporary:
@@ -98,7 +98,7 @@ def read_result(folder: Path, address: str) -> CellResult | None:
     """Read the record of a test; None unless its results are complete and in a supported version.
 
     Raises:
-        ResultsError: Where the record is broken.
+        ResultsError: If the record is broken.
     """
     own_folder = cell_folder(folder, address)
     if not ((own_folder / RECORD).is_file() and (own_folder / PREDICTIONS).is_file()):
@@ -134,7 +134,7 @@ def read_predictions(folder: Path, address: str, classes: Sequence[str]) -> pa.T
     """Read a test's predictions, a table with the columns of `sercl.studies.results.predictions`.
 
     Raises:
-        ResultsError: Where the file is missing or broken.
+        ResultsError: If the file is missing or broken.
     """
     path = cell_folder(folder, address) / PREDICTIONS
     try:
@@ -178,8 +178,8 @@ def collect(
         The study, as it is read from its file.
 
     Raises:
-        ResultsError: Where a result is broken.
-        OutputError: Where a file cannot be written.
+        ResultsError: If a result is broken.
+        OutputError: If a file cannot be written.
     """
     classes, folder = tuple(label_map), results.folder
     records = [_record(item, results, failures, classes) for item in plan.cells]
