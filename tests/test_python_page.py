@@ -1,4 +1,4 @@
-"""Every block of docs/python.md runs, from top to bottom, in a folder with what the page takes for granted."""
+"""Every block of docs/python.md runs, from top to bottom, in a folder with what the page presupposes."""
 
 import re
 from contextlib import chdir
