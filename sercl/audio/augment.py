@@ -25,7 +25,8 @@ class AugmentConfig:
     Ranges are two numbers, low and high; a value is drawn uniformly between them for every clip and epoch.
 
     Args:
-        speed: Range of speed factors within 0.5..2; 1.1 makes speech 10 % faster and as much higher.
+        speed: Range of speed factors within 0.5..2; 1.1 makes speech 10 % faster and raises its pitch as
+            much.
         noise_snr_db: Range of signal-to-noise ratios in dB, over the whole clip, at which noise is added.
         noise_color: "white" (flat spectrum) or "pink" (power falling with 1 / frequency).
         time_mask: Largest fraction of a clip that is set to zero, 0..0.9; 0 masks nothing.
@@ -55,13 +56,13 @@ class AugmentConfig:
 
     @property
     def enabled(self) -> bool:
-        """Whether any change can be made at all."""
+        """Whether any augmentation is on."""
         ranges = (self.speed, self.noise_snr_db, self.gain_db)
         return self.probability > 0 and (any(ranges) or self.time_mask > 0)
 
 
 class Augment:
-    """The changes of a config, made in the order speed, noise, time masks, gain.
+    """Applies the changes of a config in the order speed, noise, time masks, gain.
 
     Args:
         config: Which changes.
@@ -72,14 +73,14 @@ class Augment:
         self._changes = _changes(config)
 
     def __call__(self, waveform: Tensor, generator: Generator) -> Tensor:
-        """Change a clip; what happens depends on the clip and the generator's state alone.
+        """Change a clip; the result depends only on the clip and the generator's state.
 
         Args:
-            waveform: `[n]`, float32, at `SAMPLE_RATE`; left as it is.
+            waveform: `[n]`, float32, at `SAMPLE_RATE`; not modified.
             generator: A CPU generator, which is advanced.
 
         Returns:
-            `[n]`, or `[ceil(n / factor)]` where the speed is changed.
+            `[n]`, or `[ceil(n / factor)]` if the speed is changed.
         """
         for change in self._changes:
             if _uniform(0.0, 1.0, generator) < self.config.probability:

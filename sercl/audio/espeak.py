@@ -1,8 +1,8 @@
-"""The speech synthesiser espeak-ng, called through the library that the wheel `espeakng_loader` carries.
+"""The speech synthesiser espeak-ng, called through the library in the package `espeakng_loader`.
 
-espeak-ng keeps its state (the voice, and the phase of its pitch flutter) in static variables, so that what it
-says depends on all that it said before. Every `Synthesizer` therefore loads a copy of the library of its own:
-the same calls give the same samples, and two of them never disturb each other.
+espeak-ng keeps its state (the voice, and the phase of its pitch flutter) in static variables, so its output
+depends on everything it has said before. Every `Synthesizer` therefore loads its own copy of the library: the
+same calls give the same samples, and two synthesizers never affect each other.
 """
 
 import ctypes
@@ -21,7 +21,7 @@ BASE_WORDS_PER_MINUTE = 165
 """Speaking rate at tempo 1."""
 
 SEMITONES = 9.0
-"""How far the voice's pitch can be moved up or down."""
+"""Largest change of the voice's pitch, up or down, in semitones."""
 
 # Constants of espeak-ng/speak_lib.h.
 _SYNCHRONOUS, _DO_NOT_EXIT, _UTF8 = 2, 0x8000, 1
@@ -34,13 +34,13 @@ _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 
 class Synthesizer:
-    """One voice of espeak-ng. Not to be called from two threads at once; use one for each.
+    """One voice of espeak-ng. It is not thread-safe: use one per thread.
 
     Args:
         voice: espeak-ng's name of the language, with "+" and the name of a variant: "de+f1", "cmn+m3".
 
     Attributes:
-        rate: Samples per second of what it says.
+        rate: Sampling rate of its output, Hz.
 
     Raises:
         MissingExtraError: The wheel is not installed.
@@ -64,7 +64,7 @@ class Synthesizer:
             )
 
     def speak(self, text: str, *, tempo: float = 1.0, semitones: float = 0.0, span: float = 1.0) -> Samples:
-        """Say a text.
+        """Synthesise a text.
 
         Args:
             text: In the voice's language.

@@ -1,4 +1,4 @@
-"""Audio files: facts and samples, through libsndfile (wav, flac, ogg, mp3 and others). No torch here."""
+"""Audio files: headers and samples, through libsndfile (wav, flac, ogg, mp3 and others). Imports no torch."""
 
 import math
 import os
@@ -19,24 +19,24 @@ from sercl.audio.truncation import missing_share, open_ended
 from sercl.errors import AudioError, AudioNotFoundError
 
 TOLERANCE = 0.05
-"""Seconds by which a label may overrun its file, or a decoder fall short of its header, without an error."""
+"""Seconds by which a label may exceed its file, or a decoder fall short of its header, without an error."""
 HEADER_TOLERANCE = 0.01
-"""Seconds that a header may announce beyond the end of its file: some writers count the header, too."""
+"""Seconds that a header may announce beyond the end of its file: some writers include the header's size."""
 
 _HEADERLESS = frozenset({".raw", ".pcm", ".ul", ".ulaw", ".al", ".alaw", ".sln"})
 _SKIPPED = 1 << 16
-"""Samples decoded at once on the way to a place in a file that only goes forward."""
+"""Samples decoded at once while skipping ahead in a file that cannot seek."""
 _AT_ONCE = 1 << 26
-"""Most values decoded into one array: 70 minutes of mono at 16 kHz."""
+"""Maximum number of values decoded into one array: 70 minutes of mono at 16 kHz."""
 _LOWEST_RATE = 1000
-"""Lowest rate in Hz: below, a header is damaged, and a clip at 16 kHz would fill the memory."""
+"""Lowest accepted rate in Hz: lower ones are damaged headers, and at 16 kHz would fill the memory."""
 
 Samples = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class AudioInfo:
-    """What the header of an audio file says.
+    """The header of an audio file.
 
     Attributes:
         seconds: Duration.
@@ -50,11 +50,11 @@ class AudioInfo:
 
 
 def info(path: Path | str) -> AudioInfo:
-    """Return the facts in a file's header, without decoding it.
+    """Read a file's header, without decoding the file.
 
     Raises:
-        AudioNotFoundError: There is no such file.
-        AudioError: The file is empty, cut short or in no format that libsndfile knows.
+        AudioNotFoundError: The file does not exist.
+        AudioError: The file is empty, truncated or in a format that libsndfile does not know.
     """
     with opened(path) as file:
         return AudioInfo(file.frames / file.samplerate, file.samplerate, file.channels)
@@ -66,14 +66,13 @@ def read(path: Path | str, start: float | None = None, end: float | None = None)
     Args:
         path: The file.
         start: Seconds into the file where the stretch begins, None for its start.
-        end: Seconds into the file where it ends, None for its end; clipped where it is at most `TOLERANCE`
-            beyond it.
+        end: Seconds into the file where it ends, None for its end; clipped if at most `TOLERANCE` beyond it.
 
     Returns:
         Samples `[n]`, float32, the mean over the channels, and their rate in Hz, which is the file's own.
 
     Raises:
-        AudioNotFoundError: There is no such file.
+        AudioNotFoundError: The file does not exist.
         AudioError: The file is corrupt, cut short or empty, the stretch lies outside of it, or a sample is
             NaN or infinite.
     """
@@ -86,12 +85,12 @@ def opened(path: Path | str) -> Iterator[soundfile.SoundFile]:
     """Open an audio file, so that several stretches of it can be read with `read_opened`.
 
     Raises:
-        AudioNotFoundError: There is no such file.
-        AudioError: The file is empty, cut short or in no format that libsndfile knows.
+        AudioNotFoundError: The file does not exist.
+        AudioError: The file is empty, truncated or in a format that libsndfile does not know.
     """
     if _size(path) == 0:
         raise AudioError(path, "the file is empty (0 bytes); restore it from a backup", "empty")
-    if Path(path).suffix.lower() == ".raw":  # soundfile asks for its rate before it looks into the file
+    if Path(path).suffix.lower() == ".raw":  # soundfile asks for its rate before it reads the file
         raise AudioError(path, f"cannot be decoded: {_what_else(Path(path))}")
     with _decoding(path):
         file = soundfile.SoundFile(_native(path))
@@ -113,7 +112,7 @@ def opened(path: Path | str) -> Iterator[soundfile.SoundFile]:
 
 
 def _size(path: Path | str) -> int:
-    """Return the size of a regular file: a pipe or a device would be waited for, or have no end."""
+    """Return the size of a regular file; reading a pipe or a device might never end."""
     try:
         found = Path(path).stat()
     except (FileNotFoundError, NotADirectoryError, ValueError) as error:
@@ -127,16 +126,16 @@ def _size(path: Path | str) -> int:
 
 
 class _ForwardFile(soundfile.SoundFile):
-    """A file that is decoded without the seek that soundfile adds to every read.
+    """A file that is decoded without the seek that soundfile performs for every read.
 
-    Decoders such as GSM 6.10 cannot seek at all: to go back, the file is reopened. That of MP3 can, but then
-    needs two frames to settle, so that blocks read one after the other would not be the whole.
+    Decoders such as GSM 6.10 cannot seek: to go back, the file is reopened. The MP3 decoder can, but needs
+    two frames to settle, so consecutive blocks would not add up to the whole file.
     """
 
     _position = 0
 
     def seekable(self) -> bool:
-        """Return False: no read may seek."""
+        """Return False: reads must not seek."""
         return False
 
     def tell(self) -> int:
@@ -144,7 +143,7 @@ class _ForwardFile(soundfile.SoundFile):
         return self._position
 
     def seek(self, frames: int, whence: int = soundfile.SEEK_SET) -> int:
-        """Go to a sample, counted from the start; where the decoder cannot jump, by decoding up to there."""
+        """Go to a sample, counted from the start; if the decoder cannot seek, by decoding up to it."""
         if frames != self._position and super().seekable():
             self._position = super().seek(frames, whence)
         elif frames < self._position:
@@ -174,7 +173,7 @@ def read_opened(file: soundfile.SoundFile, start: float | None = None, end: floa
 
 
 def _decoded(file: soundfile.SoundFile, count: int) -> Samples:
-    """Decode the next `count` samples; memory grows with those that are there, whatever the header says."""
+    """Decode the next `count` samples; memory grows with the samples that exist, whatever the header says."""
     parts: list[Samples] = []
     step = max(1, _AT_ONCE // file.channels)
     while count > 0:
@@ -192,7 +191,7 @@ def read_block(file: soundfile.SoundFile, size: int) -> Samples:
     announced = min(size, file.frames - file.tell())
     with _decoding(_path(file), begun=True):
         samples = file.read(announced, dtype="float32", always_2d=True)
-    # The header of a lossy file may promise a few samples more than there are.
+    # The header of a lossy file may announce a few more samples than exist.
     if len(samples) or announced > TOLERANCE * file.samplerate:
         _check_samples(file, samples, announced)
     return _mono(samples)
@@ -204,7 +203,7 @@ def _mono(samples: Samples) -> Samples:
 
 
 def _native(path: Path | str) -> Path | str | bytes:
-    """Return a path as soundfile takes it: as bytes where it is no text, as out of an old archive."""
+    """Return a path as soundfile accepts it: as bytes if it is not valid text, as from old archives."""
     try:
         str(path).encode()
     except UnicodeEncodeError:
@@ -218,7 +217,7 @@ def _path(file: soundfile.SoundFile) -> str:
 
 @contextmanager
 def _decoding(path: Path | str, begun: bool = False) -> Iterator[None]:
-    """Name the file in what libsndfile refuses; once its header has been read, it is audio but not whole."""
+    """Name the file in errors of libsndfile; once its header was read, the file is audio, but incomplete."""
     try:
         yield
     except soundfile.LibsndfileError as error:
@@ -245,7 +244,7 @@ _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 def _what_else(path: Path) -> str:
-    """Return what a file that libsndfile does not read is instead, and what to do."""
+    """Return what a file is that libsndfile does not read, and what to do."""
     with path.open("rb") as file:
         start = file.read(64)
     if start.startswith(_LFS_POINTER):
@@ -261,7 +260,7 @@ def _what_else(path: Path) -> str:
             )
     if path.suffix.lower() in _HEADERLESS:
         return (
-            "it has no header that says rate and encoding. Convert it with both named: "
+            "it has no header with rate and encoding. Convert it and state both: "
             f"ffmpeg -f s16le -ar 16000 -ac 1 {convert.removeprefix('Convert it: ffmpeg ')}"
         )
     return f"it is corrupt, not an audio file, or in a format that libsndfile does not read. {convert}"

@@ -16,8 +16,7 @@ def join(pieces: Sequence[Tensor], fade: int) -> tuple[Tensor, list[int]]:
         fade: Samples of a cross-fade; at a joint with a piece shorter than twice that, half of the piece.
 
     Returns:
-        The waveform, and the samples at which one piece gives way to the next: the middles of the fades, one
-        fewer than pieces.
+        The waveform, and the samples at the middle of each cross-fade, one fewer than pieces.
     """
     waveform, boundaries = pieces[0], []
     for before, after in pairwise(pieces):
@@ -28,7 +27,7 @@ def join(pieces: Sequence[Tensor], fade: int) -> tuple[Tensor, list[int]]:
 
 
 def overlap(before: int, after: int, fade: int) -> int:
-    """Return the samples that two pieces of `before` and `after` samples share."""
+    """Return the length of the cross-fade of two pieces of `before` and `after` samples."""
     return min(fade, before // 2, after // 2)
 
 

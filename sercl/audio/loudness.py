@@ -1,7 +1,7 @@
 """Loudness of short pieces: K-weighted level, as in ITU-R BS.1770 but without its gate.
 
-The gate works on blocks of 0.4 s, which the pieces of a diarization clip need not have, and leaves out
-silence, which voice activity detection has taken off already.
+The gate works on blocks of 0.4 s, but pieces of a diarization clip may be shorter; it excludes silence, which
+voice activity detection has removed already.
 """
 
 import math
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from sercl.audio.resample import SAMPLE_RATE
 
-# The analogue prototypes of the K filter, from which the table of BS.1770 for 48 kHz follows (De Man 2014,
+# The analogue prototypes of the K filter, which give the table of BS.1770 for 48 kHz (De Man 2014,
 # "Evaluation of implementations of the EBU R128 loudness measurement").
 _SHELF_HZ, _SHELF_DB, _SHELF_Q, _SHELF_SLOPE = (
     1681.9744509555319,
@@ -45,8 +45,8 @@ def matched(pieces: Sequence[Tensor]) -> list[Tensor]:
     """Bring pieces to their mean loudness.
 
     Args:
-        pieces: `[n]` float32 at 16 kHz each. Silent ones stay as they are; none is amplified or attenuated
-            by more than 30 dB.
+        pieces: `[n]` float32 at 16 kHz each. Silent ones are unchanged; none is amplified or attenuated by
+            more than 30 dB.
     """
     levels = [loudness(piece) for piece in pieces]
     audible = [level for level in levels if level > _SILENT]
@@ -62,7 +62,7 @@ def matched_to_first(pieces: Sequence[Tensor]) -> list[Tensor]:
     """Bring pieces to the level (root mean square, in dB) of the first, as SpeechBrain's ZED recipe does.
 
     Args:
-        pieces: `[n]` float32 each. Silent ones stay as they are; so do all others behind a silent first.
+        pieces: `[n]` float32 each. Silent ones are unchanged, and so are all others if the first is silent.
     """
     levels = [float(piece.square().mean().sqrt()) for piece in pieces]
     return [

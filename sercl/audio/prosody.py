@@ -3,8 +3,9 @@
 The directions follow two reviews of vocal expression, Banse and Scherer (1996), "Acoustic profiles in vocal
 emotion expression", and Juslin and Laukka (2003), "Communication of emotions in vocal expression and music
 performance", table 7: anger is fast, loud, high, wide and bright; happiness fast, fairly loud, high and wide;
-sadness slow, soft, low, narrow and dull. The sizes are our own choice: large enough to be learnt from a few
-hundred clips, small enough beside the variation between utterances and speakers that no single one decides.
+sadness slow, soft, low, narrow and dull. The effect sizes are our own choice: large enough to be learnt from
+a few hundred clips, but small enough, compared with the variation between utterances and speakers, that no
+single cue is sufficient.
 """
 
 from collections.abc import Mapping
@@ -25,7 +26,7 @@ _TILT_SPAN = (125.0, 8000.0)
 
 @dataclass(frozen=True)
 class Prosody:
-    """How an utterance differs from a voice's plain reading.
+    """How an utterance differs from a voice's neutral reading.
 
     Attributes:
         tempo: Natural logarithm of the factor by which it is faster.
@@ -57,7 +58,7 @@ EMOTION_PROSODY: Mapping[str, Prosody] = {
 """The mean of each emotion."""
 
 BETWEEN_SPEAKERS = Prosody(tempo=0.05, semitones=0.7, span=0.1, level=1.5, tilt=0.3)
-"""Standard deviations of the speakers' habits, which they keep in every utterance."""
+"""Standard deviations of speakers' habits, which are the same in all their utterances."""
 
 BETWEEN_UTTERANCES = Prosody(tempo=0.06, semitones=0.8, span=0.15, level=1.5, tilt=0.4)
 """Standard deviations between the utterances of one speaker and emotion."""
@@ -66,12 +67,12 @@ _WEAKEST, _STRONGEST = 0.7, 1.2
 
 
 def draw(spread: Prosody, generator: np.random.Generator) -> Prosody:
-    """Draw a prosody around none, normally distributed with these standard deviations."""
+    """Draw a prosody from a normal distribution around zero with these standard deviations."""
     return Prosody(*(generator.standard_normal(5) * astuple(spread)).tolist())
 
 
 def express(emotion: str, habits: Prosody, generator: np.random.Generator) -> Prosody:
-    """Draw the prosody of one utterance: a speaker's habits, an emotion weaker or stronger, and chance."""
+    """Draw the prosody of one utterance: a speaker's habits, an emotion of random strength, and chance."""
     strength = float(generator.uniform(_WEAKEST, _STRONGEST))
     return habits + EMOTION_PROSODY[emotion] * strength + draw(BETWEEN_UTTERANCES, generator)
 

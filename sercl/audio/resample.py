@@ -14,14 +14,14 @@ from sercl.audio.files import Samples, read
 SAMPLE_RATE = 16_000
 """Rate of every waveform inside sercl, in Hz: wav2vec 2.0, WavLM, HuBERT and Whisper all take 16 kHz."""
 
-# A sinc over 64 zero crossings under a Kaiser window: librosa's "kaiser_best", as torchaudio documents it.
+# A sinc over 64 zero crossings with a Kaiser window: librosa's "kaiser_best", as torchaudio documents it.
 _FILTER_WIDTH = 64
 _ROLLOFF = 0.9475937167399596
 _BETA = 14.769656459379492
 
-# The kernel holds one filter per phase: gigabytes for 44101 Hz. Such odd rates go through an FFT instead.
+# The kernel holds one filter per phase: gigabytes for 44101 Hz. Such rates use an FFT instead.
 MOST_PHASES = 2000
-"""Phases of the largest kernel that is built."""
+"""Maximum number of phases of a kernel."""
 
 
 def load(path: Path | str, start: float | None = None, end: float | None = None) -> Tensor:
@@ -48,10 +48,10 @@ def to_rate(samples: Samples | Tensor, rate: int, target: int = SAMPLE_RATE) -> 
     Args:
         samples: `[n]`, float32.
         rate: Their rate in Hz.
-        target: The rate wanted, in Hz.
+        target: The target rate in Hz.
 
     Returns:
-        Waveform `[ceil(n * target / rate)]`, float32; the samples themselves where the rates are equal.
+        Waveform `[ceil(n * target / rate)]`, float32; the samples themselves if the rates are equal.
     """
     waveform = torch.as_tensor(samples, dtype=torch.float32)
     if rate == target:
@@ -66,7 +66,7 @@ def to_rate(samples: Samples | Tensor, rate: int, target: int = SAMPLE_RATE) -> 
 
 @lru_cache(maxsize=16)
 def resampler(rate: int, target: int) -> Resample:
-    """Return the resampler of a pair of rates; its kernel costs more than a short clip."""
+    """Return the cached resampler of a pair of rates: its kernel costs more than a short clip."""
     return Resample(
         rate,
         target,

@@ -1,4 +1,4 @@
-"""Decode every clip of a corpus once, and say what is wrong with it. No torch here."""
+"""Decode every clip of a corpus once and report what is wrong with it. Imports no torch."""
 
 import hashlib
 import math
@@ -32,7 +32,7 @@ class AudioSpan(NamedTuple):
 
 @dataclass(frozen=True)
 class Limits:
-    """Which clips are fit for use.
+    """Which clips can be used.
 
     Args:
         min_seconds: Shorter clips are faults; 0 accepts every length.
@@ -73,14 +73,14 @@ class Fault:
 
 @dataclass(frozen=True)
 class ScanReport:
-    """What a scan found, one entry per clip in the order given; None where the clip could not be decoded.
+    """What a scan found, one entry per clip in the order given; None if the clip could not be decoded.
 
     Attributes:
         seconds: Duration.
         rates: Sampling rate of the file, Hz.
         channels: Number of channels of the file.
         peaks: Highest absolute sample of the mono mix, dB relative to full scale; -inf for digital silence.
-        digests: Hash of the decoded samples and their rate: equal for clips that hold the same audio.
+        digests: Hash of the decoded samples and their rate: equal for clips with the same audio.
         faults: At most one per clip, in the order of the clips.
     """
 
@@ -92,7 +92,7 @@ class ScanReport:
     faults: list[Fault]
 
     def duplicates(self) -> list[list[int]]:
-        """Return the groups (of two and more) of clip indices that hold the same samples, silence aside."""
+        """Return groups (two or more) of clip indices with the same samples, except silent clips."""
         silent = {fault.clip_index for fault in self.faults if fault.kind == "silent"}
         groups: dict[str, list[int]] = defaultdict(list)
         for index, digest in enumerate(self.digests):
@@ -112,20 +112,20 @@ class Measures(NamedTuple):
 
 
 Identity = tuple[str | float, ...]
-"""What tells a stretch of a file in its present state from any other."""
+"""Identifies a stretch of a file in its current state."""
 
 
 class Memory(Protocol):
-    """Remembers the measures of clips whose files have not changed since; see `sercl.audio.scan_cache`."""
+    """Stores the measures of clips whose files have not changed; see `sercl.audio.scan_cache`."""
 
     def identify(self, clips: Sequence[AudioSpan]) -> dict[int, Identity]:
-        """Return the identity of those clips whose file is there, by their position."""
+        """Return the identities of clips whose file exists, by their position."""
 
     def recall(self, identities: Mapping[int, Identity]) -> dict[int, Measures]:
-        """Return the measures of those clips that are known."""
+        """Return the stored measures of clips."""
 
     def remember(self, rows: Iterable[tuple[Identity, Measures]]) -> None:
-        """Keep the measures of clips."""
+        """Store the measures of clips."""
 
 
 _Found = dict[int, Measures | Fault]
@@ -139,19 +139,19 @@ def scan(
     workers: int | None = None,
     memory: Memory | None = None,
 ) -> ScanReport:
-    """Decode every clip once, in threads (libsndfile works outside of the interpreter lock).
+    """Decode every clip once, in threads (libsndfile releases the interpreter lock).
 
     Args:
-        clips: What to read. Clips of one file share one opening of it.
-        limits: Which clips are fit for use.
+        clips: What to read. A file is opened only once for all its clips.
+        limits: Which clips can be used.
         on_progress: Called in the caller's thread with the number of clips finished since the last call.
-        workers: Threads; None for one per core.
-        memory: Clips that it knows are not decoded again; it is told of the others.
+        workers: Number of threads; None for one per core.
+        memory: Clips that it knows are not decoded again; the others are added to it.
 
     Returns:
         Measures per clip, and the faults. Nothing is raised for bad audio.
     """
-    # Taken before decoding: a file that changes meanwhile is then not known by its new identity.
+    # Taken before decoding: a file that changes meanwhile is then not stored under its new identity.
     identities = memory.identify(clips) if memory is not None else {}
     known = memory.recall(identities) if memory is not None else {}
     if known and on_progress is not None:
@@ -190,7 +190,7 @@ def _jobs(clips: Iterable[tuple[int, AudioSpan]]) -> Iterator[list[tuple[int, Au
 
 
 def _decode_job(job: list[tuple[int, AudioSpan]]) -> _Found:
-    """Decode clips of one file, opening it anew after each one that fails: a decoder does not recover."""
+    """Decode clips of one file; reopen it after each failure, since decoders do not recover."""
     found: _Found = {}
     while len(found) < len(job):
         found.update(_decode_until_failure(job[len(found) :]))

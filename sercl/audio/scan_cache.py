@@ -1,4 +1,4 @@
-"""What is known of audio files that have not changed since they were decoded. No torch here."""
+"""Cached measures of audio files that have not changed since they were decoded. Imports no torch."""
 
 import os
 import sqlite3
@@ -24,32 +24,32 @@ select seconds, rate, channels, peak, digest from clips
 where path = ? and start = ? and stop = ? and size = ? and mtime = ? and ctime = ? and inode = ?
 """
 _WHOLE = -1.0
-"""Stands for the file's own start or end: no stretch begins or ends there, and null is no key."""
+"""Means the file's own start or end: no stretch has this value, and null cannot be part of a key."""
 
 _WAIT_SECONDS = 60
 
 
 class ScanCache:
-    """A small database of scans, so that an unchanged corpus is not decoded again.
+    """A small database of scan results, so that an unchanged corpus is not decoded again.
 
-    A clip is known by its path and stretch together with the file's size, times of change and inode: the
-    time of the last status change cannot be set back, so a file that was written to is always decoded again.
-    Measures of another libsndfile are not taken, since decoders of lossy formats differ.
+    A clip is identified by path, stretch, and the file's size, modification and status-change times and
+    inode: the time of the last status change cannot be set back, so a modified file is always decoded again.
+    Measures of another version of libsndfile are not used, since decoders of lossy formats differ.
 
     Args:
-        folder: Where the database lies; made where it is missing.
+        folder: Folder of the database; created if missing.
     """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / f"scans-2-{soundfile.__libsndfile_version__}.sqlite"
 
     def identify(self, clips: Sequence[AudioSpan]) -> dict[int, Identity]:
-        """Return the identity of those clips whose file is there, by their position."""
+        """Return the identities of clips whose file exists, by their position."""
         found = ((index, _identity(clip)) for index, clip in enumerate(clips))
         return {index: identity for index, identity in found if identity is not None}
 
     def recall(self, identities: Mapping[int, Identity]) -> dict[int, Measures]:
-        """Return the measures of those clips that are known.
+        """Return the stored measures of clips.
 
         Raises:
             OutputError: If the database cannot be opened or is damaged.
@@ -61,7 +61,7 @@ class ScanCache:
             return {index: Measures(*row) for index, row in rows if row is not None}
 
     def remember(self, rows: Iterable[tuple[Identity, Measures]]) -> None:
-        """Keep the measures of clips, in place of what was known of the same stretches.
+        """Store the measures of clips, replacing earlier ones of the same stretches.
 
         Raises:
             OutputError: If the database cannot be written.
@@ -82,15 +82,15 @@ class ScanCache:
         except (sqlite3.Error, OSError) as error:
             raise OutputError(
                 f"{self.path}: the cache of audio checks cannot be used ({error}). Delete the file if it is "
-                "damaged, choose another folder with --features.dir, or do without it: --no-cache."
+                "damaged, choose another folder with --features.dir, or disable the cache with --no-cache."
             ) from error
 
 
 class OptionalScanCache(ScanCache):
-    """A `ScanCache` for work that goes on without it: where it cannot be used, that is a warning."""
+    """A `ScanCache` that is optional: if it cannot be used, a warning is shown and work continues."""
 
     def recall(self, identities: Mapping[int, Identity]) -> dict[int, Measures]:
-        """Return the measures of those clips that are known; none where the database cannot be used."""
+        """Return the stored measures of clips; none if the database cannot be used."""
         try:
             return super().recall(identities)
         except OutputError as error:
@@ -98,7 +98,7 @@ class OptionalScanCache(ScanCache):
             return {}
 
     def remember(self, rows: Iterable[tuple[Identity, Measures]]) -> None:
-        """Keep the measures of clips, where the database can be written."""
+        """Store the measures of clips, if the database can be written."""
         try:
             super().remember(rows)
         except OutputError as error:
@@ -116,6 +116,6 @@ def _identity(clip: AudioSpan) -> Identity | None:
     except OSError:
         return None
     start, end = (_WHOLE if bound is None else bound for bound in (clip.start, clip.end))
-    # The database takes text alone, and a name may hold bytes that are none.
+    # The database accepts only text, and a name may contain bytes that are not.
     name = str(clip.path).encode("utf-8", "backslashreplace").decode()
     return name, start, end, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino

@@ -19,7 +19,7 @@ _BLOCK_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Window:
-    """A stretch of a recording, with some of what comes before and after it.
+    """A stretch of a recording, with some context before and after it.
 
     Attributes:
         index: Number of the window, from 0.
@@ -40,9 +40,10 @@ class WindowPlan:
 
     Args:
         seconds: Length of a window in s.
-        context: Outer part on each side, in s, that is only there for what lies further in: neighbours
-            overlap by twice that.
-        hop: Samples to whose multiples lengths are rounded: an encoder's step from frame to frame.
+        context: Outer part on each side, in s, which only serves as context: neighbours overlap by twice
+            that.
+        hop: Lengths are rounded to multiples of this number of samples: an encoder's step from frame to
+            frame.
 
     Raises:
         UsageError: If nothing remains between the two contexts, or a number is out of its range.
@@ -101,8 +102,8 @@ def blocks_of(path: Path | str, seconds: float = _BLOCK_SECONDS) -> Iterator[Ten
 def resampled(blocks: Iterable[Samples | Tensor], rate: int, target: int = SAMPLE_RATE) -> Iterator[Tensor]:
     """Resample consecutive blocks as if they were one, with the kernel of `to_rate`.
 
-    Rates without a small common multiple are brought to the nearest ratio that has one: over two hours, a
-    drift of a few milliseconds.
+    Rates without a small common multiple are replaced by the nearest ratio that has one: a drift of a few
+    milliseconds over two hours.
 
     Args:
         blocks: `[n]` float32 each.
@@ -123,7 +124,7 @@ def resampled(blocks: Iterable[Samples | Tensor], rate: int, target: int = SAMPL
 
 
 class _Resampling:
-    """Resamples what has come so far, except for the end, which the kernel cannot see whole yet.
+    """Resamples the blocks received so far, except for the end, where the kernel still lacks samples.
 
     `before` input samples become `after` output samples. Blocks are cut at multiples of `before`, where an
     output sample coincides with an input sample, and overlap by the width of the kernel.
@@ -155,8 +156,8 @@ class _Resampling:
 def windows(blocks: Iterable[Tensor], plan: WindowPlan) -> Iterator[Window]:
     """Cut consecutive blocks into overlapping windows.
 
-    Window k begins at sample `k * plan.step`. The last one is whatever remains: longer than two contexts,
-    unless the whole recording is shorter, and at most `plan.size` long.
+    Window k begins at sample `k * plan.step`. The last one is the remainder: longer than two contexts, unless
+    the whole recording is shorter, and at most `plan.size` long.
 
     Args:
         blocks: `[n]` float32 each.
@@ -168,7 +169,7 @@ def windows(blocks: Iterable[Tensor], plan: WindowPlan) -> Iterator[Window]:
     held, index = torch.zeros(0), 0
     for block in blocks:
         held = torch.cat([held, block])
-        # One sample more than a window: the last window must be known as such.
+        # One sample more than a window, to know whether a window is the last.
         while len(held) > plan.size:
             yield Window(index, index * plan.step, held[: plan.size].clone(), last=False)
             held, index = held[plan.step :].clone(), index + 1
@@ -189,12 +190,12 @@ _ENVELOPE_SECONDS = 10.0
 def envelope(path: Path | str, most: int = 1600) -> Samples:
     """Return the largest absolute sample of equal stretches, `[n]` float32, 1 <= n <= `most`.
 
-    The file is read block by block, so that memory does not grow with its length. All stretches but the last
+    The file is read block by block, so memory does not grow with its length. All stretches except the last
     are equally long.
 
     Args:
         path: The file.
-        most: Most stretches.
+        most: Maximum number of stretches.
 
     Raises:
         AudioNotFoundError: There is no such file.
@@ -214,6 +215,6 @@ def envelope(path: Path | str, most: int = 1600) -> Samples:
 
 
 def envelope_of(samples: Samples, most: int = 1600) -> Samples:
-    """Return the same of samples in memory, `[n]`."""
+    """Return the same for samples in memory, `[n]`."""
     size = max(1, -(-len(samples) // most))
     return np.maximum.reduceat(np.abs(samples), np.arange(0, len(samples), size)).astype(np.float32)

@@ -1,12 +1,12 @@
 """A corpus of SYNTHETIC emotional speech in Mandarin, German and English, for the demo and for tests.
 
-Nobody speaks here, and nobody feels: espeak-ng, a formant synthesiser, reads everyday sentences, and an
-emotion is a shift of tempo, pitch, pitch range, loudness and spectral tilt (`sercl.audio.prosody`), with
-random variation between speakers, between utterances and in strength. The corpus shows that a pipeline
-works from the wav file to the result, and that a model learns. Scores on it say nothing about any model on
-human speech: never report them as emotion recognition.
+There are no human speakers and no feelings: espeak-ng, a formant synthesiser, reads everyday sentences, and
+an emotion is a shift of tempo, pitch, pitch range, loudness and spectral tilt (`sercl.audio.prosody`), with
+random variation between speakers, between utterances and in strength. The corpus shows that a pipeline works
+from wav files to results, and that a model learns. Scores on it say nothing about human speech: never report
+them as emotion recognition.
 
-All that is random depends on the seed and the names of the clips: the same call writes the same bytes.
+All random numbers depend on the seed and the names of the clips: the same call writes the same bytes.
 """
 
 import csv
@@ -67,7 +67,7 @@ SENTENCES: Mapping[str, tuple[str, ...]] = {
 
 
 SYNTHESIZER = "espeak-ng"
-"""What the manifests name as the voice, so that every result says that nobody has spoken."""
+"""The synthesiser named in the manifests, so that every result says that the speech is synthetic."""
 
 RATE = 16_000
 """Sampling rate of the corpus, Hz."""
@@ -78,8 +78,8 @@ VOICES = {"zh": "cmn", "de": "de", "en": "en-us"}
 COLUMNS = ("id", "path", "emotion", "speaker", "gender", "language", "text", "synthetic")
 """Columns of the manifests."""
 
-# Female and male in turn. None of them breathes: breath comes from the C library's random numbers, which
-# other code of the process draws from too.
+# Female and male in turn. None of them breathes: espeak-ng's breath uses the C library's random numbers,
+# which other code of the process uses, too.
 _VARIANTS = ("f1", "m3", "f4", "m1", "steph", "m7", "linda", "m4", "belinda", "m2", "Andrea", "m6")
 _GENDERS = ("female", "male")
 _GAIN_DB = (-4.0, 4.0)
@@ -128,17 +128,17 @@ def build_demo_corpus(
     seed: int = 0,
     on_progress: Callable[[int], None] | None = None,
 ) -> Path:
-    """Write synthetic emotional speech: every speaker says every sentence in every emotion once.
+    """Write synthetic emotional speech: every speaker says every sentence once in every emotion.
 
     The clips are `root/<language>/<speaker>/<id>.wav` (16 kHz, 16 bit, mono), listed in one manifest for each
     language, `root/<language>.csv`, which is written last.
 
     Args:
-        root: Folder; made where it is missing. Files of the same names are replaced.
+        root: Folder; created if missing. Existing files are replaced.
         languages: Of "zh", "de" and "en".
         speakers: Per language, 1..12, female and male in turn.
         sentences: Per speaker and emotion, 1..10.
-        seed: Of all that is random.
+        seed: Seed of all random numbers.
         on_progress: Called with the number of clips written since the last call.
 
     Returns:
@@ -146,7 +146,7 @@ def build_demo_corpus(
 
     Raises:
         MissingExtraError: The package espeakng-loader is not installed.
-        UnknownNameError: A language that is not spoken here.
+        UnknownNameError: A language that is not supported.
         UsageError: Too many or too few speakers or sentences.
         OutputError: The folder cannot be written.
     """
@@ -164,14 +164,14 @@ def build_demo_corpus(
 def render(
     synthesizer: Synthesizer, text: str, emotion: str, habits: Prosody, generator: np.random.Generator
 ) -> Samples:
-    """Say a text with an emotion, as one take of a recording: with a gain and some noise, both random.
+    """Synthesise a text with an emotion, with random gain and noise as in a recording.
 
     Args:
         synthesizer: The voice.
         text: In the voice's language.
         emotion: A key of `EMOTION_PROSODY`.
         habits: The speaker's.
-        generator: Source of all variation.
+        generator: Random generator of all variation.
 
     Returns:
         Samples `[n]`, float32 in -1..1, at `RATE`.
@@ -206,7 +206,7 @@ def _speakers(language: str, count: int, seed: int) -> Iterator[DemoSpeaker]:
 
 
 def _record(root: Path, speaker: DemoSpeaker, sentences: int, seed: int) -> Iterator[DemoUtterance]:
-    """Write the clips of a speaker, and tell of each."""
+    """Write the clips of a speaker, and report each."""
     synthesizer = Synthesizer(speaker.voice)
     for number, text in enumerate(SENTENCES[speaker.language][:sentences], start=1):
         for emotion in EMOTION_PROSODY:

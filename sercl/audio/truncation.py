@@ -1,4 +1,4 @@
-"""How much is missing of what a file's own header announces: libsndfile is silent on it. No torch here."""
+"""How much of the audio that a header announces is missing, which libsndfile does not report. No torch."""
 
 import io
 import os
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-# A writer that cannot seek back (a pipe) leaves 0 or the largest size in the header: nothing is missing then.
+# A writer that cannot seek back (a pipe) leaves 0 or the largest size in the header: then nothing is missing.
 LARGEST_DECLARED = 0x7FFF0000
 _LARGEST_PAGE = 65_307
 _LARGEST_PLACE = 1 << 48
@@ -18,7 +18,7 @@ _NIST_BYTES = 1024
 
 
 class Stretch(NamedTuple):
-    """Where the audio lies in a file, in bytes: where it begins, and how much there is said to be."""
+    """Position of the audio in a file, in bytes: its start and its announced size."""
 
     start: int
     announced: int
@@ -27,9 +27,9 @@ class Stretch(NamedTuple):
 def missing_share(path: Path | str) -> float:
     """Return how much of the announced audio is missing at the end of a file, 0 for none to 1 for all.
 
-    Read are the headers of WAV (RIFF, RIFX, RF64, BW64, W64), AIFF, 8SVX, AU, CAF and NIST SPHERE; of Ogg,
-    whose header announces nothing, the last page: what is missing of that. Of other formats nothing is known:
-    0.
+    It reads the headers of WAV (RIFF, RIFX, RF64, BW64, W64), AIFF, 8SVX, AU, CAF and NIST SPHERE. The header
+    of Ogg announces no size, so the missing fraction of its last page is returned. For other formats the
+    result is 0.
 
     Raises:
         OSError: If the file cannot be read.
@@ -46,11 +46,11 @@ def missing_share(path: Path | str) -> float:
 
 
 class OpenEnded(io.FileIO):
-    """A WAV whose writer could not go back to fill in its size, read as if it announced the largest one.
+    """A WAV whose writer could not go back to fill in its size, read as if it announced the maximum.
 
     Args:
         path: The file.
-        at: Where the size stands, in bytes.
+        at: Position of the size field, in bytes.
     """
 
     def __init__(self, path: Path | str, at: int) -> None:
@@ -58,7 +58,7 @@ class OpenEnded(io.FileIO):
         self._at = at
 
     def readinto(self, buffer: Any) -> int | None:
-        """Read on, with another size in place of the file's own."""
+        """Read the next bytes, with the size field replaced."""
         begin = self.tell()
         count = super().readinto(buffer)
         for position in range(max(begin, self._at), min(begin + (count or 0), self._at + 4)):
@@ -67,9 +67,9 @@ class OpenEnded(io.FileIO):
 
 
 def open_ended(path: Path | str) -> OpenEnded | None:
-    """Return a WAV that announces no audio and yet holds some, None for any other file.
+    """Return a WAV that announces no audio but contains some, None for any other file.
 
-    Where what follows is again made of chunks, the audio is empty indeed.
+    If more chunks follow, the audio really is empty.
     """
     with Path(path).open("rb") as file:
         size = os.fstat(file.fileno()).st_size
@@ -89,12 +89,12 @@ def _stretch(file: BinaryIO, start: bytes) -> Stretch | None:
         struct.error,
         ValueError,
         LookupError,
-    ):  # a header that is cut off itself: libsndfile has refused it
+    ):  # a truncated header, which libsndfile has refused
         return None
 
 
 def _chunks(file: BinaryIO, at: int, form: str, head: int = 0) -> Iterator[tuple[bytes, Stretch]]:
-    """Yield name and stretch of each chunk; `form` unpacks name and size, which counts `head` bytes."""
+    """Yield name and position of each chunk; `form` unpacks name and size, which take `head` bytes."""
     length, align = struct.calcsize(form), 8 if head else 2
     for _ in range(_MOST_CHUNKS):
         block = _read(file, at, length)
@@ -107,7 +107,7 @@ def _chunks(file: BinaryIO, at: int, form: str, head: int = 0) -> Iterator[tuple
 
 
 def _read(file: BinaryIO, at: int, count: int) -> bytes:
-    """Return some bytes, fewer where the file ends; none at a place that no file has."""
+    """Return up to `count` bytes at a position; fewer at the end of the file, none beyond it."""
     if not 0 <= at < _LARGEST_PLACE:
         return b""
     file.seek(at)
@@ -180,7 +180,7 @@ _FORMATS: dict[bytes, Callable[[BinaryIO], Stretch | None]] = {
 
 
 def _missing_of_last_page(file: BinaryIO, size: int) -> float:
-    """Return which share of the last page of an Ogg file is missing."""
+    """Return the missing fraction of the last page of an Ogg file."""
     begin = max(0, size - _LARGEST_PAGE)
     file.seek(begin)
     tail = file.read(_LARGEST_PAGE)

@@ -1,4 +1,4 @@
-"""Where speech is: the Silero voice activity detector, whose model comes with its package."""
+"""Voice activity detection with Silero, whose model is included in its package."""
 
 import warnings
 from collections.abc import Iterator, Sequence
@@ -55,7 +55,7 @@ class VoiceConfig:
 
 
 class VoiceDetector:
-    """Finds speech in clips, several at a time; each clip's result is that of the clip alone.
+    """Finds speech in clips, several at a time; a clip's result does not depend on the others.
 
     Args:
         config: What counts as speech.
@@ -65,7 +65,7 @@ class VoiceDetector:
         self.config = config
 
     def __getstate__(self) -> dict[str, Any]:
-        # The model is a compiled module that cannot be sent to a worker; it is loaded there anew.
+        # The model is a compiled module that cannot be pickled; each worker loads it again.
         return {"config": self.config}
 
     @cached_property
@@ -123,9 +123,9 @@ class VoiceDetector:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Keep torch to one thread: the model is so small that threads cost more than they bring.
+    """Limit torch to one thread: the model is so small that more threads slow it down.
 
-    Importing the package sets one thread for the whole process; here the number is set back.
+    Importing the package sets one thread for the whole process; this restores the number.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -136,12 +136,12 @@ def _one_thread() -> Iterator[None]:
 
 
 def span(stretches: Sequence[Speech]) -> Speech | None:
-    """Return the time from the first to the last speech, pauses included; None where there is none."""
+    """Return the time from the first to the last speech, pauses included; None without speech."""
     return Speech(stretches[0].start, stretches[-1].end) if stretches else None
 
 
 def _batches(clips: Sequence[Tensor]) -> list[list[int]]:
-    """Return clip indices, similar lengths together, at most `_BATCH_SECONDS` of padded audio each."""
+    """Return batches of indices of similar clips, each of at most `_BATCH_SECONDS` of padded audio."""
     batches: list[list[int]] = []
     for index in sorted(range(len(clips)), key=lambda index: len(clips[index])):
         size = len(batches[-1]) + 1 if batches else 1

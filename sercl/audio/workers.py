@@ -1,4 +1,4 @@
-"""How many processes may decode audio; free of imports, for configurations."""
+"""How many processes may decode audio. No imports, since configurations need it."""
 
 MOST_WORKERS = 256
-"""Most processes that decode audio for one training."""
+"""Maximum number of processes that decode audio for one training."""

@@ -1,4 +1,4 @@
-"""Folds: who trains, who validates, who tests."""
+"""Folds: which utterances are for training, validation and test."""
 
 from sercl.corpora.folds.config import FoldConfig
 from sercl.corpora.folds.fold import Fold

@@ -1,4 +1,4 @@
-"""Draws that depend on the seed and on each utterance's id alone, never on the order of the input."""
+"""Draws that depend only on the seed and the utterances' ids, never on the order of the input."""
 
 import hashlib
 import math
@@ -14,12 +14,12 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 def shuffled(names: Iterable[str], *salt: object) -> list[str]:
-    """Return the names in an order drawn from the salt; leaving one name out moves no other pair."""
+    """Return the names in a random order given by the salt; removing a name keeps the order of the others."""
     return sorted(names, key=lambda name: (_digest(name, salt), name))
 
 
 def shuffled_utterances(utterances: Iterable[Utterance], *salt: object) -> list[Utterance]:
-    """Return the utterances in an order drawn from the salt and their ids."""
+    """Return the utterances in a random order given by the salt and their ids."""
     return sorted(utterances, key=lambda utterance: (_digest(utterance.id, salt), utterance.id))
 
 
@@ -29,7 +29,7 @@ def _digest(name: str, salt: tuple[object, ...]) -> bytes:
 
 
 def grouped(utterances: Iterable[Utterance], key: Callable[[Utterance], Key]) -> dict[Key, list[Utterance]]:
-    """Return the utterances by key, in the order in which the keys are met."""
+    """Return the utterances by key, in the order of first appearance."""
     groups: defaultdict[Key, list[Utterance]] = defaultdict(list)
     for utterance in utterances:
         groups[key(utterance)].append(utterance)
@@ -37,7 +37,7 @@ def grouped(utterances: Iterable[Utterance], key: Callable[[Utterance], Key]) ->
 
 
 def by_class(utterances: Iterable[Utterance], labels: LabelScheme) -> dict[str, list[Utterance]]:
-    """Return class name -> utterances, with every class of the scheme in its order, empty ones too."""
+    """Return class name -> utterances, with all classes of the scheme in order, including empty ones."""
     groups = grouped(utterances, lambda utterance: labels.index(utterance.emotion))
     return {name: groups.get(index, []) for index, name in enumerate(labels.classes)}
 
@@ -48,10 +48,10 @@ def balanced(
     """Draw the same number of utterances for each class.
 
     Args:
-        utterances: What to draw from, every one with a class.
+        utterances: What to draw from; all have a class.
         labels: The classes.
-        size: How many per class; None for as many as the rarest class has.
-        *salt: Seed and whatever else the draw depends on.
+        size: How many per class; None for as many as the smallest class has.
+        *salt: Seed, and anything else that the draw depends on.
 
     Raises:
         FoldError: If a class has fewer than `size`.
@@ -83,7 +83,7 @@ def cut(
 
 
 def whole_share(share: float, count: int) -> int:
-    """Return `share * count` rounded up, with the rounding error of the product forgiven."""
+    """Return `share * count` rounded up, ignoring floating-point error of the product."""
     return math.ceil(share * count - 1e-9)
 
 

@@ -1,4 +1,4 @@
-"""A fold: three lists of utterances, what its results must say, and the draft that a scheme returns."""
+"""A fold: three lists of utterances with notes for its results; and the draft that a scheme returns."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -9,10 +9,10 @@ from sercl.corpora.folds.draw import by_class, listed
 from sercl.corpora.labels import LabelScheme
 
 TINY = 10
-"""Below this many utterances of a class, one error moves its recall by more than ten points."""
+"""With fewer utterances of a class, one error changes its recall by more than ten points."""
 
 SKEW = 3.0
-"""Training counts as unbalanced where the largest class is at least this many times the smallest."""
+"""Training counts as unbalanced if the largest class is at least this many times the smallest."""
 
 PARTS = ("train", "validation", "test")
 
@@ -28,8 +28,8 @@ class Fold:
         labels: The label scheme; every utterance of the fold has a class in it.
         train: Training utterances.
         validation: Utterances on which checkpoints, layers and settings are selected.
-        test: Utterances that are used for nothing but the final figures.
-        remarks: What the scheme itself has to say about how it was cut.
+        test: Utterances that are used only for the final scores.
+        remarks: Notes of the scheme on how it was cut.
     """
 
     scheme: str
@@ -53,7 +53,7 @@ class Fold:
 
     @property
     def shared_speakers(self) -> tuple[str, ...]:
-        """Speakers that stand in both training and test, sorted."""
+        """Speakers in both training and test, sorted."""
         return tuple(sorted(speakers(self.train) & speakers(self.test)))
 
     @property

@@ -57,7 +57,7 @@ def csv_folds(utterances: Sequence[Utterance], labels: LabelScheme, config: Fold
 
 
 def with_test_list(draft: Draft, path: Path, utterances: Sequence[Utterance], labels: LabelScheme) -> Draft:
-    """Return a fold that tests the utterances of a list, which neither train nor validate.
+    """Return a fold whose test part is a list; its utterances are removed from training and validation.
 
     Args:
         draft: The fold as its scheme cut it.
@@ -66,7 +66,7 @@ def with_test_list(draft: Draft, path: Path, utterances: Sequence[Utterance], la
         labels: The label scheme.
 
     Raises:
-        FoldError: If there is no such file.
+        FoldError: If the file does not exist.
         ManifestError: As `csv_folds`.
     """
     if not path.is_file():
@@ -109,7 +109,7 @@ def save_fold(fold: Fold, folder: Path) -> list[Path]:
 
     Args:
         fold: The fold.
-        folder: Created where absent; gets `train.csv`, `validation.csv` and `test.csv`.
+        folder: Created if missing; gets `train.csv`, `validation.csv` and `test.csv`.
 
     Returns:
         The three files.
@@ -140,7 +140,7 @@ class UtteranceIndex:
     """Finds an utterance by its name in a list: id, file name or stem, with or without folders.
 
     Args:
-        utterances: What can be found. A file that holds several utterances is found by their ids only.
+        utterances: The utterances to search. Utterances that share a file are found only by their ids.
     """
 
     def __init__(self, utterances: Sequence[Utterance]) -> None:
@@ -154,7 +154,7 @@ class UtteranceIndex:
         """Return the utterance of that name, or None."""
         name = clean(name)
         base = name.replace("\\", "/").rpartition("/")[2]
-        # An id may itself hold a dot or a slash: the longest reading is tried first.
+        # An id may itself contain a dot or a slash: the longest match is tried first.
         ids = (_without_suffix(name), name, _without_suffix(base), base)
         found = (self._ids.get(key) for key in ids)
         paths = (self._paths.get(key) for key in (base, _without_suffix(base)))
@@ -219,7 +219,7 @@ def read_rows(path: Path) -> Iterator[ListedUtterance]:
 
 
 def _class_index(answer: str, labels: LabelScheme) -> int | None:
-    """Return the class of an answer: a class name, else a word for an emotion; None where it is neither."""
+    """Return the class of an answer: a class name, or a word for an emotion; None if it is neither."""
     classes = [key_of(name) for name in labels.classes]
     if key_of(answer) in classes:
         return classes.index(key_of(answer))

@@ -1,4 +1,4 @@
-"""From utterances and options to checked folds."""
+"""Builds checked folds from utterances and options."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -33,7 +33,7 @@ LISTED = "+list"
 """After the name of a scheme whose test part was replaced by a list."""
 
 WHOLE = "whole"
-"""In place of a part: the whole corpus, for a model that was trained on others."""
+"""Instead of a part: the whole corpus, for a model that was trained on other corpora."""
 
 ALLOW = "--data.folds.allow_speaker_overlap true"
 
@@ -45,7 +45,7 @@ def make_folds(
 
     Args:
         utterances: All utterances of one corpus, in any order; those without a class are left out.
-        labels: The label scheme, or what `label_scheme` makes one of.
+        labels: The label scheme, or anything that `label_scheme` builds one from.
         config: The fold scheme and its options; `index` is not used.
 
     Raises:
@@ -61,7 +61,7 @@ def make_folds(
 def make_fold(
     utterances: Sequence[Utterance], labels: LabelScheme, config: FoldConfig, may_lack_classes: bool = False
 ) -> Fold:
-    """Cut the fold `config.index`; the other folds of the scheme may be unusable.
+    """Cut the fold `config.index`; other folds of the scheme may be unusable.
 
     Args:
         utterances: As for `make_folds`; so are the next two.
@@ -89,9 +89,9 @@ def _check_index(drafts: Sequence[Draft], config: FoldConfig) -> None:
 def make_scored_fold(
     utterances: Sequence[Utterance], labels: LabelScheme, config: FoldConfig, part: str
 ) -> Fold:
-    """Cut the fold `config.index` for a model that is trained already: only `part` has to be usable.
+    """Cut the fold `config.index` for a model that is already trained: only `part` must be usable.
 
-    Classes may be absent, and of an `official` split the other parts.
+    Classes may be absent, and so may the other parts of an `official` split.
 
     Args:
         utterances: As for `make_fold`.
@@ -113,7 +113,7 @@ def make_scored_fold(
 
 
 def _is_official_alone(utterances: Sequence[Utterance], config: FoldConfig, part: str) -> bool:
-    """Say whether the official split has the part that is scored, but nothing to train on."""
+    """Return whether the official split has the part to score, but nothing to train on."""
     if config.scheme != "official" or config.test_list is not None:
         return False
     found = {utterance.split for utterance in utterances}
@@ -186,7 +186,7 @@ def check_fold(
     may_lack_classes: bool = False,
     scored: str | None = None,
 ) -> None:
-    """Raise if the fold's parts overlap, or it cannot be trained or tested on.
+    """Raise if the fold's parts overlap, or it cannot be used for training or testing.
 
     Args:
         fold: The fold.
@@ -196,7 +196,7 @@ def check_fold(
 
     Raises:
         SpeakerOverlapError: If training and test share speakers, or may do so, and that is not allowed.
-        FoldError: If an utterance stands in two parts, a part is empty, or a class is absent from training.
+        FoldError: If an utterance is in two parts, a part is empty, or a class is absent from training.
     """
     for (first, ours), (second, theirs) in combinations(fold.parts.items(), 2):
         twice = {utterance.id for utterance in ours} & {utterance.id for utterance in theirs}

@@ -1,12 +1,12 @@
-"""`paper`: the folds of arXiv 2409.16920, regenerated from their rules.
+"""`paper`: the folds of arXiv 2409.16920, rebuilt from their rules.
 
-ESD (Mandarin) and IEMOCAP: 50 utterances per speaker and class, the same in all five folds. A fold holds two
-speakers out (IEMOCAP: the two of a session); 25 of each speaker and class go to validation and 25 to test.
-PAVOQUE: one speaker, so each fold draws 400 + 50 + 50 utterances per class from the study's pool of 2,146
-cuts. As in its lists, a test part holds 10 cuts of the style's own series and 40 of the long one per class,
-and two test parts share 49 to 57 of their 200 cuts: they are built around 12 cuts per class (in the study
-those of its listening test), of which each fold leaves one out. None of them is trained or selected on as
-long as the pool is whole (in the lists, a few are trained on).
+ESD (Mandarin) and IEMOCAP: 50 utterances per speaker and class, the same in all five folds. A fold holds out
+two speakers (IEMOCAP: the two of a session); 25 of their utterances per class go to validation and 25 to
+test. PAVOQUE: one speaker, so each fold draws 400 + 50 + 50 utterances per class from the study's selection
+of 2,146 cuts. As in its lists, a test part has 10 cuts of the style's own series and 40 of the long series
+per class, and two test parts share 49 to 57 of their 200 cuts: they are built around 12 cuts per class (in
+the study those of its listening test), of which each fold leaves one out. If the selection is complete, none
+of them is used for training or selection (in the study's lists, a few are trained on).
 """
 
 import re
@@ -25,7 +25,7 @@ from sercl.errors import FoldError
 
 FOLDS = 5
 PER_SPEAKER = 50
-"""Utterances per speaker and class (ESD, IEMOCAP); of a held-out speaker, half validate and half test."""
+"""Utterances per speaker and class (ESD, IEMOCAP); half of a held-out speaker's are for validation."""
 
 SIZES = (400, 50, 50)
 """Utterances per class in training, validation and test (PAVOQUE)."""
@@ -44,7 +44,7 @@ The long series comes first, the style's own second.
 """
 
 OWN = (90, 11, 10)
-"""How many of `SIZES` are of the style's own series; the study's lists have 87 to 91, 10 to 14, and 10."""
+"""How many of `SIZES` are from the style's own series; the study's lists have 87 to 91, 10 to 14, and 10."""
 
 LISTENING = 12
 """Cuts per class that every test part is built around (PAVOQUE)."""
@@ -53,7 +53,7 @@ SHARED_TESTS = range(49, 58)
 """How many cuts two test parts share in the study's lists (PAVOQUE)."""
 
 MOST_DRAWS = 1000
-"""After so many draws of a test part the last one is taken, whatever it shares with the others."""
+"""Maximum number of draws of a test part; the last one is used whatever it shares with the others."""
 
 SESSION_ORDER = (2, 4, 3, 1, 5)
 """The IEMOCAP session that each fold holds out, from 1."""
@@ -65,7 +65,7 @@ def paper_folds(utterances: Sequence[Utterance], labels: LabelScheme, config: Fo
     """Cut the study's five folds of one of its corpora.
 
     Raises:
-        FoldError: For another corpus, or one without the speakers, sessions or utterances that are needed.
+        FoldError: For another corpus, or one that lacks speakers, sessions or utterances.
     """
     names = {utterance.corpus for utterance in utterances}
     scheme = PAPER_SCHEMES.get(names.pop()) if len(names) == 1 else None
@@ -105,7 +105,7 @@ def _pavoque(utterances: Sequence[Utterance], labels: LabelScheme, seed: int) ->
 
 @dataclass(frozen=True)
 class _Series:
-    """The cuts of one class: the long series, the style's own, and the ids of those that are only tested."""
+    """The cuts of one class: the long series, the style's own series, and the ids of test-only cuts."""
 
     long: Sequence[Utterance]
     own: Sequence[Utterance]
@@ -115,14 +115,14 @@ class _Series:
         return len(self.long) + len(self.own)
 
     def quota(self) -> tuple[int, int, int]:
-        """How many cuts of the own series each part gets: `OWN`, or what the two series allow."""
+        """How many cuts of the style's own series each part gets: `OWN`, or as many as exist."""
         least = sum(SIZES) - len(self.long)
         train = min(max(OWN[0], least - sum(OWN[1:])), len(self.own) - sum(OWN[1:]))
         return (train, *OWN[1:])
 
 
 def _pavoque_series(utterances: Sequence[Utterance], labels: LabelScheme, seed: int) -> list[_Series]:
-    """Return the pool by class; a class that the study does not have has no cuts in it."""
+    """Return the study's selection by class; classes that the study does not have are empty."""
     groups = by_class(utterances, labels)
     pools = {name: _of_pool(group, POOL.get(name, {"m": 0, "": 0})) for name, group in groups.items()}
     short = {
@@ -145,7 +145,7 @@ def _pavoque_series(utterances: Sequence[Utterance], labels: LabelScheme, seed: 
 
 
 def _of_pool(group: Iterable[Utterance], cuts: Mapping[str, int]) -> tuple[list[Utterance], list[Utterance]]:
-    """Return the cuts of the long series and of the own one that belong to the study's pool."""
+    """Return the cuts of the long and of the style's own series that belong to the study's selection."""
     found: dict[str, list[Utterance]] = {name: [] for name in cuts}
     for utterance in group:
         match = _PROMPT.match(str(utterance.extra.get("prompt", utterance.id)))
@@ -167,7 +167,7 @@ def _pool_text() -> str:
 
 
 def _pavoque_tests(series: Sequence[_Series], seed: int) -> list[list[Utterance]]:
-    """Draw the test parts in turn, each until it shares as much with the others as the study's do."""
+    """Draw the test parts in turn, each until its overlap with the others is that of the study's."""
     tests: list[list[Utterance]] = []
     for fold in range(FOLDS):
         for attempt in count():
@@ -181,7 +181,7 @@ def _pavoque_tests(series: Sequence[_Series], seed: int) -> list[list[Utterance]
 
 
 def _pavoque_test(cuts: _Series, salt: tuple[object, ...]) -> list[Utterance]:
-    """Draw the test cuts of one class: all but one of the listening cuts among them."""
+    """Draw the test cuts of one class, including all listening-test cuts but one."""
     order = shuffled_utterances(cuts.long, *salt)
     listening = [item for item in order if item.id in cuts.listening][: LISTENING - 1]
     others = [item for item in order if item.id not in cuts.listening]
@@ -257,4 +257,4 @@ def _need(found: int, needed: int, what: str, names: Sequence[str]) -> None:
 PAPER_SCHEMES: Mapping[str, Scheme] = MappingProxyType(
     {"ESD": _esd, "IEMOCAP": _iemocap, "PAVOQUE": _pavoque}
 )
-"""Corpus name -> its folds in the study."""
+"""Corpus name -> function that cuts its folds as in the study."""

@@ -1,4 +1,4 @@
-"""Folds by speaker: k folds with disjoint speakers, leave one out, and the split that a corpus comes with."""
+"""Folds by speaker: k folds with disjoint speakers, leave one out, and a corpus's official split."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -45,10 +45,10 @@ def draft_without(
 
     Args:
         test: Names of the units to test on.
-        others: Every other unit, in the order in which they are tried for validation.
+        others: All other units, in the order in which they are tried for validation.
         utterances: All utterances.
         labels: The classes.
-        config: Share of validation, and seed.
+        config: Fraction for validation, and seed.
         unit: "speaker" or "session".
     """
     rest = [utterance for utterance in utterances if unit_of(utterance, unit) not in test]
@@ -64,10 +64,10 @@ def hold_out(
     config: FoldConfig,
     unit: str,
 ) -> tuple[list[Utterance], list[Utterance], tuple[str, ...]]:
-    """Split utterances into training and validation, by whole speakers (or sessions) where there are two.
+    """Split utterances into training and validation, by whole speakers (or sessions) if there are two.
 
     Returns:
-        Training utterances, validation utterances, and remarks for the reader of the results.
+        Training utterances, validation utterances, and notes for the results.
     """
     if len(names) < 2:
         held, rest = cut(utterances, labels, config.validation, config.seed)
@@ -82,7 +82,7 @@ def hold_out(
 def _choose(
     utterances: Sequence[Utterance], names: Sequence[str], labels: LabelScheme, share: float, unit: str
 ) -> set[str]:
-    """Pick names one by one: training keeps every class, validation soon has every class and both genders."""
+    """Choose names so that training keeps every class, and validation gets every class and both genders."""
     traits: dict[str, set[tuple[str, object]]] = {name: set() for name in names}
     for utterance in utterances:
         own = {("class", labels.index(utterance.emotion)), ("gender", utterance.gender)}
@@ -110,13 +110,13 @@ def speaker_folds(utterances: Sequence[Utterance], labels: LabelScheme, config: 
     """Cut `config.count` folds; each speaker is tested in exactly one of them.
 
     Raises:
-        FoldError: For utterances without speaker, or fewer speakers than folds.
+        FoldError: For utterances without a speaker, or fewer speakers than folds.
     """
     names = unit_names(utterances, "speaker")
     if len(names) < config.count:
         raise FoldError(_too_few(names, config.count))
     groups = speaker_groups(utterances, labels, config.count, config.seed)
-    # The speakers after the test group, in turn: the folds then validate on different speakers.
+    # Starting after the test group, so that the folds validate on different speakers.
     return [
         draft_without(
             set(group),
@@ -133,9 +133,9 @@ def speaker_folds(utterances: Sequence[Utterance], labels: LabelScheme, config: 
 def speaker_groups(
     utterances: Sequence[Utterance], labels: LabelScheme, count: int, seed: int
 ) -> list[list[str]]:
-    """Deal the speakers into groups that hold about the same number of utterances per class and gender.
+    """Divide the speakers into groups with about the same number of utterances per class and gender.
 
-    Greedy: the largest speaker first, each to the group that has least of what the speaker brings.
+    Greedy: the speaker with most utterances first, each to the group that lacks these most.
     """
     traits = {
         name: _traits(clips, labels) for name, clips in grouped(utterances, lambda u: str(u.speaker)).items()
@@ -159,7 +159,7 @@ def _traits(utterances: Sequence[Utterance], labels: LabelScheme) -> Traits:
 
 
 def _clash(group: Traits, speaker: Traits, totals: Mapping[tuple[str, object], int]) -> float:
-    # Each class and each gender weighs the same, however rare: counts are shares of the corpus.
+    # Each class and each gender has the same weight, however rare: counts are fractions of the corpus.
     return sum(group[trait] * count / totals[trait] ** 2 for trait, count in speaker.items())
 
 
@@ -177,10 +177,10 @@ def _too_few(names: Sequence[str], count: int) -> str:
 
 
 def loso_folds(utterances: Sequence[Utterance], labels: LabelScheme, config: FoldConfig) -> list[Draft]:
-    """Cut one fold per speaker (or session), in the order of their names; validation is whole ones too.
+    """Cut one fold per speaker (or session), by name; validation consists of whole ones, too.
 
     Raises:
-        FoldError: For utterances without speaker (session), or fewer than two of them.
+        FoldError: For utterances without a speaker (session), or fewer than two of them.
     """
     unit = config.leave_out
     names = unit_names(utterances, unit)
@@ -196,7 +196,7 @@ def loso_folds(utterances: Sequence[Utterance], labels: LabelScheme, config: Fol
 
 
 def official_folds(utterances: Sequence[Utterance], labels: LabelScheme, config: FoldConfig) -> list[Draft]:
-    """Return the one fold of the corpus; without validation part, one is held out from training.
+    """Return the single fold of the corpus; without a validation part, one is held out from training.
 
     Raises:
         FoldError: If an utterance has no split or an unknown one, or training or test is empty.

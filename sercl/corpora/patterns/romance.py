@@ -83,7 +83,7 @@ MESD = Pattern(
         layout="Anger_C_A_abajo.wav",
         notes=(
             "single words",
-            "file names tell woman, man and child but no speaker: speaker-disjoint folds are impossible",
+            "file names give woman, man or child, but no speaker: speaker-disjoint folds are impossible",
         ),
     ),
     regex=r"/(?P<emotion>[a-z]+)_(?P<voice>(?P<gender>[FMC]))_(?P<part>[AB])_(?P<word>[^/]+)\.wav$",
