@@ -4,6 +4,7 @@ The command line prints such an error as one message: exit code 2 for `UsageErro
 """
 
 import difflib
+import sys
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
@@ -67,13 +68,13 @@ class ImportNotAllowedError(UsageError):
     Args:
         where: The option or file that names it.
         path: Its import path.
-        command: The command that was run, "sercl fit"; other programs are shown how to allow it in Python.
     """
 
-    def __init__(self, where: str, path: str, command: str) -> None:
-        self.path, package = path, path.split(".")[0]
-        how = f"SERCL_ALLOW_IMPORTS={package} {command} ..."
-        if not command.startswith("sercl"):
+    def __init__(self, where: str, path: str) -> None:
+        self.where, self.path = where, path
+        package, program = path.split(".")[0], Path(sys.argv[0]).name
+        how = f"SERCL_ALLOW_IMPORTS={package} {program} ..."
+        if program.split(" ")[0] != "sercl":  # a program of the user's
             how = f'sercl.imports.allow("{package}"), or the variable SERCL_ALLOW_IMPORTS={package}'
         super().__init__(
             f"{where}: {path!r} is not imported, since that runs the code of {package!r}. If you trust it: "

@@ -12,12 +12,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sercl.errors import ImportNotAllowedError, UnknownNameError, UsageError
+from sercl.errors import ImportNotAllowedError, SerclError, UnknownNameError, UsageError
 from sercl.plugins import modules
 
 VARIABLE = "SERCL_ALLOW_IMPORTS"
 """Environment variable with packages, separated by commas, for the user's own classes."""
 
+_CLOSED = ("torch.", "lightning.", "sercl.")
+"""Packages of which an option takes the classes that it lists."""
 _allowed: set[str] = set()
 
 
@@ -59,7 +61,7 @@ def find_class(path: str, where: str) -> type:
             f"{where}: {path!r} is not an import path. Give package, module and class: mylab.models.{path}."
         )
     if not is_allowed(path):
-        raise ImportNotAllowedError(where, path, sys.argv[0])
+        raise ImportNotAllowedError(where, path)
     try:
         found = getattr(importlib.import_module(module), name, None)
     except ModuleNotFoundError as error:
@@ -105,6 +107,41 @@ class ClassSpec:
                 "{class_path: NAME, init_args: {...}}."
             )
         return cls(name, {**arguments, **content})  # `--model.head.x 3` puts x beside class_path
+
+    def find(self, named: Mapping[str, Any], option: str) -> Any:
+        """Return the class, or what else a short name stands for.
+
+        Args:
+            named: Names that need no import.
+            option: The option, for messages.
+
+        Raises:
+            UnknownNameError: For a name that is none of them, and no import path.
+            ImportNotAllowedError: For a package that the user does not allow.
+            UsageError: If there is no such module or class.
+        """
+        if self.name in named:
+            return named[self.name]
+        if "." not in self.name:
+            short = [name for name in named if "." not in name]
+            raise UnknownNameError(option.rpartition(".")[2], self.name, [*short, "an import path"])
+        if self.name.startswith(_CLOSED) and not is_allowed(self.name):
+            raise UnknownNameError(f"--{option} class", self.name, named)
+        return find_class(self.name, f"--{option}")
+
+    def build(self, kind: Any, option: str, *leading: Any) -> Any:
+        """Call a class with `leading` and the arguments.
+
+        Raises:
+            UsageError: As `check`, and if the class refuses the arguments.
+        """
+        self.check(kind, option, len(leading))
+        try:
+            return kind(*leading, **self.arguments)
+        except SerclError:
+            raise
+        except Exception as error:  # a class of the user's may raise anything
+            raise UsageError(f"--{option} {self.name}: {type(error).__name__}: {error}") from error
 
     def check(self, kind: Any, option: str, filled: Iterable[str] | int = ()) -> None:
         """Raise unless a class or function accepts the arguments, and lacks none.

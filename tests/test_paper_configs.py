@@ -229,8 +229,12 @@ def test_the_zed_recipe() -> None:
         "context": "none", "dropout": 0, "bias": False, "standardize": False, "sentence_mean": True,
         "output_norm": True, "post": {"smoothing": "none", "min_seconds": 0, "threshold": 0},
         "regularization": {"preset": "checkpoint", "spec_augment": False},  # YAML's off
-        "optimizer": {"head_lr": 1e-4, "encoder_lr": 1e-5, "weight_decay": 0, "eps": 1e-8},
-        "newbob": {"enabled": True, "threshold": 0.0025, "head": 0.8, "encoder": 0.9},
+        "optimizer": {
+            "head_lr": 1e-4, "encoder_lr": 1e-5, "weight_decay": 0, "eps": 1e-8,
+            "schedule": {
+                "class_path": "newbob", "init_args": {"threshold": 0.0025, "head": 0.8, "encoder": 0.9},
+            },
+        },
     }  # fmt: skip
     assert found["trainer"] == {"max_epochs": 15, "gradient_clip_val": 5.0}
     assert found["early_stopping"] == {"monitor": "val/error", "patience": 15}  # as many as epochs: never

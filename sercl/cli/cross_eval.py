@@ -21,6 +21,8 @@ from sercl.cli.lightning import (
     Parser,
     add_group,
     add_stopping_groups,
+    chosen_model,
+    path_of_own,
     yaml_text,
 )
 from sercl.cli.own_settings import ADDRESS, SETUP, refuse_from_files, setup_lines, taken_out, usable_store
@@ -48,6 +50,7 @@ from sercl.studies.cross_eval.study_file import study_to_dict
 from sercl.studies.heads.config import ProbeOptions
 from sercl.studies.training.results import environment
 from sercl.studies.training.trainers import TRAINER_DEFAULTS, TrainerOptions, quieten
+from sercl.tasks.base import EncoderTask
 from sercl.tasks.classification import EmotionClassifier
 
 NAME = "cross-eval"
@@ -70,7 +73,8 @@ class StudyCli:
         restrict_imports()
         datamodules.make_all()
         load_methods()
-        self.parser = build_parser()
+        self.model_class = chosen_model(words, EmotionClassifier, NAME)
+        self.parser = build_parser(self.model_class)
         rest, self.own = taken_out(spelled_out(words), (SETUP, ADDRESS))
         self.config = self.parser.parse_args(rest)
         refuse_from_files(self.config)
@@ -105,7 +109,7 @@ class StudyCli:
     def resolve(self, options: dict[str, Any]) -> dict[str, Any]:
         """Complete and check options of the model; raises `UsageError` for an invalid one."""
         parser = Parser(prog=f"sercl {NAME}")
-        parser.add_class_arguments(EmotionClassifier, MODEL)
+        parser.add_class_arguments(self.model_class, MODEL)
         resolved: dict[str, Any] = parser.parse_object({MODEL: options})[MODEL].as_dict()
         return resolved
 
@@ -142,8 +146,12 @@ _OUT_HELP = "Folder of the study: results, report, and the state to continue fro
 _DRY_HELP = "Show the cells, which of them are done, and an estimate of the remaining time; run nothing."
 
 
-def build_parser() -> Parser:
-    """Return the parser of the command."""
+def build_parser(model_class: type[EncoderTask] = EmotionClassifier) -> Parser:
+    """Return the parser of the command.
+
+    Args:
+        model_class: Class of the models that are trained.
+    """
     parser = Parser(prog=f"sercl {NAME}", description="Run a whole cross-lingual study from one file.")
     config = jsonargparse.ActionConfigFile  # type: ignore[attr-defined]
     parser.add_argument("-c", "--config", action=config, help=_CONFIG_HELP)
@@ -156,7 +164,8 @@ def build_parser() -> Parser:
         help="Check audio and compute hidden states again; cache neither.",
     )
     parser.add_class_arguments(StudyOptions, "study")
-    parser.add_class_arguments(EmotionClassifier, MODEL, instantiate=False)
+    parser.model_path = path_of_own(model_class)
+    parser.add_class_arguments(model_class, MODEL, instantiate=False)
     parser.add_class_arguments(ProbeOptions, "probe")
     parser.add_class_arguments(FeatureConfig, "features")
     parser.add_class_arguments(LaunchConfig, "launch")
@@ -220,6 +229,7 @@ def prepare(cli: StudyCli, folder: Path, features: FeatureConfig) -> Session:
             folder=folder,
             memory=memory,
             on_progress=on_progress,
+            model_class=cli.parser.model_path,
         )
 
 

@@ -63,7 +63,7 @@ def run(cli: Cli) -> RunResults:
 def claimed(cli: Cli) -> Iterator[Path]:
     """Lock the folder of a training run while the block runs; raises as `run_folder`, or for another run."""
     config = cli.config
-    folder = Path(config["out"] or default_folder(config))
+    folder = Path(config["out"] or default_folder(config, cli.model_path))
     if not is_first():
         yield folder
         return

@@ -54,6 +54,12 @@ ALLOWED: Mapping[str, tuple[str, tuple[str, ...] | None]] = {
 PACKAGES = ("sercl", *(package for package, _ in ALLOWED.values() if package.startswith("lightning.")))
 """Packages whose modules may be imported to find a class; `check_inert` restricts their use."""
 
+_PART = re.compile(
+    r"(model|study\.encoders\.[^.]+|study\.overrides\.model)\."
+    r"(head|pooling|loss|context|optimizer\.(algorithm|schedule))"
+)
+"""Options that take a part of a model, whose class `sercl.imports` finds when the part is built."""
+
 _OUTPUT_OPTIONS = {
     "save_dir",
     "root_dir",
@@ -167,6 +173,8 @@ def check_file_name(value: Any, option: str = "--checkpoint.filename") -> None:
 
 
 def _check_class(option: str, path: str, own: tuple[str, ...]) -> None:
+    if _PART.fullmatch(option):
+        return
     package, names = ALLOWED.get(re.sub(r"^(study\.corpora)\.[^.]+$", r"\1.*", option), ("", ()))
     inside = bool(package) and path.startswith(f"{package}.")
     is_meant = inside and (names is None or path.rpartition(".")[2] in names)

@@ -18,6 +18,8 @@ from sercl.errors import UsageError
 from sercl.features.compute import features_of
 from sercl.features.stored import StoredFeatures
 from sercl.json_text import json_text
+from sercl.models.heads import HEADS
+from sercl.models.losses import LOSSES
 from sercl.reports.data import folds_lines
 from sercl.reports.probing import probe_table
 from sercl.reports.probing_figure import probe_figure
@@ -35,6 +37,7 @@ from sercl.studies.layer_probe.folds import (
 from sercl.studies.layer_probe.summary import ProbeResults
 from sercl.studies.layer_probe.task import ProbeTask
 from sercl.studies.training.results import environment
+from sercl.tasks.optim import OWN_SCHEDULES
 
 SHORT_FORMS = {"--encoder": "--model.encoder", "--probe": "--probe.preset"}
 POOLINGS = ("mean", "mean+std")
@@ -89,7 +92,28 @@ def check(cli: Cli) -> None:
         )
     if model["pooling"] not in POOLINGS:
         raise UsageError(f"--model.pooling {model['pooling']}: probes use {' or '.join(POOLINGS)}.")
+    _check_own_probes(cli, model)
     model["layer"] = "auto"  # a YAML of `sercl fit` may name one, which would drop the others
+
+
+def _check_own_probes(cli: Cli, model: Any) -> None:
+    """Refuse parts of a model that have no effect: probes have heads and an optimiser of their own."""
+    given = []
+    if cli.model_path is not None:
+        given.append(f"--model {cli.model_path}")
+    if model["head"] not in HEADS:
+        given.append("--model.head")
+    if model["loss"] not in LOSSES:
+        given.append("--model.loss")
+    if model["optimizer"]["algorithm"] != "adamw":
+        given.append("--model.optimizer.algorithm")
+    if model["optimizer"]["schedule"] not in OWN_SCHEDULES:
+        given.append("--model.optimizer.schedule")
+    if given:
+        raise UsageError(
+            f"{', '.join(given)}: without effect, since layer-probe trains probes of its own on the encoder "
+            "(--probe.head, --probe.lr). Leave them out."
+        )
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """One parser for every command that trains or evaluates: groups data, model, trainer, and sercl's own."""
 
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +23,7 @@ from rich.progress import (
 
 from sercl.cli.console import Lines, stderr
 from sercl.cli.help import ENCODER_HELP, JSON_HELP
+from sercl.cli.model_class import check_options, find_model, model_named
 from sercl.cli.own_settings import usable_store
 from sercl.cli.parser import SerclParser, restrict_imports
 from sercl.cli.processes import supervise
@@ -31,6 +33,7 @@ from sercl.data.datamodules.base import EmotionDataModule
 from sercl.documents import parse_yaml
 from sercl.features.config import FeatureConfig
 from sercl.files import write_text
+from sercl.imports import path_of
 from sercl.models.adapters import load_methods
 from sercl.studies.training.trainers import (
     CHECKPOINT_DEFAULTS,
@@ -40,6 +43,7 @@ from sercl.studies.training.trainers import (
     quieten,
 )
 from sercl.tasks.base import EncoderTask
+from sercl.tasks.checkpoint import option_types
 from sercl.tasks.classification import EmotionClassifier
 
 _SHOWN = ("val/loss", "val/uar", "val/eder")
@@ -188,6 +192,9 @@ class Cli(LightningCLI):
         restrict_imports()
         datamodules.make_all()
         load_methods()
+        if with_training:
+            model_class = chosen_model(sys.argv[1:], model_class, command)
+        self.model_path = path_of_own(model_class)
         super().__init__(
             model_class=model_class,
             datamodule_class=EmotionDataModule,
@@ -207,6 +214,7 @@ class Cli(LightningCLI):
     def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add trainer, model and data; without training, the checkpoint contains the model."""
         if self.with_training:
+            parser.model_path = self.model_path  # type: ignore[attr-defined]
             super().add_core_arguments_to_parser(parser)
             return
         add_group(parser, "trainer", L.Trainer, TRAINER_DEFAULTS)
@@ -284,6 +292,32 @@ class Cli(LightningCLI):
     def config_text(self) -> str:
         """Return the whole configuration, defaults included, as the YAML that `--config` takes."""
         return yaml_text(self.parser, self.config, ("config", *RUN_KEYS))
+
+
+_REPLACEABLE = {"pooling", "head", "context", "dropout", "bias", "standardize", "loss", "class_weights"}
+"""Options that a class of the user's need not have, since it may replace what they describe."""
+
+
+def chosen_model(words: Sequence[str], base: type[EncoderTask], command: str) -> type[EncoderTask]:
+    """Return the class of the model that a command line and its files name.
+
+    Args:
+        words: Its arguments.
+        base: The class that it trains.
+        command: Its name.
+
+    Raises:
+        UsageError: As `find_model`, or for a class that lacks options.
+    """
+    kind = find_model(model_named(words), base, command)
+    if kind is not base:
+        check_options(kind, base, set(option_types(kind)), set(option_types(base)) - _REPLACEABLE)
+    return kind
+
+
+def path_of_own(kind: type) -> str | None:
+    """Return the import path of a class, None if it is one of sercl's own."""
+    return None if kind.__module__.startswith("sercl.") else path_of(kind)
 
 
 RUN_KEYS = ("out", "resume", "overwrite", "json", "ckpt", "encoder", "no_cache")

@@ -9,14 +9,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
+
+import yaml
 
 from sercl import plugins
+from sercl.documents import parse_yaml
 from sercl.errors import UsageError
 
 FLAG, VALUE, LIST, TUPLE, CLASS, FILES = "flag", "value", "list", "tuple", "class", "files"
+PART = "part"
 """Kinds of options: without a value; with one; with several, one by one or only together; a class with its
-own options; `-c`."""
+own options; `-c`; a name or import path, whose arguments are below it."""
 
 Kinds = Mapping[str, str]
 """Long option -> its kind."""
@@ -60,7 +64,7 @@ def canonical(words: Sequence[str], kinds: Kinds) -> list[str]:
     spellings = {name.replace("_", "-"): name for name in kinds}
     end = words.index("--") if "--" in words else len(words)
     spelt = _lists([_spelt(word, spellings) for word in words[:end]], kinds)
-    return [*_classes_first(spelt), *words[end:]]
+    return [*_parts_with_arguments(_classes_first(spelt), kinds), *words[end:]]
 
 
 def given(words: Sequence[str], kinds: Kinds) -> Iterator[Given]:
@@ -147,6 +151,34 @@ def _classes_first(words: Sequence[str]) -> list[str]:
     return [word for group in groups for word in group]
 
 
+def _parts_with_arguments(words: Sequence[str], kinds: Kinds) -> list[str]:
+    """Return the arguments with a part and its arguments as one: {class_path: ..., init_args: ...}."""
+    found = list(given(words, kinds))
+    queue: list[str | None] = list(words)
+    for named in found:
+        is_name = kinds.get(named.option) == PART and not (named.value or "{").lstrip().startswith("{")
+        own = [word for word in found if is_name and word.option.startswith(f"{named.option}.")]
+        if not own:
+            continue
+        arguments: dict[str, Any] = {}
+        for word in own:
+            _put(arguments, word.option.removeprefix(f"{named.option}.").split("."), word.value)
+        for word in (named, *own):
+            queue[word.position] = None
+            if "=" not in words[word.position] and word.value is not None:
+                queue[word.position + 1] = None
+        value = {"class_path": named.value, "init_args": arguments}
+        text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10_000).strip()
+        queue[named.position] = f"{named.option}={text}"
+    return [word for word in queue if word is not None]
+
+
+def _put(arguments: dict[str, Any], names: Sequence[str], text: str | None) -> None:
+    for name in names[:-1]:
+        arguments = arguments.setdefault(name, {})
+    arguments[names[-1]] = None if text is None else parse_yaml(text)
+
+
 def _spelt(word: str, spellings: Mapping[str, str]) -> str:
     name, sign, value = word.partition("=")
     if name == "-c" and "--config" in spellings:
@@ -213,5 +245,7 @@ def _kind(action: Any) -> str:
         return LIST
     if re.search(r"tuple\[", hint.lower()):
         return TUPLE
+    if {str, dict[str, Any]} == set(get_args(getattr(action, "_typehint", None))):
+        return PART
     has_options = any(word in hint for word in ("sercl.", "lightning.", "dict"))
     return CLASS if has_options and "Literal" not in hint else VALUE

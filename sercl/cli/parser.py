@@ -20,6 +20,7 @@ from sercl.cli.console import stdout
 from sercl.cli.help_format import HelpFormatter, styled
 from sercl.cli.inert import PACKAGES, check_cache_folders, check_file, check_inert, walk
 from sercl.cli.lightning_options import without_nulls
+from sercl.cli.model_class import flat_content, flattened, with_class
 from sercl.cli.option_table import canonical, check_repeats, kinds_of
 from sercl.cli.parser_messages import concrete, plain_type, usage_error
 from sercl.cli.precheck import check_config_file
@@ -183,6 +184,9 @@ class SerclParser(jsonargparse.ArgumentParser):
     left_out: frozenset[str] = frozenset()
     """Groups of a run's config.yaml that mean nothing to this command: its checkpoint contains the model."""
 
+    model_path: str | None = None
+    """Import path of the model's class, if it is not sercl's own."""
+
     def __init__(self, *args: Any, allow_abbrev: bool = False, **kwargs: Any) -> None:
         kwargs = {"formatter_class": HelpFormatter, **kwargs}
         super().__init__(*args, allow_abbrev=allow_abbrev, **kwargs)
@@ -225,7 +229,7 @@ class SerclParser(jsonargparse.ArgumentParser):
 
     def _checked(self, words: Iterable[Any]) -> list[str]:
         kinds = kinds_of(self)
-        spelt = canonical([str(word) for word in words], kinds)
+        spelt = canonical(flattened([str(word) for word in words]), kinds)
         check_repeats(spelt, kinds)
         return spelt
 
@@ -237,9 +241,14 @@ class SerclParser(jsonargparse.ArgumentParser):
     def parse_string(self, *args: Any, **kwargs: Any) -> Any:
         """Parse a configuration (also that of a file), which may not set command-line-only options."""
         content = args[0] if args else kwargs.pop("content")
-        options = super().parse_string(_without(content, self.left_out), *args[1:], **kwargs)
+        options = super().parse_string(_prepared(content, self.left_out), *args[1:], **kwargs)
         check_file(options, str(kwargs.get("path") or "--config"))
         return options
+
+    def dump(self, *args: Any, **kwargs: Any) -> str:
+        """Return a configuration as text that `--config` takes, with a class of the user's."""
+        text = str(super().dump(*args, **kwargs))
+        return text if self.model_path is None else with_class(text, self.model_path)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise a `UsageError` with one message that names the option, valid values and the next step."""
@@ -264,12 +273,14 @@ class SerclParser(jsonargparse.ArgumentParser):
         return self.instantiate(*args, **kwargs)
 
 
-def _without(text: str, groups: frozenset[str]) -> str:
+def _prepared(text: str, groups: frozenset[str]) -> str:
+    """Return a configuration without some groups, and with the options of the model directly below it."""
     content = parse_yaml(text)
     if not isinstance(content, dict):
         return text
-    kept = {name: value for name, value in without_nulls(content).items() if name not in groups}
-    if len(kept) == len(content):
+    flat = flat_content(content)
+    kept = {name: value for name, value in without_nulls(flat).items() if name not in groups}
+    if flat is content and len(kept) == len(content):
         return text
     return yaml.safe_dump(kept, sort_keys=False)  # the order of classes and patterns counts
 

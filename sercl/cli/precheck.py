@@ -15,7 +15,8 @@ from sercl.cli import option_table
 from sercl.cli.diarize.words import evaluated_data, with_clips
 from sercl.cli.inputs import check_checkpoint
 from sercl.cli.lightning_options import instead_of, unknown_option, without_nulls
-from sercl.cli.option_table import CLASS, FILES, FLAG, LIST, Kinds, canonical, check_repeats, given
+from sercl.cli.model_class import model_named
+from sercl.cli.option_table import CLASS, FILES, FLAG, LIST, PART, Kinds, canonical, check_repeats, given
 from sercl.cli.siblings import is_later_rank
 from sercl.documents import parse_yaml, read_yaml
 from sercl.errors import (
@@ -76,8 +77,9 @@ def folder_of(command: str, values: Values) -> Path | None:
     if data is None or command != "fit":
         return None
     model = {name: _value(values, f"--model.{name}") for name in ("encoder", "adapter")}
-    seed = _value(values, "--seed_everything")
-    return default_folder({"data": data, "model": model, "seed_everything": seed})
+    named, seed = _get(values, "--model"), _value(values, "--seed_everything")
+    own = named if "." in (named or "") else None
+    return default_folder({"data": data, "model": model, "seed_everything": seed}, own)
 
 
 def _check_folder(command: str, values: Values, flags: set[str]) -> None:
@@ -469,6 +471,7 @@ def _check_options(
     valid = _data_options(corpus, data)
     for word in given(words, kinds):
         is_foreign = word.option.startswith(tuple(f"{option}." for option in foreign))
+        is_foreign = is_foreign or _is_of_own_model(word.option, words, kinds)
         if not is_foreign and not _is_known(word.option, kinds, valid):
             raise unknown_option(word.option, [*kinds, *valid], name, word.value)
 
@@ -478,6 +481,13 @@ def _class_options(words: Sequence[str], kinds: Kinds) -> Iterator[tuple[str, st
     for word in given(words, kinds):
         if _OF_CLASS.fullmatch(word.option) and word.value and not word.option.endswith(".help"):
             yield word.option, word.value
+
+
+def _is_of_own_model(option: str, words: Sequence[str], kinds: Kinds) -> bool:
+    """Whether an option may be one of the user's own class of model, whose options only the parser knows."""
+    if "--model" not in kinds or not option.startswith("--model."):
+        return False
+    return option == "--model.class_path" or "." in (model_named(words) or "")
 
 
 def _data_options(corpus: str, data: Mapping[str, Sequence[str]]) -> list[str]:
@@ -498,7 +508,7 @@ def _is_known(option: str, kinds: Kinds, data: Sequence[str]) -> bool:
             parent in data and not any(other.startswith(f"{parent}.") for other in data)
             for parent in parents[1:]
         )
-    return any(kinds.get(parent) in (CLASS, LIST) for parent in parents)
+    return any(kinds.get(parent) in (CLASS, LIST, PART) for parent in parents)
 
 
 def _check_paths(options: _Options, corpora: set[str]) -> None:

@@ -14,7 +14,9 @@ from lightning.pytorch.callbacks import Timer
 
 from sercl.documents import parse_yaml, read_yaml
 from sercl.errors import DocumentError, ResultsError, UnknownNameError, UsageError
+from sercl.imports import ClassSpec
 from sercl.studies.training.trainers import NO_EFFECT_ON_RESULT, NO_EFFECT_ON_STOPPING
+from sercl.tasks.optim import depends_on_length
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 _SHORT_PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
@@ -60,22 +62,28 @@ def check_monitors(config: Any, scores: Iterable[str], errors: Iterable[str] = (
         UnknownNameError: For a value that is not logged.
         UsageError: For a score that would be minimised, or an error that would be maximised.
     """
-    names, low = [f"val/{name}" for name in scores], [f"val/{name}" for name in errors]
-    valid = ["val/loss", "train/loss", *low, *names]
+    names = [f"val/{name}" for name in scores]
+    low = ["val/loss", "train/loss", *(f"val/{name}" for name in errors)]
+    valid = [*low, *names]
     for option, group, others in _monitoring(config):
         name, mode = group.get("monitor"), group.get("mode")
         if name not in (*valid, *others):
             raise UnknownNameError(f"--{option}.monitor", name, valid)
         if name in low and mode == "max":
             raise UsageError(
-                f"--{option}.monitor {name}: the highest value would count as best. Give --{option}.mode "
-                f"min, too."
+                f"--{option}.monitor {name}: the highest value would count as best. Give "
+                f"--{_mode_of(option)} min, too."
             )
         if name in names and mode == "min":
             raise UsageError(
-                f"--{option}.monitor {name}: the lowest value would count as best. Give --{option}.mode "
-                f"max, too."
+                f"--{option}.monitor {name}: the lowest value would count as best. Give "
+                f"--{_mode_of(option)} max, too."
             )
+
+
+def _mode_of(option: str) -> str:
+    of_schedule = option == "model.optimizer"
+    return "model.optimizer.schedule.init_args.mode" if of_schedule else f"{option}.mode"
 
 
 def _monitoring(config: Any) -> Iterator[tuple[str, Any, tuple[str | None, ...]]]:
@@ -83,11 +91,21 @@ def _monitoring(config: Any) -> Iterator[tuple[str, Any, tuple[str | None, ...]]
     kept_by = {"EarlyStopping": (), "ModelCheckpoint": (None, "epoch", "step")}
     yield "early_stopping", config["early_stopping"], kept_by["EarlyStopping"]
     yield "checkpoint", config["checkpoint"], kept_by["ModelCheckpoint"]
+    yield from _followed(config)
     further = config.get("trainer", {}).get("callbacks") or []
     for part in further if isinstance(further, list) else [further]:
         kind = str(part["class_path"]).rpartition(".")[2]
         if kind in kept_by:
             yield "trainer.callbacks", part.get("init_args") or {}, kept_by[kind]
+
+
+def _followed(config: Any) -> Iterator[tuple[str, Any, tuple[str | None, ...]]]:
+    """Yield the value that a schedule of learning rates follows, if it names one."""
+    optimizer = config.get("model", {}).get("optimizer") or {}
+    name, schedule = optimizer.get("monitor"), optimizer.get("schedule")
+    if name is not None:
+        mode = ClassSpec.of(schedule, "model.optimizer.schedule").arguments.get("mode", "min")
+        yield "model.optimizer", {"monitor": name, "mode": mode}, ()
 
 
 def check_continuation(weights: str, config: Any) -> None:
@@ -112,7 +130,8 @@ def check_resumed(path: Path, text: str) -> None:
     Raises:
         ResultsError: If the file is damaged.
     """
-    stored, now = dict(_settings(_stored(path))), dict(_settings(parse_yaml(text)))
+    ours = {"model": "sercl's own class"}  # which a configuration does not name
+    stored, now = ours | dict(_settings(_stored(path))), ours | dict(_settings(parse_yaml(text)))
     # Options only in the new one did not exist in the run's version of sercl.
     changed = [key for key, value in stored.items() if now.get(key, _NOT_SET) != value]
     if not _rates_follow_limits(stored):
@@ -150,8 +169,12 @@ def _damaged(path: Path, reason: str) -> ResultsError:
 
 
 def _rates_follow_limits(settings: Mapping[str, Any]) -> bool:
-    schedule = settings.get("model.optimizer.schedule", "constant")
-    return schedule != "constant" or bool(settings.get("model.optimizer.warmup"))
+    option = "model.optimizer.schedule"
+    given = {
+        key.removeprefix(f"{option}."): value for key, value in settings.items() if key.startswith(option)
+    }
+    schedule = {"class_path": given.pop(option, "constant"), "init_args": given}
+    return depends_on_length(schedule, settings.get("model.optimizer.warmup") or 0.0)
 
 
 def _settings(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -167,7 +190,7 @@ def _settings(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _flat(key: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if key.rpartition(".")[2] in _MAY_CHANGE:
+    if key.rpartition(".")[2] in _MAY_CHANGE and not key.startswith("model.optimizer."):
         return
     if isinstance(value, Mapping) and value:
         for name, inner in value.items():

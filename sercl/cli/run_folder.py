@@ -33,12 +33,19 @@ _PROBE = ".writable"
 _OURS = (LOCK, _PROBE)
 
 
-def default_folder(config: Any) -> Path:
-    """Return the folder of a run that was given no `--out`: data, encoder, adapter, fold and seed."""
+def default_folder(config: Any, model_class: str | None = None) -> Path:
+    """Return the folder of a run that was given no `--out`: data, encoder, adapter, fold and seed.
+
+    Args:
+        config: Its configuration.
+        model_class: Import path of its model's class, if that is the user's own.
+    """
     model = config["model"]
+    own = [model_class.rpartition(".")[2]] if model_class else []
     parts = [
         *_data_parts(config["data"]),
         Path(model["encoder"]).name,
+        *own,
         "frozen" if model["adapter"] == "none" else model["adapter"],
         f"seed{config['seed_everything']}",
     ]

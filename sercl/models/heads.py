@@ -2,11 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Any
 
+import torch
 from torch import nn
 
 from sercl.counting import count
-from sercl.errors import UnknownNameError, UsageError
+from sercl.errors import UsageError
+from sercl.imports import ClassSpec
+from sercl.models.parts import check_part
 
 
 def _paper(in_dim: int, num_classes: int) -> list[nn.Module]:
@@ -29,27 +33,49 @@ HEADS: Mapping[str, Callable[[int, int], list[nn.Module]]] = MappingProxyType(
 """Every head by its name."""
 
 
-def build_head(name: str, in_dim: int, num_classes: int, dropout: float = 0.0) -> nn.Sequential:
+TORCH_HEADS: Mapping[str, type[nn.Module]] = MappingProxyType({"torch.nn.Linear": nn.Linear})
+"""Classes of torch that are heads: called with the width of a vector and the number of classes."""
+
+
+def build_head(
+    head: str | Mapping[str, Any],
+    in_dim: int,
+    num_classes: int,
+    dropout: float = 0.0,
+    option: str = "model.head",
+) -> nn.Sequential:
     """Build a classification head.
 
     Args:
-        name: "paper": Linear(in_dim, 128), ReLU, Linear(128, 16), ReLU, Linear(16, num_classes), the head of
-            arXiv 2409.16920; or "linear": one Linear(in_dim, num_classes).
+        head: "paper": Linear(in_dim, 128), ReLU, Linear(128, 16), ReLU, Linear(16, num_classes), the head of
+            arXiv 2409.16920; "linear": one Linear(in_dim, num_classes); the import path of a class, which is
+            called with `in_dim` and `num_classes`; or a map of class_path and init_args.
         in_dim: Width of a pooled vector.
         num_classes: Number of classes, at least 2.
         dropout: Probability with which an input feature is dropped in training, from 0 to below 1.
+        option: The option, for messages.
 
     Returns:
         A module from `[batch, in_dim]` to `[batch, num_classes]` unnormalised scores (logits).
 
     Raises:
-        UnknownNameError: For another name.
-        UsageError: For a dropout outside 0 <= dropout < 1, or fewer than 2 classes.
+        UnknownNameError: For another name, or an argument that the class does not have.
+        UsageError: For a dropout outside 0 <= dropout < 1, fewer than 2 classes, or a class that cannot be
+            built.
+        ImportNotAllowedError: For a package that the user does not allow.
     """
-    if name not in HEADS:
-        raise UnknownNameError("head", name, HEADS)
+    spec = ClassSpec.of(head, option)
     if not 0 <= dropout < 1:
         raise UsageError(f"head dropout {dropout}: valid: 0 <= dropout < 1.")
     if num_classes < 2:
         raise UsageError(f"head for {count(num_classes, 'class', 'classes')}: at least 2 are needed.")
-    return nn.Sequential(nn.Dropout(dropout), *HEADS[name](in_dim, num_classes))
+    kind = spec.find({**HEADS, **TORCH_HEADS}, option)
+    built = spec.build(kind, option, in_dim, num_classes)
+    if spec.name not in HEADS and not isinstance(built, nn.Module):
+        raise UsageError(f"--{option} {spec.name}: is not a torch.nn.Module.")
+    return nn.Sequential(nn.Dropout(dropout), *(built if spec.name in HEADS else [built]))
+
+
+def check_head(head: nn.Module, dim: int, classes: int) -> None:
+    """Raise `UsageError` unless a head maps `[n, dim]` to `[n, classes]`."""
+    check_part(head, "head", nn.Module, [torch.zeros(2, dim)], [2, classes])

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from sercl.errors import UnknownNameError
+from sercl.imports import ClassSpec
+from sercl.models.parts import check_part
 
 _VARIANCE_FLOOR = 1e-10
 """Keeps the gradient of the square root finite where a feature does not vary."""
@@ -60,6 +62,9 @@ def masked_mean_std(hidden: Tensor, lengths: Tensor) -> Tensor:
 
 class Pooling(nn.Module):
     """Base of the poolings: `forward(hidden [batch, frames, dim], lengths [batch])` -> `[batch, out_dim]`.
+
+    Frames beyond a row's length are padding, which must not count; see `frame_mask`. A pooling of one's own
+    is a subclass whose constructor takes the width of a hidden state first.
 
     Attributes:
         out_dim: Width of a pooled vector.
@@ -147,19 +152,33 @@ POOLINGS: Mapping[str, type[MeanPooling | MeanStdPooling | AttentivePooling]] = 
 """Every pooling by its name."""
 
 
-def build_pooling(name: str, dim: int) -> Pooling:
+def build_pooling(pooling: str | Mapping[str, Any], dim: int, option: str = "model.pooling") -> Pooling:
     """Build a pooling.
 
     Args:
-        name: "mean", "mean+std" or "attentive".
+        pooling: "mean", "mean+std" or "attentive"; or the import path of a subclass of `Pooling`, which is
+            called with `dim`, or a map of class_path and init_args.
         dim: Width of a hidden state.
+        option: The option, for messages.
 
     Raises:
-        UnknownNameError: For another name.
+        UnknownNameError: For another name, or an argument that the class does not have.
+        UsageError: For a class that cannot be built.
+        ImportNotAllowedError: For a package that the user does not allow.
     """
-    if name not in POOLINGS:
-        raise UnknownNameError("pooling", name, POOLINGS)
-    return POOLINGS[name](dim)
+    spec = ClassSpec.of(pooling, option)
+    return cast(Pooling, spec.build(spec.find(POOLINGS, option), option, dim))
+
+
+def name_of(pooling: Pooling) -> str | None:
+    """Return the name of a pooling of `POOLINGS`; None for one of the user's."""
+    return next((name for name, kind in POOLINGS.items() if type(pooling) is kind), None)
+
+
+def check_pooling(pooling: Pooling, dim: int) -> None:
+    """Raise `UsageError` unless a pooling maps `[batch, frames, dim]` to `[batch, out_dim]`."""
+    inputs = [torch.zeros(2, 3, dim), torch.tensor([3, 2])]
+    check_part(pooling, "pooling", Pooling, inputs, [2, getattr(pooling, "out_dim", 0)])
 
 
 def _uniform(hidden: Tensor, lengths: Tensor) -> Tensor:

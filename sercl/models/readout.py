@@ -3,13 +3,15 @@
 import copy
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from sercl.errors import UnknownNameError, UsageError
-from sercl.models.heads import build_head
+from sercl.errors import UsageError
+from sercl.imports import ClassSpec
+from sercl.models.parts import check_part
 from sercl.models.pooling import frame_mask
 from sercl.models.standardize import Standardizer
 
@@ -75,9 +77,7 @@ class Readout(nn.Module):
         layer: As in `check_layer`, already resolved.
         num_states: How many hidden states come in.
         dim: Size of a pooled hidden state.
-        classes: Number of classes.
-        head: Name of the head, see `sercl.models.heads`.
-        dropout: Dropout probability in front of the head.
+        head: From `[batch, dim]` to class scores; for "auto" there is a copy for each layer.
         standardize: Whether features are standardised by statistics of the training set.
     """
 
@@ -88,9 +88,7 @@ class Readout(nn.Module):
         layer: int | str,
         num_states: int,
         dim: int,
-        classes: int,
-        head: str = "linear",
-        dropout: float = 0.0,
+        head: nn.Module,
         standardize: bool = True,
     ) -> None:
         super().__init__()
@@ -98,10 +96,9 @@ class Readout(nn.Module):
         self.states = list(range(num_states)) if isinstance(layer, str) else [layer]
         self.standardizer = Standardizer((len(self.states), dim)) if standardize else None
         self.mix = WeightedSum(num_states) if layer == "weighted" else None
-        first = build_head(head, dim, classes, dropout)
         # Every layer's head starts from the same weights, so that layers differ by what they hold alone.
         copies = len(self.states) if layer == "auto" else 1
-        self.heads = nn.ModuleList([first, *(copy.deepcopy(first) for _ in range(copies - 1))])
+        self.heads = nn.ModuleList([head, *(copy.deepcopy(head) for _ in range(copies - 1))])
         self.register_buffer("chosen", torch.tensor(0, dtype=torch.int64))
 
     def select(self, features: Tensor) -> Tensor:
@@ -219,32 +216,40 @@ CONTEXTS: Mapping[str, type[NoContext | ConvContext | GruContext]] = MappingProx
 """Every context layer by its name."""
 
 
-def build_context(name: str, dim: int) -> Context:
+def build_context(context: str | Mapping[str, Any], dim: int, option: str = "model.context") -> Context:
     """Build a context layer.
 
     Args:
-        name: "none", "conv" or "gru".
+        context: "none", "conv" or "gru"; or the import path of a subclass of `Context`, which is called with
+            `dim`, or a map of class_path and init_args.
         dim: Width of a frame.
+        option: The option, for messages.
 
     Raises:
-        UnknownNameError: For another name.
+        UnknownNameError: For another name, or an argument that the class does not have.
+        UsageError: For a class that cannot be built.
+        ImportNotAllowedError: For a package that the user does not allow.
     """
-    if name not in CONTEXTS:
-        raise UnknownNameError("context", name, CONTEXTS)
-    return CONTEXTS[name](dim)
+    spec = ClassSpec.of(context, option)
+    return cast(Context, spec.build(spec.find(CONTEXTS, option), option, dim))
+
+
+def check_context(context: Context, dim: int) -> None:
+    """Raise `UsageError` unless a context layer maps `[batch, frames, dim]` to `[batch, frames, out_dim]`."""
+    inputs = [torch.zeros(2, 3, dim), torch.tensor([3, 2])]
+    check_part(context, "context layer", Context, inputs, [2, 3, getattr(context, "out_dim", 0)])
 
 
 class FrameReadout(nn.Module):
-    """A linear classifier on every frame.
+    """A classifier of every frame.
 
     Args:
         layer: A hidden state 0..N, "last", or "weighted" (learned sum of all).
         num_states: How many hidden states there are, N + 1.
         dim: Width of a hidden state.
-        classes: Number of classes.
-        context: Name of a context layer, see `sercl.models.readout`.
-        dropout: Dropout probability in front of the classifier, 0 to below 1.
-        bias: Whether the classifier has a bias.
+        context: What a frame gets from those around it.
+        head: From `[..., context.out_dim]` to class scores.
+        dropout: Dropout probability in front of the head, 0 to below 1.
         standardize: Whether features are standardised by statistics of training frames.
 
     Raises:
@@ -260,10 +265,9 @@ class FrameReadout(nn.Module):
         layer: int | str,
         num_states: int,
         dim: int,
-        classes: int,
-        context: str = "none",
+        context: Context,
+        head: nn.Module,
         dropout: float = 0.0,
-        bias: bool = True,
         standardize: bool = True,
     ) -> None:
         super().__init__()
@@ -273,9 +277,9 @@ class FrameReadout(nn.Module):
         self.states = list(range(num_states)) if isinstance(chosen, str) else [chosen]
         self.standardizer = Standardizer((len(self.states), dim)) if standardize else None
         self.mix = WeightedSum(num_states) if chosen == "weighted" else None
-        self.context = build_context(context, dim)
+        self.context = context
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(self.context.out_dim, classes, bias=bias)
+        self.classifier = head
 
     @property
     def chosen_state(self) -> int | None:

@@ -1,5 +1,6 @@
 """Base of all tasks on a speech encoder: the adapted encoder, its optimiser, and small checkpoints."""
 
+import inspect
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
@@ -13,12 +14,20 @@ from torch import Tensor, nn
 
 from sercl.batch import AudioBatch
 from sercl.errors import CheckpointError, UsageError
+from sercl.imports import path_of
 from sercl.models.adapters import AdapterOptions, attach, parse_adapter
 from sercl.models.encoders import Encoder, EncoderOutput
 from sercl.models.readout import FrameReadout, Readout
 from sercl.tasks import checkpoint as checkpoints
-from sercl.tasks.checkpoint import describe, rename_old_keys, verify, verify_shapes, verify_state
-from sercl.tasks.optim import OptimizerConfig, build_optimizer, build_schedule
+from sercl.tasks.checkpoint import (
+    describe,
+    option_types,
+    rename_old_keys,
+    verify,
+    verify_shapes,
+    verify_state,
+)
+from sercl.tasks.optim import OptimizerConfig, build_optimizer, build_schedule, schedule_options
 from sercl.tasks.recordings import LIKE, PARTS, Recordings, fingerprints, from_checkpoint, to_tensors
 
 Config = TypeVar("Config")
@@ -27,6 +36,27 @@ Config = TypeVar("Config")
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of a constructor as plain data; `values` are its `locals()`."""
     return {name: _plain(value) for name, value in values.items() if name not in ("self", "__class__")}
+
+
+def options_of(task: object, own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments that a task was built with as plain data, also those of a subclass's constructor.
+
+    They are what builds it again: of a subclass with a constructor of its own, the arguments of that one.
+
+    Args:
+        task: The task, whose constructor calls this.
+        own: `plain(locals())` at the beginning of that constructor.
+    """
+    found, frame = dict(own), inspect.currentframe()
+    frame = frame.f_back.f_back if frame is not None and frame.f_back is not None else None
+    while frame is not None and frame.f_code.co_name == "__init__":
+        names, _, keywords, values = inspect.getargvalues(frame)
+        if not names or values[names[0]] is not task:
+            break
+        found = plain({name: values[name] for name in names[1:]} | (values[keywords] if keywords else {}))
+        check_options(type(task), found)
+        frame = frame.f_back
+    return found
 
 
 def revive(kind: type[Config], value: Config | Mapping[str, Any]) -> Config:
@@ -61,6 +91,18 @@ def _plain(value: Any) -> Any:
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
 
 
+def check_options(kind: type, options: Mapping[str, Any]) -> None:
+    """Raise `UsageError` for options of a user's class that a checkpoint could not store."""
+    for name, value in options.items():
+        try:
+            checkpoints.check_plain(value, name)
+        except CheckpointError as error:
+            raise UsageError(
+                f"{path_of(kind)}: the option {error} Options are numbers, texts, lists and maps, which "
+                "checkpoints can store."
+            ) from error
+
+
 class EncoderTask(L.LightningModule):
     """An encoder with adapters; subclasses add a readout, a loss and metrics.
 
@@ -81,9 +123,11 @@ class EncoderTask(L.LightningModule):
             them.
         readout: From hidden states to class scores.
         task_name: Name of the task in checkpoints.
+        schedule_monitor: Value that plateau and newbob follow, unless an option says another.
     """
 
     task_name: ClassVar[str]
+    schedule_monitor: ClassVar[str] = "val/loss"
     readout: Readout | FrameReadout
 
     def __init__(
@@ -121,11 +165,13 @@ class EncoderTask(L.LightningModule):
             CheckpointError: If the file is not a checkpoint of sercl, or of another task, or the encoder has
                 other weights.
             EncoderError: If the encoder cannot be loaded.
+            ImportNotAllowedError: If the model or a part of it is of a package that is not allowed.
         """
         stored = checkpoints.read_for(cls.task_name, cls, path)
         encoder_path = checkpoints.find_encoder(stored, path) if encoder is None else encoder
         with checkpoints.building_from(path, encoder):
-            task = cls(**{**stored["hyper_parameters"], "encoder": encoder_path})
+            kind = checkpoints.class_of(stored["sercl"], cls, path)
+            task: Self = kind(**{**stored["hyper_parameters"], "encoder": encoder_path})
             if encoder is None:
                 task.encoder.name = stored["sercl"]["encoder"]["name"]
             checkpoints.prepare_as_trained(stored, task.encoder)
@@ -189,10 +235,16 @@ class EncoderTask(L.LightningModule):
         return {**counts, "total": sum(p.numel() for p in self.parameters())}
 
     def configure_optimizers(self) -> Any:
-        """Return AdamW with its groups and step-wise schedule (called by Lightning)."""
-        optimizer = build_optimizer(self.parameter_groups(), self.optimizer_config)
-        schedule = build_schedule(optimizer, self.optimizer_config, self.trainer.estimated_stepping_batches)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        """Return the optimiser with its groups and the schedule (called by Lightning).
+
+        Override it for what no option describes; `parameter_groups` are what is trained.
+        """
+        config, trainer = self.optimizer_config, self.trainer
+        optimizer = build_optimizer(self.parameter_groups(), config)
+        schedule = build_schedule(optimizer, config, trainer.estimated_stepping_batches)
+        monitor = config.monitor or self.schedule_monitor
+        every = trainer.check_val_every_n_epoch
+        return {"optimizer": optimizer, "lr_scheduler": schedule_options(schedule, monitor, every)}
 
     def on_train_start(self) -> None:
         """Set the training mode, and record training and validation speakers.
@@ -240,7 +292,12 @@ class EncoderTask(L.LightningModule):
         checkpoint["sercl"] |= {"seen_speakers": self.seen_speakers, "corpora": self.corpora}
         if self.recordings is not None:
             checkpoint["recordings"] = to_tensors(self.recordings)
-        checkpoint["hyper_parameters"]["encoder"] = self.encoder.location
+        kind = type(self)
+        if not kind.__module__.startswith("sercl."):
+            checkpoint["sercl"]["model"] = path_of(kind)
+        options = option_types(kind)  # a subclass may have saved further hyper-parameters
+        hparams = {name: _plain(value) for name, value in self.hparams.items() if name in options}
+        checkpoint["hyper_parameters"] = {**hparams, "encoder": self.encoder.location}
         if self.save_full:
             checkpoint["hyper_parameters"]["encoder_config"] = self.encoder.config
             return

@@ -2,10 +2,11 @@
 
 import inspect
 import json
+import sys
 import types
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import is_dataclass
 from pathlib import Path
@@ -14,7 +15,15 @@ from typing import Any, TypedDict, Union, get_args, get_origin, get_type_hints, 
 import torch
 from torch import Tensor
 
-from sercl.errors import CheckpointError, DamagedCheckpointError, EncoderError, SerclError, SerclWarning
+from sercl.errors import (
+    CheckpointError,
+    DamagedCheckpointError,
+    EncoderError,
+    ImportNotAllowedError,
+    SerclError,
+    SerclWarning,
+)
+from sercl.imports import find_class
 from sercl.models.encoders import Encoder
 from sercl.models.encoders.config import check_numbers, check_size, config_of
 from sercl.tasks.recordings import from_checkpoint
@@ -138,7 +147,7 @@ def check_sizes(options: Any, state: Mapping[str, Tensor], where: str) -> None:
     """Raise `DamagedCheckpointError` for an option that implies weights larger than all stored ones."""
     most = max([_LARGEST_SIZE, *(size for value in state.values() for size in value.shape)])
     for name, value in options.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and "class_path" not in value:
             check_sizes(value, state, f"{where}.{name}")
         elif isinstance(value, int) and abs(value) > most and not name.endswith(_SEEDS):
             raise DamagedCheckpointError(
@@ -158,6 +167,11 @@ def check_types(values: Mapping[str, Any], kind: Any, where: str) -> None:
     for name in hints if is_typeddict(kind) else ():
         if name not in values:
             raise DamagedCheckpointError(f"{where}: has no {name!r}.")
+    check_values(values, hints, where)
+
+
+def check_values(values: Mapping[str, Any], hints: Mapping[str, Any], where: str) -> None:
+    """Raise `DamagedCheckpointError` for a value of another type than `hints` gives; arguments as above."""
     for name, value in values.items():
         if not _fits(value, hints.get(str(name), Any)):
             raise DamagedCheckpointError(f"{where}: {name!r} is a {type(value).__name__} of the wrong form.")
@@ -251,17 +265,25 @@ def read(path: str | Path) -> dict[str, Any]:
     return checkpoint
 
 
-def read_for(task: str, build: Callable[..., object], path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint of one task, whose hyper-parameters are arguments of `build`.
+def read_for(task: str, base: type, path: str | Path) -> dict[str, Any]:
+    """Read a checkpoint of one task, whose hyper-parameters are arguments of its class.
+
+    Args:
+        task: Name of the task.
+        base: Class of the task; the model may be of a subclass that the user wrote.
+        path: The checkpoint.
 
     Raises:
         CheckpointError: As `read`; also for another task, or hyper-parameters of another version of sercl.
+        ImportNotAllowedError: If the model is of a package that the user does not allow.
     """
     checkpoint = read(path)
     about = checkpoint["sercl"]
     check_task(about, task, path)
+    kind = class_of(about, base, path)
     options, where = checkpoint["hyper_parameters"], f"{path}: hyper_parameters"
-    unknown = sorted(map(str, options.keys() - inspect.signature(build).parameters.keys()))
+    hints = option_types(kind)
+    unknown = sorted(map(str, options.keys() - hints.keys()))
     if unknown:
         raise CheckpointError(
             f"{path}: written by sercl {about.get('version')}, with options that this sercl "
@@ -269,12 +291,60 @@ def read_for(task: str, build: Callable[..., object], path: str | Path) -> dict[
         )
     if "encoder" not in options:
         raise DamagedCheckpointError(f"{where}: has no 'encoder'.")
-    check_types(options, build.__init__ if isinstance(build, type) else build, where)  # type: ignore[misc]
+    check_values(options, hints, where)
     stored = options.get("encoder_config")
-    check_sizes({**options, "encoder_config": None}, checkpoint["state_dict"], where)
+    own = option_types(base).keys() - {"encoder_config"}  # sizes mean what they mean to sercl only
+    check_sizes(
+        {name: value for name, value in options.items() if name in own}, checkpoint["state_dict"], where
+    )
     if stored is not None:
         _check_stored_encoder(stored, checkpoint["state_dict"], f"{where}: encoder_config")
     return checkpoint
+
+
+def option_types(kind: type) -> dict[str, Any]:
+    """Return name -> type of a model's options; `**kwargs` of a constructor are those of the class above."""
+    found: dict[str, Any] = {}
+    for each in kind.__mro__:
+        if "__init__" not in vars(each):
+            continue
+        constructor = vars(each)["__init__"]
+        parameters = list(inspect.signature(constructor).parameters.values())[1:]
+        hints = get_type_hints(constructor)
+        named = (item for item in parameters if item.kind not in (item.VAR_KEYWORD, item.VAR_POSITIONAL))
+        found = {item.name: hints.get(item.name, Any) for item in named} | found
+        if not any(item.kind is item.VAR_KEYWORD for item in parameters):
+            break
+    return found
+
+
+def class_of(about: Mapping[str, Any], base: type, path: str | Path) -> type:
+    """Return the class of a checkpoint's model; one that this process has imported is not imported again.
+
+    Args:
+        about: Description of the checkpoint.
+        base: Class of its task.
+        path: The checkpoint, for messages.
+
+    Raises:
+        ImportNotAllowedError: For a package that the user does not allow.
+        UsageError: If there is no such module or class.
+        CheckpointError: For a class of another kind.
+    """
+    name = about.get("model")
+    if name is None:
+        return base
+    if not isinstance(name, str):
+        raise DamagedCheckpointError(
+            f"{path}: sercl: 'model' is a {type(name).__name__}, not an import path."
+        )
+    module, _, own = name.rpartition(".")
+    kind = getattr(sys.modules.get(module), own, None)
+    if not (isinstance(kind, type) and issubclass(kind, base)):
+        kind = find_class(name, str(path))
+    if not issubclass(kind, base):
+        raise CheckpointError(f"{path}: its model {name} is no {base.__name__}.")
+    return kind
 
 
 def _check_stored_encoder(stored: Mapping[str, Any], state: Mapping[str, Tensor], where: str) -> None:
@@ -385,6 +455,8 @@ def building_from(path: str | Path, encoder: str | None) -> Iterator[None]:
         yield
     except (MemoryError, ImportError):
         raise
+    except ImportNotAllowedError as error:
+        raise ImportNotAllowedError(f"{path}: {error.where}", error.path) from error
     except SerclError as error:
         of_encoder = isinstance(error, EncoderError) or getattr(error, "kind", None) == "encoder"
         if str(path) in str(error) or (of_encoder and encoder is not None):

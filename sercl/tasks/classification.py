@@ -1,11 +1,11 @@
 """Emotion of a whole utterance: encoder, adapters, pooling, layer choice and head in one LightningModule."""
 
+import copy
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sercl.batch import AudioBatch, FeatureBatch
 from sercl.errors import UnknownNameError, UsageError
@@ -14,14 +14,16 @@ from sercl.metrics.functional.classification import confusion_matrix, scores
 from sercl.models.adapters import AdapterOptions
 from sercl.models.adversary import AdversarialConfig
 from sercl.models.encoders import Regularization
-from sercl.models.pooling import build_pooling
+from sercl.models.heads import build_head, check_head
+from sercl.models.losses import ClassLoss, LossFunction, build_loss
+from sercl.models.pooling import Pooling, build_pooling, check_pooling, name_of
 from sercl.models.readout import Readout, check_layer
 from sercl.models.standardize import Standardizer
 from sercl.tasks.adversarial import adversarial_step, ask_for_target, build_adversary
-from sercl.tasks.base import EncoderTask, adapter_options, plain, revive
+from sercl.tasks.base import EncoderTask, adapter_options, options_of, plain, revive
 from sercl.tasks.gathering import gathered
 from sercl.tasks.layers import default_layer, encoder_for_layer
-from sercl.tasks.optim import OptimizerConfig, mean_weight
+from sercl.tasks.optim import OptimizerConfig
 
 
 class CandidateScores(nn.Module):
@@ -61,7 +63,7 @@ class CandidateScores(nn.Module):
             logits: `[batch, heads, classes]`.
             losses: `[heads]`, means over the batch.
             labels: `[batch]` class indices.
-            weight: Weight of the means, see `sercl.tasks.optim.mean_weight`.
+            weight: Weight of the means, see `sercl.models.losses.mean_weight`.
         """
         self.loss += losses * weight
         self.weight += weight
@@ -83,6 +85,20 @@ class CandidateScores(nn.Module):
 CLASS_WEIGHTS = ("none", "balanced")
 
 
+def check_weights(class_weights: str, loss: ClassLoss) -> None:
+    """Raise `UsageError` for class weights that a loss does not take."""
+    if class_weights != "none" and not loss.takes_weights:
+        raise UsageError(
+            f"class_weights {class_weights}: the loss takes no class weights. Give its forward a parameter "
+            "`weight` ([classes], or None), or leave class_weights at none."
+        )
+
+
+def _copies(loss: ClassLoss, count: int) -> nn.ModuleList:
+    """Return a loss per head: heads are independent, so what a loss trains must not be shared by them."""
+    return nn.ModuleList([loss, *(copy.deepcopy(loss) for _ in range(count - 1))])
+
+
 class EmotionClassifier(EncoderTask):
     """A speech encoder with a classifier of the emotion of an utterance.
 
@@ -94,10 +110,12 @@ class EmotionClassifier(EncoderTask):
             (chosen on validation). Auto trains one head per hidden state. Null: auto with a frozen encoder,
             else last.
         last_block: Cut the encoder after this block (0-based); null keeps all.
-        pooling: mean, mean+std or attentive, over valid frames.
-        head: linear, or paper (the MLP of arXiv 2409.16920).
+        pooling: mean, mean+std or attentive, over valid frames; or the import path of a class of one's own.
+        head: linear, or paper (the MLP of arXiv 2409.16920); or the import path of a class.
         dropout: Dropout before the head.
         standardize: Standardise features by statistics of the training set, stored in the checkpoint.
+        loss: cross-entropy, or the import path of a class: torch.nn.CrossEntropyLoss (with init_args such as
+            label_smoothing), torch.nn.MultiMarginLoss, or one's own.
         class_weights: none, or balanced (inverse to class frequency in the training set).
         optimizer: Learning rates and schedule.
         adapters: Options of each adapter.
@@ -128,10 +146,11 @@ class EmotionClassifier(EncoderTask):
         adapter: str = "none",
         layer: int | str | None = None,
         last_block: int | None = None,
-        pooling: str = "mean",
-        head: str = "linear",
+        pooling: str | dict[str, Any] = "mean",
+        head: str | dict[str, Any] = "linear",
         dropout: float = 0.0,
         standardize: bool = True,
+        loss: str | dict[str, Any] = "cross-entropy",
         class_weights: str = "none",
         optimizer: OptimizerConfig = OptimizerConfig(),
         adapters: AdapterOptions = AdapterOptions(),
@@ -164,11 +183,21 @@ class EmotionClassifier(EncoderTask):
             optimizer=revive(OptimizerConfig, optimizer),
             save_full=save_full,
         )
-        self.save_hyperparameters({**hparams, "adapters": self.adapters.options})
+        self.save_hyperparameters({**options_of(self, hparams), "adapters": self.adapters.options})
         self.labels = labels or {name: [name] for name in ("angry", "happy", "neutral", "sad")}
         self.classes = list(self.labels)
         self.class_weights = class_weights
-        self._build_readout(layer, pooling, head, dropout, standardize)
+        self._own: dict[str, Any] = {
+            "layer": layer,
+            "pooling": pooling,
+            "head": head,
+            "loss": loss,
+            "head_first": head_first,
+        }
+        self.dropout = dropout
+        self._build_readout(layer, standardize)
+        self.criteria = _copies(ClassLoss(self.build_loss(len(self.classes))), len(self.readout.heads))
+        check_weights(class_weights, cast(ClassLoss, self.criteria[0]))
         self.adversarial = revive(AdversarialConfig, adversarial)
         # Built last, so that everything else has the same initial weights as without it.
         self.adversary = build_adversary(
@@ -177,15 +206,54 @@ class EmotionClassifier(EncoderTask):
         self.loss_weights: Tensor | None = None
         self.predicted: list[tuple[str, int, list[float]]] = []
 
-    def _build_readout(
-        self, layer: int | str, pooling: str, head: str, dropout: float, standardize: bool
-    ) -> None:
-        states, count = self.encoder.num_states, len(self.classes)
-        self.pooling = build_pooling(pooling, self.encoder.hidden_size)
-        self.readout = Readout(
-            check_layer(layer, states), states, self.pooling.out_dim, count, head, dropout, standardize
-        )
+    def _build_readout(self, layer: int | str, standardize: bool) -> None:
+        states, dim, count = self.encoder.num_states, self.encoder.hidden_size, len(self.classes)
+        self.pooling = self.build_pooling(dim)
+        check_pooling(self.pooling, dim)
+        head = self.build_head(self.pooling.out_dim, count)
+        check_head(head, self.pooling.out_dim, count)
+        self.readout = Readout(check_layer(layer, states), states, self.pooling.out_dim, head, standardize)
         self.candidates = CandidateScores(len(self.readout.heads), self.classes)
+
+    def build_pooling(self, dim: int) -> Pooling:
+        """Return what makes a vector of the frames of an utterance; override it for one of your own.
+
+        Args:
+            dim: Width of a hidden state.
+
+        Returns:
+            `sercl.models.pooling.Pooling`: hidden states `[batch, frames, dim]` and lengths `[batch]` ->
+            `[batch, out_dim]`. Its weights are trained at `optimizer.head_lr`. Vectors of a built-in pooling
+            without weights are computed once where the encoder is frozen; of any other in every epoch.
+        """
+        return build_pooling(self._own["pooling"], dim)
+
+    def build_head(self, dim: int, classes: int) -> nn.Module:
+        """Return the classifier of a vector; override it for one of your own.
+
+        Args:
+            dim: Width of a pooled vector.
+            classes: Number of classes.
+
+        Returns:
+            A module from `[batch, dim]` to logits `[batch, classes]`. With layer "auto" every hidden state
+            gets a copy. The option `dropout` is `self.dropout`.
+        """
+        return build_head(self._own["head"], dim, classes, self.dropout)
+
+    def build_loss(self, classes: int) -> LossFunction:
+        """Return the loss; override it for one of your own.
+
+        Args:
+            classes: Number of classes.
+
+        Returns:
+            A module or function of logits `[batch, classes]` and labels `[batch]` (class indices) that
+            returns the mean over the batch, `[]`; weights of a module are trained at `optimizer.head_lr`. It
+            gets the class weights (`[classes]`, or None) if it has a parameter `weight`. With layer "auto"
+            every head gets a copy.
+        """
+        return build_loss(self._own["loss"], classes)
 
     @property
     def description(self) -> dict[str, Any]:
@@ -195,19 +263,29 @@ class EmotionClassifier(EncoderTask):
     @property
     def trains_head_first(self) -> bool:
         """Whether the head is trained alone first."""
-        return bool(self.hparams["head_first"])
+        return bool(self._own["head_first"])
 
-    def frozen_twin(self) -> "EmotionClassifier":
+    def frozen_twin(self) -> Self:
         """Return a new model of the same kind around the pre-trained encoder, without adapters."""
-        own = dict(self.hparams)
-        layer = default_layer(self.adapter) if own["layer"] is None else own["layer"]
-        options = {"adapter": "none", "layer": layer, "head_first": False, "adversarial": AdversarialConfig()}
-        return EmotionClassifier(**{**own, **options})
+        options = {"adapter": "none", "head_first": False, "adversarial": AdversarialConfig()}
+        return type(self)(**{**self.hparams, **options, "layer": self._own["layer"]})
+
+    def take_head_of(self, twin: "EmotionClassifier") -> None:
+        """Take over everything that a frozen twin has trained."""
+        for name in ("pooling", "readout", "criteria"):
+            getattr(self, name).load_state_dict(getattr(twin, name).state_dict())
 
     @property
     def can_use_features(self) -> bool:
         """Whether pooled hidden states may be computed once per utterance and used instead of audio."""
-        return self.encoder_is_frozen and self.pooling.frozen
+        return self.encoder_is_frozen and self.stored_pooling is not None
+
+    @property
+    def stored_pooling(self) -> str | None:
+        """Name of the pooling if it is sercl's own and untrained, so that pooled vectors may be stored."""
+        kind = type(self)
+        is_own = kind.pool is not EmotionClassifier.pool or kind.encode is not EncoderTask.encode
+        return None if is_own or not self.pooling.frozen else name_of(self.pooling)
 
     def pool(self, batch: AudioBatch) -> Tensor:
         """Return pooled hidden states of the layers in use, `[batch, states, dim]` float32."""
@@ -225,9 +303,9 @@ class EmotionClassifier(EncoderTask):
         return self.readout.choose(self.scores(batch)).softmax(dim=-1)
 
     def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return the cross-entropy of each head, `[heads]`, from logits `[batch, heads, classes]`."""
+        """Return the loss of each head, `[heads]`, from logits `[batch, heads, classes]`."""
         return torch.stack(
-            [F.cross_entropy(logits[:, i], labels, weight=self.loss_weights) for i in range(logits.shape[1])]
+            [loss(logits[:, i], labels, self.loss_weights) for i, loss in enumerate(self.criteria)]
         )
 
     def set_training_labels(self, labels: Sequence[int]) -> None:
@@ -286,7 +364,7 @@ class EmotionClassifier(EncoderTask):
     def validation_step(self, batch: AudioBatch | FeatureBatch, batch_index: int) -> None:
         """Collect losses and confusions of every candidate layer."""
         logits, labels = self.scores(batch), cast(Tensor, batch.labels)
-        weight = mean_weight(labels, self.loss_weights)
+        weight = cast(ClassLoss, self.criteria[0]).weight_of_mean(labels, self.loss_weights)
         self.candidates.update(logits, self.losses(logits, labels), labels, weight)
 
     def on_validation_epoch_end(self) -> None:

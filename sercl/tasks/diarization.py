@@ -6,8 +6,7 @@ from itertools import islice
 from typing import Any, cast
 
 import torch
-from torch import Tensor
-from torch.nn import functional as F
+from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
 from sercl.audio.resample import SAMPLE_RATE
@@ -21,14 +20,16 @@ from sercl.metrics.eder import DiarizationMetrics
 from sercl.metrics.functional.eder import scores
 from sercl.models.adapters import AdapterOptions
 from sercl.models.encoders import Regularization
+from sercl.models.heads import check_head
+from sercl.models.losses import ClassLoss, LossFunction, build_loss
 from sercl.models.pooling import frame_mask
-from sercl.models.readout import FrameReadout
+from sercl.models.readout import Context, FrameReadout, build_context, check_context
 from sercl.models.standardize import Standardizer, centred, layer_normed
-from sercl.tasks.base import EncoderTask, adapter_options, plain, revive
-from sercl.tasks.classification import CLASS_WEIGHTS
+from sercl.tasks.base import EncoderTask, adapter_options, options_of, plain, revive
+from sercl.tasks.classification import CLASS_WEIGHTS, check_weights
 from sercl.tasks.gathering import gathered
 from sercl.tasks.layers import encoder_for_layer
-from sercl.tasks.optim import MONITOR, NewBob, NewBobConfig, OptimizerConfig, build_optimizer, mean_weight
+from sercl.tasks.optim import OptimizerConfig
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,9 @@ def _truth(labels: Tensor, classes: Sequence[str], duration: float) -> tuple[Seg
     return tuple(frames_to_segments(names, step, step, duration))
 
 
+MONITOR = "val/error"
+"""The validation frame error, which plateau and newbob follow."""
+
 _STANDARDIZER_BATCHES = 50
 _STANDARDIZER_STRIDE = 4  # neighbouring frames are nearly the same
 
@@ -90,16 +94,18 @@ class EmotionDiarizer(EncoderTask):
         layer: Hidden state to use: a number from 0 (input of block 1) to N, last, or weighted (learned sum
             of all). Null: weighted with a frozen encoder, else last.
         last_block: Cut the encoder after this block (0-based); null keeps all.
-        context: Layer between encoder and classifier: none, conv (0.8 s on each side) or gru.
+        context: Layer between encoder and classifier: none, conv (0.8 s on each side) or gru; or the import
+            path of a class of one's own.
         dropout: Dropout before the classifier.
         bias: Whether the classifier has a bias; the ZED recipe's has none.
         standardize: Standardise frames by statistics of training clips, stored in the checkpoint.
         sentence_mean: Subtract the mean of each waveform before the encoder.
         output_norm: Layer norm without weights on the encoder's output, over all frames of a clip.
+        loss: cross-entropy, or the import path of a class: torch.nn.CrossEntropyLoss (with init_args such as
+            label_smoothing), torch.nn.MultiMarginLoss, or one's own.
         class_weights: none, or balanced (inverse to the class's fraction of time in training clips).
         post: How frame probabilities become segments, in validation and test.
         optimizer: Learning rates and schedule.
-        newbob: Reduce learning rates after an epoch by the validation error, instead of a schedule.
         adapters: Options of each adapter.
         adapter_blocks: Blocks (0-based) that get adapters; null for all kept blocks.
         regularization: Dropout, SpecAugment and LayerDrop of the encoder in training, unless it is frozen.
@@ -112,6 +118,7 @@ class EmotionDiarizer(EncoderTask):
     """
 
     task_name = "diarization"
+    schedule_monitor = MONITOR
     readout: FrameReadout
 
     def __init__(
@@ -120,16 +127,16 @@ class EmotionDiarizer(EncoderTask):
         adapter: str = "none",
         layer: int | str | None = None,
         last_block: int | None = None,
-        context: str = "none",
+        context: str | dict[str, Any] = "none",
         dropout: float = 0.0,
         bias: bool = True,
         standardize: bool = True,
         sentence_mean: bool = False,
         output_norm: bool = False,
+        loss: str | dict[str, Any] = "cross-entropy",
         class_weights: str = "none",
         post: PostConfig = PostConfig(),
         optimizer: OptimizerConfig = OptimizerConfig(),
-        newbob: NewBobConfig = NewBobConfig(),
         adapters: AdapterOptions = AdapterOptions(),
         adapter_blocks: list[int] | None = None,
         regularization: Regularization = Regularization(),
@@ -156,23 +163,70 @@ class EmotionDiarizer(EncoderTask):
             optimizer=revive(OptimizerConfig, optimizer),
             save_full=save_full,
         )
-        self.save_hyperparameters({**hparams, "adapters": self.adapters.options})
+        self.save_hyperparameters({**options_of(self, hparams), "adapters": self.adapters.options})
         self.labels = labels or {name: [name] for name in ("angry", "happy", NEUTRAL, "sad")}
         self.classes = list(self.labels)
         if NEUTRAL not in self.classes:
             raise UsageError(f"diarization needs the class {NEUTRAL!r}; there are {', '.join(self.classes)}.")
-        self.newbob = revive(NewBobConfig, newbob)
-        _check_newbob(self.newbob, self.optimizer_config)
         self.sentence_mean, self.output_norm = sentence_mean, output_norm
         self.class_weights, self.post = class_weights, revive(PostConfig, post)
-        states, width, count = self.encoder.num_states, self.encoder.hidden_size, len(self.classes)
-        self.readout = FrameReadout(layer, states, width, count, context, dropout, bias, standardize)
+        self._own: dict[str, Any] = {"context": context, "loss": loss}
+        self.bias = bias
+        self._build_readout(layer, dropout, standardize)
+        self.criterion = ClassLoss(self.build_loss(len(self.classes)))
+        check_weights(class_weights, self.criterion)
         self.metrics = DiarizationMetrics(self.classes)
         # A NaN loss must show, so that no epoch is selected by the other scores.
         self.validation_loss = MeanMetric(nan_strategy="disable")
         self.validation_error = MeanMetric(nan_strategy="disable")
         self.loss_weights: Tensor | None = None
         self.diarized: list[DiarizedClip] = []
+
+    def _build_readout(self, layer: int | str, dropout: float, standardize: bool) -> None:
+        states, dim, count = self.encoder.num_states, self.encoder.hidden_size, len(self.classes)
+        context = self.build_context(dim)
+        check_context(context, dim)
+        head = self.build_head(context.out_dim, count)
+        check_head(head, context.out_dim, count)
+        self.readout = FrameReadout(layer, states, dim, context, head, dropout, standardize)
+
+    def build_context(self, dim: int) -> Context:
+        """Return what a frame gets from those around it; override it for a layer of your own.
+
+        Args:
+            dim: Width of a hidden state.
+
+        Returns:
+            `sercl.models.readout.Context`: frames `[batch, frames, dim]` and lengths `[batch]` -> `[batch,
+            frames, out_dim]`. Its weights are trained at `optimizer.head_lr`.
+        """
+        return build_context(self._own["context"], dim)
+
+    def build_head(self, dim: int, classes: int) -> nn.Module:
+        """Return the classifier of a frame; override it for one of your own.
+
+        Args:
+            dim: Width of a frame.
+            classes: Number of classes.
+
+        Returns:
+            A module from `[..., dim]` to logits `[..., classes]`. The option `bias` is `self.bias`.
+        """
+        return nn.Linear(dim, classes, bias=self.bias)
+
+    def build_loss(self, classes: int) -> LossFunction:
+        """Return the loss; override it for one of your own.
+
+        Args:
+            classes: Number of classes.
+
+        Returns:
+            A module or function of logits `[n, classes]` and labels `[n]` (class indices) of the n labelled
+            frames of a batch that returns their mean, `[]`; weights of a module are trained at
+            `optimizer.head_lr`. It gets the class weights (`[classes]`, or None) if it has a parameter
+            `weight`.
+        """
+        return build_loss(self._own["loss"], classes)
 
     @property
     def description(self) -> dict[str, Any]:
@@ -205,14 +259,6 @@ class EmotionDiarizer(EncoderTask):
         features = self.readout.select(output.hidden_states, int(output.lengths.max()))
         return (layer_normed(features, output.lengths) if self.output_norm else features), output.lengths
 
-    def configure_optimizers(self) -> Any:
-        """Return AdamW with its groups, and NewBob or the step-wise schedule (called by Lightning)."""
-        if not self.newbob.enabled:
-            return super().configure_optimizers()
-        optimizer = build_optimizer(self.parameter_groups(), self.optimizer_config)
-        schedule = {"scheduler": NewBob(optimizer, self.newbob), "monitor": MONITOR, "interval": "epoch"}
-        return {"optimizer": optimizer, "lr_scheduler": schedule}
-
     def logits(self, batch: AudioBatch) -> tuple[Tensor, Tensor]:
         """Return logits `[batch, frames, classes]` and valid frames `[batch]`."""
         features, lengths = self.features(batch)
@@ -224,15 +270,13 @@ class EmotionDiarizer(EncoderTask):
         return logits.softmax(dim=-1), lengths
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return the mean negative log likelihood of the labelled frames.
+        """Return the mean loss of the labelled frames.
 
         Args:
             logits: `[batch, frames, classes]`.
             labels: `[batch, frames]` class indices, `NO_LABEL` if there is none.
         """
-        return F.cross_entropy(
-            logits.flatten(0, 1), labels.flatten(), weight=self.loss_weights, ignore_index=NO_LABEL
-        )
+        return cast(Tensor, self.criterion(logits.flatten(0, 1), labels.flatten(), self.loss_weights))
 
     def set_class_seconds(self, seconds: Mapping[str, float]) -> None:
         """Set class weights from the time that each class has in training clips.
@@ -285,7 +329,9 @@ class EmotionDiarizer(EncoderTask):
         """Collect loss and scores of a batch."""
         logits, lengths = self.logits(batch.audio)
         labels = batch.labels_of_frames(logits.shape[1], self.hop)
-        self.validation_loss.update(self.loss(logits, labels), mean_weight(labels, self.loss_weights))
+        self.validation_loss.update(
+            self.loss(logits, labels), self.criterion.weight_of_mean(labels, self.loss_weights)
+        )
         self.validation_error.update(frame_error(logits, labels, lengths), len(batch))
         for clip in self._diarize(batch, logits.softmax(dim=-1), lengths):
             self.metrics.update(clip.reference, clip.hypothesis, clip.duration)
@@ -332,14 +378,6 @@ def frame_error(logits: Tensor, labels: Tensor, lengths: Tensor) -> Tensor:
     counted = frame_mask(logits, lengths) & (labels != NO_LABEL)
     wrong = (logits.argmax(dim=-1) != labels) & counted
     return (wrong.sum(dim=1) / counted.sum(dim=1).clamp(min=1)).mean()
-
-
-def _check_newbob(newbob: NewBobConfig, optimizer: OptimizerConfig) -> None:
-    if newbob.enabled and (optimizer.schedule != "constant" or optimizer.warmup):
-        raise UsageError(
-            "model.newbob and model.optimizer.schedule or warmup: both would set the learning rates. Leave "
-            "the schedule constant, or NewBob out."
-        )
 
 
 def default_frame_layer(adapter: str) -> str:

@@ -1,97 +1,28 @@
-"""Optimisers with a learning rate per part of the model, their schedules, and the weights of mean losses."""
+"""Optimisers with a learning rate per part of the model, and their schedules, by name or import path."""
 
+import inspect
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
-from torch.optim import AdamW, Optimizer
-from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
+from torch import nn
+from torch.optim import Optimizer, lr_scheduler
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
 
-from sercl.batch import NO_LABEL
-from sercl.errors import UnknownNameError, UsageError
-
-SCHEDULES = ("constant", "cosine")
+from sercl.errors import SerclError, UsageError
+from sercl.imports import ClassSpec
 
 
-@dataclass(frozen=True)
-class OptimizerConfig:
-    """AdamW, one learning rate per part of the model.
+class NewBob(ReduceLROnPlateau):
+    """Multiply the rate of each parameter group by a factor when the error improves too little.
 
-    Args:
-        head_lr: Learning rate of pooling, layer weights and head.
-        adapter_lr: Learning rate of adapters.
-        encoder_lr: Learning rate of the encoder's own weights, if trained.
-        weight_decay: Decoupled weight decay.
-        eps: AdamW's epsilon.
-        schedule: constant or cosine (to zero at the last step).
-        warmup: Fraction of all steps (0 to 1) over which the rates rise linearly from zero.
-    """
-
-    head_lr: float = 1e-3
-    adapter_lr: float = 5e-4
-    encoder_lr: float = 1e-5
-    weight_decay: float = 1e-5
-    eps: float = 1e-8
-    schedule: str = "constant"
-    warmup: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.schedule not in SCHEDULES:
-            raise UnknownNameError("schedule", self.schedule, SCHEDULES)
-        for name in ("head_lr", "adapter_lr", "encoder_lr"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise UsageError(f"optimizer.{name} is {getattr(self, name)}; it must be above 0.")
-        for name in ("weight_decay", "eps"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise UsageError(f"optimizer.{name} is {getattr(self, name)}; it must be 0 or more.")
-        if not 0 <= self.warmup < 1:
-            raise UsageError(f"optimizer.warmup is {self.warmup}; it must be a share from 0 to below 1.")
-
-    def rate(self, group: str) -> float:
-        """Return the learning rate of the group "head", "adapter" or "encoder"."""
-        return {"head": self.head_lr, "adapter": self.adapter_lr, "encoder": self.encoder_lr}[group]
-
-    def factor(self, step: int, total_steps: float) -> float:
-        """Return the factor of every learning rate at a step (0-based)."""
-        warm = int(self.warmup * total_steps) if math.isfinite(total_steps) else 0
-        if step < warm:
-            return (step + 1) / warm
-        if self.schedule == "constant" or not math.isfinite(total_steps):
-            return 1.0
-        progress = (step - warm) / max(1, total_steps - warm)
-        return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
-
-
-def build_optimizer(groups: Mapping[str, Sequence[nn.Parameter]], config: OptimizerConfig) -> AdamW:
-    """Build AdamW with one parameter group per non-empty entry of `groups` ("head", "adapter", "encoder")."""
-    return AdamW(
-        [
-            {"params": list(parameters), "lr": config.rate(name), "name": name}
-            for name, parameters in groups.items()
-            if parameters
-        ],
-        eps=config.eps,
-        weight_decay=config.weight_decay,
-    )
-
-
-def build_schedule(optimizer: AdamW, config: OptimizerConfig, total_steps: float) -> LambdaLR:
-    """Build the step-wise schedule; `total_steps` may be infinite if training has no limit."""
-    return LambdaLR(optimizer, lambda step: config.factor(step, total_steps))
-
-
-MONITOR = "val/error"
-
-
-@dataclass(frozen=True)
-class NewBobConfig:
-    """Learning rates reduced by the validation frame error, as in SpeechBrain's ZED recipe.
+    As in SpeechBrain's recipe for ZED.
 
     Args:
-        enabled: Whether NewBob is used; else rates follow the optimiser's schedule.
+        optimizer: An optimiser whose groups have a "name": "head", or another.
         threshold: Rates are reduced after an epoch with a smaller relative improvement than this.
         head: Factor of the head's rate, above 0 and at most 1.
         encoder: Factor of the rate of encoder or adapters.
@@ -100,30 +31,16 @@ class NewBobConfig:
         UsageError: For a number out of its range.
     """
 
-    enabled: bool = False
-    threshold: float = 0.0025
-    head: float = 0.8
-    encoder: float = 0.9
-
-    def __post_init__(self) -> None:
-        for name in ("head", "encoder"):
-            if not 0 < getattr(self, name) <= 1:
-                raise UsageError(f"newbob.{name} is {getattr(self, name)}; it must be above 0 and at most 1.")
-        if not self.threshold >= 0:
-            raise UsageError(f"newbob.threshold is {self.threshold}; it must be 0 or more.")
-
-
-class NewBob(ReduceLROnPlateau):
-    """Multiply the rate of each parameter group by its factor when the error improves too little.
-
-    Args:
-        optimizer: An optimiser whose groups have a "name": "head", or another.
-        config: Threshold and factors.
-    """
-
-    def __init__(self, optimizer: Optimizer, config: NewBobConfig) -> None:
+    def __init__(
+        self, optimizer: Optimizer, threshold: float = 0.0025, head: float = 0.8, encoder: float = 0.9
+    ) -> None:
         super().__init__(optimizer)
-        self.limit, self.head, self.rest = config.threshold, config.head, config.encoder
+        for name, factor in (("head", head), ("encoder", encoder)):
+            if not 0 < factor <= 1:
+                raise UsageError(f"newbob: {name} is {factor}; it must be above 0 and at most 1.")
+        if not threshold >= 0:
+            raise UsageError(f"newbob: threshold is {threshold}; it must be 0 or more.")
+        self.limit, self.head, self.rest = threshold, head, encoder
         self.previous: float | None = None
 
     def step(self, metrics: Any, epoch: int | None = None) -> None:  # type: ignore[override]  # as torch does
@@ -141,16 +58,261 @@ class NewBob(ReduceLROnPlateau):
         return (previous - error) / previous if previous else 0.0
 
 
-def mean_weight(labels: Tensor, weights: Tensor | None) -> Tensor:
-    """Return the divisor of torch's mean cross-entropy over some labels, `[]`.
+_OPTIMIZERS = (
+    "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "ASGD", "NAdam", "RAdam", "RMSprop",
+    "Rprop", "SGD",
+)  # fmt: skip
+"""Those of torch that step once per batch, on weights of any shape."""
 
-    Means of batches that are averaged with these weights are the mean over all of them.
+ALGORITHMS: Mapping[str, type[Optimizer]] = MappingProxyType(
+    {name.lower(): getattr(torch.optim, name) for name in _OPTIMIZERS}
+    | {f"torch.optim.{name}": getattr(torch.optim, name) for name in _OPTIMIZERS}
+)
+"""Every optimiser by its short name and its import path."""
+
+_SCHEDULES = (
+    "ConstantLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts", "CyclicLR", "ExponentialLR", "LinearLR",
+    "MultiStepLR", "OneCycleLR", "PolynomialLR", "ReduceLROnPlateau", "StepLR",
+)  # fmt: skip
+"""Those of torch whose arguments are plain data."""
+
+OWN_SCHEDULES = ("constant", "cosine")
+SCHEDULES: Mapping[str, Any] = MappingProxyType(
+    {"constant": LambdaLR, "cosine": LambdaLR, "one-cycle": OneCycleLR, "plateau": ReduceLROnPlateau}
+    | {"newbob": NewBob}
+    | {f"torch.optim.lr_scheduler.{name}": getattr(lr_scheduler, name) for name in _SCHEDULES}
+)
+"""Every schedule by its short name and its import path."""
+
+_PER_STEP = (LambdaLR, OneCycleLR, lr_scheduler.CyclicLR)
+"""Schedules that change the rates after each step; torch documents all others per epoch."""
+
+_CLOSURES = "takes several steps per batch, which training does not support"
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """An optimiser with a learning rate per part of the model, and a schedule of the rates.
 
     Args:
-        labels: Class indices of any shape; `NO_LABEL` is ignored.
-        weights: `[classes]` class weights; None for equal weights.
+        head_lr: Learning rate of pooling, layer weights, head and loss.
+        adapter_lr: Learning rate of adapters.
+        encoder_lr: Learning rate of the encoder's own weights, if trained.
+        weight_decay: Weight decay (decoupled with adamw), for algorithms that have one.
+        eps: AdamW's epsilon.
+        algorithm: adamw, sgd, adam, rmsprop, radam, ... or the import path of an optimiser, with further
+            arguments under init_args (momentum, betas, ...).
+        schedule: constant, cosine (to zero at the last step), one-cycle, plateau, newbob, or the import path
+            of a schedule of torch.optim.lr_scheduler or of one's own, with its arguments under init_args.
+        warmup: Fraction of all steps (0 to 1) over which the rates rise linearly from zero; for constant and
+            cosine.
+        monitor: Validation value that plateau and newbob follow. Null: val/loss, for diarizers val/error.
+
+    Raises:
+        UnknownNameError: For an unknown algorithm, schedule, or argument of one.
+        UsageError: For a number out of its range, or arguments that are missing or set elsewhere.
+        ImportNotAllowedError: For a package that the user does not allow.
     """
-    counted = labels[labels != NO_LABEL]
-    if weights is None:
-        return torch.tensor(float(counted.numel()), device=labels.device)
-    return weights[counted].sum()
+
+    head_lr: float = 1e-3
+    adapter_lr: float = 5e-4
+    encoder_lr: float = 1e-5
+    weight_decay: float = 1e-5
+    eps: float = 1e-8
+    algorithm: str | dict[str, Any] = "adamw"
+    schedule: str | dict[str, Any] = "constant"
+    warmup: float = 0.0
+    monitor: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("head_lr", "adapter_lr", "encoder_lr"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise UsageError(f"optimizer.{name} is {getattr(self, name)}; it must be above 0.")
+        for name in ("weight_decay", "eps"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise UsageError(f"optimizer.{name} is {getattr(self, name)}; it must be 0 or more.")
+        if not 0 <= self.warmup < 1:
+            raise UsageError(f"optimizer.warmup is {self.warmup}; it must be a share from 0 to below 1.")
+        _check_algorithm(self)
+        _check_schedule(self)
+
+    def rate(self, group: str) -> float:
+        """Return the learning rate of the group "head", "adapter" or "encoder"."""
+        return {"head": self.head_lr, "adapter": self.adapter_lr, "encoder": self.encoder_lr}[group]
+
+    def factor(self, step: int, total_steps: float) -> float:
+        """Return the factor of every learning rate at a step (0-based), of constant and cosine."""
+        warm = int(self.warmup * total_steps) if math.isfinite(total_steps) else 0
+        if step < warm:
+            return (step + 1) / warm
+        if self.schedule == "constant" or not math.isfinite(total_steps):
+            return 1.0
+        progress = (step - warm) / max(1, total_steps - warm)
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+    @property
+    def is_default_kind(self) -> bool:
+        """Whether it is AdamW with a constant or cosine schedule."""
+        return self.algorithm == "adamw" and self.schedule in OWN_SCHEDULES
+
+
+_ALGORITHM, _SCHEDULE = "model.optimizer.algorithm", "model.optimizer.schedule"
+
+
+def _algorithm(config: OptimizerConfig) -> tuple[ClassSpec, Any]:
+    spec = ClassSpec.of(config.algorithm, _ALGORITHM)
+    if spec.name.lower().rpartition(".")[2] == "lbfgs":
+        raise UsageError(
+            f"--{_ALGORITHM} {spec.name}: {_CLOSURES}. Valid: "
+            f"{', '.join(name for name in ALGORITHMS if '.' not in name)}."
+        )
+    return spec, spec.find(ALGORITHMS, _ALGORITHM)
+
+
+def _check_algorithm(config: OptimizerConfig) -> None:
+    spec, kind = _algorithm(config)
+    if not (isinstance(kind, type) and issubclass(kind, Optimizer)):
+        raise UsageError(f"--{_ALGORITHM} {spec.name}: is not a torch.optim.Optimizer.")
+    parameters = inspect.signature(kind).parameters
+    _refuse_set_elsewhere(
+        spec, _ALGORITHM, {"lr": "head_lr, adapter_lr and encoder_lr", "weight_decay": "it"}
+    )
+    spec.check(kind, _ALGORITHM, (next(iter(parameters)), "lr", "weight_decay"))
+    if config.weight_decay != _DEFAULT_DECAY and "weight_decay" not in parameters:
+        raise UsageError(f"--model.optimizer.weight_decay {config.weight_decay}: {spec.name} has none.")
+    if config.eps != _DEFAULT_EPS and not _is_adamw(kind):
+        raise UsageError(
+            f"--model.optimizer.eps {config.eps}: is AdamW's. For {spec.name}, give "
+            f"--{_ALGORITHM}.init_args.eps."
+        )
+    if _is_adamw(kind) and "eps" in spec.arguments:
+        raise UsageError(f"--{_ALGORITHM}.init_args.eps: is set with --model.optimizer.eps.")
+
+
+_DEFAULT_DECAY, _DEFAULT_EPS = 1e-5, 1e-8
+
+
+def _is_adamw(kind: Any) -> bool:
+    return kind is torch.optim.AdamW
+
+
+def _refuse_set_elsewhere(spec: ClassSpec, option: str, elsewhere: Mapping[str, str]) -> None:
+    for name, other in elsewhere.items():
+        if name in spec.arguments:
+            own = f"--model.optimizer.{name}" if other == "it" else other
+            raise UsageError(f"--{option}.init_args.{name}: is set with {own}.")
+
+
+def _check_schedule(config: OptimizerConfig) -> None:
+    spec = ClassSpec.of(config.schedule, _SCHEDULE)
+    kind = spec.find(SCHEDULES, _SCHEDULE)
+    if spec.name in OWN_SCHEDULES:
+        if spec.arguments:
+            raise UsageError(
+                f"--{_SCHEDULE} {spec.name}: takes no init_args; warmup is an option of its own."
+            )
+    elif not (isinstance(kind, type) and issubclass(kind, LRScheduler)):
+        raise UsageError(f"--{_SCHEDULE} {spec.name}: is not a schedule of torch.optim.lr_scheduler.")
+    else:
+        spec.check(kind, _SCHEDULE, _filled(kind, spec))
+    if config.warmup and spec.name not in OWN_SCHEDULES:
+        raise UsageError(
+            f"--model.optimizer.warmup {config.warmup}: is for the schedules constant and cosine, not "
+            f"{spec.name}."
+        )
+    if config.monitor is not None and not (isinstance(kind, type) and issubclass(kind, ReduceLROnPlateau)):
+        raise UsageError(
+            f"--model.optimizer.monitor {config.monitor}: only plateau and newbob follow a value, not "
+            f"{spec.name}."
+        )
+
+
+def _filled(kind: Any, spec: ClassSpec) -> tuple[str, ...]:
+    """Return the arguments of a schedule that `build_schedule` gives: the optimiser, and what it knows."""
+    names = list(inspect.signature(kind).parameters)
+    own = [name for name in ("max_lr", "total_steps") if name in names and name not in spec.arguments]
+    return (names[0], "last_epoch", *own)
+
+
+def build_optimizer(groups: Mapping[str, Sequence[nn.Parameter]], config: OptimizerConfig) -> Optimizer:
+    """Build an optimiser with one parameter group per non-empty entry of `groups`.
+
+    Args:
+        groups: "head", "adapter" or "encoder" -> its trained parameters.
+        config: Algorithm and learning rates.
+
+    Raises:
+        UsageError: For arguments that the algorithm refuses.
+    """
+    spec, kind = _algorithm(config)
+    arguments = dict(spec.arguments)
+    if "weight_decay" in inspect.signature(kind).parameters:
+        arguments["weight_decay"] = config.weight_decay
+    if _is_adamw(kind):
+        arguments["eps"] = config.eps
+    named = [
+        {"params": list(parameters), "lr": config.rate(name), "name": name}
+        for name, parameters in groups.items()
+        if parameters
+    ]
+    return cast(Optimizer, ClassSpec(spec.name, arguments).build(kind, _ALGORITHM, named))
+
+
+def build_schedule(optimizer: Optimizer, config: OptimizerConfig, total_steps: float) -> LRScheduler:
+    """Build the schedule.
+
+    Args:
+        optimizer: From `build_optimizer`.
+        config: Its schedule; the rates of its groups are the highest of schedules with a `max_lr`.
+        total_steps: Steps of the training; infinite without a limit.
+
+    Raises:
+        UsageError: For arguments that the schedule refuses, or one that needs the number of steps where there
+            is no limit.
+    """
+    spec = ClassSpec.of(config.schedule, _SCHEDULE)
+    if spec.name in OWN_SCHEDULES:
+        return LambdaLR(optimizer, lambda step: config.factor(step, total_steps))
+    kind = spec.find(SCHEDULES, _SCHEDULE)
+    filled: dict[str, Any] = {"max_lr": [group["lr"] for group in optimizer.param_groups]}
+    if "total_steps" in (wanted := _filled(kind, spec)) and "epochs" not in spec.arguments:
+        if not math.isfinite(total_steps) or total_steps < 1:
+            raise UsageError(
+                f"--{_SCHEDULE} {spec.name}: needs the number of steps. Give --trainer.max_epochs or "
+                "--trainer.max_steps."
+            )
+        filled["total_steps"] = int(total_steps)
+    arguments = {**{name: value for name, value in filled.items() if name in wanted}, **spec.arguments}
+    return cast(LRScheduler, ClassSpec(spec.name, arguments).build(kind, _SCHEDULE, optimizer))
+
+
+def schedule_options(schedule: LRScheduler, monitor: str, every: int | None) -> dict[str, Any]:
+    """Return when Lightning steps a schedule.
+
+    Args:
+        schedule: The schedule.
+        monitor: Name of the value that plateau and newbob follow.
+        every: Epochs from one validation to the next; None for several within an epoch.
+    """
+    if isinstance(schedule, ReduceLROnPlateau):
+        found = {"interval": "epoch", "monitor": monitor, "frequency": every or 1}
+        return {"scheduler": schedule, **found}
+    by_default = "step" if isinstance(schedule, _PER_STEP) else "epoch"
+    return {"scheduler": schedule, "interval": getattr(schedule, "interval", by_default)}
+
+
+def depends_on_length(schedule: Any, warmup: float) -> bool:
+    """Return whether the learning rates depend on the length of the training.
+
+    Args:
+        schedule: Value of the option; a schedule of the user's own is taken to depend on it.
+        warmup: Value of the option.
+    """
+    try:
+        spec = ClassSpec.of(schedule, _SCHEDULE)
+    except SerclError:
+        return True
+    kind = SCHEDULES.get(spec.name)
+    if spec.name == "constant" or kind is None:
+        return bool(warmup) or kind is None
+    return spec.name == "cosine" or "total_steps" in _filled(kind, spec)

@@ -2,14 +2,15 @@ import pytest
 import torch
 
 from sercl.errors import UsageError
+from sercl.models.heads import build_head
 from sercl.models.readout import Readout, check_layer
 
 STATES, DIM, CLASSES = 4, 6, 3
 
 
-def readout(layer, **options):
+def readout(layer, head="linear", **options):
     torch.manual_seed(0)
-    return Readout(layer, STATES, DIM, CLASSES, **{"standardize": False, **options})
+    return Readout(layer, STATES, DIM, build_head(head, DIM, CLASSES), **{"standardize": False, **options})
 
 
 def features(rows=5, states=STATES):

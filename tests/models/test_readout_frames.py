@@ -1,8 +1,9 @@
 import pytest
 import torch
+from torch import nn
 
 from sercl.errors import UsageError
-from sercl.models.readout import FrameReadout
+from sercl.models.readout import FrameReadout, build_context
 
 LENGTHS = torch.tensor([5, 3])
 
@@ -12,9 +13,11 @@ def states(count=4, frames=7, dim=6):
     return tuple(torch.randn(2, frames, dim) for _ in range(count))
 
 
-def build(layer, **options):
+def build(layer, context="none", bias=True, **options):
     torch.manual_seed(1)
-    return FrameReadout(layer, 4, 6, 3, **{"standardize": False, **options}).eval()
+    context = build_context(context, 6)
+    head = nn.Linear(context.out_dim, 3, bias=bias)
+    return FrameReadout(layer, 4, 6, context, head, **{"standardize": False, **options}).eval()
 
 
 def test_a_numbered_layer_is_read_and_the_surplus_of_frames_left_out():

@@ -43,7 +43,7 @@ def test_the_optimiser_has_a_rate_per_group_and_changes_it_with_every_step(build
         adapter="lora",
         optimizer=OptimizerConfig(head_lr=0.1, adapter_lr=0.01, schedule="cosine", warmup=0.5),
     )
-    task._trainer = SimpleNamespace(estimated_stepping_batches=8)
+    task._trainer = SimpleNamespace(estimated_stepping_batches=8, check_val_every_n_epoch=1)
     chosen = task.configure_optimizers()
     optimizer, schedule = chosen["optimizer"], chosen["lr_scheduler"]
     assert {group["name"]: group["initial_lr"] for group in optimizer.param_groups} == {

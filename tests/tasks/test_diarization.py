@@ -17,7 +17,7 @@ from sercl.models.standardize import Standardizer
 from sercl.tasks import checkpoint as checkpoints
 from sercl.tasks.classification import EmotionClassifier
 from sercl.tasks.diarization import EmotionDiarizer, frame_error
-from sercl.tasks.optim import NewBobConfig, OptimizerConfig, build_optimizer
+from sercl.tasks.optim import OptimizerConfig, build_optimizer
 from sercl.testing.encoders import tiny_encoder
 from tests.data.corpora import write_manifest
 from tests.tasks.test_checkpoint import save
@@ -252,8 +252,3 @@ def test_offset_and_scale_do_not_matter_to_a_normed_clip(build_diarizer, clips, 
         assert own.var(unbiased=False).item() == pytest.approx(1, abs=1e-3)
     plain = build_diarizer(standardize=False, layer="last")
     assert not torch.allclose(plain.features(shifted)[0], plain.features(clips.audio)[0], atol=1e-3)
-
-
-def test_newbob_and_a_schedule_are_not_both_taken(build_diarizer):
-    with pytest.raises(UsageError, match=r"newbob.*both would set"):
-        build_diarizer(newbob=NewBobConfig(enabled=True), optimizer=OptimizerConfig(schedule="cosine"))

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from sercl.errors import UsageError
-from sercl.tasks.optim import NewBob, NewBobConfig, OptimizerConfig, build_optimizer
+from sercl.tasks.optim import NewBob, OptimizerConfig, build_optimizer
 
 
 def optimizer():
@@ -18,7 +18,7 @@ def rates(found):
 def test_rates_fall_where_the_error_falls_by_less_than_a_quarter_of_a_percent_of_itself():
     """By hand, as SpeechBrain's NewBobScheduler does with patient 0."""
     own = optimizer()
-    schedule = NewBob(own, NewBobConfig(enabled=True))
+    schedule = NewBob(own)
     head, encoder = 1e-4, 1e-5
     for error, falls in (
         (0.5, False),
@@ -36,7 +36,7 @@ def test_rates_fall_where_the_error_falls_by_less_than_a_quarter_of_a_percent_of
 
 def test_a_resumed_schedule_goes_on():
     first, second = optimizer(), optimizer()
-    whole, resumed = NewBob(first, NewBobConfig(enabled=True)), NewBob(second, NewBobConfig(enabled=True))
+    whole, resumed = NewBob(first), NewBob(second)
     whole.step(0.5)
     resumed.load_state_dict(whole.state_dict())
     for schedule in (whole, resumed):
@@ -46,7 +46,7 @@ def test_a_resumed_schedule_goes_on():
 
 def test_an_error_of_zero_cannot_fall():
     own = optimizer()
-    schedule = NewBob(own, NewBobConfig(enabled=True))
+    schedule = NewBob(own)
     schedule.step(0.0)
     schedule.step(0.0)
     assert rates(own) == pytest.approx([0.8e-4, 0.9e-5])
@@ -54,5 +54,5 @@ def test_an_error_of_zero_cannot_fall():
 
 @pytest.mark.parametrize("options", [{"head": 0}, {"encoder": 1.1}, {"threshold": -1}])
 def test_numbers_out_of_range_are_refused(options):
-    with pytest.raises(UsageError, match=r"newbob\."):
-        NewBobConfig(**options)
+    with pytest.raises(UsageError, match=r"newbob: "):
+        NewBob(optimizer(), **options)

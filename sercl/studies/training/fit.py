@@ -118,7 +118,7 @@ def extract_features(
     """
     if not (task.can_use_features and data.can_use_features):
         return False
-    pooling, states = str(task.hparams["pooling"]), task.readout.states
+    pooling, states = str(task.stored_pooling), task.readout.states
     data.use_features(
         features_of(
             task.encoder,
@@ -305,7 +305,7 @@ def _train_head(
     result = _run_stage(twin, data, trainer_for, HEAD, folder, start)
     if start is not StageStart.DONE:
         data.use_features(None)
-    task.readout.load_state_dict(twin.readout.state_dict())
+    task.take_head_of(twin)
     return result
 
 

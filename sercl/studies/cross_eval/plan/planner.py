@@ -102,7 +102,8 @@ def make_plan(options: StudyOptions, corpora: Mapping[str, CutCorpus], recipe_of
             cells += planner.cells(condition)
         except _LeftOutError as reason:
             more[f"left out: {reason}"] = None
-    return Plan(tuple(cells), (*remarks, *more, *_stage_remarks(options, conditions)))
+    later = (*_stage_remarks(options, conditions), *_frozen_remarks(cells))
+    return Plan(tuple(cells), (*remarks, *more, *later))
 
 
 def _stage_remarks(options: StudyOptions, conditions: Iterable[Condition]) -> Iterator[str]:
@@ -113,6 +114,16 @@ def _stage_remarks(options: StudyOptions, conditions: Iterable[Condition]) -> It
         yield "two-stage: with adapters, the second stage continues from the last weights of the first"
     if options.epoch_budget == "shared":
         yield "two-stage: with adapters, both stages share one budget of epochs"
+
+
+def _frozen_remarks(cells: Iterable[PlannedCell]) -> Iterator[str]:
+    """Yield a note if models on frozen encoders are trained one by one."""
+    if any(item.training.adapter == "none" and not item.training.is_frozen for item in cells):
+        yield (
+            "frozen encoders: with a model class, head, pooling, loss, optimizer or schedule of your own, "
+            "each training is a fit of its own, with the options of model and trainer; those of probe do not "
+            "apply"
+        )
 
 
 class _LeftOutError(Exception):

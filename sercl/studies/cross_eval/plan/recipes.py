@@ -8,15 +8,20 @@ from typing import Any
 from sercl.errors import UnknownOptionError, UsageError
 from sercl.features.space import FeatureSpace
 from sercl.features.wanted import wanted_of
+from sercl.imports import ClassSpec
 from sercl.models.adapters.peft.config import FOLDER
 from sercl.models.adapters.registry import method_of, parse_adapter
 from sercl.models.encoders import Encoder, load_encoder
 from sercl.models.encoders.source import PRESETS
+from sercl.models.heads import HEADS, TORCH_HEADS
+from sercl.models.losses import FROM_TRAINING, LOSSES, TORCH_LOSSES
+from sercl.models.pooling import POOLINGS as POOLING_CLASSES
 from sercl.studies.cross_eval.cells import ENCODER_LANGUAGES, Condition, StudyEncoder
 from sercl.studies.cross_eval.plan.options import Override, StudyOptions, conditions_of, matches
 from sercl.studies.cross_eval.plan.trainings import Recipe
 from sercl.studies.heads.config import ProbeOptions
 from sercl.studies.training.trainers import TrainerOptions
+from sercl.tasks.optim import OptimizerConfig
 
 
 @dataclass(frozen=True)
@@ -151,6 +156,7 @@ class Recipes:
         label_map: Class -> emotions that belong to it.
         encoders: Identifies encoders.
         resolve: Completes and checks options of the model.
+        model_class: Import path of the model's class, if it is the user's own.
     """
 
     def __init__(
@@ -162,12 +168,13 @@ class Recipes:
         label_map: Mapping[str, list[str]],
         encoders: Encoders,
         resolve: Resolve,
+        model_class: str | None = None,
     ) -> None:
         if probe.seeds is not None:
             raise UsageError("probe.seeds: the seeds of a study are set by study.seeds, for every adapter.")
         self._options, self._model, self._probe = options, model, probe
         self._trainer, self._label_map = trainer, dict(label_map)
-        self._encoders, self._resolve = encoders, resolve
+        self._encoders, self._resolve, self._model_class = encoders, resolve, model_class
         self._resolved: dict[str, Options] = {}
         self._known: dict[str, Recipe] = {}
 
@@ -182,9 +189,15 @@ class Recipes:
         probe = self._probe_options(condition) if condition.adapter == "none" else {}
         key = json.dumps([model, probe], sort_keys=True, default=str)
         if key not in self._known:
-            frozen = condition.adapter == "none"
+            frozen = condition.adapter == "none" and not self._trains_alone(model)
+            if condition.adapter == "none" and not frozen:
+                _check_alone(condition)
             self._known[key] = self._frozen(model, probe) if frozen else self._adapted(model)
         return self._known[key]
+
+    def _trains_alone(self, model: Options) -> bool:
+        """Whether the engine of heads on stored hidden states lacks what a model on a frozen encoder has."""
+        return self._model_class is not None or has_own_parts(model)
 
     def check(self) -> None:
         """Build every recipe of the study, so that errors are reported before anything is read or run.
@@ -261,13 +274,51 @@ class Recipes:
             "training": self._trainer.deciding,
             "classes": list(self._label_map.items()),
         }
-        if model["head_first"]:  # its head uses stored hidden states
+        if model["head_first"] or model["adapter"] == "none":  # uses stored hidden states
             decides["precision"] = self._encoders.precision
-        return Recipe(model, decides)
+        if self._model_class is not None:
+            decides["class"] = self._model_class
+        return Recipe(model, decides, model_class=self._model_class)
+
+
+def has_own_parts(model: Mapping[str, Any]) -> bool:
+    """Return whether a model has a pooling, head, loss, optimiser or schedule beside sercl's short defaults.
+
+    Raises:
+        UsageError: For one that does not exist.
+    """
+    own = False
+    for name, (short, named, given) in _PARTS.items():
+        option, value = f"model.{name}", model[name]
+        spec = ClassSpec.of(value, option)
+        spec.check(spec.find({**short, **named}, option), option, given)
+        own = own or spec.name not in short or not isinstance(value, str)
+    return own or not OptimizerConfig(**model["optimizer"]).is_default_kind
+
+
+_PARTS: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any], Any]] = {
+    "pooling": (POOLING_CLASSES, {}, 1),
+    "head": (HEADS, TORCH_HEADS, 2),
+    "loss": (LOSSES, TORCH_LOSSES, FROM_TRAINING),
+}
+"""Option -> its short names, the classes of torch that it takes, and the arguments that sercl gives."""
+
+
+def _check_alone(condition: Condition) -> None:
+    """Raise `UsageError` for a label-free adaptation that only heads on stored hidden states have."""
+    if condition.adaptation != "none":
+        raise UsageError(
+            f"study.adaptation {condition.adaptation}: changes stored hidden states, which a frozen encoder "
+            "with a model class, head, pooling, loss, optimizer or schedule of your own does not use. Leave "
+            "the adaptation out, or these options."
+        )
 
 
 def _deciding(model: Options) -> Options:
     own = {name: value for name, value in model.items() if name not in _SAME_RESULT}
+    # Options added later are hashed only if not at their defaults: earlier results keep their addresses.
+    own["optimizer"] = _unlike({"algorithm": "adamw", "monitor": None}, model["optimizer"])
+    own = _unlike({"loss": "cross-entropy"}, own)
     methods = [method_of(part) for part in parse_adapter(model["adapter"])]
     if FOLDER in model["adapters"].get("peft", {}):
         raise UsageError(
@@ -278,12 +329,16 @@ def _deciding(model: Options) -> Options:
     return own
 
 
+def _unlike(defaults: Mapping[str, Any], options: Mapping[str, Any]) -> Options:
+    return {name: value for name, value in options.items() if name not in defaults or value != defaults[name]}
+
+
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> Options:
     """Return options updated with others, group by group."""
     result = dict(base)
     for name, value in over.items():
         inner = result.get(name)
-        both = isinstance(inner, Mapping) and isinstance(value, Mapping)
+        both = isinstance(inner, Mapping) and isinstance(value, Mapping) and "class_path" not in value
         result[name] = merged(inner, value) if both else value  # type: ignore[arg-type]
     return result
 

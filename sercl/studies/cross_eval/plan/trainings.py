@@ -138,12 +138,14 @@ class Recipe:
             not by its name.
         probe: How heads on hidden states of a frozen encoder are trained; None for trainings with adapters.
         layers: Hidden states to choose from with a frozen encoder; None for all.
+        model_class: Import path of the model's class, if it is the user's own.
     """
 
     model: Mapping[str, Any]
     decides: Mapping[str, Any]
     probe: ProbeConfig | None = None
     layers: tuple[int, ...] | None = None
+    model_class: str | None = None
 
     @cached_property
     def fingerprint(self) -> str:

@@ -13,6 +13,7 @@ from sercl.features.config import FeatureConfig
 from sercl.features.space import FeatureSpace
 from sercl.features.store import FeatureStore
 from sercl.features.stored import StoredFeatures
+from sercl.imports import find_class
 from sercl.studies.cross_eval.plan.trainings import Subset, Training, joined, seeded
 from sercl.studies.cross_eval.run.results import CellResult, predictions_of, write_result
 from sercl.studies.heads.adaptation import FrozenResult, FrozenRows, FrozenTraining
@@ -211,6 +212,7 @@ def run_adapted(work: AdaptedWork) -> None:
     if training.start is not None and finished(own_folder) is None:
         load_weights(task, _first_weights(work.folder, training.start, training.continue_from))
     data = _data(work)
+    extract_features(task, data, work.trainer.build(), work.features)  # of a frozen encoder
     stages = train(
         task,
         data,
@@ -227,9 +229,12 @@ def run_adapted(work: AdaptedWork) -> None:
 
 
 def _task(training: Training) -> EmotionClassifier:
-    """Build the model; a second stage already has a trained head."""
-    later = {"head_first": False} if training.start is not None else {}
-    return EmotionClassifier(**{**training.recipe.model, **later})
+    """Build the model; the head of a second stage, or of a frozen encoder, is not trained before the rest."""
+    is_alone = training.start is not None or training.adapter == "none"
+    later, recipe = {"head_first": False} if is_alone else {}, training.recipe
+    kind = EmotionClassifier if recipe.model_class is None else find_class(recipe.model_class, "model")
+    task: EmotionClassifier = kind(**{**recipe.model, **later})
+    return task
 
 
 def _first_weights(folder: Path, training: Training, which: str) -> Path:

@@ -127,6 +127,7 @@ class Session:
         folder: Path,
         memory: Memory | None = None,
         on_progress: Progress | None = None,
+        model_class: str | None = None,
     ) -> "Session":
         """Check and plan a study; nothing is trained.
 
@@ -140,6 +141,7 @@ class Session:
             folder: Its folder.
             memory: Cache of earlier audio checks.
             on_progress: Called with the progress of the audio check.
+            model_class: Import path of the model's class, if it is the user's own.
 
         Raises:
             SerclError: For any error in the options, the encoders or the corpora.
@@ -147,7 +149,7 @@ class Session:
         check_labels(options.corpora)
         encoders = Encoders(precision)
         label_map = next(iter(options.corpora.values())).label_map
-        recipes = Recipes(options, model, probe, trainer, label_map, encoders, resolve)
+        recipes = Recipes(options, model, probe, trainer, label_map, encoders, resolve, model_class)
         recipes.check()
         corpora = cut_corpora(options.corpora, on_progress, memory)
         return cls(CellResults(folder), options, corpora, encoders, make_plan(options, corpora, recipes))

@@ -21,7 +21,7 @@ DEFAULTS: dict[str, Any] = {
     "revision": None, "whisper_form": "padded", "last_block": None, "layer": "auto", "pooling": "mean",
     "head": "paper", "head_first": False, "gradient_checkpointing": False, "save_full": False,
     "encoder_config": None, "adapters": {"lora": {"rank": 8}, "gating": {"kernel": 3}},
-    "adversarial": {"weight": 0.0, "hidden": 64},
+    "adversarial": {"weight": 0.0, "hidden": 64}, "loss": "cross-entropy", "optimizer": {},
 }  # fmt: skip
 SAVING = {
     "monitor": "x", "mode": "min", "save_top_k": 1, "every_n_epochs": 1, "save_on_train_epoch_end": None,

@@ -3,7 +3,7 @@ import torch
 from torch.nn import functional as F
 
 from sercl.batch import NO_LABEL
-from sercl.tasks.optim import mean_weight
+from sercl.models.losses import mean_weight
 
 
 @pytest.mark.parametrize("weights", [None, torch.tensor([0.2, 1.0, 5.0])])
