@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sercl.errors import PluginError, SerclError, SerclWarning, UsageError
 
@@ -70,8 +70,10 @@ def modules() -> tuple[str, ...]:
 
 
 def names(group: str) -> tuple[str, ...]:
-    """Return the names of the entry points of a group; imports nothing."""
-    return tuple(plugin.name for plugin in installed() if plugin.group == group)
+    """Return the names that packages, and this process, add to a group; imports nothing."""
+    points = (plugin.name for plugin in installed() if plugin.group == group)
+    here = (name for registry in _registries if registry.group == group for name in registry.registered)
+    return tuple(dict.fromkeys((*points, *here)))
 
 
 def _plugin(point: EntryPoint) -> Plugin:
@@ -105,8 +107,10 @@ class Registry(Mapping[str, T]):
         self.kind, self.group = kind, group
         self._adopt, self._key = adopt, key
         self._entries: dict[str, T] = dict(own or {})
+        self._first = frozenset(self._entries)
         self._loaded: dict[Plugin, T | PluginError] = {}
         self._warned: set[Plugin] = set()
+        _registries.append(self)
 
     def register(self, name: str, thing: T) -> None:
         """Add an entry, for this process.
@@ -117,6 +121,11 @@ class Registry(Mapping[str, T]):
         if name in self:
             raise UsageError(f"{self.kind} {name!r} is registered already; choose another name.")
         self._entries[name] = thing
+
+    @property
+    def registered(self) -> tuple[str, ...]:
+        """Names that were registered in this process."""
+        return tuple(name for name in self._entries if name not in self._first)
 
     def names(self) -> list[str]:
         """Return every name, also of packages that may turn out to be unusable; imports nothing."""
@@ -197,6 +206,9 @@ class Registry(Mapping[str, T]):
         return PluginError(
             self.kind, f"{plugin.name!r} ({plugin.group}: {plugin.value})", str(plugin), reason
         )
+
+
+_registries: list[Registry[Any]] = []
 
 
 def adopt_named(kind: type[T]) -> Adopt[T]:

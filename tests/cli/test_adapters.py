@@ -1,16 +1,24 @@
 """Adapters of peft and of one's own through the command line, from training to prediction."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from peft import PeftModel
 from torch import Tensor
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
+import sercl
+from sercl import plugins
+from sercl.cli.completion import script
 from sercl.cli.main import main
+from sercl.models.adapters import METHODS, AdapterOptions, register, registry
+from sercl.plugins import ADAPTERS
 from sercl.tasks.classification import EmotionClassifier
+from tests.packages import find_packages, install
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +80,85 @@ def test_a_run_continues_from_the_adapter_of_another(dora, fit_words, tmp_path):
     assert len(names) == 3 * 2 * 3
     for name in names:
         torch.testing.assert_close(stored["state_dict"][name], before["state_dict"][name])
+
+
+SHIFT = """
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from sercl.models.adapters import AdapterMethod, HookAdapter
+
+
+@dataclass(frozen=True)
+class ShiftConfig:
+    start: float = 0.0
+
+
+class Shift(HookAdapter):
+    def __init__(self, hidden_size, config):
+        super().__init__()
+        self.shift = nn.Parameter(torch.full((hidden_size,), config.start))
+
+    def hook(self, block, traits):
+        return block.get_submodule(traits.feed_forward).register_forward_hook(self._add)
+
+    def _add(self, module, args, output):
+        return output + self.shift
+
+
+class Idle(Shift):
+    def _add(self, module, args, output):
+        return output
+
+
+shift, idle = AdapterMethod("shift", ShiftConfig, Shift), AdapterMethod("idle", ShiftConfig, Idle)
+"""
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """An installed package with two adapters; what it adds is taken back."""
+    configs = dict(registry._configs)
+    points = {"shift": "shiftlab:shift", "idle": "shiftlab:idle"}
+    install(tmp_path, "shiftlab", {ADAPTERS: points}, {"shiftlab.py": SHIFT})
+    find_packages(monkeypatch, tmp_path)
+    yield
+    METHODS._loaded.clear()
+    sys.modules.pop("shiftlab", None)
+    registry._configs.clear()
+    registry._configs.update(configs)
+    AdapterOptions.__bases__ = (registry._dataclass_of(configs),)
+
+
+def test_an_adapter_of_a_package_trains_and_predicts(package, fit_words, emodb, tmp_path):
+    folder = tmp_path / "run"
+    words = [
+        *fit_words, "--model.adapter", "shift+peft:ia3", "--model.adapters.shift.start", "0.5",
+        "--trainer.max_epochs", "1", "--out", str(folder),
+    ]  # fmt: skip
+    assert main(words) == 0
+    stored = torch.load(folder / "best.ckpt", weights_only=True)
+    assert stored["hyper_parameters"]["adapters"] == {"peft": {}, "shift": {"start": 0.5}}
+    assert yaml.safe_load((folder / "config.yaml").read_text())["model"]["adapters"]["shift"] == {
+        "start": 0.5
+    }
+    clip = next(Path(emodb).rglob("*.wav"))
+    assert len(sercl.load(str(folder / "best.ckpt")).predict([str(clip)])) == 1
+
+
+def test_a_training_that_does_not_reach_its_adapter_is_refused(package, fit_words, tmp_path, capsys):
+    assert main([*fit_words, "--model.adapter", "idle", "--out", str(tmp_path / "run")]) == 2
+    said = capsys.readouterr().err
+    assert "adapter 'idle'" in said
+    assert "3 of its tensors get no gradient" in said
+
+
+def test_an_adapter_that_was_registered_is_known_before_the_imports(package):
+    register("here", METHODS["shift"].config, METHODS["shift"].build)
+    try:
+        assert "here" in plugins.names(ADAPTERS)
+        assert "here" in script("bash")
+    finally:
+        del METHODS._entries["here"]
