@@ -311,6 +311,22 @@ def test_a_head_is_trained_first_where_asked(content, study_file, tmp_path):
     assert (record.status, record.epochs) == ("done", 4)
 
 
+def test_methods_of_peft_are_adapters_of_a_study(study_file, tmp_path):
+    options = {"settings": ["monolingual"], "seeds": [5], "folds": [0], "test": ["EmoDB"]}
+    path, out = study_file(adapters=["peft:dora", "lora"], **options), tmp_path / "out"
+    assert run(path, out) == 0
+    records = read_study(out).records
+    assert [record.cell.condition.adapter for record in records] == ["peft:dora", "lora"]
+    assert {record.status for record in records} == {"done"}
+    assert all(re.fullmatch(r"[\w.-]+", path.name) for path in out.rglob("*"))
+    assert main(["cross-eval", "report", str(out)]) == 0
+    assert "peft:dora" in (out / "report.md").read_text()
+    before = {record.address for record in records}
+    assert run(path, out, "--model.adapters.peft.r", "2") == 0
+    assert len({record.address for record in read_study(out).records} & before) == 1
+    assert run(path, tmp_path / "from", "--model.adapters.peft.folder", str(tmp_path)) == 2
+
+
 def test_epochs_of_two_stages_hold_those_of_a_head_that_came_first(study_file, tmp_path):
     options = {"adapters": ["lora"], "seeds": [5], "folds": [0], "train": ["EmoDB"], "test": ["RAVDESS"]}
     path, out = study_file(settings=["two-stage"], **options), tmp_path / "out"

@@ -2,16 +2,20 @@ import copy
 import warnings
 from collections.abc import Callable, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from peft import PeftModel
+from safetensors.torch import load_file, save_file
 from torch import Tensor
+from transformers import AutoModel
 
-from sercl.errors import UsageError
+from sercl.errors import AdapterError, SerclWarning, UsageError
 from sercl.models.adapters import AdapterOptions, AttachedAdapters, attach
 from sercl.models.adapters.peft.config import methods
-from sercl.models.encoders import Encoder, load_encoder
+from sercl.models.encoders import Encoder, inference, load_encoder
 from sercl.testing.encoders import tiny_encoder
 from tests.models.adapters.test_attach import perturb, trained
 
@@ -127,6 +131,157 @@ def expected(family: str, method: str) -> list[str]:
 @pytest.mark.parametrize("method", ["dora", "ia3", "pissa", "vera"])
 def test_starts_as_the_encoder_trains_merges_and_restores(fresh: Fresh, family: str, method: str) -> None:
     assert faults(fresh, family, method) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"rank": 4}, r"unknown argument of peft:dora 'rank'. .*Valid: target_modules, folder, r,"),
+        ({"r": "four"}, r"--model.adapters.peft.r 'four': not valid for peft:dora. Valid: int"),
+        ({"use_dora": False}, "unknown argument"),
+        ({"megatron_core": "os"}, "unknown argument"),
+        ({"init_lora_weights": "eva"}, "computed from data"),
+        ({"target_modules": ["qproj"]}, r"unknown target module 'qproj'. Did you mean 'q_proj'"),
+        ({"target_modules": []}, "a list of names, or all-linear"),
+        ({"r": 0}, "peft:dora does not fit this encoder"),
+    ],
+)
+def test_wrong_arguments_are_refused(fresh: Fresh, arguments: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        attach(fresh("wavlm"), "peft:dora", AdapterOptions(peft=arguments))
+
+
+def test_a_method_that_is_no_change_of_weights_is_refused_where_weights_are_read(fresh: Fresh) -> None:
+    with pytest.raises(UsageError, match="reads the weights of its projections"):
+        adapted(fresh("wavlm"), "lily")
+    encoder = fresh("wavlm")
+    adapters = adapted(encoder, "lily", target_modules=["intermediate_dense", "output_dense"])
+    last(encoder).sum().backward()
+    assert adapters.without_gradient() == []
+
+
+def test_only_the_named_blocks_and_modules_are_adapted(fresh: Fresh) -> None:
+    encoder = fresh("wavlm")
+    options = AdapterOptions(peft={"target_modules": ["q_proj", "output_dense"]})
+    adapters = attach(encoder, "peft:rslora+gating", options, blocks=[1])
+    own = {name.partition(".lora_")[0] for name in trained(encoder)}
+    assert own == {
+        "model.encoder.layers.1.attention.q_proj.adapted",
+        "model.encoder.layers.1.feed_forward.output_dense",
+    }
+    assert adapters.counts == {"peft:rslora": 8 * (16 + 16) + 8 * (32 + 16), "gating": 16}
+    assert adapters.summary().startswith("peft:rslora 640 + gating 16 = 656 trainable")
+
+
+@pytest.mark.parametrize("method", ["dora", "lora"])
+def test_read_weights_equal_those_that_peft_merges(fresh: Fresh, method: str) -> None:
+    encoder = fresh("wavlm")
+    adapters = adapted(encoder, method)
+    perturb(encoder)
+    paths = [f"attention.{name}_proj" for name in ("q", "k", "v", "out")]
+    read = [(encoder.blocks[0].get_submodule(path).weight, path) for path in paths]
+    adapters.merge()
+    for weight, path in read:
+        torch.testing.assert_close(weight, encoder.blocks[0].get_submodule(path).weight, rtol=1e-5, atol=1e-6)
+
+
+def test_gradient_checkpointing_gives_the_same_gradients(fresh: Fresh) -> None:
+    gradients = []
+    for checkpointed in (False, True):
+        encoder = fresh("wavlm")
+        adapted(encoder, "dora")
+        perturb(encoder)
+        if checkpointed:
+            encoder.checkpoint_gradients()
+        last(encoder).square().sum().backward()
+        gradients.append([each.grad for each in trained(encoder).values()])
+    torch.testing.assert_close(gradients[1], gradients[0])
+
+
+@pytest.mark.parametrize("method", ["ln_tuning", "dora"])
+def test_inference_does_not_pass_by_what_is_adapted(fresh: Fresh, method: str) -> None:
+    encoder = fresh("wav2vec2")
+    adapted(encoder, method)
+    perturb(encoder)
+    with torch.no_grad(), inference(encoder):
+        fast = last(encoder)
+    assert torch.equal(fast, last(encoder))
+
+
+def test_a_random_start_is_said(fresh: Fresh) -> None:
+    with pytest.warns(SerclWarning, match="peft:fourierft starts at random"):
+        attach(fresh("whisper"), "peft:fourierft", AdapterOptions(peft={"n_frequency": 16}))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", SerclWarning)
+        attach(fresh("whisper"), "peft:pissa", AdapterOptions(peft={"lora_dropout": 0.5}))
+
+
+@pytest.mark.parametrize("method", ["lora", "peft:dora", "peft:ia3", "peft:oft", "peft:pissa", "peft:vera"])
+def test_peft_reads_what_is_saved(fresh: Fresh, tmp_path: Path, method: str) -> None:
+    encoder = fresh("data2vec-audio")
+    torch.manual_seed(0)
+    adapters = attach(encoder, f"{method}+gating", blocks=[1])
+    perturb(encoder)
+    assert adapters.save_peft(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"adapter_config.json", "adapter_model.safetensors"}
+    theirs = PeftModel.from_pretrained(AutoModel.from_pretrained(encoder.location), tmp_path)
+    waveform = torch.randn(1, 4000, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = theirs.eval()(waveform).last_hidden_state
+        found = encoder.model.eval()(waveform).last_hidden_state
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", ["wav2vec2", "wavlm"])
+@pytest.mark.parametrize(
+    ("saved", "method"),
+    [("lora", "peft:lora"), *((f"peft:{name}",) * 2 for name in ("dora", "ia3", "vera", "ln_tuning"))],
+)
+def test_a_saved_adapter_is_continued(
+    fresh: Fresh, tmp_path: Path, family: str, saved: str, method: str
+) -> None:
+    encoder, other = fresh(family), fresh(family)
+    adapters = attach(encoder, saved)
+    perturb(encoder)
+    adapters.save_peft(tmp_path)
+    again = attach(other, method, AdapterOptions(peft={"folder": str(tmp_path)}))
+    torch.testing.assert_close(last(other.eval()), last(encoder.eval()), rtol=1e-4, atol=1e-5)
+    assert "folder" not in again.options["peft"]
+
+
+def test_hooks_have_no_format_of_peft(fresh: Fresh, tmp_path: Path) -> None:
+    assert not attach(fresh("whisper"), "bottleneck+gating").save_peft(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_does_not_fit_is_refused(fresh: Fresh, tmp_path: Path) -> None:
+    attach(fresh("wav2vec2"), "peft:dora", AdapterOptions(peft={"r": 2})).save_peft(tmp_path / "dora")
+
+    def continued(method: str, folder: str, family: str = "wav2vec2", **more: Any) -> None:
+        options = AdapterOptions(peft={"folder": str(tmp_path / folder), **more})
+        attach(fresh(family), f"peft:{method}", options)
+
+    with pytest.raises(AdapterError, match="an adapter of peft:dora, not of peft:lora"):
+        continued("lora", "dora")
+    with pytest.raises(AdapterError, match="cannot be read"):
+        continued("dora", "absent")
+    with pytest.raises(UsageError, match=r"says it already. Leave r out"):
+        continued("dora", "dora", r=4)
+    with pytest.raises(UsageError, match="unknown target module"):
+        continued("dora", "dora", "whisper")
+    (tmp_path / "dora" / "adapter_model.safetensors").write_bytes(b"x")
+    with pytest.raises(AdapterError, match=r"adapter_model.safetensors: cannot be read"):
+        continued("dora", "dora")
+
+
+def test_weights_of_other_blocks_are_refused(fresh: Fresh, tmp_path: Path) -> None:
+    attach(fresh("wav2vec2"), "peft:dora").save_peft(tmp_path)
+    with pytest.raises(UsageError, match=r"unknown target module 'encoder.layers.1"):
+        attach(fresh("wav2vec2"), "peft:dora", AdapterOptions(peft={"folder": str(tmp_path)}), blocks=[0])
+    weights = load_file(tmp_path / "adapter_model.safetensors")
+    save_file(dict(list(weights.items())[1:]), tmp_path / "adapter_model.safetensors")
+    with pytest.raises(AdapterError, match="lacks weights"):
+        attach(fresh("wav2vec2"), "peft:dora", AdapterOptions(peft={"folder": str(tmp_path)}))
 
 
 @pytest.mark.slow  # every method of the installed peft on every kind of block

@@ -119,7 +119,7 @@ def _peft_config(config: LoraConfig, targets: Sequence[str]) -> "PeftConfig":
 
     return peft.LoraConfig(
         r=config.rank,
-        lora_alpha=config.alpha,
+        lora_alpha=config.alpha,  # peft calls it an int, but takes any number
         lora_dropout=config.dropout,
         target_modules=list(targets),
     )

@@ -138,7 +138,7 @@ def check_arguments(method: str, arguments: Mapping[str, Any]) -> None:
         if name not in valid:
             raise UnknownNameError(f"argument of peft:{method}", name, valid)
         if name != TARGETS:
-            _check_type(method, name, value, hints[name])
+            _check_type(method, name, value, float if name.endswith("alpha") else hints[name])
     start = arguments.get("init_lora_weights")
     if isinstance(start, str) and start.lower() in _NEEDS_DATA:
         raise UsageError(

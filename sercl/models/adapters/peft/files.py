@@ -135,8 +135,5 @@ def weights_of(model: "PeftModel") -> dict[str, Tensor]:
     """Return the tensors of an adapter, named as peft does."""
     import peft
 
-    state = {name.replace(".adapted.", "."): value for name, value in model.state_dict().items()}
-    weights: dict[str, Tensor] = peft.get_peft_model_state_dict(
-        model, state_dict=state, save_embedding_layers=False
-    )
+    weights: dict[str, Tensor] = peft.get_peft_model_state_dict(model, save_embedding_layers=False)
     return weights

@@ -1,6 +1,7 @@
 import copy
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -145,9 +146,10 @@ class PeftAdapter(EncoderAdapter):
         Raises:
             OutputError: If it cannot be written.
         """
-        targets = [path for path, _ in _layers(encoder.model)]
-        config = self.model.peft_config["default"]
-        write_folder(folder, encoder, config, targets, weights_of(self.model))
+        with _in_place(encoder.model):
+            targets = [path for path, _ in _layers(encoder.model)]
+            weights = weights_of(self.model)
+        write_folder(folder, encoder, self.model.peft_config["default"], targets, weights)
 
     def _adapted(self, encoder: Encoder, targets: Sequence[str]) -> "PeftModel":
         import peft  # takes a second, which a run without it need not spend
@@ -218,6 +220,19 @@ class PeftAdapter(EncoderAdapter):
                 "feed-forward alone (--model.adapters.peft.target_modules "
                 "[intermediate_dense,output_dense]), or choose another method, such as peft:dora or lora."
             )
+
+
+@contextmanager
+def _in_place(model: nn.Module) -> Iterator[None]:
+    """Have every layer of peft where peft put it, while the block runs."""
+    wrapped = {name: each for name, each in model.named_modules() if isinstance(each, EffectiveLinear)}
+    for name, each in wrapped.items():
+        model.set_submodule(name, cast(nn.Module, each.adapted))
+    try:
+        yield
+    finally:
+        for name, each in wrapped.items():
+            model.set_submodule(name, each)
 
 
 def _layers(model: nn.Module) -> "list[tuple[str, BaseTunerLayer]]":
