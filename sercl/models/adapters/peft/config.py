@@ -165,6 +165,8 @@ def build_config(
     with_variant = {**given, **VARIANTS.get(method, {})}
     try:
         return kind(target_modules=list(targets), **with_variant)
+    except ImportError as error:
+        raise UsageError(f"peft:{method} needs a package that is not installed: {error}") from error
     except (TypeError, ValueError) as error:
         raise UsageError(f"peft:{method}: {error}") from error
 

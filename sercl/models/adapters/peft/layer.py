@@ -159,7 +159,7 @@ class PeftAdapter(EncoderAdapter):
         config = build_config(self.method, self.options, targets, feed_forward)
         try:
             return peft.get_peft_model(encoder.model, config)
-        except (ValueError, TypeError, KeyError, RuntimeError, NotImplementedError) as error:
+        except (ImportError, ValueError, TypeError, KeyError, RuntimeError) as error:
             raise UsageError(f"peft:{self.method} does not fit this encoder: {error}") from error
 
     def _targets(self, encoder: Encoder, blocks: Sequence[int]) -> list[str]:
