@@ -307,7 +307,8 @@ def _missing(complaint: Complaint, found: re.Match[str]) -> UsageError:
 def _bad_class(complaint: Complaint, found: re.Match[str]) -> UsageError:
     valid = class_names(complaint.parser, complaint.key)
     name = found.groupdict().get("name") or complaint.value
-    return UnknownNameError(f"{complaint.option()} class", name, valid, complaint.hint)
+    more = " A corpus of a package needs that package." if complaint.key in _CORPORA else ""
+    return UnknownNameError(f"{complaint.option()} class", name, valid, f"{complaint.hint}{more}")
 
 
 def _denied(complaint: Complaint, found: re.Match[str]) -> UsageError:

@@ -86,7 +86,7 @@ def check_family(content: Mapping[str, Any], where: object) -> None:
     if family not in valid:
         raise EncoderError(
             f"{where}: model_type {repr(family)[:80]} is not an encoder that can be used here. Valid: "
-            f"{', '.join(dict.fromkeys(valid))}."
+            f"{', '.join(dict.fromkeys(valid))}. Another family needs an installed package that adds it."
         )
 
 
