@@ -26,6 +26,7 @@ from sercl.corpora.registry import (
 from sercl.data import datamodules
 from sercl.data.datamodules import CorpusDataModule
 from sercl.errors import CorpusError, PluginError, SerclWarning, UsageError
+from sercl.testing.corpora import fake_corpus
 from tests.packages import find_packages, install
 
 INFO = replace(ravdess.INFO, name="Lab")
@@ -63,6 +64,12 @@ def test_a_registered_corpus_is_read_in_normal_form(own, tmp_path):
     with pytest.raises(UsageError, match="corpus 'Lab' is registered already"):
         register(Corpus(INFO, read))
     assert list(CORPORA)[: len(BUILT_IN)] == list(BUILT_IN)
+
+
+def test_there_is_no_fake_of_it(own, tmp_path):
+    register(Corpus(INFO, read))
+    with pytest.raises(UsageError, match="own corpora only, not of 'Lab'"):
+        fake_corpus("lab", tmp_path)
 
 
 def test_its_data_module_has_the_options_of_its_reader(own, tmp_path):

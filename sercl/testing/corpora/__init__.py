@@ -6,6 +6,7 @@ from pathlib import Path
 import soundfile
 
 from sercl.corpora.registry import get_corpus
+from sercl.errors import UsageError
 from sercl.testing.corpora.clips import Clips, FakeSize, tone
 from sercl.testing.corpora.esd import fake_esd
 from sercl.testing.corpora.iemocap import fake_iemocap
@@ -42,9 +43,11 @@ def fake_corpus(
 
     Raises:
         UnknownNameError: For a corpus that is not registered.
-        UsageError: For more speakers or utterances than the corpus has.
+        UsageError: For more speakers or utterances than the corpus has, or a corpus of another package.
     """
     known = get_corpus(name).info.name
+    if known not in {*_BUILDERS, *FAKE_NAMES}:
+        raise UsageError(f"fakes are built of sercl's own corpora only, not of {known!r}.")
     size = FakeSize(speakers, per_emotion, seconds, same_audio)
     build = _BUILDERS.get(known) or FAKE_NAMES[known].build
     return build(root, size)
