@@ -21,7 +21,7 @@ class LoaderConfig:
         UsageError: For a number out of its range, or batches without any bound.
     """
 
-    # "No limit" is 0, not None: a null for an option this deep cannot be given on the command line.
+    # "No limit" is 0, not None: the command line cannot set an option this deep to null.
     batch_size: int = 32
     batch_seconds: float = 120.0
     workers: int = 0

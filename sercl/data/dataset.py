@@ -16,7 +16,7 @@ from sercl.errors import UsageError
 class Item(NamedTuple):
     """One clip: `waveform` `[samples]` float32, 16 kHz, mono; its class index; its utterance's id.
 
-    The domain, `SOURCE` or `TARGET`, is there in adversarial training alone.
+    The domain, `SOURCE` or `TARGET`, is set in adversarial training only.
     """
 
     waveform: Tensor
@@ -39,9 +39,9 @@ class UtteranceDataset(Dataset[Item]):
     Args:
         utterances: What is read.
         labels: Class index of each, `len(utterances)` long.
-        augment: Applied to every clip; None for clips as they are.
-        seed: The augmentation of a clip depends on `(seed, epoch, index)` alone: not on workers, and not on
-            what was read before.
+        augment: Applied to every clip; None for no augmentation.
+        seed: The augmentation of a clip depends only on `(seed, epoch, index)`, not on workers or on what was
+            read before.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class UtteranceDataset(Dataset[Item]):
 
 
 class FeatureDataset(Dataset[FeatureItem]):
-    """Pooled hidden states in place of audio, addressed by `(epoch, index)` like `UtteranceDataset`.
+    """Pooled hidden states instead of audio, addressed by `(epoch, index)` like `UtteranceDataset`.
 
     Args:
         features: Utterance id -> `[states, dim]`.
@@ -105,7 +105,7 @@ class FeatureDataset(Dataset[FeatureItem]):
 
 
 def item_generator(seed: int, epoch: int, index: int) -> torch.Generator:
-    """Return the generator for all that is random about one item of one epoch."""
-    # SeedSequence spreads neighbouring triples over the whole range; their sum would repeat itself.
+    """Return the random generator for one item of one epoch."""
+    # SeedSequence gives different streams for neighbouring triples; a sum would give repeated ones.
     state = np.random.SeedSequence((seed, epoch, index)).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(state >> np.uint64(1)))

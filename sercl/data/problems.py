@@ -1,4 +1,4 @@
-"""What is wrong with a corpus: raised with the first few, or counted; never dropped quietly."""
+"""Problems of a corpus: raised with the first few of them, or counted; never dropped silently."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -11,14 +11,14 @@ from sercl.errors import CorpusError, UnknownNameError
 
 ON_ERROR = ("raise", "skip")
 SHOWN = 5
-"""Problems that an error message spells out."""
+"""Number of problems that an error message shows."""
 
 Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how many clips are done, and how many there are."""
+"""Called with the current step, the number of clips done, and their total."""
 
 
 class Checked(NamedTuple):
-    """An utterance fit for use, its duration in s, and the hash of its samples and their rate."""
+    """A usable utterance, its duration in s, and the hash of its samples and their rate."""
 
     utterance: Utterance
     seconds: float
@@ -26,7 +26,7 @@ class Checked(NamedTuple):
 
 
 class Scanned(NamedTuple):
-    """What a scan found, by utterance id: those fit for use, and the problems of the others."""
+    """Result of a scan by utterance id: usable utterances, and the problems of the others."""
 
     checked: dict[str, Checked]
     faults: dict[str, Problem]
@@ -41,14 +41,14 @@ def check_policy(on_error: str) -> None:
 def enforce(
     problems: Sequence[Problem], on_error: str, corpus: str, advice: str = "", left: int | None = None
 ) -> None:
-    """Raise over the problems that cost an utterance, unless they are to be skipped.
+    """Raise for problems that cost an utterance, unless `on_error` is "skip".
 
     Args:
-        problems: All that were found.
+        problems: All problems found.
         on_error: "raise" or "skip".
         corpus: Name for the message.
-        advice: What else helps against bad labels, a sentence.
-        left: Utterances without a problem; None for some. Where there is none, to skip is no advice.
+        advice: A sentence on what else to do about bad labels.
+        left: Number of utterances without a problem, None if unknown. If it is 0, skipping is not suggested.
 
     Raises:
         CorpusError: With the number of problems of each kind, every bad label, and the first `SHOWN` others.
@@ -75,14 +75,14 @@ def scan_utterances(
     on_progress: Progress | None = None,
     memory: Memory | None = None,
 ) -> Scanned:
-    """Decode every utterance once and keep those that are fit for use.
+    """Decode every utterance once and keep the usable ones.
 
     Args:
         utterances: What is scanned.
-        limits: What is fit.
+        limits: Which clips are usable.
         what: Name of the job for `on_progress`.
-        on_progress: Told about every few clips.
-        memory: Knows clips that need no decoding.
+        on_progress: Called every few clips.
+        memory: Cache of earlier checks, whose clips are not decoded again.
     """
     clips = [AudioSpan(utterance.path, utterance.start, utterance.end) for utterance in utterances]
     report = scan(clips, limits, on_progress=_counter(what, len(clips), on_progress), memory=memory)

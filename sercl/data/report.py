@@ -7,18 +7,18 @@ from sercl.data.problems import kinds
 from sercl.data.split import Split
 
 SAVED = 20
-"""Problems that are written out in a results file; all are counted."""
+"""Maximum number of problems listed in a results file; all are counted."""
 
 
 @dataclass(frozen=True)
 class SplitReport:
-    """What one part holds.
+    """Contents of one part.
 
     Attributes:
-        corpus: Where it comes from.
+        corpus: Name of its corpus.
         languages: ISO 639-1 codes, sorted.
         classes: Class -> number of utterances, every class in order.
-        speakers: Speaker -> number of utterances, sorted; "unknown" where the corpus does not say.
+        speakers: Speaker -> number of utterances, sorted; "unknown" for those without one.
         seconds: Duration of all its utterances in s.
         skipped: Kind of problem -> number of its utterances left out for it.
     """
@@ -50,20 +50,20 @@ class SplitReport:
 
 @dataclass(frozen=True)
 class DataReport:
-    """What a run trains, selects and tests on, and what was left out: to print, and for results files.
+    """The training, validation and test data of a run, and what was left out; printed and saved.
 
     Attributes:
         name: The corpus, or "source -> target".
         classes: Class names in order.
-        splits: Part -> what it holds; "train", "validation", "test", and with two stages "source train",
+        splits: Part -> its contents; "train", "validation", "test", and with two stages "source train",
             "source validation", "target train", "target validation", "test".
         dropped: Corpus -> emotion without a class -> number of utterances.
-        problems: Corpus -> what its reader and the scan met.
+        problems: Corpus -> problems found by its reader and the scan.
         notes: Sentences to print with every result.
         setting: The setting of a language pair, None for one corpus.
         select_on: Whose validation part selects: "source" or "target"; None for one corpus.
-        unlisted: Corpus -> audio beside its table that no row names, in a few words. It is shown with the
-            data alone, not beside results: a table may be a choice that was made on purpose.
+        unlisted: Corpus -> a few words on audio beside its table that no row names. Shown with the data only,
+            not with results, since the table may be a deliberate selection.
         folds: Corpus -> the fold in words, shown with the data.
     """
 
@@ -95,7 +95,7 @@ class DataReport:
 def report_split(
     split: Split, corpus: str, classes: Sequence[str], problems: Sequence[Problem] = ()
 ) -> SplitReport:
-    """Count what a split holds; `problems` are those of the utterances that were left out of it."""
+    """Count the contents of a split; `problems` are those of the utterances left out of it."""
     counts = Counter(classes[label] for label in split.labels)
     speakers = Counter(utterance.speaker or "unknown" for utterance in split.utterances)
     return SplitReport(

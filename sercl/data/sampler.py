@@ -9,12 +9,12 @@ from sercl.counting import count
 from sercl.errors import UsageError
 
 BATCHES_PER_BUCKET = 8
-"""How many batches are drawn from one range of durations: more mixes better, fewer pads less."""
+"""Number of batches drawn from one range of durations: more mixes better, fewer needs less padding."""
 
 Indices = npt.NDArray[np.int64]
 
 Key = tuple[int, int]
-"""`(epoch, index)`: all that an item may depend on beside the seed."""
+"""`(epoch, index)`: besides the seed, all that an item may depend on."""
 
 
 class LengthBucketBatchSampler(Sampler[list[Key]]):
@@ -25,18 +25,18 @@ class LengthBucketBatchSampler(Sampler[list[Key]]):
     not, they are cut straight into batches and the longest come first, so that a batch too large for the
     memory fails at once. The number of batches is the same in every epoch.
 
-    Where `torch.distributed` runs, the batches are dealt out to the processes: the largest ones are halved
+    With `torch.distributed`, the batches are distributed over the processes: the largest ones are halved
     until every process gets the same number, and no clip is repeated or left out, neither in training nor in
-    evaluation. If all are single clips already, the shortest are joined instead, and those few batches may
-    exceed the bounds.
+    evaluation. If all batches are single clips already, the shortest are joined instead, and those few
+    batches may exceed the bounds.
 
     Args:
         seconds: Duration of each clip, `[clips]`, in s.
         batch_seconds: Upper bound of `clips x longest clip` of a batch, in s; a single longer clip is a batch
             of its own. None puts clips of all durations together.
-        batch_size: Most clips in a batch; None for no bound.
+        batch_size: Maximum number of clips in a batch; None for no bound.
         shuffle: Whether the order changes with the epoch.
-        seed: The order depends on `(seed, epoch)` alone.
+        seed: The order depends only on `(seed, epoch)`.
         even: Whether every process gets the same number of batches, as training and metrics need it. If not,
             the batches are those of a single process, and one may get none.
 
@@ -66,7 +66,7 @@ class LengthBucketBatchSampler(Sampler[list[Key]]):
         return self
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order comes next."""
+        """Set the epoch whose order comes next."""
         self._epoch = epoch
 
     def __len__(self) -> int:
@@ -80,7 +80,7 @@ class LengthBucketBatchSampler(Sampler[list[Key]]):
             yield [(epoch, int(index)) for index in batch]
 
     def _cut_into_buckets(self) -> list[tuple[Indices, int]]:
-        """Return (clips, clips per batch) from the longest down; only the last can end in a short batch."""
+        """Return (clips, clips per batch), the longest first; only the last can have an incomplete batch."""
         batches = BATCHES_PER_BUCKET if self._shuffle else 1
         order = np.argsort(-self._seconds, kind="stable")
         buckets = []
@@ -108,7 +108,7 @@ class LengthBucketBatchSampler(Sampler[list[Key]]):
         return batches
 
     def _deal(self, batches: list[Indices], rank: int, world: int) -> list[Indices]:
-        """Return the batches of one process; no clip stands in those of two."""
+        """Return the batches of one process; processes share no clip."""
         if not self._even:
             return batches[rank::world]
         if batches and len(self._seconds) < world:

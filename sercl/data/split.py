@@ -43,11 +43,11 @@ def collate_frames(items: Sequence[FrameItem]) -> FrameBatch:
 
 
 LENGTHS_PER_SECOND = 20
-"""How finely lengths are told apart where samples differ: a resampled or lossy copy is a little longer."""
+"""Resolution at which lengths are compared if samples differ, since lossy copies are a little longer."""
 
 
 class Take(NamedTuple):
-    """A recording as it is known: file, hash of the samples, and file name with length (`likeness`)."""
+    """The identity of a recording: file, hash of the samples, and file name with length (`likeness`)."""
 
     path: Path
     audio_key: str
@@ -55,7 +55,7 @@ class Take(NamedTuple):
 
 
 def likeness(utterance: Utterance, seconds: float) -> str:
-    """Return what a resampled or lossy copy has in common with a clip: file name, begin, rough length."""
+    """Return what a clip and a resampled or lossy copy have in common: file name, start, rough length."""
     return f"{utterance.path.stem.lower()} {utterance.start or 0:.2f} {int(seconds * LENGTHS_PER_SECOND)}"
 
 
@@ -67,7 +67,7 @@ class Split:
         utterances: The clips, checked.
         labels: Class index of each.
         seconds: Duration of each in s.
-        audio_keys: Hash of each one's samples and their rate: equal where the audio is the same.
+        audio_keys: Hash of each one's samples and their rate: equal if the audio is the same.
         config: How they are batched.
         augment: Applied to training clips only; None for none.
     """
@@ -81,12 +81,12 @@ class Split:
 
     @property
     def takes(self) -> tuple["Take", ...]:
-        """What tells each clip from all others."""
+        """The identity of each clip."""
         rows = zip(self.utterances, self.seconds, self.audio_keys, strict=True)
         return tuple(Take(item.path, key, likeness(item, seconds)) for item, seconds, key in rows)
 
     def joined(self, others: Iterable["Split"]) -> "Split":
-        """Return the clips of this split and then those of others, loaded as these are."""
+        """Return the clips of this split followed by those of others, loaded like these."""
         splits = (self, *others)
         return replace(
             self,
@@ -109,7 +109,7 @@ class Split:
         return batches(dataset, sampler, collate_audio, self.config.workers)
 
     def feature_loader(self, features: Mapping[str, Tensor], training: bool) -> DataLoader[FeatureItem]:
-        """Return batches of type `FeatureBatch`, without regard to duration where `batch_size` bounds them.
+        """Return batches of type `FeatureBatch`; durations are ignored if `batch_size` bounds them.
 
         Args:
             features: Utterance id -> `[states, dim]`.
@@ -120,7 +120,7 @@ class Split:
         return batches(dataset, self.sampler(bound, training), collate_features, workers=0)
 
     def sampler(self, batch_seconds: float, training: bool, even: bool = True) -> LengthBucketBatchSampler:
-        """Return what puts the clips into batches.
+        """Return the sampler that batches the clips.
 
         Args:
             batch_seconds: Upper bound of a batch in s of padded audio; 0 for none.
@@ -129,14 +129,14 @@ class Split:
         """
         config, seconds = self.config, self.seconds
         if training and self.augment is not None and self.augment.config.speed is not None:
-            # Slowed down, a clip is longer: the bound must hold for the slowest.
+            # Slowing a clip down makes it longer: the bound must hold for the slowest speed.
             seconds = tuple(value / min(1.0, self.augment.config.speed[0]) for value in seconds)
         bounds = (batch_seconds or None, config.batch_size or None)
         return LengthBucketBatchSampler(seconds, *bounds, shuffle=training, seed=config.seed, even=even)
 
 
 def picked(split: Split, keep: Sequence[bool]) -> Split:
-    """Return the utterances of a split that are to be kept."""
+    """Return a split of only the utterances to keep."""
     indices = [index for index, wanted in enumerate(keep) if wanted]
     return replace(
         split,
@@ -153,7 +153,7 @@ def batches(
     collate: Callable[[Sequence[Any]], object],
     workers: int,
 ) -> DataLoader[Any]:
-    """Return the batches of a dataset as a sampler puts them together."""
+    """Return a loader of a dataset with the batches of a sampler."""
     return DataLoader(
         dataset,
         batch_sampler=sampler,
@@ -161,18 +161,19 @@ def batches(
         num_workers=workers,
         persistent_workers=workers > 0,
         pin_memory=torch.cuda.is_available(),
-        # Without one of its own, each new iterator would draw from the global generator, and dropout after an
+        # Without its own generator, each new iterator would draw from the global one, and dropout after an
         # extra validation run or a resume would differ.
         generator=torch.Generator(),
     )
 
 
 class DomainDataset(Dataset[Item]):
-    """Utterances with labels, then those of the target without, each with its domain.
+    """Labelled utterances, then unlabelled ones of the target, each with its domain.
 
     Args:
         labelled: Utterances whose labels are learnt.
-        unlabelled: Utterances of the target; whatever labels they have, their items have `UNLABELLED`.
+        unlabelled: Utterances of the target; their items have the label `UNLABELLED`, even if they have
+            labels.
     """
 
     def __init__(self, labelled: UtteranceDataset, unlabelled: UtteranceDataset) -> None:
@@ -189,19 +190,19 @@ class DomainDataset(Dataset[Item]):
             item = self.unlabelled[epoch, index - len(self.labelled)]
             return item._replace(label=UNLABELLED, domain=TARGET)
         item = self.labelled[key]
-        # A few utterances of the target may have their labels, too.
+        # A few utterances of the target may be labelled, too.
         return item._replace(domain=TARGET if item.id in self._of_target else SOURCE)
 
 
 class DomainBatchSampler(Sampler[list[Key]]):
-    """Batches of utterances with labels, each joined by up to as many without; all with labels are an epoch.
+    """Batches of labelled utterances, each with up to as many unlabelled ones; an epoch has all labels.
 
-    Those without labels come anew as often as it takes; the order differs each time.
+    Unlabelled utterances are repeated as often as needed, each time in another order.
 
     Args:
         labelled: Batches of the first part of a `DomainDataset`.
         unlabelled: Batches of the second part, counted from 0.
-        sizes: How many utterances both parts have.
+        sizes: Number of utterances of both parts.
     """
 
     def __init__(
@@ -218,7 +219,7 @@ class DomainBatchSampler(Sampler[list[Key]]):
         return self
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order comes next."""
+        """Set the epoch whose order comes next."""
         self._epoch = epoch
         self._labelled.set_epoch(epoch)
 
@@ -228,7 +229,7 @@ class DomainBatchSampler(Sampler[list[Key]]):
     def __iter__(self) -> Iterator[list[Key]]:
         others, rest = self._without_labels(), list[Key]()
         for batch in self._labelled:
-            # Never more than a batch of the target's own, which keeps within the bounds of its durations.
+            # Never more than one batch of the target, which is within the bounds.
             rest = rest or next(others)
             taken, rest = rest[: len(batch)], rest[len(batch) :]
             yield [*batch, *taken]
@@ -241,11 +242,11 @@ class DomainBatchSampler(Sampler[list[Key]]):
 
 
 def domain_loader(labelled: Split, unlabelled: Split) -> DataLoader[Item]:
-    """Return shuffled training batches in which each half keeps to half of the bounds of its corpus.
+    """Return shuffled training batches in which each half stays within half of the bounds of its corpus.
 
     Args:
         labelled: The training part.
-        unlabelled: Utterances of the target, of whose labels nothing is seen.
+        unlabelled: Utterances of the target, whose labels are not used.
     """
     parts = [replace(split, config=_half(split.config)) for split in (labelled, unlabelled)]
     first, second = parts

@@ -7,14 +7,14 @@ from sercl.errors import UnknownNameError, UsageError
 
 EMOTION, NEUTRAL = "E", "N"
 STUDY_PATTERNS: Mapping[str, float] = MappingProxyType({"NE": 0.25, "EN": 0.25, "NEN": 0.25, "E": 0.25})
-"""What the clips of the ZED recipe are made of, and how often."""
+"""Patterns of the clips of the ZED recipe, and their frequencies."""
 
 VOICE = ("silero", "none")
 LOUDNESS = ("match", "first", "keep")
 
 
 _MOST = {"per_epoch": 1_000_000, "held_out": 1_000_000, "neutral_rounds": 1000, "crossfade": 60.0}
-"""Largest values: every clip is planned before training begins."""
+"""Largest values: all clips are planned before training begins."""
 
 
 @dataclass(frozen=True)

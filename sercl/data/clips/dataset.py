@@ -25,7 +25,7 @@ from sercl.diarization.segments import filled, in_classes
 _AT_ONCE = 64
 
 Progress = Callable[[int, int], None]
-"""Called with how many stretches are done, and how many there are."""
+"""Called with the number of stretches done, and their total."""
 
 
 def cut_pieces(
@@ -36,17 +36,17 @@ def cut_pieces(
 ) -> dict[str, tuple[Piece, ...]]:
     """Cut utterances to their speech.
 
-    An utterance with `segments` is not of one emotion: each of its segments, and the neutral time between
-    them, is cut by itself.
+    An utterance with `segments` has several emotions: each of its segments, and the neutral time between
+    them, is cut separately.
 
     Args:
-        utterances: Each with its duration in s; their ids are unique.
+        utterances: Utterances with their durations in s; ids are unique.
         scheme: Emotion -> class.
-        config: Whether and how speech is found, and the shortest piece.
-        on_progress: Told how far the search for speech has come.
+        config: Whether and how speech is detected, and the minimum length of a piece.
+        on_progress: Called with the progress of the search for speech.
 
     Returns:
-        Utterance id -> its pieces of at least `min_piece` seconds; none for one with too little speech.
+        Utterance id -> its pieces of at least `min_piece` seconds; empty if there is too little speech.
 
     Raises:
         AudioError: If a file has become unreadable since it was scanned.
@@ -95,12 +95,12 @@ def render(clip: Clip, config: ClipConfig) -> tuple[Tensor, list[Segment]]:
     """Build a clip.
 
     Args:
-        clip: What it is made of.
-        config: Loudness, cross-fade and greatest length.
+        clip: The plan of the clip.
+        config: Loudness, cross-fade and maximum length.
 
     Returns:
-        Waveform `[n]`, float32, 16 kHz, whose samples may leave -1..1; and segments in s that fill it,
-        neutral ones spelt out, whose `emotion` is the class.
+        Waveform `[n]`, float32, 16 kHz, whose samples may exceed -1..1; and segments in s that fill it,
+        including neutral ones, whose `emotion` is the class.
 
     Raises:
         AudioError: If a file has become unreadable since it was scanned.
@@ -184,9 +184,9 @@ class ClipDataset(Dataset[FrameItem]):
 
     Args:
         source: The clips.
-        classes: Class names; their position is the label.
-        augment: Applied to every clip; None for clips as they are.
-        seed: The augmentation of a clip depends on `(seed, epoch, index)` alone.
+        classes: Class names; their index is the label.
+        augment: Applied to every clip; None for no augmentation.
+        seed: The augmentation of a clip depends only on `(seed, epoch, index)`.
     """
 
     def __init__(
@@ -221,7 +221,7 @@ def _stretched(segments: Sequence[Segment], factor: float) -> list[Segment]:
 
 def _labels(segments: Sequence[Segment], samples: int, classes: Sequence[str]) -> Tensor:
     steps = -(-samples // LABEL_HOP)
-    # The last step reaches beyond the clip; its middle may, too, and belongs to the last segment then.
+    # The last step extends beyond the clip; so may its middle, which then belongs to the last segment.
     *before, last = segments
     whole = [*before, Segment(last.start, steps * LABEL_HOP / SAMPLE_RATE, last.emotion)]
     names = segments_to_frames(whole, steps, LABEL_HOP / SAMPLE_RATE, NEUTRAL_CLASS)
@@ -229,11 +229,11 @@ def _labels(segments: Sequence[Segment], samples: int, classes: Sequence[str]) -
 
 
 class ClipBatchSampler(LengthBucketBatchSampler):
-    """Batches of clips of similar duration, where each epoch has other clips.
+    """Batches of clips of similar duration, for clips that change with each epoch.
 
     The number of clips in a batch is fixed, so that every epoch has the same number of batches; it is chosen
-    so that a batch of the longest clips (of `max_seconds`, or the longest of the first epoch) keeps to the
-    bound.
+    so that a batch of the longest clips (of `max_seconds`, or the longest of the first epoch) stays within
+    the bound.
 
     Args:
         source: The clips.
@@ -249,7 +249,7 @@ class ClipBatchSampler(LengthBucketBatchSampler):
         super().__init__(source.seconds(0), None, self._clips, shuffle=True, seed=config.seed)
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose clips come next."""
+        """Set the epoch whose clips come next."""
         super().set_epoch(epoch)
         self._seconds[:] = self._source.seconds(epoch)
         self._buckets = self._cut_into_buckets()

@@ -1,4 +1,4 @@
-"""Which pieces make up a clip: drawn from (seed, index) alone, without reading audio."""
+"""Which pieces make up a clip: drawn from (seed, index) only, without reading audio."""
 
 import json
 import math
@@ -26,7 +26,7 @@ class Piece:
     """A stretch of speech of one class.
 
     Attributes:
-        utterance: What it is cut from.
+        utterance: The utterance that it is cut from.
         start: Seconds from the utterance's start.
         end: Seconds from the utterance's start.
         label: Class.
@@ -44,7 +44,7 @@ class Piece:
 
     @property
     def speaker(self) -> tuple[str, str | None]:
-        """Corpus and speaker: two corpora may use one name for two people."""
+        """Corpus and speaker: two corpora may use the same name for different people."""
         return self.utterance.corpus, self.utterance.speaker
 
 
@@ -54,9 +54,9 @@ class Clip:
 
     Attributes:
         id: Unique within its part.
-        pattern: Word of E and N.
+        pattern: String of E and N.
         pieces: In order, all of one speaker.
-        crop: Where between the first and the last possible place the clip is cut, 0 to 1, if it is too long.
+        crop: Position of the crop, 0 (start) to 1 (end), if the clip is too long.
     """
 
     id: str
@@ -66,22 +66,22 @@ class Clip:
 
 
 class Planner:
-    """Draws clips. Every `round` clips use each piece of an emotion once; the rest of a clip is drawn freely.
+    """Draws clips. Every `round` clips use each emotional piece once; their other pieces are drawn freely.
 
-    Clip `index` depends on the pieces, the options, the seed and `index` alone. With `neutral_rounds`, the
-    clips of a round share out the neutral pieces of their speaker, in one order that is gone through again.
+    Clip `index` depends only on the pieces, the options, the seed and `index`. With `neutral_rounds`, the
+    clips of a round take the neutral pieces of their speaker in turn, in an order that is repeated.
 
     Args:
         pieces: Pieces of one part of the data, in any order.
         config: Patterns and their probabilities.
-        seed: Another seed, another sequence of clips.
-        name: Goes in front of clip ids.
+        seed: Determines the sequence of clips.
+        name: Prefix of clip ids.
 
     Raises:
-        UsageError: If no clip can be made.
+        UsageError: If no clip can be built.
 
     Attributes:
-        unused: Pieces of an emotion whose speaker has no neutral piece, where every pattern needs one.
+        unused: Number of emotional pieces whose speaker has no neutral piece, if every pattern needs one.
     """
 
     def __init__(self, pieces: Sequence[Piece], config: ClipConfig, seed: int, name: str = "clip") -> None:
@@ -102,7 +102,7 @@ class Planner:
 
     @property
     def round(self) -> int:
-        """Number of clips that use each piece of an emotion once."""
+        """Number of clips that use each emotional piece once."""
         return len(self._anchors)
 
     def plan(self, index: int) -> Clip:
@@ -131,7 +131,7 @@ class Planner:
         return tuple(neutral.pop() if letter == NEUTRAL else events.pop() for letter in pattern)
 
     def _next_neutral(self, anchor: Piece, count: int, index: int) -> list[Piece]:
-        """Return the neutral pieces that come next in the order of a clip's speaker, the last one first."""
+        """Return the next neutral pieces in the order of a clip's speaker, the last one first."""
         turn, offset = divmod(index, self.round)
         first = self._taken_before(turn)[offset]
         own = self._neutral.get(anchor.speaker, [])
@@ -143,7 +143,7 @@ class Planner:
         return found[::-1]
 
     def _taken_before(self, turn: int) -> tuple[int, ...]:
-        """Return, for each clip of a round, how many neutral pieces of its speaker those before it take."""
+        """Return, for each clip of a round, how many neutral pieces of its speaker earlier clips take."""
         if turn not in self._taken:
             taken: defaultdict[tuple[str, str | None], int] = defaultdict(int)
             before = []
@@ -152,25 +152,25 @@ class Planner:
                 before.append(taken[piece.speaker])
                 pattern = self._pattern(piece, np.random.default_rng((self._seed, index)))
                 taken[piece.speaker] += pattern.count(NEUTRAL)
-            self._taken = {turn: tuple(before)}  # of one round: indices come round by round
+            self._taken = {turn: tuple(before)}  # of one round only: indices come round by round
         return self._taken[turn]
 
 
 def length(pieces: Sequence[Piece], crossfade: float) -> float:
-    """Return the duration of joined pieces in s, each joint shorter by its cross-fade."""
+    """Return the duration of joined pieces in s, minus the cross-fades."""
     durations = [piece.seconds for piece in pieces]
     joints = sum(min(crossfade, before / 2, after / 2) for before, after in pairwise(durations))
     return sum(durations) - joints
 
 
 def clip_seconds(clip: Clip, config: ClipConfig) -> float:
-    """Return the duration in s of a clip as it will be built."""
+    """Return the duration in s that a clip will have."""
     whole = length(clip.pieces, config.crossfade)
     return min(whole, config.max_seconds) if config.max_seconds else whole
 
 
 def class_seconds(clips: Sequence[Clip], classes: Sequence[str]) -> dict[str, float]:
-    """Return how many seconds of each class some clips hold, before cropping, in class order."""
+    """Return the seconds of each class in some clips, before cropping, in class order."""
     totals = dict.fromkeys(classes, 0.0)
     for clip in clips:
         for piece in clip.pieces:
@@ -180,12 +180,12 @@ def class_seconds(clips: Sequence[Clip], classes: Sequence[str]) -> dict[str, fl
 
 @lru_cache(maxsize=64)
 def _order(seed: int, turn: int, count: int, stream: int = 1) -> tuple[int, ...]:
-    # The last number keeps this stream apart from those of single clips.
+    # The last number makes this random stream different from those of single clips.
     return tuple(np.random.default_rng((seed, turn, stream)).permutation(count).tolist())
 
 
 def _drawn(pieces: Sequence[Piece], count: int, generator: np.random.Generator) -> list[Piece]:
-    """Draw pieces, none twice while there are others left."""
+    """Draw pieces; none twice before all others were drawn."""
     drawn: list[Piece] = []
     while len(drawn) < count:
         drawn += [pieces[i] for i in generator.permutation(len(pieces))[: count - len(drawn)]]
@@ -225,12 +225,11 @@ def load_clips(path: Path, utterances: Sequence[Utterance], classes: Sequence[st
 
     Args:
         path: The list.
-        utterances: Those that clips may be made of.
-        classes: Class names that pieces may have.
+        utterances: The utterances that clips may contain.
+        classes: Valid class names of pieces.
 
     Raises:
-        ManifestError: With the line, for what is no clip, an utterance that is not among `utterances`, or a
-            class that is not among `classes`.
+        ManifestError: With the line, for an entry that is not a clip, or for an unknown utterance or class.
     """
     known = {(utterance.corpus, utterance.id): utterance for utterance in utterances}
     try:

@@ -10,7 +10,7 @@ from sercl.data.datamodules.own import HuggingFace, Manifest
 from sercl.data.datamodules.pair import LanguagePair
 from sercl.data.datamodules.registered import ESD, RAVDESS, made_datamodules, make_datamodule
 
-# Importable by name, so that `--data EmoDB` and a stored class path find them.
+# Importable by name, so that `--data EmoDB` and stored class paths find them.
 globals().update(made_datamodules(__name__))
 
 __all__ = [

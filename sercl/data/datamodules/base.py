@@ -27,9 +27,9 @@ def speakers_of(utterances: Iterable[Utterance]) -> list[str]:
 
 
 class EmotionDataModule(LightningDataModule, ABC):
-    """What training and testing need to know of their data: one corpus, or a pair of them.
+    """Interface of the data of training and testing: one corpus, or a pair of them.
 
-    `classes` and `stages` are there at once, all else after `setup`.
+    `classes` and `stages` are available at once, everything else after `setup`.
 
     Attributes:
         on_progress: Called with the progress of the audio check; None for no report.
@@ -48,7 +48,7 @@ class EmotionDataModule(LightningDataModule, ABC):
 
     @abstractmethod
     def setup(self, stage: str | None = None) -> None:
-        """Make every part ready; a second call does nothing."""
+        """Prepare all parts; a second call does nothing."""
 
     @property
     @abstractmethod
@@ -63,7 +63,7 @@ class EmotionDataModule(LightningDataModule, ABC):
     @property
     @abstractmethod
     def can_use_features(self) -> bool:
-        """Whether every clip is the same in every epoch, so that its hidden states may be kept."""
+        """Whether every clip is the same in every epoch, so that its hidden states can be stored."""
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -71,36 +71,36 @@ class EmotionDataModule(LightningDataModule, ABC):
         return ("train",)
 
     def set_stage(self, stage: str) -> None:
-        """Choose the training stage whose data come next; raises `UsageError` for one not in `stages`."""
+        """Set the training stage whose data are used; raises `UsageError` for one not in `stages`."""
         if stage not in self.stages:
             raise UsageError(f"there is no training stage {stage!r}; valid: {', '.join(self.stages)}.")
 
     def use_every_part(self) -> None:
-        """Make all parts of all corpora ready at `setup`, also those that the setting does not use."""
+        """Prepare all parts of all corpora in `setup`, including those that the setting does not use."""
 
     def score_only(self, part: str) -> None:
-        """Ask, before `setup`, for no more than what a trained model is scored on.
+        """Before `setup`: prepare only the part that a trained model is scored on.
 
         Args:
-            part: "validation", "test", or "whole": a corpus that the model does not know, all of it.
+            part: "validation", "test", or "whole": all of a corpus that the model was not trained on.
         """
 
     def is_known_to(self, corpora: Iterable[str]) -> bool:
-        """Say whether any of the data stem from one of some corpora; without another answer, they do."""
+        """Return whether any of the data are from one of some corpora; True by default."""
         return True
 
     def epoch_limit(self, stage: str) -> int | None:
-        """Most epochs of a stage, beside the trainer's own limit; None for no other."""
+        """Maximum number of epochs of a stage, besides the trainer's limit; None for no other limit."""
         return None
 
     @property
     def shares_epochs(self) -> bool:
-        """Whether all stages together have the trainer's epochs, rather than each of them."""
+        """Whether all stages share the trainer's epochs, rather than each having them."""
         return False
 
     @property
     def continues_from(self) -> str:
-        """The weights of a stage from which the next one goes on: "best" or "last"."""
+        """The weights of a stage that the next one continues from: "best" or "last"."""
         return "best"
 
     @property
@@ -110,7 +110,7 @@ class EmotionDataModule(LightningDataModule, ABC):
 
     @abstractmethod
     def set_fold(self, index: int) -> None:
-        """Cut another fold without listing or checking again what is known.
+        """Switch to another fold without listing or checking utterances again.
 
         Args:
             index: From 0 to `fold_count - 1`.
@@ -123,22 +123,22 @@ class EmotionDataModule(LightningDataModule, ABC):
     @property
     @abstractmethod
     def checked(self) -> Mapping[str, Checked]:
-        """Every utterance of every fold so far that is fit for use, by its id."""
+        """All usable utterances of all folds so far, by id."""
 
     @property
     @abstractmethod
     def splits(self) -> Mapping[str, Split]:
-        """The parts "train", "validation" and "test" of the present stage."""
+        """The parts "train", "validation" and "test" of the current stage."""
 
     @property
     @abstractmethod
     def folds_in_use(self) -> Mapping[str, Fold]:
-        """The checked folds that the data come from, by corpus name; by "source" and "target" for a pair."""
+        """The checked folds of the data, by corpus name; by "source" and "target" for a pair."""
 
     @property
     @abstractmethod
     def report(self) -> DataReport:
-        """What is used, what is left out, and notes on every result."""
+        """What is used, what is left out, and notes for every result."""
 
     @property
     def unlabelled(self) -> Split | None:
@@ -160,7 +160,7 @@ class EmotionDataModule(LightningDataModule, ABC):
 
     @property
     def all_splits(self) -> tuple[Split, ...]:
-        """The parts of every stage, in the order in which they come into use."""
+        """The parts of all stages, in the order of their use."""
         return tuple(self.splits.values())
 
     @property
@@ -170,27 +170,27 @@ class EmotionDataModule(LightningDataModule, ABC):
 
     @property
     def train_labels(self) -> list[int]:
-        """Class index of every training utterance of the present stage."""
+        """Class index of every training utterance of the current stage."""
         return list(self.splits["train"].labels)
 
     def speakers_in(self, part: str) -> list[str]:
-        """Return the known speakers of a part of the present stage, as "corpus speaker", sorted.
+        """Return the known speakers of a part of the current stage, as "corpus speaker", sorted.
 
         Speakers of unlabelled training utterances are included.
         """
         return speakers_of(item for split in self._splits_in(part) for item in split.utterances)
 
     def audio_keys_in(self, part: str) -> set[str]:
-        """Return the hashes of the samples of a part of the present stage, as `audio_keys`.
+        """Return the hashes of the samples of a part of the current stage, as in `audio_keys`.
 
         Unlabelled training recordings are included.
         """
         return {key for split in self._splits_in(part) for key in split.audio_keys}
 
     def likenesses_in(self, part: str) -> set[str]:
-        """Return the `likeness` of the recordings of a part of the present stage, each a little longer, too.
+        """Return the `likeness` of a part's recordings in the current stage, also of slightly longer copies.
 
-        Recordings that share their file's name with others are left out: it says nothing about them.
+        Recordings whose file name is not unique are left out, since it does not identify them.
         """
         splits = self._splits_in(part)
         names = Counter(item.path.stem.lower() for split in splits for item in split.utterances)
@@ -203,7 +203,7 @@ class EmotionDataModule(LightningDataModule, ABC):
         return [self.splits[part], *([others] if others else [])]
 
     def corpora_in(self, parts: Iterable[str]) -> set[str]:
-        """Return the names of the corpora of some parts of the present stage, including unlabelled ones."""
+        """Return the names of the corpora of some parts of the current stage, including unlabelled ones."""
         splits = [self.splits[part] for part in parts]
         if self._hears_target and (unlabelled := self.unlabelled) is not None:
             splits.append(unlabelled)
@@ -216,12 +216,12 @@ class EmotionDataModule(LightningDataModule, ABC):
 
     @property
     def audio_keys(self) -> dict[str, str]:
-        """Utterance id -> hash of its samples and their rate, of all that is `checked`."""
+        """Utterance id -> hash of its samples and their rate, for all `checked` utterances."""
         return {id: item.audio_key for id, item in self.checked.items()}
 
     @property
     def utterances_in_use(self) -> list[Utterance]:
-        """Every utterance of every part and stage, each once."""
+        """All utterances of all parts and stages, each once."""
         used = {id: split.utterances[index] for id, (split, index) in self._locations().items()}
         return list(used.values())
 
@@ -231,13 +231,13 @@ class EmotionDataModule(LightningDataModule, ABC):
             save_fold(fold, folder if len(self.folds_in_use) == 1 else folder / name)
 
     def use_features(self, features: Mapping[str, Tensor] | None) -> None:
-        """Load pooled hidden states in place of audio from now on; None for audio again.
+        """From now on load pooled hidden states instead of audio; None switches back to audio.
 
         Args:
             features: Utterance id -> `[states, dim]` float32, for all of `utterances_in_use`.
 
         Raises:
-            UsageError: If training clips are to be augmented, which features computed once would ignore.
+            UsageError: If training clips are augmented, which features computed once would ignore.
         """
         if features is not None and not self.can_use_features:
             raise UsageError("augmentation changes audio, so it cannot be used with pooled hidden states.")
@@ -250,15 +250,15 @@ class EmotionDataModule(LightningDataModule, ABC):
 
     @abstractmethod
     def split_of(self, ids: Sequence[str]) -> Split:
-        """Return `checked` utterances as a split of their own."""
+        """Return some `checked` utterances as a split."""
 
     def audio_dataloader(
         self, ids: Sequence[str] | None = None, *, batch_seconds: float = 60.0, workers: int = 0
     ) -> Loader:
-        """Return un-augmented `AudioBatch`es, the longest first; several processes may get unequal numbers.
+        """Return `AudioBatch`es without augmentation, the longest first; processes may get unequal numbers.
 
         Args:
-            ids: Of `checked` utterances; by default all of `utterances_in_use`.
+            ids: Ids of `checked` utterances; by default all of `utterances_in_use`.
             batch_seconds: Upper bound of a batch in s of padded audio.
             workers: Processes that decode ahead.
         """
@@ -267,17 +267,17 @@ class EmotionDataModule(LightningDataModule, ABC):
         return replace(split, config=config).audio_loader(training=False, even=False)
 
     def plain_train_dataloader(self) -> Loader:
-        """Return the training part once, in a fixed order and un-augmented, to fit a standardiser on."""
+        """Return the training part once, in a fixed order and without augmentation, to fit a standardiser."""
         return self._loader("train")
 
     def train_dataloader(self) -> Loader:
-        """Return shuffled and, where set, augmented batches of the training part."""
+        """Return shuffled and, if set, augmented batches of the training part."""
         if self._hears_target and (unlabelled := self.unlabelled) is not None:
             return domain_loader(self.splits["train"], unlabelled)
         return self._loader("train", training=True)
 
     def val_dataloader(self) -> Loader:
-        """Return the batches on which is selected."""
+        """Return the validation batches."""
         return self._loader("validation")
 
     def test_dataloader(self) -> Loader:

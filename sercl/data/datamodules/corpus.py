@@ -46,7 +46,7 @@ class CorpusDataModule(EmotionDataModule):
     """Advice on bad labels other than fixing them, a sentence."""
 
     may_lack_classes = False
-    """Whether training may lack a class, because another corpus is there, too."""
+    """Whether training may lack a class, because another corpus is used, too."""
 
     def __init__(
         self,
@@ -90,20 +90,20 @@ class CorpusDataModule(EmotionDataModule):
         """List the corpus, cut the fold and check its audio; a second call does nothing.
 
         Args:
-            stage: Lightning's; all parts are always made, since their speakers must be compared.
+            stage: Lightning's; all parts are always prepared, since their speakers must be compared.
 
         Raises:
             CorpusError: If the folder is not the corpus, or has problems and `on_error` is "raise".
-            FoldError: If the fold cannot be cut, or has lost a part or a class to problems.
+            FoldError: If the fold cannot be cut, or a part or class is empty because of problems.
         """
         self.prepare(PARTS)
 
     def score_only(self, part: str) -> None:
-        """Ask, before `setup`, for no more than what a trained model is scored on; see the base class."""
+        """Before `setup`: prepare only the part that a trained model is scored on; see the base class."""
         self._scored = part
 
     def is_known_to(self, corpora: Iterable[str]) -> bool:
-        """Say whether any utterance is of one of some corpora.
+        """Return whether any utterance is from one of some corpora.
 
         Raises:
             CorpusError: As `setup`.
@@ -111,7 +111,7 @@ class CorpusDataModule(EmotionDataModule):
         return not {item.corpus for item in self._listed().utterances}.isdisjoint(corpora)
 
     def prepare(self, parts: Sequence[str]) -> None:
-        """Do the work of `setup` for some parts; the audio of the others is not read."""
+        """Do the work of `setup` for some parts only; the audio of the others is not read."""
         utterances = self._listed().utterances
         if self._fold is None:
             self._fold = (
@@ -143,7 +143,7 @@ class CorpusDataModule(EmotionDataModule):
         return self.fold.count
 
     def set_fold(self, index: int) -> None:
-        """Cut another fold of the same listing; what has been checked is not checked again.
+        """Switch to another fold of the same listing; audio is checked only once.
 
         Args:
             index: From 0 to `fold_count - 1`.
@@ -158,7 +158,7 @@ class CorpusDataModule(EmotionDataModule):
 
     @property
     def fold(self) -> Fold:
-        """The fold, without the utterances that were left out for their audio."""
+        """The fold, without the utterances that were left out because of their audio."""
         if self._fold is None:
             raise UsageError(f"{self.corpus}: the data are not loaded yet; call setup() first.")
         return self._fold
@@ -170,18 +170,18 @@ class CorpusDataModule(EmotionDataModule):
 
     @property
     def listing_notes(self) -> tuple[str, ...]:
-        """What the reader took for one or kept apart, a sentence each."""
+        """Notes of the reader on spellings that it treated as one name or as several."""
         return self._listing.notes if self._listing else ()
 
     @property
     def unlisted(self) -> str:
-        """What is to be said of audio that its table does not list, "" for nothing."""
+        """A note on audio that the corpus's table does not list, "" for none."""
         found = self._listing.unlisted if self._listing else None
         return found.line if found else ""
 
     @property
     def checked(self) -> Mapping[str, Checked]:
-        """Every utterance of every fold so far that is fit for use, by its id."""
+        """All usable utterances of all folds so far, by id."""
         return MappingProxyType(self._scanned.checked)
 
     @property
@@ -191,12 +191,12 @@ class CorpusDataModule(EmotionDataModule):
         return MappingProxyType({part: self._split(parts[part]) for part in parts if part in self._parts})
 
     def split_of(self, ids: Sequence[str]) -> Split:
-        """Return checked utterances as a split of their own."""
+        """Return some checked utterances as a split."""
         return self._split([self._scanned.checked[id].utterance for id in ids])
 
     @property
     def report(self) -> DataReport:
-        """What is used, what is left out, and notes on every result."""
+        """What is used, what is left out, and notes for every result."""
         listing = self._listing or Listing(())
         _, dropped = self.scheme.split(listing.utterances)
         dropped.update(listing.dropped)
@@ -287,11 +287,11 @@ class CorpusDataModule(EmotionDataModule):
             return []
         train = set(splits["train"].audio_keys)
         count = sum(key in train for key in splits["test"].audio_keys)
-        return [f"{count} test utterances hold the same samples as training utterances"] if count else []
+        return [f"{count} test utterances contain the same samples as training utterances"] if count else []
 
 
 def fold_in_words(fold: Fold) -> str:
-    """Return the fold, and whether it depends on the labels, such as "speaker fold 0 of 5, ..."."""
+    """Return the fold in words, and whether it depends on the labels: "speaker fold 0 of 5, ..."."""
     return fold.name + (", drawn for these labels" if fold.scheme == "speaker" else "")
 
 
@@ -304,11 +304,11 @@ def joint_fold_count(corpora: Collection[CorpusDataModule], whose: str, advice: 
 
     Args:
         corpora: The corpora, set up.
-        whose: What the message says of the folds ("folds of a pair").
+        whose: What the message calls the folds ("folds of a pair").
         advice: Its last sentence.
 
     Raises:
-        UsageError: If several corpora have several, and not equally many.
+        UsageError: If corpora have different numbers of folds, other than one.
     """
     counts = {corpus.corpus: corpus.fold_count for corpus in corpora}
     if len({count for count in counts.values() if count > 1}) > 1:
@@ -317,12 +317,12 @@ def joint_fold_count(corpora: Collection[CorpusDataModule], whose: str, advice: 
 
 
 def set_joint_fold(corpora: Collection[CorpusDataModule], index: int, count: int) -> None:
-    """Cut another fold of every corpus; one with a single fold keeps it.
+    """Switch every corpus to another fold; one with a single fold keeps it.
 
     Args:
         corpora: The corpora, set up.
         index: From 0 to `count - 1`.
-        count: What `joint_fold_count` gave.
+        count: From `joint_fold_count`.
 
     Raises:
         UsageError: If there is no such fold.

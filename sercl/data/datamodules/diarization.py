@@ -27,7 +27,7 @@ def merged_report(reports: Sequence[DataReport], notes: Sequence[str]) -> DataRe
 
     Args:
         reports: One each; their names differ.
-        notes: Put behind those of the corpora.
+        notes: Added after those of the corpora.
     """
     alone = len(reports) == 1
     own = [note if alone else f"{report.name}: {note}" for report in reports for note in report.notes]
@@ -46,7 +46,7 @@ def merged_report(reports: Sequence[DataReport], notes: Sequence[str]) -> DataRe
 def clip_notes(
     config: ClipConfig, sources: Mapping[str, ClipSampler], without: Mapping[str, int]
 ) -> list[str]:
-    """Return sentences on the clips of each part, and on how many utterances had too little speech."""
+    """Return notes on the clips of each part, and on utterances with too little speech."""
     notes = [_clips_note(part, source) for part, source in sources.items()]
     if config.random_validation:
         notes.append("validation clips were drawn at random, so their speakers are also in training")
@@ -85,7 +85,7 @@ def _merged(splits: Sequence[SplitReport]) -> SplitReport:
 
 
 JOINED = ("train", "validation")
-"""Parts of the folds whose speakers are not kept apart with `random_validation`."""
+"""Parts of the folds that share speakers with `random_validation`."""
 
 
 class Diarization(EmotionDataModule):
@@ -132,14 +132,14 @@ class Diarization(EmotionDataModule):
 
     @property
     def can_use_features(self) -> bool:
-        """Never: a class is wanted for every frame, and clips change with the epoch."""
+        """Never: every frame has a class, and clips change with the epoch."""
         return False
 
     def setup(self, stage: str | None = None) -> None:
-        """List and check the corpora, find their speech and plan the clips; a second call does nothing.
+        """List and check the corpora, detect speech and plan the clips; a second call does nothing.
 
         Args:
-            stage: Lightning's; all parts are always made.
+            stage: Lightning's; all parts are always prepared.
 
         Raises:
             CorpusError: As `CorpusDataModule.setup`.
@@ -166,12 +166,12 @@ class Diarization(EmotionDataModule):
         """Number of folds; a corpus with a single one keeps it.
 
         Raises:
-            UsageError: If several corpora have several, and not equally many.
+            UsageError: If corpora have different numbers of folds, other than one.
         """
-        return joint_fold_count(self.corpora, "folds", "Give all the same number.")
+        return joint_fold_count(self.corpora, "folds", "Give all corpora the same number.")
 
     def set_fold(self, index: int) -> None:
-        """Cut another fold of every corpus and plan its clips; speech found before is not searched again.
+        """Switch every corpus to another fold and plan its clips; speech is detected only once.
 
         Args:
             index: From 0 to `fold_count - 1`.
@@ -185,11 +185,11 @@ class Diarization(EmotionDataModule):
 
     @property
     def checked(self) -> Mapping[str, Checked]:
-        """Every utterance of every fold so far that is fit for use, by its id."""
+        """All usable utterances of all folds so far, by id."""
         return ChainMap(*(dict(corpus.checked) for corpus in self.corpora))
 
     def split_of(self, ids: Sequence[str]) -> Split:
-        """Return checked utterances as a split of their own."""
+        """Return some checked utterances as a split."""
         parts = [corpus.split_of([id for id in ids if id in corpus.checked]) for corpus in self.corpora]
         return parts[0].joined(parts[1:])
 
@@ -206,7 +206,7 @@ class Diarization(EmotionDataModule):
 
     @property
     def splits(self) -> Mapping[str, Split]:
-        """The utterances of all corpora that the clips of each part are made of."""
+        """The utterances of all corpora that the clips of each part are built from."""
         return MappingProxyType({part: self._split(part) for part in PARTS})
 
     @property
@@ -216,7 +216,7 @@ class Diarization(EmotionDataModule):
 
     @property
     def report(self) -> DataReport:
-        """What the clips are made of, what is left out, and the notes that belong beside every result."""
+        """What the clips are built from, what is left out, and notes for every result."""
         without = {part: sum(not own for own in self._pieces_of(part)) for part in PARTS}
         notes = clip_notes(self.clip_config, self._sources, without)
         return merged_report([corpus.report for corpus in self.corpora], notes)
@@ -254,7 +254,7 @@ class Diarization(EmotionDataModule):
             self._sources = {part: self._source(part) for part in PARTS}
 
     def _mixed_sources(self) -> dict[str, ClipSampler]:
-        """Return clips for training and validation that are drawn once, by chance and not by speaker."""
+        """Return clips for training and validation, drawn once at random instead of by speaker."""
         config, seed = self.clip_config, self.loader_config.seed
         pieces = [piece for own in self._pieces_of("train") for piece in own]
         planner = Planner(pieces, config, seed, "clip")
@@ -272,7 +272,7 @@ class Diarization(EmotionDataModule):
         return {part: ClipSampler(own, len(own), config) for part, own in parts.items()}
 
     def _check_classes(self) -> None:
-        """Raise where no corpus has a class in training; one alone may lack it."""
+        """Raise if a class is absent from training in all corpora; single corpora may lack it."""
         counts = [corpus.fold.counts["train"] for corpus in self.corpora]
         if absent := [name for name in self.classes if not any(own[name] for own in counts)]:
             names = ", ".join(corpus.corpus for corpus in self.corpora)
@@ -316,7 +316,7 @@ def _check(corpora: Sequence[CorpusDataModule]) -> None:
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UsageError(f"two corpora are called {twice[0]}; give each a unique name.")
     for other in corpora[1:]:
-        # The order of the classes counts too, which the comparison of dicts alone would overlook.
+        # The order of the classes matters, too, which comparing dicts would miss.
         if list(other.label_map.items()) != list(first.label_map.items()):
             raise UsageError(
                 f"the labels of {first.corpus} are {first.label_map}, those of {other.corpus} are "

@@ -1,4 +1,4 @@
-"""Parts that were put together elsewhere, as data to train and test on."""
+"""Parts that were chosen elsewhere, as data for training and testing."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,11 +14,11 @@ PARTS = ("train", "validation", "test")
 
 
 class Listed(EmotionDataModule):
-    """Checked utterances of any corpora, in parts that were chosen elsewhere; made in Python only.
+    """Checked utterances of any corpora, in parts that were chosen elsewhere; created in Python only.
 
     Args:
         label_map: Class -> emotions that belong to it, in class order.
-        parts: "train", "validation" and "test" -> utterances; training may have some several times.
+        parts: "train", "validation" and "test" -> utterances; training may repeat some.
         unlabelled: Utterances of the target for training without labels; None for none.
 
     Raises:
@@ -58,15 +58,15 @@ class Listed(EmotionDataModule):
         return self._unlabelled
 
     def setup(self, stage: str | None = None) -> None:
-        """Do nothing: everything is there."""
+        """Do nothing: everything is prepared."""
 
     @property
     def fold_count(self) -> int:
-        """One: the lists are what they are."""
+        """One, since the parts are fixed."""
         return 1
 
     def set_fold(self, index: int) -> None:
-        """Raise `UsageError` for another fold than the one there is."""
+        """Raise `UsageError` for any fold but 0."""
         if index != 0:
             raise UsageError(f"there is no fold {index}; lists have one, 0.")
 
@@ -91,23 +91,23 @@ class Listed(EmotionDataModule):
 
     @property
     def report(self) -> DataReport:
-        """The name and the classes; what is listed is reported where it was listed."""
+        """Name and classes; the utterances are reported where they were listed."""
         return DataReport(
             name="lists", classes=tuple(self.classes), splits={}, dropped={}, problems={}, notes=()
         )
 
     @property
     def allows_speaker_overlap(self) -> bool:
-        """Whether speakers may stand in both training and test: that was settled when the lists were made."""
+        """Whether speakers may be in both training and test; already checked when the lists were made."""
         return True
 
     def split_of(self, ids: Sequence[str]) -> Split:
-        """Return some utterances as a split of their own."""
+        """Return some utterances as a split."""
         every, (first, *others) = set(ids), self._parts.values()
         whole = first.joined(others)
         indices = {item.id: index for index, item in enumerate(whole.utterances) if item.id in every}
-        chosen = set(indices.values())  # one that stands there several times is taken once
+        chosen = set(indices.values())  # repeated utterances are taken once
         return picked(whole, [index in chosen for index in range(len(whole.utterances))])
 
     def save_folds(self, folder: Path) -> None:
-        """Write nothing: who made the lists keeps them."""
+        """Write nothing: the creator of the lists saves them."""

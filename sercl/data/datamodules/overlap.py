@@ -1,4 +1,4 @@
-"""What two corpora must not share."""
+"""Checks that two corpora share no clips, ids or speakers."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -7,18 +7,18 @@ from sercl.counting import count
 from sercl.errors import FoldError, SpeakerOverlapError
 
 AudioSpan = tuple[str, float | None, float | None]
-"""Which stretch of which file."""
+"""File, start and end of a clip."""
 
 
 def check_clips(source: Sequence[Utterance], held_out: Sequence[Utterance]) -> None:
-    """Raise if a clip is used of the source and also held out of the target.
+    """Raise if a clip is used in the source and also held out in the target.
 
     Args:
         source: What is used of the source.
         held_out: Validation and test utterances of the target.
 
     Raises:
-        FoldError: If they share a clip, or one id stands for two clips.
+        FoldError: If they share a clip, or an id denotes two clips.
     """
     clips = {utterance.id: clip_of(utterance) for utterance in source}
     known = set(clips.values())
@@ -32,7 +32,7 @@ def check_clips(source: Sequence[Utterance], held_out: Sequence[Utterance]) -> N
 
 
 def check_ids(source: Sequence[Utterance], target: Sequence[Utterance]) -> None:
-    """Raise `FoldError` if an id stands for one clip in the source and another in the target."""
+    """Raise `FoldError` if an id denotes different clips in source and target."""
     named = {utterance.id: utterance for utterance in source}
     same = ((named[item.id], item) for item in target if item.id in named)
     twice = [item.id for other, item in same if clip_of(other) != clip_of(item)]
@@ -44,7 +44,7 @@ def check_ids(source: Sequence[Utterance], target: Sequence[Utterance]) -> None:
 
 
 def check_speakers(source: Sequence[Utterance], test: Sequence[Utterance]) -> None:
-    """Raise if speakers of the source are tested; only corpora of the same name can share speakers.
+    """Raise if speakers of the source are tested; only corpora with the same name can share speakers.
 
     Raises:
         SpeakerOverlapError: If they do.
@@ -61,7 +61,7 @@ def check_speakers(source: Sequence[Utterance], test: Sequence[Utterance]) -> No
 
 
 def check_apart(corpora: Mapping[str, Mapping[str, Sequence[Utterance]]]) -> None:
-    """Raise if corpora that are used together share an id, or a clip that stands in different parts.
+    """Raise if corpora that are used together share an id, or a clip in different parts.
 
     Args:
         corpora: Name -> part -> utterances.
@@ -94,5 +94,5 @@ def _uses(
 
 
 def clip_of(utterance: Utterance) -> AudioSpan:
-    """Return file, begin and end of an utterance, whatever it is called; symbolic links are followed."""
+    """Return file, start and end of an utterance, independent of its id; symbolic links are resolved."""
     return str(utterance.path.resolve()), utterance.start, utterance.end

@@ -1,4 +1,4 @@
-"""Corpora of one's own: a manifest, or a dataset of Hugging Face."""
+"""Users' own corpora: a manifest, or a Hugging Face dataset."""
 
 from functools import partial
 from pathlib import Path

@@ -25,10 +25,10 @@ def report_pair(
 
     Args:
         setting: Its setting.
-        plans: Training stage -> which role gives which part.
+        plans: Training stage -> the role that provides each part.
         reports: Role -> report, of the corpora in use.
         unlabelled: Utterances of the target for training without labels.
-        going_on: The weights from which the second of two stages goes on, and whether they share epochs.
+        going_on: The weights that the second of two stages continues from, and whether both share epochs.
     """
     names = _names(reports)
     chosen = list(plans.values())[-1].validation
@@ -56,7 +56,7 @@ def report_pair(
 def _first_stage(
     plans: Mapping[str, Plan], names: Mapping[str, str], going_on: tuple[str, bool]
 ) -> list[str]:
-    """Return what must be known of the first of two stages: it too was selected on something."""
+    """Return notes on the first of two stages: what it was selected on."""
     if len(plans) == 1:
         return []
     role = next(iter(plans.values())).validation
@@ -76,7 +76,7 @@ def _unlabelled_note(unlabelled: Split, name: str) -> str:
 
 
 def _names(reports: Mapping[str, DataReport]) -> dict[str, str]:
-    """Return role -> name; two corpora of the same name are told apart by their role."""
+    """Return role -> name; two corpora of the same name are distinguished by their role."""
     names = {role: report.name for role, report in reports.items()}
     if len(set(names.values())) < len(names):
         return {role: f"{name} ({role})" for role, name in names.items()}
@@ -89,7 +89,7 @@ def _splits(plans: Mapping[str, Plan], reports: Mapping[str, DataReport]) -> dic
         for part, role in plan._asdict().items():
             name = part if len(plans) == 1 or part == "test" else f"{stage} {part}"
             splits[name] = reports[role].splits[part]
-    # The test part stands last, as in a single stage.
+    # The test part comes last, as in a single stage.
     splits["test"] = splits.pop("test")
     return splits
 
@@ -143,7 +143,7 @@ class LanguagePair(EmotionDataModule):
 
     @property
     def classes(self) -> list[str]:
-        """Class names, of both corpora; their position is the class index."""
+        """Class names of both corpora; their index is the class index."""
         return self.source.classes
 
     @property
@@ -158,17 +158,17 @@ class LanguagePair(EmotionDataModule):
         return all(corpora[plan.train].can_use_features for plan in self._plans.values())
 
     def epoch_limit(self, stage: str) -> int | None:
-        """Most epochs of the first of two stages; None for every other stage."""
+        """Maximum number of epochs of the first of two stages; None for every other stage."""
         return self.switch_epoch if stage == "source" else None
 
     @property
     def shares_epochs(self) -> bool:
-        """Whether both stages together have the trainer's epochs, rather than each of them."""
+        """Whether both stages share the trainer's epochs, rather than each having them."""
         return self._epoch_budget == "shared"
 
     @property
     def continues_from(self) -> str:
-        """The weights of the first stage from which the second one goes on: "best" or "last"."""
+        """The weights of the first stage that the second one continues from: "best" or "last"."""
         return self._continue_from
 
     @property
@@ -177,17 +177,17 @@ class LanguagePair(EmotionDataModule):
         return tuple(self._plans)
 
     def set_stage(self, stage: str) -> None:
-        """Choose the training stage whose data come next; raises `UsageError` for one not in `stages`."""
+        """Set the training stage whose data are used; raises `UsageError` for one not in `stages`."""
         super().set_stage(stage)
         self._stage = stage
 
     def use_every_part(self) -> None:
-        """Make all parts of both corpora ready at `setup`, also those that the setting does not use."""
+        """Prepare all parts of both corpora in `setup`, including those that the setting does not use."""
         self._every_part = True
 
     @property
     def unlabelled(self) -> Split | None:
-        """The target's training part, once `use_unlabelled` has asked for it."""
+        """The target's training part, after `use_unlabelled`."""
         return self.target.splits["train"] if self._target_train and self._ready else None
 
     def use_unlabelled(self, wanted: bool = True) -> None:
@@ -195,7 +195,7 @@ class LanguagePair(EmotionDataModule):
 
         Raises:
             UsageError: In a setting other than `zero-shot`.
-            CorpusError: As `setup`, where that is done already.
+            CorpusError: As `setup`, if that was called already.
         """
         if wanted and self.setting != "zero-shot":
             raise UsageError(
@@ -213,7 +213,7 @@ class LanguagePair(EmotionDataModule):
         """Prepare the parts that the setting uses; a second call does nothing.
 
         Args:
-            stage: Lightning's; all parts are always made, since they must be compared.
+            stage: Lightning's; all parts are always prepared, since they must be compared.
 
         Raises:
             CorpusError: As `CorpusDataModule.setup`.
@@ -246,13 +246,13 @@ class LanguagePair(EmotionDataModule):
         """Number of folds; a corpus with a single one keeps it.
 
         Raises:
-            UsageError: If both corpora have several, and not equally many.
+            UsageError: If both corpora have several folds, but different numbers of them.
         """
         advice = "Give both the same number (--data.source.folds.count, --data.target.folds.count)."
         return joint_fold_count(self.corpora_in_use.values(), "folds of a pair", advice)
 
     def set_fold(self, index: int) -> None:
-        """Cut another fold of both corpora; one with a single fold keeps it.
+        """Switch both corpora to another fold; one with a single fold keeps it.
 
         Args:
             index: From 0 to `fold_count - 1`.
@@ -266,11 +266,11 @@ class LanguagePair(EmotionDataModule):
 
     @property
     def checked(self) -> Mapping[str, Checked]:
-        """Every utterance of every fold so far that is fit for use, by its id."""
+        """All usable utterances of all folds so far, by id."""
         return ChainMap(*(dict(corpus.checked) for corpus in self.corpora_in_use.values()))
 
     def split_of(self, ids: Sequence[str]) -> Split:
-        """Return checked utterances as a split of their own, batched as the training corpus is."""
+        """Return some checked utterances as a split, batched like the training corpus."""
         parts = [
             corpus.split_of([id for id in ids if id in corpus.checked])
             for corpus in self.corpora_in_use.values()
@@ -284,17 +284,17 @@ class LanguagePair(EmotionDataModule):
 
     @property
     def splits(self) -> Mapping[str, Split]:
-        """The parts "train", "validation" and "test" of the present stage."""
+        """The parts "train", "validation" and "test" of the current stage."""
         return self._splits(self._plans[self._stage])
 
     @property
     def all_splits(self) -> tuple[Split, ...]:
-        """The parts of every stage, in the order in which they come into use."""
+        """The parts of all stages, in the order of their use."""
         return tuple(split for plan in self._plans.values() for split in self._splits(plan).values())
 
     @property
     def report(self) -> DataReport:
-        """What is used of both corpora, what is left out, and the notes that belong beside every result."""
+        """What is used of both corpora, what is left out, and notes for every result."""
         reports = {role: item.report for role, item in self.corpora_in_use.items()}
         report = report_pair(
             self.setting, self._plans, reports, self.unlabelled, (self.continues_from, self.shares_epochs)
@@ -302,7 +302,7 @@ class LanguagePair(EmotionDataModule):
         return replace(report, notes=(*self._copies(), *report.notes))
 
     def _copies(self) -> list[str]:
-        """Return a note on recordings that both corpora hold: as copies they are no clip of one file."""
+        """Return a note on recordings that both corpora contain as copies in different files."""
         if len(self.corpora_in_use) < len(ROLES):
             return []
         source, target = (corpus.splits for corpus in self.corpora_in_use.values())
@@ -351,7 +351,7 @@ def _check_stages(setting: str, continue_from: str, epoch_budget: str) -> None:
 
 
 def _check_labels(source: CorpusDataModule, target: CorpusDataModule) -> None:
-    # The order of the classes counts too, which the comparison of dicts alone would overlook.
+    # The order of the classes matters, too, which comparing dicts would miss.
     if list(source.label_map.items()) != list(target.label_map.items()):
         raise UsageError(
             f"the labels of the source {source.corpus} are {source.label_map}, those of the target "

@@ -1,4 +1,4 @@
-"""DataModules of registered corpora: made from their readers, or written where options need more."""
+"""DataModules of registered corpora: built from their readers, or written out if they need more."""
 
 from collections.abc import Callable, Sequence
 from inspect import Parameter, Signature, signature
@@ -81,7 +81,7 @@ class RAVDESS(CorpusDataModule):
 
 
 def made_datamodules(module: str) -> dict[str, type[CorpusDataModule]]:
-    """Return name -> class of every corpus of sercl whose class is not written here.
+    """Return name -> class of all corpora of sercl whose class is not written here.
 
     Args:
         module: Import path from which the classes can be imported.

@@ -1,4 +1,4 @@
-"""The settings of a language pair: which corpus trains, selects and tests in which stage."""
+"""The settings of a language pair: which corpus is used for training, selection and test in each stage."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -9,14 +9,14 @@ from sercl.errors import UnknownNameError, UsageError
 ROLES = ("source", "target")
 
 WEIGHTS = ("best", "last")
-"""Weights of the first of two stages from which the second may go on."""
+"""Weights of the first of two stages that the second may continue from."""
 
 BUDGETS = ("each", "shared")
-"""Whether each of two stages has the trainer's epochs, or both together have them."""
+"""Whether each of two stages has the trainer's epochs, or both share them."""
 
 
 class Plan(NamedTuple):
-    """The role, "source" or "target", of the corpus that gives each part of one training stage."""
+    """The role, "source" or "target", of the corpus that provides each part of a training stage."""
 
     train: str
     validation: str
