@@ -7,6 +7,11 @@ import yaml
 import sercl
 from sercl.cli.layer_probe import spelled_out
 from sercl.cli.main import main
+from sercl.corpora.folds import make_folds
+from sercl.corpora.labels import label_scheme
+from sercl.studies.heads.config import ProbeConfig
+from sercl.studies.layer_probe.folds import probe_study
+from sercl.studies.layer_probe.task import ProbeTask
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +29,24 @@ def run(words, tmp_path_factory):
     folder = tmp_path_factory.mktemp("probe") / "run"
     assert main([*words, "--probe.targets", "emotion,speaker", "--out", str(folder)]) == 0
     return folder
+
+
+def test_python_finds_on_arrays_what_the_command_finds(run, encoder, emodb):
+    scheme = label_scheme("4")
+    utterances, _ = scheme.split(sercl.read_corpus("EmoDB", emodb).utterances)
+    features = sercl.embed(utterances, encoder, whisper_form="short")
+    row = {item.id: number for number, item in enumerate(utterances)}
+    folds = make_folds(utterances, scheme)
+    rows_of = [{part: [row[item.id] for item in own] for part, own in fold.parts.items()} for fold in folds]
+    emotions, speakers = ([getattr(item, name) for item in utterances] for name in ("emotion", "person"))
+    task = ProbeTask.from_labels(emotions, speakers, rows_of)
+    found = probe_study(features, task, ProbeConfig(seeds=(0, 1), max_epochs=4))
+    told = next(own for own in results(run)["results"] if own["target"] == "emotion")
+    same = ["classes", "splits", "best_layer", "folds", "chance"]
+    assert {name: found.to_dict()[name] for name in same} == {name: told[name] for name in same}
+    for mine, theirs in zip(found.layers, told["layers"], strict=True):
+        assert mine.uar.value == pytest.approx(theirs["uar"]["value"], abs=0.03)
+        assert mine.validation_loss == pytest.approx(theirs["validation_loss"], abs=1e-3)
 
 
 def test_data_frames_hold_what_the_tables_hold(run):

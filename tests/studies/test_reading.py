@@ -148,6 +148,23 @@ def test_damaged_results_are_one_message(tmp_path: Path, change: dict[str, objec
     assert "sercl test --ckpt" in str(caught.value)
 
 
+def test_a_record_of_an_older_version_is_read(tmp_path: Path) -> None:
+    stage = {"stage": "train", "checkpoint": "best.ckpt", "monitor": "val/loss", "score": None, "epoch": 2}
+    stage |= {"epochs": 3, "stopped_early": False, "chosen_state": 1, "seconds": 1.5}  # not what ended it
+    uar = {"value": 0.5, "low": None, "high": None, "unit": "speakers", "count": 5}
+    whole = {
+        "part": "test", "scores": {"n": 96, "uar": uar, "per_class": [], "confusion": []}, "notes": ["old"],
+        "data": {"name": "EmoDB"}, "model": {}, "stages": [stage], "environment": {"seed": 1}, "seconds": 1,
+    }  # fmt: skip
+    fake_run(tmp_path / "run", 0.8)
+    (tmp_path / "run" / "results.json").write_text(json.dumps(whole))
+    results = sercl.read_results(tmp_path / "run")
+    assert results.trainings.loc[0, ["epoch", "ended_by"]].tolist() == [2, "epoch limit"]
+    assert results.scores["score"].tolist() == ["uar"]
+    assert results.scores["low"].isna().all()
+    assert results.notes["note"].tolist()[0] == "old"
+
+
 def test_a_repr_is_one_line(study: Path) -> None:
     text = repr(sercl.read_results([study, study]))
     assert text.startswith("Results (study, 2 folders), rows: scores 128, classes 128, predictions 12,800,")

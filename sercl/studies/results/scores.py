@@ -138,7 +138,13 @@ class Evaluation:
 
 
 def evaluate(predictions: Predictions) -> Evaluation:
-    """Score the predictions of one run."""
+    """Score the predictions of one system, with intervals over speakers (else utterances).
+
+    Args:
+        predictions: All of a run, or those of several folds and repeats. Averages are means over repeats that
+            cover all folds; `n`, confusions and scores of classes count the tests of every repeat.
+    """
+    predictions = predictions.complete()
     counts = predictions.confusions()
     confusion = torch.from_numpy(counts.sum(axis=(0, 1)))
     scores = score_confusions(counts, predictions.classes, predictions.unit_name)
