@@ -64,9 +64,14 @@ def installed() -> tuple[Plugin, ...]:
     return tuple(sorted(found, key=lambda each: (each.group, each.name, each.package)))
 
 
+_NOT_THEIRS = {"sercl", "lightning", "torch", "transformers"}
+"""Modules that an entry point may lead to, and that are not of the package that has it."""
+
+
 def modules() -> tuple[str, ...]:
     """Return the top-level modules that entry points are in: the user has installed and so allows them."""
-    return tuple(sorted({plugin.module for plugin in installed() if plugin.module.isidentifier()}))
+    found = {plugin.module for plugin in installed()} - _NOT_THEIRS
+    return tuple(sorted(name for name in found if name.isidentifier()))
 
 
 def names(group: str) -> tuple[str, ...]:

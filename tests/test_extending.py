@@ -80,6 +80,7 @@ def test_corpus_encoder_adapter_and_score_in_one_run(lab):
     config = (lab / "run" / "config.yaml").read_text()
     assert "class_path: sercl.data.datamodules.LabDE" in config
     assert "room: office" in config
+    assert "class_path: mylab.models.DeepHead" in config
     (words,) = commands("predict")
     table = list(csv.DictReader(run(lab, [*words, "--format", "csv"]).stdout.splitlines()))
     assert len(table) == len(TAKES) * len(CODES)
@@ -94,7 +95,7 @@ def test_the_tests_of_the_page_pass(lab):
 def test_what_is_public_is_there():
     public = PAGE.read_text(encoding="utf-8").partition("## Public")[2]
     rows = [re.findall(r"`([^`]+)`", line) for line in public.splitlines() if line.startswith("| `")]
-    assert len(rows) == 9
+    assert len(rows) == 11
     for module, *names in rows:
         found = vars(importlib.import_module(module))
         assert set(names) - set(found) == set(), module

@@ -3,6 +3,7 @@ import sys
 
 import pytest
 
+from sercl import plugins
 from sercl.errors import PluginError, SerclWarning, UsageError
 from sercl.plugins import SCORES, Registry, adopt_named, modules
 from tests.packages import find_packages, install
@@ -113,6 +114,13 @@ def test_an_import_that_asks_for_itself_ends(tmp_path, monkeypatch):
 
 
 LOOP = registry()
+
+
+def test_an_entry_point_into_sercl_allows_nothing_of_it(tmp_path, monkeypatch):
+    points = {"one": "sercl.models.encoders:Wav2Vec2Encoder.of", "two": "my_lab.encoders:two", "odd": "a b:c"}
+    install(tmp_path, "mylab", {plugins.ENCODERS: points})
+    find_packages(monkeypatch, tmp_path)
+    assert modules() == ("my_lab",)
 
 
 def test_without_packages_there_is_what_sercl_has():
