@@ -24,7 +24,7 @@ Table = Mapping[str, Counts]
 
 @dataclass(frozen=True)
 class Duplicate:
-    """Utterances that hold the same samples.
+    """Utterances with the same samples.
 
     Attributes:
         ids: Their ids.

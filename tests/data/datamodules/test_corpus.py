@@ -190,7 +190,7 @@ def test_copies_of_training_clips_in_the_test_part_are_noted(emodb):
     victim = files_of(module, "test")[0]
     victim.write_bytes(files_of(module, "train")[0].read_bytes())
     notes = ready(emodb_module(emodb)).report.notes
-    assert "1 test utterances hold the same samples as training utterances" in notes
+    assert "1 test utterances contain the same samples as training utterances" in notes
 
 
 def test_policy_must_exist(tmp_path):

@@ -282,4 +282,4 @@ def _sizes(parts: Mapping[str, Subset]) -> dict[str, int]:
 
 def _notes(training: Training, test: Subset) -> Iterator[str]:
     if count := duplicates(training, test):
-        yield f"{test.corpus}: {count} test utterances hold the same samples as training utterances"
+        yield f"{test.corpus}: {count} test utterances contain the same samples as training utterances"

@@ -240,7 +240,7 @@ def test_copies_of_tested_audio_are_noted() -> None:
     keys = (test.split.audio_keys[0], *train.split.audio_keys[1:])
     parts = {**own.parts[0], "train": replace(train, split=replace(train.split, audio_keys=keys))}
     (item,) = plan_of([replace(own, parts=(parts,))], settings=["monolingual"], seeds=[1]).cells
-    assert item.notes == ("A: 1 test utterances hold the same samples as training utterances",)
+    assert item.notes == ("A: 1 test utterances contain the same samples as training utterances",)
 
 
 def test_folds_must_go_together() -> None:
