@@ -10,6 +10,12 @@ from pathlib import Path
 from sercl.corpora.cells import is_missing, key_of
 from sercl.counting import count
 
+PARTS = ("train", "validation", "test")
+"""Parts of a fold, and official splits of a corpus."""
+
+SEEN = PARTS[:2]
+"""Parts that a model is trained and selected on."""
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:

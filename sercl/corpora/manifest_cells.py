@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Mapping
 
-from sercl.corpora.base import Segment
+from sercl.corpora.base import PARTS, Segment
 from sercl.corpora.cells import is_missing, key_of, text_of, word_of
 from sercl.corpora.emotion_names import to_emotion
 from sercl.documents import parse_json
@@ -112,7 +112,7 @@ def split_name(cell: object) -> str | None:
         return None
     name = key_of(word).rstrip(".")
     if name not in _SPLITS:
-        raise UnknownNameError("split", text_of(cell), ("train", "validation", "test"))
+        raise UnknownNameError("split", text_of(cell), PARTS)
     return _SPLITS[name]
 
 

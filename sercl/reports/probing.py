@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sercl.counting import count
+from sercl.metrics.functional.intervals import SIGNIFICANT
 from sercl.reports.cross_eval.wording import p_value, points, points_interval
 from sercl.reports.results import is_guess, percent
 from sercl.reports.style import table
@@ -19,7 +20,6 @@ from sercl.studies.layer_probe.summary import (
     ProbeResults,
     WeightedResult,
 )
-from sercl.studies.results.paired import SIGNIFICANT
 from sercl.studies.results.scores import Score
 
 _WIDEST_BAR = 40
@@ -88,11 +88,12 @@ def against_the_others(results: ProbeResults) -> list[str]:
     )
     names = ", ".join(str(item.layer) for item in sorted(alike, key=lambda item: item.layer))
     if not alike:
-        return [line, "Every other layer differs from the best (p < 0.05 after Holm's correction)."]
-    return [
-        line,
-        f"Not significantly different from the best in test (p >= 0.05 after Holm's correction): {names}.",
-    ]
+        return [
+            line,
+            f"Every other layer differs from the best (p < {SIGNIFICANT:g} after Holm's correction).",
+        ]
+    corrected = f"p >= {SIGNIFICANT:g} after Holm's correction"
+    return [line, f"Not significantly different from the best in test ({corrected}): {names}."]
 
 
 def is_clear(item: LayerDifference) -> bool:

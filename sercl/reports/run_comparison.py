@@ -10,11 +10,12 @@ from rich.text import Text
 from sercl.counting import count
 from sercl.metrics.functional.classification import AVERAGES
 from sercl.metrics.functional.clusters import MIN_SPEAKERS
+from sercl.metrics.functional.intervals import SIGNIFICANT
 from sercl.reports.cross_eval.wording import condition_name, p_value, points, points_interval, score_text
 from sercl.reports.results import average_interval, average_text, recalls_of_a_guess
 from sercl.reports.style import table
 from sercl.studies.comparison import Compared, RunComparison
-from sercl.studies.results.paired import SIGNIFICANT, Paired
+from sercl.studies.results.paired import Paired
 from sercl.studies.results.scores import Score
 
 

@@ -13,6 +13,7 @@ from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 from torch import Tensor, nn
 
 from sercl.batch import AudioBatch
+from sercl.corpora.base import SEEN
 from sercl.errors import CheckpointError, UsageError
 from sercl.imports import path_of
 from sercl.models.adapters import AdapterOptions, attach, parse_adapter
@@ -28,7 +29,7 @@ from sercl.tasks.checkpoint import (
     verify_state,
 )
 from sercl.tasks.optim import OptimizerConfig, build_optimizer, build_schedule, schedule_options
-from sercl.tasks.recordings import LIKE, PARTS, Recordings, fingerprints, from_checkpoint, to_tensors
+from sercl.tasks.recordings import LIKE, Recordings, fingerprints, from_checkpoint, to_tensors
 
 Config = TypeVar("Config")
 
@@ -145,9 +146,9 @@ class EncoderTask(L.LightningModule):
         self.adapters = attach(encoder, adapter, adapters, adapter_blocks)
         self.optimizer_config = optimizer
         self.save_full = save_full
-        self.seen_speakers: dict[str, list[str]] = {"train": [], "validation": []}
+        self.seen_speakers: dict[str, list[str]] = {part: [] for part in SEEN}
         self.corpora: list[str] = []
-        self.recordings: Recordings | None = {part: set() for part in (*PARTS, LIKE)}
+        self.recordings: Recordings | None = {part: set() for part in (*SEEN, LIKE)}
         self._gradients_checked = False
         self.strict_loading = (
             False  # a small checkpoint lacks the frozen encoder; `load_state_dict` checks the rest
@@ -261,7 +262,7 @@ class EncoderTask(L.LightningModule):
             }
             self.corpora = sorted({*self.corpora, *data.corpora_in(self.seen_speakers)})
             if self.recordings is not None:
-                for part in PARTS:
+                for part in SEEN:
                     self.recordings[part] |= fingerprints(data.audio_keys_in(part))
                 self.recordings[LIKE] |= fingerprints(data.likenesses_in("train"))
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor
 
+from sercl.corpora.base import SEEN
 from sercl.errors import DamagedCheckpointError
 
-PARTS = ("train", "validation")
 LIKE = "like_train"
 """Further key: file names with lengths of the training recordings, to detect altered copies."""
 
@@ -43,7 +43,7 @@ def from_checkpoint(stored: object, where: str = "checkpoint") -> Recordings | N
     """
     if stored is None:
         return None
-    if not isinstance(stored, Mapping) or set(stored) - {LIKE} != set(PARTS):
+    if not isinstance(stored, Mapping) or set(stored) - {LIKE} != set(SEEN):
         raise DamagedCheckpointError(f"{where}: recordings: not the lists that sercl writes.")
     for part, values in stored.items():
         if not isinstance(values, Tensor) or values.dtype != torch.int64 or values.dim() != 1:

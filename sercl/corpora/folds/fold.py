@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sercl.corpora.base import Utterance, synthetic_notes
+from sercl.corpora.base import PARTS, Utterance, synthetic_notes
 from sercl.corpora.folds.draw import by_class, listed
 from sercl.corpora.labels import LabelScheme
 
@@ -13,8 +13,6 @@ TINY = 10
 
 SKEW = 3.0
 """Training counts as unbalanced if the largest class is at least this many times the smallest."""
-
-PARTS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class Fold:
     @property
     def parts(self) -> dict[str, tuple[Utterance, ...]]:
         """The three lists by name, in the order train, validation, test."""
-        return {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: getattr(self, name) for name in PARTS}
 
     @property
     def shared_speakers(self) -> tuple[str, ...]:

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sercl.corpora.base import Utterance
+from sercl.corpora.base import PARTS, SEEN, Utterance
 from sercl.corpora.cells import clean, key_of, text_of
 from sercl.corpora.emotion_names import to_emotion
 from sercl.corpora.folds.config import FoldConfig
-from sercl.corpora.folds.fold import PARTS, Draft, Fold
+from sercl.corpora.folds.fold import Draft, Fold
 from sercl.corpora.labels import LabelScheme
 from sercl.corpora.tables import read_table
 from sercl.errors import FoldError, ManifestError, UnknownNameError
@@ -73,7 +73,7 @@ def with_test_list(draft: Draft, path: Path, utterances: Sequence[Utterance], la
         raise FoldError(f"{path}: no such list of --data.folds.test_list; its columns are file,answer.")
     tested = _resolve(path, UtteranceIndex(utterances), labels)
     ids = {utterance.id for utterance in tested}
-    parts = {name: [item for item in getattr(draft, name) if item.id not in ids] for name in PARTS[:2]}
+    parts = {name: [item for item in getattr(draft, name) if item.id not in ids] for name in SEEN}
     out = {name: len(getattr(draft, name)) - len(kept) for name, kept in parts.items()}
     remark = (
         f"tested on the {len(tested)} utterances of {path.name} instead of the scheme's test part; "

@@ -6,10 +6,10 @@ from dataclasses import replace
 from itertools import combinations
 from types import MappingProxyType
 
-from sercl.corpora.base import Utterance
+from sercl.corpora.base import PARTS, Utterance
 from sercl.corpora.folds.config import FoldConfig
 from sercl.corpora.folds.draw import balanced, listed
-from sercl.corpora.folds.fold import PARTS, Draft, Fold, named
+from sercl.corpora.folds.fold import Draft, Fold, named
 from sercl.corpora.folds.lists import csv_folds, with_test_list
 from sercl.corpora.folds.paper import paper_folds
 from sercl.corpora.folds.speaker import loso_folds, official_folds, speaker_folds

@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from sercl.corpora.base import Utterance
+from sercl.corpora.base import PARTS, Utterance
 from sercl.corpora.folds.config import FoldConfig
 from sercl.corpora.folds.draw import cut, grouped, shuffled, whole_share
-from sercl.corpora.folds.fold import PARTS, Draft, named, speakers
+from sercl.corpora.folds.fold import Draft, named, speakers
 from sercl.corpora.labels import LabelScheme
 from sercl.errors import FoldError
 

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from sercl.audio.augment import Augment, AugmentConfig
 from sercl.audio.scan import Limits
-from sercl.corpora.base import Listing, Problem, Utterance
+from sercl.corpora.base import PARTS, Listing, Problem, Utterance
 from sercl.corpora.folds import WHOLE, Fold, FoldConfig, check_fold, make_fold, make_scored_fold
 from sercl.corpora.folds.draw import listed
 from sercl.corpora.labels import LabelScheme, label_scheme
@@ -16,8 +16,6 @@ from sercl.data.problems import Checked, Scanned, check_policy, enforce, listed_
 from sercl.data.report import DataReport, report_split
 from sercl.data.split import Split
 from sercl.errors import UsageError
-
-PARTS = ("train", "validation", "test")
 
 Labels = str | int | dict[str, str | list[str]]
 

@@ -7,13 +7,14 @@ from types import MappingProxyType
 import numpy as np
 
 from sercl.audio.augment import Augment, AugmentConfig
+from sercl.corpora.base import PARTS, SEEN
 from sercl.corpora.folds import Fold
 from sercl.data.clips.config import ClipConfig
 from sercl.data.clips.dataset import ClipBatchSampler, ClipDataset, ClipSampler, cut_pieces
 from sercl.data.clips.plan import NEUTRAL_CLASS, Piece, Planner, class_seconds, load_clips, save_clips
 from sercl.data.config import LoaderConfig
 from sercl.data.datamodules.base import EmotionDataModule, Loader
-from sercl.data.datamodules.corpus import PARTS, CorpusDataModule, joint_fold_count, set_joint_fold
+from sercl.data.datamodules.corpus import CorpusDataModule, joint_fold_count, set_joint_fold
 from sercl.data.datamodules.overlap import check_apart
 from sercl.data.problems import Checked
 from sercl.data.report import DataReport, SplitReport
@@ -82,10 +83,6 @@ def _merged(splits: Sequence[SplitReport]) -> SplitReport:
         seconds=sum(split.seconds for split in splits),
         skipped=dict(sum((Counter(split.skipped) for split in splits), Counter())),
     )
-
-
-JOINED = ("train", "validation")
-"""Parts of the folds that share speakers with `random_validation`."""
 
 
 class Diarization(EmotionDataModule):
@@ -240,7 +237,7 @@ class Diarization(EmotionDataModule):
         return batches(dataset, sampler, collate_frames, config.workers)
 
     def _split(self, part: str) -> Split:
-        parts = JOINED if self.clip_config.random_validation and part in JOINED else (part,)
+        parts = SEEN if self.clip_config.random_validation and part in SEEN else (part,)
         splits = [corpus.splits[name] for corpus in self.corpora for name in parts]
         return splits[0].joined(splits[1:])
 

@@ -2,14 +2,14 @@ from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from sercl.corpora.base import Utterance
+from sercl.corpora.base import PARTS, Utterance
 from sercl.corpora.folds import Fold
 from sercl.data.datamodules.base import EmotionDataModule
-from sercl.data.datamodules.corpus import PARTS, CorpusDataModule, joint_fold_count, set_joint_fold
+from sercl.data.datamodules.corpus import CorpusDataModule, joint_fold_count, set_joint_fold
 from sercl.data.datamodules.overlap import check_clips, check_ids, check_speakers
-from sercl.data.datamodules.settings import BUDGETS, ROLES, WEIGHTS, Plan, plans_for
 from sercl.data.problems import Checked
 from sercl.data.report import DataReport, SplitReport
+from sercl.data.settings import BUDGETS, ROLES, TWO_STAGE, WEIGHTS, ZERO_SHOT, Plan, plans_for
 from sercl.data.split import Split
 from sercl.errors import UnknownNameError, UsageError
 
@@ -124,7 +124,7 @@ class LanguagePair(EmotionDataModule):
         self,
         source: CorpusDataModule,
         target: CorpusDataModule,
-        setting: str = "zero-shot",
+        setting: str = ZERO_SHOT,
         select_on: str = "source",
         switch_epoch: int = 50,
         continue_from: str = "best",
@@ -197,10 +197,11 @@ class LanguagePair(EmotionDataModule):
             UsageError: In a setting other than `zero-shot`.
             CorpusError: As `setup`, if that was called already.
         """
-        if wanted and self.setting != "zero-shot":
+        if wanted and self.setting != ZERO_SHOT:
             raise UsageError(
                 f"adversarial training uses the target without its labels, for which the setting "
-                f"{self.setting!r} has no use. Use --data.setting zero-shot or --model.adversarial.weight 0."
+                f"{self.setting!r} has no use. Use --data.setting {ZERO_SHOT} or "
+                f"--model.adversarial.weight 0."
             )
         if wanted and not self._target_train:
             self._target_train = True
@@ -343,9 +344,9 @@ def _check_stages(setting: str, continue_from: str, epoch_budget: str) -> None:
     ):
         if value not in valid:
             raise UnknownNameError(name, value, valid)
-        if value != valid[0] and setting != "two-stage":
+        if value != valid[0] and setting != TWO_STAGE:
             raise UsageError(
-                f"{name} {value!r} is for the setting 'two-stage' and has no effect in {setting!r}; "
+                f"{name} {value!r} is for the setting {TWO_STAGE!r} and has no effect in {setting!r}; "
                 f"leave it out."
             )
 

@@ -30,6 +30,7 @@ from statsmodels.stats.multitest import multipletests
 
 from sercl.errors import UsageError
 from sercl.metrics.functional.bootstrap import Confusions
+from sercl.metrics.functional.intervals import LEVEL
 
 Key = TypeVar("Key")
 Floats = NDArray[np.float64]
@@ -70,7 +71,7 @@ def permutation_test(
     first: Confusions,
     second: Confusions,
     groups: int = 1,
-    level: float = 0.95,
+    level: float = LEVEL,
     resamples: int = RESAMPLES,
     seed: int = 0,
     unit: str = "speakers",
@@ -103,7 +104,7 @@ def paired_uar_test(
     second: Floats,
     totals: Floats,
     other_totals: Floats | None = None,
-    level: float = 0.95,
+    level: float = LEVEL,
     resamples: int = RESAMPLES,
     seed: int = 0,
     unit: str = "speakers",
@@ -133,7 +134,7 @@ def paired_uar_test(
 def sign_flip_test(
     terms: Floats,
     weights: Floats,
-    level: float = 0.95,
+    level: float = LEVEL,
     resamples: int = RESAMPLES,
     seed: int = 0,
     unit: str = "speakers",

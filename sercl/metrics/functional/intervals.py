@@ -35,6 +35,12 @@ from sercl.metrics.functional.bootstrap import (
 from sercl.metrics.functional.classification import uar
 from sercl.metrics.functional.clusters import cluster_confusions, resampling_units
 
+SIGNIFICANT = 0.05
+"""A difference is called significant if its p-value, corrected for its family, is below this."""
+
+LEVEL = 1 - SIGNIFICANT
+"""Coverage of intervals."""
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -59,7 +65,7 @@ def clustered_interval(
     speakers: Sequence[str | None],
     num_classes: int,
     statistic: Statistic = uar,
-    level: float = 0.95,
+    level: float = LEVEL,
     resamples: int = 2000,
     seed: int = 0,
 ) -> Interval:
@@ -93,7 +99,7 @@ def clustered_mean_interval(
     values: Sequence[float] | Tensor,
     speakers: Sequence[str | None],
     weights: Sequence[float] | Tensor | None = None,
-    level: float = 0.95,
+    level: float = LEVEL,
     resamples: int = 2000,
     seed: int = 0,
     bounded: bool = True,
@@ -132,7 +138,7 @@ def _mean_of_sums(sums: Tensor) -> Tensor:
 def bootstrap_interval(
     sums: Confusions,
     statistic: Statistic = uar,
-    level: float = 0.95,
+    level: float = LEVEL,
     resamples: int = 2000,
     seed: int = 0,
     unit: str = "speakers",
@@ -146,7 +152,7 @@ def bootstrap_interval(
 def bootstrap_intervals(
     sums: Confusions,
     statistics: Mapping[str, Statistic],
-    level: float = 0.95,
+    level: float = LEVEL,
     resamples: int = 2000,
     seed: int = 0,
     unit: str = "speakers",

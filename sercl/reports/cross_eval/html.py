@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from sercl.counting import count
 from sercl.metrics.functional.classification import AVERAGES
+from sercl.metrics.functional.intervals import SIGNIFICANT
 from sercl.reports.corpus import clock
 from sercl.reports.cross_eval import wording
 from sercl.reports.cross_eval.summary import (
@@ -145,6 +146,7 @@ def _content(analysis: Analysis, folder: Path) -> dict[str, Any]:
     study, chance = analysis.study, 1 / len(analysis.study.classes)
     return {
         "analysis": analysis,
+        "significant": f"{SIGNIFICANT:g}",
         "study": study,
         "averages": AVERAGES,
         "chance": chance,

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from sercl.metrics.functional.classification import AVERAGES
+from sercl.metrics.functional.intervals import SIGNIFICANT
 from sercl.reports.cross_eval.summary import (
     Column,
     Matrix,
@@ -37,13 +38,13 @@ from sercl.reports.cross_eval.wording import (
 from sercl.reports.results import average_text, percent
 from sercl.studies.cross_eval.analysis.analysis import Analysis
 from sercl.studies.cross_eval.analysis.scores import ConditionScores
-from sercl.studies.cross_eval.cells import SETTINGS, Condition
+from sercl.studies.cross_eval.cells import SETTINGS, TARGET_ONLY, Condition
 
 NONE = "-"
 
 TESTS_NOTE = (
     "The interval comes from the same test as p and is not corrected; a difference is significant if "
-    "its p-value is below 0.05 after Holm's correction. Means weight all directions equally; "
+    f"its p-value is below {SIGNIFICANT:g} after Holm's correction. Means weight all directions equally; "
     "comparisons.csv lists each direction."
 )
 
@@ -141,7 +142,7 @@ def few_shot_table(analysis: Analysis) -> Table | None:
         rows.append((*names, *scores, ceiling, enough_text(curve) or NONE))
         if curve.alone:
             alone = (uar_text(curve.alone[n]) if n in curve.alone else NONE for n in shots)
-            names = (own.encoder, _with_tags(adapter_name(own.adapter), ("target-only",)), pair_name(own))
+            names = (own.encoder, _with_tags(adapter_name(own.adapter), (TARGET_ONLY,)), pair_name(own))
             rows.append((*names, *alone, NONE, NONE))
     if not rows:
         return None

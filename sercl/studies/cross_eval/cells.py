@@ -4,13 +4,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-TARGET_ONLY = "target-only"
-"""The baseline of `few-shot`: the few labelled utterances of the target alone, without the source's."""
+from sercl.data.settings import NO_ADAPTATION, ROLES, SOURCE, TARGET
+from sercl.data.settings import SETTINGS as OF_A_PAIR
 
-SETTINGS = ("monolingual", "zero-shot", "transfer", "two-stage", "few-shot", TARGET_ONLY)
+FEW_SHOT = "few-shot"
+TARGET_ONLY = "target-only"
+"""The baseline of few-shot: the few labelled utterances of the target alone, without the source's."""
+
+SETTINGS = (*OF_A_PAIR, FEW_SHOT, TARGET_ONLY)
 """Settings in the order in which they are shown."""
 
-WITH_SHOTS = ("few-shot", TARGET_ONLY)
+WITH_SHOTS = (FEW_SHOT, TARGET_ONLY)
 """Settings in which a number of labelled target utterances per emotion is trained on."""
 
 STATUSES = ("done", "failed", "missing")
@@ -36,10 +40,10 @@ class Condition:
         encoder: Name of the encoder in the study.
         adapter: "none", "full", or adapter methods joined by "+".
         setting: One of `SETTINGS`.
-        source: Training corpus (language A); the target itself in the setting `monolingual`.
+        source: Training corpus (language A); the target itself in the setting `MONOLINGUAL`.
         target: Test corpus.
         select_on: Whose validation part selects: "source" or "target".
-        adaptation: Label-free use of the target: "none", "corpus", "speaker", "coral" or "adversarial".
+        adaptation: Label-free use of the target, one of `sercl.data.settings.ADAPTATIONS`.
         shots: Labelled target utterances per emotion in the settings `WITH_SHOTS`, None elsewhere.
     """
 
@@ -48,13 +52,13 @@ class Condition:
     setting: str
     source: str
     target: str
-    select_on: str = "source"
-    adaptation: str = "none"
+    select_on: str = SOURCE
+    adaptation: str = NO_ADAPTATION
     shots: int | None = None
 
     def __post_init__(self) -> None:
         _check("setting", self.setting, SETTINGS)
-        _check("select_on", self.select_on, ("source", "target"))
+        _check("select_on", self.select_on, ROLES)
 
     @property
     def pair(self) -> str:
@@ -70,8 +74,8 @@ class Condition:
     def tags(self) -> tuple[str, ...]:
         """Tags that distinguish it from the plain setting: shots, adaptation, selection on the target."""
         tags = [f"{self.shots} shot{'' if self.shots == 1 else 's'}"] if self.shots is not None else []
-        tags += [self.adaptation] if self.adaptation != "none" else []
-        return (*tags, "selected on target") if self.select_on == "target" else tuple(tags)
+        tags += [self.adaptation] if self.adaptation != NO_ADAPTATION else []
+        return (*tags, "selected on target") if self.select_on == TARGET else tuple(tags)
 
 
 @dataclass(frozen=True)

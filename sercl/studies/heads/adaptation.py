@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sercl.counting import count
+from sercl.data.settings import BY_CORPUS, BY_SPEAKER, CORAL, NO_ADAPTATION
 from sercl.errors import UnknownNameError, UsageError
 from sercl.models.standardize import Moments
 from sercl.studies.heads.parts import Adapt
-
-NO_ADAPTATION = "none"
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class FrozenTraining:
         seed: Seed of the initial weights, and of the order of the training rows in each epoch.
         start: Index, in the same list, of an earlier training that this one continues, as second of two
             stages. None for a training with new weights.
-        adaptation: A name of `sercl.studies.heads.adaptation.ADAPTATIONS`.
+        adaptation: One of `sercl.studies.heads.adaptation.NOTES`.
         unlabelled: Rows of the target's training part, possibly including labelled ones of `train`; an
             adaptation uses their features, not their labels.
     """
@@ -269,16 +268,16 @@ def adaptation_of(where: str, training: FrozenTraining, rows: FrozenRows) -> Ada
         UnknownNameError: For an adaptation that does not exist.
         UsageError: If the rows that it needs are missing, or a speaker is unknown.
     """
-    if training.adaptation not in ADAPTATIONS:
-        raise UnknownNameError("adaptation", training.adaptation, ADAPTATIONS)
+    if training.adaptation not in NOTES:
+        raise UnknownNameError("adaptation", training.adaptation, NOTES)
     build = _BUILDERS.get(training.adaptation)
     return None if build is None else build(f"{where}, adaptation {training.adaptation!r}", training, rows)
 
 
 def adaptation_notes(training: FrozenTraining, rows: FrozenRows) -> tuple[str, ...]:
     """Return the notes to show with a training's results."""
-    note = ADAPTATIONS[training.adaptation]
-    if training.adaptation != "speaker":
+    note = NOTES[training.adaptation]
+    if training.adaptation != BY_SPEAKER:
         return (note,) if note else ()
     thin = thin_speakers(rows.corpora, rows.speakers, _parts(training))
     if not thin:
@@ -353,18 +352,18 @@ def _listed(names: Iterable[str]) -> str:
 
 
 _BUILDERS: Mapping[str, Callable[[str, FrozenTraining, FrozenRows], Adapt]] = MappingProxyType(
-    {"corpus": _corpus, "speaker": _speaker, "coral": _coral}
+    {BY_CORPUS: _corpus, BY_SPEAKER: _speaker, CORAL: _coral}
 )
 
-ADAPTATIONS: Mapping[str, str] = MappingProxyType(
+NOTES: Mapping[str, str] = MappingProxyType(
     {
         NO_ADAPTATION: "",
-        "corpus": "each corpus is standardised separately, the target by its training part without labels",
-        "speaker": (
+        BY_CORPUS: "each corpus is standardised separately, the target by its training part without labels",
+        BY_SPEAKER: (
             "each speaker is standardised by all of their utterances in a part, without labels; test "
             "utterances are used together (transductive)"
         ),
-        "coral": (
+        CORAL: (
             "the source is transformed to the covariance of the target's training part without labels (CORAL)"
         ),
     }

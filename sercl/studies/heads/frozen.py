@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sercl.data.settings import NO_ADAPTATION
 from sercl.errors import UsageError
 from sercl.studies.heads.adaptation import (
-    NO_ADAPTATION,
     FrozenResult,
     FrozenRows,
     FrozenTraining,

@@ -9,14 +9,13 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from sercl.corpora.base import Utterance
+from sercl.corpora.base import PARTS, Utterance
 from sercl.corpora.folds.draw import grouped, shuffled_utterances
 from sercl.counting import count
 from sercl.counting import count as count_of
 from sercl.errors import FeatureError, FoldError, UsageError
 from sercl.models.standardize import Moments
 
-NAMES = ("train", "validation", "test")
 LEAST_GROUPS = 3
 """Training, validation and test need one group each."""
 
@@ -37,7 +36,7 @@ class Parts:
 
     def items(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
         """Name and rows of each part."""
-        return tuple((name, getattr(self, name)) for name in NAMES)
+        return tuple((name, getattr(self, name)) for name in PARTS)
 
 
 def parts_of(
@@ -49,7 +48,7 @@ def parts_of(
         folds: Per fold, "train", "validation" and "test" -> utterances (as `Fold.parts`).
         rows: `(corpus, id)` of an utterance -> its row; utterances without a row are left out.
     """
-    return tuple(Parts(*(_rows_of(fold[name], rows) for name in NAMES)) for fold in folds)
+    return tuple(Parts(*(_rows_of(fold[name], rows) for name in PARTS)) for fold in folds)
 
 
 def _rows_of(utterances: Sequence[Utterance], rows: Mapping[tuple[str, str], int]) -> tuple[int, ...]:

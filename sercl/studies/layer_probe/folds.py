@@ -13,12 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sercl.corpora.base import Utterance
+from sercl.corpora.base import PARTS, Utterance
 from sercl.corpora.folds import Fold
-from sercl.corpora.folds.fold import PARTS
 from sercl.corpora.labels import label_scheme
 from sercl.data.datamodules.base import EmotionDataModule
-from sercl.data.datamodules.settings import ROLES, SETTINGS, plans_for
+from sercl.data.settings import MONOLINGUAL, ROLES, SETTINGS, SOURCE, ZERO_SHOT, plans_for
 from sercl.errors import UnknownNameError, UsageError
 from sercl.files import open_text, write_text
 from sercl.json_text import json_text
@@ -214,7 +213,7 @@ def probe_tasks(data: EmotionDataModule, folds: Folds, options: LayerProbeOption
                 for setting in _settings(data, options)
             ]
         else:
-            setting = JOINT if len(folds[0]) > 1 else "monolingual"
+            setting = JOINT if len(folds[0]) > 1 else MONOLINGUAL
             tasks.append(probe_task([_joined(fold) for fold in folds], target, scheme, setting))
     return tasks
 
@@ -268,7 +267,7 @@ def _settings(data: EmotionDataModule, options: LayerProbeOptions) -> list[str]:
                 f"--probe.settings {options.settings}: settings are those of two corpora. Give --data "
                 "LanguagePair with a source and a target, or leave them out."
             )
-        return ["monolingual"]
+        return [MONOLINGUAL]
     for name in (names := options.setting_names or [own]):
         if name not in ONE_STAGE:
             raise UnknownNameError("setting of a layer probe", name, ONE_STAGE, "Give --probe.settings.")
@@ -278,8 +277,8 @@ def _settings(data: EmotionDataModule, options: LayerProbeOptions) -> list[str]:
 def _parts(folds: Folds, data: EmotionDataModule, setting: str) -> list[Mapping[str, Sequence[Utterance]]]:
     if set(folds[0]) != set(ROLES):
         return [next(iter(fold.values())).parts for fold in folds]
-    select_on = data.report.select_on if setting == "zero-shot" else "source"
-    plan = plans_for(setting, select_on or "source")["train"]._asdict()
+    select_on = data.report.select_on if setting == ZERO_SHOT else SOURCE
+    plan = plans_for(setting, select_on or SOURCE)["train"]._asdict()
     return [{part: fold[role].parts[part] for part, role in plan.items()} for fold in folds]
 
 

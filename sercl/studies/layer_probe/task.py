@@ -9,10 +9,10 @@ from typing import Self
 
 import numpy as np
 
-from sercl.corpora.base import Utterance
+from sercl.corpora.base import PARTS, Utterance
 from sercl.corpora.folds import FoldConfig, make_folds
-from sercl.corpora.folds.fold import PARTS
 from sercl.corpora.labels import LabelScheme, label_scheme
+from sercl.data.settings import MONOLINGUAL
 from sercl.errors import FoldError, UnknownNameError, UsageError
 from sercl.studies.heads.parts import Parts, parts_of, within_speaker_folds
 
@@ -129,7 +129,7 @@ class ProbeTask:
     labels: tuple[int, ...]
     speakers: tuple[str | None, ...]
     folds: tuple[Parts, ...]
-    setting: str = "monolingual"
+    setting: str = MONOLINGUAL
     splits: str = SPEAKER_DISJOINT
     missing: int = 0
 
@@ -140,7 +140,7 @@ class ProbeTask:
         speakers: Sequence[str | None] | None = None,
         folds: FoldConfig | Sequence[Mapping[str, Sequence[int]]] = FoldConfig(),
         target: str = "emotion",
-        setting: str = "monolingual",
+        setting: str = MONOLINGUAL,
     ) -> Self:
         """Build the task of probing features of any origin.
 
@@ -206,7 +206,7 @@ def probe_task(
     folds: Sequence[FoldParts],
     target: str = "emotion",
     labels: LabelScheme | None = None,
-    setting: str = "monolingual",
+    setting: str = MONOLINGUAL,
     seed: int = 42,
 ) -> ProbeTask:
     """Build the task of probing a target on some folds.

@@ -17,6 +17,7 @@ from sercl.metrics.functional.comparison import (
     paired_uar_test,
     permutation_test,
 )
+from sercl.metrics.functional.intervals import SIGNIFICANT
 from sercl.studies.results.predictions import Predictions
 from sercl.studies.results.scores import Score
 
@@ -102,10 +103,6 @@ def shared_by_all(systems: Sequence[VoteCounts]) -> tuple[list[VoteCounts], int]
 def _weighed(votes: VoteCounts, weight: NDArray[np.float64]) -> VoteCounts:
     factor = weight / votes.counts.sum(axis=1)
     return VoteCounts(votes.index, votes.truth, votes.speaker, votes.counts * factor[:, None])
-
-
-SIGNIFICANT = 0.05
-"""A difference is called significant if its p-value, corrected for its family, is below this."""
 
 
 @dataclass(frozen=True)

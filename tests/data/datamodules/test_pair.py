@@ -10,7 +10,7 @@ from sercl.corpora.folds import FoldConfig
 from sercl.data import datamodules
 from sercl.data.config import LoaderConfig
 from sercl.data.datamodules import LanguagePair, Manifest
-from sercl.data.datamodules.settings import SETTINGS
+from sercl.data.settings import SETTINGS
 from sercl.errors import CorpusError, FoldError, SpeakerOverlapError, UnknownNameError, UsageError
 from tests.data.corpora import write_manifest
 

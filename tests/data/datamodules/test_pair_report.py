@@ -1,6 +1,6 @@
 from sercl.data.datamodules.pair import report_pair
-from sercl.data.datamodules.settings import plans_for
 from sercl.data.report import DataReport, SplitReport
+from sercl.data.settings import plans_for
 
 
 def report(name, count):

@@ -5,7 +5,7 @@ import torch
 
 from sercl.errors import UnknownNameError, UsageError
 from sercl.studies.heads.adaptation import (
-    ADAPTATIONS,
+    NOTES,
     adaptation_notes,
     adaptation_of,
     align_corpora,
@@ -31,18 +31,18 @@ def test_each_name_does_what_it_says() -> None:
         "speaker": normalize_speakers(values, ROWS.corpora, ROWS.speakers, parts),
         "coral": align_corpora(values, ROWS.corpora, REFERENCE, "B"),
     }
-    assert set(expected) | {"none"} == set(ADAPTATIONS)
+    assert set(expected) | {"none"} == set(NOTES)
     for name, wanted in expected.items():
         adapt = adaptation_of("here", zero_shot(name), ROWS)
         assert adapt is not None
         torch.testing.assert_close(adapt(values), wanted)
-        assert adaptation_notes(zero_shot(name), ROWS) == (ADAPTATIONS[name],)
+        assert adaptation_notes(zero_shot(name), ROWS) == (NOTES[name],)
 
 
 def test_speakers_with_few_utterances_are_told() -> None:
     training = replace(zero_shot("speaker"), tests={"B": part("B", 4)[:2]}, unlabelled=())
     assert adaptation_notes(training, ROWS) == (
-        ADAPTATIONS["speaker"],
+        NOTES["speaker"],
         "fewer than 3 utterances in a part, so standardised by all utterances of their corpus in it: B s4",
     )
 

@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from sercl.errors import UsageError
-from sercl.studies.heads.adaptation import ADAPTATIONS
+from sercl.studies.heads.adaptation import NOTES
 from sercl.studies.heads.frozen import train_frozen, views_of
 from tests.studies.heads.frozen_samples import QUICK, SIZE, features, part, two_corpora, zero_shot
 
 ROWS = two_corpora()
-ADAPTED = [name for name in ADAPTATIONS if name != "none"]
+ADAPTED = [name for name in NOTES if name != "none"]
 
 
 def test_trainings_that_see_the_same_share_a_view() -> None:
@@ -40,7 +40,7 @@ def test_an_adapted_training_tells_a_moved_target(name: str, standardize: bool) 
     truth = np.array(ROWS.labels)[list(part("B", 4, 5))]
     accuracy = [(result.probabilities["B"].argmax(axis=1) == truth).mean() for result in (plain, adapted)]
     assert accuracy[0] < 0.75 < accuracy[1]
-    assert adapted.notes == (ADAPTATIONS[name],)
+    assert adapted.notes == (NOTES[name],)
     assert plain.notes == ()
 
 

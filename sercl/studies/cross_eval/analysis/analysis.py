@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sercl.counting import count
+from sercl.data.settings import NO_ADAPTATION, TARGET, ZERO_SHOT
 from sercl.metrics.functional.classification import AVERAGES
+from sercl.metrics.functional.intervals import SIGNIFICANT
 from sercl.studies.cross_eval.analysis.comparisons import Curve, Family, compare_conditions, few_shot_curves
 from sercl.studies.cross_eval.analysis.published import Match, matches
 from sercl.studies.cross_eval.analysis.scores import ConditionScores, score_conditions
 from sercl.studies.cross_eval.cells import CellRecord, Condition, Study
 from sercl.studies.cross_eval.predictions import read_predictions
 from sercl.studies.cross_eval.study_file import read_study
-from sercl.studies.results.paired import SIGNIFICANT
 
 FEW_UTTERANCES = 20
 """A class with fewer test utterances is called tiny: one of them is then 5 points of its recall."""
@@ -132,9 +133,7 @@ def _shared_speakers(records: Iterable[CellRecord]) -> Iterator[ReportWarning]:
 
 
 def _selection(study: Study) -> Iterator[ReportWarning]:
-    affected = [
-        item for item in study.conditions if item.setting == "zero-shot" and item.select_on == "target"
-    ]
+    affected = [item for item in study.conditions if item.setting == ZERO_SHOT and item.select_on == TARGET]
     if affected:
         yield ReportWarning(
             "selection",
@@ -144,7 +143,7 @@ def _selection(study: Study) -> Iterator[ReportWarning]:
 
 
 def _adaptation(study: Study) -> Iterator[ReportWarning]:
-    names = sorted({item.adaptation for item in study.conditions} - {"none"})
+    names = sorted({item.adaptation for item in study.conditions} - {NO_ADAPTATION})
     if names:
         yield ReportWarning(
             "adaptation",

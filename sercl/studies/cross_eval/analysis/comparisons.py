@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 
+from sercl.data.settings import MONOLINGUAL, NO_ADAPTATION, TRANSFER, TWO_STAGE, ZERO_SHOT
 from sercl.studies.cross_eval.analysis.published import encoder_language
 from sercl.studies.cross_eval.analysis.scores import ConditionScores
-from sercl.studies.cross_eval.cells import TARGET_ONLY, Condition, Study, computations
+from sercl.studies.cross_eval.cells import FEW_SHOT, TARGET_ONLY, Condition, Study, computations
 from sercl.studies.results.paired import Paired, VoteCounts, compare_pooled, contrast, correct, count_votes
 from sercl.studies.results.predictions import Predictions
 from sercl.studies.results.scores import Score
@@ -122,7 +123,7 @@ def zero_shot_pairs(conditions: Sequence[Condition], study: Study) -> list[Pair]
     """
     pairs = []
     for condition in conditions:
-        if condition.setting == "zero-shot":
+        if condition.setting == ZERO_SHOT:
             reference = monolingual_of(condition, conditions, study)
             pairs += [(condition, reference)] if reference else []
     return pairs
@@ -133,9 +134,9 @@ def monolingual_of(condition: Condition, conditions: Iterable[Condition], study:
     fitting = [
         item
         for item in conditions
-        if item.setting == "monolingual"
+        if item.setting == MONOLINGUAL
         and (item.target, item.adapter) == (condition.target, condition.adapter)
-        and item.adaptation == "none"
+        and item.adaptation == NO_ADAPTATION
     ]
     same = [item for item in fitting if item.encoder == condition.encoder]
     languages = study.corpora[condition.target].languages
@@ -145,15 +146,15 @@ def monolingual_of(condition: Condition, conditions: Iterable[Condition], study:
 
 def adaptation_pairs(conditions: Sequence[Condition], _: Study) -> list[Pair]:
     """Return each adapted condition with the one that differs only in not being adapted."""
-    plain = {condition for condition in conditions if condition.adaptation == "none"}
-    pairs = [(condition, replace(condition, adaptation="none")) for condition in conditions]
+    plain = {condition for condition in conditions if condition.adaptation == NO_ADAPTATION}
+    pairs = [(condition, replace(condition, adaptation=NO_ADAPTATION)) for condition in conditions]
     return [(first, second) for first, second in pairs if first != second and second in plain]
 
 
 def source_pairs(conditions: Sequence[Condition], _: Study) -> list[Pair]:
     """Return each two-stage condition with the one that is not trained on the source."""
     known = set(conditions)
-    pairs = [(item, replace(item, setting="transfer")) for item in conditions if item.setting == "two-stage"]
+    pairs = [(item, replace(item, setting=TRANSFER)) for item in conditions if item.setting == TWO_STAGE]
     return [(first, second) for first, second in pairs if second in known]
 
 
@@ -166,7 +167,7 @@ def baseline_pairs(conditions: Sequence[Condition], _: Study) -> list[Pair]:
     pairs = [
         (item, replace(item, setting=TARGET_ONLY))
         for item in conditions
-        if item.setting == "few-shot" and item.adaptation == "none"
+        if item.setting == FEW_SHOT and item.adaptation == NO_ADAPTATION
     ]
     return [(first, second) for first, second in pairs if second in known]
 
@@ -273,7 +274,7 @@ def few_shot_curves(
     """
     points: dict[Condition, dict[int, ConditionScores]] = {}
     for condition, own in scores.items():
-        if condition.setting == "few-shot" and condition.shots is not None:
+        if condition.setting == FEW_SHOT and condition.shots is not None:
             points.setdefault(replace(condition, shots=None), {})[condition.shots] = own
     return tuple(_curve(condition, own, scores, study, predictions) for condition, own in points.items())
 
@@ -285,11 +286,11 @@ def _curve(
     study: Study,
     predictions: Mapping[Condition, Predictions],
 ) -> Curve:
-    start = scores.get(replace(condition, setting="zero-shot"))
+    start = scores.get(replace(condition, setting=ZERO_SHOT))
     if start is not None:
         points = {0: start, **points}
     reference = monolingual_of(condition, scores, study)
-    alone = replace(condition, setting=TARGET_ONLY, adaptation="none")
+    alone = replace(condition, setting=TARGET_ONLY, adaptation=NO_ADAPTATION)
     baseline = {shots: scores.get(replace(alone, shots=shots)) for shots in sorted(points)}
     curve = Curve(
         condition=condition,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from sercl.corpora.folds.make import LISTED
+from sercl.data.settings import MONOLINGUAL, NO_ADAPTATION, TARGET, TRANSFER, TWO_STAGE, ZERO_SHOT
 from sercl.studies.cross_eval.analysis.scores import ConditionScores
 from sercl.studies.cross_eval.cells import ENCODER_LANGUAGES, Condition, Study, computations
 
@@ -37,7 +38,7 @@ class Figure:
     """One published number.
 
     Attributes:
-        setting: "monolingual", "zero-shot", "transfer" or "two-stage".
+        setting: One of `sercl.data.settings.SETTINGS`.
         encoder: Language of the encoder.
         target: Language of the test.
         adapter: Adapter as sercl names it.
@@ -63,39 +64,39 @@ def _recalls(angry: float, happy: float, neutral: float, sad: float) -> dict[str
 
 
 def _listening(setting: str, encoder: Language, target: Language, accuracy: float) -> Figure:
-    return Figure(setting, encoder, target, ALL, accuracy, test=LISTENING, is_read_off=setting == "two-stage")
+    return Figure(setting, encoder, target, ALL, accuracy, test=LISTENING, is_read_off=setting == TWO_STAGE)
 
 
 FIGURES = (
-    Figure("monolingual", "de", "de", LORA, 0.978),
-    Figure("monolingual", "zh", "zh", LORA, 0.870),
-    Figure("monolingual", "en", "en", LORA, 0.643),
-    Figure("monolingual", "de", "de", ALL, 0.979, _recalls(98.8, 96.0, 96.8, 100)),
-    Figure("monolingual", "zh", "zh", ALL, 0.939, _recalls(94.8, 88.0, 98.8, 94.0)),
-    Figure("monolingual", "en", "en", ALL, 0.646, _recalls(76.8, 44.4, 62.4, 74.8)),
-    Figure("zero-shot", "de", "zh", LORA, 0.585),
-    Figure("zero-shot", "zh", "de", LORA, 0.653),
-    Figure("zero-shot", "de", "zh", ALL, 0.560, _recalls(58.0, 64.8, 58.8, 42.4)),
-    Figure("zero-shot", "zh", "de", ALL, 0.707, _recalls(86.0, 14.0, 86.4, 96.4)),
-    Figure("transfer", "de", "zh", LORA, 0.836),
-    Figure("transfer", "zh", "de", LORA, 0.988),
-    Figure("transfer", "de", "zh", ALL, 0.875, _recalls(86.8, 78.0, 94.4, 90.8)),
-    Figure("transfer", "zh", "de", ALL, 0.988, _recalls(99.2, 98.0, 98.0, 100)),
-    Figure("transfer", "zh", "en", LORA, 0.663),
-    Figure("transfer", "de", "en", LORA, 0.650),
-    Figure("transfer", "zh", "en", ALL, 0.677),
-    Figure("transfer", "de", "en", ALL, 0.660),
-    _listening("monolingual", "de", "de", 0.975),
-    _listening("monolingual", "zh", "zh", 0.971),
-    _listening("monolingual", "en", "en", 0.554),
-    _listening("zero-shot", "de", "zh", 0.479),
-    _listening("zero-shot", "zh", "de", 0.771),
-    _listening("transfer", "de", "zh", 0.904),
-    _listening("transfer", "zh", "de", 1.0),
-    _listening("two-stage", "de", "zh", 0.892),
-    _listening("two-stage", "zh", "de", 1.0),
-    _listening("transfer", "de", "en", 0.671),
-    _listening("transfer", "zh", "en", 0.738),
+    Figure(MONOLINGUAL, "de", "de", LORA, 0.978),
+    Figure(MONOLINGUAL, "zh", "zh", LORA, 0.870),
+    Figure(MONOLINGUAL, "en", "en", LORA, 0.643),
+    Figure(MONOLINGUAL, "de", "de", ALL, 0.979, _recalls(98.8, 96.0, 96.8, 100)),
+    Figure(MONOLINGUAL, "zh", "zh", ALL, 0.939, _recalls(94.8, 88.0, 98.8, 94.0)),
+    Figure(MONOLINGUAL, "en", "en", ALL, 0.646, _recalls(76.8, 44.4, 62.4, 74.8)),
+    Figure(ZERO_SHOT, "de", "zh", LORA, 0.585),
+    Figure(ZERO_SHOT, "zh", "de", LORA, 0.653),
+    Figure(ZERO_SHOT, "de", "zh", ALL, 0.560, _recalls(58.0, 64.8, 58.8, 42.4)),
+    Figure(ZERO_SHOT, "zh", "de", ALL, 0.707, _recalls(86.0, 14.0, 86.4, 96.4)),
+    Figure(TRANSFER, "de", "zh", LORA, 0.836),
+    Figure(TRANSFER, "zh", "de", LORA, 0.988),
+    Figure(TRANSFER, "de", "zh", ALL, 0.875, _recalls(86.8, 78.0, 94.4, 90.8)),
+    Figure(TRANSFER, "zh", "de", ALL, 0.988, _recalls(99.2, 98.0, 98.0, 100)),
+    Figure(TRANSFER, "zh", "en", LORA, 0.663),
+    Figure(TRANSFER, "de", "en", LORA, 0.650),
+    Figure(TRANSFER, "zh", "en", ALL, 0.677),
+    Figure(TRANSFER, "de", "en", ALL, 0.660),
+    _listening(MONOLINGUAL, "de", "de", 0.975),
+    _listening(MONOLINGUAL, "zh", "zh", 0.971),
+    _listening(MONOLINGUAL, "en", "en", 0.554),
+    _listening(ZERO_SHOT, "de", "zh", 0.479),
+    _listening(ZERO_SHOT, "zh", "de", 0.771),
+    _listening(TRANSFER, "de", "zh", 0.904),
+    _listening(TRANSFER, "zh", "de", 1.0),
+    _listening(TWO_STAGE, "de", "zh", 0.892),
+    _listening(TWO_STAGE, "zh", "de", 1.0),
+    _listening(TRANSFER, "de", "en", 0.671),
+    _listening(TRANSFER, "zh", "en", 0.738),
 )
 
 
@@ -121,7 +122,7 @@ class Match:
     @property
     def corpora(self) -> str:
         """The corpora used: in transfer only the target, since the encoder represents the source."""
-        return self.own.condition.target if self.figure.setting == "transfer" else self.own.condition.pair
+        return self.own.condition.target if self.figure.setting == TRANSFER else self.own.condition.pair
 
 
 def matches(scores: Mapping[Condition, ConditionScores], study: Study) -> tuple[Match, ...]:
@@ -157,11 +158,11 @@ def _fits(figure: Figure, condition: Condition, study: Study) -> bool:
         figure.setting == condition.setting
         and figure.encoder == encoder_language(condition.encoder, study)
         and _methods(figure.adapter) == _methods(condition.adapter)
-        and condition.adaptation == "none"
+        and condition.adaptation == NO_ADAPTATION
         and (figure.test == LISTENING) == study.corpora[condition.target].folds.endswith(LISTED)
         and _is(condition.target, figure.target, study)
         # Transfer trains on the target alone: there the encoder represents the source language.
-        and (figure.setting == "transfer" or _is(condition.source, figure.encoder, study))
+        and (figure.setting == TRANSFER or _is(condition.source, figure.encoder, study))
     )
 
 
@@ -175,8 +176,8 @@ def _is(name: str, language: str, study: Study) -> bool:
 
 
 _SELECTION = {
-    "zero-shot": "selected on the source; the study selected on the target",
-    "two-stage": "first stage selected on the source; the study selected both stages on the target",
+    ZERO_SHOT: "selected on the source; the study selected on the target",
+    TWO_STAGE: "first stage selected on the source; the study selected both stages on the target",
 }
 
 
@@ -185,7 +186,7 @@ def _differences(figure: Figure, own: ConditionScores, study: Study) -> tuple[st
     found = []
     if ENCODER_LANGUAGES.get(encoder.source) != figure.encoder:
         found.append(f"encoder {encoder.source}")
-    if figure.setting in ("zero-shot", "two-stage") and own.condition.select_on == "source":
+    if figure.setting in _SELECTION and own.condition.select_on != TARGET:
         found.append(_SELECTION[figure.setting])
     if corpus.folds.removesuffix(LISTED) != "paper":
         found.append(f"folds {corpus.folds!r}, not the study's")

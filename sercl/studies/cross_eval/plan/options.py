@@ -8,12 +8,30 @@ from pathlib import Path
 from typing import Any
 
 from sercl.data.datamodules.corpus import CorpusDataModule
-from sercl.data.datamodules.settings import BUDGETS, ROLES, WEIGHTS
+from sercl.data.settings import (
+    ADAPTATIONS,
+    ADVERSARIAL,
+    BUDGETS,
+    MONOLINGUAL,
+    NO_ADAPTATION,
+    ROLES,
+    SELECTABLE,
+    SOURCE,
+    TWO_STAGE,
+    WEIGHTS,
+    ZERO_SHOT,
+)
 from sercl.errors import UnknownNameError, UsageError
 from sercl.models.adapters.registry import parse_adapter
-from sercl.studies.cross_eval.cells import CONDITION_FIELDS, SETTINGS, TARGET_ONLY, Condition, distinct
+from sercl.studies.cross_eval.cells import (
+    CONDITION_FIELDS,
+    FEW_SHOT,
+    SETTINGS,
+    TARGET_ONLY,
+    Condition,
+    distinct,
+)
 
-ADAPTATIONS = ("none", "corpus", "speaker", "coral", "adversarial")
 """Ways to use the target without its labels."""
 
 ANY = "*"
@@ -86,10 +104,10 @@ class StudyOptions:
 
     encoders: list[str] | dict[str, str | dict[str, Any]]
     corpora: dict[str, CorpusDataModule]
-    settings: list[str] = field(default_factory=lambda: ["monolingual", "zero-shot"])
+    settings: list[str] = field(default_factory=lambda: [MONOLINGUAL, ZERO_SHOT])
     adapters: list[str] = field(default_factory=lambda: ["none"])
-    adaptation: list[str] = field(default_factory=lambda: ["none"])
-    select_on: list[str] = field(default_factory=lambda: ["source"])
+    adaptation: list[str] = field(default_factory=lambda: [NO_ADAPTATION])
+    select_on: list[str] = field(default_factory=lambda: [SOURCE])
     shots: list[int] = field(default_factory=lambda: [1, 4, 16, 64])
     draws: int | dict[str, int] = 3
     seeds: list[int] | dict[str, list[int]] = field(default_factory=lambda: [1, 2, 3])
@@ -182,9 +200,9 @@ class StudyOptions:
         _check_names("study.continue_from", [self.continue_from], WEIGHTS)
         _check_names("study.epoch_budget", [self.epoch_budget], BUDGETS)
         is_careful = (self.continue_from, self.epoch_budget) == (WEIGHTS[0], BUDGETS[0])
-        if not is_careful and ("two-stage" not in self.settings or set(self.adapters) == {"none"}):
+        if not is_careful and (TWO_STAGE not in self.settings or set(self.adapters) == {"none"}):
             raise UsageError(
-                "study.continue_from and study.epoch_budget are for the setting two-stage with an "
+                f"study.continue_from and study.epoch_budget are for the setting {TWO_STAGE} with an "
                 "adapter, which this study does not have. Add it to study.settings and study.adapters, "
                 "or leave these out."
             )
@@ -254,13 +272,8 @@ def _check_once(kind: str, names: Collection[object] | Sequence[object]) -> None
         raise UsageError(f"{kind} has {twice[0]!r} twice; name each once.")
 
 
-ADAPTABLE = ("zero-shot", "few-shot")
+ADAPTABLE = (ZERO_SHOT, FEW_SHOT)
 """Settings in which audio of the target may be used without its labels."""
-
-SELECTABLE = ("zero-shot", "two-stage")
-"""Settings that may select on source or target; in `two-stage`, in the first stage."""
-
-FROZEN_ADAPTATIONS = ("corpus", "speaker", "coral")
 
 
 def conditions_of(options: StudyOptions) -> tuple[tuple[Condition, ...], tuple[str, ...]]:
@@ -291,8 +304,8 @@ def _baselines(conditions: Iterable[Condition]) -> Iterator[Condition]:
     study names the setting.
     """
     for item in conditions:
-        if item.setting == "few-shot" and item.adapter == "none" and item.shots:
-            yield replace(item, setting=TARGET_ONLY, adaptation="none")
+        if item.setting == FEW_SHOT and item.adapter == "none" and item.shots:
+            yield replace(item, setting=TARGET_ONLY, adaptation=NO_ADAPTATION)
 
 
 def _product(options: StudyOptions) -> Iterator[Condition]:
@@ -300,7 +313,7 @@ def _product(options: StudyOptions) -> Iterator[Condition]:
     targets = options.test or list(options.corpora)
     for encoder, adapter, setting in product(options.encoder_options, options.adapters, options.settings):
         for source, target in product(sources, targets):
-            if (source == target) == (setting == "monolingual"):
+            if (source == target) == (setting == MONOLINGUAL):
                 yield from _variants(Condition(encoder, adapter, setting, source, target), options)
 
 
@@ -308,10 +321,10 @@ def _variants(plain: Condition, options: StudyOptions) -> Iterator[Condition]:
     if plain.setting == TARGET_ONLY:
         yield from (replace(plain, shots=count) for count in options.shots if count)
         return
-    shots = options.shots if plain.setting == "few-shot" else [None]
+    shots = options.shots if plain.setting == FEW_SHOT else [None]
     # Few-shot selects on the source: labelled data of the target to select on would be shots, too.
-    selections = options.select_on if plain.setting in SELECTABLE else ["source"]
-    adaptations = options.adaptation if plain.setting in ADAPTABLE else ["none"]
+    selections = options.select_on if plain.setting in SELECTABLE else [SOURCE]
+    adaptations = options.adaptation if plain.setting in ADAPTABLE else [NO_ADAPTATION]
     for count, select_on, adaptation in product(shots, selections, adaptations):
         yield replace(plain, shots=count, select_on=select_on, adaptation=adaptation)
 
@@ -319,10 +332,11 @@ def _variants(plain: Condition, options: StudyOptions) -> Iterator[Condition]:
 def _inapplicable(condition: Condition) -> str | None:
     """Return why a combination does not apply, or None if it does."""
     name, is_frozen = condition.adaptation, condition.adapter == "none"
-    if name in FROZEN_ADAPTATIONS and not is_frozen:
+    if name not in (NO_ADAPTATION, ADVERSARIAL) and not is_frozen:
         return (
-            f"adaptation {name!r} changes hidden states of a frozen encoder; with adapters, use 'adversarial'"
+            f"adaptation {name!r} changes hidden states of a frozen encoder; with adapters, use "
+            f"{ADVERSARIAL!r}"
         )
-    if name == "adversarial" and is_frozen:
-        return "adaptation 'adversarial' trains the encoder's adapters; there are none with adapter 'none'"
+    if name == ADVERSARIAL and is_frozen:
+        return f"adaptation {name!r} trains the encoder's adapters; there are none with adapter 'none'"
     return None

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from sercl.counting import count
 from sercl.data.datamodules.overlap import check_ids
+from sercl.data.settings import BY_SPEAKER, MONOLINGUAL, NO_ADAPTATION, TARGET, TRANSFER, TWO_STAGE
 from sercl.errors import SpeakerOverlapError
 from sercl.studies.cross_eval.cells import TARGET_ONLY, Cell, Condition
 from sercl.studies.cross_eval.plan.corpora import CutCorpus, fold_indices
@@ -108,12 +109,12 @@ def make_plan(options: StudyOptions, corpora: Mapping[str, CutCorpus], recipe_of
 
 def _stage_remarks(options: StudyOptions, conditions: Iterable[Condition]) -> Iterator[str]:
     """Yield notes on two-stage options that differ from sercl's defaults."""
-    if not any(item.setting == "two-stage" and item.adapter != "none" for item in conditions):
+    if not any(item.setting == TWO_STAGE and item.adapter != "none" for item in conditions):
         return
     if options.continue_from == "last":
-        yield "two-stage: with adapters, the second stage continues from the last weights of the first"
+        yield f"{TWO_STAGE}: with adapters, the second stage continues from the last weights of the first"
     if options.epoch_budget == "shared":
-        yield "two-stage: with adapters, both stages share one budget of epochs"
+        yield f"{TWO_STAGE}: with adapters, both stages share one budget of epochs"
 
 
 def _frozen_remarks(cells: Iterable[PlannedCell]) -> Iterator[str]:
@@ -156,7 +157,7 @@ class _Planner:
         return [(draw, seeds[draw % len(seeds)]) for draw in range(draws)]
 
     def _check_speakers_known(self, condition: Condition, source: CutCorpus, target: CutCorpus) -> None:
-        if condition.adaptation != "speaker":
+        if condition.adaptation != BY_SPEAKER:
             return
         for corpus in (source, target):
             if not corpus.all_known_by_speaker:
@@ -180,9 +181,9 @@ class _Planner:
     ) -> tuple[Training, dict[str, int]]:
         """Return the training of a cell and the sizes of its parts."""
         condition = cell.condition
-        if condition.setting in ("monolingual", "transfer"):
+        if condition.setting in (MONOLINGUAL, TRANSFER):
             return self._plain(cell, target), _sizes(target)
-        if condition.setting == "two-stage":
+        if condition.setting == TWO_STAGE:
             training = self._two_stages(cell, source, target)
             sizes = {
                 "source train": len(source["train"]),
@@ -195,10 +196,10 @@ class _Planner:
             # target.
             alone = replace(self._plain(cell, target), train=(shots,), validation=replace(shots, repeat=1))
             return alone, {"target train": len(shots), "validation": len(alone.validation)}
-        validation = target if condition.select_on == "target" else source
+        validation = target if condition.select_on == TARGET else source
         training = replace(self._plain(cell, source), validation=validation["validation"])
         parts = {"train": len(source["train"]), "validation": len(training.validation)}
-        if condition.adaptation != "none":
+        if condition.adaptation != NO_ADAPTATION:
             training = replace(training, adaptation=condition.adaptation, unlabelled=target["train"])
         if not condition.shots:
             return training, parts
@@ -208,7 +209,7 @@ class _Planner:
     def _two_stages(self, cell: Cell, source: Mapping[str, Subset], target: Mapping[str, Subset]) -> Training:
         """Return the second of two trainings; heads on a frozen encoder continue from the best weights."""
         condition, options = cell.condition, self.options
-        selects = target if condition.select_on == "target" else source
+        selects = target if condition.select_on == TARGET else source
         first = replace(self._plain(cell, source), validation=selects["validation"])
         second = self._plain(cell, target)
         if condition.adapter == "none":

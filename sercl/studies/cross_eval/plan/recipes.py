@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+from sercl.data.settings import ADVERSARIAL
 from sercl.errors import UnknownOptionError, UsageError
 from sercl.features.space import FeatureSpace
 from sercl.features.wanted import wanted_of
@@ -207,7 +208,7 @@ class Recipes:
             EncoderError: If an encoder cannot be loaded.
         """
         weight = (self._model.get("adversarial") or {}).get("weight")
-        if weight and "adversarial" not in self._options.adaptation:
+        if weight and ADVERSARIAL not in self._options.adaptation:
             raise UsageError(
                 f"model.adversarial.weight is {weight}, but study.adaptation does not have 'adversarial', "
                 "which switches it on where there is a target. Add it there, or leave the weight out."
@@ -358,7 +359,7 @@ def _layers(layer: Any, states: int) -> tuple[int, ...] | None:
 
 def _adversarial(options: Options, condition: Condition) -> Options:
     """Return the group of that name: its defaults, which are off, for conditions without this adaptation."""
-    if condition.adaptation != "adversarial":
+    if condition.adaptation != ADVERSARIAL:
         return {}
     given = options.get("adversarial") or {}
     return {**given, "weight": given.get("weight") or DEFAULT_WEIGHT}

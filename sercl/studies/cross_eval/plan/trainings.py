@@ -10,6 +10,7 @@ from typing import Any
 
 from sercl.corpora.folds.draw import shuffled_utterances
 from sercl.data.datamodules.overlap import AudioSpan, clip_of
+from sercl.data.settings import NO_ADAPTATION
 from sercl.data.split import Split, picked
 from sercl.errors import FoldError
 from sercl.studies.heads.config import ProbeConfig
@@ -180,7 +181,7 @@ class Training:
     validation: Subset
     seed: int
     start: "Training | None" = None
-    adaptation: str = "none"
+    adaptation: str = NO_ADAPTATION
     unlabelled: Subset | None = None
     max_epochs: int | None = None
     continue_from: str = "best"

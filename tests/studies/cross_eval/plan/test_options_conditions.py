@@ -4,8 +4,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sercl.data.settings import ADAPTATIONS
 from sercl.studies.cross_eval.cells import SETTINGS
-from sercl.studies.cross_eval.plan.options import ADAPTATIONS, Exclude, StudyOptions, conditions_of, matches
+from sercl.studies.cross_eval.plan.options import Exclude, StudyOptions, conditions_of, matches
 from tests.studies.cross_eval.samples import options
 
 

@@ -1,4 +1,4 @@
-"""The settings of a language pair: which corpus is used for training, selection and test in each stage."""
+"""The settings of a language pair: which corpus trains, selects and tests in each stage. No torch here."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -6,7 +6,18 @@ from typing import NamedTuple
 
 from sercl.errors import UnknownNameError, UsageError
 
-ROLES = ("source", "target")
+SOURCE, TARGET = ROLES = ("source", "target")
+
+MONOLINGUAL, ZERO_SHOT, TRANSFER, TWO_STAGE = "monolingual", "zero-shot", "transfer", "two-stage"
+
+NO_ADAPTATION, BY_CORPUS, BY_SPEAKER, CORAL, ADVERSARIAL = ADAPTATIONS = (
+    "none",
+    "corpus",
+    "speaker",
+    "coral",
+    "adversarial",
+)
+"""Uses of the target's audio without its labels."""
 
 WEIGHTS = ("best", "last")
 """Weights of the first of two stages that the second may continue from."""
@@ -25,16 +36,19 @@ class Plan(NamedTuple):
 
 SETTINGS: Mapping[str, Mapping[str, Plan]] = MappingProxyType(
     {
-        "monolingual": {"train": Plan("source", "source", "source")},
-        "zero-shot": {"train": Plan("source", "source", "target")},
-        "transfer": {"train": Plan("target", "target", "target")},
-        "two-stage": {
-            "source": Plan("source", "source", "target"),
-            "target": Plan("target", "target", "target"),
+        MONOLINGUAL: {"train": Plan(SOURCE, SOURCE, SOURCE)},
+        ZERO_SHOT: {"train": Plan(SOURCE, SOURCE, TARGET)},
+        TRANSFER: {"train": Plan(TARGET, TARGET, TARGET)},
+        TWO_STAGE: {
+            SOURCE: Plan(SOURCE, SOURCE, TARGET),
+            TARGET: Plan(TARGET, TARGET, TARGET),
         },
     }
 )
 """Setting -> training stage -> plan, as in arXiv 2409.16920."""
+
+SELECTABLE = (ZERO_SHOT, TWO_STAGE)
+"""Settings that may select on source or target; in two stages, in the first."""
 
 
 def plans_for(setting: str, select_on: str) -> dict[str, Plan]:
@@ -53,10 +67,10 @@ def plans_for(setting: str, select_on: str) -> dict[str, Plan]:
         raise UnknownNameError("setting", setting, SETTINGS)
     if select_on not in ROLES:
         raise UnknownNameError("select_on", select_on, ROLES)
-    if setting == "monolingual" and select_on == "target":
+    if setting == MONOLINGUAL and select_on == TARGET:
         raise UsageError("select_on is 'target', but the setting 'monolingual' does not use the target.")
     plans = dict(SETTINGS[setting])
     first = next(iter(plans))
-    if setting in ("zero-shot", "two-stage"):
+    if setting in SELECTABLE:
         plans[first] = plans[first]._replace(validation=select_on)
     return plans

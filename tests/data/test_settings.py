@@ -1,6 +1,6 @@
 import pytest
 
-from sercl.data.datamodules.settings import SETTINGS, plans_for
+from sercl.data.settings import SETTINGS, plans_for
 from sercl.errors import UnknownNameError, UsageError
 
 
