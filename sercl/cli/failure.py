@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from sercl.cli import siblings
 from sercl.cli.siblings import Together
 from sercl.errors import SerclError
+from sercl.imports import is_allowed
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C (128 + SIGINT)."""
@@ -235,10 +236,24 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _defect(error: BaseException) -> str:
-    return (
-        f"unexpected {type(error).__name__}: {error}\n"
-        "This is a defect in sercl. Run the same command with --debug to see the trace, and report it."
+    what, see = (
+        f"unexpected {type(error).__name__}: {error}",
+        "Run the same command with --debug to see the trace",
     )
+    if place := _place_outside(error):
+        return f"{what}\nIt was raised in {place}, which is not part of sercl. {see}."
+    return f"{what}\nThis is a defect in sercl. {see}, and report it."
+
+
+def _place_outside(error: BaseException) -> str | None:
+    """Return file and line of the last call in sercl or the user's packages, if it is in one of these."""
+    frames = traceback.walk_tb(error.__traceback__)
+    known = [
+        (name, f"{frame.f_code.co_filename}:{line}")
+        for frame, line in frames
+        if (name := str(frame.f_globals.get("__name__"))).startswith("sercl.") or is_allowed(name)
+    ]
+    return known[-1][1] if known and is_allowed(known[-1][0]) else None
 
 
 def _system_exit(stop: SystemExit) -> int:

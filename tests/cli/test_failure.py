@@ -8,6 +8,7 @@ import pytest
 from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 from rich.console import Console
 
+from sercl import imports
 from sercl.cli import console
 from sercl.cli.failure import BROKEN_PIPE, describe, is_lost_connection, report
 from sercl.cli.main import main
@@ -211,3 +212,17 @@ def test_on_a_terminal_the_message_stands_in_a_frame(monkeypatch):
     assert report(UsageError("layer [9]: valid: 0 to 3.")) == 2
     assert "layer [9]: valid: 0 to 3." in terminal.getvalue()
     assert "─ error" in terminal.getvalue()
+
+
+def test_an_error_in_a_package_of_the_users_own_is_no_defect_of_sercl(monkeypatch):
+    monkeypatch.setenv("SERCL_ALLOW_IMPORTS", "mylab")
+    names = {"__name__": "mylab.scores"}
+    exec(compile("def score(matrix):\n    return matrix / 0", "mylab/scores.py", "exec"), names)
+    with pytest.raises(ZeroDivisionError) as error:
+        names["score"](1)
+    message, code = describe(error.value)
+    assert "It was raised in mylab/scores.py:2, which is not part of sercl." in message
+    assert (code, "defect" in message) == (1, False)
+    monkeypatch.delenv("SERCL_ALLOW_IMPORTS")
+    monkeypatch.setattr(imports, "_allowed", set())
+    assert "a defect in sercl" in describe(error.value)[0]

@@ -1,5 +1,6 @@
 """What installed packages add, on the command line, before anything heavy is imported."""
 
+import gc
 import json
 import os
 import subprocess
@@ -12,7 +13,8 @@ from sercl.cli.completion import script
 from sercl.cli.main import main
 from sercl.cli.precheck import checked
 from sercl.corpora.registry import CORPORA
-from sercl.errors import PluginError, SerclWarning, UnknownNameError, UnknownOptionError
+from sercl.data import datamodules
+from sercl.errors import PluginError, SerclWarning, UnknownNameError, UnknownOptionError, UsageError
 from tests.packages import find_packages, install
 
 TEXT = '''
@@ -48,6 +50,8 @@ def package(tmp_path, monkeypatch):
     monkeypatch.setattr(CORPORA, "_warned", set())
     yield folder
     sys.modules.pop("lab_corpora", None)
+    datamodules._made.cache_clear()
+    gc.collect()  # parsers of later tests find every class that is still alive
 
 
 def test_the_list_names_the_package(package, capsys):
@@ -113,6 +117,26 @@ def test_options_of_a_class_of_ones_own_are_left_to_the_parser(tmp_path):
     checked("fit", ["--data", "LanguagePair", "--data.source", "mylab.Data", "--data.source.most", "2"])
     with pytest.raises(UnknownOptionError):
         checked("fit", ["--data", "LanguagePair", "--data.source", "mylab.Data", "--data.target.most", "2"])
+
+
+def test_the_parser_makes_its_data_module(package, tmp_path, monkeypatch):
+    from sercl.cli.lightning import Cli
+
+    def parsed(*words):
+        monkeypatch.setattr(sys, "argv", ["sercl test", *words])
+        with pytest.warns(SerclWarning):
+            return Cli("test", with_training=False).data
+
+    alone = parsed("--data", "LabDE", "--data.root", str(tmp_path), "--data.most", "2", "--data.labels", "6")
+    assert (type(alone).__module__, alone._options) == ("sercl.data.datamodules", {"most": 2})
+    assert len(alone.classes) == 6
+    monkeypatch.setattr(CORPORA, "_warned", set())
+    target = ["--data.target", "LabDE", "--data.target.root", str(tmp_path), "--data.target.most", "3"]
+    pair = parsed("--data", "LanguagePair", "--data.source", "EmoDB", "--data.source.root", "x", *target)
+    assert pair.target._options == {"most": 3}
+    monkeypatch.setattr(CORPORA, "_warned", set())
+    with pytest.raises(UsageError, match=r"--data.most: 'many' is not valid. Valid: a whole number"):
+        parsed("--data", "LabDE", "--data.root", str(tmp_path), "--data.most", "many")
 
 
 def test_completion_knows_its_names(package):
