@@ -9,7 +9,7 @@ from typing import Any
 
 from sercl.cli.console import progress, stdout
 from sercl.cli.diarize.words import with_clips
-from sercl.cli.fit import announce, claimed, from_here, set_up, stage_trainer
+from sercl.cli.fit import ADAPTER, announce, claimed, from_here, set_up, stage_trainer
 from sercl.cli.lightning import Cli
 from sercl.cli.processes import is_first, restartable
 from sercl.cli.run_checks import check_monitors
@@ -71,6 +71,7 @@ def run(cli: Cli) -> DiarizationResults | None:
         results, diarized = evaluate(cli, stages, begin)
         check_still_there(folder)
         save(results, diarized, folder)
+        cli.task.adapters.save_peft(folder / ADAPTER)
         log_scores(cli.build_trainer(scores_to=folder).loggers, diarized[DIARIZER], cli.task.classes)
         show(results, folder, config["json"])
         return results

@@ -1,6 +1,7 @@
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
+import peft
 import pytest
 import torch
 from hypothesis import given
@@ -137,6 +138,13 @@ def test_a_method_can_be_registered_at_any_time(registered: AdapterOptions, load
     adapters = attach(load("wavlm"), "shift+lora", registered)
     assert adapters.methods == ("lora", "shift")
     assert adapters.counts["shift"] == 3 * 16
+
+
+def test_a_method_may_need_a_newer_peft(monkeypatch: pytest.MonkeyPatch) -> None:
+    parse_adapter("peft:adamss")
+    monkeypatch.setattr(peft, "__version__", "0.19.1")
+    with pytest.raises(UsageError, match=r"peft:adamss needs peft 0\.20 or newer"):
+        parse_adapter("peft:adamss")
 
 
 def test_a_second_registration_is_refused(registered: AdapterOptions) -> None:

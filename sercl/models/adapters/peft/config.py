@@ -31,6 +31,9 @@ REFUSED: Mapping[str, str] = {
 }
 """Methods of peft that sercl does not train, and why."""
 
+_SINCE = {"adamss": (0, 20)}
+"""Methods whose random start no checkpoint holds before this version of peft."""
+
 FOLDER = "folder"
 """Option beside the arguments: a folder in peft's own format."""
 
@@ -39,10 +42,13 @@ NORMS = ("ln_tuning",)
 """Methods that train the norms, where all others change matrices."""
 
 _MANAGED = {
+    "alora_invocation_tokens",
     "auto_mapping",
     "base_model_name_or_path",
     "bias",
+    "ensure_weight_tying",
     "exclude_modules",
+    "fan_in_fan_out",
     "feedforward_modules",
     "inference_mode",
     "layer_replication",
@@ -51,11 +57,13 @@ _MANAGED = {
     "modules_to_save",
     "peft_type",
     "peft_version",
+    "qalora_group_size",
     "revision",
     TARGETS,
     "target_parameters",
     "task_type",
     "trainable_token_indices",
+    "use_qalora",
 }
 """Arguments that sercl sets itself, or that concern parts which an encoder does not have."""
 
@@ -84,13 +92,23 @@ def methods() -> list[str]:
         for kind, config in PEFT_TYPE_TO_CONFIG_MAPPING.items()
         if TARGETS in _names(config)
     ]
-    return sorted({*own, *VARIANTS} - REFUSED.keys())
+    return sorted({*own, *VARIANTS} - REFUSED.keys() - _too_old())
+
+
+def _too_old() -> set[str]:
+    import peft
+
+    version = tuple(int(part) for part in peft.__version__.split(".")[:2])
+    return {name for name, since in _SINCE.items() if version < since}
 
 
 def check_method(name: str) -> None:
     """Raise `UsageError` unless `name` is a method that can be trained: the word after `peft:`."""
     if name in REFUSED:
         raise UsageError(f"adapter peft:{name} cannot be trained here: {REFUSED[name]}. {_other_methods()}")
+    if name in _too_old():
+        since = ".".join(map(str, _SINCE[name]))
+        raise UsageError(f"adapter peft:{name} needs peft {since} or newer: pip install --upgrade peft")
     if name not in methods():
         hint = "Write peft:METHOD, such as peft:dora." if not name else ""
         raise UnknownNameError("peft method", name, methods(), hint or _reason(name))

@@ -158,7 +158,9 @@ class PeftAdapter(EncoderAdapter):
         feed_forward = [name for name in targets if last and name.endswith(last)]
         config = build_config(self.method, self.options, targets, feed_forward)
         try:
-            return peft.get_peft_model(encoder.model, config)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)  # of transformers, about what peft reads
+                return peft.get_peft_model(encoder.model, config)
         except (ImportError, ValueError, TypeError, KeyError, RuntimeError) as error:
             raise UsageError(f"peft:{self.method} does not fit this encoder: {error}") from error
 
