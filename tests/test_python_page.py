@@ -4,10 +4,12 @@ import re
 from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import pytest
 
+from sercl import read_results
 from sercl.cli.main import main
 from sercl.testing.corpora import fake_corpus
 from sercl.testing.encoders import tiny_encoder
@@ -15,6 +17,9 @@ from sercl.testing.studies import CORPORA, ENCODERS, Grid, fake_study
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "python.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+SCORE = ("score", "value", "low", "high", "unit", "count", "n")
 
 
 def prepare(folder: Path) -> str:
@@ -40,7 +45,21 @@ def test_every_block_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         for number, block in enumerate(BLOCKS, 1):
             code = block.replace('"whisper-base"', repr(encoder))
             exec(compile(code, f"docs/python.md, block {number}", "exec"), names)
+        check_columns(
+            {"run": names["results"], "study": names["study"], "diarization": read_results("talks")}
+        )
     assert (tmp_path / "emodb.png").stat().st_size > 5000
+
+
+def check_columns(read: dict[str, Any]) -> None:
+    """The table of columns in front of and behind those of every score is true."""
+    for kind, results in read.items():
+        (cell,) = re.findall(
+            rf"^\| {kind} \| (`.*) \|$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE
+        )
+        front, behind = (re.findall("`([a-z_]+)`", part) for part in (*cell.split("behind"), "")[:2])
+        assert results.kind == kind
+        assert list(results.scores) == ["folder", *front, *SCORE, *behind]
 
 
 def test_the_page_names_every_public_function() -> None:
