@@ -182,7 +182,7 @@ class Corpus:
     Attributes:
         info: The facts.
         read: Returns the listing of a folder; raises `CorpusNotFoundError` if the folder is not this corpus.
-            Readers with options of their own take them as keyword arguments with defaults.
+            Options of its own are keyword arguments with types and defaults; its docstring describes them.
     """
 
     info: CorpusInfo

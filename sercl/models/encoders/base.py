@@ -143,6 +143,10 @@ class Encoder(nn.Module, ABC):
 
     Made by `load_encoder`. In training mode the checkpoint's dropouts act, and what `regularize` switches on.
 
+    A family is a subclass with `blocks`, `frame_lengths`, `encode` and `use_preprocessing`. Its constructor
+    sets `hidden_size`, `frames_per_second`, `min_samples`, and `max_samples` where there is a longest clip;
+    `sercl.testing.encoders.check_encoder` checks it.
+
     Args:
         model: The transformers model, without decoder or heads.
         name: What the user asked for: short name, hub id or folder.
