@@ -1,4 +1,4 @@
-"""The batches that data hands to models: the one thing the two share."""
+"""The batches that data modules pass to models; nothing else is shared by both."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ class AudioBatch:
     Attributes:
         waveforms: `[batch, samples]` float32 in -1..1, mono, zero beyond each row's length.
         lengths: `[batch]` int64, valid samples per row.
-        labels: `[batch]` int64 class indices or `UNLABELLED`, or None where there is no truth (prediction).
+        labels: `[batch]` int64 class indices or `UNLABELLED`, or None if there are no labels (prediction).
         ids: Utterance ids, `batch` long.
         domains: `[batch]` int64 `SOURCE` or `TARGET` in adversarial training, else None.
     """
@@ -48,7 +48,7 @@ class AudioBatch:
         return len(self.ids)
 
     def rows(self, wanted: Tensor) -> Self:
-        """Return some clips as a batch of their own, no longer than the longest of them.
+        """Return some clips as a batch, no longer than the longest of them.
 
         Args:
             wanted: `[batch]` bool, with at least one True.
@@ -83,7 +83,7 @@ class AudioBatch:
 
 @dataclass(frozen=True)
 class FeatureBatch:
-    """Pooled hidden states of a frozen encoder, in place of the clips they came from.
+    """Pooled hidden states of a frozen encoder, instead of the clips.
 
     Attributes:
         features: `[batch, states, dim]` float32, one pooled vector per hidden state.

@@ -1,8 +1,8 @@
-"""Reading YAML, JSON and Parquet that others wrote: plain data within limits, or one `DocumentError`.
+"""Reading YAML, JSON and Parquet of unknown origin: plain data within limits, or a `DocumentError`.
 
 A few lines of YAML can expand to a billion nodes (aliases), contain themselves (an alias inside its own
-anchor), or nest deeper than Python can follow. All that sercl reads goes through here, also what jsonargparse
-reads (see `cli/parser.py`).
+anchor), or nest deeper than Python can follow. Everything that sercl reads goes through here, including what
+jsonargparse reads (see `cli/parser.py`).
 """
 
 import json
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MAX_DEPTH = 100
-"""Most levels of lists and maps."""
+"""Maximum number of levels of lists and maps."""
 MAX_REPEATED = 10_000
 """Maximum number of nodes that the aliases of a YAML document may expand to."""
 MAX_BYTES = 16 * 2**20
-"""Largest file that is read as a whole into memory, unless a reader says otherwise."""
+"""Maximum size of a file that is read into memory, unless a reader sets another."""
 MAX_YAML = 2**18
-"""Largest YAML file: reading takes seconds per MB, and the configuration of a run has about 10 KB."""
+"""Maximum size of a YAML file: reading takes seconds per MB, and a run's configuration has about 10 KB."""
 MAX_INTEGER = 2**63 - 1
-"""Largest whole number: what 64 bits hold."""
+"""Largest whole number, of 64 bits."""
 MAX_ROWS = 100_000_000
-"""Most rows of a table: a column of equal values takes a few bytes in a file, whatever its length."""
+"""Maximum number of rows of a table: a column of equal values takes few bytes, whatever its length."""
 
 _LONGEST_INTEGER = 100  # characters, with leading zeros and `_`
 _PLAIN = ("null", "bool", "int", "float", "str", "seq", "map", "merge")
@@ -58,7 +58,7 @@ class LimitError(yaml.MarkedYAMLError):
 
 
 class SafeLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Loads plain data within the limits, numbers such as 1e-5 included; dates stay text.
+    """Loads plain data within the limits, including numbers such as 1e-5; dates remain text.
 
     Args:
         stream: Text, bytes or an open file.
@@ -86,7 +86,7 @@ class SafeLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and not key.tag.endswith(":merge"):
                 if (key.tag, key.value) in seen:
-                    raise LimitError(f"the key {key.value!r} is there twice", key)
+                    raise LimitError(f"the key {key.value!r} appears twice", key)
                 seen.add((key.tag, key.value))
         return super().construct_mapping(node, deep)
 
@@ -104,7 +104,7 @@ class SafeLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore
         return number
 
     def construct_yaml_float(self, node: yaml.ScalarNode) -> float:
-        """Build a number; `1_` and the like are no numbers."""
+        """Build a number; `1_` and the like are not numbers."""
         try:
             return float(super().construct_yaml_float(node))
         except ValueError as error:
@@ -112,7 +112,7 @@ class SafeLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore
 
 
 def _resolvers() -> dict[str, list[tuple[str, Any]]]:
-    """Return how plain scalars are read: as in YAML 1.1, but no dates, and floats as Python writes them."""
+    """Return the rules for plain scalars: those of YAML 1.1 without dates, and with floats as in Python."""
     left_out = {"tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:float"}
     found = {
         first: [pair for pair in pairs if pair[0] not in left_out]
@@ -157,7 +157,7 @@ def parse_json(text: str | bytes, pairs: Callable[[list[tuple[str, Any]]], Any] 
 
     Args:
         text: The text.
-        pairs: Makes an object of its pairs; by default a dict of those without a repeat.
+        pairs: Builds an object from its pairs; by default a dict, which refuses duplicate keys.
 
     Raises:
         DocumentError: It is not valid JSON, or not within the limits.
@@ -179,7 +179,7 @@ def read_json(path: Path | str, most_bytes: int = MAX_BYTES) -> Any:
 
     Args:
         path: The file.
-        most_bytes: Largest size that is read.
+        most_bytes: Maximum size.
 
     Raises:
         DocumentError: It is not valid JSON, not UTF-8, too large, or not within the limits.
@@ -189,11 +189,11 @@ def read_json(path: Path | str, most_bytes: int = MAX_BYTES) -> Any:
 
 
 def read_parquet(path: Path) -> "pa.Table":
-    """Return the table that a file holds.
+    """Return the table in a file.
 
     Raises:
-        DocumentError: It is no complete Parquet file, is damaged, or is not a regular file.
-        FileNotFoundError: It is not there.
+        DocumentError: It is not a complete Parquet file, is damaged, or is not a regular file.
+        FileNotFoundError: It does not exist.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -223,7 +223,7 @@ def read_text(path: Path | str, most_bytes: int = MAX_BYTES) -> str:
     """
     file = Path(path)
     size = file.stat().st_size
-    if not file.is_file() and not file.is_dir():  # a folder says so itself when it is opened
+    if not file.is_file() and not file.is_dir():  # opening a folder gives its own error
         raise DocumentError("is not a regular file")
     if size > most_bytes:
         raise DocumentError(f"has {size / 2**20:.3g} MB; at most {most_bytes / 2**20:.3g} are read")
@@ -260,7 +260,7 @@ class _Extent:
 
     def __init__(self) -> None:
         self.total = self.repeated = 0
-        self.sizes: dict[str, int] = {}  # of what an anchor names
+        self.sizes: dict[str, int] = {}  # of anchored nodes
         self.path: list[tuple[str | None, int]] = []  # open nodes: anchor, and nodes before it
 
     def open(self, event: yaml.CollectionStartEvent) -> None:
@@ -317,7 +317,7 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(content) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise DocumentError(f"the key {twice[:80]!r} is there twice")
+        raise DocumentError(f"the key {twice[:80]!r} appears twice")
     return content
 
 

@@ -21,7 +21,7 @@ class SerclWarning(UserWarning):
 
 
 class UsageError(SerclError, ValueError):
-    """An invalid option, name or combination: nothing has been done yet."""
+    """An invalid option, name or combination; nothing has been done yet."""
 
     exit_code = 2
 
@@ -304,10 +304,10 @@ class MissingExtraError(SerclError, ImportError):
 
 
 def same_name(name: str, valid: Iterable[str]) -> str | None:
-    """Return the valid name that a name means: itself, or the only one that differs in case and punctuation.
+    """Return the valid name for a name: itself, or the only one that differs in case and punctuation only.
 
     Args:
-        name: What the user gave; accents do not matter either.
+        name: What the user gave; accents are ignored, too.
         valid: All valid names.
     """
     names = list(valid)

@@ -1,4 +1,4 @@
-"""Writing files whole or not at all: a reader never meets half a file, a crash leaves the old one."""
+"""Atomic writing of files: a reader never sees half a file, and a crash leaves the old one."""
 
 import errno
 import os
@@ -24,31 +24,31 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 _UNWRITABLE = {errno.EIO, errno.EROFS, errno.EFBIG, errno.ESTALE}
 _TEMPORARY = re.compile(r"\..*-[0-9a-f]{16}(\.[^.]*)?", re.DOTALL)
 _MOST_STEM = 40
-"""Characters of a name that stand in the name of its temporary file: names have at most 255 bytes."""
+"""Characters of a name that are used in the name of its temporary file: names have at most 255 bytes."""
 
 _held: set[int] = set()
-"""Descriptors of temporary files that are being written; the lock on each says that its writer lives."""
+"""Descriptors of temporary files that are being written; the lock on each shows that its writer is alive."""
 
 
 def at_home(path: Path | str) -> Path:
-    """Return a path with the home folder for a leading `~`, as it stands where there is no such home."""
+    """Return a path with a leading `~` replaced by the home folder, unchanged if there is no such home."""
     return Path(os.path.expanduser(path))  # noqa: PTH111 - Path.expanduser raises there
 
 
 @contextmanager
 def atomic_path(path: Path | str, sync: bool = True) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; it takes the place of `path` when the block ends without error.
+    """Yield a temporary path beside `path`, which replaces `path` when the block ends without error.
 
     The temporary file keeps the suffix of `path`, since many writers choose their format by it. Missing
-    parent folders are made. If the block raises, the temporary file is removed and `path` stays as it was.
-    What a killed process left of the same file is removed.
+    parent folders are created. If the block raises, the temporary file is removed and `path` is unchanged.
+    Leftovers of killed writers of the same file are removed.
 
     Args:
-        path: The file to be written.
-        sync: Whether the file is on the disk when the block has ended, so that a power cut cannot take it.
+        path: The file to write.
+        sync: Whether to wait until the file is on the disk, so that it survives a power failure.
 
     Raises:
-        OutputError: If the folder cannot be made or written, its disk is full, or `path` is a folder.
+        OutputError: If the folder cannot be created or written, its disk is full, or `path` is a folder.
     """
     target = Path(path)
     with _temporary_beside(target) as temporary:
@@ -59,9 +59,9 @@ def atomic_path(path: Path | str, sync: bool = True) -> Iterator[Path]:
 
 @contextmanager
 def open_text(path: Path | str) -> Iterator[TextIO]:
-    r"""Yield a text file, UTF-8 with line ends as they are written; it takes the place of `path` as a whole.
+    r"""Yield a text file (UTF-8, line ends unchanged), which replaces `path` when the block succeeds.
 
-    What is no text, a byte of a file name that is not UTF-8, becomes an escape such as "\udce9".
+    Bytes of file names that are not UTF-8 become escapes such as "\udce9".
 
     Raises:
         OutputError: If the file cannot be written.
@@ -74,7 +74,7 @@ def open_text(path: Path | str) -> Iterator[TextIO]:
 
 
 def write_text(path: Path | str, text: str) -> None:
-    r"""Write `text` to `path` as `open_text` does, whole or not at all.
+    r"""Write `text` to `path` atomically, as `open_text` does.
 
     Raises:
         OutputError: If the file cannot be written.
@@ -85,13 +85,13 @@ def write_text(path: Path | str, text: str) -> None:
 
 @contextmanager
 def naming_full_disk(target: Path) -> Iterator[None]:
-    """Let an error of a full disk name what was written and where, which the system's message does not.
+    """Add to errors of a full disk what was written and where, which the system's message lacks.
 
     Args:
         target: The file or folder that the block writes.
 
     Raises:
-        OutputError: In place of the error of a full or broken disk; other errors pass.
+        OutputError: Instead of the error of a full or broken disk; other errors are unchanged.
     """
     try:
         yield
@@ -105,12 +105,13 @@ def naming_full_disk(target: Path) -> Iterator[None]:
 
 @contextmanager
 def writing_to(folder: Path) -> Iterator[None]:
-    """Let errors of a block that writes into a folder say that its disk is full, or that it has gone.
+    """Make errors of a block that writes into a folder say if its disk is full, or if the folder is gone.
 
-    A thread that writes, as TensorBoard's, says nothing of a full disk: the next write raises its error.
+    A writing thread, such as TensorBoard's, does not report a full disk: its error is raised by the next
+    write.
 
     Raises:
-        OutputError: In place of the system's error; other errors pass.
+        OutputError: Instead of the system's error; other errors are unchanged.
     """
     try:
         with naming_full_disk(folder), _quiet_threads():
@@ -139,7 +140,7 @@ def _quiet_threads() -> Iterator[None]:
 
 
 def gone(folder: Path) -> OutputError:
-    """Return the error of a folder that is not there any more."""
+    """Return the error for a folder that no longer exists."""
     return OutputError(
         f"{folder}: was removed or moved while the run was writing to it. Run again, into a folder "
         "that stays."
@@ -156,11 +157,11 @@ def to_disk(path: Path) -> None:
 
 
 def remove_leftovers(folder: Path, seconds: float = 0.0) -> None:
-    """Remove the temporary files that killed processes left below a folder; those in use stay.
+    """Remove the temporary files that killed processes left below a folder, but none in use.
 
     Args:
-        folder: The folder; it need not be there.
-        seconds: How long nothing must have been written to them.
+        folder: The folder; it need not exist.
+        seconds: Minimum time since they were last written.
     """
     for parent, _, names in os.walk(folder):
         for path in (Path(parent, name) for name in names if _TEMPORARY.fullmatch(name)):
@@ -171,7 +172,7 @@ def remove_leftovers(folder: Path, seconds: float = 0.0) -> None:
 
 @contextmanager
 def _temporary_beside(target: Path) -> Iterator[Path]:
-    """Yield a new file beside the target, which is locked while the block runs and gone after it."""
+    """Yield a new file beside the target, which is locked while the block runs and removed after it."""
     if target.is_dir():
         raise OutputError(f"{target}: is a folder; give the path of a file.")
     try:
@@ -184,20 +185,20 @@ def _temporary_beside(target: Path) -> Iterator[Path]:
     try:
         yield temporary
     finally:
-        with suppress(OSError):  # its folder may have gone, which the target's place in it tells better
+        with suppress(OSError):  # its folder may be gone, which replacing the target reports better
             temporary.unlink()
         _held.discard(handle)
         os.close(handle)
 
 
 def _created(target: Path) -> tuple[Path, int]:
-    # Not tempfile's: its files can be read by their owner alone, and results are shared like any other.
+    # Not tempfile's, whose files only their owner can read: results may be shared like any other file.
     while True:
         temporary = target.with_name(f"{_mark(target)}{secrets.token_hex(8)}{target.suffix}")
         handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_CLOEXEC", 0), 0o666)
         if _lock(handle) is not False and temporary.exists():
             return temporary, handle
-        os.close(handle)  # another process took it for a leftover before it was locked
+        os.close(handle)  # another process removed it as a leftover before it was locked
 
 
 def _mark(target: Path) -> str:
@@ -214,7 +215,7 @@ _listed: dict[Path, tuple[str, ...]] = {}
 
 
 def _temporaries_in(folder: Path) -> tuple[str, ...]:
-    """Return the temporary files in a folder as this process first saw it: listing it is not for free."""
+    """Return the temporary files that were in a folder when this process first listed it, which is slow."""
     absolute = folder.absolute()
     if absolute not in _listed:
         _listed[absolute] = tuple(filter(_TEMPORARY.fullmatch, os.listdir(folder)))  # noqa: PTH208 - names alone
@@ -222,7 +223,7 @@ def _temporaries_in(folder: Path) -> tuple[str, ...]:
 
 
 def _remove_abandoned(path: Path) -> None:
-    """Remove a temporary file unless its writer lives, whose end unlocks it, even by `kill -9`."""
+    """Remove a temporary file unless its writer is alive; the end of a process, however it ends, unlocks it."""
     with suppress(OSError):
         handle = os.open(path, os.O_RDWR)
         try:
@@ -233,7 +234,7 @@ def _remove_abandoned(path: Path) -> None:
 
 
 def _lock(handle: int) -> bool | None:
-    """Lock a file; False where another process has, None where the file system has no locks."""
+    """Lock a file; return False if another process has locked it, None if the file system has no locks."""
     if fcntl is None:
         return None
     try:
@@ -246,7 +247,7 @@ def _lock(handle: int) -> bool | None:
 
 
 def _let_go() -> None:
-    """Close what the parent writes in a forked child, which would keep it locked beyond the parent's end."""
+    """Close the parent's files in a forked child, which would keep them locked after the parent's end."""
     for handle in _held:
         with suppress(OSError):
             os.close(handle)
@@ -269,7 +270,7 @@ def _take_place(temporary: Path, target: Path, sync: bool) -> None:
 
 
 def _disk_message(target: Path, error: BaseException) -> str | None:
-    """Return what to say of an error of the disk, None for another error."""
+    """Return the message for a disk error, None for another error."""
     causes = [item for item in _chain(error) if isinstance(item, OSError)]
     for cause in causes:
         named = isinstance(cause.filename, str) and not _is_ours(cause)
@@ -277,14 +278,14 @@ def _disk_message(target: Path, error: BaseException) -> str | None:
             return _full(Path(cause.filename) if named else _full_one(target), cause.strerror or str(cause))
         if cause.errno in _UNWRITABLE and not named:
             return str(_unwritable(target, cause))
-    # Writers in C++, such as torch's, only say that they failed.
+    # Writers in C++, such as torch's, only report that they failed.
     if not causes and _free(target) == 0:
         return _full(target, os.strerror(errno.ENOSPC))
     return None
 
 
 def _full_one(target: Path) -> Path:
-    """Return the target, or the folder for temporary files where it is the one whose disk is full."""
+    """Return the target, or the folder for temporary files if that is on the full disk."""
     temporary = Path(tempfile.gettempdir(), "x")
     return temporary.parent if _free(target) and not _free(temporary) else target
 
@@ -325,7 +326,7 @@ def _free(target: Path) -> int:
 
 
 def _existing(target: Path) -> Path:
-    """Return the nearest folder above that is there."""
+    """Return the nearest parent folder that exists."""
     return next(each for each in target.absolute().resolve().parents if each.is_dir())
 
 

@@ -1,4 +1,4 @@
-"""Classes that users name by import path, and the packages they may come from. No torch here.
+"""Classes that users name by import path, and the packages they may come from. Imports no torch.
 
 A configuration file or a checkpoint may come from anybody, and importing a module runs it: only packages that
 the user allows are imported.
@@ -24,12 +24,12 @@ _allowed: set[str] = set()
 
 
 def allow(*packages: str) -> None:
-    """Allow classes of further packages or modules to be named, for the rest of the process."""
+    """Allow classes of further packages or modules, for the rest of the process."""
     _allowed.update(packages)
 
 
 def allowed_packages() -> tuple[str, ...]:
-    """Return the packages and modules that the user allows, or has installed as additions to sercl."""
+    """Return the packages and modules that the user allows, including installed additions to sercl."""
     names = (name.strip() for name in os.environ.get(VARIABLE, "").split(","))
     return (*sorted(_allowed), *(name for name in names if name), *modules())
 
@@ -80,7 +80,7 @@ def find_class(path: str, where: str) -> type:
 
 @dataclass(frozen=True)
 class ClassSpec:
-    """A class and arguments of its constructor, as an option gives them.
+    """A class and arguments of its constructor, as given in an option.
 
     Attributes:
         name: A short name or import path.
@@ -149,7 +149,7 @@ class ClassSpec:
         Args:
             kind: The class or function.
             option: The option, for messages.
-            filled: Names of the arguments that sercl gives itself, or the number of leading ones.
+            filled: Names of the arguments that sercl fills in, or the number of leading ones.
 
         Raises:
             UnknownNameError: For an argument that it does not have.

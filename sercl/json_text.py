@@ -1,4 +1,4 @@
-"""How results are written as JSON, the same in every file and for every `--json`."""
+"""How results are written as JSON, in files and for `--json`."""
 
 import json
 import math
@@ -15,16 +15,16 @@ def json_text(content: Any, indent: int | None = None) -> str:
 
     Args:
         content: Mappings, lists, tuples, strings, numbers, paths and None.
-        indent: Spaces of a level; None for one line.
+        indent: Spaces per level; None for one line.
     """
     return json.dumps(plain(content), indent=indent, ensure_ascii=False, allow_nan=False)
 
 
 def plain(content: Any) -> Any:
-    """Return plain data as JSON holds it.
+    """Return plain data as it is written in JSON.
 
-    Numbers have at most 6 decimals (below 0.001, 4 significant digits), what is not a finite number becomes
-    None, tuples become lists, and paths become strings.
+    Numbers have at most 6 decimals (below 0.001, 4 significant digits), NaN and infinite numbers become None,
+    tuples become lists, and paths become strings.
     """
     if isinstance(content, Mapping):
         return {str(key): plain(value) for key, value in content.items()}

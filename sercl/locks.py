@@ -14,16 +14,16 @@ NAME = ".lock"
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold a folder while the block runs; the system lets go of it when the process dies.
+    """Lock a folder while the block runs; the system unlocks it when the process dies.
 
-    The folder is made where it is missing, and is gone again if nothing has been put into it.
+    The folder is created if missing, and removed again if it is still empty.
 
     Args:
         folder: The folder of a run or a study.
 
     Raises:
-        OutputError: If another process holds it, or it cannot be made or written, its disk is full, or it
-            has gone when the block fails.
+        OutputError: If another process has locked it, it cannot be created or written, its disk is full, or
+            it is gone when the block fails.
     """
     made = _make(folder)
     try:
@@ -35,18 +35,18 @@ def locked(folder: Path) -> Iterator[None]:
                 _remove_if_alone(folder)
     finally:
         for path in made:
-            with suppress(OSError):  # where something is in it
+            with suppress(OSError):  # if it is not empty
                 path.rmdir()
 
 
 def check_free(folder: Path) -> None:
-    """Raise `OutputError` where another process holds a folder, or it cannot be locked."""
+    """Raise `OutputError` if another process has locked a folder, or it cannot be locked."""
     with _held(folder):
         pass
 
 
 def _make(folder: Path) -> list[Path]:
-    """Make a folder; return what had to be made, the innermost first."""
+    """Create a folder; return all folders that were created, the innermost first."""
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)

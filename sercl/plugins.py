@@ -1,7 +1,7 @@
-"""What other packages add to sercl: entry points, found by their metadata and imported when they are used.
+"""Additions by other packages: entry points, found by their metadata and imported when they are used.
 
-A package names in its `pyproject.toml` what it adds, below `[project.entry-points."sercl.corpora"]` and the
-other groups. Nothing of it is imported before it is needed, and a broken package stops nothing else.
+A package declares its additions in `pyproject.toml`, below `[project.entry-points."sercl.corpora"]` and the
+other groups. Nothing is imported before it is needed, and a broken package does not affect anything else.
 """
 
 import warnings
@@ -23,7 +23,7 @@ CORPORA, ADAPTERS, ENCODERS, SCORES = GROUPS = (
 
 T = TypeVar("T")
 Adopt = Callable[[str, object], T]
-"""Makes an entry of a name and what its entry point leads to; a `SerclError` says what is wrong with it."""
+"""Builds an entry from a name and the object of its entry point; raises a `SerclError` if it is invalid."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Plugin:
     Attributes:
         group: One of `GROUPS`.
         name: The name that users write.
-        value: Where it is: "package.module:attribute".
-        package: The package as pip calls it.
+        value: Its location: "package.module:attribute".
+        package: Name of the package in pip.
         version: Its version.
     """
 
@@ -69,7 +69,7 @@ _NOT_THEIRS = {"sercl", "lightning", "torch", "transformers"}
 
 
 def modules() -> tuple[str, ...]:
-    """Return the top-level modules that entry points are in: the user has installed and so allows them."""
+    """Return the top-level modules of entry points: users allow them by installing them."""
     found = {plugin.module for plugin in installed()} - _NOT_THEIRS
     return tuple(sorted(name for name in found if name.isidentifier()))
 
@@ -87,18 +87,18 @@ def _plugin(point: EntryPoint) -> Plugin:
 
 
 class Registry(Mapping[str, T]):
-    """Things by name: sercl's own, then those registered in this process, then those of installed packages.
+    """Entries by name: sercl's own, then those registered in this process, then those of installed packages.
 
     Names are known without importing anything (`names`, `find`, `in`). A look-up imports the package of that
     name, and raises a `PluginError` if it cannot be used; iteration (also `items`, `values`) imports all
-    packages of the group, and leaves out, with one warning each, what cannot be used.
+    packages of the group, and leaves out unusable ones, with a warning each.
 
     Args:
         kind: What an entry is, in the singular, for messages: "score".
         group: Group of entry points.
-        adopt: Checks what an entry point leads to, and makes an entry of it.
+        adopt: Checks the object of an entry point, and builds an entry from it.
         own: sercl's own entries, in their order.
-        key: Two names with the same key are the same name.
+        key: Names with the same key are the same name.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class Registry(Mapping[str, T]):
         """Add an entry, for this process.
 
         Raises:
-            UsageError: For a name that there is already.
+            UsageError: For a name that exists already.
         """
         if name in self:
             raise UsageError(f"{self.kind} {name!r} is registered already; choose another name.")
@@ -133,18 +133,18 @@ class Registry(Mapping[str, T]):
         return tuple(name for name in self._entries if name not in self._first)
 
     def names(self) -> list[str]:
-        """Return every name, also of packages that may turn out to be unusable; imports nothing."""
+        """Return all names, including those of packages that may be unusable; imports nothing."""
         return [
             *self._entries,
             *dict.fromkeys(each.name for each in self._plugins() if not self._own(each.name)),
         ]
 
     def find(self, name: str) -> str | None:
-        """Return the name that `name` is a spelling of, None for an unknown one; imports nothing."""
+        """Return the name that `name` is a spelling of, None if unknown; imports nothing."""
         return next((known for known in self.names() if self._key(known) == self._key(name)), None)
 
     def plugin(self, name: str) -> Plugin | None:
-        """Return the entry point that a name leads to, None for sercl's own; imports nothing."""
+        """Return the entry point of a name, None for sercl's own; imports nothing."""
         return None if self._own(name) else next(iter(self._plugins(name)), None)
 
     def __contains__(self, name: object) -> bool:
@@ -187,14 +187,14 @@ class Registry(Mapping[str, T]):
                 warnings.warn(str(found), SerclWarning, stacklevel=3)
 
     def _outcome(self, plugin: Plugin) -> T | PluginError:
-        """Return the entry that an entry point leads to, or why it cannot be used."""
+        """Return the entry of an entry point, or why it cannot be used."""
         if self._own(plugin.name):
             return self._error(plugin, f"there is a {self.kind} of this name already, which is used")
         others = [each for each in self._plugins(plugin.name) if each != plugin]
         if others:
             return self._error(plugin, f"the package {others[0]} has a {self.kind} of this name, too")
         if plugin not in self._loaded:
-            self._loaded[plugin] = self._error(plugin, "its import asks for itself")  # until it is there
+            self._loaded[plugin] = self._error(plugin, "its import asks for itself")  # until it is loaded
             self._loaded[plugin] = self._load(plugin)
         return self._loaded[plugin]
 
@@ -217,14 +217,14 @@ _registries: list[Registry[Any]] = []
 
 
 def adopt_named(kind: type[T]) -> Adopt[T]:
-    """Return what accepts objects of one class whose `name` is that of their entry point."""
+    """Return a check that accepts objects of one class whose `name` is that of their entry point."""
 
     def adopt(name: str, thing: object) -> T:
         if not isinstance(thing, kind):
             raise UsageError(f"it must be a {kind.__name__}, but is a {type(thing).__name__}")
         found = getattr(thing, "name", name)
         if found != name:
-            raise UsageError(f"it calls itself {found!r}; name the entry point the same")
+            raise UsageError(f"its name is {found!r}; give the entry point the same name")
         return thing
 
     return adopt

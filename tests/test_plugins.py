@@ -58,7 +58,7 @@ def test_a_look_up_imports_one_package(package):
     [
         ("broken", "ModuleNotFoundError: No module named 'lab.absent'. Upgrade or fix"),
         ("wrong", "it must be a Thing, but is a int"),
-        ("other", "it calls itself 'else'"),
+        ("other", "its name is 'else'"),
         ("z", "AttributeError"),
     ],
 )

@@ -68,7 +68,7 @@ def _check_facts(name: str, info: object) -> None:
     if not isinstance(info, CorpusInfo):
         raise UsageError(f"its info must be a CorpusInfo, but is {info!r:.80}")
     if info.name != name:
-        raise UsageError(f"it calls itself {info.name!r}; give it one name")
+        raise UsageError(f"its name is {info.name!r}; give the entry the same name")
     if not name.isidentifier() or same_name(name, OTHER_DATA):
         raise UsageError(f"{name!r} cannot name a corpus; valid: letters and digits, none of {OTHER_DATA}")
     if unknown := set(info.emotions) - set(EMOTIONS):

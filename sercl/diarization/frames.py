@@ -1,4 +1,4 @@
-"""Labels of frames to segments and back; frames of windows to those of a recording. No torch here."""
+"""Converts frame labels to segments and back, and joins the frames of windows. Imports no torch."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,17 +29,17 @@ def frames_to_segments(
     """Turn one label per frame into segments, as SpeechBrain's EDER does.
 
     Frame i covers `i * stride` to `i * stride + window`. Equal neighbours merge, and the overlap of unequal
-    ones is split in half. Neutral segments are spelt out.
+    ones is split in half. Neutral segments are included.
 
     Args:
         labels: Emotion of each frame.
         window: Length of a frame in s.
-        stride: Seconds from one frame to the next. Where it exceeds `window`, the gaps stay open.
-        duration: Length of the recording in s: the last segment then reaches to its end. None leaves the tail
-            that no frame covers open.
+        stride: Seconds from one frame to the next. If it exceeds `window`, the gaps have no segment.
+        duration: Length of the recording in s, to which the last segment is extended. With None, the tail
+            that no frame covers has no segment.
 
     Returns:
-        Segments in order, without overlap; none for no frame.
+        Segments in order, without overlap; empty without frames.
     """
     open_gaps = window < stride - 1e-9
     edges = _separate(labels, window, stride) if open_gaps else _joined(labels, window, stride)
@@ -64,7 +64,7 @@ def segments_to_frames(
     """
     labels = [blank] * count
     for segment in segments:
-        # Middle i is at (i + 0.5) * stride; a middle on a boundary belongs to what begins there.
+        # Middle i is at (i + 0.5) * stride; a middle on a boundary belongs to the segment that begins there.
         first = max(0, _first_middle(segment.start, stride))
         for index in range(first, min(count, _first_middle(segment.end, stride))):
             labels[index] = segment.emotion
@@ -101,18 +101,18 @@ Frames = NDArray[np.floating]
 
 @dataclass(frozen=True)
 class Stitch:
-    """Which frames of a window count.
+    """Which frames of a window are kept.
 
     Attributes:
         step: Frames from one window's first frame to the next one's.
-        outer: Frames of context on each side, which only the recording's own ends keep.
+        outer: Frames of context on each side, kept only at the ends of the recording.
     """
 
     step: int
     outer: int
 
     def kept(self, index: int, frames: int, last: bool) -> slice:
-        """Return the frames of a window that stand in the whole recording.
+        """Return the frames of a window that are kept for the recording.
 
         Args:
             index: Number of the window, from 0.

@@ -23,11 +23,12 @@ _FLOOR = 1e-10
 
 
 def median_smoothed(probabilities: Probabilities, width: int) -> Probabilities:
-    """Take the median over time of each class's probability, and bring each row's sum back to 1.
+    """Take the median over time of each class's probability, and normalise each row to a sum of 1.
 
     Args:
         probabilities: `[frames, classes]`.
-        width: Frames of the filter, an odd number; the first and last frame stand for what lies beyond.
+        width: Length of the filter in frames, an odd number; the first and last frame are repeated beyond the
+            ends.
 
     Raises:
         UsageError: For an even width or one below 1.
@@ -42,7 +43,7 @@ def median_smoothed(probabilities: Probabilities, width: int) -> Probabilities:
 
 
 def viterbi(probabilities: Probabilities, switch_penalty: float) -> Labels:
-    """Return the path with the largest sum of log probabilities, each change of class costing a penalty.
+    """Return the path with the largest sum of log probabilities, minus a penalty for each change of class.
 
     Args:
         probabilities: `[frames, classes]`.
@@ -71,10 +72,10 @@ def viterbi(probabilities: Probabilities, switch_penalty: float) -> Labels:
 
 
 def without_short_runs(labels: Labels, probabilities: Probabilities, shortest: int) -> Labels:
-    """Give every run of fewer than `shortest` frames to the neighbour that is more probable there.
+    """Merge every run of fewer than `shortest` frames into the neighbour that is more probable there.
 
-    The shortest run goes first, and neighbours that become equal merge. A recording that is shorter than
-    `shortest` keeps one label.
+    The shortest run is merged first, and neighbours with equal labels are joined. A recording that is shorter
+    than `shortest` keeps one label.
 
     Args:
         labels: `[frames]`.
@@ -88,7 +89,7 @@ def without_short_runs(labels: Labels, probabilities: Probabilities, shortest: i
 
 
 class _Chain:
-    """Runs as a linked list, with a heap by length: many short runs take n log n steps."""
+    """Runs as a linked list with a heap by length, so that many short runs take n log n steps."""
 
     def __init__(self, labels: Labels, probabilities: Probabilities) -> None:
         self._runs = {first: [last, label] for first, last, label in runs(labels.tolist())}
@@ -99,7 +100,7 @@ class _Chain:
         heapq.heapify(self._heap)
 
     def pop_shorter_than(self, shortest: int) -> int | None:
-        """Return the first frame of the shortest run, None where every run (or the only one) may stay."""
+        """Return the first frame of the shortest run below a length; None if there is none to merge."""
         while self._heap and self._heap[0][0] < shortest and len(self._runs) > 1:
             _, first, last = heapq.heappop(self._heap)
             if self._runs.get(first, (None,))[0] == last:
@@ -118,7 +119,7 @@ class _Chain:
         self._push(first if first in self._runs or before is None else before)
 
     def _join(self, first: int, second: int) -> None:
-        """Merge two neighbours that have become equal."""
+        """Join two neighbours with equal labels."""
         if second not in self._runs or self._runs[first][1] != self._runs[second][1]:
             return
         last, _ = self._runs.pop(second)
@@ -140,7 +141,7 @@ class _Chain:
 
 
 def frames_in(seconds: float, stride: float) -> int:
-    """Return the frames that a stretch of time holds, rounded up; rounding of the numbers does not count."""
+    """Return the number of frames in a time, rounded up, ignoring floating-point error."""
     return math.ceil(seconds / stride - 1e-6)
 
 
@@ -229,7 +230,7 @@ def smoothed_labels(probabilities: Probabilities, stride: float, config: PostCon
 def without_weak_events(
     labels: Labels, probabilities: Probabilities, neutral: int, threshold: float
 ) -> Labels:
-    """Return the labels with events neutral whose mean probability is below `threshold`."""
+    """Return the labels, with events made neutral whose mean probability is below `threshold`."""
     strong = labels.copy()
     for (first, last, label), mean in zip(
         runs(labels.tolist()), run_means(labels, probabilities), strict=True

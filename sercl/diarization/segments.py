@@ -1,4 +1,4 @@
-"""What is said of one recording: its segments. No torch here."""
+"""The segments of one recording. Imports no torch."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ _ROUNDING = 1e-6  # s
 
 @dataclass(frozen=True, slots=True)
 class ScoredSegment(Segment):
-    """A segment with the confidence, 0 to 1, that it is of its emotion; None where nobody said."""
+    """A segment with the confidence, 0 to 1, in its emotion; None if unknown."""
 
     confidence: float | None = None
 
@@ -25,10 +25,9 @@ class Annotation:
 
     Attributes:
         id: Name of the recording; by convention its file's stem.
-        segments: In order of time, without overlap, in s. Neutral ones may be spelt out or left out.
+        segments: In order of time, without overlap, in s. Neutral ones may be included or left out.
         duration: Length of the recording in s, None where unknown.
-        pauses: `(start, end)` in s of stretches in which nobody speaks, where someone looked for them; they
-            are neutral.
+        pauses: `(start, end)` in s of stretches without speech, if speech was detected; they are neutral.
     """
 
     id: str
@@ -43,12 +42,12 @@ class Annotation:
 
     @property
     def end(self) -> float:
-        """The duration, or where that is unknown the end of the last segment, in s."""
+        """The duration in s or, if that is unknown, the end of the last segment."""
         return self.duration or max((segment.end for segment in self.segments), default=0.0)
 
 
 def filled(segments: Iterable[Segment], duration: float) -> tuple[Segment, ...]:
-    """Return the segments of a recording with neutral ones, without confidence, in every gap.
+    """Return the segments of a recording with neutral segments (without confidence) in all gaps.
 
     Args:
         segments: In order, without overlap, in s.
@@ -67,7 +66,7 @@ def filled(segments: Iterable[Segment], duration: float) -> tuple[Segment, ...]:
 
 
 def in_classes(segments: Iterable[Segment], scheme: LabelScheme) -> tuple[Segment, ...]:
-    """Return the segments with the names of their classes in place of their emotions.
+    """Return the segments with emotions replaced by the names of their classes.
 
     Raises:
         SegmentError: For an emotion that the scheme has no class for; nothing is dropped.

@@ -208,7 +208,7 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("trainer: &a {x: *a}", "contains itself"),
         ("trainer: " + "[" * 900 + "]" * 900, "levels deep"),
         ("seed_everything: " + "9" * 5000, "too large a number"),
-        ("seed_everything: 1\nseed_everything: 2", "study.yaml:2: the key 'seed_everything' is there twice"),
+        ("seed_everything: 1\nseed_everything: 2", "study.yaml:2: the key 'seed_everything' appears twice"),
         ("a: !!python/object/apply:os.system ['touch x']", "the tag"),
         ("config: [/dev/zero]", "sets 'config', which is accepted on the command line only"),
         ("config: {a: 1}", "sets 'config', which is accepted on the command line only"),

@@ -115,7 +115,7 @@ def common(root, folds: int = 3):
             read,
             "it must be a Corpus, Pattern or LabelTable, or a module with INFO and read, but is <function",
         ),
-        (of(name="Other"), "it calls itself 'Other'"),
+        (of(name="Other"), "its name is 'Other'"),
         (of(emotions=("joy",)), r"its emotions \['joy'\] are not known; valid: angry, "),
         (Corpus({}, read), "its info must be a CorpusInfo, but is {}"),
         (Corpus(INFO, untyped), "its option 'most' must have a type and a default"),

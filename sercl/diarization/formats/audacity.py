@@ -1,4 +1,4 @@
-"""Audacity's label track: `start TAB end TAB emotion`, one segment a line; one recording a file."""
+"""Audacity's label track: `start TAB end TAB emotion`, one segment per line, one recording per file."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,13 +8,13 @@ from sercl.diarization.segments import Annotation
 from sercl.errors import SegmentError
 from sercl.files import write_text
 
-_FREQUENCIES = "\\"  # a second line of a label, with the frequencies that were selected
+_FREQUENCIES = "\\"  # a second line of a label, with the selected frequencies
 
 
 def read(path: Path, names: Names = NO_NAMES) -> list[Annotation]:
-    """Read a label track; the recording is called as the file. It holds no duration and no confidence.
+    """Read a label track; the recording is named after the file. The format has no duration or confidence.
 
-    Decimal commas, which some versions write, are read.
+    Decimal commas, as some versions write, are accepted.
 
     Raises:
         SegmentError: With file and line.

@@ -1,4 +1,4 @@
-"""CSV with the header `id,start,end,emotion,confidence,duration`, one segment a row, times in s."""
+"""CSV with the header `id,start,end,emotion,confidence,duration`, one segment per row, times in s."""
 
 import csv
 import io
@@ -29,9 +29,10 @@ _NUMBERS = ("start", "end", "confidence", "duration")
 
 
 def read(path: Path, names: Names = NO_NAMES) -> list[Annotation]:
-    """Read a CSV file; confidence and duration may be absent, other columns are not read.
+    """Read a CSV file; confidence and duration may be absent, other columns are ignored.
 
-    As in manifests (`corpora.tables`), semicolons and tabs separate, too, then with decimal commas.
+    As in manifests (`corpora.tables`), semicolons and tabs are accepted as separators, then with decimal
+    commas.
 
     Raises:
         SegmentError: With file and line.
@@ -50,7 +51,7 @@ def read(path: Path, names: Names = NO_NAMES) -> list[Annotation]:
 
 
 def write(items: Sequence[Annotation], path: Path) -> None:
-    """Write annotations; recordings without segments leave no trace, so spell neutral out.
+    """Write annotations; recordings without segments would be lost, so include neutral segments.
 
     Raises:
         OutputError: If the file cannot be written.
@@ -93,5 +94,7 @@ def _duration(cell: str, before: float | None, path: Path, line: int) -> float:
     except SegmentError as error:
         raise SegmentError(error.message, path=path, line=line) from error
     if before not in (None, duration):
-        raise SegmentError(f"duration {duration:g} s, but {before:g} s further up.", path=path, line=line)
+        raise SegmentError(
+            f"duration {duration:g} s, but {before:g} s in an earlier row.", path=path, line=line
+        )
     return duration

@@ -1,4 +1,4 @@
-"""Which formats of segment files there are, and which one a file is of."""
+"""The formats of segment files, and how the format of a file is chosen."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ class Format:
     """A format of segment files.
 
     Attributes:
-        suffix: What its files end in.
-        read: File, names of labels -> annotations.
-        write: Annotations, path -> files written.
+        suffix: Suffix of its files.
+        read: Reads a file: path and names of labels -> annotations.
+        write: Writes files: annotations and path -> files written.
     """
 
     suffix: str
@@ -31,7 +31,7 @@ class Format:
 
 
 def _together(write: Callable[[Sequence[Annotation], Path], None]) -> Write:
-    """Return a writer of formats whose files hold several recordings."""
+    """Return a writer for formats with several recordings per file."""
 
     def write_all(items: Sequence[Annotation], path: Path) -> list[Path]:
         write(items, path)
@@ -41,7 +41,7 @@ def _together(write: Callable[[Sequence[Annotation], Path], None]) -> Write:
 
 
 def _one_by_one(write: Callable[[Annotation, Path], None], suffix: str) -> Write:
-    """Return a writer of formats whose files hold one recording: a folder is filled where there are more."""
+    """Return a writer for formats with one recording per file, which writes several into a folder."""
 
     def write_each(items: Sequence[Annotation], path: Path) -> list[Path]:
         alone = len(items) == 1 and path.suffix.lower() == suffix.lower()
@@ -62,7 +62,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         "csv": Format(".csv", csvfile.read, _together(csvfile.write)),
     }
 )
-"""Every format by its name."""
+"""All formats by name."""
 
 
 def read_segments(path: Path | str, format: str | None = None, names: Names = NO_NAMES) -> list[Annotation]:
@@ -70,13 +70,13 @@ def read_segments(path: Path | str, format: str | None = None, names: Names = NO
 
     Args:
         path: A file, or a folder whose files of known suffix are read, in order of their names.
-        format: A name of `FORMATS`; None goes by the suffix.
-        names: A tool's own labels -> emotions, for labels that are no common word for one.
+        format: A name of `FORMATS`; None chooses by the suffix.
+        names: A tool's own labels -> emotions, for labels that are not common words for an emotion.
 
     Raises:
-        SegmentError: With file and line, for what cannot be read or cannot be; also for a folder without
+        SegmentError: With file and line, for anything unreadable or invalid; also for a folder without
             segment files, and for a recording that is in two files.
-        UnknownNameError: For a format or suffix that is not known.
+        UnknownNameError: For an unknown format or suffix.
     """
     source = at_home(path)
     if not source.is_dir():
@@ -99,16 +99,16 @@ def write_segments(items: Sequence[Annotation], path: Path | str, format: str | 
     """Write the segments of one recording or of several.
 
     Args:
-        items: What is written.
-        path: The file. Where a format's files hold one recording, `path` is a folder, whose files are called
-            as the recordings, unless there is one recording and `path` ends in the format's suffix.
-        format: A name of `FORMATS`; None goes by the suffix.
+        items: The annotations.
+        path: The file. For formats with one recording per file it is a folder, whose files are named after
+            the recordings, unless there is one recording and `path` ends in the format's suffix.
+        format: A name of `FORMATS`; None chooses by the suffix.
 
     Returns:
-        The files that were written.
+        The files written.
 
     Raises:
-        UnknownNameError: For a format or suffix that is not known.
+        UnknownNameError: For an unknown format or suffix.
         SegmentError: For something that the format cannot hold.
         OutputError: If the file cannot be written.
     """

@@ -1,6 +1,6 @@
 """JSON: `{"recordings": [{"id", "duration", "segments": [{"start", "end", "emotion", "confidence"}]}]}`.
 
-A recording may have `pauses`, a list of `[start, end]` where nobody speaks; reading passes over it.
+A recording may have `pauses`, a list of `[start, end]` without speech, which is ignored in reading.
 """
 
 import json
@@ -29,7 +29,7 @@ _SHAPE = (
 
 
 def read(path: Path, names: Names = NO_NAMES) -> list[Annotation]:
-    """Read sercl's JSON, or a map from recording to a list of segments, as SpeechBrain gives it.
+    """Read sercl's JSON, or a map from recording to a list of segments, as SpeechBrain writes it.
 
     Raises:
         SegmentError: With the file, and the line or the recording.

@@ -1,4 +1,4 @@
-"""What every reader of segment files shares: rows of a file -> checked annotations."""
+"""Shared by all readers of segment files: turns the rows of a file into checked annotations."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -15,10 +15,10 @@ from sercl.metrics.functional.timeline import timeline
 
 
 def read_text(path: Path) -> str:
-    r"""Return the text of a file, in any encoding that can be told (`text_files.decode`); line ends are "\n".
+    r"""Return the text of a file, in any encoding that `text_files.decode` recognises; line ends are "\n".
 
     Raises:
-        SegmentError: There is no such file, or it is no text.
+        SegmentError: If the file does not exist or is not text.
     """
     try:
         content = path.read_bytes()
@@ -31,7 +31,7 @@ def read_text(path: Path) -> str:
 
 
 Names = Mapping[str, str]
-"""A tool's own label -> emotion, for labels that are no common word for one ("n" -> "neutral")."""
+"""A tool's own label -> emotion, for labels that are not common words for an emotion ("n" -> "neutral")."""
 
 NO_NAMES: Names = MappingProxyType({})
 
@@ -39,7 +39,7 @@ _MICROSECONDS = 6
 
 
 class SegmentRow(NamedTuple):
-    """One segment as a file states it.
+    """One segment as written in a file.
 
     Attributes:
         id: Recording.
@@ -61,18 +61,19 @@ class SegmentRow(NamedTuple):
 def annotations(
     path: Path, rows: Iterable[SegmentRow], durations: Mapping[str, float], names: Names = NO_NAMES
 ) -> list[Annotation]:
-    """Check the rows of a file and gather them by recording, in the order in which they come up.
+    """Check the rows of a file and group them by recording, in the order of first appearance.
 
-    Names of recordings and labels are brought into their normal form (`corpora.cells`).
+    Names of recordings and labels are converted to their normal form (`corpora.cells`).
 
     Args:
         path: The file, for messages.
         rows: Its segments, in any order.
-        durations: Recording -> length in s, where the file says; recordings without segments stand here only.
+        durations: Recording -> length in s, if the file has it; the only place for recordings without
+            segments.
         names: A tool's own labels.
 
     Raises:
-        SegmentError: With file and line, for a bad number or label, and for segments that cannot be.
+        SegmentError: With file and line, for an invalid number or label, and for invalid segments.
     """
     lengths = {clean(id): duration for id, duration in durations.items()}
     own = {key_of(label): emotion for label, emotion in names.items()}
@@ -83,7 +84,7 @@ def annotations(
 
 
 def decimal_point(number: str) -> str:
-    """Return a number with a point for a decimal comma, for formats in which no comma separates anything."""
+    """Return a number with a decimal point instead of a comma, for formats whose separator is not a comma."""
     return number.replace(",", ".")
 
 
@@ -100,12 +101,12 @@ def seconds(value: object, what: str) -> float:
 
 
 def written(time: float) -> str:
-    """Return a time in s as text, to the microsecond and without needless zeros."""
+    """Return a time in s as text, to the microsecond and without trailing zeros."""
     return f"{time:.{_MICROSECONDS}f}".rstrip("0").rstrip(".")
 
 
 def confidence_of(segment: object) -> float | None:
-    """Return the confidence of a segment, None for one that has none."""
+    """Return the confidence of a segment, None without one."""
     return getattr(segment, "confidence", None)
 
 

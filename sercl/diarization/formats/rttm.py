@@ -1,4 +1,4 @@
-"""RTTM (NIST): `SPEAKER id 1 start length <NA> <NA> emotion confidence <NA>`, one segment a line."""
+"""RTTM (NIST): `SPEAKER id 1 start length <NA> <NA> emotion confidence <NA>`, one segment per line."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,12 +19,12 @@ from sercl.files import write_text
 
 _NONE = "<NA>"
 _FEWEST_FIELDS = 8
-_SEGMENT_TYPE = "SPEAKER"  # what every reader of RTTM takes as a labelled segment
+_SEGMENT_TYPE = "SPEAKER"  # the type that all readers of RTTM accept as a labelled segment
 _COMMENT = ";;"
 
 
 def read(path: Path, names: Names = NO_NAMES) -> list[Annotation]:
-    """Read an RTTM file; lines of other types than SPEAKER are not segments. It holds no durations.
+    """Read an RTTM file; only lines of type SPEAKER are segments. The format has no durations.
 
     Raises:
         SegmentError: With file and line.
@@ -33,10 +33,10 @@ def read(path: Path, names: Names = NO_NAMES) -> list[Annotation]:
 
 
 def write(items: Sequence[Annotation], path: Path) -> None:
-    """Write annotations; recordings without segments leave no trace, so spell neutral out.
+    """Write annotations; recordings without segments would be lost, so include neutral segments.
 
     Raises:
-        SegmentError: For an id with a blank, which the format cannot hold.
+        SegmentError: For an id with a space, which the format cannot store.
         OutputError: If the file cannot be written.
     """
     write_text(path, "".join(line for item in items for line in _lines(item)))

@@ -1,6 +1,6 @@
-"""Praat's TextGrid, long and short text form: a tier "emotion", and one "confidence"; one recording a file.
+"""Praat's TextGrid, long and short text form: tiers "emotion" and "confidence", one recording per file.
 
-Read here rather than through a library, since a bad interval is reported with its line.
+Parsed here rather than with a library, so that a bad interval is reported with its line.
 """
 
 import re
@@ -32,7 +32,7 @@ _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
 
 
 class Interval(NamedTuple):
-    """An interval: times in s, its text without blanks around it, its 1-based line."""
+    """An interval: times in s, its text without surrounding spaces, its 1-based line."""
 
     start: float
     end: float
@@ -58,7 +58,7 @@ def read_tiers(path: Path) -> Grid:
     """Read a TextGrid in text form.
 
     Raises:
-        SegmentError: With file and line, where something else stands than must come next.
+        SegmentError: With file and line, if the text is not as expected.
     """
     tokens = _Tokens(path, _tokens(read_text(path)))
     if (tokens.text(), tokens.text()) != ("ooTextFile", "TextGrid"):
@@ -117,7 +117,7 @@ class _Tokens:
     def count(self) -> int:
         number = self.number()
         if not 0 <= number <= _MOST:
-            message = f"{number:g} is not a valid number of items. The TextGrid is damaged: save it anew."
+            message = f"{number:g} is not a valid number of items. The TextGrid is damaged: save it again."
             raise SegmentError(message, path=self.path, line=self.line)
         return int(number)
 
@@ -132,7 +132,7 @@ class _Tokens:
         if kind != wanted:
             found = f"{kind} {value!r}" if value else kind
             raise SegmentError(
-                f"expected a {wanted} but found {found}. The TextGrid is damaged: save it anew.",
+                f"expected a {wanted} but found {found}. The TextGrid is damaged: save it again.",
                 path=self.path,
                 line=self.line,
             )
@@ -165,14 +165,17 @@ def read(path: Path, names: Names = NO_NAMES) -> list[Annotation]:
 
 
 def write(item: Annotation, path: Path) -> None:
-    """Write the annotation of one recording; without a duration it ends with its last segment.
+    """Write the annotation of one recording; without a duration it ends with the last segment.
 
     Raises:
-        SegmentError: For an annotation without duration and segments: a TextGrid has a length.
+        SegmentError: For an annotation without duration and segments, since a TextGrid needs a length.
         OutputError: If the file cannot be written.
     """
     if not item.end > 0:
-        raise SegmentError(f"recording {item.id!r}: without duration and segments it makes no TextGrid.")
+        raise SegmentError(
+            f"recording {item.id!r}: without a duration or segments it cannot be a TextGrid. Give its duration, "
+            "or include neutral segments."
+        )
     write_text(path, "".join(line + "\n" for line in _lines(item)))
 
 
@@ -183,7 +186,7 @@ def _emotion_tier(tiers: Sequence[Tier], path: Path) -> Tier:
     if len(chosen) != 1:
         found = ", ".join(repr(tier.name) for tier in tiers) or "none"
         raise SegmentError(
-            f"there is no single interval tier to read (found: {found}). Call the right one {EMOTION!r}.",
+            f"there is no single interval tier to read (found: {found}). Name the right one {EMOTION!r}.",
             path=path,
         )
     return chosen[0]
@@ -191,7 +194,7 @@ def _emotion_tier(tiers: Sequence[Tier], path: Path) -> Tier:
 
 def _lines(item: Annotation) -> Iterator[str]:
     given = {(segment.start, segment.end) for segment in item.segments}
-    # Praat wants intervals without gaps; what was not given is a blank interval.
+    # Praat needs intervals without gaps; gaps become empty intervals.
     whole = filled(item.segments, item.end)
     times = [(written(segment.start), written(segment.end)) for segment in whole]
     blank = [(segment.start, segment.end) not in given for segment in whole]

@@ -33,7 +33,11 @@ def test_four_columns_in_any_order_will_do(tmp_path):
         ("id,start,end,emotion\na,0,1,sad\na,1\n", 3, "2 cells, but the header has 4 columns"),
         ("id,start,end,emotion\na,0,,sad\n", 2, "end '' is not a time"),
         ("id,start,end,emotion\nb,0,1,sad\na,0,1,sad\na,0.5,2,angry\n", 4, "overlaps"),
-        ("id,start,end,emotion,duration\na,0,1,sad,2\na,1,2,sad,3\n", 3, "duration 3 s, but 2 s further up"),
+        (
+            "id,start,end,emotion,duration\na,0,1,sad,2\na,1,2,sad,3\n",
+            3,
+            "duration 3 s, but 2 s in an earlier row",
+        ),
         ("id,start,end,emotion,duration\na,0,9,sad,2\n", 2, "overruns"),
         ("id,start,end,emotion,duration\na,0,1,sad,x\n", 2, "duration 'x' is not a time"),
     ],

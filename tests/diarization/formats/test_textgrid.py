@@ -121,7 +121,7 @@ def test_two_tiers_need_a_name(tmp_path):
 
 
 def test_nothing_makes_no_grid(tmp_path):
-    with pytest.raises(SegmentError, match="makes no TextGrid"):
+    with pytest.raises(SegmentError, match="cannot be a TextGrid"):
         textgrid.write(Annotation("a", ()), tmp_path / "a.TextGrid")
 
 
