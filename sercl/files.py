@@ -223,7 +223,7 @@ def _temporaries_in(folder: Path) -> tuple[str, ...]:
 
 
 def _remove_abandoned(path: Path) -> None:
-    """Remove a temporary file unless its writer is alive; the end of a process, however it ends, unlocks it."""
+    """Remove a temporary file unless its writer is alive; the system unlocks it when the process ends."""
     with suppress(OSError):
         handle = os.open(path, os.O_RDWR)
         try:

@@ -23,7 +23,7 @@ from sercl.diarization.segments import Annotation, filled
 from sercl.errors import SegmentError
 from sercl.files import write_text
 
-# In time proportional to the text, whatever stands in it: a flag has an end in sight, and a number is read in
+# Linear in the length of the text, whatever it contains: flags have a bounded length, and a number matches in
 # one way only.
 _TOKEN = re.compile(
     r'"(?P<text>(?:[^"]|"")*)"|<(?P<flag>[^>\n]{0,40})>|!(?P<comment>[^\n]*)|(?P<word>[^\s"<!=]+)'
@@ -173,8 +173,8 @@ def write(item: Annotation, path: Path) -> None:
     """
     if not item.end > 0:
         raise SegmentError(
-            f"recording {item.id!r}: without a duration or segments it cannot be a TextGrid. Give its duration, "
-            "or include neutral segments."
+            f"recording {item.id!r}: without a duration or segments it cannot be a TextGrid. Give its "
+            "duration, or include neutral segments."
         )
     write_text(path, "".join(line + "\n" for line in _lines(item)))
 
