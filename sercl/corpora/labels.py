@@ -72,6 +72,11 @@ class LabelScheme:
                 return index
         return None
 
+    def class_of(self, emotion: str) -> str | None:
+        """Return the class name of an emotion, or None if the scheme drops it."""
+        index = self.index(emotion)
+        return None if index is None else self.classes[index]
+
     def split(self, utterances: Iterable[Utterance]) -> tuple[list[Utterance], Counter[str]]:
         """Return the utterances that have a class, and how many of each other emotion were dropped."""
         kept: list[Utterance] = []

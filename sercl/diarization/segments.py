@@ -73,12 +73,12 @@ def in_classes(segments: Iterable[Segment], scheme: LabelScheme) -> tuple[Segmen
     """
     renamed = []
     for index, segment in enumerate(segments):
-        found = scheme.index(segment.emotion)
+        found = scheme.class_of(segment.emotion)
         if found is None:
             valid = [emotion for name in scheme.classes for emotion in scheme.members[name]]
             error = UnknownNameError(
                 "emotion", segment.emotion, valid, "Choose labels with a class for it, or fix the segment."
             )
             raise SegmentError(f"{segment.start:g} s to {segment.end:g} s: {error}", index) from error
-        renamed.append(replace(segment, emotion=scheme.classes[found]))
+        renamed.append(replace(segment, emotion=found))
     return tuple(renamed)

@@ -27,6 +27,7 @@ def test_standard_schemes_keep_one_order(size: str, classes: tuple[str, ...]) ->
     assert (scheme.name, scheme.classes) == (size, classes)
     assert [scheme.index(name) for name in classes] == list(range(len(classes)))
     assert scheme.index("excited") == classes.index("happy")
+    assert (scheme.class_of("excited"), scheme.class_of("calm")) == ("happy", None)
     assert {scheme.index(name) for name in ("calm", "bored", "unknown", "other", "frustrated")} == {None}
 
 
