@@ -146,6 +146,7 @@ class EncoderTask(L.LightningModule):
         self.adapters = attach(encoder, adapter, adapters, adapter_blocks)
         self.optimizer_config = optimizer
         self.save_full = save_full
+        self._stepped: tuple[int, Any] | None = None
         self.seen_speakers: dict[str, list[str]] = {part: [] for part in SEEN}
         self.corpora: list[str] = []
         self.recordings: Recordings | None = {part: set() for part in (*SEEN, LIKE)}
@@ -247,6 +248,24 @@ class EncoderTask(L.LightningModule):
         every = trainer.check_val_every_n_epoch
         return {"optimizer": optimizer, "lr_scheduler": schedule_options(schedule, monitor, every)}
 
+    def on_train_epoch_end(self) -> None:
+        """Step schedules that follow a validation value (called by Lightning).
+
+        Lightning steps them after the newest epoch is saved, so that a resumed training would lack a step.
+        """
+        trainer = self.trainer
+        for config in trainer.lr_scheduler_configs:
+            is_due = config.interval == "epoch" and (trainer.current_epoch + 1) % config.frequency == 0
+            value = trainer.callback_metrics.get(str(config.monitor))
+            if config.reduce_on_plateau and is_due and value is not None:
+                self.lr_scheduler_step(config.scheduler, value)
+                self._stepped = (trainer.current_epoch, config.scheduler)
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        """Step a schedule, unless `on_train_epoch_end` has done so (called by Lightning)."""
+        if self._stepped != (self.trainer.current_epoch, scheduler):
+            super().lr_scheduler_step(scheduler, metric)
+
     def on_train_start(self) -> None:
         """Set the training mode, and record training and validation speakers.
 
@@ -256,6 +275,7 @@ class EncoderTask(L.LightningModule):
         can detect overlap with them.
         """
         self.train()
+        self._stepped = None
         if (data := getattr(self.trainer, "datamodule", None)) is not None:
             self.seen_speakers = {
                 part: sorted({*known, *data.speakers_in(part)}) for part, known in self.seen_speakers.items()

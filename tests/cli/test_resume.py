@@ -194,3 +194,46 @@ def test_a_run_that_ends_before_it_has_begun_leaves_nothing(fit_words, tmp_path,
     monkeypatch.setattr(CorpusDataModule, "setup", lambda *_: stopped(signal.SIGTERM)())
     assert main([*fit_words, "--out", str(tmp_path / "run")]) == 143
     assert not (tmp_path / "run").exists()
+
+
+SCHEDULES = {
+    "one-cycle": ["--model.optimizer.schedule", "one-cycle", "--model.optimizer.algorithm", "sgd",
+                  "--model.optimizer.algorithm.init_args.momentum", "0.9"],
+    "plateau": ["--model.optimizer.schedule", "plateau", "--model.optimizer.schedule.init_args.patience", "0",
+                "--model.optimizer.schedule.init_args.threshold", "0.9"],
+    "newbob": ["--model.optimizer.schedule", "newbob",
+               "--model.optimizer.schedule.init_args.threshold", "2.0"],
+}  # fmt: skip
+"""plateau and newbob lower the rates in every epoch but the first with these thresholds."""
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_schedules_with_a_state_resume_to_the_same_end(schedule, fit_words, tmp_path, monkeypatch):
+    words = [*fit_words, "--model.layer", "1", *SCHEDULES[schedule]]
+    before = EmotionClassifier.training_step
+
+    def stopping(task, *args):
+        if task.current_epoch == 2:
+            raise RuntimeError("no more")
+        return before(task, *args)
+
+    assert main([*words, "--out", str(tmp_path / "whole")]) == 0
+    with monkeypatch.context() as patched:
+        patched.setattr(EmotionClassifier, "training_step", stopping)
+        assert main([*words, "--out", str(tmp_path / "run")]) == 1
+    longer = replaced(["fit", *words[1:]], "--trainer.max_epochs", "4")
+    code = main([*longer, "--out", str(tmp_path / "run"), "--resume"])
+    if schedule == "one-cycle":  # its rates follow from the length of training
+        assert code == 2
+        assert main([*words, "--out", str(tmp_path / "run"), "--resume"]) == 0
+        whole = tmp_path / "whole"
+    else:
+        assert code == 0
+        whole = tmp_path / "longer"
+        assert main([*longer, "--out", str(whole)]) == 0
+    ends = [torch.load(each / "last.ckpt", weights_only=True) for each in (whole, tmp_path / "run")]
+    for name, value in ends[0]["state_dict"].items():
+        assert torch.equal(ends[1]["state_dict"][name], value), name
+    assert ends[0]["lr_schedulers"] == ends[1]["lr_schedulers"]
+    rates = [end["optimizer_states"][0]["param_groups"][0]["lr"] for end in ends]
+    assert rates[0] == rates[1] != 1e-3
