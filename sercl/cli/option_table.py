@@ -152,25 +152,36 @@ def _classes_first(words: Sequence[str]) -> list[str]:
 
 
 def _parts_with_arguments(words: Sequence[str], kinds: Kinds) -> list[str]:
-    """Return the arguments with a part and its arguments as one: {class_path: ..., init_args: ...}."""
+    """Return the arguments with a part and its arguments as one value: {class_path: ..., ARGUMENT: ...}.
+
+    The arguments are beside `class_path`: with `init_args`, jsonargparse takes it for one of its classes.
+    """
     found = list(given(words, kinds))
     queue: list[str | None] = list(words)
     for named in found:
-        is_name = kinds.get(named.option) == PART and not (named.value or "{").lstrip().startswith("{")
-        own = [word for word in found if is_name and word.option.startswith(f"{named.option}.")]
-        if not own:
+        if kinds.get(named.option) != PART or named.value is None:
             continue
-        arguments: dict[str, Any] = {}
+        own = [word for word in found if word.option.startswith(f"{named.option}.")]
+        value = _part(named.value)
         for word in own:
-            _put(arguments, word.option.removeprefix(f"{named.option}.").split("."), word.value)
+            _put(value, word.option.removeprefix(f"{named.option}.").split("."), word.value)
         for word in (named, *own):
             queue[word.position] = None
             if "=" not in words[word.position] and word.value is not None:
                 queue[word.position + 1] = None
-        value = {"class_path": named.value, "init_args": arguments}
+        is_name = value.keys() == {"class_path"}
         text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10_000).strip()
-        queue[named.position] = f"{named.option}={text}"
+        queue[named.position] = f"{named.option}={value['class_path'] if is_name else text}"
     return [word for word in queue if word is not None]
+
+
+def _part(text: str) -> dict[str, Any]:
+    """Return the value of a part as a map with its arguments beside `class_path`."""
+    value = parse_yaml(text) if text.lstrip().startswith("{") else {"class_path": text}
+    inner = value.get("init_args") if isinstance(value, dict) else None
+    if not isinstance(inner, dict):
+        return value if isinstance(value, dict) else {"class_path": text}
+    return {**{name: each for name, each in value.items() if name != "init_args"}, **inner}
 
 
 def _put(arguments: dict[str, Any], names: Sequence[str], text: str | None) -> None:

@@ -21,7 +21,7 @@ from sercl.cli.help_format import HelpFormatter, styled
 from sercl.cli.inert import PACKAGES, check_cache_folders, check_file, check_inert, walk
 from sercl.cli.lightning_options import without_nulls
 from sercl.cli.model_class import flat_content, flattened, with_class
-from sercl.cli.option_table import canonical, check_repeats, kinds_of
+from sercl.cli.option_table import PART, canonical, check_repeats, kinds_of
 from sercl.cli.parser_messages import concrete, plain_type, usage_error
 from sercl.cli.precheck import check_config_file
 from sercl.documents import LimitError, SafeLoader, parse_yaml
@@ -222,6 +222,7 @@ class SerclParser(jsonargparse.ArgumentParser):
         except _IMPORT_DENIED as error:
             raise usage_error(str(error), self) from error
         if self._is_outer:
+            _nest_arguments(self, config)
             check_values(self, config)
             check_inert(config, allowed_packages())
             check_cache_folders(config, self.args)
@@ -271,6 +272,17 @@ class SerclParser(jsonargparse.ArgumentParser):
     def instantiate_classes(self, *args: Any, **kwargs: Any) -> Any:
         """Alias of `instantiate`: Lightning uses the former name, which warns."""
         return self.instantiate(*args, **kwargs)
+
+
+def _nest_arguments(parser: SerclParser, config: jsonargparse.Namespace) -> None:
+    """Write the arguments of parts of the model below `init_args`, wherever they were given."""
+    for option, kind in kinds_of(parser).items():
+        value = config.get(option.lstrip("-").replace("-", "_")) if kind == PART else None
+        if isinstance(value, dict) and isinstance(value.get("class_path"), str):
+            inner = value.pop("init_args", None) or {}
+            rest = {name: value.pop(name) for name in list(value) if name != "class_path"}
+            if inner or rest:
+                value["init_args"] = {**inner, **rest} if isinstance(inner, dict) else inner
 
 
 def _prepared(text: str, groups: frozenset[str]) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 import lightning.pytorch as L
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from sercl.batch import NO_LABEL, FrameBatch
@@ -13,6 +14,7 @@ from sercl.data.config import LoaderConfig
 from sercl.data.datamodules import Diarization, Manifest
 from sercl.diarization.postprocess import PostConfig
 from sercl.errors import CheckpointError, UnknownNameError, UsageError
+from sercl.models.readout import Context
 from sercl.models.standardize import Standardizer
 from sercl.tasks import checkpoint as checkpoints
 from sercl.tasks.classification import EmotionClassifier
@@ -252,3 +254,47 @@ def test_offset_and_scale_do_not_matter_to_a_normed_clip(build_diarizer, clips, 
         assert own.var(unbiased=False).item() == pytest.approx(1, abs=1e-3)
     plain = build_diarizer(standardize=False, layer="last")
     assert not torch.allclose(plain.features(shifted)[0], plain.features(clips.audio)[0], atol=1e-3)
+
+
+class Sums(Context):
+    """A context layer of a user's."""
+
+    def forward(self, hidden, lengths):
+        return hidden.cumsum(1)
+
+
+class OwnDiarizer(EmotionDiarizer):
+    """A diarizer of a user's, without a constructor."""
+
+    def build_head(self, dim, classes):
+        return nn.Sequential(nn.Linear(dim, 3), nn.Tanh(), nn.Linear(3, classes))
+
+    def build_context(self, dim):
+        return Sums(dim)
+
+    def build_loss(self, classes):
+        return lambda logits, labels: F.multi_margin_loss(logits, labels)
+
+
+def test_a_users_context_head_and_loss_see_labelled_frames_only(build_diarizer, clips, tmp_path):
+    task = OwnDiarizer(**build_diarizer(layer="last").hparams)
+    logits, _ = task.logits(clips.audio)
+    labels = clips.labels_of_frames(logits.shape[1], task.hop)
+    valid = labels >= 0
+    torch.testing.assert_close(task.loss(logits, labels), F.multi_margin_loss(logits[valid], labels[valid]))
+    assert task.trainable_counts()["head"] == 3 * task.encoder.hidden_size + 3 + 3 * 4 + 4
+    content = {"state_dict": task.state_dict(), "hyper_parameters": dict(task.hparams)}
+    task.on_save_checkpoint(content)
+    torch.save(content, tmp_path / "own.ckpt")
+    again = EmotionDiarizer.restore(tmp_path / "own.ckpt")
+    assert type(again) is OwnDiarizer
+    assert torch.equal(again.eval()(clips.audio)[0], task.eval()(clips.audio)[0])
+
+
+def test_a_loss_of_torch_by_its_path(build_diarizer, clips):
+    task = build_diarizer(loss={"class_path": "torch.nn.CrossEntropyLoss", "label_smoothing": 0.2})
+    logits, _ = task.logits(clips.audio)
+    labels = clips.labels_of_frames(logits.shape[1], task.hop)
+    valid = labels >= 0
+    expected = F.cross_entropy(logits[valid], labels[valid], label_smoothing=0.2)
+    torch.testing.assert_close(task.loss(logits, labels), expected)
