@@ -15,7 +15,7 @@ from sercl.features.wanted import wanted_of
 from sercl.models.encoders import Encoder
 
 SHOWN = 5
-"""Utterances that an error message names."""
+"""Number of utterances that an error message names."""
 
 
 def features_of(
@@ -29,34 +29,34 @@ def features_of(
     cache: bool = True,
     on_progress: Progress | None = None,
 ) -> StoredFeatures:
-    """Return hidden states of all utterances of `data`; those that the store has are not computed again.
+    """Return hidden states of all utterances of `data`; only those missing from the store are computed.
 
     Args:
-        encoder: A plain encoder; its weights count as they are now.
+        encoder: An encoder without adapters; its current weights are used.
         data: Audio by utterance.
-        trainer: Says on which devices what is lacking is computed; of a plain precision ("32-true") or a
-            mixed one, which does not matter: `config.precision` does.
+        trainer: Determines the devices. Its precision must be "32-true" or a mixed one; hidden states are
+            computed in `config.precision`.
         pooling: "mean", "mean+std", or "frames" for every valid frame.
-        states: Hidden states that are asked for, 0 to N, in this order; None for all.
-        config: Where the store lies, and how is computed.
-        cache: Whether the store is used. If not, everything is computed into a temporary one that goes with
-            what is returned.
-        on_progress: Told how far the computation has come; not called where nothing is lacking.
+        states: Requested hidden states, 0 to N, in this order; None for all.
+        config: Folder of the store, and how hidden states are computed.
+        cache: Whether the store is used. If not, everything is computed into a temporary one that is deleted
+            with the result.
+        on_progress: Called with the progress of the computation; not called if nothing is missing.
 
     Returns:
         Utterance id -> `[states, width]`; for frames `[states, frames, width]`.
 
     Raises:
-        FeatureError: For NaN or infinite hidden states (all others are stored), or a store that is damaged
-            or of another version.
-        OutputError: If something is lacking and the store cannot be written; what is in it stays.
+        FeatureError: For NaN or infinite hidden states (all others are stored), or a store that is damaged or
+            of another version.
+        OutputError: If something is missing and the store cannot be written; its content is unchanged.
         UsageError: For states, pooling or precision that do not exist, or an encoder with adapters.
     """
     _check_trainer(trainer)
     wanted = wanted_of(encoder, pooling, states, config.precision)
     store = FeatureStore(config.folder) if cache else FeatureStore.temporary()
     features = StoredFeatures(store, wanted.asked, data.audio_keys)
-    # Several processes must all take the same way, whatever each of them finds.
+    # All processes must take the same branch, whatever each of them finds.
     if trainer.world_size > 1 or features.lacking():
         extraction = Extraction(encoder, wanted, features, data, config, on_progress)
         _run(extraction, trainer)
@@ -73,7 +73,7 @@ def _run(extraction: Extraction, trainer: L.Trainer) -> None:
         if isinstance(stop.__context__, KeyboardInterrupt):  # what Lightning makes of Ctrl-C, unlike SIGTERM
             raise KeyboardInterrupt from None
         raise
-    found = _gathered(extraction.not_finite)  # also: wait until the others have stored theirs
+    found = _gathered(extraction.not_finite)  # this also waits until the other processes have stored theirs
     if found:
         raise FeatureError(_not_finite_message(found, extraction))
 

@@ -1,4 +1,4 @@
-"""What the command line may say about the feature store. No torch here."""
+"""Options of the feature store. Imports no torch."""
 
 import os
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ PRECISIONS = ("fp32", "bf16", "fp16")
 
 
 def default_folder() -> Path:
-    """Return where hidden states are kept if nothing else is said: `sercl/features` in the user's cache."""
+    """Return the default folder of hidden states: `sercl/features` in the user's cache."""
     cache = os.environ.get("XDG_CACHE_HOME", "")
-    # A relative path is to be ignored, says the XDG base directory specification.
+    # The XDG base directory specification says that relative paths must be ignored.
     home = Path(cache) if Path(cache).is_absolute() else Path("~/.cache").expanduser()
     return home / "sercl" / "features"
 

@@ -24,7 +24,7 @@ from sercl.models.pooling import Pooling
 
 Array = NDArray[np.float32]
 Done = Callable[[int, int], None]
-"""Called with the number of files that are done, and how many there are."""
+"""Called with the number of files done, and their total."""
 
 
 @overload
@@ -75,7 +75,7 @@ def embed(
     batch_seconds: float | None = None,
     on_progress: Done | None = None,
 ) -> Array | list[Array]:
-    """Compute hidden states of a speech encoder: a row per file, in order, whatever else is in its batch.
+    """Compute hidden states of a speech encoder: a row per file, in order, independent of its batch.
 
     The encoder runs without gradients, in evaluation mode, as in all commands. Audio is decoded and encoded a
     few files at a time, so that memory grows with the result alone.
@@ -97,7 +97,7 @@ def embed(
         last_block: Cut the encoder after this block (0-based); its output is then the last hidden state, and
             passes the final norm where the encoder has one. None keeps all.
         batch_seconds: Upper bound of a batch in s of padded audio; None chooses by device.
-        on_progress: Called with the number of files done, and how many there are.
+        on_progress: Called with the number of files done, and their total.
 
     Returns:
         float32 `[files, layers, dim]`; without pooling a list with `[layers, frames, dim]` for each file.

@@ -1,4 +1,4 @@
-"""One pass of a frozen encoder over audio; devices and processes are the matter of Lightning's trainer."""
+"""One pass of a frozen encoder over audio; Lightning's trainer handles devices and processes."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,20 +19,20 @@ from sercl.models.encoders import Encoder, EncoderOutput, inference
 from sercl.models.pooling import Pooling, build_pooling
 
 Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how many utterances are done, and how many there are."""
+"""Called with the current step, the number of utterances done, and their total."""
 
 
 class HasAudio(Protocol):
-    """What gives audio by utterance: a data module."""
+    """Anything that provides audio by utterance, such as a data module."""
 
     @property
     def audio_keys(self) -> Mapping[str, str]:
-        """Utterance id -> a key that says what its audio holds."""
+        """Utterance id -> a key of its audio."""
 
     def audio_dataloader(
         self, ids: Sequence[str] | None = None, *, batch_seconds: float, workers: int
     ) -> Iterable[AudioBatch]:
-        """Return un-augmented batches of some utterances; in several processes those of this one."""
+        """Return batches of some utterances without augmentation; of several processes, those of this one."""
 
 
 class NotFinite(NamedTuple):
@@ -43,18 +43,18 @@ class NotFinite(NamedTuple):
 
 
 class Extraction(L.LightningModule):
-    """Runs an encoder over the utterances that a store lacks, and stores what comes out.
+    """Runs an encoder over the utterances that are missing from a store, and stores their hidden states.
 
     Args:
         encoder: The encoder.
-        wanted: What is stored of it.
-        features: What is to be filled; in several processes, the store of the first is taken by all.
+        wanted: Which of its hidden states are stored.
+        features: The store to fill; with several processes, all use the store of the first.
         data: The audio.
         config: Precision, batches, workers.
-        on_progress: Told how far it has come.
+        on_progress: Called with the progress.
 
     Attributes:
-        features: What has been filled, to be looked up anew.
+        features: The filled store, reopened.
         precision: Of the forward pass.
         not_finite: Utterances of this process that were not stored.
     """
@@ -83,8 +83,9 @@ class Extraction(L.LightningModule):
         self._done = self._total = 0
 
     def predict_dataloader(self) -> Iterable[AudioBatch]:
-        """Agree with the other processes on what is to be done; return the batches of this one."""
-        # The first decides: another run may be filling the store, and each process would see another state.
+        """Agree with the other processes on what is missing; return the batches of this one."""
+        # The first process decides: another run may be filling the store, so processes could see different
+        # states.
         store = self.features.store
         root, ids = self.trainer.strategy.broadcast((store.root, self.features.lacking()))
         if root != store.root:
@@ -104,11 +105,11 @@ class Extraction(L.LightningModule):
         return batches
 
     def on_predict_start(self) -> None:
-        """Prepare the encoder, which is on its device and in evaluation mode by now (called by Lightning)."""
+        """Prepare the encoder, which is now on its device and in evaluation mode (called by Lightning)."""
         self._opened.enter_context(inference(self.encoder, self.precision))
 
     def predict_step(self, batch: AudioBatch, batch_index: int) -> int:
-        """Run the encoder over a batch and store what comes out; return the number of utterances."""
+        """Run the encoder over a batch and store its hidden states; return the number of utterances."""
         rows = rows_of(self.encoder.encode_batch(batch), self._wanted.computed, self.pooling)
         for id, row in zip(batch.ids, rows, strict=True):
             self._keep(id, row)
@@ -116,7 +117,7 @@ class Extraction(L.LightningModule):
         return len(batch)
 
     def close(self) -> None:
-        """Store what has been computed, also after an error; raises `OutputError` where that fails."""
+        """Store everything computed so far, also after an error; raises `OutputError` if that fails."""
         self._opened.close()
 
     def _keep(self, id: str, row: Tensor) -> None:
@@ -130,7 +131,7 @@ class Extraction(L.LightningModule):
     def _report(self, count: int) -> None:
         self._done += count
         if self._on_progress is not None:
-            # Of the other processes it is known that they do about as much.
+            # The other processes do about as much.
             done = min(self._done * self.trainer.world_size, self._total)
             self._on_progress("hidden states of the frozen encoder", done, self._total)
 
@@ -139,8 +140,8 @@ def rows_of(output: EncoderOutput, states: Sequence[int], pooling: Pooling | Non
     """Return some hidden states of each utterance of a batch, float32 on the CPU.
 
     Args:
-        output: What the encoder made of the batch.
-        states: Numbers of the hidden states.
+        output: Output of the encoder for the batch.
+        states: Indices of the hidden states.
         pooling: Over frames; None for every valid frame.
 
     Returns:
@@ -175,13 +176,13 @@ _GPU_SECONDS = 120.0
 
 
 class _Plain:
-    """Batches of a loader that Lightning leaves alone: it takes a `DataLoader` apart to predict with it."""
+    """Batches of a loader, hidden from Lightning, which rebuilds a `DataLoader` for prediction."""
 
     def __init__(self, batches: Iterable[AudioBatch]) -> None:
         self._batches = batches
 
     def close(self) -> None:
-        """Let go of the loader, and so of its processes; the trainer would keep it."""
+        """Release the loader and its processes, which the trainer would keep."""
         self._batches = ()
 
     def __iter__(self) -> Iterator[AudioBatch]:

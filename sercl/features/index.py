@@ -1,4 +1,4 @@
-"""Where each row stands: a database of what the shards of a folder say. It may be deleted at any time."""
+"""A database of the positions of all rows in the shards of a folder. It may be deleted at any time."""
 
 import os
 import sqlite3
@@ -13,7 +13,7 @@ from sercl.features.shard import SUFFIX, Shard
 
 NAME = "index.sqlite"
 MOST_KEYS = 500
-"""Keys of one look-up: sqlite before 3.32 takes no more than 999 variables."""
+"""Maximum number of keys per look-up: sqlite before 3.32 accepts at most 999 variables."""
 
 _VERSION = 1
 _TABLES = (
@@ -39,13 +39,13 @@ class Location(NamedTuple):
 class Index:
     """The rows of a folder by their keys.
 
-    It is brought up to date by `refresh`, and built anew where it is damaged. Where it cannot be written (a
-    read-only folder, a full disk, a file system without locks) a private one takes its place, which goes with
-    the process. Several processes may use one folder at once.
+    It is updated by `refresh`, and rebuilt if damaged. If it cannot be written (a read-only folder, a full
+    disk, a file system without locks), a private one is used, which is deleted with the process. Several
+    processes may use one folder at once.
 
     Args:
         folder: Folder of the shards.
-        space: Name of the space they must be of.
+        space: Name of the space that they must belong to.
     """
 
     def __init__(self, folder: Path, space: str) -> None:
@@ -55,15 +55,15 @@ class Index:
         self._connect()
 
     def refresh(self) -> None:
-        """Take in the shards that have come or gone.
+        """Add new shards, and remove those that are gone.
 
         Raises:
-            DamagedStoreError: For a shard that is not whole; the rows of the others are kept.
+            DamagedStoreError: For a damaged shard; the rows of the others are kept.
         """
         self._mended(self._refresh)
 
     def find(self, keys: Sequence[str]) -> dict[str, Location]:
-        """Return the places of those keys that there are rows of, by shard.
+        """Return the locations of those keys that have rows, ordered by shard.
 
         Args:
             keys: At most `MOST_KEYS`.
@@ -71,7 +71,7 @@ class Index:
         return self._mended(lambda: self._find(keys))
 
     def rebuild(self) -> None:
-        """Forget everything and read all shards again."""
+        """Discard the database and read all shards again."""
         self._mended(self._forget)
         self.refresh()
 
@@ -87,9 +87,9 @@ class Index:
         if self._present() == self._known():
             return
         with self._transaction():
-            present = self._present()  # again: nobody else indexes from here on
+            present = self._present()  # again: from here on no other process changes the index
             if not self._known().keys() <= present.keys():
-                self._empty()  # a key of a shard that has gone may stand in another one, too
+                self._empty()  # a key of a removed shard may be in another one, too
             known = self._known()
             for name, size in sorted(present.items()):
                 if name not in known:
@@ -104,7 +104,8 @@ class Index:
             return  # pruned just now
         insert = "insert into shards (name, size) values (?, ?)"
         number = self._connection.execute(insert, (name, size)).lastrowid
-        # In the order of the tree, which is faster than the order of the rows. The first of two equals stays.
+        # In the order of the keys, which is faster than the order of the rows. Of two equal keys the first is
+        # kept.
         rows = sorted((key, number, row) for row, key in enumerate(shard.keys))
         self._connection.executemany("insert or ignore into rows values (?, ?, ?)", rows)
 
@@ -128,7 +129,7 @@ class Index:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        """Hold the only pen; a damaged shard does not undo what was written of the others."""
+        """Lock the database for writing; a damaged shard does not undo what was written for the others."""
         self._connection.execute("begin immediate")
         try:
             yield
@@ -142,7 +143,7 @@ class Index:
         self._connection.execute("commit")
 
     def _mended(self, work: Callable[[], Result]) -> Result:
-        """Do some work; where the database fails, do it once more on a new one."""
+        """Run a function; if the database fails, run it again on a new one."""
         try:
             if self._process != os.getpid():
                 self._connect()  # a connection must not be carried across a fork
@@ -171,7 +172,7 @@ class Index:
     def _open(self) -> None:
         # An empty name is a database in a temporary file of sqlite's own.
         location = "" if self._private else self._path
-        # Whichever thread happens to collect garbage closes it.
+        # It is closed by whichever thread collects garbage.
         self._connection = sqlite3.connect(
             location, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False
         )
@@ -193,7 +194,7 @@ class Index:
         return version == _VERSION
 
     def _delete(self) -> None:
-        """Remove a damaged database; where that cannot be done, go on with a private one."""
+        """Remove a damaged database; if that is impossible, continue with a private one."""
         self._connection.close()
         try:
             self._path.unlink(missing_ok=True)

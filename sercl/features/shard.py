@@ -1,4 +1,4 @@
-"""A shard: an Arrow file of rows, written once, whole or not at all, and read through a memory map."""
+"""A shard: an Arrow file of rows, written once and atomically, and read through a memory map."""
 
 import hashlib
 import time
@@ -23,7 +23,7 @@ _SCHEMA = pa.schema(
     [
         pa.field("key", pa.string(), nullable=False),
         pa.field("values", pa.list_(pa.field("item", pa.float32(), nullable=False)), nullable=False),
-        # The disk may lie: a checksum of a row costs less than reading it twice.
+        # Disks may corrupt data: a checksum of each row detects it and costs less than reading it twice.
         pa.field("check", pa.uint32(), nullable=False),
     ]
 )
@@ -38,18 +38,18 @@ class FeatureRow(NamedTuple):
 
 
 def write_shard(folder: Path, space: str, rows: Sequence[FeatureRow]) -> Path:
-    """Write rows as one file that appears in the folder complete and on the disk.
+    """Write rows as one file, atomically and synchronised to the disk.
 
     Args:
-        folder: Where to; made where it is missing.
-        space: Name of the space, kept in the file.
+        folder: The folder; created if missing.
+        space: Name of the space, stored in the file.
         rows: At least one.
 
     Returns:
-        The file, named by what is in it: writing the same rows again changes nothing.
+        The file, named after a hash of its content: writing the same rows again changes nothing.
 
     Raises:
-        OutputError: If it cannot be written; no part of it is left behind then.
+        OutputError: If it cannot be written; then nothing is left behind.
     """
     batch = _batch(rows)
     path = folder / f"{_digest(space, batch)}{SUFFIX}"
@@ -69,11 +69,11 @@ class Shard:
 
     Args:
         path: The file.
-        space: Name of the space that it must be of.
+        space: Name of the space that it must belong to.
 
     Raises:
-        DamagedStoreError: If the file is not a whole shard of the space.
-        FileNotFoundError: If it is not there.
+        DamagedStoreError: If the file is not an intact shard of the space.
+        FileNotFoundError: If it does not exist.
     """
 
     def __init__(self, path: Path, space: str) -> None:
@@ -83,7 +83,9 @@ class Shard:
             reader = pa.ipc.open_file(pa.memory_map(str(path)))
             self._check_schema(reader)
             self._batch = reader.get_batch(0)
-            self._batch.validate(full=True)  # offsets within bounds; does not touch the numbers
+            self._batch.validate(
+                full=True
+            )  # checks that offsets are within bounds; does not read the numbers
             self._keys, lists, checks = self._batch.columns
             self._checks = _view(checks, np.uint32)
             self._offsets, self._values = _view(lists.offsets, np.int32), _view(lists.values, np.float32)
@@ -102,15 +104,15 @@ class Shard:
         return keys
 
     def read(self, row: int, key: str) -> Values:
-        """Return the numbers of a row, flat and read-only, straight from the map.
+        """Return the numbers of a row, flat and read-only, directly from the memory map.
 
         Args:
             row: Its number.
             key: Its key.
 
         Raises:
-            LookupError: If that is not the key of the row.
-            DamagedStoreError: If the numbers are not those that were written.
+            LookupError: If the row has another key.
+            DamagedStoreError: If the numbers do not match their checksum.
         """
         if row >= len(self) or self._keys[row].as_py() != key:
             raise LookupError(f"{self.path}: row {row} is not that of {key}")
@@ -123,7 +125,7 @@ class Shard:
         """Read every row.
 
         Raises:
-            DamagedStoreError: If anything is not as it was written.
+            DamagedStoreError: If anything does not match its checksum.
         """
         for row, key in enumerate(self.keys):
             self.read(row, key)
@@ -155,7 +157,7 @@ def _offsets(parts: Sequence[Sized]) -> npt.NDArray[np.int32]:
     return np.cumsum([0, *map(len, parts)], dtype=np.int32)
 
 
-# Through buffers: `pyarrow.array` and `to_numpy` would import pandas, which takes a second.
+# With buffers: `pyarrow.array` and `to_numpy` would import pandas, which takes a second.
 def _column(values: npt.NDArray[Any], kind: pa.DataType) -> pa.Array:
     return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(values)])
 
@@ -169,7 +171,7 @@ def _check(key: str, values: Values) -> int:
 
 
 def _digest(space: str, batch: pa.RecordBatch) -> str:
-    """Return a hash of keys and checksums, which stand for the numbers."""
+    """Return a hash of the keys and the checksums of the numbers."""
     total = hashlib.sha256(space.encode())
     for key in batch.column("key").to_pylist():
         total.update(f"\n{key}".encode())
@@ -188,20 +190,20 @@ def _first_line(error: Exception) -> str:
 
 
 SHARD_BYTES = 32 * 2**20
-"""A shard is written when its numbers take this much: opened shards are what reading costs in memory."""
+"""A shard is written when its numbers reach this size: open shards determine the memory for reading."""
 
 SHARD_ROWS = 8192
-"""A shard is written when it has so many rows, however small: each takes memory of its own."""
+"""A shard is written when it has this many rows, however small, since each row takes memory."""
 
 SHARD_SECONDS = 20.0
-"""A shard is written at the latest this long after the last one: a kill loses no more than that."""
+"""A shard is written at least this often (s), so that a killed run loses no more."""
 
 
 class RowWriter:
     """Writes rows of one space into shards; several writers, in any processes, may do so at once.
 
-    To be used in a `with` block, at whose end, by an error too, all that was added is on the disk. The disk
-    works beside the caller, so an error in writing may come with a later `add`, or with the end.
+    Use it in a `with` block: at its end, even after an error, all rows are on the disk. Writing runs in the
+    background, so a write error may be raised by a later `add` or at the end.
 
     Args:
         folder: Folder of the space.
@@ -226,11 +228,11 @@ class RowWriter:
             self._disk.shutdown()
 
     def add(self, key: str, values: Values) -> None:
-        """Take a row.
+        """Add a row.
 
         Args:
             key: Key of the audio.
-            values: `[...]` float32 in C order; not to be changed from now on.
+            values: `[...]` float32 in C order; must not be changed afterwards.
 
         Raises:
             OutputError: If the shard before this one could not be written.
@@ -242,7 +244,7 @@ class RowWriter:
             self._flush()
 
     def _flush(self) -> None:
-        """Hand the rows over to the disk, one shard at a time: more would fill the memory."""
+        """Start writing the rows, one shard at a time, since more would fill the memory."""
         self._wait()
         rows, self._rows, self._bytes, self._since = self._rows, [], 0, time.monotonic()
         if rows:

@@ -1,4 +1,4 @@
-"""What decides the value of a hidden state besides the audio. No torch here."""
+"""What determines the value of a hidden state besides the audio. Imports no torch."""
 
 import hashlib
 import json
@@ -7,20 +7,20 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 COMPUTATION = 1
-"""To be raised when decoding, resampling, encoders or pooling come to give other numbers than before."""
+"""Increase this when decoding, resampling, encoders or pooling give other numbers than before."""
 
 
 @dataclass(frozen=True)
 class FeatureSpace:
-    """Everything but the audio that decides the value of a row: rows of one space may be compared.
+    """Everything except the audio that determines the value of a row: rows of one space are comparable.
 
     Attributes:
         states: Fingerprint of each hidden state of a row, in order.
         preprocessing: How waveforms become the model's input, plain values.
         pooling: "mean", "mean+std", or "frames" for none.
         precision: Of the forward pass: "fp32", "bf16" or "fp16".
-        width: Numbers per hidden state: of a pooled vector, or of a frame.
-        encoder: Name of the encoder, for people; two names may stand for the same weights.
+        width: Size of a hidden state: of a pooled vector, or of a frame.
+        encoder: Name of the encoder, for display; different names may have the same weights.
         computation: `COMPUTATION` of the version that computed the rows.
     """
 
@@ -39,14 +39,14 @@ class FeatureSpace:
         return hashlib.sha256(content.encode()).hexdigest()[:32]
 
     def positions_in(self, other: "FeatureSpace") -> tuple[int, ...] | None:
-        """Return where the states of this space stand in rows of another; None if it does not hold them."""
+        """Return the positions of this space's states in rows of another; None if it lacks any."""
         same = replace(other, states=self.states, encoder=self.encoder)
         if same != self or not set(self.states) <= set(other.states):
             return None
         return tuple(other.states.index(state) for state in self.states)
 
     def only(self, positions: Sequence[int]) -> Self:
-        """Return the space of rows that have only some of the states, in the order given."""
+        """Return the space of rows with only some of the states, in the order given."""
         return replace(self, states=tuple(self.states[position] for position in positions))
 
     def to_dict(self) -> dict[str, Any]:

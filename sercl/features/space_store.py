@@ -1,4 +1,4 @@
-"""The rows of one space: which there are, reading them, adding to them."""
+"""The rows of one space: finding, reading and adding them."""
 
 import json
 from collections import OrderedDict
@@ -17,22 +17,22 @@ FORMAT = 1
 
 DESCRIPTION = "space.json"
 LEFT_AFTER = 3600.0
-"""Seconds after which a temporary file in the store is one of a killed process, whatever locks say: on some
-disks that machines share, each sees its own alone."""
+"""Seconds after which a temporary file in the store counts as left by a killed process, whatever its lock: on
+some shared disks, each machine sees only its own locks."""
 
 MOST_OPEN = 4
-"""Shards that are open at once."""
+"""Maximum number of open shards."""
 
 
 class SpaceStore:
     """The folder of one space.
 
     Args:
-        folder: The folder; it need not be there yet.
+        folder: The folder; it need not exist yet.
         space: Its space.
 
     Raises:
-        DamagedStoreError: If it holds a shard that is not whole.
+        DamagedStoreError: If it contains a damaged shard.
     """
 
     def __init__(self, folder: Path, space: FeatureSpace) -> None:
@@ -45,18 +45,18 @@ class SpaceStore:
         return bool(self._index.find([key]))
 
     def missing(self, keys: Iterable[str]) -> Iterator[str]:
-        """Yield the keys that there is no row of, in the order given."""
+        """Yield the keys without a row, in the order given."""
         for chunk in _chunks(keys):
             found = self._index.find(chunk)
             yield from (key for key in chunk if key not in found)
 
     def read(self, keys: Iterable[str]) -> Iterator[FeatureRow]:
-        """Yield the rows there are of some keys, in the order of the disk.
+        """Yield the existing rows of some keys, in the order of the disk.
 
-        The numbers of a row are flat, read-only, and stand in a memory map.
+        The numbers of a row are flat, read-only, and in a memory map.
 
         Raises:
-            DamagedStoreError: If a row is not what was written.
+            DamagedStoreError: If a row does not match its checksum.
         """
         for chunk in _chunks(keys):
             for key, location in self._index.find(chunk).items():
@@ -83,7 +83,7 @@ class SpaceStore:
         try:
             return self._opened(location.shard).read(location.row, key)
         except (FileNotFoundError, LookupError):
-            # Another process has pruned the shard, or the index has been tampered with.
+            # Another process has pruned the shard, or the index was modified.
             self._index.rebuild()
         if (again := self._index.find([key]).get(key)) is None:
             raise FeatureError(f"{self.folder}: rows were removed while they were in use. Run again.")

@@ -1,4 +1,4 @@
-"""The feature store: a folder with one folder per space. No torch here."""
+"""The feature store: a folder with one folder per space. Imports no torch."""
 
 import os
 import re
@@ -16,7 +16,7 @@ _NAME = re.compile("[0-9a-f]{32}")
 
 
 class StoredSpace(NamedTuple):
-    """A place where rows of a space may stand, and where its hidden states stand in each of them."""
+    """A folder that may have rows of a space, and the positions of its hidden states in each row."""
 
     rows: SpaceStore
     positions: tuple[int, ...]
@@ -26,7 +26,7 @@ class FeatureStore:
     """Hidden states of frozen encoders by space and audio.
 
     Args:
-        root: Folder of the store; made when something is first written.
+        root: Folder of the store; created when something is first written.
     """
 
     def __init__(self, root: Path) -> None:
@@ -35,31 +35,31 @@ class FeatureStore:
 
     @classmethod
     def temporary(cls) -> Self:
-        """Return a store that goes with the object."""
+        """Return a store in a temporary folder, which is deleted with the object."""
         folder = TemporaryDirectory(prefix="sercl-features-")
         store = cls(Path(folder.name))
         store._temporary = folder
         return store
 
     def open(self, space: FeatureSpace) -> SpaceStore:
-        """Return the rows of exactly this space, to be read and added to.
+        """Return the rows of exactly this space, for reading and adding.
 
         Raises:
-            DamagedStoreError: If one of its files is not whole.
+            DamagedStoreError: If one of its files is damaged.
         """
         return SpaceStore(self.root / space.name, space)
 
     def sources(self, wanted: FeatureSpace) -> list[StoredSpace]:
-        """Return every place where rows with the states of a space may stand: its own, and those with more.
+        """Return all folders that may have the states of a space: its own, and those of larger spaces.
 
         Raises:
-            DamagedStoreError: If a file is not whole.
+            DamagedStoreError: If a file is damaged.
             FeatureError: If the store is of another version.
         """
         found = []
         for folder in space_folders(self.root):
             if not (folder / DESCRIPTION).exists():
-                continue  # another process is just making it
+                continue  # another process is just creating it
             space = read_space(folder)
             if (positions := wanted.positions_in(space)) is not None:
                 found.append(StoredSpace(SpaceStore(folder, space), positions))
@@ -69,17 +69,17 @@ class FeatureStore:
 
 
 def space_folders(root: Path) -> list[Path]:
-    """Return the folders below a store's folder that have the name of a space."""
+    """Return the folders of spaces in a store."""
     if not root.is_dir():
         return []
     return sorted(path for path in root.iterdir() if _NAME.fullmatch(path.name) and path.is_dir())
 
 
 def read_space(folder: Path) -> FeatureSpace:
-    """Return the space that a folder is of.
+    """Return the space of a folder.
 
     Raises:
-        FeatureError: If it is of another version of the store.
+        FeatureError: If it has another version of the store's format.
         DamagedStoreError: If its description cannot be read or belongs to another folder.
     """
     path = folder / DESCRIPTION

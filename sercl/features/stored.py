@@ -1,4 +1,4 @@
-"""Hidden states by utterance, read when they are asked for."""
+"""Hidden states by utterance, read on demand."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,18 +13,18 @@ from sercl.features.space import FeatureSpace
 from sercl.features.store import FeatureStore, StoredSpace
 
 HELD_BYTES = 512 * 2**20
-"""Pooled hidden states that take no more than this are read once, at first use, and held in memory."""
+"""Pooled hidden states of at most this size are read once, on first use, and kept in memory."""
 
 
 class StoredFeatures(Mapping[str, Tensor]):
     """Utterance id -> float32 hidden states on the CPU, `[states, width]`, or `[states, frames, width]`.
 
-    Few are held in memory, many are read from the disk one by one each time: memory does not grow with their
-    number.
+    A small number is kept in memory; otherwise they are read from the disk each time, so that memory does not
+    grow with their number.
 
     Args:
-        store: Where they are kept.
-        space: The hidden states that are asked for.
+        store: The store.
+        space: The requested hidden states.
         audio_keys: Utterance id -> key of its audio.
 
     Raises:
@@ -54,11 +54,11 @@ class StoredFeatures(Mapping[str, Tensor]):
         return len(self.audio_keys)
 
     def moved(self, store: FeatureStore) -> "StoredFeatures":
-        """Return the same of another store, or of the same one as it is now."""
+        """Return the same from another store, or from the current state of the same one."""
         return StoredFeatures(store, self.space, self.audio_keys)
 
     def lacking(self) -> list[str]:
-        """Return the ids of the utterances that are not stored; of several with equal audio the first."""
+        """Return the ids of the utterances that are not stored; of several with the same audio, the first."""
         left: Iterable[str] = self.audio_keys.values()
         for source in self._sources:
             left = source.rows.missing(left)
@@ -71,12 +71,12 @@ class StoredFeatures(Mapping[str, Tensor]):
         return ids
 
     def stack(self, ids: Iterable[str]) -> Tensor:
-        """Return pooled hidden states of some utterances, `[len(ids), states, width]`, read in one go."""
+        """Return pooled hidden states of some utterances, `[len(ids), states, width]`, read at once."""
         return self._stack([self.audio_keys[id] for id in ids])
 
     @cached_property
     def _held(self) -> tuple[Tensor, dict[str, int]]:
-        """Every row, and the place of each key."""
+        """All rows, and the index of each key."""
         positions = {key: position for position, key in enumerate(dict.fromkeys(self.audio_keys.values()))}
         return self._stack(list(positions)), positions
 
@@ -103,5 +103,6 @@ class StoredFeatures(Mapping[str, Tensor]):
     def _chosen(self, source: StoredSpace, values: Values) -> Tensor:
         states = len(source.rows.space.states)
         shape = (states, -1, self.space.width) if self.space.pooling == "frames" else (states, -1)
-        # A list of positions makes numpy copy: the map is read-only, and closes at some time.
+        # A list of positions makes numpy copy, which is needed: the memory map is read-only and may be
+        # closed.
         return torch.from_numpy(values.reshape(shape)[list(source.positions)])

@@ -1,4 +1,4 @@
-"""Looking at a feature store and clearing it up. No torch here."""
+"""Inspecting and cleaning up a feature store. Imports no torch."""
 
 import shutil
 import time
@@ -17,21 +17,21 @@ from sercl.features.store import read_space, space_folders
 
 _DAY = 86_400.0
 _LEFTOVER_SECONDS = 3600.0
-"""What is half made for this long is of a writer that was killed: files are written within seconds."""
+"""Files that are unfinished for this long are leftovers of a killed writer: writing takes seconds."""
 
 
 @dataclass(frozen=True)
 class SpaceInfo:
-    """What a folder of a store holds.
+    """Content of a folder of a store.
 
     Attributes:
         folder: The folder.
-        space: What it holds; None where its description is damaged or of another version.
+        space: Its space; None if its description is damaged or of another version.
         shards: Number of files with rows.
         rows: Number of rows in those that can be opened.
-        bytes: What the folder takes on the disk.
-        used: When it was last read or written, in s since 1970.
-        damaged: What is wrong with its files, a message each.
+        bytes: Size of the folder on the disk.
+        used: Time of the last read or write, in s since 1970.
+        damaged: Problems of its files, a message each.
     """
 
     folder: Path
@@ -54,7 +54,7 @@ class SpaceInfo:
 
 @dataclass(frozen=True)
 class Removal:
-    """A folder or file to be removed, and why; its size in bytes."""
+    """A folder or file to remove, with the reason and its size in bytes."""
 
     path: Path
     reason: str
@@ -62,7 +62,7 @@ class Removal:
 
 
 def inspect_store(root: Path, verify: bool = False) -> list[SpaceInfo]:
-    """Return what each folder of a store holds, the largest first; damage is told, not raised.
+    """Return the content of each folder of a store, the largest first; damage is reported, not raised.
 
     Args:
         root: Folder of the store.
@@ -75,7 +75,7 @@ def inspect_store(root: Path, verify: bool = False) -> list[SpaceInfo]:
 def find_unwanted(
     root: Path, older_than: float | None = None, encoder: str | None = None, everything: bool = False
 ) -> list[Removal]:
-    """Return the folders of a store that are not wanted.
+    """Return the folders of a store to remove.
 
     Args:
         root: Folder of the store.
@@ -84,7 +84,7 @@ def find_unwanted(
         everything: All folders, of whatever version.
 
     Raises:
-        UnknownNameError: For an encoder that the store has nothing of.
+        UnknownNameError: For an encoder without hidden states in the store.
     """
     infos = inspect_store(root)
     names = {info.space.encoder for info in infos if info.space}
@@ -102,7 +102,7 @@ def find_unwanted(
 
 
 def find_damaged(root: Path) -> list[Removal]:
-    """Return what is damaged: files that do not hold what was written, and leftovers of killed writers."""
+    """Return what is damaged: files that do not match their checksums, and leftovers of killed writers."""
     return [removal for folder in space_folders(root) for removal in _damaged(folder)]
 
 
@@ -123,9 +123,9 @@ def remove(removals: list[Removal]) -> None:
 
 
 def _remove_folder(folder: Path) -> None:
-    # Renamed first: nobody then meets half a folder.
+    # Renamed first, so that no process sees half a folder.
     gone = folder.with_name(f".{folder.name}-removed")
-    shutil.rmtree(gone, ignore_errors=True)  # left behind by a removal that was interrupted
+    shutil.rmtree(gone, ignore_errors=True)  # left by an interrupted removal
     folder.rename(gone)
     shutil.rmtree(gone)
 
@@ -162,7 +162,7 @@ def _damaged(folder: Path) -> Iterator[Removal]:
             yield Removal(folder, error.reason, _size(folder))
         return
     except FeatureError:
-        return  # of another version: nothing is known of its files
+        return  # of another version, whose files are unknown
     for path in _shards(folder):
         try:
             _rows(path, folder.name, verify=True)
@@ -191,6 +191,6 @@ def _is_leftover(path: Path) -> bool:
 def _size(path: Path) -> int:
     total = 0
     for file in path.iterdir() if path.is_dir() else [path]:
-        with suppress(FileNotFoundError):  # a temporary file that has just got its name
+        with suppress(FileNotFoundError):  # a temporary file that was just renamed
             total += file.stat().st_size
     return total

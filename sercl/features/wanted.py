@@ -1,4 +1,4 @@
-"""Which hidden states of an encoder are asked for, and which are stored with them."""
+"""Which hidden states of an encoder are requested, and which are stored with them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from sercl.models.encoders import Encoder
 from sercl.models.pooling import POOLINGS, Pooling, build_pooling
 
 FRAMES = "frames"
-"""In place of the name of a pooling: every valid frame is kept."""
+"""Instead of the name of a pooling: keep every valid frame."""
 
 
 @dataclass(frozen=True)
@@ -18,9 +18,9 @@ class Wanted:
     """Hidden states of an encoder.
 
     Attributes:
-        space: What is computed and stored where something is lacking.
-        computed: The hidden states of `space`, as numbers of the encoder's.
-        view: Those that are asked for, as positions in `computed`.
+        space: What is computed and stored if something is missing.
+        computed: The hidden states of `space`, as indices of the encoder's.
+        view: The requested ones, as positions in `computed`.
     """
 
     space: FeatureSpace
@@ -29,22 +29,22 @@ class Wanted:
 
     @property
     def asked(self) -> FeatureSpace:
-        """The space of what is asked for alone."""
+        """The space of only the requested hidden states."""
         return self.space.only(self.view)
 
 
 def wanted_of(
     encoder: Encoder, pooling: str = "mean", states: Sequence[int] | None = None, precision: str = "fp32"
 ) -> Wanted:
-    """Return what is to be stored of an encoder.
+    """Return which hidden states of an encoder to store.
 
-    Pooled hidden states come all from one pass and are small, so all are stored, whichever are asked for;
-    of frames only those that are asked for.
+    Pooled hidden states are small and all come from one pass, so all are stored, whichever are requested; of
+    frames only the requested ones.
 
     Args:
         encoder: The encoder.
         pooling: A pooling without parameters, or `FRAMES`.
-        states: Numbers of the hidden states that are asked for; None for all.
+        states: Indices of the requested hidden states; None for all.
         precision: Of the forward pass: fp32, bf16 or fp16.
 
     Raises:
@@ -81,7 +81,7 @@ def frozen_pooling(name: str, hidden_size: int, *others: str) -> Pooling:
     Args:
         name: "mean" or "mean+std".
         hidden_size: Width of a hidden state.
-        others: What is valid in place of it, for the message.
+        others: Other valid values, for the message.
 
     Raises:
         UnknownNameError: For another pooling.
@@ -101,10 +101,10 @@ def check_states(states: Sequence[int], count: int) -> None:
 
 
 def _check_plain(encoder: Encoder) -> None:
-    """Refuse an encoder whose hidden states its weights and settings do not decide."""
-    # What torch calls at each forward pass. It has no public way to ask for it.
+    """Refuse an encoder whose hidden states depend on more than its weights and settings."""
+    # The hooks of torch, for which it has no public function.
     kinds = ("_forward_hooks", "_forward_pre_hooks")
     if any(getattr(module, kind) for module in encoder.modules() for kind in kinds):
         raise UsageError(
-            f"encoder {encoder.name!r} has adapters or hooks; hidden states are stored of an encoder alone."
+            f"encoder {encoder.name!r} has adapters or hooks; hidden states are stored only without them."
         )

@@ -1,4 +1,4 @@
-"""Running pieces of work that need no other: here, in several processes, on a SLURM or a Ray cluster."""
+"""Running independent work items: in this process, in several, or on a SLURM or Ray cluster."""
 
 from sercl.launchers.choose import get_launcher
 from sercl.launchers.config import LaunchConfig, RayConfig, SlurmConfig

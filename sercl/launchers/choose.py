@@ -1,4 +1,4 @@
-"""From a configuration to a launcher."""
+"""Chooses the launcher of a configuration."""
 
 from sercl.launchers.config import LaunchConfig
 from sercl.launchers.local import InProcess, Processes
@@ -8,7 +8,7 @@ from sercl.launchers.work import Launcher
 
 
 def get_launcher(config: LaunchConfig) -> Launcher:
-    """Return what runs pieces of work as a configuration says.
+    """Return the launcher of a configuration.
 
     Raises:
         MissingExtraError: If submitit or Ray is asked for and not installed.

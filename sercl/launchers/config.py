@@ -8,7 +8,7 @@ from sercl.errors import UnknownNameError, UsageError
 LAUNCHERS = ("local", "slurm", "ray")
 EXECUTORS = ("slurm", "local")
 MOST = 10**6
-"""Largest of all numbers: minutes, cores, GB, jobs."""
+"""Largest valid value of all numbers: minutes, cores, GB, jobs."""
 MOST_GPUS = 1000
 MOST_LOCAL_JOBS = 256
 """Maximum number of processes for work items on one machine."""

@@ -1,4 +1,4 @@
-"""Work on this machine: one piece after the other in this process, or several in processes of their own."""
+"""Work on this machine: one item after the other in this process, or several in separate processes."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,32 +13,32 @@ _GPUS = "CUDA_VISIBLE_DEVICES"
 
 
 class InProcess:
-    """Runs pieces of work one after the other, here."""
+    """Runs work items one after the other, in this process."""
 
     def run(self, works: Sequence[Work]) -> Iterator[Outcome]:
-        """Yield each outcome; what is no `Exception`, such as Ctrl-C, ends the run."""
+        """Yield each outcome; a `BaseException` that is not an `Exception`, such as Ctrl-C, ends the run."""
         for work in works:
             empty(work.log)
             yield carry_out(work)
 
 
 class Processes:
-    """Runs each piece of work in a new process, several at a time.
+    """Runs each work item in a new process, several at a time.
 
-    A process serves one piece of work only. Pools that reuse theirs break as a whole where one dies
-    (`concurrent.futures`, loky), and what a training leaves behind, from seeds to GPU memory, would reach the
-    next one.
+    A process runs one item only. Pools that reuse processes break as a whole if one dies
+    (`concurrent.futures`, loky), and leftovers of a training, from seeds to GPU memory, would affect the
+    next.
 
     Args:
-        jobs: How many at a time. Each gets its share of the cores, where OMP_NUM_THREADS does not say
-            otherwise, and one of the visible GPUs in turn.
+        jobs: How many at a time. Each gets its share of the cores, unless OMP_NUM_THREADS is set, and one of
+            the visible GPUs in turn.
     """
 
     def __init__(self, jobs: int) -> None:
         self.jobs = jobs
 
     def run(self, works: Sequence[Work]) -> Iterator[Outcome]:
-        """Yield outcomes in order of completion; processes that still run are stopped where this is left."""
+        """Yield outcomes in order of completion; leaving the iterator early stops running processes."""
         waiting, slots = list(reversed(works)), _slots(self.jobs)
         running: list[tuple[OwnProcess, Mapping[str, str]]] = []
         try:
@@ -56,7 +56,7 @@ class Processes:
 
 
 def _slots(jobs: int) -> list[Mapping[str, str]]:
-    """Return what the environment of each simultaneous process has of its own."""
+    """Return the environment variables of each parallel process."""
     threads = os.environ.get(_THREADS) or str(max(1, _cores() // jobs))
     gpus = _visible_gpus()
     dealt = [{_GPUS: gpus[slot % len(gpus)]} if gpus else {} for slot in range(jobs)]
@@ -69,18 +69,18 @@ def _cores() -> int:
 
 
 def _visible_gpus() -> list[str]:
-    """Return what CUDA calls each GPU that this process may use."""
+    """Return CUDA's name of each GPU that this process may use."""
     named = os.environ.get(_GPUS)
     if named is not None:
         return [name.strip() for name in named.split(",") if name.strip()]
-    import torch  # seconds, which no other launcher has to wait for
+    import torch  # takes seconds, which other launchers need not wait for
 
     return [str(index) for index in range(torch.cuda.device_count())]
 
 
 @contextmanager
 def _environment(own: Mapping[str, str]) -> Iterator[None]:
-    """Let processes that are started in the block see other variables, which libraries read as they load."""
+    """Set environment variables for processes started in the block; libraries read them while loading."""
     before = {name: os.environ.get(name) for name in own}
     os.environ.update(own)
     try:

@@ -1,4 +1,4 @@
-"""Sending what a piece of work says to a file, however it says it."""
+"""Sending all output of a work item to a file."""
 
 import faulthandler
 import io
@@ -15,13 +15,13 @@ from sercl.errors import OutputError
 
 @contextmanager
 def output_to(log: Path) -> Iterator[TextIO]:
-    """Append what Python code prints, warns and logs to a file while the block runs.
+    """Append output, warnings and logs of Python code to a file while the block runs.
 
-    The attributes `sys.stdout` and `sys.stderr` are replaced, so a console that shall go on writing to the
-    terminal meanwhile needs that as a file of its own.
+    The attributes `sys.stdout` and `sys.stderr` are replaced, so a console that must keep writing to the
+    terminal needs its own file.
 
     Args:
-        log: The file; its folder is made.
+        log: The file; its folder is created.
 
     Yields:
         The open file.
@@ -40,10 +40,10 @@ def output_to(log: Path) -> Iterator[TextIO]:
 
 
 def own_process_output_to(log: Path) -> None:
-    """Append all further output of this process to a file, also that of libraries in C and of its children.
+    """Append all further output of this process to a file, including that of C libraries and child processes.
 
     Args:
-        log: The file; its folder is made.
+        log: The file; its folder is created.
 
     Raises:
         OutputError: If it cannot be written.
@@ -55,7 +55,7 @@ def own_process_output_to(log: Path) -> None:
 
 
 def empty(log: Path) -> None:
-    """Make an empty file of a log, in place of an earlier one.
+    """Create an empty log file, replacing an earlier one.
 
     Raises:
         OutputError: If it cannot be written.
@@ -67,16 +67,16 @@ def empty(log: Path) -> None:
 def _opened(log: Path) -> TextIO:
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
-        # Appending, so that several handles of one file do not write over each other's lines.
+        # In append mode, so that several handles of one file do not overwrite each other's lines.
         return log.open("a", encoding="utf-8", errors="backslashreplace", buffering=1)
     except OSError as error:
         raise OutputError(f"{log}: cannot be written ({error.strerror or error}).") from error
 
 
 class _Stream(io.TextIOBase, TextIO):
-    """Writes to one file now and to another one later.
+    """Writes to one file now and to another later.
 
-    Libraries that are loaded in the meantime, such as transformers, keep the stream for all later messages.
+    Libraries that are loaded in the meantime, such as transformers, keep the stream for all their messages.
     """
 
     def __init__(self, file: TextIO) -> None:
@@ -106,7 +106,7 @@ def _lent(file: TextIO, later: TextIO) -> Iterator[TextIO]:
 
 
 def _handlers_of_terminal() -> list["logging.StreamHandler[TextIO]"]:
-    """Return the handlers that hold on to the present `sys.stdout` or `sys.stderr`."""
+    """Return the handlers that refer to the current `sys.stdout` or `sys.stderr`."""
     terminal = sys.stdout, sys.stderr
     loggers = [logging.getLogger(), *map(logging.getLogger, list(logging.Logger.manager.loggerDict))]
     return [

@@ -1,4 +1,4 @@
-"""A piece of work in a process of its own, which ends with whoever started it."""
+"""A work item in a separate process, which ends with its parent."""
 
 import multiprocessing
 import os
@@ -16,18 +16,18 @@ from sercl.launchers.work import Outcome, Work, describe, serve
 _GRACE = 10.0
 """Time in s to end after SIGTERM, as Lightning does at the next step."""
 _LOOK = 1.0
-"""Time in s after which processes are looked at though none has reported its end."""
+"""Time in s after which processes are checked even if none has reported its end."""
 
 
 class OwnProcess:
-    """A piece of work that runs from now on.
+    """A work item that starts running when this is created.
 
     Args:
-        work: The piece of work.
+        work: The work item.
     """
 
     def __init__(self, work: Work) -> None:
-        # Spawned: a process forked beside running threads, or after CUDA has been used, does not work.
+        # Spawned: forking with running threads, or after CUDA was used, does not work.
         context = multiprocessing.get_context("spawn")
         self._work, self._begin = work, time.perf_counter()
         self._answer, told = context.Pipe(duplex=False)
@@ -43,20 +43,20 @@ class OwnProcess:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the process has ended, however it did."""
+        """Whether the process has ended, in whatever way."""
         return not self._process.is_alive()
 
     def outcome(self) -> Outcome:
         """Return how the work ended, once the process has."""
         self._process.join()
-        self.send(signal.SIGKILL)  # What it has left running, such as the readers of a loader.
+        self.send(signal.SIGKILL)  # Processes that it has left running, such as the workers of a loader.
         seconds = time.perf_counter() - self._begin
         if self._answer.poll():
             try:
                 error, seconds = self._answer.recv()
                 return Outcome(self._work.name, error, seconds)
             except EOFError:
-                pass  # It died without a word.
+                pass  # It died without reporting.
         return Outcome(self._work.name, _death(self._process.exitcode), seconds)
 
     def send(self, number: int) -> None:
@@ -64,23 +64,23 @@ class OwnProcess:
         try:
             os.killpg(self._group, number)
         except (ProcessLookupError, PermissionError):
-            self._process.kill()  # It has not formed its group yet, or is gone.
+            self._process.kill()  # It has not created its process group yet, or is gone.
 
     def join(self, seconds: float) -> None:
-        """Wait for its end, but not longer than `seconds`."""
+        """Wait for its end, but at most `seconds`."""
         self._process.join(max(0.0, seconds))
 
 
 def first_ended(processes: Sequence[OwnProcess]) -> list[OwnProcess]:
     """Wait until a process has ended, and return all that have."""
     while not (ended := [process for process in processes if process.has_ended]):
-        # Children of a process that was killed hold its sentinel open for a while: do not rely on it alone.
+        # Children of a killed process keep its sentinel open for a while, so it is not sufficient.
         wait([process.sentinel for process in processes], timeout=_LOOK)
     return ended
 
 
 def stop(processes: Sequence[OwnProcess]) -> None:
-    """End processes and their children: asked first, then killed."""
+    """End processes and their children: first with SIGTERM, then by force."""
     for process in processes:
         process.send(signal.SIGTERM)
     deadline = time.monotonic() + _GRACE
@@ -99,8 +99,8 @@ def _death(code: int | None) -> str:
 
 
 def _serve(packed: bytes, log: Path, told: "Connection[object, object]") -> None:
-    """Do a piece of work in a new process, and say how it ended."""
-    os.setpgrp()  # Ctrl-C in the terminal reaches whoever started us; they stop us and all that we started.
+    """Run a work item in a new process, and send its outcome."""
+    os.setpgrp()  # The parent handles Ctrl-C, and stops this process and its children.
     threading.Thread(target=_end_with_parent, daemon=True).start()
     begin = time.perf_counter()
     try:

@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from ray import ObjectRef
 
 _REACH = 10.0
-"""Time in s within which a cluster must take a connection."""
+"""Time in s within which a cluster must accept a connection."""
 
 
 class RayCluster:
-    """One task, in a process of its own, per piece of work; tasks are stopped where the run is left.
+    """One task, in a separate process, per work item; leaving the run early stops the tasks.
 
     Every node must see the same files, and this environment, at the same paths.
 
     Args:
-        config: The cluster, and what a task takes of it.
-        jobs: Most tasks at a time; 0 for as many as the cluster has room for.
+        config: The cluster, and the resources of a task.
+        jobs: Maximum number of parallel tasks; 0 for as many as the cluster has room for.
 
     Raises:
         MissingExtraError: Where Ray is not installed.
@@ -82,11 +82,11 @@ def _ray() -> Any:
 
 @contextmanager
 def _connected(ray: Any, config: RayConfig) -> Iterator[None]:
-    """Be connected to the cluster while the block runs; a connection that is there is used and kept."""
+    """Connect to the cluster while the block runs; an existing connection is used and kept."""
     if ray.is_initialized():
         yield
         return
-    # Ray reports on its use to its makers where nobody says otherwise.
+    # By default Ray reports usage statistics to its developers.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         _check_reachable(config.address)
@@ -103,18 +103,18 @@ def _connected(ray: Any, config: RayConfig) -> Iterator[None]:
 
 
 def check_room(nodes: Sequence[Mapping[str, Any]], config: RayConfig) -> None:
-    """Raise `SerclError` where no node could ever take a task: Ray would wait without end."""
+    """Raise `SerclError` if no node could ever run a task: Ray would wait forever."""
     found = [node["Resources"] for node in nodes if node["Alive"]]
     if not any(each.get("CPU", 0) >= config.cpus and each.get("GPU", 0) >= config.gpus for each in found):
         most = {name: max((each.get(name, 0) for each in found), default=0) for name in ("CPU", "GPU")}
         raise SerclError(
-            f"a piece of work takes {config.cpus} cores and {config.gpus:g} GPUs of Ray, but this machine "
+            f"a work item needs {config.cpus} cores and {config.gpus:g} GPUs of Ray, but this machine "
             f"has {most['CPU']:g} and {most['GPU']:g}. Lower --launch.ray.cpus or --launch.ray.gpus."
         )
 
 
 def _check_reachable(address: str) -> None:
-    """Raise `OSError` where nobody listens at "host:port": Ray itself tries again for minutes."""
+    """Raise `OSError` if nothing listens at "host:port": Ray itself would retry for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if host and port.isdecimal():
         socket.create_connection((host, int(port)), timeout=_REACH).close()

@@ -1,4 +1,4 @@
-"""Work as jobs of a SLURM cluster, through submitit; or as submitit's local jobs, where there is no SLURM."""
+"""Work as jobs of a SLURM cluster, through submitit, or as submitit's local jobs without SLURM."""
 
 import os
 import signal
@@ -18,21 +18,22 @@ if TYPE_CHECKING:
     from submitit import AutoExecutor, Job
 
 _LARGEST_ARRAY = 1000
-"""Most jobs that are sent at a time: SLURM's MaxArraySize is 1001 where nobody has changed it."""
+"""Maximum number of jobs per submission: SLURM's MaxArraySize is 1001 by default."""
 _LOOK = 0.5
-"""Time in s between two looks at the jobs."""
+"""Time in s between two checks of the jobs."""
 _TERMINATED = 128 + signal.SIGTERM
 
 
 class Slurm:
-    """One job per piece of work; jobs are cancelled where the run is left.
+    """One job per work item; leaving the run early cancels the jobs.
 
-    The cluster must see the same files, and this environment, at the same paths. What submitit needs goes to
-    a folder `.submitit` above the logs of the works.
+    The cluster must see the same files, and this environment, at the same paths. Files of submitit go to a
+    folder `.submitit` above the logs of the work items.
 
     Args:
-        config: What a job asks for.
-        jobs: Most that wait and run at a time; 0 for all, or one at a time in the executor "local".
+        config: Resources of a job.
+        jobs: Maximum number of waiting and running jobs; 0 for all, or for one at a time with the executor
+            "local".
 
     Raises:
         MissingExtraError: If submitit is not installed.
@@ -47,7 +48,7 @@ class Slurm:
         """Yield outcomes in order of completion.
 
         Raises:
-            SerclError: Where SLURM does not take the jobs.
+            SerclError: If SLURM rejects the jobs.
         """
         if not works:
             return
@@ -89,7 +90,7 @@ def _submitit() -> Any:
 
 
 def _parameters(config: SlurmConfig) -> dict[str, Any]:
-    """Return what submitit calls the options; those that are not set are left to the cluster."""
+    """Return the options under submitit's names; unset ones are left to the cluster."""
     wanted = {
         "name": "sercl",
         "timeout_min": config.minutes,
@@ -128,14 +129,14 @@ def _first_ended(running: "Sequence[tuple[Work, Job[Outcome]]]") -> "list[tuple[
 def _outcome(work: Work, job: "Job[Outcome]") -> Outcome:
     try:
         return job.result()
-    except Exception:  # submitit's own, or what the job's Python met before the work began
+    except Exception:  # an error of submitit, or of the job's Python before the work began
         error = f"its job {job.job_id} ended without a result (state {job.state}); see {job.paths.stdout}"
         return Outcome(work.name, error, 0.0)
 
 
 @contextmanager
 def _sigterm_as_exit() -> Iterator[None]:
-    """Leave the block in order on SIGTERM, which would else end the process and leave its jobs behind."""
+    """Exit the block cleanly on SIGTERM, which would otherwise end the process and leave its jobs behind."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

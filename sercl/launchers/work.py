@@ -1,4 +1,4 @@
-"""What a launcher is given and what it answers, whatever runs the work."""
+"""The work items and outcomes of all launchers."""
 
 import time
 import traceback
@@ -10,18 +10,18 @@ from typing import Protocol
 from sercl.launchers.output import empty, output_to, own_process_output_to
 
 _LONGEST = 4000
-"""Most characters of an error that an outcome carries; the log has all of it."""
+"""Maximum length of the error of an outcome; the log has all of it."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """One piece of work that needs no other.
+    """An independent work item.
 
     Attributes:
-        name: What messages call it.
-        call: Does the work and keeps its results, whole or not at all. Other processes must be able to load
-            it: a function of a module, or a `functools.partial` of one.
-        log: Gets all that the work says; overwritten. On a file system that every working process sees.
+        name: Its name in messages.
+        call: Does the work and saves its results atomically. Must be picklable: a function of a module, or a
+            `functools.partial` of one.
+        log: File for all its output; overwritten. On a file system that all workers can access.
     """
 
     name: str
@@ -31,12 +31,12 @@ class Work:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a piece of work ended.
+    """How a work item ended.
 
     Attributes:
-        name: That of the work.
-        error: Type and message of what made it fail, or how its process died; None where it is done.
-        seconds: Wall-clock time it took, without waiting for its turn.
+        name: Name of the work item.
+        error: Type and message of its error, or how its process died; None if it succeeded.
+        seconds: Wall-clock time in s, without the time in the queue.
     """
 
     name: str
@@ -45,22 +45,22 @@ class Outcome:
 
 
 class Launcher(Protocol):
-    """Runs pieces of work somewhere."""
+    """Runs work items."""
 
     def run(self, works: Sequence[Work]) -> Iterator[Outcome]:
-        """Yield the outcome of each piece of work in the order in which they end.
+        """Yield the outcome of each work item, in the order in which they end.
 
-        One that fails or dies takes no other down. Where the iterator is left before its end, by an exception
-        (Ctrl-C) or by `close`, what is running is stopped.
+        Failures do not affect other items. If the iterator is left before its end, by an exception (Ctrl-C)
+        or by `close`, running items are stopped.
         """
         ...
 
 
 def carry_out(work: Work) -> Outcome:
-    """Do a piece of work here and now, its output and the trace of an error going to its log.
+    """Run a work item in this process; its output and the trace of an error go to its log.
 
     Raises:
-        BaseException: What is no `Exception` passes, that is Ctrl-C and requests to stop.
+        BaseException: Anything that is not an `Exception`: Ctrl-C and requests to stop.
     """
     begin, error = time.perf_counter(), None
     with output_to(work.log) as log:
@@ -73,9 +73,9 @@ def carry_out(work: Work) -> Outcome:
 
 
 def serve(work: Work) -> Outcome:
-    """Do the one piece of work that this process is there for.
+    """Run the only work item of this process.
 
-    All of the process's output goes to the log from now on, also that of libraries in C and of children.
+    From now on all output of the process goes to the log, including that of C libraries and child processes.
     """
     empty(work.log)
     own_process_output_to(work.log)

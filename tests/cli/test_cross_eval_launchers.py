@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def study(crossed, tmp_path_factory):
-    """The file of a study of a frozen encoder and of an adapter: three pieces of work."""
+    """The file of a study of a frozen encoder and of an adapter: three work items."""
     folder = tmp_path_factory.mktemp("study")
     content = {
         "study": {

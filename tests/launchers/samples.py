@@ -57,7 +57,7 @@ def die_with_child(pid_file: Path) -> None:
 
 
 def wait_for(path: Path, seconds: float = 30) -> None:
-    """End when another piece of work has written a file: the two must run at the same time."""
+    """End when another work item has written a file: the two must run at the same time."""
     deadline = time.monotonic() + seconds
     while not path.exists():
         if time.monotonic() > deadline:
@@ -83,7 +83,7 @@ def sleep(pid_file: Path) -> None:
 
 
 def alone(path: Path, folder: Path) -> None:
-    """Fail where another piece of work of the same kind runs at the same time."""
+    """Fail where another work item of the same kind runs at the same time."""
     if any(other.read_text(encoding="utf-8") == "at work" for other in folder.glob("?")):
         raise RuntimeError("not alone")
     write(path, "at work")
@@ -92,7 +92,7 @@ def alone(path: Path, folder: Path) -> None:
 
 
 def works(folder: Path, **calls: object) -> list[Work]:
-    """Return one piece of work per call; a call is a function, or a tuple of one and its arguments."""
+    """Return one work item per call; a call is a function, or a tuple of one and its arguments."""
     pairs = {name: call if isinstance(call, tuple) else (call,) for name, call in calls.items()}
     return [Work(name, partial(*call), folder / "logs" / f"{name}.txt") for name, call in pairs.items()]
 
