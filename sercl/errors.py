@@ -303,6 +303,10 @@ class MissingExtraError(SerclError, ImportError):
         )
 
 
+class PackagesError(SerclError, ImportError):
+    """Installed packages that do not fit together."""
+
+
 def same_name(name: str, valid: Iterable[str]) -> str | None:
     """Return the valid name for a name: itself, or the only one that differs in case and punctuation only.
 

@@ -23,7 +23,7 @@ BOTTOM = {
     "imports",
 }
 CORPORA = {*BOTTOM, "corpora"}
-AUDIO = {*BOTTOM, "audio"}
+AUDIO = {*BOTTOM, "torch_pair", "audio"}
 METRICS = {*BOTTOM, "metrics"}
 DIARIZATION = {*CORPORA, *METRICS, "diarization"}
 DATA = {*CORPORA, *AUDIO, *METRICS, *DIARIZATION, "data"}
@@ -44,6 +44,7 @@ LAYERS: dict[str, set[str]] = {
     "batch": {"errors"},
     "json_text": set(),
     "plugins": {"errors"},
+    "torch_pair": {"errors"},
     "launchers": {"errors", "files"},
     "corpora": CORPORA,
     "audio": AUDIO,

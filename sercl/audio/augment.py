@@ -6,11 +6,11 @@ from functools import partial
 from typing import Literal, get_args
 
 import torch
-import torchaudio.functional as AF
 from torch import Generator, Tensor
 
 from sercl.audio.resample import SAMPLE_RATE
 from sercl.errors import UnknownNameError, UsageError
+from sercl.torch_pair import torchaudio
 
 NoiseColor = Literal["white", "pink"]
 
@@ -91,14 +91,18 @@ class Augment:
 def change_speed(waveform: Tensor, generator: Generator, low: float, high: float) -> Tensor:
     """Resample `[n]` by a factor between `low` and `high`, rounded to a hundredth: tempo and pitch change."""
     steps = round(_uniform(low, high, generator) * _SPEED_STEPS)
-    return waveform if steps == _SPEED_STEPS else AF.resample(waveform, steps, _SPEED_STEPS)
+    return (
+        waveform if steps == _SPEED_STEPS else torchaudio.functional.resample(waveform, steps, _SPEED_STEPS)
+    )
 
 
 def add_noise(waveform: Tensor, generator: Generator, low: float, high: float, color: NoiseColor) -> Tensor:
     """Add noise to `[n]` at a signal-to-noise ratio between `low` and `high` dB."""
     noise = torch.randn(len(waveform), generator=generator)
     ratio = torch.tensor(_uniform(low, high, generator))
-    noisy: Tensor = AF.add_noise(waveform, _pink(noise) if color == "pink" else noise, ratio)
+    noisy: Tensor = torchaudio.functional.add_noise(
+        waveform, _pink(noise) if color == "pink" else noise, ratio
+    )
     return noisy
 
 

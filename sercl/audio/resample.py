@@ -7,9 +7,9 @@ from pathlib import Path
 import scipy.signal
 import torch
 from torch import Tensor
-from torchaudio.transforms import Resample
 
 from sercl.audio.files import Samples, read
+from sercl.torch_pair import torchaudio
 
 SAMPLE_RATE = 16_000
 """Rate of every waveform inside sercl, in Hz: wav2vec 2.0, WavLM, HuBERT and Whisper all take 16 kHz."""
@@ -65,9 +65,9 @@ def to_rate(samples: Samples | Tensor, rate: int, target: int = SAMPLE_RATE) -> 
 
 
 @lru_cache(maxsize=16)
-def resampler(rate: int, target: int) -> Resample:
+def resampler(rate: int, target: int) -> torch.nn.Module:
     """Return the cached resampler of a pair of rates: its kernel costs more than a short clip."""
-    return Resample(
+    kernel: torch.nn.Module = torchaudio.transforms.Resample(
         rate,
         target,
         resampling_method="sinc_interp_kaiser",
@@ -75,3 +75,4 @@ def resampler(rate: int, target: int) -> Resample:
         rolloff=_ROLLOFF,
         beta=_BETA,
     )
+    return kernel

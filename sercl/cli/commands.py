@@ -47,6 +47,7 @@ COMMANDS: Mapping[str, Command] = {
         page=pages.DEMO,
         help="A quick demo: train and evaluate on synthetic speech, nothing to download",
         group=START,
+        words=("fit", "layer-probe", "diarize", "cross-eval"),
     ),
     "completion": Command(
         target="sercl.cli.completion:main",

@@ -3,9 +3,11 @@
 import json
 import shlex
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.table import Table
 from rich.text import Text
 
 from sercl.cli.console import progress, stdout
@@ -29,10 +31,15 @@ STUDY = "demo-study"
 """Folder and file of the study: removed at each call, so the name must not be one a user might choose."""
 
 
+STEPS = ("fit", "layer-probe", "diarize", "cross-eval")
+"""Commands that the demo shows, in this order; each can be shown alone."""
+
+
 def main() -> int:
     """Run `sercl demo` with the arguments of the process."""
     options = build_parser().parse_args()
-    run(Path(options.out), options.speakers, options.sentences)
+    steps = (options.step,) if options.step else STEPS
+    run(Path(options.out), options.speakers, options.sentences, steps)
     return 0
 
 
@@ -41,6 +48,7 @@ def build_parser() -> "SerclParser":
     from sercl.cli.parser import SerclParser
 
     parser = SerclParser(prog="sercl demo")
+    parser.add_argument("step", nargs="?", choices=STEPS, help="Show this command only.")
     parser.add_argument(
         "--out", default="demo-run", help="Folder for corpus, encoder and run; replaced at each call."
     )
@@ -51,27 +59,45 @@ def build_parser() -> "SerclParser":
     return parser
 
 
-def run(out: Path, speakers: int = 8, sentences: int = 6) -> dict[str, float]:
-    """Run every step and return UAR by test language."""
+def run(out: Path, speakers: int = 8, sentences: int = 6, steps: Sequence[str] = STEPS) -> None:
+    """Make corpus and encoder, and show some commands on them.
+
+    Args:
+        out: Folder of everything.
+        speakers: Per language.
+        sentences: Per speaker and emotion.
+        steps: Names from `STEPS`.
+    """
     begin = time.perf_counter()
     stdout.print(Text(WHAT_IT_IS, style="yellow"))
     corpus, encoder = make_inputs(out, speakers, sentences)
+    if "fit" in steps:
+        show_fit(corpus, encoder, out)
+    if "layer-probe" in steps:
+        call(probe_words(corpus / f"{SOURCE}.csv", encoder, out))
+    if "diarize" in steps:
+        show_diarize(corpus, encoder, out)
+    if "cross-eval" in steps:
+        call(study_words(corpus, encoder, out))
+    show(out, steps, time.perf_counter() - begin)
+
+
+def show_fit(corpus: Path, encoder: Path, out: Path) -> None:
+    """Train on one language, test on the others, and predict some files."""
     call(fit_words(corpus / f"{SOURCE}.csv", encoder, out / "run"))
-    checkpoint = out / "run" / "best.ckpt"
-    uar = {SOURCE: read_uar(out / "run")}
+    checkpoint = str(out / "run" / "best.ckpt")
     for language in TARGETS:
-        words = ["test", "--ckpt", str(checkpoint), "--data", "Manifest"]
+        words = ["test", "--ckpt", checkpoint, "--data", "Manifest"]
         call([*words, "--data.root", str(corpus / f"{language}.csv"), "--out", str(out / f"test-{language}")])
-        uar[language] = read_uar(out / f"test-{language}")
-    call(["predict", str(checkpoint), *some_files(out / "run", corpus)])
-    call(probe_words(corpus / f"{SOURCE}.csv", encoder, out))
+    call(["predict", checkpoint, *some_files(out / "run", corpus)])
+
+
+def show_diarize(corpus: Path, encoder: Path, out: Path) -> None:
+    """Train a diarizer, and label a recording of several emotions."""
     call(diarize_words(corpus / f"{SOURCE}.csv", encoder, out / "diarizer"))
     talk, truth = record_talk(out, corpus)
     call(["diarize", str(out / "diarizer" / "best.ckpt"), str(talk), "--html", str(out / "talk.html")])
     stdout.print(f"What is in {talk}: {truth}", soft_wrap=True)
-    call(study_words(corpus, encoder, out))
-    show(uar, out, time.perf_counter() - begin)
-    return uar
 
 
 def make_inputs(out: Path, speakers: int, sentences: int) -> tuple[Path, Path]:
@@ -167,12 +193,12 @@ def read_uar(folder: Path) -> float:
 
 
 def some_files(folder: Path, corpus: Path) -> list[str]:
-    """Return one test clip for each speaker and emotion."""
+    """Return one test clip of a run for each speaker and emotion."""
     import csv
 
-    with (folder / "predictions.csv").open(newline="", encoding="utf-8") as file:
-        chosen = {(row["speaker"], row["truth"]): row["utterance"] for row in csv.DictReader(file)}
-    return [str(next(corpus.rglob(f"{name}.wav"))) for _, name in sorted(chosen.items())]
+    with (folder / "folds" / "test.csv").open(newline="", encoding="utf-8") as file:
+        chosen = {(row["file"].rsplit("-", 2)[0], row["answer"]): row["file"] for row in csv.DictReader(file)}
+    return [str(next(corpus.rglob(name))) for _, name in sorted(chosen.items())]
 
 
 def record_talk(out: Path, corpus: Path) -> tuple[Path, str]:
@@ -183,7 +209,9 @@ def record_talk(out: Path, corpus: Path) -> tuple[Path, str]:
     from sercl.audio.loudness import matched
     from sercl.audio.resample import SAMPLE_RATE, load
 
-    files = {path.stem.rpartition("-")[2]: Path(path) for path in map(Path, some_files(out / "run", corpus))}
+    files = {
+        path.stem.rpartition("-")[2]: Path(path) for path in map(Path, some_files(out / "diarizer", corpus))
+    }
     pieces = matched([load(files[emotion]) for emotion in TALK])
     waveform, joints = join(pieces, SAMPLE_RATE // 50)
     path = out / "talk.wav"
@@ -194,15 +222,31 @@ def record_talk(out: Path, corpus: Path) -> tuple[Path, str]:
     )
 
 
-def show(uar: dict[str, float], out: Path, seconds: float) -> None:
-    """Print the scores, and which files to look at."""
-    grid = table("Trained on", "Tested on", "UAR %", title="In short (chance is 25 %)", numbers=("UAR %",))
-    for language, value in uar.items():
-        how = "speakers not seen in training" if language == SOURCE else "zero-shot"
-        grid.add_row(NAMES[SOURCE], f"{NAMES[language]}, {how}", f"{100 * value:.1f}")
-    stdout.print(Text(""), grid)
+PICTURES = {
+    "fit": ("run/confusion.png", "run/results.json"),
+    "layer-probe": ("layers/layers.png", "layers/results.json"),
+    "diarize": ("talk.html", "diarizer/results.json"),
+    "cross-eval": (f"{STUDY}/report.html", f"{STUDY}/study.json"),
+}
+"""Step -> its picture or page, and its numbers."""
+
+
+def show(out: Path, steps: Sequence[str], seconds: float) -> None:
+    """Print the scores of training, and which files to look at."""
+    if "fit" in steps:
+        stdout.print(Text(""), scores(out))
     stdout.print(Text(WHAT_IT_IS, style="yellow"))
-    pictures = ", ".join(f"{out}/{name}" for name in ("run/confusion.png", "layers/layers.png"))
-    pictures += f"; to listen: {out}/talk.html; the cross-lingual study: {out}/{STUDY}/report.html"
-    stdout.print(f"\nPictures: {pictures}. Numbers: {out}/run/results.json", soft_wrap=True)
-    stdout.print(f"Done in {seconds:.0f} s. Next: sercl fit --help")
+    pictures, numbers = ([f"{out}/{PICTURES[step][place]}" for step in steps] for place in (0, 1))
+    stdout.print(f"\nPictures: {', '.join(pictures)}. Numbers: {', '.join(numbers)}", soft_wrap=True)
+    command = steps[0] if len(steps) == 1 else "fit"
+    stdout.print(f"Done in {seconds:.0f} s. Next: sercl {command} --help")
+
+
+def scores(out: Path) -> Table:
+    """Return the table of UARs by test language."""
+    grid = table("Trained on", "Tested on", "UAR %", title="In short (chance is 25 %)", numbers=("UAR %",))
+    for language in (SOURCE, *TARGETS):
+        how = "speakers not seen in training" if language == SOURCE else "zero-shot"
+        uar = read_uar(out / "run" if language == SOURCE else out / f"test-{language}")
+        grid.add_row(NAMES[SOURCE], f"{NAMES[language]}, {how}", f"{100 * uar:.1f}")
+    return grid

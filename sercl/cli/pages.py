@@ -4,19 +4,20 @@ from sercl.cli.help import ShortPage
 
 DEMO = ShortPage(
     "demo",
-    usage="[OPTIONS]",
+    usage="[COMMAND] [OPTIONS]",
     summary=(
         "Synthesise a small corpus in three languages with espeak-ng, train a classifier on German, "
         "test it on unseen speakers and, zero-shot, on Mandarin and English, predict some files, probe "
         "every layer of the encoder, label emotions over time in a recording, and run a cross-lingual "
         "study over all three languages."
     ),
+    arguments=(("COMMAND", "fit, layer-probe, diarize or cross-eval: show this one only"),),
     options=(
         "--out DIR",
         "--speakers N",
         "--sentences N",
     ),
-    examples=(("Quick demo", "sercl demo"),),
+    examples=(("Quick demo", "sercl demo"), ("Only which layer encodes emotion", "sercl demo layer-probe")),
 )
 
 COMPLETION = ShortPage(

@@ -54,7 +54,7 @@ def _check_plain(name: str, action: argparse.Action, value: Any) -> None:
     if isinstance(action, argparse._StoreTrueAction) and not isinstance(value, bool | None):
         raise UsageError(f"--{name}: {_shown(value)} is not valid. Valid: true or false.")
     if type(action) is argparse._StoreAction and action.type is None and value != action.default:
-        _check_words(name, value, action.nargs is not None)
+        _check_words(name, value, action.nargs not in (None, "?"))
 
 
 def _check_words(option: str, value: Any, several: bool) -> None:

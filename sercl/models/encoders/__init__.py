@@ -1,5 +1,8 @@
 """Pre-trained speech encoders in one wrapper: `load_encoder(name)` gives an `Encoder`."""
 
+from sercl.torch_pair import torchaudio  # noqa: F401 - before transformers, which imports it
+
+# isort: split
 from sercl.models.encoders.base import Checkpoint, Encoder, EncoderOutput, FamilyTraits
 from sercl.models.encoders.inference import PRECISIONS, inference
 from sercl.models.encoders.load import load_encoder, rebuild_encoder
