@@ -3,10 +3,11 @@
 from sercl.corpora.folds.config import FoldConfig
 from sercl.corpora.folds.fold import Fold
 from sercl.corpora.folds.lists import save_fold
-from sercl.corpora.folds.make import WHOLE, check_fold, make_fold, make_folds, make_scored_fold
+from sercl.corpora.folds.make import WHOLE, CutFolds, check_fold, make_fold, make_folds, make_scored_fold
 
 __all__ = [
     "WHOLE",
+    "CutFolds",
     "Fold",
     "FoldConfig",
     "check_fold",

@@ -53,9 +53,44 @@ def make_folds(
         SpeakerOverlapError: If training and test share speakers and that is not allowed.
         ManifestError: For a bad row in the lists of the scheme `csv`.
     """
-    scheme = label_scheme(labels)
-    drafts = _drafts(utterances, scheme, config)
-    return [_finish(drafts, index, scheme, config) for index in range(len(drafts))]
+    cut = CutFolds(utterances, label_scheme(labels), config)
+    return [cut.fold(index) for index in range(len(cut))]
+
+
+class CutFolds:
+    """All folds of a scheme, cut at once; each is checked when it is asked for, as others may be unusable.
+
+    Args:
+        utterances: As for `make_folds`; so are the next two.
+        labels: The label scheme.
+        config: The fold scheme and its options; `index` is not used.
+
+    Raises:
+        FoldError: If the folds cannot be cut.
+        ManifestError: For a bad row in the lists of the scheme `csv`.
+    """
+
+    def __init__(self, utterances: Sequence[Utterance], labels: LabelScheme, config: FoldConfig) -> None:
+        self._labels, self._config = labels, config
+        self._drafts = _drafts(utterances, labels, config)
+
+    def __len__(self) -> int:
+        return len(self._drafts)
+
+    def fold(self, index: int, may_lack_classes: bool = False) -> Fold:
+        """Return one fold.
+
+        Args:
+            index: From 0.
+            may_lack_classes: Whether training may lack a class.
+
+        Raises:
+            UsageError: If there is no fold of that index.
+            FoldError: As `make_folds`, also its other errors.
+        """
+        config = replace(self._config, index=index)
+        _check_index(self._drafts, config)
+        return _finish(self._drafts, index, self._labels, config, may_lack_classes)
 
 
 def make_fold(
@@ -73,9 +108,7 @@ def make_fold(
         UsageError: If the scheme has no fold of that index.
         FoldError: As `make_folds`, also its other errors.
     """
-    drafts = _drafts(utterances, labels, config)
-    _check_index(drafts, config)
-    return _finish(drafts, config.index, labels, config, may_lack_classes)
+    return CutFolds(utterances, labels, config).fold(config.index, may_lack_classes)
 
 
 def _check_index(drafts: Sequence[Draft], config: FoldConfig) -> None:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from sercl.audio.augment import Augment, AugmentConfig
 from sercl.audio.scan import Limits
 from sercl.corpora.base import PARTS, Listing, Problem, Utterance
-from sercl.corpora.folds import WHOLE, Fold, FoldConfig, check_fold, make_fold, make_scored_fold
+from sercl.corpora.folds import WHOLE, CutFolds, Fold, FoldConfig, check_fold, make_scored_fold
 from sercl.corpora.folds.draw import listed
 from sercl.corpora.labels import LabelScheme, label_scheme
 from sercl.data.config import LoaderConfig
@@ -60,6 +60,7 @@ class CorpusDataModule(EmotionDataModule):
         self.root, self.scheme, self.on_error = Path(root), _scheme(labels), on_error
         self.fold_config, self.loader_config, self.augment_config = folds, loader, augment
         self._listing: Listing | None = None
+        self._folds: CutFolds | None = None
         self._fold: Fold | None = None
         self._scored: str | None = None
         self._scanned = Scanned({}, {})
@@ -112,16 +113,18 @@ class CorpusDataModule(EmotionDataModule):
         """Do the work of `setup` for some parts only; the audio of the others is not read."""
         utterances = self._listed().utterances
         if self._fold is None:
-            self._fold = (
-                make_fold(utterances, self.scheme, self.fold_config, self.may_lack_classes)
-                if self._scored is None
-                else make_scored_fold(utterances, self.scheme, self.fold_config, self._scored)
-            )
-            self._parts = {}
+            self._fold, self._parts = self._cut(utterances), {}
         if self._scored == WHOLE:
             parts = [part for part in parts if part == "test"]
         if new := [part for part in parts if part not in self._parts]:
             self._scan(new)
+
+    def _cut(self, utterances: Sequence[Utterance]) -> Fold:
+        if self._scored is not None:
+            return make_scored_fold(utterances, self.scheme, self.fold_config, self._scored)
+        if self._folds is None:
+            self._folds = CutFolds(utterances, self.scheme, self.fold_config)
+        return self._folds.fold(self.fold_config.index, self.may_lack_classes)
 
     def _listed(self) -> Listing:
         if self._listing is None:

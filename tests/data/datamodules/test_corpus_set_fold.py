@@ -5,7 +5,7 @@ import torch
 
 from sercl.audio import scan as scanning
 from sercl.audio.scan_cache import ScanCache
-from sercl.corpora.folds import FoldConfig
+from sercl.corpora.folds import FoldConfig, make
 from sercl.data import datamodules
 from sercl.data.datamodules import LanguagePair, Manifest
 from sercl.errors import UsageError
@@ -37,6 +37,16 @@ def test_every_fold_is_the_one_of_its_index(emodb, decoded):
         assert ids(module) == ids(fresh)
         assert module.fold.index == index
         assert module.report.to_dict() == fresh.report.to_dict()
+
+
+def test_all_folds_are_cut_at_once(emodb, monkeypatch):
+    cuts, cut = [], make._drafts
+    monkeypatch.setattr(make, "_drafts", lambda *of, **more: cuts.append(of) or cut(*of, **more))
+    module = datamodules.EmoDB(emodb)
+    module.setup()
+    for index in range(module.fold_count):
+        module.set_fold(index)
+    assert len(cuts) == 1
 
 
 def test_nothing_is_checked_twice(emodb, decoded):
