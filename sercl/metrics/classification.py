@@ -13,11 +13,11 @@ class EmotionMetrics(MulticlassConfusionMatrix):
     """UAR, WA and every other average, and recall and precision of each class.
 
     torchmetrics' own averages count a class that is absent from the truth as recall 0; here it is left out
-    (see `sercl.metrics.functional.classification`). `update(predicted, truth)` takes class scores
-    `[batch, classes]` or indices `[batch]`, and truth `[batch]`.
+    (see `sercl.metrics.functional.classification`). `update(predicted, truth)` takes class scores `[batch,
+    classes]` or indices `[batch]`, and truth `[batch]`.
 
     Args:
-        classes: Class names; their position is the class index.
+        classes: Class names; their index is the class index.
     """
 
     plot_lower_bound, plot_upper_bound = 0.0, 1.0
@@ -31,10 +31,11 @@ class EmotionMetrics(MulticlassConfusionMatrix):
         return scores(super().compute(), self.classes)
 
     def plot(self, val: Any = None, ax: Any = None) -> Any:  # type: ignore[override]
-        """Draw the scores, each by its name; for the confusion matrix see `sercl.reports.results`.
+        """Draw the scores by name; for the confusion matrix see `sercl.reports.results`.
 
         Args:
-            val: What `compute` or `forward` gave, or a list of that for curves; None for the present scores.
+            val: Result of `compute` or `forward`, or a list of results for curves; None for the current
+                scores.
             ax: matplotlib axes to draw on; None for a new figure.
 
         Returns:

@@ -13,7 +13,7 @@ from sercl.metrics.functional.eder import boundaries, scores, time_confusion
 from sercl.metrics.functional.timeline import Labelled
 
 _PLACED = 4
-"""Numbers of a recording beside its time confusion, see `sercl.metrics.functional.eder.scores`."""
+"""Further numbers of a recording besides its time confusion, see `sercl.metrics.functional.eder.scores`."""
 
 
 class DiarizationMetrics(Metric):
@@ -32,14 +32,14 @@ class DiarizationMetrics(Metric):
     def __init__(self, classes: Sequence[str], uncovered: str = "neutral") -> None:
         super().__init__()
         self.classes, self.uncovered = tuple(classes), uncovered
-        # Flat, so that a process that has seen no recording can join: torchmetrics lets it send `[0]` values.
+        # Flat, so that a process without recordings can join: torchmetrics lets it send `[0]` values.
         self.add_state("rows", default=[], dist_reduce_fx="cat")
 
     def update(self, reference: Iterable[Labelled], hypothesis: Iterable[Labelled], duration: float) -> None:
-        """Take in one recording.
+        """Add one recording.
 
         Args:
-            reference: True segments.
+            reference: Reference segments.
             hypothesis: Segments to evaluate.
             duration: Length of the recording in s.
         """
@@ -47,25 +47,25 @@ class DiarizationMetrics(Metric):
         confusion = time_confusion(reference, hypothesis, duration, self.classes, self.uncovered)
         errors, events, found = boundaries(reference, hypothesis, duration)
         placed = confusion.new_tensor([sum(errors), len(errors), events, found])
-        # float32, since not every device has float64; it costs less than a millisecond in two hours.
+        # float32, since not every device has float64; the error is below a millisecond in two hours.
         self.rows.append(torch.cat([confusion.flatten(), placed]).float().to(self.device))
 
     def compute(self) -> dict[str, Tensor]:
         """Return every score by name, as `functional.eder.scores` does; float32 on the CPU."""
-        if not len(self.rows):  # a list, or one tensor while the states of several processes are joined
+        if not len(self.rows):  # a list, or one tensor when the states of several processes are joined
             raise UsageError("diarization scores: there is no recording to evaluate.")
         count = len(self.classes)
-        # In float64, the order in which processes and batches bring recordings does not change a score.
+        # In float64, the order of recordings over processes and batches does not change a score.
         rows = dim_zero_cat(self.rows).double().cpu().reshape(-1, count * (count + 1) + _PLACED)
         confusions = rows[:, :-_PLACED].reshape(-1, count, count + 1)
         named = scores(confusions, rows[:, -_PLACED:], self.classes)
         return {name: value.float() for name, value in named.items()}
 
     def plot(self, val: Any = None, ax: Any = None) -> Any:
-        """Draw the scores, each by its name; seconds (boundary error) and shares on one axis.
+        """Draw the scores by name; seconds (boundary error) and fractions on one axis.
 
         Args:
-            val: What `compute` gave, or a list of that for curves; None for the scores as of now.
+            val: Result of `compute`, or a list of results for curves; None for the current scores.
             ax: matplotlib axes to draw on; None for a new figure.
 
         Returns:

@@ -49,7 +49,7 @@ class AdversarialConfig:
 
         Args:
             step: Optimiser steps done.
-            total_steps: Of the whole training; infinite where that has no set end: the ramp is then over.
+            total_steps: Of the whole training; infinite if it has no set end, and then without a ramp.
         """
         progress = min(1.0, step / total_steps) if 0 < total_steps < math.inf else 1.0
         return self.weight * (2 / (1 + math.exp(-self.gamma * progress)) - 1)
@@ -67,16 +67,16 @@ class _Reversal(torch.autograd.Function):
 
 
 def reverse_gradient(x: Tensor, strength: float) -> Tensor:
-    """Return `x` as it is; its gradient comes back multiplied by `-strength`."""
+    """Return `x` unchanged; its gradient is multiplied by `-strength`."""
     return _Reversal.apply(x, strength)  # type: ignore[no-any-return, no-untyped-call]
 
 
 class Adversary(nn.Module):
-    """One classifier of domains per head, which reads what that head reads.
+    """One domain classifier per head, with the same input as that head.
 
     Args:
         heads: Number of heads.
-        dim: Size of what a head reads.
+        dim: Size of a head's input.
         hidden: Width of the hidden layer.
     """
 
@@ -87,11 +87,11 @@ class Adversary(nn.Module):
         )
 
     def forward(self, features: Tensor, strength: float) -> Tensor:
-        """Return logits of being of the target, `[batch, heads]`, from features `[batch, heads, dim]`.
+        """Return logits of the target domain, `[batch, heads]`, from features `[batch, heads, dim]`.
 
         Args:
-            features: What the heads read.
-            strength: Factor of the gradient that goes back into them, reversed.
+            features: Input of the heads.
+            strength: Factor of the reversed gradient.
         """
         reversed_features = reverse_gradient(features, strength)
         each = [classifier(reversed_features[:, i]) for i, classifier in enumerate(self.classifiers)]
@@ -99,10 +99,10 @@ class Adversary(nn.Module):
 
 
 def domain_losses(logits: Tensor, domains: Tensor) -> Tensor:
-    """Return the binary cross-entropy of each head, `[heads]`, in which both domains count alike.
+    """Return the binary cross-entropy of each head, `[heads]`, with equal weight of both domains.
 
     Args:
-        logits: Of being of the target, `[batch, heads]`.
+        logits: Logits of the target domain, `[batch, heads]`.
         domains: `SOURCE` or `TARGET` for each utterance, `[batch]`.
     """
     truth = domains.to(logits.dtype).unsqueeze(1).expand_as(logits)

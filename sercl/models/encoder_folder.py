@@ -1,4 +1,4 @@
-"""The folder of an encoder, as far as its name and its config.json tell. No torch."""
+"""The folder of an encoder: checks of its name and config.json. Imports no torch."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -8,13 +8,13 @@ from sercl import documents, plugins
 from sercl.errors import EncoderError, NoBlockError, UnknownNameError, UsageError
 
 FAMILIES = ("wav2vec2", "hubert", "wavlm", "data2vec-audio", "wav2vec2-bert", "whisper")
-"""The values of model_type that sercl knows itself."""
+"""The values of model_type that sercl itself supports."""
 
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 def folder_named(name: str, presets: Iterable[str]) -> Path | None:
-    """Return the folder that a name stands for; None for what has the form of a hub id.
+    """Return the folder of a name; None for a hub id.
 
     Args:
         name: A folder, or a hub id ("organisation/model").
@@ -40,7 +40,7 @@ def folder_named(name: str, presets: Iterable[str]) -> Path | None:
 
 
 def expanded(name: str) -> Path:
-    """Return a path with the home folder for a leading `~`; raises `EncoderError` where there is none."""
+    """Return a path with the home folder for a leading `~`; raises `EncoderError` if there is none."""
     try:
         return Path(name).expanduser()
     except RuntimeError as error:  # "~nobody/folder"
@@ -48,7 +48,7 @@ def expanded(name: str) -> Path:
 
 
 def check_file(path: Path) -> None:
-    """Raise `EncoderError` for a pipe or device, and for a Git LFS pointer in place of the content."""
+    """Raise `EncoderError` for a pipe or device, and for a Git LFS pointer instead of the content."""
     if path.exists() and not path.is_file():
         raise EncoderError(f"{path}: is not a regular file. Fetch the checkpoint again.")
     with path.open("rb") as file:
@@ -63,7 +63,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object.
 
     Raises:
-        EncoderError: The file is not there or holds something else.
+        EncoderError: The file does not exist, or is not a JSON object.
     """
     try:
         check_file(path)

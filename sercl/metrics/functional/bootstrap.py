@@ -28,23 +28,23 @@ def mean_score(confusions: Tensor, statistic: Statistic) -> Tensor:
 
 
 def with_repeats(confusions: Confusions) -> Confusions:
-    """Return `[clusters, repeats, classes, classes]`, with one repeat where there was no such dimension."""
+    """Return `[clusters, repeats, classes, classes]`, adding a single repeat if that dimension is missing."""
     return confusions if confusions.ndim == 4 else confusions[:, None]
 
 
 def mean_of_repeats(sums: Tensor, statistic: Statistic) -> Tensor:
-    """Return the mean of a score over whatever dimensions are left beside the first, `[n, ...]` -> `[n]`."""
+    """Return the mean of a score over all dimensions but the first, `[n, ...]` -> `[n]`."""
     return statistic(sums).reshape(len(sums), -1).nanmean(dim=-1)
 
 
 def clusters_behind(sums: Tensor, statistic: Statistic) -> int:
-    """Return how many clusters a score stands on: no more than have it, nor than its rarest class allows.
+    """Return the effective number of clusters of a score, which its rarest class limits.
 
-    A score that weighs classes alike gives each cluster of a rare one the weight of many: it stands on the
-    number of its classes times the clusters of the rarest.
+    A score that weights classes equally gives each cluster of a rare class the weight of many: its effective
+    number is the number of classes times the clusters of the rarest.
 
     Args:
-        sums: `[clusters, ..., classes, columns]`, or `[clusters, columns]` of what has no classes.
+        sums: `[clusters, ..., classes, columns]`, or `[clusters, columns]` without classes.
         statistic: The score.
     """
     whole = _having(sums, statistic)
@@ -66,7 +66,7 @@ def _only_class(sums: Tensor, truth: int) -> Tensor:
 
 
 def resampled(confusions: Confusions, resamples: int, seed: int) -> Tensor:
-    """Return sums over clusters drawn with replacement, as many as there are.
+    """Return sums over clusters drawn with replacement, the same number as given.
 
     Args:
         confusions: The clusters.
@@ -91,7 +91,8 @@ def draw_scores(
 
 
 def _in_parts(sums: Confusions, resamples: int, seed: int) -> Iterator[Tensor]:
-    # Equal clusters are interchangeable, so drawing kinds of clusters is the same and cheap for utterances.
+    # Equal clusters are interchangeable, so drawing counts of distinct clusters is equivalent, and cheap for
+    # utterances.
     count = len(sums)
     kinds, sizes = np.unique(sums.reshape(count, -1), axis=0, return_counts=True)
     generator = np.random.default_rng(seed)
@@ -102,13 +103,13 @@ def _in_parts(sums: Confusions, resamples: int, seed: int) -> Iterator[Tensor]:
 
 
 def half_width(draws: Tensor, level: float, count: int, groups: int = 1) -> float:
-    """Return how far an interval reaches from its score: t standard errors; NaN where no draw has the score.
+    """Return the half-width of an interval: t standard errors; NaN if no draw has the score.
 
     Args:
         draws: `[resamples]` bootstrap scores.
         level: Coverage, between 0 and 1.
         count: Number of clusters.
-        groups: Number of groups that were resampled apart.
+        groups: Number of groups that were resampled separately.
     """
     known = draws[~draws.isnan()].numpy()
     if not known.size:

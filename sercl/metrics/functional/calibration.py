@@ -1,4 +1,4 @@
-"""Whether a classifier is right as often as its probabilities say."""
+"""Calibration: whether a classifier is right as often as its probabilities say."""
 
 from torch import Tensor
 from torchmetrics.functional.classification import multiclass_calibration_error
@@ -10,7 +10,7 @@ BINS = 15
 def expected_calibration_error(probabilities: Tensor, truth: Tensor, bins: int = BINS) -> Tensor:
     """Return the mean distance between confidence and accuracy over bins of confidence, a scalar in 0..1.
 
-    Confidence is the probability of the class that was predicted; bins weigh as many utterances as they hold.
+    Confidence is the probability of the predicted class; bins are weighted by their number of utterances.
 
     Args:
         probabilities: `[n, classes]`, each row sums to 1.

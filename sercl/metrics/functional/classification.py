@@ -1,8 +1,8 @@
 """Scores of a classifier, all from its confusion matrix.
 
-A confusion matrix is `[..., classes, classes]`: rows are the truth, columns what was predicted. A score of a
-class that the data cannot tell is NaN (recall of a class without an utterance, precision of a class that was
-never predicted), and averages run over the classes that have a score, as each function says.
+A confusion matrix is `[..., classes, classes]`: rows are the truth, columns the predictions. An undefined
+score of a class is NaN (recall of a class without utterances, precision of a class that was never predicted),
+and averages are over the classes with a score, as each function says.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,12 +30,12 @@ def confusion_matrix(truth: Tensor, predicted: Tensor, num_classes: int) -> Tens
 
 
 def recall(confusion: Tensor) -> Tensor:
-    """Return the share of each class that was found, `[..., classes]`; NaN for an absent class."""
+    """Return the recall of each class, `[..., classes]`; NaN for an absent class."""
     return _hits(confusion) / confusion.sum(dim=-1)
 
 
 def precision(confusion: Tensor) -> Tensor:
-    """Return the share of each class's predictions that were right, `[..., classes]`; NaN for none."""
+    """Return the precision of each class, `[..., classes]`; NaN for a class that was never predicted."""
     return _hits(confusion) / confusion.sum(dim=-2)
 
 
@@ -50,7 +50,7 @@ def uar(confusion: Tensor) -> Tensor:
 
 
 def wa(confusion: Tensor) -> Tensor:
-    """Return the weighted accuracy, `[...]`: the share of utterances that were classified right."""
+    """Return the weighted accuracy, `[...]`: the fraction of utterances classified correctly."""
     return _hits(confusion).sum(dim=-1) / confusion.sum(dim=(-2, -1))
 
 
@@ -64,10 +64,10 @@ class Average:
     """A score of a whole confusion matrix; 1 is the best.
 
     Attributes:
-        name: What files and loggers call it.
-        title: What tables call it.
+        name: Its name in files and loggers.
+        title: Its name in tables.
         function: `[..., classes, classes]` -> `[...]`.
-        lowest: The worst value that it can have: 0, or -1.
+        lowest: Its lowest possible value: 0 or -1.
         in_percent: Whether tables show it in percent, or as a plain number.
     """
 
@@ -88,14 +88,14 @@ AVERAGES: Registry[Average] = Registry(
         "macro_f1": Average("macro_f1", "Macro-F1", macro_f1),
     },
 )
-"""Every average by name, in the order of tables; the first is the one that comparisons are about."""
+"""All averages by name, in the order of tables; comparisons use the first."""
 
 
 def register(average: Average) -> None:
     """Add a score: loggers, tables, reports, CSV and JSON show it from then on.
 
     Raises:
-        UsageError: For a name that there is already.
+        UsageError: For a name that exists already.
     """
     AVERAGES.register(average.name, average)
 

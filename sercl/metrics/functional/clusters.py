@@ -1,4 +1,4 @@
-"""Which utterances are resampled together: those of a speaker where that can be done."""
+"""Which utterances are resampled together: those of a speaker, if speakers are known."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ MIN_SPEAKERS = 5
 
 
 def resampling_units(speakers: Sequence[str | None]) -> tuple[Sequence[str] | Sequence[int], str]:
-    """Return the cluster of each utterance, and what the clusters are: "speakers" or "utterances"."""
+    """Return the cluster of each utterance, and the kind of clusters: "speakers" or "utterances"."""
     if can_cluster(speakers):
         return [str(name) for name in speakers], "speakers"
     return range(len(speakers)), "utterances"
@@ -42,17 +42,17 @@ def cluster_hits(
     clusters: Sequence[str] | Sequence[int],
     num_classes: int,
 ) -> NDArray[np.int64]:
-    """Return what `hits_uar` needs of each cluster: of many classes far less than a confusion matrix holds.
+    """Return what `hits_uar` needs of each cluster: for many classes far less than a confusion matrix.
 
     Args:
         truth: `[n]` class indices.
-        predicted: `[repeats, n]` class indices: what several classifiers say of the same utterances.
+        predicted: `[repeats, n]` class indices: predictions of several classifiers for the same utterances.
         clusters: `n` names of clusters.
         num_classes: Number of classes.
 
     Returns:
-        `[clusters, repeats, num_classes, 2]`: how many utterances of a class were told right, and how many
-        there are.
+        `[clusters, repeats, num_classes, 2]`: how many utterances of a class were classified correctly, and
+        their number.
     """
     _, cluster = np.unique(np.asarray(clusters), return_inverse=True)
     counts = np.zeros((int(cluster.max(initial=-1)) + 1, len(predicted), num_classes, 2), dtype=np.int64)

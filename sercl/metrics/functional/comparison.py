@@ -1,21 +1,21 @@
 """Paired tests: do two systems that labelled the same utterances differ by more than chance?
 
-Both p and interval come from one test, so that they never disagree: p is below 0.05 exactly where the 95 %
+p-value and interval come from the same test, so they never disagree: p is below 0.05 exactly if the 95 %
 interval excludes 0. The test exchanges the predictions of the two systems speaker by speaker. If they are
 equally good, it does not matter which of them labelled a speaker, so the difference is compared with those
-after exchanging some speakers: all ways up to 13 speakers, which is exact, else random ones (Fisher 1935;
-Phipson and Smyth 2010 for the p-value of random ones). A difference in UAR is a sum over speakers, and an
-exchange turns the sign of a speaker's term. The interval holds every difference that the same test does not
-reject: with the difference taken off every speaker's term, in proportion to the speaker's weight in the
-score (Hartigan 1969, "Using Subsample Values as Typical Values"; Garthwaite 1996, "Confidence Intervals
-from Randomization Tests"). Its ends are differences within subsets of the speakers.
+after exchanging some speakers: all combinations for up to 13 speakers, which is exact, otherwise random ones
+(Fisher 1935; Phipson and Smyth 2010 for the p-value of random ones). A difference in UAR is a sum over
+speakers, and an exchange changes the sign of a speaker's term. The interval contains all differences that the
+same test does not reject when they are subtracted from the speakers' terms in proportion to the speakers'
+weights in the score (Hartigan 1969, "Using Subsample Values as Typical Values"; Garthwaite 1996, "Confidence
+Intervals from Randomization Tests"). Its ends are differences within subsets of the speakers.
 
-What is assumed is that speakers are independent and that their terms lie symmetrically around the
-difference; neither normality nor a standard error is. In simulations with 6 to 40 speakers that differ, a
-95 % interval covers 94 to 97 %, and equal systems get p < 0.05 in 2 to 5 % of the cases. With fewer than 6
-speakers p cannot fall below 0.05, whatever the systems do, and there is no 95 % interval.
+The test assumes that speakers are independent and that their terms are symmetric around the difference; it
+needs neither normality nor a standard error. In simulations with 6 to 40 different speakers, a 95 % interval
+covers 94 to 97 %, and equal systems get p < 0.05 in 2 to 5 % of the cases. With fewer than 6 speakers p
+cannot be below 0.05 for any two systems, and there is no 95 % interval.
 
-statsmodels does McNemar's test and Holm's correction.
+McNemar's test and Holm's correction are from statsmodels.
 """
 
 import gc
@@ -36,10 +36,10 @@ Key = TypeVar("Key")
 Floats = NDArray[np.float64]
 
 RESAMPLES = 9999
-"""Random exchanges of a permutation test; up to 13 clusters all 2^13 are fewer, and the test is exact."""
+"""Random exchanges of a permutation test; up to 13 clusters have fewer in all, and the test is exact."""
 
 _NOISE = 1e-12
-"""Sums of terms that are smaller than this are 0: terms are ratios of counts."""
+"""Sums of terms below this count as 0: terms are ratios of counts."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,13 @@ class PermutationTest:
 
     Attributes:
         difference: Score of the first system minus that of the second.
-        p: Two-sided p-value; NaN where a system has no score.
-        low: Lower end of the interval; NaN, like `high`, where there are too few clusters for one.
+        p: Two-sided p-value; NaN if a system has no score.
+        low: Lower end of the interval; NaN, like `high`, if there are too few clusters.
         high: Upper end.
-        smallest: The p-value that this number of clusters cannot go below, whatever the systems do.
-        exact: Whether every exchange was counted rather than a sample of them.
+        smallest: The smallest possible p-value with this number of clusters.
+        exact: Whether all exchanges were counted, rather than a random sample.
         unit: What was exchanged: "speakers" or "utterances".
-        count: How many of them there are.
+        count: Their number.
     """
 
     difference: float
@@ -78,14 +78,15 @@ def permutation_test(
 ) -> PermutationTest:
     """Test whether the UAR of two systems differs, exchanging their predictions cluster by cluster.
 
-    Repeats (seeds, draws) are averaged within a cluster before, so that they do not count as more data.
+    Repeats (seeds, draws) are first averaged within a cluster, so that they do not count as additional data.
 
     Args:
         first: `[clusters, (repeats,) groups * classes, classes]` of one system, rows the truth.
-        second: The same of the other, of the same utterances, with the same clusters in the same order.
-        groups: Number of test sets whose UAR is averaged; the rows of a set stand together.
+        second: The same for the other system, on the same utterances, with the same clusters in the same
+            order.
+        groups: Number of test sets whose UAR is averaged; the rows of a set are adjacent.
         level: Coverage of the interval, between 0 and 1.
-        resamples: Most exchanges tried; all of them are, where that are fewer.
+        resamples: Maximum number of exchanges; all are tried if there are fewer.
         seed: Makes the result repeatable.
         unit: What a cluster is, for the result.
 
@@ -112,10 +113,10 @@ def paired_uar_test(
     """Test whether the UAR of two systems differs, from counts.
 
     Args:
-        first: `[clusters, groups, classes]` utterances that one system labels right.
+        first: `[clusters, groups, classes]` number of utterances that one system labels correctly.
         second: The same of the other.
-        totals: How many there are.
-        other_totals: How many there are of the second, None for as many.
+        totals: Their total numbers.
+        other_totals: Total numbers for the second, None if they are the same.
         level: As for `permutation_test`.
         resamples: As for `permutation_test`.
         seed: As for `permutation_test`.
@@ -139,11 +140,11 @@ def sign_flip_test(
     seed: int = 0,
     unit: str = "speakers",
 ) -> PermutationTest:
-    """Test whether a sum of the terms of clusters differs from 0, turning signs; see the module.
+    """Test whether a sum of the terms of clusters differs from 0, by flipping signs; see the module.
 
     Args:
-        terms: `[clusters]` what each adds to the difference.
-        weights: `[clusters]` what each would add if the difference were 1 everywhere; they sum to 1.
+        terms: `[clusters]` contribution of each to the difference.
+        weights: `[clusters]` contribution of each if the difference were 1 everywhere; they sum to 1.
         level: As for `permutation_test`.
         resamples: As for `permutation_test`.
         seed: As for `permutation_test`.
@@ -162,7 +163,7 @@ def sign_flip_test(
         return PermutationTest(nan, nan, nan, nan, smallest, exact, unit, count)
     difference = 0.0 if abs(difference) < _NOISE else difference
     means = _subset_means(terms, weights, exact, resamples, seed)
-    pairs = len(means) // 2 + 1  # with the exchange of none and of all
+    pairs = len(means) // 2 + 1  # including the exchanges of none and of all
     low, high = _ends(means, (1 - level) * pairs)
     return PermutationTest(
         difference, _p_value(difference, means, pairs), low, high, smallest, exact, unit, count
@@ -177,7 +178,7 @@ def _p_value(difference: float, means: Floats, pairs: int) -> float:
 
 
 def _ends(means: Floats, rejected: float) -> tuple[float, float]:
-    """Return the smallest and the largest difference for which at least `rejected` exchanges go beyond it."""
+    """Return the smallest and the largest difference that at least `rejected` exchanges exceed."""
     index = int(np.ceil(rejected - 1e-9)) - 1
     if index < 1:
         return float("nan"), float("nan")
@@ -186,10 +187,10 @@ def _ends(means: Floats, rejected: float) -> tuple[float, float]:
 
 
 def _subset_means(terms: Floats, weights: Floats, exact: bool, resamples: int, seed: int) -> Floats:
-    """Return the difference within each subset of clusters that is exchanged, and within what it leaves.
+    """Return the difference within each exchanged subset of clusters, and within its complement.
 
-    An exchange goes beyond a difference of the whole if the difference within its subset does. To exchange
-    none or all always does, whatever the difference: they stand for -inf and inf.
+    An exchange exceeds a difference of the whole if the difference within its subset does. Exchanging none or
+    all always does: they are represented by -inf and inf.
     """
     values = np.stack([terms, weights, np.ones(len(terms))], axis=1)
     sums, sizes, counts = _subset_sums(values, exact, resamples, seed).T
@@ -204,20 +205,21 @@ def _subset_means(terms: Floats, weights: Floats, exact: bool, resamples: int, s
 def _subset_sums(values: Floats, exact: bool, resamples: int, seed: int) -> Floats:
     """Return the sums of `values` `[clusters, columns]` in subsets of clusters, `[subsets, columns]`.
 
-    Exact are all subsets, one of each two that are complements; else they are random.
+    All subsets if exact, but only one of two complements; otherwise random ones.
     """
     count = len(values)
     if exact:
-        numbers = np.arange(1, 2 ** (count - 1))  # those without the last cluster
+        numbers = np.arange(1, 2 ** (count - 1))  # subsets without the last cluster
         return np.asarray((numbers[:, None] >> np.arange(count) & 1) @ values)
-    # Equal clusters are interchangeable, so drawing how many of a kind is the same, and cheap for utterances.
+    # Equal clusters are interchangeable, so drawing counts of equal ones is equivalent, and cheap for
+    # utterances.
     kinds, sizes = np.unique(values, axis=0, return_counts=True)
     chosen = np.random.default_rng(seed).binomial(sizes, 0.5, size=(resamples, len(kinds)))
     return np.asarray(chosen.astype(np.float64) @ kinds)
 
 
 def _shares(counts: Floats, totals: Floats) -> Floats:
-    """Return what counts of clusters add to the mean over groups of the mean over classes, `[clusters]`."""
+    """Return each cluster's contribution, `[clusters]`, to the mean over groups of the mean over classes."""
     whole = totals.sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         ratios = np.where(whole > 0, counts / whole, np.nan)
@@ -229,7 +231,7 @@ def _shares(counts: Floats, totals: Floats) -> Floats:
 
 
 def _right_and_all(confusions: Confusions, groups: int) -> tuple[Floats, Floats]:
-    """Return utterances that are labelled right, and all, `[clusters, groups, classes]`; repeats averaged."""
+    """Return counts of correct and of all utterances, `[clusters, groups, classes]`; repeats averaged."""
     mean = confusions.mean(axis=1) if confusions.ndim == 4 else confusions.astype(np.float64)
     classes = mean.shape[-1]
     apart = mean.reshape(len(mean), groups, classes, classes)
@@ -239,12 +241,12 @@ def _right_and_all(confusions: Confusions, groups: int) -> tuple[Floats, Floats]
 def mcnemar(first_right: Sequence[bool], second_right: Sequence[bool]) -> float:
     """Return the exact two-sided p-value of McNemar's test that two systems are right equally often.
 
-    Every utterance counts as independent of the others, so this fits one run of each system on utterances
-    whose speakers are unknown; otherwise `permutation_test` over speakers is the honest one.
+    It treats utterances as independent, so it suits one run of each system on utterances with unknown
+    speakers; otherwise use `permutation_test` over speakers.
 
     Args:
-        first_right: `n` times whether the first system was right.
-        second_right: The same of the second, of the same utterances.
+        first_right: `[n]` whether the first system was correct.
+        second_right: The same for the second, on the same utterances.
     """
     one, two = np.asarray(first_right, dtype=bool), np.asarray(second_right, dtype=bool)
     table = [[np.sum(one & two), np.sum(one & ~two)], [np.sum(~one & two), np.sum(~one & ~two)]]
@@ -255,12 +257,12 @@ def holm(p_values: Mapping[Key, float]) -> dict[Key, float]:
     """Return p-values corrected for their number after Holm (1979); NaN stays NaN and does not count.
 
     Args:
-        p_values: What is tested -> p-value, the whole family that a reader is shown.
+        p_values: Test -> p-value, for the whole family that a reader is shown.
     """
     known = {key: p for key, p in p_values.items() if not np.isnan(p)}
     if not known:
         return dict(p_values)
-    # multipletests collects garbage at every call, which takes a second in a process full of objects.
+    # multipletests runs the garbage collector at every call, which takes a second in a large process.
     gc.freeze()
     try:
         corrected = multipletests(list(known.values()), method="holm")[1].tolist()

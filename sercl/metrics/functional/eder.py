@@ -1,13 +1,13 @@
-"""Emotion diarization error rate (EDER), its parts, and what belongs beside it.
+"""Emotion diarization error rate (EDER), its components, and related scores.
 
-All of it follows from how long each emotion of the reference was called which emotion: a time confusion
-`[..., classes, classes + 1]` in seconds, rows the reference, columns the hypothesis. The last column is time
-for which the hypothesis says nothing, and is zero unless that is asked to count as an error. Matrices of
-several recordings add up.
+All scores follow from the time confusion: how long each emotion of the reference was labelled as which
+emotion, `[..., classes, classes + 1]` in seconds, rows the reference, columns the hypothesis. The last column
+is time without a hypothesis segment; it is zero unless that counts as an error. Matrices of several
+recordings can be added.
 
 EDER = (missed emotion + false alarm + confusion) / duration, without a collar (Wang et al. 2023, "Speech
-Emotion Diarization"). What no event covers is neutral, in the reference and in the hypothesis: a file without
-events, an empty prediction and a tail that no frame reaches are all neutral.
+Emotion Diarization"). Time without an event is neutral, in the reference and in the hypothesis: a file
+without events, an empty prediction and a tail that no frame covers are all neutral.
 """
 
 from collections.abc import Iterable, Sequence
@@ -28,12 +28,12 @@ UNCOVERED = ("neutral", "error")
 
 
 class ErrorParts(NamedTuple):
-    """Shares of the duration, `[...]` each, 0 to 1: their sum is the EDER.
+    """Components of the EDER as fractions of the duration, `[...]` each, 0 to 1; their sum is the EDER.
 
     Attributes:
-        missed: Emotion of the reference that was called neutral.
-        false_alarm: Neutral of the reference that was called an emotion.
-        confusion: Emotion that was called another emotion.
+        missed: Emotion labelled as neutral.
+        false_alarm: Neutral labelled as an emotion.
+        confusion: Emotion labelled as another emotion.
     """
 
     missed: Tensor
@@ -48,16 +48,15 @@ def time_confusion(
     classes: Sequence[str],
     uncovered: str = "neutral",
 ) -> Tensor:
-    """Measure how long each class of the reference was called which class.
+    """Measure how long each class of the reference was labelled as which class.
 
     Args:
-        reference: True segments of one recording, without overlap; neutral ones may be left out.
-        hypothesis: Segments to evaluate, without overlap; what lies beyond the recording is cut.
+        reference: Reference segments of one recording, without overlap; neutral ones may be left out.
+        hypothesis: Segments to evaluate, without overlap; anything beyond the recording is cut off.
         duration: Length of the recording in s.
         classes: Class names, "neutral" among them.
-        uncovered: What time without any hypothesis segment counts as: "neutral", or "error", which then
-            needs neutral segments to be spelt out. SpeechBrain's EDER counts the tail that no frame covers
-            as an error.
+        uncovered: How time without a hypothesis segment counts: "neutral", or "error", which needs explicit
+            neutral segments. SpeechBrain's EDER counts the tail that no frame covers as an error.
 
     Returns:
         `[classes, classes + 1]` float64 seconds, see the module; its sum is `duration`.
@@ -83,12 +82,11 @@ def time_confusion(
 
 
 def error_parts(confusion: Tensor, neutral: int) -> ErrorParts:
-    """Return the three parts of the EDER of time confusions `[..., classes, classes + 1]`, as shares of time.
+    """Return the three components of the EDER of time confusions `[..., classes, classes + 1]`.
 
     Args:
         confusion: See the module.
-        neutral: Index of the neutral class. Uncovered time, where it counts, is missed emotion or a false
-            alarm.
+        neutral: Index of the neutral class. Uncovered time, if it counts, is missed emotion or a false alarm.
     """
     total = confusion.sum(dim=(-2, -1))
     uncovered = confusion[..., -1]
@@ -103,17 +101,17 @@ def error_parts(confusion: Tensor, neutral: int) -> ErrorParts:
 def eder(confusion: Tensor, neutral: int) -> Tensor:
     """Return the EDER `[...]`, 0 to 1, of time confusions `[..., classes, classes + 1]`.
 
-    Of the matrices of single recordings it is the EDER of each, whose mean is the figure usually published;
-    of their sum it is the time-weighted EDER.
+    For matrices of single recordings it is the EDER of each, whose mean is usually published; for their sum
+    it is the time-weighted EDER.
     """
     return sum(error_parts(confusion, neutral), start=torch.zeros(())).clamp(max=1.0)
 
 
 def eder_by_emotion(confusions: Tensor, classes: Sequence[str]) -> dict[str, Tensor]:
-    """Return the mean EDER of the recordings that hold each emotion, in class order.
+    """Return the mean EDER of the recordings that contain each emotion, in class order.
 
-    A recording with several emotions counts for each of them; "neutral" stands for recordings without event.
-    NaN where there is no such recording.
+    A recording with several emotions counts for each of them; "neutral" is for recordings without an event.
+    NaN if there is no such recording.
 
     Args:
         confusions: `[recordings, classes, classes + 1]`.
@@ -128,10 +126,10 @@ def eder_by_emotion(confusions: Tensor, classes: Sequence[str]) -> dict[str, Ten
 
 
 class Boundaries(NamedTuple):
-    """How well events are placed in one recording.
+    """Accuracy of event boundaries in one recording.
 
     Attributes:
-        errors: Distances in s between the boundaries of found events and those of their counterparts.
+        errors: Distances in s between the boundaries of detected events and those of their counterparts.
         events: Events in the reference.
         found: Of these, how many have a counterpart: an event of the same emotion that overlaps them.
     """
@@ -144,11 +142,11 @@ class Boundaries(NamedTuple):
 def boundaries(reference: Iterable[Labelled], hypothesis: Iterable[Labelled], duration: float) -> Boundaries:
     """Measure how far the boundaries of the hypothesis are from those of the reference.
 
-    Events of one emotion are paired one to one so that they overlap the longest. Starts at 0 and ends at
+    Events of the same emotion are matched one to one for the longest overlap. Starts at 0 and ends at
     `duration` in the reference are edges of the recording, not boundaries, and are not measured.
 
     Args:
-        reference: True segments of one recording.
+        reference: Reference segments of one recording.
         hypothesis: Segments to evaluate.
         duration: Length of the recording in s.
 
@@ -180,10 +178,10 @@ def scores(confusions: Tensor, matched: Tensor, classes: Sequence[str]) -> dict[
         classes: Class names, "neutral" among them.
 
     Returns:
-        Scalars, NaN where the data cannot tell: "eder" (mean over recordings) and its parts "missed",
-        "false_alarm" and "confusion"; "eder_time" (weighted by time); "eder/<class>"; "uar" and
-        "recall/<class>" over all time, the limit of the frame-level recall for short frames;
-        "boundary_error" in s; "events_found", the share of events with a counterpart.
+        Scalars, NaN if undefined: "eder" (mean over recordings) and its components "missed", "false_alarm"
+        and "confusion"; "eder_time" (weighted by time); "eder/<class>"; "uar" and "recall/<class>" over all
+        time, the limit of the frame-level recall for short frames; "boundary_error" in s; "events_found", the
+        fraction of events with a counterpart.
     """
     if not len(confusions):
         raise UsageError("diarization scores: there is no recording to evaluate.")
@@ -208,7 +206,7 @@ def _neutral(classes: Sequence[str]) -> int:
     if NEUTRAL not in classes:
         raise UsageError(
             f"diarization needs the class {NEUTRAL!r}: time without an event is neutral. The classes are "
-            f"{', '.join(classes)}; choose labels that hold it."
+            f"{', '.join(classes)}; choose labels that contain it."
         )
     return list(classes).index(NEUTRAL)
 
@@ -216,11 +214,11 @@ def _neutral(classes: Sequence[str]) -> int:
 def _labels_at(
     times: NDArray[np.float64], stretches: Sequence[Stretch], classes: Sequence[str], blank: int
 ) -> NDArray[np.int64]:
-    """Return the class index at each time (s), `blank` where no stretch covers it."""
+    """Return the class index at each time (s), `blank` if no stretch covers it."""
     codes = np.array([*(_index(stretch.emotion, classes) for stretch in stretches), blank])
     starts = np.array([stretch.start for stretch in stretches])
     ends = np.array([*(stretch.end for stretch in stretches), -np.inf])
-    # Before the first start the place is -1: the last entry, which covers nothing.
+    # Before the first start the index is -1: the last entry, which covers nothing.
     index = np.searchsorted(starts, times, side="right") - 1
     labels: NDArray[np.int64] = np.where(times < ends[index], codes[index], blank)
     return labels
@@ -228,7 +226,9 @@ def _labels_at(
 
 def _index(emotion: str, classes: Sequence[str]) -> int:
     if emotion not in classes:
-        raise UnknownNameError("emotion", emotion, classes, "Choose labels that hold every event's emotion.")
+        raise UnknownNameError(
+            "emotion", emotion, classes, "Choose labels that contain every event's emotion."
+        )
     return list(classes).index(emotion)
 
 

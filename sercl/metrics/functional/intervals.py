@@ -1,18 +1,18 @@
-"""Bootstrap confidence intervals of scores, resampling speakers rather than utterances where it can.
+"""Bootstrap confidence intervals of scores, resampling speakers rather than utterances if possible.
 
-Utterances of one speaker succeed and fail together, so an interval over utterances is too narrow. The
-interval is the score plus and minus t standard errors on the scale of log-odds, where a score near 100 % has
-room above it: the standard error is that of the bootstrap, corrected by n / (n - 1), and t has n - 1 degrees
-of freedom for n clusters (Hesterberg 2015, "What Teachers Should Know About the Bootstrap"). In simulations
-with 5, 10 and 40 speakers that differ, a 95 % interval covers 92 to 97 %; a percentile interval, even a
-widened one, covers as little as 85 % with 5, since it never leaves the range of the speakers drawn.
+Errors on utterances of the same speaker are correlated, so an interval over utterances is too narrow. The
+interval is the score plus and minus t standard errors on the log-odds scale, which keeps scores near 100 % in
+range: the standard error is that of the bootstrap, corrected by n / (n - 1), and t has n - 1 degrees of
+freedom for n clusters (Hesterberg 2015, "What Teachers Should Know About the Bootstrap"). In simulations with
+5, 10 and 40 different speakers, a 95 % interval covers 92 to 97 %; a percentile interval, even a widened one,
+covers as little as 85 % with 5, since it never leaves the range of the speakers drawn.
 
-A score of exactly 0 or 1 leaves nothing to resample. Its interval is that of Clopper and Pearson (1934) for a
-share of the clusters that it stands on (`clusters_behind`), as if all utterances of a speaker failed
-together: how much they do cannot be seen where none fails, and this is the widest that it can be.
+A score of exactly 0 or 1 has no variance to resample. Its interval is that of Clopper and Pearson (1934) for
+a proportion of its effective number of clusters (`clusters_behind`), as if all utterances of a speaker failed
+together: the correlation cannot be estimated without errors, and this is the widest case.
 
-Several runs on the same utterances (seeds, draws of training data) are no further utterances: a cluster is
-drawn with its confusion matrices of every repeat, and the score is the mean over repeats.
+Several runs on the same utterances (seeds, draws of training data) are not additional utterances: a cluster
+is drawn with its confusion matrices of all repeats, and the score is the mean over repeats.
 """
 
 from collections.abc import Mapping, Sequence
@@ -47,10 +47,10 @@ class Interval:
     """A confidence interval of a score.
 
     Attributes:
-        low: Lower end; NaN, like `high`, where there is only one unit or none has the score.
+        low: Lower end; NaN, like `high`, if there is only one unit or none has the score.
         high: Upper end.
         unit: What was resampled, "speakers" or "utterances".
-        count: How many of them there are.
+        count: Their number.
     """
 
     low: float
@@ -69,10 +69,10 @@ def clustered_interval(
     resamples: int = 2000,
     seed: int = 0,
 ) -> Interval:
-    """Return the interval of a score over speakers, or over utterances where that cannot be done.
+    """Return the interval of a score over speakers, or over utterances if speakers are unknown or few.
 
-    Speakers are resampled where every utterance has one and there are at least `MIN_SPEAKERS`; the `unit` of
-    the result says what was resampled.
+    Speakers are resampled if every utterance has one and there are at least `MIN_SPEAKERS`; the `unit` of the
+    result says what was resampled.
 
     Args:
         truth: `n` class indices.
@@ -104,11 +104,11 @@ def clustered_mean_interval(
     seed: int = 0,
     bounded: bool = True,
 ) -> Interval:
-    """Return the interval of a mean over utterances (or files), resampling speakers where that can be done.
+    """Return the interval of a mean over utterances (or files), resampling speakers if possible.
 
     Args:
-        values: One value per utterance; NaN for one that has none, which then does not count.
-        speakers: A speaker name each, None where unknown.
+        values: One value per utterance; NaN values are ignored.
+        speakers: Speaker of each, None where unknown.
         weights: The weight of each in the mean, such as its duration in s; None for equal ones.
         level: Coverage, between 0 and 1.
         resamples: Number of bootstrap samples.
@@ -158,7 +158,7 @@ def bootstrap_intervals(
     unit: str = "speakers",
     bounded: bool = True,
 ) -> dict[str, Interval]:
-    """Return the intervals of scores of something that adds up, resampling clusters once for all.
+    """Return the intervals of several scores of sums over clusters, from the same resampled clusters.
 
     Args:
         sums: `[clusters, (repeats,) classes, classes]` confusion matrices, the score being the mean over
@@ -198,7 +198,7 @@ def _symmetric_ends(value: float, half: float) -> tuple[float, float]:
 
 
 def _log_odds_ends(value: float, half: float) -> tuple[float, float]:
-    """Return the ends of `value` +- `half` on the scale of log-odds, where 0 and 1 have none."""
+    """Return the ends of `value` +- `half` on the log-odds scale; NaN for 0 and 1."""
     if np.isnan(value) or half == 0 or not 0 < value < 1:
         return (value, value) if not np.isnan(half) else (half, half)
     centre, width = np.log(value / (1 - value)), half / (value * (1 - value))

@@ -8,14 +8,14 @@ from typing import NamedTuple, Protocol
 from sercl.errors import SegmentError
 
 EDGE_TOLERANCE = 0.05
-"""Seconds by which a segment may overrun its recording, as labels of audio files do; the excess is cut."""
+"""Seconds by which a segment may exceed its recording, as labels of audio files do; the excess is cut off."""
 
 OVERLAP_TOLERANCE = 0.002
-"""Seconds by which neighbours may overlap, as rounded times do; the overlap is split in half."""
+"""Seconds by which neighbours may overlap because of rounding; the overlap is split in half."""
 
 
 _TOUCHING = 1e-6
-"""Seconds of a gap that is rounding, not time."""
+"""Maximum length in s of a gap that is due to rounding."""
 
 
 class Labelled(Protocol):
@@ -43,16 +43,16 @@ class Stretch(NamedTuple):
 
 
 def timeline(segments: Iterable[Labelled], duration: float | None = None) -> list[Stretch]:
-    """Bring the segments of one recording into normal form.
+    """Return the segments of one recording in normal form.
 
     Args:
-        segments: In any order. Touching segments of one emotion count as one; the emotions must be names.
-        duration: Length of the recording in s, None where unknown. Segments that overrun it by at most
+        segments: In any order. Adjacent segments of the same emotion are merged; emotions must be names.
+        duration: Length of the recording in s, None where unknown. Segments that exceed it by at most
             `EDGE_TOLERANCE` are cut there.
 
     Raises:
         SegmentError: For a segment that begins before 0, does not end after it begins, overlaps another by
-            more than `OVERLAP_TOLERANCE` or overruns the recording by more than `EDGE_TOLERANCE`.
+            more than `OVERLAP_TOLERANCE` or exceeds the recording by more than `EDGE_TOLERANCE`.
     """
     given = list(segments)
     for index, segment in enumerate(given):
@@ -64,7 +64,7 @@ def timeline(segments: Iterable[Labelled], duration: float | None = None) -> lis
 
 
 def cut(stretches: Iterable[Labelled], duration: float | None) -> list[Stretch]:
-    """Return the stretches without what lies beyond `duration` (s); all of them where it is None."""
+    """Return the stretches cut at `duration` (s); unchanged if it is None."""
     limit = math.inf if duration is None else duration
     return [Stretch(s.start, min(s.end, limit), s.emotion) for s in stretches if s.start < limit]
 

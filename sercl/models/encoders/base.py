@@ -1,4 +1,4 @@
-"""The one wrapper around every speech encoder, and what it returns."""
+"""The wrapper of all speech encoders, and its output."""
 
 import functools
 from abc import ABC, abstractmethod
@@ -27,7 +27,7 @@ class EncoderOutput:
     Attributes:
         hidden_states: N + 1 tensors `[batch, frames, dim]` for N blocks: 0 is the input of block 1, k the
             output of block k. Where the encoder ends in a norm (stable-layer-norm models and Whisper), the
-            last one has passed it. Frames beyond a row's length hold nothing of use.
+            last one has passed it. Frames beyond a row's length are meaningless.
         lengths: `[batch]` int64, valid frames per row.
     """
 
@@ -52,19 +52,19 @@ def collect_states(blocks: nn.ModuleList, skipped: Collection[int] = ()) -> Iter
     """Collect the input of the first block and the output of each block of the forward pass inside.
 
     The hooks exist only within the context, so that a block recomputed in the backward pass collects nothing.
-    Ours is the first pre-hook and the last output hook of a block: an adapter that scales a block's input by
+    They are the first pre-hook and the last output hook of a block: an adapter that scales a block's input by
     a pre-hook does not change hidden state 0, one that changes a block's output changes the hidden state.
 
-    A skipped block (LayerDrop) gives what came into it, in front of adapters: N blocks have N + 1 hidden
-    states, and those on both sides of it are equal. It runs all the same, so that its weights have a gradient
-    of zero: the processes of distributed training wait for one of every weight.
+    A skipped block (LayerDrop) returns its input from before the adapters: N blocks still have N + 1 hidden
+    states, and those before and after it are equal. It is run nevertheless, so that its weights have a
+    gradient of zero, which distributed training needs for every weight.
 
     Args:
         blocks: The transformer blocks.
-        skipped: Places of those that are skipped in this pass.
+        skipped: Indices of the blocks skipped in this pass.
 
     Yields:
-        A list that holds `len(blocks) + 1` tensors `[batch, frames, dim]` after the forward pass.
+        A list with `len(blocks) + 1` tensors `[batch, frames, dim]` after the forward pass.
     """
     states: list[Tensor] = []
 
@@ -94,7 +94,7 @@ States = Callable[[Tensor, Tensor], Sequence[Tensor]]
 
 @dataclass(frozen=True)
 class FamilyTraits:
-    """Where the parts that adapters and freezing need stand in one family. All names are dotted and relative.
+    """Names of the modules of a family that adapters and freezing need. All names are dotted and relative.
 
     Attributes:
         block_linears: The attention projections and feed-forward matrices of a block, the targets of LoRA.
@@ -105,7 +105,7 @@ class FamilyTraits:
             scales.
         front_end: The convolutional front end, relative to the model.
         fixed: Parameters, relative to the model, that no setting trains.
-        final_norm: The norm after the last block, relative to the model; None where there is none.
+        final_norm: The norm after the last block, relative to the model; None if there is none.
         first_droppable: The first block that LayerDrop may skip.
     """
 
@@ -121,13 +121,13 @@ class FamilyTraits:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A loaded checkpoint of transformers, of which a family makes an `Encoder`.
+    """A loaded checkpoint of transformers, from which a family builds an `Encoder`.
 
     Attributes:
-        name: What the user asked for: short name, hub id or folder.
-        model: The model that `AutoModel` makes of it, cut, in float32, without heads.
-        preprocessor: Content of `preprocessor_config.json`, None where there is none.
-        whisper_form: "padded" or "short"; other families take no notice of it.
+        name: As requested: short name, hub id or folder.
+        model: The model that `AutoModel` builds from it, cut, in float32, without heads.
+        preprocessor: Content of `preprocessor_config.json`, None if there is none.
+        whisper_form: "padded" or "short"; ignored by other families.
         final_norm: Whether the last hidden state passes the norm after the last block, if there is one.
     """
 
@@ -139,9 +139,10 @@ class Checkpoint:
 
 
 class Encoder(nn.Module, ABC):
-    """A pre-trained speech encoder whose padded batches give what each clip alone gives.
+    """A pre-trained speech encoder; the result for a clip does not depend on padding or on its batch.
 
-    Made by `load_encoder`. In training mode the checkpoint's dropouts act, and what `regularize` switches on.
+    Created by `load_encoder`. In training mode the checkpoint's dropouts are active, and the options of
+    `regularize`.
 
     A family is a subclass with `blocks`, `frame_lengths`, `encode` and `use_preprocessing`. Its constructor
     sets `hidden_size`, `frames_per_second`, `min_samples`, and `max_samples` where there is a longest clip;
@@ -149,20 +150,20 @@ class Encoder(nn.Module, ABC):
 
     Args:
         model: The transformers model, without decoder or heads.
-        name: What the user asked for: short name, hub id or folder.
+        name: As requested: short name, hub id or folder.
         family: The checkpoint's `model_type`.
-        traits: Where the parts of this family stand.
+        traits: Names of the modules of this family.
         preprocessing: How waveforms become the model's input, as plain data for checkpoints.
 
     Attributes:
-        location: Where it was loaded from: the absolute path of a folder, else its name.
+        location: Where it was loaded from: the absolute path of a folder, or its name.
         blocks: The transformer blocks that were kept.
         hidden_size: Width of the hidden states.
         frames_per_second: Frames of hidden states per second of audio.
-        min_samples: Samples of the shortest clip that gives a frame.
-        max_samples: Samples of the longest clip, or None where any length goes.
+        min_samples: Samples of the shortest clip with one frame.
+        max_samples: Samples of the longest clip, or None without a limit.
         fingerprint: SHA-256 of the weights as loaded, before adapters and training.
-        config: Plain data from which `rebuild_encoder` makes the same encoder without weights.
+        config: Plain data from which `rebuild_encoder` builds the same encoder without weights.
         published: SpecAugment and LayerDrop as the checkpoint was published with.
     """
 
@@ -190,7 +191,7 @@ class Encoder(nn.Module, ABC):
         self.model = model
         self.name, self.family, self.location = name, family, name
         self.traits, self.preprocessing = traits, preprocessing
-        if not hasattr(model, "mask_filling"):  # of Whisper, and without a checkpoint
+        if not hasattr(model, "mask_filling"):  # for Whisper, and without a checkpoint
             model.register_buffer("mask_filling", torch.zeros(()), persistent=False)
 
     @property
@@ -200,12 +201,12 @@ class Encoder(nn.Module, ABC):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What decides the hidden states besides weights and preprocessing, as plain data."""
+        """What determines the hidden states besides weights and preprocessing, as plain data."""
         return decisive_settings(self.model.config)
 
     @abstractmethod
     def use_preprocessing(self, preprocessing: Mapping[str, Any]) -> None:
-        """Prepare waveforms as another encoder of this family does, whose `preprocessing` is given."""
+        """Prepare waveforms like another encoder of this family, whose `preprocessing` is given."""
 
     @property
     def num_states(self) -> int:
@@ -213,9 +214,9 @@ class Encoder(nn.Module, ABC):
         return len(self.blocks) + 1
 
     def train(self, mode: bool = True) -> Self:
-        """Set training mode; batch norms (one kind of HuBERT has one) keep the statistics of the checkpoint.
+        """Set training mode; batch norms (of one kind of HuBERT) keep the statistics of the checkpoint.
 
-        Those of a batch depend on its padding and on what else is in it, and no checkpoint would hold them.
+        Statistics of a batch depend on its padding and its other clips, and would not be in checkpoints.
         """
         super().train(mode)
         for module in self.model.modules():
@@ -224,10 +225,10 @@ class Encoder(nn.Module, ABC):
         return self
 
     def state_fingerprints(self) -> tuple[str, ...]:
-        """Return a SHA-256 per hidden state, `num_states` long, of the settings and weights behind it.
+        """Return a SHA-256 for each of the `num_states` hidden states, of the settings and weights behind it.
 
-        Weights count as they are now, not as they were loaded; waveform preprocessing and hooks do not. A cut
-        encoder has the fingerprints of the whole one, but for a final norm on another block.
+        The current weights count, not those that were loaded; waveform preprocessing and hooks do not. A cut
+        encoder has the fingerprints of the whole one, except for a final norm on another block.
         """
         return state_fingerprints(self.model, self.blocks, self.traits.final_norm)
 
@@ -256,7 +257,7 @@ class Encoder(nn.Module, ABC):
         """Encode a padded batch.
 
         Args:
-            waveforms: `[batch, samples]` float, 16 kHz mono; what stands beyond a row's length is ignored.
+            waveforms: `[batch, samples]` float, 16 kHz mono; values beyond a row's length are ignored.
             lengths: `[batch]` integers, valid samples per row.
 
         Raises:
@@ -279,11 +280,11 @@ class Encoder(nn.Module, ABC):
         return (*states[:-1], last)
 
     def regularize(self, options: Regularization, trains_encoder: bool = False) -> None:
-        """Choose what acts at random in training mode; to be called before adapters are attached.
+        """Set the random regularization in training mode; must be called before adapters are attached.
 
         Args:
             options: Dropout, SpecAugment and LayerDrop.
-            trains_encoder: Whether the encoder's own weights are trained; dropout has another default then.
+            trains_encoder: Whether the encoder's own weights are trained; dropout then has another default.
         """
         dropout, masks, drop = (
             options.chosen(part, trains_encoder) for part in ("dropout", "spec_augment", "layer_drop")
@@ -305,19 +306,19 @@ class Encoder(nn.Module, ABC):
         return {index for index in draws.nonzero().flatten().tolist() if index >= self.traits.first_droppable}
 
     def _augmented(self, hidden: Tensor, lengths: Tensor) -> Tensor:
-        """Mask `[batch, frames, dim]` in training, where SpecAugment is on; `lengths` are valid frames."""
+        """Mask `[batch, frames, dim]` in training if SpecAugment is on; `lengths` are valid frames."""
         if not self.training or not any(masks.share for masks in self._masks):
             return hidden
         return spec_augment(hidden, lengths.tolist(), *self._masks, self.model.mask_filling)
 
     def fast_states(self, dtype: torch.dtype) -> States | None:
-        """Build what computes the same hidden states faster on the CPU, without gradients; see `inference`.
+        """Build a function for the same hidden states that is faster on the CPU, without gradients; see `inference`.
 
         Args:
             dtype: Precision of the products: float32 or bfloat16.
 
         Returns:
-            A function of prepared waveforms and lengths with a copy of the weights in it, or None where this
+            A function of prepared waveforms and lengths with its own copy of the weights, or None if this
             family has none or a part of the model is not as expected.
         """
         return None
@@ -345,7 +346,7 @@ class Encoder(nn.Module, ABC):
                 blocks and the final norm). Whisper's sinusoidal positions stay frozen in every case.
 
         Raises:
-            UsageError: `parts` is none of these, or K is not between 1 and the number of blocks.
+            UsageError: `parts` is not one of these, or K is not between 1 and the number of blocks.
         """
         chosen = self._chosen_modules(parts)
         self.requires_grad_(False)
@@ -371,7 +372,7 @@ class Encoder(nn.Module, ABC):
         return top if norm is None else [*top, self.model.get_submodule(norm)]
 
     def checkpoint_gradients(self) -> None:
-        """Recompute the blocks in the backward pass: less memory, about a third more time. Numbers stay."""
+        """Recompute blocks in the backward pass: less memory, about a third more time, the same numbers."""
         # Not through transformers' own switch, which does nothing in evaluation mode: that is where a frozen
         # encoder with adapters is.
         for block in self.blocks:
@@ -393,12 +394,12 @@ def _milliseconds(samples: int) -> str:
 
 
 def check_bins(name: str, prepared: int, wanted: int) -> None:
-    """Raise `EncoderError` where a feature extractor makes frames of another width than an encoder takes.
+    """Raise `EncoderError` if the frames of a feature extractor do not have the width that an encoder needs.
 
     Args:
         name: The encoder.
-        prepared: Values of a frame as the feature extractor makes it.
-        wanted: Values of a frame that the encoder takes.
+        prepared: Values per frame of the feature extractor.
+        wanted: Values per frame of the encoder's input.
     """
     if prepared != wanted:
         raise EncoderError(

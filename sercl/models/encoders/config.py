@@ -1,4 +1,4 @@
-"""From a config.json, which anybody may have written, to a transformers config of plain numbers and words."""
+"""From a config.json of unknown origin to a transformers config of plain numbers and words."""
 
 import copy
 import inspect
@@ -17,7 +17,7 @@ from sercl.models.encoder_folder import check_family, depth_key
 from sercl.models.encoders.families import FAMILIES
 
 _LARGEST = 2**20
-"""Largest whole number in a config; the vocabulary of MMS, the largest there is, has 150 thousand entries."""
+"""Largest valid whole number in a config; the largest, the vocabulary of MMS, has 150 thousand entries."""
 _MOST = {
     "num_hidden_layers": 500,
     "encoder_layers": 500,
@@ -36,13 +36,13 @@ _SIZES = frozenset((
     "mel_bins", "n_fft", "num_attention_heads", "num_buckets", "num_conv_pos_embedding_groups",
     "num_conv_pos_embeddings", "num_feat_extract_layers", "num_mel_bins", "stride",
 ))  # fmt: skip
-"""Settings that count something of which there is at least one."""
+"""Settings that are counts of at least one."""
 _LONGEST_LIST = 10_000
 _SHORTEST_HOP = 16  # samples; that of every published encoder is 320
 _SLACK = 2**28
 _BYTES_PER_VALUE = 4
 
-# What transformers would load code for, or make long lists of, and the encoder alone has no use of.
+# Settings that make transformers load code or build long lists, and that the encoder does not need.
 _LEFT_OUT = frozenset(inspect.signature(PretrainedConfig).parameters) | {
     "attn_implementation", "auto_map", "base_model_tp_plan", "base_model_pp_plan", "experts_implementation",
     "model_type", "name_or_path", "num_labels", "rope_parameters", "rope_scaling", "trust_remote_code",
@@ -51,10 +51,10 @@ _LEFT_OUT = frozenset(inspect.signature(PretrainedConfig).parameters) | {
 
 
 def config_of(content: Mapping[str, Any], where: str) -> PretrainedConfig:
-    """Build the config of an encoder from the JSON of one.
+    """Build the config of an encoder from its JSON.
 
     Args:
-        content: What the file holds.
+        content: Content of the file.
         where: The file, for messages.
 
     Raises:
@@ -88,7 +88,7 @@ def config_of(content: Mapping[str, Any], where: str) -> PretrainedConfig:
 
 
 def check_numbers(content: Mapping[str, Any], where: str, only_known: bool = False) -> None:
-    """Raise `EncoderError` for numbers that no encoder has: too large, no sizes, or no probabilities.
+    """Raise `EncoderError` for impossible numbers: too large, not sizes, or not probabilities.
 
     Args:
         content: Settings.
@@ -105,14 +105,12 @@ def check_numbers(content: Mapping[str, Any], where: str, only_known: bool = Fal
             raise EncoderError(f"{where}: {name} is larger than in any encoder (at most {most}).")
         least, most = (0, 1) if _RATE.search(name) else (1 if name in _SIZES else -most, most)
         is_switch = name in _SIZES and any(isinstance(number, bool) for number in numbers)
-        if is_switch or not all(
-            least <= number <= most for number in numbers
-        ):  # not a number is outside, too
+        if is_switch or not all(least <= number <= most for number in numbers):  # NaN is outside, too
             raise EncoderError(f"{where}: {name} is {str(value)[:80]}; valid: {least} to {most}.")
 
 
 def _check_frames(config: PretrainedConfig, where: str) -> None:
-    """Raise `EncoderError` for a front end that makes a frame of a few samples: attention never ends then."""
+    """Raise `EncoderError` for a front end with a very small stride, since attention would take forever."""
     if hasattr(config, "conv_stride") and math.prod(config.conv_stride) < _SHORTEST_HOP:
         raise EncoderError(
             f"{where}: conv_stride {config.conv_stride} makes a frame of {math.prod(config.conv_stride)} "
@@ -121,7 +119,7 @@ def _check_frames(config: PretrainedConfig, where: str) -> None:
 
 
 def check_size(config: PretrainedConfig, held: int, where: str) -> None:
-    """Raise `EncoderError` where a config describes a model far larger than the weights that belong to it.
+    """Raise `EncoderError` if a config describes a model far larger than its weights.
 
     Args:
         config: The config, not cut.
@@ -129,7 +127,7 @@ def check_size(config: PretrainedConfig, held: int, where: str) -> None:
         where: The config's file, for messages.
     """
     needed = _BYTES_PER_VALUE * _count_values(config, where)
-    # Weights may be stored in as little as a byte each.
+    # Weights may be stored in as little as one byte each.
     if needed > 2 * _BYTES_PER_VALUE * held + _SLACK:
         raise EncoderError(
             f"{where}: does not fit the weights: it describes a model of {needed / 2**30:,.1f} GiB, but the "
@@ -138,7 +136,7 @@ def check_size(config: PretrainedConfig, held: int, where: str) -> None:
 
 
 def _count_values(config: PretrainedConfig, where: str) -> int:
-    """Return how many numbers a model has, from its first two blocks: the others are like the second."""
+    """Return a model's number of parameters, from its first two blocks: the others are like the second."""
     key, counts = depth_key(config.model_type), []
     with understood(where), torch.device("meta"):
         for blocks in (1, 2):
@@ -156,13 +154,13 @@ def build_model(config: PretrainedConfig) -> PreTrainedModel:
 
 @contextmanager
 def understood(where: str) -> Iterator[None]:
-    """Turn whatever transformers raises for settings that it cannot use into an `EncoderError`."""
+    """Convert any error of transformers about unusable settings into an `EncoderError`."""
     try:
         yield
     except (SerclError, MemoryError, ImportError):
         raise
     except Exception as error:
-        # Of wrong settings, transformers and torch say anything from KeyError to ZeroDivisionError.
+        # For wrong settings, transformers and torch raise anything from KeyError to ZeroDivisionError.
         reason = " ".join(str(error).split())[:200]
         raise EncoderError(
             f"{where}: no encoder can be built from its settings ({type(error).__name__}: {reason}). "

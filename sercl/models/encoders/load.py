@@ -31,20 +31,19 @@ def load_encoder(
     """Load a pre-trained encoder in float32, cut, with every parameter trainable, in evaluation mode.
 
     Args:
-        name: A short name ("wavlm-large"; see `PRESETS`), a hub id, or a folder with a checkpoint of
-            wav2vec 2.0, XLS-R, MMS, HuBERT, WavLM, data2vec-audio, w2v-BERT 2.0, Whisper, or a family that
-            an installed package adds. Checkpoints with a head or a decoder will do: only the encoder is
-            loaded.
+        name: A short name ("wavlm-large"; see `PRESETS`), a hub id, or a folder with a checkpoint of wav2vec
+            2.0, XLS-R, MMS, HuBERT, WavLM, data2vec-audio, w2v-BERT 2.0, Whisper, or a family that an
+            installed package adds. Checkpoints may have a head or a decoder: only the encoder is loaded.
         revision: Branch, tag or commit on the hub.
         last_block: Last transformer block to keep, counted from 0; None keeps all. Upper blocks are not read.
-        whisper_form: "padded" (to 30 s, as Whisper was trained) or "short" (only the clips' own positions,
-            faster, other numbers). Other families take no notice of it.
-        final_norm: Whether the last hidden state passes the norm that stable-layer-norm models and Whisper
-            end in. Without it, a cut encoder gives the hidden state of the uncut one.
+        whisper_form: "padded" (to 30 s, as Whisper was trained) or "short" (only the clips' own positions;
+            faster, with other hidden states). Ignored by other families.
+        final_norm: Whether the last hidden state passes the final norm of stable-layer-norm models and
+            Whisper. Without it, a cut encoder returns the hidden state of the whole one.
         gradient_checkpointing: Recompute blocks in the backward pass to save memory.
 
     Raises:
-        UnknownNameError: `name` is a word that is no short name.
+        UnknownNameError: `name` is not a known short name.
         UsageError: `last_block` or `whisper_form` is not valid.
         EncoderError: The checkpoint cannot be found or read, or is of another kind.
     """
@@ -67,7 +66,7 @@ def rebuild_encoder(name: str, config: dict[str, Any], *, gradient_checkpointing
     """Build an encoder without its checkpoint; its weights are arbitrary until a state dict is loaded.
 
     Args:
-        name: The name it was loaded by.
+        name: The name that it was loaded with.
         config: `Encoder.config` of the encoder to rebuild; the fingerprint is taken from there.
         gradient_checkpointing: As for `load_encoder`.
     """

@@ -1,4 +1,4 @@
-"""What makes a padded batch give what each clip gives alone, and the masks of SpecAugment."""
+"""Masking of padded frames, so that results do not depend on padding, and the masks of SpecAugment."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -21,10 +21,10 @@ def frame_mask(lengths: Tensor, frames: int) -> Tensor:
 
 
 class MaskedGroupNorm(nn.GroupNorm):
-    """A group norm whose statistics run over each row's valid frames only.
+    """A group norm whose statistics are over each row's valid frames only.
 
-    It has the parameters and the state-dict keys of the `nn.GroupNorm` it replaces. Frames beyond a row's
-    length come out as zero.
+    It has the parameters and the state-dict keys of the `nn.GroupNorm` that it replaces. Frames beyond a
+    row's length become zero.
     """
 
     _lengths: list[int] | None = None
@@ -38,7 +38,7 @@ class MaskedGroupNorm(nn.GroupNorm):
 
     @contextmanager
     def over(self, lengths: list[int]) -> Iterator[None]:
-        """Normalise the forward pass inside over `lengths` (valid frames per row, each at least 1)."""
+        """Use `lengths` (valid frames per row, each at least 1) for forward passes in this context."""
         self._lengths = lengths
         try:
             yield
@@ -61,8 +61,8 @@ class MaskedGroupNorm(nn.GroupNorm):
 def masked_inputs(convolutions: Iterable[nn.Module], mask: Tensor) -> Iterator[None]:
     """Zero the frames beyond each row's length in the input of every convolution in `convolutions`.
 
-    A convolution zero-pads a clip's end; without this, layers that come before it (a norm, a bias, another
-    convolution) would have put something else there.
+    A convolution zero-pads the end of a single clip; without this, earlier layers (a norm, a bias, another
+    convolution) would leave other values there.
 
     Args:
         convolutions: Modules whose first input is `[batch, channels, frames]`.
@@ -79,7 +79,7 @@ def masked_inputs(convolutions: Iterable[nn.Module], mask: Tensor) -> Iterator[N
 
 
 def receptive_field(kernels: Sequence[int], strides: Sequence[int]) -> tuple[int, int]:
-    """Return the samples that one frame sees and the samples from one frame to the next."""
+    """Return the receptive field of one frame, and the stride between frames, in samples."""
     field, hop = 1, 1
     for kernel, stride in zip(kernels, strides, strict=True):
         field += (kernel - 1) * hop
@@ -92,9 +92,9 @@ class SpanMasks:
     """How much of an axis is masked.
 
     Attributes:
-        share: Upper bound of what is masked, 0 to 1: spans may overlap.
-        length: Places in a span.
-        least: Spans at least, where `share` is above 0 and they fit.
+        share: Upper bound of the masked fraction, 0 to 1: spans may overlap.
+        length: Positions in a span.
+        least: Minimum number of spans, if `share` is above 0 and they fit.
     """
 
     share: float = 0.0
@@ -106,12 +106,12 @@ NO_MASKS = SpanMasks()
 
 
 def draw_spans(lengths: Sequence[int], size: int, masks: SpanMasks) -> Tensor:
-    """Draw which places are masked.
+    """Draw which positions are masked.
 
-    A row that is shorter than a span is not masked. What lies behind a row's length never is.
+    A row that is shorter than a span is not masked, and neither are positions beyond a row's length.
 
     Args:
-        lengths: Valid places per row.
+        lengths: Valid positions per row.
         size: Padded length.
         masks: How much is masked.
 
@@ -139,7 +139,7 @@ def spec_augment(
         lengths: Valid frames per row.
         time: How many frames are masked.
         features: How many features.
-        filling: `[dim]` or `[]`, what stands in masked frames; masked features are zero.
+        filling: `[dim]` or `[]`, the value of masked frames; masked features are zero.
     """
     frames = draw_spans(lengths, hidden.shape[1], time).to(hidden.device)
     hidden = torch.where(frames[:, :, None], filling.to(hidden), hidden)
@@ -149,7 +149,7 @@ def spec_augment(
 
 @contextmanager
 def changed_output(module: nn.Module, change: Callable[[Tensor], Tensor]) -> Iterator[None]:
-    """Let the (first) output of a module pass through a function within the context."""
+    """Pass the (first) output of a module through a function within the context."""
 
     def hook(module: nn.Module, args: Any, output: Any) -> Any:
         return (change(output[0]), *output[1:]) if isinstance(output, tuple) else change(output)

@@ -1,4 +1,4 @@
-"""A small encoder with random weights, for the demo: nothing to download, nothing pre-trained."""
+"""A small encoder with random weights, for the demo: no download, no pre-training."""
 
 from pathlib import Path
 
@@ -18,14 +18,14 @@ def write_random_encoder(
     """Write an encoder of Whisper's shape with freshly drawn weights, in the layout of a hub checkpoint.
 
     Args:
-        folder: Where it goes; made where it is missing.
+        folder: The folder; created if missing.
         blocks: Transformer blocks.
         hidden: Width of the hidden states, a multiple of `heads`.
         heads: Attention heads.
         seed: Seed of the weights.
 
     Returns:
-        The folder, a name that `load_encoder` takes. Clips may be up to `SECONDS` s long.
+        The folder, which `load_encoder` accepts. Clips may be up to `SECONDS` s long.
 
     Raises:
         OutputError: The folder cannot be written.
@@ -40,7 +40,7 @@ def write_random_encoder(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = WhisperEncoder(config)
-    disable_progress_bar()  # one for a single small file says nothing
+    disable_progress_bar()  # a progress bar for a single small file is useless
     try:
         model.save_pretrained(folder)
         WhisperFeatureExtractor(chunk_length=SECONDS).save_pretrained(folder)

@@ -12,7 +12,7 @@ OFF, CHECKPOINT = "off", "checkpoint"
 _PRESETS = (OFF, CHECKPOINT)
 _PARTS = ("dropout", "spec_augment", "layer_drop")
 _RATES = ("dropout", "attention_dropout", "activation_dropout")
-"""Attributes in which transformers keeps rates of dropouts that are no modules."""
+"""Attributes in which transformers stores the rates of dropouts that are not modules."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,12 @@ class Regularization:
 
 @dataclass(frozen=True)
 class PublishedRates:
-    """What a checkpoint's config says of SpecAugment and LayerDrop; its dropouts stand in the model.
+    """SpecAugment and LayerDrop in a checkpoint's config; its dropouts are in the model.
 
     Attributes:
         time: Masked spans of frames.
         features: Masked spans of features, the same in all frames of a clip.
-        layer_drop: Probability with which a block is skipped.
+        layer_drop: Probability of skipping a block.
     """
 
     time: SpanMasks = NO_MASKS

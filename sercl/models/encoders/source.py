@@ -1,4 +1,4 @@
-"""From a name to a folder with a checkpoint: short name, hub id or path."""
+"""From a name (short name, hub id or path) to a folder with a checkpoint."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Preset:
 
     Attributes:
         hub_id: Its repository on the hub.
-        speech: What it was pre-trained on.
+        speech: Its pre-training data.
         blocks: Number of transformer blocks.
         hidden_size: Width of the hidden states.
     """
@@ -67,7 +67,7 @@ def checkpoint_folder(name: str, revision: str | None) -> Path:
 
     Args:
         name: A short name of `PRESETS`, a folder, or a hub id ("organisation/model").
-        revision: Branch, tag or commit on the hub; None for the newest. Has no meaning for a folder.
+        revision: Branch, tag or commit on the hub; None for the newest. Ignored for a folder.
 
     Raises:
         UnknownNameError: A word that is neither a short name nor a folder.
@@ -80,7 +80,7 @@ def checkpoint_folder(name: str, revision: str | None) -> Path:
 
 
 def location_of(name: str) -> str:
-    """Return what finds an encoder again from any folder: the absolute path of its folder, else its name."""
+    """Return how to find an encoder from any working folder: its folder's absolute path, or its name."""
     path = expanded(name)
     return str(path.absolute()) if name not in PRESETS and path.is_dir() else name
 
@@ -102,10 +102,10 @@ def check_index(path: Path) -> None:
 
 
 def read_preprocessor(folder: Path) -> dict[str, Any] | None:
-    """Read the feature extractor's settings, or None where the checkpoint has none.
+    """Read the feature extractor's settings; None if the checkpoint has none.
 
     Raises:
-        EncoderError: The file holds no JSON object.
+        EncoderError: The file does not contain a JSON object.
     """
     path = folder / "preprocessor_config.json"
     if path.is_file():
@@ -119,12 +119,12 @@ def read_preprocessor(folder: Path) -> dict[str, Any] | None:
 
 
 def has_weights(folder: Path) -> bool:
-    """Say whether a checkpoint folder holds weights in a layout of the hub."""
+    """Return whether a checkpoint folder contains weights in a layout of the hub."""
     return _holds(folder, _SAFE_WEIGHTS) or _holds(folder, _PICKLED_WEIGHTS)
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """Return the files of a checkpoint folder that hold weights, or say which do."""
+    """Return the files of a checkpoint folder with weights or their index."""
     return [path for pattern in _SAFE_WEIGHTS + _PICKLED_WEIGHTS for path in sorted(folder.glob(pattern))]
 
 
