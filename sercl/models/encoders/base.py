@@ -312,7 +312,7 @@ class Encoder(nn.Module, ABC):
         return spec_augment(hidden, lengths.tolist(), *self._masks, self.model.mask_filling)
 
     def fast_states(self, dtype: torch.dtype) -> States | None:
-        """Build a function for the same hidden states that is faster on the CPU, without gradients; see `inference`.
+        """Build a faster function for the same hidden states on the CPU, without gradients; see `inference`.
 
         Args:
             dtype: Precision of the products: float32 or bfloat16.
