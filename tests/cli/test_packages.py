@@ -91,6 +91,13 @@ def test_its_options_are_checked_before_the_imports(package, root):
         checked("fit", ["--data", "LabED"])
 
 
+def test_its_name_is_known_in_any_case(package):
+    checked("fit", ["--data", "lab-de", "--data.root", str(package), "--data.most", "2"])
+    target = ["--data.target", "labde", "--data.target.most", "2"]
+    checked("fit", ["--data", "LanguagePair", "--data.source", "EmoDB", *target])
+    checked("diarize fit", ["--data", "labde", "--data.root", str(package), "--data.most", "2"])
+
+
 def test_options_of_a_corpus_in_a_file_and_in_a_pair(package, tmp_path):
     config = tmp_path / "data.yaml"
     config.write_text(f"data: {{class_path: LabDE, init_args: {{root: {tmp_path}}}}}\n")
