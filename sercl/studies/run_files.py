@@ -104,9 +104,15 @@ def settings_in(folder: Path) -> dict[str, dict[str, Any]]:
 
 def _configured(path: Path) -> dict[str, Any]:
     try:
-        return _flat(read_yaml(path))
+        return {_option(name): value for name, value in _flat(read_yaml(path)).items()}
     except DocumentError as error:
         raise ResultsError(path, f"{error}. Take it from the run again, or remove it.") from error
+
+
+def _option(name: str) -> str:
+    """Return the option of the model that a name stands for, whether or not its class is the user's own."""
+    plain = name.replace(".init_args.", ".").removesuffix(".class_path")
+    return plain if name.startswith("model.") else name
 
 
 def _told(path: Path) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from sercl.cli.main import main
 from sercl.cli.model_class import flattened, model_named
 from sercl.errors import UsageError
 from sercl.studies.cross_eval.plan.trainings import ADDRESS_DIGITS
+from sercl.studies.run_files import settings_in
 from sercl.tasks.classification import EmotionClassifier
 from tests.cli.words import replaced
 
@@ -123,6 +124,12 @@ def test_a_model_from_training_to_prediction(fit_words, folder, allowed, clip, t
     assert refused.returncode == 2
     assert "SERCL_ALLOW_IMPORTS=labmodels sercl predict ..." in " ".join(refused.stderr.split())
     assert main(["test", "--ckpt", checkpoint, "--trainer.accelerator", "cpu", "--json"]) == 0
+    settings = settings_in(run)["config.yaml"]
+    assert (settings["model"], settings["model.width"], settings["model.layer"]) == (
+        "labmodels.DeepHead",
+        5,
+        1,
+    )
 
 
 def test_the_options_of_the_class_are_its_own(fit_words, allowed, tmp_path, capsys):
