@@ -82,6 +82,10 @@ class AdapterOptions(_Options):
 
     Only those of the chosen methods count. A field may be given as a plain mapping, as checkpoints hold it.
     A method that is registered later adds its field to this class and to objects that exist already.
+
+    Args:
+        peft: Arguments of the configuration in peft of --model.adapter peft:METHOD, such as r; or folder, an
+            adapter in peft's own format to continue from.
     """
 
     def __getattr__(self, name: str) -> Any:

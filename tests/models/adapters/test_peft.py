@@ -186,6 +186,23 @@ def test_read_weights_equal_those_that_peft_merges(fresh: Fresh, method: str) ->
         torch.testing.assert_close(weight, encoder.blocks[0].get_submodule(path).weight, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("family", ["wavlm", "whisper"])
+def test_it_goes_together_with_hooks_and_a_copy_stands_on_its_own(fresh: Fresh, family: str) -> None:
+    encoder = fresh(family)
+    adapters = attach(
+        encoder, "gating+peft:dora+bottleneck", AdapterOptions(bottleneck={"reduction": 4})
+    ).eval()
+    perturb(encoder, adapters)
+    output = last(encoder.eval())
+    other, copied = copy.deepcopy((encoder, adapters))
+    copied.merge()
+    assert copied.methods == ("bottleneck", "gating")
+    torch.testing.assert_close(last(other), output, rtol=1e-4, atol=1e-5)
+    assert not any("lora" in name for name in other.state_dict())
+    assert torch.equal(last(encoder), output)
+    assert adapters.methods == ("peft:dora", "bottleneck", "gating")
+
+
 def test_gradient_checkpointing_gives_the_same_gradients(fresh: Fresh) -> None:
     gradients = []
     for checkpointed in (False, True):
