@@ -305,3 +305,29 @@ def test_adversarial_training_goes_through_pooling_and_loss_of_ones_own(build, b
     task = Everything(**options)
     assert task.adversary is not None
     assert task.losses(task.scores(batch), batch.labels).shape == (1,)
+
+
+class Fixed(EmotionClassifier):
+    """Fixes an option, and changes the default of another."""
+
+    def __init__(self, dropout: float = 0.3, **kwargs):
+        super().__init__(head="paper", dropout=dropout, **kwargs)
+
+
+def test_a_subclass_may_fix_options_and_change_defaults(build, tmp_path):
+    options = {
+        name: value for name, value in build(layer=1).hparams.items() if name not in ("head", "dropout")
+    }
+    task = Fixed(**options)
+    again = EmotionClassifier.restore(stored(task, tmp_path / "own.ckpt"))
+    assert type(again) is Fixed
+    assert again.dropout == 0.3
+    assert len(again.readout.heads[0]) == 6  # dropout, and the five layers of the paper's head
+
+
+def test_an_optimiser_of_ones_own_needs_one_method(build):
+    class Plain(EmotionClassifier):
+        def configure_optimizers(self):
+            return torch.optim.LBFGS(self.parameter_groups()["head"], lr=0.5)
+
+    assert isinstance(Plain(**build(layer=1).hparams).configure_optimizers(), torch.optim.LBFGS)
