@@ -1,4 +1,4 @@
-"""What users of other LightningCLI programs type that sercl does not have, and what to use instead."""
+"""Options of other LightningCLI programs that sercl does not have, and what to use instead."""
 
 import os
 import re
@@ -66,7 +66,7 @@ _VARIABLE = re.compile(r"PL_CONFIG|PL_TRAINER_\w+|(PL|SERCL)_\w+__\w+|SERCL_CONF
 
 
 def instead_of(option: str, command: str, value: str | None = None) -> str | None:
-    """Return what to use in place of an option of LightningCLI that sercl lacks; None for any other option.
+    """Return what to use instead of an option of LightningCLI that sercl lacks; None for any other option.
 
     Args:
         option: The option, with its dashes.

@@ -1,6 +1,6 @@
-"""The class of the model that a command trains, which is chosen before its parser is built.
+"""The class of the model that a command trains, chosen before the parser is built.
 
-So options, messages and help of a user's class have the form of sercl's own: `--model.width 3`.
+So the options, messages and help of a user's class look like sercl's own: `--model.width 3`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -73,11 +73,11 @@ def find_model(name: str | None, base: type, command: str) -> type:
 
     Args:
         name: Its import path, or the name of `base`; None for `base`.
-        base: What the command trains.
+        base: The class that the command trains by default.
         command: Name of the command.
 
     Raises:
-        UnknownNameError: For a name that is no import path.
+        UnknownNameError: For a name that is not an import path.
         ImportNotAllowedError: For a package that the user does not allow.
         UsageError: For a class of another kind.
     """
@@ -86,7 +86,7 @@ def find_model(name: str | None, base: type, command: str) -> type:
     name = str(name)
     if "." not in name:
         raise UnknownNameError(
-            f"{MODEL} class", name, [base.__name__], "Or the import path of a class of your own: mylab.Model."
+            f"{MODEL} class", name, [base.__name__], "Or the import path of your own class: mylab.Model."
         )
     kind = find_class(name, MODEL)
     if not issubclass(kind, base):

@@ -30,7 +30,7 @@ def _linear(in_dim: int, num_classes: int) -> list[nn.Module]:
 HEADS: Mapping[str, Callable[[int, int], list[nn.Module]]] = MappingProxyType(
     {"paper": _paper, "linear": _linear}
 )
-"""Every head by its name."""
+"""All heads by name."""
 
 
 TORCH_HEADS: Mapping[str, type[nn.Module]] = MappingProxyType({"torch.nn.Linear": nn.Linear})

@@ -11,13 +11,13 @@ from sercl.imports import ClassSpec
 from sercl.models.parts import check_part
 
 _VARIANCE_FLOOR = 1e-10
-"""Keeps the gradient of the square root finite where a feature does not vary."""
+"""Keeps the gradient of the square root finite for constant features."""
 
 _ATTENTION_DIM = 128
 
 
 def frame_mask(hidden: Tensor, lengths: Tensor) -> Tensor:
-    """Tell valid frames from padding.
+    """Return which frames are valid, not padding.
 
     Args:
         hidden: `[batch, frames, ...]`.
@@ -34,7 +34,7 @@ def masked_mean(hidden: Tensor, lengths: Tensor) -> Tensor:
     """Average over valid frames.
 
     Args:
-        hidden: `[batch, frames, dim]`; what stands beyond a row's length does not matter.
+        hidden: `[batch, frames, dim]`; values beyond a row's length are ignored.
         lengths: `[batch]` integers, at least 1.
 
     Returns:
@@ -47,7 +47,7 @@ def masked_mean_std(hidden: Tensor, lengths: Tensor) -> Tensor:
     """Average and population standard deviation over valid frames.
 
     Args:
-        hidden: `[batch, frames, dim]`; what stands beyond a row's length does not matter.
+        hidden: `[batch, frames, dim]`; values beyond a row's length are ignored.
         lengths: `[batch]` integers, at least 1.
 
     Returns:
@@ -63,8 +63,8 @@ def masked_mean_std(hidden: Tensor, lengths: Tensor) -> Tensor:
 class Pooling(nn.Module):
     """Base of the poolings: `forward(hidden [batch, frames, dim], lengths [batch])` -> `[batch, out_dim]`.
 
-    Frames beyond a row's length are padding, which must not count; see `frame_mask`. A pooling of one's own
-    is a subclass whose constructor takes the width of a hidden state first.
+    Frames beyond a row's length are padding, which must be ignored; see `frame_mask`. Your own pooling is a
+    subclass whose constructor takes the width of a hidden state first.
 
     Attributes:
         out_dim: Width of a pooled vector.
@@ -76,11 +76,11 @@ class Pooling(nn.Module):
 
     @property
     def frozen(self) -> bool:
-        """Whether there is nothing to train, so that pooled vectors can be computed once and stored."""
+        """Whether it has no parameters, so that pooled vectors can be computed once and stored."""
         return next(self.parameters(), None) is None
 
     def clip(self, frames: Tensor) -> Tensor:
-        """Pool one clip without padding, `[frames, dim]` to `[out_dim]`: as `forward`, in less time."""
+        """Pool one clip without padding, `[frames, dim]` to `[out_dim]`: like `forward`, but faster."""
         pooled: Tensor = self(frames[None], torch.tensor([len(frames)]))
         return pooled[0]
 
@@ -149,7 +149,7 @@ class AttentivePooling(Pooling):
 POOLINGS: Mapping[str, type[MeanPooling | MeanStdPooling | AttentivePooling]] = MappingProxyType(
     {"mean": MeanPooling, "mean+std": MeanStdPooling, "attentive": AttentivePooling}
 )
-"""Every pooling by its name."""
+"""All poolings by name."""
 
 
 def build_pooling(pooling: str | Mapping[str, Any], dim: int, option: str = "model.pooling") -> Pooling:
@@ -186,7 +186,7 @@ def _uniform(hidden: Tensor, lengths: Tensor) -> Tensor:
 
 
 def _weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
-    # Where, not times zero: padding may hold inf or NaN.
+    # `where` instead of multiplying by zero: padding may contain inf or NaN.
     valid = values.masked_fill(weights.unsqueeze(-1) == 0, 0.0)
     return (valid * weights.unsqueeze(-1)).sum(dim=1)
 

@@ -75,7 +75,7 @@ class Readout(nn.Module):
 
     Args:
         layer: As in `check_layer`, already resolved.
-        num_states: How many hidden states come in.
+        num_states: Number of hidden states.
         dim: Size of a pooled hidden state.
         head: From `[batch, dim]` to class scores; for "auto" there is a copy for each layer.
         standardize: Whether features are standardised by statistics of the training set.
@@ -96,13 +96,13 @@ class Readout(nn.Module):
         self.states = list(range(num_states)) if isinstance(layer, str) else [layer]
         self.standardizer = Standardizer((len(self.states), dim)) if standardize else None
         self.mix = WeightedSum(num_states) if layer == "weighted" else None
-        # Every layer's head starts from the same weights, so that layers differ by what they hold alone.
+        # Every layer's head starts from the same weights, so that only the layers' content differs.
         copies = len(self.states) if layer == "auto" else 1
         self.heads = nn.ModuleList([head, *(copy.deepcopy(head) for _ in range(copies - 1))])
         self.register_buffer("chosen", torch.tensor(0, dtype=torch.int64))
 
     def select(self, features: Tensor) -> Tensor:
-        """Return what is read: `[batch, states, dim]` -> `[batch, len(self.states), dim]`."""
+        """Return the hidden states in use: `[batch, states, dim]` -> `[batch, len(self.states), dim]`."""
         return features if len(self.states) == features.shape[1] else features[:, self.states]
 
     def forward(self, features: Tensor) -> Tensor:
@@ -117,7 +117,7 @@ class Readout(nn.Module):
         return self.score(self.prepare(features))
 
     def prepare(self, features: Tensor) -> Tensor:
-        """Return what the heads read, `[batch, heads, dim]`: pooled hidden states, standardised and mixed."""
+        """Return the heads' input, `[batch, heads, dim]`: pooled hidden states, standardised and mixed."""
         if self.standardizer is not None:
             features = self.standardizer(features)
         if self.mix is not None:
@@ -125,7 +125,7 @@ class Readout(nn.Module):
         return features
 
     def score(self, prepared: Tensor) -> Tensor:
-        """Return logits `[batch, heads, classes]` from what `prepare` returns."""
+        """Return logits `[batch, heads, classes]` from the result of `prepare`."""
         return torch.stack([head(prepared[:, i]) for i, head in enumerate(self.heads)], dim=1)
 
     def choose(self, logits: Tensor) -> Tensor:
@@ -146,10 +146,10 @@ _DILATIONS = (1, 3, 6)
 class Context(nn.Module):
     """Base of the context layers: `forward(hidden [batch, frames, dim], lengths [batch])` -> `out_dim` wide.
 
-    A padded batch gives what each clip alone gives.
+    The result for a clip must not depend on padding.
 
     Attributes:
-        out_dim: Width of a frame that comes out.
+        out_dim: Width of an output frame.
     """
 
     def __init__(self, out_dim: int) -> None:
@@ -158,7 +158,7 @@ class Context(nn.Module):
 
 
 class NoContext(Context):
-    """Frames as they are."""
+    """No context: frames are unchanged."""
 
     def __init__(self, dim: int) -> None:
         super().__init__(dim)
@@ -213,7 +213,7 @@ class GruContext(Context):
 CONTEXTS: Mapping[str, type[NoContext | ConvContext | GruContext]] = MappingProxyType(
     {"none": NoContext, "conv": ConvContext, "gru": GruContext}
 )
-"""Every context layer by its name."""
+"""All context layers by name."""
 
 
 def build_context(context: str | Mapping[str, Any], dim: int, option: str = "model.context") -> Context:
@@ -245,9 +245,9 @@ class FrameReadout(nn.Module):
 
     Args:
         layer: A hidden state 0..N, "last", or "weighted" (learned sum of all).
-        num_states: How many hidden states there are, N + 1.
+        num_states: Number of hidden states, N + 1.
         dim: Width of a hidden state.
-        context: What a frame gets from those around it.
+        context: The context layer.
         head: From `[..., context.out_dim]` to class scores.
         dropout: Dropout probability in front of the head, 0 to below 1.
         standardize: Whether features are standardised by statistics of training frames.
@@ -257,7 +257,7 @@ class FrameReadout(nn.Module):
 
     Attributes:
         layer: The layer choice, with "last" resolved to its number.
-        states: The hidden states that are read.
+        states: The hidden states in use.
     """
 
     def __init__(
@@ -283,15 +283,15 @@ class FrameReadout(nn.Module):
 
     @property
     def chosen_state(self) -> int | None:
-        """Hidden state that is read; None for a weighted sum of all."""
+        """The hidden state in use; None for a weighted sum of all."""
         return None if self.mix is not None else self.states[0]
 
     def select(self, hidden_states: Sequence[Tensor], frames: int) -> Tensor:
-        """Return what is read of the hidden states, `[batch, frames, len(states), dim]` float32.
+        """Return the hidden states in use, `[batch, frames, len(states), dim]` float32.
 
         Args:
             hidden_states: N + 1 tensors `[batch, frames or more, dim]`.
-            frames: Frames of the longest clip; an encoder may give more.
+            frames: Frames of the longest clip; an encoder may return more.
         """
         return torch.stack([hidden_states[i][:, :frames] for i in self.states], dim=2).float()
 

@@ -1,4 +1,4 @@
-"""Many small models of one shape as one module, so that one matrix product serves them all."""
+"""Many small models of the same shape as one module, with a single matrix product for all."""
 
 from collections.abc import Iterable, Sequence
 from typing import cast
@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 
 class StackedLinear(nn.Module):
-    """`[models, rows, in]` -> `[models, rows, out]`, each model with weights of its own.
+    """`[models, rows, in]` -> `[models, rows, out]`, each model with its own weights.
 
     Args:
-        layers: One linear layer per model, all of one shape and with a bias; their weights are copied.
+        layers: One linear layer per model, all of the same shape and with a bias; their weights are copied.
 
     Attributes:
         weight: `[models, in, out]`: transposed, since batched products with it are a third faster so.
@@ -54,11 +54,11 @@ class StackedWeightedSum(nn.Module):
 
 
 class StackedProbe(nn.Module):
-    """Heads of one shape, side by side, behind weighted sums of hidden states where wanted.
+    """Heads of the same shape in parallel, optionally on weighted sums of hidden states.
 
     Args:
         heads: One head per model, as `heads.build_head` makes them, without dropout; weights are copied.
-        num_states: How many hidden states each model sums up, or None where it is given one.
+        num_states: Number of hidden states that each model sums, or None if its input is a single one.
     """
 
     def __init__(self, heads: Sequence[nn.Sequential], num_states: int | None = None) -> None:
@@ -79,7 +79,7 @@ class StackedProbe(nn.Module):
         return scores
 
     def state(self, model: int) -> dict[str, Tensor]:
-        """Return copies of a model's weights as they stand in `head.state_dict()` of a single head.
+        """Return copies of a model's weights under the names of `head.state_dict()` of a single head.
 
         With weighted sums there is also "mix.scores", as in `WeightedSum`.
         """

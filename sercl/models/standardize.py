@@ -58,8 +58,8 @@ class Moments:
 class Standardizer(nn.Module):
     """`(x - mean) / std` per feature, with statistics of the training data.
 
-    Feed the training data through `update` in any number of pieces, then call `finish`. The statistics are
-    buffers, so a checkpoint holds them.
+    Pass the training data to `update` in any number of pieces, then call `finish`. The statistics are
+    buffers, so checkpoints contain them.
 
     Args:
         shape: Shape of one vector: `dim` or `(states, dim)`.
@@ -76,20 +76,20 @@ class Standardizer(nn.Module):
         self.register_buffer("std", torch.ones(size))
         self.register_buffer("fitted", torch.tensor(False))
         self._moments: Moments | None = None
-        # A copy of `fitted` on the host: reading the buffer would make every step wait for the GPU.
+        # A copy of `fitted` on the CPU: reading the buffer would make every step wait for the GPU.
         self._ready = False
         self.register_load_state_dict_post_hook(_note_fitted)  # type: ignore[no-untyped-call]
 
     def update(self, x: Tensor) -> None:
-        """Take in training features `[n, *shape]`; without effect on `forward` until `finish`."""
+        """Add training features `[n, *shape]`; no effect on `forward` until `finish`."""
         moments = Moments.of(x)
         self._moments = moments if self._moments is None else self._moments.merge(moments)
 
     def finish(self) -> None:
-        """Set the statistics from everything taken in, on every rank where `torch.distributed` runs.
+        """Set the statistics from all training features, of all ranks if `torch.distributed` runs.
 
         Raises:
-            UsageError: If nothing was taken in.
+            UsageError: If there were no training features.
         """
         moments = merge_ranks(self._moments)
         if moments is None:
@@ -111,9 +111,9 @@ class Standardizer(nn.Module):
 
 
 def merge_ranks(moments: Moments | None) -> Moments | None:
-    """Merge the moments of all ranks of a distributed run; elsewhere return them as they are.
+    """Merge the moments of all ranks of a distributed run; otherwise return them unchanged.
 
-    Where every rank has seen the same data the statistics are the same as of one rank.
+    If every rank has the same data, the statistics are those of one rank.
     """
     if not (dist.is_available() and dist.is_initialized()):
         return moments
@@ -150,12 +150,12 @@ def centred(waveforms: Tensor, lengths: Tensor) -> Tensor:
 
 
 def layer_normed(hidden: Tensor, lengths: Tensor) -> Tensor:
-    """Bring each clip to zero mean and unit variance over its frames and features together, without weights.
+    """Normalise each clip to zero mean and unit variance over all its frames and features, without weights.
 
-    SpeechBrain's `output_norm` of an encoder does so, over the padding of a batch as well.
+    SpeechBrain's `output_norm` of an encoder does this, but includes the padding of a batch.
 
     Args:
-        hidden: `[batch, frames, states, dim]`; each state is brought there by itself.
+        hidden: `[batch, frames, states, dim]`; each state is normalised separately.
         lengths: `[batch]` integers, valid frames.
 
     Returns:

@@ -32,7 +32,7 @@ from sercl.studies.training import results as runs
 RUN, PROBE, STUDY, DIARIZATION = "run", "layer probe", "study", "diarization"
 
 _UNFINISHED = ("config.yaml", "last.ckpt", "best.ckpt", "stage.json")
-"""Files of a folder whose results are still to come."""
+"""Files of a folder without results yet."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -46,7 +46,7 @@ class Results:
             "diarization" (of `sercl diarize fit` or `evaluate`).
         scores: A row per score of what was tested: a run; a condition of a study (all its folds summed,
             repeats averaged); a target, setting and layer of a probe; a system of a diarization. The columns
-            in front of `score` say which.
+            before `score` say which.
         classes: A row per class of the same: recall, precision, F1 and support, as far as they are stored;
             EDER and recall for diarization.
         predictions: A row per test utterance: what was tested, as in `scores` (for studies with fold, seed
@@ -54,7 +54,7 @@ class Results:
             make `Predictions.from_frame`. For diarization a row per segment: `system` ("reference" for the
             truth), `recording`, `start` and `end` in s, `emotion`, `confidence`. Empty for layer probes,
             which store none.
-        trainings: A row per training: a stage of a run, a probe, a cell of a study (also one that failed).
+        trainings: A row per training: a stage of a run, a probe, a cell of a study (including failed ones).
         settings: A row per folder, a column per option, with dotted names such as `model.adapter`.
         notes: A row per note on the results: read them before the scores.
     """
@@ -83,13 +83,13 @@ _FRAMES = tuple(field.name for field in fields(Results) if field.name != "kind")
 def read_results(folders: str | Path | Iterable[str | Path], *, incomplete: bool = False) -> Results:
     """Read the results of finished runs, layer probes, studies or diarizers.
 
-    Figures are those of the folder's `results.json`, or those of a study's report, which are computed from
-    its predictions.
+    Values are those of the folder's `results.json`, or those of a study's report, which are computed from its
+    predictions.
 
     Args:
         folders: A folder, a pattern ("checkpoints/EmoDB-*"), or several of these, all of one kind.
         incomplete: Whether to read a study with cells that failed or are missing; conditions without a
-            finished cell are then absent, and of the others only repeats that cover all folds are averaged.
+            finished cell are then absent, and only repeats that cover all folds are averaged.
 
     Raises:
         UsageError: For a folder without results, folders of several kinds, or none.
@@ -135,7 +135,7 @@ def _kind_of(folder: Path) -> str:
     """Return the kind of results in a folder.
 
     Raises:
-        UsageError: If there are none; the message says what there is instead.
+        UsageError: If there are none; the message says what was found instead.
         ResultsError: For a damaged `results.json`.
     """
     if (folder / STUDY_FILE).is_file():
@@ -263,7 +263,7 @@ def _check_done(study: Study, folder: Path, incomplete: bool) -> None:
     reason = (
         f" The first failure: {(states['failed'][0].error or 'no message').splitlines()[0]}" if failed else ""
     )
-    partly = ", or pass incomplete=True to read what is done" if done else ""
+    partly = ", or pass incomplete=True to read the finished part" if done else ""
     raise ResultsError(
         folder / STUDY_FILE,
         f"the study is unfinished: {done} of {every} cells are done, {failed} failed, "

@@ -20,7 +20,7 @@ class FinishedRun:
     """A run of `sercl fit` or `sercl test`, or a study of `sercl cross-eval`.
 
     Attributes:
-        folder: Where it lies.
+        folder: Its folder.
         is_study: Whether it is a study.
         classes: Class names in class order.
         predictions: For a study by condition, for a run under the key None.
@@ -94,7 +94,7 @@ def _read_study(folder: Path) -> FinishedRun:
 
 
 def settings_in(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return file -> (option -> value) of the files in a folder that hold settings, the most complete first.
+    """Return file -> (option -> value) of the files in a folder with settings, the most complete first.
 
     Raises:
         ResultsError: If one is broken.
@@ -110,7 +110,7 @@ def _configured(path: Path) -> dict[str, Any]:
 
 
 def _option(name: str) -> str:
-    """Return the option of the model that a name stands for, whether or not its class is the user's own."""
+    """Return the model's option of a name, whether or not its class is the user's own."""
     plain = name.replace(".init_args.", ".").removesuffix(".class_path")
     return plain if name.startswith("model.") else name
 

@@ -22,7 +22,7 @@ class AttachedAdapters(nn.Module):
     stand inside the encoder's blocks. For "none" and "full" there is no parameter here.
 
     Args:
-        encoder: The encoder, in which only what shall be trained besides adapters requires a gradient.
+        encoder: The encoder, of which only parameters trained besides the adapters require a gradient.
         methods: Adapter methods in the order of attaching, or ("full",), or ().
         blocks: 0-based blocks.
         options: Options of the methods.
