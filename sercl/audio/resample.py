@@ -3,6 +3,7 @@
 import math
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import scipy.signal
 import torch
@@ -10,6 +11,9 @@ from torch import Tensor
 
 from sercl.audio.files import Samples, read
 from sercl.torch_pair import torchaudio
+
+if TYPE_CHECKING:
+    from torchaudio.transforms import Resample
 
 SAMPLE_RATE = 16_000
 """Rate of every waveform inside sercl, in Hz: wav2vec 2.0, WavLM, HuBERT and Whisper all take 16 kHz."""
@@ -65,9 +69,9 @@ def to_rate(samples: Samples | Tensor, rate: int, target: int = SAMPLE_RATE) -> 
 
 
 @lru_cache(maxsize=16)
-def resampler(rate: int, target: int) -> torch.nn.Module:
+def resampler(rate: int, target: int) -> "Resample":
     """Return the cached resampler of a pair of rates: its kernel costs more than a short clip."""
-    kernel: torch.nn.Module = torchaudio.transforms.Resample(
+    return torchaudio.transforms.Resample(
         rate,
         target,
         resampling_method="sinc_interp_kaiser",
@@ -75,4 +79,3 @@ def resampler(rate: int, target: int) -> torch.nn.Module:
         rolloff=_ROLLOFF,
         beta=_BETA,
     )
-    return kernel

@@ -55,9 +55,9 @@ def dispatch(words: list[str]) -> int:
 
 def _run(words: list[str]) -> int:
     if words[0].startswith("-"):
-        command = next((word for word in words if word in FRONT), "COMMAND")
+        meant = next((word for word in words if word in FRONT), "COMMAND")
         raise UsageError(
-            f"{words[0]}: options come after the command: sercl {command} {words[0]} ... "
+            f"{words[0]}: options come after the command: sercl {meant} {words[0]} ... "
             "`sercl --help` lists the commands."
         )
     if words[0] not in COMMANDS:

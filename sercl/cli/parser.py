@@ -166,7 +166,7 @@ def class_path_of(kind: Any, name: str) -> str:
 
 
 # Its only place for short names: on the command line, in files, and after `--data.help`.
-_typehints.resolve_class_path_by_name = class_path_of
+_typehints.resolve_class_path_by_name = class_path_of  # type: ignore[assignment]
 
 # All YAML that jsonargparse loads, of files and of values; its public setter skips some values.
 _loaders_dumpers.yaml_default_loader = ConfigLoader  # type: ignore[assignment]
