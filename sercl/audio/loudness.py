@@ -7,8 +7,10 @@ voice activity detection has removed already.
 import math
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.signal import sosfilt
 from torch import Tensor
@@ -85,3 +87,34 @@ def k_weighting(rate: int) -> NDArray[np.float64]:
 
 def _poles(k: float, damping: float) -> list[float]:
     return [1 + damping + k * k, 2 * (k * k - 1), 1 - damping + k * k]
+
+
+def join(pieces: Sequence[Tensor], fade: int) -> tuple[Tensor, list[int]]:
+    """Put pieces one after the other, each fading into the next with constant power.
+
+    Args:
+        pieces: `[n]` float32 each, at least one.
+        fade: Samples of a cross-fade; at a joint with a piece shorter than twice that, half of the piece.
+
+    Returns:
+        The waveform, and the samples at the middle of each cross-fade, one fewer than pieces.
+    """
+    waveform, boundaries = pieces[0], []
+    for before, after in pairwise(pieces):
+        length = overlap(len(before), len(after), fade)
+        boundaries.append(len(waveform) - length // 2)
+        waveform = _crossfaded(waveform, after, length)
+    return waveform, boundaries
+
+
+def overlap(before: int, after: int, fade: int) -> int:
+    """Return the length of the cross-fade of two pieces of `before` and `after` samples."""
+    return min(fade, before // 2, after // 2)
+
+
+def _crossfaded(before: Tensor, after: Tensor, length: int) -> Tensor:
+    if length == 0:
+        return torch.cat([before, after])
+    angle = (torch.arange(length) + 0.5) / length * (math.pi / 2)
+    mixed = before[-length:] * angle.cos() + after[:length] * angle.sin()
+    return torch.cat([before[:-length], mixed, after[length:]])

@@ -205,8 +205,7 @@ def record_talk(out: Path, corpus: Path) -> tuple[Path, str]:
     """Concatenate clips of a test speaker to a recording of several emotions; return it and its segments."""
     import soundfile
 
-    from sercl.audio.joining import join
-    from sercl.audio.loudness import matched
+    from sercl.audio.loudness import join, matched
     from sercl.audio.resample import SAMPLE_RATE, load
 
     files = {

@@ -13,8 +13,7 @@ from rich.text import Text
 from sercl.corpora.base import CorpusInfo, Problem, kinds_text, label_hint, problem_lines
 from sercl.reports.rendering import picture_file
 from sercl.reports.style import table
-from sercl.studies.confounds import Confound
-from sercl.studies.corpus_inspection import UNKNOWN, Coverage, Duplicate, Inspection, spread
+from sercl.studies.corpus_inspection import UNKNOWN, Confound, Coverage, Duplicate, Inspection, spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

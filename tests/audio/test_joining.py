@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sercl.audio.joining import join, overlap
+from sercl.audio.loudness import join, overlap
 
 
 def test_pieces_fade_into_each_other():

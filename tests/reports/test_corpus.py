@@ -8,8 +8,7 @@ from rich.console import Console, RenderableType
 from sercl.corpora.base import Problem
 from sercl.corpora.registry import CORPORA
 from sercl.reports.corpus import clock, confound_sentence, corpora_table, headline, inspection_report
-from sercl.studies.confounds import Confound
-from sercl.studies.corpus_inspection import Coverage, Duplicate, Inspection
+from sercl.studies.corpus_inspection import Confound, Coverage, Duplicate, Inspection
 
 TOY = Inspection(
     corpus="Toy",

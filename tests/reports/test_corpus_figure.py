@@ -12,8 +12,7 @@ from sercl.corpora.labels import EMOTIONS
 from sercl.errors import OutputError, UnknownNameError
 from sercl.reports import corpus
 from sercl.reports.corpus import inspection_figure
-from sercl.studies.confounds import Confound
-from sercl.studies.corpus_inspection import Inspection
+from sercl.studies.corpus_inspection import Confound, Inspection
 from tests.reports.test_corpus import TOY
 
 

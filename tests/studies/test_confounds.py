@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import mutual_info_score
 from sklearn.metrics.cluster import contingency_matrix, expected_mutual_information
 
-from sercl.studies.confounds import MIN_SCORE, Confound, find_confounds, score_attribute
+from sercl.studies.corpus_inspection import MIN_SCORE, Confound, find_confounds, score_attribute
 
 
 def _scores(emotions: list[str], values: list[str | None]) -> dict[str, Confound]:

@@ -26,6 +26,8 @@ from sercl.models.device import find_device
 from sercl.reports.diarization.figure import pictures, timeline_figure
 from sercl.reports.diarization.results import diarization_table, tuning_lines
 from sercl.studies.diarization import results
+from sercl.studies.diarization.evaluation import Tuning, candidates, keep_tuning
+from sercl.studies.diarization.evaluation import tune as chosen
 from sercl.studies.diarization.recordings import (
     DiarizedRecording,
     EvaluationSet,
@@ -51,8 +53,6 @@ from sercl.studies.diarization.results import (
     score_systems,
     together,
 )
-from sercl.studies.diarization.tuning import Tuning, candidates, keep_tuning
-from sercl.studies.diarization.tuning import tune as chosen
 from sercl.studies.training.results import (
     describe_model,
     environment,

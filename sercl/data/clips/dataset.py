@@ -7,8 +7,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from sercl.audio.augment import Augment
-from sercl.audio.joining import join
-from sercl.audio.loudness import matched, matched_to_first
+from sercl.audio.loudness import join, matched, matched_to_first
 from sercl.audio.resample import SAMPLE_RATE, load
 from sercl.audio.voice import VoiceDetector, span
 from sercl.batch import LABEL_HOP

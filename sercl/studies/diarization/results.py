@@ -17,9 +17,8 @@ from sercl.errors import UsageError
 from sercl.files import write_text
 from sercl.json_text import json_text
 from sercl.metrics.eder import DiarizationMetrics
-from sercl.studies.diarization.evaluation import DiarizationScores, eder_difference, evaluate
+from sercl.studies.diarization.evaluation import DiarizationScores, Tuning, eder_difference, evaluate
 from sercl.studies.diarization.recordings import DiarizedRecording, EvaluationSet, Recording
-from sercl.studies.diarization.tuning import Tuning
 from sercl.studies.results.records import RESULTS, as_record, read_content, with_nan
 from sercl.studies.results.scores import Score, frame_of, in_front, score_row, without_nan
 from sercl.studies.training.results import read_stages, stage_notes

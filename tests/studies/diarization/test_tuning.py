@@ -4,8 +4,8 @@ import pytest
 from sercl.corpora.base import Segment
 from sercl.diarization.postprocess import PostConfig
 from sercl.errors import UsageError
+from sercl.studies.diarization.evaluation import candidates, mean_eder, tune
 from sercl.studies.diarization.recordings import SystemFrames
-from sercl.studies.diarization.tuning import candidates, mean_eder, tune
 from sercl.tasks.diarizer import FrameScores
 
 CLASSES = ("angry", "happy", "neutral", "sad")
