@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from rich.bar import Bar
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.table import Table as RichTable
 from rich.text import Text
 
 from sercl.counting import count
@@ -101,7 +101,7 @@ def is_clear(item: LayerDifference) -> bool:
     return item.p_holm < SIGNIFICANT
 
 
-def _grid(results: ProbeResults, title: str) -> Table:
+def _grid(results: ProbeResults, title: str) -> RichTable:
     numbers = ["Layer", "UAR", "95 %", "Validation"]
     numbers += ["Selectivity"] if results.layers[0].selectivity is not None else []
     numbers += ["Weight"] if results.weighted is not None else []
