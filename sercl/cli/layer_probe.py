@@ -21,9 +21,8 @@ from sercl.json_text import json_text
 from sercl.models.heads import HEADS
 from sercl.models.losses import LOSSES
 from sercl.reports.data import folds_lines
-from sercl.reports.probing import probe_table
+from sercl.reports.probing import probe_table, write_layer_tables
 from sercl.reports.probing_figure import probe_figure
-from sercl.reports.probing_tables import write_layer_tables
 from sercl.studies.layer_probe.folds import (
     LayerProbe,
     LayerProbeOptions,

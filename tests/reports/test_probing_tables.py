@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from sercl.reports.probing_tables import layer_table, write_layer_tables
+from sercl.reports.probing import layer_table, write_layer_tables
 from tests.studies.heads.samples import results
 
 
