@@ -70,7 +70,7 @@ def test_near_names_do_not_mind_case_and_punctuation():
 
 @settings(max_examples=30, deadline=None)
 @given(st.text(max_size=12), st.lists(st.text(min_size=1, max_size=12), unique=True, max_size=6))
-def test_near_names_are_some_of_the_legal_ones(name, valid):
+def test_near_names_are_some_of_the_valid_ones(name, valid):
     near = near_names(name, valid)
     assert set(near) <= set(valid)
     assert len(near) <= 3

@@ -185,7 +185,7 @@ def test_a_folder_that_goes_while_a_file_is_written_is_named(tmp_path: Path) -> 
         shutil.rmtree(folder)
 
 
-def test_the_file_and_its_place_are_on_the_disk_before_anyone_is_told(
+def test_the_file_and_its_place_are_on_the_disk_before_anyone_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced, sync = [], files.to_disk

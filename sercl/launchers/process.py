@@ -30,11 +30,11 @@ class OwnProcess:
         # Spawned: forking with running threads, or after CUDA was used, does not work.
         context = multiprocessing.get_context("spawn")
         self._work, self._begin = work, time.perf_counter()
-        self._answer, told = context.Pipe(duplex=False)
-        self._process = context.Process(target=_serve, args=(pickle.dumps(work), work.log, told))
+        self._answer, sender = context.Pipe(duplex=False)
+        self._process = context.Process(target=_serve, args=(pickle.dumps(work), work.log, sender))
         self._process.start()
         self._group = int(self._process.pid or 0)
-        told.close()
+        sender.close()
 
     @property
     def sentinel(self) -> int:
@@ -98,7 +98,7 @@ def _death(code: int | None) -> str:
     return f"its process was killed by {name}{cause}"
 
 
-def _serve(packed: bytes, log: Path, told: "Connection[object, object]") -> None:
+def _serve(packed: bytes, log: Path, sender: "Connection[object, object]") -> None:
     """Run a work item in a new process, and send its outcome."""
     os.setpgrp()  # The parent handles Ctrl-C, and stops this process and its children.
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -108,9 +108,9 @@ def _serve(packed: bytes, log: Path, told: "Connection[object, object]") -> None
         outcome = serve(pickle.loads(packed))
         error, seconds = outcome.error, outcome.seconds
     except BaseException as failure:
-        told.send((describe(failure), time.perf_counter() - begin))
+        sender.send((describe(failure), time.perf_counter() - begin))
         raise
-    told.send((error, seconds))
+    sender.send((error, seconds))
 
 
 def _end_with_parent() -> None:

@@ -96,18 +96,18 @@ def read_results(folders: str | Path | Iterable[str | Path], *, incomplete: bool
         ResultsError: For a missing or damaged file, or an unfinished study.
     """
     given = [folders] if isinstance(folders, str | Path) else list(folders)
-    places = [place for each in given for place in _matching(each)]
-    if not places:
+    matching = [folder for each in given for folder in _matching(each)]
+    if not matching:
         raise UsageError("read_results: no folder was given.")
-    read = [_READERS[_kind_of(place)](place, incomplete) for place in places]
-    kinds = {own.kind: place for own, place in zip(read, places, strict=True)}
+    read = [_READERS[_kind_of(folder)](folder, incomplete) for folder in matching]
+    kinds = {own.kind: folder for own, folder in zip(read, matching, strict=True)}
     if len(kinds) > 1:
-        found = ", ".join(f"{place} is a {kind}" for kind, place in kinds.items())
-        raise UsageError(f"read_results: folders of several kinds ({found}). Read each kind by itself.")
+        found = ", ".join(f"{folder} is a {kind}" for kind, folder in kinds.items())
+        raise UsageError(f"read_results: matching of several kinds ({found}). Read each kind by itself.")
     frames = {
         name: [
-            in_front({"folder": str(place)}, getattr(own, name))
-            for own, place in zip(read, places, strict=True)
+            in_front({"folder": str(folder)}, getattr(own, name))
+            for own, folder in zip(read, matching, strict=True)
         ]
         for name in _FRAMES
     }
@@ -116,11 +116,11 @@ def read_results(folders: str | Path | Iterable[str | Path], *, incomplete: bool
 
 def _matching(given: str | Path) -> list[Path]:
     """Return the folder itself, or those that a pattern matches."""
-    place = at_home(given)
-    if place.exists() or not set("*?[") & set(str(place)):
-        return [place]
-    pattern = str(place.relative_to(place.anchor))
-    found = sorted(path for path in Path(place.anchor).glob(pattern) if path.is_dir())
+    folder = at_home(given)
+    if folder.exists() or not set("*?[") & set(str(folder)):
+        return [folder]
+    pattern = str(folder.relative_to(folder.anchor))
+    found = sorted(path for path in Path(folder.anchor).glob(pattern) if path.is_dir())
     if not found:
         raise UsageError(f"{given}: no folder matches this pattern.")
     return found

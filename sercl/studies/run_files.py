@@ -115,7 +115,7 @@ def _option(name: str) -> str:
     return plain if name.startswith("model.") else name
 
 
-def _told(path: Path) -> dict[str, Any]:
+def _settings_in_results(path: Path) -> dict[str, Any]:
     try:
         found = read_json(path)
         kept = {"data": {"name": found["data"]["name"]}, "model": found["model"]}
@@ -137,6 +137,6 @@ def _flat(content: Any, prefix: str = "") -> dict[str, Any]:
 SETTINGS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "config.yaml": _configured,
     "study.yaml": _configured,
-    RESULTS: _told,
+    RESULTS: _settings_in_results,
 }
 """File with settings -> its reader, the most complete first."""

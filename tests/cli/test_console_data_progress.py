@@ -22,7 +22,7 @@ def bars(monkeypatch):
     return opened
 
 
-def test_one_bar_after_the_other_counts_what_it_is_told(bars):
+def test_one_bar_after_the_other_counts_what_it_is_reported(bars):
     with stage_progress() as on_progress:
         for done in (3, 7, 10):
             on_progress("train", done, 10)

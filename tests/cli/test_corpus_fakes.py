@@ -33,7 +33,7 @@ def test_a_corpus_without_a_trap_is_not_accused(tmp_path, capsys):
     assert "Confounds: none found" in inspected(capsys, "EmoDB", root)
 
 
-def test_duplicate_and_silent_files_are_told(tmp_path, capsys):
+def test_duplicate_and_silent_files_are_reported(tmp_path, capsys):
     root = fake_corpus("EmoDB", tmp_path / "emodb", speakers=4, per_emotion=2, seconds=0.15)
     assert "Duplicates: none" in inspected(capsys, "EmoDB", root)
     clips = sorted(root.rglob("*.wav"))
@@ -50,7 +50,7 @@ def test_duplicate_and_silent_files_are_told(tmp_path, capsys):
     shown = inspected(capsys, "EmoDB", root)
     assert "Problems: 2 silent" in shown
     assert all(path.name in shown for path in silent)
-    # Silence is told once, as silence.
+    # Silence is reported once, as silence.
     assert "Duplicates: 1 group" in shown
     assert "contradicting labels" in shown
     assert all(path.stem in shown for path in (clips[0], same, other))

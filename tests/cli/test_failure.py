@@ -63,7 +63,7 @@ def test_what_the_machine_refuses_is_no_defect(kind):
     assert "defect" not in message
 
 
-def test_other_system_errors_are_told_as_defects():
+def test_other_system_errors_are_reported_as_defects():
     message, code = describe(OSError(errno.EBADF, os.strerror(errno.EBADF)))
     assert "defect" in message
     assert code == 1
@@ -191,7 +191,7 @@ def test_an_error_of_a_loader_process_keeps_its_text_over_several_lines():
     assert describe(in_worker(UsageError, "sercl.errors.UsageError: no such layer")) == ("no such layer", 2)
 
 
-def test_a_defect_in_a_loader_process_is_told_as_one():
+def test_a_defect_in_a_loader_process_is_reported_as_one():
     assert "defect" in describe(in_worker(ZeroDivisionError, "ZeroDivisionError: division by zero"))[0]
 
 

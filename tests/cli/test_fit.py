@@ -125,7 +125,7 @@ def test_a_checkpoint_is_named_as_seen_from_here(tmp_path, monkeypatch):
     assert from_here(tmp_path.parent / "best.ckpt") == tmp_path.parent / "best.ckpt"
 
 
-def test_known_voices_are_not_tested_as_new_ones(run, emodb, capsys, tmp_path):
+def test_training_speakers_are_not_tested_as_unseen(run, emodb, capsys, tmp_path):
     # The checkpoint is of fold 0: selected on the speakers whom fold 1 tests, and trained on the others.
     words = ["test", "--ckpt", str(run / "best.ckpt"), "--data", "EmoDB", "--data.root", emodb]
     assert main([*words, "--data.folds.index", "1", "--json"]) == 0
@@ -245,7 +245,7 @@ def test_two_stages_can_go_together_as_in_the_study(two_stages, tmp_path, monkey
     assert all(note in shown for note in notes)
 
 
-def test_two_stages_go_on_from_the_best_unless_told_otherwise(two_stages, tmp_path):
+def test_two_stages_go_on_from_the_best_by_default(two_stages, tmp_path):
     assert main([*two_stages, "--out", str(tmp_path / "run")]) == 0
     found = results(tmp_path / "run")
     assert [stage["epochs"] for stage in found["stages"]] == [2, 3]

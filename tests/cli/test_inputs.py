@@ -57,7 +57,7 @@ def test_words_keep_their_order_and_files_come_once(talks):
     ]  # fmt: skip
 
 
-def test_words_without_a_file_are_told_with_their_reason(talks):
+def test_words_without_a_file_are_reported_with_their_reason(talks):
     (talks / "empty").mkdir()
     inputs = find_inputs(["talks/b.wav", "talks/x.wav", "talks/*.aiff", "talks/empty"])
     reasons = dict(inputs.unmatched)
@@ -77,7 +77,7 @@ def test_no_file_at_all_is_wrong_use(talks):
         find_inputs(["x", "*.wav"])
 
 
-def test_everything_in_a_folder_is_read_or_told(talks):
+def test_everything_in_a_folder_is_read_or_reported(talks):
     for name in ("b.caf", "c.OGA", "d.wave", "e.m4a", "data.json"):
         (talks / name).touch()
     (talks / "f.wav").symlink_to("/nonexistent/f.wav")

@@ -41,10 +41,10 @@ def test_python_finds_on_arrays_what_the_command_finds(run, encoder, emodb):
     emotions, speakers = ([getattr(item, name) for item in utterances] for name in ("emotion", "person"))
     task = ProbeTask.from_labels(emotions, speakers, rows_of)
     found = probe_study(features, task, ProbeConfig(seeds=(0, 1), max_epochs=4))
-    told = next(own for own in results(run)["results"] if own["target"] == "emotion")
+    stored_results = next(own for own in results(run)["results"] if own["target"] == "emotion")
     same = ["classes", "splits", "best_layer", "folds", "chance"]
-    assert {name: found.to_dict()[name] for name in same} == {name: told[name] for name in same}
-    for mine, theirs in zip(found.layers, told["layers"], strict=True):
+    assert {name: found.to_dict()[name] for name in same} == {name: stored_results[name] for name in same}
+    for mine, theirs in zip(found.layers, stored_results["layers"], strict=True):
         assert mine.uar.value == pytest.approx(theirs["uar"]["value"], abs=0.03)
         assert mine.validation_loss == pytest.approx(theirs["validation_loss"], abs=1e-3)
 
@@ -52,8 +52,8 @@ def test_python_finds_on_arrays_what_the_command_finds(run, encoder, emodb):
 def test_data_frames_hold_what_the_tables_hold(run):
     found = sercl.read_results(run)
     assert found.kind == "layer probe"
-    told, layers = results(run)["results"], rows(run / "layers.csv")
-    for own in told:
+    stored_results, layers = results(run)["results"], rows(run / "layers.csv")
+    for own in stored_results:
         scores = found.scores.query(f"target == '{own['target']}'")
         uar = scores.query("readout == 'layer' and score == 'uar'")
         assert uar["layer"].tolist() == [entry["layer"] for entry in own["layers"]]

@@ -5,7 +5,7 @@ from sercl.corpora.base import MOST_REASONS, Problem, problem_lines
 TABLE = Path("m.csv")
 
 
-def test_bad_labels_are_told_once_each_with_their_number() -> None:
+def test_bad_labels_are_reported_once_each_with_their_number() -> None:
     problems = [Problem(TABLE, f"unknown emotion {word!r}", line=i) for i, word in enumerate("abab", start=2)]
     problems += [Problem(Path(f"{i}.wav"), "not on disk", kind="missing") for i in range(3)]
     assert problem_lines(problems, most=2) == [
@@ -17,7 +17,7 @@ def test_bad_labels_are_told_once_each_with_their_number() -> None:
     ]
 
 
-def test_rows_of_datasets_are_told_by_their_label() -> None:
+def test_rows_of_datasets_are_reported_by_their_label() -> None:
     problems = [Problem(Path(f"{i}.wav"), f"row {i} of train: unknown emotion 'x'") for i in (4, 7)]
     assert problem_lines(problems, most=5) == ["4.wav: row 4 of train: unknown emotion 'x' (2 rows in all)"]
 

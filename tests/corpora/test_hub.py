@@ -162,7 +162,7 @@ def test_bytes_without_a_name_get_their_hash_as_id(tmp_path: Path, clips: tuple[
     assert [(item.id, item.path.suffix) for item in listing.utterances] == [(digest[:12], ".wav")]
 
 
-def test_files_of_one_name_are_told_apart_whatever_their_order(
+def test_files_of_one_name_are_distinguished_whatever_their_order(
     tmp_path: Path, clips: tuple[Utterance, ...]
 ) -> None:
     rows = [

@@ -75,7 +75,7 @@ def utterance(name: str, path: str) -> Utterance:
     return Utterance(name, Path(path), "sad", "Toy")
 
 
-def test_of_files_with_one_id_the_shortest_path_is_kept_and_the_others_are_told() -> None:
+def test_of_files_with_one_id_the_shortest_path_is_kept_and_the_others_are_reported() -> None:
     own = Problem(Path("x"), "why")
     found = [utterance("b", "/z/b.wav"), utterance("a", "/copy/deep/a.wav"), utterance("a", "/z/a.wav")]
     listing = unique_listing(found, [own])

@@ -80,7 +80,7 @@ def test_a_bad_table_is_named_with_its_line(tmp_path: Path, name: str, content: 
         rows_of(tmp_path / name, content)
 
 
-def test_text_whose_encoding_cannot_be_told_and_absent_files(tmp_path: Path) -> None:
+def test_text_whose_encoding_cannot_be_recognised_and_absent_files(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes("a,b\n\u0437\u043b\u043e\u0439,1\n".encode("cp1251"))
     with pytest.raises(ManifestError, match=r"a\.csv: not UTF-8 \(byte 4\).*iconv"):
         read_rows(tmp_path / "a.csv")

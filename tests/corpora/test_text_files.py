@@ -13,17 +13,17 @@ CHINESE = "path,emotion\na.wav,生气\nb.wav,高兴\nc.wav,中性\n"
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
 @pytest.mark.parametrize("text", [GERMAN, FRENCH, CHINESE, "path,emotion\nзлой.wav,怒り\n"])
-def test_unicode_is_always_told(text: str, encoding: str) -> None:
+def test_unicode_is_always_recognised(text: str, encoding: str) -> None:
     assert decode(text.encode(encoding)) == text
 
 
 @pytest.mark.parametrize("text", [GERMAN, FRENCH, "a,Übel\n", "niño, ação, ¿qué?", "naïve"])
-def test_western_text_is_told(text: str) -> None:
+def test_western_text_is_reported(text: str) -> None:
     assert decode(text.encode("cp1252")) == text
 
 
 @pytest.mark.parametrize("text", [CHINESE, "张三,愤怒\n李四,悲伤\n", "说话人：张三，情感：快乐"])
-def test_chinese_text_is_told(text: str) -> None:
+def test_chinese_text_is_reported(text: str) -> None:
     assert decode(text.encode("gb18030")) == text
 
 

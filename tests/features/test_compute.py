@@ -198,14 +198,14 @@ def test_without_cache_nothing_is_kept_and_nothing_is_taken(encoder: Encoder, co
     assert not place.exists()
 
 
-def test_options_reach_the_loader_and_progress_is_told(encoder: Encoder, config: FeatureConfig) -> None:
-    data, told = some_audio(7), []
+def test_options_reach_the_loader_and_progress_is_reported(encoder: Encoder, config: FeatureConfig) -> None:
+    data, reports = some_audio(7), []
     options = FeatureConfig(config.dir, batch_seconds=3.5, workers=0)
-    features_of(encoder, data, trainer(), config=options, on_progress=lambda *news: told.append(news))
+    features_of(encoder, data, trainer(), config=options, on_progress=lambda *news: reports.append(news))
     assert data.options == (3.5, 0)
-    assert [news[1:] for news in told] == [(3, 7), (6, 7), (7, 7)]
-    features_of(encoder, data, trainer(), config=options, on_progress=lambda *news: told.append(news))
-    assert len(told) == 3
+    assert [news[1:] for news in reports] == [(3, 7), (6, 7), (7, 7)]
+    features_of(encoder, data, trainer(), config=options, on_progress=lambda *news: reports.append(news))
+    assert len(reports) == 3
 
 
 def test_batches_suit_the_device_if_nothing_is_said(encoder: Encoder, config: FeatureConfig) -> None:

@@ -118,7 +118,7 @@ def test_files_waveforms_and_utterances(files: list[Path], wav2vec2: Path) -> No
     assert embed([], encoder).shape == (0, 4, 16)
 
 
-def test_progress_is_told_file_by_file(
+def test_progress_is_reported_file_by_file(
     files: list[Path], wav2vec2: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sercl.features.embedding.WINDOW", 2)

@@ -53,7 +53,7 @@ def test_a_store_says_what_it_holds(root: Path) -> None:
     assert inspect_store(root / "none") == []
 
 
-def test_damage_is_told_and_not_raised(root: Path) -> None:
+def test_damage_is_reported_and_not_raised(root: Path) -> None:
     folder = root / SPACE.name
     first, second = sorted(folder.glob("*.arrow"), key=lambda path: -path.stat().st_size)
     cut(second)

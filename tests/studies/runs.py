@@ -42,6 +42,6 @@ def fake_run(
     if config is not None:
         (folder / "config.yaml").write_text(yaml.safe_dump(dict(config)))
     if results:
-        told = {"data": {"name": "EmoDB"}, "model": {"adapter": "none"}, "environment": {"seed": seed}}
-        (folder / "results.json").write_text(json.dumps(told))
+        content = {"data": {"name": "EmoDB"}, "model": {"adapter": "none"}, "environment": {"seed": seed}}
+        (folder / "results.json").write_text(json.dumps(content))
     return folder

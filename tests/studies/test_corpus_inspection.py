@@ -75,7 +75,7 @@ def test_faults_stand_beside_the_problems_of_the_reader(tmp_path: Path) -> None:
     assert len(found.seconds["sad"]) == 2
 
 
-def test_duplicates_are_found_by_their_samples_and_contradictions_are_told(tmp_path: Path) -> None:
+def test_duplicates_are_found_by_their_samples_and_contradictions_are_reported(tmp_path: Path) -> None:
     clips = [_clip(tmp_path, "a1", "sad"), _clip(tmp_path, "b1", "angry"), _clip(tmp_path, "c1", "happy")]
     samples, _ = soundfile.read(clips[0].path)
     for name, emotion in (("a2", "sad"), ("a3", "angry")):

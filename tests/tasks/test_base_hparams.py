@@ -47,7 +47,7 @@ def test_what_a_checkpoint_holds_is_checked_like_any_option():
         (AdapterOptions, {"lora": {"x": 1}}),
     ],
 )
-def test_an_option_of_another_version_is_told_as_such(kind, stored):
+def test_an_option_of_another_version_is_reported_as_such(kind, stored):
     with pytest.raises(CheckpointError, match=r"option that this sercl does not have .*(momentum|ia3|'x')"):
         revive(kind, stored)
 

@@ -163,7 +163,7 @@ def test_windows_must_suit_the_encoder(task):
     assert Diarizer(task, CPU)._plan == WindowPlan(10.0, 1.0, 320)
 
 
-def test_stretches_without_speech_are_told_if_asked_for(task, wav):
+def test_stretches_without_speech_are_reported_if_asked_for(task, wav):
     path = wav("a.wav", 2.0, level=0.01)
     assert Diarizer(task, CPU, vad=True).diarize(path).pauses == ((0.0, 2.0),)
     assert Diarizer(task, CPU).diarize(wav("quiet.wav", level=0.0)).pauses == ()

@@ -287,8 +287,8 @@ class Diarization(EmotionDataModule):
             )
         pairs = zip(split.utterances, split.seconds, strict=True)
         new = [(utterance, seconds) for utterance, seconds in pairs if utterance.id not in self._pieces]
-        told = None if self.on_progress is None else partial(self.on_progress, f"finding speech: {part}")
-        self._pieces |= cut_pieces(new, self.corpora[0].scheme, self.clip_config, told)
+        report = None if self.on_progress is None else partial(self.on_progress, f"finding speech: {part}")
+        self._pieces |= cut_pieces(new, self.corpora[0].scheme, self.clip_config, report)
 
     def _pieces_of(self, part: str) -> list[tuple[Piece, ...]]:
         return [self._pieces[utterance.id] for utterance in self._split(part).utterances]

@@ -131,8 +131,10 @@ def _constructor(options: Sequence[Parameter]) -> Callable[..., None]:
 
 def _described(read: Callable[..., Listing], options: Sequence[Parameter]) -> str:
     """Return the lines of a reader's docstring about its options."""
-    told = {item.arg_name: item.description for item in parse(read.__doc__ or "").params}
-    lines = (f"    {option.name}: {' '.join((told.get(option.name) or '').split())}" for option in options)
+    descriptions = {item.arg_name: item.description for item in parse(read.__doc__ or "").params}
+    lines = (
+        f"    {option.name}: {' '.join((descriptions.get(option.name) or '').split())}" for option in options
+    )
     return "\n".join(lines)
 
 

@@ -145,7 +145,9 @@ def _check_shapes(folder: Path, mismatched: Iterable[tuple[str, Sequence[int], S
     """Refuse weights of another shape than config.json says."""
     wrong = sorted(mismatched)
     if wrong:
-        shown = "; ".join(f"{name}: {list(held)}, expected {list(told)}" for name, held, told in wrong[:3])
+        shown = "; ".join(
+            f"{name}: {list(held)}, expected {list(expected)}" for name, held, expected in wrong[:3]
+        )
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         raise EncoderError(
             f"{folder}: config.json does not fit the weights. Held in the weights, and expected by "
@@ -157,13 +159,13 @@ def _check_shapes(folder: Path, mismatched: Iterable[tuple[str, Sequence[int], S
 def _check_depth(folder: Path, unexpected: Iterable[str]) -> None:
     """Refuse weights of more blocks than config.json says; those that a cut leaves out are in both."""
     own = published_config(folder)
-    told = getattr(own, depth_key(own.model_type))
+    expected = getattr(own, depth_key(own.model_type))
     numbers = (_BLOCK.search(name) for name in unexpected if not _ELSEWHERE.search(name))
     held = max((int(found[1]) + 1 for found in numbers if found), default=0)
-    if held > told:
+    if held > expected:
         raise EncoderError(
-            f"{folder}: config.json says {told} blocks, but the weights hold {held}. Restore the config.json "
-            "that belongs to these weights; to use the lower blocks alone: --model.last_block N."
+            f"{folder}: config.json says {expected} blocks, but the weights hold {held}. Restore the "
+            "config.json that belongs to these weights; to use the lower blocks alone: --model.last_block N."
         )
 
 

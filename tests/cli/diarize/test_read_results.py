@@ -22,23 +22,30 @@ def stored(folder):
 
 
 def test_the_figures_of_a_run_are_those_of_its_results(classifier):
-    results, told = sercl.read_results(classifier), stored(classifier)
-    names = [name for name, own in told["scores"].items() if isinstance(own, dict)]
+    results, stored_results = sercl.read_results(classifier), stored(classifier)
+    names = [name for name, own in stored_results["scores"].items() if isinstance(own, dict)]
     assert results.kind == "run"
     assert results.scores["score"].tolist() == names
     for row in results.scores.to_dict("records"):
-        own = told["scores"][row["score"]]
+        own = stored_results["scores"][row["score"]]
         assert {name: row[name] for name in own} == own
-        assert (row["n"], row["part"], row["seed"], row["fold"]) == (told["scores"]["n"], "test", 42, 0)
+        assert (row["n"], row["part"], row["seed"], row["fold"]) == (
+            stored_results["scores"]["n"],
+            "test",
+            42,
+            0,
+        )
         assert (row["data"], row["adapter"]) == ("EmoDB", "none")
-        assert row["layer"] == told["model"]["chosen_state"]
+        assert row["layer"] == stored_results["model"]["chosen_state"]
     columns = ["class", "recall", "precision", "f1", "support"]
-    per_class = [[own[name] for name in ("name", *columns[1:])] for own in told["scores"]["per_class"]]
+    per_class = [
+        [own[name] for name in ("name", *columns[1:])] for own in stored_results["scores"]["per_class"]
+    ]
     found = results.classes[columns].astype(object)
     assert found.where(found.notna(), None).to_numpy().tolist() == per_class
-    assert results.notes["note"].tolist() == told["notes"]
+    assert results.notes["note"].tolist() == stored_results["notes"]
     assert results.settings.loc[0, "data.init_args.folds.count"] == 5
-    (stage,), again = told["stages"], results.trainings.drop(columns="folder").to_dict("records")
+    (stage,), again = stored_results["stages"], results.trainings.drop(columns="folder").to_dict("records")
     assert again == [stage]
 
 
@@ -49,10 +56,10 @@ def test_fit_in_python_gives_what_the_command_gives(classifier, emodb, encoder, 
     options = TrainerOptions.of({"max_epochs": 1, "accelerator": "cpu"})
     found = fit(task, data, tmp_path / "run", options)
     assert (tmp_path / "run" / "predictions.csv").read_text() == (classifier / "predictions.csv").read_text()
-    read, told = sercl.read_results([tmp_path / "run", classifier]), stored(classifier)
+    read, stored_results = sercl.read_results([tmp_path / "run", classifier]), stored(classifier)
     assert read.scores["value"].tolist()[:3] == read.scores["value"].tolist()[3:]
     assert read.scores["seed"].tolist() == [42] * 6
-    assert json.loads(json_text(found.to_dict()))["scores"] == told["scores"]
+    assert json.loads(json_text(found.to_dict()))["scores"] == stored_results["scores"]
     written, mine = ({path.name for path in run.iterdir()} for run in (classifier, tmp_path / "run"))
     assert written - mine == {".lock", "config.yaml", "confusion.png"}
     clip = next(Path(emodb).rglob("*.wav"))
@@ -73,9 +80,9 @@ def test_runs_of_all_folds_are_one_table(folds):
 
 
 def test_the_figures_of_a_diarizer_are_those_of_its_results(diarizer):
-    results, told = sercl.read_results(diarizer), stored(diarizer)
+    results, stored_results = sercl.read_results(diarizer), stored(diarizer)
     assert results.kind == "diarization"
-    for system in told["systems"]:
+    for system in stored_results["systems"]:
         own = results.scores.query(f"system == '{system['name']}'").set_index("score")
         for name in ("eder", "missed", "uar", "boundary_error"):
             score = own.loc[name, ["value", "low", "high", "unit", "count"]].to_dict()
@@ -85,7 +92,7 @@ def test_the_figures_of_a_diarizer_are_those_of_its_results(diarizer):
     segments = results.predictions
     assert (segments["end"] > segments["start"]).all()
     assert segments["confidence"].notna().eq(segments["system"].eq("diarizer")).all()
-    assert results.trainings["epochs"].tolist() == [stage["epochs"] for stage in told["stages"]]
+    assert results.trainings["epochs"].tolist() == [stage["epochs"] for stage in stored_results["stages"]]
 
 
 def test_kinds_are_not_mixed(classifier, diarizer):

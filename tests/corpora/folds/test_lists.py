@@ -136,7 +136,7 @@ def test_a_list_in_another_encoding_and_dialect(tmp_path: Path) -> None:
     assert make_fold(FOUR_SPEAKERS, LABELS, _config(tmp_path)).test == fold.test
 
 
-def test_a_list_whose_encoding_cannot_be_told(tmp_path: Path) -> None:
+def test_a_list_whose_encoding_cannot_be_recognised(tmp_path: Path) -> None:
     _saved(tmp_path)
     (tmp_path / "test.csv").write_bytes("file,answer\nзлой.wav,Sad\n".encode("cp1251"))
     with pytest.raises(ManifestError, match="not UTF-8"):

@@ -52,11 +52,11 @@ def test_utterances_are_cut_to_their_speech(tmp_path, monkeypatch):
     soundfile.write(tmp_path / "none.wav", np.zeros(16_000), 16_000)
     items = [utterance("long", "sad", start=1.0, end=2.0), utterance("none", "sad")]
     items = [(replace(item, path=tmp_path / f"{item.id}.wav"), 1.0) for item in items]
-    told = []
-    pieces = cut_pieces(items, SCHEME, ClipConfig(), lambda done, total: told.append((done, total)))
+    reports = []
+    pieces = cut_pieces(items, SCHEME, ClipConfig(), lambda done, total: reports.append((done, total)))
     assert facts(pieces) == [("long", 0.1, 0.5, "sad")]
     assert pieces["none"] == ()
-    assert told == [(2, 2)]
+    assert reports == [(2, 2)]
 
 
 @pytest.mark.shared

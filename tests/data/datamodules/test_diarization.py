@@ -115,13 +115,13 @@ def test_saved_clips_can_be_used_again_with_another_seed(emodb, tmp_path):
         ready(other_fold, clips=lists)
 
 
-def test_progress_of_the_search_for_speech_is_told(emodb):
+def test_progress_of_the_search_for_speech_is_reported(emodb):
     module = Diarization([datamodules.EmoDB(emodb)])
-    told = []
-    module.on_progress = lambda what, done, total: told.append((what, done, total))
+    reports = []
+    module.on_progress = lambda what, done, total: reports.append((what, done, total))
     with pytest.raises(UsageError, match="no clip can be built from 0 pieces"):
         module.setup("fit")
-    last = {what: (done, total) for what, done, total in told if "speech" in what}
+    last = {what: (done, total) for what, done, total in reports if "speech" in what}
     assert list(last) == [f"finding speech: {part}" for part in ("train", "validation", "test")]
     assert all(done == total for done, total in last.values())
 

@@ -44,7 +44,7 @@ def mislabelled(place: int, row: list[str]) -> list[str]:
     return [row[0], words.get(place, row[1]), row[2], ""]
 
 
-def test_every_bad_label_is_told_at_once(tmp_path: Path) -> None:
+def test_every_bad_label_is_reported_at_once(tmp_path: Path) -> None:
     table = with_rows(tmp_path, mislabelled)
     with pytest.raises(CorpusError) as caught:
         Manifest(table).setup()

@@ -241,7 +241,7 @@ def test_the_first_of_two_stages_has_an_epoch_limit(emodb, manifest):
         LanguagePair(source, target, "two-stage", switch_epoch=0)
 
 
-def test_equal_names_are_told_apart_in_the_report(tmp_path):
+def test_equal_names_are_distinguished_in_the_report(tmp_path):
     source = Manifest(write_manifest(tmp_path / "a", prefix="a"))
     target = Manifest(write_manifest(tmp_path / "b", prefix="b"))
     module = LanguagePair(source, target)

@@ -58,7 +58,7 @@ def test_two_stages_have_parts_of_their_own_and_one_test():
     assert found.select_on == "target"  # the last stage selects the model that is tested
 
 
-def test_two_corpora_of_one_name_are_told_apart():
+def test_two_corpora_of_one_name_are_distinguished():
     twins = {"source": report("A", 1), "target": report("A", 2)}
     found = merged("zero-shot", reports=twins)
     assert found.name == "A (source) -> A (target)"

@@ -95,13 +95,13 @@ def cut(name: str, folds: int = 2, speakers: str = "abcd", known: bool = True) -
         tested, selects = speakers[index], speakers[index + 1]
         rest = [speaker for speaker in speakers if speaker not in (tested, selects)]
         lists = {"train": rest, "validation": [selects], "test": [tested]}
-        parts.append({part: _told(name, own, known) for part, own in lists.items()})
+        parts.append({part: _subset_of(name, own, known) for part, own in lists.items()})
     return CutCorpus(
         name, EmoDB(name), tuple(_fold(own, index, folds) for index, own in enumerate(parts)), tuple(parts)
     )
 
 
-def _told(corpus: str, speakers: Iterable[str], known: bool) -> Subset:
+def _subset_of(corpus: str, speakers: Iterable[str], known: bool) -> Subset:
     own = subset(
         corpus, [f"{name}-{corpus}" for speaker in speakers for name in names(speaker)], f"/{corpus}"
     )

@@ -25,7 +25,7 @@ def test_a_study_comes_back_as_it_was(folder: Path, grid: Grid, tmp_path: Path) 
     assert read_study(tmp_path) == changed
 
 
-def test_failed_and_missing_cells_are_told_apart(grid: Grid, tmp_path: Path) -> None:
+def test_failed_and_missing_cells_are_distinguished(grid: Grid, tmp_path: Path) -> None:
     fake_study(tmp_path, grid, failed=1, missing=2)
     states = [record.status for record in read_study(tmp_path).records]
     assert (states.count("failed"), states.count("missing")) == (1, 2)

@@ -39,7 +39,7 @@ def test_each_name_does_what_it_says() -> None:
         assert adaptation_notes(zero_shot(name), ROWS) == (NOTES[name],)
 
 
-def test_speakers_with_few_utterances_are_told() -> None:
+def test_speakers_with_few_utterances_are_reported() -> None:
     training = replace(zero_shot("speaker"), tests={"B": part("B", 4)[:2]}, unlabelled=())
     assert adaptation_notes(training, ROWS) == (
         NOTES["speaker"],

@@ -179,38 +179,38 @@ def test_a_first_stage_needs_no_test() -> None:
     assert list(second.probabilities) == ["B"]
 
 
-def test_epochs_and_time_are_told() -> None:
-    told: list[int] = []
+def test_epochs_and_time_are_reported() -> None:
+    reports: list[int] = []
     trainings = [zero_shot(), SECOND]
-    found = train_frozen(features(), ROWS, trainings, QUICK, on_epochs=told.append)
-    assert sum(told) == epochs_of(trainings, QUICK, STATES)
+    found = train_frozen(features(), ROWS, trainings, QUICK, on_epochs=reports.append)
+    assert sum(reports) == epochs_of(trainings, QUICK, STATES)
     assert all(result.seconds > 0 for result in found)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_results_are_told_while_others_are_being_trained(
+def test_results_are_reported_while_others_are_being_trained(
     workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs, "STACK_BYTES", 0)  # every head alone
     monkeypatch.setattr(torch, "get_num_threads", lambda: workers)
-    told: dict[int, FrozenResult] = {}
+    reports: dict[int, FrozenResult] = {}
 
     def stop_at_the_second(position: int, result: FrozenResult) -> None:
-        if len(told) == 2:
+        if len(reports) == 2:
             raise OSError("no space left")
-        told[position] = result
+        reports[position] = result
 
     many = [zero_shot(), zero_shot(seed=7), SECOND, zero_shot(seed=8)]
     with pytest.raises(OSError, match="no space left"):
         train_frozen(features(), ROWS, many, QUICK, on_result=stop_at_the_second)
-    assert len(told) == 2
+    assert len(reports) == 2
     every: dict[int, FrozenResult] = {}
     found = train_frozen(features(), ROWS, many, QUICK, on_result=every.__setitem__)
     assert sorted(every) == [0, 1, 2, 3]
     assert list(every)[-1] == 2, "a second stage comes after the first"
     for position, result in every.items():
         assert result is found[position]
-    for position, result in told.items():
+    for position, result in reports.items():
         np.testing.assert_allclose(result.probabilities["B"], found[position].probabilities["B"], atol=1e-4)
 
 

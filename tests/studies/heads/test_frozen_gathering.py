@@ -12,17 +12,17 @@ def outcome(position: int, layer: int, epochs: int = 1) -> Outcome:
     return Outcome(JOBS[position, layer], 0, epochs, False, 0.0, 0.0, 0.0, torch.zeros(0, dtype=torch.int64))
 
 
-def test_a_training_is_told_of_once_its_last_head_has_ended() -> None:
-    told: list[tuple[int, list[int]]] = []
+def test_a_training_is_reported_of_once_its_last_head_has_ended() -> None:
+    reports: list[tuple[int, list[int]]] = []
     gathering = Gathering(
-        JOBS, {4: 10, 5: 10}, lambda position, heads, _: told.append((position, list(heads)))
+        JOBS, {4: 10, 5: 10}, lambda position, heads, _: reports.append((position, list(heads)))
     )
     gathering.add([outcome(5, 3), outcome(4, 0)], 1.0)
-    assert told == []
+    assert reports == []
     gathering.add([outcome(5, 0)], 1.0)
-    assert told == [(5, [3, 0])]
+    assert reports == [(5, [3, 0])]
     gathering.add([outcome(4, 3)], 1.0)
-    assert told == [(5, [3, 0]), (4, [0, 3])]
+    assert reports == [(5, [3, 0]), (4, [0, 3])]
 
 
 def test_time_is_dealt_out_by_the_utterances_trained_on() -> None:

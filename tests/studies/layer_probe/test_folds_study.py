@@ -17,9 +17,9 @@ from tests.studies.heads.samples import QUICK, STATES, TELLING, features_for, to
 
 def test_the_layer_that_tells_is_found() -> None:
     task = toy_task()
-    told: list[int] = []
-    found = probe_study(features_for(task), task, QUICK, on_epochs=told.append)
-    assert sum(told) == epochs_of(task, QUICK, STATES)
+    reports: list[int] = []
+    found = probe_study(features_for(task), task, QUICK, on_epochs=reports.append)
+    assert sum(reports) == epochs_of(task, QUICK, STATES)
     assert (found.best_layer, found.chosen.layers) == (TELLING, (TELLING,) * 3)
     best = found.layer(TELLING)
     assert best.uar.value > 0.95
@@ -47,7 +47,7 @@ def test_the_best_layer_is_tested_against_every_other_one() -> None:
         assert (item.difference.unit, item.difference.count) == (best.unit, best.count)
 
 
-def test_shuffled_labels_cannot_be_told() -> None:
+def test_shuffled_labels_cannot_be_recognised() -> None:
     task = toy_task()
     best = probe_study(features_for(task), task, QUICK, layers=[TELLING], weighted=False).layer(TELLING)
     assert best.control is not None
@@ -75,7 +75,7 @@ def test_only_what_is_asked_for_is_trained() -> None:
     assert {run.layer for run in found.runs} == {1, 3}
 
 
-def test_the_epoch_limit_is_told() -> None:
+def test_the_epoch_limit_is_reported() -> None:
     task = toy_task()
     config = replace(QUICK, max_epochs=2)
     found = probe_study(features_for(task), task, config, layers=[0], control=False, weighted=False)

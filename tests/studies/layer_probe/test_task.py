@@ -48,7 +48,7 @@ def test_gender_is_asked_for_across_speakers() -> None:
     assert (task.splits, task.classes) == ("speaker-disjoint", ("female", "male"))
 
 
-def test_shared_or_unknown_speakers_are_told() -> None:
+def test_shared_or_unknown_speakers_are_reported() -> None:
     a, b, c = even("a", 2), even("b", 2), even("c", 2)
     shared = probe_task([{"train": a[:6] + b, "validation": c, "test": a[6:]}])
     assert (shared.splits, "share speakers" in shared.notes[0]) == ("speaker-dependent", True)

@@ -111,7 +111,7 @@ def test_labels_alone_are_predictions() -> None:
         Predictions.from_labels(["a", "a"], ["a"])
 
 
-def test_repeats_and_folds_of_a_table_are_told_apart() -> None:
+def test_repeats_and_folds_of_a_table_are_distinguished() -> None:
     frame = predictions([0, 1], [0, 1]).to_frame()
     frame["fold"] = [0, 1]
     both = Predictions.from_frame(pd.concat([frame.assign(seed=4), frame.assign(seed=2)]))

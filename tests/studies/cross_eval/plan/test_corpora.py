@@ -60,7 +60,7 @@ def test_what_must_be_known_of_a_corpus_is_noted(ravdess: Path, tmp_path: Path) 
     assert notes[2].endswith(" beside it in no row of table.csv")
 
 
-def test_unknown_speakers_are_told() -> None:
+def test_unknown_speakers_are_reported() -> None:
     assert cut("A").all_known_by_speaker
     assert not cut("A", known=False).all_known_by_speaker
 

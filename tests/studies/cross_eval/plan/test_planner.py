@@ -217,7 +217,7 @@ def test_speakers_of_one_corpus_that_were_heard_under_another_name_are_refused()
         plan_of([day, night], settings=["zero-shot"], seeds=[1])  # type: ignore[list-item]
 
 
-def test_shared_speakers_of_a_fold_are_told_with_its_cell() -> None:
+def test_shared_speakers_of_a_fold_are_reported_with_its_cell() -> None:
     own = cut("A")
     overlapping = {**own.parts[0], "train": own.parts[1]["test"], "test": own.parts[0]["test"]}
     split = replace(
