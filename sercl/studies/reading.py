@@ -103,7 +103,7 @@ def read_results(folders: str | Path | Iterable[str | Path], *, incomplete: bool
     kinds = {own.kind: folder for own, folder in zip(read, matching, strict=True)}
     if len(kinds) > 1:
         found = ", ".join(f"{folder} is a {kind}" for kind, folder in kinds.items())
-        raise UsageError(f"read_results: matching of several kinds ({found}). Read each kind by itself.")
+        raise UsageError(f"read_results: folders of several kinds ({found}). Read each kind by itself.")
     frames = {
         name: [
             in_front({"folder": str(folder)}, getattr(own, name))
