@@ -377,7 +377,8 @@ def _check_ckpt(name: str, options: _Options) -> None:
     if name not in EVALUATIONS or _get(options.values, "--ckpt") is not None:
         return
     words = [f"-c {file}" for file in options.files] or ["--data CORPUS --data.root DIR"]
-    because = f"; the model in {' and '.join(options.files)} is not used" if options.files else ""
+    has_model = any(option.startswith("--model") for option in options.values)
+    because = f"; the model in {' and '.join(options.files)} is not used" if has_model else ""
     raise UsageError(
         f"--ckpt is missing: `sercl {name}` evaluates a checkpoint of `sercl fit`, which contains the model"
         f"{because}. Call: sercl {name} --ckpt checkpoints/RUN/best.ckpt {' '.join(words)}"
