@@ -444,6 +444,8 @@ def _prefix(complaint: Complaint) -> str:
 def plain_type(text: str) -> str:
     """Describe a type: `<class 'int'>` is "a whole number", `typing.Literal['a', 'b']` "'a' or 'b'"."""
     text = text.removeprefix("typing.").removeprefix("<class '").removesuffix("'>")
+    if text.startswith("dict["):
+        return "a map"
     if text.startswith("Literal["):
         return text[len("Literal[") : -1].replace(", ", " or ")
     name = text.rsplit(".", maxsplit=1)[-1]

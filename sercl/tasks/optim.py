@@ -87,6 +87,7 @@ SCHEDULES: Mapping[str, Any] = MappingProxyType(
 _PER_STEP = (LambdaLR, OneCycleLR, lr_scheduler.CyclicLR)
 """Schedules that change the rates after each step; torch documents all others per epoch."""
 
+_TRIAL_STEPS = 100
 _CLOSURES = "takes several steps per batch, which training does not support"
 
 
@@ -135,6 +136,8 @@ class OptimizerConfig:
             raise UsageError(f"optimizer.warmup is {self.warmup}; it must be a share from 0 to below 1.")
         _check_algorithm(self)
         _check_schedule(self)
+        # Built on a trial parameter, so that what only the classes refuse is refused before training.
+        build_schedule(build_optimizer({"head": [nn.Parameter(torch.zeros(2, 2))]}, self), self, _TRIAL_STEPS)
 
     def rate(self, group: str) -> float:
         """Return the learning rate of the group "head", "adapter" or "encoder"."""

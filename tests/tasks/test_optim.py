@@ -165,9 +165,11 @@ def test_what_an_algorithm_or_schedule_does_not_take_is_refused(options, said):
 
 def test_what_only_the_class_itself_refuses_is_said_as_one_message():
     with pytest.raises(UsageError, match=r"one-cycle: ValueError: .*pct_start"):
-        pair(schedule=spec("one-cycle", pct_start=2.0))
+        OptimizerConfig(schedule=spec("one-cycle", pct_start=2.0))
     with pytest.raises(UsageError, match=r"sgd: ValueError: Nesterov"):
-        pair(algorithm=spec("sgd", nesterov=True))
+        OptimizerConfig(algorithm=spec("sgd", nesterov=True))
+    with pytest.raises(UsageError, match=r"plateau: ValueError: mode up is unknown"):
+        OptimizerConfig(schedule=spec("plateau", mode="up"))
 
 
 def test_one_cycle_needs_an_end():
