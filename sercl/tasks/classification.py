@@ -14,6 +14,7 @@ from sercl.metrics.functional.classification import confusion_matrix, scores
 from sercl.models.adapters import AdapterOptions
 from sercl.models.adversary import AdversarialConfig
 from sercl.models.encoders import Regularization
+from sercl.models.encoders.source import DEFAULT
 from sercl.models.heads import build_head, check_head
 from sercl.models.losses import ClassLoss, LossFunction, build_loss
 from sercl.models.pooling import Pooling, build_pooling, check_pooling, name_of
@@ -142,7 +143,7 @@ class EmotionClassifier(EncoderTask):
 
     def __init__(
         self,
-        encoder: str = "whisper-base",
+        encoder: str = DEFAULT,
         adapter: str = "none",
         layer: int | str | None = None,
         last_block: int | None = None,

@@ -20,6 +20,7 @@ from sercl.metrics.eder import DiarizationMetrics
 from sercl.metrics.functional.eder import scores
 from sercl.models.adapters import AdapterOptions
 from sercl.models.encoders import Regularization
+from sercl.models.encoders.source import DEFAULT
 from sercl.models.heads import check_head
 from sercl.models.losses import ClassLoss, LossFunction, build_loss
 from sercl.models.pooling import frame_mask
@@ -123,7 +124,7 @@ class EmotionDiarizer(EncoderTask):
 
     def __init__(
         self,
-        encoder: str = "whisper-base",
+        encoder: str = DEFAULT,
         adapter: str = "none",
         layer: int | str | None = None,
         last_block: int | None = None,

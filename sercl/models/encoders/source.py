@@ -56,6 +56,8 @@ PRESETS: Mapping[str, Preset] = {
     "whisper-large-v3": Preset("openai/whisper-large-v3", "99 languages, recognition", 32, 1280),
 }
 
+DEFAULT = "whisper-base"
+"""Preset of every model whose encoder is not named."""
 
 _CONFIG_FILES = ["config.json", "preprocessor_config.json", "processor_config.json"]
 _SAFE_WEIGHTS = ["model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors"]
