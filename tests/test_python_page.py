@@ -52,14 +52,14 @@ def test_every_block_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def check_columns(read: dict[str, Any]) -> None:
-    """The table of columns in front of and behind those of every score is true."""
+    """The table of columns before and after those of every score is true."""
     for kind, results in read.items():
         (cell,) = re.findall(
             rf"^\| {kind} \| (`.*) \|$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE
         )
-        front, behind = (re.findall("`([a-z_]+)`", part) for part in (*cell.split("behind"), "")[:2])
+        before, after = (re.findall("`([a-z_]+)`", part) for part in (*cell.split("after it"), "")[:2])
         assert results.kind == kind
-        assert list(results.scores) == ["folder", *front, *SCORE, *behind]
+        assert list(results.scores) == ["folder", *before, *SCORE, *after]
 
 
 def test_the_page_names_every_public_function() -> None:
