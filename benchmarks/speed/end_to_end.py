@@ -14,8 +14,8 @@ import torch
 
 from sercl.batch import AudioBatch
 from sercl.data.datamodules.own import Manifest
-from sercl.features.compute import features_of
 from sercl.features.config import FeatureConfig
+from sercl.features.extraction import features_of
 from sercl.models.encoders import PRECISIONS, Encoder
 from speed.forward import RATE, clip_lengths
 from speed.operations import clip_operations

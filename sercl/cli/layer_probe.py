@@ -15,7 +15,7 @@ from sercl.cli.run_checks import check_resumed
 from sercl.cli.run_folder import CONFIG, check_still_there, probe_folder, run_folder
 from sercl.corpora.folds import save_fold
 from sercl.errors import UsageError
-from sercl.features.compute import features_of
+from sercl.features.extraction import features_of
 from sercl.features.stored import StoredFeatures
 from sercl.json_text import json_text
 from sercl.models.heads import HEADS

@@ -7,8 +7,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from sercl.corpora.base import kinds_text
-from sercl.data.problems import listed_kinds
-from sercl.data.report import DataReport
+from sercl.data.report import DataReport, listed_kinds
 from sercl.reports.style import table
 
 _MANY = 12

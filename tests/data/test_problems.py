@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from sercl.corpora.base import Problem
-from sercl.data.problems import enforce, kinds
+from sercl.data.report import enforce, kinds
 from sercl.errors import CorpusError
 
 

@@ -13,8 +13,8 @@ import torch
 import torch.distributed as dist
 
 from sercl.errors import FeatureError
-from sercl.features.compute import features_of
 from sercl.features.config import FeatureConfig
+from sercl.features.extraction import features_of
 from sercl.models.encoders import load_encoder
 from tests.features.fakes import SlowAudio, some_audio, trainer
 

@@ -11,9 +11,8 @@ import torch
 from sercl.batch import AudioBatch
 from sercl.errors import ClipLengthError, DamagedStoreError, FeatureError, OutputError, UsageError
 from sercl.features import shard
-from sercl.features.compute import features_of
 from sercl.features.config import FeatureConfig
-from sercl.features.extraction import default_workers
+from sercl.features.extraction import default_workers, features_of
 from sercl.features.stored import StoredFeatures
 from sercl.models.encoders import Encoder, load_encoder
 from sercl.models.pooling import masked_mean, masked_mean_std

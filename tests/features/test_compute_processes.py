@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from sercl.features import shard
-from sercl.features.compute import features_of
 from sercl.features.config import FeatureConfig
+from sercl.features.extraction import features_of
 from sercl.features.store import FeatureStore, space_folders
 from sercl.features.stored import StoredFeatures
 from sercl.features.upkeep import inspect_store

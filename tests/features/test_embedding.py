@@ -13,9 +13,9 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from sercl.corpora.base import Utterance
 from sercl.errors import AudioError, FeatureError, UnknownNameError, UsageError
-from sercl.features.compute import features_of
 from sercl.features.config import FeatureConfig
 from sercl.features.embedding import embed
+from sercl.features.extraction import features_of
 from sercl.models.encoders import load_encoder
 from sercl.testing.encoders import tiny_encoder
 from tests.features.fakes import FakeAudio, trainer

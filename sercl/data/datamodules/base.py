@@ -13,8 +13,7 @@ from sercl.corpora.base import Utterance
 from sercl.corpora.folds import Fold, save_fold
 from sercl.data.clips.dataset import FrameItem
 from sercl.data.dataset import FeatureItem, Item
-from sercl.data.problems import Checked, Progress
-from sercl.data.report import DataReport
+from sercl.data.report import Checked, DataReport, Progress
 from sercl.data.split import Split, domain_loader, likeness
 from sercl.errors import UsageError
 

@@ -12,8 +12,16 @@ from sercl.corpora.folds.draw import listed
 from sercl.corpora.labels import LabelScheme, label_scheme
 from sercl.data.config import LoaderConfig
 from sercl.data.datamodules.base import EmotionDataModule
-from sercl.data.problems import Checked, Scanned, check_policy, enforce, listed_kinds, scan_utterances
-from sercl.data.report import DataReport, report_split
+from sercl.data.report import (
+    Checked,
+    DataReport,
+    Scanned,
+    check_policy,
+    enforce,
+    listed_kinds,
+    report_split,
+    scan_utterances,
+)
 from sercl.data.split import Split
 from sercl.errors import UsageError
 

@@ -16,8 +16,7 @@ from sercl.data.config import LoaderConfig
 from sercl.data.datamodules.base import EmotionDataModule, Loader
 from sercl.data.datamodules.corpus import CorpusDataModule, joint_fold_count, set_joint_fold
 from sercl.data.datamodules.overlap import check_apart
-from sercl.data.problems import Checked
-from sercl.data.report import DataReport, SplitReport
+from sercl.data.report import Checked, DataReport, SplitReport
 from sercl.data.sampler import LengthBucketBatchSampler
 from sercl.data.split import Split, batches, collate_frames
 from sercl.errors import UsageError

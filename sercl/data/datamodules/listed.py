@@ -6,8 +6,7 @@ from pathlib import Path
 from sercl.corpora.base import PARTS
 from sercl.corpora.folds import Fold
 from sercl.data.datamodules.base import EmotionDataModule
-from sercl.data.problems import Checked
-from sercl.data.report import DataReport
+from sercl.data.report import Checked, DataReport
 from sercl.data.split import Split, picked
 from sercl.errors import UsageError
 

@@ -7,8 +7,7 @@ from sercl.corpora.folds import Fold
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.data.datamodules.corpus import CorpusDataModule, joint_fold_count, set_joint_fold
 from sercl.data.datamodules.overlap import check_clips, check_ids, check_speakers
-from sercl.data.problems import Checked
-from sercl.data.report import DataReport, SplitReport
+from sercl.data.report import Checked, DataReport, SplitReport
 from sercl.data.settings import BUDGETS, ROLES, TWO_STAGE, WEIGHTS, ZERO_SHOT, Plan, plans_for
 from sercl.data.split import Split
 from sercl.errors import UnknownNameError, UsageError

@@ -14,7 +14,7 @@ from sercl.data.clips.plan import clip_seconds
 from sercl.data.datamodules.base import speakers_of
 from sercl.data.datamodules.corpus import CorpusDataModule
 from sercl.data.datamodules.diarization import Diarization
-from sercl.data.problems import Progress, enforce, kinds, scan_utterances
+from sercl.data.report import Progress, enforce, kinds, scan_utterances
 from sercl.data.split import Take, likeness
 from sercl.diarization.postprocess import PostConfig, to_segments
 from sercl.diarization.segments import filled, in_classes

@@ -14,9 +14,8 @@ from torch import Tensor
 
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.errors import CheckpointError, OutputError, UsageError
-from sercl.features.compute import features_of
 from sercl.features.config import FeatureConfig
-from sercl.features.extraction import Progress
+from sercl.features.extraction import Progress, features_of
 from sercl.files import at_home, writing_to
 from sercl.studies.results.predictions import Predictions
 from sercl.studies.training.results import RunResults, save, summarise

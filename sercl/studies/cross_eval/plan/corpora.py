@@ -9,7 +9,7 @@ from sercl.corpora.base import synthetic_notes
 from sercl.corpora.folds import Fold
 from sercl.counting import count as counted
 from sercl.data.datamodules.corpus import CorpusDataModule
-from sercl.data.problems import Progress, listed_kinds
+from sercl.data.report import Progress, listed_kinds
 from sercl.errors import FoldError, UsageError
 from sercl.studies.cross_eval.cells import StudyCorpus
 from sercl.studies.cross_eval.plan.trainings import Subset

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sercl.audio.scan import Memory
-from sercl.data.problems import Progress
+from sercl.data.report import Progress
 from sercl.errors import ResultsError
 from sercl.features.config import FeatureConfig
 from sercl.files import write_text

@@ -9,9 +9,8 @@ from pathlib import Path
 import lightning.pytorch as L
 
 from sercl.errors import UsageError
-from sercl.features.compute import features_of
 from sercl.features.config import FeatureConfig
-from sercl.features.extraction import Progress
+from sercl.features.extraction import Progress, features_of
 from sercl.features.space import FeatureSpace
 from sercl.launchers import Work
 from sercl.studies.cross_eval.plan.corpora import CutCorpus
