@@ -17,7 +17,7 @@ from sercl.corpora.manifest import read_manifest
 from sercl.errors import SerclError
 from sercl.features.index import NAME, Index
 from sercl.features.shard import Shard, write_shard
-from sercl.studies.cross_eval.predictions import read_table, schema
+from sercl.studies.cross_eval.study_file import read_table, schema
 from tests.features.rows import rows
 from tests.fuzz import flips
 

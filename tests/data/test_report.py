@@ -2,10 +2,13 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from sercl.corpora.base import Problem, Utterance
 from sercl.data.config import LoaderConfig
-from sercl.data.report import SAVED, DataReport, report_split
+from sercl.data.report import SAVED, DataReport, enforce, kinds, report_split
 from sercl.data.split import Split
+from sercl.errors import CorpusError
 
 CLASSES = ("angry", "happy", "sad")
 
@@ -43,3 +46,27 @@ def test_a_report_is_plain_data_that_counts_all_and_spells_out_the_first():
     assert data["splits"]["test"]["classes"] == {"angry": 1, "happy": 0, "sad": 3}
     assert (data["dropped"], data["notes"], data["setting"]) == ({"Toy": {"bored": 2}}, ["a note"], None)
     assert json.dumps(replace(report, setting="transfer").to_dict()).count('"setting": "transfer"') == 1
+
+
+def test_a_lost_transcript_stops_nothing():
+    enforce(problems("transcript", "transcript"), "raise", "ESD")
+
+
+def test_other_problems_stop_unless_skipped():
+    found = problems("transcript", "missing", "silent", "missing")
+    enforce(found, "skip", "ESD")
+    with pytest.raises(ValueError, match=r"ESD: 3 problems \(2 missing, 1 silent\)\n  1.wav: why\n"):
+        enforce(found, "raise", "ESD")
+
+
+def test_kinds_are_counted_most_frequent_first():
+    assert list(kinds(problems("short", "nan", "nan")).items()) == [("nan", 2), ("short", 1)]
+
+
+def test_skipping_is_no_advice_where_nothing_would_be_left():
+    with pytest.raises(CorpusError) as caught:
+        enforce(problems("row", "row"), "raise", "Toy", left=0)
+    assert "skip" not in str(caught.value)
+    assert "Every utterance has a problem" in str(caught.value)
+    with pytest.raises(CorpusError, match=r"--data\.on_error skip"):
+        enforce(problems("row", "row"), "raise", "Toy", left=1)

@@ -5,8 +5,7 @@ import pytest
 
 from sercl.studies.cross_eval.analysis.scores import score_conditions
 from sercl.studies.cross_eval.cells import Condition
-from sercl.studies.cross_eval.predictions import read_predictions
-from sercl.studies.cross_eval.study_file import read_study
+from sercl.studies.cross_eval.study_file import read_predictions, read_study
 from sercl.testing.studies import CORPORA, ENCODERS, Grid, fake_study, typical_confusion
 
 ONE = Grid({"EmoDB": CORPORA["EmoDB"]}, {"w": ENCODERS["whisper-base"]}, ("none",), ("monolingual",))

@@ -1,14 +1,28 @@
-"""`study.json`: description of a study, with the outcome of each cell."""
+"""The two files of a study.
 
-from collections.abc import Mapping, Sequence
+`study.json` is its description, with the outcome of each cell. `predictions.parquet` has every prediction of
+every cell; all scores of a study are computed from it. Its columns: `cell` (its address), the fields of the
+cell, and those of `sercl.studies.results.predictions`.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from sercl.errors import ResultsError
-from sercl.files import write_text
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sercl.documents import read_parquet
+from sercl.errors import DocumentError, ResultsError
+from sercl.files import atomic_path, write_text
 from sercl.json_text import json_text, plain
-from sercl.studies.cross_eval.cells import Cell, CellRecord, Study
+from sercl.studies.cross_eval.cells import CELL_FIELDS, CONDITION_FIELDS, Cell, CellRecord, Condition, Study
+from sercl.studies.results import predictions
+from sercl.studies.results.predictions import Predictions
 from sercl.studies.results.records import as_record, digest, read_with_digest
 
 NAME = "study.json"
@@ -79,3 +93,170 @@ def study_to_dict(study: Study) -> dict[str, Any]:
         "warnings": list(study.warnings),
         "cells": [record.to_dict() for record in study.records],
     }
+
+
+PREDICTIONS = "predictions.parquet"
+
+_TEXT = pa.dictionary(pa.int32(), pa.string())
+_NUMBERS = {"shots": pa.int32(), "draw": pa.int32(), "fold": pa.int32(), "seed": pa.int64()}
+_GROUP = 50_000
+_MAY_BE_NULL = {"shots", "speaker"}
+
+
+def cell_table(cell: Cell, address: str, predictions: pa.Table, classes: Sequence[str]) -> pa.Table:
+    """Return the rows of one cell.
+
+    Args:
+        cell: The cell.
+        address: Its address.
+        predictions: A table with the columns of `sercl.studies.results.predictions`.
+        classes: Class names in class order.
+    """
+    count = predictions.num_rows
+    fields = {"cell": address, **cell.to_dict()}
+    columns = [_constant(value, name, count) for name, value in fields.items()]
+    return pa.Table.from_arrays([*columns, *predictions.columns], schema=schema(classes))
+
+
+def _constant(value: object, name: str, count: int) -> pa.Array:
+    if name in _NUMBERS:
+        return pa.array([value] * count, _NUMBERS[name])
+    return pa.DictionaryArray.from_arrays(np.zeros(count, dtype=np.int32), pa.array([value], pa.string()))
+
+
+def schema(classes: Sequence[str]) -> pa.Schema:
+    """Return the columns of the file and their types."""
+    names = ["cell", *CELL_FIELDS]
+    fields = [pa.field(name, _NUMBERS.get(name, _TEXT), nullable=name == "shots") for name in names]
+    return pa.schema([*fields, *predictions.schema(classes)])
+
+
+def write_predictions(tables: Iterable[pa.Table], classes: Sequence[str], path: Path) -> None:
+    """Write the rows of any number of cells as one file, atomically.
+
+    Args:
+        tables: From `cell_table` or `read_table`.
+        classes: Class names in class order.
+        path: The file; `PREDICTIONS` in the folder of a study.
+
+    Raises:
+        OutputError: If it cannot be written.
+    """
+    columns = schema(classes)
+    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, columns, compression="zstd") as writer:
+        for group in _groups(tables):
+            writer.write_table(group.cast(columns).unify_dictionaries())
+
+
+def read_table(path: Path, classes: Sequence[str]) -> pa.Table:
+    """Read what `write_predictions` wrote.
+
+    Raises:
+        ResultsError: If the file is missing or broken, or has other columns or classes.
+    """
+    try:
+        table = read_parquet(path)
+    except FileNotFoundError as error:
+        raise ResultsError(path, f"no such file. {ADVICE}") from error
+    except (OSError, DocumentError) as error:
+        raise ResultsError(path, f"{error}. {ADVICE}") from error
+    _check_columns(table, classes, path)
+    try:
+        return table.select(schema(classes).names).cast(schema(classes))
+    except pa.ArrowException as error:
+        raise ResultsError(path, f"has columns of another type ({error}). {ADVICE}") from error
+
+
+def _groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Yield the tables joined to about `_GROUP` rows: thousands of small cells would be slow to read back."""
+    waiting: list[pa.Table] = []
+    rows = 0
+    for table in tables:
+        waiting.append(table)
+        rows += table.num_rows
+        if rows >= _GROUP:
+            yield pa.concat_tables(waiting)
+            waiting, rows = [], 0
+    if waiting:
+        yield pa.concat_tables(waiting)
+
+
+def _check_columns(table: pa.Table, classes: Sequence[str], path: Path) -> None:
+    expected = schema(classes).names
+    absent = [name for name in expected if name not in table.column_names]
+    if absent:
+        raise ResultsError(path, f"lacks the columns {', '.join(absent)}. {ADVICE}")
+    empty = [name for name in expected if name not in _MAY_BE_NULL and table[name].null_count]
+    if empty:
+        raise ResultsError(path, f"has rows without {', '.join(empty)}. {ADVICE}")
+    for column in ("truth", "predicted"):
+        foreign = sorted(set(table[column].unique().to_pylist()) - set(classes))
+        if foreign:
+            valid = ", ".join(classes)
+            raise ResultsError(path, f"has {column} {foreign[0]!r}; classes are {valid}. {ADVICE}")
+
+
+def read_predictions(folder: Path, study: Study) -> dict[Condition, Predictions]:
+    """Read the predictions of a study, condition by condition, in the order of its grid.
+
+    Conditions without a finished cell are left out.
+
+    Raises:
+        ResultsError: If the file is missing or broken, or does not have the cells listed in `study.json`.
+    """
+    return by_condition(read_frame(folder, study), study)
+
+
+def read_frame(folder: Path, study: Study) -> pd.DataFrame:
+    """Read the predictions of a study as a table with the columns described in the module.
+
+    Raises:
+        ResultsError: As `read_predictions`.
+    """
+    path = folder / PREDICTIONS
+    frame: pd.DataFrame = read_table(path, study.classes).to_pandas()
+    _check_cells(frame, study, path)
+    return frame
+
+
+def by_condition(frame: pd.DataFrame, study: Study) -> dict[Condition, Predictions]:
+    """Return the predictions in a table of `read_frame`, condition by condition, in the order of the grid."""
+    found = dict(split(frame))
+    return {condition: found[condition] for condition in study.conditions if condition in found}
+
+
+def split(frame: pd.DataFrame) -> Iterator[tuple[Condition, Predictions]]:
+    """Yield the predictions of each condition in a table with the columns of `predictions.parquet`."""
+    for key, rows in frame.groupby(list(CONDITION_FIELDS), observed=True, dropna=False, sort=False):
+        yield _condition(key), Predictions.from_frame(rows)
+
+
+def _condition(key: tuple[Any, ...]) -> Condition:
+    values = dict(zip(CONDITION_FIELDS, key, strict=True))
+    values["shots"] = None if pd.isna(values["shots"]) else int(values["shots"])
+    return Condition(**values)
+
+
+def _check_cells(frame: pd.DataFrame, study: Study, path: Path) -> None:
+    """Compare with `study.json`: a report on other cells would be silently wrong."""
+    fields = list(CELL_FIELDS)
+    rows = frame[fields].astype(object)
+    sizes = Counter(rows.where(rows.notna(), None).itertuples(index=False, name=None))
+    done = {
+        tuple(record.cell.to_dict().values()): record for record in study.records if record.status == "done"
+    }
+    if sizes.keys() != done.keys():
+        absent, foreign = len(done.keys() - sizes.keys()), len(sizes.keys() - done.keys())
+        raise ResultsError(
+            path,
+            f"does not match study.json: {absent} of the cells listed there as done are missing, and "
+            f"{foreign} are not listed as done. {ADVICE}",
+        )
+    for key, record in done.items():
+        if record.parts.get("test", sizes[key]) != sizes[key]:
+            expected = f"{sizes[key]} predictions for {record.parts['test']} test utterances"
+            raise ResultsError(path, f"has {expected} of cell {record.address}. {ADVICE}")
+    twice = frame.duplicated([*fields, "utterance"])
+    if twice.any():
+        name = frame.loc[twice, "utterance"].iloc[0]
+        raise ResultsError(path, f"has utterance {name!r} twice in a cell. {ADVICE}")

@@ -9,8 +9,7 @@ from typing import Any
 
 from sercl.files import write_text
 from sercl.studies.cross_eval.cells import Cell, CellRecord, Study
-from sercl.studies.cross_eval.predictions import NAME, write_predictions
-from sercl.studies.cross_eval.study_file import write_study
+from sercl.studies.cross_eval.study_file import NAME, write_predictions, write_study
 from sercl.testing.studies.grid import CLASSES, CORPORA, ENCODERS, Grid
 from sercl.testing.studies.voices import Confusion, Voices, typical_confusion
 

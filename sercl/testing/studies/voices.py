@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from sercl.studies.cross_eval.cells import Cell, Condition
-from sercl.studies.cross_eval.predictions import cell_table
+from sercl.studies.cross_eval.study_file import cell_table
 from sercl.studies.results.predictions import Predictions
 from sercl.testing.studies.grid import CLASSES
 

@@ -5,8 +5,13 @@ import pyarrow as pa
 import pytest
 
 from sercl.errors import ResultsError
-from sercl.studies.cross_eval.predictions import NAME, read_predictions, read_table, write_predictions
-from sercl.studies.cross_eval.study_file import read_study
+from sercl.studies.cross_eval.study_file import (
+    NAME,
+    read_predictions,
+    read_study,
+    read_table,
+    write_predictions,
+)
 from sercl.testing.studies import CLASSES, Grid, fake_study
 
 

@@ -13,8 +13,7 @@ from sercl.studies.cross_eval.analysis.comparisons import Curve, Family, compare
 from sercl.studies.cross_eval.analysis.published import Match, matches
 from sercl.studies.cross_eval.analysis.scores import ConditionScores, score_conditions
 from sercl.studies.cross_eval.cells import CellRecord, Condition, Study
-from sercl.studies.cross_eval.predictions import read_predictions
-from sercl.studies.cross_eval.study_file import read_study
+from sercl.studies.cross_eval.study_file import read_predictions, read_study
 
 FEW_UTTERANCES = 20
 """A class with fewer test utterances is called tiny: one of them is then 5 points of its recall."""

@@ -20,8 +20,7 @@ from sercl.files import atomic_path, open_text, write_text
 from sercl.studies.cross_eval.cells import CellRecord, Study, StudyCorpus, StudyEncoder
 from sercl.studies.cross_eval.plan.planner import Plan, PlannedCell
 from sercl.studies.cross_eval.plan.trainings import Subset
-from sercl.studies.cross_eval.predictions import NAME, cell_table, write_predictions
-from sercl.studies.cross_eval.study_file import write_study
+from sercl.studies.cross_eval.study_file import NAME, cell_table, write_predictions, write_study
 from sercl.studies.results.predictions import Predictions, predicts_one_class, schema
 from sercl.studies.results.records import as_record, read_content
 

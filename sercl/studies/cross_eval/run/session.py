@@ -18,10 +18,9 @@ from sercl.studies.cross_eval.plan.corpora import CutCorpus, check_labels, cut_c
 from sercl.studies.cross_eval.plan.options import StudyOptions
 from sercl.studies.cross_eval.plan.planner import Plan, make_plan
 from sercl.studies.cross_eval.plan.recipes import Encoders, EncoderSpec, Recipes, Resolve
-from sercl.studies.cross_eval.predictions import NAME
 from sercl.studies.cross_eval.run.results import LOG, CellResults, cell_folder, collect
 from sercl.studies.cross_eval.run.works import HiddenStates, Pending, WorkItem, Workshop, pending
-from sercl.studies.cross_eval.study_file import read_study
+from sercl.studies.cross_eval.study_file import NAME, read_study
 from sercl.studies.heads.config import ProbeOptions
 from sercl.studies.training.trainers import TrainerOptions
 

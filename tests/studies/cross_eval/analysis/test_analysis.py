@@ -4,7 +4,7 @@ import pytest
 
 from sercl.errors import ResultsError
 from sercl.studies.cross_eval.analysis.analysis import analyse
-from sercl.studies.cross_eval.predictions import NAME
+from sercl.studies.cross_eval.study_file import NAME
 from sercl.testing.studies import Grid, fake_study
 
 

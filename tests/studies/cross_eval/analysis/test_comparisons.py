@@ -14,8 +14,7 @@ from sercl.studies.cross_eval.analysis.comparisons import (
     zero_shot_pairs,
 )
 from sercl.studies.cross_eval.cells import Condition, StudyCorpus, StudyEncoder
-from sercl.studies.cross_eval.predictions import read_predictions
-from sercl.studies.cross_eval.study_file import read_study
+from sercl.studies.cross_eval.study_file import read_predictions, read_study
 from sercl.testing.studies import CORPORA, ENCODERS, Grid, fake_study
 
 MONO = Condition("w", "none", "monolingual", "B", "B")

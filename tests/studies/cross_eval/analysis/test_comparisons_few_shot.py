@@ -6,8 +6,7 @@ import pytest
 from sercl.studies.cross_eval.analysis.comparisons import ENOUGH, Curve, few_shot_curves
 from sercl.studies.cross_eval.analysis.scores import ConditionScores, score_conditions
 from sercl.studies.cross_eval.cells import Study
-from sercl.studies.cross_eval.predictions import read_predictions
-from sercl.studies.cross_eval.study_file import read_study
+from sercl.studies.cross_eval.study_file import read_predictions, read_study
 from sercl.studies.results.scores import Score
 
 

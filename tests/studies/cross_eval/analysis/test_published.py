@@ -7,7 +7,7 @@ import pytest
 from sercl.studies.cross_eval.analysis.published import ALL, FIGURES, LORA, Match, matches
 from sercl.studies.cross_eval.analysis.scores import score_conditions
 from sercl.studies.cross_eval.cells import ENCODER_LANGUAGES, StudyCorpus, StudyEncoder
-from sercl.studies.cross_eval.predictions import read_predictions
+from sercl.studies.cross_eval.study_file import read_predictions
 from sercl.testing.studies import Grid, fake_study
 
 STUDIED = {

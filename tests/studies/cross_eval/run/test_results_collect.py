@@ -7,7 +7,6 @@ import pytest
 from sercl.errors import ResultsError
 from sercl.studies.cross_eval.cells import Study, StudyCorpus, StudyEncoder
 from sercl.studies.cross_eval.plan.planner import PlannedCell
-from sercl.studies.cross_eval.predictions import NAME, read_predictions
 from sercl.studies.cross_eval.run.results import (
     PREDICTIONS,
     CellResult,
@@ -17,7 +16,7 @@ from sercl.studies.cross_eval.run.results import (
     predictions_of,
     write_result,
 )
-from sercl.studies.cross_eval.study_file import read_study
+from sercl.studies.cross_eval.study_file import NAME, read_predictions, read_study
 from tests.studies.cross_eval.samples import EMOTIONS, by_condition, cut, plan_of
 
 PLAN = plan_of([cut("A"), cut("B")], settings=["monolingual", "transfer", "two-stage"], seeds=[1, 2])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sercl.errors import ResultsError
 from sercl.studies.cross_eval.cells import Cell, Condition
-from sercl.studies.cross_eval.predictions import NAME, cell_table, read_table, schema, write_predictions
+from sercl.studies.cross_eval.study_file import NAME, cell_table, read_table, schema, write_predictions
 from sercl.studies.results.predictions import Predictions
 from tests.studies.samples import CLASSES
 
@@ -62,7 +62,7 @@ def test_any_number_of_cells_of_any_size_comes_back(
 
 
 def test_many_row_groups_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sercl.studies.cross_eval.predictions._GROUP", 5)
+    monkeypatch.setattr("sercl.studies.cross_eval.study_file._GROUP", 5)
     tables = [table(4, Cell(CELL.condition, 0, fold, 1), f"address{fold}") for fold in range(7)]
     write_predictions(tables, CLASSES, tmp_path / NAME)
     assert pq.ParquetFile(tmp_path / NAME).num_row_groups == 4
