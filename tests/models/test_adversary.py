@@ -75,8 +75,8 @@ def test_both_domains_count_alike_however_many_of_each_there_are():
     domains = torch.tensor([TARGET, *[SOURCE] * 7, TARGET])
     weights = np.where(domains == TARGET, 1 / 2, 1 / 7)
     for head, loss in enumerate(domain_losses(logits, domains)):
-        logits = logits[:, head].sigmoid().numpy()
-        assert loss == pytest.approx(log_loss(domains, logits, sample_weight=weights), rel=1e-5)
+        probabilities = logits[:, head].sigmoid().numpy()
+        assert loss == pytest.approx(log_loss(domains, probabilities, sample_weight=weights), rel=1e-5)
     wanted = [balanced_accuracy_score(domains, logits[:, head] > 0) for head in (0, 1)]
     assert domain_accuracy(logits, domains) == pytest.approx(np.mean(wanted))
 
