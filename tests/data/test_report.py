@@ -55,7 +55,7 @@ def test_a_lost_transcript_stops_nothing():
 def test_other_problems_stop_unless_skipped():
     found = problems("transcript", "missing", "silent", "missing")
     enforce(found, "skip", "ESD")
-    with pytest.raises(ValueError, match=r"ESD: 3 problems \(2 missing, 1 silent\)\n  1.wav: why\n"):
+    with pytest.raises(ValueError, match=r"ESD: 3 problems \(2 missing, 1 silent\)\n  /1.wav: why\n"):
         enforce(found, "raise", "ESD")
 
 
