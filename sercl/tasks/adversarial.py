@@ -113,10 +113,10 @@ def adversarial_losses(
     parts = [batch.rows(~without), batch.rows(without)]
     read = torch.cat([task.readout.prepare(task.pool(part)) for part in parts])
     domains = torch.cat([cast(Tensor, part.domains) for part in parts])
-    logits = adversary(read, strength)
+    domain_logits = adversary(read, strength)
     logits = task.readout.score(read[: len(parts[0])])
     return AdversarialLosses(
         classes=task.losses(logits, cast(Tensor, parts[0].labels)),
-        domains=domain_losses(logits, domains),
-        accuracy=domain_accuracy(logits.detach(), domains),
+        domains=domain_losses(domain_logits, domains),
+        accuracy=domain_accuracy(domain_logits.detach(), domains),
     )
