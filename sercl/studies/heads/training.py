@@ -342,18 +342,18 @@ def outcomes_of(stack: Stack, record: Stopping, keep: Keep = Keep()) -> list[Out
     return [
         Outcome(
             job=job,
-            best_epoch=int(record.best_epoch[index]),
-            epochs=int(record.epochs[index]),
-            at_limit=not record.exhausted[index],
-            validation_loss=float(best.loss[index]),
-            validation_accuracy=float(best.accuracy[index]),
-            validation_uar=float(best.uar[index]),
-            predicted=logits[index].argmax(dim=-1),
-            layer_weights=() if mix is None else tuple(mix[index]),
-            logits=logits[index] if keep.logits else None,
-            head=_on_cpu(stack.probe.state(index)) if job in keep.heads else None,
+            best_epoch=int(record.best_epoch[model]),
+            epochs=int(record.epochs[model]),
+            at_limit=not record.exhausted[model],
+            validation_loss=float(best.loss[model]),
+            validation_accuracy=float(best.accuracy[model]),
+            validation_uar=float(best.uar[model]),
+            predicted=logits[model].argmax(dim=-1),
+            layer_weights=() if mix is None else tuple(mix[model]),
+            logits=logits[model] if keep.logits else None,
+            head=_on_cpu(stack.probe.state(model)) if job in keep.heads else None,
         )
-        for index, job in enumerate(stack.jobs)
+        for model, job in enumerate(stack.jobs)
     ]
 
 

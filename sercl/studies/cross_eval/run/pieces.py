@@ -78,10 +78,10 @@ def run_frozen(batch: FrozenBatch) -> None:
     features = StoredFeatures(
         FeatureStore(batch.store),
         batch.space,
-        {str(own_folder): keys[row] for row, own_folder in rows.items()},
+        {str(index): keys[row] for row, index in rows.items()},
     )
     train_frozen(
-        features.stack([str(own_folder) for own_folder in rows.values()]),
+        features.stack([str(index) for index in rows.values()]),
         _described(rows, subsets, batch.classes),
         _frozen_trainings(batch, rows),
         batch.config,
