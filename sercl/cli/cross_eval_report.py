@@ -54,7 +54,7 @@ def report(folder: Path, formats: list[str], quiet: bool = False, study: "Study 
     from sercl.counting import count
     from sercl.reports.cross_eval.formats import check_formats, terminal_report, write_report
     from sercl.studies.cross_eval.analysis.analysis import analyse
-    from sercl.studies.cross_eval.study_file import NAME as STUDY
+    from sercl.studies.cross_eval.study_file import STUDY
 
     chosen = check_formats(formats)  # checked before the scores are computed, which may take a while
     if not folder.is_dir():

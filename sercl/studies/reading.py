@@ -17,7 +17,7 @@ from sercl.metrics.functional.bootstrap import Statistic, summed
 from sercl.metrics.functional.classification import f1, precision
 from sercl.studies.cross_eval.analysis.scores import ConditionScores, score_conditions
 from sercl.studies.cross_eval.cells import CONDITION_FIELDS, Condition, Study
-from sercl.studies.cross_eval.study_file import NAME as STUDY_FILE
+from sercl.studies.cross_eval.study_file import STUDY as STUDY_FILE
 from sercl.studies.cross_eval.study_file import by_condition, read_frame, read_study
 from sercl.studies.diarization import results as diarizers
 from sercl.studies.diarization.results import REFERENCE, SystemScores, segments_file

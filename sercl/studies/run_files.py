@@ -8,9 +8,8 @@ from typing import Any
 from sercl.documents import read_json, read_yaml
 from sercl.errors import DocumentError, ResultsError, UsageError
 from sercl.studies.cross_eval.cells import Condition
-from sercl.studies.cross_eval.study_file import NAME as STUDY
+from sercl.studies.cross_eval.study_file import STUDY, read_study
 from sercl.studies.cross_eval.study_file import read_predictions as read_study_predictions
-from sercl.studies.cross_eval.study_file import read_study
 from sercl.studies.results.predictions import AGAIN, PREDICTIONS, Predictions, read_csv
 from sercl.studies.results.records import RESULTS
 

@@ -10,7 +10,8 @@ from sercl.cli.help import unknown_flags
 from sercl.cli.main import dispatch
 from sercl.cli.pages import CROSS_EVAL_REPORT as PAGE
 from sercl.files import write_text
-from sercl.studies.cross_eval.run.results import FORMAT, PREDICTIONS, RECORD, CellResult, cell_folder
+from sercl.studies.cross_eval.run.results import FORMAT, RECORD, CellResult, cell_folder
+from sercl.studies.cross_eval.study_file import PREDICTIONS
 from sercl.testing.studies import CORPORA, ENCODERS, Grid, fake_study
 
 

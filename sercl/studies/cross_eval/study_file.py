@@ -25,7 +25,7 @@ from sercl.studies.results import predictions
 from sercl.studies.results.predictions import Predictions
 from sercl.studies.results.records import as_record, digest, read_with_digest
 
-NAME = "study.json"
+STUDY = "study.json"
 FORMAT = 1
 """Version of the file format; other versions are refused."""
 
@@ -42,7 +42,7 @@ def write_study(study: Study, folder: Path) -> Study:
     Raises:
         OutputError: If it cannot be written.
     """
-    content, path = plain(study_to_dict(study)), folder / NAME
+    content, path = plain(study_to_dict(study)), folder / STUDY
     text = json_text(content, indent=1) + "\n"
     write_text(path, text)
     return replace(_study_of(content, path), digest=digest(text))
@@ -54,7 +54,7 @@ def read_study(folder: Path) -> Study:
     Raises:
         ResultsError: If it is missing, broken or of another version.
     """
-    path = folder / NAME
+    path = folder / STUDY
     content, text_digest = read_with_digest(path, ADVICE)
     return replace(_study_of(content, path), digest=text_digest)
 

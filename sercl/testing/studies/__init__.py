@@ -9,7 +9,7 @@ from typing import Any
 
 from sercl.files import write_text
 from sercl.studies.cross_eval.cells import Cell, CellRecord, Study
-from sercl.studies.cross_eval.study_file import NAME, write_predictions, write_study
+from sercl.studies.cross_eval.study_file import PREDICTIONS, write_predictions, write_study
 from sercl.testing.studies.grid import CLASSES, CORPORA, ENCODERS, Grid
 from sercl.testing.studies.voices import Confusion, Voices, typical_confusion
 
@@ -61,7 +61,7 @@ def fake_study(
         for record in records
         if record.status == "done"
     )
-    write_predictions(tables, CLASSES, folder / NAME)
+    write_predictions(tables, CLASSES, folder / PREDICTIONS)
     write_study(study, folder)
     _write_cell_files(records, folder)
     return study

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sercl.errors import ResultsError
-from sercl.studies.cross_eval.study_file import NAME, read_study, write_study
+from sercl.studies.cross_eval.study_file import STUDY, read_study, write_study
 from sercl.testing.studies import Grid, fake_study
 
 
@@ -32,17 +32,17 @@ def test_failed_and_missing_cells_are_distinguished(grid: Grid, tmp_path: Path) 
 
 
 def test_notes_of_corpora_may_be_left_out(folder: Path, tmp_path: Path) -> None:
-    content = json.loads((folder / NAME).read_text())
+    content = json.loads((folder / STUDY).read_text())
     for corpus in content["corpora"].values():
         del corpus["notes"]
-    (tmp_path / NAME).write_text(json.dumps(content))
+    (tmp_path / STUDY).write_text(json.dumps(content))
     assert read_study(tmp_path) == read_study(folder)
 
 
 def broken(folder: Path, tmp_path: Path, change: Any) -> Path:
-    content = json.loads((folder / NAME).read_text())
+    content = json.loads((folder / STUDY).read_text())
     change(content)
-    (tmp_path / NAME).write_text(json.dumps(content))
+    (tmp_path / STUDY).write_text(json.dumps(content))
     return tmp_path
 
 
@@ -73,16 +73,16 @@ def test_what_is_broken_is_named_with_file_and_advice(
 ) -> None:
     with pytest.raises(ResultsError, match=message) as caught:
         read_study(broken(folder, tmp_path, change))
-    assert str(caught.value).startswith(str(tmp_path / NAME))
+    assert str(caught.value).startswith(str(tmp_path / STUDY))
     assert "Run `sercl cross-eval` into this folder again" in str(caught.value)
 
 
 def test_no_file_half_a_file_and_another_file(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ResultsError, match="no such file"):
         read_study(tmp_path)
-    (tmp_path / NAME).write_text((folder / NAME).read_text()[:500])
+    (tmp_path / STUDY).write_text((folder / STUDY).read_text()[:500])
     with pytest.raises(ResultsError, match="is not valid JSON"):
         read_study(tmp_path)
-    (tmp_path / NAME).write_text("[1, 2]")
+    (tmp_path / STUDY).write_text("[1, 2]")
     with pytest.raises(ResultsError, match="expected an object, got a list"):
         read_study(tmp_path)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sercl.errors import ResultsError
 from sercl.studies.cross_eval.cells import Cell, Condition
-from sercl.studies.cross_eval.study_file import NAME, cell_table, read_table, schema, write_predictions
+from sercl.studies.cross_eval.study_file import PREDICTIONS, cell_table, read_table, schema, write_predictions
 from sercl.studies.results.predictions import Predictions
 from tests.studies.samples import CLASSES
 
@@ -29,8 +29,8 @@ def table(count: int = 3, cell: Cell = CELL, address: str = "abc") -> pa.Table:
 
 
 def test_rows_say_everything_about_a_prediction(tmp_path: Path) -> None:
-    write_predictions([table()], CLASSES, tmp_path / NAME)
-    rows = read_table(tmp_path / NAME, CLASSES).to_pylist()
+    write_predictions([table()], CLASSES, tmp_path / PREDICTIONS)
+    rows = read_table(tmp_path / PREDICTIONS, CLASSES).to_pylist()
     assert list(rows[0]) == schema(CLASSES).names
     assert [row["speaker"] for row in rows] == ["s0", None, "s2"]
     for row in rows:
@@ -42,8 +42,8 @@ def test_rows_say_everything_about_a_prediction(tmp_path: Path) -> None:
 
 def test_no_shots_stay_none(tmp_path: Path) -> None:
     plain = Cell(Condition("w", "none", "monolingual", "A", "A"), 0, 0, 1)
-    write_predictions([table(2, plain)], CLASSES, tmp_path / NAME)
-    assert read_table(tmp_path / NAME, CLASSES)["shots"].to_pylist() == [None, None]
+    write_predictions([table(2, plain)], CLASSES, tmp_path / PREDICTIONS)
+    assert read_table(tmp_path / PREDICTIONS, CLASSES)["shots"].to_pylist() == [None, None]
 
 
 @settings(max_examples=20, deadline=None)
@@ -51,7 +51,7 @@ def test_no_shots_stay_none(tmp_path: Path) -> None:
 def test_any_number_of_cells_of_any_size_comes_back(
     sizes: list[int], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    path = tmp_path_factory.mktemp("p") / NAME
+    path = tmp_path_factory.mktemp("p") / PREDICTIONS
     tables = [
         table(size, Cell(CELL.condition, 0, fold, 1), f"address{fold}") for fold, size in enumerate(sizes)
     ]
@@ -64,14 +64,14 @@ def test_any_number_of_cells_of_any_size_comes_back(
 def test_many_row_groups_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sercl.studies.cross_eval.study_file._GROUP", 5)
     tables = [table(4, Cell(CELL.condition, 0, fold, 1), f"address{fold}") for fold in range(7)]
-    write_predictions(tables, CLASSES, tmp_path / NAME)
-    assert pq.ParquetFile(tmp_path / NAME).num_row_groups == 4
-    frame = read_table(tmp_path / NAME, CLASSES).to_pandas()
+    write_predictions(tables, CLASSES, tmp_path / PREDICTIONS)
+    assert pq.ParquetFile(tmp_path / PREDICTIONS).num_row_groups == 4
+    frame = read_table(tmp_path / PREDICTIONS, CLASSES).to_pandas()
     assert frame["cell"].tolist() == [f"address{fold}" for fold in range(7) for _ in range(4)]
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
-    path = tmp_path / NAME
+    path = tmp_path / PREDICTIONS
     write_predictions([table()], CLASSES, path)
     before = path.read_bytes()
 
@@ -82,11 +82,11 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         write_predictions(interrupted(), CLASSES, path)
     assert path.read_bytes() == before
-    assert [item.name for item in tmp_path.iterdir()] == [NAME]
+    assert [item.name for item in tmp_path.iterdir()] == [PREDICTIONS]
 
 
 def test_broken_files_are_one_message(tmp_path: Path) -> None:
-    path = tmp_path / NAME
+    path = tmp_path / PREDICTIONS
     with pytest.raises(ResultsError, match="no such file"):
         read_table(path, CLASSES)
     write_predictions([table()], CLASSES, path)
@@ -99,7 +99,7 @@ def test_broken_files_are_one_message(tmp_path: Path) -> None:
 
 
 def test_other_columns_and_classes_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / NAME
+    path = tmp_path / PREDICTIONS
     pq.write_table(table().drop_columns(["fold", "p_sad"]), path)
     with pytest.raises(ResultsError, match="lacks the columns fold, p_sad"):
         read_table(path, CLASSES)

@@ -20,7 +20,7 @@ from sercl.files import atomic_path, open_text, write_text
 from sercl.studies.cross_eval.cells import CellRecord, Study, StudyCorpus, StudyEncoder
 from sercl.studies.cross_eval.plan.planner import Plan, PlannedCell
 from sercl.studies.cross_eval.plan.trainings import Subset
-from sercl.studies.cross_eval.study_file import NAME, cell_table, write_predictions, write_study
+from sercl.studies.cross_eval.study_file import PREDICTIONS, cell_table, write_predictions, write_study
 from sercl.studies.results.predictions import Predictions, predicts_one_class, schema
 from sercl.studies.results.records import as_record, read_content
 
@@ -32,7 +32,6 @@ _READ = (2, FORMAT)
 
 CELLS = "cells"
 RECORD = "cell.json"
-PREDICTIONS = "predictions.parquet"
 LOG = "log.txt"
 _ADVICE = "Remove this folder and run `sercl cross-eval` again: it is computed again."
 
@@ -183,7 +182,7 @@ def collect(
     classes, folder = tuple(label_map), results.folder
     records = [_record(item, results, failures, classes) for item in plan.cells]
     done = [item for item, record in zip(plan.cells, records, strict=True) if record.status == "done"]
-    write_predictions((_table(item, folder, classes) for item in done), classes, folder / NAME)
+    write_predictions((_table(item, folder, classes) for item in done), classes, folder / PREDICTIONS)
     study = Study(
         classes=classes,
         label_map={name: tuple(emotions) for name, emotions in label_map.items()},

@@ -20,7 +20,7 @@ from sercl.studies.cross_eval.plan.planner import Plan, make_plan
 from sercl.studies.cross_eval.plan.recipes import Encoders, EncoderSpec, Recipes, Resolve
 from sercl.studies.cross_eval.run.results import LOG, CellResults, cell_folder, collect
 from sercl.studies.cross_eval.run.works import HiddenStates, Pending, WorkItem, Workshop, pending
-from sercl.studies.cross_eval.study_file import NAME, read_study
+from sercl.studies.cross_eval.study_file import PREDICTIONS, read_study
 from sercl.studies.heads.config import ProbeOptions
 from sercl.studies.training.trainers import TrainerOptions
 
@@ -192,7 +192,7 @@ class Session:
         stored = {record.cell: (record.address, record.status) for record in study.records}
         planned = {item.cell: (item.address, "done") for item in self.plan.cells}
         described = {name: corpus.facts for name, corpus in self.corpora.items()}
-        is_whole = (self.folder / NAME).is_file() and study.warnings == self.plan.remarks
+        is_whole = (self.folder / PREDICTIONS).is_file() and study.warnings == self.plan.remarks
         return study if is_whole and stored == planned and study.corpora == described else None
 
     def collect(self, failures: Mapping[str, str], environment: Mapping[str, Any], seconds: float) -> Study:

@@ -4,7 +4,7 @@ import pytest
 
 from sercl.errors import ResultsError
 from sercl.studies.cross_eval.analysis.analysis import analyse
-from sercl.studies.cross_eval.study_file import NAME
+from sercl.studies.cross_eval.study_file import PREDICTIONS
 from sercl.testing.studies import Grid, fake_study
 
 
@@ -27,5 +27,5 @@ def test_nothing_finished_is_an_empty_analysis(tmp_path: Path, grid: Grid) -> No
 
 def test_a_missing_file_is_one_message(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "study.json").write_text((folder / "study.json").read_text())
-    with pytest.raises(ResultsError, match=f"{NAME}: no such file"):
+    with pytest.raises(ResultsError, match=f"{PREDICTIONS}: no such file"):
         analyse(tmp_path)

@@ -8,7 +8,6 @@ from sercl.errors import ResultsError
 from sercl.studies.cross_eval.cells import Study, StudyCorpus, StudyEncoder
 from sercl.studies.cross_eval.plan.planner import PlannedCell
 from sercl.studies.cross_eval.run.results import (
-    PREDICTIONS,
     CellResult,
     CellResults,
     cell_folder,
@@ -16,7 +15,7 @@ from sercl.studies.cross_eval.run.results import (
     predictions_of,
     write_result,
 )
-from sercl.studies.cross_eval.study_file import NAME, read_predictions, read_study
+from sercl.studies.cross_eval.study_file import PREDICTIONS, read_predictions, read_study
 from tests.studies.cross_eval.samples import EMOTIONS, by_condition, cut, plan_of
 
 PLAN = plan_of([cut("A"), cut("B")], settings=["monolingual", "transfer", "two-stage"], seeds=[1, 2])
@@ -80,7 +79,7 @@ def test_predictions_are_those_of_the_cells_that_are_done(tmp_path: Path) -> Non
         ("monolingual", "B", "B"),
         ("transfer", "A", "B"),
     }
-    assert pq.read_metadata(tmp_path / NAME).num_rows == len(done) * 2 * 2 * 8
+    assert pq.read_metadata(tmp_path / PREDICTIONS).num_rows == len(done) * 2 * 2 * 8
     answers = read_predictions(tmp_path, study)
     for item in answers.values():
         assert (item.truth == item.predicted).all()
@@ -117,5 +116,5 @@ def test_a_broken_result_is_named_and_nothing_is_written(tmp_path: Path) -> None
     (cell_folder(tmp_path, own[0].address) / PREDICTIONS).write_bytes(b"PAR1")
     with pytest.raises(ResultsError, match="Remove this folder and run"):
         collected(tmp_path)
-    assert not (tmp_path / NAME).exists()
+    assert not (tmp_path / PREDICTIONS).exists()
     assert not (tmp_path / "study.json").exists()
