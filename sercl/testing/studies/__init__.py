@@ -129,8 +129,8 @@ def _study(grid: Grid, records: Sequence[CellRecord]) -> Study:
 
 def _write_cell_files(records: Sequence[CellRecord], folder: Path) -> None:
     for record in records:
-        index = folder / "cells" / record.address
+        cell_folder = folder / "cells" / record.address
         if record.status == "failed":
-            write_text(index / "log.txt", f"{record.error}\n")
+            write_text(cell_folder / "log.txt", f"{record.error}\n")
         elif record.cell.condition.setting == "monolingual" and record.cell.seed == 1:
-            write_text(index / "folds" / "test.csv", "file,answer\n")
+            write_text(cell_folder / "folds" / "test.csv", "file,answer\n")
