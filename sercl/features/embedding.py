@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
+from operator import index
 from typing import overload
 
 import numpy as np
@@ -9,7 +10,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sercl.audio.sources import WINDOW, AudioInput, DecodedInput, batches, name_of, reason_of, waveform_of
+from sercl.audio.sources import (
+    WINDOW,
+    AudioInput,
+    DecodedInput,
+    as_inputs,
+    batches,
+    name_of,
+    reason_of,
+    waveform_of,
+)
 from sercl.batch import AudioBatch
 from sercl.corpora.base import Utterance
 from sercl.errors import AudioError, ClipLengthError, FeatureError, SerclError, UsageError
@@ -29,7 +39,7 @@ Done = Callable[[int, int], None]
 
 @overload
 def embed(
-    files: Iterable[AudioInput | Utterance],
+    files: Iterable[AudioInput | Utterance] | AudioInput | Utterance,
     encoder: str | Encoder,
     layers: int | Sequence[int] | None = None,
     pooling: str = "mean",
@@ -46,7 +56,7 @@ def embed(
 
 @overload
 def embed(
-    files: Iterable[AudioInput | Utterance],
+    files: Iterable[AudioInput | Utterance] | AudioInput | Utterance,
     encoder: str | Encoder,
     layers: int | Sequence[int] | None = None,
     *,
@@ -62,7 +72,7 @@ def embed(
 
 
 def embed(
-    files: Iterable[AudioInput | Utterance],
+    files: Iterable[AudioInput | Utterance] | AudioInput | Utterance,
     encoder: str | Encoder,
     layers: int | Sequence[int] | None = None,
     pooling: str | None = "mean",
@@ -82,7 +92,8 @@ def embed(
 
     Args:
         files: Files; waveforms (`[samples]` or `[channels, samples]`, numpy or torch) with their rate in Hz;
-            or utterances of a listing, of which the stretch from `start` to `end` is read.
+            or utterances of a listing, of which the stretch from `start` to `end` is read. A single one is
+            treated as a list of one.
         encoder: A preset (whisper-base, wavlm-large, ...), a hub id or a folder; or one that is loaded
             (`load_encoder`, or the `encoder` of a trained task, with its adapters), which is moved to
             `device`.
@@ -109,9 +120,9 @@ def embed(
         UsageError: For a layer, pooling, precision or device that does not exist, or options of loading with
             an encoder that is loaded.
     """
-    sources = list(files)
+    sources: list[AudioInput | Utterance] = list(as_inputs(files))
     chosen_device = find_device(device)
-    chosen = [layers] if isinstance(layers, int) else layers
+    chosen = _states_in(layers)
     if isinstance(encoder, Encoder):
         _check_loaded(revision, whisper_form, last_block)
         model = encoder
@@ -132,6 +143,18 @@ def embed(
     if pool is None:
         return rows
     return np.stack(rows) if rows else np.zeros((0, len(states), pool.out_dim), np.float32)
+
+
+def _states_in(layers: int | Sequence[int] | None) -> tuple[int, ...] | None:
+    if layers is None:
+        return None
+    try:
+        return tuple(map(index, [layers] if isinstance(layers, int | np.integer) else layers))
+    except TypeError as error:
+        raise UsageError(
+            f"embed: layers {layers!r}: valid: a hidden state, several ([3, 6]), or None for all; hidden "
+            "states are whole numbers from 0 (input of block 1) to the number of blocks."
+        ) from error
 
 
 def _check_loaded(revision: str | None, whisper_form: str | None, last_block: int | None) -> None:

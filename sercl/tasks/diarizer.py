@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sercl.audio.resample import SAMPLE_RATE
 from sercl.audio.scan import SILENCE_DBFS
-from sercl.audio.sources import AudioInput, as_mono, name_of, reason_of
+from sercl.audio.sources import AudioInput, as_inputs, as_mono, name_of, reason_of
 from sercl.audio.stream import Window, WindowPlan, blocks_of, in_blocks, resampled, windows
 from sercl.audio.voice import VoiceDetector
 from sercl.batch import AudioBatch
@@ -157,13 +157,14 @@ class Diarizer:
         segments = to_segments(scores.probabilities, self.classes, self.stride, scores.duration, self.post)
         return Annotation(_name(source), segments, scores.duration, scores.pauses)
 
-    def stream(self, sources: Iterable[AudioInput]) -> Iterator[Annotation | Failure]:
+    def stream(self, sources: Iterable[AudioInput] | AudioInput) -> Iterator[Annotation | Failure]:
         """Diarize recordings one after the other; an unreadable one yields a `Failure`.
 
         Args:
-            sources: Files, or waveforms with their rate.
+            sources: Files, or waveforms with their rate, as for `diarize`; a single one is treated as a list
+                of one.
         """
-        for number, source in enumerate(sources):
+        for number, source in enumerate(as_inputs(sources)):
             name = name_of(source, number)
             try:
                 yield self.diarize(source)
@@ -259,11 +260,11 @@ def _stretches(mask: NDArray[np.bool_], stride: float, duration: float) -> tuple
 
 
 def _blocks(source: AudioInput) -> Iterator[torch.Tensor]:
-    if isinstance(source, tuple):
-        samples, rate = as_mono(*source)
-        return resampled(in_blocks(samples), rate)
-    return blocks_of(source)
+    if isinstance(source, str | Path):
+        return blocks_of(source)
+    samples, rate = as_mono(source)
+    return resampled(in_blocks(samples), rate)
 
 
 def _name(source: AudioInput) -> str:
-    return "input" if isinstance(source, tuple) else Path(source).stem
+    return Path(source).stem if isinstance(source, str | Path) else "input"

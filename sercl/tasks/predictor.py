@@ -12,8 +12,8 @@ from sercl.audio.sources import (
     WINDOW,
     AudioInput,
     DecodedInput,
+    as_inputs,
     batches,
-    is_waveform,
     name_of,
     reason_of,
     waveform_of,
@@ -86,29 +86,28 @@ class Predictor:
         """Predict every input, in order.
 
         Args:
-            inputs: Files, or waveforms with their rate; a single one is treated as a list of one.
+            inputs: Files, or waveforms (`[samples]` or `[channels, samples]`) with their rate in Hz; a single
+                one is treated as a list of one.
 
         Raises:
             AudioError: For the first input that cannot be used.
         """
-        if isinstance(inputs, str | Path) or is_waveform(inputs):
-            inputs = [inputs]  # type: ignore[list-item]
-        results = list(self.stream(inputs))  # type: ignore[arg-type]
+        results = list(self.stream(inputs))
         for result in results:
             if isinstance(result, Failure):
                 raise AudioError(result.source, result.error)
         return [result for result in results if isinstance(result, Prediction)]
 
     def stream(
-        self, inputs: Iterable[AudioInput], batch_seconds: float = 60.0
+        self, inputs: Iterable[AudioInput] | AudioInput, batch_seconds: float = 60.0
     ) -> Iterator[Prediction | Failure]:
         """Predict inputs one after the other in constant memory; an unusable input yields a `Failure`.
 
         Args:
-            inputs: Files, or waveforms with their rate.
+            inputs: As for `predict`.
             batch_seconds: Maximum audio in one batch, in s (padded length).
         """
-        numbered = enumerate(inputs)
+        numbered = enumerate(as_inputs(inputs))
         while window := list(islice(numbered, WINDOW)):
             yield from self._predict_window(window, batch_seconds)
             give_memory_back()

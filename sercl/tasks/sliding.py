@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -82,4 +83,4 @@ class SlidingClassifier:
 
 
 def _waveform(source: AudioInput) -> torch.Tensor:
-    return to_rate(*as_mono(*source)) if isinstance(source, tuple) else load(source)
+    return load(source) if isinstance(source, str | Path) else to_rate(*as_mono(source))

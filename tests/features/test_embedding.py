@@ -116,6 +116,8 @@ def test_files_waveforms_and_utterances(files: list[Path], wav2vec2: Path) -> No
     np.testing.assert_allclose(rows[[1, 3]], rows[[0, 0]], atol=1e-6)
     np.testing.assert_allclose(rows[4], rows[2], atol=1e-6)
     assert embed([], encoder).shape == (0, 4, 16)
+    for single in (str(files[0]), files[0], (samples, 16_000), whole):
+        np.testing.assert_array_equal(embed(single, encoder), rows[:1])
 
 
 def test_progress_is_reported_file_by_file(
@@ -139,6 +141,8 @@ def test_a_bad_file_is_named(files: list[Path], whisper: Path, tmp_path: Path) -
         ((noise, 16_000), "input 1: .*too long"),
         ((noise[:10], 16_000), "input 1: .*too short"),
         ((np.zeros((2, 2, 2)), 16_000), "input 1: a waveform must be"),
+        ((noise.reshape(-1, 2), 16_000), r"input 1: .*\[channels, samples\].*Transpose"),
+        (noise, "input 1: is neither a file nor a waveform"),
     ]:
         with pytest.raises(AudioError, match=words):
             embed([files[0], bad], encoder)
@@ -157,6 +161,9 @@ def test_what_does_not_exist_is_refused(files: list[Path], wav2vec2: Path) -> No
     name = str(wav2vec2)
     with pytest.raises(UsageError, match="hidden state 4: valid: 0 to 3"):
         embed(files, name, 4)
+    for layers in ("last", 1.5, [1, "2"]):
+        with pytest.raises(UsageError, match=r"embed: layers .*valid: a hidden state, several"):
+            embed(files, name, layers)  # type: ignore[call-overload]
     with pytest.raises(UsageError, match="each once"):
         embed(files, name, [1, 1])
     with pytest.raises(UnknownNameError, match=r"unknown pooling.*'attentive'.*mean\+std"):

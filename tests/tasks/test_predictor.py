@@ -76,6 +76,20 @@ def test_unusable_samples_are_named(predictor, samples):
         predictor.predict([(samples, 16000)])
 
 
+def test_a_single_input_is_a_list_of_one(predictor, wav):
+    path = wav("a.wav", channels=2)
+    samples, rate = soundfile.read(path, dtype="float32")
+    assert [row.source for row in predictor.stream(str(path))] == [str(path)]
+    assert predictor.predict((samples.T, rate))[0].source == "input 0"
+    for wrong, words in (
+        ((samples, rate), "Transpose"),
+        (samples.T, "neither a file"),
+        ((rate, samples), "rate"),
+    ):
+        with pytest.raises(AudioError, match=f"input 0: .*{words}"):
+            predictor.predict(wrong)
+
+
 def test_a_stream_is_read_as_it_is_consumed(predictor, wav):
     path, taken = wav("a.wav"), []
 
