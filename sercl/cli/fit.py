@@ -13,7 +13,14 @@ from sercl.cli.console import stage_progress, stdout
 from sercl.cli.lightning import Cli
 from sercl.cli.processes import is_first, restartable
 from sercl.cli.run_checks import check_continuation, check_monitors, check_resumed
-from sercl.cli.run_folder import CONFIG, check_still_there, default_folder, forget_results, run_folder
+from sercl.cli.run_folder import (
+    CONFIG,
+    FOLDS,
+    check_still_there,
+    default_folder,
+    forget_results,
+    run_folder,
+)
 from sercl.json_text import json_text
 from sercl.reports.data import data_table
 from sercl.reports.results import confusion_figure, confusion_text, model_lines, results_table, stages_table
@@ -105,7 +112,7 @@ def announce(cli: Cli, folder: Path) -> None:
     if not cli.config["json"]:
         stdout.print(data_table(cli.data.report), model_lines(describe_model(cli.task)), sep="\n")
     cli.save_config(folder / CONFIG)
-    cli.data.save_folds(folder / "folds")
+    cli.data.save_folds(folder / FOLDS)
 
 
 def set_up(cli: Cli) -> None:

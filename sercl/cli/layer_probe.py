@@ -12,7 +12,7 @@ from sercl.cli.fit import set_up
 from sercl.cli.lightning import Cli
 from sercl.cli.processes import is_first, restartable
 from sercl.cli.run_checks import check_resumed
-from sercl.cli.run_folder import CONFIG, check_still_there, probe_folder, run_folder
+from sercl.cli.run_folder import CONFIG, FOLDS, check_still_there, probe_folder, run_folder
 from sercl.corpora.folds import save_fold
 from sercl.errors import UsageError
 from sercl.features.extraction import features_of
@@ -159,9 +159,9 @@ def probe_options(cli: Cli) -> LayerProbeOptions:
 
 def _keep(cli: Cli, folds: list[Any], folder: Path) -> None:
 
-    cli.save_config(folder / "config.yaml")
+    cli.save_config(folder / CONFIG)
     for index, fold in enumerate(folds):
-        path = folder / "folds" / f"fold{index}"
+        path = folder / FOLDS / f"fold{index}"
         for name, own in fold.items():
             save_fold(own, path if len(fold) == 1 else path / name)
     if not cli.config["json"]:

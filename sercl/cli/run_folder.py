@@ -28,7 +28,11 @@ RESULTS = ("results.json", "predictions.csv")
 END = "ended.json"
 """What ended a run before its results: `ended_by` ("Ctrl-C", "SIGTERM" or "error"), `message`, `at`."""
 
+FOLDS = "folds"
+"""Folder of the exact lists of a run."""
+
 _MARKS = (CONFIG, "results.json", "last.ckpt")
+_BEFORE_TRAINING = (CONFIG, FOLDS, END)
 _PROBE = ".writable"
 _OURS = (LOCK, _PROBE)
 
@@ -63,6 +67,9 @@ def probe_folder(config: Any) -> Path:
 def run_folder(folder: Path, resume: bool, overwrite: bool) -> Iterator[Path]:
     """Prepare and lock the folder of a run while the block runs; an empty one is removed afterwards.
 
+    A new run that fails before its training writes anything leaves the folder as it was, so that the
+    corrected call can use it. One that was stopped (Ctrl-C, SIGTERM) keeps its configuration, to continue.
+
     Raises:
         UsageError: If it contains a run and neither `resume` nor `overwrite` is set, both are, or there is
             nothing to resume.
@@ -73,7 +80,7 @@ def run_folder(folder: Path, resume: bool, overwrite: bool) -> Iterator[Path]:
         remove_leftovers(folder)
         check_claim(folder, resume, overwrite)
         make_folder(folder, fresh=overwrite and any((folder / name).exists() for name in _MARKS))
-        with _noting_end(folder), _raising_sigterm():
+        with _forgetting_false_start(folder), _noting_end(folder), _raising_sigterm():
             yield folder
 
 
@@ -84,6 +91,21 @@ def end_of(folder: Path) -> str | None:
     except (OSError, DocumentError):  # for information only: a run continues without it
         return None
     return str(content["ended_by"]) if isinstance(content, dict) and "ended_by" in content else None
+
+
+@contextmanager
+def _forgetting_false_start(folder: Path) -> Iterator[None]:
+    """Remove configuration and lists from a new folder if the block fails before a training wrote to it."""
+    was_empty = not _other_content(folder)
+    try:
+        yield
+    except Exception as error:
+        written = [path for path in folder.iterdir() if path.name not in _OURS] if folder.is_dir() else []
+        started = any(path.name not in _BEFORE_TRAINING for path in written)
+        if was_empty and not started and stopped_by(error) is None:
+            for path in written:
+                _remove(path)
+        raise
 
 
 @contextmanager

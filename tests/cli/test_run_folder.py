@@ -167,3 +167,40 @@ def test_out_that_is_a_file_is_an_output_error(tmp_path):
     (tmp_path / "run").write_text("")
     with pytest.raises(OutputError, match=r"run: cannot be written"):
         claim(tmp_path / "run")
+
+
+def write_and_fail(folder, names, error, overwrite=False):
+    """Begin a run that writes some files and then fails."""
+    with run_folder(folder, resume=False, overwrite=overwrite):
+        for name in names:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).touch()
+        raise error
+
+
+def fails(folder, *names, error=ValueError("betas"), overwrite=False):
+    with pytest.raises(type(error)):
+        write_and_fail(folder, names, error, overwrite)
+
+
+@pytest.mark.parametrize("error", [UsageError("betas"), ValueError("betas")])
+def test_a_run_that_failed_before_its_training_does_not_block_the_corrected_call(tmp_path, error):
+    fails(tmp_path / "run", "config.yaml", "folds/train.csv", error=error)
+    assert held(tmp_path) == []
+    assert held(claim(tmp_path / "run")) == [".lock", "written"]
+
+
+def test_what_a_training_has_written_outlives_its_failure(tmp_path):
+    fails(tmp_path / "run", "config.yaml", "folds/train.csv", "last.ckpt")
+    assert held(tmp_path / "run") == [".lock", "config.yaml", "ended.json", "folds", "last.ckpt"]
+
+
+def test_a_run_that_was_stopped_before_its_training_can_be_continued(tmp_path):
+    fails(tmp_path / "run", "config.yaml", error=KeyboardInterrupt())
+    assert held(tmp_path / "run") == [".lock", "config.yaml", "ended.json"]
+
+
+def test_a_failure_leaves_files_alone_that_were_there_before(tmp_path):
+    run(tmp_path / "run", "notes.txt")
+    fails(tmp_path / "run", "config.yaml", overwrite=True)
+    assert "notes.txt" in held(tmp_path / "run")
