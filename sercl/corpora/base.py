@@ -73,6 +73,11 @@ class Utterance:
         return f"{self.corpus} {self.speaker}"
 
 
+def how_to_give(name: str) -> str:
+    """Return the sentence that says where a corpus of one's own gives a field of its utterances."""
+    return f"Fill the column {name!r} of the manifest (in an own reader: Utterance.{name})"
+
+
 HARMLESS = ("transcript", "copy", "excluded")
 """Kinds of problems that cost no utterance: they are counted and shown, but never stop a run."""
 

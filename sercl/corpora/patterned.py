@@ -10,9 +10,14 @@ from pathlib import Path
 from sercl.corpora.base import CorpusInfo, Listing, Problem, Utterance
 from sercl.corpora.cells import clean
 from sercl.corpora.folders import AudioFolder, another_format, existing_folder, format_rank, not_found
+from sercl.corpora.manifest_cells import split_name
 from sercl.corpora.normal_form import unified
+from sercl.errors import UnknownNameError
 
 SEXES: Mapping[str, str] = {"f": "female", "m": "male", "female": "female", "male": "male"}
+
+_FIELDS = ("session", "text", "split", "dialect", "language")
+"""Groups that give the field of an utterance of that name."""
 
 
 @dataclass(frozen=True)
@@ -22,13 +27,14 @@ class Pattern:
     Attributes:
         info: Facts about the corpus.
         regex: Searched, ignoring case, in the absolute path with forward slashes and the suffix `.wav`
-            instead of the file's own; ends in `$`. The groups `emotion`, `speaker` and `gender` give these
-            fields, all others go to `extra`.
+            instead of the file's own; ends in `$`. The groups `emotion`, `speaker`, `gender`, `session`,
+            `text`, `split`, `dialect` and `language` give these fields, all others go to `extra`.
         emotions: Emotion code -> emotion name.
-        genders: Code of the group `gender`, or speaker without such a group -> gender.
+        genders: Code of the group `gender`, or speaker without such a group -> gender. Without such a map,
+            the group itself says it ("F", "female").
         id: Format of the utterance's id, from the groups and `stem`.
         speakers: Misspelt speaker code -> correct code.
-        values: Group -> code -> readable value, for groups that go to `extra`.
+        values: Group -> code -> readable value, for groups other than emotion, speaker and gender.
         texts: Value of the group `sentence` -> transcript.
     """
 
@@ -52,25 +58,38 @@ class Pattern:
         return {name: text for name, text in match.groupdict().items() if text} if match else None
 
     def utterance(self, path: Path, groups: Mapping[str, str]) -> Utterance | None:
-        """Return the utterance in a file, or None if its emotion code is unknown."""
+        """Return the utterance in a file, or None if its emotion code is unknown.
+
+        Raises:
+            UnknownNameError: For a split other than training, validation and test.
+        """
         emotion = self.emotions.get(groups["emotion"].lower())
         if emotion is None:
             return None
         code = groups.get("speaker", "")
         speaker = self.speakers.get(code.lower(), code)
+        rest = self._readable(groups)
         return Utterance(
             id=self.id.format(**{**groups, "stem": path.stem, "speaker": speaker}),
             path=path,
             emotion=emotion,
             corpus=self.info.name,
-            language=self.info.languages[0],
+            language=rest.get("language", self.info.languages[0]),
             speaker=speaker or None,
-            gender=self.genders.get(groups.get("gender", speaker).lower()),
-            text=self.texts.get(groups.get("sentence", "").lower()),
-            extra=self._extra(groups),
+            gender=self._gender(groups, speaker),
+            text=rest.get("text", self.texts.get(groups.get("sentence", "").lower())),
+            dialect=rest.get("dialect"),
+            session=rest.get("session"),
+            split=split_name(rest.get("split")),
+            extra={key: value for key, value in rest.items() if key not in _FIELDS},
         )
 
-    def _extra(self, groups: Mapping[str, str]) -> dict[str, str]:
+    def _gender(self, groups: Mapping[str, str], speaker: str) -> str | None:
+        if not self.genders:
+            return groups.get("gender")
+        return self.genders.get(groups.get("gender", speaker).lower())
+
+    def _readable(self, groups: Mapping[str, str]) -> dict[str, str]:
         rest = {key: code for key, code in groups.items() if key not in ("emotion", "speaker", "gender")}
         return {key: self.values.get(key, {}).get(code.lower(), code) for key, code in rest.items()}
 
@@ -130,4 +149,8 @@ def _read_name(pattern: Pattern, path: Path) -> Utterance | Problem:
         return Problem(path, reason, kind="name")
     code = groups["emotion"]
     valid = ", ".join(Counter(pattern.emotions))
-    return pattern.utterance(path, groups) or Problem(path, f"unknown emotion {code!r}; valid: {valid}")
+    try:
+        found = pattern.utterance(path, groups)
+    except UnknownNameError as error:
+        return Problem(path, str(error))
+    return found or Problem(path, f"unknown emotion {code!r}; valid: {valid}")

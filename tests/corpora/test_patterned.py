@@ -85,3 +85,27 @@ def test_of_files_with_one_id_the_shortest_path_is_kept_and_the_others_are_repor
     assert (copy.path, copy.kind) == (Path("/copy/deep/a.wav"), "duplicate")
     assert copy.reason == "a second file for utterance a; /z/a.wav is used"
     assert unique_listing(reversed(found), [own]) == listing
+
+
+GROUPS = Pattern(
+    INFO,
+    regex=r"/(?P<speaker>(?P<session>s\d)(?P<gender>[FM]))_(?P<emotion>ang)_(?P<text>[^_]+)_(?P<split>[^_]+)"
+    r"_(?P<dialect>[^_]+)_(?P<language>[a-z]+)_(?P<take>\d)\.wav$",
+    emotions={"ang": "angry"},
+    values={"session": {"s1": "first"}},
+)
+
+
+def test_groups_named_after_fields_of_an_utterance_give_them(tmp_path: Path) -> None:
+    (found,) = read_pattern(GROUPS, write(tmp_path, "s1F_ang_Hallo_dev_bairisch_de_2.wav")).utterances
+    assert (found.speaker, found.session, found.gender) == ("s1F", "first", "female")
+    assert (found.text, found.split, found.dialect, found.language) == (
+        "Hallo", "validation", "bairisch", "de",
+    )  # fmt: skip
+    assert found.extra == {"take": "2"}
+
+
+def test_a_split_that_is_none_is_a_problem(tmp_path: Path) -> None:
+    names = ("s1F_ang_Hallo_dev_bairisch_de_2.wav", "s1F_ang_Hallo_spare_bairisch_de_2.wav")
+    (problem,) = read_pattern(GROUPS, write(tmp_path, *names)).problems
+    assert "unknown split 'spare'" in problem.reason

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import combinations
 from types import MappingProxyType
 
-from sercl.corpora.base import PARTS, Utterance
+from sercl.corpora.base import PARTS, Utterance, how_to_give
 from sercl.corpora.folds.config import FoldConfig
 from sercl.corpora.folds.draw import balanced, listed
 from sercl.corpora.folds.fold import Draft, Fold, named
@@ -269,5 +269,5 @@ def _check_speakers(fold: Fold) -> None:
     if unknown:
         raise SpeakerOverlapError(
             f"{fold.name}: {unknown} utterances in training and test have no speaker, so an overlap cannot "
-            f"be ruled out. Fill the column 'speaker' of the manifest, or allow it with {ALLOW}."
+            f"be ruled out. {how_to_give('speaker')}, or allow it with {ALLOW}."
         )

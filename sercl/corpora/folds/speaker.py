@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from sercl.corpora.base import PARTS, Utterance
+from sercl.corpora.base import PARTS, Utterance, how_to_give
 from sercl.corpora.folds.config import FoldConfig
 from sercl.corpora.folds.draw import cut, grouped, shuffled, whole_share
 from sercl.corpora.folds.fold import Draft, named, speakers
@@ -27,7 +27,7 @@ def unit_names(utterances: Sequence[Utterance], unit: str) -> list[str]:
         nameless = [utterance.id for utterance in utterances if unit_of(utterance, unit) is None]
         raise FoldError(
             f"{len(nameless)} of {len(utterances)} utterances have no {unit} (the first is {nameless[0]!r}), "
-            f"so {unit}-disjoint folds cannot be cut. Fill the column {unit!r} of the manifest, or bring "
+            f"so {unit}-disjoint folds cannot be cut. {how_to_give(unit)}, or bring "
             "your own lists with --data.folds.scheme csv --data.folds.lists FOLDER."
         )
     return sorted(name for name in names if name is not None)
@@ -206,8 +206,8 @@ def official_folds(utterances: Sequence[Utterance], labels: LabelScheme, config:
     if strange:
         raise FoldError(
             f"{len(strange)} of {len(utterances)} utterances have no official split (the first is "
-            f"{strange[0].id!r}: {strange[0].split!r}; valid: {', '.join(PARTS)}). Fill the column 'split' "
-            "of the manifest, or choose --data.folds.scheme speaker."
+            f"{strange[0].id!r}: {strange[0].split!r}; valid: {', '.join(PARTS)}). "
+            f"{how_to_give('split')}, or choose --data.folds.scheme speaker."
         )
     for part in ("train", "test"):
         if part not in parts:

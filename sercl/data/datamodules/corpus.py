@@ -46,7 +46,7 @@ class CorpusDataModule(EmotionDataModule):
     """
 
     corpus: str
-    """Name of the corpus in reports and messages."""
+    """Name of the corpus in reports and messages; the class's own name unless a subclass sets it."""
 
     label_advice = ""
     """Advice on bad labels other than fixing them, a sentence."""
@@ -64,6 +64,8 @@ class CorpusDataModule(EmotionDataModule):
         augment: AugmentConfig = AugmentConfig(),
     ) -> None:
         super().__init__()
+        if not hasattr(self, "corpus"):
+            self.corpus = type(self).__name__
         check_policy(on_error)
         self.root, self.scheme, self.on_error = Path(root), _scheme(labels), on_error
         self.fold_config, self.loader_config, self.augment_config = folds, loader, augment

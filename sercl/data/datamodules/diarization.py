@@ -7,7 +7,7 @@ from types import MappingProxyType
 import numpy as np
 
 from sercl.audio.augment import Augment, AugmentConfig
-from sercl.corpora.base import PARTS, SEEN
+from sercl.corpora.base import PARTS, SEEN, how_to_give
 from sercl.corpora.folds import Fold
 from sercl.data.clips.config import ClipConfig
 from sercl.data.clips.dataset import ClipBatchSampler, ClipDataset, ClipSampler, cut_pieces
@@ -282,7 +282,7 @@ class Diarization(EmotionDataModule):
         if nameless := [item.id for item in split.utterances if item.speaker is None]:
             raise UsageError(
                 f"clips are built speaker by speaker, but {len(nameless)} utterances in {part} have no "
-                f"speaker (the first is {nameless[0]!r}). Fill the column 'speaker' of the manifest."
+                f"speaker (the first is {nameless[0]!r}). {how_to_give('speaker')}."
             )
         pairs = zip(split.utterances, split.seconds, strict=True)
         new = [(utterance, seconds) for utterance, seconds in pairs if utterance.id not in self._pieces]

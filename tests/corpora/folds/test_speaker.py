@@ -29,6 +29,8 @@ def test_every_speaker_is_tested_once_and_stands_in_one_part_of_a_fold(
     tested = Counter(identifier for fold in folds for identifier in ids(fold.test))
     assert tested == Counter(ids(utterances))
     for fold in folds:
+        if any("no second speaker" in note for note in fold.notes):
+            continue  # one speaker has most utterances, which leaves one to train on
         parts = [{item.speaker for item in part} for part in fold.parts.values()]
         assert all(parts)
         assert sum(map(len, parts)) == len(set().union(*parts)) == len(counts)

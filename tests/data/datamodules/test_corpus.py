@@ -8,6 +8,7 @@ import torch
 from sercl.audio.augment import AugmentConfig
 from sercl.corpora.folds import FoldConfig
 from sercl.corpora.labels import label_scheme
+from sercl.corpora.registry import read_corpus
 from sercl.data import datamodules
 from sercl.data.config import LoaderConfig
 from sercl.data.datamodules import RAVDESS, Manifest
@@ -353,3 +354,14 @@ def test_real_recordings(shared):
     assert sum(split.utterances for split in ravdess.report.splits.values()) == 96
     batch = next(iter(ravdess.test_dataloader()))
     assert 16_000 < batch.lengths.max() < 6 * 16_000
+
+
+class Own(datamodules.CorpusDataModule):
+    def read(self):
+        return read_corpus("EmoDB", self.root)
+
+
+def test_an_own_module_is_named_after_its_class(emodb):
+    module = ready(Own(emodb))
+    assert module.report.name == "Own"
+    assert list(module.folds_in_use) == ["Own"]
