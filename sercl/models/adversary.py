@@ -49,7 +49,8 @@ class AdversarialConfig:
 
         Args:
             step: Optimiser steps done.
-            total_steps: Of the whole training; infinite if it has no set end, and then without a ramp.
+            total_steps: Those of the whole training; infinite if it has no fixed end, and then there is no
+                ramp.
         """
         progress = min(1.0, step / total_steps) if 0 < total_steps < math.inf else 1.0
         return self.weight * (2 / (1 + math.exp(-self.gamma * progress)) - 1)
@@ -112,7 +113,7 @@ def domain_losses(logits: Tensor, domains: Tensor) -> Tensor:
 
 
 def domain_accuracy(logits: Tensor, domains: Tensor) -> Tensor:
-    """Return the balanced accuracy over domains, averaged over heads; 0.5 is a guess. Arguments as above."""
+    """Return the balanced accuracy over domains, averaged over heads; 0.5 is chance. Arguments as above."""
     right = ((logits > 0) == (domains == TARGET).unsqueeze(1)).float()
     return torch.stack([right[domains == domain].mean() for domain in _present(domains)]).mean()
 

@@ -253,7 +253,7 @@ class FrameReadout(nn.Module):
         standardize: Whether features are standardised by statistics of training frames.
 
     Raises:
-        UsageError: For a layer that does not exist, "auto", or a dropout out of its range.
+        UsageError: For a layer that does not exist, "auto", or a dropout outside its range.
 
     Attributes:
         layer: The layer choice, with "last" resolved to its number.

@@ -14,7 +14,7 @@ class StackedLinear(nn.Module):
         layers: One linear layer per model, all of the same shape and with a bias; their weights are copied.
 
     Attributes:
-        weight: `[models, in, out]`: transposed, since batched products with it are a third faster so.
+        weight: `[models, in, out]`: transposed, which makes batched products a third faster.
         bias: `[models, 1, out]`.
     """
 
@@ -91,11 +91,11 @@ class StackedProbe(nn.Module):
         return state
 
     def keep(self, models: Tensor) -> None:
-        """Drop every model but those at the indices `models`, `[kept]`."""
+        """Drop all models except those at the indices `models`, `[kept]`."""
         self.put([parameter.detach()[models] for parameter in self.parameters()])
 
     def put(self, weights: Iterable[Tensor]) -> None:
-        """Give the models new weights, of as many models as there are to be, in the order of `parameters`."""
+        """Set new weights, in the order of `parameters`; they may be those of fewer or more models."""
         values = iter(weights)
         for module in self.modules():
             for name, _ in list(module.named_parameters(recurse=False)):

@@ -48,7 +48,7 @@ class Moments:
 
     def constant(self) -> Tensor:
         """Return which features are constant, `[*shape]` bool."""
-        # A spread below float32's resolution of the values is rounding, not information.
+        # A spread below float32's resolution of the values is rounding error, not information.
         return self._spread() <= self.mean.abs() * torch.finfo(torch.float32).eps
 
     def _spread(self) -> Tensor:
@@ -93,7 +93,7 @@ class Standardizer(nn.Module):
         """
         moments = merge_ranks(self._moments)
         if moments is None:
-            raise UsageError("standardiser: there is no training feature to fit it on.")
+            raise UsageError("standardiser: there are no training features to fit it on.")
         self.mean.copy_(moments.mean)
         self.std.copy_(moments.std())
         self.fitted.fill_(True)

@@ -26,8 +26,8 @@ class EncoderOutput:
 
     Attributes:
         hidden_states: N + 1 tensors `[batch, frames, dim]` for N blocks: 0 is the input of block 1, k the
-            output of block k. Where the encoder ends in a norm (stable-layer-norm models and Whisper), the
-            last one has passed it. Frames beyond a row's length are meaningless.
+            output of block k. If the encoder ends in a norm (stable-layer-norm models and Whisper), it is
+            applied to the last one. Frames beyond a row's length are meaningless.
         lengths: `[batch]` int64, valid frames per row.
     """
 
@@ -227,8 +227,9 @@ class Encoder(nn.Module, ABC):
     def state_fingerprints(self) -> tuple[str, ...]:
         """Return a SHA-256 for each of the `num_states` hidden states, of the settings and weights behind it.
 
-        The current weights count, not those that were loaded; waveform preprocessing and hooks do not. A cut
-        encoder has the fingerprints of the whole one, except for a final norm on another block.
+        They cover the current weights, not those that were loaded, and neither waveform preprocessing nor
+        hooks. A cut encoder has the fingerprints of the whole one, unless its final norm follows another
+        block.
         """
         return state_fingerprints(self.model, self.blocks, self.traits.final_norm)
 

@@ -62,7 +62,7 @@ def config_of(content: Mapping[str, Any], where: str) -> PretrainedConfig:
     """
     check_family(content, where)
     family = content["model_type"]
-    FAMILIES[family]  # of a package: it is imported, and may make its config known to transformers
+    FAMILIES[family]  # imports the package of such a family, which may register its config with transformers
     if content.get("quantization_config") is not None:
         raise EncoderError(
             f"{where}: the encoder is quantised (quantization_config). Give the original weights."

@@ -11,7 +11,7 @@ from sercl.models.encoders.whisper import WhisperEncoder, WhisperForm
 from sercl.plugins import ENCODERS, Registry
 
 Family = Callable[[Checkpoint], Encoder]
-"""Makes an encoder of a loaded checkpoint: a function, or a class with such a constructor."""
+"""Builds an encoder from a loaded checkpoint: a function, or a class with such a constructor."""
 
 
 def _w2v_bert(checkpoint: Checkpoint) -> Encoder:
@@ -63,5 +63,5 @@ def wrap(checkpoint: Checkpoint) -> Encoder:
     family = checkpoint.model.config.model_type
     encoder = FAMILIES[family](checkpoint)
     if not isinstance(encoder, Encoder):
-        raise UsageError(f"encoder family {family!r}: must give an Encoder, but gives {encoder!r:.80}")
+        raise UsageError(f"encoder family {family!r}: must return an Encoder, but returns {encoder!r:.80}")
     return encoder

@@ -1,4 +1,4 @@
-"""Short names for the weights of an encoder, and for all that one of its hidden states depends on."""
+"""Hashes of the weights of an encoder, and of everything that one of its hidden states depends on."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 
-# Where a model comes from, how it was stored, its depth (a matter of the blocks), what heads would name.
+# Origin, storage format, depth (the blocks show it) and names of classes change no hidden state.
 _NO_MATTER = (
     "_name_or_path",
     "architectures",
@@ -49,7 +49,7 @@ DECISIVE = (
     "rotary_embedding_base",
     "scale_embedding",
 )
-"""Settings of a model that change its hidden states while the weights stay the same or fit all the same."""
+"""Settings of a model that change its hidden states although the same weights fit."""
 
 
 def decisive_settings(config: PretrainedConfig) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def decisive_settings(config: PretrainedConfig) -> dict[str, Any]:
 
 
 def fingerprint(model: nn.Module) -> str:
-    """Return the SHA-256, in hex, of the model's state dict, whatever file, precision or device it is in.
+    """Return the SHA-256, in hex, of the model's state dict, independent of file, precision and device.
 
     Two models agree when their tensors have the same names, shapes and (as float32) values.
     """
@@ -72,15 +72,15 @@ def fingerprint(model: nn.Module) -> str:
 def state_fingerprints(
     model: PreTrainedModel, blocks: nn.ModuleList, final_norm: str | None
 ) -> tuple[str, ...]:
-    """Return the SHA-256, in hex, of all that each hidden state of a model depends on.
+    """Return the SHA-256, in hex, of everything that each hidden state of a model depends on.
 
-    That is the model's settings, the weights in front of the blocks and those of the blocks up to the state;
-    for the last state also the final norm. So the states of a cut model are those of the whole one.
+    That is the model's settings, the weights before the blocks and those of the blocks up to the state; for
+    the last state also the final norm. So the states of a cut model have the fingerprints of the whole one.
 
     Args:
         model: The model, as it is now.
         blocks: Its N transformer blocks.
-        final_norm: The norm behind the last block, relative to the model; None where there is none.
+        final_norm: The norm after the last block, relative to the model; None if there is none.
 
     Returns:
         N + 1 fingerprints, in the order of the hidden states.
@@ -100,7 +100,7 @@ def state_fingerprints(
 
 
 def _settings(model: PreTrainedModel) -> bytes:
-    """Return what the weights do not say: heads, activations, strides; and the precision they compute in."""
+    """Return what the weights' values do not show: heads, activations, strides, and their precision."""
     config = json.loads(model.config.to_json_string(use_diff=False))
     kept = {key: value for key, value in config.items() if key not in _NO_MATTER}
     precisions = sorted({str(tensor.dtype) for tensor in model.state_dict().values()})
@@ -118,7 +118,7 @@ def _prefix(model: nn.Module, blocks: nn.ModuleList) -> str:
 def _lines(model: nn.Module) -> dict[str, bytes]:
     """Return name, shape and digest of each tensor, as bytes, by name in sorted order."""
     state = dict(sorted(model.state_dict().items()))
-    # hashlib works outside of the interpreter lock: threads share the work.
+    # hashlib releases the interpreter lock, so threads run in parallel.
     with ThreadPoolExecutor() as executor:
         digests = executor.map(_digest, state.values())
         return {

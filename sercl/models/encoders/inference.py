@@ -20,12 +20,12 @@ def inference(encoder: Encoder, precision: str = "fp32") -> Iterator[None]:
     """Let calls of an encoder without gradients run in a precision, and faster where that is possible.
 
     On the CPU, the wav2vec 2.0 family and Whisper run through a copy of their weights laid out for oneDNN:
-    the same hidden states up to rounding (in fp32 within 1e-4), without padding inside. Where something is
-    unusual (a hook or an adapter anywhere, a block of another kind, training mode, another device or
-    processor), the encoder runs as it always does: the same hidden states, only slower.
+    the same hidden states up to rounding (in fp32 within 1e-4), without padding inside. If there is a hook,
+    an adapter or a block of another kind, in training mode, and on other devices or processors, the encoder
+    runs as usual: the same hidden states, only slower.
 
-    Except for the slower way in fp32, the weights are copied on entry, and what changes them inside goes
-    unnoticed. Calls with gradients are not concerned.
+    Unless the encoder runs as usual in fp32, its weights are copied on entry, and later changes to them have
+    no effect inside. Calls with gradients are not affected.
 
     Args:
         encoder: In evaluation mode, on the device where it will run, with float32 weights.

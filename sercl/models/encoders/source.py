@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError stems from its HTTP client
+from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError is that of its HTTP client
     GatedRepoError,
     HFValidationError,
     HTTPError,
@@ -21,7 +21,7 @@ from sercl.models.encoder_folder import expanded, folder_named, read_json
 
 @dataclass(frozen=True)
 class Preset:
-    """An encoder known by a short name.
+    """An encoder with a short name.
 
     Attributes:
         hub_id: Its repository on the hub.
@@ -65,7 +65,7 @@ _PICKLED_WEIGHTS = ["pytorch_model.bin", "pytorch_model.bin.index.json", "pytorc
 
 
 def checkpoint_folder(name: str, revision: str | None) -> Path:
-    """Return the folder that holds the checkpoint `name`, fetching it from the hub where necessary.
+    """Return the folder of the checkpoint `name`, downloading it from the hub if necessary.
 
     Args:
         name: A short name of `PRESETS`, a folder, or a hub id ("organisation/model").
@@ -138,7 +138,7 @@ def _from_hub(hub_id: str, revision: str | None) -> Path:
     folder = _fetch(hub_id, revision, _CONFIG_FILES + _SAFE_WEIGHTS)
     if _holds(folder, _SAFE_WEIGHTS):
         return folder
-    # Many older checkpoints exist as a pickle only; transformers reads it with weights_only=True.
+    # Many older checkpoints exist only as a pickle, which transformers reads with weights_only=True.
     return _fetch(hub_id, revision, _CONFIG_FILES + _PICKLED_WEIGHTS)
 
 

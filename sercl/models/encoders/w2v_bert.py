@@ -42,7 +42,7 @@ class Fbank:
 
     @property
     def min_samples(self) -> int:
-        """Samples that give one joined frame."""
+        """Samples of the shortest clip with one joined frame."""
         return WINDOW + (self.stride - 1) * HOP
 
     def lengths(self, samples: Tensor) -> Tensor:
@@ -110,7 +110,7 @@ class W2vBertEncoder(Encoder):
         self._prepare_with(extractor)
 
     def use_preprocessing(self, preprocessing: Mapping[str, Any]) -> None:
-        """Make the filter banks of other settings."""
+        """Use filter banks with other settings."""
         self._prepare_with(extractor_of(preprocessing["mel_bins"], preprocessing["stride"]))
 
     def _prepare_with(self, extractor: SeamlessM4TFeatureExtractor) -> None:

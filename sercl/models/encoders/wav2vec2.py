@@ -24,16 +24,16 @@ _ATTENTION = tuple(f"attention.{name}_proj" for name in ("q", "k", "v", "out"))
 _FEED_FORWARD = ("feed_forward.intermediate_dense", "feed_forward.output_dense")
 _NORM_EPSILON = 1e-7  # of transformers' Wav2Vec2FeatureExtractor
 
-# transformers gives torch WavLM's padding mask as bool and its position bias as float; torch adds them up.
+# transformers passes WavLM's padding mask to torch as bool and its position bias as float; torch adds them.
 warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask and attn_mask", UserWarning)
 
 
 class Wav2Vec2Encoder(Encoder):
     """An encoder of the wav2vec 2.0 kind: 49 or 50 frames of 20 ms a second, from 25 ms on.
 
-    The group norm of base-sized models runs over each row's true length, the attention mask is always
-    passed, and the positional convolutions see zeros beyond each row's end. Whether a waveform is brought to
-    zero mean and unit variance first follows the checkpoint.
+    The group norm of base-sized models covers only each row's valid frames, the attention mask is always
+    passed, and the input of the positional convolutions is zero beyond each row's end. The checkpoint decides
+    whether waveforms are normalised to zero mean and unit variance first.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Wav2Vec2Encoder(Encoder):
 
     @classmethod
     def of(cls, checkpoint: Checkpoint) -> Self:
-        """Wrap a loaded checkpoint of this family, or of one that is laid out like it."""
+        """Wrap a loaded checkpoint of this family, or of one with the same modules."""
         config = checkpoint.model.config
         normalize = wants_normalization(config, checkpoint.preprocessor)
         return cls(checkpoint.model, checkpoint.name, config.model_type, normalize, checkpoint.final_norm)
@@ -66,11 +66,11 @@ class Wav2Vec2Encoder(Encoder):
         return blocks
 
     def use_preprocessing(self, preprocessing: Mapping[str, Any]) -> None:
-        """Bring waveforms to zero mean and unit variance first, or no longer."""
+        """Switch normalisation of waveforms to zero mean and unit variance on or off."""
         self.preprocessing = dict(preprocessing)
 
     def frame_lengths(self, samples: Tensor) -> Tensor:
-        """Return the valid frames, int64: what the convolutions make of the samples."""
+        """Return the valid frames, int64: the output length of the convolutions."""
         return self._after_convolutions(samples, len(self._kernels))
 
     def _after_convolutions(self, samples: Tensor, count: int) -> Tensor:
@@ -99,7 +99,7 @@ class Wav2Vec2Encoder(Encoder):
         return last
 
     def fast_states(self, dtype: torch.dtype) -> States | None:
-        """Build what computes the same hidden states faster on the CPU; see `Encoder.fast_states`."""
+        """Build a faster function for the same hidden states on the CPU; see `Encoder.fast_states`."""
         if not fits(self.model):
             return None
         model = FastWav2Vec2(self.model, dtype)
@@ -116,7 +116,7 @@ class Wav2Vec2Encoder(Encoder):
 
 
 def standardize_waveforms(waveforms: Tensor, lengths: Tensor) -> Tensor:
-    """Bring each row to zero mean and unit variance over its valid samples, as Wav2Vec2FeatureExtractor does.
+    """Normalise each row's valid samples to zero mean and unit variance, as Wav2Vec2FeatureExtractor does.
 
     Args:
         waveforms: `[batch, samples]` float32, zero beyond each row's length.
@@ -133,7 +133,7 @@ def standardize_waveforms(waveforms: Tensor, lengths: Tensor) -> Tensor:
 
 
 def wants_normalization(config: Any, preprocessor: Mapping[str, Any] | None) -> bool:
-    """Say whether a checkpoint wants waveforms at zero mean and unit variance.
+    """Return whether a checkpoint needs waveforms of zero mean and unit variance.
 
     The checkpoint's preprocessor config decides. Without one, models with layer norm in the front end do
     (as their pre-training did) and models with group norm do not.

@@ -1,4 +1,4 @@
-"""From a checkpoint folder to a transformers model that holds the encoder alone, cut, in float32."""
+"""From a checkpoint folder to a transformers model with the encoder alone, cut, in float32."""
 
 import pickle
 import re
@@ -19,12 +19,12 @@ from sercl.models.encoders.config import build_model, check_size, config_of, und
 from sercl.models.encoders.regularization import PublishedRates
 from sercl.models.encoders.source import check_index, has_weights, weight_files
 
-# Of a checkpoint with a decoder; an encoder saved alone has keys without a prefix.
+# The prefix in a checkpoint with a decoder; an encoder saved alone has keys without a prefix.
 _WHISPER_PREFIX = {r"^(model\.)?encoder\.": ""}
 _MASK = "masked_spec_embed"
 _BLOCK = re.compile(r"(?:^|\.)layers\.(\d+)\.")
 _ELSEWHERE = re.compile(r"(?:^|\.)(?:decoder|adapter)\.")
-# A layer of x-vectors, which is called as the part of the encoder that holds the convolutions.
+# A layer of x-vectors, with the same name as the part of the encoder that contains the convolutions.
 _HEADS = frozenset(("feature_extractor.weight", "feature_extractor.bias"))
 _BROKEN_FILE = (OSError, ValueError, RuntimeError, EOFError, SafetensorError, pickle.UnpicklingError)
 
@@ -32,8 +32,9 @@ _BROKEN_FILE = (OSError, ValueError, RuntimeError, EOFError, SafetensorError, pi
 def read_config(folder: Path, last_block: int | None) -> PretrainedConfig:
     """Read the model's config, cut after `last_block`, without SpecAugment, LayerDrop and output adapters.
 
-    The encoder's wrapper does the two itself (`Encoder.regularize`): transformers raises where a clip is
-    shorter than a mask, and where LayerDrop skips a block, processes would wait for its gradients.
+    The encoder's wrapper does SpecAugment and LayerDrop itself (`Encoder.regularize`): transformers raises if
+    a clip is shorter than a mask, and with its LayerDrop, processes would wait for the gradients of a skipped
+    block.
 
     Raises:
         UsageError: The model has no block `last_block`.
@@ -50,7 +51,7 @@ def read_config(folder: Path, last_block: int | None) -> PretrainedConfig:
         "mask_time_prob": 0.0,
         "mask_feature_prob": 0.0,
         "apply_spec_augment": False,
-        # These stand behind the last block and would change the last hidden state.
+        # These follow the last block and would change the last hidden state.
         "add_adapter": False,
         "use_intermediate_ffn_before_adapter": False,
         "output_hidden_states": False,
@@ -82,11 +83,11 @@ def read_model(folder: Path, config: PretrainedConfig) -> PreTrainedModel:
     """Read the encoder's weights as float32; heads, decoders and upper blocks are left out.
 
     What SpecAugment puts into masked frames becomes the buffer `mask_filling` (`[dim]`, not of Whisper): it
-    counts neither among the weights that tell encoders apart nor among the trained ones.
+    is neither part of the fingerprint nor trained.
 
     Raises:
-        EncoderError: There are no weights, the file is broken, or its weights of the encoder are not those
-            that config.json says: missing, of another shape, or without a place.
+        EncoderError: There are no weights, the file is broken, or its weights of the encoder do not match
+            config.json: some are missing, have another shape, or are not part of the model.
     """
     if not has_weights(folder):
         raise EncoderError(
@@ -137,12 +138,12 @@ def _keep_mask_filling(model: PreTrainedModel, known: bool) -> None:
     filling = getattr(model, _MASK).detach()
     delattr(model, _MASK)
     model.config.mask_time_prob = 0.0
-    # A checkpoint that was never trained with masks has none: zeros then.
+    # A checkpoint that was never trained with masks has none; then zeros.
     model.register_buffer("mask_filling", filling if known else torch.zeros_like(filling), persistent=False)
 
 
 def _check_shapes(folder: Path, mismatched: Iterable[tuple[str, Sequence[int], Sequence[int]]]) -> None:
-    """Refuse weights of another shape than config.json says."""
+    """Refuse weights whose shape is not that of config.json."""
     wrong = sorted(mismatched)
     if wrong:
         shown = "; ".join(
@@ -157,7 +158,7 @@ def _check_shapes(folder: Path, mismatched: Iterable[tuple[str, Sequence[int], S
 
 
 def _check_depth(folder: Path, unexpected: Iterable[str]) -> None:
-    """Refuse weights of more blocks than config.json says; those that a cut leaves out are in both."""
+    """Refuse weights of more blocks than config.json has; the blocks that a cut leaves out are in both."""
     own = published_config(folder)
     expected = getattr(own, depth_key(own.model_type))
     numbers = (_BLOCK.search(name) for name in unexpected if not _ELSEWHERE.search(name))
@@ -170,9 +171,9 @@ def _check_depth(folder: Path, unexpected: Iterable[str]) -> None:
 
 
 def _check_used(folder: Path, model: PreTrainedModel, unexpected: Iterable[str]) -> None:
-    """Refuse weights inside the encoder that config.json has no place for.
+    """Refuse weights inside the encoder for which config.json has no parameters.
 
-    A head, a decoder or a quantizer lies outside; blocks above a cut are left out on purpose.
+    Heads, decoders and quantizers are outside the encoder; blocks above a cut are left out on purpose.
     """
     parts = {name for name, _ in model.named_children()}
     owned = (name.removeprefix(f"{model.base_model_prefix}.") for name in unexpected)
@@ -183,7 +184,7 @@ def _check_used(folder: Path, model: PreTrainedModel, unexpected: Iterable[str])
         raise EncoderError(
             f"{folder}: config.json has no parameters for {len(left)} weights of the encoder that the "
             f"checkpoint "
-            f"holds: {', '.join(left[:3])}{more}. A setting that they need is off or lacking in it. Restore "
+            f"holds: {', '.join(left[:3])}{more}. A setting that they need is off or missing in it. Restore "
             "the config.json that belongs to these weights, or fetch the checkpoint again."
         )
 

@@ -17,7 +17,7 @@ from sercl.models.encoders.fast.whisper import FastWhisper, fits
 from sercl.models.encoders.masking import frame_mask
 
 _FLOOR = 1e-10
-_RANGE = 8.0  # what lies further below the loudest bin (in powers of ten) is raised to it
+_RANGE = 8.0  # values further below the loudest bin (in powers of ten) are raised to this
 
 
 @dataclass(frozen=True)
@@ -79,11 +79,12 @@ _TRAITS = FamilyTraits(
 
 
 class WhisperForm(StrEnum):
-    """How Whisper sees a clip.
+    """The form in which Whisper gets a clip.
 
     Attributes:
         PADDED: Padded with silence to 30 s, all 1500 positions, no attention mask: as it was trained.
-        SHORT: Only the clip's own positions, padding masked. Faster, but other numbers than the padded form.
+        SHORT: Only the clip's own positions, padding masked. Faster, but with other results than the padded
+            form.
     """
 
     PADDED = "padded"
@@ -98,7 +99,7 @@ def extractor_of(mel_bins: int, hop_length: int, n_fft: int) -> WhisperFeatureEx
 class WhisperEncoder(Encoder):
     """The encoder half of Whisper: 50 frames a second, clips of up to 30 s.
 
-    A clip of n samples has ceil(n / 320) valid frames; those of the silence after it are not valid.
+    A clip of n samples has ceil(n / 320) valid frames; those of the silence after it do not count.
     """
 
     def __init__(
@@ -117,7 +118,7 @@ class WhisperEncoder(Encoder):
         self._prepare_with(extractor, form)
 
     def use_preprocessing(self, preprocessing: Mapping[str, Any]) -> None:
-        """Make log-mel spectrograms of other settings, in the form that they name."""
+        """Use log-mel spectrograms with other settings, in the form that these name."""
         sizes = (preprocessing[name] for name in ("mel_bins", "hop_length", "n_fft"))
         self._prepare_with(extractor_of(*sizes), WhisperForm(preprocessing["whisper_form"]))
 
@@ -148,7 +149,7 @@ class WhisperEncoder(Encoder):
         return self._run(features.to(self.model.dtype), mel_mask)
 
     def fast_states(self, dtype: torch.dtype) -> States | None:
-        """Build what computes the same hidden states faster on the CPU; see `Encoder.fast_states`."""
+        """Build a faster function for the same hidden states on the CPU; see `Encoder.fast_states`."""
         if not fits(self.model):
             return None
         model = FastWhisper(self.model, dtype)
@@ -173,8 +174,8 @@ class WhisperEncoder(Encoder):
     def _run(self, features: Tensor, mel_mask: Tensor | None) -> Tensor:
         # WhisperEncoder.forward of transformers, which refuses any length but 30 s and takes no mask.
         model = self.model
-        # Valid frames see nothing of the padding here: it is zero in the features, and the second convolution
-        # reaches from mel frame 2k - 1 to 2k + 1 only, while each row has twice as many mel frames as frames.
+        # Padding has no effect on valid frames here: it is zero in the features, and the second convolution
+        # reaches only from mel frame 2k - 1 to 2k + 1, while each row has twice as many mel frames as frames.
         hidden = F.gelu(model.conv2(F.gelu(model.conv1(features)))).transpose(1, 2)
         hidden = hidden + model.embed_positions.weight[: hidden.shape[1]]
         hidden = F.dropout(hidden, p=model.dropout, training=self.training)

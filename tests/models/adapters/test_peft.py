@@ -283,7 +283,7 @@ def test_a_folder_that_does_not_fit_is_refused(fresh: Fresh, tmp_path: Path) -> 
         continued("lora", "dora")
     with pytest.raises(AdapterError, match="cannot be read"):
         continued("dora", "absent")
-    with pytest.raises(UsageError, match=r"says it already. Leave r out"):
+    with pytest.raises(UsageError, match=r"sets it already. Leave r out"):
         continued("dora", "dora", r=4)
     with pytest.raises(UsageError, match="unknown target module"):
         continued("dora", "dora", "whisper")

@@ -77,7 +77,7 @@ def test_it_is_an_encoder_like_others(package, folder):
         (
             "unispeech",
             UsageError,
-            "encoder family 'unispeech': must give an Encoder, but gives UniSpeechModel",
+            "encoder family 'unispeech': must return an Encoder, but returns UniSpeechModel",
         ),
         ("bert", EncoderError, "Valid: wav2vec2, .*whisper, sew, unispeech, unispeech-sat"),
     ],

@@ -24,7 +24,7 @@ REFUSED: Mapping[str, str] = {
     "checkpoint holds",
     "adaption_prompt": "it adds prompts to language models",
     "boft": "it compiles an extension for CUDA when it is attached",
-    "xlora": "it mixes adapters that are trained already",
+    "xlora": "it mixes adapters that are already trained",
     "poly": "it needs the task of each example",
     "shadow": "it runs a second model beside the encoder",
     "trainable_tokens": "it trains embeddings of tokens, which speech encoders do not have",
@@ -32,10 +32,10 @@ REFUSED: Mapping[str, str] = {
 """Methods of peft that sercl does not train, and why."""
 
 _SINCE = {"adamss": (0, 20)}
-"""Methods whose random start no checkpoint holds before this version of peft."""
+"""Methods whose random start is in checkpoints only from this version of peft on."""
 
 FOLDER = "folder"
-"""Option beside the arguments: a folder in peft's own format."""
+"""An option that is not one of peft's arguments: a folder in peft's own format."""
 
 TARGETS, ALL_LINEAR = "target_modules", "all-linear"
 NORMS = ("ln_tuning",)
@@ -76,11 +76,11 @@ _PARTS = {
     "target_parameters",
     "trainable_token_indices",
 }
-"""Those of them that change which parts of a model are trained."""
+"""Those of them that determine which parts of a model are trained."""
 
 _PLAIN = (bool, int, float, str, list, dict, type(None))
 _NEEDS_DATA = ("corda", "eva", "loftq", "lora_ga")
-"""Starts of LoRA that are computed from data or a quantised model."""
+"""Initialisations of LoRA that are computed from data or a quantised model."""
 
 
 def methods() -> list[str]:
@@ -190,7 +190,7 @@ def build_config(
 
 
 def method_of(content: Mapping[str, Any]) -> str:
-    """Return the method that a configuration in peft's own format is of, as `check_method` takes it."""
+    """Return the method of a configuration in peft's own format, as `check_method` takes it."""
     kind = str(content.get("peft_type")).lower()
     if kind != "lora":
         return kind
@@ -226,7 +226,7 @@ def _check_type(method: str, name: str, value: Any, hint: Any) -> None:
         fits = True
     except msgspec.ValidationError:
         fits = False
-    except TypeError:  # a type that msgspec does not know: plain data may be right
+    except TypeError:  # a type that msgspec does not know: plain data may be valid
         fits = isinstance(value, _PLAIN)
     if not fits:
         shown = str(getattr(hint, "__name__", hint)).replace("typing.", "")

@@ -25,7 +25,7 @@ def read_folder(method: str, options: Mapping[str, Any]) -> tuple[dict[str, Any]
     """Return the arguments and the weights of an adapter in peft's own format.
 
     Args:
-        method: The method that it must be of.
+        method: The method that it must have.
         options: Options with a folder, and nothing else: the rest is in the folder.
 
     Raises:
@@ -35,7 +35,7 @@ def read_folder(method: str, options: Mapping[str, Any]) -> tuple[dict[str, Any]
     others = sorted(options.keys() - {FOLDER})
     if others:
         raise UsageError(
-            f"--model.adapters.peft.{others[0]} and .{FOLDER}: the folder's {CONFIG} says it already. Leave "
+            f"--model.adapters.peft.{others[0]} and .{FOLDER}: the folder's {CONFIG} sets it already. Leave "
             f"{others[0]} out."
         )
     folder = at_home(str(options[FOLDER]))
@@ -74,7 +74,7 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def load_weights(model: "PeftModel", weights: Mapping[str, Tensor]) -> None:
-    """Load what `read_folder` returned into a model that was built with its arguments.
+    """Load the weights that `read_folder` returned into a model that was built with its arguments.
 
     Raises:
         AdapterError: For weights of another encoder, or of other blocks.
@@ -109,7 +109,7 @@ def write_folder(
 
     Args:
         folder: Where to write.
-        encoder: The encoder that it is of.
+        encoder: The encoder that it adapts.
         config: Its configuration.
         targets: Full names of the adapted modules: short ones would match blocks that were cut off, too.
         weights: Its tensors, named as peft does.

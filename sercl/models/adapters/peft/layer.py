@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 
 class EffectiveLinear(nn.Module):
-    """A layer of peft whose `weight` and `bias` are those of the linear layer that it amounts to.
+    """A layer of peft whose `weight` and `bias` are those of the equivalent linear layer.
 
-    WavLM's attention hands the raw weights of its projections to `multi_head_attention_forward` and never
-    calls them. A method that maps its input linearly can be read off: its outputs for the unit vectors are
-    the columns of the weight. Dropout then drops an input feature for all frames of a step alike.
+    WavLM's attention passes the raw weights of its projections to `multi_head_attention_forward` and never
+    calls them. If a method maps its input linearly, its outputs for the unit vectors are the columns of the
+    effective weight. Dropout then drops an input feature for all frames of a step.
 
     Args:
         adapted: The layer of peft, around a linear layer.
@@ -50,7 +50,7 @@ class EffectiveLinear(nn.Module):
         base = self.adapted.get_base_layer().weight
         units = torch.eye(base.shape[1], dtype=base.dtype, device=base.device)
         with torch.autocast(base.device.type, enabled=False):
-            # Without the bias: to add and to subtract it would cost digits.
+            # Without the bias: adding and subtracting it would lose precision.
             return (self._without_bias(units) - self._without_bias(units[:1] * 0)).T
 
     @property
@@ -152,7 +152,7 @@ class PeftAdapter(EncoderAdapter):
         write_folder(folder, encoder, self.model.peft_config["default"], targets, weights)
 
     def _adapted(self, encoder: Encoder, targets: Sequence[str]) -> "PeftModel":
-        import peft  # takes a second, which a run without it need not spend
+        import peft  # takes a second, so only where it is needed
 
         last = tuple(f".{name}" for name in encoder.traits.feed_forward_outputs)
         feed_forward = [name for name in targets if last and name.endswith(last)]
@@ -196,7 +196,7 @@ class PeftAdapter(EncoderAdapter):
             )
 
     def _read_weights(self, encoder: Encoder, blocks: Sequence[int]) -> None:
-        """Let attention that reads raw weights read adapted ones."""
+        """Make attention that reads raw weights read the adapted ones."""
         from peft.tuners.tuners_utils import BaseTunerLayer
 
         for index in blocks:
@@ -210,7 +210,7 @@ class PeftAdapter(EncoderAdapter):
 
     @torch.no_grad()
     def _check_linear(self, layer: EffectiveLinear, encoder: str) -> None:
-        """Refuse a method that depends on its input in another way than a linear layer does."""
+        """Refuse a method that is not linear in its input."""
         moved = copy.deepcopy(layer).eval()
         for parameter in (each for each in moved.parameters() if each.requires_grad):
             parameter.add_(0.1 * _noise(parameter.shape).to(parameter))
@@ -226,7 +226,7 @@ class PeftAdapter(EncoderAdapter):
 
 @contextmanager
 def _in_place(model: nn.Module) -> Iterator[None]:
-    """Have every layer of peft where peft put it, while the block runs."""
+    """Within the context, keep every layer of peft where peft put it."""
     wrapped = {name: each for name, each in model.named_modules() if isinstance(each, EffectiveLinear)}
     for name, each in wrapped.items():
         model.set_submodule(name, cast(nn.Module, each.adapted))
@@ -238,7 +238,7 @@ def _in_place(model: nn.Module) -> Iterator[None]:
 
 
 def _layers(model: nn.Module) -> "list[tuple[str, BaseTunerLayer]]":
-    """Return the layers of peft in a model, with the path of what stands in their place."""
+    """Return the layers of peft in a model, with the paths at which they are found."""
     from peft.tuners.tuners_utils import BaseTunerLayer
 
     found = [(name, module) for name, module in model.named_modules() if isinstance(module, BaseTunerLayer)]
@@ -246,7 +246,7 @@ def _layers(model: nn.Module) -> "list[tuple[str, BaseTunerLayer]]":
 
 
 def _matching(method: str, wanted: Any, modules: Sequence[str], linears: Sequence[str]) -> list[str]:
-    """Return the modules that the user names, by the end of their names; a message names linear layers."""
+    """Return the modules whose names end as the user says; an error lists the linear layers."""
     names = [wanted] if isinstance(wanted, str) else wanted
     if not isinstance(names, list | tuple) or not names or not all(isinstance(each, str) for each in names):
         raise UsageError(
@@ -260,7 +260,7 @@ def _matching(method: str, wanted: Any, modules: Sequence[str], linears: Sequenc
 
 
 class _Probes:
-    """Outputs of linear layers before they are adapted, to see what attaching has changed."""
+    """Outputs of linear layers before they are adapted, to detect what attaching has changed."""
 
     def __init__(self, model: nn.Module, targets: Sequence[str]) -> None:
         self._model = model
@@ -277,7 +277,7 @@ class _Probes:
         )
 
     def start_differs(self) -> bool:
-        """Return whether the first of them gives another output now."""
+        """Return whether the first of them now has another output."""
         for name, before in self._before.items():
             layer = copy.deepcopy(self._model.get_submodule(name)).eval()
             return not torch.allclose(_probe(layer), before, 1e-2, 1e-2 * float(before.abs().max()))

@@ -1,4 +1,4 @@
-"""Self-attention over the frames of several clips that stand one below the other, without gradients."""
+"""Self-attention over the concatenated frames of several clips, without gradients."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -40,7 +40,7 @@ class SelfAttention:
         clips = projected[:total].split_with_sizes(list(lengths))
         biases = self._biases(rows[:total], lengths, positions)
         attended = [self._attend(*pair) for pair in zip(clips, biases, strict=True)]
-        unused = projected[total:, : attended[0].shape[1]]  # any numbers will do
+        unused = projected[total:, : attended[0].shape[1]]  # any values will do
         return self._out(torch.cat([*attended, unused]))
 
     def _biases(
@@ -67,7 +67,7 @@ class GatedAttention(SelfAttention):
 
     def __init__(self, attention: Any, dtype: torch.dtype) -> None:
         super().__init__(attention, dtype)
-        gate = attention.gru_rel_pos_linear  # 8 outputs, of which each four are added up
+        gate = attention.gru_rel_pos_linear  # 8 outputs, summed in groups of four
         self._gate_weight = gate.weight.view(2, 4, -1).sum(1)
         self._gate_bias = gate.bias.view(2, 4).sum(1)
         self._constant = attention.gru_rel_pos_const.view(-1)

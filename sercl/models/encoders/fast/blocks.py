@@ -1,4 +1,4 @@
-"""Transformer blocks over the frames of several clips that stand one below the other, without gradients."""
+"""Transformer blocks over the concatenated frames of several clips, without gradients."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ class Block:
     Args:
         attention: The attention.
         norms: The norm of the attention and that of the feed-forward.
-        feed_forward: Its two matrices, between which stands a GELU.
+        feed_forward: Its two matrices, with a GELU between them.
         dtype: Precision of the products.
     """
 
@@ -40,7 +40,7 @@ class Block:
 
 
 class NormFirstBlock(Block):
-    """Norms stand before attention and feed-forward: stable-layer-norm models and Whisper."""
+    """Norms before attention and feed-forward: stable-layer-norm models and Whisper."""
 
     def __call__(self, rows: Tensor, lengths: Sequence[int], positions: Sequence[Tensor]) -> Tensor:
         """Map `[total frames, dim]` float32 to the same."""
@@ -50,7 +50,7 @@ class NormFirstBlock(Block):
 
 
 class NormLastBlock(Block):
-    """Norms stand behind the sums: base-sized models and data2vec."""
+    """Norms after the sums: base-sized models and data2vec."""
 
     def __call__(self, rows: Tensor, lengths: Sequence[int], positions: Sequence[Tensor]) -> Tensor:
         """Map `[total frames, dim]` float32 to the same."""

@@ -1,7 +1,7 @@
 """The convolutional front end of wav2vec 2.0 on one clip, without gradients: waveform -> frames.
 
-A clip passes all layers piece by piece, and pieces come in few lengths: oneDNN writes code for every length
-that it sees, and in bfloat16 that takes as long as to run it.
+A clip passes through all layers piece by piece, and pieces have few distinct lengths: oneDNN compiles code
+for every new length, which in bfloat16 takes as long as running it.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ _ROWS_IN_CACHE = 512  # frames of 512 channels that stay in a core's cache betwe
 
 
 def front_end_fits(layers: Any) -> bool:
-    """Say whether the convolutional layers are such as `FrontEnd` computes."""
+    """Return whether `FrontEnd` can compute these convolutional layers."""
     first = layers[0].conv
     if first.in_channels != 1 or first.kernel_size[0] % first.stride[0] or any(map(_unusual, layers)):
         return False
@@ -88,7 +88,7 @@ def _group_normed(layer: Any, dtype: torch.dtype) -> Callable[[Tensor], tuple[Te
     weight = conv.weight.squeeze(1)
 
     def fit(waveform: Tensor) -> tuple[Tensor, Layer]:
-        waveform = waveform - waveform.mean()  # the norm takes an offset away, but rounding would not
+        waveform = waveform - waveform.mean()  # the norm removes any offset, but not rounding errors
         scaled, shift = fold_group_norm(weight, norm, waveform.unfold(0, kernel, stride))
         folded = PackedConv(_in_steps(scaled, stride), shift, dtype, gelu=True, frames=_PIECE)
         return waveform, lambda piece: folded(_step_view(piece, kernel, stride).to(dtype))
@@ -102,7 +102,7 @@ def fold_group_norm(weight: Tensor, norm: nn.GroupNorm, windows: Tensor) -> tupl
     Args:
         weight: `[channels, kernel]`, the map. A bias would make no difference.
         norm: The norm over time that follows.
-        windows: `[frames, kernel]`, all that the map will be applied to.
+        windows: `[frames, kernel]`, all inputs of the map.
 
     Returns:
         Weight `[channels, kernel]` and bias `[channels]` of map and norm together, float32.
@@ -141,7 +141,7 @@ def _strided(conv: Any, dtype: torch.dtype, gelu: bool) -> Layer:
     kernel, stride = conv.kernel_size[0], conv.stride[0]
     if dtype == torch.float32 and kernel != stride:
         return PackedConv(conv.weight, conv.bias, dtype, stride=stride, gelu=gelu, frames=_PIECE)
-    # A matrix product over windows: windows that overlap are copied for it, which pays in bfloat16 alone.
+    # A matrix product over windows: overlapping windows are copied for it, which only pays off in bfloat16.
     linear = PackedLinear(conv.weight.transpose(1, 2).flatten(1), conv.bias, dtype, gelu=gelu)
 
     def run(hidden: Tensor) -> Tensor:
@@ -152,7 +152,7 @@ def _strided(conv: Any, dtype: torch.dtype, gelu: bool) -> Layer:
 
 
 class _NormGelu:
-    """Layer norm and GELU in place, some frames at a time so that they stay in the cache in between."""
+    """Layer norm and GELU in place, some frames at a time, to keep them in the cache in between."""
 
     def __init__(self, norm: nn.LayerNorm, dtype: torch.dtype) -> None:
         self._shape, self._eps = norm.normalized_shape, norm.eps
@@ -172,6 +172,6 @@ def _in_steps(weight: Tensor, stride: int) -> Tensor:
 
 
 def _step_view(waveform: Tensor, kernel: int, stride: int) -> Tensor:
-    """View `[samples]` as `[1, steps, stride]`, as many steps as whole windows reach over."""
+    """View `[samples]` as `[1, steps, stride]`, as many steps as whole windows cover."""
     steps = (len(waveform) - kernel) // stride + kernel // stride
     return waveform[: steps * stride].view(1, steps, stride)

@@ -1,8 +1,8 @@
 """Linear layers and convolutions whose weights are laid out once for oneDNN, with GELU inside.
 
 The plain modules rearrange their weights, and often their input, on every call, and write their output to
-memory once more for the activation. torch's own compiler emits the operators used here; there is no public
-name for them, so `supported` looks whether this build of torch has them.
+memory once more for the activation. torch's own compiler emits the operators used here; they have no public
+names, so `supported` checks whether this build of torch has them.
 """
 
 import platform
@@ -17,16 +17,16 @@ _STEP = 32
 
 
 def join(clips: Sequence[Tensor]) -> Tensor:
-    """Put clips `[frames, dim]` below each other, and zeros below them up to a multiple of 32 rows.
+    """Concatenate clips `[frames, dim]`, padded with zeros to a multiple of 32 rows.
 
-    oneDNN writes code for each number of rows that it sees, which in bfloat16 takes as long as to run it.
+    oneDNN compiles code for each new number of rows, which in bfloat16 takes as long as running it.
     """
     rows = sum(map(len, clips))
     return torch.cat([*clips, clips[0].new_zeros(-rows % _STEP, clips[0].shape[1])])
 
 
 class JoinedStates(Sequence[Tensor]):
-    """Hidden states that are padded to `[batch, frames, dim]` when they are asked for, as a sequence.
+    """A sequence of hidden states, each padded to `[batch, frames, dim]` only when it is used.
 
     Args:
         rows: A tensor `[total frames, dim]` per hidden state.
@@ -48,7 +48,7 @@ class JoinedStates(Sequence[Tensor]):
     @overload
     def __getitem__(self, state: slice) -> tuple[Tensor, ...]: ...
     def __getitem__(self, state: int | slice) -> Tensor | tuple[Tensor, ...]:
-        """Return one hidden state, or some, zero beyond each clip's end."""
+        """Return one or several hidden states, zero beyond each clip's end."""
         if isinstance(state, slice):
             return tuple(self[index] for index in range(*state.indices(len(self))))
         return pad_sequence(self.clips(state), batch_first=True)
@@ -60,11 +60,11 @@ _OPERATORS = (
     "_convolution_pointwise",
     "_reorder_convolution_weight",
 )
-_TYPICAL_ROWS = 256  # oneDNN asks for a size to choose a layout; any other size runs as well
+_TYPICAL_ROWS = 256  # oneDNN needs a size to choose a layout; any other size runs, too
 
 
 def supported(dtype: torch.dtype) -> bool:
-    """Say whether this machine and this build of torch have the operators, for float32 or bfloat16."""
+    """Return whether this machine and this build of torch have the operators, for float32 or bfloat16."""
     onednn = torch.backends.mkldnn.enabled and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     if not onednn or platform.machine().lower() not in ("x86_64", "amd64"):
         return False
@@ -74,12 +74,12 @@ def supported(dtype: torch.dtype) -> bool:
 
 
 def _fast_bfloat16() -> bool:
-    # Without its own instructions for it, a processor is slower in bfloat16 than in float32.
+    # A processor without bfloat16 instructions is slower in bfloat16 than in float32.
     return torch.ops.mkldnn._is_mkldnn_bf16_supported() and torch.cpu._is_avx512_bf16_supported()
 
 
 class PackedLinear:
-    """`gelu(x W^T + b)`, the GELU if asked for.
+    """`gelu(x W^T + b)`; the GELU is optional.
 
     Args:
         weight: `[out, in]`.
@@ -102,7 +102,7 @@ class PackedLinear:
 
 
 class PackedConv:
-    """A convolution over time, frames first and channels last, and perhaps a GELU.
+    """A convolution over time, frames first and channels last, with an optional GELU.
 
     Args:
         weight: `[out, in / groups, kernel]`.
@@ -112,7 +112,8 @@ class PackedConv:
         padding: Zero frames before and after the input.
         groups: Groups of channels.
         gelu: Whether a GELU (the exact one) follows.
-        frames: Frames of a typical input. With groups the layout depends on it: give all inputs this length.
+        frames: Frames of a typical input. With groups the layout depends on it: all inputs should have this
+            length.
     """
 
     def __init__(

@@ -14,8 +14,8 @@ from sercl.models.encoders.fast.front_end import FrontEnd, front_end_fits
 from sercl.models.encoders.fast.packed import PackedConv, PackedLinear, join
 
 _CHUNK = 64
-"""Output frames of one call. All calls see inputs of the same length, because a grouped convolution's weights
-are packed for one; long chunks are faster, short ones waste less at a clip's end."""
+"""Output frames of one call. All calls have inputs of the same length, because a grouped convolution's
+weights are packed for one; long chunks are faster, short ones waste less at a clip's end."""
 
 _NARROW = 16  # channels per group: with fewer, oneDNN 3.10 gets bfloat16 convolutions wrong on AMX
 
@@ -24,7 +24,7 @@ Positions = Callable[[Tensor, Sequence[int]], Tensor]
 
 
 def build_positions(module: Any, dtype: torch.dtype) -> Positions:
-    """Make the position embedding of `model.encoder.pos_conv_embed`.
+    """Build the position embedding of `model.encoder.pos_conv_embed`.
 
     Those with more than one convolution (data2vec) or a batch norm (some HuBERT) run as they are in float32,
     clip by clip, and so do very narrow ones.
@@ -74,7 +74,7 @@ _NORM_FIRST = tuple(f"{kind}EncoderLayerStableLayerNorm" for kind in ("Wav2Vec2"
 
 
 def fits(model: PreTrainedModel) -> bool:
-    """Say whether every part of the model is such as `FastWav2Vec2` computes."""
+    """Return whether `FastWav2Vec2` can compute every part of the model."""
     config = model.config
     gelu = config.hidden_act == config.feat_extract_activation == "gelu"
     return (
@@ -92,11 +92,11 @@ def _known(block: Any) -> bool:
 class FastWav2Vec2:
     """wav2vec 2.0, HuBERT, WavLM and data2vec-audio without padding.
 
-    Each clip is convolved and attended to alone; the linear layers see all clips at once.
+    Each clip is convolved and attended to alone; the linear layers process all clips at once.
 
     Args:
         model: The model; `fits` must hold. Its large weights are copied.
-        dtype: Precision of products and convolutions; what is added up from block to block is float32.
+        dtype: Precision of products and convolutions; the residual stream is float32.
     """
 
     def __init__(self, model: PreTrainedModel, dtype: torch.dtype) -> None:

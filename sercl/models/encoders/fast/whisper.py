@@ -16,7 +16,7 @@ _STEP = 16  # mel frames
 
 
 def fits(model: PreTrainedModel) -> bool:
-    """Say whether every part of the model is such as `FastWhisper` computes."""
+    """Return whether `FastWhisper` can compute every part of the model."""
     known = all(type(block).__name__ == "WhisperEncoderLayer" for block in model.layers)
     return known and model.config.activation_function == "gelu"
 
@@ -24,11 +24,11 @@ def fits(model: PreTrainedModel) -> bool:
 class FastWhisper:
     """Whisper without padding beyond that of its features.
 
-    Each clip is convolved and attended to alone; the linear layers see all clips at once.
+    Each clip is convolved and attended to alone; the linear layers process all clips at once.
 
     Args:
         model: The encoder; `fits` must hold. Its large weights are copied.
-        dtype: Precision of products and convolutions; what is added up from block to block is float32.
+        dtype: Precision of products and convolutions; the residual stream is float32.
     """
 
     def __init__(self, model: PreTrainedModel, dtype: torch.dtype) -> None:
@@ -55,7 +55,7 @@ class FastWhisper:
         mel_frames = features.shape[1]
         padded = F.pad(features, (0, -mel_frames % _STEP))  # few lengths, as in `front_end`
         hidden = self._first(padded.T[None].to(self._dtype))
-        hidden[:, mel_frames:] = 0  # what the second convolution sees beyond the end
+        hidden[:, mel_frames:] = 0  # the second convolution's input beyond the end
         frames = (mel_frames + 1) // 2
         embedded: Tensor = self._second(hidden)[0, :frames] + self._positions[:frames]
         return embedded
