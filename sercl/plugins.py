@@ -117,15 +117,18 @@ class Registry(Mapping[str, T]):
         self._warned: set[Plugin] = set()
         _registries.append(self)
 
-    def register(self, name: str, thing: T) -> None:
-        """Add an entry, for this process.
+    def register(self, name: str, thing: object) -> None:
+        """Add an entry, for this process, as the object of an entry point is added.
 
         Raises:
-            UsageError: For a name that exists already.
+            UsageError: For a name that exists already, or an object that cannot be an entry.
         """
         if name in self:
             raise UsageError(f"{self.kind} {name!r} is registered already; choose another name.")
-        self._entries[name] = thing
+        try:
+            self._entries[name] = self._adopt(name, thing)
+        except UsageError as error:
+            raise UsageError(f"{self.kind} {name!r}: {error}") from error
 
     @property
     def registered(self) -> tuple[str, ...]:
@@ -221,7 +224,7 @@ def adopt_named(kind: type[T]) -> Adopt[T]:
 
     def adopt(name: str, thing: object) -> T:
         if not isinstance(thing, kind):
-            raise UsageError(f"it must be a {kind.__name__}, but is a {type(thing).__name__}")
+            raise UsageError(f"it must be of the class {kind.__name__}, but is of {type(thing).__name__}")
         found = getattr(thing, "name", name)
         if found != name:
             raise UsageError(f"its name is {found!r}; give the entry point the same name")

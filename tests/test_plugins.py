@@ -57,7 +57,7 @@ def test_a_look_up_imports_one_package(package):
     ("name", "reason"),
     [
         ("broken", "ModuleNotFoundError: No module named 'lab.absent'. Upgrade or fix"),
-        ("wrong", "it must be a Thing, but is a int"),
+        ("wrong", "it must be of the class Thing, but is of int"),
         ("other", "its name is 'else'"),
         ("z", "AttributeError"),
     ],
@@ -103,6 +103,13 @@ def test_a_registered_one_comes_before_those_of_packages(package):
     for taken in ("new", "a", "c"):
         with pytest.raises(UsageError, match=f"score {taken!r} is registered already"):
             found.register(taken, Thing(taken))
+    for thing, reason in (
+        (3, "must be of the class Thing, but is of int"),
+        (Thing("else"), "its name is 'else'"),
+    ):
+        with pytest.raises(UsageError, match=f"score 'more': .*{reason}"):
+            found.register("more", thing)
+    assert "more" not in found
 
 
 def test_an_import_that_asks_for_itself_ends(tmp_path, monkeypatch):

@@ -118,8 +118,12 @@ def register(corpus: Corpus | Pattern | LabelTable) -> None:
     Raises:
         UsageError: For a name that there is already, or for facts or options that no corpus can have.
     """
-    name = corpus.info.name
-    CORPORA.register(name, adopt_corpus(name, corpus))
+    CORPORA.register(_name_of(corpus), corpus)
+
+
+def _name_of(corpus: object) -> str:
+    info = getattr(corpus, "info", None)
+    return info.name if isinstance(info, CorpusInfo) else f"{corpus!r:.80}"
 
 
 def get_corpus(name: str) -> Corpus:

@@ -40,6 +40,8 @@ def two_more(monkeypatch):
 
 
 def test_a_name_is_registered_once():
+    with pytest.raises(UsageError, match="score '3': it must be of the class Average, but is of int"):
+        classification.register(3)
     with pytest.raises(UsageError, match="'uar' is registered already"):
         classification.register(Average("uar", "UAR", mcc))
 

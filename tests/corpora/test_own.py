@@ -128,6 +128,13 @@ def test_what_cannot(thing, reason):
         adopt_corpus("Lab", thing)
 
 
+def test_what_is_no_corpus_is_not_registered():
+    with pytest.raises(UsageError, match=r"corpus .*'x'.*: it must be a Corpus, Pattern or LabelTable"):
+        register("x")
+    with pytest.raises(UsageError, match=r"its info must be a CorpusInfo"):
+        register(Corpus({}, read))
+
+
 @pytest.mark.parametrize("name", ["my lab", "manifest", "Language_Pair"])
 def test_names_that_no_corpus_can_have(name):
     with pytest.raises(UsageError, match="cannot name a corpus"):

@@ -53,11 +53,13 @@ class FoldConfig:
         self._check_names()
         self._check_numbers()
         if self.scheme == "csv" and self.lists is None:
-            raise UsageError("folds: the scheme 'csv' needs its lists. Give --data.folds.lists FOLDER.")
+            raise UsageError(
+                "folds: the scheme 'csv' needs its lists. Give their folder (--data.folds.lists FOLDER)."
+            )
         if self.scheme != "csv" and self.lists is not None:
             raise UsageError(
                 f"folds: lists {self.lists!r} are read by the scheme 'csv' only, not by {self.scheme!r}. "
-                "Give --data.folds.scheme csv."
+                "Give the scheme csv (--data.folds.scheme csv)."
             )
 
     def _check_names(self) -> None:

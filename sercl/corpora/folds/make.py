@@ -115,7 +115,7 @@ def _check_index(drafts: Sequence[Draft], config: FoldConfig) -> None:
     if config.index >= len(drafts):
         raise UsageError(
             f"folds: there is no fold {config.index}; the scheme {config.scheme!r} has {len(drafts)} here, "
-            f"0 to {len(drafts) - 1}. Give --data.folds.index."
+            f"0 to {len(drafts) - 1}. Give one of these (--data.folds.index)."
         )
 
 

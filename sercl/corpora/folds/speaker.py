@@ -167,12 +167,13 @@ def _too_few(names: Sequence[str], count: int) -> str:
     if len(names) == 1:
         return (
             f"there is one speaker only ({names[0]}), so no fold can have unseen speakers in test. PAVOQUE "
-            "has --data.folds.scheme paper; else bring your own lists with --data.folds.scheme csv "
-            "--data.folds.lists FOLDER. Both need --data.folds.allow_speaker_overlap true."
+            "has the scheme paper (--data.folds.scheme paper); else bring your own lists with the scheme csv "
+            "(--data.folds.scheme csv --data.folds.lists FOLDER). Both need allow_speaker_overlap "
+            "(--data.folds.allow_speaker_overlap true)."
         )
     return (
         f"{len(names)} speakers ({named(names)}) cannot fill {count} folds. "
-        f"Give --data.folds.count {'2' if len(names) == 2 else f'2 to {len(names)}'}."
+        f"Give a count of {'2' if len(names) == 2 else f'2 to {len(names)}'} (--data.folds.count)."
     )
 
 

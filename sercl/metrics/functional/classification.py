@@ -95,9 +95,9 @@ def register(average: Average) -> None:
     """Add a score: loggers, tables, reports, CSV and JSON show it from then on.
 
     Raises:
-        UsageError: For a name that exists already.
+        UsageError: For a name that exists already, or what is no `Average`.
     """
-    AVERAGES.register(average.name, average)
+    AVERAGES.register(getattr(average, "name", repr(average)), average)
 
 
 def scores(confusion: Tensor, classes: Sequence[str]) -> dict[str, Tensor]:

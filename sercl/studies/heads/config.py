@@ -8,11 +8,12 @@ from sercl.errors import UnknownNameError, UsageError
 from sercl.models.heads import HEADS
 
 SELECT = ("loss", "accuracy", "uar")
+_SEEDS = "a list of one or more different whole numbers from 0 up"
 
 
 def _check(name: str, value: object, sound: bool, valid: str) -> None:
     if not sound:
-        raise UsageError(f"probe {name} {value}: valid: {valid}. Give --probe.{name}.")
+        raise UsageError(f"probe {name} {value}: valid: {valid} (--probe.{name}).")
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,12 @@ class ProbeConfig:
         self._check_seeds()
 
     def _check_seeds(self) -> None:
+        if isinstance(self.seeds, int | str):
+            _check("seeds", self.seeds, False, _SEEDS)
         # A list from YAML would make equal configurations differ.
         object.__setattr__(self, "seeds", tuple(self.seeds))
         sound = bool(self.seeds) and min(self.seeds) >= 0 and len(set(self.seeds)) == len(self.seeds)
-        _check("seeds", list(self.seeds), sound, "one or more different whole numbers from 0 up")
+        _check("seeds", list(self.seeds), sound, _SEEDS)
 
 
 PRESETS: Mapping[str, ProbeConfig] = MappingProxyType(

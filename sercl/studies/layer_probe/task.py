@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from operator import index
 from pathlib import Path
 from typing import Self
 
@@ -154,7 +155,7 @@ class ProbeTask:
 
         Raises:
             UsageError: For lists of different lengths, or no speakers and no folds.
-            FoldError: If the folds cannot be cut.
+            FoldError: If the folds cannot be cut, or for given ones with other parts or rows.
         """
         names = [None] * len(labels) if speakers is None else list(speakers)
         if len(names) != len(labels):
@@ -271,7 +272,7 @@ def _rows_in(
     within: bool,
 ) -> tuple[Parts, ...]:
     if not isinstance(folds, FoldConfig):
-        return tuple(Parts(*(tuple(map(int, fold[name])) for name in PARTS)) for fold in folds)
+        return tuple(_given_fold(fold, number, len(items)) for number, fold in enumerate(folds))
     if all(item.speaker is None for item in items):
         raise UsageError("probe: folds are cut by speaker, and no speaker is given. Give speakers, or folds.")
     scheme = LabelScheme("custom", classes, {name: (name,) for name in classes})
@@ -281,6 +282,22 @@ def _rows_in(
         else [fold.parts for fold in make_folds(items, scheme, folds)]
     )
     return parts_of(cut, {(item.corpus, item.id): row for row, item in enumerate(items)})
+
+
+def _given_fold(fold: Mapping[str, Sequence[int]], number: int, rows: int) -> Parts:
+    where = f"probe, fold {number}"
+    if not isinstance(fold, Mapping) or set(fold) != set(PARTS):
+        raise FoldError(
+            f"{where}: must be a mapping of {', '.join(PARTS)} to row numbers, but is {fold!r:.80}."
+        )
+    try:
+        parts = Parts(*(tuple(map(index, fold[name])) for name in PARTS))
+    except TypeError as error:
+        raise FoldError(f"{where}: row numbers must be whole numbers ({error}).") from error
+    for name, own in parts.items():
+        if wrong := [row for row in own if not 0 <= row < rows]:
+            raise FoldError(f"{where}: {name} has row {wrong[0]}; valid: 0 to {rows - 1}.")
+    return parts
 
 
 def _one_speaker_each(utterances: Utterances, labels: Sequence[object]) -> bool:

@@ -6,7 +6,7 @@ columns, and so has the file of each cell of a study; that of the study has the 
 them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -27,6 +27,11 @@ AGAIN = "Run `sercl test --ckpt CHECKPOINT --out {folder}` to write it again."
 """Advice for a broken file of a run's results."""
 
 COLUMNS = ("utterance", "speaker", "truth", "predicted")
+_TABLE = (
+    "It must have a row per utterance and the columns utterance, speaker, truth, predicted and p_CLASS for "
+    "each class, as results.predictions of sercl.read_results. Where only classes are known, take "
+    "Predictions.from_labels."
+)
 PROBABILITY = "p_"
 """Prefix of the probability columns."""
 
@@ -84,17 +89,9 @@ class Predictions:
         Raises:
             UsageError: For no utterance, or inputs of different lengths.
         """
-        count = len(utterances)
-        if not count:
-            raise UsageError("predictions: there is no utterance; at least one is needed.")
         values = np.asarray(probabilities)
-        if not count == len(speakers) == len(truth) == len(values):
-            sizes = (
-                f"{len(speakers)} speakers, {len(truth)} true classes, {len(values)} rows of probabilities"
-            )
-            raise UsageError(
-                f"predictions: {count} utterances, {sizes}; one of each is needed per utterance."
-            )
+        _check_lengths(utterances=utterances, speakers=speakers, truth=truth, probabilities=values)
+        count = len(utterances)
         return cls(
             classes=tuple(classes),
             runs=((0, 0),),
@@ -131,6 +128,7 @@ class Predictions:
         Raises:
             UsageError: For no utterance, inputs of different lengths, or a class that is not in `classes`.
         """
+        _check_lengths(truth=truth, predicted=predicted, speakers=speakers, utterances=utterances)
         own = tuple(sorted({*truth, *predicted}) if classes is None else classes)
         if wrong := sorted({*truth, *predicted} - {*own}):
             raise UnknownNameError("class", wrong[0], own)
@@ -153,9 +151,17 @@ class Predictions:
                 the column `fold`, each row is of that fold. Other columns are ignored.
 
         Raises:
-            ValueError: For a table with other columns, other classes or no row, or with an utterance twice in
+            UsageError: For a table with other columns, other classes or no row, or with an utterance twice in
                 a fold of a repeat; the message says which.
         """
+        try:
+            return cls._read(frame)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise UsageError(f"predictions: not a table of predictions: {error}. {_TABLE}") from error
+
+    @classmethod
+    def _read(cls, frame: pd.DataFrame) -> Self:
+        """Raise `ValueError` for what is wrong, without the name of the table."""
         classes = classes_of(frame)
         at = _places(frame)
         runs = list(zip(at["draw"].tolist(), at["seed"].tolist(), strict=True))
@@ -246,6 +252,15 @@ class Predictions:
             self.to_frame().to_csv(file, index=False, float_format="%.6f")
 
 
+def _check_lengths(**columns: Sized | None) -> None:
+    sizes = {name: len(column) for name, column in columns.items() if column is not None}
+    if not all(sizes.values()):
+        raise UsageError("predictions: there is no utterance; at least one is needed.")
+    if len(set(sizes.values())) > 1:
+        found = ", ".join(f"{name} {size}" for name, size in sizes.items())
+        raise UsageError(f"predictions: different lengths ({found}); one of each is needed per utterance.")
+
+
 def _places(frame: pd.DataFrame) -> pd.DataFrame:
     """Return draw, seed and fold of each row, 0 where the column is absent or empty."""
     numbers = {
@@ -275,7 +290,7 @@ def read_csv(path: Path) -> Predictions:
         ValueError: If it is not CSV, or holds no predictions; the message says which.
     """
     text = dict.fromkeys(COLUMNS, str)
-    return Predictions.from_frame(
+    return Predictions._read(
         pd.read_csv(path, dtype=text, keep_default_na=False, na_values={"speaker": [""]})
     )
 

@@ -110,7 +110,9 @@ def test_folds_validate_on_different_speakers() -> None:
 
 
 def test_too_few_speakers_for_the_folds() -> None:
-    with pytest.raises(FoldError, match=r"3 speakers \(a, b, c\).*--data\.folds\.count 2 to 3"):
+    with pytest.raises(
+        FoldError, match=r"3 speakers \(a, b, c\).*a count of 2 to 3 \(--data\.folds\.count\)"
+    ):
         make_folds(even("abc", 4), LABELS, FoldConfig(count=5))
 
 
@@ -128,7 +130,9 @@ def test_utterances_without_speaker_are_counted() -> None:
 @pytest.mark.parametrize(("speakers", "valid"), [(2, "2"), (3, "2 to 3"), (4, "2 to 4")])
 def test_the_number_of_folds_that_is_advised_is_one_that_works(speakers: int, valid: str) -> None:
     utterances = corpus({f"s{number}": dict.fromkeys(FOUR, 2) for number in range(speakers)})
-    with pytest.raises(FoldError, match=rf"cannot fill 5 folds\. Give --data\.folds\.count {valid}\.$"):
+    with pytest.raises(
+        FoldError, match=rf"cannot fill 5 folds\. Give a count of {valid} \(--data\.folds\.count\)\.$"
+    ):
         make_folds(utterances, LABELS, FoldConfig())
     for count in range(2, speakers + 1):
         assert len(make_folds(utterances, LABELS, FoldConfig(count=count))) == count

@@ -36,13 +36,14 @@ def test_lists_of_seeds_become_tuples() -> None:
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("lr", 0.0, "probe lr 0.0: valid: a number above 0. Give --probe.lr."),
+        ("lr", 0.0, "probe lr 0.0: valid: a number above 0 .--probe.lr"),
         ("mix_lr", -1.0, "a number above 0"),
         ("eps", 0.0, "a number above 0"),
         ("weight_decay", -0.1, "a number from 0 up"),
         ("batch_size", 0, "a whole number from 1 up"),
         ("max_epochs", 0, "a whole number from 1 up"),
         ("patience", 0, "a whole number from 1 up"),
+        ("seeds", 0, "probe seeds 0: valid: a list of one or more"),
         ("seeds", (), "one or more different whole numbers"),
         ("seeds", (1, 1), r"probe seeds \[1, 1\]"),
         ("seeds", (-1,), "from 0 up"),

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,6 +83,21 @@ def test_folds_may_be_given() -> None:
     assert known.splits == "speaker-disjoint"
     with pytest.raises(FoldError, match="6 utterances in both validation and test"):
         probe_study(features(), known)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"test": [999]}, "fold 1: test has row 999; valid: 0 to 95"),
+        ({"train": [-1]}, "fold 1: train has row -1"),
+        ({"test": ["0"]}, "fold 1: row numbers must be whole numbers"),
+        ({"val": [1]}, "fold 1: must be a mapping of train, validation, test to row numbers"),
+    ],
+)
+def test_given_folds_with_other_parts_or_rows_are_refused(change: dict[str, Any], words: str) -> None:
+    rows = {"train": range(12, 96), "validation": range(6, 12), "test": range(6)}
+    with pytest.raises(FoldError, match=words):
+        ProbeTask.from_labels(LABELS, None, [rows, rows | change])
 
 
 def test_what_does_not_fit_is_refused() -> None:

@@ -107,7 +107,7 @@ def test_labels_alone_are_predictions() -> None:
     assert (known.speaker.tolist(), known.utterance.tolist()) == (["s"], ["u"])
     with pytest.raises(UnknownNameError, match=r"unknown class 'c'\. Valid: a, b"):
         Predictions.from_labels(["a"], ["c"], classes=("a", "b"))
-    with pytest.raises(UsageError, match="2 true classes, 1 rows"):
+    with pytest.raises(UsageError, match=r"\(truth 2, predicted 1\)"):
         Predictions.from_labels(["a", "a"], ["a"])
 
 
@@ -120,6 +120,25 @@ def test_repeats_and_folds_of_a_table_are_distinguished() -> None:
     )  # fmt: skip
     with pytest.raises(ValueError, match="has utterance 'u0' twice; select the predictions of one system"):
         Predictions.from_frame(pd.concat([frame, frame]))
+
+
+@pytest.mark.parametrize(
+    ("table", "reason"),
+    [
+        (pd.DataFrame({"x": [1]}), "lacks the columns utterance, speaker, truth, predicted"),
+        (predictions([0], [0]).to_frame().assign(p_angry="high"), "could not convert .*'high'"),
+        (predictions([0], [0]).to_frame().assign(predicted="bored"), "has predicted 'bored'"),
+        (3, "'int' object"),
+    ],
+)
+def test_another_table_is_refused_with_what_is_valid(table, reason) -> None:
+    with pytest.raises(UsageError, match=rf"predictions: not a table of predictions: .*{reason}.*p_CLASS"):
+        Predictions.from_frame(table)
+
+
+def test_lengths_are_named_as_they_were_given() -> None:
+    with pytest.raises(UsageError, match=r"\(truth 1, predicted 1, speakers 2\)"):
+        Predictions.from_labels(["a"], ["a"], ["s", "t"])
 
 
 def test_without_a_complete_repeat_everything_stays() -> None:
