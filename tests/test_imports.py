@@ -21,6 +21,7 @@ BOTTOM = {
     "counting",
     "plugins",
     "imports",
+    "type_hints",
 }
 CORPORA = {*BOTTOM, "corpora"}
 AUDIO = {*BOTTOM, "torch_pair", "audio"}
@@ -39,7 +40,8 @@ LAYERS: dict[str, set[str]] = {
     "counting": set(),
     "files": {"errors"},
     "locks": {"errors", "files"},
-    "imports": {"errors", "plugins"},
+    "imports": {"errors", "plugins", "type_hints"},
+    "type_hints": set(),
     "documents": {"errors"},
     "batch": {"errors"},
     "json_text": set(),

@@ -22,11 +22,12 @@ from sercl.cli.inert import PACKAGES, check_cache_folders, check_file, check_ine
 from sercl.cli.lightning_options import without_nulls
 from sercl.cli.model_class import flat_content, flattened, with_class
 from sercl.cli.option_table import PART, canonical, check_repeats, kinds_of
-from sercl.cli.parser_messages import concrete, plain_type, usage_error
+from sercl.cli.parser_messages import concrete, usage_error
 from sercl.cli.precheck import check_config_file
 from sercl.documents import LimitError, SafeLoader, parse_yaml
 from sercl.errors import SerclError, UsageError, same_name
 from sercl.imports import VARIABLE, allow, allowed_packages
+from sercl.type_hints import plain_type
 
 
 def check_values(parser: jsonargparse.ArgumentParser, config: jsonargparse.Namespace) -> None:

@@ -21,6 +21,7 @@ import yaml
 from sercl.cli.lightning_options import unknown_option
 from sercl.documents import parse_yaml, read_yaml
 from sercl.errors import DocumentError, UnknownNameError, UsageError, same_name
+from sercl.type_hints import plain_type
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
@@ -173,17 +174,6 @@ def _class_of(name: str, classes: Sequence[str]) -> str:
     return same_name(name, classes) or ""
 
 
-_TYPES = {
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "str": "a text",
-    "NoneType": "null",
-    "Path": "a path",
-    "dict": "a map",
-    "list": "a list",
-    "tuple": "a list such as [0,1]",
-}
 _NOISE = re.compile(
     r"^\s*(-\s*)?(Parser key .*|Does not validate .*|Subtypes: .*|Errors:|Given value( type)?: .*"
     r"|Problem with given class_path .*|Expected a path but .*|Expected a <class 'NoneType'>)?$"
@@ -439,17 +429,6 @@ def _where(complaint: Complaint) -> str:
 
 def _prefix(complaint: Complaint) -> str:
     return f"{complaint.option()}: " if complaint.key else ""
-
-
-def plain_type(text: str) -> str:
-    """Describe a type: `<class 'int'>` is "a whole number", `typing.Literal['a', 'b']` "'a' or 'b'"."""
-    text = text.removeprefix("typing.").removeprefix("<class '").removesuffix("'>")
-    if text.startswith("dict["):
-        return "a map"
-    if text.startswith("Literal["):
-        return text[len("Literal[") : -1].replace(", ", " or ")
-    name = text.rsplit(".", maxsplit=1)[-1]
-    return _TYPES.get(name, text)
 
 
 def _without_noise(message: str) -> str:

@@ -16,7 +16,7 @@ from sercl.batch import AudioBatch
 from sercl.corpora.base import SEEN
 from sercl.errors import CheckpointError, UsageError
 from sercl.imports import path_of
-from sercl.models.adapters import AdapterOptions, attach, parse_adapter
+from sercl.models.adapters import AdapterOptions, attach, parse_adapter, refuse_unused
 from sercl.models.encoders import Encoder, EncoderOutput
 from sercl.models.readout import FrameReadout, Readout
 from sercl.tasks import checkpoint as checkpoints
@@ -81,11 +81,13 @@ def adapter_options(adapter: str, value: AdapterOptions | Mapping[str, Any]) -> 
     """Return the options of adapters from a checkpoint or an object.
 
     Raises:
-        UsageError: For adapters that do not exist, or cannot be combined.
+        UsageError: For adapters that do not exist, or cannot be combined, and for options without effect.
         CheckpointError: As `revive`.
     """
     parse_adapter(adapter)  # imports the packages that methods come from, which adds their options
-    return revive(AdapterOptions, value)
+    options = revive(AdapterOptions, value)
+    refuse_unused([adapter], options)
+    return options
 
 
 def _plain(value: Any) -> Any:

@@ -171,6 +171,7 @@ class EmotionClassifier(EncoderTask):
             raise UnknownNameError("class_weights", class_weights, CLASS_WEIGHTS)
         if head_first and adapter == "none":
             raise UsageError("head_first is for adapters: with adapter none, only the head is trained.")
+        options = adapter_options(adapter, adapters)
         layer = default_layer(adapter) if layer is None else layer
         loaded = encoder_for_layer(
             encoder, layer, last_block, revision, whisper_form, gradient_checkpointing, encoder_config
@@ -179,7 +180,7 @@ class EmotionClassifier(EncoderTask):
         super().__init__(
             encoder=loaded,
             adapter=adapter,
-            adapters=adapter_options(adapter, adapters),
+            adapters=options,
             adapter_blocks=adapter_blocks,
             optimizer=revive(OptimizerConfig, optimizer),
             save_full=save_full,
@@ -268,7 +269,7 @@ class EmotionClassifier(EncoderTask):
 
     def frozen_twin(self) -> Self:
         """Return a new model of the same kind around the pre-trained encoder, without adapters."""
-        options = {"adapter": "none", "head_first": False, "adversarial": AdversarialConfig()}
+        options = {"adapter": "none", "adapters": {}, "head_first": False, "adversarial": AdversarialConfig()}
         return type(self)(**{**self.hparams, **options, "layer": self._own["layer"]})
 
     def take_head_of(self, twin: "EmotionClassifier") -> None:

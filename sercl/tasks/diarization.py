@@ -151,6 +151,7 @@ class EmotionDiarizer(EncoderTask):
         hparams = plain(locals())
         if class_weights not in CLASS_WEIGHTS:
             raise UnknownNameError("class_weights", class_weights, CLASS_WEIGHTS)
+        options = adapter_options(adapter, adapters)
         layer = default_frame_layer(adapter) if layer is None else layer
         loaded = encoder_for_layer(
             encoder, layer, last_block, revision, whisper_form, gradient_checkpointing, encoder_config
@@ -159,7 +160,7 @@ class EmotionDiarizer(EncoderTask):
         super().__init__(
             encoder=loaded,
             adapter=adapter,
-            adapters=adapter_options(adapter, adapters),
+            adapters=options,
             adapter_blocks=adapter_blocks,
             optimizer=revive(OptimizerConfig, optimizer),
             save_full=save_full,

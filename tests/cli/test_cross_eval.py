@@ -458,6 +458,10 @@ def test_a_folder_that_holds_something_else_is_left_alone(study_file, tmp_path, 
     [
         ({"settings": ["zeroshot"]}, "Did you mean 'zero-shot'"),
         ({"adapters": ["lorra"]}, "Did you mean 'lora'"),
+        (
+            {"overrides": [{"when": {}, "model": {"adapters": {"gating": {"init": "paper"}}}}]},
+            "gating.init paper: has no effect with adapter none",
+        ),
         ({"adaptation": ["corall"]}, "Did you mean 'coral'"),
         ({"encoders": ["whisper-bse"]}, "Did you mean 'whisper-base'"),
         ({"train": ["EmoDb"]}, "Did you mean 'EmoDB'"),

@@ -152,6 +152,8 @@ def test_a_run_is_not_replaced_by_accident(run, fit_words, capsys):
         (["--data", "EmoBD"], 2, "EmoDB"),
         (["--data.rooot", "x"], 2, "--data.root"),
         (["--model.adapter", "lorra"], 2, "lora"),
+        (["--model.adapters.peft.r", "2"], 2, "--model.adapters.peft.r 2: has no effect with adapter none"),
+        (["--model.adapters.lora.rank", "4"], 2, "choose an adapter with lora"),
         (["--model.encoder", "whisper-bas"], 2, "whisper-base"),
         (["--model.encoder", "openai/whisper-base"], 1, "no network"),
         (["--model.layer", "17"], 2, "17"),

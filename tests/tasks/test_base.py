@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sercl.batch import AudioBatch
-from sercl.errors import CheckpointError, ClipLengthError
+from sercl.errors import CheckpointError, ClipLengthError, UsageError
 from sercl.models.adapters import AdapterOptions
 from sercl.models.adapters.full.config import FullConfig
 from sercl.tasks.optim import OptimizerConfig
@@ -77,3 +77,11 @@ def test_a_clip_that_is_too_short_is_named(build):
     clips = [torch.randn(4000), torch.randn(task.encoder.min_samples - 1)]
     with pytest.raises(ClipLengthError, match=r"^utterance 'stub': encoder .* too short"):
         task.encode(AudioBatch.from_clips(clips, ids=["fine", "stub"]))
+
+
+@pytest.mark.parametrize("options", [AdapterOptions(full=FullConfig("all")), {"peft": {"r": 2}}])
+def test_options_of_an_adapter_that_is_not_in_use_are_refused(options, build):
+    with pytest.raises(UsageError, match="has no effect with adapter lora"):
+        build(adapter="lora", adapters=options, layer="last")
+    task = build(adapter="lora", adapters={"lora": {"rank": 2}}, layer="last", head_first=True)
+    assert task.frozen_twin().encoder_is_frozen

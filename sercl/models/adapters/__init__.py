@@ -6,7 +6,9 @@ from sercl.models.adapters.registry import (
     AdapterOptions,
     adapter_names,
     load_methods,
+    methods_of,
     parse_adapter,
+    refuse_unused,
     register,
 )
 
@@ -22,6 +24,8 @@ __all__ = [
     "adapter_names",
     "attach",
     "load_methods",
+    "methods_of",
     "parse_adapter",
+    "refuse_unused",
     "register",
 ]

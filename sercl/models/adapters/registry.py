@@ -1,8 +1,8 @@
 """The adapter methods, their options, and the names that stand for combinations of them."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, make_dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, make_dataclass
 from typing import Any
 
 from sercl.errors import UnknownNameError, UsageError
@@ -80,7 +80,8 @@ _Options: Any = _dataclass_of(_configs)
 class AdapterOptions(_Options):
     """Options of "full" and of each adapter method, in a field of its name.
 
-    Only those of the chosen methods count. A field may be given as a plain mapping, as checkpoints hold it.
+    Those of methods that are not chosen must be at their defaults (`refuse_unused`). A field may be given as
+    a plain mapping, as checkpoints hold it.
     A method that is registered later adds its field to this class and to objects that exist already.
 
     Args:
@@ -156,8 +157,8 @@ def parse_adapter(spec: str) -> tuple[str, ...]:
     known = adapter_names()
     for name in words:
         if name not in known:
-            raise UnknownNameError("adapter", name, known, "Join several by '+'.")
-    _check_together(spec, [part.partition(":")[0] for part in parts])
+            raise _unknown(name, known)
+    _check_together(spec, parts)
     for name, part in words.items():
         _check_word(name, part)
     if set(words) <= set(ALONE):
@@ -176,10 +177,61 @@ def method_of(part: str) -> str:
     return part.partition(":")[0]
 
 
-def _check_together(spec: str, names: list[str]) -> None:
+def methods_of(spec: str) -> set[str]:
+    """Return the names of the methods in a combination, or "full"; raises as `parse_adapter`."""
+    return {method_of(part) for part in parse_adapter(spec)}
+
+
+def refuse_unused(specs: Iterable[str], options: AdapterOptions) -> None:
+    """Raise unless the options of all methods that are not in use are at their defaults.
+
+    Args:
+        specs: Every combination that is used, as `parse_adapter` takes it.
+        options: The options.
+
+    Raises:
+        UsageError: For an option without effect; and as `parse_adapter`.
+    """
+    specs = list(specs)
+    used = {method for spec in specs for method in methods_of(spec)}
+    for method, kind in _configs.items():
+        if method not in used and (changed := _changed(getattr(options, method), kind())):
+            name, value = changed[0]
+            raise UsageError(
+                f"--model.adapters.{method}.{name} {value}: has no effect with adapter {' or '.join(specs)}. "
+                f"Leave it out, or choose an adapter with {method}."
+            )
+
+
+def _changed(options: Any, default: Any) -> list[tuple[str, Any]]:
+    given, usual = (each if isinstance(each, dict) else asdict(each) for each in (options, default))
+    return [(name, value) for name, value in given.items() if name not in usual or value != usual[name]]
+
+
+def _unknown(name: str, known: list[str]) -> UsageError:
+    followed = [method.name for method in _OWN if method.follows is not None]
+    for outer in followed:
+        if _is_valid(f"{outer}:{name.lower()}"):
+            return UsageError(f"unknown adapter {name!r}. Did you mean '{outer}:{name.lower()}'?")
+    valid = [f"{each}:METHOD" if each in followed else each for each in known]
+    return UnknownNameError("adapter", name, valid, "Join several by '+'.")
+
+
+def _is_valid(part: str) -> bool:
+    try:
+        _check_word(method_of(part), part)
+    except UsageError:
+        return False
+    return True
+
+
+def _check_together(spec: str, parts: list[str]) -> None:
+    names = [method_of(part) for part in parts]
+    written = dict(zip(names, parts, strict=True))
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise UsageError(f"adapter {spec!r}: {twice[0]!r} appears twice; name each method once.")
+        what = f"only one {twice[0]}:METHOD can" if ":" in written[twice[0]] else "each method can"
+        raise UsageError(f"adapter {spec!r}: {what} be named, and only once.")
     if len(names) > 1 and set(names) & set(ALONE):
         raise UsageError(
             f"adapter {spec!r}: 'none' and 'full' cannot be combined; only {', '.join(METHODS.names())} can "
@@ -188,7 +240,8 @@ def _check_together(spec: str, names: list[str]) -> None:
     for name in (each for each in names if each not in ALONE):
         if others := [each for each in METHODS[name].excludes if each in names]:
             raise UsageError(
-                f"adapter {spec!r}: {name!r} and {others[0]!r} change the same matrices; choose one of them."
+                f"adapter {spec!r}: {written[name]!r} and {written[others[0]]!r} change the same matrices; "
+                "choose one of them."
             )
 
 

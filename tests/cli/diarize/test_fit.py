@@ -91,6 +91,7 @@ def test_a_run_without_a_folder_is_named_after_what_it_is(diarize_words, encoder
         (["--checkpoint.mode", "max"], "Give --checkpoint.mode min"),
         (["--early_stopping.monitor", "val/uar"], "Give --early_stopping.mode max"),
         (["--model.layer", "auto"], "layer 'auto' is for whole utterances"),
+        (["--model.adapters.gating.init", "paper"], "gating.init paper: has no effect with adapter"),
         (["--data.labels", "{up: [happy], down: [sad]}"], "diarization needs the class 'neutral'"),
     ],
 )

@@ -145,6 +145,8 @@ def test_starts_as_the_encoder_trains_merges_and_restores(fresh: Fresh, family: 
         ({"target_modules": ["qproj"]}, r"unknown target module 'qproj'. Did you mean 'q_proj'"),
         ({"target_modules": []}, "a list of names, or all-linear"),
         ({"r": 0}, "peft:dora does not fit this encoder"),
+        ({"lora_alpha": -1}, "lora_alpha -1: not valid for peft:dora. Valid: a number above 0"),
+        ({"lora_dropout": 1.5}, "Valid: a number from 0 to below 1"),
     ],
 )
 def test_wrong_arguments_are_refused(fresh: Fresh, arguments: dict[str, Any], said: str) -> None:

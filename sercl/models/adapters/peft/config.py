@@ -1,12 +1,12 @@
 """Methods of the package peft by name, and their configurations from plain arguments."""
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-import msgspec
-
 from sercl.errors import UnknownNameError, UsageError
+from sercl.type_hints import fits
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -78,7 +78,6 @@ _PARTS = {
 }
 """Those of them that determine which parts of a model are trained."""
 
-_PLAIN = (bool, int, float, str, list, dict, type(None))
 _NEEDS_DATA = ("corda", "eva", "loftq", "lora_ga")
 """Initialisations of LoRA that are computed from data or a quantised model."""
 
@@ -109,9 +108,10 @@ def check_method(name: str) -> None:
     if name in _too_old():
         since = ".".join(map(str, _SINCE[name]))
         raise UsageError(f"adapter peft:{name} needs peft {since} or newer: pip install --upgrade peft")
+    if not name:
+        raise UsageError(f"adapter 'peft': name a method of peft, such as peft:dora. {_other_methods()}")
     if name not in methods():
-        hint = "Write peft:METHOD, such as peft:dora." if not name else ""
-        raise UnknownNameError("peft method", name, methods(), hint or _reason(name))
+        raise UnknownNameError("peft method", name, methods(), _reason(name))
 
 
 def _reason(name: str) -> str:
@@ -123,7 +123,7 @@ def _reason(name: str) -> str:
 
 
 def _other_methods() -> str:
-    return f"Choose another method: {', '.join(methods())}."
+    return f"Valid: {', '.join(f'peft:{name}' for name in methods())}."
 
 
 def config_class(method: str) -> "type[PeftConfig]":
@@ -157,6 +157,7 @@ def check_arguments(method: str, arguments: Mapping[str, Any]) -> None:
             raise UnknownNameError(f"argument of peft:{method}", name, valid)
         if name != TARGETS:
             _check_type(method, name, value, float if name.endswith("alpha") else hints[name])
+            _check_range(method, name, value)
     start = arguments.get("init_lora_weights")
     if isinstance(start, str) and start.lower() in _NEEDS_DATA:
         raise UsageError(
@@ -220,15 +221,24 @@ def _names(config: Any) -> list[str]:
     return [field.name for field in dataclasses.fields(config) if field.init]
 
 
+def _check_range(method: str, name: str, value: Any) -> None:
+    """Refuse what peft itself accepts in silence."""
+    valid = next((valid for end, valid in _RANGES.items() if name.endswith(end)), None)
+    if valid is not None and isinstance(value, int | float) and not valid[0] <= value < valid[1]:
+        raise UsageError(
+            f"--model.adapters.peft.{name} {value}: not valid for peft:{method}. Valid: {valid[2]}."
+        )
+
+
+_RANGES = {
+    "alpha": (math.ulp(0.0), math.inf, "a number above 0"),
+    "dropout": (0.0, 1.0, "a number from 0 to below 1"),
+}
+"""End of an argument's name -> lowest valid value, lowest above it that is not valid, and both in words."""
+
+
 def _check_type(method: str, name: str, value: Any, hint: Any) -> None:
-    try:
-        msgspec.convert(value, hint)
-        fits = True
-    except msgspec.ValidationError:
-        fits = False
-    except TypeError:  # a type that msgspec does not know: plain data may be valid
-        fits = isinstance(value, _PLAIN)
-    if not fits:
+    if not fits(value, hint):
         shown = str(getattr(hint, "__name__", hint)).replace("typing.", "")
         raise UsageError(
             f"--model.adapters.peft.{name} {value!r}: not valid for peft:{method}. Valid: {shown}."

@@ -11,7 +11,7 @@ from sercl.features.space import FeatureSpace
 from sercl.features.wanted import wanted_of
 from sercl.imports import ClassSpec
 from sercl.models.adapters.peft.config import FOLDER
-from sercl.models.adapters.registry import method_of, parse_adapter
+from sercl.models.adapters.registry import AdapterOptions, methods_of, refuse_unused
 from sercl.models.encoders import Encoder, load_encoder
 from sercl.models.encoders.source import PRESETS
 from sercl.models.heads import HEADS, TORCH_HEADS
@@ -223,9 +223,12 @@ class Recipes:
             raise UsageError("study: its lists and what it excludes leave no condition to run.")
         for condition in conditions:
             self(condition)
+        used = list(dict.fromkeys(condition.adapter for condition in conditions))
+        for model in self._resolved.values():
+            refuse_unused(used, AdapterOptions(**model["adapters"]))
 
     def model_options(self, condition: Condition) -> Options:
-        """Return every option of the model of a condition."""
+        """Return the options of the model of a condition, of adapters those that it uses."""
         options = merged(self._model, self._options.encoder_options[condition.encoder])
         for override in self._options.overrides:
             if self._holds(override, condition):
@@ -235,7 +238,10 @@ class Recipes:
         key = json.dumps(options, sort_keys=True, default=str)
         if key not in self._resolved:
             self._resolved[key] = self._resolve(options)
-        return self._resolved[key]
+        resolved = self._resolved[key]
+        used = methods_of(condition.adapter)
+        adapters = {name: value for name, value in resolved["adapters"].items() if name in used}
+        return {**resolved, "adapters": adapters}
 
     def _holds(self, override: Override, condition: Condition) -> bool:
         return matches(self._options.named_alike(override.when), condition)
@@ -320,13 +326,11 @@ def _deciding(model: Options) -> Options:
     # Options added later are hashed only if not at their defaults: earlier results keep their addresses.
     own["optimizer"] = _unlike({"algorithm": "adamw", "monitor": None}, model["optimizer"])
     own = _unlike({"loss": "cross-entropy"}, own)
-    methods = [method_of(part) for part in parse_adapter(model["adapter"])]
     if FOLDER in model["adapters"].get("peft", {}):
         raise UsageError(
             f"model.adapters.peft.{FOLDER}: a study starts from the pre-trained encoder. Leave it out, or "
             "continue with `sercl fit`."
         )
-    own["adapters"] = {name: value for name, value in model["adapters"].items() if name in methods}
     return own
 
 

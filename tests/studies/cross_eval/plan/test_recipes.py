@@ -157,8 +157,7 @@ def test_overrides_hold_where_they_match_and_later_ones_win() -> None:
     assert own(FROZEN).probe.lr == 0.1  # type: ignore[union-attr]
     assert own(replace(FROZEN, setting="zero-shot", target="B")).probe.lr == 1e-3  # type: ignore[union-attr]
     lora = own.model_options(LORA)
-    assert (lora["head"], lora["adapters"]["lora"]["rank"]) == ("paper", 2)
-    assert lora["adapters"]["gating"] == {"kernel": 3}
+    assert (lora["head"], lora["adapters"]) == ("paper", {"lora": {"rank": 2}})
 
 
 def test_adversarial_conditions_get_the_weight_of_the_file_or_one() -> None:
