@@ -44,7 +44,7 @@ def fits(value: Any, hint: Any) -> bool:
 
 
 def _of_plain_data(hint: Any) -> Any:
-    """Return a type without classes that are not plain data: `float | Tensor` is float, `Path` is anything."""
+    """Return a type without what is not plain data: `float | Tensor` is float, `Path` is anything."""
     origin, inner = get_origin(hint), get_args(hint)
     if origin in _UNIONS:
         known = {each for each in map(_of_plain_data, inner) if each is not Any}
