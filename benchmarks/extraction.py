@@ -1,9 +1,9 @@
-"""How fast hidden states are extracted, as a share of what a plain matrix product reaches.
+"""How fast hidden states are extracted, relative to a plain matrix product.
 
     python benchmarks/extraction.py --threads 2
     python benchmarks/extraction.py --device cuda --size wavlm-large --precisions bf16 --compile
 
-First the forward pass alone: plain as transformers has it, and as `sercl.models.encoders.inference` runs it.
+First the forward pass alone: as transformers runs it, and as `sercl.models.encoders.inference` runs it.
 Then from audio files to rows in a feature store, with 1, 2 and 4 times the clips. Weights are random and
 recordings are noise: neither matters for speed.
 
@@ -54,8 +54,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=["fp32", "bf16"])
     parser.add_argument("--compile", action="store_true", help="compile blocks and convolutions")
-    parser.add_argument("--threads", type=int, default=0, help="processor threads; 0 leaves that to torch")
-    parser.add_argument("--workers", type=int, help="processes that decode audio; what suits the device")
+    parser.add_argument("--threads", type=int, default=0, help="processor threads; 0 for torch's default")
+    parser.add_argument("--workers", type=int, help="processes that decode audio; default: by device")
     parser.add_argument("--batches", type=float, nargs="+", default=[8, 16], help="s of audio in a batch")
     parser.add_argument("--clips", type=int, default=48, help="clips of 1 to 8 s in one pass")
     parser.add_argument("--repeats", type=int, default=3, help="passes of each kind")

@@ -2,7 +2,7 @@
 
     python benchmarks/feature_store.py [--rows 10000 1000000] [--states 1] [--width 8]
 
-Rows are small, so that what is measured is what comes with a row, not its numbers.
+Rows are small, so that the overhead of a row is measured, not its values.
 """
 
 import argparse
@@ -103,7 +103,7 @@ def timed(work: Callable[[], object]) -> float:
 
 def peak_megabytes() -> float:
     status = Path("/proc/self/status")
-    if status.exists():  # getrusage would tell the parent's, had it been larger
+    if status.exists():  # getrusage would give the parent's, if that was larger
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) / 1e3
     scale = 1e6 if sys.platform == "darwin" else 1e3

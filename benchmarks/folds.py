@@ -1,6 +1,6 @@
 """Run `sercl fit` on every fold and score all test utterances together; or train a diarizer on every fold.
 
-Everything behind `--` goes to `sercl fit`; what is already in the output folder is not run again:
+Arguments after `--` go to `sercl fit`; folds already in the output folder are not run again:
 
     python benchmarks/folds.py --out runs/emodb -- --data EmoDB --data.root emodb --model.encoder whisper-base
 
@@ -33,10 +33,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument(
-        "--key", default="--data.folds.index", help="option that picks the fold; more joined by ,"
+        "--key", default="--data.folds.index", help="option that selects the fold; several joined by commas"
     )
     parser.add_argument("--command", choices=list(COMMANDS), default="fit", help="what trains (fit)")
-    parser.add_argument("fit", nargs="*", help="options of the command, behind --")
+    parser.add_argument("fit", nargs="*", help="options of the command, after --")
     options = parser.parse_args()
     begin = time.perf_counter()
     runs = [run_fold(options, index) for index in range(options.folds)]
@@ -100,7 +100,7 @@ def show_diarizers(runs: list[dict], out: Path) -> None:
 
 
 COMMANDS = {"fit": show_scores, "diarize fit": show_diarizers}
-"""What trains -> what shows its folds."""
+"""Command that trains -> function that shows its folds."""
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Kill trainings at any moment, resume each to its end, and compare the weights bit for bit with a whole one.
+"""Kill trainings at any moment, resume them to their end, and compare the weights with those of a whole run.
 
     python benchmarks/kill_resume.py FOLDER --tries 40
     python benchmarks/kill_resume.py FOLDER --tries 40 --mount 64m   # a small disk of its own; takes root
 
 Every try is `sercl fit` on a fake corpus with a random tiny encoder, killed with SIGKILL once or more, then
-resumed until it ends. It is killed at a random time, in the middle of writing a checkpoint, or between two
-steps of putting a file in its place. One process imports everything and forks the trainings, which saves
+resumed until it ends. It is killed at a random time, while writing a checkpoint, or between two
+steps of replacing a file. One process imports everything and forks the trainings, which saves
 their imports.
 """
 
@@ -52,7 +52,7 @@ Killer = Callable[[random.Random, float], Callable[[], float | None]]
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run the tries of every model, and return 0 where all ended with the weights of a whole run."""
+    """Run the tries of every model, and return 0 if all ended with the weights of a run without kills."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--tries", type=int, default=40, help="for each model")
@@ -77,7 +77,7 @@ def kill_loop(name: str, corpus: Path, inputs: Path, folder: Path, tries: int, d
     common = ["fit", "--data", "EmoDB", "--data.root", str(corpus), "--model.encoder", str(encoder)]
     words = [*common, *options, *COMMON, "--features.dir", str(inputs / "features")]
     whole, log = folder / f"{name}-whole", inputs / "log.txt"
-    forked([*words, "--out", str(whole)], log)  # once before the clock runs: it fills the caches
+    forked([*words, "--out", str(whole)], log)  # once before timing, to fill the caches
     shutil.rmtree(whole)
     begin = time.perf_counter()
     if code := forked([*words, "--out", str(whole)], log):
@@ -112,7 +112,7 @@ def one_try(
         elif code:
             return f"exit code {code}: {log.read_text()[-600:]}"
         elif kind and left:
-            left = 0  # it was done before the moment came; once more, to see that it stays so
+            left = 0  # it ended before it could be killed; run it once more, which must change nothing
         else:
             return None
     return f"not done after {MOST_STARTS} starts"
@@ -126,7 +126,7 @@ def forked(words: list[str], log: Path, after: float | None = None, kind: str = 
         log: Gets its output.
         after: Seconds after which it is killed.
         kind: Where it kills itself.
-        count: At the how many-th time of that.
+        count: At which occurrence of that, from 1.
     """
     child = os.fork()
     if child == 0:
@@ -146,7 +146,7 @@ def forked(words: list[str], log: Path, after: float | None = None, kind: str = 
 
 
 def die_in_a_write(count: int) -> None:
-    """Let the process die when half of its `count`-th checkpoint is written."""
+    """Make the process die when half of its `count`-th checkpoint is written."""
     save, left = torch.save, iter(range(count - 1, -1, -1))
 
     def dying(content: object, file: object, *args: object, **options: object) -> None:
@@ -163,7 +163,7 @@ def die_in_a_write(count: int) -> None:
 
 
 def die_between_two_steps(count: int) -> None:
-    """Let the process die before its `count`-th wait for the disk: before or after a file takes its place."""
+    """Make the process die before its `count`-th sync to disk: before or after a file is replaced."""
     to_disk, left = files.to_disk, iter(range(4 * count - 1, -1, -1))
 
     def dying(path: Path) -> None:
@@ -178,7 +178,7 @@ TRAPS = {"in a write": die_in_a_write, "between two steps": die_between_two_step
 
 
 def differs(whole: Path, other: Path) -> str | None:
-    """Return in what a run's end is not that of the whole one."""
+    """Return how a run's end differs from that of the run without kills."""
     for name in ("best.ckpt", "last.ckpt"):
         one, two = (torch.load(folder / name, weights_only=True)["state_dict"] for folder in (whole, other))
         wrong = [key for key in one if key not in two or not torch.equal(one[key], two[key])]
@@ -196,7 +196,7 @@ def differs(whole: Path, other: Path) -> str | None:
 
 @contextlib.contextmanager
 def mounted(folder: Path, size: str | None) -> Iterator[None]:
-    """Mount a tmpfs at the folder while the block runs, where a size is given."""
+    """Mount a tmpfs at the folder while the block runs, if a size is given."""
     folder.mkdir(parents=True, exist_ok=True)
     if size is None:
         yield

@@ -1,9 +1,9 @@
-"""Memory and time of `sercl diarize` on long recordings, and the encoder's own share of the time.
+"""Memory and time of `sercl diarize` on long recordings, and the fraction of time that the encoder takes.
 
     python benchmarks/long_recording.py --encoder whisper-base [--minutes 2 120] [--form short] [--vad]
 
-Each recording is noise, written once and diarized in a process of its own. Peaks that are about equal for a
-short and a long one say that memory is constant; the ratio is the time of all divided by that of the encoder.
+Each recording is noise, written once and diarized in a process of its own. Memory is constant if the
+peaks of a short and a long one are about equal; the ratio is the total time over that of the encoder alone.
 """
 
 import argparse

@@ -2,8 +2,8 @@
 
     python benchmarks/predict_memory.py --encoder whisper-base [--files 10000] [--seconds 1 8]
 
-The clips are noise of 200 random lengths, drawn anew for every file. Rows that are about equal say that
-memory does not grow with the number of files.
+The clips are noise of 200 random lengths, drawn anew for every file. Memory does
+not grow with the number of files if the rows are about equal.
 """
 
 import argparse

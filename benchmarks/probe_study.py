@@ -2,7 +2,7 @@
 
     python benchmarks/probe_study.py --emodb emodb
 
-72 clips of EMO-DB, as many per class; an encoder of wav2vec2-base's size with random weights, 13 hidden
+72 clips of EMO-DB, equally many per class; an encoder of wav2vec2-base's size with random weights, 13 hidden
 states; the study's probe and schedule. Each run is a process of its own, so that imports count; what they
 take is measured apart.
 """
@@ -66,7 +66,7 @@ def seconds(words: Sequence[str]) -> float:
 
 
 def chosen(utterances: Sequence[Utterance]) -> list[Utterance]:
-    """Return as many clips of each class, dealt out over the speakers."""
+    """Return equally many clips of each class, spread over the speakers."""
     picked = []
     for name in CLASSES:
         own = sorted((u for u in utterances if u.emotion == name), key=lambda u: u.id)

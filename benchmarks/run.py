@@ -1,8 +1,8 @@
-"""Run the benchmarks: those that need nothing always, those on real data where their place is given.
+"""Run the benchmarks: always those that need no data, and those on real data if its path is given.
 
     python benchmarks/run.py --emodb emodb --ravdess ravdess --encoder whisper-base
 
-Each place can also stand in an environment variable (SERCL_BENCH_EMODB, SERCL_BENCH_RAVDESS,
+Each path can also be given by an environment variable (SERCL_BENCH_EMODB, SERCL_BENCH_RAVDESS,
 SERCL_BENCH_ENCODER), as for `make bench`.
 """
 
@@ -51,7 +51,7 @@ def on_every_fold(corpus: str, place: str) -> Benchmark:
 
 
 BENCHMARKS = (
-    Benchmark("startup.py", "seconds until a help page is there"),
+    Benchmark("startup.py", "seconds until a help page appears"),
     Benchmark("feature_store.py", "memory and time of the feature store, 10 thousand and 1 million rows"),
     Benchmark("probe_training.py", "seconds to train the probes of a study, stacked and one after the other"),
     Benchmark(

@@ -91,7 +91,7 @@ def prepare(cli: Cli, folder: Path) -> None:
     check_continuation(cli.data.continues_from, cli.config)
     if cli.task.adversary is not None:
         cli.data.use_unlabelled()
-    cli.build_trainer(folder)  # what Lightning refuses is said before anything is written
+    cli.build_trainer(folder)  # options that Lightning refuses are reported before anything is written
     set_up(cli)
     announce(cli, folder)
     extract_features_of(cli.task, cli)

@@ -76,7 +76,7 @@ _OUTPUT_OPTIONS = {
 _UNUSED = {
     "trainer.default_root_dir": "a run writes below --out",
     "trainer.model_registry": "checkpoints are never sent elsewhere",
-    "checkpoint.dirpath": "checkpoints lie in the folder of --out",
+    "checkpoint.dirpath": "checkpoints are in the folder of --out",
 }
 _FILE_NAMES = ("checkpoint.filename", "trainer.callbacks.filename")
 _METRIC = re.compile(r"\{[\w/]+(:[.\d]{0,4}[defg]?)?\}")

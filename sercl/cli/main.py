@@ -86,7 +86,7 @@ def _ignore_variables(command: Command) -> None:
     names = take_variables()
     if names and command.is_heavy and not is_started_by_another():
         warnings.warn(
-            f"{', '.join(names)}: ignored, since environment variables set no options. Give them on the "
+            f"{', '.join(names)}: ignored, since environment variables do not set options. Give them on the "
             "command line or in a file (-c FILE).",
             SerclWarning,
             stacklevel=2,

@@ -140,13 +140,13 @@ def int_first(hint: Any) -> Any:
 
 
 class ConfigLoader(SafeLoader):
-    """Loads configurations: the keys in which jsonargparse keeps notes of its own are no options."""
+    """Loads configurations: the keys in which jsonargparse keeps notes of its own are not options."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:
         """Build a map without such keys."""
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.value in meta_keys:
-                raise LimitError(f"the key {key.value!r} is no option", key)
+                raise LimitError(f"the key {key.value!r} is not an option", key)
         return super().construct_mapping(node, deep)
 
 
@@ -307,7 +307,7 @@ def restrict_imports(extra: Iterable[str] = ()) -> None:
         extra: Further packages or modules.
 
     Raises:
-        UsageError: For a name in `extra` or in the variable `SERCL_ALLOW_IMPORTS` that is no import path.
+        UsageError: For a name in `extra` or in the variable `SERCL_ALLOW_IMPORTS` that is not an import path.
     """
     allow(*extra)
     named = allowed_packages()

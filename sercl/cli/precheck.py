@@ -316,7 +316,7 @@ def check_config_file(path: Path) -> Any:
         raise UsageError(f"{path}: sets {name!r}, which is accepted on the command line only: --{name}.")
     for option, _ in flat(content, ""):
         if note := _NOTES.search(option):
-            raise UsageError(f"{path}: the key {note[1]!r} is no option.")
+            raise UsageError(f"{path}: the key {note[1]!r} is not an option.")
     return content
 
 

@@ -51,7 +51,7 @@ def supervise(trainer: L.Trainer) -> L.Trainer:
     """Return a trainer that ends the run with one message when a process that it has started fails.
 
     Raises:
-        UsageError: If this is none of the processes of the run, by what a launcher has left behind.
+        UsageError: If a launcher's environment variables describe another run than this.
     """
     if _rank() >= trainer.world_size:
         raise UsageError(

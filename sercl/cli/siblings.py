@@ -67,7 +67,7 @@ def is_later_rank() -> bool:
 
 
 def check_ranks() -> None:
-    """Raise `UsageError` where a variable that counts processes holds no whole number."""
+    """Raise `UsageError` if a variable that counts processes is not a whole number."""
     for name in _COUNTS:
         if name in os.environ and not os.environ[name].isdecimal():
             raise UsageError(

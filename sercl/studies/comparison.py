@@ -55,7 +55,7 @@ class RunComparison:
     """Two runs or studies.
 
     Attributes:
-        folders: Where they lie.
+        folders: Their folders.
         classes: Class names.
         settings_file: The file whose settings are compared: one that both have; None without such a file.
         changes: Options that differ.
@@ -102,7 +102,7 @@ def compare(first: str | Path, second: str | Path) -> RunComparison:
     """Compare two runs of `sercl fit` or `sercl test`, or two studies of `sercl cross-eval`.
 
     Args:
-        first: Folder of the one, the earlier or plainer.
+        first: Folder of one of them, the earlier or simpler.
         second: Folder of the other; a positive difference means that it is better.
 
     Raises:

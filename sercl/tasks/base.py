@@ -40,9 +40,9 @@ def plain(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def options_of(task: object, own: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments that a task was built with as plain data, also those of a subclass's constructor.
+    """Return the arguments that a task was built with as plain data, those of a subclass included.
 
-    They are what builds it again: of a subclass with a constructor of its own, the arguments of that one.
+    They build the task again: if a subclass has its own constructor, they are the arguments of that one.
 
     Args:
         task: The task, whose constructor calls this.
@@ -126,7 +126,7 @@ class EncoderTask(L.LightningModule):
             them.
         readout: From hidden states to class scores.
         task_name: Name of the task in checkpoints.
-        schedule_monitor: Value that plateau and newbob follow, unless an option says another.
+        schedule_monitor: Value that plateau and newbob follow, unless an option names another.
     """
 
     task_name: ClassVar[str]
@@ -169,7 +169,7 @@ class EncoderTask(L.LightningModule):
             CheckpointError: If the file is not a checkpoint of sercl, or of another task, or the encoder has
                 other weights.
             EncoderError: If the encoder cannot be loaded.
-            ImportNotAllowedError: If the model or a part of it is of a package that is not allowed.
+            ImportNotAllowedError: If the model or a part of it comes from a package that is not allowed.
         """
         stored = checkpoints.read_for(cls.task_name, cls, path)
         encoder_path = checkpoints.find_encoder(stored, path) if encoder is None else encoder
@@ -241,7 +241,7 @@ class EncoderTask(L.LightningModule):
     def configure_optimizers(self) -> Any:
         """Return the optimiser with its groups and the schedule (called by Lightning).
 
-        Override it for what no option describes; `parameter_groups` are what is trained.
+        Override it for what no option offers; `parameter_groups` has what is trained.
         """
         config, trainer = self.optimizer_config, self.trainer
         optimizer = build_optimizer(self.parameter_groups(), config)
@@ -289,7 +289,7 @@ class EncoderTask(L.LightningModule):
                 self.recordings[LIKE] |= fingerprints(data.likenesses_in("train"))
 
     def on_after_backward(self) -> None:
-        """Refuse to train on where adapters are not reached, once per training (called by Lightning).
+        """Refuse adapters that training does not reach, once per training (called by Lightning).
 
         Raises:
             UsageError: For a tensor of an adapter without a gradient: its training would do nothing.
@@ -306,7 +306,7 @@ class EncoderTask(L.LightningModule):
 
     @property
     def _has_whole_gradients(self) -> bool:
-        """Whether gradients stand in the parameters, not in pieces on several devices."""
+        """Whether gradients are in the parameters, not in shards on several devices."""
         return isinstance(self.trainer.strategy, SingleDeviceStrategy | DDPStrategy)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -142,9 +142,10 @@ class RandomState(L.Callback):
 
 
 class StaysStopped(L.Callback):
-    """Keep a training ended that early stopping has ended, if the run was killed before recording that.
+    """End a training again that early stopping has ended, if the run was killed before recording that.
 
-    Lightning restores the counters of early stopping, but not that it stopped: it would train one more epoch.
+    Lightning restores the counters of early stopping, but not that it has stopped: it would train another
+    epoch.
     """
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

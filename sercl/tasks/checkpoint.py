@@ -36,7 +36,7 @@ MAX_VALUES = 1_000_000
 
 _LARGEST_INTEGER = 2**63 - 1
 _LARGEST_SIZE = 4096
-_SEEDS = ("seed", "prng_key")  # ends of the names of numbers that are no sizes
+_SEEDS = ("seed", "prng_key")  # endings of the names of numbers that are not sizes
 _LONGEST_TEXT = 4096  # maximum length of a path
 
 
@@ -83,12 +83,12 @@ def check_archive(path: Path) -> None:
             total = sum(item.file_size for item in archive.infolist())
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror}).") from error
-    except Exception as error:  # a flipped bit may suggest anything to zipfile: wrong offsets, names
+    except Exception as error:  # with a flipped bit, zipfile may find anything: wrong offsets, names
         raise DamagedCheckpointError(
             f"{path}: not a checkpoint ({error}). It may be truncated or not from sercl."
         ) from error
     if packed or total > path.stat().st_size:
-        raise DamagedCheckpointError(f"{path}: not a checkpoint: it is compressed, as none of sercl is.")
+        raise DamagedCheckpointError(f"{path}: not a checkpoint: it is compressed, which sercl's are not.")
 
 
 def check_plain(value: Any, where: str) -> None:
@@ -275,7 +275,7 @@ def read_for(task: str, base: type, path: str | Path) -> dict[str, Any]:
 
     Raises:
         CheckpointError: As `read`; also for another task, or hyper-parameters of another version of sercl.
-        ImportNotAllowedError: If the model is of a package that the user does not allow.
+        ImportNotAllowedError: If the model comes from a package that the user does not allow.
     """
     checkpoint = read(path)
     about = checkpoint["sercl"]
@@ -293,7 +293,8 @@ def read_for(task: str, base: type, path: str | Path) -> dict[str, Any]:
         raise DamagedCheckpointError(f"{where}: has no 'encoder'.")
     check_values(options, hints, where)
     stored = options.get("encoder_config")
-    own = option_types(base).keys() - {"encoder_config"}  # sizes mean what they mean to sercl only
+    # Of a user's own class it is not known which options are sizes.
+    own = option_types(base).keys() - {"encoder_config"}
     check_sizes(
         {name: value for name, value in options.items() if name in own}, checkpoint["state_dict"], where
     )
@@ -303,7 +304,7 @@ def read_for(task: str, base: type, path: str | Path) -> dict[str, Any]:
 
 
 def option_types(kind: type) -> dict[str, Any]:
-    """Return name -> type of a model's options; `**kwargs` of a constructor are those of the class above."""
+    """Return name -> type of a model's options; `**kwargs` of a constructor are those of its base class."""
     found: dict[str, Any] = {}
     for each in kind.__mro__:
         if "__init__" not in vars(each):
@@ -343,7 +344,7 @@ def class_of(about: Mapping[str, Any], base: type, path: str | Path) -> type:
     if not (isinstance(kind, type) and issubclass(kind, base)):
         kind = find_class(name, str(path))
     if not issubclass(kind, base):
-        raise CheckpointError(f"{path}: its model {name} is no {base.__name__}.")
+        raise CheckpointError(f"{path}: its model {name} is not a subclass of {base.__name__}.")
     return kind
 
 
@@ -507,7 +508,7 @@ def verify_numbers(stored: Mapping[str, Tensor]) -> None:
     wrong = [name for name, value in stored.items() if value.is_floating_point() and value.isnan().any()]
     if wrong:
         raise CheckpointError(
-            f"the checkpoint's {wrong[0]} is not a number (nan) in places ({len(wrong)} such in all). Train "
+            f"the checkpoint's {wrong[0]} is not a number (NaN) in places ({len(wrong)} such tensors). Train "
             "again, with a lower learning rate if the training diverged."
         )
 
@@ -521,7 +522,7 @@ def verify_shapes(stored: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> No
     ]
     if other:
         types = [str(held[other[0]].dtype).removeprefix("torch.") for held in (stored, own)]
-        raise CheckpointError(f"the checkpoint's {other[0]} is of {types[0]}, the model's of {types[1]}.")
+        raise CheckpointError(f"the checkpoint's {other[0]} has type {types[0]}, the model's has {types[1]}.")
     wrong = [name for name, value in stored.items() if name in own and value.shape != own[name].shape]
     if wrong:
         was, now = list(stored[wrong[0]].shape), list(own[wrong[0]].shape)

@@ -218,7 +218,7 @@ class EmotionClassifier(EncoderTask):
         self.candidates = CandidateScores(len(self.readout.heads), self.classes)
 
     def build_pooling(self, dim: int) -> Pooling:
-        """Return what makes a vector of the frames of an utterance; override it for one of your own.
+        """Return the pooling of an utterance's frames into one vector; override it for one of your own.
 
         Args:
             dim: Width of a hidden state.

@@ -193,7 +193,7 @@ class EmotionDiarizer(EncoderTask):
         self.readout = FrameReadout(layer, states, dim, context, head, dropout, standardize)
 
     def build_context(self, dim: int) -> Context:
-        """Return what a frame gets from those around it; override it for a layer of your own.
+        """Return the layer that gives each frame its context; override it for one of your own.
 
         Args:
             dim: Width of a hidden state.

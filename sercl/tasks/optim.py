@@ -133,7 +133,7 @@ class OptimizerConfig:
             if not 0 <= getattr(self, name) < math.inf:
                 raise UsageError(f"optimizer.{name} is {getattr(self, name)}; it must be 0 or more.")
         if not 0 <= self.warmup < 1:
-            raise UsageError(f"optimizer.warmup is {self.warmup}; it must be a share from 0 to below 1.")
+            raise UsageError(f"optimizer.warmup is {self.warmup}; it must be from 0 to below 1.")
         _check_algorithm(self)
         _check_schedule(self)
         # Built on a trial parameter, so that what only the classes refuse is refused before training.
@@ -231,7 +231,7 @@ def _check_schedule(config: OptimizerConfig) -> None:
 
 
 def _filled(kind: Any, spec: ClassSpec) -> tuple[str, ...]:
-    """Return the arguments of a schedule that `build_schedule` gives: the optimiser, and what it knows."""
+    """Return the arguments of a schedule that `build_schedule` sets: the optimiser, and derived ones."""
     names = list(inspect.signature(kind).parameters)
     own = [name for name in ("max_lr", "total_steps") if name in names and name not in spec.arguments]
     return (names[0], "last_epoch", *own)
@@ -308,7 +308,7 @@ def depends_on_length(schedule: Any, warmup: float) -> bool:
     """Return whether the learning rates depend on the length of the training.
 
     Args:
-        schedule: Value of the option; a schedule of the user's own is taken to depend on it.
+        schedule: Value of the option; a schedule of the user's own is assumed to depend on it.
         warmup: Value of the option.
     """
     try:

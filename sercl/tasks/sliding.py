@@ -38,7 +38,7 @@ class SlidingClassifier:
     ) -> None:
         if not 0 < hop <= window:
             raise UsageError(
-                f"windows of {window:g} s every {hop:g} s: the hop must be above 0, at most that."
+                f"windows of {window:g} s every {hop:g} s: the hop must be above 0, at most the window."
             )
         self._task, self._device = task.to(device).eval(), device
         self._quick = ExitStack()

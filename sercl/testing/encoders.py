@@ -74,7 +74,7 @@ def random_encoder(config: PretrainedConfig, folder: Path, *, seed: int = 0) -> 
 
 
 def check_encoder(encoder: Encoder, tolerance: float = 1e-4) -> None:
-    """Check what all of sercl relies on in an encoder: exact batches, and traits that name its parts.
+    """Check that an encoder has what sercl relies on: exact batches, and traits that name its parts.
 
     A padded batch gives what each clip alone gives, whatever is in the padding, also in `inference` mode;
     the linears that adapters wrap are in every block and are called, but for `raw_weight_linears`.
@@ -84,7 +84,7 @@ def check_encoder(encoder: Encoder, tolerance: float = 1e-4) -> None:
         tolerance: Largest difference between hidden states that are the same.
 
     Raises:
-        AssertionError: For the first thing that is not so.
+        AssertionError: For the first check that fails.
     """
     generator = torch.Generator().manual_seed(0)
     clips = [0.1 * torch.randn(size, generator=generator) for size in (16_000, 24_011, 9_600)]

@@ -214,10 +214,10 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("config: {a: 1}", "sets 'config', which is accepted on the command line only"),
         ("help: true", "sets 'help', which is accepted on the command line only"),
         ("print_config: x", "sets 'print_config', which is accepted on the command line only"),
-        ("__path__: x", "the key '__path__' is no option"),
+        ("__path__: x", "the key '__path__' is not an option"),
         ("? [1]\n: x", "study.yaml"),
-        ("model: {__orig__: x}", "the key '__orig__' is no option"),
-        ("study: {__default_config__: x}", "the key '__default_config__' is no option"),
+        ("model: {__orig__: x}", "the key '__orig__' is not an option"),
+        ("study: {__default_config__: x}", "the key '__default_config__' is not an option"),
         ("".join(f"a{n}: &x{n} [1]\n" for n in range(30_000)), "MB; at most 0.25 are read"),
         ("- 1", "expected a map of options"),
         ("", "expected a map of options"),
@@ -242,4 +242,4 @@ def test_keys_of_the_parser_itself_are_no_options_on_the_command_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["fit", "-c", "{__path__: x}", "--data", "EmoDB", "--data.root", str(tmp_path)]) == 2
-    assert "'__path__' is no option" in capsys.readouterr().err
+    assert "'__path__' is not an option" in capsys.readouterr().err

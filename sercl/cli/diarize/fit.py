@@ -92,7 +92,7 @@ def check_data(cli: Cli) -> None:
 def prepare(cli: Cli, folder: Path) -> None:
     """Check the data, and save the configuration and the lists of clips."""
     check_monitors(cli.config, *cli.task.monitored)
-    cli.build_trainer(folder)  # what Lightning refuses is said before anything is written
+    cli.build_trainer(folder)  # options that Lightning refuses are reported before anything is written
     set_up(cli)
     announce(cli, folder)
 

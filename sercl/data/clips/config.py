@@ -70,7 +70,7 @@ class ClipConfig:
             raise UsageError("clips.min_piece is 0; a piece must have some length (s).")
         if not 0 <= self.random_validation < 1:
             raise UsageError(
-                f"clips.random_validation is {self.random_validation}; it must be a share from 0 to below 1."
+                f"clips.random_validation is {self.random_validation}; it must be from 0 to below 1."
             )
         if self.random_validation and self.lists is not None:
             raise UsageError(

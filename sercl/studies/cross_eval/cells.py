@@ -67,7 +67,7 @@ class Condition:
 
     @property
     def label(self) -> str:
-        """All of it in words: "whisper, lora, zero-shot EmoDB -> RAVDESS, coral"."""
+        """The whole condition in words: "whisper, lora, zero-shot EmoDB -> RAVDESS, coral"."""
         return ", ".join([self.encoder, self.adapter, f"{self.setting} {self.pair}", *self.tags])
 
     @property

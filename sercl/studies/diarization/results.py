@@ -27,7 +27,7 @@ from sercl.studies.training.stages import StageResult
 DIARIZER, ALL_NEUTRAL, SLIDING = "diarizer", "all neutral", "classifier"
 
 REFERENCE = "reference"
-"""In place of a system: the true segments."""
+"""Name of the reference segments, in place of a system."""
 
 
 @dataclass(frozen=True)

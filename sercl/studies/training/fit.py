@@ -148,7 +148,7 @@ def fit(
     Args:
         task: The model, with `labels=data.label_map`. It is left with the weights of its best epoch.
         data: The data; they are listed, checked and split here if they are not yet.
-        folder: A new folder, for what `sercl fit` writes but its `config.yaml`: checkpoints, lists of the
+        folder: A new folder, for what `sercl fit` writes, except `config.yaml`: checkpoints, lists of the
             folds, logs, results and predictions.
         options: Trainer, early stopping and checkpoints.
         features: How hidden states of a frozen encoder are computed, and where they are stored.

@@ -127,8 +127,8 @@ def _stage_start(stage: str, folder: Path, trainer_for: TrainerFactory) -> Stage
 
 @rank_zero_only
 def _clear(folders: Mapping[str, Path], found: Mapping[str, StageStart]) -> None:
-    # The last one first: after a kill, either the old state remains, or training continues as described. What
-    # else is in the folder may be the user's.
+    # The last one first: after a kill, either the old state remains, or training continues as described.
+    # Other files in the folder may be the user's.
     for stage, folder in reversed(list(folders.items())):
         if found[stage] is not StageStart.DONE:
             (folder / RECORD).unlink(missing_ok=True)
@@ -207,7 +207,7 @@ def damage(path: Path) -> str | None:
             if not isinstance(error, DamagedCheckpointError):
                 raise
             return said
-        except Exception:  # a flipped bit may suggest anything to zipfile: a password, wrong offsets
+        except Exception:  # with a flipped bit, zipfile may find anything: a password, wrong offsets
             return said
     return None if _is_as_written(stored) else "damaged (its record of epochs was changed)"
 

@@ -1,4 +1,4 @@
-"""Fake corpora in the true layout of the real ones, built where and when a test wants them."""
+"""Fake corpora in the layout of the real ones, built when a test needs them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -26,7 +26,7 @@ def fake_corpus(
     seconds: float = 0.3,
     same_audio: bool = False,
 ) -> Path:
-    """Build a small corpus in its true layout, with tones whose pitch and level tell the emotion.
+    """Build a small corpus in its true layout, with tones whose pitch and level depend on the emotion.
 
     Args:
         name: A registered corpus.

@@ -1,4 +1,4 @@
-"""Tiny audio for fake corpora: tones whose pitch and loudness tell the emotion."""
+"""Tiny audio for fake corpora: tones whose pitch and loudness depend on the emotion."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ class FakeSize:
         speakers: How many speakers, or their codes; None takes a few.
         per_emotion: Utterances per speaker and emotion.
         seconds: Length of an utterance.
-        same_audio: Whether utterances of one emotion share their audio: quick for large fakes.
+        same_audio: Whether utterances of one emotion share their audio, which is faster for large fakes.
     """
 
     speakers: int | Sequence[str] | None = None
@@ -63,7 +63,7 @@ class Clips:
     _shared: dict[tuple[str, int], Path] = field(default_factory=dict)
 
     def write(self, path: Path, emotion: str, *, channels: int = 1) -> None:
-        """Write the audio of one utterance; the path seeds what is random about it."""
+        """Write the audio of one utterance; random numbers are seeded by the path."""
         path.parent.mkdir(parents=True, exist_ok=True)
         first = self._shared.setdefault((emotion, channels), path)
         if self.size.same_audio and first != path:
@@ -74,7 +74,7 @@ class Clips:
 
 
 def tone(emotion: str, seconds: float, rate: int, seed: int = 0) -> np.ndarray:
-    """Return a tone of four harmonics in a little noise, float32 [n]; its pitch and level tell the emotion.
+    """Return a tone of four harmonics in a little noise, float32 [n]; pitch and level depend on the emotion.
 
     Args:
         emotion: A name of `labels.EMOTIONS`.

@@ -1,4 +1,4 @@
-"""A fake ESD in both layouts, with the encodings and crooked transcript lines of the real one."""
+"""A fake ESD in both layouts, with the encodings and malformed transcript lines of the real one."""
 
 from pathlib import Path
 

@@ -49,7 +49,7 @@ def _write_dialog(session: Path, dialog: str, letters: list[str], labels: list[s
     lines, texts, start = [], [], 6.0
     for number, label in enumerate(labels):
         for letter in letters:
-            # The real corpus marks utterances of unclear origin so.
+            # The real corpus marks utterances of unclear origin like this.
             name = f"{dialog}_{letter}XX0" if label == "xxx" else f"{dialog}_{letter}{number:03d}"
             end = start + clips.size.seconds
             clips.write(session / "sentences" / "wav" / dialog / f"{name}.wav", _NAMES[label])

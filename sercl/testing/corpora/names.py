@@ -1,4 +1,4 @@
-"""The true file names of the corpora whose labels stand in them: data for `patterned`."""
+"""The true file names of the corpora whose labels are in them: data for `patterned`."""
 
 from collections.abc import Mapping
 
@@ -233,4 +233,4 @@ FAKE_NAMES: Mapping[str, FakeNames] = {
         [(number, "") for number in _numbers(28, 4)],
     ),
 }
-"""Corpora whose labels stand in the file names, by registered name."""
+"""Corpora whose labels are in the file names, by registered name."""

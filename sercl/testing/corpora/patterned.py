@@ -1,4 +1,4 @@
-"""Fakes of the corpora whose labels stand in the file names."""
+"""Fakes of the corpora whose labels are in the file names."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ class FakeNames:
             emotion), `a` and `b`.
         speakers: Speaker codes.
         emotions: Emotion name -> code in the file name, then the folder's name where it is another.
-        items: The pairs `a`, `b` that tell the utterances of one speaker and emotion apart.
+        items: The pairs `a`, `b` that distinguish utterances of one speaker and emotion.
         rate: Sample rate in Hz.
         sexes: First letter of the speaker code -> name of a folder.
     """

@@ -1,4 +1,4 @@
-"""A cross-lingual study that was never run: predictions drawn from confusion matrices of one's choice."""
+"""A cross-lingual study that was never run: predictions drawn from given confusion matrices."""
 
 import hashlib
 import json
@@ -35,7 +35,7 @@ def fake_study(
     Args:
         folder: Where to write.
         grid: What the study crosses; by default two encoders, two adapters and all settings on `CORPORA`.
-        confusion: What each condition should get wrong; by default `typical_confusion`.
+        confusion: The mistakes of each condition; by default `typical_confusion`.
         speakers: Speakers of every corpus, or of each; 0 for unknown ones. Folds hold out speakers where
             there are enough, else utterances.
         per_class: Utterances of each speaker and class.
@@ -81,7 +81,7 @@ def _record(cell: Cell, tested: int) -> CellRecord:
 
 
 def _address(cell: Cell) -> str:
-    """Return a hash of what decides the result: transfer ignores the source, and 0 shots are zero-shot."""
+    """Return a hash of what determines the result: transfer ignores the source, and 0 shots are zero-shot."""
     fields = cell.to_dict()
     if cell.condition.setting in ("monolingual", "transfer"):
         fields |= {"setting": "one corpus", "source": cell.condition.target}

@@ -49,7 +49,7 @@ class Grid:
                     yield from self._variants(Condition(encoder, adapter, setting, source, target))
 
     def cells(self, condition: Condition) -> Iterator[Cell]:
-        """Yield the cells of a condition; what has shots repeats draws instead of seeds."""
+        """Yield the cells of a condition; with shots, repeats differ in draws instead of seeds."""
         draws = self.draws if condition.shots else 1
         seeds = self.seeds if condition.setting not in WITH_SHOTS else self.seeds[:1]
         for draw, seed, fold in product(range(draws), seeds, range(self.folds)):

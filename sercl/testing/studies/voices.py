@@ -1,4 +1,4 @@
-"""Utterances of a corpus that does not exist, and how a classifier that does not exist answers them."""
+"""Utterances of an invented corpus, and an invented classifier's predictions for them."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ Confusion = Callable[[Condition], Sequence[Sequence[float]]]
 
 
 def typical_confusion(condition: Condition) -> list[list[float]]:
-    """Return what a condition might get wrong: zero-shot is worst, adapters help, happy passes for angry."""
+    """Return a condition's likely confusions: zero-shot is worst, adapters help, happy is taken for angry."""
     recall = _typical_recall(condition)
     rows = []
     for truth in range(len(CLASSES)):
@@ -47,11 +47,11 @@ def _typical_recall(condition: Condition) -> float:
 
 
 class Voices:
-    """The utterances of a corpus, and how they are answered."""
+    """The utterances of a corpus, and the predictions for them."""
 
     def __init__(self, name: str, speakers: int, per_class: int, folds: int, effect: float) -> None:
         rng = np.random.default_rng(_number(name))
-        voices = speakers or folds  # unknown speakers are there all the same
+        voices = speakers or folds  # there are speakers even if they are unknown
         items = list(product(range(voices), range(len(CLASSES)), range(per_class)))
         who = np.array([item[0] for item in items])
         self.fold = (who if voices >= folds else np.arange(len(items))) % folds

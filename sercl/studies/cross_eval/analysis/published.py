@@ -129,7 +129,7 @@ def matches(scores: Mapping[Condition, ConditionScores], study: Study) -> tuple[
     """Return each published figure with the conditions of a study that match it.
 
     A condition matches if it has the setting, the adapter, an encoder of the same language, the same test
-    corpus (ESD in Mandarin, PAVOQUE, IEMOCAP), no adaptation, and but for `transfer` the corpus of the
+    corpus (ESD in Mandarin, PAVOQUE, IEMOCAP), no adaptation, and except for `transfer` the corpus of the
     encoder's language as its source. Where the user's own list is tested (`folds.test_list`), figures of the
     listening test match, else those of folds. Conditions that share one computation match once.
 

@@ -90,8 +90,7 @@ class StudyOptions:
         switch_epoch: Maximum number of epochs of the first of two stages with an adapter; null: as for any
             training, so that one training serves all settings.
         continue_from: Weights of the first of two stages with an adapter from which the second continues:
-            best,
-            or last as in arXiv 2409.16920.
+            best, or last as in arXiv 2409.16920.
         epoch_budget: Whether each of two stages with an adapter may use all epochs of the trainer (each), or
             both share them (shared, as in arXiv 2409.16920).
         overrides: Options of model and probe for some conditions; later ones override earlier ones.

@@ -197,7 +197,7 @@ class Recipes:
         return self._known[key]
 
     def _trains_alone(self, model: Options) -> bool:
-        """Whether the engine of heads on stored hidden states lacks what a model on a frozen encoder has."""
+        """Whether the model has parts that cannot be trained many at a time on stored hidden states."""
         return self._model_class is not None or has_own_parts(model)
 
     def check(self) -> None:
@@ -308,7 +308,7 @@ _PARTS: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any], Any]] = {
     "head": (HEADS, TORCH_HEADS, 2),
     "loss": (LOSSES, TORCH_LOSSES, FROM_TRAINING),
 }
-"""Option -> its short names, the classes of torch that it takes, and the arguments that sercl gives."""
+"""Option -> its short names, the classes of torch that it accepts, and the arguments that sercl sets."""
 
 
 def _check_alone(condition: Condition) -> None:

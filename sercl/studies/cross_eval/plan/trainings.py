@@ -1,4 +1,4 @@
-"""Trainings, the units of work of a study, and what they read, addressed by what decides their results."""
+"""The trainings of a study and their data, each named by a hash of what determines its result."""
 
 import hashlib
 import json
