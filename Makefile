@@ -15,7 +15,7 @@ ARGS   ?=
 help:  ## Show the targets
 	@grep -hE '^[a-z -]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 38
 
-install: $(STAMP)
+install: $(STAMP)  ## Build .venv with everything to use and develop sercl
 
 # uv is used inside the environment because pip takes minutes over the same wheels. It compiles to bytecode as pip
 # does: sercl starts in half the time, the first time and wherever Python may not write bytecode itself.

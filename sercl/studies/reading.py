@@ -152,6 +152,8 @@ def _kind_of(folder: Path) -> str:
 
 
 def _instead(folder: Path) -> str:
+    if folder.is_file():
+        return f"is a file. Give the folder of the results: {folder.parent}."
     if not folder.is_dir():
         return "no such folder."
     cells = len(list(folder.glob("cells/*/cell.json")))

@@ -51,7 +51,8 @@ def read_finished(folder: Path) -> FinishedRun:
             "both diarizers on the same recordings, one after the other: `sercl diarize evaluate CHECKPOINT "
             "--data CORPUS --data.root DIR`."
         )
-    reason = f"holds neither {PREDICTIONS} nor {STUDY}" if folder.is_dir() else "no such folder"
+    found = "is a file, not a folder" if folder.is_file() else "no such folder"
+    reason = f"holds neither {PREDICTIONS} nor {STUDY}" if folder.is_dir() else found
     raise UsageError(
         f"{folder}: {reason}. Give the folder of a finished `sercl fit`, `sercl test --out` or "
         "`sercl cross-eval`."

@@ -26,7 +26,9 @@ from transformers import (
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from sercl.batch import AudioBatch
+from sercl.errors import UnknownNameError
 from sercl.models.encoders import Encoder, frame_mask, inference
+from sercl.models.encoders.weights import quiet_transformers
 
 WHISPER_SECONDS = 10
 _FRAMES_PER_SECOND = 50
@@ -49,8 +51,10 @@ def tiny_encoder(family: str, folder: Path, *, blocks: int = 3, hidden: int = 16
         `folder`, a name that `load_encoder` takes.
 
     Raises:
-        KeyError: `family` is not in `FAMILIES`.
+        UnknownNameError: `family` is not in `FAMILIES`.
     """
+    if family not in _CONFIGS:
+        raise UnknownNameError("family of tiny encoders", family, FAMILIES)
     random_encoder(_CONFIGS[family](blocks, hidden), folder, seed=seed)
     _save_preprocessor(family, folder)
     return folder
@@ -69,7 +73,8 @@ def random_encoder(config: PretrainedConfig, folder: Path, *, seed: int = 0) -> 
     """
     model = WhisperEncoder(config) if config.model_type == "whisper" else AutoModel.from_config(config)
     randomize(model, seed)
-    model.save_pretrained(folder)
+    with quiet_transformers():
+        model.save_pretrained(folder)
     return folder
 
 

@@ -102,6 +102,10 @@ def test_a_study_that_was_stopped_at_once(tmp_path: Path) -> None:
 
 def test_folders_without_results_say_what_they_are(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
+    (tmp_path / "results.json").write_text("{}")
+    with pytest.raises(UsageError, match=r"is a file\. Give the folder of the results: "):
+        sercl.read_results(tmp_path / "results.json")
+    (tmp_path / "results.json").unlink()
     with pytest.raises(UsageError, match="no such folder"):
         sercl.read_results(tmp_path / "absent")
     with pytest.raises(UsageError, match=r"holds no results \(results.json or study.json\)\. Give"):

@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from sercl.errors import UnknownNameError
 from sercl.models.encoders import load_encoder
 from sercl.testing.encoders import FAMILIES, tiny_encoder
 
@@ -24,5 +25,10 @@ def test_its_weights_depend_on_the_seed_alone(tmp_path):
 
 
 def test_an_unknown_family_is_refused(tmp_path):
-    with pytest.raises(KeyError, match="bert"):
-        tiny_encoder("bert", tmp_path)
+    with pytest.raises(UnknownNameError, match=r"'wavml'\. Did you mean 'wavlm'.* Valid: wav2vec2, "):
+        tiny_encoder("wavml", tmp_path)
+
+
+def test_nothing_is_printed(tmp_path, capsys):
+    tiny_encoder("wavlm", tmp_path)
+    assert capsys.readouterr() == ("", "")

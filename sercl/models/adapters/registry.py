@@ -44,7 +44,9 @@ class AdapterMethod:
 
     def __post_init__(self) -> None:
         if not self.name.isalpha() or self.name in ALONE:
-            raise UsageError(f"adapter {self.name!r}: not a valid name. Valid: letters, none of {ALONE}.")
+            raise UsageError(
+                f"adapter {self.name!r}: not a valid name. Valid: letters only, but not {' or '.join(ALONE)}."
+            )
 
 
 def _build_configs(options: Any) -> None:

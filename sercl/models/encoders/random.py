@@ -5,9 +5,9 @@ from pathlib import Path
 import torch
 from transformers import WhisperConfig, WhisperFeatureExtractor
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
-from transformers.utils.logging import disable_progress_bar
 
 from sercl.errors import OutputError
+from sercl.models.encoders.weights import quiet_transformers
 
 SECONDS = 10
 
@@ -40,10 +40,10 @@ def write_random_encoder(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = WhisperEncoder(config)
-    disable_progress_bar()  # a progress bar for a single small file is useless
     try:
-        model.save_pretrained(folder)
-        WhisperFeatureExtractor(chunk_length=SECONDS).save_pretrained(folder)
+        with quiet_transformers():  # a progress bar for a single small file is useless
+            model.save_pretrained(folder)
+            WhisperFeatureExtractor(chunk_length=SECONDS).save_pretrained(folder)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written ({error.strerror}).") from error
     return folder

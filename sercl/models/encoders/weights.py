@@ -103,7 +103,7 @@ def read_model(folder: Path, config: PretrainedConfig) -> PreTrainedModel:
     whisper = config.model_type == "whisper"
     if not whisper:
         config.mask_time_prob = 1.0  # with 0, the embedding of masked frames would not be read
-    with _quiet(), understood(str(folder)):
+    with quiet_transformers(), understood(str(folder)):
         try:
             model, report = (WhisperEncoder if whisper else AutoModel).from_pretrained(
                 folder,
@@ -204,8 +204,8 @@ def _check_complete(folder: Path, missing: list[str]) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence transformers' report of unused weights: a head or a decoder is left out on purpose."""
+def quiet_transformers() -> Iterator[None]:
+    """Silence transformers' progress bars, and its report of unused weights: a head or a decoder."""
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
