@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sercl.errors import ImportNotAllowedError, SerclError, UnknownNameError, UsageError
+from sercl.errors import ImportNotAllowedError, SerclError, UnknownNameError, UsageError, near_names
 from sercl.plugins import modules
 
 VARIABLE = "SERCL_ALLOW_IMPORTS"
@@ -44,12 +44,13 @@ def path_of(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-def find_class(path: str, where: str) -> type:
+def find_class(path: str, where: str, base: type = object) -> type:
     """Import a class by its path, of an allowed package only.
 
     Args:
         path: The import path, such as "mylab.models.Model".
         where: The option or file that names it, for messages.
+        base: Only its subclasses are named as valid if there is no such class.
 
     Raises:
         ImportNotAllowedError: For a package that the user does not allow.
@@ -73,9 +74,17 @@ def find_class(path: str, where: str) -> type:
             "contains it on the path: PYTHONPATH=FOLDER sercl ..."
         ) from None
     if not isinstance(found, type):
-        names = [each for each, value in vars(sys.modules[module]).items() if isinstance(value, type)]
-        raise UnknownNameError(f"{where} class in {module}", name, names)
+        raise _no_class(name, module, base, where)
     return found
+
+
+def _no_class(name: str, module: str, base: type, where: str) -> UsageError:
+    own = (each for each in vars(sys.modules[module]).values() if isinstance(each, type))
+    names = [each.__name__ for each in own if each.__module__ == module and issubclass(each, base)]
+    near = near_names(name, names)
+    guess = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    valid = f" Valid: {', '.join(names)}." if names else f" It has no subclass of {base.__name__}."
+    return UsageError(f"{where}: there is no class {name!r} in {module}.{guess}{valid}")
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,11 @@ def test_a_package_that_is_not_allowed_is_not_imported(mine, monkeypatch):
 def test_an_allowed_one_is_and_the_variable_allows_packages(mine, monkeypatch):
     monkeypatch.setenv("SERCL_ALLOW_IMPORTS", "other, mymodule")
     assert find_class("mymodule.Model", "--model").__name__ == "Model"
-    with pytest.raises(UnknownNameError, match=r"Did you mean 'Model'"):
+    said = r"--model: there is no class 'Modle' in mymodule\. Did you mean 'Model'\? Valid: Model\."
+    with pytest.raises(UsageError, match=said):
         find_class("mymodule.Modle", "--model")
+    with pytest.raises(UsageError, match="It has no subclass of Head"):
+        find_class("mymodule.Modle", "--model", Head)
 
 
 def test_a_name_that_only_begins_like_an_allowed_one_is_not_allowed(mine):

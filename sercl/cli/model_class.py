@@ -88,7 +88,7 @@ def find_model(name: str | None, base: type, command: str) -> type:
         raise UnknownNameError(
             f"{MODEL} class", name, [base.__name__], "Or the import path of your own class: mylab.Model."
         )
-    kind = find_class(name, MODEL)
+    kind = find_class(name, MODEL, base)
     if not issubclass(kind, base):
         raise UsageError(
             f"{MODEL} {name}: is not a subclass of {base.__name__}, which `sercl {command}` trains."

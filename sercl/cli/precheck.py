@@ -20,6 +20,7 @@ from sercl.cli.option_table import CLASS, FILES, FLAG, LIST, PART, Kinds, canoni
 from sercl.cli.siblings import is_later_rank
 from sercl.documents import parse_yaml, read_yaml
 from sercl.errors import (
+    CheckpointError,
     CorpusNotFoundError,
     DocumentError,
     UnknownNameError,
@@ -426,6 +427,8 @@ def with_own_config(words: list[str]) -> list[str]:
     position = starts.index("--ckpt")
     joined = words[position].partition("=")[2]
     path = Path(joined or (words[position + 1] if position + 1 < len(words) else ""))
+    if path.is_dir() and path != Path():
+        raise CheckpointError(f"{path}: is a folder. Give a checkpoint file, such as {path}/best.ckpt.")
     for folder in (path.parent, path.parent.parent):  # a stage of two-stage training is one level deeper
         if (folder / "config.yaml").is_file():
             return ["--config", str(folder / "config.yaml"), *words]

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from sercl import documents, plugins
-from sercl.errors import EncoderError, NoBlockError, UnknownNameError, UsageError
+from sercl.errors import EncoderError, NoBlockError, UnknownNameError, UsageError, near_names
 
 FAMILIES = ("wav2vec2", "hubert", "wavlm", "data2vec-audio", "wav2vec2-bert", "whisper")
 """The values of model_type that sercl itself supports."""
@@ -37,6 +37,18 @@ def folder_named(name: str, presets: Iterable[str]) -> Path | None:
         hint = "Or give a hub id ('organisation/model') or a folder."
         raise UnknownNameError("encoder", name, presets, hint)
     return None
+
+
+def not_here(name: str) -> str:
+    """Return a sentence on a hub id that may be a misspelt folder: its parent exists here; "" otherwise."""
+    parent = Path(name).parent
+    if parent == Path() or not parent.is_dir():
+        return ""
+    there = sorted(path.name for path in parent.iterdir() if path.is_dir())
+    near = near_names(Path(name).name, there)
+    guess = f" Did you mean {' or '.join(f'{parent}/{each}' for each in near)}?" if near else ""
+    shown = ", ".join([*there[:5], *(["..."] if len(there) > 5 else [])]) or "no folder"
+    return f"there is no folder {name} here ({parent} contains: {shown}).{guess} As a model of the hub: "
 
 
 def expanded(name: str) -> Path:

@@ -23,6 +23,7 @@ from sercl.tasks import checkpoint as checkpoints
 from sercl.tasks.checkpoint import (
     describe,
     option_types,
+    packages_of,
     rename_old_keys,
     verify,
     verify_shapes,
@@ -318,6 +319,8 @@ class EncoderTask(L.LightningModule):
         kind = type(self)
         if not kind.__module__.startswith("sercl."):
             checkpoint["sercl"]["model"] = path_of(kind)
+        if packages := packages_of(str(self.hparams.get("adapter", "")), self.encoder.family):
+            checkpoint["sercl"]["packages"] = packages
         options = option_types(kind)  # a subclass may have saved further hyper-parameters
         hparams = {name: _plain(value) for name, value in self.hparams.items() if name in options}
         checkpoint["hyper_parameters"] = {**hparams, "encoder": self.encoder.location}

@@ -15,6 +15,7 @@ from typing import Any, TypedDict, Union, get_args, get_origin, get_type_hints, 
 import torch
 from torch import Tensor
 
+from sercl import plugins
 from sercl.errors import (
     CheckpointError,
     DamagedCheckpointError,
@@ -22,10 +23,13 @@ from sercl.errors import (
     ImportNotAllowedError,
     SerclError,
     SerclWarning,
+    UsageError,
 )
 from sercl.imports import find_class
+from sercl.models.adapters.registry import METHODS
 from sercl.models.encoders import Encoder
 from sercl.models.encoders.config import check_numbers, check_size, config_of
+from sercl.models.encoders.families import FAMILIES
 from sercl.tasks.recordings import from_checkpoint
 from sercl.version import __version__
 
@@ -281,6 +285,7 @@ def read_for(task: str, base: type, path: str | Path) -> dict[str, Any]:
     about = checkpoint["sercl"]
     check_task(about, task, path)
     kind = class_of(about, base, path)
+    _check_packages(about, path)
     options, where = checkpoint["hyper_parameters"], f"{path}: hyper_parameters"
     hints = option_types(kind)
     unknown = sorted(map(str, options.keys() - hints.keys()))
@@ -342,10 +347,48 @@ def class_of(about: Mapping[str, Any], base: type, path: str | Path) -> type:
     module, _, own = name.rpartition(".")
     kind = getattr(sys.modules.get(module), own, None)
     if not (isinstance(kind, type) and issubclass(kind, base)):
-        kind = find_class(name, str(path))
+        kind = _model_class(name, base, path)
     if not issubclass(kind, base):
         raise CheckpointError(f"{path}: its model {name} is not a subclass of {base.__name__}.")
     return kind
+
+
+def _model_class(name: str, base: type, path: str | Path) -> type:
+    try:
+        return find_class(name, f"{path}: its model", base)
+    except ImportNotAllowedError as error:
+        raise ImportNotAllowedError(str(path), error.path) from error
+    except UsageError as error:
+        raise UsageError(f"{error} Its package must be as it was in training.") from error
+
+
+def packages_of(adapter: str, family: str) -> dict[str, dict[str, str]]:
+    """Return the installed packages that a model needs: group of entry points -> name -> package.
+
+    Args:
+        adapter: Its adapters, as in the option.
+        family: Family of its encoder.
+    """
+    used = ((METHODS, [part.partition(":")[0].strip() for part in adapter.split("+")]), (FAMILIES, [family]))
+    found = {
+        registry.group: {name: str(plugin) for name in names if (plugin := registry.plugin(name))}
+        for registry, names in used
+    }
+    return {group: packages for group, packages in found.items() if packages}
+
+
+def _check_packages(about: Mapping[str, Any], path: str | Path) -> None:
+    """Raise `CheckpointError` if the model needs an adapter or family of a package that is not installed."""
+    groups = about.get("packages", {})
+    check_values({"packages": groups}, {"packages": dict[str, dict[str, str]]}, f"{path}: sercl")
+    kinds = {plugins.ADAPTERS: "adapter", plugins.ENCODERS: "encoder family"}
+    for group, needed in groups.items():
+        for name, package in needed.items():
+            if name not in plugins.names(group):
+                raise CheckpointError(
+                    f"{path}: its {kinds.get(group, group)} {name!r} is of the package {package}, which is "
+                    "not installed here, or no longer adds it. Install that package."
+                )
 
 
 def _check_stored_encoder(stored: Mapping[str, Any], state: Mapping[str, Tensor], where: str) -> None:

@@ -13,7 +13,7 @@ from sercl.cli.main import main
 from sercl.cli.pages import TEST as PAGE
 from sercl.cli.pages import VALIDATE
 from sercl.cli.precheck import with_own_config
-from sercl.errors import UsageError
+from sercl.errors import CheckpointError, UsageError
 from sercl.tasks.classification import EmotionClassifier
 from tests.data.corpora import write_manifest, write_rows
 
@@ -51,6 +51,8 @@ def test_words_that_say_what_the_data_are_come_first(stored, more):
 def test_a_checkpoint_without_its_run_needs_data(tmp_path):
     with pytest.raises(UsageError, match=r"no config\.yaml beside it.*--data NAME --data\.root DIR"):
         with_own_config(["--ckpt", str(tmp_path / "best.ckpt")])
+    with pytest.raises(CheckpointError, match=r"is a folder\. Give a checkpoint file"):
+        with_own_config(["--ckpt", str(tmp_path)])
 
 
 @pytest.mark.parametrize("name", ["test", "validate"])

@@ -6,7 +6,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from sercl.errors import CheckpointError, EncoderError, SerclWarning
+from sercl import imports, plugins
+from sercl.errors import CheckpointError, EncoderError, SerclWarning, UsageError
 from sercl.tasks import checkpoint as checkpoints
 from sercl.tasks.classification import EmotionClassifier
 from sercl.testing.encoders import tiny_encoder
@@ -203,6 +204,31 @@ def test_a_checkpoint_that_does_not_fit_is_refused(build, batch, fit_standardize
     path = save(fit_standardizer(build(layer="last"), batch), tmp_path / "a.ckpt")
     with pytest.raises(CheckpointError, match=said):
         EmotionClassifier.restore(rewritten(path, change))
+
+
+def test_a_checkpoint_names_the_packages_that_it_needs(build, batch, fit_standardizer, tmp_path, monkeypatch):
+    path = save(fit_standardizer(build(adapter="lora", layer="last"), batch), tmp_path / "a.ckpt")
+    plugin = plugins.Plugin(plugins.ADAPTERS, "prefixbias", "uniser.adapters:BIAS", "uniser", "0.1")
+    with monkeypatch.context() as patch:
+        patch.setattr(plugins, "installed", lambda: (plugin,))
+        needed = checkpoints.packages_of("lora+prefixbias", "wavlm")
+    assert needed == {"sercl.adapters": {"prefixbias": "uniser 0.1"}}
+    changed = rewritten(path, lambda held: held["sercl"].update(packages=needed))
+    with pytest.raises(
+        CheckpointError, match=r"a\.ckpt: its adapter 'prefixbias' is of the package uniser 0\.1"
+    ):
+        EmotionClassifier.restore(changed)
+
+
+def test_a_class_that_has_gone_is_named_with_its_checkpoint(
+    build, batch, fit_standardizer, tmp_path, monkeypatch
+):
+    path = save(fit_standardizer(build(), batch), tmp_path / "a.ckpt")
+    monkeypatch.setattr(imports, "_allowed", {"sercl.tasks.classification"})
+    changed = rewritten(path, lambda held: held["sercl"].update(model="sercl.tasks.classification.Gone"))
+    said = r"a\.ckpt: its model: there is no class 'Gone' in .* Valid: EmotionClassifier\. Its package must"
+    with pytest.raises(UsageError, match=said):
+        EmotionClassifier.restore(changed)
 
 
 def test_other_files_are_no_checkpoints(tmp_path):

@@ -16,7 +16,7 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError 
 )
 
 from sercl.errors import EncoderError
-from sercl.models.encoder_folder import expanded, folder_named, read_json
+from sercl.models.encoder_folder import expanded, folder_named, not_here, read_json
 
 
 @dataclass(frozen=True)
@@ -147,10 +147,10 @@ def _fetch(hub_id: str, revision: str | None, patterns: list[str]) -> Path:
         return Path(snapshot_download(hub_id, revision=revision, allow_patterns=patterns))
     except LocalEntryNotFoundError as error:
         raise EncoderError(
-            f"encoder {hub_id!r}: there is no network (or HF_HUB_OFFLINE is set) and the model is not in the "
-            f"local cache. On a machine with network run: hf download {hub_id} --local-dir FOLDER; copy "
-            "FOLDER here and give it as the encoder: --model.encoder FOLDER, or with a checkpoint --encoder "
-            "FOLDER."
+            f"encoder {hub_id!r}: {not_here(hub_id)}there is no network (or HF_HUB_OFFLINE is set) and the "
+            f"model is not in the local cache. On a machine with network run: hf download {hub_id} "
+            "--local-dir FOLDER; copy FOLDER here and give it as the encoder: --model.encoder FOLDER, or "
+            "with a checkpoint --encoder FOLDER."
         ) from error
     except RevisionNotFoundError as error:
         raise EncoderError(f"encoder {hub_id!r} has no revision {revision!r} on the hub.") from error
@@ -161,8 +161,8 @@ def _fetch(hub_id: str, revision: str | None, patterns: list[str]) -> Path:
         ) from error
     except (RepositoryNotFoundError, HFValidationError) as error:
         raise EncoderError(
-            f"encoder {hub_id!r} is neither a folder here nor a model on the hub. Short names: "
-            f"{', '.join(PRESETS)}."
+            f"encoder {hub_id!r}: {not_here(hub_id)}it is neither a folder here nor a model on the hub. "
+            f"Short names: {', '.join(PRESETS)}."
         ) from error
     except HTTPError as error:
         raise EncoderError(f"encoder {hub_id!r} cannot be fetched from the hub: {error}") from error

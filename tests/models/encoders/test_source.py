@@ -79,6 +79,16 @@ def test_offline_mode_itself_gives_that_message(monkeypatch, tmp_path):
         source.checkpoint_folder("facebook/wav2vec2-base", None)
 
 
+def test_an_id_that_may_be_a_misspelt_folder_names_the_folders_there(monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "enc" / "wavlm").mkdir(parents=True)
+    said = r"no folder enc/wavml here \(enc contains: wavlm\). Did you mean enc/wavlm\? As a model of the hub"
+    with pytest.raises(EncoderError, match=said):
+        source.checkpoint_folder("enc/wavml", None)
+
+
 def test_an_id_that_is_no_id_is_refused():
     with pytest.raises(EncoderError, match="neither a folder here nor a model on the hub"):
         source.checkpoint_folder("spaces in/an id", None)

@@ -232,7 +232,11 @@ def _task(training: Training) -> EmotionClassifier:
     """Build the model; the head of a second stage, or of a frozen encoder, is not trained before the rest."""
     is_alone = training.start is not None or training.adapter == "none"
     later, recipe = {"head_first": False} if is_alone else {}, training.recipe
-    kind = EmotionClassifier if recipe.model_class is None else find_class(recipe.model_class, "model")
+    kind = (
+        EmotionClassifier
+        if recipe.model_class is None
+        else find_class(recipe.model_class, "model", EmotionClassifier)
+    )
     task: EmotionClassifier = kind(**{**recipe.model, **later})
     return task
 
