@@ -41,7 +41,7 @@ def build_encoder(size: str) -> Encoder:
 
 
 def compile_parts(encoder: Encoder) -> None:
-    """Compile each block and each convolutional layer, all but the one whose norm is told the lengths."""
+    """Compile each block and each convolutional layer, except the one whose norm needs the lengths."""
     layers = [*encoder.blocks, *encoder.model.feature_extractor.conv_layers]
     for layer in layers:
         if not isinstance(getattr(layer, "layer_norm", None), nn.GroupNorm):

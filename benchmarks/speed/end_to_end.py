@@ -26,14 +26,14 @@ LAP = 2.0  # s of work, at least, between two matrix products
 
 @dataclass(frozen=True)
 class EndToEnd:
-    """What an extraction into an empty store reached.
+    """The result of an extraction into an empty store.
 
     Attributes:
         clips: Utterances.
         audio: Seconds of audio.
         seconds: All of it, without the matrix products in between.
         share: Operations per second over the peak.
-        peak: That of the matrix product, or what was given.
+        peak: That of the matrix product, or the value given.
         speed: Seconds of audio per second.
         start: Share of the time until the first batch: hashing and laying out weights, starting workers.
         decode: Share of the time that it waited for decoded audio after that.
@@ -143,7 +143,7 @@ def measure_end_to_end(
         audio = TimedAudio(recordings(Path(folder), lengths))
         config = FeatureConfig(str(Path(folder, "store")), precision, batch_seconds, workers)
         meter.start()
-        begin = time.perf_counter()  # after the matrix product, which is no part of the work
+        begin = time.perf_counter()  # after the matrix product, which is not part of the work
         features_of(
             encoder, audio, quiet_trainer(device), config=config, on_progress=lambda *_: meter.lap(LAP)
         )

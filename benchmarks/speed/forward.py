@@ -27,7 +27,7 @@ Batch = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Forward:
-    """What a forward pass reached.
+    """The result of a forward pass.
 
     Attributes:
         way: "plain" or "inference".
@@ -35,7 +35,7 @@ class Forward:
         clips: Mean number of clips in a batch.
         share: Operations per second over the peak.
         rate: Operations per second.
-        peak: That of the matrix product, or what was given.
+        peak: That of the matrix product, or the value given.
         speed: Seconds of audio per second.
         clips_per_second: Utterances per second.
         padding: Share of the padded samples that are padding.
@@ -88,7 +88,7 @@ def measure_forward(
         batch_seconds: Upper bound of a batch in padded s.
         clips: Clips in one pass.
         repeats: Passes.
-        plain: Whether the encoder runs as transformers has it, with weights of the precision.
+        plain: Whether the encoder runs as in transformers, with weights of the precision.
         peak: Operations per second to compare with, in place of the matrix product's.
     """
     device, dtype = next(encoder.parameters()).device.type, PRECISIONS[precision]
@@ -134,7 +134,7 @@ def timed(encoder: Encoder, batches: Sequence[Batch], meter: MatrixRate) -> Matr
 
 
 def run(encoder: Encoder, batches: Sequence[Batch]) -> None:
-    """Run all batches once, so that whatever happens only once has happened."""
+    """Run all batches once, so that one-time work is not measured later."""
     for batch in batches:
         encoder(*batch)
 

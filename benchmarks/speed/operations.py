@@ -6,11 +6,11 @@ from typing import Any
 def clip_operations(config: Any, samples: int) -> int:
     """Return the operations (a multiplication and an addition are two) of all products for one clip alone.
 
-    Norms, activations, softmax and sums are left out: they are time lost, not work.
+    Norms, activations, softmax and sums are left out: they count as overhead, not as work.
 
     Args:
         config: A configuration of transformers with a convolutional front end.
-        samples: Samples of the clip, at least as many as give a frame.
+        samples: Samples of the clip, enough for a frame.
     """
     frames, operations = front_end(config, samples)
     hidden = config.hidden_size

@@ -1,4 +1,4 @@
-"""What the machine can do at the moment: the rate of a plain matrix product, and what others take of it."""
+"""The machine's current speed: the rate of a plain matrix product, and the load of other processes."""
 
 import os
 import time
@@ -10,7 +10,8 @@ SIZE = 2048
 
 
 class MatrixRate:
-    """Times work, and in between a plain 2048 x 2048 matrix product, so that both see the machine alike.
+    """Times work, and in between a plain 2048 x 2048 matrix product, so that both run under the same
+    conditions.
 
     Args:
         device: "cpu" or "cuda".
@@ -60,20 +61,20 @@ class MatrixRate:
 
 
 def wait_for(device: str) -> None:
-    """Wait until a GPU has done what it was given."""
+    """Wait until a GPU has finished its work."""
     if device == "cuda":
         torch.cuda.synchronize()
 
 
 class Others:
-    """How much of the processor's cores other processes take, from construction on; Linux only."""
+    """The fraction of the cores that other processes use, from construction on; Linux only."""
 
     def __init__(self) -> None:
         self._busy, self._own, self._begin = busy_seconds(), own_seconds(), time.perf_counter()
 
     @property
     def share(self) -> float | None:
-        """0 to 1, or None where the system does not tell."""
+        """0 to 1, or None if the system does not report it."""
         if self._busy is None:
             return None
         busy, own = busy_seconds() - self._busy, own_seconds() - self._own

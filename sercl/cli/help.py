@@ -35,7 +35,7 @@ class ShortPage:
         usage: The rest of its command line in short.
         summary: One or two sentences.
         options: Flags and placeholder of each option, such as "-c, --config FILE": its text and default are
-            those of the parser (`options.json`). (flags, text) for what is no single option.
+            those of the parser (`options.json`). (flags, text) for an entry that is not a single option.
         examples: (what it does, command line).
         arguments: (positional argument, what it is).
         more: A last line, such as how to show all options.

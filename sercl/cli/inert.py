@@ -134,7 +134,7 @@ def check_cache_folders(config: Any, words: Iterable[str]) -> None:
         if is_cache and isinstance(value, str) and option not in given and not _is_cache(value):
             raise UsageError(
                 f"{option} {value}: is set in a configuration file, but contains files that sercl did "
-                f"not write. To write there all the same, give {option} on the command line."
+                f"not write. To write there anyway, give {option} on the command line."
             )
 
 

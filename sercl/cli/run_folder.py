@@ -168,7 +168,7 @@ def check_claim(folder: Path, resume: bool, overwrite: bool) -> None:
     others = [] if any((folder / name).exists() for name in _MARKS) else _other_content(folder)
     if others and not overwrite:
         raise UsageError(
-            f"{folder}: already holds {', '.join(others)}, which are no run. Choose another --out, or "
+            f"{folder}: already holds {', '.join(others)}, which are not a run. Choose another --out, or "
             "let the run be written beside them with --overwrite."
         )
     held = [name for name in _MARKS if (folder / name).exists()]

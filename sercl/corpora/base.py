@@ -74,7 +74,7 @@ class Utterance:
 
 
 def how_to_give(name: str) -> str:
-    """Return the sentence that says where a corpus of one's own gives a field of its utterances."""
+    """Return the sentence that says where a user's own corpus sets a field of its utterances."""
     return f"Fill the column {name!r} of the manifest (in an own reader: Utterance.{name})"
 
 

@@ -111,12 +111,12 @@ class EmotionClassifier(EncoderTask):
             (chosen on validation). Auto trains one head per hidden state. Null: auto with a frozen encoder,
             else last.
         last_block: Cut the encoder after this block (0-based); null keeps all.
-        pooling: mean, mean+std or attentive, over valid frames; or the import path of a class of one's own.
+        pooling: mean, mean+std or attentive, over valid frames; or the import path of a class of your own.
         head: linear, or paper (the MLP of arXiv 2409.16920); or the import path of a class.
         dropout: Dropout before the head.
         standardize: Standardise features by statistics of the training set, stored in the checkpoint.
         loss: cross-entropy, or the import path of a class: torch.nn.CrossEntropyLoss (with init_args such as
-            label_smoothing), torch.nn.MultiMarginLoss, or one's own.
+            label_smoothing), torch.nn.MultiMarginLoss, or your own.
         class_weights: none, or balanced (inverse to class frequency in the training set).
         optimizer: Learning rates and schedule.
         adapters: Options of each adapter.

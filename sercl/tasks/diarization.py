@@ -96,14 +96,14 @@ class EmotionDiarizer(EncoderTask):
             of all). Null: weighted with a frozen encoder, else last.
         last_block: Cut the encoder after this block (0-based); null keeps all.
         context: Layer between encoder and classifier: none, conv (0.8 s on each side) or gru; or the import
-            path of a class of one's own.
+            path of a class of your own.
         dropout: Dropout before the classifier.
         bias: Whether the classifier has a bias; the ZED recipe's has none.
         standardize: Standardise frames by statistics of training clips, stored in the checkpoint.
         sentence_mean: Subtract the mean of each waveform before the encoder.
         output_norm: Layer norm without weights on the encoder's output, over all frames of a clip.
         loss: cross-entropy, or the import path of a class: torch.nn.CrossEntropyLoss (with init_args such as
-            label_smoothing), torch.nn.MultiMarginLoss, or one's own.
+            label_smoothing), torch.nn.MultiMarginLoss, or your own.
         class_weights: none, or balanced (inverse to the class's fraction of time in training clips).
         post: How frame probabilities become segments, in validation and test.
         optimizer: Learning rates and schedule.

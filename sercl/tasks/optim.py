@@ -104,7 +104,7 @@ class OptimizerConfig:
         algorithm: adamw, sgd, adam, rmsprop, radam, ... or the import path of an optimiser, with further
             arguments under init_args (momentum, betas, ...).
         schedule: constant, cosine (to zero at the last step), one-cycle, plateau, newbob, or the import path
-            of a schedule of torch.optim.lr_scheduler or of one's own, with its arguments under init_args.
+            of a schedule of torch.optim.lr_scheduler or of your own, with its arguments under init_args.
         warmup: Fraction of all steps (0 to 1) over which the rates rise linearly from zero; for constant and
             cosine.
         monitor: Validation value that plateau and newbob follow. Null: val/loss, for diarizers val/error.

@@ -81,11 +81,12 @@ def random_encoder(config: PretrainedConfig, folder: Path, *, seed: int = 0) -> 
 def check_encoder(encoder: Encoder, tolerance: float = 1e-4) -> None:
     """Check that an encoder has what sercl relies on: exact batches, and traits that name its parts.
 
-    A padded batch gives what each clip alone gives, whatever is in the padding, also in `inference` mode;
-    the linears that adapters wrap are in every block and are called, but for `raw_weight_linears`.
+    A clip in a padded batch must give the same hidden states as alone, for any values in the padding, also in
+    `inference` mode; every block must have the linear layers that adapters wrap, and call them, except for
+    `raw_weight_linears`.
 
     Args:
-        encoder: The encoder, small, as `load_encoder` gives it.
+        encoder: The encoder, small, as `load_encoder` returns it.
         tolerance: Largest difference between hidden states that are the same.
 
     Raises:

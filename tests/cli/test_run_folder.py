@@ -118,7 +118,7 @@ def test_a_folder_that_holds_something_is_not_taken(tmp_path, name):
 
 
 def test_a_folder_with_other_files_is_no_run_to_go_on_with(tmp_path):
-    with pytest.raises(UsageError, match=r"already holds notes\.txt, which are no run") as caught:
+    with pytest.raises(UsageError, match=r"already holds notes\.txt, which are not a run") as caught:
         claim(run(tmp_path / "run", "notes.txt"))
     assert "--resume" not in str(caught.value)
 

@@ -61,7 +61,7 @@ def balanced(
     short = {name: len(group) for name, group in groups.items() if len(group) < size}
     if short:
         raise FoldError(
-            f"{size} training utterances per class were asked for, but there are only {listed(short)}. "
+            f"{size} training utterances per class were requested, but there are only {listed(short)}. "
             "Lower --data.folds.per_emotion, or leave it out for as many as the rarest class has."
         )
     drawn = (shuffled_utterances(group, *salt, "balance")[:size] for group in groups.values())

@@ -19,7 +19,7 @@ class AttachedAdapters(nn.Module):
     """The adapters of one encoder, made by `attach`.
 
     Parameters of adapters that hook are named `<method>.<block>.<parameter>` here; those of LoRA and of peft
-    stand inside the encoder's blocks. For "none" and "full" there is no parameter here.
+    are inside the encoder's blocks. For "none" and "full" there is no parameter here.
 
     Args:
         encoder: The encoder, of which only parameters trained besides the adapters require a gradient.

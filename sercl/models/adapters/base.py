@@ -19,7 +19,7 @@ class BlockAdapter(nn.Module, ABC):
 
     @abstractmethod
     def attach(self, block: nn.Module, traits: FamilyTraits) -> None:
-        """Take effect on `block`, whose linears and feed-forward stand where `traits` says."""
+        """Take effect on `block`, whose linear layers and feed-forward `traits` names."""
 
     @abstractmethod
     def detach(self, block: nn.Module, traits: FamilyTraits) -> None:
@@ -54,7 +54,7 @@ class MergeableAdapter(BlockAdapter):
 
 
 class EncoderAdapter(nn.Module, ABC):
-    """An adapter of all chosen blocks of an encoder at once, whose parameters stand inside the encoder.
+    """An adapter of all chosen blocks of an encoder at once, whose parameters are inside the encoder.
 
     Attributes:
         kept: Names of the encoder's tensors that are not those of its checkpoint, trained or not.

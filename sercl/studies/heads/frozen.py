@@ -72,7 +72,7 @@ def _check_numbers(where: str, training: FrozenTraining, rows: FrozenRows) -> No
     for name, own in _named_rows(training).items():
         if own and not 0 <= min(own) <= max(own) < len(rows.ids):
             raise UsageError(
-                f"{where}: rows of {name} reach from {min(own)} to {max(own)}; there are rows 0 to "
+                f"{where}: rows of {name} range from {min(own)} to {max(own)}; there are rows 0 to "
                 f"{len(rows.ids) - 1}."
             )
         labels = {rows.labels[row] for row in own} if name != "unlabelled" else set()

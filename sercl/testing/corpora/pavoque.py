@@ -30,7 +30,7 @@ def fake_pavoque(root: Path, size: FakeSize, layout: str = "flac") -> Path:
     Args:
         root: The corpus folder.
         size: How large; the corpus has one speaker, and each style `per_emotion` utterances. With 600
-            it holds the whole pool of the fold scheme `paper`, and cuts that do not belong to it.
+            it has all cuts that the fold scheme `paper` draws from, and others.
         layout: "flac" with cutting lists and outtakes, or "cut" for one wav per utterance and no lists.
 
     Raises:

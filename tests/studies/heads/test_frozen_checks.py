@@ -40,8 +40,8 @@ def test_parts_that_cannot_be_are_refused(change: dict[str, Any], message: str) 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"train": (0, 1, 144)}, r"rows of train reach from 0 to 144; there are rows 0 to 143"),
-        ({"tests": {"B": (-1,)}}, r"rows of test B reach from -1 to -1"),
+        ({"train": (0, 1, 144)}, r"rows of train range from 0 to 144; there are rows 0 to 143"),
+        ({"tests": {"B": (-1,)}}, r"rows of test B range from -1 to -1"),
         ({"seed": -1}, "seed -1; valid: whole numbers from 0 up"),
         ({"start": 0}, "start 0; valid: earlier trainings"),
     ],

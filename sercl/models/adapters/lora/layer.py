@@ -70,7 +70,7 @@ class WeightLora(nn.Module):
 class LoraAdapter(MergeableAdapter):
     """LoRA on the linear layers of one block, by peft where the block calls them, else by `WeightLora`.
 
-    The parameters stand inside the block (`lora_A`, `lora_B`), where peft puts them.
+    The parameters are inside the block (`lora_A`, `lora_B`), where peft puts them.
 
     Args:
         hidden_size: Not used: the layers say their widths.

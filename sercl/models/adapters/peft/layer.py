@@ -218,7 +218,7 @@ class PeftAdapter(EncoderAdapter):
         if not torch.allclose(moved(x), F.linear(x, moved.weight, moved.bias), 1e-3, 1e-3):
             raise UsageError(
                 f"peft:{self.method} does not work on {encoder}: its attention reads the weights of its "
-                "projections without calling them, and this method is no change of weights. Adapt the "
+                "projections without calling them, and this method does not only change weights. Adapt the "
                 "feed-forward alone (--model.adapters.peft.target_modules "
                 "[intermediate_dense,output_dense]), or choose another method, such as peft:dora or lora."
             )
