@@ -277,14 +277,15 @@ class PluginError(SerclError, ImportError):
         point: Its name, and where it is.
         package: The package that has it, with its version.
         reason: What is wrong.
+        advice: What to do about it, a sentence; None for that on a broken package.
     """
 
-    def __init__(self, kind: str, point: str, package: str, reason: str) -> None:
+    def __init__(self, kind: str, point: str, package: str, reason: str, advice: str | None = None) -> None:
         self.package, self.reason = package, reason
-        name = package.partition(" ")[0]
+        repair = f"Upgrade or fix the package, or remove it: pip uninstall {package.partition(' ')[0]}"
         super().__init__(
-            f"{kind} {point} of the package {package} cannot be used: {reason.rstrip('.')}. Upgrade or fix "
-            f"the package, or remove it: pip uninstall {name}"
+            f"{kind} {point} of the package {package} cannot be used: {reason.rstrip('.')}. "
+            f"{advice or repair}"
         )
 
 

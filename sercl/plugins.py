@@ -86,6 +86,9 @@ def _plugin(point: EntryPoint) -> Plugin:
     return Plugin(point.group, point.name, point.value, *package)
 
 
+_RENAME = "Give its entry point another name."
+
+
 class Registry(Mapping[str, T]):
     """Entries by name: sercl's own, then those registered in this process, then those of installed packages.
 
@@ -192,10 +195,10 @@ class Registry(Mapping[str, T]):
     def _outcome(self, plugin: Plugin) -> T | PluginError:
         """Return the entry of an entry point, or why it cannot be used."""
         if self._own(plugin.name):
-            return self._error(plugin, f"there is a {self.kind} of this name already, which is used")
+            return self._error(plugin, f"another {self.kind} has this name and is used", _RENAME)
         others = [each for each in self._plugins(plugin.name) if each != plugin]
         if others:
-            return self._error(plugin, f"the package {others[0]} has a {self.kind} of this name, too")
+            return self._error(plugin, f"{others[0]} adds one of this name, too", _RENAME)
         if plugin not in self._loaded:
             self._loaded[plugin] = self._error(plugin, "its import asks for itself")  # until it is loaded
             self._loaded[plugin] = self._load(plugin)
@@ -210,10 +213,9 @@ class Registry(Mapping[str, T]):
             found.__cause__ = error
             return found
 
-    def _error(self, plugin: Plugin, reason: str) -> PluginError:
-        return PluginError(
-            self.kind, f"{plugin.name!r} ({plugin.group}: {plugin.value})", str(plugin), reason
-        )
+    def _error(self, plugin: Plugin, reason: str, advice: str | None = None) -> PluginError:
+        point = f"{plugin.name!r} ({plugin.group}: {plugin.value})"
+        return PluginError(self.kind, point, str(plugin), reason, advice)
 
 
 _registries: list[Registry[Any]] = []

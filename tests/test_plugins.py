@@ -81,7 +81,8 @@ def test_unusable_ones_are_left_out_with_a_warning(package):
 def test_a_name_of_sercl_stays_its_own(package):
     own = registry()
     with pytest.warns(
-        SerclWarning, match="score 'a' .* there is a score of this name already, which is used"
+        SerclWarning,
+        match="score 'a' .* another score has this name and is used. Give its entry point another name",
     ):
         assert own["a"] is own._entries["a"]
 
@@ -91,7 +92,7 @@ def test_one_name_in_two_packages_is_in_neither(package, tmp_path, monkeypatch):
     find_packages(monkeypatch, tmp_path / "other")
     found = registry(key=str.lower)
     assert found.find("C") in found.names()
-    with pytest.raises(PluginError, match=r"(mylab|theirlab) 1\.0 has a score of this name, too"):
+    with pytest.raises(PluginError, match=r"(mylab|theirlab) 1\.0 adds one of this name, too"):
         found["c"]
 
 

@@ -95,6 +95,8 @@ def inspect_corpus(
         check_format(path)  # checked before the corpus is decoded, which may take minutes
         make_folder(path.parent)
     title, listing = read_listing(name, root, options or {}, columns, emotions)
+    if not listing.utterances:
+        raise CorpusError(_nothing(title, listing.problems, name.lower() == MANIFEST.lower()))
     with progress(f"Decoding {title}", len(listing.utterances)) as advance:
         memory = OptionalScanCache(default_folder())
         inspection = inspect(listing, title, on_progress=advance, memory=memory)
@@ -218,6 +220,13 @@ def _problem_message(title: str, problems: "Sequence[Problem]", is_manifest: boo
     if is_manifest and (hint := label_hint(problems)):
         lines.append(f"{hint}.")
     return "\n".join(lines)
+
+
+def _nothing(title: str, problems: "Sequence[Problem]", is_manifest: bool) -> str:
+    """Return the message on a corpus without a single utterance."""
+    if problems:
+        return f"no utterance can be used. {_problem_message(title, problems, is_manifest, all_bad=True)}"
+    return f"{title}: no utterances found. Check the root folder and the options of the reader."
 
 
 def _dumps(data: object) -> str:

@@ -17,6 +17,7 @@ from sercl.corpora.patterned import Pattern, read_pattern, unique_listing
 from sercl.corpora.patterns import PATTERNS
 from sercl.errors import CorpusError, UnknownNameError, UsageError, plain_name, same_name
 from sercl.plugins import Registry
+from sercl.type_hints import fits, plain_type
 
 _READERS = tuple(Corpus(module.INFO, module.read) for module in (esd, pavoque, iemocap, zed, ravdess, cremad))
 _PATTERNED = tuple(Corpus(pattern.info, partial(read_pattern, pattern)) for pattern in PATTERNS)
@@ -167,12 +168,30 @@ def read_corpus(name: str, root: Path | str, **options: object) -> Listing:
 
     Raises:
         UnknownNameError: For a corpus that is not registered, or an option that its reader does not have.
+        UsageError: For an option of another type.
         CorpusNotFoundError: If the folder does not hold this corpus.
         CorpusError: If one of its label files cannot be read at all.
     """
     corpus = get_corpus(name)
-    valid = reader_options(name)
-    for option in options:
-        if option not in valid:
-            raise UnknownNameError(f"option of {corpus.info.name}", option, valid or ["none"])
+    check_reader_options(corpus, options)
     return corpus.read(Path(root), **options)
+
+
+def check_reader_options(corpus: Corpus, options: Mapping[str, object]) -> None:
+    """Check the options of a corpus's own reader before it is called.
+
+    Args:
+        corpus: The corpus.
+        options: Option -> value.
+
+    Raises:
+        UnknownNameError: For an option that the reader does not have.
+        UsageError: For a value of another type.
+    """
+    types = {item.name: item.annotation for item in reader_parameters(corpus)}
+    for option, value in options.items():
+        if option not in types:
+            raise UnknownNameError(f"option of {corpus.info.name}", option, types or ["none"])
+        if not fits(value, types[option]):
+            valid = plain_type(str(types[option]))
+            raise UsageError(f"{corpus.info.name}: {option} {value!r} is not valid. Valid: {valid}.")

@@ -12,6 +12,7 @@ from sercl.cli.corpus import build_parser
 from sercl.cli.help import unknown_flags
 from sercl.cli.main import main
 from sercl.cli.pages import CORPUS as PAGE
+from sercl.corpora.base import Listing
 from sercl.corpora.registry import CORPORA
 from sercl.errors import SerclWarning
 from sercl.testing.corpora import fake_corpus
@@ -221,6 +222,14 @@ def test_a_manifest_of_a_manifest(
             "neutral",
             "sad",
         ]
+
+
+def test_an_inspection_of_nothing_is_a_failure(
+    emodb: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sercl.cli.corpus.read_listing", lambda *_: ("EmoDB", Listing(())))
+    assert _run("inspect", "EmoDB", "--root", emodb) == 1
+    assert "EmoDB: no utterances found. Check the root folder" in capsys.readouterr().err
 
 
 def test_columns_are_options_of_manifests_only(emodb: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ import gc
 import inspect
 import sys
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
@@ -84,6 +85,25 @@ def test_its_data_module_has_the_options_of_its_reader(own, tmp_path):
     assert len(made.classes) == 6
     with pytest.raises(TypeError, match="mots"):
         kind(tmp_path, mots=1)
+
+
+def picky(root, gender: Literal["F", "M"] = "F", takes: int = 3):
+    return Listing(())
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"takes": "x"}, "Lab: takes 'x' is not valid. Valid: a whole number"),
+        ({"gender": "Q"}, "Lab: gender 'Q' is not valid. Valid: 'F' or 'M'"),
+    ],
+)
+def test_options_of_a_reader_are_checked_however_it_is_called(own, tmp_path, options, said):
+    register(Corpus(INFO, picky))
+    with pytest.raises(UsageError, match=said):
+        read_corpus("Lab", tmp_path, **options)
+    with pytest.raises(UsageError, match=said):
+        datamodules.Lab(tmp_path, **options)
 
 
 @pytest.mark.parametrize("thing", [Corpus(ravdess.INFO, ravdess.read), ravdess, PATTERNS[0], NEMO], ids=type)
@@ -176,7 +196,7 @@ def test_a_package_adds_its_corpus(package, tmp_path):
         PluginError, match=r"corpus 'Broken' \(sercl.corpora: labdata.no\) of the package mylab 1"
     ):
         get_corpus("broken")
-    with pytest.warns(SerclWarning, match="'EmoDB' .* there is a corpus of this name already, which is used"):
+    with pytest.warns(SerclWarning, match="'EmoDB' .* another corpus has this name and is used"):
         assert get_corpus("emodb") is BUILT_IN["EmoDB"]
     with pytest.raises(AttributeError):
         _ = datamodules.Absent

@@ -13,7 +13,7 @@ from sercl.corpora.base import Corpus, Listing
 from sercl.corpora.esd import LANGUAGES
 from sercl.corpora.folds import FoldConfig
 from sercl.corpora.ravdess import CHANNELS
-from sercl.corpora.registry import BUILT_IN, read_corpus, reader_parameters
+from sercl.corpora.registry import BUILT_IN, check_reader_options, read_corpus, reader_parameters
 from sercl.data.config import LoaderConfig
 from sercl.data.datamodules.corpus import CorpusDataModule, Labels
 from sercl.errors import UnknownNameError
@@ -106,12 +106,12 @@ def make_datamodule(corpus: Corpus, module: str) -> type[CorpusDataModule]:
     }
     doc = f"{info.title} ({', '.join(info.languages)}); {info.license}. Files: {info.layout}"
     if options:
-        body["__init__"] = _constructor(options)
+        body["__init__"] = _constructor(corpus, options)
         doc += f"\n\nArgs:\n    root: Folder of the corpus.\n{_described(corpus.read, options)}"
     return type(info.name, (CorpusDataModule,), {"__doc__": doc, **body})
 
 
-def _constructor(options: Sequence[Parameter]) -> Callable[..., None]:
+def _constructor(corpus: Corpus, options: Sequence[Parameter]) -> Callable[..., None]:
     """Return a constructor whose signature has the options of a reader after the root folder."""
     this, root, *common = signature(CorpusDataModule.__init__).parameters.values()
     own = [option.replace(kind=Parameter.POSITIONAL_OR_KEYWORD) for option in options]
@@ -121,7 +121,9 @@ def _constructor(options: Sequence[Parameter]) -> Callable[..., None]:
         given = whole.bind(*args, **kwargs)
         given.apply_defaults()
         values = given.arguments
-        values[this.name]._options = {option.name: values.pop(option.name) for option in own}
+        options = {option.name: values.pop(option.name) for option in own}
+        check_reader_options(corpus, options)
+        values[this.name]._options = options
         CorpusDataModule.__init__(**values)
 
     construct.__name__ = construct.__qualname__ = "__init__"
