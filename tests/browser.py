@@ -1,4 +1,4 @@
-"""A headless browser for tests of pages; where there is none, such a test skips and says why."""
+"""A headless browser for tests of pages; without one, such a test is skipped with the reason."""
 
 import shutil
 from collections.abc import Iterator

@@ -21,7 +21,7 @@ def on_a_small_disk(folder: Path, *steps: str, size: str = "1m") -> str:
     (folder / "disk").mkdir()
     script = " && ".join((f"mount -t tmpfs -o size={size} none disk", *steps))
     if unshare is None or _run([unshare, "-m", "sh", "-c", script.split(" && ")[0]], folder).returncode:
-        pytest.skip("a file system of one's own cannot be mounted here (it takes Linux and root)")
+        pytest.skip("a separate file system cannot be mounted here (it takes Linux and root)")
     done = _run([unshare, "-m", "sh", "-ec", script], folder)
     assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr

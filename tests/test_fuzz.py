@@ -1,4 +1,4 @@
-"""Whatever stands in a file, a reader returns or raises an error of sercl: mutated files, by a fixed seed."""
+"""Whatever a file contains, a reader returns or raises an error of sercl: mutated files, by a fixed seed."""
 
 from collections.abc import Callable
 from pathlib import Path

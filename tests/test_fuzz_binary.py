@@ -1,4 +1,4 @@
-"""Whatever stands in a binary file, a reader returns or raises an error of sercl: damage by a fixed seed."""
+"""Whatever a binary file contains, a reader returns or raises an error of sercl: damage by a fixed seed."""
 
 import io
 from collections.abc import Callable

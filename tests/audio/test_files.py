@@ -20,7 +20,7 @@ FORMATS = ["wav", "flac", "ogg", "mp3"]
 
 
 def ramp(seconds: float = 1.0) -> np.ndarray:
-    """A signal in which every sample tells its place."""
+    """A signal in which every sample has its position as value."""
     count = round(seconds * RATE)
     return (np.arange(count) / 32768).astype(np.float32)
 

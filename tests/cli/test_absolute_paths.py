@@ -1,4 +1,4 @@
-"""A run goes on from any folder, and a home that cannot be written does not end it."""
+"""A run continues from any folder, and a home that cannot be written does not end it."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Adapters of peft and of one's own through the command line, from training to prediction."""
+"""Adapters of peft and of a user's own through the command line, from training to prediction."""
 
 import json
 import sys

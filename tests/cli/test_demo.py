@@ -20,7 +20,7 @@ def uar_of(manifest, encoder, out):
 
 
 def shuffled(manifest, seed):
-    """The same clips with the emotions of each speaker dealt out anew."""
+    """The same clips with the emotions of each speaker shuffled."""
     with manifest.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     for speaker in {row["speaker"] for row in rows}:

@@ -1,4 +1,4 @@
-"""Every key that `--json` prints stands in docs/json.md, and every key there is printed."""
+"""Every key that `--json` prints is in docs/json.md, and every key there is printed."""
 
 import json
 import re

@@ -220,7 +220,7 @@ def test_layer_probe_refuses_what_has_no_effect_on_probes(encoder, emodb, allowe
 
 @pytest.fixture
 def study(crossed, tmp_path):
-    """A study of a frozen and an adapted encoder, two trainings of one epoch; `model` is to be filled in."""
+    """A study of a frozen and an adapted encoder, two trainings of one epoch; `model` must be filled in."""
 
     def write(**model):
         path = tmp_path / "study.yaml"

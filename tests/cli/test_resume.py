@@ -1,4 +1,4 @@
-"""A run that was killed goes on to the same end; the single-stage case stands in test_fit.py."""
+"""A run that was killed continues to the same end; the single-stage case is in test_fit.py."""
 
 import csv
 import json

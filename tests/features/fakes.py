@@ -12,7 +12,7 @@ from sercl.batch import AudioBatch
 
 
 class FakeAudio:
-    """Noise by utterance, in batches that are formed before they are dealt out to processes.
+    """Noise by utterance, in batches that are formed before they are distributed to processes.
 
     Args:
         samples: Utterance id -> its number of samples.

@@ -87,7 +87,7 @@ def test_one_domain_alone_has_a_loss_too():
 
 
 def clouds(count=400):
-    """Return points `[count, 6]`, of which dimension 0 tells the class and 1 the domain; and both."""
+    """Return points `[count, 6]`, of which dimension 0 shows the class and 1 the domain; and both."""
     generator = torch.Generator().manual_seed(3)
     classes = torch.arange(count) % 2
     domains = (torch.arange(count) // 2) % 2

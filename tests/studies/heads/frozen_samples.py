@@ -1,4 +1,4 @@
-"""Two small corpora in which the same hidden state tells the label, in two places of the feature space."""
+"""Two small corpora in which the same hidden state shows the label, in two places of the feature space."""
 
 from functools import cache
 

@@ -23,7 +23,7 @@ from tests.corpora.folds.samples import even
 QUICK = ProbeConfig(lr=1e-2, max_epochs=25, patience=3, seeds=(0, 1))
 STATES = 4
 TELLING = 2
-"""The hidden state of `features_for` that tells the label; 1 tells it now and then, the others never."""
+"""The hidden state of `features_for` that shows the label; 1 shows it now and then, the others never."""
 
 
 @cache
@@ -33,7 +33,7 @@ def toy_task() -> ProbeTask:
 
 
 def features_for(task: ProbeTask, dim: int = 12) -> Tensor:
-    """`[utterances, STATES, dim]` noise, and the label where it stands."""
+    """`[utterances, STATES, dim]` noise, and the label where it is shown."""
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(len(task.ids), STATES, dim, generator=generator)
     centres = 3 * torch.randn(len(task.classes), dim, generator=generator)

@@ -27,7 +27,7 @@ TASK = ProbeTask(
 
 
 def probe(fold: int, seed: int, share: float) -> Outcome:
-    """A probe that tells about `share` of its test part right."""
+    """A probe that predicts about `share` of its test part correctly."""
     truth = torch.tensor(LABELS)[list(TASK.folds[fold].test)]
     rng = np.random.default_rng([fold, seed])
     wrong = torch.from_numpy(rng.random(len(truth)) > share)

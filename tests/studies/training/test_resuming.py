@@ -1,4 +1,4 @@
-"""What a training goes on from, whatever happened to its folder."""
+"""What a training continues from, whatever happened to its folder."""
 
 import random
 import shutil

@@ -28,7 +28,7 @@ def task(batch: FrozenBatch) -> WorkItem:
 
 
 def break_at(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the disk be full when result `number`, from 1, is to be written."""
+    """Make the disk full when result `number`, from 1, is written."""
     write, written = pieces.write_result, []
 
     def failing(folder: Path, address: str, *others: object) -> None:

@@ -9,7 +9,7 @@ from sercl.studies.cross_eval.run.works import WorkItem
 
 
 class FakeLauncher:
-    """Fails what it is told to, and writes a log of everything."""
+    """Makes the given work items fail, and writes a log of everything."""
 
     def __init__(self, *failing: str) -> None:
         self.failing, self.ran = failing, list[str]()

@@ -22,7 +22,7 @@ class FakeEncoders:
 
 
 def plan(**changes: Any) -> Plan:
-    """Two corpora: a training on each, and one that goes on from each."""
+    """Two corpora: a training on each, and one that continues from each."""
     settings = ["monolingual", "two-stage"]
     return plan_of([cut("A"), cut("B")], **{"settings": settings, "seeds": [1], "folds": [0], **changes})
 
