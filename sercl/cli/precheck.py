@@ -388,9 +388,11 @@ def _check_ckpt(name: str, options: _Options) -> None:
 
 def _check_keys(name: str, options: _Options, kinds: Kinds) -> None:
     """Raise `UsageError` for what configuration files of other programs contain and sercl lacks."""
+    has_own_model = "." in (_get(options.values, "--model") or "")  # whose options are not known yet
     for option, (value, where) in options.values.items():
         is_of_checkpoint = name in EVALUATIONS and option.startswith("--model.")
-        is_read = is_of_checkpoint or _is_known(option, kinds, ())
+        is_of_own = has_own_model and option.startswith("--model.")
+        is_read = is_of_checkpoint or is_of_own or _is_known(option, kinds, ())
         if not is_read and (advice := instead_of(option, name, value)):
             raise UsageError(f"{where}: `sercl {name}` has no such option. {advice}")
 

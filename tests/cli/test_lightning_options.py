@@ -118,6 +118,13 @@ def test_so_does_a_key_of_a_file(key, fit_words, file, refused):
     assert "foreign.yaml" in message
 
 
+def test_options_of_a_class_of_another_package_are_its_own(fit_words, file, refused):
+    text = "model: {class_path: myproj.Net, init_args: {lr: 0.1}}\n"
+    message = refused(*fit_words, "-c", file(text))
+    assert "--model: 'myproj.Net' is not imported" in message
+    assert "--model.lr" not in message
+
+
 def test_options_of_several_commands_in_a_file_are_refused(file, refused):
     assert "below `fit:`" in refused("fit", "-c", file("fit:\n  trainer: {max_epochs: 3}\n"))
 
