@@ -58,8 +58,8 @@ def write_shard(folder: Path, space: str, rows: Sequence[FeatureRow]) -> Path:
             _write(temporary, batch, space)
     except OutputError as error:
         raise OutputError(
-            f"{error} These are hidden states: all that was stored so far is intact, a second run goes on "
-            "there, and --features.dir chooses another folder."
+            f"{error} These are hidden states: all that was stored so far is intact, the next run continues "
+            "from there, and --features.dir chooses another folder."
         ) from error
     return path
 
