@@ -7,6 +7,7 @@ import difflib
 import sys
 import unicodedata
 from collections.abc import Iterable
+from importlib.util import find_spec
 from pathlib import Path
 
 
@@ -73,12 +74,14 @@ class ImportNotAllowedError(UsageError):
     def __init__(self, where: str, path: str) -> None:
         self.where, self.path = where, path
         package, program = path.split(".")[0], Path(sys.argv[0]).name
+        absent = find_spec(package) is None  # of a top-level package this imports nothing
         how = f"SERCL_ALLOW_IMPORTS={package} {program} ..."
         if program.split(" ")[0] != "sercl":  # a program of the user's
             how = f'sercl.imports.allow("{package}"), or the variable SERCL_ALLOW_IMPORTS={package}'
         super().__init__(
-            f"{where}: {path!r} is not imported, since that runs the code of {package!r}. If you trust it: "
-            f"{how}"
+            f"{where}: {path!r} is not imported, since that runs the code of {package!r}"
+            f"{', which is not installed here' if absent else ''}. If you trust it"
+            f"{', install it, and then' if absent else ''}: {how}"
         )
 
 

@@ -45,7 +45,8 @@ def fits(value: Any, hint: Any) -> bool:
 
 def _of_plain_data(hint: Any) -> Any:
     """Return a type without what is not plain data: `float | Tensor` is float, `Path` is anything."""
-    origin, inner = get_origin(hint), get_args(hint)
+    origin: Any = get_origin(hint)
+    inner = get_args(hint)
     if origin in _UNIONS:
         known = {each for each in map(_of_plain_data, inner) if each is not Any}
         return Union[tuple(known)] if known - {type(None)} and Any not in inner else Any  # noqa: UP007
@@ -57,7 +58,8 @@ def _of_plain_data(hint: Any) -> Any:
 
 def hints_of(kind: Callable[..., Any]) -> dict[str, Any]:
     """Return argument -> its type, of a class or function; none if they cannot be read."""
+    called: Any = kind
     try:
-        return get_type_hints(kind.__init__ if isinstance(kind, type) else kind)
+        return get_type_hints(called.__init__ if isinstance(kind, type) else called)
     except (NameError, TypeError, AttributeError):  # some only exist for type checkers
         return {}

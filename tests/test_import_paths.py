@@ -31,6 +31,12 @@ def test_a_package_that_is_not_allowed_is_not_imported(mine, monkeypatch):
     assert "mymodule" not in sys.modules
 
 
+def test_a_package_that_is_not_installed_is_said_so(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["sercl fit"])
+    with pytest.raises(ImportNotAllowedError, match=r"'nowhere', which is not installed here.*install it"):
+        find_class("nowhere.Model", "--model")
+
+
 def test_an_allowed_one_is_and_the_variable_allows_packages(mine, monkeypatch):
     monkeypatch.setenv("SERCL_ALLOW_IMPORTS", "other, mymodule")
     assert find_class("mymodule.Model", "--model").__name__ == "Model"
@@ -76,10 +82,11 @@ def test_anything_else_is_refused(value):
 
 
 def test_unknown_and_missing_arguments_are_named():
-    ClassSpec("Head", {"bias": 1, "width": 2}).check(Head, "model.head", 2)
+    two = ("a width", "a number")
+    ClassSpec("Head", {"bias": 1, "width": 2}).check(Head, "model.head", two)
     with pytest.raises(UnknownNameError, match=r"argument of --model.head Head 'widht'.*Valid: width, bias"):
-        ClassSpec("Head", {"bias": 1, "widht": 2}).check(Head, "model.head", 2)
+        ClassSpec("Head", {"bias": 1, "widht": 2}).check(Head, "model.head", two)
     with pytest.raises(UnknownNameError, match="'dim'"):
-        ClassSpec("Head", {"bias": 1, "dim": 2}).check(Head, "model.head", 2)
+        ClassSpec("Head", {"bias": 1, "dim": 2}).check(Head, "model.head", two)
     with pytest.raises(UsageError, match=r"missing: bias"):
-        ClassSpec("Head").check(Head, "model.head", 2)
+        ClassSpec("Head").check(Head, "model.head", two)

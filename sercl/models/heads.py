@@ -37,6 +37,10 @@ TORCH_HEADS: Mapping[str, type[nn.Module]] = MappingProxyType({"torch.nn.Linear"
 """Classes of torch that are heads: called with the width of a vector and the number of classes."""
 
 
+CALLED_WITH = ("the width of a vector", "the number of classes")
+"""What a head is called with."""
+
+
 def build_head(
     head: str | Mapping[str, Any],
     in_dim: int,
@@ -64,15 +68,14 @@ def build_head(
             built.
         ImportNotAllowedError: For a package that the user does not allow.
     """
-    spec = ClassSpec.of(head, option)
+    named = {**HEADS, **TORCH_HEADS}
+    spec = ClassSpec.of(head, option, named)
     if not 0 <= dropout < 1:
         raise UsageError(f"head dropout {dropout}: valid: 0 <= dropout < 1.")
     if num_classes < 2:
         raise UsageError(f"head for {count(num_classes, 'class', 'classes')}: at least 2 are needed.")
-    kind = spec.find({**HEADS, **TORCH_HEADS}, option)
-    built = spec.build(kind, option, in_dim, num_classes)
-    if spec.name not in HEADS and not isinstance(built, nn.Module):
-        raise UsageError(f"--{option} {spec.name}: is not a torch.nn.Module.")
+    kind = spec.find(named, option, nn.Module)
+    built = spec.build(kind, option, dict(zip(CALLED_WITH, (in_dim, num_classes), strict=True)))
     return nn.Sequential(nn.Dropout(dropout), *(built if spec.name in HEADS else [built]))
 
 

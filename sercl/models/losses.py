@@ -20,6 +20,10 @@ FROM_TRAINING = ("weight", "size_average", "ignore_index", "reduce", "reduction"
 """Arguments of torch's losses that training gives: class weights, and means over what has a label."""
 
 
+CALLED_WITH = ("the number of classes",)
+"""What a loss of the user's is called with."""
+
+
 class TorchLoss(nn.Module):
     """A loss of torch that gets the class weights at each call.
 
@@ -63,11 +67,12 @@ def build_loss(value: str | Mapping[str, Any], classes: int, option: str = "mode
         UsageError: For a class that cannot be built.
         ImportNotAllowedError: For a package that the user does not allow.
     """
-    spec = ClassSpec.of(value, option)
-    kind = spec.find({**LOSSES, **TORCH_LOSSES}, option)
+    named = {**LOSSES, **TORCH_LOSSES}
+    spec = ClassSpec.of(value, option, named)
+    kind = spec.find(named, option)
     if kind not in TORCH_LOSSES.values():
-        return cast(LossFunction, spec.build(kind, option, classes))
-    spec.check(kind, option, FROM_TRAINING)
+        return cast(LossFunction, spec.build(kind, option, dict.fromkeys(CALLED_WITH, classes)))
+    spec.check(kind, option, filled=FROM_TRAINING)
     return TorchLoss(kind, spec.arguments)
 
 

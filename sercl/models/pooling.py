@@ -152,6 +152,10 @@ POOLINGS: Mapping[str, type[MeanPooling | MeanStdPooling | AttentivePooling]] = 
 """All poolings by name."""
 
 
+CALLED_WITH = ("the width of a hidden state",)
+"""What a pooling is called with."""
+
+
 def build_pooling(pooling: str | Mapping[str, Any], dim: int, option: str = "model.pooling") -> Pooling:
     """Build a pooling.
 
@@ -166,8 +170,9 @@ def build_pooling(pooling: str | Mapping[str, Any], dim: int, option: str = "mod
         UsageError: For a class that cannot be built.
         ImportNotAllowedError: For a package that the user does not allow.
     """
-    spec = ClassSpec.of(pooling, option)
-    return cast(Pooling, spec.build(spec.find(POOLINGS, option), option, dim))
+    spec = ClassSpec.of(pooling, option, POOLINGS)
+    kind = spec.find(POOLINGS, option, Pooling)
+    return cast(Pooling, spec.build(kind, option, dict.fromkeys(CALLED_WITH, dim)))
 
 
 def name_of(pooling: Pooling) -> str | None:

@@ -230,8 +230,9 @@ def build_context(context: str | Mapping[str, Any], dim: int, option: str = "mod
         UsageError: For a class that cannot be built.
         ImportNotAllowedError: For a package that the user does not allow.
     """
-    spec = ClassSpec.of(context, option)
-    return cast(Context, spec.build(spec.find(CONTEXTS, option), option, dim))
+    spec = ClassSpec.of(context, option, CONTEXTS)
+    kind = spec.find(CONTEXTS, option, Context)
+    return cast(Context, spec.build(kind, option, {"the width of a hidden state": dim}))
 
 
 def check_context(context: Context, dim: int) -> None:

@@ -134,6 +134,10 @@ class OptimizerConfig:
                 raise UsageError(f"optimizer.{name} is {getattr(self, name)}; it must be 0 or more.")
         if not 0 <= self.warmup < 1:
             raise UsageError(f"optimizer.warmup is {self.warmup}; it must be from 0 to below 1.")
+        for name, named in (("algorithm", ALGORITHMS), ("schedule", SCHEDULES)):
+            spec = ClassSpec.of(getattr(self, name), f"model.optimizer.{name}", named)
+            if not spec.arguments:
+                object.__setattr__(self, name, spec.name)
         _check_algorithm(self)
         _check_schedule(self)
         # Built on a trial parameter, so that what only the classes refuse is refused before training.
@@ -163,36 +167,38 @@ _ALGORITHM, _SCHEDULE = "model.optimizer.algorithm", "model.optimizer.schedule"
 
 
 def _algorithm(config: OptimizerConfig) -> tuple[ClassSpec, Any]:
-    spec = ClassSpec.of(config.algorithm, _ALGORITHM)
+    spec = ClassSpec.of(config.algorithm, _ALGORITHM, ALGORITHMS)
     if spec.name.lower().rpartition(".")[2] == "lbfgs":
         raise UsageError(
             f"--{_ALGORITHM} {spec.name}: {_CLOSURES}. Valid: "
             f"{', '.join(name for name in ALGORITHMS if '.' not in name)}."
         )
-    return spec, spec.find(ALGORITHMS, _ALGORITHM)
+    return spec, spec.find(ALGORITHMS, _ALGORITHM, Optimizer)
 
 
 def _check_algorithm(config: OptimizerConfig) -> None:
     spec, kind = _algorithm(config)
-    if not (isinstance(kind, type) and issubclass(kind, Optimizer)):
-        raise UsageError(f"--{_ALGORITHM} {spec.name}: is not a torch.optim.Optimizer.")
     parameters = inspect.signature(kind).parameters
     _refuse_set_elsewhere(
         spec, _ALGORITHM, {"lr": "head_lr, adapter_lr and encoder_lr", "weight_decay": "it"}
     )
-    spec.check(kind, _ALGORITHM, (next(iter(parameters)), "lr", "weight_decay"))
+    spec.check(kind, _ALGORITHM, _PARAMETERS, ("lr", "weight_decay"))
     if config.weight_decay != _DEFAULT_DECAY and "weight_decay" not in parameters:
         raise UsageError(f"--model.optimizer.weight_decay {config.weight_decay}: {spec.name} has none.")
     if config.eps != _DEFAULT_EPS and not _is_adamw(kind):
-        raise UsageError(
-            f"--model.optimizer.eps {config.eps}: is AdamW's. For {spec.name}, give "
-            f"--{_ALGORITHM}.init_args.eps."
+        other = (
+            f"For {spec.name}, give --{_ALGORITHM}.init_args.eps."
+            if "eps" in parameters
+            else (f"{spec.name} has none; leave it out.")
         )
+        raise UsageError(f"--model.optimizer.eps {config.eps}: is AdamW's. {other}")
     if _is_adamw(kind) and "eps" in spec.arguments:
         raise UsageError(f"--{_ALGORITHM}.init_args.eps: is set with --model.optimizer.eps.")
 
 
 _DEFAULT_DECAY, _DEFAULT_EPS = 1e-5, 1e-8
+_PARAMETERS = ("the parameter groups",)
+"""What an optimiser is called with."""
 
 
 def _is_adamw(kind: Any) -> bool:
@@ -206,18 +212,35 @@ def _refuse_set_elsewhere(spec: ClassSpec, option: str, elsewhere: Mapping[str, 
             raise UsageError(f"--{option}.init_args.{name}: is set with {own}.")
 
 
+def _schedule(config: OptimizerConfig) -> tuple[ClassSpec, Any]:
+    spec = ClassSpec.of(config.schedule, _SCHEDULE, SCHEDULES)
+    package, _, name = spec.name.rpartition(".")
+    if name in _NOT_PLAIN and package in ("", "torch.optim.lr_scheduler"):
+        raise UsageError(
+            f"--{_SCHEDULE} {spec.name}: takes {_NOT_PLAIN[name]}, which no option can give. Write a "
+            "subclass that makes them, and name it by its import path."
+        )
+    return spec, spec.find(SCHEDULES, _SCHEDULE, LRScheduler)
+
+
+_NOT_PLAIN = {
+    "LambdaLR": "functions",
+    "MultiplicativeLR": "functions",
+    "ChainedScheduler": "other schedules",
+    "SequentialLR": "other schedules",
+}
+"""Schedules of torch whose arguments are no plain data -> what these are."""
+
+
 def _check_schedule(config: OptimizerConfig) -> None:
-    spec = ClassSpec.of(config.schedule, _SCHEDULE)
-    kind = spec.find(SCHEDULES, _SCHEDULE)
+    spec, kind = _schedule(config)
     if spec.name in OWN_SCHEDULES:
         if spec.arguments:
             raise UsageError(
                 f"--{_SCHEDULE} {spec.name}: takes no init_args; warmup is an option of its own."
             )
-    elif not (isinstance(kind, type) and issubclass(kind, LRScheduler)):
-        raise UsageError(f"--{_SCHEDULE} {spec.name}: is not a schedule of torch.optim.lr_scheduler.")
     else:
-        spec.check(kind, _SCHEDULE, _filled(kind, spec))
+        spec.check(kind, _SCHEDULE, filled=_filled(kind, spec))
     if config.warmup and spec.name not in OWN_SCHEDULES:
         raise UsageError(
             f"--model.optimizer.warmup {config.warmup}: is for the schedules constant and cosine, not "
@@ -258,7 +281,9 @@ def build_optimizer(groups: Mapping[str, Sequence[nn.Parameter]], config: Optimi
         for name, parameters in groups.items()
         if parameters
     ]
-    return cast(Optimizer, ClassSpec(spec.name, arguments).build(kind, _ALGORITHM, named))
+    return cast(
+        Optimizer, ClassSpec(spec.name, arguments).build(kind, _ALGORITHM, dict.fromkeys(_PARAMETERS, named))
+    )
 
 
 def build_schedule(optimizer: Optimizer, config: OptimizerConfig, total_steps: float) -> LRScheduler:
@@ -273,10 +298,9 @@ def build_schedule(optimizer: Optimizer, config: OptimizerConfig, total_steps: f
         UsageError: For arguments that the schedule refuses, or one that needs the number of steps where there
             is no limit.
     """
-    spec = ClassSpec.of(config.schedule, _SCHEDULE)
+    spec, kind = _schedule(config)
     if spec.name in OWN_SCHEDULES:
         return LambdaLR(optimizer, lambda step: config.factor(step, total_steps))
-    kind = spec.find(SCHEDULES, _SCHEDULE)
     filled: dict[str, Any] = {"max_lr": [group["lr"] for group in optimizer.param_groups]}
     if "total_steps" in (wanted := _filled(kind, spec)) and "epochs" not in spec.arguments:
         if not math.isfinite(total_steps) or total_steps < 1:
@@ -286,7 +310,9 @@ def build_schedule(optimizer: Optimizer, config: OptimizerConfig, total_steps: f
             )
         filled["total_steps"] = int(total_steps)
     arguments = {**{name: value for name, value in filled.items() if name in wanted}, **spec.arguments}
-    return cast(LRScheduler, ClassSpec(spec.name, arguments).build(kind, _SCHEDULE, optimizer))
+    return cast(
+        LRScheduler, ClassSpec(spec.name, arguments).build(kind, _SCHEDULE, {"the optimiser": optimizer})
+    )
 
 
 def schedule_options(schedule: LRScheduler, monitor: str, every: int | None) -> dict[str, Any]:
@@ -312,7 +338,7 @@ def depends_on_length(schedule: Any, warmup: float) -> bool:
         warmup: Value of the option.
     """
     try:
-        spec = ClassSpec.of(schedule, _SCHEDULE)
+        spec = ClassSpec.of(schedule, _SCHEDULE, SCHEDULES)
     except SerclError:
         return True
     kind = SCHEDULES.get(spec.name)

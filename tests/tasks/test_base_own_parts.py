@@ -73,6 +73,16 @@ class Wrong(nn.Module):
         return x
 
 
+class Typed(MyHead):
+    def __init__(self, dim, classes, heads: int = 1):
+        super().__init__(dim, classes, heads)
+
+
+class OneArgument(MyHead):
+    def __init__(self, dim):
+        super().__init__(dim, 4)
+
+
 class DeepHead(EmotionClassifier):
     """With a constructor of its own."""
 
@@ -207,12 +217,13 @@ def test_torchs_losses_need_no_permission(build, batch):
     [
         ({"head": spec(MyHead, widht=3)}, UnknownNameError, "Did you mean 'width'"),
         ({"head": "no.Such"}, ImportNotAllowedError, "'no.Such' is not imported"),
-        ({"head": f"{HERE}.Haed"}, UnknownNameError, "MyHead"),
+        ({"head": f"{HERE}.Haed"}, UsageError, "MyHead"),
         ({"head": spec(Wrong)}, UsageError, r"must map an input of shape \[2, \d+\] to \[2, 4\], but makes"),
         ({"head": spec(MyHead, width="a")}, UsageError, r"model.head .*MyHead: TypeError"),
         ({"head": "torch.nn.Bilinear"}, UnknownNameError, "torch.nn.Linear"),
-        ({"pooling": spec(MyHead)}, UsageError, "missing: classes"),
-        ({"pooling": spec(Temperature)}, UsageError, "must be a subclass of sercl.models.pooling.Pooling"),
+        ({"pooling": spec(MyHead)}, UsageError, "MyHead: is not a subclass of sercl.models.pooling.Pooling"),
+        ({"head": spec(Typed, heads="x")}, UsageError, "heads: 'x' is not valid. Valid: a whole number"),
+        ({"head": spec(OneArgument)}, UsageError, "called with the width of a vector and the number"),
         ({"loss": "torch.nn.NLLLoss"}, UnknownNameError, "torch.nn.CrossEntropyLoss"),
         ({"loss": {"class_path": CROSS_ENTROPY, "init_args": {"weight": [1]}}}, UsageError, "weight"),
         ({"loss": {"class_path": CROSS_ENTROPY, "init_args": {"reduction": "sum"}}}, UsageError, "red"),
@@ -331,3 +342,12 @@ def test_an_optimiser_of_ones_own_needs_one_method(build):
             return torch.optim.LBFGS(self.parameter_groups()["head"], lr=0.5)
 
     assert isinstance(Plain(**build(layer=1).hparams).configure_optimizers(), torch.optim.LBFGS)
+
+
+def test_short_names_are_accepted_in_any_case(build):
+    task = build(head="Linear", pooling="Mean", loss="CrossEntropyLoss", layer=1)
+    assert task.stored_pooling == "mean"
+    with pytest.raises(
+        UsageError, match=r"no class 'Scalde' in .*Valid: Scaled, Twice\.$"
+    ):  # no imported ones
+        build(pooling=f"{HERE}.Scalde")

@@ -147,10 +147,17 @@ def test_torchs_schedules_step_per_epoch():
         ({"algorithm": spec("sgd", momentm=0.9)}, "Did you mean 'momentum'.*Valid: momentum, dampening"),
         ({"algorithm": spec("sgd", lr=0.9)}, "lr: is set with head_lr"),
         ({"algorithm": spec("sgd", weight_decay=0.9)}, "is set with --model.optimizer.weight_decay"),
-        ({"algorithm": "sgd", "eps": 1e-4}, "is AdamW's"),
+        ({"algorithm": "sgd", "eps": 1e-4}, "is AdamW's. sgd has none"),
+        ({"algorithm": "rmsprop", "eps": 1e-4}, r"give --model.optimizer.algorithm.init_args.eps"),
+        ({"algorithm": spec("torch.optim.AdamW", betas=0.9)}, "betas: '0.9' is not valid"),
+        ({"algorithm": "Addam"}, "Did you mean 'adam'"),
         ({"algorithm": "rprop", "weight_decay": 0.1}, "rprop has none"),
         ({"algorithm": "torch.nn.Linear"}, "unknown --model.optimizer.algorithm class"),
-        ({"schedule": "torch.optim.lr_scheduler.LambdaLR"}, "unknown --model.optimizer.schedule class"),
+        ({"schedule": "torch.optim.lr_scheduler.LambdaLR"}, "takes functions.*Write a subclass"),
+        ({"schedule": "SequentialLR"}, "takes other schedules"),
+        ({"schedule": "StepLr"}, "missing: step_size"),
+        ({"schedule": "StpeLR"}, "Did you mean 'StepLR'"),
+        ({"schedule": spec("plateau", patience="x")}, "Valid: a whole number"),
         ({"schedule": "torch.optim.lr_scheduler.StepLR"}, "missing: step_size"),
         ({"schedule": spec("one-cycle", pct=0.1)}, "pct_start"),
         ({"schedule": spec("cosine", warmup=0.1)}, "takes no init_args"),
@@ -163,13 +170,24 @@ def test_what_an_algorithm_or_schedule_does_not_take_is_refused(options, said):
         OptimizerConfig(**options)
 
 
+def test_names_are_accepted_in_any_case_and_as_torch_writes_them():
+    config = OptimizerConfig(algorithm="AdamW", schedule="Cosine")
+    assert (config.algorithm, config.schedule, config.is_default_kind) == ("adamw", "cosine", True)
+    config = OptimizerConfig(algorithm="Adam", schedule=spec("StepLR", step_size=3))
+    optimizer = build_optimizer({"head": [parameter()]}, config)
+    assert type(optimizer) is torch.optim.Adam
+    assert build_schedule(optimizer, config, 10).step_size == 3
+    plain = OptimizerConfig(schedule={"class_path": "constant"})
+    assert plain.factor(9, 10) == 1.0
+
+
 def test_what_only_the_class_itself_refuses_is_said_as_one_message():
     with pytest.raises(UsageError, match=r"one-cycle: ValueError: .*pct_start"):
         OptimizerConfig(schedule=spec("one-cycle", pct_start=2.0))
     with pytest.raises(UsageError, match=r"sgd: ValueError: Nesterov"):
         OptimizerConfig(algorithm=spec("sgd", nesterov=True))
-    with pytest.raises(UsageError, match=r"plateau: ValueError: mode up is unknown"):
-        OptimizerConfig(schedule=spec("plateau", mode="up"))
+    with pytest.raises(UsageError, match=r"plateau: ValueError: Factor should be < 1.0"):
+        OptimizerConfig(schedule=spec("plateau", factor=2.0))
 
 
 def test_one_cycle_needs_an_end():

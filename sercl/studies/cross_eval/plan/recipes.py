@@ -1,7 +1,7 @@
 """How the trainings of a condition are built: options with overrides, and facts about encoders."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -9,20 +9,18 @@ from sercl.data.settings import ADVERSARIAL
 from sercl.errors import UnknownOptionError, UsageError
 from sercl.features.space import FeatureSpace
 from sercl.features.wanted import wanted_of
-from sercl.imports import ClassSpec
+from sercl.imports import ClassSpec, spelled
+from sercl.models import heads, losses, pooling
 from sercl.models.adapters.peft.config import FOLDER
 from sercl.models.adapters.registry import AdapterOptions, methods_of, refuse_unused
 from sercl.models.encoders import Encoder, load_encoder
 from sercl.models.encoders.source import PRESETS
-from sercl.models.heads import HEADS, TORCH_HEADS
-from sercl.models.losses import FROM_TRAINING, LOSSES, TORCH_LOSSES
-from sercl.models.pooling import POOLINGS as POOLING_CLASSES
 from sercl.studies.cross_eval.cells import ENCODER_LANGUAGES, Condition, StudyEncoder
 from sercl.studies.cross_eval.plan.options import Override, StudyOptions, conditions_of, matches
 from sercl.studies.cross_eval.plan.trainings import Recipe
 from sercl.studies.heads.config import ProbeOptions
 from sercl.studies.training.trainers import TrainerOptions
-from sercl.tasks.optim import OptimizerConfig
+from sercl.tasks.optim import ALGORITHMS, SCHEDULES, OptimizerConfig
 
 
 @dataclass(frozen=True)
@@ -237,7 +235,7 @@ class Recipes:
         options["adversarial"] = _adversarial(options, condition)
         key = json.dumps(options, sort_keys=True, default=str)
         if key not in self._resolved:
-            self._resolved[key] = self._resolve(options)
+            self._resolved[key] = _spelled(self._resolve(options))
         resolved = self._resolved[key]
         used = methods_of(condition.adapter)
         adapters = {name: value for name, value in resolved["adapters"].items() if name in used}
@@ -288,6 +286,18 @@ class Recipes:
         return Recipe(model, decides, model_class=self._model_class)
 
 
+def _spelled(model: Options) -> Options:
+    """Return options with names of parts as they are listed: other spellings are the same computation."""
+    parts: Options = {name: {**short, **named} for name, (short, named, _) in _PARTS.items()}
+    optimizer = _with_names(model["optimizer"], {"algorithm": ALGORITHMS, "schedule": SCHEDULES})
+    return {**_with_names(model, parts), "optimizer": optimizer}
+
+
+def _with_names(options: Options, named: Mapping[str, Iterable[str]]) -> Options:
+    texts = {name: options[name] for name in named if isinstance(options.get(name), str)}
+    return options | {name: spelled(text, named[name]) for name, text in texts.items()}
+
+
 def has_own_parts(model: Mapping[str, Any]) -> bool:
     """Return whether a model has a pooling, head, loss, optimiser or schedule beside sercl's short defaults.
 
@@ -297,16 +307,21 @@ def has_own_parts(model: Mapping[str, Any]) -> bool:
     own = False
     for name, (short, named, given) in _PARTS.items():
         option, value = f"model.{name}", model[name]
-        spec = ClassSpec.of(value, option)
-        spec.check(spec.find({**short, **named}, option), option, given)
+        every = {**short, **named}
+        spec = ClassSpec.of(value, option, every)
+        kind = spec.find(every, option)
+        if kind in losses.TORCH_LOSSES.values():
+            spec.check(kind, option, filled=losses.FROM_TRAINING)
+        else:
+            spec.check(kind, option, given)
         own = own or spec.name not in short or not isinstance(value, str)
     return own or not OptimizerConfig(**model["optimizer"]).is_default_kind
 
 
 _PARTS: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any], Any]] = {
-    "pooling": (POOLING_CLASSES, {}, 1),
-    "head": (HEADS, TORCH_HEADS, 2),
-    "loss": (LOSSES, TORCH_LOSSES, FROM_TRAINING),
+    "pooling": (pooling.POOLINGS, {}, pooling.CALLED_WITH),
+    "head": (heads.HEADS, heads.TORCH_HEADS, heads.CALLED_WITH),
+    "loss": (losses.LOSSES, losses.TORCH_LOSSES, losses.CALLED_WITH),
 }
 """Option -> its short names, the classes of torch that it accepts, and the arguments that sercl sets."""
 

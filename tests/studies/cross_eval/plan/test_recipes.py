@@ -93,6 +93,7 @@ PLAIN = fingerprints()
         # What decides nothing.
         ({"model": {"adapters": {"gating": {"kernel": 5}}}}, False, False),
         ({"model": {"gradient_checkpointing": True}}, False, False),
+        ({"model": {"head": "Paper", "pooling": "MEAN", "optimizer": {"algorithm": "AdamW"}}}, False, False),
         ({"model": {"save_full": True}}, False, False),
         ({"trainer": {"accelerator": "gpu"}}, False, False),
         ({"encoders": {"an encoder": "an encoder again"}}, False, False),
