@@ -108,7 +108,7 @@ def check_inert(config: Any, own: tuple[str, ...] = ()) -> None:
     """
     for option, value in walk(config, ""):
         if isinstance(value, Mapping) and "class_path" in value:
-            _check_class(option, str(value["class_path"]), own)
+            check_class(option, str(value["class_path"]), own)
             _check_named(option, value, own)
         elif (isroutine(value) or isclass(value)) and not _is_own(_import_path(value), own):
             raise UsageError(f"--{option}: does not accept a function.")
@@ -172,7 +172,14 @@ def check_file_name(value: Any, option: str = "--checkpoint.filename") -> None:
         raise UsageError(f"{option}: at most {_LONGEST_NAME} bytes.")
 
 
-def _check_class(option: str, path: str, own: tuple[str, ...]) -> None:
+def check_class(option: str, path: str, own: tuple[str, ...]) -> None:
+    """Raise `UsageError` for a class that an option does not take.
+
+    Args:
+        option: The option, without dashes.
+        path: Import path of the class.
+        own: Packages that the user allows.
+    """
     if _PART.fullmatch(option):
         return
     package, names = ALLOWED.get(re.sub(r"^(study\.corpora)\.[^.]+$", r"\1.*", option), ("", ()))

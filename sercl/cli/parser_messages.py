@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import yaml
 
+from sercl.cli.inert import ALLOWED
 from sercl.cli.lightning_options import unknown_option
 from sercl.documents import parse_yaml, read_yaml
 from sercl.errors import DocumentError, UnknownNameError, UsageError, same_name
@@ -295,7 +296,8 @@ def _missing(complaint: Complaint, found: re.Match[str]) -> UsageError:
 
 
 def _bad_class(complaint: Complaint, found: re.Match[str]) -> UsageError:
-    valid = class_names(complaint.parser, complaint.key)
+    documented = ALLOWED.get(complaint.key, ("", None))[1]
+    valid = documented or class_names(complaint.parser, complaint.key)
     name = found.groupdict().get("name") or complaint.value
     more = " A corpus of a package needs that package." if complaint.key in _CORPORA else ""
     return UnknownNameError(f"{complaint.option()} class", name, valid, f"{complaint.hint}{more}")

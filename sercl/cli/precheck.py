@@ -13,6 +13,7 @@ from typing import Any
 from sercl import plugins
 from sercl.cli import option_table
 from sercl.cli.diarize.words import evaluated_data, with_clips
+from sercl.cli.inert import ALLOWED, check_class
 from sercl.cli.inputs import check_checkpoint
 from sercl.cli.lightning_options import instead_of, unknown_option, without_nulls
 from sercl.cli.model_class import model_named
@@ -24,10 +25,12 @@ from sercl.errors import (
     CorpusNotFoundError,
     DocumentError,
     UnknownNameError,
+    UnknownOptionError,
     UsageError,
     same_name,
 )
 from sercl.files import at_home
+from sercl.imports import allowed_packages
 
 RUNS = ("fit", "diarize fit", "layer-probe")
 """Commands that have their own folder, and an encoder."""
@@ -286,6 +289,8 @@ def checked(command: str, words: Sequence[str]) -> list[str]:
     for part in parts:
         _check_paths(options if part == spelt else _Options(part, kinds, classes), set(data))
     _check_ckpt(name, options)
+    _check_root(name, options, data)
+    _check_logger(options)
     flags = {word.option for word in given(spelt, kinds) if kinds.get(word.option) == FLAG}
     check_run(name, options.values, flags, table["names"]["encoders"], kinds)
     _check_study(name, rest)
@@ -386,6 +391,23 @@ def _check_ckpt(name: str, options: _Options) -> None:
     )
 
 
+def _check_root(name: str, options: _Options, data: Mapping[str, Sequence[str]]) -> None:
+    """Raise `UsageError` for a corpus without its folder."""
+    corpus = (_get(options.values, "--data") or "").rpartition(".")[2]
+    is_given = {"--data.root", "--data.init_args", "--data.init_args.root", "--data.help"} & set(
+        options.values
+    )
+    if name in ("fit", "layer-probe") and "root" in data.get(corpus, ()) and not is_given:
+        raise UsageError(f"--data.root is missing: {corpus} is read from a folder or file. Give --data.root.")
+
+
+def _check_logger(options: _Options) -> None:
+    """Raise `UsageError` for the name of a logger of Lightning that sercl does not take by name."""
+    value, _ = options.values.get("--trainer.logger", ("", ""))
+    if value.endswith("Logger") and value.isidentifier():
+        check_class("trainer.logger", f"{ALLOWED['trainer.logger'][0]}.{value}", allowed_packages())
+
+
 def _check_keys(name: str, options: _Options, kinds: Kinds) -> None:
     """Raise `UsageError` for what configuration files of other programs contain and sercl lacks."""
     has_own_model = "." in (_get(options.values, "--model") or "")  # whose options are not known yet
@@ -473,12 +495,16 @@ def _check_options(
     corpus = chosen[-1].rpartition(".")[2] if chosen else ""
     for option, value in _class_options(words, kinds):
         if not re.search(r"[.{\[]", value) and value not in data and not Path(value).exists():
-            raise UnknownNameError(f"{option} class", value, data, hint)
+            valid = [each for each in data if each != "Diarization" or name.startswith("diarize")]
+            raise UnknownNameError(f"{option} class", value, valid, hint)
     valid = _data_options(corpus, data)
     for word in given(words, kinds):
         is_foreign = word.option.startswith(tuple(f"{option}." for option in foreign))
         is_foreign = is_foreign or _is_of_own_model(word.option, words, kinds)
         if not is_foreign and not _is_known(word.option, kinds, valid):
+            if word.option.startswith("--data.") and corpus in data:
+                more = f"`sercl {name} --data.help {corpus}` shows the options of {corpus}."
+                raise UnknownOptionError(word.option, valid, more)
             raise unknown_option(word.option, [*kinds, *valid], name, word.value)
 
 

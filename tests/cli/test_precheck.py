@@ -51,6 +51,10 @@ MISTAKES = {
     "diarize fit --data EmoDB --data.root . --model.encoder no": "unknown encoder 'no'",
     "cross-eval --study.encoders whisper-base,nope --out x": "unknown encoder 'nope'",
     "layer-probe --encoder whisper-base --data EmoDB --data.root . --probe.seeds 0,1": None,
+    "fit --data EmoDB --model.encoder whisper-base": "--data.root is missing: EmoDB is read from a folder",
+    "fit --data EmoDB --data.root . --trainer.logger WandbLogger": "(valid: CSVLogger, TensorBoardLogger)",
+    "fit --data EmoDB --data.root . --trainer.logger CSVLogger": None,
+    "fit --data EmoDB --data.root . --data.gender F": "`sercl fit --data.help EmoDB` shows the op",
     "test --data EmoDB --data.root . --model.adapter lora": "unknown option --model.adapter",
 }
 
@@ -322,3 +326,10 @@ def test_the_folder_of_an_encoder_is_looked_into(
 def test_the_order_of_options_and_the_form_of_lists_do_not_matter(line: str, expected: str) -> None:
     kinds = {"--t": "tuple", "--l": "list", "--l+": "list", "--v": "value", "--n": "list", "--k": "class"}
     assert canonical(line.split(), kinds) == expected.split()
+
+
+def test_fit_does_not_offer_data_of_diarizers() -> None:
+    with pytest.raises(UsageError) as caught:
+        checked("fit", ["--data", "Emo-X"])
+    assert "EmoDB" in str(caught.value)
+    assert "Diarization" not in str(caught.value)
