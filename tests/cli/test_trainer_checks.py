@@ -165,3 +165,10 @@ def test_a_part_may_be_scored_in_part_and_is_said_to_be(command, fit_words, tmp_
     assert any(f"only 4 of {whole} {part} utterances are scored" in note for note in results["notes"])
     with (out / "predictions.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == 4
+
+
+def test_only_callbacks_that_are_accepted_are_named_as_valid(fit_words, tmp_path, capsys):
+    assert main([*fit_words, "--trainer.callbacks", "NoSuch", "--out", str(tmp_path / "run")]) == 2
+    said = capsys.readouterr().err
+    assert "Valid: DeviceStatsMonitor, EarlyStopping, " in said
+    assert "FitProgress" not in said
