@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_origin
 
 from sercl.errors import (
     ImportNotAllowedError,
@@ -249,7 +249,9 @@ class ClassSpec:
         hints = hints_of(kind)
         for name, value in self.arguments.items():
             if name in hints and not fits(value, hints[name]):
+                container = get_origin(hints[name])
+                hint = container if container in (tuple, list, dict) else hints[name]
                 raise UsageError(
                     f"--{option}.init_args.{name}: {str(value)!r:.80} is not valid. Valid: "
-                    f"{plain_type(str(hints[name]))}."
+                    f"{plain_type(str(hint))}."
                 )

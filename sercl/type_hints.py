@@ -1,13 +1,14 @@
 """Whether plain data fits the type of an option, and what messages call the type."""
 
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
 _PLAIN = (bool, int, float, str, list, dict, type(None))
 _UNIONS = (Union, types.UnionType)
+_SEQUENCES = (Sequence, Iterable)
 _NAMES = {
     "int": "a whole number",
     "float": "a number",
@@ -50,7 +51,7 @@ def _of_plain_data(hint: Any) -> Any:
     if origin in _UNIONS:
         known = {each for each in map(_of_plain_data, inner) if each is not Any}
         return Union[tuple(known)] if known - {type(None)} and Any not in inner else Any  # noqa: UP007
-    if isinstance(origin, type) and inner:
+    if inner and origin in (tuple, list, set, dict, *_SEQUENCES):
         return origin[tuple(each if each is ... else _of_plain_data(each) for each in inner)]
     is_other = isinstance(hint, type) and hint not in (*_PLAIN, tuple, set)
     return Any if is_other else hint

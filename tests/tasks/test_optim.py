@@ -149,7 +149,10 @@ def test_torchs_schedules_step_per_epoch():
         ({"algorithm": spec("sgd", weight_decay=0.9)}, "is set with --model.optimizer.weight_decay"),
         ({"algorithm": "sgd", "eps": 1e-4}, "is AdamW's. sgd has none"),
         ({"algorithm": "rmsprop", "eps": 1e-4}, r"give --model.optimizer.algorithm.init_args.eps"),
-        ({"algorithm": spec("torch.optim.AdamW", betas=0.9)}, "betas: '0.9' is not valid"),
+        (
+            {"algorithm": spec("torch.optim.AdamW", betas=0.9)},
+            "betas: '0.9' is not valid. Valid: a list such as",
+        ),
         ({"algorithm": "Addam"}, "Did you mean 'adam'"),
         ({"algorithm": "rprop", "weight_decay": 0.1}, "rprop has none"),
         ({"algorithm": "torch.nn.Linear"}, "unknown --model.optimizer.algorithm class"),
