@@ -111,7 +111,7 @@ def test_options_of_a_corpus_in_a_file_and_in_a_pair(package, tmp_path):
 def test_a_broken_corpus_is_an_error_when_it_is_named(package, capsys):
     with pytest.raises(PluginError, match="'Broken'"):
         checked("fit", ["--data", "Broken"])
-    checked("fit", ["--data", "EmoDB"])
+    checked("fit", ["--data", "EmoDB", "--data.root", "."])
     assert main(["fit", "--data", "Broken"]) == 1
     assert "mylab 1.0 cannot be used: AttributeError" in " ".join(capsys.readouterr().err.split())
 
