@@ -502,7 +502,8 @@ def _check_options(
         is_foreign = word.option.startswith(tuple(f"{option}." for option in foreign))
         is_foreign = is_foreign or _is_of_own_model(word.option, words, kinds)
         if not is_foreign and not _is_known(word.option, kinds, valid):
-            if word.option.startswith("--data.") and corpus in data:
+            is_advised = bool(instead_of(word.option, name, word.value))
+            if word.option.startswith("--data.") and corpus in data and not is_advised:
                 more = f"`sercl {name} --data.help {corpus}` shows the options of {corpus}."
                 raise UnknownOptionError(word.option, valid, more)
             raise unknown_option(word.option, [*kinds, *valid], name, word.value)
