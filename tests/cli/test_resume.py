@@ -168,6 +168,8 @@ def test_what_ended_a_run_is_recorded_and_it_goes_on(
         return before(task, *args)
 
     words, folder = [*fit_words, "--model.layer", "1", "--out", str(tmp_path / "run")], tmp_path / "run"
+    # Background jobs of a shell ignore Ctrl-C, also when the tests are one.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     handlers = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     with monkeypatch.context() as patched:
         patched.setattr(EmotionClassifier, method, stopping)
