@@ -183,9 +183,9 @@ def _check_algorithm(config: OptimizerConfig) -> None:
         spec, _ALGORITHM, {"lr": "head_lr, adapter_lr and encoder_lr", "weight_decay": "it"}
     )
     spec.check(kind, _ALGORITHM, _PARAMETERS, ("lr", "weight_decay"))
-    if config.weight_decay != _DEFAULT_DECAY and "weight_decay" not in parameters:
+    if config.weight_decay != OptimizerConfig.weight_decay and "weight_decay" not in parameters:
         raise UsageError(f"--model.optimizer.weight_decay {config.weight_decay}: {spec.name} has none.")
-    if config.eps != _DEFAULT_EPS and not _is_adamw(kind):
+    if config.eps != OptimizerConfig.eps and not _is_adamw(kind):
         other = (
             f"For {spec.name}, give --{_ALGORITHM}.init_args.eps."
             if "eps" in parameters
@@ -196,7 +196,6 @@ def _check_algorithm(config: OptimizerConfig) -> None:
         raise UsageError(f"--{_ALGORITHM}.init_args.eps: is set with --model.optimizer.eps.")
 
 
-_DEFAULT_DECAY, _DEFAULT_EPS = 1e-5, 1e-8
 _PARAMETERS = ("the parameter groups",)
 """What an optimiser is called with."""
 
