@@ -1,7 +1,6 @@
 """Base of all tasks on a speech encoder: the adapted encoder, its optimiser, and small checkpoints."""
 
 import inspect
-from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -126,6 +125,8 @@ class EncoderTask(L.LightningModule):
             `tasks.recordings` has them; None if the checkpoint is from a version of sercl that did not store
             them.
         readout: From hidden states to class scores.
+        classes: Class names, in class order.
+        labels: Class -> emotions that belong to it.
         task_name: Name of the task in checkpoints.
         schedule_monitor: Value that plateau and newbob follow, unless an option names another.
     """
@@ -133,6 +134,8 @@ class EncoderTask(L.LightningModule):
     task_name: ClassVar[str]
     schedule_monitor: ClassVar[str] = "val/loss"
     readout: Readout | FrameReadout
+    classes: list[str]
+    labels: dict[str, list[str]]
 
     def __init__(
         self,
@@ -186,9 +189,9 @@ class EncoderTask(L.LightningModule):
         return task
 
     @property
-    @abstractmethod
     def description(self) -> dict[str, Any]:
-        """Description of the task in a checkpoint, as plain data."""
+        """Task, classes and the emotions of each class, as plain data."""
+        return {"task": self.task_name, "classes": self.classes, "labels": self.labels}
 
     @property
     def encoder_is_frozen(self) -> bool:

@@ -258,11 +258,6 @@ class EmotionClassifier(EncoderTask):
         return build_loss(self._own["loss"], classes)
 
     @property
-    def description(self) -> dict[str, Any]:
-        """Task, classes and the emotions of each class, as plain data."""
-        return {"task": self.task_name, "classes": self.classes, "labels": self.labels}
-
-    @property
     def trains_head_first(self) -> bool:
         """Whether the head is trained alone first."""
         return bool(self._own["head_first"])

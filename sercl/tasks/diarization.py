@@ -231,11 +231,6 @@ class EmotionDiarizer(EncoderTask):
         return build_loss(self._own["loss"], classes)
 
     @property
-    def description(self) -> dict[str, Any]:
-        """Task, classes and the emotions of each class, as plain data."""
-        return {"task": self.task_name, "classes": self.classes, "labels": self.labels}
-
-    @property
     def monitored(self) -> tuple[list[str], list[str]]:
         """Names of the validation scores: those to maximise, and those to minimise."""
         count = len(self.classes)
