@@ -445,6 +445,8 @@ def _check_study(name: str, words: Sequence[str]) -> None:
 
 def with_own_config(words: list[str]) -> list[str]:
     """Add the configuration beside the checkpoint, unless the arguments give the data."""
+    from sercl.cli.run_folder import CONFIG
+
     starts = [word.partition("=")[0] for word in words]
     if {"-c", "--config", "--data", "--help"} & set(starts) or "--ckpt" not in starts:
         return words
@@ -454,8 +456,8 @@ def with_own_config(words: list[str]) -> list[str]:
     if path.is_dir() and path != Path():
         raise CheckpointError(f"{path}: is a folder. Give a checkpoint file, such as {path}/best.ckpt.")
     for folder in (path.parent, path.parent.parent):  # a stage of two-stage training is one level deeper
-        if (folder / "config.yaml").is_file():
-            return ["--config", str(folder / "config.yaml"), *words]
+        if (folder / CONFIG).is_file():
+            return ["--config", str(folder / CONFIG), *words]
     raise UsageError(
         f"{path}: no config.yaml beside it, so give the data to evaluate it on: --data NAME --data.root DIR."
     )

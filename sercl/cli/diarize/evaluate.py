@@ -14,7 +14,7 @@ from sercl.cli.console import progress, stage_progress, stderr, stdout
 from sercl.cli.diarize.words import add_uncovered, evaluated_data
 from sercl.cli.help import DEVICE_HELP, ENCODER_HELP, JSON_HELP
 from sercl.cli.parser import SerclParser, restrict_imports
-from sercl.cli.run_folder import make_folder
+from sercl.cli.run_folder import CONFIG, make_folder
 from sercl.data import datamodules
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.data.datamodules.corpus import CorpusDataModule
@@ -332,7 +332,7 @@ class EvaluationData:
 
 def _run_data(checkpoint: Path) -> Diarization:
     """Return the data of the configuration beside a checkpoint."""
-    path = checkpoint.parent / "config.yaml"
+    path = checkpoint.parent / CONFIG
     if not path.is_file():
         raise UsageError(
             f"{checkpoint}: no config.yaml beside it, which names the run's data. Give the data to "
