@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import Timer
 from sercl.documents import parse_yaml, read_yaml
 from sercl.errors import DocumentError, ResultsError, UnknownNameError, UsageError
 from sercl.imports import ClassSpec
+from sercl.models import adapters
 from sercl.studies.training.trainers import NO_EFFECT_ON_RESULT, NO_EFFECT_ON_STOPPING
 from sercl.tasks.optim import depends_on_length
 
@@ -120,8 +121,8 @@ def check_continuation(weights: str, config: Any) -> None:
 def check_resumed(path: Path, text: str) -> None:
     """Raise `UsageError` if a run would be resumed with other data, or another model or training.
 
-    Limits of training (`--trainer.max_epochs`, `max_steps`, `max_time`) may change, unless learning rates
-    depend on them, and so may all options of devices and output.
+    Limits of training (`--trainer.max_epochs`, `max_steps`, `max_time`) may change, unless learning rates or
+    an adapter depend on them, and so may all options of devices and output.
 
     Args:
         path: The run's `config.yaml`.
@@ -134,11 +135,12 @@ def check_resumed(path: Path, text: str) -> None:
     stored, now = ours | dict(_settings(_stored(path))), ours | dict(_settings(parse_yaml(text)))
     # Options only in the new one did not exist in the run's version of sercl.
     changed = [key for key, value in stored.items() if now.get(key, _NOT_SET) != value]
-    if not _rates_follow_limits(stored):
+    if not (_rates_follow_limits(stored) or _adapters_follow_limits(stored)):
         changed = [key for key in changed if key not in _LIMITS]
     if changed:
         named = "; ".join(f"--{key} is {now.get(key, _NOT_SET)}, was {stored[key]}" for key in changed[:3])
-        reason = " (its learning rates follow from the length of training)" if changed[0] in _LIMITS else ""
+        what = "learning rates follow" if _rates_follow_limits(stored) else "adapter's schedule follows"
+        reason = f" (its {what} from the length of training)" if changed[0] in _LIMITS else ""
         raise UsageError(
             f"{path.parent}: --resume continues a run with its original options{reason}, but {named}. "
             f"Keep the original options (--config {path}), or start a new run with another --out."
@@ -175,6 +177,15 @@ def _rates_follow_limits(settings: Mapping[str, Any]) -> bool:
     }
     schedule = {"class_path": given.pop(option, "constant"), "init_args": given}
     return depends_on_length(schedule, settings.get("model.optimizer.warmup") or 0.0)
+
+
+def _adapters_follow_limits(settings: Mapping[str, Any]) -> bool:
+    options: dict[str, dict[str, Any]] = {}
+    for key, value in settings.items():
+        method, _, name = key.removeprefix("model.adapters.").partition(".")
+        if name and key.startswith("model.adapters."):
+            options.setdefault(method, {})[name] = value
+    return adapters.depends_on_length(str(settings.get("model.adapter", "none")), options)
 
 
 def _settings(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -1,6 +1,7 @@
 """Base of all tasks on a speech encoder: the adapted encoder, its optimiser, and small checkpoints."""
 
 import inspect
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -254,12 +255,28 @@ class EncoderTask(L.LightningModule):
         every = trainer.check_val_every_n_epoch
         return {"optimizer": optimizer, "lr_scheduler": schedule_options(schedule, monitor, every)}
 
+    @abstractmethod
+    def training_loss(self, batch: Any) -> Tensor:
+        """Return the loss of a batch of training data, `[]`."""
+
+    def training_step(self, batch: Any, batch_index: int) -> Tensor:
+        """Return the loss of a batch, with what adapters add to it (called by Lightning)."""
+        loss, penalty = self.training_loss(batch), self.adapters.penalty()
+        if penalty is None:
+            return loss
+        self.log(
+            "train/penalty", penalty, on_step=False, on_epoch=True, batch_size=len(batch), sync_dist=True
+        )
+        return loss + penalty
+
     def on_train_epoch_end(self) -> None:
-        """Step schedules that follow a validation value (called by Lightning).
+        """Log what adapters say, and step schedules that follow a validation value (called by Lightning).
 
         Lightning steps them after the newest epoch is saved, so that a resumed training would lack a step.
         """
         trainer = self.trainer
+        for name, figure in self.adapters.figures().items():
+            self.log(f"train/{name}", figure, sync_dist=True)
         for config in trainer.lr_scheduler_configs:
             is_due = config.interval == "epoch" and (trainer.current_epoch + 1) % config.frequency == 0
             value = trainer.callback_metrics.get(str(config.monitor))
@@ -273,7 +290,7 @@ class EncoderTask(L.LightningModule):
             super().lr_scheduler_step(scheduler, metric)
 
     def on_train_start(self) -> None:
-        """Set the training mode, and record training and validation speakers.
+        """Set the training mode, tell adapters, and record training and validation speakers.
 
         Lightning leaves a model in its current mode: evaluation, after a standardiser was fitted, after
         another model was trained first, or when a checkpoint is resumed. So the mode is set here, where
@@ -282,6 +299,9 @@ class EncoderTask(L.LightningModule):
         """
         self.train()
         self._stepped = None
+        self.adapters.begin_training(self.trainer.estimated_stepping_batches)
+        for optimizer in self.trainer.optimizers:
+            optimizer.register_step_post_hook(self._after_step)
         if (data := getattr(self.trainer, "datamodule", None)) is not None:
             self.seen_speakers = {
                 part: sorted({*known, *data.speakers_in(part)}) for part, known in self.seen_speakers.items()
@@ -291,6 +311,10 @@ class EncoderTask(L.LightningModule):
                 for part in SEEN:
                     self.recordings[part] |= fingerprints(data.audio_keys_in(part))
                 self.recordings[LIKE] |= fingerprints(data.likenesses_in("train"))
+
+    def _after_step(self, *_: Any) -> None:
+        """Tell adapters of a step of the optimiser; one that mixed precision skips is none."""
+        self.adapters.after_step(self.trainer.global_step + 1)
 
     def on_after_backward(self) -> None:
         """Refuse adapters that training does not reach, once per training (called by Lightning).

@@ -40,7 +40,7 @@ MAX_VALUES = 1_000_000
 
 _LARGEST_INTEGER = 2**63 - 1
 _LARGEST_SIZE = 4096
-_SEEDS = ("seed", "prng_key")  # endings of the names of numbers that are not sizes
+_NO_SIZES = ("seed", "prng_key", "total_step", "tinit", "tfinal", "deltaT")  # endings of names
 _LONGEST_TEXT = 4096  # maximum length of a path
 
 
@@ -153,7 +153,7 @@ def check_sizes(options: Any, state: Mapping[str, Tensor], where: str) -> None:
     for name, value in options.items():
         if isinstance(value, Mapping) and "class_path" not in value:
             check_sizes(value, state, f"{where}.{name}")
-        elif isinstance(value, int) and abs(value) > most and not name.endswith(_SEEDS):
+        elif isinstance(value, int) and abs(value) > most and not name.endswith(_NO_SIZES):
             raise DamagedCheckpointError(
                 f"{where}: {name} is {value}, which fits no weights that are stored."
             )

@@ -342,7 +342,7 @@ class EmotionClassifier(EncoderTask):
             standardizer.update(moved.features if isinstance(moved, FeatureBatch) else self.pool(moved))
         standardizer.finish()
 
-    def training_step(self, batch: AudioBatch | FeatureBatch, batch_index: int) -> Tensor:
+    def training_loss(self, batch: AudioBatch | FeatureBatch) -> Tensor:
         """Return the loss of a batch; heads are independent, so their losses are summed."""
         if self.adversary is not None and isinstance(batch, AudioBatch):
             return adversarial_step(self, self.adversary, batch)

@@ -309,7 +309,7 @@ class EmotionDiarizer(EncoderTask):
             standardizer.update(features[:, ::_STANDARDIZER_STRIDE][valid])
         standardizer.finish()
 
-    def training_step(self, batch: FrameBatch, batch_index: int) -> Tensor:
+    def training_loss(self, batch: FrameBatch) -> Tensor:
         """Return the loss of a batch."""
         logits, _ = self.logits(batch.audio)
         loss = self.loss(logits, batch.labels_of_frames(logits.shape[1], self.hop))

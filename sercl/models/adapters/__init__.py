@@ -1,10 +1,11 @@
 from sercl.models.adapters.attach import AttachedAdapters, attach
-from sercl.models.adapters.base import BlockAdapter, EncoderAdapter, HookAdapter, MergeableAdapter
+from sercl.models.adapters.base import Adapter, BlockAdapter, EncoderAdapter, HookAdapter, MergeableAdapter
 from sercl.models.adapters.registry import (
     METHODS,
     AdapterMethod,
     AdapterOptions,
     adapter_names,
+    depends_on_length,
     load_methods,
     methods_of,
     parse_adapter,
@@ -14,6 +15,7 @@ from sercl.models.adapters.registry import (
 
 __all__ = [
     "METHODS",
+    "Adapter",
     "AdapterMethod",
     "AdapterOptions",
     "AttachedAdapters",
@@ -23,6 +25,7 @@ __all__ = [
     "MergeableAdapter",
     "adapter_names",
     "attach",
+    "depends_on_length",
     "load_methods",
     "methods_of",
     "parse_adapter",

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from statistics import fmean
 from typing import Any, cast
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from sercl.errors import UsageError
-from sercl.models.adapters.base import BlockAdapter, EncoderAdapter, MergeableAdapter
+from sercl.models.adapters.base import Adapter, BlockAdapter, EncoderAdapter, MergeableAdapter
 from sercl.models.adapters.lora.config import LoraConfig
 from sercl.models.adapters.lora.layer import save_lora
 from sercl.models.adapters.registry import METHODS, AdapterMethod, AdapterOptions, method_of, parse_adapter
@@ -109,6 +111,33 @@ class AttachedAdapters(nn.Module):
                 return True
         return False
 
+    def begin_training(self, steps: float) -> None:
+        """Announce a training of so many optimiser steps; infinite without a limit.
+
+        Raises:
+            UsageError: For a training of a length that an adapter cannot use.
+        """
+        for adapter in self._all():
+            adapter.begin_training(steps)
+
+    def penalty(self) -> Tensor | None:
+        """Return what adapters add to the loss of every batch, `[]`; None if none of them does."""
+        parts = [part for adapter in self._all() if (part := adapter.penalty()) is not None]
+        return torch.stack(parts).sum() if parts else None
+
+    def after_step(self, step: int) -> None:
+        """Tell adapters of an optimiser step, the first being 1, while its gradients are still there."""
+        for adapter in self._all():
+            adapter.after_step(step)
+
+    def figures(self) -> dict[str, float]:
+        """Return name -> mean over adapters of what they log at the end of an epoch."""
+        found: dict[str, list[float]] = {}
+        for adapter in self._all():
+            for name, value in adapter.figures().items():
+                found.setdefault(name, []).append(value)
+        return {name: fmean(values) for name, values in found.items()}
+
     def without_gradient(self) -> list[str]:
         """Return the names of trained tensors that the last backward pass has not reached.
 
@@ -146,6 +175,9 @@ class AttachedAdapters(nn.Module):
         if not isinstance(group, nn.ModuleDict):
             return []
         return [(cast(BlockAdapter, group[str(index)]), block) for index, block in self._sites]
+
+    def _all(self) -> list[Adapter]:
+        return [module for module in self.modules() if isinstance(module, Adapter)]
 
     def _of_encoder(self) -> list[EncoderAdapter]:
         return [module for module in self._modules.values() if isinstance(module, EncoderAdapter)]

@@ -5,13 +5,42 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from sercl.models.encoders.base import Encoder, FamilyTraits
 
 
-class BlockAdapter(nn.Module, ABC):
+class Adapter(nn.Module, ABC):
+    """What a training does with an adapter besides its gradients; nothing, unless a method is overridden.
+
+    What an adapter must remember from one step to the next is in its buffers, so that checkpoints hold it.
+    """
+
+    def begin_training(self, steps: float) -> None:
+        """Be called at the start of every training, also of one that is resumed and of a further stage.
+
+        Args:
+            steps: Optimiser steps of the whole training; infinite without a limit.
+        """
+
+    def penalty(self) -> Tensor | None:
+        """Return what is added to the loss of every batch, `[]`; None for nothing."""
+        return None
+
+    def after_step(self, step: int) -> None:
+        """Be called after each optimiser step, while its gradients are still there.
+
+        Args:
+            step: Optimiser steps of this training so far, this one included.
+        """
+
+    def figures(self) -> dict[str, float]:
+        """Return what is logged at the end of each training epoch, as "train/name"; blocks are averaged."""
+        return {}
+
+
+class BlockAdapter(Adapter):
     """One adapter of one block, attached from outside: the block's own code is not touched.
 
     A subclass is built as `Method(hidden_size, config)` and makes its parameters there or in `attach`.
@@ -53,7 +82,7 @@ class MergeableAdapter(BlockAdapter):
     """An adapter that is a change of weights; `detach` folds it into them, so that outputs stay."""
 
 
-class EncoderAdapter(nn.Module, ABC):
+class EncoderAdapter(Adapter):
     """An adapter of all chosen blocks of an encoder at once, whose parameters are inside the encoder.
 
     Attributes:

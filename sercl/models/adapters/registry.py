@@ -15,6 +15,7 @@ from sercl.models.adapters.gating.layer import GatingAdapter
 from sercl.models.adapters.lora.config import LoraConfig
 from sercl.models.adapters.lora.layer import LoraAdapter
 from sercl.models.adapters.peft.config import check_method
+from sercl.models.adapters.peft.config import depends_on_length as peft_depends_on_length
 from sercl.models.adapters.peft.layer import PeftAdapter
 from sercl.plugins import ADAPTERS, Registry, adopt_named
 
@@ -34,6 +35,8 @@ class AdapterMethod:
         follows: None; or what checks the word that follows the name and a colon ("dora" of "peft:dora"), and
             raises a `SerclError` for one that is not valid.
         excludes: Methods that it cannot be combined with.
+        depends_on_length: None; or what is called with that word and the options as plain data, and returns
+            whether a training step depends on the length of the training.
     """
 
     name: str
@@ -41,6 +44,7 @@ class AdapterMethod:
     build: Callable[[Any, Any], BlockAdapter | EncoderAdapter]
     follows: Callable[[str], None] | None = None
     excludes: tuple[str, ...] = ()
+    depends_on_length: Callable[[str, Mapping[str, Any]], bool] | None = None
 
     def __post_init__(self) -> None:
         if not self.name.isalpha() or self.name in ALONE:
@@ -71,7 +75,7 @@ def _dataclass_of(configs: Mapping[str, type[Any]]) -> Any:
 _OWN = (
     # In the order of attaching: what replaces modules before what hooks them.
     AdapterMethod("lora", LoraConfig, LoraAdapter),
-    AdapterMethod("peft", dict, PeftAdapter, follows=check_method, excludes=("lora",)),
+    AdapterMethod("peft", dict, PeftAdapter, check_method, ("lora",), peft_depends_on_length),
     AdapterMethod("bottleneck", BottleneckConfig, BottleneckAdapter),
     AdapterMethod("gating", GatingConfig, GatingAdapter),
 )
@@ -182,6 +186,21 @@ def method_of(part: str) -> str:
 def methods_of(spec: str) -> set[str]:
     """Return the names of the methods in a combination, or "full"; raises as `parse_adapter`."""
     return {method_of(part) for part in parse_adapter(spec)}
+
+
+def depends_on_length(spec: str, options: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Return whether what an adapter does at a step depends on the length of the training.
+
+    Args:
+        spec: A combination, as `parse_adapter` takes it.
+        options: Method -> its options as plain data; those at their defaults may be missing.
+    """
+    found = [(part, METHODS[method_of(part)]) for part in parse_adapter(spec) if method_of(part) not in ALONE]
+    return any(
+        method.depends_on_length(part.partition(":")[2], options.get(method.name, {}))
+        for part, method in found
+        if method.depends_on_length is not None
+    )
 
 
 def refuse_unused(specs: Iterable[str], options: AdapterOptions) -> None:

@@ -129,7 +129,7 @@ def expected(family: str, method: str) -> list[str]:
 
 
 @pytest.mark.parametrize("family", ["wavlm", "whisper"])
-@pytest.mark.parametrize("method", ["dora", "ia3", "pissa", "vera"])
+@pytest.mark.parametrize("method", ["adalora", "dora", "ia3", "pissa", "vera"])
 def test_starts_as_the_encoder_trains_merges_and_restores(fresh: Fresh, family: str, method: str) -> None:
     assert faults(fresh, family, method) == []
 
@@ -176,7 +176,7 @@ def test_only_the_named_blocks_and_modules_are_adapted(fresh: Fresh) -> None:
     assert adapters.summary().startswith("peft:rslora 640 + gating 16 = 656 trainable")
 
 
-@pytest.mark.parametrize("method", ["dora", "lora"])
+@pytest.mark.parametrize("method", ["adalora", "dora", "lora"])
 def test_read_weights_equal_those_that_peft_merges(fresh: Fresh, method: str) -> None:
     encoder = fresh("wavlm")
     adapters = adapted(encoder, method)
@@ -236,7 +236,9 @@ def test_a_random_start_is_said(fresh: Fresh) -> None:
         attach(fresh("whisper"), "peft:pissa", AdapterOptions(peft={"lora_dropout": 0.5}))
 
 
-@pytest.mark.parametrize("method", ["lora", "peft:dora", "peft:ia3", "peft:oft", "peft:pissa", "peft:vera"])
+@pytest.mark.parametrize(
+    "method", ["lora", "peft:adalora", "peft:dora", "peft:ia3", "peft:oft", "peft:pissa", "peft:vera"]
+)
 def test_peft_reads_what_is_saved(fresh: Fresh, tmp_path: Path, method: str) -> None:
     encoder = fresh("data2vec-audio")
     torch.manual_seed(0)

@@ -79,7 +79,6 @@ def test_a_method_of_peft_follows_a_colon() -> None:
         ("peft", "name a method of peft, such as peft:dora. Valid: .*peft:ia3"),
         ("peft:doar", "Did you mean 'dora'"),
         ("peft:prefix_tuning", "prompts or embeddings"),
-        ("peft:adalora", "update of its ranks"),
         ("peft:boft", "compiles an extension"),
         ("lora+peft:dora", "'lora' and 'peft:dora' change the same matrices|'peft:dora' and 'lora' change"),
         ("peft:dora+peft:ia3", "only one peft:METHOD can be named"),

@@ -20,8 +20,6 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
 """Methods that are LoRA with these arguments."""
 
 REFUSED: Mapping[str, str] = {
-    "adalora": "it needs a loss of its own and an update of its ranks after each step, whose state no "
-    "checkpoint holds",
     "adaption_prompt": "it adds prompts to language models",
     "boft": "it compiles an extension for CUDA when it is attached",
     "xlora": "it mixes adapters that are already trained",
@@ -30,6 +28,25 @@ REFUSED: Mapping[str, str] = {
     "trainable_tokens": "it trains embeddings of tokens, which speech encoders do not have",
 }
 """Methods of peft that sercl does not train, and why."""
+
+ADALORA = "adalora"
+
+_WITHOUT_EFFECT: Mapping[str, frozenset[str]] = {
+    ADALORA: frozenset(
+        {"r", "use_rslora", "use_dora", "use_bdlora", "lora_bias", "rank_pattern", "alpha_pattern"}
+        | {"init_lora_weights"}
+    ),
+    "adamss": frozenset(
+        {"use_asa", "asa_target_subspaces", "init_warmup", "final_warmup", "mask_interval"}
+        | {"asa_importance_beta", "asa_uncertainty_beta", "asa_schedule_exponent"}
+    ),
+}
+"""Method -> arguments of its configuration that it does not read, or that sercl does not train.
+
+AdaMSS's adaptive subspaces freeze weights during a training, whose state no checkpoint holds."""
+
+_UNPLANNED = 2**31 - 1
+"""Number of steps of AdaLoRA, which peft requires, until a training sets it."""
 
 _SINCE = {"adamss": (0, 20)}
 """Methods whose random start is in checkpoints only from this version of peft on."""
@@ -139,7 +156,7 @@ def config_class(method: str) -> "type[PeftConfig]":
 
 def valid_arguments(method: str) -> list[str]:
     """Return the arguments that a user may give to a method, `target_modules` among them."""
-    managed = _MANAGED | VARIANTS.get(method, {}).keys()
+    managed = _MANAGED | VARIANTS.get(method, {}).keys() | _WITHOUT_EFFECT.get(method, frozenset())
     names = [
         name
         for name in _names(config_class(method))
@@ -181,6 +198,8 @@ def build_config(
     given = {name: value for name, value in arguments.items() if name != TARGETS}
     if "feedforward_modules" in _names(kind):
         given["feedforward_modules"] = list(feed_forward)
+    if method == ADALORA:
+        given = {"total_step": _UNPLANNED, **given}
     with_variant = {**given, **VARIANTS.get(method, {})}
     try:
         return kind(target_modules=list(targets), **with_variant)
@@ -188,6 +207,11 @@ def build_config(
         raise UsageError(f"peft:{method} needs a package that is not installed: {error}") from error
     except (TypeError, ValueError) as error:
         raise UsageError(f"peft:{method}: {error}") from error
+
+
+def depends_on_length(method: str, arguments: Mapping[str, Any]) -> bool:
+    """Return whether what a method does at a step depends on the length of the training."""
+    return method == ADALORA and arguments.get("total_step") is None
 
 
 def method_of(content: Mapping[str, Any]) -> str:
@@ -232,7 +256,15 @@ def _check_range(method: str, name: str, value: Any) -> None:
 
 _RANGES = {
     "alpha": (math.ulp(0.0), math.inf, "a number above 0"),
+    "beta1": (math.ulp(0.0), 1.0, "a number between 0 and 1"),
+    "beta2": (math.ulp(0.0), 1.0, "a number between 0 and 1"),
+    "deltaT": (1, math.inf, "a number of steps, 1 or more"),
     "dropout": (0.0, 1.0, "a number from 0 to below 1"),
+    "orth_reg_weight": (0.0, math.inf, "a number, 0 or more"),
+    "target_r": (1, math.inf, "a rank, 1 or more"),
+    "tfinal": (0, math.inf, "a number of steps, 0 or more"),
+    "tinit": (0, math.inf, "a number of steps, 0 or more"),
+    "total_step": (1, math.inf, "a number of steps, 1 or more"),
 }
 """End of an argument's name -> lowest valid value, lowest above it that is not valid, and both in words."""
 

@@ -1,6 +1,7 @@
 """Adapters in peft's own format: a folder with `adapter_config.json` and `adapter_model.safetensors`."""
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from sercl.documents import read_json
 from sercl.errors import AdapterError, DocumentError, UsageError
 from sercl.files import at_home, atomic_path, write_text
 from sercl.models.adapters.peft.config import FOLDER, TARGETS, arguments_of, method_of
+from sercl.models.adapters.peft.ranks import SCHEDULE, Ranks
 from sercl.models.encoders.base import Encoder
 
 if TYPE_CHECKING:
@@ -26,13 +28,14 @@ def read_folder(method: str, options: Mapping[str, Any]) -> tuple[dict[str, Any]
 
     Args:
         method: The method that it must have.
-        options: Options with a folder, and nothing else: the rest is in the folder.
+        options: Options with a folder, and nothing else but a schedule: the rest is in the folder.
 
     Raises:
         AdapterError: For a folder that is missing, damaged, or of another method.
         UsageError: For options beside the folder.
     """
-    others = sorted(options.keys() - {FOLDER})
+    schedule = {name: value for name, value in options.items() if name in SCHEDULE}
+    others = sorted(options.keys() - {FOLDER} - schedule.keys())
     if others:
         raise UsageError(
             f"--model.adapters.peft.{others[0]} and .{FOLDER}: the folder's {CONFIG} sets it already. Leave "
@@ -47,7 +50,8 @@ def read_folder(method: str, options: Mapping[str, Any]) -> tuple[dict[str, Any]
         arguments = arguments_of(method, content)
     except UsageError as error:
         raise AdapterError(f"{folder / CONFIG}: {error}") from error
-    return arguments, _read_weights(folder / WEIGHTS)
+    own = {name: value for name, value in arguments.items() if name not in SCHEDULE}
+    return own | schedule, _read_weights(folder / WEIGHTS)
 
 
 def _read_config(path: Path) -> dict[str, Any]:
@@ -73,8 +77,13 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
     return weights
 
 
-def load_weights(model: "PeftModel", weights: Mapping[str, Tensor]) -> None:
+def load_weights(model: "PeftModel", weights: Mapping[str, Tensor], ranks: Ranks | None) -> None:
     """Load the weights that `read_folder` returned into a model that was built with its arguments.
+
+    Args:
+        model: The model.
+        weights: The weights.
+        ranks: Its ranks, if they may be cut.
 
     Raises:
         AdapterError: For weights of another encoder, or of other blocks.
@@ -82,6 +91,7 @@ def load_weights(model: "PeftModel", weights: Mapping[str, Tensor]) -> None:
     import peft
 
     own = weights_of(model)
+    weights = weights if ranks is None else ranks.widened(weights, own)
     for what, names in (
         ("lacks", sorted(own.keys() - weights.keys())),
         ("holds unknown", sorted(weights.keys() - own.keys())),
@@ -135,5 +145,8 @@ def weights_of(model: "PeftModel") -> dict[str, Tensor]:
     """Return the tensors of an adapter, named as peft does."""
     import peft
 
-    weights: dict[str, Tensor] = peft.get_peft_model_state_dict(model, save_embedding_layers=False)
+    with warnings.catch_warnings():
+        # peft takes a matrix of AdaLoRA whose rank is 0 for part of one.
+        warnings.filterwarnings("ignore", ".*have invalid shape")
+        weights: dict[str, Tensor] = peft.get_peft_model_state_dict(model, save_embedding_layers=False)
     return weights

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from sercl.errors import SerclWarning, UnknownNameError, UsageError
 from sercl.models.adapters.base import EncoderAdapter
 from sercl.models.adapters.peft.config import (
+    ADALORA,
     ALL_LINEAR,
     FOLDER,
     NORMS,
@@ -22,6 +23,7 @@ from sercl.models.adapters.peft.config import (
     check_method,
 )
 from sercl.models.adapters.peft.files import load_weights, read_folder, weights_of, write_folder
+from sercl.models.adapters.peft.ranks import Ranks
 from sercl.models.encoders.base import Encoder
 
 if TYPE_CHECKING:
@@ -93,6 +95,7 @@ class PeftAdapter(EncoderAdapter):
         check_method(method)
         self.method, self._weights = method, None
         self.options = dict(options)
+        self.ranks: Ranks | None = None
         if FOLDER in options:
             self.options, self._weights = read_folder(method, self.options)
         check_arguments(method, self.options)
@@ -116,8 +119,9 @@ class PeftAdapter(EncoderAdapter):
         self._model = (self._adapted(encoder, targets),)
         changed = probes.changed()
         self._say_start(probes)
+        self.ranks = Ranks(self.model, self.options) if self.method == ADALORA else None
         if self._weights is not None:
-            load_weights(self.model, self._weights)
+            load_weights(self.model, self._weights, self.ranks)
         self._read_weights(encoder, blocks)
         self.kept = frozenset(
             name
@@ -147,9 +151,33 @@ class PeftAdapter(EncoderAdapter):
             OutputError: If it cannot be written.
         """
         with _in_place(encoder.model):
+            if self.ranks is not None:
+                self.ranks.describe()
             targets = [path for path, _ in _layers(encoder.model)]
             weights = weights_of(self.model)
         write_folder(folder, encoder, self.model.peft_config["default"], targets, weights)
+
+    def begin_training(self, steps: float) -> None:
+        """Set the schedule of AdaLoRA's ranks.
+
+        Raises:
+            UsageError: For a training that is too short for it.
+        """
+        if self.ranks is not None:
+            self.ranks.begin(steps)
+
+    def penalty(self) -> Tensor | None:
+        """Return AdaLoRA's penalty, None for other methods."""
+        return None if self.ranks is None else self.ranks.penalty()
+
+    def after_step(self, step: int) -> None:
+        """Cut AdaLoRA's ranks."""
+        if self.ranks is not None:
+            self.ranks.after_step(step)
+
+    def figures(self) -> dict[str, float]:
+        """Return the mean rank of AdaLoRA."""
+        return {} if self.ranks is None else {"rank": self.ranks.mean}
 
     def _adapted(self, encoder: Encoder, targets: Sequence[str]) -> "PeftModel":
         import peft  # takes a second, so only where it is needed
