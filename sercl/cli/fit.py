@@ -14,7 +14,6 @@ from sercl.cli.lightning import Cli
 from sercl.cli.processes import is_first, restartable
 from sercl.cli.run_checks import check_continuation, check_monitors, check_resumed
 from sercl.cli.run_folder import (
-    CONFIG,
     FOLDS,
     check_still_there,
     default_folder,
@@ -24,6 +23,7 @@ from sercl.cli.run_folder import (
 from sercl.json_text import json_text
 from sercl.reports.data import data_table
 from sercl.reports.results import confusion_figure, confusion_text, model_lines, results_table, stages_table
+from sercl.studies.results.records import CONFIG
 from sercl.studies.training.fit import extract_features, score, stage_folders, train
 from sercl.studies.training.results import RunResults, describe_model, save, summarise
 from sercl.studies.training.resuming import check_limits

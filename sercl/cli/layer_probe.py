@@ -12,7 +12,7 @@ from sercl.cli.fit import set_up
 from sercl.cli.lightning import Cli
 from sercl.cli.processes import is_first, restartable
 from sercl.cli.run_checks import check_resumed
-from sercl.cli.run_folder import CONFIG, FOLDS, check_still_there, probe_folder, run_folder
+from sercl.cli.run_folder import FOLDS, check_still_there, probe_folder, run_folder
 from sercl.corpora.folds import save_fold
 from sercl.errors import UsageError
 from sercl.features.extraction import features_of
@@ -35,6 +35,7 @@ from sercl.studies.layer_probe.folds import (
 )
 from sercl.studies.layer_probe.summary import ProbeResults
 from sercl.studies.layer_probe.task import ProbeTask
+from sercl.studies.results.records import CONFIG
 from sercl.studies.training.results import environment
 from sercl.tasks.optim import OWN_SCHEDULES
 

@@ -87,8 +87,9 @@ def folder_of(command: str, values: Values) -> Path | None:
 
 
 def _check_folder(command: str, values: Values, flags: set[str]) -> None:
-    from sercl.cli.run_folder import CONFIG, check_choice, check_claim
+    from sercl.cli.run_folder import check_choice, check_claim
     from sercl.locks import NAME, check_free
+    from sercl.studies.results.records import CONFIG
 
     resume, overwrite = "--resume" in flags, "--overwrite" in flags
     check_choice(resume, overwrite)
@@ -445,7 +446,7 @@ def _check_study(name: str, words: Sequence[str]) -> None:
 
 def with_own_config(words: list[str]) -> list[str]:
     """Add the configuration beside the checkpoint, unless the arguments give the data."""
-    from sercl.cli.run_folder import CONFIG
+    from sercl.studies.results.records import CONFIG
 
     starts = [word.partition("=")[0] for word in words]
     if {"-c", "--config", "--data", "--help"} & set(starts) or "--ckpt" not in starts:

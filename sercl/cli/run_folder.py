@@ -18,11 +18,11 @@ from sercl.errors import DocumentError, OutputError, UsageError
 from sercl.files import gone, remove_leftovers, write_text
 from sercl.locks import NAME as LOCK
 from sercl.locks import locked
+from sercl.studies.results.records import CONFIG
 
 HOME = Path("checkpoints")
 """Runs without `--out` go into this folder of the working directory."""
 
-CONFIG = "config.yaml"
 STUDY = "study.yaml"
 RESULTS = ("results.json", "predictions.csv")
 END = "ended.json"

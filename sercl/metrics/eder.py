@@ -13,11 +13,11 @@ from sercl.metrics.functional.eder import boundaries, scores, time_confusion
 from sercl.metrics.functional.timeline import Labelled
 
 _PLACED = 4
-"""Further numbers of a recording besides its time confusion, see `sercl.metrics.functional.eder.scores`."""
+"""Further numbers of a recording besides its time confusion, see `sercl.metrics.functional.eder.Measured`."""
 
 
 class DiarizationMetrics(Metric):
-    """EDER with its parts, EDER by emotion, recall over time and boundary error.
+    """EDER with its parts and by emotion, boundary error, and UAR and every other average over time.
 
     `update(reference, hypothesis, duration)` takes the segments of one recording.
 

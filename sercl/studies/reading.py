@@ -23,14 +23,12 @@ from sercl.studies.diarization import results as diarizers
 from sercl.studies.diarization.results import REFERENCE, SystemScores, segments_file
 from sercl.studies.layer_probe import folds as probes
 from sercl.studies.results.predictions import PREDICTIONS, Predictions
-from sercl.studies.results.records import RESULTS
+from sercl.studies.results.records import CONFIG, DIARIZATION, PROBE, RESULTS, RUN, STUDY, kind_of
 from sercl.studies.results.scores import Score, frame_of, in_front, score_row
 from sercl.studies.run_files import SETTINGS, read_predictions
 from sercl.studies.training import results as runs
 
-RUN, PROBE, STUDY, DIARIZATION = "run", "layer probe", "study", "diarization"
-
-_UNFINISHED = ("config.yaml", "last.ckpt", "best.ckpt", "stage.json")
+_UNFINISHED = (CONFIG, "last.ckpt", "best.ckpt", "stage.json")
 """Files of a folder without results yet."""
 
 
@@ -145,9 +143,8 @@ def _kind_of(folder: Path) -> str:
         content = read_json(folder / RESULTS)
     except DocumentError as error:
         raise ResultsError(folder / RESULTS, f"{error}. Run the command that wrote it again.") from error
-    for key, kind in {"systems": DIARIZATION, "results": PROBE, "scores": RUN}.items():
-        if isinstance(content, dict) and key in content:
-            return kind
+    if (kind := kind_of(content)) is not None:
+        return kind
     raise ResultsError(folder / RESULTS, "is not a results file of a run, a layer probe or a diarizer.")
 
 

@@ -11,7 +11,7 @@ from sercl.studies.cross_eval.cells import Condition
 from sercl.studies.cross_eval.study_file import STUDY, read_study
 from sercl.studies.cross_eval.study_file import read_predictions as read_study_predictions
 from sercl.studies.results.predictions import AGAIN, PREDICTIONS, Predictions, read_csv
-from sercl.studies.results.records import RESULTS
+from sercl.studies.results.records import CONFIG, DIARIZATION, RESULTS, kind_of
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def _is_diarization(path: Path) -> bool:
         content = read_json(path)
     except DocumentError:
         return False
-    return isinstance(content, dict) and "systems" in content
+    return kind_of(content) == DIARIZATION
 
 
 def read_predictions(path: Path) -> Predictions:
@@ -135,7 +135,7 @@ def _flat(content: Any, prefix: str = "") -> dict[str, Any]:
 
 
 SETTINGS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
-    "config.yaml": _configured,
+    CONFIG: _configured,
     "study.yaml": _configured,
     RESULTS: _settings_in_results,
 }

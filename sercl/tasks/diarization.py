@@ -17,7 +17,8 @@ from sercl.diarization.postprocess import PostConfig, to_segments
 from sercl.diarization.segments import NEUTRAL, ScoredSegment
 from sercl.errors import UnknownNameError, UsageError
 from sercl.metrics.eder import DiarizationMetrics
-from sercl.metrics.functional.eder import scores
+from sercl.metrics.functional.classification import AVERAGES
+from sercl.metrics.functional.eder import ERRORS
 from sercl.models.adapters import AdapterOptions
 from sercl.models.encoders import Regularization
 from sercl.models.encoders.source import DEFAULT
@@ -233,10 +234,9 @@ class EmotionDiarizer(EncoderTask):
     @property
     def monitored(self) -> tuple[list[str], list[str]]:
         """Names of the validation scores: those to maximise, and those to minimise."""
-        count = len(self.classes)
-        names = list(scores(torch.zeros(1, count, count + 1), torch.zeros(1, 4), self.classes))
-        better = [name for name in names if name.startswith(("uar", "recall/", "events_found"))]
-        return better, [*(name for name in names if name not in better), MONITOR.removeprefix("val/")]
+        recalls, rates = ([f"{name}/{own}" for own in self.classes] for name in ("recall", "eder"))
+        errors = [*ERRORS, *rates, MONITOR.removeprefix("val/")]
+        return [*AVERAGES, *recalls, "events_found"], errors
 
     @property
     def hop(self) -> float:

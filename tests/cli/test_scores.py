@@ -4,12 +4,14 @@ import csv
 import json
 
 import pytest
+import torch
 from sklearn import metrics
 
 from sercl.cli.main import main
 from sercl.errors import UsageError
 from sercl.metrics.functional import classification
 from sercl.metrics.functional.classification import Average
+from sercl.studies.diarization.results import read
 from sercl.studies.results.predictions import read_csv
 from sercl.testing.studies import CORPORA, ENCODERS, Grid, fake_study
 from tests.studies.runs import fake_run
@@ -81,3 +83,34 @@ def test_a_comparison_and_a_report_have_them(two_more, tmp_path, capsys):
         text = (study / name).read_text()
         assert "MCC" in text, name
         assert "Kappa" in text, name
+
+
+@pytest.mark.parametrize("extra", [0, 3])
+def test_time_that_is_no_class_is_one_more_label_for_sklearn(extra, two_more):
+    generator = torch.Generator().manual_seed(extra)
+    truth = torch.randint(0, 4, (60,), generator=generator)
+    predicted = torch.randint(0, 4 + bool(extra), (60,), generator=generator)
+    seconds = classification.confusion_matrix(truth, predicted, 5)[:4].double() / 50
+    found = {name: average.of(seconds).item() for name, average in classification.AVERAGES.items()}
+    assert found["mcc"] == pytest.approx(metrics.matthews_corrcoef(truth, predicted))
+    assert found["kappa"] == pytest.approx(metrics.cohen_kappa_score(truth, predicted))
+
+
+def test_a_diarizer_has_them_in_its_results_its_table_and_its_log(two_more, encoder, emodb, tmp_path, capsys):
+    run = tmp_path / "run"
+    words = ["diarize", "fit", "--data", "EmoDB", "--data.root", emodb, "--data.clips.voice", "none"]
+    words += ["--data.clips.min_piece", "0.05", "--model.encoder", encoder, "--model.whisper_form", "short"]
+    words += ["--trainer.max_epochs", "1", "--trainer.accelerator", "cpu", "--out", str(run)]
+    assert main(words) == 0
+    assert {"MCC of frames", "Kappa of frames", "Macro-F1 of frames"} <= {
+        line.strip("│ ").split("  ")[0].strip() for line in capsys.readouterr().out.splitlines()
+    }
+    for system in json.loads((run / "results.json").read_text())["systems"]:
+        for name in ("mcc", "kappa", "macro_f1"):
+            score = system["scores"][name]
+            assert score["value"] is None or score["low"] <= score["value"] <= score["high"]
+    assert {"mcc", "kappa"} <= set(read(run).systems[0].to_frame()["score"])
+    logged = {name for log in run.rglob("metrics.csv") for name in log.read_text().splitlines()[0].split(",")}
+    assert {"val/mcc", "test/mcc", "test/kappa", "test/macro_f1"} <= logged
+    assert main(["diarize", "evaluate", str(run / "best.ckpt"), "--json"]) == 0
+    assert {"mcc", "kappa"} <= json.loads(capsys.readouterr().out)["systems"][0]["scores"].keys()

@@ -14,7 +14,7 @@ from sercl.cli.console import progress, stage_progress, stderr, stdout
 from sercl.cli.diarize.words import add_uncovered, evaluated_data
 from sercl.cli.help import DEVICE_HELP, ENCODER_HELP, JSON_HELP
 from sercl.cli.parser import SerclParser, restrict_imports
-from sercl.cli.run_folder import CONFIG, make_folder
+from sercl.cli.run_folder import make_folder
 from sercl.data import datamodules
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.data.datamodules.corpus import CorpusDataModule
@@ -53,6 +53,7 @@ from sercl.studies.diarization.results import (
     score_systems,
     together,
 )
+from sercl.studies.results.records import CONFIG
 from sercl.studies.training.results import (
     describe_model,
     environment,

@@ -3,6 +3,11 @@
 A confusion matrix is `[..., classes, classes]`: rows are the truth, columns the predictions. An undefined
 score of a class is NaN (recall of a class without utterances, precision of a class that was never predicted),
 and averages are over the classes with a score, as each function says.
+
+Recall, precision, F1 and sercl's averages also take `[..., classes, columns]` with more columns than classes:
+the first are the classes, the others are predictions that are no class, such as the time that a diarizer has
+left without a segment. They lower the recall of the true class and the precision of none, and are no term of
+an average over classes. `Average.of` gives such matrices to any other score, too.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,6 +15,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from sercl.plugins import SCORES, Registry, adopt_named
 
@@ -36,12 +42,12 @@ def recall(confusion: Tensor) -> Tensor:
 
 def precision(confusion: Tensor) -> Tensor:
     """Return the precision of each class, `[..., classes]`; NaN for a class that was never predicted."""
-    return _hits(confusion) / confusion.sum(dim=-2)
+    return _hits(confusion) / _predicted(confusion)
 
 
 def f1(confusion: Tensor) -> Tensor:
     """Return the F1 score of each class, `[..., classes]`; NaN for a class neither present nor predicted."""
-    return 2 * _hits(confusion) / (confusion.sum(dim=-1) + confusion.sum(dim=-2))
+    return 2 * _hits(confusion) / (confusion.sum(dim=-1) + _predicted(confusion))
 
 
 def uar(confusion: Tensor) -> Tensor:
@@ -63,12 +69,18 @@ def macro_f1(confusion: Tensor) -> Tensor:
 class Average:
     """A score of a whole confusion matrix; 1 is the best.
 
+    The matrix has numbers of utterances, or seconds (diarization): a multiple of it must have the same score.
+
     Attributes:
         name: Its name in files and loggers.
         title: Its name in tables.
         function: `[..., classes, classes]` -> `[...]`.
         lowest: Its lowest possible value: 0 or -1.
         in_percent: Whether tables show it in percent, or as a plain number.
+        rectangular: Whether `function` itself handles further columns, of predictions that are no class.
+            Without it, the function gets a square matrix in which each of them is one more class, with an
+            empty row: right for accuracy, recall, Matthews' correlation and kappa, but not for a mean over
+            classes of precision or F1, in which it would be a class with the score 0.
     """
 
     name: str
@@ -76,6 +88,11 @@ class Average:
     function: Callable[[Tensor], Tensor]
     lowest: float = 0.0
     in_percent: bool = True
+    rectangular: bool = False
+
+    def of(self, confusion: Tensor) -> Tensor:
+        """Return the score `[...]` of matrices `[..., classes, columns]`, see the module."""
+        return self.function(confusion if self.rectangular else _squared(confusion))
 
 
 AVERAGES: Registry[Average] = Registry(
@@ -83,9 +100,9 @@ AVERAGES: Registry[Average] = Registry(
     SCORES,
     adopt_named(Average),
     own={
-        "uar": Average("uar", "UAR", uar),
-        "wa": Average("wa", "WA", wa),
-        "macro_f1": Average("macro_f1", "Macro-F1", macro_f1),
+        "uar": Average("uar", "UAR", uar, rectangular=True),
+        "wa": Average("wa", "WA", wa, rectangular=True),
+        "macro_f1": Average("macro_f1", "Macro-F1", macro_f1, rectangular=True),
     },
 )
 """All averages by name, in the order of tables; comparisons use the first."""
@@ -110,7 +127,7 @@ def scores(confusion: Tensor, classes: Sequence[str]) -> dict[str, Tensor]:
     Returns:
         The averages, and "recall/<class>" and "precision/<class>" for each class; all scalars, or NaN.
     """
-    averages = {name: score.function(confusion) for name, score in AVERAGES.items()}
+    averages = {name: score.of(confusion) for name, score in AVERAGES.items()}
     recalls = {f"recall/{name}": score for name, score in zip(classes, recall(confusion), strict=True)}
     precisions = {
         f"precision/{name}": score for name, score in zip(classes, precision(confusion), strict=True)
@@ -120,3 +137,15 @@ def scores(confusion: Tensor, classes: Sequence[str]) -> dict[str, Tensor]:
 
 def _hits(confusion: Tensor) -> Tensor:
     return confusion.diagonal(dim1=-2, dim2=-1)
+
+
+def _predicted(confusion: Tensor) -> Tensor:
+    return confusion[..., : confusion.shape[-2]].sum(dim=-2)
+
+
+def _squared(confusion: Tensor) -> Tensor:
+    """Return `[..., n, n]`: the classes, and an empty row for each further column, if any has a value."""
+    classes, columns = confusion.shape[-2:]
+    if not confusion[..., classes:].any():
+        return confusion[..., :classes]
+    return pad(confusion, (0, 0, 0, columns - classes))

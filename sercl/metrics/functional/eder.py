@@ -3,14 +3,16 @@
 All scores follow from the time confusion: how long each emotion of the reference was labelled as which
 emotion, `[..., classes, classes + 1]` in seconds, rows the reference, columns the hypothesis. The last column
 is time without a hypothesis segment; it is zero unless that counts as an error. Matrices of several
-recordings can be added.
+recordings can be added. In averages over all time, such as UAR or Matthews' correlation, that time is a
+prediction that is no class, see `sercl.metrics.functional.classification`.
 
 EDER = (missed emotion + false alarm + confusion) / duration, without a collar (Wang et al. 2023, "Speech
 Emotion Diarization"). Time without an event is neutral, in the reference and in the hypothesis: a file
 without events, an empty prediction and a tail that no frame covers are all neutral.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +22,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from sercl.errors import SegmentError, UnknownNameError, UsageError
-from sercl.metrics.functional.classification import recall, uar
+from sercl.metrics.functional.classification import AVERAGES, recall
 from sercl.metrics.functional.timeline import Labelled, Stretch, cut, events, timeline
 
 NEUTRAL = "neutral"
@@ -168,36 +170,106 @@ def boundaries(reference: Iterable[Labelled], hypothesis: Iterable[Labelled], du
     return Boundaries(tuple(errors), len(truth), len(pairs))
 
 
+class Measured(NamedTuple):
+    """What was measured in some recordings.
+
+    Attributes:
+        confusions: `[recordings, classes, classes + 1]` time confusions in s.
+        matched: `[recordings, 4]`: sum of the boundary errors in s, their number, events, events found (see
+            `boundaries`).
+        neutral: Index of the neutral class.
+    """
+
+    confusions: Tensor
+    matched: Tensor
+    neutral: int
+
+
+def _equally(measured: Measured) -> Tensor:
+    return torch.ones_like(measured.matched[:, 0])
+
+
+@dataclass(frozen=True)
+class MeanError:
+    """A mean over recordings of an error; 0 is the best.
+
+    Attributes:
+        name: Its name in files and loggers.
+        title: Its name in tables.
+        function: The error of each recording, `[recordings]`, NaN where it has none.
+        weights: Weight of each recording in the mean, `[recordings]`.
+        in_seconds: Whether it is a time in s; if not, it is a fraction of 0 to 1.
+    """
+
+    name: str
+    title: str
+    function: Callable[[Measured], Tensor]
+    weights: Callable[[Measured], Tensor] = _equally
+    in_seconds: bool = False
+
+    def of(self, measured: Measured) -> Tensor:
+        """Return the mean, a scalar; NaN if no recording has the error."""
+        each, weights = self.function(measured), self.weights(measured)
+        return (each * weights).nansum() / weights[~each.isnan()].sum()
+
+
+def _rates(measured: Measured) -> Tensor:
+    return eder(measured.confusions, measured.neutral)
+
+
+def _parts(measured: Measured) -> ErrorParts:
+    return error_parts(measured.confusions, measured.neutral)
+
+
+ERRORS: Mapping[str, MeanError] = {
+    row.name: row
+    for row in (
+        MeanError("eder", "EDER", _rates),
+        MeanError("missed", "Missed", lambda measured: _parts(measured).missed),
+        MeanError("false_alarm", "False alarm", lambda measured: _parts(measured).false_alarm),
+        MeanError("confusion", "Confusion", lambda measured: _parts(measured).confusion),
+        MeanError(
+            "eder_time",
+            "EDER, time-weighted",
+            _rates,
+            weights=lambda measured: measured.confusions.sum(dim=(-2, -1)),
+        ),
+        MeanError(
+            "boundary_error",
+            "Boundary error",
+            lambda measured: measured.matched[:, 0] / measured.matched[:, 1],
+            weights=lambda measured: measured.matched[:, 1],
+            in_seconds=True,
+        ),
+    )
+}
+"""All errors by name, in the order of tables. `classification.AVERAGES` are scores of diarization, too."""
+
+
 def scores(confusions: Tensor, matched: Tensor, classes: Sequence[str]) -> dict[str, Tensor]:
     """Return every score by name.
 
     Args:
         confusions: `[recordings, classes, classes + 1]` time confusions.
-        matched: `[recordings, 4]`: sum of the boundary errors in s, their number, events, events found (see
-            `boundaries`).
+        matched: `[recordings, 4]`, see `Measured`.
         classes: Class names, "neutral" among them.
 
     Returns:
-        Scalars, NaN if undefined: "eder" (mean over recordings) and its components "missed", "false_alarm"
-        and "confusion"; "eder_time" (weighted by time); "eder/<class>"; "uar" and "recall/<class>" over all
-        time, the limit of the frame-level recall for short frames; "boundary_error" in s; "events_found", the
-        fraction of events with a counterpart.
+        Scalars, NaN if undefined: every error of `ERRORS`; "eder/<class>"; every average of
+        `classification.AVERAGES` and "recall/<class>" over all time, the limits of the frame-level scores for
+        short frames; "events_found", the fraction of events with a counterpart.
     """
     if not len(confusions):
         raise UsageError("diarization scores: there is no recording to evaluate.")
-    neutral = _neutral(classes)
+    measured = Measured(confusions, matched, _neutral(classes))
     summed, sums = confusions.sum(dim=0), matched.sum(dim=0)
-    parts = {name: part.mean() for name, part in error_parts(confusions, neutral)._asdict().items()}
     each = {f"eder/{name}": value for name, value in eder_by_emotion(confusions, classes).items()}
     recalls = {f"recall/{name}": value for name, value in zip(classes, recall(summed), strict=True)}
     return {
-        "eder": eder(confusions, neutral).mean(),
-        **parts,
-        "eder_time": eder(summed, neutral),
+        **{name: error.of(measured) for name, error in ERRORS.items()},
         **each,
-        "uar": uar(summed),
+        **{name: average.of(summed) for name, average in AVERAGES.items()},
         **recalls,
-        "boundary_error": sums[0] / sums[1],
         "events_found": sums[3] / sums[2],
     }
 

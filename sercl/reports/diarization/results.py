@@ -9,7 +9,9 @@ from rich.text import Text
 
 from sercl.counting import count
 from sercl.diarization.postprocess import PostConfig
-from sercl.reports.results import percent, recalls_of_a_guess
+from sercl.metrics.functional.classification import AVERAGES
+from sercl.metrics.functional.eder import ERRORS, ErrorParts
+from sercl.reports.results import average_interval, average_text, percent, recalls_of_a_guess
 from sercl.reports.style import table
 from sercl.studies.diarization.evaluation import DiarizationScores
 from sercl.studies.diarization.results import DiarizationResults, RunScores, SystemScores
@@ -90,17 +92,27 @@ def tuning_lines(results: DiarizationResults) -> list[str]:
 
 
 def averages_table(scores: DiarizationScores) -> RenderableType:
-    """Return the further scores: UAR over time, boundary error, events found."""
+    """Return a row per score besides EDER and its components, and the number of events found."""
     grid = table("Score", "Value", "95 % interval", numbers=("Value", "95 % interval"))
-    grid.add_row(
-        "EDER, time-weighted", f"{percent(scores.eder_time.value)} %", percent_interval(scores.eder_time)
-    )
-    grid.add_row("UAR of frames", f"{percent(scores.uar.value)} %", percent_interval(scores.uar))
-    error = scores.boundary_error
-    shown = "-" if math.isnan(error.value) else f"{error.value:.2f} s"
-    grid.add_row("Boundary error", shown, seconds_interval(error))
+    for name, score in scores.named.items():
+        if name not in ("eder", *ErrorParts._fields):
+            grid.add_row(*_score_cells(name, score))
     grid.add_row("Events found", f"{scores.events_found} of {scores.events}", "")
     return grid
+
+
+def _score_cells(name: str, score: Score) -> tuple[str, str, str]:
+    """Return title, value and interval; a score of a package that is not installed has its name as title."""
+    if name in AVERAGES:
+        in_percent = AVERAGES[name].in_percent and not math.isnan(score.value)
+        unit = " %" if in_percent else ""
+        text = f"{average_text(name, score.value)}{unit}"
+        return f"{AVERAGES[name].title} of frames", text, average_interval(name, score) or "-"
+    if name in ERRORS and not ERRORS[name].in_seconds:
+        return ERRORS[name].title, f"{percent(score.value)} %", percent_interval(score)
+    title, unit = (ERRORS[name].title, " s") if name in ERRORS else (name, "")
+    shown = "-" if math.isnan(score.value) else f"{score.value:.2f}{unit}"
+    return title, shown, seconds_interval(score)
 
 
 def emotions_table(scores: DiarizationScores) -> RenderableType:
@@ -172,5 +184,4 @@ def _one_class(scores: DiarizationScores) -> list[str]:
 
 
 def _parts(scores: DiarizationScores) -> list[str]:
-    values = (scores.missed, scores.false_alarm, scores.confusion, scores.eder_time)
-    return [percent(score.value) for score in values]
+    return [percent(scores.named[name].value) for name in (*ErrorParts._fields, "eder_time")]

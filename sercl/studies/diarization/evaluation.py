@@ -1,7 +1,7 @@
 """All numbers of emotion diarization on one list of recordings, with intervals, as plain data."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,19 @@ from sercl.diarization.postprocess import PostConfig
 from sercl.diarization.segments import Annotation, in_classes
 from sercl.errors import SegmentError, UnknownNameError, UsageError
 from sercl.files import atomic_path
-from sercl.metrics.functional.classification import recall, uar
+from sercl.metrics.functional.classification import AVERAGES, Average, recall
 from sercl.metrics.functional.clusters import resampling_units
-from sercl.metrics.functional.eder import NEUTRAL, UNCOVERED, boundaries, eder, error_parts, time_confusion
+from sercl.metrics.functional.eder import (
+    ERRORS,
+    NEUTRAL,
+    UNCOVERED,
+    Boundaries,
+    MeanError,
+    Measured,
+    boundaries,
+    eder,
+    time_confusion,
+)
 from sercl.metrics.functional.intervals import Interval, bootstrap_interval, clustered_mean_interval
 from sercl.metrics.functional.timeline import timeline
 from sercl.studies.diarization.recordings import DiarizedRecording, SystemFrames, find_segments
@@ -52,14 +62,10 @@ class DiarizationScores:
     Attributes:
         recordings: Their number.
         seconds: Their total duration.
-        eder: Emotion diarization error rate, mean over recordings.
-        missed: Its component of emotion labelled neutral; the three components add up to `eder`.
-        false_alarm: Its component of neutral labelled as an emotion.
-        confusion: Its component of emotion labelled as another emotion.
-        eder_time: EDER weighted by time, as if all recordings were concatenated.
-        uar: Unweighted average recall over all time, the limit of the frame-level UAR for short frames.
-        boundary_error: Mean distance in s between detected and reference boundaries.
-        boundaries: Number of boundaries in that mean.
+        named: Every error of `sercl.metrics.functional.eder.ERRORS` and every average of
+            `sercl.metrics.functional.classification.AVERAGES` (over all time, the limit of the frame-level
+            score for short frames) by name.
+        boundaries: Number of boundaries in the mean boundary error.
         events: Events in the reference.
         events_found: Number of these that overlap a detected event of the same emotion, matched one to one.
         by_emotion: One row per class, in class order.
@@ -70,13 +76,7 @@ class DiarizationScores:
 
     recordings: int
     seconds: float
-    eder: Score
-    missed: Score
-    false_alarm: Score
-    confusion: Score
-    eder_time: Score
-    uar: Score
-    boundary_error: Score
+    named: Mapping[str, Score]
     boundaries: int
     events: int
     events_found: int
@@ -85,18 +85,29 @@ class DiarizationScores:
     uncovered: str
     uncovered_seconds: float
 
+    @property
+    def eder(self) -> Score:
+        """Emotion diarization error rate, mean over recordings."""
+        return self.named["eder"]
+
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON; NaN becomes None."""
-        plain: dict[str, Any] = without_nan(asdict(self))
-        return plain
+        """Return plain data for JSON, each of `named` under its own name; NaN becomes None."""
+        content = asdict(self)
+        named = content.pop("named")
+        first = {key: content.pop(key) for key in ("recordings", "seconds")}
+        return dict(without_nan({**first, **named, **content}))
+
+    @classmethod
+    def fields_of(cls, content: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the fields of what `to_dict` returned, as plain data, unknown scores included."""
+        own = {field.name for field in fields(cls)}
+        others = {key: value for key, value in content.items() if key not in own}
+        named = {key: value for key, value in others.items() if isinstance(value, dict)}
+        return {**{key: value for key, value in content.items() if key in own}, "named": named}
 
     def to_frame(self) -> pd.DataFrame:
         """Return a table with a row per score: EDER, its parts, others; `n` is the number of recordings."""
-        named = {name: getattr(self, name) for name in _SCORES}
-        return frame_of({**score_row(name, own), "n": self.recordings} for name, own in named.items())
-
-
-_SCORES = ("eder", "missed", "false_alarm", "confusion", "eder_time", "uar", "boundary_error")
+        return frame_of({**score_row(name, own), "n": self.recordings} for name, own in self.named.items())
 
 
 def evaluate(diarized: Sequence[DiarizedRecording], classes: Sequence[str]) -> DiarizationScores:
@@ -115,24 +126,18 @@ def evaluate(diarized: Sequence[DiarizedRecording], classes: Sequence[str]) -> D
         raise UsageError("evaluation: no recordings to evaluate; at least one is needed.")
     confusions = torch.stack([_confusion(item, classes) for item in diarized])
     speakers = [item.speaker for item in diarized]
-    seconds = [item.duration for item in diarized]
     neutral = list(classes).index(NEUTRAL)
-    each, parts = eder(confusions, neutral), error_parts(confusions, neutral)
     matched = [boundaries(item.reference, item.hypothesis, item.duration) for item in diarized]
+    measured = Measured(confusions, torch.tensor([_numbers(item) for item in matched]).double(), neutral)
+    errors = {name: _error(error, measured, speakers) for name, error in ERRORS.items()}
     return DiarizationScores(
         recordings=len(diarized),
-        seconds=sum(seconds),
-        eder=_mean(each, speakers),
-        missed=_mean(parts.missed, speakers),
-        false_alarm=_mean(parts.false_alarm, speakers),
-        confusion=_mean(parts.confusion, speakers),
-        eder_time=_mean(each, speakers, seconds),
-        uar=_uar(confusions, speakers),
-        boundary_error=_boundary_error([item.errors for item in matched], speakers),
+        seconds=sum(item.duration for item in diarized),
+        named={**errors, **_averages(confusions, speakers)},
         boundaries=sum(len(item.errors) for item in matched),
         events=sum(item.events for item in matched),
         events_found=sum(item.found for item in matched),
-        by_emotion=_by_emotion(confusions, each, speakers, classes),
+        by_emotion=_by_emotion(confusions, eder(confusions, neutral), speakers, classes),
         time_confusion=tuple(map(tuple, confusions.sum(dim=0)[:, :-1].tolist())),
         uncovered=diarized[0].uncovered,
         uncovered_seconds=float(confusions[..., -1].sum()),
@@ -178,19 +183,26 @@ def _score(value: float, interval: Interval) -> Score:
     return Score(value, interval.low, interval.high, unit, interval.count)
 
 
-def _uar(confusions: Tensor, speakers: Sequence[str | None]) -> Score:
+def _numbers(found: Boundaries) -> list[float]:
+    return [sum(found.errors), len(found.errors), found.events, found.found]
+
+
+def _error(error: MeanError, measured: Measured, speakers: Sequence[str | None]) -> Score:
+    weights: list[float] = error.weights(measured).tolist()
+    return _mean(error.function(measured), speakers, weights, bounded=not error.in_seconds)
+
+
+def _averages(confusions: Tensor, speakers: Sequence[str | None]) -> dict[str, Score]:
     clusters, unit = resampling_units(speakers)
     _, cluster = np.unique(np.asarray(clusters), return_inverse=True)
     sums = np.zeros((int(cluster.max()) + 1, *confusions.shape[1:]))
     np.add.at(sums, cluster, confusions.numpy())
-    return _score(float(uar(confusions.sum(dim=0))), bootstrap_interval(sums, uar, unit=unit))
 
+    def scored(average: Average) -> Score:
+        interval = bootstrap_interval(sums, average.of, unit=unit, bounded=average.lowest >= 0)
+        return _score(float(average.of(confusions.sum(dim=0))), interval)
 
-def _boundary_error(errors: Sequence[tuple[float, ...]], speakers: Sequence[str | None]) -> Score:
-    means = torch.tensor(
-        [sum(own) / len(own) if own else float("nan") for own in errors], dtype=torch.float64
-    )
-    return _mean(means, speakers, [float(len(own)) for own in errors], bounded=False)
+    return {name: scored(average) for name, average in AVERAGES.items()}
 
 
 def _by_emotion(

@@ -202,11 +202,27 @@ def read(folder: Path) -> DiarizationResults:
     advice = f"Run `sercl diarize evaluate CHECKPOINT --out {folder}` to write it again."
     content = read_content(path, advice)
     stages = read_stages(content, path, advice)
-    plain = with_nan({**content, "stages": []}, DiarizationResults)
+    plain = with_nan({**content, "stages": [], **_scores_of(content)}, DiarizationResults)
     own = as_record(plain, DiarizationResults, path, advice)
     said = {*own.data.get("notes", ()), *stage_notes(stages)}
     notes = as_record(content.get("notes", []), tuple[str, ...], path, advice, "notes")
     return replace(own, stages=stages, remarks=tuple(note for note in notes if note not in said))
+
+
+def _scores_of(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return systems and runs of a results file with their scores as fields; broken ones unchanged."""
+    found: dict[str, Any] = {}
+    if isinstance(systems := content.get("systems"), list):
+        found["systems"] = [_with_fields(system) for system in systems]
+    if isinstance(runs := content.get("runs"), list):
+        found["runs"] = [{**run, **_scores_of(run)} if isinstance(run, dict) else run for run in runs]
+    return found
+
+
+def _with_fields(system: Any) -> Any:
+    if not (isinstance(system, dict) and isinstance(system.get("scores"), dict)):
+        return system
+    return {**system, "scores": DiarizationScores.fields_of(system["scores"])}
 
 
 def log_scores(

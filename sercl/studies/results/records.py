@@ -18,6 +18,12 @@ Record = TypeVar("Record")
 RESULTS = "results.json"
 """The results of a run, a layer probe or a diarizer, in its folder."""
 
+CONFIG = "config.yaml"
+"""The configuration of a run or a layer probe, in its folder."""
+
+RUN, PROBE, STUDY, DIARIZATION = "run", "layer probe", "study", "diarization"
+"""Kinds of results."""
+
 _MOST_BYTES = 2**30
 """The `study.json` of a large study has about ten MB."""
 
@@ -58,6 +64,13 @@ def read_with_digest(path: Path, advice: str) -> tuple[dict[str, Any], str]:
     except DocumentError as error:
         raise ResultsError(path, f"{error}. {advice}") from error
     return as_record(content, dict[str, Any], path, advice), digest(text)
+
+
+def kind_of(content: Any) -> str | None:
+    """Return the kind of a results file, `RUN`, `PROBE` or `DIARIZATION`; None if it is none of them."""
+    kinds = {"systems": DIARIZATION, "results": PROBE, "scores": RUN}
+    known = content if isinstance(content, dict) else {}
+    return next((kind for key, kind in kinds.items() if key in known), None)
 
 
 def digest(text: str) -> str:

@@ -51,6 +51,29 @@ def test_a_class_absent_from_the_truth_does_not_lower_the_uar() -> None:
     assert ours.precision(confusion)[2] == 0
 
 
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4)), min_size=1, max_size=60))
+def test_predictions_that_are_no_class_are_one_more_label_for_sklearn(pairs: list[tuple[int, int]]) -> None:
+    truth, predicted = torch.tensor(pairs).T
+    confusion = ours.confusion_matrix(truth, predicted, CLASSES + 1)[:CLASSES]
+    classes = sorted({*truth.tolist(), *predicted.tolist()} - {CLASSES})
+    options = {"labels": classes, "average": "macro", "zero_division": 0}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        expected = {
+            "uar": sk.balanced_accuracy_score(truth, predicted),
+            "wa": sk.accuracy_score(truth, predicted),
+            "macro_f1": sk.f1_score(truth, predicted, **options),
+        }
+    for name, value in expected.items():
+        assert ours.AVERAGES[name].of(confusion).item() == pytest.approx(value, abs=1e-6), name
+    expected_precision = sk.precision_score(
+        truth, predicted, labels=range(CLASSES), average=None, zero_division=0
+    )
+    torch.testing.assert_close(
+        ours.precision(confusion).nan_to_num(), torch.tensor(expected_precision, dtype=torch.float32)
+    )
+
+
 def test_a_stack_of_matrices_gives_a_stack_of_scores() -> None:
     stack = torch.randint(0, 9, (5, 2, 3, 3))
     torch.testing.assert_close(ours.uar(stack)[4, 1], ours.uar(stack[4, 1]))

@@ -10,6 +10,8 @@ from sercl.corpora.base import Segment
 from sercl.diarization.postprocess import PostConfig
 from sercl.errors import SegmentError, UnknownNameError, UsageError
 from sercl.metrics.eder import DiarizationMetrics
+from sercl.metrics.functional.classification import AVERAGES
+from sercl.metrics.functional.eder import ERRORS
 from sercl.studies.diarization.evaluation import candidates, eder_difference, evaluate, mean_eder, tune
 from sercl.studies.diarization.recordings import DiarizedRecording, SystemFrames
 from sercl.tasks.diarizer import FrameScores
@@ -29,16 +31,16 @@ TWO = diarized("b", [(0, 5, "angry")], [(0, 2, "happy")], 5.0)
 def test_parts_add_up_and_means_are_over_recordings():
     found = evaluate([ONE, TWO], CLASSES)
     assert found.eder.value == pytest.approx((0.2 + 1.0) / 2)
-    assert found.missed.value == pytest.approx((0.1 + 0.6) / 2)
-    assert found.false_alarm.value == pytest.approx(0.1 / 2)
-    assert found.confusion.value == pytest.approx(0.4 / 2)
-    assert found.eder_time.value == pytest.approx((2 + 5) / 15)
+    assert found.named["missed"].value == pytest.approx((0.1 + 0.6) / 2)
+    assert found.named["false_alarm"].value == pytest.approx(0.1 / 2)
+    assert found.named["confusion"].value == pytest.approx(0.4 / 2)
+    assert found.named["eder_time"].value == pytest.approx((2 + 5) / 15)
 
 
 def test_boundaries_and_events():
     found = evaluate([ONE, TWO], CLASSES)
     assert (found.events, found.events_found, found.boundaries) == (2, 1, 2)
-    assert found.boundary_error.value == pytest.approx(1.0)
+    assert found.named["boundary_error"].value == pytest.approx(1.0)
 
 
 def test_emotions_have_rows():
@@ -66,8 +68,9 @@ def test_scores_are_those_of_the_metric(rows):
     for item in items:
         metrics.update(item.reference, item.hypothesis, item.duration)
     expected, found = metrics.compute(), evaluate(items, CLASSES)
-    for name in ("eder", "missed", "false_alarm", "confusion", "eder_time", "uar", "boundary_error"):
-        value = torch.tensor(getattr(found, name).value, dtype=torch.float64)
+    assert {*found.named} == {*ERRORS, *AVERAGES}
+    for name, score in found.named.items():
+        value = torch.tensor(score.value, dtype=torch.float64)
         assert torch.allclose(value, expected[name].double(), atol=1e-4, equal_nan=True), name
     for row in found.by_emotion:
         own = torch.tensor(row.eder.value, dtype=torch.float64)
