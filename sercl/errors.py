@@ -193,7 +193,6 @@ class NoBlockError(UsageError):
     """
 
     def __init__(self, encoder: str, block: int, blocks: int) -> None:
-        self.encoder, self.blocks = encoder, blocks
         super().__init__(
             f"no block {block} in the encoder {encoder}: it has {blocks}. Valid last blocks: 0 to "
             f"{blocks - 1}, or none to keep all."

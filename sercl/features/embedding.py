@@ -26,10 +26,7 @@ from sercl.errors import AudioError, ClipLengthError, FeatureError, SerclError, 
 from sercl.features.extraction import default_batch_seconds, rows_of
 from sercl.features.wanted import check_states, frozen_pooling
 from sercl.models.device import find_device, give_memory_back
-from sercl.models.encoder_folder import depth_key
-from sercl.models.encoders import Encoder, inference, load_encoder
-from sercl.models.encoders.source import checkpoint_folder
-from sercl.models.encoders.weights import published_config
+from sercl.models.encoders import Encoder, block_count, inference, load_encoder
 from sercl.models.pooling import Pooling
 
 Array = NDArray[np.float32]
@@ -175,8 +172,7 @@ def _load(
 ) -> Encoder:
     form = whisper_form or "padded"
     if layers and last_block is None:
-        config = published_config(checkpoint_folder(name, revision))
-        blocks = getattr(config, depth_key(config.model_type))
+        blocks = block_count(name, revision)
         check_states(layers, blocks + 1)
         if 0 < (top := max(layers)) < blocks:
             # No norm follows a hidden state between blocks.

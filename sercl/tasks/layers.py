@@ -6,9 +6,8 @@ from typing import Any
 import lightning.pytorch as L
 import torch
 
-from sercl.errors import NoBlockError
 from sercl.models.encoder_folder import check_layer
-from sercl.models.encoders import Encoder, inference, load_encoder, rebuild_encoder
+from sercl.models.encoders import Encoder, block_count, inference, load_encoder, rebuild_encoder
 from sercl.models.encoders.fast.packed import supported
 from sercl.tasks.base import EncoderTask
 
@@ -29,8 +28,8 @@ def encoder_for_layer(
 ) -> Encoder:
     """Load the encoder with the blocks that are needed, or rebuild it from a full checkpoint.
 
-    Blocks above a numbered layer are not needed. Without them hidden state k is the last, and no norm
-    follows it, as in the whole model.
+    Blocks above a numbered layer are not needed. Hidden state k is then the last and the same as in the whole
+    model, where a norm may follow the last block and none follows the others.
 
     Args:
         name: As for `load_encoder`, like all others except `layer` and `config`.
@@ -43,20 +42,19 @@ def encoder_for_layer(
     """
     if config is not None:
         return rebuild_encoder(name, config, gradient_checkpointing=gradient_checkpointing)
-    by_layer = isinstance(layer, int) and layer > 0 and last_block is None
-    try:
-        return load_encoder(
-            name,
-            revision=revision,
-            last_block=layer - 1 if by_layer and isinstance(layer, int) else last_block,
-            final_norm=not by_layer,
-            whisper_form=whisper_form,
-            gradient_checkpointing=gradient_checkpointing,
-        )
-    except NoBlockError as error:
-        if by_layer:
-            check_layer(error.encoder, int(layer), error.blocks)
-        raise
+    cut = None
+    if isinstance(layer, int) and layer > 0 and last_block is None:
+        blocks = block_count(name, revision)
+        check_layer(name, layer, blocks)
+        cut = layer - 1 if layer < blocks else None
+    return load_encoder(
+        name,
+        revision=revision,
+        last_block=last_block if cut is None else cut,
+        final_norm=cut is None,
+        whisper_form=whisper_form,
+        gradient_checkpointing=gradient_checkpointing,
+    )
 
 
 _PRECISIONS = {"32-true": ("fp32", torch.float32), "bf16-mixed": ("bf16", torch.bfloat16)}

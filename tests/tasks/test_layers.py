@@ -24,7 +24,7 @@ def test_a_frozen_encoder_lets_validation_choose_and_an_adapted_one_reads_its_la
 
 # The norm behind the last block must go with the blocks: stable-layer-norm models and Whisper have one.
 @pytest.mark.parametrize("family", ["wav2vec2", "wavlm-stable", "whisper", "wav2vec2-bert"])
-@pytest.mark.parametrize("layer", [1, 2])
+@pytest.mark.parametrize("layer", [1, 2, 3])
 def test_a_numbered_layer_needs_the_blocks_below_it_alone(family, layer, tmp_path):
     folder = tiny_encoder(family, tmp_path)
     cut = load(folder, layer)

@@ -5,7 +5,7 @@ from sercl.torch_pair import torchaudio  # noqa: F401 - before transformers, whi
 # isort: split
 from sercl.models.encoders.base import Checkpoint, Encoder, EncoderOutput, FamilyTraits
 from sercl.models.encoders.inference import PRECISIONS, inference
-from sercl.models.encoders.load import load_encoder, rebuild_encoder
+from sercl.models.encoders.load import block_count, load_encoder, rebuild_encoder
 from sercl.models.encoders.masking import frame_mask, masked_inputs
 from sercl.models.encoders.regularization import Regularization
 from sercl.models.encoders.source import PRESETS, Preset
@@ -21,6 +21,7 @@ __all__ = [
     "Preset",
     "Regularization",
     "Wav2Vec2Encoder",
+    "block_count",
     "frame_mask",
     "inference",
     "load_encoder",

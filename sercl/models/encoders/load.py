@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from sercl.errors import EncoderError, UsageError
+from sercl.models.encoder_folder import depth_key
 from sercl.models.encoders.base import SAMPLE_RATE, Checkpoint, Encoder
 from sercl.models.encoders.config import check_numbers, understood
 from sercl.models.encoders.families import wrap
@@ -12,6 +13,7 @@ from sercl.models.encoders.fingerprint import fingerprint
 from sercl.models.encoders.source import checkpoint_folder, location_of, read_preprocessor
 from sercl.models.encoders.weights import (
     empty_model,
+    published_config,
     published_rates,
     read_config,
     read_model,
@@ -60,6 +62,21 @@ def load_encoder(
     if gradient_checkpointing:
         encoder.checkpoint_gradients()
     return encoder.eval()
+
+
+def block_count(name: str, revision: str | None = None) -> int:
+    """Return the number of transformer blocks of an encoder, whose weights are not read.
+
+    Args:
+        name: As for `load_encoder`.
+        revision: As for `load_encoder`.
+
+    Raises:
+        UnknownNameError: `name` is not a known short name.
+        EncoderError: The checkpoint cannot be found or read, or is of another kind.
+    """
+    config = published_config(checkpoint_folder(name, revision))
+    return int(getattr(config, depth_key(config.model_type)))
 
 
 def rebuild_encoder(name: str, config: dict[str, Any], *, gradient_checkpointing: bool = False) -> Encoder:
