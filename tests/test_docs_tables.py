@@ -79,7 +79,7 @@ COMMON = {
     if heading not in (*OWN, *GROUPS)
     for option, value in table.items()
 }
-for _option in ("ckpt", "encoder"):  # of `sercl test`
+for _option in ("ckpt", "encoder", "preprocess"):  # of `sercl test`
     COMMON.pop(_option)
 
 

@@ -1,7 +1,8 @@
-"""Loudness of short pieces: K-weighted level, as in ITU-R BS.1770 but without its gate.
+"""Loudness as in ITU-R BS.1770: K-weighted level, with its gates (clips) or without (short pieces).
 
-The gate works on blocks of 0.4 s, but pieces of a diarization clip may be shorter; it excludes silence, which
-voice activity detection has removed already.
+The gates work on blocks of 0.4 s, but pieces of a diarization clip may be shorter; they exclude silence,
+which voice activity detection has removed already. torchaudio's own loudness is 0.3 dB off at 16 kHz, since
+its filters are not made for that rate.
 """
 
 import math
@@ -41,6 +42,30 @@ def loudness(waveform: Tensor) -> float:
     weighted = sosfilt(k_weighting(SAMPLE_RATE), waveform.numpy())
     power = float(np.square(weighted).mean())
     return max(_SILENT, _OFFSET + 10 * math.log10(power)) if power > 0 else _SILENT
+
+
+_BLOCK, _BLOCK_HOP = SAMPLE_RATE * 4 // 10, SAMPLE_RATE // 10  # 0.4 s, three quarters of it in common
+_ABSOLUTE_GATE, _RELATIVE_GATE = -70.0, 10.0
+
+
+def gated_loudness(waveform: Tensor) -> float:
+    """Return the integrated loudness of a clip in LUFS (ITU-R BS.1770-4), at least -100.
+
+    Args:
+        waveform: `[n]` float32 at 16 kHz. A clip that is shorter than a block of 0.4 s, or below the gate of
+            -70 LUFS throughout, is measured without gates.
+    """
+    weighted = torch.from_numpy(sosfilt(k_weighting(SAMPLE_RATE), waveform.numpy()))
+    if len(weighted) < _BLOCK:
+        return loudness(waveform)
+    power = weighted.unfold(0, _BLOCK, _BLOCK_HOP).square().mean(dim=1)
+    levels = _OFFSET + 10 * power.log10()
+    audible = power[levels > _ABSOLUTE_GATE]
+    if not len(audible):
+        return loudness(waveform)
+    gate = _OFFSET + 10 * math.log10(float(audible.mean())) - _RELATIVE_GATE
+    kept = power[(levels > _ABSOLUTE_GATE) & (levels > gate)]
+    return _OFFSET + 10 * math.log10(float(kept.mean()))
 
 
 def matched(pieces: Sequence[Tensor]) -> list[Tensor]:

@@ -29,7 +29,37 @@ _WHOLE = -1.0
 _WAIT_SECONDS = 60
 
 
-class ScanCache:
+class Database:
+    """A small SQLite file of results that are costly to compute, shared by processes.
+
+    Args:
+        path: The file; it and its folder are created if missing.
+        schema: SQL that creates its table.
+    """
+
+    def __init__(self, path: Path, schema: str) -> None:
+        self.path, self._schema = path, schema
+
+    @contextmanager
+    def opened(self) -> Iterator[sqlite3.Connection]:
+        """Yield a connection.
+
+        Raises:
+            OutputError: If the database cannot be opened or is damaged.
+        """
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with closing(sqlite3.connect(self.path, timeout=_WAIT_SECONDS)) as connection:
+                connection.execute(self._schema)
+                yield connection
+        except (sqlite3.Error, OSError) as error:
+            raise OutputError(
+                f"{self.path}: the cache of audio checks cannot be used ({error}). Delete the file if it is "
+                "damaged, choose another folder with --features.dir, or disable the cache with --no-cache."
+            ) from error
+
+
+class ScanCache(Database):
     """A small database of scan results, so that an unchanged corpus is not decoded again.
 
     A clip is identified by path, stretch, and the file's size, modification and status-change times and
@@ -41,7 +71,7 @@ class ScanCache:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / f"scans-2-{soundfile.__libsndfile_version__}.sqlite"
+        super().__init__(folder / f"scans-2-{soundfile.__libsndfile_version__}.sqlite", _SCHEMA)
 
     def identify(self, clips: Sequence[AudioSpan]) -> dict[int, Identity]:
         """Return the identities of clips whose file exists, by their position."""
@@ -56,7 +86,7 @@ class ScanCache:
         """
         if not self.path.is_file():
             return {}
-        with self._open() as connection:
+        with self.opened() as connection:
             rows = ((i, connection.execute(_RECALL, key).fetchone()) for i, key in identities.items())
             return {index: Measures(*row) for index, row in rows if row is not None}
 
@@ -69,21 +99,8 @@ class ScanCache:
         values = [(*identity, *measures) for identity, measures in rows]
         if not values:
             return
-        with self._open() as connection, connection:
+        with self.opened() as connection, connection:
             connection.executemany(f"insert or replace into clips values ({','.join('?' * 12)})", values)
-
-    @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with closing(sqlite3.connect(self.path, timeout=_WAIT_SECONDS)) as connection:
-                connection.execute(_SCHEMA)
-                yield connection
-        except (sqlite3.Error, OSError) as error:
-            raise OutputError(
-                f"{self.path}: the cache of audio checks cannot be used ({error}). Delete the file if it is "
-                "damaged, choose another folder with --features.dir, or disable the cache with --no-cache."
-            ) from error
 
 
 class OptionalScanCache(ScanCache):

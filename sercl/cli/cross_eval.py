@@ -14,7 +14,9 @@ import jsonargparse
 import lightning.pytorch as L
 from rich.console import Console
 
+from sercl.audio.preprocess import PreprocessConfig
 from sercl.audio.scan_cache import ScanCache
+from sercl.audio.speech_cache import SpeechCache
 from sercl.cli.console import progress, stage_progress, stdout
 from sercl.cli.cross_eval_report import report
 from sercl.cli.lightning import (
@@ -30,6 +32,7 @@ from sercl.cli.parser import restrict_imports
 from sercl.cli.run_checks import check_precision, check_trainer
 from sercl.cli.run_folder import STUDY, check_holds_study, make_folder
 from sercl.data import datamodules
+from sercl.data.datamodules.base import Memories
 from sercl.errors import UsageError
 from sercl.features.config import FeatureConfig
 from sercl.files import write_text
@@ -168,6 +171,7 @@ def build_parser(model_class: type[EncoderTask] = EmotionClassifier) -> Parser:
     parser.add_class_arguments(model_class, MODEL, instantiate=False)
     parser.add_class_arguments(ProbeOptions, "probe")
     parser.add_class_arguments(FeatureConfig, "features")
+    parser.add_class_arguments(PreprocessConfig, "preprocess")
     parser.add_class_arguments(LaunchConfig, "launch")
     add_group(parser, "trainer", L.Trainer, TRAINER_DEFAULTS)
     add_stopping_groups(parser)
@@ -217,7 +221,8 @@ def run(cli: StudyCli) -> int:
 
 def prepare(cli: StudyCli, folder: Path, features: FeatureConfig) -> Session:
     """Check everything in the study, make the folds of its corpora, and plan its cells."""
-    memory = None if cli.config["no_cache"] else ScanCache(cli.features.folder)
+    folder_of_caches = cli.features.folder
+    caches = Memories(ScanCache(folder_of_caches), SpeechCache(folder_of_caches))
     with stage_progress() as on_progress:
         return Session.open(
             cli.study,
@@ -227,7 +232,8 @@ def prepare(cli: StudyCli, folder: Path, features: FeatureConfig) -> Session:
             precision=features.precision,
             resolve=cli.resolve,
             folder=folder,
-            memory=memory,
+            preprocess=cli.built["preprocess"],
+            memories=Memories() if cli.config["no_cache"] else caches,
             on_progress=on_progress,
             model_class=cli.parser.model_path,
         )

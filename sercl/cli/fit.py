@@ -9,6 +9,7 @@ from pathlib import Path
 from lightning.pytorch import Trainer
 
 from sercl.audio.scan_cache import ScanCache
+from sercl.audio.speech_cache import SpeechCache
 from sercl.cli.console import stage_progress, stdout
 from sercl.cli.lightning import Cli
 from sercl.cli.processes import is_first, restartable
@@ -20,6 +21,7 @@ from sercl.cli.run_folder import (
     forget_results,
     run_folder,
 )
+from sercl.data.datamodules.base import Memories
 from sercl.json_text import json_text
 from sercl.reports.data import data_table
 from sercl.reports.results import confusion_figure, confusion_text, model_lines, results_table, stages_table
@@ -118,7 +120,8 @@ def announce(cli: Cli, folder: Path) -> None:
 def set_up(cli: Cli) -> None:
     """List the corpora and check their audio, with a progress bar; unchanged files are not decoded again."""
     data = cli.data
-    data.scan_memory = ScanCache(cli.features.folder) if cli.cache else None
+    folder = cli.features.folder
+    data.memories = Memories(ScanCache(folder), SpeechCache(folder)) if cli.cache else Memories()
     with stage_progress() as on_progress:
         data.on_progress = on_progress
         data.setup()

@@ -197,7 +197,7 @@ def _describe_encoder(cli: Cli) -> dict[str, Any]:
         "family": encoder.family,
         "fingerprint": encoder.fingerprint,
         "blocks": len(encoder.blocks),
-        "preprocessing": dict(encoder.preprocessing),
+        "preprocessing": {**encoder.preprocessing, **cli.data.preprocess.settings()},
         "pooling": cli.config["model"]["pooling"],
         "precision": cli.features.precision,
     }

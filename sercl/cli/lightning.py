@@ -21,6 +21,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from sercl.audio.preprocess import PreprocessConfig
 from sercl.cli.console import Lines, stderr
 from sercl.cli.help import ENCODER_HELP, JSON_HELP
 from sercl.cli.model_class import check_options, find_model, model_named
@@ -225,6 +226,10 @@ class Cli(LightningCLI):
         """Add sercl's own options, and link the model's classes to the data."""
         add_run_options(parser, self.with_training)
         parser.add_class_arguments(FeatureConfig, "features")
+        if self.command in _PREPARES:
+            parser.add_class_arguments(PreprocessConfig, "preprocess")
+        elif not self.with_training:
+            parser.add_argument("--preprocess", type=PreprocessConfig | None, default=None, help=_AS_TRAINED)
         set_help(parser, {**_HELP, **_OWN_HELP.get(self.command, {})})
         if self.own_options is not None:
             name, options = self.own_options
@@ -246,7 +251,10 @@ class Cli(LightningCLI):
     @cached_property
     def built(self) -> Any:
         """Everything that the configuration describes, built on first use."""
-        return self.parser.instantiate_classes(self.config)
+        built = self.parser.instantiate_classes(self.config)
+        if self.command in _PREPARES:
+            built["data"].use_preprocessing(built["preprocess"])
+        return built
 
     @property
     def data(self) -> EmotionDataModule:
@@ -322,6 +330,11 @@ def path_of_own(kind: type) -> str | None:
 
 RUN_KEYS = ("out", "resume", "overwrite", "json", "ckpt", "encoder", "no_cache")
 """Options of one call, not of the experiment: `save_config` does not write them."""
+
+_AS_TRAINED = "What is done to clips; by default, and only, what the checkpoint was trained with."
+
+_PREPARES = ("fit", "layer-probe")
+"""Commands that choose the preprocessing; others use that of their checkpoint, or have their own."""
 
 _TESTS_WHOLE = {"diarize fit": "every test clip is evaluated."}
 

@@ -5,6 +5,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from sercl.audio.preprocess import PreprocessConfig
 from sercl.cli.console import stdout
 from sercl.cli.fit import extract_features_of, set_up
 from sercl.cli.lightning import Cli
@@ -73,11 +74,8 @@ def _evaluate(cli: Cli, part: str, names_part: bool) -> None:
     folder = Path(cli.config["out"]) if cli.config["out"] else None
     if folder is not None and is_first():
         make_folder(folder)
-    task = EmotionClassifier.restore(cli.config["ckpt"], cli.config["encoder"])
-    if list(cli.data.classes) != task.classes:
-        raise UsageError(
-            f"the checkpoint's classes are {task.classes}, the data's {cli.data.classes}: set --data.labels."
-        )
+    task = _restored(cli)
+    cli.data.use_preprocessing(task.preprocess or PreprocessConfig.RAW)
     cli.data.set_stage(cli.data.stages[-1])  # of two stages, the last selected the checkpoint
     whole = (
         part == "test" and not names_part and bool(task.corpora) and not cli.data.is_known_to(task.corpora)
@@ -111,6 +109,18 @@ def _evaluate(cli: Cli, part: str, names_part: bool) -> None:
     if folder is not None:
         save(results, predictions, folder)
     _show(results, folder, cli.config["json"])
+
+
+def _restored(cli: Cli) -> EmotionClassifier:
+    """Return the model of the checkpoint; classes or preprocessing other than its own are refused."""
+    task = EmotionClassifier.restore(cli.config["ckpt"], cli.config["encoder"])
+    if list(cli.data.classes) != task.classes:
+        raise UsageError(
+            f"the checkpoint's classes are {task.classes}, the data's {cli.data.classes}: set --data.labels."
+        )
+    if (given := cli.built["preprocess"]) is not None:
+        task.use_preprocessing(given, "--preprocess")
+    return task
 
 
 def _evaluated_part(report: DataReport, part: str, whole: bool) -> DataReport:

@@ -7,7 +7,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from sercl.audio.augment import Augment
+from sercl.audio.preprocess import PreprocessConfig, prepared
 from sercl.audio.resample import load
+from sercl.audio.voice import Speech
 from sercl.corpora.base import Utterance
 from sercl.data.sampler import Key
 from sercl.errors import UsageError
@@ -39,9 +41,11 @@ class UtteranceDataset(Dataset[Item]):
     Args:
         utterances: What is read.
         labels: Class index of each, `len(utterances)` long.
-        augment: Applied to every clip; None for no augmentation.
+        augment: Applied to every clip after preprocessing; None for no augmentation.
         seed: The augmentation of a clip depends only on `(seed, epoch, index)`, not on workers or on what was
             read before.
+        preprocess: What is done to every clip.
+        speech: Stretches of speech of each clip, if preprocessing needs them; else empty.
     """
 
     def __init__(
@@ -50,9 +54,12 @@ class UtteranceDataset(Dataset[Item]):
         labels: Sequence[int],
         augment: Augment | None = None,
         seed: int = 0,
+        preprocess: PreprocessConfig = PreprocessConfig.RAW,
+        speech: Sequence[tuple[Speech, ...]] = (),
     ) -> None:
         self.utterances, self.labels = list(utterances), list(labels)
         self._augment, self._seed = augment, seed
+        self._preprocess, self._speech = preprocess, list(speech)
 
     def __len__(self) -> int:
         return len(self.utterances)
@@ -65,7 +72,9 @@ class UtteranceDataset(Dataset[Item]):
         """
         epoch, index = key
         utterance = self.utterances[index]
-        waveform = load(utterance.path, utterance.start, utterance.end)
+        speech = self._speech[index] if self._speech else ()
+        clip = load(utterance.path, utterance.start, utterance.end)
+        waveform = prepared(clip, speech, self._preprocess)
         if self._augment is not None:
             waveform = self._augment(waveform, item_generator(self._seed, epoch, index))
         return Item(waveform, self.labels[index], utterance.id)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from sercl.audio.scan import AudioSpan, Limits, Memory, scan
+from sercl.audio.voice import Speech
 from sercl.corpora.base import Problem, Utterance, kinds_text, problem_lines
 from sercl.counting import count
 from sercl.data.split import Split
@@ -18,11 +19,15 @@ Progress = Callable[[str, int, int], None]
 
 
 class Checked(NamedTuple):
-    """A usable utterance, its duration in s, and the hash of its samples and their rate."""
+    """A usable utterance, its duration in s, the hash of its samples and their rate, and its speech.
+
+    The stretches of speech are empty if preprocessing does not need them, or if there are none.
+    """
 
     utterance: Utterance
     seconds: float
     audio_key: str
+    speech: tuple[Speech, ...] = ()
 
 
 class Scanned(NamedTuple):

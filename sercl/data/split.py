@@ -9,6 +9,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from sercl.audio.augment import Augment
+from sercl.audio.preprocess import PreprocessConfig, seconds_after
+from sercl.audio.voice import Speech
 from sercl.batch import SOURCE, TARGET, UNLABELLED, AudioBatch, FeatureBatch, FrameBatch
 from sercl.corpora.base import Utterance
 from sercl.data.clips.dataset import FrameItem
@@ -70,6 +72,8 @@ class Split:
         audio_keys: Hash of each one's samples and their rate: equal if the audio is the same.
         config: How they are batched.
         augment: Applied to training clips only; None for none.
+        preprocess: What is done to each before the encoder.
+        speech: Stretches of speech of each clip, none where preprocessing needs none; by default of no clip.
     """
 
     utterances: tuple[Utterance, ...]
@@ -78,6 +82,20 @@ class Split:
     audio_keys: tuple[str, ...]
     config: LoaderConfig
     augment: Augment | None = None
+    preprocess: PreprocessConfig = PreprocessConfig.RAW
+    speech: tuple[tuple[Speech, ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.speech:
+            object.__setattr__(self, "speech", ((),) * len(self.utterances))
+
+    @property
+    def prepared_seconds(self) -> tuple[float, ...]:
+        """Duration of each clip in s after preprocessing."""
+        if not self.preprocess.changes_length:
+            return self.seconds
+        rows = zip(self.seconds, self.speech, strict=True)
+        return tuple(seconds_after(seconds, speech, self.preprocess) for seconds, speech in rows)
 
     @property
     def takes(self) -> tuple["Take", ...]:
@@ -94,6 +112,7 @@ class Split:
             labels=tuple(item for split in splits for item in split.labels),
             seconds=tuple(item for split in splits for item in split.seconds),
             audio_keys=tuple(item for split in splits for item in split.audio_keys),
+            speech=tuple(item for split in splits for item in split.speech),
         )
 
     def audio_loader(self, training: bool, even: bool = True) -> DataLoader[Item]:
@@ -104,9 +123,15 @@ class Split:
             even: Whether every process gets the same number of batches.
         """
         augment = self.augment if training else None
-        dataset = UtteranceDataset(self.utterances, self.labels, augment, self.config.seed)
         sampler = self.sampler(self.config.batch_seconds, training, even)
+        dataset = self.dataset(self.labels, augment)
         return batches(dataset, sampler, collate_audio, self.config.workers)
+
+    def dataset(self, labels: Sequence[int], augment: Augment | None) -> UtteranceDataset:
+        """Return the clips as a dataset with other labels and augmentation."""
+        return UtteranceDataset(
+            self.utterances, labels, augment, self.config.seed, self.preprocess, self.speech
+        )
 
     def feature_loader(self, features: Mapping[str, Tensor], training: bool) -> DataLoader[FeatureItem]:
         """Return batches of type `FeatureBatch`; durations are ignored if `batch_size` bounds them.
@@ -127,7 +152,7 @@ class Split:
             training: As in `audio_loader`, like `even`.
             even: Whether every process gets the same number of batches.
         """
-        config, seconds = self.config, self.seconds
+        config, seconds = self.config, self.prepared_seconds
         if training and self.augment is not None and self.augment.config.speed is not None:
             # Slowing a clip down makes it longer: the bound must hold for the slowest speed.
             seconds = tuple(value / min(1.0, self.augment.config.speed[0]) for value in seconds)
@@ -144,6 +169,7 @@ def picked(split: Split, keep: Sequence[bool]) -> Split:
         labels=tuple(split.labels[index] for index in indices),
         seconds=tuple(split.seconds[index] for index in indices),
         audio_keys=tuple(split.audio_keys[index] for index in indices),
+        speech=tuple(split.speech[index] for index in indices),
     )
 
 
@@ -251,10 +277,8 @@ def domain_loader(labelled: Split, unlabelled: Split) -> DataLoader[Item]:
     parts = [replace(split, config=_half(split.config)) for split in (labelled, unlabelled)]
     first, second = parts
     datasets = (
-        UtteranceDataset(first.utterances, first.labels, first.augment, first.config.seed),
-        UtteranceDataset(
-            second.utterances, [UNLABELLED] * len(second.utterances), second.augment, second.config.seed
-        ),
+        first.dataset(first.labels, first.augment),
+        second.dataset([UNLABELLED] * len(second.utterances), second.augment),
     )
     samplers = [part.sampler(part.config.batch_seconds, training=True) for part in parts]
     sizes = (len(first.utterances), len(second.utterances))

@@ -10,6 +10,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from sercl.audio.preprocess import PreprocessConfig
 from sercl.batch import AudioBatch
 from sercl.errors import FeatureError, UsageError
 from sercl.features.config import FeatureConfig
@@ -25,7 +26,13 @@ Progress = Callable[[str, int, int], None]
 
 
 class HasAudio(Protocol):
-    """Anything that provides audio by utterance, such as a data module."""
+    """Anything that provides audio by utterance, such as a data module.
+
+    Attributes:
+        preprocess: What is done to every clip before the encoder.
+    """
+
+    preprocess: PreprocessConfig
 
     @property
     def audio_keys(self) -> Mapping[str, str]:
@@ -233,7 +240,7 @@ def features_of(
         UsageError: For states, pooling or precision that do not exist, or an encoder with adapters.
     """
     _check_trainer(trainer)
-    wanted = wanted_of(encoder, pooling, states, config.precision)
+    wanted = wanted_of(encoder, pooling, states, config.precision, data.preprocess)
     store = FeatureStore(config.folder) if cache else FeatureStore.temporary()
     features = StoredFeatures(store, wanted.asked, data.audio_keys)
     # All processes must take the same branch, whatever each of them finds.

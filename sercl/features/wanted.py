@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sercl.audio.preprocess import PreprocessConfig
 from sercl.errors import UnknownNameError, UsageError
 from sercl.features.config import PRECISIONS
 from sercl.features.space import FeatureSpace
@@ -34,7 +35,11 @@ class Wanted:
 
 
 def wanted_of(
-    encoder: Encoder, pooling: str = "mean", states: Sequence[int] | None = None, precision: str = "fp32"
+    encoder: Encoder,
+    pooling: str = "mean",
+    states: Sequence[int] | None = None,
+    precision: str = "fp32",
+    preprocess: PreprocessConfig = PreprocessConfig.RAW,
 ) -> Wanted:
     """Return which hidden states of an encoder to store.
 
@@ -46,6 +51,7 @@ def wanted_of(
         pooling: A pooling without parameters, or `FRAMES`.
         states: Indices of the requested hidden states; None for all.
         precision: Of the forward pass: fp32, bf16 or fp16.
+        preprocess: What is done to clips before the encoder.
 
     Raises:
         UnknownNameError: For another pooling or precision.
@@ -60,7 +66,7 @@ def wanted_of(
     fingerprints = encoder.state_fingerprints()
     space = FeatureSpace(
         states=tuple(fingerprints[state] for state in computed),
-        preprocessing=encoder.preprocessing,
+        preprocessing={**encoder.preprocessing, **preprocess.settings()},
         pooling=pooling,
         precision=precision,
         width=_width(pooling, encoder.hidden_size),

@@ -12,6 +12,7 @@ import torch
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 from torch import Tensor, nn
 
+from sercl.audio.preprocess import PreprocessConfig
 from sercl.batch import AudioBatch
 from sercl.corpora.base import SEEN
 from sercl.errors import CheckpointError, UsageError
@@ -24,6 +25,7 @@ from sercl.tasks.checkpoint import (
     describe,
     option_types,
     packages_of,
+    preprocessing_of,
     rename_old_keys,
     verify,
     verify_shapes,
@@ -125,6 +127,8 @@ class EncoderTask(L.LightningModule):
         recordings: Part -> fingerprints of the recordings of "train" and "validation" in all stages, as
             `tasks.recordings` has them; None if the checkpoint is from a version of sercl that did not store
             them.
+        preprocess: What is done to clips before the encoder, in training and afterwards; stored in
+            checkpoints. None until the model has data.
         readout: From hidden states to class scores.
         classes: Class names, in class order.
         labels: Class -> emotions that belong to it.
@@ -157,6 +161,7 @@ class EncoderTask(L.LightningModule):
         self.seen_speakers: dict[str, list[str]] = {part: [] for part in SEEN}
         self.corpora: list[str] = []
         self.recordings: Recordings | None = {part: set() for part in (*SEEN, LIKE)}
+        self.preprocess: PreprocessConfig | None = None
         self._gradients_checked = False
         self.strict_loading = (
             False  # a small checkpoint lacks the frozen encoder; `load_state_dict` checks the rest
@@ -217,7 +222,7 @@ class EncoderTask(L.LightningModule):
         return self
 
     def setup(self, stage: str) -> None:
-        """Refuse data modules for another task (called by Lightning).
+        """Refuse data modules for another task or with other preprocessing (called by Lightning).
 
         Raises:
             UsageError: For such a data module.
@@ -229,6 +234,26 @@ class EncoderTask(L.LightningModule):
                 f"the data {type(data).__name__} are for {made_for}, the model {type(self).__name__} is for "
                 f"{self.task_name}. Choose other data, or the model for {made_for}."
             )
+        if data is not None:
+            self.use_preprocessing(getattr(data, "preprocess", PreprocessConfig.RAW), "the data")
+
+    def use_preprocessing(self, config: PreprocessConfig, whose: str) -> None:
+        """Take what is done to clips before the encoder; a model that was trained with other is refused.
+
+        Args:
+            config: What is done.
+            whose: What has it, for the message: "the data".
+
+        Raises:
+            UsageError: For other preprocessing than in training.
+        """
+        if self.preprocess not in (None, config):
+            raise UsageError(
+                f"{whose}: preprocessing is {config.in_words}, but the model was trained with "
+                f"{self.preprocess.in_words}. A model is used as it was trained: leave --preprocess out, or "
+                "set data.use_preprocessing(task.preprocess) in Python."
+            )
+        self.preprocess = config
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         """Return trainable parameters as "head", "adapter" and "encoder", each parameter in one group."""
@@ -341,6 +366,7 @@ class EncoderTask(L.LightningModule):
         """Drop the frozen encoder from the weights and add the description of the task."""
         checkpoint["sercl"] = describe(self.encoder, self.description, full=self.save_full)
         checkpoint["sercl"] |= {"seen_speakers": self.seen_speakers, "corpora": self.corpora}
+        checkpoint["sercl"]["preprocess"] = (self.preprocess or PreprocessConfig.RAW).to_dict()
         if self.recordings is not None:
             checkpoint["recordings"] = to_tensors(self.recordings)
         kind = type(self)
@@ -362,6 +388,7 @@ class EncoderTask(L.LightningModule):
         """Refuse a checkpoint of another format, task or encoder."""
         verify(checkpoint, self.encoder, self.description)
         rename_old_keys(checkpoint["sercl"])
+        self.use_preprocessing(preprocessing_of(checkpoint["sercl"]), "the checkpoint")
         seen = checkpoint["sercl"]["seen_speakers"]
         self.seen_speakers = {part: list(names) for part, names in seen.items()}
         self.corpora = list(checkpoint["sercl"].get("corpora", ()))

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from sercl import plugins
+from sercl.audio.preprocess import PreprocessConfig
 from sercl.errors import (
     CheckpointError,
     DamagedCheckpointError,
@@ -229,6 +230,27 @@ def describe(encoder: Encoder, description: dict[str, Any], full: bool) -> dict[
         },
         **description,
     }
+
+
+def preprocessing_of(about: Mapping[str, Any]) -> PreprocessConfig:
+    """Return what is done to clips before the encoder; nothing for a checkpoint older than the option.
+
+    Args:
+        about: A checkpoint's description.
+
+    Raises:
+        DamagedCheckpointError: For options that do not exist or have invalid values.
+    """
+    stored = about.get("preprocess", PreprocessConfig.RAW.to_dict())
+    if not isinstance(stored, Mapping) or not stored.keys() <= get_type_hints(PreprocessConfig).keys():
+        raise DamagedCheckpointError(
+            f"the checkpoint's preprocess is {stored!r:.200}, which sercl {__version__} does not know."
+        )
+    check_values(stored, get_type_hints(PreprocessConfig), "the checkpoint's preprocess")
+    try:
+        return PreprocessConfig(**stored)
+    except UsageError as error:
+        raise DamagedCheckpointError(f"the checkpoint's {error}") from error
 
 
 def read(path: str | Path) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """Predict emotions with a trained checkpoint, on files or on samples in memory."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import torch
 
+from sercl.audio.preprocess import PreprocessConfig, find_speech, prepared, voice_detector
 from sercl.audio.resample import SAMPLE_RATE
 from sercl.audio.sources import (
     WINDOW,
@@ -79,7 +80,7 @@ class Predictor:
 
     def __init__(self, task: EmotionClassifier, device: torch.device) -> None:
         self._task = task.to(device).eval()
-        self._device = device
+        self._device, self._detector = device, voice_detector()
         self.classes = tuple(task.classes)
 
     def predict(self, inputs: Iterable[AudioInput] | AudioInput) -> list[Prediction]:
@@ -123,12 +124,22 @@ class Predictor:
                 clips.append(DecodedInput(number, name, waveform_of(source)))
             except SerclError as error:
                 results[number] = Failure(name, reason_of(error, name))
-        for batch in batches(clips, batch_seconds):
-            results.update(self._predict_batch(batch))
+        seconds = {clip.number: len(clip.waveform) / SAMPLE_RATE for clip in clips}
+        for batch in batches(self._prepared(clips), batch_seconds):
+            results.update(self._predict_batch(batch, seconds))
         return [results[number] for number, _ in window]
 
+    def _prepared(self, clips: Sequence[DecodedInput]) -> list[DecodedInput]:
+        """Return clips preprocessed as in training."""
+        config = self._task.preprocess or PreprocessConfig.RAW
+        speech = find_speech([clip.waveform for clip in clips], config, self._detector)
+        rows = zip(clips, speech, strict=True)
+        return [clip._replace(waveform=prepared(clip.waveform, own, config)) for clip, own in rows]
+
     @torch.inference_mode()
-    def _predict_batch(self, clips: Sequence[DecodedInput]) -> dict[int, Prediction | Failure]:
+    def _predict_batch(
+        self, clips: Sequence[DecodedInput], seconds: Mapping[int, float]
+    ) -> dict[int, Prediction | Failure]:
         try:
             probabilities = self._task(AudioBatch.from_clips([clip for _, _, clip in clips]).to(self._device))
         except SerclError as error:  # the encoder's length limits: an error of one clip, not of its batch
@@ -140,10 +151,11 @@ class Predictor:
                 ):
                     reason += " `sercl diarize` labels emotions over time in recordings of any length."
                 return {clips[0][0]: Failure(clips[0][1], reason)}
-            return {number: row for clip in clips for number, row in self._predict_batch([clip]).items()}
+            singly = [self._predict_batch([clip], seconds) for clip in clips]
+            return {number: row for own in singly for number, row in own.items()}
         return {
-            number: self._prediction(name, row, len(clip) / SAMPLE_RATE)
-            for (number, name, clip), row in zip(clips, probabilities.float().cpu().tolist(), strict=True)
+            number: self._prediction(name, row, seconds[number])
+            for (number, name, _), row in zip(clips, probabilities.float().cpu().tolist(), strict=True)
         }
 
     def _prediction(self, name: str, row: list[float], seconds: float) -> Prediction:

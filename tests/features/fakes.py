@@ -8,6 +8,7 @@ import lightning.pytorch as L
 import torch
 import torch.distributed as dist
 
+from sercl.audio.preprocess import PreprocessConfig
 from sercl.batch import AudioBatch
 
 
@@ -22,6 +23,8 @@ class FakeAudio:
         asked: The ids of every loader that was asked for.
         options: Batch seconds and workers of the last one.
     """
+
+    preprocess = PreprocessConfig.RAW
 
     def __init__(self, samples: Mapping[str, int]) -> None:
         self.clips = {

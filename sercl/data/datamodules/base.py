@@ -3,21 +3,36 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from sercl.audio.scan import Memory
+from sercl.audio.preprocess import PreprocessConfig
+from sercl.audio.scan import Memory as ScanMemory
 from sercl.corpora.base import Utterance
 from sercl.corpora.folds import Fold, save_fold
 from sercl.data.clips.dataset import FrameItem
 from sercl.data.dataset import FeatureItem, Item
 from sercl.data.report import Checked, DataReport, Progress
+from sercl.data.speech import SpeechMemory
 from sercl.data.split import Split, domain_loader, likeness
 from sercl.errors import UsageError
 
 Loader = DataLoader[Item] | DataLoader[FeatureItem] | DataLoader[FrameItem]
+
+
+class Memories(NamedTuple):
+    """Caches of work on audio that has not changed.
+
+    Attributes:
+        scans: Of audio checks; None to decode everything.
+        speech: Of where the speech of clips is; None to search it again.
+    """
+
+    scans: ScanMemory | None = None
+    speech: SpeechMemory | None = None
 
 
 def speakers_of(utterances: Iterable[Utterance]) -> list[str]:
@@ -32,7 +47,8 @@ class EmotionDataModule(LightningDataModule, ABC):
 
     Attributes:
         on_progress: Called with the progress of the audio check; None for no report.
-        scan_memory: Cache of earlier audio checks; None to decode everything.
+        memories: Caches of earlier audio checks and searches for speech.
+        preprocess: What is done to every clip before the encoder; see `use_preprocessing`.
         task_name: What the batches are for: "classification" or "diarization".
     """
 
@@ -41,7 +57,8 @@ class EmotionDataModule(LightningDataModule, ABC):
     def __init__(self) -> None:
         super().__init__()
         self.on_progress: Progress | None = None
-        self.scan_memory: Memory | None = None
+        self.memories = Memories()
+        self.preprocess = PreprocessConfig()
         self._features: Mapping[str, Tensor] | None = None
         self._hears_target = False
 
@@ -73,6 +90,10 @@ class EmotionDataModule(LightningDataModule, ABC):
         """Set the training stage whose data are used; raises `UsageError` for one not in `stages`."""
         if stage not in self.stages:
             raise UsageError(f"there is no training stage {stage!r}; valid: {', '.join(self.stages)}.")
+
+    def use_preprocessing(self, config: PreprocessConfig) -> None:
+        """Before `setup`: prepare every clip of all corpora in this way."""
+        self.preprocess = config
 
     def use_every_part(self) -> None:
         """Prepare all parts of all corpora in `setup`, including those that the setting does not use."""

@@ -1,6 +1,7 @@
 from abc import abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -22,6 +23,7 @@ from sercl.data.report import (
     report_split,
     scan_utterances,
 )
+from sercl.data.speech import speech_of
 from sercl.data.split import Split
 from sercl.errors import UsageError
 
@@ -228,6 +230,7 @@ class CorpusDataModule(EmotionDataModule):
                 *self._listing_notes(),
                 *self._skip_notes(),
                 *self._duplicate_notes(),
+                *self._speech_notes(),
             ),
         )
 
@@ -238,11 +241,11 @@ class CorpusDataModule(EmotionDataModule):
             new = [item for item in whole[part] if not self._is_scanned(item)]
             what = f"{self.corpus}: checking {part} audio"
             scanned = (
-                scan_utterances(new, limits, what, self.on_progress, self.scan_memory)
+                scan_utterances(new, limits, what, self.on_progress, self.memories.scans)
                 if new
                 else Scanned({}, {})
             )
-            self._scanned.checked.update(scanned.checked)
+            self._scanned.checked.update(self._with_speech(part, scanned.checked))
             self._scanned.faults.update(scanned.faults)
         enforce([fault for part in parts for fault in self._faults(whole[part])], self.on_error, self.corpus)
         fold = self.fold
@@ -252,6 +255,13 @@ class CorpusDataModule(EmotionDataModule):
         check_fold(fold, self.fold_config.allow_speaker_overlap, self.may_lack_classes, self._scored)
         self._fold = fold
         self._parts |= {part: whole[part] for part in parts}
+
+    def _with_speech(self, part: str, checked: Mapping[str, Checked]) -> dict[str, Checked]:
+        """Return checked utterances with their stretches of speech, if preprocessing needs them."""
+        what = f"{self.corpus}: finding speech: {part}"
+        report = None if self.on_progress is None else partial(self.on_progress, what)
+        speech = speech_of(list(checked.values()), self.preprocess, self.memories.speech, report)
+        return {id: item._replace(speech=speech.get(item.audio_key, ())) for id, item in checked.items()}
 
     def _is_scanned(self, utterance: Utterance) -> bool:
         return utterance.id in self._scanned.checked or utterance.id in self._scanned.faults
@@ -270,6 +280,8 @@ class CorpusDataModule(EmotionDataModule):
             seconds=tuple(item.seconds for item in checked),
             audio_keys=tuple(item.audio_key for item in checked),
             config=self.loader_config,
+            preprocess=self.preprocess,
+            speech=tuple(item.speech for item in checked),
             augment=Augment(self.augment_config) if self.augment_config.enabled else None,
         )
 
@@ -291,6 +303,14 @@ class CorpusDataModule(EmotionDataModule):
                 kinds = listed_kinds(faults)
                 notes.append(f"{part}: {len(faults)} of {len(utterances)} utterances left out ({kinds})")
         return notes
+
+    def _speech_notes(self) -> list[str]:
+        if not self.preprocess.needs_speech:
+            return []
+        splits = self.splits.values()
+        silent = sum(not speech for split in splits for speech in split.speech)
+        total = sum(len(split.speech) for split in splits)
+        return [f"{silent} of {total} clips have no detected speech and are not trimmed"] if silent else []
 
     def _duplicate_notes(self) -> list[str]:
         splits = self.splits

@@ -7,6 +7,7 @@ from types import MappingProxyType
 import numpy as np
 
 from sercl.audio.augment import Augment, AugmentConfig
+from sercl.audio.preprocess import PreprocessConfig
 from sercl.corpora.base import PARTS, SEEN, how_to_give
 from sercl.corpora.folds import Fold
 from sercl.data.clips.config import ClipConfig
@@ -112,6 +113,7 @@ class Diarization(EmotionDataModule):
         super().__init__()
         _check(corpora)
         self.corpora, self.clip_config = list(corpora), clips
+        self.preprocess = PreprocessConfig.RAW
         self.loader_config, self.augment_config = loader, augment
         self._pieces: dict[str, tuple[Piece, ...]] = {}
         self._sources: dict[str, ClipSampler] = {}
@@ -146,8 +148,9 @@ class Diarization(EmotionDataModule):
         if self._sources:
             return
         for corpus in self.corpora:
-            corpus.on_progress, corpus.scan_memory = self.on_progress, self.scan_memory
+            corpus.on_progress, corpus.memories = self.on_progress, self.memories
             corpus.may_lack_classes = len(self.corpora) > 1
+            corpus.use_preprocessing(self.preprocess)  # clips are cut to their speech, and matched, later
             corpus.setup(stage)
         self._check_classes()
         self._build_sources()

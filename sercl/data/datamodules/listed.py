@@ -34,6 +34,7 @@ class Listed(EmotionDataModule):
             raise UsageError(f"there is no part {wrong[0]!r}; valid: {', '.join(PARTS)}.")
         self._label_map = {name: list(emotions) for name, emotions in label_map.items()}
         self._parts, self._unlabelled = dict(parts), unlabelled
+        self.preprocess = next(iter(self._parts.values())).preprocess
 
     @property
     def classes(self) -> list[str]:
@@ -71,11 +72,11 @@ class Listed(EmotionDataModule):
     @property
     def checked(self) -> Mapping[str, Checked]:
         """Every utterance by its id."""
-        return {
-            item.id: Checked(item, seconds, key)
-            for split in self._parts.values()
-            for item, seconds, key in zip(split.utterances, split.seconds, split.audio_keys, strict=True)
-        }
+        found: dict[str, Checked] = {}
+        for split in self._parts.values():
+            rows = zip(split.utterances, split.seconds, split.audio_keys, split.speech, strict=True)
+            found |= {row[0].id: Checked(*row) for row in rows}
+        return found
 
     @property
     def splits(self) -> Mapping[str, Split]:

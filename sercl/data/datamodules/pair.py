@@ -222,7 +222,8 @@ class LanguagePair(EmotionDataModule):
         if self._ready:
             return
         for role, corpus in self.corpora_in_use.items():
-            corpus.on_progress, corpus.scan_memory = self.on_progress, self.scan_memory
+            corpus.on_progress, corpus.memories = self.on_progress, self.memories
+            corpus.use_preprocessing(self.preprocess)
             corpus.prepare([part for part in PARTS if self._uses(role, part)])
         self._check_overlap()
         self._ready = True

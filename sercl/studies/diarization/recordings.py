@@ -275,7 +275,7 @@ def recordings_of(
     problems = [*listing.problems, *scanned.faults.values()]
     usable: list[tuple[Utterance, float, tuple[Segment, ...]]] = []
     takes: list[Take] = []
-    for utterance, seconds, key in scanned.checked.values():
+    for utterance, seconds, key, _ in scanned.checked.values():
         found = _reference(utterance, seconds, data.scheme)
         if isinstance(found, Problem):
             problems.append(found)

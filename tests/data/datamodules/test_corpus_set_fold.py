@@ -8,6 +8,7 @@ from sercl.audio.scan_cache import ScanCache
 from sercl.corpora.folds import FoldConfig, make
 from sercl.data import datamodules
 from sercl.data.datamodules import LanguagePair, Manifest
+from sercl.data.datamodules.base import Memories
 from sercl.errors import UsageError
 
 
@@ -61,7 +62,7 @@ def test_a_second_module_takes_what_the_memory_knows(emodb, tmp_path, decoded):
     keys = []
     for _ in range(2):
         module = datamodules.EmoDB(emodb)
-        module.scan_memory = ScanCache(tmp_path)
+        module.memories = Memories(ScanCache(tmp_path))
         module.setup()
         keys.append(module.audio_keys)
     assert len(decoded) == 40

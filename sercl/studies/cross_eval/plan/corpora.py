@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sercl.audio.scan import Memory
 from sercl.corpora.base import synthetic_notes
 from sercl.corpora.folds import Fold
 from sercl.counting import count as counted
+from sercl.data.datamodules.base import Memories
 from sercl.data.datamodules.corpus import CorpusDataModule
 from sercl.data.report import Progress, listed_kinds
 from sercl.errors import FoldError, UsageError
@@ -80,20 +80,20 @@ class CutCorpus:
 def cut_corpora(
     corpora: Mapping[str, CorpusDataModule],
     on_progress: Progress | None = None,
-    memory: Memory | None = None,
+    memories: Memories = Memories(),
 ) -> dict[str, CutCorpus]:
     """List and check every corpus, and cut all its folds.
 
     Args:
         corpora: Name in the study -> data module.
         on_progress: Called with the progress of the audio check.
-        memory: Cache of earlier audio checks.
+        memories: Caches of earlier audio checks and searches for speech.
 
     Raises:
         CorpusError: If one is missing, or has problems and does not skip them.
         FoldError: If a fold cannot be cut, or lacks training, validation or test data.
     """
-    return {name: _cut(name, data, on_progress, memory) for name, data in corpora.items()}
+    return {name: _cut(name, data, on_progress, memories) for name, data in corpora.items()}
 
 
 def check_labels(corpora: Mapping[str, CorpusDataModule]) -> None:
@@ -139,8 +139,8 @@ def _listed(label_map: Mapping[str, Sequence[str]]) -> str:
     return ", ".join(parts)
 
 
-def _cut(name: str, data: CorpusDataModule, on_progress: Progress | None, memory: Memory | None) -> CutCorpus:
-    data.on_progress, data.scan_memory = on_progress, memory
+def _cut(name: str, data: CorpusDataModule, on_progress: Progress | None, memories: Memories) -> CutCorpus:
+    data.on_progress, data.memories = on_progress, memories
     try:
         data.setup()
         folds, parts = zip(*_folds(name, data), strict=True)

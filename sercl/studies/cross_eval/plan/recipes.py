@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+from sercl.audio.preprocess import PreprocessConfig
 from sercl.data.settings import ADVERSARIAL
 from sercl.errors import UnknownOptionError, UsageError
 from sercl.features.space import FeatureSpace
@@ -67,7 +68,7 @@ class EncoderFacts:
     Attributes:
         family: Its architecture.
         fingerprint: Hash of its weights.
-        preprocessing: How waveforms become its input.
+        preprocessing: How clips become its input.
         states: Number of its hidden states.
     """
 
@@ -82,10 +83,11 @@ class Encoders:
 
     Args:
         precision: Of stored hidden states.
+        preprocess: What is done to clips before the encoders.
     """
 
-    def __init__(self, precision: str = "fp32") -> None:
-        self.precision = precision
+    def __init__(self, precision: str = "fp32", preprocess: PreprocessConfig = PreprocessConfig.RAW) -> None:
+        self.precision, self.preprocess = precision, preprocess
         self._facts: dict[EncoderSpec, EncoderFacts] = {}
         self._spaces: dict[tuple[EncoderSpec, str], FeatureSpace] = {}
         self._kept: tuple[EncoderSpec, Encoder] | None = None
@@ -104,7 +106,7 @@ class Encoders:
             self._facts[spec] = EncoderFacts(
                 family=encoder.family,
                 fingerprint=encoder.fingerprint,
-                preprocessing=dict(encoder.preprocessing),
+                preprocessing={**encoder.preprocessing, **self.preprocess.settings()},
                 states=encoder.num_states,
             )
         return self._facts[spec]
@@ -117,7 +119,9 @@ class Encoders:
         """
         key = (spec, pooling)
         if key not in self._spaces:
-            self._spaces[key] = wanted_of(self.load(spec), pooling, precision=self.precision).asked
+            encoder = self.load(spec)
+            wanted = wanted_of(encoder, pooling, precision=self.precision, preprocess=self.preprocess)
+            self._spaces[key] = wanted.asked
         return self._spaces[key]
 
     def described(self, spec: EncoderSpec) -> StudyEncoder:

@@ -7,7 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sercl.audio.scan import Memory
+from sercl.audio.preprocess import PreprocessConfig
+from sercl.data.datamodules.base import Memories
 from sercl.data.report import Progress
 from sercl.errors import ResultsError
 from sercl.features.config import FeatureConfig
@@ -124,7 +125,8 @@ class Session:
         precision: str,
         resolve: Resolve,
         folder: Path,
-        memory: Memory | None = None,
+        preprocess: PreprocessConfig = PreprocessConfig.RAW,
+        memories: Memories = Memories(),
         on_progress: Progress | None = None,
         model_class: str | None = None,
     ) -> "Session":
@@ -138,7 +140,8 @@ class Session:
             precision: Of stored hidden states.
             resolve: Completes and checks options of the model.
             folder: Its folder.
-            memory: Cache of earlier audio checks.
+            preprocess: What is done to clips before the encoders.
+            memories: Caches of earlier audio checks and searches for speech.
             on_progress: Called with the progress of the audio check.
             model_class: Import path of the model's class, if it is the user's own.
 
@@ -146,11 +149,13 @@ class Session:
             SerclError: For any error in the options, the encoders or the corpora.
         """
         check_labels(options.corpora)
-        encoders = Encoders(precision)
+        encoders = Encoders(precision, preprocess)
         label_map = next(iter(options.corpora.values())).label_map
         recipes = Recipes(options, model, probe, trainer, label_map, encoders, resolve, model_class)
         recipes.check()
-        corpora = cut_corpora(options.corpora, on_progress, memory)
+        for data in options.corpora.values():
+            data.use_preprocessing(preprocess)
+        corpora = cut_corpora(options.corpora, on_progress, memories)
         return cls(CellResults(folder), options, corpora, encoders, make_plan(options, corpora, recipes))
 
     @property
