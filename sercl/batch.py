@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from typing import Self
 
 import torch
@@ -12,6 +13,9 @@ UNLABELLED = -1
 
 SOURCE, TARGET = 0, 1
 """Domains in adversarial training: the labelled corpus, and the one to adapt to."""
+
+Stretches = tuple[tuple[float, float], ...]
+"""Parts of a clip: start and end of each, in s."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,8 @@ class AudioBatch:
         labels: `[batch]` int64 class indices or `UNLABELLED`, or None if there are no labels (prediction).
         ids: Utterance ids, `batch` long.
         domains: `[batch]` int64 `SOURCE` or `TARGET` in adversarial training, else None.
+        speech: Parts of each clip whose frames are used (of a clip without any, all are used); None to use
+            all frames of all clips.
     """
 
     waveforms: Tensor
@@ -31,10 +37,15 @@ class AudioBatch:
     labels: Tensor | None
     ids: tuple[str, ...]
     domains: Tensor | None = None
+    speech: tuple[Stretches, ...] | None = None
 
     @classmethod
     def from_clips(
-        cls, clips: Sequence[Tensor], labels: Sequence[int] | None = None, ids: Sequence[str] | None = None
+        cls,
+        clips: Sequence[Tensor],
+        labels: Sequence[int] | None = None,
+        ids: Sequence[str] | None = None,
+        speech: Sequence[Stretches | None] = (),
     ) -> "AudioBatch":
         """Zero-pad mono clips (each `[samples]`) on the right into one batch."""
         return cls(
@@ -42,6 +53,7 @@ class AudioBatch:
             lengths=torch.tensor([clip.shape[-1] for clip in clips], dtype=torch.int64),
             labels=None if labels is None else torch.tensor(labels, dtype=torch.int64),
             ids=tuple(ids) if ids is not None else tuple(str(i) for i in range(len(clips))),
+            speech=tuple(own or () for own in speech) if any(own is not None for own in speech) else None,
         )
 
     def __len__(self) -> int:
@@ -53,14 +65,15 @@ class AudioBatch:
         Args:
             wanted: `[batch]` bool, with at least one True.
         """
-        lengths = self.lengths[wanted]
+        lengths, kept = self.lengths[wanted], wanted.tolist()
         return replace(
             self,
             waveforms=self.waveforms[wanted, : int(lengths.max())],
             lengths=lengths,
             labels=None if self.labels is None else self.labels[wanted],
-            ids=tuple(id for id, kept in zip(self.ids, wanted.tolist(), strict=True) if kept),
+            ids=tuple(compress(self.ids, kept)),
             domains=None if self.domains is None else self.domains[wanted],
+            speech=None if self.speech is None else tuple(compress(self.speech, kept)),
         )
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:

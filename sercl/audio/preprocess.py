@@ -29,6 +29,7 @@ VERSION = 1
 OFF, VOICE, ENERGY = TRIMS = ("off", "voice", "energy")
 RMS, BS1770 = "rms", "bs1770"
 LOUDNESS = (OFF, RMS, BS1770)
+ALL, SPEECH = FRAMES = ("all", "speech")
 LEVELS = {RMS: -26.0, BS1770: -23.0}
 """Default level of each measure: dBFS (root mean square 0.05) and LUFS (EBU R 128)."""
 
@@ -59,6 +60,8 @@ class PreprocessConfig:
         remove_dc: Whether the mean of the samples is subtracted.
         high_pass: Frequency in Hz below which a Butterworth filter of order 4 attenuates; 0 for none.
         telephone: Whether clips are limited to the band of a telephone, 300 to 3400 Hz.
+        frames: Frames of the encoder that are pooled: all; or speech, those in which a voice activity
+            detector finds speech (all of a clip without any), so that pauses do not count.
 
     Raises:
         UnknownNameError: For a method that does not exist.
@@ -73,6 +76,7 @@ class PreprocessConfig:
     remove_dc: bool = False
     high_pass: float = 0.0
     telephone: bool = False
+    frames: str = "all"
 
     RAW: ClassVar["PreprocessConfig"]
     """Clips as they are."""
@@ -82,6 +86,10 @@ class PreprocessConfig:
             raise UnknownNameError("preprocess.trim", self.trim, TRIMS)
         if self.loudness not in LOUDNESS:
             raise UnknownNameError("preprocess.loudness", self.loudness, LOUDNESS)
+        if self.frames not in FRAMES:
+            raise UnknownNameError("preprocess.frames", self.frames, FRAMES)
+        if self.frames == SPEECH and self.trim == ENERGY:
+            raise UsageError("preprocess.frames speech needs preprocess.trim voice or off, not energy.")
         _check("margin", self.margin, 0 <= self.margin <= 10, "0 to 10 s")
         _check("max_gain", self.max_gain, 0 < self.max_gain <= 120, "above 0 to 120 dB")
         _check("high_pass", self.high_pass, 0 <= self.high_pass <= _MOST_HIGH_PASS, "0 to 1000 Hz")
@@ -93,7 +101,7 @@ class PreprocessConfig:
     @property
     def needs_speech(self) -> bool:
         """Whether it depends on where the speech of a clip is."""
-        return self.trim != OFF
+        return self.trim != OFF or self.frames == SPEECH
 
     @property
     def changes_length(self) -> bool:
@@ -109,11 +117,15 @@ class PreprocessConfig:
         """Return what decides the waveforms, for addresses of results; empty if nothing is done."""
         on: dict[str, str | float | bool] = {}
         if self.trim != OFF:
-            on |= {"trim": self.trim, "margin": self.margin, "detector": self.detector}
+            on |= {"trim": self.trim, "margin": self.margin}
         if self.loudness != OFF:
             on |= {"loudness": self.loudness, "level": self.target, "max_gain": self.max_gain}
         filters = {"remove_dc": self.remove_dc, "high_pass": self.high_pass, "telephone": self.telephone}
         on |= {name: value for name, value in filters.items() if value}
+        if self.frames != ALL:
+            on |= {"frames": self.frames}
+        if self.needs_speech:
+            on |= {"detector": self.detector}
         return {f"preprocess.{name}": value for name, value in on.items()} | (
             {"preprocess.version": VERSION} if on else {}
         )
@@ -121,7 +133,7 @@ class PreprocessConfig:
     @property
     def detector(self) -> str:
         """What finds the speech; another detector, or version of it, may find other speech."""
-        return f"silero-vad {version('silero-vad')}" if self.trim == VOICE else f"{self.trim} {VERSION}"
+        return f"{ENERGY} {VERSION}" if self.trim == ENERGY else f"silero-vad {version('silero-vad')}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for checkpoints and results files."""
@@ -137,12 +149,13 @@ class PreprocessConfig:
             "DC removed" if self.remove_dc else "",
             f"high-pass {self.high_pass:g} Hz" if self.high_pass else "",
             "telephone band" if self.telephone else "",
+            "frames of speech" if self.frames == SPEECH else "",
         ]
         return ", ".join(part for part in parts if part) or "as recorded"
 
     def without_trimming(self) -> Self:
-        """Return the same without what changes the time of a recording."""
-        return type(self)(**{**asdict(self), "trim": OFF})
+        """Return the same without what changes the time of a recording, or the frames in use."""
+        return type(self)(**{**asdict(self), "trim": OFF, "frames": ALL})
 
 
 def _check(name: str, value: object, sound: bool, valid: str) -> None:
@@ -163,7 +176,7 @@ def find_speech(
         config: Names the method.
         detector: A detector to use again; a clip's result does not depend on the others.
     """
-    if config.trim == VOICE:
+    if config.trim == VOICE or config.frames == SPEECH:
         return (detector or voice_detector()).speech([levelled(clip) for clip in clips])
     if config.trim == ENERGY:
         return [loud_parts(clip) for clip in clips]
@@ -230,6 +243,23 @@ def prepared(waveform: Tensor, speech: Sequence[Speech], config: PreprocessConfi
         first, last = trimmed_span(speech, config.margin, len(clip))
         clip = clip[first:last]
     return clip if config.loudness == OFF else at_level(clip, config)
+
+
+def speech_after(
+    samples: int, speech: Sequence[Speech], config: PreprocessConfig
+) -> tuple[Speech, ...] | None:
+    """Return where the speech is in a clip after preprocessing; None if all frames are used.
+
+    Args:
+        samples: Length of the clip before.
+        speech: From `find_speech`.
+        config: What is done.
+    """
+    if config.frames == ALL:
+        return None
+    first = trimmed_span(speech, config.margin, samples)[0] if config.trim != OFF else 0
+    shift = first / SAMPLE_RATE
+    return tuple(Speech(start - shift, end - shift) for start, end in speech)
 
 
 def trimmed_span(speech: Sequence[Speech], margin: float, samples: int) -> tuple[int, int]:

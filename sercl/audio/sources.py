@@ -8,8 +8,10 @@ import numpy as np
 from torch import Tensor
 
 from sercl.audio.files import Samples, read
+from sercl.audio.preprocess import PreprocessConfig, find_speech, prepared, speech_after
 from sercl.audio.resample import SAMPLE_RATE, to_rate
 from sercl.audio.scan import SILENCE_DBFS
+from sercl.audio.voice import Speech, VoiceDetector
 from sercl.counting import count
 from sercl.errors import SerclError, UsageError
 
@@ -24,11 +26,39 @@ WINDOW = 64
 
 
 class DecodedInput(NamedTuple):
-    """A decoded input: its position in the call, its name, and its waveform `[samples]` float32 at 16 kHz."""
+    """A decoded input.
+
+    Attributes:
+        number: Its position in the call.
+        name: Its name in messages.
+        waveform: `[samples]` float32 at 16 kHz.
+        speech: Stretches of speech, if only their frames are used.
+    """
 
     number: int
     name: str
     waveform: Tensor
+    speech: tuple[Speech, ...] | None = None
+
+
+def prepared_inputs(
+    clips: Sequence[DecodedInput], config: PreprocessConfig, detector: VoiceDetector
+) -> list[DecodedInput]:
+    """Return clips as the encoder gets them.
+
+    Args:
+        clips: Clips as decoded.
+        config: What is done to them.
+        detector: From `voice_detector`.
+    """
+    found = find_speech([clip.waveform for clip in clips], config, detector)
+    return [
+        clip._replace(
+            waveform=prepared(clip.waveform, speech, config),
+            speech=speech_after(len(clip.waveform), speech, config),
+        )
+        for clip, speech in zip(clips, found, strict=True)
+    ]
 
 
 def name_of(source: AudioInput, number: int) -> str:

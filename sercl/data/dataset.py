@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from sercl.audio.augment import Augment
-from sercl.audio.preprocess import PreprocessConfig, prepared
+from sercl.audio.preprocess import PreprocessConfig, prepared, speech_after
 from sercl.audio.resample import load
 from sercl.audio.voice import Speech
 from sercl.corpora.base import Utterance
@@ -18,13 +18,15 @@ from sercl.errors import UsageError
 class Item(NamedTuple):
     """One clip: `waveform` `[samples]` float32, 16 kHz, mono; its class index; its utterance's id.
 
-    The domain, `SOURCE` or `TARGET`, is set in adversarial training only.
+    The domain, `SOURCE` or `TARGET`, is set in adversarial training only; the stretches of speech if only
+    their frames are used.
     """
 
     waveform: Tensor
     label: int
     id: str
     domain: int | None = None
+    speech: tuple[Speech, ...] | None = None
 
 
 class FeatureItem(NamedTuple):
@@ -75,9 +77,17 @@ class UtteranceDataset(Dataset[Item]):
         speech = self._speech[index] if self._speech else ()
         clip = load(utterance.path, utterance.start, utterance.end)
         waveform = prepared(clip, speech, self._preprocess)
+        spoken = speech_after(len(clip), speech, self._preprocess)
         if self._augment is not None:
+            before = len(waveform)
             waveform = self._augment(waveform, item_generator(self._seed, epoch, index))
-        return Item(waveform, self.labels[index], utterance.id)
+            spoken = _stretched(spoken, len(waveform) / before)
+        return Item(waveform, self.labels[index], utterance.id, speech=spoken)
+
+
+def _stretched(speech: tuple[Speech, ...] | None, factor: float) -> tuple[Speech, ...] | None:
+    """Return where the speech is after a change of speed."""
+    return None if speech is None else tuple(Speech(start * factor, end * factor) for start, end in speech)
 
 
 class FeatureDataset(Dataset[FeatureItem]):

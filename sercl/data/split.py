@@ -22,7 +22,10 @@ from sercl.data.sampler import Key, LengthBucketBatchSampler
 def collate_audio(items: Sequence[Item]) -> AudioBatch:
     """Pad clips on the right into one batch."""
     batch = AudioBatch.from_clips(
-        [item.waveform for item in items], [item.label for item in items], [item.id for item in items]
+        [item.waveform for item in items],
+        [item.label for item in items],
+        [item.id for item in items],
+        [item.speech for item in items],
     )
     domains = [item.domain for item in items if item.domain is not None]
     return replace(batch, domains=torch.tensor(domains, dtype=torch.int64)) if domains else batch

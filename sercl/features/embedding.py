@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sercl.audio.preprocess import PreprocessConfig, voice_detector
 from sercl.audio.sources import (
     WINDOW,
     AudioInput,
@@ -17,6 +18,7 @@ from sercl.audio.sources import (
     as_inputs,
     batches,
     name_of,
+    prepared_inputs,
     reason_of,
     waveform_of,
 )
@@ -47,6 +49,7 @@ def embed(
     whisper_form: str | None = None,
     last_block: int | None = None,
     batch_seconds: float | None = None,
+    preprocess: PreprocessConfig = PreprocessConfig.RAW,
     on_progress: Done | None = None,
 ) -> Array: ...
 
@@ -64,6 +67,7 @@ def embed(
     whisper_form: str | None = None,
     last_block: int | None = None,
     batch_seconds: float | None = None,
+    preprocess: PreprocessConfig = PreprocessConfig.RAW,
     on_progress: Done | None = None,
 ) -> list[Array]: ...
 
@@ -80,6 +84,7 @@ def embed(
     whisper_form: str | None = None,
     last_block: int | None = None,
     batch_seconds: float | None = None,
+    preprocess: PreprocessConfig = PreprocessConfig.RAW,
     on_progress: Done | None = None,
 ) -> Array | list[Array]:
     """Compute hidden states of a speech encoder: a row per file, in order, independent of its batch.
@@ -105,6 +110,8 @@ def embed(
         last_block: Cut the encoder after this block (0-based); its output is then the last hidden state, and
             passes the final norm where the encoder has one. None keeps all.
         batch_seconds: Upper bound of a batch in s of padded audio; None chooses by device.
+        preprocess: What is done to the audio before the encoder; for that of a trained task,
+            `task.preprocess`.
         on_progress: Called with the number of files done, and their total.
 
     Returns:
@@ -129,11 +136,14 @@ def embed(
     check_states(states, model.num_states)
     pool = None if pooling is None else frozen_pooling(pooling, model.hidden_size)
     rows: list[Array] = []
+    detector = voice_detector()
     with inference(model.to(chosen_device).eval(), precision), torch.no_grad():
         seconds = batch_seconds or default_batch_seconds(chosen_device)
         numbered = enumerate(sources)
         while window := list(islice(numbered, WINDOW)):
-            rows += _embedded(window, model, states, pool, seconds)
+            read = [_read(number, source) for number, source in window]
+            clips = prepared_inputs(read, preprocess, detector)
+            rows += _embedded(clips, model, states, pool, seconds)
             give_memory_back()
             if on_progress is not None:
                 on_progress(len(rows), len(sources))
@@ -183,15 +193,14 @@ def _load(
 
 
 def _embedded(
-    window: Sequence[tuple[int, AudioInput | Utterance]],
+    clips: Sequence[DecodedInput],
     encoder: Encoder,
     states: Sequence[int],
     pooling: Pooling | None,
     seconds: float,
 ) -> list[Array]:
-    """Return the hidden states of a few files, in order."""
+    """Return the hidden states of a few clips, in order."""
     found: dict[int, Array] = {}
-    clips = [_read(number, source) for number, source in window]
     for batch in batches(clips, seconds):
         for clip, row in zip(batch, _encoded(batch, encoder, states, pooling), strict=True):
             if not bool(row.isfinite().all()):
@@ -199,7 +208,7 @@ def _embedded(
                     f"{clip.name}: has NaN or infinite hidden states. Try precision fp32, and check the file."
                 )
             found[clip.number] = row.numpy()
-    return [found[number] for number, _ in window]
+    return [found[clip.number] for clip in clips]
 
 
 def _read(number: int, source: AudioInput | Utterance) -> DecodedInput:
@@ -216,7 +225,7 @@ def _read(number: int, source: AudioInput | Utterance) -> DecodedInput:
 def _encoded(
     clips: Sequence[DecodedInput], encoder: Encoder, states: Sequence[int], pooling: Pooling | None
 ) -> list[Tensor]:
-    batch = AudioBatch.from_clips([clip.waveform for clip in clips])
+    batch = AudioBatch.from_clips([clip.waveform for clip in clips], speech=[clip.speech for clip in clips])
     try:
         output = encoder.encode_batch(batch.to(next(encoder.parameters()).device))
     except ClipLengthError as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from sercl.audio.preprocess import PreprocessConfig, find_speech, prepared, voice_detector
+from sercl.audio.preprocess import PreprocessConfig, voice_detector
 from sercl.audio.resample import SAMPLE_RATE
 from sercl.audio.sources import (
     WINDOW,
@@ -16,6 +16,7 @@ from sercl.audio.sources import (
     as_inputs,
     batches,
     name_of,
+    prepared_inputs,
     reason_of,
     waveform_of,
 )
@@ -125,37 +126,34 @@ class Predictor:
             except SerclError as error:
                 results[number] = Failure(name, reason_of(error, name))
         seconds = {clip.number: len(clip.waveform) / SAMPLE_RATE for clip in clips}
-        for batch in batches(self._prepared(clips), batch_seconds):
+        config = self._task.preprocess or PreprocessConfig.RAW
+        for batch in batches(prepared_inputs(clips, config, self._detector), batch_seconds):
             results.update(self._predict_batch(batch, seconds))
         return [results[number] for number, _ in window]
-
-    def _prepared(self, clips: Sequence[DecodedInput]) -> list[DecodedInput]:
-        """Return clips preprocessed as in training."""
-        config = self._task.preprocess or PreprocessConfig.RAW
-        speech = find_speech([clip.waveform for clip in clips], config, self._detector)
-        rows = zip(clips, speech, strict=True)
-        return [clip._replace(waveform=prepared(clip.waveform, own, config)) for clip, own in rows]
 
     @torch.inference_mode()
     def _predict_batch(
         self, clips: Sequence[DecodedInput], seconds: Mapping[int, float]
     ) -> dict[int, Prediction | Failure]:
         try:
-            probabilities = self._task(AudioBatch.from_clips([clip for _, _, clip in clips]).to(self._device))
+            batch = AudioBatch.from_clips(
+                [clip.waveform for clip in clips], speech=[clip.speech for clip in clips]
+            )
+            probabilities = self._task(batch.to(self._device))
         except SerclError as error:  # the encoder's length limits: an error of one clip, not of its batch
             if len(clips) == 1:
                 reason = error.reason if isinstance(error, ClipLengthError) else str(error)
                 if (
                     self._task.encoder.max_samples is not None
-                    and len(clips[0][2]) > self._task.encoder.max_samples
+                    and len(clips[0].waveform) > self._task.encoder.max_samples
                 ):
                     reason += " `sercl diarize` labels emotions over time in recordings of any length."
-                return {clips[0][0]: Failure(clips[0][1], reason)}
+                return {clips[0].number: Failure(clips[0].name, reason)}
             singly = [self._predict_batch([clip], seconds) for clip in clips]
             return {number: row for own in singly for number, row in own.items()}
         return {
-            number: self._prediction(name, row, seconds[number])
-            for (number, name, _), row in zip(clips, probabilities.float().cpu().tolist(), strict=True)
+            clip.number: self._prediction(clip.name, row, seconds[clip.number])
+            for clip, row in zip(clips, probabilities.float().cpu().tolist(), strict=True)
         }
 
     def _prediction(self, name: str, row: list[float], seconds: float) -> Prediction:

@@ -18,6 +18,7 @@ from sercl.audio.preprocess import (
     levelled,
     prepared,
     seconds_after,
+    speech_after,
     trimmed_span,
 )
 from sercl.audio.resample import SAMPLE_RATE
@@ -27,7 +28,7 @@ from sercl.errors import UnknownNameError, UsageError
 RATE = SAMPLE_RATE
 ALL_OPTIONS = {
     "trim": "voice", "margin": 0.1, "loudness": "rms", "level": -20.0, "max_gain": 20.0, "remove_dc": True,
-    "high_pass": 80.0, "telephone": True,
+    "high_pass": 80.0, "telephone": True, "frames": "speech",
 }  # fmt: skip
 
 
@@ -149,3 +150,23 @@ def test_wrong_options_are_refused():
             PreprocessConfig(**options)
     with pytest.raises(UsageError, match="level has no effect"):
         PreprocessConfig(loudness="off", level=-20)
+
+
+def test_stretches_of_speech_move_with_the_trimming():
+    speech = [Speech(0.6, 0.8), Speech(1.0, 1.4)]
+    config = PreprocessConfig(trim="voice", margin=0.1, frames="speech")
+    moved = speech_after(2 * RATE, speech, config)
+    assert np.array(moved) == pytest.approx(np.array([(0.1, 0.3), (0.5, 0.9)]))
+    untrimmed = speech_after(2 * RATE, speech, PreprocessConfig(frames="speech"))
+    assert untrimmed == tuple(speech)
+    assert speech_after(2 * RATE, speech, PreprocessConfig(trim="voice")) is None
+    assert speech_after(2 * RATE, (), config) == ()
+
+
+def test_frames_of_speech_need_the_voice_detector():
+    assert PreprocessConfig(frames="speech").needs_speech
+    assert PreprocessConfig(frames="speech").settings().keys() >= {"preprocess.frames", "preprocess.detector"}
+    with pytest.raises(UsageError, match="trim voice or off, not energy"):
+        PreprocessConfig(trim="energy", frames="speech")
+    with pytest.raises(UnknownNameError, match="frames"):
+        PreprocessConfig(frames="some")

@@ -8,6 +8,7 @@ import torch
 
 import sercl
 from sercl.audio.preprocess import PreprocessConfig
+from sercl.audio.voice import Speech, VoiceDetector
 from sercl.cli.main import main
 from sercl.errors import UsageError
 from sercl.tasks.classification import EmotionClassifier
@@ -60,3 +61,19 @@ def test_hidden_states_are_stored_apart(trimmed, fit_words, tmp_path):
         assert main([*words, "--out", str(tmp_path / f"run{number}")]) == 0
         counts.append(len(list((tmp_path / "store").rglob("space.json"))))
     assert counts == [1, 2, 3, 3]
+
+
+def test_pauses_are_left_out_in_training_and_prediction_alike(fit_words, emodb, tmp_path, monkeypatch):
+    monkeypatch.setattr(VoiceDetector, "speech", lambda _, clips: [(Speech(0.1, 0.2),) for _ in clips])
+    words, scores = [*fit_words, "--features.dir", str(tmp_path / "store")], {}
+    for frames in ("all", "speech"):
+        out = tmp_path / frames
+        assert main([*words, "--preprocess.frames", frames, "--out", str(out)]) == 0
+        predictor = sercl.load(out / "best.ckpt")
+        row = sercl.read_results(out).predictions.iloc[0]
+        (clip,) = Path(emodb).rglob(f"{row['utterance']}.wav")
+        (found,) = predictor.predict(clip)
+        scores[frames] = found.probabilities
+        for name in predictor.classes:
+            assert found.probabilities[name] == pytest.approx(row[f"p_{name}"], abs=1e-5)
+    assert scores["all"] != scores["speech"]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
-from sercl.batch import AudioBatch
+from sercl.batch import AudioBatch, Stretches
 from sercl.errors import ClipLengthError, EncoderError, UsageError
 from sercl.models.encoders.fast.packed import JoinedStates
 from sercl.models.encoders.fingerprint import decisive_settings, state_fingerprints
@@ -45,6 +45,35 @@ class EncoderOutput:
             return self.hidden_states.clips(state)
         padded = self.hidden_states[state]
         return [row[:length] for row, length in zip(padded, self.lengths.tolist(), strict=True)]
+
+    def only(self, wanted: Tensor) -> "EncoderOutput":
+        """Return some of the valid frames, in order and without gaps; all those of a clip with none of them.
+
+        Args:
+            wanted: `[batch, frames]` bool.
+        """
+        kept = wanted & self.mask
+        kept = torch.where(kept.any(dim=1, keepdim=True), kept, self.mask)
+        lengths = kept.sum(dim=1)
+        order = kept.byte().argsort(dim=1, descending=True, stable=True)[:, : int(lengths.max())]
+        states = [state.take_along_dim(order.unsqueeze(-1), dim=1) for state in self.hidden_states]
+        return EncoderOutput(states, lengths)
+
+
+def frames_in(parts: Sequence[Stretches], frames: int, rate: float) -> Tensor:
+    """Return which frames have their middle in one of the parts of their clip, `[batch, frames]` bool.
+
+    Args:
+        parts: Of each clip.
+        frames: Number of frames.
+        rate: Frames per second; frame i covers `i / rate` to `(i + 1) / rate` s.
+    """
+    middles = (torch.arange(frames, dtype=torch.float64) + 0.5) / rate
+    inside = torch.zeros(len(parts), frames, dtype=torch.bool)
+    for row, own in enumerate(parts):
+        for start, end in own:
+            inside[row] |= (middles >= start) & (middles < end)
+    return inside
 
 
 @contextmanager
@@ -247,12 +276,20 @@ class Encoder(nn.Module, ABC):
         """
 
     def encode_batch(self, batch: AudioBatch) -> EncoderOutput:
-        """Encode a batch as `forward` does; a `ClipLengthError` names the utterance."""
+        """Encode a batch as `forward` does, and keep the frames of `batch.speech` only.
+
+        Raises:
+            ClipLengthError: As of `forward`; it names the utterance.
+        """
         try:
             output: EncoderOutput = self(batch.waveforms, batch.lengths)
         except ClipLengthError as error:
             raise ClipLengthError(error.row, error.reason, batch.ids[error.row]) from error
-        return output
+        if batch.speech is None:
+            return output
+        return output.only(
+            frames_in(batch.speech, output.mask.shape[1], self.frames_per_second).to(output.lengths.device)
+        )
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> EncoderOutput:
         """Encode a padded batch.
