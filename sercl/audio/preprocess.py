@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from importlib.metadata import version
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -153,10 +153,6 @@ class PreprocessConfig:
         ]
         return ", ".join(part for part in parts if part) or "as recorded"
 
-    def without_trimming(self) -> Self:
-        """Return the same without what changes the time of a recording, or the frames in use."""
-        return type(self)(**{**asdict(self), "trim": OFF, "frames": ALL})
-
 
 def _check(name: str, value: object, sound: bool, valid: str) -> None:
     if not sound:
@@ -245,6 +241,32 @@ def prepared(waveform: Tensor, speech: Sequence[Speech], config: PreprocessConfi
     return clip if config.loudness == OFF else at_level(clip, config)
 
 
+def prepared_recording(
+    waveform: Tensor, config: PreprocessConfig, detector: VoiceDetector
+) -> tuple[Tensor, tuple[Speech, ...]]:
+    """Return a recording for windows of a model of clips, and where its speech is.
+
+    Time is kept: nothing is cut off. The level is that of the speech of the whole recording, so that windows
+    keep their differences.
+
+    Args:
+        waveform: `[samples]` float32 at 16 kHz.
+        config: What the model was trained with.
+        detector: From `voice_detector`.
+
+    Returns:
+        `[samples]` float32; and the stretches of speech, () where none is found or none is needed.
+    """
+    clip = filtered(waveform, config)
+    if config.loudness == OFF and config.frames == ALL:
+        return clip, ()
+    (speech,) = detector.speech([levelled(waveform)])
+    if config.loudness == OFF or not speech:
+        return clip, speech
+    spoken = [clip[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)] for start, end in speech]
+    return clip * gain_for(torch.cat(spoken), config), speech
+
+
 def speech_after(
     samples: int, speech: Sequence[Speech], config: PreprocessConfig
 ) -> tuple[Speech, ...] | None:
@@ -314,11 +336,21 @@ def at_level(clip: Tensor, config: PreprocessConfig) -> Tensor:
         clip: `[samples]`, not empty.
         config: Measure, level and largest gain.
     """
+    return clip * gain_for(clip, config)
+
+
+def gain_for(clip: Tensor, config: PreprocessConfig) -> float:
+    """Return the factor that brings a clip to the configured level; 1 for a silent one.
+
+    Args:
+        clip: `[samples]`, not empty.
+        config: Measure, level and largest gain.
+    """
     measured = level_of(clip, config.loudness)
     if measured <= _SILENT:
-        return clip
+        return 1.0
     gain = max(-config.max_gain, min(config.max_gain, config.target - measured))
-    return clip * 10 ** (gain / 20)
+    return float(10 ** (gain / 20))
 
 
 def level_of(clip: Tensor, measure: str) -> float:

@@ -1,6 +1,6 @@
 """A sliding-window classifier of utterances: the baseline of a diarizer."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -8,9 +8,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sercl.audio.preprocess import ALL, PreprocessConfig, prepared_recording, voice_detector
 from sercl.audio.resample import SAMPLE_RATE, load, to_rate
 from sercl.audio.sources import AudioInput, as_mono
-from sercl.batch import AudioBatch
+from sercl.audio.voice import Speech
+from sercl.batch import AudioBatch, Stretches
 from sercl.errors import AudioError, UsageError
 from sercl.models.encoders import inference
 from sercl.tasks.classification import EmotionClassifier
@@ -19,6 +21,8 @@ from sercl.tasks.diarizer import FrameScores
 
 class SlidingClassifier:
     """Gives every interval of `hop` seconds the mean probabilities of the windows that contain it.
+
+    A recording is preprocessed as the clips in training were, but as a whole, and without trimming.
 
     Args:
         task: The classifier.
@@ -41,6 +45,7 @@ class SlidingClassifier:
                 f"windows of {window:g} s every {hop:g} s: the hop must be above 0, at most the window."
             )
         self._task, self._device = task.to(device).eval(), device
+        self._config, self._detector = task.preprocess or PreprocessConfig.RAW, voice_detector()
         self._quick = ExitStack()
         self._quick.enter_context(inference(task.encoder))
         self.classes = tuple(task.classes)
@@ -56,12 +61,13 @@ class SlidingClassifier:
         Raises:
             AudioError: If it cannot be read or is too short for the encoder.
         """
-        waveform = _waveform(source)
+        waveform, speech = prepared_recording(_waveform(source), self._config, self._detector)
         cells = max(1, -(-len(waveform) // self._hop))
         sums, counts = np.zeros((cells, len(self.classes))), np.zeros((cells, 1))
         for first, last in self._windows(cells):
             clip = waveform[first * self._hop : last * self._hop]
-            sums[first:last] += self._probabilities(clip, source)
+            spoken = self._spoken(speech, first * self._hop / SAMPLE_RATE)
+            sums[first:last] += self._probabilities(clip, spoken, source)
             counts[first:last] += 1
         means = (sums / counts).astype(np.float32)
         return FrameScores(means, self._hop / SAMPLE_RATE, len(waveform) / SAMPLE_RATE)
@@ -71,13 +77,21 @@ class SlidingClassifier:
         for first in range(max(1, cells - self._hops + 1)):
             yield first, min(cells, first + self._hops)
 
+    def _spoken(self, speech: Sequence[Speech], begin: float) -> Stretches | None:
+        """Return the speech from the start of a window, in s, if only its frames are used."""
+        if self._config.frames == ALL:
+            return None
+        return tuple((start - begin, end - begin) for start, end in speech)
+
     @torch.inference_mode()
-    def _probabilities(self, clip: torch.Tensor, source: AudioInput) -> NDArray[np.float64]:
+    def _probabilities(
+        self, clip: torch.Tensor, spoken: Stretches | None, source: AudioInput
+    ) -> NDArray[np.float64]:
         shortest = self._task.encoder.min_samples
         if len(clip) < shortest:
             reason = f"{1000 * len(clip) / SAMPLE_RATE:g} ms long, too short for one frame"
             raise AudioError("input" if isinstance(source, tuple) else source, reason, "short")
-        row = self._task(AudioBatch.from_clips([clip]).to(self._device))[0]
+        row = self._task(AudioBatch.from_clips([clip], speech=[spoken]).to(self._device))[0]
         probabilities: NDArray[np.float64] = row.double().cpu().numpy()
         return probabilities
 
