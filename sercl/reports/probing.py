@@ -156,7 +156,9 @@ def _recalls(classes: Sequence[str], recalls: Sequence[float]) -> str:
 
 def _unit(results: ProbeResults) -> str:
     score = results.chosen.uar
-    probes = f"{count(len(results.folds), 'fold')}, {count(len(results.probe['seeds']), 'seed')}"
+    seeds = results.probe.get("seeds")
+    repeats = "no seed affects logistic regressions" if seeds is None else count(len(seeds), "seed")
+    probes = f"{count(len(results.folds), 'fold')}, {repeats}"
     if score.unit == "speakers":
         return f"{probes}; intervals resample the {score.count} speakers."
     return f"{probes}; intervals resample utterances, not speakers, and are therefore too narrow."

@@ -120,13 +120,14 @@ class CellRecord:
         error: The message of a failed cell.
         layer: Hidden state used; None for a weighted sum, or where nothing was computed.
         epochs: Epochs run, of all stages.
-        early_stopped: Whether early stopping ended training, rather than the epoch limit; None where
-            training has no such end.
+        early_stopped: Whether early stopping ended training, or a logistic regression converged, rather than
+            the epoch limit; None where training has no such end.
         seconds: Wall-clock time.
         parts: Part ("train", "validation", "test", with two stages "source train", ...) -> utterances.
         shared_speakers: Speakers of the test part that are also in a training part.
         one_class: The class predicted for every test utterance, if their true classes differ.
         notes: Sentences to show with its result.
+        c: The chosen C of a logistic regression on a frozen encoder.
     """
 
     cell: Cell
@@ -141,6 +142,7 @@ class CellRecord:
     shared_speakers: tuple[str, ...] = ()
     one_class: str | None = None
     notes: tuple[str, ...] = ()
+    c: float | None = None
 
     def __post_init__(self) -> None:
         _check("status", self.status, STATUSES)

@@ -78,6 +78,7 @@ class FrozenResult:
             `ProbeConfig.select`.
         probabilities: Name of a test -> `[rows, classes]` float64, in the order of its rows.
         notes: Notes on an adaptation, and on where it could not be applied in full.
+        c: The chosen C of a logistic regression.
     """
 
     layer: int
@@ -88,6 +89,7 @@ class FrozenResult:
     validation: float
     probabilities: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    c: float | None = None
 
 
 @dataclass(frozen=True)

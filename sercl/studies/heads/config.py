@@ -1,13 +1,16 @@
 """How a probe is built and trained."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from types import MappingProxyType
+from typing import Any
 
 from sercl.errors import UnknownNameError, UsageError
 from sercl.models.heads import HEADS
 
 SELECT = ("loss", "accuracy", "uar")
+CLASS_WEIGHTS = ("none", "balanced")
 _SEEDS = "a list of one or more different whole numbers from 0 up"
 
 
@@ -34,10 +37,16 @@ class ProbeConfig:
             `uar`; the first of equals.
         seeds: A probe is trained once per seed. A seed determines the initial weights, which are the same
             for every layer and fold, and the order of the training utterances in each epoch.
+        c: Values of C of a logistic regression, from which `select` chooses on validation data, the smallest
+            of equals; empty for AdamW. The training minimises, as in scikit-learn, the sum of the losses of
+            all utterances plus `||W - W0||^2 / (2 C)`, where W0 is 0, or the weights that it continues from.
+        class_weights: Weights of utterances in a logistic regression: none, or balanced (inverse to the
+            frequency of their class in training).
 
     Raises:
-        UnknownNameError: For a `head` or `select` that does not exist.
-        UsageError: For a number out of its range, no seed, or one given twice.
+        UnknownNameError: For a `head`, `select` or `class_weights` that does not exist.
+        UsageError: For a number out of its range, no seed, one given twice, or another head than linear for a
+            logistic regression.
     """
 
     head: str = "paper"
@@ -51,6 +60,8 @@ class ProbeConfig:
     patience: int = 10
     select: str = "loss"
     seeds: tuple[int, ...] = (0, 1, 2)
+    c: tuple[float, ...] = ()
+    class_weights: str = "none"
 
     def __post_init__(self) -> None:
         if self.head not in HEADS:
@@ -63,6 +74,33 @@ class ProbeConfig:
         for name in ("batch_size", "max_epochs", "patience"):
             _check(name, getattr(self, name), getattr(self, name) >= 1, "a whole number from 1 up")
         self._check_seeds()
+        self._check_logistic()
+
+    @property
+    def is_convex(self) -> bool:
+        """Whether probes are logistic regressions, whose result no seed affects."""
+        return bool(self.c)
+
+    @property
+    def rounds(self) -> int:
+        """Maximum number of steps of its progress: epochs, or values of C."""
+        return len(self.c) or self.max_epochs
+
+    @property
+    def deciding(self) -> dict[str, Any]:
+        """The options that have an effect, as plain data."""
+        without = ADAMW_ONLY if self.is_convex else LOGISTIC_ONLY
+        return {name: value for name, value in asdict(self).items() if name not in without}
+
+    def _check_logistic(self) -> None:
+        if isinstance(self.c, int | float):
+            object.__setattr__(self, "c", (self.c,))
+        object.__setattr__(self, "c", tuple(sorted(map(float, self.c))))
+        _check("c", list(self.c), all(0 < value < math.inf for value in self.c), "numbers above 0")
+        if self.class_weights not in CLASS_WEIGHTS:
+            raise UnknownNameError("probe class_weights", self.class_weights, CLASS_WEIGHTS)
+        if self.is_convex and self.head != "linear":
+            raise UsageError(f"probe head {self.head}: a logistic regression has the head linear.")
 
     def _check_seeds(self) -> None:
         if isinstance(self.seeds, int | str):
@@ -73,6 +111,14 @@ class ProbeConfig:
         _check("seeds", list(self.seeds), sound, _SEEDS)
 
 
+ADAMW_ONLY = ("lr", "mix_lr", "weight_decay", "eps", "batch_size", "patience", "seeds")
+"""Options without effect in a logistic regression."""
+
+LOGISTIC_ONLY = ("c", "class_weights")
+"""Options of a logistic regression alone."""
+
+C_GRID = (1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0)
+
 PRESETS: Mapping[str, ProbeConfig] = MappingProxyType(
     {
         # Learning rates by validation loss on EMO-DB with Whisper base, five folds: of 1e-4 to 3e-2 the MLP
@@ -82,9 +128,12 @@ PRESETS: Mapping[str, ProbeConfig] = MappingProxyType(
         # The study trains at 1e-4 on raw features: on small corpora training ends far from convergence.
         "paper": ProbeConfig(standardize=False, lr=1e-4, mix_lr=3e-3, select="accuracy", seeds=(42,)),
         "linear": ProbeConfig(head="linear", lr=3e-3),
+        "logistic": ProbeConfig(
+            head="linear", seeds=(0,), max_epochs=500, c=C_GRID, class_weights="balanced"
+        ),
     }
 )
-"""Ready-made configurations: `mlp` (the default), `paper` (arXiv 2409.16920) and `linear`."""
+"""Ready-made configurations: `logistic`, `mlp`, `paper` (arXiv 2409.16920) and `linear`."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +141,8 @@ class ProbeOptions:
     """A preset with overrides.
 
     Args:
-        preset: mlp (the study's MLP on standardised features), paper (the study's recipe) or linear.
+        preset: logistic (L2-penalised logistic regression, C chosen on validation), mlp (the study's MLP on
+            standardised features), linear (the same with a linear head) or paper (the study's recipe).
         head: Head: paper (MLP) or linear. Null, here and below: as in the preset.
         standardize: Standardise features by statistics of each fold's training part.
         lr: Learning rate.
@@ -100,14 +150,17 @@ class ProbeOptions:
         weight_decay: Decoupled weight decay.
         eps: AdamW's epsilon.
         batch_size: Utterances per step.
-        max_epochs: Maximum number of epochs.
+        max_epochs: Maximum number of epochs; with logistic, of L-BFGS's steps for each C.
         patience: Epochs without a lower validation loss after which training ends.
-        select: Validation score that selects the epoch: loss, accuracy or uar.
+        select: Validation score that selects the epoch, or C: loss, accuracy or uar.
         seeds: Seeds, one probe each, such as 0,1,2.
+        c: With logistic, values of C to choose from, such as 0.001,0.01,0.1: as in scikit-learn, the smaller,
+            the stronger the penalty.
+        class_weights: With logistic: none, or balanced (inverse to class frequency in training).
 
     Raises:
         UnknownNameError: For a preset that does not exist, and as `ProbeConfig`.
-        UsageError: As `ProbeConfig`.
+        UsageError: As `ProbeConfig`, and for an option without effect in the preset.
     """
 
     preset: str = "mlp"
@@ -122,6 +175,8 @@ class ProbeOptions:
     patience: int | None = None
     select: str | None = None
     seeds: tuple[int, ...] | None = None
+    c: tuple[float, ...] | None = None
+    class_weights: str | None = None
 
     def __post_init__(self) -> None:
         self.config()
@@ -130,7 +185,13 @@ class ProbeOptions:
         """Return the preset with the given overrides."""
         if self.preset not in PRESETS:
             raise UnknownNameError("probe", self.preset, PRESETS)
-        given = {field.name: getattr(self, field.name) for field in fields(ProbeConfig)}
-        return replace(
-            PRESETS[self.preset], **{name: value for name, value in given.items() if value is not None}
-        )
+        base, every = PRESETS[self.preset], (field.name for field in fields(ProbeConfig))
+        given = {name: value for name in every if (value := getattr(self, name)) is not None}
+        without = ADAMW_ONLY if base.is_convex else LOGISTIC_ONLY
+        if wrong := [f"--probe.{name}" for name in given if name in without]:
+            valid = ", ".join(name for name, own in PRESETS.items() if own.is_convex != base.is_convex)
+            raise UsageError(
+                f"{', '.join(wrong)}: has no effect with the preset {self.preset}. Leave it out, or choose "
+                f"another preset ({valid})."
+            )
+        return replace(base, **given)

@@ -244,7 +244,7 @@ def train_frozen(
 
 def epochs_of(trainings: Sequence[FrozenTraining], config: ProbeConfig, layers: int) -> int:
     """Return the maximum number of epochs over all heads, for a progress bar."""
-    return len(trainings) * layers * config.max_epochs
+    return len(trainings) * layers * config.rounds
 
 
 def _waves(trainings: Sequence[FrozenTraining]) -> Iterator[list[int]]:
@@ -306,6 +306,7 @@ class _Study:
             validation=getattr(chosen, f"validation_{self.config.select}"),
             probabilities=_probabilities(self.trainings[position], chosen),
             notes=adaptation_notes(self.trainings[position], self.rows),
+            c=chosen.c,
         )
 
     def _data(self, wave: Sequence[int]) -> ProbeData:

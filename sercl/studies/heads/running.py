@@ -15,6 +15,7 @@ from sercl.models.heads import build_head
 from sercl.models.stacked import StackedProbe
 from sercl.studies.heads.config import ProbeConfig
 from sercl.studies.heads.jobs import WEIGHTED, Job, cohorts_for, most_probes
+from sercl.studies.heads.logistic import train_logistic
 from sercl.studies.heads.parts import Parts, Rows, View
 from sercl.studies.heads.training import Keep, OnEpochs, Outcome, Stack, outcomes_of, train_stack
 
@@ -154,10 +155,14 @@ def training_device(device: torch.device | str) -> torch.device:
 
 
 def initial_head(config: ProbeConfig, dim: int, classes: int, seed: int) -> nn.Sequential:
-    """Return the initial head of a seed's probes, for any fold and layer."""
+    """Return the initial head of a seed's probes, for any fold and layer; all zeros if they are convex."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return build_head(config.head, dim, classes)
+        head = build_head(config.head, dim, classes)
+    if config.is_convex:
+        for parameter in head.parameters():
+            nn.init.zeros_(parameter)
+    return head
 
 
 def initial_heads(data: ProbeData, jobs: Iterable[Job], config: ProbeConfig) -> dict[Job, nn.Sequential]:
@@ -204,17 +209,19 @@ def _cohorts(
     cohorts = []
     for group in (single, mixed):
         if group:
-            most = _most(data, group[0], heads[group[0]], device)
+            most = _most(data, group[0], heads[group[0]], device, copies=3 if config.is_convex else 1)
             cohorts += cohorts_for(group, data.folds, config, most, workers)
     return cohorts
 
 
-def _most(data: ProbeData, job: Job, head: nn.Sequential, device: torch.device) -> int:
+def _most(data: ProbeData, job: Job, head: nn.Sequential, device: torch.device, copies: int) -> int:
+    """Return the maximum number of probes in a stack; a copy in double precision counts as two."""
     rows, states, dim = data.features.shape
     weights = sum(parameter.numel() for parameter in head.parameters())
     block = rows * dim * (states if job.layer == WEIGHTED else 1)
-    return most_probes(4 * block, 4 * weights, device)
+    return most_probes(4 * block * copies, 4 * weights, device)
 
 
 def _train(stack: Stack, config: ProbeConfig, keep: Keep, on_epochs: OnEpochs) -> list[Outcome]:
-    return outcomes_of(stack, train_stack(stack, config, on_epochs), keep)
+    train = train_logistic if config.is_convex else train_stack
+    return outcomes_of(stack, train(stack, config, on_epochs), keep)

@@ -38,26 +38,38 @@ class Validation:
         return score.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
 
 
-@dataclass
-class Stopping:
+@dataclass(kw_only=True)
+class Record:
     """Training record of each probe of a stack.
 
     Attributes:
-        config: Patience and selection score.
         epochs: `[models]` int64 epochs run.
         best_epoch: `[models]` int64, from 0.
         best: Validation scores of the best epoch.
-        exhausted: `[models]` bool, whether patience has run out; false if training ended at the epoch limit.
+        exhausted: `[models]` bool, whether patience has run out, or a logistic regression has converged;
+            false if training ended at the epoch limit.
+        c: `[models]` the chosen C of logistic regressions.
+    """
+
+    epochs: Tensor
+    best_epoch: Tensor
+    best: Validation
+    exhausted: Tensor
+    c: Tensor | None = None
+
+
+@dataclass(kw_only=True)
+class Stopping(Record):
+    """Training record of each probe of a stack that is trained with AdamW.
+
+    Attributes:
+        config: Patience and selection score.
         lowest: `[models]` lowest validation loss.
         waited: `[models]` int64 epochs since then.
         weights: The weights of each probe's best epoch, as `StackedProbe.parameters`.
     """
 
     config: ProbeConfig
-    epochs: Tensor
-    best_epoch: Tensor
-    best: Validation
-    exhausted: Tensor
     lowest: Tensor
     waited: Tensor
     weights: list[Tensor]
@@ -311,6 +323,7 @@ class Outcome:
         layer_weights: Weight of each hidden state; empty if a single one is used.
         logits: `[test utterances, classes]`; None if not kept.
         head: Weights of the best epoch as in `state_dict` of the head; None if not kept.
+        c: The chosen C of a logistic regression.
     """
 
     job: Job
@@ -324,9 +337,10 @@ class Outcome:
     layer_weights: tuple[float, ...] = ()
     logits: Tensor | None = None
     head: dict[str, Tensor] | None = None
+    c: float | None = None
 
 
-def outcomes_of(stack: Stack, record: Stopping, keep: Keep = Keep()) -> list[Outcome]:
+def outcomes_of(stack: Stack, record: Record, keep: Keep = Keep()) -> list[Outcome]:
     """Predict with each probe of a trained stack on its fold's test part; return one outcome per job.
 
     Args:
@@ -352,6 +366,7 @@ def outcomes_of(stack: Stack, record: Stopping, keep: Keep = Keep()) -> list[Out
             layer_weights=() if mix is None else tuple(mix[model]),
             logits=logits[model] if keep.logits else None,
             head=_on_cpu(stack.probe.state(model)) if job in keep.heads else None,
+            c=None if record.c is None else float(record.c[model]),
         )
         for model, job in enumerate(stack.jobs)
     ]

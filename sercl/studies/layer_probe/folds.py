@@ -81,7 +81,7 @@ def epochs_of(
 ) -> int:
     """Return the maximum number of epochs over all probes, for a progress bar."""
     probes = len(task.folds) * len(config.seeds) * (layers * (1 + control) + weighted)
-    return probes * config.max_epochs
+    return probes * config.rounds
 
 
 def _checked_layers(

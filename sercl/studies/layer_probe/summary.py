@@ -135,6 +135,7 @@ class ProbeRun:
         validation_uar: Validation UAR.
         test_uar: UAR on the fold's test part.
         layer_weights: Weights of the weighted sum, else empty.
+        c: The chosen C of a logistic regression.
     """
 
     fold: int
@@ -149,6 +150,7 @@ class ProbeRun:
     validation_uar: float
     test_uar: float
     layer_weights: tuple[float, ...] = ()
+    c: float | None = None
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,7 @@ class ProbeResults:
         splits: "speaker-disjoint", "speaker-dependent" or "within-speaker".
         utterances: Utterances of all folds.
         folds: Per fold, part -> number of utterances.
-        probe: The configuration of the probes.
+        probe: The configuration of the probes: options that have an effect.
         chance: Chance UAR: 1 / (number of classes in the test parts).
         layers: One entry per hidden state, in order.
         best_layer: The hidden state with the best validation score over all folds, for further use. Its test
@@ -421,7 +423,7 @@ def summarise(
         splits=task.splits,
         utterances=len(task.ids),
         folds=tuple({name: len(rows) for name, rows in fold.items()} for fold in task.folds),
-        probe=asdict(config),
+        probe=config.deciding,
         chance=scorer.chance,
         layers=layers,
         best_layer=_best(single, range(len(task.folds)), config),
@@ -517,6 +519,7 @@ def _run(outcome: Outcome, scorer: Scorer, control: bool = False) -> ProbeRun:
         validation_uar=outcome.validation_uar,
         test_uar=scorer.fold_uar(outcome),
         layer_weights=outcome.layer_weights,
+        c=outcome.c,
     )
 
 
@@ -533,6 +536,8 @@ def _limit_notes(runs: Sequence[ProbeRun], config: ProbeConfig) -> list[str]:
     cut = sum(run.at_limit for run in real)
     if not cut:
         return []
+    if config.is_convex:
+        return [f"{cut} of {len(real)} probes did not converge in {config.max_epochs} steps"]
     return [
         f"{cut} of {len(real)} probes ended at the epoch limit ({config.max_epochs}), not by early "
         f"stopping: longer training may score higher"

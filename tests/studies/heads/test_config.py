@@ -25,8 +25,38 @@ def test_the_study_is_reproduced_by_its_preset() -> None:
 @pytest.mark.parametrize("preset", PRESETS)
 def test_options_start_from_a_preset(preset: str) -> None:
     assert ProbeOptions(preset=preset).config() == PRESETS[preset]
+    if PRESETS[preset].is_convex:
+        changed = ProbeOptions(preset=preset, c=(1, 0.1), class_weights="none", standardize=False).config()
+        assert changed == replace(PRESETS[preset], c=(0.1, 1.0), class_weights="none", standardize=False)
+        return
     changed = ProbeOptions(preset=preset, lr=0.5, standardize=False, seeds=(7, 8)).config()
     assert changed == replace(PRESETS[preset], lr=0.5, standardize=False, seeds=(7, 8))
+
+
+@pytest.mark.parametrize(
+    ("preset", "options"),
+    [
+        ("logistic", {"lr": 0.1}),
+        ("logistic", {"seeds": (1, 2)}),
+        ("logistic", {"patience": 3}),
+        ("mlp", {"c": (0.1,)}),
+        ("linear", {"class_weights": "balanced"}),
+    ],
+)
+def test_options_without_effect_are_refused(preset: str, options: dict[str, object]) -> None:
+    (name,) = options
+    with pytest.raises(UsageError, match=rf"--probe\.{name}: has no effect with the preset {preset}"):
+        ProbeOptions(preset=preset, **options)  # type: ignore[arg-type]
+    assert name not in PRESETS[preset].deciding
+
+
+def test_a_logistic_regression_is_linear_and_its_c_above_0() -> None:
+    with pytest.raises(UsageError, match="probe head paper: a logistic regression has the head linear"):
+        ProbeOptions(preset="logistic", head="paper")
+    with pytest.raises(UsageError, match=r"probe c \[0.0, 1.0\]: valid: numbers above 0"):
+        ProbeOptions(preset="logistic", c=(1, 0))
+    with pytest.raises(UnknownNameError, match="probe class_weights"):
+        ProbeOptions(preset="logistic", class_weights="all")
 
 
 def test_lists_of_seeds_become_tuples() -> None:

@@ -63,7 +63,7 @@ def find_warnings(
         *_sizes(scores, study.classes),
         *_exact_by_utterance(scores, study.classes),
         *_epoch_limit(study.records),
-        *_single_seed(scores),
+        *_single_seed(scores, study.records),
         *_powerless(families),
         *_notes(study),
     ]
@@ -233,9 +233,14 @@ def _epoch_limit(records: Iterable[CellRecord]) -> Iterator[ReportWarning]:
         )
 
 
-def _single_seed(scores: Mapping[Condition, ConditionScores]) -> Iterator[ReportWarning]:
+def _single_seed(
+    scores: Mapping[Condition, ConditionScores], records: Iterable[CellRecord]
+) -> Iterator[ReportWarning]:
+    convex = {record.cell.condition for record in records if record.c is not None}
     repeats: dict[str, int] = {}
     for condition, own in scores.items():
+        if condition in convex:
+            continue  # no seed affects a logistic regression
         repeats[condition.adapter] = max(repeats.get(condition.adapter, 0), len(own.runs))
     single = [adapter for adapter, number in repeats.items() if number == 1]
     if single:

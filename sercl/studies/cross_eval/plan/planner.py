@@ -1,7 +1,7 @@
 """Plan the cells of all conditions and the trainings that they need."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -117,8 +117,10 @@ def _stage_remarks(options: StudyOptions, conditions: Iterable[Condition]) -> It
         yield f"{TWO_STAGE}: with adapters, both stages share one budget of epochs"
 
 
-def _frozen_remarks(cells: Iterable[PlannedCell]) -> Iterator[str]:
-    """Yield a note if models on frozen encoders are trained one by one."""
+def _frozen_remarks(cells: Sequence[PlannedCell]) -> Iterator[str]:
+    """Yield notes on heads of frozen encoders: without seeds, or trained one by one."""
+    if any(item.training.recipe.ignores_seeds for item in cells):
+        yield "frozen encoders: logistic regressions have nothing random, so one seed stands for all"
     if any(item.training.adapter == "none" and not item.training.is_frozen for item in cells):
         yield (
             "frozen encoders: with a model class, head, pooling, loss, optimizer or schedule of your own, "
@@ -151,6 +153,7 @@ class _Planner:
 
     def _runs(self, condition: Condition) -> list[tuple[int, int]]:
         seeds = self.options.seeds_of(condition.adapter)
+        seeds = seeds[:1] if self.recipe_of(condition).ignores_seeds else seeds
         if not condition.shots:
             return [(0, seed) for seed in seeds]
         draws = self.options.draws_of(condition.adapter)

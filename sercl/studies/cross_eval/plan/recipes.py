@@ -265,7 +265,7 @@ class Recipes:
         spec = EncoderSpec.of(model)
         layers = _layers(model["layer"], self._encoders.facts(spec).states)
         config = ProbeOptions(**probe).config()
-        decides = asdict(replace(config, seeds=(0,))) | {
+        decides = replace(config, seeds=(0,)).deciding | {
             "kind": "frozen",
             "space": self._encoders.space(spec, model["pooling"]).name,
             "layers": layers,

@@ -153,6 +153,11 @@ class Recipe:
         """A hash of everything that determines the result."""
         return digest(self.decides)
 
+    @property
+    def ignores_seeds(self) -> bool:
+        """Whether its trainings have nothing random."""
+        return self.probe is not None and self.probe.is_convex
+
 
 @dataclass(frozen=True)
 class Training:

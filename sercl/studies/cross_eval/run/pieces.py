@@ -109,6 +109,7 @@ class _Keeper:
             seconds=result.seconds,
             trained=training.size,
             notes=result.notes,
+            c=result.c,
         )
         for address, test in self._batch.tests[position].items():
             predictions = predictions_of(test, result.probabilities[address], self._batch.classes)

@@ -48,6 +48,7 @@ class CellResult:
         seconds: Time of the training; its share if many ran at once.
         trained: Utterances per epoch.
         notes: Sentences to show with the result.
+        c: The chosen C of a logistic regression on a frozen encoder.
     """
 
     training: str
@@ -57,6 +58,7 @@ class CellResult:
     seconds: float
     trained: int
     notes: tuple[str, ...] = ()
+    c: float | None = None
 
 
 def cell_folder(folder: Path, address: str) -> Path:
@@ -217,6 +219,7 @@ def _record(
         shared_speakers=item.shared_speakers,
         one_class=_one_class(read_predictions(results.folder, address, classes)),
         notes=(*item.notes, *result.notes),
+        c=result.c,
     )
 
 

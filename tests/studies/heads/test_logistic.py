@@ -1,0 +1,102 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+
+from sercl.studies.heads.config import PRESETS, ProbeConfig
+from sercl.studies.heads.jobs import WEIGHTED, Job
+from sercl.studies.heads.parts import Parts
+from sercl.studies.heads.running import ProbeData, train_probes
+from sercl.studies.heads.training import Keep
+
+CPU = torch.device("cpu")
+
+
+def data(sizes=(60, 43), states=3, dim=8, views=None):
+    """Folds of different sizes over separable classes of different frequency."""
+    draw = torch.Generator().manual_seed(3)
+    rows = 120
+    labels = torch.multinomial(torch.tensor([0.6, 0.3, 0.1]), rows, replacement=True, generator=draw)
+    features = torch.randn(rows, states, dim, generator=draw)
+    features[:, 1, :3] += 1.5 * torch.nn.functional.one_hot(labels, 3)
+    folds = [Parts(tuple(range(size)), tuple(range(80, 100)), tuple(range(100, 120))) for size in sizes]
+    return ProbeData(features, labels, 3, folds, views or {})
+
+
+def fit(config, jobs, own=None, **options):
+    keep = Keep(logits=True, heads=set(jobs))
+    return train_probes(own or data(), jobs, config, CPU, keep=keep, **options)
+
+
+def logistic(**options):
+    return ProbeConfig(**{"head": "linear", "seeds": (0,), "max_epochs": 500, "c": (0.1,), **options})
+
+
+# scikit-learn minimises the same function: C times the sum of the weighted losses plus half the squared norm.
+@pytest.mark.parametrize("class_weights", ["none", "balanced"])
+@pytest.mark.parametrize("c", [0.001, 0.1, 10.0])
+def test_coefficients_are_those_of_scikit_learn(class_weights, c):
+    own, jobs = data(), [Job(0, 1, 0), Job(1, 1, 0), Job(1, 2, 0)]
+    for outcome in fit(logistic(c=(c,), class_weights=class_weights), jobs, own):
+        fold = own.folds[outcome.job.fold]
+        states = own.features[:, outcome.job.layer].double().numpy()
+        train = states[list(fold.train)]
+        scaled = (states - train.mean(axis=0)) / train.std(axis=0)
+        theirs = LogisticRegression(
+            C=c, tol=1e-8, max_iter=5000, class_weight="balanced" if class_weights == "balanced" else None
+        )
+        theirs.fit(scaled[list(fold.train)], own.labels[list(fold.train)])
+        assert outcome.c == c
+        assert not outcome.at_limit
+        np.testing.assert_allclose(outcome.head["1.weight"], theirs.coef_, atol=2e-3)
+        np.testing.assert_allclose(
+            outcome.logits.softmax(dim=-1), theirs.predict_proba(scaled[list(fold.test)]), atol=1e-3
+        )
+
+
+def test_c_is_chosen_on_validation_and_the_strongest_penalty_wins_ties():
+    jobs = [Job(0, 1, 0)]
+    grid = (10.0, 0.001, 0.1)
+    (chosen,) = fit(logistic(c=grid), jobs)
+    alone = {c: fit(logistic(c=(c,)), jobs)[0] for c in grid}
+    assert chosen.c == min(grid, key=lambda c: alone[c].validation_loss)
+    torch.testing.assert_close(chosen.head["1.weight"], alone[chosen.c].head["1.weight"], atol=2e-3, rtol=0)
+    (tied,) = fit(logistic(c=(1e-9, 1e-8), select="accuracy"), jobs)
+    assert tied.c == 1e-9
+
+
+def test_the_second_of_two_stages_is_drawn_to_the_weights_of_the_first():
+    first, second = Job(0, 1, 0), Job(1, 1, 0)
+    (start,) = fit(logistic(), [first])
+    head = torch.nn.Sequential(torch.nn.Dropout(0.0), torch.nn.Linear(8, 3))
+    head.load_state_dict(start.head)
+    (tight,) = fit(logistic(c=(1e-8,)), [second], start={second: head})
+    torch.testing.assert_close(tight.head["1.weight"], start.head["1.weight"], atol=1e-4, rtol=0)
+    (loose,) = fit(logistic(c=(0.1,)), [second], start={second: head})
+    assert (loose.head["1.weight"] - start.head["1.weight"]).abs().max() > 1e-3
+
+
+def test_stacked_regressions_are_those_that_are_fitted_alone():
+    jobs = [Job(fold, layer, 0) for fold in (0, 1) for layer in (0, 1, 2)]
+    config = logistic(c=(0.01, 0.1), class_weights="balanced")
+    for outcome in fit(config, jobs):
+        (alone,) = fit(config, [outcome.job])
+        assert alone.c == outcome.c
+        torch.testing.assert_close(alone.logits, outcome.logits, atol=2e-3, rtol=0)
+
+
+def test_a_weighted_sum_prefers_the_state_that_tells_classes_apart():
+    (outcome,) = fit(logistic(c=(1.0,)), [Job(0, WEIGHTED, 0)])
+    assert sum(outcome.layer_weights) == pytest.approx(1)
+    assert max(outcome.layer_weights) == outcome.layer_weights[1]
+
+
+def test_a_limit_of_steps_is_reported():
+    (outcome,) = fit(logistic(max_epochs=2), [Job(0, 1, 0)])
+    assert outcome.at_limit
+    assert outcome.epochs == 2
+
+
+def test_a_seed_changes_nothing():
+    one, two = (fit(PRESETS["logistic"], [Job(0, 1, seed)])[0] for seed in (0, 1))
+    assert torch.equal(one.logits, two.logits)
