@@ -122,8 +122,8 @@ LAYER_PROBE = ShortPage(
     usage="--encoder NAME --data CORPUS --data.root DIR [OPTIONS]",
     summary=(
         "Find the layer of a frozen encoder from which emotion is recognised best. The encoder runs "
-        "once on each utterance; a small probe is trained on every hidden state, in every fold, with "
-        "several seeds. The results are a table, a figure, and the option that makes `sercl fit` use "
+        "once on each utterance; a small probe is trained on every hidden state, in every fold. "
+        "The results are a table, a figure, and the option that makes `sercl fit` use "
         "the best layer."
     ),
     options=(
@@ -135,7 +135,7 @@ LAYER_PROBE = ShortPage(
         "--probe NAME",
         "--probe.targets LIST",
         "--probe.settings LIST",
-        "--probe.seeds LIST",
+        "--probe.c LIST",
         "--features.dir DIR",
         "--features.precision P",
         "--no-cache",

@@ -63,6 +63,7 @@ def summary_lines(results: ProbeResults) -> list[str]:
     use = f" For sercl fit: {results.fit_option}" if results.target == "emotion" else ""
     lines = [
         f"{_best(results)}{use}",
+        *_strengths(results),
         *against_the_others(results),
         _chosen_line(results.chosen),
         f"Recalls at this layer: {_recalls(results.classes, results.chosen.recalls)}",
@@ -74,6 +75,13 @@ def _best(results: ProbeResults) -> str:
     if len(results.layers) == 1:
         return f"Probed: hidden state {results.best_layer} alone, so no layer was chosen."
     return f"Best on validation: hidden state {results.best_layer}."
+
+
+def _strengths(results: ProbeResults) -> list[str]:
+    """Return the C that each fold's validation part chose at the best layer, for logistic regressions."""
+    runs = [run for run in results.runs if run.layer == results.best_layer and not run.control]
+    chosen = [f"{run.c:g}" for run in runs if run.c is not None]
+    return [f"C chosen there, fold by fold: {', '.join(chosen)}"] if chosen else []
 
 
 def against_the_others(results: ProbeResults) -> list[str]:

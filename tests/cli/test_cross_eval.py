@@ -30,7 +30,7 @@ def content(crossed, tmp_path_factory):
             "seeds": [1, 2],
             "folds": [0, 1],
         },
-        "probe": {"max_epochs": 4},
+        "probe": {"preset": "mlp", "max_epochs": 4},
         "trainer": {"max_epochs": 2, "accelerator": "cpu"},
         "features": {"dir": str(tmp_path_factory.mktemp("store"))},
     }

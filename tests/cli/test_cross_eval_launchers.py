@@ -23,7 +23,7 @@ def study(crossed, tmp_path_factory):
             "seeds": {"none": [1, 2], "*": [5]},
             "folds": [0],
         },
-        "probe": {"max_epochs": 4},
+        "probe": {"preset": "mlp", "max_epochs": 4},
         "trainer": {"max_epochs": 1, "accelerator": "cpu"},
         "features": {"dir": str(folder / "store")},
     }

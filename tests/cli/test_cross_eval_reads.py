@@ -40,7 +40,7 @@ def reads() -> Iterator[Counter[str]]:
 def test_files_of_a_study_are_read_once_in_a_call(crossed, tmp_path, capsys):
     content = {
         "study": {**crossed, "seeds": [1], "folds": [0]},
-        "probe": {"max_epochs": 2},
+        "probe": {"preset": "mlp", "max_epochs": 2},
         "trainer": {"accelerator": "cpu"},
         "features": {"dir": str(tmp_path / "store")},
     }

@@ -15,13 +15,19 @@ from sercl.studies.layer_probe.task import ProbeTask
 
 
 @pytest.fixture(scope="module")
-def words(encoder, emodb, tmp_path_factory):
-    """The command line of a small probe, without `--out`; its store is shared by the tests of this file."""
+def default_words(encoder, emodb, tmp_path_factory):
+    """The command line of a probe with default settings, without `--out`; this file shares its store."""
     return [
         "layer-probe", "--encoder", encoder, "--data", "EmoDB", "--data.root", emodb,
-        "--model.whisper_form", "short", "--probe.seeds", "0,1", "--probe.max_epochs", "4",
-        "--trainer.accelerator", "cpu", "--features.dir", str(tmp_path_factory.mktemp("store")),
+        "--model.whisper_form", "short", "--trainer.accelerator", "cpu",
+        "--features.dir", str(tmp_path_factory.mktemp("store")),
     ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def words(default_words):
+    """The command line of a small MLP probe, without `--out`."""
+    return [*default_words, "--probe", "mlp", "--probe.seeds", "0,1", "--probe.max_epochs", "4"]
 
 
 @pytest.fixture(scope="module")
@@ -162,8 +168,25 @@ def test_a_pair_is_probed_in_every_setting_and_for_language(words, emodb, ravdes
     assert (tmp_path / "run" / "folds" / "fold0" / "target" / "test.csv").is_file()
 
 
-def test_the_recipe_of_the_study_is_a_preset(words, tmp_path):
-    assert main([*words, "--probe", "paper", "--out", str(tmp_path / "run")]) == 0
+def test_probes_are_logistic_regressions_that_no_seed_affects(default_words, tmp_path, capsys):
+    folder = tmp_path / "run"
+    assert main([*default_words, "--probe.c", "0.01,0.1", "--out", str(folder)]) == 0
+    text = capsys.readouterr().out
+    assert "5 folds, no seed affects logistic regressions" in text
+    (result,) = results(folder)["results"]
+    assert result["probe"]["c"] == [0.01, 0.1]
+    assert not {"lr", "seeds", "patience"} & result["probe"].keys()
+    best = [run for run in result["runs"] if run["layer"] == result["best_layer"] and not run["control"]]
+    assert len(best) == 5
+    chosen = ", ".join(str(run["c"]) for run in best)
+    assert f"C chosen there, fold by fold: {chosen}" in text
+    assert {row["c"] for row in rows(folder / "probes.csv")} <= {"0.01", "0.1"}
+    assert main([*default_words, "--probe.seeds", "0,1", "--out", str(tmp_path / "other")]) == 2
+    assert "--probe.seeds: has no effect with the preset logistic" in capsys.readouterr().err
+
+
+def test_the_recipe_of_the_study_is_a_preset(default_words, tmp_path):
+    assert main([*default_words, "--probe", "paper", "--probe.max_epochs", "4", "--out", str(tmp_path / "run")]) == 0
     probe = results(tmp_path / "run")["results"][0]["probe"]
     assert (probe["head"], probe["lr"], probe["standardize"]) == ("paper", 1e-4, False)
     assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["probe"]["preset"] == "paper"

@@ -50,7 +50,7 @@ MISTAKES = {
     "layer-probe --data EmoDB --data.root . --encoder /no": "encoder folder '/no' does not exist",
     "diarize fit --data EmoDB --data.root . --model.encoder no": "unknown encoder 'no'",
     "cross-eval --study.encoders whisper-base,nope --out x": "unknown encoder 'nope'",
-    "layer-probe --encoder whisper-base --data EmoDB --data.root . --probe.seeds 0,1": None,
+    "layer-probe --encoder whisper-base --data EmoDB --data.root . --probe mlp --probe.seeds 0,1": None,
     "fit --data EmoDB --model.encoder whisper-base": "--data.root is missing: EmoDB is read from a folder",
     "fit --data EmoDB --data.root . --trainer.logger WandbLogger": "(valid: CSVLogger, TensorBoardLogger)",
     "fit --data EmoDB --data.root . --trainer.logger CSVLogger": None,

@@ -171,7 +171,7 @@ def test_a_checkpoint_is_scored_exactly_alike(part, tuned, tmp_path):
 def test_layers_are_probed_exactly_alike(encoder, emodb, tmp_path):
     words = [
         "layer-probe", "--encoder", encoder, "--data", "EmoDB", "--data.root", emodb,
-        "--model.whisper_form", "short", "--probe.seeds", "[0]", "--probe.max_epochs", "2",
+        "--model.whisper_form", "short", "--probe.max_epochs", "2",
         "--probe.control", "false", "--trainer.accelerator", "cpu", "--features.batch_seconds", "4",
         "--no-cache",
     ]  # fmt: skip

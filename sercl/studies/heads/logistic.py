@@ -21,7 +21,7 @@ def train_logistic(stack: Stack, config: ProbeConfig, on_epochs: OnEpochs = lamb
     """Fit every probe with each C, from the strongest penalty on, and keep the best on validation.
 
     A step of L-BFGS takes all training utterances, and counts as an epoch. The penalty is on the distance
-    from the initial weights; biases and the layer weights of a weighted sum have none.
+    from the initial weights, for a weighted sum also of the layer scores; biases have none.
 
     Returns:
         The training record of each probe; `stack.probe` then has the weights of the chosen C.
@@ -98,7 +98,7 @@ class _Problem:
             weights=_weights(labels, valid, config.class_weights),
             start=torch.cat([own.detach().double().flatten(1) for own in named.values()], dim=1),
             penalised=torch.cat(
-                [torch.full((own[0].numel(),), name.endswith("weight")) for name, own in named.items()]
+                [torch.full((own[0].numel(),), not name.endswith("bias")) for name, own in named.items()]
             ).to(index.device),
         )
 

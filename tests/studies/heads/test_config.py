@@ -83,7 +83,7 @@ def test_numbers_out_of_range_are_refused(option: str, value: object, message: s
     with pytest.raises(UsageError, match=message):
         ProbeConfig(**{option: value})  # type: ignore[arg-type]
     with pytest.raises(UsageError, match=message):
-        ProbeOptions(**{option: value})  # type: ignore[arg-type]
+        ProbeOptions(preset="mlp", **{option: value})  # type: ignore[arg-type]
 
 
 def test_unknown_names_are_refused() -> None:

@@ -86,7 +86,7 @@ def test_stacked_regressions_are_those_that_are_fitted_alone():
 
 
 def test_a_weighted_sum_prefers_the_state_that_tells_classes_apart():
-    (outcome,) = fit(logistic(c=(1.0,)), [Job(0, WEIGHTED, 0)])
+    (outcome,) = fit(logistic(c=(10.0,)), [Job(0, WEIGHTED, 0)])
     assert sum(outcome.layer_weights) == pytest.approx(1)
     assert max(outcome.layer_weights) == outcome.layer_weights[1]
 

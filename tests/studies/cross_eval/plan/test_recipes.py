@@ -48,7 +48,7 @@ class FakeEncoders(Encoders):
 
 def recipes(
     model: Mapping[str, Any] | None = None,
-    probe: ProbeOptions = ProbeOptions(),
+    probe: ProbeOptions = ProbeOptions(preset="mlp"),
     trainer: Mapping[str, Any] | None = None,
     precision: str = "fp32",
     labels: Mapping[str, list[str]] = LABELS,
@@ -83,8 +83,10 @@ PLAIN = fingerprints()
         ({"labels": {"angry": ["angry", "disgusted"], "sad": ["sad"]}}, True, True),
         ({"encoders": {"an encoder": "another"}}, True, True),
         # What only a frozen encoder's heads know.
-        ({"probe": ProbeOptions(lr=0.5)}, True, False),
+        ({"probe": ProbeOptions(preset="mlp", lr=0.5)}, True, False),
         ({"probe": ProbeOptions(preset="linear")}, True, False),
+        ({"probe": ProbeOptions()}, True, False),
+        ({"probe": ProbeOptions(preset="mlp", max_epochs=100)}, False, False),
         ({"precision": "bf16"}, True, False),
         # What only adapters know.
         ({"model": {"adapters": {"lora": {"rank": 4}}}}, False, True),
@@ -184,7 +186,7 @@ def test_layers_of_a_frozen_encoder(layer: Any, expected: Any) -> None:
         ({"model": {"layer": 6}}, "model.layer 6: .* from 0 to 5"),
         ({"model": {"layer": "mix"}}, "model.layer mix"),
         ({"model": {"pooling": "attentive"}}, "model.pooling attentive: .* mean or mean\\+std"),
-        ({"probe": ProbeOptions(seeds=(1,))}, "study.seeds"),
+        ({"probe": ProbeOptions(preset="mlp", seeds=(1,))}, "study.seeds"),
         ({"exclude": [Exclude({"adapter": ["none", "lora"]})]}, "leave no condition"),
     ],
 )
