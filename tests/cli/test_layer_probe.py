@@ -186,7 +186,10 @@ def test_probes_are_logistic_regressions_that_no_seed_affects(default_words, tmp
 
 
 def test_the_recipe_of_the_study_is_a_preset(default_words, tmp_path):
-    assert main([*default_words, "--probe", "paper", "--probe.max_epochs", "4", "--out", str(tmp_path / "run")]) == 0
+    assert (
+        main([*default_words, "--probe", "paper", "--probe.max_epochs", "4", "--out", str(tmp_path / "run")])
+        == 0
+    )
     probe = results(tmp_path / "run")["results"][0]["probe"]
     assert (probe["head"], probe["lr"], probe["standardize"]) == ("paper", 1e-4, False)
     assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["probe"]["preset"] == "paper"

@@ -1,4 +1,4 @@
-"""Logistic regressions in place of probes that are trained in epochs: convex, with a penalty that is chosen."""
+"""Logistic regressions in place of probes trained in epochs: convex, with a penalty that is chosen."""
 
 from dataclasses import dataclass
 
