@@ -110,7 +110,8 @@ def test_every_row_is_a_short_sentence_of_its_parser():
     rows = {f"{name} {flag}": text for name, row in table.items() for flag, (_, text) in row.items()}
     assert {name: text for name, text in rows.items() if not 5 < len(text) < 150 or "\n" in text} == {}
     assert rows["predict --batch_seconds"].endswith("in s; lower values need less memory (default: 60)")
-    assert rows["layer-probe --probe"].endswith("(default: logistic)"), "a short form has the text of its option"
+    preset = rows["layer-probe --probe"]
+    assert preset.endswith("(default: logistic)"), "a short form has the text of its option"
     assert rows["features --json"] == "Print JSON instead of tables", "one text of all actions"
     assert rows["corpus --figure"] == "inspect: file for a figure (.png, .pdf, .svg)"
     assert table["predict"]["--format"][0] == "table|csv|json|jsonl"

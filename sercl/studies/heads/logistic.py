@@ -1,6 +1,7 @@
 """Logistic regressions in place of probes trained in epochs: convex, with a penalty that is chosen."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -31,13 +32,13 @@ def train_logistic(stack: Stack, config: ProbeConfig, on_epochs: OnEpochs = lamb
     models = torch.arange(len(stack.jobs), device=stack.blocks.device)
     record, point, kept = _empty(models), problem.start, problem.start.clone()
     for number, c in enumerate(config.c):
-        found = minimize(lambda at, c=c: problem.objective(at, c), point, TOLERANCE, config.max_epochs)
+        found = minimize(partial(problem.objective, c=c), point, TOLERANCE, config.max_epochs)
         point = found.parameters
         stack.probe.put(problem.unpacked(point.float()).values())
         scores = validate(stack, models, *validation)
-        better = scores.criterion(config.select) > record.best.criterion(config.select)
-        _note(record, scores, better | (number == 0), found.converged, found.steps, c)
-        kept = torch.where((record.c == c)[:, None], point, kept)
+        better = (scores.criterion(config.select) > record.best.criterion(config.select)) | (number == 0)
+        _note(record, scores, better, found.converged, found.steps, c)
+        kept = torch.where(better[:, None], point, kept)
         on_epochs(len(models))
     stack.probe.put(problem.unpacked(kept.float()).values())
     record.best_epoch = record.epochs - 1
