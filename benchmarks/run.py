@@ -24,7 +24,7 @@ PLACES = {
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A script and how it is called; words may hold `{out}` and the names in `needs`."""
+    """A script, or a command of sercl, and its words, which may hold `{out}` and the names in `needs`."""
 
     script: str
     what: str
@@ -36,6 +36,8 @@ class Benchmark:
 
     def command(self, places: Mapping[str, str], out: Path) -> list[str]:
         words = [word.format(out=out, **places) for word in self.words]
+        if not self.script.endswith(".py"):
+            return [sys.executable, "-m", *self.script.split(), *words]
         return [sys.executable, str(HERE / self.script), *words]
 
 
@@ -43,10 +45,10 @@ def on_every_fold(corpus: str, place: str) -> Benchmark:
     """Return the benchmark of a frozen encoder on five speaker-disjoint folds."""
     fit = ("--data", corpus, "--data.root", f"{{{place}}}", "--model.encoder", "{encoder}")
     return Benchmark(
-        script="folds.py",
+        script="sercl fit",
         what=f"frozen encoder on {corpus}, five folds of disjoint speakers",
         needs=(place, "encoder"),
-        words=("--out", f"{{out}}/{place}-frozen", "--", *fit),
+        words=(*fit, "--data.folds.index", "all", "--out", f"{{out}}/{place}-frozen"),
     )
 
 

@@ -1,5 +1,4 @@
 import importlib.util
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -36,7 +35,8 @@ def called(monkeypatch):
 
 def test_every_script_is_there_and_described(run):
     page = (FOLDER / "README.md").read_text(encoding="utf-8")
-    assert all((FOLDER / benchmark.script).is_file() for benchmark in run.BENCHMARKS)
+    scripts = [benchmark.script for benchmark in run.BENCHMARKS if benchmark.script != "sercl fit"]
+    assert all((FOLDER / script).is_file() for script in scripts)
     assert all(f"`{path.name}`" in page or path.name == "run.py" for path in FOLDER.glob("*.py"))
 
 
@@ -53,41 +53,18 @@ def test_places_come_from_options_and_environment(run, called, monkeypatch):
     assert len(called) == sum("ravdess" not in item.needs for item in run.BENCHMARKS)
     assert [str(FOLDER / "long_recording.py"), "--encoder", "whisper-base"] in called
     fit = ["--data", "EmoDB", "--data.root", "corpora/emodb", "--model.encoder", "whisper-base"]
-    assert called[-1] == [str(FOLDER / "folds.py"), "--out", "here/emodb-frozen", "--", *fit]
+    assert called[-1] == [
+        "-m",
+        "sercl",
+        "fit",
+        *fit,
+        "--data.folds.index",
+        "all",
+        "--out",
+        "here/emodb-frozen",
+    ]
 
 
 def test_a_failed_benchmark_is_seen(run, monkeypatch):
     monkeypatch.setattr(subprocess, "run", lambda command, check: subprocess.CompletedProcess(command, 3))
     assert run.main([]) == 1
-
-
-@pytest.fixture
-def folds():
-    """benchmarks/folds.py as a module."""
-    spec = importlib.util.spec_from_file_location("benchmarks_folds", FOLDER / "folds.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_a_diarizer_is_trained_on_every_fold_once(folds, monkeypatch, tmp_path, capsys):
-    commands = []
-
-    def train(command, check, stdout):
-        commands.append(command[3:])
-        folder = Path(command[command.index("--out") + 1])
-        folder.mkdir(parents=True)
-        stage = {"score": 0.2, "epoch": 4, "epochs": 7}
-        systems = [{"scores": {"eder": {"value": 0.25}}}]
-        content = {"systems": systems, "stages": [stage], "seconds": 12.3}
-        (folder / "results.json").write_text(json.dumps(content))
-
-    monkeypatch.setattr(subprocess, "run", train)
-    words = ["--command", "diarize fit", "--folds", "2", "--out", str(tmp_path), "--", "--data", "EmoDB"]
-    monkeypatch.setattr(sys, "argv", ["folds.py", *words])
-    folds.main()
-    assert commands[1][:6] == ["diarize", "fit", "--data", "EmoDB", "--data.folds.index", "1"]
-    output = capsys.readouterr().out
-    assert all(part in output for part in ("25.0", "20.0", "sercl diarize evaluate"))
-    folds.main()
-    assert len(commands) == 2

@@ -87,12 +87,17 @@ def stage_trainer(cli: Cli, stage: str, folder: Path) -> Trainer:
     return cli.build_trainer(folder, cli.data.epoch_limit(stage))
 
 
-def prepare(cli: Cli, folder: Path) -> None:
-    """Check the data, save the configuration and lists, and get the hidden states of a frozen encoder."""
+def check(cli: Cli) -> None:
+    """Refuse options that contradict each other, and let the data hold what the model needs of them."""
     check_monitors(cli.config, cli.task.candidates.names)
     check_continuation(cli.data.continues_from, cli.config)
     if cli.task.adversary is not None:
         cli.data.use_unlabelled()
+
+
+def prepare(cli: Cli, folder: Path) -> None:
+    """Check the data, save the configuration and lists, and get the hidden states of a frozen encoder."""
+    check(cli)
     cli.build_trainer(folder)  # options that Lightning refuses are reported before anything is written
     set_up(cli)
     announce(cli, folder)

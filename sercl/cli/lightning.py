@@ -225,6 +225,8 @@ class Cli(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add sercl's own options, and link the model's classes to the data."""
         add_run_options(parser, self.with_training)
+        if self.command in SEVERAL_FOLDS:
+            add_fold_options(parser, self.command)
         parser.add_class_arguments(FeatureConfig, "features")
         if self.command in _PREPARES:
             parser.add_class_arguments(PreprocessConfig, "preprocess")
@@ -299,7 +301,8 @@ class Cli(LightningCLI):
 
     def config_text(self) -> str:
         """Return the whole configuration, defaults included, as the YAML that `--config` takes."""
-        return yaml_text(self.parser, self.config, ("config", *RUN_KEYS))
+        unset = ("seeds",) if self.config.get("seeds") is None else ()
+        return yaml_text(self.parser, self.config, ("config", *RUN_KEYS, *unset))
 
 
 _REPLACEABLE = {"pooling", "head", "context", "dropout", "bias", "standardize", "loss", "class_weights"}
@@ -328,13 +331,16 @@ def path_of_own(kind: type) -> str | None:
     return None if kind.__module__.startswith("sercl.") else path_of(kind)
 
 
-RUN_KEYS = ("out", "resume", "overwrite", "json", "ckpt", "encoder", "no_cache")
+RUN_KEYS = ("out", "resume", "overwrite", "json", "ckpt", "encoder", "no_cache", "jobs")
 """Options of one call, not of the experiment: `save_config` does not write them."""
 
 _AS_TRAINED = "What is done to clips; by default, and only, what the checkpoint was trained with."
 
 _PREPARES = ("fit", "layer-probe")
 """Commands that choose the preprocessing; others use that of their checkpoint, or have their own."""
+
+SEVERAL_FOLDS = ("fit", "diarize fit")
+"""Commands that train every fold with `--data.folds.index all`."""
 
 _TESTS_WHOLE = {"diarize fit": "every test clip is evaluated."}
 
@@ -428,6 +434,17 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(inner) for inner in value]
     return value.value if isinstance(value, Enum) else value
+
+
+def add_fold_options(parser: LightningArgumentParser, command: str) -> None:
+    """Add the options of a run of several folds or seeds."""
+    parser.add_argument("--jobs", type=int, default=1, help=_JOBS_HELP)
+    if command == "fit":
+        parser.add_argument("--seeds", type=list[int] | None, default=None, help=_SEEDS_HELP)
+
+
+_JOBS_HELP = "How many folds (and seeds) are trained in parallel, each in its own process."
+_SEEDS_HELP = "Train with each of these seeds, such as [0,1,2]; scores are means over them."
 
 
 def add_run_options(parser: LightningArgumentParser, with_training: bool) -> None:

@@ -52,12 +52,18 @@ FIT = ShortPage(
         "--model.layer LAYER",
         "--trainer.max_epochs N",
         "--trainer.devices N",
+        "--seeds LIST",
+        "--jobs N",
         "--out DIR",
     ),
     examples=(
         (
             "Frozen encoder, layer chosen on validation, speaker-disjoint folds",
             "sercl fit --data EmoDB --data.root emodb",
+        ),
+        (
+            "All folds, scored together",
+            "sercl fit --data EmoDB --data.root emodb --data.folds.index all",
         ),
         (
             "Adapters on the first eight blocks",

@@ -12,6 +12,7 @@ from sercl.metrics.functional.classification import AVERAGES
 from sercl.reports.rendering import picture_file
 from sercl.reports.style import table
 from sercl.studies.results.scores import Evaluation, Score
+from sercl.studies.training.results import FoldResult
 from sercl.studies.training.stages import StageResult
 
 if TYPE_CHECKING:
@@ -149,6 +150,23 @@ def stages_table(stages: Sequence[StageResult]) -> RenderableType:
             f"{stage.seconds:.0f}",
             "weighted" if stage.chosen_state is None else str(stage.chosen_state),
             stage.ended_by,
+        )
+    return grid
+
+
+def folds_table(folds: Sequence[FoldResult]) -> RenderableType:
+    """Return a row per fold and seed."""
+    numbers = ("Utterances", "UAR %", "WA %", "Hidden state", "Best epoch", "Seconds")
+    grid = table("Run", *numbers, title="Folds", numbers=numbers)
+    for fold in folds:
+        last = fold.stages[-1]
+        grid.add_row(
+            fold.folder,
+            str(fold.n),
+            *(percent(fold.averages[name].value) for name in ("uar", "wa")),
+            "weighted" if last.chosen_state is None else str(last.chosen_state),
+            str(last.best_epoch),
+            f"{fold.seconds:.0f}",
         )
     return grid
 

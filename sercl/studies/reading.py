@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from torch import Tensor
 
+from sercl.corpora.folds import ALL
 from sercl.counting import count
 from sercl.diarization.formats import read_segments
 from sercl.documents import read_json
@@ -186,12 +187,18 @@ def _run(folder: Path, _: bool) -> Results:
         "fold": _fold(settings),
     }
     classes = [{"class": row.pop("name")} | row for row in map(asdict, found.scores.per_class)]
+    predictions = read_predictions(folder / PREDICTIONS).to_frame()
+    trained = [
+        {"seed": own.seed, "fold": own.fold} | stage.to_dict() for own in found.folds for stage in own.stages
+    ]
     return Results(
         kind=RUN,
         scores=in_front(unit, found.scores.to_frame()),
         classes=in_front(unit, frame_of(classes)),
-        predictions=in_front(unit, read_predictions(folder / PREDICTIONS).to_frame()),
-        trainings=frame_of(stage.to_dict() for stage in found.stages),
+        predictions=in_front(
+            {name: value for name, value in unit.items() if name not in predictions.columns}, predictions
+        ),
+        trainings=frame_of(trained or [stage.to_dict() for stage in found.stages]),
         settings=settings,
         notes=pd.DataFrame({"note": list(found.notes)}),
     )
@@ -200,7 +207,8 @@ def _run(folder: Path, _: bool) -> Results:
 def _fold(settings: pd.DataFrame) -> int | None:
     """Return the index of the fold, if the settings have it and it is the same for all corpora."""
     indices = {settings[name].iloc[0] for name in settings if str(name).endswith("folds.index")}
-    return next(iter(indices)) if len(indices) == 1 else None
+    index = next(iter(indices)) if len(indices) == 1 else ALL
+    return None if index == ALL else index
 
 
 def _settings(folder: Path) -> pd.DataFrame:

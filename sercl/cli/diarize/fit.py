@@ -89,9 +89,14 @@ def check_data(cli: Cli) -> None:
         )
 
 
+def check(cli: Cli) -> None:
+    """Refuse options that contradict each other."""
+    check_monitors(cli.config, *cli.task.monitored)
+
+
 def prepare(cli: Cli, folder: Path) -> None:
     """Check the data, and save the configuration and the lists of clips."""
-    check_monitors(cli.config, *cli.task.monitored)
+    check(cli)
     cli.build_trainer(folder)  # options that Lightning refuses are reported before anything is written
     set_up(cli)
     announce(cli, folder)

@@ -1,11 +1,14 @@
 """The options of a fold, shared by every command that trains or tests."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from sercl.errors import UnknownNameError, UsageError
 
 SCHEMES = ("speaker", "loso", "official", "paper", "csv")
 LEAVE_OUT = ("speaker", "session")
+ALL: Literal["all"] = "all"
+"""Instead of an index: every fold, one after the other."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +19,8 @@ class FoldConfig:
         scheme: How folds are cut: speaker, loso, official, paper or csv. `speaker`: k folds with disjoint
             speakers. `loso`: leave one speaker or session out. `official`: the corpus's own split. `paper`:
             the scheme of arXiv 2409.16920, for ESD, IEMOCAP and PAVOQUE. `csv`: lists of `file,answer`.
-        index: Which fold to use, from 0.
+        index: Which fold to use, from 0; or all, which are then scored together. Only `sercl fit` and
+            `sercl diarize fit` take all.
         count: Number of folds of the scheme `speaker`; each speaker is tested in exactly one of them.
         lists: Folder with the lists of the scheme `csv`: `train.csv`, `validation.csv` and `test.csv` as
             saved with each run, or `train/`, `eval/` and `test/`, each with `metadata_fold<index>.csv`.
@@ -38,7 +42,7 @@ class FoldConfig:
     """
 
     scheme: str = "speaker"
-    index: int = 0
+    index: int | Literal["all"] = 0
     count: int = 5
     lists: str | None = None
     test_list: str | None = None
@@ -69,7 +73,7 @@ class FoldConfig:
             raise UnknownNameError("leave_out", self.leave_out, LEAVE_OUT)
 
     def _check_numbers(self) -> None:
-        if self.index < 0:
+        if self.index != ALL and self.index < 0:
             raise UsageError(f"folds: index {self.index} is below 0, the first fold.")
         if self.count < 2:
             raise UsageError(f"folds: count {self.count} is too small; at least 2 folds are needed.")
@@ -77,3 +81,17 @@ class FoldConfig:
             raise UsageError(f"folds: validation {self.validation} is not a share above 0 and below 1.")
         if self.per_emotion is not None and self.per_emotion < 1:
             raise UsageError(f"folds: per_emotion {self.per_emotion} is below 1.")
+
+    @property
+    def one(self) -> int:
+        """The index of the fold.
+
+        Raises:
+            UsageError: If it is all of them.
+        """
+        if self.index == ALL:
+            raise UsageError(
+                "folds: index all is for `sercl fit` and `sercl diarize fit`, which train every fold. Give "
+                "one fold here, such as --data.folds.index 0."
+            )
+        return self.index

@@ -108,11 +108,11 @@ def make_fold(
         UsageError: If the scheme has no fold of that index.
         FoldError: As `make_folds`, also its other errors.
     """
-    return CutFolds(utterances, labels, config).fold(config.index, may_lack_classes)
+    return CutFolds(utterances, labels, config).fold(config.one, may_lack_classes)
 
 
 def _check_index(drafts: Sequence[Draft], config: FoldConfig) -> None:
-    if config.index >= len(drafts):
+    if config.one >= len(drafts):
         raise UsageError(
             f"folds: there is no fold {config.index}; the scheme {config.scheme!r} has {len(drafts)} here, "
             f"0 to {len(drafts) - 1}. Give one of these (--data.folds.index)."
@@ -140,7 +140,7 @@ def make_scored_fold(
     if part != WHOLE and not _is_official_alone(utterances, config, part):
         drafts = _drafts(utterances, labels, config)
         _check_index(drafts, config)
-        return _finish(drafts, config.index, labels, config, scored=part)
+        return _finish(drafts, config.one, labels, config, scored=part)
     drafts = _drafts(utterances, labels, config, scheme=_one_part(part))
     return _finish(drafts, 0, labels, replace(config, index=0), scored=part)
 

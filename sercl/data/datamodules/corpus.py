@@ -136,7 +136,7 @@ class CorpusDataModule(EmotionDataModule):
             return make_scored_fold(utterances, self.scheme, self.fold_config, self._scored)
         if self._folds is None:
             self._folds = CutFolds(utterances, self.scheme, self.fold_config)
-        return self._folds.fold(self.fold_config.index, self.may_lack_classes)
+        return self._folds.fold(self.fold_config.one, self.may_lack_classes)
 
     def _listed(self) -> Listing:
         if self._listing is None:

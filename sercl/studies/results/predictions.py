@@ -3,7 +3,7 @@
 On disk, a row per utterance with the columns `utterance`, `speaker` (empty where unknown), `truth` and
 `predicted` (class names), and `p_<class>` for each class in class order. `predictions.csv` of a run has these
 columns, and so has the file of each cell of a study; that of the study has the fields of the cell before
-them.
+them. Predictions of several folds or seeds in one run have `seed` and `fold` before them.
 """
 
 from collections.abc import Sequence, Sized
@@ -244,7 +244,14 @@ class Predictions:
         names = np.asarray(self.classes, dtype=object)
         rows = [self.utterance, self.speaker, names[self.truth], names[self.predicted], *self.probabilities.T]
         columns = (*COLUMNS, *probability_columns(self.classes))
-        return pd.DataFrame(dict(zip(columns, rows, strict=True)))
+        return pd.DataFrame({**self._repeats(), **dict(zip(columns, rows, strict=True))})
+
+    def _repeats(self) -> dict[str, NDArray[np.int64]]:
+        """Return the columns `seed` and `fold` of several folds or repeats, else nothing."""
+        if len(self.runs) == 1 and len(np.unique(self.fold)) == 1:
+            return {}
+        seeds = np.array([seed for _, seed in self.runs], dtype=np.int64)
+        return {"seed": seeds[self.run], "fold": self.fold}
 
     def write_csv(self, path: Path) -> None:
         """Write the rows as CSV, probabilities with six decimals; the file is written atomically."""

@@ -4,7 +4,7 @@ import platform
 import shlex
 import sys
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from itertools import compress
 from pathlib import Path
@@ -18,8 +18,8 @@ from sercl.errors import SpeakerOverlapError
 from sercl.files import write_text
 from sercl.json_text import json_text
 from sercl.studies.results.predictions import AGAIN, PREDICTIONS, Predictions
-from sercl.studies.results.records import RESULTS, as_record, read_content
-from sercl.studies.results.scores import Evaluation, evaluate
+from sercl.studies.results.records import RESULTS, as_record, read_content, with_nan
+from sercl.studies.results.scores import Evaluation, Score, evaluate, without_nan
 from sercl.studies.training.stages import EPOCH_LIMIT, StageResult
 from sercl.tasks.base import EncoderTask
 from sercl.tasks.classification import EmotionClassifier
@@ -29,6 +29,35 @@ from sercl.version import __version__
 MOST_ALIKE = 0.1
 """Fraction of the test recordings that may share file name and length with training recordings by chance."""
 _PACKAGES = ("torch", "torchaudio", "lightning", "transformers", "peft", "torchmetrics", "numpy", "scipy")
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """One of several trainings that are scored together.
+
+    Attributes:
+        seed: Its seed.
+        fold: Index of its fold.
+        folder: Its own folder, relative to that of the whole.
+        n: Number of test utterances.
+        averages: Every score of its test part.
+        stages: Course of each training stage.
+        seconds: Wall-clock time.
+    """
+
+    seed: int
+    fold: int
+    folder: str
+    n: int
+    averages: Mapping[str, Score]
+    stages: tuple[StageResult, ...]
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        averages = {name: asdict(score) for name, score in self.averages.items()}
+        stages = [stage.to_dict() for stage in self.stages]
+        return dict(without_nan({**asdict(self), "averages": averages, "stages": stages}))
 
 
 @dataclass(frozen=True)
@@ -44,6 +73,7 @@ class RunResults:
         environment: Versions, command line, seed.
         seconds: Wall-clock time of the whole run.
         remarks: Further notes on the scores.
+        folds: Each fold and seed, where several are scored together; they then hold the stages.
     """
 
     part: str
@@ -54,6 +84,7 @@ class RunResults:
     environment: Mapping[str, Any]
     seconds: float
     remarks: tuple[str, ...] = ()
+    folds: tuple[FoldResult, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -71,6 +102,7 @@ class RunResults:
             "stages": [stage.to_dict() for stage in self.stages],
             "environment": dict(self.environment),
             "seconds": round(self.seconds, 2),
+            **({"folds": [fold.to_dict() for fold in self.folds]} if self.folds else {}),
         }
 
 
@@ -301,7 +333,15 @@ def read(folder: Path) -> RunResults:
         environment=own.environment,
         seconds=own.seconds,
         remarks=tuple(note for note in own.notes if note not in said),
+        folds=_read_folds(content, path, advice),
     )
+
+
+def _read_folds(content: Mapping[str, Any], path: Path, advice: str) -> tuple[FoldResult, ...]:
+    rows = as_record(content.get("folds", []), list[dict[str, Any]], path, advice, "folds")
+    plain = [{**row, "stages": [asdict(stage) for stage in read_stages(row, path, advice)]} for row in rows]
+    kind = tuple[FoldResult, ...]
+    return as_record([with_nan(row, FoldResult) for row in plain], kind, path, advice, "folds")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,293 @@
+"""`sercl fit` and `sercl diarize fit` on all folds, and with several seeds: one run for each, one result."""
+
+import shlex
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import Namespace
+from rich.console import Console
+
+from sercl.cli import fit
+from sercl.cli.console import progress, stdout
+from sercl.cli.diarize import evaluate
+from sercl.cli.diarize import fit as diarize_fit
+from sercl.cli.fit import claimed, from_here, set_up
+from sercl.cli.lightning import Cli
+from sercl.cli.run_checks import check_seed
+from sercl.documents import parse_yaml, read_yaml
+from sercl.errors import DocumentError, UsageError
+from sercl.files import write_text
+from sercl.json_text import json_text
+from sercl.launchers import LaunchConfig, get_launcher
+from sercl.launchers.work import Work
+from sercl.reports.results import confusion_figure, confusion_text, folds_table, results_table
+from sercl.studies.cross_eval.run.results import LOG
+from sercl.studies.results.predictions import PREDICTIONS
+from sercl.studies.results.records import CONFIG, RESULTS
+from sercl.studies.training.folds import FoldRun, first_index, has_all, is_done, planned, pool, with_fold
+from sercl.studies.training.results import RunResults, save
+
+Failures = Mapping[FoldRun, str]
+"""Training -> why it failed."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """How one of the commands trains a fold, and what it does with all of them.
+
+    Attributes:
+        check: Raises for options with which no fold could be trained, and prepares what all folds share.
+        train: Trains one fold, as the arguments of the process say.
+        finish: Scores all folds together, and shows the results.
+    """
+
+    check: Callable[[Cli], None]
+    train: Callable[[], int]
+    finish: Callable[[Cli, Path, Sequence[FoldRun], float], None]
+
+
+def fit_main() -> int:
+    """Run `sercl fit` with the arguments of the process; 1 if a fold failed."""
+    cli = Cli("fit")
+    if not _is_several(cli):
+        fit.run(cli)
+        return 0
+    return run(cli)
+
+
+def diarize_main() -> int:
+    """Run `sercl diarize fit` with the arguments of the process; 1 if a fold failed."""
+    cli = diarize_fit.parse()
+    if not _is_several(cli):
+        diarize_fit.run(cli)
+        return 0
+    return run(cli)
+
+
+def _is_several(cli: Cli) -> bool:
+    """Return whether a command line asks for several trainings.
+
+    Raises:
+        UsageError: For parallel processes of a single one.
+    """
+    several = cli.config.get("seeds") is not None or has_all(_plain(cli)["data"])
+    if not several and cli.config["jobs"] != 1:
+        raise UsageError(
+            f"--jobs {cli.config['jobs']}: a single fold is trained. Give --data.folds.index all, or leave "
+            "it out."
+        )
+    return several
+
+
+def _plain(cli: Cli) -> dict[str, Any]:
+    """Return the configuration as plain data."""
+    content: dict[str, Any] = parse_yaml(cli.config_text())
+    return content
+
+
+def run(cli: Cli) -> int:
+    """Train every fold that has no results yet, and score all of them together; 1 if one failed."""
+    begin, command = time.perf_counter(), _COMMANDS[cli.command]
+    _check(cli)
+    with claimed(cli) as folder:
+        text, plain = cli.config_text(), _plain(cli)
+        if cli.config["resume"]:
+            _check_seeds_kept(folder / CONFIG, plain.get("seeds"))
+        _use_fold(cli, 0)
+        command.check(cli)
+        set_up(cli)
+        folds = range(cli.data.fold_count) if has_all(plain["data"]) else [first_index(plain["data"])]
+        runs = planned(folds, cli.config["seed_everything"], plain.get("seeds"))
+        write_text(folder / CONFIG, text)
+        if command.train is fit.main:
+            fit.extract_features_of(cli.task, cli)
+        failures = _train(cli, folder, _missing(folder, runs, plain))
+        if not failures:
+            command.finish(cli, folder, runs, time.perf_counter() - begin)
+    return _report(cli, folder, runs, failures)
+
+
+def _check(cli: Cli) -> None:
+    """Raise `UsageError` for devices that several trainings do not take, or for invalid seeds."""
+    for name, valid in (("devices", ("auto", 1, "1")), ("num_nodes", (1,))):
+        if (value := cli.config["trainer"][name]) not in valid:
+            raise UsageError(
+                f"--trainer.{name} {value}: each of several folds uses one device. --jobs trains several in "
+                "parallel, each on its own device."
+            )
+    if (seeds := cli.config.get("seeds")) is None:
+        return
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise UsageError(f"--seeds {seeds}: give one seed or more, each once, such as [0,1,2].")
+    for seed in seeds:
+        check_seed(seed)
+
+
+def _check_seeds_kept(path: Path, seeds: Sequence[int] | None) -> None:
+    """Raise `UsageError` if a run would be resumed without seeds that it has; further ones may be added."""
+    try:
+        stored = read_yaml(path).get("seeds")
+    except (OSError, DocumentError):  # reported by `check_resumed`
+        return
+    if (stored is None) != (seeds is None) or set(stored or ()) - set(seeds or ()):
+        raise UsageError(
+            f"{path.parent}: --resume continues a run with its original options, but --seeds is {seeds}, was "
+            f"{stored}. Give all of these; others may be added."
+        )
+
+
+def _use_fold(cli: Cli, index: int) -> None:
+    """Let the data that this process builds be of one fold."""
+    _set_index(cli.config["data"], index)
+
+
+def _set_index(value: Any, index: int) -> None:
+    if isinstance(value, list):
+        for item in value:
+            _set_index(item, index)
+    elif isinstance(value, Namespace):
+        for name, inner in vars(value).items():
+            if name == "folds" and isinstance(inner, Namespace) and has_all({"folds": inner.as_dict()}):
+                inner["index"] = index
+            _set_index(inner, index)
+
+
+def _missing(folder: Path, runs: Sequence[FoldRun], plain: Mapping[str, Any]) -> list[FoldRun]:
+    """Return the trainings without results, each with its configuration written to its folder.
+
+    Results of a training under other limits are removed: it continues.
+    """
+    missing = []
+    for run in runs:
+        own, path = _config_of(run, plain), folder / run.folder / CONFIG
+        if not path.is_file() or read_yaml(path) != own:
+            write_text(path, yaml.safe_dump(own, sort_keys=False, allow_unicode=True))
+            (folder / run.folder / RESULTS).unlink(missing_ok=True)
+        if not is_done(folder / run.folder):
+            missing.append(run)
+    return missing
+
+
+def _config_of(run: FoldRun, plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the configuration with which `sercl fit` trains one of them."""
+    kept = {key: value for key, value in plain.items() if key != "seeds"}
+    return {
+        **kept,
+        "seed_everything": run.seed,
+        "data": with_fold(plain["data"], run.fold),
+        "trainer": {**plain["trainer"], "devices": 1},
+    }
+
+
+def _train(cli: Cli, folder: Path, missing: Sequence[FoldRun]) -> dict[FoldRun, str]:
+    """Train, and return the trainings that failed, with their errors."""
+    if not missing:
+        return {}
+    by_name = {run.folder: run for run in missing}
+    works = [
+        Work(
+            run.folder,
+            partial(train_one, cli.command, folder / run.folder, cli.config["no_cache"]),
+            folder / run.folder / LOG,
+        )
+        for run in missing
+    ]
+    failures = {}
+    launcher = get_launcher(LaunchConfig(jobs=cli.config["jobs"]))
+    # Work in this process has its output redirected to a log: the bar stays on the terminal.
+    with progress("folds", len(works), Console(file=sys.stderr, highlight=False, emoji=False)) as advance:
+        for outcome in launcher.run(works):
+            advance(1)
+            if outcome.error is not None:
+                failures[by_name[outcome.name]] = outcome.error
+    return failures
+
+
+def train_one(command: str, folder: Path, no_cache: bool) -> None:
+    """Train one fold with the configuration in its folder, or continue where it was stopped.
+
+    Args:
+        command: "fit" or "diarize fit".
+        folder: Folder of the fold.
+        no_cache: Whether everything is checked and computed again.
+    """
+    before = sys.argv
+    words = ["-c", str(folder / CONFIG), "--out", str(folder), "--resume"]
+    sys.argv = [f"sercl {command}", *words, *(["--no-cache"] if no_cache else [])]
+    try:
+        _COMMANDS[command].train()
+    finally:
+        sys.argv = before
+
+
+def _report(cli: Cli, folder: Path, runs: Sequence[FoldRun], failures: Failures) -> int:
+    """Print what failed; return the exit code."""
+    for run, error in failures.items():
+        console = Console(file=sys.stderr, highlight=False, emoji=False)
+        text = f"Failed: {run.folder}: {error} Log: {folder / run.folder / LOG}"
+        console.print(text, soft_wrap=True, style="red", markup=False)
+    if failures:
+        done = len(runs) - len(failures)
+        Console(file=sys.stderr, highlight=False).print(
+            f"{done} of {len(runs)} are done; there are no scores of all folds yet. The same command with "
+            f"--resume trains the others.",
+            soft_wrap=True,
+        )
+    return 1 if failures else 0
+
+
+def _check_fit(cli: Cli) -> None:
+    fit.check(cli)
+
+
+def _check_diarize_fit(cli: Cli) -> None:
+    diarize_fit.check_data(cli)
+    diarize_fit.check(cli)
+
+
+def _finish_fit(cli: Cli, folder: Path, runs: Sequence[FoldRun], seconds: float) -> None:
+    """Save and show the scores of all test utterances."""
+    results, predictions = pool(folder, runs, seconds)
+    save(results, predictions, folder)
+    scores, title = results.scores, f"{results.data['name']}, test parts of {_counted(runs)}"
+    confusion_figure(scores.confusion, scores.classes, folder / "confusion.png", title)
+    if cli.config["json"]:
+        print(json_text(results.to_dict()))
+        return
+    _show(results, folder, title)
+
+
+def _show(results: RunResults, folder: Path, title: str) -> None:
+    stdout.print(folds_table(results.folds))
+    stdout.print(results_table(results.scores, f"Results: {title}", results.notes))
+    stdout.print(confusion_text(results.scores.confusion, results.scores.classes))
+    stdout.print(f"\nEverything is in {folder}; {PREDICTIONS} holds all folds.", soft_wrap=True)
+
+
+def _counted(runs: Sequence[FoldRun]) -> str:
+    folds, seeds = len({run.fold for run in runs}), len({run.seed for run in runs})
+    several = f"{folds} folds" if folds > 1 else f"fold {runs[0].fold}"
+    return several + (f", mean of {seeds} seeds" if seeds > 1 else "")
+
+
+def _finish_diarize_fit(cli: Cli, folder: Path, runs: Sequence[FoldRun], seconds: float) -> None:
+    """Evaluate the diarizers of all folds together, as `sercl diarize evaluate` does."""
+    checkpoints = [str(folder / run.folder / "best.ckpt") for run in runs]
+    words = [*checkpoints, "--out", str(folder), *(["--json"] if cli.config["json"] else [])]
+    evaluate.run(evaluate.parse(words))
+    if not cli.config["json"]:
+        named = " ".join(shlex.quote(str(from_here(Path(path)))) for path in checkpoints)
+        stdout.print("Choose post-processing on the validation clips of each fold:", soft_wrap=True)
+        stdout.print(f"  sercl diarize evaluate {named} --tune", soft_wrap=True)
+
+
+_COMMANDS: Mapping[str, Command] = {
+    "fit": Command(_check_fit, fit.main, _finish_fit),
+    "diarize fit": Command(_check_diarize_fit, diarize_fit.main, _finish_diarize_fit),
+}

@@ -1,0 +1,158 @@
+"""Several folds and seeds of one experiment, each a run in a folder of its own, scored together."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sercl.corpora.folds import ALL
+from sercl.studies.results.predictions import PREDICTIONS, Predictions, read_csv
+from sercl.studies.results.records import RESULTS
+from sercl.studies.results.scores import evaluate
+from sercl.studies.training.results import FoldResult, RunResults, environment, read
+
+
+@dataclass(frozen=True)
+class FoldRun:
+    """A training on one fold with one seed.
+
+    Attributes:
+        seed: The seed.
+        fold: Index of the fold.
+        folder: Its folder, relative to that of the whole run.
+    """
+
+    seed: int
+    fold: int
+    folder: str
+
+
+def planned(folds: Sequence[int], seed: int, seeds: Sequence[int] | None) -> list[FoldRun]:
+    """Return every training: `fold-0/` and so on, below `seed-1/` where seeds are given.
+
+    Args:
+        folds: Indices of the folds.
+        seed: The seed if `seeds` is None.
+        seeds: Several seeds.
+    """
+    if seeds is None:
+        return [FoldRun(seed, fold, f"fold-{fold}") for fold in folds]
+    return [FoldRun(own, fold, f"seed-{own}/fold-{fold}") for own in seeds for fold in folds]
+
+
+def has_all(data: Any) -> bool:
+    """Return whether the options of data ask for all folds of a corpus.
+
+    Args:
+        data: Plain data, as in a configuration.
+    """
+    return bool(_indices(data)) and ALL in _indices(data)
+
+
+def first_index(data: Any) -> int:
+    """Return the index of the first corpus that names a single fold; 0 if there is none."""
+    return next((index for index in _indices(data) if isinstance(index, int)), 0)
+
+
+def _indices(data: Any) -> list[Any]:
+    """Return the index of each corpus's folds."""
+    if isinstance(data, list):
+        return [index for item in data for index in _indices(item)]
+    if not isinstance(data, Mapping):
+        return []
+    own = data.get("folds")
+    found = [own["index"]] if isinstance(own, Mapping) and "index" in own else []
+    return found + [index for value in data.values() for index in _indices(value)]
+
+
+def with_fold(data: Any, index: int) -> Any:
+    """Return the options of data with one fold in place of all; a fold that is given by number stays.
+
+    Args:
+        data: Plain data, as in a configuration.
+        index: The fold.
+    """
+    if isinstance(data, list):
+        return [with_fold(item, index) for item in data]
+    if not isinstance(data, Mapping):
+        return data
+    changed = {key: with_fold(value, index) for key, value in data.items()}
+    folds = changed.get("folds")
+    if isinstance(folds, Mapping) and folds.get("index") == ALL:
+        changed["folds"] = {**folds, "index": index}
+    return changed
+
+
+def is_done(folder: Path) -> bool:
+    """Return whether a training has its results."""
+    return (folder / RESULTS).is_file()
+
+
+def pool(folder: Path, runs: Sequence[FoldRun], seconds: float) -> tuple[RunResults, Predictions]:
+    """Score the test utterances of all folds together; seeds are averaged.
+
+    Args:
+        folder: Folder of the whole run.
+        runs: Its trainings, all done.
+        seconds: Wall-clock time of the whole run.
+
+    Raises:
+        ResultsError: If a file of one of them is missing or broken.
+    """
+    read_runs = [read(folder / run.folder) for run in runs]
+    frames = [
+        read_csv(folder / run.folder / PREDICTIONS).to_frame().assign(seed=run.seed, fold=run.fold)
+        for run in runs
+    ]
+    predictions = Predictions.from_frame(pd.concat(frames, ignore_index=True))
+    first = read_runs[0]
+    seeds = list(dict.fromkeys(run.seed for run in runs))
+    data = {**first.data, "notes": []}
+    for of_one_fold in ("splits", "folds"):
+        data.pop(of_one_fold, None)
+    results = RunResults(
+        part="test",
+        scores=evaluate(predictions),
+        data=data,
+        model={**first.model, "chosen_state": _common(own.model.get("chosen_state") for own in read_runs)},
+        stages=(),
+        environment=environment(seeds[0] if len(seeds) == 1 else None),
+        seconds=seconds,
+        remarks=tuple(_notes(runs, read_runs)),
+        folds=tuple(_fold_result(run, own) for run, own in zip(runs, read_runs, strict=True)),
+    )
+    return results, predictions
+
+
+def _fold_result(run: FoldRun, own: RunResults) -> FoldResult:
+    return FoldResult(
+        seed=run.seed,
+        fold=run.fold,
+        folder=run.folder,
+        n=own.scores.n,
+        averages=own.scores.averages,
+        stages=own.stages,
+        seconds=round(own.seconds, 2),
+    )
+
+
+def _common(values: Any) -> Any:
+    """Return the value if it is the same everywhere, else None."""
+    first, *rest = values
+    return first if all(value == first for value in rest) else None
+
+
+def _notes(runs: Sequence[FoldRun], read_runs: Sequence[RunResults]) -> list[str]:
+    """Return the notes common to all trainings, then those of single ones with their folder."""
+    common = [note for note in read_runs[0].notes if all(note in own.notes for own in read_runs)]
+    return [
+        *common,
+        *(
+            f"{run.folder}: {note}"
+            for run, own in zip(runs, read_runs, strict=True)
+            for note in own.notes
+            if note not in common
+        ),
+    ]

@@ -1,0 +1,207 @@
+import json
+
+import pandas as pd
+import pytest
+import yaml
+
+import sercl
+from sercl.cli import folds
+from sercl.cli.main import main
+from sercl.json_text import json_text
+from sercl.metrics.functional.classification import AVERAGES
+from sercl.studies.comparison import compare
+from sercl.studies.results.predictions import Predictions, read_csv
+from sercl.studies.results.scores import evaluate
+from sercl.studies.training.folds import has_all, planned, with_fold
+from tests.cli.words import replaced
+
+
+def all_folds(words, out, *more):
+    """Return the words of a run of three folds."""
+    return [
+        *replaced(words, "--data.folds.index", "all"),
+        "--data.folds.count", "3", "--trainer.max_epochs", "2", "--out", str(out), *more,
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def words(encoder, emodb):
+    return [
+        "fit", "--data", "EmoDB", "--data.root", emodb, "--model.encoder", encoder,
+        "--model.whisper_form", "short", "--trainer.accelerator", "cpu",
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run(words, tmp_path_factory):
+    """The folder of a finished run of three folds and two seeds."""
+    folder = tmp_path_factory.mktemp("folds") / "run"
+    assert main(all_folds(words, folder, "--seeds", "[0,1]")) == 0
+    return folder
+
+
+def test_every_fold_and_seed_has_its_own_folder_and_exact_lists(run):
+    tested = []
+    for fold in range(3):
+        own = run / "seed-1" / f"fold-{fold}"
+        for name in (
+            "best.ckpt",
+            "config.yaml",
+            "results.json",
+            "predictions.csv",
+            "folds/test.csv",
+            "log.txt",
+        ):
+            assert (own / name).stat().st_size > 0, name
+        config = yaml.safe_load((own / "config.yaml").read_text())
+        assert config["seed_everything"] == 1
+        assert config["data"]["init_args"]["folds"]["index"] == fold
+        tested.append(set(pd.read_csv(own / "folds" / "test.csv")["file"]))
+    assert sum(map(len, tested)) == len(set().union(*tested))
+
+
+def test_scores_pool_the_test_utterances_of_all_folds(run):
+    pooled = read_csv(run / "predictions.csv")
+    assert pooled.runs == ((0, 0), (0, 1))
+    assert set(pooled.fold) == {0, 1, 2}
+    frames = [
+        pd.read_csv(run / f"seed-{seed}" / f"fold-{fold}" / "predictions.csv").assign(seed=seed, fold=fold)
+        for seed in (0, 1)
+        for fold in range(3)
+    ]
+    by_hand = evaluate(Predictions.from_frame(pd.concat(frames)))
+    content = json.loads((run / "results.json").read_text())
+    assert content["scores"] == json.loads(json_text(by_hand.to_dict()))
+    assert content["scores"]["uar"]["unit"] == "speakers"
+    assert content["scores"]["uar"]["count"] == 10
+    assert [(own["seed"], own["fold"]) for own in content["folds"]] == [
+        (s, f) for s in (0, 1) for f in range(3)
+    ]
+    assert set(content["folds"][0]["averages"]) == set(AVERAGES)
+    assert (run / "confusion.png").stat().st_size > 0
+
+
+def test_the_whole_is_read_and_compared_as_any_run(run):
+    found = sercl.read_results(run)
+    assert found.kind == "run"
+    assert len(found.trainings) == 6
+    assert set(found.trainings["fold"]) == {0, 1, 2}
+    assert found.predictions.groupby("seed")["utterance"].nunique().nunique() == 1
+    assert not found.predictions.duplicated(["seed", "utterance"]).any()
+    assert evaluate(Predictions.from_frame(found.predictions)).uar.value == pytest.approx(
+        float(found.scores.set_index("score").loc["uar", "value"])
+    )
+    row = compare(run, run).rows[0]
+    assert row.paired.difference.value == 0
+    assert row.paired.test is not None
+    assert row.paired.test.count == 10
+
+
+def test_a_fold_of_the_whole_is_what_a_single_run_trains(run, words, tmp_path):
+    single = [*words, "--data.folds.count", "3", "--trainer.max_epochs", "2", "--seed_everything", "1"]
+    assert main([*single, "--data.folds.index", "2", "--out", str(tmp_path / "one")]) == 0
+    one, own = (folder / "predictions.csv" for folder in (tmp_path / "one", run / "seed-1" / "fold-2"))
+    assert one.read_text() == own.read_text()
+    assert "folds" not in json.loads((tmp_path / "one" / "results.json").read_text())
+    assert "seeds" not in (tmp_path / "one" / "config.yaml").read_text()
+
+
+def test_a_failed_fold_leaves_the_others_and_resume_trains_it(words, tmp_path, monkeypatch, capsys):
+    folder, train = tmp_path / "run", folds.train_one
+    called = []
+
+    def failing(command, own, no_cache):
+        called.append(own.name)
+        if own.name == "fold-1" and len(called) < 4:
+            raise RuntimeError("out of luck")
+        train(command, own, no_cache)
+
+    monkeypatch.setattr(folds, "train_one", failing)
+    assert main(all_folds(words, folder)) == 1
+    said = capsys.readouterr()
+    assert "Failed: fold-1: RuntimeError: out of luck" in said.err
+    assert "2 of 3 are done" in said.err
+    assert not (folder / "results.json").exists()
+    assert main(all_folds(words, folder)) == 2  # as for any run that is there
+    assert main(all_folds(words, folder, "--resume", "--json")) == 0
+    assert called == ["fold-0", "fold-1", "fold-2", "fold-1"]
+    content = json.loads(capsys.readouterr().out)
+    assert [own["folder"] for own in content["folds"]] == ["fold-0", "fold-1", "fold-2"]
+    assert main(all_folds(words, folder, "--resume", "--model.layer", "1")) == 2
+
+
+def test_ctrl_c_ends_the_whole_and_resume_goes_on(words, tmp_path, monkeypatch, capsys):
+    folder, train = tmp_path / "run", folds.train_one
+    called = []
+
+    def interrupted(command, own, no_cache):
+        called.append(own.name)
+        if len(called) == 2:
+            raise KeyboardInterrupt
+        train(command, own, no_cache)
+
+    monkeypatch.setattr(folds, "train_one", interrupted)
+    assert main(all_folds(words, folder)) == 130
+    assert "continues with --resume" in capsys.readouterr().err
+    assert main(all_folds(words, folder, "--resume")) == 0
+    assert called == ["fold-0", "fold-1", "fold-1", "fold-2"]
+
+
+def test_seeds_may_be_added_but_not_left_out(run, words, capsys):
+    assert main(all_folds(words, run, "--resume", "--seeds", "[0]")) == 2
+    assert "--seeds is [0], was [0, 1]" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_folds_are_trained_in_parallel(run, words, tmp_path):
+    out = tmp_path / "parallel"
+    assert main(all_folds(words, out, "--seeds", "[1]", "--jobs", "2")) == 0
+    one, two = (folder / "seed-1" / "fold-2" / "predictions.csv" for folder in (run, out))
+    assert one.read_text() == two.read_text()
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--jobs", "2"], "a single fold is trained"),
+        (["--seeds", "[1,1]"], "each once"),
+        (["--data.folds.index", "all", "--trainer.devices", "2"], "uses one device"),
+        (["--data.folds.index", "every"], "every"),
+    ],
+)
+def test_options_without_effect_or_meaning_are_refused(words, more, said, tmp_path, capsys):
+    assert main([*words, *more, "--out", str(tmp_path / "run")]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_other_commands_say_that_they_need_one_fold(run, emodb, capsys):
+    ckpt = str(run / "seed-0" / "fold-0" / "best.ckpt")
+    words = ["test", "--ckpt", ckpt, "--data", "EmoDB", "--data.root", emodb, "--data.folds.index", "all"]
+    assert main(words) == 2
+    assert "Give one fold here" in capsys.readouterr().err
+
+
+def test_only_folds_that_say_all_change():
+    data = {"source": {"folds": {"index": "all"}}, "target": {"folds": {"index": 3}}}
+    assert has_all(data)
+    assert with_fold(data, 2) == {"source": {"folds": {"index": 2}}, "target": {"folds": {"index": 3}}}
+    assert with_fold([data], 1)[0]["source"]["folds"]["index"] == 1
+    assert not has_all(with_fold(data, 2))
+    assert [run.folder for run in planned([0, 1], 42, None)] == ["fold-0", "fold-1"]
+    assert [run.folder for run in planned([4], 42, [7])] == ["seed-7/fold-4"]
+
+
+def test_diarizers_of_all_folds_are_evaluated_together(encoder, emodb, tmp_path):
+    words = [
+        "diarize", "fit", "--data", "EmoDB", "--data.root", emodb, "--data.folds.count", "3",
+        "--data.folds.index", "all", "--data.clips.per_epoch", "6", "--model.encoder", encoder,
+        "--model.whisper_form", "short", "--trainer.accelerator", "cpu", "--trainer.max_epochs", "1",
+        "--out", str(tmp_path / "run"),
+    ]  # fmt: skip
+    assert main(words) == 0
+    found = sercl.read_results(tmp_path / "run")
+    assert found.kind == "diarization"
+    assert set(found.scores["run"]) == {"all", "fold-0", "fold-1", "fold-2"}
+    counts = found.scores.drop_duplicates("run").set_index("run")["n"]
+    assert counts["all"] == counts.drop("all").sum()
+    assert (tmp_path / "run" / "segments" / "diarizer.json").is_file()
