@@ -261,7 +261,10 @@ PREDICT = ShortPage(
         "for long ones, `sercl diarize` labels emotions over time."
     ),
     arguments=(
-        ("CHECKPOINT", "A file that `sercl fit` wrote, such as checkpoints/RUN/best.ckpt"),
+        (
+            "CHECKPOINT",
+            "A file that `sercl fit` wrote, such as checkpoints/RUN/best.ckpt; or a run of all folds",
+        ),
         ("FILE|DIR|PATTERN", "Audio files, folders of them, or patterns in quotes such as 'talks/**/*.flac'"),
     ),
     options=(

@@ -65,6 +65,8 @@ def _predict(options: "Namespace") -> int:
 
         with stderr.status("loading the checkpoint"):
             predictor = load(options.checkpoint, options.device, options.encoder)
+        if predictor.models > 1:
+            stderr.print(f"Ensemble: probabilities are the means over {predictor.models} models.")
         report_left_out(inputs)
         failures = [report_failure(word, reason) for word, reason in inputs.unmatched]
         long: list[str] = []

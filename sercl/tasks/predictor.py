@@ -22,8 +22,10 @@ from sercl.audio.sources import (
 )
 from sercl.batch import AudioBatch
 from sercl.errors import AudioError, ClipLengthError, SerclError
+from sercl.files import at_home
 from sercl.models.device import find_device, give_memory_back
 from sercl.tasks.classification import EmotionClassifier
+from sercl.tasks.ensemble import Ensemble, checkpoints_of
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ def load(checkpoint: str | Path, device: str = "auto", encoder: str | None = Non
     """Load a trained classifier for prediction.
 
     Args:
-        checkpoint: A file that `sercl fit` wrote (`best.ckpt`).
+        checkpoint: A file that `sercl fit` wrote (`best.ckpt`), or the folder of a run of all folds: the
+            probabilities are then the means over its models.
         device: "auto" (a GPU if available), "cpu", "cuda", "cuda:1", "mps".
         encoder: Folder of the encoder, if it has moved since training; its weights must be the same.
 
@@ -64,23 +67,29 @@ def load(checkpoint: str | Path, device: str = "auto", encoder: str | None = Non
         EncoderError: If the encoder cannot be loaded.
         UsageError: For an unavailable device.
     """
-    task = EmotionClassifier.restore(checkpoint, encoder)
-    return Predictor(task, find_device(device))
+    paths = checkpoints_of(at_home(checkpoint))
+    tasks = [EmotionClassifier.restore(path, encoder) for path in paths]
+    return Predictor(Ensemble(tasks, paths), find_device(device))
 
 
 class Predictor:
     """A trained classifier for files and waveforms.
 
     Args:
-        task: The classifier.
+        model: The classifier, or several whose probabilities are averaged.
         device: Device on which it runs.
 
     Attributes:
         classes: Class names, in class order.
+        models: Number of classifiers that are averaged, 1 for a single checkpoint.
     """
 
-    def __init__(self, task: EmotionClassifier, device: torch.device) -> None:
-        self._task = task.to(device).eval()
+    def __init__(self, model: EmotionClassifier | Ensemble, device: torch.device) -> None:
+        self._ensemble = model if isinstance(model, Ensemble) else Ensemble([model], [Path()])
+        self.models = len(self._ensemble.tasks)
+        for each in self._ensemble.tasks:
+            each.to(device).eval()
+        task = self._task = self._ensemble.tasks[0]
         self._device, self._detector = device, voice_detector()
         self.classes = tuple(task.classes)
 
@@ -139,7 +148,7 @@ class Predictor:
             batch = AudioBatch.from_clips(
                 [clip.waveform for clip in clips], speech=[clip.speech for clip in clips]
             )
-            probabilities = self._task(batch.to(self._device))
+            probabilities = self._ensemble(batch.to(self._device))
         except SerclError as error:  # the encoder's length limits: an error of one clip, not of its batch
             if len(clips) == 1:
                 reason = error.reason if isinstance(error, ClipLengthError) else str(error)

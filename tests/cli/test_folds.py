@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -7,12 +8,14 @@ import yaml
 import sercl
 from sercl.cli import folds
 from sercl.cli.main import main
+from sercl.errors import CheckpointError
 from sercl.json_text import json_text
 from sercl.metrics.functional.classification import AVERAGES
 from sercl.studies.comparison import compare
 from sercl.studies.results.predictions import Predictions, read_csv
 from sercl.studies.results.scores import evaluate
 from sercl.studies.training.folds import has_all, planned, with_fold
+from sercl.tasks.classification import EmotionClassifier
 from tests.cli.words import replaced
 
 
@@ -104,6 +107,38 @@ def test_a_fold_of_the_whole_is_what_a_single_run_trains(run, words, tmp_path):
     assert one.read_text() == own.read_text()
     assert "folds" not in json.loads((tmp_path / "one" / "results.json").read_text())
     assert "seeds" not in (tmp_path / "one" / "config.yaml").read_text()
+
+
+def test_the_models_of_all_folds_predict_as_an_ensemble(run, emodb, capsys):
+    path = sorted(Path(emodb).rglob("*.wav"))[0]
+    single = [
+        sercl.load(own / "best.ckpt", device="cpu").predict(path)[0].probabilities
+        for own in sorted(run.glob("seed-*/fold-*"))
+    ]
+    found = sercl.load(run, device="cpu")
+    assert found.models == 6
+    for name, value in found.predict(path)[0].probabilities.items():
+        assert value == pytest.approx(sum(own[name] for own in single) / 6, abs=1e-5)
+    assert main(["predict", str(run), str(path), "--format", "json"]) == 0
+    said = capsys.readouterr()
+    assert "means over 6 models" in said.err
+    assert len(json.loads(said.out)) == 1
+
+
+def test_a_shared_frozen_encoder_runs_once(run, emodb, monkeypatch):
+    found, called = sercl.load(run, device="cpu"), []
+    pool = EmotionClassifier.pool
+    monkeypatch.setattr(EmotionClassifier, "pool", lambda self, batch: called.append(1) or pool(self, batch))
+    found.predict(sorted(Path(emodb).rglob("*.wav"))[0])
+    assert len(called) == 1
+
+
+def test_folders_that_are_no_finished_run_of_folds_are_refused(tmp_path):
+    with pytest.raises(CheckpointError, match="is a folder"):
+        sercl.load(tmp_path)
+    (tmp_path / "fold-0").mkdir()
+    with pytest.raises(CheckpointError, match="not all of its folds"):
+        sercl.load(tmp_path)
 
 
 def test_a_failed_fold_leaves_the_others_and_resume_trains_it(words, tmp_path, monkeypatch, capsys):
