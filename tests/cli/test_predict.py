@@ -37,6 +37,7 @@ class FakePredictor:
     """Says "happy" of everything but files whose name holds "bad", which it cannot read."""
 
     classes = CLASSES
+    models = 1
 
     def __init__(self) -> None:
         self.read = 0
