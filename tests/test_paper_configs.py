@@ -23,7 +23,9 @@ LAST_BLOCK = {
 
 # Stop and select: 100 epochs, patience 10 on validation loss, best validation accuracy. AdamW 1e-4 for all
 # that is trained, eps 1e-8, weight decay 1e-5; batch 1; seed 42 (sercl fit's default, and study.seeds).
-TRAINING = {
+# Clips as they are.
+RAW = {"preprocess": {"trim": "none", "loudness": "none"}}
+TRAINING = RAW | {
     "trainer": {"max_epochs": 100},
     "early_stopping": {"monitor": "val/loss", "patience": 10},
     "checkpoint": {"monitor": "val/wa", "mode": "max"},
@@ -183,7 +185,7 @@ def test_a_figure_of_layers(name: str, encoder: str, source: str, target: str | 
         data = pair("zero-shot", "target", source, target)
         probe["settings"] = "monolingual,zero-shot,transfer"
     assert content(name) == {
-        "data": data, "model": {"encoder": ENCODERS[encoder], "pooling": "mean"}, "probe": probe,
+        "data": data, "model": {"encoder": ENCODERS[encoder], "pooling": "mean"}, "probe": probe, **RAW,
     }  # fmt: skip
 
 

@@ -26,9 +26,9 @@ from sercl.errors import UnknownNameError, UsageError
 VERSION = 1
 """Increase this when the same configuration gives other waveforms than before."""
 
-OFF, VOICE, ENERGY = TRIMS = ("off", "voice", "energy")
+NONE, VOICE, ENERGY = TRIMS = ("none", "voice", "energy")
 RMS, BS1770 = "rms", "bs1770"
-LOUDNESS = (OFF, RMS, BS1770)
+LOUDNESS = (NONE, RMS, BS1770)
 ALL, SPEECH = FRAMES = ("all", "speech")
 LEVELS = {RMS: -26.0, BS1770: -23.0}
 """Default level of each measure: dBFS (root mean square 0.05) and LUFS (EBU R 128)."""
@@ -49,10 +49,10 @@ class PreprocessConfig:
     """What is done to a clip before the encoder.
 
     Args:
-        trim: Whether silence at both ends is cut off: off; voice, where a voice activity detector finds no
+        trim: Whether silence at both ends is cut off: none; voice, where a voice activity detector finds no
             speech; or energy, where the level is 35 dB below the loudest frames.
         margin: Kept before the first and after the last speech, in s.
-        loudness: How the level of a clip is matched after trimming: off, rms (root mean square), or bs1770
+        loudness: How the level of a clip is matched after trimming: none, rms (root mean square), or bs1770
             (ITU-R BS.1770, K-weighted and gated).
         level: Level that clips are brought to: of rms in dBFS, of bs1770 in LUFS. Null for -26 dBFS or -23
             LUFS.
@@ -68,9 +68,9 @@ class PreprocessConfig:
         UsageError: For a number out of its range, or an option that has no effect.
     """
 
-    trim: str = "off"
+    trim: str = "voice"
     margin: float = 0.1
-    loudness: str = "off"
+    loudness: str = "rms"
     level: float | None = None
     max_gain: float = 60.0
     remove_dc: bool = False
@@ -89,24 +89,24 @@ class PreprocessConfig:
         if self.frames not in FRAMES:
             raise UnknownNameError("preprocess.frames", self.frames, FRAMES)
         if self.frames == SPEECH and self.trim == ENERGY:
-            raise UsageError("preprocess.frames speech needs preprocess.trim voice or off, not energy.")
+            raise UsageError("preprocess.frames speech needs preprocess.trim voice or none, not energy.")
         _check("margin", self.margin, 0 <= self.margin <= 10, "0 to 10 s")
         _check("max_gain", self.max_gain, 0 < self.max_gain <= 120, "above 0 to 120 dB")
         _check("high_pass", self.high_pass, 0 <= self.high_pass <= _MOST_HIGH_PASS, "0 to 1000 Hz")
         if self.level is not None:
             _check("level", self.level, -70 <= self.level < 0, "-70 to below 0 (dBFS or LUFS)")
-            if self.loudness == OFF:
-                raise UsageError("preprocess.level has no effect with preprocess.loudness off.")
+            if self.loudness == NONE:
+                raise UsageError("preprocess.level has no effect with preprocess.loudness none.")
 
     @property
     def needs_speech(self) -> bool:
         """Whether it depends on where the speech of a clip is."""
-        return self.trim != OFF or self.frames == SPEECH
+        return self.trim != NONE or self.frames == SPEECH
 
     @property
     def changes_length(self) -> bool:
         """Whether clips become shorter."""
-        return self.trim != OFF
+        return self.trim != NONE
 
     @property
     def target(self) -> float:
@@ -116,9 +116,9 @@ class PreprocessConfig:
     def settings(self) -> dict[str, str | float | bool]:
         """Return what decides the waveforms, for addresses of results; empty if nothing is done."""
         on: dict[str, str | float | bool] = {}
-        if self.trim != OFF:
+        if self.trim != NONE:
             on |= {"trim": self.trim, "margin": self.margin}
-        if self.loudness != OFF:
+        if self.loudness != NONE:
             on |= {"loudness": self.loudness, "level": self.target, "max_gain": self.max_gain}
         filters = {"remove_dc": self.remove_dc, "high_pass": self.high_pass, "telephone": self.telephone}
         on |= {name: value for name, value in filters.items() if value}
@@ -144,8 +144,8 @@ class PreprocessConfig:
         """A description in a few words: "silence trimmed (voice, 0.1 s kept), rms -26 dBFS"."""
         unit = "dBFS" if self.loudness == RMS else "LUFS"
         parts = [
-            f"silence trimmed ({self.trim}, {self.margin:g} s kept)" if self.trim != OFF else "",
-            f"{self.loudness} {self.target:g} {unit}" if self.loudness != OFF else "",
+            f"silence trimmed ({self.trim}, {self.margin:g} s kept)" if self.trim != NONE else "",
+            f"{self.loudness} {self.target:g} {unit}" if self.loudness != NONE else "",
             "DC removed" if self.remove_dc else "",
             f"high-pass {self.high_pass:g} Hz" if self.high_pass else "",
             "telephone band" if self.telephone else "",
@@ -159,7 +159,7 @@ def _check(name: str, value: object, sound: bool, valid: str) -> None:
         raise UsageError(f"preprocess.{name} is {value}; valid: {valid}.")
 
 
-PreprocessConfig.RAW = PreprocessConfig(trim=OFF, loudness=OFF)
+PreprocessConfig.RAW = PreprocessConfig(trim=NONE, loudness=NONE)
 
 
 def find_speech(
@@ -235,10 +235,10 @@ def prepared(waveform: Tensor, speech: Sequence[Speech], config: PreprocessConfi
     clip = filtered(waveform, config)
     if config.needs_speech and not speech:
         return clip
-    if config.trim != OFF:
+    if config.trim != NONE:
         first, last = trimmed_span(speech, config.margin, len(clip))
         clip = clip[first:last]
-    return clip if config.loudness == OFF else at_level(clip, config)
+    return clip if config.loudness == NONE else at_level(clip, config)
 
 
 def prepared_recording(
@@ -258,10 +258,10 @@ def prepared_recording(
         `[samples]` float32; and the stretches of speech, () where none is found or none is needed.
     """
     clip = filtered(waveform, config)
-    if config.loudness == OFF and config.frames == ALL:
+    if config.loudness == NONE and config.frames == ALL:
         return clip, ()
     (speech,) = detector.speech([levelled(waveform)])
-    if config.loudness == OFF or not speech:
+    if config.loudness == NONE or not speech:
         return clip, speech
     spoken = [clip[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)] for start, end in speech]
     return clip * gain_for(torch.cat(spoken), config), speech
@@ -279,7 +279,7 @@ def speech_after(
     """
     if config.frames == ALL:
         return None
-    first = trimmed_span(speech, config.margin, samples)[0] if config.trim != OFF else 0
+    first = trimmed_span(speech, config.margin, samples)[0] if config.trim != NONE else 0
     shift = first / SAMPLE_RATE
     return tuple(Speech(start - shift, end - shift) for start, end in speech)
 

@@ -50,7 +50,8 @@ def test_energy_finds_the_loud_part_whatever_its_level_and_offset():
 
 
 def test_a_trimmed_clip_is_its_speech_and_the_margins():
-    clip, config = between_silences(), PreprocessConfig(trim="energy", margin=0.1)
+    clip = between_silences()
+    config = PreprocessConfig(trim="energy", margin=0.1, loudness="none")
     out = prepared(clip, [Speech(0.6, 0.8), Speech(1.0, 1.4)], config)
     assert torch.equal(out, clip[round(0.5 * RATE) : round(1.5 * RATE)])
 
@@ -149,7 +150,7 @@ def test_wrong_options_are_refused():
         with pytest.raises(UsageError, match=f"preprocess.{list(options)[-1]} is"):
             PreprocessConfig(**options)
     with pytest.raises(UsageError, match="level has no effect"):
-        PreprocessConfig(loudness="off", level=-20)
+        PreprocessConfig(loudness="none", level=-20)
 
 
 def test_stretches_of_speech_move_with_the_trimming():
@@ -157,7 +158,7 @@ def test_stretches_of_speech_move_with_the_trimming():
     config = PreprocessConfig(trim="voice", margin=0.1, frames="speech")
     moved = speech_after(2 * RATE, speech, config)
     assert np.array(moved) == pytest.approx(np.array([(0.1, 0.3), (0.5, 0.9)]))
-    untrimmed = speech_after(2 * RATE, speech, PreprocessConfig(frames="speech"))
+    untrimmed = speech_after(2 * RATE, speech, PreprocessConfig(trim="none", frames="speech"))
     assert untrimmed == tuple(speech)
     assert speech_after(2 * RATE, speech, PreprocessConfig(trim="voice")) is None
     assert speech_after(2 * RATE, (), config) == ()
@@ -166,7 +167,7 @@ def test_stretches_of_speech_move_with_the_trimming():
 def test_frames_of_speech_need_the_voice_detector():
     assert PreprocessConfig(frames="speech").needs_speech
     assert PreprocessConfig(frames="speech").settings().keys() >= {"preprocess.frames", "preprocess.detector"}
-    with pytest.raises(UsageError, match="trim voice or off, not energy"):
+    with pytest.raises(UsageError, match="trim voice or none, not energy"):
         PreprocessConfig(trim="energy", frames="speech")
     with pytest.raises(UnknownNameError, match="frames"):
         PreprocessConfig(frames="some")

@@ -82,7 +82,8 @@ def digest(value):
 @pytest.mark.parametrize("name", STUDIES)
 def test_addresses_of_a_study_stay_what_they_were(name, crossed, tmp_path):
     path = tmp_path / "study.yaml"
-    content = {"study": {**crossed, **STUDIES[name]}, "probe": {"preset": "mlp"}}
+    raw = {"trim": "none", "loudness": "none"}
+    content = {"study": {**crossed, **STUDIES[name]}, "probe": {"preset": "mlp"}, "preprocess": raw}
     path.write_text(yaml.safe_dump(content))
     words = ["-c", str(path), "--features.dir", str(tmp_path / "store"), "--trainer.accelerator", "cpu"]
     cli = StudyCli(words)

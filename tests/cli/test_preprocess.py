@@ -42,7 +42,7 @@ def test_a_test_uses_it_and_refuses_other(trimmed, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["scores"]["uar"] == stored
     assert main([*words, *TRIM]) == 0
     capsys.readouterr()
-    assert main([*words, "--preprocess.trim", "off"]) == 2
+    assert main([*words, "--preprocess.trim", "none"]) == 2
     error = capsys.readouterr().err
     assert "silence trimmed (energy" in error
     assert "as it was trained" in error
