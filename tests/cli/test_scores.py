@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import fields
 
 import pytest
 import torch
@@ -11,8 +12,11 @@ from sercl.cli.main import main
 from sercl.errors import UsageError
 from sercl.metrics.functional import classification
 from sercl.metrics.functional.classification import Average
+from sercl.metrics.functional.eder import ERRORS
+from sercl.studies.diarization.evaluation import DiarizationScores
 from sercl.studies.diarization.results import read
 from sercl.studies.results.predictions import read_csv
+from sercl.studies.results.scores import Evaluation
 from sercl.testing.studies import CORPORA, ENCODERS, Grid, fake_study
 from tests.studies.runs import fake_run
 
@@ -46,6 +50,13 @@ def test_a_name_is_registered_once():
         classification.register(3)
     with pytest.raises(UsageError, match="'uar' is registered already"):
         classification.register(Average("uar", "UAR", mcc))
+
+
+def test_a_name_of_another_entry_is_refused():
+    entries = {*ERRORS, *(field.name for kind in (Evaluation, DiarizationScores) for field in fields(kind))}
+    assert entries <= classification.TAKEN
+    with pytest.raises(UsageError, match="another entry of this name"):
+        Average("confusion", "C", mcc)
 
 
 def test_a_run_has_them_in_its_results_its_table_and_its_log(two_more, fit_words, tmp_path, capsys):
@@ -101,6 +112,7 @@ def test_a_diarizer_has_them_in_its_results_its_table_and_its_log(two_more, enco
     words = ["diarize", "fit", "--data", "EmoDB", "--data.root", emodb, "--data.clips.voice", "none"]
     words += ["--data.clips.min_piece", "0.05", "--model.encoder", encoder, "--model.whisper_form", "short"]
     words += ["--trainer.max_epochs", "1", "--trainer.accelerator", "cpu", "--out", str(run)]
+    words += ["--checkpoint.monitor", "val/mcc", "--checkpoint.mode", "max"]
     assert main(words) == 0
     assert {"MCC of frames", "Kappa of frames", "Macro-F1 of frames"} <= {
         line.strip("│ ").split("  ")[0].strip() for line in capsys.readouterr().out.splitlines()
@@ -112,5 +124,13 @@ def test_a_diarizer_has_them_in_its_results_its_table_and_its_log(two_more, enco
     assert {"mcc", "kappa"} <= set(read(run).systems[0].to_frame()["score"])
     logged = {name for log in run.rglob("metrics.csv") for name in log.read_text().splitlines()[0].split(",")}
     assert {"val/mcc", "test/mcc", "test/kappa", "test/macro_f1"} <= logged
+    assert json.loads((run / "results.json").read_text())["stages"][0]["monitor"] == "val/mcc"
     assert main(["diarize", "evaluate", str(run / "best.ckpt"), "--json"]) == 0
     assert {"mcc", "kappa"} <= json.loads(capsys.readouterr().out)["systems"][0]["scores"].keys()
+
+    older = json.loads((run / "results.json").read_text())  # as before other averages than UAR were there
+    for system in older["systems"]:
+        for name in ("wa", "macro_f1", "mcc", "kappa"):
+            del system["scores"][name]
+    (run / "results.json").write_text(json.dumps(older))
+    assert set(read(run).systems[0].to_frame()["score"]) == {*ERRORS, "uar"}

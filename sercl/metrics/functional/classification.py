@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from sercl.errors import UsageError
 from sercl.plugins import SCORES, Registry, adopt_named
 
 
@@ -65,6 +66,17 @@ def macro_f1(confusion: Tensor) -> Tensor:
     return f1(confusion).nanmean(dim=-1)
 
 
+TAKEN = frozenset(
+    {
+        *("n", "per_class", "confusion", "loss", "error"),
+        *("eder", "missed", "false_alarm", "eder_time", "boundary_error", "events_found", "events"),
+        *("recordings", "seconds", "boundaries", "by_emotion", "time_confusion"),
+        *("uncovered", "uncovered_seconds", "named", "averages"),
+    }
+)
+"""Names of other entries beside the averages in results files and loggers: no average can have them."""
+
+
 @dataclass(frozen=True)
 class Average:
     """A score of a whole confusion matrix; 1 is the best.
@@ -89,6 +101,13 @@ class Average:
     lowest: float = 0.0
     in_percent: bool = True
     rectangular: bool = False
+
+    def __post_init__(self) -> None:
+        if self.name in TAKEN:
+            raise UsageError(
+                f"score {self.name!r}: results files and loggers have another entry of this name. Choose "
+                "another name."
+            )
 
     def of(self, confusion: Tensor) -> Tensor:
         """Return the score `[...]` of matrices `[..., classes, columns]`, see the module."""

@@ -207,5 +207,8 @@ def _log_odds_ends(value: float, half: float) -> tuple[float, float]:
 
 
 def _exact_ends(value: float, clusters: int, level: float) -> tuple[float, float]:
+    """Return the ends of the binomial interval; NaN where no cluster has the score by itself."""
+    if not clusters:
+        return float("nan"), float("nan")
     exact = stats.binomtest(round(value) * clusters, clusters).proportion_ci(level, method="exact")
     return float(exact.low), float(exact.high)

@@ -167,14 +167,16 @@ def score_confusions(confusions: NDArray[np.int64], classes: Sequence[str], unit
         unit: What a unit is: "speakers" or "utterances".
     """
     recalls = {f"recall/{name}": _recall_of(index) for index, name in enumerate(classes)}
-    averages = {name: score.function for name, score in AVERAGES.items()}
-    statistics: dict[str, Statistic] = {**averages, **recalls}
-    unbounded = {name: AVERAGES[name].function for name in AVERAGES if AVERAGES[name].lowest < 0}
-    intervals = bootstrap_intervals(confusions, statistics, unit=unit)
+    averages: dict[str, Statistic] = {name: score.of for name, score in AVERAGES.items()}
+    statistics = {**averages, **recalls}
+    unbounded = {name: averages[name] for name in AVERAGES if AVERAGES[name].lowest < 0}
+    bounded = {name: own for name, own in statistics.items() if name not in unbounded}
+    intervals = bootstrap_intervals(confusions, bounded, unit=unit)
     intervals |= bootstrap_intervals(confusions, unbounded, unit=unit, bounded=False) if unbounded else {}
     whole = summed(confusions)
     values = {name: float(mean_score(whole, statistic)) for name, statistic in statistics.items()}
-    return {name: Score(values[name], own.low, own.high, unit, own.count) for name, own in intervals.items()}
+    rows = ((name, intervals[name]) for name in statistics)
+    return {name: Score(values[name], own.low, own.high, unit, own.count) for name, own in rows}
 
 
 def _recall_of(index: int) -> Statistic:

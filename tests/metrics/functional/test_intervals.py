@@ -225,3 +225,17 @@ def test_many_different_clusters_are_drawn_in_parts(monkeypatch: pytest.MonkeyPa
     whole = clustered_mean_interval(values, [None] * 50)
     monkeypatch.setattr("sercl.metrics.functional.bootstrap._MOST_DRAWS", 500)
     assert clustered_mean_interval(values, [None] * 50) == whole
+
+
+def test_a_score_of_0_that_no_cluster_has_by_itself_has_no_interval():
+    # Of a single recording this correlation is 0 / 0.
+    def spread(confusion):
+        return (
+            (confusion.sum(-1)[..., 0] * confusion.sum(-1)[..., 1])
+            * 0.0
+            / (confusion.sum(-1)[..., 0] * confusion.sum(-1)[..., 1])
+        )
+
+    sums = np.array([[[1, 0], [0, 0]], [[0, 0], [1, 0]]])
+    found = bootstrap_interval(sums, spread)
+    assert np.isnan([found.low, found.high]).all()
