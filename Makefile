@@ -10,7 +10,7 @@ JOBS   ?= auto
 # A command's own options: make fit ARGS="--data EmoDB --data.root emodb"
 ARGS   ?=
 
-.PHONY: demo fit layer-probe cross-eval diarize test test-lowest test-newest quality style bench clean help install
+.PHONY: starter demo fit layer-probe cross-eval diarize test test-lowest test-newest quality style bench clean help install
 
 help:  ## Show the targets
 	@grep -hE '^[a-z -]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 38
@@ -64,6 +64,12 @@ style: $(STAMP)  ## Fix lint and formatting automatically where possible
 
 bench: $(STAMP)  ## Measure; see benchmarks/README.md
 	$(BIN)/python benchmarks/run.py
+
+EMODB        ?= ../shared/data/emodb
+WHISPER_BASE ?= ../shared/models/whisper-base-encoder
+
+starter: $(STAMP)  ## Build checkpoints/starter.ckpt from EMODB=FOLDER and WHISPER_BASE=FOLDER
+	$(BIN)/python benchmarks/starter.py --emodb $(EMODB) --encoder $(WHISPER_BASE)
 
 clean:  ## Remove the environment, caches and the demo's output
 	rm -rf $(VENV) .venv-lowest .venv-newest .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-run *.egg-info

@@ -30,6 +30,14 @@ _held: set[int] = set()
 """Descriptors of temporary files that are being written; the lock on each shows that its writer is alive."""
 
 
+def cache_folder() -> Path:
+    """Return the folder of sercl in the user's cache."""
+    cache = os.environ.get("XDG_CACHE_HOME", "")
+    # The XDG base directory specification says that relative paths must be ignored.
+    home = Path(cache) if Path(cache).is_absolute() else Path("~/.cache").expanduser()
+    return home / "sercl"
+
+
 def at_home(path: Path | str) -> Path:
     """Return a path with a leading `~` replaced by the home folder, unchanged if there is no such home."""
     return Path(os.path.expanduser(path))  # noqa: PTH111 - Path.expanduser raises there

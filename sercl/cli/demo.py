@@ -11,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from sercl.cli.console import progress, stdout
-from sercl.errors import SerclError
+from sercl.errors import CheckpointError, SerclError
 from sercl.reports.style import table
+from sercl.tasks.starter import find_starter
 
 if TYPE_CHECKING:
     from sercl.cli.parser import SerclParser
@@ -79,6 +80,8 @@ def run(out: Path, speakers: int = 8, sentences: int = 6, steps: Sequence[str] =
         show_diarize(corpus, encoder, out)
     if "cross-eval" in steps:
         call(study_words(corpus, encoder, out))
+    if tuple(steps) == STEPS:
+        show_starter(corpus)
     show(out, steps, time.perf_counter() - begin)
 
 
@@ -90,6 +93,18 @@ def show_fit(corpus: Path, encoder: Path, out: Path) -> None:
         words = ["test", "--ckpt", checkpoint, "--data", "Manifest"]
         call([*words, "--data.root", str(corpus / f"{language}.csv"), "--out", str(out / f"test-{language}")])
     call(["predict", checkpoint, *some_files(out / "run", corpus)])
+
+
+def show_starter(corpus: Path) -> None:
+    """Predict a clip with the model that comes with sercl, where it is installed."""
+    clip = next((corpus / SOURCE).rglob("*angry*.wav"))
+    stdout.print("\nThe starter model, trained on real recordings, on a clip of the synthesiser:")
+    try:
+        find_starter()
+    except CheckpointError as error:
+        stdout.print(str(error), soft_wrap=True, markup=False)
+    else:
+        call(["predict", str(clip)])
 
 
 def show_diarize(corpus: Path, encoder: Path, out: Path) -> None:

@@ -1,6 +1,7 @@
 """Files, folders and patterns of a command line -> audio files, and messages for those that fail."""
 
 import glob
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,9 @@ from sercl.corpora.folders import AUDIO_SUFFIXES, has_audio_below, walk
 from sercl.errors import CheckpointError, UsageError
 from sercl.files import at_home
 
+CHECKPOINT_SUFFIX = ".ckpt"
+_OF_RUN = ("config.yaml", "results.json", "best.ckpt")
+"""Files of which one is in every folder of a run."""
 _SHOWN = 5
 _NO_STDIN = "standard input is not read. Save it to a file first: ... > recording.wav"
 _DEEPER = "audio in subfolders is left out: add --recursive"
@@ -54,6 +58,41 @@ def find_inputs(words: Iterable[str], recursive: bool = False) -> Inputs:
         reasons = "\n".join(f"{word}: {reason}" for word, reason in failed)
         raise UsageError(f"nothing to predict.\n{reasons}")
     return Inputs(tuple(files), tuple(failed), tuple(left_out))
+
+
+def split_checkpoint(words: Sequence[str]) -> tuple[str | None, Sequence[str]]:
+    """Return the checkpoint that the first argument names, None if it is audio, and the other arguments.
+
+    A checkpoint ends in .ckpt, or is a file as torch writes it, or the folder of a run.
+
+    Raises:
+        CheckpointError: If the first argument is missing and has the name of neither.
+        UsageError: For a checkpoint without recordings, or in another place.
+    """
+    if late := [word for word in words[1:] if word.endswith(CHECKPOINT_SUFFIX)]:
+        raise UsageError(f"{late[0]}: a checkpoint must be the first argument, before the recordings.")
+    first, path = words[0], at_home(words[0])
+    if not _is_checkpoint(path):
+        if not path.exists() and not (path.suffix.lower() in AUDIO_SUFFIXES or _is_odd(first, path)):
+            raise CheckpointError(
+                f"{first}: does not exist. The first argument is a checkpoint, such as RUN/best.ckpt, or a "
+                "recording, which the starter model then predicts."
+            )
+        return None, words
+    if len(words) == 1:
+        raise UsageError(f"{first}: a checkpoint, but no recording: sercl predict {first} FILE_OR_FOLDER")
+    return first, words[1:]
+
+
+def _is_odd(word: str, path: Path) -> bool:
+    """Whether a missing path is one that `find_inputs` explains."""
+    return word == "-" or path.is_symlink() or glob.has_magic(word)
+
+
+def _is_checkpoint(path: Path) -> bool:
+    if path.is_dir():
+        return any((path / name).is_file() for name in _OF_RUN) or any(path.glob("fold-*/config.yaml"))
+    return path.suffix == CHECKPOINT_SUFFIX or (path.is_file() and zipfile.is_zipfile(path))
 
 
 def check_checkpoint(name: str) -> None:

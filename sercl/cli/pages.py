@@ -254,7 +254,7 @@ COMPARE = ShortPage(
 
 PREDICT = ShortPage(
     "predict",
-    usage="CHECKPOINT FILE|DIR|PATTERN... [OPTIONS]",
+    usage="[CHECKPOINT] FILE|DIR|PATTERN... [OPTIONS]",
     summary=(
         "Predict the emotion of each recording, with the probability of every class. Unreadable files "
         "are reported and skipped; the exit code is then 1. Each recording is treated as one utterance; "
@@ -263,7 +263,8 @@ PREDICT = ShortPage(
     arguments=(
         (
             "CHECKPOINT",
-            "A file that `sercl fit` wrote, such as checkpoints/RUN/best.ckpt; or a run of all folds",
+            "A file that `sercl fit` wrote, such as checkpoints/RUN/best.ckpt, or a run of all folds. A "
+            "first argument that is neither is audio, and the starter model (German acted speech) is used",
         ),
         ("FILE|DIR|PATTERN", "Audio files, folders of them, or patterns in quotes such as 'talks/**/*.flac'"),
     ),
@@ -277,6 +278,7 @@ PREDICT = ShortPage(
         "-h, --help",
     ),
     examples=(
+        ("Without training anything", "sercl predict a.wav"),
         ("A few files", "sercl predict checkpoints/RUN/best.ckpt a.wav b.mp3"),
         (
             "A folder, as a spreadsheet",

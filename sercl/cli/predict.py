@@ -9,10 +9,18 @@ from rich.text import Text
 
 from sercl.cli.console import progress, stderr, stdout
 from sercl.cli.help import DEVICE_HELP, ENCODER_HELP, RECURSIVE_HELP
-from sercl.cli.inputs import check_checkpoint, conclude, find_inputs, report_failure, report_left_out
+from sercl.cli.inputs import (
+    check_checkpoint,
+    conclude,
+    find_inputs,
+    report_failure,
+    report_left_out,
+    split_checkpoint,
+)
 from sercl.errors import UsageError
 from sercl.files import atomic_path
 from sercl.reports.predictions import FORMATS
+from sercl.tasks.starter import ABOUT, WARNING, find_starter
 
 if TYPE_CHECKING:
     from jsonargparse import Namespace
@@ -38,7 +46,6 @@ def build_parser() -> "SerclParser":
     from sercl.cli.parser import SerclParser
 
     parser = SerclParser(prog="sercl predict")
-    parser.add_argument("checkpoint")
     parser.add_argument("files", nargs="+")
     parser.add_argument("--format", choices=list(FORMATS), default="table", help="Output format.")
     parser.add_argument("--out", default=None, help="Output file; standard output by default.")
@@ -57,14 +64,16 @@ def build_parser() -> "SerclParser":
 def _predict(options: "Namespace") -> int:
     if not options.batch_seconds > 0:
         raise UsageError(f"--batch_seconds {options.batch_seconds}: it must be greater than 0 s, such as 60.")
-    inputs = find_inputs(options.files, options.recursive)
-    check_checkpoint(options.checkpoint)
+    named, words = split_checkpoint(options.files)
+    inputs = find_inputs(words, options.recursive)
+    checkpoint = _starter() if named is None else named
+    check_checkpoint(checkpoint)
     # The output path is checked first: an hour of work should not fail on a folder that cannot be written.
     with _output(options.out) as write:
         from sercl.tasks.predictor import load
 
         with stderr.status("loading the checkpoint"):
-            predictor = load(options.checkpoint, options.device, options.encoder)
+            predictor = load(checkpoint, options.device, options.encoder)
         if predictor.models > 1:
             stderr.print(f"Ensemble: probabilities are the means over {predictor.models} models.")
         report_left_out(inputs)
@@ -76,6 +85,14 @@ def _predict(options: "Namespace") -> int:
                 write(line)
     _report_long(long)
     return conclude(len(failures), len(inputs.files) + len(inputs.unmatched))
+
+
+def _starter() -> str:
+    """Say that the starter model is used, and return its path."""
+    path = find_starter()
+    stderr.print(Text(ABOUT), soft_wrap=True)
+    stderr.print(Text(WARNING, style="yellow"), soft_wrap=True)
+    return str(path)
 
 
 def _usable(

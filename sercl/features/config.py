@@ -1,21 +1,18 @@
 """Options of the feature store. Imports no torch."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from sercl.audio.workers import MOST_WORKERS
 from sercl.errors import UnknownNameError, UsageError
+from sercl.files import cache_folder
 
 PRECISIONS = ("fp32", "bf16", "fp16")
 
 
 def default_folder() -> Path:
     """Return the default folder of hidden states: `sercl/features` in the user's cache."""
-    cache = os.environ.get("XDG_CACHE_HOME", "")
-    # The XDG base directory specification says that relative paths must be ignored.
-    home = Path(cache) if Path(cache).is_absolute() else Path("~/.cache").expanduser()
-    return home / "sercl" / "features"
+    return cache_folder() / "features"
 
 
 @dataclass(frozen=True)

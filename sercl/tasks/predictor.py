@@ -26,6 +26,7 @@ from sercl.files import at_home
 from sercl.models.device import find_device, give_memory_back
 from sercl.tasks.classification import EmotionClassifier
 from sercl.tasks.ensemble import Ensemble, checkpoints_of
+from sercl.tasks.starter import find_starter
 
 
 @dataclass(frozen=True)
@@ -53,21 +54,25 @@ class Failure:
     error: str
 
 
-def load(checkpoint: str | Path, device: str = "auto", encoder: str | None = None) -> "Predictor":
+def load(
+    checkpoint: str | Path | None = None, device: str = "auto", encoder: str | None = None
+) -> "Predictor":
     """Load a trained classifier for prediction.
 
     Args:
         checkpoint: A file that `sercl fit` wrote (`best.ckpt`), or the folder of a run of all folds: the
-            probabilities are then the means over its models.
+            probabilities are then the means over its models. None for the starter model, which is trained on
+            German acted speech.
         device: "auto" (a GPU if available), "cpu", "cuda", "cuda:1", "mps".
         encoder: Folder of the encoder, if it has moved since training; its weights must be the same.
 
     Raises:
-        CheckpointError: If the file is not a checkpoint of sercl, or the encoder's weights have changed.
+        CheckpointError: If the file is not a checkpoint of sercl, the encoder's weights have changed, or the
+            starter model is not installed.
         EncoderError: If the encoder cannot be loaded.
         UsageError: For an unavailable device.
     """
-    paths = checkpoints_of(at_home(checkpoint))
+    paths = checkpoints_of(find_starter() if checkpoint is None else at_home(checkpoint))
     tasks = [EmotionClassifier.restore(path, encoder) for path in paths]
     return Predictor(Ensemble(tasks, paths), find_device(device))
 

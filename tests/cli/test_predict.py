@@ -215,7 +215,7 @@ def test_rows_come_while_later_files_are_unread(
         (["{talks}", "--batch_seconds", "x"], "--batch_seconds: 'x' is not valid. Valid: a number."),
         (["{talks}", "--format", "xml"], "unknown --format 'xml'. Valid: table, csv, json, jsonl."),
         (["{talks}", "--formt", "csv"], "unknown option --formt. Did you mean --format?"),
-        ([], "missing: FILES."),
+        ([], "a checkpoint, but no recording"),
     ],
 )
 def test_wrong_usage_exits_with_2_before_the_checkpoint_is_read(
