@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 import sercl
+from sercl.audio.preprocess import PreprocessConfig
 from sercl.cli.layer_probe import spelled_out
 from sercl.cli.main import main
 from sercl.corpora.folds import make_folds
@@ -40,7 +41,7 @@ def run(words, tmp_path_factory):
 def test_python_finds_on_arrays_what_the_command_finds(run, encoder, emodb):
     scheme = label_scheme("4")
     utterances, _ = scheme.split(sercl.read_corpus("EmoDB", emodb).utterances)
-    features = sercl.embed(utterances, encoder, whisper_form="short")
+    features = sercl.embed(utterances, encoder, whisper_form="short", preprocess=PreprocessConfig())
     row = {item.id: number for number, item in enumerate(utterances)}
     folds = make_folds(utterances, scheme)
     rows_of = [{part: [row[item.id] for item in own] for part, own in fold.parts.items()} for fold in folds]

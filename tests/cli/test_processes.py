@@ -118,7 +118,17 @@ def test_two_processes_train_one_model_on_the_same_data(plain_words, tmp_path):
         (["--model.layer", "auto", "--data.loader.batch_size", "48"], []),
         # Patience ends it, and by the same epoch everywhere.
         (
-            ["--model.layer", "auto", "--model.optimizer.head_lr", "3", "--early_stopping.patience", "1"],
+            [
+                *(
+                    "--model.layer",
+                    "auto",
+                    "--model.optimizer.head_lr",
+                    "3",
+                    "--early_stopping.patience",
+                    "1",
+                ),
+                *("--preprocess.trim", "none", "--preprocess.loudness", "none"),
+            ],
             HALVES,
         ),
         (["--model.adapter", "lora", *NO_DROPOUT, "--model.class_weights", "balanced"], HALVES),

@@ -99,6 +99,7 @@ def test_an_utterance_of_the_target_that_has_its_label_keeps_both(source, target
         labels=target.labels[:2],
         seconds=target.seconds[:2],
         audio_keys=target.audio_keys[:2],
+        speech=target.speech[:2],
     )
     known = {}
     for batch in listed(domain_loader(source.joined([few]), target)):

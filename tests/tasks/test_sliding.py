@@ -69,7 +69,7 @@ def test_a_recording_keeps_its_time_and_is_brought_to_the_level_of_its_speech(ta
 def test_windows_use_the_frames_of_their_speech(task, samples, monkeypatch):
     speech = (Speech(0.6, 0.8),)
     monkeypatch.setattr(VoiceDetector, "speech", lambda _, clips: [speech] * len(clips))
-    task.preprocess = PreprocessConfig(frames="speech")
+    task.preprocess = PreprocessConfig(trim="none", loudness="none", frames="speech")
     found = SlidingClassifier(task, CPU, window=0.5, hop=0.5).frames((samples, 16_000)).probabilities
     window = torch.from_numpy(samples[8_000:16_000])
     with torch.inference_mode():

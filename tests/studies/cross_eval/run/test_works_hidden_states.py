@@ -4,6 +4,7 @@ import lightning.pytorch as L
 import pytest
 
 from sercl.audio.augment import AugmentConfig
+from sercl.audio.preprocess import PreprocessConfig
 from sercl.corpora.folds import FoldConfig
 from sercl.data.datamodules import Manifest
 from sercl.errors import UsageError
@@ -58,7 +59,7 @@ def trained_on(corpus: CutCorpus) -> Training:
 
 def stored(config: FeatureConfig, spec: EncoderSpec, corpus: CutCorpus) -> int:
     """Return how many utterances of a corpus the store knows."""
-    space = FeatureStore(config.folder).open(Encoders().space(spec, "mean"))
+    space = FeatureStore(config.folder).open(Encoders(preprocess=PreprocessConfig()).space(spec, "mean"))
     keys = {item.audio_key for item in corpus.data.checked.values()}
     return len(keys - set(space.missing(keys)))
 
