@@ -113,6 +113,12 @@ def test_data_and_experiments(path: Path, corpus: Corpus, whisper: str, tmp_path
             main(["corpus", "manifest", "EmoDB", "--root", corpus("EmoDB", False), "--out", str(table)]) == 0
         )
         words = ["--data.root", str(table)]
+    elif path.stem == "corpora":
+        content = yaml.safe_load(path.read_text())
+        for module in content["data"]["init_args"]["corpora"]:
+            module["init_args"]["root"] = corpus(module["class_path"], False)
+        path, words = tmp_path / path.name, []
+        path.write_text(yaml.safe_dump(content, sort_keys=False))
     else:
         words = roots(path, corpus)
     result = run(["-c", str(path), *words, "--model.encoder", whisper], tmp_path / "run")

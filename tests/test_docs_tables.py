@@ -22,8 +22,9 @@ from sercl.models.encoders.source import PRESETS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 README = DOCS.parent / "README.md"
-OWN = ("ESD", "PAVOQUE", "RAVDESS", "Manifest", "HuggingFace", "LanguagePair")
+OWN = ("ESD", "PAVOQUE", "RAVDESS", "Manifest", "HuggingFace", "Corpora", "LanguagePair")
 PAIR = shlex.split("--data.source EmoDB --data.source.root x --data.target ESD --data.target.root x")
+SEVERAL = ["--data.corpora+=EmoDB", "--data.corpora.root", "x"]
 GROUPS = {
     "Layer probe": ("probe", "sercl.studies.layer_probe.folds:LayerProbeOptions"),
     "Cross-evaluation: the study": ("study", "sercl.studies.cross_eval.plan.options:StudyOptions"),
@@ -32,7 +33,7 @@ GROUPS = {
 """Heading -> name and class of the options that a command has beside those of `sercl fit`."""
 
 LIGHTNING = ("trainer.", "early_stopping.", "checkpoint.")
-REQUIRED = {"data.root", "data.source", "data.target"}
+REQUIRED = {"data.root", "data.corpora", "data.source", "data.target"}
 
 
 def rows(text: str) -> list[list[str]]:
@@ -102,7 +103,8 @@ def test_defaults_are_as_described(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", OWN)
 def test_options_of_one_data_module(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = parsed(monkeypatch, name, PAIR if name == "LanguagePair" else ["--data.root", "x"])
+    inner = {"LanguagePair": PAIR, "Corpora": SEVERAL}
+    real = parsed(monkeypatch, name, inner.get(name, ["--data.root", "x"]))
     parameters = set(inspect.signature(getattr(datamodules, name)).parameters)
     of_all = {option.split(".")[1] for option in COMMON if option.startswith("data.")}
     table = SETTINGS[name]

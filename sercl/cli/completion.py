@@ -83,7 +83,8 @@ def _values() -> dict[str, list[str]]:
         "encoders": table["names"]["encoders"],
     }
     corpora = list(dict.fromkeys((*table["data"], *plugins.names(plugins.CORPORA))))
-    of_data = dict.fromkeys(("--data", "--data.source", "--data.target", "--data.corpora"), corpora)
+    taking = ("", ".source", ".target", ".corpora", ".source.corpora", ".target.corpora")
+    of_data = dict.fromkeys((f"--data{part}" for part in taking), corpora)
     of_model = {"--model.encoder": names["encoders"], "--model.adapter": names["adapters"]}
     return {**of_data, **of_model, "--study.adapters": names["adapters"]}
 

@@ -60,6 +60,9 @@ _PART = re.compile(
 )
 """Options that take a part of a model, whose class `sercl.imports` finds when the part is built."""
 
+_JOINED = re.compile(r"^(data|data\.source|data\.target|study\.corpora\.[^.]+)(\.corpora)+$")
+"""Corpora that are used as one, wherever one corpus is accepted."""
+
 _OUTPUT_OPTIONS = {
     "save_dir",
     "root_dir",
@@ -182,7 +185,8 @@ def check_class(option: str, path: str, own: tuple[str, ...]) -> None:
     """
     if _PART.fullmatch(option):
         return
-    package, names = ALLOWED.get(re.sub(r"^(study\.corpora)\.[^.]+$", r"\1.*", option), ("", ()))
+    own_option = re.sub(r"^(study\.corpora)\.[^.]+$", r"\1.*", _JOINED.sub(r"\1", option))
+    package, names = ALLOWED.get(own_option, ("", ()))
     inside = bool(package) and path.startswith(f"{package}.")
     is_meant = inside and (names is None or path.rpartition(".")[2] in names)
     if is_meant or _is_options(path) or _is_own(path, own):

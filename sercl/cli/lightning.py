@@ -355,7 +355,7 @@ _DESCRIPTIONS = {
 
 _HELP = {
     "config": "YAML with any of the options; may be repeated, later files override earlier ones.",
-    "data": "Corpus (`sercl corpus list`), Manifest, HuggingFace, or LanguagePair.",
+    "data": "Corpus (`sercl corpus list`), Manifest, HuggingFace, Corpora, or LanguagePair.",
     "trainer.max_epochs": "Maximum number of epochs; early stopping usually ends sooner.",
     "trainer.devices": (
         "How many devices, or which; also --trainer.strategy ddp, --trainer.precision bf16-mixed."

@@ -29,8 +29,7 @@ _NUMBERS = re.compile(r"-?[\d.]+(e-?\d+)?(,-?[\d.]+(e-?\d+)?)+")
 _WORDS = re.compile(r"[\w.+*/-]+(,[\w.+*/-]+)+")
 _SEVERAL_CORPORA = (
     " To train on one corpus and test on another: --data LanguagePair --data.source A --data.target B; "
-    "on several together: one manifest of all (--data Manifest); `sercl corpus manifest` writes one for "
-    "each."
+    "on several together: --data Corpora --data.corpora+=A --data.corpora.root DIR --data.corpora+=B ..."
 )
 
 

@@ -180,7 +180,15 @@ _NOISE = re.compile(
     r"|Problem with given class_path .*|Expected a path but .*|Expected a <class 'NoneType'>)?$"
 )
 
-_CORPORA = ("data", "data.source", "data.target", "data.corpora", "study.corpora")
+_CORPORA = (
+    "data",
+    "data.source",
+    "data.target",
+    "data.corpora",
+    "data.source.corpora",
+    "data.target.corpora",
+    "study.corpora",
+)
 """Options that take one corpus or several."""
 _OF_FORM = "|".join(
     (

@@ -349,7 +349,7 @@ class _Options:
         self.values |= {option: (value, f"{option} (in {name})") for option, value in named}
 
 
-_OF_CLASS = re.compile(r"--data(\.source|\.target|\.corpora)?(\.help)?|--study\.corpora\.[^.]+")
+_OF_CLASS = re.compile(r"--data(\.source|\.target)?(\.corpora)?(\.help)?|--study\.corpora\.[^.]+")
 """Options whose value is the name of a data module."""
 
 

@@ -249,7 +249,8 @@ def _data_parts(data: Any) -> list[str]:
     name = data["class_path"].rpartition(".")[2]
     arguments = data["init_args"]
     if "corpora" in arguments:
-        return ["diarize", *(part for corpus in arguments["corpora"] for part in _data_parts(corpus))]
+        first = [] if name == "Corpora" else ["diarize"]
+        return [*first, *(part for corpus in arguments["corpora"] for part in _data_parts(corpus))]
     if "source" in arguments:
         inner = [_data_parts(arguments[side]) for side in ("source", "target")]
         return [inner[0][0], *inner[1], str(arguments["setting"])]

@@ -27,7 +27,7 @@ BUILT_IN: Mapping[str, Corpus] = MappingProxyType(
 )
 """The corpora that sercl reads itself, by name."""
 
-OTHER_DATA = ("Manifest", "HuggingFace", "LanguagePair", "Diarization")
+OTHER_DATA = ("Manifest", "HuggingFace", "Corpora", "LanguagePair", "Diarization")
 """What `--data` takes besides registered corpora; no corpus can have such a name."""
 
 COMMON_OPTIONS = ("root", "labels", "on_error", "folds", "loader", "augment")

@@ -187,6 +187,7 @@ class DataReport:
         unlisted: Corpus -> a few words on audio beside its table that no row names. Shown with the data only,
             not with results, since the table may be a deliberate selection.
         folds: Corpus -> the fold in words, shown with the data.
+        corpora: Corpus -> class -> utterances in all parts, where several corpora are used as one.
     """
 
     name: str
@@ -199,10 +200,11 @@ class DataReport:
     select_on: str | None = None
     unlisted: Mapping[str, str] = field(default_factory=dict)
     folds: Mapping[str, str] = field(default_factory=dict)
+    corpora: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, object]:
         """Return plain data for a results file."""
-        return {
+        content: dict[str, object] = {
             "name": self.name,
             "setting": self.setting,
             "select_on": self.select_on,
@@ -212,6 +214,47 @@ class DataReport:
             "problems": {corpus: _problems_to_dict(problems) for corpus, problems in self.problems.items()},
             "notes": list(self.notes),
         }
+        if self.corpora:
+            content["corpora"] = {corpus: dict(counts) for corpus, counts in self.corpora.items()}
+        return content
+
+
+def merged_report(reports: Sequence[DataReport], notes: Sequence[str]) -> DataReport:
+    """Merge the reports of several corpora, whose utterances are used together, into one.
+
+    Args:
+        reports: One each; their names differ.
+        notes: Added after those of the corpora.
+    """
+    alone = len(reports) == 1
+    own = [note if alone else f"{report.name}: {note}" for report in reports for note in report.notes]
+    return DataReport(
+        name=" + ".join(report.name for report in reports),
+        classes=reports[0].classes,
+        splits={part: _merged([report.splits[part] for report in reports]) for part in reports[0].splits},
+        dropped={name: counts for report in reports for name, counts in report.dropped.items()},
+        problems={name: found for report in reports for name, found in report.problems.items()},
+        notes=(*own, *notes),
+        folds={name: fold for report in reports for name, fold in report.folds.items()},
+        unlisted={name: line for report in reports for name, line in report.unlisted.items()},
+    )
+
+
+def _merged(splits: Sequence[SplitReport]) -> SplitReport:
+    alone = len(splits) == 1
+    speakers = {
+        name if alone else f"{split.corpus} {name}": count
+        for split in splits
+        for name, count in split.speakers.items()
+    }
+    return SplitReport(
+        corpus=" + ".join(split.corpus for split in splits),
+        languages=tuple(sorted({language for split in splits for language in split.languages})),
+        classes={name: sum(split.classes[name] for split in splits) for name in splits[0].classes},
+        speakers=speakers,
+        seconds=sum(split.seconds for split in splits),
+        skipped=dict(sum((Counter(split.skipped) for split in splits), Counter())),
+    )
 
 
 def report_split(

@@ -25,7 +25,19 @@ def data_table(report: DataReport) -> RenderableType:
             *row, str(split.utterances), f"{split.seconds / 60:.1f}", _speakers(list(split.speakers))
         )
     folds = [Text(f"Fold: {fold} ({corpus})", style="dim") for corpus, fold in report.folds.items()]
-    return Group(grid, *folds, *(Text(line, style="yellow") for line in left_out(report)))
+    lines = [Text(line, style="yellow") for line in left_out(report)]
+    return Group(grid, *_by_corpus(report), *folds, *lines)
+
+
+def _by_corpus(report: DataReport) -> list[RenderableType]:
+    """Return a table of corpus x class, where several corpora are used as one."""
+    if not report.corpora:
+        return []
+    numbers = (*report.classes, "Total")
+    grid = table("Corpus", *numbers, title="Utterances of each corpus, all parts", numbers=numbers)
+    for name, counts in report.corpora.items():
+        grid.add_row(name, *(str(counts[label]) for label in report.classes), str(sum(counts.values())))
+    return [grid]
 
 
 def folds_lines(folds: Mapping[str, Mapping[str, Any]]) -> RenderableType:

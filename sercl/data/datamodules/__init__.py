@@ -6,6 +6,7 @@ from sercl.corpora.registry import CORPORA
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.data.datamodules.corpus import CorpusDataModule
 from sercl.data.datamodules.diarization import Diarization
+from sercl.data.datamodules.joined import Corpora
 from sercl.data.datamodules.own import HuggingFace, Manifest
 from sercl.data.datamodules.pair import LanguagePair
 from sercl.data.datamodules.registered import ESD, RAVDESS, made_datamodules, make_datamodule
@@ -16,6 +17,7 @@ globals().update(made_datamodules(__name__))
 __all__ = [
     "ESD",
     "RAVDESS",
+    "Corpora",
     "CorpusDataModule",
     "Diarization",
     "EmotionDataModule",

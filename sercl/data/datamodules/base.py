@@ -156,6 +156,11 @@ class EmotionDataModule(LightningDataModule, ABC):
         """The checked folds of the data, by corpus name; by "source" and "target" for a pair."""
 
     @property
+    def training_folds(self) -> Mapping[str, Fold]:
+        """`folds_in_use`, with training utterances repeated as often as they occur in an epoch."""
+        return self.folds_in_use
+
+    @property
     @abstractmethod
     def report(self) -> DataReport:
         """What is used, what is left out, and notes for every result."""
@@ -213,7 +218,8 @@ class EmotionDataModule(LightningDataModule, ABC):
         Recordings whose file name is not unique are left out, since it does not identify them.
         """
         splits = self._splits_in(part)
-        names = Counter(item.path.stem.lower() for split in splits for item in split.utterances)
+        files = {item.id: item.path for split in splits for item in split.utterances}  # some are repeated
+        names = Counter(path.stem.lower() for path in files.values())
         rows = (row for split in splits for row in zip(split.utterances, split.seconds, strict=True))
         own = [(item, seconds) for item, seconds in rows if names[item.path.stem.lower()] == 1]
         return {likeness(item, seconds + more) for item, seconds in own for more in (-0.01, 0.0, 0.01)}

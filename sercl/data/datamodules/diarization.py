@@ -17,31 +17,10 @@ from sercl.data.config import LoaderConfig
 from sercl.data.datamodules.base import EmotionDataModule, Loader
 from sercl.data.datamodules.corpus import CorpusDataModule, joint_fold_count, set_joint_fold
 from sercl.data.datamodules.overlap import check_apart
-from sercl.data.report import Checked, DataReport, SplitReport
+from sercl.data.report import Checked, DataReport, merged_report
 from sercl.data.sampler import LengthBucketBatchSampler
 from sercl.data.split import Split, batches, collate_frames
 from sercl.errors import UsageError
-
-
-def merged_report(reports: Sequence[DataReport], notes: Sequence[str]) -> DataReport:
-    """Merge the reports of several corpora, whose utterances are used together, into one.
-
-    Args:
-        reports: One each; their names differ.
-        notes: Added after those of the corpora.
-    """
-    alone = len(reports) == 1
-    own = [note if alone else f"{report.name}: {note}" for report in reports for note in report.notes]
-    return DataReport(
-        name=" + ".join(report.name for report in reports),
-        classes=reports[0].classes,
-        splits={part: _merged([report.splits[part] for report in reports]) for part in reports[0].splits},
-        dropped={name: counts for report in reports for name, counts in report.dropped.items()},
-        problems={name: found for report in reports for name, found in report.problems.items()},
-        notes=(*own, *notes),
-        folds={name: fold for report in reports for name, fold in report.folds.items()},
-        unlisted={name: line for report in reports for name, line in report.unlisted.items()},
-    )
 
 
 def clip_notes(
@@ -66,23 +45,6 @@ def _clips_note(part: str, source: ClipSampler) -> str:
     speakers = {piece.speaker for clip in clips for piece in clip.pieces}
     per_epoch = "" if source.fixed else " an epoch"
     return f"{part}: {source.count} clips{per_epoch} of {len(speakers)} speakers ({shown})"
-
-
-def _merged(splits: Sequence[SplitReport]) -> SplitReport:
-    alone = len(splits) == 1
-    speakers = {
-        name if alone else f"{split.corpus} {name}": count
-        for split in splits
-        for name, count in split.speakers.items()
-    }
-    return SplitReport(
-        corpus=" + ".join(split.corpus for split in splits),
-        languages=tuple(sorted({language for split in splits for language in split.languages})),
-        classes={name: sum(split.classes[name] for split in splits) for name in splits[0].classes},
-        speakers=speakers,
-        seconds=sum(split.seconds for split in splits),
-        skipped=dict(sum((Counter(split.skipped) for split in splits), Counter())),
-    )
 
 
 class Diarization(EmotionDataModule):

@@ -284,6 +284,12 @@ class LanguagePair(EmotionDataModule):
         return {role: corpus.fold for role, corpus in self.corpora_in_use.items()}
 
     @property
+    def training_folds(self) -> Mapping[str, Fold]:
+        """`folds_in_use`, with training utterances repeated as often as they occur in an epoch."""
+        corpora = self.corpora_in_use
+        return {role: next(iter(corpus.training_folds.values())) for role, corpus in corpora.items()}
+
+    @property
     def splits(self) -> Mapping[str, Split]:
         """The parts "train", "validation" and "test" of the current stage."""
         return self._splits(self._plans[self._stage])

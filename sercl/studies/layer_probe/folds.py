@@ -189,7 +189,7 @@ def cut_folds(data: EmotionDataModule) -> list[Mapping[str, Fold]]:
     folds: list[Mapping[str, Fold]] = []
     for index in range(data.fold_count):
         data.set_fold(index)
-        folds.append(dict(data.folds_in_use))
+        folds.append(dict(data.training_folds))
     return folds
 
 
@@ -248,7 +248,7 @@ def _describe(folds: Sequence[Fold], classes: Sequence[str]) -> dict[str, Any]:
     indices = [scheme.index(item.emotion) for item in every.values()]
     notes = dict.fromkeys(note for fold in folds for note in fold.notes)
     return {
-        "corpus": next(iter(every.values())).corpus,
+        "corpus": " + ".join(dict.fromkeys(item.corpus for item in every.values())),
         "scheme": folds[0].scheme,
         "folds": len(folds),
         "utterances": len(every),
