@@ -111,9 +111,11 @@ def test_orders_depend_on_the_epoch_only(joined):
 
 
 def test_unknown_speakers_cannot_be_balanced(tmp_path, emodb, manifest):
-    rows = [(row.split(",")[0], row.split(",")[1]) for row in manifest.read_text().splitlines()[1:]]
-    nameless = write_rows(manifest.with_name("nameless.csv"), rows, ("path", "emotion"))
-    own = Manifest(nameless, name="Own", folds=FoldConfig(allow_speaker_overlap=True))
+    files = [row.split(",")[:2] for row in manifest.read_text().splitlines()[1:]]
+    parts = ("train",) * 24 + ("validation",) * 8 + ("test",) * 8
+    rows = [(*row, part) for row, part in zip(files, parts, strict=True)]
+    nameless = write_rows(manifest.with_name("nameless.csv"), rows, ("path", "emotion", "split"))
+    own = Manifest(nameless, name="Own", folds=FoldConfig(scheme="official", allow_speaker_overlap=True))
     module = Corpora([datamodules.EmoDB(emodb), own], weights="by-speaker")
     module.setup("fit")
     with pytest.raises(UsageError, match="weights by-speaker: the speaker of"):
@@ -196,12 +198,10 @@ def test_several_corpora_can_be_the_source_of_a_pair(joined, tmp_path, setting):
 def test_diarization_takes_them_as_one_corpus(joined):
     module = Diarization([joined()], ClipConfig(voice="none", min_piece=0.1))
     module.setup("fit")
-    assert {
-        piece.speaker.split(" ")[0] for clip in module.source("train").epoch(0) for piece in clip.pieces
-    } == {
-        "EmoDB",
-        "Own",
-    }
+    ids = {item.id for item in module.corpora[0].splits["train"].utterances}
+    pieces = [piece for clip in module.source("train").epoch(0) for piece in clip.pieces]
+    assert {piece.speaker[0] for piece in pieces} == {"EmoDB", "Own"}
+    assert {item.id for item in module.splits["train"].utterances} == ids
 
 
 def test_only_one_part_is_prepared_for_scoring(joined):
