@@ -72,7 +72,7 @@ def split_checkpoint(words: Sequence[str]) -> tuple[str | None, Sequence[str]]:
     if late := [word for word in words[1:] if word.endswith(CHECKPOINT_SUFFIX)]:
         raise UsageError(f"{late[0]}: a checkpoint must be the first argument, before the recordings.")
     first, path = words[0], at_home(words[0])
-    if not _is_checkpoint(path):
+    if not is_checkpoint(path):
         if not path.exists() and not (path.suffix.lower() in AUDIO_SUFFIXES or _is_odd(first, path)):
             raise CheckpointError(
                 f"{first}: does not exist. The first argument is a checkpoint, such as RUN/best.ckpt, or a "
@@ -89,7 +89,8 @@ def _is_odd(word: str, path: Path) -> bool:
     return word == "-" or path.is_symlink() or glob.has_magic(word)
 
 
-def _is_checkpoint(path: Path) -> bool:
+def is_checkpoint(path: Path) -> bool:
+    """Return whether a path is a checkpoint by its suffix or content, or the folder of a run."""
     if path.is_dir():
         return any((path / name).is_file() for name in _OF_RUN) or any(path.glob("fold-*/config.yaml"))
     return path.suffix == CHECKPOINT_SUFFIX or (path.is_file() and zipfile.is_zipfile(path))

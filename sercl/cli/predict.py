@@ -1,5 +1,6 @@
 """`sercl predict`: the emotion and class probabilities of recordings."""
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from sercl.cli.inputs import (
     check_checkpoint,
     conclude,
     find_inputs,
+    is_checkpoint,
     report_failure,
     report_left_out,
     split_checkpoint,
@@ -38,7 +40,19 @@ Line: TypeAlias = str | Text
 
 def main() -> int:
     """Run `sercl predict` with the words of the process; 1 if some input could not be used."""
-    return _predict(build_parser().parse_args())
+    first, rest = _taken_out(sys.argv[1:])
+    options = build_parser().parse_args(rest)
+    options.files = [*first, *options.files]
+    return _predict(options)
+
+
+def _taken_out(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """Return a checkpoint that options separate from the recordings, and the other words.
+
+    argparse takes positional words together only: CHECKPOINT --format csv FILES.
+    """
+    separate = len(words) > 1 and words[1].startswith("-") and not words[0].startswith("-")
+    return (words[:1], words[1:]) if separate and is_checkpoint(Path(words[0])) else ((), words)
 
 
 def build_parser() -> "SerclParser":
