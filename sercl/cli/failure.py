@@ -6,6 +6,7 @@ import re
 import sys
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 
 from sercl.cli import siblings
 from sercl.cli.siblings import Together
@@ -210,8 +211,16 @@ def _from_worker(error: BaseException) -> str | None:
     return _refused(int(numbered[-1][0]), numbered[-1][1]) if numbered else None
 
 
+def _is_from_worker(error: BaseException) -> bool:
+    """Whether an error arose while data from another process were received."""
+    frames = traceback.walk_tb(error.__traceback__)
+    return any("multiprocessing" in Path(frame.f_code.co_filename).parts for frame, _ in frames)
+
+
 def _dead_worker(error: BaseException) -> str | None:
     """Return the message about a loader process that was killed, None if none was."""
+    if isinstance(error, ConnectionResetError) and _is_from_worker(error):
+        return f"a process that loads audio has died, as it does when memory runs out. {_FEWER_WORKERS}"
     if not isinstance(error, RuntimeError):
         return None
     text = "\n".join(map(str, _chain(error)))

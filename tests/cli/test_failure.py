@@ -2,7 +2,9 @@ import errno
 import io
 import os
 import signal
+import socket
 import sys
+from multiprocessing.connection import Connection
 
 import pytest
 from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
@@ -226,3 +228,14 @@ def test_an_error_in_a_package_of_the_users_own_is_no_defect_of_sercl(monkeypatc
     monkeypatch.delenv("SERCL_ALLOW_IMPORTS")
     monkeypatch.setattr(imports, "_allowed", set())
     assert "a defect in sercl" in describe(error.value)[0]
+
+
+def test_a_loader_process_that_dies_while_it_sends_is_named():
+    here, there = socket.socketpair(socket.AF_UNIX)
+    connection = Connection(here.detach())
+    connection.send_bytes(b"unread, so that closing resets the connection")
+    there.close()
+    with pytest.raises(ConnectionResetError) as caught:
+        connection.recv_bytes()
+    assert describe(caught.value)[0].startswith("a process that loads audio has died")
+    assert "loads audio" not in describe(ConnectionResetError("elsewhere"))[0]
