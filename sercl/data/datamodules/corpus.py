@@ -1,4 +1,5 @@
 from abc import abstractmethod
+from collections import ChainMap
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -328,6 +329,17 @@ def fold_in_words(fold: Fold) -> str:
 
 def _scheme(labels: Labels) -> LabelScheme:
     return label_scheme(str(labels) if isinstance(labels, int) else labels)
+
+
+def joint_checked(corpora: Collection[CorpusDataModule]) -> Mapping[str, Checked]:
+    """Return the usable utterances of all folds of several corpora so far, by id."""
+    return ChainMap(*(dict(corpus.checked) for corpus in corpora))
+
+
+def joint_split(corpora: Collection[CorpusDataModule], ids: Sequence[str]) -> Split:
+    """Return some checked utterances of several corpora as a split, batched like the first corpus."""
+    first, *others = (corpus.split_of([id for id in ids if id in corpus.checked]) for corpus in corpora)
+    return first.joined(others)
 
 
 def joint_fold_count(corpora: Collection[CorpusDataModule], whose: str, advice: str) -> int:

@@ -1,4 +1,4 @@
-from collections import ChainMap, Counter
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,13 @@ from sercl.data.clips.dataset import ClipBatchSampler, ClipDataset, ClipSampler,
 from sercl.data.clips.plan import NEUTRAL_CLASS, Piece, Planner, class_seconds, load_clips, save_clips
 from sercl.data.config import LoaderConfig
 from sercl.data.datamodules.base import EmotionDataModule, Loader
-from sercl.data.datamodules.corpus import CorpusDataModule, joint_fold_count, set_joint_fold
+from sercl.data.datamodules.corpus import (
+    CorpusDataModule,
+    joint_checked,
+    joint_fold_count,
+    joint_split,
+    set_joint_fold,
+)
 from sercl.data.datamodules.overlap import check_apart
 from sercl.data.report import Checked, DataReport, merged_report
 from sercl.data.sampler import LengthBucketBatchSampler
@@ -147,12 +153,11 @@ class Diarization(EmotionDataModule):
     @property
     def checked(self) -> Mapping[str, Checked]:
         """All usable utterances of all folds so far, by id."""
-        return ChainMap(*(dict(corpus.checked) for corpus in self.corpora))
+        return joint_checked(self.corpora)
 
     def split_of(self, ids: Sequence[str]) -> Split:
         """Return some checked utterances as a split."""
-        parts = [corpus.split_of([id for id in ids if id in corpus.checked]) for corpus in self.corpora]
-        return parts[0].joined(parts[1:])
+        return joint_split(self.corpora, ids)
 
     def source(self, part: str) -> ClipSampler:
         """Return the clips of a part, "train", "validation" or "test"."""

@@ -1,6 +1,6 @@
 """Several corpora that are used as one."""
 
-from collections import ChainMap, Counter
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
@@ -12,7 +12,14 @@ from sercl.corpora.labels import label_scheme
 from sercl.counting import count
 from sercl.data.balance import BY_LANGUAGE, BY_SPEAKER, PROPORTIONAL, WEIGHTS, repeats
 from sercl.data.config import LoaderConfig
-from sercl.data.datamodules.corpus import CorpusDataModule, Labels, joint_fold_count, set_joint_fold
+from sercl.data.datamodules.corpus import (
+    CorpusDataModule,
+    Labels,
+    joint_checked,
+    joint_fold_count,
+    joint_split,
+    set_joint_fold,
+)
 from sercl.data.datamodules.overlap import check_apart
 from sercl.data.report import Checked, DataReport, merged_report
 from sercl.data.split import Split, picked
@@ -160,7 +167,7 @@ class Corpora(CorpusDataModule):
     @property
     def checked(self) -> Mapping[str, Checked]:
         """All usable utterances of all folds so far, by id."""
-        return ChainMap(*(dict(corpus.checked) for corpus in self.corpora))
+        return joint_checked(self.corpora)
 
     @property
     def splits(self) -> Mapping[str, Split]:
@@ -171,8 +178,7 @@ class Corpora(CorpusDataModule):
 
     def split_of(self, ids: Sequence[str]) -> Split:
         """Return some checked utterances as a split."""
-        every = [corpus.split_of([id for id in ids if id in corpus.checked]) for corpus in self.corpora]
-        return self._joined(every)
+        return _with_persons(joint_split(self.corpora, ids))
 
     @property
     def report(self) -> DataReport:
@@ -182,12 +188,8 @@ class Corpora(CorpusDataModule):
         notes = (*self._weight_notes(), *_rare_notes(counts), *self._copy_notes())
         return replace(report, corpora=counts, notes=(*notes, *report.notes))
 
-    def _joined(self, splits: Sequence[Split]) -> Split:
-        whole = splits[0].joined(splits[1:])
-        return replace(whole, utterances=tuple(map(_with_person, whole.utterances)))
-
     def _weighted(self, part: str, splits: Sequence[Split]) -> Split:
-        whole = self._joined(splits)
+        whole = _with_persons(splits[0].joined(splits[1:]))
         if part != "train" or self.weights == PROPORTIONAL:
             return whole
         times = self._repeats(whole.utterances)
@@ -262,6 +264,11 @@ class Corpora(CorpusDataModule):
 def _with_person(item: Utterance) -> Utterance:
     """Return an utterance whose speaker is unique across corpora."""
     return replace(item, speaker=item.person)
+
+
+def _with_persons(split: Split) -> Split:
+    """Return a split whose speakers are unique across corpora."""
+    return replace(split, utterances=tuple(map(_with_person, split.utterances)))
 
 
 def _rare_notes(counts: Mapping[str, Mapping[str, int]]) -> list[str]:

@@ -1,11 +1,16 @@
-from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from sercl.corpora.base import PARTS, Utterance
 from sercl.corpora.folds import Fold
 from sercl.data.datamodules.base import EmotionDataModule
-from sercl.data.datamodules.corpus import CorpusDataModule, joint_fold_count, set_joint_fold
+from sercl.data.datamodules.corpus import (
+    CorpusDataModule,
+    joint_checked,
+    joint_fold_count,
+    joint_split,
+    set_joint_fold,
+)
 from sercl.data.datamodules.overlap import check_clips, check_ids, check_speakers
 from sercl.data.report import Checked, DataReport, SplitReport
 from sercl.data.settings import BUDGETS, ROLES, TWO_STAGE, WEIGHTS, ZERO_SHOT, Plan, plans_for
@@ -268,15 +273,11 @@ class LanguagePair(EmotionDataModule):
     @property
     def checked(self) -> Mapping[str, Checked]:
         """All usable utterances of all folds so far, by id."""
-        return ChainMap(*(dict(corpus.checked) for corpus in self.corpora_in_use.values()))
+        return joint_checked(self.corpora_in_use.values())
 
     def split_of(self, ids: Sequence[str]) -> Split:
         """Return some checked utterances as a split, batched like the training corpus."""
-        parts = [
-            corpus.split_of([id for id in ids if id in corpus.checked])
-            for corpus in self.corpora_in_use.values()
-        ]
-        return parts[0].joined(parts[1:])
+        return joint_split(self.corpora_in_use.values(), ids)
 
     @property
     def folds_in_use(self) -> Mapping[str, Fold]:
