@@ -180,7 +180,7 @@ def find_speech(
 
 
 def voice_detector() -> VoiceDetector:
-    """Return a detector of speech without margin, which `trimmed` adds."""
+    """Return a detector of speech without margin, which `trimmed_span` adds."""
     return VoiceDetector(VoiceConfig(pad=0.0))
 
 

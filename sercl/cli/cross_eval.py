@@ -15,8 +15,6 @@ import lightning.pytorch as L
 from rich.console import Console
 
 from sercl.audio.preprocess import PreprocessConfig
-from sercl.audio.scan_cache import ScanCache
-from sercl.audio.speech_cache import SpeechCache
 from sercl.cli.console import progress, stage_progress, stdout
 from sercl.cli.cross_eval_report import report
 from sercl.cli.lightning import (
@@ -221,8 +219,7 @@ def run(cli: StudyCli) -> int:
 
 def prepare(cli: StudyCli, folder: Path, features: FeatureConfig) -> Session:
     """Check everything in the study, make the folds of its corpora, and plan its cells."""
-    folder_of_caches = cli.features.folder
-    caches = Memories(ScanCache(folder_of_caches), SpeechCache(folder_of_caches))
+    cached = not cli.config["no_cache"]
     with stage_progress() as on_progress:
         return Session.open(
             cli.study,
@@ -233,7 +230,7 @@ def prepare(cli: StudyCli, folder: Path, features: FeatureConfig) -> Session:
             resolve=cli.resolve,
             folder=folder,
             preprocess=cli.built["preprocess"],
-            memories=Memories() if cli.config["no_cache"] else caches,
+            memories=Memories.stored_in(cli.features.folder) if cached else Memories(),
             on_progress=on_progress,
             model_class=cli.parser.model_path,
         )

@@ -219,8 +219,9 @@ def _is_from_worker(error: BaseException) -> bool:
 
 def _dead_worker(error: BaseException) -> str | None:
     """Return the message about a loader process that was killed, None if none was."""
+    died = f"a process that loads audio has died, as it does when memory runs out. {_FEWER_WORKERS}"
     if isinstance(error, ConnectionResetError) and _is_from_worker(error):
-        return f"a process that loads audio has died, as it does when memory runs out. {_FEWER_WORKERS}"
+        return died
     if not isinstance(error, RuntimeError):
         return None
     text = "\n".join(map(str, _chain(error)))
@@ -232,9 +233,7 @@ def _dead_worker(error: BaseException) -> str | None:
     if killed := _KILLED_WORKER.search(text):
         cause = ", as the system does when memory runs out" if killed[1] == "Killed" else ""
         return f"a process that loads audio was killed (signal: {killed[1]}){cause}. {_FEWER_WORKERS}"
-    if _DEAD_WORKER.search(text):
-        return f"a process that loads audio has died, as it does when memory runs out. {_FEWER_WORKERS}"
-    return None
+    return died if _DEAD_WORKER.search(text) else None
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

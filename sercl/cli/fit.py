@@ -8,8 +8,6 @@ from pathlib import Path
 
 from lightning.pytorch import Trainer
 
-from sercl.audio.scan_cache import ScanCache
-from sercl.audio.speech_cache import SpeechCache
 from sercl.cli.console import stage_progress, stdout
 from sercl.cli.lightning import Cli
 from sercl.cli.processes import is_first, restartable
@@ -125,8 +123,7 @@ def announce(cli: Cli, folder: Path) -> None:
 def set_up(cli: Cli) -> None:
     """List the corpora and check their audio, with a progress bar; unchanged files are not decoded again."""
     data = cli.data
-    folder = cli.features.folder
-    data.memories = Memories(ScanCache(folder), SpeechCache(folder)) if cli.cache else Memories()
+    data.memories = Memories.stored_in(cli.features.folder) if cli.cache else Memories()
     with stage_progress() as on_progress:
         data.on_progress = on_progress
         data.setup()

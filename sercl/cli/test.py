@@ -5,7 +5,6 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from sercl.audio.preprocess import PreprocessConfig
 from sercl.cli.console import stdout
 from sercl.cli.fit import extract_features_of, set_up
 from sercl.cli.lightning import Cli
@@ -75,7 +74,7 @@ def _evaluate(cli: Cli, part: str, names_part: bool) -> None:
     if folder is not None and is_first():
         make_folder(folder)
     task = _restored(cli)
-    cli.data.use_preprocessing(task.preprocess or PreprocessConfig.RAW)
+    cli.data.use_preprocessing(task.as_trained)
     cli.data.set_stage(cli.data.stages[-1])  # of two stages, the last selected the checkpoint
     whole = (
         part == "test" and not names_part and bool(task.corpora) and not cli.data.is_known_to(task.corpora)

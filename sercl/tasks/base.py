@@ -237,6 +237,11 @@ class EncoderTask(L.LightningModule):
         if data is not None:
             self.use_preprocessing(getattr(data, "preprocess", PreprocessConfig.RAW), "the data")
 
+    @property
+    def as_trained(self) -> PreprocessConfig:
+        """What is done to clips before the encoder; nothing for a model that has had no data."""
+        return self.preprocess or PreprocessConfig.RAW
+
     def use_preprocessing(self, config: PreprocessConfig, whose: str) -> None:
         """Take what is done to clips before the encoder; a model that was trained with other is refused.
 
@@ -366,7 +371,7 @@ class EncoderTask(L.LightningModule):
         """Drop the frozen encoder from the weights and add the description of the task."""
         checkpoint["sercl"] = describe(self.encoder, self.description, full=self.save_full)
         checkpoint["sercl"] |= {"seen_speakers": self.seen_speakers, "corpora": self.corpora}
-        checkpoint["sercl"]["preprocess"] = (self.preprocess or PreprocessConfig.RAW).to_dict()
+        checkpoint["sercl"]["preprocess"] = self.as_trained.to_dict()
         if self.recordings is not None:
             checkpoint["recordings"] = to_tensors(self.recordings)
         kind = type(self)

@@ -68,7 +68,7 @@ class Ensemble:
 def _check_same(first: EmotionClassifier, other: EmotionClassifier, path: Path, other_path: Path) -> None:
     for what, one, two in (
         ("classes", first.classes, other.classes),
-        ("preprocessing", first.preprocess, other.preprocess),
+        ("preprocessing", first.as_trained.in_words, other.as_trained.in_words),
     ):
         if one != two:
             raise CheckpointError(

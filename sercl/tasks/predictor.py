@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from sercl.audio.preprocess import PreprocessConfig, voice_detector
+from sercl.audio.preprocess import voice_detector
 from sercl.audio.resample import SAMPLE_RATE
 from sercl.audio.sources import (
     WINDOW,
@@ -140,8 +140,8 @@ class Predictor:
             except SerclError as error:
                 results[number] = Failure(name, reason_of(error, name))
         seconds = {clip.number: len(clip.waveform) / SAMPLE_RATE for clip in clips}
-        config = self._task.preprocess or PreprocessConfig.RAW
-        for batch in batches(prepared_inputs(clips, config, self._detector), batch_seconds):
+        ready = prepared_inputs(clips, self._task.as_trained, self._detector)
+        for batch in batches(ready, batch_seconds):
             results.update(self._predict_batch(batch, seconds))
         return [results[number] for number, _ in window]
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sercl.audio.preprocess import ALL, PreprocessConfig, prepared_recording, voice_detector
+from sercl.audio.preprocess import ALL, prepared_recording, voice_detector
 from sercl.audio.resample import SAMPLE_RATE, load, to_rate
 from sercl.audio.sources import AudioInput, as_mono
 from sercl.audio.voice import Speech
@@ -45,7 +45,7 @@ class SlidingClassifier:
                 f"windows of {window:g} s every {hop:g} s: the hop must be above 0, at most the window."
             )
         self._task, self._device = task.to(device).eval(), device
-        self._config, self._detector = task.preprocess or PreprocessConfig.RAW, voice_detector()
+        self._config, self._detector = task.as_trained, voice_detector()
         self._quick = ExitStack()
         self._quick.enter_context(inference(task.encoder))
         self.classes = tuple(task.classes)

@@ -3,7 +3,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
@@ -11,6 +11,8 @@ from torch.utils.data import DataLoader
 
 from sercl.audio.preprocess import PreprocessConfig
 from sercl.audio.scan import Memory as ScanMemory
+from sercl.audio.scan_cache import ScanCache
+from sercl.audio.speech_cache import SpeechCache
 from sercl.corpora.base import Utterance
 from sercl.corpora.folds import Fold, save_fold
 from sercl.data.clips.dataset import FrameItem
@@ -33,6 +35,11 @@ class Memories(NamedTuple):
 
     scans: ScanMemory | None = None
     speech: SpeechMemory | None = None
+
+    @classmethod
+    def stored_in(cls, folder: Path) -> Self:
+        """Return those on disk; the folder is created when something is stored."""
+        return cls(ScanCache(folder), SpeechCache(folder))
 
 
 def speakers_of(utterances: Iterable[Utterance]) -> list[str]:

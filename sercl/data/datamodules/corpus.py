@@ -311,7 +311,11 @@ class CorpusDataModule(EmotionDataModule):
         splits = self.splits.values()
         silent = sum(not speech for split in splits for speech in split.speech)
         total = sum(len(split.speech) for split in splits)
-        return [f"{silent} of {total} clips have no detected speech and are not trimmed"] if silent else []
+        return (
+            [f"{silent} of {total} clips have no detected speech: they are used whole, at their own level"]
+            if silent
+            else []
+        )
 
     def _duplicate_notes(self) -> list[str]:
         splits = self.splits

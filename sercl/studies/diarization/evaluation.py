@@ -16,7 +16,7 @@ from sercl.diarization.postprocess import PostConfig
 from sercl.diarization.segments import Annotation, in_classes
 from sercl.errors import SegmentError, UnknownNameError, UsageError
 from sercl.files import atomic_path
-from sercl.metrics.functional.classification import AVERAGES, Average, recall
+from sercl.metrics.functional.classification import recall
 from sercl.metrics.functional.clusters import resampling_units
 from sercl.metrics.functional.eder import (
     ERRORS,
@@ -29,10 +29,10 @@ from sercl.metrics.functional.eder import (
     eder,
     time_confusion,
 )
-from sercl.metrics.functional.intervals import Interval, bootstrap_interval, clustered_mean_interval
+from sercl.metrics.functional.intervals import Interval, clustered_mean_interval
 from sercl.metrics.functional.timeline import timeline
 from sercl.studies.diarization.recordings import DiarizedRecording, SystemFrames, find_segments
-from sercl.studies.results.scores import Score, frame_of, score_row, without_nan
+from sercl.studies.results.scores import Score, frame_of, score_averages, score_row, without_nan
 from sercl.tasks import checkpoint as checkpoints
 
 
@@ -179,8 +179,11 @@ def _mean(
 
 
 def _score(value: float, interval: Interval) -> Score:
-    unit = "recordings" if interval.unit == "utterances" else interval.unit
-    return Score(value, interval.low, interval.high, unit, interval.count)
+    return Score(value, interval.low, interval.high, _unit(interval.unit), interval.count)
+
+
+def _unit(resampled: str) -> str:
+    return "recordings" if resampled == "utterances" else resampled
 
 
 def _numbers(found: Boundaries) -> list[float]:
@@ -197,12 +200,7 @@ def _averages(confusions: Tensor, speakers: Sequence[str | None]) -> dict[str, S
     _, cluster = np.unique(np.asarray(clusters), return_inverse=True)
     sums = np.zeros((int(cluster.max()) + 1, *confusions.shape[1:]))
     np.add.at(sums, cluster, confusions.numpy())
-
-    def scored(average: Average) -> Score:
-        interval = bootstrap_interval(sums, average.of, unit=unit, bounded=average.lowest >= 0)
-        return _score(float(average.of(confusions.sum(dim=0))), interval)
-
-    return {name: scored(average) for name, average in AVERAGES.items()}
+    return score_averages(sums[:, None], _unit(unit))
 
 
 def _by_emotion(

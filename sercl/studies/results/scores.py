@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
@@ -167,8 +168,21 @@ def score_confusions(confusions: NDArray[np.int64], classes: Sequence[str], unit
         unit: What a unit is: "speakers" or "utterances".
     """
     recalls = {f"recall/{name}": _recall_of(index) for index, name in enumerate(classes)}
+    return score_averages(confusions, unit, recalls)
+
+
+def score_averages(
+    confusions: NDArray[Any], unit: str, more: Mapping[str, Statistic] = MappingProxyType({})
+) -> dict[str, Score]:
+    """Return every average by name, then other scores between 0 and 1; repeats are averaged.
+
+    Args:
+        confusions: `[units, runs, classes, columns]` counts or seconds, rows the truth.
+        unit: What a unit is: "speakers", "utterances" or "recordings".
+        more: Name -> score.
+    """
     averages: dict[str, Statistic] = {name: score.of for name, score in AVERAGES.items()}
-    statistics = {**averages, **recalls}
+    statistics = {**averages, **more}
     unbounded = {name: averages[name] for name in AVERAGES if AVERAGES[name].lowest < 0}
     bounded = {name: own for name, own in statistics.items() if name not in unbounded}
     intervals = bootstrap_intervals(confusions, bounded, unit=unit)
