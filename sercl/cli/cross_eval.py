@@ -27,7 +27,7 @@ from sercl.cli.lightning import (
 )
 from sercl.cli.own_settings import ADDRESS, SETUP, refuse_from_files, setup_lines, taken_out, usable_store
 from sercl.cli.parser import restrict_imports
-from sercl.cli.run_checks import check_precision, check_trainer
+from sercl.cli.run_checks import check_one_device, check_precision, check_trainer
 from sercl.cli.run_folder import STUDY, check_holds_study, make_folder
 from sercl.data import datamodules
 from sercl.data.datamodules.base import Memories
@@ -81,7 +81,7 @@ class StudyCli:
         refuse_from_files(self.config)
         check_precision(self.config["trainer"]["precision"])
         check_trainer(self.config, tests_whole="a study scores every test utterance.")
-        _check_devices(self.config["trainer"])
+        check_one_device(self.config["trainer"], "each training of a study")
 
     @cached_property
     def built(self) -> Any:
@@ -180,15 +180,6 @@ def spelled_out(words: Sequence[str]) -> list[str]:
     """Return the arguments with short forms of options expanded."""
     pairs = (word.partition("=") for word in words)
     return [SHORT_FORMS.get(name, name) + sign + value for name, sign, value in pairs]
-
-
-def _check_devices(trainer: Any) -> None:
-    for name, valid in (("devices", ("auto", 1, "1")), ("num_nodes", (1,))):
-        if trainer[name] not in valid:
-            raise UsageError(
-                f"--trainer.{name} {trainer[name]}: each training of a study uses one device. --jobs "
-                f"runs several trainings in parallel, each on its own device."
-            )
 
 
 def parsed() -> StudyCli:

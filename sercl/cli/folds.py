@@ -19,7 +19,7 @@ from sercl.cli.diarize import evaluate
 from sercl.cli.diarize import fit as diarize_fit
 from sercl.cli.fit import claimed, from_here, set_up
 from sercl.cli.lightning import Cli
-from sercl.cli.run_checks import check_seed
+from sercl.cli.run_checks import check_one_device, check_seed
 from sercl.documents import parse_yaml, read_yaml
 from sercl.errors import DocumentError, UsageError
 from sercl.files import write_text
@@ -115,12 +115,7 @@ def run(cli: Cli) -> int:
 
 def _check(cli: Cli) -> None:
     """Raise `UsageError` for devices that several trainings do not take, or for invalid seeds."""
-    for name, valid in (("devices", ("auto", 1, "1")), ("num_nodes", (1,))):
-        if (value := cli.config["trainer"][name]) not in valid:
-            raise UsageError(
-                f"--trainer.{name} {value}: each of several folds uses one device. --jobs trains several in "
-                "parallel, each on its own device."
-            )
+    check_one_device(cli.config["trainer"], "each of several folds")
     if (seeds := cli.config.get("seeds")) is None:
         return
     if not seeds or len(set(seeds)) < len(seeds):

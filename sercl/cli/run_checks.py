@@ -362,6 +362,21 @@ def check_trainer(config: Any, trains: bool = True, tests_whole: str | None = No
         raise UsageError(reason)
 
 
+def check_one_device(trainer: Any, what: str) -> None:
+    """Raise `UsageError` for options of several devices, where several trainings have one device each.
+
+    Args:
+        trainer: Options of the trainer.
+        what: What has one device, for the message: "each training of a study".
+    """
+    for name, valid in (("devices", ("auto", 1, "1")), ("num_nodes", (1,))):
+        if trainer[name] not in valid:
+            raise UsageError(
+                f"--trainer.{name} {trainer[name]}: {what} uses one device. --jobs runs several trainings in "
+                "parallel, each on its own device."
+            )
+
+
 def check_seed(seed: Any) -> None:
     """Raise `UsageError` for a seed that not every random generator takes."""
     if isinstance(seed, int) and not 0 <= seed < 2**32:
