@@ -57,7 +57,7 @@ class TimedAudio:
     """A data module's audio, which counts the seconds that are spent waiting for it."""
 
     def __init__(self, data: Manifest) -> None:
-        self._data = data
+        self._data, self.preprocess = data, data.preprocess
         self.first: float | None = None
         self.waited = 0.0
 
