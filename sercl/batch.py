@@ -18,6 +18,22 @@ Stretches = tuple[tuple[float, float], ...]
 """Parts of a clip: start and end of each, in s."""
 
 
+def by_length(lengths: Sequence[float], most: float) -> list[list[int]]:
+    """Return batches of indices of similar lengths, shortest first.
+
+    Args:
+        lengths: Of clips.
+        most: Maximum padded length of a batch (clips x longest clip); a longer clip is a batch by itself.
+    """
+    batches: list[list[int]] = []
+    for index in sorted(range(len(lengths)), key=lengths.__getitem__):  # so the newest is the longest
+        if batches and (len(batches[-1]) + 1) * lengths[index] <= most:
+            batches[-1].append(index)
+        else:
+            batches.append([index])
+    return batches
+
+
 @dataclass(frozen=True)
 class AudioBatch:
     """A padded batch of clips.

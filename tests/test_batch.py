@@ -1,6 +1,6 @@
 import torch
 
-from sercl.batch import AudioBatch, FeatureBatch
+from sercl.batch import AudioBatch, FeatureBatch, by_length
 
 
 def test_clips_are_padded_on_the_right():
@@ -22,3 +22,7 @@ def test_every_tensor_moves_and_ids_stay():
 def test_a_batch_without_truth_moves_too():
     assert AudioBatch.from_clips([torch.ones(2)]).to("meta").labels is None
     assert FeatureBatch(torch.ones(1, 2, 3), None, ("a",)).to("meta").labels is None
+
+
+def test_batches_hold_similar_lengths_within_a_bound():
+    assert by_length([3.0, 0.5, 1.0, 1.2, 9.0], 4.0) == [[1, 2, 3], [0], [4]]

@@ -12,6 +12,7 @@ from sercl.audio.preprocess import PreprocessConfig, find_speech, prepared, spee
 from sercl.audio.resample import SAMPLE_RATE, to_rate
 from sercl.audio.scan import SILENCE_DBFS
 from sercl.audio.voice import Speech, VoiceDetector
+from sercl.batch import by_length
 from sercl.counting import count
 from sercl.errors import SerclError, UsageError
 
@@ -157,11 +158,5 @@ def reason_of(error: SerclError, name: str) -> str:
 
 def batches(clips: Sequence[DecodedInput], seconds: float) -> Iterator[list[DecodedInput]]:
     """Yield clips, shortest first, in batches of at most `seconds` s of padded audio (or a single clip)."""
-    batch: list[DecodedInput] = []
-    for clip in sorted(clips, key=lambda clip: len(clip.waveform)):  # so the newest is the longest
-        if batch and (len(batch) + 1) * len(clip.waveform) > seconds * SAMPLE_RATE:
-            yield batch
-            batch = []
-        batch.append(clip)
-    if batch:
-        yield batch
+    for batch in by_length([len(clip.waveform) for clip in clips], seconds * SAMPLE_RATE):
+        yield [clips[index] for index in batch]

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from sercl.audio.resample import SAMPLE_RATE
+from sercl.batch import by_length
 from sercl.errors import UsageError
 
 CHUNK = 512
@@ -100,7 +101,7 @@ class VoiceDetector:
             clips: `[samples]` float32 at 16 kHz each.
         """
         found: dict[int, tuple[Speech, ...]] = {}
-        for batch in _batches(clips):
+        for batch in by_length([len(clip) for clip in clips], _BATCH_SECONDS * SAMPLE_RATE):
             waveforms = torch.nn.utils.rnn.pad_sequence([clips[i] for i in batch], batch_first=True)
             for index, row in zip(batch, self.probabilities(waveforms), strict=True):
                 found[index] = self._stretches(row, len(clips[index]))
@@ -138,15 +139,3 @@ def _one_thread() -> Iterator[None]:
 def span(stretches: Sequence[Speech]) -> Speech | None:
     """Return the time from the first to the last speech, pauses included; None without speech."""
     return Speech(stretches[0].start, stretches[-1].end) if stretches else None
-
-
-def _batches(clips: Sequence[Tensor]) -> list[list[int]]:
-    """Return batches of indices of similar clips, each of at most `_BATCH_SECONDS` of padded audio."""
-    batches: list[list[int]] = []
-    for index in sorted(range(len(clips)), key=lambda index: len(clips[index])):
-        size = len(batches[-1]) + 1 if batches else 1
-        if batches and size * len(clips[index]) <= _BATCH_SECONDS * SAMPLE_RATE:
-            batches[-1].append(index)
-        else:
-            batches.append([index])
-    return batches

@@ -5,11 +5,12 @@ from typing import Protocol
 
 from sercl.audio.preprocess import PreprocessConfig, find_speech, voice_detector
 from sercl.audio.resample import load
-from sercl.audio.voice import Speech
+from sercl.audio.voice import Speech, VoiceDetector
+from sercl.batch import by_length
 from sercl.data.report import Checked
 
-_AT_ONCE = 64
-"""Clips that are decoded and searched together."""
+_BATCH_SECONDS = 240.0
+"""Maximum audio that is decoded and searched together, in s."""
 
 
 class SpeechMemory(Protocol):
@@ -55,10 +56,15 @@ def speech_of(
 
 
 def _searched(clips: Sequence[Checked], config: PreprocessConfig) -> Iterator[dict[str, tuple[Speech, ...]]]:
+    """Search clips of similar duration together, which saves padding."""
     detector = voice_detector()
-    for first in range(0, len(clips), _AT_ONCE):
-        batch = clips[first : first + _AT_ONCE]
-        own = [item.utterance for item in batch]
-        audio = [load(item.path, item.start, item.end) for item in own]
-        found = find_speech(audio, config, detector)
-        yield {item.audio_key: stretches for item, stretches in zip(batch, found, strict=True)}
+    for batch in by_length([clip.seconds for clip in clips], _BATCH_SECONDS):
+        yield _found([clips[index] for index in batch], config, detector)
+
+
+def _found(
+    clips: Sequence[Checked], config: PreprocessConfig, detector: VoiceDetector
+) -> dict[str, tuple[Speech, ...]]:
+    own = [item.utterance for item in clips]
+    found = find_speech([load(item.path, item.start, item.end) for item in own], config, detector)
+    return {item.audio_key: stretches for item, stretches in zip(clips, found, strict=True)}

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sercl.audio.resample import SAMPLE_RATE, load
-from sercl.audio.voice import CHUNK, Speech, VoiceConfig, VoiceDetector, _batches, span
+from sercl.audio.voice import CHUNK, Speech, VoiceConfig, VoiceDetector, span
 from sercl.errors import UsageError
 
 
@@ -59,12 +59,6 @@ def test_it_can_be_sent_to_a_worker(detector):
     detector.probabilities(torch.zeros(1, CHUNK))
     copy = pickle.loads(pickle.dumps(detector))
     assert copy.speech([silence(0.5)]) == [()]
-
-
-def test_batches_hold_similar_lengths_within_a_bound(monkeypatch):
-    monkeypatch.setattr("sercl.audio.voice._BATCH_SECONDS", 4.0)
-    clips = [silence(seconds) for seconds in (3.0, 0.5, 1.0, 1.2, 9.0)]
-    assert _batches(clips) == [[1, 2, 3], [0], [4]]
 
 
 def test_the_span_includes_pauses():
