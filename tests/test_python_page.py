@@ -23,7 +23,7 @@ SCORE = ("score", "value", "low", "high", "unit", "count", "n")
 
 
 def prepare(folder: Path) -> str:
-    """Make `emodb`, `talks`, `study` and `study-lora`; return the encoder in place of whisper-base."""
+    """Make `emodb`, `talks`, `runs/emodb`, `study` and `study-lora`; return the encoder in place of whisper-base."""
     root = fake_corpus("EmoDB", folder / "emodb", speakers=10, per_emotion=2)
     encoder = str(tiny_encoder("whisper", folder / "encoder"))
     grid = Grid(CORPORA, {"whisper-base": ENCODERS["whisper-base"]}, ("none",), ("monolingual", "zero-shot"))
@@ -33,6 +33,10 @@ def prepare(folder: Path) -> str:
     words += ["--data.clips.min_piece", "0.05", "--model.encoder", encoder, "--model.whisper_form", "short"]
     words += ["--trainer.max_epochs", "1", "--trainer.accelerator", "cpu", "--out", str(folder / "talks")]
     assert main(words) == 0
+    words = ["fit", "--data", "EmoDB", "--data.root", str(root), "--data.folds.index", "all"]
+    words += ["--data.folds.count", "2", "--model.encoder", encoder, "--model.whisper_form", "short"]
+    words += ["--trainer.max_epochs", "1", "--trainer.accelerator", "cpu"]
+    assert main([*words, "--out", str(folder / "runs" / "emodb")]) == 0
     return encoder
 
 

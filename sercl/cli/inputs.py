@@ -12,6 +12,7 @@ from sercl.cli.console import stderr
 from sercl.corpora.folders import AUDIO_SUFFIXES, has_audio_below, walk
 from sercl.errors import CheckpointError, UsageError
 from sercl.files import at_home
+from sercl.tasks.checkpoint_paths import checkpoints_of
 
 CHECKPOINT_SUFFIX = ".ckpt"
 _OF_RUN = ("config.yaml", "results.json", "best.ckpt")
@@ -97,9 +98,8 @@ def is_checkpoint(path: Path) -> bool:
 
 
 def check_checkpoint(name: str) -> None:
-    """Raise `CheckpointError` if a checkpoint is missing, before anything heavy is imported."""
-    if not Path(name).exists():
-        raise CheckpointError(f"{name}: does not exist. Give a checkpoint file, such as RUN/best.ckpt.")
+    """Raise `CheckpointError` as `checkpoints_of`, before anything heavy is imported."""
+    checkpoints_of(at_home(name))
 
 
 def report_left_out(inputs: Inputs) -> None:

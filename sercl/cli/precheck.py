@@ -21,7 +21,6 @@ from sercl.cli.option_table import CLASS, FILES, FLAG, LIST, PART, Kinds, canoni
 from sercl.cli.siblings import is_later_rank
 from sercl.documents import parse_yaml, read_yaml
 from sercl.errors import (
-    CheckpointError,
     CorpusNotFoundError,
     DocumentError,
     UnknownNameError,
@@ -31,6 +30,7 @@ from sercl.errors import (
 )
 from sercl.files import at_home
 from sercl.imports import allowed_packages
+from sercl.tasks.checkpoint_paths import checkpoints_of
 
 RUNS = ("fit", "diarize fit", "layer-probe")
 """Commands that have their own folder, and an encoder."""
@@ -285,6 +285,7 @@ def checked(command: str, words: Sequence[str]) -> list[str]:
     data = option_table.with_packages(table["data"], chosen.values())
     _check_options(name, spelt, kinds, data, [option for option, kind in chosen.items() if _is_foreign(kind)])
     check_repeats(spelt, kinds)
+    _check_seeds(spelt, kinds, options)
     parts = _by_corpus(name, rest) or [_with_own_config(name, spelt)]
     _check_keys(name, options, kinds)
     for part in parts:
@@ -409,6 +410,16 @@ def _check_logger(options: _Options) -> None:
         check_class("trainer.logger", f"{ALLOWED['trainer.logger'][0]}.{value}", allowed_packages())
 
 
+def _check_seeds(words: Sequence[str], kinds: Kinds, options: _Options) -> None:
+    """Raise `UsageError` for one seed beside several, which would not be used."""
+    one = [word for word in given(words, kinds) if word.option == "--seed_everything"]
+    if one and (several := _get(options.values, "--seeds")) is not None:
+        raise UsageError(
+            f"--seed_everything {one[-1].value}: has no effect beside --seeds {several}, the seeds of "
+            "all trainings. Leave one of them out."
+        )
+
+
 def _check_keys(name: str, options: _Options, kinds: Kinds) -> None:
     """Raise `UsageError` for what configuration files of other programs contain and sercl lacks."""
     has_own_model = "." in (_get(options.values, "--model") or "")  # whose options are not known yet
@@ -454,9 +465,14 @@ def with_own_config(words: list[str]) -> list[str]:
     position = starts.index("--ckpt")
     joined = words[position].partition("=")[2]
     path = Path(joined or (words[position + 1] if position + 1 < len(words) else ""))
-    if path.is_dir() and path != Path():
-        raise CheckpointError(f"{path}: is a folder. Give a checkpoint file, such as {path}/best.ckpt.")
-    for folder in (path.parent, path.parent.parent):  # a stage of two-stage training is one level deeper
+    if path.is_dir() and len(checkpoints_of(path)) > 1:
+        raise UsageError(
+            f"{path}: its models together were trained on every speaker of their corpus. The scores of each "
+            f"on speakers that it has not seen are in {path}/results.json. Give another corpus: --data NAME "
+            "--data.root DIR."
+        )
+    above = [path] if path.is_dir() else []
+    for folder in (*above, path.parent, path.parent.parent):  # a stage is one level deeper than its run
         if (folder / CONFIG).is_file():
             return ["--config", str(folder / CONFIG), *words]
     raise UsageError(

@@ -22,6 +22,7 @@ from sercl.cli.inputs import (
 from sercl.errors import UsageError
 from sercl.files import atomic_path
 from sercl.reports.predictions import FORMATS
+from sercl.tasks.checkpoint_paths import final_of
 from sercl.tasks.starter import ABOUT, WARNING, find_starter
 
 if TYPE_CHECKING:
@@ -88,14 +89,14 @@ def _predict(options: "Namespace") -> int:
 
         with stderr.status("loading the checkpoint"):
             predictor = load(checkpoint, options.device, options.encoder)
-        if predictor.models > 1:
-            stderr.print(f"Ensemble: probabilities are the means over {predictor.models} models.")
+        _report_model(Path(checkpoint), predictor.checkpoints)
         report_left_out(inputs)
         failures = [report_failure(word, reason) for word, reason in inputs.unmatched]
         long: list[str] = []
         with progress("recordings", len(inputs.files)) as advance:
             results = predictor.stream(inputs.files, options.batch_seconds)
-            for line in FORMATS[options.format](_usable(results, failures, advance, long), predictor.classes):
+            usable = _usable(results, failures, advance, long)
+            for line in FORMATS[options.format](usable, predictor.classes, predictor.checkpoints):
                 write(line)
     _report_long(long)
     return conclude(len(failures), len(inputs.files) + len(inputs.unmatched))
@@ -107,6 +108,18 @@ def _starter() -> str:
     stderr.print(Text(ABOUT), soft_wrap=True)
     stderr.print(Text(WARNING, style="yellow"), soft_wrap=True)
     return str(path)
+
+
+def _report_model(checkpoint: Path, ensemble: Sequence[str]) -> None:
+    """Say which model predicts, where a folder is given: that of a run may hold several."""
+    if not checkpoint.is_dir():
+        return
+    what = f"Model: the only one in {checkpoint}."
+    if ensemble:
+        what = f"Ensemble: probabilities are the means over the {len(ensemble)} models of {checkpoint}."
+        final = final_of(checkpoint)
+        what += f" The model trained on everything is {final}." if final is not None else ""
+    stderr.print(Text(what), soft_wrap=True)
 
 
 def _usable(

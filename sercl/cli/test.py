@@ -13,6 +13,7 @@ from sercl.cli.processes import is_first, restartable
 from sercl.cli.run_folder import make_folder
 from sercl.data.report import DataReport
 from sercl.errors import UsageError
+from sercl.files import at_home
 from sercl.json_text import json_text
 from sercl.reports.data import data_table
 from sercl.reports.results import confusion_figure, confusion_text, results_table
@@ -26,6 +27,7 @@ from sercl.studies.training.results import (
     summarise,
 )
 from sercl.tasks.classification import EmotionClassifier
+from sercl.tasks.ensemble import Ensemble, restore
 
 _WHOLE = (
     "the whole corpus is tested: no corpus of this name was in training, only {}. {} "
@@ -82,6 +84,7 @@ def _evaluate(cli: Cli, part: str, names_part: bool) -> None:
     cli.data.score_only("whole" if whole else part)
     set_up(cli)
     remarks = [
+        *_ensemble_notes(task),
         *speaker_notes(task, cli.data, part),
         *recording_notes(task, cli.data, part),
         *adversarial_notes(task),
@@ -110,16 +113,23 @@ def _evaluate(cli: Cli, part: str, names_part: bool) -> None:
     _show(results, folder, cli.config["json"])
 
 
-def _restored(cli: Cli) -> EmotionClassifier:
+def _restored(cli: Cli) -> EmotionClassifier | Ensemble:
     """Return the model of the checkpoint; classes or preprocessing other than its own are refused."""
-    task = EmotionClassifier.restore(cli.config["ckpt"], cli.config["encoder"])
+    task = restore(at_home(cli.config["ckpt"]), cli.config["encoder"])
     if list(cli.data.classes) != task.classes:
         raise UsageError(
             f"the checkpoint's classes are {task.classes}, the data's {cli.data.classes}: set --data.labels."
         )
     if (given := cli.built["preprocess"]) is not None:
-        task.use_preprocessing(given, "--preprocess")
+        own = task.first if isinstance(task, Ensemble) else task  # the same for all of them
+        own.use_preprocessing(given, "--preprocess")
     return task
+
+
+def _ensemble_notes(task: EmotionClassifier | Ensemble) -> list[str]:
+    if not isinstance(task, Ensemble):
+        return []
+    return [f"ensemble: mean of the probabilities of {len(task.names)} models ({', '.join(task.names)})"]
 
 
 def _evaluated_part(report: DataReport, part: str, whole: bool) -> DataReport:

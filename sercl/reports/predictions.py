@@ -11,14 +11,16 @@ from rich.text import Text
 if TYPE_CHECKING:
     from sercl.tasks.predictor import Prediction
 
-Lines: TypeAlias = "Callable[[Iterable[Prediction], Sequence[str]], Iterator[str | Text]]"
-"""(predictions, class names) -> lines without line ends."""
+Lines: TypeAlias = "Callable[[Iterable[Prediction], Sequence[str], Sequence[str]], Iterator[str | Text]]"
+"""(predictions, class names, checkpoints of an ensemble) -> lines without line ends."""
 
 
-def table_lines(predictions: "Iterable[Prediction]", classes: Sequence[str]) -> Iterator[Text]:
+def table_lines(
+    predictions: "Iterable[Prediction]", classes: Sequence[str], ensemble: Sequence[str] = ()
+) -> Iterator[Text]:
     """Yield a heading and a row per prediction; the file comes last, since its name may have any length.
 
-    Without predictions there is no heading: failures are reported elsewhere.
+    Without predictions there is no heading: failures are reported elsewhere, and so is an ensemble.
     """
     widths = [max(len(name), 5) for name in classes]
     first = max(len("emotion"), *(len(name) for name in classes))
@@ -33,25 +35,34 @@ def table_lines(predictions: "Iterable[Prediction]", classes: Sequence[str]) -> 
         yield row.append(f"  {prediction.seconds:>7.2f}  {prediction.source}")
 
 
-def csv_lines(predictions: "Iterable[Prediction]", classes: Sequence[str]) -> Iterator[str]:
-    """Yield CSV: file, emotion, seconds, and a column of probabilities per class."""
-    yield _csv_row(["file", "emotion", "seconds", *classes])
+def csv_lines(
+    predictions: "Iterable[Prediction]", classes: Sequence[str], ensemble: Sequence[str] = ()
+) -> Iterator[str]:
+    """Yield CSV: file, emotion, seconds, a column of probabilities per class; the models of an ensemble."""
+    more = {"models": str(len(ensemble)), "checkpoints": ";".join(ensemble)} if ensemble else {}
+    yield _csv_row(["file", "emotion", "seconds", *classes, *more])
     for prediction in predictions:
         probabilities = (f"{prediction.probabilities[name]:.6f}" for name in classes)
-        yield _csv_row([prediction.source, prediction.emotion, f"{prediction.seconds:.3f}", *probabilities])
+        cells = [prediction.source, prediction.emotion, f"{prediction.seconds:.3f}", *probabilities]
+        yield _csv_row([*cells, *more.values()])
 
 
-def jsonl_lines(predictions: "Iterable[Prediction]", classes: Sequence[str]) -> Iterator[str]:
-    """Yield one JSON object per line: file, emotion, seconds, probabilities."""
+def jsonl_lines(
+    predictions: "Iterable[Prediction]", classes: Sequence[str], ensemble: Sequence[str] = ()
+) -> Iterator[str]:
+    """Yield one JSON object per line: file, emotion, seconds, probabilities; the models of an ensemble."""
+    more = {"ensemble": {"models": len(ensemble), "checkpoints": list(ensemble)}} if ensemble else {}
     for prediction in predictions:
-        yield json.dumps(_as_dict(prediction, classes), ensure_ascii=False)
+        yield json.dumps(_as_dict(prediction, classes) | more, ensure_ascii=False)
 
 
-def json_lines(predictions: "Iterable[Prediction]", classes: Sequence[str]) -> Iterator[str]:
+def json_lines(
+    predictions: "Iterable[Prediction]", classes: Sequence[str], ensemble: Sequence[str] = ()
+) -> Iterator[str]:
     """Yield one JSON list of the objects of `jsonl_lines`."""
     yield "["
     before = None
-    for row in jsonl_lines(predictions, classes):
+    for row in jsonl_lines(predictions, classes, ensemble):
         if before is not None:
             yield f"{before},"
         before = row

@@ -4,6 +4,7 @@ import copy
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Self, cast
 
+import lightning.pytorch as L
 import torch
 from torch import Tensor, nn
 
@@ -83,6 +84,39 @@ class CandidateScores(nn.Module):
         return best, losses[best], cast(EmotionMetrics, self.metrics[best]).compute()
 
 
+class UtteranceTest(L.LightningModule):
+    """The steps of a test on utterances, for a module whose call returns probabilities `[batch, classes]`.
+
+    Attributes:
+        classes: Class names, in class order.
+        predicted: (id, true class, probability of each class) of every utterance of the last test, by id.
+        tested_as: Prefix under which test scores are logged: "test/uar", or "val/uar" for a validation part.
+    """
+
+    classes: list[str]
+    predicted: list[tuple[str, int, list[float]]]
+    tested_as: str = "test"
+
+    def on_test_epoch_start(self) -> None:
+        """Reset earlier scores."""
+        self.predicted = []
+
+    def test_step(self, batch: AudioBatch | FeatureBatch, batch_index: int) -> None:
+        """Store truth and probabilities of every utterance, from which all test scores are computed."""
+        probabilities = self(batch).float().cpu().tolist()
+        truths = cast(Tensor, batch.labels).tolist()
+        self.predicted += zip(batch.ids, truths, probabilities, strict=True)
+
+    def on_test_epoch_end(self) -> None:
+        """Collect the predictions of all processes, ordered by id, and log every score."""
+        self.predicted = sorted(gathered(self.predicted), key=lambda row: row[0])
+        _, truth, probabilities = zip(*self.predicted, strict=True)
+        predicted = torch.tensor(probabilities).argmax(dim=1)
+        confusion = confusion_matrix(torch.tensor(truth), predicted, len(self.classes))
+        for name, value in scores(confusion, self.classes).items():
+            self.log(f"{self.tested_as}/{name}", value.to(self.device))
+
+
 CLASS_WEIGHTS = ("none", "balanced")
 
 
@@ -100,7 +134,7 @@ def _copies(loss: ClassLoss, count: int) -> nn.ModuleList:
     return nn.ModuleList([loss, *(copy.deepcopy(loss) for _ in range(count - 1))])
 
 
-class EmotionClassifier(EncoderTask):
+class EmotionClassifier(UtteranceTest, EncoderTask):
     """A speech encoder with a classifier of the emotion of an utterance.
 
     Args:
@@ -131,15 +165,10 @@ class EmotionClassifier(EncoderTask):
         save_full: Store the frozen encoder in checkpoints, too, so that they are self-contained.
         labels: Class -> emotions that belong to it, in class order; set by the data module.
         encoder_config: Written by a checkpoint stored in full; not to be set by hand.
-
-    Attributes:
-        predicted: (id, true class, probability of each class) of every utterance of the last test, by id.
-        tested_as: Prefix under which test scores are logged: "test/uar", or "val/uar" for a validation part.
     """
 
     task_name = "classification"
     readout: Readout
-    tested_as: str = "test"
 
     def __init__(
         self,
@@ -206,7 +235,6 @@ class EmotionClassifier(EncoderTask):
             self.adversarial, len(self.readout.heads), self.pooling.out_dim, self.encoder_is_frozen
         )
         self.loss_weights: Tensor | None = None
-        self.predicted: list[tuple[str, int, list[float]]] = []
 
     def _build_readout(self, layer: int | str, standardize: bool) -> None:
         states, dim, count = self.encoder.num_states, self.encoder.hidden_size, len(self.classes)
@@ -371,22 +399,3 @@ class EmotionClassifier(EncoderTask):
         self.log("val/loss", loss, prog_bar=True)
         for name, value in scores.items():
             self.log(f"val/{name}", value, prog_bar=name == "uar")
-
-    def on_test_epoch_start(self) -> None:
-        """Reset earlier scores."""
-        self.predicted = []
-
-    def test_step(self, batch: AudioBatch | FeatureBatch, batch_index: int) -> None:
-        """Store truth and probabilities of every utterance, from which all test scores are computed."""
-        probabilities = self(batch).float().cpu().tolist()
-        truths = cast(Tensor, batch.labels).tolist()
-        self.predicted += zip(batch.ids, truths, probabilities, strict=True)
-
-    def on_test_epoch_end(self) -> None:
-        """Collect the predictions of all processes, ordered by id, and log every score."""
-        self.predicted = sorted(gathered(self.predicted), key=lambda row: row[0])
-        _, truth, probabilities = zip(*self.predicted, strict=True)
-        predicted = torch.tensor(probabilities).argmax(dim=1)
-        confusion = confusion_matrix(torch.tensor(truth), predicted, len(self.classes))
-        for name, value in scores(confusion, self.classes).items():
-            self.log(f"{self.tested_as}/{name}", value.to(self.device))

@@ -1,68 +1,108 @@
 """The models of all folds as one classifier: the mean of their probabilities."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from sercl.batch import AudioBatch
+from sercl.audio.preprocess import PreprocessConfig
+from sercl.batch import AudioBatch, FeatureBatch
 from sercl.errors import CheckpointError
-from sercl.tasks.classification import EmotionClassifier
+from sercl.tasks.checkpoint_paths import checkpoints_of
+from sercl.tasks.classification import EmotionClassifier, UtteranceTest
+from sercl.tasks.recordings import Recordings
 
-_BEST = ("target/best.ckpt", "best.ckpt")
-"""Checkpoint of a run: that of the last of two stages, else the only one."""
 
+def restore(path: Path, encoder: str | None = None) -> "EmotionClassifier | Ensemble":
+    """Build the classifier of a checkpoint or of a run's folder; that of all folds is an `Ensemble`.
 
-def checkpoints_of(path: Path) -> list[Path]:
-    """Return the checkpoint itself, or those of all folds in the folder of `--data.folds.index all`.
+    Args:
+        path: The checkpoint or folder.
+        encoder: Folder of its encoder, if that has moved since training; its weights must be the same.
 
     Raises:
-        CheckpointError: For a folder of anything else, or with folds that are not trained.
+        CheckpointError: As `checkpoints_of` and `EmotionClassifier.restore`, which has further errors.
     """
-    if not path.is_dir():
-        return [path]
-    folds = sorted({*path.glob("fold-*"), *path.glob("seed-*/fold-*")})
-    if not folds:
-        raise CheckpointError(f"{path}: is a folder. Give a checkpoint file, such as {path}/best.ckpt.")
-    if not (path / "results.json").is_file():
-        raise CheckpointError(
-            f"{path}: not all of its folds are trained. Train the others with --resume, or give the "
-            f"checkpoint of one fold, such as {folds[0]}/best.ckpt."
-        )
-    return [
-        next((fold / name for name in _BEST if (fold / name).is_file()), fold / _BEST[1]) for fold in folds
-    ]
+    paths = checkpoints_of(path)
+    tasks = [EmotionClassifier.restore(each, encoder) for each in paths]
+    return Ensemble(tasks, paths) if len(tasks) > 1 else tasks[0]
 
 
-class Ensemble:
-    """One or several classifiers whose probabilities are averaged.
+class Ensemble(UtteranceTest):
+    """Several classifiers whose probabilities are averaged.
 
     A frozen encoder that all of them share runs once per batch.
 
     Args:
         tasks: The classifiers.
-        paths: Their checkpoints, for messages.
+        paths: Their checkpoints.
 
     Raises:
         CheckpointError: If their classes or their preprocessing differ.
+
+    Attributes:
+        tasks: The classifiers.
+        names: Their checkpoints, relative to the folder that holds all of them.
+        classes: Class names, in class order.
     """
 
     def __init__(self, tasks: Sequence[EmotionClassifier], paths: Sequence[Path]) -> None:
+        super().__init__()
         for task, path in zip(tasks[1:], paths[1:], strict=True):
             _check_same(tasks[0], task, paths[0], path)
-        self.tasks = list(tasks)
-        self._shares = len(tasks) > 1 and all(_shares(tasks[0], task) for task in tasks)
+        self._shares = all(_shares(tasks[0], task) for task in tasks[1:])
         for task in tasks[1:] if self._shares else ():
             task.encoder = tasks[0].encoder
+        self.tasks, self._modules_in_use = list(tasks), nn.ModuleList(tasks)
+        whole = Path(os.path.commonpath([path.parent for path in paths]))
+        self.names = tuple(str(path.relative_to(whole)) for path in paths)
+        self.classes = tasks[0].classes
 
-    def __call__(self, batch: AudioBatch) -> Tensor:
+    def forward(self, batch: AudioBatch | FeatureBatch) -> Tensor:
         """Return class probabilities `[batch, classes]`, the mean over the classifiers."""
         if not self._shares:
             return torch.stack([task(batch).float() for task in self.tasks]).mean(dim=0)
-        states = self.tasks[0].pool(batch)
+        states = batch.features if isinstance(batch, FeatureBatch) else self.first.pool(batch)
         own = [task.readout.choose(task.readout(states)).softmax(dim=-1) for task in self.tasks]
         return torch.stack(own).float().mean(dim=0)
+
+    @property
+    def first(self) -> EmotionClassifier:
+        """The first of the classifiers."""
+        return self.tasks[0]
+
+    @property
+    def can_use_features(self) -> bool:
+        """Whether hidden states computed once per utterance serve all classifiers."""
+        return self._shares and self.first.can_use_features
+
+    @property
+    def as_trained(self) -> PreprocessConfig:
+        """What is done to clips before the encoder, the same for all."""
+        return self.first.as_trained
+
+    @property
+    def corpora(self) -> list[str]:
+        """Names of the training and validation corpora of all classifiers, sorted."""
+        return sorted({name for task in self.tasks for name in task.corpora})
+
+    @property
+    def seen_speakers(self) -> dict[str, list[str]]:
+        """Part ("train", "validation") -> "corpus speaker" of each that any classifier has seen in it."""
+        parts = self.first.seen_speakers
+        return {
+            part: sorted({name for task in self.tasks for name in task.seen_speakers[part]}) for part in parts
+        }
+
+    @property
+    def recordings(self) -> Recordings | None:
+        """Part -> fingerprints of the recordings that any has seen in it; None if unknown of one of them."""
+        known = [task.recordings for task in self.tasks if task.recordings is not None]
+        if len(known) < len(self.tasks):
+            return None
+        return {part: set().union(*(own[part] for own in known)) for part in known[0]}
 
 
 def _check_same(first: EmotionClassifier, other: EmotionClassifier, path: Path, other_path: Path) -> None:

@@ -25,7 +25,7 @@ from sercl.errors import AudioError, ClipLengthError, SerclError
 from sercl.files import at_home
 from sercl.models.device import find_device, give_memory_back
 from sercl.tasks.classification import EmotionClassifier
-from sercl.tasks.ensemble import Ensemble, checkpoints_of
+from sercl.tasks.ensemble import Ensemble, restore
 from sercl.tasks.starter import find_starter
 
 
@@ -60,9 +60,9 @@ def load(
     """Load a trained classifier for prediction.
 
     Args:
-        checkpoint: A file that `sercl fit` wrote (`best.ckpt`), or the folder of a run of all folds: the
-            probabilities are then the means over its models. None for the starter model, which is trained on
-            German acted speech.
+        checkpoint: A file that `sercl fit` wrote (`best.ckpt`), or the folder of a run. For one of all folds
+            the probabilities are the means over its models; its folder `final` holds the model that is
+            trained on everything. None for the starter model, which is trained on German acted speech.
         device: "auto" (a GPU if available), "cpu", "cuda", "cuda:1", "mps".
         encoder: Folder of the encoder, if it has moved since training; its weights must be the same.
 
@@ -72,9 +72,8 @@ def load(
         EncoderError: If the encoder cannot be loaded.
         UsageError: For an unavailable device.
     """
-    paths = checkpoints_of(find_starter() if checkpoint is None else at_home(checkpoint))
-    tasks = [EmotionClassifier.restore(path, encoder) for path in paths]
-    return Predictor(Ensemble(tasks, paths), find_device(device))
+    path = find_starter() if checkpoint is None else at_home(checkpoint)
+    return Predictor(restore(path, encoder), find_device(device))
 
 
 class Predictor:
@@ -86,17 +85,17 @@ class Predictor:
 
     Attributes:
         classes: Class names, in class order.
-        models: Number of classifiers that are averaged, 1 for a single checkpoint.
+        checkpoints: Those of the classifiers that are averaged, relative to the folder that holds all of
+            them; empty for a single one.
     """
 
     def __init__(self, model: EmotionClassifier | Ensemble, device: torch.device) -> None:
-        self._ensemble = model if isinstance(model, Ensemble) else Ensemble([model], [Path()])
-        self.models = len(self._ensemble.tasks)
-        for each in self._ensemble.tasks:
-            each.to(device).eval()
-        task = self._task = self._ensemble.tasks[0]
+        self._model = model.to(device).eval()
+        self._task, self.checkpoints = (
+            (model.first, model.names) if isinstance(model, Ensemble) else (model, ())
+        )
         self._device, self._detector = device, voice_detector()
-        self.classes = tuple(task.classes)
+        self.classes = tuple(model.classes)
 
     def predict(self, inputs: Iterable[AudioInput] | AudioInput) -> list[Prediction]:
         """Predict every input, in order.
@@ -153,7 +152,7 @@ class Predictor:
             batch = AudioBatch.from_clips(
                 [clip.waveform for clip in clips], speech=[clip.speech for clip in clips]
             )
-            probabilities = self._ensemble(batch.to(self._device))
+            probabilities = self._model(batch.to(self._device))
         except SerclError as error:  # the encoder's length limits: an error of one clip, not of its batch
             if len(clips) == 1:
                 reason = error.reason if isinstance(error, ClipLengthError) else str(error)

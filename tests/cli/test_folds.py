@@ -16,6 +16,7 @@ from sercl.studies.results.predictions import Predictions, read_csv
 from sercl.studies.results.scores import evaluate
 from sercl.studies.training.folds import has_all, planned, with_fold
 from sercl.tasks.classification import EmotionClassifier
+from sercl.tasks.ensemble import restore
 from tests.cli.words import replaced
 
 
@@ -116,13 +117,72 @@ def test_the_models_of_all_folds_predict_as_an_ensemble(run, emodb, capsys):
         for own in sorted(run.glob("seed-*/fold-*"))
     ]
     found = sercl.load(run, device="cpu")
-    assert found.models == 6
+    assert found.checkpoints == tuple(
+        f"seed-{seed}/fold-{fold}/best.ckpt" for seed in (0, 1) for fold in range(3)
+    )
     for name, value in found.predict(path)[0].probabilities.items():
         assert value == pytest.approx(sum(own[name] for own in single) / 6, abs=1e-5)
     assert main(["predict", str(run), str(path), "--format", "json"]) == 0
     said = capsys.readouterr()
-    assert "means over 6 models" in said.err
-    assert len(json.loads(said.out)) == 1
+    assert "means over the 6 models" in said.err
+    (row,) = json.loads(said.out)
+    assert row["ensemble"] == {"models": 6, "checkpoints": list(found.checkpoints)}
+
+
+def test_a_folder_of_one_fold_predicts_with_its_model(run, emodb, capsys):
+    own = run / "seed-0" / "fold-1"
+    assert sercl.load(own, device="cpu").checkpoints == ()
+    path = str(sorted(Path(emodb).rglob("*.wav"))[0])
+    assert main(["predict", str(own), path, "--format", "json"]) == 0
+    by_folder = capsys.readouterr()
+    assert "the only one in" in by_folder.err
+    assert main(["predict", str(own / "best.ckpt"), path, "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(by_folder.out)
+
+
+def test_an_ensemble_is_scored_on_another_corpus_by_its_mean_probabilities(run, ravdess, tmp_path, capsys):
+    words = ["test", "--data", "RAVDESS", "--data.root", ravdess, "--trainer.accelerator", "cpu"]
+    each = []
+    for own in sorted(run.glob("seed-*/fold-*")):
+        out = tmp_path / own.parent.name / own.name
+        assert main([*words, "--ckpt", str(own / "best.ckpt"), "--out", str(out)]) == 0
+        each.append(read_csv(out / "predictions.csv"))
+    capsys.readouterr()
+    assert main([*words, "--ckpt", str(run), "--out", str(tmp_path / "all"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["part"], found["scores"]["n"]) == ("whole", 8 * 4 * 2)
+    assert found["model"]["ensemble"] == [
+        f"seed-{seed}/fold-{fold}/best.ckpt" for seed in (0, 1) for fold in range(3)
+    ]
+    assert any(note.startswith("ensemble: mean of the probabilities of 6 models") for note in found["notes"])
+    predicted = read_csv(tmp_path / "all" / "predictions.csv")
+    assert list(predicted.utterance) == list(each[0].utterance)
+    mean = sum(own.probabilities for own in each) / 6
+    assert predicted.probabilities == pytest.approx(mean, abs=1e-5)
+    assert (tmp_path / "all" / "confusion.png").stat().st_size > 0
+
+
+def test_an_ensemble_is_not_scored_on_speakers_that_a_model_of_it_has_seen(run, emodb, tmp_path, capsys):
+    assert main(["test", "--ckpt", str(run)]) == 2
+    assert "its models together were trained on every speaker" in capsys.readouterr().err
+    words = ["--ckpt", str(run), "--data", "EmoDB", "--data.root", emodb, "--trainer.accelerator", "cpu"]
+    assert main(["test", *words]) == 1
+    assert "were seen in training" in capsys.readouterr().err
+    assert main(["test", *words, "--data.folds.allow_speaker_overlap", "true", "--json"]) == 0
+    notes = json.loads(capsys.readouterr().out)["notes"]
+    assert any(note.startswith("speaker-dependent: ") for note in notes)
+
+
+def test_an_ensemble_has_seen_what_any_of_its_models_has(run):
+    ensemble = restore(run)
+    for part in ("train", "validation"):
+        assert ensemble.seen_speakers[part] == sorted(
+            {name for task in ensemble.tasks for name in task.seen_speakers[part]}
+        )
+    assert len(ensemble.seen_speakers["train"]) == 10
+    assert all(task.recordings["train"] < ensemble.recordings["train"] for task in ensemble.tasks)
+    ensemble.tasks[1].recordings = None
+    assert ensemble.recordings is None
 
 
 def test_a_shared_frozen_encoder_runs_once(run, emodb, monkeypatch):
@@ -134,7 +194,10 @@ def test_a_shared_frozen_encoder_runs_once(run, emodb, monkeypatch):
 
 
 def test_folders_that_are_no_finished_run_of_folds_are_refused(tmp_path):
-    with pytest.raises(CheckpointError, match="is a folder"):
+    with pytest.raises(CheckpointError, match="is a folder without a checkpoint"):
+        sercl.load(tmp_path)
+    (tmp_path / "best.ckpt").touch()
+    with pytest.raises(CheckpointError, match="its training has not ended"):
         sercl.load(tmp_path)
     (tmp_path / "fold-0").mkdir()
     with pytest.raises(CheckpointError, match="not all of its folds"):
@@ -200,6 +263,7 @@ def test_folds_are_trained_in_parallel(run, words, tmp_path):
     [
         (["--jobs", "2"], "a single fold is trained"),
         (["--seeds", "[1,1]"], "each once"),
+        (["--seeds", "[1,2]", "--seed_everything", "3"], "has no effect beside --seeds [1,2]"),
         (["--data.folds.index", "all", "--trainer.devices", "2"], "uses one device"),
         (["--data.folds.index", "every"], "every"),
     ],

@@ -37,7 +37,7 @@ class FakePredictor:
     """Says "happy" of everything but files whose name holds "bad", which it cannot read."""
 
     classes = CLASSES
-    models = 1
+    checkpoints: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         self.read = 0
@@ -125,6 +125,19 @@ def test_csv_holds_every_class(loader: Loader, talks: Path, capsys: pytest.Captu
     assert [row["file"] for row in rows] == [str(odd), str(talks / "b.wav")]
     assert rows[0]["emotion"] == "happy"
     assert [float(rows[0][name]) for name in CLASSES] == [0.1, 0.75, 0.1, 0.05]
+
+
+def test_of_an_ensemble_csv_and_json_name_its_models(
+    loader: Loader, talks: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ("fold-0/best.ckpt", "fold-1/best.ckpt")
+    loader.predictor.checkpoints = names
+    assert predict(talks / "b.wav", "--format", "csv") == 0
+    row = next(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert (row["models"], row["checkpoints"].split(";")) == ("2", list(names))
+    assert predict(talks / "b.wav", "--format", "jsonl") == 0
+    row = json.loads(capsys.readouterr().out)
+    assert row["ensemble"] == {"models": 2, "checkpoints": list(names)}
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])

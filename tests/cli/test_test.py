@@ -51,7 +51,7 @@ def test_words_that_say_what_the_data_are_come_first(stored, more):
 def test_a_checkpoint_without_its_run_needs_data(tmp_path):
     with pytest.raises(UsageError, match=r"no config\.yaml beside it.*--data NAME --data\.root DIR"):
         with_own_config(["--ckpt", str(tmp_path / "best.ckpt")])
-    with pytest.raises(CheckpointError, match=r"is a folder\. Give a checkpoint file"):
+    with pytest.raises(CheckpointError, match=r"is a folder without a checkpoint\. Give a file"):
         with_own_config(["--ckpt", str(tmp_path)])
 
 

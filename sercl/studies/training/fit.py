@@ -45,6 +45,7 @@ from sercl.tasks import checkpoint as checkpoints
 from sercl.tasks.base import EncoderTask
 from sercl.tasks.callbacks import seconds_of
 from sercl.tasks.classification import EmotionClassifier
+from sercl.tasks.ensemble import Ensemble
 from sercl.tasks.gathering import of_first
 from sercl.tasks.layers import quick_encoder
 
@@ -95,7 +96,7 @@ Extract = Callable[[EmotionClassifier], object]
 
 
 def extract_features(
-    task: EmotionClassifier,
+    task: EmotionClassifier | Ensemble,
     data: EmotionDataModule,
     trainer: L.Trainer,
     config: FeatureConfig,
@@ -117,14 +118,14 @@ def extract_features(
     """
     if not (task.can_use_features and data.can_use_features):
         return False
-    pooling, states = str(task.stored_pooling), task.readout.states
+    own = task.first if isinstance(task, Ensemble) else task
     data.use_features(
         features_of(
-            task.encoder,
+            own.encoder,
             data,
             trainer,
-            pooling=pooling,
-            states=states,
+            pooling=str(own.stored_pooling),
+            states=own.readout.states,
             config=config,
             cache=cache,
             on_progress=on_progress,
@@ -274,7 +275,7 @@ def load_weights(task: EncoderTask, path: Path) -> None:
 
 
 def score(
-    task: EmotionClassifier, data: EmotionDataModule, trainer: L.Trainer, part: str = "test"
+    task: EmotionClassifier | Ensemble, data: EmotionDataModule, trainer: L.Trainer, part: str = "test"
 ) -> Predictions:
     """Return the predictions of every utterance of a part ("test" or "validation"), ordered by id."""
     data.setup(part if part == "test" else "validate")

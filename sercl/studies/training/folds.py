@@ -11,7 +11,7 @@ from sercl.corpora.folds import ALL
 from sercl.studies.results.predictions import PREDICTIONS, Predictions, read_csv
 from sercl.studies.results.records import RESULTS
 from sercl.studies.results.scores import evaluate
-from sercl.studies.training.results import FoldResult, RunResults, environment, read
+from sercl.studies.training.results import FoldResult, RunResults, common, environment, read
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def pool(folder: Path, runs: Sequence[FoldRun], seconds: float) -> tuple[RunResu
         part="test",
         scores=evaluate(predictions),
         data=data,
-        model={**first.model, "chosen_state": _common(own.model.get("chosen_state") for own in read_runs)},
+        model={**first.model, "chosen_state": common(own.model.get("chosen_state") for own in read_runs)},
         stages=(),
         environment=environment(seeds[0] if len(seeds) == 1 else None),
         seconds=seconds,
@@ -138,21 +138,15 @@ def _fold_result(run: FoldRun, own: RunResults) -> FoldResult:
     )
 
 
-def _common(values: Any) -> Any:
-    """Return the value if it is the same everywhere, else None."""
-    first, *rest = values
-    return first if all(value == first for value in rest) else None
-
-
 def _notes(runs: Sequence[FoldRun], read_runs: Sequence[RunResults]) -> list[str]:
     """Return the notes common to all trainings, then those of single ones with their folder."""
-    common = [note for note in read_runs[0].notes if all(note in own.notes for own in read_runs)]
+    shared = [note for note in read_runs[0].notes if all(note in own.notes for own in read_runs)]
     return [
-        *common,
+        *shared,
         *(
             f"{run.folder}: {note}"
             for run, own in zip(runs, read_runs, strict=True)
             for note in own.notes
-            if note not in common
+            if note not in shared
         ),
     ]

@@ -3,7 +3,7 @@
 import platform
 import shlex
 import sys
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from itertools import compress
@@ -23,6 +23,7 @@ from sercl.studies.results.scores import Evaluation, Score, evaluate, without_na
 from sercl.studies.training.stages import EPOCH_LIMIT, StageResult
 from sercl.tasks.base import EncoderTask
 from sercl.tasks.classification import EmotionClassifier
+from sercl.tasks.ensemble import Ensemble
 from sercl.tasks.recordings import LIKE, fingerprint
 from sercl.version import __version__
 
@@ -129,7 +130,7 @@ def _limit(stage: StageResult) -> str:
 
 
 def summarise(
-    task: EmotionClassifier,
+    task: EmotionClassifier | Ensemble,
     data: EmotionDataModule,
     predictions: Predictions,
     part: str,
@@ -160,7 +161,7 @@ def _left_unscored(scored: int, data: EmotionDataModule, part: str) -> list[str]
     return [f"only {scored} of {whole} {part} utterances are scored (--trainer.limit_{name}_batches)"]
 
 
-def speaker_notes(task: EncoderTask, data: EmotionDataModule, part: str) -> list[str]:
+def speaker_notes(task: EncoderTask | Ensemble, data: EmotionDataModule, part: str) -> list[str]:
     """Return notes on speakers of a part that were in the model's training or validation data, if any.
 
     Raises:
@@ -202,12 +203,13 @@ def speaker_overlap_notes(
     if not allowed:
         raise SpeakerOverlapError(
             f"{what}, so the scores would be speaker-dependent. Evaluate on the fold that the checkpoint "
-            f"was not trained on, or allow it with --data.folds.allow_speaker_overlap true."
+            "was not trained on, or on another corpus, or allow it with --data.folds.allow_speaker_overlap "
+            "true."
         )
     return [f"speaker-dependent: {what}", *notes]
 
 
-def recording_notes(task: EncoderTask, data: EmotionDataModule, part: str) -> list[str]:
+def recording_notes(task: EncoderTask | Ensemble, data: EmotionDataModule, part: str) -> list[str]:
     """Return notes on recordings of a part that were in the model's training or validation data, if any."""
     own = data.audio_keys_in("train") if "train" in data.splits else set()
     return recording_overlap_notes(
@@ -272,16 +274,20 @@ def _alike(tested: Sequence[Take], trained: Set[int], part: str) -> list[str]:
     ]
 
 
-def adversarial_notes(task: EmotionClassifier) -> list[str]:
+def adversarial_notes(task: EmotionClassifier | Ensemble) -> list[str]:
     """Return a note on adversarial training of a model that is loaded, or nothing.
 
     It may be evaluated on that target, whose audio was then used in training.
     """
-    return ["target audio without labels was used in training (adversarial)"] if task.adversary else []
+    own = task.first if isinstance(task, Ensemble) else task
+    return ["target audio without labels was used in training (adversarial)"] if own.adversary else []
 
 
-def describe_model(task: EncoderTask) -> dict[str, Any]:
-    """Return the description of the model, as plain data."""
+def describe_model(task: EncoderTask | Ensemble) -> dict[str, Any]:
+    """Return the description of the model, as plain data; of an ensemble that of its first model, and all."""
+    if isinstance(task, Ensemble):
+        states = common(own.readout.chosen_state for own in task.tasks)
+        return {**describe_model(task.first), "chosen_state": states, "ensemble": list(task.names)}
     return {
         "encoder": task.encoder.name,
         "family": task.encoder.family,
@@ -293,6 +299,12 @@ def describe_model(task: EncoderTask) -> dict[str, Any]:
         "trainable": task.trainable_counts(),
         "hyper_parameters": dict(task.hparams),
     }
+
+
+def common(values: Iterable[Any]) -> Any:
+    """Return the value if it is the same everywhere, else None."""
+    first, *rest = values
+    return first if all(value == first for value in rest) else None
 
 
 def environment(seed: object) -> dict[str, Any]:
