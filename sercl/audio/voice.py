@@ -1,21 +1,18 @@
 """Voice activity detection with Silero, whose model is included in its package."""
 
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
 
 from sercl.audio.resample import SAMPLE_RATE
+from sercl.audio.silero import CHUNK, SileroNetwork, load_silero, silero_vad
 from sercl.batch import by_length
 from sercl.errors import UsageError
-
-CHUNK = 512
-"""Samples that the detector classifies at a time: 32 ms."""
 
 _BATCH_SECONDS = 480.0
 
@@ -66,17 +63,12 @@ class VoiceDetector:
         self.config = config
 
     def __getstate__(self) -> dict[str, Any]:
-        # The model is a compiled module that cannot be pickled; each worker loads it again.
+        # Each worker loads the network again.
         return {"config": self.config}
 
     @cached_property
-    def _model(self) -> Any:
-        with warnings.catch_warnings():
-            # Its loader goes through two deprecated functions, of importlib and of torch.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            from silero_vad import load_silero_vad
-
-            return load_silero_vad()
+    def _network(self) -> SileroNetwork:
+        return load_silero()
 
     @torch.inference_mode()
     def probabilities(self, waveforms: Tensor) -> Tensor:
@@ -89,10 +81,10 @@ class VoiceDetector:
             `[batch, ceil(samples / CHUNK)]` float32; the last chunk is filled up with silence.
         """
         padded = torch.nn.functional.pad(waveforms, (0, -waveforms.shape[1] % CHUNK))
+        if not padded.shape[1]:
+            return padded
         with _one_thread():
-            self._model.reset_states()
-            chunks = [self._model(chunk, SAMPLE_RATE) for chunk in torch.split(padded, CHUNK, dim=1)]
-        return torch.cat(chunks, dim=1) if chunks else padded
+            return cast(Tensor, self._network(padded))
 
     def speech(self, clips: Sequence[Tensor]) -> list[tuple[Speech, ...]]:
         """Return the stretches of speech of every clip, in order.
@@ -108,10 +100,8 @@ class VoiceDetector:
         return [found[index] for index in range(len(clips))]
 
     def _stretches(self, probabilities: Tensor, samples: int) -> tuple[Speech, ...]:
-        from silero_vad import get_speech_timestamps_from_probs
-
         count = -(-samples // CHUNK)
-        stretches = get_speech_timestamps_from_probs(
+        stretches = silero_vad().get_speech_timestamps_from_probs(
             probabilities[:count].tolist(),
             threshold=self.config.threshold,
             min_speech_duration_ms=round(1000 * self.config.min_speech),
@@ -124,10 +114,7 @@ class VoiceDetector:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Limit torch to one thread: the model is so small that more threads slow it down.
-
-    Importing the package sets one thread for the whole process; this restores the number.
-    """
+    """Limit torch to one thread: the network is so small that more threads slow it down."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.signal import resample_poly
 
 from sercl.audio.resample import SAMPLE_RATE, load, to_rate
+from sercl.torch_pair import torchaudio
 
 RATES = [8000, 11_025, 22_050, 24_000, 32_000, 44_100, 48_000]
 EDGE = 1600
@@ -39,6 +40,17 @@ def test_speech_band_noise_agrees_with_scipy(rate: int, up: int, down: int) -> N
     expected = resample_poly(noise.astype(np.float64), up, down, window=("kaiser", 12.0))
     difference = (to_rate(noise, rate).numpy() - expected)[EDGE:-EDGE]
     assert np.std(difference) < 0.01 * np.std(expected)
+
+
+@pytest.mark.parametrize("rate", [*RATES, 96_000])
+@pytest.mark.parametrize("length", [1, 100, 4800, 30_011])
+def test_the_result_is_that_of_torchaudio(rate: int, length: int) -> None:
+    noise = torch.randn(length, generator=torch.Generator().manual_seed(0))
+    options = {"lowpass_filter_width": 64, "rolloff": 0.9475937167399596, "beta": 14.769656459379492}
+    transform = torchaudio.transforms.Resample(
+        rate, SAMPLE_RATE, resampling_method="sinc_interp_kaiser", **options
+    )
+    torch.testing.assert_close(to_rate(noise, rate), transform(noise), rtol=0, atol=2e-6)
 
 
 @settings(deadline=None, max_examples=40)
