@@ -4,6 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from sercl.corpora.base import Utterance, how_to_give
+from sercl.counting import count
+from sercl.errors import UsageError
+
 PROPORTIONAL, BY_CORPUS, BY_LANGUAGE, BY_SPEAKER = WEIGHTS = (
     "proportional",
     "by-corpus",
@@ -31,3 +35,29 @@ def repeats(groups: Sequence[str], seed: int) -> list[int]:
         found[rows] = whole
         found[np.random.default_rng((seed, number)).permutation(rows)[:rest]] += 1
     return [int(number) for number in found]
+
+
+def in_rounds(times: Sequence[int]) -> list[int]:
+    """Return the indices of an epoch: all items, then those that occur at least twice, and so on."""
+    rounds = range(max(times, default=0))
+    return [index for number in rounds for index, often in enumerate(times) if often > number]
+
+
+def groups_of(weights: str, utterances: Sequence[Utterance]) -> list[str]:
+    """Return the language or the speaker of each utterance.
+
+    Args:
+        weights: `BY_LANGUAGE` or `BY_SPEAKER`.
+        utterances: The utterances.
+
+    Raises:
+        UsageError: For `BY_SPEAKER`, if the speaker of an utterance is unknown.
+    """
+    if weights == BY_LANGUAGE:
+        return [item.language for item in utterances]
+    if nameless := [item.id for item in utterances if item.person is None]:
+        raise UsageError(
+            f"weights {BY_SPEAKER}: the speaker of {count(len(nameless), 'utterance')} is unknown, "
+            f"first {nameless[0]!r}. {how_to_give('speaker')}, or choose other weights."
+        )
+    return [str(item.person) for item in utterances]

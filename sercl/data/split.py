@@ -163,9 +163,8 @@ class Split:
         return LengthBucketBatchSampler(seconds, *bounds, shuffle=training, seed=config.seed, even=even)
 
 
-def picked(split: Split, keep: Sequence[bool]) -> Split:
-    """Return a split of only the utterances to keep."""
-    indices = [index for index, wanted in enumerate(keep) if wanted]
+def picked(split: Split, indices: Sequence[int]) -> Split:
+    """Return a split of the utterances at some indices, in that order; repeated ones occur as often."""
     return replace(
         split,
         utterances=tuple(split.utterances[index] for index in indices),

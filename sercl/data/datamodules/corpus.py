@@ -122,6 +122,11 @@ class CorpusDataModule(EmotionDataModule):
         """
         return not {item.corpus for item in self._listed().utterances}.isdisjoint(corpora)
 
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Languages of all utterances, ISO 639-1; the corpus is listed. Raises `CorpusError` as `setup`."""
+        return tuple(sorted({item.language for item in self._listed().utterances}))
+
     def prepare(self, parts: Sequence[str]) -> None:
         """Do the work of `setup` for some parts only; the audio of the others is not read."""
         utterances = self._listed().utterances

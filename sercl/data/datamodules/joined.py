@@ -6,11 +6,11 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from sercl.audio.augment import AugmentConfig
-from sercl.corpora.base import PARTS, Listing, Utterance, how_to_give
+from sercl.corpora.base import PARTS, Listing, Utterance
 from sercl.corpora.folds import Fold, FoldConfig
 from sercl.corpora.labels import label_scheme
 from sercl.counting import count
-from sercl.data.balance import BY_LANGUAGE, BY_SPEAKER, PROPORTIONAL, WEIGHTS, repeats
+from sercl.data.balance import BY_CORPUS, PROPORTIONAL, WEIGHTS, groups_of, in_rounds, repeats
 from sercl.data.config import LoaderConfig
 from sercl.data.datamodules.corpus import (
     CorpusDataModule,
@@ -99,6 +99,11 @@ class Corpora(CorpusDataModule):
         """Return whether any utterance is from one of some corpora; raises `CorpusError` as `setup`."""
         names = list(corpora)
         return any(corpus.is_known_to(names) for corpus in self.corpora)
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Languages of all corpora; raises `CorpusError` as `setup`."""
+        return tuple(sorted({language for corpus in self.corpora for language in corpus.languages}))
 
     def prepare(self, parts: Sequence[str]) -> None:
         """Do the work of `setup` for some parts only; the audio of the others is not read."""
@@ -192,9 +197,7 @@ class Corpora(CorpusDataModule):
         whole = _with_persons(splits[0].joined(splits[1:]))
         if part != "train" or self.weights == PROPORTIONAL:
             return whole
-        times = self._repeats(whole.utterances)
-        rounds = [picked(whole, [often > number for often in times]) for number in range(max(times))]
-        return rounds[0].joined(rounds[1:])
+        return picked(whole, in_rounds(self._repeats(whole.utterances)))
 
     def _repeats(self, utterances: Sequence[Utterance]) -> list[int]:
         if self.weights == PROPORTIONAL:
@@ -202,15 +205,8 @@ class Corpora(CorpusDataModule):
         return repeats(self._groups(utterances), self.loader_config.seed)
 
     def _groups(self, utterances: Sequence[Utterance]) -> list[str]:
-        if self.weights == BY_LANGUAGE:
-            return [item.language for item in utterances]
-        if self.weights == BY_SPEAKER:
-            if nameless := [item.id for item in utterances if item.person is None]:
-                raise UsageError(
-                    f"weights {BY_SPEAKER}: the speaker of {count(len(nameless), 'utterance')} is unknown, "
-                    f"first {nameless[0]!r}. {how_to_give('speaker')}, or choose other weights."
-                )
-            return [str(item.person) for item in utterances]
+        if self.weights != BY_CORPUS:
+            return groups_of(self.weights, utterances)
         owners = {id: corpus.corpus for corpus in self.corpora for id in corpus.checked}
         return [owners[item.id] for item in utterances]
 

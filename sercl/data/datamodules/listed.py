@@ -105,8 +105,7 @@ class Listed(EmotionDataModule):
         every, (first, *others) = set(ids), self._parts.values()
         whole = first.joined(others)
         indices = {item.id: index for index, item in enumerate(whole.utterances) if item.id in every}
-        chosen = set(indices.values())  # repeated utterances are taken once
-        return picked(whole, [index in chosen for index in range(len(whole.utterances))])
+        return picked(whole, sorted(indices.values()))  # repeated utterances are taken once
 
     def save_folds(self, folder: Path) -> None:
         """Write nothing: the creator of the lists saves them."""

@@ -397,7 +397,8 @@ def _matrix(
     columns = tuple(name for name in order if any(item.target == name for item in shown))
     if kind[0] == "transfer" and _same_for_all_sources(members, analysis):
         return _one_row(members, columns, analysis.scores)
-    rows = tuple(name for name in order if any(item.source == name for item in shown))
+    found = dict.fromkeys(item.source for item in analysis.scores if item in shown)
+    rows = tuple(name for name in (*order, *(own for own in found if own not in order)) if name in found)
     by_place = {(item.source, item.target): analysis.scores[item] for item in shown}
     cells = tuple(tuple(by_place.get((row, column)) for column in columns) for row in rows)
     tags = members[0].tags if members else ()

@@ -78,6 +78,7 @@ def test_balanced_weights_repeat_smaller_groups(tmp_path, weights, key):
     )
     module = Corpora([few, many], weights=weights)
     module.setup("fit")
+    assert (few.languages, module.languages) == (("it",), ("fr", "it"))
     train = module.splits["train"]
     counts = Counter(map(key, train.utterances))
     assert len(set(counts.values())) == 1

@@ -54,7 +54,7 @@ def names(speaker: str, count: int = 8) -> list[str]:
 
 def frozen_training(corpus: str = "A", seed: int = 1, start: Training | None = None) -> Training:
     """Return a training on stored hidden states, of speaker a, selected on speaker b."""
-    parts = (subset(corpus, names("a")),), subset(corpus, names("b"))
+    parts = (subset(corpus, names("a")),), (subset(corpus, names("b")),)
     return Training("an encoder", "none", FROZEN, *parts, seed, start)
 
 

@@ -1,6 +1,6 @@
 """The corpora of a study, checked and cut into all folds."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,20 +112,22 @@ def check_labels(corpora: Mapping[str, CorpusDataModule]) -> None:
 
 
 def fold_indices(
-    source: CutCorpus, target: CutCorpus, chosen: str | Sequence[int] = "all"
+    sources: Iterable[CutCorpus], target: CutCorpus, chosen: str | Sequence[int] = "all"
 ) -> tuple[int, ...]:
-    """Return the folds that a pair is tested on: those of the target.
+    """Return the folds that a target is tested on with some sources: its own.
 
     Raises:
-        UsageError: If both have several folds and not equally many, or for a fold that the target lacks.
+        UsageError: If it and a source have several folds and not equally many, or for a fold that it lacks.
     """
-    count, other = len(target.folds), len(source.folds)
-    if count > 1 and other > 1 and count != other:
-        raise UsageError(
-            f"folds of two corpora are paired by index, but {source.name} has {other} and {target.name} "
-            f"has {count}. "
-            "Give both the same number with folds.count, or exclude the pair."
-        )
+    count = len(target.folds)
+    for source in sources:
+        other = len(source.folds)
+        if count > 1 and other > 1 and count != other:
+            raise UsageError(
+                f"folds of two corpora are paired by index, but {source.name} has {other} and {target.name} "
+                f"has {count}. "
+                "Give both the same number with folds.count, or exclude the pair."
+            )
     if isinstance(chosen, str):
         return tuple(range(count))
     wrong = [index for index in chosen if not 0 <= index < count]

@@ -7,6 +7,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from sercl.data.balance import PROPORTIONAL
+from sercl.data.balance import WEIGHTS as BALANCES
 from sercl.data.datamodules.corpus import CorpusDataModule
 from sercl.data.settings import (
     ADAPTATIONS,
@@ -17,6 +19,7 @@ from sercl.data.settings import (
     ROLES,
     SELECTABLE,
     SOURCE,
+    TRANSFER,
     TWO_STAGE,
     WEIGHTS,
     ZERO_SHOT,
@@ -31,8 +34,18 @@ from sercl.studies.cross_eval.cells import (
     Condition,
     distinct,
 )
+from sercl.studies.cross_eval.plan.unions import LEAST_OTHERS, Unions
+from sercl.studies.cross_eval.sources import (
+    ALL_BUT_TARGET,
+    PLUS,
+    SINGLE,
+    SOURCES,
+    SUBSETS,
+    corpora_of,
+    union_of,
+)
 
-"""Ways to use the target without its labels."""
+MOST_SUBSETS = 10
 
 ANY = "*"
 """Key for all adapters that are not named."""
@@ -87,6 +100,13 @@ class StudyOptions:
         folds: all, or a list of folds, counted from 0.
         train: Training corpora; null for all.
         test: Test corpora; null for all.
+        sources: Sources of zero-shot, two-stage, few-shot and target-only: each other corpus (single); all of
+            them as one (all-but-target); all of other languages (all-but-language); for the curve over their
+            number, also unions of some of them (subsets).
+        weights: How much each corpus counts in the training of a union: `proportional` to its utterances; or
+            `by-corpus`, `by-language` or `by-speaker`: smaller ones are repeated in each epoch until all have
+            the same size.
+        subset_limit: Most unions of one size in `subsets`, for each target; of more, this many are drawn.
         switch_epoch: Maximum number of epochs of the first of two stages with an adapter; null: as for any
             training, so that one training serves all settings.
         continue_from: Weights of the first of two stages with an adapter from which the second continues:
@@ -113,6 +133,9 @@ class StudyOptions:
     folds: str | list[int] = "all"
     train: list[str] | None = None
     test: list[str] | None = None
+    sources: list[str] = field(default_factory=lambda: [SINGLE])
+    weights: str = PROPORTIONAL
+    subset_limit: int = MOST_SUBSETS
     switch_epoch: int | None = None
     continue_from: str = "best"
     epoch_budget: str = "each"
@@ -120,7 +143,7 @@ class StudyOptions:
     exclude: list[Exclude] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        for name in ("encoders", "corpora", "settings", "adapters", "adaptation", "select_on"):
+        for name in ("encoders", "corpora", "settings", "adapters", "adaptation", "select_on", "sources"):
             if not getattr(self, name):
                 raise UsageError(f"study.{name} is empty; name at least one.")
         for adapter in self.adapters:
@@ -131,7 +154,8 @@ class StudyOptions:
         self._check_stages()
         _check_names("study.train", self.train or (), self.corpora)
         _check_names("study.test", self.test or (), self.corpora)
-        for name in ("adapters", "encoders", "settings", "adaptation", "select_on", "shots"):
+        self._check_sources()
+        for name in ("adapters", "encoders", "settings", "adaptation", "select_on", "shots", "sources"):
             _check_once(f"study.{name}", getattr(self, name))
         self._check_numbers()
         self._check_repeats()
@@ -151,12 +175,37 @@ class StudyOptions:
             for name, value in self.encoders.items()
         }
 
+    @property
+    def unions(self) -> Unions:
+        """The unions of corpora that conditions are trained on."""
+        corpora = [name for name in self.corpora if name in (self.train or self.corpora)]
+        return Unions(self.sources, corpora, lambda name: self.corpora[name].languages, self.subset_limit)
+
     def named_alike(self, when: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the conditions of an override or exclusion, with encoders by their names in the study."""
-        if "encoder" not in when:
-            return dict(when)
-        names = short_names(self.encoders)
-        return {**when, "encoder": [names.get(name, name) for name in as_list(when["encoder"])]}
+        """Return the conditions of an override or exclusion as conditions have them.
+
+        Encoders have their names in the study, and unions their corpora in its order.
+        """
+        found = dict(when)
+        if "encoder" in when:
+            names = short_names(self.encoders)
+            found["encoder"] = [names.get(name, name) for name in as_list(when["encoder"])]
+        if "source" in when:
+            found["source"] = [self._in_order(name) for name in as_list(when["source"])]
+        return found
+
+    def _in_order(self, source: Any) -> Any:
+        """Return the name of a union with its corpora in the order of the study; of all else, as it is."""
+        if not self._is_union(source):
+            return source
+        names = corpora_of(source, self.corpora)
+        return union_of(name for name in self.corpora if name in names)
+
+    def _is_union(self, source: Any) -> bool:
+        if self.sources == [SINGLE] or not isinstance(source, str):
+            return False
+        names = corpora_of(source, self.corpora)
+        return len(names) > 1 and set(names) <= set(self.corpora)
 
     def seeds_of(self, adapter: str) -> list[int]:
         """Return the seeds of an adapter's trainings.
@@ -206,6 +255,43 @@ class StudyOptions:
                 "or leave these out."
             )
 
+    def _check_sources(self) -> None:
+        _check_names("study.sources", self.sources, SOURCES)
+        _check_names("study.weights", [self.weights], BALANCES)
+        if self.sources == [SINGLE] and self.weights != PROPORTIONAL:
+            raise UsageError(
+                f"study.weights {self.weights} is for unions of corpora, which this study does not train on. "
+                f"Add {ALL_BUT_TARGET} to study.sources, or leave it out."
+            )
+        if self.sources != [SINGLE] and (joined := [name for name in self.corpora if PLUS in name]):
+            raise UsageError(
+                f"study.corpora: {joined[0]!r} would be mistaken for a union of corpora; choose a name "
+                f"without {PLUS.strip()!r}."
+            )
+        self._check_subsets()
+
+    def _check_subsets(self) -> None:
+        if self.subset_limit < 1:
+            raise UsageError(f"study.subset_limit is {self.subset_limit}; it must be 1 or more.")
+        if SUBSETS not in self.sources:
+            if self.subset_limit != MOST_SUBSETS:
+                raise UsageError(
+                    f"study.subset_limit is for {SUBSETS}, which study.sources does not have. Add them there "
+                    "or leave it out."
+                )
+            return
+        if not {SINGLE, ALL_BUT_TARGET} <= set(self.sources):
+            raise UsageError(
+                f"study.sources: {SUBSETS} are the unions between one corpus and all; add {SINGLE} and "
+                f"{ALL_BUT_TARGET}, the ends of the curve."
+            )
+        targets, corpora = self.test or self.corpora, self.unions.corpora
+        if all(len([name for name in corpora if name != target]) < LEAST_OTHERS for target in targets):
+            raise UsageError(
+                f"study.sources: {SUBSETS} needs at least {LEAST_OTHERS} corpora besides the target; "
+                f"{SINGLE} and {ALL_BUT_TARGET} are every union of fewer. Leave {SUBSETS} out."
+            )
+
     def _check_repeats(self) -> None:
         for name in ("draws", "seeds"):
             if isinstance(given := getattr(self, name), Mapping):
@@ -219,18 +305,19 @@ class StudyOptions:
             _check_once("study.seeds", seeds)
 
     def _check_when(self, where: str, when: Mapping[str, Any]) -> None:
+        named = self.named_alike(when)
         valid: dict[str, Collection[object]] = {
             "encoder": self.encoder_options,
             "adapter": self.adapters,
             "setting": SETTINGS,
-            "source": self.corpora,
+            "source": [*self.corpora, *filter(self._is_union, as_list(named.get("source", [])))],
             "target": self.corpora,
             "select_on": ROLES,
             "adaptation": ADAPTATIONS,
             "shots": self.shots,
         }
         _check_names(f"field in {where}", when, CONDITION_FIELDS)
-        for name, value in self.named_alike(when).items():
+        for name, value in named.items():
             _check_names(f"{name} in {where}", as_list(value), valid[name])
 
 
@@ -288,7 +375,8 @@ def conditions_of(options: StudyOptions) -> tuple[tuple[Condition, ...], tuple[s
         else:
             sound.append(condition)
     sound += [item for item in _baselines(sound) if not any(matches(when, item) for when in excluded)]
-    return distinct(sound), tuple(f"left out of the grid: {reason}" for reason in reasons)
+    notes = options.unions.remarks(options.test or list(options.corpora))
+    return distinct(sound), (*(f"left out of the grid: {reason}" for reason in reasons), *notes)
 
 
 def matches(when: Mapping[str, Any], condition: Condition) -> bool:
@@ -308,12 +396,21 @@ def _baselines(conditions: Iterable[Condition]) -> Iterator[Condition]:
 
 
 def _product(options: StudyOptions) -> Iterator[Condition]:
-    sources = options.train or list(options.corpora)
-    targets = options.test or list(options.corpora)
     for encoder, adapter, setting in product(options.encoder_options, options.adapters, options.settings):
-        for source, target in product(sources, targets):
+        for source, target in _directions(options, setting):
+            yield from _variants(Condition(encoder, adapter, setting, source, target), options)
+
+
+def _directions(options: StudyOptions, setting: str) -> Iterator[tuple[str, str]]:
+    """Yield training source and test corpus, single sources first."""
+    targets = options.test or list(options.corpora)
+    trains_on_source = setting not in (MONOLINGUAL, TRANSFER)
+    if SINGLE in options.sources or not trains_on_source:
+        for source, target in product(options.train or list(options.corpora), targets):
             if (source == target) == (setting == MONOLINGUAL):
-                yield from _variants(Condition(encoder, adapter, setting, source, target), options)
+                yield source, target
+    if trains_on_source:
+        yield from ((union, target) for target in targets for union in options.unions.of(target))
 
 
 def _variants(plain: Condition, options: StudyOptions) -> Iterator[Condition]:

@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from sercl.corpora.base import SEEN
 from sercl.counting import count
-from sercl.data.datamodules.overlap import check_ids
+from sercl.data.balance import PROPORTIONAL
+from sercl.data.datamodules.overlap import check_apart, check_ids
 from sercl.data.settings import BY_SPEAKER, MONOLINGUAL, NO_ADAPTATION, TARGET, TRANSFER, TWO_STAGE
-from sercl.errors import SpeakerOverlapError
+from sercl.errors import SpeakerOverlapError, UsageError
 from sercl.studies.cross_eval.cells import TARGET_ONLY, Cell, Condition
 from sercl.studies.cross_eval.plan.corpora import CutCorpus, fold_indices
 from sercl.studies.cross_eval.plan.options import StudyOptions, conditions_of
@@ -20,9 +22,14 @@ from sercl.studies.cross_eval.plan.trainings import (
     check_leak,
     duplicates,
     few,
+    weighted,
 )
+from sercl.studies.cross_eval.sources import PLUS, corpora_of
 
 RecipeOf = Callable[[Condition], Recipe]
+
+Parts = Mapping[str, tuple[Subset, ...]]
+"""Training and validation part of a source or target -> its utterances, of each of its corpora."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +110,7 @@ def make_plan(options: StudyOptions, corpora: Mapping[str, CutCorpus], recipe_of
             cells += planner.cells(condition)
         except _LeftOutError as reason:
             more[f"left out: {reason}"] = None
-    later = (*_stage_remarks(options, conditions), *_frozen_remarks(cells))
+    later = (*_stage_remarks(options, conditions), *_frozen_remarks(cells), *_weight_remarks(options, cells))
     return Plan(tuple(cells), (*remarks, *more, *later))
 
 
@@ -129,6 +136,13 @@ def _frozen_remarks(cells: Sequence[PlannedCell]) -> Iterator[str]:
         )
 
 
+def _weight_remarks(options: StudyOptions, cells: Sequence[PlannedCell]) -> Iterator[str]:
+    """Yield a note on the weights of unions, where there are any."""
+    if options.weights != PROPORTIONAL and any(PLUS in item.cell.condition.source for item in cells):
+        what = options.weights.removeprefix("by-")
+        yield f"unions of corpora: balanced by {what}, smaller ones are repeated in each epoch"
+
+
 class _LeftOutError(Exception):
     """A condition that is impossible with these corpora; the text says which and why."""
 
@@ -139,12 +153,15 @@ class _Planner:
         self._checked: dict[tuple[str, str], tuple[str, ...]] = {}
         self._known: dict[str, Training] = {}
         self._drawn: dict[tuple[str, str, int, int, int], Subset] = {}
+        self._sources: dict[tuple[str, int], Parts] = {}
 
     def cells(self, condition: Condition) -> list[PlannedCell]:
         """Return the cells of a condition."""
-        source, target = self.corpora[condition.source], self.corpora[condition.target]
-        self._check_speakers_known(condition, source, target)
-        folds = fold_indices(source, target, self.options.folds)
+        sources, target = self._corpora_of(condition.source), self.corpora[condition.target]
+        self._check_speakers_known(condition, [*sources, target])
+        if condition.adapter != "none":
+            _check_loading(sources)
+        folds = fold_indices(sources, target, self.options.folds)
         return [
             self._cell(Cell(condition, draw, fold, seed))
             for draw, seed in self._runs(condition)
@@ -159,10 +176,30 @@ class _Planner:
         draws = self.options.draws_of(condition.adapter)
         return [(draw, seeds[draw % len(seeds)]) for draw in range(draws)]
 
-    def _check_speakers_known(self, condition: Condition, source: CutCorpus, target: CutCorpus) -> None:
+    def _corpora_of(self, source: str) -> list[CutCorpus]:
+        return [self.corpora[name] for name in corpora_of(source, self.corpora)]
+
+    def _source(self, name: str, fold: int) -> Parts:
+        """Return the training and validation parts of a source; those of a union are checked and weighted."""
+        key = (name, fold)
+        if key not in self._sources:
+            cut = {corpus.name: corpus.fold(fold) for corpus in self._corpora_of(name)}
+            parts = {part: tuple(own[part] for own in cut.values()) for part in SEEN}
+            if len(cut) > 1:
+                check_apart(
+                    {
+                        corpus: {part: own[part].split.utterances for part in SEEN}
+                        for corpus, own in cut.items()
+                    }
+                )
+                parts["train"] = weighted(parts["train"], self.options.weights)
+            self._sources[key] = parts
+        return self._sources[key]
+
+    def _check_speakers_known(self, condition: Condition, corpora: Iterable[CutCorpus]) -> None:
         if condition.adaptation != BY_SPEAKER:
             return
-        for corpus in (source, target):
+        for corpus in corpora:
             if not corpus.all_known_by_speaker:
                 raise _LeftOutError(
                     f"{condition.label}: not every speaker of {corpus.name} is known, so speaker "
@@ -171,17 +208,14 @@ class _Planner:
 
     def _cell(self, cell: Cell) -> PlannedCell:
         condition = cell.condition
-        source = self.corpora[condition.source].fold(cell.fold)
-        target = self.corpora[condition.target].fold(cell.fold)
+        source, target = (self._source(name, cell.fold) for name in (condition.source, condition.target))
         training, parts = self._training(cell, source, target)
         training = self._known.setdefault(training.address, training)  # hashes are computed once
-        test = target["test"]
+        test = self.corpora[condition.target].fold(cell.fold)["test"]
         notes = self._check(condition, training, test)
         return PlannedCell(cell, training, test, {**parts, "test": len(test)}, notes)
 
-    def _training(
-        self, cell: Cell, source: Mapping[str, Subset], target: Mapping[str, Subset]
-    ) -> tuple[Training, dict[str, int]]:
+    def _training(self, cell: Cell, source: Parts, target: Parts) -> tuple[Training, dict[str, int]]:
         """Return the training of a cell and the sizes of its parts."""
         condition = cell.condition
         if condition.setting in (MONOLINGUAL, TRANSFER):
@@ -189,27 +223,28 @@ class _Planner:
         if condition.setting == TWO_STAGE:
             training = self._two_stages(cell, source, target)
             sizes = {
-                "source train": len(source["train"]),
-                "source validation": len(training.chain[0].validation),
+                "source train": _size(source["train"]),
+                "source validation": _size(training.chain[0].validation),
             }
             return training, {**sizes, **_sizes(target)}
         if condition.setting == TARGET_ONLY:
             shots = self._shots(cell, source["train"], target["train"])
             # No other target data are labelled, and the best on the source need not be the best on the
             # target.
-            alone = replace(self._plain(cell, target), train=(shots,), validation=replace(shots, repeat=1))
-            return alone, {"target train": len(shots), "validation": len(alone.validation)}
+            alone = replace(self._plain(cell, target), train=(shots,), validation=(replace(shots, repeat=1),))
+            return alone, {"target train": len(shots), "validation": len(shots)}
         validation = target if condition.select_on == TARGET else source
         training = replace(self._plain(cell, source), validation=validation["validation"])
-        parts = {"train": len(source["train"]), "validation": len(training.validation)}
+        parts = {"train": _size(source["train"]), "validation": _size(training.validation)}
         if condition.adaptation != NO_ADAPTATION:
-            training = replace(training, adaptation=condition.adaptation, unlabelled=target["train"])
+            (unlabelled,) = target["train"]
+            training = replace(training, adaptation=condition.adaptation, unlabelled=unlabelled)
         if not condition.shots:
             return training, parts
         shots = self._shots(cell, source["train"], target["train"])
         return replace(training, train=(*training.train, shots)), {**parts, "target train": len(shots)}
 
-    def _two_stages(self, cell: Cell, source: Mapping[str, Subset], target: Mapping[str, Subset]) -> Training:
+    def _two_stages(self, cell: Cell, source: Parts, target: Parts) -> Training:
         """Return the second of two trainings; heads on a frozen encoder continue from the best weights."""
         condition, options = cell.condition, self.options
         selects = target if condition.select_on == TARGET else source
@@ -226,26 +261,26 @@ class _Planner:
             shares_epochs=options.epoch_budget == "shared",
         )
 
-    def _plain(self, cell: Cell, parts: Mapping[str, Subset]) -> Training:
+    def _plain(self, cell: Cell, parts: Parts) -> Training:
         condition = cell.condition
         return Training(
             encoder=condition.encoder,
             adapter=condition.adapter,
             recipe=self.recipe_of(condition),
-            train=(parts["train"],),
+            train=parts["train"],
             validation=parts["validation"],
             seed=cell.seed,
         )
 
-    def _shots(self, cell: Cell, source: Subset, target: Subset) -> Subset:
+    def _shots(self, cell: Cell, source: tuple[Subset, ...], target: tuple[Subset, ...]) -> Subset:
         """Return the few utterances of a cell, drawn once for all encoders, adapters and seeds."""
         condition = cell.condition
         key = (condition.source, condition.target, condition.shots or 0, cell.draw, cell.fold)
         if key not in self._drawn:
-            self._drawn[key] = self._draw(cell, source, target)
+            self._drawn[key] = self._draw(cell, source, *target)
         return self._drawn[key]
 
-    def _draw(self, cell: Cell, source: Subset, target: Subset) -> Subset:
+    def _draw(self, cell: Cell, source: tuple[Subset, ...], target: Subset) -> Subset:
         shots = few(target, cell.condition.shots or 0, cell.draw, cell.fold)
         if shots is None:
             sizes = Counter(target.split.labels)
@@ -280,8 +315,27 @@ class _Planner:
             )
 
 
-def _sizes(parts: Mapping[str, Subset]) -> dict[str, int]:
-    return {part: len(parts[part]) for part in ("train", "validation")}
+def _size(subsets: Iterable[Subset]) -> int:
+    return sum(len(subset) for subset in subsets)
+
+
+def _sizes(parts: Parts) -> dict[str, int]:
+    return {part: _size(subsets) for part, subsets in parts.items()}
+
+
+def _check_loading(sources: Sequence[CutCorpus]) -> None:
+    """Raise `UsageError` unless the clips of all corpora of a union are batched and augmented alike."""
+    first, *others = sources
+    for other in others:
+        for name, one, two in (
+            ("loader", first.data.loader_config, other.data.loader_config),
+            ("augment", first.data.augment_config, other.data.augment_config),
+        ):
+            if one != two:
+                raise UsageError(
+                    f"study.corpora: {first.name} and {other.name} are trained on as one source with an "
+                    f"adapter, but their {name} differs. Give both the same."
+                )
 
 
 def _notes(training: Training, test: Subset) -> Iterator[str]:

@@ -3,12 +3,13 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from sercl.corpora.folds.draw import shuffled_utterances
+from sercl.data.balance import BY_CORPUS, PROPORTIONAL, groups_of, in_rounds, repeats
 from sercl.data.datamodules.overlap import AudioSpan, clip_of
 from sercl.data.settings import NO_ADAPTATION
 from sercl.data.split import Split, picked
@@ -23,15 +24,20 @@ class Subset:
     Attributes:
         corpus: Its name in the study.
         split: The utterances, with labels and keys of their audio.
-        repeat: Weight of each utterance in training.
+        repeat: How often each utterance occurs in an epoch of training: one number for all, or one for each.
     """
 
     corpus: str
     split: Split
-    repeat: int = 1
+    repeat: int | tuple[int, ...] = 1
 
     def __len__(self) -> int:
         return len(self.split.utterances)
+
+    @cached_property
+    def epoch(self) -> list[int]:
+        """Indices of its utterances in an epoch, each as often as it occurs there."""
+        return in_rounds([self.repeat] * len(self) if isinstance(self.repeat, int) else self.repeat)
 
     @cached_property
     def keys(self) -> list[tuple[str, str]]:
@@ -104,17 +110,46 @@ def few(subset: Subset, shots: int, draw: int, fold: int) -> Subset | None:
         if taken[label] < shots:
             taken[label] += 1
             chosen.add(utterance.id)
-    return Subset(subset.corpus, picked(split, [item.id in chosen for item in split.utterances]))
+    return Subset(
+        subset.corpus, picked(split, [i for i, item in enumerate(split.utterances) if item.id in chosen])
+    )
 
 
-def balanced_with(subset: Subset, other: Subset) -> Subset:
+def balanced_with(subset: Subset, others: Iterable[Subset]) -> Subset:
     """Return utterances repeated so that they have about the same weight as others."""
-    return replace(subset, repeat=max(1, round(len(other) / len(subset))))
+    size = sum(len(other.epoch) for other in others)
+    return replace(subset, repeat=max(1, round(size / len(subset))))
+
+
+def weighted(subsets: Sequence[Subset], weights: str) -> tuple[Subset, ...]:
+    """Return the training parts of several corpora, balanced as `Corpora` balances them.
+
+    Args:
+        subsets: A subset of each corpus.
+        weights: One of `sercl.data.balance.WEIGHTS`.
+
+    Raises:
+        UsageError: For `BY_SPEAKER`, if a speaker is unknown.
+    """
+    if weights == PROPORTIONAL:
+        return tuple(subsets)
+    utterances = [item for subset in subsets for item in subset.split.utterances]
+    owners = [subset.corpus for subset in subsets for _ in range(len(subset))]
+    groups = owners if weights == BY_CORPUS else groups_of(weights, utterances)
+    times = iter(repeats(groups, subsets[0].split.config.seed))
+    return tuple(
+        replace(subset, repeat=_shared([next(times) for _ in range(len(subset))])) for subset in subsets
+    )
+
+
+def _shared(times: Sequence[int]) -> int | tuple[int, ...]:
+    """Return one number where all are the same: it is then the same computation as without weights."""
+    return times[0] if len(set(times)) == 1 else tuple(times)
 
 
 def joined(subsets: Iterable[Subset]) -> Split:
     """Return the utterances of some subsets, repeated as specified, loaded as those of the first."""
-    splits = [subset.split for subset in subsets for _ in range(subset.repeat)]
+    splits = [picked(subset.split, subset.epoch) for subset in subsets]
     return splits[0].joined(splits[1:])
 
 
@@ -168,7 +203,7 @@ class Training:
         adapter: Adapter methods, "none" for a frozen encoder.
         recipe: How it is trained.
         train: Training utterances.
-        validation: Utterances for selection.
+        validation: Utterances for selection, of each corpus.
         seed: Seed of initial weights and order of batches.
         start: The training whose best weights it starts from; None for new ones.
         adaptation: Label-free use of a target.
@@ -183,7 +218,7 @@ class Training:
     adapter: str
     recipe: Recipe
     train: tuple[Subset, ...]
-    validation: Subset
+    validation: tuple[Subset, ...]
     seed: int
     start: "Training | None" = None
     adaptation: str = NO_ADAPTATION
@@ -201,7 +236,7 @@ class Training:
                 "format": RESULT_FORMAT,
                 "recipe": self.recipe.fingerprint,
                 "train": [subset.fingerprint for subset in self.train],
-                "validation": self.validation.fingerprint,
+                "validation": self._selection,
                 "loading": self._loading,
                 "seed": self.seed,
                 "start": None if self.start is None else self.start.address,
@@ -217,6 +252,12 @@ class Training:
         """Fields added later, hashed only if not at their defaults: earlier results keep their addresses."""
         later = {name: getattr(self, name) for name in ("continue_from", "shares_epochs", "keeps_last")}
         return {name: value for name, value in later.items() if value not in ("best", False)}
+
+    @property
+    def _selection(self) -> str | list[str]:
+        """Hashes of the validation parts; of one, itself, as before there could be several."""
+        hashes = [subset.fingerprint for subset in self.validation]
+        return hashes[0] if len(hashes) == 1 else hashes
 
     @property
     def _loading(self) -> list[object]:
@@ -235,7 +276,7 @@ class Training:
     @property
     def size(self) -> int:
         """Utterances per epoch."""
-        return sum(len(subset) * subset.repeat for subset in self.train)
+        return sum(len(subset.epoch) for subset in self.train)
 
     @property
     def chain(self) -> tuple["Training", ...]:
@@ -245,7 +286,7 @@ class Training:
     @property
     def known(self) -> tuple[Subset, ...]:
         """All utterances that it has used: training, selection and unlabelled, of earlier stages, too."""
-        every = [subset for step in self.chain for subset in (*step.train, step.validation, step.unlabelled)]
+        every = [subset for step in self.chain for subset in (*step.train, *step.validation, step.unlabelled)]
         return tuple(subset for subset in every if subset is not None)
 
     def test_address(self, test: Subset) -> str:

@@ -137,14 +137,14 @@ def _described(
 
 
 def _frozen_trainings(batch: FrozenBatch, rows: Mapping[UtteranceKey, int]) -> list[FrozenTraining]:
-    def rows_of(subset: Subset) -> tuple[int, ...]:
-        return tuple(rows[row] for row in subset.keys) * subset.repeat
+    def rows_of(*subsets: Subset) -> tuple[int, ...]:
+        return tuple(rows[subset.keys[index]] for subset in subsets for index in subset.epoch)
 
     positions = {training.address: position for position, training in enumerate(batch.trainings)}
     return [
         FrozenTraining(
-            train=tuple(row for subset in training.train for row in rows_of(subset)),
-            validation=rows_of(training.validation),
+            train=rows_of(*training.train),
+            validation=rows_of(*training.validation),
             tests={address: rows_of(test) for address, test in tests.items()},
             seed=training.seed,
             start=None if training.start is None else positions[training.start.address],
@@ -263,7 +263,7 @@ def _finished(folder: Path, training: Training) -> StageResult:
 
 def _data(work: AdaptedWork) -> Listed:
     training = work.training
-    parts = {"train": joined(training.train), "validation": training.validation.split}
+    parts = {"train": joined(training.train), "validation": joined(training.validation)}
     others = None if training.unlabelled is None else seeded(training.unlabelled.split, training.seed)
     return Listed(
         work.label_map, {name: seeded(split, training.seed) for name, split in parts.items()}, others

@@ -251,7 +251,7 @@ def _lists(item: PlannedCell) -> dict[str, Sequence[Subset]]:
     lists: dict[str, Sequence[Subset]] = {}
     for step in item.training.chain:
         prefix = "" if step is item.training else "source-"
-        lists |= {f"{prefix}train": step.train, f"{prefix}validation": [step.validation]}
+        lists |= {f"{prefix}train": step.train, f"{prefix}validation": step.validation}
     if item.training.unlabelled is not None:
         lists["unlabelled"] = [item.training.unlabelled]
     return lists | {"test": [item.test]}

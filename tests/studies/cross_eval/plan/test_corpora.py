@@ -83,15 +83,15 @@ def test_labels_must_be_the_same() -> None:
 
 def test_folds_of_a_pair() -> None:
     one, two, three = cut("one", 1), cut("two", 2), cut("three", 3)
-    assert fold_indices(three, three) == (0, 1, 2)
-    assert fold_indices(one, two) == (0, 1)
-    assert fold_indices(two, one) == (0,)
-    assert fold_indices(two, two, [1]) == (1,)
-    assert fold_indices(two, one, [0, 1]) == (0,)
+    assert fold_indices([three], three) == (0, 1, 2)
+    assert fold_indices([one], two) == (0, 1)
+    assert fold_indices([two], one) == (0,)
+    assert fold_indices([two], two, [1]) == (1,)
+    assert fold_indices([two], one, [0, 1]) == (0,)
     with pytest.raises(UsageError, match="two has 2 and three has 3"):
-        fold_indices(two, three)
+        fold_indices([two], three)
     with pytest.raises(UsageError, match=r"study\.folds has 5, but two has folds 0 to 1"):
-        fold_indices(one, two, [0, 5])
+        fold_indices([one], two, [0, 5])
     assert one.fold(1) == one.parts[0]
     assert two.fold(1) == two.parts[1]
 

@@ -21,6 +21,13 @@ from tests.studies.cross_eval.samples import options
         ({"overrides": [Override({"stting": "few-shot"})]}, r"overrides\[0\].when 'stting'.*'setting'"),
         ({"overrides": [Override({"encoder": ["an encoder", "none"]})]}, r"overrides\[0\].when 'none'"),
         ({"exclude": [Exclude({"shots": 3})]}, r"exclude\[0\].when 3.*Valid: 1, 4, 16, 64"),
+        ({"sources": ["all-but-me"]}, "study.sources 'all-but-me'.*all-but-target"),
+        ({"weights": "by-size"}, "study.weights 'by-size'.*by-corpus"),
+        ({"exclude": [Exclude({"source": "A + B"})]}, r"source in study.exclude\[0\].when 'A \+ B'"),
+        (
+            {"sources": ["all-but-target"], "exclude": [Exclude({"source": "A + C"})]},
+            r"source in study.exclude\[0\].when 'A \+ C'",
+        ),
     ],
 )
 def test_a_name_that_the_study_does_not_have_is_answered(changes: dict[str, Any], said: str) -> None:
@@ -45,6 +52,20 @@ def test_a_name_that_the_study_does_not_have_is_answered(changes: dict[str, Any]
         ({"adapters": ["none", "lora"], "draws": {"*": 2, "lora": 0}}, "study.draws of 'lora' is 0"),
         ({"encoders": ["a", "a"]}, "'a' twice"),
         ({"shots": [4, 4]}, "4 twice"),
+        ({"sources": []}, "study.sources is empty"),
+        ({"sources": ["single", "single"]}, "'single' twice"),
+        ({"weights": "by-corpus"}, "study.weights by-corpus is for unions of corpora.*Add all-but-target"),
+        (
+            {"sources": ["all-but-target"], "corpora": ["A", "B + C"]},
+            "'B \\+ C' would be mistaken for a union",
+        ),
+        ({"sources": ["single", "subsets"], "corpora": "ABCD"}, "add single and all-but-target"),
+        (
+            {"sources": ["single", "all-but-target", "subsets"], "corpora": "ABC"},
+            "at least 3 corpora besides",
+        ),
+        ({"subset_limit": 0}, "study.subset_limit is 0"),
+        ({"subset_limit": 5}, "study.subset_limit is for subsets"),
     ],
 )
 def test_a_study_that_cannot_be_is_refused(changes: dict[str, Any], said: str) -> None:
@@ -88,3 +109,9 @@ def test_encoders_in_folders_are_called_by_their_last_component(tmp_path: Path) 
     alike = options(encoders=[str(near), str(far)])
     assert list(alike.encoder_options) == [str(near), str(far)], "no two are called alike"
     assert list(options(encoders={str(near): {"layer": 1}}).encoder_options) == ["large"]
+
+
+def test_a_union_is_named_with_its_corpora_in_any_order() -> None:
+    own = options("ABC", sources=["all-but-target"])
+    assert own.named_alike({"source": ["C + A", "B"]}) == {"source": ["A + C", "B"]}
+    assert options("ABC").named_alike({"source": "C"}) == {"source": ["C"]}

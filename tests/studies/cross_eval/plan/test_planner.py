@@ -52,12 +52,12 @@ def test_what_each_setting_trains_selects_and_tests_on() -> None:
     ):
         item = by_condition(plan, setting=setting, source="A")[0]
         assert item.training.train[0] == train["train"], setting
-        assert item.training.validation == validation["validation"], setting
+        assert item.training.validation == (validation["validation"],), setting
         assert item.test == target["test"], setting
     (second,) = by_condition(plan, setting="two-stage", source="A")
     assert second.training.start is not None
     assert second.training.start.train == (source["train"],)
-    assert second.training.start.validation == source["validation"]
+    assert second.training.start.validation == (source["validation"],)
     shots = by_condition(plan, setting="few-shot", source="A")[0].training.train[1]
     assert set(shots.keys) < set(target["train"].keys)
     assert Counter(shots.split.labels) == dict.fromkeys(range(4), 1)
@@ -69,8 +69,8 @@ def test_the_few_clips_alone_are_those_of_few_shot_and_select_on_themselves() ->
     (alone,) = by_condition(plan, setting="target-only", source="A", shots=1)[:1]
     assert alone.training.train == few_shot.training.train[1:]
     assert alone.training.train[0].corpus == "B"
-    assert alone.training.validation.keys == alone.training.train[0].keys
-    assert alone.training.validation.repeat == 1
+    (selects,) = alone.training.validation
+    assert (selects.keys, selects.repeat) == (alone.training.train[0].keys, 1)
     assert (alone.test, alone.cell.draw, alone.cell.seed) == (few_shot.test, few_shot.cell.draw, 1)
     assert alone.parts == {"target train": 4, "validation": 4, "test": 8}
     assert {item.cell.condition.shots for item in by_condition(plan, setting="target-only")} == {1}
@@ -95,7 +95,7 @@ def test_selection_on_the_target_uses_its_validation_part_and_never_its_test() -
     plan = plan_of([A, B], settings=["zero-shot"], select_on=["source", "target"], seeds=[1], folds=[0])
     for item in by_condition(plan, source="A"):
         expected = B if item.cell.condition.select_on == "target" else A
-        assert item.training.validation == expected.parts[0]["validation"]
+        assert item.training.validation == (expected.parts[0]["validation"],)
         assert not {key for subset in item.training.known for key in subset.keys} & set(item.test.keys)
 
 
@@ -136,9 +136,9 @@ def test_the_first_of_two_stages_selects_on_the_target_where_that_is_asked_for()
         first = item.training.start
         assert first is not None
         expected = B if item.cell.condition.select_on == "target" else A
-        assert first.validation == expected.parts[0]["validation"]
-        assert item.parts["source validation"] == len(first.validation)
-        assert item.training.validation == B.parts[0]["validation"]
+        assert first.validation == (expected.parts[0]["validation"],)
+        assert item.parts["source validation"] == len(first.validation[0])
+        assert item.training.validation == (B.parts[0]["validation"],)
         assert ("selected on target" in item.cell.condition.label) == (expected is B)
 
 

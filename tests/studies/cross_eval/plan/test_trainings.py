@@ -10,7 +10,7 @@ RECIPE = Recipe(model={}, decides={"lr": 1})
 
 
 def training(train: Subset, validation: Subset) -> Training:
-    return Training("e", "lora", RECIPE, (train,), validation, seed=1)
+    return Training("e", "lora", RECIPE, (train,), (validation,), seed=1)
 
 
 PLAIN = training(subset("A", ["a1", "a2"]), subset("A", ["b1", "b2"]))
@@ -24,7 +24,7 @@ def test_the_address_names_all_that_decides() -> None:
         replace(PLAIN, adaptation="adversarial"),
         replace(PLAIN, unlabelled=subset("B", ["c1"])),
         replace(PLAIN, max_epochs=50),
-        replace(PLAIN, validation=subset("A", ["b1"])),
+        replace(PLAIN, validation=(subset("A", ["b1"]),)),
     ]
     assert len({item.address for item in (PLAIN, *others)}) == 8
     assert replace(PLAIN, encoder="another name").address == PLAIN.address

@@ -32,7 +32,7 @@ def test_more_than_a_class_has_is_none() -> None:
 
 def test_few_utterances_come_to_count_as_much() -> None:
     source, shots = subset("A", NAMES), subset("B", ["b1", "b2", "b3", "b4"])
-    both = joined((source, balanced_with(shots, source)))
+    both = joined((source, balanced_with(shots, [source])))
     assert Counter(item.corpus for item in both.utterances) == {"A": 40, "B": 40}
 
 

@@ -54,7 +54,7 @@ def quiet() -> L.Trainer:
 
 def trained_on(corpus: CutCorpus) -> Training:
     parts = corpus.fold(0)
-    return Training("an encoder", "none", FROZEN, (parts["train"],), parts["validation"], 1, None)
+    return Training("an encoder", "none", FROZEN, (parts["train"],), (parts["validation"],), 1, None)
 
 
 def stored(config: FeatureConfig, spec: EncoderSpec, corpus: CutCorpus) -> int:
