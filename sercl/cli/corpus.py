@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from sercl.cli.console import progress, stderr, stdout
 from sercl.cli.parser import SerclParser
 from sercl.corpora.manifest import ManifestColumns
+from sercl.corpora.where import Where, selection_of
 from sercl.counting import count
 from sercl.errors import CorpusError, UnknownNameError, UsageError
 from sercl.json_text import json_text
@@ -60,6 +61,7 @@ def inspect_corpus(
     options: dict[str, Option] | None = None,
     columns: ManifestColumns = ManifestColumns(),
     emotions: dict[str, str] | None = None,
+    where: Where | None = None,
     figure: Path | None = None,
     out: Path | None = None,
     json: bool = False,
@@ -72,6 +74,8 @@ def inspect_corpus(
         options: Options of the corpus's reader, such as `{outtakes: true}` for PAVOQUE.
         columns: Of a manifest: names of its columns, if they differ from the standard names.
         emotions: Of a manifest: label -> emotion name or `drop`, for labels that sercl does not know.
+        where: Use only utterances such as `{dialect: bavarian}`. A column and its value, a list of values,
+            null for unknown, or `"!x"` for all but x.
         figure: File for a figure (.png, .pdf, .svg).
         out: Folder for `inspection.png` and `inspection.json`.
         json: Print JSON instead of tables.
@@ -94,7 +98,7 @@ def inspect_corpus(
     for path in pictures:
         check_format(path)  # checked before the corpus is decoded, which may take minutes
         make_folder(path.parent)
-    title, listing = read_listing(name, root, options or {}, columns, emotions)
+    title, listing = read_listing(name, root, options or {}, columns, emotions, where)
     if not listing.utterances:
         raise CorpusError(_nothing(title, listing.problems, name.lower() == MANIFEST.lower()))
     with progress(f"Decoding {title}", len(listing.utterances)) as advance:
@@ -120,6 +124,7 @@ def write_corpus_manifest(
     columns: ManifestColumns = ManifestColumns(),
     emotions: dict[str, str] | None = None,
     on_error: Literal["raise", "skip"] = "raise",
+    where: Where | None = None,
 ) -> None:
     """Write the utterances of a corpus as a manifest, to edit or to read with other tools.
 
@@ -131,13 +136,15 @@ def write_corpus_manifest(
         columns: Of a manifest: names of its columns, if they differ from the standard names.
         emotions: Of a manifest: label -> emotion name or `drop`, for labels that sercl does not know.
         on_error: What to do about missing files and bad labels: `raise`, or `skip` and count them.
+        where: Use only utterances such as `{dialect: bavarian}`. A column and its value, a list of values,
+            null for unknown, or `"!x"` for all but x.
 
     Raises:
         CorpusError: If there are problems and `on_error` is "raise".
     """
     from sercl.corpora.manifest import write_manifest
 
-    title, listing = read_listing(name, root, options or {}, columns, emotions)
+    title, listing = read_listing(name, root, options or {}, columns, emotions, where)
     costly = [problem for problem in listing.problems if problem.costs_an_utterance]
     if costly and on_error == "raise":
         all_bad = not listing.utterances
@@ -145,6 +152,7 @@ def write_corpus_manifest(
     write_manifest(listing.utterances, out)
     skipped = f", {count(len(costly), 'problem')} skipped" if costly else ""
     dropped = f", {sum(listing.dropped.values())} dropped on request" if listing.dropped else ""
+    dropped += f", {listing.not_selected} not selected" if listing.not_selected else ""
     written = count(len(listing.utterances), "utterance")
     stdout.print(f"{out}: {written} of {title}{skipped}{dropped}", soft_wrap=True)
     for note in (*listing.notes, *([listing.unlisted.note] if listing.unlisted else [])):
@@ -157,14 +165,29 @@ def read_listing(
     options: Mapping[str, Option],
     columns: ManifestColumns = ManifestColumns(),
     emotions: Mapping[str, str] | None = None,
+    where: Where | None = None,
 ) -> "tuple[str, Listing]":
-    """Return the name to show and the listing of a corpus or manifest.
+    """Return the name to show and the listing of a corpus or manifest, of the utterances that are selected.
 
     Raises:
         UnknownNameError: For a corpus that is not registered, or an option that its reader does not have.
-        UsageError: For columns or emotions of a corpus that is not a manifest.
+        UsageError: For columns or emotions of a corpus that is not a manifest, or conditions that it cannot
+            meet.
         CorpusError: If the corpus cannot be read.
     """
+    title, listing = _whole_listing(name, root, options, columns, emotions)
+    if where:
+        listing = selection_of(listing.utterances, where, title).narrow(listing, title)
+    return title, listing
+
+
+def _whole_listing(
+    name: str,
+    root: Path,
+    options: Mapping[str, Option],
+    columns: ManifestColumns,
+    emotions: Mapping[str, str] | None,
+) -> "tuple[str, Listing]":
     from sercl.corpora.manifest import read_manifest
     from sercl.corpora.registry import get_corpus, read_corpus
 

@@ -581,5 +581,8 @@ def _check_manifest(path: Path, values: Mapping[str, tuple[str, str]], prefix: s
     from sercl.corpora.manifest import read_manifest
 
     own = {name for name in values if name.startswith(f"{prefix}.")}
-    if own <= {f"{prefix}.root", *(name for name in own if name.split(".")[-2] in ("folds", "loader"))}:
+    if own <= {
+        f"{prefix}.root",
+        *(name for name in own if name.split(".")[-2] in ("folds", "loader", "where")),
+    }:
         read_manifest(path)

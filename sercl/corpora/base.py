@@ -16,6 +16,9 @@ PARTS = ("train", "validation", "test")
 SEEN = PARTS[:2]
 """Parts that a model is trained and selected on."""
 
+PROPERTIES = ("emotion", "language", "speaker", "gender", "corpus", "dialect", "session", "split", "text")
+"""What every utterance has or may have; a corpus may have more in `Utterance.extra`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:
@@ -71,6 +74,11 @@ class Utterance:
         if self.speaker is None or self.speaker.startswith(f"{self.corpus} "):
             return self.speaker
         return f"{self.corpus} {self.speaker}"
+
+    def value(self, name: str) -> str | None:
+        """Return one of `PROPERTIES`, or an entry of `extra`; None where unknown."""
+        found: str | None = getattr(self, name) if name in PROPERTIES else self.extra.get(name)
+        return found or None  # an empty cell is a missing value
 
 
 def how_to_give(name: str) -> str:
@@ -141,9 +149,11 @@ class Listing:
     Attributes:
         utterances: In a stable order (sorted by id), independent of the file system.
         problems: What is listed or on disk but not used, or costs something (a transcript).
-        notes: Which spellings the reader treated as one name or as several, a sentence each.
+        notes: Which utterances were selected, and which spellings the reader treated as one name or as
+            several; a sentence each.
         dropped: Label -> number of utterances left out because the user dropped it.
         unlisted: Audio beside a table that no row names; None where there is none.
+        not_selected: Number of utterances left out because they do not meet the conditions of `where`.
     """
 
     utterances: tuple[Utterance, ...]
@@ -151,6 +161,7 @@ class Listing:
     notes: tuple[str, ...] = ()
     dropped: Mapping[str, int] = field(default_factory=dict)
     unlisted: Unlisted | None = None
+    not_selected: int = 0
 
 
 @dataclass(frozen=True)

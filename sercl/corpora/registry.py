@@ -30,7 +30,7 @@ BUILT_IN: Mapping[str, Corpus] = MappingProxyType(
 OTHER_DATA = ("Manifest", "HuggingFace", "Corpora", "LanguagePair", "Diarization")
 """What `--data` takes besides registered corpora; no corpus can have such a name."""
 
-COMMON_OPTIONS = ("root", "labels", "on_error", "folds", "loader", "augment")
+COMMON_OPTIONS = ("root", "labels", "on_error", "folds", "loader", "augment", "where")
 """Options that every corpus has; no reader's own option can have such a name."""
 
 

@@ -188,6 +188,7 @@ class DataReport:
             not with results, since the table may be a deliberate selection.
         folds: Corpus -> the fold in words, shown with the data.
         corpora: Corpus -> class -> utterances in all parts, where several corpora are used as one.
+        not_selected: Corpus -> number of utterances left out by its conditions (`where`), if there are any.
     """
 
     name: str
@@ -201,6 +202,7 @@ class DataReport:
     unlisted: Mapping[str, str] = field(default_factory=dict)
     folds: Mapping[str, str] = field(default_factory=dict)
     corpora: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    not_selected: Mapping[str, int] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, object]:
         """Return plain data for a results file."""
@@ -216,6 +218,8 @@ class DataReport:
         }
         if self.corpora:
             content["corpora"] = {corpus: dict(counts) for corpus, counts in self.corpora.items()}
+        if self.not_selected:
+            content["not_selected"] = dict(self.not_selected)
         return content
 
 
@@ -237,6 +241,7 @@ def merged_report(reports: Sequence[DataReport], notes: Sequence[str]) -> DataRe
         notes=(*own, *notes),
         folds={name: fold for report in reports for name, fold in report.folds.items()},
         unlisted={name: line for report in reports for name, line in report.unlisted.items()},
+        not_selected={name: number for report in reports for name, number in report.not_selected.items()},
     )
 
 

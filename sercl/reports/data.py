@@ -8,6 +8,7 @@ from rich.text import Text
 
 from sercl.corpora.base import kinds_text
 from sercl.data.report import DataReport, listed_kinds
+from sercl.data.settings import ROLES
 from sercl.reports.style import table
 
 _MANY = 12
@@ -44,7 +45,7 @@ def folds_lines(folds: Mapping[str, Mapping[str, Any]]) -> RenderableType:
     """Return what all folds of each corpus hold; `folds` as `studies.layer_probe.describe_folds` gives it."""
     lines = []
     for name, own in folds.items():
-        corpus = own["corpus"] if name == own["corpus"] else f"{name} {own['corpus']}"
+        corpus = f"{name} {own['corpus']}" if name in ROLES else name
         counts = ", ".join(f"{emotion} {count}" for emotion, count in own["classes"].items())
         lines.append(
             Text(
@@ -58,7 +59,8 @@ def folds_lines(folds: Mapping[str, Mapping[str, Any]]) -> RenderableType:
 
 def left_out(report: DataReport) -> list[str]:
     """Return a line for everything that is on disk but not used."""
-    lines = [
+    lines = [f"Not selected: {number:,} utterances of {name}" for name, number in report.not_selected.items()]
+    lines += [
         f"Dropped (no class in the label scheme): "
         f"{', '.join(f'{n} {emotion}' for emotion, n in counts.items())} ({corpus})"
         for corpus, counts in report.dropped.items()

@@ -261,7 +261,7 @@ class EmotionDataModule(LightningDataModule, ABC):
     def save_folds(self, folder: Path) -> None:
         """Write the exact lists: `folder/train.csv` and so on, below `source` and `target` for a pair."""
         for name, fold in self.folds_in_use.items():
-            save_fold(fold, folder if len(self.folds_in_use) == 1 else folder / name)
+            save_fold(fold, folder if len(self.folds_in_use) == 1 else folder / name.replace("/", "_"))
 
     def use_features(self, features: Mapping[str, Tensor] | None) -> None:
         """From now on load pooled hidden states instead of audio; None switches back to audio.

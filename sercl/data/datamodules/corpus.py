@@ -12,6 +12,7 @@ from sercl.corpora.base import PARTS, Listing, Problem, Utterance
 from sercl.corpora.folds import WHOLE, CutFolds, Fold, FoldConfig, check_fold, make_scored_fold
 from sercl.corpora.folds.draw import listed
 from sercl.corpora.labels import LabelScheme, label_scheme
+from sercl.corpora.where import Selection, Where, check_where, in_words, selection_of
 from sercl.data.config import LoaderConfig
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.data.report import (
@@ -43,6 +44,8 @@ class CorpusDataModule(EmotionDataModule):
         folds: Training, validation and test parts.
         loader: Checks of clips, batches, workers.
         augment: Augmentation of training clips; off by default.
+        where: Use only utterances such as {dialect: bavarian, gender: female}. A column and its value, a list
+            of values, null for unknown, or "!x" for all but x.
 
     Raises:
         UsageError: For an option that does not exist or is out of its range.
@@ -53,6 +56,9 @@ class CorpusDataModule(EmotionDataModule):
 
     label_advice = ""
     """Advice on bad labels other than fixing them, a sentence."""
+
+    shared_where: Where
+    """Conditions on all corpora that are used as one; they hold in addition to `where`."""
 
     may_lack_classes = False
     """Whether training may lack a class, because another corpus is used, too."""
@@ -65,13 +71,17 @@ class CorpusDataModule(EmotionDataModule):
         folds: FoldConfig = FoldConfig(),
         loader: LoaderConfig = LoaderConfig(),
         augment: AugmentConfig = AugmentConfig(),
+        where: Where | None = None,
     ) -> None:
         super().__init__()
+        check_where(where or {})
         if not hasattr(self, "corpus"):
             self.corpus = type(self).__name__
         check_policy(on_error)
         self.root, self.scheme, self.on_error = Path(root), _scheme(labels), on_error
         self.fold_config, self.loader_config, self.augment_config = folds, loader, augment
+        self.where: Where = dict(where or {})
+        self.shared_where = {}
         self._listing: Listing | None = None
         self._folds: CutFolds | None = None
         self._fold: Fold | None = None
@@ -94,9 +104,38 @@ class CorpusDataModule(EmotionDataModule):
         """Whether no training clip is augmented."""
         return not self.augment_config.enabled
 
+    @property
+    def title(self) -> str:
+        """The corpus with the conditions of `where`, which distinguish two selections of one corpus."""
+        return f"{self.corpus} ({self.conditions})" if self.conditions else self.corpus
+
+    @property
+    def conditions(self) -> str:
+        """The conditions of `where` in words, "" for none."""
+        return "; ".join(in_words(where) for where in (self.where, self.shared_where) if where)
+
     @abstractmethod
     def read(self) -> Listing:
         """List the corpus."""
+
+    def read_selected(self) -> Listing:
+        """List the utterances that meet the conditions of `where`; raises `UsageError` as `selection_of`."""
+        listing = self.read()
+        if not self.where:
+            return listing
+        return selection_of(listing.utterances, self.where, self.corpus).narrow(listing, self.corpus)
+
+    def narrow(self, selection: Selection) -> None:
+        """Before `setup`: leave out utterances that do not meet `shared_where`, too.
+
+        Args:
+            selection: These conditions, with the values that any of the corpora has.
+
+        Raises:
+            CorpusError: As `setup`.
+            UsageError: If no utterance is left.
+        """
+        self._listing = selection.narrow(self.listed(), self.corpus)
 
     def setup(self, stage: str | None = None) -> None:
         """List the corpus, cut the fold and check its audio; a second call does nothing.
@@ -120,16 +159,16 @@ class CorpusDataModule(EmotionDataModule):
         Raises:
             CorpusError: As `setup`.
         """
-        return not {item.corpus for item in self._listed().utterances}.isdisjoint(corpora)
+        return not {item.corpus for item in self.listed().utterances}.isdisjoint(corpora)
 
     @property
     def languages(self) -> tuple[str, ...]:
         """Languages of all utterances, ISO 639-1; the corpus is listed. Raises `CorpusError` as `setup`."""
-        return tuple(sorted({item.language for item in self._listed().utterances}))
+        return tuple(sorted({item.language for item in self.listed().utterances}))
 
     def prepare(self, parts: Sequence[str]) -> None:
         """Do the work of `setup` for some parts only; the audio of the others is not read."""
-        utterances = self._listed().utterances
+        utterances = self.listed().utterances
         if self._fold is None:
             self._fold, self._parts = self._cut(utterances), {}
         if self._scored == WHOLE:
@@ -144,9 +183,10 @@ class CorpusDataModule(EmotionDataModule):
             self._folds = CutFolds(utterances, self.scheme, self.fold_config)
         return self._folds.fold(self.fold_config.one, self.may_lack_classes)
 
-    def _listed(self) -> Listing:
+    def listed(self) -> Listing:
+        """Return the selected utterances of the corpus, listed once; raises `CorpusError` as `setup`."""
         if self._listing is None:
-            self._listing = self.read()
+            self._listing = self.read_selected()
             left = len(self._listing.utterances)
             enforce(self._listing.problems, self.on_error, self.corpus, self.label_advice, left)
         return self._listing
@@ -185,11 +225,11 @@ class CorpusDataModule(EmotionDataModule):
     @property
     def folds_in_use(self) -> Mapping[str, Fold]:
         """The fold, by the name of the corpus."""
-        return {self.corpus: self.fold}
+        return {self.title: self.fold}
 
     @property
     def listing_notes(self) -> tuple[str, ...]:
-        """Notes of the reader on spellings that it treated as one name or as several."""
+        """Notes on what was selected, and on spellings that the reader treated as one name or as several."""
         return self._listing.notes if self._listing else ()
 
     @property
@@ -220,16 +260,17 @@ class CorpusDataModule(EmotionDataModule):
         _, dropped = self.scheme.split(listing.utterances)
         dropped.update(listing.dropped)
         return DataReport(
-            name=self.corpus,
+            name=self.title,
             classes=self.scheme.classes,
             splits={
-                part: report_split(split, self.corpus, self.classes, self._faults(self._parts[part]))
+                part: report_split(split, self.title, self.classes, self._faults(self._parts[part]))
                 for part, split in self.splits.items()
             },
-            dropped={self.corpus: dict(dropped.most_common())},
-            problems={self.corpus: self._problems()},
-            folds={self.corpus: fold_in_words(self.fold)} if self._scored != WHOLE else {},
-            unlisted={self.corpus: self.unlisted} if self.unlisted else {},
+            dropped={self.title: dict(dropped.most_common())},
+            problems={self.title: self._problems()},
+            folds={self.title: fold_in_words(self.fold)} if self._scored != WHOLE else {},
+            unlisted={self.title: self.unlisted} if self.unlisted else {},
+            not_selected={self.title: listing.not_selected} if listing.not_selected else {},
             notes=(
                 *self.fold.notes,
                 *self.listing_notes,
@@ -362,7 +403,7 @@ def joint_fold_count(corpora: Collection[CorpusDataModule], whose: str, advice: 
     Raises:
         UsageError: If corpora have different numbers of folds, other than one.
     """
-    counts = {corpus.corpus: corpus.fold_count for corpus in corpora}
+    counts = {corpus.title: corpus.fold_count for corpus in corpora}
     if len({count for count in counts.values() if count > 1}) > 1:
         raise UsageError(f"{whose} are paired by index, but there are {listed(counts)}. {advice}")
     return max(counts.values())

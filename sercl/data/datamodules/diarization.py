@@ -178,7 +178,7 @@ class Diarization(EmotionDataModule):
     @property
     def folds_in_use(self) -> Mapping[str, Fold]:
         """The fold of each corpus, by its name."""
-        return {corpus.corpus: corpus.fold for corpus in self.corpora}
+        return {corpus.title: corpus.fold for corpus in self.corpora}
 
     @property
     def report(self) -> DataReport:
@@ -211,7 +211,8 @@ class Diarization(EmotionDataModule):
         return splits[0].joined(splits[1:])
 
     def _build_sources(self) -> None:
-        check_apart({corpus.corpus: corpus.fold.parts for corpus in self.corpora})
+        parts = {corpus.title: corpus.fold.parts for corpus in self.corpora}
+        check_apart(parts, self.allows_speaker_overlap)
         for part in PARTS:
             self._cut(part)
         if self.clip_config.random_validation:
@@ -241,7 +242,7 @@ class Diarization(EmotionDataModule):
         """Raise if a class is absent from training in all corpora; single corpora may lack it."""
         counts = [corpus.fold.counts["train"] for corpus in self.corpora]
         if absent := [name for name in self.classes if not any(own[name] for own in counts)]:
-            names = ", ".join(corpus.corpus for corpus in self.corpora)
+            names = ", ".join(corpus.title for corpus in self.corpora)
             raise UsageError(
                 f"no training utterance of {', '.join(absent)} in {names}. Add a corpus that has them, "
                 f"or choose other labels."
@@ -278,14 +279,16 @@ class Diarization(EmotionDataModule):
 def _check(corpora: Sequence[CorpusDataModule]) -> None:
     if not corpora:
         raise UsageError("no corpus to build clips from. Give --data.corpora.")
-    first, names = corpora[0], [corpus.corpus for corpus in corpora]
+    first, names = corpora[0], [corpus.title for corpus in corpora]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise UsageError(f"two corpora are called {twice[0]}; give each a unique name.")
+        raise UsageError(
+            f"two corpora are called {twice[0]}; give each a unique name, or conditions (where) of its own."
+        )
     for other in corpora[1:]:
         # The order of the classes matters, too, which comparing dicts would miss.
         if list(other.label_map.items()) != list(first.label_map.items()):
             raise UsageError(
-                f"the labels of {first.corpus} are {first.label_map}, those of {other.corpus} are "
+                f"the labels of {first.title} are {first.label_map}, those of {other.title} are "
                 f"{other.label_map}. Give all corpora the same labels."
             )
     if NEUTRAL_CLASS not in first.classes:

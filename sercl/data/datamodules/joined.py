@@ -9,6 +9,7 @@ from sercl.audio.augment import AugmentConfig
 from sercl.corpora.base import PARTS, Listing, Utterance
 from sercl.corpora.folds import Fold, FoldConfig
 from sercl.corpora.labels import label_scheme
+from sercl.corpora.where import Where, selection_of
 from sercl.counting import count
 from sercl.data.balance import BY_CORPUS, PROPORTIONAL, WEIGHTS, groups_of, in_rounds, repeats
 from sercl.data.config import LoaderConfig
@@ -41,6 +42,8 @@ class Corpora(CorpusDataModule):
         labels: As for one corpus; a corpus may lack some of the classes, but not all corpora the same one.
         loader: Checks of clips, batches, workers.
         augment: Augmentation of training clips; off by default.
+        where: As for one corpus, for all of them, besides the conditions that each may have of its own. Each
+            value must occur in one of the corpora, and in each corpus utterances must be left.
 
     Raises:
         UsageError: For no corpus, two of the same name, or options of one corpus that all of them share.
@@ -53,14 +56,16 @@ class Corpora(CorpusDataModule):
         labels: Labels = "4",
         loader: LoaderConfig = LoaderConfig(),
         augment: AugmentConfig = AugmentConfig(),
+        where: Where | None = None,
     ) -> None:
         if weights not in WEIGHTS:
             raise UnknownNameError("weights", weights, WEIGHTS)
         overlap = any(corpus.allows_speaker_overlap for corpus in corpora)
         folds = FoldConfig(allow_speaker_overlap=overlap)
         self.corpus = " + ".join(corpus.corpus for corpus in corpora)
-        super().__init__("", labels, "raise", folds, loader, augment)
+        super().__init__("", labels, "raise", folds, loader, augment, where)
         self.corpora, self.weights = list(corpora), weights
+        self._is_narrowed = False
         _check(self.corpora)
         for corpus in self.corpora:
             self._share(corpus)
@@ -79,15 +84,41 @@ class Corpora(CorpusDataModule):
                 )
         corpus.scheme, corpus.loader_config = self.scheme, self.loader_config
         corpus.augment_config, corpus.may_lack_classes = self.augment_config, True
+        corpus.shared_where = self.where
+
+    @property
+    def title(self) -> str:
+        """The corpora, each with its conditions."""
+        return " + ".join(corpus.title for corpus in self.corpora)
+
+    @property
+    def conditions(self) -> str:
+        """The conditions on each corpus in words, "" for none."""
+        return ", ".join(f"{own.corpus}: {own.conditions}" for own in self.corpora if own.conditions)
 
     def read(self) -> Listing:
-        """List all corpora."""
-        listings = [corpus.read() for corpus in self.corpora]
+        """List the selected utterances of all corpora."""
+        self._narrow()
+        listings = [corpus.listed() for corpus in self.corpora]
         return Listing(
             tuple(_with_person(item) for listing in listings for item in listing.utterances),
             tuple(problem for listing in listings for problem in listing.problems),
             tuple(note for listing in listings for note in listing.notes),
         )
+
+    def read_selected(self) -> Listing:
+        """List the utterances of all corpora that meet the conditions; raises as for one corpus."""
+        return self.read()
+
+    def _narrow(self) -> None:
+        """Apply the conditions on all corpora, once."""
+        if self._is_narrowed or not self.where:
+            return
+        every = [item for corpus in self.corpora for item in corpus.listed().utterances]
+        selection = selection_of(every, self.where, self.corpus)
+        for corpus in self.corpora:
+            corpus.narrow(selection)
+        self._is_narrowed = True
 
     def score_only(self, part: str) -> None:
         """Before `setup`: prepare only the part that a trained model is scored on; see the base class."""
@@ -97,16 +128,19 @@ class Corpora(CorpusDataModule):
 
     def is_known_to(self, corpora: Iterable[str]) -> bool:
         """Return whether any utterance is from one of some corpora; raises `CorpusError` as `setup`."""
+        self._narrow()
         names = list(corpora)
         return any(corpus.is_known_to(names) for corpus in self.corpora)
 
     @property
     def languages(self) -> tuple[str, ...]:
         """Languages of all corpora; raises `CorpusError` as `setup`."""
+        self._narrow()
         return tuple(sorted({language for corpus in self.corpora for language in corpus.languages}))
 
     def prepare(self, parts: Sequence[str]) -> None:
         """Do the work of `setup` for some parts only; the audio of the others is not read."""
+        self._narrow()
         for corpus in self.corpora:
             corpus.on_progress, corpus.memories = self.on_progress, self.memories
             corpus.use_preprocessing(self.preprocess)
@@ -145,7 +179,7 @@ class Corpora(CorpusDataModule):
             part: tuple(_with_person(item) for fold in folds for item in fold.parts[part]) for part in PARTS
         }
         remarks = tuple(
-            f"{corpus.corpus}: {remark}"
+            f"{corpus.title}: {remark}"
             for corpus, fold in zip(self.corpora, folds, strict=True)
             for remark in fold.remarks
         )
@@ -157,17 +191,17 @@ class Corpora(CorpusDataModule):
         fold = self.fold
         times = self._repeats(fold.train)
         train = tuple(item for item, often in zip(fold.train, times, strict=True) for _ in range(often))
-        return {self.corpus: replace(fold, train=train)}
+        return {self.title: replace(fold, train=train)}
 
     @property
     def listing_notes(self) -> tuple[str, ...]:
         """Notes of the readers on spellings that they treated as one name or as several."""
-        return tuple(f"{own.corpus}: {note}" for own in self.corpora for note in own.listing_notes)
+        return tuple(f"{own.title}: {note}" for own in self.corpora for note in own.listing_notes)
 
     @property
     def unlisted(self) -> str:
         """A note on audio that the tables of the corpora do not list, "" for none."""
-        return "; ".join(f"{own.corpus}: {own.unlisted}" for own in self.corpora if own.unlisted)
+        return "; ".join(f"{own.title}: {own.unlisted}" for own in self.corpora if own.unlisted)
 
     @property
     def checked(self) -> Mapping[str, Checked]:
@@ -207,11 +241,12 @@ class Corpora(CorpusDataModule):
     def _groups(self, utterances: Sequence[Utterance]) -> list[str]:
         if self.weights != BY_CORPUS:
             return groups_of(self.weights, utterances)
-        owners = {id: corpus.corpus for corpus in self.corpora for id in corpus.checked}
+        owners = {id: corpus.title for corpus in self.corpora for id in corpus.checked}
         return [owners[item.id] for item in utterances]
 
     def _check_fold(self) -> None:
-        check_apart({corpus.corpus: corpus.fold.parts for corpus in self.corpora})
+        parts = {corpus.title: corpus.fold.parts for corpus in self.corpora}
+        check_apart(parts, self.allows_speaker_overlap)
         if self._scored is not None or self.may_lack_classes:
             return
         counts = [corpus.fold.counts["train"] for corpus in self.corpora]
@@ -224,7 +259,7 @@ class Corpora(CorpusDataModule):
     def _class_counts(self) -> dict[str, dict[str, int]]:
         """Return corpus -> class -> number of utterances in all parts of the fold."""
         return {
-            corpus.corpus: {
+            corpus.title: {
                 name: sum(part[name] for part in corpus.fold.counts.values()) for name in self.classes
             }
             for corpus in self.corpora
@@ -247,7 +282,7 @@ class Corpora(CorpusDataModule):
         for corpus in self.corpora:
             for split in corpus.splits.values():
                 for key in split.audio_keys:
-                    owners.setdefault(key, set()).add(corpus.corpus)
+                    owners.setdefault(key, set()).add(corpus.title)
         shared = {key for key, names in owners.items() if len(names) > 1}
         splits = self.splits
         known = {key for part in ("train", "validation") if part in splits for key in splits[part].audio_keys}
@@ -280,6 +315,8 @@ def _rare_notes(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
 def _check(corpora: Sequence[CorpusDataModule]) -> None:
     if not corpora:
         raise UsageError("no corpus to use. Give --data.corpora.")
-    names = [corpus.corpus for corpus in corpora]
+    names = [corpus.title for corpus in corpora]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise UsageError(f"two corpora are called {twice[0]}; give each a unique name.")
+        raise UsageError(
+            f"two corpora are called {twice[0]}; give each a unique name, or conditions (where) of its own."
+        )

@@ -1,6 +1,7 @@
 """Checks that two corpora share no clips, ids or speakers."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 
 from sercl.corpora.base import Utterance
 from sercl.counting import count
@@ -60,15 +61,21 @@ def check_speakers(source: Sequence[Utterance], test: Sequence[Utterance]) -> No
         )
 
 
-def check_apart(corpora: Mapping[str, Mapping[str, Sequence[Utterance]]]) -> None:
-    """Raise if corpora that are used together share an id, or a clip in different parts.
+def check_apart(
+    corpora: Mapping[str, Mapping[str, Sequence[Utterance]]], allow_speaker_overlap: bool = False
+) -> None:
+    """Raise if corpora that are used together share an id, or a clip or a speaker in different parts.
 
     Args:
         corpora: Name -> part -> utterances.
+        allow_speaker_overlap: Whether one may train on speakers that another tests.
 
     Raises:
         FoldError: If they do.
+        SpeakerOverlapError: If one trains on speakers that another tests, and that is not allowed.
     """
+    if not allow_speaker_overlap:
+        _check_people(corpora)
     owners: dict[str, str] = {}
     uses: dict[AudioSpan, tuple[str, str]] = {}
     for corpus, part, utterance in _uses(corpora):
@@ -82,6 +89,23 @@ def check_apart(corpora: Mapping[str, Mapping[str, Sequence[Utterance]]]) -> Non
             raise FoldError(
                 f"{utterance.path} is for {elsewhere} in {other} but for {part} in {corpus}: the two corpora "
                 "overlap. Leave one of them out."
+            )
+
+
+def _check_people(corpora: Mapping[str, Mapping[str, Sequence[Utterance]]]) -> None:
+    """Raise if one corpus trains on people that another tests: two selections of one corpus may do so."""
+    people = {
+        (corpus, part): {item.person for item in own if item.person is not None}
+        for corpus, parts in corpora.items()
+        for part, own in parts.items()
+    }
+    for (trained, part), (tested, other) in product(people, people):
+        shared = sorted(people[trained, part] & people[tested, other])
+        if shared and trained != tested and (part, other) == ("train", "test"):
+            raise SpeakerOverlapError(
+                f"{count(len(shared), 'speaker')} in training of {trained} and in the test part of {tested}: "
+                f"{', '.join(shared[:5])}. Choose other conditions (where) or folds, or allow it with "
+                "folds.allow_speaker_overlap of one of them."
             )
 
 

@@ -10,6 +10,7 @@ from sercl.corpora.folds import FoldConfig
 from sercl.corpora.hub import HubColumns, read_hub
 from sercl.corpora.languages import to_language
 from sercl.corpora.manifest import ManifestColumns, read_manifest
+from sercl.corpora.where import Where
 from sercl.data.config import LoaderConfig
 from sercl.data.datamodules.corpus import CorpusDataModule, Labels
 
@@ -48,8 +49,9 @@ class Manifest(CorpusDataModule):
         folds: FoldConfig = FoldConfig(),
         loader: LoaderConfig = LoaderConfig(),
         augment: AugmentConfig = AugmentConfig(),
+        where: Where | None = None,
     ) -> None:
-        super().__init__(root, labels, on_error, folds, loader, augment)
+        super().__init__(root, labels, on_error, folds, loader, augment, where)
         self.corpus = name or self.root.stem
         self._read = partial(
             read_manifest,
@@ -99,8 +101,9 @@ class HuggingFace(CorpusDataModule):
         folds: FoldConfig = FoldConfig(),
         loader: LoaderConfig = LoaderConfig(),
         augment: AugmentConfig = AugmentConfig(),
+        where: Where | None = None,
     ) -> None:
-        super().__init__(root, labels, on_error, folds, loader, augment)
+        super().__init__(root, labels, on_error, folds, loader, augment, where)
         self.corpus = name or self.root.name
         self._read = partial(
             read_hub,

@@ -45,6 +45,9 @@ def report_pair(
         dropped={name: counts for name, report in named.items() for counts in report.dropped.values()},
         folds={name: fold for name, report in named.items() for fold in report.folds.values()},
         unlisted={name: line for name, report in named.items() for line in report.unlisted.values()},
+        not_selected={
+            name: sum(report.not_selected.values()) for name, report in named.items() if report.not_selected
+        },
         problems={name: found for name, report in named.items() for found in report.problems.values()},
         notes=(
             f"selected on {chosen}: the validation part of {names[chosen]}",
@@ -362,7 +365,7 @@ def _check_labels(source: CorpusDataModule, target: CorpusDataModule) -> None:
     # The order of the classes matters, too, which comparing dicts would miss.
     if list(source.label_map.items()) != list(target.label_map.items()):
         raise UsageError(
-            f"the labels of the source {source.corpus} are {source.label_map}, those of the target "
-            f"{target.corpus} are {target.label_map}. Give both the same with --data.source.labels and "
+            f"the labels of the source {source.title} are {source.label_map}, those of the target "
+            f"{target.title} are {target.label_map}. Give both the same with --data.source.labels and "
             "--data.target.labels."
         )

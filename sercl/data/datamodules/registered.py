@@ -14,6 +14,7 @@ from sercl.corpora.esd import LANGUAGES
 from sercl.corpora.folds import FoldConfig
 from sercl.corpora.ravdess import CHANNELS
 from sercl.corpora.registry import BUILT_IN, check_reader_options, read_corpus, reader_parameters
+from sercl.corpora.where import Where
 from sercl.data.config import LoaderConfig
 from sercl.data.datamodules.corpus import CorpusDataModule, Labels
 from sercl.errors import UnknownNameError
@@ -38,8 +39,9 @@ class ESD(CorpusDataModule):
         folds: FoldConfig = FoldConfig(),
         loader: LoaderConfig = LoaderConfig(),
         augment: AugmentConfig = AugmentConfig(),
+        where: Where | None = None,
     ) -> None:
-        super().__init__(root, labels, on_error, folds, loader, augment)
+        super().__init__(root, labels, on_error, folds, loader, augment, where)
         if language not in (*LANGUAGES, ALL):
             raise UnknownNameError("language of ESD", language, (*LANGUAGES, ALL))
         self.language = None if language == ALL else language
@@ -69,8 +71,9 @@ class RAVDESS(CorpusDataModule):
         folds: FoldConfig = FoldConfig(),
         loader: LoaderConfig = LoaderConfig(),
         augment: AugmentConfig = AugmentConfig(),
+        where: Where | None = None,
     ) -> None:
-        super().__init__(root, labels, on_error, folds, loader, augment)
+        super().__init__(root, labels, on_error, folds, loader, augment, where)
         if channel not in (*CHANNELS, "all"):
             raise UnknownNameError("channel", channel, (*CHANNELS, "all"))
         self.channel = None if channel == "all" else channel

@@ -164,6 +164,7 @@ class StudyCorpus:
         folds: Scheme of its folds ("speaker", "loso", "official", "paper", "csv").
         fold_count: How many folds it has.
         notes: Notes on every result on it, sentences without their full stop.
+        where: Which of its utterances are used, in words; "" for all.
     """
 
     corpus: str
@@ -171,6 +172,7 @@ class StudyCorpus:
     folds: str
     fold_count: int
     notes: tuple[str, ...] = ()
+    where: str = ""
 
 
 @dataclass(frozen=True)

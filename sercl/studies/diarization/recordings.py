@@ -245,7 +245,7 @@ def clips_of(data: Diarization, part: str) -> EvaluationSet:
 
 def has_whole_recordings(data: CorpusDataModule) -> bool:
     """Whether a corpus has segment annotations, or is for tests only."""
-    utterances = data.read().utterances
+    utterances = data.read_selected().utterances
     test_only = bool(utterances) and all(utterance.split == "test" for utterance in utterances)
     return test_only or any(utterance.segments for utterance in utterances)
 
@@ -266,7 +266,7 @@ def recordings_of(
         CorpusError: For a corpus that cannot be read, has problems while `on_error` is "raise", or has no
             recording left.
     """
-    listing = data.read()
+    listing = data.read_selected()
     kept, dropped = _in_scheme(listing.utterances, data.scheme)
     dropped = {**dropped, **listing.dropped}
     limits = Limits(data.loader_config.min_seconds, None)
@@ -287,7 +287,7 @@ def recordings_of(
         raise CorpusError(
             f"{data.corpus}: no recording is left to evaluate. Check --data.labels and the corpus."
         )
-    evaluation_set = _evaluation_set(data.corpus, usable, dropped, kinds(problems), listing.notes)
+    evaluation_set = _evaluation_set(data.title, usable, dropped, kinds(problems), listing.notes)
     return replace(evaluation_set, takes=tuple(takes))
 
 

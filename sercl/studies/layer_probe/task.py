@@ -10,15 +10,12 @@ from typing import Self
 
 import numpy as np
 
-from sercl.corpora.base import PARTS, Utterance
+from sercl.corpora.base import PARTS, PROPERTIES, Utterance
 from sercl.corpora.folds import FoldConfig, make_folds
 from sercl.corpora.labels import LabelScheme, label_scheme
 from sercl.data.settings import MONOLINGUAL
 from sercl.errors import FoldError, UnknownNameError, UsageError
 from sercl.studies.heads.parts import Parts, parts_of, within_speaker_folds
-
-FIELDS = ("emotion", "language", "speaker", "gender", "corpus", "dialect", "session", "split", "text")
-"""Properties of every utterance; a corpus may have more in `Utterance.extra`."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,7 @@ def target_of(
 
     Args:
         utterances: The utterances.
-        name: One of `FIELDS`, or a column of the manifest (a key of `Utterance.extra`).
+        name: One of `PROPERTIES`, or a column of the manifest (a key of `Utterance.extra`).
         labels: Classes of the target "emotion"; None for the four of `label_scheme("4")`.
 
     Raises:
@@ -63,8 +60,8 @@ def target_of(
 
 def columns_of(utterances: Sequence[Utterance]) -> list[str]:
     """Return the names of the targets that these utterances offer: every property with two values or more."""
-    names = [*FIELDS, *sorted({key for item in utterances for key in item.extra} - set(FIELDS))]
-    return [name for name in names if len({_value(item, name) for item in utterances} - {None}) > 1]
+    names = [*PROPERTIES, *sorted({key for item in utterances for key in item.extra} - set(PROPERTIES))]
+    return [name for name in names if len({item.value(name) for item in utterances} - {None}) > 1]
 
 
 def _emotion(utterances: Sequence[Utterance], scheme: LabelScheme) -> Target:
@@ -73,17 +70,12 @@ def _emotion(utterances: Sequence[Utterance], scheme: LabelScheme) -> Target:
 
 def _read(utterances: Sequence[Utterance], name: str) -> Target:
     extra = {key for item in utterances for key in item.extra}
-    if name not in FIELDS and name not in extra:
-        raise UnknownNameError("target", name, [*FIELDS, *sorted(extra - set(FIELDS))])
-    values = [_value(item, name) for item in utterances]
+    if name not in PROPERTIES and name not in extra:
+        raise UnknownNameError("target", name, [*PROPERTIES, *sorted(extra - set(PROPERTIES))])
+    values = [item.value(name) for item in utterances]
     classes = tuple(sorted({value for value in values if value is not None}))
     index = {value: position for position, value in enumerate(classes)}
     return Target(name, classes, tuple(None if value is None else index[value] for value in values))
-
-
-def _value(utterance: Utterance, name: str) -> str | None:
-    value = getattr(utterance, name) if name in FIELDS else utterance.extra.get(name)
-    return value or None  # an empty cell of a manifest is a missing value
 
 
 def _check(target: Target, utterances: Sequence[Utterance]) -> None:

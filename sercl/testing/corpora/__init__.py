@@ -8,13 +8,14 @@ import soundfile
 from sercl.corpora.registry import get_corpus
 from sercl.errors import UsageError
 from sercl.testing.corpora.clips import Clips, FakeSize, tone
+from sercl.testing.corpora.dialects import fake_dialects
 from sercl.testing.corpora.esd import fake_esd
 from sercl.testing.corpora.iemocap import fake_iemocap
 from sercl.testing.corpora.names import FAKE_NAMES
 from sercl.testing.corpora.pavoque import fake_pavoque
 from sercl.testing.corpora.tables import fake_cremad, fake_emozionalmente, fake_nemo, fake_zed
 
-__all__ = ["FakeSize", "fake_corpus", "fake_esd", "fake_iemocap", "fake_pavoque", "tone"]
+__all__ = ["FakeSize", "fake_corpus", "fake_dialects", "fake_esd", "fake_iemocap", "fake_pavoque", "tone"]
 
 
 def fake_corpus(

@@ -172,7 +172,7 @@ def _methods(adapter: str) -> set[str]:
 
 def _is(name: str, language: str, study: Study) -> bool:
     corpus = study.corpora[name]
-    return corpus.corpus == CORPORA[language] and corpus.languages == (language,)
+    return not corpus.where and corpus.corpus == CORPORA[language] and corpus.languages == (language,)
 
 
 _SELECTION = {

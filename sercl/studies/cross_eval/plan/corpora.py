@@ -41,6 +41,7 @@ class CutCorpus:
             folds=self.folds[0].scheme,
             fold_count=len(self.folds),
             notes=self._notes,
+            where=self.data.conditions,
         )
 
     @property
