@@ -23,7 +23,7 @@ SCORE = ("score", "value", "low", "high", "unit", "count", "n")
 
 
 def prepare(folder: Path) -> str:
-    """Make `emodb`, `talks`, `runs/emodb`, `study` and `study-lora`; return the encoder in place of whisper-base."""
+    """Make `emodb`, `talks`, `runs/emodb`, `study` and `study-lora`; return the encoder for whisper-base."""
     root = fake_corpus("EmoDB", folder / "emodb", speakers=10, per_emotion=2)
     encoder = str(tiny_encoder("whisper", folder / "encoder"))
     grid = Grid(CORPORA, {"whisper-base": ENCODERS["whisper-base"]}, ("none",), ("monolingual", "zero-shot"))

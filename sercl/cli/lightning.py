@@ -464,6 +464,6 @@ def add_run_options(parser: LightningArgumentParser, with_training: bool) -> Non
             "--ckpt",
             type=str | None,
             default=None,
-            help="Checkpoint that `sercl fit` wrote, with the model, or folder of a run; all folds are an ensemble.",
+            help="Checkpoint of `sercl fit`, with the model; or folder of a run: all folds are an ensemble.",
         )
         parser.add_argument("--encoder", type=str | None, default=None, help=ENCODER_HELP)
