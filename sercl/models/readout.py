@@ -52,7 +52,8 @@ def check_layer(layer: int | str, num_states: int) -> int | str:
 
     Args:
         layer: Hidden state 0..N (0 = input of block 1, k = output of block k), "last", "weighted" (learned
-            sum of all) or "auto" (one head per hidden state, the best on validation data is used).
+            sum of all) or "auto" (one head per hidden state; the one decided before training is used, or
+            else the best on validation data).
         num_states: N + 1.
 
     Raises:
@@ -79,6 +80,10 @@ class Readout(nn.Module):
         dim: Size of a pooled hidden state.
         head: From `[batch, dim]` to class scores; for "auto" there is a copy for each layer.
         standardize: Whether features are standardised by statistics of the training set.
+
+    Attributes:
+        chosen: Index of the head whose scores are used.
+        decided: Index of the head that must be chosen, if that was decided before training.
     """
 
     chosen: Tensor
@@ -100,6 +105,7 @@ class Readout(nn.Module):
         copies = len(self.states) if layer == "auto" else 1
         self.heads = nn.ModuleList([head, *(copy.deepcopy(head) for _ in range(copies - 1))])
         self.register_buffer("chosen", torch.tensor(0, dtype=torch.int64))
+        self.decided: int | None = None
 
     def select(self, features: Tensor) -> Tensor:
         """Return the hidden states in use: `[batch, states, dim]` -> `[batch, len(self.states), dim]`."""

@@ -72,15 +72,18 @@ class CandidateScores(nn.Module):
         for i, metrics in enumerate(self.metrics):
             cast(EmotionMetrics, metrics).update(logits[:, i].argmax(dim=-1), labels)
 
-    def best(self, add_up: Callable[[Tensor], Tensor]) -> tuple[int, Tensor, dict[str, Tensor]]:
+    def best(
+        self, add_up: Callable[[Tensor], Tensor], decided: int | None = None
+    ) -> tuple[int, Tensor, dict[str, Tensor]]:
         """Return the head with the lowest mean loss, that loss, and its scores.
 
         Args:
             add_up: Sums a tensor over all processes.
+            decided: The head to return if it was decided before training.
         """
         totals = add_up(torch.cat([self.loss, self.weight[None]]))
         losses = totals[:-1] / totals[-1]
-        best = int(losses.argmin())
+        best = int(losses.argmin()) if decided is None else decided
         return best, losses[best], cast(EmotionMetrics, self.metrics[best]).compute()
 
 
@@ -142,8 +145,8 @@ class EmotionClassifier(UtteranceTest, EncoderTask):
         adapter: none (frozen encoder), full (train the encoder), or lora, peft:METHOD,
             bottleneck, gating joined by "+".
         layer: Hidden state to use: 0 (input of block 1) to N, last, weighted (learned sum of all), or auto
-            (chosen on validation). Auto trains one head per hidden state. Null: auto with a frozen encoder,
-            else last.
+            (one head per hidden state, of which the best on unseen speakers is used). Null: auto with a
+            frozen encoder, else last.
         last_block: Cut the encoder after this block (0-based); null keeps all.
         pooling: mean, mean+std or attentive, over valid frames; or the import path of a class of your own.
         head: linear, or paper (the MLP of arXiv 2409.16920); or the import path of a class.
@@ -393,8 +396,8 @@ class EmotionClassifier(UtteranceTest, EncoderTask):
         self.candidates.update(logits, self.losses(logits, labels), labels, weight)
 
     def on_validation_epoch_end(self) -> None:
-        """Choose the layer with the lowest validation loss and log its scores."""
-        best, loss, scores = self.candidates.best(self._sum_over_processes)
+        """Choose the layer with the lowest validation loss, unless one was decided; log its scores."""
+        best, loss, scores = self.candidates.best(self._sum_over_processes, self.readout.decided)
         self.readout.chosen.fill_(best)
         self.log("val/loss", loss, prog_bar=True)
         for name, value in scores.items():

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from lightning.pytorch import LightningDataModule
+import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -280,6 +281,16 @@ class EmotionDataModule(LightningDataModule, ABC):
     def serves_features(self) -> bool:
         """Whether batches hold pooled hidden states, so that no encoder runs."""
         return self._features is not None
+
+    def stacked_features(self, ids: Sequence[str]) -> Tensor:
+        """Return pooled hidden states of some `utterances_in_use`, `[len(ids), states, dim]` float32.
+
+        Raises:
+            UsageError: If audio is served.
+        """
+        if self._features is None:
+            raise UsageError("there are no hidden states: audio is used. Call use_features first.")
+        return torch.stack([self._features[id] for id in ids])
 
     @abstractmethod
     def split_of(self, ids: Sequence[str]) -> Split:

@@ -15,7 +15,7 @@ from sercl.counting import count
 from sercl.data.settings import BY_CORPUS, BY_SPEAKER, CORAL, NO_ADAPTATION
 from sercl.errors import UnknownNameError, UsageError
 from sercl.models.standardize import Moments
-from sercl.studies.heads.parts import Adapt
+from sercl.studies.heads.parts import Adapt, Person
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,11 @@ class FrozenRows:
     corpora: tuple[str, ...]
     speakers: tuple[str | None, ...]
     classes: tuple[str, ...]
+
+    @property
+    def people(self) -> tuple[Person, ...]:
+        """Corpus and speaker of each utterance."""
+        return tuple(zip(self.corpora, self.speakers, strict=True))
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,9 @@ class ProbeConfig:
             all utterances plus `||W - W0||^2 / (2 C)`, where W0 is 0, or the weights that it continues from.
         class_weights: Weights of utterances in a logistic regression: none, or balanced (inverse to the
             frequency of their class in training).
+        inner_folds: Number of groups of training speakers that are held out in turn from a logistic
+            regression. Its C and the hidden state are chosen on the predictions of all of them and of the
+            validation part together; with 0, on the validation part alone.
 
     Raises:
         UnknownNameError: For a `head`, `select` or `class_weights` that does not exist.
@@ -62,6 +65,7 @@ class ProbeConfig:
     seeds: tuple[int, ...] = (0, 1, 2)
     c: tuple[float, ...] = ()
     class_weights: str = "none"
+    inner_folds: int = 0
 
     def __post_init__(self) -> None:
         if self.head not in HEADS:
@@ -83,8 +87,8 @@ class ProbeConfig:
 
     @property
     def rounds(self) -> int:
-        """Maximum number of steps of its progress: epochs, or values of C."""
-        return len(self.c) or self.max_epochs
+        """Number of steps of its progress: epochs, or regressions."""
+        return len(self.c) * (1 + self.inner_folds) or self.max_epochs
 
     @property
     def deciding(self) -> dict[str, Any]:
@@ -101,6 +105,8 @@ class ProbeConfig:
             raise UnknownNameError("probe class_weights", self.class_weights, CLASS_WEIGHTS)
         if self.is_convex and self.head != "linear":
             raise UsageError(f"probe head {self.head}: a logistic regression has the head linear.")
+        sound = self.inner_folds == 0 or self.inner_folds > 1
+        _check("inner_folds", self.inner_folds, sound, "0 for none, or a whole number from 2 up")
 
     def _check_seeds(self) -> None:
         if isinstance(self.seeds, int | str):
@@ -114,7 +120,7 @@ class ProbeConfig:
 ADAMW_ONLY = ("lr", "mix_lr", "weight_decay", "eps", "batch_size", "patience", "seeds")
 """Options without effect in a logistic regression."""
 
-LOGISTIC_ONLY = ("c", "class_weights")
+LOGISTIC_ONLY = ("c", "class_weights", "inner_folds")
 """Options of a logistic regression alone."""
 
 C_GRID = (0.003, 0.01, 0.03, 0.1)
@@ -132,7 +138,12 @@ PRESETS: Mapping[str, ProbeConfig] = MappingProxyType(
         "paper": ProbeConfig(standardize=False, lr=1e-4, mix_lr=3e-3, select="accuracy", seeds=(42,)),
         "linear": ProbeConfig(head="linear", lr=3e-3),
         "logistic": ProbeConfig(
-            head="linear", seeds=(0,), max_epochs=500, c=C_GRID, class_weights="balanced"
+            head="linear",
+            seeds=(0,),
+            max_epochs=500,
+            c=C_GRID,
+            class_weights="balanced",
+            inner_folds=5,
         ),
     }
 )
@@ -160,6 +171,8 @@ class ProbeOptions:
         c: With logistic, values of C to choose from, such as 0.001,0.01,0.1: as in scikit-learn, the smaller,
             the stronger the penalty.
         class_weights: With logistic: none, or balanced (inverse to class frequency in training).
+        inner_folds: With logistic: groups of training speakers that are held out in turn, so that C and the
+            hidden state are chosen on their predictions, too; 0 to choose on the validation part alone.
 
     Raises:
         UnknownNameError: For a preset that does not exist, and as `ProbeConfig`.
@@ -180,6 +193,7 @@ class ProbeOptions:
     seeds: tuple[int, ...] | None = None
     c: tuple[float, ...] | None = None
     class_weights: str | None = None
+    inner_folds: int | None = None
 
     def __post_init__(self) -> None:
         self.config()

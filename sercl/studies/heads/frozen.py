@@ -18,8 +18,8 @@ from sercl.studies.heads.adaptation import (
     adaptation_notes,
     adaptation_of,
 )
-from sercl.studies.heads.config import ProbeConfig
-from sercl.studies.heads.jobs import Job
+from sercl.studies.heads.config import PRESETS, ProbeConfig
+from sercl.studies.heads.jobs import Job, jobs_for
 from sercl.studies.heads.parts import (
     Parts,
     View,
@@ -106,6 +106,42 @@ def _check_start(position: int, trainings: Sequence[FrozenTraining]) -> None:
                 f"frozen training {position} continues from training {start}, but has adaptation "
                 f"{trainings[stage].adaptation!r}: adaptation is for one-stage trainings only."
             )
+
+
+def choose_layer(
+    features: Tensor,
+    rows: FrozenRows,
+    train: Sequence[int],
+    validation: Sequence[int],
+    device: torch.device | str = "cpu",
+) -> int | None:
+    """Choose the hidden state from which logistic regressions predict unseen speakers best.
+
+    A few validation speakers cannot tell neighbouring hidden states apart, so training speakers are held out
+    in turn, as in `ProbeConfig.inner_folds`.
+
+    Args:
+        features: `[utterances, states, dim]` pooled hidden states in the order of `rows.ids`.
+        rows: What is known of the utterances.
+        train: Training rows; a repeated row counts as often.
+        validation: Validation rows.
+        device: Device on which the regressions are fitted.
+
+    Returns:
+        Its index among the states; None if no training speaker can be held out.
+
+    Raises:
+        FeatureError: For NaN or infinite features.
+    """
+    config, states = PRESETS["logistic"], range(features.shape[1])
+    check_finite(features, rows.ids, list(states))
+    parts = Parts(tuple(train), tuple(validation), ())
+    data = ProbeData(features, torch.tensor(rows.labels), len(rows.classes), [parts], people=rows.people)
+    if not data.held_out(0, config):
+        return None
+    jobs = jobs_for(1, states, config.seeds)
+    found = train_probes(data, jobs, config, training_device(device))
+    return best_layer({outcome.job.layer: [outcome] for outcome in found}, config)
 
 
 OnTraining = Callable[[int, Mapping[int, Outcome], float], None]
@@ -197,6 +233,9 @@ def train_frozen(
     on_result: OnResult = lambda position, result: None,
 ) -> list[FrozenResult]:
     """Train a head on every hidden state, choose one of them on validation data, and test it.
+
+    With `config.inner_folds` "validation data" includes training speakers, each predicted by a head that was
+    trained without them.
 
     A training without start and adaptation gives what `probe_study` gives for the same fold and seed. Other
     trainings in the same call affect only the last digits.
@@ -313,7 +352,7 @@ class _Study:
         labels = torch.tensor(self.rows.labels)
         folds = tuple(_parts(self.trainings[position]) for position in wave)
         views = {fold: self.views[position] for fold, position in enumerate(wave)}
-        return ProbeData(self.features, labels, len(self.rows.classes), folds, views)
+        return ProbeData(self.features, labels, len(self.rows.classes), folds, views, self.rows.people)
 
     def _starts(self, jobs: Jobs, trained: Trained) -> dict[Job, nn.Sequential]:
         """Return the heads of first stages, from which the second stages continue."""

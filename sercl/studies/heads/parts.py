@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
-from typing import Self
+from itertools import chain, combinations
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -54,6 +54,55 @@ def parts_of(
 def _rows_of(utterances: Sequence[Utterance], rows: Mapping[tuple[str, str], int]) -> tuple[int, ...]:
     keys = ((item.corpus, item.id) for item in utterances)
     return tuple(rows[key] for key in keys if key in rows)
+
+
+Person = tuple[str, str | None]
+"""Corpus and speaker of a row; None for an unknown speaker."""
+
+
+def held_out_groups(
+    train: Sequence[int],
+    validation: Sequence[int],
+    people: Sequence[Person],
+    labels: Sequence[int],
+    count: int,
+) -> list[tuple[int, ...]]:
+    """Divide training rows into groups of speakers, each of which can be held out in turn.
+
+    Only rows of corpora that are validated on are held out, so that, say, a model that is selected on the
+    target is selected on the target alone. A group without which a class would be absent from training is
+    left out.
+
+    Args:
+        train: Training rows; those that are repeated are held out once, with all their copies.
+        validation: Validation rows.
+        people: Corpus and speaker of every row; a row of an unknown speaker is a speaker by itself.
+        labels: Class index of every row.
+        count: Maximum number of groups.
+
+    Returns:
+        The rows of each group, in order; none if fewer than two speakers can be held out, or if validation
+        shares rows with training.
+    """
+    corpora = {people[row][0] for row in validation}
+    speakers: dict[tuple[Any, ...], list[int]] = {}
+    for row in sorted(set(train)):
+        corpus, speaker = people[row]
+        if corpus in corpora:
+            speakers.setdefault((corpus, speaker) if speaker is not None else (corpus, "", row), []).append(
+                row
+            )
+    if len(speakers) < 2 or set(train) & set(validation):
+        return []
+    # Neighbours in order are often of one gender or session: each goes to another group.
+    ordered = [speakers[key] for key in sorted(speakers)]
+    groups = [tuple(sorted(chain.from_iterable(ordered[number::count]))) for number in range(count)]
+    return [group for group in groups if group and _keeps_classes(train, group, labels)]
+
+
+def _keeps_classes(train: Sequence[int], group: Sequence[int], labels: Sequence[int]) -> bool:
+    rest = set(train).difference(group)
+    return {labels[row] for row in rest} == {labels[row] for row in train}
 
 
 def within_speaker_folds(

@@ -15,9 +15,18 @@ from sercl.models.heads import build_head
 from sercl.models.stacked import StackedProbe
 from sercl.studies.heads.config import ProbeConfig
 from sercl.studies.heads.jobs import WEIGHTED, Job, cohorts_for, most_probes
-from sercl.studies.heads.logistic import train_logistic
-from sercl.studies.heads.parts import Parts, Rows, View
-from sercl.studies.heads.training import Keep, OnEpochs, Outcome, Stack, outcomes_of, train_stack
+from sercl.studies.heads.logistic import fit_path, train_logistic, validations
+from sercl.studies.heads.parts import Parts, Person, Rows, View, held_out_groups
+from sercl.studies.heads.training import (
+    Keep,
+    OnEpochs,
+    Outcome,
+    Record,
+    Stack,
+    Tally,
+    outcomes_of,
+    train_stack,
+)
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
@@ -93,6 +102,7 @@ class ProbeData:
         folds: The folds.
         views: Views of the features for some folds; in other folds, features are standardised by the
             training part if the configuration says so.
+        people: Corpus and speaker of every utterance; empty if no training speakers may be held out.
     """
 
     features: Tensor
@@ -100,10 +110,34 @@ class ProbeData:
     classes: int
     folds: Sequence[Parts]
     views: Mapping[int, View] = field(default_factory=dict)
+    people: Sequence[Person] = ()
 
     def view(self, fold: int, standardize: bool) -> View:
         """Return the view of the features in a fold."""
         return self.views.get(fold) or View(self.folds[fold].train if standardize else ())
+
+    def held_out(self, fold: int, config: ProbeConfig) -> list[tuple[int, ...]]:
+        """Return the groups of training rows of a fold that are held out in turn, see `held_out_groups`."""
+        if not (config.inner_folds and self.people):
+            return []
+        train, validation, _ = (rows for _, rows in self.folds[fold].items())
+        return held_out_groups(train, validation, self.people, self.labels.tolist(), config.inner_folds)
+
+    def without(self, groups: Mapping[int, Sequence[tuple[int, ...]]], standardize: bool) -> "ProbeData":
+        """Return a fold for each group of each fold that trains without the group and validates on it.
+
+        Utterances that are held out do not take part in the standardisation either.
+        """
+        folds, views = list[Parts](), dict[int, View]()
+        for fold, held in ((fold, held) for fold, own in groups.items() for held in own):
+            view, out = self.view(fold, standardize), set(held)
+            views[len(folds)] = View(_except(view.reference, out), view.adapt)
+            folds.append(Parts(_except(self.folds[fold].train, out), held, ()))
+        return ProbeData(self.features, self.labels, self.classes, folds, views)
+
+
+def _except(rows: Sequence[int], out: set[int]) -> tuple[int, ...]:
+    return tuple(row for row in rows if row not in out)
 
 
 def train_probes(
@@ -133,12 +167,14 @@ def train_probes(
     """
     workers = torch.get_num_threads() if device.type == "cpu" else 1
     heads = {**initial_heads(data, jobs, config), **(start or {})}
+    held_out = _hold_out(data, jobs, config, heads, device, workers, on_epochs)
     cohorts = _cohorts(data, jobs, config, heads, device, workers)
     at_once, lock = min(workers, len(cohorts)), threading.Lock()
 
     def train(cohort: Sequence[Job], report: OnEpochs) -> list[Outcome]:
         begin = time.perf_counter()
-        found = _train(build_stack(data, cohort, config, heads, device), config, keep, report)
+        stack = build_stack(data, cohort, config, heads, device)
+        found = outcomes_of(stack, _train(stack, config, held_out, report), keep)
         with lock:
             on_stack(found, (time.perf_counter() - begin) / at_once)
         return found
@@ -222,6 +258,56 @@ def _most(data: ProbeData, job: Job, head: nn.Sequential, device: torch.device, 
     return most_probes(4 * block * copies, 4 * weights, device)
 
 
-def _train(stack: Stack, config: ProbeConfig, keep: Keep, on_epochs: OnEpochs) -> list[Outcome]:
-    train = train_logistic if config.is_convex else train_stack
-    return outcomes_of(stack, train(stack, config, on_epochs), keep)
+HeldOut = Mapping[Job, Tally]
+"""What regressions of a job did on its held-out training rows, `[cs]`; jobs without them are left out."""
+
+
+def _train(stack: Stack, config: ProbeConfig, held_out: HeldOut, on_epochs: OnEpochs) -> Record:
+    if not config.is_convex:
+        return train_stack(stack, config, on_epochs)
+    return train_logistic(stack, config, on_epochs, _stacked(stack, config, held_out))
+
+
+def _stacked(stack: Stack, config: ProbeConfig, held_out: HeldOut) -> Tally | None:
+    """Return the tallies of a stack's jobs, `[cs, models]`; None if there are none."""
+    if not any(job in held_out for job in stack.jobs):
+        return None
+    some = next(iter(held_out.values()))
+    nothing = Tally(torch.zeros_like(some.losses), torch.zeros_like(some.confusion))
+    own = [held_out.get(job, nothing) for job in stack.jobs]
+    return Tally(
+        torch.stack([one.losses for one in own], dim=1), torch.stack([one.confusion for one in own], dim=1)
+    )
+
+
+def _hold_out(
+    data: ProbeData,
+    jobs: Sequence[Job],
+    config: ProbeConfig,
+    heads: Heads,
+    device: torch.device,
+    workers: int,
+    on_epochs: OnEpochs,
+) -> HeldOut:
+    """Fit the regressions of each job once without each group of its training speakers."""
+    if not config.is_convex:
+        return {}
+    groups = {fold: data.held_out(fold, config) for fold in sorted({job.fold for job in jobs})}
+    owners = [fold for fold, own in groups.items() for _ in own]
+    inner = {
+        Job(k, job.layer, job.seed): job for k, fold in enumerate(owners) for job in jobs if job.fold == fold
+    }
+    on_epochs((len(jobs) * config.inner_folds - len(inner)) * len(config.c))
+    starts = {one: heads[job] for one, job in inner.items()}
+    without = data.without(groups, config.standardize)
+
+    def fit(cohort: Sequence[Job], report: OnEpochs) -> Tally:
+        return validations(fit_path(build_stack(without, cohort, config, starts, device), config, report))
+
+    cohorts = _cohorts(without, list(inner), config, starts, device, workers)
+    found: dict[Job, Tally] = {}
+    for cohort, tallies in zip(cohorts, side_by_side(fit, cohorts, workers, on_epochs), strict=True):
+        for model, one in enumerate(cohort):
+            own = Tally(tallies.losses[:, model], tallies.confusion[:, model])
+            found[inner[one]] = found[inner[one]] + own if inner[one] in found else own
+    return found

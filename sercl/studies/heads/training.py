@@ -20,7 +20,7 @@ from sercl.studies.heads.parts import Parts, Rows
 
 @dataclass(frozen=True)
 class Validation:
-    """Validation scores of some probes, each `[models]` float64.
+    """Validation scores of some probes, each `[..., models]` float64.
 
     Attributes:
         loss: Mean cross-entropy.
@@ -36,6 +36,28 @@ class Validation:
         """Return the selection score of epochs, the higher the better; NaN is the lowest."""
         score: Tensor = -self.loss if select == "loss" else getattr(self, select)
         return score.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Sums over utterances from which scores are made; those of different utterances can be added.
+
+    Attributes:
+        losses: `[..., models]` float64 sums of cross-entropies.
+        confusion: `[..., models, classes, classes]` int64 confusion matrices, rows are the truth.
+    """
+
+    losses: Tensor
+    confusion: Tensor
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(self.losses + other.losses, self.confusion + other.confusion)
+
+    @property
+    def scores(self) -> Validation:
+        """The scores on all utterances together."""
+        loss = self.losses / self.confusion.sum(dim=(-2, -1))
+        return Validation(loss, wa(self.confusion).double(), uar(self.confusion).double())
 
 
 @dataclass(kw_only=True)
@@ -168,7 +190,7 @@ def train_stack(stack: Stack, config: ProbeConfig, on_epochs: OnEpochs = lambda 
     alive = torch.arange(len(stack.jobs), device=device)
     for epoch in range(config.max_epochs):
         _run_epoch(stack, learner, alive, epoch)
-        scores = validate(stack, alive, *(table[alive] for table in validation))
+        scores = tally(stack, alive, *(table[alive] for table in validation)).scores
         going = record.note(scores, stack.probe, alive, epoch)
         on_epochs(len(alive) + int((~going).sum()) * (config.max_epochs - epoch - 1))
         if not going.all():
@@ -196,8 +218,8 @@ def logits_of(stack: Stack, models: Tensor, index: Tensor) -> Tensor:
     return torch.cat([stack.probe(stack.rows.gather(stack.blocks[models], piece)) for piece in pieces], dim=1)
 
 
-def validate(stack: Stack, models: Tensor, index: Tensor, valid: Tensor) -> Validation:
-    """Score the probes on their validation parts.
+def tally(stack: Stack, models: Tensor, index: Tensor, valid: Tensor) -> Tally:
+    """Evaluate probes on utterances of their own.
 
     Args:
         stack: As for `logits_of`.
@@ -208,9 +230,8 @@ def validate(stack: Stack, models: Tensor, index: Tensor, valid: Tensor) -> Vali
     logits, truth = logits_of(stack, models, index), stack.rows.labels[index]
     losses = F.cross_entropy(logits.flatten(0, 1), truth.flatten(), reduction="none").view(index.shape)
     # Double precision: a mean over many utterances must not depend on the padding of a table.
-    loss = (losses.double() * valid).sum(dim=1) / valid.sum(dim=1)
     confusion = _confusions(truth, logits.argmax(dim=-1), valid, logits.shape[-1])
-    return Validation(loss, wa(confusion).double(), uar(confusion).double())
+    return Tally((losses.double() * valid).sum(dim=1), confusion)
 
 
 def _confusions(truth: Tensor, predicted: Tensor, valid: Tensor, classes: int) -> Tensor:

@@ -103,7 +103,7 @@ def _train(
     device: torch.device,
     on_epochs: OnEpochs,
 ) -> Trained:
-    data = ProbeData(features, torch.tensor(task.labels), len(task.classes), task.folds)
+    data = ProbeData(features, torch.tensor(task.labels), len(task.classes), task.folds, people=task.people)
     jobs = jobs_for(len(task.folds), layers, config.seeds)
     by_layer: dict[int, dict[tuple[int, int], Outcome]] = {layer: {} for layer in layers}
     for outcome in train_probes(data, jobs, config, device, on_epochs):

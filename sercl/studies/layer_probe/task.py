@@ -15,7 +15,7 @@ from sercl.corpora.folds import FoldConfig, make_folds
 from sercl.corpora.labels import LabelScheme, label_scheme
 from sercl.data.settings import MONOLINGUAL
 from sercl.errors import FoldError, UnknownNameError, UsageError
-from sercl.studies.heads.parts import Parts, parts_of, within_speaker_folds
+from sercl.studies.heads.parts import Parts, Person, parts_of, within_speaker_folds
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,7 @@ class ProbeTask:
         splits: How the folds treat speakers: "speaker-disjoint", "speaker-dependent" (training and test share
             some, or they are unknown) or "within-speaker" (they share all of them, by design).
         missing: Utterances of the folds that have no value, and are left out.
+        corpora: Corpus of each utterance; empty if all are of one.
     """
 
     target: str
@@ -125,6 +126,13 @@ class ProbeTask:
     setting: str = MONOLINGUAL
     splits: str = SPEAKER_DISJOINT
     missing: int = 0
+    corpora: tuple[str, ...] = ()
+
+    @property
+    def people(self) -> tuple[Person, ...]:
+        """Corpus and speaker of each utterance."""
+        corpora = self.corpora or ("",) * len(self.ids)
+        return tuple(zip(corpora, self.speakers, strict=True))
 
     @classmethod
     def from_labels(
@@ -238,6 +246,7 @@ def probe_task(
         setting=setting,
         splits=WITHIN_SPEAKER if within else _kind(parts, speakers),
         missing=answer.missing,
+        corpora=tuple(item.corpus for item in known),
     )
 
 

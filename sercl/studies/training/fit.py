@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,13 @@ from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 from torch import Tensor
 
 from sercl.data.datamodules.base import EmotionDataModule
+from sercl.data.split import Split
 from sercl.errors import CheckpointError, OutputError, UsageError
 from sercl.features.config import FeatureConfig
 from sercl.features.extraction import Progress, features_of
 from sercl.files import at_home, writing_to
+from sercl.studies.heads.adaptation import FrozenRows
+from sercl.studies.heads.frozen import choose_layer
 from sercl.studies.results.predictions import Predictions
 from sercl.studies.training.results import RunResults, save, summarise
 from sercl.studies.training.resuming import (
@@ -330,6 +333,7 @@ def _run_stage(
         trainer.fit_loop.max_epochs = remaining_epochs(trainer.max_epochs, spent)
     checkpoint = of_first(lambda: starting_point(folder)) if start is StageStart.CONTINUE else None
     let_weights_be_unread(trainer, task)
+    _decide_layer(task, data, trainer)
     quick = quick_encoder(task, trainer, on_audio=not data.serves_features)
     with refusals(), writing_to(folder), naming_checkpoint(checkpoint, trainer), quick:
         trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
@@ -338,6 +342,35 @@ def _run_stage(
     result = replace(result, chosen_state=task.readout.chosen_state)
     keep(result, folder, limits)
     return result
+
+
+def _decide_layer(task: EncoderTask, data: EmotionDataModule, trainer: L.Trainer) -> None:
+    """Decide the layer of "auto" before a stage where hidden states are stored; else validation chooses."""
+    if not (isinstance(task, EmotionClassifier) and task.readout.layer == "auto" and data.serves_features):
+        return
+    train, validation = data.splits["train"], data.splits["validation"]
+    rows = _described(train.joined([validation]), data.classes)
+    numbers = {id: row for row, id in enumerate(rows.ids)}
+    task.readout.decided = choose_layer(
+        data.stacked_features(rows.ids),
+        rows,
+        [numbers[item.id] for item in train.utterances],
+        [numbers[item.id] for item in validation.utterances],
+        trainer.strategy.root_device,
+    )
+
+
+def _described(split: Split, classes: Sequence[str]) -> FrozenRows:
+    """Describe every utterance of a split once."""
+    pairs = zip(split.utterances, split.labels, strict=True)
+    items = {item.id: (item, label) for item, label in pairs}
+    return FrozenRows(
+        ids=tuple(items),
+        labels=tuple(label for _, label in items.values()),
+        corpora=tuple(item.corpus for item, _ in items.values()),
+        speakers=tuple(item.speaker for item, _ in items.values()),
+        classes=tuple(classes),
+    )
 
 
 def _summary(trainer: L.Trainer, stage: str) -> StageResult:
