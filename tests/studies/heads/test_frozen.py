@@ -7,8 +7,8 @@ import torch
 from sercl.errors import FeatureError, UsageError
 from sercl.studies.heads import jobs
 from sercl.studies.heads.adaptation import FrozenResult, FrozenRows, FrozenTraining
-from sercl.studies.heads.config import ProbeConfig
-from sercl.studies.heads.frozen import epochs_of, train_frozen
+from sercl.studies.heads.config import PRESETS, ProbeConfig
+from sercl.studies.heads.frozen import choose_layer, epochs_of, train_frozen
 from sercl.studies.heads.running import initial_head
 from sercl.studies.layer_probe.folds import probe_study
 from sercl.studies.layer_probe.task import ProbeTask
@@ -242,3 +242,26 @@ def stage(training: FrozenTraining):
     from sercl.studies.heads.parts import Parts
 
     return Parts(training.train, training.validation, training.tests["B"])
+
+
+def misleading() -> torch.Tensor:
+    """Features whose state 2 shows the class of the one validation speaker clearly, of the others hardly."""
+    rows, made = zero_shot(), features()
+    for part_rows, strength in ((rows.train, 4.0), (rows.validation, 60.0)):
+        labels = torch.tensor([ROWS.labels[row] for row in part_rows])
+        made[list(part_rows), 2] += strength * torch.eye(made.shape[2])[labels]
+    return made
+
+
+def test_the_layer_is_chosen_on_held_out_training_speakers_too() -> None:
+    made, training = misleading(), zero_shot()
+    (alone,) = train_frozen(made, ROWS, [training], replace(PRESETS["logistic"], inner_folds=0))
+    (both,) = train_frozen(made, ROWS, [training], PRESETS["logistic"])
+    assert (alone.layer, both.layer) == (2, TELLING)
+    assert choose_layer(made, ROWS, training.train, training.validation) == TELLING
+    assert choose_layer(made, ROWS, part("A", 0), training.validation) is None
+
+
+def test_no_layer_is_chosen_on_broken_features() -> None:
+    with pytest.raises(FeatureError, match="NaN"):
+        choose_layer(features() * torch.nan, ROWS, zero_shot().train, zero_shot().validation)

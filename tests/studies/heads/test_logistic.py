@@ -100,3 +100,65 @@ def test_a_limit_of_steps_is_reported():
 def test_a_seed_changes_nothing():
     one, two = (fit(PRESETS["logistic"], [Job(0, 1, seed)])[0] for seed in (0, 1))
     assert torch.equal(one.logits, two.logits)
+
+
+def people(rows=120, speakers=8):
+    """A speaker for each of the first 80 rows in turn, all of one corpus, and others for the rest."""
+    return tuple(("A", f"s{row % speakers}" if row < 80 else f"t{row}") for row in range(rows))
+
+
+def held_out_by_hand(own, job, config, c):
+    """Fit with one C without each group, with the public means, and evaluate all that was held out."""
+    fold = own.folds[job.fold]
+    groups = [tuple(row for row in fold.train if int(own.people[row][1][1:]) % 3 == n) for n in range(3)]
+    losses, hits = [], []
+    for held in groups:
+        rest = tuple(row for row in fold.train if row not in held)
+        inner = ProbeData(own.features, own.labels, 3, [Parts(rest, fold.validation, held)])
+        (outcome,) = fit(logistic(c=(c,), class_weights=config.class_weights), [Job(0, job.layer, 0)], inner)
+        truth = own.labels[list(held)]
+        losses.append(torch.nn.functional.cross_entropy(outcome.logits.double(), truth, reduction="none"))
+        hits.append(outcome.predicted == truth)
+    return torch.cat(losses), torch.cat(hits)
+
+
+def test_held_out_speakers_count_as_validation():
+    own = data()
+    own = ProbeData(own.features, own.labels, 3, own.folds, people=people())
+    config = logistic(c=(0.003, 0.1, 3.0), inner_folds=3, class_weights="balanced")
+    for job in (Job(0, 1, 0), Job(1, 2, 0)):
+        (outcome,) = fit(config, [job], own)
+        by_c = {}
+        for c in config.c:
+            (alone,) = fit(logistic(c=(c,), class_weights="balanced"), [job], own)
+            losses, hits = held_out_by_hand(own, job, config, c)
+            loss = (20 * alone.validation_loss + losses.sum()) / (20 + len(losses))
+            by_c[c] = float(loss), (20 * alone.validation_accuracy + hits.sum()) / (20 + len(hits)), alone
+        best = min(by_c, key=lambda c: by_c[c][0])
+        loss, accuracy, alone = by_c[best]
+        assert outcome.c == best
+        assert outcome.validation_loss == pytest.approx(loss, abs=1e-3)
+        assert outcome.validation_accuracy == pytest.approx(float(accuracy))
+        # What is used is the regression on the whole training part.
+        torch.testing.assert_close(outcome.logits, alone.logits, atol=2e-3, rtol=0)
+
+
+def test_held_out_regressions_continue_from_the_first_stage_too():
+    own, job = data(), Job(0, 1, 0)
+    own = ProbeData(own.features, own.labels, 3, own.folds, people=people())
+    (first,) = fit(logistic(c=(10.0,)), [job], own)
+    head = torch.nn.Sequential(torch.nn.Dropout(0.0), torch.nn.Linear(8, 3))
+    head.load_state_dict(first.head)
+    config = logistic(c=(1e-8,), inner_folds=3)
+    (continued,) = fit(config, [job], own, start={job: head})
+    (anew,) = fit(config, [job], own)
+    assert continued.validation_loss < anew.validation_loss - 0.1
+
+
+def test_progress_is_complete_whatever_can_be_held_out():
+    own, jobs = data(), [Job(0, 1, 0), Job(1, 1, 0)]
+    config = logistic(c=(0.01, 0.1), inner_folds=3)
+    for known in ((), people(), tuple(("A", "one") for _ in range(120))):
+        steps = []
+        fit(config, jobs, ProbeData(own.features, own.labels, 3, own.folds, people=known), on_epochs=steps.append)
+        assert sum(steps) == len(jobs) * config.rounds

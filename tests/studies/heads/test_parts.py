@@ -5,7 +5,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sercl.errors import FoldError
-from sercl.studies.heads.parts import Parts, check_parts, parts_of, within_speaker_folds
+from sercl.studies.heads.parts import (
+    Parts,
+    check_parts,
+    held_out_groups,
+    parts_of,
+    within_speaker_folds,
+)
 from tests.corpora.folds.samples import FOUR, corpus, even, ids, utterance
 
 
@@ -70,3 +76,47 @@ def test_sound_folds_pass() -> None:
 def test_unusable_folds_are_refused(folds: list[Parts], message: str) -> None:
     with pytest.raises(FoldError, match=message):
         check_parts(folds, [0, 1, 0, 1], ("a", "b"))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("AB"), st.sampled_from(["x", "y", "z", None]), st.integers(0, 2)), min_size=4
+    ),
+    st.integers(2, 6),
+    st.integers(1, 3),
+    st.randoms(use_true_random=False),
+)
+def test_groups_hold_out_whole_speakers_of_the_validated_corpora(rows, count, copies, random) -> None:
+    people, labels = [(corpus, speaker) for corpus, speaker, _ in rows], [label for *_, label in rows]
+    numbers = list(range(len(rows)))
+    random.shuffle(numbers)
+    validation, train = numbers[:2], numbers[2:] * copies
+    groups = held_out_groups(train, validation, people, labels, count)
+    corpora = {people[row][0] for row in validation}
+    assert len(groups) <= count
+    held = [row for group in groups for row in group]
+    assert len(held) == len(set(held))
+    assert set(held) <= {row for row in train if people[row][0] in corpora}
+    for group in groups:
+        rest = set(train) - set(group)
+        assert {labels[row] for row in rest} == {labels[row] for row in train}
+        known = {people[row] for row in group if people[row][1] is not None}
+        assert not known & {people[row] for row in rest}
+
+
+def test_every_speaker_is_held_out_once_and_neighbours_apart() -> None:
+    people = [("A", f"s{row // 2}") for row in range(12)]
+    labels = [row % 2 for row in range(12)]
+    train, validation = range(10), (10, 11)
+    assert held_out_groups(train, validation, people, labels, 2) == [(0, 1, 4, 5, 8, 9), (2, 3, 6, 7)]
+    assert held_out_groups(train, validation, people, labels, 9) == [(n, n + 1) for n in range(0, 10, 2)]
+
+
+def test_nothing_is_held_out_where_it_would_choose_for_another_training() -> None:
+    people, labels = [("A", f"s{row // 2}") for row in range(8)] + [("B", "t")] * 2, [0, 1] * 5
+    assert held_out_groups(range(8), (8, 9), people, labels, 3) == []  # selected on another corpus
+    assert held_out_groups(range(2), (6, 7), people, labels, 3) == []  # one training speaker
+    assert held_out_groups(range(8), range(8), people, labels, 3) == []  # validated on the training part
+    speakers = [n for n in range(4) for _ in range(2)]
+    assert held_out_groups(range(6), (6, 7), people, speakers, 3) == []  # each class is one speaker
