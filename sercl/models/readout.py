@@ -13,7 +13,7 @@ from sercl.errors import UsageError
 from sercl.imports import ClassSpec
 from sercl.models.parts import check_part
 from sercl.models.pooling import frame_mask
-from sercl.models.standardize import Standardizer
+from sercl.models.standardize import Standardizer, normed_vectors
 
 
 class WeightedSum(nn.Module):
@@ -80,6 +80,7 @@ class Readout(nn.Module):
         dim: Size of a pooled hidden state.
         head: From `[batch, dim]` to class scores; for "auto" there is a copy for each layer.
         standardize: Whether features are standardised by statistics of the training set.
+        layer_norm: Whether each vector is normalised before that, see `normed_vectors`.
 
     Attributes:
         chosen: Index of the head whose scores are used.
@@ -95,9 +96,10 @@ class Readout(nn.Module):
         dim: int,
         head: nn.Module,
         standardize: bool = True,
+        layer_norm: bool = False,
     ) -> None:
         super().__init__()
-        self.layer = layer
+        self.layer, self.layer_norm = layer, layer_norm
         self.states = list(range(num_states)) if isinstance(layer, str) else [layer]
         self.standardizer = Standardizer((len(self.states), dim)) if standardize else None
         self.mix = WeightedSum(num_states) if layer == "weighted" else None
@@ -124,11 +126,16 @@ class Readout(nn.Module):
 
     def prepare(self, features: Tensor) -> Tensor:
         """Return the heads' input, `[batch, heads, dim]`: pooled hidden states, standardised and mixed."""
+        features = self.normed(features)
         if self.standardizer is not None:
             features = self.standardizer(features)
         if self.mix is not None:
             features = self.mix(features.unbind(dim=1)).unsqueeze(1)
         return features
+
+    def normed(self, features: Tensor) -> Tensor:
+        """Return pooled hidden states as the standardiser takes them, in the same shape."""
+        return normed_vectors(features) if self.layer_norm else features
 
     def score(self, prepared: Tensor) -> Tensor:
         """Return logits `[batch, heads, classes]` from the result of `prepare`."""

@@ -8,6 +8,7 @@ from typing import Self
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from sercl.errors import UsageError
 from sercl.models.pooling import frame_mask
@@ -147,6 +148,21 @@ def centred(waveforms: Tensor, lengths: Tensor) -> Tensor:
     valid = frame_mask(waveforms, lengths)
     mean = waveforms.masked_fill(~valid, 0.0).sum(dim=1) / lengths
     return (waveforms - mean[:, None]).masked_fill(~valid, 0.0)
+
+
+def normed_vectors(vectors: Tensor) -> Tensor:
+    """Normalise each vector to mean 0 and variance 1, without weights.
+
+    The blocks of a pre-norm encoder (Whisper, large wav2vec 2.0) normalise their input like this: the length
+    of a vector, which depends on the recording, means nothing to them.
+
+    Args:
+        vectors: `[..., dim]`.
+
+    Returns:
+        `[..., dim]`.
+    """
+    return F.layer_norm(vectors, vectors.shape[-1:])
 
 
 def layer_normed(hidden: Tensor, lengths: Tensor) -> Tensor:

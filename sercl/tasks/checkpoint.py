@@ -310,6 +310,9 @@ def read_for(task: str, base: type, path: str | Path) -> dict[str, Any]:
     _check_packages(about, path)
     options, where = checkpoint["hyper_parameters"], f"{path}: hyper_parameters"
     hints = option_types(kind)
+    for name, value in getattr(kind, "earlier_options", {}).items():
+        if name in hints:
+            options.setdefault(name, value)
     unknown = sorted(map(str, options.keys() - hints.keys()))
     if unknown:
         raise CheckpointError(

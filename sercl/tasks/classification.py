@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterable, Sequence
+from types import MappingProxyType
 from typing import Any, Self, cast
 
 import lightning.pytorch as L
@@ -152,6 +153,8 @@ class EmotionClassifier(UtteranceTest, EncoderTask):
         head: linear, or paper (the MLP of arXiv 2409.16920); or the import path of a class.
         dropout: Dropout before the head.
         standardize: Standardise features by statistics of the training set, stored in the checkpoint.
+        layer_norm: Normalise each pooled vector to mean 0 and variance 1 before that. Null: with a frozen
+            encoder.
         loss: cross-entropy, or the import path of a class: torch.nn.CrossEntropyLoss (with init_args such as
             label_smoothing), torch.nn.MultiMarginLoss, or your own.
         class_weights: none, or balanced (inverse to class frequency in the training set).
@@ -171,6 +174,7 @@ class EmotionClassifier(UtteranceTest, EncoderTask):
     """
 
     task_name = "classification"
+    earlier_options = MappingProxyType({"layer_norm": False})
     readout: Readout
 
     def __init__(
@@ -183,6 +187,7 @@ class EmotionClassifier(UtteranceTest, EncoderTask):
         head: str | dict[str, Any] = "linear",
         dropout: float = 0.0,
         standardize: bool = True,
+        layer_norm: bool | None = None,
         loss: str | dict[str, Any] = "cross-entropy",
         class_weights: str = "none",
         optimizer: OptimizerConfig = OptimizerConfig(),
@@ -205,6 +210,7 @@ class EmotionClassifier(UtteranceTest, EncoderTask):
             raise UsageError("head_first is for adapters: with adapter none, only the head is trained.")
         options = adapter_options(adapter, adapters)
         layer = default_layer(adapter) if layer is None else layer
+        hparams["layer_norm"] = layer_norm = adapter == "none" if layer_norm is None else layer_norm
         loaded = encoder_for_layer(
             encoder, layer, last_block, revision, whisper_form, gradient_checkpointing, encoder_config
         )
@@ -229,7 +235,7 @@ class EmotionClassifier(UtteranceTest, EncoderTask):
             "head_first": head_first,
         }
         self.dropout = dropout
-        self._build_readout(layer, standardize)
+        self._build_readout(layer, standardize, layer_norm)
         self.criteria = _copies(ClassLoss(self.build_loss(len(self.classes))), len(self.readout.heads))
         check_weights(class_weights, cast(ClassLoss, self.criteria[0]))
         self.adversarial = revive(AdversarialConfig, adversarial)
@@ -239,13 +245,15 @@ class EmotionClassifier(UtteranceTest, EncoderTask):
         )
         self.loss_weights: Tensor | None = None
 
-    def _build_readout(self, layer: int | str, standardize: bool) -> None:
+    def _build_readout(self, layer: int | str, standardize: bool, layer_norm: bool) -> None:
         states, dim, count = self.encoder.num_states, self.encoder.hidden_size, len(self.classes)
         self.pooling = self.build_pooling(dim)
         check_pooling(self.pooling, dim)
         head = self.build_head(self.pooling.out_dim, count)
         check_head(head, self.pooling.out_dim, count)
-        self.readout = Readout(check_layer(layer, states), states, self.pooling.out_dim, head, standardize)
+        self.readout = Readout(
+            check_layer(layer, states), states, self.pooling.out_dim, head, standardize, layer_norm
+        )
         self.candidates = CandidateScores(len(self.readout.heads), self.classes)
 
     def build_pooling(self, dim: int) -> Pooling:
@@ -296,7 +304,8 @@ class EmotionClassifier(UtteranceTest, EncoderTask):
     def frozen_twin(self) -> Self:
         """Return a new model of the same kind around the pre-trained encoder, without adapters."""
         options = {"adapter": "none", "adapters": {}, "head_first": False, "adversarial": AdversarialConfig()}
-        return type(self)(**{**self.hparams, **options, "layer": self._own["layer"]})
+        own = {"layer": self._own["layer"], "layer_norm": self.readout.layer_norm}
+        return type(self)(**{**self.hparams, **options, **own})
 
     def take_head_of(self, twin: "EmotionClassifier") -> None:
         """Take over everything that a frozen twin has trained."""
@@ -370,7 +379,8 @@ class EmotionClassifier(UtteranceTest, EncoderTask):
         self.eval()
         for batch in batches:
             moved = batch.to(self.device)
-            standardizer.update(moved.features if isinstance(moved, FeatureBatch) else self.pool(moved))
+            features = moved.features if isinstance(moved, FeatureBatch) else self.pool(moved)
+            standardizer.update(self.readout.normed(features))
         standardizer.finish()
 
     def training_loss(self, batch: AudioBatch | FeatureBatch) -> Tensor:

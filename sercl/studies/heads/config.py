@@ -26,6 +26,7 @@ class ProbeConfig:
     Args:
         head: Name of the head, see `sercl.models.heads`.
         standardize: Whether features are standardised by statistics of the fold's training part.
+        layer_norm: Whether each vector is normalised to mean 0 and variance 1 before anything else.
         lr: Learning rate of AdamW.
         mix_lr: Learning rate of the layer weights of a learned weighted sum of hidden states.
         weight_decay: Decoupled weight decay of AdamW.
@@ -54,6 +55,7 @@ class ProbeConfig:
 
     head: str = "paper"
     standardize: bool = True
+    layer_norm: bool = False
     lr: float = 1e-3
     mix_lr: float = 3e-2
     weight_decay: float = 1e-5
@@ -94,7 +96,9 @@ class ProbeConfig:
     def deciding(self) -> dict[str, Any]:
         """The options that have an effect, as plain data."""
         without = ADAMW_ONLY if self.is_convex else LOGISTIC_ONLY
-        return {name: value for name, value in asdict(self).items() if name not in without}
+        # Options added later are hashed only if not at their defaults: earlier results keep their addresses.
+        later = () if self.layer_norm else ("layer_norm",)
+        return {name: value for name, value in asdict(self).items() if name not in (*without, *later)}
 
     def _check_logistic(self) -> None:
         if isinstance(self.c, int | float):
@@ -139,6 +143,7 @@ PRESETS: Mapping[str, ProbeConfig] = MappingProxyType(
         "linear": ProbeConfig(head="linear", lr=3e-3),
         "logistic": ProbeConfig(
             head="linear",
+            layer_norm=True,
             seeds=(0,),
             max_epochs=500,
             c=C_GRID,
@@ -159,6 +164,7 @@ class ProbeOptions:
             study's recipe, on raw features).
         head: Head: paper (MLP) or linear. Null, here and below: as in the preset.
         standardize: Standardise features by statistics of each fold's training part.
+        layer_norm: Normalise each vector to mean 0 and variance 1 before anything else.
         lr: Learning rate.
         mix_lr: Learning rate of the layer weights of the weighted sum of hidden states.
         weight_decay: Decoupled weight decay.
@@ -182,6 +188,7 @@ class ProbeOptions:
     preset: str = "logistic"
     head: str | None = None
     standardize: bool | None = None
+    layer_norm: bool | None = None
     lr: float | None = None
     mix_lr: float | None = None
     weight_decay: float | None = None

@@ -178,7 +178,7 @@ class Gathering:
                 self._on_training(position, self._heads.pop(position), self._seconds.pop(position))
 
 
-def views_of(rows: FrozenRows, trainings: Sequence[FrozenTraining], standardize: bool) -> list[View]:
+def views_of(rows: FrozenRows, trainings: Sequence[FrozenTraining], config: ProbeConfig) -> list[View]:
     """Return the feature view of each training; equal views are shared.
 
     A second stage has the view of the first, since it continues with its weights.
@@ -186,7 +186,8 @@ def views_of(rows: FrozenRows, trainings: Sequence[FrozenTraining], standardize:
     Args:
         rows: What is known of the utterances.
         trainings: The trainings, already checked.
-        standardize: Whether features are standardised by the training part, after any adaptation.
+        config: Whether vectors are normalised before any adaptation, and standardised by the training part
+            after it.
 
     Raises:
         UnknownNameError: For an adaptation that does not exist.
@@ -201,7 +202,7 @@ def views_of(rows: FrozenRows, trainings: Sequence[FrozenTraining], standardize:
         key = _key(training)
         if key not in known:
             adapt = adaptation_of(f"frozen training {position}", training, rows)
-            known[key] = View(training.train if standardize else (), adapt)
+            known[key] = View(training.train if config.standardize else (), adapt, config.layer_norm)
         views.append(known[key])
     return views
 
@@ -267,7 +268,7 @@ def train_frozen(
     """
     numbers = checked_layers(features, rows, layers)
     check_trainings(rows, trainings)
-    views = views_of(rows, trainings, config.standardize)
+    views = views_of(rows, trainings, config)
     study = _Study(features, rows, trainings, views, numbers, config, training_device(device), on_epochs)
     results: dict[int, FrozenResult] = {}
 

@@ -14,7 +14,7 @@ from sercl.corpora.folds.draw import grouped, shuffled_utterances
 from sercl.counting import count
 from sercl.counting import count as count_of
 from sercl.errors import FeatureError, FoldError, UsageError
-from sercl.models.standardize import Moments
+from sercl.models.standardize import Moments, normed_vectors
 
 LEAST_GROUPS = 3
 """Training, validation and test need one group each."""
@@ -209,10 +209,12 @@ class View:
         reference: Rows whose statistics standardise the features; a repeated row counts as often. Empty for
             raw features.
         adapt: Transformation before that; None for none. It must be hashable.
+        layer_norm: Whether each vector is normalised before all of that.
     """
 
     reference: tuple[int, ...] = ()
     adapt: Adapt | None = None
+    layer_norm: bool = False
 
 
 @dataclass(frozen=True)
@@ -262,7 +264,8 @@ class Rows:
 
 
 def _fill(block: Tensor, features: Tensor, view: View) -> None:
-    block.copy_(features if view.adapt is None else view.adapt(features))
+    vectors = normed_vectors(features) if view.layer_norm else features
+    block.copy_(vectors if view.adapt is None else view.adapt(vectors))
     if view.reference:
         moments = Moments.of(block[torch.tensor(view.reference, device=block.device)])
         block.sub_(moments.mean.float()).div_(moments.std().float())

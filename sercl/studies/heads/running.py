@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import torch
@@ -112,9 +112,10 @@ class ProbeData:
     views: Mapping[int, View] = field(default_factory=dict)
     people: Sequence[Person] = ()
 
-    def view(self, fold: int, standardize: bool) -> View:
+    def view(self, fold: int, config: ProbeConfig) -> View:
         """Return the view of the features in a fold."""
-        return self.views.get(fold) or View(self.folds[fold].train if standardize else ())
+        reference = self.folds[fold].train if config.standardize else ()
+        return self.views.get(fold) or View(reference, layer_norm=config.layer_norm)
 
     def held_out(self, fold: int, config: ProbeConfig) -> list[tuple[int, ...]]:
         """Return the groups of training rows of a fold that are held out in turn, see `held_out_groups`."""
@@ -123,15 +124,15 @@ class ProbeData:
         train, validation, _ = (rows for _, rows in self.folds[fold].items())
         return held_out_groups(train, validation, self.people, self.labels.tolist(), config.inner_folds)
 
-    def without(self, groups: Mapping[int, Sequence[tuple[int, ...]]], standardize: bool) -> "ProbeData":
+    def without(self, groups: Mapping[int, Sequence[tuple[int, ...]]], config: ProbeConfig) -> "ProbeData":
         """Return a fold for each group of each fold that trains without the group and validates on it.
 
         Utterances that are held out do not take part in the standardisation either.
         """
         folds, views = list[Parts](), dict[int, View]()
         for fold, held in ((fold, held) for fold, own in groups.items() for held in own):
-            view, out = self.view(fold, standardize), set(held)
-            views[len(folds)] = View(_except(view.reference, out), view.adapt)
+            view, out = self.view(fold, config), set(held)
+            views[len(folds)] = replace(view, reference=_except(view.reference, out))
             folds.append(Parts(_except(self.folds[fold].train, out), held, ()))
         return ProbeData(self.features, self.labels, self.classes, folds, views)
 
@@ -220,7 +221,7 @@ def build_stack(
     """Stack probes, each with its initial head, and copy their features."""
     states = data.features.shape[1]
     mix = states if jobs[0].layer == WEIGHTED else None
-    views = {fold: data.view(fold, config.standardize) for fold in {job.fold for job in jobs}}
+    views = {fold: data.view(fold, config) for fold in {job.fold for job in jobs}}
     keys = [(None if mix else job.layer, views[job.fold]) for job in jobs]
     blocks = list(dict.fromkeys(keys))
     return Stack(
@@ -299,7 +300,7 @@ def _hold_out(
     }
     on_epochs((len(jobs) * config.inner_folds - len(inner)) * len(config.c))
     starts = {one: heads[job] for one, job in inner.items()}
-    without = data.without(groups, config.standardize)
+    without = data.without(groups, config)
 
     def fit(cohort: Sequence[Job], report: OnEpochs) -> Tally:
         return validations(fit_path(build_stack(without, cohort, config, starts, device), config, report))

@@ -6,6 +6,7 @@ import torch
 
 from sercl.errors import UsageError
 from sercl.studies.heads.adaptation import NOTES
+from sercl.studies.heads.config import ProbeConfig
 from sercl.studies.heads.frozen import train_frozen, views_of
 from tests.studies.heads.frozen_samples import QUICK, SIZE, features, part, two_corpora, zero_shot
 
@@ -16,11 +17,11 @@ ADAPTED = [name for name in NOTES if name != "none"]
 def test_trainings_that_see_the_same_share_a_view() -> None:
     second = replace(zero_shot(), train=part("B", 0), tests={}, start=0)
     adapted = [zero_shot("coral", seed=seed) for seed in (1, 2)]
-    views = views_of(ROWS, [zero_shot(), zero_shot(seed=9), second, *adapted], standardize=True)
+    views = views_of(ROWS, [zero_shot(), zero_shot(seed=9), second, *adapted], ProbeConfig())
     assert views[0] == views[1] == views[2]
     assert views[0].reference == zero_shot().train
     assert views[3] == views[4] != views[0]
-    (raw,) = views_of(ROWS, [zero_shot()], standardize=False)
+    (raw,) = views_of(ROWS, [zero_shot()], ProbeConfig(standardize=False))
     assert raw.reference == ()
 
 
@@ -29,7 +30,7 @@ def test_errors_name_the_training() -> None:
     with pytest.raises(
         UsageError, match="frozen training 1, adaptation 'speaker': the speaker of 1 utterance"
     ):
-        views_of(lacking, [zero_shot(), zero_shot("speaker")], standardize=True)
+        views_of(lacking, [zero_shot(), zero_shot("speaker")], ProbeConfig())
 
 
 @pytest.mark.parametrize("name", ADAPTED)

@@ -160,5 +160,10 @@ def test_progress_is_complete_whatever_can_be_held_out():
     config = logistic(c=(0.01, 0.1), inner_folds=3)
     for known in ((), people(), tuple(("A", "one") for _ in range(120))):
         steps = []
-        fit(config, jobs, ProbeData(own.features, own.labels, 3, own.folds, people=known), on_epochs=steps.append)
+        fit(
+            config,
+            jobs,
+            ProbeData(own.features, own.labels, 3, own.folds, people=known),
+            on_epochs=steps.append,
+        )
         assert sum(steps) == len(jobs) * config.rounds

@@ -81,7 +81,8 @@ def test_unusable_folds_are_refused(folds: list[Parts], message: str) -> None:
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(
-        st.tuples(st.sampled_from("AB"), st.sampled_from(["x", "y", "z", None]), st.integers(0, 2)), min_size=4
+        st.tuples(st.sampled_from("AB"), st.sampled_from(["x", "y", "z", None]), st.integers(0, 2)),
+        min_size=4,
     ),
     st.integers(2, 6),
     st.integers(1, 3),

@@ -344,7 +344,8 @@ def _deciding(model: Options) -> Options:
     own = {name: value for name, value in model.items() if name not in _SAME_RESULT}
     # Options added later are hashed only if not at their defaults: earlier results keep their addresses.
     own["optimizer"] = _unlike({"algorithm": "adamw", "monitor": None}, model["optimizer"])
-    own = _unlike({"loss": "cross-entropy"}, own)
+    own["layer_norm"] = model["adapter"] == "none" if own["layer_norm"] is None else own["layer_norm"]
+    own = _unlike({"loss": "cross-entropy", "layer_norm": False}, own)
     if FOLDER in model["adapters"].get("peft", {}):
         raise UsageError(
             f"model.adapters.peft.{FOLDER}: a study starts from the pre-trained encoder. Leave it out, or "
