@@ -86,3 +86,15 @@ def test_each_state_is_standardised_by_its_own_statistics():
     torch.testing.assert_close(inputs.std(dim=0, correction=0), torch.ones(STATES, DIM), atol=1e-3, rtol=0)
     logits = scaled(train)
     assert torch.equal(logits[:, 3], scaled.heads[3](inputs[:, 3]))
+
+
+def test_vectors_are_normalised_before_they_are_standardised():
+    made, fitted = features(rows=50) * 3 + 7, readout("auto", standardize=True, layer_norm=True)
+    vectors = made.double().numpy()
+    vectors = (vectors - vectors.mean(-1, keepdims=True)) / (vectors.std(-1, keepdims=True) + 1e-6)
+    fitted.standardizer.update(fitted.normed(made))
+    fitted.standardizer.finish()
+    expected = (vectors - vectors.mean(0)) / vectors.std(0)
+    torch.testing.assert_close(fitted.prepare(made).double(), torch.from_numpy(expected), atol=1e-3, rtol=0)
+    # A louder recording is the same.
+    torch.testing.assert_close(fitted(made * 5), fitted(made), atol=1e-3, rtol=0)

@@ -247,3 +247,13 @@ def test_a_pickled_object_is_refused(tmp_path):
     torch.save({"sercl": torch.nn.Linear(1, 1)}, tmp_path / "a.ckpt")
     with pytest.raises(CheckpointError, match="loads safely"):
         checkpoints.read(tmp_path / "a.ckpt")
+
+
+def test_an_earlier_checkpoint_does_not_normalise_vectors(build, batch, fit_standardizer, tmp_path):
+    task = fit_standardizer(build(layer_norm=False), batch)
+    stored = torch.load(save(task, tmp_path / "a.ckpt"), weights_only=True)
+    del stored["hyper_parameters"]["layer_norm"]
+    torch.save(stored, tmp_path / "earlier.ckpt")
+    loaded = EmotionClassifier.restore(tmp_path / "earlier.ckpt")
+    assert not loaded.readout.layer_norm
+    assert torch.equal(loaded.eval()(batch), task.eval()(batch))

@@ -130,3 +130,26 @@ def test_hyper_parameters_are_plain_data(build):
     assert {n: p.shape for n, p in rebuilt.named_parameters()} == {
         n: p.shape for n, p in task.named_parameters()
     }
+
+
+@pytest.mark.parametrize(
+    ("options", "normed"),
+    [({}, True), ({"adapter": "gating"}, False), ({"layer_norm": False}, False)],
+)
+def test_vectors_of_a_frozen_encoder_are_normalised(build, options, normed):
+    task = build(**options)
+    assert task.readout.layer_norm is task.hparams["layer_norm"] is normed
+
+
+def test_a_head_that_comes_first_reads_the_vectors_of_the_adapters(build):
+    for normed in (True, False):
+        task = build(adapter="gating", head_first=True, layer_norm=normed)
+        assert task.frozen_twin().readout.layer_norm is normed
+
+
+def test_the_standardiser_is_fitted_on_normalised_vectors(build, batch):
+    task, data = build(), [batch]
+    standardizer = task.readout.standardizer
+    task._fit_standardizer(standardizer, data)
+    prepared = task.readout.prepare(task.pool(batch))
+    assert prepared.mean(dim=0).abs().max() < 1e-3

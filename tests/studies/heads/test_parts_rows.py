@@ -71,3 +71,20 @@ def test_layers_out_of_range_are_refused(layers: list[int]) -> None:
 def test_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(UsageError, match="for 6 utterances"):
         check_shape(torch.zeros(shape), list("abcdef"))
+
+
+def test_vectors_are_normalised_before_all_else() -> None:
+    made = torch.randn(6, 2, 5, generator=torch.Generator().manual_seed(0)) * 4 + 3
+    seen = []
+
+    def adapt(features: torch.Tensor) -> torch.Tensor:
+        seen.append(features)
+        return features
+
+    rows = Rows.of(made, torch.zeros(6), [(1, View((0, 1, 2), adapt, layer_norm=True))], torch.device("cpu"))
+    (given,) = seen
+    torch.testing.assert_close(given.mean(dim=-1), torch.zeros(6), atol=1e-5, rtol=0)
+    torch.testing.assert_close(given.std(dim=-1, correction=0), torch.ones(6), atol=1e-3, rtol=0)
+    reference = given[:3].double()
+    expected = (given.double() - reference.mean(0)) / reference.std(0, correction=0)
+    torch.testing.assert_close(rows.values[0].double(), expected, atol=1e-4, rtol=0)
