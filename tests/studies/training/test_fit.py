@@ -276,11 +276,7 @@ def test_a_frozen_encoder_is_prepared_only_where_it_hears_audio(task, data, tmp_
 
 @pytest.mark.parametrize("decided", [1, None])
 def test_the_layer_of_auto_is_decided_before_each_stage(decided, encoder, pair, tmp_path, monkeypatch):
-    task, build, asked = (
-        EmotionClassifier(encoder, layer="auto", whisper_form="short"),
-        trainers(epochs=1),
-        [],
-    )
+    task, asked = EmotionClassifier(encoder, layer="auto", whisper_form="short"), []
 
     def choose(features, rows, train, validation, device):
         asked.append((features.shape[:2], {rows.corpora[row] for row in train}, len(train), len(validation)))
@@ -289,14 +285,12 @@ def test_the_layer_of_auto_is_decided_before_each_stage(decided, encoder, pair, 
     monkeypatch.setattr("sercl.studies.training.fit.choose_layer", choose)
     pair.setup()
     extract_features(task, pair, L.Trainer(**QUIET), FeatureConfig(dir=tmp_path / "store"))
-    results = train(task, pair, build, tmp_path / "run", resume=False)
+    results = train(task, pair, trainers(epochs=1), tmp_path / "run", resume=False)
     sizes = []
     for stage in pair.stages:
         pair.set_stage(stage)
         sizes.append([len(pair.splits[part].utterances) for part in ("train", "validation")])
-    assert [(train_size, validation_size) for *_, train_size, validation_size in asked] == list(
-        map(tuple, sizes)
-    )
+    assert [list(each[2:]) for each in asked] == sizes
     assert [len(corpora) for _, corpora, *_ in asked] == [1, 1]
     assert {shape[1] for shape, *_ in asked} == {task.encoder.num_states}
     if decided is not None:
