@@ -10,11 +10,12 @@ SOURCE, TARGET = ROLES = ("source", "target")
 
 MONOLINGUAL, ZERO_SHOT, TRANSFER, TWO_STAGE = "monolingual", "zero-shot", "transfer", "two-stage"
 
-NO_ADAPTATION, BY_CORPUS, BY_SPEAKER, CORAL, ADVERSARIAL = ADAPTATIONS = (
+NO_ADAPTATION, BY_CORPUS, BY_SPEAKER, CORAL, PRIOR, ADVERSARIAL = ADAPTATIONS = (
     "none",
     "corpus",
     "speaker",
     "coral",
+    "prior",
     "adversarial",
 )
 """Uses of the target's audio without its labels."""

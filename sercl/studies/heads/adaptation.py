@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sercl.counting import count
-from sercl.data.settings import BY_CORPUS, BY_SPEAKER, CORAL, NO_ADAPTATION
+from sercl.data.settings import BY_CORPUS, BY_SPEAKER, CORAL, NO_ADAPTATION, PRIOR
 from sercl.errors import UnknownNameError, UsageError
 from sercl.models.standardize import Moments
 from sercl.studies.heads.parts import Adapt, Person
@@ -263,6 +263,41 @@ def _power(symmetric: Tensor, ridge: float, exponent: float) -> Tensor:
     return power
 
 
+MOST_ROUNDS = 10_000
+
+
+def uniform_weights(probabilities: NDArray[np.float64], tolerance: float = 1e-9) -> NDArray[np.float64]:
+    """Return weights of the classes with which all classes are predicted equally often on average.
+
+    A classifier that was trained on other recordings may prefer some classes throughout. Without labels this
+    can be mended if all classes are equally frequent: probabilities times weights, divided by their sum, then
+    have equal means. The weights are unique up to a factor, and found by alternately scaling rows and columns
+    (Sinkhorn and Knopp 1967, *Concerning nonnegative matrices and doubly stochastic matrices*).
+
+    Args:
+        probabilities: `[utterances, classes]`, above 0.
+        tolerance: Largest deviation of a mean from 1 / classes.
+
+    Returns:
+        `[classes]`, their geometric mean is 1.
+    """
+    count = probabilities.shape[1]
+    weights = np.ones(count)
+    for _ in range(MOST_ROUNDS):
+        means = reweighted(probabilities, weights).mean(axis=0)
+        if np.abs(means - 1 / count).max() <= tolerance:
+            break
+        weights /= means
+        weights /= np.exp(np.log(weights).mean())
+    return weights
+
+
+def reweighted(probabilities: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return `[utterances, classes]` probabilities after the classes were weighted."""
+    products = probabilities * weights
+    return np.asarray(products / products.sum(axis=1, keepdims=True))
+
+
 def adaptation_of(where: str, training: FrozenTraining, rows: FrozenRows) -> Adapt | None:
     """Return the transformation of a training's features, None for none.
 
@@ -277,6 +312,8 @@ def adaptation_of(where: str, training: FrozenTraining, rows: FrozenRows) -> Ada
     """
     if training.adaptation not in NOTES:
         raise UnknownNameError("adaptation", training.adaptation, NOTES)
+    if training.adaptation == PRIOR and not training.unlabelled:
+        raise UsageError(f"{where}, adaptation {PRIOR!r}: there are no unlabelled rows of the target.")
     build = _BUILDERS.get(training.adaptation)
     return None if build is None else build(f"{where}, adaptation {training.adaptation!r}", training, rows)
 
@@ -372,6 +409,10 @@ NOTES: Mapping[str, str] = MappingProxyType(
         ),
         CORAL: (
             "the source is transformed to the covariance of the target's training part without labels (CORAL)"
+        ),
+        PRIOR: (
+            "classes are weighted so that all are predicted equally often in the target's training part, "
+            "without labels; this assumes that they are equally frequent in the target"
         ),
     }
 )

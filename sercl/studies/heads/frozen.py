@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sercl.data.settings import NO_ADAPTATION
+from sercl.data.settings import NO_ADAPTATION, PRIOR
 from sercl.errors import UsageError
 from sercl.studies.heads.adaptation import (
     FrozenResult,
@@ -17,6 +17,8 @@ from sercl.studies.heads.adaptation import (
     FrozenTraining,
     adaptation_notes,
     adaptation_of,
+    reweighted,
+    uniform_weights,
 )
 from sercl.studies.heads.config import PRESETS, ProbeConfig
 from sercl.studies.heads.jobs import Job, jobs_for
@@ -373,8 +375,9 @@ def _parts(training: FrozenTraining) -> Parts:
 
 
 def _tested(training: FrozenTraining) -> list[int]:
-    """Return every test row once, however many tests it is in."""
-    return sorted({row for rows in training.tests.values() for row in rows})
+    """Return every row to predict once, however many tests it is in."""
+    others = training.unlabelled if training.adaptation == PRIOR else ()
+    return sorted({row for rows in (*training.tests.values(), others) for row in rows})
 
 
 def _probabilities(training: FrozenTraining, outcome: Outcome) -> dict[str, NDArray[np.float64]]:
@@ -382,4 +385,7 @@ def _probabilities(training: FrozenTraining, outcome: Outcome) -> dict[str, NDAr
         return {}
     indices = {row: index for index, row in enumerate(_tested(training))}
     every = outcome.logits.double().softmax(dim=-1).numpy()
+    if training.adaptation == PRIOR:
+        unlabelled = every[[indices[row] for row in training.unlabelled]]
+        every = reweighted(every, uniform_weights(unlabelled))
     return {name: every[[indices[row] for row in rows]] for name, rows in training.tests.items()}

@@ -23,6 +23,13 @@ def test_no_adaptation_does_nothing_and_says_nothing() -> None:
     assert adaptation_notes(zero_shot(), ROWS) == ()
 
 
+def test_priors_change_predictions_and_no_features() -> None:
+    assert adaptation_of("here", zero_shot("prior"), ROWS) is None
+    assert adaptation_notes(zero_shot("prior"), ROWS) == (NOTES["prior"],)
+    with pytest.raises(UsageError, match="no unlabelled rows of the target"):
+        adaptation_of("here", replace(zero_shot("prior"), unlabelled=()), ROWS)
+
+
 def test_each_name_does_what_it_says() -> None:
     values = features(2.0)[:, 0]
     parts = (REFERENCE, part("A", 4), (*part("A", 5), *part("B", 4, 5)))
@@ -31,7 +38,7 @@ def test_each_name_does_what_it_says() -> None:
         "speaker": normalize_speakers(values, ROWS.corpora, ROWS.speakers, parts),
         "coral": align_corpora(values, ROWS.corpora, REFERENCE, "B"),
     }
-    assert set(expected) | {"none"} == set(NOTES)
+    assert set(expected) | {"none", "prior"} == set(NOTES)
     for name, wanted in expected.items():
         adapt = adaptation_of("here", zero_shot(name), ROWS)
         assert adapt is not None

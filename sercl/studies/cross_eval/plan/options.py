@@ -89,8 +89,8 @@ class StudyOptions:
         settings: monolingual, zero-shot, transfer, two-stage, few-shot, target-only (the few utterances
             alone; with few-shot, always included for a frozen encoder).
         adapters: As --model.adapter takes them.
-        adaptation: Label-free use of the target in zero-shot and few-shot: none; corpus, speaker or coral
-            for a frozen encoder; adversarial for adapters.
+        adaptation: Label-free use of the target in zero-shot and few-shot: none; corpus, speaker, coral or
+            prior for a frozen encoder; adversarial for adapters.
         select_on: Whose validation part selects in zero-shot, and in the first of two stages: source, or
             target as in arXiv 2409.16920.
         shots: Labelled target utterances per emotion in few-shot and target-only.

@@ -37,7 +37,7 @@ def expected(grid: StudyOptions) -> int:
     baseline = {"few-shot", "target-only"} & set(grid.settings)
     shots = len([number for number in grid.shots if number])
     for adapter, setting in product(grid.adapters, grid.settings):
-        valid = {"none", "corpus", "speaker", "coral"} if adapter == "none" else {"none", "adversarial"}
+        valid = set(ADAPTATIONS) - {"adversarial"} if adapter == "none" else {"none", "adversarial"}
         adaptations = len(valid & set(grid.adaptation))
         count += {
             "monolingual": corpora,
@@ -47,7 +47,7 @@ def expected(grid: StudyOptions) -> int:
             "target-only": pairs * shots,
         }.get(setting, pairs)
     if baseline == {"few-shot"} and "none" in grid.adapters:
-        valid = {"none", "corpus", "speaker", "coral"} & set(grid.adaptation)
+        valid = (set(ADAPTATIONS) - {"adversarial"}) & set(grid.adaptation)
         count += pairs * shots * bool(valid)
     return count * len(grid.encoder_options)
 
