@@ -2,7 +2,7 @@
 
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,13 +20,16 @@ from sercl.cli.run_folder import (
     run_folder,
 )
 from sercl.data.datamodules.base import Memories
+from sercl.errors import UsageError
 from sercl.json_text import json_text
 from sercl.reports.data import data_table
 from sercl.reports.results import confusion_figure, confusion_text, model_lines, results_table, stages_table
 from sercl.studies.results.records import CONFIG
+from sercl.studies.training import final
 from sercl.studies.training.fit import extract_features, score, stage_folders, train
 from sercl.studies.training.results import RunResults, describe_model, save, summarise
 from sercl.studies.training.resuming import check_limits
+from sercl.studies.training.stages import StageResult
 from sercl.tasks.classification import EmotionClassifier
 from sercl.tasks.ensemble import Ensemble
 
@@ -40,7 +43,7 @@ def main() -> int:
     return 0
 
 
-def run(cli: Cli) -> RunResults:
+def run(cli: Cli) -> None:
     """Train and evaluate as a parsed command line says, and show the results."""
     config, begin = cli.config, time.perf_counter()
     with claimed(cli) as folder:
@@ -54,6 +57,9 @@ def run(cli: Cli) -> RunResults:
                 config["resume"],
                 lambda task: extract_features_of(task, cli),
             )
+            if cli.data.trains_on_everything:
+                finish_untested(cli, folder, stages, begin)
+                return
             predictions = score(cli.task, cli.data, cli.build_trainer(scores_to=folder))
         seconds = time.perf_counter() - begin
         results = summarise(
@@ -64,7 +70,24 @@ def run(cli: Cli) -> RunResults:
             save(results, predictions, folder)
             cli.task.adapters.save_peft(folder / ADAPTER)
             show(results, folder, as_json=config["json"])
-    return results
+
+
+def finish_untested(cli: Cli, folder: Path, stages: Sequence[StageResult], begin: float) -> None:
+    """Save and show a model that is trained on everything, so that nothing is left to test it on."""
+    if not is_first():
+        return
+    check_still_there(folder)
+    seconds = time.perf_counter() - begin
+    results = final.untested(cli.task, cli.data, stages, cli.config["seed_everything"], seconds)
+    final.save(results, folder)
+    cli.task.adapters.save_peft(folder / ADAPTER)
+    if cli.config["json"]:
+        print(json_text(results.to_dict()))
+        return
+    stdout.print(stages_table(results.stages))
+    for note in results.notes:
+        stdout.print(f"Note: {note}", style="yellow", soft_wrap=True, markup=False)
+    show_use(cli.command, folder, results.stages)
 
 
 @contextmanager
@@ -90,8 +113,24 @@ def check(cli: Cli) -> None:
     """Refuse options that contradict each other, and let the data hold what the model needs of them."""
     check_monitors(cli.config, cli.task.candidates.names)
     check_continuation(cli.data.continues_from, cli.config)
+    check_untested(cli)
     if cli.task.adversary is not None:
         cli.data.use_unlabelled()
+
+
+def check_untested(cli: Cli) -> None:
+    """Refuse what needs a validation part, where everything is for training."""
+    if not cli.data.trains_on_everything:
+        return
+    final.check_unvalidated(cli.task)
+    defaults = cli.parser.get_defaults()
+    for group in ("early_stopping", "checkpoint"):
+        if changed := [key for key, value in cli.config[group].items() if value != defaults[group][key]]:
+            raise UsageError(
+                f"--{group}.{changed[0]} {cli.config[group][changed[0]]}: has no effect with "
+                "--data.folds.scheme none, since there is no validation part: training ends at "
+                "--trainer.max_epochs, and the last epoch is kept. Leave it out."
+            )
 
 
 def prepare(cli: Cli, folder: Path) -> None:
@@ -149,9 +188,24 @@ def show(results: RunResults, folder: Path, as_json: bool) -> None:
     stdout.print(stages_table(results.stages))
     stdout.print(results_table(scores, f"Results: {results.data['name']}, test part", results.notes))
     stdout.print(confusion_text(scores.confusion, scores.classes))
-    stdout.print(f"\nEverything is in {folder}. Predict with:", soft_wrap=True)
-    checkpoint = from_here(Path(results.stages[-1].checkpoint))
-    stdout.print(f"  sercl predict {shlex.quote(str(checkpoint))} FILE_OR_FOLDER", soft_wrap=True)
+    show_use("fit", folder, results.stages)
+
+
+def show_use(command: str, folder: Path, stages: Sequence[StageResult]) -> None:
+    """Print how the model of a finished training is used.
+
+    Args:
+        command: "fit" or "diarize fit".
+        folder: Its folder.
+        stages: Its stages.
+    """
+    what, use = {
+        "fit": ("Predict with:", "predict"),
+        "diarize fit": ("Label emotions over time in recordings:", "diarize"),
+    }[command]
+    stdout.print(f"\nEverything is in {folder}. {what}", soft_wrap=True)
+    checkpoint = shlex.quote(str(from_here(Path(stages[-1].checkpoint))))
+    stdout.print(f"  sercl {use} {checkpoint} FILE_OR_FOLDER", soft_wrap=True)
 
 
 def from_here(path: Path) -> Path:

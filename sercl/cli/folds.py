@@ -4,7 +4,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ from sercl.cli.diarize import evaluate
 from sercl.cli.diarize import fit as diarize_fit
 from sercl.cli.fit import claimed, from_here, set_up
 from sercl.cli.lightning import Cli
-from sercl.cli.run_checks import check_one_device, check_seed
+from sercl.cli.run_checks import check_final, check_one_device, check_seed
+from sercl.cli.run_folder import make_folder
 from sercl.documents import parse_yaml, read_yaml
 from sercl.errors import DocumentError, UsageError
 from sercl.files import write_text
@@ -28,10 +29,16 @@ from sercl.launchers import LaunchConfig, get_launcher
 from sercl.launchers.work import Work
 from sercl.reports.results import confusion_figure, confusion_text, folds_table, results_table
 from sercl.studies.cross_eval.run.results import LOG
+from sercl.studies.diarization.results import DiarizationResults
+from sercl.studies.diarization.results import read as read_diarization
 from sercl.studies.results.predictions import PREDICTIONS
 from sercl.studies.results.records import CONFIG, RESULTS
+from sercl.studies.results.scores import without_nan
+from sercl.studies.training.final import add_estimate, final_config
 from sercl.studies.training.folds import FoldRun, first_index, has_all, is_done, planned, pool, with_fold
-from sercl.studies.training.results import RunResults, save
+from sercl.studies.training.results import RunResults, read, save
+from sercl.tasks.checkpoint_paths import FINAL
+from sercl.tasks.optim import follows_validation
 
 Failures = Mapping[FoldRun, str]
 """Training -> why it failed."""
@@ -45,11 +52,13 @@ class Command:
         check: Raises for options with which no fold could be trained, and prepares what all folds share.
         train: Trains one fold, as the arguments of the process say.
         finish: Scores all folds together, and shows the results.
+        read: Returns the results in a folder: of one training, or of all together.
     """
 
     check: Callable[[Cli], None]
     train: Callable[[], int]
     finish: Callable[[Cli, Path, Sequence[FoldRun], float], None]
+    read: Callable[[Path], RunResults | DiarizationResults]
 
 
 def fit_main() -> int:
@@ -76,7 +85,14 @@ def _is_several(cli: Cli) -> bool:
     Raises:
         UsageError: For parallel processes of a single one.
     """
-    several = cli.config.get("seeds") is not None or has_all(_plain(cli)["data"])
+    has_folds = has_all(_plain(cli)["data"])
+    if cli.config["final"] and not has_folds:
+        raise UsageError(
+            "--final: the model that is trained on everything has the epochs and the layer that the folds "
+            "choose. Give --data.folds.index all, too; or, with epochs and layer of your own, instead "
+            "--data.folds.scheme none."
+        )
+    several = cli.config.get("seeds") is not None or has_folds
     if not several and cli.config["jobs"] != 1:
         raise UsageError(
             f"--jobs {cli.config['jobs']}: a single fold is trained. Give --data.folds.index all, or leave "
@@ -101,6 +117,8 @@ def run(cli: Cli) -> int:
             _check_seeds_kept(folder / CONFIG, plain.get("seeds"))
         _use_fold(cli, 0)
         command.check(cli)
+        if cli.config["final"]:
+            check_final(plain, follows_validation(cli.task.optimizer_config))
         set_up(cli)
         folds = range(cli.data.fold_count) if has_all(plain["data"]) else [first_index(plain["data"])]
         runs = planned(folds, cli.config["seed_everything"], plain.get("seeds"))
@@ -110,6 +128,8 @@ def run(cli: Cli) -> int:
         failures = _train(cli, folder, _missing(folder, runs, plain))
         if not failures:
             command.finish(cli, folder, runs, time.perf_counter() - begin)
+        if not failures and cli.config["final"]:
+            failures = _train_final(cli, command, folder, runs, plain)
     return _report(cli, folder, runs, failures)
 
 
@@ -204,6 +224,43 @@ def _train(cli: Cli, folder: Path, missing: Sequence[FoldRun]) -> dict[FoldRun, 
     return failures
 
 
+def _train_final(
+    cli: Cli, command: Command, folder: Path, runs: Sequence[FoldRun], plain: Mapping[str, Any]
+) -> dict[FoldRun, str]:
+    """Train the model on everything, unless it is there, and give it the pooled scores as its estimate."""
+    own = FoldRun(runs[0].seed, 0, FINAL)
+    defaults = cli.parser.get_defaults()
+    selection = {group: defaults[group].as_dict() for group in ("early_stopping", "checkpoint")}
+    stages = [command.read(folder / run.folder).stages for run in runs]
+    config, path = final_config(plain, stages, own.seed, selection), folder / FINAL / CONFIG
+    if not path.is_file() or read_yaml(path) != config:  # the folds have chosen anew
+        make_folder(folder / FINAL, fresh=True)
+        write_text(path, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+    if failures := _train(cli, folder, [] if is_done(folder / FINAL) else [own]):
+        return failures
+    found = add_estimate(folder / FINAL, _scores(command.read(folder)))
+    if not cli.config["json"]:
+        _show_final(folder / FINAL, found)
+    return {}
+
+
+def _scores(results: RunResults | DiarizationResults) -> dict[str, Any]:
+    """Return every score of all folds together, as plain data."""
+    whole = results.scores.averages if isinstance(results, RunResults) else results.systems[0].scores.named
+    return dict(without_nan({name: asdict(score) for name, score in whole.items()}))
+
+
+def _show_final(folder: Path, found: Mapping[str, Any]) -> None:
+    state = found["model"]["chosen_state"]
+    layer = "weighted layers" if state is None else f"hidden state {state}"
+    epochs = " and ".join(str(stage["epochs"]) for stage in found["stages"])
+    stdout.print(
+        f"\nFinal model, trained on everything ({layer}, {epochs} epochs, as the folds have chosen): {folder}. "
+        "It has no score of its own; those above are its estimate.",
+        soft_wrap=True,
+    )
+
+
 def train_one(command: str, folder: Path, no_cache: bool) -> None:
     """Train one fold with the configuration in its folder, or continue where it was stopped.
 
@@ -227,7 +284,7 @@ def _report(cli: Cli, folder: Path, runs: Sequence[FoldRun], failures: Failures)
         console = Console(file=sys.stderr, highlight=False, emoji=False)
         text = f"Failed: {run.folder}: {error} Log: {folder / run.folder / LOG}"
         console.print(text, soft_wrap=True, style="red", markup=False)
-    if failures:
+    if failures and FINAL not in {run.folder for run in failures}:
         done = len(runs) - len(failures)
         Console(file=sys.stderr, highlight=False).print(
             f"{done} of {len(runs)} are done; there are no scores of all folds yet. The same command with "
@@ -283,6 +340,6 @@ def _finish_diarize_fit(cli: Cli, folder: Path, runs: Sequence[FoldRun], seconds
 
 
 _COMMANDS: Mapping[str, Command] = {
-    "fit": Command(_check_fit, fit.main, _finish_fit),
-    "diarize fit": Command(_check_diarize_fit, diarize_fit.main, _finish_diarize_fit),
+    "fit": Command(_check_fit, fit.main, _finish_fit, read),
+    "diarize fit": Command(_check_diarize_fit, diarize_fit.main, _finish_diarize_fit, read_diarization),
 }

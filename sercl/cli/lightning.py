@@ -293,6 +293,8 @@ class Cli(LightningCLI):
         # Without training they are unparsed, and nothing is built from them.
         stopping, saving = (self.config[key].as_dict() if self.with_training else {} for key in keys)
         options = TrainerOptions(dict(self.built["trainer"]), stopping, saving)
+        if self.with_training and self.data.trains_on_everything:
+            options = options.without_validation()
         return supervise(options.build(folder, max_epochs, FitProgress, scores_to))
 
     def save_config(self, path: Path) -> None:
@@ -331,7 +333,7 @@ def path_of_own(kind: type) -> str | None:
     return None if kind.__module__.startswith("sercl.") else path_of(kind)
 
 
-RUN_KEYS = ("out", "resume", "overwrite", "json", "ckpt", "encoder", "no_cache", "jobs")
+RUN_KEYS = ("out", "resume", "overwrite", "json", "ckpt", "encoder", "no_cache", "jobs", "final")
 """Options of one call, not of the experiment: `save_config` does not write them."""
 
 _AS_TRAINED = "What is done to clips; by default, and only, what the checkpoint was trained with."
@@ -439,11 +441,13 @@ def _plain(value: Any) -> Any:
 def add_fold_options(parser: LightningArgumentParser, command: str) -> None:
     """Add the options of a run of several folds or seeds."""
     parser.add_argument("--jobs", type=int, default=1, help=_JOBS_HELP)
+    parser.add_argument("--final", action="store_true", help=_FINAL_HELP)
     if command == "fit":
         parser.add_argument("--seeds", type=list[int] | None, default=None, help=_SEEDS_HELP)
 
 
 _JOBS_HELP = "How many folds (and seeds) are trained in parallel, each in its own process."
+_FINAL_HELP = "After all folds, train a model on everything, in final/, with what the folds have chosen."
 _SEEDS_HELP = "Train with each of these seeds, such as [0,1,2]; scores are means over them."
 
 

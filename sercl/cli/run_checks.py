@@ -16,6 +16,7 @@ from sercl.documents import parse_yaml, read_yaml
 from sercl.errors import DocumentError, ResultsError, UnknownNameError, UsageError
 from sercl.imports import ClassSpec
 from sercl.models import adapters
+from sercl.studies.training.folds import fold_options
 from sercl.studies.training.trainers import NO_EFFECT_ON_RESULT, NO_EFFECT_ON_STOPPING
 from sercl.tasks.optim import depends_on_length
 
@@ -360,6 +361,38 @@ def check_trainer(config: Any, trains: bool = True, tests_whole: str | None = No
         raise UsageError(f"--trainer.limit_test_batches {limit}: {tests_whole} Leave it out.")
     for reason in _contradictions(config["trainer"], config["checkpoint"]) if trains else ():
         raise UsageError(reason)
+
+
+def check_final(config: Mapping[str, Any], follows_validation: bool) -> None:
+    """Raise `UsageError` for options with which the folds cannot choose the settings of a final model.
+
+    Args:
+        config: The configuration of all folds, as plain data.
+        follows_validation: Whether the learning rates follow a validation value.
+    """
+    settings = dict(_settings(config))
+    shorter = "the length of training, which --final shortens to the median of the folds' best epochs"
+    for option, reason, holds in (
+        (
+            "data.folds.test_list",
+            "holds utterances back, but --final trains on everything",
+            _has_list(config),
+        ),
+        ("model.head_first", "the folds set no epochs for a head alone", settings.get("model.head_first")),
+        (
+            "model.optimizer.schedule",
+            "the rates follow validation, without which --final trains",
+            follows_validation,
+        ),
+        ("model.optimizer", f"the rates follow from {shorter}", _rates_follow_limits(settings)),
+        ("model.adapter", f"its schedule follows from {shorter}", _adapters_follow_limits(settings)),
+    ):
+        if holds:
+            raise UsageError(f"--{option} with --final: {reason}. Leave one of them out.")
+
+
+def _has_list(config: Mapping[str, Any]) -> bool:
+    return any(own.get("test_list") for own in fold_options(config["data"]))
 
 
 def check_one_device(trainer: Any, what: str) -> None:

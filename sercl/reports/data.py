@@ -20,6 +20,8 @@ def data_table(report: DataReport) -> RenderableType:
     numbers = (*report.classes, "Total", "Minutes")
     grid = table("Part", "Corpus", *numbers, "Speakers", title=f"Data: {report.name}", numbers=numbers)
     for part, split in report.splits.items():
+        if not split.utterances:  # of validation and test where everything is for training
+            continue
         counts = [str(split.classes[name]) for name in report.classes]
         row = [part, f"{split.corpus} ({', '.join(split.languages)})", *counts]
         grid.add_row(

@@ -245,7 +245,7 @@ def _check_schedule(config: OptimizerConfig) -> None:
             f"--model.optimizer.warmup {config.warmup}: is for the schedules constant and cosine, not "
             f"{spec.name}."
         )
-    if config.monitor is not None and not (isinstance(kind, type) and issubclass(kind, ReduceLROnPlateau)):
+    if config.monitor is not None and not follows_validation(config):
         raise UsageError(
             f"--model.optimizer.monitor {config.monitor}: only plateau and newbob follow a value, not "
             f"{spec.name}."
@@ -327,6 +327,12 @@ def schedule_options(schedule: LRScheduler, monitor: str, every: int | None) -> 
         return {"scheduler": schedule, **found}
     by_default = "step" if isinstance(schedule, _PER_STEP) else "epoch"
     return {"scheduler": schedule, "interval": getattr(schedule, "interval", by_default)}
+
+
+def follows_validation(config: OptimizerConfig) -> bool:
+    """Return whether the learning rates follow a validation value, as those of plateau and newbob do."""
+    kind = _schedule(config)[1]
+    return isinstance(kind, type) and issubclass(kind, ReduceLROnPlateau)
 
 
 def depends_on_length(schedule: Any, warmup: float) -> bool:

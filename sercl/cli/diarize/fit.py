@@ -9,7 +9,17 @@ from typing import Any
 
 from sercl.cli.console import progress, stdout
 from sercl.cli.diarize.words import with_clips
-from sercl.cli.fit import ADAPTER, announce, claimed, from_here, set_up, stage_trainer
+from sercl.cli.fit import (
+    ADAPTER,
+    announce,
+    check_untested,
+    claimed,
+    finish_untested,
+    from_here,
+    set_up,
+    show_use,
+    stage_trainer,
+)
 from sercl.cli.lightning import Cli
 from sercl.cli.processes import is_first, restartable
 from sercl.cli.run_checks import check_monitors
@@ -52,8 +62,8 @@ def parse() -> Cli:
     return Cli("diarize fit", model_class=EmotionDiarizer, monitor="val/eder")
 
 
-def run(cli: Cli) -> DiarizationResults | None:
-    """Train and evaluate as a parsed command line says, and show the results; None on other processes."""
+def run(cli: Cli) -> None:
+    """Train and evaluate as a parsed command line says, and show the results."""
     check_data(cli)
     config, begin = cli.config, time.perf_counter()
     with claimed(cli) as folder:
@@ -67,14 +77,16 @@ def run(cli: Cli) -> DiarizationResults | None:
                 config["resume"],
             )
         if not is_first():
-            return None
+            return
+        if cli.data.trains_on_everything:
+            finish_untested(cli, folder, stages, begin)
+            return
         results, diarized = evaluate(cli, stages, begin)
         check_still_there(folder)
         save(results, diarized, folder)
         cli.task.adapters.save_peft(folder / ADAPTER)
         log_scores(cli.build_trainer(scores_to=folder).loggers, diarized[DIARIZER], cli.task.classes)
         show(results, folder, config["json"])
-        return results
 
 
 def check_data(cli: Cli) -> None:
@@ -92,6 +104,7 @@ def check_data(cli: Cli) -> None:
 def check(cli: Cli) -> None:
     """Refuse options that contradict each other."""
     check_monitors(cli.config, *cli.task.monitored)
+    check_untested(cli)
 
 
 def prepare(cli: Cli, folder: Path) -> None:
@@ -133,8 +146,7 @@ def show(results: DiarizationResults, folder: Path, as_json: bool) -> None:
         return
     stdout.print(stages_table(results.stages))
     stdout.print(diarization_table(results))
+    show_use("diarize fit", folder, results.stages)
     checkpoint = shlex.quote(str(from_here(Path(results.stages[-1].checkpoint))))
-    stdout.print(f"\nEverything is in {folder}. Label emotions over time in recordings:", soft_wrap=True)
-    stdout.print(f"  sercl diarize {checkpoint} FILE_OR_FOLDER", soft_wrap=True)
     stdout.print("Choose post-processing on validation clips, or evaluate on other data:", soft_wrap=True)
     stdout.print(f"  sercl diarize evaluate {checkpoint} --tune", soft_wrap=True)

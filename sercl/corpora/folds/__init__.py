@@ -1,12 +1,13 @@
 """Folds: which utterances are for training, validation and test."""
 
-from sercl.corpora.folds.config import ALL, FoldConfig
+from sercl.corpora.folds.config import ALL, NO_FOLDS, FoldConfig
 from sercl.corpora.folds.fold import Fold
 from sercl.corpora.folds.lists import save_fold
 from sercl.corpora.folds.make import WHOLE, CutFolds, check_fold, make_fold, make_folds, make_scored_fold
 
 __all__ = [
     "ALL",
+    "NO_FOLDS",
     "WHOLE",
     "CutFolds",
     "Fold",

@@ -5,7 +5,10 @@ from typing import Literal
 
 from sercl.errors import UnknownNameError, UsageError
 
-SCHEMES = ("speaker", "loso", "official", "paper", "csv")
+NO_FOLDS = "none"
+"""The scheme that puts everything into training."""
+
+SCHEMES = ("speaker", "loso", "official", "paper", "csv", NO_FOLDS)
 LEAVE_OUT = ("speaker", "session")
 ALL: Literal["all"] = "all"
 """Instead of an index: every fold, one after the other."""
@@ -16,9 +19,11 @@ class FoldConfig:
     """How a corpus is split into training, validation and test.
 
     Args:
-        scheme: How folds are cut: speaker, loso, official, paper or csv. `speaker`: k folds with disjoint
-            speakers. `loso`: leave one speaker or session out. `official`: the corpus's own split. `paper`:
-            the scheme of arXiv 2409.16920, for ESD, IEMOCAP and PAVOQUE. `csv`: lists of `file,answer`.
+        scheme: How folds are cut: speaker, loso, official, paper, csv or none. `speaker`: k folds with
+            disjoint speakers. `loso`: leave one speaker or session out. `official`: the corpus's own split.
+            `paper`: the scheme of arXiv 2409.16920, for ESD, IEMOCAP and PAVOQUE. `csv`: lists of
+            `file,answer`. `none`: everything is for training, for a final model without validation and test;
+            only for `sercl fit` and `sercl diarize fit`.
         index: Which fold to use, from 0; or all, which are then scored together. Only `sercl fit` and
             `sercl diarize fit` take all.
         count: Number of folds of the scheme `speaker`; each speaker is tested in exactly one of them.
@@ -38,7 +43,8 @@ class FoldConfig:
 
     Raises:
         UnknownNameError: For a scheme or a `leave_out` that does not exist.
-        UsageError: For a number out of its range, or `lists` without the scheme `csv` and the reverse.
+        UsageError: For a number out of its range, `lists` without the scheme `csv` and the reverse, or a fold
+            or test list with the scheme `none`.
     """
 
     scheme: str = "speaker"
@@ -65,6 +71,12 @@ class FoldConfig:
                 f"folds: lists {self.lists!r} are read by the scheme 'csv' only, not by {self.scheme!r}. "
                 "Give the scheme csv (--data.folds.scheme csv)."
             )
+        if self.trains_on_everything and (self.index != 0 or self.test_list is not None):
+            name, value = ("index", self.index) if self.index != 0 else ("test_list", self.test_list)
+            raise UsageError(
+                f"folds: {name} {value} has no effect with the scheme {NO_FOLDS!r}, which trains on "
+                "everything. Leave one of them out."
+            )
 
     def _check_names(self) -> None:
         if self.scheme not in SCHEMES:
@@ -81,6 +93,11 @@ class FoldConfig:
             raise UsageError(f"folds: validation {self.validation} is not a share above 0 and below 1.")
         if self.per_emotion is not None and self.per_emotion < 1:
             raise UsageError(f"folds: per_emotion {self.per_emotion} is below 1.")
+
+    @property
+    def trains_on_everything(self) -> bool:
+        """Whether everything is for training, and nothing for validation and test."""
+        return self.scheme == NO_FOLDS
 
     @property
     def one(self) -> int:

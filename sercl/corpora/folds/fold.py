@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sercl.corpora.base import PARTS, Utterance, synthetic_notes
+from sercl.corpora.folds.config import NO_FOLDS
 from sercl.corpora.folds.draw import by_class, listed
 from sercl.corpora.labels import LabelScheme
 
@@ -42,6 +43,8 @@ class Fold:
     @property
     def name(self) -> str:
         """The fold in words: "speaker fold 1 of 5" (counted from 0)."""
+        if self.scheme == NO_FOLDS:
+            return "no folds, everything is for training"
         return f"{self.scheme} fold {self.index} of {self.count}"
 
     @property
@@ -103,7 +106,7 @@ def _speaker_notes(fold: Fold) -> list[str]:
     if fold.shared_speakers:
         notes.append(f"speaker-dependent: {named(fold.shared_speakers)} in both training and test")
     unknown = Counter(utterance.speaker for part in fold.parts.values() for utterance in part)[None]
-    if unknown and fold.train:
+    if unknown and fold.train and fold.scheme != NO_FOLDS:
         notes.append(
             f"speakers unknown for {unknown} utterances: training and test may share them, so treat the "
             f"figures as speaker-dependent"

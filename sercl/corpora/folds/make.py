@@ -7,7 +7,7 @@ from itertools import combinations
 from types import MappingProxyType
 
 from sercl.corpora.base import PARTS, Utterance, how_to_give
-from sercl.corpora.folds.config import FoldConfig
+from sercl.corpora.folds.config import NO_FOLDS, FoldConfig
 from sercl.corpora.folds.draw import balanced, listed
 from sercl.corpora.folds.fold import Draft, Fold, named
 from sercl.corpora.folds.lists import csv_folds, with_test_list
@@ -20,6 +20,12 @@ from sercl.files import at_home
 
 Scheme = Callable[[Sequence[Utterance], LabelScheme, FoldConfig], list[Draft]]
 
+
+def no_folds(utterances: Sequence[Utterance], labels: LabelScheme, config: FoldConfig) -> list[Draft]:
+    """Return one draft with everything in training."""
+    return [Draft(utterances, (), ())]
+
+
 FOLD_SCHEMES: Mapping[str, Scheme] = MappingProxyType(
     {
         "speaker": speaker_folds,
@@ -27,6 +33,7 @@ FOLD_SCHEMES: Mapping[str, Scheme] = MappingProxyType(
         "official": official_folds,
         "paper": paper_folds,
         "csv": csv_folds,
+        NO_FOLDS: no_folds,
     }
 )
 LISTED = "+list"
@@ -229,7 +236,8 @@ def check_fold(
 
     Raises:
         SpeakerOverlapError: If training and test share speakers, or may do so, and that is not allowed.
-        FoldError: If an utterance is in two parts, a part is empty, or a class is absent from training.
+        FoldError: If an utterance is in two parts, a part is empty (with the scheme "none": training), or a
+            class is absent from training.
     """
     for (first, ours), (second, theirs) in combinations(fold.parts.items(), 2):
         twice = {utterance.id for utterance in ours} & {utterance.id for utterance in theirs}
@@ -237,13 +245,14 @@ def check_fold(
             raise FoldError(
                 f"{fold.name}: {len(twice)} utterances in both {first} and {second}: {named(twice)}."
             )
-    needed = PARTS if scored is None else ["test" if scored == WHOLE else scored]
+    whole = ["train"] if fold.scheme == NO_FOLDS else PARTS
+    needed = whole if scored is None else ["test" if scored == WHOLE else scored]
     for part in needed:
         if not fold.parts[part]:
             raise FoldError(f"{fold.name}: no utterance in {part}. Choose another fold or scheme.")
     if scored is None and not may_lack_classes:
         _check_classes(fold)
-    if fold.train and not allow_speaker_overlap:
+    if fold.train and fold.scheme != NO_FOLDS and not allow_speaker_overlap:
         _check_speakers(fold)
 
 

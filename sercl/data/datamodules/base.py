@@ -127,6 +127,11 @@ class EmotionDataModule(LightningDataModule, ABC):
         return False
 
     @property
+    def trains_on_everything(self) -> bool:
+        """Whether everything is for training, and nothing for validation and test."""
+        return False
+
+    @property
     def continues_from(self) -> str:
         """The weights of a stage that the next one continues from: "best" or "last"."""
         return "best"

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from sercl.audio.augment import Augment, AugmentConfig
 from sercl.audio.scan import Limits
 from sercl.corpora.base import PARTS, Listing, Problem, Utterance
-from sercl.corpora.folds import WHOLE, CutFolds, Fold, FoldConfig, check_fold, make_scored_fold
+from sercl.corpora.folds import NO_FOLDS, WHOLE, CutFolds, Fold, FoldConfig, check_fold, make_scored_fold
 from sercl.corpora.folds.draw import listed
 from sercl.corpora.labels import LabelScheme, label_scheme
 from sercl.corpora.where import Selection, Where, check_where, in_words, selection_of
@@ -197,6 +197,11 @@ class CorpusDataModule(EmotionDataModule):
         return self.fold_config.allow_speaker_overlap
 
     @property
+    def trains_on_everything(self) -> bool:
+        """Whether everything is for training, and nothing for validation and test."""
+        return self.fold_config.trains_on_everything
+
+    @property
     def fold_count(self) -> int:
         """Number of folds of the scheme."""
         return self.fold.count
@@ -208,9 +213,14 @@ class CorpusDataModule(EmotionDataModule):
             index: From 0 to `fold_count - 1`.
 
         Raises:
-            UsageError: If the scheme has no such fold.
+            UsageError: If the scheme has no such fold, or no folds.
             FoldError: As `setup`.
         """
+        if self.trains_on_everything:
+            raise UsageError(
+                f"{self.corpus}: the fold scheme {NO_FOLDS!r} leaves nothing to test on. It is for the final "
+                "model of `sercl fit` and `sercl diarize fit`. Choose another scheme."
+            )
         parts = list(self._parts)
         self.fold_config, self._fold = replace(self.fold_config, index=index), None
         self.prepare(parts)
@@ -390,6 +400,21 @@ def joint_split(corpora: Collection[CorpusDataModule], ids: Sequence[str]) -> Sp
     """Return some checked utterances of several corpora as a split, batched like the first corpus."""
     first, *others = (corpus.split_of([id for id in ids if id in corpus.checked]) for corpus in corpora)
     return first.joined(others)
+
+
+def all_train_on_everything(corpora: Collection[CorpusDataModule]) -> bool:
+    """Return whether all corpora that are used together are for training only.
+
+    Raises:
+        UsageError: If some are and others have folds.
+    """
+    found = {corpus.corpus: corpus.trains_on_everything for corpus in corpora}
+    if len(set(found.values())) > 1:
+        whole = ", ".join(name for name, everything in found.items() if everything)
+        raise UsageError(
+            f"folds: the scheme {NO_FOLDS!r} is for all corpora or none of them, but only {whole} has it."
+        )
+    return all(found.values())
 
 
 def joint_fold_count(corpora: Collection[CorpusDataModule], whose: str, advice: str) -> int:

@@ -17,6 +17,7 @@ from sercl.data.config import LoaderConfig
 from sercl.data.datamodules.base import EmotionDataModule, Loader
 from sercl.data.datamodules.corpus import (
     CorpusDataModule,
+    all_train_on_everything,
     joint_checked,
     joint_fold_count,
     joint_split,
@@ -33,7 +34,7 @@ def clip_notes(
     config: ClipConfig, sources: Mapping[str, ClipSampler], without: Mapping[str, int]
 ) -> list[str]:
     """Return notes on the clips of each part, and on utterances with too little speech."""
-    notes = [_clips_note(part, source) for part, source in sources.items()]
+    notes = [_clips_note(part, source) for part, source in sources.items() if source.count]
     if config.random_validation:
         notes.append("validation clips were drawn at random, so their speakers are also in training")
     short = f"less than {config.min_piece:g} s of speech"
@@ -129,6 +130,11 @@ class Diarization(EmotionDataModule):
         return any(corpus.allows_speaker_overlap for corpus in self.corpora)
 
     @property
+    def trains_on_everything(self) -> bool:
+        """Whether everything is for training, and nothing for validation and test."""
+        return all_train_on_everything(self.corpora)
+
+    @property
     def fold_count(self) -> int:
         """Number of folds; a corpus with a single one keeps it.
 
@@ -215,7 +221,10 @@ class Diarization(EmotionDataModule):
         check_apart(parts, self.allows_speaker_overlap)
         for part in PARTS:
             self._cut(part)
-        if self.clip_config.random_validation:
+        if self.trains_on_everything:
+            empty = ClipSampler([], 0, self.clip_config)
+            self._sources = {part: self._source(part) if part == "train" else empty for part in PARTS}
+        elif self.clip_config.random_validation:
             self._sources = {**self._mixed_sources(), "test": self._source("test")}
         else:
             self._sources = {part: self._source(part) for part in PARTS}

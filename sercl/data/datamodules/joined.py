@@ -16,6 +16,7 @@ from sercl.data.config import LoaderConfig
 from sercl.data.datamodules.corpus import (
     CorpusDataModule,
     Labels,
+    all_train_on_everything,
     joint_checked,
     joint_fold_count,
     joint_split,
@@ -146,6 +147,11 @@ class Corpora(CorpusDataModule):
             corpus.use_preprocessing(self.preprocess)
             corpus.prepare(parts)
         self._check_fold()
+
+    @property
+    def trains_on_everything(self) -> bool:
+        """Whether everything is for training, and nothing for validation and test."""
+        return all_train_on_everything(self.corpora)
 
     @property
     def fold_count(self) -> int:

@@ -6,6 +6,7 @@ from sercl.corpora.folds import Fold
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.data.datamodules.corpus import (
     CorpusDataModule,
+    all_train_on_everything,
     joint_checked,
     joint_fold_count,
     joint_split,
@@ -24,6 +25,7 @@ def report_pair(
     reports: Mapping[str, DataReport],
     unlabelled: Split | None = None,
     going_on: tuple[str, bool] = ("best", False),
+    everything: bool = False,
 ) -> DataReport:
     """Merge the reports of two corpora into the one of their pair.
 
@@ -33,6 +35,7 @@ def report_pair(
         reports: Role -> report, of the corpora in use.
         unlabelled: Utterances of the target for training without labels.
         going_on: The weights that the second of two stages continues from, and whether both share epochs.
+        everything: Whether everything is for training, so that nothing was selected.
     """
     names = _names(reports)
     chosen = list(plans.values())[-1].validation
@@ -50,8 +53,8 @@ def report_pair(
         },
         problems={name: found for name, report in named.items() for found in report.problems.values()},
         notes=(
-            f"selected on {chosen}: the validation part of {names[chosen]}",
-            *_first_stage(plans, names, going_on),
+            *([] if everything else [f"selected on {chosen}: the validation part of {names[chosen]}"]),
+            *_first_stage(plans, names, going_on, everything),
             *([] if unlabelled is None else [_unlabelled_note(unlabelled, names["target"])]),
             *notes,
         ),
@@ -61,10 +64,10 @@ def report_pair(
 
 
 def _first_stage(
-    plans: Mapping[str, Plan], names: Mapping[str, str], going_on: tuple[str, bool]
+    plans: Mapping[str, Plan], names: Mapping[str, str], going_on: tuple[str, bool], everything: bool
 ) -> list[str]:
     """Return notes on the first of two stages: what it was selected on."""
-    if len(plans) == 1:
+    if len(plans) == 1 or everything:
         return []
     role = next(iter(plans.values())).validation
     weights, shared = going_on
@@ -251,6 +254,11 @@ class LanguagePair(EmotionDataModule):
         return self.target.allows_speaker_overlap
 
     @property
+    def trains_on_everything(self) -> bool:
+        """Whether everything is for training, and nothing for validation and test."""
+        return all_train_on_everything(self.corpora_in_use.values())
+
+    @property
     def fold_count(self) -> int:
         """Number of folds; a corpus with a single one keeps it.
 
@@ -308,7 +316,12 @@ class LanguagePair(EmotionDataModule):
         """What is used of both corpora, what is left out, and notes for every result."""
         reports = {role: item.report for role, item in self.corpora_in_use.items()}
         report = report_pair(
-            self.setting, self._plans, reports, self.unlabelled, (self.continues_from, self.shares_epochs)
+            self.setting,
+            self._plans,
+            reports,
+            self.unlabelled,
+            (self.continues_from, self.shares_epochs),
+            self.trains_on_everything,
         )
         return replace(report, notes=(*self._copies(), *report.notes))
 

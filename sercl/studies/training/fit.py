@@ -165,6 +165,10 @@ def fit(
     """
     begin, place = time.perf_counter(), at_home(folder)
     _check_new(task, data, place)
+    if data.trains_on_everything:
+        raise UsageError(
+            "fit: the scheme none leaves nothing to test on. Use `sercl fit`, or `train` below it."
+        )
     if task.adversary is not None:
         data.use_unlabelled()
     data.setup()

@@ -1,6 +1,6 @@
 """Several folds and seeds of one experiment, each a run in a folder of its own, scored together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,13 +58,23 @@ def first_index(data: Any) -> int:
 
 def _indices(data: Any) -> list[Any]:
     """Return the index of each corpus's folds."""
-    if isinstance(data, list):
-        return [index for item in data for index in _indices(item)]
-    if not isinstance(data, Mapping):
-        return []
-    own = data.get("folds")
-    found = [own["index"]] if isinstance(own, Mapping) and "index" in own else []
-    return found + [index for value in data.values() for index in _indices(value)]
+    return [own["index"] for own in fold_options(data) if "index" in own]
+
+
+def fold_options(data: Any) -> list[Mapping[str, Any]]:
+    """Return the options of the folds of every corpus.
+
+    Args:
+        data: Plain data, as in a configuration.
+    """
+    found: list[Mapping[str, Any]] = []
+
+    def take(folds: Mapping[str, Any]) -> Mapping[str, Any]:
+        found.append(folds)
+        return folds
+
+    with_folds(data, take)
+    return found
 
 
 def with_fold(data: Any, index: int) -> Any:
@@ -74,15 +84,23 @@ def with_fold(data: Any, index: int) -> Any:
         data: Plain data, as in a configuration.
         index: The fold.
     """
+    return with_folds(data, lambda folds: {**folds, "index": index} if folds.get("index") == ALL else folds)
+
+
+def with_folds(data: Any, change: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> Any:
+    """Return the options of data with those of the folds of every corpus changed.
+
+    Args:
+        data: Plain data, as in a configuration.
+        change: Called with the options of a corpus's folds.
+    """
     if isinstance(data, list):
-        return [with_fold(item, index) for item in data]
+        return [with_folds(item, change) for item in data]
     if not isinstance(data, Mapping):
         return data
-    changed = {key: with_fold(value, index) for key, value in data.items()}
+    changed = {key: with_folds(value, change) for key, value in data.items()}
     folds = changed.get("folds")
-    if isinstance(folds, Mapping) and folds.get("index") == ALL:
-        changed["folds"] = {**folds, "index": index}
-    return changed
+    return {**changed, "folds": change(folds)} if isinstance(folds, Mapping) else changed
 
 
 def is_done(folder: Path) -> bool:

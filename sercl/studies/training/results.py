@@ -14,7 +14,7 @@ from sercl.corpora.folds import WHOLE
 from sercl.corpora.folds.fold import named
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.data.split import Take
-from sercl.errors import SpeakerOverlapError
+from sercl.errors import ResultsError, SpeakerOverlapError
 from sercl.files import write_text
 from sercl.json_text import json_text
 from sercl.studies.results.predictions import AGAIN, PREDICTIONS, Predictions
@@ -333,6 +333,12 @@ def read(folder: Path) -> RunResults:
     """
     path, advice = folder / RESULTS, AGAIN.format(folder=folder)
     content = read_content(path, advice)
+    if content.get("scores", {}) is None:
+        raise ResultsError(
+            path,
+            "is of a model that is trained on everything, without scores of its own. Those of the folds that "
+            "chose its settings are in the folder above.",
+        )
     stages = read_stages(content, path, advice)
     own = as_record({**content, "scores": None, "stages": ()}, _Stored, path, advice)
     said = {*own.data.get("notes", ()), *stage_notes(stages)}

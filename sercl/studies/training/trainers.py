@@ -7,7 +7,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
@@ -103,6 +103,11 @@ class TrainerOptions:
             {**STOPPING_DEFAULTS, **stopping},
             {**CHECKPOINT_DEFAULTS, **saving},
         )
+
+    def without_validation(self) -> Self:
+        """Return options for data without validation part: the last epoch is kept, nothing stops early."""
+        every = {"monitor": None, "save_top_k": 1, "every_n_epochs": 1, "save_on_train_epoch_end": True}
+        return replace(self, saving={**self.saving, **every})
 
     def build(
         self,
