@@ -21,6 +21,7 @@ from sercl.cli.fit import claimed, from_here, set_up
 from sercl.cli.lightning import Cli
 from sercl.cli.run_checks import check_final, check_one_device, check_seed
 from sercl.cli.run_folder import make_folder
+from sercl.counting import count
 from sercl.documents import parse_yaml, read_yaml
 from sercl.errors import DocumentError, UsageError
 from sercl.files import write_text
@@ -253,10 +254,10 @@ def _scores(results: RunResults | DiarizationResults) -> dict[str, Any]:
 def _show_final(folder: Path, found: Mapping[str, Any]) -> None:
     state = found["model"]["chosen_state"]
     layer = "weighted layers" if state is None else f"hidden state {state}"
-    epochs = " and ".join(str(stage["epochs"]) for stage in found["stages"])
+    epochs = " and ".join(count(stage["epochs"], "epoch") for stage in found["stages"])
     stdout.print(
-        f"\nFinal model, trained on everything ({layer}, {epochs} epochs, as the folds have chosen): {folder}. "
-        "It has no score of its own; those above are its estimate.",
+        f"\nFinal model, trained on everything ({layer}, {epochs}, as the folds have chosen): {folder}. It "
+        "has no score of its own; those above are its estimate.",
         soft_wrap=True,
     )
 

@@ -226,7 +226,7 @@ class Cli(LightningCLI):
         """Add sercl's own options, and link the model's classes to the data."""
         add_run_options(parser, self.with_training)
         if self.command in SEVERAL_FOLDS:
-            add_fold_options(parser, self.command)
+            add_fold_options(parser)
         parser.add_class_arguments(FeatureConfig, "features")
         if self.command in _PREPARES:
             parser.add_class_arguments(PreprocessConfig, "preprocess")
@@ -438,12 +438,11 @@ def _plain(value: Any) -> Any:
     return value.value if isinstance(value, Enum) else value
 
 
-def add_fold_options(parser: LightningArgumentParser, command: str) -> None:
+def add_fold_options(parser: LightningArgumentParser) -> None:
     """Add the options of a run of several folds or seeds."""
     parser.add_argument("--jobs", type=int, default=1, help=_JOBS_HELP)
     parser.add_argument("--final", action="store_true", help=_FINAL_HELP)
-    if command == "fit":
-        parser.add_argument("--seeds", type=list[int] | None, default=None, help=_SEEDS_HELP)
+    parser.add_argument("--seeds", type=list[int] | None, default=None, help=_SEEDS_HELP)
 
 
 _JOBS_HELP = "How many folds (and seeds) are trained in parallel, each in its own process."

@@ -54,6 +54,7 @@ FIT = ShortPage(
         "--trainer.max_epochs N",
         "--trainer.devices N",
         "--seeds LIST",
+        "--final",
         "--jobs N",
         "--out DIR",
     ),

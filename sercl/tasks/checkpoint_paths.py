@@ -35,6 +35,21 @@ def checkpoints_of(path: Path) -> list[Path]:
     return found
 
 
+def checkpoint_of(path: Path) -> Path:
+    """Return the checkpoint itself, or that of a run's folder.
+
+    Raises:
+        CheckpointError: As `checkpoints_of`, and for a run of all folds.
+    """
+    first, *others = checkpoints_of(path)
+    if others:
+        final = f", or {path / FINAL}" if final_of(path) is not None else ""
+        raise CheckpointError(
+            f"{path}: holds the models of {len(others) + 1} folds. Give one of them, such as {first}{final}."
+        )
+    return first
+
+
 def checkpoint_in(folder: Path) -> Path:
     """Return the checkpoint of a single training."""
     return next((folder / name for name in _BEST if (folder / name).is_file()), folder / _BEST[-1])

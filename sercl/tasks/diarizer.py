@@ -21,8 +21,10 @@ from sercl.diarization.frames import Stitch, runs, stitched
 from sercl.diarization.postprocess import PostConfig, to_segments
 from sercl.diarization.segments import NEUTRAL, Annotation
 from sercl.errors import AudioError, SerclError, UsageError
+from sercl.files import at_home
 from sercl.models.device import find_device
 from sercl.models.encoders import inference
+from sercl.tasks.checkpoint_paths import checkpoint_of
 from sercl.tasks.diarization import EmotionDiarizer
 from sercl.tasks.predictor import Failure
 
@@ -87,7 +89,7 @@ def diarize(
     """Load a trained diarizer.
 
     Args:
-        checkpoint: A file that training wrote (`best.ckpt`).
+        checkpoint: A file that training wrote (`best.ckpt`), or the folder of a run with one.
         device: "auto" (a GPU if available), "cpu", "cuda", "cuda:1", "mps".
         encoder: Folder of the encoder, if it has moved since training; its weights must be the same.
         post: How frame probabilities become segments; None for the checkpoint's own post-processing.
@@ -102,7 +104,7 @@ def diarize(
         EncoderError: If the encoder cannot be loaded.
         UsageError: For an unavailable device, or invalid windows.
     """
-    task = EmotionDiarizer.restore(checkpoint, encoder)
+    task = EmotionDiarizer.restore(checkpoint_of(at_home(checkpoint)), encoder)
     return Diarizer(task, find_device(device), post, vad, window, context)
 
 

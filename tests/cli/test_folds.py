@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from statistics import median
 
 import pandas as pd
 import pytest
@@ -8,7 +9,7 @@ import yaml
 import sercl
 from sercl.cli import folds
 from sercl.cli.main import main
-from sercl.errors import CheckpointError
+from sercl.errors import CheckpointError, ResultsError
 from sercl.json_text import json_text
 from sercl.metrics.functional.classification import AVERAGES
 from sercl.studies.comparison import compare
@@ -204,6 +205,134 @@ def test_folders_that_are_no_finished_run_of_folds_are_refused(tmp_path):
         sercl.load(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def final(run, words):
+    """The folder of the final model, trained after the folds."""
+    assert main(all_folds(words, run, "--seeds", "[0,1]", "--resume", "--final")) == 0
+    return run / "final"
+
+
+def test_the_final_model_is_trained_on_everything_with_what_the_folds_chose(run, final):
+    whole, own = (json.loads((folder / "results.json").read_text()) for folder in (run, final))
+    stages = [fold["stages"][0] for fold in whole["folds"]]
+    config = yaml.safe_load((final / "config.yaml").read_text())
+    assert config["trainer"]["max_epochs"] == own["stages"][0]["epochs"] == median(s["epoch"] for s in stages)
+    states = [stage["chosen_state"] for stage in stages]
+    assert states.count(config["model"]["layer"]) == max(map(states.count, states))
+    assert own["model"]["chosen_state"] == config["model"]["layer"]
+    assert config["seed_everything"] == 0
+    assert len(pd.read_csv(final / "folds" / "train.csv")) == whole["scores"]["n"] / 2  # of two seeds
+    assert len(pd.read_csv(final / "folds" / "test.csv")) == 0
+    task = EmotionClassifier.restore(final / "best.ckpt")
+    assert len(task.seen_speakers["train"]) == 10
+    assert task.seen_speakers["validation"] == []
+
+
+def test_the_final_model_has_no_score_of_its_own_but_that_of_the_folds_as_its_estimate(run, final, capsys):
+    whole, own = (json.loads((folder / "results.json").read_text()) for folder in (run, final))
+    assert (own["part"], own["scores"]) == (None, None)
+    scores = {name: whole["scores"][name] for name in AVERAGES}
+    assert own["estimate"] == {"folder": "..", "scores": scores}
+    assert own["notes"][0].startswith("trained on everything: it has no score of its own")
+    assert not any("epoch limit" in note for note in own["notes"])
+    with pytest.raises(ResultsError, match="without scores of its own"):
+        sercl.read_results(final)
+    assert sercl.read_results(run).kind == "run"
+
+
+def test_the_final_model_predicts_and_is_scored_on_other_data_only(run, final, emodb, ravdess, capsys):
+    path = str(sorted(Path(emodb).rglob("*.wav"))[0])
+    assert main(["predict", str(run), path]) == 0
+    assert f"The model trained on everything is {final}" in capsys.readouterr().err.replace("\n", "")
+    assert main(["predict", str(final), path, "--format", "json"]) == 0
+    assert "ensemble" not in json.loads(capsys.readouterr().out)[0]
+    test = ["test", "--ckpt", str(final), "--trainer.accelerator", "cpu"]
+    assert main(test) == 1
+    assert "no utterance in test" in capsys.readouterr().err
+    assert main([*test, "--data", "EmoDB", "--data.root", emodb]) == 1
+    assert "were seen in training" in capsys.readouterr().err
+    assert main([*test, "--data", "RAVDESS", "--data.root", ravdess, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["part"] == "whole"
+
+
+def test_a_final_model_is_kept_until_the_folds_choose_anew(run, final, words, monkeypatch, capsys):
+    train, called = folds.train_one, []
+    monkeypatch.setattr(folds, "train_one", lambda *given: called.append(given[1].name) or train(*given))
+    resumed = all_folds(words, run, "--seeds", "[0,1]", "--resume", "--final")
+    assert main(resumed) == 0
+    assert called == []
+    config = yaml.safe_load((final / "config.yaml").read_text())
+    (final / "config.yaml").write_text(yaml.safe_dump(config | {"seed_everything": 9}))
+    assert main(resumed) == 0
+    assert called == ["final"]
+    assert yaml.safe_load((final / "config.yaml").read_text()) == config
+    (final / "results.json").unlink()
+    monkeypatch.setattr(folds, "train_one", lambda *given: 1 / 0)
+    capsys.readouterr()
+    assert main(resumed) == 1
+    assert "Failed: final: ZeroDivisionError" in capsys.readouterr().err
+    monkeypatch.setattr(folds, "train_one", train)
+    assert main(resumed) == 0
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ([], "the epochs and the layer that the folds choose"),
+        (["--data.folds.test_list", "x.csv"], "test_list with --final: holds utterances back"),
+        (["--model.adapter", "lora", "--model.head_first", "true"], "head_first with --final"),
+        (["--model.optimizer.schedule", "plateau"], "schedule with --final: the rates follow validation"),
+        (["--model.optimizer.warmup", "0.1"], "the rates follow from the length of training"),
+        (["--model.adapter", "peft:adalora"], "its schedule follows from the length of training"),
+    ],
+)
+def test_folds_that_cannot_choose_for_a_final_model_are_refused(words, more, said, tmp_path, capsys):
+    index = ["--data.folds.index", "all"] if more else []
+    assert main([*words, *index, *more, "--final", "--out", str(tmp_path / "run")]) == 2
+    assert said in capsys.readouterr().err.replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ([], "--model.layer auto: the layer is chosen on validation"),
+        (
+            ["--model.layer", "1", "--model.optimizer.schedule", "newbob"],
+            "newbob: follows a validation value",
+        ),
+        (
+            ["--model.layer", "1", "--early_stopping.patience", "3"],
+            "--early_stopping.patience 3: has no effect",
+        ),
+        (["--data.folds.index", "1"], "index 1 has no effect with the scheme 'none'"),
+    ],
+)
+def test_training_on_everything_refuses_what_needs_validation(words, more, said, tmp_path, capsys):
+    assert main([*words, "--data.folds.scheme", "none", *more, "--out", str(tmp_path / "run")]) == 2
+    assert said in capsys.readouterr().err.replace("\n", " ")
+
+
+def test_all_folds_of_a_pair_train_both_stages_and_a_final_model(encoder, emodb, ravdess, tmp_path, capsys):
+    words = ["fit", "--data", "LanguagePair", "--data.setting", "two-stage", "--data.switch_epoch", "2"]
+    for role, name, root in (("source", "EmoDB", emodb), ("target", "RAVDESS", ravdess)):
+        words += [f"--data.{role}", name, f"--data.{role}.root", root]
+        words += [f"--data.{role}.folds.count", "2", f"--data.{role}.folds.index", "all"]
+    words += ["--model.encoder", encoder, "--model.whisper_form", "short", "--model.adapter", "bottleneck"]
+    words += ["--trainer.accelerator", "cpu", "--trainer.max_epochs", "3", "--out", str(tmp_path / "run")]
+    assert main([*words, "--final", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [fold["folder"] for fold in found["folds"]] == ["fold-0", "fold-1"]
+    assert found["scores"]["n"] == 8 * 4 * 2
+    assert [stage["stage"] for stage in found["folds"][0]["stages"]] == ["source", "target"]
+    final = json.loads((tmp_path / "run" / "final" / "results.json").read_text())
+    best = [[fold["stages"][stage]["epoch"] for fold in found["folds"]] for stage in range(2)]
+    assert [stage["epochs"] for stage in final["stages"]] == [int(median(own) + 0.5) for own in best]
+    assert not any("selected on" in note for note in final["notes"])
+    for folder in ("", "final"):
+        assert main(["predict", str(tmp_path / "run" / folder), emodb, "--recursive", "--format", "csv"]) == 0
+    assert "fold-0/target/best.ckpt;fold-1/target/best.ckpt" in capsys.readouterr().out
+
+
 def test_a_failed_fold_leaves_the_others_and_resume_trains_it(words, tmp_path, monkeypatch, capsys):
     folder, train = tmp_path / "run", folds.train_one
     called = []
@@ -290,17 +419,35 @@ def test_only_folds_that_say_all_change():
     assert [run.folder for run in planned([4], 42, [7])] == ["seed-7/fold-4"]
 
 
-def test_diarizers_of_all_folds_are_evaluated_together(encoder, emodb, tmp_path):
+def test_diarizers_of_all_folds_and_seeds_are_evaluated_together(encoder, emodb, tmp_path, capsys):
     words = [
-        "diarize", "fit", "--data", "EmoDB", "--data.root", emodb, "--data.folds.count", "3",
-        "--data.folds.index", "all", "--data.clips.per_epoch", "6", "--model.encoder", encoder,
+        "diarize", "fit", "--data", "EmoDB", "--data.root", emodb, "--data.folds.count", "2",
+        "--data.folds.index", "all", "--seeds", "[3,4]", "--final",
+        "--data.clips.per_epoch", "6", "--model.encoder", encoder,
         "--model.whisper_form", "short", "--trainer.accelerator", "cpu", "--trainer.max_epochs", "1",
         "--out", str(tmp_path / "run"),
     ]  # fmt: skip
     assert main(words) == 0
     found = sercl.read_results(tmp_path / "run")
     assert found.kind == "diarization"
-    assert set(found.scores["run"]) == {"all", "fold-0", "fold-1", "fold-2"}
+    names = {f"seed-{seed}-fold-{fold}" for seed in (3, 4) for fold in (0, 1)}
+    assert set(found.scores["run"]) == {"all", *names}
+    assert any(note.startswith("mean of 2 seeds") for note in found.notes["note"])
+    uar = found.scores[(found.scores["run"] == "all") & (found.scores["score"] == "uar")]
+    assert set(uar["unit"]) == {"speakers"}
+    assert set(uar["count"]) == {10}
     counts = found.scores.drop_duplicates("run").set_index("run")["n"]
     assert counts["all"] == counts.drop("all").sum()
     assert (tmp_path / "run" / "segments" / "diarizer.json").is_file()
+    final = tmp_path / "run" / "final"
+    content = json.loads((final / "results.json").read_text())
+    whole = json.loads((tmp_path / "run" / "results.json").read_text())["systems"][0]["scores"]
+    assert content["estimate"]["scores"]["eder"] == whole["eder"]
+    assert content["data"]["splits"]["test"]["utterances"] == 0
+    clip = str(sorted(Path(emodb).rglob("*.wav"))[0])
+    capsys.readouterr()
+    assert main(["diarize", str(final), clip, "--format", "json"]) == 0
+    assert main(["diarize", str(tmp_path / "run"), clip]) == 1
+    assert f"holds the models of 4 folds. Give one of them, such as {tmp_path}" in capsys.readouterr().err
+    assert main(["diarize", "evaluate", str(final / "best.ckpt")]) == 2
+    assert "is trained on everything" in capsys.readouterr().err

@@ -20,6 +20,7 @@ from sercl.data.datamodules.base import EmotionDataModule
 from sercl.data.datamodules.corpus import CorpusDataModule
 from sercl.data.datamodules.diarization import Diarization
 from sercl.diarization.postprocess import PostConfig
+from sercl.documents import read_yaml
 from sercl.errors import SpeakerOverlapError, UsageError
 from sercl.json_text import json_text
 from sercl.models.device import find_device
@@ -162,7 +163,7 @@ def _trained(task: type[EncoderTask], path: Path) -> Trained:
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """Return the name of each checkpoint's folder, with a number if not all are different.
+    """Return the name of each checkpoint's folder, with that above it or a number if not all are different.
 
     Raises:
         UsageError: For two checkpoints in one folder.
@@ -173,8 +174,10 @@ def _names(paths: Sequence[Path]) -> list[str]:
             f"{twice[0]}: two of its checkpoints are given: their test clips would count twice. Give one "
             "checkpoint for each fold."
         )
-    if len({folder.name for folder in folders}) == len(folders):
-        return [folder.name for folder in folders]
+    short = [folder.name for folder in folders]
+    for names in (short, [f"{folder.parent.name}-{folder.name}" for folder in folders]):
+        if len(set(names)) == len(folders):
+            return names
     return [f"{folder.name}-{number}" for number, folder in enumerate(folders, 1)]
 
 
@@ -256,6 +259,12 @@ class EvaluationData:
         return self._own().report.name
 
     @property
+    def seed(self) -> object:
+        """The seed of the run's training."""
+        self._own()  # which has a configuration beside it
+        return read_yaml(self._run.diarizer.path.parent / CONFIG).get("seed_everything")
+
+    @property
     def tested(self) -> list[str]:
         """Ids of the utterances that the run's own test clips are built from."""
         return [f"{item.corpus} {item.id}" for item in self._own().splits["test"].utterances]
@@ -319,7 +328,14 @@ class EvaluationData:
 
     def _own(self) -> Diarization:
         if self._data is None:
-            self._data = _ready(_run_data(self._run.diarizer.path))
+            data = _run_data(self._run.diarizer.path)
+            if data.trains_on_everything:
+                raise UsageError(
+                    f"{self._run.diarizer.path}: is trained on everything: none of its own data is left to "
+                    "evaluate it or to choose post-processing on. Give other data (--data NAME --data.root "
+                    "DIR), or evaluate the diarizers of the folds."
+                )
+            self._data = _ready(data)
             self._check_classes(self._data)
         return self._data
 
@@ -390,15 +406,16 @@ def prepare(runs: Sequence[Run], options: "Namespace") -> Prepared:
         CorpusError: For unusable data.
     """
     data = [EvaluationData(options, run) for run in runs]
-    evaluation_sets = [own.evaluation_set() for own in data]
+    evaluation_sets, repeats = [own.evaluation_set() for own in data], list[str]()
     if len(runs) > 1:
-        check_apart({run.name: own.tested for run, own in zip(runs, data, strict=True)})
+        by_name = {run.name: own for run, own in zip(runs, data, strict=True)}
+        repeats = check_apart({name: (own.seed, own.tested) for name, own in by_name.items()})
         evaluation_sets = [
             named(evaluation_set, run.name) for run, evaluation_set in zip(runs, evaluation_sets, strict=True)
         ]
     each = tuple(zip(data, evaluation_sets, strict=True))
     notes = dict.fromkeys(note for own, evaluation_set in each for note in own.overlap_notes(evaluation_set))
-    return Prepared(each, tuple(notes))
+    return Prepared(each, (*repeats, *notes))
 
 
 def evaluate_run(

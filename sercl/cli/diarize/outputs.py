@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from sercl.cli.console import progress, stderr, stdout
 from sercl.cli.help import DEVICE_HELP, ENCODER_HELP, RECURSIVE_HELP
-from sercl.cli.inputs import check_checkpoint, conclude, find_inputs, report_failure, report_left_out
+from sercl.cli.inputs import conclude, find_inputs, report_failure, report_left_out
 from sercl.cli.run_folder import make_folder
 from sercl.diarization.formats import FORMATS, write_segments
 from sercl.diarization.segments import Annotation
 from sercl.errors import OutputError, UsageError
-from sercl.files import open_text
+from sercl.files import at_home, open_text
+from sercl.tasks.checkpoint_paths import checkpoint_of
 
 if TYPE_CHECKING:
     from jsonargparse import Namespace
@@ -180,7 +181,7 @@ def build_parser() -> "SerclParser":
 def run(options: "Namespace") -> int:
     """Diarize every input, show or write the segments, and return the exit code."""
     inputs = find_inputs(options.files, options.recursive)
-    check_checkpoint(options.checkpoint)
+    options.checkpoint = str(checkpoint_of(at_home(options.checkpoint)))
     names = recording_names(inputs.files)
     # Output paths are checked first: an hour of work should not fail on one that cannot be written.
     check_outputs(options, names)

@@ -286,23 +286,36 @@ def named(evaluation_set: EvaluationSet, run: str) -> EvaluationSet:
     return replace(evaluation_set, make=make)
 
 
-def check_apart(tested: Mapping[str, Sequence[str]]) -> None:
-    """Refuse runs that share a test utterance, which would count twice.
+def check_apart(tested: Mapping[str, tuple[object, Sequence[str]]]) -> list[str]:
+    """Refuse runs that share a test utterance, which would count twice, unless all seeds test all of them.
 
     Args:
-        tested: Run -> ids of the utterances that its test clips are built from.
+        tested: Run -> its seed, and the ids of the utterances that its test clips are built from.
+
+    Returns:
+        A note if several seeds are averaged, else nothing.
 
     Raises:
-        UsageError: With both runs.
+        UsageError: With both runs, or if the seeds do not test the same utterances.
     """
-    owner: dict[str, str] = {}
-    for run, ids in tested.items():
+    owners: dict[object, dict[str, str]] = {}
+    for run, (seed, ids) in tested.items():
+        owner = owners.setdefault(seed, {})
         if twice := [id for id in ids if id in owner]:
             raise UsageError(
                 f"{len(twice)} test utterances of {run} are also those of {owner[twice[0]]} (the first is "
                 f"{twice[0]!r}), and would count twice. Give one checkpoint for each fold."
             )
         owner |= dict.fromkeys(ids, run)
+    first, *others = owners.values()
+    if all(first.keys().isdisjoint(own) for own in others):
+        return []
+    if any(first.keys() != own.keys() for own in others):
+        raise UsageError(
+            f"the runs of the seeds {', '.join(map(str, owners))} do not test the same utterances, of which "
+            "some would count more often than others. Give the same folds for each seed."
+        )
+    return [f"mean of {len(owners)} seeds: each recording is counted once for each of them"]
 
 
 def together(runs: Sequence[RunEvaluation]) -> EvaluationSet:

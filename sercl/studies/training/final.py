@@ -21,7 +21,7 @@ from sercl.studies.training.stages import StageResult
 from sercl.tasks.base import EncoderTask
 from sercl.tasks.optim import follows_validation
 
-_UNTESTED = "trained on everything: it has no score of its own, and none on this data would be one"
+_UNTESTED = "trained on everything: it has no score of its own, and what it was trained on can give it none"
 _AGAIN = "Train it again."
 
 

@@ -8,8 +8,9 @@ from sercl.errors import UsageError
     ("paths", "names"),
     [
         (["runs/fold0/best.ckpt", "runs/fold1/last.ckpt"], ["fold0", "fold1"]),
-        (["a/run/best.ckpt", "b/run/best.ckpt"], ["run-1", "run-2"]),
-        (["a/run/best.ckpt", "run-1/best.ckpt", "b/run/best.ckpt"], ["run-1", "run-1-2", "run-3"]),
+        (["a/run/best.ckpt", "b/run/best.ckpt"], ["a-run", "b-run"]),
+        (["a/x/run/best.ckpt", "b/x/run/best.ckpt"], ["run-1", "run-2"]),
+        (["a/x/run/best.ckpt", "run-1/best.ckpt", "b/x/run/best.ckpt"], ["run-1", "run-1-2", "run-3"]),
         (["only/best.ckpt"], ["only"]),
     ],
 )

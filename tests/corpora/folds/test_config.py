@@ -30,3 +30,12 @@ def test_csv_needs_lists_and_lists_need_csv() -> None:
         FoldConfig(scheme="csv")
     with pytest.raises(UsageError, match=r"--data\.folds\.scheme csv"):
         FoldConfig(scheme="speaker", lists="lists")
+
+
+def test_without_folds_there_is_no_fold_to_choose_and_no_test_list() -> None:
+    assert FoldConfig(scheme="none").trains_on_everything
+    assert not FoldConfig().trains_on_everything
+    for options in ({"index": 2}, {"index": "all"}, {"test_list": "test.csv"}):
+        ((name, value),) = options.items()
+        with pytest.raises(UsageError, match=f"{name} {value} has no effect with the scheme 'none'"):
+            FoldConfig(scheme="none", **options)  # type: ignore[arg-type]

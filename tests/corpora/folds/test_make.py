@@ -106,3 +106,18 @@ def test_a_scored_fold_is_the_one_that_is_trained_on() -> None:
     with pytest.raises(FoldError, match="no training utterance of sad"):
         make_fold(without, LABELS, config)
     assert make_scored_fold(without, LABELS, config, "test").test
+
+
+def test_without_folds_everything_with_a_class_is_for_training() -> None:
+    utterances = [*even("abc", 3), utterance("x", "bored", "a"), replace(even("d", 1)[0], speaker=None)]
+    fold = make_fold(utterances, LABELS, FoldConfig(scheme="none"))
+    assert set(ids(fold.train)) == {item.id for item in utterances if item.id != "x"}
+    assert fold.validation == fold.test == ()
+    assert fold.name == "no folds, everything is for training"
+    assert not any("speaker" in note for note in fold.notes)
+    drawn = make_fold(utterances, LABELS, FoldConfig(scheme="none", per_emotion=2))
+    assert len(drawn.train) == 2 * len(FOUR)
+    with pytest.raises(FoldError, match="no utterance in test"):
+        make_scored_fold(utterances, LABELS, FoldConfig(scheme="none"), "test")
+    with pytest.raises(FoldError, match="no training utterance of sad"):
+        make_fold([item for item in utterances if item.emotion != "sad"], LABELS, FoldConfig(scheme="none"))

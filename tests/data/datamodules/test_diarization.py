@@ -245,3 +245,10 @@ def test_a_corpus_may_lack_a_class_that_another_has(emodb, tmp_path):
     assert module.splits["train"].labels.count(3) > 0
     with pytest.raises(FoldError, match="no training utterance of sad"):
         ready(Manifest(lacking, name="Own"))
+
+
+def test_clips_of_everything_are_for_training(emodb):
+    module = ready(datamodules.EmoDB(emodb, folds=FoldConfig(scheme="none")))
+    assert len(speakers(module, "train")) == 5
+    assert list(module.val_dataloader()) == list(module.test_dataloader()) == []
+    assert not any("clips" in note and not note.startswith("train") for note in module.report.notes)

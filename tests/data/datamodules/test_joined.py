@@ -213,3 +213,23 @@ def test_only_one_part_is_prepared_for_scoring(joined):
     assert len(module.splits["test"].utterances) == 80
     assert module.is_known_to(["Own"])
     assert not module.is_known_to(["RAVDESS"])
+
+
+def test_all_corpora_or_none_train_on_everything(emodb, manifest):
+    whole = FoldConfig(scheme="none")
+
+    def both(first, second):
+        return [datamodules.EmoDB(emodb, folds=first), Manifest(manifest, folds=second, language="it")]
+
+    for kind in (Corpora, Diarization):
+        assert kind(both(whole, whole)).trains_on_everything
+        with pytest.raises(UsageError, match="only EmoDB has it"):
+            assert kind(both(whole, FoldConfig())).trains_on_everything
+    pair = LanguagePair(*both(whole, whole))
+    pair.setup("fit")
+    assert pair.trains_on_everything
+    assert len(pair.splits["train"].utterances) == len(pair.source.fold.train) == 40
+    assert list(pair.val_dataloader()) == list(pair.test_dataloader()) == []
+    assert not any("selected on" in note for note in pair.report.notes)
+    with pytest.raises(UsageError, match="leaves nothing to test on"):
+        pair.set_fold(0)

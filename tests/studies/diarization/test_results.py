@@ -69,9 +69,17 @@ def test_only_what_all_runs_share_is_their_post_processing():
 
 
 def test_a_shared_test_utterance_is_refused_with_both_runs():
-    check_apart({"fold0": ["a", "b"], "fold1": ["c"]})
+    assert check_apart({"fold0": (1, ["a", "b"]), "fold1": (2, ["c"])}) == []
     with pytest.raises(UsageError, match=r"1 test utterances of fold2 are also those of fold1.*'c'"):
-        check_apart({"fold0": ["a", "b"], "fold1": ["c"], "fold2": ["d", "c"]})
+        check_apart({"fold0": (1, ["a", "b"]), "fold1": (1, ["c"]), "fold2": (1, ["d", "c"])})
+
+
+def test_several_seeds_may_test_the_same_utterances_if_each_tests_all():
+    both = {f"seed{seed}-fold{fold}": (seed, own) for seed in (1, 2) for fold, own in enumerate(("ab", "c"))}
+    (note,) = check_apart(both)
+    assert note.startswith("mean of 2 seeds")
+    with pytest.raises(UsageError, match="do not test the same utterances"):
+        check_apart({name: own for name, own in both.items() if name != "seed2-fold1"})
 
 
 def test_options_that_differ_are_named_and_post_processing_may():
