@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from sercl.reports.cross_eval.summary import Matrix, matrix_groups
@@ -12,6 +13,7 @@ from sercl.reports.rendering import picture_file
 from sercl.reports.results import percent
 from sercl.studies.cross_eval.analysis.analysis import Analysis
 from sercl.studies.cross_eval.analysis.comparisons import Curve
+from sercl.studies.cross_eval.analysis.source_curves import SourceCurve
 from sercl.studies.results.scores import Score
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ _MARKERS = ("o", "s", "^", "D", "v", "P")
 _INK, _PALE, _GRID = "#2b2f33", "#6d757d", "#e6e9ec"
 _STYLE = {"font.size": 9, "text.color": _INK, "axes.labelcolor": _INK, "svg.fonttype": "none"}
 _ACROSS = 3
+_LABEL = 18
+"""Characters of a row's label before it is broken."""
 
 Draw = Callable[["Figure", Analysis], None]
 
@@ -56,6 +60,8 @@ def _figures(analysis: Analysis) -> dict[str, Draw]:
         figures["matrices"] = _matrices
     if any(family.overall for family in analysis.families):
         figures["tests"] = _tests
+    if analysis.source_curves:
+        figures["sources"] = _sources
     if analysis.curves:
         figures["few-shot"] = _few_shot
     return figures
@@ -78,7 +84,8 @@ def _matrices(figure: "Figure", analysis: Analysis) -> None:
         for group in matrix_groups(analysis)
         for matrix in group.matrices
     ]
-    for axes, (name, matrix) in zip(_panels(figure, len(items), 3.4, 2.9), items, strict=True):
+    height = max([2.9, *(0.9 + 0.42 * len(matrix.rows) for _, matrix in items)])
+    for axes, (name, matrix) in zip(_panels(figure, len(items), 3.4, height), items, strict=True):
         _matrix(axes, matrix, 100 / len(analysis.study.classes))
         title = ", ".join([setting_name(matrix.title), *matrix.tags])
         axes.set_title(f"{name}\n{title}: UAR in %", fontsize=8.5)
@@ -88,7 +95,7 @@ def _matrix(axes: "Axes", matrix: Matrix, chance: float) -> None:
     values = [[100 * own.uar.value if own else math.nan for own in row] for row in matrix.cells]
     axes.imshow(values, cmap="Blues", vmin=chance, vmax=100, aspect="auto")
     axes.set_xticks(range(len(matrix.columns)), matrix.columns)
-    axes.set_yticks(range(len(matrix.rows)), matrix.rows)
+    axes.set_yticks(range(len(matrix.rows)), [fill(name, _LABEL) for name in matrix.rows])
     axes.set_xlabel("tested on")
     axes.set_ylabel("trained on")
     axes.tick_params(length=0)
@@ -97,7 +104,8 @@ def _matrix(axes: "Axes", matrix: Matrix, chance: float) -> None:
         for x, own in enumerate(row):
             if own is not None:
                 ink = "white" if values[y][x] > 0.65 * 100 else "black"
-                text = f"{percent(own.uar.value)}{GUESS * own.is_guess}\n{_ends(own.uar)}"
+                score = f"{percent(own.uar.value)}{GUESS * own.is_guess}", _ends(own.uar)
+                text = "\n".join(filter(None, (matrix.source_in(y, x), *score)))
                 axes.text(x, y, text, ha="center", va="center", fontsize=7.5, color=ink)
 
 
@@ -147,10 +155,64 @@ def _few_shot(figure: "Figure", analysis: Analysis) -> None:
     ):
         _curves(axes, curves, series, 100 / len(analysis.study.classes))
         axes.set_title(f"{encoder}: {pair}", fontsize=8.5)
-    handles, labels = figure.axes[0].get_legend_handles_labels()
+    _legend(figure)
+
+
+def _legend(figure: "Figure") -> None:
+    named: dict[str, Any] = {}
+    for axes in figure.axes:
+        handles, labels = axes.get_legend_handles_labels()
+        named |= dict(zip(labels, handles, strict=True))
+    columns = min(4, len(named))
     figure.legend(
-        handles, labels, loc="outside lower center", ncols=min(4, len(labels)), frameon=False, fontsize=8
+        list(named.values()),
+        list(named),
+        loc="outside lower center",
+        ncols=columns,
+        frameon=False,
+        fontsize=8,
     )
+
+
+def _sources(figure: "Figure", analysis: Analysis) -> None:
+    groups: dict[str, list[SourceCurve]] = {}
+    for curve in analysis.source_curves:
+        own = curve.condition
+        groups.setdefault(f"{own.encoder}, {own.setting} → {own.target}", []).append(curve)
+    series = {name: index for index, name in enumerate(series_names(analysis.source_curves))}
+    for axes, (title, curves) in zip(_panels(figure, len(groups), 3.6, 2.9), groups.items(), strict=True):
+        sizes = sorted({size for curve in curves for size in curve.points})
+        for curve in curves:
+            _source_curve(axes, curve, series[series_name(curve)] % len(_COLOURS))
+        axes.set_title(title, fontsize=8.5)
+        axes.set_xticks(sizes)
+        axes.set_xlim(sizes[0] - 0.5, sizes[-1] + 0.5)
+        _score_axes(axes, "training corpora", 100 / len(analysis.study.classes))
+    _legend(figure)
+
+
+def _source_curve(axes: "Axes", curve: SourceCurve, index: int) -> None:
+    look: dict[str, Any] = {"color": _COLOURS[index], "linewidth": 1.5}
+    values = [100 * own.uar.value for own in curve.points.values()]
+    axes.plot(
+        list(curve.points), values, marker=_MARKERS[index], markersize=4, label=series_name(curve), **look
+    )
+    for size, own in curve.points.items():
+        axes.plot([size, size], [100 * own.uar.low, 100 * own.uar.high], alpha=0.6, **look)
+        if own.sources > 1:
+            spread = [100 * own.lowest, 100 * own.highest]
+            axes.plot([size, size], spread, alpha=0.2, **{**look, "linewidth": 6})
+    if curve.ceiling is not None:
+        axes.axhline(100 * curve.ceiling.uar.value, linestyle="--", alpha=0.8, **look)
+
+
+def _score_axes(axes: "Axes", label: str, chance: float) -> None:
+    axes.axhline(chance, color=_PALE, linestyle=(0, (1, 2)), linewidth=1)
+    axes.set_xlabel(label)
+    axes.set_ylabel("UAR in %")
+    axes.grid(axis="y", color=_GRID)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _curves(axes: "Axes", curves: Sequence[Curve], series: Mapping[str, int], chance: float) -> None:
@@ -171,10 +233,5 @@ def _curves(axes: "Axes", curves: Sequence[Curve], series: Mapping[str, int], ch
             axes.plot(
                 [shots.index(number) for number in curve.alone], alone, linestyle=":", label=name, **look
             )
-    axes.axhline(chance, color=_PALE, linestyle=(0, (1, 2)), linewidth=1)
     axes.set_xticks(range(len(shots)), list(map(str, shots)))
-    axes.set_xlabel("labelled utterances per emotion")
-    axes.set_ylabel("UAR in %")
-    axes.grid(axis="y", color=_GRID)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+    _score_axes(axes, "labelled utterances per emotion", chance)

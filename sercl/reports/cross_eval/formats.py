@@ -22,7 +22,13 @@ from sercl.reports.cross_eval.figures import write_figures
 from sercl.reports.cross_eval.html import html_report
 from sercl.reports.cross_eval.summary import summary
 from sercl.reports.cross_eval.tables import Table as TextTable
-from sercl.reports.cross_eval.tables import latex_report, markdown_report, matrix_tables, overview_table
+from sercl.reports.cross_eval.tables import (
+    latex_report,
+    markdown_report,
+    matrix_tables,
+    overview_table,
+    union_tables,
+)
 from sercl.reports.cross_eval.wording import comparison_row
 from sercl.reports.style import table
 from sercl.studies.cross_eval.analysis.analysis import Analysis
@@ -99,6 +105,23 @@ def _test_rows(analysis: Analysis) -> Iterator[list[object]]:
             ]  # fmt: skip
 
 
+def sources_csv(analysis: Analysis) -> str:
+    """Return a row per point of the curves over the number of corpora that were trained on; "" for none."""
+    if not analysis.source_curves:
+        return ""
+    fields = [name for name in CONDITION_FIELDS if name != "source"]
+    head = [*fields, "corpora", "sources", "uar", "uar_low", "uar_high", "interval_over", "units"]
+    rows = (
+        [
+            *(getattr(curve.condition, name) for name in fields), size, point.sources, *_ends(point.uar),
+            point.uar.unit, point.uar.count, point.lowest, point.highest,
+        ]
+        for curve in analysis.source_curves
+        for size, point in curve.points.items()
+    )  # fmt: skip
+    return _csv([[*head, "lowest", "highest"], *rows])
+
+
 def _ends(score: Score) -> tuple[float, float, float]:
     return score.value, score.low, score.high
 
@@ -117,7 +140,7 @@ def _cell(value: object) -> object:
 
 
 Write = Callable[[Analysis, Path], str]
-"""(study, its folder) -> text of the file."""
+"""(study, its folder) -> text of the file; "" for none."""
 
 FORMATS: Mapping[str, Mapping[str, Write]] = {
     "html": {"report.html": html_report},
@@ -126,6 +149,7 @@ FORMATS: Mapping[str, Mapping[str, Write]] = {
     "csv": {
         "scores.csv": lambda analysis, _: scores_csv(analysis),
         "comparisons.csv": lambda analysis, _: comparisons_csv(analysis),
+        "sources.csv": lambda analysis, _: sources_csv(analysis),
     },
 }
 """Text format -> file name -> function that writes it."""
@@ -165,10 +189,11 @@ def write_report(analysis: Analysis, folder: Path, formats: Iterable[str] = ALL)
 def _write(analysis: Analysis, folder: Path, name: str, stamp: str) -> list[Path]:
     if name in PICTURES:
         return write_figures(analysis, folder, name)
-    for file, write in FORMATS[name].items():
-        text = write(analysis, folder)
+    texts = {file: write(analysis, folder) for file, write in FORMATS[name].items()}
+    written = {file: text for file, text in texts.items() if text}
+    for file, text in written.items():
         write_text(folder / file, _stamped(text, stamp) if file == PAGE else text)
-    return [folder / file for file in FORMATS[name]]
+    return [folder / file for file in written]
 
 
 def report_is_current(folder: Path, study: Study) -> bool:
@@ -200,12 +225,10 @@ def check_formats(formats: Iterable[str]) -> list[str]:
 
 
 def terminal_report(analysis: Analysis) -> RenderableType:
-    """Return the summary, the overview, the matrices of plain settings, and the warnings."""
+    """Return summary, overview, matrices of plain settings, what unions of corpora gain, and warnings."""
     notes = (Text(f"Warning: {warning.text}", "yellow") for warning in analysis.warnings)
-    matrices = [_drawn(own) for own in matrix_tables(analysis, plain=True)]
-    return Group(
-        Text(" ".join(summary(analysis))), Text(""), _drawn(overview_table(analysis)), *matrices, *notes
-    )
+    tables = [overview_table(analysis), *matrix_tables(analysis, plain=True), *union_tables(analysis)]
+    return Group(Text(" ".join(summary(analysis))), Text(""), *map(_drawn, tables), *notes)
 
 
 def _drawn(own: TextTable) -> Table:

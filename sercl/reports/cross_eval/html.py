@@ -25,7 +25,15 @@ from sercl.reports.cross_eval.summary import (
     title,
     versions,
 )
-from sercl.reports.cross_eval.svg import MOST_SERIES, few_shot_charts, forest, marker, scale, series_names
+from sercl.reports.cross_eval.svg import (
+    MOST_SERIES,
+    few_shot_charts,
+    forest,
+    marker,
+    scale,
+    series_names,
+    source_charts,
+)
 from sercl.reports.cross_eval.tables import layer_table
 from sercl.reports.cross_eval.wording import ComparisonRow, comparison_row
 from sercl.reports.rendering import page_environment
@@ -160,6 +168,8 @@ def _content(analysis: Analysis, folder: Path) -> dict[str, Any]:
         "families": [_family(family, analysis.scores) for family in analysis.families],
         "charts": few_shot_charts(analysis.curves, chance),
         "series": series_names(analysis.curves),
+        "source_charts": source_charts(analysis.source_curves, chance),
+        "source_series": series_names(analysis.source_curves),
         "enough": ENOUGH,
         "blocks": by_setting(analysis),
         "layers": layer_table(analysis),

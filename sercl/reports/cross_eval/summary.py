@@ -13,6 +13,9 @@ from statistics import mean
 from sercl.counting import count
 from sercl.reports.corpus import clock
 from sercl.reports.cross_eval.wording import (
+    BEST_SINGLE,
+    ORACLE,
+    UNION_NAMES,
     adapter_name,
     condition_name,
     enough_text,
@@ -25,6 +28,15 @@ from sercl.reports.results import percent
 from sercl.studies.cross_eval.analysis.analysis import Analysis
 from sercl.studies.cross_eval.analysis.comparisons import ENOUGH, Comparison, monolingual_of
 from sercl.studies.cross_eval.analysis.scores import ConditionScores
+from sercl.studies.cross_eval.analysis.sources import (
+    ALL_OTHERS,
+    OTHER_LANGUAGES,
+    Choose,
+    Scores,
+    Sources,
+    chosen_single,
+    oracle_single,
+)
 from sercl.studies.cross_eval.cells import SETTINGS, WITH_SHOTS, Condition, Study, computations
 from sercl.version import __version__
 
@@ -41,6 +53,7 @@ def summary(analysis: Analysis) -> list[str]:
         *_best_zero_shot(analysis),
         *_adapters(analysis),
         *_adaptation(analysis),
+        *_unions(analysis),
         *_few_shot(analysis),
         *_baseline(analysis),
         *_emotions(analysis),
@@ -145,6 +158,22 @@ def _adaptation(analysis: Analysis) -> Iterator[str]:
         yield f"Adaptation to the target's audio by {name}, without labels, changes UAR by {changes}."
 
 
+def _unions(analysis: Analysis) -> Iterator[str]:
+    """Yield what a union of corpora gains over a single source, chosen with and without the test."""
+    for kind, name in ((ALL_OTHERS, "union"), (OTHER_LANGUAGES, "languages")):
+        union = UNION_NAMES[kind].lower()
+        if items := _overall(analysis, name):
+            yield (
+                f"Training on {union} together instead of the best single source (chosen without the target) "
+                f"changes UAR by {_by_setting(items)}."
+            )
+        if items := _overall(analysis, f"{name}-oracle"):
+            yield (
+                f"Against the single source that is best on the test itself, an upper bound, {union} "
+                f"change UAR by {_by_setting(items)}."
+            )
+
+
 def _by_setting(items: Sequence[Comparison]) -> str:
     """Return differences by setting, a range if there are several, and the number of significant ones."""
     groups: dict[str, list[Comparison]] = {}
@@ -233,12 +262,17 @@ def _left_out(guesses: int) -> str:
 
 
 def plain(analysis: Analysis, setting: str, select_on: str = "source") -> list[ConditionScores]:
-    """Return the scores of a setting without adaptation, by default without selection on the target."""
-    return [
+    """Return the scores of a setting without adaptation, by default without selection on the target.
+
+    They are those of single sources, of unions only where there are no others.
+    """
+    sources = Sources(analysis.study)
+    every = [
         own
         for condition, own in analysis.scores.items()
         if (condition.setting, condition.adaptation, condition.select_on) == (setting, "none", select_on)
     ]
+    return [own for own in every if not sources.is_union(own.condition)] or every
 
 
 def mean_uar(scores: Iterable[ConditionScores]) -> float:
@@ -261,7 +295,7 @@ class OverviewRow:
 
     Attributes:
         setting: The setting.
-        tags: Shots, adaptation, selection on the target.
+        tags: What union of corpora is the source, shots, adaptation, selection on the target.
         means: (encoder, adapter) -> mean UAR over directions (source and target), 0 to 1.
         counts: (encoder, adapter) -> the number of directions (or corpora) that its mean is over.
     """
@@ -300,8 +334,10 @@ def overview(analysis: Analysis) -> Overview:
     """Return the mean UAR by setting, encoder and adapter."""
     columns = tuple(dict.fromkeys((item.encoder, item.adapter) for item in analysis.scores))
     groups: dict[tuple[str, tuple[str, ...]], dict[Column, list[ConditionScores]]] = {}
-    for condition in sorted(analysis.scores, key=_sort_key):
-        row = groups.setdefault((condition.setting, condition.tags), {})
+    sources = Sources(analysis.study)
+    for condition in sorted(analysis.scores, key=lambda own: _sort_key(own, sources)):
+        tags = tuple(filter(None, (sources.kind_of(condition), *condition.tags)))
+        row = groups.setdefault((condition.setting, tags), {})
         column = (condition.encoder, condition.adapter)
         row.setdefault(column, []).append(analysis.scores[condition])
     rows = [
@@ -316,9 +352,10 @@ def overview(analysis: Analysis) -> Overview:
     return Overview(columns, tuple(rows))
 
 
-def _sort_key(condition: Condition) -> tuple[int, bool, int]:
-    """Order settings, strictly zero-shot before selection on the target, and shots by number."""
-    return SETTINGS.index(condition.setting), condition.select_on == "target", condition.shots or 0
+def _sort_key(condition: Condition, sources: Sources) -> tuple[int, bool, int, int]:
+    """Order settings, strictly zero-shot before selection on the target, shots and sources by number."""
+    size = len(sources.corpora_of(condition))
+    return SETTINGS.index(condition.setting), condition.select_on == "target", condition.shots or 0, size
 
 
 Cells = tuple[tuple[ConditionScores | None, ...], ...]
@@ -330,6 +367,11 @@ UNADAPTED = "The diagonal is monolingual and without adaptation: there is no oth
 """Note below the matrix of an adaptation."""
 DIAGONAL = "The diagonal is monolingual: trained and tested on the same corpus."
 """Note below the zero-shot matrix, which includes monolingual scores."""
+BEST_NOTE = (
+    f"{BEST_SINGLE}: the source with the highest mean UAR on the test parts of all other corpora, chosen "
+    "without the target. Oracle: chosen by the scores shown, an upper bound."
+)
+"""Note below a matrix with rows of unions."""
 
 
 @dataclass(frozen=True)
@@ -339,11 +381,12 @@ class Matrix:
     Attributes:
         title: The setting.
         tags: Tags that distinguish it from the plain setting.
-        rows: Training corpora.
+        rows: Training corpora; then `BEST_SINGLE`, `ORACLE` and kinds of unions, where there are unions.
         columns: Test corpora.
         cells: `[rows][columns]`, None where there is no score; monolingual ones are on the diagonal of the
             settings `zero-shot` and `monolingual`.
         note: A sentence below it, or "".
+        singles: Number of rows that are single training corpora, which come first.
     """
 
     title: str
@@ -352,6 +395,12 @@ class Matrix:
     columns: tuple[str, ...]
     cells: Cells
     note: str = ""
+    singles: int = 0
+
+    def source_in(self, row: int, column: int) -> str:
+        """Return the source to be named in a cell: of rows in which it was chosen, else ""."""
+        own = self.cells[row][column]
+        return own.condition.source if own and self.rows[row] in (BEST_SINGLE, ORACLE) else ""
 
 
 @dataclass(frozen=True)
@@ -397,12 +446,48 @@ def _matrix(
     columns = tuple(name for name in order if any(item.target == name for item in shown))
     if kind[0] == "transfer" and _same_for_all_sources(members, analysis):
         return _one_row(members, columns, analysis.scores)
-    found = dict.fromkeys(item.source for item in analysis.scores if item in shown)
-    rows = tuple(name for name in (*order, *(own for own in found if own not in order)) if name in found)
+    rows = tuple(name for name in order if any(item.source == name for item in shown))
     by_place = {(item.source, item.target): analysis.scores[item] for item in shown}
     cells = tuple(tuple(by_place.get((row, column)) for column in columns) for row in rows)
+    joint = _joint_rows(members, columns, analysis)
     tags = members[0].tags if members else ()
-    return Matrix(kind[0], tags, rows, columns, cells, _note(kind, bool(own & shown)))
+    notes = (_note(kind, bool(own & shown)), BEST_NOTE if BEST_SINGLE in joint or ORACLE in joint else "")
+    return Matrix(
+        kind[0],
+        tags,
+        (*rows, *joint),
+        columns,
+        (*cells, *joint.values()),
+        " ".join(filter(None, notes)),
+        singles=len(rows),
+    )
+
+
+def _joint_rows(
+    members: Sequence[Condition], columns: Sequence[str], analysis: Analysis
+) -> dict[str, tuple[ConditionScores | None, ...]]:
+    """Return the rows below single sources: unions of corpora, and what they are compared with."""
+    sources, scores = Sources(analysis.study), analysis.scores
+    unions: dict[str, dict[str, Condition | None]] = {ALL_OTHERS: {}, OTHER_LANGUAGES: {}}
+    for member in members:
+        unions.setdefault(sources.kind_of(member), {})[member.target] = member
+    compared = unions[ALL_OTHERS] or unions[OTHER_LANGUAGES]
+    rows = {
+        BEST_SINGLE: _chosen(compared, scores, sources, chosen_single),
+        ORACLE: _chosen(compared, scores, sources, oracle_single),
+        **{kind.capitalize(): unions[kind] for kind in (ALL_OTHERS, OTHER_LANGUAGES)},
+    }
+    found = {
+        name: tuple(scores[item] if (item := row.get(column)) else None for column in columns)
+        for name, row in rows.items()
+    }
+    return {name: cells for name, cells in found.items() if any(cells)}
+
+
+def _chosen(
+    unions: Mapping[str, Condition | None], scores: Scores, sources: Sources, choose: Choose
+) -> dict[str, Condition | None]:
+    return {target: choose(own, scores, sources) for target, own in unions.items() if own is not None}
 
 
 def _note(kind: tuple[str, str, str], has_monolingual: bool) -> str:
@@ -428,7 +513,8 @@ def _one_row(
     by_target = {item.target: scores[item] for item in members}
     note = "The source corpus is not used: the model is trained on the target alone, with the same encoder."
     cells = (tuple(by_target.get(column) for column in columns),)
-    return Matrix("transfer", replace(members[0], shots=None).tags, (ANY_SOURCE,), columns, cells, note)
+    tags = replace(members[0], shots=None).tags
+    return Matrix("transfer", tags, (ANY_SOURCE,), columns, cells, note, singles=1)
 
 
 def title(study: Study) -> str:

@@ -12,6 +12,8 @@ from sercl.counting import count
 from sercl.reports.cross_eval.wording import adapter_name, points, score_text
 from sercl.studies.cross_eval.analysis.comparisons import Comparison, Curve
 from sercl.studies.cross_eval.analysis.scores import ConditionScores
+from sercl.studies.cross_eval.analysis.source_curves import SourceCurve
+from sercl.studies.results.scores import Score
 
 Shape = Callable[[float, float, float], str]
 """(x, y, radius) -> the data of a path."""
@@ -144,24 +146,24 @@ class Chart:
 
     Attributes:
         encoder: Their encoder.
-        pair: Their corpora, "EmoDB -> RAVDESS".
+        pair: Their corpora, "EmoDB -> RAVDESS"; or setting and target, "zero-shot -> RAVDESS".
         curves: Series number -> curve.
         svg: The picture.
     """
 
     encoder: str
     pair: str
-    curves: Mapping[int, Curve]
+    curves: Mapping[int, Curve] | Mapping[int, SourceCurve]
     svg: str
 
 
-def series_names(curves: Sequence[Curve]) -> list[str]:
+def series_names(curves: Sequence[Curve] | Sequence[SourceCurve]) -> list[str]:
     """Return the name of every series of a study, in the order of their numbers."""
     return list(dict.fromkeys(map(series_name, curves)))
 
 
-def series_name(curve: Curve) -> str:
-    """Return the name that distinguishes a curve from others of the same encoder and corpora."""
+def series_name(curve: Curve | SourceCurve) -> str:
+    """Return the name that distinguishes a curve from others in its picture."""
     return ", ".join([adapter_name(curve.condition.adapter), *curve.condition.tags])
 
 
@@ -181,20 +183,23 @@ def few_shot_charts(curves: Sequence[Curve], chance: float) -> list[Chart]:
 
 
 class _Frame:
-    """Positions of shots and scores in a picture; shots are equally spaced, whatever their values."""
+    """Positions of numbers and scores in a picture; numbers are equally spaced, whatever their values.
 
-    def __init__(self, curves: Sequence[Curve], chance: float) -> None:
-        self.shots = sorted({shots for curve in curves for shots in curve.points})
-        lows = [
-            own.uar.low for curve in curves for own in curve.points.values() if own.uar.low == own.uar.low
-        ]
-        lows += [own.uar.value for curve in curves for own in curve.alone.values()]
-        self.bottom = int(10 * max(0.0, min([chance, *lows]))) / 10
+    Args:
+        numbers: What scores are shown over.
+        lows: Lower ends of what is shown; NaN for none.
+        chance: UAR of guessing, 0 to 1.
+    """
+
+    def __init__(self, numbers: Iterable[int], lows: Iterable[float], chance: float) -> None:
+        self.numbers, self.chance = sorted(set(numbers)), chance
+        known = [low for low in lows if low == low]
+        self.bottom = int(10 * max(0.0, min([chance, *known]))) / 10
         self.ticks = [tick / 100 for tick in range(0, 101, 20) if tick / 100 >= self.bottom]
 
-    def x(self, shots: int) -> float:
-        step = (CHART_WIDTH - LEFT - RIGHT) / len(self.shots)
-        return LEFT + step * (self.shots.index(shots) + 0.5)
+    def x(self, number: int) -> float:
+        step = (CHART_WIDTH - LEFT - RIGHT) / len(self.numbers)
+        return LEFT + step * (self.numbers.index(number) + 0.5)
 
     def y(self, share: float) -> float:
         span = CHART_HEIGHT - TOP - BOTTOM
@@ -203,32 +208,33 @@ class _Frame:
 
 def _draw(encoder: str, pair: str, curves: Mapping[int, Curve], chance: float) -> str:
     label = f"UAR of {encoder} over labelled utterances per emotion, {pair.replace('->', 'to')}"
-    svg, frame = picture(CHART_WIDTH, CHART_HEIGHT, label), _Frame(list(curves.values()), chance)
-    _axes(svg, frame, chance)
+    svg, own = picture(CHART_WIDTH, CHART_HEIGHT, label), curves.values()
+    lows = [point.uar.low for curve in own for point in curve.points.values()]
+    lows += [point.uar.value for curve in own for point in curve.alone.values()]
+    frame = _Frame((shots for curve in own for shots in curve.points), lows, chance)
+    _axes(svg, frame, "labelled utterances per emotion")
     for index, (series, curve) in enumerate(curves.items()):
         _curve(svg, frame, series, curve, DODGE * (index - (len(curves) - 1) / 2))
     return render(svg)
 
 
-def _axes(svg: Element, frame: _Frame, chance: float) -> None:
+def _axes(svg: Element, frame: _Frame, label: str) -> None:
     for tick in frame.ticks:
         y = frame.y(tick)
         line(svg, (LEFT, y), (CHART_WIDTH - RIGHT, y), "grid")
         text(svg, (LEFT - 6, y + 3.5), f"{100 * tick:.0f}", "tick end")
-    for shots in frame.shots:
-        text(svg, (frame.x(shots), CHART_HEIGHT - BOTTOM + 16), str(shots), "tick middle")
+    for own in frame.numbers:
+        text(svg, (frame.x(own), CHART_HEIGHT - BOTTOM + 16), str(own), "tick middle")
     middle = LEFT + (CHART_WIDTH - LEFT - RIGHT) / 2
-    text(svg, (middle, CHART_HEIGHT - 6), "labelled utterances per emotion", "axis middle")
-    y = frame.y(chance)
+    text(svg, (middle, CHART_HEIGHT - 6), label, "axis middle")
+    y = frame.y(frame.chance)
     line(svg, (LEFT, y), (CHART_WIDTH - RIGHT, y), "chance")
     text(svg, (CHART_WIDTH - RIGHT, y - 4), "chance", "tick end")
 
 
 def _curve(svg: Element, frame: _Frame, series: int, curve: Curve, shift: float) -> None:
     style = f"s{series % MOST_SERIES}"
-    if curve.ceiling is not None:
-        y = frame.y(curve.ceiling.uar.value)
-        line(svg, (LEFT, y), (CHART_WIDTH - RIGHT, y), f"ceiling {style}")
+    _ceiling(svg, frame, style, curve.ceiling)
     points = {shots: own for shots, own in curve.points.items() if own.uar.value == own.uar.value}
     positions = {shots: (frame.x(shots) + shift, frame.y(own.uar.value)) for shots, own in points.items()}
     if positions:
@@ -237,12 +243,64 @@ def _curve(svg: Element, frame: _Frame, series: int, curve: Curve, shift: float)
     if alone:
         path(svg, polyline(alone), f"alone {style}")
     for shots, own in points.items():
-        x, y = positions[shots]
-        if own.uar.low == own.uar.low:
-            line(svg, (x, frame.y(own.uar.low)), (x, frame.y(own.uar.high)), f"whisker {style}")
-        path(svg, marker(series, x, y), f"marker {style}", _tip(curve, shots, own))
+        _point(svg, frame, series, positions[shots], own.uar, _tip(curve, shots, own))
+
+
+def _ceiling(svg: Element, frame: _Frame, style: str, ceiling: ConditionScores | None) -> None:
+    if ceiling is not None:
+        y = frame.y(ceiling.uar.value)
+        line(svg, (LEFT, y), (CHART_WIDTH - RIGHT, y), f"ceiling {style}")
+
+
+def _point(svg: Element, frame: _Frame, series: int, at: tuple[float, float], score: Score, tip: str) -> None:
+    style = f"s{series % MOST_SERIES}"
+    if score.low == score.low:
+        line(svg, (at[0], frame.y(score.low)), (at[0], frame.y(score.high)), f"whisker {style}")
+    path(svg, marker(series, *at), f"marker {style}", tip)
 
 
 def _tip(curve: Curve, shots: int, own: ConditionScores) -> str:
     repeats = count(len(own.runs), "repeat")
     return f"{series_name(curve)}, {count(shots, 'shot')}: {score_text(own.uar)}, {repeats}"
+
+
+def source_charts(curves: Sequence[SourceCurve], chance: float) -> list[Chart]:
+    """Return a picture of scores over the number of sources for every encoder, setting and target.
+
+    Args:
+        curves: The study's curves.
+        chance: UAR of guessing, 0 to 1.
+    """
+    names = series_names(curves)
+    groups: dict[tuple[str, str], dict[int, SourceCurve]] = {}
+    for curve in curves:
+        own = curve.condition
+        group = groups.setdefault((own.encoder, f"{own.setting} -> {own.target}"), {})
+        group[names.index(series_name(curve))] = curve
+    return [Chart(*key, group, _draw_sources(*key, group, chance)) for key, group in groups.items()]
+
+
+def _draw_sources(encoder: str, pair: str, curves: Mapping[int, SourceCurve], chance: float) -> str:
+    label = f"UAR of {encoder} over the number of training corpora, {pair.replace('->', 'to')}"
+    svg, own = picture(CHART_WIDTH, CHART_HEIGHT, label), curves.values()
+    lows = [low for curve in own for point in curve.points.values() for low in (point.uar.low, point.lowest)]
+    frame = _Frame((size for curve in own for size in curve.points), lows, chance)
+    _axes(svg, frame, "training corpora")
+    for index, (series, curve) in enumerate(curves.items()):
+        _source_curve(svg, frame, series, curve, DODGE * (index - (len(curves) - 1) / 2))
+    return render(svg)
+
+
+def _source_curve(svg: Element, frame: _Frame, series: int, curve: SourceCurve, shift: float) -> None:
+    style = f"s{series % MOST_SERIES}"
+    _ceiling(svg, frame, style, curve.ceiling)
+    at = {size: (frame.x(size) + shift, frame.y(own.uar.value)) for size, own in curve.points.items()}
+    for size, own in curve.points.items():
+        if own.sources > 1:
+            x, _ = at[size]
+            line(svg, (x, frame.y(own.lowest)), (x, frame.y(own.highest)), f"spread {style}")
+    path(svg, polyline(list(at.values())), f"line {style}")
+    for size, own in curve.points.items():
+        sources = count(own.sources, "source")
+        tip = f"{series_name(curve)}, {count(size, 'corpus', 'corpora')}: {score_text(own.uar)}, {sources}"
+        _point(svg, frame, series, at[size], own.uar, tip)

@@ -1,7 +1,7 @@
 """The tables of a study's report, for the text formats."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from sercl.metrics.functional.classification import AVERAGES
@@ -37,7 +37,9 @@ from sercl.reports.cross_eval.wording import (
 )
 from sercl.reports.results import average_text, percent
 from sercl.studies.cross_eval.analysis.analysis import Analysis
+from sercl.studies.cross_eval.analysis.comparisons import UNIONS
 from sercl.studies.cross_eval.analysis.scores import ConditionScores
+from sercl.studies.cross_eval.analysis.source_curves import SourcePoint
 from sercl.studies.cross_eval.cells import SETTINGS, TARGET_ONLY, Condition
 
 NONE = "-"
@@ -46,6 +48,11 @@ TESTS_NOTE = (
     "The interval comes from the same test as p and is not corrected; a difference is significant if "
     f"its p-value is below {SIGNIFICANT:g} after Holm's correction. Means weight all directions equally; "
     "comparisons.csv lists each direction."
+)
+
+SOURCES_NOTE = (
+    "Where there are several sources of a size, their mean UAR with its interval, then their number with the "
+    "lowest and highest UAR of one."
 )
 
 OVERVIEW_NOTE = "Directions may differ a lot: the tables below list each one."
@@ -114,8 +121,13 @@ def matrix_tables(analysis: Analysis, plain: bool = False) -> list[Table]:
     ]
 
 
-def comparison_tables(analysis: Analysis) -> list[Table]:
-    """Return the paired tests over all corpora, a table per family."""
+def comparison_tables(analysis: Analysis, families: Container[str] | None = None) -> list[Table]:
+    """Return the paired tests over all corpora, a table per family.
+
+    Args:
+        analysis: The study.
+        families: Names of those to return; None for all.
+    """
     columns = ("Encoder", "Setting", "First", "Second", "UAR", "Difference", "95 % interval", "p", "p, Holm")
     return [
         Table(
@@ -127,7 +139,14 @@ def comparison_tables(analysis: Analysis) -> list[Table]:
             note=TESTS_NOTE,
         )
         for family in analysis.families
+        if families is None or family.name in families
     ]
+
+
+def union_tables(analysis: Analysis) -> list[Table]:
+    """Return the paired tests of unions of corpora, and plain scores over the number of sources."""
+    sources = source_table(analysis, plain=True)
+    return [*comparison_tables(analysis, UNIONS), *([sources] if sources else [])]
 
 
 def few_shot_table(analysis: Analysis) -> Table | None:
@@ -151,6 +170,40 @@ def few_shot_table(analysis: Analysis) -> Table | None:
         "UAR (%) by labelled target utterances per emotion; target-only: trained on the same utterances alone"
     )
     return _with_guesses(Table("few-shot", caption, columns, tuple(rows), texts=3))
+
+
+def source_table(analysis: Analysis, plain: bool = False) -> Table | None:
+    """Return the curves over the number of sources, or None if there are none.
+
+    Args:
+        analysis: The study.
+        plain: Only those of settings without adaptation, shots and selection on the target.
+    """
+    curves = [curve for curve in analysis.source_curves if not (plain and curve.condition.tags)]
+    sizes = sorted({size for curve in curves for size in curve.points})
+    rows = [
+        (
+            own.encoder,
+            _with_tags(adapter_name(own.adapter), (own.setting, *own.tags)),
+            own.target,
+            *(_source_point(curve.points.get(size)) for size in sizes),
+            percent(curve.ceiling.uar.value) if curve.ceiling else NONE,
+        )
+        for curve in curves
+        for own in [curve.condition]
+    ]
+    if not rows:
+        return None
+    columns = ("Encoder", "Adapter", "Tested on", *map(str, sizes), "Monolingual")
+    caption = "UAR (%) by the number of corpora that were trained on, of those that are not tested"
+    return Table("sources", caption, columns, tuple(rows), texts=3, note=SOURCES_NOTE)
+
+
+def _source_point(point: SourcePoint | None) -> str:
+    if point is None:
+        return NONE
+    spread = f"{point.sources}: {percent(point.lowest)} to {percent(point.highest)}"
+    return f"{score_text(point.uar)}\n{spread}" if point.sources > 1 else score_text(point.uar)
 
 
 def layer_table(analysis: Analysis) -> Table | None:
@@ -217,8 +270,8 @@ def published_table(analysis: Analysis) -> Table | None:
 
 def _matrix_table(group: MatrixGroup, matrix: Matrix) -> Table:
     rows = tuple(
-        (row, *(uar_text(own) if own else NONE for own in cells))
-        for row, cells in zip(matrix.rows, matrix.cells, strict=True)
+        (name, *(_matrix_cell(matrix, row, column) for column in range(len(matrix.columns))))
+        for row, name in enumerate(matrix.rows)
     )
     title = _with_tags(setting_name(matrix.title), matrix.tags)
     table = Table(
@@ -229,6 +282,11 @@ def _matrix_table(group: MatrixGroup, matrix: Matrix) -> Table:
         note=matrix.note,
     )
     return _with_guesses(table)
+
+
+def _matrix_cell(matrix: Matrix, row: int, column: int) -> str:
+    own, source = matrix.cells[row][column], matrix.source_in(row, column)
+    return ": ".join(filter(None, (source, uar_text(own)))) if own else NONE
 
 
 def _test_row(row: ComparisonRow) -> tuple[str, ...]:
@@ -311,11 +369,12 @@ def _lines(analysis: Analysis) -> Iterator[str]:
 
 def _sections(analysis: Analysis) -> dict[str, list[Table]]:
     few_shot, published = few_shot_table(analysis), published_table(analysis)
-    layers = layer_table(analysis)
+    layers, sources = layer_table(analysis), source_table(analysis)
     return {
         "Overview": [overview_table(analysis)],
         "Training by test corpus": matrix_tables(analysis),
         "Paired tests": comparison_tables(analysis),
+        "Number of sources": [sources] if sources else [],
         "Few-shot": [few_shot] if few_shot else [],
         "Scores and emotions": score_tables(analysis),
         "Hidden states": [layers] if layers else [],
@@ -355,7 +414,12 @@ WIDE = 60
 
 def latex_report(analysis: Analysis) -> str:
     """Return every table of the report as a float with caption and label."""
-    optional = (few_shot_table(analysis), layer_table(analysis), published_table(analysis))
+    optional = (
+        source_table(analysis),
+        few_shot_table(analysis),
+        layer_table(analysis),
+        published_table(analysis),
+    )
     tables = [
         overview_table(analysis),
         *matrix_tables(analysis),

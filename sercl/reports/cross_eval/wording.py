@@ -7,8 +7,9 @@ from statistics import mean
 
 from sercl.counting import count
 from sercl.reports.results import percent
-from sercl.studies.cross_eval.analysis.comparisons import ENOUGH, Comparison, Curve, Family
+from sercl.studies.cross_eval.analysis.comparisons import ENOUGH, UNIONS, Comparison, Curve, Family
 from sercl.studies.cross_eval.analysis.scores import ConditionScores
+from sercl.studies.cross_eval.analysis.sources import ALL_OTHERS, OTHER_LANGUAGES
 from sercl.studies.cross_eval.cells import Condition
 from sercl.studies.results.paired import Paired
 from sercl.studies.results.scores import Score
@@ -112,6 +113,13 @@ def listed(names: list[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
+BEST_SINGLE, ORACLE = "Best single", "Best single, oracle"
+"""Rows of a matrix: the single sources that unions are compared with."""
+
+UNION_NAMES = {ALL_OTHERS: "All other corpora", OTHER_LANGUAGES: "All other languages"}
+"""Kind of a union -> its name."""
+
+
 @dataclass(frozen=True)
 class ComparisonRow:
     """One comparison.
@@ -120,8 +128,10 @@ class ComparisonRow:
         encoder: Encoder of the first condition.
         adapter: Adapter of both, as it is shown; "" where adapters are what is compared.
         setting: Setting of the first condition.
-        tags: Tags (shots, adaptation, selection) that both have in common, or that the first has.
-        corpora: The direction (source and target), or the number of directions in the mean difference.
+        tags: Tags (shots, adaptation, selection, and of means the kind of union that is the source) that both
+            have in common, or that the first has.
+        corpora: The direction (source and target, and the single source that a union is compared with), or
+            the number of directions in the mean difference.
         first: Name that distinguishes the first condition from the second.
         second: Name that distinguishes the second from the first.
         first_uar: UAR of the first, the mean over members.
@@ -152,15 +162,17 @@ def comparison_row(
         scores: Condition -> scores.
     """
     first, second = item.first, item.second
-    names = _names(first, second, family.name)
+    names = _names(item, family.name)
     adapted = replace(first, adaptation="none") if family.name == "adaptation" else first
     size = len(item.members)
+    against = f" against {second.source}" if family.name in UNIONS else ""
+    source = (item.sources,) if size > 1 and item.sources and family.name not in UNIONS else ()
     return ComparisonRow(
         encoder=first.encoder,
         adapter="" if family.name == "adapters" else adapter_name(first.adapter),
         setting=first.setting,
-        tags=adapted.tags,
-        corpora=pair_name(first) if size == 1 else f"mean of {count(size, *_kind(first))}",
+        tags=(*source, *adapted.tags),
+        corpora=f"{pair_name(first)}{against}" if size == 1 else f"mean of {count(size, *_kind(first))}",
         first=names[0],
         second=names[1],
         first_uar=mean(scores[one].uar.value for one, _ in item.members),
@@ -173,7 +185,11 @@ def _kind(condition: Condition) -> tuple[str, str]:
     return ("corpus", "corpora") if condition.source == condition.target else ("direction", "directions")
 
 
-def _names(first: Condition, second: Condition, family: str) -> tuple[str, str]:
+def _names(item: Comparison, family: str) -> tuple[str, str]:
+    first, second = item.first, item.second
+    if family in UNIONS:
+        single = "Best single source"
+        return UNION_NAMES[item.sources], f"{single} on the test" if family.endswith("oracle") else single
     if family == "adapters":
         return adapter_name(first.adapter), adapter_name(second.adapter)
     if family == "adaptation":

@@ -289,6 +289,22 @@ def schema(classes: Sequence[str]) -> pa.Schema:
     return pa.schema([*texts, *probabilities])
 
 
+def as_repeats(systems: Sequence[Predictions]) -> Predictions:
+    """Return several systems, tested on the same utterances, as repeats of one: its scores are their means.
+
+    Args:
+        systems: At least one, all with the same classes.
+    """
+    counts = [len(own.runs) for own in systems]
+    first = np.cumsum([0, *counts[:-1]])
+    columns: dict[str, Any] = {
+        name: np.concatenate([getattr(own, name) for own in systems]) for name in _OF_ROWS
+    }
+    columns["run"] = np.concatenate([own.run + start for own, start in zip(systems, first, strict=True)])
+    runs = tuple((number, index) for number, size in enumerate(counts) for index in range(size))
+    return replace(systems[0], runs=runs, **columns)
+
+
 def read_csv(path: Path) -> Predictions:
     """Read what `write_csv` wrote.
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import combinations, product
 
 from sercl.studies.cross_eval.cells import (
     SETTINGS,
@@ -13,6 +13,7 @@ from sercl.studies.cross_eval.cells import (
     StudyCorpus,
     StudyEncoder,
 )
+from sercl.studies.cross_eval.sources import union_of
 
 CLASSES = ("angry", "happy", "neutral", "sad")
 CORPORA: Mapping[str, StudyCorpus] = {
@@ -28,7 +29,7 @@ ENCODERS: Mapping[str, StudyEncoder] = {
 
 @dataclass(frozen=True)
 class Grid:
-    """What a fake study crosses; see `fake_study`."""
+    """What a fake study crosses; see `fake_study`. `unions` are the numbers of corpora of joint sources."""
 
     corpora: Mapping[str, StudyCorpus]
     encoders: Mapping[str, StudyEncoder]
@@ -40,6 +41,7 @@ class Grid:
     draws: int = 2
     folds: int = 5
     seeds: Sequence[int] = (1, 2, 3)
+    unions: Sequence[int] = ()
 
     def conditions(self) -> Iterator[Condition]:
         """Yield every condition, setting by setting within encoder and adapter."""
@@ -47,6 +49,10 @@ class Grid:
             for source, target in product(self.corpora, repeat=2):
                 if (source == target) == (setting == "monolingual"):
                     yield from self._variants(Condition(encoder, adapter, setting, source, target))
+            for size, target in product(self.unions, self.corpora):
+                if setting not in ("monolingual", "transfer"):
+                    for own in combinations([name for name in self.corpora if name != target], size):
+                        yield from self._variants(Condition(encoder, adapter, setting, union_of(own), target))
 
     def cells(self, condition: Condition) -> Iterator[Cell]:
         """Yield the cells of a condition; with shots, repeats differ in draws instead of seeds."""

@@ -9,6 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from sercl.studies.cross_eval.cells import Cell, Condition
+from sercl.studies.cross_eval.sources import PLUS
 from sercl.studies.cross_eval.study_file import cell_table
 from sercl.studies.results.predictions import Predictions
 from sercl.testing.studies.grid import CLASSES
@@ -42,6 +43,7 @@ def _typical_recall(condition: Condition) -> float:
         + (0.05 if condition.adapter != "none" else 0)
         + (0.03 if condition.encoder == "whisper-base" else 0)
         + (0.04 if condition.select_on == "target" else 0)
+        + 0.04 * condition.source.count(PLUS)
         + adaptation.get(condition.adaptation, 0.0)
     )
 

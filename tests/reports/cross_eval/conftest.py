@@ -42,6 +42,22 @@ def unfinished(tmp_path_factory: pytest.TempPathFactory) -> Analysis:
     return analyse(folder)
 
 
+@pytest.fixture(scope="session")
+def united_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study of three corpora that trains on each and on both others together."""
+    settings, encoders = ("monolingual", "zero-shot", "two-stage"), {"w": ENCODERS["whisper-base"]}
+    grid = Grid(CORPORA, encoders, ("none",), settings, folds=2, seeds=(1,), unions=(2,))
+    folder = tmp_path_factory.mktemp("united")
+    fake_study(folder, grid)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def united(united_folder: Path) -> Analysis:
+    """The analysis of `united_folder`."""
+    return analyse(united_folder)
+
+
 def always_sad(condition: Condition) -> list[list[float]]:
     """Zero-shot onto RAVDESS, everything is called sad; all else is typical."""
     is_guess = condition.setting == "zero-shot" and condition.target == "RAVDESS"

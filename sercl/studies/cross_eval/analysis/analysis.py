@@ -12,6 +12,8 @@ from sercl.metrics.functional.intervals import SIGNIFICANT
 from sercl.studies.cross_eval.analysis.comparisons import Curve, Family, compare_conditions, few_shot_curves
 from sercl.studies.cross_eval.analysis.published import Match, matches
 from sercl.studies.cross_eval.analysis.scores import ConditionScores, score_conditions
+from sercl.studies.cross_eval.analysis.source_curves import SourceCurve, source_curves
+from sercl.studies.cross_eval.analysis.sources import Scores, Sources, chosen_single
 from sercl.studies.cross_eval.cells import CellRecord, Condition, Study
 from sercl.studies.cross_eval.study_file import read_predictions, read_study
 
@@ -58,6 +60,7 @@ def find_warnings(
         *_corpora(study),
         *_shared_speakers(study.records),
         *_selection(study),
+        *_unchosen(study, scores),
         *_adaptation(study),
         *_left_out(left_out),
         *_sizes(scores, study.classes),
@@ -138,6 +141,19 @@ def _selection(study: Study) -> Iterator[ReportWarning]:
             "selection",
             f"{count(len(affected), 'zero-shot condition')} selected epochs and layers on labelled "
             "validation data of the target. They are marked, and are not strictly zero-shot.",
+        )
+
+
+def _unchosen(study: Study, scores: Scores) -> Iterator[ReportWarning]:
+    sources = Sources(study)
+    unions = [own for own in scores if sources.kind_of(own) and sources.singles_of(own, scores)]
+    without = [own for own in unions if chosen_single(own, scores, sources) is None]
+    if without:
+        yield ReportWarning(
+            "incomplete",
+            f"{count(len(without), 'condition')} trained on several corpora without a best single source to "
+            "compare with, other than the one that is best on the test: choosing it needs monolingual and "
+            "zero-shot scores of all of them. Add both to study.settings, and the corpora to study.test.",
         )
 
 
@@ -276,6 +292,7 @@ class Analysis:
         scores: Condition -> scores, in the order of the grid; conditions without a finished cell are absent.
         families: The paired tests.
         curves: The few-shot curves.
+        source_curves: Scores over the number of corpora that were trained on.
         published: Published figures beside the study's own.
         warnings: What a reader must know before trusting the scores.
     """
@@ -284,6 +301,7 @@ class Analysis:
     scores: Mapping[Condition, ConditionScores]
     families: tuple[Family, ...]
     curves: tuple[Curve, ...]
+    source_curves: tuple[SourceCurve, ...]
     published: tuple[Match, ...]
     warnings: tuple[ReportWarning, ...]
 
@@ -305,12 +323,13 @@ def analyse(folder: Path, study: Study | None = None) -> Analysis:
         condition: len(item.runs) - len(predictions[condition].runs) for condition, item in everything.items()
     }
     scores = score_conditions(predictions)
-    families = compare_conditions(predictions, study)
+    families = compare_conditions(predictions, study, scores)
     return Analysis(
         study=study,
         scores=scores,
         families=families,
         curves=few_shot_curves(scores, study, predictions),
+        source_curves=source_curves(scores, study, predictions),
         published=matches(scores, study),
         warnings=find_warnings(study, scores, families, left_out),
     )

@@ -2,11 +2,21 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import combinations
 
 from sercl.data.settings import MONOLINGUAL, NO_ADAPTATION, TRANSFER, TWO_STAGE, ZERO_SHOT
 from sercl.studies.cross_eval.analysis.published import encoder_language
 from sercl.studies.cross_eval.analysis.scores import ConditionScores
+from sercl.studies.cross_eval.analysis.sources import (
+    ALL_OTHERS,
+    OTHER_LANGUAGES,
+    Choose,
+    Scores,
+    Sources,
+    chosen_single,
+    oracle_single,
+)
 from sercl.studies.cross_eval.cells import FEW_SHOT, TARGET_ONLY, Condition, Study, computations
 from sercl.studies.results.paired import Paired, VoteCounts, compare_pooled, contrast, correct, count_votes
 from sercl.studies.results.predictions import Predictions
@@ -24,10 +34,12 @@ class Comparison:
     Attributes:
         members: The pairs of conditions that are compared: one, or one per pair of corpora.
         paired: The difference; over several members, the mean difference.
+        sources: What the source of the first is if it is a union, see `Sources.kind_of`; else "".
     """
 
     members: tuple[Pair, ...]
     paired: Paired
+    sources: str = ""
 
     @property
     def first(self) -> Condition:
@@ -45,7 +57,7 @@ class Family:
     """Comparisons that answer one question.
 
     Attributes:
-        name: "adapters", "zero-shot", "adaptation", "source" or "few-shot".
+        name: "adapters", "zero-shot", "adaptation", "source", "few-shot", or one of `UNIONS`.
         title: Heading.
         question: The question that it answers, a sentence.
         overall: Over all pairs of corpora, one per encoder, setting and what is compared; their p-values are
@@ -60,7 +72,9 @@ class Family:
     comparisons: tuple[Comparison, ...]
 
 
-def compare_conditions(predictions: Mapping[Condition, Predictions], study: Study) -> tuple[Family, ...]:
+def compare_conditions(
+    predictions: Mapping[Condition, Predictions], study: Study, scores: Scores
+) -> tuple[Family, ...]:
     """Run every paired test of a study; families without a pair are left out.
 
     Two conditions that are the same computation shown twice (same cells by address) are not compared, and
@@ -69,20 +83,23 @@ def compare_conditions(predictions: Mapping[Condition, Predictions], study: Stud
     Args:
         predictions: From `read_predictions`, complete repeats only.
         study: The study.
+        scores: From `score_conditions`.
     """
-    computed = computations(study)
+    computed, sources = computations(study), Sources(study)
     votes = {condition: count_votes(item) for condition, item in predictions.items()}
     families = []
     for name, title, question, find in _FAMILIES:
-        pairs = _distinct(find(tuple(predictions), study), computed)
-        overall = _test(_groups(pairs, _over_corpora), votes)
+        pairs = _distinct(find(scores, study), computed)
+        overall = _test(_groups(pairs, lambda pair: _over_corpora(pair, sources)), votes, sources)
         settings = _groups(pairs, lambda pair: pair[0].setting)
-        apart = [item for own in settings for item in _test([(pair,) for pair in own], votes)]
+        apart = [item for own in settings for item in _test([(pair,) for pair in own], votes, sources)]
         families.append(Family(name, title, question, tuple(overall), tuple(apart)))
     return tuple(family for family in families if family.comparisons)
 
 
-def _test(groups: Sequence[tuple[Pair, ...]], votes: Mapping[Condition, VoteCounts]) -> list[Comparison]:
+def _test(
+    groups: Sequence[tuple[Pair, ...]], votes: Mapping[Condition, VoteCounts], sources: Sources
+) -> list[Comparison]:
     """Test every group of pairs, and correct for their number."""
     results = [
         compare_pooled(
@@ -91,7 +108,10 @@ def _test(groups: Sequence[tuple[Pair, ...]], votes: Mapping[Condition, VoteCoun
         )
         for members in groups
     ]
-    return [Comparison(members, own) for members, own in zip(groups, correct(results), strict=True)]
+    return [
+        Comparison(members, own, sources.kind_of(members[0][0]))
+        for members, own in zip(groups, correct(results), strict=True)
+    ]
 
 
 def _groups(pairs: Sequence[Pair], key: Callable[[Pair], object]) -> list[tuple[Pair, ...]]:
@@ -101,13 +121,16 @@ def _groups(pairs: Sequence[Pair], key: Callable[[Pair], object]) -> list[tuple[
     return [tuple(members) for members in groups.values()]
 
 
-def _over_corpora(pair: Pair) -> object:
-    """Return the key of pairs that differ only in their corpora, and in the encoder of a reference."""
-    first, second = (replace(condition, source="", target="") for condition in pair)
+def _over_corpora(pair: Pair, sources: Sources) -> object:
+    """Return the key of pairs that differ only in their corpora, and in the encoder of a reference.
+
+    Sources of another kind, such as all other corpora and single ones, are not averaged.
+    """
+    first, second = (replace(condition, source=sources.kind_of(condition), target="") for condition in pair)
     return first, replace(second, encoder="")
 
 
-def adapter_pairs(conditions: Sequence[Condition], _: Study) -> list[Pair]:
+def adapter_pairs(conditions: Iterable[Condition], _: Study) -> list[Pair]:
     """Return every two adapters in the same condition; the later one in the grid comes first."""
     alike: dict[Condition, list[Condition]] = {}
     for condition in conditions:
@@ -115,7 +138,7 @@ def adapter_pairs(conditions: Sequence[Condition], _: Study) -> list[Pair]:
     return [(second, first) for group in alike.values() for first, second in combinations(group, 2)]
 
 
-def zero_shot_pairs(conditions: Sequence[Condition], study: Study) -> list[Pair]:
+def zero_shot_pairs(conditions: Scores, study: Study) -> list[Pair]:
     """Return each zero-shot condition with the monolingual one of its target.
 
     The encoder is the same if there is such a condition, else one of the target's language, as in a study
@@ -144,21 +167,54 @@ def monolingual_of(condition: Condition, conditions: Iterable[Condition], study:
     return next(iter([*same, *native]), None)
 
 
-def adaptation_pairs(conditions: Sequence[Condition], _: Study) -> list[Pair]:
+def adaptation_pairs(conditions: Scores, _: Study) -> list[Pair]:
     """Return each adapted condition with the one that differs only in not being adapted."""
     plain = {condition for condition in conditions if condition.adaptation == NO_ADAPTATION}
     pairs = [(condition, replace(condition, adaptation=NO_ADAPTATION)) for condition in conditions]
     return [(first, second) for first, second in pairs if first != second and second in plain]
 
 
-def source_pairs(conditions: Sequence[Condition], _: Study) -> list[Pair]:
-    """Return each two-stage condition with the one that is not trained on the source."""
-    known = set(conditions)
-    pairs = [(item, replace(item, setting=TRANSFER)) for item in conditions if item.setting == TWO_STAGE]
-    return [(first, second) for first, second in pairs if second in known]
+def source_pairs(conditions: Scores, study: Study) -> list[Pair]:
+    """Return each two-stage condition with the one that is not trained on the source.
+
+    That of a union is the transfer of any of its corpora: none of them is trained on there.
+    """
+    sources = Sources(study)
+    pairs = [
+        (item, next((own for own in _transfers(item, sources) if own in conditions), None))
+        for item in conditions
+        if item.setting == TWO_STAGE
+    ]
+    return [(first, second) for first, second in pairs if second is not None]
 
 
-def baseline_pairs(conditions: Sequence[Condition], _: Study) -> list[Pair]:
+def _transfers(condition: Condition, sources: Sources) -> list[Condition]:
+    return [replace(condition, setting=TRANSFER, source=name) for name in sources.corpora_of(condition)]
+
+
+UNIONS = ("union", "union-oracle", "languages", "languages-oracle")
+"""Families that compare a union of corpora with a single source."""
+
+
+def union_pairs(scores: Scores, study: Study, kind: str, choose: Choose) -> list[Pair]:
+    """Return each condition with a union of one kind as source, and one with a single source of the union.
+
+    Args:
+        scores: From `score_conditions`.
+        study: The study.
+        kind: As `Sources.kind_of`.
+        choose: Chooses the single source.
+    """
+    sources = Sources(study)
+    unions = [own for own in scores if own.setting in _ON_SOURCES and sources.kind_of(own) == kind]
+    pairs = [(own, choose(own, scores, sources)) for own in unions]
+    return [(first, second) for first, second in pairs if second is not None]
+
+
+_ON_SOURCES = (ZERO_SHOT, TWO_STAGE, FEW_SHOT)
+
+
+def baseline_pairs(conditions: Scores, _: Study) -> list[Pair]:
     """Return each few-shot condition with the one that was trained on the same few utterances alone.
 
     Conditions with adaptation are left out: the baseline has none.
@@ -181,7 +237,16 @@ def _distinct(pairs: Sequence[Pair], computed: Mapping[Condition, frozenset[str]
     return list(known.values())
 
 
-_FAMILIES: tuple[tuple[str, str, str, Callable[[Sequence[Condition], Study], list[Pair]]], ...] = (
+_BEST_KNOWN = (
+    "The single source is the one with the highest mean UAR on the test parts of the union's own corpora, so "
+    "it is chosen without the target."
+)
+_ORACLE = (
+    "The single source is the best on the target's test part itself: an upper bound that cannot be chosen "
+    "beforehand."
+)
+
+_FAMILIES: tuple[tuple[str, str, str, Callable[[Scores, Study], list[Pair]]], ...] = (
     (
         "adapters",
         "Adapters",
@@ -211,6 +276,30 @@ _FAMILIES: tuple[tuple[str, str, str, Callable[[Sequence[Condition], Study], lis
         "Few-shot against target-only training",
         "What does the source add to a few labelled utterances of the target?",
         baseline_pairs,
+    ),
+    (
+        "union",
+        "All other corpora against the best single source",
+        f"What is gained by training on all other corpora together? {_BEST_KNOWN}",
+        partial(union_pairs, kind=ALL_OTHERS, choose=chosen_single),
+    ),
+    (
+        "union-oracle",
+        "All other corpora against the best single source on the test (oracle)",
+        f"Does training on all other corpora reach the best of them? {_ORACLE}",
+        partial(union_pairs, kind=ALL_OTHERS, choose=oracle_single),
+    ),
+    (
+        "languages",
+        "All other languages against the best single source",
+        f"What is gained by training on all corpora of other languages together? {_BEST_KNOWN}",
+        partial(union_pairs, kind=OTHER_LANGUAGES, choose=chosen_single),
+    ),
+    (
+        "languages-oracle",
+        "All other languages against the best single source on the test (oracle)",
+        f"Does training on all corpora of other languages reach the best of them? {_ORACLE}",
+        partial(union_pairs, kind=OTHER_LANGUAGES, choose=oracle_single),
     ),
 )
 

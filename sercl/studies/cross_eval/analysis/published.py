@@ -171,8 +171,10 @@ def _methods(adapter: str) -> set[str]:
 
 
 def _is(name: str, language: str, study: Study) -> bool:
-    corpus = study.corpora[name]
-    return not corpus.where and corpus.corpus == CORPORA[language] and corpus.languages == (language,)
+    corpus = study.corpora.get(name)
+    if corpus is None or corpus.where:  # a union of corpora, or a part of one
+        return False
+    return corpus.corpus == CORPORA[language] and corpus.languages == (language,)
 
 
 _SELECTION = {

@@ -5,6 +5,7 @@ import pytest
 
 from sercl.metrics.functional.comparison import holm
 from sercl.studies.cross_eval.analysis.comparisons import (
+    Family,
     adaptation_pairs,
     adapter_pairs,
     baseline_pairs,
@@ -13,7 +14,8 @@ from sercl.studies.cross_eval.analysis.comparisons import (
     source_pairs,
     zero_shot_pairs,
 )
-from sercl.studies.cross_eval.cells import Condition, StudyCorpus, StudyEncoder
+from sercl.studies.cross_eval.analysis.scores import score_conditions
+from sercl.studies.cross_eval.cells import Condition, Study, StudyCorpus, StudyEncoder
 from sercl.studies.cross_eval.study_file import read_predictions, read_study
 from sercl.testing.studies import CORPORA, ENCODERS, Grid, fake_study
 
@@ -25,7 +27,12 @@ ZERO = Condition("w", "none", "zero-shot", "A", "B")
 def families(folder: Path):
     """The families of the small study by name."""
     study = read_study(folder)
-    return {item.name: item for item in compare_conditions(read_predictions(folder, study), study)}
+    return {item.name: item for item in compared(folder, study)}
+
+
+def compared(folder: Path, study: Study) -> tuple[Family, ...]:
+    predictions = read_predictions(folder, study)
+    return compare_conditions(predictions, study, score_conditions(predictions))
 
 
 def test_adapters_meet_in_the_same_condition(folder: Path) -> None:
@@ -115,7 +122,7 @@ def test_large_effects_are_found_and_small_ones_are_not(tmp_path: Path) -> None:
         return [[right if row == column else (1 - right) / 3 for column in range(4)] for row in range(4)]
 
     study = fake_study(tmp_path, grid, confusion=confusion)
-    (family,) = compare_conditions(read_predictions(tmp_path, study), study)
+    (family,) = compared(tmp_path, study)
     by_name = {(item.first.adapter, item.second.adapter): item.paired for item in family.overall}
     assert by_name["lora", "none"].p_holm < 0.01
     assert by_name["lora", "none"].difference.value > 0.15
