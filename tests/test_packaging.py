@@ -11,6 +11,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from sercl.tasks.starter import FILE
 from sercl.torch_pair import PAIRS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -66,6 +67,12 @@ def test_every_direct_dependency_has_a_lower_bound():
 def test_the_environment_is_rebuilt_when_versions_change():
     assert re.search(r"^\$\(STAMP\): pyproject\.toml constraints\.txt$", MAKEFILE, flags=re.MULTILINE)
     assert "--constraint constraints.txt" in MAKEFILE
+
+
+def test_the_starter_model_is_in_the_source_distribution_and_not_in_the_wheel():
+    targets = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
+    assert targets["targets"]["wheel"] == {"packages": ["sercl"]}
+    assert {f"checkpoints/{FILE}", "checkpoints/starter.md"} <= set(targets["targets"]["sdist"]["include"])
 
 
 def steps() -> list[str]:

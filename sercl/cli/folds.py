@@ -4,7 +4,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,17 +30,15 @@ from sercl.launchers import LaunchConfig, get_launcher
 from sercl.launchers.work import Work
 from sercl.reports.results import confusion_figure, confusion_text, folds_table, results_table
 from sercl.studies.cross_eval.run.results import LOG
-from sercl.studies.diarization.results import DiarizationResults
-from sercl.studies.diarization.results import read as read_diarization
+from sercl.studies.diarization import results as diarizers
 from sercl.studies.results.predictions import PREDICTIONS
 from sercl.studies.results.records import CONFIG, RESULTS
-from sercl.studies.results.scores import without_nan
 from sercl.studies.training.final import add_estimate, final_config
 from sercl.studies.training.folds import FoldRun, first_index, has_all, is_done, planned, pool, with_fold
 from sercl.studies.training.results import RunResults, read, save
 from sercl.tasks.checkpoint_paths import FINAL
-from sercl.tasks.optim import follows_validation
 
+Results = RunResults | diarizers.DiarizationResults
 Failures = Mapping[FoldRun, str]
 """Training -> why it failed."""
 
@@ -59,7 +57,7 @@ class Command:
     check: Callable[[Cli], None]
     train: Callable[[], int]
     finish: Callable[[Cli, Path, Sequence[FoldRun], float], None]
-    read: Callable[[Path], RunResults | DiarizationResults]
+    read: Callable[[Path], Results]
 
 
 def fit_main() -> int:
@@ -119,7 +117,7 @@ def run(cli: Cli) -> int:
         _use_fold(cli, 0)
         command.check(cli)
         if cli.config["final"]:
-            check_final(plain, follows_validation(cli.task.optimizer_config))
+            check_final(plain, cli.task.optimizer_config)
         set_up(cli)
         folds = range(cli.data.fold_count) if has_all(plain["data"]) else [first_index(plain["data"])]
         runs = planned(folds, cli.config["seed_everything"], plain.get("seeds"))
@@ -245,10 +243,14 @@ def _train_final(
     return {}
 
 
-def _scores(results: RunResults | DiarizationResults) -> dict[str, Any]:
+def _scores(results: Results) -> dict[str, Any]:
     """Return every score of all folds together, as plain data."""
-    whole = results.scores.averages if isinstance(results, RunResults) else results.systems[0].scores.named
-    return dict(without_nan({name: asdict(score) for name, score in whole.items()}))
+    if isinstance(results, RunResults):
+        names, content = results.scores.averages, results.scores.to_dict()
+    else:
+        whole = results.systems[0].scores
+        names, content = whole.named, whole.to_dict()
+    return {name: content[name] for name in names}
 
 
 def _show_final(folder: Path, found: Mapping[str, Any]) -> None:
@@ -342,5 +344,5 @@ def _finish_diarize_fit(cli: Cli, folder: Path, runs: Sequence[FoldRun], seconds
 
 _COMMANDS: Mapping[str, Command] = {
     "fit": Command(_check_fit, fit.main, _finish_fit, read),
-    "diarize fit": Command(_check_diarize_fit, diarize_fit.main, _finish_diarize_fit, read_diarization),
+    "diarize fit": Command(_check_diarize_fit, diarize_fit.main, _finish_diarize_fit, diarizers.read),
 }

@@ -18,7 +18,7 @@ from sercl.imports import ClassSpec
 from sercl.models import adapters
 from sercl.studies.training.folds import fold_options
 from sercl.studies.training.trainers import NO_EFFECT_ON_RESULT, NO_EFFECT_ON_STOPPING
-from sercl.tasks.optim import depends_on_length
+from sercl.tasks.optim import OptimizerConfig, depends_on_length, follows_validation
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 _SHORT_PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
@@ -363,12 +363,12 @@ def check_trainer(config: Any, trains: bool = True, tests_whole: str | None = No
         raise UsageError(reason)
 
 
-def check_final(config: Mapping[str, Any], follows_validation: bool) -> None:
+def check_final(config: Mapping[str, Any], optimizer: OptimizerConfig) -> None:
     """Raise `UsageError` for options with which the folds cannot choose the settings of a final model.
 
     Args:
         config: The configuration of all folds, as plain data.
-        follows_validation: Whether the learning rates follow a validation value.
+        optimizer: The optimiser of its model.
     """
     settings = dict(_settings(config))
     shorter = "the length of training, which --final shortens to the median of the folds' best epochs"
@@ -382,7 +382,7 @@ def check_final(config: Mapping[str, Any], follows_validation: bool) -> None:
         (
             "model.optimizer.schedule",
             "the rates follow validation, without which --final trains",
-            follows_validation,
+            follows_validation(optimizer),
         ),
         ("model.optimizer", f"the rates follow from {shorter}", _rates_follow_limits(settings)),
         ("model.adapter", f"its schedule follows from {shorter}", _adapters_follow_limits(settings)),

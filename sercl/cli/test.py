@@ -76,7 +76,7 @@ def _evaluate(cli: Cli, part: str, names_part: bool) -> None:
     if folder is not None and is_first():
         make_folder(folder)
     task = _restored(cli)
-    cli.data.use_preprocessing(task.as_trained)
+    cli.data.use_preprocessing(_first(task).as_trained)
     cli.data.set_stage(cli.data.stages[-1])  # of two stages, the last selected the checkpoint
     whole = (
         part == "test" and not names_part and bool(task.corpora) and not cli.data.is_known_to(task.corpora)
@@ -121,9 +121,12 @@ def _restored(cli: Cli) -> EmotionClassifier | Ensemble:
             f"the checkpoint's classes are {task.classes}, the data's {cli.data.classes}: set --data.labels."
         )
     if (given := cli.built["preprocess"]) is not None:
-        own = task.first if isinstance(task, Ensemble) else task  # the same for all of them
-        own.use_preprocessing(given, "--preprocess")
+        _first(task).use_preprocessing(given, "--preprocess")
     return task
+
+
+def _first(task: EmotionClassifier | Ensemble) -> EmotionClassifier:
+    return task.first if isinstance(task, Ensemble) else task
 
 
 def _ensemble_notes(task: EmotionClassifier | Ensemble) -> list[str]:

@@ -7,12 +7,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from sercl.audio.preprocess import PreprocessConfig
 from sercl.batch import AudioBatch, FeatureBatch
 from sercl.errors import CheckpointError
 from sercl.tasks.checkpoint_paths import checkpoints_of
 from sercl.tasks.classification import EmotionClassifier, UtteranceTest
-from sercl.tasks.recordings import Recordings
 
 
 def restore(path: Path, encoder: str | None = None) -> "EmotionClassifier | Ensemble":
@@ -70,18 +68,13 @@ class Ensemble(UtteranceTest):
 
     @property
     def first(self) -> EmotionClassifier:
-        """The first of the classifiers."""
+        """The first of the classifiers; all have its classes and its preprocessing."""
         return self.tasks[0]
 
     @property
     def can_use_features(self) -> bool:
         """Whether hidden states computed once per utterance serve all classifiers."""
         return self._shares and self.first.can_use_features
-
-    @property
-    def as_trained(self) -> PreprocessConfig:
-        """What is done to clips before the encoder, the same for all."""
-        return self.first.as_trained
 
     @property
     def corpora(self) -> list[str]:
@@ -97,7 +90,7 @@ class Ensemble(UtteranceTest):
         }
 
     @property
-    def recordings(self) -> Recordings | None:
+    def recordings(self) -> dict[str, set[int]] | None:
         """Part -> fingerprints of the recordings that any has seen in it; None if unknown of one of them."""
         known = [task.recordings for task in self.tasks if task.recordings is not None]
         if len(known) < len(self.tasks):

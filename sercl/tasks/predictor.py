@@ -67,10 +67,9 @@ def load(
         encoder: Folder of the encoder, if it has moved since training; its weights must be the same.
 
     Raises:
-        CheckpointError: If the file is not a checkpoint of sercl, the encoder's weights have changed, or the
-            starter model is not installed.
+        CheckpointError: If the file is not a checkpoint of sercl, or the encoder's weights have changed.
         EncoderError: If the encoder cannot be loaded.
-        UsageError: For an unavailable device.
+        UsageError: For an unavailable device, or if the starter model is not installed.
     """
     path = find_starter() if checkpoint is None else at_home(checkpoint)
     return Predictor(restore(path, encoder), find_device(device))

@@ -6,7 +6,7 @@ This module imports no torch, so that a command can say at once that the model i
 import hashlib
 from pathlib import Path
 
-from sercl.errors import CheckpointError, DamagedCheckpointError
+from sercl.errors import DamagedCheckpointError, UsageError
 from sercl.files import cache_folder
 
 FILE = "starter.ckpt"
@@ -26,13 +26,13 @@ def find_starter() -> Path:
     """Return the path of the starter model: in the checkout that sercl runs from, else in the user's cache.
 
     Raises:
-        CheckpointError: If it is in neither, with where to get it.
+        UsageError: If it is in neither, with where to get it.
         DamagedCheckpointError: If the file is not the one that this version of sercl knows.
     """
     places = [_CHECKOUT / FILE, cache_folder() / FILE]
     path = next((each for each in places if each.is_file()), None)
     if path is None:
-        raise CheckpointError(
+        raise UsageError(
             f"no checkpoint is given, and the starter model is not installed. Copy checkpoints/{FILE} of "
             f"sercl's repository ({SIZE / 1e6:.1f} MB, sha256 {SHA256}) to {places[1]}, or give a checkpoint "
             "first, such as RUN/best.ckpt."

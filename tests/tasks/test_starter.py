@@ -53,9 +53,9 @@ def test_predict_without_a_checkpoint_uses_it_and_warns(clip, capsys):
 def test_without_the_file_the_message_says_where_to_get_it(monkeypatch, tmp_path, clip, capsys):
     monkeypatch.setattr(starter, "_CHECKOUT", tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    with pytest.raises(CheckpointError, match=starter.SHA256):
+    with pytest.raises(UsageError, match=starter.SHA256):
         starter.find_starter()
-    assert main(["predict", str(clip)]) == 1
+    assert main(["predict", str(clip)]) == 2
     assert "starter.ckpt" in capsys.readouterr().err
 
 

@@ -12,11 +12,9 @@ from sercl.corpora.folds import NO_FOLDS
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.data.settings import TWO_STAGE
 from sercl.errors import UsageError
-from sercl.files import write_text
-from sercl.json_text import json_text
 from sercl.studies.results.records import RESULTS, read_content
 from sercl.studies.training.folds import with_folds
-from sercl.studies.training.results import describe_model, environment
+from sercl.studies.training.results import describe_model, environment, write
 from sercl.studies.training.stages import StageResult
 from sercl.tasks.base import EncoderTask
 from sercl.tasks.optim import follows_validation
@@ -77,7 +75,7 @@ def untested(
 
 def save(results: UntestedResults, folder: Path) -> None:
     """Write `results.json`."""
-    write_text(folder / RESULTS, json_text(results.to_dict(), indent=2) + "\n")
+    write(results.to_dict(), folder)
 
 
 def add_estimate(folder: Path, scores: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,7 +90,7 @@ def add_estimate(folder: Path, scores: Mapping[str, Any]) -> dict[str, Any]:
     """
     content = read_content(folder / RESULTS, _AGAIN)
     content["estimate"] = {"folder": "..", "scores": dict(scores)}
-    write_text(folder / RESULTS, json_text(content, indent=2) + "\n")
+    write(content, folder)
     return content
 
 

@@ -322,7 +322,12 @@ def environment(seed: object) -> dict[str, Any]:
 def save(results: RunResults, predictions: Predictions, folder: Path) -> None:
     """Write `results.json` and `predictions.csv` into a run's folder, each atomically."""
     predictions.write_csv(folder / PREDICTIONS)
-    write_text(folder / RESULTS, json_text(results.to_dict(), indent=2) + "\n")
+    write(results.to_dict(), folder)
+
+
+def write(content: Mapping[str, Any], folder: Path) -> None:
+    """Write plain data as `results.json` into a run's folder, atomically."""
+    write_text(folder / RESULTS, json_text(content, indent=2) + "\n")
 
 
 def read(folder: Path) -> RunResults:
