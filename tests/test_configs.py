@@ -101,7 +101,7 @@ def run(words: list[str], out: Path) -> dict:
 
 
 def test_every_file_is_covered_by_a_test() -> None:
-    covered = configs("data", "encoder", "adapter", "trainer", "experiment", "paper")
+    covered = configs("data", "encoder", "adapter", "trainer", "experiment", "study", "paper")
     assert sorted(CONFIGS.rglob("*.yaml")) == sorted(covered)
 
 
@@ -123,6 +123,17 @@ def test_data_and_experiments(path: Path, corpus: Corpus, whisper: str, tmp_path
         words = roots(path, corpus)
     result = run(["-c", str(path), *words, "--model.encoder", whisper], tmp_path / "run")
     assert result["scores"]["n"] > 0
+
+
+def test_leaving_one_corpus_out(whisper: str, tmp_path: Path, capsys) -> None:
+    content = yaml.safe_load((CONFIGS / "study" / "leave-one-out.yaml").read_text())
+    for name, module in content["study"]["corpora"].items():
+        module["init_args"]["root"] = str(fake_corpus(name, tmp_path / name, speakers=6, per_emotion=1))
+    (path := tmp_path / "study.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    words = ["--study.encoders", f"[{whisper}]", "--study.folds", "[0]", "--trainer.accelerator", "cpu"]
+    assert main(["cross-eval", "-c", str(path), *words, "--out", str(tmp_path / "study"), "--dry-run"]) == 0
+    # 4 corpora, 12 pairs, 4 with all others, 12 with two others, which those of other languages are among.
+    assert "(32 conditions)" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize("path", configs("adapter", "trainer"), ids=name_of)

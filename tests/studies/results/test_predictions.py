@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sercl.errors import UnknownNameError, UsageError
 from sercl.metrics.functional.classification import confusion_matrix
-from sercl.studies.results.predictions import Predictions, read_csv
+from sercl.studies.results.predictions import Predictions, as_repeats, read_csv
 from tests.studies.samples import CLASSES, predictions
 
 CELLS = st.characters(codec="utf-8", exclude_characters="\0\r\n", exclude_categories=["Cs"])
@@ -145,3 +145,17 @@ def test_without_a_complete_repeat_everything_stays() -> None:
     item = predictions([0, 1, 2, 3], [0, 1, 2, 3], [0, 1, 2, 3], folds=[0, 0, 1, 1])
     lacking = without(item, item.run != item.fold)
     assert lacking.complete() is lacking
+
+
+def test_several_systems_are_repeats_of_one_whose_scores_are_their_means() -> None:
+    truth = [0, 1, 2, 3]
+    systems = [predictions(truth, [0, 1, 2, 3], [0, 0, 0, 0]), predictions(truth, [0, 1, 0, 0])]
+    together = as_repeats(systems)
+    assert together.runs == ((0, 0), (0, 1), (1, 0))
+    assert torch.tensor(together.confusions().sum(axis=0)).diagonal(dim1=1, dim2=2).sum(dim=1).tolist() == [
+        4,
+        1,
+        2,
+    ]
+    lacking = predictions(truth[:3], [0, 1, 2])
+    assert as_repeats([*systems, lacking]).complete().runs == together.runs
