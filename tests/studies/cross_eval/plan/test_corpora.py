@@ -1,3 +1,4 @@
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +11,13 @@ import soundfile
 from sercl.corpora.folds import FoldConfig
 from sercl.corpora.manifest import write_manifest
 from sercl.corpora.registry import read_corpus
-from sercl.data.datamodules import RAVDESS, Manifest
+from sercl.data.balance import WEIGHTS
+from sercl.data.datamodules import RAVDESS, Corpora, Manifest
 from sercl.errors import CorpusNotFoundError, FoldError, UsageError
 from sercl.studies.cross_eval.plan.corpora import check_labels, cut_corpora, fold_indices, study_root
+from sercl.studies.cross_eval.plan.trainings import joined, weighted
 from sercl.testing.corpora import fake_corpus
+from tests.data import corpora as tones
 from tests.studies.cross_eval.samples import EmoDB, cut
 
 
@@ -100,3 +104,20 @@ def test_the_folder_of_a_study_is_absolute(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     assert study_root(Path("out")) == study_root(Path("~/out")) == tmp_path / "out"
+
+
+@pytest.mark.parametrize("weights", WEIGHTS)
+def test_a_union_is_trained_on_what_the_corpora_as_one_are(weights: str, tmp_path: Path) -> None:
+    few = tones.write_manifest(tmp_path / "few", per_emotion=2, prefix="few")
+    many = tones.write_manifest(tmp_path / "many", per_emotion=3, prefix="many", lowest=900.0)
+
+    def modules() -> list[Manifest]:
+        return [Manifest(few, name="Few", language="it"), Manifest(many, name="Many", language="fr")]
+
+    as_one = Corpora(modules(), weights=weights)
+    as_one.setup("fit")
+    cut = cut_corpora(dict(zip(("Few", "Many"), modules(), strict=True)))
+    parts = {part: [corpus.fold(0)[part] for corpus in cut.values()] for part in ("train", "validation")}
+    for part, subsets in {**parts, "train": weighted(parts["train"], weights)}.items():
+        ours = Counter(item.id for item in joined(subsets).utterances)
+        assert ours == Counter(item.id for item in as_one.splits[part].utterances), part
