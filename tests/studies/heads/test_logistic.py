@@ -5,6 +5,7 @@ from sklearn.linear_model import LogisticRegression
 
 from sercl.studies.heads.config import PRESETS, ProbeConfig
 from sercl.studies.heads.jobs import WEIGHTED, Job
+from sercl.studies.heads.logistic import principal_components
 from sercl.studies.heads.parts import Parts
 from sercl.studies.heads.running import ProbeData, train_probes
 from sercl.studies.heads.training import Keep
@@ -167,3 +168,33 @@ def test_progress_is_complete_whatever_can_be_held_out():
             on_epochs=steps.append,
         )
         assert sum(steps) == len(jobs) * config.rounds
+
+
+@pytest.mark.parametrize("shape", [(3, 20, 6), (3, 6, 20)])
+def test_principal_components_are_those_of_a_singular_value_decomposition(shape):
+    rows = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    rows[1, :, 3] = rows[1, :, 2]  # of lower rank
+    rows[2, -2:] = 0  # padding
+    basis, variances = principal_components(rows)
+    assert basis.shape == (3, shape[2], min(shape[1:]))
+    for own, directions, sums in zip(rows, basis, variances, strict=True):
+        values = torch.linalg.svdvals(own).square()
+        torch.testing.assert_close(sums.sort(descending=True).values, values, atol=1e-9, rtol=0)
+        used = directions[:, sums > 0]
+        torch.testing.assert_close(used.T @ used, torch.eye(used.shape[1], dtype=torch.float64))
+        torch.testing.assert_close(own @ used @ used.T, own)
+        assert not directions[:, sums == 0].any()
+
+
+def test_more_dimensions_than_utterances_give_the_coefficients_of_scikit_learn_too():
+    draw = torch.Generator().manual_seed(4)
+    features = torch.randn(60, 1, 90, generator=draw)
+    features[:, 0, 5] = 1.0  # a constant one
+    labels = torch.arange(60) % 3
+    parts = Parts(tuple(range(40)), tuple(range(40, 50)), tuple(range(50, 60)))
+    own = ProbeData(features, labels, 3, [parts])
+    (outcome,) = fit(logistic(c=(0.05,), standardize=False), [Job(0, 0, 0)], own)
+    theirs = LogisticRegression(C=0.05, tol=1e-8, max_iter=5000)
+    theirs.fit(features[:40, 0].double().numpy(), labels[:40])
+    np.testing.assert_allclose(outcome.head["1.weight"], theirs.coef_, atol=1e-3)
+    assert not outcome.at_limit
