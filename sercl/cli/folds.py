@@ -17,7 +17,6 @@ from sercl.cli import fit
 from sercl.cli.console import progress, stdout
 from sercl.cli.diarize import evaluate
 from sercl.cli.diarize import fit as diarize_fit
-from sercl.cli.fit import claimed, from_here, set_up
 from sercl.cli.lightning import Cli
 from sercl.cli.run_checks import check_final, check_one_device, check_seed
 from sercl.cli.run_folder import make_folder
@@ -26,8 +25,7 @@ from sercl.documents import parse_yaml, read_yaml
 from sercl.errors import DocumentError, UsageError
 from sercl.files import write_text
 from sercl.json_text import json_text
-from sercl.launchers import LaunchConfig, get_launcher
-from sercl.launchers.work import Work
+from sercl.launchers import LaunchConfig, Work, get_launcher
 from sercl.reports.results import confusion_figure, confusion_text, folds_table, results_table
 from sercl.studies.cross_eval.run.results import LOG
 from sercl.studies.diarization import results as diarizers
@@ -110,7 +108,7 @@ def run(cli: Cli) -> int:
     """Train every fold that has no results yet, and score all of them together; 1 if one failed."""
     begin, command = time.perf_counter(), _COMMANDS[cli.command]
     _check(cli)
-    with claimed(cli) as folder:
+    with fit.claimed(cli) as folder:
         text, plain = cli.config_text(), _plain(cli)
         if cli.config["resume"]:
             _check_seeds_kept(folder / CONFIG, plain.get("seeds"))
@@ -118,7 +116,7 @@ def run(cli: Cli) -> int:
         command.check(cli)
         if cli.config["final"]:
             check_final(plain, cli.task.optimizer_config)
-        set_up(cli)
+        fit.set_up(cli)
         folds = range(cli.data.fold_count) if has_all(plain["data"]) else [first_index(plain["data"])]
         runs = planned(folds, cli.config["seed_everything"], plain.get("seeds"))
         write_text(folder / CONFIG, text)
@@ -337,7 +335,7 @@ def _finish_diarize_fit(cli: Cli, folder: Path, runs: Sequence[FoldRun], seconds
     words = [*checkpoints, "--out", str(folder), *(["--json"] if cli.config["json"] else [])]
     evaluate.run(evaluate.parse(words))
     if not cli.config["json"]:
-        named = " ".join(shlex.quote(str(from_here(Path(path)))) for path in checkpoints)
+        named = " ".join(shlex.quote(str(fit.from_here(Path(path)))) for path in checkpoints)
         stdout.print("Choose post-processing on the validation clips of each fold:", soft_wrap=True)
         stdout.print(f"  sercl diarize evaluate {named} --tune", soft_wrap=True)
 

@@ -64,8 +64,8 @@ FIT = ShortPage(
             "sercl fit --data EmoDB --data.root emodb",
         ),
         (
-            "All folds, scored together",
-            "sercl fit --data EmoDB --data.root emodb --data.folds.index all",
+            "All folds, scored together, and a model trained on everything",
+            "sercl fit --data EmoDB --data.root emodb --data.folds.index all --final",
         ),
         (
             "Adapters on the first eight blocks",

@@ -45,12 +45,8 @@ def read_finished(folder: Path) -> FinishedRun:
         return _read_study(folder)
     if (folder / PREDICTIONS).is_file():
         return _read_run(folder)
-    if (folder / RESULTS).is_file() and _is_diarization(folder / RESULTS):
-        raise UsageError(
-            f"{folder}: a run of `sercl diarize`, which has no predictions of utterances to compare. Score "
-            "both diarizers on the same recordings, one after the other: `sercl diarize evaluate CHECKPOINT "
-            "--data CORPUS --data.root DIR`."
-        )
+    if (folder / RESULTS).is_file():
+        _refuse_without_predictions(folder)
     found = "is a file, not a folder" if folder.is_file() else "no such folder"
     reason = f"holds neither {PREDICTIONS} nor {STUDY}" if folder.is_dir() else found
     raise UsageError(
@@ -59,13 +55,23 @@ def read_finished(folder: Path) -> FinishedRun:
     )
 
 
-def _is_diarization(path: Path) -> bool:
-    """Return whether a results file is of a diarizer; a broken file is reported where it is needed."""
+def _refuse_without_predictions(folder: Path) -> None:
+    """Raise `UsageError` for results that never have predictions of utterances; broken ones are left."""
     try:
-        content = read_json(path)
+        content = read_json(folder / RESULTS)
     except DocumentError:
-        return False
-    return kind_of(content) == DIARIZATION
+        return
+    if isinstance(content, dict) and content.get("scores", {}) is None:
+        raise UsageError(
+            f"{folder}: a model that is trained on everything, without predictions of its own. Compare the "
+            f"folds that chose its settings: {folder.parent}."
+        )
+    if kind_of(content) == DIARIZATION:
+        raise UsageError(
+            f"{folder}: a run of `sercl diarize`, which has no predictions of utterances to compare. Score "
+            "both diarizers on the same recordings, one after the other: `sercl diarize evaluate CHECKPOINT "
+            "--data CORPUS --data.root DIR`."
+        )
 
 
 def read_predictions(path: Path) -> Predictions:

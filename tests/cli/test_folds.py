@@ -9,7 +9,7 @@ import yaml
 import sercl
 from sercl.cli import folds
 from sercl.cli.main import main
-from sercl.errors import CheckpointError, ResultsError
+from sercl.errors import CheckpointError, ResultsError, UsageError
 from sercl.json_text import json_text
 from sercl.metrics.functional.classification import AVERAGES
 from sercl.studies.comparison import compare
@@ -238,6 +238,8 @@ def test_the_final_model_has_no_score_of_its_own_but_that_of_the_folds_as_its_es
     with pytest.raises(ResultsError, match="without scores of its own"):
         sercl.read_results(final)
     assert sercl.read_results(run).kind == "run"
+    with pytest.raises(UsageError, match="a model that is trained on everything"):
+        compare(run, final)
 
 
 def test_the_final_model_predicts_and_is_scored_on_other_data_only(run, final, emodb, ravdess, capsys):

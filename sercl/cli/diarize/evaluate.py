@@ -26,9 +26,8 @@ from sercl.json_text import json_text
 from sercl.models.device import find_device
 from sercl.reports.diarization.figure import pictures, timeline_figure
 from sercl.reports.diarization.results import diarization_table, tuning_lines
-from sercl.studies.diarization import results
+from sercl.studies.diarization import evaluation, results
 from sercl.studies.diarization.evaluation import Tuning, candidates, keep_tuning
-from sercl.studies.diarization.evaluation import tune as chosen
 from sercl.studies.diarization.recordings import (
     DiarizedRecording,
     EvaluationSet,
@@ -62,12 +61,11 @@ from sercl.studies.training.results import (
     speaker_overlap_notes,
 )
 from sercl.tasks import checkpoint as checkpoints
+from sercl.tasks import recordings as trained_on
 from sercl.tasks.base import EncoderTask
 from sercl.tasks.classification import EmotionClassifier
 from sercl.tasks.diarization import EmotionDiarizer
 from sercl.tasks.diarizer import Diarizer
-from sercl.tasks.recordings import Recordings as TrainingRecordings
-from sercl.tasks.recordings import from_checkpoint
 from sercl.tasks.sliding import SlidingClassifier
 
 if TYPE_CHECKING:
@@ -89,7 +87,7 @@ class Trained:
     path: Path
     labels: Mapping[str, Sequence[str]]
     seen_speakers: Mapping[str, Sequence[str]]
-    recordings: TrainingRecordings | None = None
+    recordings: trained_on.Recordings | None = None
 
 
 @dataclass(frozen=True)
@@ -159,7 +157,9 @@ def _check_labels(diarizers: Sequence[Trained], baselines: Sequence[Trained]) ->
 def _trained(task: type[EncoderTask], path: Path) -> Trained:
     stored = checkpoints.read_for(task.task_name, task, path)
     about: dict[str, Any] = stored["sercl"]
-    return Trained(path, about["labels"], about["seen_speakers"], from_checkpoint(stored.get("recordings")))
+    return Trained(
+        path, about["labels"], about["seen_speakers"], trained_on.from_checkpoint(stored.get("recordings"))
+    )
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
@@ -441,7 +441,10 @@ def tune(
     with progress("validation clips", len(validation)) as advance:
         frames = run_systems(validation, systems, advance)
     with progress("post-processing", len(systems) * sum(1 for _ in candidates())) as advance:
-        return {name: chosen(frames, name, task.classes, task.post, advance, uncovered) for name in systems}
+        return {
+            name: evaluation.tune(frames, name, task.classes, task.post, advance, uncovered)
+            for name in systems
+        }
 
 
 def diarize(
