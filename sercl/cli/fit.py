@@ -23,10 +23,11 @@ from sercl.data.datamodules.base import Memories
 from sercl.errors import UsageError
 from sercl.json_text import json_text
 from sercl.reports.data import data_table
+from sercl.reports.forgetting import forgetting_text
 from sercl.reports.results import confusion_figure, confusion_text, model_lines, results_table, stages_table
 from sercl.studies.results.records import CONFIG
 from sercl.studies.training import final
-from sercl.studies.training.fit import extract_features, score, stage_folders, train
+from sercl.studies.training.fit import extract_features, score, score_source, stage_folders, train
 from sercl.studies.training.results import RunResults, describe_model, save, summarise
 from sercl.studies.training.resuming import check_limits
 from sercl.studies.training.stages import StageResult
@@ -60,14 +61,22 @@ def run(cli: Cli) -> None:
             if cli.data.trains_on_everything:
                 finish_untested(cli, folder, stages, begin)
                 return
-            predictions = score(cli.task, cli.data, cli.build_trainer(scores_to=folder))
-        seconds = time.perf_counter() - begin
+            tester = cli.build_trainer(scores_to=folder)
+            predictions = score(cli.task, cli.data, tester)
+            source_test = score_source(cli.task, cli.data, tester, folder, stages)
         results = summarise(
-            cli.task, cli.data, predictions, "test", stages, config["seed_everything"], seconds
+            cli.task,
+            cli.data,
+            predictions,
+            "test",
+            stages,
+            config["seed_everything"],
+            time.perf_counter() - begin,
+            source_test=source_test,
         )
         if is_first():
             check_still_there(folder)
-            save(results, predictions, folder)
+            save(results, predictions, folder, source_test)
             cli.task.adapters.save_peft(folder / ADAPTER)
             show(results, folder, as_json=config["json"])
 
@@ -188,6 +197,8 @@ def show(results: RunResults, folder: Path, as_json: bool) -> None:
     stdout.print(stages_table(results.stages))
     stdout.print(results_table(scores, f"Results: {results.data['name']}, test part", results.notes))
     stdout.print(confusion_text(scores.confusion, scores.classes))
+    if results.forgetting is not None:
+        stdout.print(forgetting_text(results.forgetting))
     show_use("fit", folder, results.stages)
 
 

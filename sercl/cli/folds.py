@@ -26,6 +26,7 @@ from sercl.errors import DocumentError, UsageError
 from sercl.files import write_text
 from sercl.json_text import json_text
 from sercl.launchers import LaunchConfig, Work, get_launcher
+from sercl.reports.forgetting import forgetting_text
 from sercl.reports.results import confusion_figure, confusion_text, folds_table, results_table
 from sercl.studies.cross_eval.run.results import LOG
 from sercl.studies.diarization import results as diarizers
@@ -306,8 +307,8 @@ def _check_diarize_fit(cli: Cli) -> None:
 
 def _finish_fit(cli: Cli, folder: Path, runs: Sequence[FoldRun], seconds: float) -> None:
     """Save and show the scores of all test utterances."""
-    results, predictions = pool(folder, runs, seconds)
-    save(results, predictions, folder)
+    results, predictions, source_test = pool(folder, runs, seconds)
+    save(results, predictions, folder, source_test)
     scores, title = results.scores, f"{results.data['name']}, test parts of {_counted(runs)}"
     confusion_figure(scores.confusion, scores.classes, folder / "confusion.png", title)
     if cli.config["json"]:
@@ -320,6 +321,8 @@ def _show(results: RunResults, folder: Path, title: str) -> None:
     stdout.print(folds_table(results.folds))
     stdout.print(results_table(results.scores, f"Results: {title}", results.notes))
     stdout.print(confusion_text(results.scores.confusion, results.scores.classes))
+    if results.forgetting is not None:
+        stdout.print(forgetting_text(results.forgetting))
     stdout.print(f"\nEverything is in {folder}; {PREDICTIONS} holds all folds.", soft_wrap=True)
 
 

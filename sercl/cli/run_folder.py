@@ -18,13 +18,13 @@ from sercl.errors import DocumentError, OutputError, UsageError
 from sercl.files import gone, remove_leftovers, write_text
 from sercl.locks import NAME as LOCK
 from sercl.locks import locked
-from sercl.studies.results.records import CONFIG
+from sercl.studies.results.records import CONFIG, SOURCE_PREDICTIONS
 
 HOME = Path("checkpoints")
 """Runs without `--out` go into this folder of the working directory."""
 
 STUDY = "study.yaml"
-RESULTS = ("results.json", "predictions.csv")
+RESULTS = ("results.json", "predictions.csv", *SOURCE_PREDICTIONS)
 END = "ended.json"
 """What ended a run before its results: `ended_by` ("Ctrl-C", "SIGTERM" or "error"), `message`, `at`."""
 

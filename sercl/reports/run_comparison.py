@@ -25,7 +25,11 @@ def comparison_report(comparison: RunComparison) -> RenderableType:
     parts: list[RenderableType] = [Text("\n".join(names)), _changes(comparison)]
     if comparison.rows[0].condition is None:
         row = comparison.rows[0]
-        parts += [_scores(row), Text(_sentence(row.paired)), *_left_out(row)]
+        parts += [
+            scores_side_by_side(row.first, row.second),
+            Text(difference_in_words(row.paired)),
+            *_left_out(row),
+        ]
     else:
         parts += [_conditions(comparison.rows), *_alone(comparison)]
     notes = (*_guesses(comparison.rows), *_by_utterance(comparison.rows))
@@ -62,16 +66,22 @@ def _value(value: Any) -> str:
     return "null" if value is None else str(value)
 
 
-def _scores(row: Compared) -> RenderableType:
-    grid = table("Score, % (95 %)", "A", "B", numbers=("A", "B"))
-    for name, first in row.first.items():
+def scores_side_by_side(
+    first: Mapping[str, Score], second: Mapping[str, Score], names: tuple[str, str] = ("A", "B")
+) -> RenderableType:
+    """Return a row per average and recall, with the intervals of both.
+
+    Args:
+        first: Name -> score, as of `score_confusions`.
+        second: The same names.
+        names: What the two are called.
+    """
+    grid = table("Score, % (95 %)", *names, numbers=names)
+    for name, own in first.items():
         title = AVERAGES[name].title if name in AVERAGES else f"Recall of {name.removeprefix('recall/')}"
         style = "bold" if name == "uar" else ""
         grid.add_row(
-            *(
-                Text(text, style)
-                for text in (title, *(_score(name, own) for own in (first, row.second[name])))
-            )
+            *(Text(text, style) for text in (title, *(_score(name, each) for each in (own, second[name]))))
         )
     return grid
 
@@ -82,12 +92,18 @@ def _score(name: str, score: Score) -> str:
     return f"{average_text(name, score.value)}{_in_brackets(average_interval(name, score))}"
 
 
-def _sentence(paired: Paired) -> str:
+def difference_in_words(paired: Paired, names: tuple[str, str] = ("A", "B")) -> str:
+    """Return the difference of UAR with its paired test, a line each.
+
+    Args:
+        paired: The second minus the first.
+        names: What the two are called.
+    """
     score, test = paired.difference, paired.test
     shared = count(paired.utterances, "utterance")
     lines = [
         f"Both were tested on {shared}; their predictions differ for {paired.differ:,} of them.",
-        f"B - A: UAR {points(score.value)} points{_in_brackets(points_interval(score))}.",
+        f"{names[1]} - {names[0]}: UAR {points(score.value)} points{_in_brackets(points_interval(score))}.",
     ]
     if test is not None:
         kind = "every exchange" if test.exact else "random exchanges"

@@ -1,7 +1,7 @@
 """Results folders of every kind as data frames: `read_results`."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,8 @@ class Results:
         trainings: A row per training: a stage of a run, a probe, a cell of a study (including failed ones).
         settings: A row per folder, a column per option, with dotted names such as `model.adapter`.
         notes: A row per note on the results: read them before the scores.
+        forgetting: A row per score of a source's test part before and after the second of two stages, see
+            `sercl.studies.results.forgetting`; empty where nothing was trained so.
     """
 
     kind: str
@@ -64,6 +66,7 @@ class Results:
     trainings: pd.DataFrame
     settings: pd.DataFrame
     notes: pd.DataFrame
+    forgetting: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def folders(self) -> list[str]:
@@ -71,11 +74,11 @@ class Results:
         return list(self.settings["folder"])
 
     def __repr__(self) -> str:
-        sizes = [f"{name} {len(getattr(self, name)):,}" for name in _FRAMES]
+        sizes = [f"{name} {len(own):,}" for name in _FRAMES if len(own := getattr(self, name))]
         return f"Results ({self.kind}, {count(len(self.folders), 'folder')}), rows: {', '.join(sizes)}"
 
 
-_FRAMES = tuple(field.name for field in fields(Results) if field.name != "kind")
+_FRAMES = tuple(item.name for item in fields(Results) if item.name != "kind")
 
 
 def read_results(folders: str | Path | Iterable[str | Path], *, incomplete: bool = False) -> Results:
@@ -201,6 +204,7 @@ def _run(folder: Path, _: bool) -> Results:
         trainings=frame_of(trained or [stage.to_dict() for stage in found.stages]),
         settings=settings,
         notes=pd.DataFrame({"note": list(found.notes)}),
+        forgetting=in_front(unit, found.forgetting.to_frame()) if found.forgetting else pd.DataFrame(),
     )
 
 

@@ -94,7 +94,8 @@ class UtteranceTest(L.LightningModule):
     Attributes:
         classes: Class names, in class order.
         predicted: (id, true class, probability of each class) of every utterance of the last test, by id.
-        tested_as: Prefix under which test scores are logged: "test/uar", or "val/uar" for a validation part.
+        tested_as: Prefix under which test scores are logged: "test/uar", "val/uar" for a validation part, or
+            "source_before/uar" and "source_after/uar" for the source of two-stage training.
     """
 
     classes: list[str]

@@ -93,6 +93,8 @@ def test_a_run_killed_in_its_second_stage_resumes_to_the_same_end(
     for name, value in straight["state_dict"].items():
         assert torch.equal(resumed["state_dict"][name], value), name
     assert predictions(killed) == predictions(whole)
+    for name in ("predictions-source-before.csv", "predictions-source-after.csv"):
+        assert (killed / name).read_bytes() == (whole / name).read_bytes()
     stages = [json.loads((folder / "results.json").read_text())["stages"] for folder in (killed, whole)]
     for after, before in zip(*stages, strict=True):
         assert (after["epoch"], after["epochs"], after["score"]) == (

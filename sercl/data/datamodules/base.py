@@ -183,6 +183,14 @@ class EmotionDataModule(LightningDataModule, ABC):
         """Utterances of the target for training without labels; None if there are none."""
         return None
 
+    @property
+    def source_test(self) -> "EmotionDataModule | None":
+        """The test part of the first of two stages' corpus, by itself; None where there is only one stage.
+
+        It shows how much of the source the second stage forgets.
+        """
+        return None
+
     def use_unlabelled(self, wanted: bool = True) -> None:
         """Include utterances of the target without labels in training batches, or stop doing so.
 

@@ -18,6 +18,7 @@ class Listed(EmotionDataModule):
         label_map: Class -> emotions that belong to it, in class order.
         parts: "train", "validation" and "test" -> utterances; training may repeat some.
         unlabelled: Utterances of the target for training without labels; None for none.
+        name: What reports call them.
 
     Raises:
         UsageError: For a part of another name.
@@ -28,12 +29,13 @@ class Listed(EmotionDataModule):
         label_map: Mapping[str, Sequence[str]],
         parts: Mapping[str, Split],
         unlabelled: Split | None = None,
+        name: str = "lists",
     ) -> None:
         super().__init__()
         if wrong := sorted(set(parts) - set(PARTS)):
             raise UsageError(f"there is no part {wrong[0]!r}; valid: {', '.join(PARTS)}.")
         self._label_map = {name: list(emotions) for name, emotions in label_map.items()}
-        self._parts, self._unlabelled = dict(parts), unlabelled
+        self._parts, self._unlabelled, self._name = dict(parts), unlabelled, name
         self.preprocess = next(iter(self._parts.values())).preprocess
 
     @property
@@ -92,7 +94,7 @@ class Listed(EmotionDataModule):
     def report(self) -> DataReport:
         """Name and classes; the utterances are reported where they were listed."""
         return DataReport(
-            name="lists", classes=tuple(self.classes), splits={}, dropped={}, problems={}, notes=()
+            name=self._name, classes=tuple(self.classes), splits={}, dropped={}, problems={}, notes=()
         )
 
     @property

@@ -5,30 +5,33 @@ from itertools import product
 
 from sercl.corpora.base import Utterance
 from sercl.counting import count
+from sercl.data.settings import ROLES, SOURCE
 from sercl.errors import FoldError, SpeakerOverlapError
 
 AudioSpan = tuple[str, float | None, float | None]
 """File, start and end of a clip."""
 
 
-def check_clips(source: Sequence[Utterance], held_out: Sequence[Utterance]) -> None:
-    """Raise if a clip is used in the source and also held out in the target.
+def check_clips(
+    used: Sequence[Utterance], held_out: Sequence[Utterance], roles: tuple[str, str] = ROLES
+) -> None:
+    """Raise if a clip is used in one corpus and also held out in the other.
 
     Args:
-        source: What is used of the source.
-        held_out: Validation and test utterances of the target.
+        used: What is used of the one.
+        held_out: Validation or test utterances of the other.
+        roles: The roles of the two, "source" and "target", for the message.
 
     Raises:
-        FoldError: If they share a clip, or an id denotes two clips.
+        FoldError: If they share a clip.
     """
-    clips = {utterance.id: clip_of(utterance) for utterance in source}
-    known = set(clips.values())
+    known = {clip_of(utterance) for utterance in used}
     shared = [utterance.id for utterance in held_out if clip_of(utterance) in known]
     if shared:
+        one, other = roles
         raise FoldError(
-            f"{len(shared)} clips of the source are also held out in the target, first {shared[0]!r}: "
-            f"the two "
-            "overlap. Choose another corpus, language or fold for one of them."
+            f"{len(shared)} clips of the {one} are also held out in the {other}, first {shared[0]!r}: the "
+            "two overlap. Choose another corpus, language or fold for one of them."
         )
 
 
@@ -44,20 +47,28 @@ def check_ids(source: Sequence[Utterance], target: Sequence[Utterance]) -> None:
         )
 
 
-def check_speakers(source: Sequence[Utterance], test: Sequence[Utterance]) -> None:
-    """Raise if speakers of the source are tested; only corpora with the same name can share speakers.
+def check_speakers(
+    used: Sequence[Utterance], test: Sequence[Utterance], roles: tuple[str, str] = ROLES
+) -> None:
+    """Raise if speakers of one corpus are tested in the other; only corpora of the same name can share them.
+
+    Args:
+        used: What is used of the one.
+        test: Test utterances of the other.
+        roles: The roles of the two, "source" and "target", for the message.
 
     Raises:
         SpeakerOverlapError: If they do.
     """
-    seen = {item.person for item in source if item.person is not None}
+    one, other = roles
+    seen = {item.person for item in used if item.person is not None}
     shared = sorted({str(item.speaker) for item in test if item.person in seen})
     if shared:
         raise SpeakerOverlapError(
-            f"source and target are both {test[0].corpus}, and {count(len(shared), 'speaker')} of the source "
+            f"source and target are both {test[0].corpus}, and {count(len(shared), 'speaker')} of the {one} "
             f"{'is' if len(shared) == 1 else 'are'} "
-            f"tested: {', '.join(shared[:5])}. Choose another fold, or allow it with "
-            "--data.target.folds.allow_speaker_overlap true."
+            f"tested{' in the source' if other == SOURCE else ''}: {', '.join(shared[:5])}. Choose another "
+            f"fold, or allow it with --data.{other}.folds.allow_speaker_overlap true."
         )
 
 

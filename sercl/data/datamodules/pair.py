@@ -1,7 +1,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from sercl.corpora.base import PARTS, Utterance
+from sercl.corpora.base import PARTS, SEEN, Utterance
 from sercl.corpora.folds import Fold
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.data.datamodules.corpus import (
@@ -12,9 +12,20 @@ from sercl.data.datamodules.corpus import (
     joint_split,
     set_joint_fold,
 )
+from sercl.data.datamodules.listed import Listed
 from sercl.data.datamodules.overlap import check_clips, check_ids, check_speakers
 from sercl.data.report import Checked, DataReport, SplitReport
-from sercl.data.settings import BUDGETS, ROLES, TWO_STAGE, WEIGHTS, ZERO_SHOT, Plan, plans_for
+from sercl.data.settings import (
+    BUDGETS,
+    ROLES,
+    SOURCE,
+    TARGET,
+    TWO_STAGE,
+    WEIGHTS,
+    ZERO_SHOT,
+    Plan,
+    plans_for,
+)
 from sercl.data.split import Split
 from sercl.errors import UnknownNameError, UsageError
 
@@ -99,6 +110,8 @@ def _splits(plans: Mapping[str, Plan], reports: Mapping[str, DataReport]) -> dic
         for part, role in plan._asdict().items():
             name = part if len(plans) == 1 or part == "test" else f"{stage} {part}"
             splits[name] = reports[role].splits[part]
+    if len(plans) > 1 and "test" in reports[SOURCE].splits:
+        splits["source test"] = reports[SOURCE].splits["test"]
     # The test part comes last, as in a single stage.
     splits["test"] = splits.pop("test")
     return splits
@@ -115,7 +128,8 @@ class LanguagePair(EmotionDataModule):
         target: Corpus of language B, with the same labels.
         setting: `monolingual` (train and test on the source), `zero-shot` (train on the source, test on the
             target), `transfer` (train and test on the target, with an encoder of the source's language),
-            `two-stage` (train on the source, then on the target, test on the target).
+            `two-stage` (train on the source, then on the target, test on the target; also tests the source
+            before and after the second stage, to show what was forgotten).
         select_on: Whose validation part selects checkpoints in the setting `zero-shot`, and in the first of
             two stages: `source`, or `target` as in arXiv 2409.16920, which is then not strictly zero-shot.
             The second stage, and the other settings, select on the corpus that they train on.
@@ -149,7 +163,7 @@ class LanguagePair(EmotionDataModule):
         self._continue_from, self._epoch_budget = continue_from, epoch_budget
         self._plans = plans_for(setting, select_on)
         self._stage = self.stages[0]
-        self._ready = self._every_part = self._target_train = False
+        self._ready = self._every_part = self._target_train = self._only_scored = False
 
     @property
     def classes(self) -> list[str]:
@@ -195,6 +209,23 @@ class LanguagePair(EmotionDataModule):
         """Prepare all parts of both corpora in `setup`, including those that the setting does not use."""
         self._every_part = True
 
+    def score_only(self, part: str) -> None:
+        """Before `setup`: leave out what only a training needs, the source's test part."""
+        self._only_scored = True
+
+    @property
+    def _tests_source(self) -> bool:
+        return self.setting == TWO_STAGE and not self._only_scored and not self.trains_on_everything
+
+    @property
+    def source_test(self) -> EmotionDataModule | None:
+        """The source's test part by itself, in the setting `two-stage`; see the base class."""
+        if not self._tests_source:
+            return None
+        own = Listed(self.label_map, {"test": self.source.splits["test"]}, name=self.source.corpus)
+        own.use_features(self._features)
+        return own
+
     @property
     def unlabelled(self) -> Split | None:
         """The target's training part, after `use_unlabelled`."""
@@ -228,7 +259,8 @@ class LanguagePair(EmotionDataModule):
 
         Raises:
             CorpusError: As `CorpusDataModule.setup`.
-            FoldError: As `CorpusDataModule.setup`, or if clips or speakers of the source are tested.
+            FoldError: As `CorpusDataModule.setup`, or if clips or speakers of one corpus are tested in the
+                other.
         """
         if self._ready:
             return
@@ -308,8 +340,9 @@ class LanguagePair(EmotionDataModule):
 
     @property
     def all_splits(self) -> tuple[Split, ...]:
-        """The parts of all stages, in the order of their use."""
-        return tuple(split for plan in self._plans.values() for split in self._splits(plan).values())
+        """The parts of all stages, in the order of their use, then the source's test part if it is scored."""
+        planned = (split for plan in self._plans.values() for split in self._splits(plan).values())
+        return (*planned, *([self.source.splits["test"]] if self._tests_source else []))
 
     @property
     def report(self) -> DataReport:
@@ -326,16 +359,31 @@ class LanguagePair(EmotionDataModule):
         return replace(report, notes=(*self._copies(), *report.notes))
 
     def _copies(self) -> list[str]:
-        """Return a note on recordings that both corpora contain as copies in different files."""
+        """Return notes on recordings that both corpora contain as copies in different files."""
         if len(self.corpora_in_use) < len(ROLES):
             return []
-        source, target = (corpus.splits for corpus in self.corpora_in_use.values())
-        known = {key for part in source.values() for key in part.audio_keys}
-        held_out = [
-            key for part in ("validation", "test") if part in target for key in target[part].audio_keys
+        return [
+            *self._copied(SOURCE, self._parts_of_source, TARGET, ("validation", "test")),
+            *(self._copied(TARGET, SEEN, SOURCE, ("test",)) if self._tests_source else []),
         ]
-        count = sum(key in known for key in held_out)
-        return [f"leakage: {count} recordings held out in the target are also in the source"] if count else []
+
+    def _copied(self, one: str, parts: Sequence[str], other: str, held_out: Sequence[str]) -> list[str]:
+        """Return a note on recordings that are held out in one corpus and in some parts of the other."""
+        used, tested = (self.corpora_in_use[role].splits for role in (one, other))
+        known = {key for part in parts if part in used for key in used[part].audio_keys}
+        copies = [
+            key for part in held_out if part in tested for key in tested[part].audio_keys if key in known
+        ]
+        return (
+            [f"leakage: {len(copies)} recordings held out in the {other} are also in the {one}"]
+            if copies
+            else []
+        )
+
+    @property
+    def _parts_of_source(self) -> Sequence[str]:
+        """The parts of the source that must have nothing of what is held out in the target."""
+        return SEEN if self._tests_source else PARTS
 
     def _splits(self, plan: Plan) -> dict[str, Split]:
         corpora = self.corpora_in_use
@@ -343,17 +391,27 @@ class LanguagePair(EmotionDataModule):
 
     def _uses(self, role: str, part: str) -> bool:
         used_unlabelled = self._target_train and (role, part) == ("target", "train")
+        of_source = self._tests_source and (role, part) == (SOURCE, "test")
         planned = any(getattr(plan, part) == role for plan in self._plans.values())
-        return self._every_part or used_unlabelled or planned
+        return self._every_part or used_unlabelled or of_source or planned
 
     def _check_overlap(self) -> None:
         if len(self.corpora_in_use) < len(ROLES):
             return
-        source, target = self._used("source", PARTS), self._used("target", PARTS)
-        check_ids(source, target)
-        check_clips(source, self._used("target", ("validation", "test")))
-        if not self.target.fold_config.allow_speaker_overlap:
-            check_speakers(source, self._used("target", ("test",)))
+        check_ids(self._used(SOURCE, PARTS), self._used(TARGET, PARTS))
+        source = self._used(SOURCE, self._parts_of_source)
+        check_clips(source, self._used(TARGET, ("validation", "test")))
+        if not self.target.allows_speaker_overlap:
+            check_speakers(source, self._used(TARGET, ("test",)))
+        if self._tests_source:
+            self._check_source_test()
+
+    def _check_source_test(self) -> None:
+        """Raise if the second stage trains or selects on clips or speakers of the source's test part."""
+        tested, target = self._used(SOURCE, ("test",)), self._used(TARGET, SEEN)
+        check_clips(target, tested, (TARGET, SOURCE))
+        if not self.source.allows_speaker_overlap:
+            check_speakers(target, tested, (TARGET, SOURCE))
 
     def _used(self, role: str, parts: Sequence[str]) -> list[Utterance]:
         splits = self.corpora_in_use[role].splits

@@ -6,7 +6,7 @@ from dataclasses import is_dataclass
 from math import nan
 from pathlib import Path
 from types import NoneType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import msgspec
 
@@ -20,6 +20,9 @@ RESULTS = "results.json"
 
 CONFIG = "config.yaml"
 """The configuration of a run or a layer probe, in its folder."""
+
+SOURCE_PREDICTIONS = ("predictions-source-before.csv", "predictions-source-after.csv")
+"""Predictions for the source's test part before and after the second of two stages, in a run's folder."""
 
 RUN, PROBE, STUDY, DIARIZATION = "run", "layer probe", "study", "diarization"
 """Kinds of results."""
@@ -115,7 +118,7 @@ def with_nan(content: Any, kind: Any) -> Any:
     if isinstance(content, dict) and is_dataclass(kind):
         hints = get_type_hints(kind)
         return {key: with_nan(value, hints.get(key)) for key, value in content.items()}
-    if isinstance(content, dict) and len(parts) == 2 and isinstance(get_origin(kind), type):
+    if isinstance(content, dict) and len(parts) == 2 and NoneType not in parts:
         return {key: with_nan(value, parts[1]) for key, value in content.items()}
     if isinstance(content, list) and parts:
         return [with_nan(value, parts[0]) for value in content]

@@ -20,6 +20,7 @@ from sercl.features.extraction import Progress, features_of
 from sercl.files import at_home, writing_to
 from sercl.studies.heads.adaptation import FrozenRows
 from sercl.studies.heads.frozen import choose_layer
+from sercl.studies.results.forgetting import SourceTest
 from sercl.studies.results.predictions import Predictions
 from sercl.studies.training.results import RunResults, save, summarise
 from sercl.studies.training.resuming import (
@@ -186,7 +187,9 @@ def fit(
         resume=False,
         extract=extract,
     )
-    predictions = score(task, data, options.build(scores_to=place))
+    tester = options.build(scores_to=place)
+    predictions = score(task, data, tester)
+    source_test = score_source(task, data, tester, place, stages)
     seed = os.environ.get("PL_GLOBAL_SEED")  # where Lightning keeps it
     results = summarise(
         task,
@@ -196,8 +199,9 @@ def fit(
         stages,
         seed=None if seed is None else int(seed),
         seconds=time.perf_counter() - begin,
+        source_test=source_test,
     )
-    save(results, predictions, place)
+    save(results, predictions, place, source_test)
     return results
 
 
@@ -282,18 +286,61 @@ def load_weights(task: EncoderTask, path: Path) -> None:
 
 
 def score(
-    task: EmotionClassifier | Ensemble, data: EmotionDataModule, trainer: L.Trainer, part: str = "test"
+    task: EmotionClassifier | Ensemble,
+    data: EmotionDataModule,
+    trainer: L.Trainer,
+    part: str = "test",
+    logged_as: str | None = None,
 ) -> Predictions:
-    """Return the predictions of every utterance of a part ("test" or "validation"), ordered by id."""
+    """Return the predictions of every utterance of a part, ordered by id.
+
+    Args:
+        task: The model.
+        data: The data.
+        trainer: Runs the model; its loggers receive the scores.
+        part: "test" or "validation".
+        logged_as: Prefix of the logged scores; by default "test" or "val".
+    """
     data.setup(part if part == "test" else "validate")
     loader = data.test_dataloader() if part == "test" else data.val_dataloader()
-    task.tested_as = "test" if part == "test" else "val"
+    task.tested_as = logged_as or ("test" if part == "test" else "val")
     if part != "test":
         trainer.limit_test_batches = trainer.limit_val_batches
     trainer.test(task, dataloaders=loader, verbose=False)
     ids, truth, probabilities = zip(*task.predicted, strict=True)
     speakers = {utterance.id: utterance.speaker for utterance in data.utterances_in_use}
     return Predictions.of_one_run(task.classes, ids, [speakers[id] for id in ids], truth, probabilities)
+
+
+def score_source(
+    task: EmotionClassifier,
+    data: EmotionDataModule,
+    trainer: L.Trainer,
+    folder: Path,
+    stages: Sequence[StageResult],
+) -> SourceTest | None:
+    """Test the source before and after the second of two stages; None where there is only one.
+
+    Args:
+        task: The model; it is left with the weights of the last stage.
+        data: Its data.
+        trainer: Runs the model; its loggers receive the scores as "source_before" and "source_after".
+        folder: Folder of the checkpoints, as of `train`.
+        stages: What `train` returned.
+
+    Raises:
+        CheckpointError: If the weights from which the second stage continued are missing.
+    """
+    if (own := data.source_test) is None:
+        return None
+    first, last = data.stages[0], stages[-1]
+    best = next(stage.checkpoint for stage in stages if stage.stage == first)
+    is_last = data.continues_from == "last"
+    load_weights(task, last_weights(stage_folder(folder, first, data.stages)) if is_last else Path(best))
+    before = score(task, own, trainer, logged_as="source_before")
+    load_weights(task, Path(last.checkpoint))
+    after = score(task, own, trainer, logged_as="source_after")
+    return SourceTest(own.report.name, before, after)
 
 
 def _train_head(

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from sercl.corpora.folds import ALL
+from sercl.studies.results.forgetting import Forgetting, SourceTest
 from sercl.studies.results.predictions import PREDICTIONS, Predictions, read_csv
-from sercl.studies.results.records import RESULTS
+from sercl.studies.results.records import RESULTS, SOURCE_PREDICTIONS
 from sercl.studies.results.scores import evaluate
 from sercl.studies.training.results import FoldResult, RunResults, common, environment, read
 
@@ -108,7 +109,15 @@ def is_done(folder: Path) -> bool:
     return (folder / RESULTS).is_file()
 
 
-def pool(folder: Path, runs: Sequence[FoldRun], seconds: float) -> tuple[RunResults, Predictions]:
+class Pooled(NamedTuple):
+    """All folds together: results, predictions, and those for the source of two-stage training."""
+
+    results: RunResults
+    predictions: Predictions
+    source_test: SourceTest | None
+
+
+def pool(folder: Path, runs: Sequence[FoldRun], seconds: float) -> Pooled:
     """Score the test utterances of all folds together; seeds are averaged.
 
     Args:
@@ -120,12 +129,11 @@ def pool(folder: Path, runs: Sequence[FoldRun], seconds: float) -> tuple[RunResu
         ResultsError: If a file of one of them is missing or broken.
     """
     read_runs = [read(folder / run.folder) for run in runs]
-    frames = [
-        read_csv(folder / run.folder / PREDICTIONS).to_frame().assign(seed=run.seed, fold=run.fold)
-        for run in runs
-    ]
-    predictions = Predictions.from_frame(pd.concat(frames, ignore_index=True))
-    first = read_runs[0]
+    predictions, first = _joined(folder, runs, PREDICTIONS), read_runs[0]
+    source_test = None
+    if first.forgetting is not None:
+        before, after = (_joined(folder, runs, name) for name in SOURCE_PREDICTIONS)
+        source_test = SourceTest(first.forgetting.corpus, before, after)
     seeds = list(dict.fromkeys(run.seed for run in runs))
     data = {**first.data, "notes": []}
     for of_one_fold in ("splits", "folds"):
@@ -140,8 +148,17 @@ def pool(folder: Path, runs: Sequence[FoldRun], seconds: float) -> tuple[RunResu
         seconds=seconds,
         remarks=tuple(_notes(runs, read_runs)),
         folds=tuple(_fold_result(run, own) for run, own in zip(runs, read_runs, strict=True)),
+        forgetting=None if source_test is None else Forgetting.of(source_test),
     )
-    return results, predictions
+    return Pooled(results, predictions, source_test)
+
+
+def _joined(folder: Path, runs: Sequence[FoldRun], name: str) -> Predictions:
+    """Return the predictions in the files of a name of all trainings."""
+    frames = [
+        read_csv(folder / run.folder / name).to_frame().assign(seed=run.seed, fold=run.fold) for run in runs
+    ]
+    return Predictions.from_frame(pd.concat(frames, ignore_index=True))
 
 
 def _fold_result(run: FoldRun, own: RunResults) -> FoldResult:

@@ -17,8 +17,9 @@ from sercl.data.split import Take
 from sercl.errors import ResultsError, SpeakerOverlapError
 from sercl.files import write_text
 from sercl.json_text import json_text
+from sercl.studies.results.forgetting import Forgetting, SourceTest
 from sercl.studies.results.predictions import AGAIN, PREDICTIONS, Predictions
-from sercl.studies.results.records import RESULTS, as_record, read_content, with_nan
+from sercl.studies.results.records import RESULTS, SOURCE_PREDICTIONS, as_record, read_content, with_nan
 from sercl.studies.results.scores import Evaluation, Score, evaluate, without_nan
 from sercl.studies.training.stages import EPOCH_LIMIT, StageResult
 from sercl.tasks.base import EncoderTask
@@ -75,6 +76,7 @@ class RunResults:
         seconds: Wall-clock time of the whole run.
         remarks: Further notes on the scores.
         folds: Each fold and seed, where several are scored together; they then hold the stages.
+        forgetting: Of two-stage training, scores of the source's test part before and after the second stage.
     """
 
     part: str
@@ -86,6 +88,7 @@ class RunResults:
     seconds: float
     remarks: tuple[str, ...] = ()
     folds: tuple[FoldResult, ...] = ()
+    forgetting: Forgetting | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -104,6 +107,7 @@ class RunResults:
             "environment": dict(self.environment),
             "seconds": round(self.seconds, 2),
             **({"folds": [fold.to_dict() for fold in self.folds]} if self.folds else {}),
+            **({"forgetting": self.forgetting.to_dict()} if self.forgetting else {}),
         }
 
 
@@ -138,6 +142,7 @@ def summarise(
     seed: object = None,
     seconds: float = 0.0,
     remarks: Sequence[str] = (),
+    source_test: SourceTest | None = None,
 ) -> RunResults:
     """Score predictions, with intervals over speakers, and collect the notes needed to interpret them."""
     return RunResults(
@@ -149,6 +154,7 @@ def summarise(
         environment=environment(seed),
         seconds=seconds,
         remarks=(*remarks, *_left_unscored(len(predictions.truth), data, part)),
+        forgetting=None if source_test is None else Forgetting.of(source_test),
     )
 
 
@@ -319,9 +325,14 @@ def environment(seed: object) -> dict[str, Any]:
     }
 
 
-def save(results: RunResults, predictions: Predictions, folder: Path) -> None:
-    """Write `results.json` and `predictions.csv` into a run's folder, each atomically."""
+def save(
+    results: RunResults, predictions: Predictions, folder: Path, source_test: SourceTest | None = None
+) -> None:
+    """Write `results.json` and the files of predictions into a run's folder, each atomically."""
     predictions.write_csv(folder / PREDICTIONS)
+    if source_test is not None:
+        for name, own in zip(SOURCE_PREDICTIONS, (source_test.before, source_test.after), strict=True):
+            own.write_csv(folder / name)
     write(results.to_dict(), folder)
 
 
@@ -357,7 +368,13 @@ def read(folder: Path) -> RunResults:
         seconds=own.seconds,
         remarks=tuple(note for note in own.notes if note not in said),
         folds=_read_folds(content, path, advice),
+        forgetting=_read_forgetting(content, path, advice),
     )
+
+
+def _read_forgetting(content: Mapping[str, Any], path: Path, advice: str) -> Forgetting | None:
+    own = content.get("forgetting")
+    return None if own is None else Forgetting.from_dict(own, path, advice)
 
 
 def _read_folds(content: Mapping[str, Any], path: Path, advice: str) -> tuple[FoldResult, ...]:

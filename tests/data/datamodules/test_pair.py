@@ -1,3 +1,4 @@
+import csv
 import json
 import shutil
 from dataclasses import replace
@@ -12,7 +13,7 @@ from sercl.data.config import LoaderConfig
 from sercl.data.datamodules import LanguagePair, Manifest
 from sercl.data.settings import SETTINGS
 from sercl.errors import CorpusError, FoldError, SpeakerOverlapError, UnknownNameError, UsageError
-from tests.data.corpora import write_manifest
+from tests.data.corpora import write_manifest, write_rows
 
 
 @pytest.fixture
@@ -78,6 +79,7 @@ def test_the_report_of_two_stages_names_every_part(pair):
         "source validation": "EmoDB",
         "target train": "Own",
         "target validation": "Own",
+        "source test": "EmoDB",
         "test": "Own",
     }
     assert list(report["splits"])[-1] == "test"
@@ -203,6 +205,104 @@ def test_ids_that_stand_for_two_clips_are_refused(tmp_path):
     target = Manifest(write_manifest(tmp_path / "b"), name="other")
     with pytest.raises(FoldError, match=r"\d+ ids denote different clips"):
         LanguagePair(source, target, "two-stage").setup("fit")
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_the_source_is_tested_by_itself_where_a_second_stage_may_forget_it(pair, setting):
+    module = pair(setting)
+    module.setup("fit")
+    own = module.source_test
+    assert (own is not None) == (setting == "two-stage")
+    if own is None:
+        return
+    tested = module.source.fold.test
+    assert own.report.name == "EmoDB"
+    assert [item.id for item in own.splits["test"].utterances] == [item.id for item in tested]
+    assert not {item.id for item in tested} & {item.id for item in module.splits["test"].utterances}
+    assert {item.id for item in tested} <= {item.id for item in module.utterances_in_use}
+    assert not own.serves_features
+    module.use_features({item.id: torch.zeros(2, 3) for item in module.utterances_in_use})
+    assert sum(len(batch) for batch in module.source_test.test_dataloader()) == len(tested)
+
+
+def test_a_trained_model_is_scored_without_the_test_part_of_its_source(pair):
+    module = pair("two-stage")
+    module.score_only("test")
+    module.setup("test")
+    assert module.source_test is None
+    assert "test" not in module.source.splits
+
+
+def test_where_everything_is_trained_on_nothing_of_the_source_is_left_to_test(emodb, manifest):
+    whole = FoldConfig(scheme="none")
+    source, target = datamodules.EmoDB(emodb, folds=whole), Manifest(manifest, folds=whole)
+    module = LanguagePair(source, target, "two-stage")
+    module.setup("fit")
+    assert module.source_test is None
+    assert "source test" not in module.report.splits
+
+
+def divided(root, parts, prefix=""):
+    """A manifest of the speakers of each part, in its own split."""
+    rows = [
+        (path, emotion, speaker, part)
+        for part, speakers in parts.items()
+        for speaker in speakers
+        for path, emotion in clips(root / speaker, f"{prefix}{speaker}")
+    ]
+    return write_rows(root / "list.csv", rows, ("path", "emotion", "speaker", "split"))
+
+
+def clips(folder, prefix):
+    write_manifest(folder, speakers=1, prefix=prefix)
+    with (folder / "list.csv").open() as file:
+        return [(f"{folder.name}/{row['path']}", row["emotion"]) for row in csv.DictReader(file)]
+
+
+@pytest.mark.parametrize("part", ["train", "validation"])
+def test_a_speaker_that_the_source_tests_must_not_be_in_the_second_stage(tmp_path, part):
+    official = FoldConfig(scheme="official")
+    first = {"train": ["a"], "validation": ["b"], "test": ["c"]}
+    second = {"train": ["d"], "validation": ["e"], "test": ["f"]}
+    one = divided(tmp_path / "one", first)
+    other = divided(tmp_path / "other", {**second, part: ["c"]}, prefix="o")
+
+    def pair_of(setting="two-stage", **folds):
+        source = Manifest(one, name="same", folds=replace(official, **folds))
+        return LanguagePair(source, Manifest(other, name="same", folds=official), setting)
+
+    with pytest.raises(SpeakerOverlapError, match=r"1 speaker of the target is tested in the source: c.*"):
+        pair_of().setup("fit")
+    pair_of(allow_speaker_overlap=True).setup("fit")
+    pair_of("zero-shot").setup("fit")
+
+
+def test_a_recording_that_the_source_tests_must_not_be_in_the_second_stage(tmp_path):
+    official = FoldConfig(scheme="official")
+    one = divided(tmp_path / "one", {"train": ["a"], "validation": ["b"], "test": ["c"]})
+    same = divided(tmp_path / "one", {"train": ["c"], "validation": ["d"], "test": ["e"]})
+    same = same.rename(tmp_path / "one" / "other.csv")
+    one = divided(tmp_path / "one", {"train": ["a"], "validation": ["b"], "test": ["c"]})
+    source, target = Manifest(one, name="x", folds=official), Manifest(same, name="y", folds=official)
+    with pytest.raises(FoldError, match="8 clips of the target are also held out in the source"):
+        LanguagePair(source, target, "two-stage").setup("fit")
+
+
+def test_copies_of_what_the_source_tests_are_called_leakage(tmp_path):
+    official = FoldConfig(scheme="official")
+    source = divided(tmp_path / "a", {"train": ["a"], "validation": ["b"], "test": ["c"]})
+    copies = divided(tmp_path / "b", {"train": ["d"], "validation": ["e"], "test": ["f"]}, prefix="o")
+    pair = LanguagePair(
+        Manifest(source, name="one", folds=official),
+        Manifest(copies, name="other", folds=official),
+        "two-stage",
+    )
+    pair.setup("fit")
+    leaks = [note for note in pair.report.notes if "leakage" in note]
+    assert leaks == [
+        "leakage: 16 recordings held out in the target are also in the source",
+        "leakage: 8 recordings held out in the source are also in the target",
+    ]
 
 
 def test_settings_must_exist(pair):
