@@ -249,7 +249,7 @@ def _finish(cli: StudyCli, session: Session, missing: Pending, failures: Failure
     if study is None:
         study = session.collect(failures.cells, environment(None), time.perf_counter() - begin)
     _show(cli, session, study, bool(missing.cells))
-    return 1 if any(record.status == "failed" for record in study.records) else 0
+    return 1 if study.has_failed else 0
 
 
 def _show(cli: StudyCli, session: Session, study: Study, is_new: bool) -> None:
@@ -277,10 +277,18 @@ def _show_json(study: Study, outdated: Path | None) -> None:
 def failure_lines(study: Study, folder: Path) -> list[str]:
     """Return a line for each computation that failed, with the path of its log."""
     failed = {record.address: record for record in study.records if record.status == "failed"}
-    return [
+    lines = [
         f"Failed: {record.cell.condition.label}, fold {record.cell.fold}, seed {record.cell.seed}: "
         f"{record.error} Log: {cell_folder(folder, address) / LOG}"
         for address, record in failed.items()
+    ]
+    # Where the cell itself failed, its source cannot be tested, and the line above says why.
+    cells = {record.cell for record in failed.values()}
+    return lines + [
+        f"Failed: test of {record.corpus} for {record.cell.condition.label}, fold {record.cell.fold}, seed "
+        f"{record.cell.seed}: {record.error}"
+        for record in study.forgetting
+        if record.status == "failed" and record.cell not in cells
     ]
 
 

@@ -16,10 +16,11 @@ from sercl.errors import DocumentError, ResultsError, UsageError
 from sercl.files import at_home
 from sercl.metrics.functional.bootstrap import Statistic, summed
 from sercl.metrics.functional.classification import f1, precision
+from sercl.studies.cross_eval.analysis.forgetting import find_forgetting
 from sercl.studies.cross_eval.analysis.scores import ConditionScores, score_conditions
 from sercl.studies.cross_eval.cells import CONDITION_FIELDS, Condition, Study
 from sercl.studies.cross_eval.study_file import STUDY as STUDY_FILE
-from sercl.studies.cross_eval.study_file import by_condition, read_frame, read_study
+from sercl.studies.cross_eval.study_file import by_condition, read_forgetting, read_frame, read_study
 from sercl.studies.diarization import results as diarizers
 from sercl.studies.diarization.results import REFERENCE, SystemScores, segments_file
 from sercl.studies.layer_probe import folds as probes
@@ -55,8 +56,9 @@ class Results:
         trainings: A row per training: a stage of a run, a probe, a cell of a study (including failed ones).
         settings: A row per folder, a column per option, with dotted names such as `model.adapter`.
         notes: A row per note on the results: read them before the scores.
-        forgetting: A row per score of a source's test part before and after the second of two stages, see
-            `sercl.studies.results.forgetting`; empty where nothing was trained so.
+        forgetting: A row per score of a source's test part before and after the second of two stages (of
+            studies also: before and after few-shot training), see `sercl.studies.results.forgetting`; empty
+            where nothing was trained so.
     """
 
     kind: str
@@ -261,10 +263,15 @@ def _study(folder: Path, incomplete: bool) -> Results:
         trainings=frame_of(_flat(record.to_dict()) for record in study.records),
         settings=_settings(folder),
         notes=pd.DataFrame({"note": list(_study_notes(study))}),
+        forgetting=frame_of(
+            row for own in find_forgetting(read_forgetting(folder, study)) for row in own.rows()
+        ),
     )
 
 
 def _check_done(study: Study, folder: Path, incomplete: bool) -> None:
+    if not incomplete:
+        _check_forgetting_done(study, folder)
     every = len(study.records)
     states = {name: [own for own in study.records if own.status == name] for name in ("done", "failed")}
     done, failed = len(states["done"]), len(states["failed"])
@@ -280,6 +287,18 @@ def _check_done(study: Study, folder: Path, incomplete: bool) -> None:
         f"{every - done - failed} are missing.{reason} Continue it with `sercl cross-eval -c "
         f"{folder}/study.yaml --out {folder}`{partly}.",
     )
+
+
+def _check_forgetting_done(study: Study, folder: Path) -> None:
+    """Raise `ResultsError` if a test of a source lacks although every cell is done."""
+    lacking = [own for own in study.forgetting if own.status != "done"]
+    if lacking and all(own.status == "done" for own in study.records):
+        raise ResultsError(
+            folder / STUDY_FILE,
+            f"the study is unfinished: {count(len(lacking), 'test')} of sources failed or missing. Continue "
+            f"it with `sercl cross-eval -c {folder}/study.yaml --out {folder}`, or pass incomplete=True to "
+            "read the finished part.",
+        )
 
 
 def _flat(record: dict[str, Any]) -> dict[str, Any]:
@@ -320,8 +339,7 @@ def _by_class(confusions: Tensor, statistic: Statistic) -> list[float]:
 
 def _study_notes(study: Study) -> list[str]:
     of_corpora = [f"{name}: {note}" for name, corpus in study.corpora.items() for note in corpus.notes]
-    of_cells = [note for record in study.records for note in record.notes]
-    return list(dict.fromkeys([*study.warnings, *of_corpora, *of_cells]))
+    return list(dict.fromkeys([*study.warnings, *of_corpora, *study.cell_notes]))
 
 
 def _diarization(folder: Path, _: bool) -> Results:

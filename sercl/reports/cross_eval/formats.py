@@ -23,6 +23,7 @@ from sercl.reports.cross_eval.html import html_report
 from sercl.reports.cross_eval.summary import summary
 from sercl.reports.cross_eval.tables import Table as TextTable
 from sercl.reports.cross_eval.tables import (
+    forgetting_table,
     latex_report,
     markdown_report,
     matrix_tables,
@@ -36,6 +37,7 @@ from sercl.studies.cross_eval.analysis.scores import ConditionScores
 from sercl.studies.cross_eval.cells import CONDITION_FIELDS, Condition, Study
 from sercl.studies.cross_eval.plan.planner import Plan, PlannedCell
 from sercl.studies.cross_eval.run.works import Estimate, Pending
+from sercl.studies.results.forgetting import COLUMNS as FORGETTING_COLUMNS
 from sercl.studies.results.scores import Score
 from sercl.version import __version__
 
@@ -71,6 +73,14 @@ def scores_csv(analysis: Analysis) -> str:
 def comparisons_csv(analysis: Analysis) -> str:
     """Return a row per paired test, first those over all corpora, then each pair of corpora."""
     return _csv([_TEST_COLUMNS, *_test_rows(analysis)])
+
+
+def forgetting_csv(analysis: Analysis) -> str:
+    """Return a row per condition and score of its source before and after; "" for none."""
+    if not analysis.forgetting:
+        return ""
+    rows = [list(row.values()) for own in analysis.forgetting for row in own.rows()]
+    return _csv([[*CONDITION_FIELDS, *FORGETTING_COLUMNS], *rows])
 
 
 def _score_row(own: ConditionScores) -> list[object]:
@@ -150,6 +160,7 @@ FORMATS: Mapping[str, Mapping[str, Write]] = {
         "scores.csv": lambda analysis, _: scores_csv(analysis),
         "comparisons.csv": lambda analysis, _: comparisons_csv(analysis),
         "sources.csv": lambda analysis, _: sources_csv(analysis),
+        "forgetting.csv": lambda analysis, _: forgetting_csv(analysis),
     },
 }
 """Text format -> file name -> function that writes it."""
@@ -190,6 +201,8 @@ def _write(analysis: Analysis, folder: Path, name: str, stamp: str) -> list[Path
     if name in PICTURES:
         return write_figures(analysis, folder, name)
     texts = {file: write(analysis, folder) for file, write in FORMATS[name].items()}
+    for file in (file for file, text in texts.items() if not text):
+        (folder / file).unlink(missing_ok=True)  # of an earlier run, whose study had what it is about
     written = {file: text for file, text in texts.items() if text}
     for file, text in written.items():
         write_text(folder / file, _stamped(text, stamp) if file == PAGE else text)
@@ -225,9 +238,11 @@ def check_formats(formats: Iterable[str]) -> list[str]:
 
 
 def terminal_report(analysis: Analysis) -> RenderableType:
-    """Return summary, overview, matrices of plain settings, what unions of corpora gain, and warnings."""
+    """Return summary, overview, plain matrices, what unions gain, forgetting in two stages, and warnings."""
     notes = (Text(f"Warning: {warning.text}", "yellow") for warning in analysis.warnings)
+    forgetting = forgetting_table(analysis, shots=False)
     tables = [overview_table(analysis), *matrix_tables(analysis, plain=True), *union_tables(analysis)]
+    tables += [forgetting] if forgetting else []
     return Group(Text(" ".join(summary(analysis))), Text(""), *map(_drawn, tables), *notes)
 
 
@@ -259,7 +274,7 @@ def grid_report(plan: Plan, missing: Pending, time: Estimate) -> RenderableType:
 
 def totals(plan: Plan, missing: Pending) -> str:
     """Return the number of cells, computations and trainings in a sentence."""
-    computed = {item.address for item in plan.cells}
+    computed = plan.tests.keys()
     left = computed & missing.cells
     return (
         f"{count(len(plan.cells), 'cell')} ({count(len(plan.conditions), 'condition')}): "

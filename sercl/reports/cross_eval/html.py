@@ -34,7 +34,7 @@ from sercl.reports.cross_eval.svg import (
     series_names,
     source_charts,
 )
-from sercl.reports.cross_eval.tables import layer_table
+from sercl.reports.cross_eval.tables import forgetting_table, layer_table
 from sercl.reports.cross_eval.wording import ComparisonRow, comparison_row
 from sercl.reports.rendering import page_environment
 from sercl.reports.results import average_text, percent, row_shares
@@ -46,7 +46,9 @@ from sercl.studies.cross_eval.cells import SETTINGS, STATUSES, CellRecord, Condi
 Lists = Mapping[str, str]
 """Name of a list ("train", "validation", "test") -> its file, relative to the study's folder."""
 
-_ORDER = ("source-train", "source-validation", "train", "validation", "unlabelled", "test")
+_ORDER = (
+    "source-train", "source-validation", "source-test", "train", "validation", "unlabelled", "test",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,7 @@ def _content(analysis: Analysis, folder: Path) -> dict[str, Any]:
         "source_series": series_names(analysis.source_curves),
         "enough": ENOUGH,
         "blocks": by_setting(analysis),
+        "forgetting": forgetting_table(analysis),
         "layers": layer_table(analysis),
         "cell_rows": cell_rows(study, folder),
         "failures": failures(study, folder),

@@ -38,6 +38,7 @@ from sercl.studies.cross_eval.analysis.sources import (
     oracle_single,
 )
 from sercl.studies.cross_eval.cells import SETTINGS, WITH_SHOTS, Condition, Study, computations
+from sercl.studies.results.paired import Paired
 from sercl.version import __version__
 
 MOST_COLUMNS = 4
@@ -56,6 +57,7 @@ def summary(analysis: Analysis) -> list[str]:
         *_unions(analysis),
         *_few_shot(analysis),
         *_baseline(analysis),
+        *_forgetting(analysis),
         *_emotions(analysis),
     ]
 
@@ -187,7 +189,11 @@ def _by_setting(items: Sequence[Comparison]) -> str:
 
 
 def _range(items: Iterable[Comparison]) -> str:
-    values = [item.paired.difference.value for item in items]
+    return _spread_of(item.paired for item in items)
+
+
+def _spread_of(items: Iterable[Paired]) -> str:
+    values = [item.difference.value for item in items]
     low, high = points(min(values)), points(max(values))
     return low if low == high else f"{low} to {high}"
 
@@ -230,6 +236,20 @@ def _baseline(analysis: Analysis) -> Iterator[str]:
             f"{shown} (points, means over "
             f"directions; significant after Holm's correction: {significant(items)} of {len(items)})."
         )
+
+
+def _forgetting(analysis: Analysis) -> Iterator[str]:
+    """Yield how the UAR on the source changes by training on the target, for each setting."""
+    groups: dict[str, list[Paired]] = {}
+    for own in analysis.forgetting:
+        groups.setdefault(own.condition.setting, []).append(own.scores.paired)
+    parts = [
+        f"{_spread_of(items)} points in {setting} (significant after Holm's correction: "
+        f"{sum(item.is_significant for item in items)} of {len(items)})"
+        for setting, items in groups.items()
+    ]
+    if parts:
+        yield f"Training on the target changes UAR on the source's own test part by {listed(parts)}."
 
 
 def _emotions(analysis: Analysis) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """The tables of a study's report, for the text formats."""
 
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from sercl.metrics.functional.classification import AVERAGES
@@ -35,12 +35,14 @@ from sercl.reports.cross_eval.wording import (
     setting_name,
     uar_text,
 )
-from sercl.reports.results import average_text, percent
+from sercl.reports.results import average_text, percent, recalls_of_a_guess
 from sercl.studies.cross_eval.analysis.analysis import Analysis
 from sercl.studies.cross_eval.analysis.comparisons import UNIONS
+from sercl.studies.cross_eval.analysis.forgetting import Forgotten
 from sercl.studies.cross_eval.analysis.scores import ConditionScores
 from sercl.studies.cross_eval.analysis.source_curves import SourcePoint
 from sercl.studies.cross_eval.cells import SETTINGS, TARGET_ONLY, Condition
+from sercl.studies.results.scores import Score
 
 NONE = "-"
 
@@ -147,6 +149,58 @@ def union_tables(analysis: Analysis) -> list[Table]:
     """Return the paired tests of unions of corpora, and plain scores over the number of sources."""
     sources = source_table(analysis, plain=True)
     return [*comparison_tables(analysis, UNIONS), *([sources] if sources else [])]
+
+
+FORGETTING_CAPTION = "Forgetting: UAR (%) on the source's test part before and after training on the target"
+FORGETTING_NOTE = (
+    "Before: of two stages the first, with the weights from which the second continued; of few-shot, "
+    "zero-shot training. The interval comes from the same paired test as p and is not corrected; Holm's "
+    "correction covers all rows. forgetting.csv has every score and recall."
+)
+
+
+def forgetting_table(analysis: Analysis, shots: bool = True) -> Table | None:
+    """Return the scores of sources before and after a training on the target, or None if none were tested.
+
+    Args:
+        analysis: The study.
+        shots: Whether few-shot conditions are included.
+    """
+    shown = [own for own in analysis.forgetting if shots or own.condition.shots is None]
+    if not shown:
+        return None
+    # Of a union each corpus is tested; else it is clear what is.
+    tested = ("Tested",) if any(own.scores.corpus != own.condition.source for own in shown) else ()
+    numbers = ("Before", "After", "Difference", "95 % interval", "p", "p, Holm")
+    columns = ("Encoder", "Setting", "Corpora", *tested, *numbers)
+    rows = tuple(_forgetting_row(own, bool(tested)) for own in shown)
+    texts = len(columns) - len(numbers)
+    return _with_guesses(
+        Table("forgetting", FORGETTING_CAPTION, columns, rows, texts=texts, note=FORGETTING_NOTE)
+    )
+
+
+def _forgetting_row(own: Forgotten, names_tested: bool) -> tuple[str, ...]:
+    condition, scores = own.condition, own.scores
+    difference, test = scores.paired.difference, scores.paired.test
+    return (
+        f"{condition.encoder}, {adapter_name(condition.adapter)}",
+        _with_tags(setting_name(condition.setting), condition.tags),
+        pair_name(condition),
+        *([scores.corpus] if names_tested else []),
+        _source_uar(scores.before),
+        _source_uar(scores.after),
+        points(difference.value),
+        points_interval(difference) or NONE,
+        p_value(test.p) if test else NONE,
+        p_value(scores.paired.p_holm),
+    )
+
+
+def _source_uar(scores: Mapping[str, Score]) -> str:
+    recalls = [score.value for name, score in scores.items() if name.startswith("recall/")]
+    text = score_text(scores["uar"])
+    return f"{text} {GUESS}" if recalls_of_a_guess(recalls) else text
 
 
 def few_shot_table(analysis: Analysis) -> Table | None:
@@ -370,12 +424,14 @@ def _lines(analysis: Analysis) -> Iterator[str]:
 def _sections(analysis: Analysis) -> dict[str, list[Table]]:
     few_shot, published = few_shot_table(analysis), published_table(analysis)
     layers, sources = layer_table(analysis), source_table(analysis)
+    forgetting = forgetting_table(analysis)
     return {
         "Overview": [overview_table(analysis)],
         "Training by test corpus": matrix_tables(analysis),
         "Paired tests": comparison_tables(analysis),
         "Number of sources": [sources] if sources else [],
         "Few-shot": [few_shot] if few_shot else [],
+        "Forgetting": [forgetting] if forgetting else [],
         "Scores and emotions": score_tables(analysis),
         "Hidden states": [layers] if layers else [],
         "Published figures": [published] if published else [],
@@ -414,17 +470,12 @@ WIDE = 60
 
 def latex_report(analysis: Analysis) -> str:
     """Return every table of the report as a float with caption and label."""
-    optional = (
-        source_table(analysis),
-        few_shot_table(analysis),
-        layer_table(analysis),
-        published_table(analysis),
-    )
+    made = (source_table, few_shot_table, forgetting_table, layer_table, published_table)
     tables = [
         overview_table(analysis),
         *matrix_tables(analysis),
         *comparison_tables(analysis),
-        *(table for table in optional if table),
+        *(table for make in made if (table := make(analysis))),
         *score_tables(analysis),
     ]
     parts = [latex_table(table, label) for table, label in zip(tables, _labels(tables), strict=True)]

@@ -155,6 +155,42 @@ class CellRecord:
 
 
 @dataclass(frozen=True)
+class ForgettingRecord:
+    """The tests of a cell's source before and after its training on the target.
+
+    Attributes:
+        cell: The cell; its training is the one after which the source is tested.
+        corpus: The tested source, or one of several.
+        before: Address of the test before any training on the target.
+        after: Address of the test after it.
+        status: "done"; "failed", with `error`; or "missing".
+        error: The message of a failed one.
+        utterances: Number of test utterances.
+        shared_speakers: Speakers of the test who are also in a training part.
+        notes: Sentences to show with its result.
+    """
+
+    cell: Cell
+    corpus: str
+    before: str
+    after: str
+    status: str = "done"
+    error: str | None = None
+    utterances: int = 0
+    shared_speakers: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check("status", self.status, STATUSES)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON, the fields of the cell first."""
+        own = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "cell"}
+        own |= {"shared_speakers": list(self.shared_speakers), "notes": list(self.notes)}
+        return {**self.cell.to_dict(), **own}
+
+
+@dataclass(frozen=True)
 class StudyCorpus:
     """A corpus of a study.
 
@@ -206,6 +242,7 @@ class Study:
         environment: "sercl", "python", "platform", "packages" (name -> version), "command".
         warnings: Sentences about the study as a whole.
         records: Every cell of the grid, done or not.
+        forgetting: The tests of sources that show what was forgotten of them.
         digest: Digest of the file that it was read from or written to.
     """
 
@@ -218,7 +255,20 @@ class Study:
     environment: Mapping[str, Any]
     warnings: tuple[str, ...]
     records: tuple[CellRecord, ...]
+    forgetting: tuple[ForgettingRecord, ...] = ()
     digest: str = field(default="", compare=False)
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether a cell or a test of a source failed."""
+        states = [*(own.status for own in self.records), *(own.status for own in self.forgetting)]
+        return "failed" in states
+
+    @property
+    def cell_notes(self) -> list[str]:
+        """The notes of all cells, and of the tests of their sources, as often as they occur."""
+        of_cells = [note for record in self.records for note in record.notes]
+        return of_cells + [note for record in self.forgetting for note in record.notes]
 
     @property
     def conditions(self) -> tuple[Condition, ...]:

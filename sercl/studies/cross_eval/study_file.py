@@ -1,8 +1,10 @@
-"""The two files of a study.
+"""The files of a study.
 
 `study.json` is its description, with the outcome of each cell. `predictions.parquet` has every prediction of
 every cell; all scores of a study are computed from it. Its columns: `cell` (its address), the fields of the
-cell, and those of `sercl.studies.results.predictions`.
+cell, and those of `sercl.studies.results.predictions`. `forgetting.parquet` has the predictions for the test
+parts of sources, apart from these, which are all of targets; before the same columns it has `when` ("before"
+or "after" the training on the target) and `corpus` (what is tested).
 """
 
 from collections import Counter
@@ -20,7 +22,15 @@ from sercl.documents import read_parquet
 from sercl.errors import DocumentError, ResultsError
 from sercl.files import atomic_path, write_text
 from sercl.json_text import json_text, plain
-from sercl.studies.cross_eval.cells import CELL_FIELDS, CONDITION_FIELDS, Cell, CellRecord, Condition, Study
+from sercl.studies.cross_eval.cells import (
+    CELL_FIELDS,
+    CONDITION_FIELDS,
+    Cell,
+    CellRecord,
+    Condition,
+    ForgettingRecord,
+    Study,
+)
 from sercl.studies.results import predictions
 from sercl.studies.results.predictions import Predictions
 from sercl.studies.results.records import as_record, digest, read_with_digest
@@ -62,21 +72,32 @@ def read_study(folder: Path) -> Study:
 def _study_of(content: Mapping[str, Any], path: Path) -> Study:
     if (version := content.get("format")) != FORMAT:
         raise ResultsError(path, f"has format {version}; this sercl reads {FORMAT}. {ADVICE}")
-    cells = as_record(content.get("cells"), list[dict[str, Any]], path, ADVICE, "cells")
-    # A cell is one object in the file, with its own fields and those of its condition.
-    nested = [{**each, "cell": {**each, "condition": each}} for each in cells]
-    records = as_record(nested, tuple[CellRecord, ...], path, ADVICE, "cells")
-    study = replace(as_record({**content, "records": []}, Study, path, ADVICE), records=records)
-    _check_once(study.records, path)
-    return study
+    records = as_record(_nested(content, "cells", path), tuple[CellRecord, ...], path, ADVICE, "cells")
+    found = as_record(
+        _nested({"forgetting": [], **content}, "forgetting", path),
+        tuple[ForgettingRecord, ...],
+        path,
+        ADVICE,
+        "forgetting",
+    )
+    plain = {**content, "records": [], "forgetting": []}
+    _check_once([(record.cell,) for record in records], "cells", path)
+    _check_once([(record.cell, record.corpus) for record in found], "forgetting", path)
+    return replace(as_record(plain, Study, path, ADVICE), records=records, forgetting=found)
 
 
-def _check_once(records: Sequence[CellRecord], path: Path) -> None:
-    seen: set[Cell] = set()
+def _nested(content: Mapping[str, Any], key: str, path: Path) -> list[dict[str, Any]]:
+    """Return the entries of a list; a cell is one object there, with its own fields and its condition's."""
+    entries = as_record(content.get(key), list[dict[str, Any]], path, ADVICE, key)
+    return [{**each, "cell": {**each, "condition": each}} for each in entries]
+
+
+def _check_once(records: Sequence[tuple[object, ...]], key: str, path: Path) -> None:
+    seen: set[tuple[object, ...]] = set()
     for index, record in enumerate(records):
-        if record.cell in seen:
-            raise ResultsError(path, f"cells[{index}] is a cell that is already in the list. {ADVICE}")
-        seen.add(record.cell)
+        if record in seen:
+            raise ResultsError(path, f"{key}[{index}] is a cell that is already in the list. {ADVICE}")
+        seen.add(record)
 
 
 def study_to_dict(study: Study) -> dict[str, Any]:
@@ -92,10 +113,15 @@ def study_to_dict(study: Study) -> dict[str, Any]:
         "environment": dict(study.environment),
         "warnings": list(study.warnings),
         "cells": [record.to_dict() for record in study.records],
+        "forgetting": [record.to_dict() for record in study.forgetting],
     }
 
 
 PREDICTIONS = "predictions.parquet"
+
+FORGETTING = "forgetting.parquet"
+WHEN, TESTED = "when", "corpus"
+BEFORE, AFTER = TIMES = ("before", "after")
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 _NUMBERS = {"shots": pa.int32(), "draw": pa.int32(), "fold": pa.int32(), "seed": pa.int64()}
@@ -118,6 +144,21 @@ def cell_table(cell: Cell, address: str, predictions: pa.Table, classes: Sequenc
     return pa.Table.from_arrays([*columns, *predictions.columns], schema=schema(classes))
 
 
+def forgetting_table(record: ForgettingRecord, when: str, own: pa.Table, classes: Sequence[str]) -> pa.Table:
+    """Return the rows of one test of a source.
+
+    Args:
+        record: Its record.
+        when: One of `TIMES`.
+        own: A table with the columns of `sercl.studies.results.predictions`.
+        classes: Class names in class order.
+    """
+    address = record.before if when == BEFORE else record.after
+    table = cell_table(record.cell, address, own, classes)
+    first = [_constant(value, "", own.num_rows) for value in (when, record.corpus)]
+    return pa.Table.from_arrays([*first, *table.columns], schema=forgetting_schema(classes))
+
+
 def _constant(value: object, name: str, count: int) -> pa.Array:
     if name in _NUMBERS:
         return pa.array([value] * count, _NUMBERS[name])
@@ -131,6 +172,11 @@ def schema(classes: Sequence[str]) -> pa.Schema:
     return pa.schema([*fields, *predictions.schema(classes)])
 
 
+def forgetting_schema(classes: Sequence[str]) -> pa.Schema:
+    """Return the columns of the file of forgetting and their types."""
+    return pa.schema([*(pa.field(name, _TEXT, nullable=False) for name in (WHEN, TESTED)), *schema(classes)])
+
+
 def write_predictions(tables: Iterable[pa.Table], classes: Sequence[str], path: Path) -> None:
     """Write the rows of any number of cells as one file, atomically.
 
@@ -142,7 +188,15 @@ def write_predictions(tables: Iterable[pa.Table], classes: Sequence[str], path: 
     Raises:
         OutputError: If it cannot be written.
     """
-    columns = schema(classes)
+    _write(tables, schema(classes), path)
+
+
+def write_forgetting(tables: Iterable[pa.Table], classes: Sequence[str], path: Path) -> None:
+    """Write tables of `forgetting_table` to `FORGETTING` in a study's folder; as `write_predictions`."""
+    _write(tables, forgetting_schema(classes), path)
+
+
+def _write(tables: Iterable[pa.Table], columns: pa.Schema, path: Path) -> None:
     with atomic_path(path) as temporary, pq.ParquetWriter(temporary, columns, compression="zstd") as writer:
         for group in _groups(tables):
             writer.write_table(group.cast(columns).unify_dictionaries())
@@ -154,15 +208,19 @@ def read_table(path: Path, classes: Sequence[str]) -> pa.Table:
     Raises:
         ResultsError: If the file is missing or broken, or has other columns or classes.
     """
+    return _read(path, classes, schema(classes))
+
+
+def _read(path: Path, classes: Sequence[str], columns: pa.Schema) -> pa.Table:
     try:
         table = read_parquet(path)
     except FileNotFoundError as error:
         raise ResultsError(path, f"no such file. {ADVICE}") from error
     except (OSError, DocumentError) as error:
         raise ResultsError(path, f"{error}. {ADVICE}") from error
-    _check_columns(table, classes, path)
+    _check_columns(table, classes, columns.names, path)
     try:
-        return table.select(schema(classes).names).cast(schema(classes))
+        return table.select(columns.names).cast(columns)
     except pa.ArrowException as error:
         raise ResultsError(path, f"has columns of another type ({error}). {ADVICE}") from error
 
@@ -181,8 +239,7 @@ def _groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
         yield pa.concat_tables(waiting)
 
 
-def _check_columns(table: pa.Table, classes: Sequence[str], path: Path) -> None:
-    expected = schema(classes).names
+def _check_columns(table: pa.Table, classes: Sequence[str], expected: Sequence[str], path: Path) -> None:
     absent = [name for name in expected if name not in table.column_names]
     if absent:
         raise ResultsError(path, f"lacks the columns {', '.join(absent)}. {ADVICE}")
@@ -219,6 +276,39 @@ def read_frame(folder: Path, study: Study) -> pd.DataFrame:
     return frame
 
 
+def read_forgetting(
+    folder: Path, study: Study
+) -> dict[tuple[Condition, str], tuple[Predictions, Predictions]]:
+    """Read the predictions for the sources of a study.
+
+    Returns:
+        Condition and tested source -> predictions before and after the training on the target, in the order
+        of the grid; what has no finished test is left out.
+
+    Raises:
+        ResultsError: If the file is missing or broken, or does not have what is listed in `study.json`.
+    """
+    done = [record for record in study.forgetting if record.status == "done"]
+    if not done:
+        return {}
+    path = folder / FORGETTING
+    frame: pd.DataFrame = _read(path, study.classes, forgetting_schema(study.classes)).to_pandas()
+    fields = (WHEN, TESTED, *CELL_FIELDS)
+    sizes = {
+        (when, record.corpus, *record.cell.to_dict().values()): (address, record.utterances)
+        for record in done
+        for when, address in zip(TIMES, (record.before, record.after), strict=True)
+    }
+    _check_rows(frame, fields, sizes, path)
+    found = {
+        (condition, str(corpus), str(when)): own
+        for (when, corpus), rows in frame.groupby([WHEN, TESTED], observed=True, sort=False)
+        for condition, own in split(rows)
+    }
+    keys = dict.fromkeys((record.cell.condition, record.corpus) for record in done)
+    return {key: (found[*key, BEFORE], found[*key, AFTER]) for key in keys}
+
+
 def by_condition(frame: pd.DataFrame, study: Study) -> dict[Condition, Predictions]:
     """Return the predictions in a table of `read_frame`, condition by condition, in the order of the grid."""
     found = dict(split(frame))
@@ -238,13 +328,30 @@ def _condition(key: tuple[Any, ...]) -> Condition:
 
 
 def _check_cells(frame: pd.DataFrame, study: Study, path: Path) -> None:
-    """Compare with `study.json`: a report on other cells would be silently wrong."""
-    fields = list(CELL_FIELDS)
-    rows = frame[fields].astype(object)
-    sizes = Counter(rows.where(rows.notna(), None).itertuples(index=False, name=None))
     done = {
-        tuple(record.cell.to_dict().values()): record for record in study.records if record.status == "done"
+        tuple(record.cell.to_dict().values()): (record.address, record.parts.get("test"))
+        for record in study.records
+        if record.status == "done"
     }
+    _check_rows(frame, CELL_FIELDS, done, path)
+
+
+def _check_rows(
+    frame: pd.DataFrame,
+    fields: Sequence[str],
+    done: Mapping[tuple[object, ...], tuple[str, int | None]],
+    path: Path,
+) -> None:
+    """Compare with `study.json`: a report on other cells would be silently wrong.
+
+    Args:
+        frame: The predictions.
+        fields: Columns that identify a test.
+        done: Their values -> address and number of utterances, where known, of every finished test.
+        path: The file.
+    """
+    rows = frame[list(fields)].astype(object)
+    sizes = Counter(rows.where(rows.notna(), None).itertuples(index=False, name=None))
     if sizes.keys() != done.keys():
         absent, foreign = len(done.keys() - sizes.keys()), len(sizes.keys() - done.keys())
         raise ResultsError(
@@ -252,10 +359,10 @@ def _check_cells(frame: pd.DataFrame, study: Study, path: Path) -> None:
             f"does not match study.json: {absent} of the cells listed there as done are missing, and "
             f"{foreign} are not listed as done. {ADVICE}",
         )
-    for key, record in done.items():
-        if record.parts.get("test", sizes[key]) != sizes[key]:
-            expected = f"{sizes[key]} predictions for {record.parts['test']} test utterances"
-            raise ResultsError(path, f"has {expected} of cell {record.address}. {ADVICE}")
+    for key, (address, size) in done.items():
+        if size not in (None, sizes[key]):
+            expected = f"{sizes[key]} predictions for {size} test utterances"
+            raise ResultsError(path, f"has {expected} of cell {address}. {ADVICE}")
     twice = frame.duplicated([*fields, "utterance"])
     if twice.any():
         name = frame.loc[twice, "utterance"].iloc[0]

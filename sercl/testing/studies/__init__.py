@@ -8,8 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from sercl.files import write_text
-from sercl.studies.cross_eval.cells import Cell, CellRecord, Study
-from sercl.studies.cross_eval.study_file import PREDICTIONS, write_predictions, write_study
+from sercl.studies.cross_eval.cells import Cell, CellRecord, Condition, ForgettingRecord, Study
+from sercl.studies.cross_eval.study_file import (
+    BEFORE,
+    FORGETTING,
+    PREDICTIONS,
+    TIMES,
+    forgetting_table,
+    write_forgetting,
+    write_predictions,
+    write_study,
+)
+from sercl.studies.results.predictions import Predictions
 from sercl.testing.studies.grid import CLASSES, CORPORA, ENCODERS, Grid
 from sercl.testing.studies.voices import Confusion, Voices, typical_confusion
 
@@ -27,7 +37,7 @@ def fake_study(
     failed: int = 0,
     missing: int = 0,
 ) -> Study:
-    """Write a study's folder: `study.json`, `predictions.parquet`, some fold lists, logs of failed cells.
+    """Write a study's folder: its `study.json` and predictions, some fold lists, logs of failed cells.
 
     Speakers are easy or hard for every condition alike, and most utterances that one condition gets wrong
     another gets wrong, too: as in reality, conditions are paired.
@@ -54,7 +64,8 @@ def fake_study(
     cells = [cell for condition in grid.conditions() for cell in grid.cells(condition)]
     records = [_record(cell, voices[cell.condition.target].size(cell.fold)) for cell in cells]
     records = _with_gaps(records, failed, missing)
-    study = _study(grid, records)
+    forgetting = [_forgetting(own, voices) for own in records if forgets(own.cell.condition)]
+    study = _study(grid, records, forgetting)
     draw = confusion or typical_confusion
     tables = (
         voices[record.cell.condition.target].answer(record.cell, record.address, draw)
@@ -62,6 +73,13 @@ def fake_study(
         if record.status == "done"
     )
     write_predictions(tables, CLASSES, folder / PREDICTIONS)
+    tests = (
+        forgetting_table(own, when, _of_source(own, when, voices, draw).table(), CLASSES)
+        for own in forgetting
+        for when in TIMES
+        if own.status == "done"
+    )
+    write_forgetting(tests, CLASSES, folder / FORGETTING)
     write_study(study, folder)
     _write_cell_files(records, folder)
     return study
@@ -78,6 +96,43 @@ def _record(cell: Cell, tested: int) -> CellRecord:
         seconds=88.0 if is_trained else 0.7,
         parts={"train": 4 * tested, "validation": tested, "test": tested},
     )
+
+
+def forgets(condition: Condition) -> bool:
+    """Return whether the source of a condition is tested, too; of few-shot, one number of shots is enough."""
+    few = condition.setting == "few-shot" and condition.shots == 4 and condition.adaptation == "none"
+    return few or condition.setting == "two-stage"
+
+
+def _forgetting(record: CellRecord, voices: Mapping[str, Voices]) -> ForgettingRecord:
+    cell, source = record.cell, record.cell.condition.source
+    alone = replace(cell.condition, setting="monolingual", target=source, shots=None)
+    return ForgettingRecord(
+        cell=cell,
+        corpus=source,
+        before=_address(replace(cell, condition=alone, draw=0)),
+        after=hashlib.sha256(f"{record.address} {source}".encode()).hexdigest()[:16],
+        status=record.status,
+        error=record.error,
+        utterances=voices[source].size(cell.fold),
+    )
+
+
+def _of_source(
+    record: ForgettingRecord, when: str, voices: Mapping[str, Voices], confusion: Confusion
+) -> Predictions:
+    """Return predictions for the source; two stages forget more of it than few-shot training."""
+    address = record.before if when == BEFORE else record.after
+    known = confusion(_knowing_source(record, when))
+    return voices[record.corpus].predictions(record.cell.fold, address, known)
+
+
+def _knowing_source(record: ForgettingRecord, when: str) -> Condition:
+    """Return a condition that is as good on its target as a model then is on the source."""
+    own = replace(record.cell.condition, target=record.corpus)
+    if when == BEFORE:
+        return replace(own, setting="monolingual", shots=None)
+    return replace(own, setting="few-shot", shots=12 if own.setting == "two-stage" else 48)
 
 
 def _address(cell: Cell) -> str:
@@ -107,7 +162,7 @@ def _with_gaps(records: list[CellRecord], failed: int, missing: int) -> list[Cel
     return records
 
 
-def _study(grid: Grid, records: Sequence[CellRecord]) -> Study:
+def _study(grid: Grid, records: Sequence[CellRecord], forgetting: Sequence[ForgettingRecord]) -> Study:
     return Study(
         classes=CLASSES,
         label_map={name: (name,) for name in CLASSES},
@@ -124,6 +179,7 @@ def _study(grid: Grid, records: Sequence[CellRecord]) -> Study:
         },
         warnings=(),
         records=tuple(records),
+        forgetting=tuple(forgetting),
     )
 
 

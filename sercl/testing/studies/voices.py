@@ -69,22 +69,26 @@ class Voices:
 
     def answer(self, cell: Cell, address: str, confusion: Confusion) -> pa.Table:
         """Return the rows of a cell."""
+        own = self.predictions(cell.fold, address, confusion(cell.condition))
+        return cell_table(cell, address, own.table(), CLASSES)
+
+    def predictions(self, fold: int, address: str, confusion: Sequence[Sequence[float]]) -> Predictions:
+        """Return predictions for the utterances that a fold tests, drawn for an address."""
         rng = np.random.default_rng(_number(address))
-        own = np.flatnonzero(self.fold == cell.fold)
+        own = np.flatnonzero(self.fold == fold)
         truth = self.truth[own]
-        utility = np.log(np.maximum(np.asarray(confusion(cell.condition))[truth], 1e-12))
+        utility = np.log(np.maximum(np.asarray(confusion)[truth], 1e-12))
         utility[np.arange(len(own)), truth] += self._ease[own]
         # The largest of log-probabilities plus Gumbel noise is a draw from these probabilities.
         fresh = rng.gumbel(size=utility.shape)
         utility += np.where(rng.random((len(own), 1)) < 0.7, self._luck[own], fresh)
-        predictions = Predictions.of_one_run(
+        return Predictions.of_one_run(
             CLASSES,
             [self.utterance[index] for index in own],
             [self.speaker[index] for index in own],
             truth.tolist(),
             _softmax(utility),
         )
-        return cell_table(cell, address, predictions.table(), CLASSES)
 
 
 def _softmax(utility: NDArray[np.float64]) -> NDArray[np.float64]:

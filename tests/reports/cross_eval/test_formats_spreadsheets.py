@@ -3,7 +3,8 @@ import io
 
 import pytest
 
-from sercl.reports.cross_eval.formats import comparisons_csv, scores_csv
+from sercl.metrics.functional.classification import AVERAGES
+from sercl.reports.cross_eval.formats import comparisons_csv, forgetting_csv, scores_csv
 from sercl.studies.cross_eval.analysis.analysis import Analysis
 
 
@@ -43,6 +44,21 @@ def test_tests_say_what_they_compare(wide: Analysis) -> None:
 
 def test_no_scores_are_a_heading(unfinished: Analysis) -> None:
     assert rows(scores_csv(unfinished)) == rows(comparisons_csv(unfinished)) == []
+    assert forgetting_csv(unfinished) == ""
+
+
+def test_forgetting_has_a_row_per_score(wide: Analysis) -> None:
+    found = rows(forgetting_csv(wide))
+    each = len(AVERAGES) + len(wide.study.classes)
+    assert len(found) == each * len(wide.forgetting)
+    for own, row in zip(wide.forgetting, found[::each], strict=True):
+        difference = own.scores.paired.difference
+        assert (row["tested"], row["score"]) == (own.scores.corpus, "uar")
+        assert float(row["before_low"]) == pytest.approx(own.scores.before["uar"].low, abs=1e-5)
+        assert float(row["difference_high"]) == pytest.approx(difference.high, abs=1e-5)
+        assert float(row["p_holm"]) == pytest.approx(own.scores.paired.p_holm, abs=1e-5)
+    assert found[each - 1]["score"] == "recall/sad"
+    assert found[each - 1]["p"] == ""
 
 
 def test_what_is_significant_has_an_interval_without_zero(wide: Analysis) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from sercl.reports.cross_eval.html import STRONG, by_setting, heat, html_report
+from sercl.reports.cross_eval.tables import forgetting_table
 from sercl.studies.cross_eval.analysis.analysis import Analysis, ReportWarning
 
 VOID = {"meta", "link", "br", "path", "line"}
@@ -52,8 +53,8 @@ def page(wide: Analysis, wide_folder: Path) -> Page:
 def test_the_page_is_well_formed_and_has_every_section(page: Page) -> None:
     assert page.open == []
     assert page.ids == [
-        "warnings", "overview", "matrices", "tests", "few-shot", "emotions", "layers", "published", "cells",
-        "reproduce", "cite",
+        "warnings", "overview", "matrices", "tests", "few-shot", "forgetting", "emotions", "layers",
+        "published", "cells", "reproduce", "cite",
     ]  # fmt: skip
     inner = [link.removeprefix("#") for link in page.links if link.startswith("#")]
     assert inner == page.ids
@@ -77,6 +78,9 @@ def test_the_page_shows_every_number(page: Page, wide: Analysis) -> None:
     text = " ".join(page.text.split())
     for own in wide.scores.values():
         assert f"{100 * own.uar.value:.1f} {100 * own.uar.low:.1f} to {100 * own.uar.high:.1f}" in text
+    table = forgetting_table(wide)
+    assert table is not None
+    assert all("".join(row) in text for row in table.rows)  # neighbouring cells
     for warning in wide.warnings:
         assert warning.text in text
     assert "out of GPU memory" in text

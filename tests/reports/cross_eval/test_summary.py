@@ -33,6 +33,13 @@ def test_the_summary_says_what_the_numbers_say(wide: Analysis) -> None:
         "Compared with training on the same few utterances alone, adding the source changes UAR by +" in text
     )
     assert "Zero-shot, happy has the lowest recall in " in text
+    two_stage = [own.scores.paired for own in wide.forgetting if own.condition.setting == "two-stage"]
+    values = [own.difference.value for own in two_stage]
+    assert (
+        "Training on the target changes UAR on the source's own test part by "
+        f"{points(min(values))} to {points(max(values))} points in two-stage (significant after Holm's "
+        f"correction: {sum(own.is_significant for own in two_stage)} of {len(two_stage)}) and "
+    ) in text
 
 
 def test_means_say_what_they_are_over_and_how_far_it_is_apart(wide: Analysis) -> None:

@@ -1,6 +1,10 @@
+from dataclasses import replace
+from pathlib import Path
+
 from sercl.reports.cross_eval.tables import (
     comparison_tables,
     few_shot_table,
+    forgetting_table,
     latex_report,
     layer_table,
     markdown_report,
@@ -9,9 +13,10 @@ from sercl.reports.cross_eval.tables import (
     published_table,
     score_tables,
 )
-from sercl.reports.cross_eval.wording import GUESS, GUESS_NOTE, score_text
-from sercl.studies.cross_eval.analysis.analysis import Analysis
+from sercl.reports.cross_eval.wording import GUESS, GUESS_NOTE, p_value, points, points_interval, score_text
+from sercl.studies.cross_eval.analysis.analysis import Analysis, analyse
 from sercl.studies.cross_eval.cells import Condition
+from sercl.testing.studies import CORPORA, ENCODERS, Grid, fake_study, typical_confusion
 
 
 def test_rows_are_as_wide_as_their_headings(wide: Analysis, bare: Analysis) -> None:
@@ -75,6 +80,50 @@ def test_few_shot_and_published(wide: Analysis, bare: Analysis) -> None:
     assert found.rows[0][:4] == ("Monolingual", "wav2vec2-zh (zh)", "ESD", "lora + bottleneck + gating")
     assert found.rows[0][5] == "93.9"
     assert published_table(bare) is None
+
+
+def test_forgetting_is_a_row_per_condition(wide: Analysis, bare: Analysis) -> None:
+    table = forgetting_table(wide)
+    assert table is not None
+    assert len(table.rows) == len(wide.forgetting) > 24
+    own = next(item for item in wide.forgetting if item.condition.setting == "few-shot")
+    row = table.rows[wide.forgetting.index(own)]
+    assert row[:3] == ("whisper-base, frozen", "Few-shot, 4 shots", "ESD → EmoDB")
+    assert row[3] == score_text(own.scores.before["uar"])
+    assert row[4] == score_text(own.scores.after["uar"])
+    assert row[5:] == (
+        points(own.scores.paired.difference.value), points_interval(own.scores.paired.difference),
+        p_value(own.scores.paired.test.p if own.scores.paired.test else 1), p_value(own.scores.paired.p_holm),
+    )  # fmt: skip
+    assert "## Forgetting" in markdown_report(wide)
+    assert "\\label{tab:forgetting}" in latex_report(wide)
+    assert forgetting_table(bare) is None
+    assert "Forgetting" not in markdown_report(bare) + latex_report(bare)
+
+
+def test_each_corpus_of_a_union_is_named(wide: Analysis) -> None:
+    own = wide.forgetting[0]
+    union = replace(own, condition=replace(own.condition, source="ESD + RAVDESS"))
+    table = forgetting_table(replace(wide, forgetting=(own, union)))
+    assert table is not None
+    assert table.columns[:5] == ("Encoder", "Setting", "Corpora", "Tested", "Before")
+    assert table.texts == 4
+    assert table.rows[1][2:4] == (f"ESD + RAVDESS → {own.condition.target}", own.scores.corpus)
+
+
+def test_a_source_of_which_one_class_is_left_is_marked(tmp_path: Path) -> None:
+    grid = Grid(
+        {name: CORPORA[name] for name in ("EmoDB", "ESD")}, {"w": ENCODERS["whisper-base"]}, ("none",)
+    )
+
+    def forgetful(condition: Condition) -> list[list[float]]:
+        return [[0.0, 0.0, 0.0, 1.0]] * 4 if condition.setting == "few-shot" else typical_confusion(condition)
+
+    fake_study(tmp_path, replace(grid, settings=("two-stage",), seeds=(1,)), confusion=forgetful)
+    table = forgetting_table(analyse(tmp_path))
+    assert table is not None
+    assert all(row[4] == f"25.0 (25.0 to 25.0) {GUESS}" and GUESS not in row[3] for row in table.rows)
+    assert GUESS_NOTE in table.note
 
 
 def test_a_condition_that_predicts_one_class_is_marked_everywhere(guessing: Analysis, wide: Analysis) -> None:

@@ -8,8 +8,8 @@ def test_the_report_has_all_its_parts(wide: Analysis) -> None:
     headings = [line.removeprefix("## ") for line in text.splitlines() if line.startswith("## ")]
     assert headings == [
         "Read this first", "Overview", "Training by test corpus", "Paired tests", "Few-shot",
-        "Scores and emotions",
-        "Hidden states", "Published figures", "Reproduce", "Cite",
+        "Forgetting", "Scores and emotions", "Hidden states", "Published figures",
+        "Reproduce", "Cite",
     ]  # fmt: skip
     assert text.startswith("# Cross-lingual study: ESD, EmoDB and RAVDESS\n")
     assert "* Seeds: 1, 2, 3" in text

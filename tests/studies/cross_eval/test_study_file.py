@@ -39,6 +39,13 @@ def test_notes_of_corpora_may_be_left_out(folder: Path, tmp_path: Path) -> None:
     assert read_study(tmp_path) == read_study(folder)
 
 
+def test_a_study_of_an_earlier_version_has_nothing_about_forgetting(folder: Path, tmp_path: Path) -> None:
+    content = json.loads((folder / STUDY).read_text())
+    assert content.pop("forgetting")
+    (tmp_path / STUDY).write_text(json.dumps(content))
+    assert read_study(tmp_path) == replace(read_study(folder), forgetting=())
+
+
 def broken(folder: Path, tmp_path: Path, change: Any) -> Path:
     content = json.loads((folder / STUDY).read_text())
     change(content)
@@ -64,6 +71,13 @@ def broken(folder: Path, tmp_path: Path, change: Any) -> Path:
         (lambda c: c["cells"][3].update(setting="mono"), "valid: monolingual, zero-shot"),
         (lambda c: c["cells"][3].update(early_stopped=1), "early_stopped: expected true or false or null"),
         (lambda c: c["cells"].append(c["cells"][0]), "is a cell that is already in the list"),
+        (lambda c: c.update(forgetting={}), "forgetting: expected a list, got an object"),
+        (lambda c: c["forgetting"][2].pop("after"), r"forgetting\[2\].after is missing"),
+        (lambda c: c["forgetting"][2].update(status="half"), "valid: done, failed, missing"),
+        (
+            lambda c: c["forgetting"].append(c["forgetting"][0]),
+            r"forgetting\[\d+\] is a cell that is already",
+        ),
         (lambda c: c["corpora"]["EmoDB"].pop("languages"), r"corpora\[...\].languages is missing"),
         (lambda c: c.update(label_map=[]), "label_map: expected an object, got a list"),
     ],

@@ -10,12 +10,14 @@ from sercl.data.settings import NO_ADAPTATION, TARGET, ZERO_SHOT
 from sercl.metrics.functional.classification import AVERAGES
 from sercl.metrics.functional.intervals import SIGNIFICANT
 from sercl.studies.cross_eval.analysis.comparisons import Curve, Family, compare_conditions, few_shot_curves
+from sercl.studies.cross_eval.analysis.forgetting import Forgotten, find_forgetting
 from sercl.studies.cross_eval.analysis.published import Match, matches
 from sercl.studies.cross_eval.analysis.scores import ConditionScores, score_conditions
 from sercl.studies.cross_eval.analysis.source_curves import SourceCurve, source_curves
 from sercl.studies.cross_eval.analysis.sources import Scores, Sources, chosen_single
-from sercl.studies.cross_eval.cells import CellRecord, Condition, Study
-from sercl.studies.cross_eval.study_file import read_predictions, read_study
+from sercl.studies.cross_eval.cells import CellRecord, Condition, ForgettingRecord, Study
+from sercl.studies.cross_eval.study_file import read_forgetting, read_predictions, read_study
+from sercl.studies.results.paired import Paired
 
 FEW_UTTERANCES = 20
 """A class with fewer test utterances is called tiny: one of them is then 5 points of its recall."""
@@ -45,6 +47,7 @@ def find_warnings(
     scores: Mapping[Condition, ConditionScores],
     families: Iterable[Family],
     left_out: Mapping[Condition, int],
+    forgetting: Iterable[Forgotten] = (),
 ) -> tuple[ReportWarning, ...]:
     """Return the warnings of a study, the most serious first.
 
@@ -53,12 +56,14 @@ def find_warnings(
         scores: From `score_conditions`.
         families: From `compare_conditions`.
         left_out: Condition -> number of its repeats that lack utterances and are not averaged.
+        forgetting: From `find_forgetting`.
     """
     found = [
         *_incomplete(study.records),
         *_guesses(scores),
         *_corpora(study),
-        *_shared_speakers(study.records),
+        *_untested_sources(study),
+        *_shared_speakers(study),
         *_selection(study),
         *_unchosen(study, scores),
         *_adaptation(study),
@@ -67,7 +72,8 @@ def find_warnings(
         *_exact_by_utterance(scores, study.classes),
         *_epoch_limit(study.records),
         *_single_seed(scores, study.records),
-        *_powerless(families),
+        *_powerless([item.paired for family in families for item in family.comparisons]),
+        *_powerless([item.scores.paired for item in forgetting], "of sources "),
         *_notes(study),
     ]
     return tuple(found)
@@ -92,6 +98,20 @@ def _failure(record: CellRecord) -> str:
     reason = (record.error or "no message").splitlines()[0]
     cell = record.cell
     return f"{cell.condition.label}, fold {cell.fold}, seed {cell.seed} ({record.address}): {reason}"
+
+
+def _untested_sources(study: Study) -> Iterator[ReportWarning]:
+    """Yield which tests of sources failed; where a cell itself failed, its source cannot be tested."""
+    cells = {own.cell for own in study.records if own.status == "failed"}
+    failed = [own for own in study.forgetting if own.status == "failed" and own.cell not in cells]
+    if failed:
+        text = f"{count(len(failed), 'test')} of sources failed; the scores of forgetting cover the others."
+        yield ReportWarning("incomplete", text, tuple(map(_failed_test, failed)))
+
+
+def _failed_test(record: ForgettingRecord) -> str:
+    cell, reason = record.cell, (record.error or "no message").splitlines()[0]
+    return f"{record.corpus} for {cell.condition.label}, fold {cell.fold}, seed {cell.seed}: {reason}"
 
 
 def _guesses(scores: Mapping[Condition, ConditionScores]) -> Iterator[ReportWarning]:
@@ -121,11 +141,15 @@ def _corpora(study: Study) -> Iterator[ReportWarning]:
     yield from (ReportWarning("data", f"{', '.join(names)}: {note}.") for note, names in noted.items())
 
 
-def _shared_speakers(records: Iterable[CellRecord]) -> Iterator[ReportWarning]:
+def _shared_speakers(study: Study) -> Iterator[ReportWarning]:
     shared: dict[str, set[str]] = {}
-    for record in records:
-        if record.status == "done" and record.shared_speakers:
-            shared.setdefault(record.cell.condition.target, set()).update(record.shared_speakers)
+    done = [
+        *((own.cell.condition.target, own.shared_speakers) for own in study.records if own.status == "done"),
+        *((own.corpus, own.shared_speakers) for own in study.forgetting if own.status == "done"),
+    ]
+    for corpus, speakers in done:
+        if speakers:
+            shared.setdefault(corpus, set()).update(speakers)
     for corpus, names in shared.items():
         yield ReportWarning(
             "speakers",
@@ -267,19 +291,19 @@ def _single_seed(
         )
 
 
-def _powerless(families: Iterable[Family]) -> Iterator[ReportWarning]:
-    tests = [item.paired.test for family in families for item in family.comparisons if item.paired.test]
+def _powerless(compared: Iterable[Paired], of: str = "") -> Iterator[ReportWarning]:
+    tests = [paired.test for paired in compared if paired.test]
     blunt = {(test.count, test.unit): test.smallest for test in tests if test.smallest > SIGNIFICANT}
     for (size, unit), smallest in sorted(blunt.items()):
         yield ReportWarning(
             "test",
-            f"With {size} {unit} no paired test can give p below {smallest:.3f}, however clear the "
+            f"With {size} {unit} no paired test {of}can give p below {smallest:.3f}, however clear the "
             f"difference: no difference can be significant, and none has a 95 % interval.",
         )
 
 
 def _notes(study: Study) -> Iterator[ReportWarning]:
-    notes = Counter(note for record in study.records for note in record.notes)
+    notes = Counter(study.cell_notes)
     yield from (ReportWarning("note", text) for text in (*study.warnings, *notes))
 
 
@@ -295,6 +319,7 @@ class Analysis:
         source_curves: Scores over the number of corpora that were trained on.
         published: Published figures beside the study's own.
         warnings: What a reader must know before trusting the scores.
+        forgetting: What trainings on targets forget of their sources.
     """
 
     study: Study
@@ -304,13 +329,14 @@ class Analysis:
     source_curves: tuple[SourceCurve, ...]
     published: tuple[Match, ...]
     warnings: tuple[ReportWarning, ...]
+    forgetting: tuple[Forgotten, ...] = ()
 
 
 def analyse(folder: Path, study: Study | None = None) -> Analysis:
     """Read a study's folder and compute everything in its report.
 
     Args:
-        folder: Holds `study.json` and `predictions.parquet`.
+        folder: Holds `study.json` and its files of predictions.
         study: The content of the former; None to read it.
 
     Raises:
@@ -324,6 +350,7 @@ def analyse(folder: Path, study: Study | None = None) -> Analysis:
     }
     scores = score_conditions(predictions)
     families = compare_conditions(predictions, study, scores)
+    forgetting = find_forgetting(read_forgetting(folder, study))
     return Analysis(
         study=study,
         scores=scores,
@@ -331,5 +358,6 @@ def analyse(folder: Path, study: Study | None = None) -> Analysis:
         curves=few_shot_curves(scores, study, predictions),
         source_curves=source_curves(scores, study, predictions),
         published=matches(scores, study),
-        warnings=find_warnings(study, scores, families, left_out),
+        warnings=find_warnings(study, scores, families, left_out, forgetting),
+        forgetting=forgetting,
     )

@@ -11,7 +11,7 @@ from sercl.data.balance import PROPORTIONAL
 from sercl.data.datamodules.overlap import check_apart, check_ids
 from sercl.data.settings import BY_SPEAKER, MONOLINGUAL, NO_ADAPTATION, TARGET, TRANSFER, TWO_STAGE
 from sercl.errors import SpeakerOverlapError, UsageError
-from sercl.studies.cross_eval.cells import TARGET_ONLY, Cell, Condition
+from sercl.studies.cross_eval.cells import FEW_SHOT, TARGET_ONLY, Cell, Condition
 from sercl.studies.cross_eval.plan.corpora import CutCorpus, fold_indices
 from sercl.studies.cross_eval.plan.options import StudyOptions, conditions_of
 from sercl.studies.cross_eval.plan.trainings import (
@@ -58,8 +58,42 @@ class PlannedCell:
     @property
     def shared_speakers(self) -> tuple[str, ...]:
         """Speakers in both test and training."""
-        trained = {name for step in self.training.chain for subset in step.train for name in subset.speakers}
-        return tuple(sorted(trained & self.test.speakers))
+        return _shared_speakers(self.training, self.test)
+
+
+def _shared_speakers(training: Training, test: Subset) -> tuple[str, ...]:
+    trained = {name for step in training.chain for subset in step.train for name in subset.speakers}
+    return tuple(sorted(trained & test.speakers))
+
+
+@dataclass(frozen=True)
+class PlannedForgetting:
+    """A test of a cell's source before and after the training on its target.
+
+    Attributes:
+        cell: The cell.
+        before: The training before anything was learnt from the target: of two stages the first; of few-shot,
+            the same training without the few utterances.
+        after: The training of the cell.
+        test: The test part of the source.
+        notes: Sentences to show with its result.
+    """
+
+    cell: Cell
+    before: Training
+    after: Training
+    test: Subset
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def addresses(self) -> tuple[str, str]:
+        """Addresses of the tests before and after."""
+        return self.before.test_address(self.test), self.after.test_address(self.test)
+
+    @property
+    def shared_speakers(self) -> tuple[str, ...]:
+        """Speakers in both test and training."""
+        return _shared_speakers(self.after, self.test)
 
 
 @dataclass(frozen=True)
@@ -69,15 +103,26 @@ class Plan:
     Attributes:
         cells: In the order of the grid.
         remarks: What was left out and why, and other notes on the study as a whole.
+        forgetting: Tests of sources before and after a training on the target.
     """
 
     cells: tuple[PlannedCell, ...]
     remarks: tuple[str, ...]
+    forgetting: tuple[PlannedForgetting, ...] = ()
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
         """Every condition, in the order of the grid."""
         return tuple(dict.fromkeys(item.cell.condition for item in self.cells))
+
+    @cached_property
+    def tests(self) -> dict[str, tuple[Training, Subset]]:
+        """Address -> what is tested with which training, each once: of the cells, then of forgetting."""
+        found = {item.address: (item.training, item.test) for item in self.cells}
+        for item in self.forgetting:
+            for address, training in zip(item.addresses, (item.before, item.after), strict=True):
+                found.setdefault(address, (training, item.test))
+        return found
 
     @cached_property
     def trainings(self) -> dict[str, Training]:
@@ -111,7 +156,8 @@ def make_plan(options: StudyOptions, corpora: Mapping[str, CutCorpus], recipe_of
         except _LeftOutError as reason:
             more[f"left out: {reason}"] = None
     later = (*_stage_remarks(options, conditions), *_frozen_remarks(cells), *_weight_remarks(options, cells))
-    return Plan(tuple(cells), (*remarks, *more, *later))
+    plan = Plan(tuple(cells), (*remarks, *more, *later))
+    return replace(plan, forgetting=tuple(planner.forgetting(plan)))
 
 
 def _stage_remarks(options: StudyOptions, conditions: Iterable[Condition]) -> Iterator[str]:
@@ -167,6 +213,22 @@ class _Planner:
             for draw, seed in self._runs(condition)
             for fold in folds
         ]
+
+    def forgetting(self, plan: Plan) -> Iterator[PlannedForgetting]:
+        """Yield the tests of sources before and after trainings on targets, where both trainings are planned.
+
+        Raises:
+            FoldError: If test data of a source would be in training or selection.
+        """
+        for item in plan.cells:
+            before, condition = _before_target(item), item.cell.condition
+            if before is None or before.address not in plan.trainings:
+                continue
+            before = plan.trainings[before.address]  # hashes are computed once
+            for corpus in self._corpora_of(condition.source):
+                test = corpus.fold(item.cell.fold)["test"]
+                notes = self._check(condition, item.training, test)
+                yield PlannedForgetting(item.cell, before, item.training, test, notes)
 
     def _runs(self, condition: Condition) -> list[tuple[int, int]]:
         seeds = self.options.seeds_of(condition.adapter)
@@ -301,18 +363,31 @@ class _Planner:
     def _check_pair(self, condition: Condition, training: Training, test: Subset) -> None:
         if condition.source == condition.target:
             return
-        target = self.corpora[condition.target].data
         foreign = [subset for subset in training.known if subset.corpus != test.corpus]
         for subset in foreign:
             check_ids(subset.split.utterances, test.split.utterances)
         seen = {name for subset in foreign for name in subset.speakers} & test.speakers
-        if seen and not target.allows_speaker_overlap:
+        if seen and not self.corpora[test.corpus].data.allows_speaker_overlap:
+            others = " and ".join(dict.fromkeys(subset.corpus for subset in foreign))
             raise SpeakerOverlapError(
-                f"{condition.label}: {count(len(seen), 'speaker')} of {condition.source} "
+                f"{condition.label}: {count(len(seen), 'speaker')} of {others} "
                 f"{'is' if len(seen) == 1 else 'are'} tested in "
-                f"{condition.target}: {', '.join(sorted(seen)[:5])}. Exclude the pair, choose other folds, "
-                "or allow it with folds.allow_speaker_overlap of the target."
+                f"{test.corpus}: {', '.join(sorted(seen)[:5])}. Exclude the pair, choose other folds, "
+                f"or allow it with folds.allow_speaker_overlap of {test.corpus}."
             )
+
+
+def _before_target(item: PlannedCell) -> Training | None:
+    """Return the training of a cell as it was before it learnt from labels of the target; None without one.
+
+    Label-free adaptation changes features by what is tested, so few-shot cells with it are left out.
+    """
+    condition = item.cell.condition
+    if condition.setting == TWO_STAGE:
+        return item.training.start
+    if condition.setting == FEW_SHOT and condition.shots and condition.adaptation == NO_ADAPTATION:
+        return replace(item.training, train=item.training.train[:-1])
+    return None
 
 
 def _size(subsets: Iterable[Subset]) -> int:

@@ -211,7 +211,8 @@ class Training:
         max_epochs: Maximum number of epochs, if below that of the recipe.
         continue_from: The weights of `start`: "best" or "last".
         shares_epochs: Whether `start` and this training share the epochs of the recipe.
-        keeps_last: Whether the last weights are saved besides the best, for another to continue from.
+        keeps_last: Whether the last weights are saved besides the best, for another to continue from; these
+            are then what is tested.
     """
 
     encoder: str

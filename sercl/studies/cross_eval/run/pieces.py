@@ -223,6 +223,8 @@ def run_adapted(work: AdaptedWork) -> None:
         extract=lambda frozen: extract_features(frozen, data, work.trainer.build(), work.features),
         spent=_spent(work.folder, training),
     )
+    if training.keeps_last:
+        load_weights(task, last_weights(own_folder))
     for each in (own_folder / HEAD, *(() if training.keeps_last else (own_folder,))):
         (each / LAST).unlink(missing_ok=True)  # what a killed run would continue from
     for address, test in work.tests.items():
@@ -277,7 +279,7 @@ def _test(
     by_utterance = dict(zip(found.utterance, found.probabilities, strict=True))
     record = CellResult(
         training=work.training.address,
-        layer=result.chosen_state,
+        layer=task.readout.chosen_state,
         epochs=sum(epochs_of(work.folder, step) for step in work.training.chain),
         early_stopped=result.stopped_early,
         seconds=result.seconds,

@@ -17,10 +17,26 @@ from sercl.corpora.folds.lists import list_name
 from sercl.documents import read_parquet
 from sercl.errors import DocumentError, ResultsError
 from sercl.files import atomic_path, open_text, write_text
-from sercl.studies.cross_eval.cells import CellRecord, Study, StudyCorpus, StudyEncoder
-from sercl.studies.cross_eval.plan.planner import Plan, PlannedCell
+from sercl.studies.cross_eval.cells import (
+    Cell,
+    CellRecord,
+    ForgettingRecord,
+    Study,
+    StudyCorpus,
+    StudyEncoder,
+)
+from sercl.studies.cross_eval.plan.planner import Plan, PlannedCell, PlannedForgetting
 from sercl.studies.cross_eval.plan.trainings import Subset
-from sercl.studies.cross_eval.study_file import PREDICTIONS, cell_table, write_predictions, write_study
+from sercl.studies.cross_eval.study_file import (
+    FORGETTING,
+    PREDICTIONS,
+    TIMES,
+    cell_table,
+    forgetting_table,
+    write_forgetting,
+    write_predictions,
+    write_study,
+)
 from sercl.studies.results.predictions import Predictions, predicts_one_class, schema
 from sercl.studies.results.records import as_record, read_content
 
@@ -162,7 +178,7 @@ def collect(
     environment: Mapping[str, Any],
     seconds: float,
 ) -> Study:
-    """Write `study.json`, `predictions.parquet` and the lists of what was trained and tested.
+    """Write `study.json`, the files of predictions, and the lists of what was trained and tested.
 
     Args:
         plan: All cells.
@@ -185,6 +201,8 @@ def collect(
     records = [_record(item, results, failures, classes) for item in plan.cells]
     done = [item for item, record in zip(plan.cells, records, strict=True) if record.status == "done"]
     write_predictions((_table(item, folder, classes) for item in done), classes, folder / PREDICTIONS)
+    forgetting = [_forgetting(item, results, failures) for item in plan.forgetting]
+    _write_forgetting(forgetting, folder, classes)
     study = Study(
         classes=classes,
         label_map={name: tuple(emotions) for name, emotions in label_map.items()},
@@ -195,6 +213,7 @@ def collect(
         environment=environment,
         warnings=plan.remarks,
         records=tuple(records),
+        forgetting=tuple(forgetting),
     )
     _write_lists(plan, folder)
     return write_study(study, folder)
@@ -223,6 +242,39 @@ def _record(
     )
 
 
+def _forgetting(
+    item: PlannedForgetting, results: CellResults, failures: Mapping[str, str]
+) -> ForgettingRecord:
+    before, after = item.addresses
+    missing = [address for address in item.addresses if results.get(address) is None]
+    error = next((failures[address] for address in missing if address in failures), None)
+    status = "done" if not missing else "missing" if error is None else "failed"
+    return ForgettingRecord(
+        cell=item.cell,
+        corpus=item.test.corpus,
+        before=before,
+        after=after,
+        status=status,
+        error=error,
+        utterances=len(item.test),
+        shared_speakers=item.shared_speakers,
+        notes=item.notes,
+    )
+
+
+def _write_forgetting(records: Sequence[ForgettingRecord], folder: Path, classes: Sequence[str]) -> None:
+    done = [record for record in records if record.status == "done"]
+    if not done:
+        (folder / FORGETTING).unlink(missing_ok=True)
+        return
+    tables = (
+        forgetting_table(record, when, read_predictions(folder, address, classes), classes)
+        for record in done
+        for when, address in zip(TIMES, (record.before, record.after), strict=True)
+    )
+    write_forgetting(tables, classes, folder / FORGETTING)
+
+
 def _one_class(predictions: pa.Table) -> str | None:
     predicted = predictions["predicted"].to_pylist()
     return predicted[0] if predicts_one_class(predictions["truth"].to_pylist(), predicted) else None
@@ -236,12 +288,16 @@ def _table(item: PlannedCell, folder: Path, classes: Sequence[str]) -> pa.Table:
 def _write_lists(plan: Plan, folder: Path) -> None:
     """Write the lists of the first cell of each condition, fold and draw: other seeds have the same lists."""
     seen = set()
+    sources: dict[Cell, list[Subset]] = {}
+    for source in plan.forgetting:
+        sources.setdefault(source.cell, []).append(source.test)
     for item in plan.cells:
         key = (item.cell.condition, item.cell.fold, item.cell.draw)
         own_folder = cell_folder(folder, item.address)
         if key not in seen and own_folder.is_dir():
             seen.add(key)
-            for name, subsets in _lists(item).items():
+            own = {"source-test": sources[item.cell]} if item.cell in sources else {}
+            for name, subsets in {**_lists(item), **own}.items():
                 path = own_folder / "folds" / f"{name}.csv"
                 if not path.is_file():
                     _write_list(subsets, path)

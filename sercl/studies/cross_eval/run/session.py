@@ -21,7 +21,7 @@ from sercl.studies.cross_eval.plan.planner import Plan, make_plan
 from sercl.studies.cross_eval.plan.recipes import Encoders, EncoderSpec, Recipes, Resolve
 from sercl.studies.cross_eval.run.results import LOG, CellResults, cell_folder, collect
 from sercl.studies.cross_eval.run.works import HiddenStates, Pending, WorkItem, Workshop, pending
-from sercl.studies.cross_eval.study_file import PREDICTIONS, read_study
+from sercl.studies.cross_eval.study_file import FORGETTING, PREDICTIONS, read_study
 from sercl.studies.heads.config import ProbeOptions
 from sercl.studies.training.trainers import TrainerOptions
 
@@ -194,11 +194,11 @@ class Session:
         study = self.earlier
         if study is None:
             return None
-        stored = {record.cell: (record.address, record.status) for record in study.records}
-        planned = {item.cell: (item.address, "done") for item in self.plan.cells}
         described = {name: corpus.facts for name, corpus in self.corpora.items()}
-        is_whole = (self.folder / PREDICTIONS).is_file() and study.warnings == self.plan.remarks
-        return study if is_whole and stored == planned and study.corpora == described else None
+        files = [PREDICTIONS, *([FORGETTING] if study.forgetting else [])]
+        is_whole = all((self.folder / name).is_file() for name in files)
+        is_same = study.corpora == described and study.warnings == self.plan.remarks
+        return study if is_whole and is_same and _stored(study) == _planned(self.plan) else None
 
     def collect(self, failures: Mapping[str, str], environment: Mapping[str, Any], seconds: float) -> Study:
         """Write the files of the study and return it; see `results.collect`.
@@ -230,3 +230,16 @@ class Session:
     def _spec(self, encoder: str) -> EncoderSpec:
         used = next(item for item in self.plan.cells if item.cell.condition.encoder == encoder)
         return EncoderSpec.of(used.training.recipe.model)
+
+
+def _stored(study: Study) -> set[tuple[object, ...]]:
+    """Return every test of a study with its addresses and status."""
+    cells = {(own.cell, own.address, own.status) for own in study.records}
+    sources = {(own.cell, own.corpus, own.before, own.after, own.status) for own in study.forgetting}
+    return {*cells, *sources}
+
+
+def _planned(plan: Plan) -> set[tuple[object, ...]]:
+    """Return what `_stored` is where all of a plan is done."""
+    cells = {(item.cell, item.address, "done") for item in plan.cells}
+    return {*cells, *((item.cell, item.test.corpus, *item.addresses, "done") for item in plan.forgetting)}

@@ -79,12 +79,12 @@ def pending(plan: Plan, results: CellResults) -> Pending:
     """Return the tests whose results are not in the folder, and the trainings behind them."""
     tests: dict[str, dict[str, Subset]] = {}
     trainings: dict[str, Training] = {}
-    for item in plan.cells:
-        if results.get(item.address) is not None:
+    for address, (training, test) in plan.tests.items():
+        if results.get(address) is not None:
             continue
-        tests.setdefault(item.training.address, {})[item.address] = item.test
-        for step in item.training.chain:
-            if step.is_frozen or step is item.training or not is_trained(results.folder, step):
+        tests.setdefault(training.address, {})[address] = test
+        for step in training.chain:
+            if step.is_frozen or step is training or not is_trained(results.folder, step):
                 trainings.setdefault(step.address, step)
     return Pending(tests, trainings)
 

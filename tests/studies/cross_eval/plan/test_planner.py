@@ -172,6 +172,83 @@ def test_addresses_of_default_settings_stay_what_they_were() -> None:
     ]  # fmt: skip
 
 
+def test_a_source_is_tested_before_and_after_the_second_stage() -> None:
+    plan = plan_of([A, B], settings=["monolingual", "two-stage"], seeds=[1, 2], folds=[0, 1])
+    assert [item.cell for item in plan.forgetting] == [
+        item.cell for item in by_condition(plan, setting="two-stage")
+    ]
+    for item in plan.forgetting:
+        condition, fold = item.cell.condition, item.cell.fold
+        source = {"A": A, "B": B}[condition.source]
+        assert item.test == source.parts[fold]["test"]
+        assert item.after.start == item.before
+        assert not set(item.test.keys) & {key for subset in item.after.known for key in subset.keys}
+        (own,) = (
+            cell for cell in by_condition(plan, setting="monolingual", target=condition.source)
+            if (cell.cell.fold, cell.cell.seed) == (fold, item.cell.seed)
+        )  # fmt: skip
+        assert item.addresses[0] == own.address, "the source's own model is tested once"
+    cells = {item.address for item in plan.cells}
+    after = {item.addresses[1] for item in plan.forgetting}
+    assert not cells & after
+    assert plan.tests.keys() == cells | after
+
+
+def test_few_shot_forgets_what_zero_shot_training_knew() -> None:
+    options = {"shots": [0, 1, 2], "seeds": [1, 2], "folds": [0], "adapters": ["none", "lora"], "draws": 2}
+    options |= {"adaptation": ["none", "corpus"]}
+    plan = plan_of([A, B], settings=["zero-shot", "few-shot"], **options)
+    assert {item.cell.condition.setting for item in plan.forgetting} == {"few-shot"}
+    assert {item.cell.condition.shots for item in plan.forgetting} == {1, 2}
+    assert {item.cell.condition.adaptation for item in plan.forgetting} == {"none"}
+    zero = {item.training.address for item in by_condition(plan, setting="zero-shot", adaptation="none")}
+    for item in plan.forgetting:
+        assert item.before.address in zero
+        assert item.before.seed == item.after.seed
+        assert item.after.train[:-1] == item.before.train
+    # Nothing is trained for it that the study does not train anyway.
+    alone = plan_of([A, B], settings=["few-shot"], **{**options, "shots": [1]})
+    assert not alone.forgetting
+    assert all(item.cell.condition.shots for item in alone.cells)
+
+
+def test_weights_that_a_second_stage_continues_from_are_those_that_are_tested() -> None:
+    options = {"settings": ["monolingual", "two-stage"], "adapters": ["lora"], "seeds": [1], "folds": [0]}
+    plan = plan_of([A, B], continue_from="last", **options)
+    cells = {item.address for item in plan.cells}
+    for item in plan.forgetting:
+        assert item.before.keeps_last
+        assert item.addresses[0] not in cells, "the best weights of the source are another model"
+
+
+def test_a_source_must_not_be_tested_on_what_the_second_stage_knows() -> None:
+    shared = replace(B.parts[0]["train"], corpus="A")
+    leaking = replace(A, parts=({**A.parts[0], "test": shared}, *A.parts[1:]))
+    with pytest.raises(FoldError, match=r"test utterances of A are also in training or validation"):
+        plan_of([leaking, B], settings=["two-stage"], seeds=[1], folds=[0], test=["B"])
+    plan_of([leaking, B], settings=["zero-shot"], seeds=[1], folds=[0], test=["B"])
+
+
+def test_a_speaker_that_the_source_tests_must_not_be_in_the_second_stage() -> None:
+    tested = {item.speaker for item in A.parts[0]["test"].split.utterances}
+    items = tuple(replace(item, corpus="A") for item in B.parts[0]["train"].split.utterances)
+    items = (replace(items[0], speaker=tested.pop()), *items[1:])
+    train = Subset("B", replace(B.parts[0]["train"].split, utterances=items))
+    other = replace(B, parts=({**B.parts[0], "train": train}, *B.parts[1:]))
+    options = {"settings": ["two-stage"], "seeds": [1], "folds": [0], "test": ["B"]}
+    with pytest.raises(SpeakerOverlapError, match=r"of B is tested in A: A a.*allow_speaker_overlap of A"):
+        plan_of([A, other], **options)
+
+
+def test_each_corpus_of_a_union_is_tested() -> None:
+    sources = {"sources": ["all-but-target"], "settings": ["two-stage"], "seeds": [1], "folds": [0]}
+    plan = plan_of([A, B, cut("C")], test=["C"], **sources)
+    assert [(item.cell.condition.source, item.test.corpus) for item in plan.forgetting] == [
+        ("A + B", "A"), ("A + B", "B"),
+    ]  # fmt: skip
+    assert len({address for item in plan.forgetting for address in item.addresses}) == 4
+
+
 def test_a_draw_trains_with_one_seed_in_turn() -> None:
     plan = plan_of([A, B], settings=["few-shot"], shots=[1], seeds=[7, 8], draws=3, folds=[0])
     runs = [item.cell.run for item in by_condition(plan, source="A", setting="few-shot")]

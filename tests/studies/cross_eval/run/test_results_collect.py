@@ -15,7 +15,13 @@ from sercl.studies.cross_eval.run.results import (
     predictions_of,
     write_result,
 )
-from sercl.studies.cross_eval.study_file import PREDICTIONS, read_predictions, read_study
+from sercl.studies.cross_eval.study_file import (
+    FORGETTING,
+    PREDICTIONS,
+    read_forgetting,
+    read_predictions,
+    read_study,
+)
 from tests.studies.cross_eval.samples import EMOTIONS, by_condition, cut, plan_of
 
 PLAN = plan_of([cut("A"), cut("B")], settings=["monolingual", "transfer", "two-stage"], seeds=[1, 2])
@@ -93,6 +99,7 @@ def test_lists_say_what_was_trained_and_tested_on(tmp_path: Path) -> None:
     folders = [cell_folder(tmp_path, item.address) / "folds" for item in second]
     assert [folder.is_dir() for folder in folders] == [True, True, False, False], "other seeds have the same"
     assert sorted(path.name for path in folders[0].iterdir()) == [
+        "source-test.csv",
         "source-train.csv",
         "source-validation.csv",
         "test.csv",
@@ -103,6 +110,31 @@ def test_lists_say_what_was_trained_and_tested_on(tmp_path: Path) -> None:
     assert lines[0] == "file,answer,corpus"
     assert {line.split(",")[2] for line in lines[1:]} == {"A"}
     assert len(lines) == 1 + 16
+
+
+def test_a_source_is_collected_once_both_of_its_tests_are_there(tmp_path: Path) -> None:
+    first, second, *_ = PLAN.forgetting
+    result = CellResult(first.after.address, 1, 5, True, 2.0, 16)
+    labels = list(first.test.split.labels)
+    for address, right in zip(first.addresses, (1.0, 0.0), strict=True):
+        probabilities = np.eye(4)[labels if right else [0] * len(labels)]
+        write_result(tmp_path, address, predictions_of(first.test, probabilities, EMOTIONS), result)
+    study = collected(tmp_path, {second.addresses[1]: "no memory"})
+    found = {(own.cell, own.corpus): own for own in study.forgetting}
+    assert len(found) == len(PLAN.forgetting)
+    own = found[first.cell, "A"]
+    assert (own.status, own.before, own.after, own.utterances) == ("done", *first.addresses, 8)
+    assert (found[second.cell, "A"].status, found[second.cell, "A"].error) == ("failed", "no memory")
+    assert {own.status for own in study.forgetting[2:]} == {"missing"}
+    before, after = read_forgetting(tmp_path, study)[first.cell.condition, "A"]
+    assert (before.predicted == before.truth).all()
+    assert (after.predicted == 0).all()
+
+
+def test_without_a_tested_source_there_is_no_file_of_an_earlier_run(tmp_path: Path) -> None:
+    (tmp_path / FORGETTING).write_text("of earlier options")
+    collected(tmp_path)
+    assert not (tmp_path / FORGETTING).exists()
 
 
 def test_the_study_is_returned_as_it_is_read(tmp_path: Path) -> None:

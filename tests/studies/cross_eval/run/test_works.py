@@ -28,15 +28,10 @@ def plan(**changes: Any) -> Plan:
 
 
 def finish(folder: Path, own: Plan, addresses: set[str]) -> None:
-    for item in own.cells:
-        if item.address in addresses:
-            record = CellResult(item.training.address, 0, 1, True, 1.0, item.training.size)
-            write_result(
-                folder,
-                item.address,
-                predictions_of(item.test, [[0.25] * 4] * len(item.test), EMOTIONS),
-                record,
-            )
+    for address, (training, test) in own.tests.items():
+        if address in addresses:
+            record = CellResult(training.address, 0, 1, True, 1.0, training.size)
+            write_result(folder, address, predictions_of(test, [[0.25] * 4] * len(test), EMOTIONS), record)
 
 
 def waves(folder: Path, missing: Pending) -> list[list[WorkItem]]:
@@ -47,15 +42,15 @@ def waves(folder: Path, missing: Pending) -> list[list[WorkItem]]:
 
 def test_nothing_is_pending_where_everything_is_done(tmp_path: Path) -> None:
     own = plan()
-    assert pending(own, CellResults(tmp_path)).cells == {item.address for item in own.cells}
-    finish(tmp_path, own, {item.address for item in own.cells})
+    assert pending(own, CellResults(tmp_path)).cells == own.tests.keys()
+    finish(tmp_path, own, set(own.tests))
     assert pending(own, CellResults(tmp_path)) == Pending()
 
 
 def test_a_frozen_first_stage_is_trained_again_for_a_second_one_that_lacks(tmp_path: Path) -> None:
     own = plan()
     (second,) = by_condition(own, setting="two-stage", source="A")
-    finish(tmp_path, own, {item.address for item in own.cells} - {second.address})
+    finish(tmp_path, own, own.tests.keys() - {second.address})
     missing = pending(own, CellResults(tmp_path))
     assert missing.cells == {second.address}
     assert [item.address for item in second.training.chain] == list(missing.trainings)
@@ -67,7 +62,7 @@ def test_a_frozen_first_stage_is_trained_again_for_a_second_one_that_lacks(tmp_p
 def test_a_finished_first_stage_with_adapters_is_not_trained_again(tmp_path: Path) -> None:
     own = plan(adapters=["lora"])
     (second,) = by_condition(own, setting="two-stage", source="A")
-    finish(tmp_path, own, {item.address for item in own.cells} - {second.address})
+    finish(tmp_path, own, own.tests.keys() - {second.address})
     assert set(pending(own, CellResults(tmp_path)).trainings) == {
         step.address for step in second.training.chain
     }
@@ -79,6 +74,21 @@ def test_a_finished_first_stage_with_adapters_is_not_trained_again(tmp_path: Pat
     assert set(pending(own, CellResults(tmp_path)).trainings) == {second.training.address}
 
 
+def test_a_finished_study_that_lacks_the_tests_of_its_sources_runs_these_only(tmp_path: Path) -> None:
+    """As one that an earlier version has finished."""
+    for adapter in ("none", "lora"):
+        folder, own = tmp_path / adapter, plan(adapters=[adapter])
+        finish(folder, own, {item.address for item in own.cells})
+        missing = pending(own, CellResults(folder))
+        assert len(own.forgetting) == 2
+        # Before the second stage, the source's own model is tested on it anyway.
+        assert missing.cells == {item.addresses[1] for item in own.forgetting}
+        second = {item.after.address for item in own.forgetting}
+        found = [task for wave in waves(folder, missing) for task in wave]
+        assert {address for task in found for address in task.cells} == missing.cells
+        assert second <= {address for task in found for address in task.trainings}
+
+
 def test_second_stages_with_adapters_wait_for_the_first(tmp_path: Path) -> None:
     own = plan(adapters=["none", "lora"])
     first, second = waves(tmp_path, pending(own, CellResults(tmp_path)))
@@ -88,7 +98,7 @@ def test_second_stages_with_adapters_wait_for_the_first(tmp_path: Path) -> None:
     assert len(second) == 2
     assert all(len(task.needs) == 1 and task.needs < done for task in second)
     cells = [address for wave in (first, second) for task in wave for address in task.cells]
-    assert sorted(cells) == sorted({item.address for item in own.cells})
+    assert sorted(cells) == sorted(own.tests)
 
 
 @pytest.mark.parametrize("followers", [[], [0], [0] * 11, [2] * 5, [3, 0, 4, 1, 0, 0, 2], [9]])
