@@ -78,7 +78,7 @@ def _best(results: ProbeResults) -> str:
 
 
 def _strengths(results: ProbeResults) -> list[str]:
-    """Return the C that each fold's validation part chose at the best layer, for logistic regressions."""
+    """Return the C that was chosen in each fold at the best layer, for logistic regressions."""
     runs = [run for run in results.runs if run.layer == results.best_layer and not run.control]
     chosen = [f"{run.c:g}" for run in runs if run.c is not None]
     return [f"C chosen there, fold by fold: {', '.join(chosen)}"] if chosen else []
@@ -143,7 +143,7 @@ def interval(score: Score) -> str:
 
 def _chosen_line(chosen: ChosenLayer) -> str:
     return (
-        f"Layer chosen on each fold's validation part ({', '.join(map(str, chosen.layers))}): "
+        f"Layer chosen in each fold without its test part ({', '.join(map(str, chosen.layers))}): "
         f"test UAR {percent(chosen.uar.value)} % ({interval(chosen.uar)})"
     )
 

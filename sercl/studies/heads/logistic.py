@@ -19,6 +19,9 @@ from sercl.studies.heads.training import OnEpochs, Record, Stack, Tally, Validat
 TOLERANCE = 1e-5
 """Largest element of the gradient of the mean loss, in scaled parameters, of a converged regression."""
 
+ROUGH_TOLERANCE = 1e-4
+"""The same where a regression is only compared with others; mean losses are then exact to about 1e-4."""
+
 CURVATURE = 0.2
 """Typical p (1 - p) of a class, for the scale of parameters."""
 
@@ -79,7 +82,9 @@ def validations(fits: Sequence[Fit]) -> Tally:
     return Tally(torch.stack([one.losses for one in own]), torch.stack([one.confusion for one in own]))
 
 
-def fit_path(stack: Stack, config: ProbeConfig, on_epochs: OnEpochs = lambda _: None) -> list[Fit]:
+def fit_path(
+    stack: Stack, config: ProbeConfig, on_epochs: OnEpochs = lambda _: None, tolerance: float = TOLERANCE
+) -> list[Fit]:
     """Fit every probe with each C, from the strongest penalty on; see `train_logistic`."""
     kind: type[_Linear | _Mixed] = _Linear if stack.probe.mix is None else _Mixed
     problem = kind.of(stack, config)
@@ -88,7 +93,7 @@ def fit_path(stack: Stack, config: ProbeConfig, on_epochs: OnEpochs = lambda _: 
     fits, moved = [], torch.zeros_like(problem.scale(config.c[0]))
     for c in config.c:
         scale = problem.scale(c)
-        found = minimize(partial(problem.objective, c=c), moved / scale, TOLERANCE, config.max_epochs)
+        found = minimize(partial(problem.objective, c=c), moved / scale, tolerance, config.max_epochs)
         moved = found.parameters * scale
         point = problem.parameters(moved)
         stack.probe.put(_unpacked(stack.probe, point.float()).values())

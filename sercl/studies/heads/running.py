@@ -15,7 +15,7 @@ from sercl.models.heads import build_head
 from sercl.models.stacked import StackedProbe
 from sercl.studies.heads.config import ProbeConfig
 from sercl.studies.heads.jobs import WEIGHTED, Job, cohorts_for, most_probes
-from sercl.studies.heads.logistic import fit_path, train_logistic, validations
+from sercl.studies.heads.logistic import ROUGH_TOLERANCE, fit_path, train_logistic, validations
 from sercl.studies.heads.parts import Parts, Person, Rows, View, held_out_groups
 from sercl.studies.heads.training import (
     Keep,
@@ -303,7 +303,8 @@ def _hold_out(
     without = data.without(groups, config)
 
     def fit(cohort: Sequence[Job], report: OnEpochs) -> Tally:
-        return validations(fit_path(build_stack(without, cohort, config, starts, device), config, report))
+        stack = build_stack(without, cohort, config, starts, device)
+        return validations(fit_path(stack, config, report, ROUGH_TOLERANCE))
 
     cohorts = _cohorts(without, list(inner), config, starts, device, workers)
     found: dict[Job, Tally] = {}

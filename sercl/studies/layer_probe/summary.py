@@ -80,7 +80,7 @@ class LayerDifference:
 
 @dataclass(frozen=True)
 class ChosenLayer:
-    """The layer chosen in each fold on validation data only, and its test score.
+    """The layer chosen in each fold without its test part, and its test score.
 
     Attributes:
         layers: The choice of each fold.
@@ -211,7 +211,7 @@ class ProbeResults:
     def to_frame(self) -> pd.DataFrame:
         """Return a table of all scores, a row each.
 
-        `readout` is "layer", "chosen" (the layer chosen on each fold's validation part) or "weighted" (the
+        `readout` is "layer", "chosen" (the layer chosen in each fold) or "weighted" (the
         learned sum); `layer` is the hidden state. Scores are named as the attributes of `LayerResult`, with
         `below_best` for the test UAR of the best layer minus that of this one, and its `p` and `p_holm`. Each
         layer's weight in the learned sum is the score `weight`.
