@@ -46,6 +46,7 @@ class AudioBatch:
         domains: `[batch]` int64 `SOURCE` or `TARGET` in adversarial training, else None.
         speech: Parts of each clip whose frames are used (of a clip without any, all are used); None to use
             all frames of all clips.
+        corpora: Name of each clip's corpus, for statistics of each; None where it is not known.
     """
 
     waveforms: Tensor
@@ -54,6 +55,7 @@ class AudioBatch:
     ids: tuple[str, ...]
     domains: Tensor | None = None
     speech: tuple[Stretches, ...] | None = None
+    corpora: tuple[str, ...] | None = None
 
     @classmethod
     def from_clips(
@@ -90,6 +92,7 @@ class AudioBatch:
             ids=tuple(compress(self.ids, kept)),
             domains=None if self.domains is None else self.domains[wanted],
             speech=None if self.speech is None else tuple(compress(self.speech, kept)),
+            corpora=None if self.corpora is None else tuple(compress(self.corpora, kept)),
         )
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
@@ -118,11 +121,13 @@ class FeatureBatch:
         features: `[batch, states, dim]` float32, one pooled vector per hidden state.
         labels: `[batch]` int64 class indices, or None.
         ids: Utterance ids, `batch` long.
+        corpora: Name of each utterance's corpus; None where it is not known.
     """
 
     features: Tensor
     labels: Tensor | None
     ids: tuple[str, ...]
+    corpora: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -125,6 +125,8 @@ def check(cli: Cli) -> None:
     check_untested(cli)
     if cli.task.adversary is not None:
         cli.data.use_unlabelled()
+    if cli.task.standardized_corpora is not None:
+        cli.data.use_target_statistics()
 
 
 def check_untested(cli: Cli) -> None:

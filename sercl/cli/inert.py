@@ -60,8 +60,8 @@ _PART = re.compile(
 )
 """Options that take a part of a model, whose class `sercl.imports` finds when the part is built."""
 
-_JOINED = re.compile(r"^(data|data\.source|data\.target|study\.corpora\.[^.]+)(\.corpora)+$")
-"""Corpora that are used as one, wherever one corpus is accepted."""
+_JOINED = re.compile(r"^(data|data\.source|data\.target|study\.corpora\.[^.]+)(\.corpora(\.[^.]+)?)+$")
+"""Corpora that are used as one, in a list or a map, wherever one corpus is accepted."""
 
 _OUTPUT_OPTIONS = {
     "save_dir",

@@ -98,6 +98,8 @@ def corrected(value: object, key: str, classes: Sequence[str]) -> str | None:
     """
     if key == "study.corpora":
         right: object = {name: _one(own, classes, name) for name, own in _named(value)}
+    elif key.rpartition(".")[2] == "corpora" and _is_map(value):
+        right = {name: _one(own, classes, name) for name, own in _named(value)}
     elif key.rpartition(".")[2] == "corpora":
         right = [_one(own, classes, name) for name, own in _named(value)]
     elif isinstance(value, Mapping):
@@ -123,6 +125,12 @@ def written(files: Iterable[Path], key: str) -> object:
             content = content.get(part) if isinstance(content, Mapping) else None
         found = content if content is not None else found
     return found
+
+
+def _is_map(value: object) -> bool:
+    """Whether corpora have names of one's own: a class and nothing else under each."""
+    inner = value.values() if isinstance(value, Mapping) and "class_path" not in value else ()
+    return bool(inner) and all(isinstance(own, Mapping) and "class_path" in own for own in inner)
 
 
 def _kinds(forms: Any) -> set[str]:

@@ -5,7 +5,7 @@ import re
 import shutil
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -250,7 +250,9 @@ def _data_parts(data: Any) -> list[str]:
     arguments = data["init_args"]
     if "corpora" in arguments:
         first = [] if name == "Corpora" else ["diarize"]
-        return [*first, *(part for corpus in arguments["corpora"] for part in _data_parts(corpus))]
+        corpora = arguments["corpora"]
+        own = corpora.values() if isinstance(corpora, Mapping) else corpora
+        return [*first, *(part for corpus in own for part in _data_parts(corpus))]
     if "source" in arguments:
         inner = [_data_parts(arguments[side]) for side in ("source", "target")]
         return [inner[0][0], *inner[1], str(arguments["setting"])]

@@ -19,7 +19,7 @@ class Item(NamedTuple):
     """One clip: `waveform` `[samples]` float32, 16 kHz, mono; its class index; its utterance's id.
 
     The domain, `SOURCE` or `TARGET`, is set in adversarial training only; the stretches of speech if only
-    their frames are used.
+    their frames are used; the name of its corpus where it is known.
     """
 
     waveform: Tensor
@@ -27,14 +27,16 @@ class Item(NamedTuple):
     id: str
     domain: int | None = None
     speech: tuple[Speech, ...] | None = None
+    corpus: str | None = None
 
 
 class FeatureItem(NamedTuple):
-    """One clip's pooled hidden states `[states, dim]`; its class index; its utterance's id."""
+    """One clip's pooled hidden states `[states, dim]`; its class index; its utterance's id and corpus."""
 
     features: Tensor
     label: int
     id: str
+    corpus: str | None = None
 
 
 class UtteranceDataset(Dataset[Item]):
@@ -48,6 +50,7 @@ class UtteranceDataset(Dataset[Item]):
             read before.
         preprocess: What is done to every clip.
         speech: Stretches of speech of each clip, if preprocessing needs them; else empty.
+        corpora: Name of each clip's corpus; empty where it is not needed.
     """
 
     def __init__(
@@ -58,10 +61,11 @@ class UtteranceDataset(Dataset[Item]):
         seed: int = 0,
         preprocess: PreprocessConfig = PreprocessConfig.RAW,
         speech: Sequence[tuple[Speech, ...]] = (),
+        corpora: Sequence[str] = (),
     ) -> None:
         self.utterances, self.labels = list(utterances), list(labels)
         self._augment, self._seed = augment, seed
-        self._preprocess, self._speech = preprocess, list(speech)
+        self._preprocess, self._speech, self._corpora = preprocess, list(speech), list(corpora)
 
     def __len__(self) -> int:
         return len(self.utterances)
@@ -82,7 +86,8 @@ class UtteranceDataset(Dataset[Item]):
             before = len(waveform)
             waveform = self._augment(waveform, item_generator(self._seed, epoch, index))
             spoken = _stretched(spoken, len(waveform) / before)
-        return Item(waveform, self.labels[index], utterance.id, speech=spoken)
+        corpus = self._corpora[index] if self._corpora else None
+        return Item(waveform, self.labels[index], utterance.id, speech=spoken, corpus=corpus)
 
 
 def _stretched(speech: tuple[Speech, ...] | None, factor: float) -> tuple[Speech, ...] | None:
@@ -97,15 +102,20 @@ class FeatureDataset(Dataset[FeatureItem]):
         features: Utterance id -> `[states, dim]`.
         utterances: What is read.
         labels: Class index of each, `len(utterances)` long.
+        corpora: Name of each one's corpus; empty where it is not needed.
 
     Raises:
         UsageError: If an utterance has no features.
     """
 
     def __init__(
-        self, features: Mapping[str, Tensor], utterances: Sequence[Utterance], labels: Sequence[int]
+        self,
+        features: Mapping[str, Tensor],
+        utterances: Sequence[Utterance],
+        labels: Sequence[int],
+        corpora: Sequence[str] = (),
     ) -> None:
-        self.utterances, self.labels = list(utterances), list(labels)
+        self.utterances, self.labels, self._corpora = list(utterances), list(labels), list(corpora)
         absent = [utterance.id for utterance in utterances if utterance.id not in features]
         if absent:
             raise UsageError(
@@ -120,7 +130,8 @@ class FeatureDataset(Dataset[FeatureItem]):
     def __getitem__(self, key: Key) -> FeatureItem:
         _, index = key
         id = self.utterances[index].id
-        return FeatureItem(self._features[id], self.labels[index], id)
+        corpus = self._corpora[index] if self._corpora else None
+        return FeatureItem(self._features[id], self.labels[index], id, corpus)
 
 
 def item_generator(seed: int, epoch: int, index: int) -> torch.Generator:

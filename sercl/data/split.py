@@ -28,7 +28,11 @@ def collate_audio(items: Sequence[Item]) -> AudioBatch:
         [item.speech for item in items],
     )
     domains = [item.domain for item in items if item.domain is not None]
-    return replace(batch, domains=torch.tensor(domains, dtype=torch.int64)) if domains else batch
+    return replace(
+        batch,
+        domains=torch.tensor(domains, dtype=torch.int64) if domains else None,
+        corpora=_corpora_of(items),
+    )
 
 
 def collate_features(items: Sequence[FeatureItem]) -> FeatureBatch:
@@ -37,7 +41,13 @@ def collate_features(items: Sequence[FeatureItem]) -> FeatureBatch:
         features=torch.stack([item.features for item in items]),
         labels=torch.tensor([item.label for item in items], dtype=torch.int64),
         ids=tuple(item.id for item in items),
+        corpora=_corpora_of(items),
     )
+
+
+def _corpora_of(items: Sequence[Item] | Sequence[FeatureItem]) -> tuple[str, ...] | None:
+    names = tuple(item.corpus for item in items if item.corpus is not None)
+    return names if len(names) == len(items) else None
 
 
 def collate_frames(items: Sequence[FrameItem]) -> FrameBatch:
@@ -77,6 +87,7 @@ class Split:
         augment: Applied to training clips only; None for none.
         preprocess: What is done to each before the encoder.
         speech: Stretches of speech of each clip, none where preprocessing needs none; by default of no clip.
+        corpora: Name of the corpus that each clip belongs to; by default that of the utterance.
     """
 
     utterances: tuple[Utterance, ...]
@@ -87,8 +98,11 @@ class Split:
     augment: Augment | None = None
     preprocess: PreprocessConfig = PreprocessConfig.RAW
     speech: tuple[tuple[Speech, ...], ...] = ()
+    corpora: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if not self.corpora:
+            object.__setattr__(self, "corpora", tuple(item.corpus for item in self.utterances))
         if not self.speech:
             object.__setattr__(self, "speech", ((),) * len(self.utterances))
 
@@ -116,6 +130,7 @@ class Split:
             seconds=tuple(item for split in splits for item in split.seconds),
             audio_keys=tuple(item for split in splits for item in split.audio_keys),
             speech=tuple(item for split in splits for item in split.speech),
+            corpora=tuple(item for split in splits for item in split.corpora),
         )
 
     def audio_loader(self, training: bool, even: bool = True) -> DataLoader[Item]:
@@ -133,19 +148,22 @@ class Split:
     def dataset(self, labels: Sequence[int], augment: Augment | None) -> UtteranceDataset:
         """Return the clips as a dataset with other labels and augmentation."""
         return UtteranceDataset(
-            self.utterances, labels, augment, self.config.seed, self.preprocess, self.speech
+            self.utterances, labels, augment, self.config.seed, self.preprocess, self.speech, self.corpora
         )
 
-    def feature_loader(self, features: Mapping[str, Tensor], training: bool) -> DataLoader[FeatureItem]:
+    def feature_loader(
+        self, features: Mapping[str, Tensor], training: bool, even: bool = True
+    ) -> DataLoader[FeatureItem]:
         """Return batches of type `FeatureBatch`; durations are ignored if `batch_size` bounds them.
 
         Args:
             features: Utterance id -> `[states, dim]`.
             training: Whether clips are shuffled.
+            even: As in `audio_loader`.
         """
-        dataset = FeatureDataset(features, self.utterances, self.labels)
+        dataset = FeatureDataset(features, self.utterances, self.labels, self.corpora)
         bound = 0.0 if self.config.batch_size else self.config.batch_seconds
-        return batches(dataset, self.sampler(bound, training), collate_features, workers=0)
+        return batches(dataset, self.sampler(bound, training, even), collate_features, workers=0)
 
     def sampler(self, batch_seconds: float, training: bool, even: bool = True) -> LengthBucketBatchSampler:
         """Return the sampler that batches the clips.
@@ -172,6 +190,7 @@ def picked(split: Split, indices: Sequence[int]) -> Split:
         seconds=tuple(split.seconds[index] for index in indices),
         audio_keys=tuple(split.audio_keys[index] for index in indices),
         speech=tuple(split.speech[index] for index in indices),
+        corpora=tuple(split.corpora[index] for index in indices),
     )
 
 

@@ -13,7 +13,7 @@ from sercl.errors import UsageError
 from sercl.imports import ClassSpec
 from sercl.models.parts import check_part
 from sercl.models.pooling import frame_mask
-from sercl.models.standardize import Standardizer, normed_vectors
+from sercl.models.standardize import Standardizer, build_standardizer, normed_vectors
 
 
 class WeightedSum(nn.Module):
@@ -79,7 +79,8 @@ class Readout(nn.Module):
         num_states: Number of hidden states.
         dim: Size of a pooled hidden state.
         head: From `[batch, dim]` to class scores; for "auto" there is a copy for each layer.
-        standardize: Whether features are standardised by statistics of the training set.
+        standardize: Whether features are standardised by statistics of the training set; "corpus" for those
+            of each corpus.
         layer_norm: Whether each vector is normalised before that, see `normed_vectors`.
 
     Attributes:
@@ -95,13 +96,13 @@ class Readout(nn.Module):
         num_states: int,
         dim: int,
         head: nn.Module,
-        standardize: bool = True,
+        standardize: bool | str = True,
         layer_norm: bool = False,
     ) -> None:
         super().__init__()
         self.layer, self.layer_norm = layer, layer_norm
         self.states = list(range(num_states)) if isinstance(layer, str) else [layer]
-        self.standardizer = Standardizer((len(self.states), dim)) if standardize else None
+        self.standardizer = build_standardizer(standardize, (len(self.states), dim))
         self.mix = WeightedSum(num_states) if layer == "weighted" else None
         # Every layer's head starts from the same weights, so that only the layers' content differs.
         copies = len(self.states) if layer == "auto" else 1
@@ -113,22 +114,23 @@ class Readout(nn.Module):
         """Return the hidden states in use: `[batch, states, dim]` -> `[batch, len(self.states), dim]`."""
         return features if len(self.states) == features.shape[1] else features[:, self.states]
 
-    def forward(self, features: Tensor) -> Tensor:
+    def forward(self, features: Tensor, corpora: Sequence[str] | None = None) -> Tensor:
         """Score every candidate layer.
 
         Args:
             features: `[batch, len(self.states), dim]` pooled hidden states.
+            corpora: Name of the corpus of each, for statistics of each corpus; None if unknown.
 
         Returns:
             Logits `[batch, heads, classes]`; one head, or one for each hidden state in "auto".
         """
-        return self.score(self.prepare(features))
+        return self.score(self.prepare(features, corpora))
 
-    def prepare(self, features: Tensor) -> Tensor:
+    def prepare(self, features: Tensor, corpora: Sequence[str] | None = None) -> Tensor:
         """Return the heads' input, `[batch, heads, dim]`: pooled hidden states, standardised and mixed."""
         features = self.normed(features)
         if self.standardizer is not None:
-            features = self.standardizer(features)
+            features = self.standardizer(features, corpora)
         if self.mix is not None:
             features = self.mix(features.unbind(dim=1)).unsqueeze(1)
         return features

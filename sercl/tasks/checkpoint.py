@@ -253,6 +253,24 @@ def preprocessing_of(about: Mapping[str, Any]) -> PreprocessConfig:
         raise DamagedCheckpointError(f"the checkpoint's {error}") from error
 
 
+def standardized_corpora_of(about: Mapping[str, Any]) -> list[str]:
+    """Return the corpora whose statistics a checkpoint holds.
+
+    Args:
+        about: Its content under the key "sercl".
+
+    Raises:
+        CheckpointError: For anything but different names.
+    """
+    names = about.get("standardized_corpora", [])
+    is_sound = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    if not is_sound or len(set(names)) < len(names):
+        raise CheckpointError(
+            f"the checkpoint's standardized_corpora are {names!r:.200}; they must be different names."
+        )
+    return list(names)
+
+
 def read(path: str | Path) -> dict[str, Any]:
     """Read a checkpoint file as tensors and plain data only.
 

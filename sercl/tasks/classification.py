@@ -21,9 +21,10 @@ from sercl.models.heads import build_head, check_head
 from sercl.models.losses import ClassLoss, LossFunction, build_loss
 from sercl.models.pooling import Pooling, build_pooling, check_pooling, name_of
 from sercl.models.readout import Readout, check_layer
-from sercl.models.standardize import Standardizer
+from sercl.models.standardize import BY_CORPUS, CorpusStandardizer, Standardizer
 from sercl.tasks.adversarial import adversarial_step, ask_for_target, build_adversary
 from sercl.tasks.base import EncoderTask, adapter_options, options_of, plain, revive
+from sercl.tasks.checkpoint import standardized_corpora_of
 from sercl.tasks.gathering import gathered
 from sercl.tasks.layers import default_layer, encoder_for_layer
 from sercl.tasks.optim import OptimizerConfig
@@ -153,7 +154,9 @@ class EmotionClassifier(UtteranceTest, EncoderTask):
         pooling: mean, mean+std or attentive, over valid frames; or the import path of a class of your own.
         head: linear, or paper (the MLP of arXiv 2409.16920); or the import path of a class.
         dropout: Dropout before the head.
-        standardize: Standardise features by statistics of the training set, stored in the checkpoint.
+        standardize: Standardise features by statistics of the training set, stored in the checkpoint; corpus
+            for those of each corpus (of a pair's target by its training part without labels; of any other
+            corpus by those of all together), for a frozen encoder.
         layer_norm: Normalise each pooled vector to mean 0 and variance 1 before that. Null: with a frozen
             encoder.
         loss: cross-entropy, or the import path of a class: torch.nn.CrossEntropyLoss (with init_args such as
@@ -187,7 +190,7 @@ class EmotionClassifier(UtteranceTest, EncoderTask):
         pooling: str | dict[str, Any] = "mean",
         head: str | dict[str, Any] = "linear",
         dropout: float = 0.0,
-        standardize: bool = True,
+        standardize: bool | Literal["corpus"] = True,
         layer_norm: bool | None = None,
         loss: str | dict[str, Any] = "cross-entropy",
         class_weights: str = "none",
@@ -209,6 +212,11 @@ class EmotionClassifier(UtteranceTest, EncoderTask):
             raise UnknownNameError("class_weights", class_weights, CLASS_WEIGHTS)
         if head_first and adapter == "none":
             raise UsageError("head_first is for adapters: with adapter none, only the head is trained.")
+        if standardize == BY_CORPUS and adapter != "none":
+            raise UsageError(
+                f"standardize {BY_CORPUS}: statistics of the pre-trained encoder do not hold for the adapter "
+                f"{adapter!r}, which changes what they are taken of. Use standardize true, or adapter none."
+            )
         options = adapter_options(adapter, adapters)
         layer = default_layer(adapter) if layer is None else layer
         hparams["layer_norm"] = layer_norm = adapter == "none" if layer_norm is None else layer_norm
@@ -246,7 +254,7 @@ class EmotionClassifier(UtteranceTest, EncoderTask):
         )
         self.loss_weights: Tensor | None = None
 
-    def _build_readout(self, layer: int | str, standardize: bool, layer_norm: bool) -> None:
+    def _build_readout(self, layer: int | str, standardize: bool | str, layer_norm: bool) -> None:
         states, dim, count = self.encoder.num_states, self.encoder.hidden_size, len(self.classes)
         self.pooling = self.build_pooling(dim)
         check_pooling(self.pooling, dim)
@@ -334,7 +342,13 @@ class EmotionClassifier(UtteranceTest, EncoderTask):
     def scores(self, batch: AudioBatch | FeatureBatch) -> Tensor:
         """Return logits of every candidate layer, `[batch, heads, classes]`."""
         features = batch.features if isinstance(batch, FeatureBatch) else self.pool(batch)
-        return cast(Tensor, self.readout(features))
+        return cast(Tensor, self.readout(features, batch.corpora))
+
+    @property
+    def standardized_corpora(self) -> tuple[str, ...] | None:
+        """Corpora that are standardised by their own statistics, empty before training; None if none is."""
+        own = self.readout.standardizer
+        return own.names if isinstance(own, CorpusStandardizer) else None
 
     def forward(self, batch: AudioBatch | FeatureBatch) -> Tensor:
         """Return class probabilities `[batch, classes]`, from the chosen layer."""
@@ -373,16 +387,32 @@ class EmotionClassifier(UtteranceTest, EncoderTask):
         self.set_training_labels(data.train_labels)
         standardizer = self.readout.standardizer
         if standardizer is not None and not bool(standardizer.fitted):
-            self._fit_standardizer(standardizer, data.plain_train_dataloader())
+            of_corpora = isinstance(standardizer, CorpusStandardizer)
+            batches = data.reference_dataloader() if of_corpora else data.plain_train_dataloader()
+            self._fit_standardizer(standardizer, batches)
 
     @torch.no_grad()
-    def _fit_standardizer(self, standardizer: Standardizer, batches: Iterable[Any]) -> None:
+    def _fit_standardizer(
+        self, standardizer: Standardizer | CorpusStandardizer, batches: Iterable[Any]
+    ) -> None:
         self.eval()
         for batch in batches:
             moved = batch.to(self.device)
             features = moved.features if isinstance(moved, FeatureBatch) else self.pool(moved)
-            standardizer.update(self.readout.normed(features))
+            standardizer.update(self.readout.normed(features), moved.corpora)
         standardizer.finish()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the names of the corpora whose statistics the weights hold (called by Lightning)."""
+        super().on_save_checkpoint(checkpoint)
+        if self.standardized_corpora is not None:
+            checkpoint["sercl"]["standardized_corpora"] = list(self.standardized_corpora)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse a checkpoint of another task or encoder, and make room for its statistics."""
+        super().on_load_checkpoint(checkpoint)
+        if isinstance(own := self.readout.standardizer, CorpusStandardizer):
+            own.hold(standardized_corpora_of(checkpoint["sercl"]))
 
     def training_loss(self, batch: AudioBatch | FeatureBatch) -> Tensor:
         """Return the loss of a batch; heads are independent, so their losses are summed."""

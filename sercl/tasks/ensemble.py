@@ -63,7 +63,8 @@ class Ensemble(UtteranceTest):
         if not self._shares:
             return torch.stack([task(batch).float() for task in self.tasks]).mean(dim=0)
         states = batch.features if isinstance(batch, FeatureBatch) else self.first.pool(batch)
-        own = [task.readout.choose(task.readout(states)).softmax(dim=-1) for task in self.tasks]
+        logits = [task.readout.choose(task.readout(states, batch.corpora)) for task in self.tasks]
+        own = [each.softmax(dim=-1) for each in logits]
         return torch.stack(own).float().mean(dim=0)
 
     @property

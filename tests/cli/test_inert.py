@@ -8,6 +8,7 @@ import yaml
 
 from sercl.cli import own_settings
 from sercl.cli.cross_eval import StudyCli
+from sercl.cli.inert import check_class
 from sercl.cli.main import main
 from sercl.errors import UsageError
 from sercl.launchers import process
@@ -143,6 +144,30 @@ def test_an_option_takes_the_classes_it_is_for(name: str, kind: str, study) -> N
 def test_a_callback_names_its_files_as_the_checkpoint_does(name: str, study) -> None:
     with pytest.raises(UsageError, match=r"--trainer\.callbacks\.filename: .* is not a file name"):
         study(part("callbacks", "ModelCheckpoint", filename=name))
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize(
+    ("option", "depth"),
+    [("data", 1), ("data.source", 1), ("data.target", 2), ("study.corpora.Both", 1)],
+)
+def test_corpora_that_are_used_as_one_are_corpora(option: str, depth: int, named: bool) -> None:
+    nested = option + (".corpora.Name" if named else ".corpora") * depth
+    check_class(nested, "sercl.data.datamodules.EmoDB", ())
+    for path in (EXTRA, "lightning.pytorch.callbacks.Timer"):
+        with pytest.raises(UsageError, match=r"is not a class that this option takes \(valid: a corpus\)"):
+            check_class(nested, path, ())
+    with pytest.raises(UsageError, match="is not a class that this option takes"):
+        check_class(f"model.{nested}", "sercl.data.datamodules.EmoDB", ())
+
+
+@pytest.mark.parametrize("as_map", [True, False])
+def test_a_file_creates_no_other_class_among_several_corpora(study, as_map: bool, tmp_path: Path) -> None:
+    own = {"class_path": EXTRA, "init_args": {}}
+    corpora = {"Own": own} if as_map else [own]
+    both = {"class_path": "Corpora", "init_args": {"corpora": corpora}}
+    with pytest.raises(UsageError, match=r"study.corpora"):
+        study({"study": {"encoders": ["whisper-tiny"], "corpora": {"Both": both}}})
 
 
 def test_arguments_that_a_signature_does_not_name_are_refused(study) -> None:

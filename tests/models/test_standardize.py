@@ -7,10 +7,11 @@ import torch.distributed as dist
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.preprocessing import StandardScaler
-from torch import nn
+from torch import Tensor, nn
 
-from sercl.errors import UsageError
-from sercl.models.standardize import Moments, Standardizer
+from sercl.errors import UnknownNameError, UsageError
+from sercl.models.standardize import CorpusStandardizer, Moments, Standardizer, build_standardizer
+from sercl.studies.heads.adaptation import normalize_corpora
 
 
 def fitted(x: torch.Tensor, pieces: list[int]) -> Standardizer:
@@ -67,6 +68,78 @@ def test_state_survives_a_checkpoint(tmp_path: Path) -> None:
     after = nn.Sequential(Standardizer(3))
     after.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
     assert torch.equal(after(x), before(x))
+
+
+@pytest.fixture
+def corpora() -> tuple[Tensor, list[str]]:
+    """Vectors of two corpora at different levels, the third feature of B constant."""
+    draw = torch.Generator().manual_seed(0)
+    a, b = torch.randn(7, 3, generator=draw), 4 * torch.randn(5, 3, generator=draw) + 20
+    b[:, 2] = 3.1
+    return torch.cat([a, b]), [*"AAAAAAA", *"BBBBB"]
+
+
+def by_corpus(x: Tensor, names: list[str]) -> CorpusStandardizer:
+    standardizer = CorpusStandardizer(x.shape[1:])
+    for start in range(0, len(x), 4):
+        standardizer.update(x[start : start + 4], names[start : start + 4])
+    standardizer.finish()
+    return standardizer
+
+
+def test_each_corpus_has_its_own_statistics_as_in_a_study(corpora: tuple[Tensor, list[str]]) -> None:
+    x, names = corpora
+    expected = normalize_corpora(x, names, range(len(x)))
+    torch.testing.assert_close(by_corpus(x, names)(x, names), expected)
+    assert expected[7:, 2].abs().max() == 0
+
+
+def test_another_corpus_has_the_statistics_of_all_together(corpora: tuple[Tensor, list[str]]) -> None:
+    x, names = corpora
+    standardizer, other = by_corpus(x, names), torch.randn(4, 3)
+    expected = fitted(x, [])(other)
+    torch.testing.assert_close(standardizer(other, ["C"] * 4), expected)
+    torch.testing.assert_close(standardizer(other), expected)
+
+
+def test_statistics_of_corpora_survive_a_checkpoint(corpora: tuple[Tensor, list[str]]) -> None:
+    x, names = corpora
+    before, after = by_corpus(x, names), CorpusStandardizer(3)
+    with pytest.raises(UsageError, match="not fitted"):
+        after(x, names)
+    after.hold(before.names)
+    after.load_state_dict(before.state_dict())
+    assert torch.equal(after(x, names), before(x, names))
+
+
+def test_ranks_share_the_corpora_that_they_have_seen(
+    monkeypatch: pytest.MonkeyPatch, corpora: tuple[Tensor, list[str]]
+) -> None:
+    x, names = corpora
+    other = CorpusStandardizer(3)
+    other.update(x[5:], names[5:])
+    asked: list[object] = []
+
+    def gather(parts: list[object], own: object) -> None:
+        asked.append(own)
+        # First the names; then the moments of A and of B.
+        parts[:] = [own, ("A", "B") if len(asked) == 1 else other._moments["AB"[len(asked) - 2]]]
+
+    monkeypatch.setattr(dist, "is_initialized", lambda: True)
+    monkeypatch.setattr(dist, "get_world_size", lambda: 2)
+    monkeypatch.setattr(dist, "all_gather_object", gather)
+    shared = by_corpus(x[:5], names[:5])  # without B
+    monkeypatch.undo()
+    torch.testing.assert_close(shared.state_dict(), by_corpus(x, names).state_dict())
+
+
+def test_the_corpora_must_be_known(corpora: tuple[Tensor, list[str]]) -> None:
+    with pytest.raises(UsageError, match="do not name the corpus"):
+        CorpusStandardizer(3).update(corpora[0], None)
+    with pytest.raises(UsageError, match="no training features"):
+        CorpusStandardizer(3).finish()
+    with pytest.raises(UnknownNameError, match="corpus"):
+        build_standardizer("speaker", 3)
 
 
 def test_moments_merge_to_those_of_the_whole() -> None:

@@ -3,7 +3,7 @@
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 
-from sercl.errors import UsageError
+from sercl.errors import UsageError, same_name
 
 _OF_CLIPS = ("clips", "loader", "augment")
 """Options of the clips; all others after `--data` belong to a corpus."""
@@ -12,13 +12,16 @@ UNCOVERED = ("neutral", "error")
 """As in `metrics.functional.eder`, which imports torch."""
 
 _DATA, _CORPORA = "--data", "--data.corpora"
+_SEVERAL = "Corpora"
+"""The data module of several corpora as one."""
 
 
 def with_clips(words: Sequence[str]) -> list[str]:
     """Make `--data NAME` name a corpus to build clips from; each further `--data NAME` adds one.
 
     `--data EmoDB --data.root emodb` becomes `--data Diarization --data.corpora+=EmoDB --data.corpora.root
-    emodb`. Arguments that name `Diarization` themselves are unchanged.
+    emodb`. Arguments that name `Diarization` themselves are unchanged. After `--data Corpora`,
+    `--data.corpora` is an option of this one.
 
     Args:
         words: Arguments of the command line.
@@ -55,15 +58,23 @@ def add_uncovered(parser: ArgumentParser) -> None:
 
 
 def _rewritten(words: Sequence[str]) -> Iterator[str]:
-    following = iter(words)
+    following, chosen = iter(words), ""
     for word in following:
         name, sign, value = word.partition("=")
         if name == _DATA:
-            yield f"{_CORPORA}+={value if sign else next(following)}"
-        elif name.startswith(f"{_DATA}.") and name.split(".")[1] not in (*_OF_CLIPS, "corpora", "help"):
+            chosen = value if sign else next(following)
+            yield f"{_CORPORA}+={chosen}"
+        elif name.startswith(f"{_DATA}.") and _is_of_corpus(name.split(".")[1].rstrip("+"), chosen):
             yield f"{_CORPORA}{name.removeprefix(_DATA)}{sign}{value}"
         else:
             yield word
+
+
+def _is_of_corpus(option: str, chosen: str) -> bool:
+    """Whether an option after `--data.` is one of the corpus that was named last, and not of the clips."""
+    if option == "corpora":
+        return same_name(chosen.rpartition(".")[2], [_SEVERAL]) is not None
+    return option not in (*_OF_CLIPS, "help")
 
 
 def _options(words: Sequence[str]) -> Iterator[tuple[str, str]]:

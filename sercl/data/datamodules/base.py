@@ -327,6 +327,22 @@ class EmotionDataModule(LightningDataModule, ABC):
         """Return the training part once, in a fixed order and without augmentation, to fit a standardiser."""
         return self._loader("train")
 
+    def use_target_statistics(self) -> None:
+        """Before `setup`: have a target standardised by its training part, without labels; else nothing."""
+
+    @property
+    def reference_splits(self) -> tuple[Split, ...]:
+        """The parts by which each corpus is standardised: those that are trained on."""
+        return (self.splits["train"],)
+
+    def reference_dataloader(self) -> Loader:
+        """Return each utterance of `reference_splits` once, without augmentation, in any of the processes."""
+        ids = dict.fromkeys(item.id for split in self.reference_splits for item in split.utterances)
+        split = self.split_of(list(ids))
+        if self._features is None:
+            return split.audio_loader(training=False, even=False)
+        return split.feature_loader(self._features, training=False, even=False)
+
     def train_dataloader(self) -> Loader:
         """Return shuffled and, if set, augmented batches of the training part."""
         if self._hears_target and (unlabelled := self.unlabelled) is not None:

@@ -89,6 +89,15 @@ class CorpusDataModule(EmotionDataModule):
         self._scanned = Scanned({}, {})
         self._parts: dict[str, tuple[Utterance, ...]] = {}
 
+    def call(self, name: str) -> None:
+        """Before `setup`: give the corpus a name for reports and messages."""
+        self.corpus = name
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its name, or those of the corpora that it consists of."""
+        return (self.title,)
+
     @property
     def classes(self) -> list[str]:
         """Class names; their index is the class index."""
@@ -340,6 +349,7 @@ class CorpusDataModule(EmotionDataModule):
             preprocess=self.preprocess,
             speech=tuple(item.speech for item in checked),
             augment=Augment(self.augment_config) if self.augment_config.enabled else None,
+            corpora=(self.title,) * len(utterances),
         )
 
     def _problems(self) -> tuple[Problem, ...]:

@@ -35,8 +35,9 @@ class Corpora(CorpusDataModule):
     corpora are two speakers. It can be used wherever one corpus can, also as source of a `LanguagePair`.
 
     Args:
-        corpora: The corpora, each with its root, folds, on_error and options of its own. What concerns all of
-            them (labels, loader, augment) is set here, once.
+        corpora: The corpora, each with its root, folds, on_error and options of its own, in a list; or in a
+            map from a name of one's own, which they then have in tables. What concerns all of them (labels,
+            loader, augment) is set here, once.
         weights: How much each corpus counts in training: `proportional` to its utterances; or `by-corpus`,
             `by-language` or `by-speaker`: smaller ones are repeated in each epoch until all have the same
             size.
@@ -52,7 +53,7 @@ class Corpora(CorpusDataModule):
 
     def __init__(
         self,
-        corpora: list[CorpusDataModule],
+        corpora: list[CorpusDataModule] | dict[str, CorpusDataModule],
         weights: str = PROPORTIONAL,
         labels: Labels = "4",
         loader: LoaderConfig = LoaderConfig(),
@@ -61,11 +62,11 @@ class Corpora(CorpusDataModule):
     ) -> None:
         if weights not in WEIGHTS:
             raise UnknownNameError("weights", weights, WEIGHTS)
-        overlap = any(corpus.allows_speaker_overlap for corpus in corpora)
+        self.corpora, self.weights = _named(corpora), weights
+        overlap = any(corpus.allows_speaker_overlap for corpus in self.corpora)
         folds = FoldConfig(allow_speaker_overlap=overlap)
-        self.corpus = " + ".join(corpus.corpus for corpus in corpora)
+        self.corpus = " + ".join(corpus.corpus for corpus in self.corpora)
         super().__init__("", labels, "raise", folds, loader, augment, where)
-        self.corpora, self.weights = list(corpora), weights
         self._is_narrowed = False
         _check(self.corpora)
         for corpus in self.corpora:
@@ -96,6 +97,11 @@ class Corpora(CorpusDataModule):
     def conditions(self) -> str:
         """The conditions on each corpus in words, "" for none."""
         return ", ".join(f"{own.corpus}: {own.conditions}" for own in self.corpora if own.conditions)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the corpora."""
+        return tuple(name for corpus in self.corpora for name in corpus.names)
 
     def read(self) -> Listing:
         """List the selected utterances of all corpora."""
@@ -318,11 +324,21 @@ def _rare_notes(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
     return [f"only {corpus} has {', '.join(names)}" for corpus, names in alone.items()]
 
 
+def _named(corpora: Sequence[CorpusDataModule] | Mapping[str, CorpusDataModule]) -> list[CorpusDataModule]:
+    """Return the corpora, with the names of a map."""
+    if not isinstance(corpora, Mapping):
+        return list(corpora)
+    for name, corpus in corpora.items():
+        corpus.call(name)
+    return list(corpora.values())
+
+
 def _check(corpora: Sequence[CorpusDataModule]) -> None:
     if not corpora:
         raise UsageError("no corpus to use. Give --data.corpora.")
     names = [corpus.title for corpus in corpora]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UsageError(
-            f"two corpora are called {twice[0]}; give each a unique name, or conditions (where) of its own."
+            f"two corpora are called {twice[0]}. Give each a unique name, in a map instead of a list "
+            f"(corpora: {{NAME: {{class_path: {twice[0]}, ...}}}}), or conditions (where) of its own."
         )

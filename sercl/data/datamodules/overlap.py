@@ -12,6 +12,12 @@ AudioSpan = tuple[str, float | None, float | None]
 """File, start and end of a clip."""
 
 
+_UNIQUE_IDS = (
+    "Ids must be unique: give them in a column 'id' of a manifest; `sercl corpus manifest NAME --root DIR "
+    "--out FILE` writes one of any corpus."
+)
+
+
 def check_clips(
     used: Sequence[Utterance], held_out: Sequence[Utterance], roles: tuple[str, str] = ROLES
 ) -> None:
@@ -43,7 +49,7 @@ def check_ids(source: Sequence[Utterance], target: Sequence[Utterance]) -> None:
     if twice:
         raise FoldError(
             f"{len(twice)} ids denote different clips in source and target, first {twice[0]!r}: their "
-            f"results could not be distinguished. Give the manifests a column 'id'."
+            f"results could not be distinguished. {_UNIQUE_IDS}"
         )
 
 
@@ -87,13 +93,17 @@ def check_apart(
     """
     if not allow_speaker_overlap:
         _check_people(corpora)
-    owners: dict[str, str] = {}
+    owners: dict[str, tuple[str, AudioSpan]] = {}
     uses: dict[AudioSpan, tuple[str, str]] = {}
     for corpus, part, utterance in _uses(corpora):
-        owner = owners.setdefault(utterance.id, corpus)
+        owner, clip = owners.setdefault(utterance.id, (corpus, clip_of(utterance)))
         if owner != corpus:
+            same = clip == clip_of(utterance)
             raise FoldError(
-                f"the id {utterance.id!r} is in both {owner} and {corpus}. Give the manifests a column 'id'."
+                f"{owner} and {corpus} overlap: both have the utterance {utterance.id!r}. Leave one of them "
+                "out, or give them options by which they share none."
+                if same
+                else f"the id {utterance.id!r} denotes different clips in {owner} and {corpus}. {_UNIQUE_IDS}"
             )
         other, elsewhere = uses.setdefault(clip_of(utterance), (corpus, part))
         if other != corpus and elsewhere != part:

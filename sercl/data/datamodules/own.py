@@ -1,5 +1,6 @@
 """Users' own corpora: a manifest, or a Hugging Face dataset."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -53,6 +54,7 @@ class Manifest(CorpusDataModule):
     ) -> None:
         super().__init__(root, labels, on_error, folds, loader, augment, where)
         self.corpus = name or self.root.stem
+        self._unnamed = None if name else self.corpus
         self._read = partial(
             read_manifest,
             self.root,
@@ -64,7 +66,7 @@ class Manifest(CorpusDataModule):
 
     def read(self) -> Listing:
         """List the table's rows."""
-        return self._read()
+        return _called(self._read(), self._unnamed, self.corpus)
 
 
 CACHE = Path("~/.cache/sercl/hub")
@@ -105,6 +107,7 @@ class HuggingFace(CorpusDataModule):
     ) -> None:
         super().__init__(root, labels, on_error, folds, loader, augment, where)
         self.corpus = name or self.root.name
+        self._unnamed = None if name else self.corpus
         self._read = partial(
             read_hub,
             str(root),
@@ -118,4 +121,12 @@ class HuggingFace(CorpusDataModule):
 
     def read(self) -> Listing:
         """List the dataset's rows."""
-        return self._read()
+        return _called(self._read(), self._unnamed, self.corpus)
+
+
+def _called(listing: Listing, default: str | None, name: str) -> Listing:
+    """Return a listing with the name that a map of corpora gives in place of that of the table."""
+    if default in (None, name):
+        return listing
+    items = (replace(item, corpus=name) if item.corpus == default else item for item in listing.utterances)
+    return replace(listing, utterances=tuple(items))

@@ -251,6 +251,27 @@ class LanguagePair(EmotionDataModule):
                 self.setup()
         self._hears_target = wanted
 
+    def use_target_statistics(self) -> None:
+        """Before `setup`: have the target standardised by its training part, without labels.
+
+        Raises:
+            UsageError: If a corpus of the source has the name of one of the target.
+        """
+        same = set(self.source.names) & set(self.target.names)
+        if same and len(self.corpora_in_use) == len(ROLES):
+            raise UsageError(
+                f"standardize corpus: source and target are both called {min(same)}, so that their "
+                "statistics could not be distinguished. Name one of them in a map: --data.source Corpora "
+                "with corpora: {NAME: ...}."
+            )
+        self._target_train = self._target_train or self.setting == ZERO_SHOT
+
+    @property
+    def reference_splits(self) -> tuple[Split, ...]:
+        """The parts by which each corpus is standardised: those of all trainings, and the target's."""
+        trained = [self.corpora_in_use[plan.train].splits["train"] for plan in self._plans.values()]
+        return (*trained, *([] if self.unlabelled is None else [self.unlabelled]))
+
     def setup(self, stage: str | None = None) -> None:
         """Prepare the parts that the setting uses; a second call does nothing.
 

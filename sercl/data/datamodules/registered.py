@@ -80,7 +80,7 @@ class RAVDESS(CorpusDataModule):
 
     def read(self) -> Listing:
         """List the corpus, of one channel."""
-        return read_corpus(self.corpus, self.root, channel=self.channel)
+        return read_corpus(type(self).corpus, self.root, channel=self.channel)
 
 
 def made_datamodules(module: str) -> dict[str, type[CorpusDataModule]]:
@@ -145,4 +145,4 @@ def _described(read: Callable[..., Listing], options: Sequence[Parameter]) -> st
 
 def _read(self: Any) -> Listing:
     """List the corpus."""
-    return read_corpus(self.corpus, self.root, **self._options)
+    return read_corpus(type(self).corpus, self.root, **self._options)

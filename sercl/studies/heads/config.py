@@ -8,6 +8,7 @@ from typing import Any
 
 from sercl.errors import UnknownNameError, UsageError
 from sercl.models.heads import HEADS
+from sercl.models.standardize import BY_CORPUS
 
 SELECT = ("loss", "accuracy", "uar")
 CLASS_WEIGHTS = ("none", "balanced")
@@ -25,7 +26,8 @@ class ProbeConfig:
 
     Args:
         head: Name of the head, see `sercl.models.heads`.
-        standardize: Whether features are standardised by statistics of the fold's training part.
+        standardize: Whether features are standardised by statistics of the fold's training part; "corpus" for
+            those of each corpus.
         layer_norm: Whether each vector is normalised to mean 0 and variance 1 before anything else.
         lr: Learning rate of AdamW.
         mix_lr: Learning rate of the layer weights of a learned weighted sum of hidden states.
@@ -54,7 +56,7 @@ class ProbeConfig:
     """
 
     head: str = "paper"
-    standardize: bool = True
+    standardize: bool | Literal["corpus"] = True
     layer_norm: bool = False
     lr: float = 1e-3
     mix_lr: float = 3e-2
@@ -72,6 +74,8 @@ class ProbeConfig:
     def __post_init__(self) -> None:
         if self.head not in HEADS:
             raise UnknownNameError("probe head", self.head, HEADS)
+        if self.standardize not in (True, False, BY_CORPUS):
+            raise UnknownNameError("probe standardize", str(self.standardize), ("true", "false", BY_CORPUS))
         if self.select not in SELECT:
             raise UnknownNameError("probe select", self.select, SELECT)
         for name in ("lr", "mix_lr", "eps"):
@@ -163,7 +167,8 @@ class ProbeOptions:
         preset: logistic (regression, C chosen on validation), mlp (the study's head), linear, or paper (the
             study's recipe, on raw features).
         head: Head: paper (MLP) or linear. Null, here and below: as in the preset.
-        standardize: Standardise features by statistics of each fold's training part.
+        standardize: Standardise features by statistics of each fold's training part; corpus for those of each
+            corpus (of a pair's target by its training part without labels).
         layer_norm: Normalise each vector to mean 0 and variance 1 before anything else.
         lr: Learning rate.
         mix_lr: Learning rate of the layer weights of the weighted sum of hidden states.
@@ -187,7 +192,7 @@ class ProbeOptions:
 
     preset: str = "logistic"
     head: str | None = None
-    standardize: bool | None = None
+    standardize: bool | Literal["corpus"] | None = None
     layer_norm: bool | None = None
     lr: float | None = None
     mix_lr: float | None = None

@@ -48,10 +48,11 @@ def parts_of(
         folds: Per fold, "train", "validation" and "test" -> utterances (as `Fold.parts`).
         rows: `(corpus, id)` of an utterance -> its row; utterances without a row are left out.
     """
-    return tuple(Parts(*(_rows_of(fold[name], rows) for name in PARTS)) for fold in folds)
+    return tuple(Parts(*(rows_of(fold[name], rows) for name in PARTS)) for fold in folds)
 
 
-def _rows_of(utterances: Sequence[Utterance], rows: Mapping[tuple[str, str], int]) -> tuple[int, ...]:
+def rows_of(utterances: Sequence[Utterance], rows: Mapping[tuple[str, str], int]) -> tuple[int, ...]:
+    """Return the rows of utterances; those without a row are left out."""
     keys = ((item.corpus, item.id) for item in utterances)
     return tuple(rows[key] for key in keys if key in rows)
 

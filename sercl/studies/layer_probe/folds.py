@@ -17,17 +17,18 @@ from sercl.corpora.base import PARTS, Utterance
 from sercl.corpora.folds import Fold
 from sercl.corpora.labels import label_scheme
 from sercl.data.datamodules.base import EmotionDataModule
-from sercl.data.settings import MONOLINGUAL, ROLES, SETTINGS, SOURCE, ZERO_SHOT, plans_for
+from sercl.data.settings import BY_CORPUS, MONOLINGUAL, ROLES, SETTINGS, SOURCE, TARGET, ZERO_SHOT, plans_for
 from sercl.errors import UnknownNameError, UsageError
 from sercl.files import open_text, write_text
 from sercl.json_text import json_text
+from sercl.studies.heads.adaptation import FrozenRows, FrozenTraining, adaptation_of
 from sercl.studies.heads.config import ProbeConfig, ProbeOptions
 from sercl.studies.heads.jobs import WEIGHTED, jobs_for
-from sercl.studies.heads.parts import check_finite, check_layers, check_parts, check_shape
+from sercl.studies.heads.parts import View, check_finite, check_layers, check_parts, check_shape
 from sercl.studies.heads.running import ProbeData, train_probes, training_device
 from sercl.studies.heads.training import OnEpochs, Outcome
 from sercl.studies.layer_probe.summary import ProbeResults, ScoreRow, Trained, summarise
-from sercl.studies.layer_probe.task import ProbeTask, probe_task
+from sercl.studies.layer_probe.task import UNLABELLED, ProbeTask, probe_task
 from sercl.studies.results.records import RESULTS, as_record, read_content, with_nan
 
 CONTROL_SEED = 0
@@ -103,12 +104,31 @@ def _train(
     device: torch.device,
     on_epochs: OnEpochs,
 ) -> Trained:
-    data = ProbeData(features, torch.tensor(task.labels), len(task.classes), task.folds, people=task.people)
+    views = _views_by_corpus(task, config) if config.standardize == BY_CORPUS else {}
+    labels = torch.tensor(task.labels)
+    data = ProbeData(features, labels, len(task.classes), task.folds, views, task.people)
     jobs = jobs_for(len(task.folds), layers, config.seeds)
     by_layer: dict[int, dict[tuple[int, int], Outcome]] = {layer: {} for layer in layers}
     for outcome in train_probes(data, jobs, config, device, on_epochs):
         by_layer[outcome.job.layer][outcome.job.fold, outcome.job.seed] = outcome
     return by_layer
+
+
+def _views_by_corpus(task: ProbeTask, config: ProbeConfig) -> dict[int, View]:
+    """Return the features of each fold as the adaptation of a study makes them."""
+    if not task.corpora:
+        raise UsageError(f"probe standardize {BY_CORPUS}: it is not known which corpus a row is from.")
+    rows = FrozenRows(task.ids, task.labels, task.corpora, task.speakers, task.classes)
+    unlabelled = task.unlabelled or ((),) * len(task.folds)
+    views = {}
+    for number, (fold, others) in enumerate(zip(task.folds, unlabelled, strict=True)):
+        tests = {"test": fold.test}
+        training = FrozenTraining(
+            fold.train, fold.validation, tests, 0, adaptation=BY_CORPUS, unlabelled=others
+        )
+        adapt = adaptation_of(f"probe, fold {number}", training, rows)
+        views[number] = View(adapt=adapt, layer_norm=config.layer_norm)
+    return views
 
 
 Folds = Sequence[Mapping[str, Fold]]
@@ -205,17 +225,26 @@ def probe_tasks(data: EmotionDataModule, folds: Folds, options: LayerProbeOption
         FoldError: If within-speaker folds are impossible.
     """
     scheme = label_scheme(data.label_map)
+    by_corpus = options.config().standardize == BY_CORPUS
+    names = _names_of_corpora(data) if by_corpus else None
     tasks = []
     for target in options.target_names:
         if target == EMOTION:
             tasks += [
-                probe_task(_parts(folds, data, setting), target, scheme, setting)
+                probe_task(_parts(folds, data, setting, by_corpus), target, scheme, setting, names=names)
                 for setting in _settings(data, options)
             ]
         else:
             setting = JOINT if len(folds[0]) > 1 else MONOLINGUAL
-            tasks.append(probe_task([_joined(fold) for fold in folds], target, scheme, setting))
+            joined = [_joined(fold) for fold in folds]
+            tasks.append(probe_task(joined, target, scheme, setting, names=names))
     return tasks
+
+
+def _names_of_corpora(data: EmotionDataModule) -> dict[str, str]:
+    """Return the name of the corpus of every utterance by id, as the data name them."""
+    split = data.split_of(list(data.checked))
+    return {item.id: name for item, name in zip(split.utterances, split.corpora, strict=True)}
 
 
 def save(probe: LayerProbe, folder: Path) -> None:
@@ -274,12 +303,17 @@ def _settings(data: EmotionDataModule, options: LayerProbeOptions) -> list[str]:
     return names
 
 
-def _parts(folds: Folds, data: EmotionDataModule, setting: str) -> list[Mapping[str, Sequence[Utterance]]]:
+def _parts(
+    folds: Folds, data: EmotionDataModule, setting: str, by_corpus: bool
+) -> list[Mapping[str, Sequence[Utterance]]]:
     if set(folds[0]) != set(ROLES):
         return [next(iter(fold.values())).parts for fold in folds]
     select_on = data.report.select_on if setting == ZERO_SHOT else SOURCE
     plan = plans_for(setting, select_on or SOURCE)["train"]._asdict()
-    return [{part: fold[role].parts[part] for part, role in plan.items()} for fold in folds]
+    parts = [{part: fold[role].parts[part] for part, role in plan.items()} for fold in folds]
+    if not by_corpus or plan["train"] == plan["test"]:
+        return list(parts)
+    return [{**own, UNLABELLED: fold[TARGET].parts["train"]} for own, fold in zip(parts, folds, strict=True)]
 
 
 def _joined(fold: Mapping[str, Fold]) -> dict[str, list[Utterance]]:

@@ -15,7 +15,7 @@ from sercl.corpora.folds import FoldConfig, make_folds
 from sercl.corpora.labels import LabelScheme, label_scheme
 from sercl.data.settings import MONOLINGUAL
 from sercl.errors import FoldError, UnknownNameError, UsageError
-from sercl.studies.heads.parts import Parts, Person, parts_of, within_speaker_folds
+from sercl.studies.heads.parts import Parts, Person, parts_of, rows_of, within_speaker_folds
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,10 @@ WITHIN_SPEAKER = "within-speaker"
 
 Utterances = Sequence[Utterance]
 FoldParts = Mapping[str, Utterances]
-"""The parts "train", "validation" and "test" of a fold, as `Fold.parts`."""
+"""The parts "train", "validation" and "test" of a fold, as `Fold.parts`; may have the part `UNLABELLED`."""
+
+UNLABELLED = "unlabelled"
+"""The target's training part, whose labels are not used."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,9 @@ class ProbeTask:
         splits: How the folds treat speakers: "speaker-disjoint", "speaker-dependent" (training and test share
             some, or they are unknown) or "within-speaker" (they share all of them, by design).
         missing: Utterances of the folds that have no value, and are left out.
-        corpora: Corpus of each utterance; empty if all are of one.
+        corpora: Name of the corpus of each utterance; empty if all are of one.
+        unlabelled: Per fold, rows of the target's training part, for statistics of each corpus; empty for no
+            target.
     """
 
     target: str
@@ -127,6 +132,7 @@ class ProbeTask:
     splits: str = SPEAKER_DISJOINT
     missing: int = 0
     corpora: tuple[str, ...] = ()
+    unlabelled: tuple[tuple[int, ...], ...] = ()
 
     @property
     def people(self) -> tuple[Person, ...]:
@@ -209,6 +215,7 @@ def probe_task(
     labels: LabelScheme | None = None,
     setting: str = MONOLINGUAL,
     seed: int = 42,
+    names: Mapping[str, str] | None = None,
 ) -> ProbeTask:
     """Build the task of probing a target on some folds.
 
@@ -221,6 +228,7 @@ def probe_task(
         labels: Classes of the target "emotion".
         setting: See `ProbeTask`.
         seed: Seed of within-speaker folds.
+        names: Id of an utterance -> name of its corpus in the data; None for that of the utterance.
 
     Raises:
         UnknownNameError: For a property that no utterance has.
@@ -234,7 +242,8 @@ def probe_task(
     known = [item for item, label in zip(listed, answer.labels, strict=True) if label is not None]
     within = _one_speaker_each(listed, answer.labels)
     cut = within_speaker_folds(known, len(folds), seed) if within else folds
-    parts = parts_of(cut, {(item.corpus, item.id): row for row, item in enumerate(known)})
+    numbers = {(item.corpus, item.id): row for row, item in enumerate(known)}
+    parts = parts_of(cut, numbers)
     speakers = tuple(_speaker(item) for item in known)
     return ProbeTask(
         target=target,
@@ -246,7 +255,8 @@ def probe_task(
         setting=setting,
         splits=WITHIN_SPEAKER if within else _kind(parts, speakers),
         missing=answer.missing,
-        corpora=tuple(item.corpus for item in known),
+        corpora=tuple(names[item.id] if names else item.corpus for item in known),
+        unlabelled=tuple(rows_of(fold.get(UNLABELLED, ()), numbers) for fold in folds),
     )
 
 

@@ -172,6 +172,8 @@ def fit(
         )
     if task.adversary is not None:
         data.use_unlabelled()
+    if task.standardized_corpora is not None:
+        data.use_target_statistics()
     data.setup()
     data.save_folds(place / "folds")
 

@@ -153,9 +153,27 @@ def summarise(
         stages=tuple(stages),
         environment=environment(seed),
         seconds=seconds,
-        remarks=(*remarks, *_left_unscored(len(predictions.truth), data, part)),
+        remarks=(
+            *remarks,
+            *_left_unscored(len(predictions.truth), data, part),
+            *_standardization_notes(task, data, part),
+        ),
         forgetting=None if source_test is None else Forgetting.of(source_test),
     )
+
+
+def _standardization_notes(
+    task: EmotionClassifier | Ensemble, data: EmotionDataModule, part: str
+) -> list[str]:
+    """Return a note on statistics of each corpus, and which corpora of a part have none of their own."""
+    own = (task.first if isinstance(task, Ensemble) else task).standardized_corpora
+    if own is None:
+        return []
+    scored = dict.fromkeys(data.splits["test" if part == WHOLE else part].corpora)
+    others = [name for name in scored if name not in own]
+    note = f"each corpus is standardised by statistics of its own ({', '.join(own)})"
+    rest = f"; {', '.join(others)}, of which there are none, by those of all of them together"
+    return [note + rest if others else note]
 
 
 def _left_unscored(scored: int, data: EmotionDataModule, part: str) -> list[str]:

@@ -163,7 +163,7 @@ def test_corpora_that_overlap_are_refused(tmp_path):
     table = write_manifest(tmp_path / "own")
     copy = table.with_name("copy.csv")
     copy.write_text(table.read_text())
-    with pytest.raises(FoldError, match=r"the id '\w+' is in both list and copy.*column 'id'"):
+    with pytest.raises(FoldError, match=r"list and copy overlap: both have the utterance '\w+'"):
         ready(Manifest(table), Manifest(copy))
     lines = table.read_text().splitlines()[1:]
     rows = [(f"c{number}", *line.split(",")) for number, line in enumerate(lines)]

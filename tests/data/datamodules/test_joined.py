@@ -148,8 +148,48 @@ def _table(root):
 def test_ids_must_be_unique(tmp_path):
     one = Manifest(write_manifest(tmp_path / "a"), name="A")
     two = Manifest(write_manifest(tmp_path / "b"), name="B")
-    with pytest.raises(FoldError, match="is in both A and B"):
+    with pytest.raises(FoldError, match=r"different clips in A and B. Ids .* `sercl corpus manifest NAME"):
         Corpora([one, two]).setup("fit")
+
+
+def test_one_corpus_twice_is_an_overlap(emodb):
+    module = Corpora({"one": datamodules.EmoDB(emodb), "two": datamodules.EmoDB(emodb)})
+    with pytest.raises(FoldError, match="one and two overlap: both have the utterance"):
+        module.setup("fit")
+
+
+def test_names_of_a_map_keep_corpora_of_one_name_apart(tmp_path):
+    roots = [
+        write_manifest(tmp_path / name, prefix=name, lowest=lowest)
+        for name, lowest in (("a", 300.0), ("b", 900.0))
+    ]
+    assert roots[0].name == roots[1].name
+    with pytest.raises(UsageError, match="in a map instead of a list"):
+        Corpora([Manifest(root) for root in roots])
+    first, second = Manifest(roots[0]), Manifest(roots[1], name="Own")
+    module = Corpora({"First": first, "Second": second})
+    module.setup("fit")
+    assert set(module.report.corpora) == {"First", "Second"}
+    assert module.corpus == "First + Second"
+    train = module.splits["train"]
+    assert set(train.corpora) == {"First", "Second"}
+    speakers = zip(train.corpora, train.utterances, strict=True)
+    assert {(corpus, item.speaker.split()[0]) for corpus, item in speakers} == {
+        ("First", "First"),
+        ("Second", "Own"),  # a name that the manifest has of its own belongs to its speakers
+    }
+
+
+def test_batches_name_the_corpus_of_each_utterance(joined):
+    module = joined(weights="by-corpus")
+    module.setup("fit")
+    owners = {id: own.corpus for own in module.corpora for id in own.checked}
+    for batch in (next(iter(module.train_dataloader())), next(iter(module.test_dataloader()))):
+        assert batch.corpora == tuple(owners[id] for id in batch.ids)
+    ids = [id for batch in module.reference_dataloader() for id in batch.ids]
+    assert sorted(ids) == sorted({item.id for item in module.splits["train"].utterances})
+    module.use_features({id: torch.zeros(2, 4) for id in module.checked})
+    assert next(iter(module.train_dataloader())).corpora is not None
 
 
 def test_copies_across_corpora_are_noted(tmp_path, emodb):

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from sercl.audio.preprocess import PreprocessConfig
-from sercl.data.settings import ADVERSARIAL
+from sercl.data.settings import ADVERSARIAL, BY_CORPUS
 from sercl.errors import UnknownOptionError, UsageError
 from sercl.features.space import FeatureSpace
 from sercl.features.wanted import wanted_of
@@ -265,6 +265,11 @@ class Recipes:
         spec = EncoderSpec.of(model)
         layers = _layers(model["layer"], self._encoders.facts(spec).states)
         config = ProbeOptions(**probe).config()
+        if config.standardize == BY_CORPUS:
+            raise UsageError(
+                f"probe.standardize {BY_CORPUS}: in a study this is an adaptation, which results name. Give "
+                f"study.adaptation: [{BY_CORPUS}], and leave it out."
+            )
         decides = replace(config, seeds=(0,)).deciding | {
             "kind": "frozen",
             "space": self._encoders.space(spec, model["pooling"]).name,
