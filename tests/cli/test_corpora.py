@@ -111,6 +111,16 @@ def test_the_target_of_a_pair_is_standardised_by_its_training_part(model_words, 
     assert any("the target by its training part without labels" in note for note in notes)
 
 
+@pytest.mark.parametrize("value", ["true", "false", "corpus"])
+def test_the_choice_of_statistics_is_read_as_what_it_is(model_words, emodb, capsys, value):
+    words = ["layer-probe", "--data", "EmoDB", "--data.root", emodb, *model_words, "--print_config"]
+    assert main([*words, "--probe.standardize", value, "--model.standardize", value]) == 0
+    options = yaml.safe_load(capsys.readouterr().out)
+    expected = yaml.safe_load(value)
+    assert options["probe"]["standardize"] == expected
+    assert options["model"].get("init_args", options["model"])["standardize"] == expected
+
+
 def test_two_corpora_of_one_name_cannot_be_standardised_apart(model_words, emodb, tmp_path, capsys):
     pair = [
         "--data", "LanguagePair", "--data.source", "EmoDB", "--data.source.root", emodb, "--data.target",

@@ -69,6 +69,7 @@ def report_pair(
             *([] if unlabelled is None else [_unlabelled_note(unlabelled, names["target"])]),
             *notes,
         ),
+        corpora={name: counts for report in reports.values() for name, counts in report.corpora.items()},
         setting=setting,
         select_on=chosen,
     )

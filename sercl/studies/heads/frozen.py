@@ -23,6 +23,7 @@ from sercl.studies.heads.adaptation import (
 from sercl.studies.heads.config import PRESETS, ProbeConfig
 from sercl.studies.heads.jobs import Job, jobs_for
 from sercl.studies.heads.parts import (
+    Adapt,
     Parts,
     View,
     check_apart,
@@ -116,6 +117,7 @@ def choose_layer(
     train: Sequence[int],
     validation: Sequence[int],
     device: torch.device | str = "cpu",
+    adapt: Adapt | None = None,
 ) -> int | None:
     """Choose the hidden state from which logistic regressions predict unseen speakers best.
 
@@ -128,6 +130,7 @@ def choose_layer(
         train: Training rows; a repeated row counts as often.
         validation: Validation rows.
         device: Device on which the regressions are fitted.
+        adapt: Transformation of the features before they are standardised.
 
     Returns:
         Its index among the states; None if no training speaker can be held out.
@@ -138,7 +141,9 @@ def choose_layer(
     config, states = PRESETS["logistic"], range(features.shape[1])
     check_finite(features, rows.ids, list(states))
     parts = Parts(tuple(train), tuple(validation), ())
-    data = ProbeData(features, torch.tensor(rows.labels), len(rows.classes), [parts], people=rows.people)
+    views = {} if adapt is None else {0: View(parts.train, adapt, config.layer_norm)}
+    labels = torch.tensor(rows.labels)
+    data = ProbeData(features, labels, len(rows.classes), [parts], views, rows.people)
     if not data.held_out(0, config):
         return None
     jobs = jobs_for(1, states, config.seeds)

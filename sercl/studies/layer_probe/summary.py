@@ -432,14 +432,16 @@ def summarise(
         chosen=_chosen(single, scorer, config),
         weighted=_weighted(trained[WEIGHTED], scorer) if WEIGHTED in trained else None,
         runs=tuple(runs),
-        notes=(*task.notes, *_standardization_notes(config), *_limit_notes(runs, config)),
+        notes=(*task.notes, *_standardization_notes(task, config), *_limit_notes(runs, config)),
         seconds=round(seconds, 3),
         differences=_differences(single, scorer, config),
     )
 
 
-def _standardization_notes(config: ProbeConfig) -> list[str]:
-    return [NOTES[BY_CORPUS]] if config.standardize == BY_CORPUS else []
+def _standardization_notes(task: ProbeTask, config: ProbeConfig) -> list[str]:
+    if config.standardize != BY_CORPUS:
+        return []
+    return [NOTES[BY_CORPUS] if any(task.unlabelled) else "each corpus is standardised separately"]
 
 
 def _layer(

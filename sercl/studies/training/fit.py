@@ -2,8 +2,9 @@
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from sercl.errors import CheckpointError, OutputError, UsageError
 from sercl.features.config import FeatureConfig
 from sercl.features.extraction import Progress, features_of
 from sercl.files import at_home, writing_to
-from sercl.studies.heads.adaptation import FrozenRows
+from sercl.studies.heads.adaptation import FrozenRows, normalize_corpora
 from sercl.studies.heads.frozen import choose_layer
+from sercl.studies.heads.parts import Adapt
 from sercl.studies.results.forgetting import SourceTest
 from sercl.studies.results.predictions import Predictions
 from sercl.studies.training.results import RunResults, save, summarise
@@ -402,7 +404,9 @@ def _decide_layer(task: EncoderTask, data: EmotionDataModule, trainer: L.Trainer
     if not (isinstance(task, EmotionClassifier) and task.readout.layer == "auto" and data.serves_features):
         return
     train, validation = data.splits["train"], data.splits["validation"]
-    rows = _described(train.joined([validation]), data.classes)
+    references = () if task.standardized_corpora is None else data.reference_splits
+    used = train.joined([validation, *references])
+    rows = _described(used, data.classes)
     numbers = {id: row for row, id in enumerate(rows.ids)}
     task.readout.decided = choose_layer(
         data.stacked_features(rows.ids),
@@ -410,7 +414,15 @@ def _decide_layer(task: EncoderTask, data: EmotionDataModule, trainer: L.Trainer
         [numbers[item.id] for item in train.utterances],
         [numbers[item.id] for item in validation.utterances],
         trainer.strategy.root_device,
+        _by_corpus(used, references, numbers) if references else None,
     )
+
+
+def _by_corpus(used: Split, references: Iterable[Split], numbers: Mapping[str, int]) -> Adapt:
+    """Return the standardisation of each corpus by its own statistics, as the model does it."""
+    names = {item.id: name for item, name in zip(used.utterances, used.corpora, strict=True)}
+    reference = [numbers[item.id] for split in references for item in split.utterances]
+    return partial(normalize_corpora, corpora=[names[id] for id in numbers], reference=reference)
 
 
 def _described(split: Split, classes: Sequence[str]) -> FrozenRows:

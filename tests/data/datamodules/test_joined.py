@@ -230,6 +230,7 @@ def test_several_corpora_can_be_the_source_of_a_pair(joined, tmp_path, setting):
     assert {item.corpus for item in pair.splits["train"].utterances} == {"EmoDB", "Own"}
     assert {item.corpus for item in pair.splits["test"].utterances} == {"Third"}
     assert pair.report.name == "EmoDB + Own -> Third"
+    assert set(pair.report.corpora) == {"EmoDB", "Own"}
     assert set(pair.training_folds) == {"source", "target"}
     ids = [item.id for item in pair.utterances_in_use]
     pair.use_features({id: torch.zeros(2, 4) for id in ids})

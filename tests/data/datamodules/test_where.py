@@ -168,7 +168,7 @@ def test_two_selections_of_one_corpus_as_one(german):
         Corpora(parts({}, {}))
     with pytest.raises(UsageError, match=r"two corpora are called german \(room studio\)"):
         Corpora(parts({"room": "studio"}, {"room": "studio"}))
-    with pytest.raises(FoldError, match="is in both"):
+    with pytest.raises(FoldError, match="overlap: both have the utterance"):
         Corpora(parts({"room": "studio"}, {})).setup()
 
 

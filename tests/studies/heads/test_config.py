@@ -87,6 +87,8 @@ def test_numbers_out_of_range_are_refused(option: str, value: object, message: s
 
 
 def test_unknown_names_are_refused() -> None:
+    with pytest.raises(UnknownNameError, match="corpus"):
+        ProbeConfig(standardize="speaker")
     with pytest.raises(UnknownNameError, match=r"unknown probe 'mpl'\. Did you mean 'mlp'"):
         ProbeOptions(preset="mpl")
     with pytest.raises(UnknownNameError, match="probe head"):

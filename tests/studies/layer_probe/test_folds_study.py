@@ -47,6 +47,40 @@ def test_the_best_layer_is_tested_against_every_other_one() -> None:
         assert (item.difference.unit, item.difference.count) == (best.unit, best.count)
 
 
+def test_what_shifts_a_whole_corpus_makes_no_difference_by_corpus() -> None:
+    corpora = tuple("AB"[number % 2] for number in range(len(toy_task().ids)))
+    task = replace(toy_task(), corpora=corpora)
+    features, config = features_for(task), replace(QUICK, standardize="corpus", seeds=(0,))
+    of_b = torch.tensor([name == "B" for name in corpora])[:, None, None]
+    generator = torch.Generator().manual_seed(1)
+    shift = 40 * torch.randn(features.shape[1:], generator=generator) * of_b
+    found = [
+        probe_study(own, task, chosen, control=False, weighted=False)
+        for own, chosen in (
+            (features, config),
+            (features * (1 + of_b) + shift, config),
+            (features + shift, replace(config, standardize=True)),
+        )
+    ]
+    uars = [[layer.uar.value for layer in own.layers] for own in found]
+    assert uars[0] == pytest.approx(uars[1], abs=0.03)
+    assert uars[0][TELLING] > 0.95
+    assert uars[2][1] < uars[0][1]  # where the label is shown now and then, the corpus hides it
+    assert any("each corpus is standardised separately" in note for note in found[0].notes)
+    assert not any("each corpus" in note for note in found[2].notes)
+
+
+def test_statistics_of_corpora_need_their_names_and_training_rows() -> None:
+    task, config = toy_task(), replace(QUICK, standardize="corpus")
+    features = features_for(task)
+    with pytest.raises(UsageError, match="not known which corpus a row is from"):
+        probe_study(features, replace(task, corpora=()), config)
+    tested = set(task.folds[0].test)
+    alone = tuple("AB"[row in tested] for row in range(len(task.ids)))
+    with pytest.raises(UsageError, match="no rows for the statistics of B"):
+        probe_study(features, replace(task, corpora=alone, folds=task.folds[:1]), config)
+
+
 def test_shuffled_labels_cannot_be_recognised() -> None:
     task = toy_task()
     best = probe_study(features_for(task), task, QUICK, layers=[TELLING], weighted=False).layer(TELLING)

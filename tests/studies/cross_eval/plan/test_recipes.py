@@ -205,3 +205,8 @@ def test_merging_goes_group_by_group_and_changes_neither() -> None:
     base, over = {"a": {"b": 1, "c": 2}, "d": 3}, {"a": {"b": 9}, "d": {"e": 1}}
     assert merged(base, over) == {"a": {"b": 9, "c": 2}, "d": {"e": 1}}
     assert base == {"a": {"b": 1, "c": 2}, "d": 3}
+
+
+def test_statistics_of_each_corpus_are_an_adaptation() -> None:
+    with pytest.raises(UsageError, match=r"probe.standardize corpus: .* study.adaptation: \[corpus\]"):
+        recipes(probe=ProbeOptions(standardize="corpus"))(FROZEN)
