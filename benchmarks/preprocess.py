@@ -5,7 +5,8 @@
 All of it in one process, one after the other: the search for speech, cold (no cache) and warm (cached),
 decoding and preparing every clip, and a pass of the frozen encoder from files to the store (Whisper in its
 short form unless told otherwise). The search should take less than a tenth of the time of the encoder, and
-almost none when it is cached.
+almost none when it is cached. Times are of the processor, which other programs change less than those of a
+clock: give one thread, since several of them wait for each other and count that.
 """
 
 import argparse
@@ -90,9 +91,9 @@ def exhaust(items: Iterable[object]) -> None:
 
 
 def timed(work: Callable[[], object]) -> float:
-    begin = time.perf_counter()
+    begin = time.process_time()
     work()
-    return time.perf_counter() - begin
+    return time.process_time() - begin
 
 
 def parse() -> argparse.Namespace:
