@@ -76,7 +76,7 @@ def test_each_corpus_is_standardised_by_its_own_training_part(run, emodb, ravdes
     data.setup()
     batches = list(data.reference_dataloader())
     with torch.inference_mode():
-        features = torch.cat([task.pool(batch) for batch in batches])
+        features = torch.cat([task.readout.normed(task.pool(batch)) for batch in batches])
     names = [name for batch in batches for name in batch.corpora]
     assert len(names) == len(data.splits["train"].utterances)
     for row, corpus in enumerate(("Berlin", "Toronto"), start=1):

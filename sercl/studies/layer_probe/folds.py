@@ -3,7 +3,7 @@
 import csv
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from sercl.data.settings import BY_CORPUS, MONOLINGUAL, ROLES, SETTINGS, SOURCE,
 from sercl.errors import UnknownNameError, UsageError
 from sercl.files import open_text, write_text
 from sercl.json_text import json_text
-from sercl.studies.heads.adaptation import FrozenRows, FrozenTraining, adaptation_of
+from sercl.studies.heads.adaptation import NOTES, FrozenRows, FrozenTraining, adaptation_of
 from sercl.studies.heads.config import ProbeConfig, ProbeOptions
 from sercl.studies.heads.jobs import WEIGHTED, jobs_for
 from sercl.studies.heads.parts import View, check_finite, check_layers, check_parts, check_shape
@@ -74,7 +74,14 @@ def probe_study(
     real = _train(features, task, wanted, config, chosen_device, on_epochs)
     shuffled = task.shuffled(CONTROL_SEED)
     controls = _train(features, shuffled, numbers, config, chosen_device, on_epochs) if control else {}
-    return summarise(task, real, shuffled, controls, config, time.perf_counter() - begin)
+    results = summarise(task, real, shuffled, controls, config, time.perf_counter() - begin)
+    return replace(results, notes=(*_standardization_notes(task, config), *results.notes))
+
+
+def _standardization_notes(task: ProbeTask, config: ProbeConfig) -> list[str]:
+    if config.standardize != BY_CORPUS:
+        return []
+    return [NOTES[BY_CORPUS] if any(task.unlabelled) else "each corpus is standardised separately"]
 
 
 def epochs_of(

@@ -12,12 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sercl.data.settings import BY_CORPUS
 from sercl.json_text import plain
 from sercl.metrics.functional.clusters import cluster_hits, hits_uar, resampling_units
 from sercl.metrics.functional.comparison import PermutationTest, holm, paired_uar_test
 from sercl.metrics.functional.intervals import bootstrap_interval
-from sercl.studies.heads.adaptation import NOTES
 from sercl.studies.heads.config import ProbeConfig
 from sercl.studies.heads.jobs import WEIGHTED
 from sercl.studies.heads.training import Outcome, best_layer, ranked
@@ -432,16 +430,10 @@ def summarise(
         chosen=_chosen(single, scorer, config),
         weighted=_weighted(trained[WEIGHTED], scorer) if WEIGHTED in trained else None,
         runs=tuple(runs),
-        notes=(*task.notes, *_standardization_notes(task, config), *_limit_notes(runs, config)),
+        notes=(*task.notes, *_limit_notes(runs, config)),
         seconds=round(seconds, 3),
         differences=_differences(single, scorer, config),
     )
-
-
-def _standardization_notes(task: ProbeTask, config: ProbeConfig) -> list[str]:
-    if config.standardize != BY_CORPUS:
-        return []
-    return [NOTES[BY_CORPUS] if any(task.unlabelled) else "each corpus is standardised separately"]
 
 
 def _layer(

@@ -21,7 +21,6 @@ from sercl.features.extraction import Progress, features_of
 from sercl.files import at_home, writing_to
 from sercl.studies.heads.adaptation import FrozenRows, normalize_corpora
 from sercl.studies.heads.frozen import choose_layer
-from sercl.studies.heads.parts import Adapt
 from sercl.studies.results.forgetting import SourceTest
 from sercl.studies.results.predictions import Predictions
 from sercl.studies.training.results import RunResults, save, summarise
@@ -418,7 +417,10 @@ def _decide_layer(task: EncoderTask, data: EmotionDataModule, trainer: L.Trainer
     )
 
 
-def _by_corpus(used: Split, references: Iterable[Split], numbers: Mapping[str, int]) -> Adapt:
+Transformation = Callable[[Tensor], Tensor]
+
+
+def _by_corpus(used: Split, references: Iterable[Split], numbers: Mapping[str, int]) -> Transformation:
     """Return the standardisation of each corpus by its own statistics, as the model does it."""
     names = {item.id: name for item, name in zip(used.utterances, used.corpora, strict=True)}
     reference = [numbers[item.id] for split in references for item in split.utterances]

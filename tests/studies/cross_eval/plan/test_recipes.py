@@ -18,7 +18,8 @@ from tests.studies.cross_eval.samples import SPACE, options
 
 LABELS = {"angry": ["angry"], "sad": ["sad"]}
 DEFAULTS: dict[str, Any] = {
-    "revision": None, "whisper_form": "padded", "last_block": None, "layer": "auto", "pooling": "mean",
+    "revision": None, "whisper_form": "padded", "last_block": None, "layer": "auto", "layer_norm": None,
+    "pooling": "mean",
     "head": "paper", "head_first": False, "gradient_checkpointing": False, "save_full": False,
     "encoder_config": None, "adapters": {"lora": {"rank": 8}, "gating": {"kernel": 3}},
     "adversarial": {"weight": 0.0, "hidden": 64}, "loss": "cross-entropy", "optimizer": {},
