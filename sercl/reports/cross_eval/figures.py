@@ -100,6 +100,8 @@ def _matrix(axes: "Axes", matrix: Matrix, chance: float) -> None:
     axes.set_ylabel("trained on")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
+    if 0 < matrix.singles < len(matrix.rows):
+        axes.axhline(matrix.singles - 0.5, color="white", linewidth=4)
     for y, row in enumerate(matrix.cells):
         for x, own in enumerate(row):
             if own is not None:

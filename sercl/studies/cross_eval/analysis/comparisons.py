@@ -285,7 +285,7 @@ _FAMILIES: tuple[tuple[str, str, str, Callable[[Scores, Study], list[Pair]]], ..
     ),
     (
         "union-oracle",
-        "All other corpora against the best single source on the test (oracle)",
+        "All other corpora against the best on the test (oracle)",
         f"Does training on all other corpora reach the best of them? {_ORACLE}",
         partial(union_pairs, kind=ALL_OTHERS, choose=oracle_single),
     ),
@@ -297,7 +297,7 @@ _FAMILIES: tuple[tuple[str, str, str, Callable[[Scores, Study], list[Pair]]], ..
     ),
     (
         "languages-oracle",
-        "All other languages against the best single source on the test (oracle)",
+        "All other languages against the best on the test (oracle)",
         f"Does training on all corpora of other languages reach the best of them? {_ORACLE}",
         partial(union_pairs, kind=OTHER_LANGUAGES, choose=oracle_single),
     ),
