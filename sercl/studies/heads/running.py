@@ -124,17 +124,21 @@ class ProbeData:
         train, validation, _ = (rows for _, rows in self.folds[fold].items())
         return held_out_groups(train, validation, self.people, self.labels.tolist(), config.inner_folds)
 
-    def without(self, groups: Mapping[int, Sequence[tuple[int, ...]]], config: ProbeConfig) -> "ProbeData":
-        """Return a fold for each group of each fold that trains without the group and validates on it.
+    def without(self, groups: Mapping[int, tuple[int, ...]], config: ProbeConfig) -> "ProbeData":
+        """Return the same with folds that train without a group of rows and validate on it.
 
         Utterances that are held out do not take part in the standardisation either.
+
+        Args:
+            groups: Fold -> the rows to hold out; other folds stay.
+            config: How features are viewed.
         """
-        folds, views = list[Parts](), dict[int, View]()
-        for fold, held in ((fold, held) for fold, own in groups.items() for held in own):
+        folds, views = list(self.folds), dict(self.views)
+        for fold, held in groups.items():
             view, out = self.view(fold, config), set(held)
-            views[len(folds)] = replace(view, reference=_except(view.reference, out))
-            folds.append(Parts(_except(self.folds[fold].train, out), held, ()))
-        return ProbeData(self.features, self.labels, self.classes, folds, views)
+            views[fold] = replace(view, reference=_except(view.reference, out))
+            folds[fold] = Parts(_except(self.folds[fold].train, out), held, ())
+        return replace(self, folds=folds, views=views)
 
 
 def _except(rows: Sequence[int], out: set[int]) -> tuple[int, ...]:
@@ -168,12 +172,13 @@ def train_probes(
     """
     workers = torch.get_num_threads() if device.type == "cpu" else 1
     heads = {**initial_heads(data, jobs, config), **(start or {})}
-    held_out = _hold_out(data, jobs, config, heads, device, workers, on_epochs)
+    groups = {fold: data.held_out(fold, config) for fold in sorted({job.fold for job in jobs})}
     cohorts = _cohorts(data, jobs, config, heads, device, workers)
     at_once, lock = min(workers, len(cohorts)), threading.Lock()
 
     def train(cohort: Sequence[Job], report: OnEpochs) -> list[Outcome]:
         begin = time.perf_counter()
+        held_out = _hold_out(data, groups, cohort, config, heads, device, report)
         stack = build_stack(data, cohort, config, heads, device)
         found = outcomes_of(stack, _train(stack, config, held_out, report), keep)
         with lock:
@@ -259,57 +264,42 @@ def _most(data: ProbeData, job: Job, head: nn.Sequential, device: torch.device, 
     return most_probes(4 * block * copies, 4 * weights, device)
 
 
-HeldOut = Mapping[Job, Tally]
-"""What regressions of a job did on its held-out training rows, `[cs]`; jobs without them are left out."""
-
-
-def _train(stack: Stack, config: ProbeConfig, held_out: HeldOut, on_epochs: OnEpochs) -> Record:
-    if not config.is_convex:
-        return train_stack(stack, config, on_epochs)
-    return train_logistic(stack, config, on_epochs, _stacked(stack, config, held_out))
-
-
-def _stacked(stack: Stack, config: ProbeConfig, held_out: HeldOut) -> Tally | None:
-    """Return the tallies of a stack's jobs, `[cs, models]`; None if there are none."""
-    if not any(job in held_out for job in stack.jobs):
-        return None
-    some = next(iter(held_out.values()))
-    nothing = Tally(torch.zeros_like(some.losses), torch.zeros_like(some.confusion))
-    own = [held_out.get(job, nothing) for job in stack.jobs]
-    return Tally(
-        torch.stack([one.losses for one in own], dim=1), torch.stack([one.confusion for one in own], dim=1)
-    )
+def _train(stack: Stack, config: ProbeConfig, held_out: Tally | None, on_epochs: OnEpochs) -> Record:
+    if config.is_convex:
+        return train_logistic(stack, config, on_epochs, held_out)
+    return train_stack(stack, config, on_epochs)
 
 
 def _hold_out(
     data: ProbeData,
-    jobs: Sequence[Job],
+    groups: Mapping[int, Sequence[tuple[int, ...]]],
+    cohort: Sequence[Job],
     config: ProbeConfig,
     heads: Heads,
     device: torch.device,
-    workers: int,
     on_epochs: OnEpochs,
-) -> HeldOut:
-    """Fit the regressions of each job once without each group of its training speakers."""
+) -> Tally | None:
+    """Fit the regressions of a stack once without each group of their training rows.
+
+    Returns:
+        What they did with each C on the rows that were held out from them, `[cs, models]`; None for probes
+        that are trained in epochs.
+    """
     if not config.is_convex:
-        return {}
-    groups = {fold: data.held_out(fold, config) for fold in sorted({job.fold for job in jobs})}
-    owners = [fold for fold, own in groups.items() for _ in own]
-    inner = {
-        Job(k, job.layer, job.seed): job for k, fold in enumerate(owners) for job in jobs if job.fold == fold
-    }
-    on_epochs((len(jobs) * config.inner_folds - len(inner)) * len(config.c))
-    starts = {one: heads[job] for one, job in inner.items()}
-    without = data.without(groups, config)
-
-    def fit(cohort: Sequence[Job], report: OnEpochs) -> Tally:
-        stack = build_stack(without, cohort, config, starts, device)
-        return validations(fit_path(stack, config, report, ROUGH_TOLERANCE))
-
-    cohorts = _cohorts(without, list(inner), config, starts, device, workers)
-    found: dict[Job, Tally] = {}
-    for cohort, tallies in zip(cohorts, side_by_side(fit, cohorts, workers, on_epochs), strict=True):
-        for model, one in enumerate(cohort):
-            own = Tally(tallies.losses[:, model], tallies.confusion[:, model])
-            found[inner[one]] = found[inner[one]] + own if inner[one] in found else own
-    return found
+        return None
+    shape = len(config.c), len(cohort)
+    losses = torch.zeros(shape, dtype=torch.float64, device=device)
+    confusion = torch.zeros(*shape, data.classes, data.classes, dtype=torch.int64, device=device)
+    for number in range(config.inner_folds):
+        models = [model for model, job in enumerate(cohort) if number < len(groups[job.fold])]
+        on_epochs((len(cohort) - len(models)) * len(config.c))
+        if models:
+            jobs = [cohort[model] for model in models]
+            inner = data.without({job.fold: groups[job.fold][number] for job in jobs}, config)
+            fits = fit_path(
+                build_stack(inner, jobs, config, heads, device), config, on_epochs, ROUGH_TOLERANCE
+            )
+            found = validations(fits)
+            losses[:, models] += found.losses
+            confusion[:, models] += found.confusion
+    return Tally(losses, confusion)
