@@ -54,6 +54,7 @@ def on_every_fold(corpus: str, place: str) -> Benchmark:
 
 BENCHMARKS = (
     Benchmark("startup.py", "seconds until a help page appears"),
+    Benchmark("groups.py", "coverage of intervals of differences between groups of speakers"),
     Benchmark("feature_store.py", "memory and time of the feature store, 10 thousand and 1 million rows"),
     Benchmark("probe_training.py", "seconds to train the probes of a study, stacked and one after the other"),
     Benchmark(

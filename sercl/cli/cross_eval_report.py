@@ -1,10 +1,12 @@
 """`sercl cross-eval report`: rewrite the report of a study from the files in its folder."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sercl.cli.console import stdout
+from sercl.cli.help import GROUP_HELP, names_of
 from sercl.cli.pages import CROSS_EVAL_REPORT
 from sercl.errors import UsageError
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 def main() -> int:
     """Run `sercl cross-eval report` with the arguments of the process."""
     options = build_parser().parse_args(sys.argv[1:])
-    report(Path(options.folder), list(options.format), options.quiet)
+    report(Path(options.folder), list(options.format), options.quiet, group_by=names_of(options.group_by))
     return 0
 
 
@@ -33,11 +35,18 @@ def build_parser() -> "SerclParser":
         default=list(ALL),
         help=f"Formats, separated by spaces: {', '.join(ALL)}; svg and pdf are figures (default: all).",
     )
+    parser.add_argument("--group_by", nargs="+", default=[], help=GROUP_HELP)
     parser.add_argument("--quiet", action="store_true", help="Print only the names of the files written.")
     return parser
 
 
-def report(folder: Path, formats: list[str], quiet: bool = False, study: "Study | None" = None) -> None:
+def report(
+    folder: Path,
+    formats: list[str],
+    quiet: bool = False,
+    study: "Study | None" = None,
+    group_by: Sequence[str] = (),
+) -> None:
     """Write the report of a study and print a summary.
 
     Args:
@@ -45,6 +54,7 @@ def report(folder: Path, formats: list[str], quiet: bool = False, study: "Study 
         formats: Names of `sercl.reports.cross_eval.formats.ALL`.
         quiet: Print only the names of the files.
         study: The study as stored in the folder; None to read it.
+        group_by: Columns by which groups of utterances are scored.
 
     Raises:
         UsageError: If there is no such folder, or for an unknown format.
@@ -59,7 +69,7 @@ def report(folder: Path, formats: list[str], quiet: bool = False, study: "Study 
     chosen = check_formats(formats)  # checked before the scores are computed, which may take a while
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder. Give the --out of a `sercl cross-eval`.")
-    analysis = analyse(folder, study)
+    analysis = analyse(folder, study, group_by)
     files = write_report(analysis, folder, chosen)
     if quiet:
         for file in files:

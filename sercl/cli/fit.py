@@ -24,7 +24,9 @@ from sercl.errors import UsageError
 from sercl.json_text import json_text
 from sercl.reports.data import data_table
 from sercl.reports.forgetting import forgetting_text
+from sercl.reports.groups import groups_report
 from sercl.reports.results import confusion_figure, confusion_text, model_lines, results_table, stages_table
+from sercl.studies.results.groups import check_groups
 from sercl.studies.results.records import CONFIG
 from sercl.studies.training import final
 from sercl.studies.training.fit import extract_features, score, score_source, stage_folders, train
@@ -73,6 +75,7 @@ def run(cli: Cli) -> None:
             config["seed_everything"],
             time.perf_counter() - begin,
             source_test=source_test,
+            group_by=cli.group_by,
         )
         if is_first():
             check_still_there(folder)
@@ -134,6 +137,10 @@ def check_untested(cli: Cli) -> None:
     if not cli.data.trains_on_everything:
         return
     final.check_unvalidated(cli.task)
+    if cli.group_by:
+        raise UsageError(
+            "--group_by: has no effect with --data.folds.scheme none, since nothing is tested. Leave it out."
+        )
     defaults = cli.parser.get_defaults()
     for group in ("early_stopping", "checkpoint"):
         if changed := [key for key, value in cli.config[group].items() if value != defaults[group][key]]:
@@ -149,6 +156,7 @@ def prepare(cli: Cli, folder: Path) -> None:
     check(cli)
     cli.build_trainer(folder)  # options that Lightning refuses are reported before anything is written
     set_up(cli)
+    check_grouping(cli)
     announce(cli, folder)
     extract_features_of(cli.task, cli)
 
@@ -169,6 +177,19 @@ def announce(cli: Cli, folder: Path) -> None:
         stdout.print(data_table(cli.data.report), model_lines(describe_model(cli.task)), sep="\n")
     cli.save_config(folder / CONFIG)
     cli.data.save_folds(folder / FOLDS)
+
+
+def check_grouping(cli: Cli, part: str | None = "test") -> None:
+    """Raise `UsageError` before anything is trained if a part, or all data, cannot be grouped as asked."""
+    if cli.group_by:
+        data = cli.data
+        check_groups(data.splits[part].utterances if part else data.utterances_in_use, cli.group_by)
+
+
+def show_groups(results: RunResults) -> None:
+    """Print the scores of groups of utterances, if they were asked for."""
+    if results.groups:
+        stdout.print(groups_report(results.groups))
 
 
 def set_up(cli: Cli) -> None:
@@ -201,6 +222,7 @@ def show(results: RunResults, folder: Path, as_json: bool) -> None:
     stdout.print(confusion_text(scores.confusion, scores.classes))
     if results.forgetting is not None:
         stdout.print(forgetting_text(results.forgetting))
+    show_groups(results)
     show_use("fit", folder, results.stages)
 
 

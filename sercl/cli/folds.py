@@ -118,6 +118,7 @@ def run(cli: Cli) -> int:
         if cli.config["final"]:
             check_final(plain, cli.task.optimizer_config)
         fit.set_up(cli)
+        fit.check_grouping(cli, None)
         folds = range(cli.data.fold_count) if has_all(plain["data"]) else [first_index(plain["data"])]
         runs = planned(folds, cli.config["seed_everything"], plain.get("seeds"))
         write_text(folder / CONFIG, text)
@@ -307,7 +308,7 @@ def _check_diarize_fit(cli: Cli) -> None:
 
 def _finish_fit(cli: Cli, folder: Path, runs: Sequence[FoldRun], seconds: float) -> None:
     """Save and show the scores of all test utterances."""
-    results, predictions, source_test = pool(folder, runs, seconds)
+    results, predictions, source_test = pool(folder, runs, seconds, cli.group_by)
     save(results, predictions, folder, source_test)
     scores, title = results.scores, f"{results.data['name']}, test parts of {_counted(runs)}"
     confusion_figure(scores.confusion, scores.classes, folder / "confusion.png", title)
@@ -323,6 +324,7 @@ def _show(results: RunResults, folder: Path, title: str) -> None:
     stdout.print(confusion_text(results.scores.confusion, results.scores.classes))
     if results.forgetting is not None:
         stdout.print(forgetting_text(results.forgetting))
+    fit.show_groups(results)
     stdout.print(f"\nEverything is in {folder}; {PREDICTIONS} holds all folds.", soft_wrap=True)
 
 

@@ -19,11 +19,17 @@ _WORD = re.compile(r"(?:[^\s'\"]|'[^']*'|\"[^\"]*\")+")
 
 DEVICE_HELP = "auto (a GPU if available), cpu, cuda, cuda:1 or mps."
 ENCODER_HELP = "Folder of the encoder, if it has moved since training."
+GROUP_HELP = "Score groups of utterances: by gender, language, dialect, session or any column of a manifest."
 JSON_HELP = "Print the results as JSON."
 RECURSIVE_HELP = "Include subfolders."
 """Texts of options that several commands have."""
 
 Rows = Sequence[tuple[str, str]]
+
+
+def names_of(words: Iterable[str]) -> list[str]:
+    """Return names that are separated by spaces or commas, each once."""
+    return list(dict.fromkeys(name for word in words for name in word.split(",") if name))
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from rich.progress import (
 
 from sercl.audio.preprocess import PreprocessConfig
 from sercl.cli.console import Lines, stderr
-from sercl.cli.help import ENCODER_HELP, JSON_HELP
+from sercl.cli.help import ENCODER_HELP, GROUP_HELP, JSON_HELP, names_of
 from sercl.cli.model_class import check_options, find_model, model_named
 from sercl.cli.own_settings import usable_store
 from sercl.cli.parser import SerclParser, restrict_imports
@@ -225,6 +225,8 @@ class Cli(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add sercl's own options, and link the model's classes to the data."""
         add_run_options(parser, self.with_training)
+        if self.command in _SCORED:
+            parser.add_argument("--group_by", nargs="+", default=[], help=GROUP_HELP)
         if self.command in SEVERAL_FOLDS:
             add_fold_options(parser)
         parser.add_class_arguments(FeatureConfig, "features")
@@ -241,6 +243,11 @@ class Cli(LightningCLI):
         add_stopping_groups(parser)
         parser.set_defaults({f"{key}.monitor": self.monitor for key in ("early_stopping", "checkpoint")})
         parser.link_arguments("data.label_map", "model.labels", apply_on="instantiate")
+
+    @property
+    def group_by(self) -> list[str]:
+        """Columns by which groups of utterances are scored."""
+        return names_of(self.config.get("group_by") or ())
 
     def _set_seed(self) -> None:
         """Seed every random generator, as Lightning does."""
@@ -333,7 +340,7 @@ def path_of_own(kind: type) -> str | None:
     return None if kind.__module__.startswith("sercl.") else path_of(kind)
 
 
-RUN_KEYS = ("out", "resume", "overwrite", "json", "ckpt", "encoder", "no_cache", "jobs", "final")
+RUN_KEYS = ("out", "resume", "overwrite", "json", "ckpt", "encoder", "no_cache", "jobs", "final", "group_by")
 """Options of one call, not of the experiment: `save_config` does not write them."""
 
 _AS_TRAINED = "What is done to clips; by default, and only, what the checkpoint was trained with."
@@ -343,6 +350,9 @@ _PREPARES = ("fit", "layer-probe")
 
 SEVERAL_FOLDS = ("fit", "diarize fit")
 """Commands that train every fold with `--data.folds.index all`."""
+
+_SCORED = ("fit", "test", "validate")
+"""Commands that score predictions, also in groups of utterances."""
 
 _TESTS_WHOLE = {"diarize fit": "every test clip is evaluated."}
 

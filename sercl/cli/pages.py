@@ -56,6 +56,7 @@ FIT = ShortPage(
         "--seeds LIST",
         "--final",
         "--jobs N",
+        "--group_by LIST",
         "--out DIR",
     ),
     examples=(
@@ -221,21 +222,24 @@ CROSS_EVAL_REPORT = ShortPage(
     arguments=(("DIR", "Folder of the study: the --out of `sercl cross-eval`"),),
     options=(
         "--format NAME ...",
+        "--group_by NAME ...",
         "--quiet",
         "-h, --help",
     ),
     examples=(
         ("All formats", "sercl cross-eval report study"),
+        ("With scores of genders and dialects", "sercl cross-eval report study --group_by gender dialect"),
         ("Tables and figures for a paper", "sercl cross-eval report study --format tex csv pdf"),
     ),
 )
 
 COMPARE = ShortPage(
     "compare",
-    usage="RUN_A RUN_B [--json]",
+    usage="RUN_A [RUN_B] [OPTIONS]",
     summary=(
         "Compare two runs: the options that differ, the scores with their intervals, and a paired test "
-        "on the utterances that both were tested on."
+        "on the utterances that both were tested on. With --group_by, also group by group; or the groups of "
+        "one run with each other."
     ),
     arguments=(
         ("RUN_A", "Folder of `sercl fit`, of `sercl test` with --out, or of `sercl cross-eval`"),
@@ -245,11 +249,13 @@ COMPARE = ShortPage(
         ),
     ),
     options=(
+        "--group_by NAME ...",
         "--json",
         "-h, --help",
     ),
     examples=(
         ("Does the adapter help?", "sercl compare checkpoints/frozen checkpoints/lora"),
+        ("Does a run score women and men alike?", "sercl compare checkpoints/frozen --group_by gender"),
         ("Machine-readable output", "sercl compare checkpoints/frozen checkpoints/lora --json"),
     ),
 )

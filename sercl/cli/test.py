@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sercl.cli.console import stdout
-from sercl.cli.fit import extract_features_of, set_up
+from sercl.cli.fit import check_grouping, extract_features_of, set_up, show_groups
 from sercl.cli.lightning import Cli
 from sercl.cli.precheck import with_own_config
 from sercl.cli.processes import is_first, restartable
@@ -83,6 +83,7 @@ def _evaluate(cli: Cli, part: str, names_part: bool) -> None:
     )
     cli.data.score_only("whole" if whole else part)
     set_up(cli)
+    check_grouping(cli, part)
     remarks = [
         *_ensemble_notes(task),
         *speaker_notes(task, cli.data, part),
@@ -107,6 +108,7 @@ def _evaluate(cli: Cli, part: str, names_part: bool) -> None:
         seed=cli.config["seed_everything"],
         seconds=time.perf_counter() - begin,
         remarks=remarks,
+        group_by=cli.group_by,
     )
     if folder is not None:
         save(results, predictions, folder)
@@ -152,3 +154,4 @@ def _show(results: RunResults, folder: Path | None, as_json: bool) -> None:
         return
     stdout.print(results_table(scores, f"Results: {title}", results.notes))
     stdout.print(confusion_text(scores.confusion, scores.classes))
+    show_groups(results)

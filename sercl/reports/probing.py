@@ -12,10 +12,10 @@ from rich.text import Text
 from sercl.counting import count
 from sercl.files import write_text
 from sercl.metrics.functional.intervals import SIGNIFICANT
-from sercl.reports.cross_eval.tables import NONE, Table, latex_table, markdown_table
+from sercl.reports.cross_eval.tables import NONE, latex_table, markdown_table
 from sercl.reports.cross_eval.wording import p_value, points, points_interval, score_text
 from sercl.reports.results import is_guess, percent
-from sercl.reports.style import table
+from sercl.reports.style import TextTable, table
 from sercl.studies.layer_probe.summary import (
     ChosenLayer,
     LayerDifference,
@@ -172,7 +172,7 @@ def _unit(results: ProbeResults) -> str:
     return f"{probes}; intervals resample utterances, not speakers, and are therefore too narrow."
 
 
-def layer_table(results: ProbeResults) -> Table:
+def layer_table(results: ProbeResults) -> TextTable:
     """Return a row per hidden state: test UAR, validation, recalls, and its difference from the best one."""
     others = {item.layer: item for item in results.differences}
     columns = ("Layer", "UAR", "Validation", *results.classes, "Below the best", "p", "p, Holm")
@@ -182,7 +182,7 @@ def layer_table(results: ProbeResults) -> Table:
         f"Best on validation: {results.best_layer}. Differences in points, with the 95 % interval of the "
         "paired permutation test."
     )
-    return Table(f"layers-{results.target}-{results.setting}", caption, columns, rows, note=note)
+    return TextTable(f"layers-{results.target}-{results.setting}", caption, columns, rows, note=note)
 
 
 def write_layer_tables(results: Sequence[ProbeResults], folder: Path, title: str) -> None:

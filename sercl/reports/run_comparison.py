@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from rich.console import Group, RenderableType
+from rich.table import Table as RichTable
 from rich.text import Text
 
 from sercl.counting import count
@@ -12,9 +13,12 @@ from sercl.metrics.functional.classification import AVERAGES
 from sercl.metrics.functional.clusters import MIN_SPEAKERS
 from sercl.metrics.functional.intervals import SIGNIFICANT
 from sercl.reports.cross_eval.wording import condition_name, p_value, points, points_interval, score_text
+from sercl.reports.groups import group_tables
 from sercl.reports.results import average_interval, average_text, recalls_of_a_guess
-from sercl.reports.style import table
-from sercl.studies.comparison import Compared, RunComparison
+from sercl.reports.style import drawn, table
+from sercl.studies.comparison import Compared, GroupCompared, RunComparison
+from sercl.studies.cross_eval.cells import Condition
+from sercl.studies.results.groups import Grouping
 from sercl.studies.results.paired import Paired
 from sercl.studies.results.scores import Score
 
@@ -32,6 +36,7 @@ def comparison_report(comparison: RunComparison) -> RenderableType:
         ]
     else:
         parts += [_conditions(comparison.rows), *_alone(comparison)]
+    parts += _groups(comparison.groups)
     notes = (*_guesses(comparison.rows), *_by_utterance(comparison.rows))
     return Group(*parts, *(Text(f"Note: {note}", "yellow") for note in notes))
 
@@ -46,7 +51,27 @@ def comparison_to_dict(comparison: RunComparison) -> dict[str, Any]:
         "results": [_row_to_dict(row) for row in comparison.rows],
         "only_first": [asdict(condition) for condition in comparison.only_first],
         "only_second": [asdict(condition) for condition in comparison.only_second],
+        **({"groups": [asdict(own) for own in comparison.groups]} if comparison.groups else {}),
     }
+
+
+def groups_report(groups: Mapping[Condition | None, Sequence[Grouping]]) -> RenderableType:
+    """Return the scores of the groups in one run or study, and their differences."""
+    rows = [
+        ((condition_name(condition),) if condition else (), found)
+        for condition, own in groups.items()
+        for found in own
+    ]
+    return Group(*map(drawn, group_tables(rows, ("Condition",) if None not in groups else ())))
+
+
+def groups_to_dict(groups: Mapping[Condition | None, Sequence[Grouping]]) -> list[dict[str, Any]]:
+    """Return the same as plain data for `json_text`."""
+    return [
+        {"condition": asdict(condition) if condition else None, **found.to_dict()}
+        for condition, own in groups.items()
+        for found in own
+    ]
 
 
 def _changes(comparison: RunComparison) -> RenderableType:
@@ -190,6 +215,27 @@ def _conditions(rows: Sequence[Compared]) -> RenderableType:
             f"{paired.differ:,} of {paired.utterances:,}",
         )
     return grid
+
+
+def _groups(groups: Sequence[GroupCompared]) -> list[RenderableType]:
+    """Return a table for each column: a row per group."""
+    tables: dict[str, RichTable] = {}
+    numbers = ("UAR of A", "UAR of B", "B - A", "p, Holm", "Utterances")
+    for own in groups:
+        heads = (*(("Condition",) if own.condition else ()), own.column.capitalize())
+        title = f"Groups by {own.column}; p is corrected for all of them"
+        grid = tables.setdefault(own.column, table(*heads, *numbers, title=title, numbers=numbers))
+        difference = own.paired.difference
+        grid.add_row(
+            *((condition_name(own.condition),) if own.condition else ()),
+            own.value,
+            score_text(own.first),
+            score_text(own.second),
+            f"{points(difference.value)}{_in_brackets(points_interval(difference))}",
+            p_value(own.paired.p_holm),
+            f"{own.paired.utterances:,}",
+        )
+    return list(tables.values())
 
 
 def _alone(comparison: RunComparison) -> list[Text]:

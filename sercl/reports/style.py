@@ -1,6 +1,7 @@
-"""The style of all tables."""
+"""Tables of text, and the style of all tables in a terminal."""
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 
 from rich import box
 from rich.cells import cell_len
@@ -29,6 +30,41 @@ def table(*columns: str, title: str | None = None, numbers: Collection[str] = ()
             grid.add_column(name, justify="right", no_wrap=True)
         else:
             grid.add_column(name, overflow="fold")
+    return grid
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """A table of text.
+
+    Attributes:
+        name: Short name for labels, letters and hyphens.
+        caption: What it shows, a sentence without its full stop.
+        columns: Headings; a line break marks where a narrow format may break them.
+        rows: Cells, as many in a row as there are columns.
+        texts: Number of columns from the left that hold text; the others hold numbers.
+        note: A sentence below it, or "".
+    """
+
+    name: str
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    texts: int = 1
+    note: str = ""
+
+
+def drawn(own: TextTable) -> Table:
+    """Draw a table in a terminal; headings such as those of an overview are broken into lines."""
+    grid = table(title=own.caption)
+    if own.note:
+        grid.caption, grid.caption_justify = own.note, "left"
+    for name in own.columns[: own.texts]:
+        grid.add_column(name, vertical="bottom")
+    for name in own.columns[own.texts :]:
+        grid.add_column(name, justify="right", vertical="bottom")
+    for row in own.rows:
+        grid.add_row(*row)
     return grid
 
 

@@ -1,7 +1,8 @@
 """Compare two runs or two studies: the settings that differ, and their scores."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from math import nan
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from sercl.errors import UsageError
 from sercl.files import at_home
 from sercl.studies.cross_eval.cells import Condition
 from sercl.studies.results import paired
+from sercl.studies.results.groups import Grouping, check_columns, grouping_columns, groups_of, split_by
 from sercl.studies.results.paired import Paired, correct
 from sercl.studies.results.predictions import Predictions
 from sercl.studies.results.scores import Score, score_confusions
@@ -51,6 +53,28 @@ class Compared:
 
 
 @dataclass(frozen=True)
+class GroupCompared:
+    """Two systems on one group of utterances.
+
+    Attributes:
+        condition: The condition of two studies, None for two runs.
+        column: What groups are made by.
+        value: The value of the group.
+        first: UAR of the first, on all utterances of the group that it was tested on.
+        second: UAR of the second.
+        paired: UAR of the second minus that of the first, on those that both were tested on; corrected for
+            all groups of a column.
+    """
+
+    condition: Condition | None
+    column: str
+    value: str
+    first: Score
+    second: Score
+    paired: Paired
+
+
+@dataclass(frozen=True)
 class RunComparison:
     """Two runs or studies.
 
@@ -62,6 +86,7 @@ class RunComparison:
         rows: The conditions that both have.
         only_first: Conditions that only the first has a score of.
         only_second: Conditions that only the second has a score of.
+        groups: The same for groups of utterances, by each column that was asked for.
     """
 
     folders: tuple[Path, Path]
@@ -71,6 +96,7 @@ class RunComparison:
     rows: tuple[Compared, ...]
     only_first: tuple[Condition, ...]
     only_second: tuple[Condition, ...]
+    groups: tuple[GroupCompared, ...] = ()
 
     def to_frame(self) -> pd.DataFrame:
         """Return a row per condition that both have, with its paired test.
@@ -98,15 +124,18 @@ def _row(own: Compared) -> dict[str, Any]:
     }
 
 
-def compare(first: str | Path, second: str | Path) -> RunComparison:
+def compare(first: str | Path, second: str | Path, group_by: Sequence[str] = ()) -> RunComparison:
     """Compare two runs of `sercl fit` or `sercl test`, or two studies of `sercl cross-eval`.
 
     Args:
         first: Folder of one of them, the earlier or simpler.
         second: Folder of the other; a positive difference means that it is better.
+        group_by: Columns of what is known of the utterances ("dialect"): each of their values is compared by
+            itself, too.
 
     Raises:
-        UsageError: If a folder is not a run, or they differ in kind or classes, or share no utterance.
+        UsageError: If a folder is not a run, or they differ in kind or classes, or share no utterance; or for
+            a column that they do not have.
         ResultsError: If a file is broken.
     """
     one, two = (read_finished(at_home(folder)) for folder in (first, second))
@@ -129,7 +158,55 @@ def compare(first: str | Path, second: str | Path) -> RunComparison:
         only_second=tuple(
             item for item in two.predictions if item is not None and item not in one.predictions
         ),
+        groups=tuple(chain.from_iterable(_groups(one, two, shared, column) for column in group_by)),
     )
+
+
+def compare_groups(
+    folder: str | Path, group_by: Sequence[str]
+) -> dict[Condition | None, tuple[Grouping, ...]]:
+    """Score the groups of utterances in one run or study, and test whether they differ.
+
+    Args:
+        folder: Its folder.
+        group_by: Columns of what is known of the utterances, such as "dialect".
+
+    Returns:
+        Condition (None for a run) -> its groups, by each column.
+
+    Raises:
+        UsageError: If the folder is not a run, or for a column that it does not have, or that has one value.
+        ResultsError: If a file is broken.
+    """
+    return groups_of(read_finished(at_home(folder)).predictions, group_by)
+
+
+def _groups(
+    one: FinishedRun, two: FinishedRun, conditions: Sequence[Condition | None], column: str
+) -> list[GroupCompared]:
+    found = []
+    for condition in conditions:
+        sides = one.predictions[condition], two.predictions[condition]
+        if all(column in grouping_columns(own) for own in sides):
+            first, second = (split_by(own, column) for own in sides)
+            both = [value for value in first if value in second]
+            found += [_group(condition, column, value, first[value], second[value]) for value in both]
+    if not found:
+        known = _columns(two)
+        check_columns([column], [name for name in _columns(one) if name in known])
+    corrected = correct([own.paired for own in found])
+    return [replace(own, paired=test) for own, test in zip(found, corrected, strict=True)]
+
+
+def _group(
+    condition: Condition | None, column: str, value: str, first: Predictions, second: Predictions
+) -> GroupCompared:
+    one, two = (_scores(own)["uar"] for own in (first, second))
+    return GroupCompared(condition, column, value, one, two, paired.compare(second, first))
+
+
+def _columns(run: FinishedRun) -> list[str]:
+    return list(dict.fromkeys(name for own in run.predictions.values() for name in grouping_columns(own)))
 
 
 def changes(first: Mapping[str, Any], second: Mapping[str, Any]) -> tuple[Change, ...]:

@@ -1,7 +1,7 @@
 """Results folders of every kind as data frames: `read_results`."""
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from sercl.errors import DocumentError, ResultsError, UsageError
 from sercl.files import at_home
 from sercl.metrics.functional.bootstrap import Statistic, summed
 from sercl.metrics.functional.classification import f1, precision
+from sercl.studies.comparison import compare_groups
 from sercl.studies.cross_eval.analysis.forgetting import find_forgetting
 from sercl.studies.cross_eval.analysis.scores import ConditionScores, score_conditions
 from sercl.studies.cross_eval.cells import CONDITION_FIELDS, Condition, Study
@@ -59,6 +60,8 @@ class Results:
         forgetting: A row per score of a source's test part before and after the second of two stages (of
             studies also: before and after few-shot training), see `sercl.studies.results.forgetting`; empty
             where nothing was trained so.
+        groups: A row per group of utterances and score, for the columns of `group_by`, then a row per
+            difference between two groups (`group` "A - B") with `p` and `p_holm`.
     """
 
     kind: str
@@ -69,6 +72,7 @@ class Results:
     settings: pd.DataFrame
     notes: pd.DataFrame
     forgetting: pd.DataFrame = field(default_factory=pd.DataFrame)
+    groups: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def folders(self) -> list[str]:
@@ -80,10 +84,12 @@ class Results:
         return f"Results ({self.kind}, {count(len(self.folders), 'folder')}), rows: {', '.join(sizes)}"
 
 
-_FRAMES = tuple(item.name for item in fields(Results) if item.name != "kind")
+_FRAMES = tuple(each.name for each in fields(Results) if each.name != "kind")
 
 
-def read_results(folders: str | Path | Iterable[str | Path], *, incomplete: bool = False) -> Results:
+def read_results(
+    folders: str | Path | Iterable[str | Path], *, incomplete: bool = False, group_by: Sequence[str] = ()
+) -> Results:
     """Read the results of finished runs, layer probes, studies or diarizers.
 
     Values are those of the folder's `results.json`, or those of a study's report, which are computed from its
@@ -93,16 +99,22 @@ def read_results(folders: str | Path | Iterable[str | Path], *, incomplete: bool
         folders: A folder, a pattern ("checkpoints/EmoDB-*"), or several of these, all of one kind.
         incomplete: Whether to read a study with cells that failed or are missing; conditions without a
             finished cell are then absent, and only repeats that cover all folds are averaged.
+        group_by: Columns of what is known of the utterances (gender, language, dialect, session, corpus or
+            another column of a manifest), by which runs and studies are scored in groups.
 
     Raises:
-        UsageError: For a folder without results, folders of several kinds, or none.
+        UsageError: For a folder without results, folders of several kinds, or none; for a column that they do
+            not have.
         ResultsError: For a missing or damaged file, or an unfinished study.
     """
     given = [folders] if isinstance(folders, str | Path) else list(folders)
     matching = [folder for each in given for folder in _matching(each)]
     if not matching:
         raise UsageError("read_results: no folder was given.")
-    read = [_READERS[_kind_of(folder)](folder, incomplete) for folder in matching]
+    read = [
+        replace(_READERS[_kind_of(folder)](folder, incomplete), groups=_groups(folder, group_by))
+        for folder in matching
+    ]
     kinds = {own.kind: folder for own, folder in zip(read, matching, strict=True)}
     if len(kinds) > 1:
         found = ", ".join(f"{folder} is a {kind}" for kind, folder in kinds.items())
@@ -115,6 +127,17 @@ def read_results(folders: str | Path | Iterable[str | Path], *, incomplete: bool
         for name in _FRAMES
     }
     return Results(read[0].kind, **{name: _joined(own) for name, own in frames.items()})
+
+
+def _groups(folder: Path, group_by: Sequence[str]) -> pd.DataFrame:
+    """Return the scores of groups in a run or study, and their differences."""
+    found = compare_groups(folder, group_by) if group_by else {}
+    frames = [
+        in_front({} if condition is None else _fields(condition), own.to_frame())
+        for condition, groupings in found.items()
+        for own in groupings
+    ]
+    return _joined(frames) if frames else pd.DataFrame()
 
 
 def _matching(given: str | Path) -> list[Path]:

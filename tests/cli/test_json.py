@@ -87,7 +87,8 @@ def data(encoder: str, emodb: str) -> list[str]:
 
 def test_the_page_has_every_command_that_prints_json() -> None:
     assert set(documented()) == {
-        "fit", "compare", "layer-probe", "cross-eval", "corpus inspect", "corpus list", "features info",
+        "fit", "compare", "compare RUN --group_by COLUMN", "layer-probe", "cross-eval",
+        "corpus inspect", "corpus list", "features info",
         "features prune", "predict --format json", "diarize fit", "diarize score",
         "diarize --format json",
     }  # fmt: skip

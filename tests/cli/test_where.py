@@ -1,11 +1,14 @@
 """Utterances selected with `where`, from the commands."""
 
 import json
+import re
 import shutil
+from pathlib import Path
 
 import pytest
 import yaml
 
+import sercl
 from sercl.cli.main import main
 from sercl.studies.cross_eval.study_file import read_study
 from sercl.testing.corpora import fake_dialects
@@ -121,15 +124,29 @@ def study(german, encoder, tmp_path_factory):
     return write
 
 
-def test_a_study_across_the_dialects_of_one_corpus(study, tmp_path):
-    path = study(tmp_path, {"dialect": "standard"}, {"dialect": "bavarian"})
-    assert main(["cross-eval", "-c", path, "--out", str(tmp_path / "study")]) == 0
-    found = read_study(tmp_path / "study")
-    assert {item.cell.condition.pair for item in found.records} == {"first", "first -> second"}
-    assert {item.status for item in found.records} == {"done"}
-    assert [corpus.where for corpus in found.corpora.values()] == ["dialect standard", "dialect bavarian"]
-    assert found.corpora["second"].notes[0] == "32 of 80 utterances selected (dialect bavarian)"
-    assert not any(item.shared_speakers for item in found.records)
+def test_the_study_across_dialects_of_the_documentation(german, encoder, tmp_path):
+    text = (Path(__file__).parents[2] / "docs" / "cross-eval.md").read_text(encoding="utf-8")
+    content = yaml.safe_load(re.search(r"```yaml\n# dialects.yaml\n(.*?)```", text, re.DOTALL)[1])
+    content["study"]["encoders"] = {"whisper-base": encoder}
+    for corpus in content["study"]["corpora"].values():
+        corpus["init_args"]["root"] = german
+    small = {"preprocess": {"trim": "none", "loudness": "none"}, "trainer": {"accelerator": "cpu"}}
+    path = tmp_path / "dialects.yaml"
+    path.write_text(yaml.safe_dump({**content, **small, "features": {"dir": str(tmp_path / "store")}}))
+    assert main(["cross-eval", "-c", str(path), "--out", str(tmp_path / "study")]) == 0
+    assert main(["cross-eval", "report", str(tmp_path / "study"), "--group_by", "gender"]) == 0
+    found = sercl.read_results(tmp_path / "study", group_by=["gender"])
+    pairs = found.scores.query("setting == 'zero-shot' and score == 'uar'")
+    assert set(pairs["source"] + " -> " + pairs["target"]) == {"standard -> bavarian", "bavarian -> standard"}
+    tested = found.predictions.query("target == 'bavarian'")
+    assert set(tested["dialect"]) == {"bavarian"}
+    assert set(found.groups["group"]) == {"female", "male", "female - male"}
+    study = read_study(tmp_path / "study")
+    assert {name: corpus.where for name, corpus in study.corpora.items()} == {
+        "standard": "dialect standard", "bavarian": "dialect bavarian",
+    }  # fmt: skip
+    assert study.corpora["bavarian"].notes[0] == "32 of 80 utterances selected (dialect bavarian)"
+    assert not any(item.shared_speakers for item in study.records)
 
 
 def test_a_study_whose_selections_share_speakers_is_refused(study, tmp_path, capsys):

@@ -30,6 +30,7 @@ from sercl.data.split import Split
 from sercl.errors import UsageError
 
 Labels = str | int | dict[str, str | list[str]]
+Conditions = Where | None
 
 
 class CorpusDataModule(EmotionDataModule):
@@ -71,7 +72,7 @@ class CorpusDataModule(EmotionDataModule):
         folds: FoldConfig = FoldConfig(),
         loader: LoaderConfig = LoaderConfig(),
         augment: AugmentConfig = AugmentConfig(),
-        where: Where | None = None,
+        where: Conditions = None,
     ) -> None:
         super().__init__()
         check_where(where or {})

@@ -11,9 +11,8 @@ from sercl.corpora.folds import FoldConfig
 from sercl.corpora.hub import HubColumns, read_hub
 from sercl.corpora.languages import to_language
 from sercl.corpora.manifest import ManifestColumns, read_manifest
-from sercl.corpora.where import Where
 from sercl.data.config import LoaderConfig
-from sercl.data.datamodules.corpus import CorpusDataModule, Labels
+from sercl.data.datamodules.corpus import Conditions, CorpusDataModule, Labels
 
 LABEL_ADVICE = (
     "Map or drop labels with the option emotions: --data.emotions '{Furius: angry, unclear: drop}'."
@@ -50,7 +49,7 @@ class Manifest(CorpusDataModule):
         folds: FoldConfig = FoldConfig(),
         loader: LoaderConfig = LoaderConfig(),
         augment: AugmentConfig = AugmentConfig(),
-        where: Where | None = None,
+        where: Conditions = None,
     ) -> None:
         super().__init__(root, labels, on_error, folds, loader, augment, where)
         self.corpus = name or self.root.stem
@@ -103,7 +102,7 @@ class HuggingFace(CorpusDataModule):
         folds: FoldConfig = FoldConfig(),
         loader: LoaderConfig = LoaderConfig(),
         augment: AugmentConfig = AugmentConfig(),
-        where: Where | None = None,
+        where: Conditions = None,
     ) -> None:
         super().__init__(root, labels, on_error, folds, loader, augment, where)
         self.corpus = name or self.root.name

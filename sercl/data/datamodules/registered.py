@@ -14,9 +14,8 @@ from sercl.corpora.esd import LANGUAGES
 from sercl.corpora.folds import FoldConfig
 from sercl.corpora.ravdess import CHANNELS
 from sercl.corpora.registry import BUILT_IN, check_reader_options, read_corpus, reader_parameters
-from sercl.corpora.where import Where
 from sercl.data.config import LoaderConfig
-from sercl.data.datamodules.corpus import CorpusDataModule, Labels
+from sercl.data.datamodules.corpus import Conditions, CorpusDataModule, Labels
 from sercl.errors import UnknownNameError
 
 ALL = "all"
@@ -39,7 +38,7 @@ class ESD(CorpusDataModule):
         folds: FoldConfig = FoldConfig(),
         loader: LoaderConfig = LoaderConfig(),
         augment: AugmentConfig = AugmentConfig(),
-        where: Where | None = None,
+        where: Conditions = None,
     ) -> None:
         super().__init__(root, labels, on_error, folds, loader, augment, where)
         if language not in (*LANGUAGES, ALL):
@@ -71,7 +70,7 @@ class RAVDESS(CorpusDataModule):
         folds: FoldConfig = FoldConfig(),
         loader: LoaderConfig = LoaderConfig(),
         augment: AugmentConfig = AugmentConfig(),
-        where: Where | None = None,
+        where: Conditions = None,
     ) -> None:
         super().__init__(root, labels, on_error, folds, loader, augment, where)
         if channel not in (*CHANNELS, "all"):

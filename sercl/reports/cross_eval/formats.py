@@ -7,9 +7,11 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from statistics import stdev
 
+import pandas as pd
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -21,9 +23,9 @@ from sercl.metrics.functional.classification import AVERAGES
 from sercl.reports.cross_eval.figures import write_figures
 from sercl.reports.cross_eval.html import html_report
 from sercl.reports.cross_eval.summary import summary
-from sercl.reports.cross_eval.tables import Table as TextTable
 from sercl.reports.cross_eval.tables import (
     forgetting_table,
+    grouped_tables,
     latex_report,
     markdown_report,
     matrix_tables,
@@ -31,14 +33,14 @@ from sercl.reports.cross_eval.tables import (
     union_tables,
 )
 from sercl.reports.cross_eval.wording import comparison_row
-from sercl.reports.style import table
+from sercl.reports.style import drawn, table
 from sercl.studies.cross_eval.analysis.analysis import Analysis
 from sercl.studies.cross_eval.analysis.scores import ConditionScores
 from sercl.studies.cross_eval.cells import CONDITION_FIELDS, Condition, Study
 from sercl.studies.cross_eval.plan.planner import Plan, PlannedCell
 from sercl.studies.cross_eval.run.works import Estimate, Pending
 from sercl.studies.results.forgetting import COLUMNS as FORGETTING_COLUMNS
-from sercl.studies.results.scores import Score
+from sercl.studies.results.scores import Score, in_front
 from sercl.version import __version__
 
 _TEST_COLUMNS = (
@@ -149,6 +151,16 @@ def _cell(value: object) -> object:
     return "" if value is None else value
 
 
+def groups_csv(analysis: Analysis) -> str:
+    """Return a row per condition, group and score, and one per difference; "" if no groups were asked for."""
+    frames = [
+        in_front(asdict(condition), found.to_frame())
+        for condition, groupings in analysis.groups.items()
+        for found in groupings
+    ]
+    return str(pd.concat(frames).to_csv(index=False, float_format="%.6g")) if frames else ""
+
+
 Write = Callable[[Analysis, Path], str]
 """(study, its folder) -> text of the file; "" for none."""
 
@@ -161,6 +173,7 @@ FORMATS: Mapping[str, Mapping[str, Write]] = {
         "comparisons.csv": lambda analysis, _: comparisons_csv(analysis),
         "sources.csv": lambda analysis, _: sources_csv(analysis),
         "forgetting.csv": lambda analysis, _: forgetting_csv(analysis),
+        "groups.csv": lambda analysis, _: groups_csv(analysis),
     },
 }
 """Text format -> file name -> function that writes it."""
@@ -238,26 +251,12 @@ def check_formats(formats: Iterable[str]) -> list[str]:
 
 
 def terminal_report(analysis: Analysis) -> RenderableType:
-    """Return summary, overview, plain matrices, what unions gain, forgetting in two stages, and warnings."""
+    """Return summary, overview, plain matrices, gains of unions, forgetting, groups, and warnings."""
     notes = (Text(f"Warning: {warning.text}", "yellow") for warning in analysis.warnings)
     forgetting = forgetting_table(analysis, shots=False)
     tables = [overview_table(analysis), *matrix_tables(analysis, plain=True), *union_tables(analysis)]
-    tables += [forgetting] if forgetting else []
-    return Group(Text(" ".join(summary(analysis))), Text(""), *map(_drawn, tables), *notes)
-
-
-def _drawn(own: TextTable) -> Table:
-    """Draw a table; headings such as those of the overview are broken into lines."""
-    grid = table(title=own.caption)
-    if own.note:
-        grid.caption, grid.caption_justify = own.note, "left"
-    for name in own.columns[: own.texts]:
-        grid.add_column(name, vertical="bottom")
-    for name in own.columns[own.texts :]:
-        grid.add_column(name, justify="right", vertical="bottom")
-    for row in own.rows:
-        grid.add_row(*row)
-    return grid
+    tables += [*([forgetting] if forgetting else []), *grouped_tables(analysis)]
+    return Group(Text(" ".join(summary(analysis))), Text(""), *map(drawn, tables), *notes)
 
 
 def grid_report(plan: Plan, missing: Pending, time: Estimate) -> RenderableType:

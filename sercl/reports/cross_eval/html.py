@@ -34,7 +34,7 @@ from sercl.reports.cross_eval.svg import (
     series_names,
     source_charts,
 )
-from sercl.reports.cross_eval.tables import forgetting_table, layer_table
+from sercl.reports.cross_eval.tables import forgetting_table, grouped_tables, layer_table
 from sercl.reports.cross_eval.wording import ComparisonRow, comparison_row
 from sercl.reports.rendering import page_environment
 from sercl.reports.results import average_text, percent, row_shares
@@ -176,6 +176,7 @@ def _content(analysis: Analysis, folder: Path) -> dict[str, Any]:
         "blocks": by_setting(analysis),
         "forgetting": forgetting_table(analysis),
         "layers": layer_table(analysis),
+        "grouped": grouped_tables(analysis),
         "cell_rows": cell_rows(study, folder),
         "failures": failures(study, folder),
         "bibtex": bibtex(str(study.environment.get("sercl", ""))),

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from sercl.metrics.functional.classification import AVERAGES
 from sercl.metrics.functional.intervals import SIGNIFICANT
@@ -35,7 +35,9 @@ from sercl.reports.cross_eval.wording import (
     setting_name,
     uar_text,
 )
+from sercl.reports.groups import group_tables
 from sercl.reports.results import average_text, percent, recalls_of_a_guess
+from sercl.reports.style import TextTable
 from sercl.studies.cross_eval.analysis.analysis import Analysis
 from sercl.studies.cross_eval.analysis.comparisons import UNIONS
 from sercl.studies.cross_eval.analysis.forgetting import Forgotten
@@ -61,28 +63,7 @@ OVERVIEW_NOTE = "Directions may differ a lot: the tables below list each one."
 GUESSES_IN_MEANS = f"Means include conditions that predict one class only, marked {GUESS} below."
 
 
-@dataclass(frozen=True)
-class Table:
-    """A table of text.
-
-    Attributes:
-        name: Short name for labels, letters and hyphens.
-        caption: What it shows, a sentence without its full stop.
-        columns: Headings; a line break marks where a narrow format may break them.
-        rows: Cells, as many in a row as there are columns.
-        texts: Number of columns from the left that hold text; the others hold numbers.
-        note: A sentence below it, or "".
-    """
-
-    name: str
-    caption: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    texts: int = 1
-    note: str = ""
-
-
-def overview_table(analysis: Analysis) -> Table:
+def overview_table(analysis: Analysis) -> TextTable:
     """Return the mean UAR of each setting."""
     own = overview(analysis)
     rows = [
@@ -98,7 +79,7 @@ def overview_table(analysis: Analysis) -> Table:
     caption = "Mean UAR (%) over directions (training to test corpus), equally weighted"
     has_guess = any(own.is_guess for own in analysis.scores.values())
     note = f"{OVERVIEW_NOTE} {GUESSES_IN_MEANS}" if has_guess else OVERVIEW_NOTE
-    return Table("overview", caption, columns, tuple(rows), texts=2, note=note)
+    return TextTable("overview", caption, columns, tuple(rows), texts=2, note=note)
 
 
 def _mean(row: OverviewRow, column: Column) -> str:
@@ -108,7 +89,7 @@ def _mean(row: OverviewRow, column: Column) -> str:
     return f"{percent(row.means[column])} ({lacks})" if lacks else percent(row.means[column])
 
 
-def matrix_tables(analysis: Analysis, plain: bool = False) -> list[Table]:
+def matrix_tables(analysis: Analysis, plain: bool = False) -> list[TextTable]:
     """Return the train-by-test matrices.
 
     Args:
@@ -123,7 +104,7 @@ def matrix_tables(analysis: Analysis, plain: bool = False) -> list[Table]:
     ]
 
 
-def comparison_tables(analysis: Analysis, families: Container[str] | None = None) -> list[Table]:
+def comparison_tables(analysis: Analysis, families: Container[str] | None = None) -> list[TextTable]:
     """Return the paired tests over all corpora, a table per family.
 
     Args:
@@ -132,7 +113,7 @@ def comparison_tables(analysis: Analysis, families: Container[str] | None = None
     """
     columns = ("Encoder", "Setting", "First", "Second", "UAR", "Difference", "95 % interval", "p", "p, Holm")
     return [
-        Table(
+        TextTable(
             f"tests-{family.name}",
             f"{family.title}: difference of UAR (points), p and 95 % interval of a paired permutation test",
             columns,
@@ -145,7 +126,7 @@ def comparison_tables(analysis: Analysis, families: Container[str] | None = None
     ]
 
 
-def union_tables(analysis: Analysis) -> list[Table]:
+def union_tables(analysis: Analysis) -> list[TextTable]:
     """Return the paired tests of unions of corpora, and plain scores over the number of sources."""
     sources = source_table(analysis, plain=True)
     return [*comparison_tables(analysis, UNIONS), *([sources] if sources else [])]
@@ -159,7 +140,7 @@ FORGETTING_NOTE = (
 )
 
 
-def forgetting_table(analysis: Analysis, shots: bool = True) -> Table | None:
+def forgetting_table(analysis: Analysis, shots: bool = True) -> TextTable | None:
     """Return the scores of sources before and after a training on the target, or None if none were tested.
 
     Args:
@@ -176,7 +157,7 @@ def forgetting_table(analysis: Analysis, shots: bool = True) -> Table | None:
     rows = tuple(_forgetting_row(own, bool(tested)) for own in shown)
     texts = len(columns) - len(numbers)
     return _with_guesses(
-        Table("forgetting", FORGETTING_CAPTION, columns, rows, texts=texts, note=FORGETTING_NOTE)
+        TextTable("forgetting", FORGETTING_CAPTION, columns, rows, texts=texts, note=FORGETTING_NOTE)
     )
 
 
@@ -203,7 +184,7 @@ def _source_uar(scores: Mapping[str, Score]) -> str:
     return f"{text} {GUESS}" if recalls_of_a_guess(recalls) else text
 
 
-def few_shot_table(analysis: Analysis) -> Table | None:
+def few_shot_table(analysis: Analysis) -> TextTable | None:
     """Return the few-shot curves, or None if there are none."""
     shots = sorted({number for curve in analysis.curves for number in curve.points})
     rows = []
@@ -223,10 +204,10 @@ def few_shot_table(analysis: Analysis) -> Table | None:
     caption = (
         "UAR (%) by labelled target utterances per emotion; target-only: trained on the same utterances alone"
     )
-    return _with_guesses(Table("few-shot", caption, columns, tuple(rows), texts=3))
+    return _with_guesses(TextTable("few-shot", caption, columns, tuple(rows), texts=3))
 
 
-def source_table(analysis: Analysis, plain: bool = False) -> Table | None:
+def source_table(analysis: Analysis, plain: bool = False) -> TextTable | None:
     """Return the curves over the number of sources, or None if there are none.
 
     Args:
@@ -250,7 +231,7 @@ def source_table(analysis: Analysis, plain: bool = False) -> Table | None:
         return None
     columns = ("Encoder", "Adapter", "Tested on", *map(str, sizes), "Monolingual")
     caption = "UAR (%) by the number of corpora that were trained on, of those that are not tested"
-    return Table("sources", caption, columns, tuple(rows), texts=3, note=SOURCES_NOTE)
+    return TextTable("sources", caption, columns, tuple(rows), texts=3, note=SOURCES_NOTE)
 
 
 def _source_point(point: SourcePoint | None) -> str:
@@ -260,7 +241,7 @@ def _source_point(point: SourcePoint | None) -> str:
     return f"{score_text(point.uar)}\n{spread}" if point.sources > 1 else score_text(point.uar)
 
 
-def layer_table(analysis: Analysis) -> Table | None:
+def layer_table(analysis: Analysis) -> TextTable | None:
     """Return how many trainings use each hidden state, or None if no encoder is frozen."""
     chosen: dict[Condition, Counter[int]] = {}
     for record in analysis.study.records:
@@ -282,10 +263,10 @@ def layer_table(analysis: Analysis) -> Table | None:
     caption = "How many trainings (folds and repeats) use each hidden state of a frozen encoder"
     note = "Hidden states that no training uses are omitted; 0 is the input of the first block."
     columns = ("Encoder", "Setting", "Corpora", *map(str, layers), "UAR")
-    return _with_guesses(Table("layers", caption, columns, tuple(rows), texts=3, note=note))
+    return _with_guesses(TextTable("layers", caption, columns, tuple(rows), texts=3, note=note))
 
 
-def score_tables(analysis: Analysis) -> list[Table]:
+def score_tables(analysis: Analysis) -> list[TextTable]:
     """Return the scores and recalls of every condition, a table per setting."""
     classes = analysis.study.classes
     columns = ("Encoder", "Adapter", "Corpora", *(own.title for own in AVERAGES.values()), *classes)
@@ -297,11 +278,28 @@ def score_tables(analysis: Analysis) -> list[Table]:
             caption = (
                 f"{setting_name(setting)}: {first} with its 95 % interval, {', '.join(others)}, recalls (%)"
             )
-            tables.append(_with_guesses(Table(f"scores-{setting}", caption, columns, rows, texts=3)))
+            tables.append(_with_guesses(TextTable(f"scores-{setting}", caption, columns, rows, texts=3)))
     return tables
 
 
-def published_table(analysis: Analysis) -> Table | None:
+def grouped_tables(analysis: Analysis) -> list[TextTable]:
+    """Return the scores of groups of utterances and their differences, for each column that was asked for."""
+    rows = [
+        (
+            (
+                own.encoder,
+                adapter_name(own.adapter),
+                _with_tags(setting_name(own.setting), (pair_name(own), *own.tags)),
+            ),
+            found,
+        )
+        for own, groupings in analysis.groups.items()
+        for found in groupings
+    ]
+    return group_tables(rows, ("Encoder", "Adapter", "Setting"))
+
+
+def published_table(analysis: Analysis) -> TextTable | None:
     """Return the published figures beside the study's own, or None if none match."""
     if not analysis.published:
         return None
@@ -319,16 +317,16 @@ def published_table(analysis: Analysis) -> Table | None:
         for match in analysis.published
     ]
     caption = "Accuracy (%) of arXiv 2409.16920 and of this study"
-    return _with_guesses(Table("published", caption, columns, tuple(rows), texts=5))
+    return _with_guesses(TextTable("published", caption, columns, tuple(rows), texts=5))
 
 
-def _matrix_table(group: MatrixGroup, matrix: Matrix) -> Table:
+def _matrix_table(group: MatrixGroup, matrix: Matrix) -> TextTable:
     rows = tuple(
         (name, *(_matrix_cell(matrix, row, column) for column in range(len(matrix.columns))))
         for row, name in enumerate(matrix.rows)
     )
     title = _with_tags(setting_name(matrix.title), matrix.tags)
-    table = Table(
+    table = TextTable(
         f"matrix-{matrix.title}",
         f"{group.encoder}, {adapter_name(group.adapter)}, {title}: UAR (%) by training and test corpus",
         ("Trained on \\ tested on", *matrix.columns),
@@ -374,7 +372,7 @@ def _of(analysis: Analysis, setting: str) -> Iterator[ConditionScores]:
     return (own for condition, own in analysis.scores.items() if condition.setting == setting)
 
 
-def _with_guesses(table: Table) -> Table:
+def _with_guesses(table: TextTable) -> TextTable:
     """Return the table, with a note on the symbol for guessing if it occurs."""
     has_guess = any(cell.endswith(GUESS) for row in table.rows for cell in row)
     return replace(table, note=f"{table.note} {GUESS_NOTE}".strip()) if has_guess else table
@@ -389,7 +387,7 @@ def markdown_report(analysis: Analysis) -> str:
     return "\n".join(_lines(analysis))
 
 
-def markdown_table(table: Table) -> str:
+def markdown_table(table: TextTable) -> str:
     """Return one table, its caption above it in bold, its note below it."""
     rules = ["---"] * table.texts + ["---:"] * (len(table.columns) - table.texts)
     rows = [list(table.columns), rules, *map(list, table.rows)]
@@ -421,7 +419,7 @@ def _lines(analysis: Analysis) -> Iterator[str]:
     yield f"```bibtex\n{bibtex(str(analysis.study.environment.get('sercl', '')))}```\n"
 
 
-def _sections(analysis: Analysis) -> dict[str, list[Table]]:
+def _sections(analysis: Analysis) -> dict[str, list[TextTable]]:
     few_shot, published = few_shot_table(analysis), published_table(analysis)
     layers, sources = layer_table(analysis), source_table(analysis)
     forgetting = forgetting_table(analysis)
@@ -433,6 +431,7 @@ def _sections(analysis: Analysis) -> dict[str, list[Table]]:
         "Few-shot": [few_shot] if few_shot else [],
         "Forgetting": [forgetting] if forgetting else [],
         "Scores and emotions": score_tables(analysis),
+        "Groups": grouped_tables(analysis),
         "Hidden states": [layers] if layers else [],
         "Published figures": [published] if published else [],
     }
@@ -477,12 +476,13 @@ def latex_report(analysis: Analysis) -> str:
         *comparison_tables(analysis),
         *(table for make in made if (table := make(analysis))),
         *score_tables(analysis),
+        *grouped_tables(analysis),
     ]
     parts = [latex_table(table, label) for table, label in zip(tables, _labels(tables), strict=True)]
     return "\n".join([_HEAD.format(title=title(analysis.study)), *parts])
 
 
-def latex_table(table: Table, label: str) -> str:
+def latex_table(table: TextTable, label: str) -> str:
     """Return one table with the rules of booktabs.
 
     Args:
@@ -517,13 +517,13 @@ def _cell(text: str) -> str:
     return stacked if len(lines) == 1 else rf"\shortstack[r]{{{stacked}}}"
 
 
-def _width(table: Table) -> int:
+def _width(table: TextTable) -> int:
     """Return the characters of a line of the table, without the space between columns."""
     columns = zip(table.columns, *table.rows, strict=True)
     return sum(max(len(line) for cell in cells for line in cell.split("\n")) for cells in columns)
 
 
-def _labels(tables: Iterable[Table]) -> list[str]:
+def _labels(tables: Iterable[TextTable]) -> list[str]:
     """Return a label for every table, numbered if several have the same name."""
     names = [table.name for table in tables]
     return [

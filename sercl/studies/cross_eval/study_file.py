@@ -1,16 +1,18 @@
 """The files of a study.
 
-`study.json` is its description, with the outcome of each cell. `predictions.parquet` has every prediction of
-every cell; all scores of a study are computed from it. Its columns: `cell` (its address), the fields of the
-cell, and those of `sercl.studies.results.predictions`. `forgetting.parquet` has the predictions for the test
-parts of sources, apart from these, which are all of targets; before the same columns it has `when` ("before"
-or "after" the training on the target) and `corpus` (what is tested).
+`study.json` is its description, with the outcome of each cell. `predictions.parquet` has every prediction
+of every cell; all scores of a study are computed from it. Its columns: `cell` (its address), the fields of
+the cell, and those of `sercl.studies.results.predictions`, with what is known of the utterances.
+`forgetting.parquet` has the predictions for the test parts of sources, apart from these, which are all of
+targets; before the same columns it has `when` ("before" or "after" the training on the target) and `corpus`
+(what is tested).
 """
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -129,7 +131,13 @@ _GROUP = 50_000
 _MAY_BE_NULL = {"shots", "speaker"}
 
 
-def cell_table(cell: Cell, address: str, predictions: pa.Table, classes: Sequence[str]) -> pa.Table:
+def cell_table(
+    cell: Cell,
+    address: str,
+    predictions: pa.Table,
+    classes: Sequence[str],
+    known: Mapping[str, Sequence[str | None]] = MappingProxyType({}),
+) -> pa.Table:
     """Return the rows of one cell.
 
     Args:
@@ -137,11 +145,14 @@ def cell_table(cell: Cell, address: str, predictions: pa.Table, classes: Sequenc
         address: Its address.
         predictions: A table with the columns of `sercl.studies.results.predictions`.
         classes: Class names in class order.
+        known: Column -> value of each row, as of `sercl.studies.results.predictions.known_of`.
     """
     count = predictions.num_rows
     fields = {"cell": address, **cell.to_dict()}
     columns = [_constant(value, name, count) for name, value in fields.items()]
-    return pa.Table.from_arrays([*columns, *predictions.columns], schema=schema(classes))
+    more = [pa.array(values, pa.string()).dictionary_encode() for values in known.values()]
+    names = schema(classes, list(known))
+    return pa.Table.from_arrays([*columns, *predictions.columns, *more], schema=names)
 
 
 def forgetting_table(record: ForgettingRecord, when: str, own: pa.Table, classes: Sequence[str]) -> pa.Table:
@@ -165,11 +176,11 @@ def _constant(value: object, name: str, count: int) -> pa.Array:
     return pa.DictionaryArray.from_arrays(np.zeros(count, dtype=np.int32), pa.array([value], pa.string()))
 
 
-def schema(classes: Sequence[str]) -> pa.Schema:
+def schema(classes: Sequence[str], known: Sequence[str] = ()) -> pa.Schema:
     """Return the columns of the file and their types."""
     names = ["cell", *CELL_FIELDS]
     fields = [pa.field(name, _NUMBERS.get(name, _TEXT), nullable=name == "shots") for name in names]
-    return pa.schema([*fields, *predictions.schema(classes)])
+    return pa.schema([*fields, *predictions.schema(classes, known)])
 
 
 def forgetting_schema(classes: Sequence[str]) -> pa.Schema:
@@ -177,18 +188,21 @@ def forgetting_schema(classes: Sequence[str]) -> pa.Schema:
     return pa.schema([*(pa.field(name, _TEXT, nullable=False) for name in (WHEN, TESTED)), *schema(classes)])
 
 
-def write_predictions(tables: Iterable[pa.Table], classes: Sequence[str], path: Path) -> None:
+def write_predictions(
+    tables: Iterable[pa.Table], classes: Sequence[str], path: Path, known: Sequence[str] = ()
+) -> None:
     """Write the rows of any number of cells as one file, atomically.
 
     Args:
         tables: From `cell_table` or `read_table`.
         classes: Class names in class order.
         path: The file; `PREDICTIONS` in the folder of a study.
+        known: Columns of what is known of the utterances, which all tables have.
 
     Raises:
         OutputError: If it cannot be written.
     """
-    _write(tables, schema(classes), path)
+    _write(tables, schema(classes, known), path)
 
 
 def write_forgetting(tables: Iterable[pa.Table], classes: Sequence[str], path: Path) -> None:
@@ -219,6 +233,8 @@ def _read(path: Path, classes: Sequence[str], columns: pa.Schema) -> pa.Table:
     except (OSError, DocumentError) as error:
         raise ResultsError(path, f"{error}. {ADVICE}") from error
     _check_columns(table, classes, columns.names, path)
+    known = [name for name in predictions.known_columns(table.column_names) if name not in columns.names]
+    columns = pa.schema([*columns, *(pa.field(name, _TEXT) for name in known)])
     try:
         return table.select(columns.names).cast(columns)
     except pa.ArrowException as error:

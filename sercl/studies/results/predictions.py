@@ -3,12 +3,15 @@
 On disk, a row per utterance with the columns `utterance`, `speaker` (empty where unknown), `truth` and
 `predicted` (class names), and `p_<class>` for each class in class order. `predictions.csv` of a run has these
 columns, and so has the file of each cell of a study; that of the study has the fields of the cell before
-them. Predictions of several folds or seeds in one run have `seed` and `fold` before them.
+them. Predictions of several folds or seeds in one run have `seed` and `fold` before them. Runs and studies
+have what is known of the utterances after them, by which scores can be grouped: `gender`, `language`,
+`dialect`, `session` and `corpus`, and `x_<name>` for other columns of a corpus.
 """
 
-from collections.abc import Sequence, Sized
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence, Sized
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
@@ -16,6 +19,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
+from sercl.corpora.base import Utterance
 from sercl.errors import UnknownNameError, UsageError
 from sercl.files import open_text
 from sercl.metrics.functional.clusters import can_cluster
@@ -34,6 +38,15 @@ _TABLE = (
 )
 PROBABILITY = "p_"
 """Prefix of the probability columns."""
+
+KNOWN = ("gender", "language", "dialect", "session", "corpus")
+"""Columns of what may be known of any utterance; `speaker` is among the others."""
+
+OTHER = "x_"
+"""Prefix of the columns of what else a corpus says of its utterances."""
+
+MOST_VALUES = 20
+"""Other columns of a corpus with more values than this (texts, file names) are not kept."""
 
 Run = tuple[int, int]
 """A repeat on the same utterances: (draw of the training data, seed)."""
@@ -56,6 +69,7 @@ class Predictions:
         truth: `[n]` class indices.
         predicted: `[n]` class indices.
         probabilities: `[n, classes]`; NaN where only classes are known.
+        known: Column -> `[n]` what is known of the utterances, None where unknown.
     """
 
     classes: tuple[str, ...]
@@ -67,6 +81,7 @@ class Predictions:
     truth: NDArray[np.int64]
     predicted: NDArray[np.int64]
     probabilities: NDArray[np.float64]
+    known: Mapping[str, NDArray[np.object_]] = field(default_factory=dict)
 
     @classmethod
     def of_one_run(
@@ -76,6 +91,7 @@ class Predictions:
         speakers: Sequence[str | None],
         truth: Sequence[int],
         probabilities: ArrayLike,
+        known: Mapping[str, Sequence[str | None]] = MappingProxyType({}),
     ) -> Self:
         """Return the predictions of one run on one fold: the most probable class of each utterance.
 
@@ -85,12 +101,13 @@ class Predictions:
             speakers: `n` speaker names, None where unknown.
             truth: `n` class indices.
             probabilities: `[n, classes]`.
+            known: Column -> `n` values, None where unknown, as of `known_of`.
 
         Raises:
             UsageError: For no utterance, or inputs of different lengths.
         """
         values = np.asarray(probabilities)
-        _check_lengths(utterances=utterances, speakers=speakers, truth=truth, probabilities=values)
+        _check_lengths(utterances=utterances, speakers=speakers, truth=truth, probabilities=values, **known)
         count = len(utterances)
         return cls(
             classes=tuple(classes),
@@ -102,6 +119,7 @@ class Predictions:
             truth=np.asarray(truth, dtype=np.int64),
             predicted=values.argmax(axis=1).astype(np.int64),
             probabilities=values,
+            known={name: np.array(own, dtype=object) for name, own in known.items()},
         )
 
     @classmethod
@@ -171,17 +189,17 @@ class Predictions:
             raise ValueError("has a row without probabilities" if len(frame) else "holds no prediction")
         every = sorted(set(runs))
         run_index = {run: index for index, run in enumerate(every)}
-        speaker = frame["speaker"].astype(object)
         return cls(
             classes=classes,
             runs=tuple(every),
             run=np.array([run_index[run] for run in runs], dtype=np.int64),
             fold=at["fold"].to_numpy(np.int64),
             utterance=frame["utterance"].astype(object).to_numpy(),
-            speaker=speaker.where(speaker.notna(), None).to_numpy(),
+            speaker=_texts(frame["speaker"]),
             truth=_indices(frame, "truth", classes),
             predicted=_indices(frame, "predicted", classes),
             probabilities=probabilities,
+            known={name: _texts(frame[name]) for name in known_columns(frame.columns)},
         )
 
     @property
@@ -221,14 +239,21 @@ class Predictions:
         full = np.flatnonzero(np.array(sizes) == len(np.unique(tests)))
         if len(full) in (0, len(self.runs)):
             return self
-        kept = np.isin(self.run, full)
-        own = replace(self, **{name: getattr(self, name)[kept] for name in _OF_ROWS})
+        own = self.at(np.isin(self.run, full))
         return replace(
             own, runs=tuple(self.runs[index] for index in full), run=np.searchsorted(full, own.run)
         )
 
+    def at(self, rows: NDArray[np.bool_]) -> Self:
+        """Return some of the rows, given as a mask `[n]`."""
+        own = {name: getattr(self, name)[rows] for name in _OF_ROWS}
+        return replace(self, **own, known={name: values[rows] for name, values in self.known.items()})
+
     def table(self) -> pa.Table:
-        """Return the rows with the columns described in the module; probabilities in single precision."""
+        """Return the rows with the columns described in the module, except what is known of the utterances.
+
+        Probabilities are in single precision.
+        """
         names = pa.array(self.classes, pa.string())
         columns = [
             pa.array(self.utterance, pa.string()).dictionary_encode(),
@@ -244,7 +269,7 @@ class Predictions:
         names = np.asarray(self.classes, dtype=object)
         rows = [self.utterance, self.speaker, names[self.truth], names[self.predicted], *self.probabilities.T]
         columns = (*COLUMNS, *probability_columns(self.classes))
-        return pd.DataFrame({**self._repeats(), **dict(zip(columns, rows, strict=True))})
+        return pd.DataFrame({**self._repeats(), **dict(zip(columns, rows, strict=True)), **self.known})
 
     def _repeats(self) -> dict[str, NDArray[np.int64]]:
         """Return the columns `seed` and `fold` of several folds or repeats, else nothing."""
@@ -268,6 +293,38 @@ def _check_lengths(**columns: Sized | None) -> None:
         raise UsageError(f"predictions: different lengths ({found}); one of each is needed per utterance.")
 
 
+def known_of(utterances: Sequence[Utterance]) -> dict[str, list[str | None]]:
+    """Return what is known of utterances: column -> value of each.
+
+    Columns without a value are left out, and so are those other than `KNOWN` that have one value only, or
+    more than `MOST_VALUES`.
+    """
+    others = sorted({f"{OTHER}{name}" for item in utterances for name in item.extra})
+    found = {name: known_values(utterances, name) for name in (*KNOWN, *others)}
+    different = {name: len(set(own) - {None}) for name, own in found.items()}
+    return {
+        name: own
+        for name, own in found.items()
+        if (different[name] if name in KNOWN else 1 < different[name] <= MOST_VALUES)
+    }
+
+
+def known_values(utterances: Iterable[Utterance], column: str) -> list[str | None]:
+    """Return what a column of `known_of` says of each utterance."""
+    return [item.value(column.removeprefix(OTHER)) for item in utterances]
+
+
+def known_columns(columns: Iterable[object]) -> list[str]:
+    """Return which columns of a table say what is known of the utterances."""
+    return [name for name in map(str, columns) if name in KNOWN or name.startswith(OTHER)]
+
+
+def _texts(column: pd.Series) -> NDArray[np.object_]:
+    """Return a column as texts, None where it is empty."""
+    texts = column.astype(object)
+    return np.asarray(texts.where(texts.notna(), None).to_numpy())
+
+
 def _places(frame: pd.DataFrame) -> pd.DataFrame:
     """Return draw, seed and fold of each row, 0 where the column is absent or empty."""
     numbers = {
@@ -282,11 +339,11 @@ def _places(frame: pd.DataFrame) -> pd.DataFrame:
     return run_index
 
 
-def schema(classes: Sequence[str]) -> pa.Schema:
-    """Return the columns of a table of predictions and their types."""
+def schema(classes: Sequence[str], known: Sequence[str] = ()) -> pa.Schema:
+    """Return the columns of a table of predictions and their types; `known` as of `known_columns`."""
     texts = [pa.field(name, _TEXT, nullable=name == "speaker") for name in COLUMNS]
     probabilities = [pa.field(name, pa.float32(), nullable=False) for name in probability_columns(classes)]
-    return pa.schema([*texts, *probabilities])
+    return pa.schema([*texts, *probabilities, *(pa.field(name, _TEXT) for name in known)])
 
 
 def as_repeats(systems: Sequence[Predictions]) -> Predictions:
@@ -312,10 +369,11 @@ def read_csv(path: Path) -> Predictions:
         OSError: If there is no such file.
         ValueError: If it is not CSV, or holds no predictions; the message says which.
     """
-    text = dict.fromkeys(COLUMNS, str)
-    return Predictions._read(
-        pd.read_csv(path, dtype=text, keep_default_na=False, na_values={"speaker": [""]})
-    )
+    columns = pd.read_csv(path, nrows=0).columns
+    known = known_columns(columns)
+    empty = {name: [""] for name in ("speaker", *known)}
+    text = dict.fromkeys((*COLUMNS, *known), str)
+    return Predictions._read(pd.read_csv(path, dtype=text, keep_default_na=False, na_values=empty))
 
 
 def predicts_one_class(truth: Sequence[object], predicted: Sequence[object]) -> bool:

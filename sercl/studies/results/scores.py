@@ -40,7 +40,8 @@ class Score:
 
 
 _COUNTS = (
-    "count", "n", "support", "speakers", "folds", "repeats", "recordings", "layer", "fold", "seed", "shots",
+    "count", "n", "support", "utterances", "speakers", "folds", "repeats", "recordings", "layer", "fold",
+    "seed", "shots",
 )  # fmt: skip
 _NUMBERS = ("value", "low", "high", "confidence")
 

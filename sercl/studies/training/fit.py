@@ -22,7 +22,7 @@ from sercl.files import at_home, writing_to
 from sercl.studies.heads.adaptation import FrozenRows, normalize_corpora
 from sercl.studies.heads.frozen import choose_layer
 from sercl.studies.results.forgetting import SourceTest
-from sercl.studies.results.predictions import Predictions
+from sercl.studies.results.predictions import Predictions, known_of, known_values
 from sercl.studies.training.results import RunResults, save, summarise
 from sercl.studies.training.resuming import (
     LAST,
@@ -311,8 +311,12 @@ def score(
         trainer.limit_test_batches = trainer.limit_val_batches
     trainer.test(task, dataloaders=loader, verbose=False)
     ids, truth, probabilities = zip(*task.predicted, strict=True)
-    speakers = {utterance.id: utterance.speaker for utterance in data.utterances_in_use}
-    return Predictions.of_one_run(task.classes, ids, [speakers[id] for id in ids], truth, probabilities)
+    every = {utterance.id: utterance for utterance in data.utterances_in_use}
+    tested = [every[id] for id in ids]
+    # The same columns for all folds of a corpus, also where one of them has a single value.
+    known = {name: known_values(tested, name) for name in known_of(list(every.values()))}
+    speakers = [item.speaker for item in tested]
+    return Predictions.of_one_run(task.classes, ids, speakers, truth, probabilities, known)
 
 
 def score_source(

@@ -12,7 +12,7 @@ from sercl.studies.results.forgetting import Forgetting, SourceTest
 from sercl.studies.results.predictions import PREDICTIONS, Predictions, read_csv
 from sercl.studies.results.records import RESULTS, SOURCE_PREDICTIONS
 from sercl.studies.results.scores import evaluate
-from sercl.studies.training.results import FoldResult, RunResults, common, environment, read
+from sercl.studies.training.results import FoldResult, RunResults, common, environment, grouped, read
 
 
 @dataclass(frozen=True)
@@ -117,13 +117,14 @@ class Pooled(NamedTuple):
     source_test: SourceTest | None
 
 
-def pool(folder: Path, runs: Sequence[FoldRun], seconds: float) -> Pooled:
+def pool(folder: Path, runs: Sequence[FoldRun], seconds: float, group_by: Sequence[str] = ()) -> Pooled:
     """Score the test utterances of all folds together; seeds are averaged.
 
     Args:
         folder: Folder of the whole run.
         runs: Its trainings, all done.
         seconds: Wall-clock time of the whole run.
+        group_by: Columns by which groups of utterances are scored.
 
     Raises:
         ResultsError: If a file of one of them is missing or broken.
@@ -149,6 +150,7 @@ def pool(folder: Path, runs: Sequence[FoldRun], seconds: float) -> Pooled:
         remarks=tuple(_notes(runs, read_runs)),
         folds=tuple(_fold_result(run, own) for run, own in zip(runs, read_runs, strict=True)),
         forgetting=None if source_test is None else Forgetting.of(source_test),
+        groups=grouped(predictions, group_by),
     )
     return Pooled(results, predictions, source_test)
 

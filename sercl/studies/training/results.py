@@ -18,6 +18,7 @@ from sercl.errors import ResultsError, SpeakerOverlapError
 from sercl.files import write_text
 from sercl.json_text import json_text
 from sercl.studies.results.forgetting import Forgetting, SourceTest
+from sercl.studies.results.groups import Grouping, score_groups
 from sercl.studies.results.predictions import AGAIN, PREDICTIONS, Predictions
 from sercl.studies.results.records import RESULTS, SOURCE_PREDICTIONS, as_record, read_content, with_nan
 from sercl.studies.results.scores import Evaluation, Score, evaluate, without_nan
@@ -77,6 +78,7 @@ class RunResults:
         remarks: Further notes on the scores.
         folds: Each fold and seed, where several are scored together; they then hold the stages.
         forgetting: Of two-stage training, scores of the source's test part before and after the second stage.
+        groups: Scores of groups of utterances, by each column that was asked for.
     """
 
     part: str
@@ -89,6 +91,7 @@ class RunResults:
     remarks: tuple[str, ...] = ()
     folds: tuple[FoldResult, ...] = ()
     forgetting: Forgetting | None = None
+    groups: tuple[Grouping, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -108,6 +111,7 @@ class RunResults:
             "seconds": round(self.seconds, 2),
             **({"folds": [fold.to_dict() for fold in self.folds]} if self.folds else {}),
             **({"forgetting": self.forgetting.to_dict()} if self.forgetting else {}),
+            **({"groups": [own.to_dict() for own in self.groups]} if self.groups else {}),
         }
 
 
@@ -143,8 +147,12 @@ def summarise(
     seconds: float = 0.0,
     remarks: Sequence[str] = (),
     source_test: SourceTest | None = None,
+    group_by: Sequence[str] = (),
 ) -> RunResults:
-    """Score predictions, with intervals over speakers, and collect the notes needed to interpret them."""
+    """Score predictions, with intervals over speakers, and collect the notes needed to interpret them.
+
+    `group_by` names columns of what is known of the utterances, by which they are scored in groups, too.
+    """
     return RunResults(
         part=part,
         scores=evaluate(predictions),
@@ -159,6 +167,7 @@ def summarise(
             *_standardization_notes(task, data, part),
         ),
         forgetting=None if source_test is None else Forgetting.of(source_test),
+        groups=grouped(predictions, group_by),
     )
 
 
@@ -174,6 +183,11 @@ def _standardization_notes(
     note = f"each corpus is standardised by statistics of its own ({', '.join(own)})"
     rest = f"; {', '.join(others)}, of which there are none, by those of all of them together"
     return [note + rest if others else note]
+
+
+def grouped(predictions: Predictions, columns: Sequence[str]) -> tuple[Grouping, ...]:
+    """Return the scores of groups of utterances, by each column."""
+    return tuple(score_groups(predictions, column) for column in columns)
 
 
 def _left_unscored(scored: int, data: EmotionDataModule, part: str) -> list[str]:
@@ -387,12 +401,19 @@ def read(folder: Path) -> RunResults:
         remarks=tuple(note for note in own.notes if note not in said),
         folds=_read_folds(content, path, advice),
         forgetting=_read_forgetting(content, path, advice),
+        groups=_read_groups(content, path, advice),
     )
 
 
 def _read_forgetting(content: Mapping[str, Any], path: Path, advice: str) -> Forgetting | None:
     own = content.get("forgetting")
     return None if own is None else Forgetting.from_dict(own, path, advice)
+
+
+def _read_groups(content: Mapping[str, Any], path: Path, advice: str) -> tuple[Grouping, ...]:
+    kind = tuple[Grouping, ...]
+    rows = as_record(content.get("groups", []), list[dict[str, Any]], path, advice, "groups")
+    return as_record([with_nan(row, Grouping) for row in rows], kind, path, advice, "groups")
 
 
 def _read_folds(content: Mapping[str, Any], path: Path, advice: str) -> tuple[FoldResult, ...]:

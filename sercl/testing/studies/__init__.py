@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from sercl.files import write_text
@@ -36,6 +37,7 @@ def fake_study(
     speaker_effect: float = 0.6,
     failed: int = 0,
     missing: int = 0,
+    known: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Study:
     """Write a study's folder: its `study.json` and predictions, some fold lists, logs of failed cells.
 
@@ -52,6 +54,7 @@ def fake_study(
         speaker_effect: Standard deviation of the log-odds by which speakers differ.
         failed: Number of cells, from the middle of the grid, that failed.
         missing: Number of cells, from its end, that were not run.
+        known: What is known of the utterances: column -> values, which speakers have in turn.
 
     Returns:
         What `read_study` reads.
@@ -68,11 +71,11 @@ def fake_study(
     study = _study(grid, records, forgetting)
     draw = confusion or typical_confusion
     tables = (
-        voices[record.cell.condition.target].answer(record.cell, record.address, draw)
+        voices[record.cell.condition.target].answer(record.cell, record.address, draw, known)
         for record in records
         if record.status == "done"
     )
-    write_predictions(tables, CLASSES, folder / PREDICTIONS)
+    write_predictions(tables, CLASSES, folder / PREDICTIONS, list(known))
     tests = (
         forgetting_table(own, when, _of_source(own, when, voices, draw).table(), CLASSES)
         for own in forgetting

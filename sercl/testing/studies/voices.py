@@ -1,7 +1,7 @@
 """Utterances of an invented corpus, and an invented classifier's predictions for them."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 
 import numpy as np
@@ -57,6 +57,7 @@ class Voices:
         items = list(product(range(voices), range(len(CLASSES)), range(per_class)))
         who = np.array([item[0] for item in items])
         self.fold = (who if voices >= folds else np.arange(len(items))) % folds
+        self.who = who
         self.truth = np.array([truth for _, truth, _ in items])
         self.speaker = [f"{name}-{item[0]:02d}" if speakers else None for item in items]
         self.utterance = [f"{name}-{item[0]:02d}-{CLASSES[item[1]]}-{item[2]}" for item in items]
@@ -67,10 +68,14 @@ class Voices:
         """Return the number of utterances that a fold tests."""
         return int((self.fold == fold).sum())
 
-    def answer(self, cell: Cell, address: str, confusion: Confusion) -> pa.Table:
-        """Return the rows of a cell."""
+    def answer(
+        self, cell: Cell, address: str, confusion: Confusion, known: Mapping[str, Sequence[str]]
+    ) -> pa.Table:
+        """Return the rows of a cell; `known` is column -> values, which speakers have in turn."""
         own = self.predictions(cell.fold, address, confusion(cell.condition))
-        return cell_table(cell, address, own.table(), CLASSES)
+        tested = self.who[self.fold == cell.fold]
+        values = {name: [each[who % len(each)] for who in tested] for name, each in known.items()}
+        return cell_table(cell, address, own.table(), CLASSES, values)
 
     def predictions(self, fold: int, address: str, confusion: Sequence[Sequence[float]]) -> Predictions:
         """Return predictions for the utterances that a fold tests, drawn for an address."""

@@ -3,7 +3,8 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sercl.reports.cross_eval.tables import Table, escaped, latex_report, latex_table
+from sercl.reports.cross_eval.tables import escaped, latex_report, latex_table
+from sercl.reports.style import TextTable
 from sercl.studies.cross_eval.analysis.analysis import Analysis
 
 
@@ -21,7 +22,7 @@ def test_tables_are_well_formed(wide: Analysis) -> None:
 
 
 def test_a_table_by_hand() -> None:
-    table = Table("x", "50 % of a_b", ("Name", "p"), (("a → b", "< 0.001"), ("c & d", "−0.4")))
+    table = TextTable("x", "50 % of a_b", ("Name", "p"), (("a → b", "< 0.001"), ("c & d", "−0.4")))
     assert latex_table(table, "mine") == (
         "\\begin{table}[t]\n\\centering\n\\caption{50 \\% of a\\_b.}\n\\label{tab:mine}\n"
         "\\begin{tabular}{lr}\n\\toprule\nName & p \\\\\n\\midrule\n"
@@ -31,12 +32,12 @@ def test_a_table_by_hand() -> None:
 
 
 def test_a_note_goes_into_the_caption() -> None:
-    table = Table("x", "scores", ("a",), (("1",),), note="All of 100 %.")
+    table = TextTable("x", "scores", ("a",), (("1",),), note="All of 100 %.")
     assert r"\caption{scores. All of 100 \%.}" in latex_table(table, "w")
 
 
 def test_wide_tables_are_scaled() -> None:
-    wide = Table("x", "c", ("a" * 60, "b" * 60), (("1", "2"),))
+    wide = TextTable("x", "c", ("a" * 60, "b" * 60), (("1", "2"),))
     assert r"\resizebox{\linewidth}{!}{%" in latex_table(wide, "w")
 
 

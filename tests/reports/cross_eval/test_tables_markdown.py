@@ -1,5 +1,6 @@
 from sercl.reports.cross_eval.summary import DIAGONAL, UNADAPTED
-from sercl.reports.cross_eval.tables import Table, markdown_report, markdown_table
+from sercl.reports.cross_eval.tables import markdown_report, markdown_table
+from sercl.reports.style import TextTable
 from sercl.studies.cross_eval.analysis.analysis import Analysis
 
 
@@ -24,12 +25,12 @@ def test_every_row_of_a_table_has_its_cells(wide: Analysis) -> None:
 
 
 def test_bars_in_names_do_not_end_a_cell() -> None:
-    table = Table("x", "a|b", ("name", "value"), (("one | two", "1"),))
+    table = TextTable("x", "a|b", ("name", "value"), (("one | two", "1"),))
     assert markdown_table(table) == "**a\\|b**\n\n| name | value |\n| --- | ---: |\n| one \\| two | 1 |\n"
 
 
 def test_a_note_stands_below_its_table() -> None:
-    table = Table("x", "c", ("name", "value"), (("one", "1"),), note="Mind a|b.")
+    table = TextTable("x", "c", ("name", "value"), (("one", "1"),), note="Mind a|b.")
     assert markdown_table(table).endswith("| one | 1 |\n\nMind a\\|b.\n")
 
 

@@ -1,8 +1,8 @@
 """Everything that a study's report says: scores, tests, curves, and what to know before reading them."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sercl.counting import count
@@ -17,10 +17,8 @@ from sercl.studies.cross_eval.analysis.source_curves import SourceCurve, source_
 from sercl.studies.cross_eval.analysis.sources import Scores, Sources, chosen_single
 from sercl.studies.cross_eval.cells import CellRecord, Condition, ForgettingRecord, Study
 from sercl.studies.cross_eval.study_file import read_forgetting, read_predictions, read_study
+from sercl.studies.results.groups import FEW_UTTERANCES, Grouping, groups_of
 from sercl.studies.results.paired import Paired
-
-FEW_UTTERANCES = 20
-"""A class with fewer test utterances is called tiny: one of them is then 5 points of its recall."""
 
 UNBALANCED = 2.0
 """Classes are called unbalanced from this ratio between the largest and the smallest on."""
@@ -320,6 +318,7 @@ class Analysis:
         published: Published figures beside the study's own.
         warnings: What a reader must know before trusting the scores.
         forgetting: What trainings on targets forget of their sources.
+        groups: Condition -> scores of groups of its utterances, by each column that was asked for.
     """
 
     study: Study
@@ -330,16 +329,19 @@ class Analysis:
     published: tuple[Match, ...]
     warnings: tuple[ReportWarning, ...]
     forgetting: tuple[Forgotten, ...] = ()
+    groups: Mapping[Condition, tuple[Grouping, ...]] = field(default_factory=dict)
 
 
-def analyse(folder: Path, study: Study | None = None) -> Analysis:
+def analyse(folder: Path, study: Study | None = None, group_by: Sequence[str] = ()) -> Analysis:
     """Read a study's folder and compute everything in its report.
 
     Args:
         folder: Holds `study.json` and its files of predictions.
         study: The content of the former; None to read it.
+        group_by: Columns of what is known of the utterances ("dialect"), by which they are scored in groups.
 
     Raises:
+        UsageError: As `groups_of`.
         ResultsError: If one of them is missing or broken, or they contradict each other.
     """
     study = read_study(folder) if study is None else study
@@ -360,4 +362,5 @@ def analyse(folder: Path, study: Study | None = None) -> Analysis:
         published=matches(scores, study),
         warnings=find_warnings(study, scores, families, left_out, forgetting),
         forgetting=forgetting,
+        groups=groups_of(predictions, group_by) if group_by else {},
     )

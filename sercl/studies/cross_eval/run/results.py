@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,13 @@ from sercl.studies.cross_eval.study_file import (
     write_predictions,
     write_study,
 )
-from sercl.studies.results.predictions import Predictions, predicts_one_class, schema
+from sercl.studies.results.predictions import (
+    Predictions,
+    known_of,
+    known_values,
+    predicts_one_class,
+    schema,
+)
 from sercl.studies.results.records import as_record, read_content
 
 FORMAT = 3
@@ -200,7 +207,9 @@ def collect(
     classes, folder = tuple(label_map), results.folder
     records = [_record(item, results, failures, classes) for item in plan.cells]
     done = [item for item, record in zip(plan.cells, records, strict=True) if record.status == "done"]
-    write_predictions((_table(item, folder, classes) for item in done), classes, folder / PREDICTIONS)
+    known = known_in(plan)
+    tables = (_table(item, folder, classes, known) for item in done)
+    write_predictions(tables, classes, folder / PREDICTIONS, known)
     forgetting = [_forgetting(item, results, failures) for item in plan.forgetting]
     _write_forgetting(forgetting, folder, classes)
     study = Study(
@@ -280,9 +289,26 @@ def _one_class(predictions: pa.Table) -> str | None:
     return predicted[0] if predicts_one_class(predictions["truth"].to_pylist(), predicted) else None
 
 
-def _table(item: PlannedCell, folder: Path, classes: Sequence[str]) -> pa.Table:
+def known_in(plan: Plan) -> list[str]:
+    """Return the columns of what is known of any corpus's test utterances."""
+    tests = {item.test.fingerprint: item.test.split.utterances for item in plan.cells}
+    return list(known_of(list(chain.from_iterable(tests.values()))))
+
+
+def has_known(path: Path, plan: Plan) -> bool:
+    """Return whether a file of predictions has these columns; earlier versions did not write them."""
+    try:
+        return set(known_in(plan)) <= set(pq.read_schema(path).names)
+    except pa.ArrowException:  # a damaged file is written again
+        return False
+
+
+def _table(item: PlannedCell, folder: Path, classes: Sequence[str], known: Sequence[str]) -> pa.Table:
     own = read_predictions(folder, item.address, classes)
-    return cell_table(item.cell, item.address, own, classes)
+    every = {utterance.id: utterance for utterance in item.test.split.utterances}
+    tested = [every[id] for id in own["utterance"].to_pylist()]
+    values = {name: known_values(tested, name) for name in known}
+    return cell_table(item.cell, item.address, own, classes, values)
 
 
 def _write_lists(plan: Plan, folder: Path) -> None:

@@ -19,7 +19,7 @@ from sercl.studies.cross_eval.plan.corpora import CutCorpus, check_labels, cut_c
 from sercl.studies.cross_eval.plan.options import StudyOptions
 from sercl.studies.cross_eval.plan.planner import Plan, make_plan
 from sercl.studies.cross_eval.plan.recipes import Encoders, EncoderSpec, Recipes, Resolve
-from sercl.studies.cross_eval.run.results import LOG, CellResults, cell_folder, collect
+from sercl.studies.cross_eval.run.results import LOG, CellResults, cell_folder, collect, has_known
 from sercl.studies.cross_eval.run.works import HiddenStates, Pending, WorkItem, Workshop, pending
 from sercl.studies.cross_eval.study_file import FORGETTING, PREDICTIONS, read_study
 from sercl.studies.heads.config import ProbeOptions
@@ -197,6 +197,7 @@ class Session:
         described = {name: corpus.facts for name, corpus in self.corpora.items()}
         files = [PREDICTIONS, *([FORGETTING] if study.forgetting else [])]
         is_whole = all((self.folder / name).is_file() for name in files)
+        is_whole = is_whole and has_known(self.folder / PREDICTIONS, self.plan)
         is_same = study.corpora == described and study.warnings == self.plan.remarks
         return study if is_whole and is_same and _stored(study) == _planned(self.plan) else None
 

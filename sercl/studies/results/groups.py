@@ -1,0 +1,311 @@
+"""Scores of groups of utterances, such as dialects or genders, and whether they differ."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import combinations
+from math import isnan, nan
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sercl.corpora.base import Utterance
+from sercl.corpora.where import STANDARD, UNKNOWN
+from sercl.counting import count
+from sercl.errors import UnknownNameError, UsageError
+from sercl.metrics.functional.clusters import MIN_SPEAKERS
+from sercl.metrics.functional.comparison import holm
+from sercl.metrics.functional.groups import group_test
+from sercl.studies.results.predictions import OTHER, Predictions, known_of
+from sercl.studies.results.scores import Score, frame_of, score_confusions, score_row, without_nan
+
+FEW_UTTERANCES = 20
+"""A class with fewer test utterances is called tiny: one of them is then 5 points of its recall."""
+
+MOST_PAIRED = 4
+"""Up to this many groups are compared pair by pair; more of them each with the largest."""
+
+
+Key = TypeVar("Key")
+
+
+class OneGroupError(UsageError):
+    """All utterances have the same value, so that there are no groups to compare."""
+
+
+@dataclass(frozen=True)
+class GroupScores:
+    """Scores of the utterances with one value of a column.
+
+    Attributes:
+        value: The value; "unknown" where there is none, for dialects "standard".
+        utterances: Different utterances that were tested.
+        speakers: Their speakers, None where one is unknown.
+        scores: Every average by name, then "recall/<class>" of each class; repeats are averaged.
+        remarks: What to know before reading them: few speakers, few utterances, absent classes.
+    """
+
+    value: str
+    utterances: int
+    speakers: int | None
+    scores: Mapping[str, Score]
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class GroupDifference:
+    """The difference of UAR between two groups, see `sercl.metrics.functional.groups`.
+
+    Attributes:
+        first: Value of the first group.
+        second: Value of the second.
+        difference: UAR of the first minus that of the second; `count` is the number of units of both groups.
+        p: p-value of Welch's test, NaN without one.
+        p_holm: The same, corrected for all differences of the column.
+        shared: Number of units in both groups: their correlation is accounted for.
+        reason: Why there is no test, "" where there is one.
+    """
+
+    first: str
+    second: str
+    difference: Score
+    p: float
+    p_holm: float = nan
+    shared: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """The scores of all groups of a column.
+
+    Attributes:
+        column: The column.
+        groups: The largest first, one of unknown value last.
+        differences: Each pair of up to `MOST_PAIRED` groups, else each group and the largest.
+    """
+
+    column: str
+    groups: tuple[GroupScores, ...]
+    differences: tuple[GroupDifference, ...] = field(default=())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON; NaN becomes None."""
+        return dict(without_nan(asdict(self)))
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a row per group and score, then one per difference: `group` "A - B", `p` and `p_holm`."""
+        return frame_of(self._rows())
+
+    def _rows(self) -> Iterator[dict[str, Any]]:
+        for group in self.groups:
+            sizes = {"utterances": group.utterances, "speakers": group.speakers}
+            for name, score in group.scores.items():
+                yield {"column": self.column, "group": group.value, **score_row(name, score), **sizes}
+        for own in self.differences:
+            pair = {"column": self.column, "group": f"{own.first} - {own.second}"}
+            yield {**pair, **score_row("uar", own.difference), "p": own.p, "p_holm": own.p_holm}
+
+
+def score_groups(predictions: Predictions, column: str) -> Grouping:
+    """Score the groups of a column, and test whether they differ.
+
+    Args:
+        predictions: Of one system, of all folds and repeats. Repeats that lack a fold are left out.
+        column: One of `grouping_columns`.
+
+    Raises:
+        UnknownNameError: For a column that the predictions do not have.
+        OneGroupError: If all utterances have the same value.
+    """
+    own = predictions.complete()
+    values = _values(own, column)
+    groups = _split(own, values)
+    if len(groups) < 2:
+        raise _one_group(column, next(iter(groups)))
+    scores = tuple(_scores(value, group) for value, group in groups.items())
+    differences = [_difference(own, values, *pair) for pair in _pairs(list(groups))]
+    corrected = holm({index: item.p for index, item in enumerate(differences)})
+    return Grouping(
+        column,
+        scores,
+        tuple(replace(item, p_holm=corrected[index]) for index, item in enumerate(differences)),
+    )
+
+
+def _one_group(column: str, value: str) -> OneGroupError:
+    return OneGroupError(f"group_by {column}: all utterances are {value!r}; there are no two groups.")
+
+
+def split_by(predictions: Predictions, column: str) -> dict[str, Predictions]:
+    """Return value -> predictions of the utterances that have it, the largest group first.
+
+    Raises:
+        UnknownNameError: For a column that the predictions do not have.
+    """
+    return _split(predictions, _values(predictions, column))
+
+
+def groups_of(
+    predictions: Mapping[Key, Predictions], columns: Sequence[str]
+) -> dict[Key, tuple[Grouping, ...]]:
+    """Score the groups of every column in the predictions of several systems.
+
+    Args:
+        predictions: Name -> predictions.
+        columns: Columns, as for `score_groups`.
+
+    Returns:
+        Name -> what was found, without columns in which all its utterances have the same value.
+
+    Raises:
+        UnknownNameError: For a column that no system's predictions have.
+        UsageError: If all utterances of each system have the same value in a column.
+    """
+    known = dict.fromkeys(name for own in predictions.values() for name in grouping_columns(own))
+    check_columns(columns, list(known))
+    found: dict[Key, list[Grouping]] = {key: [] for key in predictions}
+    for column in columns:
+        reasons: list[OneGroupError] = []
+        for key, own in predictions.items():
+            if column in grouping_columns(own):
+                try:
+                    found[key].append(score_groups(own, column))
+                except OneGroupError as error:
+                    reasons.append(error)
+        if not any(item.column == column for own in found.values() for item in own):
+            raise reasons[0]
+    return {key: tuple(own) for key, own in found.items() if own}
+
+
+def grouping_columns(predictions: Predictions) -> list[str]:
+    """Return the columns by which predictions can be grouped."""
+    return [name.removeprefix(OTHER) for name in predictions.known]
+
+
+def check_groups(utterances: Sequence[Utterance], columns: Sequence[str]) -> None:
+    """Raise before anything is trained if utterances that will be tested cannot be grouped.
+
+    Args:
+        utterances: All of them.
+        columns: As for `score_groups`.
+
+    Raises:
+        UnknownNameError: For a column of which nothing is known.
+        OneGroupError: For one in which all utterances have the same value.
+    """
+    check_columns(columns, [name.removeprefix(OTHER) for name in known_of(utterances)])
+    for column in columns:
+        if len(values := {item.value(column) for item in utterances}) < 2:
+            raise _one_group(column, str(next(iter(values))))
+
+
+def check_columns(columns: Sequence[str], known: Sequence[str]) -> None:
+    """Raise `UnknownNameError` for a column that is not known of any of the utterances."""
+    for column in columns:
+        if column not in known:
+            hint = "" if known else "The predictions are of an earlier version: write them again."
+            raise UnknownNameError("column of group_by", column, known or ["none"], hint)
+
+
+def _values(predictions: Predictions, column: str) -> NDArray[np.object_]:
+    check_columns([column], grouping_columns(predictions))
+    found = predictions.known[column if column in predictions.known else f"{OTHER}{column}"]
+    is_standard = column == "dialect" and STANDARD not in set(found)
+    return np.array(
+        [(STANDARD if is_standard else UNKNOWN) if own is None else own for own in found], dtype=object
+    )
+
+
+def _ordered(values: NDArray[np.object_]) -> list[str]:
+    """Return the values, the most frequent first and the unknown last."""
+    names, counts = np.unique(values.astype(str), return_counts=True)
+    rows = sorted(
+        zip(names.tolist(), counts.tolist(), strict=True), key=lambda row: (row[0] == UNKNOWN, -row[1])
+    )
+    return [name for name, _ in rows]
+
+
+def _split(predictions: Predictions, values: NDArray[np.object_]) -> dict[str, Predictions]:
+    return {value: predictions.at(values == value) for value in _ordered(values)}
+
+
+def _pairs(values: Sequence[str]) -> list[tuple[str, str]]:
+    known = [value for value in values if value != UNKNOWN]
+    if len(known) <= MOST_PAIRED:
+        return list(combinations(known, 2))
+    return [(known[0], other) for other in known[1:]]
+
+
+def _scores(value: str, group: Predictions) -> GroupScores:
+    speakers = None if None in group.speaker else len(set(group.speaker))
+    return GroupScores(
+        value=value,
+        utterances=len(set(group.utterance)),
+        speakers=speakers,
+        scores=score_confusions(group.confusions(), group.classes, group.unit_name),
+        remarks=tuple(_remarks(group, speakers)),
+    )
+
+
+def _remarks(group: Predictions, speakers: int | None) -> Iterator[str]:
+    if not group.by_speaker:
+        who = (
+            "speakers are unknown"
+            if speakers is None
+            else f"{count(speakers, 'speaker')}, fewer than {MIN_SPEAKERS}"
+        )
+        yield f"{who}: intervals resample utterances, and are too narrow for new speakers"
+    support = _support(group)
+    if absent := [name for name, number in support.items() if not number]:
+        yield f"no utterance of {', '.join(absent)}: UAR is the mean over the other classes"
+    if tiny := [f"{name} {number}" for name, number in support.items() if 0 < number < FEW_UTTERANCES]:
+        yield f"few utterances, fewer than {FEW_UTTERANCES} of a class: {', '.join(tiny)}"
+
+
+def _support(group: Predictions) -> dict[str, int]:
+    """Return class -> number of different utterances."""
+    rows = pd.DataFrame({"id": group.utterance, "truth": group.truth}).drop_duplicates()
+    sizes = rows["truth"].value_counts()
+    return {name: int(sizes.get(index, 0)) for index, name in enumerate(group.classes)}
+
+
+def _difference(
+    predictions: Predictions, values: NDArray[np.object_], first: str, second: str
+) -> GroupDifference:
+    rows = (values == first) | (values == second)
+    both, is_first = predictions.at(rows), (values == first)[rows]
+    sides = [both.at(is_first), both.at(~is_first)]
+    by_speaker = None not in both.speaker
+    unit, names = pd.factorize(both.speaker if by_speaker else both.utterance)
+    sums = [
+        _sums(side, unit[own], len(names)) for side, own in zip(sides, (is_first, ~is_first), strict=True)
+    ]
+    test = group_test(sums[0], sums[1])
+    reason = _why_not(dict(zip((first, second), sides, strict=True)), by_speaker)
+    if not reason and isnan(test.p):
+        reason = f"in one of them all {'speakers' if by_speaker else 'utterances'} score the same"
+    ends = (nan, nan) if reason else (test.low, test.high)
+    unit_name = "speakers" if by_speaker else "utterances"
+    score = Score(test.difference, *ends, unit_name, len(names))
+    return GroupDifference(first, second, score, nan if reason else test.p, shared=test.shared, reason=reason)
+
+
+def _why_not(groups: Mapping[str, Predictions], by_speaker: bool) -> str:
+    """Return why two groups cannot be compared, "" if they can."""
+    for value, group in groups.items():
+        if by_speaker and not group.by_speaker:
+            return f"{value} has {count(len(set(group.speaker)), 'speaker')}, fewer than {MIN_SPEAKERS}"
+    present = [{name for name, number in _support(group).items() if number} for group in groups.values()]
+    if present[0] != present[1]:
+        return f"only one of them has {', '.join(sorted(present[0] ^ present[1]))}"
+    return ""
+
+
+def _sums(group: Predictions, unit: NDArray[np.int64], units: int) -> NDArray[np.int64]:
+    """Return `[units, runs, classes, classes]`, zeros for units without utterances in the group."""
+    classes = len(group.classes)
+    counts = np.zeros((units, len(group.runs), classes, classes), dtype=np.int64)
+    np.add.at(counts, (unit, group.run, group.truth, group.predicted), 1)
+    return counts
