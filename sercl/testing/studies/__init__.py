@@ -10,6 +10,7 @@ from typing import Any
 
 from sercl.files import write_text
 from sercl.studies.cross_eval.cells import Cell, CellRecord, Condition, ForgettingRecord, Study
+from sercl.studies.cross_eval.sources import corpora_of
 from sercl.studies.cross_eval.study_file import (
     BEFORE,
     FORGETTING,
@@ -67,7 +68,12 @@ def fake_study(
     cells = [cell for condition in grid.conditions() for cell in grid.cells(condition)]
     records = [_record(cell, voices[cell.condition.target].size(cell.fold)) for cell in cells]
     records = _with_gaps(records, failed, missing)
-    forgetting = [_forgetting(own, voices) for own in records if forgets(own.cell.condition)]
+    forgetting = [
+        _forgetting(own, corpus, voices)
+        for own in records
+        if forgets(own.cell.condition)
+        for corpus in corpora_of(own.cell.condition.source, grid.corpora)
+    ]
     study = _study(grid, records, forgetting)
     draw = confusion or typical_confusion
     tables = (
@@ -92,7 +98,7 @@ def _record(cell: Cell, tested: int) -> CellRecord:
     is_trained = cell.condition.adapter != "none"
     return CellRecord(
         cell=cell,
-        address=_address(cell),
+        address=_address(cell.to_dict()),
         layer=6 if is_trained else 4 + cell.fold % 2,
         epochs=24,
         early_stopped=True,
@@ -107,17 +113,18 @@ def forgets(condition: Condition) -> bool:
     return few or condition.setting == "two-stage"
 
 
-def _forgetting(record: CellRecord, voices: Mapping[str, Voices]) -> ForgettingRecord:
+def _forgetting(record: CellRecord, corpus: str, voices: Mapping[str, Voices]) -> ForgettingRecord:
     cell, source = record.cell, record.cell.condition.source
-    alone = replace(cell.condition, setting="monolingual", target=source, shots=None)
+    setting = "monolingual" if source == corpus else "first of two stages"
+    before = {**cell.to_dict(), "setting": setting, "target": corpus, "shots": None, "draw": 0}
     return ForgettingRecord(
         cell=cell,
-        corpus=source,
-        before=_address(replace(cell, condition=alone, draw=0)),
-        after=hashlib.sha256(f"{record.address} {source}".encode()).hexdigest()[:16],
+        corpus=corpus,
+        before=_address(before),
+        after=hashlib.sha256(f"{record.address} {corpus}".encode()).hexdigest()[:16],
         status=record.status,
         error=record.error,
-        utterances=voices[source].size(cell.fold),
+        utterances=voices[corpus].size(cell.fold),
     )
 
 
@@ -138,12 +145,12 @@ def _knowing_source(record: ForgettingRecord, when: str) -> Condition:
     return replace(own, setting="few-shot", shots=12 if own.setting == "two-stage" else 48)
 
 
-def _address(cell: Cell) -> str:
+def _address(cell: Mapping[str, Any]) -> str:
     """Return a hash of what determines the result: transfer ignores the source, and 0 shots are zero-shot."""
-    fields = cell.to_dict()
-    if cell.condition.setting in ("monolingual", "transfer"):
-        fields |= {"setting": "one corpus", "source": cell.condition.target}
-    if cell.condition.setting == "few-shot" and cell.condition.shots == 0:
+    fields = dict(cell)
+    if fields["setting"] in ("monolingual", "transfer"):
+        fields |= {"setting": "one corpus", "source": fields["target"]}
+    if fields["setting"] == "few-shot" and fields["shots"] == 0:
         fields |= {"setting": "zero-shot", "shots": None}
     return hashlib.sha256(json.dumps(fields).encode()).hexdigest()[:16]
 

@@ -117,19 +117,9 @@ def test_the_curve_is_a_file_where_there_is_one(united: Analysis, wide: Analysis
     assert float(first["lowest"]) <= float(first["uar"]) <= float(first["highest"])
     assert float(first["uar_low"]) < float(first["uar"]) < float(first["uar_high"])
     files = {file.name for file in write_report(united, tmp_path / "united", ["csv", "svg"])}
-    assert files == {
-        "scores.csv",
-        "comparisons.csv",
-        "sources.csv",
-        "matrices.svg",
-        "tests.svg",
-        "sources.svg",
-    }
+    assert {"sources.csv", "sources.svg"} <= files
     assert sources_csv(wide) == ""
-    assert {file.name for file in write_report(wide, tmp_path / "wide", ["csv"])} == {
-        "scores.csv",
-        "comparisons.csv",
-    }
+    assert "sources.csv" not in {file.name for file in write_report(wide, tmp_path / "wide", ["csv"])}
     assert source_table(wide) is None
 
 
