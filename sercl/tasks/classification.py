@@ -148,8 +148,8 @@ class EmotionClassifier(UtteranceTest, EncoderTask):
         adapter: none (frozen encoder), full (train the encoder), or lora, peft:METHOD,
             bottleneck, gating joined by "+".
         layer: Hidden state to use: 0 (input of block 1) to N, last, weighted (learned sum of all), or auto
-            (one head per hidden state, of which the best on unseen speakers is used). Null: auto with a
-            frozen encoder, else last.
+            (chosen on unseen speakers). Auto trains one head per hidden state. Null: auto with a frozen
+            encoder, else last.
         last_block: Cut the encoder after this block (0-based); null keeps all.
         pooling: mean, mean+std or attentive, over valid frames; or the import path of a class of your own.
         head: linear, or paper (the MLP of arXiv 2409.16920); or the import path of a class.

@@ -29,7 +29,7 @@ def test_what_is_chosen_and_what_must_be_said() -> None:
     text = shown(results(), title="EMO-DB")
     assert text.startswith("EMO-DB (all in %, chance 25.0)")
     assert "Best on validation: hidden state 2. For sercl fit: model: {layer: 2}" in text
-    assert "validation part (2): test UAR 90.0 % (85.0 to 95.0)" in text
+    assert "in each fold without its test part (2): test UAR 90.0 % (85.0 to 95.0)" in text
     assert "Recalls at this layer: angry 91.0, happy 92.0, neutral -, sad 93.0" in text
     assert "Weighted sum of all hidden states, learned with the probe: test UAR 88.0 %" in text
     assert "Note: 2 of 9 probes ended at the epoch limit" in text
