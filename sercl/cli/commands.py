@@ -110,7 +110,7 @@ COMMANDS: Mapping[str, Command] = {
         page=pages.LISTEN,
         help="Listening tests: have people judge what models judge",
         group=USE,
-        words=("build", "convert"),
+        words=("build", "convert", "serve", "answers", "backup", "withdraw"),
         files=True,
         needs_words=True,
     ),
@@ -119,6 +119,18 @@ COMMANDS: Mapping[str, Command] = {
     ),
     "listen convert": Command(
         target="sercl.cli.listen.convert:main", page=pages.LISTEN_CONVERT, files=True, needs_words=True
+    ),
+    "listen serve": Command(
+        target="sercl.cli.listen.serve:main", page=pages.LISTEN_SERVE, files=True, needs_words=True
+    ),
+    "listen answers": Command(
+        target="sercl.cli.listen.answers:main", page=pages.LISTEN_ANSWERS, files=True, needs_words=True
+    ),
+    "listen backup": Command(
+        target="sercl.cli.listen.answers:backup", page=pages.LISTEN_BACKUP, files=True, needs_words=True
+    ),
+    "listen withdraw": Command(
+        target="sercl.cli.listen.answers:withdraw", page=pages.LISTEN_WITHDRAW, files=True, needs_words=True
     ),
     "corpus": Command(
         target="sercl.cli.corpus:main",

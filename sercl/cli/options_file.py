@@ -25,8 +25,10 @@ from sercl.cli.commands import COMMANDS
 from sercl.cli.diarize import evaluate, outputs, score
 from sercl.cli.help import long_flag
 from sercl.cli.lightning import Cli
+from sercl.cli.listen import answers as listen_answers
 from sercl.cli.listen import build as listen_build
 from sercl.cli.listen import convert as listen_convert
+from sercl.cli.listen import serve as listen_serve
 from sercl.cli.option_table import PATH, VALUE, kinds_of
 from sercl.cli.parser_messages import parameters
 from sercl.data import datamodules
@@ -93,6 +95,10 @@ def _light_parsers() -> Parsers:
         "diarize": outputs.build_parser,
         "diarize score": score.build_parser,
         "listen convert": listen_convert.build_parser,
+        "listen serve": listen_serve.build_parser,
+        "listen answers": listen_answers.build_parser,
+        "listen backup": listen_answers.build_backup_parser,
+        "listen withdraw": listen_answers.build_withdraw_parser,
         **{f"corpus {word}": partial(corpus.build_parser, word) for word in COMMANDS["corpus"].words},
         **{f"features {word}": partial(features.build_parser, word) for word in COMMANDS["features"].words},
     }

@@ -431,11 +431,15 @@ DIARIZE_SCORE = ShortPage(
 
 LISTEN = ShortPage(
     "listen",
-    usage="build | convert ...",
+    usage="build | convert | serve | answers | backup | withdraw ...",
     summary="Listening tests: have people judge what models judge, and compare both.",
     arguments=(
         ("build", "Choose balanced stimuli, bring them to one level, write the test"),
         ("convert", "Write a test for webMUSHRA, or as a plain folder for other tools"),
+        ("serve", "Offer a test to people in their browsers, and store their answers"),
+        ("answers", "Write the answers so far as a table of ratings"),
+        ("backup", "Copy the answers, also while the test runs, and verify the copy"),
+        ("withdraw", "Remove the data of one person"),
     ),
     options=("-h, --help",),
     examples=(
@@ -516,6 +520,67 @@ LISTEN_CONVERT = ShortPage(
             "sercl listen convert german --to folder --orders 48 --out plain/german",
         ),
     ),
+)
+
+LISTEN_SERVE = ShortPage(
+    "listen serve",
+    usage="TEST [OPTIONS]",
+    summary=(
+        "Offer a test that `sercl listen build` has built to people in their browsers. Each answer is on disk "
+        "before the page goes on; whoever closes the browser goes on later by the same link. Nothing is loaded "
+        "from other servers. Several languages, keyboard and screen readers, phones."
+    ),
+    arguments=(("TEST", "Folder of the test"),),
+    options=(
+        "--host",
+        "--port N",
+        "--url URL",
+        "--links N",
+        "--open_places N",
+        "--answers DIR",
+        "--questionnaire FILE",
+        "--texts DIR",
+        "--headphones",
+        "--days N",
+        "-h, --help",
+    ),
+    examples=(
+        ("20 links, each for one person", "sercl listen serve german --links 20"),
+        (
+            "Behind a reverse proxy, one link for 100 people",
+            "sercl listen serve german --url https://lab.example.org/german --open-places 100",
+        ),
+    ),
+)
+
+LISTEN_ANSWERS = ShortPage(
+    "listen answers",
+    usage="TEST --out FILE [OPTIONS]",
+    summary="Write the answers so far as a table of ratings, at any time, also while the test is served.",
+    arguments=(("TEST", "Folder of the test"),),
+    options=("--out FILE", "--answers DIR", "-h, --help"),
+    examples=(("All answers so far", "sercl listen answers german --out ratings.parquet"),),
+)
+
+LISTEN_BACKUP = ShortPage(
+    "listen backup",
+    usage="TEST --out DIR [OPTIONS]",
+    summary="Copy the answers into a new folder, also while the test is served, and verify the copy.",
+    arguments=(("TEST", "Folder of the test"),),
+    options=("--out DIR", "--answers DIR", "-h, --help"),
+    examples=(("A copy", "sercl listen backup german --out backups/monday"),),
+)
+
+LISTEN_WITHDRAW = ShortPage(
+    "listen withdraw",
+    usage="TEST TOKEN [OPTIONS]",
+    summary=(
+        "Remove everything that is known of one person; what the others answered stays valid. While the test "
+        "is served, use the administrator's page."
+    ),
+    arguments=(("TEST", "Folder of the test"), ("TOKEN", "Of the person's link, or the link")),
+    options=("--answers DIR", "-h, --help"),
+    examples=(("One person", "sercl listen withdraw german Zk3vXw0b2sJq8rT1uYpA9g"),),
 )
 
 CORPUS = ShortPage(
