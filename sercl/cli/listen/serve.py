@@ -19,9 +19,7 @@ _SHOWN = 10
 def main() -> int:
     """Run `sercl listen serve` with the arguments of the process."""
     parsed = build_parser().parse_args(sys.argv[1:])
-    options = ServeOptions(
-        **{field.name: parsed[field.name] for field in dataclasses.fields(ServeOptions)}
-    )
+    options = ServeOptions(**{field.name: parsed[field.name] for field in dataclasses.fields(ServeOptions)})
     with opened(Path(at_home(parsed.test)), options) as server:
         import uvicorn
 
@@ -30,7 +28,12 @@ def main() -> int:
         show(links_of(server, options.address))
         app = application(server, urlsplit(options.address).path if options.url else "")
         uvicorn.run(
-            app, host=options.host, port=options.port, log_level="warning", access_log=False, server_header=False
+            app,
+            host=options.host,
+            port=options.port,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
         )
     return 0
 

@@ -311,7 +311,9 @@ def _about(server: Server) -> dict[str, Any]:
         "questions": msgspec.to_builtins(server.rules.questions),
         "trials": headphones.TRIALS,
         "shortest": sessions.SHORTEST_PART,
-        "example": next((item.key for item in protocol.items if item.kind == "practice"), protocol.items[0].key),
+        "example": next(
+            (item.key for item in protocol.items if item.kind == "practice"), protocol.items[0].key
+        ),
         "languages": {
             code: {**asdict(texts), **server.texts[code]} for code, texts in server.instructions.items()
         },

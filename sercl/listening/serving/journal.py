@@ -211,5 +211,3 @@ def _write(handle: int, content: bytes) -> None:
 def _sha256(*parts: object) -> str:
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
-
-

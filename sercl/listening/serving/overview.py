@@ -30,7 +30,9 @@ def overview(base: sqlite3.Connection, protocol: Protocol) -> dict[str, Any]:
         "minutes": _median([link["minutes"] for link in links if link["state"] == "finished"]),
         "checks": _checks([each for rows in answers.values() for each in rows], protocol),
         "links": links,
-        "open": {"token": opened["token"], "cap": opened["cap"], "left": places_left(base)} if opened else None,
+        "open": {"token": opened["token"], "cap": opened["cap"], "left": places_left(base)}
+        if opened
+        else None,
         "cells": _cells(answers, protocol),
     }
 
@@ -102,8 +104,10 @@ def _cells(answers: Mapping[str, Sequence[Mapping[str, Any]]], protocol: Protoco
     }
     items = Counter(cell.values())
     given = Counter(
-        cell[each["item"]] for rows in answers.values() for each in rows if each["kind"] not in (REPEAT,)
-        and each["item"] in cell
+        cell[each["item"]]
+        for rows in answers.values()
+        for each in rows
+        if each["kind"] not in (REPEAT,) and each["item"] in cell
     )
     return [
         {"language": key[0], "dialect": key[1], "truth": key[2], "items": items[key], "answers": given[key]}

@@ -176,7 +176,8 @@ class Rules:
         def change(base: sqlite3.Connection) -> tuple[Sequence[Event], bool]:
             session = self._running(base, token)["session"]
             right = sum(
-                answer == headphones.interval_with_tone(session, trial) for trial, answer in enumerate(answers)
+                answer == headphones.interval_with_tone(session, trial)
+                for trial, answer in enumerate(answers)
             )
             detail = {"right": right, "of": headphones.TRIALS, "passed": headphones.passed(right)}
             return [_event(session, "headphones", detail)], headphones.passed(right)
@@ -399,5 +400,3 @@ def join(token: str) -> Change:
         return [(LINK, {"token": mine, "label": "", "is_open": 1})], mine
 
     return change
-
-

@@ -248,7 +248,9 @@ def _fail(batch: Sequence[_Job], error: Exception) -> None:
 
 
 def _unsaved(folder: Path, error: Exception) -> OutputError:
-    return OutputError(f"{folder}: nothing was saved ({error}). Free some space there; answers are sent again.")
+    return OutputError(
+        f"{folder}: nothing was saved ({error}). Free some space there; answers are sent again."
+    )
 
 
 def verify(folder: Path) -> int:
@@ -290,9 +292,10 @@ def backup(folder: Path, out: Path) -> int:
         if not (folder / name).is_file():
             raise ResultsError(folder / name, "is missing. Give the folder of the answers of a test.")
     target.mkdir(parents=True, exist_ok=True)
-    with closing(connect_to_read(folder / DATABASE)) as base, closing(
-        sqlite3.connect(target / DATABASE)
-    ) as copy:
+    with (
+        closing(connect_to_read(folder / DATABASE)) as base,
+        closing(sqlite3.connect(target / DATABASE)) as copy,
+    ):
         base.backup(copy)
     with closing(connect_to_read(target / DATABASE)) as base:
         number, _ = head_of(base)

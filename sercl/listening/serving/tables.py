@@ -52,7 +52,9 @@ def connect(path: Path | str) -> sqlite3.Connection:
 
 def connect_to_read(path: Path) -> sqlite3.Connection:
     """Open the database for reading, which a server may write meanwhile."""
-    base = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False, timeout=30)
+    base = sqlite3.connect(
+        f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False, timeout=30
+    )
     base.row_factory = sqlite3.Row
     return base
 
