@@ -526,9 +526,9 @@ LISTEN_SERVE = ShortPage(
     "listen serve",
     usage="TEST [OPTIONS]",
     summary=(
-        "Offer a test that `sercl listen build` has built to people in their browsers. Each answer is on disk "
-        "before the page goes on; whoever closes the browser goes on later by the same link. Nothing is loaded "
-        "from other servers. Several languages, keyboard and screen readers, phones."
+        "Offer a test that `sercl listen build` has built to people in their browsers. Each answer is on "
+        "disk before the page goes on; whoever closes the browser goes on later by the same link. Nothing "
+        "is loaded from other servers. Several languages, keyboard and screen readers, phones."
     ),
     arguments=(("TEST", "Folder of the test"),),
     options=(

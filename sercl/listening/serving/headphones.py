@@ -1,8 +1,9 @@
 """A test of headphones: a tone that is only heard when each ear gets its own channel. No torch.
 
-Huggins' pitch, as in Milne et al. 2021 (doi:10.3758/s13428-020-01514-0): both channels have the same noise, but in a
-narrow band the phase of one is turned, by 0 to 360 degrees from its lower to its upper edge. With headphones a faint tone is heard; over loudspeakers,
-whose sounds mix in the air, hardly. About 80 % of listeners with headphones pass, and 20 % of others.
+Huggins' pitch, as in Milne et al. 2021 (doi:10.3758/s13428-020-01514-0): both channels have the same noise,
+but in a narrow band the phase of one is turned, by 0 to 360 degrees from its lower to its upper edge. With
+headphones a faint tone is heard; over loudspeakers, whose sounds mix in the air, hardly. About 80 % of
+listeners with headphones pass, and 20 % of others.
 """
 
 import io
@@ -46,9 +47,10 @@ def _noise(random: np.random.Generator, has_tone: bool) -> np.ndarray:
         band = np.abs(frequency / _TONE - 1) <= _WIDTH
         turned = np.linspace(0, 2 * np.pi, int(band.sum()))
         other[band] *= np.exp(1j * turned)
-    both = np.stack([np.fft.irfft(spectrum, count), np.fft.irfft(other, count)], axis=1)
-    fade = np.minimum(1, np.minimum(np.arange(count), np.arange(count)[::-1]) / (0.02 * _RATE))
-    return both / np.sqrt(np.mean(both**2)) * _LEVEL * fade[:, None]
+    both: np.ndarray = np.stack([np.fft.irfft(spectrum, count), np.fft.irfft(other, count)], axis=1)
+    fade: np.ndarray = np.minimum(1, np.minimum(np.arange(count), np.arange(count)[::-1]) / (0.02 * _RATE))
+    scaled: np.ndarray = both / np.sqrt(np.mean(both**2)) * _LEVEL * fade[:, None]
+    return scaled
 
 
 def passed(right: int) -> bool:

@@ -31,7 +31,7 @@ class Entry:
 
     Attributes:
         number: From 1, without gaps.
-        at: Time by the server's clock, ISO 8601 in UTC. A clock may be set back: the order is that of numbers.
+        at: Time by the server's clock, ISO 8601 in UTC; as a clock may be set back, numbers are the order.
         kind: What happened.
         content: What else is known of it; None where it was erased.
         salt: Random, part of the digest; None where it was erased.

@@ -10,7 +10,7 @@ MOST = 1200
 
 
 def peaks(path: Path, most: int = MOST) -> list[float]:
-    """Return the largest magnitude in each of at most `most` equal parts of a file, relative to the largest."""
+    """Return the largest magnitudes in at most `most` equal parts of a file, relative to the largest."""
     samples, _ = soundfile.read(path, dtype="float32", always_2d=True)
     magnitude = np.abs(samples).max(axis=1)
     if not len(magnitude):

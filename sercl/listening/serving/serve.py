@@ -37,7 +37,7 @@ class ServeOptions:
         links: Links, each for one person, that there are at least; the administrator's page makes more.
         open_places: People who may take part by one open link; 0 for no such link.
         answers: Folder of the answers, by default "answers" in that of the test.
-        questionnaire: YAML file with the questions about the listener, by default sercl's; "none" for no questions.
+        questionnaire: File with the questions about the listener, by default sercl's; none for no questions.
         texts: Folder with the texts of the pages in further languages.
         headphones: Whether sessions begin with a test of headphones.
         days: A session that began longer ago cannot go on.

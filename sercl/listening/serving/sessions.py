@@ -1,7 +1,7 @@
 """The rules of a running listening test: who may begin, go on, answer and finish. No torch.
 
-Every rule is a change (`store.Change`): it looks at the tables, and is followed by no other change before what it
-decides is written. So two tabs, a double click or an answer that is sent again change nothing twice.
+Every rule is a change (`store.Change`): it looks at the tables, and is followed by no other change before
+what it decides is written. So two tabs, a double click or an answer that is sent again change nothing twice.
 """
 
 import json
@@ -17,7 +17,7 @@ import msgspec
 from sercl.errors import SerclError, UsageError
 from sercl.listening.instructions import LEVELS
 from sercl.listening.order import presented_blocks
-from sercl.listening.protocol import ATTENTION, PRACTICE, REPEAT, SEGMENTS, Item, Protocol
+from sercl.listening.protocol import ATTENTION, PRACTICE, SEGMENTS, Item, Protocol
 from sercl.listening.serving import headphones, questionnaire
 from sercl.listening.serving.store import Change, Event
 from sercl.listening.serving.tables import ANSWER, BACKGROUND, EVENT, FINISH, LINK, OPEN, SESSION
@@ -142,7 +142,7 @@ class Rules:
         return change
 
     def answers(self, token: str, given: Sequence[Given]) -> Change:
-        """Store answers; reports for each whether it was new, and what the right one is of a practice item."""
+        """Store answers; reports for each whether it was new, and of a practice item the right one."""
         for each in given:
             self._check(each)
         if len({each.id for each in given}) < len({each.item for each in given}):
@@ -156,7 +156,7 @@ class Rules:
             results = []
             for each in given:
                 if is_new := each.item not in known:
-                    _check_id(base, each.id)
+                    _check_id(base, session["session"], each.id)
                     known.add(each.item)
                     events.append((ANSWER, self._content(each, session["session"], places[each.item])))
                 results.append({"id": each.id, "new": is_new, **self._feedback(each)})
@@ -330,8 +330,8 @@ def _answered(base: sqlite3.Connection, session: str) -> set[str]:
     return {row["item"] for row in base.execute("SELECT item FROM answers WHERE session = ?", (session,))}
 
 
-def _check_id(base: sqlite3.Connection, id: str) -> None:
-    if base.execute("SELECT 1 FROM answers WHERE id = ?", (id,)).fetchone():
+def _check_id(base: sqlite3.Connection, session: str, id: str) -> None:
+    if base.execute("SELECT 1 FROM answers WHERE session = ? AND id = ?", (session, id)).fetchone():
         raise UsageError("id: another answer has it.")
 
 
@@ -349,7 +349,7 @@ def _event(session: str, what: str, detail: Mapping[str, Any] | None = None) -> 
 
 def new_token() -> str:
     """Return a token that nobody can guess: 128 random bits."""
-    return secrets.token_urlsafe(16)
+    return secrets.token_hex(16)
 
 
 def add_links(count: int, label: str = "") -> Change:

@@ -1,9 +1,9 @@
 """The answers to a running listening test, on disk before they are acknowledged. No torch.
 
-A folder has two files: the log (`journal`), in which every change is an entry, and a database (`tables`) that is
-made of it. One thread writes: it takes the changes that wait, adds them to the log, waits until the disk has it,
-commits them to the database, and only then reports each as done. Whatever a crash leaves of that, opening the
-store brings back to one state: the log is what counts.
+A folder has two files: the log (`journal`), in which every change is an entry, and a database (`tables`) that
+is made of it. One thread writes: it takes the changes that wait, adds them to the log, waits until the disk
+has it, commits them to the database, and only then reports each as done. Whatever a crash leaves of that,
+opening the store brings back to one state: the log is what counts.
 """
 
 import queue
@@ -132,8 +132,8 @@ class Store:
         if number > self._journal.number:
             raise ResultsError(
                 self._journal.path,
-                f"ends at entry {self._journal.number}, but {DATABASE} was made of {number}: the end of the log "
-                "is lost. Restore both from a backup.",
+                f"ends at entry {self._journal.number}, but {DATABASE} was made of {number}: the end of the "
+                "log is lost. Restore both from a backup.",
             )
         self._base.execute("COMMIT")
         if left := withdrawn - erased:

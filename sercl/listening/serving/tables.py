@@ -1,7 +1,7 @@
 """The database of a running listening test: what its log says, as tables. No torch.
 
-Every change is an entry of the log first; `apply` is the only code that changes the tables. So they can be made
-again from the log at any time, and both can be compared.
+Every change is an entry of the log first; `apply` is the only code that changes the tables. So they can be
+made again from the log at any time, and both can be compared.
 """
 
 import json
@@ -29,8 +29,9 @@ CREATE TABLE IF NOT EXISTS sessions (
     listener TEXT NOT NULL UNIQUE, number INTEGER NOT NULL, protocol TEXT NOT NULL, language TEXT NOT NULL,
     started TEXT NOT NULL, seen TEXT NOT NULL, finished TEXT, code TEXT, background TEXT);
 CREATE TABLE IF NOT EXISTS answers (
-    id TEXT PRIMARY KEY, session TEXT NOT NULL REFERENCES sessions ON DELETE CASCADE, item TEXT NOT NULL,
-    entry INTEGER NOT NULL UNIQUE, at TEXT NOT NULL, content TEXT NOT NULL, UNIQUE (session, item));
+    session TEXT NOT NULL REFERENCES sessions ON DELETE CASCADE, id TEXT NOT NULL, item TEXT NOT NULL,
+    entry INTEGER NOT NULL UNIQUE, at TEXT NOT NULL, content TEXT NOT NULL,
+    PRIMARY KEY (session, id), UNIQUE (session, item));
 CREATE TABLE IF NOT EXISTS events (
     entry INTEGER PRIMARY KEY, session TEXT NOT NULL REFERENCES sessions ON DELETE CASCADE,
     what TEXT NOT NULL, at TEXT NOT NULL, content TEXT NOT NULL);
@@ -102,7 +103,7 @@ def _answer(base: sqlite3.Connection, entry: Entry, content: Mapping[str, Any]) 
     rest = {name: value for name, value in content.items() if name not in ("id", "session", "item")}
     base.execute(
         "INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?)",
-        (content["id"], content["session"], content["item"], entry.number, entry.at, _text(rest)),
+        (content["session"], content["id"], content["item"], entry.number, entry.at, _text(rest)),
     )
     base.execute("UPDATE sessions SET seen = ? WHERE session = ?", (entry.at, content["session"]))
 
@@ -151,4 +152,4 @@ def differences(base: sqlite3.Connection, log: Iterable[Entry]) -> list[str]:
 
 
 def _content(base: sqlite3.Connection, table: str) -> list[tuple[Any, ...]]:
-    return sorted(map(tuple, base.execute(f"SELECT * FROM {table}")), key=repr)  # noqa: S608
+    return sorted(map(tuple, base.execute(f"SELECT * FROM {table}")), key=repr)

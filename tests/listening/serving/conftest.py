@@ -48,9 +48,11 @@ def client(folder, root_path="", **options):
 
     from sercl.listening.serving.app import application
 
-    with opened(folder, ServeOptions(**options)) as server:
-        with TestClient(application(server, root_path)) as browser:
-            yield browser, server
+    with (
+        opened(folder, ServeOptions(**options)) as server,
+        TestClient(application(server, root_path)) as browser,
+    ):
+        yield browser, server
 
 
 BACKGROUND = {"native": "de", "others": [["en", "good"]], "dialects": "", "age": "30-39", "hearing": "normal"}

@@ -40,7 +40,7 @@ def whole_session(browser, token, language="en"):
 
 def test_a_whole_session_becomes_ratings(folder, tmp_path):
     with client(folder, links=2) as (browser, server):
-        first, second = tokens(server)
+        _, second = tokens(server)
         code = whole_session(browser, second)
         assert len(code) == 8
         assert browser.post(f"/t/{second}/api/finish", json={}).json()["code"] == code
@@ -209,9 +209,10 @@ def test_only_links_are_reachable(folder):
         begin(browser, token)
         assert browser.get(f"/t/{token}/audio/{item}").status_code == 200
         for path in (
-            "/", "/docs", "/openapi.json", "/t/", "/static/../app.py", "/static/%2e%2e/app.py", "/static/listen.html",
-            f"/t/{token}/audio/..%2f..%2fprotocol.json", f"/t/{token}/audio/protocol.json", "/t/wrong/api/state",
-            f"/t/wrong/audio/{item}", "/open/wrong/api/state", f"/t/{token}/headphones/0", "/answers/log.jsonl",
+            "/", "/docs", "/openapi.json", "/t/", "/static/../app.py", "/static/%2e%2e/app.py",
+            f"/t/{token}/audio/..%2f..%2fprotocol.json", f"/t/{token}/audio/protocol.json",
+            f"/t/wrong/audio/{item}", "/open/wrong/api/state", f"/t/{token}/headphones/0",
+            "/t/wrong/api/state", "/static/listen.html", "/answers/log.jsonl",
         ):  # fmt: skip
             assert browser.get(path).status_code == 404, path
         for path in ("/admin/api/overview",):
@@ -372,9 +373,9 @@ def test_damaged_tests_and_wrong_options_are_refused_before_anything_is_served(f
             ServeOptions(**options)
     questions = tmp_path / "own.yaml"
     questions.write_text("questions: [{name: native, type: text, label: {en: Native language}}]")
-    with pytest.raises(ResultsError, match="lacks the language de"):
-        with opened(folder, ServeOptions(questionnaire=str(questions))):
-            pass
+    own = ServeOptions(questionnaire=str(questions))
+    with pytest.raises(ResultsError, match="lacks the language de"), opened(folder, own):
+        pass
     item = protocols.read(folder).items[0]
     (folder / item.file).write_bytes(b"x")
     with pytest.raises(ResultsError, match="was changed"), opened(folder, ServeOptions()):
