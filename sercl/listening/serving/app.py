@@ -308,7 +308,7 @@ def _about(server: Server) -> dict[str, Any]:
         "title": protocol.title,
         "confidence": protocol.confidence,
         "answers": protocol.answers,
-        "questions": msgspec.to_builtins(server.rules.questions),
+        "questions": [asdict(question) for question in server.rules.questions],
         "trials": headphones.TRIALS,
         "shortest": sessions.SHORTEST_PART,
         "example": next(

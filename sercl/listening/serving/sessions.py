@@ -8,11 +8,9 @@ import json
 import secrets
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
-
-import msgspec
 
 from sercl.errors import SerclError, UsageError
 from sercl.listening.instructions import LEVELS
@@ -255,14 +253,14 @@ class Rules:
 
     def _content(self, given: Given, session: str, place: int) -> dict[str, Any]:
         item = self.protocol.by_key[given.item]
-        content = {name: value for name, value in msgspec.to_builtins(given).items() if name != "parts"}
+        content = {name: value for name, value in asdict(given).items() if name != "parts"}
         return {
             **content,
             "session": session,
             "order": place,
             "task": item.task,
             "kind": item.kind,
-            "parts": msgspec.to_builtins(given.parts) if item.task == SEGMENTS else None,
+            "parts": [asdict(part) for part in given.parts] if item.task == SEGMENTS else None,
         }
 
     def _feedback(self, given: Given) -> dict[str, Any]:

@@ -350,6 +350,16 @@ def test_pages_work_below_a_path_of_a_proxy(folder):
         assert 'src="../../static/listen.js"' in browser.get(f"/t/{tokens(server)[0]}/").text
 
 
+def test_what_a_page_leaves_out_is_stored_as_unknown(folder):
+    with client(folder, links=1) as (browser, server):
+        (token,) = tokens(server)
+        item = items_of(begin(browser, token))[1]
+        given = {"id": "0123456789", "item": item["key"], "answer": "sad", "confidence": 1}
+        assert browser.post(f"/t/{token}/api/answers", json=[given]).status_code == 200
+        frame = rows.ratings(folder / "answers", server.rules.protocol).frame
+    assert (frame["confidence"][0], frame["seconds"].isna()[0]) == (0.0, True)
+
+
 def test_background_answers_are_checked(folder):
     with client(folder, links=1) as (browser, server):
         (token,) = tokens(server)

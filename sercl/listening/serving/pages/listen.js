@@ -230,7 +230,7 @@ function language_menu(again) {
     adopt();
     again();
   }, { lang: code, 'aria-pressed': String(code === language) }));
-  return make('nav', { class: 'languages', 'aria-label': text('language') }, ...options);
+  return make('nav', { class: 'languages', 'aria-label': text('language_label') }, ...options);
 }
 
 function welcome() {
@@ -249,7 +249,7 @@ async function background() {
   const fields = about.questions.map(field);
   const form = make('form', { class: 'form', novalidate: true, onsubmit: (event) => event.preventDefault() },
     ...fields.map((each) => each.element));
-  await page(text('about_you'), [form], text('next'), async () => {
+  await page(text('questions_title'), [form], text('next'), async () => {
     const missing = fields.find((each) => each.question.required && !each.value().length);
     if (missing) {
       say(text('missing', { question: missing.question.label[language] }));
@@ -289,7 +289,7 @@ function field(question) {
 function languages_field(question, title, optional) {
   const rows = make('div', { class: 'rows' });
   const add = () => {
-    const name = make('input', { type: 'text', list: language_list(), 'aria-label': text('language'), maxlength: '60', autocomplete: 'off' });
+    const name = make('input', { type: 'text', list: language_list(), 'aria-label': text('language_label'), maxlength: '60', autocomplete: 'off' });
     const level = make('select', { 'aria-label': text('level') }, ...LEVELS.map((each) => make('option', { value: each }, text(each))));
     const row = make('div', { class: 'row' }, name, level, button('×', () => { row.remove(); more.focus(); }, { class: 'small', 'aria-label': text('remove') }));
     rows.append(row);

@@ -1,0 +1,136 @@
+"""A listener in a real browser: walks through the pages as a person does, and says what went wrong on them."""
+
+import socket
+import threading
+import time
+from contextlib import contextmanager
+
+from tests.browser import chromium
+
+PRACTICE = ("Practice", "Zum Üben", "练习")
+"""Heading before the practice item, of which there is one."""
+
+
+@contextmanager
+def running(app):
+    """Serve an application on a free port; yield its address."""
+    import uvicorn
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error", access_log=False))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.02)
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join()
+
+
+class Walk:
+    """One page of a browser.
+
+    Attributes:
+        page: Playwright's page.
+        troubles: Console messages, errors, and requests to elsewhere.
+    """
+
+    def __init__(self, page, shots=None):
+        self.page, self.troubles, self.shots = page, [], shots
+        page.on("console", lambda message: self.troubles.append(message.text))
+        page.on("pageerror", lambda error: self.troubles.append(str(error)))
+        page.on(
+            "request",
+            lambda request: (
+                None
+                if request.url.startswith(("http://127.0.0.1", "data:"))
+                else self.troubles.append(request.url)
+            ),
+        )
+
+    def shot(self, name):
+        if self.shots is not None:
+            self.page.screenshot(path=self.shots / f"{name}.png", full_page=True)
+
+    def press(self, name):
+        self.page.get_by_role("button", name=name, exact=True).click()
+
+    def on(self):
+        """Press the button that goes on, and wait until the page has gone."""
+        before = self.page.locator("h1").element_handle()
+        self.page.locator("button.main:enabled").click()
+        before.wait_for_element_state("hidden")
+
+    def heading(self, text):
+        self.page.get_by_role("heading", level=1, name=text).wait_for()
+
+    def begin(self, language=None):
+        if language:
+            self.page.get_by_role("button", name=language, exact=True).click()
+        self.shot("welcome")
+        self.on()
+        self.shot("consent")
+        self.on()
+
+    def background(self, native="German", options=(3, 0)):
+        page = self.page
+        page.locator("#field-native").fill(native)
+        for number, group in zip(options, page.locator("fieldset.choices").all(), strict=True):
+            group.locator("input").nth(number).check(force=True)
+        self.shot("background")
+        self.on()
+
+    def volume(self):
+        self.page.locator("button.play").click()
+        self.shot("volume")
+        self.on()
+
+    def listen(self):
+        """Play a recording to its end."""
+        self.page.locator("button.play").click()
+        self.page.locator("fieldset.choices:not([disabled])").first.wait_for()
+
+    def choose(self, number=0, sure=3, practice=False):
+        """Answer an item of the task "choice"; after a practice item, read what it was."""
+        self.listen()
+        asked = self.page.locator(".asked")
+        groups = self.page.locator("fieldset.choices")
+        answers = groups.nth(0).locator("label")
+        if asked.count():
+            names = [name.lstrip("123456789") for name in answers.all_inner_texts()]
+            number = next(at for at, name in enumerate(names) if name.strip() in asked.inner_text())
+        answers.nth(number).click()
+        groups.nth(1).locator("label").nth(sure).click()
+        if practice:
+            self.page.locator("button.main:enabled").click()
+            self.page.locator(".feedback:not(:empty)").wait_for()
+            self.shot("feedback")
+        self.on()
+
+    def whole(self):
+        """Answer everything that is left; return the completion code."""
+        is_practice = self.page.locator("h1").inner_text() in PRACTICE
+        while not self.page.locator("output.code").count():
+            if self.page.locator("button.play").count():
+                self.choose(practice=is_practice)
+                is_practice = False
+            else:
+                self.on()
+            self.page.locator("button.play, button.main, output.code").first.wait_for()
+        return self.page.locator("output.code").inner_text()
+
+
+@contextmanager
+def listener(address, shots=None, **context):
+    """Yield a walk that has just opened an address."""
+    with chromium() as browser:
+        where = browser._browser.new_context(
+            **{"viewport": {"width": 1280, "height": 900}, "locale": "en-GB", **context}
+        )
+        walk = Walk(where.new_page(), shots)
+        walk.page.set_default_timeout(8000)
+        walk.page.goto(address)
+        yield walk
+        where.close()
