@@ -38,7 +38,7 @@ def test_a_further_language_needs_every_text(tmp_path):
     (tmp_path / "fr.yaml").write_text(yaml.safe_dump(french))
     assert texts.load(["en", "fr"], tmp_path)["fr"] == french
     (tmp_path / "fr.yaml").write_text(yaml.safe_dump({**french, "item": "un"}))
-    with pytest.raises(ResultsError, match="item: lacks {number}"):
+    with pytest.raises(ResultsError, match=r"item: lacks \{number\}"):
         texts.load(["fr"], tmp_path)
     (tmp_path / "fr.yaml").write_text(yaml.safe_dump({"start": "Allons"}))
     with pytest.raises(ResultsError, match="lacks 'resume'"):

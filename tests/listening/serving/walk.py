@@ -1,4 +1,4 @@
-"""A listener in a real browser: walks through the pages as a person does, and says what went wrong on them."""
+"""A listener in a real browser, who goes through the pages as a person does."""
 
 import socket
 import threading
@@ -108,6 +108,37 @@ class Walk:
             self.page.locator(".feedback:not(:empty)").wait_for()
             self.shot("feedback")
         self.on()
+
+    def drag(self, start, end):
+        """Drag across the picture of a sound, between two places that are parts of its width."""
+        box = self.page.locator(".picture").bounding_box()
+        y, mouse = box["y"] + 60, self.page.mouse
+        mouse.move(box["x"] + start * box["width"], y)
+        mouse.down()
+        for part in (0.3, 0.6, 1.0):
+            mouse.move(box["x"] + (start + part * (end - start)) * box["width"], y, steps=3)
+        mouse.up()
+
+    def swipe(self, start, end):
+        """Drag with a finger."""
+        touch = self.page.context.new_cdp_session(self.page)
+        box = self.page.locator(".picture").bounding_box()
+
+        def send(kind, *places):
+            points = [{"x": box["x"] + place * box["width"], "y": box["y"] + 60} for place in places]
+            touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+        send("touchStart", start)
+        self.page.wait_for_timeout(250)
+        for step in range(1, 9):
+            send("touchMove", start + (end - start) * step / 8)
+            self.page.wait_for_timeout(20)
+        send("touchEnd")
+
+    def parts(self):
+        """Return start, end and answer of each marked part, from the fields."""
+        rows = self.page.locator(".parts li").all()
+        return [[each.input_value() for each in row.locator("input, select").all()] for row in rows]
 
     def whole(self):
         """Answer everything that is left; return the completion code."""
