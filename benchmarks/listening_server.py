@@ -11,6 +11,7 @@ listeners share the machine.
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import random
@@ -27,9 +28,11 @@ from pathlib import Path
 
 import uvicorn
 
+from sercl.errors import OutputError
 from sercl.listening.serving.app import application
 from sercl.listening.serving.serve import ServeOptions, opened
 from sercl.listening.serving.store import DATABASE, verify
+from sercl.locks import check_free
 from sercl.testing.listening import fake_listening_test
 
 BACKGROUND = {"native": "de", "age": "30-39", "hearing": "normal"}
@@ -80,8 +83,7 @@ class Load:
             kills = asyncio.run(self._everyone())
             seconds = time.perf_counter() - began
         finally:
-            os.kill(keeper, signal.SIGKILL)
-            os.kill(self._server(), signal.SIGKILL)
+            os.killpg(keeper, signal.SIGKILL)
             os.waitpid(keeper, 0)
         return self._report(kills, seconds)
 
@@ -109,8 +111,9 @@ class Load:
         draw, done = random.Random(self.options.seed), 0
         while done < self.options.kills and not all(task.done() for task in listeners):
             await asyncio.sleep(draw.uniform(0.3, 2.5))
-            os.kill(self._server(), signal.SIGKILL)
-            done += 1
+            with contextlib.suppress(ProcessLookupError):  # it is being started
+                os.kill(self._server(), signal.SIGKILL)
+                done += 1
         return done
 
     def _server(self) -> int:
@@ -144,6 +147,7 @@ class Load:
 
     def _report(self, kills: int, seconds: float) -> bool:
         folder = self.folder / "test" / "answers"
+        _wait_for_end(folder)
         with opened(self.folder / "test", ServeOptions()):  # as after the next start of the server
             entries = verify(folder)
         with sqlite3.connect(folder / DATABASE) as base:
@@ -223,6 +227,16 @@ def _free_port() -> int:
         return int(free.getsockname()[1])
 
 
+def _wait_for_end(answers: Path) -> None:
+    """Wait until a server that was killed is gone."""
+    for _ in range(200):
+        try:
+            return check_free(answers)
+        except OutputError:
+            time.sleep(0.05)
+    raise TimeoutError("the server did not end")
+
+
 def _keep_serving(test: Path, port: int, links: int, pid: Path) -> int:
     """Start a process that starts the server, again whenever it dies; return its id.
 
@@ -230,9 +244,12 @@ def _keep_serving(test: Path, port: int, links: int, pid: Path) -> int:
     """
     keeper = os.fork()
     if keeper:
+        with contextlib.suppress(PermissionError):  # it has done so itself
+            os.setpgid(keeper, keeper)
         while not pid.exists():
             time.sleep(0.01)
         return keeper
+    os.setpgid(0, 0)
     while True:
         child = os.fork()
         if not child:

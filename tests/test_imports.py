@@ -73,6 +73,8 @@ NO_TORCH = (
     "listening/webmushra.py",
     "listening/plain.py",
     "listening/convert.py",
+    "listening/ratings.py",
+    "listening/serving",
     "cli/main.py",
     "cli/commands.py",
     "cli/help.py",

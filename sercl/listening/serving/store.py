@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from filelock import Timeout
+
 from sercl.errors import OutputError, ResultsError, UsageError
 from sercl.files import at_home, to_disk
 from sercl.listening.serving.journal import Entry, Journal, chained, entries
@@ -52,7 +54,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._stack = ExitStack()
-        self._stack.enter_context(locked(folder))
+        self._lock()
         try:
             self._journal = Journal(folder / LOG)
             self._base = connect(folder / DATABASE)
@@ -114,6 +116,16 @@ class Store:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _lock(self) -> None:
+        try:
+            self._stack.enter_context(locked(self.folder))
+        except OutputError as error:
+            if not isinstance(error.__cause__, Timeout):
+                raise
+            raise OutputError(
+                f"{self.folder}: this test is being served. Stop the server, or use the administrator's page."
+            ) from error
 
     def _recover(self) -> None:
         number, head = head_of(self._base)

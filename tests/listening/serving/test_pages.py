@@ -64,7 +64,7 @@ def test_a_whole_session(folder, language, native, context):
         walk.background(native)
         walk.volume()
         walk.on()
-        code = walk.whole()
+        code = walk.whole(is_practice=True)
         assert walk.troubles == []
         assert walk.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert code == server.base.execute("SELECT code FROM sessions").fetchone()["code"]

@@ -89,7 +89,7 @@ def test_a_changed_database_is_found(filled):
 
 
 def test_two_servers_do_not_write_the_same_answers(filled):
-    with Store(filled), pytest.raises(OutputError, match="another"):
+    with Store(filled), pytest.raises(OutputError, match="is being served"):
         Store(filled)
 
 
