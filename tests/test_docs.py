@@ -86,9 +86,17 @@ def diarize(words: list[str]) -> object:
 
 
 def listen(words: list[str]) -> object:
-    from sercl.cli.listen import build, convert
+    from sercl.cli.listen import answers, build, convert, serve
 
     action, *rest = words
+    others = {
+        "serve": serve.build_parser,
+        "answers": answers.build_parser,
+        "backup": answers.build_backup_parser,
+        "withdraw": answers.build_withdraw_parser,
+    }
+    if action in others:
+        return others[action]().parse_args(rest)
     if action == "convert":
         return convert.build_parser().parse_args(rest)
     return build.build_parser().parse_args(build.with_corpora(rest))

@@ -51,7 +51,7 @@ function links(found) {
     make('button', { type: 'button', class: 'small', onclick: () => copy(`${base}/t/${link.token}/`) }, 'Copy link'),
     make('button', { type: 'button', class: 'small', onclick: () => withdraw(link) }, 'Withdraw'),
   ]);
-  return table('Links', [['label'], ['state'], ['listener'], ['language'], ['answers', true], ['median s', true], ['minutes', true], ['failed checks', true], ['code'], [''], ['']], rows);
+  return table('Links', [['label'], ['state'], ['listener'], ['language'], ['answers', true], ['median s', true], ['minutes', true], ['failed checks', true], ['code'], ['link'], ['data']], rows);
 }
 
 async function copy(link) {
