@@ -26,10 +26,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import uvicorn
-
 from sercl.errors import OutputError
 from sercl.listening.serving.app import application
+from sercl.listening.serving.app import run as serve
 from sercl.listening.serving.serve import ServeOptions, opened
 from sercl.listening.serving.store import DATABASE, verify
 from sercl.locks import check_free
@@ -263,7 +262,7 @@ def _keep_serving(test: Path, port: int, links: int, pid: Path) -> int:
 
 def _serve(test: Path, port: int, links: int) -> None:
     with opened(test, ServeOptions(port=port, links=links)) as server:
-        uvicorn.run(application(server), port=port, log_level="error", access_log=False)
+        serve(application(server), "127.0.0.1", port)
 
 
 if __name__ == "__main__":

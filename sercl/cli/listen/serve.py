@@ -21,20 +21,11 @@ def main() -> int:
     parsed = build_parser().parse_args(sys.argv[1:])
     options = ServeOptions(**{field.name: parsed[field.name] for field in dataclasses.fields(ServeOptions)})
     with opened(Path(at_home(parsed.test)), options) as server:
-        import uvicorn
-
-        from sercl.listening.serving.app import application
+        from sercl.listening.serving.app import application, run
 
         show(links_of(server, options.address))
         app = application(server, urlsplit(options.address).path if options.url else "")
-        uvicorn.run(
-            app,
-            host=options.host,
-            port=options.port,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-        )
+        run(app, options.host, options.port)
     return 0
 
 

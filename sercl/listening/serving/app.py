@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
@@ -111,14 +112,28 @@ def application(server: Server, root_path: str = "") -> FastAPI:
         server: What it works with.
         root_path: Path below which a reverse proxy offers it, such as "/listen".
     """
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, root_path=root_path)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     _add_errors(app)
     _add_pages(app, server)
     _add_participants(app, server)
     _add_open_link(app, server)
     _add_admin(app, server)
-    app.middleware("http")(_with_headers)
+
+    @app.middleware("http")
+    async def with_headers(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
+        request.scope["root_path"] = root_path  # whether the proxy removes the path or not
+        return await _with_headers(request, call)
+
     return app
+
+
+def run(app: FastAPI, host: str, port: int) -> None:
+    """Serve the application until the process is told to end.
+
+    Connections stay open for longer than a listener needs for an item. Paths have links, and are not logged.
+    """
+    silent: dict[str, Any] = {"log_level": "warning", "access_log": False, "server_header": False}
+    uvicorn.run(app, host=host, port=port, timeout_keep_alive=75, **silent)
 
 
 async def _with_headers(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:

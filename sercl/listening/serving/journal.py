@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sercl.errors import ResultsError
+from sercl.documents import parse_json
+from sercl.errors import DocumentError, ResultsError
 from sercl.files import atomic_path, to_disk
 from sercl.studies.results.records import as_record
 
@@ -161,8 +162,8 @@ def entries(path: Path, most: int | None = None) -> Iterator[Entry]:
 
 def _parsed(line: bytes, path: Path, number: int) -> Entry:
     try:
-        content = json.loads(line)
-    except ValueError as error:
+        content = parse_json(line)
+    except DocumentError as error:
         raise ResultsError(path, f"line {number}: is not valid JSON. {_ADVICE}") from error
     return as_record(content, Entry, path, _ADVICE)
 

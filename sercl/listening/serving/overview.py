@@ -1,6 +1,5 @@
 """What the administrator sees of a running test: progress, times, failed checks, counts. No torch."""
 
-import json
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -8,6 +7,7 @@ from datetime import UTC, datetime
 from statistics import median
 from typing import Any
 
+from sercl.documents import parse_json
 from sercl.listening.protocol import ATTENTION, ITEM, REPEAT, SEGMENTS, Protocol
 from sercl.listening.serving.sessions import open_link, places_left
 
@@ -47,7 +47,7 @@ def _links(base: sqlite3.Connection) -> list[sqlite3.Row]:
 def _answers(base: sqlite3.Connection) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
     for row in base.execute("SELECT session, item, content FROM answers ORDER BY entry"):
-        found.setdefault(row["session"], []).append({"item": row["item"], **json.loads(row["content"])})
+        found.setdefault(row["session"], []).append({"item": row["item"], **parse_json(row["content"])})
     return found
 
 

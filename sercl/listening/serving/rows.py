@@ -1,12 +1,12 @@
 """The answers that are stored, as a table of ratings. No torch."""
 
-import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from sercl.documents import parse_json
 from sercl.errors import ResultsError
 from sercl.listening.instructions import LEVELS
 from sercl.listening.protocol import REPEAT, SEGMENTS, Item, Protocol
@@ -44,7 +44,7 @@ def ratings(folder: Path, protocol: Protocol) -> Table:
 
 
 def _rows(answer: sqlite3.Row, protocol: Protocol) -> Iterator[dict[str, Any]]:
-    content = json.loads(answer["content"])
+    content = parse_json(answer["content"])
     item = protocol.by_key[answer["item"]]
     row = {**_of_item(item), **_of_answer(answer, content), **_of_listener(answer)}
     if item.task != SEGMENTS:
@@ -83,5 +83,5 @@ def _of_answer(answer: sqlite3.Row, content: Mapping[str, Any]) -> dict[str, Any
 
 
 def _of_listener(answer: sqlite3.Row) -> dict[str, Any]:
-    known = json.loads(answer["background"] or "{}")
+    known = parse_json(answer["background"] or "{}")
     return {f"{LISTENER}{name}": value for name, value in known.items()}

@@ -4,7 +4,6 @@ Every rule is a change (`store.Change`): it looks at the tables, and is followed
 what it decides is written. So two tabs, a double click or an answer that is sent again change nothing twice.
 """
 
-import json
 import secrets
 import sqlite3
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from sercl.documents import parse_json
 from sercl.errors import SerclError, UsageError
 from sercl.listening.instructions import LEVELS
 from sercl.listening.order import presented_blocks
@@ -28,7 +28,7 @@ SHORTEST_PART = 0.1
 
 _MOST_PARTS = 100
 _MOST_SECONDS = 24 * 3600.0
-_EVENTS = ("resumed", "offline", "hidden", "no_audio", "volume")
+_EVENTS = ("offline", "hidden", "no_audio")
 """What a page may report."""
 
 
@@ -133,7 +133,7 @@ class Rules:
 
         def change(base: sqlite3.Connection) -> tuple[Sequence[Event], None]:
             session = self._running(base, token)
-            if session["background"] and json.loads(session["background"]) == content:
+            if session["background"] and parse_json(session["background"]) == content:
                 return [], None
             return [(BACKGROUND, {"session": session["session"], "answers": content})], None
 

@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from sercl.errors import ResultsError
 from sercl.listening.serving.journal import START, Journal, chained, entries
 
-CONTENT = st.dictionaries(st.text(max_size=5), st.one_of(st.text(), st.integers(), st.none()), max_size=3)
+CONTENT = st.dictionaries(
+    st.text(max_size=5), st.one_of(st.text(), st.integers(-(2**63), 2**63 - 1), st.none()), max_size=3
+)
 
 
 def filled(path, contents):

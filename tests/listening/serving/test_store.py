@@ -194,3 +194,66 @@ def test_any_history_agrees_with_its_log(tmp_path_factory, steps):
     verify(folder)
     store.close()
     assert {each for (each,) in stored(folder)} == {f"{number}-{item}" for number, item in expected}
+
+
+def test_a_full_database_takes_the_log_back_too(filled):
+    def shrink(base):
+        pages = base.execute("PRAGMA page_count").fetchone()[0]
+        base.execute(f"PRAGMA max_page_count = {pages}")
+        return [], None
+
+    with Store(filled) as store:
+        store.write(shrink)
+        kind, content = answer(0, "c")
+        with pytest.raises(OutputError, match="nothing was saved"):
+            put(store, (kind, {**content, "answer": "x" * 1_000_000}))
+        assert verify(filled) == 15
+        put(store, answer(0, "d"))
+    assert verify(filled) == 16
+
+
+def test_a_commit_that_fails_is_not_in_the_log(filled, monkeypatch):
+    class Failing:
+        def __init__(self, base):
+            self.base = base
+
+        def __getattr__(self, name):
+            return getattr(self.base, name)
+
+        def execute(self, text, *values):
+            if text == "COMMIT":
+                raise sqlite3.OperationalError("disk I/O error")
+            return self.base.execute(text, *values)
+
+    with Store(filled) as store:
+        with monkeypatch.context() as patched:
+            patched.setattr(store, "_base", Failing(store._base))
+            with pytest.raises(OutputError, match="nothing was saved"):
+                put(store, answer(0, "c"))
+        assert verify(filled) == 15
+        put(store, answer(0, "c"))
+    assert verify(filled) == 16
+
+
+def test_a_clock_that_is_set_back_changes_no_order(filled, monkeypatch):
+    from datetime import datetime
+
+    class Earlier(datetime):
+        @classmethod
+        def now(cls, zone=None):
+            return datetime(1999, 1, 1, tzinfo=zone)
+
+    monkeypatch.setattr(journals, "datetime", Earlier)
+    with Store(filled) as store:
+        put(store, answer(0, "c"))
+    assert verify(filled) == 16
+    assert stored(filled)[-1] == ("0-c",)
+
+
+def test_copies_made_while_answers_come_in_are_whole(filled, tmp_path):
+    with Store(filled) as store:
+        jobs = [store.submit(lambda base, at=at: ([answer(0, f"item-{at}")], at)) for at in range(150)]
+        counts = [backup(filled, tmp_path / f"copy-{number}") for number in range(4)]
+        assert [job.result() for job in jobs] == list(range(150))
+    assert counts == sorted(counts)
+    assert verify(filled) == 165

@@ -1,3 +1,4 @@
+import re
 from dataclasses import fields
 
 import pytest
@@ -20,15 +21,14 @@ def test_texts_of_pages_do_not_replace_instructions():
     assert not set(texts.load(["en"])["en"]) & {field.name for field in fields(Instructions)}
 
 
-def test_every_text_that_the_pages_use_exists():
-    import re
-
+def test_every_text_that_the_pages_use_exists_and_every_text_is_used():
     known = {*texts.load(["en"])["en"], *(field.name for field in fields(Instructions))}
     pages = texts.PACKAGED.with_name("pages")
     code = "".join((pages / name).read_text() for name in ("listen.js", "marking.js"))
     used = set(re.findall(r"\btext\('([a-z_0-9]+)'", code))
     assert len(used) > 30
     assert used <= known
+    assert {name for name in texts.load(["en"])["en"] if f"'{name}'" not in code} == set()
 
 
 def test_a_further_language_needs_every_text(tmp_path):

@@ -102,7 +102,7 @@ async function insist(path, body) {
   for (let attempt = 0; ; attempt += 1) {
     try {
       const answer = await ask(path, body);
-      if (attempt) say(about ? text('online') : '');
+      if (attempt) { say(about ? text('online') : ''); if (about?.plan) report('offline'); }
       return answer;
     } catch (error) {
       if (error instanceof Refused) throw error;
