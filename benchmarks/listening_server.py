@@ -63,6 +63,7 @@ class Load:
         acknowledged: (listener's token, id of the answer).
         refused: What the server said no to.
         repeated: Requests that were sent again.
+        cpu: Seconds of CPU of the server, since it was last started.
     """
 
     folder: Path
@@ -71,6 +72,7 @@ class Load:
     acknowledged: set[tuple[str, str]] = field(default_factory=set)
     refused: list[str] = field(default_factory=list)
     repeated: int = 0
+    cpu: float = 0.0
 
     def run(self) -> bool:
         """Run everything and print what came out; return whether something was wrong."""
@@ -81,6 +83,7 @@ class Load:
             began = time.perf_counter()
             kills = asyncio.run(self._everyone())
             seconds = time.perf_counter() - began
+            self.cpu = _cpu_seconds(self._server())
         finally:
             os.killpg(keeper, signal.SIGKILL)
             os.waitpid(keeper, 0)
@@ -162,6 +165,9 @@ class Load:
         )
         print(f"{kills} kills, {self.repeated} requests sent again, {len(self.refused)} refused")
         print("answer: " + ", ".join(f"p{at} {1000 * marks[at - 1]:.1f} ms" for at in (50, 95, 99)))
+        if not kills:
+            each, part = 1000 * self.cpu / len(self.times), self.cpu / seconds
+            print(f"server: {each:.1f} ms of CPU per item, {part:.0%} of a core")
         print(f"log: {entries} entries, whole, and as the database")
         for line in self.refused[:5]:
             print(f"refused: {line}", file=sys.stderr)
@@ -224,6 +230,11 @@ def _free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
+
+
+def _cpu_seconds(process: int) -> float:
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _wait_for_end(answers: Path) -> None:

@@ -6,7 +6,7 @@ participant may reach is below a link that cannot be guessed; everything else is
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from html import escape
@@ -17,7 +17,9 @@ import msgspec
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, Response
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sercl.errors import OutputError, UsageError
 from sercl.listening.instructions import Instructions
@@ -118,12 +120,7 @@ def application(server: Server, root_path: str = "") -> FastAPI:
     _add_participants(app, server)
     _add_open_link(app, server)
     _add_admin(app, server)
-
-    @app.middleware("http")
-    async def with_headers(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
-        request.scope["root_path"] = root_path  # whether the proxy removes the path or not
-        return await _with_headers(request, call)
-
+    app.add_middleware(_Headers, root_path=root_path)
     return app
 
 
@@ -136,14 +133,33 @@ def run(app: FastAPI, host: str, port: int) -> None:
     uvicorn.run(app, host=host, port=port, timeout_keep_alive=75, **silent)
 
 
-async def _with_headers(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
-    request.state.nonce = secrets.token_urlsafe(12)
-    response = await call(request)
-    for name, value in _HEADERS.items():
-        response.headers.setdefault(name, value)
-    response.headers.setdefault("Content-Security-Policy", _POLICY.format(nonce=request.state.nonce))
-    response.headers.setdefault("Cache-Control", "no-store")
-    return response
+class _Headers:
+    """Adds the headers that keep other pages out to every answer, and removes the proxy's path.
+
+    Not Starlette's middleware for functions, which runs each request in a task of its own.
+    """
+
+    def __init__(self, app: ASGIApp, root_path: str) -> None:
+        self.app, self.root_path = app, root_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        nonce = secrets.token_urlsafe(12)
+        scope.setdefault("state", {})["nonce"] = nonce
+        scope["root_path"] = self.root_path
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+                headers.setdefault("Content-Security-Policy", _POLICY.format(nonce=nonce))
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        await self.app(scope, receive, with_headers)
 
 
 def _add_errors(app: FastAPI) -> None:

@@ -112,7 +112,7 @@ def opened(test: Path, options: ServeOptions) -> Iterator["Server"]:
     folder = answers_folder(test, options.answers)
     with Store(folder) as store:
         server = Server(
-            test, rules, store, spoken, pages, _admin_token(folder), Limit(20.0, 100.0), Limit(2.0, 60.0)
+            test, rules, store, spoken, pages, _admin_token(folder), Limit(20.0, 100.0), Limit(20.0, 300.0)
         )
         try:
             _make_links(server, options)

@@ -27,6 +27,7 @@ SHORTEST_PART = 0.1
 """Of a marked part, in s."""
 
 _MOST_PARTS = 100
+_MOST_EVENTS = 500
 _MOST_SECONDS = 24 * 3600.0
 _EVENTS = ("offline", "hidden", "no_audio")
 """What a page may report."""
@@ -112,7 +113,7 @@ class Rules:
             session = session_of(base, token)
             if session is not None:
                 self._check_running(session)
-                return [_event(session["session"], "resumed")], str(session["session"])
+                return _noted(base, session["session"], "resumed"), str(session["session"])
             if language not in self.protocol.languages:
                 raise RefusedError("language", f"valid languages: {', '.join(self.protocol.languages)}")
             content = {
@@ -162,11 +163,15 @@ class Rules:
 
         return change
 
-    def event(self, token: str, what: str, detail: Mapping[str, Any] | None = None) -> Change:
+    def event(self, token: str, what: str) -> Change:
         """Store that something happened on the page."""
+
+        def change(base: sqlite3.Connection) -> tuple[Sequence[Event], None]:
+            return _noted(base, self._running(base, token)["session"], what), None
+
         if what not in _EVENTS:
             raise UsageError(f"no such event; valid: {', '.join(_EVENTS)}.")
-        return self._noted(token, what, detail or {})
+        return change
 
     def headphone_test(self, token: str, answers: Sequence[int]) -> Change:
         """Store the result of the headphone test; reports whether it was passed."""
@@ -233,12 +238,6 @@ class Rules:
             "asked": asked,
             "done": key in answered,
         }
-
-    def _noted(self, token: str, what: str, detail: Mapping[str, Any]) -> Change:
-        def change(base: sqlite3.Connection) -> tuple[Sequence[Event], None]:
-            return [_event(self._running(base, token)["session"], what, detail)], None
-
-        return change
 
     def _running(self, base: sqlite3.Connection, token: str) -> sqlite3.Row:
         session = session_of(base, token)
@@ -343,6 +342,12 @@ def _free_number(base: sqlite3.Connection, protocol: str) -> int:
 
 def _event(session: str, what: str, detail: Mapping[str, Any] | None = None) -> Event:
     return EVENT, {"session": session, "what": what, "detail": dict(detail or {})}
+
+
+def _noted(base: sqlite3.Connection, session: str, what: str) -> list[Event]:
+    """Return the event, or none if the session has so many that more would say nothing."""
+    count = base.execute("SELECT count(*) FROM events WHERE session = ?", (session,)).fetchone()[0]
+    return [_event(session, what)] if count < _MOST_EVENTS else []
 
 
 def new_token() -> str:

@@ -361,6 +361,17 @@ def test_what_a_page_leaves_out_is_stored_as_unknown(folder):
     assert (frame["confidence"][0], frame["seconds"].isna()[0]) == (0.0, True)
 
 
+def test_events_are_stored_up_to_a_number(folder, monkeypatch):
+    monkeypatch.setattr("sercl.listening.serving.sessions._MOST_EVENTS", 3)
+    with client(folder, links=1) as (browser, server):
+        (token,) = tokens(server)
+        begin(browser, token)
+        for _ in range(5):
+            assert browser.post(f"/t/{token}/api/event", json={"what": "hidden"}).status_code == 200
+        assert browser.post(f"/t/{token}/api/event", json={"what": "anything"}).status_code == 422
+        assert server.base.execute("SELECT count(*) FROM events").fetchone()[0] == 3
+
+
 def test_background_answers_are_checked(folder):
     with client(folder, links=1) as (browser, server):
         (token,) = tokens(server)

@@ -8,7 +8,7 @@ from sercl.errors import ResultsError
 from sercl.listening.serving.journal import START, Journal, chained, entries
 
 CONTENT = st.dictionaries(
-    st.text(max_size=5), st.one_of(st.text(), st.integers(-(2**63), 2**63 - 1), st.none()), max_size=3
+    st.text(max_size=5), st.one_of(st.text(), st.integers(-(2**62), 2**62), st.none()), max_size=3
 )
 
 

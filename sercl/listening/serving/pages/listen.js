@@ -509,7 +509,7 @@ async function begin() {
   if (about.state === 'open') {
     const { token } = await insist('api/join', {});
     keep('own', token);
-    await ask(`../../t/${token}/api/begin`, { language });
+    await insist(`../../t/${token}/api/begin`, { language });
     location.replace(`../../t/${token}/`);
     return new Promise(() => {});
   }
