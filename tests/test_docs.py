@@ -14,7 +14,7 @@ from sercl import __version__
 from sercl.cli import completion, corpus, demo, features, pages, predict
 from sercl.cli.commands import COMMANDS
 from sercl.errors import UsageError
-from sercl.testing.corpora import fake_corpus
+from sercl.testing.corpora import fake_corpus, fake_dialects
 from sercl.testing.encoders import tiny_encoder
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -96,8 +96,8 @@ def study(words: list[str]) -> object:
 
     if words[0] == "report":
         return cross_eval_report.build_parser().parse_args(words[1:])
-    # The file of an example is not there; that it is asked for is enough.
-    known = [word if word != "study.yaml" else "configs/paper/study.yaml" for word in words]
+    # The files of the examples are not there; that they are asked for is enough.
+    known = ["configs/paper/study.yaml" if re.fullmatch(r"\w+\.yaml", word) else word for word in words]
     return StudyCli(known).config
 
 
@@ -184,12 +184,17 @@ def test_every_study_can_be_planned(where: str, text: str, tmp_path: Path) -> No
     content = yaml.safe_load(text)
     assert content["study"]["corpora"], where
     for name, own in content["study"]["corpora"].items():
-        root = fake_corpus(own["class_path"], tmp_path / name, speakers=10 if name == "EmoDB" else 8)
-        own["init_args"]["root"] = str(root)
+        own["init_args"]["root"] = str(_fake(own["class_path"], tmp_path / name))
     content["study"]["encoders"] = [str(tiny_encoder("whisper", tmp_path / "encoder"))]
     file = tmp_path / "study.yaml"
     file.write_text(yaml.safe_dump(content))
     assert main(["cross-eval", "-c", str(file), "--out", str(tmp_path / "study"), "--dry-run"]) == 0
+
+
+def _fake(corpus: str, root: Path) -> Path:
+    if corpus == "Manifest":
+        return fake_dialects(root)
+    return fake_corpus(corpus, root, speakers=10 if corpus == "EmoDB" else 8)
 
 
 def test_the_readme_and_the_help_show_a_study() -> None:
