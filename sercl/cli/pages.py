@@ -244,7 +244,7 @@ COMPARE = ShortPage(
         "one run with each other."
     ),
     arguments=(
-        ("RUN_A", "Folder of `sercl fit`, of `sercl test` with --out, or of `sercl cross-eval`"),
+        ("RUN_A", "Folder of `sercl fit`, `layer-probe` or `cross-eval`, or of `sercl test` with --out"),
         (
             "RUN_B",
             "Another of the same kind and classes; a positive difference means that it is better",

@@ -51,8 +51,8 @@ def read_finished(folder: Path) -> FinishedRun:
     found = "is a file, not a folder" if folder.is_file() else "no such folder"
     reason = f"holds neither {PREDICTIONS} nor {STUDY}" if folder.is_dir() else found
     raise UsageError(
-        f"{folder}: {reason}. Give the folder of a finished `sercl fit`, `sercl test --out` or "
-        "`sercl cross-eval`."
+        f"{folder}: {reason}. Give the folder of a finished `sercl fit`, `sercl test --out`, "
+        "`sercl layer-probe` or `sercl cross-eval`."
     )
 
 
