@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.signal import sosfilt
+from scipy.signal import resample_poly, sosfilt
 from torch import Tensor
 
 from sercl.audio.resample import SAMPLE_RATE
@@ -66,6 +66,31 @@ def gated_loudness(waveform: Tensor) -> float:
     gate = _OFFSET + 10 * math.log10(float(audible.mean())) - _RELATIVE_GATE
     kept = power[(levels > _ABSOLUTE_GATE) & (levels > gate)]
     return _OFFSET + 10 * math.log10(float(kept.mean()))
+
+
+_PEAK_RATE = 192_000
+"""Rate in Hz at which true peaks are measured: four times 48 kHz, as BS.1770-4 (annex 2) asks for."""
+
+
+def true_peak(waveform: Tensor) -> float:
+    """Return the true peak of a clip in dBTP, at least -100: that of the signal between its samples, too.
+
+    Args:
+        waveform: `[n]` float32 at 16 kHz.
+    """
+    samples = waveform.double().numpy()
+    between = resample_poly(samples, _PEAK_RATE // SAMPLE_RATE, 1)
+    peak = max(float(np.abs(samples).max(initial=0.0)), float(np.abs(between).max(initial=0.0)))
+    return max(_SILENT, 20 * math.log10(peak)) if peak > 0 else _SILENT
+
+
+def faded(waveform: Tensor, seconds: float) -> Tensor:
+    """Return a clip `[n]` at 16 kHz with a fade, half a cosine of `seconds` s, at both ends."""
+    length = min(round(seconds * SAMPLE_RATE), len(waveform) // 2)
+    ramp = 0.5 - 0.5 * ((torch.arange(length) + 0.5) / length * math.pi).cos() if length else torch.ones(0)
+    gain = torch.ones_like(waveform)
+    gain[:length], gain[len(gain) - length :] = ramp, ramp.flip(0)
+    return waveform * gain
 
 
 def matched(pieces: Sequence[Tensor]) -> list[Tensor]:

@@ -105,6 +105,21 @@ COMMANDS: Mapping[str, Command] = {
         target="sercl.cli.diarize.evaluate:main", page=pages.DIARIZE_EVALUATE, files=True, is_heavy=True
     ),
     "diarize score": Command(target="sercl.cli.diarize.score:main", page=pages.DIARIZE_SCORE, files=True),
+    "listen": Command(
+        target="sercl.cli.listen.actions:main",
+        page=pages.LISTEN,
+        help="Listening tests: have people judge what models judge",
+        group=USE,
+        words=("build", "convert"),
+        files=True,
+        needs_words=True,
+    ),
+    "listen build": Command(
+        target="sercl.cli.listen.build:main", page=pages.LISTEN_BUILD, is_heavy=True, all_options=True
+    ),
+    "listen convert": Command(
+        target="sercl.cli.listen.convert:main", page=pages.LISTEN_CONVERT, files=True, needs_words=True
+    ),
     "corpus": Command(
         target="sercl.cli.corpus:main",
         page=pages.CORPUS,

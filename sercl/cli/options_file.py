@@ -25,6 +25,8 @@ from sercl.cli.commands import COMMANDS
 from sercl.cli.diarize import evaluate, outputs, score
 from sercl.cli.help import long_flag
 from sercl.cli.lightning import Cli
+from sercl.cli.listen import build as listen_build
+from sercl.cli.listen import convert as listen_convert
 from sercl.cli.option_table import PATH, VALUE, kinds_of
 from sercl.cli.parser_messages import parameters
 from sercl.data import datamodules
@@ -78,6 +80,7 @@ def parsers() -> Parsers:
             lambda: Cli("diarize fit", model_class=EmotionDiarizer, monitor="val/eder")
         ),
         "diarize evaluate": evaluate.build_parser,
+        "listen build": listen_build.build_parser,
     }
 
 
@@ -89,6 +92,7 @@ def _light_parsers() -> Parsers:
         "predict": predict.build_parser,
         "diarize": outputs.build_parser,
         "diarize score": score.build_parser,
+        "listen convert": listen_convert.build_parser,
         **{f"corpus {word}": partial(corpus.build_parser, word) for word in COMMANDS["corpus"].words},
         **{f"features {word}": partial(features.build_parser, word) for word in COMMANDS["features"].words},
     }

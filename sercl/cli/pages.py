@@ -431,6 +431,95 @@ DIARIZE_SCORE = ShortPage(
     ),
 )
 
+LISTEN = ShortPage(
+    "listen",
+    usage="build | convert ...",
+    summary="Listening tests: have people judge what models judge, and compare both.",
+    arguments=(
+        ("build", "Choose balanced stimuli, bring them to one level, write the test"),
+        ("convert", "Write a test for webMUSHRA, or as a plain folder for other tools"),
+    ),
+    options=("-h, --help",),
+    examples=(
+        (
+            "Stimuli that a model has not heard",
+            "sercl listen build --data EmoDB --data.root emodb --unseen-by checkpoints/RUN --out german",
+        ),
+        ("The same test in webMUSHRA", "sercl listen convert german --to webmushra --out webmushra/german"),
+    ),
+)
+
+LISTEN_BUILD = ShortPage(
+    "listen build",
+    usage="--data CORPUS --data.root DIR --out DIR [OPTIONS]",
+    summary=(
+        "Build a listening test: stimuli balanced over emotion, speaker and gender in each language and "
+        "dialect, with silence trimmed, at one loudness, in files whose names give nothing away; with "
+        "practice items, attention checks, repeats, and a protocol that has a hash of everything. The same "
+        "seed gives the same files. --data may be repeated."
+    ),
+    options=(
+        "--data NAME",
+        "--data.root DIR",
+        "--per_emotion N",
+        "--unseen_by CKPT...",
+        "--task choice|segments",
+        "--part NAME",
+        "--order NAME",
+        "--practice N",
+        "--attention N",
+        "--repeats N",
+        "--block_size N",
+        "--min_seconds S",
+        "--max_seconds S",
+        "--languages LIST",
+        "--preprocess.loudness NAME",
+        "--seed N",
+        "--out DIR",
+        "--overwrite",
+        "--json",
+    ),
+    examples=(
+        (
+            "12 stimuli of each emotion",
+            "sercl listen build --data EmoDB --data.root emodb --out german",
+        ),
+        (
+            "Two languages, which a model has not heard",
+            "sercl listen build --data EmoDB --data.root emodb --data RAVDESS --data.root ravdess "
+            "--unseen-by checkpoints/RUN --out two",
+        ),
+        (
+            "Segments in recordings",
+            "sercl listen build --data ZED --data.root ZED --task segments --out zed-test",
+        ),
+        (
+            "Segments in clips that are built, in Latin-square order",
+            "sercl listen build --data Diarization --data.corpora+=EmoDB --data.corpora.root emodb "
+            "--task segments --order latin-square --out clips",
+        ),
+    ),
+    more="--help-all lists every option.",
+)
+
+LISTEN_CONVERT = ShortPage(
+    "listen convert",
+    usage="TEST --to webmushra|folder --out DIR [OPTIONS]",
+    summary=(
+        "Write a test that `sercl listen build` has built for webMUSHRA (one configuration per language), or "
+        "as a plain folder: a table of stimuli, a table of orders, and timelines of jsPsych."
+    ),
+    arguments=(("TEST", "Folder of the test"),),
+    options=("--to NAME", "--out DIR", "--orders N", "-h, --help"),
+    examples=(
+        ("webMUSHRA", "sercl listen convert german --to webmushra --out webmushra/german"),
+        (
+            "Orders and timelines for 48 listeners",
+            "sercl listen convert tests/german --to folder --orders 48 --out german",
+        ),
+    ),
+)
+
 CORPUS = ShortPage(
     "corpus",
     usage="list | inspect NAME --root DIR | manifest NAME --root DIR --out FILE",

@@ -16,6 +16,7 @@ from sercl.cli.diarize.words import evaluated_data, with_clips
 from sercl.cli.inert import ALLOWED, check_class
 from sercl.cli.inputs import check_checkpoint
 from sercl.cli.lightning_options import instead_of, unknown_option, without_nulls
+from sercl.cli.listen.words import with_corpora
 from sercl.cli.model_class import model_named
 from sercl.cli.option_table import CLASS, FILES, FLAG, LIST, PART, Kinds, canonical, check_repeats, given
 from sercl.cli.siblings import is_later_rank
@@ -299,7 +300,20 @@ def checked(command: str, words: Sequence[str]) -> list[str]:
     if name == "diarize evaluate":
         for word in takewhile(lambda word: not word.startswith("-"), rest):
             check_checkpoint(word)
+    if name == "listen build":
+        for path in _values_of("--unseen_by", rest):
+            check_checkpoint(path)
     return rest
+
+
+def _values_of(option: str, words: Sequence[str]) -> Iterator[str]:
+    """Yield the values of an option that takes several words."""
+    for position, word in enumerate(words):
+        name, sign, value = word.partition("=")
+        if name == option:
+            yield from (
+                [value] if sign else takewhile(lambda word: not word.startswith("-"), words[position + 1 :])
+            )
 
 
 def check_config_file(path: Path) -> Any:
@@ -399,7 +413,7 @@ def _check_root(name: str, options: _Options, data: Mapping[str, Sequence[str]])
     is_given = {"--data.root", "--data.init_args", "--data.init_args.root", "--data.help"} & set(
         options.values
     )
-    if name in ("fit", "layer-probe") and "root" in data.get(corpus, ()) and not is_given:
+    if name in ("fit", "layer-probe", "listen build") and "root" in data.get(corpus, ()) and not is_given:
         raise UsageError(f"--data.root is missing: {corpus} is read from a folder or file. Give --data.root.")
 
 
@@ -432,13 +446,17 @@ def _check_keys(name: str, options: _Options, kinds: Kinds) -> None:
 
 
 def _with_clips(name: str, words: list[str]) -> list[str]:
-    spell = {"diarize fit": with_clips, "diarize evaluate": evaluated_data}.get(name, list)
+    spell = {
+        "diarize fit": with_clips,
+        "diarize evaluate": evaluated_data,
+        "listen build": with_corpora,
+    }.get(name, list)
     return spell(words)
 
 
 def _by_corpus(name: str, words: list[str]) -> list[list[str]]:
     """Return the arguments from each `--data` to the next, if several corpora may be named one by one."""
-    if name != "diarize fit":
+    if name not in ("diarize fit", "listen build"):
         return []
     starts = [position for position, word in enumerate(words) if word.partition("=")[0] == "--data"]
     borders = [0, *starts, len(words)]
@@ -514,7 +532,7 @@ def _check_options(
     corpus = chosen[-1].rpartition(".")[2] if chosen else ""
     for option, value in _class_options(words, kinds):
         if not re.search(r"[.{\[]", value) and value not in data and not Path(value).exists():
-            valid = [each for each in data if each != "Diarization" or name.startswith("diarize")]
+            valid = [each for each in data if each != "Diarization" or name.startswith(("diarize", "listen"))]
             raise UnknownNameError(f"{option} class", value, valid, hint)
     valid = _data_options(corpus, data)
     for word in given(words, kinds):

@@ -1,8 +1,8 @@
 """Which stimuli: as many of each class as wanted, spread as evenly as possible over gender and speakers.
 
-The numbers are an exact optimum, not the result of a draw: a flow of stimuli from classes over genders to speakers,
-of least cost, where the cost of each count is its square, and even genders count for more than even speakers.
-Chance decides, by the seed, only between equally even choices.
+The numbers are an exact optimum, not the result of a draw: a flow of stimuli from classes over genders to
+speakers, of least cost, where the cost of each count is its square, and even genders count for more than even
+speakers. Chance decides, by the seed, only between equally even choices.
 """
 
 from collections import Counter, deque
@@ -58,7 +58,9 @@ def groups_of(candidates: Sequence[Candidate]) -> dict[tuple[str, str | None], l
     return found
 
 
-def select(candidates: Sequence[Candidate], classes: Sequence[str], wanted: int, seed: int) -> list[Candidate]:
+def select(
+    candidates: Sequence[Candidate], classes: Sequence[str], wanted: int, seed: int
+) -> list[Candidate]:
     """Choose up to `wanted` candidates of each class, as evenly as possible.
 
     Args:
@@ -79,12 +81,14 @@ def select(candidates: Sequence[Candidate], classes: Sequence[str], wanted: int,
         by_id = {item.id: item for item in cells[cell]}
         chosen[cell[0]] += [by_id[id] for id in shuffled(by_id, seed, "utterance")[:count]]
     return [
-        item for own in chosen.values() for item in sorted(own, key=lambda item: draw(seed, "chosen", item.id))
+        item
+        for own in chosen.values()
+        for item in sorted(own, key=lambda item: draw(seed, "chosen", item.id))
     ]
 
 
 def spread(candidates: Sequence[Candidate], classes: Sequence[str], count: int, seed: int) -> list[Candidate]:
-    """Choose `count` candidates in all, the classes in turn, each chosen by `select`; fewer where there are."""
+    """Choose `count` candidates in all, the classes in turn, each by `select`; fewer if there are no more."""
     whole = select(candidates, classes, -(-count // max(1, len(classes))), seed)
     by_class = {name: deque(item for item in whole if item.label == name) for name in classes}
     rounds = [
@@ -96,8 +100,9 @@ def spread(candidates: Sequence[Candidate], classes: Sequence[str], count: int, 
 def most_even(available: Mapping[Cell, int], wanted: int, seed: int) -> dict[Cell, int]:
     """Return how many stimuli of each class, gender and speaker make the most even choice.
 
-    As many as possible up to `wanted` of each class; among such choices the one with the least sum of squares of
-    the counts of genders (within each class, and in all), then of speakers (within each class, and in all).
+    As many as possible up to `wanted` of each class; among such choices the one with the least sum of squares
+    of the counts of genders (within each class, and in all), then of speakers (within each class, and in
+    all).
 
     Args:
         available: Class, gender and speaker -> number of candidates.
@@ -136,7 +141,7 @@ class _Arc:
 
 @dataclass
 class _Network:
-    """Successive shortest paths: after each unit the flow is the cheapest of its amount, as costs are convex."""
+    """Successive shortest paths: as costs are convex, the flow is the cheapest after each unit."""
 
     arcs: dict[tuple[Hashable, Hashable], _Arc] = field(default_factory=dict)
     near: dict[Hashable, dict[Hashable, None]] = field(default_factory=dict)
@@ -167,7 +172,7 @@ class _Network:
         return True
 
     def _cheapest(self, start: Hashable) -> dict[Hashable, Hashable]:
-        """Return the node before each node on the cheapest path from the start (Bellman-Ford with a queue)."""
+        """Return the node before each one on the cheapest path from the start (Bellman-Ford)."""
         costs: dict[Hashable, int] = {start: 0}
         before: dict[Hashable, Hashable] = {}
         queue, waiting = deque([start] if start in self.near else []), {start}

@@ -1,0 +1,68 @@
+"""What a listening test that was built consists of, as tables for the terminal."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from sercl.listening.protocol import Protocol
+from sercl.reports.style import table
+
+
+def build_report(protocol: Protocol, report: Mapping[str, Any], folder: Path) -> RenderableType:
+    """Return tables of classes by gender and by speakers, and notes on what is lacking.
+
+    Args:
+        protocol: The test.
+        report: The content of its `report.json`.
+        folder: Where it is.
+    """
+    minutes = sum(item.seconds for item in protocol.items) / 60
+    kinds = ", ".join(f"{count} {kind}" for kind, count in report["kinds"].items() if count)
+    level = protocol.preprocess.get("level")
+    loudness = "levels as recorded" if level is None else f"all at {level:g} {_unit(protocol)}"
+    return Group(
+        *(_group(group) for group in report["groups"]),
+        Text(f"Stimuli: {kinds}; {minutes:.1f} min of audio; {loudness}, peaks to {_peak(protocol)} dBTP"),
+        *(Text(f"Note: {note}", style="yellow") for note in report["notes"]),
+        Text(f"Test: {folder} (hash {protocol.hash[:12]})"),
+    )
+
+
+def _unit(protocol: Protocol) -> str:
+    return "LUFS" if protocol.preprocess.get("loudness") == "bs1770" else "dBFS"
+
+
+def _peak(protocol: Protocol) -> str:
+    return f"{protocol.preprocess['true_peak']:.1f}"
+
+
+def _group(group: Mapping[str, Any]) -> RenderableType:
+    genders = sorted({name for own in group["genders"].values() for name in own})
+    numbers = ("Stimuli", *genders, "Speakers", "Of a speaker", "Candidates")
+    name = " ".join(part for part in (group["language"], group["dialect"]) if part)
+    grid = table("Class", *numbers, title=f"Stimuli: {name} ({', '.join(group['blocks'])})", numbers=numbers)
+    for row in _rows(group, genders):
+        grid.add_row(*row)
+    return grid
+
+
+def _rows(group: Mapping[str, Any], genders: list[str]) -> Iterator[list[str]]:
+    for label, own in group["classes"].items():
+        speakers = list(group["speakers"].get(label, {}).values())
+        yield [
+            label,
+            str(own["chosen"]),
+            *(str(group["genders"].get(label, {}).get(name, 0)) for name in genders),
+            str(len(speakers)),
+            _range(speakers),
+            str(own["candidates"]),
+        ]
+
+
+def _range(counts: list[int]) -> str:
+    if not counts:
+        return "-"
+    return str(min(counts)) if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
