@@ -510,7 +510,7 @@ LISTEN_CONVERT = ShortPage(
         "as a plain folder: a table of stimuli, a table of orders, and timelines of jsPsych."
     ),
     arguments=(("TEST", "Folder of the test"),),
-    options=("--to NAME", "--out DIR", "--orders N", "-h, --help"),
+    options=("--to", "--out DIR", "--orders N", "-h, --help"),
     examples=(
         ("webMUSHRA", "sercl listen convert german --to webmushra --out webmushra/german"),
         (

@@ -411,7 +411,9 @@ def report_of(
 ) -> dict[str, Any]:
     """Return how even the choice is, and what is lacking for which reason, as plain data."""
     items = [own.stimulus.candidate for own in chosen if own.kind == ITEM]
-    lost = {(language, dialect): [] for language, dialect, _, _ in sorted(pool.left_out, key=str)}
+    lost: dict[tuple[str, str | None], list[Candidate]] = {
+        (language, dialect): [] for language, dialect, _, _ in sorted(pool.left_out, key=str)
+    }
     groups = [
         _group(pool, group, own, [item for item in items if item.group == group], blocks, options)
         for group, own in {**lost, **groups_of(pool.candidates)}.items()

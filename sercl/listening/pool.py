@@ -185,7 +185,7 @@ def pool_of(
     if isinstance(data, Diarization):
         found = _clips(data, rows, preprocess)
     else:
-        found = [_of_utterance(row, data, preprocess, bounds.task) for row in _spoken(rows, own, pool)]
+        found = (_of_utterance(row, data, preprocess, bounds.task) for row in _spoken(rows, own, pool))
     for stimulus, seconds in found:
         _add(pool, stimulus, seconds, bounds)
     return pool

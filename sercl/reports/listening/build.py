@@ -7,8 +7,11 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from sercl.listening.protocol import Protocol
+from sercl.counting import count
+from sercl.listening.protocol import ATTENTION, ITEM, PRACTICE, REPEAT, Protocol
 from sercl.reports.style import table
+
+_KINDS = {ITEM: "item", PRACTICE: "practice item", ATTENTION: "attention check", REPEAT: "repeat"}
 
 
 def build_report(protocol: Protocol, report: Mapping[str, Any], folder: Path) -> RenderableType:
@@ -20,7 +23,7 @@ def build_report(protocol: Protocol, report: Mapping[str, Any], folder: Path) ->
         folder: Where it is.
     """
     minutes = sum(item.seconds for item in protocol.items) / 60
-    kinds = ", ".join(f"{count} {kind}" for kind, count in report["kinds"].items() if count)
+    kinds = ", ".join(count(number, _KINDS[kind]) for kind, number in report["kinds"].items() if number)
     level = protocol.preprocess.get("level")
     loudness = "levels as recorded" if level is None else f"all at {level:g} {_unit(protocol)}"
     return Group(
