@@ -303,18 +303,28 @@ def _of_utterance(
 ) -> tuple[Stimulus, float]:
     utterance, scheme = row.utterance, corpora_of(data)[0].scheme
     own = replace(preprocess, loudness=NONE, level=None)
+    speech = _with_events(row) if task == SEGMENTS else row.speech
 
     def make() -> Audio:
         whole = load(utterance.path, utterance.start, utterance.end)
-        clip = prepared(whole, row.speech, own)
+        clip = prepared(whole, speech, own)
         if task != SEGMENTS or not utterance.segments:
             return clip, None
         segments = in_classes(filled(utterance.segments, row.seconds), scheme)
-        first = trimmed_span(row.speech, own.margin, len(whole))[0] if own.changes_length else 0
+        first = trimmed_span(speech, own.margin, len(whole))[0] if own.changes_length else 0
         return clip, tuple(_within(segments, first / SAMPLE_RATE, len(clip) / SAMPLE_RATE))
 
     item = _candidate(row.id, row.label, utterance)
-    return Stimulus(item, utterance.id, utterance.corpus, make), seconds_after(row.seconds, row.speech, own)
+    return Stimulus(item, utterance.id, utterance.corpus, make), seconds_after(row.seconds, speech, own)
+
+
+def _with_events(row: _Row) -> tuple[Speech, ...]:
+    """Return what must not be trimmed of a recording: its speech, and its events, whatever was detected."""
+    if not row.speech:
+        return ()
+    events = (item for item in row.utterance.segments if item.emotion != NEUTRAL_CLASS)
+    kept = (*row.speech, *(Speech(item.start, item.end) for item in events))
+    return (Speech(min(item.start for item in kept), max(item.end for item in kept)),)
 
 
 def _within(segments: Iterable[Segment], shift: float, seconds: float) -> Iterator[Segment]:

@@ -6,7 +6,16 @@ import torchaudio.functional as AF
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sercl.audio.loudness import join, k_weighting, loudness, matched, matched_to_first, overlap
+from sercl.audio.loudness import (
+    faded,
+    join,
+    k_weighting,
+    loudness,
+    matched,
+    matched_to_first,
+    overlap,
+    true_peak,
+)
 
 
 def noise(seconds, level, seed=0):
@@ -101,3 +110,28 @@ def test_boundaries_are_in_order_within_the_clip(lengths, fade):
     assert boundaries == sorted(boundaries)
     assert len(boundaries) == len(lengths) - 1
     assert all(0 < boundary < len(waveform) for boundary in boundaries)
+
+
+def test_true_peak_is_that_between_samples():
+    # Samples of a quarter of the rate at 45 degrees are all 3 dB below the peak between them.
+    time = torch.arange(16_000, dtype=torch.float64) / 16_000
+    clip = (0.5 * torch.sin(2 * torch.pi * 4000 * time + torch.pi / 4)).float() * torch.hann_window(16_000)
+    assert true_peak(clip) == pytest.approx(-6.02, abs=0.1)
+    assert clip.abs().max().log10() * 20 == pytest.approx(-9.03, abs=0.01)
+
+
+def test_true_peak_is_never_below_the_samples_and_silence_has_none():
+    click = torch.zeros(100)
+    click[0] = 1.0
+    assert true_peak(click) >= 0
+    assert true_peak(torch.zeros(100)) == -100
+
+
+def test_fades_are_soft_ends_of_any_clip():
+    clip = faded(torch.ones(1600), 0.01)
+    assert clip[0] < 1e-3
+    assert clip[-1] < 1e-3
+    assert torch.equal(clip[160:-160], torch.ones(1280))
+    assert (clip[1:160] > clip[:159]).all()
+    assert faded(torch.ones(1), 0.01).tolist() == [1.0]
+    assert faded(torch.ones(3), 0.01)[1] == 1.0
