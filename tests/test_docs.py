@@ -85,6 +85,15 @@ def diarize(words: list[str]) -> object:
     return outputs.build_parser().parse_args(words)
 
 
+def listen(words: list[str]) -> object:
+    from sercl.cli.listen import build, convert
+
+    action, *rest = words
+    if action == "convert":
+        return convert.build_parser().parse_args(rest)
+    return build.build_parser().parse_args(build.with_corpora(rest))
+
+
 def shell(words: list[str]) -> None:
     if words[0] not in completion.SHELLS:
         raise UsageError(f"no shell {words[0]}")
@@ -110,6 +119,7 @@ PARSERS: Mapping[str, Parse] = {
     "features": lambda words: features.build_parser(words[0]).parse_args(words[1:]),
     "fit": training("fit"),
     "layer-probe": probe,
+    "listen": listen,
     "predict": lambda words: predict.build_parser().parse_args(words),
     "test": training("test"),
     "validate": training("validate"),

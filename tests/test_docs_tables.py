@@ -26,6 +26,7 @@ OWN = ("ESD", "PAVOQUE", "RAVDESS", "Manifest", "HuggingFace", "Corpora", "Langu
 PAIR = shlex.split("--data.source EmoDB --data.source.root x --data.target ESD --data.target.root x")
 SEVERAL = ["--data.corpora+=EmoDB", "--data.corpora.root", "x"]
 GROUPS = {
+    "Listening tests: building": ("", "sercl.listening.build:BuildOptions"),
     "Layer probe": ("probe", "sercl.studies.layer_probe.folds:LayerProbeOptions"),
     "Cross-evaluation: the study": ("study", "sercl.studies.cross_eval.plan.options:StudyOptions"),
     "Cross-evaluation: where trainings run": ("launch", "sercl.launchers:LaunchConfig"),
@@ -121,7 +122,7 @@ def test_options_of_one_data_module(name: str, monkeypatch: pytest.MonkeyPatch) 
 def defaults(options: Any, name: str) -> Iterator[tuple[str, Any]]:
     """Yield option and default of a dataclass and of those in it."""
     for field in fields(options):
-        factory, option = field.default_factory, f"{name}.{field.name}"
+        factory, option = field.default_factory, f"{name}.{field.name}".removeprefix(".")
         default = field.default if factory is MISSING else factory()
         if is_dataclass(default) and not isinstance(default, type):
             yield from defaults(default, option)

@@ -69,13 +69,13 @@ class BuildOptions:
         repeats: Items of each block that are asked again.
         block_size: Maximum number of items of a block, without checks and repeats; 0 for one block for each
             language and dialect.
-        order: Order of blocks and items for each listener: random, or latin-square (Williams), in which each
-            item is at each position equally often.
+        order: Order for each listener: random, or latin-square, in which each item is at each position
+            equally often. The order of blocks is made in the same way.
         confidence: Whether listeners also say how sure they are.
         extra_answers: Answers besides the emotions: other, unsure.
         languages: Languages of the instructions; the first one is the default.
         instructions: Folder of your own instructions, CODE.yaml for each language, which replace sercl's.
-        title: Name of the test for listeners; null for the one in the instructions.
+        title: Name of the test for listeners; null for the one in the instructions, in their language.
         true_peak: Maximum true peak of all stimuli in dBTP; the level of all of them is lowered to it.
         audio: Format of the files: wav or flac, both of 16 bit.
         seed: Every choice depends on it and the data alone.
@@ -212,7 +212,7 @@ def build(
     _clear(folder)
     items = _write_audio(chosen, options, preprocess, gain, folder, data.on_progress)
     protocol = Protocol(
-        title=options.title or instructions.load(next(iter(texts.values()))).title,
+        title=options.title,
         languages=_write_texts(texts, folder),
         answers=(*pool.classes, *options.extra_answers),
         confidence=options.confidence,

@@ -104,7 +104,7 @@ class Protocol:
     """A listening test.
 
     Attributes:
-        title: Its name for listeners.
+        title: Its name for listeners; None for the one in the instructions, in each language.
         languages: Code of each language of the instructions -> SHA-256 of its file.
         answers: The classes, in order, and "other" and "unsure", if they are offered.
         confidence: Whether listeners say how sure they are.
@@ -118,7 +118,7 @@ class Protocol:
         hash: SHA-256 of everything else, audio and instructions included.
     """
 
-    title: str
+    title: str | None
     languages: Mapping[str, str]
     answers: tuple[str, ...]
     confidence: bool

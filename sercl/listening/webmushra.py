@@ -65,7 +65,7 @@ def config(
             block are shuffled and its repeats follow.
     """
     content = {
-        "testname": protocol.title,
+        "testname": protocol.title or texts.title,
         "testId": test_id(protocol, language),
         "bufferSize": 2048,
         "stopOnErrors": True,

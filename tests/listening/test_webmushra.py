@@ -110,6 +110,11 @@ def test_buttons_of_another_language_are_english():
     assert config(protocol(), "de")["language"] == "de"
 
 
+def test_the_title_is_that_of_the_test_or_of_the_language():
+    assert config(protocol(), "de")["testname"] == "What do you hear?"
+    assert config(protocol(title=None), "de")["testname"] == "Was hören Sie?"
+
+
 def test_files_are_below_the_folder_and_names_are_safe():
     content = config(protocol())
     for page in likerts(content):
