@@ -1,13 +1,20 @@
-"""`sercl listen` with a word that is none of its actions, each of which has a module of its own."""
+"""`sercl listen`: names its actions; each has a module of its own."""
 
 import sys
 from typing import NoReturn
 
-from sercl.cli.commands import COMMANDS
 from sercl.errors import UnknownNameError
 
 
 def main() -> NoReturn:
-    """Raise `UnknownNameError` for the first word."""
-    hint = "`sercl listen --help` describes each."
-    raise UnknownNameError("action of listen", sys.argv[1], COMMANDS["listen"].words, hint)
+    """Refuse what is no action of `sercl listen`.
+
+    Raises:
+        UnknownNameError: Always: the dispatcher finds the actions.
+    """
+    from sercl.cli.commands import COMMANDS
+
+    word = sys.argv[1] if len(sys.argv) > 1 else ""
+    raise UnknownNameError(
+        "listen action", word, COMMANDS["listen"].words, "`sercl listen --help` says more."
+    )

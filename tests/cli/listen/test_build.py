@@ -167,7 +167,7 @@ def test_convert_says_what_is_missing(built, tmp_path, capsys):
 
 
 def test_another_action_is_refused_with_near_ones(capsys):
-    assert "unknown action of listen 'biuld'. Did you mean 'build'?" in said(capsys, 2, "biuld")
+    assert "unknown listen action 'biuld'. Did you mean 'build'?" in said(capsys, 2, "biuld")
 
 
 def test_the_pages_name_options_that_exist():
