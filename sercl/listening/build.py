@@ -13,16 +13,15 @@ from torch import Tensor
 from sercl.audio.loudness import faded, true_peak
 from sercl.audio.preprocess import NONE, PreprocessConfig, at_level
 from sercl.audio.resample import SAMPLE_RATE
-from sercl.corpora.base import Segment
 from sercl.corpora.folds import WHOLE
-from sercl.data.datamodules.base import EmotionDataModule
+from sercl.data.datamodules import EmotionDataModule
 from sercl.errors import CorpusError, OutputError, UnknownNameError, UsageError
 from sercl.files import at_home, atomic_path, write_text
 from sercl.json_text import json_text
 from sercl.listening import instructions
 from sercl.listening.balance import UNKNOWN, Candidate, counts, groups_of, select, spread
 from sercl.listening.order import RANDOM, check_method, draw, shuffled
-from sercl.listening.pool import Bounds, Heard, Pool, Stimulus, heard_by, mapping_of, pool_of
+from sercl.listening.pool import Audio, Bounds, Heard, Pool, Stimulus, heard_by, mapping_of, pool_of
 from sercl.listening.protocol import (
     ATTENTION,
     AUDIO,
@@ -202,30 +201,57 @@ def build(
     check_folder(folder, overwrite)
     check_preprocessing(preprocess)
     texts = instructions.chosen(tuple(options.languages), options.own_instructions)
-    heard = heard_by(options.unseen_by)
+    plan = plan_of(data, options, preprocess)
+    gain, peak = common_gain(plan.stimuli, options, preprocess, data.on_progress)
+    _clear(folder)
+    items = _write_audio(plan.chosen, options, preprocess, gain, folder, data.on_progress)
+    protocol = Protocol(
+        title=options.title,
+        languages=_write_texts(texts, folder),
+        answers=(*plan.pool.classes, *options.extra_answers),
+        confidence=options.confidence,
+        items=tuple(sorted(items, key=lambda item: item.key)),
+        blocks=plan.blocks,
+        order=Order(options.order, options.seed),
+        seed=options.seed,
+        preprocess=_processing(preprocess, gain, peak),
+        source={**mapping_of(data), **_choice(options, plan.heard), "sercl": __version__},
+    )
+    report = report_of(plan, options)
+    write_text(folder / REPORT, json_text(report, indent=2) + "\n")
+    return Built(write(protocol, folder), report)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a test will consist of.
+
+    Attributes:
+        pool: All possible stimuli.
+        heard: What checkpoints were trained on, whose data are not used.
+        blocks: The blocks.
+        chosen: The stimuli, with their part in the test.
+    """
+
+    pool: Pool
+    heard: Sequence[Heard]
+    blocks: tuple[Block, ...]
+    chosen: Sequence[Chosen]
+
+    @property
+    def stimuli(self) -> list[Stimulus]:
+        """The stimuli alone."""
+        return [own.stimulus for own in self.chosen]
+
+
+def plan_of(data: EmotionDataModule, options: BuildOptions, preprocess: PreprocessConfig) -> Plan:
+    """Find all possible stimuli, and choose; raises as `build`."""
+    heard = heard_by([at_home(path) for path in options.unseen_by])
     bounds = Bounds(options.task, options.part, options.min_seconds, options.max_seconds)
     pool = pool_of(data, bounds, preprocess, heard)
     if not pool.stimuli:
         raise CorpusError(f"no stimulus can be used. {_reasons_in_words(pool)}")
-    blocks, chosen = choose(pool, options)
-    gain, peak = common_gain([own.stimulus for own in chosen], options, preprocess, data.on_progress)
-    _clear(folder)
-    items = _write_audio(chosen, options, preprocess, gain, folder, data.on_progress)
-    protocol = Protocol(
-        title=options.title,
-        languages=_write_texts(texts, folder),
-        answers=(*pool.classes, *options.extra_answers),
-        confidence=options.confidence,
-        items=tuple(sorted(items, key=lambda item: item.key)),
-        blocks=blocks,
-        order=Order(options.order, options.seed),
-        seed=options.seed,
-        preprocess=_processing(preprocess, gain, peak),
-        source={**mapping_of(data), **_choice(options, heard), "sercl": __version__},
-    )
-    report = report_of(pool, chosen, blocks, options)
-    write_text(folder / REPORT, json_text(report, indent=2) + "\n")
-    return Built(write(protocol, folder), report)
+    return Plan(pool, heard, *choose(pool, options))
 
 
 def check_folder(folder: Path, overwrite: bool) -> None:
@@ -354,10 +380,10 @@ def _write_audio(
     """Write the files in the order of their names, so that their times say nothing either."""
     items = []
     for number, own in enumerate(sorted(chosen, key=lambda own: own.key(options.seed)), 1):
-        waveform, segments = own.stimulus.make()
+        audio = own.stimulus.make()
         path = folder / AUDIO / f"{own.key(options.seed)}.{options.audio}"
-        write_stimulus(path, _audible(waveform, preprocess) * 10 ** (gain / 20))
-        items.append(_item(own, options, path, len(waveform), segments))
+        write_stimulus(path, _audible(audio[0], preprocess) * 10 ** (gain / 20))
+        items.append(_item(own, options, path, audio))
         if on_progress is not None:
             on_progress("writing audio", number, len(chosen))
     return items
@@ -369,9 +395,7 @@ def write_stimulus(path: Path, waveform: Tensor) -> None:
         soundfile.write(temporary, waveform.numpy(), SAMPLE_RATE, subtype="PCM_16")
 
 
-def _item(
-    own: Chosen, options: BuildOptions, path: Path, samples: int, segments: tuple[Segment, ...] | None
-) -> Item:
+def _item(own: Chosen, options: BuildOptions, path: Path, audio: Audio) -> Item:
     item, stimulus = own.stimulus.candidate, own.stimulus
     return Item(
         key=path.stem,
@@ -385,18 +409,13 @@ def _item(
         dialect=item.dialect,
         truth=own.truth,
         task=CHOICE if own.kind == ATTENTION else options.task,
-        seconds=round(samples / SAMPLE_RATE, 6),
+        seconds=round(len(audio[0]) / SAMPLE_RATE, 6),
         kind=own.kind,
         block=own.block,
         repeats=None if own.original is None else own.original.key(options.seed),
-        segments=None if own.kind == ATTENTION or segments is None else _rounded(segments),
+        segments=None if own.kind == ATTENTION else audio[1],
         pieces=stimulus.pieces,
     )
-
-
-def _rounded(segments: Sequence[Segment]) -> tuple[Segment, ...]:
-    """Return segments with the numbers that JSON keeps, so that what is read is what was written."""
-    return tuple(Segment(round(item.start, 6), round(item.end, 6), item.emotion) for item in segments)
 
 
 def _write_texts(texts: Mapping[str, Path], folder: Path) -> dict[str, str]:
@@ -406,64 +425,60 @@ def _write_texts(texts: Mapping[str, Path], folder: Path) -> dict[str, str]:
     return {code: file_hash(text_file(folder, code)) for code in texts}
 
 
-def report_of(
-    pool: Pool, chosen: Sequence[Chosen], blocks: Sequence[Block], options: BuildOptions
-) -> dict[str, Any]:
+def report_of(plan: Plan, options: BuildOptions) -> dict[str, Any]:
     """Return how even the choice is, and what is lacking for which reason, as plain data."""
-    items = [own.stimulus.candidate for own in chosen if own.kind == ITEM]
-    lost: dict[tuple[str, str | None], list[Candidate]] = {
-        (language, dialect): [] for language, dialect, _, _ in sorted(pool.left_out, key=str)
-    }
-    groups = [
-        _group(pool, group, own, [item for item in items if item.group == group], blocks, options)
-        for group, own in {**lost, **groups_of(pool.candidates)}.items()
-    ]
+    items = [own.stimulus.candidate for own in plan.chosen if own.kind == ITEM]
+    groups = _groups(plan, items, options)
+    found = {kind: sum(own.kind == kind for own in plan.chosen) for kind in (PRACTICE, ATTENTION, REPEAT)}
+    notes = [*(line for group in groups for line in group["lacking"]), *_lacking_kinds(found, plan, options)]
+    return {"groups": groups, "kinds": {ITEM: len(items), **found}, "notes": [*notes, *plan.pool.notes]}
+
+
+def _lacking_kinds(found: Mapping[str, int], plan: Plan, options: BuildOptions) -> Iterator[str]:
+    blocks = len(plan.blocks)
     wanted = {
         PRACTICE: options.practice,
-        ATTENTION: options.attention * len(blocks),
-        REPEAT: options.repeats * len(blocks),
+        ATTENTION: options.attention * blocks,
+        REPEAT: options.repeats * blocks,
     }
-    found = {kind: sum(own.kind == kind for own in chosen) for kind in wanted}
-    others = [
-        f"{found[kind]} of {count} stimuli of kind {kind}: no more recordings are left"
-        for kind, count in wanted.items()
-        if found[kind] < count
-    ]
-    return {
-        "groups": groups,
-        "kinds": {ITEM: len(items), **found},
-        "notes": [*(line for group in groups for line in group["lacking"]), *others, *pool.notes],
+    for kind, count in wanted.items():
+        if found[kind] < count:
+            yield f"{found[kind]} of {count} stimuli of kind {kind}: no more recordings are left"
+
+
+def _groups(plan: Plan, items: Sequence[Candidate], options: BuildOptions) -> list[dict[str, Any]]:
+    """Return what is reported of each language and dialect, also of those without any possible stimulus."""
+    lost: dict[tuple[str, str | None], list[Candidate]] = {
+        (language, dialect): [] for language, dialect, _, _ in sorted(plan.pool.left_out, key=str)
     }
+    every = {**lost, **groups_of(plan.pool.candidates)}
+    return [_group(plan, group, own, items, options) for group, own in every.items()]
 
 
 def _group(
-    pool: Pool,
+    plan: Plan,
     group: tuple[str, str | None],
-    own: Sequence[Candidate],
+    candidates: Sequence[Candidate],
     items: Sequence[Candidate],
-    blocks: Sequence[Block],
     options: BuildOptions,
 ) -> dict[str, Any]:
-    classes = {}
-    for name in pool.classes:
-        reasons = {
-            reason: number
-            for (language, dialect, label, reason), number in sorted(pool.left_out.items(), key=str)
-            if (language, dialect, label) == (*group, name)
+    own = [item for item in items if item.group == group]
+    classes = {
+        name: {
+            "chosen": sum(item.label == name for item in own),
+            "candidates": sum(item.label == name for item in candidates),
+            "left_out": plan.pool.reasons(*group, name),
         }
-        classes[name] = {
-            "chosen": sum(item.label == name for item in items),
-            "candidates": sum(item.label == name for item in own),
-            "left_out": reasons,
-        }
+        for name in plan.pool.classes
+    }
     return {
         "language": group[0],
         "dialect": group[1],
-        "blocks": [block.name for block in blocks if (block.language, block.dialect) == group],
+        "blocks": [block.name for block in plan.blocks if (block.language, block.dialect) == group],
         "classes": classes,
-        "genders": {name: dict(sorted(found.items())) for name, found in counts(items, "gender").items()},
-        "speakers": {name: dict(sorted(found.items())) for name, found in counts(items, "speaker").items()},
-        "lacking": [*_lacking(group, classes, options.per_emotion), *_uneven(group, own, items)],
+        "genders": {name: dict(sorted(found.items())) for name, found in counts(own, "gender").items()},
+        "speakers": {name: dict(sorted(found.items())) for name, found in counts(own, "speaker").items()},
+        "lacking": [*_lacking(group, classes, options.per_emotion), *_uneven(group, candidates, own)],
     }
 
 

@@ -15,14 +15,10 @@ from sercl.corpora.base import PARTS, SEEN, Segment, Utterance
 from sercl.corpora.folds import WHOLE
 from sercl.data.clips.dataset import cut_pieces, render
 from sercl.data.clips.plan import NEUTRAL_CLASS, Clip, Planner, clip_seconds
-from sercl.data.datamodules.base import EmotionDataModule
-from sercl.data.datamodules.corpus import CorpusDataModule
-from sercl.data.datamodules.diarization import Diarization
-from sercl.data.datamodules.pair import LanguagePair
+from sercl.data.datamodules import CorpusDataModule, Diarization, EmotionDataModule, LanguagePair
 from sercl.data.split import likeness
 from sercl.diarization.segments import filled, in_classes
 from sercl.errors import UsageError
-from sercl.files import at_home
 from sercl.listening.balance import Candidate
 from sercl.listening.protocol import SEGMENTS
 from sercl.studies.training.results import MOST_ALIKE
@@ -31,7 +27,8 @@ from sercl.tasks.checkpoint_paths import checkpoints_of
 from sercl.tasks.recordings import LIKE, fingerprint, from_checkpoint
 
 Audio = tuple[Tensor, tuple[Segment, ...] | None]
-"""Waveform `[n]` at 16 kHz; reference segments, None where the boundaries are unknown or not asked for."""
+"""Waveform `[n]` at 16 kHz; reference segments in s, with the 6 decimals that JSON keeps, None where the
+boundaries are unknown or not asked for."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +88,11 @@ class Pool:
         """What all of them are balanced by."""
         return [stimulus.candidate for stimulus in self.stimuli.values()]
 
+    def reasons(self, language: str, dialect: str | None, label: str) -> dict[str, int]:
+        """Return reason -> number of those of a class, in a language and dialect, that cannot be used."""
+        whose = (language, dialect, label)
+        return {key[3]: number for key, number in sorted(self.left_out.items(), key=str) if key[:3] == whose}
+
 
 @dataclass(frozen=True)
 class Heard:
@@ -113,13 +115,13 @@ class Heard:
     knows_recordings: bool
 
 
-def heard_by(paths: Iterable[str | Path]) -> list[Heard]:
+def heard_by(paths: Iterable[Path]) -> list[Heard]:
     """Return what checkpoints, or all models of runs' folders, were trained and selected on.
 
     Raises:
         CheckpointError: For a file that is not a checkpoint.
     """
-    return [_heard(path) for given in paths for path in checkpoints_of(at_home(given))]
+    return [_heard(path) for given in paths for path in checkpoints_of(given)]
 
 
 def _heard(path: Path) -> Heard:
@@ -332,7 +334,7 @@ def _within(segments: Iterable[Segment], shift: float, seconds: float) -> Iterat
     for item in segments:
         start, end = max(0.0, item.start - shift), min(seconds, item.end - shift)
         if start < end:
-            yield Segment(start, end, item.emotion)
+            yield Segment(round(start, 6), round(end, 6), item.emotion)
 
 
 def _candidate(id: str, label: str, utterance: Utterance) -> Candidate:
@@ -362,7 +364,7 @@ def _of_clip(clip: Clip, data: Diarization, preprocess: PreprocessConfig) -> Sti
 
     def make() -> Audio:
         waveform, segments = render(clip, data.clip_config)
-        return prepared(waveform, (), own), tuple(segments)
+        return prepared(waveform, (), own), tuple(_within(segments, 0.0, len(waveform) / SAMPLE_RATE))
 
     label = next(piece.label for piece in clip.pieces if piece.label != NEUTRAL_CLASS)
     pieces = tuple(piece.utterance.id for piece in clip.pieces)

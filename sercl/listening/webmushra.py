@@ -90,32 +90,40 @@ class _Plain(yaml.SafeDumper):
 def _pages(
     protocol: Protocol, texts: Instructions, language: str, folder: str, listener: int | None
 ) -> Iterator[Mapping[str, Any]]:
-    own = {"language": language}
-    yield {"type": "generic", "id": "welcome", "name": texts.title, "content": escape(texts.welcome), **own}
+    yield from _first_pages(protocol, texts, language, folder)
+    blocks = _shuffled_blocks(protocol) if listener is None else presented_blocks(protocol, listener)
+    total = len(protocol.blocks)
+    for number, (block, keys) in enumerate(blocks, start=0 if protocol.of(PRACTICE) else 1):
+        heading = escape(texts.practice) if block == PRACTICE else _heading(texts, number, total)
+        yield _generic(f"{block}-start", texts, heading, language)
+        yield from _stimulus_pages(protocol, texts, block, keys, folder, shuffles=listener is None)
+    yield _finish(texts)
+
+
+def _generic(id: str, texts: Instructions, content: str, language: str) -> Mapping[str, Any]:
+    return {"type": "generic", "id": id, "name": texts.title, "content": content, "language": language}
+
+
+def _first_pages(
+    protocol: Protocol, texts: Instructions, language: str, folder: str
+) -> Iterator[Mapping[str, Any]]:
+    yield _generic("welcome", texts, escape(texts.welcome), language)
     yield {
         "type": "consent",
         "id": "consent",
         "name": texts.consent_question,
         "content": escape(texts.consent),
         "mustConsent": True,
-        **own,
+        "language": language,
     }
-    first = (protocol.of(PRACTICE) or protocol.items)[0]
     yield {
         "type": "volume",
         "id": "volume",
         "name": texts.title,
         "content": escape(texts.volume),
-        "stimulus": _path(first, folder),
+        "stimulus": _path((protocol.of(PRACTICE) or protocol.items)[0], folder),
         "defaultVolume": 0.5,
     }
-    blocks = _shuffled_blocks(protocol) if listener is None else presented_blocks(protocol, listener)
-    total = len(protocol.blocks)
-    for number, (block, keys) in enumerate(blocks, start=0 if protocol.of(PRACTICE) else 1):
-        heading = texts.practice if block == PRACTICE else _heading(texts, number, total)
-        yield {"type": "generic", "id": f"{block}-start", "name": texts.title, "content": heading, **own}
-        yield from _stimulus_pages(protocol, texts, block, keys, folder, shuffles=listener is None)
-    yield _finish(texts)
 
 
 def _heading(texts: Instructions, number: int, total: int) -> str:

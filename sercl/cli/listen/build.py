@@ -12,8 +12,7 @@ from sercl.cli.listen.words import with_corpora
 from sercl.cli.parser import SerclParser, help_of, restrict_imports
 from sercl.corpora.folds import WHOLE
 from sercl.data import datamodules
-from sercl.data.datamodules.base import EmotionDataModule, Memories
-from sercl.data.datamodules.diarization import Diarization
+from sercl.data.datamodules.base import Memories
 from sercl.errors import UsageError
 from sercl.features.config import default_folder
 from sercl.files import at_home
@@ -33,7 +32,7 @@ def main() -> int:
         raise UsageError("--out is missing: the folder of the test.")
     check_effects(words, options)
     built = parser.instantiate_classes(options)
-    data: EmotionDataModule = built["data"]
+    data: datamodules.EmotionDataModule = built["data"]
     check_clips(words, data)
     folder = at_home(options.out)
     with stage_progress() as on_progress:
@@ -64,9 +63,11 @@ def check_effects(words: Sequence[str], options: Any) -> None:
         )
 
 
-def check_clips(words: Sequence[str], data: EmotionDataModule) -> None:
+def check_clips(words: Sequence[str], data: datamodules.EmotionDataModule) -> None:
     """Raise `UsageError` for silence that is to be trimmed of clips, which are built of trimmed pieces."""
-    if isinstance(data, Diarization) and any(word.startswith("--preprocess.trim") for word in words):
+    if isinstance(data, datamodules.Diarization) and any(
+        word.startswith("--preprocess.trim") for word in words
+    ):
         raise UsageError(
             "--preprocess.trim: has no effect on clips, whose pieces are trimmed. See --data.clips.voice."
         )
@@ -79,7 +80,7 @@ def build_parser() -> SerclParser:
     parser = SerclParser(prog="sercl listen build")
     parser.add_argument("-c", "--config", action="config", help="YAML with any of the options.")
     parser.add_subclass_arguments(
-        EmotionDataModule,
+        datamodules.EmotionDataModule,
         "data",
         required=False,
         help="Corpus, Manifest, Corpora, LanguagePair or Diarization.",
