@@ -12,7 +12,6 @@ from sercl.audio.preprocess import NONE, PreprocessConfig, prepared, seconds_aft
 from sercl.audio.resample import SAMPLE_RATE, load
 from sercl.audio.voice import Speech
 from sercl.corpora.base import PARTS, SEEN, Segment, Utterance
-from sercl.corpora.folds import WHOLE
 from sercl.data.clips.dataset import cut_pieces, render
 from sercl.data.clips.plan import NEUTRAL_CLASS, Clip, Planner, clip_seconds
 from sercl.data.datamodules import CorpusDataModule, Diarization, EmotionDataModule, LanguagePair
@@ -213,9 +212,9 @@ def _rows(data: EmotionDataModule, part: str, preprocess: PreprocessConfig, pool
         corpus.on_progress, corpus.memories = data.on_progress, data.memories
         corpus.use_preprocessing(preprocess)
         corpus.score_only(part)
-        corpus.prepare(PARTS if part == WHOLE else (part,))
+        corpus.prepare((part,) if part in PARTS else PARTS)
         pool.notes += [f"{corpus.title}: {note}" for note in corpus.report.notes]
-        split = corpus.splits["test" if part == WHOLE else part]
+        split = corpus.splits[part if part in PARTS else "test"]  # the whole is the test part
         fields = zip(
             split.utterances, split.labels, split.seconds, split.audio_keys, split.speech, strict=True
         )

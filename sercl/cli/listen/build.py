@@ -10,7 +10,6 @@ from sercl.cli.console import stage_progress, stdout
 from sercl.cli.help import JSON_HELP
 from sercl.cli.listen.words import with_corpora
 from sercl.cli.parser import SerclParser, help_of, restrict_imports
-from sercl.corpora.folds import WHOLE
 from sercl.data import datamodules
 from sercl.data.datamodules.base import Memories
 from sercl.errors import UsageError
@@ -56,7 +55,7 @@ def check_effects(words: Sequence[str], options: Any) -> None:
     """Raise `UsageError` for folds of which no part is used."""
     given = [word.partition("=")[0].replace("-", "_") for word in words if word.startswith("--data")]
     folds = [word for word in given if ".folds." in word]
-    if folds and options.part == WHOLE:
+    if folds and options.part == BuildOptions.part:
         raise UsageError(
             f"{folds[0].replace('__', '--')}: has no effect on the whole corpus. Give --part test, or leave "
             "it out."

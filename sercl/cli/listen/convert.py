@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sercl.cli.console import stderr, stdout
-from sercl.errors import UsageError
 from sercl.files import at_home
 from sercl.listening.convert import FORMS, convert
 
@@ -21,9 +20,6 @@ _ORDERS_HELP = (
 def main() -> int:
     """Run `sercl listen convert` with the arguments of the process."""
     options = build_parser().parse_args(sys.argv[1:])
-    for name, what in (("to", " or ".join(FORMS)), ("out", "a folder to write")):
-        if options[name] is None:
-            raise UsageError(f"--{name} is missing: {what}.")
     out = at_home(options.out)
     advice = convert(Path(at_home(options.test)), options.to, out, options.orders)
     stdout.print(str(out), soft_wrap=True, markup=False)
@@ -38,7 +34,7 @@ def build_parser() -> "SerclParser":
 
     parser = SerclParser(prog="sercl listen convert")
     parser.add_argument("test")
-    parser.add_argument("--to", choices=FORMS, default=None, help="webMUSHRA, or a plain folder.")
-    parser.add_argument("--out", type=str, default=None, help="Folder to write; it must be empty or new.")
+    parser.add_argument("--to", choices=FORMS, required=True, help="webMUSHRA, or a plain folder.")
+    parser.add_argument("--out", type=str, required=True, help="Folder to write; it must be empty or new.")
     parser.add_argument("--orders", type=int | None, default=None, help=_ORDERS_HELP)
     return parser

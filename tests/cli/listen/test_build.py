@@ -160,8 +160,8 @@ def test_a_test_is_converted(built, tmp_path, capsys):
 
 
 def test_convert_says_what_is_missing(built, tmp_path, capsys):
-    assert "--to is missing: webmushra or folder" in said(capsys, 2, "convert", built, "--out", tmp_path)
-    assert "--out is missing" in said(capsys, 2, "convert", built, "--to", "folder")
+    assert "missing: --to." in said(capsys, 2, "convert", built, "--out", tmp_path)
+    assert "missing: --out." in said(capsys, 2, "convert", built, "--to", "folder")
     words = [tmp_path / "none", "--to", "folder", "--out", tmp_path / "out"]
     assert "protocol.json: no such file" in said(capsys, 1, "convert", *words)
 
