@@ -515,7 +515,7 @@ LISTEN_CONVERT = ShortPage(
         ("webMUSHRA", "sercl listen convert german --to webmushra --out webmushra/german"),
         (
             "Orders and timelines for 48 listeners",
-            "sercl listen convert tests/german --to folder --orders 48 --out german",
+            "sercl listen convert german --to folder --orders 48 --out plain/german",
         ),
     ),
 )
