@@ -63,11 +63,15 @@ def test_no_recording_is_used_twice_except_by_repeats(test_folder):
         assert item.key != original.key
 
 
-def test_an_attention_check_asks_for_another_emotion_than_that_of_the_clip(test_folder, emodb):
+def test_an_attention_check_asks_for_another_emotion_than_that_of_the_clip(emodb, tmp_path):
     known = {item.id: item.emotion for item in EmoDB(emodb).read().utterances}
-    for item in read(test_folder).of(ATTENTION):
-        assert item.truth in read(test_folder).answers
+    made = built(EmoDB(emodb), tmp_path / "test", replace(OPTIONS, per_emotion=1, attention=24)).protocol
+    checks = made.of(ATTENTION)
+    assert len(checks) == 24
+    for item in checks:
+        assert item.truth in made.answers
         assert item.truth != known[item.utterance]
+    assert {item.truth for item in checks} == set(made.answers)
 
 
 def test_names_and_files_give_nothing_away(test_folder):
