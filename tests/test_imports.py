@@ -31,7 +31,7 @@ DATA = {*CORPORA, *AUDIO, *METRICS, *DIARIZATION, "data"}
 MODELS = {*AUDIO, *METRICS, "models"}
 FEATURES = {*CORPORA, *MODELS, "features"}
 TASKS = {*CORPORA, *MODELS, *DIARIZATION, "tasks"}
-TOP = {*DATA, *FEATURES, *TASKS, "launchers", "studies", "reports"}
+TOP = {*DATA, *FEATURES, *TASKS, "launchers", "studies", "listening", "reports"}
 
 # Package or module directly below sercl -> what it may import.
 LAYERS: dict[str, set[str]] = {
@@ -56,7 +56,8 @@ LAYERS: dict[str, set[str]] = {
     "models": MODELS,
     "features": FEATURES,
     "tasks": TASKS,
-    "studies": TOP - {"reports"},
+    "studies": TOP - {"listening", "reports"},
+    "listening": TOP - {"launchers", "reports"},
     "reports": TOP,
     "testing": TOP,
     "cli": {*TOP, "cli"},

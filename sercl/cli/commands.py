@@ -84,6 +84,20 @@ COMMANDS: Mapping[str, Command] = {
         group=TRAIN,
         files=True,
     ),
+    "listen": Command(
+        target="sercl.cli.listen.actions:main",
+        page=pages.LISTEN,
+        help="Compare listeners with models on the same recordings",
+        group=TRAIN,
+        words=("import", "compare"),
+        needs_words=True,
+    ),
+    "listen import": Command(
+        target="sercl.cli.listen.importing:main", page=pages.LISTEN_IMPORT, files=True, needs_words=True
+    ),
+    "listen compare": Command(
+        target="sercl.cli.listen.compare:main", page=pages.LISTEN_COMPARE, files=True, needs_words=True
+    ),
     "predict": Command(
         target="sercl.cli.predict:main",
         page=pages.PREDICT,

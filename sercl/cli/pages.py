@@ -491,3 +491,95 @@ FEATURES = ShortPage(
         ("Remove states not used for a month", "sercl features prune --older-than 30 --dry-run"),
     ),
 )
+
+
+LISTEN = ShortPage(
+    "listen",
+    usage="import FILE... | compare RATINGS --predictions DIR",
+    summary=(
+        "People against models on the same recordings. `sercl listen import` reads the results of listening "
+        "tests of any tool, `sercl listen compare` scores listeners and compares them with predictions."
+    ),
+    arguments=(
+        ("import", "Results of webMUSHRA, pymushra, jsPsych or any table -> a table of ratings or votes"),
+        ("compare", "Scores, agreement, confusions; people against models; a report"),
+    ),
+    options=("-h, --help",),
+    examples=(
+        ("Read the results of a test", "sercl listen import lss.csv --items protocol.json --out ratings.parquet"),
+        ("Compare with a study", "sercl listen compare ratings.parquet --predictions study --groups native"),
+    ),
+)
+
+LISTEN_IMPORT = ShortPage(
+    "listen import",
+    usage="FILE... [--items FILE] [--out FILE] [OPTIONS]",
+    summary=(
+        "Read results of listening tests (webMUSHRA, pymushra, jsPsych, any table) as one table of ratings, or "
+        "of votes where single listeners are not known. Rows that cannot be used are listed with their line; "
+        "exclusion rules report on every listener."
+    ),
+    arguments=(("FILE", "lss.csv or lms.csv of webMUSHRA, CSV or JSON of others; several of one kind"),),
+    options=(
+        "--items FILE",
+        "--out FILE",
+        "--reading.format NAME",
+        "--reading.columns MAP",
+        "--reading.answers MAP",
+        "--reading.choices LIST",
+        "--reading.scales LIST",
+        "--reading.raters N",
+        "--exclude.failed_checks N",
+        "--exclude.min_seconds S",
+        "--exclude.fast_share P",
+        "--exclude.min_answered P",
+        "--exclude.same_in_a_row N",
+        "--exclude.min_consistency P",
+        "--on_error",
+        "--json",
+        "-h, --help",
+    ),
+    examples=(
+        ("webMUSHRA", "sercl listen import results/test/lss.csv --items protocol.json"),
+        (
+            "A table of your own",
+            "sercl listen import answers.csv --reading.columns '{item: file, answer: resp, listener: who}'",
+        ),
+        (
+            "With rules that exclude listeners",
+            "sercl listen import lss.csv --items protocol.json --exclude.failed_checks 1 "
+            "--exclude.min_answered 0.9",
+        ),
+    ),
+)
+
+LISTEN_COMPARE = ShortPage(
+    "listen compare",
+    usage="RATINGS [--predictions DIR...] [--groups COLUMN] [OPTIONS]",
+    summary=(
+        "Score listeners by group, language and dialect, with intervals over listeners and items, and compare "
+        "them with models on the same items: differences, equivalence, error consistency, how many listeners a "
+        "model is worth, confusions, soft labels. Ends with a report, and with a test of each claim of the study."
+    ),
+    arguments=(("RATINGS", "Table that `sercl listen import` wrote, of ratings or votes"),),
+    options=(
+        "--predictions DIR...",
+        "--groups COLUMN",
+        "--standard NAME",
+        "--margin P",
+        "--resamples N",
+        "--seed N",
+        "--claims",
+        "--out DIR",
+        "--json",
+        "-h, --help",
+    ),
+    examples=(
+        ("Listeners alone", "sercl listen compare ratings.parquet --groups native"),
+        (
+            "Against a run and a study, with a report",
+            "sercl listen compare ratings.parquet --predictions runs/emodb study --groups native --out report",
+        ),
+        ("Only the claims of the study", "sercl listen compare ratings.parquet --predictions study --claims"),
+    ),
+)

@@ -35,7 +35,7 @@ def fleiss_kappa(counts: Counts) -> float:
     sizes = np.asarray(counts).sum(axis=1)
     if len(set(sizes.tolist())) != 1 or sizes[0] < 2:
         raise UsageError(
-            "Fleiss' kappa: items have different numbers of answers, or a single one; use Krippendorff's alpha."
+            "Fleiss' kappa: items have different numbers of answers, or only one; use Krippendorff's alpha."
         )
     if np.count_nonzero(np.asarray(counts).sum(axis=0)) < 2:
         return float("nan")
@@ -66,13 +66,13 @@ def agreement_error(
 ) -> float:
     """Return the standard error of a statistic of `counts`, over items and listeners.
 
-    Drawing a listener twice would make him agree with himself: listeners and items are left out in turn instead
-    (jackknife), and their variances added, which is slightly too wide.
+    Drawing a listener twice would make him agree with himself: listeners and items are left out in turn
+    instead (jackknife), and their variances added, which is slightly too wide.
 
     Args:
         counts: `[items, answers]`.
-        of_listeners: `[listeners, items]` the answer of each listener, -1 where there is none; without listeners
-            the error is over items only.
+        of_listeners: `[listeners, items]` the answer of each listener, -1 where there is none; without
+            listeners the error is over items only.
         statistic: The statistic, such as `krippendorff_alpha`.
     """
     _, first, kind = np.unique(counts, axis=0, return_index=True, return_inverse=True)

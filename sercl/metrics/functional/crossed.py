@@ -1,16 +1,17 @@
 """Standard errors of what listeners answered about items, over listeners and items at once.
 
-Answers of one listener are correlated, and so are answers to one item: an interval over answers, or over one of
-the two, is too narrow. Listeners are resampled, items are resampled, and answers are resampled, and
+Answers of one listener are correlated, and so are answers to one item: an interval over answers, or over one
+of the two, is too narrow. Listeners are resampled, items are resampled, and answers are resampled, and
 
     variance = variance over listeners + variance over items - variance over answers,
 
-since the first two both contain that of single answers (Cameron, Gelbach and Miller 2011, "Robust inference with
-multiway clustering"). Drawing listeners and items together (the pigeonhole bootstrap of Owen 2007) contains it
-three times: its intervals are too wide where answers vary a lot, as choices between emotions do. The variance is
-at least that of each factor alone. Intervals use t with the degrees of freedom of the two variances (Satterthwaite
-1946), on the log-odds scale for scores from 0 to 1, and the difference from 0 is tested with the same t: test and
-interval agree. In simulations (tests, `benchmarks/listening.py`) 95 % intervals cover 93 to 97 %.
+since the first two both contain that of single answers (Cameron, Gelbach and Miller 2011, "Robust inference
+with multiway clustering"). Drawing listeners and items together (the pigeonhole bootstrap of Owen 2007)
+contains it three times: its intervals are too wide where answers vary a lot, as choices between emotions do.
+The variance is at least that of each factor alone. Intervals use t with the degrees of freedom of the two
+variances (Satterthwaite 1946), on the log-odds scale for scores from 0 to 1, and the difference from 0 is
+tested with the same t: test and interval agree. In simulations (tests, `benchmarks/listening.py`) 95 %
+intervals cover 93 to 97 %.
 """
 
 from collections.abc import Callable
@@ -53,8 +54,8 @@ class Crossed:
     def __post_init__(self) -> None:
         if not len(self.listener) == len(self.item) or not len(self.listener):
             raise UsageError(
-                f"crossed: {len(self.listener)} listeners and {len(self.item)} items of answers; one of each is "
-                "needed per answer, and at least one answer."
+                f"crossed: {len(self.listener)} listeners and {len(self.item)} items of answers; one of each "
+                "is needed per answer, and at least one answer."
             )
 
 
@@ -171,7 +172,8 @@ def crossed_estimates(
 
     Args:
         design: Who answered what.
-        values: `[answers, columns]` what each answer adds to the sums, such as one cell of a confusion matrix.
+        values: `[answers, columns]` what each answer adds to the sums, such as one cell of a confusion
+            matrix.
         statistic: The scores of the sums.
         resamples: Number of bootstrap samples of each kind.
         seed: Makes the result repeatable.
@@ -181,8 +183,8 @@ def crossed_estimates(
     """
     if resamples < 2 or len(values) != len(design.listener):
         raise UsageError(
-            f"crossed: {resamples} resamples, {len(values)} rows of {len(design.listener)} answers; valid: from 2 "
-            "resamples, a row per answer."
+            f"crossed: {resamples} resamples, {len(values)} rows of {len(design.listener)} answers; valid: from "
+            "2 resamples, a row per answer."
         )
     listeners, items, answers = _factors(design, np.asarray(values, dtype=np.float64))
     rng = np.random.default_rng(seed)

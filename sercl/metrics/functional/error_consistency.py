@@ -1,7 +1,7 @@
 """Error consistency: do two observers fail on the same items, beyond what their accuracies make likely?
 
-Geirhos, Meding and Wichmann 2020, "Beyond accuracy: quantifying trial-by-trial behaviour of CNNs and humans by
-measuring error consistency".
+Geirhos, Meding and Wichmann 2020, "Beyond accuracy: quantifying trial-by-trial behaviour of CNNs and humans
+by measuring error consistency".
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from sercl.metrics.functional.agreement import Counts, pairwise_agreement
 
 
 def error_consistency(counts: Tensor) -> Tensor:
-    """Return Cohen's kappa of being right, `[...]`: 1 the same errors, 0 independent ones, NaN without errors.
+    """Return Cohen's kappa of being right, `[...]`: 1 equal errors, 0 independent ones, NaN without any.
 
     Args:
         counts: `[..., 2, 2]` answers: rows wrong and right for the first observer, columns for the second.

@@ -1,7 +1,7 @@
 """Scores per class that take into account how often an answer is given: Hu, d' and criterion.
 
-A listener who always answers "angry" recognises all angry clips. These scores tell that bias from ability. All
-take a confusion matrix `[..., classes, columns]`, rows the truth; columns beyond the classes are further
+A listener who always answers "angry" recognises all angry clips. These scores tell that bias from ability.
+All take a confusion matrix `[..., classes, columns]`, rows the truth; columns beyond the classes are further
 answers, such as "other".
 """
 
@@ -13,8 +13,8 @@ from torch.special import ndtri
 def unbiased_hit_rate(confusion: Tensor) -> Tensor:
     """Return Hu, `[..., classes]`: recall times precision, 0 to 1 (Wagner 1993).
 
-    "On measuring performance in category judgment studies of nonverbal behavior", Journal of Nonverbal Behavior
-    17. It is 0 for a class that was never the answer, and NaN for one without items.
+    "On measuring performance in category judgment studies of nonverbal behavior", Journal of Nonverbal
+    Behavior 17. It is 0 for a class that was never the answer, and NaN for one without items.
     """
     hits, items, uses = _margins(confusion)
     return torch.where(uses > 0, hits**2 / (items * uses), torch.where(items > 0, 0.0, torch.nan))
@@ -50,7 +50,7 @@ def _margins(confusion: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _rates(confusion: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the corrected rates of hits and false alarms; NaN for a class without items, or without others."""
+    """Return the corrected rates of hits and false alarms; NaN where items, or others, are absent."""
     hits, items, uses = _margins(confusion)
     others = items.sum(dim=-1, keepdim=True) - items
     known = (items > 0) & (others > 0)

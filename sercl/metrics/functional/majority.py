@@ -44,7 +44,7 @@ def _truth_first(votes: Indices, truth: Indices) -> Indices:
 
 
 def _of_kinds(kinds: Indices, listeners: int) -> Floats:
-    """Count the draws in which the first answer has `j` votes, the others at most that, and `t` equally many."""
+    """Count the draws in which the first answer has `own` votes and the others have at most that."""
     right = np.zeros(len(kinds))
     for own in range(1, listeners + 1):
         ways = np.zeros((len(kinds), listeners - own + 1, listeners // own + 1))
@@ -94,8 +94,8 @@ def listeners_needed(curve: Sequence[float], sizes: Sequence[int], score: float)
 def held_out_log_loss(votes: Indices, listeners: int, prior: float = 0.5) -> Floats:
     """Return how badly some listeners predict another one, `[items]`, in nats.
 
-    The expected -log((n + prior) / (listeners + prior * answers)) of a listener's answer, where n of the other
-    listeners that were drawn gave it: what a model's cross-entropy against the votes is compared with.
+    The expected -log((n + prior) / (listeners + prior * answers)) of a listener's answer, where n of the
+    other listeners that were drawn gave it: what a model's cross-entropy against the votes is compared with.
 
     Args:
         votes: `[items, answers]` votes.

@@ -106,7 +106,9 @@ def exchange_test(first: Floats, second: Floats, seed: int = 0) -> ExchangeTest:
         UsageError: For a matrix that is not square.
     """
     if first.shape != second.shape or first.shape[0] != first.shape[1]:
-        raise UsageError(f"exchange test: shapes {first.shape} and {second.shape}; two equal squares are needed.")
+        raise UsageError(
+            f"exchange test: shapes {first.shape} and {second.shape}; two equal squares are needed."
+        )
     classes = len(first)
     found = confusion_similarity(first, second, only_errors=True)
     if np.isnan(found):

@@ -19,7 +19,10 @@ def counts_of(*observers: str) -> np.ndarray:
     """Return counts from a word per observer, a letter per item, "." for none."""
     answers = sorted(set("".join(observers)) - {"."})
     return np.array(
-        [[sum(own[item] == answer for own in observers) for answer in answers] for item in range(len(observers[0]))]
+        [
+            [sum(own[item] == answer for own in observers) for answer in answers]
+            for item in range(len(observers[0]))
+        ]
     )
 
 
@@ -60,7 +63,8 @@ def test_kappa_needs_equally_many_answers() -> None:
 
 def test_without_differences_there_is_no_agreement_to_measure() -> None:
     same = np.array([[3, 0], [3, 0]])
-    assert np.isnan(krippendorff_alpha(same)) and np.isnan(fleiss_kappa(same))
+    assert np.isnan(krippendorff_alpha(same))
+    assert np.isnan(fleiss_kappa(same))
     assert pairwise_agreement(same) == 1
     assert np.isnan(pairwise_agreement(np.array([[1, 0], [0, 1]])))
 

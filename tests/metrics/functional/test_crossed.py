@@ -48,7 +48,7 @@ def test_the_error_is_that_of_theory_for_means() -> None:
     listener, item = (axis.reshape(-1) for axis in np.indices(values.shape))
     design = Crossed(listener, item, np.zeros(40, dtype=int), np.zeros(60, dtype=int))
     columns = np.stack([values.reshape(-1), np.ones(values.size)], axis=1)
-    found = crossed_estimates(design, columns, lambda sums: (sums[:, :1] / sums[:, 1:]), 4000)[0]
+    found = crossed_estimates(design, columns, lambda sums: sums[:, :1] / sums[:, 1:], 4000)[0]
     by_listener, by_item = values.mean(axis=1), values.mean(axis=0)
     expected = by_listener.var(ddof=1) / 40 + by_item.var(ddof=1) / 60 - values.var() / values.size
     assert found.value == pytest.approx(values.mean())
@@ -58,7 +58,8 @@ def test_the_error_is_that_of_theory_for_means() -> None:
 def test_one_listener_leaves_an_interval_over_items() -> None:
     answers, truth = simulate(Listening(listeners=1, per_emotion=10), 0)
     found = estimate(answers, truth)
-    assert found.listeners == 1 and found.error > 0
+    assert found.listeners == 1
+    assert found.error > 0
 
 
 def test_a_perfect_score_has_an_exact_interval() -> None:

@@ -47,7 +47,9 @@ def test_sensitivity_and_bias_are_those_of_signal_detection() -> None:
 def test_a_further_answer_is_a_miss_and_no_false_alarm() -> None:
     with_other = torch.tensor([[4.0, 0.0, 6.0], [0.0, 9.0, 1.0]])
     assert unbiased_hit_rate(with_other).tolist() == pytest.approx([0.4, 0.9])
-    assert sensitivity(with_other)[0].item() == pytest.approx(norm.ppf(4.5 / 11) - norm.ppf(0.5 / 11), abs=1e-6)
+    assert sensitivity(with_other)[0].item() == pytest.approx(
+        norm.ppf(4.5 / 11) - norm.ppf(0.5 / 11), abs=1e-6
+    )
 
 
 def test_batches_are_scored_one_by_one() -> None:

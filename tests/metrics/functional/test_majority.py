@@ -32,7 +32,8 @@ def test_every_draw_is_counted(votes: list[int], truth: int, listeners: int) -> 
 def test_more_listeners_are_better_where_most_are_right() -> None:
     votes = np.array([[6, 3, 1]])
     curve = [majority_is_right(votes, np.array([0]), size)[0] for size in (1, 3, 5)]
-    assert curve[0] == pytest.approx(0.6) and curve[0] < curve[1] < curve[2]
+    assert curve[0] == pytest.approx(0.6)
+    assert curve[0] < curve[1] < curve[2]
 
 
 def test_nobody_is_no_majority() -> None:
