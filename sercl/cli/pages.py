@@ -506,7 +506,10 @@ LISTEN = ShortPage(
     ),
     options=("-h, --help",),
     examples=(
-        ("Read the results of a test", "sercl listen import lss.csv --items protocol.json --out ratings.parquet"),
+        (
+            "Read the results of a test",
+            "sercl listen import lss.csv --items protocol.json --out ratings.parquet",
+        ),
         ("Compare with a study", "sercl listen compare ratings.parquet --predictions study --groups native"),
     ),
 )
@@ -515,20 +518,20 @@ LISTEN_IMPORT = ShortPage(
     "listen import",
     usage="FILE... [--items FILE] [--out FILE] [OPTIONS]",
     summary=(
-        "Read results of listening tests (webMUSHRA, pymushra, jsPsych, any table) as one table of ratings, or "
-        "of votes where single listeners are not known. Rows that cannot be used are listed with their line; "
-        "exclusion rules report on every listener."
+        "Read results of listening tests (webMUSHRA, pymushra, jsPsych, any table) as one table of ratings, "
+        "or of votes where single listeners are not known. Rows that cannot be used are listed with their "
+        "line; exclusion rules report on every listener."
     ),
     arguments=(("FILE", "lss.csv or lms.csv of webMUSHRA, CSV or JSON of others; several of one kind"),),
     options=(
         "--items FILE",
         "--out FILE",
-        "--reading.format NAME",
-        "--reading.columns MAP",
-        "--reading.answers MAP",
-        "--reading.choices LIST",
-        "--reading.scales LIST",
-        "--reading.raters N",
+        "--format NAME",
+        "--columns MAP",
+        "--answers MAP",
+        "--choices LIST",
+        "--scales LIST",
+        "--raters N",
         "--exclude.failed_checks N",
         "--exclude.min_seconds S",
         "--exclude.fast_share P",
@@ -543,7 +546,7 @@ LISTEN_IMPORT = ShortPage(
         ("webMUSHRA", "sercl listen import results/test/lss.csv --items protocol.json"),
         (
             "A table of your own",
-            "sercl listen import answers.csv --reading.columns '{item: file, answer: resp, listener: who}'",
+            "sercl listen import answers.csv --columns '{item: file, answer: resp, listener: who}'",
         ),
         (
             "With rules that exclude listeners",
@@ -557,9 +560,9 @@ LISTEN_COMPARE = ShortPage(
     "listen compare",
     usage="RATINGS [--predictions DIR...] [--groups COLUMN] [OPTIONS]",
     summary=(
-        "Score listeners by group, language and dialect, with intervals over listeners and items, and compare "
-        "them with models on the same items: differences, equivalence, error consistency, how many listeners a "
-        "model is worth, confusions, soft labels. Ends with a report, and with a test of each claim of the study."
+        "Score listeners by group, language and dialect, with intervals over listeners and items, and "
+        "compare them with models on the same items: differences, equivalence, error consistency, how many "
+        "listeners a model is worth, confusions, soft labels. Each claim of the study is tested, too."
     ),
     arguments=(("RATINGS", "Table that `sercl listen import` wrote, of ratings or votes"),),
     options=(
@@ -578,7 +581,8 @@ LISTEN_COMPARE = ShortPage(
         ("Listeners alone", "sercl listen compare ratings.parquet --groups native"),
         (
             "Against a run and a study, with a report",
-            "sercl listen compare ratings.parquet --predictions runs/emodb study --groups native --out report",
+            "sercl listen compare ratings.parquet --predictions runs/emodb study --groups native "
+            "--out report",
         ),
         ("Only the claims of the study", "sercl listen compare ratings.parquet --predictions study --claims"),
     ),

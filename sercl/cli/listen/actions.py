@@ -15,4 +15,6 @@ def main() -> NoReturn:
     from sercl.cli.commands import COMMANDS
 
     word = sys.argv[1] if len(sys.argv) > 1 else ""
-    raise UnknownNameError("listen action", word, COMMANDS["listen"].words, "`sercl listen --help` says more.")
+    raise UnknownNameError(
+        "listen action", word, COMMANDS["listen"].words, "`sercl listen --help` says more."
+    )

@@ -1,6 +1,7 @@
 """`sercl listen import`: results of a listening test -> a table of ratings or votes."""
 
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,12 +29,13 @@ def main() -> int:
     options = parser.instantiate(parser.parse_args(sys.argv[1:]))
     _check(options)
     from sercl.listening.exclusion import apply_rules
-    from sercl.listening.importing import faults_text, import_files, in_shares
+    from sercl.listening.importing import ImportOptions, faults_text, import_files, in_shares
     from sercl.listening.items import Items, read_items
     from sercl.listening.ratings import write_table
 
-    items = Items() if options.items is None else read_items(Path(options.items))
-    found = in_shares(import_files([Path(file) for file in options.files], items, options.reading))
+    items = Items() if options["items"] is None else read_items(Path(options["items"]))
+    reading = ImportOptions(**{field.name: options[field.name] for field in fields(ImportOptions)})
+    found = in_shares(import_files([Path(file) for file in options.files], items, reading))
     if not len(found.table.frame) or (found.faults and options.on_error == "raise"):
         raise RatingsError(Path(options.files[0]), None, _refusal(found, faults_text(found.faults)))
     table, exclusions = found.table, None
@@ -59,7 +61,7 @@ def build_parser() -> "SerclParser":
     parser.add_argument(
         "--items", default=None, help="protocol.json, or a table of the items with their emotions."
     )
-    parser.add_class_arguments(ImportOptions, "reading")
+    parser.add_class_arguments(ImportOptions)
     parser.add_class_arguments(ExclusionRules, "exclude")
     parser.add_argument(
         "--on_error",

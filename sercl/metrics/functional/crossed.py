@@ -157,8 +157,8 @@ class _Factor:
 
     def having(self, statistic: SumStatistic) -> Indices:
         """Return how many units have each score by themselves, `[scores]`."""
-        each = statistic(torch.from_numpy(self.sums))
-        return np.asarray((~each.isnan()).sum(dim=0).numpy(), dtype=np.int64)
+        each = (~statistic(torch.from_numpy(self.sums)).isnan()).sum(dim=0).numpy()
+        return np.where(each > 0, each, len(self.sums)).astype(np.int64)  # a difference needs several units
 
 
 def crossed_estimates(
@@ -183,8 +183,8 @@ def crossed_estimates(
     """
     if resamples < 2 or len(values) != len(design.listener):
         raise UsageError(
-            f"crossed: {resamples} resamples, {len(values)} rows of {len(design.listener)} answers; valid: from "
-            "2 resamples, a row per answer."
+            f"crossed: {resamples} resamples, {len(values)} rows of {len(design.listener)} answers; valid: "
+            "from 2 resamples, a row per answer."
         )
     listeners, items, answers = _factors(design, np.asarray(values, dtype=np.float64))
     rng = np.random.default_rng(seed)
