@@ -14,7 +14,7 @@ import io
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -215,7 +215,7 @@ class _File:
             raise _BadRowError(f"no {name}: column {self.options.columns.get(name, name)!r} is empty")
         return found
 
-    def number(self, row: Row, name: str, *others: str, scale: float = 1.0) -> float | None:
+    def number(self, row: Row, name: str, *others: str, per: float = 1.0) -> float | None:
         """Return a number of a column; None where it is empty or unanswered."""
         found = self.cell(row, name, *others)
         if found is None or found.lower() in _UNANSWERED:
@@ -226,7 +226,7 @@ class _File:
             raise _BadRowError(f"{name} is {found!r}, not a number") from None
         if not math.isfinite(value):
             raise _BadRowError(f"{name} is {found!r}, not a finite number")
-        return value * scale
+        return value / per
 
     def answer(self, text: str | None) -> str | None:
         """Return the emotion of an answer; None if there was none.
@@ -379,7 +379,7 @@ _SIGNS: Sequence[tuple[str, set[str]]] = (
 """Format -> columns that only it has."""
 
 
-def _emotion_columns(columns: Iterator[str] | set[str]) -> dict[str, str]:
+def _emotion_columns(columns: Iterable[str]) -> dict[str, str]:
     """Return column -> emotion of those that are words for one."""
     found = {}
     for name in columns:
@@ -402,7 +402,7 @@ def _webmushra(file: _File, row: Row) -> Iterator[dict[str, Any]]:
         **_listener(file, people),
         **_scales(file, values),
         "session": file.cell(row, "session", "session_test_id"),
-        "seconds": file.number(row, "milliseconds", "rating_time", scale=1e-3),
+        "seconds": file.number(row, "milliseconds", "rating_time", per=1000),
         "block": about.get("block") or file.cell(row, "block", "trial_id"),
     }
 
@@ -420,7 +420,7 @@ def _pymushra(file: _File, row: Row) -> Iterator[dict[str, Any]]:
         **_listener(file, people),
         **_scales(file, _listed(rating)),
         "session": file.cell(plain, "session", "uuid", "date"),
-        "seconds": file.number(plain, "milliseconds", "time", scale=1e-3),
+        "seconds": file.number(plain, "milliseconds", "time", per=1000),
         "block": about.get("block") or file.cell(plain, "block", "id"),
     }
 
@@ -499,7 +499,7 @@ def _jspsych(file: _File, row: Row) -> Iterator[dict[str, Any]]:
         "answer": answer,
         "confidence": confidence,
         "session": file.cell(row, "session", "session_id", "run_id"),
-        "seconds": file.number(row, "milliseconds", "rt", scale=1e-3),
+        "seconds": file.number(row, "milliseconds", "rt", per=1000),
         "order": int(file.number(row, "order", "trial_index") or 0),
         "block": about.get("block") or file.cell(row, "block"),
     }
@@ -561,10 +561,12 @@ def _background(file: _File, people: Row, name: str, given: Mapping[str, str]) -
     used = {key_of(own) for key, own in file.options.columns.items() if not key.startswith(LISTENER)}
     known = {}
     for column, cell in people.items():
-        if column == name or column in used or (column in _LISTENERS and column not in given):
+        if column == name or column in used:
             continue
         if column in _PERSONAL and column not in given:
             file.assume(f"the column {column!r} is not copied, since it may name people")
+            continue
+        if column in _LISTENERS and column not in given:
             continue
         if (word := word_of(cell)) is not None:
             own = given.get(column, f"{LISTENER}{column.removeprefix(LISTENER).replace(' ', '_')}")
@@ -616,7 +618,7 @@ _SPECIAL = (
 
 def _seconds(file: _File, row: Row) -> float | None:
     found = file.number(row, "seconds")
-    return file.number(row, "milliseconds", scale=1e-3) if found is None else found
+    return file.number(row, "milliseconds", per=1000) if found is None else found
 
 
 def _whole(file: _File, row: Row, name: str) -> int | None:
@@ -638,7 +640,7 @@ def _votes(file: _File, row: Row) -> Iterator[dict[str, Any]]:
         }
         return
     found = {}
-    for column, emotion in _emotion_columns(set(row)).items():
+    for column, emotion in _emotion_columns(row).items():
         if (number := _whole(file, {column: row[column]}, column)) is None:
             raise _BadRowError(f"no number of votes for {column}")
         found[emotion] = number

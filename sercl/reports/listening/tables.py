@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from sercl.listening.comparison.compare import Comparison
 from sercl.listening.comparison.contrasts import Contrast
+from sercl.listening.ratings import RATINGS
 from sercl.reports.cross_eval.tables import Table
 from sercl.reports.cross_eval.wording import p_value
 from sercl.reports.listening.wording import (
@@ -19,7 +20,11 @@ from sercl.reports.listening.wording import (
 )
 from sercl.reports.results import percent
 
-INTERVALS = "In brackets 95 % intervals, over listeners and items."
+
+def intervals_note(own: Comparison) -> str:
+    """Return what the intervals are over."""
+    what = "listeners and items" if own.kind == RATINGS else "items"
+    return f"In brackets 95 % intervals, over {what}."
 
 
 def groups_table(own: Comparison) -> Table:
@@ -42,7 +47,7 @@ def groups_table(own: Comparison) -> Table:
         "Group", "Items", "UAR %", "Krippendorff's\nalpha", "Fleiss'\nkappa", "Same answer\nagain %",
         "Listeners", "Items", "Answers",
     )  # fmt: skip
-    return Table("groups", "Recognition and agreement", columns, rows, texts=2, note=INTERVALS)
+    return Table("groups", "Recognition and agreement", columns, rows, texts=2, note=intervals_note(own))
 
 
 def emotions_table(own: Comparison) -> Table:
@@ -64,7 +69,7 @@ def emotions_table(own: Comparison) -> Table:
     columns = ("Group", "Items", "Emotion", "Recall %", "Hu", "Hu by\nchance", "d'", "Criterion")
     note = (
         "Hu is the unbiased hit rate, recall times precision. d' is sensitivity; a criterion below 0 means "
-        f"that the answer is given too readily. {INTERVALS}"
+        f"that the answer is given too readily. {intervals_note(own)}"
     )
     return Table("emotions", "Scores of each emotion", columns, rows, texts=3, note=note)
 
@@ -91,7 +96,7 @@ def models_table(own: Comparison) -> Table:
     )  # fmt: skip
     note = (
         f"Listeners minus model, on the items of both. Equal: two one-sided tests with a margin of "
-        f"{100 * own.options.margin:g} points. {INTERVALS}"
+        f"{100 * own.options.margin:g} points. {intervals_note(own)}"
     )
     return Table("models", "Listeners against models", columns, rows, texts=2, note=note)
 
@@ -117,7 +122,7 @@ def errors_table(own: Comparison) -> Table:
     note = (
         "Error consistency is the kappa of being right on the same items: 0 independent errors, 1 the same. "
         "Difficulty is the rank correlation of the listeners' errors with the model's probability of an "
-        f"error; the ceiling is what a perfect model could reach with so many answers. {INTERVALS}"
+        f"error; the ceiling is what a perfect model could reach with so many answers. {intervals_note(own)}"
     )
     return Table("errors", "Do models fail where listeners do?", columns, rows, texts=2, note=note)
 
@@ -173,7 +178,7 @@ def contrasts_table(own: Comparison) -> Table:
     """Return differences between groups, languages and dialects."""
     rows = tuple(_contrast_row(row) for row in own.contrasts)
     columns = ("Kind", "What", "Difference", "p", "p, Holm", "Listeners", "Items")
-    note = f"In points of UAR. Holm's correction is within each kind. {INTERVALS}"
+    note = f"In points of UAR. Holm's correction is within each kind. {intervals_note(own)}"
     return Table("contrasts", "Groups, languages, dialects", columns, rows, texts=2, note=note)
 
 
