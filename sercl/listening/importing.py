@@ -59,6 +59,7 @@ _PERSONAL = ("name", "email", "e-mail", "mail", "firstname", "lastname")
 """Columns that are not copied: they would name people."""
 _OWN = {*COLUMNS, *VOTE_COLUMNS, "milliseconds"} - {"source"}
 _PREFIXES = ("responses_", "questionaire_", "questionnaire_", "wm_")
+_BY_ITSELF = "confidence_by_itself"
 _SCALE = re.compile(r"stimuli_rating(\d*)")
 
 
@@ -148,7 +149,7 @@ def import_files(paths: Sequence[Path], items: Items, options: ImportOptions = I
     if not paths:
         raise UsageError("no file was given: name the results of a listening test.")
     read = [_File(path, items, options) for path in paths]
-    rows = [list(own.rows()) for own in read]
+    rows = [own.with_confidences(list(own.rows())) for own in read]
     kinds = {own.kind: own.path for own in read}
     if len(kinds) > 1:
         found = ", ".join(f"{path} has {kind}" for kind, path in kinds.items())
@@ -186,6 +187,22 @@ class _File:
                     yield {**row, "source": f"{self.path.name}:{line}"}
             except UsageError as error:
                 self.faults.append(Fault(self.path, line, str(error)))
+
+    def with_confidences(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Add confidences that were asked for by themselves to the answer before."""
+        answers: list[dict[str, Any]] = []
+        last: dict[tuple[str, str], dict[str, Any]] = {}
+        for row in rows:
+            key = row["item"], row.get("listener", "")
+            if not row.pop(_BY_ITSELF, False):
+                answers.append(row)
+                last[key] = row
+            elif key in last:
+                last[key]["confidence"] = row["confidence"]
+            else:
+                line = int(row["source"].rpartition(":")[2])
+                self.faults.append(Fault(self.path, line, f"confidence without an answer to {row['item']!r}"))
+        return answers
 
     def notes(self) -> list[str]:
         """Return what was left out or assumed."""
@@ -470,19 +487,9 @@ def _scales(file: _File, values: Sequence[Any]) -> dict[str, Any]:
 
 
 def _jspsych(file: _File, row: Row) -> Iterator[dict[str, Any]]:
-    kind = file.cell(row, "trial_type", "trial_type") or "unknown"
-    name = file.cell(row, "item", "item", "key", "stimulus")
-    has_answer = file.options.columns.get("answer", "response") in row
-    if (
-        name is None
-        or not has_answer
-        or (
-            "audio" not in kind
-            and "item" not in row
-            and "key" not in row
-            and "item" not in file.options.columns
-        )
-    ):
+    kind = file.cell(row, "trial_type") or "unknown"
+    name = file.cell(row, "item", "key") or (file.cell(row, "stimulus") if "audio" in kind else None)
+    if name is None or key_of(file.options.columns.get("answer", "response")) not in row:
         file.left_out[f"trial of {kind}"] += 1
         return
     about = file.about(_first_of(name))
@@ -492,10 +499,21 @@ def _jspsych(file: _File, row: Row) -> Iterator[dict[str, Any]]:
     if not people and "listener" not in file.options.columns:
         file.assume("no column tells listeners apart: the file is taken as one listener")
         people = {"listener": file.path.stem}
+    who = _listener(file, {**people, **_mapped(file, row)})
+    if file.cell(row, "question") == "confidence":
+        yield {
+            **about,
+            **who,
+            "confidence": file.number({"confidence": _choice(file, row)}, "confidence"),
+            _BY_ITSELF: True,
+        }
+        return
     answer, confidence = _pressed(file, row)
+    if file.items.path is None:
+        about |= {name: text for name in ("kind", "protocol") if (text := file.cell(row, name))}
     yield {
         **about,
-        **_listener(file, {**people, **_mapped(file, row)}),
+        **who,
         "answer": answer,
         "confidence": confidence,
         "session": file.cell(row, "session", "session_id", "run_id"),
@@ -533,12 +551,20 @@ def _pressed(file: _File, row: Row) -> tuple[str | None, float | None]:
         answer = form["answer"] if "answer" in form else next(iter(form.values()), None)
         return file.answer(word_of(answer)), file.number(form, "confidence")
     word = word_of(given)
-    choices = file.options.choices or _listed(row.get("choices") or "[]")
-    if word is None or not word.isdigit() or _form(word) in file.words:
-        return file.answer(word), file.number(row, "confidence")
-    if int(word) >= len(choices) or choices == [""]:
-        raise _BadRowError(f"response {word} is the index of a button; name the buttons with --choices")
-    return file.answer(text_of(choices[int(word)])), file.number(row, "confidence")
+    is_index = word is not None and word.isdigit() and _form(word) not in file.words
+    answer = _choice(file, row) if is_index else word
+    return file.answer(answer), file.number(row, "confidence")
+
+
+def _choice(file: _File, row: Row) -> str:
+    """Return the button whose index is the response."""
+    word = word_of(row.get(key_of(file.options.columns.get("answer", "response")))) or ""
+    buttons = file.options.choices
+    if not buttons or file.cell(row, "question") == "confidence":
+        buttons = _listed(row.get("answers") or row.get("choices") or "[]")
+    if not word.isdigit() or int(word) >= len(buttons) or list(buttons) == [""]:
+        raise _BadRowError(f"response {word!r} is the index of a button; name the buttons with --choices")
+    return text_of(buttons[int(word)])
 
 
 def _listener(file: _File, people: Row) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Result files in the exact forms that the tools write."""
 
+import contextlib
 import csv
 import json
 from pathlib import Path
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from sercl.corpora.labels import EMOTIONS
 from sercl.errors import RatingsError, UnknownNameError, UsageError
-from sercl.listening.importing import ImportOptions, Imported, import_files, in_shares
+from sercl.listening.importing import Imported, ImportOptions, import_files, in_shares
 from sercl.listening.items import Items, read_items
 from sercl.listening.ratings import RATINGS, VOTES, table_of
 
@@ -30,9 +31,9 @@ LMS = """session_test_id,participant_id,trial_id,stimuli_rating,stimuli,rating_t
 test,p1,t1," angry ",k1,5210
 test,p1,t1," sad ",k2,5210
 """
-PYMUSHRA = """wm_id;responses_time;responses_stimulus;questionaire_uuid;responses_stimulusRating;wm_type;wm_date
-t1;1771;k1;u-1;['angry', 4];likert_single_stimulus;2026-01-01 10:00:00
-t1;900;k2;u-2;sad;likert_single_stimulus;2026-01-01 10:00:00
+PYMUSHRA = """responses_time;responses_stimulus;questionaire_uuid;responses_stimulusRating;wm_id;wm_date
+1771;k1;u-1;['angry', 4];t1;2026-01-01 10:00:00
+900;k2;u-2;sad;t1;2026-01-01 10:00:00
 """
 JSPSYCH = """"rt","stimulus","response","trial_type","trial_index","time_elapsed","subject"
 "","","","preload","0","100","s1"
@@ -122,6 +123,33 @@ def test_jspsych_json_of_several_participants_and_forms(tmp_path: Path) -> None:
     ]
     found = read(tmp_path, "data.json", json.dumps(people))
     assert rows(found, "listener", "answer", "confidence") == [("a", "happy", None), ("b", "sad", 3.0)]
+
+
+def test_the_timeline_of_a_built_test(tmp_path: Path) -> None:
+    # As `sercl listen build --to jspsych` writes its trials: the confidence is a trial of its own.
+    about = {
+        "trial_type": "audio-button-response",
+        "trial_index": 1,
+        "stimulus": "audio/k1.wav",
+        "subject": "a",
+    }
+    about |= {"item": "k1", "block": "b1", "kind": "attention", "protocol": "abc"}
+    answer = {**about, "question": "answer", "answers": BUTTONS, "response": 3, "rt": 800}
+    sure = {**about, "question": "confidence", "answers": [1, 2, 3, 4, 5], "response": 4}
+    sure |= {"trial_type": "html-button-response", "stimulus": "<p>How sure are you?</p>"}
+    lost = {**sure, "item": "k2"}
+    page = {
+        "trial_type": "html-button-response",
+        "trial_index": 0,
+        "stimulus": "<p>Welcome</p>",
+        "response": 0,
+    }
+    found = read(tmp_path, "data.json", json.dumps([page, answer, sure, lost]))
+    assert rows(found, "item", "answer", "confidence", "kind", "protocol", "block") == [
+        ("k1", "sad", 5.0, "attention", "abc", "b1")
+    ]
+    assert [fault.line for fault in found.faults] == [4]
+    assert "data.json: left out 1 trial of html-button-response" in found.notes
 
 
 def test_a_jspsych_file_without_a_participant_is_one_listener(tmp_path: Path) -> None:
@@ -240,14 +268,15 @@ WORD = st.text("abcdefghijklmnopqrstuvwxyz0123456789-", min_size=1, max_size=8).
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
-        st.tuples(WORD, WORD, st.sampled_from(EMOTIONS), st.none() | st.integers(1, 9), st.floats(0.1, 99), WORD),
-        min_size=1, max_size=8, unique_by=lambda row: row[:2],
+        st.tuples(WORD, WORD, st.sampled_from(EMOTIONS), st.none() | st.integers(1, 9), st.floats(0.1, 99),
+        WORD), min_size=1, max_size=8, unique_by=lambda row: row[:2],
     )
 )  # fmt: skip
 def test_own_columns_are_read_back_unchanged(tmp_path: Path, answers: list[tuple]) -> None:
     given_rows = [
         {"listener": who, "item": item, "answer": answer, "confidence": sure, "seconds": time, "order": index,
-         "repeat": 0, "task": "choice", "kind": "item", "listener_native": native, "source": f"r.csv:{index + 2}"}
+         "repeat": 0, "task": "choice", "kind": "item", "listener_native": native,
+         "source": f"r.csv:{index + 2}"}
         for index, (who, item, answer, sure, time, native) in enumerate(answers)
     ]  # fmt: skip
     with (tmp_path / "r.csv").open("w", newline="") as file:
@@ -266,7 +295,5 @@ def test_own_columns_are_read_back_unchanged(tmp_path: Path, answers: list[tuple
 def test_any_bytes_are_read_or_refused(tmp_path: Path, content: bytes, suffix: str) -> None:
     path = tmp_path / f"x{suffix}"
     path.write_bytes(content)
-    try:
+    with contextlib.suppress(RatingsError, UsageError):
         import_files([path], Items(), ImportOptions(format="ratings"))
-    except (RatingsError, UsageError) as error:
-        assert str(error)

@@ -10,8 +10,8 @@ PROTOCOL = {
     "hash": "abc",
     "answers": ["angry", "sad"],
     "items": [
-        {"key": "k1", "utterance": "03a01Fa", "corpus": "EmoDB", "truth": "happy", "kind": "item", "block": "b1",
-         "language": "de", "task": "choice"},
+        {"key": "k1", "utterance": "03a01Fa", "corpus": "EmoDB", "truth": "happy", "kind": "item",
+         "block": "b1", "language": "de", "task": "choice"},
         {"key": "k2", "utterance": "03a01Fa", "truth": "happy", "kind": "repeat", "repeats": "k1"},
     ],
 }  # fmt: skip

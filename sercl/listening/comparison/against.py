@@ -343,7 +343,8 @@ def _difficulty_ceiling(own: Answers, seed: int) -> float:
         one, two = first / np.maximum(sizes // 2, 1), (right - first) / np.maximum(sizes - sizes // 2, 1)
         halves.append(difficulty_correlation(one, two, truth))
     half = float(np.nanmean(halves)) if not np.isnan(halves).all() else float("nan")
-    return float(np.sqrt(max(0.0, 2 * half / (1 + half))))
+    reliability = 2 * max(half, 0.0) / (1 + max(half, 0.0)) if half == half else half  # Spearman-Brown
+    return float(np.sqrt(reliability))
 
 
 def _similarity(shared: Shared) -> Similarity:
