@@ -538,6 +538,7 @@ LISTEN_IMPORT = ShortPage(
         "--exclude.min_answered P",
         "--exclude.same_in_a_row N",
         "--exclude.min_consistency P",
+        "--rules FILE",
         "--on_error",
         "--json",
         "-h, --help",

@@ -8,6 +8,7 @@ table has a row per item and answer: `votes`, or `rate`, the share of `listeners
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -141,7 +142,7 @@ def _typed(kind: str, frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({str(name): _column(frame[name], columns.get(str(name), TEXT)) for name in frame})
 
 
-def _column(values: "pd.Series[object]", kind: str) -> "pd.Series[object]":
+def _column(values: Any, kind: str) -> Any:
     if kind != TEXT:
         return pd.to_numeric(values).astype(_TYPES[kind])
     plain = values.astype(object)

@@ -86,7 +86,7 @@ def fake_items(
         per_emotion: Items of each emotion and language.
         dialects: Language -> dialect of as many items more.
     """
-    places = [(language, None) for language in languages]
+    places: list[tuple[str, str | None]] = [(language, None) for language in languages]
     places += [(language, dialect) for language, dialect in (dialects or {}).items()]
     return [
         {"item": f"{language}{dialect or ''}-{emotion}-{index}", "language": language, "dialect": dialect}

@@ -68,10 +68,15 @@ def test_exclusion_is_reported(folder: Path, capsys: pytest.CaptureFixture[str])
     assert set(read_table(folder / "ratings.parquet").frame["listener"]) == {"p1"}
 
 
-def test_rules_from_a_file(folder: Path) -> None:
+def test_rules_from_a_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "rules.yaml").write_text("failed_checks: 0\n")
-    assert run("lss.csv", "--items", "items.csv", "--exclude", "rules.yaml") == 0
+    assert run("lss.csv", "--items", "items.csv", "--rules", "rules.yaml") == 0
     assert set(read_table(folder / "ratings.parquet").frame["listener"]) == {"p1"}
+    words = ("lss.csv", "--items", "items.csv", "--rules", "rules.yaml")
+    assert run(*words, "--exclude.min_answered", "0.5") == 2
+    (folder / "rules.yaml").write_text("failed: 0\n")
+    assert run(*words) == 2
+    assert "failed_checks" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,12 @@ from sercl.cli.console import stderr, stdout
 from sercl.cli.help import JSON_HELP
 from sercl.cli.pages import LISTEN_IMPORT
 from sercl.counting import count
-from sercl.errors import RatingsError, UsageError
+from sercl.errors import DocumentError, RatingsError, UnknownNameError, UsageError
 from sercl.json_text import json_text
 
 if TYPE_CHECKING:
     from sercl.cli.parser import SerclParser
-    from sercl.listening.exclusion import Exclusions
+    from sercl.listening.exclusion import ExclusionRules, Exclusions
     from sercl.listening.importing import Imported
 
 EXCLUSIONS = "exclusions.json"
@@ -33,14 +33,15 @@ def main() -> int:
     from sercl.listening.items import Items, read_items
     from sercl.listening.ratings import write_table
 
+    rules = options.exclude if options.rules is None else _read_rules(Path(options.rules), options.exclude)
     items = Items() if options["items"] is None else read_items(Path(options["items"]))
     reading = ImportOptions(**{field.name: options[field.name] for field in fields(ImportOptions)})
     found = in_shares(import_files([Path(file) for file in options.files], items, reading))
     if not len(found.table.frame) or (found.faults and options.on_error == "raise"):
         raise RatingsError(Path(options.files[0]), None, _refusal(found, faults_text(found.faults)))
     table, exclusions = found.table, None
-    if options.exclude.given:
-        table, exclusions = apply_rules(found.table, options.exclude)
+    if rules.given:
+        table, exclusions = apply_rules(found.table, rules)
     out = Path(options.out)
     write_table(table, out)
     if exclusions is not None:
@@ -63,6 +64,7 @@ def build_parser() -> "SerclParser":
     )
     parser.add_class_arguments(ImportOptions)
     parser.add_class_arguments(ExclusionRules, "exclude")
+    parser.add_argument("--rules", default=None, help="YAML file of these rules, such as `failed_checks: 1`.")
     parser.add_argument(
         "--on_error",
         choices=("raise", "skip"),
@@ -71,6 +73,29 @@ def build_parser() -> "SerclParser":
     )
     parser.add_argument("--json", action="store_true", help=JSON_HELP)
     return parser
+
+
+def _read_rules(path: Path, given: "ExclusionRules") -> "ExclusionRules":
+    """Return the rules in a YAML file.
+
+    Raises:
+        UsageError: If there are also rules on the command line.
+        ResultsError: For a file that is not valid, or has an unknown rule.
+    """
+    from sercl.documents import read_yaml
+    from sercl.listening.exclusion import ExclusionRules
+    from sercl.studies.results.records import as_record
+
+    if given.given:
+        raise UsageError("rules are given twice: with --rules, and as --exclude.*. Give them in one place.")
+    try:
+        content = read_yaml(path)
+    except (DocumentError, OSError) as error:
+        raise UsageError(f"--rules {path}: {error}") from error
+    unknown = [name for name in content if name not in {own.name for own in fields(ExclusionRules)}]
+    if unknown:
+        raise UnknownNameError("rule", unknown[0], [own.name for own in fields(ExclusionRules)])
+    return as_record(content, ExclusionRules, path, "Correct the rules.")
 
 
 def _check(options: Any) -> None:

@@ -286,7 +286,7 @@ def _between(own: Answers) -> float | None:
 
 def _wrong(votes: Indices, truth: Indices) -> Floats:
     sizes = np.maximum(votes.sum(axis=1), 1)
-    return 1 - votes[np.arange(len(votes)), truth] / sizes
+    return np.asarray(1 - votes[np.arange(len(votes)), truth] / sizes)
 
 
 def _difficulty(shared: Shared, seed: int) -> tuple[Measure, Measure]:

@@ -130,7 +130,7 @@ class Answers:
 
     def confusion(self) -> Floats:
         """Return `[classes, columns]` counts, rows the truth."""
-        return self.cells().sum(axis=0).reshape(len(self.classes), len(self.columns))
+        return np.asarray(self.cells().sum(axis=0).reshape(len(self.classes), len(self.columns)))
 
     def votes(self) -> Indices:
         """Return `[items, columns]` how often each answer was given."""

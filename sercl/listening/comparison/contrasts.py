@@ -184,5 +184,5 @@ def _dialects(cells: Sequence[Cell], standard: str | None) -> Iterator[tuple[str
             yield (
                 DIALECT_BY_GROUP,
                 f"{dialect} ({language}) costs {first} more than {second}",
-                losses[first] | less,
+                {**losses[first], **less},
             )

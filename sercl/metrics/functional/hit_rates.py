@@ -33,13 +33,15 @@ def sensitivity(confusion: Tensor) -> Tensor:
     proportions and their biasing effects on estimated values of d'").
     """
     hits, false_alarms = _rates(confusion)
-    return ndtri(hits) - ndtri(false_alarms)
+    found: Tensor = ndtri(hits) - ndtri(false_alarms)
+    return found
 
 
 def criterion(confusion: Tensor) -> Tensor:
     """Return the bias c of each class, `[..., classes]`: below 0, the answer is given too readily."""
     hits, false_alarms = _rates(confusion)
-    return -(ndtri(hits) + ndtri(false_alarms)) / 2
+    found: Tensor = -(ndtri(hits) + ndtri(false_alarms)) / 2
+    return found
 
 
 def _margins(confusion: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -11,13 +11,14 @@ from scipy import special, stats
 from sercl.errors import UsageError
 
 Floats = NDArray[np.float64]
+Numbers = NDArray[np.float64] | NDArray[np.int64]
 
 EXACT_CLASSES = 7
 """Up to this many classes all exchanges are tried."""
 RANDOM_EXCHANGES = 4999
 
 
-def jensen_shannon(first: Floats, second: Floats) -> Floats:
+def jensen_shannon(first: Numbers, second: Numbers) -> Floats:
     """Return the Jensen-Shannon divergence of distributions, `[..., n]` -> `[...]`: 0 equal, 1 disjoint.
 
     Rows are normalised; a row without a positive value gives NaN.
@@ -27,7 +28,7 @@ def jensen_shannon(first: Floats, second: Floats) -> Floats:
     return np.asarray((special.rel_entr(one, middle) + special.rel_entr(two, middle)).sum(-1) / 2 / np.log(2))
 
 
-def cross_entropy(votes: Floats, probabilities: Floats) -> Floats:
+def cross_entropy(votes: Numbers, probabilities: Floats) -> Floats:
     """Return the cross-entropy of probabilities against the shares of votes, `[items]`, in nats.
 
     Args:
@@ -146,7 +147,7 @@ def _off_diagonal(matrix: Floats) -> Floats:
     return errors
 
 
-def _distribution(counts: Floats) -> Floats:
+def _distribution(counts: Numbers) -> Floats:
     each = np.asarray(counts, dtype=np.float64)
     sums = each.sum(axis=-1, keepdims=True)
     with np.errstate(invalid="ignore", divide="ignore"):
