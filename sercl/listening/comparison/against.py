@@ -13,7 +13,7 @@ from sercl.listening.comparison.answers import Answers, Measure, measured, norma
 from sercl.listening.comparison.models import Model
 from sercl.metrics.functional.agreement import jackknife_error
 from sercl.metrics.functional.comparison import holm
-from sercl.metrics.functional.crossed import SumStatistic, crossed_estimates
+from sercl.metrics.functional.crossed import Estimate, SumStatistic, crossed_estimates
 from sercl.metrics.functional.error_consistency import consistency_between, error_consistency
 from sercl.metrics.functional.majority import held_out_log_loss, listeners_needed, majority_is_right
 from sercl.metrics.functional.soft_labels import (
@@ -30,6 +30,8 @@ Indices = NDArray[np.int64]
 
 MOST_LISTENERS = 15
 """Largest majority."""
+FEW_VOTES = 5
+"""Percentage of items that may have fewer votes than the largest majority; they are left out of it."""
 DRAWS = 200
 """Draws of listeners and items for the number of listeners that a model is worth, and for soft labels."""
 
@@ -217,8 +219,7 @@ def against_model(
         majorities: Of the group; None where wrong answers are not known.
     """
     own = shared.answers
-    found = crossed_estimates(own.design(), _values(shared), _statistic(len(own.classes)), resamples, seed)
-    people, machine, difference, consistency, *emotions = found
+    people, machine, difference, consistency, *emotions = paired_estimates(shared, resamples, seed)
     only = own.votes_only
     equal = difference.p_equivalent(margin)
     ranks = _difficulty(shared, seed)
@@ -251,6 +252,12 @@ def against_model(
         worth_by_loss=majorities.worth_by_loss(shared) if majorities and has_probabilities else None,
         soft=_soft(shared, seed) if has_probabilities else None,
     )
+
+
+def paired_estimates(shared: Shared, resamples: int, seed: int) -> list[Estimate]:
+    """Return UAR of listeners and model, their difference, error consistency, then differences of recall."""
+    own = shared.answers
+    return crossed_estimates(own.design(), _values(shared), _statistic(len(own.classes)), resamples, seed)
 
 
 def _values(shared: Shared) -> Floats:
@@ -410,9 +417,11 @@ class Majorities:
     def __init__(self, own: Answers, seed: int) -> None:
         self.answers, self.seed = own, seed
         self.names = {name: index for index, name in enumerate(own.item[1])}
-        fewest = int(own.votes().sum(axis=1).min())
-        self.sizes = tuple(range(1, min(fewest, MOST_LISTENERS) + 1, 2))
-        self._cache: dict[tuple[int, ...], tuple[Floats, Floats]] = {}
+        given = own.votes().sum(axis=1)
+        most = max(1, min(int(np.percentile(given, FEW_VOTES)), MOST_LISTENERS))
+        self.sizes = tuple(range(1, most + 1, 2))
+        self.enough = given >= self.sizes[-1]
+        self._losses: dict[tuple[int, ...], tuple[Floats, Floats]] = {}
 
     @cached_property
     def drawn(self) -> Indices:
@@ -438,19 +447,47 @@ class Majorities:
 
         return self._of_draws(curve)
 
+    def loss(self, columns: tuple[int, ...]) -> tuple[Floats, Floats]:
+        """Return `[items, sizes - 1]` minus the log-loss of predicting another listener; that of every draw.
+
+        Args:
+            columns: The answers that count.
+        """
+        if columns not in self._losses:
+
+            def curve(votes: Indices) -> Floats:
+                own = votes[:, columns]
+                return -np.stack([held_out_log_loss(own, size) for size in self.sizes[:-1]], axis=1)
+
+            self._losses[columns] = self._of_draws(curve)
+        return self._losses[columns]
+
     def _of_draws(self, curve: Callable[[Indices], Floats]) -> tuple[Floats, Floats]:
         """Return a function of `[votes, columns]` for the votes, `[items, sizes]`, and for every draw."""
-        whole = curve(self.answers.votes())
+        # Every number of listeners is scored on the same items, those with enough votes for the largest.
+        few = np.where(self.enough, 0.0, np.nan)[:, None]
+        whole = curve(self.answers.votes()) + few
         draws, columns = self.drawn, self.drawn.shape[-1]
         if not len(draws):
             return whole, np.zeros((0, *whole.shape))
-        return whole, curve(draws.reshape(-1, columns)).reshape(len(draws), *whole.shape)
+        return whole, curve(draws.reshape(-1, columns)).reshape(len(draws), *whole.shape) + few
 
     def curve(self) -> dict[int, float]:
         """Return number of listeners -> UAR of their majority."""
-        every = np.arange(self.answers.items)
-        values = _by_class(self.right[0], self.answers.item_truth, every)
-        return {size: float(value) for size, value in zip(self.sizes, values, strict=True)}
+        return self._mean(self.right[0])
+
+    def loss_curve(self) -> dict[int, float]:
+        """Return number of listeners -> how badly they predict another one, in nats."""
+        every = tuple(range(len(self.answers.columns)))
+        return (
+            {size: -value for size, value in self._mean(self.loss(every)[0]).items()}
+            if self.sizes[1:]
+            else {}
+        )
+
+    def _mean(self, values: Floats) -> dict[int, float]:
+        means = _by_class(values, self.answers.item_truth, np.arange(self.answers.items))
+        return {size: float(value) for size, value in zip(self.sizes, means, strict=False)}
 
     def worth(self, shared: Shared) -> Worth:
         """Return the number of listeners whose majority has the model's UAR."""
@@ -458,26 +495,20 @@ class Majorities:
 
     def worth_by_loss(self, shared: Shared) -> Worth | None:
         """Return the number of listeners who predict another as well as the model does, by log-loss."""
-        own = self.answers
-        inside = [index for index, name in enumerate(own.columns) if name in shared.model.classes]
-        sizes = self.sizes[:-1]
-        if not sizes:
+        inside = tuple(
+            index for index, name in enumerate(self.answers.columns) if name in shared.model.classes
+        )
+        if not self.sizes[1:]:
             return None
-
-        def curve(votes: Indices) -> Floats:
-            return -np.stack([held_out_log_loss(votes[:, inside], size) for size in sizes], axis=1)
-
         probabilities = shared.of_columns(shared.model.probabilities)[:, inside]
         machine = -cross_entropy(shared.answers.votes()[:, inside], probabilities)[:, None]
-        key = tuple(inside)
-        if key not in self._cache:
-            self._cache[key] = self._of_draws(curve)
-        return self._worth(shared, *self._cache[key], machine)
+        return self._worth(shared, *self.loss(inside), machine)
 
     def _worth(self, shared: Shared, whole: Floats, draws: Floats, machine: Floats) -> Worth:
         sizes = self.sizes[: whole.shape[1]]
         rows = np.array([self.names[name] for name in shared.answers.item[1]])
         truth = shared.answers.item_truth
+        machine = machine + np.where(self.enough[rows], 0.0, np.nan)[:, None]
         rng = np.random.default_rng(self.seed + 1)
 
         def needed(people: Floats, items: Indices) -> float:
@@ -502,7 +533,12 @@ class Majorities:
 def _by_class(values: Floats, truth: Indices, items: Indices) -> Floats:
     """Return the mean over classes of the mean over items, `[columns]`."""
     chosen, classes = values[items], truth[items]
-    means = [np.nanmean(chosen[classes == name], axis=0) for name in np.unique(classes)]
+    known = ~np.isnan(chosen)
+    with np.errstate(invalid="ignore"):
+        means = [
+            np.nansum(chosen[own], axis=0) / known[own].sum(axis=0)
+            for own in (classes == name for name in np.unique(classes))
+        ]
     return np.asarray(np.mean(means, axis=0))
 
 

@@ -59,6 +59,7 @@ class Comparison:
         groups: Scores of each group, on all items and by language and dialect.
         consistency: Group -> share of repeated items that its listeners answered alike.
         majorities: Group -> number of listeners -> UAR of their majority.
+        held_out: Group -> number of listeners -> how badly they predict another one, in nats.
         models: Groups against models.
         contrasts: Differences between groups, languages and dialects.
         claims: The claims of the study.
@@ -70,6 +71,7 @@ class Comparison:
     groups: tuple[GroupScores, ...]
     consistency: dict[str, Measure]
     majorities: dict[str, dict[int, float]]
+    held_out: dict[str, dict[int, float]]
     models: tuple[AgainstModel, ...]
     contrasts: tuple[Contrast, ...]
     claims: tuple[Claim, ...]
@@ -109,6 +111,7 @@ def compare(table: Table, models: Sequence[Model], options: CompareOptions = Com
         groups=scored,
         consistency=_consistency(table, options) if table.kind == RATINGS else {},
         majorities={group: own.curve() for group, own in majorities.items()},
+        held_out={group: own.loss_curve() for group, own in majorities.items()},
         models=with_holm(against),
         contrasts=contrasts_of(answers, options.standard, options.resamples, options.seed),
         claims=_claims(table, models, named, options),

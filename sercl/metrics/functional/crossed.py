@@ -8,7 +8,7 @@ of the two, is too narrow. Listeners are resampled, items are resampled, and ans
 since the first two both contain that of single answers (Cameron, Gelbach and Miller 2011, "Robust inference
 with multiway clustering"). Drawing listeners and items together (the pigeonhole bootstrap of Owen 2007)
 contains it three times: its intervals are too wide where answers vary a lot, as choices between emotions do.
-The variance is at least that of each factor alone. Intervals use t with the degrees of freedom of the two
+The variance is at least that of answers alone. Intervals use t with the degrees of freedom of the two
 variances (Satterthwaite 1946), on the log-odds scale for scores from 0 to 1, and the difference from 0 is
 tested with the same t: test and interval agree. In simulations (tests, `benchmarks/listening.py`) 95 %
 intervals cover 93 to 97 %.
@@ -191,7 +191,9 @@ def crossed_estimates(
     of_listeners, of_items, of_answers = (
         factor.variance(statistic, resamples, rng) for factor in (listeners, items, answers)
     )
-    both = np.maximum(of_listeners + of_items - of_answers, np.maximum(of_listeners, of_items))
+    both = of_listeners + of_items
+    if listeners.varies and items.varies:
+        both = np.maximum(both - of_answers, of_answers)
     known = listeners.varies or items.varies
     error = np.sqrt(both) if known else np.full(len(both), np.nan)
     df = _freedom(both, ((of_listeners, listeners), (of_items, items)))

@@ -164,14 +164,19 @@ def worth_table(own: Comparison) -> Table:
 
 
 def majorities_table(own: Comparison) -> Table:
-    """Return the UAR of majorities."""
+    """Return the UAR of majorities, and how well they predict another listener."""
     sizes = sorted({size for curve in own.majorities.values() for size in curve})
-    rows = tuple(
-        (group, *(percent(curve[size]) if size in curve else NONE for size in sizes))
-        for group, curve in own.majorities.items()
+    rows = []
+    for group, curve in own.majorities.items():
+        loss = own.held_out.get(group, {})
+        rows.append((group, "UAR %", *(percent(curve[size]) if size in curve else NONE for size in sizes)))
+        rows.append((group, "log-loss, nats", *(number(loss.get(size), 3) for size in sizes)))
+    columns = ("Group", "Score", *map(str, sizes))
+    note = (
+        "UAR of the majority of randomly chosen listeners; log-loss of predicting one more listener from "
+        "theirs. Items with fewer votes than the largest number are left out."
     )
-    columns = ("Group", *map(str, sizes))
-    return Table("majorities", "UAR (%) of the majority of this many listeners", columns, rows)
+    return Table("majorities", "This many listeners", columns, tuple(rows), texts=2, note=note)
 
 
 def contrasts_table(own: Comparison) -> Table:
