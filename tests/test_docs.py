@@ -101,6 +101,11 @@ def study(words: list[str]) -> object:
     return StudyCli(known).config
 
 
+def listen(words: list[str]) -> object:
+    actions = {"import": listen_import, "compare": listen_compare}
+    return actions[words[0]].build_parser().parse_args(words[1:])
+
+
 PARSERS: Mapping[str, Parse] = {
     "cross-eval": study,
     "completion": shell,
@@ -110,6 +115,7 @@ PARSERS: Mapping[str, Parse] = {
     "features": lambda words: features.build_parser(words[0]).parse_args(words[1:]),
     "fit": training("fit"),
     "layer-probe": probe,
+    "listen": listen,
     "predict": lambda words: predict.build_parser().parse_args(words),
     "test": training("test"),
     "validate": training("validate"),
@@ -152,6 +158,8 @@ def test_every_command_line_is_legal(page: str, line: str) -> None:
         "predict a.ckpt a.wav --formt csv",
         "corpus list --jsn",
         "features prune --older 30",
+        "listen import a.csv --item b.csv",
+        "listen compare r.parquet --group native",
         "demo --speaker 4",
         "completion tcsh",
     ],

@@ -547,7 +547,7 @@ LISTEN_IMPORT = ShortPage(
         ("webMUSHRA", "sercl listen import results/test/lss.csv --items protocol.json"),
         (
             "A table of your own",
-            "sercl listen import answers.csv --columns '{item: file, answer: resp, listener: who}'",
+            "sercl listen import answers.csv --columns '{item: file, answer: resp}'",
         ),
         (
             "With rules that exclude listeners",
