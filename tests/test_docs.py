@@ -13,6 +13,8 @@ import yaml
 from sercl import __version__
 from sercl.cli import completion, corpus, demo, features, pages, predict
 from sercl.cli.commands import COMMANDS
+from sercl.cli.listen import compare as listen_compare
+from sercl.cli.listen import importing as listen_import
 from sercl.errors import UsageError
 from sercl.testing.corpora import fake_corpus, fake_dialects
 from sercl.testing.encoders import tiny_encoder

@@ -15,7 +15,6 @@ from sercl.files import write_text
 from sercl.json_text import json_text
 from sercl.listening.comparison.answers import Measure
 from sercl.listening.comparison.compare import Comparison
-from sercl.reports.cross_eval.formats import drawn
 from sercl.reports.cross_eval.tables import latex_table, markdown_table
 from sercl.reports.listening.html import html_report
 from sercl.reports.listening.tables import (
@@ -28,6 +27,7 @@ from sercl.reports.listening.tables import (
     worth_table,
 )
 from sercl.reports.listening.wording import summary
+from sercl.reports.style import drawn
 
 Facts = Sequence[tuple[str, str]]
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from sercl.listening.comparison.compare import Comparison
 from sercl.listening.comparison.contrasts import Contrast
 from sercl.listening.ratings import RATINGS
-from sercl.reports.cross_eval.tables import Table
 from sercl.reports.cross_eval.wording import p_value
 from sercl.reports.listening.wording import (
     NONE,
@@ -19,6 +18,7 @@ from sercl.reports.listening.wording import (
     worth,
 )
 from sercl.reports.results import percent
+from sercl.reports.style import TextTable
 
 
 def intervals_note(own: Comparison) -> str:
@@ -27,7 +27,7 @@ def intervals_note(own: Comparison) -> str:
     return f"In brackets 95 % intervals, over {what}."
 
 
-def groups_table(own: Comparison) -> Table:
+def groups_table(own: Comparison) -> TextTable:
     """Return UAR and agreement of each group."""
     rows = tuple(
         (
@@ -47,10 +47,10 @@ def groups_table(own: Comparison) -> Table:
         "Group", "Items", "UAR %", "Krippendorff's\nalpha", "Fleiss'\nkappa", "Same answer\nagain %",
         "Listeners", "Items", "Answers",
     )  # fmt: skip
-    return Table("groups", "Recognition and agreement", columns, rows, texts=2, note=intervals_note(own))
+    return TextTable("groups", "Recognition and agreement", columns, rows, texts=2, note=intervals_note(own))
 
 
-def emotions_table(own: Comparison) -> Table:
+def emotions_table(own: Comparison) -> TextTable:
     """Return the scores of each emotion."""
     rows = tuple(
         (
@@ -71,10 +71,10 @@ def emotions_table(own: Comparison) -> Table:
         "Hu is the unbiased hit rate, recall times precision. d' is sensitivity; a criterion below 0 means "
         f"that the answer is given too readily. {intervals_note(own)}"
     )
-    return Table("emotions", "Scores of each emotion", columns, rows, texts=3, note=note)
+    return TextTable("emotions", "Scores of each emotion", columns, rows, texts=3, note=note)
 
 
-def models_table(own: Comparison) -> Table:
+def models_table(own: Comparison) -> TextTable:
     """Return listeners against models."""
     rows = tuple(
         (
@@ -98,10 +98,10 @@ def models_table(own: Comparison) -> Table:
         f"Listeners minus model, on the items of both. Equal: two one-sided tests with a margin of "
         f"{100 * own.options.margin:g} points. {intervals_note(own)}"
     )
-    return Table("models", "Listeners against models", columns, rows, texts=2, note=note)
+    return TextTable("models", "Listeners against models", columns, rows, texts=2, note=note)
 
 
-def errors_table(own: Comparison) -> Table:
+def errors_table(own: Comparison) -> TextTable:
     """Return whether models fail where listeners do."""
     rows = tuple(
         (
@@ -124,10 +124,10 @@ def errors_table(own: Comparison) -> Table:
         "Difficulty is the rank correlation of the listeners' errors with the model's probability of an "
         f"error; the ceiling is what a perfect model could reach with so many answers. {intervals_note(own)}"
     )
-    return Table("errors", "Do models fail where listeners do?", columns, rows, texts=2, note=note)
+    return TextTable("errors", "Do models fail where listeners do?", columns, rows, texts=2, note=note)
 
 
-def worth_table(own: Comparison) -> Table:
+def worth_table(own: Comparison) -> TextTable:
     """Return how many listeners each model is worth, and how it fits their votes and confusions."""
     rows = []
     for row in own.models:
@@ -160,10 +160,10 @@ def worth_table(own: Comparison) -> Table:
         "out; p tests the pattern of errors by renaming emotions. Cross-entropy in nats, beside that of all "
         "listeners but one."
     )
-    return Table("worth", "What a model is worth", columns, tuple(rows), texts=2, note=note)
+    return TextTable("worth", "What a model is worth", columns, tuple(rows), texts=2, note=note)
 
 
-def majorities_table(own: Comparison) -> Table:
+def majorities_table(own: Comparison) -> TextTable:
     """Return the UAR of majorities, and how well they predict another listener."""
     sizes = sorted({size for curve in own.majorities.values() for size in curve})
     rows = []
@@ -176,15 +176,15 @@ def majorities_table(own: Comparison) -> Table:
         "UAR of the majority of randomly chosen listeners; log-loss of predicting one more listener from "
         "theirs. Items with fewer votes than the largest number are left out."
     )
-    return Table("majorities", "This many listeners", columns, tuple(rows), texts=2, note=note)
+    return TextTable("majorities", "This many listeners", columns, tuple(rows), texts=2, note=note)
 
 
-def contrasts_table(own: Comparison) -> Table:
+def contrasts_table(own: Comparison) -> TextTable:
     """Return differences between groups, languages and dialects."""
     rows = tuple(_contrast_row(row) for row in own.contrasts)
     columns = ("Kind", "What", "Difference", "p", "p, Holm", "Listeners", "Items")
     note = f"In points of UAR. Holm's correction is within each kind. {intervals_note(own)}"
-    return Table("contrasts", "Groups, languages, dialects", columns, rows, texts=2, note=note)
+    return TextTable("contrasts", "Groups, languages, dialects", columns, rows, texts=2, note=note)
 
 
 def _contrast_row(row: Contrast) -> tuple[str, ...]:
@@ -192,14 +192,16 @@ def _contrast_row(row: Contrast) -> tuple[str, ...]:
     return row.kind, row.name, in_points(row.difference), p_value(row.p), p_value(row.p_holm), *sizes
 
 
-def claims_table(own: Comparison) -> Table:
+def claims_table(own: Comparison) -> TextTable:
     """Return the claims of the study with their tests."""
     rows = tuple((row.statement, row.verdict, claim_text(row)) for row in own.claims)
     note = "Supported: the difference has the sign of the claim, and p is below 0.05 after Holm's correction."
-    return Table("claims", "The claims of the study", ("Claim", "Verdict", "Test"), rows, texts=3, note=note)
+    return TextTable(
+        "claims", "The claims of the study", ("Claim", "Verdict", "Test"), rows, texts=3, note=note
+    )
 
 
-def confusion_tables(own: Comparison) -> Iterator[Table]:
+def confusion_tables(own: Comparison) -> Iterator[TextTable]:
     """Yield the confusion matrices, in percent of the rows."""
     for row in own.groups:
         if row.confusion is None:
@@ -210,10 +212,10 @@ def confusion_tables(own: Comparison) -> Iterator[Table]:
             if sum(cells)
         )
         caption = f"Answers of {row.group} to {place(row)}, in % of the items' emotion"
-        yield Table("confusion", caption, ("Emotion", *row.columns), rows)
+        yield TextTable("confusion", caption, ("Emotion", *row.columns), rows)
 
 
-def sections(own: Comparison) -> dict[str, list[Table]]:
+def sections(own: Comparison) -> dict[str, list[TextTable]]:
     """Return heading -> its tables, without empty ones."""
     found = {
         "Recognition": [groups_table(own), emotions_table(own)],
