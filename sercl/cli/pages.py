@@ -570,6 +570,7 @@ LISTEN_COMPARE = ShortPage(
         "--predictions DIR...",
         "--groups COLUMN",
         "--standard NAME",
+        "--units NAME",
         "--margin P",
         "--resamples N",
         "--seed N",

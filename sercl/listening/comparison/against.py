@@ -311,10 +311,10 @@ def _difficulty(shared: Shared, seed: int) -> tuple[Measure, Measure]:
 
 
 def _over_items(own: Answers, score: Callable[[Indices, Indices], float], seed: int) -> Measure:
-    """Return a score of votes and items: items are drawn within emotions, listeners left out in turn."""
+    """Return a score of votes and items: items are drawn, listeners left out in turn."""
     votes, every = own.votes(), np.arange(own.items)
     rng = np.random.default_rng(seed)
-    draws = np.array([score(votes, _drawn(own.item_truth, rng)) for _ in range(DRAWS)])
+    draws = np.array([score(votes, own.drawn_items(rng)) for _ in range(DRAWS)])
     parts = [float(np.nanstd(draws))] if not np.isnan(draws).all() else []
     answers = own.by_listener()
     if len(answers) > 1:
@@ -329,11 +329,6 @@ def _of_one(answers: Indices, shape: tuple[int, ...]) -> Indices:
     given = np.flatnonzero(answers >= 0)
     counts[given, answers[given]] = 1
     return counts
-
-
-def _drawn(strata: Indices, rng: np.random.Generator) -> Indices:
-    parts = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
-    return np.concatenate([rng.choice(part, size=len(part)) for part in parts])
 
 
 def _difficulty_ceiling(own: Answers, seed: int) -> float:
@@ -515,7 +510,10 @@ class Majorities:
             score = float(_by_class(machine, truth, items)[0])
             return listeners_needed(_by_class(people[rows], truth, items).tolist(), sizes, score)
 
-        drawn = [needed(people, _drawn(truth, rng)) for people in (draws if len(draws) else [whole] * DRAWS)]
+        drawn = [
+            needed(people, shared.answers.drawn_items(rng))
+            for people in (draws if len(draws) else [whole] * DRAWS)
+        ]
         ends = np.nanpercentile(drawn, [2.5, 97.5], method="nearest")
         every = np.arange(len(truth))
         values = _by_class(whole[rows], truth, every)

@@ -9,8 +9,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sercl.corpora.labels import EMOTIONS
+from sercl.counting import count
 from sercl.errors import UsageError
 from sercl.listening.ratings import LISTENER, RATINGS, Table, first_answers
+from sercl.metrics.functional.clusters import MIN_SPEAKERS, can_cluster
 from sercl.metrics.functional.crossed import Crossed, Estimate
 
 EVERYBODY = "all listeners"
@@ -32,7 +34,7 @@ class Measure:
         high: Upper end.
         listeners: Number of listeners; 0 where single listeners are not known, so that the interval is over
             items.
-        items: Number of items.
+        items: Number of items, or of speakers if intervals are over speakers.
     """
 
     value: float
@@ -61,12 +63,13 @@ class Answers:
     Attributes:
         classes: Emotions of the items, in order.
         columns: The classes, then further answers that were given.
-        frame: `[rows]` item, language, dialect, group and listener of each; text.
+        frame: `[rows]` item, speaker, language, dialect, group and listener of each; text.
         truth: `[rows]` index into classes.
         answer: `[rows]` index into columns.
         weight: `[rows]` number of answers: 1, or votes.
         votes_only: Whether single listeners are not known.
         rates_only: Whether wrong answers are not known either.
+        by_speaker: Whether intervals are over the speakers of the items, instead of items.
     """
 
     classes: tuple[str, ...]
@@ -77,6 +80,7 @@ class Answers:
     weight: Floats
     votes_only: bool
     rates_only: bool
+    by_speaker: bool
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -113,13 +117,35 @@ class Answers:
         return found
 
     def design(self) -> Crossed:
-        """Return who answered what; items are drawn within emotion, language and dialect."""
+        """Return who answered what; items are drawn within emotion, language and dialect; or speakers."""
         listener, people = self.listener
         item, _ = self.item
         group = np.zeros(len(people), dtype=np.int64)
         group[listener] = _coded(self.frame["group"])[0]
+        if self.by_speaker:
+            speaker, voices = _coded(self.frame["speaker"])
+            language = np.zeros(len(voices), dtype=np.int64)
+            language[speaker] = _coded(self.frame["language"])[0]
+            return Crossed(listener, speaker, group, language)
         strata = pd.Series(list(zip(self.truth, self.frame["language"], self.frame["dialect"], strict=True)))
         return Crossed(listener, item, group, self._of_items(pd.factorize(strata)[0].astype(np.int64)))
+
+    @property
+    def item_units(self) -> Indices:
+        """`[items]` what is drawn: the speaker of each, or the item itself."""
+        if not self.by_speaker:
+            return np.arange(self.items)
+        return self._of_items(_coded(self.frame["speaker"])[0])
+
+    def drawn_items(self, rng: np.random.Generator) -> Indices:
+        """Return indices of items, drawn with replacement within emotions; or all items of drawn speakers."""
+        if self.by_speaker:
+            units = self.item_units
+            chosen = rng.choice(np.unique(units), size=len(np.unique(units)))
+            return np.concatenate([np.flatnonzero(units == unit) for unit in chosen])
+        truth = self.item_truth
+        parts = [np.flatnonzero(truth == name) for name in np.unique(truth)]
+        return np.concatenate([rng.choice(part, size=len(part)) for part in parts])
 
     def cells(self) -> Floats:
         """Return `[rows, classes * columns]` what each row adds to the confusion matrix."""
@@ -164,16 +190,20 @@ def _coded(values: "pd.Series[str]") -> tuple[Indices, NDArray[np.object_]]:
     return codes.astype(np.int64), np.asarray(names, dtype=object)
 
 
-def answers_of(table: Table, groups: str | None, truths: Mapping[str, str]) -> Answers:
+def answers_of(
+    table: Table, groups: str | None, truths: Mapping[str, str], by_speaker: bool = False
+) -> Answers:
     """Return the answers of a table to items whose emotion is known.
 
     Args:
         table: Ratings or votes.
         groups: Column that describes listeners, without its prefix; None for one group.
         truths: Item -> emotion, for items whose emotion the table does not have.
+        by_speaker: Whether intervals are over the speakers of the items, instead of items.
 
     Raises:
-        UsageError: For a column that is not there, groups of votes, or no item with a known emotion.
+        UsageError: For a column that is not there, groups of votes, no item with a known emotion, or speakers
+            that are unknown or too few.
     """
     rows = _rating_rows(table, groups) if table.kind == RATINGS else _vote_rows(table, groups)
     known = rows["item"].map(lambda name: truths.get(str(name)))
@@ -184,18 +214,31 @@ def answers_of(table: Table, groups: str | None, truths: Mapping[str, str]) -> A
             "no answer to an item whose emotion is known: import with --items, or give --predictions of "
             "these items."
         )
+    if by_speaker:
+        rows["speaker"] = _speakers(rows)
     classes = _in_order(rows["truth"])
     columns = (*classes, *_in_order(set(rows["answer"]) - set(classes)))
     return Answers(
         classes=classes,
         columns=columns,
-        frame=rows[["item", "language", "dialect", "group", "listener"]].copy(),
+        frame=rows[["item", "speaker", "language", "dialect", "group", "listener"]].copy(),
         truth=_indices(rows["truth"], classes),
         answer=_indices(rows["answer"], columns),
         weight=rows["weight"].to_numpy(np.float64),
         votes_only=table.kind != RATINGS,
         rates_only=ANOTHER in columns,
+        by_speaker=by_speaker,
     )
+
+
+def _speakers(rows: pd.DataFrame) -> "pd.Series[str]":
+    """Return the speaker of each row, with the corpus, since names may be numbers."""
+    if not can_cluster(rows["speaker"].tolist()):
+        raise UsageError(
+            f"--units speakers: the items have {count(rows['speaker'].nunique(), 'known speaker')}; at least "
+            f"{MIN_SPEAKERS} are needed, and a speaker of every item (--items of `sercl listen import`)."
+        )
+    return rows["corpus"].fillna("").astype(str) + "/" + rows["speaker"].astype(str)
 
 
 def _rating_rows(table: Table, groups: str | None) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -28,6 +28,7 @@ class CompareOptions:
         groups: Column that describes listeners, such as `native`: each of its values is a group.
         native: Column with the native language of listeners, for the claims of the study.
         standard: Dialect that is the standard; by default items without a dialect, or with "standard".
+        units: What intervals are over, beside listeners: `items`, or the `speakers` of items.
         margin: Margin of equivalence, in shares of UAR, set before the data are seen.
         resamples: Number of bootstrap samples.
         seed: Makes the bootstrap repeatable.
@@ -36,6 +37,7 @@ class CompareOptions:
     groups: str | None = None
     native: str = "native"
     standard: str | None = None
+    units: Literal["items", "speakers"] = "items"
     margin: float = 0.05
     resamples: int = 1000
     seed: int = 0
@@ -95,7 +97,7 @@ def compare(table: Table, models: Sequence[Model], options: CompareOptions = Com
     """
     truths = {name: truth for model in reversed(models) for name, truth in model.truths.items()}
     named = {str(name): truths[key] for name in table.frame["item"].unique() if (key := _key(name)) in truths}
-    answers = answers_of(table, options.groups, named)
+    answers = answers_of(table, options.groups, named, options.units == "speakers")
     groups = list(dict.fromkeys(sorted(answers.frame["group"])))
     by_group = {group: answers.where((answers.frame["group"] == group).to_numpy()) for group in groups}
     majorities = {
@@ -188,20 +190,24 @@ def _claims(
     if table.kind != RATINGS:
         return ()
     column = options.native if options.native in table.listener_columns else None
-    answers = answers_of(table, column, truths)
+    answers = answers_of(table, column, truths, options.units == "speakers")
     return claims_of(answers, models, options.standard, options.resamples, options.seed)
 
 
+_UNITS = {"items": "items of the same speakers", "speakers": "speakers"}
+
+
 def _notes(answers: Answers, models: Sequence[Model], against: Sequence[AgainstModel]) -> Iterator[str]:
+    unit = "speakers" if answers.by_speaker else "items"
     if answers.votes_only:
         yield (
-            "single listeners are not known: intervals are over items, and say nothing on other listeners. "
+            f"single listeners are not known: intervals are over {unit}, and say nothing on other listeners. "
             "Self-consistency, error consistency between listeners, a noise ceiling of confusions, groups "
             "and the claims of the study need single listeners."
         )
     else:
         yield (
-            "intervals are for other listeners of the group and other items of the same speakers. No mixed "
+            f"intervals are for other listeners of the group and other {_UNITS[unit]}. No mixed "
             "model is fitted: no maintained library fits crossed random effects to yes-no answers without "
             "sampling; contrasts are tested over listeners and items instead."
         )

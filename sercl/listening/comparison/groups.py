@@ -124,7 +124,7 @@ def _statistic(classes: int, columns: int) -> SumStatistic:
 def _alpha(own: Answers) -> Measure:
     counts = own.votes()
     value = krippendorff_alpha(counts)
-    error = agreement_error(counts, own.by_listener(), krippendorff_alpha)
+    error = agreement_error(counts, own.by_listener(), krippendorff_alpha, own.item_units)
     return normal_measure(value, error, own.listeners, own.items)
 
 

@@ -62,7 +62,10 @@ def jackknife_error(values: Floats) -> float:
 
 
 def agreement_error(
-    counts: Counts, of_listeners: NDArray[np.int64], statistic: Callable[[Counts], float]
+    counts: Counts,
+    of_listeners: NDArray[np.int64],
+    statistic: Callable[[Counts], float],
+    units: NDArray[np.int64] | None = None,
 ) -> float:
     """Return the standard error of a statistic of `counts`, over items and listeners.
 
@@ -74,13 +77,21 @@ def agreement_error(
         of_listeners: `[listeners, items]` the answer of each listener, -1 where there is none; without
             listeners the error is over items only.
         statistic: The statistic, such as `krippendorff_alpha`.
+        units: `[items]` what is left out at once, such as the speaker; each item by itself if None.
     """
-    _, first, kind = np.unique(counts, axis=0, return_index=True, return_inverse=True)
-    every = np.arange(len(counts))  # leaving out either of two equal items gives the same
-    items = np.array([statistic(counts[every != index]) for index in first])[kind.reshape(-1)]
+    items = _without_each(counts, statistic, np.arange(len(counts)) if units is None else units)
     listeners = np.array([statistic(_without(counts, answers)) for answers in of_listeners])
     errors = [jackknife_error(items), *([jackknife_error(listeners)] if len(listeners) > 1 else [])]
     return float(np.sqrt(np.sum(np.square(errors))))
+
+
+def _without_each(counts: Counts, statistic: Callable[[Counts], float], units: NDArray[np.int64]) -> Floats:
+    """Return the statistic without each unit in turn, `[units]`."""
+    if len(np.unique(units)) < len(units):
+        return np.array([statistic(counts[units != unit]) for unit in np.unique(units)])
+    # Leaving out either of two equal items gives the same.
+    _, first, kind = np.unique(counts, axis=0, return_index=True, return_inverse=True)
+    return np.array([statistic(np.delete(counts, index, axis=0)) for index in first])[kind.reshape(-1)]
 
 
 def _without(counts: Counts, answers: NDArray[np.int64]) -> Counts:

@@ -23,7 +23,8 @@ from sercl.reports.style import TextTable
 
 def intervals_note(own: Comparison) -> str:
     """Return what the intervals are over."""
-    what = "listeners and items" if own.kind == RATINGS else "items"
+    units = own.options.units
+    what = f"listeners and {units}" if own.kind == RATINGS else units
     return f"In brackets 95 % intervals, over {what}."
 
 

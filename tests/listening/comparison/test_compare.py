@@ -216,6 +216,29 @@ def test_a_model_of_other_items_is_named() -> None:
     assert any("tested on none" in note for note in found.notes)
 
 
+def test_intervals_over_speakers() -> None:
+    items = [{**item, "speaker": f"s{index % 6}"} for index, item in enumerate(fake_items(("de",), 12))]
+    table = fake_ratings(items, [Group("German", 30, ability=1.0)], ability_sd=0.1, item_sd=0.1)
+    hard = table.frame["speaker"].isin(["s0", "s1", "s2"])
+    frame = table.frame.assign(answer=table.frame["answer"].where(~hard, "sad"))
+    found = [
+        compare(replace(table, frame=frame), [model(items, 0.9)], replace(QUICK, units=units))
+        for units in ("items", "speakers")
+    ]
+    widths = [own.groups[0].uar.high - own.groups[0].uar.low for own in found]
+    assert widths[1] > 1.2 * widths[0], "speakers differ, and there are few of them"
+    assert [own.groups[0].uar.items for own in found] == [48, 6]
+    assert any("other speakers" in note for note in found[1].notes)
+    assert found[0].groups[0].uar.value == found[1].groups[0].uar.value
+    assert found[1].models[0].difference.items == 6
+
+
+def test_too_few_speakers_are_refused() -> None:
+    table = fake_ratings(fake_items(("de",), 2), [Group("German", 2)])
+    with pytest.raises(UsageError, match=r"--units speakers: the items have 2 known speakers"):
+        compare(table, [], replace(QUICK, units="speakers"))
+
+
 def test_an_unknown_standard_is_refused() -> None:
     own = answers_of(fake_ratings(fake_items(("de",), 2), [Group("German", 2)]), "native", {})
     with pytest.raises(UsageError, match="--standard swiss"):
