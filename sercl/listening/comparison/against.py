@@ -321,7 +321,7 @@ def _over_items(own: Answers, score: Callable[[Indices, Indices], float], seed: 
         fewer = [score(votes - _of_one(given, votes.shape), every) for given in answers]
         parts.append(jackknife_error(np.array(fewer)))
     error = float(np.sqrt(np.nansum(np.square(parts)))) if parts else float("nan")
-    return normal_measure(score(votes, every), error, own.listeners, own.items)
+    return normal_measure(score(votes, every), error, own.listeners, own.units)
 
 
 def _of_one(answers: Indices, shape: tuple[int, ...]) -> Indices:

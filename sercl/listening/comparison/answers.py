@@ -180,6 +180,11 @@ class Answers:
         return 0 if self.votes_only else len(self.listener[1])
 
     @property
+    def units(self) -> int:
+        """Number of what intervals are over beside listeners: items, or speakers."""
+        return len(np.unique(self.item_units))
+
+    @property
     def items(self) -> int:
         """Number of items."""
         return len(self.item[1])

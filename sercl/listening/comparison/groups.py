@@ -125,7 +125,7 @@ def _alpha(own: Answers) -> Measure:
     counts = own.votes()
     value = krippendorff_alpha(counts)
     error = agreement_error(counts, own.by_listener(), krippendorff_alpha, own.item_units)
-    return normal_measure(value, error, own.listeners, own.items)
+    return normal_measure(value, error, own.listeners, own.units)
 
 
 def _fleiss(own: Answers) -> float | None:
