@@ -3,21 +3,32 @@
 import sys
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.text import Text
 
 from sercl.cli.console import stderr, stdout
 from sercl.cli.help import JSON_HELP
 from sercl.cli.pages import LISTEN_IMPORT
+from sercl.cli.parser import SerclParser
 from sercl.counting import count
+from sercl.documents import read_yaml
 from sercl.errors import DocumentError, RatingsError, UnknownNameError, UsageError
+from sercl.files import write_text
 from sercl.json_text import json_text
-
-if TYPE_CHECKING:
-    from sercl.cli.parser import SerclParser
-    from sercl.listening.exclusion import ExclusionRules, Exclusions
-    from sercl.listening.importing import Imported
+from sercl.listening.exclusion import ExclusionRules, Exclusions, apply_rules
+from sercl.listening.importing import (
+    Imported,
+    ImportOptions,
+    content_of,
+    faults_text,
+    import_files,
+    in_shares,
+)
+from sercl.listening.items import Items, read_items
+from sercl.listening.ratings import write_table
+from sercl.reports.listening.importing import exclusion_table, import_table
+from sercl.studies.results.records import as_record
 
 EXCLUSIONS = "exclusions.json"
 """Written beside the table if listeners are excluded by rules: `<table>.exclusions.json`."""
@@ -28,10 +39,6 @@ def main() -> int:
     parser = build_parser()
     options = parser.instantiate(parser.parse_args(sys.argv[1:]))
     _check(options)
-    from sercl.listening.exclusion import apply_rules
-    from sercl.listening.importing import ImportOptions, faults_text, import_files, in_shares
-    from sercl.listening.items import Items, read_items
-    from sercl.listening.ratings import write_table
 
     rules = options.exclude if options.rules is None else _read_rules(Path(options.rules), options.exclude)
     items = Items() if options["items"] is None else read_items(Path(options["items"]))
@@ -50,12 +57,8 @@ def main() -> int:
     return 0
 
 
-def build_parser() -> "SerclParser":
+def build_parser() -> SerclParser:
     """Return the parser of the command."""
-    from sercl.cli.parser import SerclParser
-    from sercl.listening.exclusion import ExclusionRules
-    from sercl.listening.importing import ImportOptions
-
     parser = SerclParser(prog="sercl listen import", description=LISTEN_IMPORT.summary)
     parser.add_argument("files", nargs="+")
     parser.add_argument("--out", default="ratings.parquet", help="Table to write (default: ratings.parquet).")
@@ -75,17 +78,13 @@ def build_parser() -> "SerclParser":
     return parser
 
 
-def _read_rules(path: Path, given: "ExclusionRules") -> "ExclusionRules":
+def _read_rules(path: Path, given: ExclusionRules) -> ExclusionRules:
     """Return the rules in a YAML file.
 
     Raises:
         UsageError: If there are also rules on the command line.
         ResultsError: For a file that is not valid, or has an unknown rule.
     """
-    from sercl.documents import read_yaml
-    from sercl.listening.exclusion import ExclusionRules
-    from sercl.studies.results.records import as_record
-
     if given.given:
         raise UsageError("rules are given twice: with --rules, and as --exclude.*. Give them in one place.")
     try:
@@ -106,22 +105,19 @@ def _check(options: Any) -> None:
             raise UsageError(f"{file}: no such file. Name the results of a listening test.")
 
 
-def _refusal(found: "Imported", faults: str) -> str:
+def _refusal(found: Imported, faults: str) -> str:
     if not found.faults:
         return f"has no answers. {' '.join(found.notes)}".rstrip()
     advice = "" if not len(found.table.frame) else " Correct them, or leave them out with --on_error skip."
     return f"{count(len(found.faults), 'row')} cannot be used.{advice}\n{faults}"
 
 
-def _write_exclusions(exclusions: "Exclusions", out: Path) -> None:
-    from sercl.files import write_text
+def _write_exclusions(exclusions: Exclusions, out: Path) -> None:
 
     write_text(out.with_suffix(f".{EXCLUSIONS}"), json_text(exclusions.to_dict(), indent=2) + "\n")
 
 
-def _show(found: "Imported", exclusions: "Exclusions | None", out: Path, as_json: bool) -> None:
-    from sercl.listening.importing import content_of, faults_text
-    from sercl.reports.listening.importing import exclusion_table, import_table
+def _show(found: Imported, exclusions: Exclusions | None, out: Path, as_json: bool) -> None:
 
     content = {**content_of(found), "out": str(out)}
     if as_json:
