@@ -64,6 +64,7 @@ def test_a_row_without_a_listener_is_found(tmp_path: Path) -> None:
 
 def test_scores_use_first_answers_to_items() -> None:
     others = [
+        {},
         {"kind": "attention"},
         {"kind": "practice"},
         {"repeat": 1},

@@ -355,7 +355,8 @@ def _similarity(shared: Shared) -> Similarity:
     machine = np.zeros((classes, len(own.columns)))
     np.add.at(machine, own.item_truth, shared.of_columns(shared.model.predicted))
     people = own.confusion()
-    test = exchange_test(people[:, :classes], machine[:, :classes])
+    present = np.unique(own.item_truth)
+    test = exchange_test(people[np.ix_(present, present)], machine[np.ix_(present, present)])
     each = _confusions(own)
     to_each = [confusion_similarity(one, machine) for one in each]
     return Similarity(
@@ -503,12 +504,14 @@ class Majorities:
         sizes = self.sizes[: whole.shape[1]]
         rows = np.array([self.names[name] for name in shared.answers.item[1]])
         truth = shared.answers.item_truth
-        machine = machine + np.where(self.enough[rows], 0.0, np.nan)[:, None]
+        lacking = np.where(np.isnan(whole[rows]).any(axis=1), np.nan, 0.0)[:, None]
+        machine = machine + lacking
         rng = np.random.default_rng(self.seed + 1)
 
         def needed(people: Floats, items: Indices) -> float:
             score = float(_by_class(machine, truth, items)[0])
-            return listeners_needed(_by_class(people[rows], truth, items).tolist(), sizes, score)
+            curve = _by_class(people[rows] + lacking, truth, items)
+            return listeners_needed(curve.tolist(), sizes, score)
 
         drawn = [
             needed(people, shared.answers.drawn_items(rng))
@@ -516,7 +519,7 @@ class Majorities:
         ]
         ends = np.nanpercentile(drawn, [2.5, 97.5], method="nearest")
         every = np.arange(len(truth))
-        values = _by_class(whole[rows], truth, every)
+        values = _by_class(whole[rows] + lacking, truth, every)
         return Worth(
             sizes=sizes,
             majority=tuple(values.tolist()),

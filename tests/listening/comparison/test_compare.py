@@ -216,6 +216,20 @@ def test_a_model_of_other_items_is_named() -> None:
     assert any("tested on none" in note for note in found.notes)
 
 
+def test_a_model_of_fewer_emotions_than_listeners_heard() -> None:
+    items = fake_items(("de",), 6)
+    rows = fake_ratings(items, [Group("German", 8)]).frame.to_dict("records")
+    more = [{**row, "item": f"calm-{row['item']}", "truth": "calm", "answer": "calm"} for row in rows]
+    found = compare(table_of(RATINGS, [*rows, *more]), [model(items, 0.7)], QUICK)
+    alone = compare(table_of(RATINGS, rows), [model(items, 0.7)], QUICK).models[0]
+    own = found.models[0]
+    assert found.groups[0].columns[-1] == "calm"
+    assert own.items == len(items)
+    assert own.similarity.p == alone.similarity.p, "emotions without items say nothing on errors"
+    assert own.difference.value == pytest.approx(alone.difference.value)
+    assert list(own.emotions) == list(CLASSES)
+
+
 def test_intervals_over_speakers() -> None:
     items = [{**item, "speaker": f"s{index % 6}"} for index, item in enumerate(fake_items(("de",), 12))]
     table = fake_ratings(items, [Group("German", 30, ability=1.0)], ability_sd=0.1, item_sd=0.1)
