@@ -21,7 +21,7 @@ from sercl.reports.cross_eval.svg import (
     render,
     text,
 )
-from sercl.reports.listening.tables import sections
+from sercl.reports.listening.tables import intervals_note, sections
 from sercl.reports.listening.wording import in_percent, in_points, place, summary
 from sercl.reports.rendering import page_environment
 from sercl.reports.results import row_shares
@@ -67,6 +67,7 @@ def html_report(own: Comparison, title: str, facts: Sequence[tuple[str, str]], c
         "series": list(enumerate(own.majorities)),
         "swatch": lambda series: marker(series, 12, 6, 4),
         "most_series": MOST_SERIES,
+        "intervals": intervals_note(own),
         "command": command,
         "version": __version__,
     }
