@@ -123,6 +123,21 @@ class ManifestError(CorpusError):
         super().__init__(f"{where}: {message}")
 
 
+class RatingsError(SerclError, ValueError):
+    """Answers of listeners that cannot be read or used.
+
+    Args:
+        path: The file.
+        line: 1-based line (or row) number, or None for the file as a whole.
+        message: What is wrong, what is valid, what to do.
+    """
+
+    def __init__(self, path: Path | str, line: int | None, message: str) -> None:
+        self.path, self.line, self.message = Path(path), line, message
+        where = f"{path}:{line}" if line is not None else str(path)
+        super().__init__(f"{where}: {message}")
+
+
 class FoldError(SerclError, ValueError):
     """Folds that cannot be made from these utterances (too few speakers, an absent class, ...)."""
 

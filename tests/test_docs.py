@@ -86,12 +86,13 @@ def diarize(words: list[str]) -> object:
 
 
 def listen(words: list[str]) -> object:
-    from sercl.cli.listen import build, convert
+    from sercl.cli.listen import build, compare, convert, importing
 
     action, *rest = words
-    if action == "convert":
-        return convert.build_parser().parse_args(rest)
-    return build.build_parser().parse_args(build.with_corpora(rest))
+    if action == "build":
+        return build.build_parser().parse_args(build.with_corpora(rest))
+    actions = {"convert": convert, "import": importing, "compare": compare}
+    return actions[action].build_parser().parse_args(rest)
 
 
 def shell(words: list[str]) -> None:
@@ -162,6 +163,8 @@ def test_every_command_line_is_legal(page: str, line: str) -> None:
         "predict a.ckpt a.wav --formt csv",
         "corpus list --jsn",
         "features prune --older 30",
+        "listen import a.csv --item b.csv",
+        "listen compare r.parquet --group native",
         "demo --speaker 4",
         "completion tcsh",
     ],

@@ -84,6 +84,27 @@ COMMANDS: Mapping[str, Command] = {
         group=TRAIN,
         files=True,
     ),
+    "listen": Command(
+        target="sercl.cli.listen.actions:main",
+        page=pages.LISTEN,
+        help="Listening tests: build them, read the answers, compare listeners with models",
+        group=TRAIN,
+        words=("build", "convert", "import", "compare"),
+        files=True,
+        needs_words=True,
+    ),
+    "listen build": Command(
+        target="sercl.cli.listen.build:main", page=pages.LISTEN_BUILD, is_heavy=True, all_options=True
+    ),
+    "listen convert": Command(
+        target="sercl.cli.listen.convert:main", page=pages.LISTEN_CONVERT, files=True, needs_words=True
+    ),
+    "listen import": Command(
+        target="sercl.cli.listen.importing:main", page=pages.LISTEN_IMPORT, files=True, needs_words=True
+    ),
+    "listen compare": Command(
+        target="sercl.cli.listen.compare:main", page=pages.LISTEN_COMPARE, files=True, needs_words=True
+    ),
     "predict": Command(
         target="sercl.cli.predict:main",
         page=pages.PREDICT,
@@ -105,21 +126,6 @@ COMMANDS: Mapping[str, Command] = {
         target="sercl.cli.diarize.evaluate:main", page=pages.DIARIZE_EVALUATE, files=True, is_heavy=True
     ),
     "diarize score": Command(target="sercl.cli.diarize.score:main", page=pages.DIARIZE_SCORE, files=True),
-    "listen": Command(
-        target="sercl.cli.listen.actions:main",
-        page=pages.LISTEN,
-        help="Listening tests: have people judge what models judge",
-        group=USE,
-        words=("build", "convert"),
-        files=True,
-        needs_words=True,
-    ),
-    "listen build": Command(
-        target="sercl.cli.listen.build:main", page=pages.LISTEN_BUILD, is_heavy=True, all_options=True
-    ),
-    "listen convert": Command(
-        target="sercl.cli.listen.convert:main", page=pages.LISTEN_CONVERT, files=True, needs_words=True
-    ),
     "corpus": Command(
         target="sercl.cli.corpus:main",
         page=pages.CORPUS,

@@ -26,7 +26,9 @@ from sercl.cli.diarize import evaluate, outputs, score
 from sercl.cli.help import long_flag
 from sercl.cli.lightning import Cli
 from sercl.cli.listen import build as listen_build
+from sercl.cli.listen import compare as listen_compare
 from sercl.cli.listen import convert as listen_convert
+from sercl.cli.listen import importing as listen_import
 from sercl.cli.option_table import PATH, VALUE, kinds_of
 from sercl.cli.parser_messages import parameters
 from sercl.data import datamodules
@@ -93,6 +95,8 @@ def _light_parsers() -> Parsers:
         "diarize": outputs.build_parser,
         "diarize score": score.build_parser,
         "listen convert": listen_convert.build_parser,
+        "listen import": listen_import.build_parser,
+        "listen compare": listen_compare.build_parser,
         **{f"corpus {word}": partial(corpus.build_parser, word) for word in COMMANDS["corpus"].words},
         **{f"features {word}": partial(features.build_parser, word) for word in COMMANDS["features"].words},
     }
