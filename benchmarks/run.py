@@ -70,6 +70,7 @@ BENCHMARKS = (
         words=("--encoder", "{encoder}"),
     ),
     Benchmark("study_plan.py", "seconds to plan and show a study of 9,600 cells"),
+    Benchmark("listening.py", "coverage of intervals and false findings in simulated listening tests"),
     Benchmark("extraction.py", "rate of extraction, from files to the feature store"),
     Benchmark(
         "probe_study.py",

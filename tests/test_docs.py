@@ -14,7 +14,7 @@ from sercl import __version__
 from sercl.cli import completion, corpus, demo, features, pages, predict
 from sercl.cli.commands import COMMANDS
 from sercl.errors import UsageError
-from sercl.testing.corpora import fake_corpus
+from sercl.testing.corpora import fake_corpus, fake_dialects
 from sercl.testing.encoders import tiny_encoder
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -86,20 +86,21 @@ def diarize(words: list[str]) -> object:
 
 
 def listen(words: list[str]) -> object:
-    from sercl.cli.listen import answers, build, convert, serve
+    from sercl.cli.listen import answers, build, compare, convert, importing, serve
 
     action, *rest = words
-    others = {
+    if action == "build":
+        return build.build_parser().parse_args(build.with_corpora(rest))
+    parsers = {
+        "convert": convert.build_parser,
         "serve": serve.build_parser,
         "answers": answers.build_parser,
         "backup": answers.build_backup_parser,
         "withdraw": answers.build_withdraw_parser,
+        "import": importing.build_parser,
+        "compare": compare.build_parser,
     }
-    if action in others:
-        return others[action]().parse_args(rest)
-    if action == "convert":
-        return convert.build_parser().parse_args(rest)
-    return build.build_parser().parse_args(build.with_corpora(rest))
+    return parsers[action]().parse_args(rest)
 
 
 def shell(words: list[str]) -> None:
@@ -113,8 +114,8 @@ def study(words: list[str]) -> object:
 
     if words[0] == "report":
         return cross_eval_report.build_parser().parse_args(words[1:])
-    # The file of an example is not there; that it is asked for is enough.
-    known = [word if word != "study.yaml" else "configs/paper/study.yaml" for word in words]
+    # The files of the examples are not there; that they are asked for is enough.
+    known = ["configs/paper/study.yaml" if re.fullmatch(r"\w+\.yaml", word) else word for word in words]
     return StudyCli(known).config
 
 
@@ -170,6 +171,8 @@ def test_every_command_line_is_legal(page: str, line: str) -> None:
         "predict a.ckpt a.wav --formt csv",
         "corpus list --jsn",
         "features prune --older 30",
+        "listen import a.csv --item b.csv",
+        "listen compare r.parquet --group native",
         "demo --speaker 4",
         "completion tcsh",
     ],
@@ -202,12 +205,17 @@ def test_every_study_can_be_planned(where: str, text: str, tmp_path: Path) -> No
     content = yaml.safe_load(text)
     assert content["study"]["corpora"], where
     for name, own in content["study"]["corpora"].items():
-        root = fake_corpus(own["class_path"], tmp_path / name, speakers=10 if name == "EmoDB" else 8)
-        own["init_args"]["root"] = str(root)
+        own["init_args"]["root"] = str(_fake(own["class_path"], tmp_path / name))
     content["study"]["encoders"] = [str(tiny_encoder("whisper", tmp_path / "encoder"))]
     file = tmp_path / "study.yaml"
     file.write_text(yaml.safe_dump(content))
     assert main(["cross-eval", "-c", str(file), "--out", str(tmp_path / "study"), "--dry-run"]) == 0
+
+
+def _fake(corpus: str, root: Path) -> Path:
+    if corpus == "Manifest":
+        return fake_dialects(root)
+    return fake_corpus(corpus, root, speakers=10 if corpus == "EmoDB" else 8)
 
 
 def test_the_readme_and_the_help_show_a_study() -> None:

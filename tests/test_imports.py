@@ -57,7 +57,7 @@ LAYERS: dict[str, set[str]] = {
     "features": FEATURES,
     "tasks": TASKS,
     "studies": TOP - {"listening", "reports"},
-    "listening": TOP - {"reports"},
+    "listening": TOP - {"launchers", "reports"},
     "reports": TOP,
     "testing": TOP,
     "cli": {*TOP, "cli"},

@@ -71,7 +71,7 @@ def load_silero() -> SileroNetwork:
     Raises:
         PackagesError: If the package has another network.
     """
-    weights, network = _packaged(), SileroNetwork().eval()
+    weights, network = _packaged(), _untrained()
     try:
         network.load_state_dict({own: weights[theirs] for own, theirs in _names().items()})
         is_known = torch.allclose(weights[_SPECTRA][:, 0], _spectra(network.window), atol=1e-3)
@@ -80,6 +80,12 @@ def load_silero() -> SileroNetwork:
     if not is_known:
         raise _unknown_network()
     return network
+
+
+def _untrained() -> SileroNetwork:
+    # Its initial weights are drawn from the generator of the process, which belongs to whoever trains.
+    with torch.random.fork_rng(devices=[]):
+        return SileroNetwork().eval()
 
 
 def silero_vad() -> ModuleType:

@@ -84,33 +84,12 @@ COMMANDS: Mapping[str, Command] = {
         group=TRAIN,
         files=True,
     ),
-    "predict": Command(
-        target="sercl.cli.predict:main",
-        page=pages.PREDICT,
-        help="Predict the emotion of recordings with a checkpoint",
-        group=USE,
-        files=True,
-    ),
-    "diarize": Command(
-        target="sercl.cli.diarize.outputs:main",
-        page=pages.DIARIZE,
-        help="Label emotions over time in recordings; train and evaluate diarizers",
-        group=USE,
-        words=("fit", "evaluate", "score"),
-        files=True,
-        needs_words=True,
-    ),
-    "diarize fit": _trains("sercl.cli.folds:diarize_main", pages.DIARIZE_FIT),
-    "diarize evaluate": Command(
-        target="sercl.cli.diarize.evaluate:main", page=pages.DIARIZE_EVALUATE, files=True, is_heavy=True
-    ),
-    "diarize score": Command(target="sercl.cli.diarize.score:main", page=pages.DIARIZE_SCORE, files=True),
     "listen": Command(
         target="sercl.cli.listen.actions:main",
         page=pages.LISTEN,
-        help="Listening tests: have people judge what models judge",
-        group=USE,
-        words=("build", "convert", "serve", "answers", "backup", "withdraw"),
+        help="Listening tests: build and run them, compare listeners with models",
+        group=TRAIN,
+        words=("build", "convert", "serve", "answers", "backup", "withdraw", "import", "compare"),
         files=True,
         needs_words=True,
     ),
@@ -132,6 +111,33 @@ COMMANDS: Mapping[str, Command] = {
     "listen withdraw": Command(
         target="sercl.cli.listen.answers:withdraw", page=pages.LISTEN_WITHDRAW, files=True, needs_words=True
     ),
+    "listen import": Command(
+        target="sercl.cli.listen.importing:main", page=pages.LISTEN_IMPORT, files=True, needs_words=True
+    ),
+    "listen compare": Command(
+        target="sercl.cli.listen.compare:main", page=pages.LISTEN_COMPARE, files=True, needs_words=True
+    ),
+    "predict": Command(
+        target="sercl.cli.predict:main",
+        page=pages.PREDICT,
+        help="Predict the emotion of recordings with a checkpoint",
+        group=USE,
+        files=True,
+    ),
+    "diarize": Command(
+        target="sercl.cli.diarize.outputs:main",
+        page=pages.DIARIZE,
+        help="Label emotions over time in recordings; train and evaluate diarizers",
+        group=USE,
+        words=("fit", "evaluate", "score"),
+        files=True,
+        needs_words=True,
+    ),
+    "diarize fit": _trains("sercl.cli.folds:diarize_main", pages.DIARIZE_FIT),
+    "diarize evaluate": Command(
+        target="sercl.cli.diarize.evaluate:main", page=pages.DIARIZE_EVALUATE, files=True, is_heavy=True
+    ),
+    "diarize score": Command(target="sercl.cli.diarize.score:main", page=pages.DIARIZE_SCORE, files=True),
     "corpus": Command(
         target="sercl.cli.corpus:main",
         page=pages.CORPUS,

@@ -17,6 +17,7 @@ from rich.console import Console
 from sercl.audio.preprocess import PreprocessConfig
 from sercl.cli.console import progress, stage_progress, stdout
 from sercl.cli.cross_eval_report import report
+from sercl.cli.help import GROUP_HELP, names_of
 from sercl.cli.lightning import (
     Parser,
     add_group,
@@ -49,13 +50,14 @@ from sercl.studies.cross_eval.run.session import Failures, Session, run_pending
 from sercl.studies.cross_eval.run.works import Pending, of_pending
 from sercl.studies.cross_eval.study_file import study_to_dict
 from sercl.studies.heads.config import ProbeOptions
+from sercl.studies.results.groups import check_groups
 from sercl.studies.training.results import environment
 from sercl.studies.training.trainers import TRAINER_DEFAULTS, TrainerOptions, quieten
 from sercl.tasks.base import EncoderTask
 from sercl.tasks.classification import EmotionClassifier
 
 NAME = "cross-eval"
-CALL_KEYS = ("config", "out", "json", "dry_run", "no_cache", "launch")
+CALL_KEYS = ("config", "out", "json", "dry_run", "no_cache", "launch", "group_by")
 """Options of one call, not of the study: they are not saved in its file."""
 
 SHORT_FORMS = {"--jobs": "--launch.jobs", "--launcher": "--launch.launcher", "--help-all": "--help"}
@@ -82,6 +84,16 @@ class StudyCli:
         check_precision(self.config["trainer"]["precision"])
         check_trainer(self.config, tests_whole="a study scores every test utterance.")
         check_one_device(self.config["trainer"], "each training of a study")
+        if self.group_by and self.config["json"]:
+            raise UsageError(
+                "--group_by: has no effect with --json, which prints the cells and no scores. Leave one out; "
+                "`sercl cross-eval report DIR --group_by` writes groups.csv."
+            )
+
+    @property
+    def group_by(self) -> list[str]:
+        """Columns by which the report scores groups of utterances."""
+        return names_of(self.config["group_by"])
 
     @cached_property
     def built(self) -> Any:
@@ -159,6 +171,7 @@ def build_parser(model_class: type[EncoderTask] = EmotionClassifier) -> Parser:
     parser.add_argument("--out", type=str | None, default=None, help=_OUT_HELP)
     parser.add_argument("--dry-run", action="store_true", help=_DRY_HELP)
     parser.add_argument("--json", action="store_true", help="Print the study as JSON.")
+    parser.add_argument("--group_by", nargs="+", default=[], help=GROUP_HELP)
     parser.add_argument(
         "--no-cache",
         action="store_true",
@@ -212,7 +225,7 @@ def prepare(cli: StudyCli, folder: Path, features: FeatureConfig) -> Session:
     """Check everything in the study, make the folds of its corpora, and plan its cells."""
     cached = not cli.config["no_cache"]
     with stage_progress() as on_progress:
-        return Session.open(
+        session = Session.open(
             cli.study,
             model=cli.model_options,
             probe=cli.probe,
@@ -225,6 +238,8 @@ def prepare(cli: StudyCli, folder: Path, features: FeatureConfig) -> Session:
             on_progress=on_progress,
             model_class=cli.parser.model_path,
         )
+    check_groups(session.plan.tested, cli.group_by)
+    return session
 
 
 def _train(cli: StudyCli, session: Session, missing: Pending, features: FeatureConfig) -> Failures:
@@ -254,7 +269,9 @@ def _finish(cli: StudyCli, session: Session, missing: Pending, failures: Failure
 
 def _show(cli: StudyCli, session: Session, study: Study, is_new: bool) -> None:
 
-    page, is_current = session.folder / REPORT, not is_new and report_is_current(session.folder, study)
+    page = session.folder / REPORT
+    # A report that is current may be of other groups.
+    is_current = not (is_new or cli.group_by) and report_is_current(session.folder, study)
     if cli.config["json"]:
         _show_json(study, session.folder if page.is_file() and not is_current else None)
         return
@@ -262,7 +279,7 @@ def _show(cli: StudyCli, session: Session, study: Study, is_new: bool) -> None:
         stdout.print(f"Nothing to do: all {len(study.records)} cells are done, as of {study.created}.")
         stdout.print(f"Report: {page}", soft_wrap=True)
     elif any(record.status == "done" for record in study.records):
-        report(session.folder, list(ALL), study=study)
+        report(session.folder, list(ALL), study=study, group_by=cli.group_by)
     for line in failure_lines(study, session.folder):
         stdout.print(line, soft_wrap=True, style="red")
 

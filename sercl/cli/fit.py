@@ -183,7 +183,8 @@ def check_grouping(cli: Cli, part: str | None = "test") -> None:
     """Raise `UsageError` before anything is trained if a part, or all data, cannot be grouped as asked."""
     if cli.group_by:
         data = cli.data
-        check_groups(data.splits[part].utterances if part else data.utterances_in_use, cli.group_by)
+        tested = data.splits[part].utterances if part else data.utterances_in_use
+        check_groups([tested], cli.group_by)
 
 
 def show_groups(results: RunResults) -> None:

@@ -21,17 +21,19 @@ from sercl.json_text import json_text
 from sercl.models.heads import HEADS
 from sercl.models.losses import LOSSES
 from sercl.reports.data import folds_lines
-from sercl.reports.probing import probe_table, write_layer_tables
+from sercl.reports.probing import probe_groups, probe_table, write_layer_tables
 from sercl.reports.probing_figure import probe_figure
 from sercl.studies.layer_probe.folds import (
     LayerProbe,
     LayerProbeOptions,
+    check_grouping,
     cut_folds,
     describe_folds,
     epochs_of,
     probe_study,
     probe_tasks,
     save,
+    with_groups,
 )
 from sercl.studies.layer_probe.summary import ProbeResults
 from sercl.studies.layer_probe.task import ProbeTask
@@ -70,7 +72,7 @@ def run(cli: Cli) -> LayerProbe | None:
         results = tuple(train(cli, task, features) for task in tasks)
         probe = LayerProbe(
             name=cli.data.report.name,
-            results=results,
+            results=with_groups(results, cli.group_by),
             encoder=_describe_encoder(cli),
             data=describe_folds(folds, cli.data),
             environment=environment(cli.config["seed_everything"]),
@@ -137,6 +139,7 @@ def prepare(cli: Cli, folder: Path) -> tuple[list[ProbeTask], list[Any], StoredF
     set_up(cli)
     folds = cut_folds(cli.data)
     tasks = probe_tasks(cli.data, folds, probe_options(cli))
+    check_grouping(tasks, cli.data, cli.group_by)
     if is_first():
         _keep(cli, folds, folder)
     with stage_progress() as on_progress:
@@ -214,6 +217,9 @@ def show(probe: LayerProbe, folder: Path, as_json: bool) -> None:
         return
     for result in probe.results:
         stdout.print("", probe_table(result))
+        if result.groups:
+            stdout.print("", probe_groups(result))
     stdout.print(
-        f"\nFigure and tables are in {folder}: layers.png, .svg, .pdf, .md, .tex, .csv", soft_wrap=True
+        f"\nFigure and tables are in {folder}: layers.png, .svg, .pdf, .md, .tex, .csv; predictions.csv",
+        soft_wrap=True,
     )

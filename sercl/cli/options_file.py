@@ -7,6 +7,7 @@ import sys
 from argparse import SUPPRESS, Action
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from importlib import import_module
 from typing import Any, get_args
 
 import jsonargparse
@@ -25,10 +26,6 @@ from sercl.cli.commands import COMMANDS
 from sercl.cli.diarize import evaluate, outputs, score
 from sercl.cli.help import long_flag
 from sercl.cli.lightning import Cli
-from sercl.cli.listen import answers as listen_answers
-from sercl.cli.listen import build as listen_build
-from sercl.cli.listen import convert as listen_convert
-from sercl.cli.listen import serve as listen_serve
 from sercl.cli.option_table import PATH, VALUE, kinds_of
 from sercl.cli.parser_messages import parameters
 from sercl.data import datamodules
@@ -82,7 +79,7 @@ def parsers() -> Parsers:
             lambda: Cli("diarize fit", model_class=EmotionDiarizer, monitor="val/eder")
         ),
         "diarize evaluate": evaluate.build_parser,
-        "listen build": listen_build.build_parser,
+        "listen build": partial(_listen_parser, "build"),
     }
 
 
@@ -94,14 +91,20 @@ def _light_parsers() -> Parsers:
         "predict": predict.build_parser,
         "diarize": outputs.build_parser,
         "diarize score": score.build_parser,
-        "listen convert": listen_convert.build_parser,
-        "listen serve": listen_serve.build_parser,
-        "listen answers": listen_answers.build_parser,
-        "listen backup": listen_answers.build_backup_parser,
-        "listen withdraw": listen_answers.build_withdraw_parser,
+        "listen convert": partial(_listen_parser, "convert"),
+        "listen serve": partial(_listen_parser, "serve"),
+        "listen answers": partial(_listen_parser, "answers"),
+        "listen backup": partial(_listen_parser, "answers", "build_backup_parser"),
+        "listen withdraw": partial(_listen_parser, "answers", "build_withdraw_parser"),
+        "listen import": partial(_listen_parser, "importing"),
+        "listen compare": partial(_listen_parser, "compare"),
         **{f"corpus {word}": partial(corpus.build_parser, word) for word in COMMANDS["corpus"].words},
         **{f"features {word}": partial(features.build_parser, word) for word in COMMANDS["features"].words},
     }
+
+
+def _listen_parser(module: str, name: str = "build_parser") -> Any:
+    return getattr(import_module(f"sercl.cli.listen.{module}"), name)()
 
 
 def _parser(make: Callable[[], Any]) -> Any:

@@ -145,6 +145,7 @@ LAYER_PROBE = ShortPage(
         "--probe.targets LIST",
         "--probe.settings LIST",
         "--probe.c LIST",
+        "--group_by LIST",
         "--features.dir DIR",
         "--features.precision P",
         "--no-cache",
@@ -188,6 +189,7 @@ CROSS_EVAL = ShortPage(
         ("--study.KEY VALUE", "Any key of the study, such as --study.folds [0]"),
         ("--model.KEY VALUE", "Options of every model, as for `sercl fit`"),
         ("--trainer.KEY VALUE", "How adapters are trained, as for `sercl fit`"),
+        "--group_by LIST",
         "--features.dir DIR",
         "--no-cache",
         "--json",
@@ -242,7 +244,7 @@ COMPARE = ShortPage(
         "one run with each other."
     ),
     arguments=(
-        ("RUN_A", "Folder of `sercl fit`, of `sercl test` with --out, or of `sercl cross-eval`"),
+        ("RUN_A", "Folder of `sercl fit`, `layer-probe` or `cross-eval`, or of `sercl test` with --out"),
         (
             "RUN_B",
             "Another of the same kind and classes; a positive difference means that it is better",
@@ -431,8 +433,11 @@ DIARIZE_SCORE = ShortPage(
 
 LISTEN = ShortPage(
     "listen",
-    usage="build | convert | serve | answers | backup | withdraw ...",
-    summary="Listening tests: have people judge what models judge, and compare both.",
+    usage="build | convert | serve | answers | backup | withdraw | import | compare ...",
+    summary=(
+        "Listening tests: have people judge what models judge, and compare both. Answers may come from "
+        "webMUSHRA, pymushra, jsPsych or any table."
+    ),
     arguments=(
         ("build", "Choose balanced stimuli, bring them to one level, write the test"),
         ("convert", "Write a test for webMUSHRA, or as a plain folder for other tools"),
@@ -440,6 +445,8 @@ LISTEN = ShortPage(
         ("answers", "Write the answers so far as a table of ratings"),
         ("backup", "Copy the answers, also while the test runs, and verify the copy"),
         ("withdraw", "Remove the data of one person"),
+        ("import", "Results of webMUSHRA, pymushra, jsPsych or any table -> a table of ratings or votes"),
+        ("compare", "Scores, agreement, confusions; people against models; a report"),
     ),
     options=("-h, --help",),
     examples=(
@@ -448,6 +455,11 @@ LISTEN = ShortPage(
             "sercl listen build --data EmoDB --data.root emodb --unseen-by checkpoints/RUN --out german",
         ),
         ("The same test in webMUSHRA", "sercl listen convert german --to webmushra --out webmushra/german"),
+        (
+            "Read the results of a test",
+            "sercl listen import lss.csv --items german/protocol.json --out ratings.parquet",
+        ),
+        ("Compare with a study", "sercl listen compare ratings.parquet --predictions study --groups native"),
     ),
 )
 
@@ -641,5 +653,81 @@ FEATURES = ShortPage(
         ("Show what is stored", "sercl features info"),
         ("Verify all files", "sercl features info --verify"),
         ("Remove states not used for a month", "sercl features prune --older-than 30 --dry-run"),
+    ),
+)
+
+LISTEN_IMPORT = ShortPage(
+    "listen import",
+    usage="FILE... [--items FILE] [--out FILE] [OPTIONS]",
+    summary=(
+        "Read results of listening tests (webMUSHRA, pymushra, jsPsych, any table) as one table of ratings, "
+        "or of votes where single listeners are not known. Rows that cannot be used are listed with their "
+        "line; exclusion rules report on every listener."
+    ),
+    arguments=(("FILE", "lss.csv or lms.csv of webMUSHRA, CSV or JSON of others; several of one kind"),),
+    options=(
+        "--items FILE",
+        "--out FILE",
+        "--format NAME",
+        "--columns MAP",
+        "--answers MAP",
+        "--choices LIST",
+        "--scales LIST",
+        "--raters N",
+        "--exclude.failed_checks N",
+        "--exclude.min_seconds S",
+        "--exclude.fast_share P",
+        "--exclude.min_answered P",
+        "--exclude.same_in_a_row N",
+        "--exclude.min_consistency P",
+        "--rules FILE",
+        "--on_error",
+        "--json",
+        "-h, --help",
+    ),
+    examples=(
+        ("webMUSHRA", "sercl listen import results/test/lss.csv --items protocol.json"),
+        (
+            "A table of your own",
+            "sercl listen import answers.csv --columns '{item: file, answer: resp}'",
+        ),
+        (
+            "With rules that exclude listeners",
+            "sercl listen import lss.csv --items protocol.json --exclude.failed_checks 1 "
+            "--exclude.min_answered 0.9",
+        ),
+    ),
+)
+
+LISTEN_COMPARE = ShortPage(
+    "listen compare",
+    usage="RATINGS [--predictions DIR...] [--groups COLUMN] [OPTIONS]",
+    summary=(
+        "Score listeners by group, language and dialect, with intervals over listeners and items, and "
+        "compare them with models on the same items: differences, equivalence, error consistency, how many "
+        "listeners a model is worth, confusions, soft labels. Each claim of the study is tested, too."
+    ),
+    arguments=(("RATINGS", "Table that `sercl listen import` wrote, of ratings or votes"),),
+    options=(
+        "--predictions DIR...",
+        "--groups COLUMN",
+        "--standard NAME",
+        "--units NAME",
+        "--margin P",
+        "--resamples N",
+        "--seed N",
+        "--claims",
+        "--out DIR",
+        "--json",
+        "-h, --help",
+    ),
+    examples=(
+        ("Listeners alone", "sercl listen compare ratings.parquet --groups native"),
+        (
+            "Against a run and a study, with a report",
+            "sercl listen compare ratings.parquet --predictions runs/emodb study --groups native "
+            "--out report",
+        ),
+        ("Only the claims of the study", "sercl listen compare ratings.parquet --predictions study --claims"),
     ),
 )

@@ -156,4 +156,5 @@ def first_answers(table: Table, tasks: Sequence[str] = (CHOICE,)) -> pd.DataFram
     """
     frame = table.frame
     kept = (frame["kind"] == ITEM) & (frame["repeat"] == 0) & frame["answer"].notna()
-    return frame[kept & frame["task"].isin(list(tasks))].reset_index(drop=True)
+    own = frame[kept & frame["task"].isin(list(tasks))]
+    return own.drop_duplicates(["listener", "item", "task"]).reset_index(drop=True)

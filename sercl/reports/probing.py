@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.bar import Bar
@@ -14,8 +15,9 @@ from sercl.files import write_text
 from sercl.metrics.functional.intervals import SIGNIFICANT
 from sercl.reports.cross_eval.tables import NONE, latex_table, markdown_table
 from sercl.reports.cross_eval.wording import p_value, points, points_interval, score_text
+from sercl.reports.groups import group_tables
 from sercl.reports.results import is_guess, percent
-from sercl.reports.style import TextTable, table
+from sercl.reports.style import TextTable, drawn, table
 from sercl.studies.layer_probe.summary import (
     ChosenLayer,
     LayerDifference,
@@ -185,19 +187,31 @@ def layer_table(results: ProbeResults) -> TextTable:
     return TextTable(f"layers-{results.target}-{results.setting}", caption, columns, rows, note=note)
 
 
+def probe_groups(results: ProbeResults) -> RenderableType:
+    """Return the scores of groups at the layer chosen in each fold, and their differences."""
+    return Group(*map(drawn, _group_tables(results)))
+
+
+def _group_tables(results: ProbeResults) -> list[TextTable]:
+    what = f"{results.target}, {results.setting}, layer chosen in each fold"
+    return [
+        replace(own, name=f"{own.name}-{results.target}-{results.setting}", caption=f"{what}. {own.caption}")
+        for own in group_tables([((), found) for found in results.groups])
+    ]
+
+
 def write_layer_tables(results: Sequence[ProbeResults], folder: Path, title: str) -> None:
     """Write `layers.md` and `layers.tex` into a folder.
 
     Raises:
         OutputError: If a file cannot be written.
     """
-    tables = [layer_table(item) for item in results]
-    parts = [
-        f"{markdown_table(table)}\n"
-        + "\n".join(f"* {line}" for line in [*summary_lines(item), *notes(item)])
-        + "\n"
-        for table, item in zip(tables, results, strict=True)
-    ]
+    tables, parts = [], []
+    for item in results:
+        lines = [f"* {line}" for line in [*summary_lines(item), *notes(item)]]
+        layers, groups = layer_table(item), _group_tables(item)
+        parts += [f"{markdown_table(layers)}\n" + "\n".join(lines) + "\n", *map(markdown_table, groups)]
+        tables += [layers, *groups]
     write_text(folder / "layers.md", "\n".join([f"# {title}\n", *parts]))
     write_text(folder / "layers.tex", "\n".join(latex_table(table, table.name) for table in tables))
 

@@ -193,7 +193,7 @@ def confusion_text(matrix: Matrix, classes: Sequence[str]) -> RenderableType:
     return grid
 
 
-def row_shares(matrix: Matrix) -> list[list[float]]:
+def row_shares(matrix: Sequence[Sequence[float]]) -> list[list[float]]:
     """Return each count as a fraction of its row, 0 in an empty row."""
     return [[count / (sum(row) or 1) for count in row] for row in matrix]
 

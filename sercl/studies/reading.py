@@ -25,6 +25,7 @@ from sercl.studies.cross_eval.study_file import by_condition, read_forgetting, r
 from sercl.studies.diarization import results as diarizers
 from sercl.studies.diarization.results import REFERENCE, SystemScores, segments_file
 from sercl.studies.layer_probe import folds as probes
+from sercl.studies.results.groups import groups_of
 from sercl.studies.results.predictions import PREDICTIONS, Predictions
 from sercl.studies.results.records import CONFIG, DIARIZATION, PROBE, RESULTS, RUN, STUDY, kind_of
 from sercl.studies.results.scores import Score, frame_of, in_front, score_row
@@ -52,8 +53,8 @@ class Results:
         predictions: A row per test utterance: what was tested, as in `scores` (for studies with fold, seed
             and draw), then `utterance`, `speaker`, `truth`, `predicted`, `p_<class>`. The rows of one system
             make `Predictions.from_frame`. For diarization a row per segment: `system` ("reference" for the
-            truth), `recording`, `start` and `end` in s, `emotion`, `confidence`. Empty for layer probes,
-            which store none.
+            truth), `recording`, `start` and `end` in s, `emotion`, `confidence`. Those of layer probes are at
+            the `layer` chosen in each fold.
         trainings: A row per training: a stage of a run, a probe, a cell of a study (including failed ones).
         settings: A row per folder, a column per option, with dotted names such as `model.adapter`.
         notes: A row per note on the results: read them before the scores.
@@ -100,7 +101,7 @@ def read_results(
         incomplete: Whether to read a study with cells that failed or are missing; conditions without a
             finished cell are then absent, and only repeats that cover all folds are averaged.
         group_by: Columns of what is known of the utterances (gender, language, dialect, session, corpus or
-            another column of a manifest), by which runs and studies are scored in groups.
+            another column of a manifest), by which runs, layer probes and studies are scored in groups.
 
     Raises:
         UsageError: For a folder without results, folders of several kinds, or none; for a column that they do
@@ -112,7 +113,9 @@ def read_results(
     if not matching:
         raise UsageError("read_results: no folder was given.")
     read = [
-        replace(_READERS[_kind_of(folder)](folder, incomplete), groups=_groups(folder, group_by))
+        replace(
+            _READERS[kind := _kind_of(folder)](folder, incomplete), groups=_groups(folder, kind, group_by)
+        )
         for folder in matching
     ]
     kinds = {own.kind: folder for own, folder in zip(read, matching, strict=True)}
@@ -129,15 +132,17 @@ def read_results(
     return Results(read[0].kind, **{name: _joined(own) for name, own in frames.items()})
 
 
-def _groups(folder: Path, group_by: Sequence[str]) -> pd.DataFrame:
-    """Return the scores of groups in a run or study, and their differences."""
-    found = compare_groups(folder, group_by) if group_by else {}
-    frames = [
-        in_front({} if condition is None else _fields(condition), own.to_frame())
-        for condition, groupings in found.items()
-        for own in groupings
-    ]
-    return _joined(frames) if frames else pd.DataFrame()
+def _groups(folder: Path, kind: str, group_by: Sequence[str]) -> pd.DataFrame:
+    """Return the scores of groups in a run, layer probe or study, and their differences."""
+    if not group_by:
+        return pd.DataFrame()
+    if kind == PROBE:
+        tasks = groups_of(probes.read_predictions(folder), group_by)
+        found = [({"target": target, "setting": name}, own) for (target, name), own in tasks.items()]
+    else:
+        conditions = compare_groups(folder, group_by)
+        found = [({} if key is None else _fields(key), own) for key, own in conditions.items()]
+    return _joined([in_front(unit, each.to_frame()) for unit, own in found for each in own])
 
 
 def _matching(given: str | Path) -> list[Path]:
@@ -264,7 +269,9 @@ def _probe(folder: Path, _: bool) -> Results:
         kind=PROBE,
         scores=in_front(unit, _joined([own.to_frame() for own in found.results])),
         classes=in_front(unit, frame_of(row for own in found.results for row in own.class_rows())),
-        predictions=pd.DataFrame(),
+        predictions=in_front(unit, probes.read_predictions_frame(folder))
+        if (folder / PREDICTIONS).is_file()
+        else pd.DataFrame(),  # earlier versions stored none
         trainings=frame_of(trained),
         settings=_settings(folder),
         notes=pd.DataFrame({"note": notes}),

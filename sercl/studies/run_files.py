@@ -11,18 +11,18 @@ from sercl.studies.cross_eval.cells import Condition
 from sercl.studies.cross_eval.study_file import STUDY, read_study
 from sercl.studies.cross_eval.study_file import read_predictions as read_study_predictions
 from sercl.studies.results.predictions import AGAIN, PREDICTIONS, Predictions, read_csv
-from sercl.studies.results.records import CONFIG, DIARIZATION, RESULTS, kind_of
+from sercl.studies.results.records import CONFIG, DIARIZATION, PROBE, RESULTS, kind_of
 
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A run of `sercl fit` or `sercl test`, or a study of `sercl cross-eval`.
+    """A run of `sercl fit` or `sercl test`, a layer probe of one task, or a study of `sercl cross-eval`.
 
     Attributes:
         folder: Its folder.
         is_study: Whether it is a study.
         classes: Class names in class order.
-        predictions: For a study by condition, for a run under the key None.
+        predictions: For a study by condition, else under the key None.
         settings: File -> (option -> value): its configuration, and the settings in its results, if it has
             these files.
     """
@@ -35,23 +35,24 @@ class FinishedRun:
 
 
 def read_finished(folder: Path) -> FinishedRun:
-    """Read a run or a study.
+    """Read a run, a layer probe or a study.
 
     Raises:
-        UsageError: If the folder is neither.
+        UsageError: If the folder is none of them, or for a layer probe of several targets or settings.
         ResultsError: If one of its files is missing or broken.
     """
     if (folder / STUDY).is_file():
         return _read_study(folder)
     if (folder / PREDICTIONS).is_file():
+        _refuse_several_tasks(folder)
         return _read_run(folder)
     if (folder / RESULTS).is_file():
         _refuse_without_predictions(folder)
     found = "is a file, not a folder" if folder.is_file() else "no such folder"
     reason = f"holds neither {PREDICTIONS} nor {STUDY}" if folder.is_dir() else found
     raise UsageError(
-        f"{folder}: {reason}. Give the folder of a finished `sercl fit`, `sercl test --out` or "
-        "`sercl cross-eval`."
+        f"{folder}: {reason}. Give the folder of a finished `sercl fit`, `sercl test --out`, "
+        "`sercl layer-probe` or `sercl cross-eval`."
     )
 
 
@@ -71,6 +72,20 @@ def _refuse_without_predictions(folder: Path) -> None:
             f"{folder}: a run of `sercl diarize`, which has no predictions of utterances to compare. Score "
             "both diarizers on the same recordings, one after the other: `sercl diarize evaluate CHECKPOINT "
             "--data CORPUS --data.root DIR`."
+        )
+
+
+def _refuse_several_tasks(folder: Path) -> None:
+    """Raise `UsageError` for a layer probe whose predictions are of several targets or settings."""
+    try:
+        content = read_json(folder / RESULTS) if (folder / RESULTS).is_file() else {}
+    except DocumentError:
+        return  # the predictions are read, not this file
+    if kind_of(content) == PROBE and len(content["results"]) > 1:
+        tasks = "; ".join(f"{own['target']}, {own['setting']}" for own in content["results"])
+        raise UsageError(
+            f"{folder}: a layer probe of several targets or settings ({tasks}). Compare probes of one, or "
+            f"read the groups of each with sercl.read_results({str(folder)!r}, group_by=[COLUMN]).groups."
         )
 
 
@@ -124,7 +139,10 @@ def _option(name: str) -> str:
 def _settings_in_results(path: Path) -> dict[str, Any]:
     try:
         found = read_json(path)
-        kept = {"data": {"name": found["data"]["name"]}, "model": found["model"]}
+        if kind_of(found) == PROBE:
+            kept = {"data": {"name": found["name"]}, "model": {"encoder": found["encoder"]["name"]}}
+        else:
+            kept = {"data": {"name": found["data"]["name"]}, "model": found["model"]}
         return _flat({**kept, "seed_everything": found["environment"]["seed"]})
     except (ValueError, KeyError, TypeError) as error:
         raise ResultsError(

@@ -85,3 +85,10 @@ def test_another_network_is_refused(monkeypatch, change):
     monkeypatch.setattr(silero, "_packaged", lambda: weights)
     with pytest.raises(PackagesError, match="another network than version 6"):
         load_silero()
+
+
+def test_loading_it_draws_no_random_numbers() -> None:
+    torch.manual_seed(0)
+    before = torch.random.get_rng_state()
+    load_silero()
+    assert torch.equal(torch.random.get_rng_state(), before)

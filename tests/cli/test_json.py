@@ -15,6 +15,7 @@ from sercl.json_text import json_text, plain
 from sercl.studies.cross_eval.study_file import study_to_dict
 from sercl.testing.studies import fake_study
 from tests.features.rows import SPACE, fill, rows
+from tests.listening.comparison.test_compare import whole
 from tests.studies.runs import fake_run
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "json.md"
@@ -90,6 +91,7 @@ def test_the_page_has_every_command_that_prints_json() -> None:
         "fit", "compare", "compare RUN --group_by COLUMN", "layer-probe", "cross-eval",
         "corpus inspect", "corpus list", "features info",
         "features prune", "predict --format json", "diarize fit", "diarize score",
+        "listen import", "listen compare",
         "diarize --format json",
     }  # fmt: skip
 
@@ -103,6 +105,13 @@ def test_comparisons(tmp_path: Path, capsys) -> None:
     first = fake_run(tmp_path / "a", 0.5, {"model": {"adapter": None}})
     second = fake_run(tmp_path / "b", 0.9, {"model": {"adapter": "lora"}}, seed=1)
     check("compare", printed(capsys, "compare", str(first), str(second), "--json"))
+
+
+def test_listeners(tmp_path: Path, capsys) -> None:
+    (tmp_path / "a.csv").write_text("listener,item,answer\na,u1,sad\nb,u1,angry\nb,u2,purple\n")
+    words = ["--on_error", "skip", "--exclude.min_answered", "0.5", "--out", str(tmp_path / "r.parquet")]
+    check("listen import", printed(capsys, "listen", "import", str(tmp_path / "a.csv"), *words, "--json"))
+    check("listen compare", plain(whole()[0].to_dict()))
 
 
 def test_segment_files(tmp_path: Path, capsys) -> None:

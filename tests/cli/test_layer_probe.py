@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 
 import pytest
 import yaml
@@ -10,9 +11,12 @@ from sercl.cli.layer_probe import spelled_out
 from sercl.cli.main import main
 from sercl.corpora.folds import make_folds
 from sercl.corpora.labels import label_scheme
+from sercl.errors import ResultsError
 from sercl.studies.heads.config import ProbeConfig
 from sercl.studies.layer_probe.folds import probe_study
 from sercl.studies.layer_probe.task import ProbeTask
+from sercl.studies.results.predictions import Predictions
+from sercl.studies.results.scores import evaluate
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +83,12 @@ def test_data_frames_hold_what_the_tables_hold(run):
     assert found.trainings["test_uar"].tolist() == pytest.approx(
         [float(row["test_uar"]) for row in probes], abs=5e-7
     )
-    assert found.predictions.empty
+    (result, _), tested = stored_results, found.predictions.query("target == 'emotion'")
+    assert len(tested) == 2 * result["utterances"]  # two seeds
+    assert tested.groupby("fold")["layer"].unique().explode().tolist() == result["chosen"]["layers"]
+    assert set(tested["gender"]) == {"female", "male"}
+    own = Predictions.from_frame(tested.dropna(axis=1, how="all"))
+    assert evaluate(own).averages["uar"].value == pytest.approx(result["chosen"]["uar"]["value"], abs=1e-9)
     assert len(sercl.read_results([run, run]).scores) == 2 * len(found.scores)
 
 
@@ -159,8 +168,10 @@ def test_a_pair_is_probed_in_every_setting_and_for_language(words, emodb, ravdes
         "--data.target", "RAVDESS", "--data.target.root", ravdess, "--probe.targets", "emotion,language",
         "--probe.settings", "monolingual,zero-shot,transfer", "--probe.control", "false",
     ]  # fmt: skip
-    assert main([*pair, "--out", str(tmp_path / "run"), "--json"]) == 0
+    assert main([*pair, "--group_by", "corpus", "--out", str(tmp_path / "run"), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["results"]
+    grouped = [[own["column"] for own in result.get("groups", [])] for result in found]
+    assert grouped == [[], [], [], ["corpus"]]  # only the last tests both corpora
     assert [(result["target"], result["setting"]) for result in found] == [
         ("emotion", "monolingual"), ("emotion", "zero-shot"), ("emotion", "transfer"), ("language", "joint"),
     ]  # fmt: skip
@@ -184,6 +195,52 @@ def test_probes_are_logistic_regressions_that_no_seed_affects(default_words, tmp
     assert {row["c"] for row in rows(folder / "probes.csv")} <= {"0.01", "0.1"}
     assert main([*default_words, "--probe.seeds", "0,1", "--out", str(tmp_path / "other")]) == 2
     assert "--probe.seeds: has no effect with the preset logistic" in capsys.readouterr().err
+
+
+def test_the_chosen_layer_is_scored_by_group(default_words, run, tmp_path, capsys):
+    folder, own = tmp_path / "run", ["--probe.c", "[0.01]", "--group_by", "gender"]
+    within = [*default_words, "--probe.targets", "emotion,speaker", *own, "--out", str(tmp_path / "other")]
+    assert main(within) == 2
+    assert "--group_by: speaker is probed on folds within speakers" in " ".join(
+        capsys.readouterr().err.split()
+    )
+    assert main([*default_words, *own, "--out", str(folder)]) == 0
+    assert "layer chosen in each fold. Scores by gender" in " ".join(capsys.readouterr().out.split())
+    (result,) = results(folder)["results"]
+    (groups,) = result["groups"]
+    assert {each["value"]: each["utterances"] for each in groups["groups"]}.keys() == {"female", "male"}
+    assert sum(each["utterances"] for each in groups["groups"]) == result["utterances"]
+    (difference,) = groups["differences"]
+    assert (
+        difference["difference"]["low"]
+        <= difference["difference"]["value"]
+        <= difference["difference"]["high"]
+    )
+    assert {row["group"] for row in rows(folder / "groups.csv")} == {"female", "male", "female - male"}
+    assert "Scores by gender" in (folder / "layers.md").read_text()
+    assert "groups-gender-emotion-monolingual" in (folder / "layers.tex").read_text()
+    found = sercl.read_results(folder, group_by=["gender"]).groups
+    uar = found.query("group == 'female' and score == 'uar'")["value"].item()
+    assert uar == pytest.approx(
+        next(own for own in groups["groups"] if own["value"] == "female")["scores"]["uar"]["value"]
+    )
+    assert main(["compare", str(folder), "--group_by", "gender"]) == 0
+    assert main(["compare", str(folder), str(folder)]) == 0
+    assert main(["compare", str(run), "--group_by", "gender"]) == 2
+    assert "a layer probe of several targets or settings (emotion, monolingual; speaker" in " ".join(
+        capsys.readouterr().err.split()
+    )
+
+
+def test_predictions_that_are_damaged_are_reported(run, tmp_path):
+    folder = shutil.copytree(run, tmp_path / "run")
+    (folder / "predictions.csv").write_text("utterance\nx\n")
+    with pytest.raises(ResultsError, match=r"lacks the columns speaker.*sercl layer-probe"):
+        sercl.read_results(folder)
+    (folder / "predictions.csv").unlink()
+    assert sercl.read_results(folder).predictions.empty  # as of an earlier version
+    with pytest.raises(ResultsError, match=r"predictions\.csv"):
+        sercl.read_results(folder, group_by=["gender"])
 
 
 def test_the_recipe_of_the_study_is_a_preset(default_words, tmp_path):

@@ -124,7 +124,7 @@ def study(german, encoder, tmp_path_factory):
     return write
 
 
-def test_the_study_across_dialects_of_the_documentation(german, encoder, tmp_path):
+def test_the_study_across_dialects_of_the_documentation(german, encoder, tmp_path, capsys):
     text = (Path(__file__).parents[2] / "docs" / "cross-eval.md").read_text(encoding="utf-8")
     content = yaml.safe_load(re.search(r"```yaml\n# dialects.yaml\n(.*?)```", text, re.DOTALL)[1])
     content["study"]["encoders"] = {"whisper-base": encoder}
@@ -133,8 +133,20 @@ def test_the_study_across_dialects_of_the_documentation(german, encoder, tmp_pat
     small = {"preprocess": {"trim": "none", "loudness": "none"}, "trainer": {"accelerator": "cpu"}}
     path = tmp_path / "dialects.yaml"
     path.write_text(yaml.safe_dump({**content, **small, "features": {"dir": str(tmp_path / "store")}}))
-    assert main(["cross-eval", "-c", str(path), "--out", str(tmp_path / "study")]) == 0
-    assert main(["cross-eval", "report", str(tmp_path / "study"), "--group_by", "gender"]) == 0
+    run = ["cross-eval", "-c", str(path), "--out", str(tmp_path / "study")]
+    assert main([*run, "--group_by", "dialect"]) == 2  # each dialect is a corpus of its own
+    said = " ".join(capsys.readouterr().err.split())
+    assert "all utterances of each test set are 'bavarian' or 'standard'; there are no two groups" in said
+    assert main([*run, "--group_by", "gender", "--json"]) == 2
+    assert "--group_by: has no effect with --json" in capsys.readouterr().err
+    assert not (tmp_path / "study").exists() or not list((tmp_path / "study").glob("cells/*"))
+    assert main([*run, "--group_by", "gender"]) == 0
+    assert "Scores by gender" in capsys.readouterr().out
+    assert (tmp_path / "study" / "groups.csv").is_file()
+    assert "group_by" not in (tmp_path / "study" / "study.yaml").read_text()
+    path.write_text(path.read_text() + "group_by: [room]\n")
+    assert main(run) == 0  # nothing is trained; the report is of other groups
+    assert "Scores by room" in capsys.readouterr().out
     found = sercl.read_results(tmp_path / "study", group_by=["gender"])
     pairs = found.scores.query("setting == 'zero-shot' and score == 'uar'")
     assert set(pairs["source"] + " -> " + pairs["target"]) == {"standard -> bavarian", "bavarian -> standard"}

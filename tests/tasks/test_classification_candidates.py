@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -83,3 +85,14 @@ def test_names_are_those_of_the_scores():
 
 def test_nothing_of_it_is_stored_in_checkpoints():
     assert not filled(batch(3, seed=5)).state_dict()
+
+
+def test_a_head_that_was_decided_is_taken_whatever_its_loss():
+    candidates = CandidateScores(2, CLASSES)
+    labels = torch.tensor([0, 1])
+    logits = torch.stack([torch.eye(len(CLASSES))[labels] * 9, torch.zeros(2, len(CLASSES))], dim=1)
+    candidates.update(logits, losses(logits, labels), labels, len(labels))
+    assert candidates.best(alone)[0] == 0
+    best, loss, scores = candidates.best(alone, decided=1)
+    assert (best, float(scores["wa"])) == (1, 0.5)
+    assert float(loss) == pytest.approx(math.log(len(CLASSES)))

@@ -194,7 +194,7 @@ def _missing(missing: Sequence[ListedUtterance], total: int) -> str:
     return (
         f"{missing[0].file!r} matches no utterance of the corpus by id, file name or stem; "
         f"{len(missing)} of {total} files of this list are missing. Is the corpus folder complete, and the "
-        "right one?"
+        "right one? Conditions of `where` must not leave out what a list names."
     )
 
 

@@ -116,18 +116,29 @@ def forest(comparison: Comparison, reach: float) -> str:
         reach: Difference at both edges, as `scale` gives it.
     """
     score = comparison.paired.difference
+    return difference_picture((score.value, score.low, score.high), reach, comparison.paired.is_significant)
 
-    def x(value: float) -> float:
-        return WIDTH / 2 + (WIDTH / 2 - MARGIN) * value / reach
+
+def difference_picture(score: tuple[float, float, float], reach: float, is_clear: bool) -> str:
+    """Return the picture of a difference.
+
+    Args:
+        score: The difference and the ends of its interval, NaN if there is none.
+        reach: Difference at both edges.
+        is_clear: Whether it is significant, and filled.
+    """
+    value, low, high = score
+
+    def x(at: float) -> float:
+        return WIDTH / 2 + (WIDTH / 2 - MARGIN) * at / reach
 
     middle = HEIGHT / 2
-    svg = picture(WIDTH, HEIGHT, f"difference {points(score.value)} points")
+    svg = picture(WIDTH, HEIGHT, f"difference {points(value)} points")
     line(svg, (WIDTH / 2, 0), (WIDTH / 2, HEIGHT), "zero")
-    if not math.isnan(score.low):
-        line(svg, (x(score.low), middle), (x(score.high), middle), "whisker")
-    if not math.isnan(score.value):
-        is_clear = comparison.paired.is_significant
-        path(svg, marker(0, x(score.value), middle, 3.6), "dot clear" if is_clear else "dot")
+    if not math.isnan(low):
+        line(svg, (x(low), middle), (x(high), middle), "whisker")
+    if not math.isnan(value):
+        path(svg, marker(0, x(value), middle, 3.6), "dot clear" if is_clear else "dot")
     return render(svg)
 
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.adamw import adamw
@@ -359,6 +361,12 @@ class Outcome:
     logits: Tensor | None = None
     head: dict[str, Tensor] | None = None
     c: float | None = None
+
+    def probabilities(self, classes: int) -> NDArray[np.float64]:
+        """Return `[test utterances, classes]` probabilities, NaN without the logits."""
+        if self.logits is None:
+            return np.full((len(self.predicted), classes), np.nan)
+        return np.asarray(self.logits.double().softmax(dim=-1).numpy())
 
 
 def outcomes_of(stack: Stack, record: Record, keep: Keep = Keep()) -> list[Outcome]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -18,7 +19,7 @@ from sercl.corpora.folds import Fold
 from sercl.corpora.labels import label_scheme
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.data.settings import BY_CORPUS, MONOLINGUAL, ROLES, SETTINGS, SOURCE, TARGET, ZERO_SHOT, plans_for
-from sercl.errors import UnknownNameError, UsageError
+from sercl.errors import ResultsError, UnknownNameError, UsageError
 from sercl.files import open_text, write_text
 from sercl.json_text import json_text
 from sercl.studies.heads.adaptation import NOTES, FrozenRows, FrozenTraining, adaptation_of
@@ -26,10 +27,23 @@ from sercl.studies.heads.config import ProbeConfig, ProbeOptions
 from sercl.studies.heads.jobs import WEIGHTED, jobs_for
 from sercl.studies.heads.parts import View, check_finite, check_layers, check_parts, check_shape
 from sercl.studies.heads.running import ProbeData, train_probes, training_device
-from sercl.studies.heads.training import OnEpochs, Outcome
+from sercl.studies.heads.training import Keep, OnEpochs, Outcome
 from sercl.studies.layer_probe.summary import ProbeResults, ScoreRow, Trained, summarise
-from sercl.studies.layer_probe.task import UNLABELLED, ProbeTask, probe_task
+from sercl.studies.layer_probe.task import UNLABELLED, WITHIN_SPEAKER, ProbeTask, probe_task
+from sercl.studies.results.groups import check_groups, groups_of
+from sercl.studies.results.predictions import (
+    PREDICTIONS,
+    Predictions,
+    classes_of,
+    known_columns,
+    probability_columns,
+    read_frame,
+    write_frame,
+)
 from sercl.studies.results.records import RESULTS, as_record, read_content, with_nan
+
+_TASK = ("target", "setting")
+"""Columns of a task in the file of predictions."""
 
 CONTROL_SEED = 0
 """Seed of the shuffled labels: a separate task, the same for every seed of the probes."""
@@ -116,7 +130,7 @@ def _train(
     data = ProbeData(features, labels, len(task.classes), task.folds, views, task.people)
     jobs = jobs_for(len(task.folds), layers, config.seeds)
     by_layer: dict[int, dict[tuple[int, int], Outcome]] = {layer: {} for layer in layers}
-    for outcome in train_probes(data, jobs, config, device, on_epochs):
+    for outcome in train_probes(data, jobs, config, device, on_epochs, keep=Keep(logits=True)):
         by_layer[outcome.job.layer][outcome.job.fold, outcome.job.seed] = outcome
     return by_layer
 
@@ -255,11 +269,87 @@ def _names_of_corpora(data: EmotionDataModule) -> dict[str, str]:
 
 
 def save(probe: LayerProbe, folder: Path) -> None:
-    """Write `results.json`, `layers.csv` (a row per layer) and `probes.csv` (a row per trained probe)."""
-    text = json_text(probe.to_dict(), indent=2)
-    write_text(folder / RESULTS, text + "\n")
-    _write_rows(folder / "layers.csv", [row for result in probe.results for row in result.layer_rows()])
-    _write_rows(folder / "probes.csv", [row for result in probe.results for row in result.run_rows()])
+    """Write the results into a folder.
+
+    `results.json`, `layers.csv` (a row per layer), `probes.csv` (a row per trained probe), `predictions.csv`
+    (a row per test utterance, at the layer chosen in its fold) and, if groups are scored, `groups.csv`.
+    """
+    results = probe.results
+    _write_rows(folder / "layers.csv", [row for result in results for row in result.layer_rows()])
+    _write_rows(folder / "probes.csv", [row for result in results for row in result.run_rows()])
+    write_frame(predictions_frame(results), folder / PREDICTIONS)
+    groups = list(chain.from_iterable(result.group_frames() for result in results))
+    if groups:
+        with open_text(folder / "groups.csv") as file:
+            pd.concat(groups, ignore_index=True).to_csv(file, index=False)
+    write_text(folder / RESULTS, json_text(probe.to_dict(), indent=2) + "\n")
+
+
+def predictions_frame(results: Sequence[ProbeResults]) -> pd.DataFrame:
+    """Return all test predictions, with empty cells where a target has other classes."""
+    frame = pd.concat([result.prediction_frame() for result in results], ignore_index=True)
+    known = known_columns(frame.columns)
+    others = [name for name in frame.columns if name not in (*_TASK, "layer", *known)]
+    return frame[[*_TASK, "layer", *others, *known]]
+
+
+def with_groups(results: Sequence[ProbeResults], columns: Sequence[str]) -> tuple[ProbeResults, ...]:
+    """Add the scores of groups of utterances at the layer chosen in each fold, by each column.
+
+    Raises:
+        UsageError: As `sercl.studies.results.groups.groups_of`.
+    """
+    predictions = {index: own.predictions for index, own in enumerate(results) if own.predictions is not None}
+    found = groups_of(predictions, columns)
+    return tuple(replace(own, groups=found.get(index, ())) for index, own in enumerate(results))
+
+
+def check_grouping(tasks: Sequence[ProbeTask], data: EmotionDataModule, columns: Sequence[str]) -> None:
+    """Raise `UsageError` before anything is trained if the test parts cannot be grouped by these columns."""
+    if not columns:
+        return
+    if within := [task.target for task in tasks if task.splits == WITHIN_SPEAKER]:
+        raise UsageError(
+            f"--group_by: {within[0]} is probed on folds within speakers, whose groups cannot be compared: "
+            f"each class is one speaker. Leave --group_by out, or {within[0]} out of --probe.targets."
+        )
+    utterances = {item.id: item for item in data.split_of(list(data.checked)).utterances}
+    tested = [{task.ids[row] for fold in task.folds for row in fold.test} for task in tasks]
+    check_groups([[utterances[id] for id in sorted(own)] for own in tested], columns)
+
+
+def read_predictions(folder: Path) -> dict[tuple[str, str], Predictions]:
+    """Read the `predictions.csv` that `save` wrote.
+
+    Returns:
+        Target and setting -> predictions at the layer chosen in each fold.
+
+    Raises:
+        ResultsError: If it, or `results.json`, is missing or broken.
+    """
+    frame, found = read_predictions_frame(folder), {}
+    for own in read(folder).results:
+        rows = frame[(frame["target"] == own.target) & (frame["setting"] == own.setting)]
+        others = set(probability_columns(classes_of(frame))) - set(probability_columns(own.classes))
+        try:
+            found[own.target, own.setting] = Predictions.from_frame(rows.drop(columns=list(others)))
+        except UsageError as error:
+            raise ResultsError(folder / PREDICTIONS, f"{error} {_again(folder)}") from error
+    return found
+
+
+def read_predictions_frame(folder: Path) -> pd.DataFrame:
+    """Return the rows of `predictions.csv`; raises `ResultsError` if it is missing or broken."""
+    try:
+        frame = read_frame(folder / PREDICTIONS, _TASK)
+        classes_of(frame)
+    except (OSError, ValueError) as error:  # pandas' errors of parsing are ValueErrors
+        raise ResultsError(folder / PREDICTIONS, f"{error}. {_again(folder)}") from error
+    return frame
+
+
+def _again(folder: Path) -> str:
+    return f"Run `sercl layer-probe -c {folder}/config.yaml --out {folder} --overwrite` to write it again."
 
 
 def read(folder: Path) -> LayerProbe:
@@ -269,7 +359,7 @@ def read(folder: Path) -> LayerProbe:
         ResultsError: If it is missing or broken.
     """
     path = folder / RESULTS
-    advice = f"Run `sercl layer-probe -c {folder}/config.yaml --out {folder} --overwrite` to write it again."
+    advice = _again(folder)
     return as_record(with_nan(read_content(path, advice), LayerProbe), LayerProbe, path, advice)
 
 

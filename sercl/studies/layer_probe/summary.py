@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from statistics import fmean, stdev
 from typing import Any
 
@@ -20,7 +20,9 @@ from sercl.studies.heads.config import ProbeConfig
 from sercl.studies.heads.jobs import WEIGHTED
 from sercl.studies.heads.training import Outcome, best_layer, ranked
 from sercl.studies.layer_probe.task import WITHIN_SPEAKER, ProbeTask
-from sercl.studies.results.scores import Score, frame_of, score_row
+from sercl.studies.results.groups import Grouping
+from sercl.studies.results.predictions import Predictions
+from sercl.studies.results.scores import Score, frame_of, in_front, score_row
 
 ScoreRow = dict[str, str | int | float | bool | None]
 """A row of a CSV file by column."""
@@ -176,6 +178,8 @@ class ProbeResults:
         seconds: Wall-clock time of training.
         differences: The best layer compared with every other one, in order of validation score: the first is
             the second best.
+        groups: Scores of groups of utterances at the layer chosen in each fold, by each column asked for.
+        predictions: Test predictions at the layer chosen in each fold; None where read from `results.json`.
     """
 
     target: str
@@ -194,6 +198,8 @@ class ProbeResults:
     notes: tuple[str, ...]
     seconds: float
     differences: tuple[LayerDifference, ...] = ()
+    groups: tuple[Grouping, ...] = ()
+    predictions: Predictions | None = field(default=None, repr=False, compare=False)
 
     def layer(self, number: int) -> LayerResult:
         """Return the entry of a hidden state that was probed."""
@@ -206,7 +212,12 @@ class ProbeResults:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON; NaN becomes None."""
-        return {"fit_option": self.fit_option, **plain(asdict(self))}
+        content = plain(asdict(replace(self, predictions=None)))
+        left_out = {"predictions"} if self.groups else {"predictions", "groups"}
+        return {
+            "fit_option": self.fit_option,
+            **{name: value for name, value in content.items() if name not in left_out},
+        }
 
     def to_frame(self) -> pd.DataFrame:
         """Return a table of all scores, a row each.
@@ -249,6 +260,22 @@ class ProbeResults:
             front | {"readout": readout, "layer": layer, "class": name, "recall": recall}
             for readout, layer, recalls in entries
             for name, recall in zip(self.classes, recalls, strict=True)
+        ]
+
+    def prediction_frame(self) -> pd.DataFrame:
+        """Return the test predictions with target, setting and layer; empty where there are none."""
+        if self.predictions is None:
+            return pd.DataFrame()
+        layers = np.array(self.chosen.layers)[self.predictions.fold]
+        return in_front(
+            {"target": self.target, "setting": self.setting},
+            self.predictions.to_frame().assign(layer=layers),
+        )
+
+    def group_frames(self) -> list[pd.DataFrame]:
+        """Return the scores and differences of the groups of each column."""
+        return [
+            in_front({"target": self.target, "setting": self.setting}, own.to_frame()) for own in self.groups
         ]
 
     def layer_rows(self) -> list[ScoreRow]:
@@ -411,6 +438,11 @@ def summarise(
     """
     scorer, blind = Scorer(task, config.seeds), Scorer(control, config.seeds)
     single = {layer: outcomes for layer, outcomes in trained.items() if layer != WEIGHTED}
+    numbers = tuple(_best(single, [fold], config) for fold in range(len(task.folds)))
+    picked = {
+        (fold, seed): single[layer][fold, seed] for fold, layer in enumerate(numbers) for seed in config.seeds
+    }
+    hits = scorer.hits(picked)
     layers = tuple(
         _layer(layer, outcomes, scorer, controls.get(layer), blind) for layer, outcomes in single.items()
     )
@@ -427,12 +459,13 @@ def summarise(
         chance=scorer.chance,
         layers=layers,
         best_layer=_best(single, range(len(task.folds)), config),
-        chosen=_chosen(single, scorer, config),
+        chosen=ChosenLayer(numbers, scorer.uar(hits), scorer.recalls(hits)),
         weighted=_weighted(trained[WEIGHTED], scorer) if WEIGHTED in trained else None,
         runs=tuple(runs),
         notes=(*task.notes, *_limit_notes(runs, config)),
         seconds=round(seconds, 3),
         differences=_differences(single, scorer, config),
+        predictions=_predictions(task, picked, config.seeds),
     )
 
 
@@ -472,13 +505,30 @@ def _weighted(outcomes: Outcomes, scorer: Scorer) -> WeightedResult:
     )
 
 
-def _chosen(trained: Trained, scorer: Scorer, config: ProbeConfig) -> ChosenLayer:
-    layers = [_best(trained, [fold], config) for fold in range(len(scorer.task.folds))]
-    picked = {
-        (fold, seed): trained[layer][fold, seed] for fold, layer in enumerate(layers) for seed in config.seeds
-    }
-    hits = scorer.hits(picked)
-    return ChosenLayer(tuple(layers), scorer.uar(hits), scorer.recalls(hits))
+def _predictions(task: ProbeTask, outcomes: Outcomes, seeds: Sequence[int]) -> Predictions:
+    """Return what probes predict, folds pooled and seeds as repeats."""
+    ordered = sorted(seeds)
+    own = [(run, fold) for run in range(len(ordered)) for fold in range(len(task.folds))]
+    found = [outcomes[fold, ordered[run]] for run, fold in own]
+    sizes = [len(task.folds[fold].test) for _, fold in own]
+    rows = [row for _, fold in own for row in task.folds[fold].test]
+    runs, folds = (np.repeat(np.array(numbers), sizes) for numbers in zip(*own, strict=True))
+    return Predictions(
+        classes=task.classes,
+        runs=tuple((0, seed) for seed in ordered),
+        run=runs,
+        fold=folds,
+        utterance=_texts(task.ids, rows),
+        speaker=_texts(task.speakers, rows),
+        truth=np.array(task.labels, dtype=np.int64)[rows],
+        predicted=torch.cat([each.predicted for each in found]).numpy(),
+        probabilities=np.concatenate([each.probabilities(len(task.classes)) for each in found]),
+        known={name: _texts(values, rows) for name, values in task.known.items()},
+    )
+
+
+def _texts(values: Sequence[str | None], rows: Sequence[int]) -> NDArray[np.object_]:
+    return np.array([values[row] for row in rows], dtype=object)
 
 
 def _differences(trained: Trained, scorer: Scorer, config: ProbeConfig) -> tuple[LayerDifference, ...]:

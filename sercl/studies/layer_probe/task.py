@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from operator import index
 from pathlib import Path
@@ -16,6 +16,7 @@ from sercl.corpora.labels import LabelScheme, label_scheme
 from sercl.data.settings import MONOLINGUAL
 from sercl.errors import FoldError, UnknownNameError, UsageError
 from sercl.studies.heads.parts import Parts, Person, parts_of, rows_of, within_speaker_folds
+from sercl.studies.results.predictions import known_of
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,7 @@ class ProbeTask:
         corpora: Name of the corpus of each utterance; empty if all are of one.
         unlabelled: Per fold, rows of the target's training part, for statistics of each corpus; empty for no
             target.
+        known: Column -> what is known of each utterance, None where unknown; groups are scored by it.
     """
 
     target: str
@@ -133,6 +135,7 @@ class ProbeTask:
     missing: int = 0
     corpora: tuple[str, ...] = ()
     unlabelled: tuple[tuple[int, ...], ...] = ()
+    known: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
 
     @property
     def people(self) -> tuple[Person, ...]:
@@ -257,6 +260,7 @@ def probe_task(
         missing=answer.missing,
         corpora=tuple(names[item.id] if names else item.corpus for item in known),
         unlabelled=tuple(rows_of(fold.get(UNLABELLED, ()), numbers) for fold in folds),
+        known=known_of(known),
     )
 
 

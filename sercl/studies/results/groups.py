@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from itertools import combinations
+from itertools import chain, combinations
 from math import isnan, nan
 from typing import Any, TypeVar
 
@@ -134,8 +134,11 @@ def score_groups(predictions: Predictions, column: str) -> Grouping:
     )
 
 
-def _one_group(column: str, value: str) -> OneGroupError:
-    return OneGroupError(f"group_by {column}: all utterances are {value!r}; there are no two groups.")
+def _one_group(column: str, *values: str) -> OneGroupError:
+    """Return the error of a column with one value, or with one in each of several test sets."""
+    where = " of each test set" if len(values) > 1 else ""
+    own = " or ".join(map(repr, values))
+    return OneGroupError(f"group_by {column}: all utterances{where} are {own}; there are no two groups.")
 
 
 def split_by(predictions: Predictions, column: str) -> dict[str, Predictions]:
@@ -184,21 +187,23 @@ def grouping_columns(predictions: Predictions) -> list[str]:
     return [name.removeprefix(OTHER) for name in predictions.known]
 
 
-def check_groups(utterances: Sequence[Utterance], columns: Sequence[str]) -> None:
-    """Raise before anything is trained if utterances that will be tested cannot be grouped.
+def check_groups(tested: Sequence[Sequence[Utterance]], columns: Sequence[str]) -> None:
+    """Raise before anything is trained if no system will be tested on groups of utterances.
 
     Args:
-        utterances: All of them.
+        tested: For each system, all utterances that it will be tested on.
         columns: As for `score_groups`.
 
     Raises:
         UnknownNameError: For a column of which nothing is known.
-        OneGroupError: For one in which all utterances have the same value.
+        OneGroupError: For one in which all utterances of each system have the same value.
     """
-    check_columns(columns, [name.removeprefix(OTHER) for name in known_of(utterances)])
+    every = list(chain.from_iterable(tested))
+    check_columns(columns, [name.removeprefix(OTHER) for name in known_of(every)])
     for column in columns:
-        if len(values := {item.value(column) for item in utterances}) < 2:
-            raise _one_group(column, str(next(iter(values))))
+        values = [{item.value(column) for item in own} for own in tested]
+        if all(len(own) < 2 for own in values):
+            raise _one_group(column, *sorted(set(_filled(column, list(chain.from_iterable(values))))))
 
 
 def check_columns(columns: Sequence[str], known: Sequence[str]) -> None:
@@ -212,10 +217,13 @@ def check_columns(columns: Sequence[str], known: Sequence[str]) -> None:
 def _values(predictions: Predictions, column: str) -> NDArray[np.object_]:
     check_columns([column], grouping_columns(predictions))
     found = predictions.known[column if column in predictions.known else f"{OTHER}{column}"]
-    is_standard = column == "dialect" and STANDARD not in set(found)
-    return np.array(
-        [(STANDARD if is_standard else UNKNOWN) if own is None else own for own in found], dtype=object
-    )
+    return np.array(_filled(column, found.tolist()), dtype=object)
+
+
+def _filled(column: str, values: Sequence[str | None]) -> list[str]:
+    """Return the values of a column with a name for those that are absent."""
+    is_standard = column == "dialect" and STANDARD not in values
+    return [(STANDARD if is_standard else UNKNOWN) if own is None else own for own in values]
 
 
 def _ordered(values: NDArray[np.object_]) -> list[str]:

@@ -280,8 +280,7 @@ class Predictions:
 
     def write_csv(self, path: Path) -> None:
         """Write the rows as CSV, probabilities with six decimals; the file is written atomically."""
-        with open_text(path) as file:
-            self.to_frame().to_csv(file, index=False, float_format="%.6f")
+        write_frame(self.to_frame(), path)
 
 
 def _check_lengths(**columns: Sized | None) -> None:
@@ -369,11 +368,28 @@ def read_csv(path: Path) -> Predictions:
         OSError: If there is no such file.
         ValueError: If it is not CSV, or holds no predictions; the message says which.
     """
+    return Predictions._read(read_frame(path))
+
+
+def write_frame(frame: pd.DataFrame, path: Path) -> None:
+    """Write rows of predictions as CSV, numbers with six decimals; the file is written atomically."""
+    with open_text(path) as file:
+        frame.to_csv(file, index=False, float_format="%.6f")
+
+
+def read_frame(path: Path, texts: Sequence[str] = ()) -> pd.DataFrame:
+    """Read what `write_frame` wrote; errors as of `read_csv`.
+
+    Args:
+        path: The file.
+        texts: Columns of text besides those described in the module.
+    """
     columns = pd.read_csv(path, nrows=0).columns
     known = known_columns(columns)
-    empty = {name: [""] for name in ("speaker", *known)}
-    text = dict.fromkeys((*COLUMNS, *known), str)
-    return Predictions._read(pd.read_csv(path, dtype=text, keep_default_na=False, na_values=empty))
+    probabilities = [name for name in columns if str(name).startswith(PROBABILITY)]
+    empty = {name: [""] for name in ("speaker", *known, *probabilities)}
+    kinds = dict.fromkeys((*COLUMNS, *known, *texts), str)
+    return pd.read_csv(path, dtype=kinds, keep_default_na=False, na_values=empty)
 
 
 def predicts_one_class(truth: Sequence[object], predicted: Sequence[object]) -> bool:

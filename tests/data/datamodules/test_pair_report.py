@@ -49,12 +49,12 @@ def test_of_two_stages_each_says_what_it_was_selected_on():
     assert found.splits["source validation"].corpus == "B"
 
 
-def test_two_stages_have_parts_of_their_own_and_one_test():
+def test_two_stages_have_parts_of_their_own_and_test_the_source_too():
     found = merged("two-stage")
     assert list(found.splits) == [
-        "source train", "source validation", "target train", "target validation", "test",
+        "source train", "source validation", "target train", "target validation", "source test", "test",
     ]  # fmt: skip
-    assert [split.corpus for split in found.splits.values()] == ["A", "A", "B", "B", "B"]
+    assert [split.corpus for split in found.splits.values()] == ["A", "A", "B", "B", "A", "B"]
     assert found.select_on == "target"  # the last stage selects the model that is tested
 
 

@@ -7,7 +7,7 @@ from sercl.corpora.folds import FoldConfig
 from sercl.corpora.registry import COMMON_OPTIONS
 from sercl.data import datamodules
 from sercl.data.datamodules import Corpora, CorpusDataModule, Diarization, LanguagePair, Manifest
-from sercl.errors import FoldError, SpeakerOverlapError, UsageError
+from sercl.errors import FoldError, ManifestError, SpeakerOverlapError, UsageError
 from sercl.reports.data import left_out
 from sercl.testing.corpora import fake_dialects
 from tests.data.corpora import write_emodb
@@ -53,6 +53,15 @@ def test_without_conditions_nothing_is_said(german):
     assert (module.title, len(module.utterances_in_use)) == ("german", 80)
     assert "not_selected" not in module.report.to_dict()
     assert not any("selected" in note for note in module.report.notes)
+
+
+def test_lists_must_not_name_utterances_that_are_left_out(german, tmp_path):
+    ready(Manifest(german)).save_folds(tmp_path / "folds")
+    own = Manifest(
+        german, where={"dialect": "bavarian"}, folds=FoldConfig(scheme="csv", lists=tmp_path / "folds")
+    )
+    with pytest.raises(ManifestError, match="Conditions of `where` must not leave out what a list names"):
+        ready(own)
 
 
 def test_conditions_are_checked_before_anything_is_read(tmp_path):

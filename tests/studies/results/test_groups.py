@@ -166,11 +166,11 @@ def test_what_will_be_tested_is_checked_before_training():
         return Utterance(name, Path(f"/{name}.wav"), "sad", "Toy", **fields)
 
     both = [item("a", gender="female", language="de"), item("b", language="de")]
-    check_groups(both, ["gender"])
+    check_groups([both], ["gender"])
     with pytest.raises(UsageError, match="group_by language: all utterances are 'de'"):
-        check_groups(both, ["language"])
+        check_groups([both], ["language"])
     with pytest.raises(UnknownNameError, match="'dialect'"):
-        check_groups(both, ["dialect"])
+        check_groups([both], ["dialect"])
 
 
 def test_as_table_and_as_plain_data():

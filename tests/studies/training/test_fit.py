@@ -278,7 +278,8 @@ def test_a_frozen_encoder_is_prepared_only_where_it_hears_audio(task, data, tmp_
 def test_the_layer_of_auto_is_decided_before_each_stage(decided, encoder, pair, tmp_path, monkeypatch):
     task, asked = EmotionClassifier(encoder, layer="auto", whisper_form="short"), []
 
-    def choose(features, rows, train, validation, device):
+    def choose(features, rows, train, validation, device, adapt):
+        assert adapt is None
         asked.append((features.shape[:2], {rows.corpora[row] for row in train}, len(train), len(validation)))
         return decided
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from sercl.corpora.base import SEEN
+from sercl.corpora.base import SEEN, Utterance
 from sercl.counting import count
 from sercl.data.balance import PROPORTIONAL
 from sercl.data.datamodules.overlap import check_apart, check_ids
@@ -114,6 +114,15 @@ class Plan:
     def conditions(self) -> tuple[Condition, ...]:
         """Every condition, in the order of the grid."""
         return tuple(dict.fromkeys(item.cell.condition for item in self.cells))
+
+    @property
+    def tested(self) -> list[list[Utterance]]:
+        """All utterances of each corpus that cells test."""
+        found: dict[str, dict[str, Utterance]] = {}
+        for item in self.cells:
+            own = found.setdefault(item.test.corpus, {})
+            own.update({utterance.id: utterance for utterance in item.test.split.utterances})
+        return [list(own.values()) for own in found.values()]
 
     @cached_property
     def tests(self) -> dict[str, tuple[Training, Subset]]:

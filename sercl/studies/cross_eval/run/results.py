@@ -291,8 +291,7 @@ def _one_class(predictions: pa.Table) -> str | None:
 
 def known_in(plan: Plan) -> list[str]:
     """Return the columns of what is known of any corpus's test utterances."""
-    tests = {item.test.fingerprint: item.test.split.utterances for item in plan.cells}
-    return list(known_of(list(chain.from_iterable(tests.values()))))
+    return list(known_of(list(chain.from_iterable(plan.tested))))
 
 
 def has_known(path: Path, plan: Plan) -> bool:

@@ -151,7 +151,7 @@ def test_corpora_of_a_union_must_not_share_ids() -> None:
         {part: replace(own, split=A.parts[index][part].split) for part, own in fold.items()}
         for index, fold in enumerate(twin.parts)
     )
-    with pytest.raises(FoldError, match="is in both A and B"):
+    with pytest.raises(FoldError, match="A and B overlap: both have the utterance"):
         plan_of([A, replace(twin, parts=renamed), C], settings=["zero-shot"], sources=BOTH, test=["C"])
 
 

@@ -1,0 +1,233 @@
+"""Everything that is said about listeners, and about listeners and models, from one table."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from sercl.corpora.cells import key_of
+from sercl.errors import UsageError
+from sercl.listening.comparison.against import AgainstModel, Majorities, against_model, shared_with, with_holm
+from sercl.listening.comparison.answers import Answers, Measure, answers_of, measured
+from sercl.listening.comparison.claims import Claim, claims_of
+from sercl.listening.comparison.contrasts import Contrast, contrasts_of
+from sercl.listening.comparison.groups import GroupScores, score_group
+from sercl.listening.comparison.models import Model
+from sercl.listening.exclusion import repeated_answers
+from sercl.listening.items import stem_of
+from sercl.listening.ratings import RATINGS, Table
+from sercl.metrics.functional.crossed import Crossed, crossed_estimates
+
+
+@dataclass(frozen=True)
+class CompareOptions:
+    """How listeners are compared.
+
+    Args:
+        groups: Column that describes listeners, such as `native`: each of its values is a group.
+        native: Column with the native language of listeners, for the claims of the study.
+        standard: Dialect that is the standard; by default items without a dialect, or with "standard".
+        units: What intervals are over, beside listeners: `items`, or the `speakers` of items.
+        margin: Margin of equivalence, in shares of UAR, set before the data are seen.
+        resamples: Number of bootstrap samples.
+        seed: Makes the bootstrap repeatable.
+    """
+
+    groups: str | None = None
+    native: str = "native"
+    standard: str | None = None
+    units: Literal["items", "speakers"] = "items"
+    margin: float = 0.05
+    resamples: int = 1000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.margin < 1:
+            raise UsageError(
+                f"--margin {self.margin}: a share of UAR between 0 and 1 is needed, such as 0.05."
+            )
+        if self.resamples < 100:
+            raise UsageError(f"--resamples {self.resamples}: at least 100 are needed.")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The result of `compare`.
+
+    Attributes:
+        options: As given.
+        kind: "ratings" or "votes".
+        groups: Scores of each group, on all items and by language and dialect.
+        consistency: Group -> share of repeated items that its listeners answered alike.
+        majorities: Group -> number of listeners -> UAR of their majority.
+        held_out: Group -> number of listeners -> how badly they predict another one, in nats.
+        models: Groups against models.
+        contrasts: Differences between groups, languages and dialects.
+        claims: The claims of the study.
+        notes: What was left out, and what the data do not allow.
+    """
+
+    options: CompareOptions
+    kind: str
+    groups: tuple[GroupScores, ...]
+    consistency: dict[str, Measure]
+    majorities: dict[str, dict[int, float]]
+    held_out: dict[str, dict[int, float]]
+    models: tuple[AgainstModel, ...]
+    contrasts: tuple[Contrast, ...]
+    claims: tuple[Claim, ...]
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return asdict(self)
+
+
+def compare(table: Table, models: Sequence[Model], options: CompareOptions = CompareOptions()) -> Comparison:
+    """Score listeners by group, language and dialect, and against models.
+
+    Args:
+        table: Ratings or votes.
+        models: Systems that were tested on some of the items.
+        options: How.
+
+    Raises:
+        UsageError: If there is nothing to score, or an option names what the table does not have.
+    """
+    truths = {name: truth for model in reversed(models) for name, truth in model.truths.items()}
+    named = {str(name): truths[key] for name in table.frame["item"].unique() if (key := _key(name)) in truths}
+    answers = answers_of(table, options.groups, named, options.units == "speakers")
+    groups = list(dict.fromkeys(sorted(answers.frame["group"])))
+    by_group = {group: answers.where((answers.frame["group"] == group).to_numpy()) for group in groups}
+    majorities = {
+        group: Majorities(own, options.seed) for group, own in by_group.items() if not own.rates_only
+    }
+    scored = tuple(
+        score_group(own, *cell, options.resamples, options.seed) for cell, own in _cells(answers, groups)
+    )
+    against = list(_against(by_group, majorities, models, options))
+    return Comparison(
+        options=options,
+        kind=table.kind,
+        groups=scored,
+        consistency=_consistency(table, options) if table.kind == RATINGS else {},
+        majorities={group: own.curve() for group, own in majorities.items()},
+        held_out={group: own.loss_curve() for group, own in majorities.items()},
+        models=with_holm(against),
+        contrasts=contrasts_of(answers, options.standard, options.resamples, options.seed),
+        claims=_claims(table, models, named, options),
+        notes=tuple(_notes(answers, models, against)),
+    )
+
+
+def _key(name: object) -> str:
+    return key_of(stem_of(str(name)))
+
+
+def _cells(answers: Answers, groups: Sequence[str]) -> Iterator[tuple[tuple[str, str, str], Answers]]:
+    """Yield each group on all items, then by language, then by dialect, where there are several."""
+    frame = answers.frame
+    languages = sorted(set(frame["language"]))
+    for group in groups:
+        of_group = (frame["group"] == group).to_numpy()
+        yield (group, "", ""), answers.where(of_group)
+        for language in languages:
+            own = of_group & (frame["language"] == language).to_numpy()
+            dialects = sorted(set(frame["dialect"][own]))
+            if len(languages) > 1 and own.any():
+                yield (group, language, ""), answers.where(own)
+            if len(dialects) > 1:
+                for dialect in dialects:
+                    kept = own & (frame["dialect"] == dialect).to_numpy()
+                    yield (group, language, dialect or "standard"), answers.where(kept)
+
+
+def _against(
+    by_group: dict[str, Answers],
+    majorities: dict[str, Majorities],
+    models: Sequence[Model],
+    options: CompareOptions,
+) -> Iterator[AgainstModel]:
+    for group, own in by_group.items():
+        for model in models:
+            if (shared := shared_with(own, model)) is not None:
+                yield against_model(
+                    shared, group, options.margin, options.resamples, options.seed, majorities.get(group)
+                )
+
+
+def _consistency(table: Table, options: CompareOptions) -> dict[str, Measure]:
+    """Return how often listeners give the same answer again, by group."""
+    again = repeated_answers(table.frame)
+    if not len(again):
+        return {}
+    column = f"listener_{options.groups}" if options.groups else None
+    people = table.frame.drop_duplicates("listener").set_index("listener")
+    group = (
+        again["listener"].map(people[column]) if column else again["listener"].map(lambda _: "all listeners")
+    )
+    found = {}
+    for name in sorted(group.dropna().unique()):
+        own = again[group == name]
+        listener, item = (
+            own[key].astype("category").cat.codes.to_numpy(np.int64) for key in ("listener", "item")
+        )
+        design = Crossed(
+            listener, item, np.zeros(listener.max() + 1, np.int64), np.zeros(item.max() + 1, np.int64)
+        )
+        values = np.stack([own["same"].to_numpy(np.float64), np.ones(len(own))], axis=1)
+        share = crossed_estimates(
+            design, values, lambda sums: sums[..., :1] / sums[..., 1:], options.resamples, options.seed
+        )
+        found[str(name)] = measured(share[0])
+    return found
+
+
+def _claims(
+    table: Table, models: Sequence[Model], truths: dict[str, str], options: CompareOptions
+) -> tuple[Claim, ...]:
+    if table.kind != RATINGS:
+        return ()
+    column = options.native if options.native in table.listener_columns else None
+    answers = answers_of(table, column, truths, options.units == "speakers")
+    return claims_of(answers, models, options.standard, options.resamples, options.seed)
+
+
+_UNITS = {"items": "items of the same speakers", "speakers": "speakers"}
+
+
+def _notes(answers: Answers, models: Sequence[Model], against: Sequence[AgainstModel]) -> Iterator[str]:
+    unit = "speakers" if answers.by_speaker else "items"
+    if answers.votes_only:
+        yield (
+            f"single listeners are not known: intervals are over {unit}, and say nothing on other listeners. "
+            "Self-consistency, error consistency between listeners, a noise ceiling of confusions, groups "
+            "and the claims of the study need single listeners."
+        )
+    else:
+        yield (
+            f"intervals are for other listeners of the group and other {_UNITS[unit]}. No mixed "
+            "model is fitted: no maintained library fits crossed random effects to yes-no answers without "
+            "sampling; contrasts are tested over listeners and items instead."
+        )
+    if answers.rates_only:
+        yield (
+            "only recognition rates are known, not what was answered instead: Hu, d', criterion, confusions, "
+            "agreement, majorities and soft labels need all answers."
+        )
+    elif extra := answers.columns[len(answers.classes) :]:
+        yield (
+            f"listeners also answered {', '.join(extra)}, which no item is: such answers count as errors. A "
+            "model that cannot give them has an easier task."
+        )
+    yield from _left_out(models, against)
+
+
+def _left_out(models: Sequence[Model], against: Sequence[AgainstModel]) -> Iterator[str]:
+    compared = {own.model for own in against}
+    yield from (f"{own.name}: was tested on none of the items." for own in models if own.name not in compared)
+    for own in against:
+        if own.contradicting:
+            left = f"{own.contradicting} items left out, since their emotions differ."
+            yield f"{own.group}, {own.model}: {left}"

@@ -1,0 +1,230 @@
+"""The tables of a comparison of listeners, for every format."""
+
+from collections.abc import Iterator
+
+from sercl.listening.comparison.compare import Comparison
+from sercl.listening.comparison.contrasts import Contrast
+from sercl.listening.ratings import RATINGS
+from sercl.reports.cross_eval.wording import p_value
+from sercl.reports.listening.wording import (
+    NONE,
+    claim_text,
+    in_percent,
+    in_points,
+    number,
+    place,
+    plain,
+    verdict,
+    worth,
+)
+from sercl.reports.results import percent
+from sercl.reports.style import TextTable
+
+
+def intervals_note(own: Comparison) -> str:
+    """Return what the intervals are over."""
+    units = own.options.units
+    what = f"listeners and {units}" if own.kind == RATINGS else units
+    return f"In brackets 95 % intervals, over {what}."
+
+
+def groups_table(own: Comparison) -> TextTable:
+    """Return UAR and agreement of each group."""
+    rows = tuple(
+        (
+            row.group,
+            place(row),
+            in_percent(row.uar),
+            plain(row.alpha),
+            number(row.fleiss),
+            in_percent(own.consistency.get(row.group)) if place(row) == "all items" else NONE,
+            str(row.listeners or NONE),
+            str(row.items),
+            f"{row.answers:,}",
+        )
+        for row in own.groups
+    )
+    columns = (
+        "Group", "Items", "UAR %", "Krippendorff's\nalpha", "Fleiss'\nkappa", "Same answer\nagain %",
+        "Listeners", "Items", "Answers",
+    )  # fmt: skip
+    return TextTable("groups", "Recognition and agreement", columns, rows, texts=2, note=intervals_note(own))
+
+
+def emotions_table(own: Comparison) -> TextTable:
+    """Return the scores of each emotion."""
+    rows = tuple(
+        (
+            row.group,
+            place(row),
+            each.emotion,
+            in_percent(each.recall),
+            plain(each.hu),
+            number(each.hu_by_chance),
+            plain(each.d_prime),
+            plain(each.criterion),
+        )
+        for row in own.groups
+        for each in row.emotions
+    )
+    columns = ("Group", "Items", "Emotion", "Recall %", "Hu", "Hu by\nchance", "d'", "Criterion")
+    note = (
+        "Hu is the unbiased hit rate, recall times precision. d' is sensitivity; a criterion below 0 means "
+        f"that the answer is given too readily. {intervals_note(own)}"
+    )
+    return TextTable("emotions", "Scores of each emotion", columns, rows, texts=3, note=note)
+
+
+def models_table(own: Comparison) -> TextTable:
+    """Return listeners against models."""
+    rows = tuple(
+        (
+            row.group,
+            row.model,
+            percent(row.people.value),
+            percent(row.machine.value),
+            in_points(row.difference),
+            p_value(row.p_holm),
+            p_value(row.equivalence.p),
+            verdict(row),
+            str(row.items),
+        )
+        for row in own.models
+    )
+    columns = (
+        "Group", "Model", "Listeners\nUAR %", "Model\nUAR %", "Difference", "p, Holm",
+        "p, equal\nwithin margin", "Verdict", "Items",
+    )  # fmt: skip
+    note = (
+        f"Listeners minus model, on the items of both. Equal: two one-sided tests with a margin of "
+        f"{100 * own.options.margin:g} points. {intervals_note(own)}"
+    )
+    return TextTable("models", "Listeners against models", columns, rows, texts=2, note=note)
+
+
+def errors_table(own: Comparison) -> TextTable:
+    """Return whether models fail where listeners do."""
+    rows = tuple(
+        (
+            row.group,
+            row.model,
+            plain(row.consistency),
+            number(row.between),
+            plain(row.difficulty),
+            plain(row.difficulty_all),
+            number(row.difficulty_ceiling),
+        )
+        for row in own.models
+    )
+    columns = (
+        "Group", "Model", "Error\nconsistency", "Between\nlisteners", "Difficulty,\nwithin emotions",
+        "Difficulty,\nall", "Ceiling",
+    )  # fmt: skip
+    note = (
+        "Error consistency is the kappa of being right on the same items: 0 independent errors, 1 the same. "
+        "Difficulty is the rank correlation of the listeners' errors with the model's probability of an "
+        f"error; the ceiling is what a perfect model could reach with so many answers. {intervals_note(own)}"
+    )
+    return TextTable("errors", "Do models fail where listeners do?", columns, rows, texts=2, note=note)
+
+
+def worth_table(own: Comparison) -> TextTable:
+    """Return how many listeners each model is worth, and how it fits their votes and confusions."""
+    rows = []
+    for row in own.models:
+        alike, soft = row.similarity, row.soft
+        if alike is None:
+            continue
+        ceiling = f"{number(alike.ceiling[0])} to {number(alike.ceiling[1])}"
+        rows.append(
+            (
+                row.group,
+                row.model,
+                worth(row.worth),
+                worth(row.worth_by_loss),
+                number(alike.value),
+                number(alike.to_listeners),
+                ceiling if row.listeners > 1 else NONE,
+                f"{p_value(alike.p)} (≥ {alike.smallest:.3f})" if alike.p == alike.p else NONE,
+                plain(soft.divergence) if soft else NONE,
+                plain(soft.cross_entropy) if soft else NONE,
+                number(soft.held_out) if soft else NONE,
+            )
+        )
+    columns = (
+        "Group", "Model", "Worth\nlisteners", "By\nlog-loss", "Confusions\nalike", "Each\nlistener",
+        "Ceiling", "p of the\nerrors", "Divergence\nof votes", "Cross-\nentropy", "All but one\nlistener",
+    )  # fmt: skip
+    note = (
+        "Worth: the number of listeners whose majority has the model's UAR, or who predict another listener "
+        "as well. Confusions: 1 - Jensen-Shannon divergence of their rows; the ceiling leaves each listener "
+        "out; p tests the pattern of errors by renaming emotions. Cross-entropy in nats, beside that of all "
+        "listeners but one."
+    )
+    return TextTable("worth", "What a model is worth", columns, tuple(rows), texts=2, note=note)
+
+
+def majorities_table(own: Comparison) -> TextTable:
+    """Return the UAR of majorities, and how well they predict another listener."""
+    sizes = sorted({size for curve in own.majorities.values() for size in curve})
+    rows = []
+    for group, curve in own.majorities.items():
+        loss = own.held_out.get(group, {})
+        rows.append((group, "UAR %", *(percent(curve[size]) if size in curve else NONE for size in sizes)))
+        rows.append((group, "log-loss, nats", *(number(loss.get(size), 3) for size in sizes)))
+    columns = ("Group", "Score", *map(str, sizes))
+    note = (
+        "UAR of the majority of randomly chosen listeners; log-loss of predicting one more listener from "
+        "theirs. Items with fewer votes than the largest number are left out."
+    )
+    return TextTable("majorities", "This many listeners", columns, tuple(rows), texts=2, note=note)
+
+
+def contrasts_table(own: Comparison) -> TextTable:
+    """Return differences between groups, languages and dialects."""
+    rows = tuple(_contrast_row(row) for row in own.contrasts)
+    columns = ("Kind", "What", "Difference", "p", "p, Holm", "Listeners", "Items")
+    note = f"In points of UAR. Holm's correction is within each kind. {intervals_note(own)}"
+    return TextTable("contrasts", "Groups, languages, dialects", columns, rows, texts=2, note=note)
+
+
+def _contrast_row(row: Contrast) -> tuple[str, ...]:
+    sizes = str(row.difference.listeners or NONE), str(row.difference.items)
+    return row.kind, row.name, in_points(row.difference), p_value(row.p), p_value(row.p_holm), *sizes
+
+
+def claims_table(own: Comparison) -> TextTable:
+    """Return the claims of the study with their tests."""
+    rows = tuple((row.statement, row.verdict, claim_text(row)) for row in own.claims)
+    note = "Supported: the difference has the sign of the claim, and p is below 0.05 after Holm's correction."
+    return TextTable(
+        "claims", "The claims of the study", ("Claim", "Verdict", "Test"), rows, texts=3, note=note
+    )
+
+
+def confusion_tables(own: Comparison) -> Iterator[TextTable]:
+    """Yield the confusion matrices, in percent of the rows."""
+    for row in own.groups:
+        if row.confusion is None:
+            continue
+        rows = tuple(
+            (emotion, *(f"{100 * cell / sum(cells):.0f}" for cell in cells))
+            for emotion, cells in zip(row.columns, row.confusion, strict=False)
+            if sum(cells)
+        )
+        caption = f"Answers of {row.group} to {place(row)}, in % of the items' emotion"
+        yield TextTable("confusion", caption, ("Emotion", *row.columns), rows)
+
+
+def sections(own: Comparison) -> dict[str, list[TextTable]]:
+    """Return heading -> its tables, without empty ones."""
+    found = {
+        "Recognition": [groups_table(own), emotions_table(own)],
+        "Confusions": list(confusion_tables(own)),
+        "Listeners against models": [models_table(own), errors_table(own), worth_table(own)],
+        "Majorities": [majorities_table(own)],
+        "Groups, languages, dialects": [contrasts_table(own)],
+        "Claims": [claims_table(own)],
+    }
+    filled = {heading: [table for table in tables if table.rows] for heading, tables in found.items()}
+    return {heading: tables for heading, tables in filled.items() if tables}

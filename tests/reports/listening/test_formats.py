@@ -1,0 +1,106 @@
+"""The report on listeners in every format."""
+
+import csv
+import io
+import json
+from functools import cache
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from sercl.json_text import json_text
+from sercl.listening.comparison.compare import Comparison
+from sercl.reports.listening.formats import (
+    latex_report,
+    markdown_report,
+    scores_csv,
+    terminal_report,
+    write_report,
+)
+from sercl.reports.listening.html import html_report
+from sercl.reports.listening.tables import sections
+from sercl.reports.listening.wording import summary, worth
+from tests.listening.comparison.test_compare import whole
+
+FACTS = (("Groups", "German & Chinese"),)
+
+
+@cache
+def found() -> Comparison:
+    return whole()[0]
+
+
+def test_every_section_is_filled() -> None:
+    own = sections(found())
+    assert list(own) == [
+        "Recognition", "Confusions", "Listeners against models", "Majorities", "Groups, languages, dialects",
+        "Claims",
+    ]  # fmt: skip
+    for tables in own.values():
+        for table in tables:
+            assert all(len(row) == len(table.columns) for row in table.rows)
+
+
+def test_the_page_stands_alone() -> None:
+    page = html_report(found(), "A <test>", FACTS, "sercl listen compare r.parquet")
+    assert "A &lt;test&gt;" in page
+    assert "German &amp; Chinese" in page
+    assert "http://" not in page
+    assert "https://" not in page
+    for anchor in ("notes", "recognition", "listeners-against-models", "claims", "confusions", "reproduce"):
+        assert f'id="{anchor}"' in page
+        assert f'href="#{anchor}"' in page
+    assert page.count("<svg") > len(found().models)
+    assert "nan" not in page.replace("tianjin", "")
+
+
+def test_markdown_and_latex() -> None:
+    text = markdown_report(found(), "Title", FACTS, "sercl listen compare r.parquet")
+    assert "| Group | Items | UAR % |" in text
+    assert "supported" in text
+    latex = latex_report(found())
+    assert latex.count(r"\begin{table}") == latex.count(r"\end{table}") > 5
+    assert r"\label{tab:confusion-1}" in latex
+
+
+def test_every_score_has_a_row_with_its_interval() -> None:
+    rows = list(csv.DictReader(io.StringIO(scores_csv(found()))))
+    uar = next(
+        row for row in rows if row["score"] == "uar" and row["group"] == "German" and not row["language"]
+    )
+    own = next(row for row in found().groups if row.group == "German" and not row.language)
+    assert float(uar["value"]) == pytest.approx(own.uar.value, abs=1e-5)
+    assert float(uar["low"]) < float(uar["value"]) < float(uar["high"])
+    assert {row["about"] for row in rows} >= {"group", "model", "dialect", "claim: supported"}
+
+
+def test_the_terminal_shows_tables_and_notes() -> None:
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(terminal_report(found()))
+    text = console.export_text()
+    for part in ("Recognition and agreement", "Listeners against models", "claims of the study", "Note:"):
+        assert part in text
+    console.print(terminal_report(found(), only_claims=True))
+    assert "Recognition" not in console.export_text()
+
+
+def test_the_summary_says_who_is_better() -> None:
+    text = " ".join(summary(found()))
+    assert "the model is better" in text
+    assert "listeners are better" in text
+
+
+def test_a_model_beyond_all_majorities() -> None:
+    own = found().models[0].worth
+    assert worth(None) == "-"
+    beyond = type(own)(own.sizes, own.majority, 1.0, float("inf"), 3.2, float("inf"), 9)
+    assert worth(beyond) == "> 9 (3.2 to > 9)"
+
+
+def test_all_files_are_written(tmp_path: Path) -> None:
+    files = write_report(found(), tmp_path, "Title", FACTS, "sercl listen compare")
+    assert [file.name for file in files] == [
+        "report.html", "report.md", "report.tex", "scores.csv", "comparison.json",
+    ]  # fmt: skip
+    assert json.loads((tmp_path / "comparison.json").read_text()) == json.loads(json_text(found().to_dict()))
