@@ -108,8 +108,8 @@ class CorpusNotFoundError(CorpusError, FileNotFoundError):
     """The root folder, or the characteristic files of the corpus, are missing."""
 
 
-class ManifestError(CorpusError):
-    """A manifest, label list or fold list with a bad row.
+class LineError(SerclError, ValueError):
+    """A file with a bad line.
 
     Args:
         path: The file.
@@ -123,19 +123,12 @@ class ManifestError(CorpusError):
         super().__init__(f"{where}: {message}")
 
 
-class RatingsError(SerclError, ValueError):
-    """Answers of listeners that cannot be read or used.
+class ManifestError(LineError, CorpusError):
+    """A manifest, label list or fold list with a bad row."""
 
-    Args:
-        path: The file.
-        line: 1-based line (or row) number, or None for the file as a whole.
-        message: What is wrong, what is valid, what to do.
-    """
 
-    def __init__(self, path: Path | str, line: int | None, message: str) -> None:
-        self.path, self.line, self.message = Path(path), line, message
-        where = f"{path}:{line}" if line is not None else str(path)
-        super().__init__(f"{where}: {message}")
+class RatingsError(LineError):
+    """Answers of listeners that cannot be read or used."""
 
 
 class FoldError(SerclError, ValueError):
