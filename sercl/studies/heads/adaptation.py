@@ -264,6 +264,7 @@ def _power(symmetric: Tensor, ridge: float, exponent: float) -> Tensor:
 
 
 MOST_ROUNDS = 10_000
+"""Maximum number of times that weights of classes are scaled."""
 
 
 def uniform_weights(probabilities: NDArray[np.float64], tolerance: float = 1e-9) -> NDArray[np.float64]:

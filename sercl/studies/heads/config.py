@@ -100,9 +100,9 @@ class ProbeConfig:
     def deciding(self) -> dict[str, Any]:
         """The options that have an effect, as plain data."""
         without = ADAMW_ONLY if self.is_convex else LOGISTIC_ONLY
-        # Options added later are hashed only if not at their defaults: earlier results keep their addresses.
-        later = () if self.layer_norm else ("layer_norm",)
-        return {name: value for name, value in asdict(self).items() if name not in (*without, *later)}
+        # Options added later are hashed only if they are on: earlier results keep their addresses.
+        off = [name for name in ("layer_norm", "inner_folds") if not getattr(self, name)]
+        return {name: value for name, value in asdict(self).items() if name not in (*without, *off)}
 
     def _check_logistic(self) -> None:
         if isinstance(self.c, int | float):

@@ -95,3 +95,10 @@ def test_unknown_names_are_refused() -> None:
         ProbeConfig(head="mlp")
     with pytest.raises(UnknownNameError, match="Valid: loss, accuracy, uar"):
         ProbeConfig(select="f1")
+
+
+def test_options_that_were_added_later_change_no_earlier_address() -> None:
+    earlier = {"head", "standardize", "max_epochs", "select", "c", "class_weights"}
+    assert set(ProbeConfig(head="linear", c=(0.1,)).deciding) == earlier
+    later = ProbeConfig(head="linear", c=(0.1,), layer_norm=True, inner_folds=5).deciding
+    assert set(later) == earlier | {"layer_norm", "inner_folds"}
