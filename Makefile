@@ -10,7 +10,7 @@ JOBS   ?= auto
 # A command's own options: make fit ARGS="--data EmoDB --data.root emodb"
 ARGS   ?=
 
-.PHONY: starter demo fit layer-probe cross-eval diarize test test-lowest test-newest quality style bench clean help install
+.PHONY: starter demo fit layer-probe cross-eval diarize listen test test-lowest test-newest quality style bench clean help install
 
 help:  ## Show the targets
 	@grep -hE '^[a-z -]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 38
@@ -34,7 +34,7 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)  ## Train, evaluate and predict on synthetic speech; no data needed
 	$(BIN)/sercl demo
 
-fit layer-probe cross-eval diarize: $(STAMP)  ## One command on the demo's speech, or with ARGS="..."
+fit layer-probe cross-eval diarize listen: $(STAMP)  ## One command on the demo's speech, or with ARGS="..."
 	$(BIN)/sercl $(if $(strip $(ARGS)),$@ $(ARGS),demo $@)
 
 test: $(STAMP)  ## Run the tests

@@ -25,6 +25,11 @@ WHAT_IT_IS = (
     "weights. The demo shows that the "
     "pipeline works and learns. Its scores say nothing about real speech."
 )
+WHO_LISTENS = (
+    "25 SIMULATED listeners answer this test: random numbers, right more often in a language of their own. "
+    "Nobody has heard anything, and what follows says nothing about people, who would answer it in their "
+    "browsers with `sercl listen serve`."
+)
 SOURCE, TARGETS = "de", ("zh", "en")
 TALK = ("neutral", "angry", "neutral", "sad")
 NAMES = {"de": "German", "zh": "Mandarin", "en": "English"}
@@ -32,7 +37,11 @@ STUDY = "demo-study"
 """Folder and file of the study: removed at each call, so the name must not be one a user might choose."""
 
 
-STEPS = ("fit", "layer-probe", "diarize", "cross-eval")
+LISTENING, RATINGS, REPORT = "demo-listening", "demo-ratings", "demo-listeners"
+"""Folder of the listening test, tables of its answers, and the report; replaced at each call, too."""
+
+
+STEPS = ("fit", "layer-probe", "diarize", "cross-eval", "listen")
 """Commands that the demo shows, in this order; each can be shown alone."""
 
 
@@ -80,6 +89,8 @@ def run(out: Path, speakers: int = 8, sentences: int = 6, steps: Sequence[str] =
         show_diarize(corpus, encoder, out)
     if "cross-eval" in steps:
         call(study_words(corpus, encoder, out))
+    if "listen" in steps:
+        show_listen(corpus, encoder, out, has_study="cross-eval" in steps)
     if tuple(steps) == STEPS:
         show_starter(corpus)
     show(out, steps, time.perf_counter() - begin)
@@ -113,6 +124,23 @@ def show_diarize(corpus: Path, encoder: Path, out: Path) -> None:
     talk, truth = record_talk(out, corpus)
     call(["diarize", str(out / "diarizer" / "best.ckpt"), str(talk), "--html", str(out / "talk.html")])
     stdout.print(f"What is in {talk}: {truth}", soft_wrap=True)
+
+
+def show_listen(corpus: Path, encoder: Path, out: Path, has_study: bool) -> None:
+    """Build a listening test, simulate listeners who answer it, and compare them with the study's models."""
+    from sercl.listening.serving.serve import answers_folder
+    from sercl.listening.simulated import Audience, take_part
+
+    if not has_study:
+        stdout.print("\nFirst, the study whose models listeners are compared with:")
+        call(study_words(corpus, encoder, out))
+    test = out / LISTENING
+    call(build_words(corpus, test))
+    stdout.print(Text(f"\n{WHO_LISTENS}", style="yellow"))
+    careless = Audience("de", 1, is_careless=True)
+    take_part(test, answers_folder(test, None), (Audience("de", 12), Audience("zh", 12), careless))
+    for words in read_back_words(test, out):
+        call(words)
 
 
 def make_inputs(out: Path, speakers: int, sentences: int) -> tuple[Path, Path]:
@@ -169,7 +197,6 @@ def study_words(corpus: Path, encoder: Path, out: Path) -> list[str]:
     """Write the file of a study of all three languages; return the command line that runs it."""
     import yaml
 
-    from sercl.cli.run_folder import make_folder
     from sercl.files import write_text
 
     model = {"encoder": str(encoder), "whisper_form": "short", "pooling": "mean+std"}
@@ -188,9 +215,38 @@ def study_words(corpus: Path, encoder: Path, out: Path) -> list[str]:
     text = yaml.safe_dump({"study": study}, sort_keys=False)
     file, folder = out / f"{STUDY}.yaml", out / STUDY
     write_text(file, "# Cross-lingual transfer: frozen encoder, zero-shot.\n" + text)
-    make_folder(folder, fresh=(folder / "study.yaml").is_file())
+    empty_own(folder, "study.yaml")
     store = ("--features.dir", str(out / "features"))
     return ["cross-eval", "-c", str(file), "--out", str(folder), *store]
+
+
+def build_words(corpus: Path, test: Path) -> list[str]:
+    """Empty the folder of the test, and return the command line that builds it: German and Mandarin."""
+    empty_own(test, "protocol.json")
+    both = (
+        word
+        for name in ("de", "zh")
+        for word in ("--data", "Manifest", "--data.root", str(corpus / f"{name}.csv"))
+    )
+    return ["listen", "build", *both, "--per-emotion", "6", "--no-cache", "--out", str(test)]
+
+
+def read_back_words(test: Path, out: Path) -> list[list[str]]:
+    """Return the command lines from the answers to the report."""
+    raw, kept = str(out / f"{RATINGS}-all.parquet"), str(out / f"{RATINGS}.parquet")
+    report = ["--groups", "native", "--claims", "--out", str(out / REPORT)]
+    return [
+        ["listen", "answers", str(test), "--out", raw],
+        ["listen", "import", raw, "--exclude.failed_checks", "1", "--out", kept],
+        ["listen", "compare", kept, "--predictions", str(out / STUDY), *report],
+    ]
+
+
+def empty_own(folder: Path, sign: str) -> None:
+    """Make a folder, and empty it if it has the file that one of an earlier demo has."""
+    from sercl.cli.run_folder import make_folder
+
+    make_folder(folder, fresh=(folder / sign).is_file())
 
 
 def call(words: list[str]) -> None:
@@ -241,6 +297,7 @@ PICTURES = {
     "layer-probe": ("layers/layers.png", "layers/results.json"),
     "diarize": ("talk.html", "diarizer/results.json"),
     "cross-eval": (f"{STUDY}/report.html", f"{STUDY}/study.json"),
+    "listen": (f"{REPORT}/report.html", f"{REPORT}/comparison.json"),
 }
 """Step -> its picture or page, and its numbers."""
 

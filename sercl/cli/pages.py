@@ -8,10 +8,10 @@ DEMO = ShortPage(
     summary=(
         "Synthesise a small corpus in three languages with espeak-ng, train a classifier on German, "
         "test it on unseen speakers and, zero-shot, on Mandarin and English, predict some files, probe "
-        "every layer of the encoder, label emotions over time in a recording, and run a cross-lingual "
-        "study over all three languages."
+        "every layer of the encoder, label emotions over time in a recording, run a cross-lingual study over "
+        "all three languages, and compare its models with simulated listeners."
     ),
-    arguments=(("COMMAND", "fit, layer-probe, diarize or cross-eval: show this one only"),),
+    arguments=(("COMMAND", "fit, layer-probe, diarize, cross-eval or listen: show this one only"),),
     options=(
         "--out DIR",
         "--speakers N",

@@ -4,7 +4,8 @@
   `stimuli_rating1..n` for several scales, `stimuli`, `rating_time` in ms; "NA" is unanswered).
 * pymushra: its CSV (`responses_stimulusRating`, ...; separated by semicolons) and JSON.
 * jsPsych: CSV or JSON of one participant or many; `response` is the index of a button or the answer itself.
-* sercl's own columns, or any table with `columns` that say which is which.
+* sercl's own tables (Parquet).
+* sercl's own columns in another file, or any table with `columns` that say which is which.
 * Votes per item (a column per emotion, or `item`, `answer`, `votes`), and recognition rates per item
   (`rate`).
 """
@@ -18,6 +19,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from sercl.corpora.cells import clean, key_of, text_of, word_of
 from sercl.corpora.emotion_names import to_emotion
@@ -36,6 +39,7 @@ from sercl.listening.ratings import (
     VOTE_COLUMNS,
     VOTES,
     Table,
+    read_table,
     table_of,
 )
 
@@ -144,11 +148,16 @@ def import_files(paths: Sequence[Path], items: Items, options: ImportOptions = I
 
     Raises:
         RatingsError: For a file that cannot be read at all, or of an unknown format.
-        UsageError: For files of both kinds, or none.
+        UsageError: For files of both kinds, or none; for options that have no effect on them.
     """
     if not paths:
         raise UsageError("no file was given: name the results of a listening test.")
-    read = [_File(path, items, options) for path in paths]
+    if all(map(is_own, paths)) and (items.path is not None or options != ImportOptions()):
+        raise UsageError(
+            "a table of sercl's own is taken as it is: items, format, columns and the like have no effect. "
+            "Leave them out."
+        )
+    read = [_Own(path) if is_own(path) else _File(path, items, options) for path in paths]
     rows = [own.with_confidences(list(own.rows())) for own in read]
     kinds = {own.kind: own.path for own in read}
     if len(kinds) > 1:
@@ -160,6 +169,35 @@ def import_files(paths: Sequence[Path], items: Items, options: ImportOptions = I
     notes = dict.fromkeys(note for own in read for note in own.notes())
     faults = tuple(fault for own in read for fault in own.faults)
     return Imported(table, {own.path: own.format for own in read}, faults, tuple(notes))
+
+
+def is_own(path: Path) -> bool:
+    """Return whether a file is a table that sercl has written."""
+    return path.suffix.lower() == ".parquet"
+
+
+class _Own:
+    """A table of sercl's own, which is taken as it is: of `sercl listen answers`, or of an earlier import."""
+
+    format = "sercl"
+    faults: tuple[Fault, ...] = ()
+
+    def __init__(self, path: Path) -> None:
+        self.path, table = path, read_table(path)
+        self.kind, self.frame = table.kind, table.frame
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Yield the rows, without what is unknown."""
+        for row in self.frame.to_dict("records"):
+            yield {str(name): value for name, value in row.items() if not pd.isna(value)}
+
+    def with_confidences(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the rows, which have their confidences."""
+        return list(rows)
+
+    def notes(self) -> list[str]:
+        """Nothing is left out or assumed."""
+        return []
 
 
 class _File:

@@ -28,6 +28,9 @@ ITEM, PRACTICE, ATTENTION, REPEAT = "item", "practice", "attention", "repeat"
 LISTENER = "listener_"
 """Prefix of columns that describe listeners."""
 
+SIMULATED = "simulated"
+"""Column, after the prefix, that is filled for listeners who are no people; every comparison says so."""
+
 TEXT, NUMBER, COUNT = "text", "number", "count"
 
 _OF_ITEMS: Mapping[str, str] = {

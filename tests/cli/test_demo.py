@@ -4,6 +4,8 @@ import random
 import pytest
 
 from sercl.cli import cross_eval, demo
+from sercl.cli.listen import build
+from sercl.cli.listen.words import with_corpora
 from sercl.cli.main import main
 
 
@@ -61,6 +63,10 @@ def test_the_demo_says_what_is_synthetic_and_shows_every_step(tmp_path, capsys):
         "$ sercl layer-probe",
         "$ sercl diarize",
         "$ sercl cross-eval",
+        "$ sercl listen build",
+        "$ sercl listen answers",
+        "$ sercl listen import",
+        "$ sercl listen compare",
     ):
         assert command in said
     assert "neutral from 0.0 s, angry from" in said
@@ -68,6 +74,12 @@ def test_the_demo_says_what_is_synthetic_and_shows_every_step(tmp_path, capsys):
     for language in ("German", "Mandarin, zero-shot", "English, zero-shot"):
         assert language in said
     assert "UAR (%) by training and test corpus" in said
+    assert "25 SIMULATED listeners" in said
+    assert "Kept 24 of 25 listeners" in said
+    assert "The claims of the study" in said
+    report = (tmp_path / "demo" / demo.REPORT / "report.html").read_text(encoding="utf-8")
+    assert "24 of 24 listeners are simulated" in report
+    assert f"{demo.REPORT}/report.html" in said
     page = (tmp_path / "demo" / demo.STUDY / "report.html").read_text(encoding="utf-8")
     assert "German, Mandarin, English: all utterances are synthetic speech (espeak-ng)" in page
     for picture in ("run/confusion.png", "layers/layers.png"):
@@ -96,3 +108,13 @@ def test_a_new_call_replaces_the_study_of_the_demo_and_leaves_one_of_your_own(tm
     assert not old.exists()
     assert [path.read_text() for path in own] == ["mine", "mine"]
     assert cross_eval.build_parser().parse_args(words[1:])
+
+
+def test_a_new_call_replaces_the_listening_test_with_its_answers(tmp_path):
+    test = tmp_path / demo.LISTENING
+    for name in ("protocol.json", "answers/log.jsonl"):
+        (test / name).parent.mkdir(parents=True, exist_ok=True)
+        (test / name).write_text("old")
+    words = demo.build_words(tmp_path / "corpus", test)
+    assert not any(test.iterdir())
+    assert build.build_parser().parse_args(with_corpora(words[2:]))

@@ -14,7 +14,7 @@ from sercl.corpora.labels import EMOTIONS
 from sercl.errors import RatingsError, UnknownNameError, UsageError
 from sercl.listening.importing import Imported, ImportOptions, import_files, in_shares
 from sercl.listening.items import Items, read_items
-from sercl.listening.ratings import RATINGS, VOTES, table_of
+from sercl.listening.ratings import RATINGS, VOTES, read_table, table_of, write_table
 
 # As webMUSHRA's write.php writes it with fputcsv: text with spaces is quoted, "NA" is unanswered.
 LSS = """session_test_id,participant_id,native,trial_id,stimuli_rating,stimuli,rating_time
@@ -54,6 +54,24 @@ def read(
 def rows(found: Imported, *columns: str) -> list[tuple]:
     frame = found.table.frame[list(columns)]
     return [tuple(None if pd.isna(cell) else cell for cell in row) for row in frame.itertuples(index=False)]
+
+
+def test_a_table_of_sercls_own_is_taken_as_it_is(tmp_path: Path) -> None:
+    row = {"listener": "L1", "item": "day 1/a.wav", "task": "choice", "answer": "other", "repeat": 1}
+    more = {"kind": "repeat", "truth": "sad", "order": 7, "source": "log.jsonl:9", "listener_native": "de"}
+    write_table(table_of(RATINGS, [{**row, **more}]), tmp_path / "own.parquet")
+    found = import_files([tmp_path / "own.parquet"], Items())
+    wanted = read_table(tmp_path / "own.parquet").frame
+    pd.testing.assert_frame_equal(found.table.frame, wanted)
+    assert not found.faults
+    assert list(found.formats.values()) == ["sercl"]
+
+
+def test_what_has_no_effect_on_a_table_of_sercls_own_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "own.parquet"
+    for items, options in ((Items(path), ImportOptions()), (Items(), ImportOptions(raters=3))):
+        with pytest.raises(UsageError, match="taken as it is"):
+            import_files([path], items, options)
 
 
 def test_webmushra_with_one_scale(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def _facts(found: "Comparison") -> list[tuple[str, str]]:
     whole = [row for row in found.groups if not row.language and not row.dialect]
     people = sum(row.listeners for row in whole)
     return [
-        ("Groups", ", ".join(row.group for row in whole)),
+        (found.options.groups or "Listeners are", ", ".join(row.group for row in whole)),
         ("Listeners", str(people) if people else "not known singly"),
         ("Answers", f"{sum(row.answers for row in whole):,}"),
         ("Models", str(len({row.model for row in found.models}))),

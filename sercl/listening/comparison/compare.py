@@ -16,7 +16,7 @@ from sercl.listening.comparison.groups import GroupScores, score_group
 from sercl.listening.comparison.models import Model
 from sercl.listening.exclusion import repeated_answers
 from sercl.listening.items import stem_of
-from sercl.listening.ratings import RATINGS, Table
+from sercl.listening.ratings import LISTENER, RATINGS, SIMULATED, Table
 from sercl.metrics.functional.crossed import Crossed, crossed_estimates
 
 
@@ -117,7 +117,7 @@ def compare(table: Table, models: Sequence[Model], options: CompareOptions = Com
         models=with_holm(against),
         contrasts=contrasts_of(answers, options.standard, options.resamples, options.seed),
         claims=_claims(table, models, named, options),
-        notes=tuple(_notes(answers, models, against)),
+        notes=(*_not_people(table), *_notes(answers, models, against)),
     )
 
 
@@ -194,6 +194,15 @@ def _claims(
     return claims_of(answers, models, options.standard, options.resamples, options.seed)
 
 
+def _not_people(table: Table) -> Iterator[str]:
+    if SIMULATED in table.listener_columns:
+        people = table.frame.groupby("listener")[f"{LISTENER}{SIMULATED}"].first()
+        yield (
+            f"{people.notna().sum()} of {len(people)} listeners are simulated: their answers are random "
+            "numbers, and say nothing about people."
+        )
+
+
 _UNITS = {"items": "items of the same speakers", "speakers": "speakers"}
 
 
@@ -226,8 +235,11 @@ def _notes(answers: Answers, models: Sequence[Model], against: Sequence[AgainstM
 
 def _left_out(models: Sequence[Model], against: Sequence[AgainstModel]) -> Iterator[str]:
     compared = {own.model for own in against}
-    yield from (f"{own.name}: was tested on none of the items." for own in models if own.name not in compared)
+    if untested := [own.name for own in models if own.name not in compared]:
+        yield f"models that were tested on none of the items: {'; '.join(untested)}."
     for own in against:
         if own.contradicting:
-            left = f"{own.contradicting} items left out, since their emotions differ."
-            yield f"{own.group}, {own.model}: {left}"
+            yield (
+                f"{own.contradicting} items left out of {own.group} against {own.model}, since "
+                "their emotions differ."
+            )

@@ -8,6 +8,7 @@ from xml.etree.ElementTree import Element
 
 from markupsafe import Markup
 
+from sercl.listening.comparison.against import AgainstModel
 from sercl.listening.comparison.compare import Comparison
 from sercl.reports.cross_eval.html import heat
 from sercl.reports.cross_eval.svg import (
@@ -64,6 +65,7 @@ def html_report(own: Comparison, title: str, facts: Sequence[tuple[str, str]], c
         ],
         "differences": _differences(own),
         "majorities": Markup(majority_chart(own)) if own.majorities else "",
+        "has_models": bool(_beside_majorities(own)),
         "series": list(enumerate(own.majorities)),
         "swatch": lambda series: marker(series, 12, 6, 4),
         "most_series": MOST_SERIES,
@@ -107,7 +109,8 @@ def majority_chart(own: Comparison) -> str:
     """Return the picture of majorities: UAR over the number of listeners, and models as lines."""
     sizes = sorted({size for curve in own.majorities.values() for size in curve})
     values = [value for curve in own.majorities.values() for value in curve.values()]
-    values += [row.machine.value for row in own.models if row.group in own.majorities]
+    beside = _beside_majorities(own)
+    values += [row.machine.value for row in beside]
     bottom = math.floor(10 * min(values)) / 10
     svg = picture(WIDTH, HEIGHT, "UAR of the majority over the number of listeners")
 
@@ -124,11 +127,15 @@ def majority_chart(own: Comparison) -> str:
         for size, value in curve.items():
             tip = f"{group}, {size}: {100 * value:.1f} %"
             path(svg, marker(series, x(size), y(value)), f"marker {style}", tip)
-        for row in own.models:
-            if row.group == group:
-                level = y(row.machine.value)
-                line(svg, (LEFT, level), (WIDTH - RIGHT, level), f"ceiling {style}")
+        for level in (y(row.machine.value) for row in beside if row.group == group):
+            line(svg, (LEFT, level), (WIDTH - RIGHT, level), f"ceiling {style}")
     return render(svg)
+
+
+def _beside_majorities(own: Comparison) -> list[AgainstModel]:
+    """Return the models that were tested on all items that a group's majorities are of."""
+    items = {row.group: row.items for row in own.groups if not row.language and not row.dialect}
+    return [row for row in own.models if row.group in own.majorities and row.items == items[row.group]]
 
 
 def _ticks(bottom: float) -> list[float]:

@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
+from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 from sercl.listening.exclusion import Exclusions
 from sercl.reports.style import table
 
 
-def import_table(content: Mapping[str, Any]) -> Table:
+def import_table(content: Mapping[str, Any]) -> Group:
     """Return the sizes of a table that was read, from `importing.content_of`."""
     grid = table("File", "Format", title=f"Imported: {content['kind']}")
     for path, name in content["formats"].items():
@@ -18,8 +20,7 @@ def import_table(content: Mapping[str, Any]) -> Table:
     sizes = [f"{content['rows']:,} rows", *people, f"{content['items']:,} items"]
     if content["unanswered"]:
         sizes.append(f"{content['unanswered']} unanswered")
-    grid.caption, grid.caption_justify = ", ".join(sizes), "left"
-    return grid
+    return Group(grid, Text(", ".join(sizes)))
 
 
 def exclusion_table(exclusions: Exclusions) -> Table:

@@ -80,19 +80,22 @@ def claim_text(own: Claim) -> str:
     return f"{in_points(own.difference)} points, p (Holm) {p_value(own.p_holm)}; UAR: {parts}"
 
 
+def _people(own: Comparison, group: str) -> str:
+    return group if own.options.groups is None else f"{own.options.groups} {group}"
+
+
 def summary(own: Comparison) -> list[str]:
     """Return the main results, a sentence each."""
     whole = [row for row in own.groups if not row.language and not row.dialect]
     sentences = [
-        f"{row.group[:1].upper()}{row.group[1:]} recognise {in_percent(row.uar)} % (UAR) of "
-        f"{count(row.items, 'item')}."
+        f"UAR of {_people(own, row.group)} on {count(row.items, 'item')}: {in_percent(row.uar)} %."
         for row in whole
     ]
-    for row in own.models:
-        sentences.append(
-            f"{row.group[:1].upper()}{row.group[1:]} against {row.model}: "
-            f"{in_points(row.difference)} points, {verdict(row)}."
-        )
+    sentences += [
+        f"UAR of {_people(own, row.group)} minus that of {row.model}: {in_points(row.difference)} points, "
+        f"{verdict(row)}."
+        for row in own.models
+    ]
     decided = [claim for claim in own.claims if claim.difference is not None]
     if decided:
         supported = sum(claim.verdict == "supported" for claim in decided)

@@ -216,6 +216,13 @@ def test_a_model_of_other_items_is_named() -> None:
     assert any("tested on none" in note for note in found.notes)
 
 
+def test_simulated_listeners_are_named_as_such() -> None:
+    rows = fake_ratings(fake_items(("de",), 2), [Group("German", 3)]).frame.to_dict("records")
+    mixed = [{**row, "listener_simulated": "yes" if row["listener"].endswith("-0") else None} for row in rows]
+    assert compare(table_of(RATINGS, mixed), [], QUICK).notes[0].startswith("1 of 3 listeners are simulated")
+    assert not any("simulated" in note for note in compare(table_of(RATINGS, rows), [], QUICK).notes)
+
+
 def test_a_model_of_fewer_emotions_than_listeners_heard() -> None:
     items = fake_items(("de",), 6)
     rows = fake_ratings(items, [Group("German", 8)]).frame.to_dict("records")

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from sercl.reports.listening.formats import (
     terminal_report,
     write_report,
 )
-from sercl.reports.listening.html import html_report
+from sercl.reports.listening.html import html_report, majority_chart
 from sercl.reports.listening.tables import sections
 from sercl.reports.listening.wording import summary, worth
 from tests.listening.comparison.test_compare import whole
@@ -89,6 +90,17 @@ def test_the_summary_says_who_is_better() -> None:
     text = " ".join(summary(found()))
     assert "the model is better" in text
     assert "listeners are better" in text
+
+
+def test_majorities_are_shown_beside_models_of_the_same_items_only() -> None:
+    own = found()
+    whole_group = next(row for row in own.groups if not row.language and not row.dialect)
+    same = replace(own.models[0], group=whole_group.group, items=whole_group.items)
+    fewer = replace(same, items=same.items - 1)
+    for rows, lines in (((same,), 1), ((fewer,), 0), ((same, fewer), 1)):
+        page = html_report(replace(own, models=rows), "Title", FACTS, "sercl")
+        assert majority_chart(replace(own, models=rows)).count('class="ceiling') == lines
+        assert ("Dashed lines" in page) == bool(lines)
 
 
 def test_a_model_beyond_all_majorities() -> None:
