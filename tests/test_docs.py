@@ -86,12 +86,13 @@ def diarize(words: list[str]) -> object:
 
 
 def listen(words: list[str]) -> object:
-    from sercl.cli.listen import answers, build, compare, convert, importing, serve
+    from sercl.cli.listen import answers, build, compare, convert, importing, power, serve
 
     action, *rest = words
     if action == "build":
         return build.build_parser().parse_args(build.with_corpora(rest))
     parsers = {
+        "power": power.build_parser,
         "convert": convert.build_parser,
         "serve": serve.build_parser,
         "answers": answers.build_parser,

@@ -89,10 +89,11 @@ COMMANDS: Mapping[str, Command] = {
         page=pages.LISTEN,
         help="Listening tests: build and run them, compare listeners with models",
         group=TRAIN,
-        words=("build", "convert", "serve", "answers", "backup", "withdraw", "import", "compare"),
+        words=("power", "build", "convert", "serve", "answers", "backup", "withdraw", "import", "compare"),
         files=True,
         needs_words=True,
     ),
+    "listen power": Command(target="sercl.cli.listen.power:main", page=pages.LISTEN_POWER, needs_words=False),
     "listen build": Command(
         target="sercl.cli.listen.build:main", page=pages.LISTEN_BUILD, is_heavy=True, all_options=True
     ),

@@ -91,6 +91,7 @@ def _light_parsers() -> Parsers:
         "predict": predict.build_parser,
         "diarize": outputs.build_parser,
         "diarize score": score.build_parser,
+        "listen power": partial(_listen_parser, "power"),
         "listen convert": partial(_listen_parser, "convert"),
         "listen serve": partial(_listen_parser, "serve"),
         "listen answers": partial(_listen_parser, "answers"),

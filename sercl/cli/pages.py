@@ -433,12 +433,13 @@ DIARIZE_SCORE = ShortPage(
 
 LISTEN = ShortPage(
     "listen",
-    usage="build | convert | serve | answers | backup | withdraw | import | compare ...",
+    usage="power | build | convert | serve | answers | backup | withdraw | import | compare ...",
     summary=(
         "Listening tests: have people judge what models judge, and compare both. Answers may come from "
         "webMUSHRA, pymushra, jsPsych or any table."
     ),
     arguments=(
+        ("power", "How many listeners and items are needed to find a difference"),
         ("build", "Choose balanced stimuli, bring them to one level, write the test"),
         ("convert", "Write a test for webMUSHRA, or as a plain folder for other tools"),
         ("serve", "Offer a test to people in their browsers, and store their answers"),
@@ -593,6 +594,50 @@ LISTEN_WITHDRAW = ShortPage(
     arguments=(("TEST", "Folder of the test"), ("TOKEN", "Of the person's link, or the link")),
     options=("--answers DIR", "-h, --help"),
     examples=(("One person", "sercl listen withdraw german Zk3vXw0b2sJq8rT1uYpA9g"),),
+)
+
+LISTEN_POWER = ShortPage(
+    "listen power",
+    usage="[OPTIONS]",
+    summary=(
+        "How many listeners and items a listening test needs to find a difference: between groups, a native "
+        "advantage, what a dialect costs, listeners against a model, or their equivalence. By simulated "
+        "listeners, analysed by the test of `sercl listen compare`."
+    ),
+    options=(
+        "--test NAME",
+        "--difference P",
+        "--uar P",
+        "--margin P",
+        "--listeners LIST",
+        "--items LIST",
+        "--units NAME",
+        "--speakers N",
+        "--pilot FILE",
+        "--groups COLUMN",
+        "--spread.listener SD",
+        "--spread.item SD",
+        "--spread.speaker SD",
+        "--spread.item_by_judge SD",
+        "--spread.listener_by_items SD",
+        "--alpha P",
+        "--power P",
+        "--simulations N",
+        "--seed N",
+        "--json",
+        "-h, --help",
+    ),
+    examples=(
+        ("Two groups, 10 points apart", "sercl listen power --test groups --difference 0.1"),
+        (
+            "As much as the listeners of a pilot differ",
+            "sercl listen power --test dialect --difference 0.08 --pilot ratings.parquet --groups native",
+        ),
+        (
+            "Are listeners and a model equal within 5 points?",
+            "sercl listen power --test equivalence --margin 0.05 --uar 0.9 --items [96,192,384]",
+        ),
+    ),
 )
 
 CORPUS = ShortPage(

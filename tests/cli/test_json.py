@@ -91,7 +91,7 @@ def test_the_page_has_every_command_that_prints_json() -> None:
         "fit", "compare", "compare RUN --group_by COLUMN", "layer-probe", "cross-eval",
         "corpus inspect", "corpus list", "features info",
         "features prune", "predict --format json", "diarize fit", "diarize score",
-        "listen import", "listen compare",
+        "listen import", "listen compare", "listen power",
         "diarize --format json",
     }  # fmt: skip
 
@@ -112,6 +112,8 @@ def test_listeners(tmp_path: Path, capsys) -> None:
     words = ["--on_error", "skip", "--exclude.min_answered", "0.5", "--out", str(tmp_path / "r.parquet")]
     check("listen import", printed(capsys, "listen", "import", str(tmp_path / "a.csv"), *words, "--json"))
     check("listen compare", plain(whole()[0].to_dict()))
+    sizes = ["--listeners", "[20]", "--items", "[96]", "--simulations", "100"]
+    check("listen power", printed(capsys, "listen", "power", *sizes, "--json"))
 
 
 def test_segment_files(tmp_path: Path, capsys) -> None:

@@ -60,8 +60,8 @@ def contrasts_of(own: Answers, standard: str | None, resamples: int, seed: int) 
     Raises:
         UsageError: For a standard that no item has.
     """
-    cells = _cells(own)
-    wanted = list(_wanted(cells, standard))
+    cells = cells_of(own)
+    wanted = list(wanted_contrasts(cells, standard))
     if not wanted:
         return ()
     found = _estimated(own, cells, [weights for _, _, weights in wanted], resamples, seed)
@@ -70,13 +70,19 @@ def contrasts_of(own: Answers, standard: str | None, resamples: int, seed: int) 
         for (kind, name, _), (difference, p) in zip(wanted, found, strict=True)
         if difference.value == difference.value
     ]
+    return holm_by_kind(rows)
+
+
+def holm_by_kind(rows: Sequence[Contrast]) -> tuple[Contrast, ...]:
+    """Return the contrasts with p-values corrected for the number of each kind."""
     corrected: dict[int, float] = {}
-    for kind in (GROUPS, NATIVE, DIALECT, DIALECT_BY_GROUP):
+    for kind in dict.fromkeys(row.kind for row in rows):
         corrected |= holm({index: row.p for index, row in enumerate(rows) if row.kind == kind})
     return tuple(replace(row, p_holm=corrected[index]) for index, row in enumerate(rows))
 
 
-def _cells(own: Answers) -> list[Cell]:
+def cells_of(own: Answers) -> list[Cell]:
+    """Return the cells that have answers, in order."""
     frame = (
         own.frame[["group", "language", "dialect"]]
         .drop_duplicates()
@@ -111,7 +117,12 @@ def weighted(scores: Tensor, weights: Tensor) -> Tensor:
     return parts.sum(dim=-1)
 
 
-def _wanted(cells: Sequence[Cell], standard: str | None) -> Iterator[tuple[str, str, Weights]]:
+def wanted_contrasts(cells: Sequence[Cell], standard: str | None) -> Iterator[tuple[str, str, Weights]]:
+    """Yield kind, name and weights of every contrast that the cells allow.
+
+    Raises:
+        UsageError: For a standard that no cell has.
+    """
     yield from _between_groups(cells)
     yield from _native(cells)
     dialects = sorted({dialect for _, _, dialect in cells})

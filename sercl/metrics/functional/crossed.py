@@ -135,16 +135,16 @@ class _Factor:
         object.__setattr__(self, "groups", len(np.unique(self.strata)))
 
     @property
-    def varies(self) -> bool:
-        return len(self.sums) > self.groups
+    def free(self) -> int:
+        return len(self.sums) - self.groups
 
     def variance(self, statistic: SumStatistic, resamples: int, rng: np.random.Generator) -> Floats:
         """Return the bootstrap variance of each score, `[scores]`; 0 if nothing can be resampled."""
         drawn = statistic(torch.from_numpy(self._drawn(resamples, rng))).numpy()
-        if not self.varies:
+        if not self.free:
             return np.zeros(drawn.shape[-1])
         known = np.where(np.isnan(drawn).all(axis=0), 0.0, drawn)
-        return np.asarray(np.nanvar(known, axis=0) * len(self.sums) / (len(self.sums) - self.groups))
+        return np.asarray(np.nanvar(known, axis=0) * len(self.sums) / self.free)
 
     def _drawn(self, resamples: int, rng: np.random.Generator) -> Floats:
         total = np.zeros((resamples, self.sums.shape[1]))
@@ -191,12 +191,7 @@ def crossed_estimates(
     of_listeners, of_items, of_answers = (
         factor.variance(statistic, resamples, rng) for factor in (listeners, items, answers)
     )
-    both = of_listeners + of_items
-    if listeners.varies and items.varies:
-        both = np.maximum(both - of_answers, of_answers)
-    known = listeners.varies or items.varies
-    error = np.sqrt(both) if known else np.full(len(both), np.nan)
-    df = _freedom(both, ((of_listeners, listeners), (of_items, items)))
+    error, df = standard_errors(of_listeners, of_items, of_answers, (listeners.free, items.free))
     whole = statistic(torch.from_numpy(answers.sums.sum(axis=0, keepdims=True)))[0].numpy()
     sizes = zip(listeners.having(statistic), items.having(statistic), strict=True)
     return [
@@ -219,12 +214,22 @@ def _factors(design: Crossed, values: Floats) -> tuple[_Factor, _Factor, _Factor
     )
 
 
-def _freedom(both: Floats, parts: tuple[tuple[Floats, _Factor], ...]) -> Floats:
-    """Return Satterthwaite's degrees of freedom, `[scores]`."""
-    terms = [
-        own**2 / (len(factor.sums) - factor.groups) if factor.varies else 0.0 * own for own, factor in parts
-    ]
-    below = np.sum(terms, axis=0)
-    fewest = [len(factor.sums) - factor.groups for _, factor in parts if factor.varies]
+def standard_errors(
+    of_listeners: Floats, of_items: Floats, of_answers: Floats, free: tuple[int, int]
+) -> tuple[Floats, Floats]:
+    """Return standard errors and degrees of freedom of scores, both `[scores]`; see the module.
+
+    Args:
+        of_listeners: `[scores]` variance over listeners.
+        of_items: `[scores]` variance over items.
+        of_answers: `[scores]` variance over answers.
+        free: Numbers of listeners and of items less those of their strata; 0 where nothing can be drawn.
+    """
+    both = of_listeners + of_items
+    if all(free):
+        both = np.maximum(both - of_answers, of_answers)
+    error = np.sqrt(both) if any(free) else np.full(len(both), np.nan)
+    terms = [own**2 / count for own, count in zip((of_listeners, of_items), free, strict=True) if count]
+    below = np.sum(terms, axis=0) if terms else np.zeros(len(both))
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(below > 0, both**2 / below, float(max(fewest, default=1)))
+        return error, np.where(below > 0, both**2 / below, float(max(*free, 1)))

@@ -25,7 +25,7 @@ Indices = NDArray[np.int64]
 ABSENT = -1
 """Level of a factor that has no part in an observation, as a listener has none in a model's answer."""
 
-MOST_LEVELS = 3000
+MOST_LEVELS = 1500
 """Most levels of all factors together; the time grows with their cube."""
 
 _START, _MOST_SD, _MOST_EFFECT = 0.5, 10.0, 20.0
