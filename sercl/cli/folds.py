@@ -338,6 +338,7 @@ def _finish_diarize_fit(cli: Cli, folder: Path, runs: Sequence[FoldRun], seconds
     """Evaluate the diarizers of all folds together, as `sercl diarize evaluate` does."""
     checkpoints = [str(folder / run.folder / "best.ckpt") for run in runs]
     words = [*checkpoints, "--out", str(folder), *(["--json"] if cli.config["json"] else [])]
+    words += ["--group_by", *cli.group_by] if cli.group_by else []
     evaluate.run(evaluate.parse(words))
     if not cli.config["json"]:
         named = " ".join(shlex.quote(str(fit.from_here(Path(path)))) for path in checkpoints)

@@ -351,7 +351,7 @@ _PREPARES = ("fit", "layer-probe")
 SEVERAL_FOLDS = ("fit", "diarize fit")
 """Commands that train every fold with `--data.folds.index all`."""
 
-_SCORED = ("fit", "test", "validate", "layer-probe")
+_SCORED = ("fit", "diarize fit", "test", "validate", "layer-probe")
 """Commands that score predictions, also in groups of utterances."""
 
 _TESTS_WHOLE = {"diarize fit": "every test clip is evaluated."}

@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 
 from sercl.counting import count
 from sercl.metrics.functional.classification import AVERAGES
+from sercl.metrics.functional.eder import ERRORS
 from sercl.metrics.functional.intervals import SIGNIFICANT
 from sercl.reports.cross_eval.wording import p_value, points, points_interval, score_text
 from sercl.reports.results import average_interval, average_text
@@ -40,24 +41,32 @@ def groups_report(groupings: Sequence[Grouping]) -> RenderableType:
 
 
 def _tables(column: str, rows: Rows, heads: Sequence[str]) -> Iterator[TextTable]:
-    names = list(rows[0][1].groups[0].scores)
-    titles = (AVERAGES[name].title if name in AVERAGES else name.removeprefix("recall/") for name in names)
+    first = rows[0][1]
+    titles = map(_title, first.groups[0].scores)
+    what = "averages and recalls" if first.score in AVERAGES else "EDER, its parts and the UAR of frames"
     yield TextTable(
         f"groups-{column}",
-        f"Scores by {column}: averages and recalls (%) with their 95 % intervals",
-        (*heads, column.capitalize(), "Utterances", "Speakers", *titles),
+        f"Scores by {column}: {what} (%) with their 95 % intervals",
+        (*heads, column.capitalize(), first.counted.capitalize(), "Speakers", *titles),
         tuple((*own, *_scores(group)) for own, found in rows for group in found.groups),
         texts=len(heads) + 1,
         note=" ".join(_remarks(rows)),
     )
     yield TextTable(
         f"group-differences-{column}",
-        f"Differences between groups by {column}: UAR (points) of the first minus the second",
+        f"Differences between groups by {column}: {_title(first.score)} (points), first minus second",
         (*heads, "First", "Second", "Difference", "95 % interval", "p", "p, Holm", "Units"),
         tuple((*own, *_difference(item)) for own, found in rows for item in found.differences),
         texts=len(heads) + 2,
         note=" ".join((TEST_NOTE, *_untested(rows))),
     )
+
+
+def _title(name: str) -> str:
+    for known in (AVERAGES, ERRORS):
+        if name in known:
+            return known[name].title
+    return name.removeprefix("recall/")
 
 
 def _scores(group: GroupScores) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from jsonargparse import Namespace
 
 from sercl.cli.console import progress, stage_progress, stderr, stdout
 from sercl.cli.diarize.words import add_uncovered, evaluated_data
-from sercl.cli.help import DEVICE_HELP, ENCODER_HELP, JSON_HELP
+from sercl.cli.help import DEVICE_HELP, ENCODER_HELP, GROUP_HELP, JSON_HELP, names_of
 from sercl.cli.parser import SerclParser, restrict_imports
 from sercl.cli.run_folder import make_folder
 from sercl.data import datamodules
@@ -28,6 +28,7 @@ from sercl.reports.diarization.figure import pictures, timeline_figure
 from sercl.reports.diarization.results import diarization_table, tuning_lines
 from sercl.studies.diarization import evaluation, results
 from sercl.studies.diarization.evaluation import Tuning, candidates, keep_tuning
+from sercl.studies.diarization.groups import check_recordings, grouped_recordings
 from sercl.studies.diarization.recordings import (
     DiarizedRecording,
     EvaluationSet,
@@ -233,6 +234,7 @@ def build_parser(baselines: int | str = "+") -> SerclParser:
         "--baseline_hop", type=float, default=0.5, help="Hop between the baseline's windows, in s."
     )
     add_uncovered(parser)
+    parser.add_argument("--group_by", nargs="+", default=[], help=GROUP_HELP)
     parser.add_argument("--device", default="auto", help=DEVICE_HELP)
     parser.add_argument("--tune", action="store_true", help=_TUNE_HELP)
     parser.add_argument("--json", action="store_true", help=JSON_HELP)
@@ -492,13 +494,14 @@ def parse(words: Sequence[str]) -> Namespace:
 
 def run(options: Namespace) -> DiarizationResults:
     """Run the evaluation of a parsed command line, and show the results."""
-    begin = time.perf_counter()
+    begin, columns = time.perf_counter(), names_of(options.group_by)
     if options.out is not None:
         make_folder(Path(options.out))
     runs = runs_of(options)
     prepared = prepare(runs, options)
+    check_recordings([own for _, evaluation_set in prepared.each for own in evaluation_set.sources], columns)
     parts = [evaluate_run(run, own, options) for run, own in zip(runs, prepared.each, strict=True)]
-    results = summed_up(parts, list(runs[0].diarizer.labels), prepared.remarks, begin)
+    results = summed_up(parts, list(runs[0].diarizer.labels), prepared.remarks, begin, columns)
     if options.out is not None:
         diarized = diarized_by_system(parts)
         save(results, diarized, Path(options.out))
@@ -508,13 +511,18 @@ def run(options: Namespace) -> DiarizationResults:
 
 
 def summed_up(
-    parts: Sequence[RunEvaluation], classes: Sequence[str], remarks: Sequence[str], begin: float
+    parts: Sequence[RunEvaluation],
+    classes: Sequence[str],
+    remarks: Sequence[str],
+    begin: float,
+    group_by: Sequence[str] = (),
 ) -> DiarizationResults:
-    """Score all runs together, and each of several separately."""
+    """Score all runs together, also by group, and each of several separately."""
     first, several = parts[0], len(parts) > 1
     evaluation_set = results.together(parts) if several else first.evaluation_set
+    diarized = results.diarized_by_system(parts)
     return DiarizationResults(
-        systems=score_systems(results.diarized_by_system(parts), results.common_posts(parts), classes),
+        systems=score_systems(diarized, results.common_posts(parts), classes),
         data=evaluation_set.to_dict(),
         model=first.model,
         environment=environment(None),
@@ -522,6 +530,7 @@ def summed_up(
         tuning={} if several else first.tuning,
         remarks=(*remarks, *results.differences(parts)),
         runs=tuple(part.scores(classes) for part in parts) if several else (),
+        groups=grouped_recordings(diarized[DIARIZER], evaluation_set.sources, group_by, classes),
     )
 
 

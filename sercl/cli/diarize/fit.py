@@ -28,6 +28,7 @@ from sercl.errors import UsageError
 from sercl.json_text import json_text
 from sercl.reports.diarization.results import diarization_table
 from sercl.reports.results import stages_table
+from sercl.studies.diarization.groups import check_recordings, grouped_recordings
 from sercl.studies.diarization.recordings import (
     DiarizedRecording,
     all_neutral,
@@ -112,6 +113,8 @@ def prepare(cli: Cli, folder: Path) -> None:
     check(cli)
     cli.build_trainer(folder)  # options that Lightning refuses are reported before anything is written
     set_up(cli)
+    if not cli.data.trains_on_everything:
+        check_recordings(clips_of(cli.data, "test").sources, cli.group_by)  # type: ignore[arg-type]
     announce(cli, folder)
 
 
@@ -135,6 +138,7 @@ def evaluate(
         environment=environment(cli.config["seed_everything"]),
         seconds=time.perf_counter() - begin,
         stages=tuple(stages),
+        groups=grouped_recordings(diarized[DIARIZER], evaluation_set.sources, cli.group_by, task.classes),
     )
     return results, diarized
 

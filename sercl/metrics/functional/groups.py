@@ -31,6 +31,9 @@ _NOISE = 1e-20
 """Variances below this count as 0: what speakers who all score the same leave of rounding."""
 
 
+Sums = NDArray[np.int64] | NDArray[np.float64]
+
+
 @dataclass(frozen=True)
 class GroupTest:
     """The difference of a score between two groups.
@@ -51,16 +54,15 @@ class GroupTest:
     shared: int
 
 
-def group_test(
-    first: NDArray[np.int64], second: NDArray[np.int64], statistic: Statistic = uar, level: float = LEVEL
-) -> GroupTest:
+def group_test(first: Sums, second: Sums, statistic: Statistic = uar, level: float = LEVEL) -> GroupTest:
     """Test whether a score differs between two groups, see above.
 
     Args:
-        first: `[clusters, repeats, classes, classes]` confusion matrices of the first group, rows the truth;
-            zeros for a cluster without utterances there. The score is the mean over repeats.
+        first: `[clusters, repeats, classes, classes]` confusion matrices of the first group, rows the truth,
+            or other sums of what the score is made of; zeros for a cluster without utterances there. The
+            score is the mean over repeats.
         second: The same clusters in the second group.
-        statistic: The score.
+        statistic: The score, `[..., repeats, classes, classes]` -> `[..., repeats]`.
         level: Coverage of the interval, between 0 and 1.
     """
     present = np.stack([own.reshape(len(own), -1).any(axis=1) for own in (first, second)])

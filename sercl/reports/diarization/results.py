@@ -11,6 +11,7 @@ from sercl.counting import count
 from sercl.diarization.postprocess import PostConfig
 from sercl.metrics.functional.classification import AVERAGES
 from sercl.metrics.functional.eder import ERRORS, ErrorParts
+from sercl.reports.groups import groups_report
 from sercl.reports.results import average_interval, average_text, percent, recalls_of_a_guess
 from sercl.reports.style import table
 from sercl.studies.diarization.evaluation import DiarizationScores
@@ -24,6 +25,8 @@ def diarization_table(results: DiarizationResults) -> RenderableType:
     title = f"Results: {results.data['name']}"
     parts: list[RenderableType] = [Text(title, style="bold"), systems_table(results.systems)]
     parts += [averages_table(first.scores), emotions_table(first.scores)]
+    if results.groups:
+        parts.append(groups_report(results.groups))
     if results.runs:
         parts.append(runs_table(results.runs))
     if first.post is not None:

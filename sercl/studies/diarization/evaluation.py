@@ -124,7 +124,7 @@ def evaluate(diarized: Sequence[DiarizedRecording], classes: Sequence[str]) -> D
     """
     if not diarized:
         raise UsageError("evaluation: no recordings to evaluate; at least one is needed.")
-    confusions = torch.stack([_confusion(item, classes) for item in diarized])
+    confusions = torch.stack([confusion_of(item, classes) for item in diarized])
     speakers = [item.speaker for item in diarized]
     neutral = list(classes).index(NEUTRAL)
     matched = [boundaries(item.reference, item.hypothesis, item.duration) for item in diarized]
@@ -150,13 +150,14 @@ def eder_difference(
     """Return the mean EDER of `second` minus that of `first`, on the same recordings."""
     neutral = list(classes).index(NEUTRAL)
     one, other = (
-        eder(torch.stack([_confusion(item, classes) for item in diarized]), neutral)
+        eder(torch.stack([confusion_of(item, classes) for item in diarized]), neutral)
         for diarized in (first, second)
     )
     return _mean(other - one, [item.speaker for item in first], bounded=False)
 
 
-def _confusion(item: DiarizedRecording, classes: Sequence[str]) -> Tensor:
+def confusion_of(item: DiarizedRecording, classes: Sequence[str]) -> Tensor:
+    """Return the time confusion of a recording; raises `SegmentError` with its id."""
     try:
         return time_confusion(item.reference, item.hypothesis, item.duration, classes, item.uncovered)
     except SegmentError as error:

@@ -180,6 +180,7 @@ class EvaluationSet:
         dropped: Emotion without a class -> recordings left out for it.
         problems: Kind of problem -> recordings left out for it.
         notes: Sentences to show with every score.
+        sources: For each recording, in order, the utterances that it is built from.
         takes: Every utterance or recording that they are built from.
         trained: Hashes of the training part of the same fold; empty if there is none.
     """
@@ -192,6 +193,7 @@ class EvaluationSet:
     dropped: Mapping[str, int] = field(default_factory=dict)
     problems: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    sources: tuple[tuple[Utterance, ...], ...] = ()
     takes: tuple[Take, ...] = ()
     trained: frozenset[str] = frozenset()
 
@@ -238,6 +240,7 @@ def clips_of(data: Diarization, part: str) -> EvaluationSet:
         make,
         len(clips),
         notes=report.notes,
+        sources=tuple(tuple(piece.utterance for piece in clip.pieces) for clip in clips),
         takes=data.splits[part].takes,
         trained=frozenset(data.audio_keys_in("train")),
     )
@@ -314,6 +317,7 @@ def _evaluation_set(
         dropped=dropped,
         problems=problems,
         notes=(*notes, *lost),
+        sources=tuple((utterance,) for utterance, _, _ in usable),
     )
 
 

@@ -19,6 +19,7 @@ from sercl.json_text import json_text
 from sercl.metrics.eder import DiarizationMetrics
 from sercl.studies.diarization.evaluation import DiarizationScores, Tuning, eder_difference, evaluate
 from sercl.studies.diarization.recordings import DiarizedRecording, EvaluationSet, Recording
+from sercl.studies.results.groups import Grouping
 from sercl.studies.results.records import RESULTS, as_record, read_content, with_nan
 from sercl.studies.results.scores import Score, frame_of, in_front, score_row, without_nan
 from sercl.studies.training.results import read_stages, stage_notes
@@ -113,6 +114,7 @@ class DiarizationResults:
         seconds: Wall-clock time.
         remarks: Further notes on the scores.
         runs: Each run separately, if several are evaluated together; they then hold model and tuning.
+        groups: Groups of recordings, scored with the diarizer.
     """
 
     systems: tuple[SystemScores, ...]
@@ -124,6 +126,7 @@ class DiarizationResults:
     tuning: Mapping[str, Tuning] | None = None
     remarks: tuple[str, ...] = ()
     runs: tuple[RunScores, ...] = ()
+    groups: tuple[Grouping, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -141,6 +144,7 @@ class DiarizationResults:
             "stages": [stage.to_dict() for stage in self.stages],
             "tuning": _plain(self.tuning or {}),
             "runs": [run.to_dict() for run in self.runs],
+            **({"groups": [own.to_dict() for own in self.groups]} if self.groups else {}),
             "environment": dict(self.environment),
             "seconds": round(self.seconds, 2),
         }
@@ -330,6 +334,7 @@ def together(runs: Sequence[RunEvaluation]) -> EvaluationSet:
         seconds=sum(evaluation_set.seconds for evaluation_set in evaluation_sets),
         make=lambda: chain.from_iterable(evaluation_sets),
         count=sum(map(len, evaluation_sets)),
+        sources=tuple(chain.from_iterable(own.sources for own in evaluation_sets)),
         dropped=_added(evaluation_set.dropped for evaluation_set in evaluation_sets),
         problems=_added(evaluation_set.problems for evaluation_set in evaluation_sets),
         notes=tuple(_notes(runs)),

@@ -16,7 +16,7 @@ from sercl.counting import count
 from sercl.errors import UnknownNameError, UsageError
 from sercl.metrics.functional.clusters import MIN_SPEAKERS
 from sercl.metrics.functional.comparison import holm
-from sercl.metrics.functional.groups import group_test
+from sercl.metrics.functional.groups import GroupTest, group_test
 from sercl.studies.results.predictions import OTHER, Predictions, known_of
 from sercl.studies.results.scores import Score, frame_of, score_confusions, score_row, without_nan
 
@@ -40,9 +40,10 @@ class GroupScores:
 
     Attributes:
         value: The value; "unknown" where there is none, for dialects "standard".
-        utterances: Different utterances that were tested.
+        utterances: Different utterances, or recordings, that were tested.
         speakers: Their speakers, None where one is unknown.
-        scores: Every average by name, then "recall/<class>" of each class; repeats are averaged.
+        scores: Every average by name, then "recall/<class>" of each class; of diarization, `eder`, its parts
+            and `uar`. Repeats are averaged.
         remarks: What to know before reading them: few speakers, few utterances, absent classes.
     """
 
@@ -55,12 +56,12 @@ class GroupScores:
 
 @dataclass(frozen=True)
 class GroupDifference:
-    """The difference of UAR between two groups, see `sercl.metrics.functional.groups`.
+    """The difference of a score between two groups, see `sercl.metrics.functional.groups`.
 
     Attributes:
         first: Value of the first group.
         second: Value of the second.
-        difference: UAR of the first minus that of the second; `count` is the number of units of both groups.
+        difference: Score of the first minus that of the second; `count` is the number of units in both.
         p: p-value of Welch's test, NaN without one.
         p_holm: The same, corrected for all differences of the column.
         shared: Number of units in both groups: their correlation is accounted for.
@@ -84,11 +85,15 @@ class Grouping:
         column: The column.
         groups: The largest first, one of unknown value last.
         differences: Each pair of up to `MOST_PAIRED` groups, else each group and the largest.
+        score: The score that differs.
+        counted: What `utterances` counts: "utterances" or "recordings".
     """
 
     column: str
     groups: tuple[GroupScores, ...]
     differences: tuple[GroupDifference, ...] = field(default=())
+    score: str = "uar"
+    counted: str = "utterances"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON; NaN becomes None."""
@@ -105,7 +110,7 @@ class Grouping:
                 yield {"column": self.column, "group": group.value, **score_row(name, score), **sizes}
         for own in self.differences:
             pair = {"column": self.column, "group": f"{own.first} - {own.second}"}
-            yield {**pair, **score_row("uar", own.difference), "p": own.p, "p_holm": own.p_holm}
+            yield {**pair, **score_row(self.score, own.difference), "p": own.p, "p_holm": own.p_holm}
 
 
 def score_groups(predictions: Predictions, column: str) -> Grouping:
@@ -123,18 +128,19 @@ def score_groups(predictions: Predictions, column: str) -> Grouping:
     values = _values(own, column)
     groups = _split(own, values)
     if len(groups) < 2:
-        raise _one_group(column, next(iter(groups)))
+        raise one_group(column, next(iter(groups)))
     scores = tuple(_scores(value, group) for value, group in groups.items())
-    differences = [_difference(own, values, *pair) for pair in _pairs(list(groups))]
-    corrected = holm({index: item.p for index, item in enumerate(differences)})
-    return Grouping(
-        column,
-        scores,
-        tuple(replace(item, p_holm=corrected[index]) for index, item in enumerate(differences)),
-    )
+    differences = [_difference(own, values, *pair) for pair in pairs_of(list(groups))]
+    return Grouping(column, scores, corrected(differences))
 
 
-def _one_group(column: str, *values: str) -> OneGroupError:
+def corrected(differences: Sequence[GroupDifference]) -> tuple[GroupDifference, ...]:
+    """Return the differences of one column with Holm's correction."""
+    found = holm({index: item.p for index, item in enumerate(differences)})
+    return tuple(replace(item, p_holm=found[index]) for index, item in enumerate(differences))
+
+
+def one_group(column: str, *values: str) -> OneGroupError:
     """Return the error of a column with one value, or with one in each of several test sets."""
     where = " of each test set" if len(values) > 1 else ""
     own = " or ".join(map(repr, values))
@@ -187,6 +193,11 @@ def grouping_columns(predictions: Predictions) -> list[str]:
     return [name.removeprefix(OTHER) for name in predictions.known]
 
 
+def columns_of(utterances: Sequence[Utterance]) -> list[str]:
+    """Return the columns by which utterances can be grouped."""
+    return [name.removeprefix(OTHER) for name in known_of(utterances)]
+
+
 def check_groups(tested: Sequence[Sequence[Utterance]], columns: Sequence[str]) -> None:
     """Raise before anything is trained if no system will be tested on groups of utterances.
 
@@ -198,12 +209,11 @@ def check_groups(tested: Sequence[Sequence[Utterance]], columns: Sequence[str]) 
         UnknownNameError: For a column of which nothing is known.
         OneGroupError: For one in which all utterances of each system have the same value.
     """
-    every = list(chain.from_iterable(tested))
-    check_columns(columns, [name.removeprefix(OTHER) for name in known_of(every)])
+    check_columns(columns, columns_of(list(chain.from_iterable(tested))))
     for column in columns:
         values = [{item.value(column) for item in own} for own in tested]
         if all(len(own) < 2 for own in values):
-            raise _one_group(column, *sorted(set(_filled(column, list(chain.from_iterable(values))))))
+            raise one_group(column, *sorted(set(filled(column, list(chain.from_iterable(values))))))
 
 
 def check_columns(columns: Sequence[str], known: Sequence[str]) -> None:
@@ -217,16 +227,16 @@ def check_columns(columns: Sequence[str], known: Sequence[str]) -> None:
 def _values(predictions: Predictions, column: str) -> NDArray[np.object_]:
     check_columns([column], grouping_columns(predictions))
     found = predictions.known[column if column in predictions.known else f"{OTHER}{column}"]
-    return np.array(_filled(column, found.tolist()), dtype=object)
+    return np.array(filled(column, found.tolist()), dtype=object)
 
 
-def _filled(column: str, values: Sequence[str | None]) -> list[str]:
+def filled(column: str, values: Sequence[str | None]) -> list[str]:
     """Return the values of a column with a name for those that are absent."""
     is_standard = column == "dialect" and STANDARD not in values
     return [(STANDARD if is_standard else UNKNOWN) if own is None else own for own in values]
 
 
-def _ordered(values: NDArray[np.object_]) -> list[str]:
+def in_order(values: NDArray[np.object_]) -> list[str]:
     """Return the values, the most frequent first and the unknown last."""
     names, counts = np.unique(values.astype(str), return_counts=True)
     rows = sorted(
@@ -236,10 +246,11 @@ def _ordered(values: NDArray[np.object_]) -> list[str]:
 
 
 def _split(predictions: Predictions, values: NDArray[np.object_]) -> dict[str, Predictions]:
-    return {value: predictions.at(values == value) for value in _ordered(values)}
+    return {value: predictions.at(values == value) for value in in_order(values)}
 
 
-def _pairs(values: Sequence[str]) -> list[tuple[str, str]]:
+def pairs_of(values: Sequence[str]) -> list[tuple[str, str]]:
+    """Return which groups are compared, see `Grouping`."""
     known = [value for value in values if value != UNKNOWN]
     if len(known) <= MOST_PAIRED:
         return list(combinations(known, 2))
@@ -259,17 +270,27 @@ def _scores(value: str, group: Predictions) -> GroupScores:
 
 def _remarks(group: Predictions, speakers: int | None) -> Iterator[str]:
     if not group.by_speaker:
-        who = (
-            "speakers are unknown"
-            if speakers is None
-            else f"{count(speakers, 'speaker')}, fewer than {MIN_SPEAKERS}"
-        )
-        yield f"{who}: intervals resample utterances, and are too narrow for new speakers"
+        yield few_speakers(speakers, "utterances")
     support = _support(group)
     if absent := [name for name, number in support.items() if not number]:
         yield f"no utterance of {', '.join(absent)}: UAR is the mean over the other classes"
     if tiny := [f"{name} {number}" for name, number in support.items() if 0 < number < FEW_UTTERANCES]:
         yield f"few utterances, fewer than {FEW_UTTERANCES} of a class: {', '.join(tiny)}"
+
+
+def few_speakers(speakers: int | None, counted: str) -> str:
+    """Return the remark on a group whose intervals are not over speakers."""
+    who = "speakers are unknown" if speakers is None else _fewer(speakers)
+    return f"{who}: intervals resample {counted}, and are too narrow for new speakers"
+
+
+def too_few(value: str, speakers: int) -> str:
+    """Return why a group cannot be compared over so few speakers."""
+    return f"{value} has {_fewer(speakers)}"
+
+
+def _fewer(speakers: int) -> str:
+    return f"{count(speakers, 'speaker')}, fewer than {MIN_SPEAKERS}"
 
 
 def _support(group: Predictions) -> dict[str, int]:
@@ -290,13 +311,28 @@ def _difference(
     sums = [
         _sums(side, unit[own], len(names)) for side, own in zip(sides, (is_first, ~is_first), strict=True)
     ]
-    test = group_test(sums[0], sums[1])
     reason = _why_not(dict(zip((first, second), sides, strict=True)), by_speaker)
+    units = "speakers" if by_speaker else "utterances"
+    return tested_difference(first, second, group_test(sums[0], sums[1]), units, len(names), reason)
+
+
+def tested_difference(
+    first: str, second: str, test: GroupTest, units: str, number: int, reason: str
+) -> GroupDifference:
+    """Return a difference, without interval and p where there is a reason against them.
+
+    Args:
+        first: Value of the first group.
+        second: Value of the second.
+        test: What was found.
+        units: What the test is over: "speakers", "utterances" or "recordings".
+        number: Their number in both groups.
+        reason: Why they cannot be compared, "" if they can.
+    """
     if not reason and isnan(test.p):
-        reason = f"in one of them all {'speakers' if by_speaker else 'utterances'} score the same"
+        reason = f"in one of them all {units} score the same"
     ends = (nan, nan) if reason else (test.low, test.high)
-    unit_name = "speakers" if by_speaker else "utterances"
-    score = Score(test.difference, *ends, unit_name, len(names))
+    score = Score(test.difference, *ends, units, number)
     return GroupDifference(first, second, score, nan if reason else test.p, shared=test.shared, reason=reason)
 
 
@@ -304,7 +340,7 @@ def _why_not(groups: Mapping[str, Predictions], by_speaker: bool) -> str:
     """Return why two groups cannot be compared, "" if they can."""
     for value, group in groups.items():
         if by_speaker and not group.by_speaker:
-            return f"{value} has {count(len(set(group.speaker)), 'speaker')}, fewer than {MIN_SPEAKERS}"
+            return too_few(value, len(set(group.speaker)))
     present = [{name for name, number in _support(group).items() if number} for group in groups.values()]
     if present[0] != present[1]:
         return f"only one of them has {', '.join(sorted(present[0] ^ present[1]))}"
