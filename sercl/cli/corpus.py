@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sercl.cli.console import progress, stderr, stdout
 from sercl.cli.parser import SerclParser
@@ -21,6 +21,7 @@ SHOWN = 5
 """Problems listed in an error message."""
 
 _NAME_HELP = "Corpus name, as in `sercl corpus list`; or Manifest, with --root FILE."
+_CONFIG_HELP = "The data of a YAML of `sercl fit`, such as Corpora, in place of NAME and its options."
 _JSON_HELP = "Print JSON instead of tables."
 
 Option = str | bool | int | float | None
@@ -56,14 +57,15 @@ def list_corpora(json: bool = False) -> None:
 
 
 def inspect_corpus(
-    name: str,
-    root: Path,
+    name: str | None = None,
+    root: Path | None = None,
     options: dict[str, Option] | None = None,
     columns: ManifestColumns = ManifestColumns(),
     emotions: dict[str, str] | None = None,
     where: Where | None = None,
     figure: Path | None = None,
     out: Path | None = None,
+    config: Path | None = None,
     json: bool = False,
 ) -> None:
     """Inspect a corpus: counts, durations, bad and duplicate files, confounds, and coverage by label schemes.
@@ -78,10 +80,12 @@ def inspect_corpus(
             null for unknown, or `"!x"` for all but x.
         figure: File for a figure (.png, .pdf, .svg).
         out: Folder for `inspection.png` and `inspection.json`.
+        config: The data of a YAML of `sercl fit`, such as Corpora, in place of `name` and its options.
         json: Print JSON instead of tables.
 
     Raises:
         UnknownNameError: For an unknown corpus, reader option or picture format.
+        UsageError: For neither a corpus nor a configuration, or both; or data that are not of corpora.
         CorpusError: If the corpus cannot be read.
         OutputError: If a file cannot be written.
     """
@@ -98,9 +102,10 @@ def inspect_corpus(
     for path in pictures:
         check_format(path)  # checked before the corpus is decoded, which may take minutes
         make_folder(path.parent)
-    title, listing = read_listing(name, root, options or {}, columns, emotions, where)
+    title, listing = _named_or_configured(name, root, options, columns, emotions, where, config)
+    maps_labels = str(name).lower() == MANIFEST.lower()
     if not listing.utterances:
-        raise CorpusError(_nothing(title, listing.problems, name.lower() == MANIFEST.lower()))
+        raise CorpusError(_nothing(title, listing.problems, maps_labels))
     with progress(f"Decoding {title}", len(listing.utterances)) as advance:
         memory = OptionalScanCache(default_folder())
         inspection = inspect(listing, title, on_progress=advance, memory=memory)
@@ -108,7 +113,7 @@ def inspect_corpus(
         print(_dumps(inspection.to_dict()))
     else:
         known = CORPORA[title].info.notes if title in CORPORA else ()
-        stdout.print(inspection_report(inspection, known, maps_labels=name.lower() == MANIFEST.lower()))
+        stdout.print(inspection_report(inspection, known, maps_labels))
     if out is not None:
         write_text(out / "inspection.json", _dumps(inspection.to_dict()) + "\n")
     for path in pictures:
@@ -157,6 +162,54 @@ def write_corpus_manifest(
     stdout.print(f"{out}: {written} of {title}{skipped}{dropped}", soft_wrap=True)
     for note in (*listing.notes, *([listing.unlisted.note] if listing.unlisted else [])):
         stderr.print(f"note: {note}", soft_wrap=True)
+
+
+def _named_or_configured(
+    name: str | None,
+    root: Path | None,
+    options: dict[str, Option] | None,
+    columns: ManifestColumns,
+    emotions: dict[str, str] | None,
+    where: Where | None,
+    config: Path | None,
+) -> "tuple[str, Listing]":
+    if config is not None:
+        if any((name, root, options, columns.named, emotions, where)):
+            raise UsageError("-c: the configuration names the data. Leave NAME and its options out.")
+        return configured_listing(config)
+    if name is None or root is None:
+        raise UsageError("a corpus is missing: give NAME --root DIR, or -c FILE, a YAML of `sercl fit`.")
+    return read_listing(name, root, options or {}, columns, emotions, where)
+
+
+def configured_listing(path: Path) -> "tuple[str, Listing]":
+    """Return the name to show and the listing of the data in a YAML of `sercl fit`.
+
+    Raises:
+        UsageError: For a YAML without data, or data that are not of corpora.
+        CorpusError: If a corpus cannot be read.
+    """
+    from sercl.cli.parser import restrict_imports
+    from sercl.data import datamodules
+    from sercl.data.datamodules.corpus import CorpusDataModule
+    from sercl.documents import read_yaml
+
+    content = read_yaml(path)
+    if "data" not in content:
+        raise UsageError(f"{path}: has no `data`. Give a YAML of `sercl fit`, or NAME --root DIR.")
+    restrict_imports()
+    datamodules.make_all()
+    parser = SerclParser(prog="sercl corpus inspect")
+    parser.add_argument("--config", action="config")
+    parser.add_subclass_arguments(datamodules.EmotionDataModule, "data")
+    parser.left_out = frozenset(content.keys() - {"data"})
+    data = parser.instantiate_classes(parser.parse_args(["--config", str(path)]))["data"]
+    if not isinstance(data, CorpusDataModule):
+        raise UsageError(
+            f"{path}: its data are {type(data).__name__}; one corpus or Corpora can be inspected. Inspect "
+            "the corpora one by one."
+        )
+    return data.title, data.read_selected()
 
 
 def read_listing(
@@ -225,8 +278,11 @@ def build_parser(name: str) -> SerclParser:
     summary = str(function.__doc__).partition("\n")[0]
     parser = SerclParser(prog=f"sercl corpus {name}", description=summary)
     if name != "list":
-        parser.add_argument("name", help=_NAME_HELP)
-    parser.add_function_arguments(function, as_group=False, skip={"name", "json"})
+        optional: dict[str, Any] = {"nargs": "?", "default": None} if name == "inspect" else {}
+        parser.add_argument("name", help=_NAME_HELP, **optional)
+    parser.add_function_arguments(function, as_group=False, skip={"name", "json", "config"})
+    if name == "inspect":
+        parser.add_argument("-c", "--config", type=Path | None, default=None, help=_CONFIG_HELP)
     if name != "manifest":
         # A switch: as a parameter of the function it would need `--json true`.
         parser.add_argument("--json", action="store_true", help=_JSON_HELP)

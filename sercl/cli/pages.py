@@ -356,6 +356,7 @@ DIARIZE_FIT = ShortPage(
         "--model.adapter NAME",
         "--model.context NAME",
         "--trainer.max_epochs N",
+        "--group_by LIST",
         "--out DIR",
     ),
     examples=(
@@ -389,6 +390,7 @@ DIARIZE_EVALUATE = ShortPage(
         "--baseline_window S",
         "--baseline_hop S",
         "--uncovered",
+        "--group_by LIST",
         "--device NAME",
         "--encoder NAME",
         "--out DIR",
@@ -642,7 +644,7 @@ LISTEN_POWER = ShortPage(
 
 CORPUS = ShortPage(
     "corpus",
-    usage="list | inspect NAME --root DIR | manifest NAME --root DIR --out FILE",
+    usage="list | inspect NAME --root DIR | inspect -c FILE | manifest NAME --root DIR --out FILE",
     summary="List the known corpora, inspect one on disk, write its manifest.",
     arguments=(
         ("list", "The corpora that sercl reads by name"),
@@ -654,6 +656,7 @@ CORPUS = ShortPage(
     ),
     options=(
         "--root DIR",
+        "-c, --config FILE",
         "--options MAP",
         "--columns.emotion COL",
         "--emotions MAP",
@@ -668,6 +671,7 @@ CORPUS = ShortPage(
         ("List the corpora that sercl reads by name", "sercl corpus list"),
         ("Tables, and a figure in a folder", "sercl corpus inspect EmoDB --root emodb --out inspection"),
         ("Reader options", "sercl corpus inspect PAVOQUE --root pavoque --options '{outtakes: true}'"),
+        ("Several corpora as one", "sercl corpus inspect -c corpora.yaml"),
         ("A table to edit", "sercl corpus manifest EmoDB --root emodb --out emodb.csv"),
     ),
 )

@@ -357,7 +357,7 @@ def _coverage(name: str, utterances: Sequence[Utterance]) -> Coverage:
 
 def _attributes(utterances: Sequence[Utterance], report: ScanReport) -> dict[str, list[str | None]]:
     """Return attributes that may reveal an emotion, without those that only repeat the label."""
-    fields = ("speaker", "gender", "text", "language", "dialect", "session")
+    fields = ("corpus", "speaker", "gender", "text", "language", "dialect", "session")
     attributes: dict[str, list[str | None]] = {
         name: [getattr(item, name) for item in utterances] for name in fields
     }

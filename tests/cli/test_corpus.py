@@ -43,6 +43,43 @@ def test_list_names_every_corpus(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(name in page for name in CORPORA)
 
 
+def test_several_corpora_of_a_configuration_are_inspected(tmp_path, capsys):
+    roots = {
+        name: fake_corpus(name, tmp_path / name, speakers=2, per_emotion=2) for name in ("EmoDB", "RAVDESS")
+    }
+    own = "".join(
+        f"\n      - {{class_path: {name}, init_args: {{root: {root}}}}}" for name, root in roots.items()
+    )
+    config = tmp_path / "run.yaml"
+    config.write_text(f"seed_everything: 1\ndata:\n  class_path: Corpora\n  init_args:\n    corpora:{own}\n")
+    assert _run("inspect", "-c", config, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["corpus"] == "EmoDB + RAVDESS"
+    assert {name.split()[0] for name in found["speakers"]} == {"EmoDB", "RAVDESS"}
+    assert found["utterances"] == sum(sum(own.values()) for own in found["speakers"].values())
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ([], "a corpus is missing"),
+        (["EmoDB"], "a corpus is missing"),
+        (["EmoDB", "-c", "study.yaml"], "Leave NAME and its options out"),
+        (["-c", "study.yaml"], "has no `data`"),
+        (["-c", "pair.yaml"], "one corpus or Corpora"),
+    ],
+)
+def test_what_names_no_corpus_is_refused(words, reason, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    side = "{class_path: EmoDB, init_args: {root: emodb}}"
+    Path("study.yaml").write_text("study: {}\n")
+    Path("pair.yaml").write_text(
+        f"data: {{class_path: LanguagePair, init_args: {{source: {side}, target: {side}}}}}\n"
+    )
+    assert _run("inspect", *words) == 2
+    assert reason in " ".join(capsys.readouterr().err.split())
+
+
 def test_list_loads_no_torch() -> None:
     code = (
         "import sys; from sercl.cli.main import main; main(['corpus', 'list']); "
@@ -136,7 +173,7 @@ def test_reader_options_reach_the_reader(tmp_path: Path, capsys: pytest.CaptureF
     ("words", "code", "message"),
     [
         (["lst"], 2, "unknown corpus action 'lst'. Did you mean 'list'?"),
-        (["inspect"], 2, "missing: NAME, --root"),
+        (["inspect"], 2, "give NAME --root DIR, or -c FILE"),
         (["inspect", "EmoBD", "--root", "."], 2, "Did you mean 'EmoDB'"),
         (["inspect", "EmoDB", "--root", "nowhere"], 1, "no such folder"),
         (["inspect", "EmoDB", "--root", ".", "--options", "{language: en}"], 2, "unknown option of EmoDB"),

@@ -382,7 +382,7 @@ def _layers(layer: Any, states: int) -> tuple[int, ...] | None:
         return (layer,)
     raise UsageError(
         f"model.layer {layer}: with a frozen encoder a study uses a hidden state from 0 to {states - 1}, "
-        "last, or auto (validation chooses)."
+        "last, or auto."
     )
 
 
