@@ -2,7 +2,7 @@
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -41,10 +41,10 @@ class EncoderOutput:
 
     def clips(self, state: int) -> list[Tensor]:
         """Return the valid frames `[frames, dim]` of each clip at a hidden state."""
-        if isinstance(self.hidden_states, JoinedStates):
-            return self.hidden_states.clips(state)
-        padded = self.hidden_states[state]
-        return [row[:length] for row, length in zip(padded, self.lengths.tolist(), strict=True)]
+        states = self.hidden_states
+        # Clips of Whisper's padded form end in frames of silence.
+        rows: Iterable[Tensor] = states.clips(state) if isinstance(states, JoinedStates) else states[state]
+        return [row[:length] for row, length in zip(rows, self.lengths.tolist(), strict=True)]
 
     def only(self, wanted: Tensor) -> "EncoderOutput":
         """Return some of the valid frames, in order and without gaps; all those of a clip with none of them.

@@ -40,6 +40,14 @@ def test_hidden_states_are_the_same_within_rounding(encoder, clips):
         torch.testing.assert_close(state, reference, atol=1e-4, rtol=0)
 
 
+def test_clips_end_where_they_do_without_it(encoder, clips):
+    ordinary = encode(encoder, clips)
+    with inference(encoder):
+        ours = encode(encoder, clips)
+    for own, reference in zip(ours.clips(1), ordinary.clips(1), strict=True):
+        torch.testing.assert_close(own, reference, atol=1e-4, rtol=0)
+
+
 def test_a_clip_alone_gives_the_same_as_in_a_batch(encoder, clips):
     with inference(encoder):
         together = encode(encoder, clips)
