@@ -3,7 +3,6 @@
 The command line prints such an error as one message: exit code 2 for `UsageError`, 1 for the others.
 """
 
-import difflib
 import sys
 import unicodedata
 from collections.abc import Iterable
@@ -339,6 +338,8 @@ def near_names(name: str, valid: Iterable[str], count: int = 3, cutoff: float = 
         count: Maximum number of names.
         cutoff: Minimum similarity, 0 to 1 (as of `difflib.get_close_matches`).
     """
+    import difflib  # only here: it takes as long as the rest of this module
+
     by_key = {plain_name(item): item for item in valid}
     keys = difflib.get_close_matches(plain_name(name), by_key, n=count, cutoff=cutoff)
     return [by_key[key] for key in keys]

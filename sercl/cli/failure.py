@@ -11,7 +11,6 @@ from pathlib import Path
 from sercl.cli import siblings
 from sercl.cli.siblings import Together
 from sercl.errors import SerclError
-from sercl.imports import is_allowed
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C (128 + SIGINT)."""
@@ -255,6 +254,8 @@ def _defect(error: BaseException) -> str:
 
 def _place_outside(error: BaseException) -> str | None:
     """Return file and line of the last call in sercl or the user's packages, if it is in one of these."""
+    from sercl.imports import is_allowed  # only here: a help page needs none of what it imports
+
     frames = traceback.walk_tb(error.__traceback__)
     known = [
         (name, f"{frame.f_code.co_filename}:{line}")

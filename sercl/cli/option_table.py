@@ -11,10 +11,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
-
-from sercl import plugins
-from sercl.documents import parse_yaml
 from sercl.errors import UsageError
 
 FLAG, VALUE, LIST, TUPLE, CLASS, FILES = "flag", "value", "list", "tuple", "class", "files"
@@ -169,14 +165,25 @@ def _parts_with_arguments(words: Sequence[str], kinds: Kinds) -> list[str]:
             if "=" not in words[word.position] and word.value is not None:
                 queue[word.position + 1] = None
         is_name = value.keys() == {"class_path"}
-        text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10_000).strip()
-        queue[named.position] = f"{named.option}={value['class_path'] if is_name else text}"
+        queue[named.position] = f"{named.option}={value['class_path'] if is_name else _in_yaml(value)}"
     return [word for word in queue if word is not None]
+
+
+def _in_yaml(value: Mapping[str, Any]) -> str:
+    import yaml  # takes a tenth of the time of a help page
+
+    return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10_000).strip()
+
+
+def _parsed(text: str) -> Any:
+    from sercl.documents import parse_yaml  # imports yaml
+
+    return parse_yaml(text)
 
 
 def _part(text: str) -> dict[str, Any]:
     """Return the value of a part as a map with its arguments beside `class_path`."""
-    value = parse_yaml(text) if text.lstrip().startswith("{") else {"class_path": text}
+    value = _parsed(text) if text.lstrip().startswith("{") else {"class_path": text}
     inner = value.get("init_args") if isinstance(value, dict) else None
     if not isinstance(inner, dict):
         return value if isinstance(value, dict) else {"class_path": text}
@@ -186,7 +193,7 @@ def _part(text: str) -> dict[str, Any]:
 def _put(arguments: dict[str, Any], names: Sequence[str], text: str | None) -> None:
     for name in names[:-1]:
         arguments = arguments.setdefault(name, {})
-    arguments[names[-1]] = None if text is None else parse_yaml(text)
+    arguments[names[-1]] = None if text is None else _parsed(text)
 
 
 def _spelt(word: str, spellings: Mapping[str, str]) -> str:
@@ -227,6 +234,8 @@ def with_packages(data: Mapping[str, Sequence[str]], named: Iterable[str]) -> di
     Raises:
         PluginError: For a corpus in `named` whose package cannot be used.
     """
+    from sercl import plugins  # reads the metadata of packages, for which importlib imports a lot
+
     if not plugins.names(plugins.CORPORA):
         return dict(data)
     from sercl.corpora.registry import CORPORA, reader_options

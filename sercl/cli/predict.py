@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TextIO, TypeAlias
 
 from rich.text import Text
 
-from sercl.cli.console import progress, stderr, stdout
+from sercl.cli.console import loading, progress, stderr, stdout
 from sercl.cli.help import DEVICE_HELP, ENCODER_HELP, RECURSIVE_HELP
 from sercl.cli.inputs import (
     check_checkpoint,
@@ -85,9 +85,9 @@ def _predict(options: "Namespace") -> int:
     check_checkpoint(checkpoint)
     # The output path is checked first: an hour of work should not fail on a folder that cannot be written.
     with _output(options.out) as write:
-        from sercl.tasks.predictor import load
+        with loading("loading the checkpoint"):
+            from sercl.tasks.predictor import load
 
-        with stderr.status("loading the checkpoint"):
             predictor = load(checkpoint, options.device, options.encoder)
         _report_model(Path(checkpoint), predictor.checkpoints)
         report_left_out(inputs)

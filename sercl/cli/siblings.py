@@ -4,12 +4,9 @@ The first process starts the others with the same command line. Only it reports 
 what ended them into a folder named in their environment.
 """
 
-import hashlib
 import json
 import os
-import shutil
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -175,6 +172,8 @@ class Together:
         for rank, each in sorted(causes.items()):
             if each.message != failure.message:
                 yield f"rank {self.rank + rank}: {each.message}"
+        import shutil
+
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _others(self) -> dict[int, Failure]:
@@ -211,6 +210,9 @@ _SLURM = ("SLURM_PROCID", "SLURM_LOCALID", "SLURM_NTASKS", "SLURM_JOB_ID", "SLUR
 
 def _folder(key: list[str]) -> Path:
     """Return the folder of one run, shared only by its processes on this machine."""
+    import hashlib  # here, like the next one: most commands need neither
+    import tempfile
+
     parts = [
         *key,
         os.environ.get("TORCHELASTIC_RESTART_COUNT", ""),

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sercl.cli.console import progress, stderr, stdout
+from sercl.cli.console import loading, progress, stderr, stdout
 from sercl.cli.help import DEVICE_HELP, ENCODER_HELP, RECURSIVE_HELP
 from sercl.cli.inputs import conclude, find_inputs, report_failure, report_left_out
 from sercl.cli.run_folder import make_folder
@@ -202,11 +202,11 @@ def run(options: "Namespace") -> int:
 
 def load(options: "Namespace") -> "Diarizer":
     """Load the checkpoint, with the post-processing of the options."""
-    from sercl.models.device import find_device
-    from sercl.tasks.diarization import EmotionDiarizer
-    from sercl.tasks.diarizer import Diarizer
+    with loading("loading the checkpoint"):
+        from sercl.models.device import find_device
+        from sercl.tasks.diarization import EmotionDiarizer
+        from sercl.tasks.diarizer import Diarizer
 
-    with stderr.status("loading the checkpoint"):
         task = EmotionDiarizer.restore(options.checkpoint, options.encoder)
         return Diarizer(task, find_device(options.device), chosen_post(task.post, options), options.vad)
 

@@ -1,0 +1,53 @@
+"""What a command imports before it can answer: modules, not seconds, which depend on the machine."""
+
+import gc
+import subprocess
+import sys
+
+import pytest
+
+from sercl.cli.console import loading
+
+PROGRAM = """
+import sys
+from sercl.cli.main import main
+code = main(sys.argv[1:])
+print(code, *sys.modules, file=sys.stderr)
+"""
+PAGE_NEEDS_NO = {"yaml", "msgspec", "importlib.metadata", "difflib", "tempfile", "numpy", "jsonargparse", "torch"}
+CHECK_NEEDS_NO = {"numpy", "jsonargparse", "torch", "jinja2", "soundfile"}
+
+
+def modules_of(*words: str) -> set[str]:
+    command = [sys.executable, "-c", PROGRAM, *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    return set(done.stderr.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["fit", "--help"], ["predict", "--help"]])
+def test_help_imports_nothing_that_only_commands_need(words: list[str]) -> None:
+    assert modules_of(*words) & PAGE_NEEDS_NO == set()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["fit", "--data", "EmoDB", "--data.root", "nowhere"], ["fit", "--model.adaptor", "lora"]],
+    ids=["folder", "option"],
+)
+def test_a_mistake_is_named_before_anything_heavy_is_imported(words: list[str]) -> None:
+    assert modules_of(*words) & CHECK_NEEDS_NO == set()
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_garbage_is_collected_again_after_loading(collects: bool) -> None:
+    before = gc.isenabled()
+    try:
+        gc.enable() if collects else gc.disable()
+        with pytest.raises(OSError, match="gone"), loading():
+            assert not gc.isenabled()
+            raise OSError("gone")
+        assert gc.isenabled() == collects
+    finally:
+        gc.enable() if before else gc.disable()
+
+
