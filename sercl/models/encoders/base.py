@@ -357,7 +357,8 @@ class Encoder(nn.Module, ABC):
 
         Returns:
             A function of prepared waveforms and lengths with its own copy of the weights, or None if this
-            family has none or a part of the model is not as expected.
+            family has none or a part of the model is not as expected. Hooks of a block that
+            `fast.adapted.changes_of` finds are its business; there are no others.
         """
         return None
 

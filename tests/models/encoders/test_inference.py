@@ -5,7 +5,8 @@ import torch
 
 from sercl.batch import AudioBatch
 from sercl.errors import EncoderError, UnknownNameError
-from sercl.models.adapters import attach
+from sercl.models.adapters import AdapterOptions, attach
+from sercl.models.adapters.bottleneck.config import BottleneckConfig
 from sercl.models.encoders import inference, load_encoder
 from sercl.models.encoders.fast.packed import JoinedStates, supported
 from sercl.testing.encoders import FAMILIES
@@ -90,11 +91,16 @@ def hooked(encoder):
     encoder.blocks[1].register_forward_hook(lambda *_: None)
 
 
-def with_lora(encoder):
-    attach(encoder, "lora")
+def with_norms(encoder):
+    attach(encoder, "peft:ln_tuning").eval()
 
 
-def with_gating(encoder):
+def with_hook_inside(encoder):
+    encoder.blocks[0].get_submodule(encoder.traits.block_linears[0]).register_forward_hook(lambda *_: None)
+
+
+def with_hook_before_adapter(encoder):
+    encoder.blocks[0].register_forward_pre_hook(lambda *_: None)
     attach(encoder, "gating")
 
 
@@ -110,13 +116,49 @@ def half(encoder):
     encoder.bfloat16()
 
 
-@pytest.mark.parametrize("change", [hooked, with_lora, with_gating, in_training, replaced, half])
+@pytest.mark.parametrize(
+    "change", [hooked, with_norms, with_hook_inside, with_hook_before_adapter, in_training, replaced, half]
+)
 @pytest.mark.parametrize("family", ["wav2vec2", "wavlm", "whisper"])
 def test_what_is_unusual_runs_as_ever(family, change, tiny, clips):
     encoder = load_encoder(str(tiny[family]))
     change(encoder)
     with inference(encoder):
         assert not is_fast(encoder, clips)
+
+
+def adapted(encoder, spec):
+    """Attach adapters that have left their start."""
+    torch.manual_seed(0)
+    options = AdapterOptions(bottleneck=BottleneckConfig(reduction=4))
+    adapters = attach(encoder, spec, options)
+    trained = {p for module in (encoder, adapters) for p in module.parameters() if p.requires_grad}
+    assert trained
+    for parameter in trained:
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    encoder.eval()
+    return adapters
+
+
+@needs_onednn
+@pytest.mark.parametrize(
+    "spec", ["lora", "bottleneck", "gating", "lora+bottleneck+gating", "peft:dora", "peft:ia3"]
+)
+@pytest.mark.parametrize("family", ["wav2vec2", "wav2vec2-layer", "wavlm", "whisper"])
+def test_adapters_are_computed_fast_and_stay_as_they_are(family, spec, tiny, clips):
+    encoder = load_encoder(str(tiny[family]), whisper_form="short")
+    before = encode(encoder, clips)
+    adapters = adapted(encoder, spec)
+    ordinary, weights = encode(encoder, clips), copy.deepcopy(encoder.state_dict())
+    assert (ordinary.hidden_states[-1] - before.hidden_states[-1]).abs().max() > 1e-2
+    with inference(encoder):
+        ours = encode(encoder, clips)
+        assert is_fast(encoder, clips)
+    for state, reference in zip(valid(ours), valid(ordinary), strict=True):
+        torch.testing.assert_close(state, reference, atol=1e-4, rtol=1e-4)
+    assert all(torch.equal(value, weights[name]) for name, value in encoder.state_dict().items())
+    assert adapters.methods
+    assert torch.equal(encode(encoder, clips).hidden_states[-1], ordinary.hidden_states[-1])
 
 
 @needs_onednn

@@ -6,6 +6,7 @@ from sercl.errors import UsageError
 from sercl.models.adapters.base import HookAdapter
 from sercl.models.adapters.bottleneck.config import BottleneckConfig
 from sercl.models.encoders.base import FamilyTraits
+from sercl.models.encoders.fast.adapted import changing_frames_by
 
 
 class BottleneckAdapter(HookAdapter):
@@ -36,7 +37,11 @@ class BottleneckAdapter(HookAdapter):
         """Hook the block's feed-forward."""
         return block.get_submodule(traits.feed_forward).register_forward_hook(self._add)
 
+    @changing_frames_by("_changed")
     def _add(self, module: nn.Module, args: object, output: Tensor) -> Tensor:
+        return self._changed(output)
+
+    def _changed(self, output: Tensor) -> Tensor:
         inner = output.to(self.down.weight.dtype)
         change: Tensor = self.up(F.relu(self.down(inner)))
         return output + change.to(output.dtype)

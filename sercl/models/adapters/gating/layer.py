@@ -7,6 +7,7 @@ from torch.utils.hooks import RemovableHandle
 from sercl.models.adapters.base import HookAdapter
 from sercl.models.adapters.gating.config import GatingConfig
 from sercl.models.encoders.base import FamilyTraits
+from sercl.models.encoders.fast.adapted import changing_frames_by
 
 
 class GatingAdapter(HookAdapter):
@@ -31,6 +32,7 @@ class GatingAdapter(HookAdapter):
         """Hook the block's input."""
         return block.register_forward_pre_hook(self._scale, with_kwargs=True)
 
+    @changing_frames_by("_scaled")
     def _scale(
         self, block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from sercl.models.encoders.fast.adapted import Changes
 from sercl.models.encoders.fast.attention import SelfAttention
 from sercl.models.encoders.fast.packed import PackedLinear
 
@@ -17,6 +18,7 @@ class Block:
         norms: The norm of the attention and that of the feed-forward.
         feed_forward: Its two matrices, with a GELU between them.
         dtype: Precision of the products.
+        changes: By adapters.
     """
 
     def __init__(
@@ -25,9 +27,11 @@ class Block:
         norms: tuple[nn.LayerNorm, nn.LayerNorm],
         feed_forward: tuple[nn.Linear, nn.Linear],
         dtype: torch.dtype,
+        changes: Changes,
     ) -> None:
         up, down = feed_forward
         self._attention, self._norms, self._dtype = attention, norms, dtype
+        self._before, self._after = changes
         self._up = PackedLinear(up.weight, up.bias, dtype, gelu=True)
         self._down = PackedLinear(down.weight, down.bias, dtype)
 
@@ -36,7 +40,7 @@ class Block:
         raise NotImplementedError
 
     def _feed_forward(self, rows: Tensor) -> Tensor:
-        return self._down(self._up(rows.to(self._dtype)))
+        return self._after(self._down(self._up(rows.to(self._dtype))))
 
 
 class NormFirstBlock(Block):
@@ -45,6 +49,7 @@ class NormFirstBlock(Block):
     def __call__(self, rows: Tensor, lengths: Sequence[int], positions: Sequence[Tensor]) -> Tensor:
         """Map `[total frames, dim]` float32 to the same."""
         before_attention, before_feed_forward = self._norms
+        rows = self._before(rows)
         rows = rows + self._attention(before_attention(rows).to(self._dtype), lengths, positions)
         return rows.add_(self._feed_forward(before_feed_forward(rows)))
 
@@ -55,6 +60,7 @@ class NormLastBlock(Block):
     def __call__(self, rows: Tensor, lengths: Sequence[int], positions: Sequence[Tensor]) -> Tensor:
         """Map `[total frames, dim]` float32 to the same."""
         after_attention, after_feed_forward = self._norms
+        rows = self._before(rows)
         rows = after_attention(rows + self._attention(rows.to(self._dtype), lengths, positions))
         normed: Tensor = after_feed_forward(rows.add_(self._feed_forward(rows)))
         return normed

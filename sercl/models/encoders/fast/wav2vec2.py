@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
+from sercl.models.encoders.fast.adapted import changes_of
 from sercl.models.encoders.fast.attention import GatedAttention, SelfAttention, position_bias
 from sercl.models.encoders.fast.blocks import Block, NormFirstBlock, NormLastBlock, run_blocks
 from sercl.models.encoders.fast.front_end import FrontEnd, front_end_fits
@@ -139,7 +140,8 @@ def _block(block: Any, dtype: torch.dtype) -> Block:
     attention = (GatedAttention if _gated(block) else SelfAttention)(block.attention, dtype)
     norms = (block.layer_norm, block.final_layer_norm)
     feed_forward = block.feed_forward
-    return kind(attention, norms, (feed_forward.intermediate_dense, feed_forward.output_dense), dtype)
+    linears = (feed_forward.intermediate_dense, feed_forward.output_dense)
+    return kind(attention, norms, linears, dtype, changes_of(block, "feed_forward"))
 
 
 def _gated(block: Any) -> bool:

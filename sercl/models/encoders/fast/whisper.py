@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
+from sercl.models.encoders.fast.adapted import changes_of
 from sercl.models.encoders.fast.attention import SelfAttention
 from sercl.models.encoders.fast.blocks import Block, NormFirstBlock, run_blocks
 from sercl.models.encoders.fast.packed import PackedConv, join
@@ -70,4 +71,5 @@ def _conv(conv: Any, dtype: torch.dtype) -> PackedConv:
 
 def _block(block: Any, dtype: torch.dtype) -> Block:
     norms = (block.self_attn_layer_norm, block.final_layer_norm)
-    return NormFirstBlock(SelfAttention(block.self_attn, dtype), norms, (block.fc1, block.fc2), dtype)
+    attention, linears = SelfAttention(block.self_attn, dtype), (block.fc1, block.fc2)
+    return NormFirstBlock(attention, norms, linears, dtype, changes_of(block, "fc2"))

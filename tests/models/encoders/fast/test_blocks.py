@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from sercl.models.encoders.fast.adapted import changes_of
 from sercl.models.encoders.fast.attention import SelfAttention
 from sercl.models.encoders.fast.blocks import NormFirstBlock, NormLastBlock, run_blocks
 
@@ -16,6 +17,7 @@ def build(block, dtype=torch.float32):
         (block.layer_norm, block.final_layer_norm),
         (ffn.intermediate_dense, ffn.output_dense),
         dtype,
+        changes_of(block, "feed_forward"),
     )
 
 
