@@ -1,7 +1,7 @@
 """From hidden states, pooled or per frame, to class scores: layer, standardisation and head."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -146,6 +146,17 @@ class Readout(nn.Module):
     def choose(self, logits: Tensor) -> Tensor:
         """Return the logits of the chosen layer: `[batch, heads, classes]` -> `[batch, classes]`."""
         return logits[:, int(self.chosen)]
+
+    def keep(self, states: Collection[int]) -> None:
+        """Drop the heads of "auto" for all hidden states but some, of which the chosen one must be one."""
+        if self.layer != "auto":
+            return
+        rows = [row for row, state in enumerate(self.states) if state in states]
+        self.heads = nn.ModuleList(self.heads[row] for row in rows)
+        if self.standardizer is not None:
+            self.standardizer.keep(rows)
+        self.chosen.fill_(rows.index(int(self.chosen)))
+        self.states = [self.states[row] for row in rows]
 
     @property
     def chosen_state(self) -> int | None:

@@ -100,6 +100,10 @@ class Standardizer(nn.Module):
         self.fitted.fill_(True)
         self._moments, self._ready = None, True
 
+    def keep(self, states: Sequence[int]) -> None:
+        """Drop the statistics of all but some states of a shape `(states, dim)`."""
+        self.mean, self.std = self.mean[states], self.std[states]
+
     def forward(self, x: Tensor, corpora: Sequence[str] | None = None) -> Tensor:
         """Standardise `[..., *shape]` of any corpora.
 
@@ -172,6 +176,10 @@ class CorpusStandardizer(nn.Module):
             self.scale[row] = (1 / moments.std()).masked_fill(moments.constant(), 0)
         self.fitted.fill_(True)
         self._moments = {}
+
+    def keep(self, states: Sequence[int]) -> None:
+        """Drop the statistics of all but some states of a shape `(states, dim)`."""
+        self.mean, self.scale = self.mean[:, states], self.scale[:, states]
 
     def forward(self, x: Tensor, corpora: Sequence[str] | None = None) -> Tensor:
         """Standardise `[n, *shape]`, each vector by the statistics of its corpus.

@@ -354,6 +354,27 @@ class EmotionClassifier(UtteranceTest, EncoderTask):
         """Return class probabilities `[batch, classes]`, from the chosen layer."""
         return self.readout.choose(self.scores(batch)).softmax(dim=-1)
 
+    def keep_for_prediction(self, states: Iterable[int | None] = ()) -> None:
+        """Drop what predictions do not need: other layers' heads, and blocks after the chosen one.
+
+        Probabilities stay as they are; the model can neither be trained nor saved any more. A model of yours
+        that pools or scores in its own way, and a weighted sum of layers, keep everything.
+
+        Args:
+            states: Hidden states that are needed besides, by other models with the same encoder.
+        """
+        wanted = {self.readout.chosen_state, *states}
+        if None in wanted or not self._has_own_steps:
+            return
+        self.readout.keep(cast(set[int], wanted))
+        self.encoder.keep_blocks(max(1, *self.readout.states, *cast(set[int], wanted)))
+
+    @property
+    def _has_own_steps(self) -> bool:
+        """Whether everything between audio and probabilities is sercl's own."""
+        names = ("forward", "scores", "pool", "encode")
+        return all(getattr(type(self), name) is getattr(EmotionClassifier, name) for name in names)
+
     def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Return the loss of each head, `[heads]`, from logits `[batch, heads, classes]`."""
         return torch.stack(

@@ -67,6 +67,14 @@ class Ensemble(UtteranceTest):
         own = [each.softmax(dim=-1) for each in logits]
         return torch.stack(own).float().mean(dim=0)
 
+    def keep_for_prediction(self) -> None:
+        """Drop what predictions do not need, as of a single classifier."""
+        if self._shares and len(set(map(type, self.tasks))) > 1:
+            return  # each may read other hidden states
+        chosen = [task.readout.chosen_state for task in self.tasks]
+        for task in self.tasks:
+            task.keep_for_prediction(chosen if self._shares else ())
+
     @property
     def first(self) -> EmotionClassifier:
         """The first of the classifiers; all have its classes and its preprocessing."""

@@ -1,11 +1,19 @@
+import threading
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile
 import torch
 
 import sercl
+from sercl.audio.preprocess import voice_detector
+from sercl.audio.sources import DecodedInput, prepared_inputs, waveform_of
+from sercl.batch import AudioBatch
 from sercl.errors import AudioError, UsageError
 from sercl.models.device import give_memory_back
+from sercl.tasks.classification import EmotionClassifier
+from sercl.tasks.ensemble import Ensemble
 from sercl.tasks.predictor import Failure, Prediction, Predictor
 
 
@@ -124,3 +132,104 @@ def test_memory_is_given_back_after_every_window(predictor, monkeypatch):
 
 def test_giving_memory_back_works_on_this_system():
     give_memory_back()
+
+
+def plainly(task, paths):
+    """Probabilities of the model as it was trained: one clip at a time, through transformers and peft."""
+    rows = []
+    for path in paths:
+        clip = DecodedInput(0, "", waveform_of(path))
+        (ready,) = prepared_inputs([clip], task.as_trained, voice_detector())
+        with torch.no_grad():
+            rows.append(task(AudioBatch.from_clips([ready.waveform]))[0].tolist())
+    return rows
+
+
+def adapted(task):
+    """Move everything that is trained away from its start."""
+    generator = torch.Generator().manual_seed(2)
+    for parameter in task.parameters():
+        if parameter.requires_grad:
+            parameter.data += 0.05 * torch.randn(parameter.shape, generator=generator)
+    return task
+
+
+@pytest.fixture
+def talks(wav):
+    return [
+        wav(f"{i}.wav", seconds=0.3 + 0.2 * (i % 4), seed=i, rate=(16000, 22050)[i % 2]) for i in range(9)
+    ]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"layer": "weighted"},
+        {"layer": 1, "standardize": False},
+        {"adapter": "lora"},
+        {"adapter": "lora+bottleneck+gating", "layer": "auto", "adapters": {"bottleneck": {"reduction": 4}}},
+        {"adapter": "peft:dora"},
+    ],
+    ids=["default", "weighted", "numbered", "lora", "three", "dora"],
+)
+def test_predictions_are_those_of_the_model_as_trained(
+    options, workers, build, batch, fit_standardizer, talks, tmp_path
+):
+    from tests.tasks.test_checkpoint import save
+
+    task = adapted(build(**options))
+    if task.readout.standardizer is not None:
+        fit_standardizer(task, batch)
+    if task.readout.layer == "auto":
+        task.readout.chosen.fill_(1)
+    path = save(task, tmp_path / "a.ckpt")
+    expected = plainly(EmotionClassifier.restore(path).eval(), talks)
+    found = sercl.load(path, device="cpu", workers=workers).predict(talks)
+    assert [row.source for row in found] == list(map(str, talks))
+    for row, probabilities in zip(found, expected, strict=True):
+        assert list(row.probabilities.values()) == pytest.approx(probabilities, abs=1e-4)
+
+
+def test_only_what_predictions_need_is_computed(build, batch, fit_standardizer):
+    task = fit_standardizer(build(), batch)
+    task.readout.chosen.fill_(1)
+    before = task(batch)
+    task.keep_for_prediction()
+    assert len(task.encoder.blocks) == 1
+    assert len(task.readout.heads) == 1
+    assert task.readout.chosen_state == 1
+    torch.testing.assert_close(task(batch), before, atol=1e-5, rtol=0)
+
+
+class OwnSteps(EmotionClassifier):
+    def pool(self, batch):
+        return super().pool(batch) + 1
+
+
+@pytest.mark.parametrize("layer", ["weighted", "auto"])
+def test_what_reads_all_layers_keeps_them(build, layer, whisper):
+    task = OwnSteps(whisper) if layer == "auto" else build(layer=layer)
+    task.keep_for_prediction()
+    assert len(task.encoder.blocks) == 3
+
+
+def test_models_that_share_an_encoder_keep_what_each_needs(build, batch, fit_standardizer):
+    tasks = [fit_standardizer(build(), batch) for _ in range(2)]
+    for task, chosen in zip(tasks, (0, 2), strict=True):
+        task.readout.chosen.fill_(chosen)
+    both = Ensemble(tasks, [Path("run/a/best.ckpt"), Path("run/b/best.ckpt")])
+    before = both(batch)
+    both.keep_for_prediction()
+    assert [task.readout.states for task in tasks] == [[0, 2], [0, 2]]
+    assert len(tasks[0].encoder.blocks) == 2
+    torch.testing.assert_close(both(batch), before, atol=1e-5, rtol=0)
+
+
+def test_a_stream_that_is_left_stops_its_threads(build, batch, fit_standardizer, talks):
+    predictor = Predictor(fit_standardizer(build(), batch), torch.device("cpu"), workers=2)
+    stream = predictor.stream(talks * 20)
+    next(stream)
+    stream.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("sercl-audio")]

@@ -349,6 +349,17 @@ class Encoder(nn.Module, ABC):
             return hidden
         return spec_augment(hidden, lengths.tolist(), *self._masks, self.model.mask_filling)
 
+    def keep_blocks(self, count: int) -> None:
+        """Drop later blocks, and the final norm with them; hidden states 0 to `count` stay as they are.
+
+        Args:
+            count: Number of blocks to keep, at least 1.
+        """
+        if count < len(self.blocks):
+            del self.blocks[count:]
+            if self.traits.final_norm is not None:
+                self.model.set_submodule(self.traits.final_norm, nn.Identity())
+
     def fast_states(self, dtype: torch.dtype) -> States | None:
         """Build a faster function for the same hidden states on the CPU, without gradients; see `inference`.
 
