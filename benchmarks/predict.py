@@ -3,12 +3,12 @@
     python benchmarks/predict.py [--encoder whisper-base --form short] [--adapter lora] [--layer 6]
 
 The head is random, and costs as much as a trained one. All three read every file with soundfile. sercl also
-looks for speech, trims and levels, unless `--raw`. The pipeline and the loop run the whole encoder, one clip at
-a time (`--batch` for more in the pipeline); the loop is that of most papers: feature extractor, model, mean,
-head.
+looks for speech, trims and levels, unless `--raw`. The pipeline and the loop run the whole encoder, one clip
+at a time (`--batch` for more in the pipeline); the loop is that of most papers: feature extractor, model,
+mean, head.
 
-Cold: whole processes. Warm: rounds in one process, the three one after the other in each; the first round does
-not count. Other programs disturb all three alike, so compare ratios.
+Cold: whole processes. Warm: rounds in one process, the three one after the other in each; the first round
+does not count. Other programs disturb all three alike, so compare ratios.
 """
 
 import argparse
@@ -20,9 +20,15 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import soundfile
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from sercl.tasks.classification import EmotionClassifier
 
 RATE = 16_000
 CLASSES = ("angry", "happy", "neutral", "sad")
@@ -165,7 +171,7 @@ def loop_of(folder: Path, options: argparse.Namespace) -> Way:
     return run
 
 
-def classifier(folder: Path, options: argparse.Namespace) -> "torch.nn.Module":
+def classifier(folder: Path, options: argparse.Namespace) -> "nn.Module":
     from transformers import AutoModelForAudioClassification
 
     model = AutoModelForAudioClassification.from_pretrained(folder / "classifier")

@@ -106,7 +106,7 @@ def plain_linear(layer: nn.Module) -> nn.Linear | None:
     Args:
         layer: A layer of peft or of sercl around a linear one, in evaluation mode.
     """
-    adapted = getattr(layer, "adapted", layer)
+    adapted: Any = getattr(layer, "adapted", layer)
     if not hasattr(adapted, "base_layer"):
         return None
     own = copy.copy(adapted)
@@ -123,8 +123,8 @@ def plain_linear(layer: nn.Module) -> nn.Linear | None:
     return plain
 
 
-def _agree(plain: nn.Linear, adapted: nn.Module) -> bool:
+def _agree(plain: nn.Linear, adapted: Any) -> bool:
     noise = torch.randn(_PROBE, plain.in_features, generator=torch.Generator().manual_seed(0))
-    expected = adapted.forward(noise.to(plain.weight))
+    expected: Tensor = adapted.forward(noise.to(plain.weight))  # a call would run hooks
     error = (plain(noise.to(plain.weight)) - expected).abs().max()
     return bool(error <= _EXACT * (1 + expected.abs().max()))
