@@ -15,7 +15,8 @@ def used() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for line in re.findall(r"^(?:\$ )?sercl ([a-z].*)$|`sercl ([a-z][^`]*)`", TEXT, re.MULTILINE):
         words = "".join(line).partition("#")[0].split()
-        action = words[1:2] if words[0] in ("corpus", "diarize", "listen") and words[1:2] and words[1].isalpha() else []
+        has_action = words[0] in ("corpus", "diarize", "listen") and words[1:2] and words[1].isalpha()
+        action = words[1:2] if has_action else []
         options = {word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)}
         found.setdefault(" ".join([words[0], *action]), set()).update(options)
     return {command: options for command, options in found.items() if options}
