@@ -754,7 +754,8 @@ LISTEN_COMPARE = ShortPage(
     summary=(
         "Score listeners by group, language and dialect, with intervals over listeners and items, and "
         "compare them with models on the same items: differences, equivalence, error consistency, how many "
-        "listeners a model is worth, confusions, soft labels. Each claim of the study is tested, too."
+        "listeners a model is worth, confusions, soft labels, mixed models. Each claim of the study "
+        "is tested, too."
     ),
     arguments=(("RATINGS", "Table that `sercl listen import` wrote, of ratings or votes"),),
     options=(
@@ -763,6 +764,7 @@ LISTEN_COMPARE = ShortPage(
         "--standard NAME",
         "--units NAME",
         "--margin P",
+        "--mixed_models BOOL",
         "--resamples N",
         "--seed N",
         "--claims",

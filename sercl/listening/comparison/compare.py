@@ -13,6 +13,7 @@ from sercl.listening.comparison.answers import Answers, Measure, answers_of, mea
 from sercl.listening.comparison.claims import Claim, claims_of
 from sercl.listening.comparison.contrasts import Contrast, contrasts_of
 from sercl.listening.comparison.groups import GroupScores, score_group
+from sercl.listening.comparison.mixed import MixedModel, mixed_models_of
 from sercl.listening.comparison.models import Model
 from sercl.listening.exclusion import repeated_answers
 from sercl.listening.items import stem_of
@@ -30,6 +31,7 @@ class CompareOptions:
         standard: Dialect that is the standard; by default items without a dialect, or with "standard".
         units: What intervals are over, beside listeners: `items`, or the `speakers` of items.
         margin: Margin of equivalence, in shares of UAR, set before the data are seen.
+        mixed_models: Whether crossed logistic mixed models are fitted: of listeners, and with each model.
         resamples: Number of bootstrap samples.
         seed: Makes the bootstrap repeatable.
     """
@@ -39,6 +41,7 @@ class CompareOptions:
     standard: str | None = None
     units: Literal["items", "speakers"] = "items"
     margin: float = 0.05
+    mixed_models: bool = True
     resamples: int = 1000
     seed: int = 0
 
@@ -64,6 +67,7 @@ class Comparison:
         held_out: Group -> number of listeners -> how badly they predict another one, in nats.
         models: Groups against models.
         contrasts: Differences between groups, languages and dialects.
+        mixed_models: The same and differences from models in log-odds, by crossed logistic mixed models.
         claims: The claims of the study.
         notes: What was left out, and what the data do not allow.
     """
@@ -76,6 +80,7 @@ class Comparison:
     held_out: dict[str, dict[int, float]]
     models: tuple[AgainstModel, ...]
     contrasts: tuple[Contrast, ...]
+    mixed_models: tuple[MixedModel, ...]
     claims: tuple[Claim, ...]
     notes: tuple[str, ...]
 
@@ -107,6 +112,7 @@ def compare(table: Table, models: Sequence[Model], options: CompareOptions = Com
         score_group(own, *cell, options.resamples, options.seed) for cell, own in _cells(answers, groups)
     )
     against = list(_against(by_group, majorities, models, options))
+    mixed = mixed_models_of(answers, models, options.standard) if options.mixed_models else ()
     return Comparison(
         options=options,
         kind=table.kind,
@@ -116,8 +122,9 @@ def compare(table: Table, models: Sequence[Model], options: CompareOptions = Com
         held_out={group: own.loss_curve() for group, own in majorities.items()},
         models=with_holm(against),
         contrasts=contrasts_of(answers, options.standard, options.resamples, options.seed),
+        mixed_models=mixed,
         claims=_claims(table, models, named, options),
-        notes=(*_not_people(table), *_notes(answers, models, against)),
+        notes=(*_not_people(table), *_notes(answers, models, against), *_of_mixed(mixed)),
     )
 
 
@@ -211,15 +218,11 @@ def _notes(answers: Answers, models: Sequence[Model], against: Sequence[AgainstM
     if answers.votes_only:
         yield (
             f"single listeners are not known: intervals are over {unit}, and say nothing on other listeners. "
-            "Self-consistency, error consistency between listeners, a noise ceiling of confusions, groups "
-            "and the claims of the study need single listeners."
+            "Self-consistency, error consistency between listeners, a noise ceiling of confusions, groups, "
+            "mixed models and the claims of the study need single listeners."
         )
     else:
-        yield (
-            f"intervals are for other listeners of the group and other {_UNITS[unit]}. No mixed "
-            "model is fitted: no maintained library fits crossed random effects to yes-no answers without "
-            "sampling; contrasts are tested over listeners and items instead."
-        )
+        yield f"intervals are for other listeners of the group and other {_UNITS[unit]}."
     if answers.rates_only:
         yield (
             "only recognition rates are known, not what was answered instead: Hu, d', criterion, confusions, "
@@ -231,6 +234,20 @@ def _notes(answers: Answers, models: Sequence[Model], against: Sequence[AgainstM
             "model that cannot give them has an easier task."
         )
     yield from _left_out(models, against)
+
+
+def _of_mixed(fitted: Sequence[MixedModel]) -> Iterator[str]:
+    if fitted:
+        yield (
+            "mixed models describe the log-odds of being right, in which a difference near the ceiling is "
+            "larger than in UAR; where both disagree, say so."
+        )
+    for own in fitted:
+        who = f"mixed model of listeners and {own.judge}" if own.judge else "mixed model of listeners"
+        if own.problem:
+            yield f"{who}: {own.problem}."
+        if own.at_bound:
+            yield f"{who}: no variation of {', '.join(own.at_bound)} is seen (at its bound, 0)."
 
 
 def _left_out(models: Sequence[Model], against: Sequence[AgainstModel]) -> Iterator[str]:

@@ -22,6 +22,7 @@ from sercl.reports.listening.tables import (
     contrasts_table,
     errors_table,
     groups_table,
+    mixed_table,
     models_table,
     sections,
     worth_table,
@@ -37,7 +38,7 @@ def terminal_report(own: Comparison, only_claims: bool = False) -> RenderableTyp
     if only_claims:
         return drawn(claims_table(own))
     tables = [groups_table(own), models_table(own), errors_table(own), worth_table(own), contrasts_table(own)]
-    tables.append(claims_table(own))
+    tables += [mixed_table(own), claims_table(own)]
     notes = [Text(f"Note: {note}", "dim") for note in own.notes]
     return Group(*(drawn(table) for table in tables if table.rows), *notes)
 
@@ -143,6 +144,10 @@ def _of_models(own: Comparison) -> Iterator[Row]:
 def _of_contrasts(own: Comparison) -> Iterator[Row]:
     for each in own.contrasts:
         yield _row(each.name, each.difference, about=each.kind, p=each.p, p_holm=each.p_holm)
+    for model in own.mixed_models:
+        for each in model.contrasts:
+            where = {"about": f"mixed model, log-odds: {each.kind}", "model": model.judge}
+            yield _row(each.name, each.difference, p=each.p, p_holm=each.p_holm, **where)
     for claim in own.claims:
         yield _row(
             claim.name, claim.difference, about=f"claim: {claim.verdict}", p=claim.p, p_holm=claim.p_holm

@@ -20,6 +20,9 @@ from sercl.reports.listening.wording import (
 from sercl.reports.results import percent
 from sercl.reports.style import TextTable
 
+ALONE = "listeners alone"
+"""The judges of a mixed model without a model."""
+
 
 def intervals_note(own: Comparison) -> str:
     """Return what the intervals are over."""
@@ -193,6 +196,46 @@ def _contrast_row(row: Contrast) -> tuple[str, ...]:
     return row.kind, row.name, in_points(row.difference), p_value(row.p), p_value(row.p_holm), *sizes
 
 
+def mixed_table(own: Comparison) -> TextTable:
+    """Return the contrasts of the mixed models."""
+    rows = tuple(
+        (
+            row.judge or ALONE,
+            each.kind,
+            each.name,
+            plain(each.difference),
+            p_value(each.p),
+            p_value(each.p_holm),
+        )
+        for row in own.mixed_models
+        for each in row.contrasts
+    )
+    columns = ("Judges", "Kind", "What", "Difference,\nlog-odds", "p", "p, Holm")
+    note = (
+        "Differences in the log-odds of being right, averaged over emotions. p by t (Satterthwaite); "
+        "Holm's correction is within each kind, over all models. In brackets 95 % intervals, over "
+        "listeners, items and speakers."
+    )
+    return TextTable("mixed", "Crossed logistic mixed models", columns, rows, texts=3, note=note)
+
+
+def mixed_terms_table(own: Comparison) -> TextTable:
+    """Return what was fitted, and how much listeners, items and speakers differ."""
+    rows = []
+    for row in own.mixed_models:
+        spread = ", ".join(
+            f"{name} {number(value)}{' (at its bound)' if name in row.at_bound else ''}"
+            for name, value in row.deviations.items()
+        )
+        rows.append((row.judge or ALONE, row.formula or NONE, spread or NONE, row.problem or "converged"))
+    columns = ("Judges", "Model", "Standard deviations, log-odds", "Fit")
+    note = (
+        "Laplace approximation. item:judge is how differently hard an item is for groups and models, "
+        "listener:items how differently listeners respond to languages and dialects."
+    )
+    return TextTable("mixed-terms", "Terms of the mixed models", columns, tuple(rows), texts=4, note=note)
+
+
 def claims_table(own: Comparison) -> TextTable:
     """Return the claims of the study with their tests."""
     rows = tuple((row.statement, row.verdict, claim_text(row)) for row in own.claims)
@@ -224,6 +267,7 @@ def sections(own: Comparison) -> dict[str, list[TextTable]]:
         "Listeners against models": [models_table(own), errors_table(own), worth_table(own)],
         "Majorities": [majorities_table(own)],
         "Groups, languages, dialects": [contrasts_table(own)],
+        "Mixed models": [mixed_table(own), mixed_terms_table(own)],
         "Claims": [claims_table(own)],
     }
     filled = {heading: [table for table in tables if table.rows] for heading, tables in found.items()}
