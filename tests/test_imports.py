@@ -22,6 +22,7 @@ BOTTOM = {
     "plugins",
     "imports",
     "type_hints",
+    "ahead",
 }
 CORPORA = {*BOTTOM, "corpora"}
 AUDIO = {*BOTTOM, "torch_pair", "audio"}
@@ -38,6 +39,7 @@ LAYERS: dict[str, set[str]] = {
     "version": set(),
     "errors": set(),
     "counting": set(),
+    "ahead": set(),
     "files": {"errors"},
     "locks": {"errors", "files"},
     "imports": {"errors", "plugins", "type_hints"},
@@ -47,7 +49,7 @@ LAYERS: dict[str, set[str]] = {
     "json_text": set(),
     "plugins": {"errors"},
     "torch_pair": {"errors"},
-    "launchers": {"errors", "files"},
+    "launchers": {"errors", "files", "ahead"},
     "corpora": CORPORA,
     "audio": AUDIO,
     "metrics": METRICS,

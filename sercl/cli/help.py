@@ -18,6 +18,10 @@ _INDENT, _CONTINUATION = " " * 6, " \\"
 _WORD = re.compile(r"(?:[^\s'\"]|'[^']*'|\"[^\"]*\")+")
 
 DEVICE_HELP = "auto (a GPU if available), cpu, cuda, cuda:1 or mps."
+DEVICES_HELP = (
+    "Processes that share the recordings on this machine, each with one of the GPUs in turn, or its share of "
+    "the cores."
+)
 ENCODER_HELP = "Folder of the encoder, if it has moved since training."
 GROUP_HELP = "Score groups of utterances: by gender, language, dialect, session or any column of a manifest."
 JSON_HELP = "Print the results as JSON."

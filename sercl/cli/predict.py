@@ -2,14 +2,14 @@
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, TypeAlias
 
 from rich.text import Text
 
 from sercl.cli.console import loading, progress, stderr, stdout
-from sercl.cli.help import DEVICE_HELP, ENCODER_HELP, RECURSIVE_HELP
+from sercl.cli.help import DEVICE_HELP, DEVICES_HELP, ENCODER_HELP, RECURSIVE_HELP
 from sercl.cli.inputs import (
     check_checkpoint,
     conclude,
@@ -22,6 +22,7 @@ from sercl.cli.inputs import (
 from sercl.errors import UsageError
 from sercl.files import atomic_path
 from sercl.reports.predictions import FORMATS
+from sercl.studies.sharing import SharedPredictor, check_processes
 from sercl.tasks.checkpoint_paths import final_of
 from sercl.tasks.starter import ABOUT, WARNING, find_starter
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from jsonargparse import Namespace
 
     from sercl.cli.parser import SerclParser
-    from sercl.tasks.predictor import Failure, Prediction
+    from sercl.tasks.predictor import Failure, Prediction, Predictor
 
 
 LONG_SECONDS = 30.0
@@ -66,6 +67,7 @@ def build_parser() -> "SerclParser":
     parser.add_argument("--out", default=None, help="Output file; standard output by default.")
     parser.add_argument("--recursive", action="store_true", help=RECURSIVE_HELP)
     parser.add_argument("--device", default="auto", help=DEVICE_HELP)
+    parser.add_argument("--devices", type=int, default=1, help=DEVICES_HELP)
     parser.add_argument(
         "--batch_seconds",
         type=float,
@@ -79,16 +81,15 @@ def build_parser() -> "SerclParser":
 def _predict(options: "Namespace") -> int:
     if not options.batch_seconds > 0:
         raise UsageError(f"--batch_seconds {options.batch_seconds}: it must be greater than 0 s, such as 60.")
+    check_processes(options.devices, options.device)
     named, words = split_checkpoint(options.files)
     inputs = find_inputs(words, options.recursive)
     checkpoint = _starter() if named is None else named
     check_checkpoint(checkpoint)
     # The output path is checked first: an hour of work should not fail on a folder that cannot be written.
-    with _output(options.out) as write:
+    with _output(options.out) as write, ExitStack() as held:
         with loading("loading the checkpoint"):
-            from sercl.tasks.predictor import load
-
-            predictor = load(checkpoint, options.device, options.encoder)
+            predictor = _load(checkpoint, options, min(options.devices, len(inputs.files)), held)
         _report_model(Path(checkpoint), predictor.checkpoints)
         report_left_out(inputs)
         failures = [report_failure(word, reason) for word, reason in inputs.unmatched]
@@ -100,6 +101,18 @@ def _predict(options: "Namespace") -> int:
                 write(line)
     _report_long(long)
     return conclude(len(failures), len(inputs.files) + len(inputs.unmatched))
+
+
+def _load(
+    checkpoint: str, options: "Namespace", processes: int, held: ExitStack
+) -> "Predictor | SharedPredictor":
+    """Load the checkpoint, here or in several processes, which end with `held`."""
+    if processes > 1:
+        shared = SharedPredictor(checkpoint, options.device, options.encoder, processes)
+        return held.enter_context(shared)
+    from sercl.tasks.predictor import load
+
+    return load(checkpoint, options.device, options.encoder)
 
 
 def _starter() -> str:

@@ -39,7 +39,7 @@ class Processes:
 
     def run(self, works: Sequence[Work]) -> Iterator[Outcome]:
         """Yield outcomes in order of completion; leaving the iterator early stops running processes."""
-        waiting, slots = list(reversed(works)), _slots(self.jobs)
+        waiting, slots = list(reversed(works)), slots_of(self.jobs)
         running: list[tuple[OwnProcess, Mapping[str, str]]] = []
         try:
             while waiting or running:
@@ -55,8 +55,8 @@ class Processes:
             stop([process for process, _ in running])
 
 
-def _slots(jobs: int) -> list[Mapping[str, str]]:
-    """Return the environment variables of each parallel process."""
+def slots_of(jobs: int) -> list[Mapping[str, str]]:
+    """Return the environment variables of each parallel process: its GPU, its share of the cores."""
     threads = os.environ.get(_THREADS) or str(max(1, _cores() // jobs))
     gpus = _visible_gpus()
     dealt = [{_GPUS: gpus[slot % len(gpus)]} if gpus else {} for slot in range(jobs)]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import torch
 
-from sercl.audio.ahead import ahead
+from sercl.ahead import ahead
 from sercl.audio.preprocess import voice_detector
 from sercl.audio.resample import SAMPLE_RATE
 from sercl.audio.sources import (

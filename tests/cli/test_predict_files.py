@@ -121,3 +121,24 @@ def test_a_recording_beyond_the_encoder_is_pointed_to_diarize(predict, tmp_path)
     code, rows, error = predict(write(tmp_path / "long.wav", 11.0))  # the tiny Whisper takes 10 s
     assert (code, rows) == (1, [])
     assert "`sercl diarize` labels emotions over time in recordings of any length" in error
+
+
+@pytest.mark.slow
+def test_several_processes_give_the_same_rows_in_the_same_order(predict, tmp_path):
+    paths = [write(tmp_path / f"{i}.wav", 0.3 + 0.1 * (i % 3)) for i in range(70)]
+    (tmp_path / "20.wav").write_bytes(b"no audio")
+    alone, shared = predict(tmp_path), predict(tmp_path, "--devices", "2", "--device", "cpu")
+    assert shared[0] == alone[0] == 1
+    assert files(shared[1]) == files(alone[1])
+    assert len(shared[1]) == len(paths) - 1
+    assert "20.wav" in shared[2]
+    for ours, theirs in zip(shared[1], alone[1], strict=True):
+        assert [float(ours[name]) for name in CLASSES] == pytest.approx(
+            [float(theirs[name]) for name in CLASSES], abs=1e-4
+        )
+
+
+def test_processes_cannot_share_one_device(predict, tmp_path):
+    code, _, error = predict(write(tmp_path / "a.wav"), "--devices", "2", "--device", "cuda:1")
+    assert code == 2
+    assert "CUDA_VISIBLE_DEVICES" in error

@@ -232,4 +232,4 @@ def test_a_stream_that_is_left_stops_its_threads(build, batch, fit_standardizer,
     stream = predictor.stream(talks * 20)
     next(stream)
     stream.close()
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("sercl-audio")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("sercl-ahead")]

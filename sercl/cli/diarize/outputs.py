@@ -4,25 +4,26 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sercl.cli.console import loading, progress, stderr, stdout
-from sercl.cli.help import DEVICE_HELP, ENCODER_HELP, RECURSIVE_HELP
+from sercl.cli.help import DEVICE_HELP, DEVICES_HELP, ENCODER_HELP, RECURSIVE_HELP
 from sercl.cli.inputs import conclude, find_inputs, report_failure, report_left_out
 from sercl.cli.run_folder import make_folder
 from sercl.diarization.formats import FORMATS, write_segments
 from sercl.diarization.segments import Annotation
 from sercl.errors import OutputError, UsageError
 from sercl.files import at_home, open_text
+from sercl.studies.sharing import SharedDiarizer, check_processes, load_diarizer
 from sercl.tasks.checkpoint_paths import checkpoint_of
 
 if TYPE_CHECKING:
     from jsonargparse import Namespace
 
     from sercl.cli.parser import SerclParser
-    from sercl.diarization.postprocess import PostConfig
     from sercl.tasks.diarizer import Diarizer
 
 
@@ -174,22 +175,24 @@ def build_parser() -> "SerclParser":
     parser.add_argument("--vad", action="store_true", help=_VAD_HELP)
     parser.add_argument("--recursive", action="store_true", help=RECURSIVE_HELP)
     parser.add_argument("--device", default="auto", help=DEVICE_HELP)
+    parser.add_argument("--devices", type=int, default=1, help=DEVICES_HELP)
     parser.add_argument("--encoder", default=None, help=ENCODER_HELP)
     return parser
 
 
 def run(options: "Namespace") -> int:
     """Diarize every input, show or write the segments, and return the exit code."""
+    check_processes(options.devices, options.device)
     inputs = find_inputs(options.files, options.recursive)
     options.checkpoint = str(checkpoint_of(at_home(options.checkpoint)))
     names = recording_names(inputs.files)
     # Output paths are checked first: an hour of work should not fail on one that cannot be written.
     check_outputs(options, names)
-    diarizer = load(options)
     report_left_out(inputs)
     failures = [report_failure(word, reason) for word, reason in inputs.unmatched]
     found: list[Found] = []
-    with progress("recordings", len(inputs.files)) as advance:
+    with ExitStack() as held, progress("recordings", len(inputs.files)) as advance:
+        diarizer = _load(options, min(options.devices, len(inputs.files)), held)
         for path, result in diarized_files(diarizer, inputs.files, names, failures):
             advance(1)
             found.append((path, result))
@@ -200,21 +203,14 @@ def run(options: "Namespace") -> int:
     return conclude(len(failures), len(inputs.files) + len(inputs.unmatched))
 
 
-def load(options: "Namespace") -> "Diarizer":
-    """Load the checkpoint, with the post-processing of the options."""
+def _load(options: "Namespace", processes: int, held: ExitStack) -> "Diarizer | SharedDiarizer":
+    """Load the checkpoint, here or in several processes, which end with `held`."""
+    given = {name: options[name] for name in POST if options[name] is not None}
+    own = (options.checkpoint, options.device, options.encoder, given, options.vad)
+    if processes > 1:
+        return held.enter_context(SharedDiarizer(*own, processes))
     with loading("loading the checkpoint"):
-        from sercl.models.device import find_device
-        from sercl.tasks.diarization import EmotionDiarizer
-        from sercl.tasks.diarizer import Diarizer
-
-        task = EmotionDiarizer.restore(options.checkpoint, options.encoder)
-        return Diarizer(task, find_device(options.device), chosen_post(task.post, options), options.vad)
-
-
-def chosen_post(own: "PostConfig", options: "Namespace") -> "PostConfig":
-    """Return the checkpoint's post-processing with the given overrides."""
-    given: dict[str, Any] = {name: options[name] for name in POST if options[name] is not None}
-    return replace(own, **given)
+        return load_diarizer(*own)
 
 
 def recording_names(files: Sequence[Path]) -> list[str]:
@@ -227,7 +223,7 @@ def recording_names(files: Sequence[Path]) -> list[str]:
 
 
 def diarized_files(
-    diarizer: "Diarizer", files: Sequence[Path], names: Sequence[str], failures: list[str]
+    diarizer: "Diarizer | SharedDiarizer", files: Sequence[Path], names: Sequence[str], failures: list[str]
 ) -> Iterator[Found]:
     """Yield the segments of each file; report each failure and add its source to `failures`."""
     from sercl.tasks.predictor import Failure

@@ -196,3 +196,12 @@ def test_help(words, capsys, monkeypatch):
     assert f"Usage: sercl diarize {words[0] if words and words[0][0] != '-' else 'CHECKPOINT'}" in (
         capsys.readouterr().out
     )
+
+
+@pytest.mark.slow
+def test_several_processes_give_the_same_segments_in_the_same_order(diarizer, wav, tmp_path):
+    paths = [wav(f"{name}.wav", 1.0 + 0.5 * number) for number, name in enumerate("cab")]
+    for name, devices in (("one", "1"), ("two", "2")):
+        out = tmp_path / f"{name}.rttm"
+        assert run(diarizer, *paths, "--format", "rttm", "--out", out, "--devices", devices) == 0
+    assert (tmp_path / "two.rttm").read_text() == (tmp_path / "one.rttm").read_text()

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from sercl.audio.ahead import ahead
+from sercl.ahead import ahead
 
 
 def double(number: int) -> int:
@@ -30,7 +30,7 @@ def test_no_more_is_read_than_workers_need(workers: int) -> None:
     assert [next(results), next(results)] == [0, 2]
     assert len(read) <= 2 + workers
     results.close()
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("sercl-audio")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("sercl-ahead")]
 
 
 def test_an_error_comes_in_its_place_and_ends_the_work() -> None:
