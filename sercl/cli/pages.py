@@ -472,10 +472,10 @@ LISTEN_BUILD = ShortPage(
     "listen build",
     usage="--data CORPUS --data.root DIR --out DIR [OPTIONS]",
     summary=(
-        "Build a listening test: stimuli balanced over emotion, speaker and gender in each language and "
-        "dialect, with silence trimmed, at one loudness, in files whose names give nothing away; with "
-        "practice items, attention checks, repeats, and a protocol that has a hash of everything. The same "
-        "seed gives the same files. --data may be repeated."
+        "Build a listening test: stimuli balanced over emotion, gender, speaker and sentence in each "
+        "language and dialect, with silence trimmed, at one loudness, in files whose names give nothing "
+        "away; with practice items, attention checks, repeats, and a protocol that has a hash of "
+        "everything. The same seed gives the same files. --data may be repeated."
     ),
     options=(
         "--data NAME",

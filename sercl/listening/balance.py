@@ -1,8 +1,9 @@
-"""Which stimuli: as many of each class as wanted, spread as evenly as possible over gender and speakers.
+"""Which stimuli: as many of each class as wanted, spread evenly over gender, speakers and sentences.
 
-The numbers are an exact optimum, not the result of a draw: a flow of stimuli from classes over genders to
+The numbers are exact optima, not the result of a draw: a flow of stimuli from classes over genders to
 speakers, of least cost, where the cost of each count is its square, and even genders count for more than even
-speakers. Chance decides, by the seed, only between equally even choices.
+speakers; then, with these numbers, a flow from the speakers of each class to sentences. Both at once are no
+flow, and speakers come first. Chance decides, by the seed, only between equally even choices.
 """
 
 from collections import Counter, deque
@@ -18,6 +19,9 @@ _GENDER, _SPEAKER = 10_000, 1
 Cell = tuple[str, str, str]
 """Class, gender, speaker."""
 
+Spoken = tuple[Cell, str]
+"""Cell and sentence."""
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -30,6 +34,7 @@ class Candidate:
         gender: None where unknown.
         language: ISO 639-1 code.
         dialect: None where unknown or standard.
+        sentence: What is said, or its code in the corpus; None where unknown.
     """
 
     id: str
@@ -38,6 +43,7 @@ class Candidate:
     gender: str | None
     language: str
     dialect: str | None
+    sentence: str | None = None
 
     @property
     def cell(self) -> Cell:
@@ -72,14 +78,16 @@ def select(
     Returns:
         The chosen ones, class by class; the order within a class is that of the draw.
     """
-    cells: dict[Cell, list[Candidate]] = {}
-    for item in candidates:
-        cells.setdefault(item.cell, []).append(item)
-    available = {cell: len(own) for cell, own in cells.items() if cell[0] in classes}
+    own = [item for item in candidates if item.label in classes]
+    numbers = most_even(Counter(item.cell for item in own), wanted, seed)
+    found: dict[Spoken, dict[str, Candidate]] = {}
+    for item in own:
+        found.setdefault((item.cell, item.sentence or UNKNOWN), {})[item.id] = item
     chosen: dict[str, list[Candidate]] = {name: [] for name in classes}
-    for cell, count in most_even(available, wanted, seed).items():
-        by_id = {item.id: item for item in cells[cell]}
-        chosen[cell[0]] += [by_id[id] for id in shuffled(by_id, seed, "utterance")[:count]]
+    available = {spoken: len(items) for spoken, items in found.items()}
+    for spoken, count in most_even_sentences(available, numbers, seed).items():
+        ids = shuffled(found[spoken], seed, "utterance")[:count]
+        chosen[spoken[0][0]] += [found[spoken][id] for id in ids]
     return [
         item
         for own in chosen.values()
@@ -122,6 +130,30 @@ def most_even(available: Mapping[Cell, int], wanted: int, seed: int) -> dict[Cel
         pass
     flows = {cell: network.flow(cell, ("speaker", cell[1], cell[2])) for cell in available}
     return {cell: count for cell, count in sorted(flows.items()) if count}
+
+
+def most_even_sentences(
+    available: Mapping[Spoken, int], wanted: Mapping[Cell, int], seed: int
+) -> dict[Spoken, int]:
+    """Return how many stimuli of each class, gender, speaker and sentence make the most even choice.
+
+    The least sum of squares of the counts of sentences (within each class, and in all).
+
+    Args:
+        available: Cell and sentence -> number of candidates.
+        wanted: Cell -> number of stimuli, of which there are enough.
+        seed: Decides between equally even choices.
+    """
+    network = _Network()
+    for cell, sentence in sorted(available, key=lambda own: draw(seed, "sentence", *own[0], own[1])):
+        network.add("start", ("cell", cell), wanted.get(cell, 0), 0)
+        network.add(("cell", cell), ("class", cell[0], sentence), available[cell, sentence], 0)
+        network.add(("class", cell[0], sentence), ("sentence", sentence), None, 1)
+        network.add(("sentence", sentence), "end", None, 1)
+    while network.push("start", "end"):
+        pass
+    flows = {own: network.flow(("cell", own[0]), ("class", own[0][0], own[1])) for own in available}
+    return {own: count for own, count in sorted(flows.items()) if count}
 
 
 @dataclass
@@ -194,7 +226,7 @@ class _Network:
 
 
 def counts(chosen: Sequence[Candidate], name: str) -> dict[str, Counter[str]]:
-    """Return label -> number of chosen stimuli by "speaker" or "gender"."""
+    """Return label -> number of chosen stimuli by "speaker", "gender" or "sentence"."""
     found: dict[str, Counter[str]] = {}
     for item in chosen:
         found.setdefault(item.label, Counter())[getattr(item, name) or UNKNOWN] += 1

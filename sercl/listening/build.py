@@ -476,8 +476,10 @@ def _group(
         "dialect": group[1],
         "blocks": [block.name for block in plan.blocks if (block.language, block.dialect) == group],
         "classes": classes,
-        "genders": {name: dict(sorted(found.items())) for name, found in counts(own, "gender").items()},
-        "speakers": {name: dict(sorted(found.items())) for name, found in counts(own, "speaker").items()},
+        **{
+            f"{what}s": {name: dict(sorted(found.items())) for name, found in counts(own, what).items()}
+            for what in _BALANCED
+        },
         "lacking": [*_lacking(group, classes, options.per_emotion), *_uneven(group, candidates, own)],
     }
 
@@ -496,13 +498,23 @@ def _lacking(
             yield f"{_name(group)}: {own['chosen']} of {wanted} stimuli of {name}: there are no more{left}"
 
 
+_BALANCED = {
+    "gender": "",
+    "speaker": ", and genders as even as they are",
+    "sentence": ", and genders and speakers as even as they are",
+}
+"""What a choice is balanced over -> what comes before it."""
+
+
 def _uneven(
     group: tuple[str, str | None], own: Sequence[Candidate], items: Sequence[Candidate]
 ) -> Iterator[str]:
     """Yield where genders or speakers are not even, and why."""
-    for what in ("gender", "speaker"):
+    for what, before in _BALANCED.items():
         cells = counts(items, what).values()
         names = sorted({getattr(item, what) or UNKNOWN for item in own})
+        if what == "sentence" and names == [UNKNOWN]:
+            return  # few corpora know it
         totals = {name: sum(found[name] for found in cells) for name in names}
         if UNKNOWN in names:
             yield f"{_name(group)}: {totals[UNKNOWN]} stimuli of unknown {what}, which cannot be balanced"
@@ -510,8 +522,8 @@ def _uneven(
             ends = min(names, key=lambda name: totals[name]), max(names, key=lambda name: totals[name])
             numbers = " to ".join(f"{totals[name]} ({name})" for name in ends)
             yield (
-                f"{_name(group)}: stimuli of one {what} range from {numbers}: with these candidates, and "
-                "genders as even as they are, there is no more even choice"
+                f"{_name(group)}: stimuli of one {what} range from {numbers}: with these candidates{before}, "
+                "there is no more even choice"
             )
 
 

@@ -337,8 +337,15 @@ def _within(segments: Iterable[Segment], shift: float, seconds: float) -> Iterat
 
 
 def _candidate(id: str, label: str, utterance: Utterance) -> Candidate:
+    sentence = utterance.text or utterance.extra.get("sentence")
     return Candidate(
-        id, label, utterance.person, utterance.gender, utterance.language, utterance.dialect or None
+        id,
+        label,
+        utterance.person,
+        utterance.gender,
+        utterance.language,
+        utterance.dialect or None,
+        f"{utterance.corpus} {sentence}" if sentence else None,
     )
 
 
@@ -367,9 +374,8 @@ def _of_clip(clip: Clip, data: Diarization, preprocess: PreprocessConfig) -> Sti
 
     label = next(piece.label for piece in clip.pieces if piece.label != NEUTRAL_CLASS)
     pieces = tuple(piece.utterance.id for piece in clip.pieces)
-    return Stimulus(
-        _candidate(f"{owner.corpus} {clip.id}", label, owner), clip.id, owner.corpus, make, pieces
-    )
+    candidate = replace(_candidate(f"{owner.corpus} {clip.id}", label, owner), sentence=None)
+    return Stimulus(candidate, clip.id, owner.corpus, make, pieces)
 
 
 def mapping_of(data: EmotionDataModule) -> Mapping[str, Any]:

@@ -1,11 +1,20 @@
 from collections import Counter
+from dataclasses import replace
 from itertools import product
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sercl.listening.balance import Candidate, counts, groups_of, most_even, select, spread
+from sercl.listening.balance import (
+    Candidate,
+    counts,
+    groups_of,
+    most_even,
+    most_even_sentences,
+    select,
+    spread,
+)
 
 CLASSES = ("angry", "happy", "sad")
 
@@ -111,3 +120,64 @@ def test_languages_and_dialects_are_groups_and_standard_speech_is_first():
         for number, (language, dialect) in enumerate([("zh", "tianjin"), ("de", None), ("zh", None)])
     ]
     assert list(groups_of(own)) == [("de", None), ("zh", None), ("zh", "tianjin")]
+
+
+SPOKEN = [(cell, sentence) for cell in CELLS[::2] for sentence in "xyz"]
+
+
+def sentence_cost(flows):
+    """Return what the choice of sentences minimises, computed from its definition."""
+    within, whole = Counter(), Counter()
+    for (cell, sentence), number in flows.items():
+        within[cell[0], sentence] += number
+        whole[sentence] += number
+    return sum(number**2 for own in (within, whole) for number in own.values())
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 2), min_size=9, max_size=9), st.integers(1, 3), st.integers(0, 5))
+def test_no_choice_of_sentences_is_more_even_with_the_same_speakers(numbers, wanted, seed):
+    available = dict(zip(SPOKEN, numbers, strict=True))
+    there = Counter()
+    for (cell, _), number in available.items():
+        there[cell] += number
+    full = {cell: min(wanted, number) for cell, number in there.items()}
+    found = most_even_sentences(available, full, seed)
+    assert all(found[spoken] <= available[spoken] for spoken in found)
+    per_cell = [
+        [
+            own
+            for own in product(*(range(available[cell, name] + 1) for name in "xyz"))
+            if sum(own) == full[cell]
+        ]
+        for cell in full
+    ]
+    best = min(
+        sentence_cost(dict(zip(SPOKEN, (number for own in choice for number in own), strict=True)))
+        for choice in product(*per_cell)
+    )
+    assert {cell: sum(n for own, n in found.items() if own[0] == cell) for cell in full} == full
+    assert sentence_cost(found) == best
+
+
+@given(st.integers(1, 6), st.integers(0, 9))
+def test_sentences_are_even_where_everybody_says_each_of_them(wanted, seed):
+    own = [
+        replace(item, id=f"{item.id} {sentence}", sentence=sentence)
+        for item in candidates(["f0", "f1", "m0", "m1"], 1)
+        for sentence in "uvwxyz"
+    ]
+    found = select(own, CLASSES, wanted, seed)
+    assert set(Counter(item.label for item in found).values()) == {wanted}
+    totals = Counter(item.sentence for item in found)
+    assert spans([totals[sentence] for sentence in "uvwxyz"]) <= 1
+    assert max(Counter((item.label, item.sentence) for item in found).values()) == 1
+
+
+def test_genders_and_speakers_come_before_sentences():
+    own = [
+        Candidate(f"{name}{sentence}", "sad", name, "female", "de", None, sentence)
+        for name, sentence in (("a", "x"), ("b", "x"), ("a", "y"), ("a", "z"))
+    ]
+    assert counts(select(own, ["sad"], 2, 0), "speaker") == {"sad": {"a": 1, "b": 1}}
+    assert counts(select(own, ["sad"], 2, 0), "sentence")["sad"]["x"] == 1

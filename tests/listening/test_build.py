@@ -1,3 +1,5 @@
+import io
+import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -5,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from rich.console import Console
 
 from sercl.audio.loudness import gated_loudness, true_peak
 from sercl.audio.preprocess import PreprocessConfig
@@ -19,7 +22,8 @@ from sercl.errors import CorpusError, OutputError, UnknownNameError, UsageError
 from sercl.listening.balance import Candidate
 from sercl.listening.build import BuildOptions, build, dealt
 from sercl.listening.pool import Heard
-from sercl.listening.protocol import ATTENTION, ITEM, PRACTICE, REPEAT, read, verify
+from sercl.listening.protocol import ATTENTION, ITEM, PRACTICE, REPEAT, REPORT, read, verify
+from sercl.reports.listening.build import build_report
 from sercl.tasks.recordings import fingerprint
 from sercl.testing.corpora import fake_corpus, fake_dialects
 from tests.listening.conftest import PLAIN
@@ -46,6 +50,25 @@ def test_stimuli_are_balanced_and_every_kind_is_there(test_folder):
     assert len(made.of(ATTENTION)) == 2
     assert made.of(ITEM, "block-1") == items
     assert all(item.speaker.startswith("EmoDB ") for item in items)
+
+
+def test_sentences_are_even_and_reported_where_they_are_known(test_folder, tmp_path):
+    (group,) = json.loads((test_folder / REPORT).read_text())["groups"]
+    assert set(group["sentences"]) == {"angry", "happy", "neutral", "sad"}
+    for found in group["sentences"].values():
+        assert sum(found.values()) == 4
+        assert all(name.startswith("EmoDB ") for name in found)
+    shown = drawn(test_folder, json.loads((test_folder / REPORT).read_text()))
+    assert "Of a sentence" in shown
+    unknown = {**group, "sentences": {name: {"unknown": 4} for name in group["sentences"]}}
+    report = {**json.loads((test_folder / REPORT).read_text()), "groups": [unknown]}
+    assert "sentence" not in drawn(test_folder, report).lower()
+
+
+def drawn(folder, report):
+    console = Console(width=140, record=True, file=io.StringIO())
+    console.print(build_report(read(folder), report, folder))
+    return console.export_text()
 
 
 def test_no_recording_is_used_twice_except_by_repeats(test_folder):

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from sercl.counting import count
+from sercl.listening.balance import UNKNOWN
 from sercl.listening.protocol import ATTENTION, ITEM, PRACTICE, REPEAT, Protocol
 from sercl.reports.style import table
 
@@ -44,7 +45,8 @@ def _peak(protocol: Protocol) -> str:
 
 def _group(group: Mapping[str, Any]) -> RenderableType:
     genders = sorted({name for own in group["genders"].values() for name in own})
-    numbers = ("Stimuli", *genders, "Speakers", "Of a speaker", "Candidates")
+    sentences = ("Sentences", "Of a sentence") if _knows_sentences(group) else ()
+    numbers = ("Stimuli", *genders, "Speakers", "Of a speaker", *sentences, "Candidates")
     name = " ".join(part for part in (group["language"], group["dialect"]) if part)
     grid = table("Class", *numbers, title=f"Stimuli: {name} ({', '.join(group['blocks'])})", numbers=numbers)
     for row in _rows(group, genders):
@@ -55,14 +57,20 @@ def _group(group: Mapping[str, Any]) -> RenderableType:
 def _rows(group: Mapping[str, Any], genders: list[str]) -> Iterator[list[str]]:
     for label, own in group["classes"].items():
         speakers = list(group["speakers"].get(label, {}).values())
+        sentences = list(group["sentences"].get(label, {}).values())
         yield [
             label,
             str(own["chosen"]),
             *(str(group["genders"].get(label, {}).get(name, 0)) for name in genders),
             str(len(speakers)),
             _range(speakers),
+            *((str(len(sentences)), _range(sentences)) if _knows_sentences(group) else ()),
             str(own["candidates"]),
         ]
+
+
+def _knows_sentences(group: Mapping[str, Any]) -> bool:
+    return any(name != UNKNOWN for found in group["sentences"].values() for name in found)
 
 
 def _range(counts: list[int]) -> str:
