@@ -752,16 +752,19 @@ LISTEN_IMPORT = ShortPage(
 
 LISTEN_COMPARE = ShortPage(
     "listen compare",
-    usage="RATINGS [--predictions DIR...] [--groups COLUMN] [OPTIONS]",
+    usage="RATINGS [--predictions DIR...] [--reference FILE...] [--hypothesis FILE...] [OPTIONS]",
     summary=(
         "Score listeners by group, language and dialect, with intervals over listeners and items, and "
         "compare them with models on the same items: differences, equivalence, error consistency, how many "
-        "listeners a model is worth, confusions, soft labels, mixed models. Each claim of the study "
-        "is tested, too."
+        "listeners a model is worth, confusions, soft labels, mixed models. Parts that they have marked are "
+        "compared with known boundaries, each other, and models (EDER). Each claim of the study is tested."
     ),
     arguments=(("RATINGS", "Table that `sercl listen import` wrote, of ratings or votes"),),
     options=(
         "--predictions DIR...",
+        "--reference FILE...",
+        "--hypothesis FILE...",
+        "--tolerance S",
         "--groups COLUMN",
         "--standard NAME",
         "--units NAME",
@@ -780,6 +783,10 @@ LISTEN_COMPARE = ShortPage(
             "Against a run and a study, with a report",
             "sercl listen compare ratings.parquet --predictions runs/emodb study --groups native "
             "--out report",
+        ),
+        (
+            "Marked parts, against known boundaries and a model",
+            "sercl listen compare ratings.parquet --reference zed-test/protocol.json --hypothesis found.json",
         ),
         ("Only the claims of the study", "sercl listen compare ratings.parquet --predictions study --claims"),
     ),

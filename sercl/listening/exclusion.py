@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from sercl.errors import UsageError
-from sercl.listening.ratings import ATTENTION, CHOICE, ITEM, PRACTICE, RATINGS, REPEAT, Table
+from sercl.listening.ratings import ATTENTION, CHOICE, ITEM, PRACTICE, RATINGS, REPEAT, SEGMENTS, Table
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,9 @@ _NEEDS = {
 
 def _report(listener: str, own: pd.DataFrame, most: int, rules: ExclusionRules) -> ListenerReport:
     choices = own[own["task"] == CHOICE].sort_values("order", kind="stable")
-    items = choices[(choices["kind"] == ITEM) & (choices["repeat"] == 0)]
+    items = own[(own["kind"] == ITEM) & (own["repeat"] == 0)]
+    # A recording in which nothing was marked has a row, too: it was answered.
+    answered = items[items["answer"].notna() | (items["task"] == SEGMENTS)]
     checks = choices[choices["kind"] == ATTENTION]
     failed = int((checks["answer"] != checks["truth"]).sum())
     given = choices[choices["answer"].notna() & (choices["kind"] != PRACTICE)]
@@ -150,7 +152,7 @@ def _report(listener: str, own: pd.DataFrame, most: int, rules: ExclusionRules) 
     facts = ListenerReport(
         listener=listener,
         items=int(items["item"].nunique()),
-        answered=float(items["answer"].notna().sum() / most) if most else 1.0,
+        answered=float(answered["item"].nunique() / most) if most else 1.0,
         checks=len(checks),
         failed=failed,
         fast=fast,

@@ -36,6 +36,7 @@ from sercl.listening.ratings import (
     ITEM,
     LISTENER,
     RATINGS,
+    SEGMENTS,
     VOTE_COLUMNS,
     VOTES,
     Table,
@@ -650,21 +651,25 @@ def _ratings(file: _File, row: Row) -> Iterator[dict[str, Any]]:
         if key.startswith(LISTENER) and (word := file.cell(row, key))
     }
     start, end = file.number(row, "start"), file.number(row, "end")
-    is_region = start is not None or task == "segments"
-    if is_region and (start is None or end is None or not 0 <= start < end):
+    answer = file.answer(file.cell(row, "answer"))
+    is_marked = start is not None or end is not None
+    is_region = is_marked or SEGMENTS in (task, about.get("task"))
+    if is_marked and (start is None or end is None or not 0 <= start < end):
         raise _BadRowError(
             f"a region from {start} to {end}; it must start at 0 or later and end after its start"
         )
+    if is_region and not is_marked and answer is not None:
+        raise _BadRowError(f"{answer!r} without a region; a row in which nothing was marked has no answer")
     yield {
         **own,
         **about,
         **({"truth": to_emotion(truth)} if truth and "truth" not in about else {}),
         **{name: word for name, cell in people.items() if (word := word_of(cell))},
         **named,
-        "task": "segments" if is_region else about.get("task", CHOICE),
+        "task": SEGMENTS if is_region else about.get("task", CHOICE),
         "kind": about.get("kind", ITEM) if about.get("kind", ITEM) != ITEM else own.get("kind", ITEM),
         "listener": file.needed(row, "listener"),
-        "answer": file.answer(file.cell(row, "answer")),
+        "answer": answer,
         "confidence": file.number(row, "confidence"),
         "seconds": _seconds(file, row),
         "start": start,

@@ -105,7 +105,7 @@ def _of_protocol(path: Path) -> Items:
         first = [
             ([str(own["utterance"])], item)
             for own, (_, item) in zip(content["items"], pairs, strict=True)
-            if own.get("kind", "item") == "item"
+            if own.get("kind") != "repeat"
         ]
         return Items(path, _by_name([*pairs, *first]), content["hash"], tuple(content["answers"]))
     except FileNotFoundError as error:

@@ -171,12 +171,15 @@ def write(protocol: Protocol, folder: Path) -> Protocol:
 
 
 def read(folder: Path) -> Protocol:
-    """Read the protocol of a test folder.
+    """Read the protocol of a test.
+
+    Args:
+        folder: Its folder, or the file.
 
     Raises:
         ResultsError: If it is missing, broken, of another version, or was changed after it was written.
     """
-    path = folder / PROTOCOL
+    path = folder if folder.is_file() else folder / PROTOCOL
     protocol = read_record(path, Protocol, _ADVICE)
     if protocol.version != VERSION:
         raise ResultsError(path, f"is of version {protocol.version}; valid: {VERSION}. {_ADVICE}")

@@ -161,3 +161,20 @@ def first_answers(table: Table, tasks: Sequence[str] = (CHOICE,)) -> pd.DataFram
     kept = (frame["kind"] == ITEM) & (frame["repeat"] == 0) & frame["answer"].notna()
     own = frame[kept & frame["task"].isin(list(tasks))]
     return own.drop_duplicates(["listener", "item", "task"]).reset_index(drop=True)
+
+
+def first_marks(table: Table) -> pd.DataFrame:
+    """Return the rows of the task segments that scores are computed from: of items, marked the first time.
+
+    A listener and an item have a row for each marked part, or one without start where nothing was marked.
+    """
+    if table.kind != RATINGS:
+        return table.frame.iloc[:0]
+    frame = table.frame
+    kept = (frame["kind"] == ITEM) & (frame["repeat"] == 0) & (frame["task"] == SEGMENTS)
+    return frame[kept].reset_index(drop=True)
+
+
+def has_choices(table: Table) -> bool:
+    """Return whether emotions were chosen, by single listeners or as votes."""
+    return table.kind == VOTES or len(first_answers(table)) > 0

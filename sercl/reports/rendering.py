@@ -52,7 +52,7 @@ def page_environment(package: str) -> Environment:
 
     Args:
         package: A package with a folder `templates`, with that of `sercl.reports` as fallback: `head.html`
-            opens a page with `title` and the package's own `style.css`.
+            opens a page with `title` and the package's own `style.css`, or the shared one and its `own.css`.
     """
     return Environment(
         loader=ChoiceLoader([PackageLoader(package), PackageLoader("sercl.reports")]),

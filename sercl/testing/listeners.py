@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from sercl.corpora.base import Segment
 from sercl.corpora.labels import EMOTIONS
 from sercl.corpora.languages import to_language
-from sercl.listening.ratings import CHOICE, ITEM, RATINGS, Table, table_of
+from sercl.listening.ratings import CHOICE, ITEM, RATINGS, SEGMENTS, Table, table_of
 
 Answers = NDArray[np.int64]
 
@@ -129,3 +130,97 @@ def fake_ratings(
                 asked = {"task": CHOICE, "kind": ITEM, "repeat": 0, "seconds": 2 + rng.exponential(2)}
                 rows.append({**item, **who, **asked, "answer": answer})
     return table_of(RATINGS, rows)
+
+
+@dataclass(frozen=True)
+class FakeRecording:
+    """A recording with one event.
+
+    Attributes:
+        item: Its name.
+        language: Its language.
+        duration: Length in s.
+        event: The event, which touches neither end.
+    """
+
+    item: str
+    language: str
+    duration: float
+    event: Segment
+
+
+EVENTS = ("angry", "happy", "sad")
+
+
+def fake_recordings(
+    count: int = 12, languages: Sequence[str] = ("de",), seed: int = 0
+) -> list[FakeRecording]:
+    """Return recordings of 6 to 10 s, so many of each language, with an event of 1.5 to 3 s."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for language in languages:
+        for index in range(count):
+            duration, seconds = (round(float(rng.uniform(*ends)), 2) for ends in ((6, 10), (1.5, 3)))
+            start = round(float(rng.uniform(1, duration - seconds - 1)), 2)
+            event = Segment(start, round(start + seconds, 2), EVENTS[index % len(EVENTS)])
+            found.append(FakeRecording(f"{language}-talk-{index}", language, duration, event))
+    return found
+
+
+@dataclass(frozen=True)
+class Marker:
+    """Simulated listeners who mark events.
+
+    Attributes:
+        native: Their language, as they write it.
+        listeners: Their number.
+        spread: Standard deviation of their boundaries from true ones, in s.
+        spread_sd: Standard deviation of the spread between listeners, as a share of it.
+        missed: Probability that an event is not marked at all.
+        confused: Probability that it is called another emotion.
+    """
+
+    native: str = "German"
+    listeners: int = 8
+    spread: float = 0.2
+    spread_sd: float = 0.3
+    missed: float = 0.05
+    confused: float = 0.1
+
+
+def fake_marks(recordings: Sequence[FakeRecording], groups: Sequence[Marker], seed: int = 0) -> Table:
+    """Return the ratings of listeners who mark every recording once."""
+    rng = np.random.default_rng(seed)
+    hard = rng.lognormal(0, 0.3, size=len(recordings))
+    rows: list[dict[str, object]] = []
+    for group in groups:
+        for number in range(group.listeners):
+            own = group.spread * rng.lognormal(0, group.spread_sd)
+            for order, (recording, factor) in enumerate(zip(recordings, hard, strict=True)):
+                part = marked_event(recording, own * factor, group.missed, group.confused, rng)
+                who = {"listener": f"{group.native}-{number}", "listener_native": group.native}
+                what = {
+                    "item": recording.item,
+                    "language": recording.language,
+                    "task": SEGMENTS,
+                    "kind": ITEM,
+                }
+                place = {"repeat": 0, "order": order, "source": f"fake:{len(rows)}"}
+                named = {} if part is None else {"start": part.start, "end": part.end, "answer": part.emotion}
+                rows.append({**who, **what, **place, **named})
+    return table_of(RATINGS, rows)
+
+
+def marked_event(
+    recording: FakeRecording, spread: float, missed: float, confused: float, rng: np.random.Generator
+) -> Segment | None:
+    """Return the event of a recording as somebody marks it; None if it is missed."""
+    event = recording.event
+    if rng.random() < missed:
+        return None
+    others = [name for name in EVENTS if name != event.emotion]
+    name = others[rng.integers(len(others))] if rng.random() < confused else event.emotion
+    middle = (event.start + event.end) / 2
+    start = min(max(0.0, event.start + rng.normal(0, spread)), middle - 0.1)
+    end = max(min(recording.duration, event.end + rng.normal(0, spread)), middle + 0.1)
+    return Segment(round(start, 3), round(end, 3), name)

@@ -16,6 +16,7 @@ from sercl.studies.cross_eval.study_file import study_to_dict
 from sercl.testing.studies import fake_study
 from tests.features.rows import SPACE, fill, rows
 from tests.listening.comparison.test_compare import whole
+from tests.listening.comparison.test_segments import marked
 from tests.studies.runs import fake_run
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "json.md"
@@ -112,6 +113,7 @@ def test_listeners(tmp_path: Path, capsys) -> None:
     words = ["--on_error", "skip", "--exclude.min_answered", "0.5", "--out", str(tmp_path / "r.parquet")]
     check("listen import", printed(capsys, "listen", "import", str(tmp_path / "a.csv"), *words, "--json"))
     check("listen compare", plain(whole()[0].to_dict()))
+    check("listen compare", plain(marked().to_dict()))
     sizes = ["--listeners", "[20]", "--items", "[96]", "--simulations", "100"]
     check("listen power", printed(capsys, "listen", "power", *sizes, "--json"))
 

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,10 @@ from sercl.cli.help import unknown_flags
 from sercl.cli.listen.compare import build_parser
 from sercl.cli.main import main
 from sercl.cli.pages import LISTEN_COMPARE as PAGE
+from sercl.diarization.formats import write_segments
+from sercl.diarization.segments import Annotation, filled
 from sercl.listening.ratings import write_table
-from sercl.testing.listeners import Group, fake_items, fake_ratings
+from sercl.testing.listeners import Group, Marker, fake_items, fake_marks, fake_ratings, fake_recordings
 from tests.studies.runs import fake_run
 
 QUICK = ("--resamples", "100")
@@ -57,9 +60,54 @@ def test_only_the_claims(folder: Path, capsys: pytest.CaptureFixture[str]) -> No
     ]  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def talks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Marked parts, their truth, and what a model has found, as `sercl diarize` writes it."""
+    path = tmp_path_factory.mktemp("talks")
+    recordings = fake_recordings(8)
+    write_table(fake_marks(recordings, [Marker(listeners=4)]), path / "ratings.parquet")
+    truth = [Annotation(own.item, (own.event,), own.duration) for own in recordings]
+    late = [
+        replace(own, segments=(replace(own.segments[0], start=own.segments[0].end - 0.3),)) for own in truth
+    ]
+    write_segments(truth, path / "truth.json")
+    write_segments(
+        [replace(own, segments=filled(own.segments, own.duration)) for own in late], path / "net.json"
+    )
+    return path
+
+
+def test_marked_parts(talks: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("--reference", str(talks / "truth.json"), "--hypothesis", str(talks / "net.json"))
+    assert run(talks, *words, "--groups", "native", "--out", str(tmp_path)) == 0
+    text = capsys.readouterr().out
+    for part in ("Errors in marking emotions", "supported", "each other"):
+        assert part in text
+    page = (tmp_path / "report.html").read_text()
+    assert "Models that mark" in page
+    assert "Margin of equivalence" not in page
+    assert run(talks, *words, "--json", "--tolerance", "1") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["segments"]["tolerance"] == 1
+    assert found["segments"]["against"][0]["model"] == "net"
+    assert run(talks, *words, "--claims") == 0
+    assert "EDER: models" in " ".join(capsys.readouterr().out.split())
+
+
+def test_marked_parts_without_a_reference(talks: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(talks, "--hypothesis", str(talks / "net.json")) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "boundaries of 8 recordings of 8 are unknown" in text
+    assert "(--reference)" in text
+    assert "Errors in marking" not in text
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (("--reference", "nowhere.json"), "--reference nowhere.json: no such file"),
+        (("--hypothesis", "nowhere"), "--hypothesis nowhere: no such file"),
+        (("--tolerance", "0"), "--tolerance"),
         (("--predictions", "nowhere"), "no such folder"),
         (("--groups", "age"), "valid: native"),
         (("--margin", "2"), "--margin"),
@@ -71,6 +119,13 @@ def test_wrong_use(
 ) -> None:
     assert run(folder, *words) == 2
     assert message in capsys.readouterr().err
+
+
+def test_marks_are_needed_for_a_reference(
+    folder: Path, talks: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(folder, "--reference", str(talks / "truth.json")) == 2
+    assert "--reference has no effect" in capsys.readouterr().err
 
 
 def test_a_missing_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

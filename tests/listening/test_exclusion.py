@@ -92,3 +92,18 @@ def test_repetitions_are_compared_with_the_first_time() -> None:
     assert dict(zip(again["listener"], again["same"], strict=True)) == {
         "careful": True, "same": True, "quick": False
     }  # fmt: skip
+
+
+def test_a_recording_in_which_nothing_was_marked_was_answered() -> None:
+    parts = [("a", 0.5), ("a", 2.0), ("b", None)]
+    rows = [
+        answer("marker", item, None if start is None else "sad", task="segments", start=start)
+        for item, start in parts
+    ]
+    other = answer("quitter", "a", "sad", task="segments", start=1.0)
+    _, found = apply_rules(table_of(RATINGS, [*rows, other]), ExclusionRules(min_answered=0.9))
+    assert [(own.listener, own.items, own.answered) for own in found.listeners] == [
+        ("marker", 2, 1.0),
+        ("quitter", 1, 0.5),
+    ]
+    assert found.excluded == ["quitter"]

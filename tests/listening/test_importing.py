@@ -208,6 +208,16 @@ def test_segments(tmp_path: Path) -> None:
     assert [fault.line for fault in found.faults] == [4]
 
 
+def test_nothing_marked_is_a_row_without_an_answer(tmp_path: Path) -> None:
+    text = (
+        "listener,item,task,start,end,answer\na,r1,segments,,,\na,r2,segments,,,sad\na,r3,segments,1,,sad\n"
+    )
+    found = read(tmp_path, "s.csv", text)
+    assert rows(found, "item", "task", "start", "answer") == [("r1", "segments", None, None)]
+    assert [fault.line for fault in found.faults] == [3, 4]
+    assert "'sad' without a region" in found.faults[0].message
+
+
 def test_votes_per_item(tmp_path: Path) -> None:
     text = "clip,angry,sad,other\n1001_IEO_NEU_XX,0,10,1\nbad,1,,0\nnone,0,0,0\n"
     found = read(tmp_path, "v.csv", text, ImportOptions(columns={"item": "clip"}))

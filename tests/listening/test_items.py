@@ -13,6 +13,7 @@ PROTOCOL = {
         {"key": "k1", "utterance": "03a01Fa", "corpus": "EmoDB", "truth": "happy", "kind": "item",
          "block": "b1", "language": "de", "task": "choice"},
         {"key": "k2", "utterance": "03a01Fa", "truth": "happy", "kind": "repeat", "repeats": "k1"},
+        {"key": "k3", "utterance": "03a02Wb", "truth": "angry", "kind": "practice"},
     ],
 }  # fmt: skip
 
@@ -24,6 +25,7 @@ def test_a_protocol_names_items_by_their_key(tmp_path: Path) -> None:
     assert items.find("audio/k1.wav").facts["item"] == "03a01Fa"
     assert items.find("k2").facts["kind"] == "repeat"
     assert items.find("03a01Fa").facts["kind"] == "item"
+    assert items.find("03a02Wb").facts["kind"] == "practice"
 
 
 def test_a_table_names_items_by_utterance_and_file(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from sercl.cli.console import stdout
 from sercl.cli.help import JSON_HELP
 from sercl.cli.pages import LISTEN_COMPARE
 from sercl.errors import UsageError
+from sercl.files import at_home
 from sercl.json_text import json_text
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def main() -> int:
     options = build_parser().parse_args(sys.argv[1:])
     _check(options)
     from sercl.listening.comparison.compare import CompareOptions, compare
+    from sercl.listening.comparison.marks import read_labellers, read_reference
     from sercl.listening.comparison.models import read_models
     from sercl.listening.ratings import read_table
     from sercl.reports.listening.formats import terminal_report, write_report
@@ -29,7 +31,9 @@ def main() -> int:
     how = CompareOptions(**{field.name: options[field.name] for field in fields(CompareOptions)})
     table = read_table(Path(options.ratings))
     models = read_models([Path(folder) for folder in options.predictions])
-    found = compare(table, models, how)
+    reference = read_reference([Path(path) for path in options.reference])
+    labellers = read_labellers([Path(path) for path in options.hypothesis], reference)
+    found = compare(table, models, how, reference, labellers)
     if options.json:
         print(json_text(_of_claims(found) if options.claims else found.to_dict(), indent=2))
     else:
@@ -40,6 +44,12 @@ def main() -> int:
         if not options.json:
             stdout.print(f"Report: {files[0]} (beside it: {', '.join(file.name for file in files[1:])})")
     return 0
+
+
+_SEGMENTS = {
+    "reference": "Known boundaries of marked recordings: protocol.json of the test, or segment files.",
+    "hypothesis": "Models of marked recordings: a segment file, or a folder of them, of each.",
+}
 
 
 def build_parser() -> "SerclParser":
@@ -55,6 +65,8 @@ def build_parser() -> "SerclParser":
         default=[],
         help="Folders of runs and studies, tested on some of the items.",
     )
+    for name, text in _SEGMENTS.items():
+        parser.add_argument(f"--{name}", nargs="+", default=[], help=text)
     parser.add_class_arguments(CompareOptions)
     parser.add_argument("--claims", action="store_true", help="Print only the claims of the study.")
     parser.add_argument("--out", default=None, help="Folder for a report: HTML, Markdown, LaTeX, CSV, JSON.")
@@ -69,6 +81,10 @@ def _check(options: Any) -> None:
     for folder in options.predictions:
         if not Path(folder).is_dir():
             raise UsageError(f"{folder}: no such folder. Give the folder of a run or a study.")
+    for name in _SEGMENTS:
+        for path in options[name]:
+            if not at_home(path).exists():
+                raise UsageError(f"--{name} {path}: no such file or folder.")
 
 
 def _of_claims(found: "Comparison") -> list[Any]:
@@ -77,16 +93,22 @@ def _of_claims(found: "Comparison") -> list[Any]:
 
 
 def _facts(found: "Comparison") -> list[tuple[str, str]]:
-    whole = [row for row in found.groups if not row.language and not row.dialect]
-    people = sum(row.listeners for row in whole)
-    return [
-        (found.options.groups or "Listeners are", ", ".join(row.group for row in whole)),
+    chosen = [row for row in found.groups if not row.language and not row.dialect]
+    marked = [row for row in found.segments.groups if not row.language] if found.segments else []
+    people = sum(row.listeners for row in chosen or marked)
+    facts = [
+        (found.options.groups or "Listeners are", ", ".join(row.group for row in chosen or marked)),
         ("Listeners", str(people) if people else "not known singly"),
-        ("Answers", f"{sum(row.answers for row in whole):,}"),
-        ("Models", str(len({row.model for row in found.models}))),
-        ("Margin of equivalence", f"{100 * found.options.margin:g} points"),
-        ("Bootstrap samples", f"{found.options.resamples:,}"),
     ]
+    if chosen:
+        facts.append(("Answers", f"{sum(row.answers for row in chosen):,}"))
+        facts.append(("Models", str(len({row.model for row in found.models}))))
+        facts.append(("Margin of equivalence", f"{100 * found.options.margin:g} points"))
+    if found.segments:
+        facts.append(("Marked recordings", f"{sum(row.marked for row in marked):,}"))
+        facts.append(("Models that mark", str(len({row.group for row in found.segments.models}))))
+        facts.append(("Tolerance", f"{found.options.tolerance:g} s"))
+    return [*facts, ("Bootstrap samples", f"{found.options.resamples:,}")]
 
 
 def _command() -> list[str]:

@@ -1,8 +1,8 @@
 """The answers of a table as arrays, ready to be scored: by listener, or as votes."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Protocol, Self, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -190,6 +190,38 @@ class Answers:
         return len(self.item[1])
 
 
+class Grouped(Protocol):
+    """Rows of listeners in groups, and of items with language and dialect."""
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """`[rows]` group, language and dialect, among others."""
+
+    def where(self, kept: NDArray[np.bool_]) -> Self:
+        """Return some of the rows."""
+
+
+Rows = TypeVar("Rows", bound=Grouped)
+
+
+def cells_of(own: Rows, groups: Sequence[str]) -> Iterator[tuple[tuple[str, str, str], Rows]]:
+    """Yield each group on all items, then by language, then by dialect, where there are several."""
+    frame = own.frame
+    languages = sorted(set(frame["language"]))
+    for group in groups:
+        of_group = (frame["group"] == group).to_numpy(dtype=bool)
+        yield (group, "", ""), own.where(of_group)
+        for language in languages:
+            kept = of_group & (frame["language"] == language).to_numpy(dtype=bool)
+            dialects = sorted(set(frame["dialect"][kept]))
+            if len(languages) > 1 and kept.any():
+                yield (group, language, ""), own.where(kept)
+            if len(dialects) > 1:
+                for dialect in dialects:
+                    chosen = kept & (frame["dialect"] == dialect).to_numpy(dtype=bool)
+                    yield (group, language, dialect or "standard"), own.where(chosen)
+
+
 def _coded(values: "pd.Series[str]") -> tuple[Indices, NDArray[np.object_]]:
     codes, names = pd.factorize(values.to_numpy(dtype=object), sort=True)
     return codes.astype(np.int64), np.asarray(names, dtype=object)
@@ -221,8 +253,8 @@ def answers_of(
         )
     if by_speaker:
         rows["speaker"] = _speakers(rows)
-    classes = _in_order(rows["truth"])
-    columns = (*classes, *_in_order(set(rows["answer"]) - set(classes)))
+    classes = in_order(rows["truth"])
+    columns = (*classes, *in_order(set(rows["answer"]) - set(classes)))
     return Answers(
         classes=classes,
         columns=columns,
@@ -252,11 +284,16 @@ def _rating_rows(table: Table, groups: str | None) -> pd.DataFrame:
         raise UsageError(
             "no answer to an item: only practice, checks, repetitions, segments or empty answers."
         )
+    check_groups(table, groups)
+    group = frame[f"{LISTENER}{groups}"] if groups else pd.Series(EVERYBODY, index=frame.index)
+    return _filled(frame.assign(group=group, weight=1.0))
+
+
+def check_groups(table: Table, groups: str | None) -> None:
+    """Raise `UsageError` for a column of listeners that a table does not have."""
     if groups is not None and groups not in table.listener_columns:
         have = ", ".join(table.listener_columns) or "none"
         raise UsageError(f"--groups {groups}: no such column of listeners; valid: {have}.")
-    group = frame[f"{LISTENER}{groups}"] if groups else pd.Series(EVERYBODY, index=frame.index)
-    return _filled(frame.assign(group=group, weight=1.0))
 
 
 def _vote_rows(table: Table, groups: str | None) -> pd.DataFrame:
@@ -279,7 +316,7 @@ def _filled(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(**filled)
 
 
-def _in_order(names: Iterable[str]) -> tuple[str, ...]:
+def in_order(names: Iterable[str]) -> tuple[str, ...]:
     """Return emotions in sercl's order, then other answers."""
     given = set(names)
     return (*(name for name in EMOTIONS if name in given), *sorted(given - set(EMOTIONS)))

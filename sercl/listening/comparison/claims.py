@@ -3,7 +3,7 @@
 1. Models are stronger within a language: UAR of a model of the items' own language minus that of native
 listeners. 2. People lose less across languages: what models lose from the own to another language, minus
 what people lose. 3. A dialect hurts those more who do not speak the language: a difference of differences.
-4. People mark segments better than models: needs marked segments.
+4. People mark segments better than models: EDER of models minus that of listeners, on the same recordings.
 
 Native listeners are those whose native language is that of the item; the others hear a foreign language.
 """
@@ -22,8 +22,9 @@ from sercl.errors import UsageError
 from sercl.listening.comparison.answers import Answers, Measure, measured
 from sercl.listening.comparison.contrasts import language_of
 from sercl.listening.comparison.models import Model
+from sercl.listening.comparison.segments import Segmentation, people_and_models
 from sercl.metrics.functional.comparison import holm
-from sercl.metrics.functional.crossed import crossed_estimates
+from sercl.metrics.functional.crossed import Estimate, crossed_estimates
 from sercl.metrics.functional.intervals import SIGNIFICANT
 
 Floats = NDArray[np.float64]
@@ -39,6 +40,8 @@ _STATEMENTS = {
     MARKING: "People mark where an emotion begins and ends better than models.",
 }
 
+_SCORES = {WITHIN: "UAR", ACROSS: "UAR", DIALECTS: "UAR", MARKING: "EDER"}
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -48,7 +51,8 @@ class Claim:
         name: Its short name.
         statement: In words.
         verdict: "supported", "contradicted", "not decided" (the interval includes 0) or "cannot be tested".
-        difference: What is tested, in shares of UAR; positive supports the claim; None if it cannot be
+        score: What is compared: "UAR" or "EDER".
+        difference: What is tested, in shares of the score; positive supports the claim; None if it cannot be
             tested.
         p: Of the test that it is 0.
         p_holm: Corrected for all claims that can be tested.
@@ -59,6 +63,7 @@ class Claim:
     name: str
     statement: str
     verdict: str
+    score: str
     difference: Measure | None
     p: float
     p_holm: float
@@ -76,25 +81,37 @@ class _Parts:
 
 
 def claims_of(
-    native: Answers, models: Sequence[Model], standard: str | None, resamples: int, seed: int
+    native: Answers | None,
+    models: Sequence[Model],
+    standard: str | None,
+    resamples: int,
+    seed: int,
+    segments: Segmentation | None = None,
 ) -> tuple[Claim, ...]:
     """Return every claim with its test.
 
     Args:
-        native: The answers, grouped by the native language of listeners.
+        native: The answers, grouped by the native language of listeners; None if nobody chose an emotion.
         models: Conditions of studies, of which monolingual and zero-shot ones are used.
         standard: Dialect that is the standard; by default items without a dialect, or with "standard".
         resamples: Number of bootstrap samples.
         seed: Makes the result repeatable.
+        segments: Marked parts; None if nobody marked any.
     """
     claims = []
-    for name, find in _FINDERS.items():
+    for name, score in _SCORES.items():
         try:
-            parts = find(native, models, standard)
+            if name == MARKING:
+                difference, parts = _marking(segments)
+            else:
+                difference, parts = _of_choices(name, native, models, standard, resamples, seed)
         except _LacksError as error:
-            claims.append(Claim(name, _STATEMENTS[name], UNTESTED, None, np.nan, np.nan, {}, str(error)))
+            claims.append(
+                Claim(name, _STATEMENTS[name], UNTESTED, score, None, np.nan, np.nan, {}, str(error))
+            )
             continue
-        claims.append(_tested(name, native, parts, resamples, seed))
+        value, p = measured(difference, False), difference.p
+        claims.append(Claim(name, _STATEMENTS[name], OPEN, score, value, p, np.nan, parts, ""))
     corrected = holm({index: own.p for index, own in enumerate(claims)})
     return tuple(
         replace(own, p_holm=corrected[index], verdict=_verdict(own, corrected[index]))
@@ -114,7 +131,18 @@ def _verdict(own: Claim, p_holm: float) -> str:
     return SUPPORTED if own.difference.value > 0 else CONTRADICTED
 
 
-def _tested(name: str, own: Answers, parts: _Parts, resamples: int, seed: int) -> Claim:
+def _of_choices(
+    name: str,
+    own: Answers | None,
+    models: Sequence[Model],
+    standard: str | None,
+    resamples: int,
+    seed: int,
+) -> tuple[Estimate, dict[str, float]]:
+    """Return what is tested, and the UARs that it is made of."""
+    if own is None:
+        raise _LacksError("choices between emotions (task choice)")
+    parts = _FINDERS[name](own, models, standard)
     classes = len(own.classes)
     onehot = np.eye(classes)[own.truth]
     columns = [onehot * values[:, None] for part in (parts.hits, parts.counted) for values in part.values()]
@@ -127,12 +155,23 @@ def _tested(name: str, own: Answers, parts: _Parts, resamples: int, seed: int) -
 
     found = crossed_estimates(own.design(), np.concatenate(columns, axis=1), scores, resamples, seed)
     difference, *each = found
-    values = {part: one.value for part, one in zip(parts.weights, each, strict=True)}
     if np.isnan(difference.value) or not difference.error > 0:
-        return Claim(
-            name, _STATEMENTS[name], UNTESTED, None, np.nan, np.nan, values, "an emotion has no items"
-        )
-    return Claim(name, _STATEMENTS[name], OPEN, measured(difference, False), difference.p, np.nan, values, "")
+        raise _LacksError("items of every emotion")
+    return difference, {part: one.value for part, one in zip(parts.weights, each, strict=True)}
+
+
+def _marking(segments: Segmentation | None) -> tuple[Estimate, dict[str, float]]:
+    """Return EDER of models minus that of people, and both."""
+    if segments is None:
+        raise _LacksError("marked parts of recordings (task segments)")
+    if not segments.truths:
+        raise _LacksError("known boundaries of the marked recordings (--reference)")
+    found = people_and_models(segments)
+    if found is None:
+        raise _LacksError("segments that a model has found in the marked recordings (--hypothesis)")
+    if not found.difference.error > 0:
+        raise _LacksError("recordings that people and models label differently well")
+    return found.difference, {"models": found.models, "people": found.people}
 
 
 def _native_rows(own: Answers) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -215,13 +254,7 @@ def _dialect(own: Answers, models: Sequence[Model], standard: str | None) -> _Pa
     return _parts({name: (weight, kept * own.weight, hit) for name, (weight, kept) in conditions.items()})
 
 
-def _segments(own: Answers, models: Sequence[Model], standard: str | None) -> _Parts:
-    raise _LacksError(
-        "segments: score those of people and models with `sercl diarize score`, against the same reference"
-    )
-
-
-_FINDERS = {WITHIN: _within, ACROSS: _across, DIALECTS: _dialect, MARKING: _segments}
+_FINDERS = {WITHIN: _within, ACROSS: _across, DIALECTS: _dialect}
 
 
 def _parts(conditions: dict[str, tuple[float, Floats, Floats]]) -> _Parts:

@@ -1,7 +1,7 @@
 """Everything that is said about listeners, and about listeners and models, from one table."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -9,15 +9,22 @@ import numpy as np
 from sercl.corpora.cells import key_of
 from sercl.errors import UsageError
 from sercl.listening.comparison.against import AgainstModel, Majorities, against_model, shared_with, with_holm
-from sercl.listening.comparison.answers import Answers, Measure, answers_of, measured
+from sercl.listening.comparison.answers import Answers, Measure, answers_of, cells_of, measured
 from sercl.listening.comparison.claims import Claim, claims_of
 from sercl.listening.comparison.contrasts import Contrast, contrasts_of
 from sercl.listening.comparison.groups import GroupScores, score_group
+from sercl.listening.comparison.marks import Labeller, Reference, marks_of
 from sercl.listening.comparison.mixed import MixedModel, mixed_models_of
 from sercl.listening.comparison.models import Model
+from sercl.listening.comparison.segments import (
+    Segmentation,
+    SegmentComparison,
+    compare_segments,
+    notes_on,
+)
 from sercl.listening.exclusion import repeated_answers
 from sercl.listening.items import stem_of
-from sercl.listening.ratings import LISTENER, RATINGS, SIMULATED, Table
+from sercl.listening.ratings import LISTENER, RATINGS, SIMULATED, Table, first_marks, has_choices
 from sercl.metrics.functional.crossed import Crossed, crossed_estimates
 
 
@@ -32,6 +39,7 @@ class CompareOptions:
         units: What intervals are over, beside listeners: `items`, or the `speakers` of items.
         margin: Margin of equivalence, in shares of UAR, set before the data are seen.
         mixed_models: Whether crossed logistic mixed models are fitted: of listeners, and with each model.
+        tolerance: Distance in s within which a marked boundary is where it should be.
         resamples: Number of bootstrap samples.
         seed: Makes the bootstrap repeatable.
     """
@@ -42,6 +50,7 @@ class CompareOptions:
     units: Literal["items", "speakers"] = "items"
     margin: float = 0.05
     mixed_models: bool = True
+    tolerance: float = 0.25
     resamples: int = 1000
     seed: int = 0
 
@@ -50,6 +59,8 @@ class CompareOptions:
             raise UsageError(
                 f"--margin {self.margin}: a share of UAR between 0 and 1 is needed, such as 0.05."
             )
+        if not 0 < self.tolerance < 60:
+            raise UsageError(f"--tolerance {self.tolerance}: seconds above 0 are needed, such as 0.25.")
         if self.resamples < 100:
             raise UsageError(f"--resamples {self.resamples}: at least 100 are needed.")
 
@@ -61,13 +72,14 @@ class Comparison:
     Attributes:
         options: As given.
         kind: "ratings" or "votes".
-        groups: Scores of each group, on all items and by language and dialect.
+        groups: Scores of each group, on all items and by language and dialect; empty without choices.
         consistency: Group -> share of repeated items that its listeners answered alike.
         majorities: Group -> number of listeners -> UAR of their majority.
         held_out: Group -> number of listeners -> how badly they predict another one, in nats.
         models: Groups against models.
         contrasts: Differences between groups, languages and dialects.
         mixed_models: The same and differences from models in log-odds, by crossed logistic mixed models.
+        segments: Marked parts of recordings; None if there are none.
         claims: The claims of the study.
         notes: What was left out, and what the data do not allow.
     """
@@ -81,6 +93,7 @@ class Comparison:
     models: tuple[AgainstModel, ...]
     contrasts: tuple[Contrast, ...]
     mixed_models: tuple[MixedModel, ...]
+    segments: SegmentComparison | None
     claims: tuple[Claim, ...]
     notes: tuple[str, ...]
 
@@ -89,65 +102,101 @@ class Comparison:
         return asdict(self)
 
 
-def compare(table: Table, models: Sequence[Model], options: CompareOptions = CompareOptions()) -> Comparison:
+def compare(
+    table: Table,
+    models: Sequence[Model],
+    options: CompareOptions = CompareOptions(),
+    reference: Reference = Reference(),
+    labellers: Sequence[Labeller] = (),
+) -> Comparison:
     """Score listeners by group, language and dialect, and against models.
 
     Args:
         table: Ratings or votes.
         models: Systems that were tested on some of the items.
         options: How.
+        reference: What is known of recordings in which parts were marked.
+        labellers: Models that have labelled some of these recordings.
 
     Raises:
-        UsageError: If there is nothing to score, or an option names what the table does not have.
+        UsageError: If there is nothing to score, an option names what the table does not have, or a reference
+            or a model is of no use for it.
     """
     truths = {name: truth for model in reversed(models) for name, truth in model.truths.items()}
     named = {str(name): truths[key] for name in table.frame["item"].unique() if (key := _key(name)) in truths}
-    answers = answers_of(table, options.groups, named, options.units == "speakers")
+    segments = _segmentation(table, options, reference, labellers)
+    base = Comparison(
+        options=options,
+        kind=table.kind,
+        groups=(),
+        consistency={},
+        majorities={},
+        held_out={},
+        models=(),
+        contrasts=(),
+        mixed_models=(),
+        segments=None if segments is None else compare_segments(segments),
+        claims=_claims(table, models, named, options, segments),
+        notes=() if segments is None else tuple(notes_on(segments)),
+    )
+    if segments is not None and not has_choices(table):
+        if models:
+            raise UsageError(
+                "--predictions: nobody chose an emotion in these ratings. Models that label parts of "
+                "recordings are given as --hypothesis."
+            )
+        return replace(base, notes=(*_not_people(table), _INTERVALS[options.units], *base.notes))
+    return _with_choices(base, table, models, named)
+
+
+def _with_choices(
+    base: Comparison, table: Table, models: Sequence[Model], truths: dict[str, str]
+) -> Comparison:
+    """Return a comparison with all scores of choices between emotions, or of votes."""
+    options = base.options
+    answers = answers_of(table, options.groups, truths, options.units == "speakers")
     groups = list(dict.fromkeys(sorted(answers.frame["group"])))
     by_group = {group: answers.where((answers.frame["group"] == group).to_numpy()) for group in groups}
     majorities = {
         group: Majorities(own, options.seed) for group, own in by_group.items() if not own.rates_only
     }
-    scored = tuple(
-        score_group(own, *cell, options.resamples, options.seed) for cell, own in _cells(answers, groups)
-    )
     against = list(_against(by_group, majorities, models, options))
     mixed = mixed_models_of(answers, models, options.standard) if options.mixed_models else ()
-    return Comparison(
-        options=options,
-        kind=table.kind,
-        groups=scored,
+    return replace(
+        base,
+        groups=tuple(
+            score_group(own, *cell, options.resamples, options.seed)
+            for cell, own in cells_of(answers, groups)
+        ),
         consistency=_consistency(table, options) if table.kind == RATINGS else {},
         majorities={group: own.curve() for group, own in majorities.items()},
         held_out={group: own.loss_curve() for group, own in majorities.items()},
         models=with_holm(against),
         contrasts=contrasts_of(answers, options.standard, options.resamples, options.seed),
         mixed_models=mixed,
-        claims=_claims(table, models, named, options),
-        notes=(*_not_people(table), *_notes(answers, models, against), *_of_mixed(mixed)),
+        notes=(
+            *_not_people(table),
+            *_notes(answers, models, against),
+            *_of_mixed(mixed),
+            *base.notes,
+        ),
     )
+
+
+def _segmentation(
+    table: Table, options: CompareOptions, reference: Reference, labellers: Sequence[Labeller]
+) -> Segmentation | None:
+    if not len(first_marks(table)):
+        if reference.known or labellers:
+            option = "--reference" if reference.known else "--hypothesis"
+            raise UsageError(f"{option} has no effect: nobody marked parts of recordings (task segments).")
+        return None
+    marks = marks_of(table, options.groups, reference, options.units == "speakers")
+    return Segmentation(marks, reference, labellers, options.tolerance, options.resamples, options.seed)
 
 
 def _key(name: object) -> str:
     return key_of(stem_of(str(name)))
-
-
-def _cells(answers: Answers, groups: Sequence[str]) -> Iterator[tuple[tuple[str, str, str], Answers]]:
-    """Yield each group on all items, then by language, then by dialect, where there are several."""
-    frame = answers.frame
-    languages = sorted(set(frame["language"]))
-    for group in groups:
-        of_group = (frame["group"] == group).to_numpy()
-        yield (group, "", ""), answers.where(of_group)
-        for language in languages:
-            own = of_group & (frame["language"] == language).to_numpy()
-            dialects = sorted(set(frame["dialect"][own]))
-            if len(languages) > 1 and own.any():
-                yield (group, language, ""), answers.where(own)
-            if len(dialects) > 1:
-                for dialect in dialects:
-                    kept = own & (frame["dialect"] == dialect).to_numpy()
-                    yield (group, language, dialect or "standard"), answers.where(kept)
 
 
 def _against(
@@ -192,13 +241,21 @@ def _consistency(table: Table, options: CompareOptions) -> dict[str, Measure]:
 
 
 def _claims(
-    table: Table, models: Sequence[Model], truths: dict[str, str], options: CompareOptions
+    table: Table,
+    models: Sequence[Model],
+    truths: dict[str, str],
+    options: CompareOptions,
+    segments: Segmentation | None,
 ) -> tuple[Claim, ...]:
     if table.kind != RATINGS:
         return ()
     column = options.native if options.native in table.listener_columns else None
-    answers = answers_of(table, column, truths, options.units == "speakers")
-    return claims_of(answers, models, options.standard, options.resamples, options.seed)
+    answers = (
+        answers_of(table, column, truths, options.units == "speakers")
+        if segments is None or has_choices(table)
+        else None
+    )
+    return claims_of(answers, models, options.standard, options.resamples, options.seed, segments)
 
 
 def _not_people(table: Table) -> Iterator[str]:
@@ -211,6 +268,10 @@ def _not_people(table: Table) -> Iterator[str]:
 
 
 _UNITS = {"items": "items of the same speakers", "speakers": "speakers"}
+_INTERVALS = {
+    name: f"intervals are for other listeners of the group and other {units}."
+    for name, units in _UNITS.items()
+}
 
 
 def _notes(answers: Answers, models: Sequence[Model], against: Sequence[AgainstModel]) -> Iterator[str]:
@@ -222,7 +283,7 @@ def _notes(answers: Answers, models: Sequence[Model], against: Sequence[AgainstM
             "mixed models and the claims of the study need single listeners."
         )
     else:
-        yield f"intervals are for other listeners of the group and other {_UNITS[unit]}."
+        yield _INTERVALS[unit]
     if answers.rates_only:
         yield (
             "only recognition rates are known, not what was answered instead: Hu, d', criterion, confusions, "

@@ -42,6 +42,39 @@ def fleiss_kappa(counts: Counts) -> float:
     return float(statsmodels_kappa(np.asarray(counts), method="fleiss"))
 
 
+def time_disagreement(counts: Counts, seconds: Floats) -> Floats:
+    """Return what `time_alpha` needs of one recording; sums of several recordings can be added.
+
+    Args:
+        counts: `[stretches, answers]` how often each answer was given to each stretch of time.
+        seconds: `[stretches]` their lengths.
+
+    Returns:
+        `[1 + answers]`: time that pairs of listeners label differently, then the time of each answer.
+    """
+    given = np.asarray(counts, dtype=np.float64)
+    used = given.sum(axis=1) >= 2
+    each = given[used] * seconds[used][:, None]
+    sizes = given[used].sum(axis=1, keepdims=True)
+    unequal = (each * (sizes - given[used]) / (sizes - 1)).sum()
+    return np.concatenate([[unequal], each.sum(axis=0)])
+
+
+def time_alpha(sums: Floats) -> float:
+    """Return Krippendorff's alpha of labels over time, its limit for short frames.
+
+    Args:
+        sums: `[1 + answers]` sums of `time_disagreement` over recordings.
+
+    Returns:
+        Alpha; NaN where no stretch has two answers, or all answers are equal.
+    """
+    totals = sums[1:]
+    whole = totals.sum()
+    expected = whole - (totals**2).sum() / whole if whole else 0.0
+    return float(1 - sums[0] / expected) if expected > 1e-12 else float("nan")
+
+
 def pairwise_agreement(counts: Counts) -> float:
     """Return the share of pairs of answers to the same item that are equal; NaN without pairs."""
     each = np.asarray(counts, dtype=np.float64)

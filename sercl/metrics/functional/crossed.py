@@ -233,3 +233,51 @@ def standard_errors(
     below = np.sum(terms, axis=0) if terms else np.zeros(len(both))
     with np.errstate(invalid="ignore", divide="ignore"):
         return error, np.where(below > 0, both**2 / below, float(max(*free, 1)))
+
+
+def crossed_median(
+    values: Floats, listeners: Indices, item: Indices, resamples: int = RESAMPLES, seed: int = 0
+) -> Estimate:
+    """Return the median of distances, with a standard error over listeners and items; see the module.
+
+    Args:
+        values: `[n]`; an answer may have several.
+        listeners: `[n]` index of the listener or, of distances between two, `[n, 2]`: both are drawn, and one
+            who is drawn twice is not compared with himself.
+        item: `[n]` index of the item.
+        resamples: Number of bootstrap samples of each kind.
+        seed: Makes the result repeatable.
+    """
+    if not len(values):
+        return Estimate(float("nan"), float("nan"), 1.0, 0, 0)
+    order = np.argsort(values, kind="stable")
+    ranked, people = values[order], listeners.reshape(len(values), -1)[order]
+    _, answer = np.unique(np.column_stack([people, item[order]]), axis=0, return_inverse=True)
+    rng = np.random.default_rng(seed)
+    found = []
+    for own in (people, item[order][:, None], answer.reshape(-1, 1)):
+        units, codes = np.unique(own, return_inverse=True)
+        drawn = [
+            _weighted_median(ranked, _times_drawn(rng, len(units))[codes.reshape(own.shape)].prod(axis=1))
+            for _ in range(resamples)
+        ]
+        size = len(units)
+        found.append((np.nanvar(drawn) * size / (size - 1) if size > 1 else 0.0, size))
+    (of_people, voices), (of_items, clips), (of_answers, _) = found
+    error, df = standard_errors(
+        np.array([of_people]), np.array([of_items]), np.array([of_answers]), (voices - 1, clips - 1)
+    )
+    return Estimate(float(np.median(values)), float(error[0]), float(df[0]), voices, clips)
+
+
+def _times_drawn(rng: np.random.Generator, size: int) -> Floats:
+    return rng.multinomial(size, np.full(size, 1 / size)).astype(np.float64)
+
+
+def _weighted_median(ranked: Floats, weights: Floats) -> float:
+    """Return the median of values in ascending order, each as often as its weight; NaN if none is left."""
+    counts = np.cumsum(weights)
+    if not counts[-1] > 0:
+        return float("nan")
+    below, above = np.searchsorted(counts, [counts[-1] / 2, counts[-1] / 2 + 0.25])
+    return float(ranked[below] + ranked[min(above, len(ranked) - 1)]) / 2

@@ -28,6 +28,8 @@ from sercl.metrics.functional.timeline import Labelled, Stretch, cut, events, ti
 NEUTRAL = "neutral"
 UNCOVERED = ("neutral", "error")
 
+_ROUNDING = 1e-9  # s
+
 
 class ErrorParts(NamedTuple):
     """Components of the EDER as fractions of the duration, `[...]` each, 0 to 1; their sum is the EDER.
@@ -71,16 +73,38 @@ def time_confusion(
         raise UnknownNameError("uncovered", uncovered, UNCOVERED)
     if not duration > 0:
         raise SegmentError(f"a recording of {duration:g} s has no time to be evaluated.")
-    truth = timeline(reference, duration)
-    guess = cut(timeline(hypothesis), duration)
-    edges = np.unique([0.0, duration, *(edge for s in (*truth, *guess) for edge in (s.start, s.end))])
-    middles, lengths = (edges[1:] + edges[:-1]) / 2, np.diff(edges)
     neutral = _neutral(classes)
-    rows = _labels_at(middles, truth, classes, neutral)
-    columns = _labels_at(middles, guess, classes, neutral if uncovered == "neutral" else len(classes))
+    tracks = timeline(reference, duration), cut(timeline(hypothesis), duration)
+    blanks = neutral, neutral if uncovered == "neutral" else len(classes)
+    (rows, columns), lengths = common_stretches(tracks, duration, classes, blanks)
     confusion = np.zeros((len(classes), len(classes) + 1))
     np.add.at(confusion, (rows, columns), lengths)
     return torch.from_numpy(confusion)
+
+
+def common_stretches(
+    tracks: Sequence[Sequence[Stretch]], duration: float, classes: Sequence[str], blanks: Sequence[int]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Cut a recording where any of several timelines changes.
+
+    Args:
+        tracks: Timelines of the recording, in normal form, none beyond its end.
+        duration: Length of the recording in s.
+        classes: Class names.
+        blanks: Class index of each timeline where it has no stretch.
+
+    Returns:
+        `[tracks, stretches]` class indices and `[stretches]` lengths in s, in order of time.
+
+    Raises:
+        UnknownNameError: For an emotion that is not in `classes`.
+    """
+    edges = np.unique(
+        [0.0, duration, *(edge for track in tracks for s in track for edge in (s.start, s.end))]
+    )
+    middles, lengths = (edges[1:] + edges[:-1]) / 2, np.diff(edges)
+    labels = [_labels_at(middles, track, classes, blank) for track, blank in zip(tracks, blanks, strict=True)]
+    return np.stack(labels), lengths
 
 
 def error_parts(confusion: Tensor, neutral: int) -> ErrorParts:
@@ -155,12 +179,8 @@ def boundaries(reference: Iterable[Labelled], hypothesis: Iterable[Labelled], du
     Raises:
         SegmentError: As `time_confusion`.
     """
-    truth = events(timeline(reference, duration))
-    guess = events(cut(timeline(hypothesis), duration))
-    overlaps = np.array([[_overlap(one, other) for other in guess] for one in truth])
-    if not overlaps.size:
-        return Boundaries((), len(truth), 0)
-    pairs = [(i, j) for i, j in zip(*linear_sum_assignment(-overlaps), strict=True) if overlaps[i, j] > 0]
+    truth, guess = _events_of(reference, hypothesis, duration)
+    pairs = _pairs(truth, guess)
     errors = [
         abs(there - here)
         for i, j in pairs
@@ -168,6 +188,63 @@ def boundaries(reference: Iterable[Labelled], hypothesis: Iterable[Labelled], du
         if 0 < here < duration
     ]
     return Boundaries(tuple(errors), len(truth), len(pairs))
+
+
+class Deviations(NamedTuple):
+    """Distances of marked boundaries from those of a reference in one recording, whatever the emotions.
+
+    Attributes:
+        starts: Marked minus reference in s, of the starts of events that a marked event overlaps.
+        ends: The same of their ends.
+        boundaries: Starts and ends of events in the reference, with or without a counterpart.
+    """
+
+    starts: tuple[float, ...]
+    ends: tuple[float, ...]
+    boundaries: int
+
+    def within(self, tolerance: float) -> int:
+        """Return how many boundaries of the reference were marked within a tolerance in s."""
+        return sum(abs(own) <= tolerance + _ROUNDING for own in (*self.starts, *self.ends))
+
+
+def deviations(reference: Iterable[Labelled], hypothesis: Iterable[Labelled], duration: float) -> Deviations:
+    """Measure where the boundaries of events were marked, without regard to which emotion they were called.
+
+    Events are matched one to one for the longest overlap. Starts at 0 and ends at `duration` in the reference
+    are edges of the recording, not boundaries.
+
+    Args:
+        reference: Reference segments of one recording.
+        hypothesis: Segments to evaluate.
+        duration: Length of the recording in s.
+
+    Raises:
+        SegmentError: As `time_confusion`.
+    """
+    truth, guess = _events_of(reference, hypothesis, duration)
+    pairs = _pairs(
+        [own._replace(emotion="event") for own in truth], [own._replace(emotion="event") for own in guess]
+    )
+    return Deviations(
+        tuple(guess[j].start - truth[i].start for i, j in pairs if truth[i].start > 0),
+        tuple(guess[j].end - truth[i].end for i, j in pairs if truth[i].end < duration),
+        sum((own.start > 0) + (own.end < duration) for own in truth),
+    )
+
+
+def _events_of(
+    reference: Iterable[Labelled], hypothesis: Iterable[Labelled], duration: float
+) -> tuple[list[Stretch], list[Stretch]]:
+    return events(timeline(reference, duration)), events(cut(timeline(hypothesis), duration))
+
+
+def _pairs(truth: Sequence[Stretch], guess: Sequence[Stretch]) -> list[tuple[int, int]]:
+    """Return the indices of events of the same emotion that are matched for the longest overlap."""
+    overlaps = np.array([[_overlap(one, other) for other in guess] for one in truth])
+    if not overlaps.size:
+        return []
+    return [(i, j) for i, j in zip(*linear_sum_assignment(-overlaps), strict=True) if overlaps[i, j] > 0]
 
 
 class Measured(NamedTuple):

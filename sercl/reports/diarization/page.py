@@ -18,7 +18,7 @@ from sercl.audio.stream import envelope
 from sercl.diarization.formats.rows import confidence_of
 from sercl.diarization.segments import NEUTRAL, Annotation
 from sercl.errors import UnknownNameError
-from sercl.reports.diarization.timeline import clock, colour, summary
+from sercl.reports.diarization.timeline import clock, colour, summary, ticks
 from sercl.reports.rendering import page_environment
 from sercl.version import __version__
 
@@ -251,16 +251,7 @@ def _recording(listened: Listened) -> Mapping[str, Any]:
             for start, end in item.pauses
         ],
         "stretches": count,
-        "ticks": list(_ticks(duration)),
+        "ticks": ticks(duration),
         "play": listened.play,
         "zoom": max(1, round(duration / 60)),
     }
-
-
-def _ticks(duration: float) -> list[tuple[float, str]]:
-    """Return (position in %, label) of at most a dozen round times."""
-    steps = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
-    step = next((step for step in steps if duration / step <= 10), steps[-1])
-    # The last label would be cut off at the edge.
-    times = [index * step for index in range(int(0.97 * duration / step + 1e-9) + 1)]
-    return [(100 * time / duration, clock(time, 1 if step < 1 else 0)) for time in times]

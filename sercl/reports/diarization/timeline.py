@@ -39,6 +39,15 @@ def colour(emotion: str) -> str:
     return _OTHERS[column % len(_OTHERS)]
 
 
+def ticks(duration: float) -> list[tuple[float, str]]:
+    """Return (position in %, label) of at most a dozen round times."""
+    steps = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
+    step = next((step for step in steps if duration / step <= 10), steps[-1])
+    # The last label would be cut off at the edge.
+    times = [index * step for index in range(int(0.97 * duration / step + 1e-9) + 1)]
+    return [(100 * time / duration, clock(time, 1 if step < 1 else 0)) for time in times]
+
+
 _MOST_ROWS = 8
 _ROW_SECONDS = (60, 120, 300, 600, 900, 1800, 3600, 7200)
 _FULL, _LINE, _PAUSE = "█", "─", " "

@@ -15,9 +15,11 @@ from sercl.files import write_text
 from sercl.json_text import json_text
 from sercl.listening.comparison.answers import Measure
 from sercl.listening.comparison.compare import Comparison
+from sercl.listening.comparison.segments import Boundaries
 from sercl.reports.cross_eval.tables import latex_table, markdown_table
 from sercl.reports.listening.html import html_report
 from sercl.reports.listening.tables import (
+    SEGMENTS_HEADING,
     claims_table,
     contrasts_table,
     errors_table,
@@ -38,7 +40,7 @@ def terminal_report(own: Comparison, only_claims: bool = False) -> RenderableTyp
     if only_claims:
         return drawn(claims_table(own))
     tables = [groups_table(own), models_table(own), errors_table(own), worth_table(own), contrasts_table(own)]
-    tables += [mixed_table(own), claims_table(own)]
+    tables += [mixed_table(own), *sections(own).get(SEGMENTS_HEADING, []), claims_table(own)]
     notes = [Text(f"Note: {note}", "dim") for note in own.notes]
     return Group(*(drawn(table) for table in tables if table.rows), *notes)
 
@@ -96,7 +98,7 @@ def scores_csv(own: Comparison) -> str:
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, _COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
-    for row in (*_of_groups(own), *_of_models(own), *_of_contrasts(own)):
+    for row in (*_of_groups(own), *_of_models(own), *_of_segments(own), *_of_contrasts(own)):
         writer.writerow({name: _cell(value) for name, value in row.items()})
     return buffer.getvalue()
 
@@ -139,6 +141,39 @@ def _of_models(own: Comparison) -> Iterator[Row]:
         if each.soft is not None:
             yield _row("divergence of votes", each.soft.divergence, **where)
             yield _row("cross-entropy", each.soft.cross_entropy, **where)
+
+
+def _of_segments(own: Comparison) -> Iterator[Row]:
+    found = own.segments
+    if found is None:
+        return
+    for each in (*found.groups, *found.models):
+        about = "group" if each in found.groups else "model"
+        where = {"about": about, "group": each.group, "language": each.language, "dialect": each.dialect}
+        if about == "model":
+            where |= {"group": "", "model": each.group}
+        yield from (_row(name, score, **where) for name, score in each.errors.items())
+        if each.boundaries is not None:
+            yield from _of_boundaries(each.boundaries, "boundaries", where)
+        if each.between is not None:
+            yield _row("disagreement", each.between.disagreement, **where)
+            yield _row("alpha over time", each.between.alpha, **where)
+            yield from _of_boundaries(each.between.boundaries, "boundaries of each other", where)
+    for row in found.against:
+        where = {"about": "model", "group": row.group, "model": row.model}
+        yield _row("disagreement", row.disagreement, **where)
+        yield from _of_boundaries(row.boundaries, "boundaries of each other", where)
+        if row.difference is not None:
+            yield _row("eder of listeners", row.people, **where)
+            yield _row("eder of model", row.machine, **where)
+            yield _row("difference of eder", row.difference, p=row.p, p_holm=row.p_holm, **where)
+            yield from (_row(f"difference of {name}", score, **where) for name, score in row.parts.items())
+
+
+def _of_boundaries(own: Boundaries, what: str, where: Mapping[str, str]) -> Iterator[Row]:
+    yield _row(f"{what} within tolerance", own.within, **where)
+    yield _row(f"{what}: start, median s", own.start, **where)
+    yield _row(f"{what}: end, median s", own.end, **where)
 
 
 def _of_contrasts(own: Comparison) -> Iterator[Row]:

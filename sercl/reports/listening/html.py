@@ -9,7 +9,9 @@ from xml.etree.ElementTree import Element
 from markupsafe import Markup
 
 from sercl.listening.comparison.against import AgainstModel
+from sercl.listening.comparison.answers import Measure
 from sercl.listening.comparison.compare import Comparison
+from sercl.metrics.functional.intervals import SIGNIFICANT
 from sercl.reports.cross_eval.html import heat
 from sercl.reports.cross_eval.svg import (
     MOST_SERIES,
@@ -22,7 +24,8 @@ from sercl.reports.cross_eval.svg import (
     render,
     text,
 )
-from sercl.reports.listening.tables import intervals_note, sections
+from sercl.reports.listening.marks import emotions, pictures
+from sercl.reports.listening.tables import SEGMENTS_HEADING, intervals_note, sections
 from sercl.reports.listening.wording import in_percent, in_points, place, summary
 from sercl.reports.rendering import page_environment
 from sercl.reports.results import row_shares
@@ -63,7 +66,11 @@ def html_report(own: Comparison, title: str, facts: Sequence[tuple[str, str]], c
         "confusions": [
             (_caption(row), row, row_shares(row.confusion)) for row in own.groups if row.confusion
         ],
-        "differences": _differences(own),
+        "differences": _drawn(_of_recognition(own)),
+        "errors": _drawn(_of_errors(own)),
+        "segments_heading": SEGMENTS_HEADING,
+        "pictures": pictures(own.segments) if own.segments else [],
+        "emotions": emotions(own.segments) if own.segments else [],
         "majorities": Markup(majority_chart(own)) if own.majorities else "",
         "has_models": bool(_beside_majorities(own)),
         "series": list(enumerate(own.majorities)),
@@ -84,13 +91,28 @@ def _caption(row: Any) -> str:
     return f"{row.group}, {place(row)}: UAR {in_percent(row.uar)} %"
 
 
-def _differences(own: Comparison) -> tuple[float, list[Difference]]:
-    """Return the scale, and every tested difference with its picture."""
+Tested = tuple[str, str, Measure, bool]
+"""Kind, name, difference, and whether it is significant."""
+
+
+def _of_recognition(own: Comparison) -> list[Tested]:
     rows = [
-        ("listeners minus model", f"{row.group} − {row.model}", row.difference, row.p_holm < 0.05)
+        ("listeners minus model", f"{row.group} − {row.model}", row.difference, row.p_holm < SIGNIFICANT)
         for row in own.models
     ]
-    rows += [(row.kind, row.name, row.difference, row.p_holm < 0.05) for row in own.contrasts]
+    return [*rows, *((row.kind, row.name, row.difference, row.p_holm < SIGNIFICANT) for row in own.contrasts)]
+
+
+def _of_errors(own: Comparison) -> list[Tested]:
+    return [
+        ("listeners minus model", f"{row.group} − {row.model}", row.difference, row.p_holm < SIGNIFICANT)
+        for row in (own.segments.against if own.segments else ())
+        if row.difference is not None
+    ]
+
+
+def _drawn(rows: Sequence[Tested]) -> tuple[float, list[Difference]]:
+    """Return the scale, and every tested difference with its picture."""
     ends = [abs(end) for *_, score, _ in rows for end in (score.value, score.low, score.high) if end == end]
     reach = math.ceil(max([STEP, *ends]) / STEP - 1e-9) * STEP
     return reach, [

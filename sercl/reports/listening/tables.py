@@ -4,10 +4,12 @@ from collections.abc import Iterator
 
 from sercl.listening.comparison.compare import Comparison
 from sercl.listening.comparison.contrasts import Contrast
+from sercl.listening.comparison.segments import ERRORS, Boundaries
 from sercl.listening.ratings import RATINGS
 from sercl.reports.cross_eval.wording import p_value
 from sercl.reports.listening.wording import (
     NONE,
+    better,
     claim_text,
     in_percent,
     in_points,
@@ -22,6 +24,8 @@ from sercl.reports.style import TextTable
 
 ALONE = "listeners alone"
 """The judges of a mixed model without a model."""
+
+SEGMENTS_HEADING = "Marked parts"
 
 
 def intervals_note(own: Comparison) -> str:
@@ -236,6 +240,157 @@ def mixed_terms_table(own: Comparison) -> TextTable:
     return TextTable("mixed-terms", "Terms of the mixed models", columns, tuple(rows), texts=4, note=note)
 
 
+def marks_table(own: Comparison) -> TextTable:
+    """Return the errors of groups and models in marking parts."""
+    found = own.segments
+    rows = (
+        tuple(
+            (
+                row.group,
+                place(row),
+                *(in_percent(row.errors.get(name)) for name in ERRORS),
+                str(row.listeners or NONE),
+                f"{row.known} of {row.items}" if row.known < row.items else str(row.items),
+                f"{row.empty} of {row.marked}",
+            )
+            for row in (*found.groups, *found.models)
+            if row.errors
+        )
+        if found
+        else ()
+    )
+    columns = (
+        "Who", "Items", "EDER %", "Missed\nemotion %", "False\nalarm %", "Confusion %", "Listeners",
+        "Recordings", "Nothing\nmarked",
+    )  # fmt: skip
+    note = f"EDER: share of time with the wrong emotion, mean over recordings. {intervals_note(own)}"
+    return TextTable("segments", "Errors in marking emotions", columns, rows, texts=2, note=note)
+
+
+def boundaries_table(own: Comparison) -> TextTable:
+    """Return how well groups and models find known boundaries."""
+    found = own.segments
+    rows = (
+        tuple(
+            (row.group, place(row), *_boundaries(row.boundaries), str(row.known))
+            for row in (*found.groups, *found.models)
+            if row.boundaries
+        )
+        if found
+        else ()
+    )
+    return TextTable(
+        "boundaries",
+        "Known boundaries",
+        _boundary_columns(own, "Who"),
+        rows,
+        texts=2,
+        note=_boundary_note(own),
+    )
+
+
+def _boundaries(own: Boundaries) -> tuple[str, str, str]:
+    return in_percent(own.within), plain(own.start), plain(own.end)
+
+
+def _boundary_columns(own: Comparison, *first: str) -> tuple[str, ...]:
+    within = f"Within\n{own.options.tolerance:g} s, %"
+    return (*first, "Items", within, "Start,\nmedian s", "End,\nmedian s", "Recordings")
+
+
+def _boundary_note(own: Comparison) -> str:
+    return (
+        f"Share of boundaries that were marked within {own.options.tolerance:g} s, whatever the emotions, "
+        "and median distances of starts and ends of events that a marked part overlaps. Edges of recordings "
+        f"do not count. {intervals_note(own)}"
+    )
+
+
+def agreement_table(own: Comparison) -> TextTable:
+    """Return how well listeners agree with each other, and with models."""
+    found = own.segments
+    rows = [
+        (
+            row.group,
+            "each other",
+            place(row),
+            in_percent(row.between.disagreement),
+            plain(row.between.alpha),
+            *_boundaries(row.between.boundaries),
+            str(row.items),
+        )
+        for row in (found.groups if found else ())
+        if row.between
+    ]
+    rows += [
+        (
+            row.group,
+            row.model,
+            "all items",
+            in_percent(row.disagreement),
+            NONE,
+            *_boundaries(row.boundaries),
+            str(row.items),
+        )
+        for row in (found.against if found else ())
+    ]
+    columns = _boundary_columns(own, "Group", "With")
+    columns = (*columns[:3], "Labelled\ndifferently %", "Krippendorff's\nalpha", *columns[3:])
+    note = (
+        "Share of time that two label differently: each listener and each other one, or the model, on the "
+        "same recording. Alpha is over time. Boundaries: those of a listener, as marked by the other. "
+        f"{intervals_note(own)}"
+    )
+    return TextTable("agreement", "Agreement in marking emotions", columns, tuple(rows), texts=3, note=note)
+
+
+def labellers_table(own: Comparison) -> TextTable:
+    """Return listeners against models that label parts."""
+    rows = tuple(
+        (
+            row.group,
+            row.model,
+            in_percent(row.people),
+            in_percent(row.machine),
+            in_points(row.difference),
+            p_value(row.p_holm),
+            better(row),
+            str(row.known),
+        )
+        for row in (own.segments.against if own.segments else ())
+        if row.difference is not None
+    )
+    columns = (
+        "Group", "Model", "Listeners\nEDER %", "Model\nEDER %", "Difference", "p, Holm", "Verdict",
+        "Recordings",
+    )  # fmt: skip
+    note = (
+        "Listeners minus model in points, on the recordings of both; below 0 the EDER of listeners is lower. "
+        f"{intervals_note(own)}"
+    )
+    return TextTable("labellers", "Listeners against models", columns, rows, texts=2, note=note)
+
+
+def parts_table(own: Comparison) -> TextTable:
+    """Return in which errors listeners and models differ."""
+    names = (*ERRORS[1:], "within")
+    rows = tuple(
+        (row.group, row.model, *(in_points(row.parts.get(name)) for name in names))
+        for row in (own.segments.against if own.segments else ())
+        if row.parts
+    )
+    columns = (
+        "Group",
+        "Model",
+        "Missed\nemotion",
+        "False\nalarm",
+        "Confusion",
+        "Boundaries\nwithin tolerance",
+    )
+    note = f"Listeners minus model in points. {intervals_note(own)}"
+    return TextTable("parts", "In which errors they differ", columns, rows, texts=2, note=note)
+
+
 def claims_table(own: Comparison) -> TextTable:
     """Return the claims of the study with their tests."""
     rows = tuple((row.statement, row.verdict, claim_text(row)) for row in own.claims)
@@ -268,6 +423,13 @@ def sections(own: Comparison) -> dict[str, list[TextTable]]:
         "Majorities": [majorities_table(own)],
         "Groups, languages, dialects": [contrasts_table(own)],
         "Mixed models": [mixed_table(own), mixed_terms_table(own)],
+        SEGMENTS_HEADING: [
+            marks_table(own),
+            labellers_table(own),
+            parts_table(own),
+            boundaries_table(own),
+            agreement_table(own),
+        ],
         "Claims": [claims_table(own)],
     }
     filled = {heading: [table for table in tables if table.rows] for heading, tables in found.items()}

@@ -8,6 +8,8 @@ from sercl.listening.comparison.answers import Measure
 from sercl.listening.comparison.claims import Claim
 from sercl.listening.comparison.compare import Comparison
 from sercl.listening.comparison.groups import GroupScores
+from sercl.listening.comparison.segments import AgainstLabeller, SegmentScores
+from sercl.metrics.functional.intervals import SIGNIFICANT
 from sercl.reports.cross_eval.wording import p_value, points
 from sercl.reports.results import percent
 
@@ -58,7 +60,7 @@ def worth(own: Worth | None) -> str:
     return f"{shown(own.listeners)} ({shown(own.low)} to {shown(own.high)})"
 
 
-def place(own: GroupScores) -> str:
+def place(own: GroupScores | SegmentScores) -> str:
     """Return the items of a row: "all items", "de", "zh, tianjin"."""
     return ", ".join(filter(None, (own.language, own.dialect))) or "all items"
 
@@ -77,7 +79,16 @@ def claim_text(own: Claim) -> str:
     if own.difference is None:
         return f"needs {own.needs}"
     parts = ", ".join(f"{name} {percent(value)}" for name, value in own.parts.items())
-    return f"{in_points(own.difference)} points, p (Holm) {p_value(own.p_holm)}; UAR: {parts}"
+    return f"{in_points(own.difference)} points, p (Holm) {p_value(own.p_holm)}; {own.score}: {parts}"
+
+
+def better(own: AgainstLabeller) -> str:
+    """Return what the test says of a group and a model that labels parts, in words."""
+    if own.difference is None:
+        return "boundaries unknown"
+    if not own.p_holm < SIGNIFICANT:
+        return "not decided"
+    return "listeners are better" if own.difference.value < 0 else "the model is better"
 
 
 def _people(own: Comparison, group: str) -> str:
@@ -96,8 +107,31 @@ def summary(own: Comparison) -> list[str]:
         f"{verdict(row)}."
         for row in own.models
     ]
+    if own.segments is not None:
+        sentences += _of_segments(own)
     decided = [claim for claim in own.claims if claim.difference is not None]
     if decided:
         supported = sum(claim.verdict == "supported" for claim in decided)
         sentences.append(f"Of {count(len(decided), 'claim')} that can be tested, {supported} supported.")
+    return sentences
+
+
+def _of_segments(own: Comparison) -> list[str]:
+    sentences = []
+    for row in own.segments.groups if own.segments else ():
+        if row.language or row.dialect:
+            continue
+        who = _people(own, row.group)
+        if row.errors:
+            error = in_percent(row.errors["eder"])
+            sentences.append(f"EDER of {who} in {count(row.known, 'marked recording')}: {error} %.")
+        if row.between is not None:
+            apart = in_percent(row.between.disagreement)
+            sentences.append(f"Time that two of {who} label differently: {apart} %.")
+    sentences += [
+        f"EDER of {_people(own, row.group)} minus that of {row.model}: {in_points(row.difference)} points, "
+        f"{better(row)}."
+        for row in (own.segments.against if own.segments else ())
+        if row.difference is not None
+    ]
     return sentences

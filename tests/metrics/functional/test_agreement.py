@@ -12,6 +12,8 @@ from sercl.metrics.functional.agreement import (
     fleiss_kappa,
     krippendorff_alpha,
     pairwise_agreement,
+    time_alpha,
+    time_disagreement,
 )
 
 
@@ -90,3 +92,23 @@ def test_the_standard_error_of_alpha_is_that_of_repeated_studies() -> None:
 
     alphas, errors = np.array([study() for _ in range(60)]).T
     assert 0.8 < errors.mean() / alphas.std() < 1.5
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 9), st.lists(st.integers(0, 3), min_size=3, max_size=3)), min_size=1)
+)
+def test_alpha_over_time_is_the_limit_of_short_frames(stretches: list[tuple[int, list[int]]]) -> None:
+    seconds = np.array([length for length, _ in stretches], dtype=float)
+    counts = np.array([np.bincount(answers, minlength=4) for _, answers in stretches])
+    frames = np.repeat(counts, (10_000 * seconds).astype(int) // 10, axis=0)
+    expected, found = krippendorff_alpha(frames), time_alpha(time_disagreement(counts, seconds))
+    assert found == pytest.approx(expected, abs=1e-3, nan_ok=True)
+
+
+def test_alpha_over_time_of_two_listeners() -> None:
+    # 4 s alike and 1 s not: observed 0.2, expected 2 * 0.9 * 0.1, since 1 answer in 10 is the second.
+    counts = np.array([[2, 0], [1, 1]])
+    assert time_alpha(time_disagreement(counts, np.array([4.0, 1.0]))) == pytest.approx(1 - 0.2 / 0.18)
+    sums = time_disagreement(counts[:1], np.array([4.0])) + time_disagreement(counts[1:], np.array([1.0]))
+    assert time_alpha(sums) == pytest.approx(1 - 0.2 / 0.18)
+    assert np.isnan(time_alpha(time_disagreement(np.array([[1, 0]]), np.array([4.0]))))

@@ -10,12 +10,15 @@ from sercl.corpora.base import Segment
 from sercl.errors import SegmentError, UnknownNameError, UsageError
 from sercl.metrics.functional.eder import (
     boundaries,
+    common_stretches,
+    deviations,
     eder,
     eder_by_emotion,
     error_parts,
     scores,
     time_confusion,
 )
+from sercl.metrics.functional.timeline import timeline
 
 CLASSES = ("angry", "happy", "neutral", "sad", "surprised")
 NEUTRAL = 2
@@ -199,3 +202,40 @@ def test_scores_by_name():
     assert found["events_found"] == pytest.approx(0.5)
     with pytest.raises(UsageError, match="no recording"):
         scores(confusions[:0], matched[:0], CLASSES)
+
+
+def test_distances_of_boundaries_whatever_the_emotions():
+    reference = [Segment(2, 4, "sad"), Segment(6, 10, "angry")]
+    found = deviations(reference, [Segment(2.1, 3.7, "happy"), Segment(6.5, 9, "angry")], DURATION)
+    assert found.starts == pytest.approx((0.1, 0.5))
+    assert found.ends == pytest.approx((-0.3,)), "an event that ends with the recording has no end"
+    assert found.boundaries == 3
+    assert [found.within(tolerance) for tolerance in (0.05, 0.1, 0.3, 0.5)] == [0, 1, 2, 3]
+
+
+def test_an_event_that_nobody_overlaps_has_no_distance():
+    found = deviations([Segment(2, 4, "sad")], [Segment(4.1, 5, "sad"), Segment(7, 8, "neutral")], DURATION)
+    assert found == ((), (), 2)
+    assert deviations([], [Segment(2, 4, "sad")], DURATION) == ((), (), 0)
+
+
+def test_an_event_marked_in_two_parts_is_matched_with_the_longer_one():
+    found = deviations([Segment(2, 5, "sad")], [Segment(2, 4, "sad"), Segment(4.1, 5, "sad")], DURATION)
+    assert (found.starts, found.ends) == ((0.0,), (-1.0,))
+
+
+@given(segment_lists(), segment_lists())
+def test_distances_are_those_of_the_other_direction_with_another_sign(one, other):
+    there, back = deviations(one, other, DURATION), deviations(other, one, DURATION)
+    inner = [segment for segment in (*one, *other) if segment.start == 0 or segment.end == DURATION]
+    if not inner:
+        assert sorted(there.starts) == pytest.approx(sorted(-own for own in back.starts))
+    assert all(own == 0 for own in (*deviations(one, one, DURATION).starts,))
+    assert deviations(one, one, DURATION).within(0.01) == deviations(one, one, DURATION).boundaries
+
+
+def test_common_stretches_change_where_any_timeline_does():
+    tracks = [timeline([Segment(1, 3, "sad")]), timeline([Segment(2, 4, "angry")])]
+    labels, lengths = common_stretches(tracks, DURATION, CLASSES, [NEUTRAL, NEUTRAL])
+    assert lengths.tolist() == [1, 1, 1, 1, 6]
+    assert labels.tolist() == [[2, 3, 3, 2, 2], [2, 2, 0, 0, 2]]

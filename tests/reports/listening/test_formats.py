@@ -11,7 +11,8 @@ import pytest
 from rich.console import Console
 
 from sercl.json_text import json_text
-from sercl.listening.comparison.compare import Comparison
+from sercl.listening.comparison.compare import CompareOptions, Comparison, compare
+from sercl.listening.comparison.marks import Labeller
 from sercl.reports.listening.formats import (
     latex_report,
     markdown_report,
@@ -22,7 +23,9 @@ from sercl.reports.listening.formats import (
 from sercl.reports.listening.html import html_report, majority_chart
 from sercl.reports.listening.tables import sections
 from sercl.reports.listening.wording import summary, worth
+from tests.browser import chromium
 from tests.listening.comparison.test_compare import whole
+from tests.listening.comparison.test_segments import by_hand, known, marked
 
 FACTS = (("Groups", "German & Chinese"),)
 
@@ -116,3 +119,80 @@ def test_all_files_are_written(tmp_path: Path) -> None:
         "report.html", "report.md", "report.tex", "scores.csv", "comparison.json",
     ]  # fmt: skip
     assert json.loads((tmp_path / "comparison.json").read_text()) == json.loads(json_text(found().to_dict()))
+
+
+def test_marked_parts_have_a_section_in_every_format() -> None:
+    tables = {table.name: table for table in sections(marked())["Marked parts"]}
+    assert list(tables) == ["segments", "labellers", "parts", "boundaries", "agreement"]
+    for table in tables.values():
+        assert all(len(row) == len(table.columns) for row in table.rows)
+    assert [row[0] for row in tables["segments"].rows][-6:] == ["net"] * 3 + ["small"] * 3
+    assert {row[1] for row in tables["agreement"].rows} == {"each other", "net", "small"}
+    assert "Within\n0.25 s, %" in tables["boundaries"].columns
+    text = markdown_report(marked(), "Title", FACTS, "sercl listen compare r.parquet")
+    assert "## Marked parts" in text
+    assert "| Recognition |" not in text
+    assert r"\label{tab:labellers}" in latex_report(marked())
+    sentences = " ".join(summary(marked()))
+    assert "EDER of native German in 20 marked recordings:" in sentences
+    assert "Time that two of native German label differently:" in sentences
+    assert "EDER of native German minus that of small:" in sentences
+
+
+def test_scores_of_marked_parts_are_in_the_csv_file() -> None:
+    rows = list(csv.DictReader(io.StringIO(scores_csv(marked()))))
+    (error,) = (
+        row for row in rows if row["score"] == "eder" and row["group"] == "German" and not row["language"]
+    )
+    own = next(row for row in marked().segments.groups if row.group == "German" and not row.language)
+    assert float(error["value"]) == pytest.approx(own.errors["eder"].value, abs=1e-5)
+    (difference,) = (
+        row
+        for row in rows
+        if row["score"] == "difference of eder" and row["group"] == "German" and row["model"] == "small"
+    )
+    assert float(difference["low"]) < float(difference["value"]) < float(difference["high"]) < 0
+    assert float(difference["p_holm"]) >= float(difference["p"])
+    assert {row["model"] for row in rows if row["score"] == "missed" and row["about"] == "model"} == {
+        "net", "small",
+    }  # fmt: skip
+
+
+def only_marks(*models: Labeller, is_known: bool = True) -> Comparison:
+    reference = (known("one", "two"),) if is_known else ()
+    return compare(by_hand(), [], CompareOptions(resamples=100), *reference, labellers=models)
+
+
+def test_marked_parts_alone_make_a_report() -> None:
+    own = only_marks()
+    assert list(sections(own)) == ["Marked parts", "Claims"]
+    page = html_report(own, "Title", FACTS, "sercl listen compare r.parquet")
+    assert 'href="#marked-parts"' in page
+    assert "Majorities" not in page
+    assert page.count("<figure") == 2
+    assert "a: sad 2.10 to 4.50 s" in page
+    unknown = html_report(only_marks(is_known=False), "Title", FACTS, "command")
+    assert "labelled differently" in unknown
+    assert "reference</span>" not in unknown
+    assert "nan" not in unknown
+
+
+def test_the_picture_of_marked_parts_in_a_browser(tmp_path: Path) -> None:
+    model = Labeller("net", {"one": (own := known("one").known["one"].segments)}, {})
+    assert own is not None
+    page = tmp_path / "report.html"
+    page.write_text(html_report(only_marks(model), "Title", FACTS, "command"), encoding="utf-8")
+    with chromium() as browser:
+        for width in (360, 1280):
+            tab = browser._browser.new_page(viewport={"width": width, "height": 800})
+            tab.goto(page.as_uri())
+            assert tab.evaluate("document.documentElement.scrollWidth") <= width
+            first = tab.locator(".talk", has=tab.get_by_text("one", exact=True))
+            lane = first.locator(".lane").first.bounding_box()
+            for part in (first.locator(".lane").nth(index).locator("i").first for index in (0, 1)):
+                box = part.bounding_box()
+                assert (box["x"] - lane["x"]) / lane["width"] == pytest.approx(0.2, abs=0.02)
+                assert box["width"] / lane["width"] == pytest.approx(0.2, abs=0.02)
+            dashed = first.locator(".over i").first.bounding_box()
+            assert (dashed["x"] - lane["x"]) / lane["width"] == pytest.approx(0.2, abs=0.02)
+            tab.close()
