@@ -59,6 +59,11 @@ def test_the_page_stands_alone() -> None:
     assert "nan" not in page.replace("tianjin", "")
 
 
+def test_the_page_of_groups_without_a_model_draws_their_differences() -> None:
+    page = html_report(replace(found(), models=()), "Title", FACTS, "sercl listen compare r.parquet")
+    assert page.count('<td class="forest">') == len(found().contrasts)
+
+
 def test_markdown_and_latex() -> None:
     text = markdown_report(found(), "Title", FACTS, "sercl listen compare r.parquet")
     assert "| Group | Items | UAR % |" in text
