@@ -9,7 +9,7 @@ from sercl.listening.serving import rows
 from sercl.listening.serving.serve import ServeOptions, links_of, opened
 from sercl.listening.serving.store import verify
 from tests.listening.serving import conftest
-from tests.listening.serving.walk import listener, running
+from tests.listening.serving.walk import listener, proxied, running
 
 pytest.importorskip("uvicorn", reason="the extra `listen` is not installed")
 pytestmark = pytest.mark.slow
@@ -76,6 +76,37 @@ def test_a_whole_session(folder, language, native, context):
     assert frame["seconds"].between(0.3, 60).all()
     checks = frame[frame["kind"] == "attention"]
     assert (checks["answer"] == checks["truth"]).all()
+
+
+def test_a_whole_session_below_a_path_of_a_reverse_proxy(folder):
+    from sercl.listening.serving.app import application
+
+    with (
+        opened(folder, ServeOptions(links=1, open_places=1)) as server,
+        running(application(server, "/lab/german")) as inside,
+        proxied(inside, "/lab/german") as address,
+    ):
+        links = links_of(server, address)
+        with listener(links.participants[0].rstrip("/")) as walk:
+            assert walk.page.url == links.participants[0]
+            first_item(walk)
+            part = walk.page.evaluate(
+                "async (url) => { const got = await fetch(url, {headers: {Range: 'bytes=10-29'}}); "
+                "const size = (await got.arrayBuffer()).byteLength; "
+                "return [got.status, got.headers.get('content-range'), size]; }",
+                f"audio/{server.rules.protocol.items[0].key}",
+            )
+            assert (part[0], part[1].startswith("bytes 10-29/"), part[2]) == (206, True, 20)
+            assert walk.whole() == server.base.execute("SELECT code FROM sessions").fetchone()["code"]
+            assert walk.troubles == []
+        with listener(links.open) as walk:
+            walk.begin()
+            walk.page.get_by_role("heading", name="Some questions").wait_for()
+            assert walk.page.url.startswith(f"{address}/t/")
+        with listener(links.admin) as walk:
+            walk.page.get_by_role("heading", name="Links").wait_for()
+            assert walk.troubles == []
+        assert len(stored(server)) == len(server.rules.protocol.items)
 
 
 def test_keys_alone_are_enough(folder):

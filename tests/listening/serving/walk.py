@@ -4,6 +4,9 @@ import socket
 import threading
 import time
 from contextlib import contextmanager
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
 
 from tests.browser import chromium
 
@@ -24,6 +27,47 @@ def running(app):
     yield f"http://127.0.0.1:{port}"
     server.should_exit = True
     thread.join()
+
+
+@contextmanager
+def proxied(address, path):
+    """Offer a server below a path, which is cut off, as reverse proxies do; yield its address there."""
+    upstream = urlsplit(address).netloc
+
+    class Proxy(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def forward(self):
+            if not self.path.startswith(f"{path}/"):
+                return self.answer(404, [], b"not below the path")
+            inner = HTTPConnection(upstream)
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            headers = {**self.headers, "X-Forwarded-For": "192.0.2.7", "X-Forwarded-Proto": "https"}
+            inner.request(self.command, self.path.removeprefix(path), body, headers)
+            found = inner.getresponse()
+            self.answer(found.status, found.getheaders(), found.read())
+            inner.close()
+
+        def answer(self, status, headers, body):
+            self.send_response_only(status)
+            for name, value in headers:
+                if name.lower() not in ("connection", "transfer-encoding", "content-length"):
+                    self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+        do_GET = do_POST = forward  # noqa: N815
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as proxy:
+        thread = threading.Thread(target=proxy.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{proxy.server_port}{path}"
+        proxy.shutdown()
+        thread.join()
 
 
 def gone(element):
