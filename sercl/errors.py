@@ -15,6 +15,17 @@ class SerclError(Exception):
 
     exit_code = 1
 
+    def __str__(self) -> str:
+        """Return the message; one that repeats a very long value of a file is cut in its middle."""
+        text = super().__str__()
+        if len(text) <= _LONGEST_MESSAGE:
+            return text
+        return f"{text[: _LONGEST_MESSAGE - _END]} [...] {text[-_END:]}"
+
+
+_LONGEST_MESSAGE, _END = 5000, 1000
+"""Characters of a message, and of its end, which says what to do."""
+
 
 class SerclWarning(UserWarning):
     """Something was corrected that would have changed a result; the command line prints only its text."""

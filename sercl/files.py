@@ -43,6 +43,14 @@ def at_home(path: Path | str) -> Path:
     return Path(os.path.expanduser(path))  # noqa: PTH111 - Path.expanduser raises there
 
 
+def is_file(path: Path) -> bool:
+    """Return whether a file exists, for any path: names that no file can have (too long, with NUL) do not."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 @contextmanager
 def atomic_path(path: Path | str, sync: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path`, which replaces `path` when the block ends without error.

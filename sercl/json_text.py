@@ -2,12 +2,15 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 DECIMALS = 6
 SMALL, DIGITS = 1e-3, 4
+# What `json` leaves as it is although a terminal may obey it: C1 controls, and marks that reverse characters.
+_CONTROL = re.compile(r"[\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def json_text(content: Any, indent: int | None = None) -> str:
@@ -17,7 +20,8 @@ def json_text(content: Any, indent: int | None = None) -> str:
         content: Mappings, lists, tuples, strings, numbers, paths and None.
         indent: Spaces per level; None for one line.
     """
-    return json.dumps(plain(content), indent=indent, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(plain(content), indent=indent, ensure_ascii=False, allow_nan=False)
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def plain(content: Any) -> Any:

@@ -28,8 +28,8 @@ _SKIPPED = 1 << 16
 """Samples decoded at once while skipping ahead in a file that cannot seek."""
 _AT_ONCE = 1 << 26
 """Maximum number of values decoded into one array: 70 minutes of mono at 16 kHz."""
-_LOWEST_RATE = 1000
-"""Lowest accepted rate in Hz: lower ones are damaged headers, and at 16 kHz would fill the memory."""
+_LOWEST_RATE, _HIGHEST_RATE = 1000, 1_000_000
+"""Accepted rates in Hz: others are damaged headers. Lower ones would fill the memory at 16 kHz."""
 
 Samples = npt.NDArray[np.float32]
 
@@ -270,9 +270,11 @@ def _check_header(file: soundfile.SoundFile) -> None:
     _check_end(file)
     if file.frames == 0:
         raise AudioError(_path(file), "holds no samples (0 frames); it is empty or cut short", "empty")
-    if file.samplerate < _LOWEST_RATE:
-        reason = f"has a rate of {file.samplerate} Hz, too low for speech ({_LOWEST_RATE} Hz); it is damaged"
-        raise AudioError(_path(file), reason)
+    if not _LOWEST_RATE <= file.samplerate <= _HIGHEST_RATE:
+        reason = (
+            f"has a rate of {file.samplerate} Hz, which no recording has ({_LOWEST_RATE} to {_HIGHEST_RATE})"
+        )
+        raise AudioError(_path(file), f"{reason}; its header is damaged")
 
 
 def _check_end(file: soundfile.SoundFile) -> None:

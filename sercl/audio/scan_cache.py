@@ -52,7 +52,7 @@ class Database:
             with closing(sqlite3.connect(self.path, timeout=_WAIT_SECONDS)) as connection:
                 connection.execute(self._schema)
                 yield connection
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
             raise OutputError(
                 f"{self.path}: the cache of audio checks cannot be used ({error}). Delete the file if it is "
                 "damaged, choose another folder with --features.dir, or disable the cache with --no-cache."

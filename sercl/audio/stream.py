@@ -113,10 +113,10 @@ def resampled(blocks: Iterable[Samples | Tensor], rate: int, target: int = SAMPL
     Yields:
         Waveforms `[n]` float32.
     """
-    if rate == target:
+    ratio = Fraction(target, rate).limit_denominator(MOST_PHASES)
+    if ratio == 1:
         yield from (torch.as_tensor(block, dtype=torch.float32) for block in blocks)
         return
-    ratio = Fraction(target, rate).limit_denominator(MOST_PHASES)
     stream = _Resampling(ratio.denominator, ratio.numerator)
     for block in blocks:
         yield from stream.push(torch.as_tensor(block, dtype=torch.float32))

@@ -10,7 +10,6 @@ from typing import Any, BinaryIO, NamedTuple
 # A writer that cannot seek back (a pipe) leaves 0 or the largest size in the header: then nothing is missing.
 LARGEST_DECLARED = 0x7FFF0000
 _LARGEST_PAGE = 65_307
-_LARGEST_PLACE = 1 << 48
 _MOST_CHUNKS = 1000
 _W64_START = bytes.fromhex("726966662e91cf11a5d628db04c10000")
 _NIST_START = b"NIST_1A\n"
@@ -108,7 +107,7 @@ def _chunks(file: BinaryIO, at: int, form: str, head: int = 0) -> Iterator[tuple
 
 def _read(file: BinaryIO, at: int, count: int) -> bytes:
     """Return up to `count` bytes at a position; fewer at the end of the file, none beyond it."""
-    if not 0 <= at < _LARGEST_PLACE:
+    if not 0 <= at < os.fstat(file.fileno()).st_size:
         return b""
     file.seek(at)
     return file.read(count)

@@ -2,13 +2,15 @@
 
 import gc
 import os
+import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, TextIO
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
 from sercl.cli.siblings import is_silent
 from sercl.reports.style import table
@@ -16,7 +18,7 @@ from sercl.reports.style import table
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-__all__ = ["Lines", "loading", "progress", "stderr", "stdout", "table"]
+__all__ = ["EscapingConsole", "Lines", "loading", "progress", "stderr", "stdout", "table", "visible"]
 
 _PIPE_WIDTH = 120
 EVERY = 20.0
@@ -28,8 +30,39 @@ def _width(stream: TextIO) -> int | None:
     return None if stream.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
 
 
-stdout = Console(highlight=False, emoji=False, width=_width(sys.stdout))
-stderr = Console(stderr=True, highlight=False, emoji=False, width=_width(sys.stderr))
+# All but line breaks and tabs, and the marks that reverse the order of characters.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def visible(text: str) -> str:
+    r"""Return text with control characters as escapes such as "\x1b".
+
+    File names and labels are anybody's, and a terminal obeys what it is sent: it moves the cursor, changes
+    its title, or answers as if the user had typed.
+    """
+    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+class EscapingConsole(Console):
+    """A console that prints text as it is, without markup, and control characters in it as escapes.
+
+    Args:
+        file: Where to print; None for standard output or error.
+        stderr: Whether None means standard error.
+        width: In columns; None for that of the terminal.
+    """
+
+    def __init__(self, file: TextIO | None = None, stderr: bool = False, width: int | None = None) -> None:
+        super().__init__(file=file, stderr=stderr, width=width, highlight=False, emoji=False, markup=False)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Yield the segments of anything that can be printed; rich's own control codes are kept."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(visible(segment.text), segment.style)
+
+
+stdout = EscapingConsole(width=_width(sys.stdout))
+stderr = EscapingConsole(stderr=True, width=_width(sys.stderr))
 
 
 @contextmanager

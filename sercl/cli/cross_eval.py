@@ -12,10 +12,9 @@ from typing import Any
 
 import jsonargparse
 import lightning.pytorch as L
-from rich.console import Console
 
 from sercl.audio.preprocess import PreprocessConfig
-from sercl.cli.console import progress, stage_progress, stdout
+from sercl.cli.console import EscapingConsole, progress, stage_progress, stdout
 from sercl.cli.cross_eval_report import report
 from sercl.cli.help import GROUP_HELP, names_of
 from sercl.cli.lightning import (
@@ -247,7 +246,7 @@ def _train(cli: StudyCli, session: Session, missing: Pending, features: FeatureC
     if not missing.cells:
         return Failures()
     # Work in this process has its output redirected to a log: the bar stays on the terminal.
-    console = Console(file=sys.stderr, highlight=False, emoji=False)
+    console = EscapingConsole(sys.stderr)
     launcher = get_launcher(cli.launch)
     with stage_progress() as on_progress:
         workshop = session.workshop(features, cli.trainer_options, on_progress)

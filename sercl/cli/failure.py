@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sercl.cli import siblings
+from sercl.cli.console import stderr, visible
 from sercl.cli.siblings import Together
 from sercl.errors import SerclError
 
@@ -280,11 +281,9 @@ def _broken_pipe() -> int:
 
 def _show(message: str) -> None:
     if not sys.stderr.isatty():
-        print(f"error: {message}", file=sys.stderr)
+        print(f"error: {visible(message)}", file=sys.stderr)
         return
     from rich.panel import Panel
     from rich.text import Text
-
-    from sercl.cli.console import stderr
 
     stderr.print(Panel(Text(message), title="error", title_align="left", border_style="red"))

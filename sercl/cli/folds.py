@@ -11,10 +11,9 @@ from typing import Any
 
 import yaml
 from jsonargparse import Namespace
-from rich.console import Console
 
 from sercl.cli import fit
-from sercl.cli.console import progress, stdout
+from sercl.cli.console import EscapingConsole, progress, stdout
 from sercl.cli.diarize import evaluate
 from sercl.cli.diarize import fit as diarize_fit
 from sercl.cli.lightning import Cli
@@ -215,7 +214,7 @@ def _train(cli: Cli, folder: Path, missing: Sequence[FoldRun]) -> dict[FoldRun, 
     failures = {}
     launcher = get_launcher(LaunchConfig(jobs=cli.config["jobs"]))
     # Work in this process has its output redirected to a log: the bar stays on the terminal.
-    with progress("folds", len(works), Console(file=sys.stderr, highlight=False, emoji=False)) as advance:
+    with progress("folds", len(works), EscapingConsole(sys.stderr)) as advance:
         for outcome in launcher.run(works):
             advance(1)
             if outcome.error is not None:
@@ -284,12 +283,12 @@ def train_one(command: str, folder: Path, no_cache: bool) -> None:
 def _report(cli: Cli, folder: Path, runs: Sequence[FoldRun], failures: Failures) -> int:
     """Print what failed; return the exit code."""
     for run, error in failures.items():
-        console = Console(file=sys.stderr, highlight=False, emoji=False)
+        console = EscapingConsole(sys.stderr)
         text = f"Failed: {run.folder}: {error} Log: {folder / run.folder / LOG}"
         console.print(text, soft_wrap=True, style="red", markup=False)
     if failures and FINAL not in {run.folder for run in failures}:
         done = len(runs) - len(failures)
-        Console(file=sys.stderr, highlight=False).print(
+        EscapingConsole(sys.stderr).print(
             f"{done} of {len(runs)} are done; there are no scores of all folds yet. The same command with "
             f"--resume trains the others.",
             soft_wrap=True,

@@ -11,7 +11,7 @@ from typing import TextIO
 from rich.text import Text
 
 from sercl.cli.commands import COMMANDS, EXAMPLES, FRONT, Command
-from sercl.cli.console import loading, stdout
+from sercl.cli.console import loading, stdout, visible
 from sercl.cli.failure import report
 from sercl.cli.help import examples, render, section
 from sercl.cli.lightning_options import take_variables
@@ -129,7 +129,7 @@ def _plain_warnings() -> Iterator[None]:
         message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
     ) -> str:
         if issubclass(category, SerclWarning):
-            return f"warning: {message}\n"
+            return f"warning: {visible(str(message))}\n"
         return before(message, category, filename, lineno, line)
 
     warnings.formatwarning = text

@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from sercl.corpora.cells import clean, key_of
-from sercl.files import at_home
+from sercl.files import at_home, is_file
 
 _FORMS = (clean, key_of)
 _Names = tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]
@@ -27,10 +27,10 @@ def file_named(folder: Path, name: str) -> Path:
         name: As written in the table.
     """
     written = folder / name
-    if "\0" in name or _is_file(written):
+    if "\0" in name or is_file(written):
         return written
     for text in (name.strip(), _slashed(name)):
-        if _is_file(folder / text):
+        if is_file(folder / text):
             return folder / text
     plain = _slashed(name)
     if plain.startswith("~/"):
@@ -62,13 +62,6 @@ def _slashed(name: str) -> str:
     return name.strip().strip("\ufeff\u200b").replace("\\", "/")
 
 
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a name that no file can have, such as one of a thousand characters
-        return False
-
-
 def _alike(folder: Path, name: PurePosixPath) -> Path | None:
     """Return the only file whose parts have the normal form of the name's, None without one."""
     current, parts = folder, name.parts
@@ -88,7 +81,7 @@ def _alike(folder: Path, name: PurePosixPath) -> Path | None:
             current = current / found[0]
         else:
             return None
-    return current if _is_file(current) else None
+    return current if is_file(current) else None
 
 
 @lru_cache(maxsize=1024)

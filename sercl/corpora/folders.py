@@ -12,7 +12,7 @@ from sercl.corpora.base import Problem, Unlisted, Utterance
 from sercl.corpora.cells import clean
 from sercl.counting import count
 from sercl.errors import CorpusNotFoundError
-from sercl.files import at_home
+from sercl.files import at_home, is_file
 
 # fmt: off
 DECODED_SUFFIXES = frozenset((
@@ -179,7 +179,7 @@ class AudioFolder:
     def _similar(self, path: Path) -> Path | None:
         same = self._by_name.get(self._key(path), [])
         exact = [known for known in same if known.name == path.name]
-        if not same and path.is_file():  # a link to a file that is listed itself
+        if not same and is_file(path):  # a link to a file that is listed itself
             return self._by_target.get(path.resolve())
         return next(iter((*exact, *same)), None)
 

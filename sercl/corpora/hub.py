@@ -16,7 +16,7 @@ from sercl.corpora.manifest_cells import split_name
 from sercl.corpora.normal_form import made_ids
 from sercl.corpora.patterned import unique_listing
 from sercl.errors import CorpusError, MissingExtraError, UnknownNameError, UsageError
-from sercl.files import at_home
+from sercl.files import at_home, is_file
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ class _Rows:
     language: str
 
     def read(self, dataset: Any) -> Iterator[_Read | Problem | _Dropped]:
-        for number, row in enumerate(dataset, start=1):
+        for number, row in enumerate(self._readable(dataset), start=1):
             where = f"row {number} of {self.split}"
             try:
                 audio = self.audio.file_of(row[self.columns.audio])
@@ -152,8 +152,18 @@ class _Rows:
                 continue
             yield self._row(where, row, audio)
 
+    def _readable(self, dataset: Any) -> Iterator[Mapping[str, Any]]:
+        """Yield the rows of a dataset; cells that are no values of Python (a date, text) are an error."""
+        try:
+            yield from dataset
+        except (ArithmeticError, ValueError, OSError) as error:
+            raise CorpusError(
+                f"{self.corpus}: a row of {self.split} cannot be read ({_first_line(error)}). Fetch or write "
+                "the dataset again."
+            ) from error
+
     def _row(self, where: str, row: Mapping[str, Any], audio: StoredAudio) -> _Read | Problem | _Dropped:
-        if not audio.path.is_file():
+        if not is_file(audio.path):
             return Problem(audio.path, f"{where}: not on disk", kind="missing")
         label = self._cell(row, self.columns.emotion)
         code = str(row[self.columns.emotion])

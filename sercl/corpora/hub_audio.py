@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -13,7 +14,7 @@ from sercl.corpora.folders import visible, walk
 from sercl.corpora.manifest_cells import split_name
 from sercl.corpora.tables import read_table
 from sercl.errors import CorpusError, ManifestError, UnknownNameError
-from sercl.files import atomic_path
+from sercl.files import atomic_path, is_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,6 +72,8 @@ class HubAudio:
             raise NoAudioError(_refusal(cell))
         name = str(cell.get("path") or "")
         if cell.get("bytes"):
+            if not isinstance(cell["bytes"], bytes):
+                raise NoAudioError("bytes that are none")
             return self._stored(cell["bytes"], name)
         if cell.get("array") is not None:
             samples, rate = _samples(cell["array"]), _rate(cell.get("sampling_rate"))
@@ -85,11 +88,12 @@ class HubAudio:
 
     def _found(self, name: str) -> Path:
         here = file_named(self.folder, name)
-        return here if here.is_file() else file_named(Path.cwd(), name)
+        return here if is_file(here) else file_named(Path.cwd(), name)
 
     def _stored(self, data: bytes, name: str, digest: str | None = None) -> StoredAudio:
         digest = digest or hashlib.sha256(data).hexdigest()
-        target = self.cache / f"{digest[:32]}{Path(name).suffix or '.wav'}"
+        suffix = Path(name).suffix
+        target = self.cache / f"{digest[:32]}{suffix if _SUFFIX.fullmatch(suffix) else '.wav'}"
         if not target.is_file():
             with atomic_path(target, sync=False) as temporary:
                 temporary.write_bytes(data)
@@ -97,6 +101,7 @@ class HubAudio:
 
 
 _KEYS = ("bytes", "path", "array")
+_SUFFIX = re.compile(r"\.\w{1,10}")
 
 
 def _refusal(cell: Any) -> str:

@@ -20,7 +20,7 @@ from sercl.corpora.manifest_cells import BadCellError, interval, path_of, segmen
 from sercl.corpora.normal_form import made_ids, to_gender, unified
 from sercl.corpora.tables import NO_ROW, Table, TableRow, read_table, write_rows
 from sercl.errors import ManifestError, UnknownNameError, UsageError
-from sercl.files import at_home
+from sercl.files import at_home, is_file
 
 _GENERIC = re.compile(r"[a-z]{0,7}[ _-]?\d{1,4}|[a-z]", re.IGNORECASE)
 _MOST = 5
@@ -210,7 +210,8 @@ def read_manifest(
     source = _ManifestReader(
         table_path, corpus, to_language(language), words, table.delimiter not in (None, ",")
     )
-    listing = _listing(source, [source.read(row) for row in rows], notes)
+    found = [source.read(row) for row in rows]
+    listing = _listing(source, found, notes)
     unlisted = unlisted_audio(table_path, [source.file(name) for name in _paths(rows)])
     return replace(listing, unlisted=unlisted)
 
@@ -278,9 +279,9 @@ class _ManifestReader:
         """Return the file that a row names, relative to the table or, if that is a link, to its target."""
         if name not in self.files:
             here = file_named(self.path.parent, name)
-            if self.path.is_symlink() and not _is_there(here):
+            if self.path.is_symlink() and not is_file(here):
                 there = file_named(self.path.resolve().parent, name)
-                here = there if _is_there(there) else here
+                here = there if is_file(there) else here
             self.files[name] = here
         return self.files[name]
 
@@ -297,11 +298,11 @@ class _ManifestReader:
         except (BadCellError, UsageError) as error:
             return Problem(self.path, str(error), line=row.line, kind="row")
         name, written = word_of(row.cells.get("id")), path_of(row.cells["path"]) or ""
-        return _Read(row.line, name, utterance, _is_there(utterance.path), written)
+        return _Read(row.line, name, utterance, is_file(utterance.path), written)
 
     def _utterance(self, cells: Mapping[str, object], emotion: str) -> Utterance:
         path = path_of(cells.get("path"))
-        if path is None or (is_missing(path) and not _is_there(self.file(path))):
+        if path is None or (is_missing(path) and not is_file(self.file(path))):
             raise BadCellError("the cell 'path' is empty. Fill it.")
         start, end = interval(cells, decimal_comma=self.decimal_comma)
         words = {name: text_of(cells[name]) if name in cells else None for name in _WORDS}
@@ -470,10 +471,3 @@ def _what_is_at(path: Path) -> str:
         return "not a regular file" if path.exists() else "not on disk"
     except OSError:
         return "not on disk"
-
-
-def _is_there(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name that is too long, or a folder that may not be entered
-        return False

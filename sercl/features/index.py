@@ -12,6 +12,8 @@ from sercl.errors import DamagedStoreError
 from sercl.features.shard import SUFFIX, Shard
 
 NAME = "index.sqlite"
+_DAMAGE = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""Errors of a damaged database; the second is that of its own message, which quotes bytes of the file."""
 MOST_KEYS = 500
 """Maximum number of keys per look-up: sqlite before 3.32 accepts at most 999 variables."""
 
@@ -151,7 +153,7 @@ class Index:
             return work()
         except sqlite3.OperationalError:
             self._private = True
-        except sqlite3.DatabaseError:
+        except _DAMAGE:
             self._delete()
         self._connect()
         self._refresh()
@@ -165,7 +167,7 @@ class Index:
                 raise
             self._private = True
             self._connect()
-        except sqlite3.DatabaseError:
+        except _DAMAGE:
             self._delete()
             self._connect()
 

@@ -65,7 +65,10 @@ _PERSONAL = ("name", "email", "e-mail", "mail", "firstname", "lastname")
 _OWN = {*COLUMNS, *VOTE_COLUMNS, "milliseconds"} - {"source"}
 _PREFIXES = ("responses_", "questionaire_", "questionnaire_", "wm_")
 _BY_ITSELF = "confidence_by_itself"
-_SCALE = re.compile(r"stimuli_rating(\d*)")
+_INDEX = re.compile("[0-9]{1,6}")
+_MOST = 2**31
+"""Largest accepted number of votes, listeners or trials."""
+_SCALE = re.compile(r"stimuli_rating([0-9]{0,3})")
 
 
 @dataclass(frozen=True)
@@ -340,7 +343,10 @@ def _records(path: Path) -> tuple[list[str], Records]:
 
 def _delimited_records(path: Path, text: str) -> tuple[list[str], Records]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=find_delimiter(text, ","))
-    header = next((row for row in reader if any(map(str.strip, row))), None)
+    try:
+        header = next((row for row in reader if any(map(str.strip, row))), None)
+    except csv.Error as error:
+        raise RatingsError(path, 1, f"not readable ({error}). Check the quotation marks.") from error
     if header is None:
         raise RatingsError(path, None, "is empty.")
     columns = [key_of(cell) for cell in header]
@@ -557,7 +563,7 @@ def _jspsych(file: _File, row: Row) -> Iterator[dict[str, Any]]:
         "confidence": confidence,
         "session": file.cell(row, "session", "session_id", "run_id"),
         "seconds": file.number(row, "milliseconds", "rt", per=1000),
-        "order": int(file.number(row, "order", "trial_index") or 0),
+        "order": _whole(file, row, "order", "trial_index") or 0,
         "block": about.get("block") or file.cell(row, "block"),
     }
 
@@ -590,7 +596,7 @@ def _pressed(file: _File, row: Row) -> tuple[str | None, float | None]:
         answer = form["answer"] if "answer" in form else next(iter(form.values()), None)
         return file.answer(word_of(answer)), file.number(form, "confidence")
     word = word_of(given)
-    is_index = word is not None and word.isdigit() and _form(word) not in file.words
+    is_index = word is not None and _INDEX.fullmatch(word) and _form(word) not in file.words
     answer = _choice(file, row) if is_index else word
     return file.answer(answer), file.number(row, "confidence")
 
@@ -601,7 +607,7 @@ def _choice(file: _File, row: Row) -> str:
     buttons = file.options.choices
     if not buttons or file.cell(row, "question") == "confidence":
         buttons = _listed(row.get("answers") or row.get("choices") or "[]")
-    if not word.isdigit() or int(word) >= len(buttons) or list(buttons) == [""]:
+    if not _INDEX.fullmatch(word) or int(word) >= len(buttons) or list(buttons) == [""]:
         raise _BadRowError(f"response {word!r} is the index of a button; name the buttons with --choices")
     return text_of(buttons[int(word)])
 
@@ -690,10 +696,10 @@ def _seconds(file: _File, row: Row) -> float | None:
     return file.number(row, "milliseconds", per=1000) if found is None else found
 
 
-def _whole(file: _File, row: Row, name: str) -> int | None:
-    found = file.number(row, name)
-    if found is not None and (found != int(found) or found < 0):
-        raise _BadRowError(f"{name} is {found:g}; a whole number from 0 is needed")
+def _whole(file: _File, row: Row, name: str, *others: str) -> int | None:
+    found = file.number(row, name, *others)
+    if found is not None and (found != int(found) or not 0 <= found <= _MOST):
+        raise _BadRowError(f"{name} is {found:g}; a whole number from 0 to {_MOST} is needed")
     return None if found is None else int(found)
 
 

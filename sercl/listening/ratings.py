@@ -8,13 +8,16 @@ table has a row per item and answer: `votes`, or `rate`, the share of `listeners
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from sercl.documents import read_parquet
 from sercl.errors import DocumentError, RatingsError
 from sercl.files import atomic_path
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 RATINGS, VOTES = "ratings", "votes"
 """Kinds of tables."""
@@ -97,15 +100,18 @@ def write_table(table: Table, path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    kinds = {TEXT: pa.string(), NUMBER: pa.float64(), COUNT: pa.int64()}
-    names = [str(name) for name in table.frame.columns]
-    schema = pa.schema(
-        [pa.field(name, kinds[_COLUMNS[table.kind].get(name, TEXT)]) for name in names],
-        metadata={"sercl": table.kind},
-    )
+    schema = _schema(table.kind, [str(name) for name in table.frame.columns])
     content = pa.Table.from_pandas(table.frame, schema=schema, preserve_index=False)
     with atomic_path(path) as temporary:
         pq.write_table(content.replace_schema_metadata({"sercl": table.kind}), temporary)
+
+
+def _schema(kind: str, names: Sequence[str]) -> "pa.Schema":
+    import pyarrow as pa
+
+    kinds = {TEXT: pa.string(), NUMBER: pa.float64(), COUNT: pa.int64()}
+    fields = [pa.field(name, kinds[_COLUMNS[kind].get(name, TEXT)]) for name in names]
+    return pa.schema(fields, metadata={"sercl": kind})
 
 
 def read_table(path: Path) -> Table:
@@ -126,9 +132,22 @@ def read_table(path: Path) -> Table:
     absent = [name for name in _COLUMNS[kind] if name not in content.column_names]
     if absent:
         raise RatingsError(path, None, f"lacks the columns {', '.join(absent)}. {_ADVICE}")
-    table = Table(kind, _typed(kind, content.to_pandas()))
+    table = Table(kind, _typed(kind, _as_written(content, kind, path).to_pandas()))
     _check(table, path)
     return table
+
+
+def _as_written(content: "pa.Table", kind: str, path: Path) -> "pa.Table":
+    """Return the columns in the types that `write_table` gives them."""
+    import pyarrow as pa
+
+    names = content.column_names
+    if len(set(names)) < len(names):
+        raise RatingsError(path, None, f"has a column twice. {_ADVICE}")
+    try:
+        return content.cast(_schema(kind, names))
+    except pa.ArrowException as error:
+        raise RatingsError(path, None, f"has a column of another type ({error}). {_ADVICE}") from error
 
 
 def _check(table: Table, path: Path) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sercl.cli.console import loading, progress, stderr, stdout
+from sercl.cli.console import EscapingConsole, loading, progress, stderr, stdout, visible
 from sercl.cli.help import DEVICE_HELP, DEVICES_HELP, ENCODER_HELP, RECURSIVE_HELP
 from sercl.cli.inputs import conclude, find_inputs, report_failure, report_left_out
 from sercl.cli.run_folder import make_folder
@@ -78,16 +78,15 @@ def _write_segments(items: Sequence[Annotation], format: str, out: str | None) -
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"segments{FORMATS[format].suffix}"
         write_segments(items, path, format)
-        print(path.read_text(encoding="utf-8"), end="")
+        text = path.read_text(encoding="utf-8")
+        print(visible(text) if stdout.is_terminal else text, end="")
 
 
 def _write_table(found: "Sequence[Found]", path: Path) -> None:
-    from rich.console import Console
-
     from sercl.reports.diarization.timeline import recording_text
 
     with open_text(path) as file:
-        console = Console(file=file, width=_TABLE_WIDTH, highlight=False, emoji=False)
+        console = EscapingConsole(file, width=_TABLE_WIDTH)
         for source, item in found:
             console.print(recording_text(item, str(source), _TABLE_WIDTH), "")
     _said(path)

@@ -91,7 +91,9 @@ def _read_rules(path: Path, given: ExclusionRules) -> ExclusionRules:
         content = read_yaml(path)
     except (DocumentError, OSError) as error:
         raise UsageError(f"--rules {path}: {error}") from error
-    unknown = [name for name in content if name not in {own.name for own in fields(ExclusionRules)}]
+    if not isinstance(content, dict):
+        raise UsageError(f"--rules {path}: holds no rules. Write a map, such as: failed_checks: 1")
+    unknown = [str(name) for name in content if name not in {own.name for own in fields(ExclusionRules)}]
     if unknown:
         raise UnknownNameError("rule", unknown[0], [own.name for own in fields(ExclusionRules)])
     return as_record(content, ExclusionRules, path, "Correct the rules.")

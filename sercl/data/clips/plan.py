@@ -267,6 +267,8 @@ def _clip(
         row = parse_json(line)
         if not isinstance(row, dict) or set(row) != _KEYS or not row["pieces"]:
             raise CorpusError(f"is not a clip: it needs {', '.join(sorted(_KEYS))}.")
+        if not isinstance(row["pieces"], list):
+            raise CorpusError("is not a clip: its pieces must be a list.")
         pieces = tuple(_piece(item, known, classes) for item in row["pieces"])
         return Clip(str(row["id"]), str(row["pattern"]), pieces, _between(row["crop"], "crop", 1.0))
     except DocumentError as error:
@@ -280,7 +282,7 @@ def _piece(
 ) -> Piece:
     if not isinstance(item, dict) or set(item) != _PIECE_KEYS:
         raise CorpusError(f"a piece needs {', '.join(sorted(_PIECE_KEYS))}, not {item}.")
-    utterance = known.get((item["corpus"], item["utterance"]))
+    utterance = known.get((str(item["corpus"]), str(item["utterance"])))
     if utterance is None:
         raise CorpusError(
             f"utterance {item['utterance']!r} of {item['corpus']} is not in this part of the data. Use "

@@ -232,13 +232,15 @@ def _read(path: Path, classes: Sequence[str], columns: pa.Schema) -> pa.Table:
         raise ResultsError(path, f"no such file. {ADVICE}") from error
     except (OSError, DocumentError) as error:
         raise ResultsError(path, f"{error}. {ADVICE}") from error
-    _check_columns(table, classes, columns.names, path)
+    _check_columns(table, columns.names, path)
     known = [name for name in predictions.known_columns(table.column_names) if name not in columns.names]
     columns = pa.schema([*columns, *(pa.field(name, _TEXT) for name in known)])
     try:
-        return table.select(columns.names).cast(columns)
+        table = table.select(columns.names).cast(columns)
     except pa.ArrowException as error:
         raise ResultsError(path, f"has columns of another type ({error}). {ADVICE}") from error
+    _check_classes(table, classes, path)
+    return table
 
 
 def _groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
@@ -255,13 +257,19 @@ def _groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
         yield pa.concat_tables(waiting)
 
 
-def _check_columns(table: pa.Table, classes: Sequence[str], expected: Sequence[str], path: Path) -> None:
-    absent = [name for name in expected if name not in table.column_names]
+def _check_columns(table: pa.Table, expected: Sequence[str], path: Path) -> None:
+    names = table.column_names
+    absent = [name for name in expected if name not in names]
     if absent:
         raise ResultsError(path, f"lacks the columns {', '.join(absent)}. {ADVICE}")
+    if twice := [name for name, number in Counter(names).items() if number > 1]:
+        raise ResultsError(path, f"has the column {twice[0]} twice. {ADVICE}")
     empty = [name for name in expected if name not in _MAY_BE_NULL and table[name].null_count]
     if empty:
         raise ResultsError(path, f"has rows without {', '.join(empty)}. {ADVICE}")
+
+
+def _check_classes(table: pa.Table, classes: Sequence[str], path: Path) -> None:
     for column in ("truth", "predicted"):
         foreign = sorted(set(table[column].unique().to_pylist()) - set(classes))
         if foreign:

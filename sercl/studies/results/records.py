@@ -103,6 +103,10 @@ def as_record(content: Any, kind: type[Record], path: Path, advice: str, key: st
         return msgspec.convert(content, kind)
     except msgspec.ValidationError as error:
         raise ResultsError(path, f"{_in_words(str(error), key)}. {advice}") from error
+    except UnicodeEncodeError as error:
+        raise ResultsError(
+            path, f"a name in it is not valid Unicode ({error.object!a:.80}). {advice}"
+        ) from error
 
 
 def with_nan(content: Any, kind: Any) -> Any:

@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.utilities import rank_zero_only
 
 from sercl.errors import CheckpointError
-from sercl.files import write_text
+from sercl.files import is_file, write_text
 from sercl.studies.results.records import read_record
 
 HEAD = "head"
@@ -142,7 +142,7 @@ def finished(folder: Path) -> StageResult | None:
         return None
     result = read_record(record, StageResult, _ADVICE)
     checkpoint = folder / result.checkpoint
-    if not checkpoint.is_file():
+    if not is_file(checkpoint):
         raise CheckpointError(
             f"{record}: {checkpoint} is missing. Delete {folder} to train all stages in it again."
         )
