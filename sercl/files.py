@@ -1,5 +1,6 @@
-"""Atomic writing of files: a reader never sees half a file, and a crash leaves the old one."""
+"""Atomic writing of files: a reader never sees half a file, and a crash leaves the old one; and CSV."""
 
+import csv
 import errno
 import os
 import re
@@ -8,10 +9,10 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from sercl.errors import OutputError, SerclError
 
@@ -49,6 +50,27 @@ def is_file(path: Path) -> bool:
         return path.is_file()
     except (OSError, ValueError):
         return False
+
+
+def is_below(folder: Path, path: Path | str) -> bool:
+    """Return whether a path, joined to a folder, stays inside of it, also through links."""
+    try:
+        return (folder / path).resolve().is_relative_to(folder.resolve())
+    except (OSError, ValueError):
+        return False
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and its parents; that of sercl in the user's cache is the user's alone (0700).
+
+    Raises:
+        OSError: If it cannot be made.
+    """
+    own = cache_folder()
+    if folder.is_relative_to(own) and not own.exists():
+        own.parent.mkdir(parents=True, exist_ok=True)
+        own.mkdir(mode=0o700, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 @contextmanager
@@ -97,6 +119,55 @@ def write_text(path: Path | str, text: str) -> None:
     """
     with open_text(path) as file:
         file.write(text)
+
+
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+
+
+def csv_cell(value: Any) -> Any:
+    """Return a cell of CSV that no spreadsheet takes for a formula: such text begins with an apostrophe.
+
+    Names of files, speakers and labels are anybody's, and a formula may run a program or send other cells
+    away. Numbers remain as they are; `from_csv_cell` takes the apostrophe off again.
+    """
+    is_formula = isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value)
+    return f"'{value}" if is_formula else value
+
+
+def from_csv_cell(text: str) -> str:
+    """Return the text that `csv_cell` made a cell of."""
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+
+
+class CsvWriter:
+    """Writes rows of CSV with `csv_cell`, with line ends of Unix.
+
+    Args:
+        file: Where to write.
+        delimiter: Between cells.
+        quote_all: Whether to quote every cell.
+        line_end: Ends a row.
+    """
+
+    def __init__(
+        self, file: Any, delimiter: str = ",", quote_all: bool = False, line_end: str = "\n"
+    ) -> None:
+        self._writer = csv.writer(
+            file,
+            delimiter=delimiter,
+            lineterminator=line_end,
+            quoting=csv.QUOTE_ALL if quote_all else csv.QUOTE_MINIMAL,
+        )
+
+    def writerow(self, cells: Iterable[Any]) -> None:
+        """Write a row."""
+        self._writer.writerow(map(csv_cell, cells))
+
+    def writerows(self, rows: Iterable[Iterable[Any]]) -> None:
+        """Write rows."""
+        for row in rows:
+            self.writerow(row)
 
 
 @contextmanager
@@ -192,7 +263,7 @@ def _temporary_beside(target: Path) -> Iterator[Path]:
     if target.is_dir():
         raise OutputError(f"{target}: is a folder; give the path of a file.")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         _remove_leftovers_of(target)
         temporary, handle = _created(target)
     except OSError as error:

@@ -269,21 +269,21 @@ class TooSlowError(BaseException):
 
 @contextmanager
 def bounded() -> Iterator[None]:
-    """Stop a block after `MOST_SECONDS`, and let it allocate at most `MOST_BYTES` in addition."""
+    """Stop a block after `MOST_SECONDS` of processor time, or at an allocation of `MOST_BYTES` more."""
 
     def stop(*_: object) -> None:
         raise TooSlowError(f"more than {MOST_SECONDS:g} s")
 
-    before = signal.signal(signal.SIGALRM, stop)
+    before = signal.signal(signal.SIGPROF, stop)
     limits = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (_allocated() + MOST_BYTES, limits[1]))
-    signal.setitimer(signal.ITIMER_REAL, MOST_SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, MOST_SECONDS)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         resource.setrlimit(resource.RLIMIT_DATA, limits)
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGPROF, before)
 
 
 def _allocated() -> int:

@@ -74,3 +74,11 @@ def test_near_names_are_some_of_the_valid_ones(name, valid):
     near = near_names(name, valid)
     assert set(near) <= set(valid)
     assert len(near) <= 3
+
+
+def test_a_message_that_repeats_a_long_value_is_cut():
+    long = str(errors.ManifestError("a.csv", 3, f"{'x' * 10**6} is not valid. Fix it."))
+    assert long.startswith("a.csv:3: xxx")
+    assert long.endswith("is not valid. Fix it.")
+    assert len(long) < 5100
+    assert str(errors.UsageError("short")) == "short"

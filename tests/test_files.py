@@ -1,4 +1,6 @@
+import csv
 import errno
+import io
 import json
 import os
 import shutil
@@ -13,10 +15,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sercl import files
 from sercl.errors import OutputError
-from sercl.files import atomic_path, remove_leftovers, write_text, writing_to
+from sercl.files import (
+    CsvWriter,
+    atomic_path,
+    cache_folder,
+    csv_cell,
+    from_csv_cell,
+    is_below,
+    make_folder,
+    remove_leftovers,
+    write_text,
+    writing_to,
+)
 
 
 def test_new_file_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
@@ -229,3 +244,44 @@ def test_a_thread_says_nothing_of_a_full_disk(
             thread.start()
             thread.join()
     assert capsys.readouterr().out == "division by zero\n"
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1+1", "-a", "@SUM(A1)", "\t=1", "\r=1", "'=1", "''@x"])
+def test_no_cell_is_a_formula(text: str) -> None:
+    assert csv_cell(text) == f"'{text}"
+    assert from_csv_cell(f"'{text}") == text
+
+
+@pytest.mark.parametrize("cell", ["-1.5", "+2e-3", "a=1", "", "it's", -1, 0.5, None, "'quoted'"])
+def test_other_cells_stay_as_they_are(cell: object) -> None:
+    assert csv_cell(cell) == cell
+
+
+@given(st.lists(st.lists(st.text(), min_size=2, max_size=2), min_size=1))
+def test_cells_read_back_as_they_were(rows: list[list[str]]) -> None:
+    rows = [[cell.replace("\0", "").replace("\r", "\t") for cell in row] for row in rows]
+    file = io.StringIO(newline="")
+    CsvWriter(file, quote_all=True).writerows(rows)
+    file.seek(0)
+    found = list(csv.reader(file))
+    assert [[from_csv_cell(cell) for cell in row] for row in found] == rows
+    assert not any(cell[:1] and cell[0] in "=@" for row in found for cell in row)
+
+
+@pytest.mark.parametrize(
+    ("path", "inside"), [("a/b", True), ("a/../b", True), ("..", False), ("../x", False)]
+)
+def test_what_is_below_a_folder(path: str, inside: bool, tmp_path: Path) -> None:
+    assert is_below(tmp_path, path) == inside
+    assert not is_below(tmp_path, "/etc")
+    assert not is_below(tmp_path, "\0")
+    (tmp_path / "out").symlink_to(tmp_path.parent)
+    assert not is_below(tmp_path, "out/x")
+
+
+def test_the_cache_is_the_users_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    make_folder(cache_folder() / "features" / "a")
+    assert cache_folder().stat().st_mode & 0o077 == 0
+    make_folder(tmp_path / "results" / "a")
+    assert (tmp_path / "results" / "a").is_dir()

@@ -26,3 +26,11 @@ def test_rounding_changes_little(value: float) -> None:
     rounded = plain(value)
     assert math.isclose(rounded, value, rel_tol=1e-3, abs_tol=0)
     assert plain(rounded) == rounded
+
+
+def test_json_has_no_control_characters() -> None:
+    text = "\x1b[31m\x9b\x7f\u202e\u2066ä"
+    written = json_text({"a": text})
+    assert not any(char in written for char in text[:-1] if not char.isprintable())
+    assert "ä" in written
+    assert json.loads(written) == {"a": text}

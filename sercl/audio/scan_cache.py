@@ -11,6 +11,7 @@ import soundfile
 
 from sercl.audio.scan import AudioSpan, Identity, Measures
 from sercl.errors import OutputError, SerclWarning
+from sercl.files import make_folder
 
 _SCHEMA = """
 create table if not exists clips (
@@ -48,7 +49,7 @@ class Database:
             OutputError: If the database cannot be opened or is damaged.
         """
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path.parent)
             with closing(sqlite3.connect(self.path, timeout=_WAIT_SECONDS)) as connection:
                 connection.execute(self._schema)
                 yield connection

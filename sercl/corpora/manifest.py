@@ -210,8 +210,7 @@ def read_manifest(
     source = _ManifestReader(
         table_path, corpus, to_language(language), words, table.delimiter not in (None, ",")
     )
-    found = [source.read(row) for row in rows]
-    listing = _listing(source, found, notes)
+    listing = _listing(source, [source.read(row) for row in rows], notes)
     unlisted = unlisted_audio(table_path, [source.file(name) for name in _paths(rows)])
     return replace(listing, unlisted=unlisted)
 

@@ -13,7 +13,7 @@ from sercl.corpora.cells import clean, key_of
 from sercl.corpora.text_files import UnknownEncodingError, decode
 from sercl.documents import parse_json, read_parquet
 from sercl.errors import CorpusNotFoundError, DocumentError, ManifestError, UnknownNameError
-from sercl.files import at_home, atomic_path, write_text
+from sercl.files import CsvWriter, at_home, atomic_path, from_csv_cell, write_text
 
 DELIMITERS: Mapping[str, str] = {".csv": ",", ".tsv": "\t"}
 SUFFIXES = (*DELIMITERS, ".jsonl", ".parquet")
@@ -217,9 +217,9 @@ def _split(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[st
 
 
 def _plain_text(cell: str) -> str:
-    """Return a cell without the formula with which spreadsheets keep "03" as text: `="03"`."""
+    """Return a cell without the formula with which spreadsheets keep "03" as text: `="03"`, or `'=03`."""
     found = _TEXT_FORMULA.fullmatch(cell)
-    return found[1] if found else cell
+    return found[1] if found else from_csv_cell(cell)
 
 
 def _check_header(path: Path, line: int, names: Sequence[str]) -> None:
@@ -317,13 +317,7 @@ def _delimited(columns: Sequence[str], rows: Sequence[Mapping[str, object]], del
         mark in name for name in columns for mark in _DELIMITERS
     )
     text = io.StringIO(newline="")
-    writer = csv.writer(
-        text,
-        delimiter=delimiter,
-        lineterminator="\n",
-        quoting=csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL,
-    )
-    writer.writerows(table)
+    CsvWriter(text, delimiter, quote_all=quoted).writerows(table)
     return text.getvalue()
 
 

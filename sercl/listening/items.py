@@ -110,7 +110,7 @@ def _of_protocol(path: Path) -> Items:
         return Items(path, _by_name([*pairs, *first]), content["hash"], tuple(content["answers"]))
     except FileNotFoundError as error:
         raise RatingsError(path, None, "no such file. Give the protocol.json of the test.") from error
-    except (DocumentError, OSError, KeyError, TypeError) as error:
+    except (DocumentError, OSError, KeyError, TypeError, AttributeError) as error:
         raise RatingsError(
             path, None, f"is not a protocol of `sercl listen build` ({error!r}). Give its protocol.json."
         ) from error

@@ -10,7 +10,7 @@ from typing import Any
 
 from sercl.corpora.base import Segment
 from sercl.errors import ResultsError
-from sercl.files import write_text
+from sercl.files import is_below, is_file, write_text
 from sercl.json_text import json_text, plain
 from sercl.studies.results.records import read_record
 
@@ -154,7 +154,7 @@ def content_hash(protocol: Protocol) -> str:
     """Return the SHA-256 of everything in a protocol but its hash, as JSON with sorted keys."""
     content = {name: value for name, value in plain(asdict(protocol)).items() if name != "hash"}
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
 def file_hash(path: Path) -> str:
@@ -185,6 +185,9 @@ def read(folder: Path) -> Protocol:
         raise ResultsError(path, f"is of version {protocol.version}; valid: {VERSION}. {_ADVICE}")
     if protocol.hash != content_hash(protocol):
         raise ResultsError(path, f"was changed after it was written: its hash is another one. {_ADVICE}")
+    for file in (*(item.file for item in protocol.items), *map(_text_name, protocol.languages)):
+        if not is_below(folder, file):
+            raise ResultsError(path, f"names {file[:80]!r}, which is not in the test's folder. {_ADVICE}")
     return protocol
 
 
@@ -196,7 +199,7 @@ def verify(folder: Path) -> Protocol:
     """
     protocol = read(folder)
     for path, digest in _files(protocol, folder):
-        if not path.is_file():
+        if not is_file(path):
             raise ResultsError(path, f"is missing. {_ADVICE}")
         if file_hash(path) != digest:
             raise ResultsError(path, f"was changed after the test was built. Restore it. {_ADVICE}")
@@ -210,4 +213,8 @@ def _files(protocol: Protocol, folder: Path) -> Iterator[tuple[Path, str]]:
 
 def text_file(folder: Path, code: str) -> Path:
     """Return the file of the instructions in one language."""
-    return folder / TEXTS / f"{code}.yaml"
+    return folder / _text_name(code)
+
+
+def _text_name(code: str) -> str:
+    return f"{TEXTS}/{code}.yaml"

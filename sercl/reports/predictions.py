@@ -1,12 +1,13 @@
 """Predictions as lines of text, one at a time, so that long lists need no memory."""
 
-import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from rich.text import Text
+
+from sercl.files import CsvWriter
 
 if TYPE_CHECKING:
     from sercl.tasks.predictor import Prediction
@@ -82,7 +83,7 @@ FORMATS: Mapping[str, Lines] = {
 def _csv_row(cells: Sequence[str]) -> str:
     buffer = io.StringIO()
     # The writer quotes cells with a character of its line end; a name may contain a single carriage return.
-    csv.writer(buffer, lineterminator="\r\n").writerow(cells)
+    CsvWriter(buffer, line_end="\r\n").writerow(cells)
     return buffer.getvalue().removesuffix("\r\n")
 
 

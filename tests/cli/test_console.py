@@ -2,9 +2,11 @@ import io
 
 import pytest
 from rich.console import Console
+from rich.panel import Panel
+from rich.text import Text
 
 from sercl.cli import console
-from sercl.cli.console import progress, stdout, table
+from sercl.cli.console import EscapingConsole, progress, stdout, table, visible
 
 
 def test_results_and_remarks_go_to_different_streams(capsys: pytest.CaptureFixture[str]) -> None:
@@ -70,3 +72,39 @@ def test_progress_on_a_terminal_leaves_stdout_alone(
     assert capsys.readouterr().out == "result\n"
     assert "reading" in terminal.getvalue()
     assert "result" not in terminal.getvalue()
+
+
+def test_control_characters_are_shown_not_obeyed(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "\x1b]0;title\x07\x1b[2Ja\r\x9b31m\u202egpj.wav"
+    grid = table("name")
+    grid.add_row(name)
+    for thing in (name, Text(name, style="red"), grid, Panel(Text(name))):
+        console.stdout.print(thing, soft_wrap=True)
+    terminal = io.StringIO()
+    EscapingConsole(terminal, width=100).print(Text(name))
+    shown = capsys.readouterr().out + terminal.getvalue()
+    assert not set(shown) & set("\x1b\x07\r\x9b\u202e")
+    assert shown.count("\\u202egpj.wav") >= 4  # a panel may break it
+    assert visible("a\tb\n") == "a\tb\n"
+
+
+def test_names_are_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    grid = table("name")
+    grid.add_row("a[/b]")
+    console.stdout.print(grid, "[link=file:///etc]x[/link]")
+    assert "a[/b]" in (shown := capsys.readouterr().out)
+    assert "[link=file:///etc]x[/link]" in shown
+
+
+def test_colours_are_kept_on_a_terminal() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TERM", "xterm")
+        patch.delenv("NO_COLOR", raising=False)
+        EscapingConsole(terminal, width=80).print(Text("red\x1b[0m", style="red"))
+    assert terminal.getvalue().startswith("\x1b[31m")
+    assert "\\x1b[0m" in terminal.getvalue()

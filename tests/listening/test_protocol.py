@@ -102,6 +102,20 @@ def test_another_version_and_a_broken_file_are_refused(tmp_path):
         read(tmp_path / "none")
 
 
+@pytest.mark.parametrize("name", ["../a.wav", "/etc/passwd", "audio/../../a.wav", "x" * 300 + "/../../a"])
+def test_a_protocol_names_files_of_its_folder(name, tmp_path):
+    (tmp_path / "test").mkdir()
+    (tmp_path / "a.wav").touch()
+    (tmp_path / "out.yaml").touch()
+    for made in (
+        replace(protocol(), items=(replace(item("a", "block-1"), file=name),)),
+        replace(protocol(), languages={"../../out": "x"}),
+    ):
+        write(made, tmp_path / "test")
+        with pytest.raises(ResultsError, match="which is not in the test's folder"):
+            read(tmp_path / "test")
+
+
 @pytest.fixture
 def folder(tmp_path):
     """A test of one item, with its files."""

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sercl.files import from_csv_cell
 from sercl.reports.predictions import FORMATS
 from sercl.tasks.predictor import Prediction
 
@@ -42,7 +43,7 @@ def test_a_table_of_nothing_has_no_heading() -> None:
 def test_csv_and_json_give_every_name_and_number_back(name: str, angry: float) -> None:
     one = prediction(name, angry)
     (row,) = csv.DictReader(io.StringIO(text("csv", one), newline=""))
-    assert row["file"] == name
+    assert from_csv_cell(row["file"]) == name
     assert float(row["angry"]) == pytest.approx(angry, abs=1e-6)
     (item,) = json.loads(text("json", one))
     assert item == json.loads(text("jsonl", one))

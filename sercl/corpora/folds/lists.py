@@ -3,7 +3,6 @@
 Source of the format: the fold lists of arXiv 2409.16920 (`0003_001041.wav,Happy`).
 """
 
-import csv
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from sercl.corpora.folds.fold import Draft, Fold
 from sercl.corpora.labels import LabelScheme
 from sercl.corpora.tables import read_table
 from sercl.errors import FoldError, ManifestError, UnknownNameError
-from sercl.files import at_home, open_text
+from sercl.files import CsvWriter, at_home, open_text
 
 COLUMNS = ("file", "answer")
 STUDY_FOLDERS = {"train": "train", "validation": "eval", "test": "test"}
@@ -121,7 +120,7 @@ def save_fold(fold: Fold, folder: Path) -> list[Path]:
     for part, path in paths.items():
         rows = ((list_name(utterance), _answer(utterance, fold.labels)) for utterance in fold.parts[part])
         with open_text(path) as file:
-            writer = csv.writer(file, lineterminator="\n")
+            writer = CsvWriter(file)
             writer.writerow(COLUMNS)
             writer.writerows(rows)
     return list(paths.values())

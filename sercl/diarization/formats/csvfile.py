@@ -1,6 +1,5 @@
 """CSV with the header `id,start,end,emotion,confidence,duration`, one segment per row, times in s."""
 
-import csv
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from sercl.diarization.formats.rows import (
 )
 from sercl.diarization.segments import Annotation
 from sercl.errors import ManifestError, SegmentError
-from sercl.files import write_text
+from sercl.files import CsvWriter, write_text
 
 _NEEDED = ("id", "start", "end", "emotion")
 _COLUMNS = (*_NEEDED, "confidence", "duration")
@@ -57,7 +56,7 @@ def write(items: Sequence[Annotation], path: Path) -> None:
         OutputError: If the file cannot be written.
     """
     text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
+    table = CsvWriter(text)
     table.writerow(_COLUMNS)
     for item in items:
         duration = "" if item.duration is None else written(item.duration)

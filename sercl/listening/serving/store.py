@@ -119,6 +119,9 @@ class Store:
 
     def _lock(self) -> None:
         try:
+            with suppress(OSError):  # reported by the lock
+                # Answers are of people: a new folder is its owner's alone.
+                self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._stack.enter_context(locked(self.folder))
         except OutputError as error:
             if not isinstance(error.__cause__, Timeout):
@@ -303,7 +306,7 @@ def backup(folder: Path, out: Path) -> int:
     for name in (LOG, DATABASE):
         if not (folder / name).is_file():
             raise ResultsError(folder / name, "is missing. Give the folder of the answers of a test.")
-    target.mkdir(parents=True, exist_ok=True)
+    target.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (
         closing(connect_to_read(folder / DATABASE)) as base,
         closing(sqlite3.connect(target / DATABASE)) as copy,

@@ -1,6 +1,5 @@
 """A study's report in every format, and its plan before it is run."""
 
-import csv
 import hashlib
 import io
 import math
@@ -18,7 +17,7 @@ from rich.text import Text
 
 from sercl.counting import count
 from sercl.errors import UnknownNameError
-from sercl.files import write_text
+from sercl.files import CsvWriter, write_text
 from sercl.metrics.functional.classification import AVERAGES
 from sercl.reports.cross_eval.figures import write_figures
 from sercl.reports.cross_eval.html import html_report
@@ -40,6 +39,7 @@ from sercl.studies.cross_eval.cells import CONDITION_FIELDS, Condition, Study
 from sercl.studies.cross_eval.plan.planner import Plan, PlannedCell
 from sercl.studies.cross_eval.run.works import Estimate, Pending
 from sercl.studies.results.forgetting import COLUMNS as FORGETTING_COLUMNS
+from sercl.studies.results.predictions import frame_to_csv
 from sercl.studies.results.scores import Score, in_front
 from sercl.version import __version__
 
@@ -140,8 +140,7 @@ def _ends(score: Score) -> tuple[float, float, float]:
 
 def _csv(rows: Iterable[Sequence[object]]) -> str:
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerows([_cell(value) for value in row] for row in rows)
+    CsvWriter(buffer).writerows([_cell(value) for value in row] for row in rows)
     return buffer.getvalue()
 
 
@@ -158,7 +157,7 @@ def groups_csv(analysis: Analysis) -> str:
         for condition, groupings in analysis.groups.items()
         for found in groupings
     ]
-    return str(pd.concat(frames).to_csv(index=False, float_format="%.6g")) if frames else ""
+    return frame_to_csv(pd.concat(frames), "%.6g") if frames else ""
 
 
 Write = Callable[[Analysis, Path], str]

@@ -1,5 +1,6 @@
 """The tables of a study's report, for the text formats."""
 
+import re
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -438,7 +439,11 @@ def _sections(analysis: Analysis) -> dict[str, list[TextTable]]:
 
 
 def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", "<br>")
+    plain = _TAG.sub("&lt;", text.replace("\\", "\\\\").replace("|", "\\|").replace("](", "]\\("))
+    return plain.replace("\n", "<br>")
+
+
+_TAG = re.compile(r"<(?=[A-Za-z/!?])")
 
 
 _HEAD = r"""% {title}
@@ -479,7 +484,7 @@ def latex_report(analysis: Analysis) -> str:
         *grouped_tables(analysis),
     ]
     parts = [latex_table(table, label) for table, label in zip(tables, _labels(tables), strict=True)]
-    return "\n".join([_HEAD.format(title=title(analysis.study)), *parts])
+    return "\n".join([_HEAD.format(title=" ".join(title(analysis.study).split())), *parts])
 
 
 def latex_table(table: TextTable, label: str) -> str:

@@ -1,6 +1,5 @@
 """A comparison of listeners in every format."""
 
-import csv
 import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +10,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from sercl.files import write_text
+from sercl.files import CsvWriter, write_text
 from sercl.json_text import json_text
 from sercl.listening.comparison.answers import Measure
 from sercl.listening.comparison.compare import Comparison
@@ -96,10 +95,10 @@ _COLUMNS = (
 def scores_csv(own: Comparison) -> str:
     """Return a row per score, with its interval."""
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, _COLUMNS, restval="", lineterminator="\n")
-    writer.writeheader()
+    writer = CsvWriter(buffer)
+    writer.writerow(_COLUMNS)
     for row in (*_of_groups(own), *_of_models(own), *_of_segments(own), *_of_contrasts(own)):
-        writer.writerow({name: _cell(value) for name, value in row.items()})
+        writer.writerow([_cell(row.get(name, "")) for name in _COLUMNS])
     return buffer.getvalue()
 
 

@@ -1,6 +1,5 @@
 """The layer probe study on a data module: which questions on which folds; returns data and prints nothing."""
 
-import csv
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,7 +19,7 @@ from sercl.corpora.labels import label_scheme
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.data.settings import BY_CORPUS, MONOLINGUAL, ROLES, SETTINGS, SOURCE, TARGET, ZERO_SHOT, plans_for
 from sercl.errors import ResultsError, UnknownNameError, UsageError
-from sercl.files import open_text, write_text
+from sercl.files import CsvWriter, open_text, write_text
 from sercl.json_text import json_text
 from sercl.studies.heads.adaptation import NOTES, FrozenRows, FrozenTraining, adaptation_of
 from sercl.studies.heads.config import ProbeConfig, ProbeOptions
@@ -35,6 +34,7 @@ from sercl.studies.results.predictions import (
     PREDICTIONS,
     Predictions,
     classes_of,
+    frame_to_csv,
     known_columns,
     probability_columns,
     read_frame,
@@ -281,7 +281,7 @@ def save(probe: LayerProbe, folder: Path) -> None:
     groups = list(chain.from_iterable(result.group_frames() for result in results))
     if groups:
         with open_text(folder / "groups.csv") as file:
-            pd.concat(groups, ignore_index=True).to_csv(file, index=False)
+            file.write(frame_to_csv(pd.concat(groups, ignore_index=True)))
     write_text(folder / RESULTS, json_text(probe.to_dict(), indent=2) + "\n")
 
 
@@ -425,6 +425,6 @@ def _names(text: str) -> list[str]:
 def _write_rows(path: Path, rows: Sequence[ScoreRow]) -> None:
     columns = list(dict.fromkeys(column for row in rows for column in row))
     with open_text(path) as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+        writer = CsvWriter(file)
+        writer.writerow(columns)
+        writer.writerows([row.get(column, "") for column in columns] for row in rows)

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sercl.corpora.base import Utterance
 from sercl.errors import UnknownNameError, UsageError
-from sercl.files import open_text
+from sercl.files import csv_cell, from_csv_cell, open_text
 from sercl.metrics.functional.clusters import can_cluster
 
 PREDICTIONS = "predictions.csv"
@@ -374,7 +374,14 @@ def read_csv(path: Path) -> Predictions:
 def write_frame(frame: pd.DataFrame, path: Path) -> None:
     """Write rows of predictions as CSV, numbers with six decimals; the file is written atomically."""
     with open_text(path) as file:
-        frame.to_csv(file, index=False, float_format="%.6f")
+        file.write(frame_to_csv(frame, "%.6f"))
+
+
+def frame_to_csv(frame: pd.DataFrame, float_format: str | None = None) -> str:
+    """Return a data frame as CSV, text in it by `csv_cell`."""
+    texts = [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name])]
+    safe = frame.assign(**{name: frame[name].map(csv_cell, na_action="ignore") for name in texts})
+    return str(safe.to_csv(index=False, float_format=float_format))
 
 
 def read_frame(path: Path, texts: Sequence[str] = ()) -> pd.DataFrame:
@@ -389,7 +396,9 @@ def read_frame(path: Path, texts: Sequence[str] = ()) -> pd.DataFrame:
     probabilities = [name for name in columns if str(name).startswith(PROBABILITY)]
     empty = {name: [""] for name in ("speaker", *known, *probabilities)}
     kinds = dict.fromkeys((*COLUMNS, *known, *texts), str)
-    return pd.read_csv(path, dtype=kinds, keep_default_na=False, na_values=empty)
+    frame = pd.read_csv(path, dtype=kinds, keep_default_na=False, na_values=empty)
+    quoted = [name for name in kinds if name in frame and frame[name].str.startswith("'", na=False).any()]
+    return frame.assign(**{name: frame[name].map(from_csv_cell, na_action="ignore") for name in quoted})
 
 
 def predicts_one_class(truth: Sequence[object], predicted: Sequence[object]) -> bool:

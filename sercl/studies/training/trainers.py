@@ -20,6 +20,7 @@ from lightning.pytorch.profilers import Profiler
 from lightning.pytorch.strategies import DDPStrategy
 
 from sercl.errors import SerclError, UsageError
+from sercl.files import is_below
 from sercl.tasks.base import EncoderTask
 from sercl.tasks.callbacks import (
     AfterWholeEpoch,
@@ -264,10 +265,9 @@ def _as_given(dirpath: Any, folder: Path) -> str:
 
 
 def _below(folder: Path, path: Any) -> str:
-    joined = folder / path
-    if not joined.resolve().is_relative_to(folder.resolve()):
+    if not is_below(folder, path):
         raise UsageError(f"{path}: is not below the run's folder {folder}. Give a relative path.")
-    return str(joined)
+    return str(folder / path)
 
 
 def _loggers(chosen: Any, folder: Path) -> list[Logger] | Any:

@@ -50,6 +50,7 @@ def test_the_administrators_token_stays_and_is_readable_by_its_owner_alone(test_
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Administrator")]
     assert len(set(lines)) == 1
     assert (test_folder / "answers" / "admin-token").stat().st_mode & 0o077 == 0
+    assert (test_folder / "answers").stat().st_mode & 0o077 == 0
 
 
 def test_answers_are_exported_backed_up_and_withdrawn(test_folder, tmp_path, capsys):

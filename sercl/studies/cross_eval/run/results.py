@@ -1,6 +1,5 @@
 """Results of each test in a folder named by its address, and how they become the files of the study."""
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from sercl.corpora.folds.lists import list_name
 from sercl.documents import read_parquet
 from sercl.errors import DocumentError, ResultsError
-from sercl.files import atomic_path, open_text, write_text
+from sercl.files import CsvWriter, atomic_path, open_text, write_text
 from sercl.studies.cross_eval.cells import (
     Cell,
     CellRecord,
@@ -340,7 +339,7 @@ def _lists(item: PlannedCell) -> dict[str, Sequence[Subset]]:
 
 def _write_list(subsets: Sequence[Subset], path: Path) -> None:
     with open_text(path) as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = CsvWriter(file)
         writer.writerow(["file", "answer", "corpus"])
         for subset in subsets:
             for utterance in subset.split.utterances:

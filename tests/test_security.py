@@ -1,0 +1,77 @@
+"""What docs/security.md promises: each promise names a test that is there, and some are tested here."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from sercl.reports.cross_eval.html import html_report
+from sercl.reports.cross_eval.tables import latex_report, markdown_table
+from sercl.reports.style import TextTable
+from sercl.studies.cross_eval.analysis.analysis import analyse
+from sercl.testing.studies import CORPORA, ENCODERS, Grid, fake_study
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+NAMED = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE)
+EVIL = '<script>alert("x")</script>\n\\input{x}'
+
+
+@pytest.mark.parametrize(("file", "name"), NAMED)
+def test_every_promise_names_a_test(file: str, name: str) -> None:
+    tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+    assert name in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+
+
+def test_no_promise_is_without_a_test() -> None:
+    promises = re.split(r"\n\* ", PAGE)[1:]
+    assert len(promises) > 15
+    assert all("`tests/" in promise for promise in promises)
+
+
+def calls(path: Path) -> list[ast.Call]:
+    """Return the calls in a module."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+
+
+def test_nothing_is_unpickled_that_a_file_contains() -> None:
+    """A launcher pickles work for its own processes; nothing else may, and torch loads weights only."""
+    refused = {"pickle.loads", "pickle.load", "joblib.load", "np.load", "dill.load", "yaml.unsafe_load"}
+    for path in (ROOT / "sercl").rglob("*.py"):
+        for call in calls(path):
+            name, options = (
+                ast.unparse(call.func),
+                {each.arg: ast.unparse(each.value) for each in call.keywords},
+            )
+            if name == "torch.load":
+                assert options.get("weights_only") == "True", path
+            if name.endswith((".fit", ".test", ".validate", ".predict")) and "ckpt_path" in options:
+                assert options.get("weights_only") == "True", path
+            assert not name.endswith(("load_from_checkpoint",)), path
+            assert "trust_remote_code" not in options, path
+            assert name not in refused or path.name == "process.py", path
+
+
+def test_names_are_escaped_in_reports(tmp_path: Path) -> None:
+    grid = Grid(
+        {EVIL: CORPORA["EmoDB"], "RAVDESS": CORPORA["RAVDESS"]},
+        {"whisper-base": ENCODERS["whisper-base"]},
+        ("none",),
+        ("monolingual", "zero-shot"),
+    )
+    fake_study(tmp_path, grid, speakers=4, per_class=1)
+    analysis = analyse(tmp_path)
+    page = html_report(analysis, tmp_path)
+    assert "alert" in page
+    assert '<script>alert("x")' not in page
+    lines = latex_report(analysis).split("\n")
+    assert not any("\\input" in line for line in lines if not line.startswith("%"))
+
+
+def test_markdown_has_no_markup_of_names() -> None:
+    table = TextTable("t", EVIL, ("a",), ((EVIL,), ("[x](javascript:y)",)))
+    text = markdown_table(table)
+    assert "<script" not in text
+    assert "](" not in text
