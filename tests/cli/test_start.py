@@ -3,6 +3,7 @@
 import gc
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +21,7 @@ CHECK_NEEDS_NO = {"numpy", "jsonargparse", "torch", "jinja2", "soundfile"}
 
 def modules_of(*words: str) -> set[str]:
     command = [sys.executable, "-c", PROGRAM, *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
     return set(done.stderr.splitlines()[-1].split())
 
 
@@ -36,6 +37,28 @@ def test_help_imports_nothing_that_only_commands_need(words: list[str]) -> None:
 )
 def test_a_mistake_is_named_before_anything_heavy_is_imported(words: list[str]) -> None:
     assert modules_of(*words) & CHECK_NEEDS_NO == set()
+
+
+FIT_NEEDS_NO = {"statsmodels", "peft", "sklearn", "torchvision", "tensorboard", "silero_vad", "IPython"}
+PREDICT_NEEDS_NO = {*FIT_NEEDS_NO, "pandas", "pyarrow", "jsonargparse", "docstring_parser", "jinja2"}
+
+
+@pytest.mark.slow
+def test_fit_imports_no_package_that_it_does_not_use(tmp_path: Path) -> None:
+    (tmp_path / "clips.csv").write_text("file,emotion,speaker\n")
+    words = ["fit", "--data", "Manifest", "--data.root", str(tmp_path / "clips.csv"), "--print_config"]
+    found = modules_of(*words)
+    assert "lightning.pytorch" in found
+    assert found & FIT_NEEDS_NO == set()
+
+
+@pytest.mark.slow
+def test_prediction_imports_no_package_of_results_or_options() -> None:
+    program = "import sys, sercl; sercl.load; print(*sys.modules)"
+    command = [sys.executable, "-c", program]
+    found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300).stdout.split()
+    assert "sercl.tasks.predictor" in found
+    assert set(found) & PREDICT_NEEDS_NO == set()
 
 
 @pytest.mark.parametrize("collects", [True, False])

@@ -25,8 +25,6 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
-from statsmodels.stats.multitest import multipletests
 
 from sercl.errors import UsageError
 from sercl.metrics.functional.bootstrap import Confusions
@@ -248,9 +246,11 @@ def mcnemar(first_right: Sequence[bool], second_right: Sequence[bool]) -> float:
         first_right: `[n]` whether the first system was correct.
         second_right: The same for the second, on the same utterances.
     """
+    from statsmodels.stats.contingency_tables import mcnemar as of_statsmodels  # trainings need none of it
+
     one, two = np.asarray(first_right, dtype=bool), np.asarray(second_right, dtype=bool)
     table = [[np.sum(one & two), np.sum(one & ~two)], [np.sum(~one & two), np.sum(~one & ~two)]]
-    return float(statsmodels_mcnemar(table, exact=True).pvalue)
+    return float(of_statsmodels(table, exact=True).pvalue)
 
 
 def holm(p_values: Mapping[Key, float]) -> dict[Key, float]:
@@ -259,6 +259,8 @@ def holm(p_values: Mapping[Key, float]) -> dict[Key, float]:
     Args:
         p_values: Test -> p-value, for the whole family that a reader is shown.
     """
+    from statsmodels.stats.multitest import multipletests
+
     known = {key: p for key, p in p_values.items() if not np.isnan(p)}
     if not known:
         return dict(p_values)
