@@ -40,7 +40,7 @@ def test_a_mistake_is_named_before_anything_heavy_is_imported(words: list[str]) 
 
 
 FIT_NEEDS_NO = {"statsmodels", "peft", "sklearn", "torchvision", "tensorboard", "silero_vad", "IPython"}
-PREDICT_NEEDS_NO = {*FIT_NEEDS_NO, "pandas", "pyarrow", "jsonargparse", "docstring_parser", "jinja2"}
+PREDICT_NEEDS_NO = {*FIT_NEEDS_NO, "pandas", "pyarrow", "jsonargparse", "docstring_parser"}
 
 
 @pytest.mark.slow
