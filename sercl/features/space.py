@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
-COMPUTATION = 2
+COMPUTATION = 1
 """Increase this when decoding, resampling, encoders or pooling give other numbers than before."""
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sercl.audio.preprocess import PreprocessConfig
 from sercl.errors import UnknownNameError, UsageError
 from sercl.features.config import PRECISIONS
-from sercl.features.space import FeatureSpace
+from sercl.features.space import COMPUTATION, FeatureSpace
 from sercl.models.encoders import Encoder
 from sercl.models.pooling import POOLINGS, Pooling, build_pooling
 
@@ -71,8 +71,14 @@ def wanted_of(
         precision=precision,
         width=_width(pooling, encoder.hidden_size),
         encoder=encoder.name,
+        computation=_computation(encoder),
     )
     return Wanted(space, computed, tuple(computed.index(state) for state in asked))
+
+
+def _computation(encoder: Encoder) -> int:
+    # What was first stored of Whisper's padded form was averaged over the silence after the clip, too.
+    return COMPUTATION + (encoder.preprocessing.get("whisper_form") == "padded")
 
 
 def _width(pooling: str, hidden_size: int) -> int:
