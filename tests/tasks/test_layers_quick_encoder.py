@@ -3,7 +3,9 @@ import pytest
 import torch
 
 from sercl.batch import NO_LABEL
+from sercl.errors import SerclWarning
 from sercl.models.encoders.fast.packed import JoinedStates, supported
+from sercl.models.encoders.training import KEPT_BYTES
 from sercl.models.pooling import frame_mask
 from sercl.tasks.diarization import EmotionDiarizer
 from sercl.tasks.diarizer import Diarizer
@@ -57,9 +59,9 @@ def test_the_loss_and_its_gradients_are_the_same_within_rounding(diarizer, batch
 @pytest.mark.parametrize(
     ("model", "training", "on_audio"),
     [
-        ({"adapter": "full"}, {}, True),
-        ({"adapter": "lora"}, {}, True),
-        ({"adapter": "lora"}, {"precision": "bf16-mixed"}, True),
+        ({"adapter": "full", "adapters": {"full": {"parts": "all"}}}, {}, True),
+        ({"adapter": "lora"}, {"precision": "64-true"}, True),
+        ({"adapter": "lora"}, {}, False),
         ({}, {}, False),
     ],
 )
@@ -68,6 +70,40 @@ def test_all_else_runs_as_ever(whisper, batch, model, training, on_audio):
     with quick_encoder(task, trainer(**training), on_audio):
         assert task.encoder._inference is None
         assert not is_quick(task, batch)
+
+
+@needs_onednn
+@pytest.mark.parametrize("repeats", [True, False])
+def test_an_encoder_with_adapters_is_quick_with_gradients_too(whisper, batch, repeats, monkeypatch):
+    kept = []
+    monkeypatch.setattr("sercl.models.encoders.training.Remembered", Noting(kept))
+    task = EmotionDiarizer(whisper, whisper_form="short", adapter="lora+gating")
+    with quick_encoder(task, trainer(), repeats=repeats):
+        assert task.encoder._inference is None
+        assert isinstance(task.encode(batch).hidden_states, JoinedStates)
+    assert not is_quick(task, batch)
+    assert kept == [KEPT_BYTES if repeats else 0]  # augmented clips would only fill the memory
+
+
+class Noting:
+    def __init__(self, notes):
+        self.notes = notes
+
+    def __call__(self, stem, most):
+        self.notes.append(most)
+        return stem
+
+
+@pytest.mark.parametrize(("slow", "on_audio"), [(True, True), (True, False), (False, True)])
+def test_a_precision_that_the_processor_does_not_have_is_warned_of(
+    diarizer, slow, on_audio, monkeypatch, recwarn
+):
+    monkeypatch.setattr("sercl.tasks.layers.is_slow", lambda dtype: slow and dtype == torch.bfloat16)
+    for precision in ("32-true", "bf16-mixed"):
+        quick_encoder(diarizer, trainer(precision=precision), on_audio)
+    said = [str(each.message) for each in recwarn if each.category is SerclWarning]
+    assert len(said) == (slow and on_audio)
+    assert all("bf16-mixed" in each and "32-true" in each for each in said)
 
 
 @pytest.mark.skipif(not supported(torch.bfloat16), reason="needs a processor with bfloat16")

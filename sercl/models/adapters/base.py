@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from sercl.models.encoders.base import Encoder, FamilyTraits
+from sercl.models.encoders.base import Encoder, FamilyTraits, Forward
 
 
 class Adapter(nn.Module, ABC):
@@ -54,6 +55,22 @@ class BlockAdapter(Adapter):
     def detach(self, block: nn.Module, traits: FamilyTraits) -> None:
         """Leave `block`, in the module structure it had before `attach`."""
 
+    def quick_forwards(
+        self, block: nn.Module, traits: FamilyTraits, dtype: torch.dtype
+    ) -> dict[nn.Module, Forward] | None:
+        """Return faster functions for some modules of `block` in training on the CPU.
+
+        Args:
+            block: To which it is attached.
+            traits: As of `attach`.
+            dtype: Precision of their products.
+
+        Returns:
+            Module -> function; None, the default, if the frames of several clips cannot pass through the
+            adapter one after the other.
+        """
+        return None
+
 
 class HookAdapter(BlockAdapter):
     """An adapter that works through one hook, and keeps its parameters in itself.
@@ -72,6 +89,12 @@ class HookAdapter(BlockAdapter):
         if self._handle is not None:
             self._handle.remove()
             self._handle = None
+
+    def quick_forwards(
+        self, block: nn.Module, traits: FamilyTraits, dtype: torch.dtype
+    ) -> dict[nn.Module, Forward]:
+        """Return nothing: whether frames can pass one after the other, the mark of the hook says."""
+        return {}
 
     @abstractmethod
     def hook(self, block: nn.Module, traits: FamilyTraits) -> RemovableHandle:

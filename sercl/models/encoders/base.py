@@ -14,10 +14,17 @@ from transformers import PreTrainedModel
 
 from sercl.batch import AudioBatch, Stretches
 from sercl.errors import ClipLengthError, EncoderError, UsageError
-from sercl.models.encoders.fast.packed import JoinedStates
+from sercl.models.encoders.fast.packed import JoinedStates, join
+from sercl.models.encoders.fast.trained import Stem
 from sercl.models.encoders.fingerprint import decisive_settings, state_fingerprints
 from sercl.models.encoders.masking import NO_MASKS, SpanMasks, frame_mask, spec_augment
-from sercl.models.encoders.regularization import CHECKPOINT, PublishedRates, Regularization, set_dropout
+from sercl.models.encoders.regularization import (
+    CHECKPOINT,
+    PublishedRates,
+    Regularization,
+    has_dropout,
+    set_dropout,
+)
 
 
 @dataclass(frozen=True)
@@ -117,6 +124,9 @@ def collect_states(blocks: nn.ModuleList, skipped: Collection[int] = ()) -> Iter
 
 SAMPLE_RATE = 16_000
 
+Forward = Callable[..., Any]
+"""Called with a module and the arguments of its `forward`, in place of that."""
+
 States = Callable[[Tensor, Tensor], Sequence[Tensor]]
 """Maps waveforms `[batch, samples]` and their int64 lengths to hidden states `[batch, frames, dim]`."""
 
@@ -205,6 +215,7 @@ class Encoder(nn.Module, ABC):
     config: dict[str, Any]
     published: PublishedRates = PublishedRates()
     _inference: States | None = None  # set by `inference` for its duration
+    _stem: tuple[Stem, int] | None = None  # set by `adapted_training`, with the first block that comes after
     _masks: tuple[SpanMasks, SpanMasks] = (NO_MASKS, NO_MASKS)
     _layer_drop: float = 0.0
 
@@ -304,8 +315,10 @@ class Encoder(nn.Module, ABC):
         self._check_lengths(lengths.tolist())
         lengths = lengths.to(waveforms.device, torch.int64)
         waveforms = waveforms.float().masked_fill(~frame_mask(lengths, waveforms.shape[1]), 0.0)
-        if self._inference is None or torch.is_grad_enabled():
-            states: Sequence[Tensor] = self.states(waveforms, lengths)
+        if self._stem is not None:
+            states: Sequence[Tensor] = self._after(*self._stem, waveforms, lengths.tolist())
+        elif self._inference is None or torch.is_grad_enabled():
+            states = self.states(waveforms, lengths)
         else:
             with torch.autocast(waveforms.device.type, enabled=False):
                 states = self._inference(waveforms, lengths)
@@ -316,6 +329,25 @@ class Encoder(nn.Module, ABC):
         with collect_states(self.blocks, self._skipped()) as states:
             last = self.encode(waveforms, lengths)
         return (*states[:-1], last)
+
+    def _after(self, stem: Stem, first: int, waveforms: Tensor, samples: Sequence[int]) -> JoinedStates:
+        """Return the hidden states of clips, of which `stem` gives those up to the input of block `first`."""
+        found = [stem(row[:length]) for row, length in zip(waveforms, samples, strict=True)]
+        clips = [len(states[first]) for states in found]
+        rows = join([states[first] for states in found])
+        more = self.block_arguments(clips)
+        states = [torch.cat(own) for own in zip(*(states[:first] for states in found), strict=True)]
+        states.append(rows)
+        for block in self.blocks[first:]:
+            output = block(states[-1][None], attention_mask=None, clips=clips, **more)
+            states.append((output[0] if isinstance(output, tuple) else output)[0])
+        if self.traits.final_norm is not None:
+            states[-1] = self.model.get_submodule(self.traits.final_norm)(states[-1])
+        return JoinedStates([state[: sum(clips)] for state in states], clips)
+
+    def block_arguments(self, clips: Sequence[int]) -> dict[str, Any]:
+        """Return what blocks are called with besides their input, for clips of so many frames each."""
+        return {}
 
     def regularize(self, options: Regularization, trains_encoder: bool = False) -> None:
         """Set the random regularization in training mode; must be called before adapters are attached.
@@ -335,6 +367,11 @@ class Encoder(nn.Module, ABC):
         else:
             self._masks = (replace(own.time, share=_number(masks)), NO_MASKS)
         self._layer_drop = own.layer_drop if drop == CHECKPOINT else _number(drop)
+
+    @property
+    def is_regularized(self) -> bool:
+        """Whether dropout, SpecAugment or LayerDrop, those of adapters aside, is active in training mode."""
+        return has_dropout(self.model) or any(masks.share for masks in self._masks) or self._layer_drop > 0
 
     def _skipped(self) -> set[int]:
         """Draw which blocks LayerDrop skips in this pass."""
@@ -360,11 +397,12 @@ class Encoder(nn.Module, ABC):
             if self.traits.final_norm is not None:
                 self.model.set_submodule(self.traits.final_norm, nn.Identity())
 
-    def fast_states(self, dtype: torch.dtype) -> States | None:
+    def fast_states(self, dtype: torch.dtype, depth: int | None = None) -> States | None:
         """Build a faster function for the same hidden states on the CPU, without gradients; see `inference`.
 
         Args:
             dtype: Precision of the products: float32 or bfloat16.
+            depth: Return only the hidden states from 0 to this one, before any final norm; None for all.
 
         Returns:
             A function of prepared waveforms and lengths with its own copy of the weights, or None if this

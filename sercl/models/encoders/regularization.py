@@ -90,6 +90,15 @@ def set_dropout(model: nn.Module, rate: float) -> None:
                 setattr(module, name, rate)
 
 
+def has_dropout(model: nn.Module) -> bool:
+    """Return whether any dropout of a transformers encoder has a rate above 0; adapters are left out."""
+    rates = [getattr(model, "p", 0.0)] if isinstance(model, nn.Dropout) else []
+    rates += [vars(model).get(name) for name in _RATES]
+    own = any(isinstance(rate, float | int) and rate > 0 for rate in rates)
+    # An adapter keeps the layer that it wraps under this name.
+    return own or any(has_dropout(each) for each in model.children() if not hasattr(each, "base_layer"))
+
+
 def _masks(config: Any, axis: str, masked: bool) -> SpanMasks:
     return SpanMasks(
         share=float(getattr(config, f"mask_{axis}_prob", 0.0)) if masked else 0.0,

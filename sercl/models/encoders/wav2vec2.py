@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from sercl.models.encoders.base import SAMPLE_RATE, Checkpoint, Encoder, FamilyTraits, States
+from sercl.models.encoders.fast.attention import position_bias
 from sercl.models.encoders.fast.packed import JoinedStates
 from sercl.models.encoders.fast.wav2vec2 import FastWav2Vec2, fits
 from sercl.models.encoders.masking import (
@@ -98,11 +99,11 @@ class Wav2Vec2Encoder(Encoder):
             ).last_hidden_state
         return last
 
-    def fast_states(self, dtype: torch.dtype) -> States | None:
+    def fast_states(self, dtype: torch.dtype, depth: int | None = None) -> States | None:
         """Build a faster function for the same hidden states on the CPU; see `Encoder.fast_states`."""
         if not fits(self.model):
             return None
-        model = FastWav2Vec2(self.model, dtype)
+        model = FastWav2Vec2(self.model, dtype, depth)
 
         def states(waveforms: Tensor, lengths: Tensor) -> Sequence[Tensor]:
             normalized = self._normalize(waveforms, lengths)
@@ -110,6 +111,14 @@ class Wav2Vec2Encoder(Encoder):
             return JoinedStates(*model(clips))
 
         return states
+
+    def block_arguments(self, clips: Sequence[int]) -> dict[str, Any]:
+        """Return WavLM's position biases, from its first block; else nothing."""
+        attention: Any = self.model.encoder.layers[0].attention
+        if not hasattr(attention, "rel_attn_embed"):
+            return {}
+        with torch.no_grad():
+            return {"position_bias": position_bias(attention, clips)}
 
     def _normalize(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
         return standardize_waveforms(waveforms, lengths) if self.preprocessing["normalize"] else waveforms

@@ -148,11 +148,11 @@ class WhisperEncoder(Encoder):
         features = self._augmented(features.transpose(1, 2), valid).transpose(1, 2)
         return self._run(features.to(self.model.dtype), mel_mask)
 
-    def fast_states(self, dtype: torch.dtype) -> States | None:
+    def fast_states(self, dtype: torch.dtype, depth: int | None = None) -> States | None:
         """Build a faster function for the same hidden states on the CPU; see `Encoder.fast_states`."""
         if not fits(self.model):
             return None
-        model = FastWhisper(self.model, dtype)
+        model = FastWhisper(self.model, dtype, depth)
 
         def states(waveforms: Tensor, lengths: Tensor) -> Sequence[Tensor]:
             features, mel_mask = self._features(waveforms, lengths)

@@ -392,7 +392,7 @@ def _run_stage(
     checkpoint = of_first(lambda: starting_point(folder)) if start is StageStart.CONTINUE else None
     let_weights_be_unread(trainer, task)
     _decide_layer(task, data, trainer)
-    quick = quick_encoder(task, trainer, on_audio=not data.serves_features)
+    quick = quick_encoder(task, trainer, not data.serves_features, repeats=data.can_use_features)
     with refusals(), writing_to(folder), naming_checkpoint(checkpoint, trainer), quick:
         trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     result = _summary(trainer, stage)

@@ -45,9 +45,9 @@ def trainers(epochs, monitor=("val/loss", "min"), patience=50, min_delta=0.0, fi
 FIRST_IS_BEST = ("epoch", "min")
 
 
-def run(encoder, data, folder, trainer_for, resume=False):
+def run(encoder, data, folder, trainer_for, resume=False, **model):
     torch.manual_seed(0)
-    task = EmotionClassifier(encoder, layer=1, whisper_form="short", dropout=0.3)
+    task = EmotionClassifier(encoder, whisper_form="short", dropout=0.3, **({"layer": 1} | model))
     return train(task, data, trainer_for, folder, resume)
 
 
@@ -81,6 +81,16 @@ def test_a_moved_run_keeps_its_best_epoch(encoder, data, tmp_path, copied):
     assert (result.epoch, result.score, result.epochs) == (0, 0.0, 3)
     assert result.checkpoint == str(tmp_path / "new" / "best.ckpt")
     assert copied == (tmp_path / "old").exists()
+
+
+@pytest.mark.parametrize("adapter", ["lora+bottleneck+gating", "full"])
+def test_a_resumed_training_of_adapters_ends_in_the_same_weights(encoder, data, tmp_path, adapter):
+    model = {"adapter": adapter, "layer": "last"}
+    run(encoder, data, tmp_path / "whole", trainers(3, FIRST_IS_BEST), **model)
+    run(encoder, data, tmp_path / "killed", trainers(1, FIRST_IS_BEST), **model)
+    killed(tmp_path / "killed")
+    run(encoder, data, tmp_path / "killed", trainers(3, FIRST_IS_BEST), resume=True, **model)
+    assert same(tmp_path / "whole" / "last.ckpt", tmp_path / "killed" / "last.ckpt")
 
 
 @pytest.mark.parametrize("patience", [1, 2])

@@ -1,7 +1,7 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -10,8 +10,9 @@ from torch.nn import functional as F
 from sercl.errors import UsageError
 from sercl.models.adapters.base import MergeableAdapter
 from sercl.models.adapters.lora.config import LoraConfig
+from sercl.models.adapters.lora.quick import QuickLora
 from sercl.models.adapters.peft.files import write_folder
-from sercl.models.encoders.base import Encoder, FamilyTraits
+from sercl.models.encoders.base import Encoder, FamilyTraits, Forward
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -99,6 +100,13 @@ class LoraAdapter(MergeableAdapter):
         for name in traits.block_linears:
             block.set_submodule(name, _merge(block.get_submodule(name)))
         del block.peft_config
+
+    def quick_forwards(
+        self, block: nn.Module, traits: FamilyTraits, dtype: torch.dtype
+    ) -> dict[nn.Module, Forward]:
+        """Return functions that compute a frozen layer and its update at once."""
+        layers: list[Any] = [block.get_submodule(name) for name in traits.block_linears]
+        return {layer: QuickLora(layer.base_layer, dtype) for layer in layers}
 
     def _check_rank(self, block: nn.Module, names: Sequence[str]) -> None:
         widths = [min(cast(nn.Linear, block.get_submodule(name)).weight.shape) for name in names]

@@ -98,9 +98,10 @@ class FastWav2Vec2:
     Args:
         model: The model; `fits` must hold. Its large weights are copied.
         dtype: Precision of products and convolutions; the residual stream is float32.
+        depth: Blocks to run; None for all, and the final norm.
     """
 
-    def __init__(self, model: PreTrainedModel, dtype: torch.dtype) -> None:
+    def __init__(self, model: PreTrainedModel, dtype: torch.dtype, depth: int | None = None) -> None:
         encoder, projection = model.encoder, model.feature_projection
         self._dtype = dtype
         self._front_end = FrontEnd(model.feature_extractor.conv_layers, dtype)
@@ -108,9 +109,9 @@ class FastWav2Vec2:
         self._projection = PackedLinear(projection.projection.weight, projection.projection.bias, dtype)
         self._positions = build_positions(encoder.pos_conv_embed, dtype)
         self._relative = getattr(encoder.layers[0], "attention", None) if _gated(encoder.layers[0]) else None
-        self._blocks = [_block(block, dtype) for block in encoder.layers]
-        self._norm_first = isinstance(self._blocks[0], NormFirstBlock)
-        self._norm = encoder.layer_norm
+        self._blocks = [_block(block, dtype) for block in encoder.layers[:depth]]
+        self._norm_first = _is_norm_first(encoder.layers[0])
+        self._norm, self._is_whole = encoder.layer_norm, depth is None
 
     def __call__(self, waveforms: Sequence[Tensor]) -> tuple[list[Tensor], list[int]]:
         """Encode clips.
@@ -128,20 +129,25 @@ class FastWav2Vec2:
         rows[:total] += self._positions(rows[:total], lengths)
         if not self._norm_first:
             rows = self._norm(rows)
-        biases = [] if self._relative is None else position_bias(self._relative, lengths)
+        is_gated = self._relative is not None and self._blocks
+        biases = position_bias(self._relative, lengths) if is_gated else []
         states = run_blocks(self._blocks, rows, lengths, biases)
-        if self._norm_first:
+        if self._norm_first and self._is_whole:
             states[-1] = self._norm(states[-1])
         return [state[:total] for state in states], lengths
 
 
 def _block(block: Any, dtype: torch.dtype) -> Block:
-    kind = NormFirstBlock if type(block).__name__ in _NORM_FIRST else NormLastBlock
+    kind = NormFirstBlock if _is_norm_first(block) else NormLastBlock
     attention = (GatedAttention if _gated(block) else SelfAttention)(block.attention, dtype)
     norms = (block.layer_norm, block.final_layer_norm)
     feed_forward = block.feed_forward
     linears = (feed_forward.intermediate_dense, feed_forward.output_dense)
     return kind(attention, norms, linears, dtype, changes_of(block, "feed_forward"))
+
+
+def _is_norm_first(block: Any) -> bool:
+    return type(block).__name__ in _NORM_FIRST
 
 
 def _gated(block: Any) -> bool:

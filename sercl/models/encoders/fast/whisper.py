@@ -30,12 +30,14 @@ class FastWhisper:
     Args:
         model: The encoder; `fits` must hold. Its large weights are copied.
         dtype: Precision of products and convolutions; the residual stream is float32.
+        depth: Blocks to run; None for all, and the final norm.
     """
 
-    def __init__(self, model: PreTrainedModel, dtype: torch.dtype) -> None:
+    def __init__(self, model: PreTrainedModel, dtype: torch.dtype, depth: int | None = None) -> None:
         self._dtype, self._positions, self._norm = dtype, model.embed_positions.weight, model.layer_norm
+        self._is_whole = depth is None
         self._first, self._second = _conv(model.conv1, dtype), _conv(model.conv2, dtype)
-        self._blocks = [_block(block, dtype) for block in model.layers]
+        self._blocks = [_block(block, dtype) for block in model.layers[:depth]]
 
     def __call__(self, features: Sequence[Tensor]) -> tuple[list[Tensor], list[int]]:
         """Encode clips.
@@ -49,7 +51,8 @@ class FastWhisper:
         frames = [self._embed(clip) for clip in features]
         lengths = [len(clip) for clip in frames]
         states = run_blocks(self._blocks, join(frames), lengths)
-        states[-1] = self._norm(states[-1])
+        if self._is_whole:
+            states[-1] = self._norm(states[-1])
         return [state[: sum(lengths)] for state in states], lengths
 
     def _embed(self, features: Tensor) -> Tensor:
