@@ -1,6 +1,7 @@
 """Do intervals of listening tests cover, and do tests of nothing find nothing? By simulated listeners.
 
     python benchmarks/listening.py --studies 1000
+    python benchmarks/listening.py --studies 200 --rows "mixed model"
 
 Each row simulates whole listening tests with known abilities, and counts how often the 95 % interval holds
 the true value, or a difference that is not there is called significant: 93 to 97 %, and 3 to 7 %, are asked
@@ -12,13 +13,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+import pandas as pd
+from scipy import special, stats
 
 from sercl.listening.comparison.against import paired_estimates, shared_with
 from sercl.listening.comparison.answers import Answers, answers_of
 from sercl.listening.comparison.contrasts import DIALECT_BY_GROUP, GROUPS, NATIVE, contrasts_of
 from sercl.listening.comparison.groups import score_group
+from sercl.listening.comparison.mixed import LISTENERS_MINUS_MODEL, mixed_models_of
 from sercl.listening.comparison.models import Model
+from sercl.listening.monitoring import Heard, MonitorOptions, Question, verdict
+from sercl.listening.power import PowerOptions, Spread, find_power
+from sercl.metrics.functional.mixed_logistic import marginal_probability
 from sercl.testing.listeners import (
     CLASSES,
     Group,
@@ -78,27 +84,118 @@ def is_found(kind: str, groups: tuple[Group, ...]) -> Callable[[int], bool]:
     return happens
 
 
+def with_equal_model(seed: int) -> tuple[Answers, Model]:
+    """Return the answers of listeners, and a model of the same ability that finds other items hard."""
+    items = fake_items(("de",), 12)
+    true = expected_recall(Listening(ability=1.0, ability_sd=0.5, item_sd=0.8))
+    names = ("angry", "happy", "neutral", "sad")
+    truth = np.array([names.index(str(item["truth"])) for item in items])
+    rng = np.random.default_rng(seed + 10_000)
+    said = np.where(rng.random(len(items)) < true, truth, (truth + 1) % CLASSES)
+    each = np.eye(CLASSES)[said]
+    rows = {str(item["item"]): row for row, item in enumerate(items)}
+    own = answers(seed, (Group("German", 20, ability=1.0),), items)
+    return own, Model("m", None, names, rows, truth, each, each)
+
+
 def equal_model(covering: bool) -> Callable[[int], bool]:
     """Return whether listeners and a model of the same ability differ, or whether the interval holds 0."""
-    items = fake_items(("de",), 12)
-    group = (Group("German", 20, ability=1.0),)
-    true = expected_recall(Listening(ability=1.0, ability_sd=0.5, item_sd=0.8))
-    names = sorted({str(item["truth"]) for item in items}, key=["angry", "happy", "neutral", "sad"].index)
-    truth = np.array([names.index(str(item["truth"])) for item in items])
-    rows = {str(item["item"]): row for row, item in enumerate(items)}
 
     def happens(seed: int) -> bool:
-        rng = np.random.default_rng(seed + 10_000)
-        said = np.where(rng.random(len(items)) < true, truth, (truth + 1) % CLASSES)
-        each = np.eye(CLASSES)[said]
-        model = Model("m", None, tuple(names), rows, truth, each, each)
-        shared = shared_with(answers(seed, group, items), model)
+        shared = shared_with(*with_equal_model(seed))
         assert shared is not None
         difference = paired_estimates(shared, RESAMPLES, seed)[2]
         low, high = difference.interval(bounded=False)
         return bool(low <= 0 <= high) if covering else bool(difference.p < 0.05)
 
     return happens
+
+
+def mixed(kind: str, groups: tuple[Group, ...], true: float | None = None) -> Callable[[int], bool]:
+    """Return whether the first contrast of a mixed model is significant, or its interval holds a value."""
+
+    def happens(seed: int) -> bool:
+        (found,) = mixed_models_of(answers(seed, groups, ITEMS), [], None)
+        own = next((own for own in found.contrasts if own.kind == kind), None)
+        if own is None:
+            return False
+        return own.p < 0.05 if true is None else own.difference.low <= true <= own.difference.high
+
+    return happens
+
+
+def mixed_model_judge(seed: int) -> bool:
+    """Return whether a mixed model finds listeners and a model of the same ability to differ."""
+    own, model = with_equal_model(seed)
+    found = mixed_models_of(own, [model], None)[1]
+    return any(own.p < 0.05 for own in found.contrasts if own.kind == LISTENERS_MINUS_MODEL)
+
+
+def watched(two: bool, ability: float, spread: float, these_items: bool = False) -> Callable[[int], bool]:
+    """Return whether an interval misses the truth at any time, looked at after each of 60 listeners.
+
+    Args:
+        two: Whether the difference of two groups that are equal is watched, or a UAR.
+        ability: Mean log-odds of a right answer.
+        spread: Standard deviation between listeners.
+        these_items: Whether the truth is that of these items.
+    """
+    between = ("a", "b") if two else None
+    options = MonitorOptions(groups="g" if two else None, between=between, these_items=these_items)
+    per_emotion, people = 12, 60
+    truth = np.repeat(np.arange(CLASSES), per_emotion)
+    names = pd.Index([f"u{index}" for index in range(len(truth))])
+    emotions = pd.Series(truth, index=names)
+
+    def happens(seed: int) -> bool:
+        rng = np.random.default_rng(seed)
+        ease = rng.normal(0, 0.8, len(truth))
+        log_odds = [ability + rng.normal(0, spread, (people, 1)) + ease for _ in range(1 + two)]
+        right = [(rng.random(own.shape) < special.expit(own)).astype(float) for own in log_odds]
+        if two:
+            true = 0.0
+        elif these_items:
+            true = float(marginal_probability(ability + ease, spread).mean())
+        else:
+            true = expected_recall(Listening(ability=ability, ability_sd=spread, item_sd=0.8))
+        for count in range(3, people + 1):
+            heard = tuple(
+                Heard(
+                    own[:count].mean(axis=1),
+                    pd.Series(own[:count].mean(axis=0), index=names),
+                    pd.Series(own[:count].var(axis=0, ddof=1) / count, index=names),
+                    emotions,
+                )
+                for own in right
+            )
+            found = verdict(Question("", heard, two), options)
+            if found.low == found.low and not found.low <= true <= found.high:
+                return True
+        return False
+
+    return happens
+
+
+PLANTED = (
+    Group("German", 15, ability=1.0, foreign=0.0, dialect=1.0),
+    Group("Chinese", 15, ability=1.0, foreign=0.0, dialect=0.5),
+)
+
+
+def promised() -> float:
+    """Return the power that `sercl listen power` promises for the dialect of `PLANTED`."""
+    spread = float(np.hypot(0.5, 0.8))
+    uars = [float(marginal_probability(1.0 - cost, spread)) for cost in (1.0, 0.5)]
+    options = PowerOptions(
+        test="dialect-by-group",
+        difference=uars[1] - uars[0],
+        uar=uars[1],
+        listeners=(15,),
+        items=(48,),
+        simulations=10_000,
+        spread=Spread(listener=0.5, item=0.8, speaker=0.0, item_by_judge=0.0, listener_by_items=0.0),
+    )
+    return find_power(options).cells[0].power
 
 
 ROWS = (
@@ -122,6 +219,24 @@ ROWS = (
             ),
         ),
     ),
+    Row(
+        "dialect that costs one group 0.5 log-odds more",
+        "found (planted)",
+        is_found(DIALECT_BY_GROUP, PLANTED),
+    ),
+    Row("mixed model: two groups that are equally good", "found", mixed(GROUPS, ALIKE)),
+    Row("mixed model: native advantage that is not there", "found", mixed(NATIVE, ALIKE)),
+    Row("mixed model: dialect that costs both groups the same", "found", mixed(DIALECT_BY_GROUP, ALIKE)),
+    Row("mixed model: listeners and a model that is as good", "found", mixed_model_judge),
+    Row("mixed model: a dialect's 0.5 log-odds", "covered", mixed(DIALECT_BY_GROUP, PLANTED, -0.5)),
+    Row("mixed model: the same", "found (planted)", mixed(DIALECT_BY_GROUP, PLANTED)),
+    Row("monitor: UAR, after each of 60 listeners", "ever missed", watched(False, 1.0, 0.5)),
+    Row("monitor: UAR of these items", "ever missed", watched(False, 1.0, 0.5, True)),
+    Row("monitor: UAR near the ceiling", "ever missed", watched(False, 3.0, 0.5)),
+    Row("monitor: UAR of these items near the ceiling", "ever missed", watched(False, 3.0, 0.5, True)),
+    Row("monitor: these items, listeners twice as different", "ever missed", watched(False, 1.0, 1.0, True)),
+    Row("monitor: two groups that are equally good", "ever found", watched(True, 1.0, 0.5)),
+    Row("monitor: the same on these items", "ever found", watched(True, 1.0, 0.5, True)),
 )
 
 
@@ -132,10 +247,11 @@ def main() -> None:
     )
     parser.add_argument("--studies", type=int, default=1000, help="simulated listening tests per row")
     parser.add_argument("--seed", type=int, default=0, help="first seed")
+    parser.add_argument("--rows", default="", help="only rows with this text in their name")
     options = parser.parse_args()
     print(f"| simulation | counted | of {options.studies} tests, % | 95 % interval |")
     print("|---|---|---:|---:|")
-    for row in ROWS:
+    for row in (row for row in ROWS if options.rows in row.name):
         count = sum(row.happens(options.seed + index) for index in range(options.studies))
         ends = stats.binomtest(count, options.studies).proportion_ci(method="wilson")
         share = 100 * count / options.studies
@@ -143,6 +259,7 @@ def main() -> None:
             f"| {row.name} | {row.counted} | {share:.1f} | {100 * ends.low:.1f} to {100 * ends.high:.1f} |",
             flush=True,
         )
+    print(f"\nPower promised for the dialect that costs 0.5 log-odds more: {100 * promised():.1f} %")
 
 
 if __name__ == "__main__":

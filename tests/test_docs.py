@@ -86,16 +86,17 @@ def diarize(words: list[str]) -> object:
 
 
 def listen(words: list[str]) -> object:
-    from sercl.cli.listen import answers, build, compare, convert, importing, power, serve
+    from sercl.cli.listen import answers, build, compare, convert, importing, planning, serve
 
     action, *rest = words
     if action == "build":
         return build.build_parser().parse_args(build.with_corpora(rest))
     parsers = {
-        "power": power.build_parser,
+        "power": planning.build_power_parser,
         "convert": convert.build_parser,
         "serve": serve.build_parser,
         "answers": answers.build_parser,
+        "monitor": planning.build_monitor_parser,
         "backup": answers.build_backup_parser,
         "withdraw": answers.build_withdraw_parser,
         "import": importing.build_parser,

@@ -27,6 +27,7 @@ PAIR = shlex.split("--data.source EmoDB --data.source.root x --data.target ESD -
 SEVERAL = ["--data.corpora+=EmoDB", "--data.corpora.root", "x"]
 GROUPS = {
     "Listening tests: building": ("", "sercl.listening.build:BuildOptions"),
+    "Listening tests: monitoring": ("", "sercl.listening.monitoring:MonitorOptions"),
     "Listening tests: power": ("", "sercl.listening.power:PowerOptions"),
     "Layer probe": ("probe", "sercl.studies.layer_probe.folds:LayerProbeOptions"),
     "Cross-evaluation: the study": ("study", "sercl.studies.cross_eval.plan.options:StudyOptions"),

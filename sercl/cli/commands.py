@@ -89,11 +89,24 @@ COMMANDS: Mapping[str, Command] = {
         page=pages.LISTEN,
         help="Listening tests: build and run them, compare listeners with models",
         group=TRAIN,
-        words=("power", "build", "convert", "serve", "answers", "backup", "withdraw", "import", "compare"),
+        words=(
+            "power",
+            "build",
+            "convert",
+            "serve",
+            "answers",
+            "monitor",
+            "backup",
+            "withdraw",
+            "import",
+            "compare",
+        ),
         files=True,
         needs_words=True,
     ),
-    "listen power": Command(target="sercl.cli.listen.power:main", page=pages.LISTEN_POWER, needs_words=False),
+    "listen power": Command(
+        target="sercl.cli.listen.planning:power", page=pages.LISTEN_POWER, needs_words=False
+    ),
     "listen build": Command(
         target="sercl.cli.listen.build:main", page=pages.LISTEN_BUILD, is_heavy=True, all_options=True
     ),
@@ -105,6 +118,9 @@ COMMANDS: Mapping[str, Command] = {
     ),
     "listen answers": Command(
         target="sercl.cli.listen.answers:main", page=pages.LISTEN_ANSWERS, files=True, needs_words=True
+    ),
+    "listen monitor": Command(
+        target="sercl.cli.listen.planning:monitor", page=pages.LISTEN_MONITOR, files=True, needs_words=True
     ),
     "listen backup": Command(
         target="sercl.cli.listen.answers:backup", page=pages.LISTEN_BACKUP, files=True, needs_words=True

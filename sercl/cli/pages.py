@@ -437,7 +437,7 @@ DIARIZE_SCORE = ShortPage(
 
 LISTEN = ShortPage(
     "listen",
-    usage="power | build | convert | serve | answers | backup | withdraw | import | compare ...",
+    usage="power | build | convert | serve | answers | monitor | backup | withdraw | import | compare ...",
     summary=(
         "Listening tests: have people judge what models judge, and compare both. Answers may come from "
         "webMUSHRA, pymushra, jsPsych or any table."
@@ -448,6 +448,7 @@ LISTEN = ShortPage(
         ("convert", "Write a test for webMUSHRA, or as a plain folder for other tools"),
         ("serve", "Offer a test to people in their browsers, and store their answers"),
         ("answers", "Write the answers so far as a table of ratings"),
+        ("monitor", "Whether a running test can stop, or needs more listeners or items"),
         ("backup", "Copy the answers, also while the test runs, and verify the copy"),
         ("withdraw", "Remove the data of one person"),
         ("import", "Results of webMUSHRA, pymushra, jsPsych or any table -> a table of ratings or votes"),
@@ -641,6 +642,37 @@ LISTEN_POWER = ShortPage(
             "Are listeners and a model equal within 5 points?",
             "sercl listen power --test equivalence --margin 0.05 --uar 0.9 --items [96,192,384]",
         ),
+    ),
+)
+
+LISTEN_MONITOR = ShortPage(
+    "listen monitor",
+    usage="TEST|RATINGS [OPTIONS]",
+    summary=(
+        "Whether a running listening test can stop, or needs more listeners or items: until intervals are "
+        "narrow enough, two groups are known to differ or to be equal, or listeners and models are. The "
+        "intervals hold at all times, so that looking after each listener does not cheat."
+    ),
+    arguments=(("TEST", "Folder of a test that is served, or a table of ratings"),),
+    options=(
+        "--groups COLUMN",
+        "--width P",
+        "--between LIST",
+        "--predictions DIR...",
+        "--margin P",
+        "--expected N",
+        "--these_items BOOL",
+        "--answers DIR",
+        "--json",
+        "-h, --help",
+    ),
+    examples=(
+        ("Until intervals are 10 points wide", "sercl listen monitor german --groups native --width 0.1"),
+        (
+            "Until two groups are known to differ, or to be equal within 5 points",
+            "sercl listen monitor german --groups native --between [de,zh] --margin 0.05",
+        ),
+        ("Listeners against a model", "sercl listen monitor ratings.parquet --predictions runs/emodb"),
     ),
 )
 

@@ -12,7 +12,9 @@ from sercl.cli.main import main
 from sercl.diarization.formats import jsonfile
 from sercl.diarization.segments import Annotation, ScoredSegment
 from sercl.json_text import json_text, plain
+from sercl.listening.ratings import write_table
 from sercl.studies.cross_eval.study_file import study_to_dict
+from sercl.testing.listeners import Group, fake_items, fake_ratings
 from sercl.testing.studies import fake_study
 from tests.features.rows import SPACE, fill, rows
 from tests.listening.comparison.test_compare import whole
@@ -92,7 +94,7 @@ def test_the_page_has_every_command_that_prints_json() -> None:
         "fit", "compare", "compare RUN --group_by COLUMN", "layer-probe", "cross-eval",
         "corpus inspect", "corpus list", "features info",
         "features prune", "predict --format json", "diarize fit", "diarize score",
-        "listen import", "listen compare", "listen power",
+        "listen import", "listen compare", "listen monitor", "listen power",
         "diarize --format json",
     }  # fmt: skip
 
@@ -114,6 +116,8 @@ def test_listeners(tmp_path: Path, capsys) -> None:
     check("listen import", printed(capsys, "listen", "import", str(tmp_path / "a.csv"), *words, "--json"))
     check("listen compare", plain(whole()[0].to_dict()))
     check("listen compare", plain(marked().to_dict()))
+    write_table(fake_ratings(fake_items(("de",), 3), [Group("German", 4)]), tmp_path / "m.parquet")
+    check("listen monitor", printed(capsys, "listen", "monitor", str(tmp_path / "m.parquet"), "--json"))
     sizes = ["--listeners", "[20]", "--items", "[96]", "--simulations", "100"]
     check("listen power", printed(capsys, "listen", "power", *sizes, "--json"))
 

@@ -18,7 +18,8 @@ _SHOWN = 10
 
 def main() -> int:
     """Run `sercl listen serve` with the arguments of the process."""
-    parsed = build_parser().parse_args(sys.argv[1:])
+    parser = build_parser()
+    parsed = parser.instantiate(parser.parse_args(sys.argv[1:]))
     options = ServeOptions(**{field.name: parsed[field.name] for field in dataclasses.fields(ServeOptions)})
     with opened(Path(at_home(parsed.test)), options) as server:
         from sercl.listening.serving.app import application, run

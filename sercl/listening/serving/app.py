@@ -7,7 +7,7 @@ participant may reach is below a link that cannot be guessed; everything else is
 import asyncio
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from html import escape
 from pathlib import Path
@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sercl.errors import OutputError, UsageError
 from sercl.listening.instructions import Instructions
+from sercl.listening.monitoring import MonitorOptions
 from sercl.listening.serving import headphones, sessions
 from sercl.listening.serving.limits import Limit
 from sercl.listening.serving.overview import overview
@@ -70,6 +71,7 @@ class Server:
         admin: The administrator's token.
         per_link: Limit on requests of one participant.
         per_address: Limit on requests of one address that has no link.
+        target: What the test should reach, for the verdict on the administrator's page.
     """
 
     folder: Path
@@ -80,6 +82,7 @@ class Server:
     admin: str
     per_link: Limit
     per_address: Limit
+    target: MonitorOptions = field(default_factory=MonitorOptions)
 
     def __post_init__(self) -> None:
         self.base = self.store.reader()
@@ -357,7 +360,9 @@ def _add_admin(app: FastAPI, server: Server) -> None:
         server.check_admin(request)
         with_own = server.store.reader()
         try:
-            return JSONResponse(await asyncio.to_thread(overview, with_own, server.rules.protocol))
+            return JSONResponse(
+                await asyncio.to_thread(overview, with_own, server.rules.protocol, server.target)
+            )
         finally:
             with_own.close()
 

@@ -4,18 +4,22 @@ import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from math import isnan
 from statistics import median
 from typing import Any
 
 from sercl.documents import parse_json
+from sercl.errors import UsageError
+from sercl.listening.monitoring import MonitorOptions, monitor
 from sercl.listening.protocol import ATTENTION, ITEM, REPEAT, SEGMENTS, Protocol
+from sercl.listening.serving.rows import finished_in, ratings_in
 from sercl.listening.serving.sessions import open_link, places_left
 
 _IDLE = 3600.0
 """After so many seconds without an answer, an unfinished session counts as dropped out."""
 
 
-def overview(base: sqlite3.Connection, protocol: Protocol) -> dict[str, Any]:
+def overview(base: sqlite3.Connection, protocol: Protocol, target: MonitorOptions) -> dict[str, Any]:
     """Return everything that the administrator's page shows, without what listeners said about themselves."""
     answers = _answers(base)
     links = [_link(row, answers.get(row["session"], []), protocol) for row in _links(base)]
@@ -34,7 +38,32 @@ def overview(base: sqlite3.Connection, protocol: Protocol) -> dict[str, Any]:
         if opened
         else None,
         "cells": _cells(answers, protocol),
+        "verdict": _verdict(base, protocol, target),
     }
+
+
+def _verdict(base: sqlite3.Connection, protocol: Protocol, target: MonitorOptions) -> dict[str, Any]:
+    """Return whether the test can stop; `problem` says why nothing is known yet."""
+    try:
+        found = monitor(ratings_in(base, protocol), target, finished=finished_in(base, protocol))
+    except UsageError as error:
+        return {"problem": str(error), "can_stop": False, "rows": []}
+    rows = [
+        {
+            "name": own.name,
+            "value": _known(own.value),
+            "low": _known(own.low),
+            "high": _known(own.high),
+            "listeners": own.listeners,
+            "advice": own.text,
+        }
+        for own in found.verdicts
+    ]
+    return {"problem": "", "can_stop": found.can_stop, "rows": rows}
+
+
+def _known(value: float) -> float | None:
+    return None if isnan(value) else round(value, 4)
 
 
 def _links(base: sqlite3.Connection) -> list[sqlite3.Row]:

@@ -19,6 +19,8 @@ _QUERY = (
     "WHERE protocol = ? ORDER BY sessions.rowid, entry"
 )
 
+_FINISHED = "SELECT listener FROM sessions WHERE finished IS NOT NULL AND protocol = ?"
+
 
 def ratings(folder: Path, protocol: Protocol) -> Table:
     """Return all answers to a test, practice included; a server may write meanwhile.
@@ -37,10 +39,27 @@ def ratings(folder: Path, protocol: Protocol) -> Table:
     if not path.is_file():
         raise ResultsError(path, "no such file. Give the folder of the answers of a test.")
     with closing(connect_to_read(path)) as base:
-        rows = [row for answer in base.execute(_QUERY, (protocol.hash,)) for row in _rows(answer, protocol)]
-    if not rows:
+        found = ratings_in(base, protocol)
+    if not len(found.frame):
         raise ResultsError(path, "has no answers to this test yet.")
+    return found
+
+
+def ratings_in(base: sqlite3.Connection, protocol: Protocol) -> Table:
+    """Return all answers to a test in an open database; see `ratings`."""
+    rows = [row for answer in base.execute(_QUERY, (protocol.hash,)) for row in _rows(answer, protocol)]
     return table_of(RATINGS, rows)
+
+
+def finished(folder: Path, protocol: Protocol) -> list[str]:
+    """Return the listeners who have come to the end of a test; see `ratings`."""
+    with closing(connect_to_read(folder / DATABASE)) as base:
+        return finished_in(base, protocol)
+
+
+def finished_in(base: sqlite3.Connection, protocol: Protocol) -> list[str]:
+    """Return the listeners who have come to the end of a test, from an open database."""
+    return [row["listener"] for row in base.execute(_FINISHED, (protocol.hash,))]
 
 
 def _rows(answer: sqlite3.Row, protocol: Protocol) -> Iterator[dict[str, Any]]:

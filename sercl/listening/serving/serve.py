@@ -4,13 +4,14 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sercl.errors import MissingExtraError, OutputError, UsageError
 from sercl.files import at_home
 from sercl.listening import instructions, protocol
+from sercl.listening.monitoring import MonitorOptions
 from sercl.listening.serving import questionnaire, sessions, texts
 from sercl.listening.serving.limits import Limit
 from sercl.listening.serving.sessions import Rules
@@ -41,6 +42,7 @@ class ServeOptions:
         texts: Folder with the texts of the pages in further languages.
         headphones: Whether sessions begin with a test of headphones.
         days: A session that began longer ago cannot go on.
+        monitor: When to stop, for the administrator's page.
     """
 
     host: str = "127.0.0.1"
@@ -53,6 +55,7 @@ class ServeOptions:
     texts: str | None = None
     headphones: bool = False
     days: float = 30.0
+    monitor: MonitorOptions = field(default_factory=MonitorOptions)
 
     def __post_init__(self) -> None:
         for name in ("links", "open_places"):
@@ -112,8 +115,9 @@ def opened(test: Path, options: ServeOptions) -> Iterator["Server"]:
     folder = answers_folder(test, options.answers)
     with Store(folder) as store:
         server = Server(
-            test, rules, store, spoken, pages, _admin_token(folder), Limit(20.0, 100.0), Limit(20.0, 300.0)
-        )
+            test, rules, store, spoken, pages, _admin_token(folder), Limit(20.0, 100.0), Limit(20.0, 300.0),
+            options.monitor,
+        )  # fmt: skip
         try:
             _make_links(server, options)
             yield server

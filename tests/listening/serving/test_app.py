@@ -317,6 +317,9 @@ def test_the_administrator_sees_progress_and_withdraws(folder):
         assert found["links"][0]["done"] == found["items"]
         assert sum(cell["answers"] for cell in found["cells"]) == 4
         assert "listener_native" not in json.dumps(found)
+        (verdict,) = found["verdict"]["rows"]
+        assert (verdict["name"], verdict["listeners"], verdict["low"]) == ("all listeners", 1, None)
+        assert not found["verdict"]["can_stop"]
         made = browser.post("/admin/api/links", json={"count": 2, "label": "Tuesday"}, headers=own).json()
         assert len(made["tokens"]) == 2
         assert browser.post("/admin/api/links", json={"count": 0}, headers=own).status_code == 422

@@ -73,12 +73,20 @@ function more() {
   } }, make('label', { for: 'count' }, 'Links', count), make('label', { for: 'label' }, 'Label', name), make('button', { type: 'submit' }, 'Make links'));
 }
 
+function verdict(found) {
+  const percent = (value) => (100 * value).toFixed(1);
+  const rows = found.rows.map((row) => [row.name, row.value === null ? null : percent(row.value),
+    row.low === null ? null : `${percent(row.low)} to ${percent(row.high)}`, row.advice, row.listeners]);
+  const text = found.problem || `${found.can_stop ? 'The test can stop.' : 'The test should go on.'} Intervals hold at all times of the test, so that looking does not cheat; only finished sessions count.`;
+  return [make('p', {}, text), ...(rows.length ? [table('When to stop', [['of'], ['UAR or difference, %', true], ['95 % interval', true], ['what to do'], ['listeners', true]], rows)] : [])];
+}
+
 async function draw() {
   const found = await ask('overview');
   const cells = found.cells.map((cell) => [cell.language, cell.dialect, cell.truth, cell.items, cell.answers, (cell.answers / cell.items).toFixed(1)]);
   const open = found.open && found.open.cap ? make('p', {}, `Open link: ${base}/open/${found.open.token}/ (${found.open.left} of ${found.open.cap} places left)`) : '';
   main.replaceChildren(make('h1', {}, found.title ?? 'Listening test'), make('p', { class: 'soft' }, `Protocol ${found.hash.slice(0, 12)}`), figures(found),
-    make('h2', {}, 'Links'), open, more(), links(found), make('h2', {}, 'Answers per cell'),
+    make('h2', {}, 'Links'), open, more(), links(found), make('h2', {}, 'When to stop'), ...verdict(found.verdict), make('h2', {}, 'Answers per cell'),
     table('Answers per cell', [['language'], ['dialect'], ['class'], ['items', true], ['answers', true], ['per item', true]], cells));
 }
 

@@ -1,8 +1,10 @@
-"""The result of `sercl listen power`."""
+"""The results of `sercl listen power` and `sercl listen monitor`."""
 
 from dataclasses import asdict
+from math import isnan
 
 from sercl.counting import count
+from sercl.listening.monitoring import Monitoring, Verdict
 from sercl.listening.power import (
     DIALECT,
     DIALECT_BY_GROUP,
@@ -75,3 +77,30 @@ def _each(own: PowerOptions) -> str:
 
 def _share(cell: PowerCell) -> str:
     return f"{100 * cell.power:.0f} ({100 * cell.low:.0f} to {100 * cell.high:.0f})"
+
+
+def monitor_table(own: Monitoring) -> TextTable:
+    """Return a row per group or difference."""
+    rows = tuple(
+        (each.name, _percent(each), each.text, str(each.listeners), str(each.items)) for each in own.verdicts
+    )
+    over = "listeners" if own.options.these_items else "listeners and items"
+    note = (
+        f"In brackets intervals over {over} that hold together, with 95 %, at all times of the test: looking "
+        "does not cheat. Numbers of more listeners or items are rough."
+    )
+    columns = ("What", "UAR, or difference, %", "What to do", "Listeners", "Items")
+    return TextTable("monitor", "The test so far", columns, rows, texts=3, note=note)
+
+
+def summary_text(own: Monitoring) -> str:
+    """Return whether the test can stop, in a sentence."""
+    left = f" {count(own.incomplete, 'listener')} who are not done do not count." if own.incomplete else ""
+    return ("The test can stop." if own.can_stop else "The test should go on.") + left
+
+
+def _percent(own: Verdict) -> str:
+    if isnan(own.value):
+        return "-"
+    ends = "" if isnan(own.low) else f" ({100 * own.low:.1f} to {100 * own.high:.1f})"
+    return f"{100 * own.value:.1f}{ends}".replace("-", "−")
