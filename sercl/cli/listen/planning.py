@@ -1,4 +1,4 @@
-"""`sercl listen power` and `monitor`: how many listeners and items a listening test needs, before and during it."""
+"""`sercl listen power` and `monitor`: how many listeners and items a test needs, before and during it."""
 
 import sys
 from collections.abc import Sequence
