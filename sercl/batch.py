@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
-from typing import Self
+from typing import Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -132,6 +132,21 @@ class FeatureBatch:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def rows(self, wanted: Tensor) -> Self:
+        """Return some utterances as a batch.
+
+        Args:
+            wanted: `[batch]` bool.
+        """
+        kept = wanted.tolist()
+        return replace(
+            self,
+            features=self.features[wanted],
+            labels=None if self.labels is None else self.labels[wanted],
+            ids=tuple(compress(self.ids, kept)),
+            corpora=None if self.corpora is None else tuple(compress(self.corpora, kept)),
+        )
+
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
         """Return the batch with its tensors on `device`."""
         labels = None if self.labels is None else self.labels.to(device, non_blocking=non_blocking)
@@ -177,6 +192,21 @@ class FrameBatch:
         padded = torch.nn.utils.rnn.pad_sequence(list(labels), batch_first=True, padding_value=NO_LABEL)
         return cls(audio.waveforms, audio.lengths, padded, audio.ids)
 
+    def rows(self, wanted: Tensor) -> Self:
+        """Return some clips as a batch of the same length, so that it has the same frames.
+
+        Args:
+            wanted: `[batch]` bool, with at least one True.
+        """
+        ids = tuple(compress(self.ids, wanted.tolist()))
+        return replace(
+            self,
+            waveforms=self.waveforms[wanted],
+            lengths=self.lengths[wanted],
+            labels=self.labels[wanted],
+            ids=ids,
+        )
+
     @property
     def audio(self) -> AudioBatch:
         """The clips without their labels."""
@@ -215,3 +245,19 @@ class FrameBatch:
             lengths=self.lengths.pin_memory(),
             labels=self.labels.pin_memory(),
         )
+
+
+Batch = TypeVar("Batch", AudioBatch, FeatureBatch, FrameBatch)
+
+
+def parts_of(batch: Batch, count: int) -> list[Batch]:
+    """Return a batch as a number of parts, whose sizes differ by at most one clip."""
+    count = min(count, len(batch))
+    numbers = torch.arange(len(batch)) * count // len(batch)
+    return [batch.rows(numbers == part) for part in range(count)]
+
+
+def halves(batch: Batch) -> tuple[Batch, Batch]:
+    """Return both halves of a batch of at least two clips."""
+    first, second = parts_of(batch, 2)
+    return first, second

@@ -178,7 +178,7 @@ class AudioError(SerclError, ValueError):
     Args:
         path: The file.
         reason: What is wrong, what to do; without the path.
-        kind: "missing", "unreadable", "empty", "short", "long", "silent" or "nan".
+        kind: "missing", "unreadable", "empty", "short", "long", "silent", "nan" or "changed".
     """
 
     def __init__(self, path: Path | str, reason: str, kind: str = "unreadable") -> None:
@@ -274,6 +274,10 @@ class ResultsError(SerclError, ValueError):
 
 class OutputError(SerclError, OSError):
     """An output path that cannot be written or already exists."""
+
+
+class DivergedError(SerclError, ArithmeticError):
+    """A training whose loss has become infinite or NaN."""
 
 
 class ProcessFailedError(SerclError, RuntimeError):

@@ -16,6 +16,7 @@ BOTTOM = {
     "files",
     "json_text",
     "locks",
+    "memory",
     "batch",
     "documents",
     "counting",
@@ -42,6 +43,7 @@ LAYERS: dict[str, set[str]] = {
     "ahead": set(),
     "files": {"errors"},
     "locks": {"errors", "files"},
+    "memory": {"errors"},
     "imports": {"errors", "plugins", "type_hints"},
     "type_hints": set(),
     "documents": {"errors"},
@@ -84,6 +86,7 @@ NO_TORCH = (
     "files.py",
     "counting.py",
     "json_text.py",
+    "memory.py",
     "plugins.py",
 )
 HEAVY = {"torch", "torchaudio", "lightning", "transformers", "peft"}

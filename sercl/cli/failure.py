@@ -12,6 +12,7 @@ from sercl.cli import siblings
 from sercl.cli.console import stderr, visible
 from sercl.cli.siblings import Together
 from sercl.errors import SerclError
+from sercl.memory import exhausted
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C (128 + SIGINT)."""
@@ -25,6 +26,8 @@ CTRL_C, SIGTERM = "Ctrl-C", "SIGTERM"
 _OS_ADVICE = {
     errno.ENOSPC: "Free some space, or write to another disk.",
     errno.EDQUOT: "Free some space, or write to another disk.",
+    errno.EIO: "The disk or its connection has failed: check it, or use another one.",
+    errno.ESTALE: "The folder on the server has changed: check the connection, and run again.",
     errno.EACCES: "Choose a folder that you may read and write.",
     errno.EPERM: "Choose a folder that you may read and write.",
     errno.EROFS: "Choose a folder that is writable.",
@@ -43,15 +46,6 @@ _MEMORY_ADVICE = (
 )
 _FEWER_WORKERS = (
     "Use fewer workers (--data.loader.workers, --features.workers), 0 for none, or smaller batches."
-)
-# By name: naming the types would import torch and lightning for every message.
-_GPU_MEMORY = re.compile(
-    r"^(CUDA|HIP|MPS backend|XPU) (error: )?out of memory|CUBLAS_STATUS_ALLOC_FAILED", re.MULTILINE
-)
-_MEMORY = re.compile(
-    r"DefaultCPUAllocator: (can't allocate|not enough) memory|Cannot allocate memory|std::bad_alloc"
-    r"|could not create a (memory object|primitive)$",  # oneDNN, when its generated code no longer fits
-    re.MULTILINE,
 )
 _SHARED_MEMORY = re.compile(
     r"out of shared memory|unable to (write to file|allocate shared memory\(shm\) for file) </torch_"
@@ -178,17 +172,11 @@ def waited(error: BaseException) -> float | None:
 
 
 def _memory(error: BaseException) -> str | None:
-    """Return which memory has run out, None if none has."""
-    names = {kind.__name__ for kind in type(error).__mro__}
-    if worker := _WORKER.match(str(error)):
-        names.add(worker[1])
-    text = str(error) if isinstance(error, RuntimeError | OSError | MemoryError) else ""
-    if "OutOfMemoryError" in names or _GPU_MEMORY.search(text):
-        return "GPU memory"
-    no_memory = isinstance(error, OSError) and error.errno == errno.ENOMEM
-    if no_memory or any(name.endswith("MemoryError") for name in names) or _MEMORY.search(text):
+    """Return which memory has run out, here or in a loader process; None if none has."""
+    worker = _WORKER.match(str(error))
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
         return "memory"
-    return None
+    return exhausted(error, worker[1] if worker else "")
 
 
 def _refused(number: int | None, reason: str | None, subject: object = None) -> str | None:

@@ -11,13 +11,14 @@ import torch.distributed as dist
 from torch import Tensor
 
 from sercl.audio.preprocess import PreprocessConfig
-from sercl.batch import AudioBatch
+from sercl.batch import AudioBatch, halves
 from sercl.errors import FeatureError, UsageError
 from sercl.features.config import FeatureConfig
 from sercl.features.shard import RowWriter
 from sercl.features.store import FeatureStore
 from sercl.features.stored import StoredFeatures
 from sercl.features.wanted import FRAMES, Wanted, wanted_of
+from sercl.memory import by_halves
 from sercl.models.encoders import Encoder, EncoderOutput, inference
 from sercl.models.pooling import Pooling, build_pooling
 
@@ -119,7 +120,7 @@ class Extraction(L.LightningModule):
 
     def predict_step(self, batch: AudioBatch, batch_index: int) -> int:
         """Run the encoder over a batch and store its hidden states; return the number of utterances."""
-        rows = rows_of(self.encoder.encode_batch(batch), self._wanted.computed, self.pooling)
+        rows = by_halves(self._rows, batch, halves, "--features.batch_seconds")
         for id, row in zip(batch.ids, rows, strict=True):
             self._keep(id, row)
         self._report(len(batch))
@@ -128,6 +129,9 @@ class Extraction(L.LightningModule):
     def close(self) -> None:
         """Store everything computed so far, also after an error; raises `OutputError` if that fails."""
         self._opened.close()
+
+    def _rows(self, batch: AudioBatch) -> list[Tensor]:
+        return rows_of(self.encoder.encode_batch(batch), self._wanted.computed, self.pooling)
 
     def _keep(self, id: str, row: Tensor) -> None:
         finite = row.isfinite().flatten(1).all(1).tolist()

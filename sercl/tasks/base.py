@@ -7,7 +7,6 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
-import lightning.pytorch as L
 import torch
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 from torch import Tensor, nn
@@ -33,6 +32,7 @@ from sercl.tasks.checkpoint import (
 )
 from sercl.tasks.optim import OptimizerConfig, build_optimizer, build_schedule, schedule_options
 from sercl.tasks.recordings import LIKE, Recordings, fingerprints, from_checkpoint, to_tensors
+from sercl.tasks.stepping import Stepping
 
 Config = TypeVar("Config")
 
@@ -109,7 +109,7 @@ def check_options(kind: type, options: Mapping[str, Any]) -> None:
             ) from error
 
 
-class EncoderTask(L.LightningModule):
+class EncoderTask(Stepping):
     """An encoder with adapters; subclasses add a readout, a loss and metrics.
 
     Args:
@@ -289,8 +289,8 @@ class EncoderTask(L.LightningModule):
     def training_loss(self, batch: Any) -> Tensor:
         """Return the loss of a batch of training data, `[]`."""
 
-    def training_step(self, batch: Any, batch_index: int) -> Tensor:
-        """Return the loss of a batch, with what adapters add to it (called by Lightning)."""
+    def step_loss(self, batch: Any) -> Tensor:
+        """Return the loss of a batch, with what adapters add to it."""
         loss, penalty = self.training_loss(batch), self.adapters.penalty()
         if penalty is None:
             return loss

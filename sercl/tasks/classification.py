@@ -443,6 +443,13 @@ class EmotionClassifier(UtteranceTest, EncoderTask):
         self.log_training("loss", losses.mean(), len(batch))
         return losses.sum()
 
+    def weight_of(self, batch: AudioBatch | FeatureBatch) -> Tensor | None:
+        """Return the divisor of the mean loss of a batch; None for a batch of two domains."""
+        if self.adversary is not None:
+            return None
+        labels = cast(Tensor, batch.labels)
+        return cast(ClassLoss, self.criteria[0]).weight_of_mean(labels, self.loss_weights)
+
     def log_training(self, name: str, value: Tensor, batch_size: int) -> None:
         """Log the mean of a value over an epoch as "train/name"."""
         self.log(f"train/{name}", value, on_step=False, on_epoch=True, batch_size=batch_size, sync_dist=True)

@@ -316,6 +316,12 @@ class EmotionDiarizer(EncoderTask):
         self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch), sync_dist=True)
         return loss
 
+    def weight_of(self, batch: FrameBatch) -> Tensor:
+        """Return the divisor of the mean loss of a batch: its labelled frames, or their class weights."""
+        frames = int(self.encoder.frame_lengths(batch.lengths.new_tensor([batch.waveforms.shape[1]])))
+        labels = batch.labels_of_frames(frames, self.hop).flatten()
+        return self.criterion.weight_of_mean(labels, self.loss_weights)
+
     def on_validation_epoch_start(self) -> None:
         """Reset the scores of the last epoch."""
         self.metrics.reset()

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +28,7 @@ from sercl.audio.sources import (
 from sercl.batch import AudioBatch
 from sercl.errors import AudioError, ClipLengthError, SerclError
 from sercl.files import at_home
+from sercl.memory import by_halves
 from sercl.models.device import find_device, give_memory_back
 from sercl.models.encoders import inference
 from sercl.tasks.classification import EmotionClassifier
@@ -179,14 +181,15 @@ class Predictor:
 
     def _predict_window(self, window: _Window, batch_seconds: float) -> list[Prediction | Failure]:
         results: dict[int, Prediction | Failure] = dict(window.failures)
+        predict = partial(self._predict_batch, seconds=window.seconds)
         for batch in batches(window.clips, batch_seconds):
-            results.update(self._predict_batch(batch, window.seconds))
+            results.update(by_halves(predict, batch, _halves, "--batch_seconds"))
         return [results[number] for number in sorted(results)]
 
     @torch.inference_mode()
     def _predict_batch(
         self, clips: Sequence[DecodedInput], seconds: Mapping[int, float]
-    ) -> dict[int, Prediction | Failure]:
+    ) -> list[tuple[int, Prediction | Failure]]:
         try:
             batch = AudioBatch.from_clips(
                 [clip.waveform for clip in clips], speech=[clip.speech for clip in clips]
@@ -200,13 +203,12 @@ class Predictor:
                     and len(clips[0].waveform) > self._task.encoder.max_samples
                 ):
                     reason += " `sercl diarize` labels emotions over time in recordings of any length."
-                return {clips[0].number: Failure(clips[0].name, reason)}
-            singly = [self._predict_batch([clip], seconds) for clip in clips]
-            return {number: row for own in singly for number, row in own.items()}
-        return {
-            clip.number: self._prediction(clip.name, row, seconds[clip.number])
+                return [(clips[0].number, Failure(clips[0].name, reason))]
+            return [self._predict_batch([clip], seconds)[0] for clip in clips]
+        return [
+            (clip.number, self._prediction(clip.name, row, seconds[clip.number]))
             for clip, row in zip(clips, probabilities.float().cpu().tolist(), strict=True)
-        }
+        ]
 
     def _prediction(self, name: str, row: list[float], seconds: float) -> Prediction:
         probabilities = dict(zip(self.classes, row, strict=True))
@@ -219,6 +221,10 @@ def _windows(inputs: Iterable[AudioInput]) -> Iterator[list[tuple[int, AudioInpu
     while window := list(islice(numbered, size)):
         yield window
         size = min(WINDOW, 2 * size)
+
+
+def _halves(clips: list[DecodedInput]) -> tuple[list[DecodedInput], list[DecodedInput]]:
+    return clips[: len(clips) // 2], clips[len(clips) // 2 :]
 
 
 def _workers_for(device: torch.device) -> int:

@@ -9,7 +9,14 @@ import pytest
 import torch
 
 from sercl.batch import AudioBatch
-from sercl.errors import ClipLengthError, DamagedStoreError, FeatureError, OutputError, UsageError
+from sercl.errors import (
+    ClipLengthError,
+    DamagedStoreError,
+    FeatureError,
+    OutputError,
+    SerclWarning,
+    UsageError,
+)
 from sercl.features import shard
 from sercl.features.config import FeatureConfig
 from sercl.features.extraction import default_workers, features_of
@@ -281,6 +288,26 @@ def test_an_overflow_of_half_precision_is_answered_with_the_way_out(
     spoil(encoder, monkeypatch, {4000: float("inf")})
     with pytest.raises(FeatureError, match=r"Try --features\.precision fp32"):
         features_of(encoder, some_audio(2), trainer(), config=FeatureConfig(config.dir, "fp16"))
+
+
+def test_a_batch_that_does_not_fit_into_memory_is_encoded_in_halves(
+    encoder: Encoder, config: FeatureConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, tried, encode = some_audio(5), [], Encoder.encode_batch
+    whole = features_of(encoder, data, trainer(), config=config)
+
+    def small(own: Encoder, batch: AudioBatch) -> object:
+        tried.append(len(batch))
+        if len(batch) > 1:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 bytes.")
+        return encode(own, batch)
+
+    monkeypatch.setattr(Encoder, "encode_batch", small)
+    with pytest.warns(SerclWarning, match=r"clips did not fit into memory: .* \(--features\.batch_seconds\)"):
+        found = features_of(encoder, data, trainer(), config=FeatureConfig(str(tmp_path / "other")))
+    assert max(tried) > 1
+    for id in data.clips:
+        torch.testing.assert_close(found[id], whole[id], rtol=1e-4, atol=1e-5)
 
 
 def test_ctrl_c_keeps_what_was_computed(

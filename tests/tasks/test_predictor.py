@@ -10,7 +10,7 @@ import sercl
 from sercl.audio.preprocess import voice_detector
 from sercl.audio.sources import DecodedInput, prepared_inputs, waveform_of
 from sercl.batch import AudioBatch
-from sercl.errors import AudioError, UsageError
+from sercl.errors import AudioError, SerclWarning, UsageError
 from sercl.models.device import give_memory_back
 from sercl.tasks.classification import EmotionClassifier
 from sercl.tasks.ensemble import Ensemble
@@ -53,6 +53,25 @@ def test_order_is_kept_and_batches_change_nothing(predictor, wav):
     assert [row.source for row in together] == [str(path) for path in paths]
     for a, b in zip(together, alone, strict=True):
         assert a.probabilities == pytest.approx(b.probabilities, abs=1e-4)
+
+
+def test_a_batch_that_does_not_fit_into_memory_is_predicted_in_halves(predictor, wav, monkeypatch):
+    files = [wav(f"{number}.wav") for number in range(5)]
+    whole, forward, tried = predictor.predict(files), EmotionClassifier.forward, []
+
+    def small(task, batch):
+        tried.append(len(batch))
+        if len(batch) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return forward(task, batch)
+
+    monkeypatch.setattr(EmotionClassifier, "forward", small)
+    with pytest.warns(SerclWarning, match=r"5 clips did not fit into GPU memory: .* \(--batch_seconds\)"):
+        rows = predictor.predict(files)
+    assert max(tried) == 5
+    assert [row.source for row in rows] == [row.source for row in whole]
+    for row, expected in zip(rows, whole, strict=True):
+        assert row.probabilities == pytest.approx(expected.probabilities, abs=1e-4)
 
 
 def test_other_rates_and_channels_are_understood(predictor, wav):

@@ -1,0 +1,80 @@
+"""Memory that runs out: which, and how work goes on with smaller batches. Imports no torch."""
+
+import re
+import warnings
+from collections.abc import Callable, Sized
+from typing import TypeVar
+
+from sercl.errors import SerclWarning
+
+Batch = TypeVar("Batch", bound=Sized)
+Result = TypeVar("Result")
+
+# By name: naming the types would import torch.
+_GPU = re.compile(
+    r"^(CUDA|HIP|MPS backend|XPU) (error: )?out of memory|CUBLAS_STATUS_ALLOC_FAILED", re.MULTILINE
+)
+_MAIN = re.compile(
+    r"DefaultCPUAllocator: (can't allocate|not enough) memory|Cannot allocate memory|std::bad_alloc"
+    r"|could not create a (memory object|primitive)$",  # oneDNN, when its generated code no longer fits
+    re.MULTILINE,
+)
+
+
+def exhausted(error: BaseException, kind: str = "") -> str | None:
+    """Return which memory has run out, "memory" or "GPU memory"; None for another error.
+
+    Args:
+        error: The error.
+        kind: Name of a further type that it has had in another process.
+    """
+    names = {*(each.__name__ for each in type(error).__mro__), kind}
+    text = str(error) if isinstance(error, RuntimeError | OSError | MemoryError) else ""
+    if "OutOfMemoryError" in names or _GPU.search(text):
+        return "GPU memory"
+    if any(name.endswith("MemoryError") for name in names) or _MAIN.search(text):
+        return "memory"
+    return None
+
+
+def by_halves(
+    work: Callable[[Batch], list[Result]],
+    batch: Batch,
+    halves: Callable[[Batch], tuple[Batch, Batch]],
+    option: str = "",
+) -> list[Result]:
+    """Return one result for each item of a batch; if memory runs out, of its halves one after the other.
+
+    Args:
+        work: Returns the results of a batch.
+        batch: The batch.
+        halves: Returns both halves of a batch of at least two items.
+        option: The option that makes batches smaller, for the warning, if there is one.
+
+    Raises:
+        Exception: What `work` raises, also for a single item that does not fit into memory.
+    """
+    try:
+        return work(batch)
+    except Exception as error:
+        memory = exhausted(error)
+        if memory is None or len(batch) < 2:
+            raise
+    # Not within `except`, where the error keeps the tensors of the whole batch alive.
+    first, second = halves(batch)
+    warn_of_parts(memory, len(batch), "its halves are computed one after the other", option)
+    return [*by_halves(work, first, halves, option), *by_halves(work, second, halves, option)]
+
+
+def warn_of_parts(memory: str, count: int, instead: str, option: str) -> None:
+    """Warn that a batch did not fit into memory.
+
+    Args:
+        memory: Which memory, as of `exhausted`.
+        count: Number of clips in the batch.
+        instead: What is done with it instead.
+        option: The option that makes batches smaller, if there is one.
+    """
+    advice = f" Smaller batches ({option}) save the attempt." if option else ""
+    text = f"a batch of {count} clips did not fit into {memory}: {instead}.{advice}"
+    warnings.warn(text, SerclWarning, stacklevel=2)

@@ -1,0 +1,207 @@
+"""A batch that does not fit into memory is trained in parts; a loss that is not finite ends training."""
+
+import lightning.pytorch as L
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from sercl.batch import NO_LABEL, AudioBatch, FrameBatch
+from sercl.errors import DivergedError, SerclWarning
+from sercl.tasks.diarization import EmotionDiarizer
+
+FULL = "[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory: you tried to allocate"
+
+
+class Gradients(L.Callback):
+    """The gradients of each step of the optimiser, and the logged loss."""
+
+    def __init__(self):
+        self.steps, self.loss = [], None
+
+    def on_before_optimizer_step(self, trainer, task, optimizer):
+        own = [(name, p.grad.clone()) for name, p in task.named_parameters() if p.grad is not None]
+        self.steps.append(dict(own))
+
+    def on_train_epoch_end(self, trainer, task):
+        self.loss = float(trainer.callback_metrics["train/loss"])
+
+
+@pytest.fixture
+def batches():
+    """Two batches of six clips of different lengths."""
+    generator = torch.Generator().manual_seed(1)
+
+    def batch(name):
+        clips = [0.1 * torch.randn(n, generator=generator) for n in (4000, 8000, 5000, 6400, 7000, 4400)]
+        return AudioBatch.from_clips(clips, [0, 2, 3, 0, 1, 0], [f"{name}{number}" for number in range(6)])
+
+    return [batch("a"), batch("b")]
+
+
+def fit(task, batches, **options):
+    found = Gradients()
+    options = {
+        "max_epochs": 1,
+        "accelerator": "cpu",
+        "logger": False,
+        "enable_checkpointing": False,
+        **options,
+    }
+    trainer = L.Trainer(
+        **options, callbacks=[found], enable_progress_bar=False, enable_model_summary=False
+    )  # fmt: skip
+    trainer.fit(task, train_dataloaders=DataLoader(batches, batch_size=None))
+    return found
+
+
+def out_of_memory():
+    raise RuntimeError(FULL)
+
+
+def in_forward(task, most, tried):
+    """Let batches of more clips than `most` not fit into memory."""
+    before = task.training_loss
+
+    def small(batch):
+        tried.append(len(batch))
+        if len(batch) > most:
+            out_of_memory()
+        return before(batch)
+
+    task.training_loss = small
+
+
+def in_backward(task, most, tried):
+    """The same, after the forward pass and a part of the backward pass."""
+    before = task.pool
+
+    def small(batch):
+        tried.append(len(batch))
+        pooled = before(batch)
+        if len(batch) > most:
+            pooled.register_hook(lambda gradient: out_of_memory())
+        return pooled
+
+    task.pool = small
+
+
+def check_same(found, whole):
+    assert len(found.steps) == len(whole.steps) > 0
+    for one, two in zip(found.steps, whole.steps, strict=True):
+        assert one.keys() == two.keys()
+        for name, gradient in two.items():
+            assert (one[name] - gradient).norm() <= 1e-4 * gradient.norm() + 1e-7, name
+
+
+STEADY = {"lora": {"dropout": 0.0}}
+"""Without random draws, which parts make in another order."""
+OPTIONS = {
+    "adapter": "lora",
+    "adapters": STEADY,
+    "layer": 2,
+    "standardize": False,
+    "class_weights": "balanced",
+}
+
+
+def test_the_logged_loss_is_that_of_the_whole_batch(build, batches):
+    options = {**OPTIONS, "class_weights": "none"}
+    whole = fit(build(**options), batches[:1])
+    for fail in (in_forward, in_backward):
+        small = build(**options)
+        fail(small, 3, [])
+        with pytest.warns(SerclWarning):
+            assert fit(small, batches[:1]).loss == pytest.approx(whole.loss, rel=1e-4)
+
+
+@pytest.mark.parametrize("accumulated", [1, 2])
+@pytest.mark.parametrize("fail", [in_forward, in_backward])
+def test_parts_give_the_gradient_of_the_whole_batch(fail, accumulated, build, batches):
+    def task():
+        built = build(**OPTIONS)
+        built.loss_weights = torch.tensor([1.0, 5.0, 2.0, 0.5])
+        return built
+
+    options = {"accumulate_grad_batches": accumulated}
+    # A batch whose backward pass fails must be the first of its step.
+    given = batches[:1] if fail is in_backward else batches
+    whole, small, tried = fit(task(), given, **options), task(), []
+    fail(small, 2, tried)
+    with pytest.warns(
+        SerclWarning, match="6 clips did not fit into memory: it is trained in 2 parts"
+    ) as said:
+        found = fit(small, given, **options)
+    check_same(found, whole)
+    assert any("in 4 parts" in str(each.message) for each in said)
+    if fail is in_forward:
+        # The whole, a half, then parts; the second batch is not tried as a whole, if it is no smaller.
+        assert tried == [6, 3, 2, 1, 2, 1, 2, 1, 2, 1]
+
+
+def test_a_second_failure_within_a_step_keeps_nothing_half_done(build, batches):
+    small, tried = build(**OPTIONS), []
+    in_backward(small, 2, tried)
+    with pytest.raises(RuntimeError, match="can't allocate"):
+        fit(small, [_first_rows(batches[0]), batches[1]], accumulate_grad_batches=2)
+
+
+def _first_rows(batch):
+    return batch.rows(torch.arange(6) < 2)
+
+
+def test_a_diarizer_is_trained_in_parts(whisper):
+    generator = torch.Generator().manual_seed(1)
+    clips = [0.1 * torch.randn(n, generator=generator) for n in (16000, 9600, 12800, 16000)]
+    labels = [torch.randint(0, 4, (len(clip) // 64,), generator=generator) for clip in clips]
+    labels[1][:20] = NO_LABEL
+    batch = FrameBatch.from_clips(clips, labels)
+
+    def task():
+        torch.manual_seed(0)
+        return EmotionDiarizer(
+            whisper, adapter="lora", adapters=STEADY, whisper_form="short", standardize=False
+        )
+
+    whole, small, tried = fit(task(), [batch]), task(), []
+    in_forward(small, 2, tried)
+    with pytest.warns(SerclWarning, match="in 2 parts"):
+        found = fit(small, [batch])
+    assert tried == [4, 2, 2]
+    check_same(found, whole)
+
+
+@pytest.mark.parametrize("most", [0, 2])
+def test_what_parts_do_not_solve_ends_training(most, build, batches, monkeypatch):
+    task, tried = build(**OPTIONS), []
+    in_forward(task, most, tried)
+    if most:
+        monkeypatch.setattr(task, "weight_of", lambda batch: None)  # as with an adversary
+        with pytest.raises(RuntimeError, match="can't allocate"):
+            fit(task, batches)
+        assert tried == [6]
+    else:
+        with pytest.warns(SerclWarning), pytest.raises(RuntimeError, match="can't allocate"):
+            fit(task, batches)
+        assert tried[-1] == 1
+
+
+def test_other_errors_are_not_tried_again(build, batches):
+    task, tried = build(**OPTIONS), []
+    in_forward(task, 6, tried)
+    task.readout = None
+    with pytest.raises((TypeError, AttributeError)):
+        fit(task, batches)
+    assert tried == [6]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_says_where(value, build, batches):
+    task = build(**OPTIONS)
+    before = task.training_loss
+    task.training_loss = lambda batch: before(batch) * (value if batch.ids[0] == "b0" else 1.0)
+    with pytest.raises(DivergedError) as error:
+        fit(task, batches)
+    assert str(error.value).startswith(
+        f"epoch 1, step 2: the loss is {value}, for b0, b1, b2, b3, b4 and 1 more."
+    )
+    assert "No epoch was saved before." in str(error.value)
