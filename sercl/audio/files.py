@@ -5,7 +5,7 @@ import os
 import re
 import shlex
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,6 +123,38 @@ def _size(path: Path | str) -> int:
         what = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe or a device"
         raise AudioError(path, f"is {what}, not an audio file", "missing")
     return found.st_size
+
+
+class Versions:
+    """The versions of files when a run began to use them: one that changes meanwhile is refused.
+
+    Hours of training on one version, and the rest on another, would give a result that nobody can repeat; and
+    hidden states of the new version would be stored as those of the old one.
+
+    Args:
+        paths: Files that will be used; others are known from their first check.
+    """
+
+    def __init__(self, paths: Iterable[Path] = ()) -> None:
+        self._known = {path: _version(path) for path in set(paths)}
+
+    def check(self, path: Path) -> None:
+        """Raise `AudioError` for a file that is no longer the same; call it after reading the file."""
+        if (now := _version(path)) != self._known.setdefault(path, now):
+            reason = (
+                "was changed while this run was using it, so results would mix two versions. Run again once "
+                "the recordings stay as they are; what was finished before is kept."
+            )
+            raise AudioError(path, reason, "changed")
+
+
+def _version(path: Path) -> tuple[int, int] | None:
+    """Return size and time of the last change; None for a file that cannot be looked at."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_size, found.st_mtime_ns
 
 
 class _ForwardFile(soundfile.SoundFile):

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from sercl.audio.augment import Augment
+from sercl.audio.files import Versions
 from sercl.audio.preprocess import PreprocessConfig, prepared, speech_after
 from sercl.audio.resample import load
 from sercl.audio.voice import Speech
@@ -65,6 +66,7 @@ class UtteranceDataset(Dataset[Item]):
     ) -> None:
         self.utterances, self.labels = list(utterances), list(labels)
         self._augment, self._seed = augment, seed
+        self._versions = Versions(utterance.path for utterance in utterances)
         self._preprocess, self._speech, self._corpora = preprocess, list(speech), list(corpora)
 
     def __len__(self) -> int:
@@ -74,12 +76,13 @@ class UtteranceDataset(Dataset[Item]):
         """Decode one utterance.
 
         Raises:
-            AudioError: If the file has become unreadable since it was scanned.
+            AudioError: If the file has become unreadable since it was scanned, or has changed.
         """
         epoch, index = key
         utterance = self.utterances[index]
         speech = self._speech[index] if self._speech else ()
         clip = load(utterance.path, utterance.start, utterance.end)
+        self._versions.check(utterance.path)
         waveform = prepared(clip, speech, self._preprocess)
         spoken = speech_after(len(clip), speech, self._preprocess)
         if self._augment is not None:

@@ -43,6 +43,19 @@ def test_segments_are_cut_by_start_and_end(tmp_path):
     assert torch.allclose(item.waveform, torch.from_numpy(tone(0.25, hz=1000)), atol=1e-3)
 
 
+def test_a_file_that_changes_while_it_is_used_is_refused(tmp_path):
+    path, other = write(tmp_path / "clip.wav"), write(tmp_path / "other.wav")
+    dataset = UtteranceDataset([utterance(path), utterance(other, "b")], [0, 1])
+    whole = dataset[0, 0].waveform
+    write(path, seconds=0.4)
+    with pytest.raises(AudioError, match=r"clip\.wav: was changed while this run was using it") as error:
+        dataset[1, 0]
+    assert error.value.kind == "changed"
+    assert len(dataset[1, 1].waveform) == len(whole)
+    again = UtteranceDataset([utterance(path)], [0])[0, 0].waveform
+    assert len(again) < len(whole)
+
+
 def test_a_file_that_broke_after_the_scan_is_named(tmp_path):
     path = write(tmp_path / "clip.wav")
     dataset = UtteranceDataset([utterance(path)], [0])
@@ -52,7 +65,10 @@ def test_a_file_that_broke_after_the_scan_is_named(tmp_path):
 
 
 def augmented(tmp_path, seed=1, count=3):
-    utterances = [utterance(write(tmp_path / f"{i}.wav"), id=str(i)) for i in range(count)]
+    paths = [tmp_path / f"{i}.wav" for i in range(count)]
+    utterances = [
+        utterance(path if path.exists() else write(path), id=str(i)) for i, path in enumerate(paths)
+    ]
     config = AugmentConfig(noise_snr_db=(5.0, 20.0), gain_db=(-6.0, 6.0), probability=1.0)
     return UtteranceDataset(utterances, [0] * count, Augment(config), seed)
 

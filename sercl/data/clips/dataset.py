@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from sercl.audio.augment import Augment
+from sercl.audio.files import Versions
 from sercl.audio.loudness import join, matched, matched_to_first
 from sercl.audio.resample import SAMPLE_RATE, load
 from sercl.audio.voice import VoiceDetector, span
@@ -193,6 +194,7 @@ class ClipDataset(Dataset[FrameItem]):
     ) -> None:
         self._source, self._classes = source, list(classes)
         self._augment, self._seed = augment, seed
+        self._versions = Versions()
 
     def __len__(self) -> int:
         return self._source.count
@@ -201,11 +203,13 @@ class ClipDataset(Dataset[FrameItem]):
         """Build one clip.
 
         Raises:
-            AudioError: If a file has become unreadable since it was scanned.
+            AudioError: If a file has become unreadable since it was scanned, or has changed.
         """
         epoch, index = key
         clip = self._source.clip(epoch, index)
         waveform, segments = render(clip, self._source.config)
+        for piece in clip.pieces:
+            self._versions.check(piece.utterance.path)
         if self._augment is not None:
             before = len(waveform)
             waveform = self._augment(waveform, item_generator(self._seed, epoch, index))
