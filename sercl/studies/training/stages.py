@@ -146,4 +146,4 @@ def finished(folder: Path) -> StageResult | None:
         raise CheckpointError(
             f"{record}: {checkpoint} is missing. Delete {folder} to train all stages in it again."
         )
-    return replace(result, checkpoint=str(checkpoint))
+    return replace(result, checkpoint=str(checkpoint.resolve()))  # as Lightning names it in the run itself
