@@ -3,6 +3,7 @@
 import os
 import random
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, Timer
 from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from lightning.pytorch.utilities import rank_zero_only
 
 from sercl.errors import OutputError
 from sercl.files import atomic_path, gone
@@ -139,6 +141,17 @@ class RandomState(L.Callback):
             rank = trainer.global_rank if others and trainer.world_size == 1 + len(others) else 0
             _set([self._pending, *others][rank])
             self._pending = None
+
+    @classmethod
+    def take_from(cls, checkpoint: Mapping[str, Any]) -> None:
+        """Set the generators as they were at the end of a training, whose last checkpoint is given.
+
+        A stage that follows on a finished one then draws as if both had run in one session.
+        """
+        states = checkpoint.get("callbacks", {}).get(cls.__qualname__)
+        if states is not None:
+            every, rank = [states, *states.get("others", [])], int(getattr(rank_zero_only, "rank", 0) or 0)
+            _set(every[rank if rank < len(every) else 0])
 
 
 class StaysStopped(L.Callback):

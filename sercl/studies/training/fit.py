@@ -28,6 +28,7 @@ from sercl.studies.training.resuming import (
     LAST,
     StageStart,
     TrainerFactory,
+    damage,
     naming_checkpoint,
     remaining_epochs,
     stage_starts,
@@ -48,7 +49,7 @@ from sercl.studies.training.stages import (
 from sercl.studies.training.trainers import TrainerOptions, let_weights_be_unread, refusals
 from sercl.tasks import checkpoint as checkpoints
 from sercl.tasks.base import EncoderTask
-from sercl.tasks.callbacks import seconds_of
+from sercl.tasks.callbacks import RandomState, seconds_of
 from sercl.tasks.classification import EmotionClassifier
 from sercl.tasks.ensemble import Ensemble
 from sercl.tasks.gathering import of_first
@@ -383,6 +384,8 @@ def _run_stage(
     done = finished(folder) if start is StageStart.DONE else None
     if done is not None:
         load_weights(task, Path(done.checkpoint))
+        if (last := folder / LAST).is_file() and damage(last) is None:
+            RandomState.take_from(checkpoints.read(last))
         return replace(done, chosen_state=task.readout.chosen_state)
     folder.mkdir(parents=True, exist_ok=True)
     trainer = trainer_for(stage, folder)
