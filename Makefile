@@ -10,7 +10,7 @@ JOBS   ?= auto
 # A command's own options: make fit ARGS="--data EmoDB --data.root emodb"
 ARGS   ?=
 
-.PHONY: starter demo fit layer-probe cross-eval diarize listen test test-lowest test-newest quality style bench clean help install
+.PHONY: faults starter demo fit layer-probe cross-eval diarize listen test test-lowest test-newest quality style bench clean help install
 
 help:  ## Show the targets
 	@grep -hE '^[a-z -]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 38
@@ -64,6 +64,12 @@ style: $(STAMP)  ## Fix lint and formatting automatically where possible
 
 bench: $(STAMP)  ## Measure; see benchmarks/README.md
 	$(BIN)/python benchmarks/run.py
+
+FAULTS ?= /dev/shm/sercl-faults
+
+faults: $(STAMP)  ## Disturb commands at every call that changes a file, and at random; hours. See docs/faults.md
+	$(BIN)/python -m tests.faults $(FAULTS) --random 200
+	$(BIN)/python benchmarks/listening_server.py --kills 200
 
 EMODB        ?= ../shared/data/emodb
 WHISPER_BASE ?= ../shared/models/whisper-base-encoder

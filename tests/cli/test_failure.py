@@ -57,7 +57,9 @@ def test_an_exit_that_has_nothing_to_do_with_ctrl_c_keeps_its_code():
     assert report(SystemExit(0)) == 0
 
 
-@pytest.mark.parametrize("kind", [errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EMFILE, errno.ENAMETOOLONG])
+@pytest.mark.parametrize(
+    "kind", [errno.ENOSPC, errno.EIO, errno.EACCES, errno.EROFS, errno.EMFILE, errno.ENAMETOOLONG]
+)
 def test_what_the_machine_refuses_is_no_defect(kind):
     message, code = describe(OSError(kind, os.strerror(kind), "/data/x"))
     assert message.startswith(f"/data/x: {os.strerror(kind)}. ")
