@@ -5,8 +5,7 @@ which may be crossed, nested or partly absent. Fixed effects and standard deviat
 approximation of the marginal likelihood, with exact gradients: what `glmer` of lme4 does by default, whose
 published estimates the tests reproduce, beside those of GPBoost. Covariances are from the Hessian over both,
 so that the uncertainty of standard deviations is part of them. Contrasts are tested by t with Satterthwaite's
-degrees of freedom, as few listeners need; in simulations (tests, `benchmarks/listening.py`) the test of
-nothing finds 3 to 7 %.
+degrees of freedom, as few listeners need; `benchmarks/listening.py` simulates how often that is right.
 """
 
 from collections.abc import Mapping, Sequence
