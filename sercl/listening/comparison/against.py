@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import stats
 from torch import Tensor
 
 from sercl.listening.comparison.answers import Answers, Measure, measured, normal_measure
@@ -33,7 +34,9 @@ MOST_LISTENERS = 15
 FEW_VOTES = 5
 """Percentage of items that may have fewer votes than the largest majority; they are left out of it."""
 DRAWS = 200
-"""Draws of listeners and items for the number of listeners that a model is worth, and for soft labels."""
+"""Draws of listeners and items for majorities, ceilings and soft labels."""
+HALVES, FEWER_HALVES = 50, 10
+"""Random halves of the votes for a reliability, and for its interval."""
 
 
 @dataclass(frozen=True)
@@ -81,14 +84,15 @@ class Similarity:
     Attributes:
         value: Of the model and the group.
         to_listeners: Mean over listeners of the model and each, to be compared with the ceiling.
-        ceiling: Lower and upper limit of what a perfect model of the group would reach.
+        ceiling: Lower and upper limit of what a perfect model of the group would reach; None where single
+            listeners are not known.
         p: Of the test that renames classes: whether the pattern of errors alone is alike.
         smallest: Its smallest possible value.
     """
 
     value: float
     to_listeners: float
-    ceiling: tuple[float, float]
+    ceiling: tuple[Measure, Measure] | None
     p: float
     smallest: float
 
@@ -152,7 +156,7 @@ class AgainstModel:
     between: float | None
     difficulty: Measure
     difficulty_all: Measure
-    difficulty_ceiling: float
+    difficulty_ceiling: Measure
     similarity: Similarity | None
     worth: Worth | None
     worth_by_loss: Worth | None
@@ -247,7 +251,7 @@ def against_model(
         difficulty=ranks[0],
         difficulty_all=ranks[1],
         difficulty_ceiling=_difficulty_ceiling(own, seed),
-        similarity=_similarity(shared) if has_errors else None,
+        similarity=_similarity(shared, seed) if has_errors else None,
         worth=majorities.worth(shared) if majorities else None,
         worth_by_loss=majorities.worth_by_loss(shared) if majorities and has_probabilities else None,
         soft=_soft(shared, seed) if has_probabilities else None,
@@ -331,16 +335,30 @@ def _of_one(answers: Indices, shape: tuple[int, ...]) -> Indices:
     return counts
 
 
-def _difficulty_ceiling(own: Answers, seed: int) -> float:
+def _difficulty_ceiling(own: Answers, seed: int) -> Measure:
     """Return the square root of the reliability of difficulties, from random halves of the votes."""
-    votes, truth = own.votes(), own.item_truth
-    rng = np.random.default_rng(seed)
+    truth, rng = own.item_truth, np.random.default_rng(seed)
+
+    def score(votes: Indices, items: Indices) -> float:
+        return _reliability(votes[items], truth[items], FEWER_HALVES, rng)
+
+    found = _over_items(own, score, seed)
+    value = _reliability(own.votes(), truth, HALVES, np.random.default_rng(seed))
+    half = (found.high - found.low) / 2
+    return _within_0_and_1(replace(found, value=value, low=value - half, high=value + half))
+
+
+def _within_0_and_1(own: Measure) -> Measure:
+    return replace(own, low=float(np.maximum(own.low, 0)), high=float(np.minimum(own.high, 1)))
+
+
+def _reliability(votes: Indices, truth: Indices, halves_of: int, rng: np.random.Generator) -> float:
     right = votes[np.arange(len(votes)), truth]
     sizes = votes.sum(axis=1)
     if (sizes < 2).all():
         return float("nan")
     halves = []
-    for _ in range(50):
+    for _ in range(halves_of):
         first = rng.hypergeometric(right, sizes - right, np.maximum(sizes // 2, 1))
         one, two = first / np.maximum(sizes // 2, 1), (right - first) / np.maximum(sizes - sizes // 2, 1)
         halves.append(difficulty_correlation(one, two, truth))
@@ -349,7 +367,7 @@ def _difficulty_ceiling(own: Answers, seed: int) -> float:
     return float(np.sqrt(reliability))
 
 
-def _similarity(shared: Shared) -> Similarity:
+def _similarity(shared: Shared, seed: int) -> Similarity:
     own = shared.answers
     classes = len(own.classes)
     machine = np.zeros((classes, len(own.columns)))
@@ -362,19 +380,40 @@ def _similarity(shared: Shared) -> Similarity:
     return Similarity(
         value=confusion_similarity(people, machine),
         to_listeners=float(np.mean(to_each)) if to_each else float("nan"),
-        ceiling=noise_ceiling(each) if len(each) else (float("nan"), float("nan")),
+        ceiling=_confusion_ceiling(own, seed) if len(each) > 1 else None,
         p=test.p,
         smallest=test.smallest,
     )
 
 
-def _confusions(own: Answers) -> Floats:
-    """Return a confusion matrix per listener, `[listeners, classes, columns]`; none of votes."""
+def _confusion_ceiling(own: Answers, seed: int) -> tuple[Measure, Measure]:
+    """Return the noise ceiling of confusions: items are drawn, listeners left out in turn."""
+    rng, each = np.random.default_rng(seed), _confusions(own)
+    times = (np.bincount(own.drawn_items(rng), minlength=own.items) for _ in range(DRAWS))
+    drawn = np.array([noise_ceiling(_confusions(own, own_times)) for own_times in times])
+    fewer = np.array([noise_ceiling(np.delete(each, index, axis=0)) for index in range(len(each))])
+    of_people = [jackknife_error(ends) if len(each) > 2 else np.nan for ends in fewer.T]
+    errors = np.sqrt(np.nanvar(drawn, axis=0) + np.square(of_people))
+    lower, upper = (
+        _within_0_and_1(normal_measure(value, float(error), own.listeners, own.units))
+        for value, error in zip(noise_ceiling(each), errors, strict=True)
+    )
+    return lower, upper
+
+
+def _confusions(own: Answers, times: Indices | None = None) -> Floats:
+    """Return a confusion matrix per listener, `[listeners, classes, columns]`; none of votes.
+
+    Args:
+        own: The answers.
+        times: `[items]` how often each item counts; None for once.
+    """
     listener, people = own.listener
     size = 0 if own.votes_only else len(people)
     found = np.zeros((size, len(own.classes), len(own.columns)))
     if size:
-        np.add.at(found, (listener, own.truth, own.answer), 1)
+        weights = 1 if times is None else times[own.item[0]]
+        np.add.at(found, (listener, own.truth, own.answer), weights)
     return found
 
 
@@ -468,22 +507,34 @@ class Majorities:
             return whole, np.zeros((0, *whole.shape))
         return whole, curve(draws.reshape(-1, columns)).reshape(len(draws), *whole.shape) + few
 
-    def curve(self) -> dict[int, float]:
+    def curve(self) -> dict[int, Measure]:
         """Return number of listeners -> UAR of their majority."""
-        return self._mean(self.right[0])
+        found = self._measured(*self.right)
+        return {size: _within_0_and_1(own) for size, own in found.items()}
 
-    def loss_curve(self) -> dict[int, float]:
+    def loss_curve(self) -> dict[int, Measure]:
         """Return number of listeners -> how badly they predict another one, in nats."""
         every = tuple(range(len(self.answers.columns)))
-        return (
-            {size: -value for size, value in self._mean(self.loss(every)[0]).items()}
-            if self.sizes[1:]
-            else {}
-        )
+        if not self.sizes[1:]:
+            return {}
+        whole, draws = self.loss(every)
+        return self._measured(-whole, -draws)
 
-    def _mean(self, values: Floats) -> dict[int, float]:
-        means = _by_class(values, self.answers.item_truth, np.arange(self.answers.items))
-        return {size: float(value) for size, value in zip(self.sizes, means, strict=False)}
+    def _measured(self, whole: Floats, draws: Floats) -> dict[int, Measure]:
+        """Return number of listeners -> mean over classes; items are drawn, and listeners as for `worth`."""
+        own, every = self.answers, np.arange(self.answers.items)
+        rng = np.random.default_rng(self.seed + 2)
+        truth = own.item_truth
+        items = np.array([_by_class(whole, truth, own.drawn_items(rng)) for _ in range(DRAWS)])
+        variance, units = _widened(np.nanvar(items, axis=0), own.units), own.units
+        if len(draws):
+            people = np.var([_by_class(drawn, truth, every) for drawn in draws], axis=0)
+            variance, units = variance + _widened(people, own.listeners), min(units, own.listeners)
+        half = stats.t.ppf(0.975, max(units - 1, 1)) * np.sqrt(variance)
+        return {
+            size: Measure(float(value), float(value - ends), float(value + ends), own.listeners, own.units)
+            for size, value, ends in zip(self.sizes, _by_class(whole, truth, every), half, strict=False)
+        }
 
     def worth(self, shared: Shared) -> Worth:
         """Return the number of listeners whose majority has the model's UAR."""
@@ -529,6 +580,11 @@ class Majorities:
             high=float(ends[1]),
             most=sizes[-1],
         )
+
+
+def _widened(variance: Floats, units: int) -> Floats:
+    """Return a bootstrap variance without its bias for few units."""
+    return variance * units / max(units - 1, 1)
 
 
 def _by_class(values: Floats, truth: Indices, items: Indices) -> Floats:

@@ -88,8 +88,8 @@ class Comparison:
     kind: str
     groups: tuple[GroupScores, ...]
     consistency: dict[str, Measure]
-    majorities: dict[str, dict[int, float]]
-    held_out: dict[str, dict[int, float]]
+    majorities: dict[str, dict[int, Measure]]
+    held_out: dict[str, dict[int, Measure]]
     models: tuple[AgainstModel, ...]
     contrasts: tuple[Contrast, ...]
     mixed_models: tuple[MixedModel, ...]

@@ -130,7 +130,11 @@ def _drawn(rows: Sequence[Tested]) -> tuple[float, list[Difference]]:
 def majority_chart(own: Comparison) -> str:
     """Return the picture of majorities: UAR over the number of listeners, and models as lines."""
     sizes = sorted({size for curve in own.majorities.values() for size in curve})
-    values = [value for curve in own.majorities.values() for value in curve.values()]
+    values = [
+        each.value if math.isnan(each.low) else max(each.low, 0.0)
+        for curve in own.majorities.values()
+        for each in curve.values()
+    ]
     beside = _beside_majorities(own)
     values += [row.machine.value for row in beside]
     bottom = math.floor(10 * min(values)) / 10
@@ -145,10 +149,14 @@ def majority_chart(own: Comparison) -> str:
     _axes(svg, [(x(size), str(size)) for size in sizes], [(y(v), v) for v in _ticks(bottom)])
     for series, (group, curve) in enumerate(own.majorities.items()):
         style = f"s{series % MOST_SERIES}"
-        path(svg, polyline([(x(size), y(value)) for size, value in curve.items()]), f"line {style}")
-        for size, value in curve.items():
-            tip = f"{group}, {size}: {100 * value:.1f} %"
-            path(svg, marker(series, x(size), y(value)), f"marker {style}", tip)
+        path(svg, polyline([(x(size), y(each.value)) for size, each in curve.items()]), f"line {style}")
+        for size, each in curve.items():
+            if not math.isnan(each.low):
+                line(
+                    svg, (x(size), y(max(each.low, bottom))), (x(size), y(min(each.high, 1))), f"line {style}"
+                )
+            tip = f"{group}, {size}: {in_percent(each)} %"
+            path(svg, marker(series, x(size), y(each.value)), f"marker {style}", tip)
         for level in (y(row.machine.value) for row in beside if row.group == group):
             line(svg, (LEFT, level), (WIDTH - RIGHT, level), f"ceiling {style}")
     return render(svg)

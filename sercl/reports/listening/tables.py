@@ -119,7 +119,7 @@ def errors_table(own: Comparison) -> TextTable:
             number(row.between),
             plain(row.difficulty),
             plain(row.difficulty_all),
-            number(row.difficulty_ceiling),
+            plain(row.difficulty_ceiling),
         )
         for row in own.models
     )
@@ -142,7 +142,7 @@ def worth_table(own: Comparison) -> TextTable:
         alike, soft = row.similarity, row.soft
         if alike is None:
             continue
-        ceiling = f"{number(alike.ceiling[0])} to {number(alike.ceiling[1])}"
+        ceiling = " to ".join(map(plain, alike.ceiling)) if alike.ceiling else NONE
         rows.append(
             (
                 row.group,
@@ -151,7 +151,7 @@ def worth_table(own: Comparison) -> TextTable:
                 worth(row.worth_by_loss),
                 number(alike.value),
                 number(alike.to_listeners),
-                ceiling if row.listeners > 1 else NONE,
+                ceiling,
                 f"{p_value(alike.p)} (≥ {alike.smallest:.3f})" if alike.p == alike.p else NONE,
                 plain(soft.divergence) if soft else NONE,
                 plain(soft.cross_entropy) if soft else NONE,
@@ -177,12 +177,12 @@ def majorities_table(own: Comparison) -> TextTable:
     rows = []
     for group, curve in own.majorities.items():
         loss = own.held_out.get(group, {})
-        rows.append((group, "UAR %", *(percent(curve[size]) if size in curve else NONE for size in sizes)))
-        rows.append((group, "log-loss, nats", *(number(loss.get(size), 3) for size in sizes)))
+        rows.append((group, "UAR %", *(in_percent(curve.get(size)) for size in sizes)))
+        rows.append((group, "log-loss, nats", *(plain(loss.get(size), 3) for size in sizes)))
     columns = ("Group", "Score", *map(str, sizes))
     note = (
         "UAR of the majority of randomly chosen listeners; log-loss of predicting one more listener from "
-        "theirs. Items with fewer votes than the largest number are left out."
+        f"theirs. Items with fewer votes than the largest number are left out. {intervals_note(own)}"
     )
     return TextTable("majorities", "This many listeners", columns, tuple(rows), texts=2, note=note)
 

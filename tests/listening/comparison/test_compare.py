@@ -9,7 +9,7 @@ from scipy.stats import binom
 
 from sercl.errors import UsageError
 from sercl.listening.comparison.against import Majorities, against_model, shared_with
-from sercl.listening.comparison.answers import answers_of
+from sercl.listening.comparison.answers import Measure, answers_of
 from sercl.listening.comparison.claims import claims_of
 from sercl.listening.comparison.compare import CompareOptions, Comparison, compare
 from sercl.listening.comparison.contrasts import DIALECT, DIALECT_BY_GROUP, GROUPS, NATIVE, contrasts_of
@@ -111,7 +111,9 @@ def test_a_model_against_listeners() -> None:
     assert own.difference.value == pytest.approx(own.people.value - own.machine.value)
     assert own.difference.high < 0
     assert not own.equivalence.equivalent
-    assert own.similarity.ceiling[0] < own.similarity.ceiling[1]
+    lower, upper = own.similarity.ceiling
+    assert lower.low < lower.value < upper.value < upper.high
+    assert own.difficulty_ceiling.low < own.difficulty_ceiling.value < own.difficulty_ceiling.high
     assert own.worth.listeners > 1
     assert own.worth.low <= own.worth.listeners <= own.worth.high
     assert own.soft.cross_entropy.value > own.soft.held_out
@@ -151,10 +153,31 @@ def test_the_majority_of_independent_listeners() -> None:
     items = fake_items(("de",), 10)
     table = fake_ratings(items, [Group("German", 60, ability=0.0)], ability_sd=0, item_sd=0)
     curve = compare(table, [], QUICK).majorities["German"]
-    right = curve[1]
+    right = curve[1].value
     assert right == pytest.approx(0.5, abs=0.03)
     at_least = binom.sf(1, 3, right) + 3 * right * (1 - right) ** 2 * (2 / 3) / 3
-    assert curve[3] == pytest.approx(at_least, abs=0.03), "two of three, or a tie of three answers"
+    assert curve[3].value == pytest.approx(at_least, abs=0.03), "two of three, or a tie of three answers"
+
+
+def test_the_interval_of_one_listener_is_that_of_their_uar() -> None:
+    items = fake_items(("de",), 12)
+    found = compare(fake_ratings(items, [Group("German", 25)]), [], QUICK)
+    one, uar = found.majorities["German"][1], found.groups[0].uar
+    assert one.value == pytest.approx(uar.value)
+    # Drawing listeners and items apart counts what varies between answers twice: somewhat wider.
+    assert 0.9 < (one.high - one.low) / (uar.high - uar.low) < 1.4
+
+
+def test_intervals_of_majorities_hold_what_other_listeners_and_items_give() -> None:
+    def curve(seed: int, listeners: int, per_emotion: int) -> dict[int, Measure]:
+        table = fake_ratings(fake_items(("de",), per_emotion), [Group("German", listeners)], seed=seed)
+        return Majorities(answers_of(table, None, {}), 0).curve()
+
+    truth = curve(999, 200, 100)
+    studies = [curve(seed, 15, 12) for seed in range(12)]
+    for size in (1, 3, 5):
+        held = sum(own[size].low <= truth[size].value <= own[size].high for own in studies)
+        assert held >= 10, size
 
 
 def test_votes_give_what_they_can() -> None:
