@@ -24,7 +24,9 @@ KINDS = [kind for kind in CLASSES if not issubclass(kind, Warning)]
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_every_error_is_one_of_sercl_and_one_of_python(kind):
     assert issubclass(kind, SerclError)
-    assert kind is SerclError or issubclass(kind, ValueError | OSError | ImportError | RuntimeError)
+    assert kind is SerclError or issubclass(
+        kind, ValueError | OSError | ImportError | RuntimeError | ArithmeticError
+    )
     assert kind.exit_code == (2 if issubclass(kind, UsageError) else 1)
 
 

@@ -190,7 +190,7 @@ def delimited_rows(path: Path, text: str, delimiter: str) -> Iterator[TableRow]:
     for line, cells in _split(path, text, delimiter):
         if header is None:
             if not _declares(delimiter.join(cells)):
-                header = [clean(cell) for cell in cells]
+                header = [clean(from_csv_cell(cell)) for cell in cells]
                 _check_header(path, line, header)
             continue
         extra = cells[len(header) :]

@@ -225,7 +225,8 @@ def test_inference_does_not_pass_by_what_is_adapted(fresh: Fresh, method: str) -
     perturb(encoder)
     with torch.no_grad(), inference(encoder):
         fast = last(encoder)
-    assert torch.equal(fast, last(encoder))
+    # What is merged into weights laid out for the processor is the same but for rounding.
+    torch.testing.assert_close(fast, last(encoder), atol=1e-4, rtol=1e-4)
 
 
 def test_a_random_start_is_said(fresh: Fresh) -> None:

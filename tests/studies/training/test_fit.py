@@ -8,7 +8,7 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from sercl.audio.augment import AugmentConfig
 from sercl.batch import AudioBatch, FeatureBatch
 from sercl.data.datamodules import LanguagePair, Manifest
-from sercl.errors import CheckpointError, OutputError, UsageError
+from sercl.errors import CheckpointError, DivergedError, OutputError, UsageError
 from sercl.features.config import FeatureConfig
 from sercl.models.encoders.fast.packed import supported
 from sercl.studies.training.fit import extract_features, load_weights, score, train
@@ -197,8 +197,18 @@ def test_a_stage_that_monitors_nothing_has_no_score(task, data, tmp_path):
     assert (result.score, result.monitor, result.epoch) == (None, "None", 2)
 
 
-def test_a_stage_that_diverges_stops_and_has_no_score(task, data, tmp_path, monkeypatch):
+def test_a_loss_that_is_no_number_ends_training(task, data, tmp_path, monkeypatch):
     monkeypatch.setattr(task, "losses", lambda logits, labels: logits.mean(dim=(0, 2)) * torch.nan)
+    with pytest.raises(DivergedError, match="epoch 1, step 1: the loss is nan"):
+        train(task, data, trainers(), tmp_path, resume=False, extract=no_extraction)
+    assert not (tmp_path / "stage.json").exists()
+
+
+def test_a_stage_that_diverges_in_validation_stops_and_has_no_score(task, data, tmp_path, monkeypatch):
+    def losses(logits, labels):
+        return logits.mean(dim=(0, 2)) * (1.0 if task.training else torch.nan)
+
+    monkeypatch.setattr(task, "losses", losses)
     (result,) = train(task, data, trainers(), tmp_path, resume=False, extract=no_extraction)
     assert (result.score, result.epochs, result.stopped_early) == (None, 1, True)
     json.loads((tmp_path / "stage.json").read_text(), parse_constant=pytest.fail)
