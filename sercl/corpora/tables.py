@@ -166,9 +166,14 @@ def _header(text: str, delimiter: str) -> list[str]:
     )
     try:
         rows = (cells for cells in reader if any(cell.strip() for cell in cells))
-        return next(([clean(cell) for cell in row] for row in rows if not _declares(delimiter.join(row))), [])
+        return next((_names_in(row) for row in rows if not _declares(delimiter.join(row))), [])
     except csv.Error:
         return []
+
+
+def _names_in(cells: Sequence[str]) -> list[str]:
+    """Return the names of columns in the cells of a header."""
+    return [clean(from_csv_cell(cell)) for cell in cells]
 
 
 def _spaced(text: str, delimiter: str) -> bool:
@@ -190,7 +195,7 @@ def delimited_rows(path: Path, text: str, delimiter: str) -> Iterator[TableRow]:
     for line, cells in _split(path, text, delimiter):
         if header is None:
             if not _declares(delimiter.join(cells)):
-                header = [clean(from_csv_cell(cell)) for cell in cells]
+                header = _names_in(cells)
                 _check_header(path, line, header)
             continue
         extra = cells[len(header) :]
