@@ -11,7 +11,7 @@ epochs alternate in one process; the peak of memory is that of a process for eac
 
 import argparse
 import csv
-import resource
+import re
 import statistics
 import subprocess
 import sys
@@ -243,7 +243,7 @@ def main() -> None:
     if options.alone:
         with tempfile.TemporaryDirectory() as folder:
             run(options, Path(folder), options.clips[0], options.precisions[0])
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+        print(own_peak())
         return
     quieten()
     console = Console()
@@ -259,6 +259,15 @@ def main() -> None:
             )
             rows.append((clips, *curves, peaks))
         show(console, precision, rows)
+
+
+def own_peak() -> int:
+    """Return the peak of memory of this process in bytes; Linux only.
+
+    `getrusage` would count the process that started this one, too.
+    """
+    status = Path("/proc/self/status").read_text()
+    return 1024 * int(re.search(r"VmHWM:\s*(\d+)", status)[1])
 
 
 def arguments() -> argparse.Namespace:
