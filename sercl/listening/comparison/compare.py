@@ -303,12 +303,16 @@ def _of_mixed(fitted: Sequence[MixedModel]) -> Iterator[str]:
             "mixed models describe the log-odds of being right, in which a difference near the ceiling is "
             "larger than in UAR; where both disagree, say so."
         )
+    said: dict[str, list[str]] = {}
     for own in fitted:
-        who = f"mixed model of listeners and {own.judge}" if own.judge else "mixed model of listeners"
         if own.problem:
-            yield f"{who}: {own.problem}."
+            said.setdefault(own.problem, []).append(own.judge)
         if own.at_bound:
-            yield f"{who}: no variation of {', '.join(own.at_bound)} is seen (at its bound, 0)."
+            bound = f"no variation of {', '.join(own.at_bound)} is seen (at its bound, 0)"
+            said.setdefault(bound, []).append(own.judge)
+    for text, judges in said.items():
+        who = "; ".join(f"listeners and {name}" if name else "listeners" for name in judges)
+        yield f"mixed models of {who}: {text}."
 
 
 def _left_out(models: Sequence[Model], against: Sequence[AgainstModel]) -> Iterator[str]:

@@ -32,6 +32,8 @@ from sercl.reports.results import row_shares
 from sercl.version import __version__
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 460.0, 250.0, 40.0, 14.0, 12.0, 40.0
+ASIDE = 6.0
+"""How far apart the intervals of two groups are drawn."""
 STEP = 0.1
 
 
@@ -140,8 +142,8 @@ def majority_chart(own: Comparison) -> str:
     bottom = math.floor(10 * min(values)) / 10
     svg = picture(WIDTH, HEIGHT, "UAR of the majority over the number of listeners")
 
-    def x(size: int) -> float:
-        return LEFT + (WIDTH - LEFT - RIGHT) * (sizes.index(size) + 0.5) / len(sizes)
+    def x(size: int, aside: float = 0.0) -> float:
+        return LEFT + (WIDTH - LEFT - RIGHT) * (sizes.index(size) + 0.5) / len(sizes) + aside
 
     def y(value: float) -> float:
         return TOP + (HEIGHT - TOP - BOTTOM) * (1 - value) / max(1 - bottom, 0.1)
@@ -149,14 +151,16 @@ def majority_chart(own: Comparison) -> str:
     _axes(svg, [(x(size), str(size)) for size in sizes], [(y(v), v) for v in _ticks(bottom)])
     for series, (group, curve) in enumerate(own.majorities.items()):
         style = f"s{series % MOST_SERIES}"
-        path(svg, polyline([(x(size), y(each.value)) for size, each in curve.items()]), f"line {style}")
+        aside = ASIDE * (series - (len(own.majorities) - 1) / 2)
+        path(
+            svg, polyline([(x(size, aside), y(each.value)) for size, each in curve.items()]), f"line {style}"
+        )
         for size, each in curve.items():
             if not math.isnan(each.low):
-                line(
-                    svg, (x(size), y(max(each.low, bottom))), (x(size), y(min(each.high, 1))), f"line {style}"
-                )
+                ends = y(max(each.low, bottom)), y(min(each.high, 1))
+                line(svg, (x(size, aside), ends[0]), (x(size, aside), ends[1]), f"line {style}")
             tip = f"{group}, {size}: {in_percent(each)} %"
-            path(svg, marker(series, x(size), y(each.value)), f"marker {style}", tip)
+            path(svg, marker(series, x(size, aside), y(each.value)), f"marker {style}", tip)
         for level in (y(row.machine.value) for row in beside if row.group == group):
             line(svg, (LEFT, level), (WIDTH - RIGHT, level), f"ceiling {style}")
     return render(svg)

@@ -173,18 +173,17 @@ def worth_table(own: Comparison) -> TextTable:
 
 def majorities_table(own: Comparison) -> TextTable:
     """Return the UAR of majorities, and how well they predict another listener."""
-    sizes = sorted({size for curve in own.majorities.values() for size in curve})
-    rows = []
-    for group, curve in own.majorities.items():
-        loss = own.held_out.get(group, {})
-        rows.append((group, "UAR %", *(in_percent(curve.get(size)) for size in sizes)))
-        rows.append((group, "log-loss, nats", *(plain(loss.get(size), 3) for size in sizes)))
-    columns = ("Group", "Score", *map(str, sizes))
+    rows = [
+        (group, str(size), in_percent(uar), plain(own.held_out.get(group, {}).get(size), 3))
+        for group, curve in own.majorities.items()
+        for size, uar in curve.items()
+    ]
+    columns = ("Group", "Listeners", "UAR %", "Log-loss, nats")
     note = (
         "UAR of the majority of randomly chosen listeners; log-loss of predicting one more listener from "
         f"theirs. Items with fewer votes than the largest number are left out. {intervals_note(own)}"
     )
-    return TextTable("majorities", "This many listeners", columns, tuple(rows), texts=2, note=note)
+    return TextTable("majorities", "This many listeners", columns, tuple(rows), texts=1, note=note)
 
 
 def contrasts_table(own: Comparison) -> TextTable:
