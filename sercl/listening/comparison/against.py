@@ -35,7 +35,7 @@ FEW_VOTES = 5
 """Percentage of items that may have fewer votes than the largest majority; they are left out of it."""
 DRAWS = 200
 """Draws of listeners and items for majorities, ceilings and soft labels."""
-HALVES, FEWER_HALVES = 50, 10
+HALVES, FEWER_HALVES = 50, 5
 """Random halves of the votes for a reliability, and for its interval."""
 
 
@@ -210,7 +210,13 @@ def shared_with(answers: Answers, model: Model) -> Shared | None:
 
 
 def against_model(
-    shared: Shared, group: str, margin: float, resamples: int, seed: int, majorities: "Majorities | None"
+    shared: Shared,
+    group: str,
+    margin: float,
+    resamples: int,
+    seed: int,
+    majorities: "Majorities | None",
+    ceilings: "Ceilings",
 ) -> AgainstModel:
     """Compare the answers of a group with a model; `p_holm` is still p.
 
@@ -221,6 +227,7 @@ def against_model(
         resamples: Number of bootstrap samples.
         seed: Makes the result repeatable.
         majorities: Of the group; None where wrong answers are not known.
+        ceilings: Of the group.
     """
     own = shared.answers
     people, machine, difference, consistency, *emotions = paired_estimates(shared, resamples, seed)
@@ -250,8 +257,8 @@ def against_model(
         between=None if only else _between(own),
         difficulty=ranks[0],
         difficulty_all=ranks[1],
-        difficulty_ceiling=_difficulty_ceiling(own, seed),
-        similarity=_similarity(shared, seed) if has_errors else None,
+        difficulty_ceiling=ceilings.of_difficulty(own),
+        similarity=_similarity(shared, ceilings) if has_errors else None,
         worth=majorities.worth(shared) if majorities else None,
         worth_by_loss=majorities.worth_by_loss(shared) if majorities and has_probabilities else None,
         soft=_soft(shared, seed) if has_probabilities else None,
@@ -335,6 +342,33 @@ def _of_one(answers: Indices, shape: tuple[int, ...]) -> Indices:
     return counts
 
 
+class Ceilings:
+    """What a perfect model of a group's listeners could reach, computed once for each set of items.
+
+    Args:
+        seed: Makes the intervals repeatable.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._difficulty: dict[tuple[object, ...], Measure] = {}
+        self._confusions: dict[tuple[object, ...], tuple[Measure, Measure]] = {}
+
+    def of_difficulty(self, own: Answers) -> Measure:
+        """Return the highest rank correlation of difficulties."""
+        items = tuple(own.item[1])
+        if items not in self._difficulty:
+            self._difficulty[items] = _difficulty_ceiling(own, self._seed)
+        return self._difficulty[items]
+
+    def of_confusions(self, own: Answers) -> tuple[Measure, Measure]:
+        """Return the lower and the upper limit of the similarity of confusions."""
+        items = tuple(own.item[1])
+        if items not in self._confusions:
+            self._confusions[items] = _confusion_ceiling(own, self._seed)
+        return self._confusions[items]
+
+
 def _difficulty_ceiling(own: Answers, seed: int) -> Measure:
     """Return the square root of the reliability of difficulties, from random halves of the votes."""
     truth, rng = own.item_truth, np.random.default_rng(seed)
@@ -367,7 +401,7 @@ def _reliability(votes: Indices, truth: Indices, halves_of: int, rng: np.random.
     return float(np.sqrt(reliability))
 
 
-def _similarity(shared: Shared, seed: int) -> Similarity:
+def _similarity(shared: Shared, ceilings: "Ceilings") -> Similarity:
     own = shared.answers
     classes = len(own.classes)
     machine = np.zeros((classes, len(own.columns)))
@@ -380,7 +414,7 @@ def _similarity(shared: Shared, seed: int) -> Similarity:
     return Similarity(
         value=confusion_similarity(people, machine),
         to_listeners=float(np.mean(to_each)) if to_each else float("nan"),
-        ceiling=_confusion_ceiling(own, seed) if len(each) > 1 else None,
+        ceiling=ceilings.of_confusions(own) if len(each) > 1 else None,
         p=test.p,
         smallest=test.smallest,
     )

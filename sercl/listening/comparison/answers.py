@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol, Self, TypeVar
 
 import numpy as np
@@ -95,17 +96,17 @@ class Answers:
             weight=self.weight[kept],
         )
 
-    @property
+    @cached_property
     def listener(self) -> tuple[Indices, NDArray[np.object_]]:
         """`[rows]` index of the listener, and the names."""
         return _coded(self.frame["listener"])
 
-    @property
+    @cached_property
     def item(self) -> tuple[Indices, NDArray[np.object_]]:
         """`[rows]` index of the item, and the names."""
         return _coded(self.frame["item"])
 
-    @property
+    @cached_property
     def item_truth(self) -> Indices:
         """`[items]` class of each item."""
         return self._of_items(self.truth)
@@ -130,7 +131,7 @@ class Answers:
         strata = pd.Series(list(zip(self.truth, self.frame["language"], self.frame["dialect"], strict=True)))
         return Crossed(listener, item, group, self._of_items(pd.factorize(strata)[0].astype(np.int64)))
 
-    @property
+    @cached_property
     def item_units(self) -> Indices:
         """`[items]` what is drawn: the speaker of each, or the item itself."""
         if not self.by_speaker:

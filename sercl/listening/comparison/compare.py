@@ -8,7 +8,14 @@ import numpy as np
 
 from sercl.corpora.cells import key_of
 from sercl.errors import UsageError
-from sercl.listening.comparison.against import AgainstModel, Majorities, against_model, shared_with, with_holm
+from sercl.listening.comparison.against import (
+    AgainstModel,
+    Ceilings,
+    Majorities,
+    against_model,
+    shared_with,
+    with_holm,
+)
 from sercl.listening.comparison.answers import Answers, Measure, answers_of, cells_of, measured
 from sercl.listening.comparison.claims import Claim, claims_of
 from sercl.listening.comparison.contrasts import Contrast, contrasts_of
@@ -206,11 +213,11 @@ def _against(
     options: CompareOptions,
 ) -> Iterator[AgainstModel]:
     for group, own in by_group.items():
+        ceilings = Ceilings(options.seed)
         for model in models:
             if (shared := shared_with(own, model)) is not None:
-                yield against_model(
-                    shared, group, options.margin, options.resamples, options.seed, majorities.get(group)
-                )
+                ways = options.margin, options.resamples, options.seed
+                yield against_model(shared, group, *ways, majorities.get(group), ceilings)
 
 
 def _consistency(table: Table, options: CompareOptions) -> dict[str, Measure]:

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import binom
 
 from sercl.errors import UsageError
-from sercl.listening.comparison.against import Majorities, against_model, shared_with
+from sercl.listening.comparison.against import Ceilings, Majorities, against_model, shared_with
 from sercl.listening.comparison.answers import Measure, answers_of
 from sercl.listening.comparison.claims import claims_of
 from sercl.listening.comparison.compare import CompareOptions, Comparison, compare
@@ -132,7 +132,7 @@ def test_a_copy_of_a_listener_fails_where_people_do() -> None:
     probabilities = np.eye(4)[truth] * (1 - hard)[:, None] + np.eye(4)[(truth + 1) % 4] * hard[:, None]
     copy = replace(alike, probabilities=probabilities, predicted=np.eye(4)[probabilities.argmax(axis=1)])
     found = [
-        against_model(shared_with(answers, own), "g", 0.05, 200, 0, Majorities(answers, 0))
+        against_model(shared_with(answers, own), "g", 0.05, 200, 0, Majorities(answers, 0), Ceilings(0))
         for own in (copy, model(items, 0.7, seed=3))
     ]
     assert found[0].difficulty.value > 0.9
