@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.attention.flex_attention import flex_attention
 
 from sercl.models.encoders import Encoder
+from sercl.models.encoders.fast.attention import position_gates
 
 Attention = Callable[..., Tensor]
 
@@ -49,14 +50,6 @@ def table_of(attention: Any, frames: int) -> Tensor:
     return table.contiguous()
 
 
-def _gates(attention: Any, rows: Tensor) -> Tensor:
-    """Return the gate of each head and frame, `[batch, heads, frames]`."""
-    heads = rows.unflatten(-1, (attention.num_heads, -1)).transpose(1, 2)
-    parts = attention.gru_rel_pos_linear(heads).unflatten(-1, (2, 4)).sum(-1).sigmoid()
-    constant = attention.gru_rel_pos_const.view(-1, 1)
-    return parts[..., 0] * (parts[..., 1] * constant - 1.0) + 2.0
-
-
 def _forward_of(attention: Any, attend: Attention) -> Callable[..., tuple[Tensor, None, Tensor]]:
     def forward(
         hidden_states: Tensor,
@@ -66,7 +59,7 @@ def _forward_of(attention: Any, attend: Attention) -> Callable[..., tuple[Tensor
     ) -> tuple[Tensor, None, Tensor]:
         frames = hidden_states.shape[1]
         table = table_of(attention, frames) if position_bias is None else position_bias
-        gates = _gates(attention, hidden_states)
+        gates = position_gates(attention, hidden_states)
         valid = (
             hidden_states.new_ones(hidden_states.shape[:2], dtype=torch.bool)
             if attention_mask is None

@@ -82,6 +82,15 @@ class GatedAttention(SelfAttention):
         ]
 
 
+def position_gates(attention: Any, rows: Tensor) -> Tensor:
+    """Return the factors of WavLM's position bias for frames `[..., frames, dim]`, `[..., heads, frames]`."""
+    heads = rows.view(*rows.shape[:-1], attention.num_heads, -1).transpose(-3, -2)
+    sums: Tensor = attention.gru_rel_pos_linear(heads)
+    first, second = sums.view(*sums.shape[:-1], 2, 4).sum(-1).sigmoid().unbind(-1)
+    gates: Tensor = first * (second * attention.gru_rel_pos_const[0, :, 0] - 1.0) + 2.0
+    return gates
+
+
 def position_bias(attention: Any, lengths: Sequence[int]) -> list[Tensor]:
     """Return WavLM's position bias `[heads, frames, frames]` for each of `lengths`, from the first block."""
     once = {frames: attention.compute_bias(frames, frames) for frames in set(lengths)}

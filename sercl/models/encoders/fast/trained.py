@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from sercl.models.encoders.fast.attention import position_gates
 from sercl.models.encoders.fast.packed import PackedLinear
 
 Stem = Callable[[Tensor], list[Tensor]]
@@ -87,7 +88,7 @@ def clip_attention(
     each = list(zip(*(own.split_with_sizes(parts, dim=1) for own in heads), strict=True))
     biases: Sequence[Tensor | None] = [None] * len(clips)
     if position_bias is not None:
-        gates = _gates(attention, hidden_states[0]).split_with_sizes(parts, dim=1)
+        gates = position_gates(attention, hidden_states[0]).split_with_sizes(parts, dim=1)
         biases = [gate[..., None] * bias for gate, bias in zip(gates, position_bias, strict=False)]
     mixed = [_attend(q, k, v, bias) for (q, k, v), bias in zip(each, biases, strict=False)]
     unused = each[-1][2]  # any values will do
@@ -113,15 +114,6 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> T
         scores = scores + bias.to(scores.dtype)
     mixed: Tensor = scores.softmax(-1) @ value
     return mixed
-
-
-def _gates(attention: Any, rows: Tensor) -> Tensor:
-    """Return the factors of WavLM's position bias, `[heads, rows]`."""
-    heads = _heads(rows, attention.num_heads)
-    sums: Tensor = attention.gru_rel_pos_linear(heads)
-    first, second = sums.view(*sums.shape[:-1], 2, 4).sum(-1).sigmoid().unbind(-1)
-    gates: Tensor = first * (second * attention.gru_rel_pos_const[0, :, 0] - 1.0) + 2.0
-    return gates
 
 
 class Remembered:
