@@ -60,7 +60,7 @@ def is_below(folder: Path, path: Path | str) -> bool:
         return False
 
 
-def make_folder(folder: Path) -> None:
+def ensure_folder(folder: Path) -> None:
     """Make a folder and its parents; that of sercl in the user's cache is the user's alone (0700).
 
     Raises:
@@ -263,7 +263,7 @@ def _temporary_beside(target: Path) -> Iterator[Path]:
     if target.is_dir():
         raise OutputError(f"{target}: is a folder; give the path of a file.")
     try:
-        make_folder(target.parent)
+        ensure_folder(target.parent)
         _remove_leftovers_of(target)
         temporary, handle = _created(target)
     except OSError as error:

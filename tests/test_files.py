@@ -25,9 +25,9 @@ from sercl.files import (
     atomic_path,
     cache_folder,
     csv_cell,
+    ensure_folder,
     from_csv_cell,
     is_below,
-    make_folder,
     remove_leftovers,
     write_text,
     writing_to,
@@ -281,7 +281,7 @@ def test_what_is_below_a_folder(path: str, inside: bool, tmp_path: Path) -> None
 
 def test_the_cache_is_the_users_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    make_folder(cache_folder() / "features" / "a")
+    ensure_folder(cache_folder() / "features" / "a")
     assert cache_folder().stat().st_mode & 0o077 == 0
-    make_folder(tmp_path / "results" / "a")
+    ensure_folder(tmp_path / "results" / "a")
     assert (tmp_path / "results" / "a").is_dir()

@@ -11,7 +11,7 @@ import soundfile
 
 from sercl.audio.scan import AudioSpan, Identity, Measures
 from sercl.errors import OutputError, SerclWarning
-from sercl.files import make_folder
+from sercl.files import ensure_folder
 
 _SCHEMA = """
 create table if not exists clips (
@@ -49,7 +49,7 @@ class Database:
             OutputError: If the database cannot be opened or is damaged.
         """
         try:
-            make_folder(self.path.parent)
+            ensure_folder(self.path.parent)
             with closing(sqlite3.connect(self.path, timeout=_WAIT_SECONDS)) as connection:
                 connection.execute(self._schema)
                 yield connection
