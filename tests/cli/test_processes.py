@@ -19,6 +19,7 @@ import torch
 
 from sercl.cli.main import main
 from sercl.tasks.classification import EmotionClassifier
+from sercl.testing.encoders import tiny_encoder
 from tests.processes import launched, rank_of_process
 
 TWO = ["--trainer.devices", "2", "--trainer.strategy", "ddp"]
@@ -147,6 +148,20 @@ def test_every_way_of_training_gives_the_same(more, alone, plain_words, tmp_path
     if "--early_stopping.patience" in more:
         assert read(two)["stages"][0]["stopped_early"]
         assert read(two)["stages"][0]["epochs"] < 100
+
+
+@pytest.mark.slow
+def test_adapters_that_run_faster_on_the_processor_give_the_same(emodb, tmp_path):
+    # States below the first adapter are kept from epoch to epoch, by each process for the clips that it gets.
+    words = [
+        "fit", "--data", "EmoDB", "--data.root", emodb, "--data.loader.batch_seconds", "0", *TWO_BATCHES,
+        "--model.encoder", str(tiny_encoder("wav2vec2", tmp_path / "encoder")), "--model.last_block", "1",
+        "--model.adapter", "lora+bottleneck+gating", *NO_DROPOUT,
+        "--trainer.max_epochs", "3", "--trainer.accelerator", "cpu",
+    ]  # fmt: skip
+    in_one([*words, *HALVES], tmp_path / "one")
+    in_two(words, tmp_path / "two")
+    assert_same_training(tmp_path / "one", tmp_path / "two")
 
 
 @pytest.mark.slow
