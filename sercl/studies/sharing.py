@@ -10,7 +10,6 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-import sercl
 from sercl.errors import UsageError
 from sercl.launchers.config import MOST_LOCAL_JOBS
 from sercl.launchers.pool import Pool
@@ -121,7 +120,9 @@ def _windows(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
 
 
 def _predictor(checkpoint: str | Path, device: str, encoder: str | None) -> Callable[[Any], Any]:
-    predictor = sercl.load(checkpoint, device, encoder)
+    from sercl.tasks.predictor import load
+
+    predictor = load(checkpoint, device, encoder)
 
     def predict(asked: tuple[Sequence[Path], float] | None) -> Any:
         if asked is None:
@@ -135,7 +136,9 @@ def load_diarizer(
     checkpoint: str | Path, device: str, encoder: str | None, post: Mapping[str, Any], vad: bool
 ) -> "Diarizer":
     """Load a diarizer with changed post-processing; arguments are those of `SharedDiarizer`."""
-    diarizer = sercl.diarize(checkpoint, device, encoder, vad=vad)
+    from sercl.tasks.diarizer import diarize
+
+    diarizer = diarize(checkpoint, device, encoder, vad=vad)
     diarizer.post = replace(diarizer.post, **post)
     return diarizer
 

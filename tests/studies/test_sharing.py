@@ -5,6 +5,7 @@ import pytest
 from sercl.errors import UsageError
 from sercl.studies import sharing
 from sercl.studies.sharing import SharedDiarizer, SharedPredictor, check_processes
+from sercl.tasks import diarizer, predictor
 
 
 class FakePool:
@@ -35,9 +36,7 @@ def pool(monkeypatch):
 
 def test_windows_of_files_come_back_in_order(monkeypatch):
     asked = []
-    monkeypatch.setattr(
-        sharing.sercl, "load", lambda *own: asked.append(own) or FakePredictor(), raising=False
-    )
+    monkeypatch.setattr(predictor, "load", lambda *own: asked.append(own) or FakePredictor())
     files = [Path(f"{number}.wav") for number in range(70)]
     with SharedPredictor("run", "cpu", None, 2) as shared:
         assert shared.classes == FakePredictor.classes
@@ -75,6 +74,6 @@ def test_a_diarizer_has_the_settings_that_are_given(monkeypatch):
         def stream(self, files):
             return iter([(str(*files), self.post.min_seconds)])
 
-    monkeypatch.setattr(sharing.sercl, "diarize", lambda *own, vad: FakeDiarizer(), raising=False)
+    monkeypatch.setattr(diarizer, "diarize", lambda *own, vad: FakeDiarizer())
     with SharedDiarizer("run", "cpu", None, {"min_seconds": 0.7}, False, 2) as shared:
         assert list(shared.stream([Path("a.wav"), Path("b.wav")])) == [("a.wav", 0.7), ("b.wav", 0.7)]
