@@ -613,7 +613,7 @@ def _choice(file: _File, row: Row) -> str:
 
 
 def _listener(file: _File, people: Row) -> dict[str, Any]:
-    """Return the listener and what is known of him, from the columns of a questionnaire."""
+    """Return the listener and what is known about them, from the columns of a questionnaire."""
     wanted = file.options.columns.get("listener")
     names = [key_of(wanted)] if wanted else [name for name in _LISTENERS if name in people]
     name = next((own for own in names if own in people and clean(text_of(people[own] or ""))), None)

@@ -1,6 +1,6 @@
 """Whether a running listening test can stop, or needs more listeners or items; valid however often one looks.
 
-The score of a listener is the UAR of his answers. Over listeners, intervals are those of
+The score of a listener is the UAR of their answers. Over listeners, intervals are those of
 `metrics.functional.anytime`, which hold at all times at once; half of the probability of an error is theirs,
 and the other half that of the items, which are the same all the time: a t interval over items of the same
 kind, net of the variance of answers. Both half widths are added. For these items alone, only

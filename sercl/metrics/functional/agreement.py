@@ -102,7 +102,7 @@ def agreement_error(
 ) -> float:
     """Return the standard error of a statistic of `counts`, over items and listeners.
 
-    Drawing a listener twice would make him agree with himself: listeners and items are left out in turn
+    Drawing a listener twice would count agreement with oneself: listeners and items are left out in turn
     instead (jackknife), and their variances added, which is slightly too wide.
 
     Args:

@@ -24,7 +24,7 @@ def import_table(content: Mapping[str, Any]) -> Group:
 
 
 def exclusion_table(exclusions: Exclusions) -> Table:
-    """Return a row per listener: what the rules look at, and why he is excluded."""
+    """Return a row per listener: what the rules look at, and why they are excluded."""
     numbers = ("Answered %", "Checks failed", "Too fast %", "Longest run", "Consistent %")
     grid = table("Listener", *numbers, "Excluded because", title="Listeners", numbers=numbers)
     for own in exclusions.listeners:
