@@ -79,6 +79,11 @@ def build_head(
     return nn.Sequential(nn.Dropout(dropout), *(built if spec.name in HEADS else [built]))
 
 
+def is_one_layer(head: nn.Module) -> bool:
+    """Return whether a head is one linear layer, with or without dropout before it."""
+    return isinstance(head, nn.Sequential) and [type(part) for part in head] == [nn.Dropout, nn.Linear]
+
+
 def check_head(head: nn.Module, dim: int, classes: int) -> None:
     """Raise `UsageError` unless a head maps `[n, dim]` to `[n, classes]`."""
     check_part(head, "head", nn.Module, [torch.zeros(2, dim)], [2, classes])

@@ -17,7 +17,7 @@ from sercl.models.adapters import AdapterOptions
 from sercl.models.adversary import AdversarialConfig
 from sercl.models.encoders import Regularization
 from sercl.models.encoders.source import DEFAULT
-from sercl.models.heads import build_head, check_head
+from sercl.models.heads import build_head, check_head, is_one_layer
 from sercl.models.losses import ClassLoss, LossFunction, build_loss
 from sercl.models.pooling import Pooling, build_pooling, check_pooling, name_of
 from sercl.models.readout import Readout, check_layer
@@ -125,6 +125,9 @@ class UtteranceTest(L.LightningModule):
 
 CLASS_WEIGHTS = ("none", "balanced")
 
+REGRESSION, RANDOM = "regression", "random"
+"""Initial weights of a head."""
+
 
 def check_weights(class_weights: str, loss: ClassLoss) -> None:
     """Raise `UsageError` for class weights that a loss does not take."""
@@ -133,6 +136,30 @@ def check_weights(class_weights: str, loss: ClassLoss) -> None:
             f"class_weights {class_weights}: the loss takes no class weights. Give its forward a parameter "
             "`weight` ([classes], or None), or leave class_weights at none."
         )
+
+
+def initial_weights(init: str | None, adapter: str, layer: int | str, is_linear: bool) -> str:
+    """Return what the initial weights of a head are: by default regressions, where they are possible.
+
+    Args:
+        init: The option.
+        adapter: The adapter.
+        layer: The layer choice.
+        is_linear: Whether the head is a linear layer.
+
+    Raises:
+        UnknownNameError: For an option that does not exist.
+        UsageError: For regressions where they are not possible.
+    """
+    if init not in (None, REGRESSION, RANDOM):
+        raise UnknownNameError("head_init", str(init), (REGRESSION, RANDOM))
+    is_possible = is_linear and adapter == "none" and layer != "weighted"
+    if init == REGRESSION and not is_possible:
+        raise UsageError(
+            f"head_init {REGRESSION}: is for a linear head on one hidden state of a frozen encoder. Leave it "
+            "out, or use head linear, adapter none, and another layer than weighted."
+        )
+    return init or (REGRESSION if is_possible else RANDOM)
 
 
 def _copies(loss: ClassLoss, count: int) -> nn.ModuleList:
@@ -154,6 +181,9 @@ class EmotionClassifier(UtteranceTest, EncoderTask):
         pooling: mean, mean+std or attentive, over valid frames; or the import path of a class of your own.
         head: linear, or paper (the MLP of arXiv 2409.16920); or the import path of a class.
         dropout: Dropout before the head.
+        head_init: regression (a linear head on a frozen encoder starts from logistic regressions whose
+            penalty is chosen on unseen speakers, where hidden states are stored), or random. Null: regression
+            if possible.
         standardize: Standardise features by statistics of the training set, stored in the checkpoint; corpus
             for those of each corpus (of a pair's target by its training part without labels; of any other
             corpus by those of all together), for a frozen encoder.
@@ -178,7 +208,7 @@ class EmotionClassifier(UtteranceTest, EncoderTask):
     """
 
     task_name = "classification"
-    earlier_options = MappingProxyType({"layer_norm": False})
+    earlier_options = MappingProxyType({"layer_norm": False, "head_init": RANDOM})
     readout: Readout
 
     def __init__(
@@ -190,6 +220,7 @@ class EmotionClassifier(UtteranceTest, EncoderTask):
         pooling: str | dict[str, Any] = "mean",
         head: str | dict[str, Any] = "linear",
         dropout: float = 0.0,
+        head_init: str | None = None,
         standardize: bool | Literal["corpus"] = True,
         layer_norm: bool | None = None,
         loss: str | dict[str, Any] = "cross-entropy",
@@ -245,6 +276,9 @@ class EmotionClassifier(UtteranceTest, EncoderTask):
         }
         self.dropout = dropout
         self._build_readout(layer, standardize, layer_norm)
+        is_linear = is_one_layer(self.readout.heads[0])
+        self.head_init = initial_weights(head_init, adapter, layer, is_linear)
+        self.hparams["head_init"] = self.head_init
         self.criteria = _copies(ClassLoss(self.build_loss(len(self.classes))), len(self.readout.heads))
         check_weights(class_weights, cast(ClassLoss, self.criteria[0]))
         self.adversarial = revive(AdversarialConfig, adversarial)
@@ -312,7 +346,13 @@ class EmotionClassifier(UtteranceTest, EncoderTask):
 
     def frozen_twin(self) -> Self:
         """Return a new model of the same kind around the pre-trained encoder, without adapters."""
-        options = {"adapter": "none", "adapters": {}, "head_first": False, "adversarial": AdversarialConfig()}
+        options = {
+            "adapter": "none",
+            "adapters": {},
+            "head_first": False,
+            "head_init": RANDOM,
+            "adversarial": AdversarialConfig(),
+        }
         own = {"layer": self._own["layer"], "layer_norm": self.readout.layer_norm}
         return type(self)(**{**self.hparams, **options, **own})
 

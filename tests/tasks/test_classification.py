@@ -147,6 +147,16 @@ def test_a_head_that_comes_first_reads_the_vectors_of_the_adapters(build):
         assert task.frozen_twin().readout.layer_norm is normed
 
 
+def test_regressions_are_refused_where_they_are_not_possible(build):
+    for options in ({"adapter": "gating"}, {"head": "paper"}, {"layer": "weighted"}):
+        with pytest.raises(UsageError, match="head_init regression: is for a linear head"):
+            build(**options, head_init="regression")
+    with pytest.raises(UnknownNameError, match="head_init"):
+        build(head_init="zeros")
+    assert build(head={"class_path": "torch.nn.Linear"}).head_init == "regression"
+    assert build(adapter="gating", head_first=True).frozen_twin().head_init == "random"
+
+
 def test_the_standardiser_is_fitted_on_normalised_vectors(build, batch):
     task, data = build(), [batch]
     standardizer = task.readout.standardizer

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -111,44 +111,61 @@ def _check_start(position: int, trainings: Sequence[FrozenTraining]) -> None:
             )
 
 
-def choose_layer(
+@dataclass(frozen=True)
+class Regressions:
+    """Logistic regressions on every hidden state, with penalties that suit unseen speakers.
+
+    Attributes:
+        best: Index of the hidden state from which they predict unseen speakers best; None if no training
+            speaker can be held out.
+        heads: Weights of the regression on each hidden state, as in `state_dict` of a linear head.
+    """
+
+    best: int | None
+    heads: tuple[Mapping[str, Tensor], ...]
+
+
+def fit_regressions(
     features: Tensor,
     rows: FrozenRows,
     train: Sequence[int],
     validation: Sequence[int],
+    config: ProbeConfig = PRESETS["logistic"],
     device: torch.device | str = "cpu",
     adapt: Adapt | None = None,
-) -> int | None:
-    """Choose the hidden state from which logistic regressions predict unseen speakers best.
+) -> Regressions:
+    """Fit a logistic regression on every hidden state, and compare them on unseen speakers.
 
-    A few validation speakers cannot tell neighbouring hidden states apart, so training speakers are held out
-    in turn, as in `ProbeConfig.inner_folds`.
+    A few validation speakers cannot tell neighbouring hidden states or penalties apart, so training speakers
+    are held out in turn, as in `ProbeConfig.inner_folds`. Where there is nobody to predict, the penalty is
+    the strongest.
 
     Args:
         features: `[utterances, states, dim]` pooled hidden states in the order of `rows.ids`.
         rows: What is known of the utterances.
         train: Training rows; a repeated row counts as often.
-        validation: Validation rows.
+        validation: Validation rows, possibly none.
+        config: How features are prepared, and the penalties.
         device: Device on which the regressions are fitted.
         adapt: Transformation of the features before they are standardised.
-
-    Returns:
-        Its index among the states; None if no training speaker can be held out.
 
     Raises:
         FeatureError: For NaN or infinite features.
     """
-    config, states = PRESETS["logistic"], range(features.shape[1])
+    states = range(features.shape[1])
     check_finite(features, rows.ids, list(states))
     parts = Parts(tuple(train), tuple(validation), ())
-    views = {} if adapt is None else {0: View(parts.train, adapt, config.layer_norm)}
+    reference = parts.train if config.standardize else ()
+    views = {} if adapt is None else {0: View(reference, adapt, config.layer_norm)}
     labels = torch.tensor(rows.labels)
     data = ProbeData(features, labels, len(rows.classes), [parts], views, rows.people)
-    if not data.held_out(0, config):
-        return None
+    is_compared = bool(data.held_out(0, config))
+    if not (is_compared or validation):
+        config = replace(config, c=config.c[:1])
     jobs = jobs_for(1, states, config.seeds)
-    found = train_probes(data, jobs, config, training_device(device))
-    return best_layer({outcome.job.layer: [outcome] for outcome in found}, config)
+    found = train_probes(data, jobs, config, training_device(device), keep=Keep(heads=set(jobs)))
+    best = best_layer({outcome.job.layer: [outcome] for outcome in found}, config)
+    return Regressions(best if is_compared else None, tuple(outcome.head or {} for outcome in found))
 
 
 OnTraining = Callable[[int, Mapping[int, Outcome], float], None]

@@ -20,7 +20,8 @@ from sercl.features.config import FeatureConfig
 from sercl.features.extraction import Progress, features_of
 from sercl.files import at_home, writing_to
 from sercl.studies.heads.adaptation import FrozenRows, normalize_corpora
-from sercl.studies.heads.frozen import choose_layer
+from sercl.studies.heads.config import PRESETS
+from sercl.studies.heads.frozen import fit_regressions
 from sercl.studies.results.forgetting import SourceTest
 from sercl.studies.results.predictions import Predictions, known_of, known_values
 from sercl.studies.training.results import RunResults, save, summarise
@@ -50,7 +51,7 @@ from sercl.studies.training.trainers import TrainerOptions, let_weights_be_unrea
 from sercl.tasks import checkpoint as checkpoints
 from sercl.tasks.base import EncoderTask
 from sercl.tasks.callbacks import RandomState, seconds_of
-from sercl.tasks.classification import EmotionClassifier
+from sercl.tasks.classification import REGRESSION, EmotionClassifier
 from sercl.tasks.ensemble import Ensemble
 from sercl.tasks.gathering import of_first
 from sercl.tasks.layers import quick_encoder
@@ -253,7 +254,10 @@ def train(
         results.append(_train_head(task, data, trainer_for, folders[HEAD], starts[HEAD], extract))
     for stage in data.stages:
         data.set_stage(stage)
-        results.append(_run_stage(task, data, trainer_for, stage, folders[stage], starts[stage], spent))
+        is_first = not results
+        results.append(
+            _run_stage(task, data, trainer_for, stage, folders[stage], starts[stage], spent, is_first)
+        )
         spent += results[-1].epochs if data.shares_epochs else 0
         if data.continues_from == "last" and stage != data.stages[-1]:
             load_weights(task, last_weights(folders[stage]))
@@ -379,6 +383,7 @@ def _run_stage(
     folder: Path,
     start: StageStart,
     spent: int = 0,
+    is_first: bool = True,
 ) -> StageResult:
     """Train a stage to its end, unless it is complete, and leave the task with its best weights."""
     done = finished(folder) if start is StageStart.DONE else None
@@ -394,7 +399,7 @@ def _run_stage(
         trainer.fit_loop.max_epochs = remaining_epochs(trainer.max_epochs, spent)
     checkpoint = of_first(lambda: starting_point(folder)) if start is StageStart.CONTINUE else None
     let_weights_be_unread(trainer, task)
-    _decide_layer(task, data, trainer)
+    _fit_regressions(task, data, trainer, is_first)
     quick = quick_encoder(task, trainer, not data.serves_features, repeats=data.can_use_features)
     with refusals(), writing_to(folder), naming_checkpoint(checkpoint, trainer), quick:
         trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
@@ -405,23 +410,37 @@ def _run_stage(
     return result
 
 
-def _decide_layer(task: EncoderTask, data: EmotionDataModule, trainer: L.Trainer) -> None:
-    """Decide the layer of "auto" before a stage where hidden states are stored; else validation chooses."""
-    if not (isinstance(task, EmotionClassifier) and task.readout.layer == "auto" and data.serves_features):
+def _fit_regressions(task: EncoderTask, data: EmotionDataModule, trainer: L.Trainer, is_first: bool) -> None:
+    """Decide the layer of "auto" by regressions, and start a first stage from them, if states are stored."""
+    if not (isinstance(task, EmotionClassifier) and data.serves_features):
+        return  # validation chooses the layer
+    starts = is_first and task.head_init == REGRESSION
+    if not (starts or task.readout.layer == "auto"):
         return
     train, validation = data.splits["train"], data.splits["validation"]
     references = () if task.standardized_corpora is None else data.reference_splits
     used = train.joined([validation, *references])
     rows = _described(used, data.classes)
     numbers = {id: row for row, id in enumerate(rows.ids)}
-    task.readout.decided = choose_layer(
+    readout = task.readout
+    found = fit_regressions(
         data.stacked_features(rows.ids),
         rows,
         [numbers[item.id] for item in train.utterances],
         [numbers[item.id] for item in validation.utterances],
+        replace(
+            PRESETS["logistic"],
+            standardize=readout.standardizer is not None,
+            layer_norm=readout.layer_norm,
+        ),
         trainer.strategy.root_device,
         _by_corpus(used, references, numbers) if references else None,
     )
+    if readout.layer == "auto":
+        readout.decided = found.best
+    if starts:
+        for head, weights in zip(readout.heads, found.heads, strict=True):
+            head.load_state_dict(weights)
 
 
 Transformation = Callable[[Tensor], Tensor]

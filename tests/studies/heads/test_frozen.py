@@ -5,10 +5,12 @@ import pytest
 import torch
 
 from sercl.errors import FeatureError, UsageError
+from sercl.models.heads import build_head
+from sercl.models.standardize import normed_vectors
 from sercl.studies.heads import jobs
 from sercl.studies.heads.adaptation import FrozenResult, FrozenRows, FrozenTraining
 from sercl.studies.heads.config import PRESETS, ProbeConfig
-from sercl.studies.heads.frozen import choose_layer, epochs_of, train_frozen
+from sercl.studies.heads.frozen import epochs_of, fit_regressions, train_frozen
 from sercl.studies.heads.running import initial_head
 from sercl.studies.layer_probe.folds import probe_study
 from sercl.studies.layer_probe.task import ProbeTask
@@ -258,10 +260,36 @@ def test_the_layer_is_chosen_on_held_out_training_speakers_too() -> None:
     (alone,) = train_frozen(made, ROWS, [training], replace(PRESETS["logistic"], inner_folds=0))
     (both,) = train_frozen(made, ROWS, [training], PRESETS["logistic"])
     assert (alone.layer, both.layer) == (2, TELLING)
-    assert choose_layer(made, ROWS, training.train, training.validation) == TELLING
-    assert choose_layer(made, ROWS, part("A", 0), training.validation) is None
+    assert fit_regressions(made, ROWS, training.train, training.validation).best == TELLING
+    assert fit_regressions(made, ROWS, part("A", 0), training.validation).best is None
+
+
+@pytest.mark.parametrize("norm", [True, False])
+def test_regressions_are_those_of_a_study(norm) -> None:
+    made, training = misleading(), zero_shot()
+    config = replace(PRESETS["logistic"], layer_norm=norm)
+    (studied,) = train_frozen(made, ROWS, [training], config)
+    found = fit_regressions(made, ROWS, training.train, training.validation, config)
+    head = build_head("linear", made.shape[2], len(ROWS.classes))
+    head.load_state_dict(found.heads[studied.layer])
+    vectors = normed_vectors(made[:, studied.layer]) if norm else made[:, studied.layer]
+    mean, deviation = (getattr(vectors[list(training.train)], name)(dim=0) for name in ("mean", "std"))
+    deviation *= ((len(training.train) - 1) / len(training.train)) ** 0.5
+    tested = ((vectors - mean) / deviation)[list(training.tests["B"])]
+    expected = torch.tensor(studied.probabilities["B"]).float()
+    torch.testing.assert_close(head(tested).softmax(dim=-1), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_without_anybody_to_predict_the_penalty_is_the_strongest() -> None:
+    made, one = features(), part("A", 0)
+    found = fit_regressions(made, ROWS, one, ())
+    strongest = fit_regressions(made, ROWS, one, (), replace(PRESETS["logistic"], c=(0.003,)))
+    assert found.best is None
+    for own, other in zip(found.heads, strongest.heads, strict=True):
+        torch.testing.assert_close(own["1.weight"], other["1.weight"])
+    assert found.heads[0]["1.weight"].abs().sum() > 0
 
 
 def test_no_layer_is_chosen_on_broken_features() -> None:
     with pytest.raises(FeatureError, match="NaN"):
-        choose_layer(features() * torch.nan, ROWS, zero_shot().train, zero_shot().validation)
+        fit_regressions(features() * torch.nan, ROWS, zero_shot().train, zero_shot().validation)

@@ -7,13 +7,16 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 
 from sercl.audio.augment import AugmentConfig
 from sercl.batch import AudioBatch, FeatureBatch
+from sercl.corpora.folds.config import FoldConfig
 from sercl.data.datamodules import LanguagePair, Manifest
 from sercl.errors import CheckpointError, DivergedError, OutputError, UsageError
 from sercl.features.config import FeatureConfig
 from sercl.models.encoders.fast.packed import supported
+from sercl.studies.heads.frozen import Regressions, fit_regressions
 from sercl.studies.training.fit import extract_features, load_weights, score, train
 from sercl.tasks.callbacks import LastEpoch
 from sercl.tasks.classification import EmotionClassifier
+from sercl.tasks.optim import OptimizerConfig
 
 QUIET = {"logger": False, "accelerator": "cpu", "enable_progress_bar": False, "enable_model_summary": False}
 
@@ -286,17 +289,15 @@ def test_a_frozen_encoder_is_prepared_only_where_it_hears_audio(task, data, tmp_
 
 @pytest.mark.parametrize("decided", [1, None])
 def test_the_layer_of_auto_is_decided_before_each_stage(decided, encoder, pair, tmp_path, monkeypatch):
-    task, asked = EmotionClassifier(encoder, layer="auto", whisper_form="short"), []
+    task, asked = EmotionClassifier(encoder, layer="auto", whisper_form="short", head_init="random"), []
 
-    def choose(features, rows, train, validation, device, adapt):
+    def choose(features, rows, train, validation, config, device, adapt):
         assert adapt is None
         asked.append((features.shape[:2], {rows.corpora[row] for row in train}, len(train), len(validation)))
-        return decided
+        return Regressions(decided, ())
 
-    monkeypatch.setattr("sercl.studies.training.fit.choose_layer", choose)
-    pair.setup()
-    extract_features(task, pair, L.Trainer(**QUIET), FeatureConfig(dir=tmp_path / "store"))
-    results = train(task, pair, trainers(epochs=1), tmp_path / "run", resume=False)
+    monkeypatch.setattr("sercl.studies.training.fit.fit_regressions", choose)
+    results = train_stored(task, pair, tmp_path)
     sizes = []
     for stage in pair.stages:
         pair.set_stage(stage)
@@ -308,9 +309,69 @@ def test_the_layer_of_auto_is_decided_before_each_stage(decided, encoder, pair, 
         assert [result.chosen_state for result in results] == [decided, decided]
 
 
+def train_stored(task, data, folder):
+    """Train for an epoch on stored hidden states."""
+    data.setup()
+    extract_features(task, data, L.Trainer(**QUIET), FeatureConfig(dir=folder / "store"))
+    return train(task, data, trainers(epochs=1), folder / "run", resume=False)
+
+
+def regressions_of(monkeypatch):
+    """Return a list to which every result of `fit_regressions` will be added, with its configuration."""
+    found = []
+
+    def fitted(features, rows, train, validation, config, *others):
+        found.append((fit_regressions(features, rows, train, validation, config, *others), config))
+        return found[-1][0]
+
+    monkeypatch.setattr("sercl.studies.training.fit.fit_regressions", fitted)
+    return found
+
+
+@pytest.mark.parametrize("layer", ["auto", 1])
+@pytest.mark.parametrize("options", [{}, {"layer_norm": False}, {"standardize": False}])
+def test_linear_heads_start_from_regressions_in_the_first_stage(
+    layer, options, encoder, pair, tmp_path, monkeypatch
+):
+    found, still = regressions_of(monkeypatch), OptimizerConfig(head_lr=1e-12)
+    task = EmotionClassifier(encoder, layer=layer, whisper_form="short", optimizer=still, **options)
+    train_stored(task, pair, tmp_path)
+    (first, config), later = found[0], found[1:]
+    assert len(later) == (layer == "auto")  # which decides the layer again
+    assert len(first.heads) == len(task.readout.heads) == (task.encoder.num_states if layer == "auto" else 1)
+    for head, expected in zip(task.readout.heads, first.heads, strict=True):
+        torch.testing.assert_close(head[1].weight.detach(), expected["1.weight"])
+    assert config.layer_norm is options.get("layer_norm", True)
+    assert config.standardize is options.get("standardize", True)
+
+
+def test_a_model_trained_on_everything_starts_from_regressions(encoder, tables, tmp_path, monkeypatch):
+    found, still = regressions_of(monkeypatch), OptimizerConfig(head_lr=1e-12)
+    data = Manifest(tables[0], folds=FoldConfig(scheme="none"))
+    task = EmotionClassifier(encoder, layer=1, whisper_form="short", optimizer=still)
+    data.setup()
+    extract_features(task, data, L.Trainer(**QUIET), FeatureConfig(dir=tmp_path / "store"))
+
+    def build(stage, folder):
+        saver = ModelCheckpoint(folder, filename="best", monitor=None)
+        return L.Trainer(max_epochs=1, callbacks=[saver, LastEpoch(folder)], **QUIET)
+
+    train(task, data, build, tmp_path / "run", resume=False)
+    ((regressions, _),) = found
+    torch.testing.assert_close(task.readout.heads[0][1].weight.detach(), regressions.heads[0]["1.weight"])
+
+
+@pytest.mark.parametrize("options", [{"head_init": "random"}, {"head": "paper"}, {"layer": "weighted"}])
+def test_other_heads_start_at_random(options, encoder, data, tmp_path, monkeypatch):
+    monkeypatch.setattr("sercl.studies.training.fit.fit_regressions", no_extraction)
+    task = EmotionClassifier(encoder, **{"layer": 1, "whisper_form": "short", **options})
+    assert task.head_init == task.hparams["head_init"] == "random"
+    train_stored(task, data, tmp_path)
+
+
 def test_without_stored_hidden_states_validation_chooses_the_layer(encoder, data, tmp_path, monkeypatch):
     task = EmotionClassifier(encoder, layer="auto", whisper_form="short")
-    monkeypatch.setattr("sercl.studies.training.fit.choose_layer", no_extraction)
+    monkeypatch.setattr("sercl.studies.training.fit.fit_regressions", no_extraction)
     data.setup()
     (result,) = train(task, data, trainers(epochs=1), tmp_path, resume=False)
     assert result.chosen_state in range(task.encoder.num_states)

@@ -21,6 +21,7 @@ from sercl.studies.cross_eval.plan.options import Override, StudyOptions, condit
 from sercl.studies.cross_eval.plan.trainings import Recipe
 from sercl.studies.heads.config import ProbeOptions
 from sercl.studies.training.trainers import TrainerOptions
+from sercl.tasks.classification import RANDOM, initial_weights
 from sercl.tasks.optim import ALGORITHMS, SCHEDULES, OptimizerConfig
 
 
@@ -350,7 +351,10 @@ def _deciding(model: Options) -> Options:
     # Options added later are hashed only if not at their defaults: earlier results keep their addresses.
     own["optimizer"] = _unlike({"algorithm": "adamw", "monitor": None}, model["optimizer"])
     own["layer_norm"] = model["adapter"] == "none" if own["layer_norm"] is None else own["layer_norm"]
-    own = _unlike({"loss": "cross-entropy", "layer_norm": False}, own)
+    own["head_init"] = initial_weights(
+        own["head_init"], model["adapter"], model["layer"], model["head"] in ("linear", "torch.nn.Linear")
+    )
+    own = _unlike({"loss": "cross-entropy", "layer_norm": False, "head_init": RANDOM}, own)
     if FOLDER in model["adapters"].get("peft", {}):
         raise UsageError(
             f"model.adapters.peft.{FOLDER}: a study starts from the pre-trained encoder. Leave it out, or "

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as L
 import torch
@@ -23,7 +24,7 @@ from sercl.studies.training.fit import extract_features, last_weights, load_weig
 from sercl.studies.training.resuming import LAST
 from sercl.studies.training.stages import HEAD, StageResult, finished
 from sercl.studies.training.trainers import TrainerOptions
-from sercl.tasks.classification import EmotionClassifier
+from sercl.tasks.classification import RANDOM, EmotionClassifier
 
 Tests = Mapping[str, Subset]
 """Address of a test -> its utterances."""
@@ -233,8 +234,10 @@ def run_adapted(work: AdaptedWork) -> None:
 
 def _task(training: Training) -> EmotionClassifier:
     """Build the model; the head of a second stage, or of a frozen encoder, is not trained before the rest."""
-    is_alone = training.start is not None or training.adapter == "none"
-    later, recipe = {"head_first": False} if is_alone else {}, training.recipe
+    recipe = training.recipe
+    is_second = training.start is not None
+    later: dict[str, Any] = {"head_first": False} if is_second or training.adapter == "none" else {}
+    later |= {"head_init": RANDOM} if is_second else {}  # its weights are those of the first stage
     kind = (
         EmotionClassifier
         if recipe.model_class is None

@@ -19,7 +19,7 @@ from tests.studies.cross_eval.samples import SPACE, options
 LABELS = {"angry": ["angry"], "sad": ["sad"]}
 DEFAULTS: dict[str, Any] = {
     "revision": None, "whisper_form": "padded", "last_block": None, "layer": "auto", "layer_norm": None,
-    "pooling": "mean",
+    "pooling": "mean", "head_init": None,
     "head": "paper", "head_first": False, "gradient_checkpointing": False, "save_full": False,
     "encoder_config": None, "adapters": {"lora": {"rank": 8}, "gating": {"kernel": 3}},
     "adversarial": {"weight": 0.0, "hidden": 64}, "loss": "cross-entropy", "optimizer": {},
@@ -76,6 +76,8 @@ PLAIN = fingerprints()
 @pytest.mark.parametrize(
     ("changes", "frozen", "adapted"),
     [
+        # Adapters start from random heads, and a study's own heads are regressions or start at random.
+        ({"model": {"head_init": "random"}}, False, False),
         # What decides both.
         ({"model": {"last_block": 3}}, True, True),
         ({"model": {"pooling": "mean+std"}}, True, True),
@@ -211,3 +213,12 @@ def test_merging_goes_group_by_group_and_changes_neither() -> None:
 def test_statistics_of_each_corpus_are_an_adaptation() -> None:
     with pytest.raises(UsageError, match=r"probe.standardize corpus: .* study.adaptation: \[corpus\]"):
         recipes(probe=ProbeOptions(standardize="corpus"))(FROZEN)
+
+
+def test_regressions_that_a_head_starts_from_are_part_of_its_address():
+    def fingerprint(**model: Any) -> str:
+        own = {"head": "linear", "optimizer": {"algorithm": "torch.optim.SGD"}, **model}
+        return recipes(model=own)(FROZEN).fingerprint
+
+    assert fingerprint() == fingerprint(head_init="regression") != fingerprint(head_init="random")
+    assert fingerprint(head="paper") == fingerprint(head="paper", head_init="random")
