@@ -1,7 +1,6 @@
 """Diarize emotions in recordings of any length with a trained checkpoint."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -24,7 +23,7 @@ from sercl.errors import AudioError, SerclError, UsageError
 from sercl.files import at_home
 from sercl.memory import by_halves
 from sercl.models.device import find_device
-from sercl.models.encoders import inference
+from sercl.models.encoders import infer_with
 from sercl.tasks.checkpoint_paths import checkpoint_of
 from sercl.tasks.diarization import EmotionDiarizer
 from sercl.tasks.predictor import Failure
@@ -138,8 +137,7 @@ class Diarizer:
         context: float = _CONTEXT,
     ) -> None:
         self._task, self._device = task.to(device).eval(), device
-        self._quick = ExitStack()
-        self._quick.enter_context(inference(task.encoder))
+        infer_with(self, task.encoder)
         self.classes, self.stride = tuple(task.classes), task.stride
         self.post = task.post if post is None else post
         self._plan = _plan(task, window, context)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -30,7 +30,7 @@ from sercl.errors import AudioError, ClipLengthError, SerclError
 from sercl.files import at_home
 from sercl.memory import by_halves
 from sercl.models.device import find_device, give_memory_back
-from sercl.models.encoders import inference
+from sercl.models.encoders import infer_with
 from sercl.tasks.classification import EmotionClassifier
 from sercl.tasks.ensemble import Ensemble, restore
 from sercl.tasks.starter import find_starter
@@ -130,10 +130,9 @@ class Predictor:
         )
         self._device, self._detector = device, voice_detector()
         self._workers = _workers_for(device) if workers is None else workers
-        self._quick = ExitStack()
         tasks = model.tasks if isinstance(model, Ensemble) else [model]
         for encoder in dict.fromkeys(task.encoder for task in tasks):
-            self._quick.enter_context(inference(encoder))
+            infer_with(self, encoder)
         self.classes = tuple(model.classes)
 
     def predict(self, inputs: Iterable[AudioInput] | AudioInput) -> list[Prediction]:

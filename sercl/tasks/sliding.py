@@ -1,7 +1,6 @@
 """A sliding-window classifier of utterances: the baseline of a diarizer."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from sercl.audio.sources import AudioInput, as_mono
 from sercl.audio.voice import Speech
 from sercl.batch import AudioBatch, Stretches
 from sercl.errors import AudioError, UsageError
-from sercl.models.encoders import inference
+from sercl.models.encoders import infer_with
 from sercl.tasks.classification import EmotionClassifier
 from sercl.tasks.diarizer import FrameScores
 
@@ -46,8 +45,7 @@ class SlidingClassifier:
             )
         self._task, self._device = task.to(device).eval(), device
         self._config, self._detector = task.as_trained, voice_detector()
-        self._quick = ExitStack()
-        self._quick.enter_context(inference(task.encoder))
+        infer_with(self, task.encoder)
         self.classes = tuple(task.classes)
         self._hop = round(hop * SAMPLE_RATE)
         self._hops = max(1, round(window / hop))

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import lightning.pytorch as L
 import pytest
 import torch
@@ -11,6 +14,7 @@ from sercl.tasks.diarization import EmotionDiarizer
 from sercl.tasks.diarizer import Diarizer
 from sercl.tasks.layers import quick_encoder
 from sercl.tasks.sliding import SlidingClassifier
+from sercl.testing.encoders import tiny_encoder
 
 QUIET = {"logger": False, "accelerator": "cpu", "enable_progress_bar": False, "enable_model_summary": False}
 CPU = torch.device("cpu")
@@ -134,3 +138,20 @@ def test_what_hears_recordings_is_quick_while_it_lives(diarizer, build, batch):
     systems.clear()
     assert not is_quick(diarizer, batch)
     assert not is_quick(classifier, batch)
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from sercl.models.encoders import infer_with, load_encoder
+class Owner: ...
+owner, encoder = Owner(), load_encoder(sys.argv[1]).eval()
+infer_with(owner, encoder)
+assert encoder._inference is not None
+"""
+
+
+def test_a_program_ends_in_silence_while_something_hears_recordings(tmp_path):
+    folder = str(tiny_encoder("whisper", tmp_path))
+    done = subprocess.run([sys.executable, "-c", PROGRAM, folder], capture_output=True, text=True, check=True)
+    assert done.stderr == ""

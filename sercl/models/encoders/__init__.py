@@ -4,7 +4,7 @@ from sercl.torch_pair import torchaudio  # noqa: F401 - before transformers, whi
 
 # isort: split
 from sercl.models.encoders.base import Checkpoint, Encoder, EncoderOutput, FamilyTraits
-from sercl.models.encoders.inference import PRECISIONS, inference
+from sercl.models.encoders.inference import PRECISIONS, infer_with, inference
 from sercl.models.encoders.load import block_count, load_encoder, rebuild_encoder
 from sercl.models.encoders.masking import frame_mask, masked_inputs
 from sercl.models.encoders.regularization import Regularization
@@ -23,6 +23,7 @@ __all__ = [
     "Wav2Vec2Encoder",
     "block_count",
     "frame_mask",
+    "infer_with",
     "inference",
     "load_encoder",
     "masked_inputs",

@@ -1,6 +1,7 @@
 """Running an encoder without gradients: in lower precision where asked, and faster on the CPU."""
 
 import copy
+import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -36,14 +37,34 @@ def inference(encoder: Encoder, precision: str = "fp32") -> Iterator[None]:
     Raises:
         UnknownNameError: For another precision.
     """
+    _start(encoder, precision)
+    try:
+        yield
+    finally:
+        _stop(encoder)
+
+
+def infer_with(owner: object, encoder: Encoder) -> None:
+    """Let an encoder run as in `inference` for as long as an object exists.
+
+    Args:
+        owner: The object.
+        encoder: As for `inference`.
+    """
+    _start(encoder, "fp32")
+    # When Python ends, there may be no torch left to change a module with.
+    weakref.finalize(owner, _stop, encoder).atexit = False
+
+
+def _start(encoder: Encoder, precision: str) -> None:
     if precision not in PRECISIONS:
         raise UnknownNameError("precision", precision, PRECISIONS)
     with torch.no_grad():
         encoder._inference = _states(encoder, PRECISIONS[precision])
-    try:
-        yield
-    finally:
-        encoder._inference = None
+
+
+def _stop(encoder: Encoder) -> None:
+    encoder._inference = None
 
 
 def _states(encoder: Encoder, dtype: torch.dtype) -> States:
