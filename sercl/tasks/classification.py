@@ -276,9 +276,7 @@ class EmotionClassifier(UtteranceTest, EncoderTask):
         }
         self.dropout = dropout
         self._build_readout(layer, standardize, layer_norm)
-        is_linear = is_one_layer(self.readout.heads[0])
-        self.head_init = initial_weights(head_init, adapter, layer, is_linear)
-        self.hparams["head_init"] = self.head_init
+        self.head_init = initial_weights(head_init, adapter, layer, is_one_layer(self.readout.heads[0]))
         self.criteria = _copies(ClassLoss(self.build_loss(len(self.classes))), len(self.readout.heads))
         check_weights(class_weights, cast(ClassLoss, self.criteria[0]))
         self.adversarial = revive(AdversarialConfig, adversarial)
