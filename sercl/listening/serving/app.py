@@ -200,7 +200,8 @@ def _add_pages(app: FastAPI, server: Server) -> None:
     @app.get("/open/{token}")
     @app.get("/admin")
     async def with_slash(request: Request) -> Response:
-        return RedirectResponse(f"{request.url.path.rsplit('/', 1)[1]}/")
+        # "./": a link such as /t/https:a.example must not lead elsewhere.
+        return RedirectResponse(f"./{request.url.path.rsplit('/', 1)[1]}/")
 
     @app.get("/t/{token}/")
     @app.get("/open/{token}/")

@@ -349,7 +349,10 @@ def test_the_headphone_test(folder):
 def test_pages_work_below_a_path_of_a_proxy(folder):
     with client(folder, root_path="/lab/listen", links=1) as (browser, server):
         reply = browser.get(f"/t/{tokens(server)[0]}", follow_redirects=False)
-        assert reply.headers["location"] == f"{tokens(server)[0]}/"
+        assert reply.headers["location"] == f"./{tokens(server)[0]}/"
+        for kind in ("t", "open"):
+            elsewhere = browser.get(f"/{kind}/https:a.example", follow_redirects=False)
+            assert elsewhere.headers["location"].startswith("./")
         assert browser.get(f"/lab/listen/t/{tokens(server)[0]}/api/state").status_code == 200
         assert 'src="../../static/listen.js"' in browser.get(f"/t/{tokens(server)[0]}/").text
 
