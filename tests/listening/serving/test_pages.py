@@ -194,6 +194,8 @@ def test_answers_wait_for_the_connection_also_over_a_reload(folder):
         walk.page.locator("button.main").click()
         walk.page.get_by_text("No connection").wait_for()
         assert len(stored(server)) == before
+        lost.unroute("**/api/answers")
+        lost.route("**/api/answers", lambda route: route.fulfill(status=404, body="<h1>a proxy</h1>"))
         walk.page.reload()
         walk.page.wait_for_timeout(500)
         lost.unroute("**/api/answers")

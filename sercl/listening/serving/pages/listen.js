@@ -88,7 +88,11 @@ async function ask(path, body) {
     method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body),
   };
   const response = await fetch(path, options);
-  if (response.status === 404) throw new Refused('unknown_link', '');
+  if (response.status === 404) {
+    // Only the server itself knows that there is no such link; a proxy says 404 also while the server starts again.
+    const content = await response.json().catch(() => null);
+    if (content?.message === 'unknown_link') throw new Refused('unknown_link', '');
+  }
   if (response.status === 409 || response.status === 422) {
     const content = await response.json();
     throw new Refused(content.reason, content.message);
