@@ -13,7 +13,6 @@ from itertools import pairwise
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.signal import resample_poly, sosfilt
 from torch import Tensor
 
 from sercl.audio.resample import SAMPLE_RATE
@@ -39,8 +38,7 @@ def loudness(waveform: Tensor) -> float:
     Args:
         waveform: `[n]` float32 at 16 kHz, n at least 1; of any length.
     """
-    weighted = sosfilt(k_weighting(SAMPLE_RATE), waveform.numpy())
-    power = float(np.square(weighted).mean())
+    power = float(np.square(_weighted(waveform)).mean())
     return max(_SILENT, _OFFSET + 10 * math.log10(power)) if power > 0 else _SILENT
 
 
@@ -55,7 +53,7 @@ def gated_loudness(waveform: Tensor) -> float:
         waveform: `[n]` float32 at 16 kHz. A clip that is shorter than a block of 0.4 s, or below the gate of
             -70 LUFS throughout, is measured without gates.
     """
-    weighted = torch.from_numpy(sosfilt(k_weighting(SAMPLE_RATE), waveform.numpy()))
+    weighted = torch.from_numpy(_weighted(waveform))
     if len(weighted) < _BLOCK:
         return loudness(waveform)
     power = weighted.unfold(0, _BLOCK, _BLOCK_HOP).square().mean(dim=1)
@@ -78,6 +76,8 @@ def true_peak(waveform: Tensor) -> float:
     Args:
         waveform: `[n]` float32 at 16 kHz.
     """
+    from scipy.signal import resample_poly
+
     samples = waveform.double().numpy()
     between = resample_poly(samples, _PEAK_RATE // SAMPLE_RATE, 1)
     peak = max(float(np.abs(samples).max(initial=0.0)), float(np.abs(between).max(initial=0.0)))
@@ -121,6 +121,13 @@ def matched_to_first(pieces: Sequence[Tensor]) -> list[Tensor]:
         piece * (levels[0] / level) if level > 0 and levels[0] > 0 else piece
         for piece, level in zip(pieces, levels, strict=True)
     ]
+
+
+def _weighted(waveform: Tensor) -> NDArray[np.float64]:
+    from scipy.signal import sosfilt  # takes half a second, which other measures of level should not cost
+
+    weighted: NDArray[np.float64] = sosfilt(k_weighting(SAMPLE_RATE), waveform.numpy())
+    return weighted
 
 
 @lru_cache

@@ -15,7 +15,6 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.signal import butter, sosfilt
 from torch import Tensor
 
 from sercl.audio.loudness import gated_loudness
@@ -320,12 +319,16 @@ def filtered(waveform: Tensor, config: PreprocessConfig) -> Tensor:
 
 @lru_cache
 def _sections(kind: str, edges: tuple[float, ...]) -> NDArray[np.float64]:
+    from scipy.signal import butter  # takes half a second, which clips without filters should not cost
+
     edge = edges[0] if len(edges) == 1 else edges
     sections: NDArray[np.float64] = butter(_ORDER, edge, kind, fs=SAMPLE_RATE, output="sos")
     return sections
 
 
 def _through(sections: NDArray[np.float64], waveform: Tensor) -> Tensor:
+    from scipy.signal import sosfilt
+
     return torch.from_numpy(sosfilt(sections, waveform.double().numpy()).astype(np.float32))
 
 

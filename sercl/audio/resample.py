@@ -4,7 +4,6 @@ import math
 from functools import lru_cache
 from pathlib import Path
 
-import scipy.signal
 import torch
 from torch import Tensor
 from torch.nn.functional import conv1d, pad
@@ -59,8 +58,10 @@ def to_rate(samples: Samples | Tensor, rate: int, target: int = SAMPLE_RATE) -> 
         return waveform
     phases, step = target // math.gcd(rate, target), rate // math.gcd(rate, target)
     if phases > MOST_PHASES or phases * step > MOST_PHASES**2:
+        from scipy.signal import resample  # takes half a second, which usual rates should not cost
+
         length = math.ceil(len(waveform) * target / rate)
-        return torch.from_numpy(scipy.signal.resample(waveform.numpy(), length)).float()
+        return torch.from_numpy(resample(waveform.numpy(), length)).float()
     return resampler(rate, target)(waveform)
 
 

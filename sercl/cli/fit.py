@@ -33,8 +33,7 @@ from sercl.studies.training.fit import extract_features, score, score_source, st
 from sercl.studies.training.results import RunResults, describe_model, save, summarise
 from sercl.studies.training.resuming import check_limits
 from sercl.studies.training.stages import StageResult
-from sercl.tasks.classification import EmotionClassifier
-from sercl.tasks.ensemble import Ensemble
+from sercl.tasks.classification import ClassifierEnsemble, EmotionClassifier
 
 ADAPTER = "adapter"
 """Folder of a run with its LoRA, or its method of peft, in peft's own format."""
@@ -203,7 +202,7 @@ def set_up(cli: Cli) -> None:
     data.on_progress = None
 
 
-def extract_features_of(task: EmotionClassifier | Ensemble, cli: Cli) -> None:
+def extract_features_of(task: EmotionClassifier | ClassifierEnsemble, cli: Cli) -> None:
     """Run a frozen encoder once over all utterances, if the audio is not needed again."""
     with stage_progress() as on_progress:
         extract_features(task, cli.data, cli.build_trainer(), cli.features, cli.cache, on_progress)

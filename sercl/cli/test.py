@@ -26,8 +26,7 @@ from sercl.studies.training.results import (
     speaker_notes,
     summarise,
 )
-from sercl.tasks.classification import EmotionClassifier
-from sercl.tasks.ensemble import Ensemble, restore
+from sercl.tasks.classification import ClassifierEnsemble, EmotionClassifier
 
 _WHOLE = (
     "the whole corpus is tested: no corpus of this name was in training, only {}. {} "
@@ -115,9 +114,9 @@ def _evaluate(cli: Cli, part: str, names_part: bool) -> None:
     _show(results, folder, cli.config["json"])
 
 
-def _restored(cli: Cli) -> EmotionClassifier | Ensemble:
+def _restored(cli: Cli) -> EmotionClassifier | ClassifierEnsemble:
     """Return the model of the checkpoint; classes or preprocessing other than its own are refused."""
-    task = restore(at_home(cli.config["ckpt"]), cli.config["encoder"])
+    task = ClassifierEnsemble.restore(at_home(cli.config["ckpt"]), cli.config["encoder"])
     if list(cli.data.classes) != task.classes:
         raise UsageError(
             f"the checkpoint's classes are {task.classes}, the data's {cli.data.classes}: set --data.labels."
@@ -127,12 +126,12 @@ def _restored(cli: Cli) -> EmotionClassifier | Ensemble:
     return task
 
 
-def _first(task: EmotionClassifier | Ensemble) -> EmotionClassifier:
-    return task.first if isinstance(task, Ensemble) else task
+def _first(task: EmotionClassifier | ClassifierEnsemble) -> EmotionClassifier:
+    return task.first if isinstance(task, ClassifierEnsemble) else task
 
 
-def _ensemble_notes(task: EmotionClassifier | Ensemble) -> list[str]:
-    if not isinstance(task, Ensemble):
+def _ensemble_notes(task: EmotionClassifier | ClassifierEnsemble) -> list[str]:
+    if not isinstance(task, ClassifierEnsemble):
         return []
     return [f"ensemble: mean of the probabilities of {len(task.names)} models ({', '.join(task.names)})"]
 

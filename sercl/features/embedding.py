@@ -25,7 +25,7 @@ from sercl.audio.sources import (
 from sercl.batch import AudioBatch
 from sercl.corpora.base import Utterance
 from sercl.errors import AudioError, ClipLengthError, FeatureError, SerclError, UsageError
-from sercl.features.extraction import default_batch_seconds, rows_of
+from sercl.features.rows import default_batch_seconds, rows_of
 from sercl.features.wanted import check_states, frozen_pooling
 from sercl.models.device import find_device, give_memory_back
 from sercl.models.encoders import Encoder, block_count, inference, load_encoder

@@ -14,13 +14,14 @@ from sercl.audio.preprocess import PreprocessConfig
 from sercl.batch import AudioBatch, halves
 from sercl.errors import FeatureError, UsageError
 from sercl.features.config import FeatureConfig
+from sercl.features.rows import default_batch_seconds, rows_of
 from sercl.features.shard import RowWriter
 from sercl.features.store import FeatureStore
 from sercl.features.stored import StoredFeatures
 from sercl.features.wanted import FRAMES, Wanted, wanted_of
 from sercl.memory import by_halves
-from sercl.models.encoders import Encoder, EncoderOutput, inference
-from sercl.models.pooling import Pooling, build_pooling
+from sercl.models.encoders import Encoder, inference
+from sercl.models.pooling import build_pooling
 
 Progress = Callable[[str, int, int], None]
 """Called with the current step, the number of utterances done, and their total."""
@@ -149,30 +150,6 @@ class Extraction(L.LightningModule):
             self._on_progress("hidden states of the frozen encoder", done, self._total)
 
 
-def rows_of(output: EncoderOutput, states: Sequence[int], pooling: Pooling | None) -> list[Tensor]:
-    """Return some hidden states of each utterance of a batch, float32 on the CPU.
-
-    Args:
-        output: Output of the encoder for the batch.
-        states: Indices of the hidden states.
-        pooling: Over frames; None for every valid frame.
-
-    Returns:
-        `[states, width]` per utterance; without pooling `[states, frames, width]`.
-    """
-    if pooling is not None and output.lengths.device.type != "cpu":  # few large kernels
-        pooled = [pooling(output.hidden_states[state], output.lengths) for state in states]
-        return list(torch.stack(pooled, dim=1).float().cpu())
-    pool = pooling.clip if pooling is not None else Tensor.float
-    by_state = [[pool(clip) for clip in output.clips(state)] for state in states]
-    return [torch.stack(own).cpu() for own in zip(*by_state, strict=True)]
-
-
-def default_batch_seconds(device: torch.device) -> float:
-    """Return the padded seconds of a batch that suit a device."""
-    return _CPU_SECONDS if device.type == "cpu" else _GPU_SECONDS
-
-
 def default_workers(device: torch.device) -> int:
     """Return the number of processes that decode audio for a device."""
     return 0 if device.type == "cpu" else min(_GPU_WORKERS, max(1, (os.cpu_count() or 1) - 1))
@@ -181,11 +158,6 @@ def default_workers(device: torch.device) -> int:
 _GPU_WORKERS = 4
 """On the CPU there are none: decoding takes a hundredth of the time there, but a process more than there are
 cores makes every parallel product wait for it (wav2vec2-base on 2 cores: a sixth slower in bf16)."""
-
-_CPU_SECONDS = 32.0
-"""With 8 s, wav2vec2-base takes 5 to 10 % more time: the weights pass through the cache for fewer frames."""
-
-_GPU_SECONDS = 120.0
 
 
 class _Plain:

@@ -99,6 +99,28 @@ class Adversary(nn.Module):
         return torch.cat(each, dim=1)
 
 
+def build_adversary(config: AdversarialConfig, heads: int, dim: int, frozen: bool) -> Adversary | None:
+    """Return the domain classifier, or None if the weight is 0.
+
+    Args:
+        config: Options of adversarial training.
+        heads: Number of heads of the model.
+        dim: Input size of a head.
+        frozen: Whether the encoder is frozen.
+
+    Raises:
+        UsageError: For a frozen encoder, which cannot adapt.
+    """
+    if not config.weight:
+        return None
+    if frozen:
+        raise UsageError(
+            "adversarial training changes the encoder, and with --model.adapter none it stays as it is. "
+            "Choose an adapter (--model.adapter lora), or --model.adversarial.weight 0."
+        )
+    return Adversary(heads, dim, config.hidden)
+
+
 def domain_losses(logits: Tensor, domains: Tensor) -> Tensor:
     """Return the binary cross-entropy of each head, `[heads]`, with equal weight of both domains.
 

@@ -46,28 +46,6 @@ class AdversarialLosses(NamedTuple):
     accuracy: Tensor
 
 
-def build_adversary(config: AdversarialConfig, heads: int, dim: int, frozen: bool) -> Adversary | None:
-    """Return the domain classifier, or None if the weight is 0.
-
-    Args:
-        config: Options of adversarial training.
-        heads: Number of heads of the model.
-        dim: Input size of a head.
-        frozen: Whether the encoder is frozen.
-
-    Raises:
-        UsageError: For a frozen encoder, which cannot adapt.
-    """
-    if not config.weight:
-        return None
-    if frozen:
-        raise UsageError(
-            "adversarial training changes the encoder, and with --model.adapter none it stays as it is. "
-            "Choose an adapter (--model.adapter lora), or --model.adversarial.weight 0."
-        )
-    return Adversary(heads, dim, config.hidden)
-
-
 def ask_for_target(adversary: Adversary | None, data: Any) -> None:
     """Make a data module serve the target's audio if, and only if, there is an adversary.
 

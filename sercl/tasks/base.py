@@ -1,225 +1,44 @@
-"""Base of all tasks on a speech encoder: the adapted encoder, its optimiser, and small checkpoints."""
+"""Base of all tasks of Lightning on a speech encoder: optimiser, schedule and small checkpoints."""
 
-import inspect
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, is_dataclass
-from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar
 
-import torch
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 from torch import Tensor, nn
 
 from sercl.audio.preprocess import PreprocessConfig
-from sercl.batch import AudioBatch
 from sercl.corpora.base import SEEN
-from sercl.errors import CheckpointError, UsageError
+from sercl.errors import UsageError
 from sercl.imports import path_of
-from sercl.models.adapters import AdapterOptions, attach, parse_adapter, refuse_unused
-from sercl.models.encoders import Encoder, EncoderOutput
-from sercl.models.readout import FrameReadout, Readout
-from sercl.tasks import checkpoint as checkpoints
-from sercl.tasks.checkpoint import (
-    describe,
-    option_types,
-    packages_of,
-    preprocessing_of,
-    rename_old_keys,
-    verify,
-    verify_shapes,
-    verify_state,
-)
-from sercl.tasks.optim import OptimizerConfig, build_optimizer, build_schedule, schedule_options
-from sercl.tasks.recordings import LIKE, Recordings, fingerprints, from_checkpoint, to_tensors
+from sercl.tasks.checkpoint import describe, option_types, packages_of
+from sercl.tasks.models import EncoderModel, plain
+from sercl.tasks.optim import build_optimizer, build_schedule, schedule_options
+from sercl.tasks.recordings import LIKE, fingerprints, to_tensors
 from sercl.tasks.stepping import Stepping
 
-Config = TypeVar("Config")
 
-
-def plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a constructor as plain data; `values` are its `locals()`."""
-    return {name: _plain(value) for name, value in values.items() if name not in ("self", "__class__")}
-
-
-def options_of(task: object, own: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments that a task was built with as plain data, those of a subclass included.
-
-    They build the task again: if a subclass has its own constructor, they are the arguments of that one.
-
-    Args:
-        task: The task, whose constructor calls this.
-        own: `plain(locals())` at the beginning of that constructor.
-    """
-    found, frame = dict(own), inspect.currentframe()
-    frame = frame.f_back.f_back if frame is not None and frame.f_back is not None else None
-    while frame is not None and frame.f_code.co_name == "__init__":
-        names, _, keywords, values = inspect.getargvalues(frame)
-        if not names or values[names[0]] is not task:
-            break
-        found = plain({name: values[name] for name in names[1:]} | (values[keywords] if keywords else {}))
-        check_options(type(task), found)
-        frame = frame.f_back
-    return found
-
-
-def revive(kind: type[Config], value: Config | Mapping[str, Any]) -> Config:
-    """Build a config from a checkpoint; nested configs validate plain mappings themselves.
-
-    Raises:
-        CheckpointError: For an option that the config does not have.
-    """
-    if not isinstance(value, Mapping):
-        return value
-    try:
-        return kind(**value)
-    except TypeError as error:
-        raise CheckpointError(
-            f"the checkpoint has an option that this sercl does not have ({error}). Use the version of sercl "
-            "that wrote it, or train again."
-        ) from error
-
-
-def adapter_options(adapter: str, value: AdapterOptions | Mapping[str, Any]) -> AdapterOptions:
-    """Return the options of adapters from a checkpoint or an object.
-
-    Raises:
-        UsageError: For adapters that do not exist, or cannot be combined, and for options without effect.
-        CheckpointError: As `revive`.
-    """
-    parse_adapter(adapter)  # imports the packages that methods come from, which adds their options
-    options = revive(AdapterOptions, value)
-    refuse_unused([adapter], options)
-    return options
-
-
-def _plain(value: Any) -> Any:
-    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
-
-
-def check_options(kind: type, options: Mapping[str, Any]) -> None:
-    """Raise `UsageError` for options of a user's class that a checkpoint could not store."""
-    for name, value in options.items():
-        try:
-            checkpoints.check_plain(value, name)
-        except CheckpointError as error:
-            raise UsageError(
-                f"{path_of(kind)}: the option {error} Options are numbers, texts, lists and maps, which "
-                "checkpoints can store."
-            ) from error
-
-
-class EncoderTask(Stepping):
-    """An encoder with adapters; subclasses add a readout, a loss and metrics.
-
-    Args:
-        encoder: The loaded encoder, already cut.
-        adapter: Adapter names joined by "+", or "none" or "full".
-        adapters: Options of each adapter.
-        adapter_blocks: 0-based blocks that get adapters, None for all.
-        optimizer: Learning rates and schedule.
-        save_full: Whether checkpoints contain the frozen encoder, too.
+class EncoderTask(EncoderModel, Stepping):
+    """Training of a model by Lightning; subclasses add metrics.
 
     Attributes:
-        seen_speakers: Part ("train", "validation") -> "corpus speaker" of each known speaker, of all stages;
-            stored in checkpoints.
-        corpora: Names of the training and validation corpora, sorted; stored in checkpoints.
-        recordings: Part -> fingerprints of the recordings of "train" and "validation" in all stages, as
-            `tasks.recordings` has them; None if the checkpoint is from a version of sercl that did not store
-            them.
-        preprocess: What is done to clips before the encoder, in training and afterwards; stored in
-            checkpoints. None until the model has data.
-        readout: From hidden states to class scores.
-        classes: Class names, in class order.
-        labels: Class -> emotions that belong to it.
-        task_name: Name of the task in checkpoints.
         schedule_monitor: Value that plateau and newbob follow, unless an option names another.
     """
 
-    task_name: ClassVar[str]
     schedule_monitor: ClassVar[str] = "val/loss"
-    readout: Readout | FrameReadout
-    classes: list[str]
-    labels: dict[str, list[str]]
+    _stepped: tuple[int, Any] | None = None
+    _gradients_checked = False
 
-    def __init__(
-        self,
-        encoder: Encoder,
-        adapter: str,
-        adapters: AdapterOptions,
-        adapter_blocks: list[int] | None,
-        optimizer: OptimizerConfig,
-        save_full: bool,
-    ) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.adapter = adapter
-        self.adapters = attach(encoder, adapter, adapters, adapter_blocks)
-        self.optimizer_config = optimizer
-        self.save_full = save_full
-        self._stepped: tuple[int, Any] | None = None
-        self.seen_speakers: dict[str, list[str]] = {part: [] for part in SEEN}
-        self.corpora: list[str] = []
-        self.recordings: Recordings | None = {part: set() for part in (*SEEN, LIKE)}
-        self.preprocess: PreprocessConfig | None = None
-        self._gradients_checked = False
-        self.strict_loading = (
-            False  # a small checkpoint lacks the frozen encoder; `load_state_dict` checks the rest
-        )
+    def _keep_options(self, options: Mapping[str, Any]) -> None:
+        self.save_hyperparameters(dict(options))
 
-    @classmethod
-    def restore(cls, path: str | Path, encoder: str | None = None) -> Self:
-        """Build the model of a checkpoint.
-
-        Args:
-            path: The checkpoint.
-            encoder: Folder of its encoder, if that has moved since training; its weights must be the same.
-
-        Raises:
-            CheckpointError: If the file is not a checkpoint of sercl, or of another task, or the encoder has
-                other weights.
-            EncoderError: If the encoder cannot be loaded.
-            ImportNotAllowedError: If the model or a part of it comes from a package that is not allowed.
-        """
-        stored = checkpoints.read_for(cls.task_name, cls, path)
-        encoder_path = checkpoints.find_encoder(stored, path) if encoder is None else encoder
-        with checkpoints.building_from(path, encoder):
-            kind = checkpoints.class_of(stored["sercl"], cls, path)
-            task: Self = kind(**{**stored["hyper_parameters"], "encoder": encoder_path})
-            if encoder is None:
-                task.encoder.name = stored["sercl"]["encoder"]["name"]
-            checkpoints.prepare_as_trained(stored, task.encoder)
-            task.on_load_checkpoint(stored)
-            checkpoints.verify_numbers(stored["state_dict"])
-            task.load_state_dict(stored["state_dict"])
-        return task
-
-    @property
-    def description(self) -> dict[str, Any]:
-        """Task, classes and the emotions of each class, as plain data."""
-        return {"task": self.task_name, "classes": self.classes, "labels": self.labels}
-
-    @property
-    def encoder_is_frozen(self) -> bool:
-        """Whether an utterance has the same hidden states at every training step."""
-        return not any(p.requires_grad for part in (self.encoder, self.adapters) for p in part.parameters())
+    def _add_training(self) -> None:
+        self.strict_loading = False  # a small checkpoint lacks the frozen encoder; `load_state_dict` checks
 
     @property
     def leaves_weights_unread(self) -> bool:
         """Whether some trained weights are unused: in blocks above a numbered layer."""
         return not self.encoder_is_frozen and max(self.readout.states) < len(self.encoder.blocks)
-
-    def encode(self, batch: AudioBatch) -> EncoderOutput:
-        """Run the adapted encoder over a batch."""
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.encoder_is_frozen):
-            return self.encoder.encode_batch(batch)
-
-    def train(self, mode: bool = True) -> Self:
-        """Set training mode; a frozen encoder stays in evaluation mode, so its dropout is never active."""
-        super().train(mode)
-        if self.encoder_is_frozen:
-            self.encoder.eval()
-        return self
 
     def setup(self, stage: str) -> None:
         """Refuse data modules for another task or with other preprocessing (called by Lightning).
@@ -236,29 +55,6 @@ class EncoderTask(Stepping):
             )
         if data is not None:
             self.use_preprocessing(getattr(data, "preprocess", PreprocessConfig.RAW), "the data")
-
-    @property
-    def as_trained(self) -> PreprocessConfig:
-        """What is done to clips before the encoder; nothing for a model that has had no data."""
-        return self.preprocess or PreprocessConfig.RAW
-
-    def use_preprocessing(self, config: PreprocessConfig, whose: str) -> None:
-        """Take what is done to clips before the encoder; a model that was trained with other is refused.
-
-        Args:
-            config: What is done.
-            whose: What has it, for the message: "the data".
-
-        Raises:
-            UsageError: For other preprocessing than in training.
-        """
-        if self.preprocess not in (None, config):
-            raise UsageError(
-                f"{whose}: preprocessing is {config.in_words}, but the model was trained with "
-                f"{self.preprocess.in_words}. A model is used as it was trained: leave --preprocess out, or "
-                "set data.use_preprocessing(task.preprocess) in Python."
-            )
-        self.preprocess = config
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         """Return trainable parameters as "head", "adapter" and "encoder", each parameter in one group."""
@@ -380,7 +176,7 @@ class EncoderTask(Stepping):
         if packages := packages_of(str(self.hparams.get("adapter", "")), self.encoder.family):
             checkpoint["sercl"]["packages"] = packages
         options = option_types(kind)  # a subclass may have saved further hyper-parameters
-        hparams = {name: _plain(value) for name, value in self.hparams.items() if name in options}
+        hparams = plain({name: value for name, value in self.hparams.items() if name in options})
         checkpoint["hyper_parameters"] = {**hparams, "encoder": self.encoder.location}
         if self.save_full:
             checkpoint["hyper_parameters"]["encoder_config"] = self.encoder.config
@@ -388,31 +184,6 @@ class EncoderTask(Stepping):
         frozen = self._frozen_encoder_keys()
         state = checkpoint["state_dict"]
         checkpoint["state_dict"] = {name: value for name, value in state.items() if name not in frozen}
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse a checkpoint of another format, task or encoder."""
-        verify(checkpoint, self.encoder, self.description)
-        rename_old_keys(checkpoint["sercl"])
-        self.use_preprocessing(preprocessing_of(checkpoint["sercl"]), "the checkpoint")
-        seen = checkpoint["sercl"]["seen_speakers"]
-        self.seen_speakers = {part: list(names) for part, names in seen.items()}
-        self.corpora = list(checkpoint["sercl"].get("corpora", ()))
-        self.recordings = from_checkpoint(checkpoint.get("recordings"))
-
-    def load_state_dict(
-        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
-    ) -> Any:
-        """Load weights; only those of the frozen encoder may be missing, and none may be unexpected."""
-        verify_shapes(state_dict, self.state_dict())
-        result = super().load_state_dict(state_dict, strict=False, assign=assign)
-        allowed = self._frozen_encoder_keys()
-        verify_state([key for key in result.missing_keys if key not in allowed], result.unexpected_keys)
-        return type(result)([], [])  # else Lightning warns of every frozen weight that is missing on purpose
-
-    def _frozen_encoder_keys(self) -> set[str]:
-        trained = {name for name, p in self.named_parameters(remove_duplicate=False) if p.requires_grad}
-        frozen = self.encoder.state_dict().keys() - self.adapters.kept
-        return {f"encoder.{name}" for name in frozen} - trained
 
     def _sum_over_processes(self, values: Tensor) -> Tensor:
         total: Tensor = self.trainer.strategy.reduce(values, reduce_op="sum")

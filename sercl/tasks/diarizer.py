@@ -25,7 +25,7 @@ from sercl.memory import by_halves
 from sercl.models.device import find_device
 from sercl.models.encoders import infer_with
 from sercl.tasks.checkpoint_paths import checkpoint_of
-from sercl.tasks.diarization import EmotionDiarizer
+from sercl.tasks.models import FrameModel
 from sercl.tasks.predictor import Failure
 
 Mask = NDArray[np.bool_]
@@ -104,7 +104,7 @@ def diarize(
         EncoderError: If the encoder cannot be loaded.
         UsageError: For an unavailable device, or invalid windows.
     """
-    task = EmotionDiarizer.restore(checkpoint_of(at_home(checkpoint)), encoder)
+    task = FrameModel.restore(checkpoint_of(at_home(checkpoint)), encoder)
     return Diarizer(task, find_device(device), post, vad, window, context)
 
 
@@ -129,7 +129,7 @@ class Diarizer:
 
     def __init__(
         self,
-        task: EmotionDiarizer,
+        task: FrameModel,
         device: torch.device,
         post: PostConfig | None = None,
         vad: bool = False,
@@ -237,7 +237,7 @@ def _halves(batch: list[Window]) -> tuple[list[Window], list[Window]]:
     return batch[: len(batch) // 2], batch[len(batch) // 2 :]
 
 
-def _plan(task: EmotionDiarizer, window: float | None, context: float) -> WindowPlan:
+def _plan(task: FrameModel, window: float | None, context: float) -> WindowPlan:
     most = task.encoder.max_samples
     longest = None if most is None else most / SAMPLE_RATE
     if window is not None and longest is not None and window > longest:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar, Generic, Self, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -10,25 +11,12 @@ from torch import Tensor, nn
 from sercl.batch import AudioBatch, FeatureBatch
 from sercl.errors import CheckpointError
 from sercl.tasks.checkpoint_paths import checkpoints_of
-from sercl.tasks.classification import EmotionClassifier, UtteranceTest
+from sercl.tasks.models import UtteranceModel
+
+Model = TypeVar("Model", bound=UtteranceModel)
 
 
-def restore(path: Path, encoder: str | None = None) -> "EmotionClassifier | Ensemble":
-    """Build the classifier of a checkpoint or of a run's folder; that of all folds is an `Ensemble`.
-
-    Args:
-        path: The checkpoint or folder.
-        encoder: Folder of its encoder, if that has moved since training; its weights must be the same.
-
-    Raises:
-        CheckpointError: As `checkpoints_of` and `EmotionClassifier.restore`, which has further errors.
-    """
-    paths = checkpoints_of(path)
-    tasks = [EmotionClassifier.restore(each, encoder) for each in paths]
-    return Ensemble(tasks, paths) if len(tasks) > 1 else tasks[0]
-
-
-class Ensemble(UtteranceTest):
+class Ensemble(nn.Module, Generic[Model]):
     """Several classifiers whose probabilities are averaged.
 
     A frozen encoder that all of them share runs once per batch.
@@ -44,9 +32,12 @@ class Ensemble(UtteranceTest):
         tasks: The classifiers.
         names: Their checkpoints, relative to the folder that holds all of them.
         classes: Class names, in class order.
+        kind: Class of the classifiers.
     """
 
-    def __init__(self, tasks: Sequence[EmotionClassifier], paths: Sequence[Path]) -> None:
+    kind: ClassVar[type[UtteranceModel]] = UtteranceModel
+
+    def __init__(self, tasks: Sequence[Model], paths: Sequence[Path]) -> None:
         super().__init__()
         for task, path in zip(tasks[1:], paths[1:], strict=True):
             _check_same(tasks[0], task, paths[0], path)
@@ -57,6 +48,21 @@ class Ensemble(UtteranceTest):
         whole = Path(os.path.commonpath([path.parent for path in paths]))
         self.names = tuple(str(path.relative_to(whole)) for path in paths)
         self.classes = tasks[0].classes
+
+    @classmethod
+    def restore(cls, path: Path, encoder: str | None = None) -> Model | Self:
+        """Build the classifier of a checkpoint or of a run's folder; only that of all folds is an ensemble.
+
+        Args:
+            path: The checkpoint or folder.
+            encoder: Folder of its encoder, if that has moved since training; its weights must be the same.
+
+        Raises:
+            CheckpointError: As `checkpoints_of` and `EncoderModel.restore`, which has further errors.
+        """
+        paths = checkpoints_of(path)
+        tasks = [cast(type[Model], cls.kind).restore(each, encoder) for each in paths]
+        return cls(tasks, paths) if len(tasks) > 1 else tasks[0]
 
     def forward(self, batch: AudioBatch | FeatureBatch) -> Tensor:
         """Return class probabilities `[batch, classes]`, the mean over the classifiers."""
@@ -76,7 +82,7 @@ class Ensemble(UtteranceTest):
             task.keep_for_prediction(chosen if self._shares else ())
 
     @property
-    def first(self) -> EmotionClassifier:
+    def first(self) -> Model:
         """The first of the classifiers; all have its classes and its preprocessing."""
         return self.tasks[0]
 
@@ -107,7 +113,7 @@ class Ensemble(UtteranceTest):
         return {part: set().union(*(own[part] for own in known)) for part in known[0]}
 
 
-def _check_same(first: EmotionClassifier, other: EmotionClassifier, path: Path, other_path: Path) -> None:
+def _check_same(first: UtteranceModel, other: UtteranceModel, path: Path, other_path: Path) -> None:
     for what, one, two in (
         ("classes", first.classes, other.classes),
         ("preprocessing", first.as_trained.in_words, other.as_trained.in_words),
@@ -119,7 +125,7 @@ def _check_same(first: EmotionClassifier, other: EmotionClassifier, path: Path, 
             )
 
 
-def _shares(first: EmotionClassifier, other: EmotionClassifier) -> bool:
+def _shares(first: UtteranceModel, other: UtteranceModel) -> bool:
     """Return whether two classifiers read the same hidden states of the same frozen encoder."""
     return (
         first.encoder_is_frozen

@@ -1,65 +1,17 @@
-"""The encoder with as many blocks as the chosen layer needs, and faster on the CPU."""
+"""The encoder of a task, faster on the CPU while it is trained."""
 
 import warnings
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
 
 import lightning.pytorch as L
 import torch
 from lightning.pytorch.utilities import rank_zero_only
 
 from sercl.errors import SerclWarning
-from sercl.models.encoder_folder import check_layer
-from sercl.models.encoders import Encoder, block_count, inference, load_encoder, rebuild_encoder
+from sercl.models.encoders import inference
 from sercl.models.encoders.fast.packed import is_slow, supported
 from sercl.models.encoders.training import KEPT_BYTES, adapted_training
 from sercl.tasks.base import EncoderTask
-
-
-def default_layer(adapter: str) -> str:
-    """Return the default layer of a model."""
-    return "auto" if adapter == "none" else "last"
-
-
-def encoder_for_layer(
-    name: str,
-    layer: int | str,
-    last_block: int | None,
-    revision: str | None,
-    whisper_form: str,
-    gradient_checkpointing: bool,
-    config: dict[str, Any] | None = None,
-) -> Encoder:
-    """Load the encoder with the blocks that are needed, or rebuild it from a full checkpoint.
-
-    Blocks above a numbered layer are not needed. Hidden state k is then the last and the same as in the whole
-    model, where a norm may follow the last block and none follows the others.
-
-    Args:
-        name: As for `load_encoder`, like all others except `layer` and `config`.
-        layer: Hidden state to use.
-        last_block: Last block chosen by the user.
-        revision: Revision on the hub.
-        whisper_form: "padded" or "short".
-        gradient_checkpointing: Whether blocks are recomputed in the backward pass.
-        config: `Encoder.config` that a checkpoint stored; None for an encoder that is loaded.
-    """
-    if config is not None:
-        return rebuild_encoder(name, config, gradient_checkpointing=gradient_checkpointing)
-    cut = None
-    if isinstance(layer, int) and layer > 0 and last_block is None:
-        blocks = block_count(name, revision)
-        check_layer(name, layer, blocks)
-        cut = layer - 1 if layer < blocks else None
-    return load_encoder(
-        name,
-        revision=revision,
-        last_block=last_block if cut is None else cut,
-        final_norm=cut is None,
-        whisper_form=whisper_form,
-        gradient_checkpointing=gradient_checkpointing,
-    )
-
 
 _PRECISIONS = {"32-true": ("fp32", torch.float32), "bf16-mixed": ("bf16", torch.bfloat16)}
 """Precision of a trainer -> its name and dtype in the encoder; with any other the encoder runs normally."""

@@ -31,8 +31,8 @@ from sercl.files import at_home
 from sercl.memory import by_halves
 from sercl.models.device import find_device, give_memory_back
 from sercl.models.encoders import infer_with
-from sercl.tasks.classification import EmotionClassifier
-from sercl.tasks.ensemble import Ensemble, restore
+from sercl.tasks.ensemble import Ensemble
+from sercl.tasks.models import UtteranceModel
 from sercl.tasks.starter import find_starter
 
 
@@ -98,7 +98,7 @@ def load(
         UsageError: For an unavailable device, or if the starter model is not installed.
     """
     path = find_starter() if checkpoint is None else at_home(checkpoint)
-    model = restore(path, encoder)
+    model = Ensemble[UtteranceModel].restore(path, encoder)
     model.keep_for_prediction()
     return Predictor(model, find_device(device), workers)
 
@@ -122,7 +122,10 @@ class Predictor:
     """
 
     def __init__(
-        self, model: EmotionClassifier | Ensemble, device: torch.device, workers: int | None = None
+        self,
+        model: UtteranceModel | Ensemble[UtteranceModel],
+        device: torch.device,
+        workers: int | None = None,
     ) -> None:
         self._model = model.to(device).eval()
         self._task, self.checkpoints = (

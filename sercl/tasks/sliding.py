@@ -14,8 +14,8 @@ from sercl.audio.voice import Speech
 from sercl.batch import AudioBatch, Stretches
 from sercl.errors import AudioError, UsageError
 from sercl.models.encoders import infer_with
-from sercl.tasks.classification import EmotionClassifier
 from sercl.tasks.diarizer import FrameScores
+from sercl.tasks.models import UtteranceModel
 
 
 class SlidingClassifier:
@@ -37,7 +37,7 @@ class SlidingClassifier:
     """
 
     def __init__(
-        self, task: EmotionClassifier, device: torch.device, window: float = 1.0, hop: float = 0.1
+        self, task: UtteranceModel, device: torch.device, window: float = 1.0, hop: float = 0.1
     ) -> None:
         if not 0 < hop <= window:
             raise UsageError(

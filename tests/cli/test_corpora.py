@@ -10,7 +10,7 @@ import yaml
 from sercl.cli.main import main
 from sercl.data.datamodules import RAVDESS, Corpora, EmoDB
 from sercl.tasks import checkpoint as checkpoints
-from sercl.tasks.ensemble import restore
+from sercl.tasks.models import UtteranceModel
 from sercl.testing.corpora import fake_corpus
 from tests.processes import launched
 
@@ -71,7 +71,8 @@ def test_each_corpus_is_standardised_by_its_own_training_part(run, emodb, ravdes
     stored = checkpoints.read(run / "best.ckpt")
     assert stored["sercl"]["standardized_corpora"] == ["Berlin", "Toronto"]
     means = stored["state_dict"]["readout.standardizer.mean"]
-    task, data = restore(run / "best.ckpt"), Corpora({"Berlin": EmoDB(emodb), "Toronto": RAVDESS(ravdess)})
+    task = UtteranceModel.restore(run / "best.ckpt")
+    data = Corpora({"Berlin": EmoDB(emodb), "Toronto": RAVDESS(ravdess)})
     data.use_preprocessing(task.as_trained)
     data.setup()
     batches = list(data.reference_dataloader())

@@ -16,8 +16,8 @@ from sercl.studies.comparison import compare
 from sercl.studies.results.predictions import Predictions, read_csv
 from sercl.studies.results.scores import evaluate
 from sercl.studies.training.folds import has_all, planned, with_fold
-from sercl.tasks.classification import EmotionClassifier
-from sercl.tasks.ensemble import restore
+from sercl.tasks.classification import ClassifierEnsemble, EmotionClassifier
+from sercl.tasks.models import UtteranceModel
 from tests.cli.words import replaced
 
 
@@ -175,7 +175,7 @@ def test_an_ensemble_is_not_scored_on_speakers_that_a_model_of_it_has_seen(run, 
 
 
 def test_an_ensemble_has_seen_what_any_of_its_models_has(run):
-    ensemble = restore(run)
+    ensemble = ClassifierEnsemble.restore(run)
     for part in ("train", "validation"):
         assert ensemble.seen_speakers[part] == sorted(
             {name for task in ensemble.tasks for name in task.seen_speakers[part]}
@@ -188,8 +188,8 @@ def test_an_ensemble_has_seen_what_any_of_its_models_has(run):
 
 def test_a_shared_frozen_encoder_runs_once(run, emodb, monkeypatch):
     found, called = sercl.load(run, device="cpu"), []
-    pool = EmotionClassifier.pool
-    monkeypatch.setattr(EmotionClassifier, "pool", lambda self, batch: called.append(1) or pool(self, batch))
+    pool = UtteranceModel.pool
+    monkeypatch.setattr(UtteranceModel, "pool", lambda self, batch: called.append(1) or pool(self, batch))
     found.predict(sorted(Path(emodb).rglob("*.wav"))[0])
     assert len(called) == 1
 

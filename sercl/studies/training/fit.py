@@ -51,10 +51,10 @@ from sercl.studies.training.trainers import TrainerOptions, let_weights_be_unrea
 from sercl.tasks import checkpoint as checkpoints
 from sercl.tasks.base import EncoderTask
 from sercl.tasks.callbacks import RandomState, seconds_of
-from sercl.tasks.classification import REGRESSION, EmotionClassifier
-from sercl.tasks.ensemble import Ensemble
+from sercl.tasks.classification import ClassifierEnsemble, EmotionClassifier
 from sercl.tasks.gathering import of_first
 from sercl.tasks.layers import quick_encoder
+from sercl.tasks.models import REGRESSION
 
 _REASONS = {
     EarlyStoppingReason.PATIENCE_EXHAUSTED: EARLY_STOPPING,
@@ -103,7 +103,7 @@ Extract = Callable[[EmotionClassifier], object]
 
 
 def extract_features(
-    task: EmotionClassifier | Ensemble,
+    task: EmotionClassifier | ClassifierEnsemble,
     data: EmotionDataModule,
     trainer: L.Trainer,
     config: FeatureConfig,
@@ -125,7 +125,7 @@ def extract_features(
     """
     if not (task.can_use_features and data.can_use_features):
         return False
-    own = task.first if isinstance(task, Ensemble) else task
+    own = task.first if isinstance(task, ClassifierEnsemble) else task
     data.use_features(
         features_of(
             own.encoder,
@@ -294,7 +294,7 @@ def load_weights(task: EncoderTask, path: Path) -> None:
 
 
 def score(
-    task: EmotionClassifier | Ensemble,
+    task: EmotionClassifier | ClassifierEnsemble,
     data: EmotionDataModule,
     trainer: L.Trainer,
     part: str = "test",

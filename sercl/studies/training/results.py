@@ -24,8 +24,7 @@ from sercl.studies.results.records import RESULTS, SOURCE_PREDICTIONS, as_record
 from sercl.studies.results.scores import Evaluation, Score, evaluate, without_nan
 from sercl.studies.training.stages import EPOCH_LIMIT, StageResult
 from sercl.tasks.base import EncoderTask
-from sercl.tasks.classification import EmotionClassifier
-from sercl.tasks.ensemble import Ensemble
+from sercl.tasks.classification import ClassifierEnsemble, EmotionClassifier
 from sercl.tasks.recordings import LIKE, fingerprint
 from sercl.version import __version__
 
@@ -138,7 +137,7 @@ def _limit(stage: StageResult) -> str:
 
 
 def summarise(
-    task: EmotionClassifier | Ensemble,
+    task: EmotionClassifier | ClassifierEnsemble,
     data: EmotionDataModule,
     predictions: Predictions,
     part: str,
@@ -172,10 +171,10 @@ def summarise(
 
 
 def _standardization_notes(
-    task: EmotionClassifier | Ensemble, data: EmotionDataModule, part: str
+    task: EmotionClassifier | ClassifierEnsemble, data: EmotionDataModule, part: str
 ) -> list[str]:
     """Return a note on statistics of each corpus, and which corpora of a part have none of their own."""
-    own = (task.first if isinstance(task, Ensemble) else task).standardized_corpora
+    own = (task.first if isinstance(task, ClassifierEnsemble) else task).standardized_corpora
     if own is None:
         return []
     scored = dict.fromkeys(data.splits["test" if part == WHOLE else part].corpora)
@@ -199,7 +198,7 @@ def _left_unscored(scored: int, data: EmotionDataModule, part: str) -> list[str]
     return [f"only {scored} of {whole} {part} utterances are scored (--trainer.limit_{name}_batches)"]
 
 
-def speaker_notes(task: EncoderTask | Ensemble, data: EmotionDataModule, part: str) -> list[str]:
+def speaker_notes(task: EncoderTask | ClassifierEnsemble, data: EmotionDataModule, part: str) -> list[str]:
     """Return notes on speakers of a part that were in the model's training or validation data, if any.
 
     Raises:
@@ -247,7 +246,7 @@ def speaker_overlap_notes(
     return [f"speaker-dependent: {what}", *notes]
 
 
-def recording_notes(task: EncoderTask | Ensemble, data: EmotionDataModule, part: str) -> list[str]:
+def recording_notes(task: EncoderTask | ClassifierEnsemble, data: EmotionDataModule, part: str) -> list[str]:
     """Return notes on recordings of a part that were in the model's training or validation data, if any."""
     own = data.audio_keys_in("train") if "train" in data.splits else set()
     return recording_overlap_notes(
@@ -312,18 +311,18 @@ def _alike(tested: Sequence[Take], trained: Set[int], part: str) -> list[str]:
     ]
 
 
-def adversarial_notes(task: EmotionClassifier | Ensemble) -> list[str]:
+def adversarial_notes(task: EmotionClassifier | ClassifierEnsemble) -> list[str]:
     """Return a note on adversarial training of a model that is loaded, or nothing.
 
     It may be evaluated on that target, whose audio was then used in training.
     """
-    own = task.first if isinstance(task, Ensemble) else task
+    own = task.first if isinstance(task, ClassifierEnsemble) else task
     return ["target audio without labels was used in training (adversarial)"] if own.adversary else []
 
 
-def describe_model(task: EncoderTask | Ensemble) -> dict[str, Any]:
+def describe_model(task: EncoderTask | ClassifierEnsemble) -> dict[str, Any]:
     """Return the description of the model, as plain data; of an ensemble that of its first model, and all."""
-    if isinstance(task, Ensemble):
+    if isinstance(task, ClassifierEnsemble):
         states = common(own.readout.chosen_state for own in task.tasks)
         return {**describe_model(task.first), "chosen_state": states, "ensemble": list(task.names)}
     return {

@@ -21,7 +21,7 @@ from sercl.studies.cross_eval.plan.options import Override, StudyOptions, condit
 from sercl.studies.cross_eval.plan.trainings import Recipe
 from sercl.studies.heads.config import ProbeOptions
 from sercl.studies.training.trainers import TrainerOptions
-from sercl.tasks.classification import RANDOM, initial_weights
+from sercl.tasks.models import RANDOM, initial_weights
 from sercl.tasks.optim import ALGORITHMS, SCHEDULES, OptimizerConfig
 
 

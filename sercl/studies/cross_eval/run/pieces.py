@@ -24,7 +24,8 @@ from sercl.studies.training.fit import extract_features, last_weights, load_weig
 from sercl.studies.training.resuming import LAST
 from sercl.studies.training.stages import HEAD, StageResult, finished
 from sercl.studies.training.trainers import TrainerOptions
-from sercl.tasks.classification import RANDOM, EmotionClassifier
+from sercl.tasks.classification import EmotionClassifier
+from sercl.tasks.models import RANDOM
 
 Tests = Mapping[str, Subset]
 """Address of a test -> its utterances."""

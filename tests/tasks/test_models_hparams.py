@@ -6,7 +6,7 @@ import pytest
 from sercl.errors import CheckpointError, UsageError
 from sercl.models.adapters import AdapterOptions
 from sercl.models.adapters.gating.config import GatingConfig
-from sercl.tasks.base import plain, revive
+from sercl.tasks.models import plain, revive
 from sercl.tasks.optim import OptimizerConfig
 
 

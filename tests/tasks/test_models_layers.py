@@ -3,7 +3,7 @@ import torch
 
 from sercl.errors import UsageError
 from sercl.models.encoders import load_encoder
-from sercl.tasks.layers import default_layer, encoder_for_layer
+from sercl.tasks.models import default_layer, encoder_for_layer
 from sercl.testing.encoders import tiny_encoder
 
 
