@@ -7,11 +7,15 @@ looks for speech, trims and levels, unless `--raw`. The pipeline and the loop ru
 at a time (`--batch` for more in the pipeline); the loop is that of most papers: feature extractor, model,
 mean, head.
 
-Cold: whole processes. Warm: rounds in one process, the three one after the other in each; the first round
-does not count. Other programs disturb all three alike, so compare ratios.
+Cold: whole processes. Warm: rounds in one process, the ways one after the other in each; the first round
+does not count. Other programs disturb all alike, so compare ratios. In each round the fastest matrix product
+of this machine is timed, too, torch's and oneDNN's in fp32 and bf16: the share is that of its rate that the
+products of the encoder reach, of clips as they are (in wav2vec 2.0, with the whole encoder). `--bf16` and
+`--processes N` add sercl with that precision, or with N processes (`sercl predict --devices N`).
 """
 
 import argparse
+import atexit
 import json
 import statistics
 import subprocess
@@ -19,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +38,7 @@ if TYPE_CHECKING:
 RATE = 16_000
 CLASSES = ("angry", "happy", "neutral", "sad")
 SERCL, PIPELINE, LOOP = WAYS = ("sercl", "pipeline", "loop")
+BF16, SHARED = "sercl, bf16", "sercl, processes"
 LINEAR = ("q_proj", "k_proj", "v_proj", "out_proj", "intermediate_dense", "output_dense", "fc1", "fc2")
 
 Way = Callable[[Sequence[Path]], int]
@@ -50,7 +56,8 @@ def main() -> None:
         prepare(folder, options)
         clips = sorted(options.clips.rglob("*.wav"))[: options.files] if options.clips else []
         clips = clips or list(write_clips(folder, options.files, *options.seconds))
-        report(options, clips, cold(folder, clips, options), warm(folder, clips, options))
+        once = cold(folder, clips, options)
+        report(options, clips, once, *warm(folder, clips, options), operations_of(folder, clips, options))
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -67,6 +74,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, nargs=2, default=[1, 4], help="shortest and longest clip")
     parser.add_argument("--batch", type=int, default=1, help="clips in a batch of the pipeline")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--bf16", action="store_true", help="also sercl with --precision bf16")
+    parser.add_argument("--processes", type=int, default=0, help="also sercl with so many processes")
     parser.add_argument("--cold-files", type=int, default=16)
     parser.add_argument("--one", nargs="+", help=argparse.SUPPRESS)
     return parser
@@ -127,11 +136,18 @@ def write_clips(folder: Path, count: int, shortest: float, longest: float) -> It
 
 def build(way: str, folder: Path, options: argparse.Namespace) -> Way:
     """Return a way to predict files, ready to be called."""
-    if way == SERCL:
+    if way in (SERCL, BF16):
         import sercl
 
-        predictor = sercl.load(folder / "model.ckpt", device="cpu")
+        precision = "bf16" if way == BF16 else "fp32"
+        predictor = sercl.load(folder / "model.ckpt", device="cpu", precision=precision)
         return lambda paths: len(predictor.predict(paths))
+    if way == SHARED:
+        from sercl.studies.sharing import SharedPredictor
+
+        shared = SharedPredictor(folder / "model.ckpt", "cpu", None, "fp32", options.processes)
+        atexit.register(shared.__exit__)
+        return lambda paths: len(list(shared.stream(paths)))
     return pipeline_of(folder, options) if way == PIPELINE else loop_of(folder, options)
 
 
@@ -210,40 +226,106 @@ def cold(folder: Path, clips: Sequence[Path], options: argparse.Namespace) -> di
     return {way: statistics.median(found) for way, found in taken.items()}
 
 
-def warm(folder: Path, clips: Sequence[Path], options: argparse.Namespace) -> dict[str, float]:
-    """Return the median seconds of a round over all clips."""
-    ways = {way: build(way, folder, options) for way in WAYS}
-    taken: dict[str, list[float]] = {way: [] for way in WAYS}
+def warm(
+    folder: Path, clips: Sequence[Path], options: argparse.Namespace
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the median seconds of a round over all clips, and the rate of matrix products by precision."""
+    names = [*WAYS, *([BF16] if options.bf16 else []), *([SHARED] if options.processes else [])]
+    ways = {way: build(way, folder, options) for way in names}
+    products = {precision: build_products(precision) for precision in ("fp32", "bf16")}
+    taken: dict[str, list[float]] = {way: [] for way in ways}
+    rates: dict[str, list[float]] = {precision: [] for precision in products}
     for _ in range(options.rounds + 1):
         for name, way in ways.items():
             begin = time.perf_counter()
             way(clips)
             taken[name].append(time.perf_counter() - begin)
-    return {way: statistics.median(found[1:]) for way, found in taken.items()}
+        for precision, both in products.items():
+            rates[precision].append(max(product() for product in both))
+    seconds = {way: statistics.median(found[1:]) for way, found in taken.items()}
+    return seconds, {precision: statistics.median(found) for precision, found in rates.items()}
+
+
+def build_products(precision: str) -> list[Callable[[], float]]:
+    """Return functions that multiply matrices with torch and with oneDNN, and return operations per second.
+
+    The matrices are as in a block of the encoder: 1024 frames, 768 channels to 3072.
+    """
+    import torch
+
+    from sercl.models.encoders import PRECISIONS
+    from sercl.models.encoders.fast.packed import PackedLinear, supported
+
+    dtype = PRECISIONS[precision]
+    rows, weight = torch.randn(1024, 768).to(dtype), torch.randn(3072, 768).to(dtype)
+    ways = [lambda: torch.nn.functional.linear(rows, weight)]
+    if supported(dtype):
+        packed = PackedLinear(weight, None, dtype)
+        ways.append(lambda: packed(rows))
+
+    @torch.inference_mode()
+    def rate(product: Callable[[], object]) -> float:
+        product()
+        begin = time.perf_counter()
+        for _ in range(_PRODUCTS):
+            product()
+        return _PRODUCTS * 2 * rows.numel() * len(weight) / (time.perf_counter() - begin)
+
+    return [partial(rate, way) for way in ways]
+
+
+_PRODUCTS = 50
+
+
+def operations_of(folder: Path, clips: Sequence[Path], options: argparse.Namespace) -> int | None:
+    """Return the operations of the whole encoder for the clips as they are; None if they are not counted."""
+    from speed.operations import clip_operations
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(folder / "classifier")
+    if not hasattr(config, "conv_dim") or options.layer != "last":
+        return None
+    return sum(clip_operations(config, len(read(path))) for path in clips)
 
 
 def report(
-    options: argparse.Namespace, clips: Sequence[Path], cold: dict[str, float], warm: dict[str, float]
+    options: argparse.Namespace,
+    clips: Sequence[Path],
+    cold: dict[str, float],
+    warm: dict[str, float],
+    rates: dict[str, float],
+    operations: int | None,
 ) -> None:
     from rich.console import Console
 
     from sercl.reports.style import table
 
     audio = sum(soundfile.info(path).duration for path in clips)
-    headings = ("Cold, s", "s per 1,000", "Real-time factor", "Cold, times sercl", "Warm, times sercl")
+    headings = (
+        "Cold, s",
+        "s per 1,000",
+        "Real-time factor",
+        "Cold, times sercl",
+        "Warm, times sercl",
+        "Share %",
+    )
     grid = table("", *headings, numbers=headings)
-    for way in WAYS:
+    for way, seconds in warm.items():
+        peak = rates["bf16" if way == BF16 else "fp32"]
         grid.add_row(
             way,
-            f"{cold[way]:.1f}",
-            f"{1000 * warm[way] / len(clips):.1f}",
-            f"{warm[way] / audio:.4f}",
-            f"{cold[way] / cold[SERCL]:.2f}",
-            f"{warm[way] / warm[SERCL]:.2f}",
+            f"{cold[way]:.1f}" if way in cold else "",
+            f"{1000 * seconds / len(clips):.1f}",
+            f"{seconds / audio:.4f}",
+            f"{cold[way] / cold[SERCL]:.2f}" if way in cold else "",
+            f"{seconds / warm[SERCL]:.2f}",
+            "" if operations is None else f"{100 * operations / seconds / peak:.0f}",
         )
     shown = {name: value for name, value in vars(options).items() if name != "one"}
-    console = Console(width=120)
+    console = Console(width=130)
     console.print(f"{len(clips)} clips, {audio:.0f} s; {json.dumps(shown, default=str)}")
+    products = ", ".join(f"{rate / 1e9:.0f} GFLOP/s in {precision}" for precision, rate in rates.items())
+    console.print(f"The fastest matrix products: {products}.")
     console.print(grid)
 
 

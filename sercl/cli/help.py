@@ -22,6 +22,10 @@ DEVICES_HELP = (
     "Processes that share the recordings on this machine, each with one of the GPUs in turn, or its share of "
     "the cores."
 )
+PRECISION_HELP = (
+    "Precision of the encoder: fp32, bf16 or fp16. bf16 takes about half of the time on a processor that has "
+    "bfloat16; probabilities then differ by about 0.01."
+)
 ENCODER_HELP = "Folder of the encoder, if it has moved since training."
 GROUP_HELP = "Score groups of utterances: by gender, language, dialect, session or any column of a manifest."
 JSON_HELP = "Print the results as JSON."

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TextIO, TypeAlias
 from rich.text import Text
 
 from sercl.cli.console import loading, progress, stderr, stdout
-from sercl.cli.help import DEVICE_HELP, DEVICES_HELP, ENCODER_HELP, RECURSIVE_HELP
+from sercl.cli.help import DEVICE_HELP, DEVICES_HELP, ENCODER_HELP, PRECISION_HELP, RECURSIVE_HELP
 from sercl.cli.inputs import (
     check_checkpoint,
     conclude,
@@ -20,6 +20,7 @@ from sercl.cli.inputs import (
     split_checkpoint,
 )
 from sercl.errors import UsageError
+from sercl.features.config import PRECISIONS
 from sercl.files import atomic_path
 from sercl.reports.predictions import FORMATS
 from sercl.studies.sharing import SharedPredictor, check_processes
@@ -68,6 +69,7 @@ def build_parser() -> "SerclParser":
     parser.add_argument("--recursive", action="store_true", help=RECURSIVE_HELP)
     parser.add_argument("--device", default="auto", help=DEVICE_HELP)
     parser.add_argument("--devices", type=int, default=1, help=DEVICES_HELP)
+    parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help=PRECISION_HELP)
     parser.add_argument(
         "--batch_seconds",
         type=float,
@@ -108,11 +110,11 @@ def _load(
 ) -> "Predictor | SharedPredictor":
     """Load the checkpoint, here or in several processes, which end with `held`."""
     if processes > 1:
-        shared = SharedPredictor(checkpoint, options.device, options.encoder, processes)
+        shared = SharedPredictor(checkpoint, options.device, options.encoder, options.precision, processes)
         return held.enter_context(shared)
     from sercl.tasks.predictor import load
 
-    return load(checkpoint, options.device, options.encoder)
+    return load(checkpoint, options.device, options.encoder, precision=options.precision)
 
 
 def _starter() -> str:

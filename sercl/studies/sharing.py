@@ -56,9 +56,10 @@ class SharedPredictor(_Shared):
     """A `Predictor` of files in several processes; to be used as a context.
 
     Args:
-        checkpoint: As for `sercl.load`; so are `device` and `encoder`.
+        checkpoint: As for `sercl.load`; so are all others but the last.
         device: Device of each process.
         encoder: Folder of the encoder.
+        precision: Of the encoder.
         processes: How many.
 
     Raises:
@@ -72,8 +73,10 @@ class SharedPredictor(_Shared):
     classes: tuple[str, ...]
     checkpoints: tuple[str, ...]
 
-    def __init__(self, checkpoint: str | Path, device: str, encoder: str | None, processes: int) -> None:
-        super().__init__(Pool(partial(_predictor, checkpoint, device, encoder), processes))
+    def __init__(
+        self, checkpoint: str | Path, device: str, encoder: str | None, precision: str, processes: int
+    ) -> None:
+        super().__init__(Pool(partial(_predictor, checkpoint, device, encoder, precision), processes))
         ((self.classes, self.checkpoints),) = self._pool.each([None])
 
     def stream(self, files: Iterable[Path], batch_seconds: float = 60.0) -> "Iterator[Prediction | Failure]":
@@ -91,6 +94,7 @@ class SharedDiarizer(_Shared):
         encoder: Folder of the encoder.
         post: What differs from the checkpoint's own post-processing, by name.
         vad: Whether non-speech is neutral.
+        precision: Of the encoder.
         processes: How many.
 
     Raises:
@@ -104,9 +108,11 @@ class SharedDiarizer(_Shared):
         encoder: str | None,
         post: Mapping[str, Any],
         vad: bool,
+        precision: str,
         processes: int,
     ) -> None:
-        super().__init__(Pool(partial(_diarizing, checkpoint, device, encoder, post, vad), processes))
+        own = (checkpoint, device, encoder, post, vad, precision)
+        super().__init__(Pool(partial(_diarizing, *own), processes))
 
     def stream(self, files: Iterable[Path]) -> "Iterator[Annotation | Failure]":
         """Yield the segments of files, in order, as `Diarizer.stream` does."""
@@ -119,10 +125,12 @@ def _windows(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
         yield window
 
 
-def _predictor(checkpoint: str | Path, device: str, encoder: str | None) -> Callable[[Any], Any]:
+def _predictor(
+    checkpoint: str | Path, device: str, encoder: str | None, precision: str
+) -> Callable[[Any], Any]:
     from sercl.tasks.predictor import load
 
-    predictor = load(checkpoint, device, encoder)
+    predictor = load(checkpoint, device, encoder, precision=precision)
 
     def predict(asked: tuple[Sequence[Path], float] | None) -> Any:
         if asked is None:
@@ -133,12 +141,17 @@ def _predictor(checkpoint: str | Path, device: str, encoder: str | None) -> Call
 
 
 def load_diarizer(
-    checkpoint: str | Path, device: str, encoder: str | None, post: Mapping[str, Any], vad: bool
+    checkpoint: str | Path,
+    device: str,
+    encoder: str | None,
+    post: Mapping[str, Any],
+    vad: bool,
+    precision: str,
 ) -> "Diarizer":
     """Load a diarizer with changed post-processing; arguments are those of `SharedDiarizer`."""
     from sercl.tasks.diarizer import diarize
 
-    diarizer = diarize(checkpoint, device, encoder, vad=vad)
+    diarizer = diarize(checkpoint, device, encoder, vad=vad, precision=precision)
     diarizer.post = replace(diarizer.post, **post)
     return diarizer
 

@@ -58,11 +58,11 @@ class FakePredictor:
 class Loader:
     def __init__(self) -> None:
         self.predictor = FakePredictor()
-        self.calls: list[tuple[str, str, str | None]] = []
+        self.calls: list[tuple[str, str, str | None, str]] = []
         self.error: Exception | None = None
 
-    def __call__(self, checkpoint: str, device: str, encoder: str | None) -> FakePredictor:
-        self.calls.append((checkpoint, device, encoder))
+    def __call__(self, checkpoint: str, device: str, encoder: str | None, precision: str) -> FakePredictor:
+        self.calls.append((checkpoint, device, encoder, precision))
         if self.error is not None:
             raise self.error
         return self.predictor
@@ -112,8 +112,9 @@ def test_a_long_path_is_not_cut(loader: Loader, tmp_path: Path, capsys: pytest.C
 
 
 def test_options_reach_the_predictor(loader: Loader, talks: Path) -> None:
-    assert predict(talks, "--device", "cpu", "--batch_seconds", "5", "--encoder", "there") == 0
-    assert loader.calls == [("best.ckpt", "cpu", "there")]
+    words = ("--device", "cpu", "--batch_seconds", "5", "--encoder", "there", "--precision", "bf16")
+    assert predict(talks, *words) == 0
+    assert loader.calls == [("best.ckpt", "cpu", "there", "bf16")]
     assert loader.predictor.batch_seconds == 5
 
 

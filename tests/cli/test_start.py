@@ -5,9 +5,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
+from sercl.audio.preprocess import PreprocessConfig
 from sercl.cli.console import loading
+from sercl.tasks.classification import EmotionClassifier
+from sercl.testing.encoders import tiny_encoder
+from tests.tasks.test_checkpoint import save
 
 PROGRAM = """
 import sys
@@ -40,7 +46,18 @@ def test_a_mistake_is_named_before_anything_heavy_is_imported(words: list[str]) 
 
 
 FIT_NEEDS_NO = {"statsmodels", "peft", "sklearn", "torchvision", "tensorboard", "silero_vad", "IPython"}
-PREDICT_NEEDS_NO = {*FIT_NEEDS_NO, "pandas", "pyarrow", "jsonargparse", "docstring_parser"}
+PREDICT_NEEDS_NO = {
+    *FIT_NEEDS_NO,
+    "pandas",
+    "pyarrow",
+    "jsonargparse",
+    "docstring_parser",
+    "lightning",
+    "torchmetrics",
+    "matplotlib",
+    "scipy.signal",
+    "scipy.stats",
+}
 
 
 @pytest.mark.slow
@@ -53,12 +70,24 @@ def test_fit_imports_no_package_that_it_does_not_use(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_prediction_imports_no_package_of_results_or_options() -> None:
-    program = "import sys, sercl; sercl.load; print(*sys.modules)"
+@pytest.mark.parametrize("name", ["load", "diarize", "embed"])
+def test_prediction_imports_no_package_of_training_results_or_options(name: str) -> None:
+    program = f"import sys, sercl; sercl.{name}; print(*sys.modules)"
     command = [sys.executable, "-c", program]
     found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300).stdout.split()
-    assert "sercl.tasks.predictor" in found
+    assert "transformers" in found
     assert set(found) & PREDICT_NEEDS_NO == set()
+
+
+@pytest.mark.slow
+def test_a_prediction_imports_none_of_them_either(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.sin(np.arange(16_000) / 9), 16_000)
+    task = EmotionClassifier(str(tiny_encoder("wav2vec2", tmp_path / "encoder")), layer=1, standardize=False)
+    task.use_preprocessing(PreprocessConfig(), "the test")
+    save(task, tmp_path / "best.ckpt")
+    found = modules_of("predict", str(tmp_path / "best.ckpt"), str(tmp_path / "a.wav"))
+    assert "sercl.tasks.predictor" in found
+    assert found & (PREDICT_NEEDS_NO - {"jsonargparse"}) == set()
 
 
 @pytest.mark.parametrize("collects", [True, False])

@@ -36,13 +36,18 @@ def pool(monkeypatch):
 
 def test_windows_of_files_come_back_in_order(monkeypatch):
     asked = []
-    monkeypatch.setattr(predictor, "load", lambda *own: asked.append(own) or FakePredictor())
+
+    def load(*own, precision):
+        asked.append((*own, precision))
+        return FakePredictor()
+
+    monkeypatch.setattr(predictor, "load", load)
     files = [Path(f"{number}.wav") for number in range(70)]
-    with SharedPredictor("run", "cpu", None, 2) as shared:
+    with SharedPredictor("run", "cpu", None, "bf16", 2) as shared:
         assert shared.classes == FakePredictor.classes
         assert shared.checkpoints == FakePredictor.checkpoints
         assert list(shared.stream(files, 30.0)) == [f"{path}, 30" for path in files]
-    assert set(asked) == {("run", "cpu", None)}
+    assert set(asked) == {("run", "cpu", None, "bf16")}
     assert shared._pool.closed
 
 
@@ -68,12 +73,19 @@ def test_what_can_be_shared(processes, device):
 def test_a_diarizer_has_the_settings_that_are_given(monkeypatch):
     from sercl.diarization.postprocess import PostConfig
 
+    asked = []
+
     class FakeDiarizer:
         post = PostConfig()
 
         def stream(self, files):
             return iter([(str(*files), self.post.min_seconds)])
 
-    monkeypatch.setattr(diarizer, "diarize", lambda *own, vad: FakeDiarizer())
-    with SharedDiarizer("run", "cpu", None, {"min_seconds": 0.7}, False, 2) as shared:
+    def diarize(*own, vad, precision):
+        asked.append(precision)
+        return FakeDiarizer()
+
+    monkeypatch.setattr(diarizer, "diarize", diarize)
+    with SharedDiarizer("run", "cpu", None, {"min_seconds": 0.7}, False, "bf16", 2) as shared:
         assert list(shared.stream([Path("a.wav"), Path("b.wav")])) == [("a.wav", 0.7), ("b.wav", 0.7)]
+    assert set(asked) == {"bf16"}

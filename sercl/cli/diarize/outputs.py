@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sercl.cli.console import EscapingConsole, loading, progress, stderr, stdout, visible
-from sercl.cli.help import DEVICE_HELP, DEVICES_HELP, ENCODER_HELP, RECURSIVE_HELP
+from sercl.cli.help import DEVICE_HELP, DEVICES_HELP, ENCODER_HELP, PRECISION_HELP, RECURSIVE_HELP
 from sercl.cli.inputs import conclude, find_inputs, report_failure, report_left_out
 from sercl.cli.run_folder import make_folder
 from sercl.diarization.formats import FORMATS, write_segments
 from sercl.diarization.segments import Annotation
 from sercl.errors import OutputError, UsageError
+from sercl.features.config import PRECISIONS
 from sercl.files import at_home, open_text
 from sercl.studies.sharing import SharedDiarizer, check_processes, load_diarizer
 from sercl.tasks.checkpoint_paths import checkpoint_of
@@ -175,6 +176,7 @@ def build_parser() -> "SerclParser":
     parser.add_argument("--recursive", action="store_true", help=RECURSIVE_HELP)
     parser.add_argument("--device", default="auto", help=DEVICE_HELP)
     parser.add_argument("--devices", type=int, default=1, help=DEVICES_HELP)
+    parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help=PRECISION_HELP)
     parser.add_argument("--encoder", default=None, help=ENCODER_HELP)
     return parser
 
@@ -205,7 +207,7 @@ def run(options: "Namespace") -> int:
 def _load(options: "Namespace", processes: int, held: ExitStack) -> "Diarizer | SharedDiarizer":
     """Load the checkpoint, here or in several processes, which end with `held`."""
     given = {name: options[name] for name in POST if options[name] is not None}
-    own = (options.checkpoint, options.device, options.encoder, given, options.vad)
+    own = (options.checkpoint, options.device, options.encoder, given, options.vad, options.precision)
     if processes > 1:
         return held.enter_context(SharedDiarizer(*own, processes))
     with loading("loading the checkpoint"):

@@ -4,14 +4,15 @@ import copy
 import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from warnings import warn
 
 import torch
 from torch import nn
 
-from sercl.errors import UnknownNameError
+from sercl.errors import SerclWarning, UnknownNameError
 from sercl.models.encoders.base import Encoder, States
 from sercl.models.encoders.fast.adapted import has_known_hooks, merged
-from sercl.models.encoders.fast.packed import supported
+from sercl.models.encoders.fast.packed import is_slow, supported
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 """Precisions of the products, by name."""
@@ -44,14 +45,15 @@ def inference(encoder: Encoder, precision: str = "fp32") -> Iterator[None]:
         _stop(encoder)
 
 
-def infer_with(owner: object, encoder: Encoder) -> None:
+def infer_with(owner: object, encoder: Encoder, precision: str = "fp32") -> None:
     """Let an encoder run as in `inference` for as long as an object exists.
 
     Args:
         owner: The object.
         encoder: As for `inference`.
+        precision: As for `inference`.
     """
-    _start(encoder, "fp32")
+    _start(encoder, precision)
     # When Python ends, there may be no torch left to change a module with.
     weakref.finalize(owner, _stop, encoder).atexit = False
 
@@ -59,6 +61,13 @@ def infer_with(owner: object, encoder: Encoder) -> None:
 def _start(encoder: Encoder, precision: str) -> None:
     if precision not in PRECISIONS:
         raise UnknownNameError("precision", precision, PRECISIONS)
+    if is_slow(PRECISIONS[precision]) and next(encoder.parameters()).device.type == "cpu":
+        warn(
+            f"precision {precision}: this processor has no instructions for bfloat16, so that the encoder "
+            "takes several times as long as with fp32. Leave it out on this machine.",
+            SerclWarning,
+            stacklevel=3,
+        )
     with torch.no_grad():
         encoder._inference = _states(encoder, PRECISIONS[precision])
 
