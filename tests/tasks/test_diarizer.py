@@ -9,6 +9,7 @@ from sercl.audio.stream import WindowPlan
 from sercl.batch import AudioBatch
 from sercl.diarization.postprocess import PostConfig
 from sercl.errors import AudioError, CheckpointError, UsageError
+from sercl.models.encoders.fast.packed import supported
 from sercl.tasks.diarization import EmotionDiarizer
 from sercl.tasks.diarizer import Diarizer
 from sercl.tasks.predictor import Failure
@@ -45,6 +46,13 @@ def test_a_short_file_gives_the_frames_of_one_pass(task, wav):
     scores = Diarizer(task, CPU).frames(path)
     assert (scores.stride, scores.duration) == (0.02, 3.0)
     assert np.allclose(scores.probabilities, one_pass(task, path), atol=1e-6)
+
+
+@pytest.mark.skipif(not supported(torch.bfloat16), reason="needs a processor with bfloat16")
+def test_a_lower_precision_changes_frames_a_little(task, wav):
+    path = wav("a.wav", 3.0)
+    rounded = Diarizer(task, CPU, precision="bf16").frames(path).probabilities
+    assert 0 < np.abs(rounded - one_pass(task, path)).max() < 0.02
 
 
 class Local(torch.nn.Module):

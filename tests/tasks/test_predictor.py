@@ -10,8 +10,9 @@ import sercl
 from sercl.audio.preprocess import voice_detector
 from sercl.audio.sources import DecodedInput, prepared_inputs, waveform_of
 from sercl.batch import AudioBatch
-from sercl.errors import AudioError, SerclWarning, UsageError
+from sercl.errors import AudioError, SerclWarning, UnknownNameError, UsageError
 from sercl.models.device import give_memory_back
+from sercl.models.encoders.fast.packed import supported
 from sercl.tasks.classification import EmotionClassifier
 from sercl.tasks.ensemble import Ensemble
 from sercl.tasks.predictor import Failure, Prediction, Predictor
@@ -209,6 +210,36 @@ def test_predictions_are_those_of_the_model_as_trained(
     assert [row.source for row in found] == list(map(str, talks))
     for row, probabilities in zip(found, expected, strict=True):
         assert list(row.probabilities.values()) == pytest.approx(probabilities, abs=1e-4)
+
+
+needs_bfloat16 = pytest.mark.skipif(not supported(torch.bfloat16), reason="needs a processor with bfloat16")
+
+
+@needs_bfloat16
+def test_a_lower_precision_changes_probabilities_a_little(build, batch, fit_standardizer, talks, tmp_path):
+    from tests.tasks.test_checkpoint import save
+
+    path = save(fit_standardizer(build(), batch), tmp_path / "a.ckpt")
+    exact, rounded = (
+        sercl.load(path, device="cpu", precision=name).predict(talks) for name in ("fp32", "bf16")
+    )
+    differences = [
+        abs(one.probabilities[emotion] - other.probabilities[emotion])
+        for one, other in zip(exact, rounded, strict=True)
+        for emotion in one.probabilities
+    ]
+    assert 0 < max(differences) < 0.02
+
+
+def test_a_precision_that_does_not_exist_is_refused(build):
+    with pytest.raises(UnknownNameError, match="'bf61'"):
+        Predictor(build(), torch.device("cpu"), precision="bf61")
+
+
+def test_a_precision_that_the_processor_does_not_have_is_warned_of(build, monkeypatch):
+    monkeypatch.setattr("sercl.models.encoders.inference.is_slow", lambda dtype: dtype == torch.bfloat16)
+    with pytest.warns(SerclWarning, match="precision bf16: this processor has no instructions"):
+        Predictor(build(), torch.device("cpu"), precision="bf16")
 
 
 def test_only_what_predictions_need_is_computed(build, batch, fit_standardizer):

@@ -6,6 +6,7 @@ import sercl
 from sercl.cli.inputs import split_checkpoint
 from sercl.cli.main import main
 from sercl.errors import CheckpointError, DamagedCheckpointError, UsageError
+from sercl.models.encoders.fast.packed import supported
 from sercl.models.encoders.fingerprint import fingerprint
 from sercl.tasks import starter
 from sercl.tasks.classification import EmotionClassifier
@@ -82,3 +83,14 @@ def test_the_first_argument_is_a_checkpoint_or_audio(tmp_path, clip):
         split_checkpoint(["a.wav", "best.ckpt"])
     with pytest.raises(CheckpointError, match="does not exist"):
         split_checkpoint(["runs/typo", "a.wav"])
+
+
+@needs_file
+@pytest.mark.shared
+@pytest.mark.skipif(not supported(torch.bfloat16), reason="needs a processor with bfloat16")
+@pytest.mark.parametrize("corpus", ["emodb", "ravdess"])
+def test_bfloat16_gives_nearly_the_same_probabilities_of_real_speech(corpus, shared):
+    clips = sorted((shared / "data" / corpus).rglob("*.wav"))[::12]
+    exact, rounded = (sercl.load(device="cpu", precision=name).predict(clips) for name in ("fp32", "bf16"))
+    values = np.array([[list(row.probabilities.values()) for row in found] for found in (exact, rounded)])
+    assert 0 < np.abs(values[0] - values[1]).max() < 0.02
