@@ -301,25 +301,19 @@ def report(
     from sercl.reports.style import table
 
     audio = sum(soundfile.info(path).duration for path in clips)
-    headings = (
-        "Cold, s",
-        "s per 1,000",
-        "Real-time factor",
-        "Cold, times sercl",
-        "Warm, times sercl",
-        "Share %",
-    )
-    grid = table("", *headings, numbers=headings)
+    headings = ("Cold, s", "per 1,000", "factor", "Warm, s", "per 1,000 ", "factor ", "Share %")
+    ratios = ("Cold / sercl", "Warm / sercl")
+    grid = table("", *headings, *ratios, numbers=(*headings, *ratios))
     for way, seconds in warm.items():
         peak = rates["bf16" if way == BF16 else "fp32"]
+        first = clips[: options.cold_files]
         grid.add_row(
             way,
-            f"{cold[way]:.1f}" if way in cold else "",
-            f"{1000 * seconds / len(clips):.1f}",
-            f"{seconds / audio:.4f}",
+            *(per_clip(cold[way], first) if way in cold else ("", "", "")),
+            *per_clip(seconds, clips),
+            "" if operations is None else f"{100 * operations / seconds / peak:.0f}",
             f"{cold[way] / cold[SERCL]:.2f}" if way in cold else "",
             f"{seconds / warm[SERCL]:.2f}",
-            "" if operations is None else f"{100 * operations / seconds / peak:.0f}",
         )
     shown = {name: value for name, value in vars(options).items() if name != "one"}
     console = Console(width=130)
@@ -327,6 +321,12 @@ def report(
     products = ", ".join(f"{rate / 1e9:.0f} GFLOP/s in {precision}" for precision, rate in rates.items())
     console.print(f"The fastest matrix products: {products}.")
     console.print(grid)
+
+
+def per_clip(seconds: float, clips: Sequence[Path]) -> tuple[str, str, str]:
+    """Return the seconds, those per 1,000 clips, and the real-time factor: seconds per second of audio."""
+    audio = sum(soundfile.info(path).duration for path in clips)
+    return f"{seconds:.2f}", f"{1000 * seconds / len(clips):.0f}", f"{seconds / audio:.3f}"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 import threading
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -237,7 +238,8 @@ def test_a_precision_that_does_not_exist_is_refused(build):
 
 
 def test_a_precision_that_the_processor_does_not_have_is_warned_of(build, monkeypatch):
-    monkeypatch.setattr("sercl.models.encoders.inference.is_slow", lambda dtype: dtype == torch.bfloat16)
+    module = import_module("sercl.models.encoders.inference")  # the package has a function of this name
+    monkeypatch.setattr(module, "is_slow", lambda dtype: dtype == torch.bfloat16)
     with pytest.warns(SerclWarning, match="precision bf16: this processor has no instructions"):
         Predictor(build(), torch.device("cpu"), precision="bf16")
 
