@@ -21,6 +21,7 @@ from rich.console import Console
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
 from sercl.corpora.base import Utterance
+from sercl.corpora.manifest import write_manifest
 from sercl.corpora.registry import read_corpus
 from sercl.reports.style import table
 
@@ -73,13 +74,6 @@ def chosen(utterances: Sequence[Utterance]) -> list[Utterance]:
         step = len(own) / CLIPS_PER_CLASS
         picked += [own[int(number * step)] for number in range(CLIPS_PER_CLASS)]
     return picked
-
-
-def write_manifest(clips: Sequence[Utterance], path: Path) -> None:
-    with path.open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(("path", "emotion", "speaker", "language"))
-        rows.writerows((Path(u.path).resolve(), u.emotion, u.speaker, u.language) for u in clips)
 
 
 def write_fold(clips: Sequence[Utterance], folder: Path) -> None:

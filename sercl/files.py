@@ -32,7 +32,7 @@ _held: set[int] = set()
 
 
 def cache_folder() -> Path:
-    """Return the folder of sercl in the user's cache."""
+    """Return the folder of sercl in the user's cache, below `$XDG_CACHE_HOME` or `~/.cache`."""
     cache = os.environ.get("XDG_CACHE_HOME", "")
     # The XDG base directory specification says that relative paths must be ignored.
     home = Path(cache) if Path(cache).is_absolute() else Path("~/.cache").expanduser()
@@ -66,10 +66,10 @@ def ensure_folder(folder: Path) -> None:
     Raises:
         OSError: If it cannot be made.
     """
-    own = cache_folder()
-    if folder.is_relative_to(own) and not own.exists():
-        own.parent.mkdir(parents=True, exist_ok=True)
-        own.mkdir(mode=0o700, exist_ok=True)
+    for own in (cache_folder(), Path("~/.cache/sercl").expanduser()):
+        if folder.is_relative_to(own) and not own.exists():
+            own.parent.mkdir(parents=True, exist_ok=True)
+            own.mkdir(mode=0o700, exist_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
 
 

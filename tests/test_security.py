@@ -2,15 +2,24 @@
 
 import ast
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from sercl.audio.scan import AudioSpan, Measures
+from sercl.audio.scan_cache import ScanCache
+from sercl.audio.speech_cache import SpeechCache
+from sercl.corpora.hub_audio import HubAudio
+from sercl.corpora.table_folders import remember_folders
+from sercl.data.datamodules.own import CACHE
+from sercl.files import cache_folder, ensure_folder
 from sercl.reports.cross_eval.html import html_report
 from sercl.reports.cross_eval.tables import latex_report, markdown_table
 from sercl.reports.style import TextTable
 from sercl.studies.cross_eval.analysis.analysis import analyse
 from sercl.testing.studies import CORPORA, ENCODERS, Grid, fake_study
+from tests.features.rows import SPACE, fill, rows
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
@@ -75,3 +84,42 @@ def test_markdown_has_no_markup_of_names() -> None:
     text = markdown_table(table)
     assert "<script" not in text
     assert "](" not in text
+
+
+def fill_scans(folder: Path) -> None:
+    clip = folder.parents[1] / "a.wav"
+    clip.touch()
+    cache = ScanCache(folder / "features")
+    cache.remember([(cache.identify([AudioSpan(clip)])[0], Measures(1.0, 16_000, 1, -3.0, "d"))])
+
+
+CACHES: dict[str, Callable[[Path], object]] = {
+    "audio checks": fill_scans,
+    "speech": lambda folder: SpeechCache(folder / "features").remember({"key": ()}, "silero"),
+    "hidden states": lambda folder: fill(folder / "features", SPACE, rows(1)),
+    "hub": lambda folder: HubAudio(folder / "hub", folder).file_of(b"RIFF"),
+    "tables": lambda folder: remember_folders(folder.parents[1] / "m.csv", [Path("/a/b/c/d.wav")]),
+}
+
+
+@pytest.mark.parametrize("home", ["XDG_CACHE_HOME", "HOME"])
+@pytest.mark.parametrize("name", CACHES)
+def test_each_cache_is_the_users_alone(
+    name: str, home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever is filled first makes the folder of all."""
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv(home, str(tmp_path / ".cache" if home == "XDG_CACHE_HOME" else tmp_path))
+    CACHES[name](tmp_path / ".cache" / "sercl")
+    assert cache_folder() == tmp_path / ".cache" / "sercl"
+    assert cache_folder().stat().st_mode & 0o777 == 0o700
+    assert any(path.is_file() for path in cache_folder().rglob("*"))
+
+
+def test_the_cache_of_datasets_is_the_users_alone_wherever_the_others_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    ensure_folder(CACHE.expanduser())
+    assert (tmp_path / ".cache" / "sercl").stat().st_mode & 0o777 == 0o700

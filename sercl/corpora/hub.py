@@ -1,5 +1,6 @@
 """Corpora read with Hugging Face `datasets`: from the hub, or from a folder on disk."""
 
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from sercl.corpora.manifest import apart
 from sercl.corpora.manifest_cells import split_name
 from sercl.corpora.normal_form import made_ids
 from sercl.corpora.patterned import unique_listing
+from sercl.corpora.table_folders import check_folders
 from sercl.errors import CorpusError, MissingExtraError, UnknownNameError, UsageError
 from sercl.files import at_home, is_file
 
@@ -83,6 +85,7 @@ def read_hub(
 
     Raises:
         CorpusError: For a source, split or column that does not exist, or a hub id without network.
+        ManifestError: For audio outside of the folders that it may name (`table_folders`).
         MissingExtraError: If `datasets` is not installed.
         OutputError: If the cache cannot be written.
         UnknownNameError: For an unknown emotion in `emotions`.
@@ -98,6 +101,7 @@ def read_hub(
         rows = _Rows(audio, name, part, own, words, labels, to_language(language))
         found += rows.read(_undecoded(dataset, own))
     read = [item for item in found if isinstance(item, _Read)]
+    _check_folders(Path(source).absolute(), read, Path(cache))
     problems = [item for item in found if isinstance(item, Problem)]
     dropped = Counter(item.label for item in found if isinstance(item, _Dropped))
     listing = unique_listing(_named(read, Path(source).absolute()), problems)
@@ -111,6 +115,15 @@ def read_hub(
         notes=(*listing.notes, *(settled.notes if settled else ())),
         dropped=dict(dropped),
     )
+
+
+def _check_folders(source: Path, rows: "Sequence[_Read]", cache: Path) -> None:
+    """Raise `ManifestError` for audio that is outside of a dataset and of where its audio is fetched to."""
+    config = getattr(sys.modules.get("datasets"), "config", None)
+    fetched = [Path(config.HF_CACHE_HOME), Path(config.HF_DATASETS_CACHE)] if config else []
+    relative = [Path.cwd()] if not any(Path(row.audio.name).is_absolute() for row in rows) else []
+    files: dict[Path, int | None] = {row.audio.path: None for row in rows}
+    check_folders(source, files, source, cache, *fetched, *relative)
 
 
 def _names_corpora(rows: "Sequence[_Read]") -> bool:

@@ -18,6 +18,7 @@ from sercl.corpora.languages import UNKNOWN as UNKNOWN_LANGUAGE
 from sercl.corpora.languages import to_language
 from sercl.corpora.manifest_cells import BadCellError, interval, path_of, segments, split_name
 from sercl.corpora.normal_form import made_ids, to_gender, unified
+from sercl.corpora.table_folders import check_folders, remember_folders
 from sercl.corpora.tables import NO_ROW, Table, TableRow, read_table, write_rows
 from sercl.errors import ManifestError, UnknownNameError, UsageError
 from sercl.files import at_home, is_file
@@ -194,7 +195,7 @@ def read_manifest(
     Raises:
         CorpusNotFoundError: If there is no such file.
         ManifestError: For a missing column, or a table that cannot be read, with its line and what is valid
-            there.
+            there; or a file outside of the folders that it may name (`table_folders`).
         UnknownNameError: For an unknown suffix, a column that does not exist, or an unknown emotion in
             `emotions`.
         UnknownLanguageError: For an unknown `language`.
@@ -210,7 +211,11 @@ def read_manifest(
     source = _ManifestReader(
         table_path, corpus, to_language(language), words, table.delimiter not in (None, ",")
     )
-    listing = _listing(source, [source.read(row) for row in rows], notes)
+    found = [source.read(row) for row in rows]
+    there = [row for row in found if isinstance(row, _Read) and row.is_there]
+    files = {row.utterance.path: row.line for row in reversed(there)}
+    check_folders(table_path, files, table_path.parent, table_path.resolve().parent)
+    listing = _listing(source, found, notes)
     unlisted = unlisted_audio(table_path, [source.file(name) for name in _paths(rows)])
     return replace(listing, unlisted=unlisted)
 
@@ -218,7 +223,8 @@ def read_manifest(
 def write_manifest(utterances: Iterable[Utterance], path: Path | str) -> None:
     """Write utterances as a manifest that `read_manifest` reads back unchanged, whole or not at all.
 
-    Paths below the manifest's folder are written relative to it. Empty strings are read back as None.
+    Paths below the manifest's folder are written relative to it. For others, the user's cache stores that
+    this manifest may name them (`table_folders`). Empty strings are read back as None.
 
     Args:
         utterances: With unique ids.
@@ -237,6 +243,7 @@ def write_manifest(utterances: Iterable[Utterance], path: Path | str) -> None:
     rows = [_cells(item, target.parent, segments_as_text=as_text) for item in items]
     used = {name for row in rows for name in row}
     write_rows(target, [name for name in (*COLUMNS, *extras) if name in used or name in REQUIRED], rows)
+    remember_folders(target, (item.path for item in items))
 
 
 @dataclass(frozen=True)

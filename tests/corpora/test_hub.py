@@ -9,7 +9,14 @@ import soundfile
 from sercl.corpora.base import Utterance
 from sercl.corpora.hub import HubColumns, read_hub
 from sercl.corpora.registry import read_corpus
-from sercl.errors import CorpusError, MissingExtraError, OutputError, UnknownNameError, UsageError
+from sercl.errors import (
+    CorpusError,
+    ManifestError,
+    MissingExtraError,
+    OutputError,
+    UnknownNameError,
+    UsageError,
+)
 from sercl.testing.corpora import fake_corpus
 
 datasets = pytest.importorskip("datasets", reason="the extra `hub` is not installed")
@@ -21,6 +28,7 @@ COLUMNS = HubColumns(emotion="label", speaker="who", text="said", id="name")
 def quiet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     datasets.disable_progress_bars()
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "datasets")
+    monkeypatch.setenv("SERCL_ALLOW_FOLDERS", str(tmp_path))  # most datasets here name files beside them
 
 
 @pytest.fixture
@@ -70,6 +78,21 @@ def test_audio_named_by_path_is_used_where_it_lies(tmp_path: Path, clips: tuple[
         for item in listing.utterances
     ] == [(item.id, item.path, item.emotion, item.speaker, item.text, "de", "X") for item in clips]
     assert not (tmp_path / "cache").exists()
+
+
+def test_audio_elsewhere_is_read_only_if_its_folder_is_allowed(
+    tmp_path: Path, clips: tuple[Utterance, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = saved(tmp_path / "mine", table(clips), embedded=False)
+    monkeypatch.delenv("SERCL_ALLOW_FOLDERS")
+    with pytest.raises(ManifestError, match=r"outside of .*mine: .*export SERCL_ALLOW_FOLDERS=.*emodb"):
+        read_hub(source, cache=tmp_path / "cache", columns=COLUMNS)
+    monkeypatch.chdir(tmp_path)  # absolute paths are not allowed by the working folder, relative ones are
+    with pytest.raises(ManifestError):
+        read_hub(source, cache=tmp_path / "cache", columns=COLUMNS)
+    relative = table(clips) | {"audio": [str(item.path.relative_to(tmp_path)) for item in clips]}
+    source = saved(tmp_path / "relative", relative, embedded=False)
+    assert len(read_hub(source, cache=tmp_path / "cache", columns=COLUMNS).utterances) == len(clips)
 
 
 def test_class_labels_are_read_by_their_names(tmp_path: Path, clips: tuple[Utterance, ...]) -> None:

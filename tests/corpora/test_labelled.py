@@ -57,3 +57,12 @@ def test_a_table_without_a_column_is_an_error(tmp_path: Path) -> None:
     (root / "data.tsv").write_text("file\temotion\na\tanger\n")
     with pytest.raises(ManifestError, match=r"data\.tsv:1: no column 'file_id'; found: emotion, file\."):
         read_corpus("nEMO", root)
+
+
+@pytest.mark.parametrize("absolute", [True, False])
+def test_audio_outside_of_the_folder_is_not_found(absolute: bool, tmp_path: Path) -> None:
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "own.wav").touch()
+    written = str(tmp_path / "own.wav") if absolute else "../../own.wav"
+    root = build_nemo(tmp_path / "corpus", f"{written}\tanger\t\tS\t\t\na\tanger\t\tS\t\t\n", "a.wav")
+    assert [item.id for item in read_corpus("nEMO", root).utterances] == ["a"]

@@ -77,3 +77,15 @@ def test_a_table_that_is_none(tmp_path: Path, content: str) -> None:
     (tmp_path / "ZED.json").write_text(content)
     with pytest.raises(CorpusError, match=r"ZED\.json: (.*is not valid JSON|expected a map)"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize("absolute", [True, False])
+def test_audio_outside_of_the_folder_is_not_found(absolute: bool, tmp_path: Path) -> None:
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "own.wav").touch()
+    folder = build(tmp_path / "corpus", a=entry("a"))
+    written = str(tmp_path / "own.wav") if absolute else "../own.wav"
+    (folder / "ZED.json").write_text(json.dumps({"a": entry("a") | {"wav": written}}))
+    listing = read(folder)
+    assert listing.utterances == ()
+    assert "missing" in {problem.kind for problem in listing.problems}

@@ -206,7 +206,8 @@ def test_hidden_states_cannot_stand_in_for_audio(emodb):
 
 
 @pytest.mark.shared
-def test_real_recordings(shared, tmp_path):
+def test_real_recordings(shared, tmp_path, monkeypatch):
+    monkeypatch.setenv("SERCL_ALLOW_FOLDERS", str(shared))
     files = sorted((shared / "data" / "emodb" / "wav").iterdir())
     emotions = {letter: emotion for emotion, letter in EMODB_LETTERS.items()}
     rows = [(path, emotions[path.stem[5]], path.stem[:2]) for path in files[::4]]

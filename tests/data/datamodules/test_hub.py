@@ -9,7 +9,8 @@ datasets = pytest.importorskip("datasets", reason="the extra 'hub' is not instal
 WORDS = {"angry": "wuetend", "happy": "froh"}
 
 
-def test_a_saved_dataset_becomes_batches(tmp_path):
+def test_a_saved_dataset_becomes_batches(tmp_path, monkeypatch):
+    monkeypatch.setenv("SERCL_ALLOW_FOLDERS", str(tmp_path / "own"))
     table = write_manifest(tmp_path / "own")
     lines = [line.split(",") for line in table.read_text().splitlines()[1:]]
     rows = {
