@@ -141,6 +141,12 @@ def test_a_classifier_slid_over_the_recordings_stands_beside(diarizer, classifie
     assert found["systems"][0]["difference"] is None
 
 
+@pytest.fixture(autouse=True)
+def own_recordings(zed, monkeypatch):
+    """Tables of these tests are not beside the recordings."""
+    monkeypatch.setenv("SERCL_ALLOW_FOLDERS", str(zed))
+
+
 def write_table(folder, zed, rows):
     """Write a manifest with segments on the recordings of a ZED."""
     wavs = sorted(zed.rglob("*.wav"))
