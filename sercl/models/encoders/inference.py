@@ -23,7 +23,8 @@ def inference(encoder: Encoder, precision: str = "fp32") -> Iterator[None]:
     """Let calls of an encoder without gradients run in a precision, and faster where that is possible.
 
     On the CPU, the wav2vec 2.0 family and Whisper run through a copy of their weights laid out for oneDNN:
-    the same hidden states up to rounding (in fp32 within 1e-4), without padding inside. Adapters are merged
+    the same hidden states up to rounding (in fp32 within 1e-4), without padding inside, and with clips on
+    several cores at once. Adapters are merged
     into the copy where they are changes of weights, and else applied to the frames of all clips. If there is
     a hook, an adapter that cannot be merged or a block of another kind, in training mode, and on other
     devices or processors, the encoder runs as usual: the same hidden states, only slower.

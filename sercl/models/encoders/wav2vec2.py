@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from sercl.models.encoders.base import SAMPLE_RATE, Checkpoint, Encoder, FamilyTraits, States
 from sercl.models.encoders.fast.attention import position_bias
-from sercl.models.encoders.fast.packed import JoinedStates
+from sercl.models.encoders.fast.cores import on_all_cores
 from sercl.models.encoders.fast.wav2vec2 import FastWav2Vec2, fits
 from sercl.models.encoders.masking import (
     MaskedGroupNorm,
@@ -108,7 +108,7 @@ class Wav2Vec2Encoder(Encoder):
         def states(waveforms: Tensor, lengths: Tensor) -> Sequence[Tensor]:
             normalized = self._normalize(waveforms, lengths)
             clips = [row[:length] for row, length in zip(normalized, lengths.tolist(), strict=True)]
-            return JoinedStates(*model(clips))
+            return on_all_cores(model, clips)
 
         return states
 

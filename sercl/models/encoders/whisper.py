@@ -12,7 +12,7 @@ from transformers import PreTrainedModel, WhisperFeatureExtractor
 from transformers.masking_utils import create_bidirectional_mask
 
 from sercl.models.encoders.base import SAMPLE_RATE, Encoder, FamilyTraits, States, check_bins
-from sercl.models.encoders.fast.packed import JoinedStates
+from sercl.models.encoders.fast.cores import on_all_cores
 from sercl.models.encoders.fast.whisper import FastWhisper, fits
 from sercl.models.encoders.masking import frame_mask
 
@@ -158,7 +158,7 @@ class WhisperEncoder(Encoder):
             features, mel_mask = self._features(waveforms, lengths)
             counts = [features.shape[-1]] * len(features) if mel_mask is None else mel_mask.sum(1).tolist()
             clips = [row[:, :count] for row, count in zip(features, counts, strict=True)]
-            return JoinedStates(*model(clips))
+            return on_all_cores(model, clips)
 
         return states
 

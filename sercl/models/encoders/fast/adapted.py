@@ -22,7 +22,8 @@ _EXACT = 1e-5
 def changing_frames_by(name: str) -> Callable[[Hook], Hook]:
     """Mark a hook that only maps each frame alone, as another method of its owner does.
 
-    The hook is one before a block or after its feed-forward. The fast path then calls that method.
+    The hook is one before a block or after its feed-forward. The fast path then calls that method, in several
+    threads at once.
 
     Args:
         name: The other method, a `Change`.
