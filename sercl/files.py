@@ -52,6 +52,27 @@ def is_file(path: Path) -> bool:
         return False
 
 
+def is_dir(path: Path) -> bool:
+    """Return whether a folder exists, for any path, as `is_file`."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def exists(path: Path) -> bool:
+    """Return whether a file or folder exists, for any path, as `is_file`."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def is_temporary(path: Path) -> bool:
+    """Return whether a file has the name of those that are written before they replace another."""
+    return _TEMPORARY.fullmatch(path.name) is not None
+
+
 def is_below(folder: Path, path: Path | str) -> bool:
     """Return whether a path, joined to a folder, stays inside of it, also through links."""
     try:

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
 from typing import Any, TypeVar
 
 from sercl.errors import PluginError, SerclError, SerclWarning, UsageError
@@ -60,10 +60,11 @@ class Plugin:
 @cache
 def installed() -> tuple[Plugin, ...]:
     """Return every entry point of sercl's groups, by name; imports nothing."""
-    found = (_plugin(point) for group in GROUPS for point in entry_points(group=group))
+    found = (_plugin(point) for point in _points())
     return tuple(sorted(found, key=lambda each: (each.group, each.name, each.package)))
 
 
+_UNNAMED = "an unnamed package"
 _NOT_THEIRS = {"sercl", "lightning", "torch", "transformers"}
 """Modules that an entry point may lead to, and that are not of the package that has it."""
 
@@ -81,9 +82,40 @@ def names(group: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*points, *here)))
 
 
+def _points() -> list[EntryPoint]:
+    """Return the entry points of all groups; a package with damaged metadata has none, with a warning."""
+    try:
+        return [point for group in GROUPS for point in entry_points(group=group)]
+    except Exception:  # of one package, for all
+        points = (point for package in distributions() for point in _points_of(package))
+        return [point for point in points if point.group in GROUPS]
+
+
+def _points_of(package: Distribution) -> Iterable[EntryPoint]:
+    try:
+        return package.entry_points
+    except Exception as error:  # importlib does not check what it reads
+        name, _ = _name_of(package)
+        warnings.warn(
+            f"{name} in {package.locate_file('')}: its entry_points.txt is damaged ({type(error).__name__}: "
+            f"{error}), so it adds nothing to sercl. Install it again: pip install --force-reinstall {name}",
+            SerclWarning,
+            stacklevel=2,
+        )
+        return ()
+
+
 def _plugin(point: EntryPoint) -> Plugin:
-    package = ("an unnamed package", "") if point.dist is None else (point.dist.name, point.dist.version)
+    package = (_UNNAMED, "") if point.dist is None else _name_of(point.dist)
     return Plugin(point.group, point.name, point.value, *package)
+
+
+def _name_of(package: Distribution) -> tuple[str, str]:
+    """Return name and version of a package, whose metadata may be damaged."""
+    try:
+        return package.name or _UNNAMED, package.version or ""
+    except Exception:  # importlib does not check what it reads
+        return _UNNAMED, ""
 
 
 _RENAME = "Give its entry point another name."

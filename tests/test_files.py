@@ -285,3 +285,10 @@ def test_the_cache_is_the_users_alone(tmp_path: Path, monkeypatch: pytest.Monkey
     assert cache_folder().stat().st_mode & 0o077 == 0
     ensure_folder(tmp_path / "results" / "a")
     assert (tmp_path / "results" / "a").is_dir()
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "absent"])
+def test_a_name_that_no_file_can_have_does_not_exist(tmp_path, name):
+    assert not any(test(tmp_path / name) for test in (files.exists, files.is_dir, files.is_file))
+    assert files.exists(tmp_path)
+    assert files.is_dir(tmp_path)

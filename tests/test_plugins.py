@@ -134,3 +134,22 @@ def test_an_entry_point_into_sercl_allows_nothing_of_it(tmp_path, monkeypatch):
 def test_without_packages_there_is_what_sercl_has():
     code = "from sercl.plugins import installed; import sys; print(installed(), 'torch' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "() False\n"
+
+
+@pytest.mark.parametrize("damage", [b"\xff", b"a line without a value\n"])
+def test_a_package_with_damaged_metadata_adds_nothing_and_harms_no_other(tmp_path, monkeypatch, damage):
+    install(tmp_path, "whole", {SCORES: {"x": "whole:x"}})
+    install(tmp_path, "damaged", {SCORES: {"y": "damaged:y"}})
+    with (tmp_path / "damaged-1.0.dist-info" / "entry_points.txt").open("ab") as file:
+        file.write(damage)
+    with pytest.warns(SerclWarning, match="^damaged in .* pip install --force-reinstall damaged$"):
+        find_packages(monkeypatch, tmp_path)
+    assert "x" in registry().names()
+    assert "y" not in registry().names()
+
+
+def test_a_package_whose_name_cannot_be_read_is_used_without_it(tmp_path, monkeypatch):
+    install(tmp_path, "damaged", {SCORES: {"x": "damaged:x"}})
+    (tmp_path / "damaged-1.0.dist-info" / "METADATA").write_bytes(b"Name: \xff")
+    find_packages(monkeypatch, tmp_path)
+    assert str(registry().plugin("x")).startswith("an unnamed package")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sercl.errors import UsageError
+from sercl.files import at_home, exists, is_dir, is_temporary
 
 COMMAND_LINE_ONLY = ("out", "resume", "overwrite", "config")
 """Options that no file may set: the output folder, whether to replace it, and further files."""
@@ -143,10 +144,10 @@ def check_cache_folders(config: Any, words: Iterable[str]) -> None:
 
 def _is_cache(value: str) -> bool:
     """Whether a folder is new, empty, or contains only such files of sercl."""
-    folder = Path(value).expanduser()
-    if not folder.is_dir():
-        return not folder.exists()
-    names = [path.name for path in folder.iterdir()]
+    folder = at_home(value)
+    if not is_dir(folder):
+        return not exists(folder)
+    names = [path.name for path in folder.iterdir() if not is_temporary(path)]
     return not names or any(_CACHED.fullmatch(name) for name in names)
 
 

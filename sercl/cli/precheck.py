@@ -29,7 +29,7 @@ from sercl.errors import (
     UsageError,
     same_name,
 )
-from sercl.files import at_home
+from sercl.files import at_home, exists, is_dir
 from sercl.imports import allowed_packages
 from sercl.tasks.checkpoint_paths import checkpoints_of
 
@@ -97,7 +97,7 @@ def _check_folder(command: str, values: Values, flags: set[str]) -> None:
     folder = folder_of(command, values)
     if folder is None:
         return
-    if (folder / NAME).exists():
+    if exists(folder / NAME):
         check_free(folder)
     check_claim(folder, resume, overwrite)
     if resume:
@@ -160,10 +160,9 @@ def _form(value: Any) -> object:
 
 def _check_study_folder(values: Values) -> None:
     from sercl.cli.run_folder import check_holds_study
-    from sercl.files import at_home
 
     out = at_home(values["--out"][0]) if "--out" in values else None
-    if out is not None and out.is_dir():
+    if out is not None and is_dir(out):
         check_holds_study(out)
 
 
@@ -517,7 +516,7 @@ def _chosen_data(words: Sequence[str], options: "_Options") -> dict[str, str]:
 
 def _is_foreign(kind: str) -> bool:
     """Whether a data module is a class of the user's own, whose options only the parser can know."""
-    return "." in kind and not kind.startswith("sercl.") and not Path(kind).exists()
+    return "." in kind and not kind.startswith("sercl.") and not exists(Path(kind))
 
 
 def _check_options(
@@ -531,7 +530,7 @@ def _check_options(
     chosen = [word.value for word in given(words, kinds) if word.option == "--data" and word.value]
     corpus = chosen[-1].rpartition(".")[2] if chosen else ""
     for option, value in _class_options(words, kinds):
-        if not re.search(r"[.{\[]", value) and value not in data and not Path(value).exists():
+        if not re.search(r"[.{\[]", value) and value not in data and not exists(Path(value)):
             valid = [each for each in data if each != "Diarization" or name.startswith(("diarize", "listen"))]
             raise UnknownNameError(f"{option} class", value, valid, hint)
     valid = _data_options(corpus, data)
@@ -588,7 +587,7 @@ def _check_paths(options: _Options, corpora: set[str]) -> None:
         corpus = name.rpartition(".")[2]
         if not root or corpus not in corpora - _ELSEWHERE:
             continue
-        if not at_home(root).exists():
+        if not exists(at_home(root)):
             raise CorpusNotFoundError(f"{corpus}: {root}: no such file or folder. Check {where}.")
         if corpus == "Manifest":
             _check_manifest(at_home(root), options.values, prefix)

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from sercl.cli.failure import Terminated, describe, stopped_by
 from sercl.documents import read_json
 from sercl.errors import DocumentError, OutputError, UsageError
-from sercl.files import gone, remove_leftovers, write_text
+from sercl.files import exists, gone, is_dir, is_temporary, remove_leftovers, write_text
 from sercl.locks import NAME as LOCK
 from sercl.locks import locked
 from sercl.studies.results.records import CONFIG, SOURCE_PREDICTIONS
@@ -79,7 +79,7 @@ def run_folder(folder: Path, resume: bool, overwrite: bool) -> Iterator[Path]:
     with locked(folder):
         remove_leftovers(folder)
         check_claim(folder, resume, overwrite)
-        make_folder(folder, fresh=overwrite and any((folder / name).exists() for name in _MARKS))
+        make_folder(folder, fresh=overwrite and any(exists(folder / name) for name in _MARKS))
         with _forgetting_false_start(folder), _noting_end(folder), _raising_sigterm():
             yield folder
 
@@ -100,11 +100,11 @@ def _forgetting_false_start(folder: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        written = [path for path in folder.iterdir() if path.name not in _OURS] if folder.is_dir() else []
-        started = any(path.name not in _BEFORE_TRAINING for path in written)
+        written = _content(folder)
+        started = any(name not in _BEFORE_TRAINING for name in written)
         if was_empty and not started and stopped_by(error) is None:
-            for path in written:
-                _remove(path)
+            for name in written:
+                _remove(folder / name)
         raise
 
 
@@ -163,15 +163,15 @@ def check_choice(resume: bool, overwrite: bool) -> None:
 
 def check_claim(folder: Path, resume: bool, overwrite: bool) -> None:
     """Raise `UsageError` if a folder contains a run that must not be changed, or none to continue."""
-    if resume and not (folder / CONFIG).exists():
+    if resume and not exists(folder / CONFIG):
         raise UsageError(f"{folder}: holds no run to resume (no config.yaml). Leave --resume out.")
-    others = [] if any((folder / name).exists() for name in _MARKS) else _other_content(folder)
+    others = [] if any(exists(folder / name) for name in _MARKS) else _other_content(folder)
     if others and not overwrite:
         raise UsageError(
             f"{folder}: already holds {', '.join(others)}, which are not a run. Choose another --out, or "
             "let the run be written beside them with --overwrite."
         )
-    held = [name for name in _MARKS if (folder / name).exists()]
+    held = [name for name in _MARKS if exists(folder / name)]
     if held and not (resume or overwrite):
         ended = f", of a run that was ended by {end}" if (end := end_of(folder)) else ""
         raise UsageError(
@@ -182,7 +182,7 @@ def check_claim(folder: Path, resume: bool, overwrite: bool) -> None:
 
 def check_holds_study(folder: Path) -> None:
     """Raise `UsageError` for a folder that contains something other than a study."""
-    held = sorted(path.name for path in folder.iterdir() if path.name != LOCK)
+    held = _content(folder)
     if held and STUDY not in held:
         raise UsageError(
             f"{folder}: holds {', '.join(held[:3])}, but no study ({STUDY}). Choose another --out."
@@ -237,8 +237,13 @@ def _remove(path: Path) -> None:
 
 def _other_content(folder: Path) -> list[str]:
     """Files that are not a run's: `--overwrite` leaves them alone, so they must not be mistaken for one."""
-    there = folder.iterdir() if folder.is_dir() else ()
-    return sorted(path.name for path in there if path.name not in _OURS)[:3]
+    return _content(folder)[:3]
+
+
+def _content(folder: Path) -> list[str]:
+    """Return the names in a folder, without those that a killed process of sercl's may have left."""
+    there = folder.iterdir() if is_dir(folder) else ()
+    return sorted(path.name for path in there if path.name not in _OURS and not is_temporary(path))
 
 
 def _below_home(parts: list[str]) -> Path:

@@ -12,7 +12,7 @@ from sercl.corpora.base import Problem, Unlisted, Utterance
 from sercl.corpora.cells import clean
 from sercl.counting import count
 from sercl.errors import CorpusNotFoundError
-from sercl.files import at_home, is_file
+from sercl.files import at_home, exists, is_dir, is_file
 
 # fmt: off
 DECODED_SUFFIXES = frozenset((
@@ -41,9 +41,9 @@ def existing_folder(root: Path | str, corpus: str) -> Path:
         CorpusNotFoundError: If the folder does not exist.
     """
     folder = at_home(root).absolute()
-    if folder.is_dir():
+    if is_dir(folder):
         return folder
-    what = "is a file, not a folder" if folder.exists() else "no such folder"
+    what = "is a file, not a folder" if exists(folder) else "no such folder"
     raise CorpusNotFoundError(f"{corpus}: {folder}: {what}. Give the folder that holds the corpus.")
 
 

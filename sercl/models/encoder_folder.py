@@ -6,6 +6,7 @@ from typing import Any
 
 from sercl import documents, plugins
 from sercl.errors import EncoderError, NoBlockError, UnknownNameError, UsageError, near_names
+from sercl.files import exists, is_dir
 
 FAMILIES = ("wav2vec2", "hubert", "wavlm", "data2vec-audio", "wav2vec2-bert", "whisper")
 """The values of model_type that sercl itself supports."""
@@ -25,10 +26,10 @@ def folder_named(name: str, presets: Iterable[str]) -> Path | None:
         EncoderError: A path without a folder.
     """
     path = expanded(name)
-    if path.is_dir():
+    if is_dir(path):
         return path
-    if path.exists() or path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
-        found = "is not a folder" if path.exists() else "does not exist"
+    if exists(path) or path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
+        found = "is not a folder" if exists(path) else "does not exist"
         raise EncoderError(
             f"encoder folder {name!r} {found}. Give a folder that holds config.json: --model.encoder "
             "FOLDER, or --encoder FOLDER with a checkpoint whose encoder has moved."
@@ -42,7 +43,7 @@ def folder_named(name: str, presets: Iterable[str]) -> Path | None:
 def not_here(name: str) -> str:
     """Return a sentence on a hub id that may be a misspelt folder: its parent exists here; "" otherwise."""
     parent = Path(name).parent
-    if parent == Path() or not parent.is_dir():
+    if parent == Path() or not is_dir(parent):
         return ""
     there = sorted(path.name for path in parent.iterdir() if path.is_dir())
     near = near_names(Path(name).name, there)

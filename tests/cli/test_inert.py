@@ -8,7 +8,7 @@ import yaml
 
 from sercl.cli import own_settings
 from sercl.cli.cross_eval import StudyCli
-from sercl.cli.inert import check_class
+from sercl.cli.inert import check_cache_folders, check_class
 from sercl.cli.main import main
 from sercl.errors import UsageError
 from sercl.launchers import process
@@ -268,3 +268,12 @@ def test_keys_of_the_parser_itself_are_no_options_on_the_command_line(
 ) -> None:
     assert main(["fit", "-c", "{__path__: x}", "--data", "EmoDB", "--data.root", str(tmp_path)]) == 2
     assert "'__path__' is not an option" in capsys.readouterr().err
+
+
+def test_a_store_whose_first_writer_was_killed_is_one(tmp_path):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / ".index-0123456789abcdef.sqlite").touch()
+    check_cache_folders({"features": {"dir": str(tmp_path / "store")}}, [])
+    (tmp_path / "store" / "mine").touch()
+    with pytest.raises(UsageError, match="contains files that sercl did not write"):
+        check_cache_folders({"features": {"dir": str(tmp_path / "store")}}, [])

@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from sercl.cli.run_folder import check_still_there, default_folder, forget_results, run_folder
+from sercl.cli.run_folder import (
+    check_claim,
+    check_holds_study,
+    check_still_there,
+    default_folder,
+    forget_results,
+    run_folder,
+)
 from sercl.errors import OutputError, UsageError
 from sercl.locks import locked
 
@@ -91,7 +98,16 @@ def test_what_a_killed_run_left_half_written_is_removed(tmp_path):
 
 def test_a_start_that_was_killed_at_once_is_no_run(tmp_path):
     folder = run(tmp_path / "run", ".lock", ".writable", ".config-0123456789abcdef.yaml")
+    check_claim(folder, resume=False, overwrite=False)  # as before the imports
     assert held(claim(folder)) == [".lock", "written"]
+
+
+def test_a_study_that_was_killed_at_once_can_be_started_again(tmp_path):
+    folder = run(tmp_path / "study", ".lock", ".writable", ".study-0123456789abcdef.yaml")
+    check_holds_study(folder)
+    (folder / "mine").touch()
+    with pytest.raises(UsageError, match="study: holds mine, but no study"):
+        check_holds_study(folder)
 
 
 def test_a_folder_that_has_gone_is_not_made_again_for_the_results(tmp_path):

@@ -16,6 +16,7 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError 
 )
 
 from sercl.errors import EncoderError
+from sercl.files import is_dir
 from sercl.models.encoder_folder import expanded, folder_named, not_here, read_json
 
 
@@ -84,7 +85,7 @@ def checkpoint_folder(name: str, revision: str | None) -> Path:
 def location_of(name: str) -> str:
     """Return how to find an encoder from any working folder: its folder's absolute path, or its name."""
     path = expanded(name)
-    return str(path.absolute()) if name not in PRESETS and path.is_dir() else name
+    return str(path.absolute()) if name not in PRESETS and is_dir(path) else name
 
 
 def check_index(path: Path) -> None:

@@ -161,7 +161,7 @@ def read_predictions(folder: Path, address: str, classes: Sequence[str]) -> pa.T
     path = cell_folder(folder, address) / PREDICTIONS
     try:
         return _renewed(read_parquet(path), classes).select(schema(classes).names).cast(schema(classes))
-    except (OSError, DocumentError, KeyError, pa.ArrowException) as error:
+    except (OSError, DocumentError, KeyError, ValueError, pa.ArrowException) as error:
         raise ResultsError(path, f"{error}. {_ADVICE}") from error
 
 
