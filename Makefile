@@ -66,10 +66,12 @@ bench: $(STAMP)  ## Measure; see benchmarks/README.md
 	$(BIN)/python benchmarks/run.py
 
 FAULTS ?= /dev/shm/sercl-faults
+# Without it: every call, and 200 rounds of each signal.
+ROUNDS ?=
 
-faults: $(STAMP)  ## Disturb commands at every call that changes a file, and at random; hours. See docs/faults.md
-	$(BIN)/python -m tests.faults $(FAULTS) --random 200
-	$(BIN)/python benchmarks/listening_server.py --kills 200
+faults: $(STAMP)  ## Inject faults into every command, at every call that changes a file: hours; ROUNDS=20 for a sample
+	$(BIN)/python -m tests.faults $(FAULTS) $(if $(ROUNDS),--sample $(ROUNDS)) --random $(or $(ROUNDS),200)
+	$(BIN)/python benchmarks/listening_server.py --kills $(or $(ROUNDS),200)
 
 EMODB        ?= ../shared/data/emodb
 WHISPER_BASE ?= ../shared/models/whisper-base-encoder

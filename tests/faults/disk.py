@@ -1,4 +1,4 @@
-"""Faults at the n-th call by which a process changes files below its working folder, as SQLite is tested.
+"""Fault injection at the n-th call by which a process changes files below its folder, as SQLite is tested.
 
 Such calls are: opening for writing, writing, syncing, renaming, removing, and creating or removing a folder.
 Calls by Python code are seen, whatever library makes them; writes in C++ (shards by Arrow, the index by
@@ -8,21 +8,22 @@ SQLite) are seen only where they open, sync or rename a file through Python.
 import builtins
 import errno
 import io
+import json
 import os
 import signal
 import sys
 import threading
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-KILL, POWER, FULL, BROKEN = "killed", "power cut", "disk full", "disk error"
+KILL, POWER, FULL, BROKEN = "kill -9", "power cut", "disk full", "I/O error"
 KINDS = (KILL, POWER, FULL, BROKEN)
 """What happens at a call: `kill -9`; the same, and everything that was not synced is lost; the disk is full
-from then on; a single call fails (EIO)."""
+from then on (ENOSPC); that call alone fails (EIO)."""
 
 _PATHS = {
     "os.rename": 2,
@@ -42,10 +43,26 @@ _NEVER = 2**62
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens to a process, and at which call, counted from 1."""
+    """An error of the disk, `FULL` or `BROKEN`, and at which call it comes, counted from 1."""
 
     kind: str
-    call: int = _NEVER
+    call: int
+
+
+@dataclass(frozen=True)
+class Pauses:
+    """Where a process stops itself (SIGSTOP) until it is told to go on (SIGCONT).
+
+    While it is stopped, its folder is as `kill -9` would leave it: of a write, half is done.
+
+    Attributes:
+        calls: At which calls, counted from 1.
+        told: A file outside of the folder to which it writes, before each stop, a JSON list: the number of
+            the call, then the files (relative to the folder) with content that was not synced to the disk.
+    """
+
+    calls: frozenset[int]
+    told: Path
 
 
 class Disk:
@@ -53,22 +70,25 @@ class Disk:
 
     Args:
         folder: The folder.
-        fault: What happens at which call; None to count only.
+        fault: Which error comes, if any.
+        pauses: Where the process stops, if anywhere.
 
     Attributes:
         calls: Their number so far.
     """
 
-    def __init__(self, folder: Path, fault: Fault | None = None) -> None:
+    def __init__(self, folder: Path, fault: Fault | None = None, pauses: Pauses | None = None) -> None:
         self.calls = 0
         self._folder = os.path.realpath(folder)
-        self._fault = fault or Fault(KILL)
+        self._fault = fault or Fault(BROKEN, _NEVER)
+        self._pauses = pauses or Pauses(frozenset(), Path())
         self._begin = time.time_ns()
         self._synced: dict[int, int] = {}
         self._own = threading.local()
+        self._counting = threading.Lock()
 
     def install(self) -> None:
-        """See and disturb all calls from now on."""
+        """Count all calls from now on, and inject the fault."""
         sys.addaudithook(self._audit)
         sync = os.fsync
 
@@ -117,20 +137,28 @@ class Disk:
             return
         self._own.busy = True
         try:
-            self.calls += 1
-            self._disturb(event, paths[0], half)
+            with self._counting:
+                self.calls += 1
+                number = self.calls
+            self._inject(number, event, paths[0], half)
+            if number in self._pauses.calls:
+                half()
+                self._pause(number)
         finally:
             self._own.busy = False
 
-    def _disturb(self, event: str, path: Any, half: Callable[[], object]) -> None:
+    def _inject(self, number: int, event: str, path: Any, half: Callable[[], object]) -> None:
         kind, call = self._fault.kind, self._fault.call
-        if self.calls == call and kind in (KILL, POWER):
-            half()
-            self._die(kind == POWER)
-        if kind == FULL and self.calls >= call and event not in _FREEING:
+        if kind == FULL and number >= call and event not in _FREEING:
             self._refuse(errno.ENOSPC, event, path, half)
-        if kind == BROKEN and self.calls == call:
+        if kind == BROKEN and number == call:
             self._refuse(errno.EIO, event, path, half)
+
+    def _pause(self, number: int) -> None:
+        unsynced = [os.path.relpath(path, self._folder) for path in self._unsynced()]
+        self._pauses.told.write_text(json.dumps([number, *unsynced]), encoding="utf-8")
+        # To this thread, which then does nothing more; the others stop with it.
+        signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
 
     def _refuse(self, number: int, event: str, path: Any, half: Callable[[], object]) -> NoReturn:
         if event in ("write", "os.fsync"):  # which name no file
@@ -138,13 +166,16 @@ class Disk:
             raise OSError(number, os.strerror(number))
         raise OSError(number, os.strerror(number), os.fsdecode(path))
 
-    def _die(self, power: bool) -> None:
-        for parent, _, names in os.walk(self._folder) if power else ():
+    def _unsynced(self) -> Iterator[str]:
+        """Yield the files of this process's with content that was not synced to the disk."""
+        for parent, _, names in os.walk(self._folder):
             for path in (os.path.join(parent, name) for name in names):  # noqa: PTH118 - as fast as can be
-                found = os.stat(path)  # noqa: PTH116
+                try:
+                    found = os.stat(path)  # noqa: PTH116
+                except FileNotFoundError:  # removed by another thread
+                    continue
                 if found.st_ctime_ns >= self._begin and self._synced.get(found.st_ino) != _checksum(path):
-                    os.truncate(path, 0)
-        os.kill(os.getpid(), signal.SIGKILL)
+                    yield path
 
     def _is_ours(self, path: Any) -> bool:
         if path is None or isinstance(path, int):
@@ -173,6 +204,11 @@ class _Counted(io.FileIO):
         self._count = count
 
     def write(self, content: Any) -> int:
-        view = memoryview(content).cast("B")
-        self._count(self.name, lambda: super(_Counted, self).write(view[: len(view) // 2]))
-        return super().write(view)
+        view, done = memoryview(content).cast("B"), 0
+
+        def half() -> None:
+            nonlocal done
+            done = super(_Counted, self).write(view[: len(view) // 2])
+
+        self._count(self.name, half)
+        return done + super().write(view[done:])

@@ -1,71 +1,102 @@
-"""The tools of this folder find what is wrong."""
+"""The harness finds what is wrong with a command."""
 
+import random
 import signal
+import time
+from pathlib import Path
 
 import pytest
 
 from tests.faults import rounds
-from tests.faults.disk import BROKEN, FULL, KILL, POWER, Fault
-from tests.faults.rounds import Bench, Command, forked
+from tests.faults.disk import BROKEN, FULL, KILL, POWER
+from tests.faults.rounds import SIGNALS, Command, Harness, Process, forked
 
 
 def careless(words):
     """A command that writes over its result, and does not sync it."""
-    from pathlib import Path
-
     Path("out").mkdir(exist_ok=True)
     if Path("out/a.txt").is_file() and "--resume" not in words:
         return 0
     with open("out/a.txt", "wb", buffering=0) as file:  # noqa: PTH123 - as any library may
         file.write(b"one two three")
+    Path("out/b").mkdir(exist_ok=True)
+    if words[0] == "slow":
+        time.sleep(0.3)
     if words[0] == "loud":
         raise RuntimeError("loud")
     return 0
 
 
-@pytest.fixture
-def bench(tmp_path, monkeypatch):
+def harness(monkeypatch, folder, word="quiet"):
     monkeypatch.setattr(rounds, "main", careless)
-    return Bench(Command(("quiet",)), tmp_path / "bench")
+    return Harness(Command((word,)), folder / "harness")
 
 
-def test_calls_are_counted_and_sampled(bench):
-    import random
-
-    assert bench.whole.calls == 3  # the folder, opening, writing
-    assert [fault.call for fault in bench.sample(KILL, None, random.Random(0))] == [1, 2, 3]
-    assert len({fault.call for fault in bench.sample(KILL, 2, random.Random(0))}) == 2
-
-
-def test_half_a_result_is_found(bench):
-    assert bench.after(Fault(KILL, 1)) is None
-    assert bench.after(Fault(KILL, 3)) == "out/a.txt differ"
-    assert bench.after(Fault(KILL, 4)) is None  # a call that is never made
+def test_calls_are_counted_and_sampled(monkeypatch, tmp_path):
+    found = harness(monkeypatch, tmp_path)
+    assert found.whole.calls == 4  # the folder, opening, writing, another folder
+    assert found.sample(None, random.Random(0)) == [1, 2, 3, 4]
+    assert len(set(found.sample(2, random.Random(0)))) == 2
 
 
-def test_what_was_not_synced_is_lost(tmp_path, monkeypatch, bench):
-    def unsynced(words):
-        careless(words)
-        from pathlib import Path
+def test_half_a_result_is_found_and_the_process_goes_on(monkeypatch, tmp_path):
+    found = list(harness(monkeypatch, tmp_path).crashes([1, 2, 3, 4], [KILL]))
+    assert [(each.at, each.lost) for each in found] == [
+        (1, None),
+        (2, None),
+        (3, "out/a.txt differ"),  # half of it
+        (4, None),
+    ]
+    assert (tmp_path / "harness" / "run" / "out" / "a.txt").read_bytes() == b"one two three"
 
-        Path("done").touch()
-        return 0
 
-    monkeypatch.setattr(rounds, "main", unsynced)
-    folder = tmp_path / "power"
-    assert forked(["quiet"], folder, Fault(POWER, 4)).code == -signal.SIGKILL
-    assert (folder / "out" / "a.txt").read_bytes() == b""
+def test_a_call_that_does_not_come_is_reported(monkeypatch, tmp_path):
+    (only,) = harness(monkeypatch, tmp_path).crashes([5])
+    assert only.lost == "made no calls [5]"
+
+
+def test_what_was_not_synced_is_lost_with_the_power(monkeypatch, tmp_path):
+    found = list(harness(monkeypatch, tmp_path).crashes([4]))
+    assert [(each.kind, each.lost) for each in found] == [(KILL, None), (POWER, "out/a.txt differ")]
+
+
+def test_a_state_that_comes_again_is_recovered_once(monkeypatch, tmp_path):
+    found = harness(monkeypatch, tmp_path)
+    rounds_ = list(found.crashes([1, 1, 2]))
+    assert len(rounds_) == 4  # with and without power
+    assert len({each.state for each in rounds_}) == 2
+    assert len(found._recovered) == 2
 
 
 @pytest.mark.parametrize("kind", [FULL, BROKEN])
-def test_an_error_of_the_disk_must_be_told_well(bench, kind):
-    assert bench.after(Fault(kind, 3)).startswith("exit code 99")
+def test_an_error_of_the_disk_must_be_reported_well(monkeypatch, tmp_path, kind):
+    (only,) = harness(monkeypatch, tmp_path).errors(kind, [3])
+    assert only.lost.startswith("exit code 99")
+
+
+def test_a_run_is_killed_at_moments(monkeypatch, tmp_path):
+    found = list(harness(monkeypatch, tmp_path, "slow").kills(5, random.Random(0)))
+    assert len(found) == 5
+    assert [each.at for each in found] == sorted(each.at for each in found)
+    assert all(each.lost is None for each in found)
+
+
+@pytest.mark.parametrize("name", SIGNALS)
+def test_a_signal_must_not_end_in_a_traceback(monkeypatch, tmp_path, name):
+    (only,) = harness(monkeypatch, tmp_path, "slow").signals(name, 1, random.Random(1), most=1)
+    assert (only.lost is None) == (name != "Ctrl-C")
 
 
 def test_signals_come_at_a_time(tmp_path, monkeypatch):
-    import time
-
     monkeypatch.setattr(rounds, "main", lambda words: time.sleep(20))
     ended = forked(["quiet"], tmp_path / "slow", after=0.2)
     assert ended.code == -signal.SIGKILL
     assert ended.seconds < 10
+
+
+def test_a_process_that_has_ended_gets_no_signal(tmp_path, monkeypatch):
+    monkeypatch.setattr(rounds, "main", lambda words: 3)
+    process = Process(["quiet"], tmp_path / "quick")
+    assert process.ended().code == 3
+    process.send(signal.SIGKILL)
+    assert process.wait() == rounds.ENDED
