@@ -12,10 +12,12 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sercl.errors import SerclError
+from sercl.memory import exhausted
 
 MOST_SECONDS = 10.0
 MOST_BYTES = 2**30
@@ -267,6 +269,25 @@ class TooSlowError(BaseException):
     """A reader took longer than `MOST_SECONDS`; no `except Exception` hides it."""
 
 
+class TooLargeError(BaseException):
+    """A reader took, or asked for, more than `MOST_BYTES`, whether it then refused the file or not."""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What became of a file.
+
+    Attributes:
+        refusal: The error of sercl's that refuses it; None if it is read.
+        seconds: The time that it took.
+        grown: Bytes by which the process was larger at its largest.
+    """
+
+    refusal: SerclError | None
+    seconds: float
+    grown: int
+
+
 @contextmanager
 def bounded() -> Iterator[None]:
     """Stop a block after `MOST_SECONDS` of processor time, or at an allocation of `MOST_BYTES` more."""
@@ -276,7 +297,7 @@ def bounded() -> Iterator[None]:
 
     before = signal.signal(signal.SIGPROF, stop)
     limits = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(resource.RLIMIT_DATA, (_allocated() + MOST_BYTES, limits[1]))
+    resource.setrlimit(resource.RLIMIT_DATA, (_memory("VmData") + MOST_BYTES, limits[1]))
     signal.setitimer(signal.ITIMER_PROF, MOST_SECONDS)
     try:
         yield
@@ -286,27 +307,44 @@ def bounded() -> Iterator[None]:
         signal.signal(signal.SIGPROF, before)
 
 
-def _allocated() -> int:
+def _memory(name: str) -> int:
+    """Return a value of this process in bytes: "VmData" (allocated), "VmRSS" (in use), "VmHWM" (its peak)."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
-    return next(1024 * int(line.split()[1]) for line in status.splitlines() if line.startswith("VmData"))
+    return next(1024 * int(line.split()[1]) for line in status.splitlines() if line.startswith(name))
 
 
-def try_file(path: Path, content: bytes, read: Callable[[Path], object]) -> tuple[SerclError | None, float]:
+def _forget_peak() -> None:
+    """Make the peak the memory in use. (That of `getrusage` may be the peak of the parent.)"""
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
+
+
+def try_file(path: Path, content: bytes, read: Callable[[Path], object]) -> Tried:
     """Read a file with some content within the bounds.
 
-    Returns:
-        The error of sercl's that refuses it, None if it is read, and the seconds that it took.
+    Raises:
+        TooSlowError: Beyond `MOST_SECONDS`.
+        TooLargeError: Beyond `MOST_BYTES`.
     """
     path.unlink(missing_ok=True)
     path.write_bytes(content)
-    begin = time.perf_counter()
+    _forget_peak()
+    begin, before = time.perf_counter(), _memory("VmRSS")
     refusal = None
     with bounded():
         try:
             read(path)
         except SerclError as error:
             refusal = error
-    return refusal, time.perf_counter() - begin
+    tried = Tried(refusal, time.perf_counter() - begin, _memory("VmHWM") - before)
+    if tried.grown > MOST_BYTES or any(exhausted(error) for error in _causes(refusal)):
+        raise TooLargeError(f"more than {MOST_BYTES / 2**30:g} GB: {refusal}")
+    return tried
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 FACTOR = int(os.environ.get("SERCL_FUZZ", "1"))

@@ -1,11 +1,15 @@
 """Everything in sercl that reads a file of the user's or of a stranger's, with a valid file for each."""
 
 import json
+import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -159,6 +163,124 @@ def _config(path: Path) -> None:
     from sercl.cli.precheck import check_config_file
 
     check_config_file(path)
+
+
+@contextmanager
+def _called(words: list[str], folder: Path) -> Iterator[None]:
+    """Let words be the command line, and a new folder below another the working folder; print nothing."""
+    before, here = sys.argv, Path.cwd()
+    with TemporaryDirectory(dir=folder) as empty, open(os.devnull, "w") as nowhere:  # noqa: PTH123
+        os.chdir(empty)
+        sys.argv = words
+        try:
+            with redirect_stdout(nowhere), redirect_stderr(nowhere):
+                yield
+        finally:
+            sys.argv = before
+            os.chdir(here)
+
+
+def _write_fit_config(folder: Path) -> None:
+    import yaml
+
+    _fake_corpus("EmoDB", folder / "emodb")
+    _write_tiny("whisper", False, folder)
+    config = {
+        "seed_everything": 1,
+        "data": {
+            "class_path": "EmoDB",
+            "init_args": {"root": str(folder / "emodb"), "folds": {"count": 5, "index": 0}},
+        },
+        "model": {"encoder": str(folder / "encoder"), "adapter": "lora", "adapters": {"lora": {"rank": 2}}},
+        "trainer": {"max_epochs": 2, "accelerator": "cpu", "logger": False},
+        "early_stopping": {"patience": 3},
+    }
+    (folder / "fit.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+
+
+def _fit_config(path: Path) -> None:
+    """Parse it as `sercl fit -c` does, and build data, model and trainer."""
+    from sercl.cli.lightning import Cli
+    from sercl.cli.precheck import checked
+
+    with _called(["sercl fit", *checked("fit", ["-c", str(path)])], path.parent):
+        cli = Cli("fit")
+        _ = cli.task, cli.data, cli.build_trainer()
+
+
+def _write_study_file(folder: Path) -> None:
+    import yaml
+
+    from sercl.testing.corpora import fake_corpus
+
+    fake_corpus("EmoDB", folder / "emodb", per_emotion=1, seconds=0.2)
+    _write_tiny("whisper", False, folder)
+    data = {"root": str(folder / "emodb"), "folds": {"count": 2}}
+    study = {
+        "encoders": {"tiny": {"encoder": str(folder / "encoder"), "whisper_form": "short"}},
+        "corpora": {"EmoDB": {"class_path": "EmoDB", "init_args": data}},
+        "settings": ["monolingual"],
+        "adapters": ["none"],
+        "seeds": [1],
+        "folds": [0],
+    }
+    content = {"study": study, "trainer": {"max_epochs": 2, "accelerator": "cpu"}, "probe": {"preset": "mlp"}}
+    (folder / "study.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+
+
+def _study_file(path: Path) -> None:
+    """Plan its study, as `sercl cross-eval -c FILE --dry-run` does."""
+    from sercl.cli.cross_eval import main
+    from sercl.cli.precheck import checked
+
+    words = ["-c", str(path), "--dry-run", "--no-cache", "--out", "out"]
+    with _called(["sercl cross-eval", *checked("cross-eval", words)], path.parent):
+        main()
+
+
+def _write_package(folder: Path) -> None:
+    from sercl.plugins import ADAPTERS, CORPORA, ENCODERS, SCORES
+    from tests.packages import install
+
+    place = {"mine": "fuzzed_package.things:thing"}
+    points = dict.fromkeys((CORPORA, ADAPTERS, ENCODERS, SCORES), place)
+    install(folder, "fuzzed", points, {"fuzzed_package/things.py": "thing = 3\n"})
+
+
+def _package(path: Path) -> None:
+    """List what an installed package adds, and look it up, as commands do."""
+    import warnings
+
+    from sercl import plugins
+
+    sys.path.insert(0, str(path.parents[1]))
+    plugins.installed.cache_clear()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            plugins.modules()
+            for registry in plugins._registries:
+                registry.names(), list(registry)
+    finally:
+        sys.path.remove(str(path.parents[1]))
+        plugins.installed.cache_clear()
+
+
+def _cell(path: Path) -> None:
+    from sercl.studies.cross_eval.run.results import CellResults, read_predictions
+
+    CellResults(path.parents[2]).get(path.parent.name)
+    read_predictions(path.parents[2], path.parent.name, ("angry", "sad"))
+
+
+def _write_cell(folder: Path) -> None:
+    from sercl.studies.cross_eval.run.results import CellResult, write_result
+    from sercl.studies.results.predictions import Predictions
+
+    values = np.full((2, 2), 0.5, dtype=np.float32)
+    predictions = Predictions.of_one_run(("angry", "sad"), ["a", "b"], ["1", "2"], [0, 1], values)
+    result = CellResult("t", 1, 2, False, 0.5, 10, ("a note",), 0.1)
+    write_result(folder / "study", "address", predictions, result)
 
 
 def _clips() -> Parser:
@@ -697,6 +819,14 @@ def _tables() -> dict[str, Parser]:
             examples=8,
         ),
         "labels": _text("l.yaml", "up: [angry, happy]\ndown: [sad]\n", _labels, YAML, names=""),
+        "config-fit": Parser("fit.yaml", _write_fit_config, _fit_config, YAML, names="", examples=5),
+        "config-study": Parser("study.yaml", _write_study_file, _study_file, YAML, names="", examples=5),
+        "package-points": Parser(
+            "fuzzed-1.0.dist-info/entry_points.txt", _write_package, _package, TEXT, names="", examples=20
+        ),
+        "package-metadata": Parser(
+            "fuzzed-1.0.dist-info/METADATA", _write_package, _package, TEXT, names="", examples=20
+        ),
         "config": _text(
             "c.yaml",
             "data:\n  class_path: EmoDB\n  init_args: {root: x}\nmodel: {adapter: lora}\n"
@@ -755,6 +885,15 @@ def _parsers() -> dict[str, Parser]:
         ),
         "study-table": Parser(
             "study/predictions.parquet", _study, _study_table, (parquet, binary), examples=20
+        ),
+        "cell": Parser("study/cells/address/cell.json", _write_cell, _cell, JSON, names="address"),
+        "cell-predictions": Parser(
+            "study/cells/address/predictions.parquet",
+            _write_cell,
+            _cell,
+            (parquet, binary),
+            names="address",
+            examples=20,
         ),
         "results-run": _record("run/results.json", _run_results, _read_run_results, notes=[]),
         "results-probe": _record("probe/results.json", _probe, _read_probe),

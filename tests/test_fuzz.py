@@ -4,6 +4,10 @@
 `benchmarks/fuzz.py` counts.
 """
 
+import importlib.util
+import os
+import sys
+import time
 from pathlib import Path
 from random import Random
 
@@ -11,8 +15,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.fuzz import FACTOR, Mutator, try_file
-from tests.parsers import PARSERS
+from sercl.errors import DocumentError
+from tests.fuzz import FACTOR, MOST_BYTES, Mutator, TooLargeError, TooSlowError, try_file
+from tests.parsers import PARSERS, Parser
+
+BENCHMARK = Path(__file__).parents[1] / "benchmarks" / "fuzz.py"
 
 LONGEST = 5100
 """Characters of a message; long values are cut."""
@@ -36,7 +43,74 @@ def test_a_mutated_file_is_read_or_refused(name: str, tmp_path: Path) -> None:
     )
     @given(st.randoms(use_true_random=False), st.sampled_from(parser.mutators))
     def check(draw: Random, mutate: Mutator) -> None:
-        refusal, _ = try_file(path, mutate(valid, draw), parser.read)
+        refusal = try_file(path, mutate(valid, draw), parser.read).refusal
         assert refusal is None or (named in str(refusal) and len(str(refusal)) < LONGEST)
 
     check()
+
+
+def _looped(path: Path) -> None:
+    while True:
+        path.exists()
+
+
+def _filled(path: Path) -> None:
+    bytearray(2 * MOST_BYTES)
+
+
+def _refused(path: Path) -> None:
+    try:
+        _filled(path)
+    except MemoryError as error:
+        raise DocumentError(path, "damaged") from error
+
+
+def _grown(path: Path) -> None:
+    bytearray(MOST_BYTES // 64).count(1)
+
+
+@pytest.mark.parametrize(
+    ("read", "error"), [(_looped, TooSlowError), (_filled, MemoryError), (_refused, TooLargeError)]
+)
+def test_a_reader_that_breaks_a_bound_is_found(read, error, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("tests.fuzz.MOST_SECONDS", 0.2)
+    with pytest.raises(error):
+        try_file(tmp_path / "a", b"x", read)
+
+
+def _died(path: Path) -> None:
+    if path.read_bytes() != b"valid":
+        os._exit(3)
+
+
+def _hung(path: Path) -> None:
+    if path.read_bytes() != b"valid":
+        time.sleep(60)
+
+
+@pytest.mark.parametrize(
+    ("read", "leak"),
+    [(_died, "the process ended with exit code 3"), (_hung, "no end after 0.5 s by the clock")],
+)
+def test_the_benchmark_reports_a_reader_that_no_limit_of_python_stops(
+    read, leak, tmp_path: Path, monkeypatch
+) -> None:
+    spec = importlib.util.spec_from_file_location("fuzzing", BENCHMARK)
+    script = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "fuzzing", script)
+    spec.loader.exec_module(script)
+    parser = Parser(
+        "a", lambda folder: (folder / "a").write_bytes(b"valid"), read, (lambda valid, draw: b"x",)
+    )
+    monkeypatch.setitem(script.PARSERS, "it", parser)
+    monkeypatch.setattr(script, "MOST_CLOCK", 0.5)
+    tally = script._in_a_process(script.Work("it", 5.0, 0, tmp_path))
+    assert tally.leaks == [f"{leak}: the input is {tmp_path / 'it-ended'}"]
+    assert (tmp_path / "it-ended").read_bytes() == b"x"
+
+
+def test_the_memory_of_one_file_is_measured_whatever_the_process_took_before(tmp_path: Path) -> None:
+    bytearray(MOST_BYTES // 16).count(1)
+    tried = try_file(tmp_path / "a", b"x", _grown)
+    assert tried.refusal is None
+    assert MOST_BYTES // 80 < tried.grown < MOST_BYTES // 32
