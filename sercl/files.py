@@ -215,8 +215,8 @@ def naming_full_disk(target: Path) -> Iterator[None]:
 def writing_to(folder: Path) -> Iterator[None]:
     """Make errors of a block that writes into a folder say if its disk is full, or if the folder is gone.
 
-    A writing thread, such as TensorBoard's, does not report a full disk: its error is raised by the next
-    write.
+    A writing thread, such as TensorBoard's, does not report a full or broken disk: its error is raised by the
+    next write.
 
     Raises:
         OutputError: Instead of the system's error; other errors are unchanged.
@@ -237,7 +237,7 @@ def _quiet_threads() -> Iterator[None]:
     before = threading.excepthook
 
     def hook(caught: threading.ExceptHookArgs) -> None:
-        if not (isinstance(caught.exc_value, OSError) and caught.exc_value.errno in _FULL):
+        if not (isinstance(caught.exc_value, OSError) and caught.exc_value.errno in _FULL | _UNWRITABLE):
             before(caught)
 
     threading.excepthook = hook

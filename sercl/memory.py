@@ -42,14 +42,16 @@ def by_halves(
     batch: Batch,
     halves: Callable[[Batch], tuple[Batch, Batch]],
     option: str = "",
+    is_allowed: Callable[[], bool] = lambda: True,
 ) -> list[Result]:
-    """Return one result for each item of a batch; if memory runs out, of its halves one after the other.
+    """Return the results of a batch; if memory runs out, those of its halves one after the other.
 
     Args:
-        work: Returns the results of a batch.
+        work: Returns the results of a batch, and keeps nothing of one that fails.
         batch: The batch.
         halves: Returns both halves of a batch of at least two items.
         option: The option that makes batches smaller, for the warning, if there is one.
+        is_allowed: Whether halves may be computed, asked when memory has run out.
 
     Raises:
         Exception: What `work` raises, also for a single item that does not fit into memory.
@@ -58,12 +60,14 @@ def by_halves(
         return work(batch)
     except Exception as error:
         memory = exhausted(error)
-        if memory is None or len(batch) < 2:
+        if memory is None or len(batch) < 2 or not is_allowed():
             raise
     # Not within `except`, where the error keeps the tensors of the whole batch alive.
     first, second = halves(batch)
     warn_of_parts(memory, len(batch), "its halves are computed one after the other", option)
-    return [*by_halves(work, first, halves, option), *by_halves(work, second, halves, option)]
+    return [
+        result for half in (first, second) for result in by_halves(work, half, halves, option, is_allowed)
+    ]
 
 
 def warn_of_parts(memory: str, count: int, instead: str, option: str) -> None:

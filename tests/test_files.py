@@ -234,11 +234,15 @@ def test_a_folder_that_goes_while_a_run_writes_to_it_is_named(tmp_path: Path) ->
         (folder / "logs" / "metrics.csv").open("w")
 
 
-def test_a_thread_says_nothing_of_a_full_disk(
+def broken() -> None:
+    raise OSError(errno.EIO, "Input/output error", "/broken/x")
+
+
+def test_a_thread_says_nothing_of_a_full_or_broken_disk(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(threading, "excepthook", lambda caught: print(caught.exc_value))
-    for target in (full, lambda: 1 / 0):
+    for target in (full, broken, lambda: 1 / 0):
         with writing_to(tmp_path):
             thread = threading.Thread(target=target)
             thread.start()

@@ -19,6 +19,7 @@ from sercl.tasks.base import EncoderTask
 from sercl.tasks.ensemble import Ensemble
 from sercl.tasks.gathering import gathered
 from sercl.tasks.models import RANDOM, UtteranceModel
+from sercl.tasks.stepping import evaluated
 
 
 class CandidateScores(nn.Module):
@@ -100,9 +101,12 @@ class UtteranceTest(L.LightningModule):
 
     def test_step(self, batch: AudioBatch | FeatureBatch, batch_index: int) -> None:
         """Store truth and probabilities of every utterance, from which all test scores are computed."""
+        self.predicted += evaluated(self, self._predicted, batch)
+
+    def _predicted(self, batch: AudioBatch | FeatureBatch) -> list[tuple[str, int, list[float]]]:
         probabilities = self(batch).float().cpu().tolist()
         truths = cast(Tensor, batch.labels).tolist()
-        self.predicted += zip(batch.ids, truths, probabilities, strict=True)
+        return list(zip(batch.ids, truths, probabilities, strict=True))
 
     def on_test_epoch_end(self) -> None:
         """Collect the predictions of all processes, ordered by id, and log every score."""
@@ -188,10 +192,14 @@ class EmotionClassifier(UtteranceModel, UtteranceTest, EncoderTask):
     ) -> None:
         self.eval()
         for batch in batches:
-            moved = batch.to(self.device)
-            features = moved.features if isinstance(moved, FeatureBatch) else self.pool(moved)
-            standardizer.update(self.readout.normed(features), moved.corpora)
+            for vectors, corpora in evaluated(self, self._normed, batch.to(self.device)):
+                standardizer.update(vectors, corpora)
         standardizer.finish()
+
+    def _normed(self, batch: AudioBatch | FeatureBatch) -> list[tuple[Tensor, tuple[str, ...] | None]]:
+        """Return what the standardiser is fitted on, of the whole batch."""
+        features = batch.features if isinstance(batch, FeatureBatch) else self.pool(batch)
+        return [(self.readout.normed(features), batch.corpora)]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the names of the corpora whose statistics the weights hold (called by Lightning)."""
@@ -224,9 +232,13 @@ class EmotionClassifier(UtteranceModel, UtteranceTest, EncoderTask):
 
     def validation_step(self, batch: AudioBatch | FeatureBatch, batch_index: int) -> None:
         """Collect losses and confusions of every candidate layer."""
+        evaluated(self, self._validate, batch)
+
+    def _validate(self, batch: AudioBatch | FeatureBatch) -> list[None]:
         logits, labels = self.scores(batch), cast(Tensor, batch.labels)
         weight = cast(ClassLoss, self.criteria[0]).weight_of_mean(labels, self.loss_weights)
         self.candidates.update(logits, self.losses(logits, labels), labels, weight)
+        return []
 
     def on_validation_epoch_end(self) -> None:
         """Choose the layer with the lowest validation loss, unless one was decided; log its scores."""

@@ -24,6 +24,7 @@ from sercl.models.standardize import Standardizer
 from sercl.tasks.base import EncoderTask
 from sercl.tasks.gathering import gathered
 from sercl.tasks.models import FrameModel
+from sercl.tasks.stepping import evaluated
 
 
 @dataclass(frozen=True)
@@ -136,11 +137,16 @@ class EmotionDiarizer(FrameModel, EncoderTask):
         """Fit the standardiser on some frames of each clip of some batches."""
         self.eval()
         for batch in batches:
-            features, lengths = self.features(batch.to(self.device).audio)
-            # Counted within each clip: the choice of frames does not depend on the other clips.
-            valid = frame_mask(features, lengths)[:, ::_STANDARDIZER_STRIDE]
-            standardizer.update(features[:, ::_STANDARDIZER_STRIDE][valid])
+            for frames in evaluated(self, self._frames, batch.to(self.device)):
+                standardizer.update(frames)
         standardizer.finish()
+
+    def _frames(self, batch: FrameBatch) -> list[Tensor]:
+        """Return what the standardiser is fitted on, of the whole batch."""
+        features, lengths = self.features(batch.audio)
+        # Counted within each clip: the choice of frames does not depend on the other clips.
+        valid = frame_mask(features, lengths)[:, ::_STANDARDIZER_STRIDE]
+        return [features[:, ::_STANDARDIZER_STRIDE][valid]]
 
     def training_loss(self, batch: FrameBatch) -> Tensor:
         """Return the loss of a batch."""
@@ -163,6 +169,9 @@ class EmotionDiarizer(FrameModel, EncoderTask):
 
     def validation_step(self, batch: FrameBatch, batch_index: int) -> None:
         """Collect loss and scores of a batch."""
+        evaluated(self, self._validate, batch)
+
+    def _validate(self, batch: FrameBatch) -> list[None]:
         logits, lengths = self.logits(batch.audio)
         labels = batch.labels_of_frames(logits.shape[1], self.hop)
         self.validation_loss.update(
@@ -171,6 +180,7 @@ class EmotionDiarizer(FrameModel, EncoderTask):
         self.validation_error.update(frame_error(logits, labels, lengths), len(batch))
         for clip in self._diarize(batch, logits.softmax(dim=-1), lengths):
             self.metrics.update(clip.reference, clip.hypothesis, clip.duration)
+        return []
 
     def on_validation_epoch_end(self) -> None:
         """Log the loss, EDER, its components and the other scores."""
@@ -185,7 +195,7 @@ class EmotionDiarizer(FrameModel, EncoderTask):
 
     def test_step(self, batch: FrameBatch, batch_index: int) -> None:
         """Store reference and segments of every clip, from which all test scores are computed."""
-        clips = self._diarize(batch, *self(batch.audio))
+        clips = evaluated(self, lambda part: self._diarize(part, *self(part.audio)), batch)
         self.diarized += clips
         for clip in clips:
             self.metrics.update(clip.reference, clip.hypothesis, clip.duration)

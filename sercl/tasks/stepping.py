@@ -1,18 +1,39 @@
-"""Training steps that go on when a batch does not fit into memory, and stop when its loss is not finite."""
+"""Steps that go on when a batch does not fit into memory, and stop when the loss is not finite."""
 
 from abc import abstractmethod
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import lightning.pytorch as L
 import torch
+from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 from torch import Tensor
 
-from sercl.batch import parts_of
+from sercl.batch import halves, parts_of
 from sercl.errors import DivergedError
-from sercl.memory import exhausted, warn_of_parts
+from sercl.memory import by_halves, exhausted, warn_of_parts
 
 _SHOWN = 5
 """Number of utterances that a message names."""
+_SMALLER = "--data.loader.batch_size, .batch_seconds"
+Result = TypeVar("Result")
+
+
+def evaluated(task: L.LightningModule, work: Callable[[Any], list[Result]], batch: Any) -> list[Result]:
+    """Return the results of a batch that is only evaluated; if memory runs out, those of its halves.
+
+    Not where devices share the weights: the others would wait for this one.
+
+    Args:
+        task: The model, in a trainer.
+        work: Returns the results of a batch, and keeps nothing of one that fails.
+        batch: The batch.
+    """
+
+    def is_allowed() -> bool:
+        return isinstance(task.trainer.strategy, SingleDeviceStrategy | DDPStrategy)
+
+    return by_halves(work, batch, halves, _SMALLER, is_allowed)
 
 
 class Stepping(L.LightningModule):
@@ -93,7 +114,7 @@ class Stepping(L.LightningModule):
 
     def _warn(self, memory: str) -> None:
         instead = f"it is trained in {self._parts} parts, whose gradients add up to its own"
-        warn_of_parts(memory, len(self._batch), instead, "--data.loader.batch_size, .batch_seconds")
+        warn_of_parts(memory, len(self._batch), instead, _SMALLER)
 
     def _add_gradients_of_parts(self, scale: Tensor, is_first: bool) -> str | None:
         """Add the gradients of all parts; return which memory has run out, None if none has."""

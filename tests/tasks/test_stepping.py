@@ -1,5 +1,7 @@
 """A batch that does not fit into memory is trained in parts; a loss that is not finite ends training."""
 
+from types import SimpleNamespace
+
 import lightning.pytorch as L
 import pytest
 import torch
@@ -8,6 +10,7 @@ from torch.utils.data import DataLoader
 from sercl.batch import NO_LABEL, AudioBatch, FrameBatch
 from sercl.errors import DivergedError, SerclWarning
 from sercl.tasks.diarization import EmotionDiarizer
+from sercl.tasks.stepping import evaluated
 
 FULL = "[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory: you tried to allocate"
 
@@ -168,6 +171,90 @@ def test_a_diarizer_is_trained_in_parts(whisper):
         found = fit(small, [batch])
     assert tried == [4, 2, 2]
     check_same(found, whole)
+
+
+def small_encoder(task, most, tried):
+    """Let batches of more clips than `most` not fit into memory, whatever they are for."""
+    before = task.encode
+
+    def small(batch):
+        tried.append(len(batch))
+        if len(batch) > most:
+            out_of_memory()
+        return before(batch)
+
+    task.encode = small
+
+
+def evaluate(task, batches):
+    """Return the scores of validation and test."""
+    task.eval()
+    trainer = L.Trainer(accelerator="cpu", logger=False, enable_progress_bar=False)
+    loader = DataLoader(batches, batch_size=None)
+    (validated,) = trainer.validate(task, loader, verbose=False)
+    (tested,) = trainer.test(task, loader, verbose=False)
+    return {**validated, **tested}
+
+
+def test_a_batch_of_validation_and_test_is_evaluated_in_halves(build, batches):
+    whole, small, tried = evaluate(build(**OPTIONS), batches), build(**OPTIONS), []
+    small_encoder(small, 2, tried)
+    with pytest.warns(SerclWarning, match="6 clips did not fit into memory: its halves"):
+        found = evaluate(small, batches)
+    assert tried == [6, 3, 2, 1, 3, 2, 1] * 4
+    assert found == pytest.approx(whole, rel=1e-4, nan_ok=True)
+
+
+def test_a_diarizer_is_evaluated_in_halves(whisper):
+    generator = torch.Generator().manual_seed(1)
+    clips = [0.1 * torch.randn(16000, generator=generator) for _ in range(4)]
+    labels = [torch.randint(0, 4, (250,), generator=generator) for _ in clips]
+    batch = FrameBatch.from_clips(clips, labels)
+
+    def task():
+        torch.manual_seed(0)
+        return EmotionDiarizer(whisper, layer=2, whisper_form="short", standardize=False)
+
+    whole, small, tried = evaluate(task(), [batch]), task(), []
+    small_encoder(small, 2, tried)
+    with pytest.warns(SerclWarning, match="its halves"):
+        found = evaluate(small, [batch])
+    assert tried == [4, 2, 2] * 2
+    assert found == pytest.approx(whole, rel=1e-4, nan_ok=True)
+
+
+def test_nothing_is_evaluated_in_halves_where_devices_share_the_weights(batches):
+    task, tried = SimpleNamespace(trainer=SimpleNamespace(strategy=object())), []
+
+    def work(batch):
+        tried.append(len(batch))
+        out_of_memory()
+
+    with pytest.raises(RuntimeError, match="can't allocate"):
+        evaluated(task, work, batches[0])
+    assert tried == [6]
+
+
+@pytest.mark.parametrize("kind", [AudioBatch, FrameBatch])
+def test_the_standardizer_is_fitted_in_halves(kind, build, whisper, batches):
+    """Its statistics are those of the whole batch: what is fitted on halves is only added up."""
+    if kind is AudioBatch:
+        tasks, fitted = [build(standardize=True, layer=2) for _ in range(2)], "_fit_standardizer"
+        given = batches[:1]
+    else:
+        tasks = [EmotionDiarizer(whisper, layer=2, whisper_form="short") for _ in range(2)]
+        labels = [torch.zeros(len(clip) // 64, dtype=torch.int64) for clip in batches[0].waveforms]
+        given, fitted = [FrameBatch.from_clips(list(batches[0].waveforms), labels)], "fit_standardizer"
+    small_encoder(tasks[1], 3, [])
+    for task in tasks:
+        L.Trainer(accelerator="cpu", logger=False).strategy.connect(task)
+        task._trainer = L.Trainer(accelerator="cpu", logger=False)
+    getattr(tasks[0], fitted)(tasks[0].readout.standardizer, given)
+    with pytest.warns(SerclWarning, match="its halves"):
+        getattr(tasks[1], fitted)(tasks[1].readout.standardizer, given)
+    one, two = (task.readout.standardizer.state_dict() for task in tasks)
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("most", [0, 2])
