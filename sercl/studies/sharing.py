@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sercl.tasks.predictor import Failure, Prediction
 
 FILES = 32
-"""Files that a process gets at a time, so that it can batch them by length."""
+"""Most files that a process gets at a time, so that it can batch them by length."""
 
 Item = TypeVar("Item")
 
@@ -77,11 +77,13 @@ class SharedPredictor(_Shared):
         self, checkpoint: str | Path, device: str, encoder: str | None, precision: str, processes: int
     ) -> None:
         super().__init__(Pool(partial(_predictor, checkpoint, device, encoder, precision), processes))
+        self._processes = processes
         ((self.classes, self.checkpoints),) = self._pool.each([None])
 
-    def stream(self, files: Iterable[Path], batch_seconds: float = 60.0) -> "Iterator[Prediction | Failure]":
+    def stream(self, files: Sequence[Path], batch_seconds: float = 60.0) -> "Iterator[Prediction | Failure]":
         """Yield the results of files, in order, as `Predictor.stream` does."""
-        for found in self._pool.each((own, batch_seconds) for own in _windows(files, FILES)):
+        size = max(1, min(FILES, -(-len(files) // self._processes)))  # few files are shared, too
+        for found in self._pool.each((own, batch_seconds) for own in _windows(files, size)):
             yield from found
 
 

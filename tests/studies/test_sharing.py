@@ -22,10 +22,15 @@ class FakePool:
         self.closed = True
 
 
+windows = []
+"""Numbers of files that a predictor got."""
+
+
 class FakePredictor:
     classes, checkpoints = ("angry", "sad"), ("fold-0/best.ckpt",)
 
     def stream(self, files, batch_seconds):
+        windows.append(len(files))
         return [f"{path}, {batch_seconds:g}" for path in files]
 
 
@@ -36,6 +41,7 @@ def pool(monkeypatch):
 
 def test_windows_of_files_come_back_in_order(monkeypatch):
     asked = []
+    windows.clear()
 
     def load(*own, precision):
         asked.append((*own, precision))
@@ -47,6 +53,8 @@ def test_windows_of_files_come_back_in_order(monkeypatch):
         assert shared.classes == FakePredictor.classes
         assert shared.checkpoints == FakePredictor.checkpoints
         assert list(shared.stream(files, 30.0)) == [f"{path}, 30" for path in files]
+        assert list(shared.stream(files[:5])) == [f"{path}, 60" for path in files[:5]]
+    assert windows == [32, 32, 6, 3, 2]
     assert set(asked) == {("run", "cpu", None, "bf16")}
     assert shared._pool.closed
 
