@@ -86,10 +86,12 @@ def prepare(folder: Path, options: argparse.Namespace) -> None:
     import torch
     from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
 
+    from sercl.models.encoders import load_encoder
+
     encoder = options.encoder or random_encoder(folder / "encoder")
     torch.manual_seed(0)
     task = write_checkpoint(encoder, folder / "model.ckpt", options)
-    base = task.frozen_twin().encoder.model if options.adapter != "none" else task.encoder.model
+    base = load_encoder(encoder, whisper_form=options.form).model  # whole, without adapters
     config = type(base.config)(**{**base.config.to_dict(), "num_labels": len(CLASSES)})
     model = AutoModelForAudioClassification.from_config(config)
     inner = model.encoder if hasattr(model, "encoder") else getattr(model, model.base_model_prefix)
