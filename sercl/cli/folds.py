@@ -14,7 +14,6 @@ from jsonargparse import Namespace
 
 from sercl.cli import fit
 from sercl.cli.console import EscapingConsole, progress, stdout
-from sercl.cli.diarize import evaluate
 from sercl.cli.diarize import fit as diarize_fit
 from sercl.cli.lightning import Cli
 from sercl.cli.run_checks import check_final, check_one_device, check_seed
@@ -335,6 +334,8 @@ def _counted(runs: Sequence[FoldRun]) -> str:
 
 def _finish_diarize_fit(cli: Cli, folder: Path, runs: Sequence[FoldRun], seconds: float) -> None:
     """Evaluate the diarizers of all folds together, as `sercl diarize evaluate` does."""
+    from sercl.cli.diarize import evaluate  # which `sercl fit` does not need
+
     checkpoints = [str(folder / run.folder / "best.ckpt") for run in runs]
     words = [*checkpoints, "--out", str(folder), *(["--json"] if cli.config["json"] else [])]
     words += ["--group_by", *cli.group_by] if cli.group_by else []
