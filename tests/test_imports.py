@@ -24,6 +24,7 @@ BOTTOM = {
     "imports",
     "type_hints",
     "ahead",
+    "stopping",
 }
 CORPORA = {*BOTTOM, "corpora"}
 AUDIO = {*BOTTOM, "torch_pair", "audio"}
@@ -41,6 +42,7 @@ LAYERS: dict[str, set[str]] = {
     "errors": set(),
     "counting": set(),
     "ahead": set(),
+    "stopping": set(),
     "files": {"errors"},
     "locks": {"errors", "files"},
     "memory": {"errors"},

@@ -40,6 +40,7 @@ from sercl.locks import locked
 from sercl.models.adapters import load_methods
 from sercl.reports.cross_eval.formats import ALL, grid_report, report_is_current, write_report
 from sercl.reports.cross_eval.formats import PAGE as REPORT
+from sercl.stopping import raising_stops
 from sercl.studies.cross_eval.analysis.analysis import analyse
 from sercl.studies.cross_eval.cells import Study
 from sercl.studies.cross_eval.plan.corpora import study_root
@@ -210,7 +211,7 @@ def run(cli: StudyCli) -> int:
     folder = _folder(cli)
     if cli.config["dry_run"]:
         return _dry_run(cli, folder)
-    with locked(folder), ExitStack() as stack:
+    with locked(folder), raising_stops(), ExitStack() as stack:
         _claim(folder)
         features = stack.enter_context(_features(cli))
         session = prepare(cli, folder, features)

@@ -13,15 +13,14 @@ from sercl.cli.console import stderr, visible
 from sercl.cli.siblings import Together
 from sercl.errors import SerclError
 from sercl.memory import exhausted
+from sercl.stopping import EXIT_CODES, Stopped
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C (128 + SIGINT)."""
-TERMINATED = 143
-"""Exit code after SIGTERM from the system or a job scheduler (128 + SIGTERM)."""
 BROKEN_PIPE = 141
 """Exit code when the reader of the output has exited (128 + SIGPIPE)."""
 
-CTRL_C, SIGTERM = "Ctrl-C", "SIGTERM"
+CTRL_C = "Ctrl-C"
 
 _OS_ADVICE = {
     errno.ENOSPC: "Free some space, or write to another disk.",
@@ -68,13 +67,6 @@ _WORKER = re.compile(r"Caught (\w+) in DataLoader worker process \d+\.")
 _ERRNO = re.compile(r"^\w*Error: \[Errno (\d+)\] (.*)$", re.MULTILINE)
 
 
-class Terminated(SystemExit):
-    """SIGTERM, if it may end a command at once, with its exit code."""
-
-    def __init__(self) -> None:
-        super().__init__(TERMINATED)
-
-
 def report(error: BaseException, debug: bool = False) -> int:
     """Print one message about `error` to stderr and return the exit code.
 
@@ -91,7 +83,7 @@ def report(error: BaseException, debug: bool = False) -> int:
     message, code = describe(error)
     follows = is_lost_connection(error) or stopped_by(error) is not None
     if siblings.is_started_by_another():
-        siblings.leave(siblings.Failure(message, code, is_lost_connection(error)))
+        siblings.leave(siblings.Failure(message, code, follows))
     elif (others := Together.found()) is not None:
         for said in others.to_say(siblings.Failure(message, code, follows)):
             _show(said)
@@ -110,23 +102,22 @@ def describe(error: BaseException) -> tuple[str, int]:
 
 
 def stopped_by(error: BaseException) -> str | None:
-    """Return what the user or the system stopped a command with: "Ctrl-C", "SIGTERM", or None."""
-    # Lightning turns Ctrl-C into `sys.exit(1)`, and SIGTERM into a SystemExit without a code: a success.
+    """Return what stopped a command: "Ctrl-C", the name of a signal in `EXIT_CODES`, or None."""
+    # Lightning turns Ctrl-C into `sys.exit(1)`.
     if isinstance(error, KeyboardInterrupt) or (
         isinstance(error, SystemExit) and isinstance(error.__context__, KeyboardInterrupt)
     ):
         return CTRL_C
-    return SIGTERM if isinstance(error, Terminated) or type(error).__name__ == "SIGTERMException" else None
+    return error.name if isinstance(error, Stopped) else None
 
 
 def _stop(error: BaseException) -> tuple[str, int] | None:
     """Return message and exit code if the user or the system stopped the command, else None."""
-    messages = {
-        CTRL_C: ("stopped by Ctrl-C.", INTERRUPTED),
-        SIGTERM: ("stopped by SIGTERM, as the system or a job scheduler sends it.", TERMINATED),
-    }
-    message, code = messages.get(stopped_by(error) or "", ("", 0))
-    return (" ".join([message, *getattr(error, "__notes__", ())]), code) if code else None
+    if (stop := stopped_by(error)) is None:
+        return None
+    source = "" if stop == CTRL_C else ", as the system or a job scheduler sends it"
+    message = " ".join([f"stopped by {stop}{source}.", *getattr(error, "__notes__", ())])
+    return message, EXIT_CODES.get(stop, INTERRUPTED)
 
 
 def is_lost_connection(error: BaseException) -> bool:

@@ -18,7 +18,6 @@ import lightning.pytorch as L
 from lightning.fabric.utilities.distributed import _set_num_threads_if_needed
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 from lightning.pytorch.utilities import rank_zero_only
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from sercl.cli import failure as failures
 from sercl.cli.siblings import Failure, announced, left
@@ -119,13 +118,7 @@ class Launcher(_SubprocessScriptLauncher):
         return function(*args, **kwargs)
 
     def kill(self, signum: int) -> None:
-        """End this process if asked to; `restartable` then ends the others.
-
-        Lightning would next send them a message, which a process in the middle of another one does not
-        expect.
-        """
-        if signum == signal.SIGTERM:
-            raise SIGTERMException
+        """Do nothing: `restartable` ends the others."""
 
 
 class Others:

@@ -3,21 +3,19 @@
 import json
 import re
 import shutil
-import signal
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
-from sercl.cli.failure import Terminated, describe, stopped_by
+from sercl.cli.failure import describe, stopped_by
 from sercl.documents import read_json
 from sercl.errors import DocumentError, OutputError, UsageError
 from sercl.files import exists, gone, is_dir, is_temporary, remove_leftovers, write_text
 from sercl.locks import NAME as LOCK
 from sercl.locks import locked
+from sercl.stopping import raising_stops
 from sercl.studies.results.records import CONFIG, SOURCE_PREDICTIONS
 
 HOME = Path("checkpoints")
@@ -26,7 +24,7 @@ HOME = Path("checkpoints")
 STUDY = "study.yaml"
 RESULTS = ("results.json", "predictions.csv", *SOURCE_PREDICTIONS)
 END = "ended.json"
-"""What ended a run before its results: `ended_by` ("Ctrl-C", "SIGTERM" or "error"), `message`, `at`."""
+"""What ended a run before its results: `ended_by` ("Ctrl-C", a signal or "error"), `message`, `at`."""
 
 FOLDS = "folds"
 """Folder of the exact lists of a run."""
@@ -68,7 +66,8 @@ def run_folder(folder: Path, resume: bool, overwrite: bool) -> Iterator[Path]:
     """Prepare and lock the folder of a run while the block runs; an empty one is removed afterwards.
 
     A new run that fails before its training writes anything leaves the folder as it was, so that the
-    corrected call can use it. One that was stopped (Ctrl-C, SIGTERM) keeps its configuration, to continue.
+    corrected call can use it. One that was stopped (Ctrl-C, SIGTERM, SIGUSR1) keeps its configuration, to
+    continue.
 
     Raises:
         UsageError: If it contains a run and neither `resume` nor `overwrite` is set, both are, or there is
@@ -80,7 +79,7 @@ def run_folder(folder: Path, resume: bool, overwrite: bool) -> Iterator[Path]:
         remove_leftovers(folder)
         check_claim(folder, resume, overwrite)
         make_folder(folder, fresh=overwrite and any(exists(folder / name) for name in _MARKS))
-        with _forgetting_false_start(folder), _noting_end(folder), _raising_sigterm():
+        with _forgetting_false_start(folder), _noting_end(folder), raising_stops():
             yield folder
 
 
@@ -135,24 +134,6 @@ def _note_end(folder: Path, error: BaseException) -> None:
         write_text(folder / END, json.dumps(content, indent=2) + "\n")
     if stop:
         error.add_note(f"The run in {folder} continues with --resume.")
-
-
-@contextmanager
-def _raising_sigterm() -> Iterator[None]:
-    """Make SIGTERM end the block cleanly, as Ctrl-C does; Python would exit without a message."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGTERM)
-    signal.signal(signal.SIGTERM, _terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
-
-
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    raise Terminated
 
 
 def check_choice(resume: bool, overwrite: bool) -> None:

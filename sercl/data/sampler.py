@@ -1,4 +1,7 @@
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +20,34 @@ Key = tuple[int, int]
 """`(epoch, index)`: besides the seed, all that an item may depend on."""
 
 
-class LengthBucketBatchSampler(Sampler[list[Key]]):
+class EpochSampler(Sampler[list[Key]]):
+    """Batches that depend on the epoch, which may be continued within an epoch."""
+
+    _skipped = 0
+
+    @property
+    def sampler(self) -> Self:
+        """Return itself: Lightning calls `set_epoch` on `batch_sampler.sampler`, never on a batch sampler."""
+        return self
+
+    def skip(self, count: int) -> None:
+        """Leave out the first batches of the next iteration, which a training has had already.
+
+        Args:
+            count: How many batches of this process; the length stays that of the whole epoch.
+        """
+        self._skipped = count
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        skipped, self._skipped = self._skipped, 0
+        return islice(self.batches(), skipped, None)
+
+    @abstractmethod
+    def batches(self) -> Iterator[list[Key]]:
+        """Yield the batches of the epoch."""
+
+
+class LengthBucketBatchSampler(EpochSampler):
     """Batches of clips of similar duration, bounded by their padded total.
 
     With `shuffle`, the clips, sorted by duration, are cut into buckets of `BATCHES_PER_BUCKET` batches each;
@@ -60,11 +90,6 @@ class LengthBucketBatchSampler(Sampler[list[Key]]):
         self._even = even
         self._buckets = self._cut_into_buckets()
 
-    @property
-    def sampler(self) -> "LengthBucketBatchSampler":
-        """Return itself: Lightning calls `set_epoch` on `batch_sampler.sampler`, never on a batch sampler."""
-        return self
-
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch whose order comes next."""
         self._epoch = epoch
@@ -73,7 +98,8 @@ class LengthBucketBatchSampler(Sampler[list[Key]]):
         rank, world = _rank_and_world()
         return len(self._deal(self._batches(), rank, world))
 
-    def __iter__(self) -> Iterator[list[Key]]:
+    def batches(self) -> Iterator[list[Key]]:
+        """Yield the batches of this process in the epoch."""
         rank, world = _rank_and_world()
         epoch = self._epoch
         for batch in self._deal(self._batches(), rank, world):

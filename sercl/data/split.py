@@ -16,7 +16,7 @@ from sercl.corpora.base import Utterance
 from sercl.data.clips.dataset import FrameItem
 from sercl.data.config import LoaderConfig
 from sercl.data.dataset import FeatureDataset, FeatureItem, Item, UtteranceDataset
-from sercl.data.sampler import Key, LengthBucketBatchSampler
+from sercl.data.sampler import EpochSampler, Key, LengthBucketBatchSampler
 
 
 def collate_audio(items: Sequence[Item]) -> AudioBatch:
@@ -241,7 +241,7 @@ class DomainDataset(Dataset[Item]):
         return item._replace(domain=TARGET if item.id in self._of_target else SOURCE)
 
 
-class DomainBatchSampler(Sampler[list[Key]]):
+class DomainBatchSampler(EpochSampler):
     """Batches of labelled utterances, each with up to as many unlabelled ones; an epoch has all labels.
 
     Unlabelled utterances are repeated as often as needed, each time in another order.
@@ -260,11 +260,6 @@ class DomainBatchSampler(Sampler[list[Key]]):
         self._rounds = -(-sizes[0] // sizes[1])
         self._epoch = 0
 
-    @property
-    def sampler(self) -> "DomainBatchSampler":
-        """Return itself: Lightning calls `set_epoch` on `batch_sampler.sampler`, never on a batch sampler."""
-        return self
-
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch whose order comes next."""
         self._epoch = epoch
@@ -273,7 +268,8 @@ class DomainBatchSampler(Sampler[list[Key]]):
     def __len__(self) -> int:
         return len(self._labelled)
 
-    def __iter__(self) -> Iterator[list[Key]]:
+    def batches(self) -> Iterator[list[Key]]:
+        """Yield the batches of this process in the epoch."""
         others, rest = self._without_labels(), list[Key]()
         for batch in self._labelled:
             # Never more than one batch of the target, which is within the bounds.

@@ -10,14 +10,20 @@ from typing import Any
 import lightning.pytorch as L
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, Timer
+from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, ModelCheckpoint, Timer
 from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
+from lightning.pytorch.loops.evaluation_loop import RestartStage
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from sercl.errors import OutputError
 from sercl.files import atomic_path, gone
+from sercl.stopping import Postponed
 from sercl.tasks.gathering import gathered
+
+LAST = "last.ckpt"
+"""Checkpoint of a training's newest epoch, or step, from which it is resumed."""
 
 
 class OncePerValidation(L.Callback):
@@ -27,18 +33,18 @@ class OncePerValidation(L.Callback):
     them for that epoch, or miss them before the first.
     """
 
-    _validated = False
+    validated = False
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Record a validation, unless it is the sanity check."""
-        self._validated = not trainer.sanity_checking
+        self.validated = not trainer.sanity_checking
         super().on_validation_end(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Act if there was a validation since the last call, or on a value that training logs."""
-        if self._validated or not str(getattr(self, "monitor", "")).startswith("val/"):
+        if self.validated or not str(getattr(self, "monitor", "")).startswith("val/"):
             super().on_train_epoch_end(trainer, pl_module)
-        self._validated = False
+        self.validated = False
 
 
 class Patience(OncePerValidation, EarlyStopping):
@@ -105,7 +111,10 @@ class LastEpoch(Movable):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(
-            dirpath=folder, filename="last", enable_version_counter=False, save_on_train_epoch_end=True
+            dirpath=folder,
+            filename=Path(LAST).stem,
+            enable_version_counter=False,
+            save_on_train_epoch_end=True,
         )
 
     @property
@@ -185,6 +194,130 @@ class AfterWholeEpoch(L.Callback):
         for each in (loop, loop.epoch_loop, loop.epoch_loop.val_loop):
             each._restarting = False
             each.reset_restart_stage()
+
+
+class WithinEpoch(Checkpoint):
+    """Stop a training between two batches when it is asked to, and continue it there.
+
+    All processes stop after the same batch, and the weights are saved as after an epoch. It comes last, so
+    that everything else is done with a batch.
+
+    Args:
+        path: The checkpoint to save.
+
+    Attributes:
+        postponed: Signals that ask to stop; whoever runs the trainer has them wait.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self.postponed = path, Postponed()
+        self._state: dict[str, Any] = {}
+        self._pending: dict[str, Any] = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what Lightning does not save within an epoch; nothing after a whole one."""
+        return self._state
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Keep what was saved until training starts."""
+        self._pending = dict(state_dict)
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Go on with the batch, or the validation, before which the training was stopped."""
+        if not self._pending:
+            return
+        loop, fetcher = trainer.fit_loop, trainer.fit_loop._data_fetcher
+        loader: Any = fetcher.combined_loader.flattened[0]  # type: ignore[union-attr]
+        loader.batch_sampler.skip(loop.epoch_loop.batch_progress.current.processed)
+        iter(fetcher)  # type: ignore[arg-type]
+        trainer._logger_connector._callback_metrics.update(self._pending["metrics"])
+        for each in _per_validation(trainer):
+            each.validated = self._pending["validated"]
+        if self._pending["in_validation"]:
+            validation = loop.epoch_loop.val_loop
+            validation._restart_stage = RestartStage.RESTARTED_MID_EVALUATION
+            validation.batch_progress.current.reset()
+            if loop.epoch_loop._num_ready_batches_reached():
+                self._log_means(trainer, pl_module)
+
+    def on_train_batch_end(self, trainer: L.Trainer, *args: Any) -> None:
+        """Stop, unless the epoch's end or a validation follows, or gradients are being accumulated."""
+        self._add_means(trainer)
+        loop = trainer.fit_loop.epoch_loop
+        is_end = loop._num_ready_batches_reached() or loop._should_check_val_fx(
+            trainer.fit_loop._data_fetcher
+        )  # type: ignore[arg-type]
+        if not is_end and not loop._should_accumulate():
+            self._stop_if_asked(trainer, within=True)
+
+    def on_validation_batch_end(self, trainer: L.Trainer, *args: Any) -> None:
+        """Stop; the validation is done again as a whole."""
+        if not trainer.sanity_checking:
+            self._stop_if_asked(trainer, within=True)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Stop; the epoch was saved just before."""
+        self._stop_if_asked(trainer, within=False)
+
+    def _stop_if_asked(self, trainer: L.Trainer, within: bool) -> None:
+        asked = torch.tensor(self.postponed.asked, device=trainer.strategy.root_device)
+        number = int(trainer.strategy.reduce(asked, reduce_op="max"))
+        if not number or (within and _acts_on_epoch_start(trainer)):
+            return
+        if within:
+            self._state = self._state_of(trainer)
+            trainer.save_checkpoint(self._path)
+        self.postponed.act(number)
+
+    def _state_of(self, trainer: L.Trainer) -> dict[str, Any]:
+        return {
+            "in_validation": trainer.validating,
+            "validated": any(each.validated for each in _per_validation(trainer)),
+            "metrics": {name: float(value) for name, value in trainer.callback_metrics.items()},
+            "means": gathered([_means(trainer)]),
+        }
+
+    def _own_means(self, trainer: L.Trainer) -> dict[str, tuple[float, int]]:
+        """Take out the means of what this process has logged in the epoch before it was stopped."""
+        every = self._pending.pop("means", [])
+        return every[trainer.global_rank] if len(every) == trainer.world_size else {}  # type: ignore[no-any-return]
+
+    def _add_means(self, trainer: L.Trainer) -> None:
+        for name, (total, weight) in self._own_means(trainer).items():
+            metric: Any = trainer.fit_loop.epoch_loop._results[name]
+            metric.value, metric.cumulated_batch_size = (
+                metric.value + total,
+                metric.cumulated_batch_size + weight,
+            )
+
+    def _log_means(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        for name, (total, weight) in self._own_means(trainer).items():
+            value, own = total / weight, name.partition(".")[2]
+            pl_module.log(own, value, on_step=False, on_epoch=True, batch_size=weight, sync_dist=True)
+
+
+def _per_validation(trainer: L.Trainer) -> list[OncePerValidation]:
+    return [each for each in trainer.callbacks if isinstance(each, OncePerValidation)]  # type: ignore[attr-defined]
+
+
+def _means(trainer: L.Trainer) -> dict[str, tuple[float, int]]:
+    """Return the sum and the number of values of each mean that is logged over the epoch."""
+    return {
+        name: (float(metric.value), int(metric.cumulated_batch_size))
+        for name, metric in trainer.fit_loop.epoch_loop._results.items()
+        if metric.is_tensor and metric.meta.on_epoch and metric.meta.is_mean_reduction
+    }
+
+
+def _acts_on_epoch_start(trainer: L.Trainer) -> bool:
+    """Whether a part of Lightning or of the user works at the start of epochs, which is not repeated."""
+    parts = [*trainer.callbacks, trainer.lightning_module]  # type: ignore[attr-defined]
+    return any(
+        is_overridden("on_train_epoch_start", each, parent)
+        for parent in (L.Callback, L.LightningModule)
+        for each in parts
+        if isinstance(each, parent) and not isinstance(each, Patience)
+    )
 
 
 class TrainingTime(L.Callback):

@@ -4,10 +4,11 @@ import os
 import signal
 import socket
 import sys
+from functools import partial
 from multiprocessing.connection import Connection
 
 import pytest
-from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
 from sercl import imports
@@ -16,6 +17,7 @@ from sercl.cli.failure import BROKEN_PIPE, describe, is_lost_connection, report
 from sercl.cli.main import main
 from sercl.errors import CorpusError, UsageError
 from sercl.features.extraction import Extraction
+from sercl.stopping import Stopped
 from sercl.tasks.classification import EmotionClassifier
 
 
@@ -29,7 +31,16 @@ def in_worker(kind, text):
     ("stop", "code", "said"),
     [
         (KeyboardInterrupt, 130, "error: stopped by Ctrl-C."),
-        (SIGTERMException, 143, "error: stopped by SIGTERM, as the system or a job scheduler sends it."),
+        (
+            partial(Stopped, signal.SIGTERM),
+            143,
+            "error: stopped by SIGTERM, as the system or a job scheduler sends it.",
+        ),
+        (
+            Stopped(signal.SIGUSR1),
+            75,
+            "error: stopped by SIGUSR1, as the system or a job scheduler sends it.",
+        ),
     ],
 )
 @pytest.mark.parametrize(
@@ -39,7 +50,7 @@ def test_work_that_is_stopped_says_so_and_does_not_look_done(
     fit_words, tmp_path, capsys, monkeypatch, stop, code, said, place, step
 ):
     def stopped(task, batch, index):
-        raise stop
+        raise stop()
 
     before = signal.getsignal(signal.SIGINT)
     monkeypatch.setattr(place, step, stopped)

@@ -152,6 +152,7 @@ def broken():
 ENDS = {
     "Ctrl-C": (stopped(signal.SIGINT), 130, "stopped by Ctrl-C. The run in"),
     "SIGTERM": (stopped(signal.SIGTERM), 143, "stopped by SIGTERM, as the system"),
+    "SIGUSR1": (stopped(signal.SIGUSR1), 75, "stopped by SIGUSR1, as the system"),
     "error": (broken, 1, "unexpected RuntimeError: no more"),
 }
 

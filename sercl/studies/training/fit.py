@@ -26,7 +26,6 @@ from sercl.studies.results.forgetting import SourceTest
 from sercl.studies.results.predictions import Predictions, known_of, known_values
 from sercl.studies.training.results import RunResults, save, summarise
 from sercl.studies.training.resuming import (
-    LAST,
     StageStart,
     TrainerFactory,
     damage,
@@ -47,10 +46,10 @@ from sercl.studies.training.stages import (
     limits_of,
     stage_folder,
 )
-from sercl.studies.training.trainers import TrainerOptions, let_weights_be_unread, refusals
+from sercl.studies.training.trainers import TrainerOptions, let_weights_be_unread, refusals, stops_waiting
 from sercl.tasks import checkpoint as checkpoints
 from sercl.tasks.base import EncoderTask
-from sercl.tasks.callbacks import RandomState, seconds_of
+from sercl.tasks.callbacks import LAST, RandomState, seconds_of
 from sercl.tasks.classification import ClassifierEnsemble, EmotionClassifier
 from sercl.tasks.gathering import of_first
 from sercl.tasks.layers import quick_encoder
@@ -401,7 +400,13 @@ def _run_stage(
     let_weights_be_unread(trainer, task)
     _fit_regressions(task, data, trainer, is_first)
     quick = quick_encoder(task, trainer, not data.serves_features, repeats=data.can_use_features)
-    with refusals(), writing_to(folder), naming_checkpoint(checkpoint, trainer), quick:
+    with (
+        refusals(),
+        writing_to(folder),
+        stops_waiting(trainer),
+        naming_checkpoint(checkpoint, trainer),
+        quick,
+    ):
         trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     result = _summary(trainer, stage)
     load_weights(task, Path(result.checkpoint))

@@ -18,10 +18,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from sercl.errors import CheckpointError, DamagedCheckpointError, SerclError, SerclWarning, UsageError
 from sercl.studies.training.stages import HEAD, RECORD, finished, limits_of, stored_limits
 from sercl.tasks import checkpoint as checkpoints
-from sercl.tasks.callbacks import LastEpoch, TrainingTime
-
-LAST = "last.ckpt"
-"""Checkpoint of a stage's newest epoch, from which it is resumed."""
+from sercl.tasks.callbacks import LAST, LastEpoch, TrainingTime, WithinEpoch
 
 TrainerFactory = Callable[[str, Path], L.Trainer]
 """Builds a trainer for a stage; its checkpoints go to the folder."""
@@ -165,8 +162,8 @@ def starting_point(folder: Path) -> Path | None:
 
 def _say_what_is_cut_off(path: Path) -> None:
     stored = checkpoints.read(path)
-    batches = _batches(stored)
-    if batches is not None and not batches["is_last_batch"]:
+    batches, continues = _batches(stored), WithinEpoch.__qualname__ in stored.get("callbacks", {})
+    if batches is not None and not batches["is_last_batch"] and not continues:
         epoch = int(stored["epoch"]) + 1
         _say(
             f"{path}: a limit ended epoch {epoch} after {batches['current']['completed']} batches. "

@@ -6,7 +6,7 @@ import os
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -18,11 +18,13 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.profilers import Profiler
 from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
 
 from sercl.errors import SerclError, UsageError
 from sercl.files import is_below
 from sercl.tasks.base import EncoderTask
 from sercl.tasks.callbacks import (
+    LAST,
     AfterWholeEpoch,
     BestEpoch,
     CheckpointFiles,
@@ -32,6 +34,7 @@ from sercl.tasks.callbacks import (
     RandomState,
     StaysStopped,
     TrainingTime,
+    WithinEpoch,
 )
 
 Watch = Callable[[EarlyStopping], L.Callback]
@@ -142,11 +145,11 @@ class TrainerOptions:
         config["enable_progress_bar"] = False  # Lightning's own; `watch` creates ours
         if folder is None:
             loggers = False if scores_to is None else _loggers(config.get("logger"), scores_to)
-            return L.Trainer(**_writing_nothing(config) | {"logger": loggers})
+            return _without_signals(L.Trainer(**_writing_nothing(config) | {"logger": loggers}))
         stopper = Patience(**{**self.stopping, **self._when("check_on_train_epoch_end", self.stopping)})
         where = {"dirpath": str(folder), "save_last": False}
         saver = BestEpoch(**{**self.saving, **where, **self._when("save_on_train_epoch_end", self.saving)})
-        last = [LastEpoch(folder)] if self.saving["save_last"] else []
+        last = [LastEpoch(folder), WithinEpoch(folder / LAST)] if self.saving["save_last"] else []
         # Lightning uses the first of its kind: it must be ours, not a further one.
         config["callbacks"] = [*config["callbacks"][len(further) :], stopper, saver, *further, *last]
         config["callbacks"] += [watch(stopper)] if watch else []
@@ -157,7 +160,7 @@ class TrainerOptions:
             place_below(part, folder)
         if max_epochs is not None:
             config["max_epochs"] = max_epochs if own is None or own < 0 else min(max_epochs, own)
-        return L.Trainer(**config)
+        return _without_signals(L.Trainer(**config))
 
     def _when(self, option: str, options: Mapping[str, Any]) -> dict[str, bool]:
         """Return whether scores are checked at epoch ends, or after validations within epochs."""
@@ -178,6 +181,29 @@ class TrainerOptions:
             "stopping": _plain(self.stopping, set(self.stopping) - NO_EFFECT_ON_STOPPING),
             "saving": _plain(self.saving, _DECIDING_CHECKPOINT),
         }
+
+
+class _NoSignals(_SignalConnector):
+    """Leaves signals to `sercl.stopping`.
+
+    Lightning's handlers communicate with other processes in the middle of anything, and on SLURM save a
+    checkpoint that a resumed training takes instead of the newest one.
+    """
+
+    def register_signal_handlers(self) -> None:
+        """Do nothing."""
+
+
+def _without_signals(trainer: L.Trainer) -> L.Trainer:
+    trainer._signal_connector = _NoSignals(trainer)
+    return trainer
+
+
+def stops_waiting(trainer: L.Trainer) -> AbstractContextManager[None]:
+    """Return a context in which signals that ask to stop wait until a training has saved its newest step."""
+    savers = (each for each in trainer.callbacks if isinstance(each, WithinEpoch))  # type: ignore[attr-defined]
+    saver = next(savers, None)
+    return nullcontext() if saver is None else saver.postponed.waiting()
 
 
 def let_weights_be_unread(trainer: L.Trainer, task: EncoderTask) -> None:

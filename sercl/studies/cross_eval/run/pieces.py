@@ -21,9 +21,9 @@ from sercl.studies.heads.adaptation import FrozenResult, FrozenRows, FrozenTrain
 from sercl.studies.heads.config import ProbeConfig
 from sercl.studies.heads.frozen import train_frozen
 from sercl.studies.training.fit import extract_features, last_weights, load_weights, score, train
-from sercl.studies.training.resuming import LAST
 from sercl.studies.training.stages import HEAD, StageResult, finished
 from sercl.studies.training.trainers import TrainerOptions
+from sercl.tasks.callbacks import LAST
 from sercl.tasks.classification import EmotionClassifier
 from sercl.tasks.models import RANDOM
 

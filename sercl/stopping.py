@@ -1,0 +1,103 @@
+"""Signals that ask a command to stop: SIGTERM, and SIGUSR1, which SLURM can send before it ends a job."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+EXIT_CODES = {"SIGTERM": 143, "SIGUSR1": 75}
+"""Name of a signal -> exit code of a command that it stops.
+
+143 is 128 + SIGTERM. 75 is EX_TEMPFAIL of sysexits.h: what is done is kept; call the command again.
+"""
+
+Handler = Callable[[int, FrameType | None], Any]
+
+
+class Stopped(SystemExit):
+    """A signal has stopped the command.
+
+    Args:
+        number: The signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.name = signal.Signals(number).name
+        super().__init__(EXIT_CODES[self.name])
+
+
+@contextmanager
+def raising_stops() -> Iterator[None]:
+    """Raise `Stopped` in the block at a signal that asks to stop; outside of the main thread, do nothing."""
+    with _handling(_raise):
+        yield
+
+
+class Postponed:
+    """Lets a signal wait until the work of a block has reached a point to continue from.
+
+    A second signal acts at once, as does one that still waits at the end of the block.
+    """
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self._before: Mapping[int, Any] = {}
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Postpone signals in the block."""
+        with _handling(self._note) as self._before:
+            try:
+                yield
+            except Exception as error:
+                # Such as of processes that load audio, which the same signal has ended.
+                self.act(self.asked, error)
+                raise
+            self.act(self.asked)
+
+    def act(self, number: int, cause: BaseException | None = None) -> None:
+        """Do what a signal did before the block, or raise `Stopped`; nothing for 0."""
+        if not number:
+            return
+        self.asked = 0
+        before = self._before.get(number)
+        if callable(before):
+            before(number, None)
+        raise Stopped(number) from cause
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.asked:
+            self.act(number)
+        self.asked = number
+
+
+@contextmanager
+def _handling(handler: Handler) -> Iterator[Mapping[int, Any]]:
+    """Handle the signals in the block, and yield what handled them before."""
+    if threading.current_thread() is not threading.main_thread():
+        yield {}
+        return
+    owner = os.getpid()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if os.getpid() == owner:
+            handler(number, frame)
+        elif number == signal.SIGTERM:  # in a process that was forked here, such as one that loads audio
+            os._exit(EXIT_CODES["SIGTERM"])
+
+    numbers = [getattr(signal, name) for name in EXIT_CODES if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number in numbers:
+        signal.signal(number, handle)
+    try:
+        yield before
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, signal.SIG_DFL if earlier is None else earlier)
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    raise Stopped(number)
