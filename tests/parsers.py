@@ -593,7 +593,7 @@ def _model(task: str) -> bytes:
             batch = AudioBatch.from_clips(
                 [torch.randn(8000), torch.randn(4000)], labels=[0, 1], ids=["a", "b"]
             )
-            model._fit_standardizer(model.readout.standardizer, [batch])
+            model.fit_standardizer(model.readout.standardizer, [batch])
         trainer = L.Trainer(
             logger=False, accelerator="cpu", enable_checkpointing=False, enable_progress_bar=False
         )

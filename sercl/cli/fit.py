@@ -33,7 +33,9 @@ from sercl.studies.training.fit import extract_features, score, score_source, st
 from sercl.studies.training.results import RunResults, describe_model, save, summarise
 from sercl.studies.training.resuming import check_limits
 from sercl.studies.training.stages import StageResult
+from sercl.tasks.base import EncoderTask
 from sercl.tasks.classification import ClassifierEnsemble, EmotionClassifier
+from sercl.tasks.sharding import check_shardable, is_sharded, own_class
 
 ADAPTER = "adapter"
 """Folder of a run with its LoRA, or its method of peft, in peft's own format."""
@@ -79,7 +81,7 @@ def run(cli: Cli) -> None:
         if is_first():
             check_still_there(folder)
             save(results, predictions, folder, source_test)
-            cli.task.adapters.save_peft(folder / ADAPTER)
+            save_adapter(cli.task, stages, folder)
             show(results, folder, as_json=config["json"])
 
 
@@ -91,7 +93,7 @@ def finish_untested(cli: Cli, folder: Path, stages: Sequence[StageResult], begin
     seconds = time.perf_counter() - begin
     results = final.untested(cli.task, cli.data, stages, cli.config["seed_everything"], seconds)
     final.save(results, folder)
-    cli.task.adapters.save_peft(folder / ADAPTER)
+    save_adapter(cli.task, stages, folder)
     if cli.config["json"]:
         print(json_text(results.to_dict()))
         return
@@ -99,6 +101,12 @@ def finish_untested(cli: Cli, folder: Path, stages: Sequence[StageResult], begin
     for note in results.notes:
         stdout.print(f"Note: {note}", style="yellow", soft_wrap=True, markup=False)
     show_use(cli.command, folder, results.stages)
+
+
+def save_adapter(task: EncoderTask, stages: Sequence[StageResult], folder: Path) -> None:
+    """Save LoRA, or a method of peft, in peft's own format; weights that are distributed are read again."""
+    whole = own_class(task).restore(stages[-1].checkpoint) if is_sharded(task) else task
+    whole.adapters.save_peft(folder / ADAPTER)
 
 
 @contextmanager
@@ -153,7 +161,8 @@ def check_untested(cli: Cli) -> None:
 def prepare(cli: Cli, folder: Path) -> None:
     """Check the data, save the configuration and lists, and get the hidden states of a frozen encoder."""
     check(cli)
-    cli.build_trainer(folder)  # options that Lightning refuses are reported before anything is written
+    # Options that Lightning refuses are reported before anything is written.
+    check_shardable(cli.task, cli.build_trainer(folder))
     set_up(cli)
     check_grouping(cli)
     announce(cli, folder)

@@ -47,7 +47,7 @@ ALLOWED: Mapping[str, tuple[str, tuple[str, ...] | None]] = {
     ),
     "trainer.strategy": (
         "lightning.pytorch.strategies",
-        ("DDPStrategy", "FSDPStrategy", "SingleDeviceStrategy"),
+        ("DDPStrategy", "SingleDeviceStrategy"),
     ),
 }
 """Option -> package and names of the classes that it accepts; None for all of the package."""

@@ -40,6 +40,7 @@ from sercl.studies.layer_probe.task import ProbeTask
 from sercl.studies.results.records import CONFIG
 from sercl.studies.training.results import environment
 from sercl.tasks.optim import OWN_SCHEDULES
+from sercl.tasks.sharding import check_shardable
 
 SHORT_FORMS = {"--encoder": "--model.encoder", "--probe": "--probe.preset"}
 POOLINGS = ("mean", "mean+std")
@@ -136,6 +137,7 @@ def prepare(cli: Cli, folder: Path) -> tuple[list[ProbeTask], list[Any], StoredF
     """Check the data, make every fold, save configuration and lists, and get the hidden states."""
     cli.data.use_every_part()
     trainer = cli.build_trainer()
+    check_shardable(cli.task, trainer)
     set_up(cli)
     folds = cut_folds(cli.data)
     tasks = probe_tasks(cli.data, folds, probe_options(cli))

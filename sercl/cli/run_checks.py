@@ -19,6 +19,7 @@ from sercl.models import adapters
 from sercl.studies.training.folds import fold_options
 from sercl.studies.training.trainers import NO_EFFECT_ON_RESULT, NO_EFFECT_ON_STOPPING
 from sercl.tasks.optim import OptimizerConfig, depends_on_length, follows_validation
+from sercl.tasks.sharding import NAME
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 _SHORT_PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
@@ -271,6 +272,12 @@ def _limited(value: Any) -> bool:
     return isinstance(value, int) or value != 1.0
 
 
+def _saves_parts(strategy: Any) -> bool:
+    """Whether a strategy is one of Lightning's own for distributed weights."""
+    name = strategy if isinstance(strategy, str) else str(strategy.get("class_path"))
+    return name.startswith("fsdp_") or name.endswith((".FSDPStrategy", ".ModelParallelStrategy"))
+
+
 def _loses_scores(strategy: Any) -> bool:
     """Whether processes are started that return no scores."""
     if isinstance(strategy, str):
@@ -299,6 +306,11 @@ _EVERYWHERE = (
         "trainer.strategy",
         _unknown_backend,
         f"its process_group_backend is not available here ({', '.join(_backends())}).",
+    ),
+    _Rule(
+        "trainer.strategy",
+        _saves_parts,
+        f"its checkpoints are not those of other trainings. Give --trainer.strategy {NAME}.",
     ),
     _Rule("trainer.strategy", _loses_scores, "scores would stay in the processes that it starts. Use ddp."),
     _Rule("trainer.fast_dev_run", bool, f"it saves no checkpoint that could be tested. {_QUICK}"),
@@ -402,12 +414,13 @@ def check_one_device(trainer: Any, what: str) -> None:
         trainer: Options of the trainer.
         what: What has one device, for the message: "each training of a study".
     """
-    for name, valid in (("devices", ("auto", 1, "1")), ("num_nodes", (1,))):
-        if trainer[name] not in valid:
-            raise UsageError(
-                f"--trainer.{name} {trainer[name]}: {what} uses one device. --jobs runs several trainings in "
-                "parallel, each on its own device."
-            )
+    valid = {"devices": ("auto", 1, "1"), "num_nodes": (1,)}
+    several = [name for name, values in valid.items() if trainer[name] not in values]
+    for name in (*several, *(["strategy"] if trainer["strategy"] == NAME else [])):
+        raise UsageError(
+            f"--trainer.{name} {trainer[name]}: {what} uses one device. --jobs runs several trainings in "
+            "parallel, each on its own device."
+        )
 
 
 def check_seed(seed: Any) -> None:
@@ -433,6 +446,11 @@ def _contradictions(trainer: Any, saving: Any) -> Iterator[str]:
         yield (
             f"--checkpoint.save_top_k {saving['save_top_k']}: each would be named {saving['filename']!r}, in "
             "place of the one before. Give --checkpoint.filename 'best-{epoch}', too."
+        )
+    if trainer["strategy"] == NAME and trainer["precision"] in ("16-mixed", "16", 16):
+        yield (
+            f"--trainer.precision {trainer['precision']}: not with --trainer.strategy {NAME}, where no "
+            "process sees all gradients to scale them. Use bf16-mixed."
         )
     if (reason := _no_time(trainer["max_time"])) is not None:
         yield reason

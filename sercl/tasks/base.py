@@ -15,6 +15,7 @@ from sercl.tasks.checkpoint import describe, option_types, packages_of
 from sercl.tasks.models import EncoderModel, plain
 from sercl.tasks.optim import build_optimizer, build_schedule, schedule_options
 from sercl.tasks.recordings import LIKE, fingerprints, to_tensors
+from sercl.tasks.sharding import own_class, part_like
 from sercl.tasks.stepping import Stepping
 
 
@@ -170,7 +171,7 @@ class EncoderTask(EncoderModel, Stepping):
         checkpoint["sercl"]["preprocess"] = self.as_trained.to_dict()
         if self.recordings is not None:
             checkpoint["recordings"] = to_tensors(self.recordings)
-        kind = type(self)
+        kind = own_class(self)
         if not kind.__module__.startswith("sercl."):
             checkpoint["sercl"]["model"] = path_of(kind)
         if packages := packages_of(str(self.hparams.get("adapter", "")), self.encoder.family):
@@ -181,9 +182,17 @@ class EncoderTask(EncoderModel, Stepping):
         if self.save_full:
             checkpoint["hyper_parameters"]["encoder_config"] = self.encoder.config
             return
-        frozen = self._frozen_encoder_keys()
+        frozen = self.frozen_encoder_keys()
         state = checkpoint["state_dict"]
         checkpoint["state_dict"] = {name: value for name, value in state.items() if name not in frozen}
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
+        """Load weights, as any model does; of distributed ones each process loads its part."""
+        own = self.state_dict()
+        parts = {name: part_like(own.get(name), value) for name, value in state_dict.items()}
+        return super().load_state_dict(parts, strict, assign)
 
     def _sum_over_processes(self, values: Tensor) -> Tensor:
         total: Tensor = self.trainer.strategy.reduce(values, reduce_op="sum")

@@ -184,12 +184,13 @@ class EmotionClassifier(UtteranceModel, UtteranceTest, EncoderTask):
         if standardizer is not None and not bool(standardizer.fitted):
             of_corpora = isinstance(standardizer, CorpusStandardizer)
             batches = data.reference_dataloader() if of_corpora else data.plain_train_dataloader()
-            self._fit_standardizer(standardizer, batches)
+            self.fit_standardizer(standardizer, batches)
 
     @torch.no_grad()
-    def _fit_standardizer(
+    def fit_standardizer(
         self, standardizer: Standardizer | CorpusStandardizer, batches: Iterable[Any]
     ) -> None:
+        """Fit a standardiser to the features of batches, of which each process has as many."""
         self.eval()
         for batch in batches:
             for vectors, corpora in evaluated(self, self._normed, batch.to(self.device)):

@@ -12,6 +12,7 @@ from sercl.models.encoders import inference
 from sercl.models.encoders.fast.packed import is_slow, supported
 from sercl.models.encoders.training import KEPT_BYTES, adapted_training
 from sercl.tasks.base import EncoderTask
+from sercl.tasks.sharding import ShardedStrategy
 
 _PRECISIONS = {"32-true": ("fp32", torch.float32), "bf16-mixed": ("bf16", torch.bfloat16)}
 """Precision of a trainer -> its name and dtype in the encoder; with any other the encoder runs normally."""
@@ -33,7 +34,13 @@ def quick_encoder(
         repeats: Whether a clip is the same in every epoch, so that it pays to keep what is computed of it.
     """
     name, dtype = _PRECISIONS.get(str(trainer.precision), ("", None))
-    if dtype is None or not on_audio or trainer.strategy.root_device.type != "cpu":
+    strategy = trainer.strategy
+    if (
+        dtype is None
+        or not on_audio
+        or strategy.root_device.type != "cpu"
+        or isinstance(strategy, ShardedStrategy)
+    ):
         return nullcontext()
     if is_slow(dtype):
         _warn_of_slow_precision(str(trainer.precision))

@@ -315,13 +315,14 @@ class EncoderModel(nn.Module):
         """Load weights; only those of the frozen encoder may be missing, and none may be unexpected."""
         checkpoints.verify_shapes(state_dict, self.state_dict())
         result = super().load_state_dict(state_dict, strict=False, assign=assign)
-        allowed = self._frozen_encoder_keys()
+        allowed = self.frozen_encoder_keys()
         checkpoints.verify_state(
             [key for key in result.missing_keys if key not in allowed], result.unexpected_keys
         )
         return type(result)([], [])  # else Lightning warns of every frozen weight that is missing on purpose
 
-    def _frozen_encoder_keys(self) -> set[str]:
+    def frozen_encoder_keys(self) -> set[str]:
+        """Return the names of weights that only a full checkpoint holds."""
         trained = {name for name, p in self.named_parameters(remove_duplicate=False) if p.requires_grad}
         frozen = self.encoder.state_dict().keys() - self.adapters.kept
         return {f"encoder.{name}" for name in frozen} - trained

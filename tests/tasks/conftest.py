@@ -36,7 +36,7 @@ def fit_standardizer():
     """Fit a classifier's standardiser on batches, as `on_fit_start` does on the training set."""
 
     def fit(task, *batches):
-        task._fit_standardizer(task.readout.standardizer, batches)
+        task.fit_standardizer(task.readout.standardizer, batches)
         return task.eval()
 
     return fit

@@ -160,6 +160,6 @@ def test_regressions_are_refused_where_they_are_not_possible(build):
 def test_the_standardiser_is_fitted_on_normalised_vectors(build, batch):
     task, data = build(), [batch]
     standardizer = task.readout.standardizer
-    task._fit_standardizer(standardizer, data)
+    task.fit_standardizer(standardizer, data)
     prepared = task.readout.prepare(task.pool(batch))
     assert prepared.mean(dim=0).abs().max() < 1e-3

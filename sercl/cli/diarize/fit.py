@@ -49,6 +49,7 @@ from sercl.studies.training.results import describe_model, environment
 from sercl.studies.training.stages import StageResult
 from sercl.tasks.diarization import EmotionDiarizer
 from sercl.tasks.diarizer import Diarizer
+from sercl.tasks.sharding import check_shardable
 
 
 def main() -> int:
@@ -111,7 +112,8 @@ def check(cli: Cli) -> None:
 def prepare(cli: Cli, folder: Path) -> None:
     """Check the data, and save the configuration and the lists of clips."""
     check(cli)
-    cli.build_trainer(folder)  # options that Lightning refuses are reported before anything is written
+    # Options that Lightning refuses are reported before anything is written.
+    check_shardable(cli.task, cli.build_trainer(folder))
     set_up(cli)
     if not cli.data.trains_on_everything:
         check_recordings(clips_of(cli.data, "test").sources, cli.group_by)  # type: ignore[arg-type]

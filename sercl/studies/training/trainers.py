@@ -22,6 +22,7 @@ from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnect
 
 from sercl.errors import SerclError, UsageError
 from sercl.files import is_below
+from sercl.tasks import sharding
 from sercl.tasks.base import EncoderTask
 from sercl.tasks.callbacks import (
     LAST,
@@ -143,6 +144,8 @@ class TrainerOptions:
         config["callbacks"] = [*further, RandomState(), LastValidation(), StaysStopped(), AfterWholeEpoch()]
         config["callbacks"] += [TrainingTime()]
         config["enable_progress_bar"] = False  # Lightning's own; `watch` creates ours
+        if config.get("strategy") == sharding.NAME:
+            config["strategy"] = sharding.ShardedStrategy()
         if folder is None:
             loggers = False if scores_to is None else _loggers(config.get("logger"), scores_to)
             return _without_signals(L.Trainer(**_writing_nothing(config) | {"logger": loggers}))
