@@ -81,7 +81,21 @@ class Slurm:
         return executor
 
 
+class _Job:
+    """What a job does; submitit puts it into the queue again when its time is over, up to three times."""
+
+    def __call__(self, work: Work) -> Outcome:
+        """Run a work item."""
+        return serve(work)
+
+    def checkpoint(self, work: Work) -> Any:
+        """Return what the job does next: the same, which goes on from what the work item has saved."""
+        return _submitit().helpers.DelayedSubmission(self, work)
+
+
 def _submitit() -> Any:
+    # By default it is SIGUSR2, for which a training does not wait until it has saved its newest step.
+    os.environ.setdefault("SUBMITIT_PREEMPT_SIGNAL", "USR1")
     try:
         import submitit
     except ImportError as error:
@@ -115,7 +129,7 @@ def _submit(executor: "AutoExecutor", works: Sequence[Work]) -> "list[Job[Outcom
     if not works:
         return []
     try:
-        return executor.map_array(serve, works)
+        return executor.map_array(_Job(), works)
     except (RuntimeError, OSError) as error:
         raise SerclError(f"SLURM rejected the jobs. {describe(error)}") from error
 

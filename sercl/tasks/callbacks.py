@@ -5,7 +5,7 @@ import random
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning.pytorch as L
 import numpy as np
@@ -226,11 +226,12 @@ class WithinEpoch(Checkpoint):
         """Go on with the batch, or the validation, before which the training was stopped."""
         if not self._pending:
             return
-        loop, fetcher = trainer.fit_loop, trainer.fit_loop._data_fetcher
-        loader: Any = fetcher.combined_loader.flattened[0]  # type: ignore[union-attr]
+        loop: Any = trainer.fit_loop
+        [loader] = loop._data_fetcher.combined_loader.flattened
         loader.batch_sampler.skip(loop.epoch_loop.batch_progress.current.processed)
-        iter(fetcher)  # type: ignore[arg-type]
-        trainer._logger_connector._callback_metrics.update(self._pending["metrics"])
+        iter(loop._data_fetcher)
+        metrics = {name: torch.tensor(value) for name, value in self._pending["metrics"].items()}
+        trainer._logger_connector._callback_metrics.update(metrics)
         for each in _per_validation(trainer):
             each.validated = self._pending["validated"]
         if self._pending["in_validation"]:
@@ -243,10 +244,8 @@ class WithinEpoch(Checkpoint):
     def on_train_batch_end(self, trainer: L.Trainer, *args: Any) -> None:
         """Stop, unless the epoch's end or a validation follows, or gradients are being accumulated."""
         self._add_means(trainer)
-        loop = trainer.fit_loop.epoch_loop
-        is_end = loop._num_ready_batches_reached() or loop._should_check_val_fx(
-            trainer.fit_loop._data_fetcher
-        )  # type: ignore[arg-type]
+        loop, fetcher = trainer.fit_loop.epoch_loop, cast(Any, trainer.fit_loop._data_fetcher)
+        is_end = loop._num_ready_batches_reached() or loop._should_check_val_fx(fetcher)
         if not is_end and not loop._should_accumulate():
             self._stop_if_asked(trainer, within=True)
 

@@ -88,7 +88,7 @@ class ShardedStrategy(ModelParallelStrategy):
         """Return the whole weights that checkpoints hold, in the first process; nothing in the others."""
         left_out = set() if self.task.save_full else self.task.frozen_encoder_keys()
         state = self.task.state_dict()
-        return self._whole({name: value for name, value in state.items() if name not in left_out})
+        return dict(self._whole({name: value for name, value in state.items() if name not in left_out}))
 
     def load_model_state_dict(self, checkpoint: Mapping[str, Any], strict: bool = True) -> None:
         """Load weights."""
@@ -100,7 +100,7 @@ class ShardedStrategy(ModelParallelStrategy):
 
     def optimizer_state(self, optimizer: Optimizer) -> dict[str, Any]:
         """Return the whole state of an optimiser, in the first process; nothing in the others."""
-        return self._whole(optimizer.state_dict())
+        return dict(self._whole(optimizer.state_dict()))
 
     def load_optimizer_state_dict(self, checkpoint: Mapping[str, Any]) -> None:
         """Give each process its part of the states of the optimisers."""

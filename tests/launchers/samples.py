@@ -75,6 +75,15 @@ def note_place(path: Path) -> None:
     write(path, " ".join(os.environ.get(name, "-") for name in names))
 
 
+def go_on(begun: Path) -> None:
+    """Take long, and be done the second time."""
+    if begun.exists():
+        return
+    begun.with_suffix(".part").write_text(str(os.getpid()), encoding="utf-8")
+    begun.with_suffix(".part").replace(begun)
+    time.sleep(60)
+
+
 def sleep(pid_file: Path) -> None:
     """Start a child as a loader of data would, and take long."""
     child = subprocess.Popen(["sleep", "60"])

@@ -10,7 +10,7 @@ import pytest
 
 from sercl.errors import MissingExtraError, SerclError
 from sercl.launchers import LaunchConfig, SlurmConfig, get_launcher
-from sercl.launchers.slurm import Slurm, _parameters
+from sercl.launchers.slurm import Slurm, _parameters, _submit
 from tests.launchers import samples
 from tests.launchers.samples import ROOT, by_name, ends, works
 
@@ -78,6 +78,16 @@ def test_jobs_are_cancelled_when_the_run_is_ended(number: signal.Signals, tmp_pa
     )  # SLURM ends whatever a job has started; submitit's local executor does not
 
 
+@pytest.mark.slow
+def test_a_job_whose_time_is_over_goes_on(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    launcher = Slurm(HERE, jobs=1)
+    [job] = _submit(launcher._executor(tmp_path), works(tmp_path, long=(samples.go_on, begun)))
+    samples.wait_for(begun)
+    os.kill(int(begun.read_text(encoding="utf-8")), signal.SIGUSR1)  # as SLURM does 90 s before the end
+    assert job.result().error is None
+
+
 def test_what_a_job_asks_for() -> None:
     config = SlurmConfig(
         partition="gpu", account="lab", qos="long", constraint="a100", minutes=30, cpus=8, memory=32, gpus=1,
@@ -122,6 +132,7 @@ def test_slurm_is_asked_for_an_array_of_jobs(tmp_path: Path, monkeypatch: pytest
     assert list(launcher.run(works(tmp_path, a=samples.fail, b=samples.fail))) == ["an outcome"] * 2
     asked = copy.read_text(encoding="utf-8")
     wanted = ("partition=gpu", "gpus-per-node=2", "mem=16GB", "constraint=a100", "time=240", "array=0-1%2")
+    wanted += ("signal=USR1@90",)
     assert [line for line in wanted if f"#SBATCH --{line}\n" not in asked] == []
 
 
