@@ -37,7 +37,7 @@ def in_worker(kind, text):
             "error: stopped by SIGTERM, as the system or a job scheduler sends it.",
         ),
         (
-            Stopped(signal.SIGUSR1),
+            partial(Stopped, signal.SIGUSR1),
             75,
             "error: stopped by SIGUSR1, as the system or a job scheduler sends it.",
         ),
