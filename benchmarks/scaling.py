@@ -3,8 +3,8 @@
     python benchmarks/scaling.py --utterances 10000000 --seconds 3 --nodes 100 --cores 32
 
 Runs nothing: it multiplies. `PARTS` are the measured figures, each with the place in docs/benchmarks.md that
-has it; the printed tables are those of docs/scaling.md. It takes for granted that 2k cores do k times what two
-cores do, and that disks and network keep up.
+has it; the printed tables are those of docs/scaling.md. It takes for granted that 2k cores do k times what
+two cores do, and that disks and network keep up.
 """
 
 import argparse
@@ -108,7 +108,8 @@ def others(options: argparse.Namespace) -> Iterator[str]:
     audio = options.utterances * options.seconds * 16_000 * 2
     yield f"{options.utterances:,} utterances of {options.seconds:g} s are {hours:,.0f} hours:"
     yield f"{audio / 1e9:,.0f} GB of 16-bit audio at 16 kHz, and in the feature store"
-    yield f"{options.utterances * row / 1e9:,.0f} GB ({STATES} states of {WIDTH} numbers: {row / 1000:.1f} kB each)."
+    store = f"{STATES} states of {WIDTH} numbers: {row / 1000:.1f} kB each"
+    yield f"{options.utterances * row / 1e9:,.0f} GB ({store})."
 
 
 def _plural(unit: str) -> str:

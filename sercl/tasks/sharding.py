@@ -1,7 +1,7 @@
 """Training an encoder that does not fit on one device: each holds a part of all weights (FSDP)."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import lightning.pytorch as L
 import torch.distributed as dist
@@ -14,9 +14,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import Optimizer
 
 from sercl.errors import UsageError
-
-if TYPE_CHECKING:
-    from sercl.tasks.base import EncoderTask
+from sercl.tasks.models import EncoderModel
 
 NAME = "fsdp"
 """Value of `--trainer.strategy`."""
@@ -28,7 +26,7 @@ _STEPS = ("training_step", "validation_step", "test_step", "fit_standardizer")
 
 
 class ShardedStrategy(ModelParallelStrategy):
-    """Fully sharded data parallel training of an `EncoderTask`, block by block, by torch's `fully_shard`.
+    """Fully sharded data parallel training of a model, block by block, by torch's `fully_shard`.
 
     Each process has its own batches, a part of every weight, gradient and state of the optimiser, and during
     its computation the whole of one block. Checkpoints are those of any other training: their weights and
@@ -49,7 +47,7 @@ class ShardedStrategy(ModelParallelStrategy):
         return True
 
     @property
-    def task(self) -> "EncoderTask":
+    def task(self) -> EncoderModel:
         """The model."""
         return self.lightning_module  # type: ignore[return-value]
 
@@ -75,7 +73,7 @@ class ShardedStrategy(ModelParallelStrategy):
             self.setup_optimizers(trainer)
         self.setup_precision_plugin()
 
-    def _shard(self, task: "EncoderTask") -> None:
+    def _shard(self, task: EncoderModel) -> None:
         mesh = self.device_mesh["data_parallel"]
         for part in (*task.encoder.blocks, task):
             fully_shard(part, mesh=mesh, reshard_after_forward=True)
@@ -152,11 +150,11 @@ def check_shardable(task: nn.Module, trainer: L.Trainer) -> None:
         raise UsageError(f"--trainer.strategy {NAME}: {reason}")
 
 
-def _reason(task: Any, trainer: L.Trainer) -> str | None:
+def _reason(task: nn.Module, trainer: L.Trainer) -> str | None:
     """Return why a model cannot be distributed, and what to do instead; None if it can."""
     if trainer.world_size == 1:
         return "there is one device, so nothing is distributed. Give --trainer.devices, or leave it out."
-    if not hasattr(task, "adapters") or task.encoder_is_frozen:
+    if not isinstance(task, EncoderModel) or task.encoder_is_frozen:
         return (
             "the encoder is frozen, and each device computes hidden states of its own utterances, at its own "
             "pace. Use --trainer.strategy ddp."

@@ -1,6 +1,7 @@
 """Training with weights distributed over processes (FSDP) is the training of one process."""
 
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -78,14 +79,18 @@ def asked_to_stop():
 
 @pytest.mark.slow
 def test_what_it_saves_is_read_as_that_of_any_training(fit_words, emodb, tmp_path):
-    words = [*fit_words, *SHORT, "--data.loader.batch_size", "12", "--model.adapter", "lora"]
+    words = [*fit_words, *SHORT, "--data.loader.batch_size", "12", "--model.adapter", "lora", *NO_DROPOUT]
     whole, run, said = (tmp_path / name for name in ("whole", "run", "said"))
     sharded(words, whole)
     ended = launched([*words, "--out", str(run)], said, asked_to_stop, FSDP)
     assert ended.code == 75, ended.err
     assert ended.err.count("error: ") == 1
+    plain = shutil.copytree(run, tmp_path / "plain")
     sharded([*words, "--resume"], run)
     assert_same_training(whole, run)
+    # Also with the whole model in each process, which takes over weights and optimiser states.
+    assert launched([*words, "--resume", "--out", str(plain)], tmp_path / "plain-said").code == 0
+    assert_same_training(whole, plain)
     assert rows(run) == rows(whole)
     row = rows(run)[0]
     [answer] = sercl.load(run / "best.ckpt").predict([next(Path(emodb).rglob(f"{row['utterance']}.wav"))])
