@@ -33,8 +33,8 @@ def check_folders(table: Path, files: Mapping[Path, int | None], *folders: Path)
         raise ManifestError(
             table,
             files[first],
-            f"names {str(first)!r}, outside of {folders[0]}: a stranger's could name any file of yours. "
-            "If you trust it, allow the folder, in this shell or in its profile: "
+            f"names {str(first)!r}, outside of {folders[0]}. A table from somebody else could name any of "
+            "your files. If you trust it, allow the folder, in this shell or in its profile: "
             f"export {VARIABLE}={shlex.quote(needed)}",
         )
 

@@ -85,7 +85,7 @@ def test_audio_elsewhere_is_read_only_if_its_folder_is_allowed(
 ) -> None:
     source = saved(tmp_path / "mine", table(clips), embedded=False)
     monkeypatch.delenv("SERCL_ALLOW_FOLDERS")
-    with pytest.raises(ManifestError, match=r"outside of .*mine: .*export SERCL_ALLOW_FOLDERS=.*emodb"):
+    with pytest.raises(ManifestError, match=r"outside of .*mine\. .*export SERCL_ALLOW_FOLDERS=.*emodb"):
         read_hub(source, cache=tmp_path / "cache", columns=COLUMNS)
     monkeypatch.chdir(tmp_path)  # absolute paths are not allowed by the working folder, relative ones are
     with pytest.raises(ManifestError):

@@ -50,7 +50,7 @@ def test_files_elsewhere_are_read_only_if_their_folder_is_allowed(
         "space": f" {folder / 'wav' / 'a.wav'}",
     }[spelling]
     path = table(folder, written)
-    with pytest.raises(ManifestError, match=r"m\.csv:2: names .*a\.wav', outside of .*tables:") as caught:
+    with pytest.raises(ManifestError, match=r"m\.csv:2: names .*a\.wav', outside of .*tables\.") as caught:
         read_manifest(path)
     assert names(caught) == [str((folder / "wav").resolve())]
     for allowed in (str(folder / "wav"), f"/nowhere{os.pathsep}~/wav", str(folder)):
