@@ -1,6 +1,8 @@
 """Resampling confusion matrices of clusters, such as speakers; see `intervals`."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -84,22 +86,54 @@ def draw_scores(
 ) -> dict[str, Tensor]:
     """Return name -> `[resamples]` scores of sums `[clusters, ...]` of drawn clusters, in bounded memory."""
     scores: dict[str, list[Tensor]] = {name: [] for name in statistics}
-    for part in _in_parts(sums, resamples, seed):
-        for name, statistic in statistics.items():
-            scores[name].append(mean_of_repeats(part, statistic))
+    with _one_thread():
+        for part in _in_parts(sums, resamples, seed):
+            for name, statistic in statistics.items():
+                scores[name].append(mean_of_repeats(part, statistic))
     return {name: torch.cat(parts) for name, parts in scores.items()}
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute without threads: on matrices of a few classes, waiting for them takes longer than the work."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _in_parts(sums: Confusions, resamples: int, seed: int) -> Iterator[Tensor]:
     # Equal clusters are interchangeable, so drawing counts of distinct clusters is equivalent, and cheap for
     # utterances.
-    count = len(sums)
-    kinds, sizes = np.unique(sums.reshape(count, -1), axis=0, return_counts=True)
+    kinds, sizes = np.unique(sums.reshape(len(sums), -1), axis=0, return_counts=True)
+    for draws in _draws(tuple(sizes.tolist()), resamples, seed):
+        # Draws are adjacent in memory: scores add up a few classes, which is slow where these are adjacent.
+        totals = np.ascontiguousarray((draws @ kinds).T)
+        yield torch.from_numpy(totals.reshape(*sums.shape[1:], len(draws))).movedim(-1, 0)
+
+
+def _draws(sizes: tuple[int, ...], resamples: int, seed: int) -> Iterator[NDArray[np.float64]]:
+    """Yield how often each distinct cluster is drawn, `[resamples, kinds]`, in parts."""
+    at_once = max(1, _MOST_DRAWS // len(sizes))
+    if at_once >= resamples:
+        yield _all_draws(sizes, resamples, seed)
+        return
     generator = np.random.default_rng(seed)
-    at_once = max(1, _MOST_DRAWS // len(kinds))
     for first in range(0, resamples, at_once):
-        draws = generator.multinomial(count, sizes / count, size=min(at_once, resamples - first))
-        yield torch.from_numpy((draws.astype(np.float64) @ kinds).reshape(len(draws), *sums.shape[1:]))
+        yield _drawn(generator, sizes, min(at_once, resamples - first))
+
+
+@lru_cache(maxsize=4)
+def _all_draws(sizes: tuple[int, ...], resamples: int, seed: int) -> NDArray[np.float64]:
+    """Return all draws; thousands of systems that were tested on the same speakers have the same."""
+    return _drawn(np.random.default_rng(seed), sizes, resamples)
+
+
+def _drawn(generator: np.random.Generator, sizes: tuple[int, ...], resamples: int) -> NDArray[np.float64]:
+    count = sum(sizes)
+    return generator.multinomial(count, np.array(sizes) / count, size=resamples).astype(np.float64)
 
 
 def half_width(draws: Tensor, level: float, count: int, groups: int = 1) -> float:

@@ -295,7 +295,7 @@ def read_frame(folder: Path, study: Study) -> pd.DataFrame:
         ResultsError: As `read_predictions`.
     """
     path = folder / PREDICTIONS
-    frame: pd.DataFrame = read_table(path, study.classes).to_pandas()
+    frame = predictions.sharing_texts(read_table(path, study.classes).to_pandas())
     _check_cells(frame, study, path)
     return frame
 
@@ -316,7 +316,8 @@ def read_forgetting(
     if not done:
         return {}
     path = folder / FORGETTING
-    frame: pd.DataFrame = _read(path, study.classes, forgetting_schema(study.classes)).to_pandas()
+    table = _read(path, study.classes, forgetting_schema(study.classes))
+    frame = predictions.sharing_texts(table.to_pandas())
     fields = (WHEN, TESTED, *CELL_FIELDS)
     sizes = {
         (when, record.corpus, *record.cell.to_dict().values()): (address, record.utterances)
@@ -341,8 +342,8 @@ def by_condition(frame: pd.DataFrame, study: Study) -> dict[Condition, Predictio
 
 def split(frame: pd.DataFrame) -> Iterator[tuple[Condition, Predictions]]:
     """Yield the predictions of each condition in a table with the columns of `predictions.parquet`."""
-    for key, rows in frame.groupby(list(CONDITION_FIELDS), observed=True, dropna=False, sort=False):
-        yield _condition(key), Predictions.from_frame(rows)
+    for key, own in Predictions.of_systems(frame, CONDITION_FIELDS):
+        yield _condition(key), own
 
 
 def _condition(key: tuple[Any, ...]) -> Condition:

@@ -8,7 +8,7 @@ have what is known of the utterances after them, by which scores can be grouped:
 `dialect`, `session` and `corpus`, and `x_<name>` for other columns of a corpus.
 """
 
-from collections.abc import Iterable, Mapping, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -178,10 +178,35 @@ class Predictions:
             raise UsageError(f"predictions: not a table of predictions: {error}. {_TABLE}") from error
 
     @classmethod
-    def _read(cls, frame: pd.DataFrame) -> Self:
+    def of_systems(cls, frame: pd.DataFrame, fields: Sequence[str]) -> Iterator[tuple[tuple[Any, ...], Self]]:
+        """Yield the predictions of each system in a table, after the values of the fields that identify it.
+
+        Args:
+            frame: The table, as of `from_frame`.
+            fields: Columns in which systems differ.
+
+        Raises:
+            UsageError: As `from_frame`.
+        """
+        groups = frame.groupby(list(fields), observed=True, dropna=False, sort=False)
+        system = np.asarray(groups.ngroup(), dtype=np.int64)
+        try:
+            whole = cls._read(frame, system)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise UsageError(f"predictions: not a table of predictions: {error}. {_TABLE}") from error
+        _, sizes = np.unique(system, return_counts=True)
+        for rows in np.split(np.argsort(system, kind="stable"), np.cumsum(sizes)[:-1]):
+            own = whole.at(rows)
+            used = np.unique(own.run)
+            runs = tuple(whole.runs[index] for index in used)
+            key = tuple(frame[name].iloc[rows[0]] for name in fields)
+            yield key, replace(own, runs=runs, run=np.searchsorted(used, own.run))
+
+    @classmethod
+    def _read(cls, frame: pd.DataFrame, system: NDArray[np.int64] | None = None) -> Self:
         """Raise `ValueError` for what is wrong, without the name of the table."""
         classes = classes_of(frame)
-        at = _places(frame)
+        at = _places(frame, system)
         runs = list(zip(at["draw"].tolist(), at["seed"].tolist(), strict=True))
         # A missing cell is read as NaN, or as an empty text where another row has text.
         probabilities = frame[probability_columns(classes)].replace("", np.nan).to_numpy(np.float64)
@@ -194,7 +219,7 @@ class Predictions:
             runs=tuple(every),
             run=np.array([run_index[run] for run in runs], dtype=np.int64),
             fold=at["fold"].to_numpy(np.int64),
-            utterance=frame["utterance"].astype(object).to_numpy(),
+            utterance=_texts(frame["utterance"]),
             speaker=_texts(frame["speaker"]),
             truth=_indices(frame, "truth", classes),
             predicted=_indices(frame, "predicted", classes),
@@ -244,8 +269,8 @@ class Predictions:
             own, runs=tuple(self.runs[index] for index in full), run=np.searchsorted(full, own.run)
         )
 
-    def at(self, rows: NDArray[np.bool_]) -> Self:
-        """Return some of the rows, given as a mask `[n]`."""
+    def at(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Self:
+        """Return some of the rows, given as a mask `[n]` or by their positions."""
         own = {name: getattr(self, name)[rows] for name in _OF_ROWS}
         return replace(self, **own, known={name: values[rows] for name, values in self.known.items()})
 
@@ -320,18 +345,36 @@ def known_columns(columns: Iterable[object]) -> list[str]:
 
 def _texts(column: pd.Series) -> NDArray[np.object_]:
     """Return a column as texts, None where it is empty."""
+    if isinstance(column.dtype, pd.CategoricalDtype):  # of Parquet: each text is one object
+        words = np.array([*column.cat.categories.to_numpy(object), None], dtype=object)
+        return np.asarray(words[column.cat.codes.to_numpy()])  # an empty cell has the code -1
     texts = column.astype(object)
     return np.asarray(texts.where(texts.notna(), None).to_numpy())
 
 
-def _places(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return draw, seed and fold of each row, 0 where the column is absent or empty."""
+def sharing_texts(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose texts, where they are coded, are objects that all parts of it share."""
+    coded = {str(name): own.cat for name, own in frame.items() if isinstance(own.dtype, pd.CategoricalDtype)}
+    objects = {name: pd.Index(own.categories.to_numpy(object), dtype=object) for name, own in coded.items()}
+    return frame.assign(**{name: own.rename_categories(objects[name]) for name, own in coded.items()})
+
+
+def _places(frame: pd.DataFrame, system: NDArray[np.int64] | None = None) -> pd.DataFrame:
+    """Return draw, seed and fold of each row, 0 where the column is absent or empty.
+
+    Raises:
+        ValueError: If an utterance is twice there, for one system where there are several.
+    """
     numbers = {
         name: frame[name].fillna(0).to_numpy(np.int64) if name in frame.columns else 0
         for name in ("draw", "seed", "fold")
     }
     run_index = pd.DataFrame(numbers, index=range(len(frame)))
-    twice = run_index.assign(utterance=frame["utterance"].to_numpy()).duplicated().to_numpy()
+    words = frame["utterance"]
+    is_coded = isinstance(words.dtype, pd.CategoricalDtype)
+    texts = words.cat.codes if is_coded else words
+    each = run_index.assign(utterance=texts.to_numpy(), system=0 if system is None else system)
+    twice = each.duplicated().to_numpy()
     if twice.any():
         name = frame["utterance"].iloc[int(twice.argmax())]
         raise ValueError(f"has utterance {name!r} twice; select the predictions of one system")
@@ -432,7 +475,12 @@ def classes_of(frame: pd.DataFrame) -> tuple[str, ...]:
 
 
 def _indices(frame: pd.DataFrame, column: str, classes: Sequence[str]) -> NDArray[np.int64]:
-    codes = np.asarray(pd.Index(classes).get_indexer(pd.Index(frame[column].astype(object))), dtype=np.int64)
+    own = pd.Index(classes)
+    if isinstance(frame[column].dtype, pd.CategoricalDtype):
+        of_words = np.append(own.get_indexer(frame[column].cat.categories.astype(object)), -1)
+        codes = of_words[frame[column].cat.codes.to_numpy()].astype(np.int64)
+    else:
+        codes = np.asarray(own.get_indexer(pd.Index(frame[column].astype(object))), dtype=np.int64)
     if (codes < 0).any():
         foreign = frame[column].iloc[int(np.flatnonzero(codes < 0)[0])]
         raise ValueError(f"has {column} {foreign!r}; classes are {', '.join(classes)}")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sercl.errors import UnknownNameError, UsageError
 from sercl.metrics.functional.classification import confusion_matrix
-from sercl.studies.results.predictions import Predictions, as_repeats, read_csv
+from sercl.studies.results.predictions import Predictions, as_repeats, read_csv, sharing_texts
 from tests.studies.samples import CLASSES, predictions
 
 CELLS = st.characters(codec="utf-8", exclude_characters="\0\r\n", exclude_categories=["Cs"])
@@ -159,3 +159,31 @@ def test_several_systems_are_repeats_of_one_whose_scores_are_their_means() -> No
     ]
     lacking = predictions(truth[:3], [0, 1, 2])
     assert as_repeats([*systems, lacking]).complete().runs == together.runs
+
+
+def test_systems_of_one_table_are_those_of_their_own_tables() -> None:
+    rows = [
+        (system, shots, seed, fold, f"u{fold}{name}", speaker, name % 2, (name + seed + fold) % 2)
+        for system, shots, seeds in (("b", None, (1, 2)), ("a", 4.0, (2, 3)), ("b", 4.0, (1,)))
+        for seed in seeds
+        for fold in range(2)
+        for name, speaker in enumerate(["s0", None, "s1"])
+    ]
+    names = ["system", "shots", "seed", "fold", "utterance", "speaker", "truth", "predicted"]
+    frame = pd.DataFrame(rows, columns=names).replace(
+        {"truth": {0: "x", 1: "y"}, "predicted": {0: "x", 1: "y"}}
+    )
+    frame = frame.assign(p_x=0.25, p_y=0.75)
+    coded = frame.astype(dict.fromkeys(["system", "utterance", "speaker", "truth", "predicted"], "category"))
+    for table in (frame, coded, sharing_texts(coded)):
+        found = dict(Predictions.of_systems(table.sample(frac=1, random_state=0), ["system", "shots"]))
+        assert len(found) == 3
+        for (system, shots), own in found.items():
+            same_shots = table["shots"].isna() if pd.isna(shots) else table["shots"] == shots
+            alone = Predictions.from_frame(table[(table["system"] == system) & same_shots])
+            assert own.runs == alone.runs
+            order, other = (np.lexsort((each.utterance, each.fold, each.run)) for each in (own, alone))
+            for name in ("run", "fold", "utterance", "speaker", "truth", "predicted", "probabilities"):
+                assert getattr(own, name)[order].tolist() == getattr(alone, name)[other].tolist()
+    with pytest.raises(UsageError, match="'u00' twice"):
+        list(Predictions.of_systems(pd.concat([frame, frame.iloc[:1]]), ["system", "shots"]))

@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 import torch
 
 from sercl.metrics.functional.bootstrap import summed
 from sercl.metrics.functional.calibration import expected_calibration_error
 from sercl.metrics.functional.classification import AVERAGES, uar
 from sercl.studies.cross_eval.cells import Condition
-from sercl.studies.results.predictions import Predictions, Run, predicts_one_class
+from sercl.studies.results.predictions import Predictions, Run
 from sercl.studies.results.scores import Score, score_confusions
 
 
@@ -107,12 +106,12 @@ def score_condition(condition: Condition, predictions: Predictions) -> Condition
 
 def _one_class(predictions: Predictions) -> tuple[int, int]:
     """Return the number of cells, and of those that predict one class only."""
-    frame = pd.DataFrame({name: getattr(predictions, name) for name in ("run", "fold", "truth", "predicted")})
-    cells = [
-        predicts_one_class(own["truth"].tolist(), own["predicted"].tolist())
-        for _, own in frame.groupby(["run", "fold"])
-    ]
-    return len(cells), sum(cells)
+    cell = predictions.run * (predictions.fold.max() + 1) + predictions.fold
+    cells, index = np.unique(cell, return_inverse=True)
+    truths, votes = np.zeros((2, len(cells), len(predictions.classes)), dtype=bool)
+    truths[index, predictions.truth] = votes[index, predictions.predicted] = True
+    one_class = (truths.sum(axis=1) > 1) & (votes.sum(axis=1) == 1)
+    return len(cells), int(one_class.sum())
 
 
 def _ece(predictions: Predictions) -> float:

@@ -3,9 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sercl.studies.cross_eval.analysis.scores import predicts_one_class, score_condition, score_conditions
+from sercl.studies.cross_eval.analysis.scores import score_condition, score_conditions
 from sercl.studies.cross_eval.cells import Condition
 from sercl.studies.cross_eval.study_file import read_predictions, read_study
+from sercl.studies.results.predictions import predicts_one_class
 from sercl.testing.studies import Grid, fake_study
 from tests.studies.samples import predictions
 
