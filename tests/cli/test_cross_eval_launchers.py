@@ -1,5 +1,7 @@
 """The same study, wherever its trainings run."""
 
+import os
+import signal
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -8,6 +10,7 @@ import yaml
 
 from sercl.cli.main import main
 from sercl.studies.cross_eval.study_file import read_study
+from sercl.tasks.classification import EmotionClassifier
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -61,3 +64,37 @@ def test_the_table_is_that_of_one_process(study, alone, name, tmp_path, monkeypa
     assert {record.status for record in read_study(out).records} == {"done"}
     assert table(out).equals(table(alone))
     assert (out / "scores.csv").read_text() == (alone / "scores.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["--trainer.devices", "2"],
+        ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--jobs", "2"],
+        ["--trainer.strategy", "fsdp", "--launcher", "ray"],
+    ],
+    ids=["alone", "jobs", "fsdp"],
+)
+def test_each_training_has_one_device(study, more, tmp_path, capsys):
+    assert main(["cross-eval", "-c", str(study), "--out", str(tmp_path / "out"), *more]) == 2
+    error = capsys.readouterr().err
+    assert "each training of a study uses one device. --jobs runs several trainings in parallel" in error
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_a_study_that_is_asked_to_stop_goes_on(study, alone, tmp_path, monkeypatch, capsys):
+    step = EmotionClassifier.training_step
+    words = ["cross-eval", "-c", str(study), "--out", str(tmp_path / "out")]
+
+    def stopping(task, batch, index):
+        os.kill(os.getpid(), signal.SIGUSR1)
+        return step(task, batch, index)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(EmotionClassifier, "training_step", stopping)
+        assert main(words) == 75
+    assert "stopped by SIGUSR1" in capsys.readouterr().err
+    assert len(list((tmp_path / "out").rglob("last.ckpt"))) == 1
+    assert main(words) == 0
+    assert table(tmp_path / "out").equals(table(alone))
