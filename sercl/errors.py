@@ -5,7 +5,7 @@ The command line prints such an error as one message: exit code 2 for `UsageErro
 
 import sys
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -330,6 +330,15 @@ class MissingExtraError(SerclError, ImportError):
 
 class PackagesError(SerclError, ImportError):
     """Installed packages that do not fit together."""
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error, its cause, and so on, each once: errors that are raised again may cause each other."""
+    seen = set[int]()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def same_name(name: str, valid: Iterable[str]) -> str | None:

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from sercl.errors import OutputError, SerclError
+from sercl.errors import OutputError, SerclError, causes
 
 try:
     import fcntl
@@ -379,15 +379,15 @@ def _take_place(temporary: Path, target: Path, sync: bool) -> None:
 
 def _disk_message(target: Path, error: BaseException) -> str | None:
     """Return the message for a disk error, None for another error."""
-    causes = [item for item in _chain(error) if isinstance(item, OSError)]
-    for cause in causes:
+    failed = [item for item in causes(error) if isinstance(item, OSError)]
+    for cause in failed:
         named = isinstance(cause.filename, str) and not _is_ours(cause)
         if cause.errno in _FULL:
             return _full(Path(cause.filename) if named else _full_one(target), cause.strerror or str(cause))
         if cause.errno in _UNWRITABLE and not named:
             return str(_unwritable(target, cause))
     # Writers in C++, such as torch's, only report that they failed.
-    if not causes and _free(target) == 0:
+    if not failed and _free(target) == 0:
         return _full(target, os.strerror(errno.ENOSPC))
     return None
 
@@ -400,12 +400,6 @@ def _full_one(target: Path) -> Path:
 
 def _is_ours(error: OSError) -> bool:
     return bool(_TEMPORARY.fullmatch(Path(error.filename).name))
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _full(target: Path, reason: str) -> str:

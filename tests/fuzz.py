@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sercl.errors import SerclError
+from sercl.errors import SerclError, causes
 from sercl.memory import exhausted
 
 MOST_SECONDS = 10.0
@@ -336,15 +336,9 @@ def try_file(path: Path, content: bytes, read: Callable[[Path], object]) -> Trie
         except SerclError as error:
             refusal = error
     tried = Tried(refusal, time.perf_counter() - begin, _memory("VmHWM") - before)
-    if tried.grown > MOST_BYTES or any(exhausted(error) for error in _causes(refusal)):
+    if tried.grown > MOST_BYTES or any(exhausted(error) for error in causes(refusal)):
         raise TooLargeError(f"more than {MOST_BYTES / 2**30:g} GB: {refusal}")
     return tried
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 FACTOR = int(os.environ.get("SERCL_FUZZ", "1"))

@@ -84,3 +84,10 @@ def test_a_message_that_repeats_a_long_value_is_cut():
     assert long.endswith("is not valid. Fix it.")
     assert len(long) < 5100
     assert str(errors.UsageError("short")) == "short"
+
+
+def test_causes_end_where_errors_cause_each_other():
+    first, second = ValueError("first"), OSError("second")
+    first.__cause__, second.__context__ = second, first
+    assert list(errors.causes(first)) == [first, second]
+    assert list(errors.causes(None)) == []

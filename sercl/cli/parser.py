@@ -25,7 +25,7 @@ from sercl.cli.option_table import PART, canonical, check_repeats, kinds_of
 from sercl.cli.parser_messages import concrete, usage_error
 from sercl.cli.precheck import check_config_file
 from sercl.documents import LimitError, SafeLoader, parse_yaml
-from sercl.errors import SerclError, UsageError, same_name
+from sercl.errors import SerclError, UsageError, causes, same_name
 from sercl.imports import VARIABLE, allow, allowed_packages
 from sercl.type_hints import plain_type
 
@@ -323,6 +323,4 @@ def restrict_imports(extra: Iterable[str] = ()) -> None:
 
 def _own(error: BaseException | None) -> SerclError | None:
     """Return the error of sercl that jsonargparse wrapped, if any."""
-    while error is not None and not isinstance(error, SerclError):
-        error = error.__cause__ or error.__context__
-    return error
+    return next((each for each in causes(error) if isinstance(each, SerclError)), None)

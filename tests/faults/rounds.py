@@ -28,6 +28,8 @@ from tests.faults.disk import BROKEN, FULL, KILL, POWER, Disk, Fault, Pauses
 
 LIMIT = 200.0
 """Seconds after which a process is taken to hang."""
+HUNG = 124
+"""Exit code of a process that was killed for that, as of `timeout`."""
 RUNNING, STOPPED, ENDED = "running", "stopped", "ended"
 """States of a process."""
 _NUMBERS = itertools.count()
@@ -104,6 +106,7 @@ class Process:
         folder.mkdir(parents=True, exist_ok=True)
         self.seconds = 0.0
         self._code: int | None = None
+        self._hung = False
         number = next(_NUMBERS)
         self._log, self._told = (folder.with_name(f"{number}.{suffix}") for suffix in ("log", "calls"))
         self._child = os.fork()
@@ -125,6 +128,7 @@ class Process:
             passed = time.monotonic() - begin
             state = RUNNING if not done else STOPPED if os.WIFSTOPPED(status) else ENDED
             if state == RUNNING and passed > LIMIT:
+                self._hung = True
                 self.send(signal.SIGKILL)
             elif state != RUNNING or (seconds is not None and passed >= seconds):
                 self.seconds += passed
@@ -150,7 +154,8 @@ class Process:
         said = self._log.read_text(errors="replace") if self._log.is_file() else ""
         for file in (self._log, self._told):
             file.unlink(missing_ok=True)
-        return Ended(cast(int, self._code), said, int(calls), self.seconds)
+        code = HUNG if self._hung else cast(int, self._code)
+        return Ended(code, said, int(calls), self.seconds)
 
 
 def forked(

@@ -388,8 +388,7 @@ def _run_stage(
     done = finished(folder) if start is StageStart.DONE else None
     if done is not None:
         load_weights(task, Path(done.checkpoint))
-        if (last := folder / LAST).is_file() and damage(last) is None:
-            RandomState.take_from(checkpoints.read(last))
+        _draw_on(folder)
         return replace(done, chosen_state=task.readout.chosen_state)
     folder.mkdir(parents=True, exist_ok=True)
     trainer = trainer_for(stage, folder)
@@ -408,11 +407,19 @@ def _run_stage(
         quick,
     ):
         trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    if checkpoint is not None:  # its last epoch may have been complete: then nothing has set them
+        _draw_on(folder)
     result = _summary(trainer, stage)
     load_weights(task, Path(result.checkpoint))
     result = replace(result, chosen_state=task.readout.chosen_state)
     keep(result, folder, limits)
     return result
+
+
+def _draw_on(folder: Path) -> None:
+    """Set the random generators as they were at the end of a stage, for the next one."""
+    if (last := folder / LAST).is_file() and damage(last) is None:
+        RandomState.take_from(checkpoints.read(last))
 
 
 def _fit_regressions(task: EncoderTask, data: EmotionDataModule, trainer: L.Trainer, is_first: bool) -> None:

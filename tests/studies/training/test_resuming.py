@@ -93,14 +93,17 @@ def test_a_resumed_training_of_adapters_ends_in_the_same_weights(encoder, data, 
     assert same(tmp_path / "whole" / "last.ckpt", tmp_path / "killed" / "last.ckpt")
 
 
-def test_a_run_killed_between_two_stages_draws_as_if_it_was_not(encoder, data, tmp_path):
+@pytest.mark.parametrize("is_recorded", [True, False])
+def test_a_run_killed_between_two_stages_draws_as_if_it_was_not(encoder, data, tmp_path, is_recorded):
     def run(folder, resume=False):
         torch.manual_seed(0)
         options = {"adapter": "gating", "head_first": True, "dropout": 0.3, "whisper_form": "short"}
         train(EmotionClassifier(encoder, layer=1, **options), data, trainers(2), folder, resume)
 
     run(tmp_path / "whole")
-    shutil.copytree(tmp_path / "whole" / "head", tmp_path / "killed" / "head")
+    head = shutil.copytree(tmp_path / "whole" / "head", tmp_path / "killed" / "head")
+    if not is_recorded:  # the last epoch was complete, but not the stage
+        (head / "stage.json").unlink()
     run(tmp_path / "killed", resume=True)
     for name in ("last.ckpt", "best.ckpt"):
         assert same(tmp_path / "whole" / name, tmp_path / "killed" / name)
