@@ -109,9 +109,12 @@ class Process:
         self._hung = False
         number = next(_NUMBERS)
         self._log, self._told = (folder.with_name(f"{number}.{suffix}") for suffix in ("log", "calls"))
+        # An interrupt must not come before the child can end with it, or it goes on as a second parent.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         self._child = os.fork()
         if self._child == 0:
             _run(words, folder, Disk(folder, fault, pauses), self._log, self._told, prepare)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
     def wait(self, seconds: float | None = None) -> str:
         """Wait until it ends or stops; return `ENDED`, `STOPPED`, or `RUNNING` after so many seconds."""
@@ -196,6 +199,7 @@ def _run(
             io.TextIOWrapper(os.fdopen(fd, "wb", 0), write_through=True) for fd in (1, 2)
         )
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         os.setsid()  # when another process of its group ends, the system may continue a stopped one
         os.chdir(folder)
         prepare()

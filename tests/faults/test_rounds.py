@@ -4,6 +4,7 @@ import random
 import signal
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -83,7 +84,8 @@ def test_a_run_is_killed_at_moments(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("name", SIGNALS)
 def test_a_signal_must_not_end_in_a_traceback(monkeypatch, tmp_path, name):
-    (only,) = harness(monkeypatch, tmp_path, "slow").signals(name, 1, random.Random(1), most=1)
+    early = SimpleNamespace(randint=lambda *_: 1, uniform=lambda *_: 0.1)
+    (only,) = harness(monkeypatch, tmp_path, "slow").signals(name, 1, early)
     assert (only.lost is None) == (name != "Ctrl-C")
 
 
