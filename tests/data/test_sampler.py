@@ -117,3 +117,12 @@ def test_useless_bounds_are_refused(batch_seconds, batch_size):
 
 def test_a_bound_that_nothing_reaches_is_none():
     assert len(indices(make([0.5, 0.5], batch_seconds=1e308))) == 2
+
+
+def test_batches_that_were_had_are_left_out_once():
+    sampler = LengthBucketBatchSampler([1.0] * 10, None, 3, shuffle=True, seed=1)
+    whole = list(sampler)
+    sampler.skip(2)
+    assert len(sampler) == len(whole)
+    assert list(sampler) == whole[2:]
+    assert list(sampler) == whole

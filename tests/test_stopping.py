@@ -1,0 +1,87 @@
+import os
+import signal
+import sys
+from functools import partial
+
+import pytest
+
+from sercl.stopping import Postponed, Stopped, raising_stops
+
+USR1, TERM = signal.SIGUSR1, signal.SIGTERM
+
+
+def send(number):
+    os.kill(os.getpid(), number)
+
+
+@pytest.fixture(autouse=True)
+def _handlers_are_put_back():
+    before = [signal.getsignal(number) for number in (USR1, TERM)]
+    yield
+    assert [signal.getsignal(number) for number in (USR1, TERM)] == before
+
+
+@pytest.mark.parametrize(("number", "code"), [(USR1, 75), (TERM, 143)])
+def test_a_signal_ends_a_block_with_its_code(number, code):
+    with pytest.raises(Stopped) as stopped, raising_stops():
+        send(number)
+    assert (stopped.value.code, stopped.value.name) == (code, signal.Signals(number).name)
+
+
+def waiting(*steps, postponed=None):
+    """Do something while signals wait."""
+    with (postponed or Postponed()).waiting():
+        for step in steps:
+            step()
+
+
+def fail():
+    raise RuntimeError("a process that loads audio was ended, too")
+
+
+def test_a_signal_waits_for_the_end_of_the_block():
+    postponed, seen = Postponed(), []
+    with pytest.raises(Stopped):
+        waiting(partial(send, USR1), lambda: seen.append(postponed.asked), postponed=postponed)
+    assert seen == [USR1]
+
+
+def test_the_second_signal_does_not_wait():
+    seen = []
+    with pytest.raises(Stopped) as stopped:
+        waiting(partial(send, USR1), partial(send, TERM), lambda: seen.append("reached"))
+    assert stopped.value.name == "SIGTERM"
+    assert not seen
+
+
+def test_what_handled_the_signal_before_handles_it_afterwards():
+    called = []
+    before = signal.signal(USR1, lambda number, frame: called.append(number))
+    try:
+        with pytest.raises(Stopped):
+            waiting(partial(send, USR1), lambda: called.append("the rest"))
+    finally:
+        signal.signal(USR1, before)
+    assert called == ["the rest", USR1]
+
+
+def test_an_error_that_the_signal_has_caused_is_its_cause():
+    with pytest.raises(Stopped) as stopped:
+        waiting(partial(send, TERM), fail)
+    assert isinstance(stopped.value.__cause__, RuntimeError)
+
+
+def test_an_error_without_a_signal_stays_itself():
+    with pytest.raises(RuntimeError, match="loads audio"):
+        waiting(fail)
+
+
+@pytest.mark.parametrize(("number", "code"), [(USR1, 0), (TERM, 143)])
+def test_processes_that_load_audio_do_not_stop_the_training(number, code):
+    with raising_stops():
+        child = os.fork()
+        if not child:
+            send(number)
+            sys.stdout.flush()
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == code
