@@ -45,7 +45,10 @@ def test_rows_beside_the_table_speak_for_all_below_it(tmp_path: Path) -> None:
     assert notes_of(tmp_path, "a.wav,sad\n")[0].startswith("1 audio file")
 
 
-def test_of_rows_that_lead_elsewhere_their_own_folders_count_alone(tmp_path: Path) -> None:
+def test_of_rows_that_lead_elsewhere_their_own_folders_count_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SERCL_ALLOW_FOLDERS", str(tmp_path))
     touch(tmp_path, "table/other.wav", "audio/a.wav", "audio/b.wav", "audio/deep/c.wav", "more/d.wav")
     for row in (f"{tmp_path / 'audio' / 'a.wav'},sad\n", "../audio/a.wav,sad\n"):
         (note,) = notes_of(tmp_path / "table", row)
