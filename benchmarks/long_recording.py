@@ -1,9 +1,11 @@
 """Memory and time of `sercl diarize` on long recordings, and the fraction of time that the encoder takes.
 
     python benchmarks/long_recording.py --encoder whisper-base [--minutes 2 120] [--form short] [--vad]
+    python benchmarks/long_recording.py --encoder tiny --minutes 600 --curve
 
 Each recording is noise, written once and diarized in a process of its own. Memory is constant if the
 peaks of a short and a long one are about equal; the ratio is the total time over that of the encoder alone.
+With `--curve`, the memory after each tenth of a recording; `tiny` is a small random encoder, enough for that.
 """
 
 import argparse
@@ -19,6 +21,7 @@ import soundfile
 from rich.console import Console
 
 from sercl.reports.style import table
+from sercl.testing.encoders import tiny_encoder
 
 RATE = 16_000
 COLUMNS = {
@@ -42,6 +45,9 @@ def main() -> None:
     for minutes in options.minutes:
         found = in_a_process(options, minutes)
         grid.add_row(f"{minutes:g}", *(f"{found[name]:.4g}" for name in COLUMNS))
+        if options.curve:
+            tenths = ", ".join(f"{megabytes:,.0f}" for megabytes in found["curve"])
+            console.print(f"{minutes:g} minutes, MB after each tenth: {tenths}", highlight=False)
     console.print(f"{options.encoder}, {options.form}, {options.device}, vad {options.vad}")
     console.print(grid)
 
@@ -50,11 +56,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--encoder", required=True, help="short name, hub id or folder")
+    parser.add_argument("--encoder", required=True, help="short name, hub id or folder, or tiny")
     parser.add_argument("--minutes", type=float, nargs="+", default=[2, 120])
     parser.add_argument("--form", default="padded", help="of Whisper: padded or short")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--vad", action="store_true")
+    parser.add_argument("--curve", action="store_true", help="show the memory after each tenth")
     parser.add_argument("--file", type=Path, default=None, help="measure here, and print JSON")
     return parser
 
@@ -63,7 +70,10 @@ def in_a_process(options: argparse.Namespace, minutes: float) -> dict[str, float
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "long.wav"
         write_noise(path, minutes)
-        words = ["--encoder", options.encoder, "--form", options.form, "--device", options.device]
+        encoder = options.encoder
+        if encoder == "tiny":
+            encoder = str(tiny_encoder("wav2vec2", Path(folder) / "encoder"))
+        words = ["--encoder", encoder, "--form", options.form, "--device", options.device]
         words += ["--file", str(path), *(["--vad"] if options.vad else [])]
         command = [sys.executable, __file__, *words]
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
@@ -86,7 +96,8 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
     task = EmotionDiarizer(options.encoder, whisper_form=options.form, standardize=False)
     diarizer = Diarizer(task, find_device(options.device), vad=options.vad)
     spent: list[float] = []
-    task.encoder.forward = timed(task.encoder.forward, spent)
+    memory: list[float] = []
+    task.encoder.forward = timed(task.encoder.forward, spent, memory)
     before, begin = megabytes("VmRSS"), time.perf_counter()
     found = diarizer.diarize(options.file)
     seconds = time.perf_counter() - begin
@@ -98,10 +109,11 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
         "segments": len(found.segments),
         "before": before,
         "peak": megabytes("VmHWM"),
+        "curve": [memory[len(memory) * tenth // 10 - 1] for tenth in range(1, 11)],
     }
 
 
-def timed(call, spent: list[float]):
+def timed(call, spent: list[float], memory: list[float]):
     import torch
 
     def wait() -> None:
@@ -114,6 +126,7 @@ def timed(call, spent: list[float]):
         result = call(*given, **named)
         wait()
         spent.append(time.perf_counter() - begin)
+        memory.append(megabytes("VmRSS"))
         return result
 
     return timed_call

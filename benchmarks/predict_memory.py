@@ -18,6 +18,7 @@ from long_recording import RATE, megabytes
 from rich.console import Console
 
 from sercl.reports.style import table
+from sercl.testing.encoders import tiny_encoder
 
 LENGTHS = 200
 
@@ -25,6 +26,8 @@ LENGTHS = 200
 def main() -> None:
     options = build_parser().parse_args()
     with tempfile.TemporaryDirectory() as folder:
+        if options.encoder == "tiny":
+            options.encoder = str(tiny_encoder("wav2vec2", Path(folder) / "encoder"))
         paths = write_clips(Path(folder), *options.seconds)
         rows = list(measure(options, paths))
     grid = table("Files", "Seconds", "Memory, MB", numbers=("Files", "Seconds", "Memory, MB"))
@@ -39,7 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--encoder", required=True, help="short name, hub id or folder")
+    parser.add_argument("--encoder", required=True, help="short name, hub id or folder, or tiny")
     parser.add_argument("--form", default="short", help="of Whisper: padded or short")
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--seconds", type=float, nargs=2, default=[1, 8], help="shortest and longest clip")

@@ -88,7 +88,8 @@ def measured(manifest: Path, caches: Path) -> list[Run]:
     inspect = ["-m", "sercl", "corpus", "inspect", "Manifest", "--root", str(manifest), "--json"]
     set_up = ["-c", SET_UP, str(manifest), str(caches / "fit")]
     (caches / "fit").mkdir(parents=True)
-    return [
+    imports = ["-c", "import sercl.data.datamodules.own"]
+    return [run("imports of fit alone", imports, caches)] + [
         run(f"{name}, {again}", words, caches / "inspect")
         for name, words in (("corpus inspect", inspect), ("set-up of fit", set_up))
         for again in ("first time", "again")

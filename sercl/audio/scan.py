@@ -5,7 +5,6 @@ import math
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -13,6 +12,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import soundfile
 
+from sercl.ahead import ahead
 from sercl.audio.files import opened, read_opened
 from sercl.errors import AudioError, UsageError
 
@@ -129,6 +129,8 @@ class Memory(Protocol):
 
 
 _Found = dict[int, Measures | Fault]
+_Stretches = list[tuple[int, AudioSpan]]
+"""Clips of one file, each with its position."""
 
 
 def scan(
@@ -169,19 +171,17 @@ def _decode(
     clips: Sequence[tuple[int, AudioSpan]], on_progress: Callable[[int], None] | None, workers: int | None
 ) -> _Found:
     found: _Found = {}
-    executor = ThreadPoolExecutor(workers or os.cpu_count())
-    try:
-        for future in as_completed([executor.submit(_decode_job, job) for job in _jobs(clips)]):
-            found.update(results := future.result())
-            if on_progress is not None:
-                on_progress(len(results))
-    finally:
-        executor.shutdown(cancel_futures=True)
+    threads = workers or os.cpu_count() or 1
+    for results in ahead(_decode_job, _jobs(_by_file(clips)), threads):
+        found.update(results)
+        if on_progress is not None:
+            on_progress(len(results))
     return found
 
 
-def _jobs(clips: Iterable[tuple[int, AudioSpan]]) -> Iterator[list[tuple[int, AudioSpan]]]:
-    by_path: dict[Path, list[tuple[int, AudioSpan]]] = defaultdict(list)
+def _by_file(clips: Iterable[tuple[int, AudioSpan]]) -> Iterator[_Stretches]:
+    """Yield the clips of each file, in lists of at most `_CLIPS_PER_JOB`."""
+    by_path: dict[Path, _Stretches] = defaultdict(list)
     for index, clip in clips:
         by_path[clip.path].append((index, clip))
     for stretches in by_path.values():
@@ -189,22 +189,38 @@ def _jobs(clips: Iterable[tuple[int, AudioSpan]]) -> Iterator[list[tuple[int, Au
             yield stretches[first : first + _CLIPS_PER_JOB]
 
 
-def _decode_job(job: list[tuple[int, AudioSpan]]) -> _Found:
-    """Decode clips of one file; reopen it after each failure, since decoders do not recover."""
+def _jobs(files: Iterable[_Stretches]) -> Iterator[list[_Stretches]]:
+    """Yield lists of files with about `_CLIPS_PER_JOB` clips: passing on a single short one takes longer."""
+    job: list[_Stretches] = []
+    for stretches in files:
+        job.append(stretches)
+        if sum(map(len, job)) >= _CLIPS_PER_JOB:
+            yield job
+            job = []
+    if job:
+        yield job
+
+
+def _decode_job(job: Iterable[_Stretches]) -> _Found:
+    """Decode the clips of some files; reopen one after each failure, since decoders do not recover."""
     found: _Found = {}
-    while len(found) < len(job):
-        found.update(_decode_until_failure(job[len(found) :]))
+    for stretches in job:
+        done = 0
+        while done < len(stretches):
+            results = _decode_until_failure(stretches[done:])
+            found.update(results)
+            done += len(results)
     return found
 
 
-def _decode_until_failure(job: list[tuple[int, AudioSpan]]) -> _Found:
+def _decode_until_failure(stretches: _Stretches) -> _Found:
     found: _Found = {}
     try:
-        with opened(job[0][1].path) as file:
-            for index, clip in job:
+        with opened(stretches[0][1].path) as file:
+            for index, clip in stretches:
                 found[index] = _measure(file, clip)
     except AudioError as error:
-        index = job[len(found)][0]
+        index = stretches[len(found)][0]
         found[index] = Fault(index, error.kind, error.reason)
     return found
 

@@ -71,7 +71,7 @@ def text_of(cell: object) -> str:
     return json.dumps(cell, ensure_ascii=False, default=str)
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 13)
 def clean(text: str) -> str:
     """Return text in Unicode NFC, without invisible characters, with single spaces inside and none around it.
 
@@ -83,7 +83,7 @@ def clean(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", spaced).split()).strip(f" {_JOINERS}")
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 13)
 def key_of(text: str) -> str:
     """Return a key that ignores case and width of letters: equal for two spellings of one name."""
     plain = clean(text)

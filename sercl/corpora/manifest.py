@@ -3,8 +3,8 @@
 import dataclasses
 import json
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from os.path import commonpath
 from pathlib import Path
@@ -19,7 +19,7 @@ from sercl.corpora.languages import to_language
 from sercl.corpora.manifest_cells import BadCellError, interval, path_of, segments, split_name
 from sercl.corpora.normal_form import made_ids, to_gender, unified
 from sercl.corpora.table_folders import check_folders, remember_folders
-from sercl.corpora.tables import NO_ROW, Table, TableRow, read_table, write_rows
+from sercl.corpora.tables import NO_ROW, TableRow, read_table, write_rows
 from sercl.errors import ManifestError, UnknownNameError, UsageError
 from sercl.files import at_home, is_file
 
@@ -205,18 +205,23 @@ def read_manifest(
     table = read_table(Path(path), [named.get(name, name) for name in REQUIRED])
     if not table.columns:
         raise ManifestError(table_path, None, NO_ROW)
-    rows, notes = _with_fields(table_path, table, named)
-    if not rows:
+    fields = _fields(table_path, table.columns, named)
+    if not table.rows:
         raise ManifestError(table_path, None, NO_ROW)
-    source = _ManifestReader(
-        table_path, corpus, to_language(language), words, table.delimiter not in (None, ",")
-    )
-    found = [source.read(row) for row in rows]
+    notes = _column_notes(table_path, table.columns, fields)
+    decimal_comma = table.delimiter not in (None, ",")
+    source = _ManifestReader(table_path, corpus, to_language(language), words, decimal_comma)
+    rows, found, paths = deque(table.rows), [], []
+    del table
+    while rows:  # which are freed one by one: those of a large corpus take more memory than its utterances
+        row = _renamed(rows.popleft(), fields)
+        found.append(source.read(row))
+        paths += _paths(row)
     there = [row for row in found if isinstance(row, _Read) and row.is_there]
     files = {row.utterance.path: row.line for row in reversed(there)}
     check_folders(table_path, files, table_path.parent, table_path.resolve().parent)
     listing = _listing(source, found, notes)
-    unlisted = unlisted_audio(table_path, [source.file(name) for name in _paths(rows)])
+    unlisted = unlisted_audio(table_path, [source.file(name) for name in paths])
     return replace(listing, unlisted=unlisted)
 
 
@@ -253,7 +258,7 @@ class _Dropped:
     label: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Read:
     """A row that could be read.
 
@@ -327,34 +332,29 @@ class _ManifestReader:
         )
 
 
-def _paths(rows: Sequence[TableRow]) -> Iterator[str]:
-    for row in rows:
-        try:
-            path = path_of(row.cells.get("path"))
-        except BadCellError:
-            continue
-        if path is not None and not is_missing(path):
-            yield path
+def _paths(row: TableRow) -> list[str]:
+    try:
+        path = path_of(row.cells.get("path"))
+    except BadCellError:
+        return []
+    return [path] if path is not None and not is_missing(path) else []
 
 
 def _text(cell: object) -> str | None:
     return None if cell is None else clean(text_of(cell))
 
 
-def _with_fields(
-    path: Path, table: Table, named: Mapping[str, str]
-) -> tuple[list[TableRow], tuple[str, ...]]:
-    """Return the rows with the standard names as keys, and notes on columns that are not read."""
-    fields = _fields(path, table.columns, named)
-    ignored = sorted(set(table.columns) - fields.keys())
-    notes = [
+def _column_notes(path: Path, columns: Sequence[str], fields: Mapping[str, str]) -> tuple[str, ...]:
+    """Return notes on columns that are not read."""
+    ignored = sorted(set(columns) - fields.keys())
+    return tuple(
         f"column {name!r} of {path.name} is not read: another column was given for it" for name in ignored
-    ]
-    rows = [
-        TableRow(row.line, {fields[name]: cell for name, cell in row.cells.items() if name in fields})
-        for row in table.rows
-    ]
-    return rows, tuple(notes)
+    )
+
+
+def _renamed(row: TableRow, fields: Mapping[str, str]) -> TableRow:
+    """Return a row with the standard names as keys."""
+    return TableRow(row.line, {fields[name]: cell for name, cell in row.cells.items() if name in fields})
 
 
 def _fields(path: Path, columns: Sequence[str], named: Mapping[str, str]) -> dict[str, str]:

@@ -26,7 +26,7 @@ _TEXT_FORMULA = re.compile(r'\s*="([^"]*)"\s*')
 _INDEX = re.compile(r"(?:unnamed: \d+|__index_level_\d+__)", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TableRow:
     """One row; empty cells, JSON nulls and NaN are left out of `cells`."""
 
