@@ -205,7 +205,7 @@ def naming_full_disk(target: Path) -> Iterator[None]:
         yield
     except SerclError:
         raise
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, ValueError) as error:  # the last from Lightning's loggers
         if (message := _disk_message(target, error)) is None:
             raise
         raise OutputError(message) from error
@@ -384,10 +384,10 @@ def _disk_message(target: Path, error: BaseException) -> str | None:
         named = isinstance(cause.filename, str) and not _is_ours(cause)
         if cause.errno in _FULL:
             return _full(Path(cause.filename) if named else _full_one(target), cause.strerror or str(cause))
-        if cause.errno in _UNWRITABLE and not named:
-            return str(_unwritable(target, cause))
+        if cause.errno in _UNWRITABLE and not (named and cause is error):
+            return str(_unwritable(Path(cause.filename) if named else target, cause))
     # Writers in C++, such as torch's, only report that they failed.
-    if not failed and _free(target) == 0:
+    if not failed and isinstance(error, RuntimeError) and _free(target) == 0:
         return _full(target, os.strerror(errno.ENOSPC))
     return None
 

@@ -234,6 +234,16 @@ def test_a_folder_that_goes_while_a_run_writes_to_it_is_named(tmp_path: Path) ->
         (folder / "logs" / "metrics.csv").open("w")
 
 
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
+def test_a_full_or_broken_disk_is_named_behind_the_error_of_a_logger(tmp_path: Path, number: int) -> None:
+    error = ValueError("you tried to log 0.25 which is currently not supported")
+    error.__cause__ = OSError(number, os.strerror(number), str(tmp_path / "events"))
+    with pytest.raises(OutputError, match=r"events: cannot be written \("), writing_to(tmp_path):
+        raise error
+    with pytest.raises(ValueError, match="own"), writing_to(tmp_path):
+        raise ValueError("own")
+
+
 def broken() -> None:
     raise OSError(errno.EIO, "Input/output error", "/broken/x")
 

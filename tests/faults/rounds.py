@@ -370,7 +370,7 @@ def _misbehaviour(ended: Ended, kind: str) -> str | None:
         return None
     if kind not in (FULL, BROKEN) or ended.code != 1:
         return f"exit code {ended.code}: {ended.said[-900:]}"
-    told = ended.said.count("error: ") + ended.said.count("Failed: ")  # a study names each training
+    told = len(re.findall("^(?:error|Failed): ", ended.said, re.MULTILINE))  # a study names each training
     if told != 1 or re.search("defect|Traceback", ended.said):
         return f"not one clear message: {ended.said[-1500:]}"
     return None
