@@ -1,7 +1,8 @@
 """Do intervals of listening tests cover, and do tests of nothing find nothing? By simulated listeners.
 
     python benchmarks/listening.py --studies 1000
-    python benchmarks/listening.py --studies 200 --rows "mixed model"
+    python benchmarks/listening.py --studies 400 --rows "mixed model"
+    python benchmarks/listening.py --studies 400 --rows marks
 
 Each row simulates whole listening tests with known abilities, and counts how often the 95 % interval holds
 the true value, or a difference that is not there is called significant: 93 to 97 %, and 3 to 7 %, are asked
@@ -15,27 +16,39 @@ from functools import cache
 
 import numpy as np
 import pandas as pd
+import torch
 from scipy import special, stats
 
 from sercl.listening.comparison.against import paired_estimates, shared_with
 from sercl.listening.comparison.answers import Answers, answers_of
-from sercl.listening.comparison.contrasts import DIALECT_BY_GROUP, GROUPS, NATIVE, contrasts_of
-from sercl.listening.comparison.groups import score_group
+from sercl.listening.comparison.contrasts import DIALECT_BY_GROUP, GROUPS, NATIVE, Contrast, contrasts_of
+from sercl.listening.comparison.groups import EmotionScores, score_group
+from sercl.listening.comparison.marks import Known, Labeller, Reference, marks_of
 from sercl.listening.comparison.mixed import LISTENERS_MINUS_MODEL, MixedModel, mixed_models_of
 from sercl.listening.comparison.models import Model
+from sercl.listening.comparison.segments import Segmentation, people_and_models
 from sercl.listening.monitoring import Heard, MonitorOptions, Question, verdict
 from sercl.listening.power import PowerOptions, Spread, find_power
+from sercl.metrics.functional.hit_rates import criterion, unbiased_hit_rate
 from sercl.metrics.functional.mixed_logistic import marginal_probability
 from sercl.testing.listeners import (
     CLASSES,
     Group,
     Listening,
+    Marker,
     expected_recall,
     fake_items,
+    fake_marks,
     fake_ratings,
+    fake_recordings,
+    marked_event,
 )
 
 RESAMPLES = 400
+SPREAD = 0.3
+"""Of marked boundaries, in s."""
+READILY = 4.0
+"""How many times as often biased listeners give "neutral" as each other wrong answer."""
 ITEMS = fake_items(("de", "zh"), 12, {"zh": "tianjin"})
 FEW_ITEMS = fake_items(("de", "zh"), 6, {"zh": "tianjin"})
 ALIKE = (
@@ -76,6 +89,27 @@ def covers(
     return happens
 
 
+def biased(score: str) -> Callable[[int], bool]:
+    """Return whether the interval of a score of "neutral" holds the true one, of biased listeners."""
+    items = fake_items(("de",), 12)
+    recall = expected_recall(Listening(ability=1.0, ability_sd=0.5, item_sd=0.8))
+    neutral, each = CLASSES - 2, np.array([1.0, 1.0, READILY, 1.0])
+    wrong = (1 - np.eye(CLASSES)) * each
+    confusion = torch.from_numpy(
+        np.eye(CLASSES) * recall + (1 - recall) * wrong / wrong.sum(1, keepdims=True)
+    )
+    function = {"hu": unbiased_hit_rate, "criterion": criterion}[score]
+    true = float(function(confusion * 1e6)[neutral])
+
+    def happens(seed: int) -> bool:
+        own = answers(seed, (Group("German", 20, ability=1.0),), items, readily=READILY)
+        scores: EmotionScores = score_group(own, "g", "", "", RESAMPLES, seed).emotions[neutral]
+        found = getattr(scores, score)
+        return bool(found.low <= true <= found.high)
+
+    return happens
+
+
 def is_found(kind: str, groups: tuple[Group, ...]) -> Callable[[int], bool]:
     """Return whether the first contrast of a kind is significant."""
 
@@ -86,14 +120,21 @@ def is_found(kind: str, groups: tuple[Group, ...]) -> Callable[[int], bool]:
     return happens
 
 
-def with_equal_model(seed: int) -> tuple[Answers, Model]:
-    """Return the answers of listeners, and a model of the same ability that finds other items hard."""
+def with_equal_model(seed: int, alike: bool = False) -> tuple[Answers, Model]:
+    """Return the answers of listeners, and a model of the same ability.
+
+    Args:
+        seed: Of the simulated test.
+        alike: Whether it finds the same items hard, or others.
+    """
     items = fake_items(("de",), 12)
     true = expected_recall(Listening(ability=1.0, ability_sd=0.5, item_sd=0.8))
+    ease = np.random.default_rng(seed).normal(0, 0.8, size=len(items))  # what `fake_ratings` draws first
     names = ("angry", "happy", "neutral", "sad")
     truth = np.array([names.index(str(item["truth"])) for item in items])
     rng = np.random.default_rng(seed + 10_000)
-    said = np.where(rng.random(len(items)) < true, truth, (truth + 1) % CLASSES)
+    chance = special.expit(1.0 + ease + rng.normal(0, 0.5, size=len(items))) if alike else true
+    said = np.where(rng.random(len(items)) < chance, truth, (truth + 1) % CLASSES)
     each = np.eye(CLASSES)[said]
     rows = {str(item["item"]): row for row, item in enumerate(items)}
     own = answers(seed, (Group("German", 20, ability=1.0),), items)
@@ -132,11 +173,65 @@ def mixed(kind: str, groups: tuple[Group, ...], true: float | None = None) -> Ca
     return happens
 
 
-def mixed_model_judge(seed: int) -> bool:
-    """Return whether a mixed model finds listeners and a model of the same ability to differ."""
-    own, model = with_equal_model(seed)
+@cache
+def of_equal_model(seed: int, alike: bool) -> Contrast | None:
+    """Return what a mixed model says of listeners and a model of the same ability."""
+    own, model = with_equal_model(seed, alike)
     found = mixed_models_of(own, [model], None)[1]
-    return any(own.p < 0.05 for own in found.contrasts if own.kind == LISTENERS_MINUS_MODEL)
+    return next((own for own in found.contrasts if own.kind == LISTENERS_MINUS_MODEL), None)
+
+
+def mixed_model_judge(alike: bool, covering: bool) -> Callable[[int], bool]:
+    """Return whether listeners and a model of the same ability differ, or whether the interval holds 0."""
+
+    def happens(seed: int) -> bool:
+        found = of_equal_model(seed, alike)
+        if found is None:
+            return False
+        return found.difference.low <= 0 <= found.difference.high if covering else found.p < 0.05
+
+    return happens
+
+
+def marked(seed: int, listeners: int, recordings: int) -> Segmentation:
+    """Return parts that listeners have marked, and a model that marks as well as their mean."""
+    talks = fake_recordings(recordings, seed=seed)
+    marks = marks_of(fake_marks(talks, [Marker(listeners=listeners, spread=SPREAD)], seed), None, Reference())
+    known = {own.item: Known(own.duration, (own.event,)) for own in talks}
+    rng = np.random.default_rng(seed + 1)
+    # Factors of listeners and recordings, each of mean exp(0.045), make the mean spread of people larger.
+    spread = SPREAD * np.exp(0.09)
+    found = {own.item: marked_event(own, spread, Marker.missed, Marker.confused, rng) for own in talks}
+    model = Labeller("model", {item: (part,) if part else () for item, part in found.items()}, {})
+    return Segmentation(marks, Reference({}, known), [model], 0.25, RESAMPLES, seed)
+
+
+@cache
+def mean_eder() -> float:
+    """Return the EDER of many listeners on many recordings."""
+    study = marked(1_000_000, 60, 600)
+    return float(study.against_truth(study.marks).errors[:, 0].mean())
+
+
+def marks_cover(listeners: int, recordings: int) -> Callable[[int], bool]:
+    """Return whether the interval of the EDER of listeners holds the true one."""
+
+    def happens(seed: int) -> bool:
+        study = marked(seed, listeners, recordings)
+        low, high = study.against_truth(study.marks).estimates()[0].interval()
+        return low <= mean_eder() <= high
+
+    return happens
+
+
+def marks_differ(listeners: int, recordings: int) -> Callable[[int], bool]:
+    """Return whether listeners and a model that is as good are called different."""
+
+    def happens(seed: int) -> bool:
+        found = people_and_models(marked(seed, listeners, recordings))
+        return found is not None and found.difference.p < 0.05
+
+    return happens
 
 
 def watched(two: bool, ability: float, spread: float, these_items: bool = False) -> Callable[[int], bool]:
@@ -212,7 +307,10 @@ ROWS = (
     Row("UAR, 40 listeners, 20 items", "covered", covers(40, 5, 0.5, 0.3, 1.2)),
     Row("UAR, 20 listeners, nothing but chance", "covered", covers(20, 12, 1.0, 0.0, 0.0)),
     Row("UAR near the ceiling", "covered", covers(20, 12, 3.0, 0.5, 0.8)),
+    Row("Hu of an answer that is given too readily", "covered", biased("hu")),
+    Row("criterion of the same", "covered", biased("criterion")),
     Row("listeners minus a model that is as good", "found", equal_model(False)),
+    Row("the same", "covered", equal_model(True)),
     Row("two groups that are equally good", "found", is_found(GROUPS, ALIKE)),
     Row("native advantage that is not there", "found", is_found(NATIVE, ALIKE)),
     Row("dialect that costs both groups the same", "found", is_found(DIALECT_BY_GROUP, ALIKE)),
@@ -235,9 +333,16 @@ ROWS = (
     Row("mixed model: two groups that are equally good", "found", mixed(GROUPS, ALIKE)),
     Row("mixed model: native advantage that is not there", "found", mixed(NATIVE, ALIKE)),
     Row("mixed model: dialect that costs both groups the same", "found", mixed(DIALECT_BY_GROUP, ALIKE)),
-    Row("mixed model: listeners and a model that is as good", "found", mixed_model_judge),
+    Row("mixed model: listeners and a model that is as good", "found", mixed_model_judge(False, False)),
+    Row("mixed model: the same difference of 0", "covered", mixed_model_judge(False, True)),
+    Row("mixed model: a model with the same hard items", "found", mixed_model_judge(True, False)),
+    Row("mixed model: the same difference of 0", "covered", mixed_model_judge(True, True)),
     Row("mixed model: a dialect's 0.5 log-odds", "covered", mixed(DIALECT_BY_GROUP, PLANTED, -0.5)),
     Row("mixed model: the same", "found (planted)", mixed(DIALECT_BY_GROUP, PLANTED)),
+    Row("marks: EDER, 12 listeners, 36 recordings", "covered", marks_cover(12, 36)),
+    Row("marks: EDER, 8 listeners, 16 recordings", "covered", marks_cover(8, 16)),
+    Row("marks: listeners minus a model as good, 12 and 36", "found", marks_differ(12, 36)),
+    Row("marks: listeners minus a model as good, 8 and 16", "found", marks_differ(8, 16)),
     Row("monitor: UAR, after each of 60 listeners", "ever missed", watched(False, 1.0, 0.5)),
     Row("monitor: UAR of these items", "ever missed", watched(False, 1.0, 0.5, True)),
     Row("monitor: UAR near the ceiling", "ever missed", watched(False, 3.0, 0.5)),

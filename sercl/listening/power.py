@@ -4,8 +4,9 @@ Listeners, items and answers are those of the mixed logistic model of `compariso
 right answer are those of the listeners' group and of the kind of items, plus normal effects of the listener,
 the item, its speaker, of the item for the group, and of the listener for the kind of items. Each simulated
 test is analysed by the test of `sercl listen compare`: the difference in UAR over listeners and items
-(`metrics.functional.crossed`). All listeners hear all items, so that its bootstrap variances are sums that
-need no drawing, and whole blocks of tests are analysed at once.
+(`metrics.functional.crossed`). Of listeners who hear equally many items of each emotion, the difference is a
+sum over answers, so that its bootstrap variances need no drawing, and whole blocks of tests are analysed at
+once.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +20,7 @@ from scipy import special, stats
 
 from sercl.errors import UsageError
 from sercl.metrics.functional.clusters import MIN_SPEAKERS
-from sercl.metrics.functional.crossed import standard_errors
+from sercl.metrics.functional.crossed import Crossed, single_answers, standard_errors, summed
 from sercl.metrics.functional.mixed_logistic import log_odds_of
 
 GROUPS, NATIVE, DIALECT, DIALECT_BY_GROUP, MODEL, EQUIVALENCE = (
@@ -86,6 +87,7 @@ class PowerOptions:
         margin: Margin of equivalence, by default 0.05.
         listeners: Numbers of listeners, in each group.
         items: Numbers of items, of each language or dialect; multiples of 4 emotions.
+        heard: How many of these each listener hears, chosen at random; a multiple of 4, by default all.
         units: What the test generalises to, beside listeners: `items` of the same speakers, or `speakers`.
         speakers: Number of speakers of each language or dialect, with `--units speakers`.
         alpha: Level of the test; 0.05 / n is that of the smallest p of n with Holm's correction.
@@ -101,6 +103,7 @@ class PowerOptions:
     margin: float | None = None
     listeners: tuple[int, ...] = (10, 15, 20, 30, 40, 60)
     items: tuple[int, ...] = (24, 48, 72, 96, 144)
+    heard: int | None = None
     units: Literal["items", "speakers"] = "items"
     speakers: int | None = None
     alpha: float = 0.05
@@ -159,6 +162,12 @@ def _check_sizes(own: PowerOptions) -> None:
             f"--items {wrong[0] if wrong else '[]'}: as many of each of {CLASSES} emotions are needed, at "
             "least 2: 8, 12, 16 and so on."
         )
+    if own.heard is not None and (own.heard < 2 * CLASSES or own.heard % CLASSES):
+        raise UsageError(
+            f"--heard {own.heard}: as many of each of {CLASSES} emotions, at least 2, are needed."
+        )
+    if own.heard is not None and own.heard > min(own.items):
+        raise UsageError(f"--heard {own.heard}: more than the {min(own.items)} items.")
     if own.speakers is not None and min(own.items) < own.speakers:
         raise UsageError(f"--speakers {own.speakers}: more than the {min(own.items)} items.")
     if own.simulations < 100:
@@ -261,7 +270,8 @@ def find_power(options: PowerOptions, on_progress: Progress = lambda steps: None
         )
         on_progress(1)
     enough = [cell for cell in cells if cell.power >= options.power]
-    smallest = min(enough, key=lambda cell: (cell.listeners * cell.items, cell.listeners), default=None)
+    answers = {cell: cell.listeners * (options.heard or cell.items) for cell in enough}
+    smallest = min(enough, key=lambda cell: (answers[cell], cell.listeners, cell.items), default=None)
     return Power(options, tuple(cells), smallest)
 
 
@@ -272,7 +282,7 @@ def _blocks(options: PowerOptions, design: Design, listeners: int, items: int) -
     left = options.simulations
     while left:
         size = min(left, most)
-        tests = simulate(design, options.spread, size, listeners, items, options.speakers, rng)
+        tests = simulate(design, options.spread, size, listeners, items, options.speakers, rng, options.heard)
         difference, error, df = analyse(tests, design, options.speakers)
         yield _found(options, difference, error, df)
         left -= size
@@ -289,22 +299,25 @@ def _found(options: PowerOptions, difference: Floats, error: Floats, df: Floats)
 
 @dataclass(frozen=True)
 class Tests:
-    """Simulated tests; all listeners hear all items, emotions in turn.
+    """Simulated tests; emotions of the items in turn.
 
     Attributes:
+        heard: `[groups, listeners, items]` whether each listener hears each item, of every kind; equally
+            many of each emotion.
         right: `[simulations, groups, kinds of items, listeners, items]` whether each answer is right.
         machine: `[simulations, items]` whether the model is right; None without one.
     """
 
     __test__ = False
 
+    heard: Bools
     right: Bools
     machine: Bools | None = field(default=None)
 
 
 def simulate(
     design: Design, spread: Spread, size: int, listeners: int, items: int, speakers: int | None,
-    rng: np.random.Generator,
+    rng: np.random.Generator, heard: int | None = None,
 ) -> Tests:  # fmt: skip
     """Return simulated tests.
 
@@ -316,6 +329,7 @@ def simulate(
         items: Of each kind.
         speakers: Of each kind; None if speakers are part of what items differ in.
         rng: Source of randomness.
+        heard: Items of each kind that a listener hears; None for all.
     """
     groups, kinds = design.recalls.shape
     voice = np.arange(items) if speakers is None else (np.arange(items) // CLASSES) % speakers
@@ -333,59 +347,68 @@ def simulate(
     means = [log_odds_of(float(own), spread.total) for own in design.recalls.ravel()]
     log_odds = np.array(means, np.float32).reshape(groups, kinds, 1, 1) + people + ease
     right = rng.random(log_odds.shape, dtype=np.float32) < special.expit(log_odds)
+    lists = np.ones((groups, listeners, items), dtype=bool) if heard is None else _dealt(
+        rng, groups, listeners, items, heard
+    )  # fmt: skip
     if design.machine is None:
-        return Tests(right)
+        return Tests(lists, right)
     deviation = float(np.hypot(np.hypot(spread.item, spread.speaker), spread.item_by_judge))
     # A model finds other items hard than listeners do (EMO-DB: rank correlation 0.12, docs/results.md).
     chance = special.expit(
         log_odds_of(design.machine, deviation) + of_items() + effects(spread.item_by_judge, items)
     )
-    return Tests(right, rng.random(chance.shape, dtype=np.float32) < chance)
+    return Tests(lists, right, rng.random(chance.shape, dtype=np.float32) < chance)
+
+
+def _dealt(rng: np.random.Generator, groups: int, listeners: int, items: int, heard: int) -> Bools:
+    """Return which items each listener hears: of each emotion those that fewest have heard, by chance."""
+    found = np.zeros((groups, listeners, items // CLASSES, CLASSES), dtype=bool)
+    for group in found:
+        for number, own in enumerate(group):
+            rank = group[:number].sum(axis=0) + rng.random(own.shape)
+            own[rank.argsort(axis=0)[: heard // CLASSES], np.arange(CLASSES)] = True
+    return found.reshape(groups, listeners, items)
 
 
 def analyse(tests: Tests, design: Design, speakers: int | None) -> tuple[Floats, Floats, Floats]:
     """Return difference, standard error and degrees of freedom of each test, `[simulations]`.
 
-    As `contrasts_of` and `against_model` of `comparison`, with infinitely many resamples: of tests in which
-    all listeners hear all items, the difference is a sum over answers, and so are its bootstrap variances.
+    As `contrasts_of` and `against_model` of `comparison`, with infinitely many resamples: the difference is a
+    sum over answers, and so are its bootstrap variances.
     """
-    right = tests.right.astype(np.float32)
-    size, groups, kinds, listeners, items = right.shape
+    _, groups, kinds, listeners, items = tests.right.shape
+    right = tests.right.astype(np.float64)
     if tests.machine is not None:
         right -= tests.machine[:, None, None, None, :]
-    right = right.reshape(size, groups, kinds, listeners, items // CLASSES, CLASSES)
-    scores = right.mean(axis=(3, 4), keepdims=True)
-    weights = (design.weights / (listeners * items)).astype(np.float32)[..., None, None, None]
-    # Less the score of its group, kind and emotion: what a resampled unit adds to the difference.
-    parts = (right - scores) * weights
-    of_listeners = parts.sum(axis=(2, 4, 5))
-    of_items = parts.sum(axis=(1, 3))
-    strata = kinds * CLASSES
-    if speakers is not None:
-        of_items, strata = _of_speakers(of_items, speakers), kinds
-    people, clips, answers = groups * listeners, of_items[0].size, right[0].size
-    free = people - groups, clips - strata
-    error, df = standard_errors(
-        _variance(of_listeners, people, free[0]),
-        _variance(of_items, clips, free[1]),
-        _variance(parts, answers, answers - groups * kinds * CLASSES),
-        free,
+    heard = np.broadcast_to(tests.heard[:, None], right.shape[1:])
+    group, kind, person, item = (axis[heard] for axis in np.indices(heard.shape))
+    answers = np.ascontiguousarray(right[:, heard].T)
+    block = (group * kinds + kind) * CLASSES + item % CLASSES
+    number = np.bincount(block)[:, None]
+    scores = summed(answers, block) / number
+    weights = np.repeat(design.weights.ravel(), CLASSES)[:, None] / CLASSES
+    # Less the score of its group, kind and emotion: what a resampled answer adds to the difference.
+    parts = (answers - scores[block]) * (weights / number)[block]
+    if speakers is None:
+        units, strata = items, np.tile(np.arange(items) % CLASSES, kinds)
+    else:
+        units, strata, item = speakers, np.zeros(speakers * kinds, dtype=np.int64), item // CLASSES % speakers
+    strata = strata + CLASSES * np.repeat(np.arange(kinds), units)
+    who = Crossed(
+        group * listeners + person, kind * units + item, np.repeat(np.arange(groups), listeners), strata
     )
-    difference = (scores.mean(axis=(3, 4, 5)) * design.weights).sum(axis=(1, 2))
-    return np.asarray(difference, np.float64), error, df
+    single, left = single_answers(who, parts)
+    free = groups * (listeners - 1), kinds * units - len(np.unique(strata)), left
+    error, df = standard_errors(
+        _variance(summed(parts, who.listener), free[0]), _variance(summed(parts, who.item), free[1]),
+        np.square(single).sum(axis=0), free,
+    )  # fmt: skip
+    return (scores * weights).sum(axis=0), error, df
 
 
-def _of_speakers(of_items: NDArray[np.float32], speakers: int) -> NDArray[np.float32]:
-    """Return the sums of each speaker, `[simulations, kinds, speakers]`."""
-    each = of_items.sum(axis=3)
-    voice = np.arange(each.shape[2]) % speakers
-    return np.stack([each[:, :, voice == own].sum(axis=2) for own in range(int(voice.max()) + 1)], axis=2)
-
-
-def _variance(parts: NDArray[np.float32], units: int, free: int) -> Floats:
+def _variance(parts: Floats, free: int) -> Floats:
     """Return the bootstrap variance of each test, corrected for the number of units."""
-    sums = np.square(parts, dtype=np.float64).reshape(len(parts), -1).sum(axis=1)
-    return np.asarray(sums * units / max(free, 1))
+    return np.asarray(np.square(parts).sum(axis=0) * len(parts) / max(free, 1))
 
 
 def spread_of(deviations: Mapping[str, float]) -> Spread:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sercl.errors import UsageError
-from sercl.reports.rendering import check_format, picture_file
+from sercl.reports.rendering import COLOURS, GRID, MARKERS, PALE, STYLE, check_format, picture_file
 from sercl.studies.layer_probe.summary import ProbeResults
 from sercl.studies.layer_probe.task import SPEAKER_DISJOINT
 
@@ -13,13 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colours for colour-blind readers, without yellow. Markers and dashes differ, too.
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-_INK, _PALE, _GRID = "#2b2f33", "#6d757d", "#e6e9ec"
-_STYLE = {"font.size": 10, "text.color": _INK, "axes.labelcolor": _INK, "svg.fonttype": "none"}
-
-MOST_CURVES = len(_COLOURS)
+MOST_CURVES = len(COLOURS)
 _MOST_SIDE_BY_SIDE = 3
 """With more curves, their names and the other entries of the legend are in one column."""
 
@@ -49,7 +43,7 @@ def probe_figure(
     check_format(Path(path))
     if not 1 <= len(results) <= MOST_CURVES:
         raise UsageError(f"{len(results)} layer curves in a picture: valid: 1 to {MOST_CURVES}.")
-    with picture_file(path, _STYLE) as figure:
+    with picture_file(path, STYLE) as figure:
         _draw(figure, results, names or curve_names(results), title)
 
 
@@ -87,7 +81,7 @@ def _draw(figure: "Figure", results: Sequence[ProbeResults], names: Sequence[str
 
 def _curve(axes: "Axes", item: ProbeResults, name: str, index: int) -> None:
     layers = [entry.layer for entry in item.layers]
-    colour = _COLOURS[index]
+    colour = COLOURS[index]
     low, high = ([100 * getattr(entry.uar, end) for entry in item.layers] for end in ("low", "high"))
     axes.fill_between(layers, low, high, color=colour, alpha=0.15, linewidth=0)
     chosen = item.chosen.uar
@@ -95,7 +89,7 @@ def _curve(axes: "Axes", item: ProbeResults, name: str, index: int) -> None:
         layers,
         [100 * entry.uar.value for entry in item.layers],
         color=colour,
-        marker=_MARKERS[index],
+        marker=MARKERS[index],
         markersize=5,
         linewidth=1.8,
         label=f"{name}: {100 * chosen.value:.1f} % at the layers chosen",
@@ -109,15 +103,15 @@ def _chance(axes: "Axes", results: Sequence[ProbeResults]) -> None:
     for level in levels:
         indices = [index for index, item in enumerate(results) if round(item.chance, 6) == level]
         shared = len(indices) > 1 or len(results) == 1
-        colour = _PALE if shared else _COLOURS[indices[0]]
+        colour = PALE if shared else COLOURS[indices[0]]
         axes.axhline(100 * level, color=colour, linestyle=(0, (1, 2)), linewidth=1.4, zorder=1)
-    axes.plot([], [], color=_PALE, linestyle=(0, (1, 2)), linewidth=1.4, label="chance")
+    axes.plot([], [], color=PALE, linestyle=(0, (1, 2)), linewidth=1.4, label="chance")
 
 
 def _control(axes: "Axes", item: ProbeResults) -> None:
     known = [(entry.layer, 100 * entry.control.value) for entry in item.layers if entry.control is not None]
     if known:
-        axes.plot(*zip(*known, strict=True), color=_PALE, linewidth=1.2, marker=".", label="shuffled labels")
+        axes.plot(*zip(*known, strict=True), color=PALE, linewidth=1.2, marker=".", label="shuffled labels")
 
 
 def _legend_rows(curves: int) -> int:
@@ -131,7 +125,7 @@ def _frame(axes: "Axes", results: Sequence[ProbeResults], states: int) -> None:
     axes.set_ylabel("UAR in %, 95 % interval")
     axes.set_xlim(-0.5, states - 0.5)
     axes.set_xticks(range(0, states, 1 if states <= 26 else 2))
-    axes.grid(color=_GRID)
+    axes.grid(color=GRID)
     axes.set_axisbelow(True)
     axes.tick_params(length=0, labelbottom=True)
     axes.spines[["top", "right"]].set_visible(False)
@@ -144,7 +138,7 @@ def _legend(figure: "Figure", axes: "Axes", title: str, columns: int) -> None:
         "o",
         markersize=9,
         fillstyle="none",
-        color=_PALE,
+        color=PALE,
         mew=1.6,
         label="best on validation",
     )
@@ -166,10 +160,10 @@ def _weights(axes: "Axes", results: Sequence[ProbeResults]) -> None:
     for number, (index, weighted) in enumerate(mixed):
         shift = (number - (len(mixed) - 1) / 2) * width
         lefts = [layer + shift for layer in range(len(weighted.weights))]
-        axes.bar(lefts, [100 * weight for weight in weighted.weights], width * 0.92, color=_COLOURS[index])
+        axes.bar(lefts, [100 * weight for weight in weighted.weights], width * 0.92, color=COLOURS[index])
     axes.set_ylabel("weight in %")
-    axes.set_title("Learned weighted sum of all hidden states", loc="left", fontsize=9.5, color=_PALE)
-    axes.grid(axis="y", color=_GRID)
+    axes.set_title("Learned weighted sum of all hidden states", loc="left", fontsize=9.5, color=PALE)
+    axes.grid(axis="y", color=GRID)
     axes.set_axisbelow(True)
     axes.tick_params(length=0)
     axes.spines[["top", "right"]].set_visible(False)

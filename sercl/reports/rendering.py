@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 
 FORMATS = (".png", ".pdf", ".svg")
 
+# Okabe and Ito's colours for colour-blind readers, without yellow. Markers and dashes differ, too.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+INK, PALE, GRID = "#2b2f33", "#6d757d", "#e6e9ec"
+STYLE = {"font.size": 10, "text.color": INK, "axes.labelcolor": INK, "svg.fonttype": "none"}
+"""Of figures of curves."""
+
 
 def check_format(path: Path) -> None:
     """Raise `UnknownNameError` unless the suffix of a picture's file is one of `FORMATS`."""

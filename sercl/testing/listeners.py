@@ -104,6 +104,7 @@ def fake_ratings(
     seed: int = 0,
     ability_sd: float = 0.5,
     item_sd: float = 0.8,
+    readily: float = 1.0,
 ) -> Table:
     """Return the ratings of listeners who answer every item once.
 
@@ -113,6 +114,7 @@ def fake_ratings(
         seed: Makes the answers repeatable.
         ability_sd: Standard deviation between listeners, in log-odds.
         item_sd: Standard deviation between items, in log-odds.
+        readily: How many times as often a wrong answer is "neutral" as each other emotion: a bias.
     """
     rng = np.random.default_rng(seed)
     ease = rng.normal(0, item_sd, size=len(items))
@@ -125,11 +127,18 @@ def fake_ratings(
                 costs = group.foreign * (item["language"] != language) + group.dialect * bool(item["dialect"])
                 right = rng.random() < special.expit(ability + own - costs)
                 others = [name for name in EMOTIONS[:CLASSES] if name != item["truth"]]
-                answer = item["truth"] if right else others[rng.integers(len(others))]
+                answer = item["truth"] if right else _wrong(others, readily, rng)
                 who = {"listener": f"{group.native}-{number}", "listener_native": group.native}
                 asked = {"task": CHOICE, "kind": ITEM, "repeat": 0, "seconds": 2 + rng.exponential(2)}
                 rows.append({**item, **who, **asked, "answer": answer})
     return table_of(RATINGS, rows)
+
+
+def _wrong(others: Sequence[str], readily: float, rng: np.random.Generator) -> str:
+    if readily == 1.0:
+        return others[rng.integers(len(others))]
+    weights = np.array([readily if name == "neutral" else 1.0 for name in others])
+    return others[rng.choice(len(others), p=weights / weights.sum())]
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,8 @@ def test_marked_parts(talks: Path, tmp_path: Path, capsys: pytest.CaptureFixture
         assert part in text
     page = (tmp_path / "report.html").read_text()
     assert "Models that mark" in page
-    assert "Margin of equivalence" not in page
+    assert "Margin of equivalence, EDER" in page
+    assert "Margin of equivalence<" not in page
     assert run(talks, *words, "--json", "--tolerance", "1") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["segments"]["tolerance"] == 1
@@ -111,6 +112,7 @@ def test_marked_parts_without_a_reference(talks: Path, capsys: pytest.CaptureFix
         (("--predictions", "nowhere"), "no such folder"),
         (("--groups", "age"), "valid: native"),
         (("--margin", "2"), "--margin"),
+        (("--eder_margin", "0"), "--eder_margin"),
         (("--standard", "swiss"), "--standard swiss"),
     ],
 )

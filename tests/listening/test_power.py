@@ -1,5 +1,7 @@
 """Power of listening tests: that the analysis is that of `compare`, tests of nothing, what is refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -34,6 +36,8 @@ def ratings(tests: Tests, test: str, speakers: int | None) -> Table:
     """Return the first simulated test as a table."""
     rows = []
     for group, kind, listener, item in np.ndindex(tests.right.shape[1:]):
+        if not tests.heard[group, listener, item]:
+            continue
         native = list(LANGUAGES)[group]
         language, dialect = (
             (list(LANGUAGES.values())[kind], None) if test == "native" else ("de", ("", "swiss")[kind])
@@ -51,12 +55,17 @@ def ratings(tests: Tests, test: str, speakers: int | None) -> Table:
 
 
 @pytest.mark.parametrize(
-    ("test", "speakers"), [(test, None) for test in KINDS] + [("dialect", 6)], ids=[*KINDS, "over speakers"]
+    ("test", "speakers", "heard"),
+    [(test, None, None) for test in KINDS]
+    + [("dialect", 6, None), ("groups", None, 8), ("native", None, 16)],
+    ids=[*KINDS, "over speakers", "a third of the items", "two thirds"],
 )
-def test_a_simulated_test_is_analysed_as_by_compare(test: str, speakers: int | None) -> None:
+def test_a_simulated_test_is_analysed_as_by_compare(
+    test: str, speakers: int | None, heard: int | None
+) -> None:
     options = PowerOptions(test=test, units="items" if speakers is None else "speakers", speakers=speakers)
     design = design_of(options)
-    tests = simulate(design, Spread(), 1, 8, 24, speakers, np.random.default_rng(3))
+    tests = simulate(design, Spread(), 1, 8, 24, speakers, np.random.default_rng(3), heard)
     difference, error, df = (float(own[0]) for own in analyse(tests, design, speakers))
     own = answers_of(ratings(tests, test, speakers), "native", {}, speakers is not None)
     found = next(row for row in contrasts_of(own, None, 3000, 0) if row.kind == KINDS[test])
@@ -93,6 +102,29 @@ def test_more_listeners_or_items_have_more_power() -> None:
     assert all(cell.low < cell.power < cell.high for cell in found.cells)
 
 
+def test_the_same_answers_to_more_items_have_more_power() -> None:
+    options = PowerOptions(
+        test="dialect", listeners=(30,), items=(24, 48, 96), heard=24, simulations=400, difference=0.08
+    )
+    few, more, many = (cell.power for cell in find_power(options).cells)
+    assert few < more < many
+    whole = find_power(replace(options, heard=None)).cells
+    assert whole[0].power == pytest.approx(few, abs=0.07)
+    assert whole[2].power > many, "listeners who hear all items give four times as many answers"
+
+
+def test_each_item_is_heard_by_as_many() -> None:
+    tests = simulate(design_of(PowerOptions()), Spread(), 1, 9, 48, None, np.random.default_rng(0), 16)
+    assert (tests.heard.sum(axis=2) == 16).all()
+    assert np.ptp(tests.heard.sum(axis=1)) <= 1
+    by_emotion = tests.heard.reshape(2, 9, -1, CLASSES).sum(axis=2)
+    assert (by_emotion == 4).all()
+    nothing = find_power(
+        PowerOptions(difference=0.0, listeners=(12,), items=(48,), heard=16, simulations=1000)
+    )
+    assert 0.02 < nothing.cells[0].power < 0.08
+
+
 def test_no_size_may_be_enough() -> None:
     options = PowerOptions(difference=0.01, listeners=(5,), items=(8,), simulations=100)
     assert find_power(options).smallest is None
@@ -124,6 +156,8 @@ def test_the_spread_of_a_pilot_replaces_the_defaults() -> None:
         ({"listeners": (1,)}, "--listeners 1"),
         ({"items": (26,)}, "--items 26"),
         ({"items": ()}, "--items"),
+        ({"heard": 6}, "--heard 6: as many of each of 4 emotions"),
+        ({"heard": 48}, "--heard 48: more than the 24 items"),
         ({"simulations": 10}, "--simulations 10"),
         ({"difference": -0.1}, "--difference -0.1"),
         ({"power": 1.0}, "--power 1.0"),

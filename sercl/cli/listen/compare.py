@@ -6,7 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sercl.cli.console import stdout
+from sercl.cli.console import stage_progress, stdout
 from sercl.cli.help import JSON_HELP
 from sercl.cli.pages import LISTEN_COMPARE
 from sercl.errors import UsageError
@@ -33,7 +33,8 @@ def main() -> int:
     models = read_models([Path(folder) for folder in options.predictions])
     reference = read_reference([Path(path) for path in options.reference])
     labellers = read_labellers([Path(path) for path in options.hypothesis], reference)
-    found = compare(table, models, how, reference, labellers)
+    with stage_progress() as on_progress:
+        found = compare(table, models, how, reference, labellers, on_progress)
     if options.json:
         print(json_text(_of_claims(found) if options.claims else found.to_dict(), indent=2))
     else:
@@ -107,6 +108,7 @@ def _facts(found: "Comparison") -> list[tuple[str, str]]:
     if found.segments:
         facts.append(("Marked recordings", f"{sum(row.marked for row in marked):,}"))
         facts.append(("Models that mark", str(len({row.group for row in found.segments.models}))))
+        facts.append(("Margin of equivalence, EDER", f"{100 * found.options.eder_margin:g} points"))
         facts.append(("Tolerance", f"{found.options.tolerance:g} s"))
     return [*facts, ("Bootstrap samples", f"{found.options.resamples:,}")]
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _PILOT_HELP = "Ratings of a pilot, from which UAR and spread are taken where they are not given."
 _GROUPS_HELP = "Column that describes listeners of the pilot, such as native."
+_FIGURE_HELP = "File for the power curves (.png, .pdf, .svg)."
 _PREDICTIONS_HELP = "Folders of runs and studies to decide a difference from."
 _ANSWERS_HELP = "Folder of the answers, by default in that of the test."
 
@@ -31,19 +32,26 @@ def power() -> int:
     parsed = parser.parse_args(sys.argv[1:])
     _check_pilot(parsed)
     from sercl.listening.power import PowerOptions, find_power
-    from sercl.reports.listening.planning import power_table, smallest_text
+    from sercl.reports.listening.planning import power_chart, power_figure, power_table, smallest_text
+    from sercl.reports.rendering import check_format
     from sercl.reports.style import drawn
 
+    if parsed.figure is not None:
+        check_format(Path(parsed.figure))
     built = parser.instantiate(parsed)
     options = PowerOptions(**{field.name: _plain(built[field.name]) for field in fields(PowerOptions)})
     if parsed.pilot is not None:
         options = _like_pilot(options, Path(parsed.pilot), parsed.groups)
     with progress("Simulating listening tests", len(options.listeners) * len(options.items)) as advance:
         found = find_power(options, advance)
+    if parsed.figure is not None:
+        power_figure(found, Path(parsed.figure))
     if parsed.json:
         print(json_text(found.to_dict(), indent=2))
         return 0
     stdout.print(drawn(power_table(found)))
+    if len(options.items) > 1:
+        stdout.print(power_chart(found))
     stdout.print(smallest_text(found))
     return 0
 
@@ -157,6 +165,7 @@ def build_power_parser() -> "SerclParser":
     parser.add_class_arguments(PowerOptions)
     parser.add_argument("--pilot", type=str | None, default=None, help=_PILOT_HELP)
     parser.add_argument("--groups", type=str | None, default=None, help=_GROUPS_HELP)
+    parser.add_argument("--figure", type=str | None, default=None, help=_FIGURE_HELP)
     return parser
 
 

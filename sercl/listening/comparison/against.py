@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor
 
-from sercl.listening.comparison.answers import Answers, Measure, measured, normal_measure
+from sercl.listening.comparison.answers import (
+    Answers,
+    Equivalence,
+    Measure,
+    equivalence_within,
+    measured,
+    normal_measure,
+)
 from sercl.listening.comparison.models import Model
 from sercl.metrics.functional.agreement import jackknife_error
 from sercl.metrics.functional.comparison import holm
@@ -37,21 +44,6 @@ DRAWS = 200
 """Draws of listeners and items for majorities, ceilings and soft labels."""
 HALVES, FEWER_HALVES = 50, 5
 """Random halves of the votes for a reliability, and for its interval."""
-
-
-@dataclass(frozen=True)
-class Equivalence:
-    """Two one-sided tests of whether the difference lies within the margin.
-
-    Attributes:
-        margin: The margin, in shares of UAR.
-        p: p-value; NaN without a standard error.
-        equivalent: Whether p is below 0.05.
-    """
-
-    margin: float
-    p: float
-    equivalent: bool
 
 
 @dataclass(frozen=True)
@@ -232,7 +224,6 @@ def against_model(
     own = shared.answers
     people, machine, difference, consistency, *emotions = paired_estimates(shared, resamples, seed)
     only = own.votes_only
-    equal = difference.p_equivalent(margin)
     ranks = _difficulty(shared, seed)
     has_errors = not own.rates_only
     has_probabilities = has_errors and not np.isnan(shared.model.probabilities[shared.rows]).any()
@@ -247,7 +238,7 @@ def against_model(
         difference=measured(difference, False, only),
         p=difference.p,
         p_holm=difference.p,
-        equivalence=Equivalence(margin, equal, bool(equal < 0.05)),
+        equivalence=equivalence_within(difference, margin),
         emotions={
             name: measured(each, False, only)
             for index, (name, each) in enumerate(zip(own.classes, emotions, strict=True))

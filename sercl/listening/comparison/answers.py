@@ -15,6 +15,7 @@ from sercl.errors import UsageError
 from sercl.listening.ratings import LISTENER, RATINGS, Table, first_answers
 from sercl.metrics.functional.clusters import MIN_SPEAKERS, can_cluster
 from sercl.metrics.functional.crossed import Crossed, Estimate
+from sercl.metrics.functional.intervals import SIGNIFICANT
 
 EVERYBODY = "all listeners"
 UNKNOWN = "unknown"
@@ -55,6 +56,27 @@ def normal_measure(value: float, error: float, listeners: int, items: int) -> Me
     """Return a score with a symmetric interval from its standard error."""
     half = 1.959963984540054 * error
     return Measure(value, value - half, value + half, listeners, items)
+
+
+@dataclass(frozen=True)
+class Equivalence:
+    """Two one-sided tests of whether a difference lies within a margin.
+
+    Attributes:
+        margin: The margin, in shares of the score: UAR or EDER.
+        p: p-value; NaN without a standard error.
+        equivalent: Whether p is below 0.05.
+    """
+
+    margin: float
+    p: float
+    equivalent: bool
+
+
+def equivalence_within(difference: Estimate, margin: float) -> Equivalence:
+    """Return the test that a difference lies within a margin."""
+    p = difference.p_equivalent(margin)
+    return Equivalence(margin, p, bool(p < SIGNIFICANT))
 
 
 @dataclass(frozen=True)

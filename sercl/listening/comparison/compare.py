@@ -21,7 +21,7 @@ from sercl.listening.comparison.claims import Claim, claims_of
 from sercl.listening.comparison.contrasts import Contrast, contrasts_of
 from sercl.listening.comparison.groups import GroupScores, score_group
 from sercl.listening.comparison.marks import Labeller, Reference, marks_of
-from sercl.listening.comparison.mixed import MixedModel, mixed_models_of
+from sercl.listening.comparison.mixed import MixedModel, Progress, mixed_models_of
 from sercl.listening.comparison.models import Model
 from sercl.listening.comparison.segments import (
     Segmentation,
@@ -45,6 +45,7 @@ class CompareOptions:
         standard: Dialect that is the standard; by default items without a dialect, or with "standard".
         units: What intervals are over, beside listeners: `items`, or the `speakers` of items.
         margin: Margin of equivalence, in shares of UAR, set before the data are seen.
+        eder_margin: The same of marked parts, in shares of EDER.
         mixed_models: Whether crossed logistic mixed models are fitted: of listeners, and with each model.
         tolerance: Distance in s within which a marked boundary is where it should be.
         resamples: Number of bootstrap samples.
@@ -56,16 +57,18 @@ class CompareOptions:
     standard: str | None = None
     units: Literal["items", "speakers"] = "items"
     margin: float = 0.05
+    eder_margin: float = 0.05
     mixed_models: bool = True
     tolerance: float = 0.25
     resamples: int = 1000
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 < self.margin < 1:
-            raise UsageError(
-                f"--margin {self.margin}: a share of UAR between 0 and 1 is needed, such as 0.05."
-            )
+        for name, value, score in (("margin", self.margin, "UAR"), ("eder_margin", self.eder_margin, "EDER")):
+            if not 0 < value < 1:
+                raise UsageError(
+                    f"--{name} {value}: a share of {score} between 0 and 1 is needed, such as 0.05."
+                )
         if not 0 < self.tolerance < 60:
             raise UsageError(f"--tolerance {self.tolerance}: seconds above 0 are needed, such as 0.25.")
         if self.resamples < 100:
@@ -115,6 +118,7 @@ def compare(
     options: CompareOptions = CompareOptions(),
     reference: Reference = Reference(),
     labellers: Sequence[Labeller] = (),
+    on_progress: Progress = lambda what, done, total: None,
 ) -> Comparison:
     """Score listeners by group, language and dialect, and against models.
 
@@ -124,6 +128,7 @@ def compare(
         options: How.
         reference: What is known of recordings in which parts were marked.
         labellers: Models that have labelled some of these recordings.
+        on_progress: Called with what is done, how much of it is done, and how much there is.
 
     Raises:
         UsageError: If there is nothing to score, an option names what the table does not have, or a reference
@@ -142,7 +147,7 @@ def compare(
         models=(),
         contrasts=(),
         mixed_models=(),
-        segments=None if segments is None else compare_segments(segments),
+        segments=None if segments is None else compare_segments(segments, options.eder_margin),
         claims=_claims(table, models, named, options, segments),
         notes=() if segments is None else tuple(notes_on(segments)),
     )
@@ -153,11 +158,11 @@ def compare(
                 "recordings are given as --hypothesis."
             )
         return replace(base, notes=(*_not_people(table), _INTERVALS[options.units], *base.notes))
-    return _with_choices(base, table, models, named)
+    return _with_choices(base, table, models, named, on_progress)
 
 
 def _with_choices(
-    base: Comparison, table: Table, models: Sequence[Model], truths: dict[str, str]
+    base: Comparison, table: Table, models: Sequence[Model], truths: dict[str, str], on_progress: Progress
 ) -> Comparison:
     """Return a comparison with all scores of choices between emotions, or of votes."""
     options = base.options
@@ -167,8 +172,8 @@ def _with_choices(
     majorities = {
         group: Majorities(own, options.seed) for group, own in by_group.items() if not own.rates_only
     }
-    against = list(_against(by_group, majorities, models, options))
-    mixed = mixed_models_of(answers, models, options.standard) if options.mixed_models else ()
+    against = list(_against(by_group, majorities, models, options, on_progress))
+    mixed = mixed_models_of(answers, models, options.standard, on_progress) if options.mixed_models else ()
     return replace(
         base,
         groups=tuple(
@@ -211,10 +216,13 @@ def _against(
     majorities: dict[str, Majorities],
     models: Sequence[Model],
     options: CompareOptions,
+    on_progress: Progress,
 ) -> Iterator[AgainstModel]:
-    for group, own in by_group.items():
+    total = len(by_group) * len(models)
+    for place, (group, own) in enumerate(by_group.items()):
         ceilings = Ceilings(options.seed)
-        for model in models:
+        for number, model in enumerate(models):
+            on_progress("comparing with models", place * len(models) + number, total)
             if (shared := shared_with(own, model)) is not None:
                 ways = options.margin, options.resamples, options.seed
                 yield against_model(shared, group, *ways, majorities.get(group), ceilings)

@@ -19,7 +19,14 @@ from torch import Tensor
 
 from sercl.counting import count
 from sercl.errors import SegmentError, UsageError
-from sercl.listening.comparison.answers import Measure, cells_of, measured, normal_measure
+from sercl.listening.comparison.answers import (
+    Equivalence,
+    Measure,
+    cells_of,
+    equivalence_within,
+    measured,
+    normal_measure,
+)
 from sercl.listening.comparison.marks import (
     Labeller,
     Marks,
@@ -37,11 +44,12 @@ from sercl.metrics.functional.eder import (
     Deviations,
     common_stretches,
     deviations,
+    deviations_between,
     eder,
     error_parts,
     time_confusion,
 )
-from sercl.metrics.functional.timeline import cut, timeline
+from sercl.metrics.functional.timeline import cut, events, timeline
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -133,6 +141,7 @@ class AgainstLabeller:
         difference: EDER of the listeners minus that of the model; below 0 listeners are better.
         p: Of the test that they are equal; NaN without known boundaries.
         p_holm: Corrected for all groups and models.
+        equivalence: Whether they are equal within the margin; None without known boundaries.
         parts: "missed", "false_alarm", "confusion" and "within", the share of boundaries within the tolerance
             -> listeners minus model.
     """
@@ -149,6 +158,7 @@ class AgainstLabeller:
     difference: Measure | None
     p: float
     p_holm: float
+    equivalence: Equivalence | None
     parts: dict[str, Measure]
 
 
@@ -416,15 +426,18 @@ class _Pairs:
         orders = [pair for rows in self.rows for pair in permutations(rows.tolist(), 2)]
         self.first, self.second = np.array(orders, dtype=np.int64).reshape(-1, 2).T
         self.items = own.frame["item"].tolist()
+        lengths = [study.durations[item] for item in self.items]
+        self.tracks = [cut(timeline(own), length) for own, length in zip(own.segments, lengths, strict=True)]
+        marked = [events(track, NEUTRAL) for track in self.tracks]
         self.distances = [
-            study.distances(own.segments[one], own.segments[other], self.items[one]) for one, other in orders
+            deviations_between(marked[one], marked[other], lengths[one]) for one, other in orders
         ]
         self.grids = [self._grid(rows) for rows in self.rows if len(rows) > 1]
 
     def _grid(self, rows: Indices) -> tuple[Indices, Indices, Floats]:
         """Return rows, the labels `[rows, stretches]` that each gives to stretches of time, and lengths."""
         duration = self.study.durations[self.items[rows[0]]]
-        tracks = [cut(timeline(self.marks.segments[row]), duration) for row in rows]
+        tracks = [self.tracks[row] for row in rows]
         blanks = [self.study.neutral] * len(rows)
         return rows, *common_stretches(tracks, duration, self.study.classes, blanks)
 
@@ -516,7 +529,9 @@ def _cut(segments: Segments, duration: float) -> Segments:
     return tuple(replace(own, end=min(own.end, duration)) for own in kept)
 
 
-def against_labeller(study: Segmentation, own: Marks, group: str, model: Labeller) -> AgainstLabeller | None:
+def against_labeller(
+    study: Segmentation, own: Marks, group: str, model: Labeller, margin: float
+) -> AgainstLabeller | None:
     """Return a group against a model, without Holm's correction; None without a recording of both."""
     shared = own.having(model.segments)
     if not len(shared):
@@ -538,6 +553,7 @@ def against_labeller(study: Segmentation, own: Marks, group: str, model: Labelle
         difference=measured(paired[2], False) if known else None,
         p=paired[2].p if known else float("nan"),
         p_holm=float("nan"),
+        equivalence=equivalence_within(paired[2], margin) if known else None,
         parts={name: measured(each, False) for name, each in zip(_PARTS, paired[3:], strict=False)},
     )
 
@@ -596,14 +612,19 @@ def people_and_models(study: Segmentation) -> PeopleAndModels | None:
     return PeopleAndModels(found[0], found[1].value, found[2].value)
 
 
-def compare_segments(study: Segmentation) -> SegmentComparison:
-    """Return everything that is said about marked parts."""
+def compare_segments(study: Segmentation, margin: float) -> SegmentComparison:
+    """Return everything that is said about marked parts.
+
+    Args:
+        study: The marks with what they are compared with.
+        margin: Of equivalence, in shares of EDER.
+    """
     groups = list(dict.fromkeys(sorted(study.marks.frame["group"])))
     against = [
         found
         for group in groups
         for model in study.labellers
-        if (found := against_labeller(study, study.marks.of_group(group), group, model)) is not None
+        if (found := against_labeller(study, study.marks.of_group(group), group, model, margin)) is not None
     ]
     corrected = holm({index: own.p for index, own in enumerate(against)})
     return SegmentComparison(

@@ -222,10 +222,18 @@ def deviations(reference: Iterable[Labelled], hypothesis: Iterable[Labelled], du
     Raises:
         SegmentError: As `time_confusion`.
     """
-    truth, guess = _events_of(reference, hypothesis, duration)
-    pairs = _pairs(
-        [own._replace(emotion="event") for own in truth], [own._replace(emotion="event") for own in guess]
-    )
+    return deviations_between(*_events_of(reference, hypothesis, duration), duration)
+
+
+def deviations_between(truth: Sequence[Stretch], guess: Sequence[Stretch], duration: float) -> Deviations:
+    """Return what `deviations` does, of events in normal form, such as those of many pairs of listeners.
+
+    Args:
+        truth: Events of the reference, in order, none neutral or beyond the end.
+        guess: Those to evaluate.
+        duration: Length of the recording in s.
+    """
+    pairs = _matched([[_common(one, other) for other in guess] for one in truth])
     return Deviations(
         tuple(guess[j].start - truth[i].start for i, j in pairs if truth[i].start > 0),
         tuple(guess[j].end - truth[i].end for i, j in pairs if truth[i].end < duration),
@@ -241,7 +249,14 @@ def _events_of(
 
 def _pairs(truth: Sequence[Stretch], guess: Sequence[Stretch]) -> list[tuple[int, int]]:
     """Return the indices of events of the same emotion that are matched for the longest overlap."""
-    overlaps = np.array([[_overlap(one, other) for other in guess] for one in truth])
+    return _matched([[_overlap(one, other) for other in guess] for one in truth])
+
+
+def _matched(each: Sequence[Sequence[float]]) -> list[tuple[int, int]]:
+    """Return row and column of the pairs with the longest overlap in all."""
+    if len(each) == 1 and len(each[0]) == 1:
+        return [(0, 0)] if each[0][0] > 0 else []
+    overlaps = np.array(each)
     if not overlaps.size:
         return []
     return [(i, j) for i, j in zip(*linear_sum_assignment(-overlaps), strict=True) if overlaps[i, j] > 0]
@@ -382,6 +397,9 @@ def _index(emotion: str, classes: Sequence[str]) -> int:
 
 
 def _overlap(one: Stretch, other: Stretch) -> float:
-    if one.emotion != other.emotion:
-        return 0.0
+    return _common(one, other) if one.emotion == other.emotion else 0.0
+
+
+def _common(one: Stretch, other: Stretch) -> float:
+    """Return the time in s that both cover."""
     return max(0.0, min(one.end, other.end) - max(one.start, other.start))

@@ -1,7 +1,13 @@
 """The results of `sercl listen power` and `sercl listen monitor`."""
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from math import isnan
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.text import Text
 
 from sercl.counting import count
 from sercl.listening.monitoring import Monitoring, Verdict
@@ -16,7 +22,16 @@ from sercl.listening.power import (
     PowerCell,
     PowerOptions,
 )
+from sercl.reports.rendering import COLOURS, GRID, MARKERS, PALE, STYLE, picture_file
 from sercl.reports.style import TextTable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_WIDE, _HIGH = 60, 11
+"""Size of the chart in a terminal, in characters."""
+_STYLES = ("cyan", "yellow", "green", "magenta", "blue", "red")
+_SIGNS = "●■▲◆▼✚"
 
 _QUESTIONS = {
     GROUPS: "Two groups differ by",
@@ -41,11 +56,106 @@ def power_table(own: Power) -> TextTable:
     )
     note = (
         f"Power in %, in brackets the 95 % interval of {options.simulations:,} simulated tests. Listeners "
-        f"{'of each group' if options.test in (GROUPS, NATIVE, DIALECT_BY_GROUP) else 'in all'}, items "
-        f"{'in all' if options.test in (GROUPS, MODEL, EQUIVALENCE) else 'of each language or dialect'}. "
+        f"{_listeners_of(options)}, items {_items_of(options)}. "
         f"Standard deviations in log-odds: {spread}."
     )
     return TextTable("power", question(own), columns, rows, note=note)
+
+
+def power_chart(own: Power) -> Text:
+    """Return the power over the number of items, a curve per number of listeners, for a terminal."""
+    cells = [[(" ", "")] * (_WIDE + 1) for _ in range(_HIGH)]
+    cells[_row(own.options.power)] = [("╌", "dim")] * (_WIDE + 1)
+    ends: dict[int, list[Text]] = {}
+    for index, (people, items, powers) in enumerate(_curves(own)):
+        style = _STYLES[index % len(_STYLES)]
+        places = _columns(items)
+        for column in range(places[-1] + 1):
+            cells[_row(float(np.interp(column, places, powers)))][column] = ("·", style)
+        for column, power in zip(places, powers, strict=True):
+            cells[_row(power)][column] = (_SIGNS[index % len(_SIGNS)], style)
+        ends.setdefault(_row(powers[-1]), []).append(Text(str(people), style))
+    lines = [
+        Text.assemble(f"{100 - 10 * number:>5} ", *row, " ", Text(" ").join(ends.get(number, [])))
+        for number, row in enumerate(cells)
+    ]
+    items = sorted(own.options.items)
+    below = [" "] * (_WIDE + 4)
+    for column, size in zip(_columns(items), items, strict=True):
+        below[column : column + len(str(size))] = str(size)
+    head = Text("Power in % over the number of items; at the right, the number of listeners", "bold")
+    return Text("\n").join([head, *lines, Text(f"{'':6}{''.join(below).rstrip()}", "dim")])
+
+
+def _row(power: float) -> int:
+    return round((1 - power) * (_HIGH - 1))
+
+
+def _columns(items: list[int]) -> list[int]:
+    return [round(_WIDE * (size - items[0]) / (items[-1] - items[0])) for size in items]
+
+
+def _curves(own: Power) -> Iterator[tuple[int, list[int], list[float]]]:
+    """Yield number of listeners, numbers of items in order, and their powers."""
+    items = sorted(own.options.items)
+    by_size = {(cell.listeners, cell.items): cell.power for cell in own.cells}
+    for people in own.options.listeners:
+        yield people, items, [by_size[people, size] for size in items]
+
+
+def power_figure(own: Power, path: Path) -> None:
+    """Draw the power over the number of items, a curve with intervals per number of listeners.
+
+    Args:
+        own: The result.
+        path: The file; its suffix (.png, .pdf, .svg) is the format.
+
+    Raises:
+        UnknownNameError: For another suffix.
+        OutputError: If the file cannot be written.
+    """
+    with picture_file(path, STYLE) as figure:
+        figure.set_size_inches(7.2, 4.4)
+        figure.set_layout_engine("constrained")
+        axes = figure.subplots()
+        for index, people in enumerate(own.options.listeners):
+            _draw_curve(axes, [cell for cell in own.cells if cell.listeners == people], index)
+        axes.axhline(100 * own.options.power, color=PALE, linestyle=(0, (1, 2)), label="wanted power")
+        _frame(axes, own)
+        figure.suptitle(question(own), x=0.02, ha="left", size=11, weight="bold")
+
+
+def _draw_curve(axes: "Axes", cells: list[PowerCell], index: int) -> None:
+    cells = sorted(cells, key=lambda cell: cell.items)
+    sizes, powers = [cell.items for cell in cells], [100 * cell.power for cell in cells]
+    colour = COLOURS[index % len(COLOURS)]
+    low, high = ([100 * getattr(cell, end) for cell in cells] for end in ("low", "high"))
+    axes.fill_between(sizes, low, high, color=colour, alpha=0.15, linewidth=0)
+    axes.plot(
+        sizes, powers, color=colour, marker=MARKERS[index % len(MARKERS)], markersize=5, linewidth=1.8,
+        label=count(cells[0].listeners, "listener"),
+    )  # fmt: skip
+
+
+def _frame(axes: "Axes", own: Power) -> None:
+    axes.set_ylim(0, 101.5)
+    axes.set_xticks(sorted(own.options.items))
+    axes.set_xlabel(f"items {_items_of(own.options)}")
+    axes.set_ylabel(f"power in %, {own.options.simulations:,} simulated tests each")
+    axes.grid(color=GRID)
+    axes.set_axisbelow(True)
+    axes.tick_params(length=0)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=9, title=f"listeners {_listeners_of(own.options)}", loc="lower right")
+
+
+def _items_of(own: PowerOptions) -> str:
+    of_each = "in all" if own.test in (GROUPS, MODEL, EQUIVALENCE) else "of each language or dialect"
+    return of_each if own.heard is None else f"{of_each}, of which each listener hears {own.heard}"
+
+
+def _listeners_of(own: PowerOptions) -> str:
+    return "of each group" if own.test in (GROUPS, NATIVE, DIALECT_BY_GROUP) else "in all"
 
 
 def question(own: Power) -> str:

@@ -217,8 +217,7 @@ def mixed_table(own: Comparison) -> TextTable:
     note = (
         "Differences in the log-odds of being right, averaged over emotions. p by t (Satterthwaite); "
         "Holm's correction is within each kind, over all models. In brackets 95 % intervals, over "
-        "listeners, items and speakers. In simulations, listeners minus model is found in 7 % of tests, not "
-        "5 %, where nothing differs: prefer the difference in UAR."
+        "listeners, items and speakers."
     )
     return TextTable("mixed", "Crossed logistic mixed models", columns, rows, texts=3, note=note)
 
@@ -234,8 +233,9 @@ def mixed_terms_table(own: Comparison) -> TextTable:
         rows.append((row.judge or ALONE, row.formula or NONE, spread or NONE, row.problem or "converged"))
     columns = ("Judges", "Model", "Standard deviations, log-odds", "Fit")
     note = (
-        "Laplace approximation. item:judge is how differently hard an item is for groups and models, "
-        "listener:items how differently listeners respond to languages and dialects."
+        "Laplace approximation. item:judge is how differently hard an item is for groups, listener:items how "
+        "differently listeners respond to languages and dialects; with item:machine and speaker:machine, "
+        "what is hard for the model is independent of what is hard for listeners."
     )
     return TextTable("mixed-terms", "Terms of the mixed models", columns, tuple(rows), texts=4, note=note)
 
@@ -354,18 +354,20 @@ def labellers_table(own: Comparison) -> TextTable:
             in_percent(row.machine),
             in_points(row.difference),
             p_value(row.p_holm),
+            p_value(row.equivalence.p),
             better(row),
             str(row.known),
         )
         for row in (own.segments.against if own.segments else ())
-        if row.difference is not None
+        if row.difference is not None and row.equivalence is not None
     )
     columns = (
-        "Group", "Model", "Listeners\nEDER %", "Model\nEDER %", "Difference", "p, Holm", "Verdict",
-        "Recordings",
+        "Group", "Model", "Listeners\nEDER %", "Model\nEDER %", "Difference", "p, Holm",
+        "p, equal\nwithin margin", "Verdict", "Recordings",
     )  # fmt: skip
     note = (
         "Listeners minus model in points, on the recordings of both; below 0 the EDER of listeners is lower. "
+        f"Equal: two one-sided tests with a margin of {100 * own.options.eder_margin:g} points. "
         f"{intervals_note(own)}"
     )
     return TextTable("labellers", "Listeners against models", columns, rows, texts=2, note=note)

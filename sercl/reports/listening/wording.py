@@ -4,7 +4,7 @@ import math
 
 from sercl.counting import count
 from sercl.listening.comparison.against import AgainstModel, Worth
-from sercl.listening.comparison.answers import Measure
+from sercl.listening.comparison.answers import Equivalence, Measure
 from sercl.listening.comparison.claims import Claim
 from sercl.listening.comparison.compare import Comparison
 from sercl.listening.comparison.groups import GroupScores
@@ -67,11 +67,15 @@ def place(own: GroupScores | SegmentScores) -> str:
 
 def verdict(own: AgainstModel) -> str:
     """Return what the tests say of a group and a model, in words."""
-    margin = f"{100 * own.equivalence.margin:g} points"
-    if own.p_holm < 0.05:
-        better = "listeners are better" if own.difference.value > 0 else "the model is better"
-        return f"{better}, though within {margin}" if own.equivalence.equivalent else better
-    return f"equal within {margin}" if own.equivalence.equivalent else "not decided"
+    return _verdict(own.difference.value > 0, own.p_holm, own.equivalence)
+
+
+def _verdict(are_listeners_better: bool, p_holm: float, equivalence: Equivalence) -> str:
+    margin = f"{100 * equivalence.margin:g} points"
+    if p_holm < SIGNIFICANT:
+        better = "listeners are better" if are_listeners_better else "the model is better"
+        return f"{better}, though within {margin}" if equivalence.equivalent else better
+    return f"equal within {margin}" if equivalence.equivalent else "not decided"
 
 
 def claim_text(own: Claim) -> str:
@@ -83,12 +87,10 @@ def claim_text(own: Claim) -> str:
 
 
 def better(own: AgainstLabeller) -> str:
-    """Return what the test says of a group and a model that labels parts, in words."""
-    if own.difference is None:
+    """Return what the tests say of a group and a model that labels parts, in words."""
+    if own.difference is None or own.equivalence is None:
         return "boundaries unknown"
-    if not own.p_holm < SIGNIFICANT:
-        return "not decided"
-    return "listeners are better" if own.difference.value < 0 else "the model is better"
+    return _verdict(own.difference.value < 0, own.p_holm, own.equivalence)
 
 
 def _people(own: Comparison, group: str) -> str:

@@ -54,12 +54,29 @@ def test_a_model_is_another_judge() -> None:
     found = mixed_models_of(own, models, None)
     assert [row.judge for row in found] == ["", "w, monolingual"]
     assert "judge" in found[1].formula
-    assert f"(1 | {ITEM_BY_JUDGE})" in found[1].formula
-    assert f"(1 | {ITEM_BY_JUDGE})" not in found[0].formula
+    assert "(1 | item) + (1 | speaker)" in found[0].formula
+    assert "(1 | item:machine) + (1 | speaker:machine)" in found[1].formula
     by_kind = {row.kind: row for row in found[1].contrasts}
     assert by_kind.keys() == {LISTENERS_MINUS_MODEL, BY_ITEMS}
     assert by_kind[LISTENERS_MINUS_MODEL].difference.high < 0
     assert by_kind[BY_ITEMS].name == "German minus w, monolingual, on de more than on zh"
+
+
+def test_items_are_others_for_a_model_than_for_listeners() -> None:
+    items = fake_items(("de",), 12)
+    groups = [Group("German", 10, ability=1.0), Group("Chinese", 10, ability=1.0, foreign=0.0)]
+    own = answers(*groups, items=items, item_sd=1.0)
+    easy = own.frame.assign(right=own.answer == own.truth).groupby("item")["right"].mean()
+    easiest = set(easy.sort_values().index[12:])
+    hard = model(items, 0.75)
+    for name, row in hard.items.items():
+        is_right = name in easiest
+        hard.predicted[row] = np.eye(4)[hard.truth[row] if is_right else (hard.truth[row] + 1) % 4]
+    found = mixed_models_of(own, [hard], None)[1]
+    assert f"(1 | {ITEM_BY_JUDGE})" in found.formula, "an item may be harder for one of two groups"
+    half = {row.name: row.difference.high - row.difference.low for row in found.contrasts}
+    # Of 48 independent answers with items that differ by 1.0: 1 / sqrt(48 * 0.75 * 0.25), and more.
+    assert min(half.values()) > 2 * 2 * 0.33
 
 
 def test_a_difference_that_is_as_large_for_all_is_not_between_groups() -> None:

@@ -1,5 +1,6 @@
 """Marked parts against known boundaries, each other and models: by hand, by property and by simulation."""
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -20,6 +21,7 @@ from sercl.listening.comparison.segments import (
 )
 from sercl.listening.ratings import RATINGS, Table, table_of
 from sercl.metrics.functional.eder import eder, time_confusion
+from sercl.reports.listening.wording import better
 from sercl.testing.listeners import (
     FakeRecording,
     Group,
@@ -325,7 +327,18 @@ def test_a_model_that_marks_as_listeners_do_is_rarely_called_different() -> None
     assert np.mean(np.array(worse) < 0.05) > 0.7
 
 
+def test_equality_within_a_margin() -> None:
+    study = study_of(3, 0.2, 0.25)
+    found = {margin: compare_segments(study, margin).against[0] for margin in (0.01, 0.3)}
+    assert [own.equivalence.equivalent for own in found.values()] == [False, True]
+    assert [better(own) for own in found.values()] == ["not decided", "equal within 30 points"]
+    assert better(replace(found[0.3], p_holm=0.01)).endswith("better, though within 30 points")
+    half = 2 * found[0.3].difference.value - found[0.3].difference.low  # the test agrees with the interval
+    assert found[0.3].equivalence.p < 0.05 < 0.3 - abs(half)
+
+
 def test_scores_are_the_same_each_time() -> None:
-    assert repr(compare_segments(study_of(1, 0.2, 0.5))) == repr(compare_segments(study_of(1, 0.2, 0.5)))
+    found = [repr(compare_segments(study_of(1, 0.2, 0.5), 0.05)) for _ in range(2)]
+    assert found[0] == found[1]
     study = study_of(1, 0.2, 0.5)
     assert score_segments(study, study.marks, "all listeners", "", "").group == "all listeners"

@@ -50,9 +50,39 @@ def test_the_error_is_that_of_theory_for_means() -> None:
     columns = np.stack([values.reshape(-1), np.ones(values.size)], axis=1)
     found = crossed_estimates(design, columns, lambda sums: sums[:, :1] / sums[:, 1:], 4000)[0]
     by_listener, by_item = values.mean(axis=1), values.mean(axis=0)
-    expected = by_listener.var(ddof=1) / 40 + by_item.var(ddof=1) / 60 - values.var() / values.size
+    left = values - by_listener[:, None] - by_item + values.mean()
+    single = (left**2).sum() / (39 * 59) / values.size
+    expected = by_listener.var(ddof=1) / 40 + by_item.var(ddof=1) / 60 - single
     assert found.value == pytest.approx(values.mean())
     assert found.error == pytest.approx(np.sqrt(expected), rel=0.05)
+
+
+def mean_of(values: np.ndarray, heard: np.ndarray, resamples: int = 200) -> Estimate:
+    """Return the mean of `[listeners, items]` values that were heard."""
+    listener, item = np.nonzero(heard)
+    design = Crossed(listener, item, np.zeros(len(values), dtype=int), np.zeros(values.shape[1], dtype=int))
+    columns = np.stack([values[heard], np.ones(len(listener))], axis=1)
+    return crossed_estimates(design, columns, lambda sums: sums[..., :1] / sums[..., 1:], resamples)[0]
+
+
+@pytest.mark.parametrize("share", [1.0, 0.25], ids=["all items", "a quarter of the items"])
+def test_the_variance_is_right_for_few_listeners(share: float) -> None:
+    shape, rng = (6, 16), np.random.default_rng(0)
+    found = []
+    for _ in range(300):
+        values = rng.normal(0, 0.5, (6, 1)) + rng.normal(0, 1.5, (1, 16)) + rng.normal(0, 0.5, shape)
+        heard = rng.random(shape).argsort(axis=1) < share * 16
+        heard[rng.integers(6, size=16), np.arange(16)] = True  # nobody hears an item: it is none
+        found.append(mean_of(values, heard, 100))
+    true = np.var([own.value for own in found])
+    assert np.mean([own.error**2 for own in found]) == pytest.approx(true, rel=0.15)
+
+
+def test_of_listeners_with_items_of_their_own_only_listeners_are_drawn() -> None:
+    values = np.random.default_rng(0).normal(0, 1, (10, 40))
+    own = np.arange(40) // 4 == np.arange(10)[:, None]
+    means = values[own].reshape(10, 4).mean(axis=1)
+    assert mean_of(values, own, 4000).error == pytest.approx(means.std(ddof=1) / np.sqrt(10), rel=0.05)
 
 
 def test_one_listener_leaves_an_interval_over_items() -> None:
