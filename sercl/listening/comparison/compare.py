@@ -282,6 +282,9 @@ def _not_people(table: Table) -> Iterator[str]:
         )
 
 
+_MOST_NAMED = 3
+"""Models that a note names one by one; of more, the table of the terms says which."""
+
 _UNITS = {"items": "items of the same speakers", "speakers": "speakers"}
 _INTERVALS = {
     name: f"intervals are for other listeners of the group and other {units}."
@@ -326,8 +329,16 @@ def _of_mixed(fitted: Sequence[MixedModel]) -> Iterator[str]:
             bound = f"no variation of {', '.join(own.at_bound)} is seen (at its bound, 0)"
             said.setdefault(bound, []).append(own.judge)
     for text, judges in said.items():
-        who = "; ".join(f"listeners and {name}" if name else "listeners" for name in judges)
-        yield f"mixed models of {who}: {text}."
+        yield f"mixed models of {_judges(judges, len(fitted) - 1)}: {text}."
+
+
+def _judges(names: Sequence[str], models: int) -> str:
+    """Return who the judges are: listeners alone (""), and with models."""
+    machines = [name for name in names if name]
+    parts = ["listeners"] if "" in names else []
+    if len(machines) > _MOST_NAMED:
+        return "; ".join([*parts, f"listeners and {len(machines)} of {models} models"])
+    return "; ".join([*parts, *(f"listeners and {name}" for name in machines)])
 
 
 def _left_out(models: Sequence[Model], against: Sequence[AgainstModel]) -> Iterator[str]:

@@ -68,7 +68,8 @@ def html_report(own: Comparison, title: str, facts: Sequence[tuple[str, str]], c
         "confusions": [
             (_caption(row), row, row_shares(row.confusion)) for row in own.groups if row.confusion
         ],
-        "differences": _drawn(_of_recognition(own)),
+        "against": _by_group(_drawn(_of_models(own)), [row.group for row in own.models]),
+        "contrasts": _drawn(_of_contrasts(own)),
         "errors": _drawn(_of_errors(own)),
         "segments_heading": SEGMENTS_HEADING,
         "pictures": pictures(own.segments) if own.segments else [],
@@ -97,12 +98,15 @@ Tested = tuple[str, str, Measure, bool]
 """Kind, name, difference, and whether it is significant."""
 
 
-def _of_recognition(own: Comparison) -> list[Tested]:
-    rows = [
+def _of_models(own: Comparison) -> list[Tested]:
+    return [
         ("listeners minus model", f"{row.group} − {row.model}", row.difference, row.p_holm < SIGNIFICANT)
         for row in own.models
     ]
-    return [*rows, *((row.kind, row.name, row.difference, row.p_holm < SIGNIFICANT) for row in own.contrasts)]
+
+
+def _of_contrasts(own: Comparison) -> list[Tested]:
+    return [(row.kind, row.name, row.difference, row.p_holm < SIGNIFICANT) for row in own.contrasts]
 
 
 def _of_errors(own: Comparison) -> list[Tested]:
@@ -126,6 +130,17 @@ def _drawn(rows: Sequence[Tested]) -> tuple[float, list[Difference]]:
             is_clear,
         )
         for kind, name, score, is_clear in rows
+    ]
+
+
+def _by_group(
+    drawn: tuple[float, list[Difference]], groups: Sequence[str]
+) -> list[tuple[str, tuple[float, list[Difference]]]]:
+    """Return the differences of each group from models under its name, on one scale."""
+    reach, rows = drawn
+    return [
+        (group, (reach, [row for row, whose in zip(rows, groups, strict=True) if whose == group]))
+        for group in dict.fromkeys(groups)
     ]
 
 

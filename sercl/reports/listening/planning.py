@@ -115,13 +115,17 @@ def power_figure(own: Power, path: Path) -> None:
         OutputError: If the file cannot be written.
     """
     with picture_file(path, STYLE) as figure:
-        figure.set_size_inches(7.2, 4.4)
+        figure.set_size_inches(8.0, 4.2)
         figure.set_layout_engine("constrained")
         axes = figure.subplots()
         for index, people in enumerate(own.options.listeners):
             _draw_curve(axes, [cell for cell in own.cells if cell.listeners == people], index)
         axes.axhline(100 * own.options.power, color=PALE, linestyle=(0, (1, 2)), label="wanted power")
         _frame(axes, own)
+        figure.legend(
+            *axes.get_legend_handles_labels(), loc="outside right upper", frameon=False, fontsize=9,
+            title=f"listeners {_listeners_of(own.options)}",
+        )  # fmt: skip
         figure.suptitle(question(own), x=0.02, ha="left", size=11, weight="bold")
 
 
@@ -133,7 +137,7 @@ def _draw_curve(axes: "Axes", cells: list[PowerCell], index: int) -> None:
     axes.fill_between(sizes, low, high, color=colour, alpha=0.15, linewidth=0)
     axes.plot(
         sizes, powers, color=colour, marker=MARKERS[index % len(MARKERS)], markersize=5, linewidth=1.8,
-        label=count(cells[0].listeners, "listener"),
+        label=str(cells[0].listeners),
     )  # fmt: skip
 
 
@@ -146,7 +150,6 @@ def _frame(axes: "Axes", own: Power) -> None:
     axes.set_axisbelow(True)
     axes.tick_params(length=0)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=9, title=f"listeners {_listeners_of(own.options)}", loc="lower right")
 
 
 def _items_of(own: PowerOptions) -> str:

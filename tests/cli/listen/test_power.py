@@ -23,6 +23,23 @@ def test_a_table_and_the_smallest_test(capsys: pytest.CaptureFixture[str]) -> No
     assert "No number of listeners and items here" in " ".join(capsys.readouterr().out.split())
 
 
+def test_curves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = tmp_path / "power.svg"
+    words = "--test", "native", "--difference", "0.1", "--heard", "12"
+    assert run(*words, "--figure", str(picture)) == 0
+    text = capsys.readouterr().out
+    assert "of which each listener hears 12" in " ".join(text.split())
+    chart = text[text.index("over the number of items") :].splitlines()
+    assert [line.split()[0] for line in chart[1:12]] == [str(size) for size in range(100, -1, -10)]
+    assert sum(line.count("●") for line in chart) == sum(line.count("■") for line in chart) == 2
+    assert chart[12].split() == ["24", "96"]
+    assert "each listener hears 12" in picture.read_text()
+    assert run("--figure", "power.bmp") == 2
+    assert ".svg" in capsys.readouterr().err
+    assert main(["listen", "power", "--listeners", "[5]", "--items", "[48]", "--simulations", "100"]) == 0
+    assert "at the right" not in capsys.readouterr().out
+
+
 def test_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--json") == 0
     content = json.loads(capsys.readouterr().out)

@@ -64,6 +64,16 @@ def test_the_page_of_groups_without_a_model_draws_their_differences() -> None:
     assert page.count('<td class="forest">') == len(found().contrasts)
 
 
+def test_many_models_are_folded_by_group() -> None:
+    own = found()
+    many = replace(own, models=own.models * 20)
+    page = html_report(many, "Title", FACTS, "sercl")
+    groups = list(dict.fromkeys(row.group for row in own.models))
+    assert page.count("<details open>") == 1
+    assert all(f"<summary><h3>{group}</h3></summary>".replace("&", "&amp;") in page for group in groups)
+    assert "<details open>" not in html_report(own, "Title", FACTS, "sercl")
+
+
 def test_markdown_and_latex() -> None:
     text = markdown_report(found(), "Title", FACTS, "sercl listen compare r.parquet")
     assert "| Group | Items | UAR % |" in text
