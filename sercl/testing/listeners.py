@@ -138,7 +138,7 @@ def _wrong(others: Sequence[str], readily: float, rng: np.random.Generator) -> s
     if readily == 1.0:
         return others[rng.integers(len(others))]
     weights = np.array([readily if name == "neutral" else 1.0 for name in others])
-    return others[rng.choice(len(others), p=weights / weights.sum())]
+    return others[int(rng.choice(len(others), p=weights / weights.sum()))]
 
 
 @dataclass(frozen=True)

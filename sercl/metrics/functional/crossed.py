@@ -221,7 +221,8 @@ def summed(values: Floats, codes: Indices) -> Floats:
 
 def _slopes(statistic: SumStatistic, total: Tensor) -> Floats:
     """Return how each score changes with each sum, `[scores, columns]`; 0 where it has no slope."""
-    found = torch.autograd.functional.jacobian(lambda sums: statistic(sums[None])[0], total)
+    jacobian = torch.autograd.functional.jacobian
+    found: Tensor = jacobian(lambda sums: statistic(sums[None])[0], total)  # type: ignore[no-untyped-call]
     return np.asarray(np.nan_to_num(found.numpy(), nan=0.0, posinf=0.0, neginf=0.0))
 
 
@@ -359,8 +360,12 @@ def crossed_median(
         size = len(units)
         found.append((np.nanvar(drawn) * size / (size - 1) if size > 1 else 0.0, size))
     (of_people, voices), (of_items, clips), (of_answers, pairs) = found
-    variances = (np.array([own]) for own in (of_people, of_items, of_answers))
-    error, df = standard_errors(*variances, (voices - 1, clips - 1, pairs - 1))
+    error, df = standard_errors(
+        np.array([of_people]),
+        np.array([of_items]),
+        np.array([of_answers]),
+        (voices - 1, clips - 1, pairs - 1),
+    )
     return Estimate(float(np.median(values)), float(error[0]), float(df[0]), voices, clips)
 
 
