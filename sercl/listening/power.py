@@ -381,7 +381,7 @@ def analyse(tests: Tests, design: Design, speakers: int | None) -> tuple[Floats,
     if tests.machine is not None:
         right -= tests.machine[:, None, None, None, :]
     heard = np.broadcast_to(tests.heard[:, None], right.shape[1:])
-    group, kind, person, item = (axis[heard] for axis in np.indices(heard.shape))
+    group, kind, person, item = np.nonzero(heard)
     answers = np.ascontiguousarray(right[:, heard].T)
     block = (group * kinds + kind) * CLASSES + item % CLASSES
     number = np.bincount(block)[:, None]

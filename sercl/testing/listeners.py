@@ -136,7 +136,7 @@ def fake_ratings(
 
 def _wrong(others: Sequence[str], readily: float, rng: np.random.Generator) -> str:
     if readily == 1.0:
-        return others[rng.integers(len(others))]
+        return others[int(rng.integers(len(others)))]
     weights = np.array([readily if name == "neutral" else 1.0 for name in others])
     return others[int(rng.choice(len(others), p=weights / weights.sum()))]
 
