@@ -1,6 +1,7 @@
 """Inject faults into a command, run it again, and compare its result with that of a whole run."""
 
 import contextlib
+import ctypes
 import hashlib
 import importlib
 import io
@@ -181,6 +182,11 @@ def forked(
     return process.ended()
 
 
+def _die_with_parent() -> None:
+    """Have the system kill this process when its parent ends: a stopped one would stay."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
 def _run(
     words: Sequence[str],
     folder: Path,
@@ -200,6 +206,7 @@ def _run(
         )
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        _die_with_parent()
         os.setsid()  # when another process of its group ends, the system may continue a stopped one
         os.chdir(folder)
         prepare()
