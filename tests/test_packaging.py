@@ -79,8 +79,7 @@ def steps() -> list[str]:
     """Every command of the workflow, with the matrix filled in."""
     found = []
     for job in WORKFLOW["jobs"].values():
-        matrix = job["strategy"]["matrix"]
-        rows = matrix.get("include", [{}])
+        rows = job.get("strategy", {}).get("matrix", {}).get("include", [{}])
         commands = [step["run"] for step in job["steps"] if "run" in step]
         found += [
             command.replace("${{ matrix.target }}", row.get("target", ""))

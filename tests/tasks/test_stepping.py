@@ -239,19 +239,18 @@ def test_nothing_is_evaluated_in_halves_where_devices_share_the_weights(batches)
 def test_the_standardizer_is_fitted_in_halves(kind, build, whisper, batches):
     """Its statistics are those of the whole batch: what is fitted on halves is only added up."""
     if kind is AudioBatch:
-        tasks, fitted = [build(standardize=True, layer=2) for _ in range(2)], "_fit_standardizer"
-        given = batches[:1]
+        tasks, given = [build(standardize=True, layer=2) for _ in range(2)], batches[:1]
     else:
         tasks = [EmotionDiarizer(whisper, layer=2, whisper_form="short") for _ in range(2)]
         labels = [torch.zeros(len(clip) // 64, dtype=torch.int64) for clip in batches[0].waveforms]
-        given, fitted = [FrameBatch.from_clips(list(batches[0].waveforms), labels)], "fit_standardizer"
+        given = [FrameBatch.from_clips(list(batches[0].waveforms), labels)]
     small_encoder(tasks[1], 3, [])
     for task in tasks:
         L.Trainer(accelerator="cpu", logger=False).strategy.connect(task)
         task._trainer = L.Trainer(accelerator="cpu", logger=False)
-    getattr(tasks[0], fitted)(tasks[0].readout.standardizer, given)
+    tasks[0].fit_standardizer(tasks[0].readout.standardizer, given)
     with pytest.warns(SerclWarning, match="its halves"):
-        getattr(tasks[1], fitted)(tasks[1].readout.standardizer, given)
+        tasks[1].fit_standardizer(tasks[1].readout.standardizer, given)
     one, two = (task.readout.standardizer.state_dict() for task in tasks)
     for name, value in one.items():
         torch.testing.assert_close(two[name], value, rtol=1e-4, atol=1e-5)

@@ -188,6 +188,8 @@ class Predictions:
         Raises:
             UsageError: As `from_frame`.
         """
+        if frame.empty:
+            return
         groups = frame.groupby(list(fields), observed=True, dropna=False, sort=False)
         system = np.asarray(groups.ngroup(), dtype=np.int64)
         try:
