@@ -92,7 +92,7 @@ def steps() -> list[str]:
 def test_the_workflow_calls_targets_of_the_makefile_only():
     commands = steps()
     assert {command.split()[0] for command in commands} == {"make"}
-    called = {target for command in commands for target in command.split()[1:]}
+    called = {word for command in commands for word in command.split()[1:] if "=" not in word}
     assert called <= TARGETS
     assert {"quality", "test", "demo", "test-lowest", "test-newest"} <= called
 
