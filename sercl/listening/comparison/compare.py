@@ -20,6 +20,7 @@ from sercl.listening.comparison.answers import Answers, Measure, answers_of, cel
 from sercl.listening.comparison.claims import Claim, claims_of
 from sercl.listening.comparison.contrasts import Contrast, contrasts_of
 from sercl.listening.comparison.groups import GroupScores, score_group
+from sercl.listening.comparison.knowledge import KNOWLEDGE, by_knowledge
 from sercl.listening.comparison.marks import Labeller, Reference, marks_of
 from sercl.listening.comparison.mixed import MixedModel, Progress, mixed_models_of
 from sercl.listening.comparison.models import Model
@@ -40,8 +41,9 @@ class CompareOptions:
     """How listeners are compared.
 
     Args:
-        groups: Column that describes listeners, such as `native`: each of its values is a group.
-        native: Column with the native language of listeners, for the claims of the study.
+        groups: Column of listeners whose values are groups, such as `native`; or `knowledge`: native, l2,
+            none. These are by how well they know the language of the item.
+        native: Column with the native language of listeners, for these groups and the claims of the study.
         standard: Dialect that is the standard; by default items without a dialect, or with "standard".
         units: What intervals are over, beside listeners: `items`, or the `speakers` of items.
         margin: Margin of equivalence, in shares of UAR, set before the data are seen.
@@ -136,7 +138,10 @@ def compare(
     """
     truths = {name: truth for model in reversed(models) for name, truth in model.truths.items()}
     named = {str(name): truths[key] for name in table.frame["item"].unique() if (key := _key(name)) in truths}
-    segments = _segmentation(table, options, reference, labellers)
+    scored = table
+    if options.groups == KNOWLEDGE and table.kind == RATINGS and KNOWLEDGE not in table.listener_columns:
+        scored = by_knowledge(table, options.native)
+    segments = _segmentation(scored, options, reference, labellers)
     base = Comparison(
         options=options,
         kind=table.kind,
@@ -158,7 +163,7 @@ def compare(
                 "recordings are given as --hypothesis."
             )
         return replace(base, notes=(*_not_people(table), _INTERVALS[options.units], *base.notes))
-    return _with_choices(base, table, models, named, on_progress)
+    return _with_choices(base, scored, models, named, on_progress)
 
 
 def _with_choices(
