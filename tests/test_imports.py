@@ -25,6 +25,7 @@ BOTTOM = {
     "type_hints",
     "ahead",
     "stopping",
+    "threads",
 }
 CORPORA = {*BOTTOM, "corpora"}
 AUDIO = {*BOTTOM, "torch_pair", "audio"}
@@ -43,6 +44,7 @@ LAYERS: dict[str, set[str]] = {
     "counting": set(),
     "ahead": set(),
     "stopping": set(),
+    "threads": set(),
     "files": {"errors"},
     "locks": {"errors", "files"},
     "memory": {"errors"},

@@ -1,7 +1,6 @@
 """Voice activity detection with Silero, whose model is included in its package."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple, cast
@@ -13,6 +12,7 @@ from sercl.audio.resample import SAMPLE_RATE
 from sercl.audio.silero import CHUNK, SileroNetwork, load_silero, silero_vad
 from sercl.batch import by_length
 from sercl.errors import UsageError
+from sercl.threads import one_thread
 
 _BATCH_SECONDS = 480.0
 
@@ -83,7 +83,7 @@ class VoiceDetector:
         padded = torch.nn.functional.pad(waveforms, (0, -waveforms.shape[1] % CHUNK))
         if not padded.shape[1]:
             return padded
-        with _one_thread():
+        with one_thread():  # the network is small
             return cast(Tensor, self._network(padded))
 
     def speech(self, clips: Sequence[Tensor]) -> list[tuple[Speech, ...]]:
@@ -110,17 +110,6 @@ class VoiceDetector:
             audio_length_samples=samples,
         )
         return tuple(Speech(item["start"] / SAMPLE_RATE, item["end"] / SAMPLE_RATE) for item in stretches)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Limit torch to one thread: the network is so small that more threads slow it down."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def span(stretches: Sequence[Speech]) -> Speech | None:

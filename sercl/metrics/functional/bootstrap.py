@@ -1,7 +1,6 @@
 """Resampling confusion matrices of clusters, such as speakers; see `intervals`."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from functools import lru_cache
 
 import numpy as np
@@ -9,6 +8,8 @@ import torch
 from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor
+
+from sercl.threads import one_thread
 
 Statistic = Callable[[Tensor], Tensor]
 """A score of confusion matrices, 0 to 1 or NaN: `[..., classes, classes]` -> `[...]`."""
@@ -86,22 +87,11 @@ def draw_scores(
 ) -> dict[str, Tensor]:
     """Return name -> `[resamples]` scores of sums `[clusters, ...]` of drawn clusters, in bounded memory."""
     scores: dict[str, list[Tensor]] = {name: [] for name in statistics}
-    with _one_thread():
+    with one_thread():  # matrices of a few classes
         for part in _in_parts(sums, resamples, seed):
             for name, statistic in statistics.items():
                 scores[name].append(mean_of_repeats(part, statistic))
     return {name: torch.cat(parts) for name, parts in scores.items()}
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Compute without threads: on matrices of a few classes, waiting for them takes longer than the work."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _in_parts(sums: Confusions, resamples: int, seed: int) -> Iterator[Tensor]:

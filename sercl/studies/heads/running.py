@@ -2,9 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -27,6 +26,7 @@ from sercl.studies.heads.training import (
     outcomes_of,
     train_stack,
 )
+from sercl.threads import one_thread
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
@@ -62,7 +62,7 @@ def side_by_side(
         with lock:
             report(amount)
 
-    with _one_thread_each(), ThreadPoolExecutor(workers) as executor:
+    with one_thread(), ThreadPoolExecutor(workers) as executor:
         futures = [executor.submit(work, piece, watched) for piece in pieces]
         try:
             for future in wait(futures, return_when=FIRST_EXCEPTION).done:
@@ -72,16 +72,6 @@ def side_by_side(
             executor.shutdown(wait=False, cancel_futures=True)
             raise
     return [future.result() for future in futures]
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 Heads = Mapping[Job, nn.Sequential]

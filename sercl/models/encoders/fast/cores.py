@@ -3,15 +3,15 @@
 Where all cores share each product, they wait for each other at its end: on two cores for a tenth of the time.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 
 import torch
 from torch import Tensor
 
 from sercl.models.encoders.fast.packed import JoinedStates
+from sercl.threads import one_thread
 
 Encode = Callable[[Sequence[Tensor]], tuple[list[Tensor], list[int]]]
 """Maps clips to a tensor `[total frames, dim]` per hidden state, and the frames of each clip."""
@@ -31,7 +31,7 @@ def on_all_cores(encode: Encode, clips: Sequence[Tensor]) -> JoinedStates:
     if len(groups) < 2:
         return JoinedStates(*encode(clips))
     work = partial(_without_gradients, encode, torch.is_inference_mode_enabled())
-    with _one_thread_each(), ThreadPoolExecutor(len(groups), "sercl-core") as pool:
+    with one_thread(), ThreadPoolExecutor(len(groups), "sercl-core") as pool:
         found = pool.map(work, [[clips[index] for index in group] for group in groups])
         return _SharedStates(groups, [JoinedStates(*own) for own in found])
 
@@ -69,16 +69,6 @@ class _SharedStates(JoinedStates):
 
     def __len__(self) -> int:
         return len(self._parts[0])
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)  # also of threads that are started from here on
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _without_gradients(
