@@ -24,11 +24,14 @@ from tests.listening.samples import SEGMENTS, item, protocol
 
 texts = st.text(max_size=8)
 names = st.one_of(st.none(), texts)
+files = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), max_size=8).map(
+    "audio/s{}".format
+)
 seconds = st.integers(0, 10**7).map(lambda number: number / 1e6)
 some_items = st.builds(
     Item,
     key=texts,
-    file=texts,
+    file=files,
     digest=texts,
     utterance=texts,
     corpus=texts,
