@@ -80,8 +80,18 @@ def build_head(
 
 
 def is_one_layer(head: nn.Module) -> bool:
-    """Return whether a head is one linear layer, with or without dropout before it."""
-    return isinstance(head, nn.Sequential) and [type(part) for part in head] == [nn.Dropout, nn.Linear]
+    """Return whether a head is one linear layer with biases, with or without dropout before it."""
+    match list(head) if isinstance(head, nn.Sequential) else []:
+        case [nn.Dropout(), nn.Linear() as layer]:
+            return type(layer) is nn.Linear and layer.bias is not None
+    return False
+
+
+def names_one_layer(head: str | Mapping[str, Any], option: str = "model.head") -> bool:
+    """Return whether the option of a head, as in `build_head`, is for one linear layer with biases."""
+    named = {**HEADS, **TORCH_HEADS}
+    is_known = ClassSpec.of(head, option, named).name in named
+    return is_known and is_one_layer(build_head(head, 1, 2, option=option))
 
 
 def check_head(head: nn.Module, dim: int, classes: int) -> None:

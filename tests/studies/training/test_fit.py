@@ -361,7 +361,12 @@ def test_a_model_trained_on_everything_starts_from_regressions(encoder, tables, 
     torch.testing.assert_close(task.readout.heads[0][1].weight.detach(), regressions.heads[0]["1.weight"])
 
 
-@pytest.mark.parametrize("options", [{"head_init": "random"}, {"head": "paper"}, {"layer": "weighted"}])
+WITHOUT_BIAS = {"class_path": "torch.nn.Linear", "init_args": {"bias": False}}
+
+
+@pytest.mark.parametrize(
+    "options", [{"head_init": "random"}, {"head": "paper"}, {"head": WITHOUT_BIAS}, {"layer": "weighted"}]
+)
 def test_other_heads_start_at_random(options, encoder, data, tmp_path, monkeypatch):
     monkeypatch.setattr("sercl.studies.training.fit.fit_regressions", no_extraction)
     task = EmotionClassifier(encoder, **{"layer": 1, "whisper_form": "short", **options})

@@ -352,7 +352,7 @@ def _deciding(model: Options) -> Options:
     own["optimizer"] = _unlike({"algorithm": "adamw", "monitor": None}, model["optimizer"])
     own["layer_norm"] = model["adapter"] == "none" if own["layer_norm"] is None else own["layer_norm"]
     own["head_init"] = initial_weights(
-        own["head_init"], model["adapter"], model["layer"], model["head"] in ("linear", "torch.nn.Linear")
+        own["head_init"], model["adapter"], model["layer"], heads.names_one_layer(model["head"])
     )
     own = _unlike({"loss": "cross-entropy", "layer_norm": False, "head_init": RANDOM}, own)
     if FOLDER in model["adapters"].get("peft", {}):

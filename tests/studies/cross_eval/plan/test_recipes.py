@@ -222,3 +222,8 @@ def test_regressions_that_a_head_starts_from_are_part_of_its_address():
 
     assert fingerprint() == fingerprint(head_init="regression") != fingerprint(head_init="random")
     assert fingerprint(head="paper") == fingerprint(head="paper", head_init="random")
+    of_torch = {"class_path": "torch.nn.Linear"}
+    assert fingerprint(head=of_torch) == fingerprint(head=of_torch, head_init="regression")
+    assert fingerprint(head=of_torch) != fingerprint(head=of_torch, head_init="random")
+    without_bias = {**of_torch, "init_args": {"bias": False}}
+    assert fingerprint(head=without_bias) == fingerprint(head=without_bias, head_init="random")
