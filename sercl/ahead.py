@@ -1,5 +1,6 @@
 """Work by threads or processes, some items ahead of what uses the results, which come in order."""
 
+import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -53,3 +54,8 @@ def in_order(
     finally:
         for future in waiting:
             future.cancel()
+
+
+def usable_cores() -> int:
+    """Return the number of cores that this process may use: a scheduler may allow it only some of them."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,9 +1,10 @@
+import os
 import threading
 import time
 
 import pytest
 
-from sercl.ahead import ahead
+from sercl.ahead import ahead, usable_cores
 
 
 def double(number: int) -> int:
@@ -56,3 +57,14 @@ def test_threads_work_while_a_result_is_used() -> None:
     assert next(results) == 0
     assert started.wait(5)
     results.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system cannot do that")
+def test_cores_that_a_scheduler_gives_to_others_do_not_count() -> None:
+    own = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(own)})
+        assert usable_cores() == 1
+    finally:
+        os.sched_setaffinity(0, own)
+    assert usable_cores() == len(own)

@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import soundfile
 
-from sercl.ahead import ahead
+from sercl.ahead import ahead, usable_cores
 from sercl.audio.files import opened, read_opened
 from sercl.errors import AudioError, UsageError
 
@@ -171,7 +170,7 @@ def _decode(
     clips: Sequence[tuple[int, AudioSpan]], on_progress: Callable[[int], None] | None, workers: int | None
 ) -> _Found:
     found: _Found = {}
-    threads = workers or os.cpu_count() or 1
+    threads = workers or usable_cores()
     for results in ahead(_decode_job, _jobs(_by_file(clips)), threads):
         found.update(results)
         if on_progress is not None:

@@ -1,12 +1,10 @@
 """One pass of a frozen encoder over audio; Lightning's trainer handles devices and processes."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from typing import NamedTuple, Protocol
 
 import lightning.pytorch as L
-import torch
 import torch.distributed as dist
 from torch import Tensor
 
@@ -20,6 +18,7 @@ from sercl.features.store import FeatureStore
 from sercl.features.stored import StoredFeatures
 from sercl.features.wanted import FRAMES, Wanted, wanted_of
 from sercl.memory import by_halves
+from sercl.models.device import default_workers
 from sercl.models.encoders import Encoder, inference
 from sercl.models.pooling import build_pooling
 
@@ -150,12 +149,6 @@ class Extraction(L.LightningModule):
             self._on_progress("hidden states of the frozen encoder", done, self._total)
 
 
-def default_workers(device: torch.device) -> int:
-    """Return the number of processes that decode audio for a device."""
-    return 0 if device.type == "cpu" else min(_GPU_WORKERS, max(1, (os.cpu_count() or 1) - 1))
-
-
-_GPU_WORKERS = 4
 """On the CPU there are none: decoding takes a hundredth of the time there, but a process more than there are
 cores makes every parallel product wait for it (wav2vec2-base on 2 cores: a sixth slower in bf16)."""
 

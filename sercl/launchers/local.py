@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from sercl.ahead import usable_cores
 from sercl.launchers.output import empty
 from sercl.launchers.process import OwnProcess, first_ended, stop
 from sercl.launchers.work import Outcome, Work, carry_out
@@ -57,15 +58,10 @@ class Processes:
 
 def slots_of(jobs: int) -> list[Mapping[str, str]]:
     """Return the environment variables of each parallel process: its GPU, its share of the cores."""
-    threads = os.environ.get(_THREADS) or str(max(1, _cores() // jobs))
+    threads = os.environ.get(_THREADS) or str(max(1, usable_cores() // jobs))
     gpus = _visible_gpus()
     dealt = [{_GPUS: gpus[slot % len(gpus)]} if gpus else {} for slot in range(jobs)]
     return [{_THREADS: threads, **own} for own in dealt]
-
-
-def _cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _visible_gpus() -> list[str]:

@@ -1,12 +1,14 @@
-"""The device on which a model runs when it is called from Python, and the memory of long calls."""
+"""The device on which a model runs when it is called from Python, its supply of audio, and its memory."""
 
 import ctypes
 import sys
 
 import torch
 
+from sercl.ahead import usable_cores
 from sercl.errors import UsageError
 
+_GPU_WORKERS = 4
 _C_LIBRARY = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
@@ -24,6 +26,14 @@ def find_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise UsageError(f"device {name!r} is not usable here: {str(error).splitlines()[0]}") from error
     return device
+
+
+def default_workers(device: torch.device) -> int:
+    """Return how many threads or processes decode audio ahead of a model that only computes.
+
+    On the CPU there are none: threads beside those of the model make every parallel product wait.
+    """
+    return 0 if device.type == "cpu" else min(_GPU_WORKERS, max(1, usable_cores() - 1))
 
 
 def give_memory_back() -> None:

@@ -1,6 +1,5 @@
 """Predict emotions with a trained checkpoint, on files or on samples in memory."""
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ from sercl.batch import AudioBatch
 from sercl.errors import AudioError, ClipLengthError, SerclError
 from sercl.files import at_home
 from sercl.memory import by_halves
-from sercl.models.device import find_device, give_memory_back
+from sercl.models.device import default_workers, find_device, give_memory_back
 from sercl.models.encoders import infer_with
 from sercl.tasks.ensemble import Ensemble
 from sercl.tasks.models import UtteranceModel
@@ -71,9 +70,6 @@ class _Window(NamedTuple):
 
 _FIRST = 8
 """Inputs of the first window: few, so that the first predictions come soon."""
-
-_GPU_WORKERS = 4
-"""On the CPU there are none: threads beside those of the encoder make every parallel product wait."""
 
 
 def load(
@@ -137,7 +133,7 @@ class Predictor:
             (model.first, model.names) if isinstance(model, Ensemble) else (model, ())
         )
         self._device, self._detector = device, voice_detector()
-        self._workers = _workers_for(device) if workers is None else workers
+        self._workers = default_workers(device) if workers is None else workers
         tasks = model.tasks if isinstance(model, Ensemble) else [model]
         for encoder in dict.fromkeys(task.encoder for task in tasks):
             infer_with(self, encoder, precision)
@@ -232,7 +228,3 @@ def _windows(inputs: Iterable[AudioInput]) -> Iterator[list[tuple[int, AudioInpu
 
 def _halves(clips: list[DecodedInput]) -> tuple[list[DecodedInput], list[DecodedInput]]:
     return clips[: len(clips) // 2], clips[len(clips) // 2 :]
-
-
-def _workers_for(device: torch.device) -> int:
-    return 0 if device.type == "cpu" else min(_GPU_WORKERS, max(1, (os.cpu_count() or 1) - 1))

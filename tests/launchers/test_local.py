@@ -89,7 +89,7 @@ def test_the_log_holds_all_that_a_process_says(tmp_path: Path) -> None:
 
 def test_processes_share_cores_and_take_gpus_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr("sercl.launchers.local._cores", lambda: 9)
+    monkeypatch.setattr("sercl.launchers.local.usable_cores", lambda: 9)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,GPU-7")
     files = {name: tmp_path / name for name in "abc"}
     calls = {name: (samples.note_place, path) for name, path in files.items()}
