@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import islice
@@ -114,11 +114,15 @@ def walk(folder: Path, recursive: bool = True) -> Walk:
     for path, trouble in _Walker(folder, recursive).entries():
         if trouble is not None:
             problems.append(trouble)
-        elif path.suffix.lower() in AUDIO_SUFFIXES:
+        elif _is_audio(path):
             audio.append(path)
         else:
             others[path.suffix.lower()] += 1
     return Walk(tuple(sorted(audio)), tuple(sorted(problems, key=lambda item: item.path)), others)
+
+
+def _is_audio(path: Path) -> bool:
+    return path.suffix.lower() in AUDIO_SUFFIXES
 
 
 def files_of(folder: Path, recursive: bool = True) -> Iterator[Path]:
@@ -129,10 +133,7 @@ def files_of(folder: Path, recursive: bool = True) -> Iterator[Path]:
 def has_audio_below(folder: Path) -> bool:
     """Return whether there is audio in the folders below a folder; stops at the first file."""
     entries = _Walker(folder, recursive=True).entries()
-    return any(
-        trouble is None and path.parent != folder and path.suffix.lower() in AUDIO_SUFFIXES
-        for path, trouble in entries
-    )
+    return any(trouble is None and path.parent != folder and _is_audio(path) for path, trouble in entries)
 
 
 class AudioFolder:
@@ -264,7 +265,7 @@ class _Walker:
             waiting += [path] * self._recursive
         elif entry.is_file():
             yield path, None
-        elif path.suffix.lower() in AUDIO_SUFFIXES:
+        elif _is_audio(path):
             yield path, Problem(path, "not a regular file", kind="unreadable")
 
     def _take_link(self, entry: os.DirEntry[str], path: Path) -> Iterator[tuple[Path, Problem | None]]:
@@ -272,7 +273,7 @@ class _Walker:
             self._links_to_folders += [path] * self._recursive
         elif _leads_to(entry.is_file):
             self._links_to_files.append(path)
-        elif path.suffix.lower() in AUDIO_SUFFIXES or not path.suffix[1:].isalpha():  # or perhaps a folder
+        elif _is_audio(path) or not path.suffix[1:].isalpha():  # or perhaps a folder
             yield path, Problem(path, f"a link to {_target_of(path)}, which does not exist", kind="missing")
 
     def _is_loop(self, link: Path) -> bool:
@@ -339,16 +340,13 @@ def unlisted_audio(table: Path, named: Sequence[Path]) -> Unlisted | None:
         table: The table, whose folder is where relative paths start.
         named: The files of all rows, including rows that are not used.
     """
-    real: Callable[[Path], Path] = cache(lambda path: Path(os.path.realpath(path)))
-    paths = [path for path in named if "\0" not in str(path)]
-    known = {_target(path, real) for path in paths}
-    most = max(MOST_FILES, 4 * len(known))
-    seen = list(islice(_files(table.parent, paths), most))
-    audio = {path for path in seen if path.suffix.lower() in AUDIO_SUFFIXES}
-    left = sorted(path for path in audio if _target(path, real) not in known)
+    paths = {path for path in named if "\0" not in str(path)}
+    files, most = _files(table.parent, paths), max(MOST_FILES, 4 * len(paths))
+    others = {path for path in islice(files, most) if path not in paths and _is_audio(path)}
+    left = sorted(_without_links_to(paths, others))
     if not left:
         return None
-    number = f"{'at least ' if len(seen) == most else ''}{count(len(left), 'audio file')}"
+    number = f"{'at least ' if next(files, None) else ''}{count(len(left), 'audio file')}"
     verb = "is" if len(left) == 1 else "are"
     common = os.path.commonpath([path.parent for path in left])
     absent = f"in no row of {table.name}"
@@ -358,20 +356,30 @@ def unlisted_audio(table: Path, named: Sequence[Path]) -> Unlisted | None:
     )
 
 
-def _files(folder: Path, named: Sequence[Path]) -> Iterator[Path]:
-    below = [path.parts[len(folder.parts) :] for path in named if _is_below(path, folder)]
-    if any(len(parts) == 1 for parts in below):
+def _files(folder: Path, named: Iterable[Path]) -> Iterator[Path]:
+    parents = {path.parent for path in named}
+    below = {parent for parent in parents if _is_below(parent, folder)}
+    if folder in below:
         yield from files_of(folder)
     elif below:
         yield from files_of(folder, recursive=False)
-        for name in sorted({parts[0] for parts in below}):
+        for name in sorted({parent.parts[len(folder.parts)] for parent in below}):
             yield from files_of(folder / name)
-    for parent in sorted({path.parent for path in named if not _is_below(path, folder)}):
+    for parent in sorted(parents - below):
         yield from files_of(parent, recursive=False)
 
 
 def _is_below(path: Path, folder: Path) -> bool:
     return path.is_relative_to(folder) and ".." not in path.parts
+
+
+def _without_links_to(known: Collection[Path], others: Collection[Path]) -> set[Path]:
+    """Return the paths of `others` that lead to no file of `known`."""
+    if not others:  # as for most tables; links of a large one take seconds
+        return set()
+    real: Callable[[Path], Path] = cache(lambda path: Path(os.path.realpath(path)))
+    targets = {_target(path, real) for path in known}
+    return {path for path in others if _target(path, real) not in targets}
 
 
 def _target(path: Path, real: Callable[[Path], Path]) -> Path:

@@ -85,8 +85,8 @@ def _top_folders(utterances: Sequence[Utterance]) -> Mapping[int, str]:
         return {}
     parents = [str(item.path.parent) for item in utterances]
     common = commonpath(parents)
-    below = {index: Path(parent).relative_to(common).parts for index, parent in enumerate(parents)}
-    return {index: parts[0] for index, parts in below.items() if parts}
+    tops = {parent: Path(parent).relative_to(common).parts[:1] for parent in set(parents)}
+    return {index: tops[parent][0] for index, parent in enumerate(parents) if tops[parent]}
 
 
 def _is_part(folder: str) -> bool:
