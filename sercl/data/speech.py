@@ -1,15 +1,18 @@
 """Where the speech of a corpus is, found once for all its clips."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
+from sercl.ahead import ahead, usable_cores
 from sercl.audio.preprocess import PreprocessConfig, find_speech, voice_detector
 from sercl.audio.resample import load
 from sercl.audio.voice import Speech, VoiceDetector
 from sercl.batch import by_length
 from sercl.data.report import Checked
+from sercl.threads import one_thread
 
-_BATCH_SECONDS = 240.0
+_BATCH_SECONDS = 60.0
 """Maximum audio that is decoded and searched together, in s."""
 
 
@@ -56,10 +59,11 @@ def speech_of(
 
 
 def _searched(clips: Sequence[Checked], config: PreprocessConfig) -> Iterator[dict[str, tuple[Speech, ...]]]:
-    """Search clips of similar duration together, which saves padding."""
-    detector = voice_detector()
-    for batch in by_length([clip.seconds for clip in clips], _BATCH_SECONDS):
-        yield _found([clips[index] for index in batch], config, detector)
+    """Search clips of similar duration together, which saves padding; each core searches clips of its own."""
+    batches = by_length([clip.seconds for clip in clips], _BATCH_SECONDS)
+    search = partial(_found, config=config, detector=voice_detector())
+    with one_thread():
+        yield from ahead(search, ([clips[index] for index in batch] for batch in batches), usable_cores())
 
 
 def _found(
