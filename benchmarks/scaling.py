@@ -49,9 +49,9 @@ PARTS = (
     Part("set-up of `sercl fit`, audio checked before", 19.5, 100_000, "utterance", ONCE, spreads=False),
     Part("hidden states, `fp32`", 50.5, 646, "second", "Extraction, 192 clips"),
     Part("hidden states, `bf16`", 27.5, 646, "second", "Extraction, 192 clips"),
-    Part("an epoch of adapters, `32-true`", 5.7, 48, "utterance", "Training adapters"),
-    Part("an epoch of adapters, `bf16-mixed`", 3.2, 48, "utterance", "Training adapters"),
-    Part("`sercl predict`", 107, 1000, "utterance", "Predicting short clips"),
+    Part("an epoch of adapters, `32-true`", 18.9, 192, "utterance", "Training adapters"),
+    Part("an epoch of adapters, `bf16-mixed`", 11.6, 192, "utterance", "Training adapters"),
+    Part("`sercl predict`", 95, 1000, "utterance", "Predicting short clips"),
     Part("planning a study", 6.7, 9600, "cell", "A study", spreads=False),
     Part("a frozen cell, with its part of the report", 137, 510, "cell", "A study"),
 )
