@@ -656,7 +656,8 @@ def _peft(path: Path) -> None:
 
 def _import(name: str, content: str, **options: Any) -> Parser:
     def read(path: Path) -> None:
-        from sercl.listening.importing import ImportOptions, content_of, faults_text, import_files, in_shares
+        from sercl.listening.importing.files import content_of, faults_text, import_files, in_shares
+        from sercl.listening.importing.result_file import ImportOptions
         from sercl.listening.items import Items
 
         found = in_shares(import_files([path], Items(), ImportOptions(**options)))
@@ -667,7 +668,7 @@ def _import(name: str, content: str, **options: Any) -> Parser:
 
 
 def _imports() -> Iterator[tuple[str, Parser]]:
-    from tests.listening import test_importing as given
+    from tests.listening.importing import test_files as given
 
     buttons = given.BUTTONS
     trials = [

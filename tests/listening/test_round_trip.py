@@ -3,20 +3,16 @@
 import csv
 import json
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sercl.listening import plain, webmushra
+from sercl.listening.importing.files import import_files
 from sercl.listening.instructions import available, load
+from sercl.listening.items import read_items
 from sercl.listening.order import presentation
 from sercl.listening.protocol import PROTOCOL, REPEAT, write
 from tests.listening.samples import protocol
-
-importing = pytest.importorskip(
-    "sercl.listening.importing", reason="answers are read by `sercl listen import`, which is not there yet"
-)
-items = pytest.importorskip("sercl.listening.items")
 
 some_tests = st.builds(
     protocol,
@@ -78,7 +74,7 @@ def expected(made, answers):
 
 
 def imported(path, folder):
-    found = importing.import_files([path], items.read_items(folder / PROTOCOL))
+    found = import_files([path], read_items(folder / PROTOCOL))
     assert not found.faults
     return found.table.frame
 

@@ -17,14 +17,8 @@ from sercl.errors import DocumentError, RatingsError, UnknownNameError, UsageErr
 from sercl.files import write_text
 from sercl.json_text import json_text
 from sercl.listening.exclusion import ExclusionRules, Exclusions, apply_rules
-from sercl.listening.importing import (
-    Imported,
-    ImportOptions,
-    content_of,
-    faults_text,
-    import_files,
-    in_shares,
-)
+from sercl.listening.importing.files import Imported, content_of, faults_text, import_files, in_shares
+from sercl.listening.importing.result_file import ImportOptions
 from sercl.listening.items import Items, read_items
 from sercl.listening.ratings import write_table
 from sercl.reports.listening.importing import exclusion_table, import_table

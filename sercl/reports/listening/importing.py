@@ -12,7 +12,7 @@ from sercl.reports.style import table
 
 
 def import_table(content: Mapping[str, Any]) -> Group:
-    """Return the sizes of a table that was read, from `importing.content_of`."""
+    """Return the sizes of a table that was read, from `importing.files.content_of`."""
     grid = table("File", "Format", title=f"Imported: {content['kind']}")
     for path, name in content["formats"].items():
         grid.add_row(path, name)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from sercl.corpora.labels import EMOTIONS
 from sercl.errors import RatingsError, UnknownNameError, UsageError
-from sercl.listening.importing import Imported, ImportOptions, import_files, in_shares
+from sercl.listening.importing.files import Imported, import_files, in_shares
+from sercl.listening.importing.result_file import ImportOptions
 from sercl.listening.items import Items, read_items
 from sercl.listening.ratings import RATINGS, VOTES, read_table, table_of, write_table
 
