@@ -251,10 +251,25 @@ Batch = TypeVar("Batch", AudioBatch, FeatureBatch, FrameBatch)
 
 
 def parts_of(batch: Batch, count: int) -> list[Batch]:
-    """Return a batch as a number of parts, whose sizes differ by at most one clip."""
-    count = min(count, len(batch))
-    numbers = torch.arange(len(batch)) * count // len(batch)
+    """Return a batch as a number of parts, at most `most_parts`; each kind of clip is divided evenly."""
+    count = min(count, most_parts(batch))
+    numbers = torch.zeros(len(batch), dtype=torch.int64)
+    for kind in _kinds(batch):
+        numbers[kind] = torch.arange(len(kind)) * count // len(kind)
     return [batch.rows(numbers == part) for part in range(count)]
+
+
+def most_parts(batch: Batch) -> int:
+    """Return the largest number of parts of a batch that each have a clip of every kind."""
+    return min(len(kind) for kind in _kinds(batch))
+
+
+def _kinds(batch: Batch) -> list[Tensor]:
+    """Return the rows of each kind of clip; adversarial training has two: labelled, and not."""
+    if not isinstance(batch, AudioBatch) or batch.domains is None or batch.labels is None:
+        return [torch.arange(len(batch))]
+    is_labelled = (batch.labels != UNLABELLED).cpu()
+    return [kind.nonzero().flatten() for kind in (is_labelled, ~is_labelled)]
 
 
 def halves(batch: Batch) -> tuple[Batch, Batch]:

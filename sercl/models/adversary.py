@@ -5,7 +5,6 @@ lose information about the corpus.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,7 +121,10 @@ def build_adversary(config: AdversarialConfig, heads: int, dim: int, frozen: boo
 
 
 def domain_losses(logits: Tensor, domains: Tensor) -> Tensor:
-    """Return the binary cross-entropy of each head, `[heads]`, with equal weight of both domains.
+    """Return what the source and the target add to the binary cross-entropy of each head, `[2, heads]`.
+
+    Both have equal weight: a domain adds the mean over its utterances, divided by the number of domains that
+    have any; one without adds 0.
 
     Args:
         logits: Logits of the target domain, `[batch, heads]`.
@@ -130,15 +132,18 @@ def domain_losses(logits: Tensor, domains: Tensor) -> Tensor:
     """
     truth = domains.to(logits.dtype).unsqueeze(1).expand_as(logits)
     each = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
-    present = _present(domains)
-    return torch.stack([each[domains == domain].mean(dim=0) for domain in present]).mean(dim=0)
+    sums = torch.stack([each[domains == domain].sum(dim=0) for domain in (SOURCE, TARGET)])
+    return sums / domain_weights(domains).clamp(min=1).unsqueeze(1)
+
+
+def domain_weights(domains: Tensor) -> Tensor:
+    """Return the divisors in `domain_losses`, `[2]`: utterances of the domain x number of domains present."""
+    counts = torch.stack([(domains == domain).sum() for domain in (SOURCE, TARGET)])
+    return counts * (counts > 0).sum()
 
 
 def domain_accuracy(logits: Tensor, domains: Tensor) -> Tensor:
     """Return the balanced accuracy over domains, averaged over heads; 0.5 is chance. Arguments as above."""
     right = ((logits > 0) == (domains == TARGET).unsqueeze(1)).float()
-    return torch.stack([right[domains == domain].mean() for domain in _present(domains)]).mean()
-
-
-def _present(domains: Tensor) -> Sequence[int]:
-    return [domain for domain in (SOURCE, TARGET) if bool((domains == domain).any())]
+    present = [domain for domain in (SOURCE, TARGET) if bool((domains == domain).any())]
+    return torch.stack([right[domains == domain].mean() for domain in present]).mean()

@@ -37,7 +37,8 @@ class AdversarialLosses(NamedTuple):
 
     Attributes:
         classes: `[heads]`, emotion loss of the labelled utterances.
-        domains: `[heads]`, loss of the domain classifier; its gradient is reversed before the encoder.
+        domains: `[2, heads]`, what both domains add to the loss of the domain classifier; its gradient is
+            reversed before the encoder.
         accuracy: Accuracy of the domain classifier; chance is 0.5.
     """
 
@@ -59,7 +60,9 @@ def ask_for_target(adversary: Adversary | None, data: Any) -> None:
 
 
 def adversarial_step(task: Classifier, adversary: Adversary, batch: AudioBatch) -> Tensor:
-    """Log the losses of a training batch and return their sum; arguments as of `adversarial_losses`.
+    """Log the losses of a training batch and return the terms of its loss, `[3]`: classes, source, target.
+
+    Arguments as of `adversarial_losses`.
 
     Raises:
         UsageError: For a batch without domains.
@@ -70,9 +73,9 @@ def adversarial_step(task: Classifier, adversary: Adversary, batch: AudioBatch) 
     strength = task.adversarial.strength(trainer.global_step, trainer.estimated_stepping_batches)
     losses = adversarial_losses(task, adversary, batch, strength)
     task.log_training("loss", losses.classes.mean(), len(batch))
-    task.log_training("domain_loss", losses.domains.mean(), len(batch))
+    task.log_training("domain_loss", losses.domains.sum(dim=0).mean(), len(batch))
     task.log_training("domain_accuracy", losses.accuracy, len(batch))
-    return losses.classes.sum() + losses.domains.sum()
+    return torch.cat([losses.classes.sum()[None], losses.domains.sum(dim=1)])
 
 
 def adversarial_losses(

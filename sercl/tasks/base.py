@@ -4,7 +4,6 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 from torch import Tensor, nn
 
 from sercl.audio.preprocess import PreprocessConfig
@@ -16,7 +15,7 @@ from sercl.tasks.models import EncoderModel, plain
 from sercl.tasks.optim import build_optimizer, build_schedule, schedule_options
 from sercl.tasks.recordings import LIKE, fingerprints, to_tensors
 from sercl.tasks.sharding import own_class, part_like
-from sercl.tasks.stepping import Stepping
+from sercl.tasks.stepping import Stepping, has_whole_weights
 
 
 class EncoderTask(EncoderModel, Stepping):
@@ -84,17 +83,17 @@ class EncoderTask(EncoderModel, Stepping):
 
     @abstractmethod
     def training_loss(self, batch: Any) -> Tensor:
-        """Return the loss of a batch of training data, `[]`."""
+        """Return the loss of a batch of training data, `[]`, or the terms whose sum it is, `[terms]`."""
 
-    def step_loss(self, batch: Any) -> Tensor:
+    def step_loss(self, batch: Any, share: Tensor | float = 1.0, parts: int = 1) -> Tensor:
         """Return the loss of a batch, with what adapters add to it."""
-        loss, penalty = self.training_loss(batch), self.adapters.penalty()
+        loss, penalty = (self.training_loss(batch) * share).sum(), self.adapters.penalty()
         if penalty is None:
             return loss
         self.log(
             "train/penalty", penalty, on_step=False, on_epoch=True, batch_size=len(batch), sync_dist=True
         )
-        return loss + penalty
+        return loss + penalty / parts
 
     def on_train_epoch_end(self) -> None:
         """Log what adapters say, and step schedules that follow a validation value (called by Lightning).
@@ -149,7 +148,7 @@ class EncoderTask(EncoderModel, Stepping):
         Raises:
             UsageError: For a tensor of an adapter without a gradient: its training would do nothing.
         """
-        if self._gradients_checked or self.leaves_weights_unread or not self._has_whole_gradients:
+        if self._gradients_checked or self.leaves_weights_unread or not has_whole_weights(self.trainer):
             return
         self._gradients_checked = True
         if names := self.adapters.without_gradient():
@@ -158,11 +157,6 @@ class EncoderTask(EncoderModel, Stepping):
                 f"gradient and would not be trained ({', '.join(names[:2])}). The encoder does not use "
                 "them: adapt other modules, or choose another adapter, such as lora."
             )
-
-    @property
-    def _has_whole_gradients(self) -> bool:
-        """Whether gradients are in the parameters, not in shards on several devices."""
-        return isinstance(self.trainer.strategy, SingleDeviceStrategy | DDPStrategy)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Drop the frozen encoder from the weights and add the description of the task."""

@@ -7,11 +7,11 @@ import lightning.pytorch as L
 import torch
 from torch import Tensor, nn
 
-from sercl.batch import AudioBatch, FeatureBatch
+from sercl.batch import UNLABELLED, AudioBatch, FeatureBatch
 from sercl.errors import UsageError
 from sercl.metrics.classification import EmotionMetrics
 from sercl.metrics.functional.classification import confusion_matrix, scores
-from sercl.models.adversary import AdversarialConfig
+from sercl.models.adversary import AdversarialConfig, domain_weights
 from sercl.models.losses import ClassLoss
 from sercl.models.standardize import CorpusStandardizer, Standardizer
 from sercl.tasks.adversarial import adversarial_step, ask_for_target
@@ -209,19 +209,22 @@ class EmotionClassifier(UtteranceModel, UtteranceTest, EncoderTask):
             checkpoint["sercl"]["standardized_corpora"] = list(self.standardized_corpora)
 
     def training_loss(self, batch: AudioBatch | FeatureBatch) -> Tensor:
-        """Return the loss of a batch; heads are independent, so their losses are summed."""
+        """Return the loss of a batch, or its terms; heads are independent, so their losses are summed."""
         if self.adversary is not None and isinstance(batch, AudioBatch):
             return adversarial_step(self, self.adversary, batch)
         losses = self.losses(self.scores(batch), cast(Tensor, batch.labels))
         self.log_training("loss", losses.mean(), len(batch))
         return losses.sum()
 
-    def weight_of(self, batch: AudioBatch | FeatureBatch) -> Tensor | None:
-        """Return the divisor of the mean loss of a batch; None for a batch of two domains."""
-        if self.adversary is not None:
-            return None
+    def weight_of(self, batch: AudioBatch | FeatureBatch) -> Tensor:
+        """Return the divisor of each mean in the loss of a batch, in the shape of `training_loss`."""
         labels = cast(Tensor, batch.labels)
-        return cast(ClassLoss, self.criteria[0]).weight_of_mean(labels, self.loss_weights)
+        weight = cast(ClassLoss, self.criteria[0]).weight_of_mean(
+            labels[labels != UNLABELLED], self.loss_weights
+        )
+        if self.adversary is None or not isinstance(batch, AudioBatch):
+            return weight
+        return torch.cat([weight[None], domain_weights(cast(Tensor, batch.domains))])
 
     def log_training(self, name: str, value: Tensor, batch_size: int) -> None:
         """Log the mean of a value over an epoch as "train/name"."""

@@ -6,10 +6,12 @@ from typing import Any, TypeVar, cast
 
 import lightning.pytorch as L
 import torch
+from lightning.pytorch.overrides.distributed import prepare_for_backward
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
 
-from sercl.batch import halves, parts_of
+from sercl.batch import halves, most_parts, parts_of
 from sercl.errors import DivergedError
 from sercl.memory import by_halves, exhausted, warn_of_parts
 
@@ -17,6 +19,13 @@ _SHOWN = 5
 """Number of utterances that a message names."""
 _SMALLER = "--data.loader.batch_size, .batch_seconds"
 Result = TypeVar("Result")
+Gradients = list[Tensor | None]
+"""One for each trained parameter; None for one that the loss does not depend on."""
+
+
+def has_whole_weights(trainer: L.Trainer) -> bool:
+    """Whether each device has the whole model, so that it can compute without the others."""
+    return isinstance(trainer.strategy, SingleDeviceStrategy | DDPStrategy)
 
 
 def evaluated(task: L.LightningModule, work: Callable[[Any], list[Result]], batch: Any) -> list[Result]:
@@ -29,35 +38,39 @@ def evaluated(task: L.LightningModule, work: Callable[[Any], list[Result]], batc
         work: Returns the results of a batch, and keeps nothing of one that fails.
         batch: The batch.
     """
-
-    def is_allowed() -> bool:
-        return isinstance(task.trainer.strategy, SingleDeviceStrategy | DDPStrategy)
-
-    return by_halves(work, batch, halves, _SMALLER, is_allowed)
+    return by_halves(work, batch, halves, _SMALLER, lambda: has_whole_weights(task.trainer))
 
 
 class Stepping(L.LightningModule):
     """A model whose batches are trained in parts where memory runs out.
 
     The gradients of the parts add up to that of the whole batch, apart from random draws such as dropout, and
-    the optimiser steps once. Later batches of that size are trained in as many parts at once.
+    the optimiser steps once. Later batches of that size are trained in as many parts at once. Of several
+    devices, only the one whose memory runs out does so: they exchange gradients once per batch in any case.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._batch: Any = None
         self._loss: Tensor | None = None
-        self._parts, self._too_large = 2, float("inf")
-        self._is_quiet = False
+        self._end: Tensor | None = None
+        self._parts, self._too_large, self._fits = 2, float("inf"), 0
+        self._is_logged = self._is_quiet = False
 
     @abstractmethod
-    def step_loss(self, batch: Any) -> Tensor:
-        """Return the loss of a batch, `[]`, and log it."""
+    def step_loss(self, batch: Any, share: Tensor | float = 1.0, parts: int = 1) -> Tensor:
+        """Log the loss of a batch and return it, `[]`; of a part, what it adds to the loss of its batch.
+
+        Args:
+            batch: The batch, or a part of one.
+            share: Weight of each term of the part's loss, `[]` or `[terms]`; those of all parts add up to 1.
+            parts: Number of parts.
+        """
 
     def weight_of(self, batch: Any) -> Tensor | None:
-        """Return the divisor of the mean in the loss of a batch, `[]`, so that losses of parts can be added.
+        """Return the divisor of each mean in the loss of a batch, `[]` or `[terms]`, to add losses of parts.
 
-        None, as here, if they cannot: then a batch that does not fit into memory ends training.
+        None, as here, if they cannot be added: then a batch that does not fit into memory ends training.
         """
         return None
 
@@ -67,47 +80,48 @@ class Stepping(L.LightningModule):
         Raises:
             DivergedError: If it is not finite.
         """
-        self._batch, self._loss = batch, None
+        self._batch, self._loss, self._end, self._is_logged = batch, None, None, False
         if _size(batch) < self._too_large:
             try:
-                loss = self.step_loss(batch)
+                self._loss = self.step_loss(batch)
             except Exception as error:
                 self._prepare_parts(error)
             else:
-                self._check_finite(loss, batch)
-                self._loss = loss.detach()
-                return loss
-        # `backward` computes the parts after Lightning has cleared the gradients; it gets this, scaled.
-        return torch.ones((), device=self.device, requires_grad=True)
+                self._check_finite(self._loss, batch)
+                self._is_logged = True
+        if self._loss is not None and not self._is_divisible:
+            return self._loss
+        # `backward` goes on from this end, once Lightning has scaled the loss and cleared the gradients. Of
+        # the loss itself it would keep what the whole batch needs, while the parts are computed.
+        value = torch.ones((), device=self.device) if self._loss is None else self._loss.detach().clone()
+        self._end = value.requires_grad_()
+        return self._end
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
         """Add the gradients of the batch (called by Lightning)."""
-        is_first = all(p.grad is None for p in self.parameters())
-        try:
-            if self._loss is not None:
-                super().backward(loss, *args, **kwargs)
-                self._batch = None
-                return
-        except Exception as error:
-            if not is_first or self._loss == 0:  # gradients of earlier batches would be lost; scale unknown
-                raise
-            self._prepare_parts(error)
-        scale = loss.detach() if self._loss is None else loss.detach() / self._loss
-        while (memory := self._add_gradients_of_parts(scale, is_first)) is not None:
-            self._parts *= 2
-            self._warn(memory)
-        self._batch = None
+        super().backward(loss, *args, **kwargs)
+        if self._end is not None:
+            scale = cast(Tensor, self._end.grad)
+            if self._loss is None or not self._went_back(scale):
+                self._add(self._gradients_of_parts(scale))
+        self._batch = self._loss = self._end = None
 
     def log(self, name: str, value: Any, *args: Any, **kwargs: Any) -> None:
         """Log a value, unless it is of a part of a batch that was logged as a whole (called by the model)."""
         if not self._is_quiet:
             super().log(name, value, *args, **kwargs)
 
+    @property
+    def _is_divisible(self) -> bool:
+        """Whether batches may be trained in parts; DDP's static graph is that of whole batches."""
+        is_static = getattr(self.trainer.strategy.model, "static_graph", False)
+        return has_whole_weights(self.trainer) and not is_static
+
     def _prepare_parts(self, error: Exception) -> None:
         """Make batches of this size be trained in parts, or raise the error if that is not its solution."""
         memory = exhausted(error)
-        alone = self.trainer.world_size == 1 and len(self._batch) > 1
-        if memory is None or not alone or self.weight_of(self._batch) is None:
+        may = self._is_divisible and most_parts(self._batch) > 1
+        if memory is None or not may or self.weight_of(self._batch) is None:
             raise error
         self._too_large = _size(self._batch)
         self._warn(memory)
@@ -116,33 +130,86 @@ class Stepping(L.LightningModule):
         instead = f"it is trained in {self._parts} parts, whose gradients add up to its own"
         warn_of_parts(memory, len(self._batch), instead, _SMALLER)
 
-    def _add_gradients_of_parts(self, scale: Tensor, is_first: bool) -> str | None:
-        """Add the gradients of all parts; return which memory has run out, None if none has."""
-        if is_first:
-            self.zero_grad(set_to_none=True)  # of what has failed
+    def _went_back(self, scale: Tensor) -> bool:
+        """Add the gradients of the whole batch; return False, and add none, if memory runs out."""
+        loss, self._loss = cast(Tensor, self._loss), None
+        can_undo = self.trainer.world_size == 1 and all(p.grad is None for p in self.parameters())
+        # Gradients that are added to earlier ones, or sent to other devices, cannot be taken back: those of a
+        # batch that is larger than any before are computed before they are added.
+        is_tried = not can_undo and _size(self._batch) > self._fits
+        try:
+            if is_tried:
+                gradients = self._gradients(loss, scale)
+            else:
+                self._announce(loss)
+                loss.backward(scale)  # type: ignore[no-untyped-call]
+        except Exception as error:
+            if not (is_tried or can_undo):
+                raise
+            self._prepare_parts(error)
+            if can_undo:
+                self.zero_grad(set_to_none=True)
+            return False
+        if is_tried:
+            self._add(gradients)
+        self._fits = max(self._fits, _size(self._batch))
+        return True
+
+    @property
+    def _trained(self) -> list[Tensor]:
+        return [parameter for parameter in self.parameters() if parameter.requires_grad]
+
+    def _gradients(self, loss: Tensor, scale: Tensor) -> Gradients:
+        return list(torch.autograd.grad(loss, self._trained, scale, allow_unused=True))
+
+    def _add(self, gradients: Gradients) -> None:
+        """Add gradients to those of the parameters, as a backward pass does: devices then exchange them."""
+        pairs = zip(self._trained, gradients, strict=True)
+        ends, own = zip(*((p.view_as(p), value) for p, value in pairs if value is not None), strict=True)
+        self._announce(ends)
+        torch.autograd.backward(ends, own)
+
+    def _announce(self, ends: Any) -> None:
+        """Tell DDP where a backward pass begins that it has not seen; with one device, do nothing."""
+        model = self.trainer.strategy.model
+        if isinstance(model, DistributedDataParallel):
+            prepare_for_backward(model, ends)
+
+    def _gradients_of_parts(self, scale: Tensor) -> Gradients:
+        """Return the sum of the gradients of as few parts as fit into memory."""
+        while isinstance(found := self._try_parts(scale), str):
+            self._parts *= 2
+            self._warn(found)
+        return found
+
+    def _try_parts(self, scale: Tensor) -> Gradients | str:
+        """Return the sum of the gradients of all parts, or which memory has run out."""
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
-        whole = cast(Tensor, self.weight_of(self._batch))
+        total: Gradients = []
+        parts = parts_of(self._batch, self._parts)
         try:
-            for part in parts_of(self._batch, self._parts):
-                self._add_gradients_of(part, scale * cast(Tensor, self.weight_of(part)) / whole)
+            for part in parts:
+                _add_to(total, self._gradients_of(part, scale, len(parts)))
         except Exception as error:
             memory = exhausted(error)
-            if memory is None or not is_first or self._parts >= len(self._batch):
+            if memory is None or len(parts) == most_parts(self._batch):
                 raise
             return memory
-        return None
+        return total
 
-    def _add_gradients_of(self, part: Any, scale: Tensor) -> None:
-        outside, self._is_quiet = self._current_fx_name, self._loss is not None
+    def _gradients_of(self, part: Any, scale: Tensor, parts: int) -> Gradients:
+        own, whole = (cast(Tensor, self.weight_of(each)) for each in (part, self._batch))
+        share = (own / whole).nan_to_num()  # of a term to which no clip of the batch adds anything
+        outside, self._is_quiet = self._current_fx_name, self._is_logged
         self._current_fx_name = "training_step"  # where its values are logged
         try:
             with self.trainer.precision_plugin.train_step_context():
-                loss = self.step_loss(part)
+                loss = self.step_loss(part, share, parts)
         finally:
             self._current_fx_name, self._is_quiet = outside, False
         self._check_finite(loss, part)
-        (loss * scale).backward()  # type: ignore[no-untyped-call]
+        return self._gradients(loss, scale)
 
     def _check_finite(self, loss: Tensor, batch: Any) -> None:
         if bool(loss.isfinite()):
@@ -158,6 +225,16 @@ class Stepping(L.LightningModule):
             "precision (--trainer.precision 32-true); if it happens in the first steps, listen to these "
             "utterances."
         )
+
+
+def _add_to(total: Gradients, more: Gradients) -> None:
+    """Add the gradients of a part to those of the parts before, an empty list before the first."""
+    for index, value in enumerate(more):
+        if index == len(total):
+            total.append(value)
+        elif value is not None:
+            before = total[index]
+            total[index] = value if before is None else before.add_(value)
 
 
 def _size(batch: Any) -> int:

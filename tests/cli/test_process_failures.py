@@ -87,6 +87,34 @@ def test_a_process_that_fails_ends_the_run(case, fit_words, tmp_path):
     assert not (tmp_path / "run" / "results.json").exists()
 
 
+def small_memory(noted):
+    """Return what lets batches of more than four clips not fit into the memory of the second process."""
+
+    def prepare():
+        loss = EmotionClassifier.training_loss
+
+        def small(task, batch):
+            if rank_of_process() == 1:
+                with noted.open("a") as file:
+                    file.write(f"{len(batch)}\n")
+                if len(batch) > 4:
+                    out_of_memory()
+            return loss(task, batch)
+
+        EmotionClassifier.training_loss = small
+
+    return prepare
+
+
+@pytest.mark.slow
+def test_a_process_whose_memory_runs_out_trains_in_parts(fit_words, tmp_path):
+    words = [*fit_words, "--data.loader.batch_size", "12", "--no-cache", "--out", str(tmp_path / "run")]
+    ended = launched(words, tmp_path / "said", small_memory(tmp_path / "noted"))
+    assert ended.code == 0, ended.err
+    assert (tmp_path / "run" / "results.json").exists()
+    assert (tmp_path / "noted").read_text().split()[:6] == ["12", "6", "3", "3", "3", "3"]
+
+
 @pytest.mark.slow
 def test_a_process_that_does_not_answer_is_named_after_the_time_that_was_given(fit_words, tmp_path):
     words = [*fit_words, "--data.loader.batch_size", "12", "--no-cache", "--out", str(tmp_path / "run")]

@@ -40,3 +40,15 @@ def fit_standardizer():
         return task.eval()
 
     return fit
+
+
+@pytest.fixture
+def batches():
+    """Two batches of six clips of different lengths."""
+    generator = torch.Generator().manual_seed(1)
+
+    def batch(name):
+        clips = [0.1 * torch.randn(n, generator=generator) for n in (4000, 8000, 5000, 6400, 7000, 4400)]
+        return AudioBatch.from_clips(clips, [0, 2, 3, 0, 1, 0], [f"{name}{number}" for number in range(6)])
+
+    return [batch("a"), batch("b")]

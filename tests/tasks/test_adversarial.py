@@ -62,7 +62,7 @@ def test_the_encoder_is_pushed_against_the_classifier_of_domains(
     for strength in (1.0, 0.5, -1.0):
         task.zero_grad()
         losses = adversarial_losses(task, task.adversary, mixed, strength)
-        assert losses.domains.shape == (heads,)
+        assert losses.domains.shape == (2, heads)
         losses.domains.sum().backward()
         gradients.append([parameter.grad.clone() for parameter in task.parameter_groups()["adapter"]])
     against, half, along = (torch.cat([part.flatten() for part in each]) for each in gradients)

@@ -1,5 +1,6 @@
 """A batch that does not fit into memory is trained in parts; a loss that is not finite ends training."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import lightning.pytorch as L
@@ -7,8 +8,9 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from sercl.batch import NO_LABEL, AudioBatch, FrameBatch
+from sercl.batch import NO_LABEL, SOURCE, TARGET, UNLABELLED, AudioBatch, FrameBatch
 from sercl.errors import DivergedError, SerclWarning
+from sercl.models.adversary import AdversarialConfig
 from sercl.tasks.diarization import EmotionDiarizer
 from sercl.tasks.stepping import evaluated
 
@@ -27,18 +29,6 @@ class Gradients(L.Callback):
 
     def on_train_epoch_end(self, trainer, task):
         self.loss = float(trainer.callback_metrics["train/loss"])
-
-
-@pytest.fixture
-def batches():
-    """Two batches of six clips of different lengths."""
-    generator = torch.Generator().manual_seed(1)
-
-    def batch(name):
-        clips = [0.1 * torch.randn(n, generator=generator) for n in (4000, 8000, 5000, 6400, 7000, 4400)]
-        return AudioBatch.from_clips(clips, [0, 2, 3, 0, 1, 0], [f"{name}{number}" for number in range(6)])
-
-    return [batch("a"), batch("b")]
 
 
 def fit(task, batches, **options):
@@ -123,33 +113,85 @@ def test_parts_give_the_gradient_of_the_whole_batch(fail, accumulated, build, ba
     def task():
         built = build(**OPTIONS)
         built.loss_weights = torch.tensor([1.0, 5.0, 2.0, 0.5])
+        built.adapters.penalty = lambda: sum(p.square().sum() for p in built.adapters.parameters())
         return built
 
     options = {"accumulate_grad_batches": accumulated}
-    # A batch whose backward pass fails must be the first of its step.
-    given = batches[:1] if fail is in_backward else batches
-    whole, small, tried = fit(task(), given, **options), task(), []
+    whole, small, tried = fit(task(), batches, **options), task(), []
     fail(small, 2, tried)
     with pytest.warns(
         SerclWarning, match="6 clips did not fit into memory: it is trained in 2 parts"
     ) as said:
-        found = fit(small, given, **options)
+        found = fit(small, batches, **options)
     check_same(found, whole)
     assert any("in 4 parts" in str(each.message) for each in said)
-    if fail is in_forward:
-        # The whole, a half, then parts; the second batch is not tried as a whole, if it is no smaller.
-        assert tried == [6, 3, 2, 1, 2, 1, 2, 1, 2, 1]
+    # The whole, a half, then parts; the second batch is not tried as a whole, if it is no smaller.
+    assert tried == [6, 3, 2, 1, 2, 1, 2, 1, 2, 1]
 
 
-def test_a_second_failure_within_a_step_keeps_nothing_half_done(build, batches):
+def test_a_larger_batch_within_a_step_takes_nothing_back(build, batches):
+    given = [batches[0].rows(torch.arange(6) < 2), batches[1]]
+    whole = fit(build(**OPTIONS), given, accumulate_grad_batches=2)
     small, tried = build(**OPTIONS), []
-    in_backward(small, 2, tried)
+    in_backward(small, 3, tried)
+    with pytest.warns(SerclWarning, match="6 clips did not fit"):
+        check_same(fit(small, given, accumulate_grad_batches=2), whole)
+    assert tried == [2, 6, 3, 3]
+
+
+def test_a_batch_of_a_size_that_has_fitted_keeps_nothing_half_done(build, batches):
+    task, tried = build(**OPTIONS), []
+    before = task.pool
+
+    def full_later(batch):
+        tried.append(len(batch))
+        pooled = before(batch)
+        if len(tried) > 1:
+            pooled.register_hook(lambda gradient: out_of_memory())
+        return pooled
+
+    task.pool = full_later
     with pytest.raises(RuntimeError, match="can't allocate"):
-        fit(small, [_first_rows(batches[0]), batches[1]], accumulate_grad_batches=2)
+        fit(task, [batches[0], batches[0]], accumulate_grad_batches=2)
+    assert tried == [6, 6]
 
 
-def _first_rows(batch):
-    return batch.rows(torch.arange(6) < 2)
+ADVERSARIAL = OPTIONS | {"adversarial": AdversarialConfig(weight=1.0)}
+
+
+@pytest.fixture
+def two_domains(batches, monkeypatch):
+    """Seven clips with labels, one of them of the target, and five without, of the target."""
+    monkeypatch.setattr(AdversarialConfig, "strength", lambda *_: 0.7)  # in the first step, it would be 0
+    clips = [clip for batch in batches for clip in batch.waveforms]
+    batch = AudioBatch.from_clips(clips, [0, 2, 3, 0, 1, 0, 2, *[UNLABELLED] * 5])
+    return replace(batch, domains=torch.tensor([SOURCE] * 3 + [TARGET] + [SOURCE] * 3 + [TARGET] * 5))
+
+
+@pytest.mark.parametrize("fail", [in_forward, in_backward])
+@pytest.mark.parametrize("labelled", ["both domains", "target"])
+def test_a_batch_of_two_domains_is_trained_in_parts_that_have_both(fail, labelled, build, two_domains):
+    if labelled == "target":
+        two_domains = replace(two_domains, domains=torch.full((12,), TARGET))
+
+    def task():
+        built = build(**ADVERSARIAL | {"layer": "auto"})
+        built.loss_weights = torch.tensor([1.0, 5.0, 2.0, 0.5])
+        return built
+
+    whole, small, tried = fit(task(), [two_domains]), task(), []
+    fail(small, 4, tried)
+    with pytest.warns(SerclWarning, match="12 clips did not fit into memory: it is trained in 2 parts"):
+        check_same(fit(small, [two_domains]), whole)
+    assert tried == ([12, 7, 4, 3, 3, 2] if fail is in_forward else [7, 5, 4, 3, 3, 2])
+
+
+def test_a_batch_of_two_domains_is_divided_until_one_has_a_single_clip(build, two_domains):
+    task, tried = build(**ADVERSARIAL), []
+    in_forward(task, 1, tried)
+    with pytest.warns(SerclWarning), pytest.raises(RuntimeError, match="can't allocate"):
+        fit(task, [two_domains])
+    assert tried == [12, 7, 4, 3]
 
 
 def test_a_diarizer_is_trained_in_parts(whisper):
