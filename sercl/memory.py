@@ -8,6 +8,7 @@ from typing import TypeVar
 from sercl.errors import SerclWarning
 
 Batch = TypeVar("Batch", bound=Sized)
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 # By name: naming the types would import torch.
@@ -43,6 +44,7 @@ def by_halves(
     halves: Callable[[Batch], tuple[Batch, Batch]],
     option: str = "",
     is_allowed: Callable[[], bool] = lambda: True,
+    what: str = "a batch of {} clips",
 ) -> list[Result]:
     """Return the results of a batch; if memory runs out, those of its halves one after the other.
 
@@ -52,6 +54,7 @@ def by_halves(
         halves: Returns both halves of a batch of at least two items.
         option: The option that makes batches smaller, for the warning, if there is one.
         is_allowed: Whether halves may be computed, asked when memory has run out.
+        what: What a batch is called in the warning; {} stands for its length.
 
     Raises:
         Exception: What `work` raises, also for a single item that does not fit into memory.
@@ -64,21 +67,28 @@ def by_halves(
             raise
     # Not within `except`, where the error keeps the tensors of the whole batch alive.
     first, second = halves(batch)
-    warn_of_parts(memory, len(batch), "its halves are computed one after the other", option)
+    warn_of_parts(memory, what.format(len(batch)), "its halves are computed one after the other", option)
     return [
-        result for half in (first, second) for result in by_halves(work, half, halves, option, is_allowed)
+        result
+        for half in (first, second)
+        for result in by_halves(work, half, halves, option, is_allowed, what)
     ]
 
 
-def warn_of_parts(memory: str, count: int, instead: str, option: str) -> None:
+def halves_of(items: list[Item]) -> tuple[list[Item], list[Item]]:
+    """Return both halves of at least two items."""
+    return items[: len(items) // 2], items[len(items) // 2 :]
+
+
+def warn_of_parts(memory: str, what: str, instead: str, option: str) -> None:
     """Warn that a batch did not fit into memory.
 
     Args:
         memory: Which memory, as of `exhausted`.
-        count: Number of clips in the batch.
+        what: What did not fit, such as "a batch of 12 clips".
         instead: What is done with it instead.
         option: The option that makes batches smaller, if there is one.
     """
     advice = f" Smaller batches ({option}) save the attempt." if option else ""
-    text = f"a batch of {count} clips did not fit into {memory}: {instead}.{advice}"
+    text = f"{what} did not fit into {memory}: {instead}.{advice}"
     warnings.warn(text, SerclWarning, stacklevel=2)

@@ -1,15 +1,11 @@
 import pytest
 
 from sercl.errors import SerclWarning
-from sercl.memory import by_halves, exhausted
+from sercl.memory import by_halves, exhausted, halves_of
 
 
 class OutOfMemoryError(RuntimeError):
     """Named as torch's."""
-
-
-def halves(items):
-    return items[: len(items) // 2], items[len(items) // 2 :]
 
 
 def working(most, tried):
@@ -27,20 +23,20 @@ def test_results_come_in_order_from_batches_that_fit():
     with pytest.warns(
         SerclWarning, match="7 clips did not fit into GPU memory: .* Smaller batches \\(--size\\)"
     ):
-        assert by_halves(working(2, tried), list(range(7)), halves, "--size") == [10 * n for n in range(7)]
+        assert by_halves(working(2, tried), list(range(7)), halves_of, "--size") == [10 * n for n in range(7)]
     assert tried == [7, 3, 1, 2, 4, 2, 2]
 
 
 def test_what_fits_is_tried_once_and_says_nothing(recwarn):
     tried = []
-    assert by_halves(working(7, tried), [1, 2], halves, "--size") == [10, 20]
+    assert by_halves(working(7, tried), [1, 2], halves_of, "--size") == [10, 20]
     assert tried == [2]
     assert not list(recwarn)
 
 
 def test_a_single_item_that_does_not_fit_is_an_error():
     with pytest.warns(SerclWarning), pytest.raises(OutOfMemoryError):
-        by_halves(working(0, []), [1, 2], halves, "--size")
+        by_halves(working(0, []), [1, 2], halves_of, "--size")
 
 
 def test_other_errors_pass():
@@ -48,7 +44,7 @@ def test_other_errors_pass():
         raise ValueError("no more memory of it")
 
     with pytest.raises(ValueError, match="no more"):
-        by_halves(broken, [1, 2], halves, "--size")
+        by_halves(broken, [1, 2], halves_of, "--size")
 
 
 def test_which_memory_has_run_out():

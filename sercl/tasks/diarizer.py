@@ -21,7 +21,7 @@ from sercl.diarization.postprocess import PostConfig, to_segments
 from sercl.diarization.segments import NEUTRAL, Annotation
 from sercl.errors import AudioError, SerclError, UsageError
 from sercl.files import at_home
-from sercl.memory import by_halves
+from sercl.memory import by_halves, halves_of
 from sercl.models.device import find_device
 from sercl.models.encoders import infer_with
 from sercl.tasks.checkpoint_paths import checkpoint_of
@@ -213,7 +213,7 @@ class Diarizer:
         shortest = self._task.encoder.min_samples
         usable = (window for window in stream if len(window.waveform) >= shortest)
         while batch := list(islice(usable, self._at_once)):
-            for window, frames in zip(batch, by_halves(self._probabilities, batch, _halves), strict=True):
+            for window, frames in zip(batch, by_halves(self._probabilities, batch, halves_of), strict=True):
                 yield window.index, window.last, frames
 
     @torch.inference_mode()
@@ -236,10 +236,6 @@ class Diarizer:
         certain[self.classes.index(NEUTRAL)] = 1.0
         neutral = np.where(pauses[:, None], certain, frames)
         return np.concatenate([neutral, pauses[:, None].astype(np.float32)], axis=1)
-
-
-def _halves(batch: list[Window]) -> tuple[list[Window], list[Window]]:
-    return batch[: len(batch) // 2], batch[len(batch) // 2 :]
 
 
 def _plan(task: FrameModel, window: float | None, context: float) -> WindowPlan:

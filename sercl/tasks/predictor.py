@@ -27,7 +27,7 @@ from sercl.audio.sources import (
 from sercl.batch import AudioBatch
 from sercl.errors import AudioError, ClipLengthError, SerclError
 from sercl.files import at_home
-from sercl.memory import by_halves
+from sercl.memory import by_halves, halves_of
 from sercl.models.device import default_workers, find_device, give_memory_back
 from sercl.models.encoders import infer_with
 from sercl.tasks.ensemble import Ensemble
@@ -186,7 +186,7 @@ class Predictor:
         results: dict[int, Prediction | Failure] = dict(window.failures)
         predict = partial(self._predict_batch, seconds=window.seconds)
         for batch in batches(window.clips, batch_seconds):
-            results.update(by_halves(predict, batch, _halves, "--batch_seconds"))
+            results.update(by_halves(predict, batch, halves_of, "--batch_seconds"))
         return [results[number] for number in sorted(results)]
 
     @torch.inference_mode()
@@ -224,7 +224,3 @@ def _windows(inputs: Iterable[AudioInput]) -> Iterator[list[tuple[int, AudioInpu
     while window := list(islice(numbered, size)):
         yield window
         size = min(WINDOW, 2 * size)
-
-
-def _halves(clips: list[DecodedInput]) -> tuple[list[DecodedInput], list[DecodedInput]]:
-    return clips[: len(clips) // 2], clips[len(clips) // 2 :]

@@ -128,7 +128,7 @@ class Stepping(L.LightningModule):
 
     def _warn(self, memory: str) -> None:
         instead = f"it is trained in {self._parts} parts, whose gradients add up to its own"
-        warn_of_parts(memory, len(self._batch), instead, _SMALLER)
+        warn_of_parts(memory, f"a batch of {len(self._batch)} clips", instead, _SMALLER)
 
     def _went_back(self, scale: Tensor) -> bool:
         """Add the gradients of the whole batch; return False, and add none, if memory runs out."""

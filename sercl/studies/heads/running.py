@@ -5,11 +5,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from sercl.memory import by_halves, halves_of
 from sercl.models.heads import build_head
 from sercl.models.stacked import StackedProbe
 from sercl.studies.heads.config import ProbeConfig
@@ -147,6 +149,8 @@ def train_probes(
 ) -> list[Outcome]:
     """Train probes, many at a time, and predict each fold's test part.
 
+    A stack that does not fit into memory is trained in halves, down to single probes; a warning says so.
+
     Args:
         data: Features, labels and folds, already checked.
         jobs: The probes to train.
@@ -166,7 +170,7 @@ def train_probes(
     cohorts = _cohorts(data, jobs, config, heads, device, workers)
     at_once, lock = min(workers, len(cohorts)), threading.Lock()
 
-    def train(cohort: Sequence[Job], report: OnEpochs) -> list[Outcome]:
+    def train_together(cohort: Sequence[Job], report: OnEpochs) -> list[Outcome]:
         begin = time.perf_counter()
         held_out = _hold_out(data, groups, cohort, config, heads, device, report)
         stack = build_stack(data, cohort, config, heads, device)
@@ -175,9 +179,29 @@ def train_probes(
             on_stack(found, (time.perf_counter() - begin) / at_once)
         return found
 
+    def train(cohort: list[Job], report: OnEpochs) -> list[Outcome]:
+        attempt = partial(_counted_if_done, train_together, report=report)
+        return by_halves(attempt, cohort, halves_of, what="a stack of {} heads")
+
     outcomes = side_by_side(train, cohorts, workers, on_epochs)
     by_job = {outcome.job: outcome for group in outcomes for outcome in group}
     return [by_job[job] for job in jobs]
+
+
+def _counted_if_done(work: Callable[[Piece, Report], Result], piece: Piece, report: Report) -> Result:
+    """Process an item; if this fails, take back what it has reported."""
+    done = 0
+
+    def counted(amount: int) -> None:
+        nonlocal done
+        report(amount)
+        done += amount
+
+    try:
+        return work(piece, counted)
+    except Exception:
+        report(-done)
+        raise
 
 
 def training_device(device: torch.device | str) -> torch.device:

@@ -1,17 +1,19 @@
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 from torch import nn
 
+from sercl.errors import SerclWarning
 from sercl.studies.heads import running
 from sercl.studies.heads.config import PRESETS, ProbeConfig
 from sercl.studies.heads.jobs import WEIGHTED, Job, jobs_for
 from sercl.studies.heads.parts import Parts
 from sercl.studies.heads.running import ProbeData, build_stack, initial_heads, train_probes
-from sercl.studies.heads.training import train_stack
+from sercl.studies.heads.training import Keep, Outcome, Record, Stack, outcomes_of, train_stack
 from tests.studies.heads.reference import train_alone
 
 CPU = torch.device("cpu")
@@ -115,6 +117,49 @@ def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         torch.testing.assert_close(one.predicted, three.predicted)
     # Heads are drawn from the process's random generator, which threads would spoil for each other.
     assert set(threads) == {threading.get_ident()}
+
+
+@pytest.mark.parametrize("config", [FAST, PRESETS["logistic"]], ids=["epochs", "logistic"])
+def test_a_stack_that_does_not_fit_into_memory_is_trained_in_halves(
+    config: ProbeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(config, max_epochs=12, seeds=(3, 4))
+    source, jobs = data(), jobs_for(3, range(3), config.seeds)
+    heads = {job for job in jobs if job.seed == 3}
+    keep, total, stacks = Keep(logits=True, heads=heads), [0, 0], list[int]()
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    whole = train_probes(source, jobs, config, CPU, partial(add, total, 0), keep=keep)
+
+    def small(stack: Stack, record: Record, keep: Keep) -> list[Outcome]:
+        stacks.append(len(stack.jobs))
+        if len(stack.jobs) > 3:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")
+        return outcomes_of(stack, record, keep)
+
+    monkeypatch.setattr(running, "outcomes_of", small)
+    with pytest.warns(SerclWarning, match="a stack of 1. heads did not fit into GPU memory: its halves are"):
+        found = train_probes(source, jobs, config, CPU, partial(add, total, 1), keep=keep)
+    assert sum(size for size in stacks if size <= 3) == len(jobs)
+    assert total[0] == total[1]  # progress, of which failures are taken back
+    for one, two in zip(whole, found, strict=True):
+        assert (one.job, one.c) == (two.job, two.c)
+        if not config.is_convex:  # where the slowest of a stack sets the number of steps
+            assert (one.best_epoch, one.epochs) == (two.best_epoch, two.epochs)
+        torch.testing.assert_close(one.logits, two.logits, rtol=1e-3, atol=1e-3)
+        assert (one.head is None) == (two.head is None) == (one.job not in heads)
+
+
+def add(total: list[int], place: int, amount: int) -> None:
+    total[place] += amount
+
+
+def test_a_single_probe_that_does_not_fit_into_memory_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> Stack:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes")
+
+    monkeypatch.setattr(running, "build_stack", full)
+    with pytest.warns(SerclWarning), pytest.raises(RuntimeError, match="can't allocate memory"):
+        train_probes(data(), jobs_for(2, range(2), FAST.seeds), FAST, CPU)
 
 
 def test_the_process_keeps_its_random_numbers() -> None:
