@@ -1,8 +1,10 @@
 """Signals that ask a command to stop: SIGTERM, and SIGUSR1, which SLURM can send before it ends a job."""
 
+import math
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
@@ -12,6 +14,12 @@ EXIT_CODES = {"SIGTERM": 143, "SIGUSR1": 75}
 """Name of a signal -> exit code of a command that it stops.
 
 143 is 128 + SIGTERM. 75 is EX_TEMPFAIL of sysexits.h: what is done is kept; call the command again.
+"""
+
+SAME = 2.0
+"""Time in s within which further signals are the same request.
+
+A scheduler sends its signal to all processes of a job, of which some pass it on to others.
 """
 
 Handler = Callable[[int, FrameType | None], Any]
@@ -39,7 +47,8 @@ def raising_stops() -> Iterator[None]:
 class Postponed:
     """Lets a signal wait until the work of a block has reached a point to continue from.
 
-    A second signal acts at once, as does one that still waits at the end of the block.
+    A second signal acts at once, if it comes after the time `SAME`, as does one that still waits at the end
+    of the block.
     """
 
     def __init__(self) -> None:
@@ -80,11 +89,14 @@ def _handling(handler: Handler) -> Iterator[Mapping[int, Any]]:
     if threading.current_thread() is not threading.main_thread():
         yield {}
         return
-    owner = os.getpid()
+    owner, last = os.getpid(), -math.inf
 
     def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal last
         if os.getpid() == owner:
-            handler(number, frame)
+            if (now := time.monotonic()) - last >= SAME:
+                last = now
+                handler(number, frame)
         elif number == signal.SIGTERM:  # in a process that was forked here, such as one that loads audio
             os._exit(EXIT_CODES["SIGTERM"])
 

@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 
+from sercl import stopping
 from sercl.stopping import Postponed, Stopped, raising_stops
 
 USR1, TERM = signal.SIGUSR1, signal.SIGTERM
@@ -46,12 +47,22 @@ def test_a_signal_waits_for_the_end_of_the_block():
     assert seen == [USR1]
 
 
-def test_the_second_signal_does_not_wait():
+def test_the_second_signal_does_not_wait(monkeypatch):
+    monkeypatch.setattr(stopping, "SAME", 0.0)
     seen = []
     with pytest.raises(Stopped) as stopped:
         waiting(partial(send, USR1), partial(send, TERM), lambda: seen.append("reached"))
     assert stopped.value.name == "SIGTERM"
     assert not seen
+
+
+@pytest.mark.parametrize("second", [USR1, TERM])
+def test_what_a_scheduler_sends_twice_is_one_request(second):
+    seen = []
+    with pytest.raises(Stopped) as stopped:
+        waiting(partial(send, USR1), partial(send, second), lambda: seen.append("reached"))
+    assert stopped.value.name == "SIGUSR1"
+    assert seen == ["reached"]
 
 
 def test_what_handled_the_signal_before_handles_it_afterwards():
