@@ -55,7 +55,7 @@ LAYERS: dict[str, set[str]] = {
     "json_text": set(),
     "plugins": {"errors"},
     "torch_pair": {"errors"},
-    "launchers": {"errors", "files", "ahead"},
+    "launchers": {"errors", "files", "ahead", "stopping"},
     "corpora": CORPORA,
     "audio": AUDIO,
     "metrics": METRICS,

@@ -7,8 +7,12 @@ from sercl.launchers.slurm import Slurm
 from sercl.launchers.work import Launcher
 
 
-def get_launcher(config: LaunchConfig) -> Launcher:
+def get_launcher(config: LaunchConfig, devices: int = 1) -> Launcher:
     """Return the launcher of a configuration.
+
+    Args:
+        config: The configuration.
+        devices: How many devices a work item uses at most.
 
     Raises:
         MissingExtraError: If submitit or Ray is asked for and not installed.
@@ -17,4 +21,4 @@ def get_launcher(config: LaunchConfig) -> Launcher:
         return Slurm(config.slurm, config.jobs)
     if config.launcher == "ray":
         return RayCluster(config.ray, config.jobs)
-    return Processes(config.jobs) if config.jobs > 1 else InProcess()
+    return Processes(config.jobs, devices) if config.jobs > 1 else InProcess()

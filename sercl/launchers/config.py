@@ -122,3 +122,25 @@ class LaunchConfig:
         if self.launcher == "local" and self.jobs > MOST_LOCAL_JOBS:
             raise UsageError(f"jobs is {self.jobs}; at most {MOST_LOCAL_JOBS} run at a time on one machine.")
         _check("jobs", self.jobs, 0)
+
+    def check_devices(self, devices: int) -> None:
+        """Raise `UsageError` if work items would have fewer cores or GPUs than they use devices.
+
+        Args:
+            devices: Number of devices of a work item; a process runs for each.
+        """
+        if self.launcher == "local":
+            if max(1, self.jobs) * devices > MOST_LOCAL_JOBS:
+                raise UsageError(
+                    f"jobs is {self.jobs}, each of {devices} processes (--trainer.devices); at most "
+                    f"{MOST_LOCAL_JOBS} processes run at a time on one machine."
+                )
+            return
+        own = self.slurm if self.launcher == "slurm" else self.ray
+        for name, count in (("gpus", own.gpus), ("cpus", own.cpus)):
+            if devices > 1 and 0 < count < devices:
+                option = f"--launch.{self.launcher}.{name}"
+                raise UsageError(
+                    f"{option} {count:g}: a training runs in {devices} processes (--trainer.devices "
+                    f"{devices}), each of which needs one. Give {option} {devices}."
+                )

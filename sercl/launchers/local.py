@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 
 from sercl.ahead import usable_cores
 from sercl.launchers.output import empty
@@ -31,23 +30,23 @@ class Processes:
     next.
 
     Args:
-        jobs: How many at a time. Each gets its share of the cores, unless OMP_NUM_THREADS is set, and one of
-            the visible GPUs in turn.
+        jobs: How many at a time. Each gets its share of the cores, unless OMP_NUM_THREADS is set, and visible
+            GPUs in turn.
+        devices: How many GPUs each gets.
     """
 
-    def __init__(self, jobs: int) -> None:
-        self.jobs = jobs
+    def __init__(self, jobs: int, devices: int = 1) -> None:
+        self.jobs, self.devices = jobs, devices
 
     def run(self, works: Sequence[Work]) -> Iterator[Outcome]:
         """Yield outcomes in order of completion; leaving the iterator early stops running processes."""
-        waiting, slots = list(reversed(works)), slots_of(self.jobs)
+        waiting, slots = list(reversed(works)), slots_of(self.jobs, self.devices)
         running: list[tuple[OwnProcess, Mapping[str, str]]] = []
         try:
             while waiting or running:
                 while waiting and slots:
                     slot = slots.pop(0)
-                    with _environment(slot):
-                        running.append((OwnProcess(waiting.pop()), slot))
+                    running.append((OwnProcess(waiting.pop(), slot), slot))
                 ended = first_ended([process for process, _ in running])
                 slots += [slot for process, slot in running if process in ended]
                 running = [item for item in running if item[0] not in ended]
@@ -56,12 +55,27 @@ class Processes:
             stop([process for process, _ in running])
 
 
-def slots_of(jobs: int) -> list[Mapping[str, str]]:
-    """Return the environment variables of each parallel process: its GPU, its share of the cores."""
+def slots_of(jobs: int, devices: int = 1) -> list[Mapping[str, str]]:
+    """Return the environment variables of each parallel process: its GPUs, its share of the cores.
+
+    Args:
+        jobs: Number of processes.
+        devices: How many GPUs each gets, in turn.
+    """
     threads = os.environ.get(_THREADS) or str(max(1, usable_cores() // jobs))
     gpus = _visible_gpus()
-    dealt = [{_GPUS: gpus[slot % len(gpus)]} if gpus else {} for slot in range(jobs)]
+    turns = [
+        [gpus[(slot * devices + i) % len(gpus)] for i in range(devices)] if gpus else []
+        for slot in range(jobs)
+    ]
+    dealt = [{_GPUS: ",".join(dict.fromkeys(own))} if own else {} for own in turns]
     return [{_THREADS: threads, **own} for own in dealt]
+
+
+def share_of_cores(processes: int) -> Mapping[str, str]:
+    """Return the environment variable of each of several processes that do the work of this one together."""
+    whole = os.environ.get(_THREADS, "").partition(",")[0]
+    return {_THREADS: str(max(1, (int(whole) if whole.isdecimal() else usable_cores()) // processes))}
 
 
 def _visible_gpus() -> list[str]:
@@ -72,18 +86,3 @@ def _visible_gpus() -> list[str]:
     import torch  # takes seconds, which other launchers need not wait for
 
     return [str(index) for index in range(torch.cuda.device_count())]
-
-
-@contextmanager
-def _environment(own: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables for processes started in the block; libraries read them while loading."""
-    before = {name: os.environ.get(name) for name in own}
-    os.environ.update(own)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

@@ -1,17 +1,24 @@
 """A work item in a separate process, which ends with its parent."""
 
+import math
 import multiprocessing
 import os
 import pickle
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 from sercl.launchers.output import own_process_output_to
 from sercl.launchers.work import Outcome, Work, describe, serve
+
+Environment = Mapping[str, str | None]
+"""Environment variable -> its value; None unsets it."""
 
 _GRACE = 10.0
 """Time in s to end after SIGTERM, as Lightning does at the next step."""
@@ -19,21 +26,44 @@ _LOOK = 1.0
 """Time in s after which processes are checked even if none has reported its end."""
 
 
+class Report(NamedTuple):
+    """What a process says of its work at its end: the error, None if there is none, and when it ended.
+
+    Attributes:
+        error: Type and message.
+        seconds: Wall-clock time of the work in s.
+        time: When, on the monotonic clock of the machine, in s; before all others for a process that died.
+    """
+
+    error: str | None
+    seconds: float
+    time: float
+
+
 class OwnProcess:
     """A work item that starts running when this is created.
 
     Args:
         work: The work item.
+        environment: Variables that differ from those of this process; libraries read them while loading.
+        run: Does the work in the process.
     """
 
-    def __init__(self, work: Work) -> None:
+    def __init__(
+        self,
+        work: Work,
+        environment: Environment = MappingProxyType({}),
+        run: Callable[[Work], Outcome] = serve,
+    ) -> None:
         # Spawned: forking with running threads, or after CUDA was used, does not work.
         context = multiprocessing.get_context("spawn")
         self._work, self._begin = work, time.perf_counter()
         self._answer, sender = context.Pipe(duplex=False)
-        self._process = context.Process(target=_serve, args=(pickle.dumps(work), work.log, sender))
-        self._process.start()
-        self._group = int(self._process.pid or 0)
+        self._report: Report | None = None
+        self._process = context.Process(target=_serve, args=(pickle.dumps(work), work.log, sender, run))
+        with _environment(environment):
+            self._process.start()
+        self.pid = int(self._process.pid or 0)
         sender.close()
 
     @property
@@ -46,25 +76,44 @@ class OwnProcess:
         """Whether the process has ended, in whatever way."""
         return not self._process.is_alive()
 
+    @property
+    def signs(self) -> list["int | Connection[object, object]"]:
+        """What becomes ready when there is news of it (see `multiprocessing.connection.wait`)."""
+        return [self._process.sentinel, *([self._answer] if self._received() is None else [])]
+
+    def report(self) -> Report | None:
+        """Return how the work has ended, None while it goes on; the process may still be ending."""
+        has_ended = self.has_ended
+        return self._received() or (self._dead() if has_ended else None)
+
+    def _received(self) -> Report | None:
+        if self._report is None and self._answer.poll():
+            with suppress(EOFError):  # It died without reporting.
+                self._report = self._answer.recv()
+        return self._report
+
+    def _dead(self) -> Report:
+        seconds = time.perf_counter() - self._begin
+        return Report(_death(self._process.exitcode), seconds, -math.inf)
+
     def outcome(self) -> Outcome:
         """Return how the work ended, once the process has."""
         self._process.join()
         self.send(signal.SIGKILL)  # Processes that it has left running, such as the workers of a loader.
-        seconds = time.perf_counter() - self._begin
-        if self._answer.poll():
-            try:
-                error, seconds = self._answer.recv()
-                return Outcome(self._work.name, error, seconds)
-            except EOFError:
-                pass  # It died without reporting.
-        return Outcome(self._work.name, _death(self._process.exitcode), seconds)
+        error, seconds, _ = self._received() or self._dead()
+        return Outcome(self._work.name, error, seconds)
 
     def send(self, number: int) -> None:
         """Send a signal to the process and all that it has started."""
         try:
-            os.killpg(self._group, number)
+            os.killpg(self.pid, number)
         except (ProcessLookupError, PermissionError):
             self._process.kill()  # It has not created its process group yet, or is gone.
+
+    def ask(self, number: int) -> None:
+        """Send a signal that asks to stop to the process alone, which needs those that it has started."""
+        if not self.has_ended:
+            os.kill(self.pid, number)
 
     def join(self, seconds: float) -> None:
         """Wait for its end, but at most `seconds`."""
@@ -83,11 +132,17 @@ def stop(processes: Sequence[OwnProcess]) -> None:
     """End processes and their children: first with SIGTERM, then by force."""
     for process in processes:
         process.send(signal.SIGTERM)
+    join(processes)
+    for process in processes:
+        process.send(signal.SIGKILL)
+        process.join(_GRACE)
+
+
+def join(processes: Sequence[OwnProcess]) -> None:
+    """Wait for the end of processes that have been asked to end, but not for long."""
     deadline = time.monotonic() + _GRACE
     for process in processes:
         process.join(deadline - time.monotonic())
-        process.send(signal.SIGKILL)
-        process.join(_GRACE)
 
 
 def _death(code: int | None) -> str:
@@ -98,19 +153,39 @@ def _death(code: int | None) -> str:
     return f"its process was killed by {name}{cause}"
 
 
-def _serve(packed: bytes, log: Path, sender: "Connection[object, object]") -> None:
+def _serve(
+    packed: bytes, log: Path, sender: "Connection[object, object]", run: Callable[[Work], Outcome]
+) -> None:
     """Run a work item in a new process, and send its outcome."""
     os.setpgrp()  # The parent handles Ctrl-C, and stops this process and its children.
     threading.Thread(target=_end_with_parent, daemon=True).start()
     begin = time.perf_counter()
     try:
         own_process_output_to(log)  # so that errors while loading are reported, too
-        outcome = serve(pickle.loads(packed))
-        error, seconds = outcome.error, outcome.seconds
+        outcome = run(pickle.loads(packed))
     except BaseException as failure:
-        sender.send((describe(failure), time.perf_counter() - begin))
+        sender.send(Report(describe(failure), time.perf_counter() - begin, time.monotonic()))
         raise
-    sender.send((error, seconds))
+    sender.send(Report(outcome.error, outcome.seconds, time.monotonic()))
+
+
+@contextmanager
+def _environment(own: Environment) -> Iterator[None]:
+    """Set environment variables for processes started in the block."""
+    before = {name: os.environ.get(name) for name in own}
+    _set(own)
+    try:
+        yield
+    finally:
+        _set(before)
+
+
+def _set(environment: Environment) -> None:
+    for name, value in environment.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 def _end_with_parent() -> None:

@@ -6,8 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import warnings
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -135,3 +137,45 @@ def ends(pid: int, seconds: float = 15) -> bool:
             return False
         time.sleep(0.02)
     return True
+
+
+def rank() -> int:
+    return int(os.environ["RANK"])
+
+
+def note_rank(folder: Path) -> None:
+    """Write down how a rank is called, once all are there."""
+    names = ("LOCAL_RANK", "WORLD_SIZE", "NODE_RANK", "MASTER_PORT", "OMP_NUM_THREADS", "SLURM_NTASKS")
+    write(folder / f"rank-{rank()}", " ".join(os.environ.get(name, "-") for name in names))
+    wait_for(folder / f"rank-{1 - rank()}")
+    print(f"said by rank {rank()}")
+
+
+def fail_as_second(pids: Path, how: Callable[[], None]) -> None:
+    """Fail as the second rank once the first one waits, which it does for ever."""
+    if rank() == 0:
+        sleep(pids)
+    pids_in(pids)
+    how()
+
+
+def fail_one_after_the_other(first: Path) -> None:
+    """Fail as the second rank, and then as the first, which has lost its connection."""
+    if rank() == 0:
+        wait_for(first)
+        raise RuntimeError("connection closed by peer")
+    try:
+        fail()
+    finally:
+        # The report of this one is sent before the file of the first says so.
+        threading.Thread(target=lambda: (time.sleep(0.3), write(first, ""))).start()
+
+
+def work_until_asked(folder: Path) -> None:
+    """Begin, and once asked to stop, save something in some time."""
+    try:
+        sleep(folder / f"pids-{rank()}")
+    except SystemExit as asked:
+        time.sleep(0.5)
+        write(folder / f"saved-{rank()}", str(asked.code))
+        raise

@@ -31,3 +31,38 @@ def test_an_unknown_launcher_or_executor_is_named() -> None:
 def test_a_number_out_of_range_is_named(make: object, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         make()  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (LaunchConfig(jobs=129), "jobs is 129, each of 2 processes"),
+        (
+            LaunchConfig(launcher="slurm", slurm=SlurmConfig(gpus=1)),
+            r"--launch.slurm.gpus 1: a training runs in 2 processes .* Give --launch.slurm.gpus 2",
+        ),
+        (LaunchConfig(launcher="slurm", slurm=SlurmConfig(cpus=1)), "Give --launch.slurm.cpus 2"),
+        (
+            LaunchConfig(launcher="ray", ray=RayConfig(cpus=2, gpus=0.5)),
+            "--launch.ray.gpus 0.5: .* Give --launch.ray.gpus 2",
+        ),
+        (LaunchConfig(launcher="ray"), "--launch.ray.cpus 1: .* Give --launch.ray.cpus 2"),
+    ],
+)
+def test_a_device_needs_a_core_and_a_gpu_of_its_own(config: LaunchConfig, message: str) -> None:
+    config.check_devices(1)
+    with pytest.raises(UsageError, match=message):
+        config.check_devices(2)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        LaunchConfig(jobs=128),
+        LaunchConfig(launcher="slurm"),  # on its processors
+        LaunchConfig(launcher="slurm", slurm=SlurmConfig(gpus=2)),
+        LaunchConfig(launcher="ray", ray=RayConfig(cpus=2, gpus=2)),
+    ],
+)
+def test_what_is_enough_for_all_devices_is_accepted(config: LaunchConfig) -> None:
+    config.check_devices(2)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sercl.launchers import LaunchConfig, get_launcher
-from sercl.launchers.local import InProcess, Processes
+from sercl.launchers.local import InProcess, Processes, slots_of
 from tests.launchers import samples
 from tests.launchers.samples import ROOT, by_name, ends, works
 
@@ -98,6 +98,18 @@ def test_processes_share_cores_and_take_gpus_in_turn(tmp_path: Path, monkeypatch
     assert seen == ["3 4", "3 4", "3 GPU-7"]
     assert "OMP_NUM_THREADS" not in os.environ
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "4,GPU-7"
+
+
+@pytest.mark.parametrize(
+    ("visible", "seen"),
+    [("4,5,6,7", ["4,5", "6,7"]), ("4,5,6", ["4,5", "6,4"]), ("4", ["4", "4"]), ("", [None, None])],
+)
+def test_gpus_of_several_devices_are_given_in_turn(
+    visible: str, seen: list[str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert [slot.get("CUDA_VISIBLE_DEVICES") for slot in slots_of(2, 2)] == seen
+    assert get_launcher(LaunchConfig(jobs=2), 2).devices == 2  # type: ignore[attr-defined]
 
 
 def test_threads_and_hidden_gpus_stay_as_the_user_has_set_them(

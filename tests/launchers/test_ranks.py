@@ -1,0 +1,135 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from sercl import stopping
+from sercl.errors import ProcessFailedError
+from sercl.launchers import on_devices
+from sercl.launchers.ranks import run_ranks
+from sercl.stopping import Stopped
+from tests.launchers import samples
+from tests.launchers.samples import ROOT, ends
+
+
+def test_with_one_device_the_call_stays_what_it_is(tmp_path: Path) -> None:
+    assert on_devices(samples.fail, 1, tmp_path / "log") is samples.fail
+
+
+@pytest.mark.parametrize(("threads", "each"), [(None, "4"), ("6", "3"), ("1", "1")])
+def test_ranks_are_called_at_once_and_know_each_other(
+    threads: str | None, each: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sercl.launchers.local.usable_cores", lambda: 9)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if threads is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    monkeypatch.setenv("SLURM_NTASKS", "1")
+    run_ranks(partial(samples.note_rank, tmp_path), 2, tmp_path / "log")
+    seen = [(tmp_path / f"rank-{rank}").read_text(encoding="utf-8").split() for rank in (0, 1)]
+    assert [own[:3] for own in seen] == [["0", "2", "0"], ["1", "2", "0"]]
+    assert seen[0][3] == seen[1][3] != "-"
+    assert {tuple(own[4:]) for own in seen} == {(each, "-")}
+    said = (tmp_path / "log").read_text(encoding="utf-8").splitlines()
+    assert sorted(said) == ["said by rank 0", "said by rank 1"]
+    assert (os.environ["SLURM_NTASKS"], os.environ.get("RANK")) == ("1", None)
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        (samples.fail, "rank 1: ValueError: no such thing"),
+        (samples.die, "rank 1: its process was killed by SIGKILL, as the system does when memory runs out"),
+    ],
+    ids=["fails", "dies"],
+)
+def test_if_one_fails_the_others_end(how: object, said: str, tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    with pytest.raises(ProcessFailedError) as failed:
+        run_ranks(partial(samples.fail_as_second, pids, how), 2, tmp_path / "log")
+    assert str(failed.value) == said
+    assert [pid for pid in samples.pids_in(pids) if not ends(pid)] == []
+
+
+def test_the_first_failure_is_the_cause_of_the_others(tmp_path: Path) -> None:
+    with pytest.raises(ProcessFailedError, match=r"^rank 1: ValueError: no such thing$"):
+        run_ranks(partial(samples.fail_one_after_the_other, tmp_path / "first"), 2, tmp_path / "log")
+
+
+def _send_when_begun(folder: Path, numbers: list[signal.Signals]) -> None:
+    for rank in (0, 1):
+        samples.pids_in(folder / f"pids-{rank}")
+    for number in numbers:
+        os.kill(os.getpid(), number)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "code"),
+    [([signal.SIGUSR1], 75), ([signal.SIGTERM], 143), ([signal.SIGUSR1, signal.SIGTERM], 75)],
+    ids=["SIGUSR1", "SIGTERM", "both at once"],
+)
+def test_a_signal_reaches_all_of_them_and_they_have_the_time_to_save(
+    numbers: list[signal.Signals], code: int, tmp_path: Path
+) -> None:
+    threading.Thread(target=_send_when_begun, args=(tmp_path, numbers)).start()
+    with pytest.raises(Stopped) as stopped:
+        run_ranks(partial(samples.work_until_asked, tmp_path), 2, tmp_path / "log")
+    assert stopped.value.code == code
+    assert [(tmp_path / f"saved-{rank}").read_text(encoding="utf-8") for rank in (0, 1)] == [str(code)] * 2
+    assert [
+        pid for rank in (0, 1) for pid in samples.pids_in(tmp_path / f"pids-{rank}") if not ends(pid)
+    ] == []
+
+
+SCRIPT = """
+import sys
+from functools import partial
+from pathlib import Path
+from sercl.launchers import Work, on_devices
+from sercl.launchers.local import InProcess, Processes
+from tests.launchers import samples
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    launcher = {"alone": InProcess(), "jobs": Processes(2)}[sys.argv[2]]
+    call = on_devices(partial(samples.work_until_asked, folder), 2, folder / "log")
+    list(launcher.run([Work("work", call, folder / "log")]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "launcher"),
+    [
+        (signal.SIGINT, "alone"),
+        (signal.SIGINT, "jobs"),
+        (signal.SIGTERM, "alone"),
+        (signal.SIGKILL, "alone"),
+        (signal.SIGKILL, "jobs"),
+    ],
+)
+def test_nothing_goes_on_when_the_run_is_ended(number: signal.Signals, launcher: str, tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT, encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(tmp_path / "script.py"), str(tmp_path), launcher]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as run:
+        pids = [pid for rank in (0, 1) for pid in samples.pids_in(tmp_path / f"pids-{rank}")]
+        run.send_signal(number)
+        run.communicate(timeout=30)
+    assert run.returncode in (-number, 128 + number)
+    assert [pid for pid in pids if not ends(pid)] == []
+    if number == signal.SIGINT:
+        assert (tmp_path / "saved-0").read_text(encoding="utf-8") == "143"
+
+
+def test_a_second_signal_ends_them_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stopping, "SAME", 0.0)
+    numbers = [signal.SIGUSR1, signal.SIGTERM]
+    threading.Thread(target=_send_when_begun, args=(tmp_path, numbers)).start()
+    with pytest.raises(Stopped) as stopped:
+        run_ranks(partial(samples.work_until_asked, tmp_path), 2, tmp_path / "log")
+    assert stopped.value.code == 143
