@@ -22,6 +22,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from sercl.cli import lightning  # noqa: F401 - loaded here once, not in every process
 from sercl.cli.main import main
 from sercl.cli.processes import Launcher
+from sercl.stopping import raising_stops
 
 _FORK = multiprocessing.get_context("fork")
 _TWO = ["--trainer.devices", "2"]
@@ -78,6 +79,14 @@ def launched(
         assert not first.is_alive(), "the run hangs"
     out, err = ((folder / name).read_text() for name in ("out", "err"))
     return Ended(int(first.exitcode or 0), out, err, time.monotonic() - begin)
+
+
+def as_forked_rank(call: Callable[[], None]) -> None:
+    """Be a rank of `sercl.launchers.ranks` that is forked from this process."""
+    torch.set_num_threads(1)  # a forked process must not use the threads of its parent
+    rank_zero_only.rank = rank_of_process()  # which Lightning reads when it is imported
+    with raising_stops():
+        call()
 
 
 def rank_of_process() -> int:

@@ -3,7 +3,7 @@
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -27,17 +27,18 @@ from sercl.cli.lightning import (
 )
 from sercl.cli.own_settings import ADDRESS, SETUP, refuse_from_files, setup_lines, taken_out, usable_store
 from sercl.cli.parser import restrict_imports
-from sercl.cli.run_checks import check_one_device, check_precision, check_trainer
+from sercl.cli.run_checks import check_precision, check_trainer, devices_of_each
 from sercl.cli.run_folder import STUDY, check_holds_study, make_folder
 from sercl.data import datamodules
 from sercl.data.datamodules.base import Memories
+from sercl.data.settings import ADVERSARIAL
 from sercl.errors import UsageError
 from sercl.features.config import FeatureConfig
 from sercl.files import write_text
 from sercl.json_text import json_text
 from sercl.launchers import LaunchConfig, get_launcher
 from sercl.locks import locked
-from sercl.models.adapters import load_methods
+from sercl.models.adapters import load_methods, parse_adapter
 from sercl.reports.cross_eval.formats import ALL, grid_report, report_is_current, write_report
 from sercl.reports.cross_eval.formats import PAGE as REPORT
 from sercl.stopping import raising_stops
@@ -45,6 +46,7 @@ from sercl.studies.cross_eval.analysis.analysis import analyse
 from sercl.studies.cross_eval.cells import Study
 from sercl.studies.cross_eval.plan.corpora import study_root
 from sercl.studies.cross_eval.plan.options import StudyOptions
+from sercl.studies.cross_eval.plan.trainings import Training
 from sercl.studies.cross_eval.run.results import LOG, cell_folder
 from sercl.studies.cross_eval.run.session import Failures, Session, run_pending
 from sercl.studies.cross_eval.run.works import Pending, of_pending
@@ -53,6 +55,7 @@ from sercl.studies.heads.config import ProbeOptions
 from sercl.studies.results.groups import check_groups
 from sercl.studies.training.results import environment
 from sercl.studies.training.trainers import TRAINER_DEFAULTS, TrainerOptions, quieten
+from sercl.tasks import sharding
 from sercl.tasks.base import EncoderTask
 from sercl.tasks.classification import EmotionClassifier
 
@@ -83,7 +86,7 @@ class StudyCli:
         refuse_from_files(self.config)
         check_precision(self.config["trainer"]["precision"])
         check_trainer(self.config, tests_whole="a study scores every test utterance.")
-        check_one_device(self.config["trainer"], "each training of a study")
+        self.devices = devices_of_each(self.config["trainer"], "each training of a study")
         if self.group_by and self.config["json"]:
             raise UsageError(
                 "--group_by: has no effect with --json, which prints the cells and no scores. Leave one out; "
@@ -114,8 +117,8 @@ class StudyCli:
 
     @property
     def trainer_options(self) -> TrainerOptions:
-        """How trainers are built; each uses one device."""
-        trainer = {**dict(self.built["trainer"]), "devices": 1, "num_nodes": 1}
+        """How trainers are built."""
+        trainer = {**dict(self.built["trainer"]), "devices": self.devices}
         stopping, saving = (self.config[key].as_dict() for key in ("early_stopping", "checkpoint"))
         return TrainerOptions(trainer, stopping, saving)
 
@@ -239,7 +242,38 @@ def prepare(cli: StudyCli, folder: Path, features: FeatureConfig) -> Session:
             model_class=cli.parser.model_path,
         )
     check_groups(session.plan.tested, cli.group_by)
+    _check_devices(cli, session)
     return session
+
+
+def _check_devices(cli: StudyCli, session: Session) -> None:
+    """Refuse several devices that no training would have."""
+    if cli.devices == 1:
+        return
+    trainings = [step for item in session.plan.cells for step in item.training.chain if not step.is_frozen]
+    if not trainings:
+        raise UsageError(
+            f"--trainer.devices {cli.devices}: has no effect, since heads on frozen encoders are trained on "
+            "one device, and this study has no adapters. Leave it out; --jobs trains in several processes."
+        )
+    if cli.config["trainer"]["strategy"] == sharding.NAME:
+        _check_shardable(trainings, cli.trainer_options)
+    cli.launch.check_devices(cli.devices)
+    if cli.launch.launcher == "local":
+        cli.trainer_options.build()  # which refuses devices that this machine does not have
+
+
+def _check_shardable(trainings: Iterable[Training], options: TrainerOptions) -> None:
+    callbacks = options.trainer.get("callbacks") or []
+    for training in trainings:
+        reason = sharding.reason_against(
+            None if training.adapter == "none" else parse_adapter(training.adapter),
+            callbacks if isinstance(callbacks, list) else [callbacks],
+            head_first=bool(training.recipe.model["head_first"]),
+            adversarial=training.adaptation == ADVERSARIAL,
+        )
+        if reason is not None:
+            raise UsageError(f"--trainer.strategy {sharding.NAME}: {reason}")
 
 
 def _train(cli: StudyCli, session: Session, missing: Pending, features: FeatureConfig) -> Failures:
@@ -248,7 +282,7 @@ def _train(cli: StudyCli, session: Session, missing: Pending, features: FeatureC
         return Failures()
     # Work in this process has its output redirected to a log: the bar stays on the terminal.
     console = EscapingConsole(sys.stderr)
-    launcher = get_launcher(cli.launch)
+    launcher = get_launcher(cli.launch, cli.devices)
     with stage_progress() as on_progress:
         workshop = session.workshop(features, cli.trainer_options, on_progress)
         waves = list(workshop.waves(missing))

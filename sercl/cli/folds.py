@@ -16,14 +16,14 @@ from sercl.cli import fit
 from sercl.cli.console import EscapingConsole, progress, stdout
 from sercl.cli.diarize import fit as diarize_fit
 from sercl.cli.lightning import Cli
-from sercl.cli.run_checks import check_final, check_one_device, check_seed
+from sercl.cli.run_checks import check_final, check_seed, devices_of_each
 from sercl.cli.run_folder import make_folder
 from sercl.counting import count
 from sercl.documents import parse_yaml, read_yaml
 from sercl.errors import DocumentError, UsageError
 from sercl.files import write_text
 from sercl.json_text import json_text
-from sercl.launchers import LaunchConfig, Work, get_launcher
+from sercl.launchers import LaunchConfig, Work, get_launcher, on_devices
 from sercl.reports.forgetting import forgetting_text
 from sercl.reports.results import confusion_figure, confusion_text, folds_table, results_table
 from sercl.studies.cross_eval.run.results import LOG
@@ -33,7 +33,9 @@ from sercl.studies.results.records import CONFIG, RESULTS
 from sercl.studies.training.final import add_estimate, final_config
 from sercl.studies.training.folds import FoldRun, first_index, has_all, is_done, planned, pool, with_fold
 from sercl.studies.training.results import RunResults, read, save
+from sercl.studies.training.trainers import TrainerOptions
 from sercl.tasks.checkpoint_paths import FINAL
+from sercl.tasks.sharding import check_shardable
 
 Results = RunResults | diarizers.DiarizationResults
 Failures = Mapping[FoldRun, str]
@@ -112,6 +114,7 @@ def run(cli: Cli) -> int:
         if cli.config["resume"]:
             _check_seeds_kept(folder / CONFIG, plain.get("seeds"))
         _use_fold(cli, 0)
+        _use_one_device(cli)
         command.check(cli)
         if cli.config["final"]:
             check_final(plain, cli.task.optimizer_config)
@@ -122,7 +125,7 @@ def run(cli: Cli) -> int:
         write_text(folder / CONFIG, text)
         if command.train is fit.main:
             fit.extract_features_of(cli.task, cli)
-        failures = _train(cli, folder, _missing(folder, runs, plain))
+        failures = _train(cli, folder, _missing(folder, runs, plain), _devices(plain))
         if not failures:
             command.finish(cli, folder, runs, time.perf_counter() - begin)
         if not failures and cli.config["final"]:
@@ -132,13 +135,25 @@ def run(cli: Cli) -> int:
 
 def _check(cli: Cli) -> None:
     """Raise `UsageError` for devices that several trainings do not take, or for invalid seeds."""
-    check_one_device(cli.config["trainer"], "each of several folds")
+    LaunchConfig(jobs=cli.config["jobs"]).check_devices(_devices(cli.config))
     if (seeds := cli.config.get("seeds")) is None:
         return
     if not seeds or len(set(seeds)) < len(seeds):
         raise UsageError(f"--seeds {seeds}: give one seed or more, each once, such as [0,1,2].")
     for seed in seeds:
         check_seed(seed)
+
+
+def _devices(config: Mapping[str, Any]) -> int:
+    """Return the number of devices of each training."""
+    return devices_of_each(config["trainer"], "each of several trainings")
+
+
+def _use_one_device(cli: Cli) -> None:
+    """Check the devices of the trainings, and let this process, which prepares these, use one alone."""
+    trainer = cli.built["trainer"]
+    check_shardable(cli.task, TrainerOptions.of({**dict(trainer), "devices": _devices(cli.config)}).build())
+    trainer["devices"], trainer["strategy"] = 1, "auto"
 
 
 def _check_seeds_kept(path: Path, seeds: Sequence[int] | None) -> None:
@@ -193,25 +208,18 @@ def _config_of(run: FoldRun, plain: Mapping[str, Any]) -> dict[str, Any]:
         **kept,
         "seed_everything": run.seed,
         "data": with_fold(plain["data"], run.fold),
-        "trainer": {**plain["trainer"], "devices": 1},
+        "trainer": {**plain["trainer"], "devices": _devices(plain)},
     }
 
 
-def _train(cli: Cli, folder: Path, missing: Sequence[FoldRun]) -> dict[FoldRun, str]:
-    """Train, and return the trainings that failed, with their errors."""
+def _train(cli: Cli, folder: Path, missing: Sequence[FoldRun], devices: int) -> dict[FoldRun, str]:
+    """Train, each on some devices, and return the trainings that failed, with their errors."""
     if not missing:
         return {}
     by_name = {run.folder: run for run in missing}
-    works = [
-        Work(
-            run.folder,
-            partial(train_one, cli.command, folder / run.folder, cli.config["no_cache"]),
-            folder / run.folder / LOG,
-        )
-        for run in missing
-    ]
+    works = [_work(cli, folder / run.folder, run.folder, devices) for run in missing]
     failures = {}
-    launcher = get_launcher(LaunchConfig(jobs=cli.config["jobs"]))
+    launcher = get_launcher(LaunchConfig(jobs=cli.config["jobs"]), devices)
     # Work in this process has its output redirected to a log: the bar stays on the terminal.
     with progress("folds", len(works), EscapingConsole(sys.stderr)) as advance:
         for outcome in launcher.run(works):
@@ -219,6 +227,11 @@ def _train(cli: Cli, folder: Path, missing: Sequence[FoldRun]) -> dict[FoldRun, 
             if outcome.error is not None:
                 failures[by_name[outcome.name]] = outcome.error
     return failures
+
+
+def _work(cli: Cli, folder: Path, name: str, devices: int) -> Work:
+    call, log = partial(train_one, cli.command, folder, cli.config["no_cache"]), folder / LOG
+    return Work(name, on_devices(call, devices, log), log)
 
 
 def _train_final(
@@ -233,7 +246,7 @@ def _train_final(
     if not path.is_file() or read_yaml(path) != config:  # the folds have chosen anew
         make_folder(folder / FINAL, fresh=True)
         write_text(path, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
-    if failures := _train(cli, folder, [] if is_done(folder / FINAL) else [own]):
+    if failures := _train(cli, folder, [] if is_done(folder / FINAL) else [own], _devices(plain)):
         return failures
     found = add_estimate(folder / FINAL, _scores(command.read(folder)))
     if not cli.config["json"]:

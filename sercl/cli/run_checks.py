@@ -407,20 +407,33 @@ def _has_list(config: Mapping[str, Any]) -> bool:
     return any(own.get("test_list") for own in fold_options(config["data"]))
 
 
-def check_one_device(trainer: Any, what: str) -> None:
-    """Raise `UsageError` for options of several devices, where several trainings have one device each.
+def devices_of_each(trainer: Any, what: str) -> int:
+    """Return the number of devices of each of several trainings; "auto" is one.
 
     Args:
         trainer: Options of the trainer.
-        what: What has one device, for the message: "each training of a study".
+        what: What is trained, for messages: "each training of a study".
+
+    Raises:
+        UsageError: For several machines, a choice of devices, or a strategy that needs several.
     """
-    valid = {"devices": ("auto", 1, "1"), "num_nodes": (1,)}
-    several = [name for name, values in valid.items() if trainer[name] not in values]
-    for name in (*several, *(["strategy"] if trainer["strategy"] == NAME else [])):
+    devices = trainer["devices"]
+    if trainer["num_nodes"] != 1:
         raise UsageError(
-            f"--trainer.{name} {trainer[name]}: {what} uses one device. --jobs runs several trainings in "
-            "parallel, each on its own device."
+            f"--trainer.num_nodes {trainer['num_nodes']}: {what} runs on one machine. Leave it out."
         )
+    if devices != "auto" and not (str(devices).isdecimal() and int(devices) > 0):
+        raise UsageError(
+            f"--trainer.devices {devices}: give the number of devices of {what}, such as 2. Which it gets "
+            "is decided when it starts; CUDA_VISIBLE_DEVICES limits the choice."
+        )
+    count = 1 if devices == "auto" else int(devices)
+    if count == 1 and trainer["strategy"] == NAME:
+        raise UsageError(
+            f"--trainer.strategy {NAME}: {what} has one device, so nothing is distributed. Give "
+            "--trainer.devices 2 or more, or leave it out."
+        )
+    return count
 
 
 def check_seed(seed: Any) -> None:

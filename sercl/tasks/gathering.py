@@ -1,4 +1,4 @@
-"""Exchange between the processes of a distributed run: rows and decisions."""
+"""Exchange between the processes of a distributed run: rows, decisions, and what the first of them does."""
 
 from collections.abc import Callable
 from typing import TypeVar, cast
@@ -20,6 +20,13 @@ def gathered(rows: list[Item]) -> list[Item]:
     parts: list[list[Item]] = [[] for _ in range(dist.get_world_size())]
     dist.all_gather_object(parts, rows)
     return [row for part in parts for row in part]
+
+
+def by_first(act: Callable[[], object]) -> None:
+    """Do something in the first process, as soon as all others are at the same point."""
+    gathered([None])
+    if not (dist.is_available() and dist.is_initialized()) or dist.get_rank() == 0:
+        act()
 
 
 def of_first(decide: Callable[[], Choice]) -> Choice:

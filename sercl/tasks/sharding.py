@@ -1,6 +1,6 @@
 """Training an encoder that does not fit on one device: each holds a part of all weights (FSDP)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import lightning.pytorch as L
@@ -62,7 +62,7 @@ class ShardedStrategy(ModelParallelStrategy):
         Raises:
             UsageError: As `check_shardable`.
         """
-        check_shardable(self.task, trainer)
+        check_shardable(self.task, trainer, trains=trainer.state.fn is TrainerFn.FITTING)
         if self.accelerator is not None:
             self.accelerator.setup(trainer)
         if not is_sharded(self.task):
@@ -142,37 +142,65 @@ def part_like(weight: Any, value: Any) -> Any:
     return distribute_tensor(value.to(device), mesh, weight.placements, src_data_rank=None)
 
 
-def check_shardable(task: nn.Module, trainer: L.Trainer) -> None:
-    """Raise `UsageError` if a trainer would distribute the weights of a model that does not allow it."""
+def check_shardable(task: nn.Module, trainer: L.Trainer, trains: bool = True) -> None:
+    """Raise `UsageError` if a trainer would distribute the weights of a model that does not allow it.
+
+    Args:
+        task: The model.
+        trainer: The trainer.
+        trains: Whether the model is trained, and not only evaluated.
+    """
     if not isinstance(trainer.strategy, ShardedStrategy):
         return
-    if reason := _reason(task, trainer):
+    if reason := _reason(task, trainer, trains):
         raise UsageError(f"--trainer.strategy {NAME}: {reason}")
 
 
-def _reason(task: nn.Module, trainer: L.Trainer) -> str | None:
+def _reason(task: nn.Module, trainer: L.Trainer, trains: bool) -> str | None:
     """Return why a model cannot be distributed, and what to do instead; None if it can."""
     if trainer.world_size == 1:
         return "there is one device, so nothing is distributed. Give --trainer.devices, or leave it out."
-    if not isinstance(task, EncoderModel) or task.encoder_is_frozen:
+    if not isinstance(task, EncoderModel):
+        return "an ensemble, or an encoder alone, is whole on each device. Use --trainer.strategy ddp."
+    is_frozen = task.encoder_is_frozen
+    if not is_frozen and task.task_name == "diarization":
+        return "a diarizer is evaluated on one device. Use --trainer.strategy ddp."
+    return reason_against(
+        None if is_frozen else task.adapters.counts,
+        trainer.callbacks if trains else (),  # type: ignore[attr-defined]
+        head_first=trains and getattr(task, "trains_head_first", False),
+        adversarial=trains and getattr(task, "adversary", None) is not None,
+    )
+
+
+def reason_against(
+    adapters: Iterable[str] | None, callbacks: Iterable[object], *, head_first: bool, adversarial: bool
+) -> str | None:
+    """Return why a training cannot have distributed weights, and what to do instead; None if it can.
+
+    Args:
+        adapters: Names of its adapters; None for a frozen encoder.
+        callbacks: Callbacks of its trainer.
+        head_first: Whether the head is trained alone first.
+        adversarial: Whether training is domain-adversarial.
+    """
+    if adapters is None:
         return (
             "the encoder is frozen, and each device computes hidden states of its own utterances, at its own "
             "pace. Use --trainer.strategy ddp."
         )
-    if task.task_name == "diarization":
-        return "a diarizer is evaluated on one device. Use --trainer.strategy ddp."
-    if others := sorted(set(task.adapters.counts) - METHODS):
+    if others := sorted(set(adapters) - METHODS):
         return (
             f"adapter {others[0]} reads or changes whole weights, of which a device has a part. Use "
             f"{', '.join(sorted(METHODS))}, or --trainer.strategy ddp."
         )
-    if getattr(task, "trains_head_first", False):
+    if head_first:
         return (
             "the head would be trained first on a frozen encoder, which each device runs by itself. Give "
             "--model.head_first false."
         )
-    if getattr(task, "adversary", None) is not None:
+    if adversarial:
         return "not with --model.adversarial. Use --trainer.strategy ddp."
-    if any(isinstance(each, StochasticWeightAveraging) for each in trainer.callbacks):  # type: ignore[attr-defined]
+    if any(isinstance(each, StochasticWeightAveraging) for each in callbacks):
         return "StochasticWeightAveraging copies whole weights. Leave that callback out."
     return None

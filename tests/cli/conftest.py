@@ -1,8 +1,13 @@
+import multiprocessing
+from types import SimpleNamespace
+
 import pytest
 
 from sercl.cli.parser import restrict_imports
+from sercl.launchers import process, ranks
 from sercl.testing.corpora import fake_corpus
 from sercl.testing.encoders import tiny_encoder
+from tests.processes import as_forked_rank
 
 # Commands restrict imports for the whole process; the parser tests name modules of their own, one absent.
 restrict_imports(["tests", "no"])
@@ -48,3 +53,14 @@ def fit_words(encoder, emodb, tmp_path_factory):
         "fit", "--data", "EmoDB", "--data.root", emodb, "--model.encoder", encoder,
         "--model.whisper_form", "short", "-c", str(small),
     ]  # fmt: skip
+
+
+@pytest.fixture
+def _forked_ranks(monkeypatch):
+    """Fork the processes of a training with several devices: each would import torch for many seconds."""
+    forking = SimpleNamespace(
+        get_context=lambda method: multiprocessing.get_context("fork"),
+        parent_process=multiprocessing.parent_process,
+    )
+    monkeypatch.setattr(process, "multiprocessing", forking)
+    monkeypatch.setattr(ranks, "_as_rank", as_forked_rank)

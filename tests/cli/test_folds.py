@@ -18,6 +18,7 @@ from sercl.studies.results.scores import evaluate
 from sercl.studies.training.folds import has_all, planned, with_fold
 from sercl.tasks.classification import ClassifierEnsemble, EmotionClassifier
 from sercl.tasks.models import UtteranceModel
+from tests.cli.test_processes import HALVES, assert_same_weights
 from tests.cli.words import replaced
 
 
@@ -389,13 +390,40 @@ def test_folds_are_trained_in_parallel(run, words, tmp_path):
     assert one.read_text() == two.read_text()
 
 
+@pytest.mark.usefixtures("_forked_ranks")
+def test_folds_are_trained_on_two_devices_each(words, tmp_path):
+    small = [
+        *replaced(words, "--data.folds.index", "all"),
+        "--data.folds.count",
+        "2",
+        "--model.adapter",
+        "gating",
+    ]
+    small += [
+        "--data.loader.batch_size",
+        "24",
+        "--data.loader.batch_seconds",
+        "0",
+        "--trainer.max_epochs",
+        "1",
+    ]
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert main([*small, *HALVES, "--out", str(one)]) == 0
+    assert main([*small, "--trainer.devices", "2", "--out", str(two)]) == 0
+    first, second = (pd.read_csv(folder / "predictions.csv") for folder in (one, two))
+    pd.testing.assert_frame_equal(first, second, atol=1e-4)
+    for fold in ("fold-0", "fold-1"):
+        assert_same_weights(one / fold / "best.ckpt", two / fold / "best.ckpt")
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [
         (["--jobs", "2"], "a single fold is trained"),
         (["--seeds", "[1,1]"], "each once"),
         (["--seeds", "[1,2]", "--seed_everything", "3"], "has no effect beside --seeds [1,2]"),
-        (["--data.folds.index", "all", "--trainer.devices", "2"], "uses one device"),
+        (["--data.folds.index", "all", "--trainer.devices", "[0,1]"], "give the number of devices"),
+        (["--data.folds.index", "all", "--trainer.devices", "2", "--jobs", "200"], "at most 256 processes"),
         (["--data.folds.index", "every"], "every"),
     ],
 )

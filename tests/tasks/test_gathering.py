@@ -1,6 +1,8 @@
+import time
+
 import pytest
 
-from sercl.tasks.gathering import gathered, of_first
+from sercl.tasks.gathering import by_first, gathered, of_first
 from tests import processes
 
 
@@ -19,3 +21,21 @@ def test_the_first_process_decides_and_the_others_do_not_look(tmp_path):
 
     assert processes.gathered(decide, tmp_path, 2) == ["decided by 0"] * 2
     assert of_first(lambda: "alone") == "alone"
+
+
+def test_the_first_process_acts_once_the_others_are_there(tmp_path):
+    def act(rank):
+        if rank == 1:
+            time.sleep(0.3)
+            (tmp_path / "there").touch()
+        seen = []
+        by_first(lambda: seen.append((rank, (tmp_path / "there").exists())))
+        return seen
+
+    assert processes.gathered(act, tmp_path, 2) == [[(0, True)], []]
+
+
+def test_one_process_acts_itself():
+    seen = []
+    by_first(lambda: seen.append("done"))
+    assert seen == ["done"]

@@ -133,13 +133,14 @@ def final_config(
     kept = {key: value for key, value in plain.items() if key != "seeds"}
     limits = {"max_epochs": sum(epochs.values()), "max_steps": -1, "max_time": None}
     states = [of_fold[-1].chosen_state for of_fold in folds]
+    devices = 1 if (given := plain["trainer"]["devices"]) == "auto" else given
     return {
         **kept,
         **selection,
         "seed_everything": seed,
         "data": _data(plain["data"], epochs),
         "model": _model(plain["model"], states),
-        "trainer": {**plain["trainer"], "devices": 1, **limits, "min_epochs": None, "min_steps": None},
+        "trainer": {**plain["trainer"], "devices": devices, **limits, "min_epochs": None, "min_steps": None},
     }
 
 

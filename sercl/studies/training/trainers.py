@@ -177,10 +177,22 @@ class TrainerOptions:
         return {option: not (within and str(options.get("monitor")).startswith("val/"))}
 
     @property
+    def devices(self) -> int:
+        """Number of devices, where that is what the options say; 1 for "auto"."""
+        count = self.trainer.get("devices", 1)
+        return int(count) if str(count).isdecimal() else 1
+
+    def on_one_device(self) -> Self:
+        """Return the options for work in this process alone."""
+        return replace(self, trainer={**self.trainer, "devices": 1, "num_nodes": 1, "strategy": "auto"})
+
+    @property
     def deciding(self) -> dict[str, Any]:
         """The options that determine the result of training, plain data."""
+        # A step has a batch of each device.
+        several = {"devices": self.devices} if self.devices > 1 else {}
         return {
-            "trainer": _plain(self.trainer, set(self.trainer) - NO_EFFECT_ON_RESULT),
+            "trainer": _plain(self.trainer, set(self.trainer) - NO_EFFECT_ON_RESULT) | several,
             "stopping": _plain(self.stopping, set(self.stopping) - NO_EFFECT_ON_STOPPING),
             "saving": _plain(self.saving, _DECIDING_CHECKPOINT),
         }

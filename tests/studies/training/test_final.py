@@ -41,6 +41,12 @@ def test_everything_is_for_training_without_limits_but_the_epochs():
     assert limits == {"max_epochs": 4, "max_steps": -1, "max_time": None, "devices": 1}
 
 
+def test_it_has_as_many_devices_as_each_fold():
+    of_folds = plain()
+    of_folds["trainer"]["devices"] = 2
+    assert final_config(of_folds, stages(1), 1, SELECTION)["trainer"]["devices"] == 2
+
+
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=9))
 def test_the_epochs_are_the_median_rounded_up(best):
     found = final_config(plain(), stages(*best), 1, SELECTION)["trainer"]["max_epochs"]

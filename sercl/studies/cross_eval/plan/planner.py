@@ -165,7 +165,7 @@ def make_plan(options: StudyOptions, corpora: Mapping[str, CutCorpus], recipe_of
         except _LeftOutError as reason:
             more[f"left out: {reason}"] = None
     later = (*_stage_remarks(options, conditions), *_frozen_remarks(cells), *_weight_remarks(options, cells))
-    plan = Plan(tuple(cells), (*remarks, *more, *later))
+    plan = Plan(tuple(cells), (*remarks, *more, *later, *_device_remarks(cells)))
     return replace(plan, forgetting=tuple(planner.forgetting(plan)))
 
 
@@ -196,6 +196,12 @@ def _weight_remarks(options: StudyOptions, cells: Sequence[PlannedCell]) -> Iter
     if options.weights != PROPORTIONAL and any(PLUS in item.cell.condition.source for item in cells):
         what = options.weights.removeprefix("by-")
         yield f"unions of corpora: balanced by {what}, smaller ones are repeated in each epoch"
+
+
+def _device_remarks(cells: Iterable[PlannedCell]) -> Iterator[str]:
+    """Yield a note on trainings whose steps have a batch of each of several devices."""
+    for devices in sorted({item.training.recipe.devices for item in cells} - {1}):
+        yield f"adapters: each training has {devices} devices, and in every step a batch on each of them"
 
 
 class _LeftOutError(Exception):

@@ -189,6 +189,12 @@ class Recipe:
         return digest(self.decides)
 
     @property
+    def devices(self) -> int:
+        """Number of devices of a training, each of which has a batch in every step."""
+        count: int = self.decides.get("training", {}).get("trainer", {}).get("devices", 1)
+        return count
+
+    @property
     def ignores_seeds(self) -> bool:
         """Whether its trainings have nothing random."""
         return self.probe is not None and self.probe.is_convex

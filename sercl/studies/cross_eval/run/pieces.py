@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from sercl.studies.training.stages import HEAD, StageResult, finished
 from sercl.studies.training.trainers import TrainerOptions
 from sercl.tasks.callbacks import LAST
 from sercl.tasks.classification import EmotionClassifier
+from sercl.tasks.gathering import by_first
 from sercl.tasks.models import RANDOM
 
 Tests = Mapping[str, Subset]
@@ -202,7 +204,8 @@ def epochs_of(folder: Path, training: Training) -> int:
 def run_adapted(work: AdaptedWork) -> None:
     """Train, or continue where a killed run stopped, then test and save every result.
 
-    A second stage begins with the best or the last weights of the first, and with a new optimiser.
+    A second stage begins with the best or the last weights of the first, and with a new optimiser. Where the
+    trainer has several devices, a process for each calls this, and the first saves the results.
 
     Raises:
         CheckpointError: If a checkpoint does not match, or is missing.
@@ -227,10 +230,15 @@ def run_adapted(work: AdaptedWork) -> None:
     )
     if training.keeps_last:
         load_weights(task, last_weights(own_folder))
-    for each in (own_folder / HEAD, *(() if training.keeps_last else (own_folder,))):
-        (each / LAST).unlink(missing_ok=True)  # what a killed run would continue from
+    by_first(partial(_forget_steps, training, own_folder))
     for address, test in work.tests.items():
         _test(work, task, stages[-1], address, test)
+
+
+def _forget_steps(training: Training, own_folder: Path) -> None:
+    """Remove what a killed run would continue from."""
+    for each in (own_folder / HEAD, *(() if training.keeps_last else (own_folder,))):
+        (each / LAST).unlink(missing_ok=True)
 
 
 def _task(training: Training) -> EmotionClassifier:
@@ -290,4 +298,5 @@ def _test(
         trained=work.training.size,
     )
     ordered = [by_utterance[item.id] for item in test.split.utterances]
-    write_result(work.folder, address, predictions_of(test, ordered, list(work.label_map)), record)
+    predictions = predictions_of(test, ordered, list(work.label_map))
+    by_first(partial(write_result, work.folder, address, predictions, record))

@@ -176,7 +176,7 @@ class Session:
         self, features: FeatureConfig, trainer: TrainerOptions, on_progress: Progress | None = None
     ) -> Workshop:
         """Return the factory of work items, which also computes hidden states."""
-        runner = trainer.build()
+        runner = trainer.on_one_device().build()
         states = HiddenStates(self.corpora, self.encoders, runner, features, on_progress)
         device = str(runner.strategy.root_device)
         return Workshop(self.folder, self.label_map, trainer, self.encoders, states, device, features)

@@ -12,7 +12,7 @@ from sercl.errors import UsageError
 from sercl.features.config import FeatureConfig
 from sercl.features.extraction import Progress, features_of
 from sercl.features.space import FeatureSpace
-from sercl.launchers import Work
+from sercl.launchers import Work, on_devices
 from sercl.studies.cross_eval.plan.corpora import CutCorpus
 from sercl.studies.cross_eval.plan.planner import Plan
 from sercl.studies.cross_eval.plan.recipes import Encoders, EncoderSpec
@@ -125,8 +125,9 @@ class Workshop:
         work = AdaptedWork(self.folder, self.label_map, self.trainer, training, tests, self.features)
         log = training_folder(self.folder, training) / LOG
         needs = frozenset() if training.start is None else frozenset({training.start.address})
+        call = on_devices(partial(run_adapted, work), self.trainer.devices, log)
         return WorkItem(
-            Work(name=training.address, call=partial(run_adapted, work), log=log),
+            Work(name=training.address, call=call, log=log),
             frozenset({training.address}),
             frozenset(tests),
             needs & missing.trainings.keys(),
