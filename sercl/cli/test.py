@@ -27,6 +27,7 @@ from sercl.studies.training.results import (
     summarise,
 )
 from sercl.tasks.classification import ClassifierEnsemble, EmotionClassifier
+from sercl.tasks.sharding import check_shardable
 
 _WHOLE = (
     "the whole corpus is tested: no corpus of this name was in training, only {}. {} "
@@ -75,6 +76,7 @@ def _evaluate(cli: Cli, part: str, names_part: bool) -> None:
     if folder is not None and is_first():
         make_folder(folder)
     task = _restored(cli)
+    check_shardable(task, cli.build_trainer(), trains=False)
     cli.data.use_preprocessing(_first(task).as_trained)
     cli.data.set_stage(cli.data.stages[-1])  # of two stages, the last selected the checkpoint
     whole = (

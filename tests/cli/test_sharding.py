@@ -105,11 +105,62 @@ def test_what_it_saves_is_read_as_that_of_any_training(fit_words, emodb, tmp_pat
     )
 
 
+AVERAGING = [
+    "--trainer.callbacks",
+    '[{"class_path": "StochasticWeightAveraging", "init_args": {"swa_lrs": 0.01}}]',
+]
+
+
+@pytest.fixture(scope="module")
+def runs(fit_words, tmp_path_factory):
+    """Adapter -> folder of a finished training of one process."""
+    folder = tmp_path_factory.mktemp("runs")
+    words = [*fit_words, "--data.loader.batch_size", "12"]
+    for name, head in (("none", []), ("lora", ["--model.head_first", "true"])):
+        assert main([*words, "--model.adapter", name, *head, "--out", str(folder / name)]) == 0
+    return folder
+
+
+@pytest.mark.parametrize("command", ["test", "validate"])
+def test_a_checkpoint_is_scored_alike_with_distributed_weights(command, runs, tmp_path):
+    words = [command, "--ckpt", str(runs / "lora" / "best.ckpt")]
+    assert main([*words, "--out", str(tmp_path / "one")]) == 0
+    said = sharded(words, tmp_path / "two")
+    assert said.count("Results: EmoDB") == 1
+    assert rows(tmp_path / "one") == rows(tmp_path / "two")
+
+
+@pytest.mark.parametrize(
+    ("command", "ckpt", "said"),
+    [
+        ("test", "none/best.ckpt", "the encoder is frozen"),
+        ("validate", "none/best.ckpt", "the encoder is frozen"),
+        ("test", ".", "an ensemble, or an encoder alone, is whole on each device"),
+    ],
+)
+def test_what_is_not_evaluated_with_it_is_refused_before_anything_is_done(
+    command, ckpt, said, runs, emodb, tmp_path, capsys
+):
+    if ckpt == ".":  # as of several folds
+        for name in ("fold-0", "fold-1"):
+            shutil.copytree(runs / "none", tmp_path / "run" / name)
+        shutil.copy(runs / "none" / "results.json", tmp_path / "run")
+    words = [command, "--ckpt", str(tmp_path / "run" if ckpt == "." else runs / ckpt)]
+    words += ["--data", "EmoDB", "--data.root", emodb] if ckpt == "." else []
+    assert main([*words, "--trainer.devices", "2", *FSDP, "--trainer.accelerator", "cpu"]) == 2
+    error = capsys.readouterr().err
+    assert f"--trainer.strategy fsdp: {said}" in error
+    assert error.count("error: ") == 1
+
+
 REFUSED = {
     "frozen": ([], "the encoder is frozen"),
     "head first": (["--model.adapter", "lora", "--model.head_first", "true"], "--model.head_first false"),
     "peft": (["--model.adapter", "peft:adalora"], "adapter peft:adalora reads or changes whole weights"),
     "half": (["--model.adapter", "full", "--trainer.precision", "16-mixed"], "bf16-mixed"),
+    "averaging": (["--model.adapter", "lora", *AVERAGING], "StochasticWeightAveraging copies whole weights"),
+    "folds": (["--data.folds.index", "all"], "the encoder is frozen"),
+    "seeds": (["--seeds", "[0,1]", "--model.adapter", "peft:adalora"], "adapter peft:adalora"),
 }
 
 
@@ -121,6 +172,26 @@ def test_what_cannot_be_distributed_is_refused_before_anything_is_done(case, fit
     error = capsys.readouterr().err
     assert "--trainer.strategy fsdp" in error
     assert said in error
+    assert not (tmp_path / "run").exists()
+
+
+def test_adversarial_training_cannot_be_distributed(encoder, emodb, ravdess, tmp_path, capsys):
+    words = [
+        "fit", "--data", "LanguagePair", "--data.setting", "zero-shot",
+        "--data.source", "EmoDB", "--data.source.root", emodb,
+        "--data.target", "RAVDESS", "--data.target.root", ravdess,
+        "--model.encoder", encoder, "--model.whisper_form", "short", "--model.adapter", "lora",
+        "--model.adversarial.weight", "1", "--trainer.accelerator", "cpu", "--trainer.devices", "2",
+    ]  # fmt: skip
+    assert main([*words, *FSDP, "--out", str(tmp_path / "run")]) == 2
+    assert "--trainer.strategy fsdp: not with --model.adversarial" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_several_trainings_need_several_devices_each(fit_words, tmp_path, capsys):
+    words = [*fit_words, "--data.folds.index", "all", "--model.adapter", "lora", *FSDP]
+    assert main([*words, "--out", str(tmp_path / "run")]) == 2
+    assert "each of several trainings has one device, so nothing" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 
