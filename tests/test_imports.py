@@ -26,6 +26,7 @@ BOTTOM = {
     "ahead",
     "stopping",
     "threads",
+    "connections",
 }
 CORPORA = {*BOTTOM, "corpora"}
 AUDIO = {*BOTTOM, "torch_pair", "audio"}
@@ -44,6 +45,7 @@ LAYERS: dict[str, set[str]] = {
     "counting": set(),
     "ahead": set(),
     "stopping": set(),
+    "connections": {"errors"},
     "threads": set(),
     "files": {"errors"},
     "locks": {"errors", "files"},
@@ -55,7 +57,7 @@ LAYERS: dict[str, set[str]] = {
     "json_text": set(),
     "plugins": {"errors"},
     "torch_pair": {"errors"},
-    "launchers": {"errors", "files", "ahead", "stopping"},
+    "launchers": {"errors", "files", "ahead", "stopping", "connections"},
     "corpora": CORPORA,
     "audio": AUDIO,
     "metrics": METRICS,

@@ -11,6 +11,7 @@ from pathlib import Path
 from sercl.cli import siblings
 from sercl.cli.console import stderr, visible
 from sercl.cli.siblings import Together
+from sercl.connections import NO_ANSWER, is_lost_connection, waited
 from sercl.errors import SerclError
 from sercl.memory import exhausted
 from sercl.stopping import EXIT_CODES, Stopped
@@ -53,15 +54,7 @@ _OPEN_FILES = re.compile(r"Too many open files|received \d+ items of ancdata")
 _THREADS = re.compile(r"can't start new thread")
 _DEAD_WORKER = re.compile(r"DataLoader worker \(pid[^)]*\)*.* exited unexpectedly|Pin memory thread exited")
 _KILLED_WORKER = re.compile(r"DataLoader worker \(pid [\d, ]+\) is killed by signal: ([^.]+)\.")
-_LOST = re.compile(
-    r"gloo/|NCCL|Connection (closed|reset) by peer|Broken pipe|[Ss]ocket [Tt]imeout|connection was closed"
-)
-_TIMEOUT = re.compile(r"[Tt]imed out (?:waiting |after )?(\d+) ?(ms|seconds)|(Timeout)\(ms\)=(\d+)")
-NO_ANSWER = (
-    "has not responded for {:.0f} s: it hangs, or was suspended. Training continues with --resume; "
-    "--trainer.strategy.timeout sets how long to wait."
-)
-_LOST_TYPES = {"DistBackendError", "DistNetworkError", "DistStoreError"}
+CONTINUES = "Training continues with --resume."
 _LIBRARY_USAGE = {"MisconfigurationException"}
 _WORKER = re.compile(r"Caught (\w+) in DataLoader worker process \d+\.")
 _ERRNO = re.compile(r"^\w*Error: \[Errno (\d+)\] (.*)$", re.MULTILINE)
@@ -120,13 +113,6 @@ def _stop(error: BaseException) -> tuple[str, int] | None:
     return message, EXIT_CODES.get(stop, INTERRUPTED)
 
 
-def is_lost_connection(error: BaseException) -> bool:
-    """Whether a process could not continue because another one of the run has ended or is unreachable."""
-    if isinstance(error, SerclError) or not isinstance(error, RuntimeError):
-        return False
-    return type(error).__name__ in _LOST_TYPES or _LOST.search(str(error)) is not None
-
-
 def _outside(error: BaseException) -> str | None:
     """Return a message for an error caused by the machine or the user, None for a likely defect."""
     if memory := _memory(error):
@@ -147,19 +133,11 @@ def _of_libraries(error: RuntimeError) -> str | None:
     if not is_lost_connection(error):
         return None
     if (seconds := waited(error)) is not None:
-        return f"another process of this run {NO_ANSWER.format(seconds)}"
+        return f"another process of this run {NO_ANSWER.format(seconds)} {CONTINUES}"
     return (
         "the connection to another process of this run was lost: it has ended, or the network has failed. "
-        f"See its own message. Training continues with --resume. ({text.strip().splitlines()[0]})"
+        f"See its own message. {CONTINUES} ({text.strip().splitlines()[0]})"
     )
-
-
-def waited(error: BaseException) -> float | None:
-    """Return the time after which waiting for another process was given up, in s; None for another error."""
-    found = _TIMEOUT.search(str(error)) if is_lost_connection(error) else None
-    if found is None:
-        return None
-    return float(found[1]) if found[2] == "seconds" else int(found[1] or found[4]) / 1000
 
 
 def _memory(error: BaseException) -> str | None:

@@ -21,6 +21,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from sercl.cli import failure as failures
 from sercl.cli.siblings import Failure, announced, left
+from sercl.connections import NO_ANSWER, is_lost_connection, waited
 from sercl.errors import ProcessFailedError, UsageError
 
 _LOOK = 0.2
@@ -142,11 +143,12 @@ class Others:
 
     def cause_of(self, error: BaseException) -> BaseException:
         """Return what ended this process: an error, or the failure of another one that caused it."""
-        if isinstance(error, ProcessFailedError) or not failures.is_lost_connection(error):
+        if isinstance(error, ProcessFailedError) or not is_lost_connection(error):
             self._noticed.set()
             return error
-        if (seconds := failures.waited(error)) is not None and (silent := self._silent()):
-            return ProcessFailedError(f"rank {', '.join(silent)}: {failures.NO_ANSWER.format(seconds)}", 1)
+        if (seconds := waited(error)) is not None and (silent := self._silent()):
+            said = f"rank {', '.join(silent)}: {NO_ANSWER.format(seconds)} {failures.CONTINUES}"
+            return ProcessFailedError(said, 1)
         self._failed.wait(_CAUSE + 2 * _LOOK)
         self._noticed.set()
         return self._error() if self._failed.is_set() else error

@@ -1,11 +1,13 @@
 """One work item in several processes of this machine, each with a device: the ranks of a training."""
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from multiprocessing.connection import wait
 from pathlib import Path
 
+from sercl.connections import NO_ANSWER, waited
 from sercl.errors import ProcessFailedError
 from sercl.launchers.local import share_of_cores
 from sercl.launchers.process import Environment, OwnProcess, join, stop
@@ -60,8 +62,19 @@ def run_ranks(call: Callable[[], None], count: int, log: Path) -> None:
 
 
 def _as_rank(call: Callable[[], None]) -> None:
-    with raising_stops():
+    with raising_stops(), _naming_silence():
         call()
+
+
+@contextmanager
+def _naming_silence() -> Iterator[None]:
+    """Say what it means if waiting for another rank is given up, which nothing else reports."""
+    try:
+        yield
+    except RuntimeError as error:
+        if (seconds := waited(error)) is None:
+            raise
+        raise ProcessFailedError(f"another rank {NO_ANSWER.format(seconds)}", 1) from error
 
 
 def _shared(count: int) -> Environment:

@@ -13,8 +13,9 @@ from rich.console import Console
 
 from sercl import imports
 from sercl.cli import console
-from sercl.cli.failure import BROKEN_PIPE, describe, is_lost_connection, report
+from sercl.cli.failure import BROKEN_PIPE, describe, report
 from sercl.cli.main import main
+from sercl.connections import is_lost_connection
 from sercl.errors import CorpusError, UsageError
 from sercl.features.extraction import Extraction
 from sercl.stopping import Stopped

@@ -171,6 +171,13 @@ def fail_one_after_the_other(first: Path) -> None:
         threading.Thread(target=lambda: (time.sleep(0.3), write(first, ""))).start()
 
 
+def give_up() -> None:
+    """Fail as torch does after waiting for another process."""
+    raise RuntimeError(
+        "[gloo/transport/tcp/unbound_buffer.cc:81] Timed out waiting 5000ms for recv operation"
+    )
+
+
 def work_until_asked(folder: Path) -> None:
     """Begin, and once asked to stop, save something in some time."""
     try:

@@ -44,9 +44,14 @@ def test_ranks_are_called_at_once_and_know_each_other(
     ("how", "said"),
     [
         (samples.fail, "rank 1: ValueError: no such thing"),
+        (
+            samples.give_up,
+            "rank 1: ProcessFailedError: another rank has not responded for 5 s: it hangs, or was suspended. "
+            "--trainer.strategy.timeout sets how long to wait.",
+        ),
         (samples.die, "rank 1: its process was killed by SIGKILL, as the system does when memory runs out"),
     ],
-    ids=["fails", "dies"],
+    ids=["fails", "waits for another", "dies"],
 )
 def test_if_one_fails_the_others_end(how: object, said: str, tmp_path: Path) -> None:
     pids = tmp_path / "pids"
@@ -114,7 +119,8 @@ if __name__ == "__main__":
 )
 def test_nothing_goes_on_when_the_run_is_ended(number: signal.Signals, launcher: str, tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(SCRIPT, encoding="utf-8")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    # Without GPUs, for which torch would be imported.
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
     command = [sys.executable, str(tmp_path / "script.py"), str(tmp_path), launcher]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as run:
         pids = [pid for rank in (0, 1) for pid in samples.pids_in(tmp_path / f"pids-{rank}")]
