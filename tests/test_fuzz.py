@@ -88,25 +88,76 @@ def _hung(path: Path) -> None:
         time.sleep(60)
 
 
+@pytest.fixture
+def script(monkeypatch):
+    """The benchmark as a module."""
+    spec = importlib.util.spec_from_file_location("fuzzing", BENCHMARK)
+    script = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "fuzzing", script)
+    spec.loader.exec_module(script)
+    return script
+
+
+def _parser(read) -> Parser:
+    return Parser("a", lambda folder: (folder / "a").write_bytes(b"valid"), read, (lambda valid, draw: b"x",))
+
+
 @pytest.mark.parametrize(
     ("read", "leak"),
     [(_died, "the process ended with exit code 3"), (_hung, "no end after 0.5 s by the clock")],
 )
 def test_the_benchmark_reports_a_reader_that_no_limit_of_python_stops(
-    read, leak, tmp_path: Path, monkeypatch
+    read, leak, tmp_path: Path, monkeypatch, script
 ) -> None:
-    spec = importlib.util.spec_from_file_location("fuzzing", BENCHMARK)
-    script = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "fuzzing", script)
-    spec.loader.exec_module(script)
-    parser = Parser(
-        "a", lambda folder: (folder / "a").write_bytes(b"valid"), read, (lambda valid, draw: b"x",)
-    )
-    monkeypatch.setitem(script.PARSERS, "it", parser)
+    monkeypatch.setitem(script.PARSERS, "it", _parser(read))
     monkeypatch.setattr(script, "MOST_CLOCK", 0.5)
     tally = script._in_a_process(script.Work("it", 5.0, 0, tmp_path))
     assert tally.leaks == [f"{leak}: the input is {tmp_path / 'it-ended'}"]
     assert (tmp_path / "it-ended").read_bytes() == b"x"
+
+
+def _divided(path: Path) -> None:
+    if path.read_bytes() == b"x!":
+        raise ZeroDivisionError("of nothing")
+    if path.read_bytes() != b"valid":
+        raise DocumentError(path, "damaged")
+
+
+class _Atheris:
+    """Chooses files as atheris does, without following any code."""
+
+    def Setup(self, words, one, custom_mutator) -> None:  # noqa: N802
+        self.corpus, self.one, self.mutate = Path(words[1]), one, custom_mutator
+
+    def Fuzz(self) -> None:  # noqa: N802
+        seeds = [path.read_bytes() for path in self.corpus.iterdir()]
+        for seed in range(10**9):
+            content = self.mutate(seeds[seed % len(seeds)], 100, seed)
+            if seed == 0:
+                (self.corpus / "new").write_bytes(content)
+            self.one(content)
+
+    def Mutate(self, content: bytes, most: int) -> bytes:  # noqa: N802
+        return content + b"!"
+
+
+def test_the_benchmark_follows_what_atheris_chooses(tmp_path: Path, monkeypatch, script) -> None:
+    monkeypatch.setitem(sys.modules, "atheris", _Atheris())
+    monkeypatch.setitem(script.PARSERS, "it", _parser(_divided))
+    tally = script._in_a_process(script.Work("it", 0.3, 0, tmp_path, guided=True))
+    assert tally.is_done
+    assert tally.new == 1
+    assert tally.refused > 0
+    assert {leak.partition(" in ")[0] for leak in tally.leaks} == {"ZeroDivisionError"}
+    assert (tmp_path / "it-0").read_bytes() == b"x!"
+
+
+def test_the_benchmark_says_how_to_install_atheris(monkeypatch, script, capsys) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit) as ended:
+        script.main(["--atheris"])
+    assert ended.value.code == 2
+    assert "uv pip install atheris" in capsys.readouterr().err
 
 
 def test_the_memory_of_one_file_is_measured_whatever_the_process_took_before(tmp_path: Path) -> None:
