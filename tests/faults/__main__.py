@@ -15,7 +15,6 @@ import os
 import random
 import subprocess
 import sys
-import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,7 +28,7 @@ from tests.faults.disk import BROKEN, FULL, KILL, KINDS, POWER
 from tests.faults.rounds import SIGNALS, Harness, Round
 
 _ROW = "| {:13} | {:26} | {:>8} | {:>6} | {:>9} | {:>4} | {:>7} |"
-_HEAD = ("command", "fault", "injected", "states", "recovered", "lost", "seconds")
+_HEAD = ("command", "fault", "injected", "states", "recovered", "lost", "CPU s")
 
 
 def main() -> int:
@@ -44,6 +43,7 @@ def main() -> int:
             for name, command in commands(options.folder / "inputs", options.commands).items()
             for rounds in _rounds(Harness(command, options.folder / name), name, options)
         )
+        print(f"{_processor_seconds():.0f} s of processor time in all")
     return 1 if lost else 0
 
 
@@ -72,19 +72,27 @@ def _rounds(harness: Harness, name: str, options: argparse.Namespace) -> Iterato
 
 
 def _report(name: str, rounds: Iterable[Round]) -> int:
-    """Print what was lost, and a row for each kind; return after how many rounds something was lost."""
-    begin, found = time.monotonic(), list[Round]()
+    """Print what was lost, and a row for each kind; return after how many rounds something was lost.
+
+    Rounds of several kinds share one run of the command, so that their rows have the same time.
+    """
+    begin, found = _processor_seconds(), list[Round]()
     for each in rounds:
         found.append(each)
         if each.lost is not None:
             print(f"{name}, {each.kind}, {each.at:g}: {each.lost}", flush=True)
-    seconds = f"{time.monotonic() - begin:.0f}"
+    seconds = f"{_processor_seconds() - begin:.0f}"
     for kind in dict.fromkeys(each.kind for each in found):
         own = [each for each in found if each.kind == kind]
         lost = sum(each.lost is not None for each in own)
         states = len({each.state or number for number, each in enumerate(own)})
         print(_ROW.format(name, kind, len(own), states, len(own) - lost, lost, seconds), flush=True)
     return sum(each.lost is not None for each in found)
+
+
+def _processor_seconds() -> float:
+    """Return the processor time of this process and of those that it has waited for, in s."""
+    return sum(os.times()[:4])
 
 
 @contextlib.contextmanager
