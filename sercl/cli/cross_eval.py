@@ -3,7 +3,7 @@
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -31,14 +31,13 @@ from sercl.cli.run_checks import check_precision, check_trainer, devices_of_each
 from sercl.cli.run_folder import STUDY, check_holds_study, make_folder
 from sercl.data import datamodules
 from sercl.data.datamodules.base import Memories
-from sercl.data.settings import ADVERSARIAL
 from sercl.errors import UsageError
 from sercl.features.config import FeatureConfig
 from sercl.files import write_text
 from sercl.json_text import json_text
 from sercl.launchers import LaunchConfig, get_launcher
 from sercl.locks import locked
-from sercl.models.adapters import load_methods, parse_adapter
+from sercl.models.adapters import load_methods
 from sercl.reports.cross_eval.formats import ALL, grid_report, report_is_current, write_report
 from sercl.reports.cross_eval.formats import PAGE as REPORT
 from sercl.stopping import raising_stops
@@ -46,7 +45,6 @@ from sercl.studies.cross_eval.analysis.analysis import analyse
 from sercl.studies.cross_eval.cells import Study
 from sercl.studies.cross_eval.plan.corpora import study_root
 from sercl.studies.cross_eval.plan.options import StudyOptions
-from sercl.studies.cross_eval.plan.trainings import Training
 from sercl.studies.cross_eval.run.results import LOG, cell_folder
 from sercl.studies.cross_eval.run.session import Failures, Session, run_pending
 from sercl.studies.cross_eval.run.works import Pending, of_pending
@@ -55,7 +53,6 @@ from sercl.studies.heads.config import ProbeOptions
 from sercl.studies.results.groups import check_groups
 from sercl.studies.training.results import environment
 from sercl.studies.training.trainers import TRAINER_DEFAULTS, TrainerOptions, quieten
-from sercl.tasks import sharding
 from sercl.tasks.base import EncoderTask
 from sercl.tasks.classification import EmotionClassifier
 
@@ -250,30 +247,14 @@ def _check_devices(cli: StudyCli, session: Session) -> None:
     """Refuse several devices that no training would have."""
     if cli.devices == 1:
         return
-    trainings = [step for item in session.plan.cells for step in item.training.chain if not step.is_frozen]
-    if not trainings:
+    if all(item.training.is_frozen for item in session.plan.cells):
         raise UsageError(
             f"--trainer.devices {cli.devices}: has no effect, since heads on frozen encoders are trained on "
             "one device, and this study has no adapters. Leave it out; --jobs trains in several processes."
         )
-    if cli.config["trainer"]["strategy"] == sharding.NAME:
-        _check_shardable(trainings, cli.trainer_options)
     cli.launch.check_devices(cli.devices)
     if cli.launch.launcher == "local":
         cli.trainer_options.build()  # which refuses devices that this machine does not have
-
-
-def _check_shardable(trainings: Iterable[Training], options: TrainerOptions) -> None:
-    callbacks = options.trainer.get("callbacks") or []
-    for training in trainings:
-        reason = sharding.reason_against(
-            None if training.adapter == "none" else parse_adapter(training.adapter),
-            callbacks if isinstance(callbacks, list) else [callbacks],
-            head_first=bool(training.recipe.model["head_first"]),
-            adversarial=training.adaptation == ADVERSARIAL,
-        )
-        if reason is not None:
-            raise UsageError(f"--trainer.strategy {sharding.NAME}: {reason}")
 
 
 def _train(cli: StudyCli, session: Session, missing: Pending, features: FeatureConfig) -> Failures:

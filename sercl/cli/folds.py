@@ -33,7 +33,6 @@ from sercl.studies.results.records import CONFIG, RESULTS
 from sercl.studies.training.final import add_estimate, final_config
 from sercl.studies.training.folds import FoldRun, first_index, has_all, is_done, planned, pool, with_fold
 from sercl.studies.training.results import RunResults, read, save
-from sercl.studies.training.trainers import TrainerOptions
 from sercl.tasks.checkpoint_paths import FINAL
 from sercl.tasks.sharding import check_shardable
 
@@ -152,7 +151,8 @@ def _devices(config: Mapping[str, Any]) -> int:
 def _use_one_device(cli: Cli) -> None:
     """Check the devices of the trainings, and let this process, which prepares these, use one alone."""
     trainer = cli.built["trainer"]
-    check_shardable(cli.task, TrainerOptions.of({**dict(trainer), "devices": _devices(cli.config)}).build())
+    trainer["devices"] = _devices(cli.config)
+    check_shardable(cli.task, cli.build_trainer())
     trainer["devices"], trainer["strategy"] = 1, "auto"
 
 

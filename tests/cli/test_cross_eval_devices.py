@@ -15,6 +15,7 @@ from sercl.studies.cross_eval.study_file import read_study
 from sercl.tasks.classification import EmotionClassifier
 from tests.cli.test_cross_eval_launchers import TWO, assert_same, with_two_batches
 from tests.cli.test_processes import HALVES
+from tests.cli.test_sharding import AVERAGING
 from tests.processes import rank_of_process
 
 
@@ -131,6 +132,7 @@ def test_trainings_side_by_side_have_two_devices_each(chain, chain_alone, tmp_pa
         (["--trainer.num_nodes", "2"], "this command is not started on the other machines"),
         (["--trainer.strategy", "fsdp"], "has one device, so nothing is distributed"),
         (["--trainer.strategy", "fsdp", *TWO, "--model.head_first", "true"], "--model.head_first false"),
+        (["--trainer.strategy", "fsdp", *TWO, *AVERAGING], "StochasticWeightAveraging copies whole weights"),
         (["--study.adapters", "[peft:adalora]", "--trainer.strategy", "fsdp", *TWO], "adapter peft:adalora"),
         (["--launcher", "slurm", "--launch.slurm.gpus", "1", *TWO], "Give --launch.slurm.gpus 2"),
         (["--launcher", "ray", *TWO], "Give --launch.ray.cpus 2"),

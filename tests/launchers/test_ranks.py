@@ -85,7 +85,8 @@ def test_a_signal_reaches_all_of_them_and_they_have_the_time_to_save(
     with pytest.raises(Stopped) as stopped:
         run_ranks(partial(samples.work_until_asked, tmp_path), 2, tmp_path / "log")
     assert stopped.value.code == code
-    assert [(tmp_path / f"saved-{rank}").read_text(encoding="utf-8") for rank in (0, 1)] == [str(code)] * 2
+    saved = [(tmp_path / f"saved-{rank}").read_text(encoding="utf-8") for rank in (0, 1)]
+    assert saved == [f"{code} alive"] * 2  # a loader of data has not been asked, too
     assert [
         pid for rank in (0, 1) for pid in samples.pids_in(tmp_path / f"pids-{rank}") if not ends(pid)
     ] == []
@@ -129,7 +130,7 @@ def test_nothing_goes_on_when_the_run_is_ended(number: signal.Signals, launcher:
     assert run.returncode in (-number, 128 + number)
     assert [pid for pid in pids if not ends(pid)] == []
     if number == signal.SIGINT:
-        assert (tmp_path / "saved-0").read_text(encoding="utf-8") == "143"
+        assert (tmp_path / "saved-0").read_text(encoding="utf-8").startswith("143")
 
 
 def test_a_second_signal_ends_them_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

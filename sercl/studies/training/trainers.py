@@ -186,6 +186,15 @@ class TrainerOptions:
         """Return the options for work in this process alone."""
         return replace(self, trainer={**self.trainer, "devices": 1, "num_nodes": 1, "strategy": "auto"})
 
+    def check_shardable(self, adapters: Iterable[str] | None, *, head_first: bool, adversarial: bool) -> None:
+        """Raise `UsageError` if weights would be distributed that cannot be; as `sharding.reason_against`."""
+        if self.trainer.get("strategy") != sharding.NAME:
+            return
+        callbacks = _as_list(self.trainer.get("callbacks"))
+        reason = sharding.reason_against(adapters, callbacks, head_first=head_first, adversarial=adversarial)
+        if reason is not None:
+            raise UsageError(f"--trainer.strategy {sharding.NAME}: {reason}")
+
     @property
     def deciding(self) -> dict[str, Any]:
         """The options that determine the result of training, plain data."""

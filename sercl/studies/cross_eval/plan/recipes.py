@@ -13,7 +13,7 @@ from sercl.features.wanted import wanted_of
 from sercl.imports import ClassSpec, spelled
 from sercl.models import heads, losses, pooling
 from sercl.models.adapters.peft.config import FOLDER
-from sercl.models.adapters.registry import AdapterOptions, methods_of, refuse_unused
+from sercl.models.adapters.registry import AdapterOptions, methods_of, parse_adapter, refuse_unused
 from sercl.models.encoders import Encoder, load_encoder
 from sercl.models.encoders.source import PRESETS
 from sercl.studies.cross_eval.cells import ENCODER_LANGUAGES, Condition, StudyEncoder
@@ -280,6 +280,11 @@ class Recipes:
         return Recipe(model, decides, config, layers)
 
     def _adapted(self, model: Options) -> Recipe:
+        self._trainer.check_shardable(
+            parse_adapter(model["adapter"]) or None,
+            head_first=bool(model["head_first"]),
+            adversarial=bool(model["adversarial"]["weight"]),
+        )
         facts = self._encoders.facts(EncoderSpec.of(model))
         decides = {
             "kind": "adapted",
