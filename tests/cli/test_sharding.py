@@ -115,7 +115,7 @@ AVERAGING = [
 def runs(fit_words, tmp_path_factory):
     """Adapter -> folder of a finished training of one process."""
     folder = tmp_path_factory.mktemp("runs")
-    words = [*fit_words, "--data.loader.batch_size", "12"]
+    words = [*fit_words, "--data.loader.batch_size", "12", "--trainer.max_epochs", "1"]
     for name, head in (("none", []), ("lora", ["--model.head_first", "true"])):
         assert main([*words, "--model.adapter", name, *head, "--out", str(folder / name)]) == 0
     return folder
