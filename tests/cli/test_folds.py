@@ -449,6 +449,20 @@ def test_only_folds_that_say_all_change():
     assert [run.folder for run in planned([4], 42, [7])] == ["seed-7/fold-4"]
 
 
+@pytest.mark.usefixtures("_forked_ranks")
+def test_diarizers_are_trained_on_two_devices_each(encoder, emodb, tmp_path):
+    words = [
+        "diarize", "fit", "--data", "EmoDB", "--data.root", emodb, "--data.clips.voice", "none",
+        "--data.clips.min_piece", "0.05", "--data.loader.batch_size", "9", "--data.loader.batch_seconds", "0",
+        "--model.encoder", encoder, "--model.whisper_form", "short", "--seeds", "[3]",
+        "--trainer.accelerator", "cpu", "--trainer.max_epochs", "1",
+    ]  # fmt: skip
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert main([*words, *HALVES, "--out", str(one)]) == 0
+    assert main([*words, "--trainer.devices", "2", "--out", str(two)]) == 0
+    assert_same_weights(one / "seed-3" / "fold-0" / "best.ckpt", two / "seed-3" / "fold-0" / "best.ckpt")
+
+
 def test_diarizers_of_all_folds_and_seeds_are_evaluated_together(encoder, emodb, tmp_path, capsys):
     words = [
         "diarize", "fit", "--data", "EmoDB", "--data.root", emodb, "--data.folds.count", "2",
