@@ -127,7 +127,8 @@ class Stepping(L.LightningModule):
         self._warn(memory)
 
     def _warn(self, memory: str) -> None:
-        instead = f"it is trained in {self._parts} parts, whose gradients add up to its own"
+        parts = min(self._parts, most_parts(self._batch))
+        instead = f"it is trained in {parts} parts, whose gradients add up to its own"
         warn_of_parts(memory, f"a batch of {len(self._batch)} clips", instead, _SMALLER)
 
     def _went_back(self, scale: Tensor) -> bool:

@@ -1,5 +1,6 @@
 """A batch that does not fit into memory is trained in parts; a loss that is not finite ends training."""
 
+import weakref
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -139,6 +140,41 @@ def test_a_larger_batch_within_a_step_takes_nothing_back(build, batches):
     assert tried == [2, 6, 3, 3]
 
 
+class Held(torch.autograd.Function):
+    """Keeps an object as long as the backward pass may still come."""
+
+    class Object:
+        """May be referred to weakly."""
+
+    @staticmethod
+    def forward(ctx, x, held):
+        ctx.held = held
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient, None
+
+
+@pytest.mark.parametrize("earlier", [0, 1])
+def test_what_the_whole_batch_needs_is_freed_before_its_parts_are_computed(earlier, build, batches):
+    task, kept, alive = build(**OPTIONS), [], []
+    in_backward(task, 3, [])
+    pool = task.pool
+
+    def holding(batch):
+        alive.append([ref() is not None for ref in kept])
+        held = Held.Object()
+        kept.append(weakref.ref(held))
+        return Held.apply(pool(batch), held)
+
+    task.pool = holding
+    given = [batches[0].rows(torch.arange(6) < 2)] * earlier + batches[1:]
+    with pytest.warns(SerclWarning, match="6 clips did not fit"):
+        fit(task, given, accumulate_grad_batches=2)
+    assert alive == [[False] * number for number in range(3 + earlier)]
+
+
 def test_a_batch_of_a_size_that_has_fitted_keeps_nothing_half_done(build, batches):
     task, tried = build(**OPTIONS), []
     before = task.pool
@@ -189,7 +225,10 @@ def test_a_batch_of_two_domains_is_trained_in_parts_that_have_both(fail, labelle
 def test_a_batch_of_two_domains_is_divided_until_one_has_a_single_clip(build, two_domains):
     task, tried = build(**ADVERSARIAL), []
     in_forward(task, 1, tried)
-    with pytest.warns(SerclWarning), pytest.raises(RuntimeError, match="can't allocate"):
+    with (
+        pytest.warns(SerclWarning, match="in 5 parts"),
+        pytest.raises(RuntimeError, match="can't allocate"),
+    ):
         fit(task, [two_domains])
     assert tried == [12, 7, 4, 3]
 
