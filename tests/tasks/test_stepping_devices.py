@@ -49,10 +49,8 @@ def in_two(build, batches, folder, fail=None, accumulated=1, **options):
 
 CASES = {
     "forward": (in_forward, OPTIONS, 1, {}),
-    "backward": (in_backward, OPTIONS, 1, {}),
     "accumulated": (in_backward, OPTIONS, 2, {}),
-    "unused weights": (in_backward, OPTIONS | {"layer": 1}, 1, FREE),
-    "unused weights, forward": (in_forward, OPTIONS | {"layer": 1}, 1, FREE),
+    "unused weights": (in_forward, OPTIONS | {"layer": 1}, 1, FREE),
     "adversarial": (in_backward, ADVERSARIAL, 1, {}),
 }
 
