@@ -58,7 +58,7 @@ import pandas  # noqa: E402, F401
 with _covered():
     from sercl.studies import reading  # noqa: F401
     from sercl.tasks import classification, diarization  # noqa: F401
-    from tests.fuzz import try_file
+    from tests.fuzz import TooSlowError, bounded, try_file
     from tests.parsers import PARSERS, Parser
 
 MOST_CLOCK = 60.0
@@ -237,7 +237,7 @@ def _guide(
         """Mutate as the tests do, which know the format, or as libFuzzer does, which knows nothing."""
         draw = random.Random(seed)
         if draw.random() < 0.5:
-            with suppress(Exception):  # what is no longer of the format
+            with suppress(Exception, TooSlowError), bounded():  # what is no longer of the format
                 return draw.choice(parser.mutators)(content, draw)[:most]
         return bytes(atheris.Mutate(content, most))
 

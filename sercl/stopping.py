@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from sercl.errors import causes
+
 EXIT_CODES = {"SIGTERM": 143, "SIGUSR1": 75}
 """Name of a signal -> exit code of a command that it stops.
 
@@ -39,9 +41,19 @@ class Stopped(SystemExit):
 
 @contextmanager
 def raising_stops() -> Iterator[None]:
-    """Raise `Stopped` in the block at a signal that asks to stop; outside of the main thread, do nothing."""
+    """Raise `Stopped` in the block at a signal that asks to stop; outside of the main thread, do nothing.
+
+    What is closed on the way out may fail, such as a log that the signal has left half closed: this is then
+    not taken for the end of the block, also after Ctrl-C.
+    """
     with _handling(_raise):
-        yield
+        try:
+            yield
+        except Exception as error:
+            for stop in causes(error):
+                if isinstance(stop, Stopped | KeyboardInterrupt):
+                    raise stop from error
+            raise
 
 
 class Postponed:

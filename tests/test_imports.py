@@ -44,7 +44,7 @@ LAYERS: dict[str, set[str]] = {
     "errors": set(),
     "counting": set(),
     "ahead": set(),
-    "stopping": set(),
+    "stopping": {"errors"},
     "connections": {"errors"},
     "threads": set(),
     "files": {"errors"},

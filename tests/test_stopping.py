@@ -29,6 +29,27 @@ def test_a_signal_ends_a_block_with_its_code(number, code):
     assert (stopped.value.code, stopped.value.name) == (code, signal.Signals(number).name)
 
 
+@pytest.mark.parametrize(
+    ("stop", "kind"), [(partial(send, TERM), Stopped), (partial(send, signal.SIGINT), KeyboardInterrupt)]
+)
+def test_what_fails_on_the_way_out_is_not_the_end(stop, kind):
+    with pytest.raises(kind):
+        closing_badly(stop)
+
+
+def test_an_error_without_a_signal_passes():
+    with pytest.raises(OSError, match="Writer"):
+        closing_badly(lambda: None)
+
+
+def closing_badly(work):
+    with raising_stops():
+        try:
+            work()
+        finally:
+            raise OSError("Writer is closed")
+
+
 def waiting(*steps, postponed=None):
     """Do something while signals wait."""
     with (postponed or Postponed()).waiting():

@@ -113,7 +113,8 @@ def resampled(blocks: Iterable[Samples | Tensor], rate: int, target: int = SAMPL
     Yields:
         Waveforms `[n]` float32.
     """
-    ratio = Fraction(target, rate).limit_denominator(MOST_PHASES)
+    # The size of the kernel is about the product of both numbers.
+    ratio = Fraction(target, rate).limit_denominator(int(MOST_PHASES * min(1.0, rate / target) ** 0.5))
     if ratio == 1:
         yield from (torch.as_tensor(block, dtype=torch.float32) for block in blocks)
         return

@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sercl.audio.resample import load, to_rate
+from sercl.audio import stream
+from sercl.audio.resample import MOST_PHASES, load, resampler, to_rate
 from sercl.audio.stream import WindowPlan, blocks_of, in_blocks, resampled, windows
 from sercl.errors import AudioError, AudioNotFoundError, UsageError
 
@@ -36,8 +37,18 @@ def test_blocks_are_resampled_as_if_they_were_one(rate, samples, sizes):
     assert torch.allclose(found, expected, atol=1e-5)
 
 
-def test_odd_rates_drift_by_microseconds():
-    rate = 24_414
+@pytest.mark.parametrize("rate", [1_000, 1_601, 7_999, 44_101, 999_983])
+def test_no_rate_takes_a_kernel_of_gigabytes(rate, monkeypatch):
+    made = []
+    monkeypatch.setattr(stream, "resampler", lambda *rates: made.append(rates) or resampler(3, 2))
+    list(resampled([noise(10)], rate))
+    [(before, after)] = made
+    assert 1 <= before * after <= MOST_PHASES**2
+    assert before / after == pytest.approx(rate / 16_000, rel=2e-4)
+
+
+@pytest.mark.parametrize("rate", [1_601, 24_414])
+def test_odd_rates_drift_by_microseconds(rate):
     time = torch.arange(rate * 3) / rate
     tone = torch.sin(2 * torch.pi * 440 * time)
     found = torch.cat(list(resampled(in_blocks(tone, 5_000), rate)))

@@ -7,6 +7,7 @@ import signal
 
 import pytest
 import torch
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from sercl.cli.main import main
 from sercl.tasks.classification import EmotionClassifier
@@ -107,3 +108,21 @@ def test_a_run_goes_on_from_the_batch_after_which_it_was_stopped(
     every = [divmod(position, per_epoch) for position in range(EPOCHS * per_epoch)]
     assert steps == every[done:]
     assert_same_end(run, whole)
+
+
+@pytest.mark.parametrize("closing", [1, 2])
+def test_a_signal_while_a_log_is_closed_stops_the_command(closing, fit_words, tmp_path, monkeypatch, capsys):
+    close, closed = EventFileWriter.close, []
+
+    def interrupted(writer):
+        close(writer)
+        closed.append(writer)
+        if len(closed) == closing:
+            os.kill(os.getpid(), TERM)
+
+    monkeypatch.setattr(EventFileWriter, "close", interrupted)
+    words = [*fit_words, "--trainer.max_epochs", "1", "--out", str(tmp_path / "run")]
+    assert main(words) == 143
+    errors = capsys.readouterr().err
+    assert errors.count("error: ") == 1
+    assert "error: stopped by SIGTERM" in errors
