@@ -3,16 +3,17 @@
 import json
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from sercl.cli.failure import describe, stopped_by
 from sercl.documents import read_json
 from sercl.errors import DocumentError, OutputError, UsageError
-from sercl.files import exists, gone, is_dir, is_temporary, remove_leftovers, write_text
+from sercl.files import gone, is_dir, is_temporary, remove_leftovers, write_text
 from sercl.locks import NAME as LOCK
 from sercl.locks import locked
 from sercl.stopping import raising_stops
@@ -30,6 +31,15 @@ FOLDS = "folds"
 """Folder of the exact lists of a run."""
 
 _MARKS = (CONFIG, "results.json", "last.ckpt")
+_WRITTEN = (
+    *(CONFIG, FOLDS, END, *RESULTS),
+    *("*.ckpt", "stage.json", "logs", "log.txt", "adapter", "confusion.png"),
+    *("source", "target", "head", "fold-*", "seed-*", "final"),
+    *("layers.*", "probes.csv", "groups.csv", "segments", "timelines.png"),
+    *(".DS_Store", "Thumbs.db"),
+)
+"""Names of all that runs, layer probes and evaluations write into their folders, and file managers add.
+`--overwrite` is also given by mistake: it must remove nothing else."""
 _BEFORE_TRAINING = (CONFIG, FOLDS, END)
 _PROBE = ".writable"
 _OURS = (LOCK, _PROBE)
@@ -70,15 +80,15 @@ def run_folder(folder: Path, resume: bool, overwrite: bool) -> Iterator[Path]:
     continue.
 
     Raises:
-        UsageError: If it contains a run and neither `resume` nor `overwrite` is set, both are, or there is
-            nothing to resume.
+        UsageError: If it contains a run and neither `resume` nor `overwrite` is set, both are, there is
+            nothing to resume, or anything that no run writes would be mixed with one, or removed.
         OutputError: If it cannot be written, or another run is writing to it.
     """
     check_choice(resume, overwrite)
     with locked(folder):
         remove_leftovers(folder)
         check_claim(folder, resume, overwrite)
-        make_folder(folder, fresh=overwrite and any(exists(folder / name) for name in _MARKS))
+        make_folder(folder, fresh=overwrite)
         with _forgetting_false_start(folder), _noting_end(folder), raising_stops():
             yield folder
 
@@ -95,7 +105,7 @@ def end_of(folder: Path) -> str | None:
 @contextmanager
 def _forgetting_false_start(folder: Path) -> Iterator[None]:
     """Remove configuration and lists from a new folder if the block fails before a training wrote to it."""
-    was_empty = not _other_content(folder)
+    was_empty = not _content(folder)
     try:
         yield
     except Exception as error:
@@ -143,22 +153,39 @@ def check_choice(resume: bool, overwrite: bool) -> None:
 
 
 def check_claim(folder: Path, resume: bool, overwrite: bool) -> None:
-    """Raise `UsageError` if a folder contains a run that must not be changed, or none to continue."""
-    if resume and not exists(folder / CONFIG):
-        raise UsageError(f"{folder}: holds no run to resume (no config.yaml). Leave --resume out.")
-    others = [] if any(exists(folder / name) for name in _MARKS) else _other_content(folder)
-    if others and not overwrite:
+    """Raise `UsageError` if a folder contains what must not be changed, or no run to continue."""
+    held = _content(folder)
+    if resume and CONFIG not in held:
+        raise UsageError(f"{folder}: {_what_instead(held)}")
+    if resume:
+        return
+    marks = [name for name in _MARKS if name in held]
+    if (others := [name for name in held if not _is_written(name)]) and (overwrite or not marks):
+        kept = "which no run writes: --overwrite would remove them too" if marks else "which are not a run"
         raise UsageError(
-            f"{folder}: already holds {', '.join(others)}, which are not a run. Choose another --out, or "
-            "let the run be written beside them with --overwrite."
+            f"{folder}: holds {_first(others)}, {kept}. Choose another --out, or move them elsewhere."
         )
-    held = [name for name in _MARKS if exists(folder / name)]
-    if held and not (resume or overwrite):
+    if held and not overwrite:
         ended = f", of a run that was ended by {end}" if (end := end_of(folder)) else ""
+        onward = "Continue it with --resume, replace" if CONFIG in held else "Replace"
         raise UsageError(
-            f"{folder}: already holds {', '.join(held)}{ended}. Continue it with --resume, replace it with "
-            "--overwrite, or choose another --out."
+            f"{folder}: already holds {_first(marks or held)}{ended}. {onward} it with --overwrite, or "
+            "choose another --out."
         )
+
+
+def _what_instead(held: Sequence[str]) -> str:
+    if STUDY in held:
+        return "holds a study, which the same `sercl cross-eval` continues, no run to resume."
+    return f"holds no run to resume (no {CONFIG}). Leave --resume out."
+
+
+def _is_written(name: str) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in _WRITTEN)
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def check_holds_study(folder: Path) -> None:
@@ -214,11 +241,6 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     elif path.name != LOCK:
         path.unlink()
-
-
-def _other_content(folder: Path) -> list[str]:
-    """Files that are not a run's: `--overwrite` leaves them alone, so they must not be mistaken for one."""
-    return _content(folder)[:3]
 
 
 def _content(folder: Path) -> list[str]:

@@ -16,6 +16,7 @@ import sercl
 from sercl import plugins
 from sercl.cli.completion import script
 from sercl.cli.main import main
+from sercl.cli.run_folder import check_claim
 from sercl.models.adapters import METHODS, AdapterOptions, register, registry
 from sercl.plugins import ADAPTERS
 from sercl.tasks.classification import EmotionClassifier
@@ -59,6 +60,7 @@ def hidden_states(encoder: WhisperEncoder) -> Tensor:
 
 def test_the_adapter_of_a_run_is_one_of_peft(dora, encoder):
     ours = EmotionClassifier.restore(dora / "best.ckpt").encoder.model
+    check_claim(dora, resume=False, overwrite=True)
     loaded = PeftModel.from_pretrained(WhisperEncoder.from_pretrained(encoder), dora / "adapter")
     assert loaded.peft_config["default"].use_dora
     gates = [block._forward_pre_hooks for block in ours.layers]

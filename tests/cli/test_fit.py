@@ -13,6 +13,7 @@ import yaml
 import sercl
 from sercl.cli.fit import from_here
 from sercl.cli.main import main
+from sercl.cli.run_folder import check_claim
 from sercl.tasks.classification import EmotionClassifier
 from tests.cli.words import replaced
 
@@ -143,6 +144,7 @@ def test_a_run_is_not_replaced_by_accident(run, fit_words, capsys):
     assert "--overwrite" in capsys.readouterr().err
     assert main([*fit_words, "--out", str(run), "--resume", "--overwrite"]) == 2
     assert (run / "results.json").read_bytes() == before
+    check_claim(run, resume=False, overwrite=True)  # on request, as all that it holds is the run's
 
 
 @pytest.mark.parametrize(
@@ -249,6 +251,7 @@ def test_two_stages_can_go_together_as_in_the_study(two_stages, tmp_path, monkey
 
 def test_two_stages_go_on_from_the_best_by_default(two_stages, tmp_path):
     assert main([*two_stages, "--out", str(tmp_path / "run")]) == 0
+    check_claim(tmp_path / "run", resume=False, overwrite=True)
     found = results(tmp_path / "run")
     assert [stage["epochs"] for stage in found["stages"]] == [2, 3]
     assert "the first stage was selected on source: the validation part of EmoDB" in found["notes"]

@@ -9,6 +9,7 @@ import yaml
 import sercl
 from sercl.cli import folds
 from sercl.cli.main import main
+from sercl.cli.run_folder import check_claim
 from sercl.errors import CheckpointError, ResultsError, UsageError
 from sercl.json_text import json_text
 from sercl.metrics.functional.classification import AVERAGES
@@ -224,6 +225,8 @@ def test_the_final_model_is_trained_on_everything_with_what_the_folds_chose(run,
     assert config["seed_everything"] == 0
     assert len(pd.read_csv(final / "folds" / "train.csv")) == whole["scores"]["n"] / 2  # of two seeds
     assert len(pd.read_csv(final / "folds" / "test.csv")) == 0
+    for folder in (run, run / "seed-0" / "fold-0", final):
+        check_claim(folder, resume=False, overwrite=True)
     task = EmotionClassifier.restore(final / "best.ckpt")
     assert len(task.seen_speakers["train"]) == 10
     assert task.seen_speakers["validation"] == []

@@ -9,6 +9,7 @@ import sercl
 from sercl.audio.preprocess import PreprocessConfig
 from sercl.cli.layer_probe import spelled_out
 from sercl.cli.main import main
+from sercl.cli.run_folder import check_claim
 from sercl.corpora.folds import make_folds
 from sercl.corpora.labels import label_scheme
 from sercl.errors import ResultsError
@@ -277,6 +278,7 @@ def test_wrong_input_gives_one_message(words, tmp_path, capsys, change, code, sa
 def test_a_result_is_not_replaced_by_accident(run, words, capsys):
     assert main([*words, "--out", str(run)]) == 2
     assert "--overwrite" in capsys.readouterr().err
+    check_claim(run, resume=False, overwrite=True)
 
 
 def test_short_forms_are_spelled_out():

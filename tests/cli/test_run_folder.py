@@ -1,4 +1,5 @@
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -126,32 +127,58 @@ def test_results_go_where_a_run_goes_on_with_other_options(tmp_path):
     assert held(folder) == ["config.yaml"]
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "results.json", "last.ckpt"])
-def test_a_folder_that_holds_something_is_not_taken(tmp_path, name):
-    with pytest.raises(UsageError, match=rf"already holds {name}.*--resume.*--overwrite"):
+@pytest.mark.parametrize(
+    ("name", "onward"),
+    [
+        ("config.yaml", "Continue it with --resume, replace"),
+        ("results.json", "Replace"),
+        ("last.ckpt", "Replace"),
+    ],
+)
+def test_a_folder_that_holds_something_is_not_taken(tmp_path, name, onward):
+    with pytest.raises(UsageError, match=rf"already holds {name}\. {onward} it with --overwrite"):
         claim(run(tmp_path / "run", name))
     assert (tmp_path / "run" / name).exists()
 
 
 def test_a_folder_with_other_files_is_no_run_to_go_on_with(tmp_path):
-    with pytest.raises(UsageError, match=r"already holds notes\.txt, which are not a run") as caught:
+    with pytest.raises(UsageError, match=r"holds notes\.txt, which are not a run") as caught:
         claim(run(tmp_path / "run", "notes.txt"))
     assert "--resume" not in str(caught.value)
 
 
 def test_a_run_is_replaced_on_request(tmp_path):
-    folder = run(tmp_path / "run", "config.yaml", "old.csv")
+    folder = run(tmp_path / "run", "config.yaml", "predictions.csv", "best-epoch=3.ckpt", ".DS_Store")
     run(folder / "logs", "metrics.csv")
-    (folder / "data").symlink_to(run(tmp_path / "data", "a.wav"))
+    (folder / "folds").symlink_to(run(tmp_path / "data", "a.wav"))
     claim(folder, overwrite=True)
     assert held(folder) == [".lock", "written"]
     assert held(tmp_path / "data") == ["a.wav"]
 
 
-def test_a_folder_that_holds_no_run_is_never_emptied(tmp_path):
-    folder = run(tmp_path / "thesis", "chapter1.tex")
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_folder_that_holds_no_run_is_not_taken_either(tmp_path, overwrite):
+    folder = run(tmp_path / "thesis", "chapter1.tex", "logs")
+    with pytest.raises(UsageError, match=r"holds chapter1\.tex, which are not a run"):
+        claim(folder, overwrite=overwrite)
+    assert {"chapter1.tex", "logs"} <= set(held(folder))
+
+
+@pytest.mark.parametrize("name", ["a.wav", ".git", "study.yaml", "test-en"])
+def test_overwrite_removes_nothing_that_no_run_writes(tmp_path, name):
+    folder = run(tmp_path / "project", "config.yaml", "last.ckpt", name)
+    with pytest.raises(UsageError, match=rf"holds {re.escape(name)}, which no run writes.*would remove"):
+        claim(folder, overwrite=True)
+    assert {"config.yaml", "last.ckpt", name} <= set(held(folder))
+    claim(folder, resume=True)
+
+
+def test_lists_that_a_killed_run_left_are_replaced_on_request(tmp_path):
+    folder = run(tmp_path / "run", "folds")
+    with pytest.raises(UsageError, match=r"already holds folds\. Replace it with --overwrite"):
+        claim(folder)
     claim(folder, overwrite=True)
-    assert (folder / "chapter1.tex").exists()
+    assert held(folder) == [".lock", "written"]
 
 
 def test_a_run_is_continued_on_request_and_only_where_there_is_one(tmp_path):
@@ -161,6 +188,8 @@ def test_a_run_is_continued_on_request_and_only_where_there_is_one(tmp_path):
     with pytest.raises(UsageError, match=r"holds no run to resume \(no config\.yaml\)"):
         claim(tmp_path / "other", resume=True)
     assert not (tmp_path / "other").exists()
+    with pytest.raises(UsageError, match="holds a study, which the same `sercl cross-eval` continues"):
+        claim(run(tmp_path / "study", "study.yaml", "cells"), resume=True)
     with pytest.raises(UsageError, match="cannot be combined"):
         claim(folder, resume=True, overwrite=True)
 

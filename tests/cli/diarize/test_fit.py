@@ -9,6 +9,7 @@ import yaml
 from sercl.cli.help import unknown_flags
 from sercl.cli.main import main
 from sercl.cli.pages import DIARIZE_FIT
+from sercl.cli.run_folder import check_claim
 from sercl.diarization.formats import read_segments
 from sercl.tasks import checkpoint as checkpoints
 
@@ -20,6 +21,7 @@ def results(folder):
 def test_a_run_leaves_everything_that_is_needed_to_evaluate_it(diarizer):
     for name in ("best.ckpt", "last.ckpt", "config.yaml", "results.json", "folds/test.csv"):
         assert (diarizer / name).stat().st_size > 0, name
+    check_claim(diarizer, resume=False, overwrite=True)
     found = results(diarizer)
     assert [system["name"] for system in found["systems"]] == ["diarizer", "all neutral"]
     scores = found["systems"][0]["scores"]
