@@ -1,7 +1,7 @@
 """One parser for every command that trains or evaluates: groups data, model, trainer, and sercl's own."""
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ import yaml
 from jsonargparse import Namespace
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from rich.console import RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -20,6 +21,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.text import Text
 
 from sercl.audio.preprocess import PreprocessConfig
 from sercl.cli.console import Lines, stderr
@@ -50,6 +52,18 @@ from sercl.tasks.classification import EmotionClassifier
 _SHOWN = ("val/loss", "val/uar", "val/eder")
 
 
+class _Bars(Progress):
+    """Bars, and below them a line of scores, which beside them would leave no room for their numbers."""
+
+    scores = ""
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        """Return what is shown."""
+        yield self.make_tasks_table(self.tasks)
+        if self.scores:
+            yield Text(f"  {self.scores}")
+
+
 class FitProgress(L.Callback):
     """Show epochs and, in long epochs, batches; as occasional lines without a terminal.
 
@@ -59,7 +73,7 @@ class FitProgress(L.Callback):
 
     def __init__(self, stopper: EarlyStopping) -> None:
         self._stopper = stopper
-        self._progress: Progress | None = None
+        self._progress: _Bars | None = None
         self._lines: Lines | None = None
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -69,7 +83,7 @@ class FitProgress(L.Callback):
         if not stderr.is_terminal:
             self._lines = Lines("training", None, stderr)
             return
-        self._progress = Progress(
+        self._progress = _Bars(
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(),
@@ -100,7 +114,8 @@ class FitProgress(L.Callback):
         if self._progress is None:
             return
         patience = f"{self._stopper.wait_count}/{self._stopper.patience} without improvement"
-        self._progress.update(self._epochs, advance=1, description=f"epochs  {scores}  {patience}")
+        self._progress.scores = f"{scores}  {patience}"
+        self._progress.advance(self._epochs)
         self._progress.reset(self._batches, total=_whole(trainer.num_training_batches))
 
     def _where(self, trainer: L.Trainer) -> str:
