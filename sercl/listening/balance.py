@@ -1,9 +1,11 @@
 """Which stimuli: as many of each class as wanted, spread evenly over gender, speakers and sentences.
 
 The numbers are exact optima, not the result of a draw: a flow of stimuli from classes over genders to
-speakers, of least cost, where the cost of each count is its square, and even genders count for more than even
-speakers; then, with these numbers, a flow from the speakers of each class to sentences. Both at once are no
-flow, and speakers come first. Chance decides, by the seed, only between equally even choices.
+speakers, of least cost, where the cost of each count is its square. Each class comes before all of them
+together: where one class has few men, more men in another would even out the sum, but the gender would then
+tell which emotion it is. Even genders count for more than even speakers. Then, with these numbers, comes a
+flow from the speakers of each class to sentences; both at once are no flow. Chance decides, by the seed, only
+between equally even choices.
 """
 
 from collections import Counter, deque
@@ -13,8 +15,8 @@ from dataclasses import dataclass, field
 from sercl.listening.order import draw, shuffled
 
 UNKNOWN = "unknown"
-_GENDER, _SPEAKER = 10_000, 1
-"""Costs of uneven genders and speakers; the former always decide."""
+_GENDER, _ALL_GENDERS, _SPEAKER, _ALL_SPEAKERS = 10**24, 10**16, 10**8, 1
+"""Costs of uneven genders and speakers, within a class and in all; an earlier one always decides."""
 
 Cell = tuple[str, str, str]
 """Class, gender, speaker."""
@@ -109,8 +111,7 @@ def most_even(available: Mapping[Cell, int], wanted: int, seed: int) -> dict[Cel
     """Return how many stimuli of each class, gender and speaker make the most even choice.
 
     As many as possible up to `wanted` of each class; among such choices the one with the least sum of squares
-    of the counts of genders (within each class, and in all), then of speakers (within each class, and in
-    all).
+    of the counts of genders within each class, then in all, then of speakers within each class, then in all.
 
     Args:
         available: Class, gender and speaker -> number of candidates.
@@ -124,8 +125,8 @@ def most_even(available: Mapping[Cell, int], wanted: int, seed: int) -> dict[Cel
         network.add(("class", label), ("class", label, gender), wanted, _GENDER)
         network.add(("class", label, gender), cell, wanted, _SPEAKER)
         network.add(cell, ("speaker", gender, speaker), available[cell], 0)
-        network.add(("speaker", gender, speaker), ("gender", gender), None, _SPEAKER)
-        network.add(("gender", gender), "end", None, _GENDER)
+        network.add(("speaker", gender, speaker), ("gender", gender), None, _ALL_SPEAKERS)
+        network.add(("gender", gender), "end", None, _ALL_GENDERS)
     while network.push("start", "end"):
         pass
     flows = {cell: network.flow(cell, ("speaker", cell[1], cell[2])) for cell in available}

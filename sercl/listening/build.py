@@ -434,6 +434,9 @@ def report_of(plan: Plan, options: BuildOptions) -> dict[str, Any]:
     return {"groups": groups, "kinds": {ITEM: len(items), **found}, "notes": [*notes, *plan.pool.notes]}
 
 
+_IN_WORDS = {PRACTICE: "practice items", ATTENTION: "attention checks", REPEAT: "repeats"}
+
+
 def _lacking_kinds(found: Mapping[str, int], plan: Plan, options: BuildOptions) -> Iterator[str]:
     blocks = len(plan.blocks)
     wanted = {
@@ -443,7 +446,7 @@ def _lacking_kinds(found: Mapping[str, int], plan: Plan, options: BuildOptions) 
     }
     for kind, count in wanted.items():
         if found[kind] < count:
-            yield f"{found[kind]} of {count} stimuli of kind {kind}: no more recordings are left"
+            yield f"only {found[kind]} of {count} {_IN_WORDS[kind]}: no more recordings are left"
 
 
 def _groups(plan: Plan, items: Sequence[Candidate], options: BuildOptions) -> list[dict[str, Any]]:
@@ -523,7 +526,7 @@ def _uneven(
             numbers = " to ".join(f"{totals[name]} ({name})" for name in ends)
             yield (
                 f"{_name(group)}: stimuli of one {what} range from {numbers}: with these candidates{before}, "
-                "there is no more even choice"
+                "no choice is more even within the classes"
             )
 
 

@@ -60,7 +60,18 @@ def cost(flows):
         sums["es"][label, gender, speaker] += number
         sums["s"][gender, speaker] += number
     squares = {name: sum(number**2 for number in own.values()) for name, own in sums.items()}
-    return 10_000 * (squares["eg"] + squares["g"]) + squares["es"] + squares["s"]
+    return tuple(squares[name] for name in ("eg", "g", "es", "s"))
+
+
+def test_few_men_in_one_class_are_not_made_up_for_in_another():
+    available = {
+        ("angry", "f", "a"): 12,
+        ("angry", "m", "b"): 12,
+        **{(label, *who): n for label in ("happy", "sad") for who, n in ((("f", "a"), 12), (("m", "b"), 2))},
+    }
+    found = most_even(available, 12, 0)
+    assert (found["angry", "f", "a"], found["angry", "m", "b"]) == (6, 6)
+    assert (found["happy", "f", "a"], found["happy", "m", "b"]) == (10, 2)
 
 
 CELLS = [(label, *who) for label in ("angry", "sad") for who in (("f", "a"), ("f", "b"), ("m", "c"))]

@@ -226,8 +226,8 @@ def test_durations_are_within_the_bounds_and_what_is_not_is_counted(tmp_path):
 
 def test_lacking_practice_and_checks_are_reported(emodb, tmp_path):
     notes = built(EmoDB(emodb), tmp_path / "test", replace(OPTIONS, per_emotion=12)).report["notes"]
-    assert "0 of 4 stimuli of kind practice: no more recordings are left" in notes
-    assert "0 of 2 stimuli of kind attention: no more recordings are left" in notes
+    assert "only 0 of 4 practice items: no more recordings are left" in notes
+    assert "only 0 of 2 attention checks: no more recordings are left" in notes
 
 
 def test_a_copy_of_a_recording_is_not_heard_twice(tmp_path):
