@@ -133,12 +133,16 @@ def test_a_single_recording_gives_the_page_its_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (320, "dark")]
+    ("width", "scheme"), [(1280, "light"), (1280, "dark"), (360, "light"), (320, "dark")]
 )
 def test_it_opens_without_trouble(page: Path, browser: Browser, width: int, scheme: str) -> None:
     with browser.page(page, width, scheme) as (shown, troubles):
         shown.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
         assert shown.evaluate("document.documentElement.scrollWidth") <= width
+        assert width < 360 or shown.evaluate(
+            "[...document.querySelectorAll('.segments')].every((own) => own.scrollWidth <= "
+            "own.parentElement.clientWidth)"
+        ), "confidences are seen without scrolling"
         assert shown.locator(".recording").count() == 2
         assert troubles == []
 
