@@ -192,7 +192,7 @@ def read_parquet(path: Path) -> "pa.Table":
     """Return the table in a file.
 
     Raises:
-        DocumentError: It is not a complete Parquet file, is damaged, or is not a regular file.
+        DocumentError: It is no Parquet file or not a complete one, is damaged, or is not a regular file.
         FileNotFoundError: It does not exist.
     """
     import pyarrow as pa
@@ -201,6 +201,9 @@ def read_parquet(path: Path) -> "pa.Table":
     if path.exists() and not path.is_file():
         raise DocumentError("is not a regular file")
     try:
+        with path.open("rb") as start:
+            if (found := start.read(4)) and found != b"PAR1":
+                raise DocumentError(f"is not a valid Parquet file (it begins with {found!r})")
         file = pq.ParquetFile(path)
         if file.metadata.num_rows > MAX_ROWS:
             raise DocumentError(f"has {file.metadata.num_rows:,} rows; at most {MAX_ROWS:,} are read")

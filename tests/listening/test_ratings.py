@@ -45,7 +45,9 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RatingsError, match=r"no such file.*listen import"):
         read_table(tmp_path / "none.parquet")
     (tmp_path / "text.parquet").write_text("text")
-    with pytest.raises(RatingsError, match="not a valid Parquet"):
+    with pytest.raises(
+        RatingsError, match=r"not a valid Parquet file \(it begins with b'text'\)\. `sercl listen import`"
+    ):
         read_table(tmp_path / "text.parquet")
     pd.DataFrame({"item": ["a"]}).to_parquet(tmp_path / "other.parquet")
     with pytest.raises(RatingsError, match="not a table of ratings"):
