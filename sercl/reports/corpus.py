@@ -181,7 +181,7 @@ def _coverage(coverage: Sequence[Coverage]) -> RenderableType:
             _listed(item.classes),
             _listed(item.dropped) or "none",
         )
-    grid.caption, grid.caption_justify = FOLDS_BY_LABELS, "left"
+    grid.caption = FOLDS_BY_LABELS
     return grid
 
 

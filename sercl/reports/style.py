@@ -22,9 +22,7 @@ def table(*columns: str, title: str | None = None, numbers: Collection[str] = ()
         title: A line above the table.
         numbers: Those of `columns` that hold numbers; they are right-aligned and never broken.
     """
-    grid = FittingTable(
-        box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False
-    )
+    grid = FittingTable(box=box.SIMPLE_HEAD, title=title, pad_edge=False)
     for name in columns:
         if name in numbers:
             grid.add_column(name, justify="right", no_wrap=True)
@@ -57,8 +55,7 @@ class TextTable:
 def drawn(own: TextTable) -> Table:
     """Draw a table in a terminal; headings such as those of an overview are broken into lines."""
     grid = table(title=own.caption)
-    if own.note:
-        grid.caption, grid.caption_justify = own.note, "left"
+    grid.caption = own.note or None
     for name in own.columns[: own.texts]:
         grid.add_column(name, vertical="bottom")
     for name in own.columns[own.texts :]:
@@ -72,11 +69,23 @@ class FittingTable(Table):
     """A table that never cuts a cell, drops a column or breaks a short word.
 
     If the table is too wide, text columns are broken between words; if that is not enough, each row becomes
-    a list of its cells, with the first one as its heading.
+    a list of its cells, with the first one as its heading. Title and caption are as wide as the terminal.
     """
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw the table, or the list of its rows, in the available width."""
+        title, caption = self.title, self.caption
+        self.title = self.caption = None
+        try:
+            if title:
+                yield _text(console, title, "bold")
+            yield from self._body(console, options)
+            if caption:
+                yield _text(console, caption, "dim")
+        finally:
+            self.title, self.caption = title, caption
+
+    def _body(self, console: Console, options: ConsoleOptions) -> RenderResult:
         least, most = self._needs(console, options)
         room = options.max_width - self._extra_width
         if sum(most) <= room:
@@ -116,13 +125,9 @@ class FittingTable(Table):
                 column.width, column.no_wrap = own
 
     def _records(self, console: Console, width: int) -> Iterator[Text | Padding]:
-        if self.title:
-            yield _text(console, self.title, "bold")
         cells = [list(column.cells) for column in self.columns]
         for index, row in enumerate(self.rows):
             yield from self._record(console, [own[index] for own in cells], str(row.style or ""), width)
-        if self.caption:
-            yield _text(console, self.caption, "dim")
 
     def _record(
         self, console: Console, cells: Sequence[object], style: str, width: int

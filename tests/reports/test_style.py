@@ -126,6 +126,15 @@ def test_what_fits_is_drawn_as_it_always_was() -> None:
     assert lines == ["", " Name   Count", " ────────────", " a          1", ""]
 
 
+def test_title_and_caption_are_not_as_narrow_as_the_table() -> None:
+    grid = table("A", title="Mean UAR over directions, equally weighted")
+    grid.caption = "Directions may differ a lot: the tables below list each one."
+    grid.add_row("1")
+    lines = [line.rstrip() for line in shown(grid, 80)]
+    assert lines[0] == "Mean UAR over directions, equally weighted"
+    assert lines[-1] == "Directions may differ a lot: the tables below list each one."
+
+
 def test_a_row_that_does_not_fit_becomes_a_list_headed_by_its_first_cell() -> None:
     numbers = [f"column{index}" for index in range(8)]
     grid = table("Name", *numbers, title="Of many", numbers=numbers)

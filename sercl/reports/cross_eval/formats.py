@@ -251,7 +251,10 @@ def check_formats(formats: Iterable[str]) -> list[str]:
 
 def terminal_report(analysis: Analysis) -> RenderableType:
     """Return summary, overview, plain matrices, gains of unions, forgetting, groups, and warnings."""
-    notes = (Text(f"Warning: {warning.text}", "yellow") for warning in analysis.warnings)
+    notes = (
+        Text(f"Note: {own.text}") if own.kind == "note" else Text(f"Warning: {own.text}", "yellow")
+        for own in analysis.warnings
+    )
     forgetting = forgetting_table(analysis, shots=False)
     tables = [overview_table(analysis), *matrix_tables(analysis, plain=True), *union_tables(analysis)]
     tables += [*([forgetting] if forgetting else []), *grouped_tables(analysis)]

@@ -79,7 +79,7 @@ def caption(grid: Table, scores: DiarizationScores) -> None:
         "neutral": "as neutral",
         "error": f"as an error, as SpeechBrain does: {scores.uncovered_seconds:.2f} s",
     }[scores.uncovered]
-    grid.caption, grid.caption_justify = f"EDER counts time not covered by any segment {rule}", "left"
+    grid.caption = f"EDER counts time not covered by any segment {rule}"
 
 
 def tuning_lines(results: DiarizationResults) -> list[str]:
