@@ -116,10 +116,10 @@ def _check_same(path: Path, values: Values) -> None:
     for option, (value, _) in values.items():
         may_change = not option.startswith(_CHECKED) or option.rpartition(".")[2] in _MAY_MOVE
         if option in stored and not may_change and _differ(value, stored[option]):
+            name = str(stored[option]).removeprefix("sercl.data.datamodules.")
             raise UsageError(
                 f"{path.parent}: --resume continues a run with its original options, but {option} is "
-                f"{value}, was "
-                f"{stored[option]}. Keep the original options (--config {path}), or start a new run with "
+                f"{value}, was {name}. Keep the original options (--config {path}), or start a new run with "
                 f"another --out."
             )
 

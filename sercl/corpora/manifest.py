@@ -371,7 +371,7 @@ def _fields(path: Path, columns: Sequence[str], named: Mapping[str, str]) -> dic
         raise ManifestError(
             path,
             None,
-            f"no column {' and '.join(map(repr, missing))}; found: "
+            f"no column{'s' if len(missing) > 1 else ''} {' and '.join(map(repr, missing))}; found: "
             f"{', '.join(sorted(columns))}. The columns 'path' and 'emotion' are required; if one has "
             f"another name, say so: --data.columns.{missing[0]} NAME (in `sercl corpus`: "
             f"--columns.{missing[0]} NAME).",

@@ -34,4 +34,4 @@ def test_the_report_misses_no_seeds(study, capsys):
     assert main(["cross-eval", "report", str(study), "--format", "md"]) == 0
     text = (study / "report.md").read_text()
     assert "One seed only" not in text
-    assert "logistic regressions have nothing random, so one seed stands for all" in text
+    assert "one seed is enough, since logistic regressions involve no chance" in text

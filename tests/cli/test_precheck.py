@@ -248,6 +248,8 @@ def test_a_folder_that_a_run_cannot_have_is_refused_at_once(command: str, tmp_pa
     ):
         with pytest.raises(UsageError, match=f"options, but {option} is {value}, was"):
             checked(command, [*words, "--resume", option, value])
+    with pytest.raises(UsageError, match=r"but --data is RAVDESS, was EmoDB\."):
+        checked(command, ["--data", "RAVDESS", *words[2:], "--resume"])
 
 
 def test_the_folder_of_a_run_without_out_is_the_one_that_it_would_have(

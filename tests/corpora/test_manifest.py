@@ -159,6 +159,7 @@ def test_a_bad_row_is_a_problem_of_its_line(
             None,
             r"no column 'path'; found: emotion, file.*columns\.path NAME",
         ),
+        ("file,label\nwav/a.wav,sad\n", None, r"no columns 'path' and 'emotion'; found: file, label"),
         ("path,emotion\n", None, r"has no rows"),
         ("", None, r"has no rows"),
     ],

@@ -46,8 +46,8 @@ def test_every_part_is_counted_by_class() -> None:
 
 
 def test_the_fold_stands_with_the_data() -> None:
-    text = shown(data_table(report(folds={"Toy": "speaker fold 0 of 5, drawn for these labels"})))
-    assert "Fold: speaker fold 0 of 5, drawn for these labels (Toy)" in text
+    text = shown(data_table(report(folds={"Toy": "speaker fold 0 of 5, balanced for these classes"})))
+    assert "Fold: speaker fold 0 of 5, balanced for these classes (Toy)" in text
 
 
 def test_everything_that_is_on_disk_but_not_in_use_is_said() -> None:

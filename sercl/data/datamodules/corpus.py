@@ -395,7 +395,7 @@ class CorpusDataModule(EmotionDataModule):
 
 def fold_in_words(fold: Fold) -> str:
     """Return the fold in words, and whether it depends on the labels: "speaker fold 0 of 5, ..."."""
-    return fold.name + (", drawn for these labels" if fold.scheme == "speaker" else "")
+    return fold.name + (", balanced for these classes" if fold.scheme == "speaker" else "")
 
 
 def _scheme(labels: Labels) -> LabelScheme:

@@ -51,7 +51,9 @@ def _clips_note(part: str, source: ClipSampler) -> str:
     shown = ", ".join(f"{pattern} {count}" for pattern, count in patterns.most_common())
     speakers = {piece.speaker for clip in clips for piece in clip.pieces}
     per_epoch = "" if source.fixed else " an epoch"
-    return f"{part}: {source.count} clips{per_epoch} of {len(speakers)} speakers ({shown})"
+    return (
+        f"{part}: {source.count} clips{per_epoch} of {len(speakers)} speakers ({shown}; N neutral, E emotion)"
+    )
 
 
 class Diarization(EmotionDataModule):

@@ -68,7 +68,8 @@ class Condition:
     @property
     def label(self) -> str:
         """The whole condition in words: "whisper, lora, zero-shot EmoDB -> RAVDESS, coral"."""
-        return ", ".join([self.encoder, self.adapter, f"{self.setting} {self.pair}", *self.tags])
+        adapter = "frozen" if self.adapter == "none" else self.adapter
+        return ", ".join([self.encoder, adapter, f"{self.setting} {self.pair}", *self.tags])
 
     @property
     def tags(self) -> tuple[str, ...]:

@@ -79,6 +79,7 @@ def test_the_report_says_what_the_clips_are_made_of(emodb):
     notes = module.report.notes
     count = module.source("train").count
     assert any(note.startswith(f"train: {count} clips an epoch of 3 speakers (") for note in notes)
+    assert any(note.endswith("; N neutral, E emotion)") for note in notes)
     assert any("left out of the clips (less than 0.2 s of speech)" in note for note in notes)
 
 

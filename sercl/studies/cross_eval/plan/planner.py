@@ -182,7 +182,7 @@ def _stage_remarks(options: StudyOptions, conditions: Iterable[Condition]) -> It
 def _frozen_remarks(cells: Sequence[PlannedCell]) -> Iterator[str]:
     """Yield notes on heads of frozen encoders: without seeds, or trained one by one."""
     if any(item.training.recipe.ignores_seeds for item in cells):
-        yield "frozen encoders: logistic regressions have nothing random, so one seed stands for all"
+        yield "frozen encoders: one seed is enough, since logistic regressions involve no chance"
     if any(item.training.adapter == "none" and not item.training.is_frozen for item in cells):
         yield (
             "frozen encoders: with a model class, head, pooling, loss, optimizer or schedule of your own, "

@@ -35,14 +35,14 @@ def test_cells_that_predict_one_class(tmp_path: Path) -> None:
     assert warning.text.startswith(
         "4 conditions with cells that predict one class for every test utterance, 4 of them in all cells"
     )
-    assert "w, none, zero-shot ESD -> EmoDB: 15 of 15 cells, always happy" in warning.details
+    assert "w, frozen, zero-shot ESD -> EmoDB: 15 of 15 cells, always happy" in warning.details
 
 
 def test_failed_and_missing_cells(tmp_path: Path) -> None:
     fake_study(tmp_path, PLAIN, failed=1, missing=2)
     failed, missing, _ = warnings_of(tmp_path)["incomplete"]
     assert failed.text.startswith("1 of 15 cells failed")
-    assert "w, none, monolingual EmoDB, fold 2, seed 2" in failed.details[0]
+    assert "w, frozen, monolingual EmoDB, fold 2, seed 2" in failed.details[0]
     assert "out of GPU memory" in failed.details[0]
     assert "2 of 15 cells have not been run" in missing.text
 
@@ -51,7 +51,7 @@ def test_a_repeat_that_lacks_a_fold(tmp_path: Path) -> None:
     fake_study(tmp_path, PLAIN, failed=1)
     _, left_out = warnings_of(tmp_path)["incomplete"]
     assert "1 condition with fewer repeats than were run" in left_out.text
-    assert left_out.details == ("w, none, monolingual EmoDB: 1 left out",)
+    assert left_out.details == ("w, frozen, monolingual EmoDB: 1 left out",)
 
 
 def test_what_is_known_of_corpora_is_said_first_and_once(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_an_exact_interval_over_utterances_is_named(tmp_path: Path) -> None:
     assert exact.text.startswith("1 condition with a score of exactly 0 or 100 %")
     assert "treats each utterance as a different speaker" in exact.text
     (detail,) = exact.details
-    assert detail.startswith("w, none, monolingual EmoDB: UAR, WA, Macro-F1, recall of angry, ")
+    assert detail.startswith("w, frozen, monolingual EmoDB: UAR, WA, Macro-F1, recall of angry, ")
     fake_study(tmp_path / "known", PLAIN, confusion=perfect)
     assert "speakers" not in warnings_of(tmp_path / "known")
 
@@ -136,7 +136,7 @@ def test_training_that_the_epoch_limit_ended(tmp_path: Path) -> None:
     with_records(tmp_path, study, lambda record: replace(record, early_stopped=record.cell.fold > 0))
     (warning,) = warnings_of(tmp_path)["training"]
     assert warning.text.startswith("3 of 15 trainings ended at a limit")
-    assert warning.details == ("w, none, monolingual EmoDB: 3",)
+    assert warning.details == ("w, frozen, monolingual EmoDB: 3",)
 
 
 def test_a_single_seed(tmp_path: Path) -> None:
