@@ -56,7 +56,7 @@ def first_item(walk):
 
 @pytest.mark.parametrize(
     ("language", "native", "context"),
-    [("English", "German", {}), ("Deutsch", "Deutsch", PHONE), ("中文", "德语", {"color_scheme": "dark"})],
+    [("English", "Deutsch", {}), ("Deutsch", "german ", PHONE), ("中文", "德语", {"color_scheme": "dark"})],
 )
 def test_a_whole_session(folder, language, native, context):
     with served(folder) as (server, links), listener(links.participants[1], **context) as walk:

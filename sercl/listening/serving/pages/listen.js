@@ -319,10 +319,12 @@ function language_list() {
   return id;
 }
 
+// Whoever writes "German", "Deutsch" or "de" belongs to one group, whichever language the page is in.
 function code_of(name) {
   const given = name.trim().replace(/[:,]/g, ' ');
-  const found = language_names().find(([, known]) => known.toLocaleLowerCase() === given.toLocaleLowerCase());
-  return found ? found[0] : given;
+  const pages = [language, 'en', ...Object.keys(about.languages)];
+  const names = (code) => [code, ...[...pages, code].map((own) => new Intl.DisplayNames([own], { type: 'language' }).of(code))];
+  return COMMON_LANGUAGES.find((code) => names(code).some((known) => known.toLowerCase() === given.toLowerCase())) ?? given;
 }
 
 function volume() {
