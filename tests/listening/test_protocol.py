@@ -24,9 +24,8 @@ from tests.listening.samples import SEGMENTS, item, protocol
 
 texts = st.text(max_size=8)
 names = st.one_of(st.none(), texts)
-files = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), max_size=8).map(
-    "audio/s{}".format
-)
+parts_of_names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), max_size=8)
+files = parts_of_names.map("audio/s{}".format)
 seconds = st.integers(0, 10**7).map(lambda number: number / 1e6)
 some_items = st.builds(
     Item,
@@ -51,7 +50,7 @@ some_items = st.builds(
 some_protocols = st.builds(
     Protocol,
     title=names,
-    languages=st.dictionaries(texts, texts, max_size=2),
+    languages=st.dictionaries(parts_of_names, texts, max_size=2),
     answers=st.lists(texts, max_size=3).map(tuple),
     confidence=st.booleans(),
     items=st.lists(some_items, max_size=3).map(tuple),
