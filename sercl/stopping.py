@@ -43,17 +43,24 @@ class Stopped(SystemExit):
 def raising_stops() -> Iterator[None]:
     """Raise `Stopped` in the block at a signal that asks to stop; outside of the main thread, do nothing.
 
-    What is closed on the way out may fail, such as a log that the signal has left half closed: this is then
-    not taken for the end of the block, also after Ctrl-C.
+    The block ends with it, or with Ctrl-C, whatever fails on the way out, see `stop_behind`.
     """
     with _handling(_raise):
         try:
             yield
         except Exception as error:
-            for stop in causes(error):
-                if isinstance(stop, Stopped | KeyboardInterrupt):
-                    raise stop from error
+            if (stop := stop_behind(error)) is not None:
+                raise stop from error
             raise
+
+
+def stop_behind(error: BaseException) -> BaseException | None:
+    """Return the stop, by a signal or Ctrl-C, during which an error arose; None if there was none.
+
+    What is closed on the way out may fail, such as a log that the signal has left half closed.
+    """
+    stops = (each for each in causes(error) if isinstance(each, Stopped | KeyboardInterrupt))
+    return next(stops, None)
 
 
 class Postponed:

@@ -14,7 +14,7 @@ from sercl.cli.siblings import Together
 from sercl.connections import NO_ANSWER, is_lost_connection, waited
 from sercl.errors import SerclError
 from sercl.memory import exhausted
-from sercl.stopping import EXIT_CODES, Stopped
+from sercl.stopping import EXIT_CODES, Stopped, stop_behind
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C (128 + SIGINT)."""
@@ -69,6 +69,8 @@ def report(error: BaseException, debug: bool = False) -> int:
     """
     if isinstance(error, SystemExit) and _stop(error) is None:
         return _system_exit(error)
+    if isinstance(error, Exception):
+        error = stop_behind(error) or error
     if isinstance(error, BrokenPipeError):
         return _broken_pipe()
     if debug:

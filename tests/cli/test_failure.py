@@ -253,3 +253,13 @@ def test_a_loader_process_that_dies_while_it_sends_is_named():
         connection.recv_bytes()
     assert describe(caught.value)[0].startswith("a process that loads audio has died")
     assert "loads audio" not in describe(ConnectionResetError("elsewhere"))[0]
+
+
+@pytest.mark.parametrize(
+    ("stop", "code"), [(KeyboardInterrupt(), 130), (Stopped(signal.SIGTERM), 143), (ValueError("no"), 1)]
+)
+def test_an_error_on_the_way_out_is_not_reported_in_place_of_the_stop(stop, code, capsys):
+    error = OSError("Writer is closed")
+    error.__context__ = stop
+    assert report(error) == code
+    assert ("Writer is closed" in capsys.readouterr().err) == (code == 1)
