@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lightning.pytorch import Trainer
 
-from sercl.cli.console import stage_progress, stdout
+from sercl.cli.console import stage_progress, stderr, stdout
 from sercl.cli.lightning import Cli
 from sercl.cli.processes import is_first, restartable
 from sercl.cli.run_checks import check_continuation, check_monitors, check_resumed
@@ -27,7 +27,7 @@ from sercl.reports.forgetting import forgetting_text
 from sercl.reports.groups import groups_report
 from sercl.reports.results import confusion_figure, confusion_text, model_lines, results_table, stages_table
 from sercl.studies.results.groups import check_groups
-from sercl.studies.results.records import CONFIG
+from sercl.studies.results.records import CONFIG, RESULTS
 from sercl.studies.training import final
 from sercl.studies.training.fit import extract_features, score, score_source, stage_folders, train
 from sercl.studies.training.results import RunResults, describe_model, save, summarise
@@ -181,6 +181,8 @@ def announce(cli: Cli, folder: Path) -> None:
         folders = stage_folders(cli.task, cli.data, folder)
         check_limits(folders, lambda stage, folder: stage_trainer(cli, stage, folder), cli.data.shares_epochs)
         forget_results(folder, cli.config_text())
+        if (folder / RESULTS).exists():
+            stderr.print("The training of this run is complete. It is evaluated again.", soft_wrap=True)
     if not cli.config["json"]:
         stdout.print(data_table(cli.data.report), model_lines(describe_model(cli.task)), sep="\n")
     cli.save_config(folder / CONFIG)

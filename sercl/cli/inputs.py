@@ -18,6 +18,7 @@ CHECKPOINT_SUFFIX = ".ckpt"
 _OF_RUN = ("config.yaml", "results.json", "best.ckpt")
 """Files of which one is in every folder of a run."""
 _SHOWN = 5
+_USUAL = (".wav", ".flac", ".mp3", ".m4a", ".ogg", ".opus")
 _NO_STDIN = "standard input is not read. Save it to a file first: ... > recording.wav"
 _DEEPER = "audio in subfolders is left out: add --recursive"
 
@@ -164,7 +165,11 @@ def _nothing(deeper: bool, others: Mapping[str, int]) -> str:
     if deeper:
         return "no audio directly in this folder, but in its subfolders: add --recursive."
     there = f"; {_others(others)}" if others else ""
-    return f"no audio in this folder{there}. Audio files end in {', '.join(sorted(AUDIO_SUFFIXES))}."
+    rarer = len(AUDIO_SUFFIXES) - len(_USUAL)
+    return (
+        f"no audio in this folder{there}. Audio files end in {', '.join(_USUAL)} or one of {rarer} rarer "
+        "suffixes. A file that is named itself is read whatever its suffix."
+    )
 
 
 def _others(others: Mapping[str, int]) -> str:

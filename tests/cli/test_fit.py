@@ -1,6 +1,7 @@
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -145,6 +146,12 @@ def test_a_run_is_not_replaced_by_accident(run, fit_words, capsys):
     assert main([*fit_words, "--out", str(run), "--resume", "--overwrite"]) == 2
     assert (run / "results.json").read_bytes() == before
     check_claim(run, resume=False, overwrite=True)  # on request, as all that it holds is the run's
+
+
+def test_a_complete_run_says_so_where_it_is_to_go_on(run, fit_words, tmp_path, capsys):
+    shutil.copytree(run, tmp_path / "run")
+    assert main([*fit_words, "--out", str(tmp_path / "run"), "--resume"]) == 0
+    assert "The training of this run is complete. It is evaluated again." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

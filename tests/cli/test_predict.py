@@ -223,7 +223,7 @@ def test_rows_come_while_later_files_are_unread(
         (["nowhere"], "nowhere: no such file or folder"),
         (["nowhere/*.wav"], "nowhere/*.wav: no file matches"),
         (["{talks}/deep/none"], "no such file"),
-        (["{empty}"], "no audio in this folder. Audio files end in .8svx"),
+        (["{empty}"], "no audio in this folder. Audio files end in .wav, .flac, .mp3"),
         (["{outer}"], "add --recursive"),
         (["{talks}", "--batch_seconds", "0"], "--batch_seconds 0.0: it must be greater than 0"),
         (["{talks}", "--batch_seconds", "x"], "--batch_seconds: 'x' is not valid. Valid: a number."),
