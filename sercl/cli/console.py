@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -18,11 +19,26 @@ from sercl.reports.style import table
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-__all__ = ["EscapingConsole", "Lines", "loading", "progress", "stderr", "stdout", "table", "visible"]
+__all__ = [
+    "EscapingConsole",
+    "Lines",
+    "from_here",
+    "loading",
+    "progress",
+    "stderr",
+    "stdout",
+    "table",
+    "visible",
+]
 
 _PIPE_WIDTH = 120
 EVERY = 20.0
 """Seconds between two lines of progress without a terminal."""
+
+
+def from_here(path: Path) -> Path:
+    """Return a path for display: relative to the working directory if inside it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _width(stream: TextIO) -> int | None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sercl.cli.console import stdout
+from sercl.cli.console import from_here, stdout
 from sercl.cli.help import GROUP_HELP, names_of
 from sercl.cli.pages import CROSS_EVAL_REPORT
 from sercl.errors import UsageError
@@ -84,7 +84,7 @@ def report(
         )
     page, *others = files
     also = f" (beside it: {', '.join(str(file.relative_to(folder)) for file in others)})" if others else ""
-    stdout.print(f"Report: {page}{also}", soft_wrap=True)
+    stdout.print(f"Report: {from_here(page)}{also}", soft_wrap=True)
 
 
 def _newer_cells(study: "Study", folder: Path) -> int:

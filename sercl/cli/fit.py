@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lightning.pytorch import Trainer
 
-from sercl.cli.console import stage_progress, stderr, stdout
+from sercl.cli.console import from_here, stage_progress, stderr, stdout
 from sercl.cli.lightning import Cli
 from sercl.cli.processes import is_first, restartable
 from sercl.cli.run_checks import check_continuation, check_monitors, check_resumed
@@ -252,8 +252,3 @@ def show_use(command: str, folder: Path, stages: Sequence[StageResult]) -> None:
     stdout.print(f"\nEverything is in {folder}. {what}", soft_wrap=True)
     checkpoint = shlex.quote(str(from_here(Path(stages[-1].checkpoint))))
     stdout.print(f"  sercl {use} {checkpoint} FILE_OR_FOLDER", soft_wrap=True)
-
-
-def from_here(path: Path) -> Path:
-    """Return a path for display: relative to the working directory if inside it."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -13,7 +13,7 @@ import yaml
 from jsonargparse import Namespace
 
 from sercl.cli import fit
-from sercl.cli.console import EscapingConsole, progress, stdout
+from sercl.cli.console import EscapingConsole, from_here, progress, stdout
 from sercl.cli.diarize import fit as diarize_fit
 from sercl.cli.lightning import Cli
 from sercl.cli.run_checks import check_final, check_seed, devices_of_each
@@ -354,7 +354,7 @@ def _finish_diarize_fit(cli: Cli, folder: Path, runs: Sequence[FoldRun], seconds
     words += ["--group_by", *cli.group_by] if cli.group_by else []
     evaluate.run(evaluate.parse(words))
     if not cli.config["json"]:
-        named = " ".join(shlex.quote(str(fit.from_here(Path(path)))) for path in checkpoints)
+        named = " ".join(shlex.quote(str(from_here(Path(path)))) for path in checkpoints)
         stdout.print("Choose post-processing on the validation clips of each fold:", soft_wrap=True)
         stdout.print(f"  sercl diarize evaluate {named} --tune", soft_wrap=True)
 

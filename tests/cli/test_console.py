@@ -1,4 +1,5 @@
 import io
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -6,7 +7,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from sercl.cli import console
-from sercl.cli.console import EscapingConsole, progress, stdout, table, visible
+from sercl.cli.console import EscapingConsole, from_here, progress, stdout, table, visible
 
 
 def test_results_and_remarks_go_to_different_streams(capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,3 +109,9 @@ def test_colours_are_kept_on_a_terminal() -> None:
         EscapingConsole(terminal, width=80).print(Text("red\x1b[0m", style="red"))
     assert terminal.getvalue().startswith("\x1b[31m")
     assert "\\x1b[0m" in terminal.getvalue()
+
+
+def test_a_path_is_named_as_seen_from_here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert from_here(tmp_path / "runs" / "best.ckpt") == Path("runs/best.ckpt")
+    assert from_here(tmp_path.parent / "best.ckpt") == tmp_path.parent / "best.ckpt"

@@ -30,8 +30,9 @@ def study(tmp_path: Path) -> Path:
 
 
 def test_it_writes_every_format_and_says_what_the_numbers_say(
-    study: Path, capsys: pytest.CaptureFixture[str]
+    study: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(study.parent)
     assert main([str(study)]) == 0
     text = capsys.readouterr().out
     assert "within a corpus the UAR is" in text
@@ -39,7 +40,9 @@ def test_it_writes_every_format_and_says_what_the_numbers_say(
     files = ("report.html", "report.md", "report.tex", "scores.csv", "comparisons.csv")
     assert text.count("Report:") == 1
     last = text.splitlines()[-1]
-    assert last.startswith(f"Report: {study / 'report.html'} (beside it: report.md, report.tex, scores.csv, ")
+    assert last.startswith(
+        f"Report: {study.name}/report.html (beside it: report.md, report.tex, scores.csv, "
+    )
     assert last.endswith(", figures/matrices.pdf, figures/tests.pdf)")
     assert all((study / name).is_file() for name in files)
 

@@ -12,7 +12,6 @@ import torch
 import yaml
 
 import sercl
-from sercl.cli.fit import from_here
 from sercl.cli.main import main
 from sercl.cli.run_folder import check_claim
 from sercl.tasks.classification import EmotionClassifier
@@ -119,12 +118,6 @@ def test_what_is_not_evaluated_is_not_shown_as_used(run, ravdess, capsys):
     assert main(["test", "--ckpt", str(run / "best.ckpt"), "--data", "RAVDESS", "--data.root", ravdess]) == 0
     parts = {line.split()[0] for line in capsys.readouterr().out.splitlines() if "RAVDESS (en)" in line}
     assert parts == {"whole"}
-
-
-def test_a_checkpoint_is_named_as_seen_from_here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert from_here(tmp_path / "runs" / "best.ckpt") == Path("runs/best.ckpt")
-    assert from_here(tmp_path.parent / "best.ckpt") == tmp_path.parent / "best.ckpt"
 
 
 def test_training_speakers_are_not_tested_as_unseen(run, emodb, capsys, tmp_path):

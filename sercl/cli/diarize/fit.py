@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sercl.cli.console import progress, stdout
+from sercl.cli.console import from_here, progress, stdout
 from sercl.cli.diarize.words import with_clips
 from sercl.cli.fit import (
     ADAPTER,
@@ -15,7 +15,6 @@ from sercl.cli.fit import (
     check_untested,
     claimed,
     finish_untested,
-    from_here,
     set_up,
     show_use,
     stage_trainer,
