@@ -18,7 +18,7 @@ CHECKPOINT_SUFFIX = ".ckpt"
 _OF_RUN = ("config.yaml", "results.json", "best.ckpt")
 """Files of which one is in every folder of a run."""
 _SHOWN = 5
-_USUAL = (".wav", ".flac", ".mp3", ".m4a", ".ogg", ".opus")
+_USUAL = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aiff")
 _NO_STDIN = "standard input is not read. Save it to a file first: ... > recording.wav"
 _DEEPER = "audio in subfolders is left out: add --recursive"
 
