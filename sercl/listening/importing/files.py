@@ -10,6 +10,7 @@
   (`rate`).
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +24,9 @@ from sercl.listening.importing.readers import BY_ITSELF, READERS
 from sercl.listening.importing.result_file import Fault, ImportOptions, ResultFile
 from sercl.listening.items import Items
 from sercl.listening.ratings import CHOICE, RATINGS, VOTES, Table, read_table, table_of
+
+_PARTICULARS = re.compile(r"'[^']*'|\d+")
+"""What differs between messages of one kind."""
 
 
 @dataclass(frozen=True)
@@ -164,10 +168,23 @@ def in_shares(imported: Imported) -> Imported:
     return replace(imported, table=Table(VOTES, scaled), notes=(*imported.notes, note))
 
 
-def faults_text(faults: Sequence[Fault], most: int = 20) -> str:
-    """Return the bad rows, a line each, and how many more there are."""
-    lines = [str(fault) for fault in faults[:most]]
-    return "\n".join([*lines, *([f"... and {len(faults) - most} more"] if len(faults) > most else [])])
+def faults_text(faults: Sequence[Fault], each: int = 3, kinds: int = 10) -> str:
+    """Return the first bad rows of each kind, a line each, and how many more there are.
+
+    Args:
+        faults: Why each row cannot be used; messages that differ in names and numbers only are of one kind.
+        each: Maximum number of rows of a kind that are listed.
+        kinds: Maximum number of kinds, so that no file fills the terminal.
+    """
+    found: dict[str, list[Fault]] = {}
+    for fault in faults:
+        found.setdefault(_PARTICULARS.sub("", fault.message), []).append(fault)
+    lines: list[str] = []
+    for own in list(found.values())[:kinds]:
+        more = [f"... and {len(own) - each} more like this"] if len(own) > each else []
+        lines += [*map(str, own[:each]), *more]
+    others = sum(map(len, list(found.values())[kinds:]))
+    return "\n".join([*lines, *([f"... and {others} for other reasons"] if others else [])])
 
 
 def content_of(imported: Imported) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from sercl.corpora.labels import EMOTIONS
 from sercl.errors import RatingsError, UnknownNameError, UsageError
-from sercl.listening.importing.files import Imported, import_files, in_shares
-from sercl.listening.importing.result_file import ImportOptions
+from sercl.listening.importing.files import Imported, faults_text, import_files, in_shares
+from sercl.listening.importing.result_file import Fault, ImportOptions
 from sercl.listening.items import Items, read_items
 from sercl.listening.ratings import RATINGS, VOTES, read_table, table_of, write_table
 
@@ -326,3 +326,14 @@ def test_any_bytes_are_read_or_refused(tmp_path: Path, content: bytes, suffix: s
     path.write_bytes(content)
     with contextlib.suppress(RatingsError, UsageError):
         import_files([path], Items(), ImportOptions(format="ratings"))
+
+
+def test_many_bad_rows_of_one_kind_do_not_hide_another():
+    path = Path("rates.csv")
+    faults = [Fault(path, line, f"item 'clip {line}' is not in emodb.csv") for line in range(2, 479)]
+    lines = faults_text([*faults, Fault(path, 500, "rate -3 is below 0")]).splitlines()
+    assert lines[0] == "rates.csv:2: item 'clip 2' is not in emodb.csv"
+    assert lines[3:] == ["... and 474 more like this", "rates.csv:500: rate -3 is below 0"]
+    kinds = [Fault(path, line, "x" * line) for line in range(2, 30)]
+    assert faults_text(kinds).splitlines()[-1] == "... and 18 for other reasons"
+    assert faults_text([]) == ""
