@@ -292,6 +292,13 @@ def _events(text: str | bytes) -> Iterator[yaml.Event]:
     yield from yaml.parse(text, Loader=loader)
 
 
+_IN_PLAIN_WORDS = {
+    "found character that cannot start any token": (
+        "found a character that begins no value: indent with spaces, not tabs, and quote what begins with @"
+    )
+}
+
+
 def _document_error(error: yaml.YAMLError) -> DocumentError:
     if not isinstance(error, yaml.MarkedYAMLError):
         return DocumentError(f"is not valid YAML ({' '.join(str(error).split())})")
@@ -299,7 +306,8 @@ def _document_error(error: yaml.YAMLError) -> DocumentError:
     line = mark.line + 1 if mark else None
     if isinstance(error, LimitError):
         return DocumentError(str(error.problem), line)
-    reason = ", ".join(part for part in (error.context, error.problem) if part)
+    problem = _IN_PLAIN_WORDS.get(error.problem or "", error.problem)
+    reason = ", ".join(part for part in (error.context, problem) if part)
     column = f", column {mark.column + 1}" if mark else ""
     return DocumentError(f"is not valid YAML ({reason}{column})", line)
 

@@ -61,12 +61,12 @@ class UnknownOptionError(UsageError):
 
     Args:
         option: What the user gave, such as "--data.rooot".
-        valid: All options of the command; similar ones are named.
+        valid: All options of the command; similar ones are named, without the "+" that adds to a list.
         hint: Next step, a sentence.
     """
 
     def __init__(self, option: str, valid: Iterable[str], hint: str) -> None:
-        names = list(valid)
+        names = list(dict.fromkeys(name.removesuffix("+") for name in valid))
         self.option = option
         self.near = near_names(option, names, cutoff=0.75) or near_names(option.split(".")[0], names)
         guess = f" Did you mean {' or '.join(self.near)}?" if self.near else ""

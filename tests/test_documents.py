@@ -33,6 +33,7 @@ HOSTILE_YAML = {
     "a: !!float x": "is not a number",
     "? [a, b]\n: c": "is not valid YAML",
     "a: b: c": "is not valid YAML",
+    "study:\n\tencoders: [a]": "indent with spaces, not tabs",
     "a: \x00": "is not valid YAML",
     "a: *nowhere": "is not valid YAML",
     "<<: 3": "is not valid YAML",

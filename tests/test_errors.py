@@ -48,6 +48,8 @@ def test_an_unknown_option_is_answered_with_near_options_only():
     error = UnknownOptionError("--data.rooot", ["--data.root", "--data.labels", "--out"], "See --help.")
     assert str(error) == "unknown option --data.rooot. Did you mean --data.root? See --help."
     assert UnknownOptionError("--trianer.devices", ["--trainer", "--data"], "").near == ["--trainer"]
+    lists = ["--study.encoders+", "--study.encoders"]
+    assert UnknownOptionError("--study.encoder", lists, "").near == ["--study.encoders"]
 
 
 def test_a_manifest_error_begins_with_its_place():

@@ -180,6 +180,8 @@ def read(folder: Path) -> Protocol:
         ResultsError: If it is missing, broken, of another version, or was changed after it was written.
     """
     path = folder if folder.is_file() else folder / PROTOCOL
+    if not path.exists():
+        raise ResultsError(path, "no such file. Give the --out of a `sercl listen build`.")
     protocol = read_record(path, Protocol, _ADVICE)
     if protocol.version != VERSION:
         raise ResultsError(path, f"is of version {protocol.version}; valid: {VERSION}. {_ADVICE}")

@@ -100,7 +100,7 @@ def test_another_version_and_a_broken_file_are_refused(tmp_path):
     (tmp_path / PROTOCOL).write_text('{"title": 3}')
     with pytest.raises(ResultsError, match="title: expected a text or null"):
         read(tmp_path)
-    with pytest.raises(ResultsError, match="no such file"):
+    with pytest.raises(ResultsError, match=r"no such file\. Give the --out of a `sercl listen build`"):
         read(tmp_path / "none")
 
 
