@@ -1,6 +1,7 @@
 """Build a listening test: choose the stimuli, bring them to one level, write them with the protocol."""
 
 import math
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -16,7 +17,7 @@ from sercl.audio.resample import SAMPLE_RATE
 from sercl.corpora.folds import WHOLE
 from sercl.data.datamodules import EmotionDataModule
 from sercl.errors import CorpusError, OutputError, UnknownNameError, UsageError
-from sercl.files import at_home, atomic_path, write_text
+from sercl.files import at_home, atomic_path, is_temporary, write_text
 from sercl.json_text import json_text
 from sercl.listening import instructions
 from sercl.listening.balance import UNKNOWN, Candidate, counts, groups_of, select, spread
@@ -47,6 +48,7 @@ from sercl.version import __version__
 FORMATS = ("wav", "flac")
 PARTS = (WHOLE, "test", "validation")
 _KEY = 11
+_STIMULUS = re.compile(rf"s[0-9a-f]{{{_KEY}}}\.")
 _FADE = 0.01
 """Length of the fades at both ends in s: what is cut in the middle of a sound would click."""
 
@@ -260,15 +262,23 @@ def check_folder(folder: Path, overwrite: bool) -> None:
         raise OutputError(f"{folder}: is a file. Give a folder as --out.")
     if not folder.is_dir() or not any(folder.iterdir()):
         return
-    if not (
-        (folder / PROTOCOL).is_file() or {path.name for path in folder.iterdir()} <= {AUDIO, TEXTS, REPORT}
-    ):
-        raise OutputError(f"{folder}: has content that is not a listening test. Give another --out.")
+    names = {path.name for path in folder.iterdir()}
+    others = [] if PROTOCOL in names else sorted(names - {AUDIO, TEXTS, REPORT})
+    if others := others or _other_audio(folder / AUDIO):
+        raise OutputError(
+            f"{folder}: has content that is not a listening test ({others[0]}). Give another --out."
+        )
     if not overwrite:
         raise OutputError(
             f"{folder}: has a listening test. Answers to it are of no use with another one: give another "
             "--out, or --overwrite."
         )
+
+
+def _other_audio(folder: Path) -> list[str]:
+    """Names in a folder of stimuli that no test gives: recordings of a user, which must not be removed."""
+    there = folder.iterdir() if folder.is_dir() else ()
+    return sorted(path.name for path in there if not (_STIMULUS.match(path.name) or is_temporary(path)))
 
 
 def check_preprocessing(config: PreprocessConfig) -> None:

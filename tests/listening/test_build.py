@@ -392,6 +392,18 @@ def test_a_folder_with_a_test_is_not_overwritten_unasked(emodb, tmp_path, test_f
         built(EmoDB(emodb), tmp_path / "other" / "thesis.txt")
 
 
+@pytest.mark.parametrize("is_beside_a_test", [False, True])
+def test_recordings_in_a_folder_called_audio_are_not_removed(emodb, tmp_path, is_beside_a_test):
+    folder = tmp_path / "corpus"
+    if is_beside_a_test:
+        built(EmoDB(emodb), folder)
+    (folder / "audio").mkdir(parents=True, exist_ok=True)
+    (folder / "audio" / "sadness.wav").touch()
+    with pytest.raises(OutputError, match=r"not a listening test \(sadness\.wav\)"):
+        build(EmoDB(emodb), OPTIONS, PLAIN, folder, overwrite=True)
+    assert (folder / "audio" / "sadness.wav").exists()
+
+
 def test_nothing_left_is_an_error_that_says_why(emodb, tmp_path):
     with pytest.raises(CorpusError, match=r"no stimulus can be used. Left out: 48 shorter than 3 s"):
         built(EmoDB(emodb), tmp_path / "test", replace(OPTIONS, min_seconds=3.0))
