@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sercl.cli.console import progress, stdout
-from sercl.errors import CheckpointError, SerclError
+from sercl.errors import CheckpointError, SerclError, UsageError
 from sercl.reports.style import table
 from sercl.tasks.starter import find_starter
 
@@ -79,6 +79,7 @@ def run(out: Path, speakers: int = 8, sentences: int = 6, steps: Sequence[str] =
         steps: Names from `STEPS`.
     """
     begin = time.perf_counter()
+    check_own(out)
     stdout.print(Text(WHAT_IT_IS, style="yellow"))
     corpus, encoder = make_inputs(out, speakers, sentences)
     if "fit" in steps:
@@ -141,6 +142,16 @@ def show_listen(corpus: Path, encoder: Path, out: Path, has_study: bool) -> None
     take_part(test, answers_folder(test, None), (Audience("de", 12), Audience("zh", 12), careless))
     for words in read_back_words(test, out):
         call(words)
+
+
+def check_own(out: Path) -> None:
+    """Raise `UsageError` for a folder with other content than an earlier demo's, which would be replaced."""
+    others = {path.name for path in out.iterdir()} - {"corpus"} if out.is_dir() else ()
+    if others and not (out / "corpus" / f"{SOURCE}.csv").is_file():
+        raise UsageError(
+            f"{out}: holds {min(others)}, and is not the folder of an earlier demo, which is replaced. "
+            "Choose another --out."
+        )
 
 
 def make_inputs(out: Path, speakers: int, sentences: int) -> tuple[Path, Path]:

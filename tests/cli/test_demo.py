@@ -7,6 +7,7 @@ from sercl.cli import cross_eval, demo
 from sercl.cli.listen import build
 from sercl.cli.listen.words import with_corpora
 from sercl.cli.main import main
+from sercl.errors import UsageError
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +49,18 @@ def test_unseen_speakers_are_recognised_far_above_chance_and_shuffled_labels_are
         uar_of(shuffled(corpus / "de.csv", seed), encoder, tmp_path / f"shuffled{seed}") for seed in range(3)
     ]
     assert sum(by_chance) / 3 < 0.4
+
+
+def test_a_folder_that_is_not_a_demos_is_not_replaced(tmp_path):
+    (tmp_path / "encoder").mkdir()
+    (tmp_path / "encoder" / "model.safetensors").write_text("mine")
+    with pytest.raises(UsageError, match="holds encoder, and is not the folder of an earlier demo"):
+        demo.run(tmp_path, speakers=4, sentences=1, steps=("fit",))
+    assert (tmp_path / "encoder" / "model.safetensors").read_text() == "mine"
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "de.csv").touch()
+    demo.check_own(tmp_path)
+    demo.check_own(tmp_path / "new")
 
 
 @pytest.mark.slow
