@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import faulthandler
 import hashlib
 import importlib
 import io
@@ -28,7 +29,9 @@ from sercl.locks import NAME as LOCK
 from tests.faults.disk import BROKEN, FULL, KILL, POWER, Disk, Fault, Pauses
 
 LIMIT = 200.0
-"""Seconds after which a process is taken to hang."""
+"""Seconds after which a process is taken to hang: it gets SIGABRT, and prints where its threads are."""
+GRACE = 10.0
+"""Seconds that it has for that."""
 HUNG = 124
 """Exit code of a process that was killed for that, as of `timeout`."""
 RUNNING, STOPPED, ENDED = "running", "stopped", "ended"
@@ -131,9 +134,9 @@ class Process:
             done, status = os.waitpid(self._child, os.WNOHANG | os.WUNTRACED)
             passed = time.monotonic() - begin
             state = RUNNING if not done else STOPPED if os.WIFSTOPPED(status) else ENDED
-            if state == RUNNING and passed > LIMIT:
+            if state == RUNNING and passed > LIMIT + (GRACE if self._hung else 0):
+                self.send(signal.SIGKILL if self._hung else signal.SIGABRT)
                 self._hung = True
-                self.send(signal.SIGKILL)
             elif state != RUNNING or (seconds is not None and passed >= seconds):
                 self.seconds += passed
                 self._code = os.waitstatus_to_exitcode(status) if state == ENDED else None
@@ -204,13 +207,15 @@ def _run(
         sys.stdout, sys.stderr = (
             io.TextIOWrapper(os.fdopen(fd, "wb", 0), write_through=True) for fd in (1, 2)
         )
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # an interrupt before the command begins is not its own
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         _die_with_parent()
+        faulthandler.enable(2)
         os.setsid()  # when another process of its group ends, the system may continue a stopped one
         os.chdir(folder)
         prepare()
         disk.install()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         code = main(list(words))
         told.write_text(" ".join([str(disk.calls), *sys.modules]))
     except BaseException:

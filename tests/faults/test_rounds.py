@@ -102,3 +102,11 @@ def test_a_process_that_has_ended_gets_no_signal(tmp_path, monkeypatch):
     assert process.ended().code == 3
     process.send(signal.SIGKILL)
     assert process.wait() == rounds.ENDED
+
+
+def test_a_process_that_hangs_says_where(tmp_path, monkeypatch):
+    monkeypatch.setattr(rounds, "LIMIT", 0.5)
+    monkeypatch.setattr(rounds, "main", lambda words: time.sleep(60))
+    ended = forked(["quiet"], tmp_path / "hanging")
+    assert ended.code == rounds.HUNG
+    assert "test_rounds.py" in ended.said
