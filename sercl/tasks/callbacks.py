@@ -279,7 +279,9 @@ class WithinEpoch(Checkpoint):
     def _own_means(self, trainer: L.Trainer) -> dict[str, tuple[float, int]]:
         """Take out the means of what this process has logged in the epoch before it was stopped."""
         every = self._pending.pop("means", [])
-        return every[trainer.global_rank] if len(every) == trainer.world_size else {}  # type: ignore[no-any-return]
+        own = every[trainer.global_rank] if len(every) == trainer.world_size else {}
+        # One without values is left of an epoch before, whose validation the session began with.
+        return {name: (total, weight) for name, (total, weight) in own.items() if weight}
 
     def _add_means(self, trainer: L.Trainer) -> None:
         for name, (total, weight) in self._own_means(trainer).items():

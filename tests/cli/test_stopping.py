@@ -110,6 +110,20 @@ def test_a_run_goes_on_from_the_batch_after_which_it_was_stopped(
     assert_same_end(run, whole)
 
 
+@pytest.mark.parametrize("second", ["training_step", "validation_step"])
+def test_a_run_that_went_on_in_a_validation_may_be_stopped_in_the_next_epoch(
+    second, words, whole, tmp_path, monkeypatch
+):
+    run, more = tmp_path / "run", []
+    for method, epoch in (("validation_step", 0), (second, 1)):
+        with monkeypatch.context() as patched:
+            stopping(patched, method, epoch, 0, TERM)
+            assert main([*words, "--out", str(run), *more]) == 143
+        more = ["--resume"]
+    assert main([*words, "--out", str(run), *more]) == 0
+    assert_same_end(run, whole)
+
+
 @pytest.mark.parametrize("closing", [1, 2])
 def test_a_signal_while_a_log_is_closed_stops_the_command(closing, fit_words, tmp_path, monkeypatch, capsys):
     close, closed = EventFileWriter.close, []
