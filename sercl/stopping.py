@@ -43,14 +43,22 @@ class Stopped(SystemExit):
 def raising_stops() -> Iterator[None]:
     """Raise `Stopped` in the block at a signal that asks to stop; outside of the main thread, do nothing.
 
-    The block ends with it, or with Ctrl-C, whatever fails on the way out, see `stop_behind`.
+    The block ends with it, or with Ctrl-C, whatever fails on the way out, see `stop_behind`, and also where
+    code in C, such as NumPy's, replaces it by an error of its own.
     """
-    with _handling(_raise):
+    asked: list[Stopped] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        asked.append(Stopped(number))
+        raise asked[-1]
+
+    with _handling(stop):
         try:
             yield
         except Exception as error:
-            if (stop := stop_behind(error)) is not None:
-                raise stop from error
+            for found in (stop_behind(error), *asked):
+                if found is not None:
+                    raise found from error
             raise
 
 
@@ -128,7 +136,3 @@ def _handling(handler: Handler) -> Iterator[Mapping[int, Any]]:
     finally:
         for number, earlier in before.items():
             signal.signal(number, signal.SIG_DFL if earlier is None else earlier)
-
-
-def _raise(number: int, frame: FrameType | None) -> None:
-    raise Stopped(number)

@@ -37,6 +37,15 @@ def test_what_fails_on_the_way_out_is_not_the_end(stop, kind):
         closing_badly(stop)
 
 
+def test_an_error_that_replaces_the_stop_is_not_the_end():
+    def replaced():
+        with pytest.raises(Stopped):
+            send(TERM)
+
+    with pytest.raises(Stopped):
+        closing_badly(replaced)
+
+
 def test_an_error_without_a_signal_passes():
     with pytest.raises(OSError, match="Writer"):
         closing_badly(lambda: None)

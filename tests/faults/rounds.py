@@ -47,6 +47,8 @@ SIGNALS = {"kill -9": signal.SIGKILL, "SIGTERM": signal.SIGTERM, "Ctrl-C": signa
 MOMENTS = "kill -9 at moments of a run"
 _TIMES = re.compile("seconds|created")
 """Keys of JSON files with times, or hashes of what holds times."""
+_REASON = re.compile(r"^(?:error|Failed: .*?): (\w+Error: )?(.*?)(?: Log: .*)?$", re.MULTILINE)
+"""Why a command has failed; a study says it of each training."""
 _WHEN = re.compile(rb"^\* Run(time)?: .*$", re.MULTILINE)
 _UNEQUAL = ("logs", ".lock", "ended.json", "log.txt")
 """Files and folders that may differ: they say when, and how often, a command was run."""
@@ -382,8 +384,7 @@ def _misbehaviour(ended: Ended, kind: str) -> str | None:
         return None
     if kind not in (FULL, BROKEN) or ended.code != 1:
         return f"exit code {ended.code}: {ended.said[-900:]}"
-    told = len(re.findall("^(?:error|Failed): ", ended.said, re.MULTILINE))  # a study names each training
-    if told != 1 or re.search("defect|Traceback", ended.said):
+    if len(set(_REASON.findall(ended.said))) != 1 or re.search("defect|Traceback", ended.said):
         return f"not one clear message: {ended.said[-1500:]}"
     return None
 
