@@ -46,7 +46,9 @@ class Processes:
             while waiting or running:
                 while waiting and slots:
                     slot = slots.pop(0)
-                    running.append((OwnProcess(waiting.pop(), slot), slot))
+                    process = OwnProcess(waiting.pop(), slot)
+                    running.append((process, slot))
+                    process.start()
                 ended = first_ended([process for process, _ in running])
                 slots += [slot for process, slot in running if process in ended]
                 running = [item for item in running if item[0] not in ended]

@@ -20,8 +20,8 @@ from sercl.launchers.work import Outcome, Work, describe, serve
 Environment = Mapping[str, str | None]
 """Environment variable -> its value; None unsets it."""
 
-_GRACE = 10.0
-"""Time in s to end after SIGTERM, as Lightning does at the next step."""
+_GRACE = 30.0
+"""Time in s to end after SIGTERM, which a training does after its batch; SLURM gives as much."""
 _LOOK = 1.0
 """Time in s after which processes are checked even if none has reported its end."""
 
@@ -41,7 +41,9 @@ class Report(NamedTuple):
 
 
 class OwnProcess:
-    """A work item that starts running when this is created.
+    """A work item in a process of its own.
+
+    Keep it before it is started: if Ctrl-C comes while it starts, `stop` must know of it.
 
     Args:
         work: The work item.
@@ -57,14 +59,17 @@ class OwnProcess:
     ) -> None:
         # Spawned: forking with running threads, or after CUDA was used, does not work.
         context = multiprocessing.get_context("spawn")
-        self._work, self._begin = work, time.perf_counter()
-        self._answer, sender = context.Pipe(duplex=False)
+        self._work, self._environment, self._begin = work, environment, time.perf_counter()
+        self._answer, self._sender = context.Pipe(duplex=False)
         self._report: Report | None = None
-        self._process = context.Process(target=_serve, args=(pickle.dumps(work), work.log, sender, run))
-        with _environment(environment):
+        self._process = context.Process(target=_serve, args=(pickle.dumps(work), work.log, self._sender, run))
+
+    def start(self) -> None:
+        """Start to run the work."""
+        self._begin = time.perf_counter()
+        with _environment(self._environment):
             self._process.start()
-        self.pid = int(self._process.pid or 0)
-        sender.close()
+        self._sender.close()
 
     @property
     def sentinel(self) -> int:
@@ -104,20 +109,23 @@ class OwnProcess:
         return Outcome(self._work.name, error, seconds)
 
     def send(self, number: int) -> None:
-        """Send a signal to the process and all that it has started."""
+        """Send a signal to the process and all that it has started, if it has been started itself."""
+        if self._process.pid is None:
+            return
         try:
-            os.killpg(self.pid, number)
+            os.killpg(self._process.pid, number)
         except (ProcessLookupError, PermissionError):
             self._process.kill()  # It has not created its process group yet, or is gone.
 
     def ask(self, number: int) -> None:
         """Send a signal that asks to stop to the process alone, which needs those that it has started."""
-        if not self.has_ended:
-            os.kill(self.pid, number)
+        if not self.has_ended and self._process.pid is not None:
+            os.kill(self._process.pid, number)
 
     def join(self, seconds: float) -> None:
-        """Wait for its end, but at most `seconds`."""
-        self._process.join(max(0.0, seconds))
+        """Wait for its end, but at most `seconds`; do nothing if it has not been started."""
+        if self._process.pid is not None:
+            self._process.join(max(0.0, seconds))
 
 
 def first_ended(processes: Sequence[OwnProcess]) -> list[OwnProcess]:
@@ -129,9 +137,12 @@ def first_ended(processes: Sequence[OwnProcess]) -> list[OwnProcess]:
 
 
 def stop(processes: Sequence[OwnProcess]) -> None:
-    """End processes and their children: first with SIGTERM, then by force."""
+    """End processes: first with SIGTERM, then by force, with all that they have started.
+
+    A training that is asked to stop still needs its loaders for the batch that it is at.
+    """
     for process in processes:
-        process.send(signal.SIGTERM)
+        process.ask(signal.SIGTERM)
     join(processes)
     for process in processes:
         process.send(signal.SIGKILL)

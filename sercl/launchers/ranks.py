@@ -56,6 +56,7 @@ def run_ranks(call: Callable[[], None], count: int, log: Path) -> None:
             for rank in range(count):
                 numbers = {"RANK": str(rank), "LOCAL_RANK": str(rank)}
                 ranks.append(OwnProcess(work, {**shared, **numbers}, carry_out))
+                ranks[-1].start()
             _watch(ranks, postponed)
         finally:
             stop(ranks)

@@ -93,6 +93,20 @@ def sleep(pid_file: Path) -> None:
     time.sleep(60)
 
 
+def use_child_to_the_end(begun: Path) -> None:
+    """Write, when asked to stop, whether a child was alive a moment later."""
+    child = subprocess.Popen(["sleep", "60"])
+
+    def end(*_: object) -> None:
+        time.sleep(0.2)
+        write(begun, "needed" if child.poll() is None else "dead")
+        sys.exit(1)
+
+    signal.signal(signal.SIGTERM, end)
+    write(begun, f"{os.getpid()} {child.pid}")
+    time.sleep(60)
+
+
 def alone(path: Path, folder: Path) -> None:
     """Fail where another work item of the same kind runs at the same time."""
     if any(other.read_text(encoding="utf-8") == "at work" for other in folder.glob("?")):

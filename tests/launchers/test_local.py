@@ -8,6 +8,7 @@ import pytest
 
 from sercl.launchers import LaunchConfig, get_launcher
 from sercl.launchers.local import InProcess, Processes, slots_of
+from sercl.launchers.process import OwnProcess
 from tests.launchers import samples
 from tests.launchers.samples import ROOT, by_name, ends, works
 
@@ -128,6 +129,32 @@ def test_leaving_the_run_stops_what_is_running(tmp_path: Path) -> None:
     assert next(outcomes).name == "short"
     outcomes.close()  # type: ignore[attr-defined]
     assert [pid for pid in samples.pids_in(pids) if not ends(pid)] == []
+
+
+def test_ctrl_c_while_a_process_starts_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pids, start = tmp_path / "pids", OwnProcess.start
+
+    def interrupted(process: OwnProcess) -> None:
+        start(process)
+        samples.pids_in(pids)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(OwnProcess, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        list(Processes(1).run(works(tmp_path, long=(samples.sleep, pids))))
+    assert [pid for pid in samples.pids_in(pids) if not ends(pid)] == []
+
+
+def test_what_is_stopped_has_its_own_processes_until_it_ends(tmp_path: Path) -> None:
+    begun, ready = tmp_path / "begun", tmp_path / "ready"
+    outcomes = Processes(2).run(
+        works(tmp_path, long=(samples.use_child_to_the_end, begun), short=(samples.meet, ready, begun))
+    )
+    next(outcomes)
+    [_, child] = samples.pids_in(begun)
+    outcomes.close()  # type: ignore[attr-defined]
+    assert begun.read_text(encoding="utf-8") == "needed"
+    assert ends(child)
 
 
 SCRIPT = """
