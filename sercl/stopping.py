@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, Self
 
 from sercl.errors import causes
 
@@ -22,6 +22,12 @@ SAME = 2.0
 """Time in s within which further signals are the same request.
 
 A scheduler sends its signal to all processes of a job, of which some pass it on to others.
+"""
+
+LONGEST = 60.0
+"""Time in s after which a stopped command that has not ended is ended by force.
+
+Python may have handled the signal just after it took a lock, which then stays locked.
 """
 
 Handler = Callable[[int, FrameType | None], Any]
@@ -50,9 +56,10 @@ def raising_stops() -> Iterator[None]:
 
     def stop(number: int, frame: FrameType | None) -> None:
         asked.append(Stopped(number))
+        limit.begin(asked[-1])
         raise asked[-1]
 
-    with _handling(stop):
+    with _Limit() as limit, _handling(stop):
         try:
             yield
         except Exception as error:
@@ -60,6 +67,33 @@ def raising_stops() -> Iterator[None]:
                 if found is not None:
                     raise found from error
             raise
+
+
+class _Limit:
+    """Ends this process if a block has not ended `LONGEST` seconds after it was stopped."""
+
+    def __init__(self) -> None:
+        self._before: tuple[Any, tuple[float, float]] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._before is not None:
+            handler, timer = self._before
+            signal.setitimer(signal.ITIMER_REAL, *timer)
+            signal.signal(signal.SIGALRM, handler)
+
+    def begin(self, stop: Stopped) -> None:
+        """Count from now, where the system has alarms."""
+
+        def end(number: int, frame: FrameType | None) -> None:
+            os.write(2, f"error: stopped by {stop.name}, and ended by force after {LONGEST:g} s.\n".encode())
+            os._exit(EXIT_CODES[stop.name])
+
+        if self._before is None and hasattr(signal, "setitimer"):
+            handler = signal.signal(signal.SIGALRM, end)
+            self._before = handler, signal.setitimer(signal.ITIMER_REAL, LONGEST)
 
 
 def stop_behind(error: BaseException) -> BaseException | None:

@@ -1,6 +1,8 @@
 import os
 import signal
+import subprocess
 import sys
+import time
 from functools import partial
 
 import pytest
@@ -44,6 +46,41 @@ def test_an_error_that_replaces_the_stop_is_not_the_end():
 
     with pytest.raises(Stopped):
         closing_badly(replaced)
+
+
+HANGING = """
+import os, signal, threading
+from sercl import stopping
+stopping.LONGEST = 0.3
+lock = threading.Lock()
+with stopping.raising_stops():
+    lock.acquire()
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        lock.acquire()  # as where the signal came just after a `with` took it
+"""
+
+
+def test_what_hangs_on_the_way_out_is_ended_by_force():
+    done = subprocess.run([sys.executable, "-c", HANGING], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 143
+    assert done.stderr == "error: stopped by SIGTERM, and ended by force after 0.3 s.\n"
+
+
+def test_nothing_is_ended_by_force_after_the_block(monkeypatch):
+    monkeypatch.setattr(stopping, "LONGEST", 0.05)
+    handler, alarms = signal.getsignal(signal.SIGALRM), []
+    signal.signal(signal.SIGALRM, lambda *_: alarms.append(1))
+    before = signal.setitimer(signal.ITIMER_REAL, 0.15)
+    try:
+        with pytest.raises(Stopped), raising_stops():
+            send(TERM)
+        time.sleep(0.3)  # a timer that was set before goes on
+        assert alarms == [1]
+    finally:
+        signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, *before)
 
 
 def test_an_error_without_a_signal_passes():
