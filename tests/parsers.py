@@ -470,7 +470,7 @@ def _write_scans(folder: Path) -> None:
 
     (folder / "a.wav").write_bytes(b"x")
     cache = ScanCache(folder)
-    identities = cache.identify([AudioSpan(folder / "a.wav")])
+    identities = cache.identify({0: AudioSpan(folder / "a.wav")})
     cache.remember([(identities[0], Measures(1.0, 16_000, 1, 0.5, "digest"))])
     cache.path.rename(folder / "scans.sqlite")
 
@@ -482,7 +482,7 @@ def _scans(path: Path) -> None:
     cache = ScanCache(path.parent)
     cache.path = path
     measures = Measures(1.0, 16_000, 1, 0.5, "digest")
-    identities = cache.identify([AudioSpan(path.with_name("a.wav"))])
+    identities = cache.identify({0: AudioSpan(path.with_name("a.wav"))})
     cache.recall(identities)
     cache.remember([(identities[0], measures)])
 

@@ -90,7 +90,7 @@ def fill_scans(folder: Path) -> None:
     clip = folder.parents[1] / "a.wav"
     clip.touch()
     cache = ScanCache(folder / "features")
-    cache.remember([(cache.identify([AudioSpan(clip)])[0], Measures(1.0, 16_000, 1, -3.0, "d"))])
+    cache.remember([(cache.identify({0: AudioSpan(clip)})[0], Measures(1.0, 16_000, 1, -3.0, "d"))])
 
 
 CACHES: dict[str, Callable[[Path], object]] = {

@@ -19,6 +19,8 @@ SILENCE_DBFS = -60.0
 """Peak level under which a clip counts as silent: 33 steps of a 16-bit sample, under any audible speech."""
 
 _CLIPS_PER_JOB = 32
+_CLIPS_PER_STEP = 4096
+"""Clips after which what was found is stored: a check that is stopped goes on there."""
 
 
 class AudioSpan(NamedTuple):
@@ -117,7 +119,7 @@ Identity = tuple[str | float, ...]
 class Memory(Protocol):
     """Stores the measures of clips whose files have not changed; see `sercl.audio.scan_cache`."""
 
-    def identify(self, clips: Sequence[AudioSpan]) -> dict[int, Identity]:
+    def identify(self, clips: Mapping[int, AudioSpan]) -> dict[int, Identity]:
         """Return the identities of clips whose file exists, by their position."""
 
     def recall(self, identities: Mapping[int, Identity]) -> dict[int, Measures]:
@@ -143,7 +145,7 @@ def scan(
     """Decode every clip once, in threads (libsndfile releases the interpreter lock).
 
     Args:
-        clips: What to read. A file is opened only once for all its clips.
+        clips: What to read. A file is opened once for its clips that follow each other.
         limits: Which clips can be used.
         on_progress: Called in the caller's thread with the number of clips finished since the last call.
         workers: Number of threads; None for one per core.
@@ -152,18 +154,32 @@ def scan(
     Returns:
         Measures per clip, and the faults. Nothing is raised for bad audio.
     """
+    found: list[Measures | Fault] = []
+    for first in range(0, len(clips), _CLIPS_PER_STEP):
+        step = range(first, min(first + _CLIPS_PER_STEP, len(clips)))
+        own = _measured({index: clips[index] for index in step}, on_progress, workers, memory)
+        found += (own[index] for index in step)
+    return _report(found, limits)
+
+
+def _measured(
+    clips: Mapping[int, AudioSpan],
+    on_progress: Callable[[int], None] | None,
+    workers: int | None,
+    memory: Memory | None,
+) -> _Found:
+    """Return what is remembered or decoded of clips, by their position."""
     # Taken before decoding: a file that changes meanwhile is then not stored under its new identity.
     identities = memory.identify(clips) if memory is not None else {}
     known = memory.recall(identities) if memory is not None else {}
     if known and on_progress is not None:
         on_progress(len(known))
-    new = _decode([item for item in enumerate(clips) if item[0] not in known], on_progress, workers)
+    new = _decode([item for item in clips.items() if item[0] not in known], on_progress, workers)
     if memory is not None:
         memory.remember(
             (identities[i], item) for i, item in new.items() if i in identities and isinstance(item, Measures)
         )
-    found: _Found = {**known, **new}
-    return _report([found[index] for index in range(len(clips))], limits)
+    return {**known, **new}
 
 
 def _decode(

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -74,9 +74,9 @@ class ScanCache(Database):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder / f"scans-2-{soundfile.__libsndfile_version__}.sqlite", _SCHEMA)
 
-    def identify(self, clips: Sequence[AudioSpan]) -> dict[int, Identity]:
+    def identify(self, clips: Mapping[int, AudioSpan]) -> dict[int, Identity]:
         """Return the identities of clips whose file exists, by their position."""
-        found = ((index, _identity(clip)) for index, clip in enumerate(clips))
+        found = ((index, _identity(clip)) for index, clip in clips.items())
         return {index: identity for index, identity in found if identity is not None}
 
     def recall(self, identities: Mapping[int, Identity]) -> dict[int, Measures]:

@@ -98,6 +98,23 @@ def test_progress_counts_what_is_known_too(tmp_path, cache):
     assert sum(steps) == 4
 
 
+def test_a_scan_that_is_stopped_goes_on_where_it_was(tmp_path, cache, decoded, monkeypatch):
+    monkeypatch.setattr(scanning, "_CLIPS_PER_STEP", 2)
+    clips = [write(tmp_path / f"{number}.wav", number) for number in range(5)]
+    whole = scan(clips)
+    decoded.clear()
+
+    def stop(count: int) -> None:
+        if len(decoded) == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        scan(clips, memory=cache, on_progress=stop, workers=1)
+    decoded.clear()
+    assert scan(clips, memory=cache) == whole
+    assert decoded == [clip.path for clip in clips[2:]]
+
+
 def test_a_damaged_database_is_one_message(tmp_path, cache):
     clip = write(tmp_path / "a.wav")
     cache.path.parent.mkdir()
