@@ -121,7 +121,8 @@ def _restored(cli: Cli) -> EmotionClassifier | ClassifierEnsemble:
     task = ClassifierEnsemble.restore(at_home(cli.config["ckpt"]), cli.config["encoder"])
     if list(cli.data.classes) != task.classes:
         raise UsageError(
-            f"the checkpoint's classes are {task.classes}, the data's {cli.data.classes}: set --data.labels."
+            f"the checkpoint's classes are {task.classes}, the data's {cli.data.classes}: set --data.labels "
+            "to the number of the checkpoint's classes (4, 6 or 7), or to a map from each to its emotions."
         )
     if (given := cli.built["preprocess"]) is not None:
         _first(task).use_preprocessing(given, "--preprocess")

@@ -56,10 +56,8 @@ def drawn(own: TextTable) -> Table:
     """Draw a table in a terminal; headings such as those of an overview are broken into lines."""
     grid = table(title=own.caption)
     grid.caption = own.note or None
-    for name in own.columns[: own.texts]:
-        grid.add_column(name, vertical="bottom")
-    for name in own.columns[own.texts :]:
-        grid.add_column(name, justify="right", vertical="bottom")
+    for index, name in enumerate(own.columns):
+        grid.add_column(name, justify="left" if index < own.texts else "right")
     for row in own.rows:
         grid.add_row(*row)
     return grid

@@ -345,7 +345,7 @@ class EvaluationData:
         if list(data.label_map.items()) != list(self._run.diarizer.labels.items()):
             raise UsageError(
                 f"the checkpoint's classes are {self._run.diarizer.labels}, the data's {data.label_map}: set "
-                "--data.labels."
+                "--data.labels to a map from each of the checkpoint's classes to its emotions."
             )
 
 

@@ -308,18 +308,19 @@ def duration(seconds: float) -> str:
 
 
 def _cells(plan: Plan, missing: Pending) -> Table:
-    columns = ("Encoder", "Adapter", "Setting", "Corpora", "Tags", "Folds", "Repeats", "Cells", "Done")
-    grid = table(*columns, title="Cells", numbers=("Folds", "Repeats", "Cells", "Done"))
     by_condition: dict[Condition, list[PlannedCell]] = {}
     for item in plan.cells:
         by_condition.setdefault(item.cell.condition, []).append(item)
+    tags = ["Tags"] if any(condition.tags for condition in by_condition) else []
+    numbers = ("Folds", "Repeats", "Cells", "Done")
+    grid = table("Encoder", "Adapter", "Setting", "Corpora", *tags, *numbers, title="Cells", numbers=numbers)
     for condition, items in by_condition.items():
         grid.add_row(
             condition.encoder,
             condition.adapter,
             condition.setting,
             condition.pair,
-            ", ".join(condition.tags),
+            *([", ".join(condition.tags)] if tags else []),
             *_counts(items, missing),
         )
     return grid

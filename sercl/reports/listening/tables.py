@@ -1,6 +1,7 @@
 """The tables of a comparison of listeners, for every format."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from sercl.listening.comparison.compare import Comparison
 from sercl.listening.comparison.contrasts import Contrast
@@ -75,10 +76,12 @@ def emotions_table(own: Comparison) -> TextTable:
         for each in row.emotions
     )
     columns = ("Group", "Items", "Emotion", "Recall %", "Hu", "Hu by\nchance", "d'", "Criterion")
-    note = (
+    terms = (
         "Hu is the unbiased hit rate, recall times precision. d' is sensitivity; a criterion below 0 means "
-        f"that the answer is given too readily. {intervals_note(own)}"
+        "that the answer is given too readily. "
     )
+    has_answers = any(each.hu is not None for row in own.groups for each in row.emotions)
+    note = f"{terms if has_answers else ''}{intervals_note(own)}"
     return TextTable("emotions", "Scores of each emotion", columns, rows, texts=3, note=note)
 
 
@@ -417,7 +420,7 @@ def confusion_tables(own: Comparison) -> Iterator[TextTable]:
 
 
 def sections(own: Comparison) -> dict[str, list[TextTable]]:
-    """Return heading -> its tables, without empty ones."""
+    """Return heading -> its tables, without empty ones, and without columns of which nothing is known."""
     found = {
         "Recognition": [groups_table(own), emotions_table(own)],
         "Confusions": list(confusion_tables(own)),
@@ -434,5 +437,16 @@ def sections(own: Comparison) -> dict[str, list[TextTable]]:
         ],
         "Claims": [claims_table(own)],
     }
-    filled = {heading: [table for table in tables if table.rows] for heading, tables in found.items()}
+    filled = {heading: [_known(table) for table in tables if table.rows] for heading, tables in found.items()}
     return {heading: tables for heading, tables in filled.items() if tables}
+
+
+def _known(table: TextTable) -> TextTable:
+    """Return a table without columns that are unknown in every row, such as Hu where only rates are given."""
+    kept = [
+        index
+        for index in range(len(table.columns))
+        if index < table.texts or any(row[index] != NONE for row in table.rows)
+    ]
+    rows = tuple(tuple(row[index] for index in kept) for row in table.rows)
+    return replace(table, columns=tuple(table.columns[index] for index in kept), rows=rows)

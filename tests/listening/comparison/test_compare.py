@@ -203,10 +203,15 @@ def test_votes_give_what_they_can() -> None:
         compare(table_of(VOTES, rows), [], QUICK)
 
 
-def test_rates_give_less() -> None:
+def by_rates() -> Comparison:
+    """Return a comparison with rates of recognition, of which no wrong answer is known."""
     items = fake_items(("de",), 6)
     rows = [{**item, "answer": item["truth"], "rate": 0.8, "listeners": 20} for item in items]
-    found = compare(table_of(VOTES, rows), [model(items, 0.9)], replace(QUICK, groups=None))
+    return compare(table_of(VOTES, rows), [model(items, 0.9)], replace(QUICK, groups=None))
+
+
+def test_rates_give_less() -> None:
+    found = by_rates()
     assert found.groups[0].uar.value == pytest.approx(0.8)
     assert found.groups[0].confusion is None
     assert found.groups[0].emotions[0].hu is None

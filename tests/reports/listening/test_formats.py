@@ -24,7 +24,7 @@ from sercl.reports.listening.html import html_report, majority_chart
 from sercl.reports.listening.tables import sections
 from sercl.reports.listening.wording import summary, worth
 from tests.browser import chromium
-from tests.listening.comparison.test_compare import whole
+from tests.listening.comparison.test_compare import by_rates, whole
 from tests.listening.comparison.test_segments import by_hand, known, marked
 
 FACTS = (("Groups", "German & Chinese"),)
@@ -44,6 +44,13 @@ def test_every_section_is_filled() -> None:
     for tables in own.values():
         for table in tables:
             assert all(len(row) == len(table.columns) for row in table.rows)
+
+
+def test_columns_of_what_rates_do_not_tell_are_left_out() -> None:
+    scores = sections(by_rates())["Recognition"][1]
+    assert scores.columns == ("Group", "Items", "Emotion", "Recall %")
+    assert "Hu" not in scores.note
+    assert "Criterion" in sections(found())["Recognition"][1].columns
 
 
 def test_the_page_stands_alone() -> None:
