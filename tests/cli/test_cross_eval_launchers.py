@@ -85,6 +85,7 @@ def test_the_table_is_that_of_one_process(study, alone, name, tmp_path, monkeypa
     out = tmp_path / "out"
     assert main(["cross-eval", "-c", str(study), "--out", str(out), *LAUNCHERS[name]]) == 0
     assert {record.status for record in read_study(out).records} == {"done"}
+    assert [log for log in out.rglob("log.txt") if "Tip:" in log.read_text()] == []  # of Lightning
     if TWO[0] in LAUNCHERS[name]:
         assert_same(alone, out)
     else:

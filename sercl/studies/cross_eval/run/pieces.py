@@ -23,7 +23,7 @@ from sercl.studies.heads.config import ProbeConfig
 from sercl.studies.heads.frozen import train_frozen
 from sercl.studies.training.fit import extract_features, last_weights, load_weights, score, train
 from sercl.studies.training.stages import HEAD, StageResult, finished
-from sercl.studies.training.trainers import TrainerOptions
+from sercl.studies.training.trainers import TrainerOptions, quieten
 from sercl.tasks.callbacks import LAST
 from sercl.tasks.classification import EmotionClassifier
 from sercl.tasks.gathering import by_first
@@ -212,6 +212,7 @@ def run_adapted(work: AdaptedWork) -> None:
         ResultsError: If the record of a finished training is broken.
         OutputError: If results cannot be saved.
     """
+    quieten()  # in the process of a work item, whose output is the log of the training
     training, own_folder = work.training, training_folder(work.folder, work.training)
     L.seed_everything(training.seed, verbose=False)
     task = _task(training)
