@@ -66,7 +66,7 @@ def _refused(path: Path) -> None:
 
 
 def _grown(path: Path) -> None:
-    bytearray(MOST_BYTES // 64).count(1)
+    bytearray(MOST_BYTES // 16).count(1)  # more than the C library takes from what it has kept
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_the_benchmark_says_how_to_install_atheris(monkeypatch, script, capsys) 
 
 
 def test_the_memory_of_one_file_is_measured_whatever_the_process_took_before(tmp_path: Path) -> None:
-    bytearray(MOST_BYTES // 16).count(1)
+    bytearray(MOST_BYTES // 4).count(1)
     tried = try_file(tmp_path / "a", b"x", _grown)
     assert tried.refusal is None
-    assert MOST_BYTES // 80 < tried.grown < MOST_BYTES // 32
+    assert MOST_BYTES // 20 < tried.grown < MOST_BYTES // 12
