@@ -44,9 +44,9 @@ class Part:
 
 ONCE = "Many utterances"
 PARTS = (
-    Part("checking the audio, first time", 30.4, 100_000, "utterance", ONCE, spreads=False),
-    Part("the same, again", 11.4, 100_000, "utterance", ONCE, spreads=False),
-    Part("set-up of `sercl fit`, audio checked before", 19.5, 100_000, "utterance", ONCE, spreads=False),
+    Part("checking the audio, first time", 25.8, 100_000, "utterance", ONCE, spreads=False),
+    Part("the same, again", 8.5, 100_000, "utterance", ONCE, spreads=False),
+    Part("set-up of `sercl fit`, audio checked before", 12.5, 100_000, "utterance", ONCE, spreads=False),
     Part("hidden states, `fp32`", 50.5, 646, "second", "Extraction, 192 clips"),
     Part("hidden states, `bf16`", 27.5, 646, "second", "Extraction, 192 clips"),
     Part("an epoch of adapters, `32-true`", 18.9, 192, "utterance", "Training adapters"),
