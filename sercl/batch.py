@@ -265,11 +265,11 @@ def most_parts(batch: Batch) -> int:
 
 
 def _kinds(batch: Batch) -> list[Tensor]:
-    """Return the rows of each kind of clip; adversarial training has two: labelled, and not."""
+    """Return the rows of each kind of clip that there is; adversarial training has two: labelled, and not."""
     if not isinstance(batch, AudioBatch) or batch.domains is None or batch.labels is None:
         return [torch.arange(len(batch))]
     is_labelled = (batch.labels != UNLABELLED).cpu()
-    return [kind.nonzero().flatten() for kind in (is_labelled, ~is_labelled)]
+    return [kind.nonzero().flatten() for kind in (is_labelled, ~is_labelled) if kind.any()]
 
 
 def halves(batch: Batch) -> tuple[Batch, Batch]:

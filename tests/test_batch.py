@@ -1,6 +1,9 @@
+from dataclasses import replace
+
+import pytest
 import torch
 
-from sercl.batch import AudioBatch, FeatureBatch, by_length
+from sercl.batch import UNLABELLED, AudioBatch, FeatureBatch, by_length, most_parts, parts_of
 
 
 def test_clips_are_padded_on_the_right():
@@ -26,3 +29,17 @@ def test_a_batch_without_truth_moves_too():
 
 def test_batches_hold_similar_lengths_within_a_bound():
     assert by_length([3.0, 0.5, 1.0, 1.2, 9.0], 4.0) == [[1, 2, 3], [0], [4]]
+
+
+@pytest.mark.parametrize(
+    ("labels", "most"),
+    [([0, 1, UNLABELLED, UNLABELLED, UNLABELLED], 2), ([0, 1, 2], 3), ([UNLABELLED] * 2, 2)],
+)
+def test_parts_of_two_domains_have_clips_of_every_kind_that_there_is(labels, most):
+    clips = [torch.ones(2)] * len(labels)
+    batch = replace(AudioBatch.from_clips(clips, labels), domains=torch.zeros(len(labels), dtype=torch.int64))
+    parts = parts_of(batch, 10)
+    assert most_parts(batch) == len(parts) == most
+    assert sorted(id for part in parts for id in part.ids) == sorted(batch.ids)
+    unlabelled = [(part.labels == UNLABELLED).any().item() for part in parts]
+    assert unlabelled == [UNLABELLED in labels] * most
