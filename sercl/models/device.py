@@ -29,7 +29,7 @@ def find_device(name: str) -> torch.device:
 
 
 def default_workers(device: torch.device) -> int:
-    """Return how many threads or processes decode audio ahead of a model that only computes.
+    """Return how many threads or processes decode audio ahead of an encoder that is not trained.
 
     On the CPU there are none: threads beside those of the model make every parallel product wait.
     """
