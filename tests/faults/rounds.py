@@ -202,17 +202,17 @@ def _run(
 ) -> None:
     code = 99
     try:
-        torch.set_num_threads(1)  # a forked process must not use the threads of its parent
         output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
         for number in (1, 2):
             os.dup2(output, number)
+        faulthandler.enable(2)
+        torch.set_num_threads(1)  # a forked process must not use the threads of its parent
         sys.stdout, sys.stderr = (
             io.TextIOWrapper(os.fdopen(fd, "wb", 0), write_through=True) for fd in (1, 2)
         )
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # an interrupt before the command begins is not its own
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         _die_with_parent()
-        faulthandler.enable(2)
         os.setsid()  # when another process of its group ends, the system may continue a stopped one
         os.chdir(folder)
         prepare()

@@ -105,8 +105,12 @@ def test_a_process_that_has_ended_gets_no_signal(tmp_path, monkeypatch):
 
 
 def test_a_process_that_hangs_says_where(tmp_path, monkeypatch):
-    monkeypatch.setattr(rounds, "LIMIT", 3.0)  # by when it must have begun, also on a busy machine
-    monkeypatch.setattr(rounds, "main", lambda words: time.sleep(60))
-    ended = forked(["quiet"], tmp_path / "hanging")
+    begun = tmp_path / "begun"
+    monkeypatch.setattr(rounds, "main", lambda words: (begun.touch(), time.sleep(60)))
+    process = Process(["quiet"], tmp_path / "hanging")
+    while not begun.exists():
+        assert process.wait(0.01) == rounds.RUNNING
+    monkeypatch.setattr(rounds, "LIMIT", 0.1)
+    ended = process.ended()
     assert ended.code == rounds.HUNG
     assert "test_rounds.py" in ended.said

@@ -192,12 +192,13 @@ def give_up() -> None:
     )
 
 
-def work_until_asked(folder: Path) -> None:
+def work_until_asked(folder: Path, seconds: float = 0.5) -> None:
     """Begin, and once asked to stop, save in some time how, and whether what this has started still runs."""
     try:
         sleep(folder / f"pids-{rank()}")
     except SystemExit as asked:
-        time.sleep(0.5)
+        write(folder / f"asked-{rank()}", "")
+        time.sleep(seconds)
         [_, child] = pids_in(folder / f"pids-{rank()}")
         write(folder / f"saved-{rank()}", f"{asked.code} {'alive' if is_alive(child) else 'ended'}")
         raise
