@@ -340,7 +340,7 @@ class Encoder(nn.Module, ABC):
         states.append(rows)
         for block in self.blocks[first:]:
             output = block(states[-1][None], attention_mask=None, clips=clips, **more)
-            states.append((output[0] if isinstance(output, tuple) else output)[0])
+            states.append((output[0] if isinstance(output, tuple) else output).squeeze(0))
         if self.traits.final_norm is not None:
             states[-1] = self.model.get_submodule(self.traits.final_norm)(states[-1])
         return JoinedStates([state[: sum(clips)] for state in states], clips)

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -30,6 +31,17 @@ def test_a_draw_is_that_of_the_generators_state_and_changes_it():
     torch.set_rng_state(state)
     assert torch.equal(draw_kept(4, 8, 0.5)[0], first)
     assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize("width", [1, 7, 8])
+def test_the_draw_is_that_of_numpys_single_numbers(width):
+    """Trainings from before the numbers were drawn four at a time stay what they were."""
+    torch.manual_seed(0)
+    seed = int(torch.randint(2**63 - 1, ()))
+    single = np.random.Generator(np.random.SFC64(seed)).integers(0, 2**16, (5, width), dtype=np.uint16)
+    torch.manual_seed(0)
+    kept, _ = draw_kept(5, width, 0.5)
+    assert kept.tolist() == (single >= 2**15).astype(int).tolist()
 
 
 @needs_onednn

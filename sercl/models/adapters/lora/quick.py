@@ -30,8 +30,13 @@ def draw_kept(rows: int, width: int, rate: float) -> tuple[Tensor, float]:
     """
     dropped = round(rate * _LEVELS)
     seed = int(torch.randint(2**63 - 1, ()))
-    draws = np.random.Generator(np.random.SFC64(seed)).integers(0, _LEVELS, (rows, width), dtype=np.uint16)
-    return torch.from_numpy((draws >= dropped).view(np.uint8)), 1 - dropped / _LEVELS
+    whole = np.iinfo(np.uint64)
+    # Four numbers of 16 bits each: numpy draws such numbers one by one, which takes twice as long.
+    draws = np.random.Generator(np.random.SFC64(seed)).integers(
+        whole.min, whole.max, -(-rows * width // 4), dtype=np.uint64, endpoint=True
+    )
+    kept = draws.view(np.uint16)[: rows * width].reshape(rows, width) >= dropped
+    return torch.from_numpy(kept.view(np.uint8)), 1 - dropped / _LEVELS
 
 
 class QuickLora:

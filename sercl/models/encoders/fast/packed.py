@@ -7,11 +7,11 @@ names, so `supported` checks whether this build of torch has them.
 
 import platform
 from collections.abc import Sequence
+from itertools import chain
 from typing import overload
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 _STEP = 32
 
@@ -51,7 +51,17 @@ class JoinedStates(Sequence[Tensor]):
         """Return one or several hidden states, zero beyond each clip's end."""
         if isinstance(state, slice):
             return tuple(self[index] for index in range(*state.indices(len(self))))
-        return pad_sequence(self.clips(state), batch_first=True)
+        return _padded(self.clips(state))
+
+
+def _padded(clips: Sequence[Tensor]) -> Tensor:
+    """Pad clips `[frames, dim]` with zeros to `[batch, frames, dim]`.
+
+    `pad_sequence` writes one after the other in place, each of which copies the whole gradient.
+    """
+    zeros = clips[0].new_zeros(max(map(len, clips)), clips[0].shape[1])
+    parts = chain.from_iterable((clip, zeros[len(clip) :]) for clip in clips)
+    return torch.cat(list(parts)).view(len(clips), *zeros.shape)
 
 
 _OPERATORS = (

@@ -84,11 +84,11 @@ def clip_attention(
     parts = [*clips, hidden_states.shape[1] - sum(clips)]
     projections = (attention.q_proj, attention.k_proj, attention.v_proj)
     rows = _in_autocast(hidden_states)  # once for all three
-    heads = (_heads(projection(rows)[0], attention.num_heads) for projection in projections)
+    heads = (_heads(projection(rows).squeeze(0), attention.num_heads) for projection in projections)
     each = list(zip(*(own.split_with_sizes(parts, dim=1) for own in heads), strict=True))
     biases: Sequence[Tensor | None] = [None] * len(clips)
     if position_bias is not None:
-        gates = position_gates(attention, hidden_states[0]).split_with_sizes(parts, dim=1)
+        gates = position_gates(attention, hidden_states.squeeze(0)).split_with_sizes(parts, dim=1)
         biases = [gate[..., None] * bias for gate, bias in zip(gates, position_bias, strict=False)]
     mixed = [_attend(q, k, v, bias) for (q, k, v), bias in zip(each, biases, strict=False)]
     unused = each[-1][2]  # any values will do

@@ -14,6 +14,26 @@ def test_a_state_is_padded_with_zeros(states):
     assert torch.equal(states[-1], states[1])
 
 
+@torch.inference_mode(False)
+def test_the_gradient_of_a_padded_state_is_that_of_its_frames_copied_once():
+    rows = torch.randn(6, 2, requires_grad=True)
+    padded = JoinedStates([rows], [2, 3, 1])[0]
+    assert not any("CopySlices" in name for name in _operations(padded))
+    weights = torch.randn(3, 3, 2)
+    (padded * weights).sum().backward()
+    assert torch.equal(rows.grad, torch.cat([weights[0, :2], weights[1], weights[2, :1]]))
+
+
+def _operations(tensor):
+    """Return the names of the nodes of its graph."""
+    left, names = [tensor.grad_fn], []
+    while left:
+        node = left.pop()
+        names.append(node.name())
+        left += [each for each, _ in node.next_functions if each is not None]
+    return names
+
+
 def test_it_is_a_sequence(states):
     assert len(states) == 2
     assert [state.shape for state in states] == [(2, 3, 2)] * 2
