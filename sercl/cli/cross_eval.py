@@ -258,7 +258,6 @@ def _check_devices(cli: StudyCli, session: Session) -> None:
 
 
 def _train(cli: StudyCli, session: Session, missing: Pending, features: FeatureConfig) -> Failures:
-
     if not missing.cells:
         return Failures()
     # Work in this process has its output redirected to a log: the bar stays on the terminal.
@@ -283,7 +282,6 @@ def _finish(cli: StudyCli, session: Session, missing: Pending, failures: Failure
 
 
 def _show(cli: StudyCli, session: Session, study: Study, is_new: bool) -> None:
-
     page = session.folder / REPORT
     # A report that is current may be of other groups.
     is_current = not (is_new or cli.group_by) and report_is_current(session.folder, study)
@@ -334,7 +332,6 @@ def _dry_run(cli: StudyCli, folder: Path) -> int:
 
 
 def _folder(cli: StudyCli) -> Path:
-
     if cli.config["out"] is None:
         raise UsageError("missing: --out. Give the folder of the study; finished cells in it are kept.")
     return study_root(Path(cli.config["out"]))

@@ -68,7 +68,6 @@ def _names_part(words: list[str]) -> bool:
 
 
 def _evaluate(cli: Cli, part: str, names_part: bool) -> None:
-
     if cli.config["ckpt"] is None:
         raise UsageError("--ckpt is missing: the checkpoint to score, such as checkpoints/RUN/best.ckpt.")
     begin = time.perf_counter()
@@ -146,7 +145,6 @@ def _evaluated_part(report: DataReport, part: str, whole: bool) -> DataReport:
 
 
 def _show(results: RunResults, folder: Path | None, as_json: bool) -> None:
-
     what = "whole corpus" if results.part == "whole" else f"{results.part} part"
     scores, title = results.scores, f"{results.data['name']}, {what}"
     if folder is not None:

@@ -109,7 +109,6 @@ def _refusal(found: Imported, faults: str) -> str:
 
 
 def _write_exclusions(exclusions: Exclusions, out: Path) -> None:
-
     write_text(out.with_suffix(f".{EXCLUSIONS}"), json_text(exclusions.to_dict(), indent=2) + "\n")
 
 
