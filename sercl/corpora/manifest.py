@@ -1,11 +1,12 @@
 """Manifests: tables of utterances, for any corpus without a reader."""
 
-import dataclasses
 import json
 import re
-from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from os.path import commonpath
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from sercl.corpora.languages import to_language
 from sercl.corpora.manifest_cells import BadCellError, interval, path_of, segments, split_name
 from sercl.corpora.normal_form import made_ids, to_gender, unified
 from sercl.corpora.table_folders import check_folders, remember_folders
-from sercl.corpora.tables import NO_ROW, TableRow, read_table, write_rows
+from sercl.corpora.tables import NO_ROW, TableRow, open_table, write_rows
 from sercl.errors import ManifestError, UnknownNameError, UsageError
 from sercl.files import at_home, is_file
 
@@ -49,7 +50,7 @@ def apart(utterances: Sequence[Utterance], folder: Path) -> Settled:
     corpora = sorted({item.corpus for item in utterances})
     if len(corpora) < 2:
         return Settled(tuple(utterances), _folder_notes(utterances))
-    shared = _shared(utterances, {index: item.corpus for index, item in enumerate(utterances)})
+    shared = _shared((item.speaker, item.corpus) for item in utterances)
     named = tuple(replace(item, speaker=item.person) for item in utterances)
     if not shared:
         return Settled(named, ())
@@ -60,16 +61,12 @@ def apart(utterances: Sequence[Utterance], folder: Path) -> Settled:
 
 def _folder_notes(utterances: Sequence[Utterance]) -> tuple[str, ...]:
     """Return the note on speaker ids shared by several folders that may be corpora."""
-    tops = _top_folders(utterances)
     speakers: dict[str, set[str]] = {}
-    for index, top in tops.items():
-        if (speaker := utterances[index].speaker) is not None:
-            speakers.setdefault(top, set()).add(speaker)
+    for speaker, top in (pairs := _top_folders(utterances)):
+        speakers.setdefault(top, set()).add(speaker)
     likely = {top for top, own in speakers.items() if len(own) > 1 and not _is_part(top)}
     shared = [
-        name
-        for name in _shared(utterances, {index: top for index, top in tops.items() if top in likely})
-        if _GENERIC.fullmatch(name)
+        name for name in _shared(pair for pair in pairs if pair[1] in likely) if _GENERIC.fullmatch(name)
     ]
     if not shared or len({re.sub(r"\d+", "", top) for top in likely}) < 2:
         return ()
@@ -79,14 +76,14 @@ def _folder_notes(utterances: Sequence[Utterance]) -> tuple[str, ...]:
     )
 
 
-def _top_folders(utterances: Sequence[Utterance]) -> Mapping[int, str]:
-    """Return the folder of each utterance at the level where the paths first differ."""
-    if not utterances:
-        return {}
-    parents = [str(item.path.parent) for item in utterances]
-    common = commonpath(parents)
-    tops = {parent: Path(parent).relative_to(common).parts[:1] for parent in set(parents)}
-    return {index: tops[parent][0] for index, parent in enumerate(parents) if tops[parent]}
+def _top_folders(utterances: Sequence[Utterance]) -> set[tuple[str, str]]:
+    """Return pairs of a speaker and a folder of theirs, at the level where the paths first differ."""
+    found = {(item.speaker, str(item.path.parent)) for item in utterances}
+    if not found:
+        return set()
+    common = commonpath([folder for _, folder in found])
+    tops = {folder: Path(folder).relative_to(common).parts[:1] for _, folder in found}
+    return {(speaker, tops[folder][0]) for speaker, folder in found if speaker is not None and tops[folder]}
 
 
 def _is_part(folder: str) -> bool:
@@ -101,13 +98,10 @@ def _is_part(folder: str) -> bool:
         return to_gender(folder) in ("female", "male")
 
 
-def _shared(utterances: Sequence[Utterance], groups: Mapping[int, str]) -> list[str]:
-    """Return the speakers that are in several groups, sorted; `groups` is index -> group."""
-    found_in: dict[str, set[str]] = {}
-    for index, group in groups.items():
-        if (speaker := utterances[index].speaker) is not None:
-            found_in.setdefault(speaker, set()).add(group)
-    return sorted(name for name, found in found_in.items() if len(found) > 1)
+def _shared(groups: Iterable[tuple[str | None, str]]) -> list[str]:
+    """Return the speakers that are in several groups, sorted; `groups` are pairs of both."""
+    found = {pair for pair in groups if pair[0] is not None}
+    return sorted(name for name, number in Counter(name for name, _ in found).items() if number > 1)
 
 
 def _ids(shared: Sequence[str]) -> str:
@@ -158,8 +152,23 @@ class ManifestColumns:
 
 
 REQUIRED = ("path", "emotion")
-_WORDS = ("speaker", "gender", "text", "dialect", "session")
-COLUMNS = ("id", *REQUIRED, "corpus", "language", *_WORDS, "start", "end", "split", "segments")
+_WORDS = ("speaker", "gender", "dialect", "session")
+"""Columns of few different words, each of which is stored once."""
+COLUMNS = (
+    "id",
+    *REQUIRED,
+    "corpus",
+    "language",
+    "speaker",
+    "gender",
+    "text",
+    "dialect",
+    "session",
+    "start",
+    "end",
+    "split",
+    "segments",
+)
 """The standard columns; all others go to `Utterance.extra`."""
 
 
@@ -202,27 +211,26 @@ def read_manifest(
     """
     table_path, words = at_home(path).absolute(), EmotionWords(emotions or {})
     named = columns.named
-    table = read_table(Path(path), [named.get(name, name) for name in REQUIRED])
-    if not table.columns:
+    table = open_table(Path(path), [named.get(name, name) for name in REQUIRED])
+    fields = _Fields(table_path, named)
+    if table.columns is not None:
+        fields.check(table.columns)
+    source = _ManifestReader(
+        table_path,
+        corpus or table_path.stem,
+        to_language(language),
+        words,
+        decimal_comma=table.delimiter not in (None, ","),
+    )
+    # Row by row: those of a large corpus take more memory than its utterances.
+    utterances, spelling_notes = unified(source.utterances(map(fields.renamed, table.rows)))
+    notes = fields.check(table.columns)
+    if not source.count:
         raise ManifestError(table_path, None, NO_ROW)
-    fields = _fields(table_path, table.columns, named)
-    if not table.rows:
-        raise ManifestError(table_path, None, NO_ROW)
-    notes = _column_notes(table_path, table.columns, fields)
-    decimal_comma = table.delimiter not in (None, ",")
-    source = _ManifestReader(table_path, corpus, to_language(language), words, decimal_comma)
-    rows, found, paths = deque(table.rows), [], []
-    del table
-    while rows:  # which are freed one by one: those of a large corpus take more memory than its utterances
-        row = _renamed(rows.popleft(), fields)
-        found.append(source.read(row))
-        paths += _paths(row)
-    there = [row for row in found if isinstance(row, _Read) and row.is_there]
-    files = {row.utterance.path: row.line for row in reversed(there)}
-    check_folders(table_path, files, table_path.parent, table_path.resolve().parent)
-    listing = _listing(source, found, notes)
-    unlisted = unlisted_audio(table_path, [source.file(name) for name in paths])
-    return replace(listing, unlisted=unlisted)
+    check_folders(table_path, source.lines(utterances), table_path.parent, table_path.resolve().parent)
+    unlisted = unlisted_audio(table_path, source.named())
+    listing = _listing(source, utterances, corpus)
+    return replace(listing, notes=(*notes, *spelling_notes, *listing.notes), unlisted=unlisted)
 
 
 def write_manifest(utterances: Iterable[Utterance], path: Path | str) -> None:
@@ -251,165 +259,209 @@ def write_manifest(utterances: Iterable[Utterance], path: Path | str) -> None:
     remember_folders(target, (item.path for item in items))
 
 
-@dataclass(frozen=True)
-class _Dropped:
-    """A row that the user leaves out, with its label."""
-
-    label: str
-
-
 @dataclass(frozen=True, slots=True)
-class _Read:
-    """A row that could be read.
+class _Row:
+    """What is known of an utterance's row.
 
     Attributes:
         line: Its line.
-        name: Its id in the table, None without one.
-        utterance: With an empty id.
-        is_there: Whether its file is on disk.
-        written: Its path as written in the table.
+        id: Its id in the table, None without one.
+        missing: Its path as written in the table if no such file is on disk, else None.
     """
 
     line: int
-    name: str | None
-    utterance: Utterance
-    is_there: bool
-    written: str
+    id: str | None
+    missing: str | None
 
 
-@dataclass(frozen=True)
+@dataclass
 class _ManifestReader:
+    """Reads the rows of a manifest, and notes which file each names and what is wrong with it.
+
+    Attributes:
+        rows: Of the utterances, in the same order.
+        problems: Of rows that cannot be used.
+        dropped: Label -> number of rows that the user leaves out.
+        count: Number of rows.
+    """
+
     path: Path
-    corpus: str | None
+    corpus: str
     language: str
     emotions: EmotionWords
     decimal_comma: bool
-    files: dict[str, Path] = dataclasses.field(default_factory=dict)
+    rows: list[_Row] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    dropped: Counter[str] = field(default_factory=Counter)
+    count: int = 0
+    _files: dict[str, Path | None] = field(default_factory=dict)
 
-    def file(self, name: str) -> Path:
-        """Return the file that a row names, relative to the table or, if that is a link, to its target."""
-        if name not in self.files:
-            here = file_named(self.path.parent, name)
-            if self.path.is_symlink() and not is_file(here):
-                there = file_named(self.path.resolve().parent, name)
-                here = there if is_file(there) else here
-            self.files[name] = here
-        return self.files[name]
+    def utterances(self, rows: Iterable[TableRow]) -> Iterator[Utterance]:
+        """Yield the utterances of those rows that can be used, with empty ids."""
+        for row in rows:
+            self.count += 1
+            with suppress(BadCellError):
+                self._file(row.cells.get("path"))  # also of rows that are not used
+            try:
+                utterance = self._utterance(row)
+            except UnknownLabelError as error:
+                self.problems.append(Problem(self.path, str(error), line=row.line))
+            except (BadCellError, UsageError) as error:
+                self.problems.append(Problem(self.path, str(error), line=row.line, kind="row"))
+            else:
+                if utterance is not None:
+                    yield utterance
 
-    def read(self, row: TableRow) -> _Read | Problem | _Dropped:
-        """Read one row."""
-        try:
-            emotion = self.emotions.read(_text(row.cells.get("emotion")))
-        except UnknownLabelError as error:
-            return Problem(self.path, str(error), line=row.line)
+    def named(self) -> list[Path]:
+        """Return the files of all rows, including those that cannot be used."""
+        return [file for file in self._files.values() if file is not None]
+
+    def lines(self, utterances: Sequence[Utterance]) -> dict[Path, int | None]:
+        """Return the files on disk, each with the first line that names it; the last file comes first."""
+        pairs = zip(reversed(utterances), reversed(self.rows), strict=True)
+        return {item.path: row.line for item, row in pairs if row.missing is None}
+
+    def _utterance(self, row: TableRow) -> Utterance | None:
+        """Return the utterance of a row and note the row; None for a label that is dropped."""
+        cells = row.cells
+        emotion = self.emotions.read(_text(cells.get("emotion")))
         if emotion is None:
-            return _Dropped(str(_text(row.cells["emotion"])))
-        try:
-            utterance = self._utterance(row.cells, emotion)
-        except (BadCellError, UsageError) as error:
-            return Problem(self.path, str(error), line=row.line, kind="row")
-        name, written = word_of(row.cells.get("id")), path_of(row.cells["path"]) or ""
-        return _Read(row.line, name, utterance, is_file(utterance.path), written)
-
-    def _utterance(self, cells: Mapping[str, object], emotion: str) -> Utterance:
-        path = path_of(cells.get("path"))
-        if path is None or (is_missing(path) and not is_file(self.file(path))):
+            self.dropped[str(_text(cells["emotion"]))] += 1
+            return None
+        path = self._file(cells.get("path"))
+        if path is None:
             raise BadCellError("the cell 'path' is empty. Fill it.")
         start, end = interval(cells, decimal_comma=self.decimal_comma)
-        words = {name: text_of(cells[name]) if name in cells else None for name in _WORDS}
-        return Utterance(
+        utterance = Utterance(
             id="",
-            path=self.file(path),
+            path=path,
             emotion=emotion,
-            corpus=word_of(cells.get("corpus")) or self.corpus or self.path.stem,
+            corpus=word_of(cells.get("corpus")) or self.corpus,
             language=to_language(cells.get("language"), self.language),
             start=start,
             end=end,
+            text=text_of(cells["text"]) if "text" in cells else None,
             split=split_name(cells.get("split")),
             segments=segments(cells.get("segments")),
             extra={name: text_of(cell) for name, cell in cells.items() if name not in COLUMNS},
-            **words,
+            **{name: sys.intern(text_of(cells[name])) for name in _WORDS if name in cells},
         )
+        missing = None if is_file(path) else path_of(cells["path"])
+        self.rows.append(_Row(row.line, word_of(cells.get("id")), missing))
+        return utterance
 
+    def _file(self, cell: object) -> Path | None:
+        """Return the file that a cell names, None for an empty cell; raises `BadCellError` as `path_of`."""
+        name = path_of(cell)
+        if name is None:
+            return None
+        if name not in self._files:
+            file = self._found(name)
+            self._files[name] = None if is_missing(name) and not is_file(file) else file
+        return self._files[name]
 
-def _paths(row: TableRow) -> list[str]:
-    try:
-        path = path_of(row.cells.get("path"))
-    except BadCellError:
-        return []
-    return [path] if path is not None and not is_missing(path) else []
+    def _found(self, name: str) -> Path:
+        """Return the file of a name, relative to the table or, if that is a link, to its target."""
+        here = file_named(self.path.parent, name)
+        if self.path.is_symlink() and not is_file(here):
+            there = file_named(self.path.resolve().parent, name)
+            here = there if is_file(there) else here
+        return here
 
 
 def _text(cell: object) -> str | None:
     return None if cell is None else clean(text_of(cell))
 
 
-def _column_notes(path: Path, columns: Sequence[str], fields: Mapping[str, str]) -> tuple[str, ...]:
-    """Return notes on columns that are not read."""
-    ignored = sorted(set(columns) - fields.keys())
-    return tuple(
-        f"column {name!r} of {path.name} is not read: another column was given for it" for name in ignored
-    )
+class _Fields:
+    """What each column of a manifest is read as.
 
+    Args:
+        path: The table, for messages.
+        named: Field -> column, for columns that do not have the standard names.
+    """
 
-def _renamed(row: TableRow, fields: Mapping[str, str]) -> TableRow:
-    """Return a row with the standard names as keys."""
-    return TableRow(row.line, {fields[name]: cell for name, cell in row.cells.items() if name in fields})
+    def __init__(self, path: Path, named: Mapping[str, str]) -> None:
+        self._path, self._named = path, named
+        self._by_key = {key_of(column): field for field, column in named.items()}
+        self._fields: dict[str, str | None] = {}
 
+    def renamed(self, row: TableRow) -> TableRow:
+        """Return a row with standard names as keys, without columns that are not read."""
+        found = ((self._field(column), cell) for column, cell in row.cells.items())
+        return TableRow(row.line, {name: cell for name, cell in found if name is not None})
 
-def _fields(path: Path, columns: Sequence[str], named: Mapping[str, str]) -> dict[str, str]:
-    """Return column -> field (or the column's own name, for an extra) of those that are read."""
-    by_key = {key_of(name): name for name in columns}
-    for field, column in named.items():
-        if key_of(column) not in by_key:
-            raise UnknownNameError(f"{field} column of {path.name}", column, columns)
-    fields = {name: key_of(name) if key_of(name) in COLUMNS else name for name in columns}
-    chosen = {by_key[key_of(column)]: field for field, column in named.items()}
-    kept = {name: field for name, field in fields.items() if field not in named}
-    missing = [name for name in REQUIRED if name not in {*(kept | chosen).values()}]
-    if missing:
-        raise ManifestError(
-            path,
-            None,
-            f"no column{'s' if len(missing) > 1 else ''} {' and '.join(map(repr, missing))}; found: "
-            f"{', '.join(sorted(columns))}. The columns 'path' and 'emotion' are required; if one has "
-            f"another name, say so: --data.columns.{missing[0]} NAME (in `sercl corpus`: "
-            f"--columns.{missing[0]} NAME).",
+    def check(self, columns: Sequence[str] | None = None) -> tuple[str, ...]:
+        """Return notes on columns that are not read.
+
+        Args:
+            columns: Of the table; by default those of the rows so far.
+
+        Raises:
+            ManifestError: If there are none, or a required one is missing.
+            UnknownNameError: If one does not exist that should have a field.
+        """
+        columns = list(self._fields) if columns is None else columns
+        if not columns:
+            raise ManifestError(self._path, None, NO_ROW)
+        keys = {key_of(name) for name in columns}
+        for name, column in self._named.items():
+            if key_of(column) not in keys:
+                raise UnknownNameError(f"{name} column of {self._path.name}", column, columns)
+        self._check_required(columns)
+        return tuple(
+            f"column {name!r} of {self._path.name} is not read: another column was given for it"
+            for name in sorted(columns)
+            if self._field(name) is None
         )
-    return kept | chosen
+
+    def _check_required(self, columns: Sequence[str]) -> None:
+        given = {self._field(name) for name in columns}
+        if missing := [name for name in REQUIRED if name not in given]:
+            raise ManifestError(
+                self._path,
+                None,
+                f"no column{'s' if len(missing) > 1 else ''} {' and '.join(map(repr, missing))}; found: "
+                f"{', '.join(sorted(columns))}. The columns 'path' and 'emotion' are required; if one has "
+                f"another name, say so: --data.columns.{missing[0]} NAME (in `sercl corpus`: "
+                f"--columns.{missing[0]} NAME).",
+            )
+
+    def _field(self, column: str) -> str | None:
+        """Return the field of a column, its own name for an extra, None if another was given for it."""
+        if column not in self._fields:
+            key = key_of(column)
+            standard = key if key in COLUMNS else column
+            self._fields[column] = self._by_key.get(key) or (None if standard in self._named else standard)
+        return self._fields[column]
 
 
-def _listing(
-    source: _ManifestReader, found: Sequence[_Read | Problem | _Dropped], notes: tuple[str, ...]
-) -> Listing:
-    rows = [item for item in found if isinstance(item, _Read)]
-    utterances, spelling_notes = unified([row.utterance for row in rows])
-    ids = made_ids(utterances, source.path.parent, [row.name for row in rows])
-    named = [replace(item, id=id) for item, id in zip(utterances, ids, strict=True)]
-    settled = apart(named, source.path.parent)
-    corpus = source.corpus
-    problems = [item for item in found if isinstance(item, Problem)]
-    kept: dict[str, Utterance] = {}
-    for row, item in zip(rows, settled.utterances, strict=True):
+def _listing(source: _ManifestReader, utterances: list[Utterance], corpus: str | None) -> Listing:
+    """Return the listing, with ids; the list is emptied of the utterances without."""
+    ids = made_ids(utterances, source.path.parent, [row.id for row in source.rows])
+    for index, id in enumerate(ids):
+        utterances[index] = replace(utterances[index], id=id)
+    settled = apart(utterances, source.path.parent)
+    problems, kept = source.problems, dict[str, Utterance]()
+    for row, item in zip(source.rows, settled.utterances, strict=True):
         item = item if corpus is None else replace(item, corpus=corpus)
-        if not row.is_there:
+        if row.missing is not None:
             what = _what_is_at(item.path)
-            reason = f"listed in {source.path.name}:{row.line} but {what}{foreign_hint(row.written)}"
+            reason = f"listed in {source.path.name}:{row.line} but {what}{foreign_hint(row.missing)}"
             problems.append(Problem(item.path, reason, kind="missing"))
         elif item.id in kept:
             problems.append(_second(source, row, item, kept[item.id]))
         else:
             kept[item.id] = item
-    dropped = Counter(item.label for item in found if isinstance(item, _Dropped))
     return Listing(
         tuple(kept[id] for id in sorted(kept)),
         tuple(problems),
-        (*notes, *spelling_notes, *_id_notes(rows, ids), *settled.notes),
-        dict(dropped.most_common()),
+        (*_id_notes(source.rows, ids), *settled.notes),
+        dict(source.dropped.most_common()),
     )
 
 
-def _second(source: _ManifestReader, row: _Read, item: Utterance, first: Utterance) -> Problem:
+def _second(source: _ManifestReader, row: _Row, item: Utterance, first: Utterance) -> Problem:
     """Return the problem of a row whose file and interval were listed before."""
     if item.emotion == first.emotion:
         reason = f"a second row for {first.id}, which is ignored"
@@ -418,8 +470,8 @@ def _second(source: _ManifestReader, row: _Read, item: Utterance, first: Utteran
     return Problem(source.path, reason, line=row.line)
 
 
-def _id_notes(rows: Sequence[_Read], ids: Sequence[str]) -> list[str]:
-    changed = [row.name for row, id in zip(rows, ids, strict=True) if row.name is not None and row.name != id]
+def _id_notes(rows: Sequence[_Row], ids: Sequence[str]) -> list[str]:
+    changed = [row.id for row, id in zip(rows, ids, strict=True) if row.id is not None and row.id != id]
     if not changed:
         return []
     return [

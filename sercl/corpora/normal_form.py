@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from os.path import commonpath
 from pathlib import Path
@@ -33,10 +33,14 @@ def to_gender(cell: object) -> str | None:
 
 
 _NAMES = ("speaker", "session", "dialect")
+_SPELT = ("corpus", *_NAMES)
 _MOST = 5
 
 Spellings = Mapping[tuple[str, str], str]
-"""Corpus and spelling -> the spelling that replaces it."""
+"""Corpus ("" for names of corpora) and spelling -> the spelling that replaces it."""
+
+_Forms = Counter[tuple[str, str, str]]
+"""Corpus ("" for names of corpora), name in its normal form, and name as written -> number of utterances."""
 
 
 def normal_form(utterance: Utterance) -> Utterance:
@@ -54,28 +58,55 @@ def normal_form(utterance: Utterance) -> Utterance:
     return replace(utterance, **changed) if changed else utterance  # type: ignore[arg-type]
 
 
-def unified(utterances: Sequence[Utterance]) -> tuple[list[Utterance], tuple[str, ...]]:
+def unified(utterances: Iterable[Utterance]) -> tuple[list[Utterance], tuple[str, ...]]:
     """Return utterances in their normal form, with one spelling of each name, and notes.
 
     Spellings that differ only in case or width are the same name, spelt as in most utterances. Numbers that
     differ in leading zeros ("3", "03") are different names; a note points them out.
+
+    Args:
+        utterances: Of those that a generator makes, only the normal forms are kept.
     """
-    items = [normal_form(item) for item in utterances]
-    notes: list[str] = []
-    for name in ("corpus", *_NAMES):
-        spellings = _spellings(items, name)
-        items = [_respelt(item, name, spellings) for item in items]
-        notes += _spelling_notes(name, utterances, items)
+    items: list[Utterance] = []
+    forms: dict[str, _Forms] = {name: Counter() for name in _SPELT}
+    for written in utterances:
+        item = normal_form(written)
+        items.append(item)
+        for name, counts in forms.items():
+            if (word := getattr(item, name)) is not None:
+                counts["" if name == "corpus" else item.corpus, word, getattr(written, name)] += 1
+    spellings, notes = _chosen(forms)
+    if any(spellings.values()):
+        for index, item in enumerate(items):
+            items[index] = _respelt(item, spellings)
     return items, (*notes, *_number_notes(items))
 
 
-def _spellings(utterances: Sequence[Utterance], name: str) -> Spellings:
+def _chosen(forms: Mapping[str, _Forms]) -> tuple[dict[str, Spellings], list[str]]:
+    """Return the spellings that are replaced by another, for each kind of name, and notes on them."""
+    spellings: dict[str, Spellings] = {}
+    notes: list[str] = []
+    for name in _SPELT:
+        counts: _Forms = Counter()
+        for (corpus, word, written), number in forms[name].items():
+            counts[_spelling(spellings, "corpus", "", corpus), word, written] += number
+        spellings[name] = _spellings(counts)
+        notes += _spelling_notes(name, counts, spellings[name])
+    return spellings, notes
+
+
+def _spelling(spellings: Mapping[str, Spellings], name: str, corpus: str, word: str) -> str:
+    return spellings[name].get((corpus, word), word) if name in spellings else word
+
+
+def _spellings(forms: _Forms) -> Spellings:
     """Return the spellings that are replaced by another."""
-    counts = Counter(_named_value(item, name) for item in utterances)
+    counts: Counter[tuple[str, str]] = Counter()
+    for (corpus, word, _), number in forms.items():
+        counts[corpus, word] += number
     groups: dict[tuple[str, str], list[str]] = {}
     for corpus, word in counts:
-        if word is not None:
-            groups.setdefault((corpus, key_of(word)), []).append(word)
+        groups.setdefault((corpus, key_of(word)), []).append(word)
     chosen: dict[tuple[str, str], str] = {}
     for (corpus, _), words in groups.items():
         best = min(words, key=lambda word: (-counts[corpus, word], word.isupper() or word.islower(), word))
@@ -83,24 +114,23 @@ def _spellings(utterances: Sequence[Utterance], name: str) -> Spellings:
     return chosen
 
 
-def _named_value(utterance: Utterance, name: str) -> tuple[str, str]:
-    return "" if name == "corpus" else utterance.corpus, getattr(utterance, name)
+def _respelt(utterance: Utterance, spellings: Mapping[str, Spellings]) -> Utterance:
+    corpus = _spelling(spellings, "corpus", "", utterance.corpus)
+    found = {name: _spelling(spellings, name, corpus, getattr(utterance, name)) for name in _NAMES}
+    changed = {name: word for name, word in found.items() if word != getattr(utterance, name)}
+    return (
+        replace(utterance, corpus=corpus, **changed) if changed or corpus != utterance.corpus else utterance
+    )
 
 
-def _respelt(utterance: Utterance, name: str, spellings: Spellings) -> Utterance:
-    named_value = _named_value(utterance, name)
-    return replace(utterance, **{name: spellings[named_value]}) if named_value in spellings else utterance  # type: ignore[arg-type]
-
-
-def _spelling_notes(name: str, written: Sequence[Utterance], items: Sequence[Utterance]) -> list[str]:
+def _spelling_notes(name: str, forms: _Forms, spellings: Spellings) -> list[str]:
     """Return the note on names with several spellings, including white space and Unicode form."""
-    forms: dict[tuple[str, str], set[str]] = {}
-    for before, item in zip(written, items, strict=True):
-        if (word := getattr(before, name)) is not None and getattr(item, name) is not None:
-            forms.setdefault(_named_value(item, name), set()).add(word)
+    found: dict[tuple[str, str], set[str]] = {}
+    for corpus, word, written in forms:
+        found.setdefault((corpus, spellings.get((corpus, word), word)), set()).add(written)
     shown = [
         f"{best!r} (also {', '.join(repr(word) for word in sorted(words - {best}))})"
-        for (_, best), words in sorted(forms.items())
+        for (_, best), words in sorted(found.items())
         if len(words) > 1
     ]
     if not shown:
@@ -145,18 +175,27 @@ def made_ids(utterances: Sequence[Utterance], folder: Path, given: Sequence[str 
         folder: Paths below it are taken relative to it, others relative to their common folder.
         given: The id of each utterance, None for those without one.
     """
-    own = Counter(name for name in given if name is not None)
     files = _relative([item.path for item in utterances], folder)
-    clips = [(file, _interval(item)) for file, item in zip(files, utterances, strict=True)]
-    names, intervals = _file_names(set(files)), Counter(file for file, _ in set(clips))
-    made = [names[file] + (interval if intervals[file] > 1 else "") for file, interval in clips]
-    ids = [name if name and own[name] == 1 else other for name, other in zip(given, made, strict=True)]
-    # A given id may equal the name of another row's file: that row is then identified by its whole path.
-    users = Counter(id for id, _ in set(zip(ids, clips, strict=True)))
-    return [
-        "".join(clip) if users[id] > 1 and id != name else id
-        for id, name, clip in zip(ids, given, clips, strict=True)
+    intervals = [_interval(item) for item in utterances]
+    names, divided = _file_names(set(files)), _divided(files, intervals)
+    own = Counter(name for name in given if name is not None)
+    ids = [
+        name if name and own[name] == 1 else names[file] + (interval if file in divided else "")
+        for name, file, interval in zip(given, files, intervals, strict=True)
     ]
+    # A given id may equal the name of another row's file: that row is then identified by its whole path.
+    shared = _divided(ids, zip(files, intervals, strict=True))
+    return [
+        file + interval if id in shared and id != name else id
+        for id, name, file, interval in zip(ids, given, files, intervals, strict=True)
+    ]
+
+
+def _divided(keys: Sequence[str], values: Iterable[object]) -> set[str]:
+    """Return the keys that have several different values."""
+    often = {key for key, number in Counter(keys).items() if number > 1}
+    pairs = {pair for pair in zip(keys, values, strict=True) if pair[0] in often}
+    return {key for key, number in Counter(key for key, _ in pairs).items() if number > 1}
 
 
 def _relative(paths: Sequence[Path], folder: Path) -> list[str]:
@@ -172,13 +211,18 @@ def _relative(paths: Sequence[Path], folder: Path) -> list[str]:
 
 def _file_names(files: set[str]) -> dict[str, str]:
     """Return stem, path without suffix, or path of each file: the first that is unique."""
-    bare = {file: _bare(file) for file in files}
-    stems = {file: name.rpartition("/")[2] for file, name in bare.items()}
-    of_stem, of_name = Counter(stems.values()), Counter(bare.values())
-    return {
-        file: stems[file] if of_stem[stems[file]] == 1 else name if of_name[name] == 1 else file
-        for file, name in bare.items()
-    }
+    names = {file: _bare(file).rpartition("/")[2] for file in files}
+    for file in _sharing(names):
+        names[file] = _bare(file)
+    for file in _sharing(names):
+        names[file] = file
+    return names
+
+
+def _sharing(names: Mapping[str, str]) -> list[str]:
+    """Return the files whose name another has, too."""
+    counts = Counter(names.values())
+    return [file for file, name in names.items() if counts[name] > 1]
 
 
 def _bare(file: str) -> str:

@@ -7,13 +7,18 @@ import math
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sercl.corpora.cells import clean, key_of
 from sercl.corpora.text_files import UnknownEncodingError, decode
 from sercl.documents import parse_json, read_parquet
 from sercl.errors import CorpusNotFoundError, DocumentError, ManifestError, UnknownNameError
 from sercl.files import CsvWriter, at_home, atomic_path, from_csv_cell, write_text
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 DELIMITERS: Mapping[str, str] = {".csv": ",", ".tsv": "\t"}
 SUFFIXES = (*DELIMITERS, ".jsonl", ".parquet")
@@ -23,7 +28,11 @@ NO_ROW = "has no rows."
 _DELIMITERS = (",", ";", "\t", "|")
 _DECLARED = re.compile(r'"?sep=([,;\t|])"?', re.IGNORECASE)
 _TEXT_FORMULA = re.compile(r'\s*="([^"]*)"\s*')
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _INDEX = re.compile(r"(?:unnamed: \d+|__index_level_\d+__)", re.IGNORECASE)
+
+_ROWS_AT_ONCE = 1024
+"""Rows of Parquet that become objects at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +41,29 @@ class TableRow:
 
     line: int
     cells: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class OpenTable:
+    """A table whose rows are read while they are iterated over, once; no row is kept.
+
+    Attributes:
+        rows: Its rows; raises `ManifestError` as `read_table`.
+        columns: Its column names in order, including empty columns; None in JSON, where only the rows name
+            them.
+        delimiter: What separates the cells; None in formats that have no delimiter.
+    """
+
+    rows: Iterator[TableRow]
+    columns: tuple[str, ...] | None
+    delimiter: str | None = None
+
+    def whole(self) -> "Table":
+        """Read all rows; raises `ManifestError` as `read_table`."""
+        rows, columns = tuple(self.rows), self.columns
+        if columns is None:
+            columns = tuple(dict.fromkeys(name for row in rows for name in row.cells))
+        return Table(rows, columns, self.delimiter)
 
 
 @dataclass(frozen=True)
@@ -90,6 +122,20 @@ def read_table(path: Path, wanted: Collection[str] = ()) -> Table:
             text in an encoding that is not recognised.
         UnknownNameError: For a suffix that is not in `SUFFIXES`.
     """
+    return open_table(path, wanted).whole()
+
+
+def open_table(path: Path, wanted: Collection[str] = ()) -> OpenTable:
+    """Return a table whose rows are read one by one: all at once, they take 20 times the memory of the file.
+
+    Args:
+        path: As for `read_table`.
+        wanted: As for `read_table`.
+
+    Raises:
+        CorpusNotFoundError: As `read_table`, which has the other errors, too; those of rows are raised when
+            they are reached.
+    """
     path = at_home(path)
     if path.is_dir():
         raise CorpusNotFoundError(f"{path}: is a folder, not a table. Give the file ({', '.join(SUFFIXES)}).")
@@ -97,9 +143,8 @@ def read_table(path: Path, wanted: Collection[str] = ()) -> Table:
     if not path.is_file():
         raise CorpusNotFoundError(f"{path}: no such file. Check the path.")
     if suffix in DELIMITERS:
-        return delimited_table(path, _decode(path), DELIMITERS[suffix], wanted)
-    rows = tuple(_parquet_rows(path) if suffix == ".parquet" else _json_rows(path, _decode(path)))
-    return Table(rows, tuple(dict.fromkeys(name for row in rows for name in row.cells)))
+        return _open_delimited(path, _decode(path), DELIMITERS[suffix], wanted)
+    return _open_parquet(path) if suffix == ".parquet" else OpenTable(_json_rows(path, _decode(path)), None)
 
 
 def delimited_table(path: Path, text: str, usual: str = ",", wanted: Collection[str] = ()) -> Table:
@@ -114,9 +159,7 @@ def delimited_table(path: Path, text: str, usual: str = ",", wanted: Collection[
     Raises:
         ManifestError: As for `read_table`.
     """
-    delimiter = find_delimiter(text, usual, wanted)
-    columns = tuple(filter(_is_named, _header(text, delimiter)))
-    return Table(tuple(delimited_rows(path, text, delimiter)), columns, delimiter)
+    return _open_delimited(path, text, usual, wanted).whole()
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
@@ -161,9 +204,7 @@ def _fit(text: str, delimiter: str, wanted: Collection[str]) -> tuple[int, int]:
 
 def _header(text: str, delimiter: str) -> list[str]:
     """Return the column names: the first row that is neither blank nor a line `sep=`."""
-    reader = csv.reader(
-        io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=_spaced(text, delimiter)
-    )
+    reader = csv.reader(_lines(text), delimiter=delimiter, skipinitialspace=_spaced(text, delimiter))
     try:
         rows = (cells for cells in reader if any(cell.strip() for cell in cells))
         return next((_names_in(row) for row in rows if not _declares(delimiter.join(row))), [])
@@ -185,19 +226,27 @@ def _declares(line: str) -> bool:
     return _DECLARED.fullmatch(line.strip("\r ")) is not None
 
 
-def delimited_rows(path: Path, text: str, delimiter: str) -> Iterator[TableRow]:
-    """Yield the rows of CSV or TSV text whose first line is the header; `path` is for messages only.
+def _lines(text: str) -> Iterator[str]:
+    """Yield the lines of a text, with ends of any system; `io.StringIO` takes four bytes a character."""
+    return (line[0] for line in _LINE.finditer(text))
 
-    Raises:
-        ManifestError: As for `read_table`.
-    """
-    header: list[str] | None = None
-    for line, cells in _split(path, text, delimiter):
-        if header is None:
-            if not _declares(delimiter.join(cells)):
-                header = _names_in(cells)
-                _check_header(path, line, header)
-            continue
+
+def _open_delimited(path: Path, text: str, usual: str, wanted: Collection[str]) -> OpenTable:
+    delimiter = find_delimiter(text, usual, wanted)
+    lines, header = _split(path, text, delimiter), list[str]()
+    for line, cells in lines:
+        if not _declares(delimiter.join(cells)):
+            header = _names_in(cells)
+            _check_header(path, line, header)
+            break
+    rows = _delimited_rows(path, lines, header)
+    return OpenTable(rows, tuple(filter(_is_named, header)), delimiter)
+
+
+def _delimited_rows(
+    path: Path, lines: Iterable[tuple[int, list[str]]], header: Sequence[str]
+) -> Iterator[TableRow]:
+    for line, cells in lines:
         extra = cells[len(header) :]
         if len(cells) < len(header) or any(map(str.strip, extra)):
             raise ManifestError(
@@ -208,9 +257,7 @@ def delimited_rows(path: Path, text: str, delimiter: str) -> Iterator[TableRow]:
 
 def _split(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     spaced = _spaced(text, delimiter)
-    reader = csv.reader(
-        io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=spaced
-    )
+    reader = csv.reader(_lines(text), delimiter=delimiter, strict=True, skipinitialspace=spaced)
     line = 1
     try:
         for cells in reader:
@@ -256,7 +303,7 @@ def _is_named(name: str) -> bool:
 
 
 def _json_rows(path: Path, text: str) -> Iterator[TableRow]:
-    for line, content in enumerate(io.StringIO(text, newline=None), start=1):
+    for line, content in enumerate(_lines(text), start=1):
         if not content.strip():
             continue
         try:
@@ -280,21 +327,28 @@ def _plain(cell: object) -> object:
     return [_plain(item) for item in cell] if isinstance(cell, list) else cell
 
 
-def _parquet_rows(path: Path) -> Iterator[TableRow]:
+def _open_parquet(path: Path) -> OpenTable:
     try:
         table = read_parquet(path)
     except (OSError, DocumentError) as error:
         raise ManifestError(path, None, f"not readable as Parquet ({error}).") from None
-    _check_header(path, 1, [clean(name) for name in table.column_names])
-    try:
-        rows = table.to_pylist()
-    except (ValueError, OverflowError) as error:  # a date outside the range of Python
-        raise ManifestError(path, None, f"not readable as Parquet ({error}).") from None
-    names = {name: clean(name) for name in (rows[0] if rows else ())}
-    for number, cells in enumerate(rows, start=1):
-        yield TableRow(
-            number, _given(_named(path, number, ((names[name], cell) for name, cell in cells.items())))
-        )
+    names = [clean(name) for name in table.column_names]
+    _check_header(path, 1, names)
+    return OpenTable(_parquet_rows(path, table), tuple(filter(_is_named, names)))
+
+
+def _parquet_rows(path: Path, table: "pa.Table") -> Iterator[TableRow]:
+    names = {name: clean(name) for name in table.column_names}
+    numbers = count(1)
+    for batch in table.to_batches(max_chunksize=_ROWS_AT_ONCE):
+        try:
+            rows = batch.to_pylist()
+        except (ValueError, OverflowError) as error:  # a date outside the range of Python
+            raise ManifestError(path, None, f"not readable as Parquet ({error}).") from None
+        for cells in rows:
+            number = next(numbers)
+            pairs = ((names[name], cell) for name, cell in cells.items())
+            yield TableRow(number, _given(_named(path, number, pairs)))
 
 
 def _given(cells: Mapping[str, object]) -> dict[str, object]:

@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import re
+import tracemalloc
 import unicodedata
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from sercl.corpora.cells import clean, key_of, prose_of, word_of
 from sercl.corpora.labels import EMOTIONS
 from sercl.corpora.manifest import COLUMNS, ManifestColumns, apart, read_manifest, write_manifest
 from sercl.corpora.normal_form import unified
-from sercl.corpora.tables import read_rows
+from sercl.corpora.tables import read_rows, write_rows
 from sercl.errors import CorpusNotFoundError, ManifestError, OutputError, UnknownNameError
 
 FORMATS = ("csv", "tsv", "jsonl", "parquet")
@@ -377,6 +378,32 @@ def test_columns_and_labels_of_other_names(folder: Path) -> None:
     assert listing.notes == ("column 'emotion' of mine.csv is not read: another column was given for it",)
 
 
+def test_a_column_of_json_may_be_named_in_any_row_and_case(folder: Path) -> None:
+    rows = [
+        {"path": "wav/a.wav", "Label": "sad"},
+        {"path": "wav/b.wav", "label": "angry", "emotion": "sad", "Room": 1},
+    ]
+    path = write(folder, "".join(json.dumps(row) + "\n" for row in rows), "m.jsonl")
+    listing = read_manifest(path, columns=ManifestColumns(emotion="LABEL"))
+    assert [(item.emotion, item.extra) for item in listing.utterances] == [
+        ("sad", {}),
+        ("angry", {"Room": "1"}),
+    ]
+    assert listing.notes == ("column 'emotion' of m.jsonl is not read: another column was given for it",)
+    with pytest.raises(ManifestError, match=r"no column 'emotion'; found: Label, Room, emotion, label, path"):
+        read_manifest(path, columns=ManifestColumns(emotion="label", text="LABEL"))
+    with pytest.raises(UnknownNameError, match=r"speaker column of m\.jsonl 'who'"):
+        read_manifest(path, columns=ManifestColumns(speaker="who"))
+
+
+def test_a_column_without_any_label_is_there(folder: Path) -> None:
+    write_rows(folder / "m.parquet", ["path", "emotion"], [{"path": "wav/a.wav"}])
+    write(folder, "path,emotion\nwav/a.wav,\n", "m.csv")
+    for name in ("m.csv", "m.parquet"):
+        (problem,) = read_manifest(folder / name).problems
+        assert "no emotion" in problem.reason
+
+
 def test_a_named_column_that_is_not_there(folder: Path) -> None:
     with pytest.raises(
         UnknownNameError, match=r"speaker column of mine\.csv 'spaeker'. Did you mean 'speaker'"
@@ -407,6 +434,21 @@ def test_manifests_joined_by_hand_keep_their_speakers_apart(folder: Path) -> Non
         ("both", "EmoDB 03"),
         ("both", "RAVDESS 03"),
     ]
+
+
+def test_reading_takes_little_more_memory_than_the_listing(folder: Path) -> None:
+    names = [f"wav/{number:04d}.wav" for number in range(4000)]
+    for name in names:
+        (folder / name).touch()
+    path = write(folder, "path,emotion,speaker\n" + "".join(f"{name},sad,{name[4:6]}\n" for name in names))
+    tracemalloc.start()
+    try:
+        listing = read_manifest(path)
+        kept, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(listing.utterances) == len(names)
+    assert peak < 1.5 * kept  # 1.8 with all rows, and all utterances with and without ids, at the same time
 
 
 def test_parts_of_a_file_need_no_id(folder: Path) -> None:

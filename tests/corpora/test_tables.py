@@ -1,4 +1,8 @@
+import io
 import json
+import tracemalloc
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,7 +13,9 @@ from sercl.corpora.cells import clean, key_of
 from sercl.corpora.tables import (
     SUFFIXES,
     TableRow,
-    delimited_rows,
+    _lines,
+    delimited_table,
+    open_table,
     read_rows,
     read_table,
     table_suffix,
@@ -50,10 +56,10 @@ def test_empty_cells_are_left_out_and_names_are_stripped(tmp_path: Path) -> None
 
 
 def test_rows_of_text_alone_need_no_file() -> None:
-    found = list(delimited_rows(Path("shown.txt"), "a|b\n1|2\n", "|"))
-    assert found == [TableRow(2, {"a": "1", "b": "2"})]
+    found = delimited_table(Path("shown.txt"), "a|b\n1|2\n", "|").rows
+    assert found == (TableRow(2, {"a": "1", "b": "2"}),)
     with pytest.raises(ManifestError, match=r"^shown\.txt:2: 1 cells, but the header has 2 columns"):
-        list(delimited_rows(Path("shown.txt"), "a|b\n1\n", "|"))
+        delimited_table(Path("shown.txt"), "a|b\n1\n", "|")
 
 
 @pytest.mark.parametrize(
@@ -183,6 +189,47 @@ def test_what_is_no_text_is_called_by_its_name(tmp_path: Path, start: bytes, sai
         read_table(tmp_path / "a.csv")
     with pytest.raises(CorpusNotFoundError, match="is a folder, not a table"):
         read_table(tmp_path)
+
+
+@given(st.text(st.sampled_from('a,"\n\r\u2028\x0b\x85'), max_size=12))
+def test_lines_are_those_of_a_text_file(text: str) -> None:
+    assert list(_lines(text)) == list(io.StringIO(text, newline=""))
+
+
+def peak_of(work: Callable[[], object]) -> int:
+    """Return the bytes that Python objects take at most during some work."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_rows_of_an_open_table_are_not_kept(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    write_rows(path, ["path", "speaker"], [{"path": f"{n:05d}.wav", "speaker": f"s{n}"} for n in range(4000)])
+    whole = read_rows(path)
+    assert list(open_table(path).rows) == whole
+    streamed = peak_of(lambda: deque(open_table(path).rows, maxlen=1))
+    assert streamed < 0.4 * peak_of(lambda: read_rows(path))
+
+
+def test_a_bad_row_is_an_error_when_it_is_reached(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a,b\n1,2\n3\n")
+    rows = open_table(tmp_path / "a.csv").rows
+    assert next(rows) == TableRow(2, {"a": "1", "b": "2"})
+    with pytest.raises(ManifestError, match=r"a\.csv:3: 1 cells, but the header has 2 columns"):
+        next(rows)
+
+
+def test_empty_columns_are_columns_where_the_format_has_a_header(tmp_path: Path) -> None:
+    for suffix in SUFFIXES:
+        write_rows(tmp_path / f"a{suffix}", ["b", "a"], [{"a": "1"}])
+        columns = ("a",) if suffix == ".jsonl" else ("b", "a")
+        assert read_table(tmp_path / f"a{suffix}").columns == columns
+    assert open_table(tmp_path / "a.jsonl").columns is None
 
 
 def test_columns_of_parquet_that_stand_twice_are_named(tmp_path: Path) -> None:
