@@ -6,7 +6,7 @@ configuration, and the feature store separates what differs.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from importlib.metadata import version
@@ -162,12 +162,12 @@ PreprocessConfig.RAW = PreprocessConfig(trim=NONE, loudness=NONE)
 
 
 def find_speech(
-    clips: Sequence[Tensor], config: PreprocessConfig, detector: VoiceDetector | None = None
+    clips: Iterable[Tensor], config: PreprocessConfig, detector: VoiceDetector | None = None
 ) -> list[tuple[Speech, ...]]:
     """Return the stretches of speech of each clip, as its preprocessing needs them; () where none is found.
 
     Args:
-        clips: `[samples]` float32 at 16 kHz each.
+        clips: `[samples]` float32 at 16 kHz each; of those that a generator makes, one exists at a time.
         config: Names the method.
         detector: A detector to use again; a clip's result does not depend on the others.
     """
@@ -175,7 +175,7 @@ def find_speech(
         return (detector or voice_detector()).speech([levelled(clip) for clip in clips])
     if config.trim == ENERGY:
         return [loud_parts(clip) for clip in clips]
-    return [()] * len(clips)
+    return [() for _ in clips]
 
 
 def voice_detector() -> VoiceDetector:

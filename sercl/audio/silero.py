@@ -47,16 +47,33 @@ class SileroNetwork(nn.Module):
         """Return the probability of speech in every window.
 
         Args:
-            waveforms: `[batch, n * CHUNK]` float32 at 16 kHz, n at least 1.
+            waveforms: `[batch, samples]` float32 at 16 kHz, at least 1 sample.
 
         Returns:
-            `[batch, n]` float32.
+            `[batch, ceil(samples / CHUNK)]` float32; the last window is filled up with silence.
         """
-        windows = pad(waveforms, (_CONTEXT, 0)).unfold(1, _CONTEXT + CHUNK, CHUNK).transpose(0, 1)
-        vectors = [self._encoded(some) for some in torch.split(windows.flatten(0, 1), _AT_ONCE)]
-        hidden, _ = self.rnn(torch.cat(vectors).view(*windows.shape[:2], _WIDTH))
+        padded = pad(waveforms, (_CONTEXT, -waveforms.shape[1] % CHUNK))
+        windows = padded.unfold(1, _CONTEXT + CHUNK, CHUNK).transpose(0, 1)
+        hidden, _ = self.rnn(self._vectors(windows))
         scores: Tensor = self.decoder(hidden.relu().permute(1, 2, 0))
         return scores[:, 0].sigmoid()
+
+    def _vectors(self, windows: Tensor) -> Tensor:
+        """Return a vector for each window, which are copied few at a time.
+
+        Args:
+            windows: `[n, batch, samples]`, overlapping.
+
+        Returns:
+            `[n, batch, _WIDTH]`.
+        """
+        steps, batch, _ = windows.shape
+        vectors = windows.new_empty(steps * batch, _WIDTH)
+        for first in range(0, len(vectors), _AT_ONCE):
+            last = min(first + _AT_ONCE, len(vectors))
+            some = windows[first // batch : -(-last // batch)].flatten(0, 1)
+            vectors[first:last] = self._encoded(some[first % batch :][: last - first])
+        return vectors.view(steps, batch, _WIDTH)
 
     def _encoded(self, windows: Tensor) -> Tensor:
         frames = pad(windows, (0, _CONTEXT), mode="reflect").unfold(1, _FFT, _HOP)

@@ -80,11 +80,10 @@ class VoiceDetector:
         Returns:
             `[batch, ceil(samples / CHUNK)]` float32; the last chunk is filled up with silence.
         """
-        padded = torch.nn.functional.pad(waveforms, (0, -waveforms.shape[1] % CHUNK))
-        if not padded.shape[1]:
-            return padded
+        if not waveforms.shape[1]:
+            return waveforms
         with one_thread():  # the network is small
-            return cast(Tensor, self._network(padded))
+            return cast(Tensor, self._network(waveforms))
 
     def speech(self, clips: Sequence[Tensor]) -> list[tuple[Speech, ...]]:
         """Return the stretches of speech of every clip, in order.

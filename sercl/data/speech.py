@@ -69,6 +69,6 @@ def _searched(clips: Sequence[Checked], config: PreprocessConfig) -> Iterator[di
 def _found(
     clips: Sequence[Checked], config: PreprocessConfig, detector: VoiceDetector
 ) -> dict[str, tuple[Speech, ...]]:
-    own = [item.utterance for item in clips]
-    found = find_speech([load(item.path, item.start, item.end) for item in own], config, detector)
+    own = (item.utterance for item in clips)
+    found = find_speech((load(item.path, item.start, item.end) for item in own), config, detector)
     return {item.audio_key: stretches for item, stretches in zip(clips, found, strict=True)}
