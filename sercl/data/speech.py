@@ -12,8 +12,8 @@ from sercl.batch import by_length
 from sercl.data.report import Checked
 from sercl.threads import one_thread
 
-_BATCH_SECONDS = 60.0
-"""Maximum audio that is decoded and searched together, in s."""
+_BATCH_SECONDS = 30.0
+"""Maximum audio that each core decodes and searches together, in s; more takes memory, but no less time."""
 
 
 class SpeechMemory(Protocol):

@@ -1,4 +1,5 @@
 import dataclasses
+import weakref
 
 import numpy as np
 import pytest
@@ -39,6 +40,21 @@ def noise(seconds: float, seed: int = 0) -> torch.Tensor:
 def between_silences(before: float = 0.5, speech: float = 1.0, after: float = 0.7) -> torch.Tensor:
     silence = 1e-4 * noise(before + after, seed=1)
     return torch.cat([silence[: round(before * RATE)], noise(speech), silence[round(before * RATE) :]])
+
+
+@pytest.mark.parametrize("trim", ["none", "energy", "voice"])
+def test_of_clips_that_are_read_one_by_one_none_is_kept(trim):
+    read = []
+
+    def clips():
+        for _ in range(4):
+            clip = noise(0.2)
+            read.append(weakref.ref(clip))
+            yield clip
+            del clip
+            assert sum(reference() is not None for reference in read) <= 1
+
+    assert len(find_speech(clips(), PreprocessConfig(trim=trim))) == 4
 
 
 def test_energy_finds_the_loud_part_whatever_its_level_and_offset():
