@@ -100,7 +100,7 @@ def _is_part(folder: str) -> bool:
 
 def _shared(groups: Iterable[tuple[str | None, str]]) -> list[str]:
     """Return the speakers that are in several groups, sorted; `groups` are pairs of both."""
-    found = {pair for pair in groups if pair[0] is not None}
+    found = {(name, group) for name, group in groups if name is not None}
     return sorted(name for name, number in Counter(name for name, _ in found).items() if number > 1)
 
 

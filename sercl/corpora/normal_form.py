@@ -117,10 +117,9 @@ def _spellings(forms: _Forms) -> Spellings:
 def _respelt(utterance: Utterance, spellings: Mapping[str, Spellings]) -> Utterance:
     corpus = _spelling(spellings, "corpus", "", utterance.corpus)
     found = {name: _spelling(spellings, name, corpus, getattr(utterance, name)) for name in _NAMES}
-    changed = {name: word for name, word in found.items() if word != getattr(utterance, name)}
-    return (
-        replace(utterance, corpus=corpus, **changed) if changed or corpus != utterance.corpus else utterance
-    )
+    words = {"corpus": corpus, **found}
+    changed = {name: word for name, word in words.items() if word != getattr(utterance, name)}
+    return replace(utterance, **changed) if changed else utterance  # type: ignore[arg-type]
 
 
 def _spelling_notes(name: str, forms: _Forms, spellings: Spellings) -> list[str]:
