@@ -274,16 +274,31 @@ class Cli(LightningCLI):
 
     @cached_property
     def built(self) -> Any:
-        """Everything that the configuration describes, built on first use."""
-        built = self.parser.instantiate_classes(self.config)
-        if self.command in _PREPARES:
-            built["data"].use_preprocessing(built["preprocess"])
-        return built
+        """Everything that the configuration describes, built on first use, the model once the data are listed.
 
-    @property
+        An encoder may be fetched for minutes: before that it must be known that the folders are the corpora.
+
+        Raises:
+            CorpusError: As `EmotionDataModule.list_corpora`.
+            SerclError: For any error in the options, or an encoder that cannot be loaded.
+        """
+        self.data.list_corpora()
+        config = self.config.clone()
+        config["data"] = self.data
+        return self.parser.instantiate(config)
+
+    @cached_property
     def data(self) -> EmotionDataModule:
-        """The data module of the configuration."""
-        module: EmotionDataModule = self.built["data"]
+        """The data module of the configuration, built on first use."""
+        parser, options = Parser(prog=self.parser.prog), Namespace(data=self.config["data"])
+        parser.add_lightning_class_args(EmotionDataModule, "data", subclass_mode=True)
+        if self.command in _PREPARES:
+            parser.add_class_arguments(PreprocessConfig, "preprocess")
+            options["preprocess"] = self.config["preprocess"]
+        built = parser.instantiate(options)
+        module: EmotionDataModule = built["data"]
+        if self.command in _PREPARES:
+            module.use_preprocessing(built["preprocess"])
         return module
 
     @property

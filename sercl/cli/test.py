@@ -74,6 +74,7 @@ def _evaluate(cli: Cli, part: str, names_part: bool) -> None:
     folder = Path(cli.config["out"]) if cli.config["out"] else None
     if folder is not None and is_first():
         make_folder(folder)
+    cli.data.list_corpora()  # before the encoder, which may be fetched
     task = _restored(cli)
     check_shardable(task, cli.build_trainer(), trains=False)
     cli.data.use_preprocessing(_first(task).as_trained)

@@ -70,6 +70,13 @@ class EmotionDataModule(LightningDataModule, ABC):
         self._features: Mapping[str, Tensor] | None = None
         self._hears_target = False
 
+    def list_corpora(self) -> None:
+        """Before `setup`: list the corpora in use, if they are not yet; no audio is opened.
+
+        Raises:
+            CorpusError: If a folder is not the corpus, or has problems that are not skipped.
+        """
+
     @abstractmethod
     def setup(self, stage: str | None = None) -> None:
         """Prepare all parts; a second call does nothing."""

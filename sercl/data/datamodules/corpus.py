@@ -147,6 +147,10 @@ class CorpusDataModule(EmotionDataModule):
         """
         self._listing = selection.narrow(self.listed(), self.corpus)
 
+    def list_corpora(self) -> None:
+        """Before `setup`: list the corpus, if it is not yet; raises `CorpusError` as `setup`."""
+        self.listed()
+
     def setup(self, stage: str | None = None) -> None:
         """List the corpus, cut the fold and check its audio; a second call does nothing.
 

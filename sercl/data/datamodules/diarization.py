@@ -104,6 +104,11 @@ class Diarization(EmotionDataModule):
         """Never: every frame has a class, and clips change with the epoch."""
         return False
 
+    def list_corpora(self) -> None:
+        """Before `setup`: list all corpora; raises `CorpusError` as `setup`."""
+        for corpus in self.corpora:
+            corpus.list_corpora()
+
     def setup(self, stage: str | None = None) -> None:
         """List and check the corpora, detect speech and plan the clips; a second call does nothing.
 

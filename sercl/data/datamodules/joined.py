@@ -117,6 +117,12 @@ class Corpora(CorpusDataModule):
         """List the utterances of all corpora that meet the conditions; raises as for one corpus."""
         return self.read()
 
+    def list_corpora(self) -> None:
+        """Before `setup`: list all corpora; raises `CorpusError` as `setup`."""
+        self._narrow()
+        for corpus in self.corpora:
+            corpus.list_corpora()
+
     def _narrow(self) -> None:
         """Apply the conditions on all corpora, once."""
         if self._is_narrowed or not self.where:

@@ -273,6 +273,11 @@ class LanguagePair(EmotionDataModule):
         trained = [self.corpora_in_use[plan.train].splits["train"] for plan in self._plans.values()]
         return (*trained, *([] if self.unlabelled is None else [self.unlabelled]))
 
+    def list_corpora(self) -> None:
+        """Before `setup`: list the corpora that the setting uses; raises `CorpusError` as `setup`."""
+        for corpus in self.corpora_in_use.values():
+            corpus.list_corpora()
+
     def setup(self, stage: str | None = None) -> None:
         """Prepare the parts that the setting uses; a second call does nothing.
 

@@ -225,6 +225,8 @@ class Recipes:
         if not conditions:
             raise UsageError("study: its lists and what it excludes leave no condition to run.")
         for condition in conditions:
+            self.model_options(condition)  # of all, before the first encoder is loaded
+        for condition in conditions:
             self(condition)
         used = list(dict.fromkeys(condition.adapter for condition in conditions))
         for model in self._resolved.values():

@@ -149,6 +149,8 @@ class Session:
             SerclError: For any error in the options, the encoders or the corpora.
         """
         check_labels(options.corpora)
+        for data in options.corpora.values():
+            data.list_corpora()  # before the encoders, which may be fetched
         encoders = Encoders(precision, preprocess)
         label_map = next(iter(options.corpora.values())).label_map
         recipes = Recipes(options, model, probe, trainer, label_map, encoders, resolve, model_class)
