@@ -17,6 +17,7 @@ from sercl.cli.run_folder import (
     check_still_there,
     default_folder,
     forget_results,
+    make_folder,
     run_folder,
 )
 from sercl.data.datamodules.base import Memories
@@ -185,6 +186,8 @@ def announce(cli: Cli, folder: Path) -> None:
             stderr.print("The training of this run is complete. It is evaluated again.", soft_wrap=True)
     if not cli.config["json"]:
         stdout.print(data_table(cli.data.report), model_lines(describe_model(cli.task)), sep="\n")
+    if cli.config["overwrite"]:
+        make_folder(folder, fresh=True)
     cli.save_config(folder / CONFIG)
     cli.data.save_folds(folder / FOLDS)
 

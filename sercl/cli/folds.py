@@ -121,6 +121,8 @@ def run(cli: Cli) -> int:
         fit.check_grouping(cli, None)
         folds = range(cli.data.fold_count) if has_all(plain["data"]) else [first_index(plain["data"])]
         runs = planned(folds, cli.config["seed_everything"], plain.get("seeds"))
+        if cli.config["overwrite"]:
+            make_folder(folder, fresh=True)
         write_text(folder / CONFIG, text)
         if command.train is fit.main:
             fit.extract_features_of(cli.task, cli)

@@ -12,7 +12,7 @@ from sercl.cli.fit import set_up
 from sercl.cli.lightning import Cli
 from sercl.cli.processes import is_first, restartable
 from sercl.cli.run_checks import check_resumed
-from sercl.cli.run_folder import FOLDS, check_still_there, probe_folder, run_folder
+from sercl.cli.run_folder import FOLDS, check_still_there, make_folder, probe_folder, run_folder
 from sercl.corpora.folds import save_fold
 from sercl.errors import UsageError
 from sercl.features.extraction import features_of
@@ -165,6 +165,8 @@ def probe_options(cli: Cli) -> LayerProbeOptions:
 
 def _keep(cli: Cli, folds: list[Any], folder: Path) -> None:
 
+    if cli.config["overwrite"]:
+        make_folder(folder, fresh=True)
     cli.save_config(folder / CONFIG)
     for index, fold in enumerate(folds):
         path = folder / FOLDS / f"fold{index}"

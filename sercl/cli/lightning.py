@@ -274,7 +274,7 @@ class Cli(LightningCLI):
 
     @cached_property
     def built(self) -> Any:
-        """Everything that the configuration describes, built on first use, the model once the data are listed.
+        """Everything that the configuration describes, built on first use, the model after listing the data.
 
         An encoder may be fetched for minutes: before that it must be known that the folders are the corpora.
 

@@ -60,6 +60,7 @@ def check_run(
 
     Raises:
         UsageError: As `run_folder.check_claim` and `run_checks.check_resumed`.
+        CorpusError: For a folder that is not the corpus, where that of the run is refused.
         OutputError: If another run is writing to the folder.
         EncoderError: For an encoder's folder that is missing or invalid.
         UnknownNameError: For an unknown encoder name.
@@ -99,9 +100,26 @@ def _check_folder(command: str, values: Values, flags: set[str]) -> None:
         return
     if exists(folder / NAME):
         check_free(folder)
-    check_claim(folder, resume, overwrite)
+    try:
+        check_claim(folder, resume, overwrite)
+    except UsageError:
+        _check_corpora(values)  # else it would be the next error, once the folder is decided on
+        raise
     if resume:
         _check_same(folder / CONFIG, values)
+
+
+def _check_corpora(values: Values) -> None:
+    """Raise `CorpusError` for a folder that is not its corpus, unless options of its reader are given."""
+    from sercl.corpora.registry import CORPORA, read_corpus, reader_options
+
+    for prefix in _WHOLE_OR_SIDES:
+        name = (_get(values, prefix) or "").rpartition(".")[2]
+        root = _get(values, f"{prefix}.root")
+        if not root or name not in CORPORA:
+            continue
+        if values.keys().isdisjoint(f"{prefix}.{option}" for option in reader_options(name)):
+            read_corpus(name, at_home(root))
 
 
 def _check_same(path: Path, values: Values) -> None:
@@ -250,6 +268,7 @@ _PAGES = {"-h", "--help", "--help-all", "--print_config", "--print_shtab"}
 _ON_LINE = {"help", "help-all", "print_config", "print_shtab", "version"}
 _NOTES = re.compile(r"\b(__\w+__)\b")  # of jsonargparse's own
 _SIDES = ("source", "target")
+_WHOLE_OR_SIDES = ("--data", *(f"--data.{side}" for side in _SIDES))
 _INNER = (*_SIDES, "corpora")
 """Parameters of data modules that take data modules themselves."""
 _ELSEWHERE = {"HuggingFace"}
@@ -581,7 +600,7 @@ def _is_known(option: str, kinds: Kinds, data: Sequence[str]) -> bool:
 
 
 def _check_paths(options: _Options, corpora: set[str]) -> None:
-    for prefix in ("--data", *(f"--data.{side}" for side in _SIDES)):
+    for prefix in _WHOLE_OR_SIDES:
         name, _ = options.values.get(prefix, ("", ""))
         root, where = options.values.get(f"{prefix}.root", ("", ""))
         corpus = name.rpartition(".")[2]

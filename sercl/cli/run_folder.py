@@ -4,7 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -75,9 +75,10 @@ def probe_folder(config: Any) -> Path:
 def run_folder(folder: Path, resume: bool, overwrite: bool) -> Iterator[Path]:
     """Prepare and lock the folder of a run while the block runs; an empty one is removed afterwards.
 
-    A new run that fails before its training writes anything leaves the folder as it was, so that the
-    corrected call can use it. One that was stopped (Ctrl-C, SIGTERM, SIGUSR1) keeps its configuration, to
-    continue.
+    A run that is to be replaced stays until the block removes it (`make_folder`), once its own call is known
+    to be right. A new run that fails before its training writes anything leaves the folder as it was, or
+    empty, so that the corrected call can use it. One that was stopped (Ctrl-C, SIGTERM, SIGUSR1) keeps its
+    configuration, to continue.
 
     Raises:
         UsageError: If it contains a run and neither `resume` nor `overwrite` is set, both are, there is
@@ -88,8 +89,10 @@ def run_folder(folder: Path, resume: bool, overwrite: bool) -> Iterator[Path]:
     with locked(folder):
         remove_leftovers(folder)
         check_claim(folder, resume, overwrite)
-        make_folder(folder, fresh=overwrite)
-        with _forgetting_false_start(folder), _noting_end(folder), raising_stops():
+        make_folder(folder)
+        earlier = None if resume else _version(folder / CONFIG)
+        forgetting = nullcontext() if resume else _forgetting_false_start(folder, earlier)
+        with forgetting, _noting_end(folder, resume, earlier), raising_stops():
             yield folder
 
 
@@ -102,33 +105,53 @@ def end_of(folder: Path) -> str | None:
     return str(content["ended_by"]) if isinstance(content, dict) and "ended_by" in content else None
 
 
+def _version(path: Path) -> tuple[int, int] | None:
+    """Return what distinguishes a file from a later one of its name; None if there is no file."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
 @contextmanager
-def _forgetting_false_start(folder: Path) -> Iterator[None]:
-    """Remove configuration and lists from a new folder if the block fails before a training wrote to it."""
-    was_empty = not _content(folder)
+def _forgetting_false_start(folder: Path, earlier: object) -> Iterator[None]:
+    """Remove the configuration and lists that the block has written if it fails before its training writes.
+
+    Args:
+        folder: The folder.
+        earlier: Version of the configuration of a run that the block may replace.
+    """
     try:
         yield
     except Exception as error:
         written = _content(folder)
         started = any(name not in _BEFORE_TRAINING for name in written)
-        if was_empty and not started and stopped_by(error) is None:
+        if not started and _version(folder / CONFIG) != earlier and stopped_by(error) is None:
             for name in written:
                 _remove(folder / name)
         raise
 
 
 @contextmanager
-def _noting_end(folder: Path) -> Iterator[None]:
-    """Record what interrupts the block; what interrupted an earlier session is printed and cleared."""
+def _noting_end(folder: Path, resume: bool, earlier: object) -> Iterator[None]:
+    """Record what interrupts the block; what interrupted the session before is printed and cleared.
+
+    Args:
+        folder: The folder.
+        resume: Whether the block continues a run.
+        earlier: Version of the configuration of a run that the block may replace.
+    """
     from sercl.cli.console import stderr
 
-    if end := end_of(folder):
-        stderr.print(f"Continuing a run that was ended by {end}.", soft_wrap=True)
-    (folder / END).unlink(missing_ok=True)
+    if resume:
+        if end := end_of(folder):
+            stderr.print(f"Continuing a run that was ended by {end}.", soft_wrap=True)
+        (folder / END).unlink(missing_ok=True)
     try:
         yield
     except BaseException as error:
-        if (folder / CONFIG).is_file() and not isinstance(error, UsageError):
+        if _version(folder / CONFIG) not in (None, earlier) and not isinstance(error, UsageError):
             _note_end(folder, error)
         raise
 

@@ -10,7 +10,10 @@ import pytest
 import soundfile
 import torch
 
+from sercl import tasks
 from sercl.cli.main import main
+from sercl.errors import EncoderError
+from sercl.studies.cross_eval.plan import recipes
 from sercl.testing.corpora import fake_corpus, tone
 
 RATE = 16_000
@@ -96,6 +99,44 @@ def test_a_wrong_root(wrong_root, fit, checkpoint, tmp_path, fails):
     for words in commands:
         assert f"EmoDB: {wrong_root}: " in fails(1, *words)
     assert not (tmp_path / "a.csv").exists()
+
+
+@pytest.fixture
+def _no_encoder(monkeypatch):
+    """Let whatever would load an encoder fail, as a download without a network does."""
+
+    def fetch(*args, **options):
+        raise EncoderError("fetched")
+
+    for place in (tasks.models, recipes):
+        monkeypatch.setattr(place, "load_encoder", fetch)
+    monkeypatch.setattr(tasks.models.EncoderModel, "restore", fetch)
+
+
+@pytest.mark.usefixtures("_no_encoder")
+@pytest.mark.parametrize("command", ["fit", "all folds", "layer-probe", "diarize fit", "test", "cross-eval"])
+def test_a_wrong_root_is_found_before_an_encoder_is_fetched(
+    command, ravdess, fit, checkpoint, tmp_path, fails
+):
+    data, options = on(ravdess), ["--model.encoder", "openai/whisper-tiny", "--out", tmp_path / "run"]
+    words = {
+        "fit": ["fit", *data, *options],
+        "all folds": ["fit", *data, *options, "--data.folds.index", "all"],
+        "layer-probe": ["layer-probe", *data, *options],
+        "diarize fit": ["diarize", "fit", *data, *options],
+        "test": ["test", "--ckpt", checkpoint, *data],
+        "cross-eval": [
+            "cross-eval", "--study.encoders", "[openai/whisper-tiny]", "--out", tmp_path / "study",
+            "--study.corpora", f"{{EmoDB: {{class_path: EmoDB, init_args: {{root: {ravdess}}}}}}}",
+        ],
+    }  # fmt: skip
+    assert f"EmoDB: {ravdess}: " in fails(1, *words[command])
+
+
+def test_a_run_is_not_replaced_by_a_call_with_a_wrong_root(checkpoint, ravdess, fit_words, fails):
+    held = {path: path.read_bytes() for path in checkpoint.parent.rglob("*") if path.is_file()}
+    fails(1, *fit_words[:4], ravdess, *fit_words[5:], "--out", checkpoint.parent, "--overwrite")
+    assert {path: path.read_bytes() for path in checkpoint.parent.rglob("*") if path.is_file()} == held
 
 
 def test_a_wrong_root_does_not_take_the_place_of_a_run(corpus, fit, fails):

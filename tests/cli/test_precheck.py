@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import yaml
 from sercl.cli import option_table
 from sercl.cli.option_table import canonical, check_repeats
 from sercl.cli.precheck import checked, folder_of
-from sercl.errors import SerclError, UsageError
+from sercl.errors import CorpusNotFoundError, SerclError, UsageError
 from tests.test_startup import run as run_apart
 
 MISTAKES = {
@@ -221,11 +222,13 @@ def folder_with(place: Path, **files: object) -> Path:
 
 
 @pytest.mark.parametrize("command", ["fit", "layer-probe", "diarize fit"])
-def test_a_folder_that_a_run_cannot_have_is_refused_at_once(command: str, tmp_path: Path) -> None:
+def test_a_folder_that_a_run_cannot_have_is_refused_at_once(
+    command: str, tmp_path: Path, emodb: str, ravdess: str
+) -> None:
     data = {"class_path": "sercl.data.datamodules.EmoDB", "init_args": {"root": "/r", "folds": {"index": 1}}}
     config = {"seed_everything": 42, "data": data, "model": {"adapter": "lora", "layer": 3, "dropout": 0.1}}
     run = folder_with(tmp_path / "run", config_yaml=config, last_ckpt="")
-    words = ["--data", "EmoDB", "--data.root", ".", "--out", str(run)]
+    words = ["--data", "EmoDB", "--data.root", emodb, "--out", str(run)]
     with pytest.raises(
         UsageError, match=r"already holds config\.yaml, last\.ckpt\. Continue it with --resume"
     ):
@@ -250,6 +253,10 @@ def test_a_folder_that_a_run_cannot_have_is_refused_at_once(command: str, tmp_pa
             checked(command, [*words, "--resume", option, value])
     with pytest.raises(UsageError, match=r"but --data is RAVDESS, was EmoDB\."):
         checked(command, ["--data", "RAVDESS", *words[2:], "--resume"])
+    with pytest.raises(
+        CorpusNotFoundError, match=f"EmoDB: {re.escape(ravdess)}: "
+    ):  # the next error otherwise
+        checked(command, [*words[:3], ravdess, *words[4:]])
 
 
 def test_the_folder_of_a_run_without_out_is_the_one_that_it_would_have(

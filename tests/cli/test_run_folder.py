@@ -11,6 +11,7 @@ from sercl.cli.run_folder import (
     check_still_there,
     default_folder,
     forget_results,
+    make_folder,
     run_folder,
 )
 from sercl.errors import OutputError, UsageError
@@ -45,6 +46,8 @@ def test_a_pair_is_named_after_both_corpora_and_its_setting():
 def claim(folder, resume=False, overwrite=False):
     """Begin a run that writes one file."""
     with run_folder(folder, resume, overwrite):
+        if overwrite:
+            make_folder(folder, fresh=True)
         (folder / "written").touch()
     return folder
 
@@ -156,6 +159,22 @@ def test_a_run_is_replaced_on_request(tmp_path):
     assert held(tmp_path / "data") == ["a.wav"]
 
 
+@pytest.mark.parametrize("error", [UsageError("betas"), OSError("betas"), KeyboardInterrupt()])
+def test_a_run_stays_whole_where_the_call_that_was_to_replace_it_never_began(tmp_path, capsys, error):
+    folder = run(tmp_path / "run", "config.yaml", "last.ckpt")
+    (folder / "ended.json").write_text('{"ended_by": "Ctrl-C"}')
+    fails(folder, error=error, overwrite=True)
+    assert held(folder) == [".lock", "config.yaml", "ended.json", "last.ckpt"]
+    assert (folder / "ended.json").read_text() == '{"ended_by": "Ctrl-C"}'
+    assert "Continuing" not in capsys.readouterr().err
+
+
+def test_a_run_that_replaced_another_and_was_stopped_can_be_continued(tmp_path):
+    folder = run(tmp_path / "run", "config.yaml", "last.ckpt")
+    fails(folder, "config.yaml", error=KeyboardInterrupt(), overwrite=True)
+    assert held(folder) == [".lock", "config.yaml", "ended.json"]
+
+
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_a_folder_that_holds_no_run_is_not_taken_either(tmp_path, overwrite):
     folder = run(tmp_path / "thesis", "chapter1.tex", "logs")
@@ -217,6 +236,8 @@ def test_out_that_is_a_file_is_an_output_error(tmp_path):
 def write_and_fail(folder, names, error, overwrite=False):
     """Begin a run that writes some files and then fails."""
     with run_folder(folder, resume=False, overwrite=overwrite):
+        if overwrite and names:
+            make_folder(folder, fresh=True)
         for name in names:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).touch()
