@@ -17,7 +17,7 @@ from sercl.errors import DocumentError, ResultsError, UnknownNameError, UsageErr
 from sercl.imports import ClassSpec
 from sercl.models import adapters
 from sercl.studies.training.folds import fold_options
-from sercl.studies.training.trainers import NO_EFFECT_ON_RESULT, NO_EFFECT_ON_STOPPING
+from sercl.studies.training.trainers import NO_EFFECT_ON_RESULT, NO_EFFECT_ON_STOPPING, device_count
 from sercl.tasks.optim import OptimizerConfig, depends_on_length, follows_validation
 from sercl.tasks.sharding import NAME
 
@@ -408,7 +408,7 @@ def _has_list(config: Mapping[str, Any]) -> bool:
 
 
 def devices_of_each(trainer: Any, what: str) -> int:
-    """Return the number of devices of each of several trainings; "auto" is one.
+    """Return the number of devices of each of several trainings, as of `device_count`.
 
     Args:
         trainer: Options of the trainer.
@@ -427,7 +427,7 @@ def devices_of_each(trainer: Any, what: str) -> int:
             f"--trainer.devices {devices}: give the number of devices of {what}, such as 2. Which it gets "
             "is decided when it starts; CUDA_VISIBLE_DEVICES limits the choice."
         )
-    count = 1 if devices == "auto" else int(devices)
+    count = device_count(devices)
     if count == 1 and trainer["strategy"] == NAME:
         raise UsageError(
             f"--trainer.strategy {NAME}: {what} has one device, so nothing is distributed. Give "

@@ -16,6 +16,7 @@ from sercl.studies.results.records import RESULTS, read_content
 from sercl.studies.training.folds import with_folds
 from sercl.studies.training.results import describe_model, environment, write
 from sercl.studies.training.stages import StageResult
+from sercl.studies.training.trainers import device_count
 from sercl.tasks.base import EncoderTask
 from sercl.tasks.optim import follows_validation
 
@@ -133,7 +134,7 @@ def final_config(
     kept = {key: value for key, value in plain.items() if key != "seeds"}
     limits = {"max_epochs": sum(epochs.values()), "max_steps": -1, "max_time": None}
     states = [of_fold[-1].chosen_state for of_fold in folds]
-    devices = 1 if (given := plain["trainer"]["devices"]) == "auto" else given
+    devices = device_count(plain["trainer"]["devices"])
     return {
         **kept,
         **selection,

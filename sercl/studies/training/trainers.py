@@ -75,6 +75,15 @@ CHECKPOINT_DEFAULTS: dict[str, Any] = {
 }
 
 
+def device_count(devices: object) -> int:
+    """Return the number of devices that each of several trainings has; one, where that is not a number.
+
+    Args:
+        devices: The trainer's option, such as 2, "2" or "auto": several trainings share what there is.
+    """
+    return int(str(devices)) if str(devices).isdecimal() else 1
+
+
 @dataclass(frozen=True)
 class TrainerOptions:
     """The options from which trainers are built.
@@ -178,9 +187,8 @@ class TrainerOptions:
 
     @property
     def devices(self) -> int:
-        """Number of devices, where that is what the options say; 1 for "auto"."""
-        count = self.trainer.get("devices", 1)
-        return int(count) if str(count).isdecimal() else 1
+        """Number of devices of each training of a study."""
+        return device_count(self.trainer.get("devices", 1))
 
     def on_one_device(self) -> Self:
         """Return the options for work in this process alone."""
