@@ -11,6 +11,7 @@ from sercl.cli.lightning import Cli
 from sercl.cli.precheck import with_own_config
 from sercl.cli.processes import is_first, restartable
 from sercl.cli.run_folder import make_folder
+from sercl.corpora.labels import labels_option
 from sercl.data.report import DataReport
 from sercl.errors import UsageError
 from sercl.files import at_home
@@ -121,8 +122,8 @@ def _restored(cli: Cli) -> EmotionClassifier | ClassifierEnsemble:
     task = ClassifierEnsemble.restore(at_home(cli.config["ckpt"]), cli.config["encoder"])
     if list(cli.data.classes) != task.classes:
         raise UsageError(
-            f"the checkpoint's classes are {task.classes}, the data's {cli.data.classes}: set --data.labels "
-            "to the number of the checkpoint's classes (4, 6 or 7), or to a map from each to its emotions."
+            f"the checkpoint's classes are {', '.join(task.classes)}, the data's "
+            f"{', '.join(cli.data.classes)}: set --data.labels {labels_option(_first(task).labels)}."
         )
     if (given := cli.built["preprocess"]) is not None:
         _first(task).use_preprocessing(given, "--preprocess")

@@ -1,5 +1,7 @@
 """Emotion names and label schemes: one class order for every corpus."""
 
+import json
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -117,6 +119,17 @@ def label_scheme(spec: LabelSpec = "4") -> LabelScheme:
     if str(spec).endswith((".yaml", ".yml")):
         return _custom(_read_map(Path(spec)))
     raise UnknownNameError("label scheme", str(spec), _SIZES, "Or give a YAML file: class: [emotion, ...].")
+
+
+def labels_option(label_map: Mapping[str, Sequence[str]]) -> str:
+    """Return the value of `--data.labels` that gives some classes: "4", or a map, quoted for a command line.
+
+    Args:
+        label_map: Class -> emotions that belong to it, in class order.
+    """
+    own = [(name, list(emotions)) for name, emotions in label_map.items()]
+    standard = (size for size in _SIZES if list(_standard(size).to_dict().items()) == own)
+    return next(standard, shlex.quote(json.dumps(dict(own), ensure_ascii=False)))
 
 
 def _standard(name: str) -> LabelScheme:

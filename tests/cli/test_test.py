@@ -270,7 +270,7 @@ def rewritten(run, tmp_path, **changes):
         (["--data", "EmoDB", "--data.root", "{emodb}"], 2, "--ckpt is missing"),
         (["--ckpt", "{tmp}/no.ckpt", "--data", "EmoDB", "--data.root", "{emodb}"], 1, "does not exist"),
         (["--ckpt", "{run}/config.yaml"], 1, "config.yaml: not a checkpoint ("),
-        (["--ckpt", "{run}/best.ckpt", "--data.labels", "6"], 2, "set --data.labels"),
+        (["--ckpt", "{run}/best.ckpt", "--data.labels", "6"], 2, "set --data.labels 4."),
         (["--ckpt", "{other}", "--data", "EmoDB", "--data.root", "{emodb}"], 1, "format 99 of sercl 9.9"),
         (["--ckpt", "{run}/best.ckpt", "--out", "{run}/config.yaml"], 1, "cannot be written"),
     ],

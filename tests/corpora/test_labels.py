@@ -1,12 +1,14 @@
+import shlex
 from collections import Counter
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sercl.corpora.base import Utterance
-from sercl.corpora.labels import EMOTIONS, LabelScheme, label_scheme
+from sercl.corpora.labels import EMOTIONS, LabelScheme, label_scheme, labels_option
 from sercl.errors import ManifestError, UnknownNameError, UsageError
 
 
@@ -50,6 +52,14 @@ def test_plain_data_of_a_scheme_is_a_map_for_the_same(size: str) -> None:
     scheme = label_scheme(size)
     again = label_scheme(scheme.to_dict())
     assert (again.classes, again.members) == (scheme.classes, scheme.members)
+
+
+@pytest.mark.parametrize("spec", ["4", "7", {"high": ["angry", "happy"], "it's low": ["sad", "calm"]}])
+def test_the_option_gives_the_same_classes(spec: str | dict[str, list[str]]) -> None:
+    scheme = label_scheme(spec)
+    (word,) = shlex.split(labels_option(scheme.to_dict()))
+    assert word == spec or isinstance(spec, dict)
+    assert label_scheme(yaml.safe_load(word)).to_dict() == scheme.to_dict()
 
 
 def test_a_scheme_is_taken_as_it_is() -> None:

@@ -15,6 +15,7 @@ from sercl.cli.diarize.words import add_uncovered, evaluated_data
 from sercl.cli.help import DEVICE_HELP, ENCODER_HELP, GROUP_HELP, JSON_HELP, names_of
 from sercl.cli.parser import SerclParser, restrict_imports
 from sercl.cli.run_folder import make_folder
+from sercl.corpora.labels import labels_option
 from sercl.data import datamodules
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.data.datamodules.corpus import CorpusDataModule
@@ -343,9 +344,10 @@ class EvaluationData:
 
     def _check_classes(self, data: EmotionDataModule) -> None:
         if list(data.label_map.items()) != list(self._run.diarizer.labels.items()):
+            own = self._run.diarizer.labels
             raise UsageError(
-                f"the checkpoint's classes are {self._run.diarizer.labels}, the data's {data.label_map}: set "
-                "--data.labels to a map from each of the checkpoint's classes to its emotions."
+                f"the checkpoint's classes are {own}, the data's {data.label_map}: set --data.labels "
+                f"{labels_option(own)}."
             )
 
 

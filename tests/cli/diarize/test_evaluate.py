@@ -235,7 +235,7 @@ def test_what_cannot_be_evaluated_is_refused(diarizer, classifier, zed, tmp_path
     assert "not diarization. Use it with `sercl predict`" in said(capsys, 1, classifier / "best.ckpt", *data)
     baseline = ["--baseline", diarizer / "best.ckpt"]
     assert "not classification" in said(capsys, 1, diarizer / "best.ckpt", *data, *baseline)
-    assert "set --data.labels" in said(capsys, 2, diarizer / "best.ckpt", *data, "--data.labels", "6")
+    assert "set --data.labels 4." in said(capsys, 2, diarizer / "best.ckpt", *data, "--data.labels", "6")
     shutil.copy(diarizer / "best.ckpt", tmp_path / "alone.ckpt")
     assert "no config.yaml beside it" in said(capsys, 2, tmp_path / "alone.ckpt")
     assert "no config.yaml beside it" in said(capsys, 2, tmp_path / "alone.ckpt", *data, "--tune")
