@@ -32,13 +32,15 @@ MOST_ROWS = 10
 
 
 def corpora_table(infos: Iterable[CorpusInfo], packages: Mapping[str, str] = {}) -> RenderableType:
-    """Return one row per registered corpus.
+    """Return one row per registered corpus with its facts, and one with the names of its files.
 
     Args:
         infos: Facts about the corpora.
         packages: Name of a corpus -> the installed package that adds it, "" for none.
     """
-    grid = table("Name", "Language", "Speakers", "Emotions, and a file", "Licence", numbers=("Speakers",))
+    grid = table("Name", "Language", "Speakers", "Emotions", "Licence", numbers=("Speakers",))
+    # A table of their own: beside the emotions, a terminal of 80 columns has no room for the longest.
+    files = table("Name", "Files")
     for info in sorted(infos, key=lambda info: info.name.lower()):
         grid.add_row(
             Text.assemble(
@@ -46,10 +48,11 @@ def corpora_table(infos: Iterable[CorpusInfo], packages: Mapping[str, str] = {})
             ),
             ", ".join(info.languages),
             "any" if info.speakers is None else str(info.speakers),
-            Text.assemble(", ".join(info.emotions), "\n", (info.layout, "dim")),
+            ", ".join(info.emotions),
             info.license,
         )
-    return grid
+        files.add_row(Text(info.name, "bold"), Text(info.layout))
+    return Group(grid, files)
 
 
 def inspection_report(

@@ -47,6 +47,11 @@ def test_every_registered_corpus_stands_in_the_list() -> None:
     assert _row(text, "EmoDB")[:3] == ["EmoDB", "de", "10"]
 
 
+def test_file_names_are_whole_in_a_terminal_of_80_columns() -> None:
+    text = _text(corpora_table(corpus.info for corpus in CORPORA.values()), width=80)
+    assert {word for corpus in CORPORA.values() for word in corpus.info.layout.split()} <= set(text.split())
+
+
 def test_what_is_left_out_without_loss_is_no_problem() -> None:
     left = (
         Problem(Path("a.flac"), "why", kind="copy"),
