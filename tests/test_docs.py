@@ -14,6 +14,7 @@ from sercl import __version__
 from sercl.cli import completion, corpus, demo, features, pages, predict
 from sercl.cli.commands import COMMANDS
 from sercl.errors import UsageError
+from sercl.reports.cross_eval.summary import STUDY
 from sercl.testing.corpora import fake_corpus, fake_dialects
 from sercl.testing.encoders import tiny_encoder
 
@@ -236,6 +237,10 @@ def test_the_first_screen_of_the_readme_shows_the_two_commands() -> None:
     first_screen = README.read_text(encoding="utf-8").splitlines()[:30]
     assert any(line.startswith("make demo") for line in first_screen)
     assert any(line.startswith("make test") for line in first_screen)
+
+
+def test_the_readme_cites_the_study_as_reports_do() -> None:
+    assert f"```\n{STUDY}\n```" in README.read_text(encoding="utf-8")
 
 
 def test_the_readme_stays_short() -> None:

@@ -570,15 +570,13 @@ def versions(study: Study) -> list[tuple[str, str]]:
     return [*named, *((name, str(own)) for name, own in dict(environment.get("packages", {})).items())]
 
 
-_STUDY = """@misc{han2024crosslingual,
-  title         = {Cross-Lingual Speech Emotion Recognition: Humans vs. Self-Supervised Models},
-  author        = {Han, Zhichen and Geng, Tianqi and Feng, Hui and Yuan, Jiahong and Richmond, Korin
-                   and Li, Yuanchao},
-  year          = {2024},
-  eprint        = {2409.16920},
-  archivePrefix = {arXiv},
-  primaryClass  = {eess.AS}
-}"""
+STUDY = """@inproceedings{han2025crosslingual,
+  title     = {Cross-lingual Speech Emotion Recognition: Humans vs. Self-Supervised Models},
+  author    = {Han, Zhichen and Geng, Tianqi and Feng, Hui and Yuan, Jiahong and Richmond, Korin and Li, Yuanchao},
+  booktitle = {IEEE International Conference on Acoustics, Speech and Signal Processing (ICASSP)},
+  year      = {2025}, note = {arXiv:2409.16920}
+}"""  # noqa: E501
+"""The study whose method is reproduced, as the README cites it, too."""
 
 
 def bibtex(version: str = __version__) -> str:
@@ -591,4 +589,4 @@ def bibtex(version: str = __version__) -> str:
   title   = {{sercl: cross-lingual speech emotion recognition}},
   version = {{{version}}}
 }}"""
-    return f"{_STUDY}\n\n{own}\n"
+    return f"{STUDY}\n\n{own}\n"

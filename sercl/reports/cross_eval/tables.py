@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 
+from sercl.counting import count
 from sercl.metrics.functional.classification import AVERAGES
 from sercl.metrics.functional.intervals import SIGNIFICANT
 from sercl.reports.cross_eval.summary import (
@@ -201,7 +202,8 @@ def few_shot_table(analysis: Analysis) -> TextTable | None:
             rows.append((*names, *alone, NONE, NONE))
     if not rows:
         return None
-    columns = ("Encoder", "Adapter", "Corpora", *map(str, shots), "Monolingual", ENOUGH_TITLE)
+    named = (count(number, "shot") for number in shots)
+    columns = ("Encoder", "Adapter", "Corpora", *named, "Monolingual", ENOUGH_TITLE)
     caption = (
         "UAR (%) by labelled target utterances per emotion; target-only: trained on the same utterances alone"
     )
@@ -230,7 +232,8 @@ def source_table(analysis: Analysis, plain: bool = False) -> TextTable | None:
     ]
     if not rows:
         return None
-    columns = ("Encoder", "Adapter", "Tested on", *map(str, sizes), "Monolingual")
+    named = (count(size, "corpus", "corpora") for size in sizes)
+    columns = ("Encoder", "Adapter", "Tested on", *named, "Monolingual")
     caption = "UAR (%) by the number of corpora that were trained on, of those that are not tested"
     return TextTable("sources", caption, columns, tuple(rows), texts=3, note=SOURCES_NOTE)
 
@@ -263,7 +266,7 @@ def layer_table(analysis: Analysis) -> TextTable | None:
     ]
     caption = "How many trainings (folds and repeats) use each hidden state of a frozen encoder"
     note = "Hidden states that no training uses are omitted; 0 is the input of the first block."
-    columns = ("Encoder", "Setting", "Corpora", *map(str, layers), "UAR")
+    columns = ("Encoder", "Setting", "Corpora", *(f"Layer\n{layer}" for layer in layers), "UAR")
     return _with_guesses(TextTable("layers", caption, columns, tuple(rows), texts=3, note=note))
 
 

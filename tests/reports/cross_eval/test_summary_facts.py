@@ -1,4 +1,4 @@
-from sercl.reports.cross_eval.summary import bibtex, facts, title, versions
+from sercl.reports.cross_eval.summary import STUDY, bibtex, facts, title, versions
 from sercl.studies.cross_eval.analysis.analysis import Analysis
 
 
@@ -19,5 +19,5 @@ def test_versions_and_citation(wide: Analysis) -> None:
     ]  # fmt: skip
     text = bibtex("1.2")
     assert text.count("{") == text.count("}")
-    assert "2409.16920" in text
+    assert STUDY in text
     assert "version = {1.2}" in text

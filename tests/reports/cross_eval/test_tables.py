@@ -60,7 +60,7 @@ def test_what_validation_chose_is_counted_by_hidden_state(wide: Analysis, unfini
     table = layer_table(wide)
     assert table is not None
     assert table.columns[:3] == ("Encoder", "Setting", "Corpora")
-    assert table.columns[3:] == ("4", "5", "UAR"), "no column of dashes"
+    assert table.columns[3:] == ("Layer\n4", "Layer\n5", "UAR"), "no column of dashes"
     row = next(row for row in table.rows if row[1:3] == ("Zero-shot", "ESD → EmoDB"))
     assert row[3:5] == ("9", "6")  # folds 0, 2 and 4, then 1 and 3, with three seeds
     assert layer_table(unfinished) is None
@@ -69,8 +69,9 @@ def test_what_validation_chose_is_counted_by_hidden_state(wide: Analysis, unfini
 def test_few_shot_and_published(wide: Analysis, bare: Analysis) -> None:
     table = few_shot_table(wide)
     assert table is not None
-    ends = ("Monolingual", "80 % of the gap")
-    assert table.columns == ("Encoder", "Adapter", "Corpora", "0", "1", "4", "16", *ends)
+    assert table.columns[3:] == (
+        "0 shots", "1 shot", "4 shots", "16 shots", "Monolingual", "80 % of the gap",
+    )  # fmt: skip
     alone = [row for row in table.rows if row[1] == "frozen, target-only"]
     assert len(alone) == 2 * 6
     assert all(row[3] == "-" and row[4] != "-" for row in alone)

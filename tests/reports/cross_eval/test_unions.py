@@ -94,7 +94,7 @@ def test_the_summary_says_what_a_union_gains(united: Analysis, wide: Analysis) -
 def test_every_format_has_the_curve(united: Analysis, united_folder: Path) -> None:
     table = source_table(united)
     assert table is not None
-    assert table.columns == ("Encoder", "Adapter", "Tested on", "1", "2", "Monolingual")
+    assert table.columns == ("Encoder", "Adapter", "Tested on", "1 corpus", "2 corpora", "Monolingual")
     assert len(table.rows) == 6
     assert "## Number of sources" in markdown_report(united)
     assert "tab:sources" in latex_report(united)
