@@ -74,7 +74,7 @@ def inspection_report(
     parts += [*_duplicates(inspection.duplicates), *_confounds(inspection.confounds)]
     parts += [Text(f"Dropped on request: {_listed(inspection.dropped)}")] * bool(inspection.dropped)
     parts += [Text(f"Note: {note}", style="yellow") for note in inspection.notes]
-    parts += [Text(f"Known: {note}") for note in known]
+    parts += [Text(f"Known of the whole corpus: {note}") for note in known]
     return Group(*parts)
 
 

@@ -121,8 +121,8 @@ def test_confounds_are_sentences() -> None:
     assert confound_sentence(own) in _text(inspection_report(replace(TOY, confounds=(own,))))
 
 
-def test_what_is_known_of_a_corpus_is_repeated() -> None:
-    assert "Known: a trap" in _text(inspection_report(TOY, ["a trap"]))
+def test_what_is_known_is_said_of_the_whole_corpus_not_of_the_part_at_hand() -> None:
+    assert "Known of the whole corpus: a trap" in _text(inspection_report(TOY, ["a trap"]))
 
 
 def test_a_corpus_without_utterances() -> None:
