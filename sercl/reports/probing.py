@@ -83,7 +83,8 @@ def _strengths(results: ProbeResults) -> list[str]:
     """Return the C that was chosen in each fold at the best layer, for logistic regressions."""
     runs = [run for run in results.runs if run.layer == results.best_layer and not run.control]
     chosen = [f"{run.c:g}" for run in runs if run.c is not None]
-    return [f"C chosen there, fold by fold: {', '.join(chosen)}"] if chosen else []
+    where = f"C of the logistic regressions on hidden state {results.best_layer}"
+    return [f"{where}, chosen in each fold: {', '.join(chosen)}"] if chosen else []
 
 
 def against_the_others(results: ProbeResults) -> list[str]:
@@ -167,7 +168,8 @@ def _recalls(classes: Sequence[str], recalls: Sequence[float]) -> str:
 def _unit(results: ProbeResults) -> str:
     score = results.chosen.uar
     seeds = results.probe.get("seeds")
-    repeats = "no seed affects logistic regressions" if seeds is None else count(len(seeds), "seed")
+    once = "each trained once, since logistic regressions involve no chance"
+    repeats = once if seeds is None else count(len(seeds), "seed")
     probes = f"{count(len(results.folds), 'fold')}, {repeats}"
     if score.unit == "speakers":
         return f"{probes}; intervals resample the {score.count} speakers."

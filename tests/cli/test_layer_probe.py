@@ -181,18 +181,21 @@ def test_a_pair_is_probed_in_every_setting_and_for_language(words, emodb, ravdes
     assert (tmp_path / "run" / "folds" / "fold0" / "target" / "test.csv").is_file()
 
 
-def test_probes_are_logistic_regressions_that_no_seed_affects(default_words, tmp_path, capsys):
+def test_probes_are_logistic_regressions_which_involve_no_chance(default_words, tmp_path, capsys):
     folder = tmp_path / "run"
     assert main([*default_words, "--probe.c", "0.01,0.1", "--out", str(folder)]) == 0
     text = capsys.readouterr().out
-    assert "5 folds, no seed affects logistic regressions" in text
+    assert "5 folds, each trained once, since logistic regressions involve no chance" in " ".join(
+        text.split()
+    )
     (result,) = results(folder)["results"]
     assert result["probe"]["c"] == [0.01, 0.1]
     assert not {"lr", "seeds", "patience"} & result["probe"].keys()
     best = [run for run in result["runs"] if run["layer"] == result["best_layer"] and not run["control"]]
     assert len(best) == 5
     chosen = ", ".join(str(run["c"]) for run in best)
-    assert f"C chosen there, fold by fold: {chosen}" in text
+    where = f"C of the logistic regressions on hidden state {result['best_layer']}"
+    assert f"{where}, chosen in each fold: {chosen}" in " ".join(text.split())
     assert {row["c"] for row in rows(folder / "probes.csv")} <= {"0.01", "0.1"}
     assert main([*default_words, "--probe.seeds", "0,1", "--out", str(tmp_path / "other")]) == 2
     assert "--probe.seeds: has no effect with the preset logistic" in capsys.readouterr().err

@@ -88,7 +88,7 @@ class ProbeConfig:
 
     @property
     def is_convex(self) -> bool:
-        """Whether probes are logistic regressions, whose result no seed affects."""
+        """Whether probes are logistic regressions, which involve no chance."""
         return bool(self.c)
 
     @property

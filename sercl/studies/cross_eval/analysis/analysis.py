@@ -278,7 +278,7 @@ def _single_seed(
     repeats: dict[str, int] = {}
     for condition, own in scores.items():
         if condition in convex:
-            continue  # no seed affects a logistic regression
+            continue  # logistic regressions involve no chance
         repeats[condition.adapter] = max(repeats.get(condition.adapter, 0), len(own.runs))
     single = [adapter for adapter, number in repeats.items() if number == 1]
     if single:
